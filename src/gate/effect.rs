@@ -1,0 +1,127 @@
+//! What the machine wants done, as data. It does nothing itself.
+
+use super::event::{Alarm, Seq};
+use super::warrant::Warrant;
+
+/// Something to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send a request to the held session.
+    Request {
+        /// Its number, which the reports echo.
+        seq: Seq,
+        /// What is asked.
+        request: Request,
+    },
+    /// Send a cancel request for the statement that runs, on a connection of its own.
+    Cancel,
+    /// Close the link to the server, whatever is under way on it.
+    Sever,
+    /// Tell the person why something was refused or what changed.
+    Say(String),
+    /// Leave the program.
+    Leave(ExitCode),
+}
+
+/// What the held session can be asked to do. Only the ones for which [`Request::writes`] is true can
+/// change the database, and no read-only mode has an effect with one of them (I4).
+#[derive(Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Connect and find out what was reached.
+    Connect,
+    /// Look for the evidence of the items with these indexes, in a READ ONLY transaction.
+    Probe(Vec<usize>),
+    /// Open the held transaction.
+    Begin,
+    /// Run the script's statements.
+    RunScript,
+    /// `SET CONSTRAINTS ALL IMMEDIATE`, and whether it is still the same transaction.
+    Settle,
+    /// COMMIT. Needs a [`Warrant`], which only an armed gate gives out (I1).
+    Commit(Warrant),
+    /// ROLLBACK.
+    RollBack,
+    /// Prove to the server that we are alive and healthy.
+    Beat,
+    /// After a lost link: connect anew and ask `pg_xact_status`.
+    Inquire,
+    /// Run the post-verification in a READ ONLY transaction.
+    PostVerify,
+}
+
+impl Request {
+    /// Whether this can change the database.
+    pub fn writes(&self) -> bool {
+        match self {
+            Request::Begin | Request::RunScript | Request::Settle | Request::Commit(_) => true,
+            Request::Connect
+            | Request::Probe(_)
+            | Request::RollBack
+            | Request::Beat
+            | Request::Inquire
+            | Request::PostVerify => false,
+        }
+    }
+}
+
+/// The program's exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExitCode {
+    /// Committed, or: all checks pass.
+    Committed,
+    /// Rolled back by decision. Also: left before anything was applied.
+    RolledBack,
+    /// Wrong usage.
+    Usage,
+    /// Rolled back after an error.
+    RolledBackOnError,
+    /// Rolled back or refused on FAIL.
+    RolledBackOnFail,
+    /// The outcome is unknown.
+    OutcomeUnknown,
+    /// Could not connect.
+    NoConnection,
+    /// Ended by a hang-up, an interrupt or a termination; rolled back.
+    Signalled(Signal),
+}
+
+/// The signals that end a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Signal {
+    /// SIGHUP, or the terminal is gone.
+    HangUp,
+    /// SIGINT or SIGQUIT.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
+impl ExitCode {
+    /// The number for the shell.
+    pub fn code(self) -> u8 {
+        match self {
+            ExitCode::Committed => 0,
+            ExitCode::RolledBack => 1,
+            ExitCode::Usage => 2,
+            ExitCode::RolledBackOnError => 3,
+            ExitCode::RolledBackOnFail => 4,
+            ExitCode::OutcomeUnknown => 5,
+            ExitCode::NoConnection => 6,
+            ExitCode::Signalled(Signal::HangUp) => 129,
+            ExitCode::Signalled(Signal::Interrupt) => 130,
+            ExitCode::Signalled(Signal::Terminate) => 143,
+        }
+    }
+}
+
+impl Alarm {
+    /// The exit code of a run that it ended after a rollback.
+    pub(super) fn exit_code(&self) -> ExitCode {
+        match self {
+            Alarm::HungUp => ExitCode::Signalled(Signal::HangUp),
+            Alarm::Interrupted => ExitCode::Signalled(Signal::Interrupt),
+            Alarm::Terminated => ExitCode::Signalled(Signal::Terminate),
+            Alarm::PartDied(_) | Alarm::JournalLost(_) => ExitCode::RolledBackOnError,
+        }
+    }
+}

@@ -1,0 +1,473 @@
+//! Everything that can happen to a run, as data.
+//!
+//! The database reports in the past tense, a person asks, time passes, the world ends. Payloads
+//! are carried whole so that screens and the journal can show them; the machine reads only what it
+//! decides on.
+
+use crate::runbook::check::{Check, ResultSet};
+
+/// A stretch of time, in milliseconds.
+pub type Millis = u64;
+
+/// The number of a database request; its reports echo it.
+pub type Seq = u32;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The held session reports.
+    Reported(Report),
+    /// The monitor saw something. It is shown and never acted on (I12).
+    Observed(Observation),
+    /// A person asks for something.
+    Asked(Command),
+    /// A frame of the present state is on the screen.
+    Drawn,
+    /// The text in the open prompt changed; the frame that shows it is not drawn yet.
+    Edited,
+    /// Time passed.
+    Ticked {
+        /// Since the tick before.
+        elapsed: Millis,
+    },
+    /// A document was read to its end.
+    ReadToEnd(Document),
+    /// Something ends the run, whatever a person wants.
+    Alarmed(Alarm),
+    /// The intent to COMMIT could not be put on disk, so COMMIT was not sent (I6); why.
+    IntentLost(String),
+}
+
+/// What a person can ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Command {
+    /// Sign an item, with the typed reference where it takes one.
+    SignOff {
+        /// Index into the checklist.
+        item: usize,
+        /// The typed text, such as the reference to a backup.
+        note: Option<String>,
+    },
+    /// Take a sign-off back.
+    Withdraw {
+        /// Index into the checklist.
+        item: usize,
+    },
+    /// Look for the evidence of every item again.
+    ProbeAgain,
+    /// Open the transaction and run the script.
+    Apply,
+    /// Cancel the statement that runs.
+    Cancel,
+    /// Open the prompt for the database name.
+    AskCommit,
+    /// COMMIT, with the name that was typed.
+    NameTyped(String),
+    /// Open the question whether to roll back.
+    AskRollback,
+    /// Yes, roll back.
+    ConfirmRollback,
+    /// Close the open prompt.
+    StepBack,
+    /// Extend the hold.
+    Extend,
+    /// Back to the checklist after a rollback.
+    Again,
+    /// Leave the program.
+    Quit,
+}
+
+/// A text that a person reads before signing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Document {
+    /// The script.
+    Script,
+    /// The rollback script with this index.
+    Rollback(usize),
+}
+
+/// What ends a run from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Alarm {
+    /// SIGHUP, or the terminal is gone.
+    HungUp,
+    /// SIGINT or SIGQUIT.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+    /// A part of the program itself died; its name.
+    PartDied(&'static str),
+    /// The journal cannot be written any more; why.
+    JournalLost(String),
+}
+
+/// A report of the held session, with the number of the request it answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The request that it answers.
+    pub seq: Seq,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What the held session reports.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// The session is there.
+    Connected(Box<Target>),
+    /// It is not.
+    ConnectFailed(ServerMessage),
+    /// Evidence for the item with this index was found, or found missing.
+    Probed {
+        /// Index into the checklist.
+        item: usize,
+        /// What was found.
+        evidence: Evidence,
+    },
+    /// The transaction is open and has its identity.
+    Begun {
+        /// `pg_current_xact_id()`.
+        xid: String,
+        /// What the program itself sent, BEGIN first, in order (I11).
+        added: Vec<String>,
+    },
+    /// BEGIN or what the program adds to it failed.
+    BeginFailed(ServerMessage),
+    /// A statement went to the server and is being worked on.
+    StatementStarted {
+        /// Its number.
+        number: usize,
+    },
+    /// A statement succeeded.
+    StatementFinished(Box<StatementReport>),
+    /// A statement failed; those after it were not run.
+    StatementFailed {
+        /// Its number.
+        number: usize,
+        /// How long it took.
+        duration: Millis,
+        /// What the server said.
+        error: Box<ServerMessage>,
+    },
+    /// A notice or warning, while the statement with this number ran.
+    Noticed {
+        /// The statement; `None` outside the script.
+        number: Option<usize>,
+        /// What it says.
+        message: Box<ServerMessage>,
+    },
+    /// Every statement succeeded.
+    ScriptFinished,
+    /// Deferred constraints hold, and the transaction was looked at.
+    Settled {
+        /// It is the one that was begun.
+        same_transaction: bool,
+    },
+    /// A deferred constraint does not hold, or the question failed.
+    SettleFailed(Box<ServerMessage>),
+    /// COMMIT was answered, or was not.
+    CommitAnswered(CommitAnswer),
+    /// ROLLBACK was answered: the tag and the status after it.
+    RollbackAnswered {
+        /// The command tag.
+        tag: String,
+        /// What `pg_xact_status` says of the transaction, where it could be asked.
+        xact_status: Option<XactStatus>,
+    },
+    /// What the server says of the transaction, asked afresh after a lost link.
+    Asked(Inquiry),
+    /// The server answered the beat.
+    Beaten,
+    /// The session is gone: the server ended it, or the link broke.
+    SessionEnded(ServerMessage),
+    /// The post-verification was run.
+    PostVerified {
+        /// Its results.
+        results: Vec<StatementReport>,
+    },
+    /// The post-verification could not be run.
+    PostVerifyFailed(Box<ServerMessage>),
+}
+
+/// How COMMIT was answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CommitAnswer {
+    /// With a tag and a transaction status.
+    Tag {
+        /// `COMMIT`, or `ROLLBACK` for a transaction that was aborted.
+        tag: String,
+        /// Whether the session is idle afterwards (status `I`).
+        idle: bool,
+        /// What `pg_xact_status` says of the transaction, where it could be asked.
+        xact_status: Option<XactStatus>,
+    },
+    /// With an error: the transaction is rolled back.
+    Refused {
+        /// What the server said.
+        error: Box<ServerMessage>,
+        /// What `pg_xact_status` says of the transaction, where it could be asked.
+        xact_status: Option<XactStatus>,
+    },
+    /// The guard before COMMIT found another transaction than the one begun: the script ended it.
+    OtherTransaction {
+        /// What `pg_xact_status` says of the transaction that was begun.
+        xact_status: Option<XactStatus>,
+    },
+    /// Not at all: the link broke after COMMIT may have been sent.
+    LinkLost(Box<ServerMessage>),
+}
+
+/// What `pg_xact_status` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum XactStatus {
+    /// `committed`
+    Committed,
+    /// `aborted`
+    Aborted,
+    /// `in progress`
+    InProgress,
+}
+
+/// The answer to "which way did it go?", asked on a new connection.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Inquiry {
+    /// The same server answers.
+    Answered {
+        /// What it says.
+        status: XactStatus,
+        /// Where it said so: system identifier and timeline, in words.
+        server: String,
+    },
+    /// Another server answers, or one that was promoted since: its word does not count.
+    OtherServer(String),
+    /// The server does not know the transaction any more.
+    Unknowable(String),
+    /// No server answers; why.
+    Unreachable(String),
+}
+
+/// The server, database and role that the session really reached.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, serde::Serialize)]
+pub struct Target {
+    /// Host name or socket directory, as asked for.
+    pub host: String,
+    /// The server's own address, where it has one.
+    pub address: Option<String>,
+    /// Port.
+    pub port: u16,
+    /// `current_database()`
+    pub database: String,
+    /// `current_user`
+    pub role: String,
+    /// `session_user`, where it differs.
+    pub session_role: Option<String>,
+    /// `server_version`
+    pub server_version: String,
+    /// `server_version_num`
+    pub server_version_num: u32,
+    /// `system_identifier`, where the role may see it.
+    pub system_identifier: Option<String>,
+    /// `timeline_id`, where the role may see it.
+    pub timeline: Option<u32>,
+    /// `pg_is_in_recovery()`: a standby.
+    pub in_recovery: bool,
+    /// `transaction_read_only` is on for new transactions.
+    pub read_only: bool,
+    /// Our backend's process id.
+    pub backend_pid: i32,
+    /// The process id that the wire protocol named; a different one means a pooler.
+    pub protocol_pid: i32,
+    /// TLS version and cipher, or `None` for plain text.
+    pub tls: Option<String>,
+    /// Replication clients that this server feeds; their sessions wait too.
+    pub standbys: u32,
+}
+
+/// What the program found out for a checklist item.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, serde::Serialize)]
+pub struct Evidence {
+    /// Whether it supports a signature.
+    pub standing: Standing,
+    /// It in a line.
+    pub summary: String,
+    /// The rest, a line each.
+    pub lines: Vec<String>,
+    /// Rows that carry a verdict, where the evidence is a set of checks.
+    #[serde(skip)]
+    pub checks: Vec<Check>,
+}
+
+/// Whether evidence supports a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize)]
+pub enum Standing {
+    /// Not looked at yet.
+    #[default]
+    Awaited,
+    /// It does.
+    Holds,
+    /// It does, with a warning.
+    Warns,
+    /// It does not: the item cannot be signed.
+    Fails,
+}
+
+/// What a statement that succeeded left behind.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct StatementReport {
+    /// Its number.
+    pub number: usize,
+    /// From the answer before it to its own.
+    pub duration: Millis,
+    /// The server's command tag, such as `CREATE INDEX`.
+    pub tag: String,
+    /// Its result, where it returned rows.
+    pub result: Option<ResultSet>,
+    /// The checks among its rows, as [`crate::runbook::check`] reads them.
+    pub checks: Vec<Check>,
+    /// Locks held after it that were not held before.
+    pub locks: Vec<Lock>,
+}
+
+/// A lock on a relation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lock {
+    /// How strong it is.
+    pub mode: LockMode,
+    /// The relation, qualified with its schema.
+    pub relation: String,
+}
+
+/// A lock mode on a relation, from the weakest to the strongest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum LockMode {
+    AccessShare,
+    RowShare,
+    RowExclusive,
+    ShareUpdateExclusive,
+    Share,
+    ShareRowExclusive,
+    Exclusive,
+    AccessExclusive,
+}
+
+impl LockMode {
+    /// All modes, from the weakest to the strongest.
+    pub const ALL: [LockMode; 8] = [
+        LockMode::AccessShare,
+        LockMode::RowShare,
+        LockMode::RowExclusive,
+        LockMode::ShareUpdateExclusive,
+        LockMode::Share,
+        LockMode::ShareRowExclusive,
+        LockMode::Exclusive,
+        LockMode::AccessExclusive,
+    ];
+
+    /// The name in PostgreSQL's documentation.
+    pub fn name(self) -> &'static str {
+        match self {
+            LockMode::AccessShare => "ACCESS SHARE",
+            LockMode::RowShare => "ROW SHARE",
+            LockMode::RowExclusive => "ROW EXCLUSIVE",
+            LockMode::ShareUpdateExclusive => "SHARE UPDATE EXCLUSIVE",
+            LockMode::Share => "SHARE",
+            LockMode::ShareRowExclusive => "SHARE ROW EXCLUSIVE",
+            LockMode::Exclusive => "EXCLUSIVE",
+            LockMode::AccessExclusive => "ACCESS EXCLUSIVE",
+        }
+    }
+
+    /// What other sessions feel, after the conflict table of PostgreSQL's manual, section 13.3.1.
+    pub fn blocks(self) -> &'static str {
+        match self {
+            LockMode::AccessShare => "only DROP, TRUNCATE and most ALTER TABLE wait",
+            LockMode::RowShare => "only DDL that locks out row locks waits",
+            LockMode::RowExclusive => "CREATE INDEX and most DDL wait",
+            LockMode::ShareUpdateExclusive => "VACUUM, ANALYZE and DDL wait",
+            LockMode::Share | LockMode::ShareRowExclusive => "writes wait",
+            LockMode::Exclusive => "writes and SELECT FOR UPDATE wait",
+            LockMode::AccessExclusive => "reads and writes wait",
+        }
+    }
+
+    /// From the spelling in `pg_locks.mode`, such as `AccessExclusiveLock`.
+    pub fn from_catalog(mode: &str) -> Option<LockMode> {
+        LockMode::ALL
+            .into_iter()
+            .find(|m| mode.strip_suffix("Lock") == Some(&format!("{m:?}")))
+    }
+}
+
+/// An error or notice, from the server or about the link to it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct ServerMessage {
+    /// `ERROR`, `FATAL`, `WARNING`, `NOTICE` …; empty when it does not come from the server.
+    pub severity: String,
+    /// SQLSTATE; `None` when it does not come from the server.
+    pub sqlstate: Option<String>,
+    /// The primary message.
+    pub message: String,
+    /// The detail.
+    pub detail: Option<String>,
+    /// The hint.
+    pub hint: Option<String>,
+    /// The context (call stack).
+    pub context: Option<String>,
+    /// Where in the statement, in characters from 1.
+    pub position: Option<usize>,
+}
+
+/// What the monitor saw.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Observation {
+    /// A look at the server.
+    Seen(Box<Sight>),
+    /// The monitor cannot look; why. The transaction is not affected.
+    Blind(String),
+}
+
+/// One look at the server by the monitor.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Sight {
+    /// Progress of the command that our session runs, where the server reports it.
+    pub progress: Option<Progress>,
+    /// Sessions that wait for us, the longest wait first.
+    pub waiters: Vec<Session>,
+    /// Sessions that we wait for.
+    pub blockers: Vec<Session>,
+}
+
+/// Progress of a long command.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Progress {
+    /// Its phase in the server's words, such as `building index: scanning table`.
+    pub phase: String,
+    /// Units done.
+    pub done: u64,
+    /// Units in all; 0 where the server does not know.
+    pub total: u64,
+    /// `blocks`, `tuples` or `lockers`.
+    pub unit: &'static str,
+}
+
+/// Another session.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Session {
+    /// Its backend's process id.
+    pub pid: i32,
+    /// Its role.
+    pub role: String,
+    /// Its `application_name`.
+    pub application: String,
+    /// Its state, as far as our role may see it.
+    pub state: Option<String>,
+    /// Its query, as far as our role may see it.
+    pub query: Option<String>,
+    /// The relation it waits on, or that we wait on.
+    pub relation: Option<String>,
+    /// How long it has waited, or for a blocker how long its transaction has been open.
+    pub since: Option<Millis>,
+    /// The sessions it waits for.
+    pub behind: Vec<i32>,
+}

@@ -1,0 +1,16 @@
+//! stagegate holds one PostgreSQL transaction open between a reviewed script and a person's
+//! decision, and never lies about which way it went.
+//!
+//! [`runbook`] is what is to be done, [`gate`] is the decision, [`database`] is how it reaches the
+//! server, [`journal`] is what happened, [`tui`] is how it looks. [`walk`] and [`headless`] are the
+//! loops that bring them together; [`sandbox`] is a throw-away server.
+
+pub mod cli;
+pub mod database;
+pub mod gate;
+pub mod headless;
+pub mod journal;
+pub mod runbook;
+pub mod sandbox;
+pub mod tui;
+pub mod walk;

@@ -1,0 +1,159 @@
+//! One SQL file, psql-compatible, as statements.
+//!
+//! What reaches the server is the text of the file, byte for byte; nothing here rewrites SQL.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// A script that was read: every statement, and what stands against running it.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// The file's name as the runbook gives it.
+    pub name: String,
+    /// The files it was read from: the script itself first, then what `\i` and `\ir` brought in.
+    pub sources: Vec<Source>,
+    /// Its sections, in order.
+    pub sections: Vec<Section>,
+    /// Its statements, in order, numbered from 1.
+    pub statements: Vec<Statement>,
+    /// Text of `\echo` and `\qecho`, shown before the statement it precedes.
+    pub echoes: Vec<Echo>,
+    /// Why `run` would refuse it. Empty for a script that can run.
+    pub refusals: Vec<Refusal>,
+    /// What the linter says.
+    pub findings: Vec<Finding>,
+}
+
+/// One file that a script was read from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its name for people.
+    pub name: String,
+    /// Where it lies; `None` for a built-in file.
+    pub path: Option<PathBuf>,
+    /// Its text (invalid UTF-8 replaced; such a file is refused).
+    pub text: String,
+    /// SHA-256 of its bytes, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// A named run of statements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// Its title, such as `Migration 011: integration_inbox`.
+    pub title: String,
+}
+
+/// One statement as psql would send it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Its number in the script, from 1.
+    pub number: usize,
+    /// Its section, as an index into [`Script::sections`].
+    pub section: Option<usize>,
+    /// The file it stands in, as an index into [`Script::sources`].
+    pub source: usize,
+    /// Line of its first character, from 1.
+    pub line: usize,
+    /// Column of its first character, in characters from 1.
+    pub column: usize,
+    /// Where it stands in its file, in bytes; the closing semicolon is left out.
+    pub span: Range<usize>,
+    /// The comment that leads it, without comment marks.
+    pub comment: Option<String>,
+    /// Its kind in PostgreSQL's words, such as `CREATE INDEX`.
+    pub kind: String,
+    /// The relation it is about, as the script names it.
+    pub relation: Option<String>,
+    /// The text that is sent: the bytes at `span`.
+    pub text: String,
+    /// The inline data of COPY … FROM STDIN, in bytes of its file, up to but without `\.`.
+    pub copy_data: Option<Range<usize>>,
+    /// What becomes of it in the walk.
+    pub fate: Fate,
+}
+
+/// What becomes of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// Sent in its turn.
+    Sent,
+    /// The leading BEGIN: the gate sends its own.
+    TakenOver,
+    /// The closing COMMIT: held back for the key.
+    Held,
+}
+
+/// Text that psql would print between statements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Echo {
+    /// The number of the statement it precedes; one past the last for a closing echo.
+    pub before: usize,
+    /// The text.
+    pub text: String,
+}
+
+/// Why a script cannot be run, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The file, as an index into [`Script::sources`].
+    pub source: usize,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, in characters from 1.
+    pub column: usize,
+    /// The statement it is about, if it is about one.
+    pub statement: Option<usize>,
+    /// What is wrong and what to do about it.
+    pub reason: String,
+}
+
+/// What the linter says about a place in the script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The file, as an index into [`Script::sources`].
+    pub source: usize,
+    /// Line, from 1.
+    pub line: usize,
+    /// The statement it stands in, if it does.
+    pub statement: Option<usize>,
+    /// The rule's name, such as `adding-required-field`.
+    pub rule: String,
+    /// The finding in words.
+    pub message: String,
+    /// What to do about it, if the linter knows.
+    pub help: Option<String>,
+}
+
+impl Script {
+    /// The statements that are sent in the held transaction, in order.
+    pub fn sent(&self) -> impl Iterator<Item = &Statement> {
+        self.statements.iter().filter(|s| s.fate == Fate::Sent)
+    }
+
+    /// The bytes of a statement's COPY data.
+    pub fn copy_data(&self, statement: &Statement) -> Option<&str> {
+        let range = statement.copy_data.clone()?;
+        self.sources.get(statement.source)?.text.get(range)
+    }
+
+    /// The title of a statement's section.
+    pub fn section_title(&self, statement: &Statement) -> Option<&str> {
+        Some(self.sections.get(statement.section?)?.title.as_str())
+    }
+
+    /// SHA-256 over the hashes of all its files, or of the one file where there is only one.
+    pub fn sha256(&self) -> String {
+        use sha2::{Digest, Sha256};
+        match self.sources.as_slice() {
+            [only] => only.sha256.clone(),
+            many => {
+                let mut hash = Sha256::new();
+                for source in many {
+                    hash.update(source.sha256.as_bytes());
+                }
+                hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+            }
+        }
+    }
+}
