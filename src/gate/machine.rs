@@ -208,6 +208,7 @@ impl Machine {
     }
 
     fn roll_back(&mut self, why: Why, busy: bool) -> Vec<Effect> {
+        self.hold_left = None;
         self.phase = Phase::RollingBack {
             why,
             patience: plan::PATIENCE,
@@ -222,6 +223,7 @@ impl Machine {
     }
 
     fn inquire(&mut self, commit_sent: bool, why: Why) -> Vec<Effect> {
+        self.hold_left = None;
         self.phase = Phase::Inquiring {
             commit_sent,
             why,
@@ -553,11 +555,11 @@ impl Machine {
                 }
                 Vec::new()
             }
-            Phase::Deciding { arming, .. } => {
+            Phase::Deciding { arming, prompt } => {
                 if hold_over {
                     return self.roll_back(Why::HoldLimit, false);
                 }
-                if self.shown {
+                if self.shown && *prompt == Prompt::Closed {
                     *arming = arming.saturating_sub(elapsed);
                 }
                 self.beat(elapsed)
@@ -1030,5 +1032,36 @@ impl Machine {
             // It is asked on connections of its own, and the end needs no session.
             Phase::Inquiring { .. } | Phase::Ended(_) | Phase::Left(_) => Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+impl Machine {
+    /// Whether the present state is on the screen.
+    pub(super) fn is_shown(&self) -> bool {
+        self.shown
+    }
+
+    /// Request numbers that are waited for now, and one that is not.
+    pub(super) fn sequence_numbers(&self) -> (Vec<Seq>, Vec<Seq>) {
+        let mut current: Vec<Seq> = self.awaiting.into_iter().chain(self.probing).collect();
+        // A session's end may come with any number of the present session.
+        if current.is_empty() && self.last_seq >= self.session_since {
+            current.push(self.last_seq);
+        }
+        (current, vec![0])
+    }
+
+    /// Reduces what is unbounded to what the machine can tell apart.
+    pub(super) fn canonical(&mut self) {
+        self.session_since = 1;
+        self.probing = self.probing.map(|_| 2);
+        self.awaiting = self.awaiting.map(|_| 3);
+        self.last_seq = 3;
+        self.tally.pass = self.tally.pass.min(1);
+        self.tally.warn = 0;
+        self.tally.fail = self.tally.fail.min(1);
+        // A beat changes nothing but itself; the walk need not tell its moments apart.
+        self.beat_due = super::plan::BEAT;
     }
 }
