@@ -252,3 +252,56 @@ impl Phase {
         }
     }
 }
+
+impl std::fmt::Display for Inquiry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Inquiry::Answered { status, server } => {
+                write!(f, "pg_xact_status says {} ({server})", status.word())
+            }
+            Inquiry::OtherServer(what) => write!(f, "another server answers: {what}"),
+            Inquiry::Unknowable(what) => write!(f, "the server cannot tell: {what}"),
+            Inquiry::Unreachable(what) => write!(f, "the server cannot be asked: {what}"),
+        }
+    }
+}
+
+impl XactStatus {
+    /// The word that `pg_xact_status` uses.
+    pub fn word(self) -> &'static str {
+        match self {
+            XactStatus::Committed => "committed",
+            XactStatus::Aborted => "aborted",
+            XactStatus::InProgress => "in progress",
+        }
+    }
+}
+
+impl std::fmt::Display for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Proof::Tag {
+                tag,
+                xact_status: Some(status),
+            } => write!(
+                f,
+                "the server answered {tag}, and pg_xact_status says {}",
+                status.word()
+            ),
+            Proof::Tag {
+                tag,
+                xact_status: None,
+            } => write!(f, "the server answered {tag} and is idle"),
+            Proof::Refused => f.write_str(
+                "the server answered COMMIT with an error, and pg_xact_status says aborted",
+            ),
+            Proof::Asked { server } => {
+                write!(f, "asked on a new connection: pg_xact_status, {server}")
+            }
+            Proof::NeverSent { reason } => {
+                write!(f, "COMMIT was never sent; {reason}")
+            }
+            Proof::NeverBegun => f.write_str("no transaction was begun"),
+        }
+    }
+}
