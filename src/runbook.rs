@@ -3,8 +3,18 @@
 //!
 //! Files only: nothing here knows a server, a screen or a clock.
 
+mod admission;
 pub mod check;
+mod classify;
+mod lexer;
+mod lint;
+mod meta;
+mod places;
+pub mod printable;
+mod reading;
+mod scanner;
 pub mod script;
+mod sections;
 
 use script::Script;
 
