@@ -1,0 +1,396 @@
+//! The throw-away server on real PostgreSQL: it starts, starts again, and leaves nothing behind.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use stagegate::sandbox::programs::{Programs, Search};
+use stagegate::sandbox::{Options, Place, Sandbox, SandboxError};
+use tokio_postgres::{Client, NoTls};
+
+/// How long a condition may take to come true before a test gives up. Never part of a promise.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits for a condition; the message says what did not happen.
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let give_up = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < give_up, "this never happened: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A folder that any user may enter (the server may run as another one), removed in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = PathBuf::from(format!("/tmp/sg-test-{}-{count}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        Self(folder)
+    }
+
+    fn entries(&self) -> Vec<OsString> {
+        let entries = fs::read_dir(&self.0).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+async fn connect(config: tokio_postgres::Config) -> Client {
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// The first column of the first row, as text.
+fn ask(sandbox: &Sandbox, query: &str) -> String {
+    runtime().block_on(async {
+        let client = connect(sandbox.connection("postgres", "postgres")).await;
+        client.query_one(query, &[]).await.unwrap().get(0)
+    })
+}
+
+fn start() -> Sandbox {
+    Sandbox::start(Options::for_tests()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn exists(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    match stat {
+        Ok(stat) => !stat.contains(") Z "),
+        Err(_) if Path::new("/proc/self").exists() => false,
+        Err(_) => rustix::process::test_kill_process(Pid::from_raw(pid as i32).unwrap()).is_ok(),
+    }
+}
+
+#[test]
+fn a_server_answers_and_is_gone_after_drop() {
+    let sandbox = start();
+    let folder = sandbox.socket_dir().parent().unwrap().to_owned();
+    let pid = sandbox.pid().unwrap();
+    assert_eq!(
+        ask(&sandbox, "SELECT current_setting('listen_addresses')"),
+        ""
+    );
+    let version = ask(&sandbox, "SELECT current_setting('server_version')");
+    assert_eq!(version.split(' ').next(), Some(sandbox.version()));
+    assert!(sandbox.log_path().is_file());
+    assert!(exists(pid));
+    drop(sandbox);
+    assert!(!exists(pid), "the postmaster is still there");
+    assert!(!folder.exists(), "its files are still there");
+}
+
+#[test]
+fn two_servers_at_once_are_two() {
+    let (one, two) = (start(), start());
+    let identity = "SELECT current_setting('data_directory')";
+    assert_ne!(ask(&one, identity), ask(&two, identity));
+}
+
+#[test]
+fn settings_are_on_top_of_the_sandboxes_own() {
+    let options = Options::for_tests()
+        .with("autovacuum", "on")
+        .with("wal_level", "logical");
+    let sandbox = Sandbox::start(options).unwrap();
+    assert_eq!(
+        ask(&sandbox, "SELECT current_setting('autovacuum')"),
+        "on",
+        "the last of a name wins"
+    );
+    assert_eq!(
+        ask(&sandbox, "SELECT current_setting('wal_level')"),
+        "logical"
+    );
+    assert_eq!(
+        ask(&sandbox, "SELECT current_setting('synchronous_commit')"),
+        "on"
+    );
+}
+
+#[test]
+fn tcp_is_on_loopback_only_and_only_when_asked_for() {
+    assert_eq!(start().tcp_address(), None);
+    let options = Options {
+        tcp: true,
+        ..Options::for_tests()
+    };
+    let sandbox = Sandbox::start(options).unwrap();
+    let address = sandbox.tcp_address().unwrap();
+    assert!(address.ip().is_loopback());
+    let mut config = tokio_postgres::Config::new();
+    config
+        .host(address.ip().to_string())
+        .port(address.port())
+        .user("postgres");
+    let seen: String = runtime().block_on(async {
+        let client = connect(config).await;
+        let query = "SELECT host(inet_server_addr())";
+        client.query_one(query, &[]).await.unwrap().get(0)
+    });
+    assert_eq!(seen, address.ip().to_string());
+}
+
+#[test]
+fn many_starts_from_a_cold_cache_make_one_template() {
+    let cache = Folder::new();
+    let together = Barrier::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let options = Options {
+                    cache: Some(cache.0.clone()),
+                    ..Options::for_tests()
+                };
+                together.wait();
+                let sandbox = Sandbox::start(options).unwrap_or_else(|error| panic!("{error}"));
+                assert_eq!(ask(&sandbox, "SELECT 'here'"), "here");
+            });
+        }
+    });
+    let mut entries = cache.entries();
+    entries.sort();
+    assert_eq!(entries.len(), 2, "a template and its lock: {entries:?}");
+    let identities: Vec<String> = (0..2)
+        .map(|_| {
+            let options = Options {
+                cache: Some(cache.0.clone()),
+                ..Options::for_tests()
+            };
+            let sandbox = Sandbox::start(options).unwrap();
+            ask(
+                &sandbox,
+                "SELECT system_identifier::text FROM pg_control_system()",
+            )
+        })
+        .collect();
+    assert_eq!(identities[0], identities[1], "both are copies of one");
+}
+
+#[test]
+fn a_template_cut_short_is_made_anew() {
+    let cache = Folder::new();
+    let begin = || {
+        let options = Options {
+            cache: Some(cache.0.clone()),
+            ..Options::for_tests()
+        };
+        let sandbox = Sandbox::start(options).unwrap_or_else(|error| panic!("{error}"));
+        ask(
+            &sandbox,
+            "SELECT system_identifier::text FROM pg_control_system()",
+        )
+    };
+    let first = begin();
+    let template = cache
+        .entries()
+        .into_iter()
+        .map(|name| cache.0.join(name).join("data"))
+        .find(|data| data.is_dir())
+        .unwrap();
+    // As a power failure leaves it: the file is there, its content is not.
+    fs::write(template.join("global/pg_control"), "").unwrap();
+    assert_ne!(begin(), first);
+}
+
+#[test]
+fn restart_after_every_kind_of_stop() {
+    let sandbox = start();
+    let committed = |expected: i64| {
+        runtime().block_on(async {
+            let client = connect(sandbox.connection("postgres", "postgres")).await;
+            let rows = client
+                .query_one("SELECT count(*) FROM kept", &[])
+                .await
+                .unwrap();
+            assert_eq!(rows.get::<_, i64>(0), expected);
+            client
+                .execute("INSERT INTO kept VALUES (1)", &[])
+                .await
+                .unwrap();
+        });
+    };
+    runtime().block_on(async {
+        let client = connect(sandbox.connection("postgres", "postgres")).await;
+        client
+            .execute("CREATE TABLE kept (i int)", &[])
+            .await
+            .unwrap();
+    });
+    committed(0);
+
+    let before = sandbox.pid().unwrap();
+    let postmaster = Pid::from_raw(before as i32).unwrap();
+    kill_process(postmaster, Signal::KILL).unwrap();
+    wait_for("the postmaster is dead", || sandbox.pid().is_none());
+    sandbox.restart().unwrap();
+    assert_ne!(sandbox.pid().unwrap(), before);
+    committed(1);
+
+    sandbox.stop_immediate().unwrap();
+    assert_eq!(sandbox.pid(), None);
+    sandbox.restart().unwrap();
+    committed(2);
+
+    sandbox.stop_fast().unwrap();
+    assert_eq!(sandbox.pid(), None);
+    sandbox.restart().unwrap();
+    committed(3);
+
+    // Still running: stopped in order first.
+    sandbox.restart().unwrap();
+    committed(4);
+}
+
+#[test]
+fn a_start_that_fails_shows_the_log() {
+    let options = Options::for_tests().with("shared_preload_libraries", "no_such_library");
+    let error = Sandbox::start(options).unwrap_err();
+    assert!(matches!(error, SandboxError::NotStarted { .. }));
+    let text = error.to_string();
+    assert!(text.contains("did not start"), "{text}");
+    assert!(text.contains("no_such_library"), "{text}");
+}
+
+#[test]
+fn without_programs_it_says_where_it_looked_and_what_installs_them() {
+    let empty = Folder::new();
+    let search = Search {
+        only: None,
+        path: Some(empty.0.clone().into_os_string()),
+        folders: vec!["/usr/lib/postgresql-of-nobody/*/bin".to_owned()],
+    };
+    let text = search.newest().unwrap_err().to_string();
+    assert!(
+        text.contains("/usr/lib/postgresql-of-nobody/*/bin"),
+        "{text}"
+    );
+    assert!(text.contains("PATH"), "{text}");
+    assert!(text.contains("STAGEGATE_PG_BIN"), "{text}");
+    assert!(text.contains("To install them:"), "{text}");
+    if fs::read_to_string("/etc/os-release").is_ok_and(|text| text.contains("ID=debian")) {
+        assert!(text.contains("apt-get install -y postgresql"), "{text}");
+    }
+
+    let search = Search {
+        only: Some(empty.0.clone()),
+        ..Search::default()
+    };
+    let text = search.newest().unwrap_err().to_string();
+    assert!(text.contains(empty.0.to_str().unwrap()), "{text}");
+    assert!(text.contains("no initdb"), "{text}");
+}
+
+#[test]
+fn programs_are_found_through_links_in_path_and_newest_first() {
+    let real = Programs::find().unwrap();
+    let links = Folder::new();
+    std::os::unix::fs::symlink(&real.initdb, links.0.join("initdb")).unwrap();
+    let search = Search {
+        path: Some(links.0.clone().into_os_string()),
+        ..Search::default()
+    };
+    let found = search.newest().unwrap();
+    assert_eq!(found.version, real.version);
+
+    let old = links.0.join("9.6/bin");
+    let new = links.0.join("99/bin");
+    for (folder, version) in [(&old, "9.6.24"), (&new, "99.1")] {
+        fs::create_dir_all(folder).unwrap();
+        for name in ["initdb", "postgres"] {
+            let program = folder.join(name);
+            let script = format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n");
+            fs::write(&program, script).unwrap();
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+    let search = Search {
+        path: Some(links.0.clone().into_os_string()),
+        folders: vec![format!("{}/*/bin", links.0.display())],
+        only: None,
+    };
+    let all: Vec<u32> = search.all().iter().map(|programs| programs.major).collect();
+    assert_eq!(all, [99, real.major], "9.6 is too old to be used");
+}
+
+#[test]
+fn a_folder_that_the_server_cannot_reach_is_named() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root has to become somebody else");
+        return;
+    }
+    let parent = Folder::new();
+    let private = parent.0.join("private");
+    let inner = private.join("inner");
+    fs::create_dir_all(&inner).unwrap();
+    fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).unwrap();
+    let options = Options {
+        place: Place::In(inner.clone()),
+        ..Options::default()
+    };
+    let text = Sandbox::start(options).unwrap_err().to_string();
+    assert!(text.contains("cannot enter"), "{text}");
+    assert!(text.contains(inner.to_str().unwrap()), "{text}");
+    assert_eq!(fs::read_dir(&inner).unwrap().count(), 0);
+}
+
+#[test]
+#[ignore = "prints figures; run by hand"]
+fn how_long_a_start_takes() {
+    let mut cold = Vec::new();
+    for _ in 0..3 {
+        let cache = Folder::new();
+        let begin = Instant::now();
+        let options = Options {
+            cache: Some(cache.0.clone()),
+            ..Options::for_tests()
+        };
+        let _sandbox = Sandbox::start(options).unwrap();
+        cold.push(begin.elapsed());
+    }
+    for place in [Place::Memory, Place::Temporary] {
+        let (mut warm, mut stop) = (Vec::new(), Vec::new());
+        for _ in 0..20 {
+            let begin = Instant::now();
+            let options = Options {
+                place: place.clone(),
+                ..Options::default()
+            };
+            let sandbox = Sandbox::start(options).unwrap();
+            warm.push(begin.elapsed());
+            let begin = Instant::now();
+            drop(sandbox);
+            stop.push(begin.elapsed());
+        }
+        warm.sort();
+        stop.sort();
+        println!(
+            "{place:?}: warm {:?} (worst {:?}), drop {:?}",
+            warm[10], warm[19], stop[10]
+        );
+    }
+    println!("cold {cold:?}");
+}
