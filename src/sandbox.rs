@@ -7,7 +7,7 @@
 //! Never use it for data that anyone wants to keep: it runs with `fsync = off`.
 
 mod account;
-// pub mod demo;
+pub mod demo;
 mod error;
 mod place;
 pub mod programs;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use stagegate::sandbox::demo::{Demo, DemoOptions, Scenario};
 use stagegate::sandbox::programs::{Programs, Search};
 use stagegate::sandbox::{Options, Place, Sandbox, SandboxError};
 use tokio_postgres::{Client, NoTls};
@@ -393,4 +394,23 @@ fn how_long_a_start_takes() {
         );
     }
     println!("cold {cold:?}");
+}
+
+#[test]
+#[ignore = "prints figures; run by hand"]
+fn how_long_a_demo_takes() {
+    for _ in 0..3 {
+        let begin = Instant::now();
+        let mut lines = Vec::new();
+        let demo = DemoOptions::new(Scenario::Clean)
+            .prepare(|line| lines.push(format!("{:?} {line}", begin.elapsed())))
+            .unwrap();
+        println!("{lines:#?} ready {:?}", begin.elapsed());
+        let data = demo.host().with_file_name("data");
+        std::process::Command::new("du")
+            .arg("-sh")
+            .arg(data)
+            .status()
+            .unwrap();
+    }
 }
