@@ -4,12 +4,14 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use stagegate::sandbox::demo::{Demo, DemoOptions, Scenario};
 use stagegate::sandbox::programs::{Programs, Search};
 use stagegate::sandbox::{Options, Place, Sandbox, SandboxError};
@@ -34,7 +36,13 @@ impl Folder {
     fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = PathBuf::from(format!("/tmp/sg-test-{}-{count}", std::process::id()));
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() {
+            memory
+        } else {
+            Path::new("/tmp")
+        };
+        let folder = parent.join(format!("sg-test-{}-{count}", std::process::id()));
         fs::create_dir(&folder).unwrap();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
         Self(folder)
@@ -84,6 +92,34 @@ fn exists(pid: u32) -> bool {
         Err(_) if Path::new("/proc/self").exists() => false,
         Err(_) => rustix::process::test_kill_process(Pid::from_raw(pid as i32).unwrap()).is_ok(),
     }
+}
+
+/// Processes that have to do with a folder: by their arguments, or by where they are.
+fn processes_in(folder: &Path) -> Vec<String> {
+    let name = folder.to_str().unwrap();
+    let Ok(processes) = fs::read_dir("/proc") else {
+        let all = Command::new("ps")
+            .args(["-axww", "-o", "pid=,args="])
+            .output()
+            .unwrap();
+        let all = String::from_utf8_lossy(&all.stdout).into_owned();
+        return all
+            .lines()
+            .filter(|line| line.contains(name))
+            .map(str::to_owned)
+            .collect();
+    };
+    processes
+        .filter_map(|process| {
+            let process = process.ok()?.path();
+            let arguments = fs::read(process.join("cmdline")).unwrap_or_default();
+            let arguments = String::from_utf8_lossy(&arguments).replace('\0', " ");
+            // A postmaster's bootstrap child names no folder, but works in it, even once removed.
+            let place = fs::read_link(process.join("cwd")).unwrap_or_default();
+            let related = arguments.contains(name) || place.starts_with(folder);
+            related.then(|| format!("{} {arguments}", process.display()))
+        })
+        .collect()
 }
 
 #[test]
@@ -356,6 +392,135 @@ fn a_folder_that_the_server_cannot_reach_is_named() {
     assert!(text.contains("cannot enter"), "{text}");
     assert!(text.contains(inner.to_str().unwrap()), "{text}");
     assert_eq!(fs::read_dir(&inner).unwrap().count(), 0);
+}
+
+/// Tells the test program, run again by one of its tests, how it is to end.
+const END: &str = "STAGEGATE_TEST_END";
+/// Tells it where: `servers/` for the sandbox, `cache/` for the template, `ready` when it runs.
+const STAGE: &str = "STAGEGATE_TEST_STAGE";
+
+/// Not a test: a process that starts a server and then ends in the way it was told.
+#[test]
+#[ignore = "started by the tests of orphans"]
+fn a_process_with_a_server() {
+    let (Some(end), Some(stage)) = (std::env::var_os(END), std::env::var_os(STAGE)) else {
+        return;
+    };
+    let stage = PathBuf::from(stage);
+    let sandbox = Sandbox::start(Options {
+        place: Place::In(stage.join("servers")),
+        cache: Some(stage.join("cache")),
+        ..Options::default()
+    })
+    .unwrap();
+    fs::write(stage.join("starting"), sandbox.pid().unwrap().to_string()).unwrap();
+    fs::rename(stage.join("starting"), stage.join("ready")).unwrap();
+    match end.to_str().unwrap() {
+        "exit" => std::process::exit(0),
+        "panic" => panic!("as told"),
+        "abort" => std::process::abort(),
+        _ => std::thread::park(),
+    }
+}
+
+/// A stage for such a process, in which any user may move.
+fn stage() -> Folder {
+    let stage = Folder::new();
+    fs::create_dir(stage.0.join("servers")).unwrap();
+    fs::set_permissions(stage.0.join("servers"), fs::Permissions::from_mode(0o755)).unwrap();
+    stage
+}
+
+fn process_that_ends(stage: &Folder, end: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_process_with_a_server", "--ignored"])
+        .env(END, end)
+        .env(STAGE, &stage.0)
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn assert_nothing_is_left(stage: &Folder, after: &str) {
+    let servers = stage.0.join("servers");
+    wait_for(&format!("no files left after {after}"), || {
+        fs::read_dir(&servers).unwrap().count() == 0
+    });
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        let left = processes_in(&servers);
+        if left.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < give_up, "left after {after}: {left:#?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn no_orphan_however_the_process_ends() {
+    let signals = [
+        ("SIGKILL", Signal::KILL),
+        ("SIGTERM", Signal::TERM),
+        ("SIGINT", Signal::INT),
+        ("SIGHUP", Signal::HUP),
+        ("SIGQUIT", Signal::QUIT),
+        ("SIGSEGV", Signal::SEGV),
+    ];
+    let stage = stage();
+    let ready = stage.0.join("ready");
+    for (end, signal) in ["exit", "panic", "abort"]
+        .map(|end| (end, None))
+        .into_iter()
+        .chain(signals.map(|(name, signal)| (name, Some(signal))))
+    {
+        let mut process = process_that_ends(&stage, end);
+        wait_for("the server runs", || ready.exists());
+        let postmaster: u32 = fs::read_to_string(&ready).unwrap().parse().unwrap();
+        fs::remove_file(&ready).unwrap();
+        if let Some(signal) = signal {
+            assert!(exists(postmaster), "{end}");
+            // To the whole group, as a terminal does it.
+            kill_process_group(Pid::from_child(&process), signal).unwrap();
+        }
+        process.wait().unwrap();
+        assert_nothing_is_left(&stage, end);
+        assert!(!exists(postmaster), "{end}");
+    }
+}
+
+#[test]
+fn no_orphan_whenever_the_process_is_killed() {
+    // From before the first file to after the server is ready; a cold cache each other time.
+    for moment in 0..12_u64 {
+        let stage = stage();
+        let cold = moment % 2 == 0;
+        if !cold {
+            Sandbox::start(Options {
+                place: Place::In(stage.0.join("servers")),
+                cache: Some(stage.0.join("cache")),
+                ..Options::default()
+            })
+            .unwrap();
+        }
+        let mut process = process_that_ends(&stage, "wait");
+        let step = Duration::from_millis(if cold { 70 } else { 7 });
+        std::thread::sleep(step * u32::try_from(moment).unwrap());
+        process.kill().unwrap();
+        process.wait().unwrap();
+        assert_nothing_is_left(&stage, &format!("SIGKILL, moment {moment}"));
+        // What it left in the cache is in nobody's way.
+        let next = Sandbox::start(Options {
+            place: Place::In(stage.0.join("servers")),
+            cache: Some(stage.0.join("cache")),
+            ..Options::default()
+        })
+        .unwrap();
+        assert_eq!(ask(&next, "SELECT 'here'"), "here");
+    }
 }
 
 #[test]
