@@ -564,12 +564,15 @@ fn how_long_a_start_takes() {
 #[test]
 #[ignore = "prints figures; run by hand"]
 fn how_long_a_demo_takes() {
-    for _ in 0..3 {
+    for kept in [false, false, true, true, true] {
         let begin = Instant::now();
         let mut lines = Vec::new();
-        let demo = DemoOptions::new(Scenario::Clean)
-            .prepare(|line| lines.push(format!("{:?} {line}", begin.elapsed())))
-            .unwrap();
+        let demo = DemoOptions {
+            kept,
+            ..DemoOptions::new(Scenario::Clean)
+        }
+        .prepare(|line| lines.push(format!("{:?} {line}", begin.elapsed())))
+        .unwrap();
         println!("{lines:#?} ready {:?}", begin.elapsed());
         let data = demo.host().with_file_name("data");
         std::process::Command::new("du")

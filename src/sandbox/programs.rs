@@ -118,17 +118,21 @@ impl Search {
     fn look(&self) -> (Vec<Programs>, Vec<String>) {
         let mut found: Vec<Programs> = Vec::new();
         let mut looked = Vec::new();
-        let mut seen: Vec<PathBuf> = Vec::new();
+        let mut seen: Vec<(PathBuf, bool)> = Vec::new();
+        // Whether the folder is (or already was found to be) usable.
         let mut consider = |folder: &Path, looked: &mut Vec<String>| {
             let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-            if seen.contains(&folder) {
-                return;
+            if let Some((_, usable)) = seen.iter().find(|(known, _)| *known == folder) {
+                return *usable;
             }
-            match examine(&folder) {
+            let examined = examine(&folder);
+            let usable = examined.is_ok();
+            match examined {
                 Ok(programs) => found.push(programs),
                 Err(problem) => looked.push(format!("{}: {problem}", folder.display())),
             }
-            seen.push(folder);
+            seen.push((folder, usable));
+            usable
         };
 
         looked.push(format!("{OVERRIDE_VARIABLE}: not set"));
@@ -140,13 +144,12 @@ impl Search {
                 if !program.is_file() {
                     continue;
                 }
-                consider(&folder, &mut looked);
-                if let Some(real) = fs::canonicalize(&program)
-                    .ok()
-                    .as_deref()
-                    .and_then(Path::parent)
-                {
-                    consider(real, &mut looked);
+                let real = fs::canonicalize(&program).unwrap_or(program);
+                let usable = real
+                    .parent()
+                    .is_some_and(|folder| consider(folder, &mut looked));
+                if usable || consider(&folder, &mut looked) {
+                    break;
                 }
             }
         }

@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::SandboxError;
 use super::account::{Account, run_as};
 use super::error::tail;
 use super::place::{self, Place, socket_folder};
 use super::programs::Programs;
 use super::reaper::{self, Reaper};
-use super::{SandboxError, template};
+use super::template::{self, Provided, Slot};
 
 /// The port of a server without TCP: it names the socket's file, and each server has its own folder.
 const SOCKET_PORT: u16 = 5432;
@@ -40,6 +41,7 @@ const PORT_ATTEMPTS: u32 = 5;
 /// Settings of every sandbox. `synchronous_commit` stays on: a crash must not lose a commit.
 ///
 /// `dynamic_shared_memory_type`: in the data folder it is removed with it, whatever happens.
+/// `wal_recycle`, `wal_init_zero`: old segments are files to be copied and memory to be held.
 /// `autovacuum`: its locks and its processes would come and go in what tests and demo look at.
 const SETTINGS: &[(&str, &str)] = &[
     ("fsync", "off"),
@@ -47,7 +49,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("autovacuum", "off"),
     ("dynamic_shared_memory_type", "mmap"),
     ("shared_buffers", "32MB"),
-    ("max_wal_size", "256MB"),
+    ("max_wal_size", "64MB"),
+    ("wal_recycle", "off"),
+    ("wal_init_zero", "off"),
     ("jit", "off"),
     ("log_line_prefix", "%m [%p] %q%u@%d %a "),
 ];
@@ -63,6 +67,10 @@ pub struct Options {
     pub cache: Option<PathBuf>,
     /// Listen on a free port of 127.0.0.1 as well. Anybody on this machine can then connect.
     pub tcp: bool,
+    /// A name for what the caller loads into the cluster; it changes whenever that does. The first
+    /// to use it finds an empty cluster, fills it and calls [`Sandbox::keep`] (others wait for
+    /// that up to a minute); after that a start finds it [filled](Sandbox::is_filled).
+    pub content: Option<String>,
     /// Settings on top of the sandbox's own, as in `postgresql.conf`; the last of a name wins.
     pub settings: Vec<(String, String)>,
 }
@@ -97,6 +105,8 @@ pub struct Sandbox {
     tcp: bool,
     port: u16,
     postmaster: Mutex<Option<Child>>,
+    filled: bool,
+    slot: Option<Slot>,
     /// Only dropped, and last: it removes the folder.
     _reaper: Reaper,
 }
@@ -127,13 +137,18 @@ impl Sandbox {
             .map_err(SandboxError::io("make the folder of the server's socket"))?;
         own(&socket_folder)?;
         let cache = place::cache_folder(options.cache.as_deref());
-        template::provide(
-            &programs,
-            account.as_ref(),
-            cache.as_deref(),
-            &folder,
-            &folder.join("data"),
-        )?;
+        let origin = template::Origin {
+            programs: &programs,
+            account: account.as_ref(),
+            cache: cache.as_deref(),
+            folder: &folder,
+        };
+        let provided =
+            template::provide(&origin, options.content.as_deref(), &folder.join("data"))?;
+        let (filled, slot) = match provided {
+            Provided::Filled => (true, None),
+            Provided::Fresh(slot) => (false, slot),
+        };
         let mut sandbox = Self {
             log_path: folder.join("server.log"),
             socket_folder,
@@ -144,6 +159,8 @@ impl Sandbox {
             tcp: options.tcp,
             port: SOCKET_PORT,
             postmaster: Mutex::new(None),
+            filled,
+            slot,
             _reaper: reaper,
         };
         sandbox.first_start()?;
@@ -253,6 +270,24 @@ impl Sandbox {
                 ended => return ended,
             }
         }
+    }
+
+    /// Whether it already held [`Options::content`] when it was started.
+    #[must_use]
+    pub fn is_filled(&self) -> bool {
+        self.filled
+    }
+
+    /// Keeps a copy of the cluster as it is now for later starts with the same
+    /// [`Options::content`]. The server is restarted for it. Without a folder to keep it in, or
+    /// when there is one already, nothing happens.
+    pub fn keep(&mut self) -> Result<(), SandboxError> {
+        let Some(slot) = self.slot.take() else {
+            return Ok(());
+        };
+        self.stop_fast()?;
+        slot.fill(&self.data());
+        self.restart()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Child>> {

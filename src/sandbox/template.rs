@@ -10,6 +10,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
@@ -41,20 +43,96 @@ struct Size {
     bytes: u64,
 }
 
-/// Fills `data` with a fresh cluster that belongs to `account`, from the template where possible.
-///
-/// `folder` is the server's folder, which the reaper watches and `data` is in.
+/// How long one waits for another to fill a template before filling a cluster of one's own.
+const FILLING_LIMIT: Duration = Duration::from_secs(60);
+
+/// Whose programs, for whom, and where.
+pub(super) struct Origin<'a> {
+    pub(super) programs: &'a Programs,
+    pub(super) account: Option<&'a Account>,
+    pub(super) cache: Option<&'a Path>,
+    /// The server's folder, which the reaper watches and the data folder is in.
+    pub(super) folder: &'a Path,
+}
+
+/// What a data folder holds now.
+pub(super) enum Provided {
+    /// A cluster with the content that was asked for.
+    Filled,
+    /// A fresh one; and where there is a slot, it may be kept there once it is filled.
+    Fresh(Option<Slot>),
+}
+
+/// A template that only we may make, for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Slot {
+    cache: PathBuf,
+    name: String,
+    _lock: File,
+}
+
+impl Slot {
+    /// Keeps a copy of the (stopped) cluster as the template. Whether that works is nobody's worry.
+    pub(super) fn fill(self, data: &Path) {
+        let _ = keep(&self.cache, &self.name, data);
+    }
+}
+
+/// Makes a cluster at `data`: a copy of one with that content, else a fresh one.
 pub(super) fn provide(
-    programs: &Programs,
-    account: Option<&Account>,
-    cache: Option<&Path>,
-    folder: &Path,
+    origin: &Origin<'_>,
+    content: Option<&str>,
     data: &Path,
-) -> Result<(), SandboxError> {
-    let Some(cache) = cache else {
+) -> Result<Provided, SandboxError> {
+    let (Some(content), Some(cache)) = (content, origin.cache) else {
+        fresh(origin, data)?;
+        return Ok(Provided::Fresh(None));
+    };
+    let name = template_name(origin, content)?;
+    let template = cache.join(&name);
+    let filled = || instantiate(&template, data, origin.account);
+    if filled() {
+        return Ok(Provided::Filled);
+    }
+    let slot = match File::create(cache.join(format!("{name}.lock"))) {
+        Ok(lock) if locked(&lock) => Some(Slot {
+            cache: cache.to_owned(),
+            name,
+            _lock: lock,
+        }),
+        _ => None,
+    };
+    if filled() {
+        return Ok(Provided::Filled);
+    }
+    fresh(origin, data)?;
+    Ok(Provided::Fresh(slot))
+}
+
+/// Waits for the lock, but not for ever: its holder may be our own thread.
+fn locked(lock: &File) -> bool {
+    let give_up = Instant::now() + FILLING_LIMIT;
+    while lock.try_lock().is_err() {
+        if Instant::now() > give_up {
+            return false;
+        }
+        sleep(Duration::from_millis(10));
+    }
+    true
+}
+
+/// Makes a fresh cluster at `data`, from the template where possible.
+fn fresh(origin: &Origin<'_>, data: &Path) -> Result<(), SandboxError> {
+    let Origin {
+        programs,
+        account,
+        folder,
+        ..
+    } = *origin;
+    let Some(cache) = origin.cache else {
         return initdb(programs, account, folder, data);
     };
-    let name = template_name(programs, account)?;
+    let name = template_name(origin, "")?;
     let template = cache.join(&name);
     if instantiate(&template, data, account) {
         return Ok(());
@@ -119,8 +197,12 @@ pub(super) fn clean_environment(command: &mut Command) {
     command.env("LC_ALL", "C");
 }
 
-/// A name that differs whenever the files would: other programs, another user, another recipe.
-fn template_name(programs: &Programs, account: Option<&Account>) -> Result<String, SandboxError> {
+/// A name that differs whenever the files would: other programs, another user, another recipe,
+/// another content.
+fn template_name(origin: &Origin<'_>, content: &str) -> Result<String, SandboxError> {
+    let Origin {
+        programs, account, ..
+    } = *origin;
     let binary = fs::metadata(&programs.postgres).map_err(SandboxError::io(format!(
         "read {}",
         programs.postgres.display()
@@ -129,7 +211,7 @@ fn template_name(programs: &Programs, account: Option<&Account>) -> Result<Strin
     let mut hash = Sha256::new();
     hash.update(programs.postgres.as_os_str().as_encoded_bytes());
     hash.update(format!(
-        "\n{} {}.{} {}\n{uid}\n{}",
+        "\n{} {}.{} {}\n{uid}\n{}\n{content}",
         binary.len(),
         binary.mtime(),
         binary.mtime_nsec(),

@@ -46,7 +46,7 @@ impl NightlyReport {
     ///
     /// Whoever terminates the session ends it sooner, and that is no error.
     pub(super) async fn hold(self, superuser: &Config, patience: Duration) {
-        let Ok(watch) = connect(superuser.clone().dbname(super::DATABASE), "stagegate demo").await
+        let Ok(watch) = connect(superuser.clone().dbname(super::DATABASE), super::load::NAME).await
         else {
             // Without eyes it holds on to the end of the demo.
             return std::future::pending().await;
