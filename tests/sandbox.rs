@@ -523,6 +523,172 @@ fn no_orphan_whenever_the_process_is_killed() {
     }
 }
 
+/// A demo, and a runtime with a session of the superuser in the demo's database.
+fn demo(options: DemoOptions) -> (Demo, tokio::runtime::Runtime, Client) {
+    let demo = options
+        .prepare(|_| {})
+        .unwrap_or_else(|error| panic!("{error}"));
+    let runtime = runtime();
+    let config = demo.sandbox().connection("postgres", demo.database());
+    let client = runtime.block_on(connect(config));
+    (demo, runtime, client)
+}
+
+fn number(runtime: &tokio::runtime::Runtime, client: &Client, query: &str) -> i64 {
+    let row = runtime.block_on(client.query_one(query, &[])).unwrap();
+    row.get(0)
+}
+
+/// Inbox messages whose id another one has too.
+const DUPLICATES: &str = "SELECT count(*) FROM (SELECT FROM service_ops.integration_inbox \
+                          GROUP BY message_id HAVING count(*) > 1) AS t";
+/// Columns of the migration that are there already.
+const LEFTOVERS: &str = "SELECT count(*) FROM information_schema.columns \
+                         WHERE table_schema = 'service_ops' AND column_name = 'utn_status'";
+
+#[test]
+fn demo_clean_is_the_state_before_the_migration() {
+    for kept in [false, true, true] {
+        let mut said = Vec::new();
+        let options = DemoOptions {
+            kept,
+            ..DemoOptions::for_tests(Scenario::Clean)
+        };
+        let demo = options.prepare(|line| said.push(line.to_owned())).unwrap();
+        assert!(said[0].starts_with("starting PostgreSQL "), "{said:?}");
+        let (runtime, mut owner) = (runtime(), tokio_postgres::Config::new());
+        owner
+            .host_path(demo.host())
+            .port(demo.port())
+            .user(demo.role())
+            .dbname(demo.database());
+        let owner = runtime.block_on(connect(owner));
+        let count = |query: &str| number(&runtime, &owner, query);
+        assert_eq!(
+            count("SELECT count(*) FROM pg_roles WHERE rolname = current_user AND NOT rolsuper"),
+            1
+        );
+        assert_eq!(
+            count(
+                "SELECT count(*) FROM pg_tables WHERE tableowner = current_user \
+                 AND schemaname IN ('service_ops', 'integration') \
+                 AND tablename IN ('integration_inbox', 'packet_decision', \
+                                   'integration_receive_serviceops')"
+            ),
+            3
+        );
+        for table in [
+            "service_ops.integration_inbox",
+            "service_ops.packet_decision",
+            "integration.integration_receive_serviceops",
+        ] {
+            assert_eq!(count(&format!("SELECT count(*) FROM {table}")), 50_000);
+            let estimate =
+                format!("SELECT reltuples::bigint FROM pg_class WHERE oid = '{table}'::regclass");
+            assert_eq!(count(&estimate), 50_000, "{table} is analyzed");
+        }
+        assert_eq!(count(DUPLICATES), 0);
+        assert_eq!(count(LEFTOVERS), 0);
+    }
+}
+
+#[test]
+fn demo_failing_check_has_a_leftover_in_the_way() {
+    let (_demo, runtime, client) = demo(DemoOptions::for_tests(Scenario::FailingCheck));
+    assert_eq!(number(&runtime, &client, LEFTOVERS), 1);
+    assert_eq!(number(&runtime, &client, DUPLICATES), 0);
+}
+
+#[test]
+fn demo_duplicate_message_ids_has_duplicates() {
+    let (_demo, runtime, client) = demo(DemoOptions::for_tests(Scenario::DuplicateMessageIds));
+    assert!(number(&runtime, &client, DUPLICATES) > 0);
+    assert_eq!(number(&runtime, &client, LEFTOVERS), 0);
+}
+
+#[test]
+fn demo_blocked_holds_its_lock_until_it_was_waited_for() {
+    let (demo, runtime, client) = demo(DemoOptions {
+        blocker_patience: Duration::from_millis(300),
+        ..DemoOptions::for_tests(Scenario::Blocked)
+    });
+    let held = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) \
+                WHERE relation = 'service_ops.packet_decision'::regclass AND granted \
+                AND mode = 'AccessShareLock' AND application_name = 'nightly report' \
+                AND usename = 'wiser_app' AND state = 'idle in transaction'";
+    assert_eq!(number(&runtime, &client, held), 1);
+
+    let owner = runtime.block_on(connect(
+        demo.sandbox().connection(demo.role(), demo.database()),
+    ));
+    let attempt = "SET lock_timeout = '100ms'; \
+                   ALTER TABLE service_ops.packet_decision ADD COLUMN IF NOT EXISTS i int";
+    let refused = runtime.block_on(owner.batch_execute(attempt)).unwrap_err();
+    assert_eq!(refused.code().unwrap().code(), "55P03");
+    assert_eq!(number(&runtime, &client, held), 1, "still held");
+    wait_for("an attempt succeeds", || {
+        runtime.block_on(owner.batch_execute(attempt)).is_ok()
+    });
+    assert_eq!(number(&runtime, &client, held), 0);
+}
+
+#[test]
+fn demo_blocked_ends_while_it_still_blocks() {
+    let (demo, runtime, client) = demo(DemoOptions {
+        blocker_patience: Duration::from_secs(1_000_000),
+        ..DemoOptions::for_tests(Scenario::Blocked)
+    });
+    let postmaster = demo.sandbox().pid().unwrap();
+    let blocked = "SET lock_timeout = '200ms'; LOCK TABLE service_ops.packet_decision";
+    runtime.block_on(client.batch_execute(blocked)).unwrap_err();
+    drop(demo);
+    assert!(!exists(postmaster));
+}
+
+#[test]
+fn demo_busy_keeps_working_within_bounds_whatever_happens() {
+    let (_demo, runtime, client) = demo(DemoOptions::for_tests(Scenario::Busy));
+    let count = |query: &str| number(&runtime, &client, query);
+    let sessions = "SELECT count(*) FROM pg_stat_activity \
+                    WHERE application_name = 'serviceops-app' AND usename = 'wiser_app'";
+    let waiters = "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid) \
+                   WHERE NOT granted AND application_name = 'serviceops-app'";
+    let written = "SELECT (SELECT count(*) FROM service_ops.integration_inbox) \
+                   + (SELECT count(*) FROM service_ops.packet_decision) \
+                   + (SELECT sum(attempt_count) FROM service_ops.integration_inbox)";
+    let progress = || {
+        let before = count(written);
+        // Each of the three writers several times over.
+        wait_for("the application writes", || count(written) > before + 12);
+    };
+    assert_eq!(count(sessions), 4);
+    progress();
+
+    // What the migration does to it.
+    runtime
+        .block_on(client.batch_execute(
+            "BEGIN; ALTER TABLE service_ops.integration_inbox ADD COLUMN i int; \
+             ALTER TABLE service_ops.packet_decision ADD COLUMN i int",
+        ))
+        .unwrap();
+    wait_for("every session waits", || count(waiters) == 4);
+    runtime.block_on(client.batch_execute("COMMIT")).unwrap();
+    progress();
+
+    let ended = count(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+         WHERE application_name = 'serviceops-app'",
+    );
+    assert_eq!(ended, 4);
+    progress();
+    wait_for("all are back", || count(sessions) == 4);
+
+    let hurry = "SELECT count(*) FROM (SELECT created_at - lag(created_at) OVER (ORDER BY inbox_id) \
+                 AS pause FROM service_ops.integration_inbox WHERE inbox_id > 50000) AS t \
+                 WHERE pause < interval '240 ms'";
+    assert_eq!(count(hurry), 0, "never faster than its pause");
+}
+
 #[test]
 #[ignore = "prints figures; run by hand"]
 fn how_long_a_start_takes() {
