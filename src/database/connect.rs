@@ -46,7 +46,13 @@ async fn first(settings: &Settings, wanted: SessionAttributes) -> Result<Link, S
     let last = errors.pop().unwrap_or_default();
     let before: Vec<String> = errors
         .iter()
-        .map(|e| format!("{} ({})", e.message, e.context.as_deref().unwrap_or_default()))
+        .map(|e| {
+            format!(
+                "{} ({})",
+                e.message,
+                e.context.as_deref().unwrap_or_default()
+            )
+        })
         .collect();
     Err(ServerMessage {
         detail: match (last.detail.clone(), before.is_empty()) {
@@ -174,7 +180,8 @@ async fn suits(link: &mut Link, wanted: SessionAttributes) -> Result<(), ServerM
              pg_catalog.current_setting('transaction_read_only')",
         )
         .await?;
-    let is = |column: usize, value: &str| row.get(column).is_some_and(|v| v.as_deref() == Some(value));
+    let is =
+        |column: usize, value: &str| row.get(column).is_some_and(|v| v.as_deref() == Some(value));
     let (standby, read_only) = (is(0, "t"), is(1, "on"));
     let unsuitable = match wanted {
         Any | PreferStandby => None,

@@ -36,6 +36,15 @@ const COPY_CHUNK: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct Broken(pub ServerMessage);
 
+/// Why a request was not sent.
+#[derive(Debug, Clone)]
+pub enum Unsent {
+    /// The text cannot be sent as it is; the session is as it was.
+    Text(ServerMessage),
+    /// The link is gone.
+    Gone(Broken),
+}
+
 /// A request that was sent and is not answered yet.
 pub struct Sent {
     stream: Pin<Box<SimpleQueryStream>>,
@@ -162,16 +171,22 @@ impl Link {
         self.driver.0.abort_handle()
     }
 
-    /// Sends a request, without waiting for anything.
+    /// Sends a request, without waiting for the server.
     ///
     /// # Errors
-    /// When the text cannot be sent (a NUL in it), or the connection is closed already.
-    pub async fn send(&self, sql: &str) -> Result<Sent, ServerMessage> {
+    /// When the text cannot be sent, or the link is gone.
+    pub async fn send(&mut self, sql: &str) -> Result<Sent, Unsent> {
+        if sql.contains('\0') {
+            return Err(Unsent::Text(message::own(
+                "the text holds a NUL character, which the protocol cannot carry",
+            )));
+        }
         match self.client.simple_query_raw(sql).await {
             Ok(stream) => Ok(Sent {
                 stream: Box::pin(stream),
             }),
-            Err(error) => Err(message::from_error(&error)),
+            Err(error) if error.is_closed() => Err(Unsent::Gone(self.broken().await)),
+            Err(error) => Err(Unsent::Text(message::from_error(&error))),
         }
     }
 
@@ -203,7 +218,9 @@ impl Link {
                 },
             }
         }
-        reading.finish(notice).ok_or_else(|| Broken(ServerMessage::default()))
+        reading
+            .finish(notice)
+            .ok_or_else(|| Broken(ServerMessage::default()))
     }
 
     /// Takes one frame of the answer that is being read.
@@ -248,7 +265,8 @@ impl Link {
     pub async fn ask(&mut self, sql: &str) -> Result<Answer, Broken> {
         match self.send(sql).await {
             Ok(sent) => self.answer(sent, &mut |_| {}).await,
-            Err(_) => Err(self.broken().await),
+            Err(Unsent::Gone(broken)) => Err(broken),
+            Err(Unsent::Text(why)) => Err(Broken(why)),
         }
     }
 
@@ -343,7 +361,9 @@ impl Link {
             }
         }
         drop(work);
-        reading.finish(notice).ok_or_else(|| Broken(ServerMessage::default()))
+        reading
+            .finish(notice)
+            .ok_or_else(|| Broken(ServerMessage::default()))
     }
 
     /// Waits, while nothing was asked, for the end of the session. Notices go to `notice`.

@@ -335,19 +335,31 @@ fn refuse_unsupported(values: &Values) -> Result<(), SettingsError> {
         return refuse("service", "write its settings into the connection string");
     }
     if values.contains_key("replication") {
-        return refuse("replication", "a replication connection cannot hold a transaction");
+        return refuse(
+            "replication",
+            "a replication connection cannot hold a transaction",
+        );
     }
     if is("channel_binding", "require") {
-        return refuse("channel_binding", "it needs TLS, which this build does not speak yet");
+        return refuse(
+            "channel_binding",
+            "it needs TLS, which this build does not speak yet",
+        );
     }
     if is("gssencmode", "require") {
         return refuse("gssencmode", "this build does not speak GSSAPI");
     }
     if values.contains_key("require_auth") {
-        return refuse("require_auth", "this build cannot choose the way of authentication");
+        return refuse(
+            "require_auth",
+            "this build cannot choose the way of authentication",
+        );
     }
     if values.contains_key("requirepeer") {
-        return refuse("requirepeer", "this build does not look at the socket's owner");
+        return refuse(
+            "requirepeer",
+            "this build does not look at the socket's owner",
+        );
     }
     if is("sslnegotiation", "direct") {
         return refuse("sslnegotiation", "this build does not speak TLS yet");

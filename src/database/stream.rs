@@ -49,7 +49,10 @@ impl Endpoint {
             Place::Socket(directory) => Ok(vec![Endpoint::Unix(
                 directory.join(format!(".s.PGSQL.{}", host.port)),
             )]),
-            Place::Tcp { host: name, address } => {
+            Place::Tcp {
+                host: name,
+                address,
+            } => {
                 let name = address.as_deref().unwrap_or(name);
                 let found = tokio::net::lookup_host((name, host.port)).await?;
                 Ok(found.map(Endpoint::Tcp).collect())

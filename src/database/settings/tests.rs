@@ -52,7 +52,10 @@ fn connection_strings_mean_what_libpq_makes_of_them() {
     let cases = [
         ("wiser_ops", "/tmp:5432 osuser wiser_ops -"),
         ("host=h port=1 user=u dbname=d password=p", "h:1 u d p"),
-        ("host = h  port =1 user= 'a b' dbname='it\\'s'", "h:1 a b it's -"),
+        (
+            "host = h  port =1 user= 'a b' dbname='it\\'s'",
+            "h:1 a b it's -",
+        ),
         ("user=a\\ b dbname=x\\\\y", "/tmp:5432 a b x\\y -"),
         ("user=u password=''", "/tmp:5432 u u -"),
         ("host=a,b port=1,2 user=u", "a:1,b:2 u u -"),
@@ -68,7 +71,10 @@ fn connection_strings_mean_what_libpq_makes_of_them() {
         ("postgresql://u@h/d?user=v", "h:5432 v d -"),
         ("postgresql://h1:1,h2:2/d", "h1:1,h2:2 osuser d -"),
         ("postgresql://h1,h2:2/d", "h1:5432,h2:2 osuser d -"),
-        ("postgresql://[2001:db8::1]:99/d", "2001:db8::1:99 osuser d -"),
+        (
+            "postgresql://[2001:db8::1]:99/d",
+            "2001:db8::1:99 osuser d -",
+        ),
         ("postgresql://%2Ftmp%2Fs/d", "/tmp/s:5432 osuser d -"),
         ("postgresql:///d?host=/run/x&port=1", "/run/x:1 osuser d -"),
         ("postgresql://u:@h/", "h:5432 u u -"),
@@ -88,8 +94,14 @@ fn what_makes_no_sense_is_named() {
     let cases = [
         ("host", None),
         ("hots=h", Some("invalid connection option \"hots\"")),
-        ("host=h user", Some("missing \"=\" after \"user\" in connection info string")),
-        ("user='x", Some("unterminated quoted string in connection info string")),
+        (
+            "host=h user",
+            Some("missing \"=\" after \"user\" in connection info string"),
+        ),
+        (
+            "user='x",
+            Some("unterminated quoted string in connection info string"),
+        ),
         (
             "host=a,b port=1,2,3",
             Some("could not match 3 port numbers to 2 hosts"),
@@ -120,7 +132,10 @@ fn what_makes_no_sense_is_named() {
                  connection string",
             ),
         ),
-        ("postgresql://h?x=1", Some("invalid URI query parameter: \"x\"")),
+        (
+            "postgresql://h?x=1",
+            Some("invalid URI query parameter: \"x\""),
+        ),
         (
             "postgresql://h?port",
             Some("missing key/value separator \"=\" in URI query parameter: \"port\""),
@@ -129,7 +144,10 @@ fn what_makes_no_sense_is_named() {
             "postgresql://h?port=1=2",
             Some("extra key/value separator \"=\" in URI query parameter: \"port\""),
         ),
-        ("postgresql://u:%zz@h", Some("invalid percent-encoded token in URI")),
+        (
+            "postgresql://u:%zz@h",
+            Some("invalid percent-encoded token in URI"),
+        ),
         (
             "postgresql://%00",
             Some("forbidden value %00 in percent-encoded value"),
@@ -189,13 +207,8 @@ fn an_option_that_is_empty_is_not_given() {
 
 #[test]
 fn without_a_socket_directory_it_is_localhost() {
-    let settings = Settings::find(
-        &Options::default(),
-        &|_| None,
-        Some("u".into()),
-        &|_| false,
-    )
-    .unwrap();
+    let settings =
+        Settings::find(&Options::default(), &|_| None, Some("u".into()), &|_| false).unwrap();
     assert_eq!(shape(&settings), "localhost:5432 u u -");
 }
 
