@@ -45,6 +45,8 @@ pub enum Request {
     Beat,
     /// After a lost link: connect anew and ask `pg_xact_status`.
     Inquire,
+    /// End the backend of the lost link (`pg_terminate_backend`, same role), then ask as `Inquire` does.
+    EndBackend,
     /// Run the post-verification in a READ ONLY transaction.
     PostVerify,
 }
@@ -59,6 +61,7 @@ impl Request {
             | Request::RollBack
             | Request::Beat
             | Request::Inquire
+            | Request::EndBackend
             | Request::PostVerify => false,
         }
     }
@@ -121,7 +124,7 @@ impl Alarm {
             Alarm::HungUp => ExitCode::Signalled(Signal::HangUp),
             Alarm::Interrupted => ExitCode::Signalled(Signal::Interrupt),
             Alarm::Terminated => ExitCode::Signalled(Signal::Terminate),
-            Alarm::PartDied(_) | Alarm::JournalLost(_) => ExitCode::RolledBackOnError,
+            Alarm::PartDied(_) => ExitCode::RolledBackOnError,
         }
     }
 }

@@ -34,6 +34,8 @@ pub enum Event {
     ReadToEnd(Document),
     /// Something ends the run, whatever a person wants.
     Alarmed(Alarm),
+    /// The journal cannot be written any more; why. COMMIT is forbidden from here on.
+    JournalLost(String),
     /// The intent to COMMIT could not be put on disk, so COMMIT was not sent (I6); why.
     IntentLost(String),
 }
@@ -73,6 +75,10 @@ pub enum Command {
     Extend,
     /// Back to the checklist after a rollback.
     Again,
+    /// End the old backend that still holds the transaction of a lost link.
+    EndBackend,
+    /// Ask the server again which way the transaction went.
+    AskAgain,
     /// Leave the program.
     Quit,
 }
@@ -97,8 +103,6 @@ pub enum Alarm {
     Terminated,
     /// A part of the program itself died; its name.
     PartDied(&'static str),
-    /// The journal cannot be written any more; why.
-    JournalLost(String),
 }
 
 /// A report of the held session, with the number of the request it answers.

@@ -1,0 +1,300 @@
+//! The run so far, as events told it: what screens, plain lines and the report are drawn from.
+//!
+//! It collects and never decides; the machine does not read it.
+
+use super::event::{
+    Body, Command, Event, Evidence, Lock, LockMode, Millis, Observation, Report, ServerMessage,
+    Sight, StatementReport, Target,
+};
+use crate::runbook::Runbook;
+use crate::runbook::check::{Check, Verdict};
+use crate::runbook::script::Fate;
+use std::collections::BTreeMap;
+
+/// What is known of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    /// Time since the run began, in milliseconds, as the ticks told it.
+    pub now: Millis,
+    /// What the session reached.
+    pub target: Option<Target>,
+    /// Evidence, by checklist item.
+    pub evidence: Vec<Evidence>,
+    /// What a person typed when signing, by checklist item.
+    pub notes: Vec<Option<String>>,
+    /// The transaction's id.
+    pub xid: Option<String>,
+    /// What the program itself sent after BEGIN.
+    pub added: Vec<String>,
+    /// When BEGIN was answered, on the scale of `now`.
+    pub begun_at: Option<Millis>,
+    /// When the held transaction ended, on the scale of `now`.
+    pub ended_at: Option<Millis>,
+    /// The script's statements; index 0 is statement 1.
+    pub steps: Vec<Step>,
+    /// Checks that the script returned, each with its statement's number.
+    pub checks: Vec<(usize, Check)>,
+    /// Everything the server said, oldest first.
+    pub messages: Vec<Said>,
+    /// Results of the post-verification.
+    pub post: Vec<StatementReport>,
+    /// The newest look of the monitor.
+    pub sight: Option<Sight>,
+    /// Why the monitor cannot look, if it cannot.
+    pub blind: Option<String>,
+}
+
+/// A message and when it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// On the scale of [`Account::now`].
+    pub at: Millis,
+    /// The statement that ran then.
+    pub number: Option<usize>,
+    /// The message.
+    pub message: ServerMessage,
+}
+
+/// What became of a statement so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// It has not had its turn.
+    Waiting,
+    /// The gate stands in for it: BEGIN is taken over, COMMIT is held.
+    Gate(Fate),
+    /// It runs.
+    Running {
+        /// When it started, on the scale of [`Account::now`].
+        since: Millis,
+    },
+    /// It succeeded.
+    Done(Box<StatementReport>),
+    /// It failed.
+    Failed {
+        /// How long it took.
+        duration: Millis,
+        /// What the server said.
+        error: Box<ServerMessage>,
+    },
+    /// It was not run, because one before it failed.
+    NotRun,
+}
+
+impl Account {
+    /// An account of a run of `runbook` that has not begun.
+    pub fn new(runbook: &Runbook) -> Account {
+        let mut account = Account {
+            evidence: vec![Evidence::default(); runbook.items.len()],
+            notes: vec![None; runbook.items.len()],
+            ..Account::default()
+        };
+        account.steps = runbook
+            .script
+            .statements
+            .iter()
+            .map(|statement| match statement.fate {
+                Fate::Sent => Step::Waiting,
+                fate @ (Fate::TakenOver | Fate::Held) => Step::Gate(fate),
+            })
+            .collect();
+        account
+    }
+
+    /// Takes down an event. Give it the event before the machine gets it.
+    pub fn take_down(&mut self, event: &Event) {
+        match event {
+            Event::Ticked { elapsed } => self.now += elapsed,
+            Event::Reported(report) => self.reported(report),
+            Event::Observed(Observation::Seen(sight)) => {
+                self.sight = Some((**sight).clone());
+                self.blind = None;
+            }
+            Event::Observed(Observation::Blind(reason)) => {
+                self.sight = None;
+                self.blind = Some(reason.clone());
+            }
+            Event::Asked(Command::SignOff { item, note }) => {
+                if let (Some(slot), Some(_)) = (self.notes.get_mut(*item), note) {
+                    slot.clone_from(note);
+                }
+            }
+            Event::Asked(Command::Again) => self.forget_transaction(),
+            Event::Asked(_)
+            | Event::Drawn
+            | Event::Edited
+            | Event::ReadToEnd(_)
+            | Event::Alarmed(_)
+            | Event::JournalLost(_)
+            | Event::IntentLost(_) => {}
+        }
+    }
+
+    fn forget_transaction(&mut self) {
+        for step in &mut self.steps {
+            if !matches!(step, Step::Gate(_)) {
+                *step = Step::Waiting;
+            }
+        }
+        self.xid = None;
+        self.added.clear();
+        self.begun_at = None;
+        self.ended_at = None;
+        self.checks.clear();
+        self.post.clear();
+        self.sight = None;
+    }
+
+    fn reported(&mut self, report: &Report) {
+        match &report.body {
+            Body::Connected(target) => self.target = Some((**target).clone()),
+            Body::ConnectFailed(error) | Body::BeginFailed(error) => self.say(None, error),
+            Body::Probed { item, evidence } => {
+                if let Some(slot) = self.evidence.get_mut(*item) {
+                    slot.clone_from(evidence);
+                }
+            }
+            Body::Begun { xid, added } => {
+                self.xid = Some(xid.clone());
+                self.added.clone_from(added);
+                self.begun_at = Some(self.now);
+            }
+            Body::StatementStarted { number } => {
+                let since = self.now;
+                self.step(*number, Step::Running { since });
+            }
+            Body::StatementFinished(report) => {
+                let number = report.number;
+                self.checks
+                    .extend(report.checks.iter().map(|check| (number, check.clone())));
+                self.step(number, Step::Done(report.clone()));
+            }
+            Body::StatementFailed {
+                number,
+                duration,
+                error,
+            } => {
+                self.say(Some(*number), error);
+                let failed = Step::Failed {
+                    duration: *duration,
+                    error: error.clone(),
+                };
+                self.step(*number, failed);
+                for step in self.steps.iter_mut().skip(*number) {
+                    if matches!(step, Step::Waiting | Step::Running { .. }) {
+                        *step = Step::NotRun;
+                    }
+                }
+            }
+            Body::Noticed { number, message } => self.say(*number, message),
+            Body::SettleFailed(error) | Body::PostVerifyFailed(error) => self.say(None, error),
+            Body::CommitAnswered(answer) => {
+                use super::event::CommitAnswer;
+                self.ended_at = Some(self.now);
+                match answer {
+                    CommitAnswer::Refused { error, .. } | CommitAnswer::LinkLost(error) => {
+                        self.say(None, error);
+                    }
+                    CommitAnswer::Tag { .. } | CommitAnswer::OtherTransaction { .. } => {}
+                }
+            }
+            Body::RollbackAnswered { .. } => self.ended_at = Some(self.now),
+            Body::SessionEnded(error) => {
+                if self.begun_at.is_some() && self.ended_at.is_none() {
+                    self.ended_at = Some(self.now);
+                }
+                self.say(None, error);
+            }
+            Body::PostVerified { results } => self.post.clone_from(results),
+            Body::ScriptFinished | Body::Settled { .. } | Body::Asked(_) | Body::Beaten => {}
+        }
+    }
+
+    fn say(&mut self, number: Option<usize>, message: &ServerMessage) {
+        self.messages.push(Said {
+            at: self.now,
+            number,
+            message: message.clone(),
+        });
+    }
+
+    fn step(&mut self, number: usize, step: Step) {
+        if let Some(slot) = number.checked_sub(1).and_then(|i| self.steps.get_mut(i)) {
+            *slot = step;
+        }
+    }
+
+    /// How long the transaction has been held, or was.
+    pub fn held(&self) -> Option<Millis> {
+        let begun = self.begun_at?;
+        Some(self.ended_at.unwrap_or(self.now).saturating_sub(begun))
+    }
+
+    /// The statement that runs now: its number and since when it runs.
+    pub fn running(&self) -> Option<(usize, Millis)> {
+        self.steps
+            .iter()
+            .enumerate()
+            .find_map(|(index, step)| match step {
+                Step::Running { since } => Some((index + 1, self.now.saturating_sub(*since))),
+                _ => None,
+            })
+    }
+
+    /// The statement that failed: its number and what the server said.
+    pub fn failed(&self) -> Option<(usize, &ServerMessage)> {
+        self.steps
+            .iter()
+            .enumerate()
+            .find_map(|(index, step)| match step {
+                Step::Failed { error, .. } => Some((index + 1, &**error)),
+                _ => None,
+            })
+    }
+
+    /// The checks of the script, FAIL first, then WARN, then PASS; otherwise in the script's order.
+    pub fn checks_by_verdict(&self) -> Vec<&(usize, Check)> {
+        let mut checks: Vec<_> = self.checks.iter().collect();
+        checks.sort_by_key(|(_, check)| match check.verdict {
+            Verdict::Fail => 0,
+            Verdict::Warn => 1,
+            Verdict::Pass => 2,
+        });
+        checks
+    }
+
+    /// The strongest lock on each relation, the strongest first.
+    pub fn locks(&self) -> Vec<Lock> {
+        let mut strongest: BTreeMap<&str, LockMode> = BTreeMap::new();
+        for step in &self.steps {
+            if let Step::Done(report) = step {
+                for lock in &report.locks {
+                    let mode = strongest.entry(&lock.relation).or_insert(lock.mode);
+                    *mode = (*mode).max(lock.mode);
+                }
+            }
+        }
+        let mut locks: Vec<Lock> = strongest
+            .into_iter()
+            .map(|(relation, mode)| Lock {
+                mode,
+                relation: relation.to_owned(),
+            })
+            .collect();
+        locks.sort_by(|a, b| {
+            b.mode
+                .cmp(&a.mode)
+                .then_with(|| a.relation.cmp(&b.relation))
+        });
+        locks
+    }
+
+    /// The last message with a severity of ERROR or worse, or about the link.
+    pub fn last_error(&self) -> Option<&Said> {
+        self.messages.iter().rev().find(|said| {
+            matches!(
+                said.message.severity.as_str(),
+                "" | "ERROR" | "FATAL" | "PANIC"
+            )
+        })
+    }
+}

@@ -1,0 +1,153 @@
+//! What a person can do now, and why not the rest.
+
+use super::event::Command;
+use super::phase::Why;
+
+/// A command without what goes with it: what footer, help and dispatch share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Act {
+    SignOff,
+    Withdraw,
+    ProbeAgain,
+    Apply,
+    Cancel,
+    AskCommit,
+    NameTyped,
+    AskRollback,
+    ConfirmRollback,
+    StepBack,
+    Extend,
+    Again,
+    EndBackend,
+    AskAgain,
+    Quit,
+}
+
+impl Act {
+    /// Every act there is.
+    pub const ALL: [Act; 15] = [
+        Act::SignOff,
+        Act::Withdraw,
+        Act::ProbeAgain,
+        Act::Apply,
+        Act::Cancel,
+        Act::AskCommit,
+        Act::NameTyped,
+        Act::AskRollback,
+        Act::ConfirmRollback,
+        Act::StepBack,
+        Act::Extend,
+        Act::Again,
+        Act::EndBackend,
+        Act::AskAgain,
+        Act::Quit,
+    ];
+}
+
+impl Command {
+    /// The act that it is.
+    pub fn act(&self) -> Act {
+        match self {
+            Command::SignOff { .. } => Act::SignOff,
+            Command::Withdraw { .. } => Act::Withdraw,
+            Command::ProbeAgain => Act::ProbeAgain,
+            Command::Apply => Act::Apply,
+            Command::Cancel => Act::Cancel,
+            Command::AskCommit => Act::AskCommit,
+            Command::NameTyped(_) => Act::NameTyped,
+            Command::AskRollback => Act::AskRollback,
+            Command::ConfirmRollback => Act::ConfirmRollback,
+            Command::StepBack => Act::StepBack,
+            Command::Extend => Act::Extend,
+            Command::Again => Act::Again,
+            Command::EndBackend => Act::EndBackend,
+            Command::AskAgain => Act::AskAgain,
+            Command::Quit => Act::Quit,
+        }
+    }
+}
+
+/// An act that has a meaning in the present phase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The act.
+    pub act: Act,
+    /// Why it is refused now; `None` when it is open.
+    pub refused: Option<Refusal>,
+}
+
+/// Why a key is refused, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Refusal {
+    NothingToDoHere,
+    NotDrawn,
+    NoSuchItem,
+    AlreadySigned,
+    NotSigned,
+    EvidenceAwaited,
+    EvidenceFails,
+    NotReadToEnd,
+    ReferenceMissing,
+    ItemsUnsigned(usize),
+    AlreadyCancelling,
+    NotArmed,
+    RehearsalNeverCommits,
+    MustRollBack(Why),
+    WrongName { expected: String },
+    HoldAtMost,
+    TransactionOpen,
+    ScriptRunning,
+    OutcomeUnderWay,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refusal::NothingToDoHere => f.write_str("That key does nothing here."),
+            Refusal::NotDrawn => {
+                f.write_str("The screen changed as you pressed; look, then press again.")
+            }
+            Refusal::NoSuchItem => f.write_str("There is no such item."),
+            Refusal::AlreadySigned => f.write_str("Signed already; u withdraws it."),
+            Refusal::NotSigned => f.write_str("It is not signed."),
+            Refusal::EvidenceAwaited => {
+                f.write_str("The evidence is still being looked for; wait a moment.")
+            }
+            Refusal::EvidenceFails => f.write_str(
+                "The evidence fails, so it cannot be signed; Enter shows it, p probes again.",
+            ),
+            Refusal::NotReadToEnd => f.write_str("Read it to its end first: s opens the scripts."),
+            Refusal::ReferenceMissing => f.write_str("It needs a reference: type one."),
+            Refusal::ItemsUnsigned(1) => f.write_str("1 item is not signed yet."),
+            Refusal::ItemsUnsigned(n) => write!(f, "{n} items are not signed yet."),
+            Refusal::AlreadyCancelling => {
+                f.write_str("Cancelling already; waiting for the server's answer.")
+            }
+            Refusal::NotArmed => f.write_str(
+                "The gate is not armed yet: let go of the keys, look, then press again.",
+            ),
+            Refusal::RehearsalNeverCommits => {
+                f.write_str("This is a rehearsal: it never commits. r rolls back.")
+            }
+            Refusal::MustRollBack(why) => {
+                write!(f, "COMMIT is refused: {why}. r rolls back.")
+            }
+            Refusal::WrongName { expected } => write!(
+                f,
+                "That is not the name of the database ({expected}). Nothing was sent; type it again, or Esc."
+            ),
+            Refusal::HoldAtMost => f.write_str("The hold cannot be extended further than this."),
+            Refusal::TransactionOpen => {
+                f.write_str("The transaction is open: r rolls back, then you can leave.")
+            }
+            Refusal::ScriptRunning => {
+                f.write_str("The script is running: x cancels it, then r rolls back.")
+            }
+            Refusal::OutcomeUnderWay => {
+                f.write_str("The outcome is being proven; that takes a moment.")
+            }
+        }
+    }
+}

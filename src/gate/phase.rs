@@ -1,0 +1,307 @@
+//! The states of a run, the reasons for a rollback, and the proofs of an outcome.
+
+use super::effect::ExitCode;
+use super::event::{Alarm, Inquiry, Millis, XactStatus};
+use crate::runbook::check::Tally;
+
+/// Where a run is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// The session is being opened.
+    Connecting,
+    /// Evidence is looked for and items are signed. No transaction is open.
+    Checklist,
+    /// BEGIN is under way.
+    Beginning,
+    /// The script is running.
+    Applying {
+        /// A person asked to cancel.
+        cancelling: bool,
+    },
+    /// Deferred constraints and the transaction's identity are looked at.
+    Verifying {
+        /// A person asked to cancel.
+        cancelling: bool,
+    },
+    /// The gate: COMMIT or ROLLBACK.
+    Deciding {
+        /// What is open on it.
+        prompt: Prompt,
+        /// How much longer it must be on screen until it is armed.
+        arming: Millis,
+    },
+    /// Only ROLLBACK is left; the person looks first.
+    MustRollBack {
+        /// Why.
+        why: Why,
+        /// The question whether to roll back is open.
+        asking: bool,
+    },
+    /// COMMIT was handed to the session.
+    Committing,
+    /// ROLLBACK was handed to the session.
+    RollingBack {
+        /// Why.
+        why: Why,
+        /// How much longer to wait for the answer before the link is closed.
+        patience: Millis,
+        /// A statement may still be running and is cancelled until ROLLBACK gets its turn.
+        busy: bool,
+    },
+    /// The link was lost; the server is asked which way the transaction went.
+    Inquiring {
+        /// COMMIT may have been sent.
+        commit_sent: bool,
+        /// Why the transaction could only be rolled back, if it was so before the link was lost.
+        why: Why,
+        /// The server says `in progress`: asked again after this time.
+        still_open: Option<Millis>,
+    },
+    /// The outcome is known to be COMMITTED and the post-verification runs.
+    PostVerifying {
+        /// The proof of COMMIT.
+        proof: Proof,
+    },
+    /// The end screen.
+    Ended(Ending),
+    /// The program was left.
+    Left(ExitCode),
+}
+
+/// What is open on the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Prompt {
+    /// Nothing.
+    Closed,
+    /// The database name is being typed for COMMIT.
+    Name,
+    /// The question whether to roll back.
+    RollBack,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// No session could be opened. Nothing was changed.
+    NotConnected,
+    /// COMMITTED.
+    Committed {
+        /// How that is known.
+        proof: Proof,
+        /// What the post-verification says; `None` where there is none or it could not be run.
+        post: Option<Tally>,
+    },
+    /// ROLLED BACK.
+    RolledBack {
+        /// Why.
+        why: Why,
+        /// How that is known.
+        proof: Proof,
+    },
+    /// UNKNOWN.
+    Unknown {
+        /// Why it cannot be known now.
+        reason: Inquiry,
+    },
+}
+
+/// Why a transaction is rolled back.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// A person decided so.
+    Decision,
+    /// It was a rehearsal.
+    Rehearsed,
+    /// BEGIN or what belongs to it failed.
+    BeginFailed,
+    /// A statement failed.
+    StatementFailed,
+    /// A person cancelled the script.
+    Cancelled,
+    /// A deferred constraint does not hold.
+    SettleFailed,
+    /// At least one check says FAIL.
+    ChecksFailed,
+    /// No check says PASS.
+    NothingPassed,
+    /// The script ended the transaction that was begun.
+    OtherTransaction,
+    /// The server refused COMMIT.
+    CommitRefused,
+    /// The hold limit was reached.
+    HoldLimit,
+    /// The journal could not be written.
+    JournalLost,
+    /// The server ended the session, or the link broke.
+    SessionEnded,
+    /// The run was ended from outside.
+    Alarmed(Alarm),
+}
+
+/// How an outcome is known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Proof {
+    /// The server's command tag, and `pg_xact_status` where it was asked.
+    Tag {
+        /// `COMMIT` or `ROLLBACK`.
+        tag: String,
+        /// The server's word on the transaction id.
+        xact_status: Option<XactStatus>,
+    },
+    /// The server answered COMMIT with an error, and `pg_xact_status` says `aborted`.
+    Refused,
+    /// `pg_xact_status`, asked on a new connection to the same server.
+    Asked {
+        /// Which server said so, in words.
+        server: String,
+    },
+    /// COMMIT was never sent, so nothing can have been committed; the server could not be asked.
+    NeverSent {
+        /// Why it could not be asked.
+        reason: Inquiry,
+    },
+    /// BEGIN was never answered with success, so there was nothing to commit.
+    NeverBegun,
+}
+
+impl Why {
+    /// The exit code of a run that was rolled back for this reason.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Why::Decision | Why::Rehearsed => ExitCode::RolledBack,
+            Why::ChecksFailed | Why::NothingPassed => ExitCode::RolledBackOnFail,
+            Why::Alarmed(alarm) => alarm.exit_code(),
+            Why::BeginFailed
+            | Why::StatementFailed
+            | Why::Cancelled
+            | Why::SettleFailed
+            | Why::OtherTransaction
+            | Why::CommitRefused
+            | Why::HoldLimit
+            | Why::JournalLost
+            | Why::SessionEnded => ExitCode::RolledBackOnError,
+        }
+    }
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Why::Decision => "you decided so",
+            Why::Rehearsed => "a rehearsal always ends in ROLLBACK",
+            Why::BeginFailed => "the transaction could not be opened",
+            Why::StatementFailed => "a statement failed",
+            Why::Cancelled => "you cancelled the script",
+            Why::SettleFailed => "a deferred constraint does not hold",
+            Why::ChecksFailed => "at least one check says FAIL",
+            Why::NothingPassed => "no check says PASS; zero checks is not a pass",
+            Why::OtherTransaction => "the script itself ended the transaction",
+            Why::CommitRefused => "the server refused COMMIT",
+            Why::HoldLimit => "the hold limit was reached",
+            Why::JournalLost => "the journal cannot be written",
+            Why::SessionEnded => "the session ended",
+            Why::Alarmed(Alarm::HungUp) => "the terminal is gone",
+            Why::Alarmed(Alarm::Interrupted) => "the program was interrupted",
+            Why::Alarmed(Alarm::Terminated) => "the program was told to terminate",
+            Why::Alarmed(Alarm::PartDied(part)) => {
+                return write!(f, "a part of stagegate failed ({part})");
+            }
+        })
+    }
+}
+
+impl Ending {
+    /// The word that stands on the end screen.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Ending::NotConnected => "NOT CONNECTED",
+            Ending::Committed { .. } => "COMMITTED",
+            Ending::RolledBack { .. } => "ROLLED BACK",
+            Ending::Unknown { .. } => "UNKNOWN",
+        }
+    }
+
+    /// The exit code of a run that ended so.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Ending::NotConnected => ExitCode::NoConnection,
+            Ending::Committed { .. } => ExitCode::Committed,
+            Ending::RolledBack { why, .. } => why.exit_code(),
+            Ending::Unknown { .. } => ExitCode::OutcomeUnknown,
+        }
+    }
+}
+
+impl Phase {
+    /// Whether a transaction of ours may be open on the server.
+    pub fn transaction_open(&self) -> bool {
+        match self {
+            Phase::Beginning
+            | Phase::Applying { .. }
+            | Phase::Verifying { .. }
+            | Phase::Deciding { .. }
+            | Phase::MustRollBack { .. }
+            | Phase::Committing
+            | Phase::RollingBack { .. }
+            | Phase::Inquiring { .. } => true,
+            Phase::Connecting
+            | Phase::Checklist
+            | Phase::PostVerifying { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Inquiry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Inquiry::Answered { status, server } => {
+                write!(f, "pg_xact_status says {} ({server})", status.word())
+            }
+            Inquiry::OtherServer(what) => write!(f, "another server answers: {what}"),
+            Inquiry::Unknowable(what) => write!(f, "the server cannot tell: {what}"),
+            Inquiry::Unreachable(what) => write!(f, "the server cannot be asked: {what}"),
+        }
+    }
+}
+
+impl XactStatus {
+    /// The word that `pg_xact_status` uses.
+    pub fn word(self) -> &'static str {
+        match self {
+            XactStatus::Committed => "committed",
+            XactStatus::Aborted => "aborted",
+            XactStatus::InProgress => "in progress",
+        }
+    }
+}
+
+impl std::fmt::Display for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Proof::Tag {
+                tag,
+                xact_status: Some(status),
+            } => write!(
+                f,
+                "the server answered {tag}, and pg_xact_status says {}",
+                status.word()
+            ),
+            Proof::Tag {
+                tag,
+                xact_status: None,
+            } => write!(f, "the server answered {tag} and is idle"),
+            Proof::Refused => f.write_str(
+                "the server answered COMMIT with an error, and pg_xact_status says aborted",
+            ),
+            Proof::Asked { server } => {
+                write!(f, "asked on a new connection: pg_xact_status, {server}")
+            }
+            Proof::NeverSent { reason } => {
+                write!(f, "COMMIT was never sent; {reason}")
+            }
+            Proof::NeverBegun => f.write_str("no transaction was begun"),
+        }
+    }
+}

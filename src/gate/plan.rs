@@ -1,0 +1,85 @@
+//! What the machine knows of a run before it begins.
+
+use super::event::{Document, Millis};
+use crate::runbook::{ItemKind, Runbook};
+
+/// The hold limit where the command line gives none: 5 minutes.
+pub const HOLD_LIMIT: Millis = 5 * 60 * 1000;
+/// How long the gate is on screen before it is armed (I5).
+pub const ARMING: Millis = 400;
+/// How often the session shows the server that it is alive, while the gate is open. Three beats
+/// fit into the server's own limit of 15 s.
+pub const BEAT: Millis = 4_000;
+/// How long a rollback may go unanswered before the link is closed instead; the server then rolls
+/// back by itself. Short enough for "ROLLBACK within two seconds" of a signal.
+pub const PATIENCE: Millis = 1_500;
+/// How long to wait before asking once more about a transaction that is still in progress.
+pub const ASK_AGAIN: Millis = 2_000;
+
+/// What kind of run it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// The whole walk; the person decides.
+    Run,
+    /// The whole walk without sign-offs, which always ends in ROLLBACK.
+    Rehearse,
+    /// Looking only. Nothing that writes is reachable (I4).
+    Inspect,
+}
+
+/// The run as the machine needs to know it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Plan {
+    /// What kind of run it is.
+    pub mode: Mode,
+    /// What each checklist item asks for beside its evidence.
+    pub items: Vec<Requirement>,
+    /// How long the transaction may be held, counted from BEGIN.
+    pub hold_limit: Millis,
+    /// Whether there is something to run after COMMIT.
+    pub post_verification: bool,
+}
+
+/// What a signature needs beside evidence that holds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Requirement {
+    /// A text is typed with it, such as the reference to a backup.
+    pub reference: bool,
+    /// These were read to their end.
+    pub documents: Vec<Document>,
+}
+
+impl Plan {
+    /// The plan of `runbook`.
+    pub fn new(runbook: &Runbook, mode: Mode, hold_limit: Millis) -> Plan {
+        let items = runbook
+            .items
+            .iter()
+            .map(|item| match item.kind {
+                ItemKind::Backup => Requirement {
+                    reference: true,
+                    documents: Vec::new(),
+                },
+                ItemKind::Review => Requirement {
+                    reference: false,
+                    documents: vec![Document::Script],
+                },
+                ItemKind::Rollback => Requirement {
+                    reference: false,
+                    documents: (0..runbook.rollbacks.len())
+                        .map(Document::Rollback)
+                        .collect(),
+                },
+                ItemKind::Connection | ItemKind::Structure | ItemKind::Attest => {
+                    Requirement::default()
+                }
+            })
+            .collect();
+        Plan {
+            mode,
+            items,
+            hold_limit,
+            post_verification: runbook.post_verification.is_some(),
+        }
+    }
+}
