@@ -95,3 +95,34 @@ impl Tally {
         self.fail == 0 && self.pass > 0
     }
 }
+
+/// Reads a result as checks. Stands in until the real reader is here.
+pub fn read(result: &ResultSet) -> Option<Vec<Check>> {
+    let verdict =
+        |cell: &Option<String>| match cell.as_deref()?.trim().to_ascii_uppercase().as_str() {
+            "PASS" => Some(Verdict::Pass),
+            "FAIL" => Some(Verdict::Fail),
+            "WARN" => Some(Verdict::Warn),
+            _ => None,
+        };
+    let column = (0..result.columns.len()).find(|i| {
+        !result.rows.is_empty()
+            && result
+                .rows
+                .iter()
+                .all(|r| r.get(*i).and_then(verdict).is_some())
+    })?;
+    let checks = result.rows.iter().map(|row| {
+        let mut rest = row
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| *i != column)
+            .map(|(_, c)| c.clone().unwrap_or_default());
+        Check {
+            name: rest.next().unwrap_or_default(),
+            verdict: row.get(column).and_then(verdict).unwrap_or(Verdict::Fail),
+            detail: rest.collect::<Vec<_>>().join(" "),
+        }
+    });
+    Some(checks.collect())
+}
