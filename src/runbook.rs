@@ -4,10 +4,14 @@
 //! Files only: nothing here knows a server, a screen or a clock.
 
 mod admission;
+mod built_in;
 pub mod check;
 mod classify;
+pub mod highlight;
 mod lexer;
 mod lint;
+pub mod listing;
+pub mod manifest;
 mod meta;
 mod places;
 pub mod printable;

@@ -350,7 +350,7 @@ fn kind_and_relation_are_those_of_the_command_tag() {
             Some("x"),
         ),
         ("(SELECT 1)", "SELECT", None),
-        ("SELECT 1 INTO t FROM x", "SELECT INTO", None),
+        ("SELECT 1 INTO t FROM x", "SELECT INTO", Some("t")),
         (
             "CREATE TABLE IF NOT EXISTS s.t (a int)",
             "CREATE TABLE",
