@@ -98,7 +98,10 @@ fn load(path: Option<&Path>) -> Result<Arc<Runbook>, Failure> {
 fn show(path: Option<&Path>, format: Format) -> Result<ExitCode, Failure> {
     let runbook = load(path)?;
     let text = match format {
-        Format::Text => listing::text(&runbook),
+        Format::Text => listing::text(
+            &runbook,
+            std::io::stdout().is_terminal() && env("NO_COLOR").is_none_or(|v| v.is_empty()),
+        ),
         Format::Json => format!("{:#}\n", listing::json(&runbook)),
     };
     print(&text)?;
@@ -149,7 +152,7 @@ fn demo(scenario: Scenario, holding: &Holding, look: &Look) -> Result<ExitCode, 
         force_password: false,
     };
     // The demo's own server, whatever the environment says.
-    let settings = Settings::find(&options, |_| None)
+    let settings = Settings::find(&options, &|_| None, None, &Path::is_dir)
         .map_err(Failure::usage)?;
     let psql = format!(
         "A throw-away server; look at it with: psql -h {} -p {} -U {} {}",
@@ -174,7 +177,12 @@ fn walk(
         return Err(Failure::usage(eyre!("{objection}")));
     }
     if !runbook.script.refusals.is_empty() {
-        eprint!("{}", listing::refusals(&runbook.script));
+        for refusal in &runbook.script.refusals {
+            let file = runbook.script.sources.get(refusal.source);
+            let file = file.map_or(runbook.script.name.as_str(), |source| source.name.as_str());
+            let (line, column) = (refusal.line, refusal.column);
+            eprintln!("{}:{line}:{column}: {}", printable(file), printable(&refusal.reason));
+        }
         return Err(Failure::usage(eyre!(
             "the script cannot be run; nothing was sent to any server. stagegate show lists all of it"
         )));
