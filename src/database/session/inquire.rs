@@ -179,7 +179,7 @@ impl Actor {
         settings.hosts.sort_by_key(|host| !same(host));
     }
 
-    pub(super) async fn end_old_backend(&mut self, seq: Seq) {
+    pub(super) async fn end_backend(&mut self, seq: Seq) {
         let inquiry = match (self.identity.clone(), self.xid.clone()) {
             (Some(identity), Some(xid)) => {
                 let first = match self.link.is_some() {
