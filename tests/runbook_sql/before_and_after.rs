@@ -165,7 +165,8 @@ async fn a_primary_key_of_any_type_that_the_expected_state_passes_carries_the_fo
         client
             .batch_execute(&format!(
                 "ALTER TABLE integration.integration_receive_serviceops
-                     ALTER response_id DROP IDENTITY, ALTER response_id TYPE {key}"
+                     ALTER response_id DROP IDENTITY;
+                 ALTER TABLE integration.integration_receive_serviceops ALTER response_id TYPE {key}"
             ))
             .await
             .unwrap();
