@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "runbook_sql/checks.rs"]
-mod checks;
+#[path = "runbook_sql/before_and_after.rs"]
+mod before_and_after;
 #[path = "runbook_sql/cluster.rs"]
 mod cluster;
 #[path = "runbook_sql/demo.rs"]
@@ -17,3 +17,5 @@ mod psql;
 mod rollback;
 #[path = "runbook_sql/runbook.rs"]
 mod runbook;
+#[path = "runbook_sql/verification.rs"]
+mod verification;

@@ -363,9 +363,9 @@ FROM (
                                       WHERE a.attrelid = f.conrelid AND a.attname = 'resend_of_response_id')
                    THEN format('is %s, expected FOREIGN KEY (resend_of_response_id) to the primary key of its own table',
                                pg_get_constraintdef(f.oid))
-               WHEN NOT f.convalidated THEN 'is not validated'
-               -- Only PostgreSQL 18 and later have this column; elsewhere the key is simply not there.
+               -- Only PostgreSQL 18 and later have this column; before, nothing is unenforced.
                WHEN to_jsonb(f) ->> 'conenforced' = 'false' THEN 'is not enforced'
+               WHEN NOT f.convalidated THEN 'is not validated'
            END
     FROM (VALUES (1)) AS one
     LEFT JOIN (pg_class AS t JOIN pg_namespace AS s

@@ -87,11 +87,6 @@ impl Cluster {
         }
     }
 
-    /// The directory of its socket.
-    pub fn sockets(&self) -> &Path {
-        &self.sockets
-    }
-
     /// A new connection, as superuser.
     pub async fn connect(&self, database: &str) -> Client {
         let (client, connection) = tokio_postgres::Config::new()

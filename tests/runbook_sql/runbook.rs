@@ -97,7 +97,7 @@ pub async fn migrated() -> (String, Client) {
 
 /// A database with the schema and all of the sample data.
 pub async fn full() -> (String, Client) {
-    database_from("full").await
+    database_from("whole").await
 }
 
 async fn database_from(template: &str) -> (String, Client) {
@@ -106,7 +106,7 @@ async fn database_from(template: &str) -> (String, Client) {
         .get_or_init(async || {
             let server = cluster();
             let postgres = server.connect("postgres").await;
-            for (name, rows) in [("pristine", "300"), ("full", "50000")] {
+            for (name, rows) in [("pristine", "300"), ("whole", "50000")] {
                 postgres
                     .batch_execute(&format!("CREATE DATABASE {name}"))
                     .await
