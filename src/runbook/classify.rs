@@ -377,6 +377,12 @@ pub(super) fn relation_in_words(words: Words<'_>) -> Option<String> {
         "REFRESH" => 3,
         "CREATE" | "ALTER" | "DROP" => {
             let object = words.object();
+            let nameless = words.are(object, &["DEFAULT", "PRIVILEGES"])
+                || words.is(object, "OWNED")
+                || words.is(object, "SYSTEM");
+            if nameless {
+                return None;
+            }
             let owned = ["INDEX", "TRIGGER", "POLICY", "RULE"]
                 .iter()
                 .any(|word| words.is(object, word));

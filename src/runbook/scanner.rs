@@ -95,10 +95,6 @@ pub(super) struct Scanner<'a> {
     opened_at: usize,
     body: RoutineBody,
     strings_from_next_line: Option<bool>,
-    /// The numbers of COPY … FROM STDIN statements, from 1, that the server refuses: psql then
-    /// takes their data for SQL. Known only when a script is compared with a run of it.
-    pub refused_copies: Vec<usize>,
-    copies: usize,
     ended: bool,
 }
 
@@ -163,8 +159,6 @@ impl<'a> Scanner<'a> {
             opened_at: 0,
             body: RoutineBody::default(),
             strings_from_next_line: None,
-            refused_copies: Vec::new(),
-            copies: 0,
             ended: false,
         }
     }
@@ -294,14 +288,11 @@ impl<'a> Scanner<'a> {
         piece.cuts.retain(|cut| cut.start < end);
         let copies = copies_from_stdin(self.bytes, &piece.tokens);
         for _ in 0..copies {
-            self.copies += 1;
-            if !self.refused_copies.contains(&self.copies) {
-                let (data, closed) = self.copy_data();
-                if !closed && piece.open.is_none() {
-                    piece.open = Some((Open::CopyData, data.start));
-                }
-                piece.copy_data = Some(data);
+            let (data, closed) = self.copy_data();
+            if !closed && piece.open.is_none() {
+                piece.open = Some((Open::CopyData, data.start));
             }
+            piece.copy_data = Some(data);
         }
         self.ready.push_back(Item::Statement(Box::new(piece)));
     }
