@@ -51,6 +51,9 @@ fn plan(mode: Mode, items: usize, post_verification: bool) -> Plan {
         items: requirements,
         hold_limit: 2 * plan::ARMING,
         post_verification,
+        lock_attempts: 2,
+        max_waiters: Some(0),
+        max_wait: None,
     }
 }
 
@@ -97,6 +100,14 @@ fn bodies(items: usize) -> Vec<Body> {
             number: 1,
             duration: 0,
             error: error(),
+        },
+        Body::StatementFailed {
+            number: 1,
+            duration: 0,
+            error: Box::new(ServerMessage {
+                sqlstate: Some("55P03".into()),
+                ..ServerMessage::default()
+            }),
         },
         Body::Noticed {
             number: None,
@@ -195,6 +206,10 @@ fn commands(items: usize) -> Vec<Command> {
 fn events(machine: &Machine, items: usize, bodies: &[Body]) -> Vec<Event> {
     let mut events = vec![
         Event::Observed(Observation::Blind(String::new())),
+        Event::Observed(Observation::Seen(Box::new(Sight {
+            waiters: vec![Session::default()],
+            ..Sight::default()
+        }))),
         Event::Drawn,
         Event::Edited,
         Event::Ticked {
@@ -656,6 +671,7 @@ fn next_step(machine: &Machine) -> Event {
             }
             Event::Asked(Command::Apply)
         }
+        Phase::Waiting { left, .. } => Event::Ticked { elapsed: *left },
         Phase::Beginning => report(Body::Begun {
             xid: "7".into(),
             added: Vec::new(),
