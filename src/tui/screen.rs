@@ -159,6 +159,14 @@ impl Screen {
         self.journal = Some(path.display().to_string());
     }
 
+    /// Changes how everything looks.
+    pub fn set_appearance(&mut self, appearance: Appearance) {
+        if self.look != appearance {
+            self.look = appearance;
+            self.pages = None;
+        }
+    }
+
     /// Says `text` in the line above the keys, until the next key.
     pub fn say(&mut self, text: String) {
         self.toast = Some(text);
