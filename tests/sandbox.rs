@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use stagegate::sandbox::demo::{Demo, DemoOptions, Scenario};
@@ -528,6 +528,29 @@ fn no_orphan_whenever_the_process_is_killed() {
         .unwrap();
         assert_eq!(ask(&next, "SELECT 'here'"), "here");
     }
+}
+
+#[test]
+fn a_template_of_long_ago_is_removed() {
+    let cache = Folder::new();
+    let template = |name: &str, days: u64| {
+        let folder = cache.0.join(name);
+        fs::create_dir(&folder).unwrap();
+        let made = SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60);
+        fs::File::open(&folder).unwrap().set_modified(made).unwrap();
+        folder
+    };
+    let old = template("postgresql-14.0-000000000000", 31);
+    let recent = template("postgresql-14.1-000000000000", 29);
+    let foreign = template("something-else", 31);
+    Sandbox::start(Options {
+        cache: Some(cache.0.clone()),
+        ..Options::for_tests()
+    })
+    .unwrap();
+    assert!(!old.exists());
+    assert!(recent.exists());
+    assert!(foreign.exists());
 }
 
 /// A demo, and a runtime with a session of the superuser in the demo's database.

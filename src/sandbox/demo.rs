@@ -259,3 +259,28 @@ fn died() -> SandboxError {
         problem: "the demo's thread ended unexpectedly".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum as _;
+
+    use super::Scenario;
+
+    #[test]
+    fn each_scenario_has_its_name_and_a_line_about_it() {
+        let values: Vec<_> = Scenario::value_variants()
+            .iter()
+            .filter_map(clap::ValueEnum::to_possible_value)
+            .collect();
+        let names: Vec<&str> = values.iter().map(|value| value.get_name()).collect();
+        let expected = [
+            "clean",
+            "failing-check",
+            "duplicate-message-ids",
+            "blocked",
+            "busy",
+        ];
+        assert_eq!(names, expected);
+        assert!(values.iter().all(|value| value.get_help().is_some()));
+    }
+}

@@ -43,6 +43,12 @@ struct Size {
     bytes: u64,
 }
 
+/// How the name of every template begins.
+const PREFIX: &str = "postgresql-";
+
+/// How long a template is kept: 30 days. Making it anew costs a second.
+const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// How long one waits for another to fill a template before filling a cluster of one's own.
 const FILLING_LIMIT: Duration = Duration::from_secs(60);
 
@@ -137,13 +143,12 @@ fn fresh(origin: &Origin<'_>, data: &Path) -> Result<(), SandboxError> {
     if instantiate(&template, data, account) {
         return Ok(());
     }
-    let Ok(lock) = File::create(cache.join(format!("{name}.lock"))) else {
+    // Released by the kernel when its holder dies, so nobody waits for a ghost. Some network file
+    // systems know no locks: then there is no template.
+    let lock = File::create(cache.join(format!("{name}.lock")));
+    let Ok(_lock) = lock.and_then(|lock| lock.lock().map(|()| lock)) else {
         return initdb(programs, account, folder, data);
     };
-    // Released by the kernel when its holder dies, so nobody waits for a ghost.
-    lock.lock().map_err(SandboxError::io(
-        "wait for another process to make the template",
-    ))?;
     if instantiate(&template, data, account) {
         return Ok(());
     }
@@ -218,7 +223,7 @@ fn template_name(origin: &Origin<'_>, content: &str) -> Result<String, SandboxEr
         programs.version,
         RECIPE.join(" "),
     ));
-    let mut name = format!("postgresql-{}-", programs.version.replace('/', "_"));
+    let mut name = format!("{PREFIX}{}-", programs.version.replace('/', "_"));
     for byte in hash.finalize().iter().take(6) {
         let _ = write!(name, "{byte:02x}");
     }
@@ -238,7 +243,23 @@ fn keep(cache: &Path, name: &str, data: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(&building)?;
     let size = copy(data, &building.join("data"), None)?;
     fs::write(building.join("size"), size.to_line())?;
-    fs::rename(building, template)
+    fs::rename(building, template)?;
+    remove_stale(cache)
+}
+
+/// Removes templates made long ago: of programs since upgraded, of content since changed. Whoever
+/// is copying one at this moment finds it short and makes it anew.
+fn remove_stale(cache: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(cache)? {
+        let entry = entry?;
+        let made = entry.metadata()?.modified()?;
+        let stale = made.elapsed().is_ok_and(|age| age > KEPT_FOR);
+        if stale && entry.file_name().to_string_lossy().starts_with(PREFIX) && entry.path().is_dir()
+        {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies the template to `data`; false, with nothing left at `data`, where there is no whole one.
