@@ -7,8 +7,10 @@
 //! Never use it for data that anyone wants to keep: it runs with `fsync = off`.
 
 mod account;
+mod copy;
 pub mod demo;
 mod error;
+mod options;
 mod place;
 pub mod programs;
 mod reaper;
@@ -16,5 +18,6 @@ mod server;
 mod template;
 
 pub use error::SandboxError;
+pub use options::Options;
 pub use place::Place;
-pub use server::{Options, Sandbox};
+pub use server::Sandbox;

@@ -2,7 +2,7 @@
 //! to meet: the stage on which `stagegate demo` and the end-to-end tests play.
 //!
 //! The situations are real: a lock is held by a session, waiters come from an application that
-//! writes. They are bounded (see [`sessions`]) and end with the [`Demo`].
+//! writes. They are bounded in number and pace, and end with the [`Demo`].
 
 mod load;
 mod sessions;

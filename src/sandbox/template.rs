@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use super::account::{Account, run_as};
+use super::copy::copy;
 use super::error::tail;
 use super::programs::Programs;
 use super::{SandboxError, reaper};
@@ -35,13 +36,6 @@ const RECIPE: &[&str] = &[
 /// Environment that reaches the server's programs. Nothing else does: no `PG*` variable may steer
 /// the server, and no password of ours belongs in its environment.
 const KEPT_VARIABLES: &[&str] = &["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
-
-/// What a copy came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Size {
-    files: u64,
-    bytes: u64,
-}
 
 /// How the name of every template begins.
 const PREFIX: &str = "postgresql-";
@@ -273,67 +267,4 @@ fn instantiate(template: &Path, data: &Path, account: Option<&Account>) -> bool 
     }
     let _ = fs::remove_dir_all(data);
     false
-}
-
-impl Size {
-    fn to_line(self) -> String {
-        format!("{} files, {} bytes\n", self.files, self.bytes)
-    }
-}
-
-/// Copies a tree of folders and plain files, modes included; the copy belongs to `account`.
-fn copy(from: &Path, to: &Path, account: Option<&Account>) -> io::Result<Size> {
-    let mut files = Vec::new();
-    lay_out(from, to, account, &mut files)?;
-    // A second thread takes about a third off; more gain nothing, the kernel is the limit.
-    let half = files.split_at(files.len() / 2);
-    let bytes = std::thread::scope(|scope| {
-        let other = scope.spawn(|| copy_files(half.1, account));
-        let ours = copy_files(half.0, account);
-        let theirs = other
-            .join()
-            .map_err(|_| io::Error::other("the copying thread died"))?;
-        Ok::<_, io::Error>(ours? + theirs?)
-    })?;
-    Ok(Size {
-        files: files.len() as u64,
-        bytes,
-    })
-}
-
-fn lay_out(
-    from: &Path,
-    to: &Path,
-    account: Option<&Account>,
-    files: &mut Vec<(PathBuf, PathBuf)>,
-) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).create(to)?;
-    give(to, account)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let (source, copy) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_type()?.is_dir() {
-            lay_out(&source, &copy, account, files)?;
-        } else {
-            files.push((source, copy));
-        }
-    }
-    Ok(())
-}
-
-fn copy_files(files: &[(PathBuf, PathBuf)], account: Option<&Account>) -> io::Result<u64> {
-    let mut bytes = 0;
-    for (source, copy) in files {
-        bytes += fs::copy(source, copy)?;
-        give(copy, account)?;
-    }
-    Ok(bytes)
-}
-
-/// Gives a file of ours to the account that runs the server.
-pub(super) fn give(path: &Path, account: Option<&Account>) -> io::Result<()> {
-    match account {
-        Some(account) => chown(path, Some(account.uid), Some(account.gid)),
-        None => Ok(()),
-    }
 }
