@@ -198,6 +198,7 @@ impl Screen {
             | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
             | Phase::PostVerifying { .. } => true,
             Phase::Ended(_) | Phase::Left(_) => false,
         }

@@ -91,7 +91,9 @@ fn standing(phase: &Phase) -> [Step; 6] {
     use Step::{Before, Done, Failed, Here};
     match phase {
         Phase::Connecting | Phase::Checklist => [Here, Before, Before, Before, Before, Before],
-        Phase::Beginning | Phase::Applying { .. } => [Done, Here, Before, Before, Before, Before],
+        Phase::Beginning | Phase::Applying { .. } | Phase::Waiting { .. } => {
+            [Done, Here, Before, Before, Before, Before]
+        }
         Phase::Verifying { .. } => [Done, Done, Here, Before, Before, Before],
         Phase::Deciding { .. } => [Done, Done, Done, Here, Before, Before],
         Phase::MustRollBack { why, .. } => {
@@ -124,12 +126,19 @@ fn standing(phase: &Phase) -> [Step; 6] {
 fn spoilt(why: &Why) -> [Step; 2] {
     use Step::{Before, Done, Failed};
     match why {
-        Why::BeginFailed | Why::StatementFailed | Why::Cancelled => [Failed, Before],
+        Why::BeginFailed | Why::StatementFailed | Why::LockTimeout | Why::Cancelled => {
+            [Failed, Before]
+        }
         Why::SettleFailed | Why::ChecksFailed | Why::NothingPassed | Why::OtherTransaction => {
             [Done, Failed]
         }
         Why::Decision | Why::Rehearsed | Why::CommitRefused => [Done, Done],
-        Why::HoldLimit | Why::JournalLost | Why::SessionEnded | Why::Alarmed(_) => [Before, Before],
+        Why::HoldLimit
+        | Why::TooManyWaiters
+        | Why::WaitedTooLong
+        | Why::JournalLost
+        | Why::SessionEnded
+        | Why::Alarmed(_) => [Before, Before],
     }
 }
 
@@ -180,6 +189,16 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
     match scene.machine.phase() {
         Phase::Connecting | Phase::Checklist | Phase::Left(_) => return None,
         Phase::Ended(Ending::NotConnected) => return None,
+        Phase::Waiting { left, .. } => {
+            words.push("NO TRANSACTION IS OPEN".to_owned());
+            words.push(format!(
+                "attempt {} of {} did not get its lock, the next starts in {}",
+                scene.machine.attempt(),
+                scene.machine.plan().lock_attempts,
+                clock(*left)
+            ));
+            return Some((words, style));
+        }
         Phase::Beginning => words.push("TRANSACTION OPENING".to_owned()),
         Phase::Applying { cancelling } | Phase::Verifying { cancelling } => {
             words.push("TRANSACTION OPEN".to_owned());

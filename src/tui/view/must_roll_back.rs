@@ -89,9 +89,13 @@ pub(crate) fn reason(scene: &Scene<'_>, why: &Why, columns: usize) -> Vec<Line<'
             "What happens here could no longer be recorded, so COMMIT is forbidden. Free some \
              space, or choose another place for the journal, and walk again.",
         ),
+        Why::TooManyWaiters | Why::WaitedTooLong => sentence(
+            "The limit on who may wait for this transaction was reached; l shows who waited.",
+        ),
         Why::Decision | Why::Rehearsed | Why::HoldLimit | Why::Alarmed(_) => Vec::new(),
         Why::BeginFailed
         | Why::StatementFailed
+        | Why::LockTimeout
         | Why::Cancelled
         | Why::SettleFailed
         | Why::CommitRefused
