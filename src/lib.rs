@@ -13,4 +13,4 @@ pub mod journal;
 pub mod runbook;
 pub mod sandbox;
 pub mod tui;
-// pub mod walk;
+pub mod walk;

@@ -1,1 +1,19 @@
-//! Under construction.
+//! HOW IT LOOKS: the terminal, the input, the keys and one view a region.
+//!
+//! It reads the gate and the account and changes neither: a key becomes a [`crate::gate::Event`],
+//! which the machine takes or refuses. Nothing here awaits, asks a server or reads a clock, so a
+//! view is a function of what is known, and a test draws it without a terminal.
+
+pub mod input;
+pub mod keymap;
+pub mod screen;
+pub mod terminal;
+pub mod theme;
+
+mod reader;
+mod sql;
+mod text;
+mod view;
+
+pub use screen::Screen;
+pub use theme::{Appearance, Glyphs, Palette};

@@ -194,37 +194,36 @@ fn tcp_is_on_loopback_only_and_only_when_asked_for() {
 #[test]
 fn many_starts_from_a_cold_cache_make_one_template() {
     let cache = Folder::new();
+    let start = || {
+        Sandbox::start(Options {
+            cache: Some(cache.0.clone()),
+            ..Options::for_tests()
+        })
+        .unwrap_or_else(|error| panic!("{error}"))
+    };
+    // initdb draws the identifier: clusters that share it are copies of one.
+    let identity = "SELECT system_identifier::text FROM pg_control_system()";
     let together = Barrier::new(4);
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                let options = Options {
-                    cache: Some(cache.0.clone()),
-                    ..Options::for_tests()
-                };
-                together.wait();
-                let sandbox = Sandbox::start(options).unwrap_or_else(|error| panic!("{error}"));
-                assert_eq!(ask(&sandbox, "SELECT 'here'"), "here");
-            });
-        }
+    let identities: Vec<String> = std::thread::scope(|scope| {
+        let starts: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    together.wait();
+                    ask(&start(), identity)
+                })
+            })
+            .collect();
+        starts
+            .into_iter()
+            .map(|start| start.join().unwrap())
+            .collect()
     });
     let mut entries = cache.entries();
     entries.sort();
     assert_eq!(entries.len(), 2, "a template and its lock: {entries:?}");
-    let identities: Vec<String> = (0..2)
-        .map(|_| {
-            let options = Options {
-                cache: Some(cache.0.clone()),
-                ..Options::for_tests()
-            };
-            let sandbox = Sandbox::start(options).unwrap();
-            ask(
-                &sandbox,
-                "SELECT system_identifier::text FROM pg_control_system()",
-            )
-        })
-        .collect();
-    assert_eq!(identities[0], identities[1], "both are copies of one");
+    for other in identities {
+        assert_eq!(other, ask(&start(), identity));
+    }
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub struct Machine {
     /// The present state is on the screen.
     shown: bool,
     leaving: Option<Alarm>,
+    ending: Option<Ending>,
     journal_lost: bool,
     last_seq: Seq,
     awaiting: Option<Seq>,
@@ -78,6 +79,7 @@ impl Machine {
             beat_due: plan::BEAT,
             shown: false,
             leaving: None,
+            ending: None,
             journal_lost: false,
             last_seq: 0,
             awaiting: None,
@@ -109,6 +111,16 @@ impl Machine {
     /// The checks that the script's own statements returned.
     pub fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// How the run ended, as soon as it is proven; until the next one begins.
+    pub fn ending(&self) -> Option<&Ending> {
+        self.ending.as_ref()
+    }
+
+    /// Whether the present state is on the screen.
+    pub fn is_shown(&self) -> bool {
+        self.shown
     }
 
     /// What is left of the hold, in milliseconds, while a transaction is held.
@@ -236,6 +248,7 @@ impl Machine {
         self.hold_left = None;
         self.awaiting = None;
         let code = ending.exit_code();
+        self.ending = Some(ending.clone());
         self.phase = Phase::Ended(ending);
         match self.leaving {
             Some(_) => self.leave(code),
@@ -254,6 +267,10 @@ impl Machine {
 
     fn committed(&mut self, proof: Proof) -> Vec<Effect> {
         self.hold_left = None;
+        self.ending = Some(Ending::Committed {
+            proof: proof.clone(),
+            post: None,
+        });
         if self.plan.post_verification && self.leaving.is_none() {
             self.phase = Phase::PostVerifying { proof };
             return vec![self.request(|_| Request::PostVerify)];
@@ -325,7 +342,12 @@ impl Machine {
             Act::ProbeAgain => Some(self.probing.is_some().then_some(Refusal::EvidenceAwaited)),
             Act::Apply => match self.plan.mode {
                 Mode::Inspect => None,
-                Mode::Rehearse => Some(self.probing.is_some().then_some(Refusal::EvidenceAwaited)),
+                Mode::Rehearse => Some(if self.probing.is_some() {
+                    Some(Refusal::EvidenceAwaited)
+                } else {
+                    let fails = |item: &Signature| item.standing == Standing::Fails;
+                    self.items.iter().any(fails).then_some(Refusal::ItemFails)
+                }),
                 Mode::Run => {
                     let unsigned = self.items.iter().filter(|item| !item.signed).count();
                     if unsigned > 0 {
@@ -412,6 +434,7 @@ impl Machine {
             Command::ProbeAgain => self.probe(),
             Command::Apply => {
                 self.phase = Phase::Beginning;
+                self.ending = None;
                 self.tally = Tally::default();
                 self.xid = None;
                 vec![self.request(|_| Request::Begin)]
@@ -1037,11 +1060,6 @@ impl Machine {
 
 #[cfg(test)]
 impl Machine {
-    /// Whether the present state is on the screen.
-    pub(super) fn is_shown(&self) -> bool {
-        self.shown
-    }
-
     /// Request numbers that are waited for now, and one that is not.
     pub(super) fn sequence_numbers(&self) -> (Vec<Seq>, Vec<Seq>) {
         let mut current: Vec<Seq> = self.awaiting.into_iter().chain(self.probing).collect();

@@ -563,6 +563,7 @@ fn a_hang_up_rolls_back_and_leaves_with_its_code() {
         xact_status: Some(XactStatus::Aborted),
     });
     assert_eq!(run.effects, [Effect::Leave(Alarm::HungUp.exit_code())]);
+    assert!(matches!(run.machine.ending(), Some(Ending::RolledBack { .. })));
 }
 
 #[test]
@@ -674,6 +675,11 @@ fn again_connects_afresh_and_keeps_sign_offs_where_the_evidence_still_holds() {
 fn a_rehearsal_needs_no_signatures_and_never_commits() {
     let mut run = Run::connected(Mode::Rehearse);
     run.probed(0, Standing::Holds).probed(1, Standing::Fails);
+    run.key(Command::Apply);
+    assert!(run.says(&Refusal::ItemFails), "not on a wrong database");
+    run.key(Command::ProbeAgain)
+        .probed(0, Standing::Holds)
+        .probed(1, Standing::Warns);
     run.key(Command::Apply)
         .report(Body::Begun {
             xid: "7".into(),

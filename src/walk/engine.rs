@@ -173,7 +173,7 @@ impl<H: Held> Engine<H> {
             }
             Request::Beat => Order::Beat,
             Request::Inquire => Order::Inquire,
-            Request::EndBackend => Order::EndBackend,
+            Request::EndBackend => Order::EndOldBackend,
             Request::PostVerify => Order::PostVerify,
         };
         self.held.order(seq, order);

@@ -56,6 +56,10 @@ pub fn of_change(
             });
         }
     }
+    let word = |machine: &Machine| machine.ending().map(Ending::word);
+    if word(after) != word(before) {
+        entries.extend(after.ending().map(of_ending));
+    }
     if std::mem::discriminant(before.phase()) != std::mem::discriminant(after.phase()) {
         entries.extend(of_phase(after.phase()));
     }
@@ -74,14 +78,8 @@ fn of_phase(phase: &Phase) -> Option<Entry> {
         Phase::Committing => ("committing", None),
         Phase::RollingBack { why, .. } => ("rolling back", Some(why.to_string())),
         Phase::Inquiring { why, .. } => ("asking the server", Some(why.to_string())),
-        Phase::PostVerifying { proof } => {
-            return Some(Entry::Outcome {
-                outcome: "COMMITTED".into(),
-                why: None,
-                proof: proof.to_string(),
-            });
-        }
-        Phase::Ended(ending) => return Some(of_ending(ending)),
+        Phase::PostVerifying { .. } => ("post-verifying", None),
+        Phase::Ended(_) => ("ended", None),
         Phase::Left(code) => return Some(Entry::Left { code: code.code() }),
     };
     Some(Entry::Phase {

@@ -1,0 +1,282 @@
+//! The thread that reads the keyboard.
+//!
+//! It reads on its own, because crossterm's reader never ends once the terminal is gone and burns
+//! a processor meanwhile (crossterm #793): so a hang-up is looked for before each read, and by a
+//! second thread in case it falls between the look and the read. Keys that come faster than a
+//! person types are told apart here and never reach a screen (I5).
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// This many keys that act or write, within [`BURST_WITHIN`], are no person: a paste without
+/// brackets (`tmux paste-buffer`) or a macro. A fast typist has 60 ms between two keys, and a key
+/// held down repeats every 16 ms at the very most, which makes three in this time.
+pub const BURST_KEYS: usize = 4;
+/// The time in which they come.
+pub const BURST_WITHIN: Duration = Duration::from_millis(40);
+/// How long the reader waits before it looks for a change of size and for its own end.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Something came from the terminal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    /// When it was read.
+    pub at: Instant,
+    /// What it is.
+    pub what: What,
+}
+
+/// What came from the terminal.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// A key.
+    Key(KeyEvent),
+    /// Keys that came too fast for a person. They are not handed on.
+    Burst,
+    /// Text that the terminal says was pasted.
+    Paste(String),
+    /// The terminal has another size now: columns, rows.
+    Resize(u16, u16),
+    /// The terminal is gone; why. Nothing comes after it.
+    Gone(String),
+}
+
+/// The running reader; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Reader {
+    stop: Arc<AtomicBool>,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // Not joined: a read that hangs in a dead terminal must not hold up the end.
+        self.stop.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Starts to read; `send` takes what comes and says whether anybody still wants more.
+///
+/// # Errors
+/// When a thread cannot be started.
+pub fn spawn(send: impl Fn(Input) -> bool + Send + Sync + 'static) -> io::Result<Reader> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let send = Arc::new(send);
+    let gone = {
+        let (stop, send) = (Arc::clone(&stop), Arc::clone(&send));
+        move |why: String| {
+            // Whoever notices first says it, once.
+            if !stop.swap(true, Ordering::SeqCst) {
+                send(Input {
+                    at: Instant::now(),
+                    what: What::Gone(why),
+                });
+            }
+        }
+    };
+    {
+        let (stop, gone) = (Arc::clone(&stop), gone.clone());
+        std::thread::Builder::new()
+            .name("terminal-watch".to_owned())
+            .spawn(move || watch(&stop, &gone))?;
+    }
+    let stopped = Arc::clone(&stop);
+    let reader = std::thread::Builder::new()
+        .name("input".to_owned())
+        .spawn(move || read(&stopped, &*send, &gone));
+    if let Err(error) = reader {
+        stop.store(true, Ordering::SeqCst);
+        return Err(error);
+    }
+    Ok(Reader { stop })
+}
+
+/// What a look at standard input found.
+enum Found {
+    Nothing,
+    Input,
+    HungUp(String),
+}
+
+fn look(wanted: PollFlags) -> Found {
+    let stdin = rustix::stdio::stdin();
+    let mut fds = [PollFd::new(&stdin, wanted)];
+    let wait = Timespec {
+        tv_sec: 0,
+        tv_nsec: i64::try_from(LOOK.as_nanos()).unwrap_or(50_000_000),
+    };
+    match poll(&mut fds, Some(&wait)) {
+        Ok(_) => {}
+        Err(error) if error == rustix::io::Errno::INTR => return Found::Nothing,
+        Err(error) => return Found::HungUp(format!("the terminal cannot be watched: {error}")),
+    }
+    let found = fds.first().map_or(PollFlags::empty(), PollFd::revents);
+    if found.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+        Found::HungUp("the terminal hung up".to_owned())
+    } else if found.contains(PollFlags::IN) {
+        Found::Input
+    } else {
+        Found::Nothing
+    }
+}
+
+fn watch(stop: &AtomicBool, gone: &impl Fn(String)) {
+    while !stop.load(Ordering::SeqCst) {
+        if let Found::HungUp(why) = look(PollFlags::empty()) {
+            gone(why);
+        }
+    }
+}
+
+fn read(stop: &AtomicBool, send: &impl Fn(Input) -> bool, gone: &impl Fn(String)) {
+    let mut pace = Pace::default();
+    while !stop.load(Ordering::SeqCst) {
+        if let Found::HungUp(why) = look(PollFlags::IN) {
+            gone(why);
+            return;
+        }
+        // Asked even when nothing can be read: a change of size comes by a signal.
+        let mut batch = Vec::new();
+        loop {
+            match crossterm::event::poll(Duration::ZERO) {
+                Ok(true) => match crossterm::event::read() {
+                    Ok(event) => batch.push(event),
+                    Err(error) => return gone(format!("the terminal cannot be read: {error}")),
+                },
+                Ok(false) => break,
+                Err(error) => return gone(format!("the terminal cannot be read: {error}")),
+            }
+        }
+        let at = Instant::now();
+        for what in pace.judge(at, batch) {
+            if !send(Input { at, what }) {
+                stop.store(true, Ordering::SeqCst);
+                return;
+            }
+        }
+    }
+}
+
+/// Tells a person's keys from a machine's, by when they came.
+#[derive(Debug, Default)]
+pub struct Pace {
+    recent: VecDeque<Instant>,
+}
+
+impl Pace {
+    /// What came together `at` a time, with keys that came too fast replaced by one
+    /// [`What::Burst`]. Arrows, paging and the like never count: they scroll, and over a slow link
+    /// they come in heaps.
+    pub fn judge(&mut self, at: Instant, batch: Vec<Event>) -> Vec<What> {
+        self.recent
+            .retain(|then| at.saturating_duration_since(*then) < BURST_WITHIN);
+        let counted = batch.iter().filter(|event| counts(event)).count();
+        let burst = counted > 0 && self.recent.len() + counted >= BURST_KEYS;
+        self.recent
+            .extend(std::iter::repeat_n(at, counted.min(BURST_KEYS)));
+        while self.recent.len() > BURST_KEYS {
+            self.recent.pop_front();
+        }
+        let mut told = false;
+        let mut out = Vec::new();
+        for event in batch {
+            if burst && counts(&event) {
+                if !told {
+                    out.push(What::Burst);
+                    told = true;
+                }
+                continue;
+            }
+            match event {
+                Event::Key(key) => out.push(What::Key(key)),
+                Event::Paste(text) => out.push(What::Paste(text)),
+                Event::Resize(columns, rows) => out.push(What::Resize(columns, rows)),
+                Event::FocusGained | Event::FocusLost | Event::Mouse(_) => {}
+            }
+        }
+        out
+    }
+}
+
+/// Whether a key acts or writes, rather than scrolls.
+fn counts(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Key(KeyEvent {
+            code: KeyCode::Char(_) | KeyCode::Enter,
+            kind: KeyEventKind::Press,
+            ..
+        })
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossterm::event::KeyModifiers;
+
+    fn key(code: KeyCode) -> Event {
+        Event::Key(KeyEvent::new(code, KeyModifiers::NONE))
+    }
+
+    fn typed(text: &str) -> Vec<Event> {
+        text.chars().map(|c| key(KeyCode::Char(c))).collect()
+    }
+
+    #[test]
+    fn a_paste_without_brackets_is_one_burst() {
+        let mut pace = Pace::default();
+        let mut batch = typed("wiser_ops");
+        batch.push(key(KeyCode::Enter));
+        assert_eq!(pace.judge(Instant::now(), batch), [What::Burst]);
+    }
+
+    #[test]
+    fn a_paste_that_trickles_is_stopped_at_its_fourth_key() {
+        let mut pace = Pace::default();
+        let start = Instant::now();
+        let mut told = Vec::new();
+        for (nth, event) in typed("cwiser").into_iter().enumerate() {
+            let at = start + Duration::from_millis(nth as u64);
+            told.extend(pace.judge(at, vec![event]));
+        }
+        assert_eq!(told.iter().filter(|w| matches!(w, What::Key(_))).count(), 3);
+        assert_eq!(told.iter().filter(|w| **w == What::Burst).count(), 3);
+    }
+
+    #[test]
+    fn a_typist_and_a_key_held_down_pass() {
+        for gap in [16, 33, 60] {
+            let mut pace = Pace::default();
+            let start = Instant::now();
+            for nth in 0..50 {
+                let at = start + Duration::from_millis(nth * gap);
+                let told = pace.judge(at, typed("a"));
+                assert!(matches!(told.as_slice(), [What::Key(_)]), "gap {gap} ms");
+            }
+        }
+    }
+
+    #[test]
+    fn arrows_in_heaps_pass() {
+        let mut pace = Pace::default();
+        let batch = vec![key(KeyCode::Down); 30];
+        assert_eq!(pace.judge(Instant::now(), batch).len(), 30);
+    }
+
+    #[test]
+    fn a_burst_leaves_sizes_and_arrows_alone() {
+        let mut pace = Pace::default();
+        let mut batch = typed("abcdef");
+        batch.push(Event::Resize(100, 30));
+        batch.push(key(KeyCode::Up));
+        let told = pace.judge(Instant::now(), batch);
+        assert_eq!(told.len(), 3);
+        assert_eq!(told[0], What::Burst);
+        assert_eq!(told[1], What::Resize(100, 30));
+    }
+}

@@ -1,0 +1,669 @@
+//! The one table of keys: dispatch, footer, `?` help, README and man page all read it.
+//!
+//! A key does one thing in one place. Whether a gate key is open is the machine's to say, so the
+//! table never repeats a condition; it only says which key asks for which act, and where.
+
+use crate::gate::Act;
+use crate::gate::machine::Machine;
+use crate::gate::phase::{Phase, Prompt};
+use crossterm::event::KeyCode;
+
+/// What a key does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Does {
+    /// It asks the gate for something.
+    Gate(Act),
+    /// It changes only what is looked at.
+    View(ViewAct),
+}
+
+/// What changes only what is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ViewAct {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    First,
+    Last,
+    NextPane,
+    PreviousPane,
+    Detail,
+    Scripts,
+    Locks,
+    Messages,
+    Help,
+    Close,
+    Find,
+    FindNext,
+    FindPrevious,
+    Repaint,
+    Accept,
+    Erase,
+    EraseAll,
+}
+
+/// Where a binding holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Place {
+    /// On every screen of the walk.
+    Everywhere,
+    /// On the checklist.
+    Checklist,
+    /// While the script runs.
+    Running,
+    /// At the gate, and where only ROLLBACK is left.
+    Gate,
+    /// While the database name is typed for COMMIT.
+    Name,
+    /// While the question whether to roll back is open.
+    Question,
+    /// While the outcome is being proven.
+    Outcome,
+    /// On the end screen.
+    End,
+    /// In a pane that covers the screen: scripts, locks, messages, evidence, help.
+    Reader,
+    /// While a text is typed: a reference, a search.
+    Text,
+}
+
+impl Place {
+    /// Every place, in the order of the help.
+    pub const ALL: [Place; 10] = [
+        Place::Checklist,
+        Place::Running,
+        Place::Gate,
+        Place::Name,
+        Place::Question,
+        Place::Outcome,
+        Place::End,
+        Place::Everywhere,
+        Place::Reader,
+        Place::Text,
+    ];
+
+    /// What it is called in help and README.
+    pub fn title(self) -> &'static str {
+        match self {
+            Place::Everywhere => "Everywhere",
+            Place::Checklist => "Checklist",
+            Place::Running => "While the script runs",
+            Place::Gate => "At the gate",
+            Place::Name => "Typing the name for COMMIT",
+            Place::Question => "When asked whether to roll back",
+            Place::Outcome => "While the outcome is proven",
+            Place::End => "At the end",
+            Place::Reader => "In a pane that covers the screen",
+            Place::Text => "While typing a reference or a search",
+        }
+    }
+
+    /// The place that the machine's phase is, whatever the screen covers it with.
+    pub fn of(machine: &Machine) -> Place {
+        match machine.phase() {
+            Phase::Connecting => Place::Everywhere,
+            Phase::Checklist => Place::Checklist,
+            Phase::Beginning | Phase::Applying { .. } | Phase::Verifying { .. } => Place::Running,
+            Phase::Deciding { prompt, .. } => match prompt {
+                Prompt::Closed => Place::Gate,
+                Prompt::Name => Place::Name,
+                Prompt::RollBack => Place::Question,
+            },
+            Phase::MustRollBack { asking: true, .. } => Place::Question,
+            Phase::MustRollBack { asking: false, .. } => Place::Gate,
+            Phase::Committing | Phase::RollingBack { .. } | Phase::Inquiring { .. } => {
+                Place::Outcome
+            }
+            Phase::PostVerifying { .. } | Phase::Ended(_) | Phase::Left(_) => Place::End,
+        }
+    }
+
+    /// Whether the keys of [`Place::Everywhere`] hold here too.
+    pub fn shares(self) -> bool {
+        match self {
+            Place::Everywhere
+            | Place::Checklist
+            | Place::Running
+            | Place::Gate
+            | Place::Outcome
+            | Place::End
+            | Place::Reader => true,
+            Place::Name | Place::Question | Place::Text => false,
+        }
+    }
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binding {
+    /// Where it holds.
+    pub place: Place,
+    /// The keys, the one that is shown first.
+    pub keys: &'static [KeyCode],
+    /// What they do.
+    pub does: Does,
+    /// The word in the footer; empty for what only the help tells.
+    pub label: &'static str,
+    /// What the help says.
+    pub help: &'static str,
+}
+
+const fn gate(
+    place: Place,
+    keys: &'static [KeyCode],
+    act: Act,
+    label: &'static str,
+    help: &'static str,
+) -> Binding {
+    Binding {
+        place,
+        keys,
+        does: Does::Gate(act),
+        label,
+        help,
+    }
+}
+
+const fn view(
+    place: Place,
+    keys: &'static [KeyCode],
+    act: ViewAct,
+    label: &'static str,
+    help: &'static str,
+) -> Binding {
+    Binding {
+        place,
+        keys,
+        does: Does::View(act),
+        label,
+        help,
+    }
+}
+
+use KeyCode::{
+    BackTab, Backspace, Char, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up,
+};
+
+/// Every key there is. Two more stand outside it, because raw mode delivers them as keys: Ctrl-C
+/// does what `q` does, and Ctrl-Z is refused with the reason.
+pub const BINDINGS: &[Binding] = &[
+    gate(
+        Place::Checklist,
+        &[Char(' ')],
+        Act::SignOff,
+        "sign",
+        "sign the item off, on the evidence shown",
+    ),
+    gate(
+        Place::Checklist,
+        &[Char('u')],
+        Act::Withdraw,
+        "withdraw",
+        "take the sign-off back",
+    ),
+    view(
+        Place::Checklist,
+        &[Enter],
+        ViewAct::Detail,
+        "evidence",
+        "show the whole evidence of the item",
+    ),
+    gate(
+        Place::Checklist,
+        &[Char('p')],
+        Act::ProbeAgain,
+        "probe again",
+        "look for the evidence of every item again",
+    ),
+    gate(
+        Place::Checklist,
+        &[Char('a')],
+        Act::Apply,
+        "apply",
+        "open the transaction and run the script; every item must be signed",
+    ),
+    gate(
+        Place::Running,
+        &[Char('x')],
+        Act::Cancel,
+        "cancel",
+        "cancel the statement that runs; only ROLLBACK is left then",
+    ),
+    gate(
+        Place::Running,
+        &[Char('+')],
+        Act::Extend,
+        "extend",
+        "extend the hold by its limit once more",
+    ),
+    gate(
+        Place::Gate,
+        &[Char('c')],
+        Act::AskCommit,
+        "COMMIT",
+        "make it permanent; asks for the database name",
+    ),
+    gate(
+        Place::Gate,
+        &[Char('r')],
+        Act::AskRollback,
+        "ROLLBACK",
+        "undo everything; asks for y",
+    ),
+    gate(
+        Place::Gate,
+        &[Char('+')],
+        Act::Extend,
+        "extend",
+        "extend the hold by its limit once more",
+    ),
+    view(
+        Place::Gate,
+        &[Enter],
+        ViewAct::Detail,
+        "detail",
+        "from the gate to the checks and back",
+    ),
+    gate(
+        Place::Name,
+        &[Enter],
+        Act::NameTyped,
+        "COMMIT",
+        "send COMMIT, if the name is the right one",
+    ),
+    gate(
+        Place::Name,
+        &[Esc],
+        Act::StepBack,
+        "back",
+        "back to the gate; nothing is sent",
+    ),
+    view(
+        Place::Name,
+        &[Backspace],
+        ViewAct::Erase,
+        "",
+        "take the last character back",
+    ),
+    gate(
+        Place::Question,
+        &[Char('y')],
+        Act::ConfirmRollback,
+        "yes, ROLLBACK",
+        "send ROLLBACK",
+    ),
+    gate(
+        Place::Question,
+        &[Char('n'), Esc],
+        Act::StepBack,
+        "no, back",
+        "back; nothing is sent",
+    ),
+    gate(
+        Place::Outcome,
+        &[Char('e')],
+        Act::EndBackend,
+        "end the old session",
+        "end our old session on the server, which still holds the transaction, then ask again",
+    ),
+    gate(
+        Place::End,
+        &[Char('b')],
+        Act::Again,
+        "back to the checklist",
+        "walk again from the checklist; sign-offs stay where the evidence still holds",
+    ),
+    gate(
+        Place::End,
+        &[Char('o')],
+        Act::AskAgain,
+        "ask again",
+        "ask the server once more which way the transaction went",
+    ),
+    view(
+        Place::Reader,
+        &[Esc, Char('q')],
+        ViewAct::Close,
+        "close",
+        "close the pane",
+    ),
+    gate(
+        Place::Reader,
+        &[Char('r')],
+        Act::AskRollback,
+        "ROLLBACK",
+        "close the pane and ask for ROLLBACK, while a transaction is held",
+    ),
+    gate(
+        Place::Reader,
+        &[Char('x')],
+        Act::Cancel,
+        "cancel",
+        "cancel the statement that runs",
+    ),
+    gate(
+        Place::Reader,
+        &[Char('+')],
+        Act::Extend,
+        "extend",
+        "extend the hold by its limit once more",
+    ),
+    view(
+        Place::Reader,
+        &[Char('/')],
+        ViewAct::Find,
+        "find",
+        "find a text",
+    ),
+    view(
+        Place::Reader,
+        &[Char('n')],
+        ViewAct::FindNext,
+        "",
+        "go to the next match",
+    ),
+    view(
+        Place::Reader,
+        &[Char('N')],
+        ViewAct::FindPrevious,
+        "",
+        "go to the match before",
+    ),
+    view(
+        Place::Everywhere,
+        &[Char('s')],
+        ViewAct::Scripts,
+        "script",
+        "read the script and the rollback scripts",
+    ),
+    view(
+        Place::Everywhere,
+        &[Char('l')],
+        ViewAct::Locks,
+        "locks",
+        "which statement took which lock, who waits for us, whom we wait for",
+    ),
+    view(
+        Place::Everywhere,
+        &[Char('m')],
+        ViewAct::Messages,
+        "messages",
+        "everything the server said",
+    ),
+    view(
+        Place::Everywhere,
+        &[Tab, Right],
+        ViewAct::NextPane,
+        "next pane",
+        "the next pane or the next script",
+    ),
+    view(
+        Place::Everywhere,
+        &[BackTab, Left],
+        ViewAct::PreviousPane,
+        "",
+        "the pane or the script before",
+    ),
+    view(
+        Place::Everywhere,
+        &[Up, Char('k')],
+        ViewAct::Up,
+        "",
+        "one line up",
+    ),
+    view(
+        Place::Everywhere,
+        &[Down, Char('j')],
+        ViewAct::Down,
+        "",
+        "one line down",
+    ),
+    view(
+        Place::Everywhere,
+        &[PageUp],
+        ViewAct::PageUp,
+        "",
+        "one page up",
+    ),
+    view(
+        Place::Everywhere,
+        &[PageDown],
+        ViewAct::PageDown,
+        "",
+        "one page down",
+    ),
+    view(
+        Place::Everywhere,
+        &[Char('g'), Home],
+        ViewAct::First,
+        "",
+        "to the beginning",
+    ),
+    view(
+        Place::Everywhere,
+        &[Char('G'), End],
+        ViewAct::Last,
+        "",
+        "to the end",
+    ),
+    view(
+        Place::Everywhere,
+        &[Char('?')],
+        ViewAct::Help,
+        "help",
+        "this help",
+    ),
+    gate(
+        Place::Everywhere,
+        &[Char('q')],
+        Act::Quit,
+        "quit",
+        "leave; refused, with the reason, while a transaction is open",
+    ),
+    view(
+        Place::Text,
+        &[Enter],
+        ViewAct::Accept,
+        "take it",
+        "take the text",
+    ),
+    view(
+        Place::Text,
+        &[Esc],
+        ViewAct::Close,
+        "leave it",
+        "leave without it",
+    ),
+    view(
+        Place::Text,
+        &[Backspace],
+        ViewAct::Erase,
+        "",
+        "take the last character back",
+    ),
+];
+
+/// What `key` does at `place`.
+pub fn lookup(place: Place, key: KeyCode) -> Option<&'static Binding> {
+    let at = |place: Place| {
+        BINDINGS
+            .iter()
+            .find(|binding| binding.place == place && binding.keys.contains(&key))
+    };
+    at(place).or_else(|| {
+        if place.shares() {
+            at(Place::Everywhere)
+        } else {
+            None
+        }
+    })
+}
+
+/// What `key` does anywhere at all: for saying why it does nothing here.
+pub fn elsewhere(key: KeyCode) -> Option<&'static Binding> {
+    BINDINGS.iter().find(|binding| binding.keys.contains(&key))
+}
+
+/// A key as it is written on screen.
+pub fn name(key: KeyCode) -> String {
+    match key {
+        Char(' ') => "Space".to_owned(),
+        Char(c) => c.to_string(),
+        Up => "Up".to_owned(),
+        Down => "Down".to_owned(),
+        Left => "Left".to_owned(),
+        Right => "Right".to_owned(),
+        PageUp => "PgUp".to_owned(),
+        PageDown => "PgDn".to_owned(),
+        BackTab => "Shift-Tab".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+impl Binding {
+    /// Its keys as they are written in help: `g, Home`.
+    pub fn key_names(&self) -> String {
+        let names: Vec<String> = self.keys.iter().map(|key| name(*key)).collect();
+        names.join(", ")
+    }
+
+    /// The first of its keys, as the footer shows it.
+    pub fn first_key(&self) -> String {
+        self.keys.first().map_or_else(String::new, |key| name(*key))
+    }
+}
+
+/// The bindings of a place, in the table's order.
+pub fn at(place: Place) -> impl Iterator<Item = &'static Binding> {
+    BINDINGS
+        .iter()
+        .filter(move |binding| binding.place == place)
+}
+
+/// The table as Markdown, for the README.
+pub fn markdown() -> String {
+    let mut out = String::from("| where | key | what it does |\n| --- | --- | --- |\n");
+    for (place, keys, help) in rows() {
+        let keys: Vec<String> = keys
+            .split(", ")
+            .map(|key| format!("`{}`", key.replace('|', "\\|")))
+            .collect();
+        out.push_str(&format!("| {place} | {} | {help} |\n", keys.join(" ")));
+    }
+    out
+}
+
+/// The table as rows of a man page: a place, its keys, what they do.
+pub fn roff_rows() -> Vec<String> {
+    rows()
+        .map(|(place, keys, help)| {
+            let keys = keys.replace('\\', "\\e").replace('-', "\\-");
+            format!(".TP\n.B {keys}\n{place}: {help}.")
+        })
+        .collect()
+}
+
+/// Place, keys and help of every binding, in the order of the help; the two keys outside the table
+/// come last.
+pub fn rows() -> impl Iterator<Item = (&'static str, String, &'static str)> {
+    let table = Place::ALL
+        .into_iter()
+        .flat_map(at)
+        .map(|binding| (binding.place.title(), binding.key_names(), binding.help));
+    table.chain(
+        CONTROL
+            .iter()
+            .map(|(key, help)| (Place::Everywhere.title(), (*key).to_owned(), *help)),
+    )
+}
+
+/// The keys with Ctrl, which hold in every place, prompts too.
+pub const CONTROL: [(&str, &str); 4] = [
+    ("Ctrl-C", "as q"),
+    (
+        "Ctrl-Z",
+        "refused: a suspended program cannot guard the hold",
+    ),
+    ("Ctrl-L", "draw the whole screen anew"),
+    ("Ctrl-U", "empty the typed text"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_act_has_a_key() {
+        for act in Act::ALL {
+            assert!(
+                BINDINGS.iter().any(|b| b.does == Does::Gate(act)),
+                "{act:?} has no key"
+            );
+        }
+    }
+
+    #[test]
+    fn no_two_bindings_of_a_place_share_a_key() {
+        for place in Place::ALL {
+            let mut seen = Vec::new();
+            let shared = place.shares() && place != Place::Everywhere && place != Place::Reader;
+            let all = at(place).chain(shared.then(|| at(Place::Everywhere)).into_iter().flatten());
+            for binding in all {
+                for key in binding.keys {
+                    assert!(!seen.contains(key), "{key:?} twice at {place:?}");
+                    seen.push(*key);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_q_means_something_else_in_a_pane() {
+        let everywhere: Vec<KeyCode> = at(Place::Everywhere)
+            .flat_map(|b| b.keys.iter().copied())
+            .collect();
+        let shadowed: Vec<KeyCode> = at(Place::Reader)
+            .flat_map(|b| b.keys.iter().copied())
+            .filter(|key| everywhere.contains(key))
+            .collect();
+        assert_eq!(shadowed, [Char('q')]);
+    }
+
+    #[test]
+    fn one_key_never_asks_the_gate_for_two_things() {
+        // The same key at two places may not ask for two different acts: hands learn keys, not
+        // places. (Enter and Esc are the keys of prompts.)
+        let mut acts: Vec<(KeyCode, Act)> = Vec::new();
+        for binding in BINDINGS {
+            if let Does::Gate(act) = binding.does {
+                for key in binding.keys {
+                    if let Some((_, other)) = acts.iter().find(|(k, _)| k == key) {
+                        assert_eq!(*other, act, "{key:?}");
+                    }
+                    acts.push((*key, act));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn commit_and_apply_are_bound_once() {
+        for act in [Act::AskCommit, Act::NameTyped, Act::Apply] {
+            let bound = BINDINGS.iter().filter(|b| b.does == Does::Gate(act));
+            assert_eq!(bound.count(), 1, "{act:?}");
+        }
+    }
+
+    #[test]
+    fn markdown_and_man_page_have_every_binding() {
+        let listed = rows().count();
+        assert_eq!(listed, BINDINGS.len() + CONTROL.len());
+        assert_eq!(markdown().lines().count(), listed + 2);
+        assert_eq!(roff_rows().len(), listed);
+        let places: BTreeSet<Place> = BINDINGS.iter().map(|b| b.place).collect();
+        assert_eq!(places.len(), Place::ALL.len());
+    }
+}

@@ -1,0 +1,189 @@
+//! The terminal: entered whole, left whole, whatever ends the program.
+//!
+//! Raw mode, alternate screen, bracketed paste and the hidden cursor are undone when it is dropped
+//! and, before anything is printed, when any thread panics. Each frame is drawn inside a
+//! synchronized update, so a terminal never shows half of one.
+//!
+//! It must never ask the terminal anything: the answer would come through the input's thread.
+//! `ratatui::Terminal::clear` does; a repaint is forced by resizing instead.
+
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::style::force_color_output;
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{cursor, execute, queue};
+use ratatui::Frame;
+use ratatui::backend::{Backend, CrosstermBackend, TestBackend};
+use ratatui::layout::{Rect, Size};
+use std::io::{self, Stdout, Write};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether the real terminal is in our hands.
+static ENTERED: AtomicBool = AtomicBool::new(false);
+
+/// A backend that can hold a frame back until it is whole.
+pub trait Surface: Backend {
+    /// Nothing is shown from here on …
+    ///
+    /// # Errors
+    /// When the terminal cannot be written to.
+    fn begin_frame(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// … until here.
+    ///
+    /// # Errors
+    /// When the terminal cannot be written to.
+    fn end_frame(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// Whether it still takes frames: not after a panic gave the terminal back.
+    fn is_ours(&self) -> bool {
+        true
+    }
+}
+
+impl<W: Write> Surface for CrosstermBackend<W> {
+    fn begin_frame(&mut self) -> Result<(), Self::Error> {
+        queue!(self, BeginSynchronizedUpdate)
+    }
+
+    fn end_frame(&mut self) -> Result<(), Self::Error> {
+        execute!(self, EndSynchronizedUpdate)
+    }
+
+    fn is_ours(&self) -> bool {
+        ENTERED.load(Ordering::SeqCst)
+    }
+}
+
+impl Surface for TestBackend {}
+
+/// A terminal to draw on.
+pub struct Terminal<B: Surface> {
+    inner: ratatui::Terminal<B>,
+    /// It has to be given back.
+    real: bool,
+}
+
+impl Terminal<CrosstermBackend<Stdout>> {
+    /// Takes the terminal: raw mode, alternate screen, bracketed paste, no cursor.
+    ///
+    /// # Errors
+    /// When it is not a terminal, or cannot be written to; it is then as it was.
+    pub fn enter() -> io::Result<Self> {
+        restore_on_panic();
+        // With NO_COLOR crossterm writes `ESC[;m`, which erases bold and reverse as well. Whether
+        // there is colour is decided by our palette, and only there.
+        force_color_output(true);
+        enable_raw_mode()?;
+        ENTERED.store(true, Ordering::SeqCst);
+        let entered = execute!(
+            io::stdout(),
+            EnterAlternateScreen,
+            EnableBracketedPaste,
+            cursor::Hide
+        )
+        .and_then(|()| ratatui::Terminal::new(CrosstermBackend::new(io::stdout())));
+        match entered {
+            Ok(inner) => Ok(Terminal { inner, real: true }),
+            Err(error) => {
+                restore();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<B: Surface> Terminal<B> {
+    /// A terminal over `backend`, which is neither entered nor left.
+    ///
+    /// # Errors
+    /// When its size cannot be read.
+    pub fn over(backend: B) -> Result<Self, B::Error> {
+        let inner = ratatui::Terminal::new(backend)?;
+        Ok(Terminal { inner, real: false })
+    }
+
+    /// Draws a frame, whole or not at all. Does nothing once a panic has given the terminal back.
+    ///
+    /// # Errors
+    /// When the terminal cannot be written to.
+    pub fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> Result<(), B::Error> {
+        if self.real && !self.inner.backend().is_ours() {
+            return Ok(());
+        }
+        self.inner.backend_mut().begin_frame()?;
+        let drawn = self.inner.draw(render).map(|_| ());
+        // Ended even when drawing failed: a terminal must not stay frozen.
+        let ended = self.inner.backend_mut().end_frame();
+        drawn.and(ended)
+    }
+
+    /// Forces the next frame to be drawn from scratch, at the terminal's present size.
+    ///
+    /// # Errors
+    /// When the terminal cannot be written to.
+    pub fn repaint(&mut self) -> Result<(), B::Error> {
+        let Size { width, height } = self.inner.size()?;
+        self.inner.resize(Rect::new(0, 0, width, height))
+    }
+
+    /// Columns and rows.
+    ///
+    /// # Errors
+    /// When the terminal cannot be asked.
+    pub fn size(&self) -> Result<Size, B::Error> {
+        self.inner.size()
+    }
+
+    /// The backend: what a test looks at.
+    pub fn backend(&self) -> &B {
+        self.inner.backend()
+    }
+
+    /// The backend, to be changed: a test resizes it.
+    pub fn backend_mut(&mut self) -> &mut B {
+        self.inner.backend_mut()
+    }
+}
+
+impl<B: Surface> Drop for Terminal<B> {
+    fn drop(&mut self) {
+        if self.real {
+            restore();
+        }
+    }
+}
+
+/// Gives the terminal back, once. What cannot be written any more is not an error: it is gone.
+pub fn restore() {
+    if !ENTERED.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let _ = execute!(
+        io::stdout(),
+        EndSynchronizedUpdate,
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        cursor::Show
+    );
+    let _ = disable_raw_mode();
+}
+
+/// Puts the restoring in front of whatever hook there is, so that its words land on a sane screen.
+fn restore_on_panic() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let next = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            restore();
+            next(info);
+        }));
+    });
+}

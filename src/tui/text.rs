@@ -1,0 +1,289 @@
+//! Text as the screen takes it: printable, measured in columns, cut, wrapped.
+//!
+//! Every string of a server or script comes through [`Appearance::clean`] before it is put on a
+//! line (I8). Widths are columns as the terminal counts them, never bytes or characters.
+
+use super::theme::{Appearance, Glyphs};
+use crate::gate::event::Millis;
+use ratatui::style::{Style, Styled};
+use ratatui::text::{Line, Span};
+use std::borrow::Cow;
+
+/// Columns that a tab stands for.
+const TAB: &str = "    ";
+
+/// Shows control characters as escapes: C0, DEL, C1 and what reorders text.
+fn printable(text: &str) -> Cow<'_, str> {
+    let hostile = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{61c}' | '\u{feff}')
+    };
+    if !text.contains(hostile) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if hostile(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+impl Appearance {
+    /// `text` on one line: tabs widened, control characters as escapes; ASCII only where that is
+    /// all the terminal takes (there the bytes of other characters can be control codes).
+    pub(crate) fn clean(self, text: &str) -> String {
+        let widened = text.replace('\t', TAB);
+        let shown = printable(&widened);
+        match self.glyphs {
+            Glyphs::Unicode => shown.into_owned(),
+            Glyphs::Ascii => shown
+                .chars()
+                .flat_map(|c| {
+                    let (plain, escaped) = if c.is_ascii() {
+                        (Some(c), None)
+                    } else {
+                        (None, Some(c.escape_unicode()))
+                    };
+                    plain.into_iter().chain(escaped.into_iter().flatten())
+                })
+                .collect(),
+        }
+    }
+
+    /// `text`, line by line, each cleaned.
+    pub(crate) fn clean_lines(self, text: &str) -> Vec<String> {
+        text.lines().map(|line| self.clean(line)).collect()
+    }
+
+    /// `text` cut to at most `columns`, with a sign that it was.
+    pub(crate) fn clip(self, text: &str, columns: usize) -> String {
+        if width(text) <= columns {
+            return text.to_owned();
+        }
+        let sign = self.glyphs.ellipsis();
+        let Some(room) = columns.checked_sub(width(sign)) else {
+            return take(text, columns).0.to_owned();
+        };
+        format!("{}{sign}", take(text, room).0)
+    }
+
+    /// `text` cut at its beginning to at most `columns`, with a sign that it was.
+    pub(crate) fn clip_left(self, text: &str, columns: usize) -> String {
+        if width(text) <= columns {
+            return text.to_owned();
+        }
+        let sign = self.glyphs.ellipsis();
+        let Some(room) = columns.checked_sub(width(sign)) else {
+            return take(text, columns).0.to_owned();
+        };
+        let mut rest = text;
+        while width(rest) > room {
+            let step = rest.chars().next().map_or(0, char::len_utf8);
+            rest = rest.get(step..).unwrap_or_default();
+        }
+        format!("{sign}{rest}")
+    }
+
+    /// `text` cut or filled to exactly `columns`.
+    pub(crate) fn fit(self, text: &str, columns: usize) -> String {
+        let mut shown = self.clip(text, columns);
+        let missing = columns.saturating_sub(width(&shown));
+        shown.extend(std::iter::repeat_n(' ', missing));
+        shown
+    }
+
+    /// `text` cut or filled to exactly `columns`, at the right edge.
+    pub(crate) fn fit_right(self, text: &str, columns: usize) -> String {
+        let shown = self.clip(text, columns);
+        let missing = columns.saturating_sub(width(&shown));
+        format!("{}{shown}", " ".repeat(missing))
+    }
+
+    /// A bar of `columns` columns, `done` of `total` full.
+    pub(crate) fn bar(self, done: u64, total: u64, columns: usize) -> String {
+        let (full, empty) = self.glyphs.bar();
+        let share = done.min(total).checked_mul(columns as u64);
+        let filled = share.and_then(|s| s.checked_div(total)).unwrap_or(0) as usize;
+        format!(
+            "{}{}",
+            full.repeat(filled),
+            empty.repeat(columns.saturating_sub(filled))
+        )
+    }
+}
+
+/// How many columns `text` takes.
+pub(crate) fn width(text: &str) -> usize {
+    Span::raw(text).width()
+}
+
+/// As much of `text` as fits into `columns`, and the rest. Never splits a character that is drawn
+/// as one.
+pub(crate) fn take(text: &str, columns: usize) -> (&str, &str) {
+    let span = Span::raw(text);
+    let mut used = 0;
+    let mut bytes = 0;
+    for grapheme in span.styled_graphemes(Style::new()) {
+        let next = width(grapheme.symbol);
+        if used + next > columns {
+            break;
+        }
+        used += next;
+        bytes += grapheme.symbol.len();
+    }
+    text.split_at_checked(bytes).unwrap_or((text, ""))
+}
+
+/// `text` in lines of at most `columns`, broken between words where that is possible.
+pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(1);
+    let mut lines = Vec::new();
+    for paragraph in text.split('\n') {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            let mut word = word;
+            let gap = usize::from(!line.is_empty());
+            if width(&line) + gap + width(word) <= columns {
+                if gap == 1 {
+                    line.push(' ');
+                }
+                line.push_str(word);
+                continue;
+            }
+            if !line.is_empty() {
+                lines.push(std::mem::take(&mut line));
+            }
+            while width(word) > columns {
+                let (head, tail) = take(word, columns);
+                if head.is_empty() {
+                    // One character wider than the line: it cannot be shown at all.
+                    word = "";
+                    break;
+                }
+                lines.push(head.to_owned());
+                word = tail;
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// A label at the left and its text wrapped beside it, from column `indent` on.
+pub(crate) fn labelled(
+    label: &str,
+    label_style: Style,
+    text: &str,
+    text_style: Style,
+    indent: usize,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    wrap(text, columns.saturating_sub(indent))
+        .into_iter()
+        .enumerate()
+        .map(|(index, part)| {
+            let head = if index == 0 { label } else { "" };
+            let gap = indent.saturating_sub(width(head));
+            Line::from(vec![
+                head.to_owned().set_style(label_style),
+                Span::raw(" ".repeat(gap)),
+                part.set_style(text_style),
+            ])
+        })
+        .collect()
+}
+
+/// A stretch of time as a clock: `0:07`, `12:34`, `1:02:03`.
+pub(crate) fn clock(time: Millis) -> String {
+    let seconds = time / 1000;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
+}
+
+/// What is left as a clock, rounded up: it shows 0:00 only when nothing is left.
+pub(crate) fn countdown(time: Millis) -> String {
+    clock(time.saturating_add(999))
+}
+
+/// How long something took: `12 ms`, `3.4 s`, `1:23`.
+pub(crate) fn took(time: Millis) -> String {
+    match time {
+        0..1000 => format!("{time} ms"),
+        1000..60_000 => format!("{}.{} s", time / 1000, time % 1000 / 100),
+        _ => clock(time),
+    }
+}
+
+/// `1 session`, `2 sessions`.
+pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
+    if number == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{number} {many}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::theme::Palette;
+
+    const LOOK: Appearance = Appearance {
+        colour: Palette::Mono,
+        glyphs: Glyphs::Unicode,
+    };
+
+    #[test]
+    fn control_characters_become_escapes() {
+        assert_eq!(LOOK.clean("a\x1b[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(
+            LOOK.clean("a\u{9b}b\u{202e}c\u{7f}"),
+            "a\\u{9b}b\\u{202e}c\\u{7f}"
+        );
+        assert_eq!(LOOK.clean("Zürich 東京"), "Zürich 東京");
+    }
+
+    #[test]
+    fn without_utf8_every_other_character_is_escaped() {
+        let ascii = Appearance {
+            glyphs: Glyphs::Ascii,
+            ..LOOK
+        };
+        assert_eq!(ascii.clean("Zür"), "Z\\u{fc}r");
+    }
+
+    #[test]
+    fn wide_characters_count_two_columns() {
+        assert_eq!(LOOK.fit("東京都", 5), "東京…");
+        assert_eq!(LOOK.fit("東京都", 4), "東… ");
+        assert_eq!(width(&LOOK.fit("東京", 7)), 7);
+        assert_eq!(wrap("東京都", 4), ["東京", "都"]);
+        assert_eq!(LOOK.clip_left("schema.table", 7), "….table");
+    }
+
+    #[test]
+    fn words_are_wrapped_and_long_ones_broken() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
+        assert_eq!(wrap("", 3), [""]);
+    }
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!(took(12), "12 ms");
+        assert_eq!(took(3_450), "3.4 s");
+        assert_eq!(took(83_000), "1:23");
+        assert_eq!(clock(3_723_000), "1:02:03");
+        assert_eq!(countdown(1), "0:01");
+        assert_eq!(countdown(60_000), "1:00");
+    }
+}

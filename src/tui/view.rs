@@ -1,0 +1,168 @@
+//! One view a region. Each is a function from what is known to lines; none keeps a state, so what
+//! is on screen is always what the machine and the account say.
+
+pub(crate) mod checklist;
+pub(crate) mod checks;
+pub(crate) mod cramped;
+pub(crate) mod ending;
+pub(crate) mod footer;
+pub(crate) mod gate;
+pub(crate) mod header;
+pub(crate) mod help;
+pub(crate) mod locks;
+pub(crate) mod messages;
+pub(crate) mod must_roll_back;
+pub(crate) mod prompt;
+pub(crate) mod proving;
+pub(crate) mod stream;
+
+use super::theme::Appearance;
+use crate::gate::event::{Millis, Target};
+use crate::gate::machine::Machine;
+use crate::gate::phase::{Ending, Phase};
+use crate::gate::{Account, Act};
+use crate::runbook::Runbook;
+use ratatui::style::{Style, Styled};
+use ratatui::text::{Line, Span};
+
+/// From this width on there are two columns.
+pub(crate) const TWO_COLUMNS: u16 = 110;
+
+/// What a view looks at.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    pub look: Appearance,
+    pub runbook: &'a Runbook,
+    pub machine: &'a Machine,
+    pub account: &'a Account,
+    /// The checklist's cursor.
+    pub cursor: usize,
+    /// Where the journal is.
+    pub journal: Option<&'a str>,
+}
+
+/// What fills the body of a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pane {
+    Proving,
+    Checklist,
+    Stream,
+    Checks,
+    Gate,
+    MustRollBack,
+    Ending,
+    Post,
+}
+
+impl Pane {
+    /// The panes of a phase; the first is the one that it opens with.
+    pub(crate) fn of(machine: &Machine) -> &'static [Pane] {
+        match machine.phase() {
+            Phase::Connecting => &[Pane::Proving],
+            Phase::Checklist => &[Pane::Checklist],
+            Phase::Beginning | Phase::Applying { .. } => &[Pane::Stream, Pane::Checks],
+            Phase::Verifying { .. } => &[Pane::Checks, Pane::Stream],
+            Phase::Deciding { .. } => &[Pane::Gate, Pane::Checks, Pane::Stream],
+            Phase::MustRollBack { .. } => &[Pane::MustRollBack, Pane::Checks, Pane::Stream],
+            Phase::Committing | Phase::RollingBack { .. } | Phase::Inquiring { .. } => {
+                &[Pane::Proving, Pane::Checks, Pane::Stream]
+            }
+            Phase::PostVerifying { .. } => &[Pane::Post, Pane::Checks, Pane::Stream],
+            Phase::Ended(Ending::NotConnected) => &[Pane::Ending],
+            Phase::Ended(Ending::Committed { .. }) => {
+                &[Pane::Ending, Pane::Post, Pane::Checks, Pane::Stream]
+            }
+            Phase::Ended(Ending::RolledBack { .. } | Ending::Unknown { .. }) | Phase::Left(_) => {
+                &[Pane::Ending, Pane::Checks, Pane::Stream]
+            }
+        }
+    }
+
+    /// Its name among its neighbours.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Pane::Proving => "now",
+            Pane::Checklist => "checklist",
+            Pane::Stream => "statements",
+            Pane::Checks => "checks",
+            Pane::Gate => "gate",
+            Pane::MustRollBack => "why",
+            Pane::Ending => "outcome",
+            Pane::Post => "post-verify",
+        }
+    }
+}
+
+/// A pane's lines, and those that stay at its bottom however far it is scrolled.
+#[derive(Default)]
+pub(crate) struct Sheet {
+    pub lines: Vec<Line<'static>>,
+    pub pinned: Vec<Line<'static>>,
+    /// The line to keep in sight, where the pane follows something.
+    pub follow: Option<usize>,
+}
+
+impl Sheet {
+    pub(crate) fn of(lines: Vec<Line<'static>>) -> Sheet {
+        Sheet {
+            lines,
+            ..Sheet::default()
+        }
+    }
+}
+
+impl Scene<'_> {
+    /// Whether `act` is offered, and open.
+    pub(crate) fn open(&self, act: Act) -> bool {
+        self.machine
+            .offers()
+            .iter()
+            .any(|offer| offer.act == act && offer.refused.is_none())
+    }
+
+    /// How many statements the script sends.
+    pub(crate) fn sent(&self) -> usize {
+        self.runbook.script.sent().count()
+    }
+
+    /// The whole length of the hold as it stands now.
+    pub(crate) fn hold_in_all(&self) -> Option<Millis> {
+        Some(self.account.held()? + self.machine.hold_left()?)
+    }
+
+    /// `host:port`, or the socket's directory and port.
+    pub(crate) fn host(&self, target: &Target) -> String {
+        self.look.clean(&format!("{}:{}", target.host, target.port))
+    }
+
+    /// The first word of the server's version.
+    pub(crate) fn version(&self, target: &Target) -> String {
+        let version = target.server_version.split(' ').next().unwrap_or_default();
+        self.look.clean(version)
+    }
+
+    /// `text` as a line of a style.
+    pub(crate) fn line(&self, text: impl Into<String>, style: Style) -> Line<'static> {
+        Line::from(text.into().set_style(style))
+    }
+
+    /// A band: `text` on a coloured ground, across `width`.
+    pub(crate) fn band(&self, text: &str, style: Style, width: usize) -> Line<'static> {
+        self.line(self.look.fit(text, width), style)
+    }
+
+    /// A heading with a level line to the right of it.
+    pub(crate) fn heading(&self, text: &str, width: usize) -> Line<'static> {
+        let text = self.look.clip(text, width);
+        let rest = width.saturating_sub(super::text::width(&text) + 1);
+        Line::from(vec![
+            text.set_style(self.look.strong()),
+            Span::raw(" "),
+            self.look
+                .glyphs
+                .rule()
+                .repeat(rest)
+                .set_style(self.look.dim()),
+        ])
+    }
+}

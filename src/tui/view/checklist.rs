@@ -1,0 +1,181 @@
+//! The checklist: what is to be signed, and on what evidence.
+//!
+//! ```text
+//! CHECKLIST  2 of 5 signed
+//!
+//!   1 signed  Backup production database              HOLDS
+//! ▸ 2         Review the migration script             HOLDS  read it to its end (s)
+//!   3         Verify the database connection          FAILS
+//!
+//! 2 Review the migration script ─────────────────────────────────────────
+//! HOLDS  36 statements in 3 sections, 2 findings of the linter
+//! …
+//! ```
+//!
+//! A signature is on the evidence that is on screen, so the evidence of the item under the cursor
+//! always is.
+
+use super::Scene;
+use crate::gate::Act;
+use crate::gate::event::Standing;
+use crate::gate::plan::Mode;
+use crate::runbook::check::Check;
+use crate::tui::text::{count, labelled, width, wrap};
+use ratatui::style::{Style, Styled};
+use ratatui::text::{Line, Span};
+
+/// What a standing is called, and how it looks.
+fn word(scene: &Scene<'_>, standing: Standing) -> (String, Style) {
+    let look = scene.look;
+    match standing {
+        Standing::Awaited => (
+            format!(
+                "{} looking{}",
+                look.glyphs.spinner(scene.account.now),
+                look.glyphs.ellipsis()
+            ),
+            look.warn(),
+        ),
+        Standing::Holds => ("HOLDS".to_owned(), look.good()),
+        Standing::Warns => ("WARNS".to_owned(), look.warn()),
+        Standing::Fails => ("FAILS".to_owned(), look.band_bad()),
+    }
+}
+
+/// The list.
+pub(crate) fn list(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let items = scene.machine.items();
+    let signed = items.iter().filter(|item| item.signed).count();
+    let mut lines = vec![title(scene, signed, items.len(), columns), Line::default()];
+    for (index, item) in scene.runbook.items.iter().enumerate() {
+        let Some(signature) = items.get(index) else {
+            continue;
+        };
+        let here = index == scene.cursor;
+        let (standing, standing_style) = word(scene, signature.standing);
+        let mark = if signature.signed {
+            format!("{} signed", look.glyphs.tick())
+        } else {
+            "  open  ".to_owned()
+        };
+        let need = need(scene, index);
+        let head = 5 + 8 + 2;
+        let tail = 12;
+        let room = columns.saturating_sub(head + tail);
+        let title = look.fit(&look.clean(&item.title), room.saturating_sub(1));
+        let pointer = if here { look.glyphs.cursor() } else { " " };
+        let row_style = if here { look.strong() } else { Style::new() };
+        lines.push(Line::from(vec![
+            format!(" {pointer} ").set_style(look.key()),
+            format!("{} ", index + 1).set_style(row_style),
+            mark.set_style(if signature.signed {
+                look.good()
+            } else {
+                look.dim()
+            }),
+            Span::raw("  "),
+            title.set_style(row_style),
+            Span::raw(" "),
+            standing.set_style(standing_style),
+        ]));
+        if let Some(need) = need {
+            lines.push(Line::from(vec![
+                Span::raw(" ".repeat(head)),
+                look.clip(&need, columns.saturating_sub(head))
+                    .set_style(look.warn()),
+            ]));
+        }
+    }
+    lines
+}
+
+fn title(scene: &Scene<'_>, signed: usize, all: usize, columns: usize) -> Line<'static> {
+    let look = scene.look;
+    let next = match scene.machine.plan().mode {
+        Mode::Inspect => "read-only: nothing here can change the database",
+        Mode::Rehearse => "a rehearsal needs no signatures; it always rolls back",
+        Mode::Run if scene.open(Act::Apply) => "a opens the transaction and runs the script",
+        Mode::Run if signed == all => "every item is signed",
+        Mode::Run => "Space signs an item on its evidence",
+    };
+    let head = format!(" CHECKLIST  {signed} of {all} signed");
+    let gap = columns.saturating_sub(width(&head) + 2);
+    Line::from(vec![
+        head.set_style(look.strong()),
+        format!("  {}", look.clip(next, gap)).set_style(if scene.open(Act::Apply) {
+            look.good()
+        } else {
+            Style::new()
+        }),
+    ])
+}
+
+/// What is missing before an item can be signed, beside its evidence.
+fn need(scene: &Scene<'_>, index: usize) -> Option<String> {
+    let signature = scene.machine.items().get(index)?;
+    if signature.signed {
+        let note = scene.account.notes.get(index)?.as_ref()?;
+        return Some(format!("reference: {}", scene.look.clean(note)));
+    }
+    if scene.machine.plan().mode != Mode::Run {
+        return None;
+    }
+    if !signature.unread.is_empty() {
+        return Some(format!(
+            "{} not read to the end yet: s opens",
+            count(signature.unread.len(), "script", "scripts")
+        ));
+    }
+    let plan = scene.machine.plan().items.get(index)?;
+    (plan.reference && index == scene.cursor).then(|| "Space asks for its reference".to_owned())
+}
+
+/// The evidence of the item with this index.
+pub(crate) fn evidence(scene: &Scene<'_>, index: usize, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let (Some(item), Some(signature)) = (
+        scene.runbook.items.get(index),
+        scene.machine.items().get(index),
+    ) else {
+        return Vec::new();
+    };
+    let inner = columns.saturating_sub(2);
+    let mut lines = vec![scene.heading(
+        &format!(" {} {}", index + 1, look.clean(&item.title)),
+        columns.saturating_sub(1),
+    )];
+    let Some(evidence) = scene.account.evidence.get(index) else {
+        return lines;
+    };
+    let (standing, style) = word(scene, signature.standing);
+    let summary = if signature.standing == Standing::Awaited {
+        "the evidence is being looked for".to_owned()
+    } else {
+        look.clean(&evidence.summary)
+    };
+    let indent = width(&standing) + 3;
+    lines.extend(labelled(
+        &format!(" {standing}"),
+        style,
+        &summary,
+        look.strong(),
+        indent,
+        inner,
+    ));
+    for text in &evidence.lines {
+        for line in look.clean_lines(text) {
+            lines.extend(
+                wrap(&line, inner.saturating_sub(1))
+                    .into_iter()
+                    .map(|part| Line::from(format!(" {part}"))),
+            );
+        }
+    }
+    let mut checks: Vec<&Check> = evidence.checks.iter().collect();
+    checks.sort_by_key(|check| check.verdict);
+    for check in checks {
+        lines.extend(super::checks::row(scene, check, None, columns));
+    }
+    lines
+}

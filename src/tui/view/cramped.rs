@@ -1,0 +1,92 @@
+//! A screen too small for the walk: what it needs, and what cannot wait.
+//!
+//! ```text
+//! TRANSACTION OPEN   held 0:23   rolls back by itself in 4:37
+//! At the gate: decide
+//! r ROLLBACK   + extend   (q quit)
+//!
+//! needs 80×24, has 60×15: enlarge the window. COMMIT waits for that.
+//! ```
+
+use super::{Scene, footer, header};
+use crate::gate::phase::{Ending, Phase, Prompt};
+use crate::tui::keymap::Place;
+use crate::tui::text::{count, wrap};
+use ratatui::text::Line;
+
+/// Every line, the most important first.
+pub(crate) fn lines(
+    scene: &Scene<'_>,
+    place: Place,
+    needs: (u16, u16),
+    has: (u16, u16),
+    toast: Option<&str>,
+) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let columns = usize::from(has.0);
+    let mut lines = Vec::new();
+    match header::words(scene) {
+        Some((words, style)) => {
+            for part in wrap(&words.join("   "), columns) {
+                lines.push(scene.band(&part, style, columns));
+            }
+        }
+        None => lines.push(scene.line(look.clip("no transaction is open", columns), look.dim())),
+    }
+    lines.push(scene.line(look.clip(&phase(scene), columns), look.strong()));
+    let [keys, _] = footer::lines(scene, place, false, columns);
+    lines.push(keys);
+    if let Some(toast) = toast {
+        for part in wrap(toast, columns) {
+            lines.push(scene.line(part, look.warn()));
+        }
+    }
+    if has.1 > 6 {
+        lines.push(Line::default());
+    }
+    let times = look.glyphs.times();
+    let needs = format!(
+        "needs {}{times}{}, has {}{times}{}: enlarge the window.",
+        needs.0, needs.1, has.0, has.1
+    );
+    for part in wrap(&needs, columns) {
+        lines.push(scene.line(part, look.warn()));
+    }
+    if scene.machine.phase().transaction_open() {
+        for part in wrap("ROLLBACK works here; COMMIT waits until you did.", columns) {
+            lines.push(Line::from(part));
+        }
+    }
+    lines
+}
+
+/// Where one is, in a few words.
+fn phase(scene: &Scene<'_>) -> String {
+    match scene.machine.phase() {
+        Phase::Connecting => "Connecting".to_owned(),
+        Phase::Checklist => "Checklist".to_owned(),
+        Phase::Beginning => "Apply: BEGIN is under way".to_owned(),
+        Phase::Applying { .. } => format!(
+            "Apply: {} of {} done",
+            super::stream::done(scene),
+            count(scene.sent(), "statement", "statements")
+        ),
+        Phase::Verifying { .. } => "Verify".to_owned(),
+        Phase::Deciding { prompt, .. } => match prompt {
+            Prompt::Closed => "Decide: COMMIT or ROLLBACK".to_owned(),
+            Prompt::Name => "Decide: the name for COMMIT".to_owned(),
+            Prompt::RollBack => "Really ROLLBACK? y or n".to_owned(),
+        },
+        Phase::MustRollBack { asking: true, .. } => "Really ROLLBACK? y or n".to_owned(),
+        Phase::MustRollBack { why, .. } => {
+            format!("Only ROLLBACK: {}", scene.look.clean(&why.to_string()))
+        }
+        Phase::Committing => "COMMIT is under way".to_owned(),
+        Phase::RollingBack { .. } => "ROLLBACK is under way".to_owned(),
+        Phase::Inquiring { .. } => "Asking which way it went".to_owned(),
+        Phase::PostVerifying { .. } => "COMMITTED; post-verification runs".to_owned(),
+        Phase::Ended(Ending::Unknown { .. }) => "UNKNOWN which way it went".to_owned(),
+        Phase::Ended(ending) => ending.word().to_owned(),
+        Phase::Left(_) => String::new(),
+    }
+}

@@ -1,0 +1,342 @@
+//! How it ended, how that is known, what changed, what to do next.
+//!
+//! ```text
+//!
+//!  C O M M I T T E D
+//!
+//!  Proof     The server answered COMMIT and pg_xact_status('748') says committed.
+//!  Target    wiser_ops on db1:5432 as migrator
+//!  Held      0:34 from BEGIN to the end
+//!  Changed   24 statements …
+//!  After     3 PASS, 0 WARN, 0 FAIL
+//!  Journal   …
+//!  Next      …
+//! ```
+
+use super::{Scene, Sheet, gate, must_roll_back};
+use crate::gate::account::Step;
+use crate::gate::event::{Inquiry, XactStatus};
+use crate::gate::phase::{Ending, Phase, Proof, Why};
+use crate::gate::plan::Mode;
+use crate::tui::text::clock;
+use ratatui::style::Style;
+use ratatui::text::Line;
+use std::collections::BTreeMap;
+
+/// The whole pane.
+pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
+    let look = scene.look;
+    let Phase::Ended(ending) = scene.machine.phase() else {
+        return Sheet::default();
+    };
+    let style = match ending {
+        Ending::Committed { .. } => look.band_good(),
+        Ending::RolledBack { .. } => look.band_warn(),
+        Ending::Unknown { .. } | Ending::NotConnected => look.band_bad(),
+    };
+    let spaced: Vec<String> = ending.word().chars().map(String::from).collect();
+    let word = format!("   {}", spaced.join(" "));
+    let mut lines = vec![
+        scene.band("", style, columns),
+        scene.band(&word, style, columns),
+        scene.band("", style, columns),
+        Line::default(),
+    ];
+    match ending {
+        Ending::NotConnected => lines.extend(not_connected(scene, columns)),
+        Ending::Committed { proof, post } => {
+            lines.extend(fact(
+                scene,
+                "Proof",
+                &proved(scene, proof, "committed"),
+                columns,
+            ));
+            lines.extend(common(scene, columns));
+            lines.extend(fact(scene, "Changed", &changed(scene), columns));
+            let (after, style) = match post {
+                Some(tally) => (
+                    format!(
+                        "{} PASS, {} WARN, {} FAIL in the post-verification; Tab shows it",
+                        tally.pass, tally.warn, tally.fail
+                    ),
+                    if tally.passes() {
+                        look.good()
+                    } else {
+                        look.bad()
+                    },
+                ),
+                None if scene.machine.plan().post_verification => (
+                    "The post-verification could not be run; m shows why. What is committed stays \
+                     committed."
+                        .to_owned(),
+                    look.warn(),
+                ),
+                None => (
+                    "This runbook has no post-verification.".to_owned(),
+                    Style::new(),
+                ),
+            };
+            lines.extend(gate::fact(scene, "After", &after, style, columns));
+            lines.extend(journal(scene, columns));
+            let next = match post {
+                Some(tally) if !tally.passes() => {
+                    "Look into the checks that fail: the change is live. The rollback scripts are \
+                     under s."
+                }
+                Some(_) | None => "Nothing is left to do here. q leaves.",
+            };
+            lines.extend(fact(scene, "Next", next, columns));
+        }
+        Ending::RolledBack { why, proof } => {
+            let because = format!(
+                "{}{}.",
+                if *why == Why::Decision {
+                    "You decided so"
+                } else {
+                    ""
+                },
+                if *why == Why::Decision {
+                    String::new()
+                } else {
+                    capital(&look.clean(&why.to_string()))
+                }
+            );
+            lines.extend(gate::fact(
+                scene,
+                "Because",
+                &because,
+                look.strong(),
+                columns,
+            ));
+            lines.extend(fact(
+                scene,
+                "Proof",
+                &proved(scene, proof, "aborted"),
+                columns,
+            ));
+            lines.extend(common(scene, columns));
+            lines.extend(fact(
+                scene,
+                "Changed",
+                "Nothing: the database is as it was before BEGIN, and no lock is held.",
+                columns,
+            ));
+            lines.extend(journal(scene, columns));
+            let next = match (scene.machine.plan().mode, why) {
+                (Mode::Rehearse, _) => "That was the rehearsal. b goes back, q leaves.",
+                (_, Why::Decision) => "b goes back to the checklist, q leaves.",
+                _ => "Put right what is below, then b goes back to the checklist. q leaves.",
+            };
+            lines.extend(fact(scene, "Next", next, columns));
+            let reason = must_roll_back::reason(scene, why, columns);
+            if !reason.is_empty() {
+                lines.push(Line::default());
+                lines.extend(reason);
+            }
+        }
+        Ending::Unknown { reason } => {
+            lines.extend(unknown(scene, reason, columns));
+        }
+    }
+    Sheet::of(lines)
+}
+
+fn fact(scene: &Scene<'_>, label: &str, text: &str, columns: usize) -> Vec<Line<'static>> {
+    gate::fact(scene, label, text, Style::new(), columns)
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+fn common(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let mut lines = Vec::new();
+    if let Some(target) = &scene.account.target {
+        let text = format!(
+            "{} on {} as {}",
+            look.clean(&target.database),
+            scene.host(target),
+            look.clean(&target.role)
+        );
+        lines.extend(fact(scene, "Target", &text, columns));
+    }
+    if let Some(held) = scene.account.held() {
+        let text = format!("{} from BEGIN to the end", clock(held));
+        lines.extend(fact(scene, "Held", &text, columns));
+    }
+    lines
+}
+
+fn journal(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    match scene.journal {
+        Some(path) => fact(scene, "Journal", &scene.look.clean(path), columns),
+        None => Vec::new(),
+    }
+}
+
+/// `24 statements: 11 CREATE INDEX, 3 ALTER TABLE, …`, without those that only read.
+fn changed(scene: &Scene<'_>) -> String {
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for (statement, step) in scene
+        .runbook
+        .script
+        .statements
+        .iter()
+        .zip(&scene.account.steps)
+    {
+        let reads = matches!(
+            statement.kind.as_str(),
+            "SELECT" | "SHOW" | "SET" | "VALUES"
+        );
+        if matches!(step, Step::Done(_)) && !reads {
+            *kinds.entry(&statement.kind).or_default() += 1;
+        }
+    }
+    if kinds.is_empty() {
+        return "No statement of the script changes anything.".to_owned();
+    }
+    let mut kinds: Vec<(&str, usize)> = kinds.into_iter().collect();
+    kinds.sort_by_key(|(_, number)| std::cmp::Reverse(*number));
+    let list: Vec<String> = kinds
+        .into_iter()
+        .map(|(kind, number)| format!("{number} {}", scene.look.clean(kind)))
+        .collect();
+    list.join(", ")
+}
+
+/// How an outcome is known, in a sentence.
+fn proved(scene: &Scene<'_>, proof: &Proof, word: &str) -> String {
+    let look = scene.look;
+    let xid = look.clean(scene.account.xid.as_deref().unwrap_or("unknown"));
+    match proof {
+        Proof::Tag { tag, xact_status } => {
+            let tag = look.clean(tag);
+            match xact_status {
+                Some(status) => format!(
+                    "The server answered {tag}, and pg_xact_status('{xid}') says {}.",
+                    status_word(*status)
+                ),
+                None => format!(
+                    "The server answered {tag} and was idle afterwards (transaction id {xid})."
+                ),
+            }
+        }
+        Proof::Refused => format!(
+            "The server answered COMMIT with an error, and pg_xact_status('{xid}') says aborted."
+        ),
+        Proof::Asked { server } => format!(
+            "The link was lost. Asked on a new connection, pg_xact_status('{xid}') says {word} ({}).",
+            look.clean(server)
+        ),
+        Proof::NeverSent { reason } => format!(
+            "COMMIT was never sent, so nothing can have been committed. The server could not be \
+             asked: {}.",
+            inquiry(scene, reason)
+        ),
+        Proof::NeverBegun => {
+            "The transaction was never begun, so there was nothing to commit.".to_owned()
+        }
+    }
+}
+
+fn status_word(status: XactStatus) -> &'static str {
+    match status {
+        XactStatus::Committed => "committed",
+        XactStatus::Aborted => "aborted",
+        XactStatus::InProgress => "in progress",
+    }
+}
+
+/// Why the server could not say, in words.
+fn inquiry(scene: &Scene<'_>, reason: &Inquiry) -> String {
+    let look = scene.look;
+    let joined = |text: &str| look.clean_lines(text).join(" ");
+    match reason {
+        Inquiry::Answered { status, server } => {
+            format!("{} says {}", joined(server), status_word(*status))
+        }
+        Inquiry::OtherServer(text) => format!(
+            "another server answers, or one promoted since, and its word does not count: {}",
+            joined(text)
+        ),
+        Inquiry::Unknowable(text) => {
+            format!(
+                "the server does not know the transaction any more: {}",
+                joined(text)
+            )
+        }
+        Inquiry::Unreachable(text) => format!("no server answers: {}", joined(text)),
+    }
+}
+
+fn unknown(scene: &Scene<'_>, reason: &Inquiry, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let xid = look.clean(scene.account.xid.as_deref().unwrap_or("unknown"));
+    let mut lines = gate::fact(
+        scene,
+        "Because",
+        "The link was lost after COMMIT may have been sent. It may be committed, or not.",
+        look.strong(),
+        columns,
+    );
+    let why = capital(&format!("{}.", inquiry(scene, reason)));
+    lines.extend(fact(scene, "Proof", &format!("None. {why}"), columns));
+    lines.extend(common(scene, columns));
+    lines.extend(journal(scene, columns));
+    lines.extend(fact(
+        scene,
+        "Next",
+        "Do not run the script again yet. o asks once more. Later, on that same server:",
+        columns,
+    ));
+    lines.extend(gate::fact(
+        scene,
+        "",
+        &format!("SELECT pg_xact_status('{xid}'::xid8);"),
+        look.strong(),
+        columns,
+    ));
+    lines.extend(fact(
+        scene,
+        "",
+        "committed: it is done. aborted: nothing was changed. in progress: the old session still \
+         holds its locks.",
+        columns,
+    ));
+    lines
+}
+
+fn not_connected(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let mut lines = fact(
+        scene,
+        "Changed",
+        "Nothing. No transaction was opened.",
+        columns,
+    );
+    lines.push(Line::default());
+    let said = scene.account.last_error();
+    if let Some(said) = said {
+        lines.extend(must_roll_back::error(scene, &said.message, columns));
+        lines.push(Line::default());
+    }
+    let code = said.and_then(|said| said.message.sqlstate.as_deref());
+    let advice = match code {
+        Some("28P01" | "28000") => {
+            "Check the role (-U), the password (PGPASSWORD) and what pg_hba.conf lets in."
+        }
+        Some("3D000") => "Check the database name (-d); psql -l lists those there are.",
+        Some("53300") => "Every connection slot is taken: wait, or ask who holds them.",
+        Some("57P03") => "The server is starting up or shutting down: wait, then try again.",
+        _ => {
+            "Check host (-h), port (-p), database (-d) and role (-U): psql with the same options \
+             must get in. Then b tries again."
+        }
+    };
+    lines.extend(fact(scene, "Try", advice, columns));
+    lines
+}

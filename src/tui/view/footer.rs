@@ -1,0 +1,87 @@
+//! The keys that do something here, in the two lines at the bottom.
+//!
+//! ```text
+//! c COMMIT   r ROLLBACK   + extend   Enter detail   (q quit)
+//! s script   l locks   m messages   Tab next pane   ? help
+//! ```
+//!
+//! The first line is what the gate offers; what it refuses stands in brackets, and pressing it says
+//! why. The second line is where to look. Both are read from the key table.
+
+use super::Scene;
+use crate::tui::keymap::{self, Binding, Does, Place, ViewAct};
+use crate::tui::text::width;
+use ratatui::style::Styled;
+use ratatui::text::{Line, Span};
+
+/// The two lines for `place`; `panes` says whether there is a next pane.
+pub(crate) fn lines(
+    scene: &Scene<'_>,
+    place: Place,
+    panes: bool,
+    columns: usize,
+) -> [Line<'static>; 2] {
+    let offers = scene.machine.offers();
+    // Some(true): open, Some(false): refused, None: it has no meaning now.
+    let standing = |binding: &Binding| match binding.does {
+        Does::Gate(act) => offers
+            .iter()
+            .find(|offer| offer.act == act)
+            .map(|offer| offer.refused.is_none()),
+        Does::View(ViewAct::NextPane) => panes.then_some(true),
+        Does::View(_) => Some(true),
+    };
+    let mut first: Vec<&Binding> = Vec::new();
+    let mut second: Vec<&Binding> = Vec::new();
+    for binding in keymap::at(place) {
+        if place != Place::Everywhere {
+            first.push(binding);
+        }
+    }
+    if place.shares() {
+        for binding in keymap::at(Place::Everywhere) {
+            match binding.does {
+                Does::Gate(_) if place != Place::Reader => first.push(binding),
+                Does::Gate(_) => {}
+                Does::View(_) => second.push(binding),
+            }
+        }
+    }
+    [
+        row(scene, &first, standing, columns),
+        row(scene, &second, standing, columns),
+    ]
+}
+
+fn row(
+    scene: &Scene<'_>,
+    bindings: &[&Binding],
+    standing: impl Fn(&Binding) -> Option<bool>,
+    columns: usize,
+) -> Line<'static> {
+    let look = scene.look;
+    let mut spans = vec![Span::raw(" ")];
+    let mut used = 1;
+    for binding in bindings {
+        let Some(open) = standing(binding) else {
+            continue;
+        };
+        if binding.label.is_empty() {
+            continue;
+        }
+        let key = binding.first_key();
+        let long = width(&key) + 1 + width(binding.label) + if open { 3 } else { 5 };
+        if used + long > columns + 3 {
+            continue;
+        }
+        used += long;
+        if open {
+            spans.push(key.set_style(look.key()));
+            spans.push(Span::raw(format!(" {}", binding.label)));
+        } else {
+            spans.push(format!("({key} {})", binding.label).set_style(look.dim()));
+        }
+        spans.push(Span::raw("   "));
+    }
+    Line::from(spans)
+}

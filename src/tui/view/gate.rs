@@ -1,0 +1,253 @@
+//! The gate: everything that bears on the decision, and the two keys.
+//!
+//! ```text
+//!  DECIDE  Nothing is saved yet.
+//!
+//!  Target    wiser_ops on db1:5432 as migrator
+//!  Script    24 of 24 statements succeeded, transaction 748
+//!  Checks    8 PASS, 0 WARN, 0 FAIL
+//!  Hold      0:23 of 5:00, 4:37 left   ███████████████████░░
+//!  Waiting   pid 4242 app_writer (packet-api), for 0:12, on service_ops.packet_decision
+//!  Locks     ACCESS EXCLUSIVE on 3 relations: reads and writes wait
+//!              service_ops.integration_inbox, …
+//!
+//!  c  COMMIT     makes it permanent; asks for the database name
+//!  r  ROLLBACK   undoes everything
+//! ```
+
+use super::header::{LAST_MINUTE, LAST_SECONDS};
+use super::{Scene, Sheet, locks, stream};
+use crate::gate::event::Millis;
+use crate::gate::phase::{Phase, Prompt};
+use crate::gate::plan::Mode;
+use crate::tui::text::{clock, countdown, labelled, width};
+use ratatui::style::{Style, Styled};
+use ratatui::text::{Line, Span};
+
+/// Columns of the labels.
+const INDENT: usize = 11;
+
+/// A labelled fact of one style.
+pub(crate) fn fact(
+    scene: &Scene<'_>,
+    label: &str,
+    text: &str,
+    style: Style,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    labelled(
+        &format!(" {label}"),
+        scene.look.dim(),
+        text,
+        style,
+        INDENT,
+        columns.saturating_sub(1),
+    )
+}
+
+/// A label beside lines that are made already.
+pub(crate) fn beside(
+    scene: &Scene<'_>,
+    label: &str,
+    lines: Vec<Line<'static>>,
+) -> Vec<Line<'static>> {
+    lines
+        .into_iter()
+        .enumerate()
+        .map(|(index, line)| {
+            let head = if index == 0 { label } else { "" };
+            let gap = INDENT.saturating_sub(1 + width(head));
+            let mut spans = vec![
+                format!(" {head}").set_style(scene.look.dim()),
+                Span::raw(" ".repeat(gap)),
+            ];
+            spans.extend(line.spans);
+            Line::from(spans)
+        })
+        .collect()
+}
+
+/// Columns that stand beside a label.
+pub(crate) fn inner(columns: usize) -> usize {
+    columns.saturating_sub(INDENT + 1)
+}
+
+/// The whole pane.
+pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
+    let look = scene.look;
+    let mut lines = vec![
+        Line::from(vec![
+            " DECIDE".set_style(look.strong()),
+            Span::raw("  Nothing is saved yet. Look at the checks, then decide."),
+        ]),
+        Line::default(),
+    ];
+    lines.extend(facts(scene, columns));
+    Sheet {
+        lines,
+        pinned: keys(scene, columns),
+        follow: None,
+    }
+}
+
+/// Target, script, checks, hold, waiters, locks.
+pub(crate) fn facts(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let mut lines = Vec::new();
+    if let Some(target) = &scene.account.target {
+        let text = format!(
+            "{} on {} as {}",
+            look.clean(&target.database),
+            scene.host(target),
+            look.clean(&target.role)
+        );
+        lines.extend(fact(scene, "Target", &text, look.strong(), columns));
+        if target.standbys > 0 {
+            let text = format!(
+                "{} standby servers follow it; reads there wait too",
+                target.standbys
+            );
+            lines.extend(fact(scene, "", &text, look.warn(), columns));
+        }
+    }
+    let xid = scene
+        .account
+        .xid
+        .as_deref()
+        .map_or_else(String::new, |xid| {
+            format!(", transaction id {}", look.clean(xid))
+        });
+    let text = format!(
+        "{} of {} statements succeeded{xid}",
+        stream::done(scene),
+        scene.sent()
+    );
+    lines.extend(fact(scene, "Script", &text, Style::new(), columns));
+    let tally = scene.machine.tally();
+    let text = format!(
+        "{} PASS, {} WARN, {} FAIL",
+        tally.pass, tally.warn, tally.fail
+    );
+    let style = if tally.fail > 0 || tally.pass == 0 {
+        look.bad()
+    } else if tally.warn > 0 {
+        look.warn()
+    } else {
+        look.good()
+    };
+    lines.extend(fact(scene, "Checks", &text, style, columns));
+    lines.extend(hold(scene, columns));
+    lines.extend(beside(
+        scene,
+        "Waiting",
+        locks::waiters(scene, inner(columns), 3),
+    ));
+    let held = locks::by_strength(scene, inner(columns), 6);
+    if held.is_empty() {
+        lines.extend(fact(scene, "Locks", "none known", Style::new(), columns));
+    }
+    lines.extend(beside(scene, "Locks", held));
+    lines
+}
+
+/// How long it is held, how much is left, and the warning where that is little.
+pub(crate) fn hold(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let (Some(left), Some(all)) = (scene.machine.hold_left(), scene.hold_in_all()) else {
+        return Vec::new();
+    };
+    let text = format!(
+        "held {} of {}, {} left",
+        clock(all.saturating_sub(left)),
+        clock(all),
+        countdown(left)
+    );
+    let style = if left <= LAST_MINUTE {
+        look.bad()
+    } else if left * 2 <= all {
+        look.warn()
+    } else {
+        Style::new()
+    };
+    let room = inner(columns).saturating_sub(width(&text) + 3).min(30);
+    let mut spans = vec![text.set_style(style)];
+    if room >= 6 {
+        spans.push(Span::raw("  "));
+        spans.push(look.bar(left, all, room).set_style(style));
+    }
+    let mut lines = beside(scene, "Hold", vec![Line::from(spans)]);
+    if let Some((warning, grave)) = warning(left, all) {
+        let style = if grave { look.band_bad() } else { look.warn() };
+        lines.extend(beside(
+            scene,
+            "",
+            vec![scene.line(format!(" {warning} "), style)],
+        ));
+    }
+    lines
+}
+
+/// The warning that belongs to what is left of the hold, and whether it is grave.
+fn warning(left: Millis, all: Millis) -> Option<(String, bool)> {
+    if left <= LAST_SECONDS {
+        Some((format!("ROLLS BACK BY ITSELF IN {}", countdown(left)), true))
+    } else if left <= LAST_MINUTE {
+        Some((
+            "LESS THAN A MINUTE LEFT: decide, or + extends the hold".to_owned(),
+            true,
+        ))
+    } else if left * 2 <= all {
+        Some(("half of the hold is used".to_owned(), false))
+    } else {
+        None
+    }
+}
+
+/// The keys of the decision, in words.
+fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let rehearsal = scene.machine.plan().mode != Mode::Run;
+    let armed = scene.machine.armed();
+    let state = match scene.machine.phase() {
+        Phase::Deciding {
+            prompt: Prompt::Closed,
+            ..
+        } if rehearsal => " A rehearsal: it never commits.".set_style(look.warn()),
+        Phase::Deciding {
+            prompt: Prompt::Closed,
+            ..
+        } if armed => " ARMED".set_style(look.good()),
+        _ => " NOT ARMED YET: let go of the keys and look".set_style(look.warn()),
+    };
+    let mut lines = vec![Line::default(), Line::from(state)];
+    let key = |key: &'static str, word: &'static str, text: String, open: bool| {
+        let (key_style, word_style) = if open {
+            (look.key(), look.strong())
+        } else {
+            (look.dim(), look.dim())
+        };
+        Line::from(vec![
+            format!(" {key}  ").set_style(key_style),
+            look.fit(word, 10).set_style(word_style),
+            Span::raw(look.clip(&text, columns.saturating_sub(15))),
+        ])
+    };
+    if !rehearsal {
+        lines.push(key(
+            "c",
+            "COMMIT",
+            format!(
+                "makes {} statements permanent; asks for the database name",
+                scene.sent()
+            ),
+            armed,
+        ));
+    }
+    lines.push(key(
+        "r",
+        "ROLLBACK",
+        "undoes everything; asks for y".to_owned(),
+        true,
+    ));
+    lines
+}

@@ -1,0 +1,272 @@
+//! The three lines at the top, on every screen.
+//!
+//! ```text
+//! Stage 1 UTN Workflow             wiser_ops@db1:5432 as migrator · PostgreSQL 15.18
+//! Checklist ✓ › Apply ✓ › Verify ✓ › [Decide] › Proof › Post-verify
+//! TRANSACTION OPEN   held 0:23   rolls back by itself in 4:37   ██████████████░░░░
+//! ```
+//!
+//! What is connected, where one is, what is open and for how much longer. They are never covered
+//! by anything.
+
+use super::Scene;
+use crate::gate::event::Millis;
+use crate::gate::phase::{Ending, Phase, Why};
+use crate::gate::plan::Mode;
+use crate::tui::text::{clock, count, countdown, width};
+use ratatui::style::{Style, Styled};
+use ratatui::text::{Line, Span};
+
+/// Below this the hold is nearly over, in milliseconds.
+pub(crate) const LAST_MINUTE: Millis = 60_000;
+/// Below this there is time for one key, in milliseconds.
+pub(crate) const LAST_SECONDS: Millis = 10_000;
+
+/// The steps of the walk, as they stand in the header.
+const STEPS: [&str; 6] = [
+    "Checklist",
+    "Apply",
+    "Verify",
+    "Decide",
+    "Proof",
+    "Post-verify",
+];
+
+/// The three lines.
+pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> [Line<'static>; 3] {
+    [
+        title(scene, columns),
+        steps(scene, columns),
+        band(scene, columns),
+    ]
+}
+
+fn title(scene: &Scene<'_>, columns: usize) -> Line<'static> {
+    let look = scene.look;
+    let mode = match scene.machine.plan().mode {
+        Mode::Run => "",
+        Mode::Rehearse => "REHEARSAL: ",
+        Mode::Inspect => "READ-ONLY: ",
+    };
+    let name = format!("{mode}{}", look.clean(&scene.runbook.title));
+    let room = columns.saturating_sub(2);
+    let (before, host, after) = match &scene.account.target {
+        None => (String::new(), "not connected".to_owned(), String::new()),
+        Some(target) => (
+            format!("{}@", look.clean(&target.database)),
+            scene.host(target),
+            format!(
+                " as {} {} PG {}",
+                look.clean(&target.role),
+                look.glyphs.dot(),
+                scene.version(target)
+            ),
+        ),
+    };
+    // The target goes before the title, and its ends before its middle.
+    let fixed = width(&before) + width(&after);
+    let for_host = room.saturating_sub(fixed + width(mode).max(12) + 2).max(8);
+    let host = look.clip_left(&host, for_host);
+    let target = look.clip(&format!("{before}{host}{after}"), room);
+    let left = room.saturating_sub(width(&target) + 2);
+    Line::from(vec![
+        Span::raw(" "),
+        look.fit(&name, left).set_style(look.strong()),
+        Span::raw("  "),
+        target.set_style(look.strong()),
+        Span::raw(" "),
+    ])
+}
+
+/// How a step stands.
+#[derive(Clone, Copy, PartialEq)]
+enum Step {
+    Before,
+    Done,
+    Failed,
+    Here,
+}
+
+fn standing(phase: &Phase) -> [Step; 6] {
+    use Step::{Before, Done, Failed, Here};
+    match phase {
+        Phase::Connecting | Phase::Checklist => [Here, Before, Before, Before, Before, Before],
+        Phase::Beginning | Phase::Applying { .. } => [Done, Here, Before, Before, Before, Before],
+        Phase::Verifying { .. } => [Done, Done, Here, Before, Before, Before],
+        Phase::Deciding { .. } => [Done, Done, Done, Here, Before, Before],
+        Phase::MustRollBack { why, .. } => {
+            let [apply, verify] = spoilt(why);
+            [Done, apply, verify, Here, Before, Before]
+        }
+        Phase::Committing => [Done, Done, Done, Done, Here, Before],
+        Phase::RollingBack { why, .. } | Phase::Inquiring { why, .. } => {
+            let [apply, verify] = spoilt(why);
+            [Done, apply, verify, Done, Here, Before]
+        }
+        Phase::PostVerifying { .. } => [Done, Done, Done, Done, Done, Here],
+        Phase::Ended(Ending::NotConnected) | Phase::Left(_) => [Before; 6],
+        Phase::Ended(Ending::Committed { post, .. }) => {
+            let after = match post {
+                Some(tally) if tally.passes() => Done,
+                Some(_) | None => Before,
+            };
+            [Done, Done, Done, Done, Done, after]
+        }
+        Phase::Ended(Ending::RolledBack { why, .. }) => {
+            let [apply, verify] = spoilt(why);
+            [Done, apply, verify, Done, Done, Before]
+        }
+        Phase::Ended(Ending::Unknown { .. }) => [Done, Done, Done, Done, Failed, Before],
+    }
+}
+
+/// How Apply and Verify stand when the transaction is rolled back for `why`.
+fn spoilt(why: &Why) -> [Step; 2] {
+    use Step::{Before, Done, Failed};
+    match why {
+        Why::BeginFailed | Why::StatementFailed | Why::Cancelled => [Failed, Before],
+        Why::SettleFailed | Why::ChecksFailed | Why::NothingPassed | Why::OtherTransaction => {
+            [Done, Failed]
+        }
+        Why::Decision | Why::Rehearsed | Why::CommitRefused => [Done, Done],
+        Why::HoldLimit | Why::JournalLost | Why::SessionEnded | Why::Alarmed(_) => [Before, Before],
+    }
+}
+
+fn steps(scene: &Scene<'_>, columns: usize) -> Line<'static> {
+    let look = scene.look;
+    let mut spans = vec![Span::raw(" ")];
+    for (index, (name, step)) in STEPS
+        .into_iter()
+        .zip(standing(scene.machine.phase()))
+        .enumerate()
+    {
+        if name == "Post-verify" && !scene.machine.plan().post_verification {
+            continue;
+        }
+        if index > 0 {
+            spans.push(format!(" {} ", look.glyphs.then()).set_style(look.dim()));
+        }
+        match step {
+            Step::Before => spans.push(name.set_style(look.dim())),
+            Step::Done => {
+                spans.push(Span::raw(name));
+                spans.push(format!(" {}", look.glyphs.tick()).set_style(look.good()));
+            }
+            Step::Failed => {
+                spans.push(Span::raw(name));
+                spans.push(format!(" {}", look.glyphs.cross()).set_style(look.bad()));
+            }
+            Step::Here => spans.push(format!("[{name}]").set_style(look.here())),
+        }
+    }
+    let mut line = Line::from(spans);
+    while line.width() > columns && line.spans.len() > 1 {
+        line.spans.pop();
+    }
+    line
+}
+
+/// What the band says: its words, the most important first, and its style.
+pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
+    let look = scene.look;
+    let waiters = scene
+        .account
+        .sight
+        .as_ref()
+        .map_or(0, |sight| sight.waiters.len());
+    let mut words: Vec<String> = Vec::new();
+    let mut style = look.band_warn();
+    match scene.machine.phase() {
+        Phase::Connecting | Phase::Checklist | Phase::Left(_) => return None,
+        Phase::Ended(Ending::NotConnected) => return None,
+        Phase::Beginning => words.push("TRANSACTION OPENING".to_owned()),
+        Phase::Applying { cancelling } | Phase::Verifying { cancelling } => {
+            words.push("TRANSACTION OPEN".to_owned());
+            if *cancelling {
+                words.push("CANCELLING".to_owned());
+            }
+        }
+        Phase::Deciding { .. } => words.push("TRANSACTION OPEN".to_owned()),
+        Phase::MustRollBack { .. } => {
+            style = look.band_bad();
+            words.push("TRANSACTION OPEN".to_owned());
+            words.push("ONLY ROLLBACK".to_owned());
+        }
+        Phase::Committing => {
+            words.push("TRANSACTION OPEN".to_owned());
+            words.push("COMMIT is under way".to_owned());
+        }
+        Phase::RollingBack { .. } => {
+            words.push("TRANSACTION OPEN".to_owned());
+            words.push("ROLLBACK is under way".to_owned());
+        }
+        Phase::Inquiring { .. } => {
+            style = look.band_bad();
+            words.push("LINK LOST".to_owned());
+            words.push("the transaction may still be open".to_owned());
+        }
+        Phase::PostVerifying { .. } => {
+            style = look.band_good();
+            words.push("COMMITTED".to_owned());
+            words.push("no transaction is open".to_owned());
+            return Some((words, style));
+        }
+        Phase::Ended(Ending::Committed { .. } | Ending::RolledBack { .. }) => {
+            return None;
+        }
+        Phase::Ended(Ending::Unknown { .. }) => {
+            style = look.band_bad();
+            words.push("OUTCOME UNKNOWN".to_owned());
+            words.push("the transaction may still be open".to_owned());
+            return Some((words, style));
+        }
+    }
+    if let Some(held) = scene.account.held() {
+        words.push(format!("held {}", clock(held)));
+    }
+    if let Some(left) = scene.machine.hold_left() {
+        words.push(format!("rolls back by itself in {}", countdown(left)));
+        if left <= LAST_MINUTE {
+            style = look.band_bad();
+        }
+    }
+    if waiters > 0 {
+        words.push(format!(
+            "{} us",
+            if waiters == 1 {
+                "1 session waits for".to_owned()
+            } else {
+                format!("{} wait for", count(waiters, "session", "sessions"))
+            }
+        ));
+    }
+    Some((words, style))
+}
+
+fn band(scene: &Scene<'_>, columns: usize) -> Line<'static> {
+    let look = scene.look;
+    let Some((words, style)) = words(scene) else {
+        let rule = look.glyphs.rule();
+        let text = format!("{} no transaction is open ", rule.repeat(2));
+        let rest = columns.saturating_sub(width(&text));
+        return scene.line(format!("{text}{}", rule.repeat(rest)), look.dim());
+    };
+    let mut text = String::new();
+    for word in words {
+        let gap = if text.is_empty() { " " } else { "   " };
+        if width(&text) + width(gap) + width(&word) < columns {
+            text.push_str(gap);
+            text.push_str(&word);
+        }
+    }
+    // The bar of the hold takes what is left of the line, where that is enough to read it.
+    let room = columns.saturating_sub(width(&text) + 4).min(40);
+    if let (Some(left), Some(all), true) =
+        (scene.machine.hold_left(), scene.hold_in_all(), room >= 8)
+    {
+        text.push_str("   ");
+        text.push_str(&look.bar(left, all, room));
+    }
+    scene.band(&text, style, columns)
+}

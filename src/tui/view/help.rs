@@ -1,0 +1,48 @@
+//! The key table as help, the place one is at first.
+
+use super::Scene;
+use crate::tui::keymap::{self, Place};
+use crate::tui::text::labelled;
+use ratatui::style::Style;
+use ratatui::text::Line;
+
+/// The whole pane.
+pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let here = Place::of(scene.machine);
+    let mut places: Vec<Place> = Place::ALL.to_vec();
+    places.sort_by_key(|place| *place != here);
+    let inner = columns.saturating_sub(1);
+    let mut lines = Vec::new();
+    for place in places {
+        let title = if place == here && place != Place::Everywhere {
+            format!(" {} (here)", place.title())
+        } else {
+            format!(" {}", place.title())
+        };
+        lines.push(scene.heading(&title, inner));
+        let mut rows: Vec<(String, &str)> = keymap::at(place)
+            .map(|binding| (binding.key_names(), binding.help))
+            .collect();
+        if place == Place::Everywhere {
+            rows.extend(
+                keymap::CONTROL
+                    .iter()
+                    .map(|(key, help)| ((*key).to_owned(), *help)),
+            );
+        }
+        for (keys, help) in rows {
+            lines.extend(labelled(
+                &format!("   {keys}"),
+                look.key(),
+                help,
+                Style::new(),
+                20,
+                inner,
+            ));
+        }
+        lines.push(Line::default());
+    }
+    lines.pop();
+    lines
+}

@@ -1,0 +1,87 @@
+//! Everything the server said, oldest first, with all it said.
+//!
+//! ```text
+//!  0:04  statement 7  ERROR 23505
+//!        could not create unique index "uq_integration_inbox_message_id"
+//!        detail  Key (message_id)=(m-17) is duplicated.
+//! ```
+
+use super::Scene;
+use crate::gate::event::ServerMessage;
+use crate::tui::text::{clock, labelled, wrap};
+use ratatui::style::{Style, Styled};
+use ratatui::text::{Line, Span};
+
+/// How grave a message looks.
+fn style(scene: &Scene<'_>, message: &ServerMessage) -> Style {
+    match message.severity.as_str() {
+        "" | "ERROR" | "FATAL" | "PANIC" => scene.look.bad(),
+        "WARNING" => scene.look.warn(),
+        _ => scene.look.strong(),
+    }
+}
+
+/// `ERROR 23505`, or that it is about the link.
+pub(crate) fn head(scene: &Scene<'_>, message: &ServerMessage) -> String {
+    let severity = if message.severity.is_empty() {
+        "LINK"
+    } else {
+        message.severity.as_str()
+    };
+    let code = message.sqlstate.as_deref().unwrap_or_default();
+    scene.look.clean(format!("{severity} {code}").trim_end())
+}
+
+/// A message with all it says, from column `indent` on.
+pub(crate) fn body(
+    scene: &Scene<'_>,
+    message: &ServerMessage,
+    indent: usize,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let mut lines = Vec::new();
+    for text in look.clean_lines(&message.message) {
+        for part in wrap(&text, columns.saturating_sub(indent)) {
+            lines.push(Line::from(format!("{}{part}", " ".repeat(indent))));
+        }
+    }
+    for (label, text) in [
+        ("detail", &message.detail),
+        ("hint", &message.hint),
+        ("context", &message.context),
+    ] {
+        let Some(text) = text else { continue };
+        let text = look.clean_lines(text).join("\n");
+        lines.extend(labelled(
+            &format!("{}{label}", " ".repeat(indent)),
+            look.dim(),
+            &text,
+            Style::new(),
+            indent + 9,
+            columns,
+        ));
+    }
+    lines
+}
+
+/// The whole pane.
+pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    if scene.account.messages.is_empty() {
+        return vec![Line::from(" The server has said nothing so far.")];
+    }
+    let mut lines = Vec::new();
+    for said in &scene.account.messages {
+        let place = said
+            .number
+            .map_or_else(String::new, |number| format!("statement {number}  "));
+        lines.push(Line::from(vec![
+            format!(" {}  ", look.fit_right(&clock(said.at), 5)).set_style(look.dim()),
+            Span::raw(place),
+            head(scene, &said.message).set_style(style(scene, &said.message)),
+        ]));
+        lines.extend(body(scene, &said.message, 8, columns.saturating_sub(1)));
+    }
+    lines
+}

@@ -1,0 +1,191 @@
+//! Only ROLLBACK is left: why, in words, with everything the server said about it.
+//!
+//! ```text
+//!  ONLY ROLLBACK IS LEFT: a statement failed
+//!
+//!  Statement 7 of 36, line 120: CREATE INDEX service_ops.integration_inbox
+//!  ERROR 23505
+//!        could not create unique index "uq_integration_inbox_message_id"
+//!        detail  Key (message_id)=(m-17) is duplicated.
+//!    120 │ CREATE UNIQUE INDEX IF NOT EXISTS uq_integration_inbox_message_id
+//!        │                                   ^
+//!
+//!  Nothing is saved. Look as long as the hold lasts; then r rolls back.
+//! ```
+
+use super::{Scene, Sheet, checks, gate, messages};
+use crate::gate::event::ServerMessage;
+use crate::gate::phase::{Phase, Why};
+use crate::runbook::check::Verdict;
+use crate::runbook::script::Statement;
+use crate::tui::text::{take, width, wrap};
+use ratatui::style::Styled;
+use ratatui::text::{Line, Span};
+
+/// The whole pane.
+pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
+    let look = scene.look;
+    let Phase::MustRollBack { why, .. } = scene.machine.phase() else {
+        return Sheet::default();
+    };
+    let mut lines = vec![scene.band(
+        &format!(" ONLY ROLLBACK IS LEFT: {}", look.clean(&why.to_string())),
+        look.band_bad(),
+        columns,
+    )];
+    lines.push(Line::default());
+    lines.extend(reason(scene, why, columns));
+    lines.push(Line::default());
+    lines.extend(gate::hold(scene, columns));
+    lines.extend(gate::beside(
+        scene,
+        "Waiting",
+        super::locks::waiters(scene, gate::inner(columns), 3),
+    ));
+    let advice = "Nothing is saved, and nothing can be committed any more. Look as long as the hold \
+                  lasts: Tab shows checks and statements, m all messages, s the script.";
+    let mut pinned = vec![Line::default()];
+    for part in wrap(advice, columns.saturating_sub(2)) {
+        pinned.push(Line::from(format!(" {part}")));
+    }
+    pinned.push(Line::from(vec![
+        " r  ".set_style(look.key()),
+        "ROLLBACK  ".set_style(look.strong()),
+        Span::raw("undoes everything; asks for y"),
+    ]));
+    Sheet {
+        lines,
+        pinned,
+        follow: None,
+    }
+}
+
+/// What lies behind `why`: the failing checks, the error, or one sentence.
+pub(crate) fn reason(scene: &Scene<'_>, why: &Why, columns: usize) -> Vec<Line<'static>> {
+    let sentence = |text: &str| -> Vec<Line<'static>> {
+        wrap(text, columns.saturating_sub(2))
+            .into_iter()
+            .map(|part| Line::from(format!(" {part}")))
+            .collect()
+    };
+    match why {
+        Why::ChecksFailed => scene
+            .account
+            .checks_by_verdict()
+            .into_iter()
+            .filter(|(_, check)| check.verdict == Verdict::Fail)
+            .flat_map(|(number, check)| checks::row(scene, check, Some(*number), columns))
+            .collect(),
+        Why::NothingPassed => sentence(
+            "The script ran, but no row of it says PASS, so nothing shows that it did what it \
+             should. Tab shows the statements.",
+        ),
+        Why::OtherTransaction => sentence(
+            "The transaction that is open now is not the one that was begun: something in the \
+             script ended it and began another. What the script did before that may be committed; \
+             m shows what the server said.",
+        ),
+        Why::JournalLost => sentence(
+            "What happens here could no longer be recorded, so COMMIT is forbidden. Free some \
+             space, or choose another place for the journal, and walk again.",
+        ),
+        Why::Decision | Why::Rehearsed | Why::HoldLimit | Why::Alarmed(_) => Vec::new(),
+        Why::BeginFailed
+        | Why::StatementFailed
+        | Why::Cancelled
+        | Why::SettleFailed
+        | Why::CommitRefused
+        | Why::SessionEnded => match scene.account.failed() {
+            Some((number, error)) => failed(scene, number, error, columns),
+            None => match scene.account.last_error() {
+                Some(said) => error(scene, &said.message, columns),
+                None => Vec::new(),
+            },
+        },
+    }
+}
+
+/// An error with all it says.
+pub(crate) fn error(
+    scene: &Scene<'_>,
+    message: &ServerMessage,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let mut lines = vec![scene.line(format!(" {}", messages::head(scene, message)), look.bad())];
+    lines.extend(messages::body(scene, message, 3, columns.saturating_sub(1)));
+    lines
+}
+
+fn failed(
+    scene: &Scene<'_>,
+    number: usize,
+    message: &ServerMessage,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let script = &scene.runbook.script;
+    let statement = number
+        .checked_sub(1)
+        .and_then(|index| script.statements.get(index));
+    let mut lines = Vec::new();
+    if let Some(statement) = statement {
+        let text = format!(
+            " Statement {number} of {}, line {}: {} {}",
+            script.statements.len(),
+            statement.line,
+            look.clean(&statement.kind),
+            look.clean(statement.relation.as_deref().unwrap_or_default())
+        );
+        lines.push(scene.line(look.clip(&text, columns), look.strong()));
+    }
+    lines.extend(error(scene, message, columns));
+    if let Some((statement, position)) = statement.zip(message.position) {
+        lines.extend(caret(scene, statement, position, columns));
+    }
+    lines
+}
+
+/// The script's line that the server points at, with a caret below the character.
+fn caret(
+    scene: &Scene<'_>,
+    statement: &Statement,
+    position: usize,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let Some(before) = position.checked_sub(1) else {
+        return Vec::new();
+    };
+    let text = &statement.text;
+    let at = text
+        .char_indices()
+        .nth(before)
+        .map_or(text.len(), |(index, _)| index);
+    let (head, tail) = text.split_at_checked(at).unwrap_or((text, ""));
+    let number = statement.line + head.matches('\n').count();
+    let head = head.rsplit('\n').next().unwrap_or_default();
+    let tail = tail
+        .split('\n')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('\r');
+    let (head, tail) = (look.clean(head), look.clean(tail));
+    let gutter = 9;
+    let room = columns.saturating_sub(gutter + 1);
+    // A long line is cut at its beginning, so that the place itself is always to be seen.
+    let head = look.clip_left(&head, room * 2 / 3);
+    let tail = take(&tail, room.saturating_sub(width(&head))).0;
+    let upright = look.glyphs.upright();
+    vec![
+        Line::from(vec![
+            format!("{} {upright} ", look.fit_right(&number.to_string(), 6)).set_style(look.dim()),
+            Span::raw(format!("{head}{tail}")),
+        ]),
+        Line::from(vec![
+            format!("{} {upright} ", " ".repeat(6)).set_style(look.dim()),
+            Span::raw(" ".repeat(width(&head))),
+            "^".set_style(look.bad()),
+        ]),
+    ]
+}

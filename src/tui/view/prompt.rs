@@ -1,0 +1,135 @@
+//! What is asked of a person: the name for COMMIT, y for ROLLBACK, a reference, a search.
+//!
+//! ```text
+//! ╭ COMMIT ───────────────────────────────────────────────────────────╮
+//! │ This makes 24 statements permanent in                             │
+//! │   database  wiser_ops                                             │
+//! │   host      db1:5432                                              │
+//! │   role      migrator                                              │
+//! │ Type the name of the database, then Enter. Esc goes back.         │
+//! │ > wiser_█                                                         │
+//! ╰───────────────────────────────────────────────────────────────────╯
+//! ```
+
+use super::Scene;
+use crate::tui::text::{width, wrap};
+use ratatui::style::{Style, Styled};
+use ratatui::text::{Line, Span};
+
+/// The lines inside the box for COMMIT.
+pub(crate) fn name(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let mut lines = vec![Line::from(format!(
+        "This makes {} statements permanent, all at once, in",
+        scene.sent()
+    ))];
+    if let Some(target) = &scene.account.target {
+        for (label, value) in [
+            ("database", look.clean(&target.database)),
+            ("host", scene.host(target)),
+            ("role", look.clean(&target.role)),
+        ] {
+            lines.push(Line::from(vec![
+                format!("  {label:<10}").set_style(look.dim()),
+                look.clip_left(&value, columns.saturating_sub(12))
+                    .set_style(look.strong()),
+            ]));
+        }
+    }
+    lines.extend(sentences(
+        "Type the name of the database, then Enter sends COMMIT. Esc goes back; nothing is sent.",
+        columns,
+    ));
+    lines.push(field(scene, typed, columns));
+    lines
+}
+
+/// The lines inside the box for ROLLBACK.
+pub(crate) fn roll_back(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let mut lines = sentences(
+        "This undoes everything the script did. The database is then as it was before.",
+        columns,
+    );
+    lines.push(Line::from(vec![
+        "y".set_style(look.key()),
+        Span::raw(" yes, ROLLBACK     "),
+        "n".set_style(look.key()),
+        Span::raw(" or "),
+        "Esc".set_style(look.key()),
+        Span::raw(" no, back"),
+    ]));
+    lines
+}
+
+/// The lines inside the box for an item's reference.
+pub(crate) fn reference(
+    scene: &Scene<'_>,
+    item: usize,
+    typed: &str,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let title = scene.runbook.items.get(item).map_or("", |item| &item.title);
+    let mut lines = vec![scene.line(
+        scene.look.clip(&scene.look.clean(title), columns),
+        scene.look.strong(),
+    )];
+    lines.extend(sentences(
+        "Type what proves it to others: where it lies, its number, who made it. It is recorded with \
+         your signature. Enter signs, Esc leaves it unsigned.",
+        columns,
+    ));
+    lines.push(field(scene, typed, columns));
+    lines
+}
+
+fn sentences(text: &str, columns: usize) -> Vec<Line<'static>> {
+    wrap(text, columns).into_iter().map(Line::from).collect()
+}
+
+/// Typed text with the caret behind it; of a long text its end is shown.
+pub(crate) fn field(scene: &Scene<'_>, typed: &str, columns: usize) -> Line<'static> {
+    let look = scene.look;
+    let shown = look.clip_left(&look.clean(typed), columns.saturating_sub(3));
+    Line::from(vec![
+        "> ".set_style(look.key()),
+        shown.set_style(look.strong()),
+        look.glyphs.caret().set_style(look.key()),
+    ])
+}
+
+/// `inside` in a box of `columns` columns with `title` in its upper edge.
+pub(crate) fn boxed(
+    scene: &Scene<'_>,
+    title: &str,
+    style: Style,
+    inside: Vec<Line<'static>>,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let [top_left, top_right, bottom_left, bottom_right] = look.glyphs.corners();
+    let rule = look.glyphs.rule();
+    let inner = columns.saturating_sub(4);
+    let title = look.clip(title, inner);
+    let rest = columns.saturating_sub(width(&title) + 4);
+    let mut lines = vec![Line::from(vec![
+        top_left.set_style(style),
+        format!(" {title} ").set_style(style),
+        rule.repeat(rest).set_style(style),
+        top_right.set_style(style),
+    ])];
+    for line in inside {
+        let gap = inner.saturating_sub(line.width());
+        let mut spans = vec![look.glyphs.upright().set_style(style), Span::raw(" ")];
+        spans.extend(line.spans);
+        spans.push(Span::raw(" ".repeat(gap + 1)));
+        spans.push(look.glyphs.upright().set_style(style));
+        lines.push(Line::from(spans));
+    }
+    lines.push(Line::from(vec![
+        bottom_left.set_style(style),
+        rule.repeat(columns.saturating_sub(2)).set_style(style),
+        bottom_right.set_style(style),
+    ]));
+    lines
+}

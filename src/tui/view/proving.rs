@@ -1,0 +1,89 @@
+//! While something is under way that no key hurries: connecting, COMMIT, ROLLBACK, asking.
+//!
+//! It says what is waited for and what it will prove.
+
+use super::{Scene, Sheet};
+use crate::gate::phase::Phase;
+use crate::tui::text::wrap;
+use ratatui::style::{Style, Styled};
+use ratatui::text::{Line, Span};
+
+/// The whole pane.
+pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
+    let look = scene.look;
+    let xid = look.clean(scene.account.xid.as_deref().unwrap_or("unknown"));
+    let (word, style, sentences): (&str, Style, Vec<String>) = match scene.machine.phase() {
+        Phase::Connecting => (
+            "CONNECTING",
+            look.strong(),
+            vec!["The session is being opened. Nothing has been changed.".to_owned()],
+        ),
+        Phase::Committing => (
+            "COMMIT IS UNDER WAY",
+            look.warn(),
+            vec![
+                "The server's answer is awaited. A key cannot change it any more.".to_owned(),
+                format!(
+                    "It counts as committed when the server answers COMMIT and is idle afterwards, \
+                     or pg_xact_status('{xid}') says committed."
+                ),
+            ],
+        ),
+        Phase::RollingBack { why, busy, .. } => {
+            let mut sentences = vec![format!("Because {}.", look.clean(&why.to_string()))];
+            if *busy {
+                sentences.push(
+                    "A statement may still be running; it is being cancelled, and ROLLBACK follows it."
+                        .to_owned(),
+                );
+            }
+            sentences.push(
+                "If no answer comes the link is closed, and the server rolls back by itself."
+                    .to_owned(),
+            );
+            ("ROLLBACK IS UNDER WAY", look.warn(), sentences)
+        }
+        Phase::Inquiring {
+            commit_sent,
+            still_open,
+            ..
+        } => {
+            let mut sentences = vec![if *commit_sent {
+                "The link was lost after COMMIT may have been sent.".to_owned()
+            } else {
+                "The link was lost. COMMIT was never sent, so nothing can have been committed."
+                    .to_owned()
+            }];
+            sentences.push(format!(
+                "A new connection asks the same server: pg_xact_status('{xid}')."
+            ));
+            if still_open.is_some() {
+                sentences.push(
+                    "It answers: in progress. Our old session has not noticed the loss yet and \
+                     still holds its locks; it is asked again every two seconds."
+                        .to_owned(),
+                );
+                sentences.push(
+                    "e ends that old session on the server at once, then asks again.".to_owned(),
+                );
+            }
+            ("WHICH WAY DID IT GO?", look.bad(), sentences)
+        }
+        _ => ("", Style::new(), Vec::new()),
+    };
+    let mut lines = vec![
+        Line::from(vec![
+            format!(" {} ", look.glyphs.spinner(scene.account.now)).set_style(look.key()),
+            word.set_style(style),
+        ]),
+        Line::default(),
+    ];
+    for sentence in sentences {
+        lines.extend(
+            wrap(&sentence, columns.saturating_sub(4))
+                .into_iter()
+                .map(|part| Line::from(vec![Span::raw("   "), Span::raw(part)])),
+        );
+    }
+    Sheet::of(lines)
+}
