@@ -13,9 +13,8 @@ use crate::gate::event::{Alarm, Event, Observation, Report};
 use crate::gate::{ExitCode, Phase};
 use crate::tui::input::{Input, What};
 use crate::tui::screen::Screen;
+use crate::tui::terminal::{Surface, Terminal};
 use engine::{Engine, Held};
-use ratatui::Terminal;
-use ratatui::backend::Backend;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
@@ -40,43 +39,11 @@ pub struct Wires {
     pub input: UnboundedReceiver<Input>,
 }
 
-/// How a frame reaches the terminal. The real one wraps it in a synchronized update.
-pub trait Canvas {
-    /// Draws one frame.
-    ///
-    /// # Errors
-    /// When the terminal does not take it: it is gone then.
-    fn draw(&mut self, paint: &mut dyn FnMut(&mut ratatui::Frame<'_>)) -> std::io::Result<()>;
-    /// The terminal has another size now; everything is painted afresh.
-    ///
-    /// # Errors
-    /// When the terminal is gone.
-    fn resize(&mut self, columns: u16, rows: u16) -> std::io::Result<()>;
-    /// Rings the terminal's bell.
-    fn ring(&mut self) {}
-}
-
-impl<B: Backend> Canvas for Terminal<B>
-where
-    B::Error: Send + Sync + 'static,
-{
-    fn draw(&mut self, paint: &mut dyn FnMut(&mut ratatui::Frame<'_>)) -> std::io::Result<()> {
-        Terminal::draw(self, |frame| paint(frame))
-            .map(|_| ())
-            .map_err(std::io::Error::other)
-    }
-
-    fn resize(&mut self, columns: u16, rows: u16) -> std::io::Result<()> {
-        Terminal::resize(self, ratatui::layout::Rect::new(0, 0, columns, rows))
-            .map_err(std::io::Error::other)
-    }
-}
-
 /// Walks from connect to the end, on a screen.
-pub async fn walk<H: Held>(
+pub async fn walk<H: Held, B: Surface>(
     engine: &mut Engine<H>,
     screen: &mut Screen,
-    canvas: &mut dyn Canvas,
+    terminal: &mut Terminal<B>,
     mut wires: Wires,
 ) -> ExitCode {
     let mut clock = tokio::time::interval(TICK);
@@ -115,7 +82,7 @@ pub async fn walk<H: Held>(
             }
             () = tokio::time::sleep_until(due), if may_draw => {
                 let (machine, account) = (engine.machine(), engine.account());
-                let painted = canvas.draw(&mut |frame| screen.draw(frame, machine, account));
+                let painted = terminal.draw(|frame| screen.draw(frame, machine, account));
                 drawn = Some(Instant::now());
                 dirty = false;
                 match painted {
@@ -139,7 +106,7 @@ pub async fn walk<H: Held>(
                 dirty = true;
                 match input {
                     Some(input) => {
-                        let lost = take_input(engine, screen, canvas, input, face_since);
+                        let lost = take_input(engine, screen, terminal, input, face_since);
                         screen_lost |= lost;
                     }
                     None => {
@@ -167,10 +134,10 @@ pub async fn walk<H: Held>(
 }
 
 /// Takes what the person did; says whether the terminal is gone.
-fn take_input<H: Held>(
+fn take_input<H: Held, B: Surface>(
     engine: &mut Engine<H>,
     screen: &mut Screen,
-    canvas: &mut dyn Canvas,
+    terminal: &mut Terminal<B>,
     input: Input,
     face_since: Instant,
 ) -> bool {
@@ -191,8 +158,8 @@ fn take_input<H: Held>(
             Vec::new()
         }
         What::Paste(text) => screen.paste(&text, engine.machine()),
-        What::Resize(columns, rows) => {
-            if canvas.resize(columns, rows).is_err() {
+        What::Resize(..) => {
+            if terminal.repaint().is_err() {
                 engine.take(Event::Alarmed(Alarm::HungUp));
                 return true;
             }
@@ -206,5 +173,5 @@ fn take_input<H: Held>(
     for event in events {
         engine.take(event);
     }
-    false
+    screen.take_repaint() && terminal.repaint().is_err()
 }

@@ -10,10 +10,17 @@ use std::path::PathBuf;
 
 /// Holds one PostgreSQL transaction open between a reviewed script and your decision.
 #[derive(Debug, Parser)]
-#[command(name = "stagegate", version, disable_help_flag = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 committed · 1 rolled back by decision · 2 usage · \
+#[command(
+    name = "stagegate",
+    version,
+    disable_help_flag = true,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Exit codes: 0 committed · 1 rolled back by decision · 2 usage · \
     3 rolled back after an error · 4 rolled back or refused on FAIL · 5 outcome unknown · \
-    6 could not connect · 129, 130, 143 hang-up, interrupt, terminate (rolled back)")]
+    6 could not connect · 129, 130, 143 hang-up, interrupt, terminate (rolled back)"
+)]
 pub struct Arguments {
     /// Print help
     #[arg(long, action = ArgAction::Help, global = true)]
@@ -189,7 +196,9 @@ pub enum Format {
 /// here) or more than a day.
 pub fn duration(text: &str) -> Result<Millis, String> {
     let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let factor = match unit.trim() {
         "ms" => 1,
@@ -224,7 +233,17 @@ mod tests {
         assert_eq!(duration("15s"), Ok(15_000));
         assert_eq!(duration("5min"), Ok(300_000));
         assert_eq!(duration("1 h"), Ok(3_600_000));
-        for wrong in ["", "5", "s", "5m", "-5s", "0s", "25h", "99999999999999999999h", "1.5s"] {
+        for wrong in [
+            "",
+            "5",
+            "s",
+            "5m",
+            "-5s",
+            "0s",
+            "25h",
+            "99999999999999999999h",
+            "1.5s",
+        ] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }
@@ -232,7 +251,17 @@ mod tests {
     #[test]
     fn h_is_the_host_as_in_psql() {
         let arguments = Arguments::try_parse_from([
-            "stagegate", "run", "-h", "db1", "-p", "5433", "-U", "dba", "-d", "wiser_ops", "-W",
+            "stagegate",
+            "run",
+            "-h",
+            "db1",
+            "-p",
+            "5433",
+            "-U",
+            "dba",
+            "-d",
+            "wiser_ops",
+            "-W",
         ])
         .unwrap();
         let Command::Run { connection, .. } = arguments.command else {

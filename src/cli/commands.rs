@@ -11,7 +11,7 @@ use crate::runbook::printable::printable;
 use crate::runbook::{Runbook, listing};
 use crate::sandbox::demo::{DemoOptions, Scenario};
 use crate::tui::screen::Screen;
-use crate::tui::terminal::FullScreen;
+use crate::tui::terminal::Terminal;
 use crate::tui::theme::Appearance;
 use crate::tui::{input, keymap};
 use crate::walk::engine::{Engine, Log};
@@ -86,7 +86,9 @@ fn print(text: &str) -> Result<ExitCode, Failure> {
         Ok(()) => Ok(ExitCode::Committed),
         // A reader that has seen enough, such as `head`.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::Committed),
-        Err(error) => Err(Report::from(error).wrap_err("cannot write to standard output").into()),
+        Err(error) => Err(Report::from(error)
+            .wrap_err("cannot write to standard output")
+            .into()),
     }
 }
 
@@ -152,8 +154,8 @@ fn demo(scenario: Scenario, holding: &Holding, look: &Look) -> Result<ExitCode, 
         force_password: false,
     };
     // The demo's own server, whatever the environment says.
-    let settings = Settings::find(&options, &|_| None, None, &Path::is_dir)
-        .map_err(Failure::usage)?;
+    let settings =
+        Settings::find(&options, &|_| None, None, &Path::is_dir).map_err(Failure::usage)?;
     let psql = format!(
         "A throw-away server; look at it with: psql -h {} -p {} -U {} {}",
         demo.host().display(),
@@ -181,14 +183,22 @@ fn walk(
             let file = runbook.script.sources.get(refusal.source);
             let file = file.map_or(runbook.script.name.as_str(), |source| source.name.as_str());
             let (line, column) = (refusal.line, refusal.column);
-            eprintln!("{}:{line}:{column}: {}", printable(file), printable(&refusal.reason));
+            eprintln!(
+                "{}:{line}:{column}: {}",
+                printable(file),
+                printable(&refusal.reason)
+            );
         }
         return Err(Failure::usage(eyre!(
             "the script cannot be run; nothing was sent to any server. stagegate show lists all of it"
         )));
     }
     let interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let mode = if interactive { Mode::Run } else { Mode::Rehearse };
+    let mode = if interactive {
+        Mode::Run
+    } else {
+        Mode::Rehearse
+    };
     if !interactive {
         eprintln!(
             "No terminal, so nobody can decide: this is a rehearsal. It applies, verifies and rolls back, and never commits."
@@ -225,16 +235,17 @@ fn walk(
             if let Some(greeting) = greeting {
                 screen.say(greeting);
             }
-            let mut terminal = FullScreen::enter().wrap_err("the screen cannot be set up")?;
+            let mut terminal = Terminal::enter().wrap_err("the screen cannot be set up")?;
+            let (keys, input) = unbounded_channel();
+            let _reader = input::spawn(move |input| keys.send(input).is_ok())
+                .wrap_err("the keyboard cannot be read")?;
             let wires = Wires {
                 reports,
                 observations,
                 alarms: alarmed,
-                input: input::listen(),
+                input,
             };
-            let code = walk::walk(&mut engine, &mut screen, &mut terminal, wires).await;
-            terminal.leave();
-            code
+            walk::walk(&mut engine, &mut screen, &mut terminal, wires).await
         } else {
             let feed = headless::Feed {
                 reports,

@@ -55,7 +55,7 @@ pub enum Order {
     Inquire,
     /// End the backend that still holds the transaction after a lost link, and ask again. Takes
     /// the same role. Final: `Asked`.
-    EndOldBackend,
+    EndBackend,
     /// The post-verification. Final: `PostVerified` or `PostVerifyFailed`.
     PostVerify,
 }

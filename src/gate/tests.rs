@@ -563,7 +563,10 @@ fn a_hang_up_rolls_back_and_leaves_with_its_code() {
         xact_status: Some(XactStatus::Aborted),
     });
     assert_eq!(run.effects, [Effect::Leave(Alarm::HungUp.exit_code())]);
-    assert!(matches!(run.machine.ending(), Some(Ending::RolledBack { .. })));
+    assert!(matches!(
+        run.machine.ending(),
+        Some(Ending::RolledBack { .. })
+    ));
 }
 
 #[test]

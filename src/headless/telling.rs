@@ -68,10 +68,17 @@ impl<'a> Teller<'a> {
             self.phase = Some(machine.phase().clone());
         }
         self.hold(machine);
-        let waiting = account.sight.as_ref().map_or(0, |sight| sight.waiters.len());
+        let waiting = account
+            .sight
+            .as_ref()
+            .map_or(0, |sight| sight.waiters.len());
         if waiting != self.waiting && account.begun_at.is_some() && account.ended_at.is_none() {
             self.waiting = waiting;
-            let sessions = if waiting == 1 { "session waits" } else { "sessions wait" };
+            let sessions = if waiting == 1 {
+                "session waits"
+            } else {
+                "sessions wait"
+            };
             self.say(&format!("{waiting} {sessions} for this transaction."));
         }
     }
@@ -95,7 +102,11 @@ impl<'a> Teller<'a> {
                         standing(item.standing),
                         evidence.summary
                     ));
-                    for check in evidence.checks.iter().filter(|c| c.verdict != Verdict::Pass) {
+                    for check in evidence
+                        .checks
+                        .iter()
+                        .filter(|c| c.verdict != Verdict::Pass)
+                    {
                         self.check(check);
                     }
                 }
@@ -104,7 +115,11 @@ impl<'a> Teller<'a> {
                 if let Some(slot) = self.signed.get_mut(index) {
                     *slot = item.signed;
                 }
-                let what = if item.signed { "signed" } else { "no longer signed" };
+                let what = if item.signed {
+                    "signed"
+                } else {
+                    "no longer signed"
+                };
                 self.say(&format!("{}. {}: {what}.", index + 1, named.title));
             }
         }
@@ -125,7 +140,8 @@ impl<'a> Teller<'a> {
                 Step::Gate(_) => format!("{} (the gate's)", name(statement)),
                 Step::NotRun => format!("{} not run", name(statement)),
                 Step::Done(report) => {
-                    let mut line = format!("{} {} {} ms", name(statement), report.tag, report.duration);
+                    let mut line =
+                        format!("{} {} {} ms", name(statement), report.tag, report.duration);
                     for lock in &report.locks {
                         line.push_str(&format!(", {} on {}", lock.mode.name(), lock.relation));
                     }
@@ -209,7 +225,11 @@ impl<'a> Teller<'a> {
                 if let Some(target) = &account.target {
                     self.say(&format!(
                         "Connected to {} on {}:{} as {}, PostgreSQL {}.",
-                        target.database, target.host, target.port, target.role, target.server_version
+                        target.database,
+                        target.host,
+                        target.port,
+                        target.role,
+                        target.server_version
                     ));
                 }
                 self.say("Checklist: type help to see what can be typed.");
@@ -232,9 +252,9 @@ impl<'a> Teller<'a> {
                         tally.pass, tally.warn, tally.fail
                     ));
                 }
-                Prompt::Name => self.say(
-                    "COMMIT: type the name of the database, then Enter. back goes back.",
-                ),
+                Prompt::Name => {
+                    self.say("COMMIT: type the name of the database, then Enter. back goes back.")
+                }
                 Prompt::RollBack => self.say("ROLLBACK? Type yes or no."),
             },
             Phase::MustRollBack { why, asking } => {
@@ -309,7 +329,9 @@ impl<'a> Teller<'a> {
         for offer in machine.offers() {
             match offer.refused {
                 None => self.say(&format!("  {}", words::of(offer.act))),
-                Some(refusal) => self.say(&format!("  {} (not now: {refusal})", words::of(offer.act))),
+                Some(refusal) => {
+                    self.say(&format!("  {} (not now: {refusal})", words::of(offer.act)))
+                }
             }
         }
         if *machine.phase() == Phase::Checklist {

@@ -128,7 +128,8 @@ impl<H: Held> Engine<H> {
             journal.record(entry)
         };
         if let Err(error) = &written {
-            self.said.push(format!("{error}. COMMIT is forbidden from here on."));
+            self.said
+                .push(format!("{error}. COMMIT is forbidden from here on."));
             self.log = Log::Lost;
         }
         written
@@ -173,7 +174,7 @@ impl<H: Held> Engine<H> {
             }
             Request::Beat => Order::Beat,
             Request::Inquire => Order::Inquire,
-            Request::EndBackend => Order::EndOldBackend,
+            Request::EndBackend => Order::EndBackend,
             Request::PostVerify => Order::PostVerify,
         };
         self.held.order(seq, order);

@@ -47,10 +47,7 @@ fn counts(script: &Script) -> String {
 }
 
 fn review(script: &Script) -> Evidence {
-    let mut lines = vec![
-        format!("SHA-256 {}", script.sha256()),
-        counts(script),
-    ];
+    let mut lines = vec![format!("SHA-256 {}", script.sha256()), counts(script)];
     for statement in &script.statements {
         match statement.fate {
             Fate::Sent => {}
@@ -65,7 +62,10 @@ fn review(script: &Script) -> Evidence {
         }
     }
     for refusal in &script.refusals {
-        lines.push(format!("refused, line {}: {}", refusal.line, refusal.reason));
+        lines.push(format!(
+            "refused, line {}: {}",
+            refusal.line, refusal.reason
+        ));
     }
     for finding in &script.findings {
         lines.push(format!(
@@ -113,14 +113,27 @@ fn rollback(runbook: &Runbook) -> Evidence {
         ));
         for refusal in &script.refusals {
             refused += 1;
-            lines.push(format!("refused, line {}: {}", refusal.line, refusal.reason));
+            lines.push(format!(
+                "refused, line {}: {}",
+                refusal.line, refusal.reason
+            ));
         }
     }
-    let scripts = plural(runbook.rollbacks.len(), "rollback script", "rollback scripts");
+    let scripts = plural(
+        runbook.rollbacks.len(),
+        "rollback script",
+        "rollback scripts",
+    );
     let (standing, said) = if refused == 0 {
-        (Standing::Holds, "read to the end before you sign".to_owned())
+        (
+            Standing::Holds,
+            "read to the end before you sign".to_owned(),
+        )
     } else {
-        (Standing::Fails, format!("{} refused", plural(refused, "place", "places")))
+        (
+            Standing::Fails,
+            format!("{} refused", plural(refused, "place", "places")),
+        )
     };
     Evidence {
         standing,

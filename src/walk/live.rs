@@ -103,7 +103,7 @@ impl Held for Live {
         if self.state.dead.load(Ordering::SeqCst) {
             let body = match order {
                 Order::Connect => Body::ConnectFailed(died()),
-                Order::Inquire | Order::EndOldBackend => {
+                Order::Inquire | Order::EndBackend => {
                     Body::Asked(Inquiry::Unreachable(DIED.into()))
                 }
                 Order::PostVerify => Body::PostVerifyFailed(Box::new(died())),

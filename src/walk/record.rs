@@ -47,7 +47,10 @@ pub fn of_change(
                     _ => None,
                 },
                 evidence: evidence.map_or_else(Vec::new, |e| {
-                    std::iter::once(&e.summary).chain(&e.lines).cloned().collect()
+                    std::iter::once(&e.summary)
+                        .chain(&e.lines)
+                        .cloned()
+                        .collect()
                 }),
             });
         } else if signed(before) && !signed(after) {
@@ -146,7 +149,10 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
                 ..StatementReport::default()
             };
             let mut entry = statement(runbook, &report);
-            if let Entry::Statement { tag, error: slot, .. } = &mut entry {
+            if let Entry::Statement {
+                tag, error: slot, ..
+            } = &mut entry
+            {
                 *tag = None;
                 *slot = Some(Message::from(&**error));
             }

@@ -251,7 +251,7 @@ async fn an_old_backend_that_lives_on_can_be_ended() {
         ),
         "{asked:?}"
     );
-    let asked = stage.ask(Order::EndOldBackend).await;
+    let asked = stage.ask(Order::EndBackend).await;
     assert!(
         matches!(
             asked,

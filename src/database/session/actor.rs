@@ -102,7 +102,7 @@ impl Actor {
             Order::RollBack => return self.roll_back(seq).await,
             Order::Beat => return self.beat(seq).await,
             Order::Inquire => self.inquire(seq).await,
-            Order::EndOldBackend => self.end_backend(seq).await,
+            Order::EndBackend => self.end_backend(seq).await,
             Order::PostVerify => return self.post_verify(seq).await,
         }
         Ok(())
