@@ -126,14 +126,14 @@ async fn attempt(
                 continue;
             }
         };
-        let (tap, frames) = Tap::new(wire);
+        let (tap, frames, side_door) = Tap::new(wire);
         // A server that answers with an error is heard once, not once an address.
         let (client, connection) = config(settings)
             .connect_raw(tap, NoTls)
             .await
             .map_err(|error| refused(settings, &error))?;
         let driver = tokio::spawn(connection);
-        let mut link = Link::new(client, frames, driver, host.clone(), endpoint);
+        let mut link = Link::new(client, frames, side_door, driver, host.clone(), endpoint);
         suits(&mut link, wanted).await?;
         return Ok(link);
     }

@@ -382,7 +382,7 @@ async fn durations_are_measured_from_answer_to_answer() {
 
 #[tokio::test]
 async fn a_lock_that_does_not_come_ends_the_statement_with_55p03() {
-    let mut stage = Stage::set(
+    let stage = Stage::set(
         "CREATE TABLE t (i int)",
         &["ALTER TABLE t ADD COLUMN j int"],
     )
