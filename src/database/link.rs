@@ -34,7 +34,19 @@ const COPY_CHUNK: usize = 64 * 1024;
 
 /// The link is gone; what is known of the cause.
 #[derive(Debug, Clone)]
-pub struct Broken(pub ServerMessage);
+pub struct Broken(Box<ServerMessage>);
+
+impl Broken {
+    /// Gone, and why.
+    pub fn new(why: ServerMessage) -> Broken {
+        Broken(Box::new(why))
+    }
+
+    /// Why it is gone.
+    pub fn why(self) -> ServerMessage {
+        *self.0
+    }
+}
 
 /// Why a request was not sent.
 #[derive(Debug, Clone)]
@@ -223,7 +235,7 @@ impl Link {
         }
         reading
             .finish(notice)
-            .ok_or_else(|| Broken(ServerMessage::default()))
+            .ok_or_else(|| Broken::new(ServerMessage::default()))
     }
 
     /// Takes one frame of the answer that is being read.
@@ -256,7 +268,7 @@ impl Link {
                      closed, which rolls the transaction back",
                 );
                 self.cause = Some(why.clone());
-                return Err(Broken(why));
+                return Err(Broken::new(why));
             }
             frame => reading.frame(Tapped { frame, ..tapped }, notice),
         }
@@ -271,7 +283,7 @@ impl Link {
         match self.send(sql).await {
             Ok(sent) => self.answer(sent, &mut |_| {}).await,
             Err(Unsent::Gone(broken)) => Err(broken),
-            Err(Unsent::Text(why)) => Err(Broken(why)),
+            Err(Unsent::Text(why)) => Err(Broken::new(why)),
         }
     }
 
@@ -280,7 +292,7 @@ impl Link {
     /// # Errors
     /// The server's error, or what broke the link; also when there is no row.
     pub async fn row(&mut self, sql: &str) -> Result<Vec<Option<String>>, ServerMessage> {
-        let answer = self.ask(sql).await.map_err(|Broken(why)| why)?;
+        let answer = self.ask(sql).await.map_err(Broken::why)?;
         if let Some(error) = answer.error {
             return Err(error);
         }
@@ -347,7 +359,7 @@ impl Link {
         }
         reading
             .finish(notice)
-            .ok_or_else(|| Unsent::Gone(Broken(ServerMessage::default())))
+            .ok_or_else(|| Unsent::Gone(Broken::new(ServerMessage::default())))
     }
 
     /// Waits, while nothing was asked, for the end of the session. Notices go to `notice`.
@@ -390,7 +402,7 @@ impl Link {
     /// Why the link is gone: the server's last word, else what the connection died of.
     async fn broken(&mut self) -> Broken {
         if let Some(cause) = &self.cause {
-            return Broken(cause.clone());
+            return Broken::new(cause.clone());
         }
         // The server's last word may still be on its way through the tap.
         while let Ok(tapped) = self.frames.try_recv() {
@@ -413,7 +425,7 @@ impl Link {
         };
         self.sever();
         self.cause = Some(cause.clone());
-        Broken(cause)
+        Broken::new(cause)
     }
 }
 

@@ -135,7 +135,7 @@ async fn look(
 ) -> Result<Sight, ServerMessage> {
     let mut rows = Vec::new();
     for sql in sight::queries(pid, version) {
-        let answer = bounded(async { link.ask(&sql).await.map_err(|Broken(why)| why) }).await?;
+        let answer = bounded(async { link.ask(&sql).await.map_err(Broken::why) }).await?;
         if let Some(error) = answer.error {
             return Err(error);
         }

@@ -110,7 +110,7 @@ pub(super) fn read(pid: i32, progress: &[Row], sessions: &[Row], seen: &mut Seen
             .is_some_and(|i| !i.session.behind.is_empty())
     });
     Sight {
-        progress: progress.first().and_then(|row| read_progress(row)),
+        progress: progress.first().and_then(read_progress),
         waiters: waiters(pid, &involved),
         blockers: blockers(pid, &involved),
     }

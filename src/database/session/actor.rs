@@ -80,13 +80,13 @@ impl Actor {
                 order = orders.recv() => Ok(order),
             };
             match next {
-                Err(Broken(why)) => self.lost(seq, why),
+                Err(broken) => self.lost(seq, broken.why()),
                 Ok(None) => break,
                 Ok(Some((seq, order))) => {
                     self.latest = seq;
                     self.line.note(seq);
-                    if let Err(Broken(why)) = self.obey(seq, order).await {
-                        self.lost(seq, why);
+                    if let Err(broken) = self.obey(seq, order).await {
+                        self.lost(seq, broken.why());
                     }
                 }
             }
@@ -143,7 +143,7 @@ impl Actor {
             let checks_client = super::hold::checks_client(&mut link, &target).await?;
             let recovered = super::inquire::recovered(&mut link)
                 .await
-                .map_err(|Broken(why)| why)?;
+                .map_err(Broken::why)?;
             Ok((link, target, checks_client, recovered))
         };
         let (mut link, target, checks_client, recovered) = tokio::select! {
@@ -186,7 +186,7 @@ impl Actor {
     pub(super) fn link(&mut self) -> Result<&mut Link, Broken> {
         match &mut self.link {
             Some(link) => Ok(link),
-            None => Err(Broken(self.ended.clone())),
+            None => Err(Broken::new(self.ended.clone())),
         }
     }
 

@@ -35,9 +35,9 @@ pub(super) async fn checks_client(link: &mut Link, target: &Target) -> Result<bo
     let tried = link
         .ask("BEGIN READ ONLY; SET LOCAL client_connection_check_interval = '1s'; ROLLBACK")
         .await
-        .map_err(|Broken(why)| why)?;
+        .map_err(Broken::why)?;
     if tried.error.is_some() && tried.status != Status::Idle {
-        link.ask("ROLLBACK").await.map_err(|Broken(why)| why)?;
+        link.ask("ROLLBACK").await.map_err(Broken::why)?;
     }
     Ok(tried.error.is_none())
 }
@@ -157,7 +157,8 @@ impl Actor {
         };
         let link = match self.link() {
             Ok(link) => link,
-            Err(Broken(why)) => {
+            Err(broken) => {
+                let why = broken.why();
                 let text = format!("COMMIT was not sent, the session was gone: {}", why.message);
                 self.commit_unanswered(
                     seq,
@@ -171,7 +172,8 @@ impl Actor {
         };
         let answer = match link.ask(&guarded).await {
             Ok(answer) => answer,
-            Err(Broken(why)) => {
+            Err(broken) => {
+                let why = broken.why();
                 self.commit_unanswered(seq, why);
                 return Ok(());
             }
@@ -239,7 +241,7 @@ impl Actor {
             return Ok(());
         }
         link.sever();
-        Err(Broken(message::own(
+        Err(Broken::new(message::own(
             "the server did not take ROLLBACK; the link was closed",
         )))
     }

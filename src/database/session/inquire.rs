@@ -92,11 +92,8 @@ pub async fn ask(
     if xid.is_empty() || !xid.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(Inquiry::Unknowable("the transaction has no number".into()));
     }
-    let answer = link
-        .ask(&status_question(xid))
-        .await
-        .map_err(|Broken(why)| why)?;
-    let now = recovered(link).await.map_err(|Broken(why)| why)?;
+    let answer = link.ask(&status_question(xid)).await.map_err(Broken::why)?;
+    let now = recovered(link).await.map_err(Broken::why)?;
     let crashed = match (&identity.recovered, &now) {
         (Some(then), Some(now)) => Some(then != now),
         _ => None,
@@ -220,7 +217,7 @@ impl Actor {
         identity: &Identity,
         xid: &str,
     ) -> Result<Inquiry, ServerMessage> {
-        let link = self.link().map_err(|Broken(why)| why)?;
+        let link = self.link().map_err(Broken::why)?;
         ask(link, here, identity, xid).await
     }
 
@@ -293,7 +290,7 @@ impl Actor {
                     message::line(&error)
                 ));
             }
-            Err(Broken(why)) => return Inquiry::Unreachable(message::line(&why)),
+            Err(broken) => return Inquiry::Unreachable(message::line(&broken.why())),
         }
         match self.put_question(&here, identity, xid).await {
             Ok(inquiry) => inquiry,
