@@ -312,7 +312,7 @@ pub const BINDINGS: &[Binding] = &[
         Place::End,
         &[Char('b')],
         Act::Again,
-        "back to the checklist",
+        "walk again",
         "walk again from the checklist; sign-offs stay where the evidence still holds",
     ),
     gate(

@@ -5,7 +5,8 @@
 //! At the gate: decide
 //! r ROLLBACK   + extend   (q quit)
 //!
-//! needs 80×24, has 60×15: enlarge the window. COMMIT waits for that.
+//! needs 80×24, has 60×15: enlarge the window.
+//! The keys above work here; COMMIT waits for the window.
 //! ```
 
 use super::{Scene, footer, header};
@@ -34,8 +35,7 @@ pub(crate) fn lines(
         None => lines.push(scene.line(look.clip("no transaction is open", columns), look.dim())),
     }
     lines.push(scene.line(look.clip(&phase(scene), columns), look.strong()));
-    let [keys, _] = footer::lines(scene, place, false, columns);
-    lines.push(keys);
+    lines.push(footer::cramped(scene, place, columns));
     if let Some(toast) = toast {
         for part in wrap(toast, columns) {
             lines.push(scene.line(part, look.warn()));
@@ -53,7 +53,10 @@ pub(crate) fn lines(
         lines.push(scene.line(part, look.warn()));
     }
     if scene.machine.phase().transaction_open() {
-        for part in wrap("ROLLBACK works here; COMMIT waits until you did.", columns) {
+        for part in wrap(
+            "The keys above work here; COMMIT waits for the window.",
+            columns,
+        ) {
             lines.push(Line::from(part));
         }
     }

@@ -70,15 +70,16 @@ pub(crate) fn reference(
     columns: usize,
 ) -> Vec<Line<'static>> {
     let title = scene.runbook.items.get(item).map_or("", |item| &item.title);
-    let mut lines = vec![scene.line(
-        scene.look.clip(&scene.look.clean(title), columns),
-        scene.look.strong(),
-    )];
-    lines.extend(sentences(
-        "Type what proves it to others: where it lies, its number, who made it. It is recorded with \
-         your signature. Enter signs, Esc leaves it unsigned.",
+    let title = scene
+        .look
+        .clip(&scene.look.clean(title), columns.saturating_sub(6));
+    let mut lines = sentences(
+        &format!(
+            "{title}: where can others find it? The answer is recorded with your signature. Enter \
+             signs, Esc leaves it unsigned."
+        ),
         columns,
-    ));
+    );
     lines.push(field(scene, typed, columns));
     lines
 }

@@ -27,7 +27,7 @@ const LONG_LOCKS: usize = 100;
 pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
     let look = scene.look;
     let script = &scene.runbook.script;
-    let mut lines = vec![title(scene, columns)];
+    let mut lines = Vec::new();
     let mut follow = None;
     for sent in &scene.account.added {
         lines.push(aside(
@@ -67,6 +67,7 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
         }
     }
     Sheet {
+        head: vec![title(scene, columns)],
         lines,
         pinned: Vec::new(),
         follow,
