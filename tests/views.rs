@@ -1,6 +1,8 @@
 //! What a person sees, phase by phase: the real machine is walked there with real events, and the
 //! real screen is drawn into a buffer. Snapshots hold the text; a few tests hold the styles.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 #[path = "views/stage.rs"]
 mod stage;
 
@@ -320,6 +322,14 @@ mod snapshots {
     }
 
     #[test]
+    fn a_large_screen() {
+        let mut walk = deciding();
+        shoot_at("gate_large", &mut walk, (200, 50));
+        let mut walk = failing();
+        shoot_at("must_roll_back_large", &mut walk, (200, 50));
+    }
+
+    #[test]
     fn deciding_not_armed() {
         let mut walk = applied();
         walk.settle();
@@ -352,7 +362,7 @@ mod snapshots {
         shoot("gate_half", &mut walk);
         walk.tick_for(105_000);
         shoot("gate_last_minute", &mut walk);
-        walk.tick_for(37_000);
+        walk.tick_for(43_000);
         shoot("gate_last_seconds", &mut walk);
     }
 
@@ -432,7 +442,7 @@ mod snapshots {
     #[test]
     fn rolled_back_by_the_hold_limit() {
         let mut walk = deciding();
-        walk.tick_for(400_000);
+        walk.tick_for(297_000);
         walk.answer_rollback();
         shoot("rolled_back_hold_limit", &mut walk);
     }

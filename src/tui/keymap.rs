@@ -263,7 +263,7 @@ pub const BINDINGS: &[Binding] = &[
         Place::Gate,
         &[Enter],
         ViewAct::Detail,
-        "detail",
+        "checks",
         "from the gate to the checks and back",
     ),
     gate(
@@ -466,14 +466,14 @@ pub const BINDINGS: &[Binding] = &[
         Place::Text,
         &[Enter],
         ViewAct::Accept,
-        "take it",
+        "done",
         "take the text",
     ),
     view(
         Place::Text,
         &[Esc],
         ViewAct::Close,
-        "leave it",
+        "back",
         "leave without it",
     ),
     view(

@@ -401,15 +401,13 @@ impl Screen {
 
     /// Asks the gate for `act`.
     fn ask(&mut self, act: Act, machine: &Machine) -> Vec<Event> {
-        if self.cramped() {
-            if view::footer::NEEDS_ROOM.contains(&act) {
-                let what = match act {
-                    Act::AskCommit | Act::NameTyped => "COMMIT",
-                    _ => "That",
-                };
-                self.say(too_small(what, self.look));
-                return Vec::new();
-            }
+        if self.cramped() && view::footer::NEEDS_ROOM.contains(&act) {
+            let what = match act {
+                Act::AskCommit | Act::NameTyped => "COMMIT",
+                _ => "That",
+            };
+            self.say(too_small(what, self.look));
+            return Vec::new();
         }
         let offered = machine.offers().iter().any(|offer| offer.act == act);
         match act {

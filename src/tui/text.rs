@@ -209,6 +209,23 @@ pub(crate) fn labelled(
         .collect()
 }
 
+/// A text from column `indent` on, whose further lines stand a little more to the right.
+pub(crate) fn hanging(
+    text: &str,
+    style: Style,
+    indent: usize,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    wrap(text, columns.saturating_sub(indent + 2))
+        .into_iter()
+        .enumerate()
+        .map(|(nth, part)| {
+            let indent = if nth == 0 { indent } else { indent + 2 };
+            Line::from(vec![Span::raw(" ".repeat(indent)), part.set_style(style)])
+        })
+        .collect()
+}
+
 /// A stretch of time as a clock: `0:07`, `12:34`, `1:02:03`.
 pub(crate) fn clock(time: Millis) -> String {
     let seconds = time / 1000;

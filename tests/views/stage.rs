@@ -929,16 +929,25 @@ pub fn every_phase() -> Vec<Walk> {
     (0..PHASES).map(a_phase).collect()
 }
 
-/// A snapshot a size, Unicode above and ASCII below.
+/// A snapshot a size.
 pub fn shoot(name: &str, walk: &mut Walk) {
     for size in SIZES {
-        let mut shots = String::new();
-        for glyphs in [Glyphs::Unicode, Glyphs::Ascii] {
-            shots.push_str(&format!("{glyphs:?} {}x{}\n", size.0, size.1));
-            shots.push_str(&walk.text(size, glyphs));
-        }
-        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true, snapshot_path => "../snapshots" }, {
-            insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), shots);
-        });
+        shoot_at(name, walk, size);
     }
+}
+
+/// A snapshot, Unicode above and ASCII below.
+pub fn shoot_at(name: &str, walk: &mut Walk, size: (u16, u16)) {
+    let mut shots = String::new();
+    for glyphs in [Glyphs::Unicode, Glyphs::Ascii] {
+        shots.push_str(&format!("{glyphs:?} {}x{}\n", size.0, size.1));
+        shots.push_str(&walk.text(size, glyphs));
+    }
+    insta::with_settings!({
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+        snapshot_path => "../snapshots",
+    }, {
+        insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), shots);
+    });
 }

@@ -11,8 +11,8 @@
 //!  Locks     ACCESS EXCLUSIVE on 3 relations: reads and writes wait
 //!              service_ops.integration_inbox, …
 //!
-//!  c  COMMIT     makes it permanent; asks for the database name
-//!  r  ROLLBACK   undoes everything
+//!  c  COMMIT    makes the work of 24 statements permanent; asks for a name
+//!  r  ROLLBACK  undoes everything; asks for y
 //! ```
 
 use super::header::{LAST_MINUTE, LAST_SECONDS};
@@ -239,7 +239,7 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
             "c",
             "COMMIT",
             format!(
-                "makes {} statements permanent; asks for the database name",
+                "makes the work of {} statements permanent; asks for a name",
                 scene.sent()
             ),
             armed,

@@ -111,7 +111,8 @@ fn standing(phase: &Phase) -> [Step; 6] {
         Phase::Ended(Ending::Committed { post, .. }) => {
             let after = match post {
                 Some(tally) if tally.passes() => Done,
-                Some(_) | None => Before,
+                Some(_) => Step::Failed,
+                None => Before,
             };
             [Done, Done, Done, Done, Done, after]
         }

@@ -12,7 +12,7 @@
 use super::{Scene, stream};
 use crate::gate::account::Step;
 use crate::gate::event::{LockMode, Session};
-use crate::tui::text::{clock, count, width, wrap};
+use crate::tui::text::{clock, count, hanging, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -128,18 +128,6 @@ fn waiting(scene: &Scene<'_>, waiter: &Session) -> String {
     text
 }
 
-/// A text whose further lines stand a little to the right.
-fn hanging(text: &str, style: Style, columns: usize) -> Vec<Line<'static>> {
-    wrap(text, columns.saturating_sub(3))
-        .into_iter()
-        .enumerate()
-        .map(|(nth, part)| {
-            let indent = if nth == 0 { " " } else { "   " };
-            Line::from(vec![Span::raw(indent), part.set_style(style)])
-        })
-        .collect()
-}
-
 /// The whole pane.
 pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
@@ -162,7 +150,7 @@ pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
             lines.push(scene.line(format!(" {part}"), look.dim()));
         }
     }
-    for sight in &scene.account.sight {
+    if let Some(sight) = &scene.account.sight {
         if sight.waiters.is_empty() {
             lines.push(Line::from(" nobody"));
         }
@@ -172,7 +160,7 @@ pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
                 let behind: Vec<String> = waiter.behind.iter().map(i32::to_string).collect();
                 text.push_str(&format!(", behind {}", behind.join(", ")));
             }
-            lines.extend(hanging(&text, look.warn(), inner));
+            lines.extend(hanging(&text, look.warn(), 1, inner));
         }
     }
     if let Some(sight) = &scene.account.sight {
@@ -182,7 +170,12 @@ pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
             lines.push(Line::from(" nobody"));
         }
         for blocker in &sight.blockers {
-            lines.extend(hanging(&stream::session(scene, blocker), look.bad(), inner));
+            lines.extend(hanging(
+                &stream::session(scene, blocker),
+                look.bad(),
+                1,
+                inner,
+            ));
             if let Some(query) = &blocker.query {
                 let query = look.clean_lines(query).join(" ");
                 for part in wrap(&query, inner.saturating_sub(3)) {

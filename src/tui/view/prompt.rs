@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ╭ COMMIT ───────────────────────────────────────────────────────────╮
-//! │ This makes 24 statements permanent in                             │
+//! │ This makes the work of 24 statements permanent, all at once, in   │
 //! │   database  wiser_ops                                             │
 //! │   host      db1:5432                                              │
 //! │   role      migrator                                              │
@@ -20,7 +20,7 @@ use ratatui::text::{Line, Span};
 pub(crate) fn name(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
     let mut lines = vec![Line::from(format!(
-        "This makes {} statements permanent, all at once, in",
+        "This makes the work of {} statements permanent, all at once, in",
         scene.sent()
     ))];
     if let Some(target) = &scene.account.target {
