@@ -28,6 +28,8 @@ pub const NEEDS: (u16, u16) = (80, 24);
 pub const LEAST: (u16, u16) = (80, 23);
 /// From this width on the locks stand beside the statements.
 const STREAM_AND_LOCKS: u16 = 118;
+/// With this many rows left beside the gate, the locks are shown there as well.
+const LOCKS_FIT: u16 = 10;
 /// The longest text that a prompt takes, in characters: far more than a name (63 bytes) needs.
 const LONGEST: usize = 200;
 
@@ -724,7 +726,13 @@ impl Screen {
             Some(beside) if wide => {
                 let (left, right) = split(body, body.width / 2);
                 self.draw_pane(buffer, left, scene, pane);
-                draw_aside(buffer, right, scene, beside);
+                let used = draw_aside(buffer, right, scene, beside) + 1;
+                let below = rows(right, used, right.height.saturating_sub(used));
+                if pane == Pane::Gate && below.height >= LOCKS_FIT {
+                    let columns = usize::from(below.width);
+                    let sheet = Sheet::of(view::locks::lines(scene, columns));
+                    draw_sheet(buffer, below, scene, &sheet, &mut Scroll::default());
+                }
                 upright(buffer, body, left.width + 1, scene);
             }
             Some(beside) if body.height >= view::TWO_ROWS => {
@@ -937,10 +945,12 @@ fn sheet_of(scene: &Scene<'_>, pane: Pane, area: Rect) -> Sheet {
     }
 }
 
-/// A pane beside the one that is open: it shows what fits.
-fn draw_aside(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, pane: Pane) {
+/// A pane beside the one that is open: it shows what fits. Returns how many rows it took.
+fn draw_aside(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, pane: Pane) -> u16 {
     let sheet = sheet_of(scene, pane, area);
     draw_sheet(buffer, area, scene, &sheet, &mut Scroll::default());
+    let used = sheet.head.len() + sheet.lines.len() + sheet.pinned.len();
+    u16::try_from(used).unwrap_or(u16::MAX).min(area.height)
 }
 
 /// The names of the panes; the open one is marked.

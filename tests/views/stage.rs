@@ -554,7 +554,7 @@ impl Walk {
             .any(|(_, _, earlier, _)| *earlier == relation);
         let locks = match kind {
             "ALTER TABLE" if first => lock(LockMode::AccessExclusive),
-            "CREATE INDEX" if number % 3 == 0 => lock(LockMode::Share),
+            "CREATE INDEX" if number.is_multiple_of(3) => lock(LockMode::Share),
             _ => Vec::new(),
         };
         self.tick(duration);
@@ -934,6 +934,7 @@ pub fn shoot(name: &str, walk: &mut Walk) {
     for size in SIZES {
         shoot_at(name, walk, size);
     }
+    walk.show();
 }
 
 /// A snapshot, Unicode above and ASCII below.

@@ -114,6 +114,13 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
             let next = match (scene.machine.plan().mode, why) {
                 (Mode::Rehearse, _) => "That was the rehearsal. b goes back, q leaves.",
                 (_, Why::Decision) => "b goes back to the checklist, q leaves.",
+                (_, Why::HoldLimit) => {
+                    "No decision came in time; + extends a hold, --hold-limit sets it. b goes back to \
+                     the checklist, q leaves."
+                }
+                (_, Why::JournalLost) => {
+                    "Make room for the journal, then b goes back to the checklist. q leaves."
+                }
                 _ => "Put right what failed, then b goes back to the checklist. q leaves.",
             };
             lines.extend(fact(scene, "Next", next, columns));
