@@ -1,1 +1,35 @@
-//! Under construction.
+//! The command line: psql's names for options, and one function for each command.
+//!
+//! `-h` is the host, as in psql; help is `--help`. Wrong usage ends with exit code 2 before
+//! anything is connected to.
+
+mod arguments;
+mod commands;
+mod man;
+
+pub use arguments::{Arguments, Command, Connection, Holding};
+
+use crate::gate::ExitCode;
+use clap::Parser;
+
+/// Parses the process's arguments and runs what they ask for.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::Usage
+            } else {
+                ExitCode::Committed
+            };
+        }
+    };
+    match commands::run(arguments) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("stagegate: {:#}", failure.report);
+            failure.code
+        }
+    }
+}

@@ -1,1 +1,16 @@
-//! Under construction.
+//! HOW the server is reached: settings, the held session, the monitor, the proof of the outcome.
+//!
+//! It does what the gate asks and reports what the server said, no more: it decides nothing, and
+//! it never claims an outcome that it did not read from the server.
+
+pub mod connect;
+pub mod link;
+pub mod locks;
+pub mod message;
+pub mod monitor;
+pub mod secret;
+pub mod session;
+pub mod settings;
+pub mod stream;
+pub mod tap;
+pub mod target;

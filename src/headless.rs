@@ -1,1 +1,209 @@
-//! Under construction.
+//! The same walk as lines: for a log, a pipe, a dumb terminal.
+//!
+//! With somebody at the terminal, words stand for keys and the same machine decides. With nobody
+//! there it is a rehearsal: it applies, verifies and rolls back, and never commits.
+
+mod telling;
+mod words;
+
+use crate::gate::event::{Alarm, Event, Observation, Report};
+use crate::gate::phase::Prompt;
+use crate::gate::{Act, Command, ExitCode, Machine, Mode, Phase};
+use crate::runbook::Runbook;
+use crate::walk::engine::{Engine, Held};
+use std::io::{BufRead, Write};
+use std::time::Duration;
+use telling::Teller;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::Instant;
+
+const TICK: Duration = Duration::from_millis(100);
+
+/// A line that was typed, and when it was read.
+#[derive(Debug)]
+pub struct Line {
+    /// When.
+    pub at: Instant,
+    /// What.
+    pub text: String,
+}
+
+/// Where events come from.
+#[derive(Debug)]
+pub struct Feed {
+    /// The held session's reports.
+    pub reports: UnboundedReceiver<Report>,
+    /// What the monitor sees.
+    pub observations: UnboundedReceiver<Observation>,
+    /// Signals.
+    pub alarms: UnboundedReceiver<Alarm>,
+    /// Typed lines; `None` where nobody is there to type.
+    pub lines: Option<UnboundedReceiver<Line>>,
+}
+
+/// Reads lines from standard input, on a thread of its own.
+pub fn listen() -> UnboundedReceiver<Line> {
+    let (lines, typed) = unbounded_channel();
+    std::thread::spawn(move || {
+        for text in std::io::stdin().lock().lines() {
+            let Ok(text) = text else { return };
+            let at = Instant::now();
+            if lines.send(Line { at, text }).is_err() {
+                return;
+            }
+        }
+    });
+    typed
+}
+
+/// Walks from connect to the end, telling each step on `out`.
+pub async fn walk<H: Held>(
+    engine: &mut Engine<H>,
+    runbook: &Runbook,
+    out: &mut dyn Write,
+    mut feed: Feed,
+) -> ExitCode {
+    let mut teller = Teller::new(runbook);
+    let mut clock = tokio::time::interval(TICK);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut told = Instant::now();
+    let mut prompted = Instant::now();
+    let alone = feed.lines.is_none();
+
+    engine.start();
+    loop {
+        for text in engine.take_said() {
+            teller.say(&text);
+        }
+        teller.tell(engine.machine(), engine.account());
+        // Whoever read the output is gone: there is no screen any more.
+        let lost = out
+            .write_all(teller.take().as_bytes())
+            .and_then(|()| out.flush())
+            .is_err();
+        if lost && engine.left().is_none() {
+            engine.take(Event::Alarmed(Alarm::HungUp));
+        }
+        if let Some(code) = engine.left() {
+            return code;
+        }
+        if !engine.machine().is_shown() {
+            prompted = Instant::now();
+            engine.take(Event::Drawn);
+        }
+        if alone && let Some(command) = alone_next(engine.machine()) {
+            if command == Command::Quit && refused_on_fail(engine.machine()) {
+                return ExitCode::RolledBackOnFail;
+            }
+            engine.take(Event::Asked(command));
+            continue;
+        }
+        tokio::select! {
+            biased;
+            Some(alarm) = feed.alarms.recv() => engine.take(Event::Alarmed(alarm)),
+            Some(report) = feed.reports.recv() => {
+                engine.take(Event::Reported(report));
+            }
+            Some(observation) = feed.observations.recv() => {
+                engine.take(Event::Observed(observation));
+            }
+            line = next_line(&mut feed.lines) => match line {
+                Some(line) if line.at < prompted => {
+                    teller.say("Typed before this was asked; type it again.");
+                }
+                Some(line) => take_line(engine, runbook, &mut teller, &line.text),
+                None => {
+                    feed.lines = None;
+                    engine.take(Event::Alarmed(Alarm::HungUp));
+                }
+            },
+            _ = clock.tick() => {
+                let now = Instant::now();
+                let elapsed = now.duration_since(told).as_millis();
+                told = now;
+                let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX);
+                engine.take(Event::Ticked { elapsed });
+            }
+        }
+    }
+}
+
+async fn next_line(lines: &mut Option<UnboundedReceiver<Line>>) -> Option<Line> {
+    match lines {
+        Some(lines) => lines.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What a rehearsal does next where nobody is there: never anything that commits.
+fn alone_next(machine: &Machine) -> Option<Command> {
+    if machine.plan().mode != Mode::Rehearse || !machine.is_shown() {
+        return None;
+    }
+    match machine.phase() {
+        Phase::Checklist => {
+            let apply = machine.offers().into_iter().find(|o| o.act == Act::Apply)?;
+            match apply.refused {
+                None => Some(Command::Apply),
+                Some(_) if refused_on_fail(machine) => Some(Command::Quit),
+                Some(_) => None,
+            }
+        }
+        Phase::Deciding {
+            prompt: Prompt::Closed,
+            ..
+        }
+        | Phase::MustRollBack { asking: false, .. } => Some(Command::AskRollback),
+        Phase::Deciding {
+            prompt: Prompt::RollBack,
+            ..
+        }
+        | Phase::MustRollBack { asking: true, .. } => Some(Command::ConfirmRollback),
+        Phase::Ended(_) => Some(Command::Quit),
+        Phase::Deciding {
+            prompt: Prompt::Name,
+            ..
+        }
+        | Phase::Connecting
+        | Phase::Beginning
+        | Phase::Applying { .. }
+        | Phase::Verifying { .. }
+        | Phase::Committing
+        | Phase::RollingBack { .. }
+        | Phase::Inquiring { .. }
+        | Phase::Waiting { .. }
+        | Phase::PostVerifying { .. }
+        | Phase::Left(_) => None,
+    }
+}
+
+/// Nothing was applied because evidence fails.
+fn refused_on_fail(machine: &Machine) -> bool {
+    use crate::gate::event::Standing;
+    let looked = |standing| standing != Standing::Awaited;
+    *machine.phase() == Phase::Checklist
+        && machine.items().iter().all(|item| looked(item.standing))
+        && machine
+            .items()
+            .iter()
+            .any(|item| item.standing == Standing::Fails)
+}
+
+/// A typed line: words for commands, or the answer to the question that is open.
+fn take_line<H: Held>(
+    engine: &mut Engine<H>,
+    runbook: &Runbook,
+    teller: &mut Teller<'_>,
+    text: &str,
+) {
+    match words::read(text, engine.machine(), runbook) {
+        words::Meaning::Command(command) => engine.take(Event::Asked(command)),
+        words::Meaning::Show(item) => teller.show_item(engine.account(), item),
+        words::Meaning::Read(document) => {
+            teller.read_out(document);
+            engine.take(Event::ReadToEnd(document));
+        }
+        words::Meaning::Help => teller.help(engine.machine()),
+        words::Meaning::Nothing(why) => teller.say(&why),
+    }
+}

@@ -1,1 +1,204 @@
-//! Under construction.
+//! WHAT HAPPENED: the append-only record of one run.
+//!
+//! One file a run, JSON Lines, readable by its owner alone. Each line carries its number, the UTC
+//! time, the hash of the line before and its own, so that an edit, a gap or a cut is found. The
+//! intent to COMMIT is on disk before COMMIT is sent (I6). No secret ever comes here (I9).
+
+pub mod chain;
+pub mod entry;
+
+pub use entry::Entry;
+
+use chain::Chain;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The journal of the present run.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    chain: Chain,
+}
+
+/// Why a journal cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Neither `XDG_STATE_HOME` nor `HOME` says where journals belong.
+    #[error("no place for the journal: neither XDG_STATE_HOME nor HOME is set; say --journal PATH")]
+    NoPlace,
+    /// The folder cannot be made.
+    #[error("the journal's folder {path} cannot be made: {source}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file cannot be opened.
+    #[error("the journal {path} cannot be opened: {source}; say --journal PATH for another place")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A line cannot be written.
+    #[error("the journal {path} cannot be written: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// Where journals lie: `$XDG_STATE_HOME/stagegate`, else `$HOME/.local/state/stagegate`.
+pub fn folder(env: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let set = |name: &str| env(name).filter(|value| !value.is_empty());
+    let state = match set("XDG_STATE_HOME") {
+        Some(state) => PathBuf::from(state),
+        None => Path::new(&set("HOME")?).join(".local/state"),
+    };
+    Some(state.join("stagegate"))
+}
+
+impl Journal {
+    /// Opens the journal of a new run, at `path` or in [`folder`].
+    ///
+    /// # Errors
+    /// When there is no place for it, or the place cannot be written. The walk is then refused:
+    /// nothing was sent to any server yet.
+    pub fn create(
+        path: Option<&Path>,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<Journal, JournalError> {
+        let path = match path {
+            Some(path) => path.to_owned(),
+            None => {
+                let folder = folder(env).ok_or(JournalError::NoPlace)?;
+                DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(&folder)
+                    .map_err(|source| JournalError::Folder {
+                        path: folder.clone(),
+                        source,
+                    })?;
+                let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+                folder.join(format!("{now}-{}.jsonl", std::process::id()))
+            }
+        };
+        let open = |source| JournalError::Open {
+            path: path.clone(),
+            source,
+        };
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(open)?;
+        // The name must survive a crash as well as the lines.
+        if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            File::open(parent)
+                .and_then(|d| d.sync_all())
+                .map_err(open)?;
+        }
+        Ok(Journal {
+            path,
+            file,
+            chain: Chain::default(),
+        })
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends a line.
+    ///
+    /// # Errors
+    /// When the system does not take it.
+    pub fn record(&mut self, entry: &Entry) -> Result<(), JournalError> {
+        let line = self.chain.line(entry, jiff::Timestamp::now());
+        self.file
+            .write_all(line.as_bytes())
+            .map_err(|source| self.write_error(source))
+    }
+
+    /// Appends a line and waits until it is on disk.
+    ///
+    /// # Errors
+    /// When the system does not take it, or does not say that it is on disk.
+    pub fn record_durably(&mut self, entry: &Entry) -> Result<(), JournalError> {
+        self.record(entry)?;
+        self.file
+            .sync_data()
+            .map_err(|source| self.write_error(source))
+    }
+
+    fn write_error(&self, source: std::io::Error) -> JournalError {
+        JournalError::Write {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened() -> Entry {
+        Entry::Opened(Box::default())
+    }
+
+    #[test]
+    fn lines_are_for_their_owner_alone_and_chained() {
+        use std::os::unix::fs::PermissionsExt;
+        let home = tempfile::tempdir().unwrap();
+        let state = home.path().to_str().unwrap().to_owned();
+        let env = |name: &str| (name == "XDG_STATE_HOME").then(|| state.clone());
+        let mut journal = Journal::create(None, env).unwrap();
+        journal.record(&opened()).unwrap();
+        journal
+            .record_durably(&Entry::Intent {
+                decision: entry::Decision::Commit,
+                xid: Some("7".into()),
+            })
+            .unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(journal.path()), 0o600);
+        assert_eq!(mode(journal.path().parent().unwrap()), 0o700);
+        let text = std::fs::read_to_string(journal.path()).unwrap();
+        assert_eq!(chain::verify(&text).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_journal_never_writes_over_another_one() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("run.jsonl");
+        Journal::create(Some(&path), |_| None).unwrap();
+        let error = Journal::create(Some(&path), |_| None).unwrap_err();
+        assert!(matches!(error, JournalError::Open { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_full_disk_is_said() {
+        if !Path::new("/dev/full").exists() {
+            return;
+        }
+        let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let mut journal = Journal {
+            path: "/dev/full".into(),
+            file,
+            chain: Chain::default(),
+        };
+        let error = journal.record_durably(&opened()).unwrap_err();
+        assert!(error.to_string().contains("/dev/full"), "{error}");
+    }
+}

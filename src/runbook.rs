@@ -3,8 +3,22 @@
 //!
 //! Files only: nothing here knows a server, a screen or a clock.
 
+mod admission;
+mod built_in;
 pub mod check;
+mod classify;
+pub mod highlight;
+mod lexer;
+mod lint;
+pub mod listing;
+pub mod manifest;
+mod meta;
+mod places;
+pub mod printable;
+mod reading;
+mod scanner;
 pub mod script;
+mod sections;
 
 use script::Script;
 

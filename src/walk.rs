@@ -1,1 +1,177 @@
-//! Under construction.
+//! The one select loop: events in, effects out, frames drawn.
+//!
+//! It never waits for the database. Who is heard first: what ends the run, then the session's
+//! reports, then the person, and the person only while nothing waits to be drawn (I5), then time.
+
+pub mod engine;
+pub mod evidence;
+pub mod live;
+pub mod record;
+pub mod signals;
+
+use crate::gate::event::{Alarm, Event, Observation, Report};
+use crate::gate::{ExitCode, Phase};
+use crate::tui::input::{Input, What};
+use crate::tui::screen::Screen;
+use crate::tui::terminal::{Surface, Terminal};
+use engine::{Engine, Held};
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
+
+/// The shortest time between two frames: 30 a second.
+const FRAME: Duration = Duration::from_millis(33);
+/// How often time is told to the machine. The arming time is four of these.
+const TICK: Duration = Duration::from_millis(100);
+/// How often a screen with a clock on it is drawn, if nothing else happens.
+const CLOCK: Duration = Duration::from_millis(250);
+
+/// Where events come from.
+#[derive(Debug)]
+pub struct Wires {
+    /// The held session's reports.
+    pub reports: UnboundedReceiver<Report>,
+    /// What the monitor sees.
+    pub observations: UnboundedReceiver<Observation>,
+    /// Signals, and parts of the program that died.
+    pub alarms: UnboundedReceiver<Alarm>,
+    /// Keys, pastes, resizes.
+    pub input: UnboundedReceiver<Input>,
+}
+
+/// Walks from connect to the end, on a screen.
+pub async fn walk<H: Held, B: Surface>(
+    engine: &mut Engine<H>,
+    screen: &mut Screen,
+    terminal: &mut Terminal<B>,
+    mut wires: Wires,
+) -> ExitCode {
+    let mut clock = tokio::time::interval(TICK);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut told = Instant::now();
+    let mut drawn: Option<Instant> = None;
+    // When the present state came on screen: keys older than this were typed ahead of it.
+    let mut face_since = Instant::now();
+    let mut dirty = true;
+    let mut screen_lost = false;
+
+    engine.start();
+    loop {
+        if let Some(code) = engine.left() {
+            return code;
+        }
+        for text in engine.take_said() {
+            screen.say(text);
+            dirty = true;
+        }
+        let due = drawn.map_or_else(Instant::now, |drawn| drawn + FRAME);
+        let may_draw = dirty && !screen_lost;
+        tokio::select! {
+            biased;
+            Some(alarm) = wires.alarms.recv() => {
+                engine.take(Event::Alarmed(alarm));
+                dirty = true;
+            }
+            Some(report) = wires.reports.recv() => {
+                engine.take(Event::Reported(report));
+                dirty = true;
+            }
+            Some(observation) = wires.observations.recv() => {
+                engine.take(Event::Observed(observation));
+                dirty = true;
+            }
+            () = tokio::time::sleep_until(due), if may_draw => {
+                let (machine, account) = (engine.machine(), engine.account());
+                let painted = terminal.draw(|frame| screen.draw(frame, machine, account));
+                drawn = Some(Instant::now());
+                dirty = false;
+                match painted {
+                    Ok(()) => {
+                        if !engine.machine().is_shown() {
+                            face_since = Instant::now();
+                        }
+                        engine.take(Event::Drawn);
+                        for event in screen.take_events() {
+                            engine.take(event);
+                            dirty = true;
+                        }
+                    }
+                    Err(_) => {
+                        screen_lost = true;
+                        engine.take(Event::Alarmed(Alarm::HungUp));
+                    }
+                }
+            }
+            input = wires.input.recv(), if !dirty && !screen_lost => {
+                dirty = true;
+                match input {
+                    Some(input) => {
+                        let lost = take_input(engine, screen, terminal, input, face_since);
+                        screen_lost |= lost;
+                    }
+                    None => {
+                        screen_lost = true;
+                        engine.take(Event::Alarmed(Alarm::PartDied("input")));
+                    }
+                }
+            }
+            _ = clock.tick() => {
+                let now = Instant::now();
+                let elapsed = now.duration_since(told);
+                told = now;
+                let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+                let before = engine.machine().phase().clone();
+                engine.take(Event::Ticked { elapsed });
+                let moved = *engine.machine().phase() != before;
+                let stale = drawn.is_none_or(|drawn| now.duration_since(drawn) >= CLOCK);
+                dirty |= moved || (stale && screen.wants_animation(engine.machine()));
+                if matches!(engine.machine().phase(), Phase::Left(_)) {
+                    dirty = false;
+                }
+            }
+        }
+    }
+}
+
+/// Takes what the person did; says whether the terminal is gone.
+fn take_input<H: Held, B: Surface>(
+    engine: &mut Engine<H>,
+    screen: &mut Screen,
+    terminal: &mut Terminal<B>,
+    input: Input,
+    face_since: Instant,
+) -> bool {
+    let events = match input.what {
+        What::Key(key) => {
+            let events = screen.key(key, engine.machine(), engine.account());
+            if Instant::from_std(input.at) < face_since
+                && events.iter().any(|event| matches!(event, Event::Asked(_)))
+            {
+                screen.say("Typed before this screen was drawn; look, then press again.".into());
+                Vec::new()
+            } else {
+                events
+            }
+        }
+        What::Burst => {
+            screen.burst();
+            Vec::new()
+        }
+        What::Paste(text) => screen.paste(&text, engine.machine()),
+        What::Resize(..) => {
+            if terminal.repaint().is_err() {
+                engine.take(Event::Alarmed(Alarm::HungUp));
+                return true;
+            }
+            Vec::new()
+        }
+        What::Gone(_) => {
+            engine.take(Event::Alarmed(Alarm::HungUp));
+            return true;
+        }
+    };
+    for event in events {
+        engine.take(event);
+    }
+    screen.take_repaint() && terminal.repaint().is_err()
+}

@@ -1,1 +1,710 @@
+//! Walks every reachable state of small plans, breadth first, and holds I1 to I4 on each edge.
+//!
+//! Beside the machine each state carries a witness: what really happened since BEGIN, written down
+//! without asking the machine. What is unbounded by nature (request numbers, how many checks there
+//! are) is reduced to what the machine can tell apart, so that the walk ends.
 
+use super::event::*;
+use super::machine::Machine;
+use super::phase::{Ending, Phase, Prompt, Why};
+use super::plan::{self, Mode, Plan, Requirement};
+use super::{Effect, Request};
+use crate::runbook::check::{Check, Verdict};
+use std::collections::{HashMap, VecDeque};
+
+const DATABASE: &str = "wiser_ops";
+
+/// What happened since BEGIN, by its own bookkeeping.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+struct Witness {
+    commits: u8,
+    something_failed: bool,
+    passed: bool,
+    failed_check: bool,
+    settled: bool,
+    journal_lost: bool,
+    /// Milliseconds for which the closed gate has been on screen, up to the arming time.
+    on_screen: Millis,
+}
+
+type State = (Machine, Witness);
+
+struct Walk {
+    states: Vec<State>,
+    edges: Vec<(usize, Event, usize)>,
+}
+
+fn plan(mode: Mode, items: usize, post_verification: bool) -> Plan {
+    let mut requirements = vec![
+        Requirement {
+            reference: true,
+            documents: Vec::new(),
+        },
+        Requirement {
+            reference: false,
+            documents: vec![Document::Script],
+        },
+    ];
+    requirements.truncate(items);
+    Plan {
+        mode,
+        items: requirements,
+        hold_limit: 2 * plan::ARMING,
+        post_verification,
+        lock_attempts: 2,
+        max_waiters: Some(0),
+        max_wait: None,
+    }
+}
+
+fn check(verdict: Verdict) -> Body {
+    Body::StatementFinished(Box::new(StatementReport {
+        number: 1,
+        checks: vec![Check {
+            name: "c".into(),
+            verdict,
+            detail: String::new(),
+        }],
+        ..StatementReport::default()
+    }))
+}
+
+fn statuses() -> [Option<XactStatus>; 4] {
+    [
+        None,
+        Some(XactStatus::Committed),
+        Some(XactStatus::Aborted),
+        Some(XactStatus::InProgress),
+    ]
+}
+
+/// Everything that the session can say, whether or not it makes sense now.
+fn bodies(items: usize) -> Vec<Body> {
+    let error = || Box::new(ServerMessage::default());
+    let mut bodies = vec![
+        Body::Connected(Box::new(Target {
+            database: DATABASE.into(),
+            ..Target::default()
+        })),
+        Body::ConnectFailed(ServerMessage::default()),
+        Body::Begun {
+            xid: "7".into(),
+            added: Vec::new(),
+        },
+        Body::BeginFailed(ServerMessage::default()),
+        Body::StatementStarted { number: 1 },
+        check(Verdict::Pass),
+        check(Verdict::Warn),
+        check(Verdict::Fail),
+        Body::StatementFailed {
+            number: 1,
+            duration: 0,
+            error: error(),
+        },
+        Body::StatementFailed {
+            number: 1,
+            duration: 0,
+            error: Box::new(ServerMessage {
+                sqlstate: Some("55P03".into()),
+                ..ServerMessage::default()
+            }),
+        },
+        Body::Noticed {
+            number: None,
+            message: error(),
+        },
+        Body::ScriptFinished,
+        Body::Settled {
+            same_transaction: true,
+        },
+        Body::Settled {
+            same_transaction: false,
+        },
+        Body::SettleFailed(error()),
+        Body::CommitAnswered(CommitAnswer::LinkLost(error())),
+        Body::Asked(Inquiry::OtherServer(String::new())),
+        Body::Asked(Inquiry::Unknowable(String::new())),
+        Body::Asked(Inquiry::Unreachable(String::new())),
+        Body::Beaten,
+        Body::SessionEnded(ServerMessage::default()),
+        Body::PostVerified {
+            results: Vec::new(),
+        },
+        Body::PostVerifyFailed(error()),
+    ];
+    // WARN differs from HOLDS only for the eye; the tables of tests.rs hold that.
+    for standing in [Standing::Holds, Standing::Fails] {
+        for item in 0..items {
+            bodies.push(Body::Probed {
+                item,
+                evidence: Evidence {
+                    standing,
+                    ..Evidence::default()
+                },
+            });
+        }
+    }
+    for xact_status in statuses() {
+        for tag in ["COMMIT", "ROLLBACK"] {
+            for idle in [true, false] {
+                bodies.push(Body::CommitAnswered(CommitAnswer::Tag {
+                    tag: tag.into(),
+                    idle,
+                    xact_status,
+                }));
+            }
+        }
+        bodies.push(Body::CommitAnswered(CommitAnswer::Refused {
+            error: error(),
+            xact_status,
+        }));
+        bodies.push(Body::CommitAnswered(CommitAnswer::OtherTransaction {
+            xact_status,
+        }));
+        bodies.push(Body::RollbackAnswered {
+            tag: "ROLLBACK".into(),
+            xact_status,
+        });
+        if let Some(status) = xact_status {
+            bodies.push(Body::Asked(Inquiry::Answered {
+                status,
+                server: String::new(),
+            }));
+        }
+    }
+    bodies
+}
+
+fn commands(items: usize) -> Vec<Command> {
+    let mut commands = vec![
+        Command::ProbeAgain,
+        Command::Apply,
+        Command::Cancel,
+        Command::AskCommit,
+        Command::NameTyped(DATABASE.into()),
+        Command::NameTyped("wrong".into()),
+        Command::AskRollback,
+        Command::ConfirmRollback,
+        Command::StepBack,
+        Command::Extend,
+        Command::Again,
+        Command::EndBackend,
+        Command::AskAgain,
+        Command::Quit,
+    ];
+    // One index too many: asking for an item that is not there.
+    for item in 0..=items {
+        for note in [None, Some(" ".to_owned()), Some("ref".to_owned())] {
+            commands.push(Command::SignOff { item, note });
+        }
+        commands.push(Command::Withdraw { item });
+    }
+    commands
+}
+
+/// Every event worth telling apart in a state.
+fn events(machine: &Machine, items: usize, bodies: &[Body]) -> Vec<Event> {
+    let mut events = vec![
+        Event::Observed(Observation::Blind(String::new())),
+        Event::Observed(Observation::Seen(Box::new(Sight {
+            waiters: vec![Session::default()],
+            ..Sight::default()
+        }))),
+        Event::Drawn,
+        Event::Edited,
+        Event::Ticked {
+            elapsed: plan::ARMING,
+        },
+        Event::ReadToEnd(Document::Script),
+        Event::Alarmed(Alarm::HungUp),
+        Event::JournalLost(String::new()),
+    ];
+    // The intent is lost only instead of sending COMMIT; the walk below takes that edge apart.
+    if *machine.phase() == Phase::Committing {
+        events.push(Event::IntentLost(String::new()));
+    }
+    events.extend(commands(items).into_iter().map(Event::Asked));
+    let (current, stale) = machine.sequence_numbers();
+    for body in bodies {
+        for seq in current.iter().chain(&stale) {
+            events.push(Event::Reported(Report {
+                seq: *seq,
+                body: body.clone(),
+            }));
+        }
+    }
+    events
+}
+
+fn signed(machine: &Machine) -> bool {
+    machine.items().iter().all(|item| item.signed)
+}
+
+/// The witness after an event, from the outside.
+fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine) -> Witness {
+    let (machine, witness) = before;
+    let mut witness = witness.clone();
+    let asks = |wanted: fn(&Request) -> bool| {
+        effects
+            .iter()
+            .any(|e| matches!(e, Effect::Request { request, .. } if wanted(request)))
+    };
+    if asks(|r| matches!(r, Request::Begin)) {
+        let journal_lost = witness.journal_lost;
+        witness = Witness {
+            journal_lost,
+            ..Witness::default()
+        };
+    }
+    if asks(|r| matches!(r, Request::Commit(_))) {
+        witness.commits = (witness.commits + 1).min(2);
+    }
+    let current = machine.sequence_numbers().0;
+    if let Event::Reported(Report { seq, body }) = event
+        && current.contains(seq)
+    {
+        let applying = matches!(machine.phase(), Phase::Applying { .. });
+        match body {
+            Body::StatementFinished(report) if applying => match report.checks[0].verdict {
+                Verdict::Pass => witness.passed = true,
+                Verdict::Fail => witness.failed_check = true,
+                Verdict::Warn => {}
+            },
+            Body::StatementFailed { .. } if applying => witness.something_failed = true,
+            Body::Settled { same_transaction }
+                if matches!(machine.phase(), Phase::Verifying { .. }) =>
+            {
+                witness.settled = *same_transaction;
+            }
+            Body::SettleFailed(_) if matches!(machine.phase(), Phase::Verifying { .. }) => {
+                witness.something_failed = true;
+            }
+            Body::SessionEnded(_) => witness.something_failed = true,
+            _ => {}
+        }
+    }
+    match event {
+        Event::JournalLost(_) => witness.journal_lost = true,
+        Event::IntentLost(_) => {
+            // It stands for a COMMIT that was never sent.
+            witness.commits = 0;
+            witness.journal_lost = true;
+        }
+        _ => {}
+    }
+    let closed_gate = |machine: &Machine| {
+        matches!(
+            machine.phase(),
+            Phase::Deciding {
+                prompt: Prompt::Closed,
+                ..
+            }
+        )
+    };
+    if !matches!(after.phase(), Phase::Deciding { .. }) {
+        witness.on_screen = 0;
+    } else if closed_gate(machine)
+        && machine.is_shown()
+        && let Event::Ticked { elapsed } = event
+    {
+        witness.on_screen = (witness.on_screen + elapsed).min(plan::ARMING);
+    }
+    witness
+}
+
+/// I1, I3 and I4 on one edge.
+fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
+    let (machine, witness) = before;
+    for effect in effects {
+        let Effect::Request { request, .. } = effect else {
+            continue;
+        };
+        match machine.plan().mode {
+            Mode::Run => {}
+            Mode::Inspect => assert!(!request.writes(), "I4: {request:?} on {event:?}"),
+            Mode::Rehearse => assert!(!matches!(request, Request::Commit(_)), "I4: {event:?}"),
+        }
+        if let Request::Commit(warrant) = request {
+            assert_eq!(
+                *event,
+                Event::Asked(Command::NameTyped(DATABASE.into())),
+                "I1: only the name commits"
+            );
+            assert!(signed(machine), "I1: every item signed");
+            assert!(!witness.something_failed, "I1: every statement succeeded");
+            assert!(witness.passed && !witness.failed_check, "I1: PASS, no FAIL");
+            assert!(witness.settled, "I1: the same transaction");
+            assert_eq!(warrant.xid(), "7", "I1: that transaction");
+            assert!(!witness.journal_lost, "I6: never without a journal");
+            assert!(machine.is_shown(), "I5: on a drawn frame");
+            assert_eq!(witness.on_screen, plan::ARMING, "I5: armed");
+            assert!(
+                matches!(
+                    machine.phase(),
+                    Phase::Deciding {
+                        prompt: Prompt::Name,
+                        ..
+                    }
+                ),
+                "I1: from the gate"
+            );
+        }
+    }
+    assert!(after.1.commits <= 1, "I1: COMMIT at most once");
+
+    let says_committed = |machine: &Machine| {
+        matches!(
+            machine.phase(),
+            Phase::PostVerifying { .. } | Phase::Ended(Ending::Committed { .. })
+        )
+    };
+    if says_committed(&after.0) && !says_committed(machine) {
+        let Event::Reported(Report { body, .. }) = event else {
+            panic!("I3: committed without the server's word: {event:?}");
+        };
+        let proven = match body {
+            Body::CommitAnswered(CommitAnswer::Tag {
+                tag,
+                idle,
+                xact_status,
+            }) => {
+                *xact_status == Some(XactStatus::Committed)
+                    || (tag == "COMMIT" && *idle && xact_status.is_none())
+            }
+            Body::RollbackAnswered { xact_status, .. } => {
+                *xact_status == Some(XactStatus::Committed)
+            }
+            Body::Asked(Inquiry::Answered { status, .. }) => *status == XactStatus::Committed,
+            _ => false,
+        };
+        assert!(proven, "I3: committed on {body:?}");
+    }
+    if let Phase::Ended(Ending::RolledBack { .. }) = after.0.phase()
+        && !matches!(machine.phase(), Phase::Ended(_))
+    {
+        // Once COMMIT was sent, only the server's own word makes it a rollback.
+        if after.1.commits == 1 {
+            let proven = matches!(
+                event,
+                Event::Reported(Report {
+                    body: Body::CommitAnswered(
+                        CommitAnswer::Tag {
+                            xact_status: Some(XactStatus::Aborted),
+                            ..
+                        } | CommitAnswer::Refused {
+                            xact_status: Some(XactStatus::Aborted),
+                            ..
+                        }
+                    ) | Body::Asked(Inquiry::Answered {
+                        status: XactStatus::Aborted,
+                        ..
+                    }),
+                    ..
+                })
+            );
+            assert!(proven, "I3: rolled back after COMMIT on {event:?}");
+        }
+    }
+    if let Phase::Left(code) = after.0.phase()
+        && machine.phase().transaction_open()
+    {
+        // It is left only through an ending.
+        assert!(
+            matches!(event, Event::Reported(_)),
+            "I2: left with {code:?} on {event:?}"
+        );
+    }
+}
+
+/// I2: what a hang-up and the end of the hold lead to.
+fn hold_by_itself(state: &State) {
+    let (machine, _) = state;
+    let under_way = |phase: &Phase| {
+        matches!(
+            phase,
+            Phase::RollingBack { .. } | Phase::Committing | Phase::Inquiring { .. }
+        )
+    };
+    if !machine.phase().transaction_open() {
+        return;
+    }
+    let mut hung_up = machine.clone();
+    hung_up.handle(Event::Alarmed(Alarm::HungUp));
+    assert!(
+        under_way(hung_up.phase()),
+        "I2: hang-up in {:?}",
+        machine.phase()
+    );
+
+    let mut waited = machine.clone();
+    for _ in 0..12 {
+        waited.handle(Event::Ticked {
+            elapsed: plan::ARMING,
+        });
+    }
+    let held = !matches!(machine.phase(), Phase::Beginning);
+    assert!(
+        under_way(waited.phase()) || !held,
+        "I2: the hold ends {:?}",
+        machine.phase()
+    );
+}
+
+fn explore(plan: Plan) -> Walk {
+    let items = plan.items.len();
+    let mut first = Machine::new(plan);
+    let effects = first.start();
+    assert_eq!(effects.len(), 1);
+    first.canonical();
+    let start: State = (first, Witness::default());
+
+    let mut index: HashMap<State, usize> = HashMap::from([(start.clone(), 0)]);
+    let mut walk = Walk {
+        states: vec![start],
+        edges: Vec::new(),
+    };
+    let mut queue = VecDeque::from([0]);
+    let bodies = bodies(items);
+    while let Some(from) = queue.pop_front() {
+        let state = walk.states[from].clone();
+        hold_by_itself(&state);
+        for event in events(&state.0, items, &bodies) {
+            let mut machine = state.0.clone();
+            let effects = machine.handle(event.clone());
+            let witness = witnessed(&state, &event, &effects, &machine);
+            let mut after = (machine, witness);
+            hold(&state, &event, &effects, &after);
+            after.0.canonical();
+            let to = match index.get(&after) {
+                Some(known) => *known,
+                None => {
+                    let new = walk.states.len();
+                    index.insert(after.clone(), new);
+                    walk.states.push(after);
+                    queue.push_back(new);
+                    new
+                }
+            };
+            if to != from {
+                walk.edges.push((from, event, to));
+            }
+        }
+    }
+    walk
+}
+
+/// I2: from every state with an open transaction, keys and an honest server lead to ROLLED BACK.
+fn hold_way_out(walk: &Walk) {
+    let mut into: Vec<Vec<usize>> = vec![Vec::new(); walk.states.len()];
+    for (from, event, to) in &walk.edges {
+        let honest = match event {
+            Event::Asked(command) => matches!(
+                command,
+                Command::Cancel
+                    | Command::AskRollback
+                    | Command::ConfirmRollback
+                    | Command::StepBack
+                    | Command::EndBackend
+            ),
+            Event::Drawn => true,
+            // The answers that a server gives to a cancel request and to ROLLBACK.
+            Event::Reported(Report { body, .. }) => matches!(
+                body,
+                Body::StatementFailed { .. }
+                    | Body::SettleFailed(_)
+                    | Body::RollbackAnswered {
+                        xact_status: Some(XactStatus::Aborted),
+                        ..
+                    }
+                    | Body::CommitAnswered(_)
+                    | Body::Asked(_)
+            ),
+            Event::Observed(_)
+            | Event::Edited
+            | Event::Ticked { .. }
+            | Event::ReadToEnd(_)
+            | Event::Alarmed(_)
+            | Event::JournalLost(_)
+            | Event::IntentLost(_) => false,
+        };
+        if honest {
+            into[*to].push(*from);
+        }
+    }
+    let mut reaches = vec![false; walk.states.len()];
+    let mut queue: VecDeque<usize> = VecDeque::new();
+    for (i, (machine, _)) in walk.states.iter().enumerate() {
+        let out = matches!(machine.phase(), Phase::Ended(Ending::RolledBack { .. }))
+            || matches!(machine.phase(), Phase::Left(_));
+        if out {
+            reaches[i] = true;
+            queue.push_back(i);
+        }
+    }
+    while let Some(to) = queue.pop_front() {
+        for from in &into[to] {
+            if !reaches[*from] {
+                reaches[*from] = true;
+                queue.push_back(*from);
+            }
+        }
+    }
+    for (i, (machine, _)) in walk.states.iter().enumerate() {
+        assert!(
+            reaches[i] || !machine.phase().transaction_open(),
+            "I2: no key leads out of {machine:?}"
+        );
+    }
+}
+
+#[test]
+fn every_reachable_state_holds_the_invariants() {
+    let mut lines = Vec::new();
+    for (name, plan) in [
+        ("run, 1 item", plan(Mode::Run, 1, true)),
+        ("run, 2 items", plan(Mode::Run, 2, false)),
+        ("rehearse", plan(Mode::Rehearse, 1, true)),
+        ("inspect", plan(Mode::Inspect, 1, true)),
+    ] {
+        let mode = plan.mode;
+        let walk = explore(plan);
+        hold_way_out(&walk);
+        let reached = |wanted: fn(&Phase) -> bool| {
+            walk.states
+                .iter()
+                .any(|(machine, _)| wanted(machine.phase()))
+        };
+        // The walk saw what it is about; an empty walk would hold anything.
+        assert_eq!(
+            reached(|p| matches!(p, Phase::Ended(Ending::Committed { .. }))),
+            mode != Mode::Inspect,
+            "{name}: the script itself may have committed, even in a rehearsal"
+        );
+        assert_eq!(
+            reached(|p| *p == Phase::Committing),
+            mode == Mode::Run,
+            "{name}"
+        );
+        assert_eq!(
+            reached(|p| matches!(
+                p,
+                Phase::Ended(Ending::RolledBack {
+                    why: Why::HoldLimit,
+                    ..
+                })
+            )),
+            mode != Mode::Inspect,
+            "{name}"
+        );
+        lines.push(format!(
+            "{name}: {} states, {} edges between them",
+            walk.states.len(),
+            walk.edges.len()
+        ));
+    }
+    println!("I1, I2, I3, I4 hold on every edge.\n{}", lines.join("\n"));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(256))]
+    /// Long random lives, with the full event alphabet and irregular ticks.
+    #[test]
+    fn random_lives_hold_the_invariants(
+        choices in proptest::collection::vec((proptest::prelude::any::<u16>(), 0u64..2_000), 400)
+    ) {
+        let mut machine = Machine::new(plan(Mode::Run, 2, true));
+        machine.start();
+        let mut state: State = (machine, Witness::default());
+        let bodies = bodies(2);
+        for (choice, elapsed) in choices {
+            let alphabet = events(&state.0, 2, &bodies);
+            // Half of the time the next sensible step, so that lives get far.
+            let event = if choice % 2 == 0 {
+                next_step(&state.0)
+            } else {
+                match &alphabet[usize::from(choice / 2) % alphabet.len()] {
+                    Event::Ticked { .. } => Event::Ticked { elapsed },
+                    event => event.clone(),
+                }
+            };
+            let mut after = state.0.clone();
+            let effects = after.handle(event.clone());
+            let witness = witnessed(&state, &event, &effects, &after);
+            let after = (after, witness);
+            hold(&state, &event, &effects, &after);
+            hold_by_itself(&after);
+            state = after;
+        }
+    }
+}
+
+/// What would bring a walk forward.
+fn next_step(machine: &Machine) -> Event {
+    if !machine.is_shown() {
+        return Event::Drawn;
+    }
+    let (current, _) = machine.sequence_numbers();
+    let seq = current.last().copied().unwrap_or(0);
+    let report = |body| Event::Reported(Report { seq, body });
+    match machine.phase() {
+        Phase::Connecting => report(bodies(0).swap_remove(0)),
+        Phase::Checklist => {
+            for (item, signature) in machine.items().iter().enumerate() {
+                if signature.standing == Standing::Awaited {
+                    return report(Body::Probed {
+                        item,
+                        evidence: Evidence {
+                            standing: Standing::Holds,
+                            ..Evidence::default()
+                        },
+                    });
+                }
+                if !signature.unread.is_empty() {
+                    return Event::ReadToEnd(Document::Script);
+                }
+                if !signature.signed {
+                    return Event::Asked(Command::SignOff {
+                        item,
+                        note: Some("ref".into()),
+                    });
+                }
+            }
+            Event::Asked(Command::Apply)
+        }
+        Phase::Waiting { left, .. } => Event::Ticked { elapsed: *left },
+        Phase::Beginning => report(Body::Begun {
+            xid: "7".into(),
+            added: Vec::new(),
+        }),
+        Phase::Applying { .. } if machine.tally().pass == 0 => report(check(Verdict::Pass)),
+        Phase::Applying { .. } => report(Body::ScriptFinished),
+        Phase::Verifying { .. } => report(Body::Settled {
+            same_transaction: true,
+        }),
+        Phase::Deciding { prompt, arming, .. } => match prompt {
+            Prompt::Closed if *arming > 0 => Event::Ticked { elapsed: *arming },
+            Prompt::Closed => Event::Asked(Command::AskCommit),
+            Prompt::Name => Event::Asked(Command::NameTyped(DATABASE.into())),
+            Prompt::RollBack => Event::Asked(Command::StepBack),
+        },
+        Phase::MustRollBack { asking: false, .. } => Event::Asked(Command::AskRollback),
+        Phase::MustRollBack { asking: true, .. } => Event::Asked(Command::ConfirmRollback),
+        Phase::Committing => report(Body::CommitAnswered(CommitAnswer::Tag {
+            tag: "COMMIT".into(),
+            idle: true,
+            xact_status: Some(XactStatus::Committed),
+        })),
+        Phase::RollingBack { .. } => report(Body::RollbackAnswered {
+            tag: "ROLLBACK".into(),
+            xact_status: Some(XactStatus::Aborted),
+        }),
+        Phase::Inquiring { .. } => report(Body::Asked(Inquiry::Answered {
+            status: XactStatus::Aborted,
+            server: String::new(),
+        })),
+        Phase::PostVerifying { .. } => report(Body::PostVerified {
+            results: Vec::new(),
+        }),
+        Phase::Ended(_) | Phase::Left(_) => Event::Asked(Command::Again),
+    }
+}

@@ -88,6 +88,7 @@ pub enum Refusal {
     NotSigned,
     EvidenceAwaited,
     EvidenceFails,
+    ItemFails,
     NotReadToEnd,
     ReferenceMissing,
     ItemsUnsigned(usize),
@@ -118,6 +119,9 @@ impl std::fmt::Display for Refusal {
             Refusal::EvidenceFails => f.write_str(
                 "The evidence fails, so it cannot be signed; Enter shows it, p probes again.",
             ),
+            Refusal::ItemFails => {
+                f.write_str("The evidence of an item fails, so nothing is applied.")
+            }
             Refusal::NotReadToEnd => f.write_str("Read it to its end first: s opens the scripts."),
             Refusal::ReferenceMissing => f.write_str("It needs a reference: type one."),
             Refusal::ItemsUnsigned(1) => f.write_str("1 item is not signed yet."),

@@ -57,6 +57,13 @@ pub enum Phase {
         /// The server says `in progress`: asked again after this time.
         still_open: Option<Millis>,
     },
+    /// Rolled back because a lock was not granted in time; it is tried again by itself.
+    Waiting {
+        /// How long until then.
+        left: Millis,
+        /// The proof that nothing of the last attempt is left.
+        proof: Proof,
+    },
     /// The outcome is known to be COMMITTED and the post-verification runs.
     PostVerifying {
         /// The proof of COMMIT.
@@ -116,6 +123,12 @@ pub enum Why {
     BeginFailed,
     /// A statement failed.
     StatementFailed,
+    /// A lock was not granted within `lock_timeout`.
+    LockTimeout,
+    /// More sessions waited for us than `--max-waiters` allows.
+    TooManyWaiters,
+    /// A session waited longer for us than `--max-wait` allows.
+    WaitedTooLong,
     /// A person cancelled the script.
     Cancelled,
     /// A deferred constraint does not hold.
@@ -173,6 +186,9 @@ impl Why {
             Why::Alarmed(alarm) => alarm.exit_code(),
             Why::BeginFailed
             | Why::StatementFailed
+            | Why::LockTimeout
+            | Why::TooManyWaiters
+            | Why::WaitedTooLong
             | Why::Cancelled
             | Why::SettleFailed
             | Why::OtherTransaction
@@ -191,6 +207,9 @@ impl std::fmt::Display for Why {
             Why::Rehearsed => "a rehearsal always ends in ROLLBACK",
             Why::BeginFailed => "the transaction could not be opened",
             Why::StatementFailed => "a statement failed",
+            Why::LockTimeout => "a lock was not granted in time",
+            Why::TooManyWaiters => "more sessions waited for it than --max-waiters allows",
+            Why::WaitedTooLong => "a session waited for it longer than --max-wait allows",
             Why::Cancelled => "you cancelled the script",
             Why::SettleFailed => "a deferred constraint does not hold",
             Why::ChecksFailed => "at least one check says FAIL",
@@ -246,9 +265,63 @@ impl Phase {
             | Phase::Inquiring { .. } => true,
             Phase::Connecting
             | Phase::Checklist
+            | Phase::Waiting { .. }
             | Phase::PostVerifying { .. }
             | Phase::Ended(_)
             | Phase::Left(_) => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Inquiry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Inquiry::Answered { status, server } => {
+                write!(f, "pg_xact_status says {} ({server})", status.word())
+            }
+            Inquiry::OtherServer(what) => write!(f, "another server answers: {what}"),
+            Inquiry::Unknowable(what) => write!(f, "the server cannot tell: {what}"),
+            Inquiry::Unreachable(what) => write!(f, "the server cannot be asked: {what}"),
+        }
+    }
+}
+
+impl XactStatus {
+    /// The word that `pg_xact_status` uses.
+    pub fn word(self) -> &'static str {
+        match self {
+            XactStatus::Committed => "committed",
+            XactStatus::Aborted => "aborted",
+            XactStatus::InProgress => "in progress",
+        }
+    }
+}
+
+impl std::fmt::Display for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Proof::Tag {
+                tag,
+                xact_status: Some(status),
+            } => write!(
+                f,
+                "the server answered {tag}, and pg_xact_status says {}",
+                status.word()
+            ),
+            Proof::Tag {
+                tag,
+                xact_status: None,
+            } => write!(f, "the server answered {tag} and is idle"),
+            Proof::Refused => f.write_str(
+                "the server answered COMMIT with an error, and pg_xact_status says aborted",
+            ),
+            Proof::Asked { server } => {
+                write!(f, "asked on a new connection: pg_xact_status, {server}")
+            }
+            Proof::NeverSent { reason } => {
+                write!(f, "COMMIT was never sent; {reason}")
+            }
+            Proof::NeverBegun => f.write_str("no transaction was begun"),
         }
     }
 }

@@ -1,1 +1,740 @@
+//! What the machine does, one story a test, named after what it settles.
 
+use super::event::*;
+use super::machine::Machine;
+use super::offer::{Act, Refusal};
+use super::phase::{Ending, Phase, Prompt, Proof, Why};
+use super::plan::{self, Mode, Plan, Requirement};
+use super::{Effect, ExitCode, Request};
+use crate::runbook::check::{Check, Verdict};
+
+struct Run {
+    machine: Machine,
+    seq: Seq,
+    effects: Vec<Effect>,
+}
+
+impl Run {
+    fn new(mode: Mode) -> Run {
+        let items = vec![
+            Requirement {
+                reference: true,
+                documents: Vec::new(),
+            },
+            Requirement {
+                reference: false,
+                documents: vec![Document::Script],
+            },
+        ];
+        let mut run = Run {
+            machine: Machine::new(Plan {
+                mode,
+                items,
+                hold_limit: 60_000,
+                post_verification: true,
+                lock_attempts: 3,
+                max_waiters: Some(2),
+                max_wait: Some(5_000),
+            }),
+            seq: 0,
+            effects: Vec::new(),
+        };
+        let effects = run.machine.start();
+        run.note(effects);
+        run
+    }
+
+    fn note(&mut self, effects: Vec<Effect>) {
+        for effect in &effects {
+            if let Effect::Request { seq, request } = effect
+                && !matches!(request, Request::Beat)
+            {
+                self.seq = *seq;
+            }
+        }
+        self.effects = effects;
+    }
+
+    fn event(&mut self, event: Event) -> &mut Run {
+        let effects = self.machine.handle(event);
+        self.note(effects);
+        self
+    }
+
+    fn report(&mut self, body: Body) -> &mut Run {
+        let seq = self.seq;
+        self.event(Event::Reported(Report { seq, body }))
+    }
+
+    /// A key on a frame that is drawn.
+    fn key(&mut self, command: Command) -> &mut Run {
+        self.event(Event::Drawn).event(Event::Asked(command))
+    }
+
+    fn tick(&mut self, elapsed: Millis) -> &mut Run {
+        self.event(Event::Ticked { elapsed })
+    }
+
+    fn connected(mode: Mode) -> Run {
+        let mut run = Run::new(mode);
+        run.report(Body::Connected(Box::new(Target {
+            database: "wiser_ops".into(),
+            ..Target::default()
+        })));
+        run
+    }
+
+    fn probed(&mut self, item: usize, standing: Standing) -> &mut Run {
+        self.report(Body::Probed {
+            item,
+            evidence: Evidence {
+                standing,
+                ..Evidence::default()
+            },
+        })
+    }
+
+    fn signed() -> Run {
+        let mut run = Run::connected(Mode::Run);
+        run.probed(0, Standing::Holds)
+            .probed(1, Standing::Warns)
+            .event(Event::ReadToEnd(Document::Script));
+        for item in 0..2 {
+            let note = Some("dump of tonight".to_owned());
+            run.key(Command::SignOff { item, note });
+        }
+        run
+    }
+
+    fn applying() -> Run {
+        let mut run = Run::signed();
+        run.key(Command::Apply).report(Body::Begun {
+            xid: "7".into(),
+            added: Vec::new(),
+        });
+        run
+    }
+
+    fn verdict(&mut self, verdict: Verdict) -> &mut Run {
+        self.report(Body::StatementFinished(Box::new(StatementReport {
+            number: 1,
+            checks: vec![Check {
+                name: "c".into(),
+                verdict,
+                detail: String::new(),
+            }],
+            ..StatementReport::default()
+        })))
+    }
+
+    fn settled(verdicts: &[Verdict]) -> Run {
+        let mut run = Run::applying();
+        for verdict in verdicts {
+            run.verdict(*verdict);
+        }
+        run.report(Body::ScriptFinished).report(Body::Settled {
+            same_transaction: true,
+        });
+        run
+    }
+
+    fn armed() -> Run {
+        let mut run = Run::settled(&[Verdict::Pass, Verdict::Warn]);
+        run.event(Event::Drawn).tick(plan::ARMING);
+        assert!(run.machine.armed());
+        run
+    }
+
+    fn committing() -> Run {
+        let mut run = Run::armed();
+        run.key(Command::AskCommit)
+            .key(Command::NameTyped("wiser_ops".into()));
+        assert_eq!(*run.machine.phase(), Phase::Committing);
+        run
+    }
+
+    fn phase(&self) -> &Phase {
+        self.machine.phase()
+    }
+
+    fn asks(&self, wanted: fn(&Request) -> bool) -> bool {
+        self.effects
+            .iter()
+            .any(|e| matches!(e, Effect::Request { request, .. } if wanted(request)))
+    }
+
+    fn says(&self, refusal: &Refusal) -> bool {
+        self.effects == [Effect::Say(refusal.to_string())]
+    }
+}
+
+fn commits(request: &Request) -> bool {
+    matches!(request, Request::Commit(_))
+}
+
+fn rolls_back(request: &Request) -> bool {
+    matches!(request, Request::RollBack)
+}
+
+fn error() -> Box<ServerMessage> {
+    Box::default()
+}
+
+#[test]
+fn a_whole_walk_ends_in_committed_with_its_proof() {
+    let mut run = Run::committing();
+    assert!(run.asks(commits));
+    run.report(Body::CommitAnswered(CommitAnswer::Tag {
+        tag: "COMMIT".into(),
+        idle: true,
+        xact_status: Some(XactStatus::Committed),
+    }));
+    assert!(run.asks(|r| matches!(r, Request::PostVerify)));
+    run.report(Body::PostVerified {
+        results: Vec::new(),
+    });
+    assert!(matches!(
+        run.phase(),
+        Phase::Ended(Ending::Committed { .. })
+    ));
+    run.key(Command::Quit);
+    assert_eq!(run.effects, [Effect::Leave(ExitCode::Committed)]);
+}
+
+#[test]
+fn an_item_whose_evidence_fails_cannot_be_signed() {
+    let mut run = Run::connected(Mode::Run);
+    run.probed(0, Standing::Fails);
+    run.key(Command::SignOff {
+        item: 0,
+        note: Some("x".into()),
+    });
+    assert!(run.says(&Refusal::EvidenceFails));
+    assert!(!run.machine.items()[0].signed);
+}
+
+#[test]
+fn an_item_is_signed_only_with_its_reference_and_its_reading() {
+    let mut run = Run::connected(Mode::Run);
+    run.probed(0, Standing::Holds).probed(1, Standing::Holds);
+    run.key(Command::SignOff {
+        item: 0,
+        note: Some("  ".into()),
+    });
+    assert!(run.says(&Refusal::ReferenceMissing));
+    run.key(Command::SignOff {
+        item: 1,
+        note: None,
+    });
+    assert!(run.says(&Refusal::NotReadToEnd));
+    run.event(Event::ReadToEnd(Document::Script));
+    run.key(Command::SignOff {
+        item: 1,
+        note: None,
+    });
+    assert!(run.machine.items()[1].signed);
+}
+
+#[test]
+fn evidence_that_fails_later_takes_the_sign_off_back() {
+    let mut run = Run::signed();
+    run.key(Command::ProbeAgain);
+    run.probed(0, Standing::Holds).probed(1, Standing::Fails);
+    let signed: Vec<bool> = run.machine.items().iter().map(|i| i.signed).collect();
+    assert_eq!(signed, [true, false]);
+    run.key(Command::Apply);
+    assert!(run.says(&Refusal::ItemsUnsigned(1)));
+}
+
+#[test]
+fn evidence_of_an_older_probe_is_ignored() {
+    let mut run = Run::signed();
+    let old = run.seq;
+    run.key(Command::ProbeAgain);
+    run.event(Event::Reported(Report {
+        seq: old,
+        body: Body::Probed {
+            item: 0,
+            evidence: Evidence {
+                standing: Standing::Holds,
+                ..Evidence::default()
+            },
+        },
+    }));
+    assert_eq!(run.machine.items()[0].standing, Standing::Awaited);
+}
+
+#[test]
+fn a_failing_check_leaves_only_rollback_and_says_why() {
+    let mut run = Run::settled(&[Verdict::Pass, Verdict::Fail]);
+    assert!(matches!(
+        run.phase(),
+        Phase::MustRollBack {
+            why: Why::ChecksFailed,
+            ..
+        }
+    ));
+    run.key(Command::AskCommit);
+    assert!(run.says(&Refusal::MustRollBack(Why::ChecksFailed)));
+    run.key(Command::AskRollback).key(Command::ConfirmRollback);
+    assert!(run.asks(rolls_back));
+}
+
+#[test]
+fn no_checks_or_only_warnings_are_not_a_pass() {
+    for verdicts in [&[][..], &[Verdict::Warn][..]] {
+        let run = Run::settled(verdicts);
+        assert!(matches!(
+            run.phase(),
+            Phase::MustRollBack {
+                why: Why::NothingPassed,
+                ..
+            }
+        ));
+    }
+}
+
+#[test]
+fn a_deferred_constraint_that_fails_after_every_pass_leaves_only_rollback() {
+    let mut run = Run::applying();
+    run.verdict(Verdict::Pass)
+        .report(Body::ScriptFinished)
+        .report(Body::SettleFailed(error()));
+    assert!(matches!(
+        run.phase(),
+        Phase::MustRollBack {
+            why: Why::SettleFailed,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn the_gate_is_not_armed_before_its_time_on_screen() {
+    let mut run = Run::settled(&[Verdict::Pass]);
+    // Time that passes before it is drawn does not count.
+    run.tick(10 * plan::ARMING);
+    run.key(Command::AskCommit);
+    assert!(run.says(&Refusal::NotArmed));
+    run.tick(plan::ARMING - 1).key(Command::AskCommit);
+    assert!(run.says(&Refusal::NotArmed));
+}
+
+#[test]
+fn a_key_that_is_held_down_never_finds_the_gate_armed() {
+    let mut run = Run::settled(&[Verdict::Pass]);
+    for _ in 0..100 {
+        run.event(Event::Drawn)
+            .tick(33)
+            .event(Event::Asked(Command::AskCommit));
+        assert!(run.says(&Refusal::NotArmed));
+    }
+}
+
+#[test]
+fn a_key_typed_before_its_frame_is_drawn_does_nothing() {
+    let mut run = Run::armed();
+    run.key(Command::AskCommit);
+    // The prompt is open but not drawn: what was typed ahead must not answer it.
+    run.event(Event::Asked(Command::NameTyped("wiser_ops".into())));
+    assert!(run.says(&Refusal::NotDrawn));
+    assert!(matches!(
+        run.phase(),
+        Phase::Deciding {
+            prompt: Prompt::Name,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn enter_in_the_same_breath_as_the_last_letter_does_nothing() {
+    let mut run = Run::armed();
+    run.key(Command::AskCommit)
+        .event(Event::Drawn)
+        .event(Event::Edited);
+    run.event(Event::Asked(Command::NameTyped("wiser_ops".into())));
+    assert!(run.says(&Refusal::NotDrawn));
+}
+
+#[test]
+fn a_wrong_name_sends_nothing() {
+    let mut run = Run::armed();
+    run.key(Command::AskCommit);
+    for wrong in ["", "wiser_op", "wiser_ops ", "WISER_OPS", "postgres"] {
+        run.key(Command::NameTyped(wrong.into()));
+        assert!(run.says(&Refusal::WrongName {
+            expected: "wiser_ops".into()
+        }));
+    }
+}
+
+#[test]
+fn a_second_name_does_not_commit_twice() {
+    let mut run = Run::committing();
+    run.key(Command::NameTyped("wiser_ops".into()));
+    assert!(!run.asks(commits));
+}
+
+#[test]
+fn without_the_intent_on_disk_nothing_is_committed() {
+    let mut run = Run::committing();
+    run.event(Event::IntentLost("disk full".into()));
+    assert!(matches!(
+        run.phase(),
+        Phase::MustRollBack {
+            why: Why::JournalLost,
+            ..
+        }
+    ));
+    run.key(Command::AskCommit);
+    assert!(run.says(&Refusal::MustRollBack(Why::JournalLost)));
+}
+
+#[test]
+fn a_journal_lost_while_the_script_runs_forbids_commit() {
+    let mut run = Run::applying();
+    run.event(Event::JournalLost("disk full".into()))
+        .verdict(Verdict::Pass)
+        .report(Body::ScriptFinished)
+        .report(Body::Settled {
+            same_transaction: true,
+        });
+    assert!(matches!(
+        run.phase(),
+        Phase::MustRollBack {
+            why: Why::JournalLost,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_rollback_tag_for_commit_is_never_called_committed() {
+    let mut run = Run::committing();
+    run.report(Body::CommitAnswered(CommitAnswer::Tag {
+        tag: "ROLLBACK".into(),
+        idle: true,
+        xact_status: Some(XactStatus::Aborted),
+    }));
+    assert!(matches!(
+        run.phase(),
+        Phase::Ended(Ending::RolledBack {
+            why: Why::CommitRefused,
+            ..
+        })
+    ));
+    run.key(Command::Quit);
+    assert_eq!(run.effects, [Effect::Leave(ExitCode::RolledBackOnError)]);
+}
+
+#[test]
+fn a_link_lost_during_commit_is_asked_about_and_proven_committed() {
+    let mut run = Run::committing();
+    run.report(Body::CommitAnswered(CommitAnswer::LinkLost(error())));
+    assert!(run.asks(|r| matches!(r, Request::Inquire)));
+    run.report(Body::Asked(Inquiry::Answered {
+        status: XactStatus::Committed,
+        server: "s".into(),
+    }));
+    assert!(run.asks(|r| matches!(r, Request::PostVerify)));
+}
+
+#[test]
+fn a_link_lost_during_commit_with_no_server_left_is_unknown() {
+    let mut run = Run::committing();
+    run.report(Body::SessionEnded(ServerMessage::default()));
+    run.report(Body::Asked(Inquiry::Unreachable("refused".into())));
+    assert!(matches!(run.phase(), Phase::Ended(Ending::Unknown { .. })));
+    run.key(Command::AskAgain);
+    assert!(run.asks(|r| matches!(r, Request::Inquire)));
+    run.report(Body::Asked(Inquiry::OtherServer("promoted".into())))
+        .key(Command::Quit);
+    assert_eq!(run.effects, [Effect::Leave(ExitCode::OutcomeUnknown)]);
+}
+
+#[test]
+fn a_link_lost_before_commit_was_sent_is_rolled_back_even_if_nobody_answers() {
+    let mut run = Run::armed();
+    run.report(Body::SessionEnded(ServerMessage::default()));
+    run.report(Body::Asked(Inquiry::Unreachable("refused".into())));
+    assert!(matches!(
+        run.phase(),
+        Phase::Ended(Ending::RolledBack {
+            proof: Proof::NeverSent { .. },
+            ..
+        })
+    ));
+}
+
+#[test]
+fn a_transaction_still_in_progress_after_commit_offers_to_end_the_old_backend() {
+    let mut run = Run::committing();
+    run.report(Body::CommitAnswered(CommitAnswer::LinkLost(error())));
+    run.report(Body::Asked(Inquiry::Answered {
+        status: XactStatus::InProgress,
+        server: "s".into(),
+    }));
+    let offers = run.machine.offers();
+    assert!(
+        offers
+            .iter()
+            .any(|o| o.act == Act::EndBackend && o.refused.is_none())
+    );
+    run.tick(plan::ASK_AGAIN);
+    assert!(
+        run.asks(|r| matches!(r, Request::Inquire)),
+        "asked again by itself"
+    );
+}
+
+#[test]
+fn a_script_that_committed_by_itself_is_told_as_committed() {
+    let mut run = Run::armed();
+    run.key(Command::AskRollback).key(Command::ConfirmRollback);
+    run.report(Body::RollbackAnswered {
+        tag: "ROLLBACK".into(),
+        xact_status: Some(XactStatus::Committed),
+    });
+    assert!(matches!(run.phase(), Phase::PostVerifying { .. }));
+}
+
+#[test]
+fn the_hold_limit_rolls_back_from_the_gate_by_itself() {
+    let mut run = Run::armed();
+    run.key(Command::AskCommit).tick(60_000);
+    assert!(run.asks(rolls_back));
+    assert!(matches!(
+        run.phase(),
+        Phase::RollingBack {
+            why: Why::HoldLimit,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn extending_the_hold_has_a_limit_too() {
+    let mut run = Run::armed();
+    run.key(Command::Extend);
+    assert!(run.machine.hold_left().unwrap() > 60_000);
+    run.key(Command::Extend);
+    assert!(run.says(&Refusal::HoldAtMost));
+}
+
+#[test]
+fn beats_come_while_the_gate_is_open_and_stop_with_it() {
+    let mut run = Run::armed();
+    run.tick(plan::BEAT);
+    assert!(run.asks(|r| matches!(r, Request::Beat)));
+    run.key(Command::AskRollback).key(Command::ConfirmRollback);
+    run.tick(plan::BEAT);
+    assert!(!run.asks(|r| matches!(r, Request::Beat)));
+}
+
+#[test]
+fn a_beat_on_its_way_does_not_hide_the_answer_to_commit() {
+    let mut run = Run::armed();
+    run.tick(plan::BEAT);
+    run.key(Command::AskCommit)
+        .key(Command::NameTyped("wiser_ops".into()));
+    let beat = run.seq - 1;
+    run.event(Event::Reported(Report {
+        seq: beat,
+        body: Body::Beaten,
+    }));
+    run.report(Body::CommitAnswered(CommitAnswer::Tag {
+        tag: "COMMIT".into(),
+        idle: true,
+        xact_status: Some(XactStatus::Committed),
+    }));
+    assert!(matches!(run.phase(), Phase::PostVerifying { .. }));
+}
+
+#[test]
+fn a_hang_up_rolls_back_and_leaves_with_its_code() {
+    let mut run = Run::applying();
+    run.event(Event::Alarmed(Alarm::HungUp));
+    assert_eq!(
+        run.effects[0],
+        Effect::Cancel,
+        "what runs is cancelled first"
+    );
+    assert!(run.asks(rolls_back));
+    run.report(Body::RollbackAnswered {
+        tag: "ROLLBACK".into(),
+        xact_status: Some(XactStatus::Aborted),
+    });
+    assert_eq!(run.effects, [Effect::Leave(Alarm::HungUp.exit_code())]);
+    assert!(matches!(
+        run.machine.ending(),
+        Some(Ending::RolledBack { .. })
+    ));
+}
+
+#[test]
+fn a_hang_up_during_commit_waits_for_the_proof() {
+    let mut run = Run::committing();
+    run.event(Event::Alarmed(Alarm::Terminated));
+    assert!(run.effects.is_empty());
+    run.report(Body::CommitAnswered(CommitAnswer::Tag {
+        tag: "COMMIT".into(),
+        idle: true,
+        xact_status: Some(XactStatus::Committed),
+    }));
+    assert_eq!(run.effects, [Effect::Leave(ExitCode::Committed)]);
+}
+
+#[test]
+fn a_rollback_that_is_not_answered_closes_the_link() {
+    let mut run = Run::applying();
+    run.event(Event::Alarmed(Alarm::HungUp));
+    run.tick(plan::PATIENCE);
+    assert_eq!(run.effects[0], Effect::Sever);
+    assert!(run.asks(|r| matches!(r, Request::Inquire)));
+}
+
+#[test]
+fn a_cancel_that_hit_nothing_is_sent_again() {
+    let mut run = Run::applying();
+    run.key(Command::Cancel);
+    assert_eq!(run.effects, [Effect::Cancel]);
+    run.tick(100);
+    assert_eq!(run.effects, [Effect::Cancel]);
+    run.report(Body::StatementFailed {
+        number: 1,
+        duration: 0,
+        error: error(),
+    });
+    assert!(matches!(
+        run.phase(),
+        Phase::MustRollBack {
+            why: Why::Cancelled,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_script_that_finished_despite_the_cancel_is_not_offered_for_commit() {
+    let mut run = Run::applying();
+    run.verdict(Verdict::Pass)
+        .key(Command::Cancel)
+        .report(Body::ScriptFinished);
+    assert!(matches!(
+        run.phase(),
+        Phase::MustRollBack {
+            why: Why::Cancelled,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_stale_failure_after_the_rollback_was_ordered_changes_nothing() {
+    let mut run = Run::applying();
+    let script = run.seq;
+    run.event(Event::Alarmed(Alarm::HungUp));
+    run.event(Event::Reported(Report {
+        seq: script,
+        body: Body::StatementFailed {
+            number: 1,
+            duration: 0,
+            error: error(),
+        },
+    }));
+    assert!(matches!(run.phase(), Phase::RollingBack { .. }));
+}
+
+#[test]
+fn leaving_is_refused_while_the_transaction_is_open() {
+    let mut run = Run::armed();
+    run.key(Command::Quit);
+    assert!(run.says(&Refusal::TransactionOpen));
+    let mut run = Run::applying();
+    run.key(Command::Quit);
+    assert!(run.says(&Refusal::ScriptRunning));
+}
+
+#[test]
+fn again_connects_afresh_and_keeps_sign_offs_where_the_evidence_still_holds() {
+    let mut run = Run::armed();
+    run.key(Command::AskRollback)
+        .key(Command::ConfirmRollback)
+        .report(Body::RollbackAnswered {
+            tag: "ROLLBACK".into(),
+            xact_status: Some(XactStatus::Aborted),
+        })
+        .key(Command::Again);
+    assert!(run.asks(|r| matches!(r, Request::Connect)));
+    run.report(Body::Connected(Box::new(Target {
+        database: "wiser_ops".into(),
+        ..Target::default()
+    })))
+    .probed(0, Standing::Holds)
+    .probed(1, Standing::Fails);
+    let signed: Vec<bool> = run.machine.items().iter().map(|i| i.signed).collect();
+    assert_eq!(signed, [true, false]);
+}
+
+#[test]
+fn a_rehearsal_needs_no_signatures_and_never_commits() {
+    let mut run = Run::connected(Mode::Rehearse);
+    run.probed(0, Standing::Holds).probed(1, Standing::Fails);
+    run.key(Command::Apply);
+    assert!(run.says(&Refusal::ItemFails), "not on a wrong database");
+    run.key(Command::ProbeAgain)
+        .probed(0, Standing::Holds)
+        .probed(1, Standing::Warns);
+    run.key(Command::Apply)
+        .report(Body::Begun {
+            xid: "7".into(),
+            added: Vec::new(),
+        })
+        .verdict(Verdict::Pass)
+        .report(Body::ScriptFinished)
+        .report(Body::Settled {
+            same_transaction: true,
+        })
+        .event(Event::Drawn)
+        .tick(plan::ARMING);
+    run.key(Command::AskCommit);
+    assert!(run.says(&Refusal::RehearsalNeverCommits));
+}
+
+#[test]
+fn what_is_offered_is_what_happens() {
+    // Every offer that is open changes something or asks for something; every refused one says why.
+    for run in [Run::signed(), Run::applying(), Run::armed()] {
+        for offer in run.machine.offers() {
+            let command = match offer.act {
+                Act::SignOff => Command::SignOff {
+                    item: 9,
+                    note: None,
+                },
+                Act::Withdraw => Command::Withdraw { item: 0 },
+                Act::ProbeAgain => Command::ProbeAgain,
+                Act::Apply => Command::Apply,
+                Act::Cancel => Command::Cancel,
+                Act::AskCommit => Command::AskCommit,
+                Act::NameTyped => Command::NameTyped("wiser_ops".into()),
+                Act::AskRollback => Command::AskRollback,
+                Act::ConfirmRollback => Command::ConfirmRollback,
+                Act::StepBack => Command::StepBack,
+                Act::Extend => Command::Extend,
+                Act::Again => Command::Again,
+                Act::EndBackend => Command::EndBackend,
+                Act::AskAgain => Command::AskAgain,
+                Act::Quit => Command::Quit,
+            };
+            let mut machine = run.machine.clone();
+            machine.handle(Event::Drawn);
+            let before = machine.clone();
+            let effects = machine.handle(Event::Asked(command));
+            match offer.refused {
+                Some(refusal) => assert_eq!(effects, [Effect::Say(refusal.to_string())]),
+                None => assert!(!effects.is_empty() || machine != before, "{:?}", offer.act),
+            }
+        }
+    }
+}

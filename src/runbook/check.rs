@@ -4,6 +4,8 @@
 //! transaction, the post-verification after. It must never turn what it does not understand into
 //! a pass: every verdict other than PASS and WARN is FAIL.
 
+mod tap;
+
 /// What a check says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {
@@ -95,3 +97,151 @@ impl Tally {
         self.fail == 0 && self.pass > 0
     }
 }
+
+/// Names of columns that hold verdicts, if they hold one at all.
+const VERDICT_COLUMNS: &[&str] = &["status", "verdict", "result"];
+
+/// Names of columns that say what was checked.
+const NAME_COLUMNS: &[&str] = &["check", "check_name", "name", "test"];
+
+/// Names of columns that never say what was checked.
+const DETAIL_COLUMNS: &[&str] = &["detail", "details"];
+
+impl Verdict {
+    /// The verdict that `text` is, in any case. Anything else is none.
+    fn of(text: &str) -> Option<Verdict> {
+        // Space around it is what char(n) adds.
+        let text = text.trim_matches(' ');
+        [Verdict::Fail, Verdict::Warn, Verdict::Pass]
+            .into_iter()
+            .find(|verdict| text.eq_ignore_ascii_case(verdict.word()))
+    }
+}
+
+/// Reads a result as a set of checks; `None` if it is not one.
+///
+/// It is one when a column of it holds nothing but PASS, FAIL and WARN (any case), when a column
+/// named `status`, `verdict` or `result` holds at least one of them, or when it is pgTAP output.
+/// In a set of checks every other verdict, NULL included, is FAIL, and so is a set that was not
+/// read to its end. Where several columns carry a verdict, the worst one of a row counts.
+pub fn read(result: &ResultSet) -> Option<Vec<Check>> {
+    let mut checks = match verdict_columns(result).as_slice() {
+        [] => tap::read(result)?,
+        verdicts => {
+            let layout = Layout::of(result, verdicts);
+            let rows = result.rows.iter().enumerate();
+            rows.map(|(index, row)| layout.check(result, index, row))
+                .collect()
+        }
+    };
+    let read = u64::try_from(result.rows.len()).unwrap_or(u64::MAX);
+    if read < result.total {
+        checks.push(Check {
+            name: "all rows read".to_owned(),
+            verdict: Verdict::Fail,
+            detail: format!("only {read} of {} rows were read", result.total),
+        });
+    }
+    Some(checks)
+}
+
+fn cell(row: &[Option<String>], column: usize) -> Option<&str> {
+    row.get(column)?.as_deref()
+}
+
+/// The columns that carry a verdict.
+fn verdict_columns(result: &ResultSet) -> Vec<usize> {
+    let says =
+        |row: &Vec<Option<String>>, column| cell(row, column).and_then(Verdict::of).is_some();
+    let is_verdict = |(column, name): (usize, &String)| {
+        let named = VERDICT_COLUMNS.iter().any(|n| name.eq_ignore_ascii_case(n));
+        let holds = if named {
+            result.rows.iter().any(|row| says(row, column))
+        } else {
+            !result.rows.is_empty() && result.rows.iter().all(|row| says(row, column))
+        };
+        holds.then_some(column)
+    };
+    result
+        .columns
+        .iter()
+        .enumerate()
+        .filter_map(is_verdict)
+        .collect()
+}
+
+/// Which column is what.
+struct Layout<'a> {
+    verdicts: &'a [usize],
+    name: Option<usize>,
+    detail: Vec<usize>,
+}
+
+impl Layout<'_> {
+    fn of<'a>(result: &ResultSet, verdicts: &'a [usize]) -> Layout<'a> {
+        let named = |names: &[&str], column: usize| {
+            let own = result.columns.get(column);
+            own.is_some_and(|own| names.iter().any(|name| own.eq_ignore_ascii_case(name)))
+        };
+        let others: Vec<usize> = (0..result.columns.len())
+            .filter(|column| !verdicts.contains(column))
+            .collect();
+        let name = NAME_COLUMNS
+            .iter()
+            .find_map(|name| others.iter().find(|&&column| named(&[name], column)))
+            .or_else(|| {
+                others
+                    .iter()
+                    .find(|&&column| !named(DETAIL_COLUMNS, column))
+            })
+            .copied();
+        let detail = others
+            .into_iter()
+            .filter(|column| Some(*column) != name)
+            .collect();
+        Layout {
+            verdicts,
+            name,
+            detail,
+        }
+    }
+
+    fn check(&self, result: &ResultSet, index: usize, row: &[Option<String>]) -> Check {
+        let mut verdict = Verdict::Pass;
+        let mut detail = Vec::new();
+        for &column in self.verdicts {
+            let text = cell(row, column);
+            verdict = verdict.min(match text.and_then(Verdict::of) {
+                Some(verdict) => verdict,
+                None => {
+                    detail.push(format!("unrecognised verdict: {}", text.unwrap_or("NULL")));
+                    Verdict::Fail
+                }
+            });
+        }
+        match self.detail.as_slice() {
+            [only] => detail.extend(cell(row, *only).map(str::to_owned)),
+            several => detail.extend(several.iter().map(|&column| {
+                let name = result.columns.get(column).map_or("", String::as_str);
+                format!("{name}: {}", cell(row, column).unwrap_or("NULL"))
+            })),
+        }
+        detail.retain(|part| !part.is_empty());
+        let name = self
+            .name
+            .and_then(|column| cell(row, column))
+            .unwrap_or_default();
+        Check {
+            name: if name.trim().is_empty() {
+                format!("row {}", index + 1)
+            } else {
+                name.to_owned()
+            },
+            verdict,
+            detail: detail.join(", "),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

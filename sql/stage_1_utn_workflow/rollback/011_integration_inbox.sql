@@ -1,0 +1,130 @@
+-- Way back from migration 011: service_ops.integration_inbox.
+--
+-- The last of the three: after 013 and 012.
+-- Three parts: what would be lost (counted, WARN where there is something), the DDL, and checks of
+-- what is left. It also cleans up where the migration was applied only in part.
+--
+-- There is a BEGIN and, on purpose, no COMMIT: dropping columns cannot be undone, so a person reads
+-- both sets of checks first. `psql -f` alone therefore changes nothing; use `stagegate rollback`, or
+-- `\i` this file in an interactive psql session and type COMMIT; or ROLLBACK;.
+
+\set ON_ERROR_STOP on
+
+BEGIN;
+
+-- ============================================================================
+-- What would be lost
+-- ============================================================================
+
+-- Types other than 1; a row of type 1 is what every row was before.
+WITH want (n, name, usual) AS (
+         VALUES (1, 'message_type_id', '1')
+     ),
+     there AS (
+         SELECT want.n, want.name, want.usual
+         FROM want
+         JOIN pg_attribute AS a ON a.attname = want.name AND NOT a.attisdropped
+         JOIN pg_class AS t ON t.oid = a.attrelid AND t.relname = 'integration_inbox'
+         JOIN pg_namespace AS s ON s.oid = t.relnamespace AND s.nspname = 'service_ops'
+     ),
+     counted (answer) AS (
+         SELECT CASE WHEN count(*) > 0 THEN query_to_xml(
+                    format('SELECT %s FROM service_ops.integration_inbox',
+                           string_agg(CASE WHEN usual IS NULL THEN format('count(%1$I) AS %1$I', name)
+                                           ELSE format('count(nullif(%1$I::text, %2$L)) AS %1$I', name, usual) END, ', ')),
+                    false, false, '')::text END
+         FROM there
+     )
+SELECT '011 loses ' || want.name AS "check",
+       CASE WHEN there.name IS NULL OR lost.n = 0 THEN 'PASS' WHEN lost.n > 0 THEN 'WARN' ELSE 'FAIL' END AS status,
+       CASE
+           WHEN there.name IS NULL THEN 'the column is not there'
+           WHEN lost.n = 0 THEN 'nothing: no row has a value of its own'
+           WHEN lost.n > 0 THEN to_char(lost.n, 'FM999,999,999,990') || ' rows have a value, which goes with the column'
+           ELSE 'the values could not be counted'
+       END AS detail
+FROM want
+CROSS JOIN counted
+LEFT JOIN there ON there.n = want.n
+CROSS JOIN LATERAL (SELECT substring(counted.answer FROM format('<%1$s>([0-9]+)</%1$s>', want.name))::bigint) AS lost (n)
+ORDER BY want.n;
+
+-- What the migration was for, UTN retries, is what the old constraint forbids: once there are some,
+-- it cannot come back, and the last statement of this script fails on them.
+SELECT '011 old constraint can come back' AS "check",
+       CASE WHEN count(*) = 0 THEN 'PASS' ELSE 'FAIL' END AS status,
+       CASE
+           WHEN count(*) = 0 THEN 'no two rows have the same (decision_tracking_id, message_type)'
+           ELSE format('%s pairs of (decision_tracking_id, message_type) are there more than once: %s', count(*),
+                       string_agg(format('(%s, %s) %s rows', decision_tracking_id, message_type, times), ', '
+                                  ORDER BY place) FILTER (WHERE place <= 5)
+                           || CASE WHEN count(*) > 5 THEN ', ...' ELSE '' END)
+       END AS detail
+FROM (SELECT decision_tracking_id, message_type, count(*) AS times,
+             row_number() OVER (ORDER BY decision_tracking_id, message_type) AS place
+      FROM service_ops.integration_inbox
+      WHERE decision_tracking_id IS NOT NULL AND message_type IS NOT NULL
+      GROUP BY decision_tracking_id, message_type
+      HAVING count(*) > 1) AS repeated;
+
+-- ============================================================================
+-- Rollback 011: integration_inbox
+-- ============================================================================
+
+DROP INDEX IF EXISTS service_ops.idx_integration_inbox_message_type_id;
+
+-- The migration builds an index; where somebody made a constraint of it, DROP INDEX alone would fail.
+ALTER TABLE service_ops.integration_inbox
+    DROP CONSTRAINT IF EXISTS uq_integration_inbox_message_id;
+DROP INDEX IF EXISTS service_ops.uq_integration_inbox_message_id;
+
+-- Only marked as dropped, nothing is rewritten.
+ALTER TABLE service_ops.integration_inbox
+    DROP COLUMN IF EXISTS message_type_id;
+
+-- Restores the old constraint, unless it never went; ADD CONSTRAINT knows no IF NOT EXISTS.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint
+                   WHERE conrelid = 'service_ops.integration_inbox'::regclass
+                     AND conname = 'uq_integration_inbox_decision_message')
+    THEN
+        ALTER TABLE service_ops.integration_inbox
+            ADD CONSTRAINT uq_integration_inbox_decision_message UNIQUE (decision_tracking_id, message_type);
+    END IF;
+END
+$$;
+
+-- ============================================================================
+-- What is left
+-- ============================================================================
+
+SELECT '011 columns gone' AS "check",
+       CASE WHEN count(*) = 0 THEN 'PASS' ELSE 'FAIL' END AS status,
+       coalesce(string_agg(a.attname || ' is still there', '; ' ORDER BY a.attnum), 'integration_inbox has none of them') AS detail
+FROM pg_attribute AS a
+JOIN pg_class AS t ON t.oid = a.attrelid AND t.relname = 'integration_inbox'
+JOIN pg_namespace AS s ON s.oid = t.relnamespace AND s.nspname = 'service_ops'
+WHERE NOT a.attisdropped
+  AND a.attname IN ('message_type_id');
+
+SELECT '011 indexes gone' AS "check",
+       CASE WHEN count(*) = 0 THEN 'PASS' ELSE 'FAIL' END AS status,
+       coalesce(string_agg(i.relname || ' is still there', '; ' ORDER BY i.relname), 'service_ops has none of them') AS detail
+FROM pg_class AS i
+JOIN pg_namespace AS s ON s.oid = i.relnamespace AND s.nspname = 'service_ops'
+WHERE i.relname IN ('idx_integration_inbox_message_type_id', 'uq_integration_inbox_message_id');
+
+SELECT '011 old constraint is back' AS "check",
+       CASE WHEN definition = 'UNIQUE (decision_tracking_id, message_type)' THEN 'PASS' ELSE 'FAIL' END AS status,
+       'uq_integration_inbox_decision_message '
+           || CASE WHEN definition IS NULL THEN 'is missing' ELSE 'is ' || definition END AS detail
+FROM (VALUES (1)) AS one
+LEFT JOIN (
+    SELECT pg_get_constraintdef(o.oid)
+    FROM pg_constraint AS o
+    JOIN pg_class AS t ON t.oid = o.conrelid AND t.relname = 'integration_inbox'
+    JOIN pg_namespace AS s ON s.oid = t.relnamespace AND s.nspname = 'service_ops'
+    WHERE o.conname = 'uq_integration_inbox_decision_message') AS old (definition) ON true;
+
+-- No COMMIT here: it is for a person to decide.

@@ -1,0 +1,107 @@
+-- Way back from migration 013: integration.integration_receive_serviceops.
+--
+-- The first of the three: 013, then 012, then 011.
+-- Three parts: what would be lost (counted, WARN where there is something), the DDL, and checks of
+-- what is left. It also cleans up where the migration was applied only in part.
+--
+-- There is a BEGIN and, on purpose, no COMMIT: dropping columns cannot be undone, so a person reads
+-- both sets of checks first. `psql -f` alone therefore changes nothing; use `stagegate rollback`, or
+-- `\i` this file in an interactive psql session and type COMMIT; or ROLLBACK;.
+
+\set ON_ERROR_STOP on
+
+BEGIN;
+
+-- ============================================================================
+-- What would be lost
+-- ============================================================================
+
+-- Values other than the default that the migration gave; one scan for all of them, before any lock.
+WITH want (n, name, usual) AS (
+         VALUES (1, 'correlation_id', NULL::text),
+                (2, 'attempt_count', '1'),
+                (3, 'resend_of_response_id', NULL),
+                (4, 'payload_hash', NULL),
+                (5, 'payload_version', '1')
+     ),
+     there AS (
+         SELECT want.n, want.name, want.usual
+         FROM want
+         JOIN pg_attribute AS a ON a.attname = want.name AND NOT a.attisdropped
+         JOIN pg_class AS t ON t.oid = a.attrelid AND t.relname = 'integration_receive_serviceops'
+         JOIN pg_namespace AS s ON s.oid = t.relnamespace AND s.nspname = 'integration'
+     ),
+     counted (answer) AS (
+         SELECT CASE WHEN count(*) > 0 THEN query_to_xml(
+                    format('SELECT %s FROM integration.integration_receive_serviceops',
+                           string_agg(CASE WHEN usual IS NULL THEN format('count(%1$I) AS %1$I', name)
+                                           ELSE format('count(nullif(%1$I::text, %2$L)) AS %1$I', name, usual) END, ', ')),
+                    false, false, '')::text END
+         FROM there
+     )
+SELECT '013 loses ' || want.name AS "check",
+       CASE WHEN there.name IS NULL OR lost.n = 0 THEN 'PASS' WHEN lost.n > 0 THEN 'WARN' ELSE 'FAIL' END AS status,
+       CASE
+           WHEN there.name IS NULL THEN 'the column is not there'
+           WHEN lost.n = 0 THEN 'nothing: no row has a value of its own'
+           WHEN lost.n > 0 THEN to_char(lost.n, 'FM999,999,999,990') || ' rows have a value, which goes with the column'
+           ELSE 'the values could not be counted'
+       END AS detail
+FROM want
+CROSS JOIN counted
+LEFT JOIN there ON there.n = want.n
+CROSS JOIN LATERAL (SELECT substring(counted.answer FROM format('<%1$s>([0-9]+)</%1$s>', want.name))::bigint) AS lost (n)
+ORDER BY want.n;
+
+-- ============================================================================
+-- Rollback 013: integration_receive_serviceops
+-- ============================================================================
+
+-- A statement of its own, as documented; dropping the column would silently take it along.
+ALTER TABLE integration.integration_receive_serviceops
+    DROP CONSTRAINT IF EXISTS fk_irs_resend_of_response_id;
+
+DROP INDEX IF EXISTS integration.idx_irs_correlation_id;
+DROP INDEX IF EXISTS integration.idx_irs_resend_of_response_id;
+DROP INDEX IF EXISTS integration.idx_irs_attempt_count;
+DROP INDEX IF EXISTS integration.idx_irs_decision_attempt;
+
+-- One ALTER for all: the columns are only marked as dropped, nothing is rewritten.
+ALTER TABLE integration.integration_receive_serviceops
+    DROP COLUMN IF EXISTS correlation_id,
+    DROP COLUMN IF EXISTS attempt_count,
+    DROP COLUMN IF EXISTS resend_of_response_id,
+    DROP COLUMN IF EXISTS payload_hash,
+    DROP COLUMN IF EXISTS payload_version;
+
+-- ============================================================================
+-- What is left
+-- ============================================================================
+
+SELECT '013 columns gone' AS "check",
+       CASE WHEN count(*) = 0 THEN 'PASS' ELSE 'FAIL' END AS status,
+       coalesce(string_agg(a.attname || ' is still there', '; ' ORDER BY a.attnum), 'integration_receive_serviceops has none of them') AS detail
+FROM pg_attribute AS a
+JOIN pg_class AS t ON t.oid = a.attrelid AND t.relname = 'integration_receive_serviceops'
+JOIN pg_namespace AS s ON s.oid = t.relnamespace AND s.nspname = 'integration'
+WHERE NOT a.attisdropped
+  AND a.attname IN ('correlation_id', 'attempt_count', 'resend_of_response_id', 'payload_hash',
+                    'payload_version');
+
+SELECT '013 indexes gone' AS "check",
+       CASE WHEN count(*) = 0 THEN 'PASS' ELSE 'FAIL' END AS status,
+       coalesce(string_agg(i.relname || ' is still there', '; ' ORDER BY i.relname), 'integration has none of them') AS detail
+FROM pg_class AS i
+JOIN pg_namespace AS s ON s.oid = i.relnamespace AND s.nspname = 'integration'
+WHERE i.relname IN ('idx_irs_correlation_id', 'idx_irs_resend_of_response_id', 'idx_irs_attempt_count',
+                    'idx_irs_decision_attempt');
+
+SELECT '013 foreign key gone' AS "check",
+       CASE WHEN count(*) = 0 THEN 'PASS' ELSE 'FAIL' END AS status,
+       coalesce(string_agg(format('%s is still there, on %s', f.conname, t.relname), '; '), 'fk_irs_resend_of_response_id is not there') AS detail
+FROM pg_constraint AS f
+JOIN pg_class AS t ON t.oid = f.conrelid
+JOIN pg_namespace AS s ON s.oid = t.relnamespace AND s.nspname = 'integration'
+WHERE f.conname = 'fk_irs_resend_of_response_id';
+
+-- No COMMIT here: it is for a person to decide.

@@ -1,0 +1,287 @@
+//! What can be said on the command line.
+
+use crate::database::session;
+use crate::database::settings;
+use crate::gate::event::Millis;
+use crate::gate::plan;
+use crate::sandbox::demo::Scenario;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Holds one PostgreSQL transaction open between a reviewed script and your decision.
+#[derive(Debug, Parser)]
+#[command(
+    name = "stagegate",
+    version,
+    disable_help_flag = true,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Exit codes: 0 committed · 1 rolled back by decision · 2 usage · \
+    3 rolled back after an error · 4 rolled back or refused on FAIL · 5 outcome unknown · \
+    6 could not connect · 129, 130, 143 hang-up, interrupt, terminate (rolled back)"
+)]
+pub struct Arguments {
+    /// Print help
+    #[arg(long, action = ArgAction::Help, global = true)]
+    help: Option<bool>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Walk a runbook: checklist, apply, verify, COMMIT or ROLLBACK, prove, verify again
+    Run {
+        /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
+        #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
+        runbook: Option<PathBuf>,
+        /// Where to connect.
+        #[command(flatten)]
+        connection: Connection,
+        /// How to hold.
+        #[command(flatten)]
+        holding: Holding,
+        /// How it looks.
+        #[command(flatten)]
+        look: Look,
+    },
+    /// Show every statement of a runbook's script; needs no database
+    Show {
+        /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
+        #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
+        runbook: Option<PathBuf>,
+        /// How to print it
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Write the built-in runbook into a folder, to start one's own
+    Export {
+        /// The folder; it is made if it is not there, and no file in it is written over
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Start a throw-away PostgreSQL with sample data and walk the built-in runbook on it
+    Demo {
+        /// What to meet
+        #[arg(long, value_enum, default_value_t = Scenario::Clean)]
+        scenario: Scenario,
+        /// How to hold.
+        #[command(flatten)]
+        holding: Holding,
+        /// How it looks.
+        #[command(flatten)]
+        look: Look,
+    },
+    /// Print the key table as Markdown
+    #[command(hide = true)]
+    Keys,
+    /// Print the man page
+    #[command(hide = true)]
+    Man,
+}
+
+/// Where to connect, in psql's words.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Connection options")]
+pub struct Connection {
+    /// Database server host or socket directory
+    #[arg(short = 'h', long, value_name = "HOSTNAME")]
+    pub host: Option<String>,
+    /// Database server port
+    #[arg(short = 'p', long, value_name = "PORT")]
+    pub port: Option<String>,
+    /// Database role
+    #[arg(short = 'U', long, value_name = "USERNAME")]
+    pub username: Option<String>,
+    /// Database name, conninfo string or URI
+    #[arg(short = 'd', long, value_name = "DBNAME")]
+    pub dbname: Option<String>,
+    /// Never prompt for a password
+    #[arg(short = 'w', long, conflicts_with = "password")]
+    pub no_password: bool,
+    /// Prompt for a password before connecting
+    #[arg(short = 'W', long)]
+    pub password: bool,
+}
+
+impl Connection {
+    /// The same, as the database code takes it.
+    pub fn options(&self) -> settings::Options {
+        settings::Options {
+            host: self.host.clone(),
+            port: self.port.clone(),
+            user: self.username.clone(),
+            database: self.dbname.clone(),
+            no_password: self.no_password,
+            force_password: self.password,
+        }
+    }
+}
+
+/// How the transaction is held.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Holding")]
+pub struct Holding {
+    /// How long the transaction may be held; then it is rolled back
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5min")]
+    pub hold_limit: Millis,
+    /// How long a statement waits for a lock
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "3s")]
+    pub lock_timeout: Millis,
+    /// After how long without a sign of life the server itself ends the session
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "15s")]
+    pub dead_man: Millis,
+    /// Where to write the journal [default: a new file in $XDG_STATE_HOME/stagegate]
+    #[arg(long, value_name = "PATH")]
+    pub journal: Option<PathBuf>,
+}
+
+impl Holding {
+    /// The same, as the database code takes it.
+    pub fn options(&self) -> session::HoldOptions {
+        session::HoldOptions {
+            lock_timeout: self.lock_timeout,
+            dead_man: self.dead_man,
+            ..session::HoldOptions::default()
+        }
+    }
+
+    /// What cannot be meant, in words.
+    pub fn objection(&self) -> Option<String> {
+        if self.dead_man < plan::BEAT * 3 {
+            return Some(format!(
+                "--dead-man must be at least {}s: three beats, one every {}s, have to fit into it",
+                plan::BEAT * 3 / 1_000,
+                plan::BEAT / 1_000
+            ));
+        }
+        if self.hold_limit < 10_000 {
+            return Some("--hold-limit must be at least 10s: nobody can decide in less".into());
+        }
+        None
+    }
+}
+
+/// How the run looks.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Look")]
+pub struct Look {
+    /// Walk line by line instead of on a full screen
+    #[arg(long)]
+    pub plain: bool,
+    /// No colours, whatever the terminal can do
+    #[arg(long)]
+    pub no_color: bool,
+    /// ASCII only, whatever the locale says
+    #[arg(long)]
+    pub ascii: bool,
+}
+
+/// How `show` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// A time as PostgreSQL writes it: a number and one of ms, s, min, h. In milliseconds.
+///
+/// # Errors
+/// Without a unit, with another unit, or when it is 0 (PostgreSQL's "no limit", which there is not
+/// here) or more than a day.
+pub fn duration(text: &str) -> Result<Millis, String> {
+    let text = text.trim();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim() {
+        "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("say it with a unit: ms, s, min or h, such as 30s".into()),
+    };
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "say it as a number and a unit, such as 30s".to_owned())?;
+    match number.checked_mul(factor) {
+        Some(0) => Err("there is no \"no limit\" here: say how long".into()),
+        Some(time) if time <= 24 * 3_600_000 => Ok(time),
+        Some(_) | None => Err("at most 24h".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read_as_postgresql_writes_them() {
+        assert_eq!(duration("500ms"), Ok(500));
+        assert_eq!(duration("15s"), Ok(15_000));
+        assert_eq!(duration("5min"), Ok(300_000));
+        assert_eq!(duration("1 h"), Ok(3_600_000));
+        for wrong in [
+            "",
+            "5",
+            "s",
+            "5m",
+            "-5s",
+            "0s",
+            "25h",
+            "99999999999999999999h",
+            "1.5s",
+        ] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn h_is_the_host_as_in_psql() {
+        let arguments = Arguments::try_parse_from([
+            "stagegate",
+            "run",
+            "-h",
+            "db1",
+            "-p",
+            "5433",
+            "-U",
+            "dba",
+            "-d",
+            "wiser_ops",
+            "-W",
+        ])
+        .unwrap();
+        let Command::Run { connection, .. } = arguments.command else {
+            panic!("not run");
+        };
+        let options = connection.options();
+        assert_eq!(options.host.as_deref(), Some("db1"));
+        assert_eq!(options.database.as_deref(), Some("wiser_ops"));
+        assert!(options.force_password);
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let arguments = Arguments::try_parse_from(["stagegate", "run"]).unwrap();
+        let Command::Run { holding, .. } = arguments.command else {
+            panic!("not run");
+        };
+        assert_eq!(holding.hold_limit, plan::HOLD_LIMIT);
+        assert_eq!(holding.lock_timeout, session::LOCK_TIMEOUT);
+        assert_eq!(holding.dead_man, session::DEAD_MAN);
+        assert_eq!(holding.objection(), None);
+    }
+}

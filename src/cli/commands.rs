@@ -1,0 +1,341 @@
+//! What each command does.
+
+use super::arguments::{Arguments, Command, Connection, Format, Holding, Look};
+use crate::database::secret::Secret;
+use crate::database::settings::{self, Settings};
+use crate::gate::{Account, Ending, ExitCode, Machine, Mode, Plan};
+use crate::headless;
+use crate::journal::entry::Opened;
+use crate::journal::{Entry, Journal};
+use crate::runbook::printable::printable;
+use crate::runbook::{Runbook, listing};
+use crate::sandbox::demo::{DemoOptions, Scenario};
+use crate::tui::screen::Screen;
+use crate::tui::terminal::Terminal;
+use crate::tui::theme::Appearance;
+use crate::tui::{input, keymap};
+use crate::walk::engine::{Engine, Log};
+use crate::walk::live::Live;
+use crate::walk::{self, Wires, signals};
+use color_eyre::eyre::{Report, WrapErr, eyre};
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::mpsc::unbounded_channel;
+
+/// A command that could not be carried out.
+#[derive(Debug)]
+pub struct Failure {
+    /// What to tell.
+    pub report: Report,
+    /// The exit code.
+    pub code: ExitCode,
+}
+
+impl Failure {
+    fn usage(report: impl Into<Report>) -> Failure {
+        Failure {
+            report: report.into(),
+            code: ExitCode::Usage,
+        }
+    }
+}
+
+/// Any error in setting up: nothing was sent to a server.
+impl From<Report> for Failure {
+    fn from(report: Report) -> Failure {
+        Failure {
+            report,
+            code: ExitCode::RolledBackOnError,
+        }
+    }
+}
+
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Runs a command to its exit code.
+pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    match arguments.command {
+        Command::Run {
+            runbook,
+            connection,
+            holding,
+            look,
+        } => {
+            let runbook = load(runbook.as_deref())?;
+            let settings = connect_to(&connection, &runbook)?;
+            walk(runbook, settings, &holding, &look, None)
+        }
+        Command::Show { runbook, format } => show(runbook.as_deref(), format),
+        Command::Export { folder } => export(&folder),
+        Command::Demo {
+            scenario,
+            holding,
+            look,
+        } => demo(scenario, &holding, &look),
+        Command::Keys => print(&keymap::markdown()),
+        Command::Man => print(&super::man::page()),
+    }
+}
+
+fn print(text: &str) -> Result<ExitCode, Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(ExitCode::Committed),
+        // A reader that has seen enough, such as `head`.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::Committed),
+        Err(error) => Err(Report::from(error)
+            .wrap_err("cannot write to standard output")
+            .into()),
+    }
+}
+
+fn load(path: Option<&Path>) -> Result<Arc<Runbook>, Failure> {
+    let runbook = Runbook::load(path).map_err(Failure::usage)?;
+    Ok(Arc::new(runbook))
+}
+
+fn show(path: Option<&Path>, format: Format) -> Result<ExitCode, Failure> {
+    let runbook = load(path)?;
+    let text = match format {
+        Format::Text => listing::text(
+            &runbook,
+            std::io::stdout().is_terminal() && env("NO_COLOR").is_none_or(|v| v.is_empty()),
+        ),
+        Format::Json => format!("{:#}\n", listing::json(&runbook)),
+    };
+    print(&text)?;
+    Ok(if runbook.script.refusals.is_empty() {
+        ExitCode::Committed
+    } else {
+        ExitCode::Usage
+    })
+}
+
+fn export(folder: &Path) -> Result<ExitCode, Failure> {
+    let written = Runbook::export(folder).map_err(Failure::usage)?;
+    let mut text = String::new();
+    for path in written {
+        text.push_str(&format!("{}\n", printable(&path.display().to_string())));
+    }
+    print(&text)
+}
+
+/// Settings the way psql finds them; the runbook's database stands in where none is named.
+fn connect_to(connection: &Connection, runbook: &Runbook) -> Result<Settings, Failure> {
+    let mut options = connection.options();
+    if options.database.is_none() && env("PGDATABASE").is_none_or(|name| name.is_empty()) {
+        options.database.clone_from(&runbook.expected_database);
+    }
+    let mut settings = Settings::from_process(&options).map_err(Failure::usage)?;
+    if settings.ask_password {
+        let prompt = format!("Password for role {}: ", printable(&settings.user));
+        let password = rpassword::prompt_password(prompt)
+            .wrap_err("the password could not be read from the terminal")
+            .map_err(Failure::usage)?;
+        settings.password = Some(Secret::new(password));
+    }
+    Ok(settings)
+}
+
+fn demo(scenario: Scenario, holding: &Holding, look: &Look) -> Result<ExitCode, Failure> {
+    let runbook = load(None)?;
+    let demo = DemoOptions::new(scenario)
+        .prepare(|line| eprintln!("{line}"))
+        .map_err(|error| Failure::from(Report::from(error)))?;
+    let options = settings::Options {
+        host: Some(demo.host().display().to_string()),
+        port: Some(demo.port().to_string()),
+        user: Some(demo.role().to_owned()),
+        database: Some(demo.database().to_owned()),
+        no_password: true,
+        force_password: false,
+    };
+    // The demo's own server, whatever the environment says.
+    let settings =
+        Settings::find(&options, &|_| None, None, &Path::is_dir).map_err(Failure::usage)?;
+    let psql = format!(
+        "A throw-away server; look at it with: psql -h {} -p {} -U {} {}",
+        demo.host().display(),
+        demo.port(),
+        demo.role(),
+        demo.database()
+    );
+    eprintln!("{psql}");
+    walk(runbook, settings, holding, look, Some(psql))
+}
+
+/// The walk, on a full screen, by lines, or as a rehearsal where nobody is there to decide.
+fn walk(
+    runbook: Arc<Runbook>,
+    settings: Settings,
+    holding: &Holding,
+    look: &Look,
+    greeting: Option<String>,
+) -> Result<ExitCode, Failure> {
+    if let Some(objection) = holding.objection() {
+        return Err(Failure::usage(eyre!("{objection}")));
+    }
+    if !runbook.script.refusals.is_empty() {
+        for refusal in &runbook.script.refusals {
+            let file = runbook.script.sources.get(refusal.source);
+            let file = file.map_or(runbook.script.name.as_str(), |source| source.name.as_str());
+            let (line, column) = (refusal.line, refusal.column);
+            eprintln!(
+                "{}:{line}:{column}: {}",
+                printable(file),
+                printable(&refusal.reason)
+            );
+        }
+        return Err(Failure::usage(eyre!(
+            "the script cannot be run; nothing was sent to any server. stagegate show lists all of it"
+        )));
+    }
+    let interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let mode = if interactive {
+        Mode::Run
+    } else {
+        Mode::Rehearse
+    };
+    if !interactive {
+        eprintln!(
+            "No terminal, so nobody can decide: this is a rehearsal. It applies, verifies and rolls back, and never commits."
+        );
+    }
+    let mut journal = Journal::create(holding.journal.as_deref(), env)
+        .map_err(|error| Failure::usage(Report::from(error).wrap_err("nothing was sent")))?;
+    let path = journal.path().to_owned();
+    journal
+        .record_durably(&Entry::Opened(Box::new(opened(&runbook, mode, holding))))
+        .map_err(|error| Failure::usage(Report::from(error).wrap_err("nothing was sent")))?;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .wrap_err("the program's own tasks cannot be started")?;
+    let plan = Plan::new(&runbook, mode, holding.hold_limit);
+    let result = runtime.block_on(async {
+        let (live, reports, observations) =
+            Live::start(Arc::clone(&runbook), settings, holding.options());
+        let (alarms, alarmed) = unbounded_channel();
+        signals::listen(&alarms).wrap_err("signals cannot be listened to")?;
+        let mut engine = Engine::new(
+            Arc::clone(&runbook),
+            plan,
+            Log::Kept(Box::new(journal)),
+            live,
+        );
+        let code = if interactive && !look.plain {
+            let appearance = appearance(look);
+            let mut screen = Screen::new(Arc::clone(&runbook), appearance);
+            screen.set_journal(&path);
+            if let Some(greeting) = greeting {
+                screen.say(greeting);
+            }
+            let mut terminal = Terminal::enter().wrap_err("the screen cannot be set up")?;
+            let (keys, input) = unbounded_channel();
+            let _reader = input::spawn(move |input| keys.send(input).is_ok())
+                .wrap_err("the keyboard cannot be read")?;
+            let wires = Wires {
+                reports,
+                observations,
+                alarms: alarmed,
+                input,
+            };
+            walk::walk(&mut engine, &mut screen, &mut terminal, wires).await
+        } else {
+            let feed = headless::Feed {
+                reports,
+                observations,
+                alarms: alarmed,
+                lines: interactive.then(headless::listen),
+            };
+            headless::walk(&mut engine, &runbook, &mut std::io::stdout(), feed).await
+        };
+        // One line that stays in the terminal's history when the screen is gone.
+        let last = last_words(engine.machine(), engine.account());
+        Ok::<_, Failure>((code, last))
+    });
+    // A thread that still waits for a key must not keep the program from leaving.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    let (code, last) = result?;
+    println!("{last}");
+    println!("Journal: {}", printable(&path.display().to_string()));
+    Ok(code)
+}
+
+fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened {
+    Opened {
+        version: env!("CARGO_PKG_VERSION").into(),
+        mode: match mode {
+            Mode::Run => "run",
+            Mode::Rehearse => "rehearse",
+            Mode::Inspect => "inspect",
+        }
+        .into(),
+        runbook: runbook.title.clone(),
+        script: runbook.script.name.clone(),
+        script_sha256: runbook.script.sha256(),
+        os_user: env("USER").or_else(|| env("LOGNAME")),
+        ssh_connection: env("SSH_CONNECTION"),
+        hold_limit: holding.hold_limit,
+    }
+}
+
+/// Flag before environment before terminal.
+fn appearance(look: &Look) -> Appearance {
+    Appearance::detect(
+        |name| match name {
+            "NO_COLOR" if look.no_color => Some("1".into()),
+            "LC_ALL" if look.ascii => Some("C".into()),
+            _ => env(name),
+        },
+        true,
+    )
+}
+
+/// The outcome in a line or two.
+fn last_words(machine: &Machine, account: &Account) -> String {
+    let place = account.target.as_ref().map_or_else(String::new, |target| {
+        format!(
+            " {} on {}:{}",
+            printable(&target.database),
+            printable(&target.host),
+            target.port
+        )
+    });
+    let xid = account
+        .xid
+        .as_ref()
+        .map_or_else(String::new, |xid| format!(" (transaction {xid})"));
+    match machine.ending() {
+        None => "Nothing was applied.".into(),
+        Some(Ending::NotConnected) => {
+            let why = account.last_error().map_or_else(String::new, |said| {
+                format!(": {}", printable(&said.message.message))
+            });
+            format!("NOT CONNECTED{why}. Nothing was applied.")
+        }
+        Some(ending @ Ending::Committed { proof, post }) => {
+            let post = match post {
+                Some(tally) if tally.fail > 0 => {
+                    format!(" Post-verification: {} FAIL.", tally.fail)
+                }
+                Some(tally) => format!(" Post-verification: {} PASS.", tally.pass),
+                None => String::new(),
+            };
+            format!("{}{place}{xid}: {proof}.{post}", ending.word())
+        }
+        Some(ending @ Ending::RolledBack { why, proof }) => {
+            format!("{}{place}{xid}, because {why}: {proof}.", ending.word())
+        }
+        Some(ending @ Ending::Unknown { reason }) => format!(
+            "{}{place}{xid}: {reason}. Ask that server later: SELECT pg_xact_status('{}');",
+            ending.word(),
+            account.xid.as_deref().unwrap_or("?")
+        ),
+    }
+}

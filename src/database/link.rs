@@ -1,0 +1,514 @@
+//! One connection, with the tap's frames beside tokio-postgres' own answers.
+//!
+//! Every request is answered by frames up to one ReadyForQuery; counting those pairs a tag, a
+//! status, a notice and an error with the request they belong to, even when requests are
+//! pipelined. It never gathers more rows than it keeps.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::Instant;
+use tokio_postgres::{CancelToken, Client, SimpleQueryMessage, SimpleQueryRow, SimpleQueryStream};
+
+use super::message;
+use super::settings::Host;
+use super::stream::Endpoint;
+use super::tap::{Frame, Status, Tapped};
+use crate::gate::event::ServerMessage;
+use crate::runbook::check::ResultSet;
+
+/// How many rows of one result are kept.
+pub const ROW_CAP: usize = 1_000;
+
+/// How many bytes of one result are kept.
+pub const BYTE_CAP: usize = 1024 * 1024;
+
+/// How many notices of one request are passed on. A loop that raises notices must not fill memory.
+pub const NOTICE_CAP: u64 = 1_000;
+
+/// COPY data is sent in pieces of this many bytes.
+const COPY_CHUNK: usize = 64 * 1024;
+
+/// The link is gone; what is known of the cause.
+#[derive(Debug, Clone)]
+pub struct Broken(pub ServerMessage);
+
+/// Why a request was not sent.
+#[derive(Debug, Clone)]
+pub enum Unsent {
+    /// The text cannot be sent as it is; the session is as it was.
+    Text(ServerMessage),
+    /// The link is gone.
+    Gone(Broken),
+}
+
+/// A request that was sent and is not answered yet.
+pub struct Sent {
+    stream: Pin<Box<SimpleQueryStream>>,
+}
+
+/// The whole answer to one request.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The command tags, in order.
+    pub tags: Vec<String>,
+    /// The results, in order.
+    pub results: Vec<Gathered>,
+    /// The error, where it ended with one.
+    pub error: Option<ServerMessage>,
+    /// The transaction status after it.
+    pub status: Status,
+    /// When it was over.
+    pub at: Instant,
+}
+
+/// A result as far as it was kept.
+#[derive(Debug, Clone, Default)]
+pub struct Gathered {
+    /// The rows that were kept, and how many there were.
+    pub set: ResultSet,
+    /// A row that was not kept has a cell that reads like a verdict.
+    pub verdict_beyond: bool,
+    bytes: usize,
+}
+
+/// A session with a server.
+pub struct Link {
+    client: Client,
+    frames: UnboundedReceiver<Tapped>,
+    driver: Driver,
+    status: Status,
+    fatal: Option<ServerMessage>,
+    cause: Option<ServerMessage>,
+    host: Host,
+    endpoint: Endpoint,
+    protocol_pid: i32,
+    early_notices: Vec<ServerMessage>,
+}
+
+/// The task that moves the bytes. The socket closes with it; without the abort it would wait for
+/// what is under way.
+struct Driver(JoinHandle<Result<(), tokio_postgres::Error>>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// How long the end of the driver is waited for, once it is known to be ending.
+const DRIVER_END: Duration = Duration::from_secs(1);
+
+impl Link {
+    /// Takes over a connection that is ready for its first request.
+    pub(super) fn new(
+        client: Client,
+        mut frames: UnboundedReceiver<Tapped>,
+        driver: JoinHandle<Result<(), tokio_postgres::Error>>,
+        host: Host,
+        endpoint: Endpoint,
+    ) -> Link {
+        let mut protocol_pid = 0;
+        let mut early_notices = Vec::new();
+        // Everything up to the first ReadyForQuery was read while connecting.
+        while let Ok(tapped) = frames.try_recv() {
+            match tapped.frame {
+                Frame::Key(pid) => protocol_pid = pid,
+                Frame::Notice(notice) => early_notices.push(*notice),
+                Frame::Ready(_) => break,
+                Frame::Complete(_) | Frame::Error(_) | Frame::CopyIn => {}
+            }
+        }
+        Link {
+            client,
+            frames,
+            driver: Driver(driver),
+            status: Status::Idle,
+            fatal: None,
+            cause: None,
+            host,
+            endpoint,
+            protocol_pid,
+            early_notices,
+        }
+    }
+
+    /// The host it was asked to reach.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The address it reached.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The process id that the protocol names.
+    pub fn protocol_pid(&self) -> i32 {
+        self.protocol_pid
+    }
+
+    /// The transaction status after the last answer.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Notices that came while connecting.
+    pub fn take_early_notices(&mut self) -> Vec<ServerMessage> {
+        std::mem::take(&mut self.early_notices)
+    }
+
+    /// What a cancel request needs.
+    pub fn cancel_token(&self) -> CancelToken {
+        self.client.cancel_token()
+    }
+
+    /// Closes the socket when used, whatever is under way.
+    pub fn abort_handle(&self) -> AbortHandle {
+        self.driver.0.abort_handle()
+    }
+
+    /// Sends a request, without waiting for the server.
+    ///
+    /// # Errors
+    /// When the text cannot be sent, or the link is gone.
+    pub async fn send(&mut self, sql: &str) -> Result<Sent, Unsent> {
+        if sql.contains('\0') {
+            return Err(Unsent::Text(message::own(
+                "the text holds a NUL character, which the protocol cannot carry",
+            )));
+        }
+        match self.client.simple_query_raw(sql).await {
+            Ok(stream) => Ok(Sent {
+                stream: Box::pin(stream),
+            }),
+            Err(error) if error.is_closed() => Err(Unsent::Gone(self.broken().await)),
+            Err(error) => Err(Unsent::Text(message::from_error(&error))),
+        }
+    }
+
+    /// Reads the whole answer to the oldest request that has none. Notices go to `notice` while
+    /// the request is worked on.
+    ///
+    /// # Errors
+    /// When the link breaks before the answer is whole.
+    pub async fn answer(
+        &mut self,
+        mut sent: Sent,
+        notice: &mut (dyn FnMut(ServerMessage) + Send),
+    ) -> Result<Answer, Broken> {
+        let mut reading = Reading::default();
+        let mut streaming = true;
+        // Frames first: the tap has seen every message before tokio-postgres hands it on, so the
+        // last frame may come long before the last row.
+        while reading.ready.is_none() || streaming {
+            tokio::select! {
+                biased;
+                tapped = self.frames.recv(), if reading.ready.is_none() => match tapped {
+                    Some(tapped) => self.take(tapped, &mut reading, notice)?,
+                    None => return Err(self.broken().await),
+                },
+                item = sent.stream.next(), if streaming => match item {
+                    Some(Ok(item)) => reading.item(item),
+                    // The error itself comes through the tap, with all its fields.
+                    Some(Err(_)) | None => streaming = false,
+                },
+            }
+        }
+        reading
+            .finish(notice)
+            .ok_or_else(|| Broken(ServerMessage::default()))
+    }
+
+    /// Takes one frame of the answer that is being read.
+    fn take(
+        &mut self,
+        tapped: Tapped,
+        reading: &mut Reading,
+        notice: &mut (dyn FnMut(ServerMessage) + Send),
+    ) -> Result<(), Broken> {
+        match tapped.frame {
+            Frame::Complete(tag) => reading.tags.push(tag),
+            Frame::Ready(status) => {
+                self.status = status;
+                reading.ready = Some((status, tapped.at));
+            }
+            Frame::Notice(message) => reading.notice(*message, notice),
+            Frame::Error(error) => {
+                if message::is_fatal(&error) {
+                    self.fatal = Some((*error).clone());
+                }
+                reading.error = Some(*error);
+            }
+            Frame::CopyIn if !reading.copying => {
+                // The server would wait for data for ever, with every lock held.
+                self.sever();
+                let why = message::own(
+                    "the server asked for COPY data that the script does not hold; the link was \
+                     closed, which rolls the transaction back",
+                );
+                self.cause = Some(why.clone());
+                return Err(Broken(why));
+            }
+            Frame::CopyIn | Frame::Key(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Sends one request and reads its answer; notices are dropped.
+    ///
+    /// # Errors
+    /// When the link is or gets broken.
+    pub async fn ask(&mut self, sql: &str) -> Result<Answer, Broken> {
+        match self.send(sql).await {
+            Ok(sent) => self.answer(sent, &mut |_| {}).await,
+            Err(Unsent::Gone(broken)) => Err(broken),
+            Err(Unsent::Text(why)) => Err(Broken(why)),
+        }
+    }
+
+    /// The first row of the answer to `sql`.
+    ///
+    /// # Errors
+    /// The server's error, or what broke the link; also when there is no row.
+    pub async fn row(&mut self, sql: &str) -> Result<Vec<Option<String>>, ServerMessage> {
+        let answer = self.ask(sql).await.map_err(|Broken(why)| why)?;
+        if let Some(error) = answer.error {
+            return Err(error);
+        }
+        answer
+            .results
+            .into_iter()
+            .find_map(|r| r.set.rows.into_iter().next())
+            .ok_or_else(|| message::own("the server answered without a row"))
+    }
+
+    /// Runs `COPY … FROM STDIN` with its data. The extended protocol carries it, because the
+    /// simple one of tokio-postgres cannot send data; the text goes unchanged.
+    ///
+    /// # Errors
+    /// When the link breaks.
+    pub async fn copy(
+        &mut self,
+        sql: &str,
+        data: &str,
+        notice: &mut (dyn FnMut(ServerMessage) + Send),
+    ) -> Result<Answer, Broken> {
+        let client = &self.client;
+        let (ended, mut end) = tokio::sync::oneshot::channel();
+        // Counts the ReadyForQuery that its requests cause: prepare, the copy itself, and the
+        // Close that dropping the statement sends.
+        let work = async move {
+            let Ok(statement) = client.prepare(sql).await else {
+                let _ = ended.send(1);
+                return;
+            };
+            let mut expected = 2;
+            if let Ok(sink) = client.copy_in::<_, bytes::Bytes>(&statement).await {
+                let mut sink = Box::pin(sink);
+                for chunk in data.as_bytes().chunks(COPY_CHUNK) {
+                    let chunk = bytes::Bytes::copy_from_slice(chunk);
+                    // After an error of the server the rest is not wanted.
+                    if sink.send(chunk).await.is_err() {
+                        break;
+                    }
+                }
+                let _ = sink.as_mut().finish().await;
+            }
+            drop(statement);
+            expected += 1;
+            let _ = ended.send(expected);
+        };
+        let mut work = Box::pin(work);
+        let mut working = true;
+        let mut expected = None;
+        let mut seen = 0;
+        let mut reading = Reading {
+            copying: true,
+            ..Reading::default()
+        };
+        while expected != Some(seen) {
+            tokio::select! {
+                biased;
+                tapped = self.frames.recv() => match tapped {
+                    Some(Tapped { frame: Frame::Ready(status), at }) => {
+                        seen += 1;
+                        self.status = status;
+                        reading.ready = Some((status, at));
+                    }
+                    Some(Tapped { frame: Frame::Complete(tag), .. }) => reading.tags.push(tag),
+                    Some(Tapped { frame: Frame::Notice(n), .. }) => reading.notice(*n, notice),
+                    Some(Tapped { frame: Frame::Error(error), .. }) => {
+                        if message::is_fatal(&error) {
+                            self.fatal = Some((*error).clone());
+                        }
+                        // A Close in an aborted transaction is no error; the first one counts.
+                        reading.error.get_or_insert(*error);
+                    }
+                    Some(Tapped { frame: Frame::CopyIn | Frame::Key(_), .. }) => {}
+                    None => {
+                        drop(work);
+                        return Err(self.broken().await);
+                    }
+                },
+                () = &mut work, if working => {
+                    working = false;
+                    expected = end.try_recv().ok();
+                }
+            }
+        }
+        drop(work);
+        reading
+            .finish(notice)
+            .ok_or_else(|| Broken(ServerMessage::default()))
+    }
+
+    /// Waits, while nothing was asked, for the end of the session. Notices go to `notice`.
+    pub async fn idle(&mut self, notice: &mut (dyn FnMut(ServerMessage) + Send)) -> Broken {
+        while let Some(tapped) = self.frames.recv().await {
+            match tapped.frame {
+                Frame::Notice(message) => notice(*message),
+                Frame::Error(error) => self.fatal = Some(*error),
+                Frame::Complete(_) | Frame::Ready(_) | Frame::Key(_) | Frame::CopyIn => {}
+            }
+        }
+        self.broken().await
+    }
+
+    /// Closes the socket, whatever is under way. The server rolls back what is open.
+    pub fn sever(&mut self) {
+        self.driver.0.abort();
+    }
+
+    /// Says goodbye, and waits at most for `limit` until that is sent.
+    pub async fn close(self, limit: Duration) {
+        let Link {
+            client, mut driver, ..
+        } = self;
+        drop(client);
+        let _ = tokio::time::timeout(limit, &mut driver.0).await;
+    }
+
+    /// Why the link is gone: the server's last word, else what the connection died of.
+    async fn broken(&mut self) -> Broken {
+        if let Some(cause) = &self.cause {
+            return Broken(cause.clone());
+        }
+        // The server's last word may still be on its way through the tap.
+        while let Ok(tapped) = self.frames.try_recv() {
+            if let Frame::Error(error) = tapped.frame
+                && message::is_fatal(&error)
+            {
+                self.fatal = Some(*error);
+            }
+        }
+        let cause = match self.fatal.take() {
+            Some(fatal) => fatal,
+            None => match tokio::time::timeout(DRIVER_END, &mut self.driver.0).await {
+                Ok(Ok(Err(error))) => message::from_error(&error),
+                Ok(Err(error)) if error.is_cancelled() => {
+                    message::own("this program closed the link")
+                }
+                Ok(Err(_)) => message::own("the part that reads from the server died"),
+                Ok(Ok(Ok(()))) | Err(_) => message::own("the connection was closed"),
+            },
+        };
+        self.sever();
+        self.cause = Some(cause.clone());
+        Broken(cause)
+    }
+}
+
+/// An answer while it is being read.
+#[derive(Default)]
+struct Reading {
+    tags: Vec<String>,
+    results: Vec<Gathered>,
+    error: Option<ServerMessage>,
+    ready: Option<(Status, Instant)>,
+    notices: u64,
+    copying: bool,
+}
+
+impl Reading {
+    fn notice(&mut self, message: ServerMessage, notice: &mut (dyn FnMut(ServerMessage) + Send)) {
+        self.notices += 1;
+        if self.notices <= NOTICE_CAP {
+            notice(message);
+        }
+    }
+
+    fn item(&mut self, item: SimpleQueryMessage) {
+        match item {
+            SimpleQueryMessage::RowDescription(columns) => self.results.push(Gathered {
+                set: ResultSet {
+                    columns: columns.iter().map(|c| c.name().to_owned()).collect(),
+                    ..ResultSet::default()
+                },
+                ..Gathered::default()
+            }),
+            SimpleQueryMessage::Row(row) => {
+                if let Some(last) = self.results.last_mut() {
+                    last.row(&row);
+                }
+            }
+            // The tag comes through the tap.
+            _ => {}
+        }
+    }
+
+    fn finish(self, notice: &mut (dyn FnMut(ServerMessage) + Send)) -> Option<Answer> {
+        if self.notices > NOTICE_CAP {
+            notice(message::own(format!(
+                "{} more notices were not kept",
+                self.notices - NOTICE_CAP
+            )));
+        }
+        let (status, at) = self.ready?;
+        Some(Answer {
+            tags: self.tags,
+            results: self.results,
+            error: self.error,
+            status,
+            at,
+        })
+    }
+}
+
+impl Gathered {
+    fn row(&mut self, row: &SimpleQueryRow) {
+        self.set.total += 1;
+        let cells = (0..row.len()).map(|i| row.try_get(i));
+        if self.set.rows.len() >= ROW_CAP || self.bytes >= BYTE_CAP {
+            self.verdict_beyond |= cells.flatten().flatten().any(reads_like_a_verdict);
+            return;
+        }
+        let kept: Vec<Option<String>> = cells
+            .map(|cell| match cell {
+                Ok(text) => text.map(str::to_owned),
+                // Only a script that changed client_encoding gets here.
+                Err(_) => Some("(not UTF-8)".into()),
+            })
+            .collect();
+        self.bytes += kept.iter().flatten().map(String::len).sum::<usize>();
+        self.set.rows.push(kept);
+    }
+
+    /// Whether rows were left out.
+    pub fn capped(&self) -> bool {
+        self.set.total > self.set.rows.len() as u64
+    }
+}
+
+/// A cell that [`crate::runbook::check`] might take for a verdict.
+fn reads_like_a_verdict(cell: &str) -> bool {
+    let cell = cell.trim();
+    ["PASS", "FAIL", "WARN"]
+        .iter()
+        .any(|word| cell.eq_ignore_ascii_case(word))
+        || cell.starts_with("ok ")
+        || cell.starts_with("not ok")
+}

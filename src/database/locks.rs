@@ -1,0 +1,88 @@
+//! The lock ledger's source: which locks on relations our session holds, read from pg_locks.
+//!
+//! What a statement locks is read after it, never guessed from its text. The query goes through
+//! the script's own session, so everything in it is qualified: whatever search_path or role the
+//! script has set, it means the same.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::gate::event::{Lock, LockMode};
+use crate::runbook::check::ResultSet;
+use crate::runbook::script::Statement;
+
+/// Mode, name and oid of each lock; the name is NULL where the relation was dropped by us.
+///
+/// Left out: what reading catalogs leaves behind, TOAST tables, indexes in the weak modes that go
+/// with every use of their table, and relations made in this very transaction (nobody else can see
+/// them yet; `age(xmin) <= 0` is "not older than our own transaction").
+///
+/// The one risk of it: a `statement_timeout` that the script sets covers it too.
+pub const QUERY: &str = "SELECT l.mode, \
+    n.nspname OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) c.relname, \
+    l.relation \
+    FROM pg_catalog.pg_locks l \
+    LEFT JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) l.relation \
+    LEFT JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+    WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
+    AND l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.granted \
+    AND (c.oid IS NULL OR c.relkind OPERATOR(pg_catalog.<>) 't') \
+    AND NOT (l.mode OPERATOR(pg_catalog.=) ANY ('{AccessShareLock,RowShareLock,RowExclusiveLock}'::pg_catalog.text[]) \
+    AND (c.oid IS NULL OR c.relkind OPERATOR(pg_catalog.=) ANY ('{i,I}'::pg_catalog.\"char\"[]) \
+    OR n.nspname OPERATOR(pg_catalog.=) ANY ('{pg_catalog,information_schema}'::pg_catalog.name[]))) \
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a \
+    WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid \
+    AND a.attnum OPERATOR(pg_catalog.=) CASE \
+    WHEN c.relkind OPERATOR(pg_catalog.=) ANY ('{i,I,v,c}'::pg_catalog.\"char\"[]) THEN 1 ELSE -6 END \
+    AND pg_catalog.age(a.xmin) OPERATOR(pg_catalog.<=) 0)";
+
+/// What our session holds so far.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    held: HashSet<(String, LockMode)>,
+    names: HashMap<String, String>,
+}
+
+impl Ledger {
+    /// Takes a fresh look and says what is new since the last, the strongest first. A stronger
+    /// mode on a relation that was locked already is new.
+    pub fn look(&mut self, rows: &ResultSet, after: &Statement) -> Vec<Lock> {
+        let mut fresh = Vec::new();
+        for row in &rows.rows {
+            let [Some(mode), name, Some(oid)] = row.as_slice() else {
+                continue;
+            };
+            let Some(mode) = LockMode::from_catalog(mode) else {
+                continue;
+            };
+            if let Some(name) = name {
+                self.names.insert(oid.clone(), name.clone());
+            }
+            if !self.held.insert((oid.clone(), mode)) {
+                continue;
+            }
+            let relation = match self.names.get(oid) {
+                Some(name) => name.clone(),
+                None => match dropped(after) {
+                    Some(name) => name,
+                    // Transient: the old file of a rewritten table, the index of a constraint.
+                    None => continue,
+                },
+            };
+            let lock = Lock { mode, relation };
+            if !fresh.contains(&lock) {
+                fresh.push(lock);
+            }
+        }
+        fresh.sort_by(|a, b| (b.mode, &a.relation).cmp(&(a.mode, &b.relation)));
+        fresh
+    }
+}
+
+/// What to call a relation that is gone and was never seen: by the name that the script uses.
+fn dropped(statement: &Statement) -> Option<String> {
+    if !statement.kind.starts_with("DROP") {
+        return None;
+    }
+    let name = statement.relation.as_deref().unwrap_or("a relation");
+    Some(format!("{name} (dropped)"))
+}

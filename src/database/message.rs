@@ -1,0 +1,146 @@
+//! What a server says, or what became of the link to it, as words for a person.
+//!
+//! Never a Debug print, and never more certainty than there is: a message that did not come from
+//! the server has no SQLSTATE.
+
+use std::error::Error;
+use std::io::ErrorKind;
+
+use crate::gate::event::ServerMessage;
+
+/// Reads the fields of an ErrorResponse or NoticeResponse. Total: what it cannot read it leaves out.
+pub fn from_fields(payload: &[u8]) -> ServerMessage {
+    let mut message = ServerMessage::default();
+    let mut localised = String::new();
+    let mut internal_query = None;
+    let mut internal_position = None;
+    for field in payload.split(|b| *b == 0) {
+        let Some((code, text)) = field.split_first() else {
+            break;
+        };
+        let text = String::from_utf8_lossy(text).into_owned();
+        match code {
+            b'S' => localised = text,
+            // The same in every language (9.6 and later): what the program decides on.
+            b'V' => message.severity = text,
+            b'C' => message.sqlstate = Some(text),
+            b'M' => message.message = text,
+            b'D' => message.detail = Some(text),
+            b'H' => message.hint = Some(text),
+            b'W' => message.context = Some(text),
+            b'P' => message.position = text.parse().ok(),
+            b'q' => internal_query = Some(text),
+            b'p' => internal_position = Some(text),
+            _ => {}
+        }
+    }
+    if message.severity.is_empty() {
+        message.severity = localised;
+    }
+    if let Some(query) = internal_query {
+        let at = internal_position.map_or(String::new(), |p| format!(" (at character {p})"));
+        let inner = format!("inner query{at}: {query}");
+        message.context = Some(match message.context.take() {
+            Some(context) => format!("{context}\n{inner}"),
+            None => inner,
+        });
+    }
+    message
+}
+
+/// Whether the session cannot go on after it.
+pub fn is_fatal(message: &ServerMessage) -> bool {
+    matches!(message.severity.as_str(), "FATAL" | "PANIC")
+}
+
+/// A message of the program's own.
+pub fn own(text: impl Into<String>) -> ServerMessage {
+    ServerMessage {
+        message: text.into(),
+        ..ServerMessage::default()
+    }
+}
+
+/// The same, with what to do about it.
+pub fn own_with_hint(text: impl Into<String>, hint: impl Into<String>) -> ServerMessage {
+    ServerMessage {
+        message: text.into(),
+        hint: Some(hint.into()),
+        ..ServerMessage::default()
+    }
+}
+
+/// A message in one line: severity, text, SQLSTATE.
+pub fn line(message: &ServerMessage) -> String {
+    let mut out = String::new();
+    if !message.severity.is_empty() {
+        out.push_str(&message.severity);
+        out.push_str(": ");
+    }
+    out.push_str(&message.message);
+    if let Some(sqlstate) = &message.sqlstate {
+        out.push_str(&format!(" ({sqlstate})"));
+    }
+    out
+}
+
+/// An error of tokio-postgres in words.
+pub fn from_error(error: &tokio_postgres::Error) -> ServerMessage {
+    if let Some(db) = error.as_db_error() {
+        let severity = match db.parsed_severity() {
+            Some(severity) => severity.to_string(),
+            None => db.severity().to_owned(),
+        };
+        return ServerMessage {
+            severity,
+            sqlstate: Some(db.code().code().to_owned()),
+            message: db.message().to_owned(),
+            detail: db.detail().map(str::to_owned),
+            hint: db.hint().map(str::to_owned),
+            context: db.where_().map(str::to_owned),
+            position: match db.position() {
+                Some(tokio_postgres::error::ErrorPosition::Original(at)) => {
+                    usize::try_from(*at).ok()
+                }
+                _ => None,
+            },
+        };
+    }
+    if error.is_closed() {
+        return own("the server closed the connection");
+    }
+    match error.source() {
+        Some(cause) => match cause.downcast_ref::<std::io::Error>() {
+            Some(io) => own(from_io(io)),
+            None => own(format!("{error}: {cause}")),
+        },
+        None => own(error.to_string()),
+    }
+}
+
+/// An error of the operating system in words.
+pub fn from_io(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => "connection refused: no server listens there".into(),
+        ErrorKind::NotFound => "no such socket: no server listens there".into(),
+        ErrorKind::PermissionDenied => "permission denied".into(),
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => {
+            "the connection was reset by the other side".into()
+        }
+        ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => {
+            "the server closed the connection".into()
+        }
+        ErrorKind::TimedOut => "the server does not answer any more".into(),
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
+            "the network does not reach it".into()
+        }
+        _ => {
+            // std adds "(os error 111)", which tells an operator nothing.
+            let text = error.to_string();
+            match text.split_once(" (os error") {
+                Some((words, _)) => words.to_lowercase(),
+                None => text,
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The second connection: looks, once a second, at what our session does and who waits for whom.
+//!
+//! It is read-only by the server, takes no lock beyond a moment's reading of catalogs, and bounds
+//! every look. It never touches the held session: when it cannot look it says so, and nothing else
+//! happens (I12).
+
+mod sight;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use super::connect;
+use super::link::{Broken, Link};
+use super::message;
+use super::settings::Settings;
+use crate::gate::event::{Observation, ServerMessage, Sight};
+
+/// How often it looks.
+pub const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The server ends a look after this long, in its own words.
+const LOOK: &str = "2s";
+
+/// And this is when no answer at all is believed to come any more.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// The longest pause after failures.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// The name under which it shows in `pg_stat_activity`.
+pub const APPLICATION: &str = "stagegate monitor";
+
+/// Starts monitors.
+#[derive(Debug)]
+pub struct Monitor;
+
+impl Monitor {
+    /// Watches the session whose backend is `pid`. The task ends when nobody listens any more;
+    /// aborting it closes its connection.
+    pub fn spawn(
+        settings: Settings,
+        pid: i32,
+        observations: UnboundedSender<Observation>,
+    ) -> JoinHandle<()> {
+        Monitor::spawn_every(settings, pid, observations, INTERVAL)
+    }
+
+    /// The same, with another interval.
+    pub fn spawn_every(
+        mut settings: Settings,
+        pid: i32,
+        observations: UnboundedSender<Observation>,
+        interval: Duration,
+    ) -> JoinHandle<()> {
+        settings.application_name = APPLICATION.into();
+        tokio::spawn(watch(settings, pid, observations, interval))
+    }
+}
+
+async fn watch(
+    settings: Settings,
+    pid: i32,
+    observations: UnboundedSender<Observation>,
+    interval: Duration,
+) {
+    let mut failures = 0u32;
+    loop {
+        let ended = async {
+            let (mut link, version) = open(&settings).await?;
+            let mut seen = Seen::default();
+            loop {
+                let sight = look(&mut link, pid, version, &mut seen).await?;
+                failures = 0;
+                let sent = observations.send(Observation::Seen(Box::new(sight)));
+                if sent.is_err() {
+                    return Ok(());
+                }
+                tokio::time::sleep(interval).await;
+            }
+        };
+        let why: ServerMessage = match ended.await {
+            Ok(()) => return,
+            Err(why) => why,
+        };
+        let blind = Observation::Blind(message::line(&why));
+        if observations.send(blind).is_err() {
+            return;
+        }
+        let pause = interval.saturating_mul(1 << failures.min(10));
+        tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
+        failures = failures.saturating_add(1);
+    }
+}
+
+async fn open(settings: &Settings) -> Result<(Link, u32), ServerMessage> {
+    let mut link = connect::connect(settings).await?;
+    let row = bounded(link.row(
+        "SELECT pg_catalog.set_config('default_transaction_read_only', 'on', false), \
+         pg_catalog.current_setting('server_version_num')",
+    ))
+    .await?;
+    bounded(link.row(&format!(
+        "SELECT pg_catalog.set_config('statement_timeout', '{LOOK}', false), \
+         pg_catalog.set_config('lock_timeout', '100ms', false)"
+    )))
+    .await?;
+    let version = row.get(1).cloned().flatten();
+    Ok((link, version.and_then(|v| v.parse().ok()).unwrap_or(0)))
+}
+
+async fn bounded<T>(
+    work: impl Future<Output = Result<T, ServerMessage>>,
+) -> Result<T, ServerMessage> {
+    match timeout(SILENCE, work).await {
+        Ok(result) => result,
+        Err(_) => Err(message::own("the server does not answer the monitor")),
+    }
+}
+
+/// When the monitor itself saw a session wait first, for servers that do not say since when.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    since: HashMap<i32, Instant>,
+}
+
+async fn look(
+    link: &mut Link,
+    pid: i32,
+    version: u32,
+    seen: &mut Seen,
+) -> Result<Sight, ServerMessage> {
+    let sql = sight::query(pid, version);
+    let answer = bounded(async { link.ask(&sql).await.map_err(|Broken(why)| why) }).await?;
+    if let Some(error) = answer.error {
+        return Err(error);
+    }
+    let mut results = answer.results.into_iter().map(|r| r.set.rows);
+    let progress = results.next().unwrap_or_default();
+    let sessions = results.next().unwrap_or_default();
+    Ok(sight::read(pid, &progress, &sessions, seen))
+}

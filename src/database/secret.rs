@@ -1,0 +1,46 @@
+//! A text that reaches the server and nobody else (I9).
+//!
+//! Neither `Debug` nor `Display` shows it, so that it cannot slip into an error, a journal or a
+//! screen by accident.
+
+use std::fmt;
+
+/// A password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(text.into())
+    }
+
+    /// The text itself, for the one place that sends it.
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(not shown)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_formatting_shows_it() {
+        let secret = Secret::new("hunter2");
+        assert!(!format!("{secret:?} {secret} {:#?}", Some(&secret)).contains("hunter2"));
+        assert_eq!(secret.reveal(), "hunter2");
+    }
+}

@@ -1,0 +1,244 @@
+//! The held session: one task that owns the connection and does one order after the other.
+//!
+//! A caller never waits: orders go into a queue, reports come out of a channel. Cancelling and
+//! severing work from outside the task, so that nothing that is under way can stand in their way.
+//! It claims of the transaction's end only what the server said.
+
+mod actor;
+mod answers;
+mod hold;
+mod inquire;
+mod probe;
+mod script;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio_postgres::{CancelToken, NoTls};
+
+use super::message;
+use super::settings::Settings;
+use super::stream::Endpoint;
+use crate::gate::event::{Body, Millis, Report, Seq};
+use crate::gate::warrant::Recorded;
+use crate::runbook::Runbook;
+
+pub use hold::{LOCK_LOOK, settling};
+pub use inquire::{Identity, ask};
+
+/// What the held session can be asked to do. Each order is answered by reports with its number;
+/// exactly one of them is final.
+#[derive(Debug)]
+pub enum Order {
+    /// Connect and find out what was reached. Final: `Connected` or `ConnectFailed`. A session
+    /// that is there already is closed first.
+    Connect,
+    /// Look for the evidence of the items with these indexes, as far as it comes from the server
+    /// (connection, structure); others are passed over. One `Probed` for each; the last is final.
+    Probe(Vec<usize>),
+    /// Open the held transaction. Final: `Begun` or `BeginFailed`.
+    Begin,
+    /// Run the script. Final: `ScriptFinished` or `StatementFailed`.
+    RunScript,
+    /// Bring deferred constraints forward. Final: `Settled` or `SettleFailed`.
+    Settle,
+    /// COMMIT, guarded and proven. Final: `CommitAnswered`, even when the link is gone.
+    Commit(Recorded),
+    /// ROLLBACK. Final: `RollbackAnswered`.
+    RollBack,
+    /// Prove to the server that we are alive. Final: `Beaten`.
+    Beat,
+    /// On a new connection: which way did it go? Final: `Asked`.
+    Inquire,
+    /// End the backend that still holds the transaction after a lost link, and ask again. Takes
+    /// the same role. Final: `Asked`.
+    EndBackend,
+    /// The post-verification. Final: `PostVerified` or `PostVerifyFailed`.
+    PostVerify,
+}
+
+/// How the transaction is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldOptions {
+    /// How long a statement waits for a lock. Never 0: 0 would be for ever.
+    pub lock_timeout: Millis,
+    /// After how long without a word from us the server ends the session.
+    pub dead_man: Millis,
+    /// How long one query of a probe or of the post-verification may take.
+    pub read_timeout: Millis,
+    /// How long a cancel request may take to be delivered.
+    pub cancel_timeout: Millis,
+}
+
+/// Default of [`HoldOptions::lock_timeout`].
+pub const LOCK_TIMEOUT: Millis = 3_000;
+
+/// Default of [`HoldOptions::dead_man`].
+pub const DEAD_MAN: Millis = 15_000;
+
+/// Default of [`HoldOptions::read_timeout`].
+pub const READ_TIMEOUT: Millis = 30_000;
+
+/// Default of [`HoldOptions::cancel_timeout`].
+pub const CANCEL_TIMEOUT: Millis = 5_000;
+
+impl Default for HoldOptions {
+    fn default() -> HoldOptions {
+        HoldOptions {
+            lock_timeout: LOCK_TIMEOUT,
+            dead_man: DEAD_MAN,
+            read_timeout: READ_TIMEOUT,
+            cancel_timeout: CANCEL_TIMEOUT,
+        }
+    }
+}
+
+/// The held session, from outside. When the last clone is dropped the session ends, and with it
+/// an open transaction.
+#[derive(Debug, Clone)]
+pub struct Session {
+    orders: mpsc::UnboundedSender<(Seq, Order)>,
+    reports: mpsc::UnboundedSender<Report>,
+    line: Arc<Line>,
+    cancel_timeout: Duration,
+}
+
+impl Session {
+    /// Starts the task; it connects when it is ordered to. The join handle ends when the session
+    /// has ended for good; a task that ends otherwise has died.
+    pub fn spawn(
+        runbook: Arc<Runbook>,
+        settings: Settings,
+        options: HoldOptions,
+        reports: mpsc::UnboundedSender<Report>,
+    ) -> (Session, JoinHandle<()>) {
+        let (orders, queue) = mpsc::unbounded_channel();
+        let line = Arc::new(Line::default());
+        let session = Session {
+            orders,
+            reports: reports.clone(),
+            line: Arc::clone(&line),
+            cancel_timeout: Duration::from_millis(options.cancel_timeout),
+        };
+        let actor = actor::Actor::new(runbook, settings, options, reports, line);
+        (session, tokio::spawn(actor.run(queue)))
+    }
+
+    /// Queues an order. Never blocks. When the task is gone the order is lost, and the join
+    /// handle says so.
+    pub fn order(&self, seq: Seq, order: Order) {
+        let _ = self.orders.send((seq, order));
+    }
+
+    /// Cancels the statement that runs, on a connection of its own, in a task of its own. The
+    /// statement then fails with 57014, unless it finished first. When the request cannot be
+    /// delivered, a `Noticed` without a statement says why.
+    pub fn cancel(&self) {
+        let Some(there) = self.line.there() else {
+            return;
+        };
+        let (seq, reports) = (self.line.latest(), self.reports.clone());
+        let limit = self.cancel_timeout;
+        tokio::spawn(async move {
+            let why = match tokio::time::timeout(limit, there.deliver_cancel()).await {
+                Ok(Ok(())) => return,
+                Ok(Err(why)) => why,
+                Err(_) => "no answer in time".into(),
+            };
+            let message = message::own_with_hint(
+                format!("the cancel request could not be delivered: {why}"),
+                "the statement still runs; ROLLBACK after it, or cut the link",
+            );
+            let body = Body::Noticed {
+                number: None,
+                message: Box::new(message),
+            };
+            let _ = reports.send(Report { seq, body });
+        });
+    }
+
+    /// Closes the link to the server, whatever is under way; an attempt to connect is given up.
+    pub fn sever(&self) {
+        self.line.severed.send_modify(|n| *n = n.wrapping_add(1));
+        if let Some(there) = self.line.there() {
+            there.abort.abort();
+        }
+    }
+}
+
+/// What works from outside the task.
+#[derive(Debug)]
+struct Line {
+    there: Mutex<(Seq, Option<There>)>,
+    severed: watch::Sender<u64>,
+}
+
+impl Default for Line {
+    fn default() -> Line {
+        Line {
+            there: Mutex::default(),
+            severed: watch::channel(0).0,
+        }
+    }
+}
+
+impl Line {
+    fn lock(&self) -> MutexGuard<'_, (Seq, Option<There>)> {
+        // A panic elsewhere must not take the cancel key away.
+        self.there.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn there(&self) -> Option<There> {
+        self.lock().1.clone()
+    }
+
+    fn latest(&self) -> Seq {
+        self.lock().0
+    }
+
+    fn set(&self, there: Option<There>) {
+        self.lock().1 = there;
+    }
+
+    fn note(&self, seq: Seq) {
+        self.lock().0 = seq;
+    }
+}
+
+/// The connection that is there, as far as others may touch it.
+#[derive(Clone)]
+struct There {
+    token: CancelToken,
+    endpoint: Endpoint,
+    abort: AbortHandle,
+}
+
+impl std::fmt::Debug for There {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The token is a key to the session.
+        f.debug_struct("There")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+impl There {
+    /// Sends the cancel request and waits until the server has closed, that is, has acted on it.
+    async fn deliver_cancel(&self) -> Result<(), String> {
+        let mut wire = self
+            .endpoint
+            .open()
+            .await
+            .map_err(|e| message::from_io(&e))?;
+        self.token
+            .cancel_query_raw(&mut wire, NoTls)
+            .await
+            .map_err(|e| message::line(&message::from_error(&e)))?;
+        // A reset instead of an end is as good.
+        let _ = wire.read(&mut [0; 1]).await;
+        Ok(())
+    }
+}

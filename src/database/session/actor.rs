@@ -1,0 +1,247 @@
+//! The task itself: takes an order, does it, and watches the link while there is none to do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::inquire::Identity;
+use super::{HoldOptions, Line, Order, There};
+use crate::database::link::{Broken, Link};
+use crate::database::locks::Ledger;
+use crate::database::settings::Settings;
+use crate::database::{connect, message, target};
+use crate::gate::event::{Body, CommitAnswer, Report, Seq, ServerMessage, Target};
+use crate::runbook::Runbook;
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+pub(super) struct Actor {
+    pub(super) runbook: Arc<Runbook>,
+    pub(super) settings: Settings,
+    pub(super) options: HoldOptions,
+    pub(super) reports: mpsc::UnboundedSender<Report>,
+    pub(super) line: Arc<Line>,
+    /// The connection, while there is one.
+    pub(super) link: Option<Link>,
+    /// What the last connection reached.
+    pub(super) target: Option<Target>,
+    /// The server that the transaction was opened on, and its backend.
+    pub(super) identity: Option<Identity>,
+    /// The transaction that was opened last.
+    pub(super) xid: Option<String>,
+    pub(super) ledger: Ledger,
+    /// Whether the server takes `client_connection_check_interval`.
+    pub(super) checks_client: bool,
+    /// What ended the last connection.
+    ended: ServerMessage,
+    latest: Seq,
+}
+
+impl Actor {
+    pub(super) fn new(
+        runbook: Arc<Runbook>,
+        settings: Settings,
+        options: HoldOptions,
+        reports: mpsc::UnboundedSender<Report>,
+        line: Arc<Line>,
+    ) -> Actor {
+        Actor {
+            runbook,
+            settings,
+            options,
+            reports,
+            line,
+            link: None,
+            target: None,
+            identity: None,
+            xid: None,
+            ledger: Ledger::default(),
+            checks_client: false,
+            ended: message::own("there is no session yet"),
+            latest: 0,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut orders: mpsc::UnboundedReceiver<(Seq, Order)>) {
+        loop {
+            let (seq, reports) = (self.latest, self.reports.clone());
+            let mut notice = |message| noticed(&reports, seq, None, message);
+            let next = tokio::select! {
+                biased;
+                end = watch(&mut self.link, &mut notice) => Err(end),
+                order = orders.recv() => Ok(order),
+            };
+            match next {
+                Err(Broken(why)) => self.lost(seq, why),
+                Ok(None) => break,
+                Ok(Some((seq, order))) => {
+                    self.latest = seq;
+                    self.line.note(seq);
+                    if let Err(Broken(why)) = self.obey(seq, order).await {
+                        self.lost(seq, why);
+                    }
+                }
+            }
+        }
+        self.line.set(None);
+        if let Some(link) = self.link.take() {
+            link.close(GOODBYE).await;
+        }
+    }
+
+    async fn obey(&mut self, seq: Seq, order: Order) -> Result<(), Broken> {
+        match order {
+            Order::Connect => self.connect(seq).await,
+            Order::Probe(items) => return self.probe(seq, items).await,
+            Order::Begin => return self.begin(seq).await,
+            Order::RunScript => return self.run_script(seq).await,
+            Order::Settle => return self.settle(seq).await,
+            Order::Commit(recorded) => return self.commit(seq, recorded).await,
+            Order::RollBack => return self.roll_back(seq).await,
+            Order::Beat => return self.beat(seq).await,
+            Order::Inquire => self.inquire(seq).await,
+            Order::EndBackend => self.end_backend(seq).await,
+            Order::PostVerify => return self.post_verify(seq).await,
+        }
+        Ok(())
+    }
+
+    async fn connect(&mut self, seq: Seq) {
+        self.line.set(None);
+        if let Some(link) = self.link.take() {
+            link.close(GOODBYE).await;
+        }
+        self.xid = None;
+        match self.reach().await {
+            Ok(target) => {
+                self.identity = Some(Identity::of(&target));
+                self.say(seq, Body::Connected(Box::new(target)));
+            }
+            Err(why) => {
+                self.ended = why.clone();
+                self.say(seq, Body::ConnectFailed(why));
+            }
+        }
+    }
+
+    /// Opens a new connection and finds out what it reached; `sever` gives it up.
+    pub(super) async fn reach(&mut self) -> Result<Target, ServerMessage> {
+        let mut severed = self.line.severed.subscribe();
+        let settings = self.settings.clone();
+        let attempt = async {
+            let mut link = connect::connect(&settings).await?;
+            let target = target::read(&mut link)
+                .await
+                .map_err(|why| target::unread(&why))?;
+            let checks_client = super::hold::checks_client(&mut link, &target).await?;
+            Ok((link, target, checks_client))
+        };
+        let (mut link, target, checks_client) = tokio::select! {
+            result = attempt => result?,
+            _ = severed.changed() => return Err(message::own("the attempt was given up")),
+        };
+        for notice in link.take_early_notices() {
+            noticed(&self.reports, self.latest, None, notice);
+        }
+        self.line.set(Some(There {
+            token: link.cancel_token(),
+            endpoint: link.endpoint().clone(),
+            abort: link.abort_handle(),
+        }));
+        self.link = Some(link);
+        self.checks_client = checks_client;
+        self.target = Some(target.clone());
+        Ok(target)
+    }
+
+    async fn beat(&mut self, seq: Seq) -> Result<(), Broken> {
+        // In an aborted transaction it is refused, which is activity all the same.
+        self.link()?.ask("SELECT 1").await?;
+        self.say(seq, Body::Beaten);
+        Ok(())
+    }
+
+    /// The link, or why there is none.
+    pub(super) fn link(&mut self) -> Result<&mut Link, Broken> {
+        match &mut self.link {
+            Some(link) => Ok(link),
+            None => Err(Broken(self.ended.clone())),
+        }
+    }
+
+    /// Says that the session is gone; once for each order that finds it gone.
+    fn lost(&mut self, seq: Seq, why: ServerMessage) {
+        let why = explained(why, &self.options);
+        self.dropped(&why);
+        self.say(seq, Body::SessionEnded(why));
+    }
+
+    /// Lets go of a link that is gone.
+    pub(super) fn dropped(&mut self, why: &ServerMessage) {
+        self.line.set(None);
+        self.link = None;
+        self.ended = why.clone();
+    }
+
+    /// The answer to a COMMIT that was not answered.
+    pub(super) fn commit_unanswered(&mut self, seq: Seq, why: ServerMessage) {
+        self.dropped(&why);
+        let answer = CommitAnswer::LinkLost(Box::new(why));
+        self.say(seq, Body::CommitAnswered(answer));
+    }
+
+    pub(super) fn say(&self, seq: Seq, body: Body) {
+        // Nobody listens any more: the run is over.
+        let _ = self.reports.send(Report { seq, body });
+    }
+}
+
+/// Passes a notice on.
+pub(super) fn noticed(
+    reports: &mpsc::UnboundedSender<Report>,
+    seq: Seq,
+    number: Option<usize>,
+    message: ServerMessage,
+) {
+    let body = Body::Noticed {
+        number,
+        message: Box::new(message),
+    };
+    let _ = reports.send(Report { seq, body });
+}
+
+/// The end of the link, noticed while nothing is asked; never, where there is no link.
+async fn watch(link: &mut Option<Link>, notice: &mut (dyn FnMut(ServerMessage) + Send)) -> Broken {
+    match link {
+        Some(link) => link.idle(notice).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The server's last word with what it means for the transaction.
+fn explained(why: ServerMessage, options: &HoldOptions) -> ServerMessage {
+    if why.hint.is_some() {
+        return why;
+    }
+    let hint = match why.sqlstate.as_deref() {
+        Some("25P03") => format!(
+            "the server heard nothing from this program for {} s and rolled the open transaction \
+             back",
+            options.dead_man / 1000
+        ),
+        Some("57P01") => "an administrator ended this session; the server rolled the open \
+                          transaction back"
+            .into(),
+        Some("57P02") => "the server crashed or another backend did; it rolls every open \
+                          transaction back when it recovers"
+            .into(),
+        Some(_) => "the server ended the session and rolled the open transaction back".into(),
+        None => "the server rolls an open transaction back as soon as it notices".into(),
+    };
+    ServerMessage {
+        hint: Some(hint),
+        ..why
+    }
+}

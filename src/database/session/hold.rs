@@ -1,0 +1,273 @@
+//! The held transaction: BEGIN with what keeps it safe, the look before the decision, COMMIT and
+//! ROLLBACK with their proof.
+//!
+//! COMMIT is guarded by the transaction's identity, and "committed" is never more than what the
+//! tag, the status and `pg_xact_status` say.
+
+use super::HoldOptions;
+use super::actor::Actor;
+use super::answers::xact_status;
+use crate::database::link::{Broken, Link};
+use crate::database::locks::Ledger;
+use crate::database::tap::Status;
+use crate::database::{message, target};
+use crate::gate::event::{Body, CommitAnswer, Seq, ServerMessage, Target, XactStatus};
+use crate::gate::warrant::Recorded;
+use crate::runbook::script::Fate;
+
+/// What is asked after each statement, besides the statement itself (I11).
+pub const LOCK_LOOK: &str = crate::database::locks::QUERY;
+
+/// How often ROLLBACK is sent when a late cancel request hits it.
+const ROLLBACK_TRIES: u32 = 3;
+
+const XID: &str = "SELECT pg_catalog.pg_current_xact_id()";
+
+/// First server that has `client_connection_check_interval`.
+const CHECKS_CLIENT: u32 = 140_000;
+
+/// Whether the server can look for a vanished client in the middle of a statement. Not on every
+/// platform, and only asking tells.
+pub(super) async fn checks_client(link: &mut Link, target: &Target) -> Result<bool, ServerMessage> {
+    if target.server_version_num < CHECKS_CLIENT {
+        return Ok(false);
+    }
+    let tried = link
+        .ask("BEGIN READ ONLY; SET LOCAL client_connection_check_interval = '1s'; ROLLBACK")
+        .await
+        .map_err(|Broken(why)| why)?;
+    if tried.error.is_some() && tried.status != Status::Idle {
+        link.ask("ROLLBACK").await.map_err(|Broken(why)| why)?;
+    }
+    Ok(tried.error.is_none())
+}
+
+/// What is sent after the last statement, before the decision. The script may have changed the
+/// idle limit or reset everything; the dead-man's switch is set again.
+pub fn settling(options: &HoldOptions) -> Vec<String> {
+    vec![
+        "SET CONSTRAINTS ALL IMMEDIATE".into(),
+        idle_limit(options),
+        "SELECT pg_catalog.pg_current_xact_id_if_assigned()".into(),
+    ]
+}
+
+fn idle_limit(options: &HoldOptions) -> String {
+    format!(
+        "SET LOCAL idle_in_transaction_session_timeout = '{}ms'",
+        options.dead_man.max(1)
+    )
+}
+
+impl Actor {
+    pub(super) async fn begin(&mut self, seq: Seq) -> Result<(), Broken> {
+        let link = self.link()?;
+        if link.status() != Status::Idle {
+            let why = message::own("a transaction is open already; nothing was sent");
+            self.say(seq, Body::BeginFailed(why));
+            return Ok(());
+        }
+        let over_network = target::over_network(link);
+        let added = self.opening(over_network);
+        let answer = self.link()?.ask(&added.join("; ")).await?;
+        let xid = answer
+            .results
+            .first()
+            .and_then(|r| r.set.rows.first())
+            .and_then(|row| row.first().cloned().flatten());
+        let failure = match (answer.error, xid) {
+            (None, Some(xid)) if answer.status == Status::Open => {
+                self.xid = Some(xid.clone());
+                self.identity = self.target.as_ref().map(super::Identity::of);
+                self.ledger = Ledger::default();
+                self.say(seq, Body::Begun { xid, added });
+                return Ok(());
+            }
+            (Some(error), _) => error,
+            (None, _) => message::own("the server opened no transaction"),
+        };
+        if answer.status != Status::Idle {
+            self.link()?.ask("ROLLBACK").await?;
+        }
+        self.say(seq, Body::BeginFailed(failure));
+        Ok(())
+    }
+
+    /// BEGIN, as the script words it, and the settings that bound the hold. They end with the
+    /// transaction.
+    fn opening(&self, over_network: bool) -> Vec<String> {
+        let script = &self.runbook.script;
+        let begin = script
+            .statements
+            .iter()
+            .find(|s| s.fate == Fate::TakenOver)
+            .map_or("BEGIN", |s| s.text.trim_end_matches([';', ' ', '\n']));
+        let mut added = vec![
+            begin.to_owned(),
+            format!(
+                "SET LOCAL lock_timeout = '{}ms'",
+                self.options.lock_timeout.max(1)
+            ),
+            idle_limit(&self.options),
+        ];
+        if self.checks_client {
+            added.push("SET LOCAL client_connection_check_interval = '1s'".into());
+        }
+        if over_network {
+            added.push("SET LOCAL tcp_keepalives_idle = 3".into());
+            added.push("SET LOCAL tcp_keepalives_interval = 1".into());
+            added.push("SET LOCAL tcp_keepalives_count = 3".into());
+        }
+        added.push(XID.into());
+        added
+    }
+
+    pub(super) async fn settle(&mut self, seq: Seq) -> Result<(), Broken> {
+        let sql = settling(&self.options).join("; ");
+        let answer = self.link()?.ask(&sql).await?;
+        let body = match answer.error {
+            Some(error) => Body::SettleFailed(Box::new(error)),
+            None => {
+                let now = answer
+                    .results
+                    .last()
+                    .and_then(|r| r.set.rows.first())
+                    .and_then(|row| row.first().cloned().flatten());
+                Body::Settled {
+                    same_transaction: answer.status == Status::Open
+                        && now.is_some()
+                        && now == self.xid,
+                }
+            }
+        };
+        self.say(seq, body);
+        Ok(())
+    }
+
+    /// Never fails: whatever happens, the order is answered as a COMMIT.
+    pub(super) async fn commit(&mut self, seq: Seq, recorded: Recorded) -> Result<(), Broken> {
+        let xid = recorded.xid().to_owned();
+        let Some(guarded) = guarded_commit(&xid) else {
+            let why = message::own("the transaction has no number; COMMIT was not sent");
+            self.commit_unanswered(seq, why);
+            return Ok(());
+        };
+        let link = match self.link() {
+            Ok(link) => link,
+            Err(Broken(why)) => {
+                let text = format!("COMMIT was not sent, the session was gone: {}", why.message);
+                self.commit_unanswered(
+                    seq,
+                    ServerMessage {
+                        message: text,
+                        ..why
+                    },
+                );
+                return Ok(());
+            }
+        };
+        let answer = match link.ask(&guarded).await {
+            Ok(answer) => answer,
+            Err(Broken(why)) => {
+                self.commit_unanswered(seq, why);
+                return Ok(());
+            }
+        };
+        // After an error the failed transaction may still be open, and no question is answered in
+        // it. What breaks from here on does not change what COMMIT was answered with.
+        let mut after = Ok(());
+        if answer.status != Status::Idle {
+            after = link.ask("ROLLBACK").await.map(|_| ());
+        }
+        let xact_status = match after {
+            Ok(()) => asked(link, &xid).await,
+            Err(_) => Err(()),
+        };
+        let broken = xact_status.is_err();
+        let xact_status = xact_status.ok().flatten();
+        let guard_passed = !answer.tags.is_empty();
+        let said = match answer.error {
+            None => CommitAnswer::Tag {
+                tag: answer.tags.last().cloned().unwrap_or_default(),
+                idle: answer.status == Status::Idle,
+                xact_status,
+            },
+            // A division by zero before the guard's own tag is the guard's; one after it comes
+            // from a deferred trigger.
+            Some(error) if !guard_passed && error.sqlstate.as_deref() == Some("22012") => {
+                CommitAnswer::OtherTransaction { xact_status }
+            }
+            Some(error) => CommitAnswer::Refused {
+                error: Box::new(error),
+                xact_status,
+            },
+        };
+        self.say(seq, Body::CommitAnswered(said));
+        if broken {
+            // The watch on the link says why.
+            if let Some(link) = &mut self.link {
+                link.sever();
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn roll_back(&mut self, seq: Seq) -> Result<(), Broken> {
+        let xid = self.xid.clone();
+        let link = self.link()?;
+        for _ in 0..ROLLBACK_TRIES {
+            let answer = link.ask("ROLLBACK").await?;
+            if answer.status != Status::Idle {
+                continue;
+            }
+            let tag = answer.tags.last().cloned().unwrap_or_default();
+            let asked = match &xid {
+                Some(xid) => asked(link, xid).await,
+                None => Ok(None),
+            };
+            let (xact_status, broken) = match asked {
+                Ok(status) => (status, false),
+                Err(()) => (None, true),
+            };
+            if broken {
+                link.sever();
+            }
+            self.say(seq, Body::RollbackAnswered { tag, xact_status });
+            return Ok(());
+        }
+        link.sever();
+        Err(Broken(message::own(
+            "the server did not take ROLLBACK; the link was closed",
+        )))
+    }
+}
+
+/// COMMIT that divides by zero in any transaction but this one. `None` when the number is none.
+fn guarded_commit(xid: &str) -> Option<String> {
+    if xid.is_empty() || !xid.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Some(format!(
+        "SELECT 1 OPERATOR(pg_catalog./) COALESCE(pg_catalog.pg_current_xact_id_if_assigned() \
+         OPERATOR(pg_catalog.=) '{xid}'::pg_catalog.xid8, false)::pg_catalog.int4; COMMIT"
+    ))
+}
+
+/// What `pg_xact_status` says, on a session that is idle. `Err` when the link broke.
+async fn asked(link: &mut Link, xid: &str) -> Result<Option<XactStatus>, ()> {
+    let sql = status_question(xid);
+    match link.ask(&sql).await {
+        Ok(answer) => Ok(answer
+            .results
+            .first()
+            .and_then(|r| r.set.rows.first())
+            .and_then(|row| row.first())
+            .and_then(|cell| xact_status(cell.as_deref()))),
+        Err(_) => Err(()),
+    }
+}
+
+/// The question which way a transaction went, as one can also ask it by hand.
+pub(super) fn status_question(xid: &str) -> String {
+    format!("SELECT pg_catalog.pg_xact_status('{xid}'::pg_catalog.xid8)")
+}

@@ -1,0 +1,256 @@
+//! After a lost link: which way did the transaction go?
+//!
+//! The server's word counts only when it is the same server on the same timeline as at BEGIN, and
+//! not a standby. Everything else is unknown, and is said to be.
+
+use std::time::Duration;
+
+use super::actor::Actor;
+use super::answers::xact_status;
+use super::hold::status_question;
+use crate::database::link::{Broken, Link};
+use crate::database::settings::{Host, Settings};
+use crate::database::{message, target};
+use crate::gate::event::{Body, Inquiry, Seq, ServerMessage, Target, XactStatus};
+
+/// How long to wait before each try: about ten seconds in all, besides what the tries take.
+const BACK_OFF: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::from_millis(250),
+    Duration::from_millis(750),
+    Duration::from_secs(2),
+    Duration::from_secs(3),
+    Duration::from_secs(4),
+];
+
+/// How long the server waits for a backend to end (milliseconds in `pg_terminate_backend`).
+const TERMINATION: u32 = 5_000;
+
+/// Which server a transaction was opened on, and by which backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// `system_identifier`
+    pub system_identifier: Option<String>,
+    /// `timeline_id`
+    pub timeline: Option<u32>,
+    /// The backend's process id.
+    pub backend_pid: i32,
+}
+
+impl Identity {
+    /// The identity of what a session reached.
+    pub fn of(target: &Target) -> Identity {
+        Identity {
+            system_identifier: target.system_identifier.clone(),
+            timeline: target.timeline,
+            backend_pid: target.backend_pid,
+        }
+    }
+}
+
+/// Asks over `link` for the transaction `xid` that was opened on `identity`.
+///
+/// # Errors
+/// When the link breaks; then it is worth another try.
+pub async fn ask(
+    link: &mut Link,
+    here: &Target,
+    identity: &Identity,
+    xid: &str,
+) -> Result<Inquiry, ServerMessage> {
+    if let Some(why) = another_server(here, identity) {
+        return Ok(Inquiry::OtherServer(why));
+    }
+    if xid.is_empty() || !xid.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(Inquiry::Unknowable("the transaction has no number".into()));
+    }
+    let answer = link
+        .ask(&status_question(xid))
+        .await
+        .map_err(|Broken(why)| why)?;
+    if let Some(error) = answer.error {
+        // 22023: a number from the future, so this is not the server that gave it out.
+        return Ok(Inquiry::Unknowable(message::line(&error)));
+    }
+    let cell = answer
+        .results
+        .first()
+        .and_then(|r| r.set.rows.first())
+        .and_then(|row| row.first().cloned().flatten());
+    Ok(match xact_status(cell.as_deref()) {
+        Some(status) => Inquiry::Answered {
+            status,
+            server: target::identity_words(here),
+        },
+        None => Inquiry::Unknowable(format!(
+            "the server no longer keeps the status of transaction {xid}"
+        )),
+    })
+}
+
+fn another_server(here: &Target, identity: &Identity) -> Option<String> {
+    let words = target::identity_words(here);
+    if here.in_recovery {
+        return Some(format!(
+            "{words}: a standby, which knows only what it replayed"
+        ));
+    }
+    match (&identity.system_identifier, &here.system_identifier) {
+        (Some(then), Some(now)) if then == now => {}
+        (Some(then), Some(_)) => {
+            return Some(format!(
+                "{words}, and the transaction was opened on system {then}"
+            ));
+        }
+        _ => {
+            return Some(format!(
+                "{words}: this role may not read the system identifier, so nobody can say whether \
+                 it is the same server"
+            ));
+        }
+    }
+    match (identity.timeline, here.timeline) {
+        (Some(then), Some(now)) if then == now => None,
+        (Some(then), Some(_)) => Some(format!(
+            "{words}, and the transaction was opened on timeline {then}: a standby was promoted \
+             since"
+        )),
+        _ => Some(format!("{words}: the timelines cannot be compared")),
+    }
+}
+
+impl Actor {
+    pub(super) async fn inquire(&mut self, seq: Seq) {
+        let inquiry = self.find_out().await;
+        self.say(seq, Body::Asked(inquiry));
+    }
+
+    async fn find_out(&mut self) -> Inquiry {
+        // The old link is of no more use, and while it is open the old backend may live on.
+        self.line.set(None);
+        self.link = None;
+        let (Some(identity), Some(xid)) = (self.identity.clone(), self.xid.clone()) else {
+            return Inquiry::Unknowable("no transaction was opened by this session".into());
+        };
+        self.prefer_the_same_host();
+        let mut severed = self.line.severed.subscribe();
+        let mut why = String::new();
+        for pause in BACK_OFF {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = severed.changed() => return Inquiry::Unreachable("the attempt was given up".into()),
+            }
+            match self.reach().await {
+                Ok(here) => match self.put_question(&here, &identity, &xid).await {
+                    Ok(inquiry) => return inquiry,
+                    Err(error) => {
+                        why = message::line(&error);
+                        self.dropped(&error);
+                    }
+                },
+                Err(error) => {
+                    why = message::line(&error);
+                    if severed.has_changed().unwrap_or(true) {
+                        break;
+                    }
+                }
+            }
+        }
+        Inquiry::Unreachable(why)
+    }
+
+    async fn put_question(
+        &mut self,
+        here: &Target,
+        identity: &Identity,
+        xid: &str,
+    ) -> Result<Inquiry, ServerMessage> {
+        let link = self.link().map_err(|Broken(why)| why)?;
+        ask(link, here, identity, xid).await
+    }
+
+    /// A list of hosts is tried in order; the one that knows the transaction comes first.
+    fn prefer_the_same_host(&mut self) {
+        let Some(before) = self.target.clone() else {
+            return;
+        };
+        let same = |host: &Host| host.port == before.port && words(host) == before.host;
+        let settings: &mut Settings = &mut self.settings;
+        settings.hosts.sort_by_key(|host| !same(host));
+    }
+
+    pub(super) async fn end_backend(&mut self, seq: Seq) {
+        let inquiry = match (self.identity.clone(), self.xid.clone()) {
+            (Some(identity), Some(xid)) => {
+                let first = match self.link.is_some() {
+                    true => Inquiry::Unreachable(String::new()),
+                    false => self.find_out().await,
+                };
+                match (&first, self.link.is_some()) {
+                    (Inquiry::Unreachable(_) | Inquiry::Answered { .. }, true) => {
+                        self.terminate(&identity, &xid).await
+                    }
+                    _ => first,
+                }
+            }
+            _ => Inquiry::Unknowable("no transaction was opened by this session".into()),
+        };
+        self.say(seq, Body::Asked(inquiry));
+    }
+
+    /// Ends the backend only if it still is the one that runs our transaction: a process id alone
+    /// may have gone to somebody else.
+    async fn terminate(&mut self, identity: &Identity, xid: &str) -> Inquiry {
+        let Some(here) = self.target.clone() else {
+            return Inquiry::Unknowable("no server was reached".into());
+        };
+        match self.put_question(&here, identity, xid).await {
+            Ok(Inquiry::Answered {
+                status: XactStatus::InProgress,
+                ..
+            }) => {}
+            Ok(other) => return other,
+            Err(why) => return Inquiry::Unreachable(message::line(&why)),
+        }
+        let wait = match here.server_version_num {
+            140_000.. => format!(", {TERMINATION}"),
+            _ => String::new(),
+        };
+        let sql = format!(
+            "SELECT pg_catalog.pg_terminate_backend(l.pid{wait}) FROM pg_catalog.pg_locks l \
+             WHERE l.locktype OPERATOR(pg_catalog.=) 'transactionid' AND l.granted \
+             AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock' \
+             AND l.pid OPERATOR(pg_catalog.=) {pid} \
+             AND l.transactionid OPERATOR(pg_catalog.=) \
+             pg_catalog.xid('{xid}'::pg_catalog.xid8)",
+            pid = identity.backend_pid
+        );
+        let ended = match self.link() {
+            Ok(link) => link.ask(&sql).await,
+            Err(broken) => Err(broken),
+        };
+        match ended {
+            Ok(answer) if answer.error.is_none() => {}
+            Ok(answer) => {
+                let error = answer.error.unwrap_or_default();
+                return Inquiry::Unknowable(format!(
+                    "the old backend could not be ended: {}",
+                    message::line(&error)
+                ));
+            }
+            Err(Broken(why)) => return Inquiry::Unreachable(message::line(&why)),
+        }
+        match self.put_question(&here, identity, xid).await {
+            Ok(inquiry) => inquiry,
+            Err(why) => Inquiry::Unreachable(message::line(&why)),
+        }
+    }
+}
+
+fn words(host: &Host) -> String {
+    use crate::database::settings::Place;
+    match &host.place {
+        Place::Socket(directory) => directory.display().to_string(),
+        Place::Tcp { host, .. } => host.clone(),
+    }
+}

@@ -1,0 +1,247 @@
+//! What the server itself says for the checklist, and the post-verification.
+//!
+//! Everything here runs in a READ ONLY transaction that is rolled back. Its first query makes sure
+//! that no statement of a file can turn READ ONLY off again.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::actor::Actor;
+use super::answers::{millis, report};
+use crate::database::link::{Broken, Link, Unsent};
+use crate::database::tap::Status;
+use crate::database::{message, target};
+use crate::gate::event::{
+    Body, Evidence, Millis, Seq, ServerMessage, Standing, StatementReport, Target,
+};
+use crate::runbook::ItemKind;
+use crate::runbook::check::{Check, Tally};
+use crate::runbook::script::Script;
+
+/// A script of checks that did not run to its end.
+struct Stopped {
+    number: usize,
+    line: usize,
+    error: ServerMessage,
+}
+
+impl Actor {
+    pub(super) async fn probe(&mut self, seq: Seq, items: Vec<usize>) -> Result<(), Broken> {
+        let runbook = Arc::clone(&self.runbook);
+        for item in items {
+            let evidence = match runbook.items.get(item).map(|i| i.kind) {
+                Some(ItemKind::Connection) => self.connection().await?,
+                Some(ItemKind::Structure) => match &runbook.expected_state {
+                    Some(script) => self.structure(script).await?,
+                    None => Evidence {
+                        standing: Standing::Warns,
+                        summary: "the runbook has no expected-state file".into(),
+                        ..Evidence::default()
+                    },
+                },
+                _ => continue,
+            };
+            self.say(seq, Body::Probed { item, evidence });
+        }
+        Ok(())
+    }
+
+    /// Asked afresh: the server may have become a standby since the session connected.
+    async fn connection(&mut self) -> Result<Evidence, Broken> {
+        let target = match target::read(self.link()?).await {
+            Ok(target) => target,
+            Err(why) if why.sqlstate.is_none() => return Err(Broken(why)),
+            Err(why) => {
+                return Ok(Evidence {
+                    standing: Standing::Fails,
+                    summary: message::line(&why),
+                    ..Evidence::default()
+                });
+            }
+        };
+        self.target = Some(target.clone());
+        Ok(connection_evidence(
+            &target,
+            self.runbook.expected_database.as_deref(),
+        ))
+    }
+
+    async fn structure(&mut self, script: &Script) -> Result<Evidence, Broken> {
+        let limit = self.options.read_timeout;
+        Ok(match read_only(self.link()?, script, limit).await? {
+            Ok(results) => structure_evidence(&script.name, results),
+            Err(stopped) => {
+                let error = &stopped.error;
+                let mut lines = vec![message::line(error)];
+                lines.extend(error.detail.iter().map(|d| format!("DETAIL: {d}")));
+                lines.extend(error.hint.iter().map(|h| format!("HINT: {h}")));
+                Evidence {
+                    standing: Standing::Fails,
+                    summary: format!(
+                        "{} stopped at statement {} (line {}): {}",
+                        script.name,
+                        stopped.number,
+                        stopped.line,
+                        message::line(error)
+                    ),
+                    lines,
+                    checks: Vec::new(),
+                }
+            }
+        })
+    }
+
+    pub(super) async fn post_verify(&mut self, seq: Seq) -> Result<(), Broken> {
+        let runbook = Arc::clone(&self.runbook);
+        let Some(script) = &runbook.post_verification else {
+            let results = Vec::new();
+            self.say(seq, Body::PostVerified { results });
+            return Ok(());
+        };
+        if self.link.is_none()
+            && let Err(why) = self.reach().await
+        {
+            self.say(seq, Body::PostVerifyFailed(Box::new(why)));
+            return Ok(());
+        }
+        let limit = self.options.read_timeout;
+        let body = match read_only(self.link()?, script, limit).await {
+            Ok(Ok(results)) => Body::PostVerified { results },
+            Ok(Err(stopped)) => Body::PostVerifyFailed(Box::new(ServerMessage {
+                context: Some(format!(
+                    "{}, statement {} (line {})",
+                    script.name, stopped.number, stopped.line
+                )),
+                ..stopped.error
+            })),
+            Err(Broken(why)) => {
+                self.dropped(&why);
+                Body::PostVerifyFailed(Box::new(why))
+            }
+        };
+        self.say(seq, body);
+        Ok(())
+    }
+}
+
+fn connection_evidence(target: &Target, expected_database: Option<&str>) -> Evidence {
+    let objections = target::objections(target, expected_database);
+    let reached = format!(
+        "{} on {} port {} as {}, PostgreSQL {}",
+        target.database, target.host, target.port, target.role, target.server_version
+    );
+    Evidence {
+        standing: match objections.is_empty() {
+            true => Standing::Holds,
+            false => Standing::Fails,
+        },
+        summary: match objections.first() {
+            None => reached,
+            Some(first) => first.clone(),
+        },
+        lines: objections
+            .into_iter()
+            .chain(target::lines(target))
+            .collect(),
+        checks: Vec::new(),
+    }
+}
+
+fn structure_evidence(name: &str, results: Vec<StatementReport>) -> Evidence {
+    let checks: Vec<Check> = results.into_iter().flat_map(|r| r.checks).collect();
+    let tally = Tally::of(&checks);
+    let standing = match tally {
+        Tally {
+            fail: 0, warn: 0, ..
+        } if tally.pass > 0 => Standing::Holds,
+        Tally { fail: 0, .. } if tally.passes() => Standing::Warns,
+        _ => Standing::Fails,
+    };
+    let summary = match tally.total() {
+        0 => format!("{name} returned no checks; zero checks is not a pass"),
+        total => {
+            let mut parts = vec![format!("{} of {total} PASS", tally.pass)];
+            if tally.fail > 0 {
+                parts.insert(0, format!("{} FAIL", tally.fail));
+            }
+            if tally.warn > 0 {
+                parts.push(format!("{} WARN", tally.warn));
+            }
+            format!("{name}: {}", parts.join(", "))
+        }
+    };
+    let lines = checks
+        .iter()
+        .map(|c| format!("{}  {}  {}", c.verdict.word(), c.name, c.detail))
+        .collect();
+    Evidence {
+        standing,
+        summary,
+        lines,
+        checks,
+    }
+}
+
+/// Runs the statements of a file one by one, so that one which ends the transaction is followed by
+/// nothing.
+async fn read_only(
+    link: &mut Link,
+    script: &Script,
+    limit: Millis,
+) -> Result<Result<Vec<StatementReport>, Stopped>, Broken> {
+    let opening = format!(
+        "BEGIN READ ONLY; SET LOCAL statement_timeout = '{limit}ms'; SELECT pg_catalog.pg_backend_pid()"
+    );
+    let opened = link.ask(&opening).await?;
+    let mut results = Vec::new();
+    let mut stopped = opened.error.map(|error| Stopped {
+        number: 0,
+        line: 0,
+        error,
+    });
+    let mut since = Instant::now();
+    for statement in script.sent() {
+        if stopped.is_some() {
+            break;
+        }
+        let stop = |error| Stopped {
+            number: statement.number,
+            line: statement.line,
+            error,
+        };
+        if statement.copy_data.is_some() {
+            stopped = Some(stop(message::own(
+                "COPY FROM STDIN writes; a file of checks only reads",
+            )));
+            continue;
+        }
+        let sent = match link.send(&statement.text).await {
+            Ok(sent) => sent,
+            Err(Unsent::Gone(broken)) => return Err(broken),
+            Err(Unsent::Text(why)) => {
+                stopped = Some(stop(why));
+                continue;
+            }
+        };
+        let answer = link.answer(sent, &mut |_| {}).await?;
+        let duration = millis(since, answer.at);
+        since = answer.at;
+        if let Some(error) = answer.error {
+            stopped = Some(stop(error));
+        } else if answer.status != Status::Open {
+            stopped = Some(stop(message::own(
+                "this statement ended the READ ONLY transaction",
+            )));
+        } else {
+            results.push(report(statement.number, duration, answer));
+        }
+    }
+    if link.status() != Status::Idle {
+        link.ask("ROLLBACK").await?;
+    }
+    Ok(match stopped {
+        Some(stopped) => Err(stopped),
+        None => Ok(results),
+    })
+}

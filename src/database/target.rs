@@ -1,0 +1,188 @@
+//! What the session really reached: server, database, role, and whether anything stands between.
+
+use super::link::{Broken, Link};
+use super::message;
+use super::settings::Place;
+use super::stream::Endpoint;
+use crate::gate::event::{ServerMessage, Target};
+
+/// Oldest server that has `pg_current_xact_id()`.
+pub const OLDEST_SERVER: u32 = 130_000;
+
+const WHO: &str = "SELECT pg_catalog.current_database(), \
+    current_user, \
+    session_user, \
+    pg_catalog.current_setting('server_version'), \
+    pg_catalog.current_setting('server_version_num'), \
+    pg_catalog.pg_is_in_recovery(), \
+    pg_catalog.current_setting('transaction_read_only'), \
+    pg_catalog.pg_backend_pid(), \
+    pg_catalog.host(pg_catalog.inet_server_addr()), \
+    (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication)";
+
+/// A promoted server knows its new timeline at once by the name of the WAL file it writes; its
+/// control file learns of it only at the next checkpoint.
+const IDENTITY: &str = "SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system()), \
+    CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL \
+    ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8) \
+    END, \
+    (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint())";
+
+/// The same for a role that may not read the control file.
+const TIMELINE_ONLY: &str = "SELECT NULL, CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL \
+    ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8) \
+    END, NULL";
+
+/// Asks the server what was reached.
+///
+/// # Errors
+/// What the server or the link said.
+pub async fn read(link: &mut Link) -> Result<Target, ServerMessage> {
+    let who = link.row(WHO).await?;
+    let mut cells = who.into_iter();
+    let mut cell = || cells.next().flatten().unwrap_or_default();
+    let mut target = Target {
+        host: match &link.host().place {
+            Place::Socket(directory) => directory.display().to_string(),
+            Place::Tcp { host, .. } => host.clone(),
+        },
+        port: link.host().port,
+        database: cell(),
+        role: cell(),
+        session_role: Some(cell()),
+        server_version: cell(),
+        server_version_num: cell().parse().unwrap_or(0),
+        in_recovery: cell() == "t",
+        read_only: cell() == "on",
+        backend_pid: cell().parse().unwrap_or(0),
+        address: Some(cell()).filter(|a| !a.is_empty()),
+        standbys: cell().parse().unwrap_or(0),
+        protocol_pid: link.protocol_pid(),
+        // No TLS in this build: plain text, and said so.
+        tls: None,
+        ..Target::default()
+    };
+    target.session_role = target.session_role.filter(|role| *role != target.role);
+    let (system_identifier, timeline) = identity(link).await?;
+    target.system_identifier = system_identifier;
+    target.timeline = timeline;
+    Ok(target)
+}
+
+/// System identifier and timeline, as far as the role may see them.
+async fn identity(link: &mut Link) -> Result<(Option<String>, Option<u32>), ServerMessage> {
+    for sql in [IDENTITY, TIMELINE_ONLY] {
+        let answer = link.ask(sql).await.map_err(|Broken(why)| why)?;
+        let row = answer
+            .results
+            .into_iter()
+            .find_map(|r| r.set.rows.into_iter().next());
+        // Refused to this role: ask for less.
+        let (None, Some(row)) = (answer.error, row) else {
+            continue;
+        };
+        let mut cells = row.into_iter();
+        let system_identifier = cells.next().flatten();
+        let writing = cells.next().flatten();
+        let replayed = cells.next().flatten();
+        let timeline = writing
+            .and_then(|hex| u32::from_str_radix(&hex, 16).ok())
+            .or_else(|| replayed.and_then(|t| t.parse().ok()));
+        return Ok((system_identifier, timeline));
+    }
+    Ok((None, None))
+}
+
+/// Why no transaction can be held here; empty when one can.
+pub fn objections(target: &Target, expected_database: Option<&str>) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if let Some(expected) = expected_database
+        && expected != target.database
+    {
+        reasons.push(format!(
+            "this is database {}, and the runbook is for {expected}",
+            target.database
+        ));
+    }
+    if target.in_recovery {
+        reasons.push("the server is a standby: it is in recovery and cannot write".into());
+    }
+    if target.read_only && !target.in_recovery {
+        reasons.push("the session is read-only: new transactions cannot write".into());
+    }
+    if target.protocol_pid != target.backend_pid {
+        reasons.push(format!(
+            "a pooler stands in between (the protocol says process {}, the server {}): it may \
+             hand the session to another backend; connect to the server directly",
+            target.protocol_pid, target.backend_pid
+        ));
+    }
+    if target.server_version_num < OLDEST_SERVER {
+        reasons.push(format!(
+            "PostgreSQL {} cannot prove an outcome; 13 or later is needed",
+            target.server_version
+        ));
+    }
+    reasons
+}
+
+/// The target in lines for a person.
+pub fn lines(target: &Target) -> Vec<String> {
+    let at = match &target.address {
+        Some(address) => format!("{} ({address}) port {}", target.host, target.port),
+        None => format!("{} port {}", target.host, target.port),
+    };
+    let role = match &target.session_role {
+        Some(session) => format!("{} (logged in as {session})", target.role),
+        None => target.role.clone(),
+    };
+    let unseen = "not visible to this role";
+    vec![
+        format!("server     {at}"),
+        format!("database   {}", target.database),
+        format!("role       {role}"),
+        format!("version    PostgreSQL {}", target.server_version),
+        format!(
+            "identity   system {}, timeline {}",
+            target.system_identifier.as_deref().unwrap_or(unseen),
+            target.timeline.map_or(unseen.into(), |t| t.to_string()),
+        ),
+        format!(
+            "link       {}",
+            target.tls.as_deref().unwrap_or("plain text, no TLS")
+        ),
+        format!("backend    process {}", target.backend_pid),
+        match target.standbys {
+            0 => "standbys   none visible".into(),
+            1 => "standbys   1; its sessions wait for our locks too".into(),
+            n => format!("standbys   {n}; their sessions wait for our locks too"),
+        },
+    ]
+}
+
+/// Whether the link goes over the network.
+pub fn over_network(link: &Link) -> bool {
+    matches!(link.endpoint(), Endpoint::Tcp(_))
+}
+
+/// The server in words, for a proof.
+pub fn identity_words(target: &Target) -> String {
+    match (&target.system_identifier, target.timeline) {
+        (Some(system), Some(timeline)) => format!("system {system}, timeline {timeline}"),
+        (Some(system), None) => format!("system {system}, timeline not visible"),
+        (None, Some(timeline)) => format!("system not visible, timeline {timeline}"),
+        (None, None) => "system and timeline not visible".into(),
+    }
+}
+
+/// An error of the link as one for the person, when a target could not be read.
+pub fn unread(why: &ServerMessage) -> ServerMessage {
+    ServerMessage {
+        context: Some("after connecting, while asking what was reached".into()),
+        ..if why.message.is_empty() {
+            message::own("the server gave no answer")
+        } else {
+            why.clone()
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! What the lines say: each change of the run once, in the order in which it came.
+
+use super::words;
+use crate::gate::account::Step;
+use crate::gate::event::{Document, Millis, ServerMessage, Standing};
+use crate::gate::phase::Prompt;
+use crate::gate::{Account, Ending, Machine, Phase};
+use crate::runbook::Runbook;
+use crate::runbook::check::{Check, Verdict};
+use crate::runbook::printable::{printable, printable_lines};
+use crate::runbook::script::Statement;
+
+/// Turns the state of a run into lines.
+#[derive(Debug)]
+pub struct Teller<'a> {
+    runbook: &'a Runbook,
+    out: String,
+    phase: Option<Phase>,
+    standings: Vec<Standing>,
+    signed: Vec<bool>,
+    steps: usize,
+    messages: usize,
+    hold_told: Option<Millis>,
+    waiting: usize,
+}
+
+/// The milestones of a hold at which its countdown is told: one minute and ten seconds.
+const MILESTONES: [Millis; 2] = [60_000, 10_000];
+
+impl<'a> Teller<'a> {
+    /// Nothing told yet.
+    pub fn new(runbook: &'a Runbook) -> Teller<'a> {
+        Teller {
+            runbook,
+            out: String::new(),
+            phase: None,
+            standings: vec![Standing::Awaited; runbook.items.len()],
+            signed: vec![false; runbook.items.len()],
+            steps: 0,
+            messages: 0,
+            hold_told: None,
+            waiting: 0,
+        }
+    }
+
+    /// The lines since the last time.
+    pub fn take(&mut self) -> String {
+        std::mem::take(&mut self.out)
+    }
+
+    /// A line of our own.
+    pub fn say(&mut self, text: &str) {
+        self.out.push_str(&printable(text));
+        self.out.push('\n');
+    }
+
+    /// Everything that changed since the last time.
+    pub fn tell(&mut self, machine: &Machine, account: &Account) {
+        self.evidence(machine, account);
+        self.steps(account);
+        self.messages(account);
+        let moved = match &self.phase {
+            Some(told) => told != machine.phase() && !same_screen(told, machine.phase()),
+            None => true,
+        };
+        if moved {
+            self.arrived(machine, account);
+            self.phase = Some(machine.phase().clone());
+        }
+        self.hold(machine);
+        let waiting = account
+            .sight
+            .as_ref()
+            .map_or(0, |sight| sight.waiters.len());
+        if waiting != self.waiting && account.begun_at.is_some() && account.ended_at.is_none() {
+            self.waiting = waiting;
+            let sessions = if waiting == 1 {
+                "session waits"
+            } else {
+                "sessions wait"
+            };
+            self.say(&format!("{waiting} {sessions} for this transaction."));
+        }
+    }
+
+    fn evidence(&mut self, machine: &Machine, account: &Account) {
+        for (index, item) in machine.items().iter().enumerate() {
+            let (Some(named), Some(evidence)) =
+                (self.runbook.items.get(index), account.evidence.get(index))
+            else {
+                continue;
+            };
+            if self.standings.get(index) != Some(&item.standing) {
+                if let Some(slot) = self.standings.get_mut(index) {
+                    *slot = item.standing;
+                }
+                if item.standing != Standing::Awaited {
+                    self.say(&format!(
+                        "{}. {}: {}. {}",
+                        index + 1,
+                        named.title,
+                        standing(item.standing),
+                        evidence.summary
+                    ));
+                    for check in evidence
+                        .checks
+                        .iter()
+                        .filter(|c| c.verdict != Verdict::Pass)
+                    {
+                        self.check(check);
+                    }
+                }
+            }
+            if self.signed.get(index) != Some(&item.signed) {
+                if let Some(slot) = self.signed.get_mut(index) {
+                    *slot = item.signed;
+                }
+                let what = if item.signed {
+                    "signed"
+                } else {
+                    "no longer signed"
+                };
+                self.say(&format!("{}. {}: {what}.", index + 1, named.title));
+            }
+        }
+    }
+
+    fn steps(&mut self, account: &Account) {
+        if account.begun_at.is_none() {
+            self.steps = 0;
+        }
+        while let (Some(step), Some(statement)) = (
+            account.steps.get(self.steps),
+            self.runbook.script.statements.get(self.steps),
+        ) {
+            let line = match step {
+                Step::Waiting | Step::Running { .. } => return,
+                Step::NotRun if account.failed().is_none() => return,
+                Step::Gate(_) if account.begun_at.is_none() => return,
+                Step::Gate(_) => format!("{} (the gate's)", name(statement)),
+                Step::NotRun => format!("{} not run", name(statement)),
+                Step::Done(report) => {
+                    let mut line =
+                        format!("{} {} {} ms", name(statement), report.tag, report.duration);
+                    for lock in &report.locks {
+                        line.push_str(&format!(", {} on {}", lock.mode.name(), lock.relation));
+                    }
+                    line
+                }
+                Step::Failed { duration, error } => {
+                    let mut line = format!("{} FAILED after {duration} ms", name(statement));
+                    if let Some(sqlstate) = &error.sqlstate {
+                        line.push_str(&format!(" ({sqlstate})"));
+                    }
+                    line
+                }
+            };
+            self.say(&line);
+            if let Step::Done(report) = step {
+                for check in &report.checks {
+                    self.check(check);
+                }
+            }
+            self.steps += 1;
+        }
+    }
+
+    fn messages(&mut self, account: &Account) {
+        for said in account.messages.iter().skip(self.messages) {
+            self.message(&said.message);
+        }
+        self.messages = account.messages.len();
+    }
+
+    fn message(&mut self, message: &ServerMessage) {
+        let severity = if message.severity.is_empty() {
+            "stagegate"
+        } else {
+            &message.severity
+        };
+        self.say(&format!("{severity}: {}", message.message));
+        for (word, text) in [
+            ("DETAIL", &message.detail),
+            ("HINT", &message.hint),
+            ("CONTEXT", &message.context),
+        ] {
+            if let Some(text) = text {
+                self.say(&format!("{word}: {text}"));
+            }
+        }
+    }
+
+    fn check(&mut self, check: &Check) {
+        self.say(&format!(
+            "  {} {} {}",
+            check.verdict.word(),
+            check.name,
+            check.detail
+        ));
+    }
+
+    fn hold(&mut self, machine: &Machine) {
+        let Some(left) = machine.hold_left() else {
+            self.hold_told = None;
+            return;
+        };
+        let half = machine.plan().hold_limit / 2;
+        let told = self.hold_told.unwrap_or(Millis::MAX);
+        for milestone in std::iter::once(half).chain(MILESTONES) {
+            if left <= milestone && told > milestone {
+                self.say(&format!(
+                    "The hold ends in {} s; then it is rolled back. extend extends it.",
+                    left.div_ceil(1_000)
+                ));
+                break;
+            }
+        }
+        self.hold_told = Some(left);
+    }
+
+    fn arrived(&mut self, machine: &Machine, account: &Account) {
+        match machine.phase() {
+            Phase::Connecting => self.say("Connecting."),
+            Phase::Checklist => {
+                if let Some(target) = &account.target {
+                    self.say(&format!(
+                        "Connected to {} on {}:{} as {}, PostgreSQL {}.",
+                        target.database,
+                        target.host,
+                        target.port,
+                        target.role,
+                        target.server_version
+                    ));
+                }
+                self.say("Checklist: type help to see what can be typed.");
+            }
+            Phase::Beginning => self.say("BEGIN."),
+            Phase::Applying { .. } => {
+                for added in &account.added {
+                    self.say(&format!("stagegate adds: {added}"));
+                }
+                if let Some(xid) = &account.xid {
+                    self.say(&format!("TRANSACTION OPEN, id {xid}."));
+                }
+            }
+            Phase::Verifying { .. } => self.say("SET CONSTRAINTS ALL IMMEDIATE."),
+            Phase::Deciding { prompt, .. } => match prompt {
+                Prompt::Closed => {
+                    let tally = machine.tally();
+                    self.say(&format!(
+                        "TRANSACTION OPEN. Checks: {} PASS, {} WARN, {} FAIL. Type commit or rollback.",
+                        tally.pass, tally.warn, tally.fail
+                    ));
+                }
+                Prompt::Name => {
+                    self.say("COMMIT: type the name of the database, then Enter. back goes back.")
+                }
+                Prompt::RollBack => self.say("ROLLBACK? Type yes or no."),
+            },
+            Phase::MustRollBack { why, asking } => {
+                if *asking {
+                    self.say("ROLLBACK? Type yes or no.");
+                } else {
+                    self.say(&format!(
+                        "TRANSACTION OPEN, and it cannot be committed: {why}. Type rollback."
+                    ));
+                }
+            }
+            Phase::Committing => self.say("COMMIT sent; waiting for its proof."),
+            Phase::RollingBack { why, .. } => self.say(&format!("ROLLBACK, because {why}.")),
+            Phase::Inquiring { .. } => {
+                self.say("The link is lost; asking the server which way the transaction went.");
+            }
+            Phase::Waiting { left, proof } => {
+                self.say(&format!("Rolled back: {proof}."));
+                for session in &account.blockers {
+                    self.say(&format!(
+                        "  blocked by pid {} ({}, {}), {}",
+                        session.pid,
+                        session.role,
+                        session.application,
+                        session
+                            .state
+                            .as_deref()
+                            .unwrap_or("its state is hidden from this role")
+                    ));
+                }
+                self.say(&format!(
+                    "Attempt {} of {} did not get its lock; the next one starts in {} s. cancel stops it.",
+                    machine.attempt(),
+                    machine.plan().lock_attempts,
+                    left.div_ceil(1_000)
+                ));
+            }
+            Phase::PostVerifying { proof } => {
+                self.say(&format!("COMMITTED: {proof}."));
+                self.say("Post-verification.");
+            }
+            Phase::Ended(ending) => self.ended(ending, account),
+            Phase::Left(_) => {}
+        }
+    }
+
+    fn ended(&mut self, ending: &Ending, account: &Account) {
+        for report in &account.post {
+            for check in &report.checks {
+                self.check(check);
+            }
+        }
+        match ending {
+            Ending::NotConnected => self.say("NOT CONNECTED. Nothing was applied."),
+            Ending::Committed { proof, .. } => self.say(&format!("COMMITTED: {proof}.")),
+            Ending::RolledBack { why, proof } => {
+                self.say(&format!("ROLLED BACK, because {why}: {proof}."));
+            }
+            Ending::Unknown { reason } => self.say(&format!("UNKNOWN: {reason}.")),
+        }
+    }
+
+    /// The evidence of an item, whole.
+    pub fn show_item(&mut self, account: &Account, index: usize) {
+        let Some(evidence) = account.evidence.get(index) else {
+            return;
+        };
+        self.say(&evidence.summary);
+        for line in &evidence.lines {
+            self.say(&format!("  {line}"));
+        }
+        for check in &evidence.checks {
+            self.check(check);
+        }
+    }
+
+    /// A document, whole.
+    pub fn read_out(&mut self, document: Document) {
+        let script = match document {
+            Document::Script => Some(&self.runbook.script),
+            Document::Rollback(index) => self.runbook.rollbacks.get(index),
+        };
+        for source in script.into_iter().flat_map(|script| &script.sources) {
+            self.out.push_str(&printable_lines(&source.text));
+            if !self.out.ends_with('\n') {
+                self.out.push('\n');
+            }
+        }
+    }
+
+    /// What can be typed now.
+    pub fn help(&mut self, machine: &Machine) {
+        for offer in machine.offers() {
+            match offer.refused {
+                None => self.say(&format!("  {}", words::of(offer.act))),
+                Some(refusal) => {
+                    self.say(&format!("  {} (not now: {refusal})", words::of(offer.act)))
+                }
+            }
+        }
+        if *machine.phase() == Phase::Checklist {
+            self.say("  show N, read script, read N (a rollback script)");
+        }
+    }
+}
+
+fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Awaited => "being looked at",
+        Standing::Holds => "HOLDS",
+        Standing::Warns => "WARNS",
+        Standing::Fails => "FAILS",
+    }
+}
+
+fn name(statement: &Statement) -> String {
+    match &statement.relation {
+        Some(relation) => format!("{:>3} {} {relation}:", statement.number, statement.kind),
+        None => format!("{:>3} {}:", statement.number, statement.kind),
+    }
+}
+
+/// Whether the two phases are told in the same words.
+fn same_screen(a: &Phase, b: &Phase) -> bool {
+    match (a, b) {
+        (Phase::Deciding { prompt: a, .. }, Phase::Deciding { prompt: b, .. }) => a == b,
+        (Phase::MustRollBack { asking: a, .. }, Phase::MustRollBack { asking: b, .. }) => a == b,
+        (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
+    }
+}

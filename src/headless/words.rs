@@ -1,0 +1,128 @@
+//! The words that stand for keys.
+
+use crate::gate::event::Document;
+use crate::gate::phase::Prompt;
+use crate::gate::{Act, Command, Machine, Phase};
+use crate::runbook::Runbook;
+
+/// What a typed line means.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// A command for the machine.
+    Command(Command),
+    /// Show the evidence of the item with this index.
+    Show(usize),
+    /// Print a document, which counts as reading it to its end.
+    Read(Document),
+    /// Say what can be typed.
+    Help,
+    /// Nothing; why.
+    Nothing(String),
+}
+
+/// The word for an act, with what goes with it.
+pub fn of(act: Act) -> &'static str {
+    match act {
+        Act::SignOff => "sign N [REFERENCE]",
+        Act::Withdraw => "withdraw N",
+        Act::ProbeAgain => "probe",
+        Act::Apply => "apply",
+        Act::Cancel => "cancel",
+        Act::AskCommit => "commit",
+        Act::NameTyped => "the database's name",
+        Act::AskRollback => "rollback",
+        Act::ConfirmRollback => "yes",
+        Act::StepBack => "back",
+        Act::Extend => "extend",
+        Act::Again => "again",
+        Act::EndBackend => "end-backend",
+        Act::AskAgain => "ask",
+        Act::Quit => "quit",
+    }
+}
+
+/// Reads a line.
+pub fn read(text: &str, machine: &Machine, runbook: &Runbook) -> Meaning {
+    let text = text.trim();
+    // The open question for the name takes every line but `back`: a database may have any name.
+    if let Phase::Deciding {
+        prompt: Prompt::Name,
+        ..
+    } = machine.phase()
+    {
+        return Meaning::Command(match text {
+            "back" => Command::StepBack,
+            name => Command::NameTyped(name.to_owned()),
+        });
+    }
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let rest = rest.trim();
+    let item = |rest: &str| -> Result<(usize, Option<String>), Meaning> {
+        let (number, note) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        match number.parse::<usize>() {
+            Ok(number) if (1..=runbook.items.len()).contains(&number) => {
+                let note = note.trim();
+                Ok((number - 1, (!note.is_empty()).then(|| note.to_owned())))
+            }
+            Ok(_) | Err(_) => Err(Meaning::Nothing(format!(
+                "Say which item: a number from 1 to {}.",
+                runbook.items.len()
+            ))),
+        }
+    };
+    let simple = |command| {
+        if rest.is_empty() {
+            Meaning::Command(command)
+        } else {
+            Meaning::Nothing(format!("{word} takes nothing after it; nothing was done."))
+        }
+    };
+    match word {
+        "sign" => match item(rest) {
+            Ok((item, note)) => Meaning::Command(Command::SignOff { item, note }),
+            Err(why) => why,
+        },
+        "withdraw" => match item(rest) {
+            Ok((item, _)) => Meaning::Command(Command::Withdraw { item }),
+            Err(why) => why,
+        },
+        "show" => match item(rest) {
+            Ok((item, _)) => Meaning::Show(item),
+            Err(why) => why,
+        },
+        "read" => document(rest, runbook),
+        "probe" => simple(Command::ProbeAgain),
+        "apply" => simple(Command::Apply),
+        "cancel" => simple(Command::Cancel),
+        "commit" => simple(Command::AskCommit),
+        "rollback" => simple(Command::AskRollback),
+        "yes" => simple(Command::ConfirmRollback),
+        "back" | "no" => simple(Command::StepBack),
+        "extend" => simple(Command::Extend),
+        "again" => simple(Command::Again),
+        "end-backend" => simple(Command::EndBackend),
+        "ask" => simple(Command::AskAgain),
+        "quit" => simple(Command::Quit),
+        "help" | "?" => Meaning::Help,
+        "" => Meaning::Nothing("Type help to see what can be typed here.".into()),
+        _ => Meaning::Nothing(format!(
+            "No such word: {}. Type help to see what can be typed here.",
+            crate::runbook::printable::printable(word)
+        )),
+    }
+}
+
+fn document(rest: &str, runbook: &Runbook) -> Meaning {
+    match rest {
+        "script" | "" => Meaning::Read(Document::Script),
+        number => match number.parse::<usize>() {
+            Ok(number) if (1..=runbook.rollbacks.len()).contains(&number) => {
+                Meaning::Read(Document::Rollback(number - 1))
+            }
+            Ok(_) | Err(_) => Meaning::Nothing(format!(
+                "Say read script, or read and the number of a rollback script, 1 to {}.",
+                runbook.rollbacks.len()
+            )),
+        },
+    }
+}

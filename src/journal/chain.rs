@@ -1,0 +1,173 @@
+//! The chain of hashes through a journal, and its verification.
+//!
+//! A line is `{"n":…,"at":…,"prev":…,"entry":…,"hash":…}`; `hash` is SHA-256 over the bytes of the
+//! line before `,"hash"`, `prev` the `hash` of the line before. It finds accidents and careless
+//! edits; who can write the file can also compute the chain anew.
+
+use super::entry::Entry;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// What stands as `prev` on the first line.
+pub const FIRST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// The state of the chain while a journal is written.
+#[derive(Debug)]
+pub struct Chain {
+    next: u64,
+    prev: String,
+}
+
+impl Default for Chain {
+    fn default() -> Chain {
+        Chain {
+            next: 1,
+            prev: FIRST.to_owned(),
+        }
+    }
+}
+
+/// A line as it was written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Line {
+    /// Its number, from 1.
+    pub n: u64,
+    /// When it was written, UTC.
+    pub at: jiff::Timestamp,
+    /// The hash of the line before.
+    pub prev: String,
+    /// What it says.
+    pub entry: Entry,
+}
+
+/// Where a journal is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {what}")]
+pub struct Broken {
+    /// The line in the file, from 1.
+    pub line: usize,
+    /// What is wrong there.
+    pub what: String,
+}
+
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+impl Chain {
+    /// The next line, with its line feed.
+    pub fn line(&mut self, entry: &Entry, at: jiff::Timestamp) -> String {
+        #[derive(Serialize)]
+        struct Borrowed<'a> {
+            n: u64,
+            at: jiff::Timestamp,
+            prev: &'a str,
+            entry: &'a Entry,
+        }
+        let body = serde_json::to_string(&Borrowed {
+            n: self.next,
+            at,
+            prev: &self.prev,
+            entry,
+        })
+        .unwrap_or_else(|error| format!("{{\"unwritable\":\"{error}\"}}"));
+        let body = body.strip_suffix('}').unwrap_or(&body);
+        let own = hash(body.as_bytes());
+        let line = format!("{body},\"hash\":\"{own}\"}}\n");
+        self.next += 1;
+        self.prev = own;
+        line
+    }
+}
+
+/// Reads a journal and follows its chain to the end.
+///
+/// # Errors
+/// The first place where a line was edited, is missing, was cut, or does not read.
+pub fn verify(text: &str) -> Result<Vec<Line>, Broken> {
+    let mut lines = Vec::new();
+    let mut prev = FIRST.to_owned();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let number = lines.len() + 1;
+        let broken = |what: &str| Broken {
+            line: number,
+            what: what.to_owned(),
+        };
+        let Some((line, after)) = rest.split_once('\n') else {
+            return Err(broken("it was cut in the middle"));
+        };
+        rest = after;
+        let (body, own) = line
+            .strip_suffix("\"}")
+            .and_then(|line| line.rsplit_once(",\"hash\":\""))
+            .ok_or_else(|| broken("it carries no hash"))?;
+        if hash(body.as_bytes()) != own {
+            return Err(broken("it was edited: its hash does not fit"));
+        }
+        let read: Line = serde_json::from_str(line)
+            .map_err(|error| broken(&format!("it does not read: {error}")))?;
+        if read.n != number as u64 {
+            return Err(broken(&format!(
+                "lines are missing before it: it is number {}",
+                read.n
+            )));
+        }
+        if read.prev != prev {
+            return Err(broken("the line before it was replaced"));
+        }
+        prev = own.to_owned();
+        lines.push(read);
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::entry::Decision;
+
+    fn journal() -> String {
+        let mut chain = Chain::default();
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let decide = |decision| Entry::Intent {
+            decision,
+            xid: Some("7".into()),
+        };
+        [Decision::Commit, Decision::RollBack, Decision::Commit]
+            .into_iter()
+            .map(|decision| chain.line(&decide(decision), at))
+            .collect()
+    }
+
+    #[test]
+    fn what_was_written_verifies() {
+        assert_eq!(verify(&journal()).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn an_edit_of_any_single_byte_is_found() {
+        let journal = journal();
+        for position in 0..journal.len() {
+            let mut bytes = journal.clone().into_bytes();
+            bytes[position] = if bytes[position] == b'x' { b'y' } else { b'x' };
+            let edited = String::from_utf8(bytes).unwrap();
+            assert!(verify(&edited).is_err(), "byte {position}");
+        }
+    }
+
+    #[test]
+    fn a_gap_a_swap_and_a_cut_are_found() {
+        let journal = journal();
+        let lines: Vec<&str> = journal.split_inclusive('\n').collect();
+        let gap = [lines[0], lines[2]].concat();
+        assert_eq!(verify(&gap).unwrap_err().line, 2);
+        let swap = [lines[1], lines[0], lines[2]].concat();
+        assert_eq!(verify(&swap).unwrap_err().line, 1);
+        let cut = &journal[..journal.len() - 10];
+        assert_eq!(verify(cut).unwrap_err().line, 3);
+    }
+}

@@ -1,0 +1,181 @@
+//! What a line of the journal can say.
+//!
+//! These names are a file format: a field may be added, none renamed.
+
+use serde::{Deserialize, Serialize};
+
+/// One line's content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Entry {
+    /// The run began.
+    Opened(Box<Opened>),
+    /// The session reached a server.
+    Connected {
+        /// The target in full.
+        target: serde_json::Value,
+    },
+    /// Evidence was found for an item.
+    Evidence {
+        /// The item's id.
+        item: String,
+        /// Whether it supports a signature.
+        standing: String,
+        /// It in a line.
+        summary: String,
+    },
+    /// A person signed an item.
+    Signed {
+        /// The item's id.
+        item: String,
+        /// The sentence that was signed.
+        title: String,
+        /// What was typed with it.
+        note: Option<String>,
+        /// The evidence that was on screen.
+        evidence: Vec<String>,
+    },
+    /// A person withdrew a sign-off.
+    Withdrawn {
+        /// The item's id.
+        item: String,
+    },
+    /// The transaction was opened.
+    Begun {
+        /// Its id.
+        xid: String,
+        /// What the program itself sent.
+        added: Vec<String>,
+    },
+    /// A statement ended.
+    Statement {
+        /// Its number.
+        number: usize,
+        /// Its line in its file.
+        line: usize,
+        /// Its kind.
+        kind: String,
+        /// Its relation.
+        relation: Option<String>,
+        /// How long it took, in milliseconds.
+        milliseconds: u64,
+        /// The server's tag; `None` where it failed.
+        tag: Option<String>,
+        /// Rows returned.
+        rows: Option<u64>,
+        /// Locks newly taken, `mode relation`.
+        locks: Vec<String>,
+        /// What the server said, where it failed.
+        error: Option<Message>,
+    },
+    /// The server said something.
+    Said {
+        /// The statement that ran.
+        number: Option<usize>,
+        /// What it said.
+        message: Message,
+    },
+    /// A check of the script, or of the post-verification.
+    Checked {
+        /// `verification` or `post-verification`.
+        stage: String,
+        /// Its name.
+        name: String,
+        /// PASS, WARN or FAIL.
+        verdict: String,
+        /// The rest of the row.
+        detail: String,
+    },
+    /// The run came to another phase.
+    Phase {
+        /// Its name.
+        phase: String,
+        /// Why, where there is a reason.
+        why: Option<String>,
+    },
+    /// COMMIT or ROLLBACK is about to be sent.
+    Intent {
+        /// Which.
+        decision: Decision,
+        /// For which transaction.
+        xid: Option<String>,
+    },
+    /// The run was ended from outside.
+    Alarm {
+        /// By what.
+        alarm: String,
+    },
+    /// The outcome.
+    Outcome {
+        /// COMMITTED, ROLLED BACK, UNKNOWN or NOT CONNECTED.
+        outcome: String,
+        /// Why, for a rollback.
+        why: Option<String>,
+        /// How it is known.
+        proof: String,
+    },
+    /// The program was left.
+    Left {
+        /// Its exit code.
+        code: u8,
+    },
+}
+
+/// What is known when a run begins.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The version of this program.
+    pub version: String,
+    /// `run`, `rehearse` or `inspect`.
+    pub mode: String,
+    /// The runbook's title.
+    pub runbook: String,
+    /// The script's name.
+    pub script: String,
+    /// The script's SHA-256.
+    pub script_sha256: String,
+    /// The operating system's user.
+    pub os_user: Option<String>,
+    /// `SSH_CONNECTION`, where there is one.
+    pub ssh_connection: Option<String>,
+    /// The hold limit, in milliseconds.
+    pub hold_limit: u64,
+}
+
+/// COMMIT or ROLLBACK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Decision {
+    /// COMMIT
+    Commit,
+    /// ROLLBACK
+    #[serde(rename = "ROLLBACK")]
+    RollBack,
+}
+
+/// A server's message.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Its severity.
+    pub severity: String,
+    /// Its SQLSTATE.
+    pub sqlstate: Option<String>,
+    /// The primary message.
+    pub message: String,
+    /// The detail.
+    pub detail: Option<String>,
+    /// The hint.
+    pub hint: Option<String>,
+}
+
+impl From<&crate::gate::event::ServerMessage> for Message {
+    fn from(said: &crate::gate::event::ServerMessage) -> Message {
+        Message {
+            severity: said.severity.clone(),
+            sqlstate: said.sqlstate.clone(),
+            message: said.message.clone(),
+            detail: said.detail.clone(),
+            hint: said.hint.clone(),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Which statements the held transaction can take, which the gate keeps, and why others are
+//! refused.
+//!
+//! Everything here rests on a statement's own words, never on a parser: a statement that ends or
+//! opens a transaction must not slip through because something did not parse. The list of what
+//! cannot run in a transaction block was tried on PostgreSQL 15 (SQLSTATE 25001).
+
+use super::classify::Words;
+use super::lexer::Lexeme;
+
+/// How a statement stands to the transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It runs inside.
+    Inside,
+    /// A plain BEGIN: fine as the first statement.
+    Begin,
+    /// A plain COMMIT: fine as the last statement.
+    Commit,
+    /// Refused: why, and what to do.
+    Refused(String),
+}
+
+/// How the statement (one, without `\;`) stands to the transaction.
+pub(super) fn of(words: Words<'_>) -> Admission {
+    match transaction_control(words) {
+        Admission::Inside => match outside_only(words) {
+            Some(reason) => Admission::Refused(reason),
+            None => Admission::Inside,
+        },
+        other => other,
+    }
+}
+
+/// Whether a statement opens, ends or divides a transaction.
+pub(super) fn controls_transaction(words: Words<'_>) -> bool {
+    transaction_control(words) != Admission::Inside
+}
+
+fn transaction_control(words: Words<'_>) -> Admission {
+    let refused = |reason: &str| Admission::Refused(reason.to_owned());
+    match words.upper(0).as_str() {
+        "BEGIN" => begin(words, 1),
+        "START" if words.is(1, "TRANSACTION") => begin(words, 1),
+        "COMMIT" | "ROLLBACK" if words.is(1, "PREPARED") => {
+            refused("a prepared transaction cannot be ended inside another one; run it by itself")
+        }
+        "COMMIT" | "END" => commit(words),
+        "ROLLBACK" if words.find("TO").is_some() => refused(
+            "savepoints are refused: the one transaction is kept or rolled back as a whole; \
+             remove SAVEPOINT, RELEASE and ROLLBACK TO",
+        ),
+        "ROLLBACK" | "ABORT" => refused(
+            "the script would roll back by itself; remove the statement, \
+             the decision is made at the gate",
+        ),
+        "SAVEPOINT" | "RELEASE" => refused(
+            "savepoints are refused: the one transaction is kept or rolled back as a whole; \
+             remove SAVEPOINT, RELEASE and ROLLBACK TO",
+        ),
+        "PREPARE" if words.is(1, "TRANSACTION") => {
+            refused("PREPARE TRANSACTION would take the transaction away from the gate; remove it")
+        }
+        "SET" => {
+            let at = 1 + usize::from(words.is(1, "SESSION") || words.is(1, "LOCAL"));
+            if words.is(at, "TRANSACTION") {
+                refused(
+                    "the gate opens the transaction itself (READ COMMITTED, READ WRITE), and \
+                     statements of its own run first; remove SET TRANSACTION",
+                )
+            } else {
+                Admission::Inside
+            }
+        }
+        _ => Admission::Inside,
+    }
+}
+
+fn begin(words: Words<'_>, from: usize) -> Admission {
+    let mut at = from;
+    at += usize::from(words.is(at, "WORK") || words.is(at, "TRANSACTION"));
+    while words.are(at, &["READ", "WRITE"]) {
+        at += 2;
+        let comma = words.tokens().get(at);
+        at += usize::from(comma.is_some_and(|token| words.text(token) == ","));
+    }
+    if at >= words.len() {
+        return Admission::Begin;
+    }
+    Admission::Refused(
+        "the gate opens the transaction itself, so the options of this BEGIN would be lost; \
+         write a plain BEGIN (it is READ COMMITTED, READ WRITE)"
+            .to_owned(),
+    )
+}
+
+fn commit(words: Words<'_>) -> Admission {
+    let mut at = 1;
+    at += usize::from(words.is(at, "WORK") || words.is(at, "TRANSACTION"));
+    if words.are(at, &["AND", "NO", "CHAIN"]) {
+        at += 3;
+    }
+    if at >= words.len() {
+        return Admission::Commit;
+    }
+    Admission::Refused(
+        "COMMIT with options cannot be held back for the gate; write a plain COMMIT as the last \
+         statement, or none"
+            .to_owned(),
+    )
+}
+
+/// Why a statement cannot run in a transaction block, and what to do instead.
+fn outside_only(words: Words<'_>) -> Option<String> {
+    let cannot = |what: &str| {
+        Some(format!(
+            "{what} cannot run inside a transaction block, so it cannot be held open for a \
+             decision; run it by itself, before or after this script"
+        ))
+    };
+    let concurrently = |at: usize| words.is(at, "CONCURRENTLY");
+    let object = words.object();
+    match words.upper(0).as_str() {
+        verb @ ("CREATE" | "DROP") => match words.upper(object).as_str() {
+            what @ ("DATABASE" | "TABLESPACE") => cannot(&format!("{verb} {what}")),
+            "INDEX" if concurrently(object + 1) => Some(format!(
+                "{verb} INDEX CONCURRENTLY cannot run inside a transaction block; leave out \
+                 CONCURRENTLY (writes wait until the decision), or run it by itself outside of \
+                 this script"
+            )),
+            "SUBSCRIPTION" if verb == "CREATE" && makes_slot(words) => {
+                cannot("CREATE SUBSCRIPTION with a replication slot")
+            }
+            _ => None,
+        },
+        "ALTER" => match words.upper(1).as_str() {
+            "SYSTEM" => cannot("ALTER SYSTEM"),
+            "DATABASE" if has_pair(words, "SET", "TABLESPACE") => {
+                cannot("ALTER DATABASE … SET TABLESPACE")
+            }
+            "TABLE" if words.find("DETACH").is_some() && words.find("CONCURRENTLY").is_some() => {
+                cannot("DETACH PARTITION … CONCURRENTLY")
+            }
+            "SUBSCRIPTION"
+                if words.find("PUBLICATION").is_some() && !option_is_off(words, "REFRESH") =>
+            {
+                cannot("ALTER SUBSCRIPTION that refreshes its publications")
+            }
+            _ => None,
+        },
+        "VACUUM" => cannot("VACUUM"),
+        "DISCARD" if words.is(1, "ALL") => cannot("DISCARD ALL"),
+        "CLUSTER" if names_nothing(words) => cannot("CLUSTER without a table"),
+        "REINDEX" => reindex(words),
+        "SET" => session_setting(words),
+        _ => None,
+    }
+}
+
+fn has_pair(words: Words<'_>, first: &str, second: &str) -> bool {
+    (0..words.len()).any(|at| words.are(at, &[first, second]))
+}
+
+/// `CLUSTER`, `CLUSTER VERBOSE`, `CLUSTER (VERBOSE)`.
+fn names_nothing(words: Words<'_>) -> bool {
+    !words.tokens().iter().skip(1).any(|token| match token.kind {
+        Lexeme::Word => token.depth == 0 && !words.token_is(token, "VERBOSE"),
+        Lexeme::QuotedName => true,
+        _ => false,
+    })
+}
+
+fn reindex(words: Words<'_>) -> Option<String> {
+    let target = words.tokens().iter().skip(1).find(|token| {
+        token.depth == 0 && token.kind == Lexeme::Word && !words.token_is(token, "VERBOSE")
+    })?;
+    let target = words.text(target).to_ascii_uppercase();
+    let concurrently = words
+        .tokens()
+        .iter()
+        .take(24)
+        .any(|token| words.token_is(token, "CONCURRENTLY"));
+    if concurrently || matches!(target.as_str(), "SCHEMA" | "DATABASE" | "SYSTEM") {
+        let what = if concurrently {
+            "CONCURRENTLY"
+        } else {
+            &target
+        };
+        return Some(format!(
+            "REINDEX {what} cannot run inside a transaction block; name one index or table, \
+             without CONCURRENTLY, or run it by itself"
+        ));
+    }
+    None
+}
+
+/// Whether an option in WITH (…) is switched off: `name = false`.
+fn option_is_off(words: Words<'_>, name: &str) -> bool {
+    words.tokens().windows(3).any(|triple| {
+        matches!(triple, [option, equals, value]
+        if words.token_is(option, name)
+            && words.text(equals) == "="
+            && matches!(
+                words.text(value).trim_matches('\'').to_ascii_lowercase().as_str(),
+                "false" | "off" | "0"
+            ))
+    })
+}
+
+fn makes_slot(words: Words<'_>) -> bool {
+    !option_is_off(words, "CREATE_SLOT") && !option_is_off(words, "CONNECT")
+}
+
+/// Settings that would change how the bytes of the script itself are to be read.
+fn session_setting(words: Words<'_>) -> Option<String> {
+    let at = 1 + usize::from(words.is(1, "SESSION") || words.is(1, "LOCAL"));
+    let value = || {
+        let token = words.tokens().get(at + 2)?;
+        Some(words.text(token).trim_matches('\'').to_ascii_lowercase())
+    };
+    if words.is(at, "STANDARD_CONFORMING_STRINGS") {
+        return match value().as_deref() {
+            Some("on" | "true" | "yes" | "1" | "default") => None,
+            _ => Some(
+                "a script is read with standard_conforming_strings on; remove this and write \
+                 strings with backslashes as E'…'"
+                    .to_owned(),
+            ),
+        };
+    }
+    let encoding = words.is(at, "CLIENT_ENCODING");
+    if encoding || words.is(at, "NAMES") {
+        let value = if encoding {
+            value()
+        } else {
+            words
+                .tokens()
+                .get(at + 1)
+                .map(|token| words.text(token).trim_matches('\'').to_ascii_lowercase())
+        };
+        return match value.as_deref() {
+            Some("utf8" | "utf-8" | "unicode" | "default") => None,
+            _ => Some(
+                "a script is read and sent as UTF-8; convert the file and remove this statement"
+                    .to_owned(),
+            ),
+        };
+    }
+    None
+}
+
+/// The value of `SET standard_conforming_strings`, if the statement is that.
+pub(super) fn sets_standard_strings(words: Words<'_>) -> Option<bool> {
+    let at = 1 + usize::from(words.is(1, "SESSION") || words.is(1, "LOCAL"));
+    (words.is(0, "SET") && words.is(at, "STANDARD_CONFORMING_STRINGS"))
+        .then(|| session_setting(words).is_none())
+}

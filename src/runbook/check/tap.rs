@@ -1,0 +1,146 @@
+//! pgTAP's output as checks: one column of lines `ok 1 - …`, `not ok 2 - …`.
+//!
+//! A directive never turns `not ok` into a pass, and what is no line of TAP is FAIL.
+
+use super::{Check, ResultSet, Verdict};
+
+/// One line of TAP.
+enum Line<'a> {
+    Test {
+        verdict: Verdict,
+        about: &'a str,
+    },
+    Plan(u64),
+    BailOut(&'a str),
+    /// `# Looks like you …`: pgTAP's own complaint at the end.
+    Complaint(&'a str),
+    Diagnostic,
+    Other,
+}
+
+/// Reads a result as TAP; `None` if no line of it is a test.
+pub(super) fn read(result: &ResultSet) -> Option<Vec<Check>> {
+    if result.columns.len() != 1 {
+        return None;
+    }
+    let rows: Vec<Option<&str>> = result
+        .rows
+        .iter()
+        .map(|row| row.first().and_then(|value| value.as_deref()))
+        .collect();
+    let is_test = |text: &&str| {
+        matches!(
+            line(text),
+            Line::Test { .. } | Line::BailOut(_) | Line::Complaint(_)
+        )
+    };
+    rows.iter().flatten().find(|text| is_test(text))?;
+    let mut checks = Vec::new();
+    let mut planned = None;
+    let mut tests = 0_u64;
+    for (index, row) in rows.iter().enumerate() {
+        let Some(text) = row else {
+            checks.push(unrecognised(index, "NULL"));
+            continue;
+        };
+        let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+        match line(text) {
+            Line::Test { verdict, about } => {
+                // A subtest is indented; the line of its parent counts it.
+                tests += u64::from(!first.starts_with(' '));
+                checks.push(Check {
+                    name: about.to_owned(),
+                    verdict,
+                    detail: rest.trim().to_owned(),
+                });
+            }
+            Line::Plan(count) if !first.starts_with(' ') => planned = Some(count),
+            Line::BailOut(why) => checks.push(fail("Bail out!", why)),
+            Line::Complaint(what) => checks.push(fail("pgTAP", what)),
+            Line::Plan(_) | Line::Diagnostic => {}
+            Line::Other => checks.push(unrecognised(index, first)),
+        }
+    }
+    if let Some(planned) = planned
+        && planned != tests
+    {
+        let detail = format!("{planned} tests were planned, {tests} were run");
+        checks.push(fail("plan", &detail));
+    }
+    Some(checks)
+}
+
+fn fail(name: &str, detail: &str) -> Check {
+    Check {
+        name: name.to_owned(),
+        verdict: Verdict::Fail,
+        detail: detail.to_owned(),
+    }
+}
+
+fn unrecognised(index: usize, text: &str) -> Check {
+    let detail = format!("unrecognised verdict: {text}");
+    fail(&format!("row {}", index + 1), &detail)
+}
+
+fn line(text: &str) -> Line<'_> {
+    let text = text.split('\n').next().unwrap_or_default().trim();
+    if let Some(rest) = text.strip_prefix("not ok").filter(|rest| ends_word(rest)) {
+        return test(rest, false);
+    }
+    if let Some(rest) = text.strip_prefix("ok").filter(|rest| ends_word(rest)) {
+        // Without a number or a dash it is a word that a table may hold.
+        let about = rest.trim_start();
+        if about.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '#') {
+            return test(rest, true);
+        }
+        return Line::Other;
+    }
+    if let Some(why) = text.strip_prefix("Bail out!") {
+        return Line::BailOut(why.trim());
+    }
+    if let Some(count) = text.strip_prefix("1..") {
+        return match count.parse() {
+            Ok(count) => Line::Plan(count),
+            Err(_) => Line::Other,
+        };
+    }
+    match text.strip_prefix('#').map(str::trim) {
+        Some(what) if what.starts_with("Looks like you") => Line::Complaint(what),
+        Some(_) => Line::Diagnostic,
+        None if text.is_empty() => Line::Diagnostic,
+        None => Line::Other,
+    }
+}
+
+fn ends_word(rest: &str) -> bool {
+    !rest.starts_with(|c: char| !c.is_whitespace())
+}
+
+fn test(rest: &str, ok: bool) -> Line<'_> {
+    let rest = rest.trim();
+    let numberless = rest
+        .trim_start_matches(|c: char| c.is_ascii_digit())
+        .trim_start();
+    let about = numberless.strip_prefix('-').unwrap_or(numberless).trim();
+    let verdict = match (ok, directive(about)) {
+        (_, true) => Verdict::Warn,
+        (true, false) => Verdict::Pass,
+        (false, false) => Verdict::Fail,
+    };
+    let about = if about.is_empty() { rest } else { about };
+    Line::Test { verdict, about }
+}
+
+/// Whether `# TODO` or `# SKIP` stands behind the description, where a `#` is written `\#`.
+fn directive(about: &str) -> bool {
+    about.match_indices('#').any(|(at, _)| {
+        let escaped = about.get(..at).is_some_and(|before| before.ends_with('\\'));
+        let word = about.get(at + 1..).unwrap_or_default().trim_start();
+        let word: String = word.chars().take(4).collect();
+        !escaped
+            && ["todo", "skip"]
+                .iter()
+                .any(|name| word.eq_ignore_ascii_case(name))
+    })
+}

@@ -1,0 +1,214 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn result(columns: &[&str], rows: &[&[Option<&str>]]) -> ResultSet {
+    ResultSet {
+        columns: columns.iter().map(|&name| name.to_owned()).collect(),
+        rows: rows
+            .iter()
+            .map(|row| row.iter().map(|value| value.map(str::to_owned)).collect())
+            .collect(),
+        total: rows.len() as u64,
+    }
+}
+
+fn lines(lines: &[&str]) -> ResultSet {
+    let rows: Vec<[Option<&str>; 1]> = lines.iter().map(|&line| [Some(line)]).collect();
+    let rows: Vec<&[Option<&str>]> = rows.iter().map(|row| row.as_slice()).collect();
+    result(&["line"], &rows)
+}
+
+fn told(result: &ResultSet) -> Vec<(String, Verdict, String)> {
+    let checks = read(result).expect("a set of checks");
+    checks
+        .into_iter()
+        .map(|c| (c.name, c.verdict, c.detail))
+        .collect()
+}
+
+fn one(name: &str, verdict: Verdict, detail: &str) -> (String, Verdict, String) {
+    (name.to_owned(), verdict, detail.to_owned())
+}
+
+#[test]
+fn a_column_of_verdicts_makes_checks_whatever_it_is_called() {
+    let set = result(
+        &["x", "what", "more"],
+        &[
+            &[Some("pass"), Some("a"), Some("d")],
+            &[Some("Warn"), Some("b"), None],
+        ],
+    );
+    assert_eq!(
+        told(&set),
+        [one("a", Verdict::Pass, "d"), one("b", Verdict::Warn, "")]
+    );
+}
+
+#[test]
+fn in_a_named_column_every_other_verdict_fails() {
+    let set = result(
+        &["check", "Status", "expected", "found"],
+        &[
+            &[Some("a"), Some("PASS"), Some("1"), Some("1")],
+            &[Some("b"), Some("PASSED"), Some("1"), None],
+            &[Some("c"), None, Some("1"), Some("2")],
+            &[Some("d"), Some(""), None, None],
+        ],
+    );
+    assert_eq!(
+        told(&set),
+        [
+            one("a", Verdict::Pass, "expected: 1, found: 1"),
+            one(
+                "b",
+                Verdict::Fail,
+                "unrecognised verdict: PASSED, expected: 1, found: NULL"
+            ),
+            one(
+                "c",
+                Verdict::Fail,
+                "unrecognised verdict: NULL, expected: 1, found: 2"
+            ),
+            one(
+                "d",
+                Verdict::Fail,
+                "unrecognised verdict: , expected: NULL, found: NULL"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn what_carries_no_verdict_is_no_set_of_checks() {
+    assert_eq!(read(&result(&["status"], &[&[Some("active")]])), None);
+    assert_eq!(
+        read(&result(&["x"], &[&[Some("PASS")], &[Some("other")]])),
+        None
+    );
+    assert_eq!(read(&result(&["x"], &[&[Some("PASS")], &[None]])), None);
+    assert_eq!(read(&result(&["status"], &[])), None);
+    assert_eq!(read(&result(&["x"], &[&[Some("ok")]])), None);
+    assert_eq!(read(&ResultSet::default()), None);
+}
+
+#[test]
+fn the_worst_of_two_verdicts_counts() {
+    let set = result(&["status", "x"], &[&[Some("PASS"), Some("FAIL")]]);
+    assert_eq!(told(&set), [one("row 1", Verdict::Fail, "")]);
+}
+
+#[test]
+fn a_set_cut_short_fails() {
+    let mut set = result(&["status"], &[&[Some("PASS")]]);
+    set.total = 3;
+    assert_eq!(
+        told(&set)[1],
+        one("all rows read", Verdict::Fail, "only 1 of 3 rows were read")
+    );
+}
+
+#[test]
+fn the_name_is_found_by_its_column() {
+    let set = result(
+        &["id", "detail", "test", "status"],
+        &[&[Some("7"), Some("d"), Some("t"), Some("PASS")]],
+    );
+    assert_eq!(told(&set), [one("t", Verdict::Pass, "id: 7, detail: d")]);
+    let set = result(
+        &["detail", "id", "status"],
+        &[&[Some("d"), Some("7"), Some("PASS")]],
+    );
+    assert_eq!(told(&set), [one("7", Verdict::Pass, "d")]);
+}
+
+#[test]
+fn pgtap_lines_are_checks() {
+    let set = lines(&[
+        "1..6",
+        "ok 1 - table",
+        "not ok 2 - column\n# Failed test 2: \"column\"",
+        "not ok 3 - later # TODO soon",
+        "ok 4 # SKIP not here",
+        "# a diagnostic",
+        "ok 5 - issue \\# TODO is no directive",
+        "okay",
+        "ok 6 - last",
+    ]);
+    assert_eq!(
+        told(&set),
+        [
+            one("table", Verdict::Pass, ""),
+            one("column", Verdict::Fail, "# Failed test 2: \"column\""),
+            one("later # TODO soon", Verdict::Warn, ""),
+            one("# SKIP not here", Verdict::Warn, ""),
+            one("issue \\# TODO is no directive", Verdict::Pass, ""),
+            one("row 8", Verdict::Fail, "unrecognised verdict: okay"),
+            one("last", Verdict::Pass, ""),
+        ]
+    );
+    let set = lines(&["1..3", "ok 1 - a", "Bail out! no more"]);
+    assert_eq!(
+        told(&set)[1..],
+        [
+            one("Bail out!", Verdict::Fail, "no more"),
+            one("plan", Verdict::Fail, "3 tests were planned, 1 were run"),
+        ]
+    );
+    assert_eq!(read(&lines(&["1..3"])), None);
+    let set = lines(&["# Looks like you planned 5 tests but ran 3"]);
+    assert_eq!(told(&set)[0].1, Verdict::Fail);
+}
+
+fn value() -> impl Strategy<Value = Option<String>> {
+    prop_oneof![
+        Just(None),
+        Just(Some("PASS".to_owned())),
+        Just(Some("warn".to_owned())),
+        Just(Some("Fail".to_owned())),
+        Just(Some("not ok 1 - x".to_owned())),
+        Just(Some("ok 1 - x".to_owned())),
+        Just(Some("ok 1 - x # TODO".to_owned())),
+        "[pP][aA][sS]{2}.?|\\PC{0,6}|(not )?ok.{0,8}".prop_map(Some),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// The promise of this module.
+    #[test]
+    fn only_pass_and_ok_pass(
+        columns in proptest::collection::vec("status|verdict|result|check|name|x|detail", 0..4),
+        rows in proptest::collection::vec(proptest::collection::vec(value(), 0..4), 0..6),
+        cut in 0_u64..3,
+    ) {
+        let total = rows.len() as u64 + cut;
+        let set = ResultSet { columns, rows, total };
+        let Some(checks) = read(&set) else { return Ok(()) };
+        for (index, row) in set.rows.iter().enumerate() {
+            let texts: Vec<&str> = row.iter().flatten().map(String::as_str).collect();
+            let may_pass = texts.iter().any(|text| {
+                let text = text.trim_matches(' ');
+                text.eq_ignore_ascii_case("pass") || text.trim_start().starts_with("ok")
+            });
+            let passes = checks.get(index).is_some_and(|check| check.verdict == Verdict::Pass);
+            // In TAP, lines without a verdict make no check, so rows and checks differ there.
+            let is_tap = set.columns.len() == 1 && verdict_columns(&set).is_empty();
+            if !is_tap {
+                prop_assert!(!passes || may_pass);
+                prop_assert!(checks.len() >= set.rows.len());
+            }
+        }
+        let passes = checks.iter().filter(|check| check.verdict == Verdict::Pass).count();
+        let sources = set.rows.iter().filter(|row| row.iter().flatten().any(|text| {
+            let text = text.trim();
+            text.eq_ignore_ascii_case("pass") || text.starts_with("ok")
+        })).count();
+        prop_assert!(passes <= sources);
+        if cut > 0 {
+            prop_assert!(!Tally::of(&checks).passes());
+        }
+    }
+}

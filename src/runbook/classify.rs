@@ -1,0 +1,414 @@
+//! What a statement is: its kind in the words of PostgreSQL's command tags, and its relation.
+//!
+//! The kind comes from the leading words, as the command tag itself does, so it needs no parser
+//! and cannot be lost with one. The relation comes from squawk's syntax tree of that one
+//! statement, with the words as fall-back. Nothing here decides where a statement ends or
+//! whether it may run.
+
+use squawk_syntax::{SourceFile, SyntaxKind, SyntaxNode};
+
+use super::lexer::Lexeme;
+use super::scanner::Token;
+
+/// The words of one statement, for looking at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Words<'a> {
+    bytes: &'a [u8],
+    tokens: &'a [Token],
+}
+
+/// Objects whose name in CREATE, ALTER and DROP has more than one word.
+const LONG_OBJECTS: &[&[&str]] = &[
+    &["ACCESS", "METHOD"],
+    &["DEFAULT", "PRIVILEGES"],
+    &["EVENT", "TRIGGER"],
+    &["FOREIGN", "DATA", "WRAPPER"],
+    &["FOREIGN", "TABLE"],
+    &["LARGE", "OBJECT"],
+    &["MATERIALIZED", "VIEW"],
+    &["OPERATOR", "CLASS"],
+    &["OPERATOR", "FAMILY"],
+    &["TEXT", "SEARCH", "CONFIGURATION"],
+    &["TEXT", "SEARCH", "DICTIONARY"],
+    &["TEXT", "SEARCH", "PARSER"],
+    &["TEXT", "SEARCH", "TEMPLATE"],
+    &["USER", "MAPPING"],
+];
+
+/// Words between CREATE and the object that are no part of the kind.
+const CREATE_MODIFIERS: &[&str] = &[
+    "OR",
+    "REPLACE",
+    "TEMP",
+    "TEMPORARY",
+    "LOCAL",
+    "GLOBAL",
+    "UNLOGGED",
+    "UNIQUE",
+    "RECURSIVE",
+    "TRUSTED",
+    "PROCEDURAL",
+    "CONSTRAINT",
+];
+
+impl<'a> Words<'a> {
+    pub(super) fn new(bytes: &'a [u8], tokens: &'a [Token]) -> Words<'a> {
+        Words { bytes, tokens }
+    }
+
+    /// The statements that `\;` joins into this query string.
+    pub(super) fn statements(self) -> impl Iterator<Item = Words<'a>> {
+        self.tokens
+            .split(|token| {
+                token.kind == Lexeme::JoiningSemicolon
+                    || (token.kind == Lexeme::Semicolon && token.depth == 0)
+            })
+            .filter(|tokens| !tokens.is_empty())
+            .map(move |tokens| Words {
+                bytes: self.bytes,
+                tokens,
+            })
+    }
+
+    pub(super) fn len(self) -> usize {
+        self.tokens.len()
+    }
+
+    pub(super) fn start(self) -> usize {
+        self.tokens.first().map_or(0, |token| token.range.start)
+    }
+
+    pub(super) fn tokens(self) -> &'a [Token] {
+        self.tokens
+    }
+
+    /// A token's text.
+    pub(super) fn text(self, token: &Token) -> &'a str {
+        let bytes = self.bytes.get(token.range.clone()).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// Whether the word at `index` is the keyword `name`.
+    pub(super) fn is(self, index: usize, name: &str) -> bool {
+        self.tokens
+            .get(index)
+            .is_some_and(|token| self.token_is(token, name))
+    }
+
+    pub(super) fn token_is(self, token: &Token, name: &str) -> bool {
+        token.kind == Lexeme::Word && self.text(token).eq_ignore_ascii_case(name)
+    }
+
+    /// Whether the words from `index` on are `names`.
+    pub(super) fn are(self, index: usize, names: &[&str]) -> bool {
+        names
+            .iter()
+            .enumerate()
+            .all(|(offset, name)| self.is(index + offset, name))
+    }
+
+    /// The word at `index` in upper case; empty for anything but a word.
+    pub(super) fn upper(self, index: usize) -> String {
+        match self.tokens.get(index) {
+            Some(token) if token.kind == Lexeme::Word => self.text(token).to_ascii_uppercase(),
+            _ => String::new(),
+        }
+    }
+
+    /// Where the keyword `name` stands outside of parentheses.
+    pub(super) fn find(self, name: &str) -> Option<usize> {
+        self.tokens
+            .iter()
+            .position(|token| token.depth == 0 && self.token_is(token, name))
+    }
+
+    /// Behind the modifiers of CREATE: where its object stands.
+    pub(super) fn object(self) -> usize {
+        let mut index = 1;
+        if self.is(0, "CREATE") {
+            while CREATE_MODIFIERS.iter().any(|word| self.is(index, word)) {
+                index += 1;
+            }
+            if self.are(index, &["DEFAULT", "CONVERSION"]) {
+                index += 1;
+            }
+        }
+        index
+    }
+
+    fn object_words(self, index: usize) -> usize {
+        LONG_OBJECTS
+            .iter()
+            .find(|words| self.are(index, words))
+            .map_or(1, |words| words.len())
+    }
+}
+
+/// The kind of a query string; of the first statement where `\;` joins several.
+pub(super) fn kind(words: Words<'_>) -> String {
+    let words = words.statements().next().unwrap_or(words);
+    let first = words.upper(0);
+    let second = words.upper(1);
+    let kind = match (first.as_str(), second.as_str()) {
+        ("SELECT", _) if words.find("INTO").is_some() => "SELECT INTO",
+        ("SELECT" | "VALUES" | "TABLE", _) => "SELECT",
+        ("WITH", _) => return with(words),
+        ("CREATE" | "ALTER" | "DROP", _) => return definition(words, &first),
+        ("TRUNCATE", _) => "TRUNCATE TABLE",
+        ("LOCK", _) => "LOCK TABLE",
+        ("REFRESH", _) => "REFRESH MATERIALIZED VIEW",
+        ("IMPORT", _) => "IMPORT FOREIGN SCHEMA",
+        ("SECURITY", "LABEL") => "SECURITY LABEL",
+        ("REASSIGN", _) => "REASSIGN OWNED",
+        ("START", _) => "START TRANSACTION",
+        ("COMMIT", "PREPARED") => "COMMIT PREPARED",
+        ("ROLLBACK", "PREPARED") => "ROLLBACK PREPARED",
+        ("COMMIT" | "END", _) => "COMMIT",
+        ("ROLLBACK" | "ABORT", _) => "ROLLBACK",
+        ("PREPARE", "TRANSACTION") => "PREPARE TRANSACTION",
+        ("SET", "CONSTRAINTS") => "SET CONSTRAINTS",
+        ("ANALYZE" | "ANALYSE", _) => "ANALYZE",
+        ("DECLARE", _) => "DECLARE CURSOR",
+        ("CLOSE", _) => "CLOSE CURSOR",
+        ("DISCARD", what @ ("ALL" | "PLANS" | "SEQUENCES" | "TEMP")) => {
+            return format!("DISCARD {what}");
+        }
+        ("", _) => {
+            let opening = words.tokens.iter().find(|token| token.kind != Lexeme::Open);
+            return match opening {
+                Some(token) if token.kind == Lexeme::Word && token.depth > 0 => "SELECT".into(),
+                _ => "UNKNOWN".into(),
+            };
+        }
+        _ => return first.chars().take(24).collect(),
+    };
+    kind.to_owned()
+}
+
+/// The expressions of WITH stand in parentheses; what comes outside of them is the statement.
+fn with(words: Words<'_>) -> String {
+    words
+        .tokens
+        .iter()
+        .skip(1)
+        .filter(|token| token.depth == 0)
+        .find_map(
+            |token| match words.text(token).to_ascii_uppercase().as_str() {
+                "VALUES" | "TABLE" => Some("SELECT".to_owned()),
+                word @ ("SELECT" | "INSERT" | "UPDATE" | "DELETE" | "MERGE") => {
+                    Some(word.to_owned())
+                }
+                _ => None,
+            },
+        )
+        .unwrap_or_else(|| "SELECT".to_owned())
+}
+
+fn definition(words: Words<'_>, verb: &str) -> String {
+    let at = words.object();
+    let object: Vec<String> = (at..at + words.object_words(at))
+        .map(|index| words.upper(index))
+        .collect();
+    let object = match object.join(" ").as_str() {
+        "USER" | "GROUP" => "ROLE".to_owned(),
+        "TABLE" if verb == "CREATE" && makes_table_from_query(words) => "TABLE AS".to_owned(),
+        other => other.chars().take(32).collect(),
+    };
+    format!("{verb} {object}").trim_end().to_owned()
+}
+
+fn makes_table_from_query(words: Words<'_>) -> bool {
+    words.find("AS").is_some_and(|at| {
+        ["SELECT", "WITH", "VALUES", "TABLE", "EXECUTE"]
+            .iter()
+            .any(|word| words.is(at + 1, word))
+            || words
+                .tokens
+                .get(at + 1)
+                .is_some_and(|token| token.kind == Lexeme::Open)
+    })
+}
+
+/// Text of more nesting, or of longer chains of operators, is not given to the parser: it
+/// recurses, and the tree of `1 + 1 + …` is as deep as it is long.
+const PARSER_LIMITS: (usize, usize, usize) = (500, 3_000, 4 << 20);
+
+/// Whether squawk can parse `text` in the stack that it is given ([`PARSER_STACK`]). Counted on
+/// the words as squawk's own lexer sees them: what is a string to psql may be parentheses to it.
+pub(super) fn is_parsable(text: &str) -> bool {
+    let (nesting, links, bytes) = PARSER_LIMITS;
+    if text.len() > bytes {
+        return false;
+    }
+    // For each open bracket, how many words since it or since the last comma in it: what stands
+    // on the two sides of a comma is not nested in one another.
+    let mut chains = vec![0_usize];
+    let mut total = 0;
+    for token in squawk_lexer::tokenize(text) {
+        use squawk_lexer::TokenKind as Kind;
+        match token.kind {
+            Kind::Whitespace
+            | Kind::LineComment
+            | Kind::BlockComment { .. }
+            | Kind::Literal { .. }
+            | Kind::PositionalParam { .. } => {}
+            Kind::OpenParen | Kind::OpenBracket | Kind::OpenCurly => chains.push(0),
+            Kind::CloseParen | Kind::CloseBracket | Kind::CloseCurly => {
+                if chains.len() > 1 {
+                    total -= chains.pop().unwrap_or_default();
+                }
+            }
+            Kind::Comma | Kind::Semi => {
+                if let Some(chain) = chains.last_mut() {
+                    total -= std::mem::take(chain);
+                }
+            }
+            _ => {
+                total += 1;
+                if let Some(chain) = chains.last_mut() {
+                    *chain += 1;
+                }
+            }
+        }
+        if chains.len() > nesting || total > links {
+            return false;
+        }
+    }
+    true
+}
+
+/// The stack of the thread in which squawk runs, in bytes: room for [`PARSER_LIMITS`], in a
+/// build without optimisation too.
+pub(super) const PARSER_STACK: usize = 64 << 20;
+
+/// Whether a statement of this kind is about a relation at all.
+fn has_relation(kind: &str) -> bool {
+    !matches!(
+        kind.split(' ').next().unwrap_or_default(),
+        "BEGIN"
+            | "START"
+            | "COMMIT"
+            | "ROLLBACK"
+            | "SAVEPOINT"
+            | "RELEASE"
+            | "SET"
+            | "RESET"
+            | "SHOW"
+            | "DO"
+            | "LISTEN"
+            | "UNLISTEN"
+            | "NOTIFY"
+            | "DISCARD"
+            | "CHECKPOINT"
+            | "UNKNOWN"
+    )
+}
+
+/// The relation a statement is about, as its parse has it. `text` must be [`is_parsable`].
+pub(super) fn relation(text: &str, kind: &str) -> Option<String> {
+    if !has_relation(kind) {
+        return None;
+    }
+    relation_in_tree(&SourceFile::parse(text).syntax_node(), kind)
+}
+
+fn relation_in_tree(root: &SyntaxNode, kind: &str) -> Option<String> {
+    use SyntaxKind::{
+        FROM_CLAUSE, QUALIFIED_COLUMN_NAME_REF, RELATION_NAME_REF, TABLE_NAME, TABLE_NAME_REF,
+        WITH_CLAUSE,
+    };
+    let is_relation =
+        |node: &SyntaxNode| matches!(node.kind(), TABLE_NAME | TABLE_NAME_REF | RELATION_NAME_REF);
+    if kind == "COMMENT" {
+        let column = root
+            .descendants()
+            .find(|node| node.kind() == QUALIFIED_COLUMN_NAME_REF);
+        if let Some(column) = column {
+            let path = column.first_child()?;
+            return path.first_child().map(|table| flat(&table));
+        }
+    }
+    let in_with = |node: &SyntaxNode| node.ancestors().any(|above| above.kind() == WITH_CLAUSE);
+    let scope = if kind == "SELECT" {
+        // The outermost one: not that of a subquery in the list of columns.
+        root.descendants()
+            .filter(|node| node.kind() == FROM_CLAUSE && !in_with(node))
+            .min_by_key(|node| node.ancestors().count())
+    } else if matches!(
+        kind,
+        "CREATE FUNCTION" | "CREATE PROCEDURE" | "CREATE VIEW" | "CREATE MATERIALIZED VIEW"
+    ) {
+        // The relations of its body are not what it is about.
+        None
+    } else {
+        Some(root.clone())
+    };
+    let scope = scope?;
+    scope
+        .descendants()
+        .filter(is_relation)
+        .find(|node| !in_with(node))
+        .or_else(|| scope.descendants().find(is_relation))
+        .map(|node| flat(&node))
+}
+
+/// A node's text without the comments and line breaks in it.
+fn flat(node: &SyntaxNode) -> String {
+    node.descendants_with_tokens()
+        .filter_map(|element| element.into_token())
+        .filter(|token| !matches!(token.kind(), SyntaxKind::WHITESPACE | SyntaxKind::COMMENT))
+        .map(|token| token.text().to_owned())
+        .collect()
+}
+
+/// The name that the leading words point at: what is left when there is no parse.
+pub(super) fn relation_in_words(words: Words<'_>) -> Option<String> {
+    let words = words.statements().next().unwrap_or(words);
+    let after = |name: &str| words.find(name).map(|at| at + 1);
+    let at = match words.upper(0).as_str() {
+        "INSERT" | "MERGE" => after("INTO")?,
+        "DELETE" | "SELECT" | "TABLE" => after("FROM")?,
+        "WITH" => after("INTO")
+            .or_else(|| after("UPDATE"))
+            .or_else(|| after("FROM"))?,
+        "UPDATE" | "COPY" => 1,
+        "TRUNCATE" | "LOCK" => 1 + usize::from(words.is(1, "TABLE")),
+        "ANALYZE" | "ANALYSE" | "VACUUM" | "CLUSTER" => 1 + usize::from(words.is(1, "VERBOSE")),
+        "REFRESH" => 3,
+        "CREATE" | "ALTER" | "DROP" => {
+            let object = words.object();
+            let nameless = words.are(object, &["DEFAULT", "PRIVILEGES"])
+                || words.is(object, "OWNED")
+                || words.is(object, "SYSTEM");
+            if nameless {
+                return None;
+            }
+            let owned = ["INDEX", "TRIGGER", "POLICY", "RULE"]
+                .iter()
+                .any(|word| words.is(object, word));
+            match after("ON") {
+                Some(on) if owned => on,
+                _ => object + words.object_words(object),
+            }
+        }
+        _ => return None,
+    };
+    let mut at = at;
+    for word in ["CONCURRENTLY", "IF", "NOT", "EXISTS", "ONLY"] {
+        at += usize::from(words.is(at, word));
+    }
+    let mut name = String::new();
+    loop {
+        let token = words.tokens.get(at)?;
+        if !matches!(token.kind, Lexeme::Word | Lexeme::QuotedName) {
+            return (!name.is_empty()).then_some(name);
+        }
+        name.push_str(words.text(token));
+        let dot = words.tokens.get(at + 1);
+        if !dot.is_some_and(|dot| dot.kind == Lexeme::Symbol && words.text(dot) == ".") {
+            return Some(name);
+        }
+        name.push('.');
+        at += 2;
+    }
+}

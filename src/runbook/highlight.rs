@@ -1,0 +1,172 @@
+//! Which parts of a script's text are to be coloured, for the script view.
+//!
+//! The same words as the script reader sees, so what looks like a string is one. Linear in the
+//! length of the text; what is left between two tokens needs no colour.
+
+use std::ops::Range;
+
+use super::lexer::{Lexeme, Lexer};
+use super::meta;
+use super::scanner::{Item, Scanner};
+
+/// What a part of a script is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Token {
+    /// A word of the SQL language.
+    Keyword,
+    /// A name, quoted or not.
+    Name,
+    /// A string, dollar-quoted too.
+    String,
+    /// A number or a parameter.
+    Number,
+    /// A comment.
+    Comment,
+    /// An operator or punctuation.
+    Operator,
+    /// A psql meta-command or variable.
+    Meta,
+}
+
+/// The parts of `text` that are coloured, in order, in bytes. They do not overlap; a part may
+/// span lines.
+pub fn tokens(text: &str) -> Vec<(Range<usize>, Token)> {
+    let mut lexer = Lexer::new(text.as_bytes());
+    let mut data = copy_data(text).into_iter().peekable();
+    let mut tokens: Vec<(Range<usize>, Token)> = Vec::new();
+    while let Some(lexed) = lexer.next() {
+        let token = match lexed.kind {
+            Lexeme::Space => continue,
+            Lexeme::Newline => {
+                // The data of COPY is no SQL; a quote in it would colour the rest of the file.
+                if let Some(data) = data.next_if(|data| data.start <= lexed.range.end) {
+                    lexer.seek(data.end);
+                }
+                continue;
+            }
+            Lexeme::LineComment | Lexeme::BlockComment => Token::Comment,
+            Lexeme::Word if text.get(lexed.range.clone()).is_some_and(is_keyword) => Token::Keyword,
+            Lexeme::Word | Lexeme::QuotedName => Token::Name,
+            Lexeme::String => Token::String,
+            Lexeme::Number | Lexeme::Parameter => Token::Number,
+            Lexeme::Variable => Token::Meta,
+            Lexeme::Backslash => {
+                let (_, end) = meta::parse(text.as_bytes(), lexed.range.start);
+                lexer.seek(end);
+                tokens.push((lexed.range.start..end, Token::Meta));
+                continue;
+            }
+            _ => Token::Operator,
+        };
+        tokens.push((lexed.range, token));
+    }
+    tokens
+}
+
+fn copy_data(text: &str) -> Vec<Range<usize>> {
+    let mut scanner = Scanner::new(text.as_bytes());
+    let mut data = Vec::new();
+    while let Some(item) = scanner.next() {
+        if let Item::Statement(piece) = item {
+            data.extend(piece.copy_data);
+        }
+    }
+    data
+}
+
+/// Words that are coloured as keywords, in order: the reserved ones, the usual ones of
+/// definitions and the usual types. Words that are names more often than not are left out.
+#[rustfmt::skip]
+const KEYWORDS: &[&str] = &[
+    "ACCESS", "ADD", "AFTER", "ALL", "ALTER", "ALWAYS", "ANALYSE", "ANALYZE", "AND", "ANY",
+    "ARRAY", "AS", "ASC", "ATOMIC", "BEFORE", "BEGIN", "BETWEEN", "BIGINT", "BIGSERIAL",
+    "BOOLEAN", "BOTH", "BY", "BYTEA", "CASCADE", "CASE", "CAST", "CHAR", "CHARACTER", "CHECK",
+    "CLUSTER", "COLLATE", "COLUMN", "COMMENT", "COMMIT", "CONCURRENTLY", "CONFLICT", "CONSTRAINT",
+    "CONSTRAINTS", "COPY", "CREATE", "CROSS", "CURRENT_DATE", "CURRENT_TIMESTAMP", "CURRENT_USER",
+    "DATABASE", "DATE", "DECIMAL", "DECLARE", "DEFAULT", "DEFERRABLE", "DEFERRED", "DELETE",
+    "DESC", "DISTINCT", "DO", "DOMAIN", "DOUBLE", "DROP", "EACH", "ELSE", "END", "ENUM", "EXCEPT",
+    "EXCLUDE", "EXCLUSIVE", "EXECUTE", "EXISTS", "EXPLAIN", "EXTENSION", "FALSE", "FETCH",
+    "FILTER", "FOR", "FOREIGN", "FROM", "FULL", "FUNCTION", "GENERATED", "GRANT", "GROUP",
+    "HAVING", "IDENTITY", "IF", "ILIKE", "IMMEDIATE", "IMMUTABLE", "IN", "INCLUDE", "INDEX",
+    "INHERITS", "INITIALLY", "INNER", "INSERT", "INT", "INTEGER", "INTERSECT", "INTERVAL", "INTO",
+    "IS", "JOIN", "JSON", "JSONB", "KEY", "LANGUAGE", "LATERAL", "LEADING", "LEFT", "LIKE",
+    "LIMIT", "LOCAL", "LOCK", "MATERIALIZED", "MERGE", "MODE", "NATURAL", "NOT", "NOTHING",
+    "NOTIFY", "NULL", "NULLS", "NUMERIC", "OF", "OFFSET", "ON", "ONLY", "OPERATOR", "OR", "ORDER",
+    "OUTER", "OVER", "OWNED", "OWNER", "PARTITION", "POLICY", "PRECISION", "PRIMARY", "PROCEDURE",
+    "PUBLICATION", "RAISE", "READ", "REAL", "REFERENCES", "REFRESH", "REINDEX", "RELEASE",
+    "RENAME", "REPLACE", "RESET", "RESTRICT", "RETURN", "RETURNING", "RETURNS", "REVOKE", "RIGHT",
+    "ROLE", "ROLLBACK", "ROW", "ROWS", "RULE", "SAVEPOINT", "SCHEMA", "SELECT", "SEQUENCE",
+    "SERIAL", "SESSION", "SET", "SHARE", "SHOW", "SIMILAR", "SMALLINT", "SOME", "STABLE", "START",
+    "STATEMENT", "STRICT", "TABLE", "TABLESPACE", "TEMP", "TEMPORARY", "TEXT", "THEN", "TIME",
+    "TIMESTAMP", "TIMESTAMPTZ", "TO", "TRAILING", "TRANSACTION", "TRIGGER", "TRUE", "TRUNCATE",
+    "TYPE", "UNION", "UNIQUE", "UNLOGGED", "UPDATE", "USING", "UUID", "VACUUM", "VALID",
+    "VALIDATE", "VALUES", "VARCHAR", "VARYING", "VIEW", "VOLATILE", "WHEN", "WHERE", "WINDOW",
+    "WITH", "WITHOUT", "WRITE", "ZONE",
+];
+
+fn is_keyword(word: &str) -> bool {
+    let longest = 20;
+    word.len() <= longest
+        && KEYWORDS
+            .binary_search(&word.to_ascii_uppercase().as_str())
+            .is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_list_of_keywords_is_in_order() {
+        assert!(KEYWORDS.is_sorted());
+    }
+
+    #[test]
+    fn a_statement_is_coloured() {
+        let text = "\\echo hi\nALTER table s.\"T\" -- c\n SET a = 'x' || 1;";
+        let seen: Vec<(&str, Token)> = tokens(text)
+            .into_iter()
+            .map(|(range, token)| (&text[range], token))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("\\echo hi", Token::Meta),
+                ("ALTER", Token::Keyword),
+                ("table", Token::Keyword),
+                ("s", Token::Name),
+                (".", Token::Operator),
+                ("\"T\"", Token::Name),
+                ("-- c", Token::Comment),
+                ("SET", Token::Keyword),
+                ("a", Token::Name),
+                ("=", Token::Operator),
+                ("'x'", Token::String),
+                ("|", Token::Operator),
+                ("|", Token::Operator),
+                ("1", Token::Number),
+                (";", Token::Operator),
+            ]
+        );
+    }
+
+    #[test]
+    fn copy_data_is_left_alone() {
+        let text = "COPY t FROM stdin;\n1\tit's\n\\.\nSELECT 'x';";
+        let seen = tokens(text);
+        assert!(seen.contains(&(36..39, Token::String)), "{seen:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn tokens_are_in_order_and_on_characters(text in "[\\PC\n'$\\\\ab:()/*-]{0,60}") {
+            let mut end = 0;
+            for (range, _) in tokens(&text) {
+                prop_assert!(range.start >= end && range.end > range.start);
+                prop_assert!(text.get(range.clone()).is_some());
+                end = range.end;
+            }
+        }
+    }
+}

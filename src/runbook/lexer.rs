@@ -1,0 +1,468 @@
+//! The words of a script as psql sees them (the rules of its `psqlscan.l`).
+//!
+//! psql reads line by line, and two of its rules only show there: a string literal is continued
+//! by another one on the *same* line alone, and the data of COPY takes whole lines out of the
+//! middle. This reads the same way, so that a statement ends exactly where psql would end it.
+//! It is total and linear: every byte is looked at a bounded number of times, any byte is
+//! accepted, and nothing here decides what a word means.
+
+use std::ops::Range;
+
+/// What a piece of text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lexeme {
+    /// White space inside a line.
+    Space,
+    /// The end of a line.
+    Newline,
+    /// `-- …`, without its end of line.
+    LineComment,
+    /// `/* … */`, nested.
+    BlockComment,
+    /// A keyword or an unquoted name.
+    Word,
+    /// `"…"`, `U&"…"`.
+    QuotedName,
+    /// `'…'` with its prefix, or `$tag$…$tag$`.
+    String,
+    /// A number.
+    Number,
+    /// `$1`.
+    Parameter,
+    /// `:name`, `:'name'`, `:"name"` or `:{?name}`: psql would look it up.
+    Variable,
+    /// `(`.
+    Open,
+    /// `)`.
+    Close,
+    /// `;`.
+    Semicolon,
+    /// `\;`: a semicolon that does not end the query string.
+    JoiningSemicolon,
+    /// `\:`: a colon that starts no variable.
+    EscapedColon,
+    /// A backslash: a psql meta-command starts.
+    Backslash,
+    /// Any other character.
+    Symbol,
+}
+
+/// One piece of text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Lexed {
+    pub kind: Lexeme,
+    pub range: Range<usize>,
+    /// False for a comment, string or quoted name that the file ends in the middle of.
+    pub closed: bool,
+}
+
+/// Whole lines that are not SQL: the data of COPY. Reading goes on behind them.
+#[derive(Debug, Clone, Copy)]
+struct Skip {
+    /// The newline after which the lines start.
+    newline: usize,
+    /// Where SQL goes on.
+    resume: usize,
+}
+
+/// Reads a script word by word.
+#[derive(Debug, Clone)]
+pub(super) struct Lexer<'a> {
+    bytes: &'a [u8],
+    pos: usize,
+    skip: Option<Skip>,
+    /// The end of the line that was asked for last: a line may hold many statements.
+    known_line_end: usize,
+    /// Whether a backslash in a plain string is just a backslash.
+    pub standard_strings: bool,
+}
+
+fn is_name_start(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
+}
+
+fn is_name_part(byte: u8) -> bool {
+    is_name_start(byte) || byte.is_ascii_digit() || byte == b'$'
+}
+
+/// Variable names have no `$`.
+fn is_variable_part(byte: u8) -> bool {
+    is_name_start(byte) || byte.is_ascii_digit()
+}
+
+pub(super) fn is_space(byte: u8) -> bool {
+    // A vertical tab is no white space to psql 15; to the server it is from 16 on.
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0c)
+}
+
+impl<'a> Lexer<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Lexer<'a> {
+        let pos = if bytes.starts_with(b"\xef\xbb\xbf") {
+            3
+        } else {
+            0
+        };
+        Lexer {
+            bytes,
+            pos,
+            skip: None,
+            known_line_end: 0,
+            standard_strings: true,
+        }
+    }
+
+    /// Goes on at `pos`, which lies on the current line.
+    pub(super) fn seek(&mut self, pos: usize) {
+        self.pos = pos.min(self.bytes.len());
+    }
+
+    fn at(&self, ahead: usize) -> Option<u8> {
+        self.bytes.get(self.pos + ahead).copied()
+    }
+
+    /// The newline that ends the current line, or the end of the file.
+    fn line_end(&mut self) -> usize {
+        if self.pos > self.known_line_end || self.known_line_end == 0 {
+            let rest = self.bytes.get(self.pos..).unwrap_or_default();
+            self.known_line_end = rest
+                .iter()
+                .position(|&b| b == b'\n')
+                .map_or(self.bytes.len(), |offset| self.pos + offset);
+        }
+        self.known_line_end
+    }
+
+    /// Where psql would read its next line from.
+    pub(super) fn next_line(&mut self) -> usize {
+        let end = self.line_end();
+        match self.skip {
+            Some(skip) if skip.newline == end => skip.resume,
+            _ => (end + 1).min(self.bytes.len()),
+        }
+    }
+
+    /// Takes the lines up to `resume` out of the text: they are data.
+    pub(super) fn skip_lines(&mut self, resume: usize) {
+        let newline = self.line_end();
+        self.skip = Some(Skip { newline, resume });
+    }
+
+    /// The lines that are to be skipped at the end of this line, if there are any.
+    pub(super) fn skipped(&self) -> Option<Range<usize>> {
+        let skip = self.skip?;
+        Some((skip.newline + 1).min(skip.resume)..skip.resume)
+    }
+
+    fn cross_newline(&mut self) {
+        match self.skip {
+            Some(skip) if skip.newline == self.pos => {
+                self.pos = skip.resume;
+                self.skip = None;
+            }
+            _ => self.pos += 1,
+        }
+    }
+
+    /// The next piece, or `None` at the end.
+    pub(super) fn next(&mut self) -> Option<Lexed> {
+        let start = self.pos;
+        let first = self.at(0)?;
+        let mut closed = true;
+        let kind = match first {
+            b'\n' => {
+                self.cross_newline();
+                Lexeme::Newline
+            }
+            b' ' | b'\t' | b'\r' | 0x0c => {
+                while matches!(self.at(0), Some(b' ' | b'\t' | b'\r' | 0x0c)) {
+                    self.pos += 1;
+                }
+                Lexeme::Space
+            }
+            b'-' if self.at(1) == Some(b'-') => {
+                while !matches!(self.at(0), None | Some(b'\n' | b'\r')) {
+                    self.pos += 1;
+                }
+                Lexeme::LineComment
+            }
+            b'/' if self.at(1) == Some(b'*') => {
+                closed = self.block_comment();
+                Lexeme::BlockComment
+            }
+            b'\'' => {
+                self.pos += 1;
+                closed = self.quoted(b'\'', !self.standard_strings, true);
+                Lexeme::String
+            }
+            b'"' => {
+                self.pos += 1;
+                closed = self.quoted(b'"', false, true);
+                Lexeme::QuotedName
+            }
+            b'b' | b'B' | b'x' | b'X' if self.at(1) == Some(b'\'') => {
+                self.pos += 2;
+                closed = self.quoted(b'\'', false, false);
+                Lexeme::String
+            }
+            b'e' | b'E' if self.at(1) == Some(b'\'') => {
+                self.pos += 2;
+                closed = self.quoted(b'\'', true, true);
+                Lexeme::String
+            }
+            b'n' | b'N' if self.at(1) == Some(b'\'') => {
+                self.pos += 2;
+                closed = self.quoted(b'\'', !self.standard_strings, true);
+                Lexeme::String
+            }
+            b'u' | b'U' if self.at(1) == Some(b'&') && self.at(2) == Some(b'\'') => {
+                self.pos += 3;
+                closed = self.quoted(b'\'', false, true);
+                Lexeme::String
+            }
+            b'u' | b'U' if self.at(1) == Some(b'&') && self.at(2) == Some(b'"') => {
+                self.pos += 3;
+                closed = self.quoted(b'"', false, true);
+                Lexeme::QuotedName
+            }
+            b if is_name_start(b) => {
+                self.name();
+                Lexeme::Word
+            }
+            b if b.is_ascii_digit() => {
+                self.number();
+                Lexeme::Number
+            }
+            b'.' if self.at(1).is_some_and(|b| b.is_ascii_digit()) => {
+                self.number();
+                Lexeme::Number
+            }
+            b'.' if self.at(1) == Some(b'.') => {
+                // `..` is one symbol, so that its second dot starts no number.
+                self.pos += 2;
+                Lexeme::Symbol
+            }
+            b'$' => return Some(self.dollar()),
+            b':' => self.colon(),
+            b'(' => self.single(Lexeme::Open),
+            b')' => self.single(Lexeme::Close),
+            b';' => self.single(Lexeme::Semicolon),
+            b'\\' => match self.at(1) {
+                Some(b';') => {
+                    self.pos += 2;
+                    Lexeme::JoiningSemicolon
+                }
+                Some(b':') => {
+                    self.pos += 2;
+                    Lexeme::EscapedColon
+                }
+                _ => self.single(Lexeme::Backslash),
+            },
+            _ => self.single(Lexeme::Symbol),
+        };
+        Some(Lexed {
+            kind,
+            range: start..self.pos,
+            closed,
+        })
+    }
+
+    fn single(&mut self, kind: Lexeme) -> Lexeme {
+        self.pos += 1;
+        kind
+    }
+
+    fn name(&mut self) {
+        while self.at(0).is_some_and(is_name_part) {
+            self.pos += 1;
+        }
+    }
+
+    fn digits(&mut self) {
+        while self.at(0).is_some_and(|b| b.is_ascii_digit()) {
+            self.pos += 1;
+        }
+    }
+
+    fn number(&mut self) {
+        self.digits();
+        if self.at(0) == Some(b'.') && self.at(1) != Some(b'.') {
+            self.pos += 1;
+            self.digits();
+        }
+        if matches!(self.at(0), Some(b'e' | b'E')) && matches!(self.at(1), Some(b'+' | b'-')) {
+            // Also where no digit follows: to psql `1e--x` is `1e-` and `-x`, and no comment.
+            self.pos += 2;
+            let exponent = self.pos;
+            self.digits();
+            if self.pos == exponent {
+                return;
+            }
+        }
+        if self.at(0).is_some_and(is_name_start) {
+            self.name();
+        }
+    }
+
+    fn colon(&mut self) -> Lexeme {
+        let variable = |from: usize, close: Option<u8>| -> Option<usize> {
+            let mut end = from;
+            while self.bytes.get(end).copied().is_some_and(is_variable_part) {
+                end += 1;
+            }
+            match close {
+                _ if end == from => None,
+                None => Some(end),
+                Some(byte) if self.bytes.get(end) == Some(&byte) => Some(end + 1),
+                Some(_) => None,
+            }
+        };
+        let end = match (self.at(1), self.at(2)) {
+            (Some(b':' | b'='), _) => {
+                self.pos += 2;
+                return Lexeme::Symbol;
+            }
+            (Some(quote @ (b'\'' | b'"')), _) => variable(self.pos + 2, Some(quote)),
+            (Some(b'{'), Some(b'?')) => variable(self.pos + 3, Some(b'}')),
+            _ => variable(self.pos + 1, None),
+        };
+        match end {
+            Some(end) => {
+                self.pos = end;
+                Lexeme::Variable
+            }
+            None => self.single(Lexeme::Symbol),
+        }
+    }
+
+    fn dollar(&mut self) -> Lexed {
+        let start = self.pos;
+        let mut tag_end = self.pos + 1;
+        if self.at(1).is_some_and(is_name_start) {
+            while self
+                .bytes
+                .get(tag_end)
+                .copied()
+                .is_some_and(is_variable_part)
+            {
+                tag_end += 1;
+            }
+        }
+        let (kind, closed) = if self.bytes.get(tag_end) == Some(&b'$') {
+            let tag = start..tag_end + 1;
+            self.pos = tag.end;
+            (Lexeme::String, self.dollar_quoted(tag))
+        } else if self.at(1).is_some_and(|b| b.is_ascii_digit()) {
+            self.pos += 1;
+            self.digits();
+            if self.at(0).is_some_and(is_name_start) {
+                self.name();
+            }
+            (Lexeme::Parameter, true)
+        } else {
+            self.pos += 1;
+            (Lexeme::Symbol, true)
+        };
+        Lexed {
+            kind,
+            range: start..self.pos,
+            closed,
+        }
+    }
+
+    /// The tag has a `$` at its ends only, so comparing it at each `$` stays linear.
+    fn dollar_quoted(&mut self, tag: Range<usize>) -> bool {
+        let tag = self.bytes.get(tag).unwrap_or_default();
+        while let Some(byte) = self.at(0) {
+            match byte {
+                b'\n' => self.cross_newline(),
+                b'$' if self
+                    .bytes
+                    .get(self.pos..)
+                    .unwrap_or_default()
+                    .starts_with(tag) =>
+                {
+                    self.pos += tag.len();
+                    return true;
+                }
+                _ => self.pos += 1,
+            }
+        }
+        false
+    }
+
+    fn block_comment(&mut self) -> bool {
+        self.pos += 2;
+        let mut depth = 1_usize;
+        while let Some(byte) = self.at(0) {
+            match (byte, self.at(1)) {
+                (b'\n', _) => self.cross_newline(),
+                (b'/', Some(b'*')) => {
+                    self.pos += 2;
+                    depth += 1;
+                }
+                (b'*', Some(b'/')) => {
+                    self.pos += 2;
+                    depth -= 1;
+                    if depth == 0 {
+                        return true;
+                    }
+                }
+                _ => self.pos += 1,
+            }
+        }
+        false
+    }
+
+    /// Behind an opening quote: reads to the closing one. `doubled`: two quotes are one.
+    fn quoted(&mut self, quote: u8, escapes: bool, doubled: bool) -> bool {
+        while let Some(byte) = self.at(0) {
+            if byte == b'\n' {
+                self.cross_newline();
+            } else if byte == b'\\' && escapes {
+                self.pos += 1;
+                // psql's line ends here: the newline is no escaped character to it.
+                if !matches!(self.at(0), None | Some(b'\n')) {
+                    self.pos += 1;
+                }
+            } else if byte == quote {
+                self.pos += 1;
+                if doubled && self.at(0) == Some(quote) {
+                    self.pos += 1;
+                } else if quote == b'\'' {
+                    match self.continuation() {
+                        Some(behind) => self.pos = behind,
+                        None => return true,
+                    }
+                } else {
+                    return true;
+                }
+            } else {
+                self.pos += 1;
+            }
+        }
+        false
+    }
+
+    /// Behind a closing quote: where the string goes on, if white space with a carriage return
+    /// and another quote follow on this line.
+    fn continuation(&self) -> Option<usize> {
+        let mut pos = self.pos;
+        let mut returned = false;
+        loop {
+            match self.bytes.get(pos).copied()? {
+                b'\r' => {
+                    returned = true;
+                    pos += 1;
+                }
+                b' ' | b'\t' | 0x0c => pos += 1,
+                b'-' if self.bytes.get(pos + 1) == Some(&b'-') => {
+                    while !matches!(self.bytes.get(pos), None | Some(b'\n' | b'\r')) {
+                        pos += 1;
+                    }
+                }
+                b'\'' if returned => return Some(pos + 1),
+                _ => return None,
+            }
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! What `stagegate show` prints: a runbook for reading, and as JSON.
+//!
+//! Needs no database. It lists a script that `run` would refuse like any other, with the refusals
+//! beside their statements. What comes from a file is shown printable (I8), in JSON too.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::printable::printable;
+use super::script::{Fate, Finding, Refusal, Script, Statement};
+use super::{ItemKind, Runbook};
+
+/// How wide the lines of the text are, in characters.
+const WIDTH: usize = 80;
+
+impl Fate {
+    /// The word for it, on screens and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Fate::Sent => "sent",
+            Fate::TakenOver => "taken over",
+            Fate::Held => "held",
+        }
+    }
+}
+
+impl ItemKind {
+    /// The word for it, as `runbook.toml` writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            ItemKind::Backup => "backup",
+            ItemKind::Review => "review",
+            ItemKind::Connection => "connection",
+            ItemKind::Structure => "structure",
+            ItemKind::Rollback => "rollback",
+            ItemKind::Attest => "attest",
+        }
+    }
+}
+
+/// How many statements there are of each kind, the most frequent first.
+pub fn kinds(script: &Script) -> Vec<(&str, usize)> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for statement in script.sent() {
+        *counts.entry(statement.kind.as_str()).or_default() += 1;
+    }
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(kind, count)| (std::cmp::Reverse(*count), *kind));
+    counts
+}
+
+/// Colours of the text, or none.
+struct Paint(bool);
+
+impl Paint {
+    fn with(&self, code: &str, text: &str) -> String {
+        if self.0 {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+    fn heading(&self, text: &str) -> String {
+        self.with("1", text)
+    }
+    fn bad(&self, text: &str) -> String {
+        self.with("1;31", text)
+    }
+    fn note(&self, text: &str) -> String {
+        self.with("33", text)
+    }
+    fn quiet(&self, text: &str) -> String {
+        self.with("2", text)
+    }
+}
+
+/// The runbook as text, with colours if `color`.
+pub fn text(runbook: &Runbook, color: bool) -> String {
+    let paint = Paint(color);
+    let mut out = String::new();
+    let _ = writeln!(out, "{}", paint.heading(&printable(&runbook.title)));
+    if let Some(database) = &runbook.expected_database {
+        let _ = writeln!(out, "database  {}", printable(database));
+    }
+    script(&mut out, &paint, "script", &runbook.script);
+    statements(&mut out, &paint, &runbook.script);
+    let others = (runbook
+        .expected_state
+        .iter()
+        .map(|script| ("expected state", script)))
+    .chain(
+        runbook
+            .post_verification
+            .iter()
+            .map(|script| ("post-verification", script)),
+    )
+    .chain(runbook.rollbacks.iter().map(|script| ("rollback", script)));
+    for (what, other) in others {
+        out.push('\n');
+        script(&mut out, &paint, what, other);
+        statements(&mut out, &paint, other);
+    }
+    let _ = writeln!(out, "\n{}", paint.heading("Checklist"));
+    for item in &runbook.items {
+        let kind = paint.quiet(&format!("{:<10}", item.kind.word()));
+        let _ = writeln!(out, "  {kind}  {}", printable(&item.title));
+    }
+    out
+}
+
+/// The head of one script: its name, hash and counts.
+fn script(out: &mut String, paint: &Paint, what: &str, script: &Script) {
+    let name = printable(&script.name);
+    let _ = writeln!(out, "{} {name}", paint.heading(&format!("{what:<9}")));
+    let _ = writeln!(out, "sha256    {}", script.sha256());
+    for source in script.sources.iter().skip(1) {
+        let _ = writeln!(out, "includes  {}", printable(&source.name));
+    }
+    let counts: Vec<String> = kinds(script)
+        .into_iter()
+        .map(|(kind, count)| format!("{count} {}", printable(kind)))
+        .collect();
+    let total = script.sent().count();
+    let plural = if total == 1 {
+        "statement"
+    } else {
+        "statements"
+    };
+    let counts = match counts.as_slice() {
+        [] => "nothing is sent".to_owned(),
+        counts => format!("{total} {plural}: {}", counts.join(", ")),
+    };
+    wrapped(out, "counts    ", &counts, |line| line.to_owned());
+    match script.refusals.len() {
+        0 => {}
+        1 => {
+            let _ = writeln!(out, "{}", paint.bad("1 refusal: `run` would not start"));
+        }
+        several => {
+            let line = format!("{several} refusals: `run` would not start");
+            let _ = writeln!(out, "{}", paint.bad(&line));
+        }
+    }
+}
+
+fn statements(out: &mut String, paint: &Paint, script: &Script) {
+    let kind_width = script
+        .statements
+        .iter()
+        .map(|statement| printable(&statement.kind).chars().count())
+        .max()
+        .unwrap_or_default();
+    for refusal in script.refusals.iter().filter(|r| r.statement.is_none()) {
+        refused(out, paint, script, refusal);
+    }
+    let mut section = None;
+    for statement in &script.statements {
+        if statement.section != section || statement.number == 1 {
+            section = statement.section;
+            let title = script.section_title(statement).unwrap_or("(no section)");
+            let _ = writeln!(out, "\n{}", paint.heading(&printable(title)));
+            let head = format!(
+                "{:>4} {:>5}  {:<kind_width$}  relation",
+                "no.", "line", "kind"
+            );
+            let _ = writeln!(out, "{}", paint.quiet(&head));
+        }
+        line(out, paint, script, statement, kind_width);
+    }
+    for finding in script.findings.iter().filter(|f| f.statement.is_none()) {
+        found(out, paint, script, finding);
+    }
+}
+
+fn line(out: &mut String, paint: &Paint, script: &Script, statement: &Statement, width: usize) {
+    let relation = statement
+        .relation
+        .as_deref()
+        .map(printable)
+        .unwrap_or_default();
+    let mut text = format!(
+        "{:>4} {:>5}  {:<width$}  {relation}",
+        statement.number,
+        statement.line,
+        printable(&statement.kind),
+    );
+    if statement.source > 0
+        && let Some(source) = script.sources.get(statement.source)
+    {
+        let _ = write!(text, "  [{}]", printable(&source.name));
+    }
+    let text = text.trim_end();
+    let _ = match statement.fate {
+        Fate::Sent => writeln!(out, "{text}"),
+        Fate::TakenOver => writeln!(out, "{text}  {}", paint.note("taken over by the gate")),
+        Fate::Held => writeln!(out, "{text}  {}", paint.note("held for the gate")),
+    };
+    for refusal in script
+        .refusals
+        .iter()
+        .filter(|r| r.statement == Some(statement.number))
+    {
+        refused(out, paint, script, refusal);
+    }
+    for finding in script
+        .findings
+        .iter()
+        .filter(|f| f.statement == Some(statement.number))
+    {
+        found(out, paint, script, finding);
+    }
+}
+
+/// The place of something: the line, and the file where it is not the script itself.
+fn place(script: &Script, source: usize, line: usize) -> String {
+    match script.sources.get(source) {
+        Some(file) if source > 0 => format!("{}:{line}", printable(&file.name)),
+        _ => format!("line {line}"),
+    }
+}
+
+fn refused(out: &mut String, paint: &Paint, script: &Script, refusal: &Refusal) {
+    let place = place(script, refusal.source, refusal.line);
+    let text = format!(
+        "{place}, column {}: {}",
+        refusal.column,
+        printable(&refusal.reason)
+    );
+    wrapped(out, "           REFUSED ", &text, |line| paint.bad(line));
+}
+
+fn found(out: &mut String, paint: &Paint, script: &Script, finding: &Finding) {
+    let place = place(script, finding.source, finding.line);
+    let mut text = format!(
+        "{place}: {} ({})",
+        printable(&finding.message),
+        finding.rule
+    );
+    if let Some(help) = &finding.help {
+        let _ = write!(text, " {}", printable(help));
+    }
+    wrapped(out, "           finding ", &text, |line| paint.note(line));
+}
+
+/// `text` behind `label`, broken at spaces, its further lines indented.
+fn wrapped(out: &mut String, label: &str, text: &str, paint: impl Fn(&str) -> String) {
+    let indent = " ".repeat(label.chars().count());
+    let mut line = label.to_owned();
+    let mut is_empty = true;
+    for word in text.split(' ') {
+        if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            let _ = writeln!(out, "{}", paint(&line));
+            line = indent.clone();
+            is_empty = true;
+        }
+        if !is_empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_empty = false;
+    }
+    let _ = writeln!(out, "{}", paint(&line));
+}
+
+/// The runbook as JSON: the script's parts at the top, the other scripts below.
+pub fn json(runbook: &Runbook) -> Value {
+    let mut value = script_json(&runbook.script);
+    let one = |script: &Option<Script>| script.as_ref().map(script_json);
+    let checklist: Vec<Value> = runbook
+        .items
+        .iter()
+        .map(|item| {
+            json!({
+                "id": printable(&item.id),
+                "title": printable(&item.title),
+                "kind": item.kind,
+            })
+        })
+        .collect();
+    let rollback: Vec<Value> = runbook.rollbacks.iter().map(script_json).collect();
+    if let Some(map) = value.as_object_mut() {
+        map.insert("title".into(), json!(printable(&runbook.title)));
+        map.insert(
+            "database".into(),
+            json!(runbook.expected_database.as_deref().map(printable)),
+        );
+        map.insert("checklist".into(), json!(checklist));
+        map.insert("expected_state".into(), json!(one(&runbook.expected_state)));
+        map.insert(
+            "post_verification".into(),
+            json!(one(&runbook.post_verification)),
+        );
+        map.insert("rollback".into(), json!(rollback));
+    }
+    value
+}
+
+fn script_json(script: &Script) -> Value {
+    let file = |source: usize| script.sources.get(source).map(|file| printable(&file.name));
+    let statements: Vec<Value> = script
+        .statements
+        .iter()
+        .map(|statement| {
+            json!({
+                "number": statement.number,
+                "section": script.section_title(statement).map(printable),
+                "file": file(statement.source),
+                "line": statement.line,
+                "column": statement.column,
+                "start": statement.span.start,
+                "end": statement.span.end,
+                "kind": printable(&statement.kind),
+                "relation": statement.relation.as_deref().map(printable),
+                "fate": statement.fate.word(),
+            })
+        })
+        .collect();
+    let refusals: Vec<Value> = script
+        .refusals
+        .iter()
+        .map(|refusal| {
+            json!({
+                "statement": refusal.statement,
+                "file": file(refusal.source),
+                "line": refusal.line,
+                "column": refusal.column,
+                "reason": printable(&refusal.reason),
+            })
+        })
+        .collect();
+    let findings: Vec<Value> = script
+        .findings
+        .iter()
+        .map(|finding| {
+            json!({
+                "statement": finding.statement,
+                "file": file(finding.source),
+                "line": finding.line,
+                "rule": finding.rule,
+                "message": printable(&finding.message),
+                "help": finding.help.as_deref().map(printable),
+            })
+        })
+        .collect();
+    json!({
+        "script": printable(&script.name),
+        "sha256": script.sha256(),
+        "statements": statements,
+        "refusals": refusals,
+        "findings": findings,
+    })
+}

@@ -1,0 +1,325 @@
+//! psql's meta-commands: how a line with a backslash is read, and which ones a script may have.
+//!
+//! A few are understood; each of the others is refused with its reason, because leaving it out
+//! silently would make the script mean something else than it does under psql.
+
+use std::ops::Range;
+
+use super::lexer::is_space;
+
+/// One argument of a meta-command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Argument {
+    /// Its text, unquoted.
+    pub text: String,
+    /// Whether it holds a shell command in back-quotes.
+    pub runs_shell: bool,
+}
+
+/// A meta-command as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Parsed {
+    pub name: String,
+    pub arguments: Vec<Argument>,
+    pub open_quote: bool,
+}
+
+/// What a meta-command does to the statement that is being read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Sends it, as a semicolon would.
+    Send,
+    /// Throws it away.
+    Reset,
+    /// Nothing: it goes on behind the meta-command.
+    None,
+}
+
+/// What `name` does to the statement that is being read.
+pub(super) fn effect(name: &str) -> Effect {
+    match name {
+        "g" | "gx" | "gset" | "gexec" | "gdesc" | "crosstabview" | "watch" => Effect::Send,
+        "r" | "reset" => Effect::Reset,
+        _ => Effect::None,
+    }
+}
+
+/// These take the rest of the line as it is, backslashes included.
+fn takes_whole_line(name: &str) -> bool {
+    matches!(
+        name,
+        "!" | "copy" | "h" | "help" | "ef" | "ev" | "sf" | "sv" | "sf+" | "sv+"
+    )
+}
+
+/// Reads the meta-command whose backslash is at `start`; also says where it ends.
+pub(super) fn parse(bytes: &[u8], start: usize) -> (Parsed, usize) {
+    let at = |pos: usize| bytes.get(pos).copied().filter(|&b| b != b'\n');
+    let mut pos = start + 1;
+    while at(pos).is_some_and(|b| !is_space(b) && b != b'\\') {
+        pos += 1;
+    }
+    let text = |range: Range<usize>| {
+        String::from_utf8_lossy(bytes.get(range).unwrap_or_default()).into_owned()
+    };
+    let name = text(start + 1..pos);
+    let mut arguments = Vec::new();
+    let mut open_quote = false;
+    if takes_whole_line(&name) {
+        let from = pos;
+        while at(pos).is_some() {
+            pos += 1;
+        }
+        let rest = text(from..pos);
+        arguments.push(Argument {
+            text: rest.trim().to_owned(),
+            runs_shell: false,
+        });
+    } else {
+        loop {
+            while at(pos).is_some_and(is_space) {
+                pos += 1;
+            }
+            match at(pos) {
+                None | Some(b'\\') => break,
+                Some(_) => {
+                    let (argument, end, closed) = argument(bytes, pos);
+                    pos = end;
+                    open_quote |= !closed;
+                    arguments.push(argument);
+                }
+            }
+        }
+        // A double backslash ends the meta-command; SQL goes on behind it.
+        if at(pos) == Some(b'\\') && at(pos + 1) == Some(b'\\') {
+            pos += 2;
+        }
+    }
+    let parsed = Parsed {
+        name,
+        arguments,
+        open_quote,
+    };
+    (parsed, pos)
+}
+
+/// One argument from `start` on; where it ends; whether its quotes are closed.
+fn argument(bytes: &[u8], start: usize) -> (Argument, usize, bool) {
+    let at = |pos: usize| bytes.get(pos).copied().filter(|&b| b != b'\n');
+    let mut text = Vec::new();
+    let mut quote = None;
+    let mut runs_shell = false;
+    let mut pos = start;
+    while let Some(byte) = at(pos) {
+        pos += 1;
+        match (quote, byte) {
+            (None, b'\\') => {
+                pos -= 1;
+                break;
+            }
+            (None, b) if is_space(b) => {
+                pos -= 1;
+                break;
+            }
+            (None, b'\'' | b'"' | b'`') => {
+                quote = Some(byte);
+                runs_shell |= byte == b'`';
+                if byte != b'\'' {
+                    text.push(byte);
+                }
+            }
+            (Some(b'\''), b'\'') if at(pos) == Some(b'\'') => {
+                text.push(b'\'');
+                pos += 1;
+            }
+            (Some(open), b) if b == open => {
+                quote = None;
+                if b != b'\'' {
+                    text.push(b);
+                }
+            }
+            (Some(b'\''), b'\\') => {
+                if let Some(escaped) = at(pos) {
+                    pos += 1;
+                    text.push(match escaped {
+                        b'n' => b'\n',
+                        b't' => b'\t',
+                        b'r' => b'\r',
+                        b'b' => 0x08,
+                        b'f' => 0x0c,
+                        other => other,
+                    });
+                }
+            }
+            (_, b) => text.push(b),
+        }
+    }
+    let argument = Argument {
+        text: String::from_utf8_lossy(&text).into_owned(),
+        runs_shell,
+    };
+    (argument, pos, quote.is_none())
+}
+
+/// What a meta-command means for a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// It only concerns psql's display.
+    Nothing,
+    /// `\echo`, `\qecho`.
+    Echo(String),
+    /// `\set NAME VALUE`.
+    Set(String, String),
+    /// `\i FILE`: relative to the working directory.
+    Include(String),
+    /// `\ir FILE`: relative to the file it stands in.
+    IncludeRelative(String),
+    /// Not understood, or not to be allowed: why, and what to do.
+    Refused(String),
+}
+
+/// What a meta-command means for a script.
+pub(super) fn meaning(name: &str, arguments: &[Argument], open_quote: bool) -> Meaning {
+    if open_quote {
+        return Meaning::Refused(format!(
+            "a quote in \\{name} never ends; close it on its line"
+        ));
+    }
+    if arguments.iter().any(|argument| argument.runs_shell) {
+        return Meaning::Refused(format!(
+            "\\{name} would run a shell command in back-quotes; write its result instead"
+        ));
+    }
+    let texts: Vec<&str> = arguments
+        .iter()
+        .map(|argument| argument.text.as_str())
+        .collect();
+    match (name, texts.as_slice()) {
+        ("timing" | "pset" | "x", _) => Meaning::Nothing,
+        ("echo" | "qecho", ["-n", rest @ ..] | rest) => Meaning::Echo(rest.join(" ")),
+        ("set", []) => {
+            Meaning::Refused("\\set without a name prints psql's variables; remove it".into())
+        }
+        ("set", [variable, value @ ..]) => set(variable, &value.concat()),
+        ("i" | "include", [file, ..]) if *file != "-" => Meaning::Include((*file).to_owned()),
+        ("ir" | "include_relative", [file, ..]) if *file != "-" => {
+            Meaning::IncludeRelative((*file).to_owned())
+        }
+        ("i" | "include" | "ir" | "include_relative", _) => {
+            Meaning::Refused(format!("\\{name} needs the name of a file"))
+        }
+        _ => Meaning::Refused(refused(name)),
+    }
+}
+
+/// Words that psql takes for on and off.
+fn switch(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "" | "on" | "true" | "tru" | "tr" | "t" | "yes" | "ye" | "y" | "1" => Some(true),
+        "off" | "of" | "false" | "fals" | "fal" | "fa" | "f" | "no" | "n" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// Most of psql's own variables concern its display alone; these change what a script does.
+fn set(variable: &str, value: &str) -> Meaning {
+    let refused = match (variable, switch(value)) {
+        ("ON_ERROR_STOP", Some(true)) => None,
+        ("ON_ERROR_STOP", _) => Some(
+            "the first error always ends the apply here; remove the line or set ON_ERROR_STOP on",
+        ),
+        ("AUTOCOMMIT", Some(true)) => None,
+        ("AUTOCOMMIT", _) => {
+            Some("the transaction is opened and ended here, not by AUTOCOMMIT; remove the line")
+        }
+        ("ON_ERROR_ROLLBACK", Some(false)) => None,
+        ("ON_ERROR_ROLLBACK", _) => Some(
+            "an error is never rolled back to a savepoint here, it ends the apply; remove the line",
+        ),
+        ("SINGLELINE" | "SINGLESTEP", Some(false)) => None,
+        ("SINGLELINE" | "SINGLESTEP", _) => {
+            Some("it changes where psql ends a statement; remove the line")
+        }
+        _ => None,
+    };
+    match refused {
+        Some(reason) => Meaning::Refused(format!("\\set {variable}: {reason}")),
+        None => Meaning::Set(variable.to_owned(), value.to_owned()),
+    }
+}
+
+fn refused(name: &str) -> String {
+    let why = match name {
+        "" => return "a backslash outside of quotes starts a psql meta-command; remove it".into(),
+        "g" | "gx" | "gdesc" | "gexec" | "gset" | "crosstabview" | "watch" | "bind" => {
+            "what it does with a result cannot be held to the text of the script; \
+             end the statement with a semicolon"
+        }
+        "if" | "elif" | "else" | "endif" => {
+            "which statements run must not depend on psql's variables; \
+             keep one script for each case"
+        }
+        "c" | "connect" => "the script runs in one session, on the target that was signed for",
+        "!" | "setenv" | "getenv" => "it reaches outside of the database",
+        "copy" => {
+            "it reads or writes a file of the client; use COPY … FROM STDIN with the data inline"
+        }
+        "q" | "quit" => {
+            "psql would leave out what follows; remove it, and what follows if it is not wanted"
+        }
+        "r" | "reset" => "psql would throw away the text before it; remove both",
+        "o" | "out" | "w" | "write" | "s" => "it writes a file",
+        "encoding" => "scripts are read as UTF-8; convert the file",
+        "unset" | "prompt" => "psql's variables are not substituted here",
+        _ => "psql alone knows it; remove the line",
+    };
+    format!("\\{name} is refused: {why}")
+}
+
+/// Whether psql itself sets a variable of this name, so that it would substitute it.
+pub(super) fn set_by_psql(name: &str) -> bool {
+    matches!(
+        name,
+        "AUTOCOMMIT"
+            | "COMP_KEYWORD_CASE"
+            | "DBNAME"
+            | "ECHO"
+            | "ECHO_HIDDEN"
+            | "ENCODING"
+            | "ERROR"
+            | "FETCH_COUNT"
+            | "HIDE_TABLEAM"
+            | "HIDE_TOAST_COMPRESSION"
+            | "HISTCONTROL"
+            | "HISTSIZE"
+            | "HOST"
+            | "IGNOREEOF"
+            | "LASTOID"
+            | "LAST_ERROR_MESSAGE"
+            | "LAST_ERROR_SQLSTATE"
+            | "ON_ERROR_ROLLBACK"
+            | "ON_ERROR_STOP"
+            | "PORT"
+            | "PROMPT1"
+            | "PROMPT2"
+            | "PROMPT3"
+            | "QUIET"
+            | "ROW_COUNT"
+            | "SERVER_VERSION_NAME"
+            | "SERVER_VERSION_NUM"
+            | "SERVICE"
+            | "SHELL_ERROR"
+            | "SHELL_EXIT_CODE"
+            | "SHOW_ALL_RESULTS"
+            | "SHOW_CONTEXT"
+            | "SINGLELINE"
+            | "SINGLESTEP"
+            | "SQLSTATE"
+            | "USER"
+            | "VERBOSITY"
+            | "VERSION"
+            | "VERSION_NAME"
+            | "VERSION_NUM"
+            | "WATCH_INTERVAL"
+    )
+}

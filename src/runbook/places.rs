@@ -1,0 +1,64 @@
+//! Lines and columns of places in a text, in logarithmic time however long its lines are.
+
+/// How many bytes lie between two known counts of characters.
+const STEP: usize = 256;
+
+/// The lines of a text and its characters, counted once.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    line_starts: Vec<usize>,
+    /// How many characters start before byte `n * STEP`.
+    characters: Vec<usize>,
+}
+
+fn starts_character(byte: u8) -> bool {
+    byte & 0xc0 != 0x80
+}
+
+impl Places {
+    pub(super) fn new(text: &str) -> Places {
+        let mut line_starts = vec![0];
+        let mut characters = Vec::with_capacity(text.len() / STEP + 1);
+        let mut count = 0;
+        for (at, byte) in text.bytes().enumerate() {
+            if at % STEP == 0 {
+                characters.push(count);
+            }
+            count += usize::from(starts_character(byte));
+            if byte == b'\n' {
+                line_starts.push(at + 1);
+            }
+        }
+        Places {
+            line_starts,
+            characters,
+        }
+    }
+
+    /// The line that byte `at` stands on, from 1.
+    pub(super) fn line(&self, at: usize) -> usize {
+        self.line_starts
+            .partition_point(|&start| start <= at)
+            .max(1)
+    }
+
+    /// Line and column of byte `at` of `text`; the column in characters from 1.
+    pub(super) fn place(&self, text: &str, at: usize) -> (usize, usize) {
+        let line = self.line(at);
+        let start = self.line_starts.get(line - 1).copied().unwrap_or_default();
+        let mut column = 1 + self.characters_before(text, at) - self.characters_before(text, start);
+        // A byte-order mark is no character to anyone who looks at the file.
+        if line == 1 && text.starts_with('\u{feff}') && at >= 3 {
+            column -= 1;
+        }
+        (line, column)
+    }
+
+    fn characters_before(&self, text: &str, at: usize) -> usize {
+        let at = at.min(text.len());
+        let step = (at / STEP).min(self.characters.len().saturating_sub(1));
+        let known = self.characters.get(step).copied().unwrap_or_default();
+        let rest = text.as_bytes().get(step * STEP..at).unwrap_or_default();
+        known + rest.iter().filter(|&&b| starts_character(b)).count()
+    }
+}

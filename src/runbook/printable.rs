@@ -1,0 +1,111 @@
+//! Text of a script or a server, made safe to show (I8).
+//!
+//! A control character in it could move the cursor, hide a line or fake a prompt, and a bidi
+//! override could make a statement read as another one. Each becomes a visible escape in ASCII;
+//! nothing else is changed.
+
+use std::borrow::Cow;
+
+/// Marks and overrides of the writing direction, and line breaks that are no `\n`.
+fn misleads(c: char) -> bool {
+    matches!(c,
+        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+        | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+fn push_escaped(out: &mut String, c: char) {
+    match c {
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        c if u32::from(c) < 0x100 => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+        c => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+    }
+}
+
+/// `text` on one line: every control character, line breaks and tabs included, as an escape.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| c.is_control() || misleads(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if c.is_control() || misleads(c) {
+            push_escaped(&mut out, c);
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// `text` on as many lines as it has: `\n` (and `\r\n`) stays a line break, a tab becomes spaces
+/// up to the next multiple of 8, every other control character an escape.
+pub fn printable_lines(text: &str) -> Cow<'_, str> {
+    if !text
+        .chars()
+        .any(|c| c != '\n' && (c.is_control() || misleads(c)))
+    {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut column = 0_usize;
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        match c {
+            '\n' => {
+                out.push('\n');
+                column = 0;
+            }
+            '\r' if characters.peek() == Some(&'\n') => {}
+            '\t' => {
+                let width = 8 - column % 8;
+                out.extend(std::iter::repeat_n(' ', width));
+                column += width;
+            }
+            c if c.is_control() || misleads(c) => {
+                let before = out.len();
+                push_escaped(&mut out, c);
+                column += out.len() - before;
+            }
+            c => {
+                out.push(c);
+                column += 1;
+            }
+        }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_escape_sequence_is_shown_and_not_obeyed() {
+        assert_eq!(
+            printable("a\x1b[2Jb\r\n\u{9b}x\u{7f}"),
+            "a\\x1b[2Jb\\r\\n\\x9bx\\x7f"
+        );
+        assert_eq!(printable("x\u{202e}y"), "x\\u{202e}y");
+        assert!(matches!(printable("plain — ü"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn lines_stay_lines_and_tabs_become_spaces() {
+        assert_eq!(
+            printable_lines("a\tb\r\n\tc\rd"),
+            "a       b\n        c\\rd"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_controls_is_left(text in "\\PC*|[\\x00-\\x9f\\u{202a}-\\u{202e}a]*") {
+            prop_assert!(!printable(&text).chars().any(|c| c.is_control() || misleads(c)));
+            prop_assert!(!printable_lines(&text)
+                .chars().any(|c| c != '\n' && (c.is_control() || misleads(c))));
+        }
+    }
+}

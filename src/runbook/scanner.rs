@@ -1,0 +1,409 @@
+//! Where psql would end each statement, and which lines are meta-commands or COPY data.
+//!
+//! Pull-based and total: [`Scanner::next`] gives the pieces of a file one by one, for any bytes,
+//! in linear time. It counts what psql counts (parentheses, `BEGIN … END` in the body of a
+//! function, `\;`) and knows no SQL beyond that. It must never end a statement where psql would
+//! not: a script that psql's server rejects as one statement must not run here as two.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use super::lexer::{Lexed, Lexeme, Lexer};
+use super::meta::{self, Effect};
+
+/// A word of a statement: white space and comments are left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Token {
+    pub kind: Lexeme,
+    pub range: Range<usize>,
+    /// How many parentheses it stands in.
+    pub depth: usize,
+}
+
+/// What never ends in a file that ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Open {
+    String,
+    QuotedName,
+    Comment,
+    Parenthesis,
+    RoutineBody,
+    CopyData,
+}
+
+/// One statement.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// From its first word to its last.
+    pub span: Range<usize>,
+    /// What of `span` is not sent: the backslash of `\;`, meta-commands, COPY data.
+    pub cuts: Vec<Range<usize>>,
+    /// Its words.
+    pub tokens: Vec<Token>,
+    /// The comments before it that stand in no statement.
+    pub comments: Vec<Range<usize>>,
+    /// The inline data of COPY … FROM STDIN.
+    pub copy_data: Option<Range<usize>>,
+    /// Where something starts that never ends.
+    pub open: Option<(Open, usize)>,
+    /// Whether a meta-command such as `\g` ended it instead of a semicolon.
+    pub ended_by_meta: bool,
+    /// Whether COPY data of a statement before it lies between its lines.
+    pub spans_data: bool,
+}
+
+/// A meta-command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MetaCommand {
+    /// From its backslash to its end.
+    pub span: Range<usize>,
+    /// Its name, without the backslash.
+    pub name: String,
+    /// Its arguments, unquoted.
+    pub arguments: Vec<meta::Argument>,
+    /// Whether a quote in it never ends.
+    pub open_quote: bool,
+    /// Whether it stands inside a statement.
+    pub inside_statement: bool,
+    /// Comments that stand before it.
+    pub comments: Vec<Range<usize>>,
+}
+
+/// What comes next in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Item {
+    Statement(Box<Piece>),
+    Meta(Box<MetaCommand>),
+    /// The file ends; comments that nothing follows.
+    End {
+        comments: Vec<Range<usize>>,
+        open: Option<(Open, usize)>,
+    },
+}
+
+/// Reads a file piece by piece.
+#[derive(Debug)]
+pub(super) struct Scanner<'a> {
+    bytes: &'a [u8],
+    lexer: Lexer<'a>,
+    ready: VecDeque<Item>,
+    piece: Piece,
+    started: bool,
+    comments: Vec<Range<usize>>,
+    depth: usize,
+    /// Where the outermost open parenthesis is.
+    opened_at: usize,
+    body: RoutineBody,
+    strings_from_next_line: Option<bool>,
+    ended: bool,
+}
+
+/// psql's guess whether it is in the SQL-standard body of a routine: `CREATE [OR REPLACE]
+/// {FUNCTION|PROCEDURE} … BEGIN … END`, with CASE … END inside it.
+#[derive(Debug, Default)]
+struct RoutineBody {
+    words: usize,
+    first: [u8; 4],
+    depth: usize,
+    opened_at: usize,
+}
+
+impl RoutineBody {
+    fn word(&mut self, word: &[u8], at: usize, parentheses: usize) {
+        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        if self.words == 0 {
+            self.first = [0; 4];
+        }
+        if ["create", "function", "procedure", "or", "replace"]
+            .into_iter()
+            .any(is)
+            && let Some(slot) = self.first.get_mut(self.words)
+        {
+            *slot = word
+                .first()
+                .copied()
+                .unwrap_or_default()
+                .to_ascii_lowercase();
+        }
+        self.words += 1;
+        let routine = matches!(
+            self.first,
+            [b'c', b'f' | b'p', ..] | [b'c', b'o', b'r', b'f' | b'p']
+        );
+        if !routine || parentheses > 0 {
+            return;
+        }
+        if is("begin") {
+            if self.depth == 0 {
+                self.opened_at = at;
+            }
+            self.depth += 1;
+        } else if is("case") && self.depth > 0 {
+            self.depth += 1;
+        } else if is("end") {
+            self.depth = self.depth.saturating_sub(1);
+        }
+    }
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Scanner<'a> {
+        Scanner {
+            bytes,
+            lexer: Lexer::new(bytes),
+            ready: VecDeque::new(),
+            piece: Piece::default(),
+            started: false,
+            comments: Vec::new(),
+            depth: 0,
+            opened_at: 0,
+            body: RoutineBody::default(),
+            strings_from_next_line: None,
+            ended: false,
+        }
+    }
+
+    /// Tells how plain strings are read from the next line on, as psql asks at each line.
+    pub(super) fn set_standard_strings(&mut self, on: bool) {
+        self.strings_from_next_line = Some(on);
+    }
+
+    /// The next piece. After [`Item::End`] there is nothing more: `None`.
+    pub(super) fn next(&mut self) -> Option<Item> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Some(item);
+            }
+            if self.ended {
+                return None;
+            }
+            let data = self.lexer.skipped();
+            let Some(lexed) = self.lexer.next() else {
+                self.finish();
+                continue;
+            };
+            if let Some(data) = data
+                && self.started
+                && lexed.range.contains(&data.start)
+                && !data.is_empty()
+            {
+                self.piece.cuts.push(data);
+                self.piece.spans_data = true;
+            }
+            self.take(lexed);
+        }
+    }
+
+    fn take(&mut self, lexed: Lexed) {
+        match lexed.kind {
+            Lexeme::Space => {}
+            Lexeme::Newline => {
+                if let Some(on) = self.strings_from_next_line.take() {
+                    self.lexer.standard_strings = on;
+                }
+            }
+            Lexeme::LineComment | Lexeme::BlockComment => {
+                if !lexed.closed {
+                    self.piece.open = Some((Open::Comment, lexed.range.start));
+                }
+                let text = self.bytes.get(lexed.range.clone()).unwrap_or_default();
+                if self.started {
+                    // Sent with its statement if a word follows.
+                } else if text.starts_with(b"/*+") {
+                    // A planner hint belongs to its statement, wherever it stands.
+                    self.begin(lexed.range.start);
+                } else {
+                    self.comments.push(lexed.range);
+                }
+            }
+            Lexeme::Semicolon if self.depth == 0 && self.body.depth == 0 => {
+                self.body.words = 0;
+                self.end_statement(false);
+            }
+            Lexeme::Backslash => self.meta_command(lexed.range.start),
+            _ => self.word(lexed),
+        }
+    }
+
+    fn begin(&mut self, at: usize) {
+        if !self.started {
+            self.started = true;
+            self.piece.span = at..at;
+            self.piece.comments = std::mem::take(&mut self.comments);
+        }
+    }
+
+    fn word(&mut self, lexed: Lexed) {
+        let Lexed {
+            kind,
+            range,
+            closed,
+        } = lexed;
+        self.begin(range.start);
+        let mut depth = self.depth;
+        match kind {
+            Lexeme::Open => {
+                if self.depth == 0 {
+                    self.opened_at = range.start;
+                }
+                self.depth += 1;
+            }
+            Lexeme::Close => {
+                self.depth = self.depth.saturating_sub(1);
+                depth = self.depth;
+            }
+            Lexeme::Word => {
+                let word = self.bytes.get(range.clone()).unwrap_or_default();
+                self.body.word(word, range.start, self.depth);
+            }
+            Lexeme::JoiningSemicolon => {
+                self.body.words = 0;
+                self.piece.cuts.push(range.start..range.start + 1);
+            }
+            Lexeme::EscapedColon => self.piece.cuts.push(range.start..range.start + 1),
+            _ => {}
+        }
+        if !closed {
+            let what = if kind == Lexeme::QuotedName {
+                Open::QuotedName
+            } else {
+                Open::String
+            };
+            self.piece.open = Some((what, range.start));
+        }
+        self.piece.span.end = range.end;
+        self.piece.tokens.push(Token { kind, range, depth });
+    }
+
+    /// The statement ends here. One of comments alone is none.
+    fn end_statement(&mut self, ended_by_meta: bool) {
+        let mut piece = std::mem::take(&mut self.piece);
+        self.started = false;
+        if piece.tokens.is_empty() {
+            self.comments.extend(piece.comments);
+            return;
+        }
+        piece.ended_by_meta = ended_by_meta;
+        let end = piece.span.end;
+        piece.cuts.retain(|cut| cut.start < end);
+        let copies = copies_from_stdin(self.bytes, &piece.tokens);
+        for _ in 0..copies {
+            let (data, closed) = self.copy_data();
+            if !closed && piece.open.is_none() {
+                piece.open = Some((Open::CopyData, data.start));
+            }
+            piece.copy_data = Some(data);
+        }
+        self.ready.push_back(Item::Statement(Box::new(piece)));
+    }
+
+    /// The lines from the next one on, up to `\.`.
+    fn copy_data(&mut self) -> (Range<usize>, bool) {
+        let start = self.lexer.next_line();
+        let mut line = start;
+        while line < self.bytes.len() {
+            let rest = self.bytes.get(line..).unwrap_or_default();
+            let end = rest
+                .iter()
+                .position(|&b| b == b'\n')
+                .map_or(self.bytes.len(), |offset| line + offset + 1);
+            let text = self.bytes.get(line..end).unwrap_or_default();
+            if matches!(text, b"\\.\n" | b"\\.\r\n" | b"\\." | b"\\.\r") {
+                self.lexer.skip_lines(end);
+                return (start..line, true);
+            }
+            line = end;
+        }
+        self.lexer.skip_lines(self.bytes.len());
+        (start..self.bytes.len(), false)
+    }
+
+    fn meta_command(&mut self, start: usize) {
+        let (parsed, end) = meta::parse(self.bytes, start);
+        self.lexer.seek(end);
+        let effect = meta::effect(&parsed.name);
+        let inside_statement = self.started && !self.piece.tokens.is_empty();
+        match effect {
+            Effect::Send if self.started => {
+                self.end_statement(true);
+                self.forget_nesting();
+            }
+            Effect::Send => self.forget_nesting(),
+            Effect::Reset => {
+                self.piece = Piece::default();
+                self.started = false;
+                self.forget_nesting();
+            }
+            Effect::None if self.started => self.piece.cuts.push(start..end),
+            Effect::None => {}
+        }
+        let comments = if self.started {
+            Vec::new()
+        } else {
+            std::mem::take(&mut self.comments)
+        };
+        self.ready.push_back(Item::Meta(Box::new(MetaCommand {
+            span: start..end,
+            name: parsed.name,
+            arguments: parsed.arguments,
+            open_quote: parsed.open_quote,
+            inside_statement,
+            comments,
+        })));
+    }
+
+    fn forget_nesting(&mut self) {
+        self.depth = 0;
+        self.body = RoutineBody::default();
+    }
+
+    fn finish(&mut self) {
+        self.ended = true;
+        if self.piece.open.is_none() {
+            self.piece.open = if self.depth > 0 {
+                Some((Open::Parenthesis, self.opened_at))
+            } else if self.body.depth > 0 {
+                Some((Open::RoutineBody, self.body.opened_at))
+            } else {
+                None
+            };
+        }
+        let open = self.piece.open.take();
+        if self.started && !self.piece.tokens.is_empty() {
+            self.piece.open = open;
+            self.end_statement(false);
+            self.ready.push_back(Item::End {
+                comments: std::mem::take(&mut self.comments),
+                open: None,
+            });
+        } else {
+            self.ready.push_back(Item::End {
+                comments: std::mem::take(&mut self.comments),
+                open,
+            });
+        }
+    }
+}
+
+/// How many of the `\;`-joined statements are COPY … FROM STDIN. (To the server `FROM STDOUT`
+/// is the same, so psql reads data for it too.)
+fn copies_from_stdin(bytes: &[u8], tokens: &[Token]) -> usize {
+    let is = |token: &Token, name: &str| {
+        token.kind == Lexeme::Word
+            && bytes
+                .get(token.range.clone())
+                .is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    tokens
+        .split(|token| token.kind == Lexeme::JoiningSemicolon)
+        .filter(|statement| {
+            statement.first().is_some_and(|first| is(first, "copy"))
+                && statement.windows(2).any(|pair| {
+                    matches!(pair, [from, source]
+                        if from.depth == 0
+                            && is(from, "from")
+                            && (is(source, "stdin") || is(source, "stdout")))
+                })
+        })
+        .count()
+}

@@ -1,0 +1,225 @@
+//! Events in, effects out: the part of the walk that the full screen and the plain lines share.
+//!
+//! It enqueues and never waits for the database. Journal first, then the wire: a COMMIT whose
+//! intent is not on disk is not sent (I6).
+
+use super::{evidence, record};
+use crate::database::session::Order;
+use crate::gate::event::{Body, Event, Report, Seq};
+use crate::gate::warrant::Warrant;
+use crate::gate::{Account, Effect, ExitCode, Machine, Plan, Request};
+use crate::journal::entry::Decision;
+use crate::journal::{Entry, Journal, JournalError};
+use crate::runbook::Runbook;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// The held session as the engine needs it. None of it waits.
+pub trait Held {
+    /// Puts an order into the session's queue; its reports carry `seq`.
+    fn order(&self, seq: Seq, order: Order);
+    /// Sends a cancel request for what runs, on a connection of its own.
+    fn cancel(&self);
+    /// Closes the link, whatever is under way on it.
+    fn sever(&self);
+}
+
+/// One run: the machine, what is known, the journal, the session.
+#[derive(Debug)]
+pub struct Engine<H> {
+    machine: Machine,
+    account: Account,
+    runbook: Arc<Runbook>,
+    log: Log,
+    held: H,
+    said: Vec<String>,
+    left: Option<ExitCode>,
+}
+
+/// Where the run is written down.
+#[derive(Debug)]
+pub enum Log {
+    /// In a journal.
+    Kept(Box<Journal>),
+    /// Nowhere, as agreed: a run that can never commit.
+    Unwanted,
+    /// Nowhere any more: the journal failed, and ends at what still holds.
+    Lost,
+}
+
+impl<H: Held> Engine<H> {
+    /// A run that has not begun.
+    pub fn new(runbook: Arc<Runbook>, plan: Plan, log: Log, held: H) -> Engine<H> {
+        Engine {
+            account: Account::new(&runbook),
+            machine: Machine::new(plan),
+            runbook,
+            log,
+            held,
+            said: Vec::new(),
+            left: None,
+        }
+    }
+
+    /// Sets the run off.
+    pub fn start(&mut self) {
+        let effects = self.machine.start();
+        let mut events = VecDeque::new();
+        self.enact(effects, &mut events);
+        self.drain(events);
+    }
+
+    /// The machine, to be looked at.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// What is known, to be looked at.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// What was said to the person since this was asked last.
+    pub fn take_said(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.said)
+    }
+
+    /// The exit code, once the program is to be left.
+    pub fn left(&self) -> Option<ExitCode> {
+        self.left
+    }
+
+    /// Takes an event to its end: account, journal, machine, effects, and what follows from them.
+    pub fn take(&mut self, event: Event) {
+        self.drain(VecDeque::from([event]));
+    }
+
+    fn drain(&mut self, mut events: VecDeque<Event>) {
+        while let Some(event) = events.pop_front() {
+            self.account.take_down(&event);
+            let mut entries = record::of_event(&event, &self.runbook);
+            let before = self.machine.clone();
+            let effects = self.machine.handle(event.clone());
+            entries.extend(record::of_change(
+                &before,
+                &self.machine,
+                &event,
+                &self.runbook,
+                &self.account,
+            ));
+            for entry in &entries {
+                let durable = matches!(entry, Entry::Outcome { .. } | Entry::Left { .. });
+                if let Err(error) = self.write(entry, durable) {
+                    events.push_back(Event::JournalLost(error.to_string()));
+                }
+            }
+            self.enact(effects, &mut events);
+        }
+    }
+
+    /// Writes to the journal, if there still is one.
+    fn write(&mut self, entry: &Entry, durable: bool) -> Result<(), JournalError> {
+        let Log::Kept(journal) = &mut self.log else {
+            return Ok(());
+        };
+        let written = if durable {
+            journal.record_durably(entry)
+        } else {
+            journal.record(entry)
+        };
+        if let Err(error) = &written {
+            self.said
+                .push(format!("{error}. COMMIT is forbidden from here on."));
+            self.log = Log::Lost;
+        }
+        written
+    }
+
+    fn enact(&mut self, effects: Vec<Effect>, events: &mut VecDeque<Event>) {
+        for effect in effects {
+            match effect {
+                Effect::Request { seq, request } => self.request(seq, request, events),
+                Effect::Cancel => self.held.cancel(),
+                Effect::Sever => self.held.sever(),
+                Effect::Say(text) => self.said.push(text),
+                Effect::Leave(code) => self.left = Some(code),
+            }
+        }
+    }
+
+    fn request(&mut self, seq: Seq, request: Request, events: &mut VecDeque<Event>) {
+        let order = match request {
+            Request::Connect => Order::Connect,
+            Request::Probe(items) => {
+                let asked = self.evidence_from_files(seq, items, events);
+                if asked.is_empty() {
+                    return;
+                }
+                Order::Probe(asked)
+            }
+            Request::Begin => Order::Begin,
+            Request::RunScript => Order::RunScript,
+            Request::Settle => Order::Settle,
+            Request::Commit(warrant) => return self.commit(seq, warrant, events),
+            Request::RollBack => {
+                // A rollback is sent in any case: keeping the locks would be worse than a gap.
+                let entry = Entry::Intent {
+                    decision: Decision::RollBack,
+                    xid: self.account.xid.clone(),
+                };
+                if let Err(error) = self.write(&entry, true) {
+                    events.push_back(Event::JournalLost(error.to_string()));
+                }
+                Order::RollBack
+            }
+            Request::Beat => Order::Beat,
+            Request::Inquire => Order::Inquire,
+            Request::EndBackend => Order::EndBackend,
+            Request::PostVerify => Order::PostVerify,
+        };
+        self.held.order(seq, order);
+    }
+
+    fn commit(&mut self, seq: Seq, warrant: Warrant, events: &mut VecDeque<Event>) {
+        let recorded = warrant.record(|xid| {
+            if !matches!(self.log, Log::Kept(_)) {
+                return Err("there is no journal".to_owned());
+            }
+            let entry = Entry::Intent {
+                decision: Decision::Commit,
+                xid: Some(xid.to_owned()),
+            };
+            self.write(&entry, true).map_err(|error| error.to_string())
+        });
+        match recorded {
+            Ok(recorded) => self.held.order(seq, Order::Commit(recorded)),
+            Err(error) => events.push_back(Event::IntentLost(error)),
+        }
+    }
+
+    /// Reports the evidence that the files give, and returns the items that only the server knows.
+    fn evidence_from_files(
+        &self,
+        seq: Seq,
+        items: Vec<usize>,
+        events: &mut VecDeque<Event>,
+    ) -> Vec<usize> {
+        let mut asked = Vec::new();
+        for index in items {
+            let Some(item) = self.runbook.items.get(index) else {
+                continue;
+            };
+            match evidence::from_files(&self.runbook, item) {
+                Some(evidence) => events.push_back(Event::Reported(Report {
+                    seq,
+                    body: Body::Probed {
+                        item: index,
+                        evidence,
+                    },
+                })),
+                None => asked.push(index),
+            }
+        }
+        asked
+    }
+}

@@ -1,0 +1,144 @@
+//! Evidence that comes from the runbook's files alone.
+
+use crate::gate::event::{Evidence, Standing};
+use crate::runbook::script::{Fate, Script};
+use crate::runbook::{Item, ItemKind, Runbook};
+use std::collections::BTreeMap;
+
+/// The evidence for `item`, or `None` where only the server can give it.
+pub fn from_files(runbook: &Runbook, item: &Item) -> Option<Evidence> {
+    match item.kind {
+        ItemKind::Backup => Some(Evidence {
+            standing: Standing::Holds,
+            summary: "a reference to the backup is typed with the sign-off".into(),
+            lines: vec![
+                "Name the backup so that somebody else finds it: where it lies, and of when it is."
+                    .into(),
+            ],
+            checks: Vec::new(),
+        }),
+        ItemKind::Attest => Some(Evidence {
+            standing: Standing::Holds,
+            summary: "your word is the evidence".into(),
+            ..Evidence::default()
+        }),
+        ItemKind::Review => Some(review(&runbook.script)),
+        ItemKind::Rollback => Some(rollback(runbook)),
+        ItemKind::Connection | ItemKind::Structure => None,
+    }
+}
+
+fn plural(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+fn counts(script: &Script) -> String {
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for statement in script.sent() {
+        *kinds.entry(&statement.kind).or_default() += 1;
+    }
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    kinds.sort_by_key(|(kind, count)| (std::cmp::Reverse(*count), *kind));
+    kinds
+        .iter()
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn review(script: &Script) -> Evidence {
+    let mut lines = vec![format!("SHA-256 {}", script.sha256()), counts(script)];
+    for statement in &script.statements {
+        match statement.fate {
+            Fate::Sent => {}
+            Fate::TakenOver => lines.push(format!(
+                "line {}: the gate sends this BEGIN itself",
+                statement.line
+            )),
+            Fate::Held => lines.push(format!(
+                "line {}: this COMMIT is held back for your key",
+                statement.line
+            )),
+        }
+    }
+    for refusal in &script.refusals {
+        lines.push(format!(
+            "refused, line {}: {}",
+            refusal.line, refusal.reason
+        ));
+    }
+    for finding in &script.findings {
+        lines.push(format!(
+            "lint, line {}: {} ({})",
+            finding.line, finding.message, finding.rule
+        ));
+    }
+    let statements = plural(script.sent().count(), "statement", "statements");
+    let (standing, said) = if !script.refusals.is_empty() {
+        let refused = plural(script.refusals.len(), "place", "places");
+        (Standing::Fails, format!("cannot be run: {refused} refused"))
+    } else if script.sent().next().is_none() {
+        (Standing::Fails, "there is nothing to run in it".to_owned())
+    } else if script.findings.is_empty() {
+        (Standing::Holds, "the linter has nothing to say".to_owned())
+    } else {
+        let findings = plural(script.findings.len(), "lint finding", "lint findings");
+        (Standing::Warns, findings)
+    };
+    Evidence {
+        standing,
+        summary: format!("{}: {statements}, {said}", script.name),
+        lines,
+        checks: Vec::new(),
+    }
+}
+
+fn rollback(runbook: &Runbook) -> Evidence {
+    if runbook.rollbacks.is_empty() {
+        return Evidence {
+            standing: Standing::Warns,
+            summary: "the runbook has no rollback script".into(),
+            lines: vec!["After COMMIT there is then no documented way back.".into()],
+            checks: Vec::new(),
+        };
+    }
+    let mut lines = Vec::new();
+    let mut refused = 0;
+    for script in &runbook.rollbacks {
+        lines.push(format!(
+            "{}: {}, SHA-256 {}",
+            script.name,
+            plural(script.sent().count(), "statement", "statements"),
+            script.sha256()
+        ));
+        for refusal in &script.refusals {
+            refused += 1;
+            lines.push(format!(
+                "refused, line {}: {}",
+                refusal.line, refusal.reason
+            ));
+        }
+    }
+    let scripts = plural(
+        runbook.rollbacks.len(),
+        "rollback script",
+        "rollback scripts",
+    );
+    let (standing, said) = if refused == 0 {
+        (
+            Standing::Holds,
+            "read to the end before you sign".to_owned(),
+        )
+    } else {
+        (
+            Standing::Fails,
+            format!("{} refused", plural(refused, "place", "places")),
+        )
+    };
+    Evidence {
+        standing,
+        summary: format!("{scripts}, {said}"),
+        lines,
+        checks: Vec::new(),
+    }
+}

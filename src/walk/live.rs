@@ -1,0 +1,131 @@
+//! The real session and monitor behind the engine, and the watch over their tasks.
+//!
+//! A task that dies is told as what it means for the run: the session's as a session that ended,
+//! the monitor's as a display that went blind (I12). No order is left without an answer.
+
+use super::engine::Held;
+use crate::database::monitor::Monitor;
+use crate::database::session::{HoldOptions, Order, Session};
+use crate::database::settings::Settings;
+use crate::gate::event::{Body, Inquiry, Observation, Report, Seq, ServerMessage};
+use crate::runbook::Runbook;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// The session of a run.
+#[derive(Debug)]
+pub struct Live {
+    session: Session,
+    reports: UnboundedSender<Report>,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last: AtomicU32,
+    dead: AtomicBool,
+}
+
+/// What is said of a session whose task died.
+const DIED: &str = "the part of stagegate that holds the session failed; its connection is closed";
+
+fn died() -> ServerMessage {
+    ServerMessage {
+        message: DIED.into(),
+        ..ServerMessage::default()
+    }
+}
+
+impl Live {
+    /// Starts the session's task; a monitor follows each session that connects.
+    pub fn start(
+        runbook: Arc<Runbook>,
+        settings: Settings,
+        options: HoldOptions,
+    ) -> (
+        Live,
+        UnboundedReceiver<Report>,
+        UnboundedReceiver<Observation>,
+    ) {
+        let (inner, from_session) = unbounded_channel();
+        let (reports, outer) = unbounded_channel();
+        let (observations, seen) = unbounded_channel();
+        let (session, task) = Session::spawn(runbook, settings.clone(), options, inner);
+        let state = Arc::new(State::default());
+        tokio::spawn(relay(settings, from_session, reports.clone(), observations));
+        let (watched, to) = (Arc::clone(&state), reports.clone());
+        tokio::spawn(async move {
+            if task.await.is_err() {
+                watched.dead.store(true, Ordering::SeqCst);
+                let seq = watched.last.load(Ordering::SeqCst);
+                let body = Body::SessionEnded(died());
+                let _ = to.send(Report { seq, body });
+            }
+        });
+        let live = Live {
+            session,
+            reports,
+            state,
+        };
+        (live, outer, seen)
+    }
+}
+
+/// Passes reports on, and puts a monitor beside each session.
+async fn relay(
+    settings: Settings,
+    mut from: UnboundedReceiver<Report>,
+    to: UnboundedSender<Report>,
+    observations: UnboundedSender<Observation>,
+) {
+    let mut monitor: Option<tokio::task::JoinHandle<()>> = None;
+    while let Some(report) = from.recv().await {
+        if let Body::Connected(target) = &report.body {
+            if let Some(old) = monitor.take() {
+                old.abort();
+            }
+            let pid = target.backend_pid;
+            monitor = Some(Monitor::spawn(settings.clone(), pid, observations.clone()));
+        }
+        if to.send(report).is_err() {
+            break;
+        }
+    }
+    if let Some(monitor) = monitor {
+        monitor.abort();
+    }
+}
+
+impl Held for Live {
+    fn order(&self, seq: Seq, order: Order) {
+        self.state.last.store(seq, Ordering::SeqCst);
+        if self.state.dead.load(Ordering::SeqCst) {
+            let body = match order {
+                Order::Connect => Body::ConnectFailed(died()),
+                Order::Inquire | Order::EndBackend => {
+                    Body::Asked(Inquiry::Unreachable(DIED.into()))
+                }
+                Order::PostVerify => Body::PostVerifyFailed(Box::new(died())),
+                Order::Probe(_)
+                | Order::Begin
+                | Order::RunScript
+                | Order::Settle
+                | Order::Commit(_)
+                | Order::RollBack
+                | Order::Beat => Body::SessionEnded(died()),
+            };
+            let _ = self.reports.send(Report { seq, body });
+            return;
+        }
+        self.session.order(seq, order);
+    }
+
+    fn cancel(&self) {
+        self.session.cancel();
+    }
+
+    fn sever(&self) {
+        self.session.sever();
+    }
+}

@@ -1,0 +1,37 @@
+//! Signals as alarms.
+
+use crate::gate::event::Alarm;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Turns SIGHUP, SIGINT, SIGQUIT and SIGTERM into alarms from now on, and keeps SIGTSTP from
+/// stopping a program that holds locks.
+///
+/// # Errors
+/// When the system does not let us listen.
+pub fn listen(alarms: &UnboundedSender<Alarm>) -> std::io::Result<()> {
+    let kinds = [
+        (SignalKind::hangup(), Alarm::HungUp),
+        (SignalKind::interrupt(), Alarm::Interrupted),
+        (SignalKind::quit(), Alarm::Interrupted),
+        (SignalKind::terminate(), Alarm::Terminated),
+    ];
+    for (kind, alarm) in kinds {
+        let mut stream = signal(kind)?;
+        let alarms = alarms.clone();
+        tokio::spawn(async move {
+            while stream.recv().await.is_some() {
+                if alarms.send(alarm.clone()).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    // SIGTSTP from outside (`kill -TSTP`): taken and dropped.
+    let mut stop = signal(SignalKind::from_raw(TSTP))?;
+    tokio::spawn(async move { while stop.recv().await.is_some() {} });
+    Ok(())
+}
+
+/// SIGTSTP on Linux and the BSDs, macOS included.
+const TSTP: i32 = rustix::process::Signal::TSTP.as_raw();

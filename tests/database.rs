@@ -1,0 +1,15 @@
+//! The database code on real servers: what the session says is held against what the server has.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "database/connecting.rs"]
+mod connecting;
+#[path = "database/ending.rs"]
+mod ending;
+#[path = "database/outcome.rs"]
+mod outcome;
+#[path = "database/proxy.rs"]
+mod proxy;
+#[path = "database/script.rs"]
+mod script;
+#[path = "database/stage.rs"]
+mod stage;

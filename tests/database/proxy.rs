@@ -1,0 +1,110 @@
+//! A proxy between the session and the server that can keep the server's bytes to itself, hide the
+//! client's end from the server, cut the connections, and lead to another server.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+#[derive(Clone, Copy)]
+struct Ways {
+    server: SocketAddr,
+    swallow: bool,
+    hold_open: bool,
+}
+
+pub struct Proxy {
+    pub address: SocketAddr,
+    ways: Arc<Mutex<Ways>>,
+    cut: watch::Sender<u32>,
+    /// How many bytes of the server were swallowed.
+    pub swallowed: watch::Receiver<usize>,
+}
+
+impl Proxy {
+    /// Listens on loopback and passes everything on to `server`.
+    pub async fn to(server: SocketAddr) -> Proxy {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let ways = Arc::new(Mutex::new(Ways {
+            server,
+            swallow: false,
+            hold_open: false,
+        }));
+        let (cut, cuts) = watch::channel(0);
+        let (count, swallowed) = watch::channel(0);
+        let shared = Arc::clone(&ways);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (ways, count) = (Arc::clone(&shared), count.clone());
+                let mut cuts = cuts.clone();
+                cuts.mark_unchanged();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = pass(client, ways, count) => {}
+                        _ = cuts.changed() => {}
+                    }
+                });
+            }
+        });
+        Proxy {
+            address,
+            ways,
+            cut,
+            swallowed,
+        }
+    }
+
+    /// From now on nothing that the server says gets through.
+    pub fn swallow_answers(&self, on: bool) {
+        self.ways.lock().unwrap().swallow = on;
+    }
+
+    /// From now on the server does not learn that a client has closed.
+    pub fn hold_open(&self, on: bool) {
+        self.ways.lock().unwrap().hold_open = on;
+    }
+
+    /// Leads new connections to another server.
+    pub fn redirect(&self, server: SocketAddr) {
+        self.ways.lock().unwrap().server = server;
+    }
+
+    /// Closes every connection that is open.
+    pub fn cut(&self) {
+        self.cut.send_modify(|n| *n += 1);
+    }
+}
+
+async fn pass(client: TcpStream, ways: Arc<Mutex<Ways>>, count: watch::Sender<usize>) {
+    let now = || *ways.lock().unwrap();
+    let Ok(server) = TcpStream::connect(now().server).await else {
+        return;
+    };
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let up = async {
+        let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+        if now().hold_open {
+            std::future::pending::<()>().await;
+        }
+        let _ = to_server.shutdown().await;
+    };
+    let down = async {
+        let mut buffer = vec![0; 65_536];
+        while let Ok(read) = from_server.read(&mut buffer).await {
+            if read == 0 {
+                break;
+            }
+            if now().swallow {
+                count.send_modify(|n| *n += read);
+            } else if to_client.write_all(&buffer[..read]).await.is_err() {
+                break;
+            }
+        }
+        let _ = to_client.shutdown().await;
+    };
+    tokio::join!(up, down);
+}

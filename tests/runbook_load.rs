@@ -1,0 +1,245 @@
+//! Runbooks from folders, from bare scripts and from the program itself; the listing.
+
+use std::path::Path;
+
+use stagegate::runbook::manifest::RunbookError;
+use stagegate::runbook::script::Fate;
+use stagegate::runbook::{ItemKind, Origin, Runbook, listing};
+
+fn write(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+#[track_caller]
+fn manifest_error(manifest: &str) -> (usize, String) {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "runbook.toml", manifest);
+    write(folder.path(), "up.sql", "SELECT 1;");
+    match Runbook::load(Some(folder.path())) {
+        Err(error @ RunbookError::Manifest { .. }) => {
+            let RunbookError::Manifest { line, .. } = &error else {
+                unreachable!()
+            };
+            let line = *line;
+            let told = error.to_string();
+            assert!(told.contains(&format!("runbook.toml:{line}: ")), "{told}");
+            (line, told)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_built_in_runbook_can_run() {
+    let runbook = Runbook::load(None).unwrap();
+    assert_eq!(runbook.origin, Origin::BuiltIn);
+    assert_eq!(runbook.expected_database.as_deref(), Some("wiser_ops"));
+    let kinds: Vec<ItemKind> = runbook.items.iter().map(|item| item.kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            ItemKind::Backup,
+            ItemKind::Review,
+            ItemKind::Connection,
+            ItemKind::Structure,
+            ItemKind::Rollback
+        ]
+    );
+    assert_eq!(runbook.rollbacks.len(), 3);
+    let scripts = [
+        Some(&runbook.script),
+        runbook.expected_state.as_ref(),
+        runbook.post_verification.as_ref(),
+    ];
+    for script in scripts.into_iter().flatten().chain(&runbook.rollbacks) {
+        assert!(
+            script.refusals.is_empty(),
+            "{}: {:?}",
+            script.name,
+            script.refusals
+        );
+    }
+    assert_eq!(runbook.script.statements[0].fate, Fate::TakenOver);
+    let sections: Vec<&str> = runbook
+        .script
+        .sections
+        .iter()
+        .map(|s| s.title.as_str())
+        .collect();
+    assert!(sections[0].starts_with("Migration 011"), "{sections:?}");
+    assert_eq!(sections.len(), 4, "{sections:?}");
+}
+
+#[test]
+fn what_is_exported_loads_as_the_same_runbook() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("new/runbook");
+    let written = Runbook::export(&target).unwrap();
+    assert_eq!(written.len(), 7);
+    let loaded = Runbook::load(Some(&target)).unwrap();
+    let built_in = Runbook::load(None).unwrap();
+    assert_eq!(listing::json(&loaded), listing::json(&built_in));
+    assert!(matches!(loaded.origin, Origin::Folder(_)));
+    let by_file = Runbook::load(Some(&target.join("runbook.toml"))).unwrap();
+    assert_eq!(by_file.origin, loaded.origin);
+}
+
+#[test]
+fn export_overwrites_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "rollback/011_integration_inbox.sql", "mine");
+    let error = Runbook::export(folder.path()).unwrap_err();
+    assert!(matches!(error, RunbookError::Exists { .. }), "{error}");
+    assert!(!folder.path().join("runbook.toml").exists());
+}
+
+#[test]
+fn a_bare_script_has_a_checklist_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "x.sql", "SELECT 1;");
+    let runbook = Runbook::load(Some(&folder.path().join("x.sql"))).unwrap();
+    assert_eq!(runbook.title, "x.sql");
+    let kinds: Vec<ItemKind> = runbook.items.iter().map(|item| item.kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            ItemKind::Review,
+            ItemKind::Connection,
+            ItemKind::Backup,
+            ItemKind::Attest
+        ]
+    );
+    let error = Runbook::load(Some(&folder.path().join("y.sql"))).unwrap_err();
+    assert!(
+        error.to_string().contains("y.sql cannot be read"),
+        "{error}"
+    );
+    let error = Runbook::load(Some(folder.path())).unwrap_err();
+    assert!(error.to_string().contains("no runbook.toml"), "{error}");
+}
+
+#[test]
+fn a_manifest_error_names_file_line_and_key() {
+    let (line, told) = manifest_error("title = \"t\"\nscript = \"up.sql\"\nscirpt = \"x\"\n");
+    assert!(line == 3 && told.contains("scirpt"), "{told}");
+    let (line, told) = manifest_error("title = \"t\"\nscript = 3\n");
+    assert!(line == 2 && told.contains("`script`"), "{told}");
+    let (_, told) = manifest_error("title = \"t\"\n");
+    assert!(told.contains("script"), "{told}");
+    let (line, told) = manifest_error("title = \"t\"\nscript = \"up.sql\n");
+    assert!(line == 2, "{told}");
+    let (line, told) = manifest_error("title = \"\"\nscript = \"up.sql\"");
+    assert!(line == 1 && told.contains("`title`"), "{told}");
+    let (line, told) = manifest_error("title = \"t\"\nscript = \"none.sql\"");
+    assert!(line == 2 && told.contains("`script`: none.sql"), "{told}");
+    for name in ["../up.sql", "/etc/passwd", "a/../../up.sql"] {
+        let (line, told) = manifest_error(&format!(
+            "title = \"t\"\nscript = \"up.sql\"\nrollback = [\n  \"up.sql\",\n  \"{name}\",\n]"
+        ));
+        assert!(
+            line == 5 && told.contains("`rollback`") && told.contains("folder"),
+            "{told}"
+        );
+    }
+    let head = "title = \"t\"\nscript = \"up.sql\"\n";
+    let item = "[[checklist]]\nid = \"a\"\ntitle = \"A\"\nkind = \"attest\"\n";
+    let (line, told) = manifest_error(&format!("{head}{item}{item}"));
+    assert!(line == 8 && told.contains("`id`"), "{told}");
+    let (line, told) = manifest_error(&format!("{head}{}", item.replace("attest", "oath")));
+    assert!(
+        line == 6 && told.contains("oath") && told.contains("`kind`"),
+        "{told}"
+    );
+    let (line, told) = manifest_error(&format!("{head}{}", item.replace("attest", "structure")));
+    assert!(line == 4 && told.contains("expected_state"), "{told}");
+}
+
+#[test]
+fn a_folder_without_a_checklist_gets_one() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        "runbook.toml",
+        "title = \"t\"\nscript = \"a/up.sql\"\nrollback = [\"down.sql\"]",
+    );
+    write(folder.path(), "a/up.sql", "\\ir more.sql\nSELECT 1;");
+    write(folder.path(), "a/more.sql", "SELECT 0;");
+    write(folder.path(), "down.sql", "SELECT 2;");
+    let runbook = Runbook::load(Some(folder.path())).unwrap();
+    assert_eq!(runbook.script.sources.len(), 2);
+    assert_eq!(runbook.script.statements.len(), 2);
+    assert!(
+        runbook
+            .items
+            .iter()
+            .any(|item| item.kind == ItemKind::Rollback)
+    );
+}
+
+#[test]
+fn includes_that_cannot_work_are_refused_with_their_line() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        "a.sql",
+        "SELECT 1;\n\\ir b.sql\n\\ir none.sql\n",
+    );
+    write(folder.path(), "b.sql", "\\ir a.sql\nSELECT 2");
+    let runbook = Runbook::load(Some(&folder.path().join("a.sql"))).unwrap();
+    let told: Vec<_> = runbook
+        .script
+        .refusals
+        .iter()
+        .map(|r| (r.source, r.line, r.reason.as_str()))
+        .collect();
+    assert!(
+        matches!(told.as_slice(), [(0, 3, missing), (1, 1, cycle)]
+        if missing.contains("none.sql cannot be read") && cycle.contains("includes itself")),
+        "{told:?}"
+    );
+    let texts: Vec<_> = runbook
+        .script
+        .statements
+        .iter()
+        .map(|s| s.text.as_str())
+        .collect();
+    assert_eq!(texts, ["SELECT 1", "SELECT 2"]);
+}
+
+#[test]
+fn the_listing_shows_refusals_beside_their_statements_and_nothing_raw() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        "x.sql",
+        "-- Section: a\x1b[2Jb\nBEGIN;\nALTER TABLE \"t\x1b[31m\" ADD c int;\nVACUUM;\nCOMMIT;\n\\! ls\x07\n",
+    );
+    let runbook = Runbook::load(Some(&folder.path().join("x.sql"))).unwrap();
+    let text = listing::text(&runbook, false);
+    assert!(
+        !text.chars().any(|c| c.is_control() && c != '\n'),
+        "{text:?}"
+    );
+    let json = listing::json(&runbook);
+    assert!(!json.to_string().contains("\\u001b"), "{json}");
+    assert_eq!(json["statements"][1]["relation"], "\"t\\x1b[31m\"");
+    assert_eq!(json["statements"][0]["section"], "a\\x1b[2Jb");
+    assert_eq!(json["statements"][3]["fate"], "held");
+    let lines: Vec<&str> = text.lines().collect();
+    let vacuum = lines
+        .iter()
+        .position(|line| line.contains("VACUUM") && !line.contains("counts"));
+    assert!(
+        lines[vacuum.unwrap() + 1].contains("REFUSED line 4, column 1"),
+        "{text}"
+    );
+    assert!(
+        lines.iter().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+    let source = std::fs::read(folder.path().join("x.sql")).unwrap();
+    let at = |key: &str| json["statements"][2][key].as_u64().unwrap() as usize;
+    assert_eq!(&source[at("start")..at("end")], b"VACUUM");
+}

@@ -1,0 +1,62 @@
+//! The same file in psql, as the instructions would have it run, and the trap in that.
+
+use crate::cluster::cluster;
+use crate::runbook::{SCRIPT, path, pristine, versions};
+
+#[tokio::test]
+async fn psql_f_alone_says_pass_eight_times_exits_0_and_saves_nothing() {
+    let (name, client) = pristine().await;
+    let before = versions(&client).await;
+    let output = cluster()
+        .psql(&name)
+        .args(["-At", "-f"])
+        .arg(path(SCRIPT))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(text.matches("|PASS|").count(), 8, "{text}");
+    assert_eq!(versions(&client).await, before);
+}
+
+#[tokio::test]
+async fn psql_with_a_commit_after_the_file_saves_it() {
+    let (name, client) = pristine().await;
+    let output = cluster()
+        .psql(&name)
+        .args(["-At", "-f"])
+        .arg(path(SCRIPT))
+        .args(["-c", "COMMIT"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8(output.stderr).unwrap().is_empty());
+    let count: i64 = client
+        .query_one(
+            "SELECT count(message_type_id) FROM service_ops.integration_inbox",
+            &[],
+        )
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(count, 300);
+}
+
+#[tokio::test]
+async fn on_an_error_psql_stops_at_once() {
+    let (name, client) = pristine().await;
+    client
+        .batch_execute("DROP TABLE service_ops.packet_decision")
+        .await
+        .unwrap();
+    let output = cluster()
+        .psql(&name)
+        .args(["-At", "-f"])
+        .arg(path(SCRIPT))
+        .args(["-c", "COMMIT"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(errors.matches("ERROR").count(), 1, "{errors}");
+}

@@ -1,0 +1,530 @@
+//! The script reader: what it makes of hand-written files, and that it is total.
+
+use proptest::prelude::*;
+use stagegate::runbook::script::{Fate, Script, Statement};
+
+fn read(text: &str) -> Script {
+    Script::read("test.sql", None, text.as_bytes())
+}
+
+fn texts(script: &Script) -> Vec<&str> {
+    script.statements.iter().map(|s| s.text.as_str()).collect()
+}
+
+fn kinds(script: &Script) -> Vec<(&str, Option<&str>)> {
+    script
+        .statements
+        .iter()
+        .map(|s| (s.kind.as_str(), s.relation.as_deref()))
+        .collect()
+}
+
+/// The reasons of the refusals with their lines and columns.
+fn refusals(script: &Script) -> Vec<(usize, usize, &str)> {
+    script
+        .refusals
+        .iter()
+        .map(|r| (r.line, r.column, r.reason.as_str()))
+        .collect()
+}
+
+#[track_caller]
+fn refused(text: &str, line: usize, column: usize, words: &str) {
+    let script = read(text);
+    assert!(
+        refusals(&script)
+            .iter()
+            .any(|(l, c, reason)| *l == line && *c == column && reason.contains(words)),
+        "{text:?}: {:?}",
+        refusals(&script)
+    );
+}
+
+#[track_caller]
+fn accepted(text: &str) -> Script {
+    let script = read(text);
+    assert!(
+        script.refusals.is_empty(),
+        "{text:?}: {:?}",
+        script.refusals
+    );
+    script
+}
+
+#[test]
+fn a_statement_ends_where_psql_ends_it() {
+    let script = accepted(
+        "SELECT ';' , $$;$$, $a$;$$;$a$, E'\\';', \";\", 1/*;/*;*/;*/ ; -- ;\n\
+         CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2);\n\
+         CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; END;\n\
+         ;;\n\
+         /* only a comment */;\n\
+         SELECT 'a' ''';' ;select 2",
+    );
+    assert_eq!(
+        texts(&script),
+        [
+            "SELECT ';' , $$;$$, $a$;$$;$a$, E'\\';', \";\", 1",
+            "CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2)",
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; END",
+            "SELECT 'a' ''';'",
+            "select 2",
+        ]
+    );
+}
+
+#[test]
+fn a_missing_semicolon_joins_two_statements_as_it_does_for_psql() {
+    let script = read("CREATE TABLE a(i int)\nDELETE FROM x;");
+    assert_eq!(script.statements.len(), 1);
+}
+
+#[test]
+fn places_are_those_of_an_editor() {
+    let script = read("\u{feff}SELECT 1;\r\nSELECT 'ü', \u{1f600} ; SELECT 3;\r\n");
+    let places: Vec<_> = script
+        .statements
+        .iter()
+        .map(|s| (s.line, s.column))
+        .collect();
+    assert_eq!(places, [(1, 1), (2, 1), (2, 17)]);
+    let second = &script.statements[1];
+    assert_eq!(script.place(second, 8), Some((2, 8)));
+    let script = read("SELECT\n  1,\n  x;");
+    assert_eq!(script.place(&script.statements[0], 15), Some((3, 3)));
+}
+
+#[test]
+fn copy_data_is_no_sql() {
+    let script = accepted("COPY t (a, b) FROM STDIN;\n1\t;'\n2\t\\N\n\\.\nSELECT 1;\n");
+    assert_eq!(texts(&script), ["COPY t (a, b) FROM STDIN", "SELECT 1"]);
+    assert_eq!(
+        script.copy_data(&script.statements[0]),
+        Some("1\t;'\n2\t\\N\n")
+    );
+    accepted("COPY t TO STDOUT;\nSELECT 1;");
+    let script = accepted("COPY t FROM STDIN; SELECT 1;\r\nx\r\n\\.\r\nSELECT 2;");
+    assert_eq!(
+        texts(&script),
+        ["COPY t FROM STDIN", "SELECT 1", "SELECT 2"]
+    );
+    refused("COPY t FROM STDIN;\n1\n", 2, 1, "never ends");
+    refused(
+        "COPY t FROM STDIN; SELECT\n1\n\\.\n 2;",
+        1,
+        20,
+        "behind its data",
+    );
+}
+
+#[test]
+fn begin_is_taken_over_and_a_last_commit_is_held() {
+    let script = accepted("SET search_path = x;\nBEGIN;\nSELECT 1;\nCOMMIT;\n-- done\n");
+    let fates: Vec<_> = script.statements.iter().map(|s| s.fate).collect();
+    assert_eq!(fates, [Fate::Sent, Fate::TakenOver, Fate::Sent, Fate::Held]);
+    accepted("START TRANSACTION READ WRITE; SELECT 1; END TRANSACTION AND NO CHAIN");
+    refused(
+        "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1;",
+        1,
+        1,
+        "options of this BEGIN",
+    );
+    refused("BEGIN READ ONLY;", 1, 1, "plain BEGIN");
+    refused("SELECT 1;\nBEGIN;", 2, 1, "which the gate opens");
+    refused("BEGIN; COMMIT; SELECT 1;", 1, 8, "before the end");
+    refused("BEGIN; SELECT 1;\n COMMIT AND CHAIN;", 2, 2, "with options");
+    refused("BEGIN; ROLLBACK;", 1, 8, "roll back by itself");
+    for text in [
+        "SAVEPOINT a;",
+        "RELEASE a;",
+        "ROLLBACK TO a;",
+        "ROLLBACK WORK TO SAVEPOINT a;",
+    ] {
+        refused(text, 1, 1, "savepoints");
+    }
+    refused(
+        "PREPARE TRANSACTION 'x';",
+        1,
+        1,
+        "take the transaction away",
+    );
+    refused("COMMIT PREPARED 'x';", 1, 1, "prepared");
+    refused(
+        "SET TRANSACTION READ ONLY;",
+        1,
+        1,
+        "opens the transaction itself",
+    );
+    refused("SELECT 1 \\; COMMIT;", 1, 13, "joined");
+    refused("BEGIN \\; SELECT 1;", 1, 1, "joined");
+    refused("SELECT 1 \\; VACUUM;", 1, 13, "transaction block");
+}
+
+#[test]
+fn joined_statements_are_one_query_string() {
+    let script = accepted("SELECT 1\\; SELECT 2;");
+    assert_eq!(texts(&script), ["SELECT 1; SELECT 2"]);
+    assert_eq!(script.statements[0].span, 0..19);
+}
+
+#[test]
+fn what_cannot_run_in_a_transaction_is_refused() {
+    for text in [
+        "CREATE DATABASE d",
+        "DROP DATABASE IF EXISTS d",
+        "CREATE TABLESPACE s LOCATION '/x'",
+        "DROP TABLESPACE s",
+        "ALTER DATABASE d SET TABLESPACE s",
+        "ALTER SYSTEM SET work_mem = '1MB'",
+        "VACUUM",
+        "vacuum (full) t",
+        "CLUSTER",
+        "CLUSTER VERBOSE",
+        "CLUSTER (VERBOSE)",
+        "CREATE INDEX CONCURRENTLY i ON t (a)",
+        "CREATE UNIQUE INDEX CONCURRENTLY ON t (a)",
+        "DROP INDEX CONCURRENTLY IF EXISTS i",
+        "REINDEX TABLE CONCURRENTLY t",
+        "REINDEX (CONCURRENTLY) INDEX i",
+        "REINDEX (VERBOSE) SCHEMA s",
+        "REINDEX DATABASE d",
+        "ALTER TABLE t DETACH PARTITION p CONCURRENTLY",
+        "DISCARD ALL",
+        "CREATE SUBSCRIPTION s CONNECTION '' PUBLICATION p",
+        "ALTER SUBSCRIPTION s REFRESH PUBLICATION",
+    ] {
+        refused(text, 1, 1, "transaction block");
+        refused(&format!("-- c\n/* c */ {text};"), 2, 9, "transaction block");
+    }
+    for text in [
+        "ALTER DATABASE d SET work_mem = '1MB'",
+        "CLUSTER t USING i",
+        "CLUSTER (VERBOSE) t",
+        "REINDEX TABLE t",
+        "REINDEX (VERBOSE) INDEX i",
+        "ALTER TYPE e ADD VALUE 'x'",
+        "REFRESH MATERIALIZED VIEW CONCURRENTLY m",
+        "DISCARD TEMP",
+        "CREATE SUBSCRIPTION s CONNECTION '' PUBLICATION p WITH (create_slot = false)",
+        "SELECT 'VACUUM'",
+        "CREATE TABLE vacuum (database int)",
+    ] {
+        accepted(text);
+    }
+}
+
+#[test]
+fn meta_commands_are_understood_or_refused() {
+    let script = accepted(
+        "\\set ON_ERROR_STOP on\n\\timing on\n\\pset pager off\n\\x\n\\echo 'a  b' c\n\
+         SELECT 1;\n\\qecho done \\\\ SELECT 2;",
+    );
+    assert_eq!(texts(&script), ["SELECT 1", "SELECT 2"]);
+    let echoes: Vec<_> = script
+        .echoes
+        .iter()
+        .map(|e| (e.before, e.text.as_str()))
+        .collect();
+    assert_eq!(echoes, [(1, "a  b c"), (2, "done")]);
+    refused("SELECT 1;\n\\! rm x\n", 2, 1, "outside of the database");
+    refused("\\connect other", 1, 1, "one session");
+    refused("\\set ON_ERROR_STOP off", 1, 1, "first error");
+    refused("\\set AUTOCOMMIT off", 1, 1, "AUTOCOMMIT");
+    refused("\\set x `date`", 1, 1, "shell");
+    refused("\\echo 'x", 1, 1, "never ends");
+    refused("SELECT 1 \\gset", 1, 10, "semicolon");
+    refused("SELECT 1\n\\echo x\n+ 1;", 2, 1, "inside a statement");
+    refused(
+        "\\if true\nSELECT 1;\n\\endif",
+        1,
+        1,
+        "one script for each case",
+    );
+    refused("\\i x.sql", 1, 1, "stands alone");
+    refused("\\copy t from 'x'", 1, 1, "COPY");
+    assert_eq!(
+        texts(&read("SELECT 1 \\g\nSELECT 2;")),
+        ["SELECT 1", "SELECT 2"]
+    );
+}
+
+#[test]
+fn a_variable_that_psql_would_substitute_is_refused() {
+    refused("\\set n 1\nSELECT :n;", 2, 8, "variable");
+    refused("\\set n 1\nSELECT :'n';", 2, 8, "variable");
+    refused("\\set n 1\nSELECT :\"n\";", 2, 8, "variable");
+    refused("SELECT :{?n};", 1, 8, "variable");
+    refused("SELECT :'DBNAME';", 1, 8, "variable");
+    accepted("\\set n 1\nSELECT ':n', $$ :n $$, a::n, b[1:m];");
+}
+
+#[test]
+fn what_is_not_text_is_refused_where_it_stands() {
+    let script = Script::read("x.sql", None, b"SELECT 'a\xffb';\nSELECT 2;");
+    assert_eq!(
+        (script.refusals[0].line, script.refusals[0].column),
+        (1, 10)
+    );
+    assert_eq!(script.statements[1].span, 14..22);
+    let script = Script::read("x.sql", None, b"SELECT 1;\n\0");
+    assert_eq!((script.refusals[0].line, script.refusals[0].column), (2, 1));
+    refused("SELECT 1;\nSELECT 'a;\n", 2, 8, "string");
+    refused("SELECT \"a;\n", 1, 8, "quoted name");
+    refused("SELECT 1; /* a\n/* b */", 1, 11, "comment");
+    refused("SELECT (1;\nSELECT 2;", 1, 8, "parenthesis");
+    refused(
+        "CREATE FUNCTION f() RETURNS int\nBEGIN ATOMIC SELECT 1;",
+        2,
+        1,
+        "no END",
+    );
+    refused("SET standard_conforming_strings = off;", 1, 1, "E'");
+    refused("SET client_encoding TO 'LATIN1';", 1, 1, "UTF-8");
+    accepted("SET standard_conforming_strings = on; SET client_encoding = 'UTF8';");
+}
+
+#[test]
+fn sections_and_comments_come_from_the_comments() {
+    let script = accepted(
+        "-- ======\n-- Some prose\n-- of two lines\n-- ======\n\n\
+         BEGIN;\n\
+         -- =====================\n-- Migration 011: inbox\n-- =====================\n\n\
+         -- Why it is so:\n-- short.\nSELECT 1; -- behind it\n\
+         -- of the next\nSELECT 2;\n\
+         -- Section: Verification\nSELECT 3;\n",
+    );
+    let sections: Vec<_> = script
+        .statements
+        .iter()
+        .map(|s| script.section_title(s))
+        .collect();
+    assert_eq!(
+        sections,
+        [
+            None,
+            Some("Migration 011: inbox"),
+            Some("Migration 011: inbox"),
+            Some("Verification")
+        ]
+    );
+    let comments: Vec<_> = script
+        .statements
+        .iter()
+        .map(|s| s.comment.as_deref())
+        .collect();
+    assert_eq!(
+        comments,
+        [
+            None,
+            Some("Why it is so:\nshort."),
+            Some("of the next"),
+            None
+        ]
+    );
+}
+
+#[test]
+fn kind_and_relation_are_those_of_the_command_tag() {
+    let cases: &[(&str, &str, Option<&str>)] = &[
+        (
+            "CREATE UNIQUE INDEX IF NOT EXISTS a.i ON ONLY s.t (x)",
+            "CREATE INDEX",
+            Some("s.t"),
+        ),
+        (
+            "alter table if exists only s.\"T t\" add x int",
+            "ALTER TABLE",
+            Some("s.\"T t\""),
+        ),
+        (
+            "WITH a AS (SELECT 1 FROM z) UPDATE s.t SET a = 1 FROM b",
+            "UPDATE",
+            Some("s.t"),
+        ),
+        ("UPDATE s /* c */ . t SET a = 1", "UPDATE", Some("s.t")),
+        ("COMMENT ON COLUMN s.t.c IS 'x'", "COMMENT", Some("s.t")),
+        ("COMMENT ON TABLE s.t IS 'x'", "COMMENT", Some("s.t")),
+        (
+            "SELECT (SELECT 1 FROM q), a FROM x JOIN y ON true",
+            "SELECT",
+            Some("x"),
+        ),
+        ("(SELECT 1)", "SELECT", None),
+        ("SELECT 1 INTO t FROM x", "SELECT INTO", Some("t")),
+        (
+            "CREATE TABLE IF NOT EXISTS s.t (a int)",
+            "CREATE TABLE",
+            Some("s.t"),
+        ),
+        (
+            "CREATE TEMP TABLE t AS SELECT 1",
+            "CREATE TABLE AS",
+            Some("t"),
+        ),
+        (
+            "CREATE OR REPLACE TRIGGER x BEFORE INSERT ON s.t EXECUTE FUNCTION f()",
+            "CREATE TRIGGER",
+            Some("s.t"),
+        ),
+        (
+            "CREATE OR REPLACE FUNCTION s.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "CREATE FUNCTION",
+            Some("s.f"),
+        ),
+        ("DROP INDEX IF EXISTS s.i", "DROP INDEX", Some("s.i")),
+        ("TRUNCATE ONLY s.t", "TRUNCATE TABLE", Some("s.t")),
+        ("LOCK s.t IN SHARE MODE", "LOCK TABLE", Some("s.t")),
+        ("INSERT INTO s.t VALUES (1)", "INSERT", Some("s.t")),
+        ("DELETE FROM s.t", "DELETE", Some("s.t")),
+        ("DO $$ BEGIN END $$", "DO", None),
+        ("SET search_path = a", "SET", None),
+        (
+            "REFRESH MATERIALIZED VIEW s.m",
+            "REFRESH MATERIALIZED VIEW",
+            Some("s.m"),
+        ),
+        ("GRANT SELECT ON s.t TO r", "GRANT", Some("s.t")),
+        (
+            "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO r",
+            "ALTER DEFAULT PRIVILEGES",
+            None,
+        ),
+        ("CREATE USER u", "CREATE ROLE", Some("u")),
+        ("COPY s.t (a) TO STDOUT", "COPY", Some("s.t")),
+        ("CREATE INDEX ON", "CREATE INDEX", None),
+        ("frobnicate x", "FROBNICATE", None),
+        ("= 1", "UNKNOWN", None),
+    ];
+    for (text, kind, relation) in cases {
+        let script = read(text);
+        assert_eq!(kinds(&script), [(*kind, *relation)], "{text}");
+    }
+}
+
+#[test]
+fn deep_and_long_statements_do_not_reach_the_parser() {
+    for n in [400, 900, 2_900, 20_000] {
+        let texts = [
+            format!("SELECT {}1{};", "(".repeat(n), ")".repeat(n)),
+            format!("SELECT 1{};", "+1".repeat(n)),
+            format!("SELECT {} true FROM x;", "NOT ".repeat(n)),
+            format!("SELECT {} 1;", "- ".repeat(n)),
+            format!(
+                "SELECT {}1{};",
+                "CASE WHEN ".repeat(n),
+                " THEN 1 END".repeat(n)
+            ),
+            format!("SELECT 1{};", " UNION ALL SELECT 1".repeat(n)),
+            format!("SELECT a{};", "[1]".repeat(n)),
+            format!("SELECT {}1{};", "ARRAY[".repeat(n), "]".repeat(n)),
+            format!("SELECT a{} FROM x;", "::int".repeat(n)),
+            format!("SELECT * FROM a{};", " JOIN b ON true".repeat(n)),
+            format!("SELECT {} 1{};", "f(1, NOT ".repeat(n), ")".repeat(n)),
+            format!("{} SELECT 1;", "EXPLAIN ".repeat(n)),
+            format!("SELECT {};", "a.".repeat(n)),
+            format!("CREATE SCHEMA s {};", "CREATE TABLE t (a int) ".repeat(n)),
+            format!("{};", "BEGIN ATOMIC ".repeat(n)),
+            format!("INSERT INTO t VALUES {} (1);", "(1, 'x'), ".repeat(n)),
+        ];
+        for text in texts {
+            assert_eq!(read(&text).statements.len(), 1);
+        }
+    }
+}
+
+fn spans_are_in_order(script: &Script) -> Result<(), TestCaseError> {
+    let mut end = 0;
+    for (index, statement) in script.statements.iter().enumerate() {
+        let Statement {
+            number, span, text, ..
+        } = statement;
+        prop_assert_eq!(*number, index + 1);
+        prop_assert!(span.start >= end && span.start < span.end);
+        let source = &script.sources[statement.source].text;
+        prop_assert!(source.get(span.clone()).is_some());
+        if script.refusals.is_empty() && !source[span.clone()].contains('\\') {
+            prop_assert_eq!(text.as_str(), &source[span.clone()]);
+        }
+        if let Some(data) = &statement.copy_data {
+            prop_assert!(data.start >= span.end && source.get(data.clone()).is_some());
+        } else {
+            end = span.end;
+        }
+    }
+    for refusal in &script.refusals {
+        prop_assert!(refusal.line >= 1 && refusal.column >= 1 && !refusal.reason.is_empty());
+    }
+    Ok(())
+}
+
+const PIECES: &[&str] = &[
+    "SELECT",
+    " ",
+    "\n",
+    "\r\n",
+    ";",
+    "'",
+    "\"",
+    "$$",
+    "$a$",
+    "(",
+    ")",
+    "--",
+    "/*",
+    "*/",
+    "\\",
+    "\\;",
+    "\\:",
+    ":a",
+    ":'a'",
+    "E'",
+    "e'",
+    "U&'",
+    "b'",
+    "BEGIN",
+    "END",
+    "CASE",
+    "CREATE",
+    "FUNCTION",
+    "COPY t FROM STDIN;",
+    "\\.\n",
+    "\\g",
+    "\\echo",
+    "COMMIT",
+    "1e-",
+    "1",
+    "$1",
+    "..",
+    "::",
+    "[",
+    "]",
+    ",",
+    "ü",
+    "\u{202e}",
+    "\u{feff}",
+    "table",
+    "a.b",
+    "UPDATE t SET",
+    "WITH",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        spans_are_in_order(&Script::read("x", None, &bytes))?;
+    }
+
+    #[test]
+    fn any_mixture_of_sql_is_read(picks in proptest::collection::vec(0..PIECES.len(), 0..60)) {
+        let text: String = picks.iter().map(|&pick| PIECES[pick]).collect();
+        let script = read(&text);
+        spans_are_in_order(&script)?;
+        // The places agree with the text.
+        for statement in &script.statements {
+            let before = &script.sources[0].text[..statement.span.start];
+            prop_assert_eq!(statement.line, before.matches('\n').count() + 1);
+        }
+    }
+}
