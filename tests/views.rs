@@ -1,6 +1,8 @@
 //! What a person sees, phase by phase: the real machine is walked there with real events, and the
 //! real screen is drawn into a buffer. Snapshots hold the text; a few tests hold the styles.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 #[path = "views/stage.rs"]
 mod stage;
 
@@ -155,7 +157,7 @@ mod hostile {
             // Cell by cell, as a terminal counts columns.
             let row: Vec<&str> = (0..80).map(|x| buffer[(x, y)].symbol()).collect();
             for x in 0..77 {
-                if row[x..x + 4].concat() == "done" && x > 20 {
+                if row[x..x + 4].concat() == "done" && x > 40 {
                     assert_eq!(*column.get_or_insert(x), x, "row {y}");
                 }
             }
@@ -320,6 +322,14 @@ mod snapshots {
     }
 
     #[test]
+    fn a_large_screen() {
+        let mut walk = deciding();
+        shoot_at("gate_large", &mut walk, (200, 50));
+        let mut walk = failing();
+        shoot_at("must_roll_back_large", &mut walk, (200, 50));
+    }
+
+    #[test]
     fn deciding_not_armed() {
         let mut walk = applied();
         walk.settle();
@@ -352,7 +362,7 @@ mod snapshots {
         shoot("gate_half", &mut walk);
         walk.tick_for(105_000);
         shoot("gate_last_minute", &mut walk);
-        walk.tick_for(37_000);
+        walk.tick_for(43_000);
         shoot("gate_last_seconds", &mut walk);
     }
 
@@ -432,7 +442,7 @@ mod snapshots {
     #[test]
     fn rolled_back_by_the_hold_limit() {
         let mut walk = deciding();
-        walk.tick_for(400_000);
+        walk.tick_for(297_000);
         walk.answer_rollback();
         shoot("rolled_back_hold_limit", &mut walk);
     }
@@ -809,11 +819,16 @@ mod behaviour {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
         #[test]
-        fn no_size_breaks_any_view(width in 1u16..=130, height in 1u16..=45, keys in "[ -~]{0,6}") {
-            for mut walk in every_phase() {
+        fn no_size_and_no_key_breaks_a_view(
+            phase in 0usize..PHASES,
+            sizes in prop::collection::vec((1u16..=130, 1u16..=45), 1..4),
+            keys in "[ -~]{0,6}",
+        ) {
+            let mut walk = a_phase(phase);
+            for (width, height) in sizes {
                 walk.buffer((width, height), Glyphs::Unicode);
                 for key in keys.chars() {
                     let events = walk.screen.key(plain(key), &walk.machine, &walk.account);
@@ -822,12 +837,15 @@ mod behaviour {
                 }
             }
         }
+    }
 
-        #[test]
-        fn tiny_sizes_break_nothing(width in 1u16..=79, height in 1u16..=23) {
-            for mut walk in every_phase() {
-                walk.buffer((width, height), Glyphs::Unicode);
-                walk.buffer((width, height), Glyphs::Ascii);
+    #[test]
+    fn every_tiny_size_is_drawn_in_every_phase() {
+        for mut walk in every_phase() {
+            for width in (1..=79).step_by(3) {
+                for height in [1, 2, 3, 4, 5, 7, 10, 15, 22, 23] {
+                    walk.buffer((width, height), Glyphs::Unicode);
+                }
             }
         }
     }

@@ -26,7 +26,9 @@ use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
 /// From this width on there are two columns.
-pub(crate) const TWO_COLUMNS: u16 = 110;
+pub(crate) const TWO_COLUMNS: u16 = 150;
+/// From this height of the body on a second pane stands below the first.
+pub(crate) const TWO_ROWS: u16 = 28;
 
 /// What a view looks at.
 #[derive(Clone, Copy)]
@@ -94,9 +96,10 @@ impl Pane {
     }
 }
 
-/// A pane's lines, and those that stay at its bottom however far it is scrolled.
+/// A pane's lines, and those that stay above and below them however far it is scrolled.
 #[derive(Default)]
 pub(crate) struct Sheet {
+    pub head: Vec<Line<'static>>,
     pub lines: Vec<Line<'static>>,
     pub pinned: Vec<Line<'static>>,
     /// The line to keep in sight, where the pane follows something.

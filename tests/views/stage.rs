@@ -554,7 +554,7 @@ impl Walk {
             .any(|(_, _, earlier, _)| *earlier == relation);
         let locks = match kind {
             "ALTER TABLE" if first => lock(LockMode::AccessExclusive),
-            "CREATE INDEX" if number % 3 == 0 => lock(LockMode::Share),
+            "CREATE INDEX" if number.is_multiple_of(3) => lock(LockMode::Share),
             _ => Vec::new(),
         };
         self.tick(duration);
@@ -638,7 +638,7 @@ impl Walk {
                     checks: vec![Check {
                         name: name.into(),
                         verdict,
-                        detail: format!("{} rows", rows.len()),
+                        detail: format!("{} of {} expected", rows.len(), rows.len()),
                     }],
                     result: Some(ResultSet {
                         columns: columns.iter().map(|c| (*c).to_owned()).collect(),
@@ -867,68 +867,88 @@ pub fn error() -> Walk {
     walk
 }
 
-/// A walk in each phase there is.
-pub fn every_phase() -> Vec<Walk> {
-    let mut all = vec![
-        Walk::new(runbook()),
-        checklist(),
-        applying(),
-        applied(),
-        deciding(),
-        failing(),
-        error(),
-        committing(),
-    ];
-    let mut walk = Walk::new(runbook());
-    walk.report(Body::ConnectFailed(ServerMessage::default()));
-    all.push(walk);
-    let mut walk = checklist();
-    walk.sign_all();
-    walk.press("a");
-    all.push(walk);
-    for key in ["c", "r"] {
-        let mut walk = deciding();
-        walk.press(key);
-        all.push(walk);
-    }
-    let mut walk = deciding();
-    walk.press("r");
-    walk.press("y");
-    all.push(walk);
-    let mut walk = deciding();
-    walk.press("r");
-    walk.press("y");
-    walk.answer_rollback();
-    all.push(walk);
-    let mut walk = committing();
-    walk.answer_commit();
-    all.push(walk);
-    let mut walk = committing();
-    walk.answer_commit();
-    walk.post_verified(true);
-    all.push(walk);
-    let lost = || {
-        let mut walk = committing();
-        walk.report(Body::SessionEnded(ServerMessage::default()));
+/// How many phases [`a_phase`] knows.
+pub const PHASES: usize = 17;
+
+/// A walk in one of the phases there are.
+pub fn a_phase(nth: usize) -> Walk {
+    let with = |mut walk: Walk, keys: &[&str]| {
+        for key in keys {
+            walk.press(key);
+        }
         walk
     };
-    all.push(lost());
-    let mut walk = lost();
-    walk.report(Body::Asked(Inquiry::Unreachable("no route".into())));
-    all.push(walk);
-    all
+    match nth {
+        0 => Walk::new(runbook()),
+        1 => checklist(),
+        2 => applying(),
+        3 => applied(),
+        4 => deciding(),
+        5 => failing(),
+        6 => error(),
+        7 => committing(),
+        8 => {
+            let mut walk = Walk::new(runbook());
+            walk.report(Body::ConnectFailed(ServerMessage::default()));
+            walk
+        }
+        9 => {
+            let mut walk = checklist();
+            walk.sign_all();
+            with(walk, &["a"])
+        }
+        10 => with(deciding(), &["c"]),
+        11 => with(deciding(), &["r"]),
+        12 => with(deciding(), &["r", "y"]),
+        13 => {
+            let mut walk = a_phase(12);
+            walk.answer_rollback();
+            walk
+        }
+        14 => {
+            let mut walk = committing();
+            walk.answer_commit();
+            walk
+        }
+        15 => {
+            let mut walk = a_phase(14);
+            walk.post_verified(true);
+            walk
+        }
+        _ => {
+            let mut walk = committing();
+            walk.report(Body::SessionEnded(ServerMessage::default()));
+            walk.report(Body::Asked(Inquiry::Unreachable("no route".into())));
+            walk
+        }
+    }
 }
 
-/// A snapshot a size, Unicode above and ASCII below.
+/// A walk in each phase there is.
+pub fn every_phase() -> Vec<Walk> {
+    (0..PHASES).map(a_phase).collect()
+}
+
+/// A snapshot a size.
 pub fn shoot(name: &str, walk: &mut Walk) {
     for size in SIZES {
-        let mut shots = String::new();
-        for glyphs in [Glyphs::Unicode, Glyphs::Ascii] {
-            shots.push_str(&format!("{glyphs:?} {}x{}\n", size.0, size.1));
-            shots.push_str(&walk.text(size, glyphs));
-        }
-        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true, snapshot_path => "../snapshots" }, {
-            insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), shots);
-        });
+        shoot_at(name, walk, size);
     }
+    walk.show();
+}
+
+/// A snapshot, Unicode above and ASCII below.
+pub fn shoot_at(name: &str, walk: &mut Walk, size: (u16, u16)) {
+    let mut shots = String::new();
+    for glyphs in [Glyphs::Unicode, Glyphs::Ascii] {
+        shots.push_str(&format!("{glyphs:?} {}x{}\n", size.0, size.1));
+        shots.push_str(&walk.text(size, glyphs));
+    }
+    insta::with_settings!({
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+        snapshot_path => "../snapshots",
+    }, {
+        insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), shots);
+    });
 }

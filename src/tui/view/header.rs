@@ -88,7 +88,7 @@ enum Step {
 }
 
 fn standing(phase: &Phase) -> [Step; 6] {
-    use Step::{Before, Done, Failed, Here};
+    use Step::{Before, Done, Here};
     match phase {
         Phase::Connecting | Phase::Checklist => [Here, Before, Before, Before, Before, Before],
         Phase::Beginning | Phase::Applying { .. } | Phase::Waiting { .. } => {
@@ -101,6 +101,9 @@ fn standing(phase: &Phase) -> [Step; 6] {
             [Done, apply, verify, Here, Before, Before]
         }
         Phase::Committing => [Done, Done, Done, Done, Here, Before],
+        Phase::Inquiring {
+            commit_sent: true, ..
+        } => [Done, Done, Done, Done, Here, Before],
         Phase::RollingBack { why, .. } | Phase::Inquiring { why, .. } => {
             let [apply, verify] = spoilt(why);
             [Done, apply, verify, Done, Here, Before]
@@ -110,7 +113,8 @@ fn standing(phase: &Phase) -> [Step; 6] {
         Phase::Ended(Ending::Committed { post, .. }) => {
             let after = match post {
                 Some(tally) if tally.passes() => Done,
-                Some(_) | None => Before,
+                Some(_) => Step::Failed,
+                None => Before,
             };
             [Done, Done, Done, Done, Done, after]
         }
@@ -118,7 +122,7 @@ fn standing(phase: &Phase) -> [Step; 6] {
             let [apply, verify] = spoilt(why);
             [Done, apply, verify, Done, Done, Before]
         }
-        Phase::Ended(Ending::Unknown { .. }) => [Done, Done, Done, Done, Failed, Before],
+        Phase::Ended(Ending::Unknown { .. }) => [Done, Done, Done, Done, Here, Before],
     }
 }
 
@@ -174,6 +178,25 @@ fn steps(scene: &Scene<'_>, columns: usize) -> Line<'static> {
         line.spans.pop();
     }
     line
+}
+
+/// What is left of the hold, while its end would still roll back by itself.
+pub(crate) fn hold_left(scene: &Scene<'_>) -> Option<Millis> {
+    match scene.machine.phase() {
+        Phase::Applying { .. }
+        | Phase::Verifying { .. }
+        | Phase::Deciding { .. }
+        | Phase::MustRollBack { .. } => scene.machine.hold_left(),
+        Phase::Connecting
+        | Phase::Checklist
+        | Phase::Beginning
+        | Phase::Committing
+        | Phase::RollingBack { .. }
+        | Phase::Inquiring { .. }
+        | Phase::PostVerifying { .. }
+        | Phase::Ended(_)
+        | Phase::Left(_) => None,
+    }
 }
 
 /// What the band says: its words, the most important first, and its style.
@@ -244,7 +267,7 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
     if let Some(held) = scene.account.held() {
         words.push(format!("held {}", clock(held)));
     }
-    if let Some(left) = scene.machine.hold_left() {
+    if let Some(left) = hold_left(scene) {
         words.push(format!("rolls back by itself in {}", countdown(left)));
         if left <= LAST_MINUTE {
             style = look.band_bad();
@@ -281,9 +304,7 @@ fn band(scene: &Scene<'_>, columns: usize) -> Line<'static> {
     }
     // The bar of the hold takes what is left of the line, where that is enough to read it.
     let room = columns.saturating_sub(width(&text) + 4).min(40);
-    if let (Some(left), Some(all), true) =
-        (scene.machine.hold_left(), scene.hold_in_all(), room >= 8)
-    {
+    if let (Some(left), Some(all), true) = (hold_left(scene), scene.hold_in_all(), room >= 8) {
         text.push_str("   ");
         text.push_str(&look.bar(left, all, room));
     }
