@@ -380,7 +380,10 @@ fn explain(file: &str, theirs: &[String], index: usize) -> Class {
     } else if theirs[..index]
         .iter()
         .any(|before| squeeze(before.trim_end_matches(';')) == plain)
-        && file.lines().any(|line| line.starts_with("\\g"))
+        && ["\\g", "\\crosstabview"].iter().any(|command| {
+            file.lines()
+                .any(|line| line.trim_start().starts_with(command))
+        })
     {
         Class::Again
     } else if file.contains("\\gexec") {
@@ -555,17 +558,24 @@ fn compare_file(bytes: &[u8], path: &Path, theirs: &[String]) -> (Comparison, us
     let mut best = compare(&file, &texts, theirs);
     let untold = best.agree();
     while let Some(first) = best.first {
-        let Some((_, place)) = copies.iter().rev().find(|(index, _)| *index < first) else {
-            break;
-        };
-        refused.push(*place);
-        let (texts, copies_now) = ours(bytes, path, &refused);
-        let now = compare(&file, &texts, theirs);
-        if now.first.is_some_and(|first_now| first_now <= first) {
-            refused.pop();
-            break;
+        // Mostly the COPY right before it; an earlier one where several read the same.
+        let before = copies
+            .iter()
+            .rev()
+            .filter(|(index, _)| *index < first)
+            .take(8);
+        let moved = before.into_iter().find_map(|(_, place)| {
+            let mut trial = refused.clone();
+            trial.push(*place);
+            let (texts, copies_now) = ours(bytes, path, &trial);
+            let now = compare(&file, &texts, theirs);
+            let is_better = now.first.is_none_or(|first_now| first_now > first);
+            is_better.then_some((trial, now, copies_now))
+        });
+        match moved {
+            Some((trial, now, copies_now)) => (refused, best, copies) = (trial, now, copies_now),
+            None => break,
         }
-        (best, copies) = (now, copies_now);
     }
     (best, untold, refused.len())
 }
