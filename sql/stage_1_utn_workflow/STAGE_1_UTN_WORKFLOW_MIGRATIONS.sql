@@ -38,16 +38,14 @@ BEGIN
     THEN
         RETURN;
     END IF;
+    -- The lock that is needed anyway comes first: a writer of the same rows cannot deadlock with us.
+    LOCK TABLE service_ops.integration_inbox IN ACCESS EXCLUSIVE MODE;
     IF NOT EXISTS (SELECT FROM pg_attribute
                    WHERE attrelid = inbox AND attname = 'message_type_id' AND atthasdef)
     THEN
         ALTER TABLE service_ops.integration_inbox ALTER COLUMN message_type_id SET DEFAULT 1;
     END IF;
-    IF EXISTS (SELECT FROM service_ops.integration_inbox WHERE message_type_id IS NULL) THEN
-        -- Lock first, update then: the other way round a writer of the same rows could deadlock with us.
-        LOCK TABLE service_ops.integration_inbox IN ACCESS EXCLUSIVE MODE;
-        UPDATE service_ops.integration_inbox SET message_type_id = 1 WHERE message_type_id IS NULL;
-    END IF;
+    UPDATE service_ops.integration_inbox SET message_type_id = 1 WHERE message_type_id IS NULL;
 END
 $$;
 
