@@ -193,6 +193,7 @@ pub(crate) fn hold_left(scene: &Scene<'_>) -> Option<Millis> {
         | Phase::Committing
         | Phase::RollingBack { .. }
         | Phase::Inquiring { .. }
+        | Phase::Waiting { .. }
         | Phase::PostVerifying { .. }
         | Phase::Ended(_)
         | Phase::Left(_) => None,
