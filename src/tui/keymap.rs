@@ -105,7 +105,10 @@ impl Place {
         match machine.phase() {
             Phase::Connecting => Place::Everywhere,
             Phase::Checklist => Place::Checklist,
-            Phase::Beginning | Phase::Applying { .. } | Phase::Verifying { .. } => Place::Running,
+            Phase::Beginning
+            | Phase::Applying { .. }
+            | Phase::Verifying { .. }
+            | Phase::Waiting { .. } => Place::Running,
             Phase::Deciding { prompt, .. } => match prompt {
                 Prompt::Closed => Place::Gate,
                 Prompt::Name => Place::Name,
@@ -229,7 +232,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Char('x')],
         Act::Cancel,
         "cancel",
-        "cancel the statement that runs; only ROLLBACK is left then",
+        "cancel the statement that runs (only ROLLBACK is left then), or the next attempt",
     ),
     gate(
         Place::Running,

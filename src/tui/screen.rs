@@ -202,6 +202,7 @@ impl Screen {
             | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
             | Phase::PostVerifying { .. } => true,
             Phase::Ended(_) | Phase::Left(_) => false,
         }
@@ -306,6 +307,7 @@ impl Screen {
                     | Phase::MustRollBack { .. }
                     | Phase::RollingBack { .. }
                     | Phase::Inquiring { .. }
+                    | Phase::Waiting { .. }
                     | Phase::Ended(_)
             );
             if news {

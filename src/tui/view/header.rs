@@ -91,7 +91,9 @@ fn standing(phase: &Phase) -> [Step; 6] {
     use Step::{Before, Done, Here};
     match phase {
         Phase::Connecting | Phase::Checklist => [Here, Before, Before, Before, Before, Before],
-        Phase::Beginning | Phase::Applying { .. } => [Done, Here, Before, Before, Before, Before],
+        Phase::Beginning | Phase::Applying { .. } | Phase::Waiting { .. } => {
+            [Done, Here, Before, Before, Before, Before]
+        }
         Phase::Verifying { .. } => [Done, Done, Here, Before, Before, Before],
         Phase::Deciding { .. } => [Done, Done, Done, Here, Before, Before],
         Phase::MustRollBack { why, .. } => {
@@ -128,12 +130,19 @@ fn standing(phase: &Phase) -> [Step; 6] {
 fn spoilt(why: &Why) -> [Step; 2] {
     use Step::{Before, Done, Failed};
     match why {
-        Why::BeginFailed | Why::StatementFailed | Why::Cancelled => [Failed, Before],
+        Why::BeginFailed | Why::StatementFailed | Why::LockTimeout | Why::Cancelled => {
+            [Failed, Before]
+        }
         Why::SettleFailed | Why::ChecksFailed | Why::NothingPassed | Why::OtherTransaction => {
             [Done, Failed]
         }
         Why::Decision | Why::Rehearsed | Why::CommitRefused => [Done, Done],
-        Why::HoldLimit | Why::JournalLost | Why::SessionEnded | Why::Alarmed(_) => [Before, Before],
+        Why::HoldLimit
+        | Why::TooManyWaiters
+        | Why::WaitedTooLong
+        | Why::JournalLost
+        | Why::SessionEnded
+        | Why::Alarmed(_) => [Before, Before],
     }
 }
 
@@ -184,6 +193,7 @@ pub(crate) fn hold_left(scene: &Scene<'_>) -> Option<Millis> {
         | Phase::Committing
         | Phase::RollingBack { .. }
         | Phase::Inquiring { .. }
+        | Phase::Waiting { .. }
         | Phase::PostVerifying { .. }
         | Phase::Ended(_)
         | Phase::Left(_) => None,
@@ -201,7 +211,9 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
     let mut words: Vec<String> = Vec::new();
     let mut style = look.band_warn();
     match scene.machine.phase() {
-        Phase::Connecting | Phase::Checklist | Phase::Left(_) => return None,
+        Phase::Connecting | Phase::Checklist | Phase::Waiting { .. } | Phase::Left(_) => {
+            return None;
+        }
         Phase::Ended(Ending::NotConnected) => return None,
         Phase::Beginning => words.push("TRANSACTION OPENING".to_owned()),
         Phase::Applying { cancelling } | Phase::Verifying { cancelling } => {

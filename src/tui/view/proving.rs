@@ -2,9 +2,9 @@
 //!
 //! It says what is waited for and what it will prove.
 
-use super::{Scene, Sheet};
+use super::{Scene, Sheet, must_roll_back};
 use crate::gate::phase::Phase;
-use crate::tui::text::wrap;
+use crate::tui::text::{countdown, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -69,6 +69,19 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
             }
             ("WHICH WAY DID IT GO?", look.bad(), sentences)
         }
+        Phase::Waiting { left, .. } => (
+            "A LOCK WAS NOT GRANTED IN TIME",
+            look.warn(),
+            vec![
+                "Everything was rolled back: nothing is changed, and no lock is held.".to_owned(),
+                format!(
+                    "Attempt {} of {} begins by itself in {}; the sign-offs stay. x stops trying.",
+                    scene.machine.attempt() + 1,
+                    scene.machine.plan().lock_attempts,
+                    countdown(*left)
+                ),
+            ],
+        ),
         _ => ("", Style::new(), Vec::new()),
     };
     let mut lines = vec![
@@ -84,6 +97,10 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
                 .into_iter()
                 .map(|part| Line::from(vec![Span::raw("   "), Span::raw(part)])),
         );
+    }
+    if matches!(scene.machine.phase(), Phase::Waiting { .. }) {
+        lines.push(Line::default());
+        lines.extend(must_roll_back::blockers(scene, columns));
     }
     Sheet::of(lines)
 }
