@@ -1,5 +1,7 @@
 //! The script reader: what it makes of hand-written files, and that it is total.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test through and through.
+
 use proptest::prelude::*;
 use stagegate::runbook::script::{Fate, Script, Statement};
 

@@ -3,7 +3,7 @@
 use super::arguments::{Arguments, Command, Connection, Format, Holding, Look};
 use crate::database::secret::Secret;
 use crate::database::settings::{self, Settings};
-use crate::gate::{Account, Ending, ExitCode, Machine, Mode, Plan};
+use crate::gate::{Account, Ending, ExitCode, Machine, Mode};
 use crate::headless;
 use crate::journal::entry::Opened;
 use crate::journal::{Entry, Journal};
@@ -216,7 +216,7 @@ fn walk(
         .enable_all()
         .build()
         .wrap_err("the program's own tasks cannot be started")?;
-    let plan = Plan::new(&runbook, mode, holding.hold_limit);
+    let plan = holding.plan(&runbook, mode);
     let result = runtime.block_on(async {
         let (live, reports, observations) =
             Live::start(Arc::clone(&runbook), settings, holding.options());
@@ -245,7 +245,7 @@ fn walk(
                 alarms: alarmed,
                 input,
             };
-            walk::walk(&mut engine, &mut screen, &mut terminal, wires).await
+            walk::walk(&mut engine, &mut screen, &mut terminal, wires, !look.quiet).await
         } else {
             let feed = headless::Feed {
                 reports,

@@ -243,10 +243,11 @@ impl Settings {
         let mut values = given(options)?;
         // The service file takes its place here, between what was given and the environment.
         for (keyword, variable) in KEYWORDS {
-            if !variable.is_empty() && !values.contains_key(keyword) {
-                if let Some(value) = environment(variable).filter(|v| !v.is_empty()) {
-                    values.insert(keyword, value);
-                }
+            if !variable.is_empty()
+                && !values.contains_key(keyword)
+                && let Some(value) = environment(variable).filter(|v| !v.is_empty())
+            {
+                values.insert(keyword, value);
             }
         }
         refuse_unsupported(&values)?;

@@ -72,7 +72,7 @@ pub async fn read(link: &mut Link) -> Result<Target, ServerMessage> {
 /// System identifier and timeline, as far as the role may see them.
 async fn identity(link: &mut Link) -> Result<(Option<String>, Option<u32>), ServerMessage> {
     for sql in [IDENTITY, TIMELINE_ONLY] {
-        let answer = link.ask(sql).await.map_err(|Broken(why)| why)?;
+        let answer = link.ask(sql).await.map_err(Broken::why)?;
         let row = answer
             .results
             .into_iter()

@@ -1162,14 +1162,14 @@ impl Machine {
 
 #[cfg(test)]
 impl Machine {
-    /// Request numbers that are waited for now, and one that is not.
-    pub(super) fn sequence_numbers(&self) -> (Vec<Seq>, Vec<Seq>) {
+    /// Request numbers that are waited for now.
+    pub(super) fn sequence_numbers(&self) -> Vec<Seq> {
         let mut current: Vec<Seq> = self.awaiting.into_iter().chain(self.probing).collect();
         // A session's end may come with any number of the present session.
         if current.is_empty() && self.last_seq >= self.session_since {
             current.push(self.last_seq);
         }
-        (current, vec![0])
+        current
     }
 
     /// Reduces what is unbounded to what the machine can tell apart.
@@ -1181,6 +1181,8 @@ impl Machine {
         self.tally.pass = self.tally.pass.min(1);
         self.tally.warn = 0;
         self.tally.fail = self.tally.fail.min(1);
+        // Kept for whoever asks later; no decision reads it.
+        self.ending = None;
         // A beat changes nothing but itself; the walk need not tell its moments apart.
         self.beat_due = super::plan::BEAT;
     }

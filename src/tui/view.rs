@@ -66,10 +66,10 @@ impl Pane {
             Phase::Verifying { .. } => &[Pane::Checks, Pane::Stream],
             Phase::Deciding { .. } => &[Pane::Gate, Pane::Checks, Pane::Stream],
             Phase::MustRollBack { .. } => &[Pane::MustRollBack, Pane::Checks, Pane::Stream],
-            Phase::Waiting { .. } => &[Pane::Proving, Pane::Stream],
-            Phase::Committing | Phase::RollingBack { .. } | Phase::Inquiring { .. } => {
-                &[Pane::Proving, Pane::Checks, Pane::Stream]
-            }
+            Phase::Committing
+            | Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Waiting { .. } => &[Pane::Proving, Pane::Checks, Pane::Stream],
             Phase::PostVerifying { .. } => &[Pane::Post, Pane::Checks, Pane::Stream],
             Phase::Ended(Ending::NotConnected) => &[Pane::Ending],
             Phase::Ended(Ending::Committed { .. }) => {

@@ -2,6 +2,10 @@
 //!
 //! The server's word counts only when it is the same server on the same timeline as at BEGIN, and
 //! not a standby. Everything else is unknown, and is said to be.
+//!
+//! A crash in between needs care: a transaction's number is durable only with the first piece of
+//! its WAL. Before that, the recovered server gives the same number to somebody else, whose
+//! "committed" must not be taken for ours.
 
 use std::time::Duration;
 
@@ -35,15 +39,39 @@ pub struct Identity {
     pub timeline: Option<u32>,
     /// The backend's process id.
     pub backend_pid: i32,
+    /// When the server's statistics began, in seconds: they survive a clean restart and start
+    /// anew after a crash, whatever the version, and every role may see it.
+    pub recovered: Option<String>,
+    /// WAL with the transaction's number in it is known to be on the server's disk.
+    pub durable: bool,
+}
+
+/// The sign of a crash recovery, as in [`Identity::recovered`].
+const RECOVERED: &str =
+    "SELECT pg_catalog.date_part('epoch', stats_reset) FROM pg_catalog.pg_stat_bgwriter";
+
+/// Reads [`Identity::recovered`]; `None` where the server does not say.
+///
+/// # Errors
+/// When the link breaks.
+pub async fn recovered(link: &mut Link) -> Result<Option<String>, Broken> {
+    let answer = link.ask(RECOVERED).await?;
+    Ok(answer
+        .results
+        .first()
+        .and_then(|r| r.set.rows.first())
+        .and_then(|row| row.first().cloned().flatten()))
 }
 
 impl Identity {
-    /// The identity of what a session reached.
-    pub fn of(target: &Target) -> Identity {
+    /// The identity of what a session reached, with what [`recovered`] says there.
+    pub fn of(target: &Target, recovered: Option<String>) -> Identity {
         Identity {
             system_identifier: target.system_identifier.clone(),
             timeline: target.timeline,
             backend_pid: target.backend_pid,
+            recovered,
+            durable: false,
         }
     }
 }
@@ -64,29 +92,53 @@ pub async fn ask(
     if xid.is_empty() || !xid.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(Inquiry::Unknowable("the transaction has no number".into()));
     }
-    let answer = link
-        .ask(&status_question(xid))
-        .await
-        .map_err(|Broken(why)| why)?;
+    let answer = link.ask(&status_question(xid)).await.map_err(Broken::why)?;
+    let now = recovered(link).await.map_err(Broken::why)?;
+    let crashed = match (&identity.recovered, &now) {
+        (Some(then), Some(now)) => Some(then != now),
+        _ => None,
+    };
+    let server = target::identity_words(here);
+    let not_ours = format!("{server}; it crashed since, and what was not written is rolled back");
     if let Some(error) = answer.error {
-        // 22023: a number from the future, so this is not the server that gave it out.
-        return Ok(Inquiry::Unknowable(message::line(&error)));
+        return Ok(match (error.sqlstate.as_deref(), crashed) {
+            // The number was never given out here: lost in the crash, with all that had it.
+            (Some(FUTURE), Some(true)) => Inquiry::Answered {
+                status: XactStatus::Aborted,
+                server: not_ours,
+            },
+            (Some(FUTURE), Some(false)) => Inquiry::OtherServer(format!(
+                "{server}: it has not given out transaction number {xid} yet, so it is a copy"
+            )),
+            _ => Inquiry::Unknowable(message::line(&error)),
+        });
     }
     let cell = answer
         .results
         .first()
         .and_then(|r| r.set.rows.first())
         .and_then(|row| row.first().cloned().flatten());
-    Ok(match xact_status(cell.as_deref()) {
-        Some(status) => Inquiry::Answered {
-            status,
-            server: target::identity_words(here),
+    Ok(match (xact_status(cell.as_deref()), crashed) {
+        (Some(XactStatus::Committed), Some(true) | None) if !identity.durable => {
+            Inquiry::Unknowable(format!(
+                "{server}: it says committed, but it crashed since and may have given number {xid} \
+                 to another transaction; look for what the script makes"
+            ))
+        }
+        // A crash ends every transaction: whoever runs under the number now is not ours.
+        (Some(XactStatus::InProgress), Some(true)) => Inquiry::Answered {
+            status: XactStatus::Aborted,
+            server: not_ours,
         },
-        None => Inquiry::Unknowable(format!(
+        (Some(status), _) => Inquiry::Answered { status, server },
+        (None, _) => Inquiry::Unknowable(format!(
             "the server no longer keeps the status of transaction {xid}"
         )),
     })
 }
+
+/// `invalid_parameter_value`: what `pg_xact_status` says of a number from the future.
+const FUTURE: &str = "22023";
 
 fn another_server(here: &Target, identity: &Identity) -> Option<String> {
     let words = target::identity_words(here);
@@ -165,7 +217,7 @@ impl Actor {
         identity: &Identity,
         xid: &str,
     ) -> Result<Inquiry, ServerMessage> {
-        let link = self.link().map_err(|Broken(why)| why)?;
+        let link = self.link().map_err(Broken::why)?;
         ask(link, here, identity, xid).await
     }
 
@@ -238,7 +290,7 @@ impl Actor {
                     message::line(&error)
                 ));
             }
-            Err(Broken(why)) => return Inquiry::Unreachable(message::line(&why)),
+            Err(broken) => return Inquiry::Unreachable(message::line(&broken.why())),
         }
         match self.put_question(&here, identity, xid).await {
             Ok(inquiry) => inquiry,

@@ -99,9 +99,7 @@ fn phase(scene: &Scene<'_>) -> String {
         Phase::Committing => "COMMIT is under way".to_owned(),
         Phase::RollingBack { .. } => "ROLLBACK is under way".to_owned(),
         Phase::Inquiring { .. } => "Asking which way it went".to_owned(),
-        Phase::Waiting { left, .. } => {
-            format!("Apply: tried again in {}", countdown(*left))
-        }
+        Phase::Waiting { left, .. } => format!("Blocked; next attempt in {}", countdown(*left)),
         Phase::PostVerifying { .. } => "COMMITTED; post-verification runs".to_owned(),
         Phase::Ended(Ending::Unknown { .. }) => "UNKNOWN which way it went".to_owned(),
         Phase::Ended(ending) => ending.word().to_owned(),

@@ -211,10 +211,18 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
     let mut words: Vec<String> = Vec::new();
     let mut style = look.band_warn();
     match scene.machine.phase() {
-        Phase::Connecting | Phase::Checklist | Phase::Waiting { .. } | Phase::Left(_) => {
-            return None;
-        }
+        Phase::Connecting | Phase::Checklist | Phase::Left(_) => return None,
         Phase::Ended(Ending::NotConnected) => return None,
+        Phase::Waiting { left, .. } => {
+            words.push("NO TRANSACTION IS OPEN".to_owned());
+            words.push(format!(
+                "attempt {} of {} did not get its lock, the next starts in {}",
+                scene.machine.attempt(),
+                scene.machine.plan().lock_attempts,
+                clock(*left)
+            ));
+            return Some((words, style));
+        }
         Phase::Beginning => words.push("TRANSACTION OPENING".to_owned()),
         Phase::Applying { cancelling } | Phase::Verifying { cancelling } => {
             words.push("TRANSACTION OPEN".to_owned());

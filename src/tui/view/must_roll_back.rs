@@ -82,12 +82,10 @@ pub(crate) fn reason(scene: &Scene<'_>, why: &Why, columns: usize) -> Vec<Line<'
             "What happens here could no longer be recorded, so COMMIT is forbidden. Free some \
              space, or choose another place for the journal, and walk again.",
         ),
-        Why::Decision
-        | Why::Rehearsed
-        | Why::HoldLimit
-        | Why::TooManyWaiters
-        | Why::WaitedTooLong
-        | Why::Alarmed(_) => Vec::new(),
+        Why::TooManyWaiters | Why::WaitedTooLong => sentence(
+            "The limit on who may wait for this transaction was reached; l shows who waited.",
+        ),
+        Why::Decision | Why::Rehearsed | Why::HoldLimit | Why::Alarmed(_) => Vec::new(),
         Why::LockTimeout => blockers(scene, columns),
         Why::BeginFailed
         | Why::StatementFailed

@@ -69,19 +69,21 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
             }
             ("WHICH WAY DID IT GO?", look.bad(), sentences)
         }
-        Phase::Waiting { left, .. } => (
-            "A LOCK WAS NOT GRANTED IN TIME",
-            look.warn(),
-            vec![
-                "Everything was rolled back: nothing is changed, and no lock is held.".to_owned(),
+        Phase::Waiting { left, proof } => {
+            let (attempt, attempts) = (scene.machine.attempt(), scene.machine.plan().lock_attempts);
+            let sentences = vec![
                 format!(
-                    "Attempt {} of {} begins by itself in {}; the sign-offs stay. x stops trying.",
-                    scene.machine.attempt() + 1,
-                    scene.machine.plan().lock_attempts,
+                    "Attempt {attempt} of {attempts} did not get a lock in time. All of it was rolled \
+                     back, so nobody waits for us meanwhile: {}.",
+                    look.clean(&proof.to_string())
+                ),
+                format!(
+                    "The next attempt starts by itself in {}. x stops it.",
                     countdown(*left)
                 ),
-            ],
-        ),
+            ];
+            ("BLOCKED, TRYING AGAIN", look.warn(), sentences)
+        }
         _ => ("", Style::new(), Vec::new()),
     };
     let mut lines = vec![
