@@ -306,6 +306,14 @@ mod snapshots {
     }
 
     #[test]
+    fn lock_not_granted() {
+        let mut walk = blocked();
+        shoot("waiting", &mut walk);
+        walk.press("x");
+        shoot("rolled_back_lock_timeout", &mut walk);
+    }
+
+    #[test]
     fn verifying() {
         let mut walk = applied();
         shoot("verifying", &mut walk);
@@ -680,6 +688,21 @@ mod behaviour {
         walk.press("q");
         walk.press("Space");
         assert!(walk.machine.items()[1].signed);
+    }
+
+    #[test]
+    fn sql_is_coloured_and_without_colour_keywords_are_bold() {
+        let mut walk = checklist();
+        walk.press("s");
+        let buffer = walk.buffer((80, 24), Glyphs::Unicode);
+        let (x, y) = find(&buffer, "ALTER TABLE").unwrap();
+        assert_eq!(buffer[(x, y)].fg, Color::Blue);
+        let (x, y) = find(&buffer, "integration_inbox").unwrap();
+        assert_eq!(buffer[(x, y)].fg, Color::Reset);
+        walk.palette = Palette::Mono;
+        let buffer = walk.buffer((80, 24), Glyphs::Unicode);
+        let (x, y) = find(&buffer, "ALTER TABLE").unwrap();
+        assert!(buffer[(x, y)].modifier.contains(Modifier::BOLD));
     }
 
     #[test]

@@ -232,7 +232,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Char('x')],
         Act::Cancel,
         "cancel",
-        "cancel the statement that runs; only ROLLBACK is left then",
+        "cancel the statement that runs (only ROLLBACK is left then), or the next attempt",
     ),
     gate(
         Place::Running,

@@ -13,12 +13,13 @@
 //! Long lines are wrapped, never cut: who signs has seen everything. Rows are made once for a
 //! document and a width, so that a large script scrolls as fast as a small one.
 
-use super::sql::{self, Token};
+use super::sql;
 use super::text::{take, width, wrap};
 use super::theme::{Appearance, Glyphs};
 use super::view::Scene;
 use crate::gate::event::Document;
 use crate::runbook::Runbook;
+use crate::runbook::highlight::{self, Token};
 use crate::runbook::script::{Fate, Script};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
@@ -85,7 +86,7 @@ impl Pages {
         };
         let inner = width.saturating_sub(GUTTER + 1).max(1);
         for (number, source) in script.sources.iter().enumerate() {
-            pages.tokens.push(sql::tokens(&source.text));
+            pages.tokens.push(highlight::tokens(&source.text));
             if script.sources.len() > 1 {
                 pages.rows.push(Row::File(look.clean(&source.name)));
             }

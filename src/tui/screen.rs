@@ -307,6 +307,7 @@ impl Screen {
                     | Phase::MustRollBack { .. }
                     | Phase::RollingBack { .. }
                     | Phase::Inquiring { .. }
+                    | Phase::Waiting { .. }
                     | Phase::Ended(_)
             );
             if news {

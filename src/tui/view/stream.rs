@@ -84,6 +84,10 @@ fn title(scene: &Scene<'_>, columns: usize) -> Line<'static> {
     let look = scene.look;
     let (done, sent) = (done(scene), scene.sent());
     let mut text = format!(" {done} of {sent} statements done");
+    if scene.machine.attempt() > 1 {
+        let all = scene.machine.plan().lock_attempts;
+        text.push_str(&format!(", attempt {} of {all}", scene.machine.attempt()));
+    }
     let mut style = look.strong();
     if let Some((number, _)) = scene.account.failed() {
         text.push_str(&format!(", statement {number} FAILED, the rest not run"));
