@@ -1091,3 +1091,28 @@ fn guard(buffer: &mut Buffer, glyphs: Glyphs) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guard_lets_nothing_through_that_a_terminal_could_obey() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 3, 1));
+        for (cell, symbol) in buffer.content.iter_mut().zip(["\x1b", "\u{9b}", "\u{db}"]) {
+            cell.set_symbol(symbol);
+        }
+        let mut ascii = buffer.clone();
+        guard(&mut buffer, Glyphs::Unicode);
+        guard(&mut ascii, Glyphs::Ascii);
+        let symbols = |buffer: &Buffer| -> String {
+            buffer
+                .content
+                .iter()
+                .map(ratatui::buffer::Cell::symbol)
+                .collect()
+        };
+        assert_eq!(symbols(&buffer), "??\u{db}");
+        assert_eq!(symbols(&ascii), "???");
+    }
+}
