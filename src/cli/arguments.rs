@@ -76,6 +76,27 @@ pub enum Command {
         #[command(flatten)]
         look: Look,
     },
+    /// Ask the server which way a run's transaction went, after the program or its host died
+    Outcome {
+        /// The run's journal
+        #[arg(value_name = "JOURNAL")]
+        journal: PathBuf,
+        /// End the old session if it still holds the transaction (same role)
+        #[arg(long)]
+        end_backend: bool,
+        /// Where to connect; without it, where the journal says.
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Check that a journal is as it was written: no edit, no gap, no cut
+    Report {
+        /// The run's journal
+        #[arg(value_name = "JOURNAL")]
+        journal: PathBuf,
+        /// Follow the chain of hashes through the journal
+        #[arg(long, required = true)]
+        verify: bool,
+    },
     /// Print the key table as Markdown
     #[command(hide = true)]
     Keys,

@@ -288,7 +288,7 @@ impl Settings {
 }
 
 /// The name of the OS user whose rights this process has, as libpq asks for it.
-fn os_user() -> Option<String> {
+pub fn os_user() -> Option<String> {
     let uid = rustix::process::geteuid().as_raw().to_string();
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     passwd

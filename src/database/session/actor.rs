@@ -34,8 +34,6 @@ pub(super) struct Actor {
     pub(super) ledger: Ledger,
     /// Whether the server takes `client_connection_check_interval`.
     pub(super) checks_client: bool,
-    /// The sign of a crash recovery on the server that the last connection reached.
-    pub(super) recovered: Option<String>,
     /// Up to where the WAL must be on disk for the transaction's number to be durable.
     pub(super) written_up_to: Option<String>,
     /// What ended the last connection.
@@ -63,7 +61,6 @@ impl Actor {
             xid: None,
             ledger: Ledger::default(),
             checks_client: false,
-            recovered: None,
             written_up_to: None,
             ended: message::own("there is no session yet"),
             latest: 0,
@@ -141,12 +138,9 @@ impl Actor {
                 .await
                 .map_err(|why| target::unread(&why))?;
             let checks_client = super::hold::checks_client(&mut link, &target).await?;
-            let recovered = super::inquire::recovered(&mut link)
-                .await
-                .map_err(Broken::why)?;
-            Ok((link, target, checks_client, recovered))
+            Ok((link, target, checks_client))
         };
-        let (mut link, target, checks_client, recovered) = tokio::select! {
+        let (mut link, target, checks_client) = tokio::select! {
             result = attempt => result?,
             _ = severed.changed() => return Err(message::own("the attempt was given up")),
         };
@@ -160,7 +154,6 @@ impl Actor {
         }));
         self.link = Some(link);
         self.checks_client = checks_client;
-        self.recovered = recovered;
         self.target = Some(target.clone());
         Ok(target)
     }

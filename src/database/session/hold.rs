@@ -80,8 +80,7 @@ impl Actor {
         let failure = match (answer.error, xid) {
             (None, Some(xid)) if answer.status == Status::Open => {
                 self.xid = Some(xid.clone());
-                let recovered = self.recovered.clone();
-                self.identity = (self.target.as_ref()).map(|t| super::Identity::of(t, recovered));
+                self.identity = self.target.as_ref().map(super::Identity::of);
                 self.written_up_to = None;
                 self.ledger = Ledger::default();
                 self.say(seq, Body::Begun { xid, added });

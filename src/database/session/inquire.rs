@@ -39,38 +39,20 @@ pub struct Identity {
     pub timeline: Option<u32>,
     /// The backend's process id.
     pub backend_pid: i32,
-    /// When the server's statistics began, in seconds: they survive a clean restart and start
-    /// anew after a crash, whatever the version, and every role may see it.
+    /// [`Target::recovered`]
     pub recovered: Option<String>,
     /// WAL with the transaction's number in it is known to be on the server's disk.
     pub durable: bool,
 }
 
-/// The sign of a crash recovery, as in [`Identity::recovered`].
-const RECOVERED: &str =
-    "SELECT pg_catalog.date_part('epoch', stats_reset) FROM pg_catalog.pg_stat_bgwriter";
-
-/// Reads [`Identity::recovered`]; `None` where the server does not say.
-///
-/// # Errors
-/// When the link breaks.
-pub async fn recovered(link: &mut Link) -> Result<Option<String>, Broken> {
-    let answer = link.ask(RECOVERED).await?;
-    Ok(answer
-        .results
-        .first()
-        .and_then(|r| r.set.rows.first())
-        .and_then(|row| row.first().cloned().flatten()))
-}
-
 impl Identity {
-    /// The identity of what a session reached, with what [`recovered`] says there.
-    pub fn of(target: &Target, recovered: Option<String>) -> Identity {
+    /// The identity of what a session reached.
+    pub fn of(target: &Target) -> Identity {
         Identity {
             system_identifier: target.system_identifier.clone(),
             timeline: target.timeline,
             backend_pid: target.backend_pid,
-            recovered,
+            recovered: target.recovered.clone(),
             durable: false,
         }
     }
@@ -93,7 +75,7 @@ pub async fn ask(
         return Ok(Inquiry::Unknowable("the transaction has no number".into()));
     }
     let answer = link.ask(&status_question(xid)).await.map_err(Broken::why)?;
-    let now = recovered(link).await.map_err(Broken::why)?;
+    let now = target::recovered(link).await.map_err(Broken::why)?;
     let crashed = match (&identity.recovered, &now) {
         (Some(then), Some(now)) => Some(then != now),
         _ => None,
@@ -264,19 +246,7 @@ impl Actor {
             Ok(other) => return other,
             Err(why) => return Inquiry::Unreachable(message::line(&why)),
         }
-        let wait = match here.server_version_num {
-            140_000.. => format!(", {TERMINATION}"),
-            _ => String::new(),
-        };
-        let sql = format!(
-            "SELECT pg_catalog.pg_terminate_backend(l.pid{wait}) FROM pg_catalog.pg_locks l \
-             WHERE l.locktype OPERATOR(pg_catalog.=) 'transactionid' AND l.granted \
-             AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock' \
-             AND l.pid OPERATOR(pg_catalog.=) {pid} \
-             AND l.transactionid OPERATOR(pg_catalog.=) \
-             pg_catalog.xid('{xid}'::pg_catalog.xid8)",
-            pid = identity.backend_pid
-        );
+        let sql = termination(identity, xid, here.server_version_num);
         let ended = match self.link() {
             Ok(link) => link.ask(&sql).await,
             Err(broken) => Err(broken),
@@ -297,6 +267,74 @@ impl Actor {
             Err(why) => Inquiry::Unreachable(message::line(&why)),
         }
     }
+}
+
+/// Ends the backend only where it still runs the transaction.
+fn termination(identity: &Identity, xid: &str, server_version_num: u32) -> String {
+    let wait = match server_version_num {
+        140_000.. => format!(", {TERMINATION}"),
+        _ => String::new(),
+    };
+    format!(
+        "SELECT pg_catalog.pg_terminate_backend(l.pid{wait}) FROM pg_catalog.pg_locks l \
+         WHERE l.locktype OPERATOR(pg_catalog.=) 'transactionid' AND l.granted \
+         AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock' \
+         AND l.pid OPERATOR(pg_catalog.=) {pid} \
+         AND l.transactionid OPERATOR(pg_catalog.=) \
+         pg_catalog.xid('{xid}'::pg_catalog.xid8)",
+        pid = identity.backend_pid
+    )
+}
+
+/// Asks for the transaction of an earlier run, on a connection of its own. With `end_backend` a
+/// backend that still runs it is ended, and the question is put once more.
+pub async fn of_earlier_run(
+    settings: &Settings,
+    identity: &Identity,
+    xid: &str,
+    end_backend: bool,
+) -> Inquiry {
+    let mut why = String::new();
+    for pause in BACK_OFF {
+        tokio::time::sleep(pause).await;
+        match ask_once(settings, identity, xid, end_backend).await {
+            Ok(inquiry) => return inquiry,
+            Err(error) => why = message::line(&error),
+        }
+    }
+    Inquiry::Unreachable(why)
+}
+
+async fn ask_once(
+    settings: &Settings,
+    identity: &Identity,
+    xid: &str,
+    end_backend: bool,
+) -> Result<Inquiry, ServerMessage> {
+    let mut link = crate::database::connect::connect(settings).await?;
+    let here = target::read(&mut link).await?;
+    let first = ask(&mut link, &here, identity, xid).await?;
+    let in_progress = matches!(
+        first,
+        Inquiry::Answered {
+            status: XactStatus::InProgress,
+            ..
+        }
+    );
+    if !(in_progress && end_backend) {
+        return Ok(first);
+    }
+    let ended = link
+        .ask(&termination(identity, xid, here.server_version_num))
+        .await
+        .map_err(Broken::why)?;
+    if let Some(error) = ended.error {
+        return Ok(Inquiry::Unknowable(format!(
+            "the old backend could not be ended: {}",
+            message::line(&error)
+        )));
+    }
+    ask(&mut link, &here, identity, xid).await
 }
 
 fn words(host: &Host) -> String {
