@@ -126,6 +126,17 @@ mod hostile {
     }
 
     #[test]
+    fn what_is_hostile_is_shown_as_an_escape_rather_than_left_out() {
+        let mut walk = poisoned();
+        walk.press("m");
+        walk.screen.say(HOSTILE.into());
+        let text = walk.text((120, 40), Glyphs::Unicode);
+        for escaped in ["a\\x1b[2J", "\\x07", "\\x9b31m", "\\u{202e}"] {
+            assert!(text.contains(escaped), "{escaped} in {text}");
+        }
+    }
+
+    #[test]
     fn wide_characters_do_not_shift_what_stands_to_their_right() {
         let mut runbook = runbook();
         for (statement, relation) in runbook.script.statements.iter_mut().zip(
