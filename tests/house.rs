@@ -1,5 +1,7 @@
 //! The arrows of the house: who may know whom. And: the documents say what the program does.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
