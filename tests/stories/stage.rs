@@ -50,7 +50,6 @@ const ADDED: [&str; 40] = [
     "index integration.idx_irs_resend_of_response_id",
     "index integration.idx_irs_attempt_count",
     "index integration.idx_irs_decision_attempt",
-    // Of the constraint, not of the instructions: what it says is checked by its index above.
     "rows with message_type_id = 1: all",
 ];
 
@@ -130,6 +129,15 @@ impl Stage {
         let env = self.env(env);
         let env: Vec<(&str, &OsStr)> = env.iter().map(|(n, v)| (*n, v.as_os_str())).collect();
         Terminal::spawn(columns, rows, &env, &self.arguments(arguments))
+    }
+
+    /// The same, but at another port.
+    pub fn run_at(&self, port: &str) -> Terminal {
+        let mut arguments = self.arguments(&[]);
+        arguments[4] = port.to_owned();
+        let env = self.env(&[]);
+        let env: Vec<(&str, &OsStr)> = env.iter().map(|(n, v)| (*n, v.as_os_str())).collect();
+        Terminal::spawn(80, 24, &env, &arguments)
     }
 
     /// The same from a shell in the terminal, which stays when the program is gone.
@@ -289,6 +297,15 @@ impl Stage {
         assert!(journal.starts_with("Journal: "), "{journal}");
     }
 
+    /// The transaction that the program holds now.
+    #[track_caller]
+    pub fn held(&self) -> String {
+        self.ask_one(
+            "SELECT backend_xid FROM pg_stat_activity
+             WHERE application_name = 'stagegate' AND state LIKE 'idle in transaction%'",
+        )
+    }
+
     // ---- the journal ------------------------------------------------------------------------
 
     /// The journal of the only run so far, every line of it verified.
@@ -367,6 +384,8 @@ pub trait Walk {
     fn go_to_item(&mut self, number: usize) -> &mut Self;
     /// Reads everything and signs every item.
     fn sign_everything(&mut self) -> &mut Self;
+    /// Waits until the gate is armed.
+    fn wait_for_the_gate(&mut self) -> &mut Self;
     /// Signs everything, applies, and waits until the gate is armed.
     fn walk_to_the_gate(&mut self) -> &mut Self;
     /// At the gate: `c`, the name, Enter; waits until it is proven.
@@ -434,8 +453,10 @@ impl Walk for Terminal {
             screen.lines().skip(4).find_map(|line| {
                 let (number, title) = line.trim_start().split_once(' ')?;
                 let number: usize = number.parse().ok()?;
-                (!title.starts_with(' ') && !title.contains("open  ") && !title.contains("signed  "))
-                    .then_some(number)
+                (!title.starts_with(' ')
+                    && !title.contains("open  ")
+                    && !title.contains("signed  "))
+                .then_some(number)
             })
         };
         loop {
@@ -469,7 +490,13 @@ impl Walk for Terminal {
     }
 
     fn walk_to_the_gate(&mut self) -> &mut Self {
-        self.sign_everything().key("a").wait_for("ARMED").wait_while("NOT ARMED")
+        self.sign_everything().key("a").wait_for_the_gate()
+    }
+
+    fn wait_for_the_gate(&mut self) -> &mut Self {
+        self.wait_until("an armed gate", |screen| {
+            screen.lines().any(|line| line.trim() == "ARMED")
+        })
     }
 
     fn commit(&mut self) -> &mut Self {

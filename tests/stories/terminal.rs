@@ -80,7 +80,8 @@ impl Terminal {
         pid: &Path,
     ) -> Terminal {
         let mut command = CommandBuilder::new("/bin/sh");
-        let script = r#"sh -c 'echo $$ > "$0"; exec "$@"' "$@"; code=$?; stty -a; echo "exit code $code.""#;
+        let script =
+            r#"sh -c 'echo $$ > "$0"; exec "$@"' "$@"; code=$?; stty -a; echo "exit code $code.""#;
         command.args(["-c", script, "sh"]);
         command.arg(pid);
         command.arg(PROGRAM);
