@@ -3,6 +3,7 @@
 //! `-h` is the host, as in psql; help is `--help`. Wrong usage ends with exit code 2 before
 //! anything is connected to.
 
+mod aftermath;
 mod arguments;
 mod commands;
 mod man;

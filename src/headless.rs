@@ -171,6 +171,7 @@ fn alone_next(machine: &Machine) -> Option<Command> {
         | Phase::Committing
         | Phase::RollingBack { .. }
         | Phase::Inquiring { .. }
+        | Phase::Waiting { .. }
         | Phase::PostVerifying { .. }
         | Phase::Left(_) => None,
     }

@@ -3,18 +3,21 @@
 //! It needs the server's programs on this machine and nothing else: no network, no service, no
 //! root and no sudo (as root it runs the server as `postgres`, else `nobody`). The server listens
 //! on a Unix socket in a folder that only its owner may enter, and whatever becomes of this
-//! process, neither the server nor its files outlive it (see [`reaper`]).
+//! process, neither the server nor its files outlive it: a reaper sees to that.
 //! Never use it for data that anyone wants to keep: it runs with `fsync = off`.
 
 mod account;
+mod copy;
 pub mod demo;
 mod error;
+mod options;
 mod place;
 pub mod programs;
-pub mod reaper;
+mod reaper;
 mod server;
 mod template;
 
 pub use error::SandboxError;
+pub use options::Options;
 pub use place::Place;
-pub use server::{Options, Sandbox};
+pub use server::Sandbox;

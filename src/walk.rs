@@ -9,12 +9,13 @@ pub mod live;
 pub mod record;
 pub mod signals;
 
-use crate::gate::event::{Alarm, Event, Observation, Report};
+use crate::gate::event::{Alarm, Event, Millis, Observation, Report};
 use crate::gate::{ExitCode, Phase};
 use crate::tui::input::{Input, What};
 use crate::tui::screen::Screen;
 use crate::tui::terminal::{Surface, Terminal};
 use engine::{Engine, Held};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
@@ -45,6 +46,7 @@ pub async fn walk<H: Held, B: Surface>(
     screen: &mut Screen,
     terminal: &mut Terminal<B>,
     mut wires: Wires,
+    bell: bool,
 ) -> ExitCode {
     let mut clock = tokio::time::interval(TICK);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -54,6 +56,7 @@ pub async fn walk<H: Held, B: Surface>(
     let mut face_since = Instant::now();
     let mut dirty = true;
     let mut screen_lost = false;
+    let mut hold_left = None;
 
     engine.start();
     loop {
@@ -82,11 +85,14 @@ pub async fn walk<H: Held, B: Surface>(
             }
             () = tokio::time::sleep_until(due), if may_draw => {
                 let (machine, account) = (engine.machine(), engine.account());
-                let painted = terminal.draw(|frame| screen.draw(frame, machine, account));
+                // A fault in drawing must not take the transaction's end with it (I2).
+                let painted = catch_unwind(AssertUnwindSafe(|| {
+                    terminal.draw(|frame| screen.draw(frame, machine, account))
+                }));
                 drawn = Some(Instant::now());
                 dirty = false;
                 match painted {
-                    Ok(()) => {
+                    Ok(Ok(())) => {
                         if !engine.machine().is_shown() {
                             face_since = Instant::now();
                         }
@@ -96,9 +102,13 @@ pub async fn walk<H: Held, B: Surface>(
                             dirty = true;
                         }
                     }
-                    Err(_) => {
+                    Ok(Err(_)) => {
                         screen_lost = true;
                         engine.take(Event::Alarmed(Alarm::HungUp));
+                    }
+                    Err(_) => {
+                        screen_lost = true;
+                        engine.take(Event::Alarmed(Alarm::PartDied("the screen")));
                     }
                 }
             }
@@ -122,6 +132,12 @@ pub async fn walk<H: Held, B: Surface>(
                 let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
                 let before = engine.machine().phase().clone();
                 engine.take(Event::Ticked { elapsed });
+                let left = engine.machine().hold_left();
+                if bell && milestone(engine.machine().plan().hold_limit, hold_left, left) {
+                    // A terminal that cannot ring is no reason to stop.
+                    let _ = terminal.ring();
+                }
+                hold_left = left;
                 let moved = *engine.machine().phase() != before;
                 let stale = drawn.is_none_or(|drawn| now.duration_since(drawn) >= CLOCK);
                 dirty |= moved || (stale && screen.wants_animation(engine.machine()));
@@ -131,6 +147,16 @@ pub async fn walk<H: Held, B: Surface>(
             }
         }
     }
+}
+
+/// Whether the hold has just passed half of its limit, its last minute or its last ten seconds.
+fn milestone(limit: Millis, before: Option<Millis>, now: Option<Millis>) -> bool {
+    let (Some(before), Some(now)) = (before, now) else {
+        return false;
+    };
+    [limit / 2, 60_000, 10_000]
+        .into_iter()
+        .any(|mark| before > mark && now <= mark)
 }
 
 /// Takes what the person did; says whether the terminal is gone.

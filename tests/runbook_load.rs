@@ -1,5 +1,7 @@
 //! Runbooks from folders, from bare scripts and from the program itself; the listing.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test through and through.
+
 use std::path::Path;
 
 use stagegate::runbook::manifest::RunbookError;

@@ -1,5 +1,7 @@
 //! The script reader: what it makes of hand-written files, and that it is total.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test through and through.
+
 use proptest::prelude::*;
 use stagegate::runbook::script::{Fate, Script, Statement};
 
@@ -350,6 +352,11 @@ fn kind_and_relation_are_those_of_the_command_tag() {
             Some("x"),
         ),
         ("(SELECT 1)", "SELECT", None),
+        (
+            "WITH a AS (SELECT 1 FROM s.t), b AS (SELECT 1 FROM a) SELECT * FROM b",
+            "SELECT",
+            Some("s.t"),
+        ),
         ("SELECT 1 INTO t FROM x", "SELECT INTO", Some("t")),
         (
             "CREATE TABLE IF NOT EXISTS s.t (a int)",

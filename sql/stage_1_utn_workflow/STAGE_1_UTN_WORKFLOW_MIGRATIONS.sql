@@ -14,8 +14,8 @@
 -- Locks: ALTER TABLE keeps readers and writers of its table out until COMMIT or ROLLBACK. So
 -- nothing here rewrites a table or scans it for the foreign key, and only three indexes have every
 -- row to sort. In each section the ALTER comes before the index builds, which need less: the other
--- order raises a lock that is already held, and that deadlocks with every session that reads the
--- table and then writes it (tried under such a load: 5 of 5 attempts died, this order 0 of 5).
+-- order raises a lock that is already held, and that deadlocks with any session that has read the
+-- table and goes on to write it (tried under such a load: 5 of 5 attempts died, this order 0 of 5).
 --
 -- It may be run again: on a migrated database it changes nothing and all checks pass.
 -- Needs PostgreSQL 13 or later.
@@ -38,16 +38,14 @@ BEGIN
     THEN
         RETURN;
     END IF;
+    -- The lock that is needed anyway comes first: a writer of the same rows cannot deadlock with us.
+    LOCK TABLE service_ops.integration_inbox IN ACCESS EXCLUSIVE MODE;
     IF NOT EXISTS (SELECT FROM pg_attribute
                    WHERE attrelid = inbox AND attname = 'message_type_id' AND atthasdef)
     THEN
         ALTER TABLE service_ops.integration_inbox ALTER COLUMN message_type_id SET DEFAULT 1;
     END IF;
-    IF EXISTS (SELECT FROM service_ops.integration_inbox WHERE message_type_id IS NULL) THEN
-        -- Lock first, update then: the other way round a writer of the same rows could deadlock with us.
-        LOCK TABLE service_ops.integration_inbox IN ACCESS EXCLUSIVE MODE;
-        UPDATE service_ops.integration_inbox SET message_type_id = 1 WHERE message_type_id IS NULL;
-    END IF;
+    UPDATE service_ops.integration_inbox SET message_type_id = 1 WHERE message_type_id IS NULL;
 END
 $$;
 
@@ -169,7 +167,8 @@ FROM (
                WHEN a.attname IS NULL THEN 'column message_type_id is missing'
                WHEN a.atttypid <> 'integer'::regtype
                    THEN 'message_type_id is ' || format_type(a.atttypid, a.atttypmod) || ', expected integer'
-               WHEN NOT (has_schema_privilege(t.relnamespace, 'USAGE') AND has_column_privilege(t.oid, a.attnum, 'SELECT'))
+               WHEN NOT (has_schema_privilege(t.relnamespace, 'USAGE')
+                       AND has_column_privilege(t.oid, a.attnum, 'SELECT'))
                    THEN 'message_type_id cannot be read by ' || current_user
                ELSE (
                    SELECT CASE WHEN n IS DISTINCT FROM '0'
@@ -220,7 +219,8 @@ SELECT '011 inbox old constraint gone' AS "check",
        CASE
            WHEN t.oid IS NULL THEN 'table service_ops.integration_inbox is missing'
            WHEN count(found.name) = 0 THEN 'nothing makes (decision_tracking_id, message_type) unique'
-           ELSE string_agg(format('%s %s still makes (%s) unique', found.sort, found.name, found.keys), '; ' ORDER BY found.name)
+           ELSE string_agg(format('%s %s still makes (%s) unique', found.sort, found.name, found.keys),
+                   '; ' ORDER BY found.name)
        END AS detail
 FROM (VALUES (1)) AS one
 LEFT JOIN (pg_class AS t JOIN pg_namespace AS s
@@ -229,7 +229,8 @@ LEFT JOIN LATERAL (
     SELECT c.relname, CASE WHEN con.oid IS NULL THEN 'index' ELSE 'constraint' END, k.keys
     FROM pg_index AS i
     JOIN pg_class AS c ON c.oid = i.indexrelid
-    LEFT JOIN pg_constraint AS con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid AND con.contype IN ('p', 'u')
+    LEFT JOIN pg_constraint AS con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid
+        AND con.contype IN ('p', 'u')
     CROSS JOIN LATERAL (
         SELECT string_agg(pg_get_indexdef(i.indexrelid, n, true), ', ' ORDER BY n),
                bool_and(pg_get_indexdef(i.indexrelid, n, true) IN ('decision_tracking_id', 'message_type'))
@@ -297,7 +298,8 @@ FROM (
                  (20, 'letter_generated_at', 'timestamp with time zone'),
                  (21, 'letter_sent_to_integration_at', 'timestamp with time zone')) AS want (n, name, type)
     LEFT JOIN (pg_class AS t
-               JOIN pg_namespace AS s ON s.oid = t.relnamespace AND s.nspname = 'service_ops' AND t.relname = 'packet_decision'
+               JOIN pg_namespace AS s ON s.oid = t.relnamespace AND s.nspname = 'service_ops'
+                   AND t.relname = 'packet_decision'
                JOIN pg_attribute AS a ON a.attrelid = t.oid AND NOT a.attisdropped) ON a.attname = want.name
 ) AS found (n, problem);
 
@@ -315,7 +317,8 @@ FROM (
                WHEN NOT (i.indisvalid AND i.indisready) THEN ' is invalid'
                WHEN k.keys <> want.keys THEN format(' is on (%s), expected (%s)', k.keys, want.keys)
                WHEN pg_get_expr(i.indpred, i.indrelid) <> want.predicate
-                   THEN format(' covers only rows WHERE %s, expected %s', pg_get_expr(i.indpred, i.indrelid), want.predicate)
+                   THEN format(' covers only rows WHERE %s, expected %s',
+                           pg_get_expr(i.indpred, i.indrelid), want.predicate)
            END
     FROM (VALUES (1, 'idx_packet_decision_utn_status', 'utn_status', '(utn_status IS NOT NULL)'),
                  (2, 'idx_packet_decision_requires_utn_fix', 'requires_utn_fix', 'requires_utn_fix'),
@@ -389,7 +392,8 @@ FROM (
                WHEN NOT (i.indisvalid AND i.indisready) THEN ' is invalid'
                WHEN k.keys <> want.keys THEN format(' is on (%s), expected (%s)', k.keys, want.keys)
                WHEN pg_get_expr(i.indpred, i.indrelid) <> want.predicate
-                   THEN format(' covers only rows WHERE %s, expected %s', pg_get_expr(i.indpred, i.indrelid), want.predicate)
+                   THEN format(' covers only rows WHERE %s, expected %s',
+                           pg_get_expr(i.indpred, i.indrelid), want.predicate)
            END
     FROM (VALUES (1, 'idx_irs_correlation_id', 'correlation_id', '(correlation_id IS NOT NULL)'),
                  (2, 'idx_irs_resend_of_response_id', 'resend_of_response_id', '(resend_of_response_id IS NOT NULL)'),

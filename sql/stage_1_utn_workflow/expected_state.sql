@@ -10,10 +10,12 @@
 -- ============================================================================
 
 SELECT 'server' AS "check",
-       CASE WHEN pg_is_in_recovery() OR current_setting('server_version_num')::int < 130000 THEN 'FAIL' ELSE 'PASS' END AS status,
+       CASE WHEN pg_is_in_recovery() OR current_setting('server_version_num')::int < 130000
+            THEN 'FAIL' ELSE 'PASS' END AS status,
        'PostgreSQL ' || split_part(current_setting('server_version'), ' ', 1)
            || CASE WHEN pg_is_in_recovery() THEN ', a standby: nothing can be changed here' ELSE ', primary' END
-           || CASE WHEN current_setting('server_version_num')::int < 130000 THEN ', but 13 or later is needed' ELSE '' END AS detail;
+           || CASE WHEN current_setting('server_version_num')::int < 130000 THEN ', but 13 or later is needed'
+               ELSE '' END AS detail;
 
 -- CREATE on the schema is needed to build an index, even by the owner of the table.
 SELECT 'schema ' || want.name AS "check",
@@ -22,7 +24,8 @@ SELECT 'schema ' || want.name AS "check",
        CASE
            WHEN s.oid IS NULL THEN 'is missing'
            WHEN NOT has_schema_privilege(s.oid, 'USAGE') THEN current_user || ' has no USAGE on it'
-           WHEN NOT has_schema_privilege(s.oid, 'CREATE') THEN current_user || ' has no CREATE on it, which CREATE INDEX needs'
+           WHEN NOT has_schema_privilege(s.oid, 'CREATE')
+                   THEN current_user || ' has no CREATE on it, which CREATE INDEX needs'
            ELSE 'is there, and ' || current_user || ' may create in it'
        END AS detail
 FROM (VALUES (1, 'service_ops'), (2, 'integration')) AS want (n, name)
@@ -49,9 +52,11 @@ ORDER BY want.n;
 SELECT 'role owns the tables' AS "check",
        CASE WHEN count(t.oid) > 0 AND bool_and(pg_has_role(t.relowner, 'USAGE')) THEN 'PASS' ELSE 'FAIL' END AS status,
        coalesce(
-           string_agg(format('%s is owned by %s, not by %s', t.relname, pg_get_userbyid(t.relowner), current_user), '; ' ORDER BY t.relname)
+           string_agg(format('%s is owned by %s, not by %s', t.relname, pg_get_userbyid(t.relowner), current_user),
+                   '; ' ORDER BY t.relname)
                FILTER (WHERE NOT pg_has_role(t.relowner, 'USAGE')),
-           CASE WHEN count(t.oid) > 0 THEN current_user || ' may alter all ' || count(t.oid) ELSE 'there is no table to own' END) AS detail
+           CASE WHEN count(t.oid) > 0 THEN current_user || ' may alter all ' || count(t.oid)
+                   ELSE 'there is no table to own' END) AS detail
 FROM pg_class AS t
 JOIN pg_namespace AS s ON s.oid = t.relnamespace
 WHERE t.relkind IN ('r', 'p')
@@ -64,7 +69,8 @@ WHERE t.relkind IN ('r', 'p')
 
 SELECT 'columns of ' || want.name AS "check",
        CASE WHEN count(a.attname) = count(*) THEN 'PASS' ELSE 'FAIL' END AS status,
-       string_agg(want.col || ' ' || coalesce(format_type(a.atttypid, a.atttypmod), 'is missing'), ', ' ORDER BY want.n) AS detail
+       string_agg(want.col || ' ' || coalesce(format_type(a.atttypid, a.atttypmod), 'is missing'),
+               ', ' ORDER BY want.n) AS detail
 FROM (VALUES (1, 'service_ops', 'integration_inbox', 'message_id'),
              (2, 'service_ops', 'integration_inbox', 'decision_tracking_id'),
              (3, 'service_ops', 'integration_inbox', 'message_type'),
@@ -84,7 +90,8 @@ FROM (
     SELECT CASE
                WHEN t.oid IS NULL THEN 'table integration.integration_receive_serviceops is missing'
                WHEN p.oid IS NULL THEN 'integration_receive_serviceops has no primary key'
-               WHEN cardinality(p.conkey) <> 1 THEN format('%s has %s columns, expected one', p.conname, cardinality(p.conkey))
+               WHEN cardinality(p.conkey) <> 1
+                       THEN format('%s has %s columns, expected one', p.conname, cardinality(p.conkey))
                WHEN p.condeferrable THEN p.conname || ' is deferrable; a foreign key cannot point at it'
                WHEN a.atttypid NOT IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype)
                    THEN format('%s is %s, and resend_of_response_id is bigint', a.attname, format_type(a.atttypid, a.atttypmod))
@@ -92,7 +99,8 @@ FROM (
            a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
     FROM (VALUES (1)) AS one
     LEFT JOIN (pg_class AS t JOIN pg_namespace AS s
-               ON s.oid = t.relnamespace AND s.nspname = 'integration' AND t.relname = 'integration_receive_serviceops') ON true
+               ON s.oid = t.relnamespace AND s.nspname = 'integration'
+                   AND t.relname = 'integration_receive_serviceops') ON true
     LEFT JOIN pg_constraint AS p ON p.conrelid = t.oid AND p.contype = 'p'
     LEFT JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = p.conkey[1]
 ) AS looked (problem, found);
@@ -105,13 +113,15 @@ SELECT 'message_id: no duplicates' AS "check",
            WHEN answer LIKE '%<n>0</n>%' THEN 'every message_id is there once'
            ELSE format('%s message_ids are there more than once: %s',
                        coalesce(substring(answer FROM '<n>([0-9]+)</n>'), 'an unknown number of'),
-                       replace(replace(replace(substring(answer FROM '<first>(.*)</first>'), '&lt;', '<'), '&gt;', '>'), '&amp;', '&'))
+                       replace(replace(replace(substring(answer FROM '<first>(.*)</first>'),
+                               '&lt;', '<'), '&gt;', '>'), '&amp;', '&'))
        END AS detail
 FROM (
     SELECT looked.reason,
            CASE WHEN looked.reason IS NULL THEN query_to_xml($query$
                SELECT count(*) AS n,
-                      string_agg(format('%s (%s rows)', message_id, times), ', ' ORDER BY message_id) FILTER (WHERE place <= 5)
+                      string_agg(format('%s (%s rows)', message_id, times), ', ' ORDER BY message_id)
+                              FILTER (WHERE place <= 5)
                           || CASE WHEN count(*) > 5 THEN ', ...' ELSE '' END AS first
                FROM (SELECT message_id, count(*) AS times, row_number() OVER (ORDER BY message_id) AS place
                      FROM service_ops.integration_inbox
@@ -122,13 +132,16 @@ FROM (
     FROM (
         SELECT CASE
                    WHEN a.attname IS NULL THEN 'service_ops.integration_inbox.message_id is missing'
-                   WHEN NOT (has_schema_privilege(t.relnamespace, 'USAGE') AND has_column_privilege(t.oid, a.attnum, 'SELECT'))
+                   WHEN NOT (has_schema_privilege(t.relnamespace, 'USAGE')
+                           AND has_column_privilege(t.oid, a.attnum, 'SELECT'))
                        THEN 'message_id cannot be read by ' || current_user
                END
         FROM (VALUES (1)) AS one
         LEFT JOIN (pg_class AS t
-                   JOIN pg_namespace AS s ON s.oid = t.relnamespace AND s.nspname = 'service_ops' AND t.relname = 'integration_inbox'
-                   JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attname = 'message_id' AND NOT a.attisdropped) ON true
+                   JOIN pg_namespace AS s ON s.oid = t.relnamespace AND s.nspname = 'service_ops'
+                       AND t.relname = 'integration_inbox'
+                   JOIN pg_attribute AS a ON a.attrelid = t.oid
+                       AND a.attname = 'message_id' AND NOT a.attisdropped) ON true
     ) AS looked (reason)
 ) AS asked (reason, answer);
 
@@ -141,7 +154,8 @@ SELECT 'message_id: no NULL' AS "check",
            WHEN answer LIKE '%<n>0</n>%' THEN 'every row has one'
            ELSE format('%s rows have none, by %s: %s',
                        coalesce(substring(answer FROM '<n>([0-9]+)</n>'), 'an unknown number of'), keys,
-                       replace(replace(replace(substring(answer FROM '<first>(.*)</first>'), '&lt;', '<'), '&gt;', '>'), '&amp;', '&'))
+                       replace(replace(replace(substring(answer FROM '<first>(.*)</first>'),
+                               '&lt;', '<'), '&gt;', '>'), '&amp;', '&'))
        END AS detail
 FROM (
     SELECT looked.reason, looked.never_null, looked.keys,
@@ -166,19 +180,23 @@ FROM (
                          WHERE p.conrelid = t.oid AND p.contype = 'p'), 'ctid')
         FROM (VALUES (1)) AS one
         LEFT JOIN (pg_class AS t
-                   JOIN pg_namespace AS s ON s.oid = t.relnamespace AND s.nspname = 'service_ops' AND t.relname = 'integration_inbox'
-                   JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attname = 'message_id' AND NOT a.attisdropped) ON true
+                   JOIN pg_namespace AS s ON s.oid = t.relnamespace AND s.nspname = 'service_ops'
+                       AND t.relname = 'integration_inbox'
+                   JOIN pg_attribute AS a ON a.attrelid = t.oid
+                       AND a.attname = 'message_id' AND NOT a.attisdropped) ON true
     ) AS looked (reason, never_null, keys)
 ) AS asked (reason, never_null, keys, answer);
 
 -- The script removes the constraint by its documented name only; the same rule under another name
 -- would outlive it and go on blocking UTN retries.
 SELECT 'old unique constraint' AS "check",
-       CASE WHEN count(found.name) FILTER (WHERE NOT found.documented) > 0 OR t.oid IS NULL THEN 'FAIL' ELSE 'PASS' END AS status,
+       CASE WHEN count(found.name) FILTER (WHERE NOT found.documented) > 0 OR t.oid IS NULL
+            THEN 'FAIL' ELSE 'PASS' END AS status,
        CASE
            WHEN t.oid IS NULL THEN 'table service_ops.integration_inbox is missing'
            WHEN count(found.name) FILTER (WHERE NOT found.documented) > 0
-               THEN string_agg(format('%s makes (%s) unique, and the script does not remove it', found.name, found.keys), '; ' ORDER BY found.name)
+               THEN string_agg(format('%s makes (%s) unique, and the script does not remove it', found.name, found.keys),
+                       '; ' ORDER BY found.name)
                         FILTER (WHERE NOT found.documented)
            WHEN count(found.name) = 0 THEN 'is not there: nothing to remove'
            ELSE 'uq_integration_inbox_decision_message is there, under its documented name only'
@@ -190,7 +208,8 @@ LEFT JOIN LATERAL (
     SELECT c.relname, con.oid IS NOT NULL AND con.conname = 'uq_integration_inbox_decision_message', k.keys
     FROM pg_index AS i
     JOIN pg_class AS c ON c.oid = i.indexrelid
-    LEFT JOIN pg_constraint AS con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid AND con.contype IN ('p', 'u')
+    LEFT JOIN pg_constraint AS con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid
+        AND con.contype IN ('p', 'u')
     CROSS JOIN LATERAL (
         SELECT string_agg(pg_get_indexdef(i.indexrelid, n, true), ', ' ORDER BY n),
                bool_and(pg_get_indexdef(i.indexrelid, n, true) IN ('decision_tracking_id', 'message_type'))

@@ -3,7 +3,8 @@
 use crate::database::session;
 use crate::database::settings;
 use crate::gate::event::Millis;
-use crate::gate::plan;
+use crate::gate::plan::{self, Mode, Plan};
+use crate::runbook::Runbook;
 use crate::sandbox::demo::Scenario;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -75,6 +76,27 @@ pub enum Command {
         #[command(flatten)]
         look: Look,
     },
+    /// Ask the server which way a run's transaction went, after the program or its host died
+    Outcome {
+        /// The run's journal
+        #[arg(value_name = "JOURNAL")]
+        journal: PathBuf,
+        /// End the old session if it still holds the transaction (same role)
+        #[arg(long)]
+        end_backend: bool,
+        /// Where to connect; without it, where the journal says.
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Check that a journal is as it was written: no edit, no gap, no cut
+    Report {
+        /// The run's journal
+        #[arg(value_name = "JOURNAL")]
+        journal: PathBuf,
+        /// Follow the chain of hashes through the journal
+        #[arg(long, required = true)]
+        verify: bool,
+    },
     /// Print the key table as Markdown
     #[command(hide = true)]
     Keys,
@@ -134,12 +156,31 @@ pub struct Holding {
     /// After how long without a sign of life the server itself ends the session
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "15s")]
     pub dead_man: Millis,
+    /// How often the transaction is tried when a lock is not granted in that time
+    #[arg(long, value_name = "N", default_value_t = plan::LOCK_ATTEMPTS, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub lock_attempts: u32,
+    /// Roll back when more sessions than this wait for the transaction
+    #[arg(long, value_name = "N")]
+    pub max_waiters: Option<usize>,
+    /// Roll back when a session waits for the transaction longer than this
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub max_wait: Option<Millis>,
     /// Where to write the journal [default: a new file in $XDG_STATE_HOME/stagegate]
     #[arg(long, value_name = "PATH")]
     pub journal: Option<PathBuf>,
 }
 
 impl Holding {
+    /// The plan of a run of `runbook` that is held so.
+    pub fn plan(&self, runbook: &Runbook, mode: Mode) -> Plan {
+        Plan {
+            lock_attempts: self.lock_attempts,
+            max_waiters: self.max_waiters,
+            max_wait: self.max_wait,
+            ..Plan::new(runbook, mode, self.hold_limit)
+        }
+    }
+
     /// The same, as the database code takes it.
     pub fn options(&self) -> session::HoldOptions {
         session::HoldOptions {
@@ -175,6 +216,9 @@ pub struct Look {
     /// No colours, whatever the terminal can do
     #[arg(long)]
     pub no_color: bool,
+    /// No bell when the hold is half over, in its last minute and in its last ten seconds
+    #[arg(long)]
+    pub quiet: bool,
     /// ASCII only, whatever the locale says
     #[arg(long)]
     pub ascii: bool,

@@ -1,9 +1,10 @@
 //! What each command does.
 
+use super::aftermath;
 use super::arguments::{Arguments, Command, Connection, Format, Holding, Look};
 use crate::database::secret::Secret;
-use crate::database::settings::{self, Settings};
-use crate::gate::{Account, Ending, ExitCode, Machine, Mode, Plan};
+use crate::database::settings::{Options, Settings};
+use crate::gate::{Account, Ending, ExitCode, Machine, Mode};
 use crate::headless;
 use crate::journal::entry::Opened;
 use crate::journal::{Entry, Journal};
@@ -33,7 +34,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn usage(report: impl Into<Report>) -> Failure {
+    pub(super) fn usage(report: impl Into<Report>) -> Failure {
         Failure {
             report: report.into(),
             code: ExitCode::Usage,
@@ -75,12 +76,18 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             holding,
             look,
         } => demo(scenario, &holding, &look),
+        Command::Outcome {
+            journal,
+            end_backend,
+            connection,
+        } => aftermath::outcome(&journal, &connection, end_backend),
+        Command::Report { journal, .. } => aftermath::verify(&journal),
         Command::Keys => print(&keymap::markdown()),
         Command::Man => print(&super::man::page()),
     }
 }
 
-fn print(text: &str) -> Result<ExitCode, Failure> {
+pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(ExitCode::Committed),
@@ -125,10 +132,16 @@ fn export(folder: &Path) -> Result<ExitCode, Failure> {
 
 /// Settings the way psql finds them; the runbook's database stands in where none is named.
 fn connect_to(connection: &Connection, runbook: &Runbook) -> Result<Settings, Failure> {
-    let mut options = connection.options();
-    if options.database.is_none() && env("PGDATABASE").is_none_or(|name| name.is_empty()) {
-        options.database.clone_from(&runbook.expected_database);
+    let mut connection = connection.clone();
+    if connection.dbname.is_none() && env("PGDATABASE").is_none_or(|name| name.is_empty()) {
+        connection.dbname.clone_from(&runbook.expected_database);
     }
+    settings(&connection)
+}
+
+/// Settings from the command line and the environment, with the password asked for if it is to be.
+pub(super) fn settings(connection: &Connection) -> Result<Settings, Failure> {
+    let options = connection.options();
     let mut settings = Settings::from_process(&options).map_err(Failure::usage)?;
     if settings.ask_password {
         let prompt = format!("Password for role {}: ", printable(&settings.user));
@@ -145,7 +158,7 @@ fn demo(scenario: Scenario, holding: &Holding, look: &Look) -> Result<ExitCode, 
     let demo = DemoOptions::new(scenario)
         .prepare(|line| eprintln!("{line}"))
         .map_err(|error| Failure::from(Report::from(error)))?;
-    let options = settings::Options {
+    let options = Options {
         host: Some(demo.host().display().to_string()),
         port: Some(demo.port().to_string()),
         user: Some(demo.role().to_owned()),
@@ -216,7 +229,7 @@ fn walk(
         .enable_all()
         .build()
         .wrap_err("the program's own tasks cannot be started")?;
-    let plan = Plan::new(&runbook, mode, holding.hold_limit);
+    let plan = holding.plan(&runbook, mode);
     let result = runtime.block_on(async {
         let (live, reports, observations) =
             Live::start(Arc::clone(&runbook), settings, holding.options());
@@ -245,7 +258,7 @@ fn walk(
                 alarms: alarmed,
                 input,
             };
-            walk::walk(&mut engine, &mut screen, &mut terminal, wires).await
+            walk::walk(&mut engine, &mut screen, &mut terminal, wires, !look.quiet).await
         } else {
             let feed = headless::Feed {
                 reports,
@@ -279,7 +292,7 @@ fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened {
         runbook: runbook.title.clone(),
         script: runbook.script.name.clone(),
         script_sha256: runbook.script.sha256(),
-        os_user: env("USER").or_else(|| env("LOGNAME")),
+        os_user: crate::database::settings::os_user(),
         ssh_connection: env("SSH_CONNECTION"),
         hold_limit: holding.hold_limit,
     }

@@ -73,7 +73,9 @@ async fn one(
         context: Some(place.clone()),
         ..error
     };
-    refuse_tls(settings.sslmode, host).map_err(within)?;
+    if let Some(refusal) = refuse_tls(settings.sslmode, host) {
+        return Err(within(refusal));
+    }
     let limit = settings.connect_timeout;
     match tokio::time::timeout(limit, attempt(settings, host, wanted)).await {
         Ok(result) => result.map_err(within),
@@ -89,16 +91,16 @@ fn seconds(limit: Duration) -> String {
 }
 
 /// What sslmode asks for and this build cannot give. psql ignores sslmode on a unix socket.
-fn refuse_tls(mode: SslMode, host: &Host) -> Result<(), ServerMessage> {
+fn refuse_tls(mode: SslMode, host: &Host) -> Option<ServerMessage> {
     let word = match (mode, &host.place) {
         (SslMode::Disable | SslMode::Allow | SslMode::Prefer, _) | (_, Place::Socket(_)) => {
-            return Ok(());
+            return None;
         }
         (SslMode::Require, _) => "require",
         (SslMode::VerifyCa, _) => "verify-ca",
         (SslMode::VerifyFull, _) => "verify-full",
     };
-    Err(message::own_with_hint(
+    Some(message::own_with_hint(
         format!("sslmode={word} asks for TLS, and this build speaks no TLS yet"),
         "use a unix socket on the database host, or an encrypted tunnel with sslmode=disable",
     ))
@@ -126,14 +128,14 @@ async fn attempt(
                 continue;
             }
         };
-        let (tap, frames) = Tap::new(wire);
+        let (tap, frames, side_door) = Tap::new(wire);
         // A server that answers with an error is heard once, not once an address.
         let (client, connection) = config(settings)
             .connect_raw(tap, NoTls)
             .await
             .map_err(|error| refused(settings, &error))?;
         let driver = tokio::spawn(connection);
-        let mut link = Link::new(client, frames, driver, host.clone(), endpoint);
+        let mut link = Link::new(client, frames, side_door, driver, host.clone(), endpoint);
         suits(&mut link, wanted).await?;
         return Ok(link);
     }

@@ -7,7 +7,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use tokio_postgres::{CancelToken, Client, SimpleQueryMessage, SimpleQueryRow, Si
 use super::message;
 use super::settings::Host;
 use super::stream::Endpoint;
-use super::tap::{Frame, Status, Tapped};
+use super::tap::{Frame, SideDoor, Status, Tapped};
 use crate::gate::event::ServerMessage;
 use crate::runbook::check::ResultSet;
 
@@ -34,7 +34,19 @@ const COPY_CHUNK: usize = 64 * 1024;
 
 /// The link is gone; what is known of the cause.
 #[derive(Debug, Clone)]
-pub struct Broken(pub ServerMessage);
+pub struct Broken(Box<ServerMessage>);
+
+impl Broken {
+    /// Gone, and why.
+    pub fn new(why: ServerMessage) -> Broken {
+        Broken(Box::new(why))
+    }
+
+    /// Why it is gone.
+    pub fn why(self) -> ServerMessage {
+        *self.0
+    }
+}
 
 /// Why a request was not sent.
 #[derive(Debug, Clone)]
@@ -79,6 +91,7 @@ pub struct Gathered {
 pub struct Link {
     client: Client,
     frames: UnboundedReceiver<Tapped>,
+    side_door: SideDoor,
     driver: Driver,
     status: Status,
     fatal: Option<ServerMessage>,
@@ -107,6 +120,7 @@ impl Link {
     pub(super) fn new(
         client: Client,
         mut frames: UnboundedReceiver<Tapped>,
+        side_door: SideDoor,
         driver: JoinHandle<Result<(), tokio_postgres::Error>>,
         host: Host,
         endpoint: Endpoint,
@@ -125,6 +139,7 @@ impl Link {
         Link {
             client,
             frames,
+            side_door,
             driver: Driver(driver),
             status: Status::Idle,
             fatal: None,
@@ -220,7 +235,7 @@ impl Link {
         }
         reading
             .finish(notice)
-            .ok_or_else(|| Broken(ServerMessage::default()))
+            .ok_or_else(|| Broken::new(ServerMessage::default()))
     }
 
     /// Takes one frame of the answer that is being read.
@@ -231,19 +246,21 @@ impl Link {
         notice: &mut (dyn FnMut(ServerMessage) + Send),
     ) -> Result<(), Broken> {
         match tapped.frame {
-            Frame::Complete(tag) => reading.tags.push(tag),
             Frame::Ready(status) => {
                 self.status = status;
                 reading.ready = Some((status, tapped.at));
             }
-            Frame::Notice(message) => reading.notice(*message, notice),
             Frame::Error(error) => {
                 if message::is_fatal(&error) {
                     self.fatal = Some((*error).clone());
                 }
                 reading.error = Some(*error);
             }
-            Frame::CopyIn if !reading.copying => {
+            Frame::Notice(notice_message) => {
+                self.remember_farewell(&notice_message);
+                reading.notice(*notice_message, notice);
+            }
+            Frame::CopyIn => {
                 // The server would wait for data for ever, with every lock held.
                 self.sever();
                 let why = message::own(
@@ -251,9 +268,9 @@ impl Link {
                      closed, which rolls the transaction back",
                 );
                 self.cause = Some(why.clone());
-                return Err(Broken(why));
+                return Err(Broken::new(why));
             }
-            Frame::CopyIn | Frame::Key(_) => {}
+            frame => reading.frame(Tapped { frame, ..tapped }, notice),
         }
         Ok(())
     }
@@ -266,7 +283,7 @@ impl Link {
         match self.send(sql).await {
             Ok(sent) => self.answer(sent, &mut |_| {}).await,
             Err(Unsent::Gone(broken)) => Err(broken),
-            Err(Unsent::Text(why)) => Err(Broken(why)),
+            Err(Unsent::Text(why)) => Err(Broken::new(why)),
         }
     }
 
@@ -275,7 +292,7 @@ impl Link {
     /// # Errors
     /// The server's error, or what broke the link; also when there is no row.
     pub async fn row(&mut self, sql: &str) -> Result<Vec<Option<String>>, ServerMessage> {
-        let answer = self.ask(sql).await.map_err(|Broken(why)| why)?;
+        let answer = self.ask(sql).await.map_err(Broken::why)?;
         if let Some(error) = answer.error {
             return Err(error);
         }
@@ -286,96 +303,86 @@ impl Link {
             .ok_or_else(|| message::own("the server answered without a row"))
     }
 
-    /// Runs `COPY … FROM STDIN` with its data. The extended protocol carries it, because the
-    /// simple one of tokio-postgres cannot send data; the text goes unchanged.
+    /// Runs `COPY … FROM STDIN` with its data. Nothing else may be under way.
     ///
     /// # Errors
-    /// When the link breaks.
+    /// When the text cannot be sent, or the link breaks.
     pub async fn copy(
         &mut self,
         sql: &str,
         data: &str,
         notice: &mut (dyn FnMut(ServerMessage) + Send),
-    ) -> Result<Answer, Broken> {
-        let client = &self.client;
-        let (ended, mut end) = tokio::sync::oneshot::channel();
-        // Counts the ReadyForQuery that its requests cause: prepare, the copy itself, and the
-        // Close that dropping the statement sends.
-        let work = async move {
-            let Ok(statement) = client.prepare(sql).await else {
-                let _ = ended.send(1);
-                return;
-            };
-            let mut expected = 2;
-            if let Ok(sink) = client.copy_in::<_, bytes::Bytes>(&statement).await {
-                let mut sink = Box::pin(sink);
-                for chunk in data.as_bytes().chunks(COPY_CHUNK) {
-                    let chunk = bytes::Bytes::copy_from_slice(chunk);
-                    // After an error of the server the rest is not wanted.
-                    if sink.send(chunk).await.is_err() {
-                        break;
-                    }
+    ) -> Result<Answer, Unsent> {
+        // tokio-postgres knows no CopyInResponse in a simple query, gives up this stream and lets
+        // everything up to ReadyForQuery pass; the tap has it all.
+        drop(self.send(sql).await?);
+        let mut reading = Reading::default();
+        let mut feeding = false;
+        let side_door = &self.side_door;
+        let mut feed = Box::pin(async move {
+            for chunk in data.as_bytes().chunks(COPY_CHUNK) {
+                if !side_door.copy_data(chunk).await {
+                    return;
                 }
-                let _ = sink.as_mut().finish().await;
             }
-            drop(statement);
-            expected += 1;
-            let _ = ended.send(expected);
-        };
-        let mut work = Box::pin(work);
-        let mut working = true;
-        let mut expected = None;
-        let mut seen = 0;
-        let mut reading = Reading {
-            copying: true,
-            ..Reading::default()
-        };
-        while expected != Some(seen) {
+            side_door.copy_done().await;
+        });
+        while reading.ready.is_none() {
             tokio::select! {
                 biased;
                 tapped = self.frames.recv() => match tapped {
-                    Some(Tapped { frame: Frame::Ready(status), at }) => {
-                        seen += 1;
-                        self.status = status;
-                        reading.ready = Some((status, at));
-                    }
-                    Some(Tapped { frame: Frame::Complete(tag), .. }) => reading.tags.push(tag),
-                    Some(Tapped { frame: Frame::Notice(n), .. }) => reading.notice(*n, notice),
-                    Some(Tapped { frame: Frame::Error(error), .. }) => {
-                        if message::is_fatal(&error) {
-                            self.fatal = Some((*error).clone());
+                    Some(Tapped { frame: Frame::CopyIn, .. }) => feeding = true,
+                    Some(tapped) => {
+                        if let Frame::Error(error) = &tapped.frame
+                            && message::is_fatal(error)
+                        {
+                            self.fatal = Some((**error).clone());
                         }
-                        // A Close in an aborted transaction is no error; the first one counts.
-                        reading.error.get_or_insert(*error);
+                        reading.frame(tapped, notice);
                     }
-                    Some(Tapped { frame: Frame::CopyIn | Frame::Key(_), .. }) => {}
                     None => {
-                        drop(work);
-                        return Err(self.broken().await);
+                        drop(feed);
+                        return Err(Unsent::Gone(self.broken().await));
                     }
                 },
-                () = &mut work, if working => {
-                    working = false;
-                    expected = end.try_recv().ok();
-                }
+                () = &mut feed, if feeding => feeding = false,
             }
         }
-        drop(work);
+        drop(feed);
+        // After an early error one piece may still be on its way; the server drops it, but nothing
+        // else may be written before it is through. CopyFail outside a COPY is dropped as well.
+        if reading.error.is_some() && !self.side_door.copy_fail("").await {
+            return Err(Unsent::Gone(self.broken().await));
+        }
+        if let Some((status, _)) = reading.ready {
+            self.status = status;
+        }
         reading
             .finish(notice)
-            .ok_or_else(|| Broken(ServerMessage::default()))
+            .ok_or_else(|| Unsent::Gone(Broken::new(ServerMessage::default())))
     }
 
     /// Waits, while nothing was asked, for the end of the session. Notices go to `notice`.
     pub async fn idle(&mut self, notice: &mut (dyn FnMut(ServerMessage) + Send)) -> Broken {
         while let Some(tapped) = self.frames.recv().await {
             match tapped.frame {
-                Frame::Notice(message) => notice(*message),
+                Frame::Notice(message) => {
+                    self.remember_farewell(&message);
+                    notice(*message);
+                }
                 Frame::Error(error) => self.fatal = Some(*error),
                 Frame::Complete(_) | Frame::Ready(_) | Frame::Key(_) | Frame::CopyIn => {}
             }
         }
         self.broken().await
+    }
+
+    /// A server that is stopped at once, or that restarts after a crash, says so in a warning and
+    /// closes.
+    fn remember_farewell(&mut self, message: &ServerMessage) {
+        if matches!(message.sqlstate.as_deref(), Some("57P01" | "57P02")) {
+            self.fatal = Some(message.clone());
+        }
     }
 
     /// Closes the socket, whatever is under way. The server rolls back what is open.
@@ -395,7 +402,7 @@ impl Link {
     /// Why the link is gone: the server's last word, else what the connection died of.
     async fn broken(&mut self) -> Broken {
         if let Some(cause) = &self.cause {
-            return Broken(cause.clone());
+            return Broken::new(cause.clone());
         }
         // The server's last word may still be on its way through the tap.
         while let Ok(tapped) = self.frames.try_recv() {
@@ -418,7 +425,7 @@ impl Link {
         };
         self.sever();
         self.cause = Some(cause.clone());
-        Broken(cause)
+        Broken::new(cause)
     }
 }
 
@@ -430,10 +437,19 @@ struct Reading {
     error: Option<ServerMessage>,
     ready: Option<(Status, Instant)>,
     notices: u64,
-    copying: bool,
 }
 
 impl Reading {
+    fn frame(&mut self, tapped: Tapped, notice: &mut (dyn FnMut(ServerMessage) + Send)) {
+        match tapped.frame {
+            Frame::Complete(tag) => self.tags.push(tag),
+            Frame::Ready(status) => self.ready = Some((status, tapped.at)),
+            Frame::Notice(message) => self.notice(*message, notice),
+            Frame::Error(error) => self.error = Some(*error),
+            Frame::CopyIn | Frame::Key(_) => {}
+        }
+    }
+
     fn notice(&mut self, message: ServerMessage, notice: &mut (dyn FnMut(ServerMessage) + Send)) {
         self.notices += 1;
         if self.notices <= NOTICE_CAP {

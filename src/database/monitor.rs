@@ -133,13 +133,16 @@ async fn look(
     version: u32,
     seen: &mut Seen,
 ) -> Result<Sight, ServerMessage> {
-    let sql = sight::query(pid, version);
-    let answer = bounded(async { link.ask(&sql).await.map_err(|Broken(why)| why) }).await?;
-    if let Some(error) = answer.error {
-        return Err(error);
+    let mut rows = Vec::new();
+    for sql in sight::queries(pid, version) {
+        let answer = bounded(async { link.ask(&sql).await.map_err(Broken::why) }).await?;
+        if let Some(error) = answer.error {
+            return Err(error);
+        }
+        rows.push(answer.results.into_iter().next().unwrap_or_default());
     }
-    let mut results = answer.results.into_iter().map(|r| r.set.rows);
-    let progress = results.next().unwrap_or_default();
-    let sessions = results.next().unwrap_or_default();
+    let mut rows = rows.into_iter().map(|r| r.set.rows);
+    let progress = rows.next().unwrap_or_default();
+    let sessions = rows.next().unwrap_or_default();
     Ok(sight::read(pid, &progress, &sessions, seen))
 }

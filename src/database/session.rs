@@ -27,7 +27,7 @@ use crate::gate::warrant::Recorded;
 use crate::runbook::Runbook;
 
 pub use hold::{LOCK_LOOK, settling};
-pub use inquire::{Identity, ask};
+pub use inquire::{Identity, ask, of_earlier_run};
 
 /// What the held session can be asked to do. Each order is answered by reports with its number;
 /// exactly one of them is final.

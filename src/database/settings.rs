@@ -243,10 +243,11 @@ impl Settings {
         let mut values = given(options)?;
         // The service file takes its place here, between what was given and the environment.
         for (keyword, variable) in KEYWORDS {
-            if !variable.is_empty() && !values.contains_key(keyword) {
-                if let Some(value) = environment(variable).filter(|v| !v.is_empty()) {
-                    values.insert(keyword, value);
-                }
+            if !variable.is_empty()
+                && !values.contains_key(keyword)
+                && let Some(value) = environment(variable).filter(|v| !v.is_empty())
+            {
+                values.insert(keyword, value);
             }
         }
         refuse_unsupported(&values)?;
@@ -287,7 +288,7 @@ impl Settings {
 }
 
 /// The name of the OS user whose rights this process has, as libpq asks for it.
-fn os_user() -> Option<String> {
+pub fn os_user() -> Option<String> {
     let uid = rustix::process::geteuid().as_raw().to_string();
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     passwd

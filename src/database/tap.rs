@@ -3,13 +3,18 @@
 //! tokio-postgres throws away the command tag and the transaction status (rust-postgres #1334,
 //! #1342), the two things that tell a COMMIT from a ROLLBACK; the tap keeps them. It changes no
 //! byte, survives any bytes, and holds at most [`PAYLOAD_CAP`] bytes of one message.
+//!
+//! It also has a side door for COPY data: tokio-postgres sends such data only by the extended
+//! protocol, and loses count of the answers when the COPY fails at once (its request holds a Sync
+//! before the data and one after). Through the side door a COPY goes as psql sends it.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::message;
@@ -143,35 +148,113 @@ fn frame(tag: u8, payload: &[u8]) -> Option<Frame> {
     }
 }
 
+/// A message on its way through the side door, and who waits for it to be written.
+type Extra = (Bytes, oneshot::Sender<()>);
+
+/// Puts frontend messages on the wire that tokio-postgres knows nothing of. Only while it has
+/// nothing to write itself: between the server's CopyInResponse and the end of that request.
+#[derive(Debug)]
+pub struct SideDoor(mpsc::Sender<Extra>);
+
+impl SideDoor {
+    /// CopyData. Returns when it is written; `false` when the connection is gone.
+    pub async fn copy_data(&self, data: &[u8]) -> bool {
+        self.put(b'd', data).await
+    }
+
+    /// CopyDone.
+    pub async fn copy_done(&self) -> bool {
+        self.put(b'c', &[]).await
+    }
+
+    /// CopyFail.
+    pub async fn copy_fail(&self, reason: &str) -> bool {
+        let mut body = reason.as_bytes().to_vec();
+        body.push(0);
+        self.put(b'f', &body).await
+    }
+
+    async fn put(&self, tag: u8, body: &[u8]) -> bool {
+        let Ok(length) = i32::try_from(body.len() + 4) else {
+            return false;
+        };
+        let mut message = BytesMut::with_capacity(body.len() + 5);
+        message.put_u8(tag);
+        message.put_i32(length);
+        message.put_slice(body);
+        let (written, done) = oneshot::channel();
+        let put = self.0.send((message.freeze(), written)).await;
+        put.is_ok() && done.await.is_ok()
+    }
+}
+
 /// A stream with a tap on what is read from it.
 #[derive(Debug)]
 pub struct Tap<S> {
     inner: S,
     reader: Reader,
     frames: mpsc::UnboundedSender<Tapped>,
+    side_door: mpsc::Receiver<Extra>,
+    extra: Option<Extra>,
 }
 
 impl<S> Tap<S> {
     /// Puts a tap on `inner`. The receiver ends when the stream is dropped, which is how the end
     /// of a connection is noticed.
-    pub fn new(inner: S) -> (Tap<S>, mpsc::UnboundedReceiver<Tapped>) {
+    pub fn new(inner: S) -> (Tap<S>, mpsc::UnboundedReceiver<Tapped>, SideDoor) {
         let (frames, receiver) = mpsc::unbounded_channel();
+        let (door, side_door) = mpsc::channel(1);
         let tap = Tap {
             inner,
             reader: Reader::default(),
             frames,
+            side_door,
+            extra: None,
         };
-        (tap, receiver)
+        (tap, receiver, SideDoor(door))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
+impl<S: AsyncWrite + Unpin> Tap<S> {
+    /// Writes what came through the side door, as far as the socket takes it.
+    fn poll_side_door(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        loop {
+            if self.extra.is_none() {
+                match self.side_door.poll_recv(cx) {
+                    Poll::Ready(Some(extra)) => self.extra = Some(extra),
+                    // Closed: the link is being let go of.
+                    Poll::Ready(None) | Poll::Pending => return Ok(()),
+                }
+            }
+            let Some((bytes, _)) = &mut self.extra else {
+                return Ok(());
+            };
+            while bytes.has_remaining() {
+                match Pin::new(&mut self.inner).poll_write(cx, bytes)? {
+                    Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Poll::Ready(written) => bytes.advance(written),
+                    Poll::Pending => return Ok(()),
+                }
+            }
+            if Pin::new(&mut self.inner).poll_flush(cx)?.is_pending() {
+                return Ok(());
+            }
+            if let Some((_, written)) = self.extra.take() {
+                let _ = written.send(());
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Tap<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        // The connection is always reading, so this is where the side door is looked at.
+        this.poll_side_door(cx)?;
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
         let at = Instant::now();

@@ -66,13 +66,31 @@ pub async fn read(link: &mut Link) -> Result<Target, ServerMessage> {
     let (system_identifier, timeline) = identity(link).await?;
     target.system_identifier = system_identifier;
     target.timeline = timeline;
+    target.recovered = recovered(link).await.map_err(Broken::why)?;
     Ok(target)
+}
+
+/// The sign of a crash recovery, as in [`Target::recovered`].
+const RECOVERED: &str =
+    "SELECT pg_catalog.date_part('epoch', stats_reset) FROM pg_catalog.pg_stat_bgwriter";
+
+/// Reads [`Target::recovered`]; `None` where the server does not say.
+///
+/// # Errors
+/// When the link breaks.
+pub async fn recovered(link: &mut Link) -> Result<Option<String>, Broken> {
+    let answer = link.ask(RECOVERED).await?;
+    Ok(answer
+        .results
+        .first()
+        .and_then(|r| r.set.rows.first())
+        .and_then(|row| row.first().cloned().flatten()))
 }
 
 /// System identifier and timeline, as far as the role may see them.
 async fn identity(link: &mut Link) -> Result<(Option<String>, Option<u32>), ServerMessage> {
     for sql in [IDENTITY, TIMELINE_ONLY] {
-        let answer = link.ask(sql).await.map_err(|Broken(why)| why)?;
+        let answer = link.ask(sql).await.map_err(Broken::why)?;
         let row = answer
             .results
             .into_iter()

@@ -4,7 +4,7 @@
 
 use super::event::{
     Body, Command, Event, Evidence, Lock, LockMode, Millis, Observation, Report, ServerMessage,
-    Sight, StatementReport, Target,
+    Session, Sight, StatementReport, Target,
 };
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
@@ -40,6 +40,8 @@ pub struct Account {
     pub post: Vec<StatementReport>,
     /// The newest look of the monitor.
     pub sight: Option<Sight>,
+    /// Who blocked us last, in this attempt or the one before: it outlives the wait it explains.
+    pub blockers: Vec<Session>,
     /// Why the monitor cannot look, if it cannot.
     pub blind: Option<String>,
 }
@@ -106,6 +108,9 @@ impl Account {
             Event::Ticked { elapsed } => self.now += elapsed,
             Event::Reported(report) => self.reported(report),
             Event::Observed(Observation::Seen(sight)) => {
+                if !sight.blockers.is_empty() {
+                    self.blockers.clone_from(&sight.blockers);
+                }
                 self.sight = Some((**sight).clone());
                 self.blind = None;
             }
@@ -118,7 +123,10 @@ impl Account {
                     slot.clone_from(note);
                 }
             }
-            Event::Asked(Command::Again) => self.forget_transaction(),
+            Event::Asked(Command::Again) => {
+                self.forget_transaction();
+                self.blockers.clear();
+            }
             Event::Asked(_)
             | Event::Drawn
             | Event::Edited
@@ -154,6 +162,8 @@ impl Account {
                 }
             }
             Body::Begun { xid, added } => {
+                // Another attempt starts from nothing.
+                self.forget_transaction();
                 self.xid = Some(xid.clone());
                 self.added.clone_from(added);
                 self.begun_at = Some(self.now);

@@ -251,7 +251,7 @@ pub enum Inquiry {
 }
 
 /// The server, database and role that the session really reached.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub struct Target {
     /// Host name or socket directory, as asked for.
     pub host: String,
@@ -273,6 +273,9 @@ pub struct Target {
     pub system_identifier: Option<String>,
     /// `timeline_id`, where the role may see it.
     pub timeline: Option<u32>,
+    /// When the server's statistics began, in seconds. They survive a clean restart and start anew
+    /// after a crash, and every role may see it: so this tells whether the server crashed since.
+    pub recovered: Option<String>,
     /// `pg_is_in_recovery()`: a standby.
     pub in_recovery: bool,
     /// `transaction_read_only` is on for new transactions.

@@ -6,14 +6,17 @@
 
 use super::effect::{Effect, ExitCode, Request};
 use super::event::{
-    Alarm, Body, Command, CommitAnswer, Document, Event, Inquiry, Millis, Report, Seq, Standing,
-    XactStatus,
+    Alarm, Body, Command, CommitAnswer, Document, Event, Inquiry, Millis, Observation, Report, Seq,
+    Standing, XactStatus,
 };
 use super::offer::{Act, Offer, Refusal};
 use super::phase::{Ending, Phase, Prompt, Proof, Why};
 use super::plan::{self, Mode, Plan};
 use super::warrant::Warrant;
 use crate::runbook::check::Tally;
+
+/// SQLSTATE of a lock that was not granted within `lock_timeout`.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// The gate of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -30,6 +33,8 @@ pub struct Machine {
     shown: bool,
     leaving: Option<Alarm>,
     ending: Option<Ending>,
+    /// How often the transaction was begun since `apply`.
+    attempt: u32,
     journal_lost: bool,
     last_seq: Seq,
     awaiting: Option<Seq>,
@@ -80,6 +85,7 @@ impl Machine {
             shown: false,
             leaving: None,
             ending: None,
+            attempt: 0,
             journal_lost: false,
             last_seq: 0,
             awaiting: None,
@@ -123,6 +129,11 @@ impl Machine {
         self.shown
     }
 
+    /// Which attempt this is, from 1; 0 before the first.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
     /// What is left of the hold, in milliseconds, while a transaction is held.
     pub fn hold_left(&self) -> Option<Millis> {
         self.hold_left
@@ -146,7 +157,7 @@ impl Machine {
         let before = self.face();
         let effects = match event {
             Event::Reported(report) => self.reported(report),
-            Event::Observed(_) => Vec::new(),
+            Event::Observed(observation) => self.observed(&observation),
             Event::Asked(command) => self.asked(command),
             Event::Drawn => {
                 self.shown = true;
@@ -219,6 +230,14 @@ impl Machine {
         vec![effect]
     }
 
+    fn begin(&mut self) -> Vec<Effect> {
+        self.phase = Phase::Beginning;
+        self.attempt += 1;
+        self.tally = Tally::default();
+        self.xid = None;
+        vec![self.request(|_| Request::Begin)]
+    }
+
     fn roll_back(&mut self, why: Why, busy: bool) -> Vec<Effect> {
         self.hold_left = None;
         self.phase = Phase::RollingBack {
@@ -262,6 +281,17 @@ impl Machine {
     }
 
     fn rolled_back(&mut self, why: Why, proof: Proof) -> Vec<Effect> {
+        let waited = matches!(self.phase, Phase::Waiting { .. });
+        if why == Why::LockTimeout
+            && !waited
+            && self.attempt < self.plan.lock_attempts
+            && self.leaving.is_none()
+        {
+            let left = plan::back_off(self.attempt, self.xid.as_deref().unwrap_or_default());
+            self.awaiting = None;
+            self.phase = Phase::Waiting { left, proof };
+            return Vec::new();
+        }
         self.end(Ending::RolledBack { why, proof })
     }
 
@@ -289,6 +319,10 @@ impl Machine {
                 _ => None,
             },
             Phase::Checklist => self.refusal_on_checklist(act),
+            Phase::Waiting { .. } => match act {
+                Act::Cancel | Act::Quit => Some(None),
+                _ => None,
+            },
             Phase::Beginning => match act {
                 Act::Cancel => Some(None),
                 Act::Quit => Some(Some(Refusal::ScriptRunning)),
@@ -433,11 +467,16 @@ impl Machine {
             },
             Command::ProbeAgain => self.probe(),
             Command::Apply => {
-                self.phase = Phase::Beginning;
+                self.attempt = 0;
                 self.ending = None;
-                self.tally = Tally::default();
-                self.xid = None;
-                vec![self.request(|_| Request::Begin)]
+                self.begin()
+            }
+            Command::Cancel if matches!(self.phase, Phase::Waiting { .. }) => {
+                let proof = match &self.phase {
+                    Phase::Waiting { proof, .. } => proof.clone(),
+                    _ => Proof::NeverBegun,
+                };
+                self.rolled_back(Why::LockTimeout, proof)
             }
             Command::Cancel if self.phase == Phase::Beginning => {
                 self.roll_back(Why::Cancelled, true)
@@ -481,6 +520,7 @@ impl Machine {
                     Phase::Ended(ending) => ending.exit_code(),
                     Phase::PostVerifying { .. } => ExitCode::Committed,
                     Phase::Connecting => ExitCode::NoConnection,
+                    Phase::Waiting { .. } => Why::LockTimeout.exit_code(),
                     _ => ExitCode::RolledBack,
                 };
                 self.leave(code)
@@ -530,6 +570,7 @@ impl Machine {
             | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
             | Phase::PostVerifying { .. }
             | Phase::Ended(_)
             | Phase::Left(_) => {}
@@ -621,10 +662,52 @@ impl Machine {
                 }
                 None => Vec::new(),
             },
+            Phase::Waiting { left, .. } => {
+                *left = left.saturating_sub(elapsed);
+                if *left == 0 { self.begin() } else { Vec::new() }
+            }
             Phase::Connecting
             | Phase::Checklist
             | Phase::Beginning
             | Phase::Committing
+            | Phase::PostVerifying { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => Vec::new(),
+        }
+    }
+
+    /// The limits on who waits for us, where they were asked for. A monitor that sees nothing
+    /// changes nothing (I12).
+    fn observed(&mut self, observation: &Observation) -> Vec<Effect> {
+        let Observation::Seen(sight) = observation else {
+            return Vec::new();
+        };
+        let too_many = self
+            .plan
+            .max_waiters
+            .is_some_and(|most| sight.waiters.len() > most);
+        let longest = sight.waiters.iter().filter_map(|w| w.since).max();
+        let too_long = self
+            .plan
+            .max_wait
+            .is_some_and(|most| longest.is_some_and(|longest| longest > most));
+        let why = if too_many {
+            Why::TooManyWaiters
+        } else if too_long {
+            Why::WaitedTooLong
+        } else {
+            return Vec::new();
+        };
+        match &self.phase {
+            Phase::Applying { .. } | Phase::Verifying { .. } => self.roll_back(why, true),
+            Phase::Deciding { .. } | Phase::MustRollBack { .. } => self.roll_back(why, false),
+            Phase::Connecting
+            | Phase::Checklist
+            | Phase::Beginning
+            | Phase::Committing
+            | Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
             | Phase::PostVerifying { .. }
             | Phase::Ended(_)
             | Phase::Left(_) => Vec::new(),
@@ -652,6 +735,10 @@ impl Machine {
         }
         match &self.phase {
             Phase::Connecting | Phase::Checklist => self.leave(code),
+            Phase::Waiting { proof, .. } => {
+                let proof = proof.clone();
+                self.rolled_back(why, proof)
+            }
             Phase::Beginning | Phase::Applying { .. } | Phase::Verifying { .. } => {
                 self.roll_back(why, true)
             }
@@ -685,6 +772,7 @@ impl Machine {
             | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
             | Phase::PostVerifying { .. }
             | Phase::Ended(_)
             | Phase::Left(_) => {}
@@ -716,6 +804,7 @@ impl Machine {
                 | Phase::MustRollBack { .. }
                 | Phase::RollingBack { .. }
                 | Phase::Inquiring { .. }
+                | Phase::Waiting { .. }
                 | Phase::PostVerifying { .. }
                 | Phase::Ended(_)
                 | Phase::Left(_),
@@ -731,17 +820,17 @@ impl Machine {
         // Two reports are facts rather than answers, and are taken whatever is waited for.
         match body {
             Body::SessionEnded(_) => {
-                return if seq >= self.session_since {
+                if seq >= self.session_since {
                     self.session_ended()
                 } else {
                     Vec::new()
-                };
+                }
             }
             Body::Probed { item, evidence } => {
                 if self.probing == Some(seq) {
                     self.probed(item, evidence.standing);
                 }
-                return Vec::new();
+                Vec::new()
             }
             body => {
                 if self.awaiting != Some(seq) {
@@ -805,6 +894,14 @@ impl Machine {
                     self.tally.add(Tally::of(&statement.checks));
                 }
                 Vec::new()
+            }
+            // Nothing that was done so far is worth keeping its locks while somebody else is waited
+            // for: all of it goes back, and is tried again.
+            Body::StatementFailed { error, .. }
+                if self.phase == Phase::Applying { cancelling: false }
+                    && error.sqlstate.as_deref() == Some(LOCK_NOT_AVAILABLE) =>
+            {
+                self.roll_back(Why::LockTimeout, false)
             }
             Body::StatementFailed { .. } => match self.phase {
                 Phase::Applying { cancelling } => self.must_roll_back(if cancelling {
@@ -1052,6 +1149,11 @@ impl Machine {
                 let proof = proof.clone();
                 self.end(Ending::Committed { proof, post: None })
             }
+            // The next attempt connects afresh.
+            Phase::Waiting { proof, .. } => {
+                let proof = proof.clone();
+                self.rolled_back(Why::LockTimeout, proof)
+            }
             // It is asked on connections of its own, and the end needs no session.
             Phase::Inquiring { .. } | Phase::Ended(_) | Phase::Left(_) => Vec::new(),
         }
@@ -1060,14 +1162,14 @@ impl Machine {
 
 #[cfg(test)]
 impl Machine {
-    /// Request numbers that are waited for now, and one that is not.
-    pub(super) fn sequence_numbers(&self) -> (Vec<Seq>, Vec<Seq>) {
+    /// Request numbers that are waited for now.
+    pub(super) fn sequence_numbers(&self) -> Vec<Seq> {
         let mut current: Vec<Seq> = self.awaiting.into_iter().chain(self.probing).collect();
         // A session's end may come with any number of the present session.
         if current.is_empty() && self.last_seq >= self.session_since {
             current.push(self.last_seq);
         }
-        (current, vec![0])
+        current
     }
 
     /// Reduces what is unbounded to what the machine can tell apart.
@@ -1079,6 +1181,8 @@ impl Machine {
         self.tally.pass = self.tally.pass.min(1);
         self.tally.warn = 0;
         self.tally.fail = self.tally.fail.min(1);
+        // Kept for whoever asks later; no decision reads it.
+        self.ending = None;
         // A beat changes nothing but itself; the walk need not tell its moments apart.
         self.beat_due = super::plan::BEAT;
     }

@@ -57,6 +57,13 @@ pub enum Phase {
         /// The server says `in progress`: asked again after this time.
         still_open: Option<Millis>,
     },
+    /// Rolled back because a lock was not granted in time; it is tried again by itself.
+    Waiting {
+        /// How long until then.
+        left: Millis,
+        /// The proof that nothing of the last attempt is left.
+        proof: Proof,
+    },
     /// The outcome is known to be COMMITTED and the post-verification runs.
     PostVerifying {
         /// The proof of COMMIT.
@@ -116,6 +123,12 @@ pub enum Why {
     BeginFailed,
     /// A statement failed.
     StatementFailed,
+    /// A lock was not granted within `lock_timeout`.
+    LockTimeout,
+    /// More sessions waited for us than `--max-waiters` allows.
+    TooManyWaiters,
+    /// A session waited longer for us than `--max-wait` allows.
+    WaitedTooLong,
     /// A person cancelled the script.
     Cancelled,
     /// A deferred constraint does not hold.
@@ -173,6 +186,9 @@ impl Why {
             Why::Alarmed(alarm) => alarm.exit_code(),
             Why::BeginFailed
             | Why::StatementFailed
+            | Why::LockTimeout
+            | Why::TooManyWaiters
+            | Why::WaitedTooLong
             | Why::Cancelled
             | Why::SettleFailed
             | Why::OtherTransaction
@@ -191,6 +207,9 @@ impl std::fmt::Display for Why {
             Why::Rehearsed => "a rehearsal always ends in ROLLBACK",
             Why::BeginFailed => "the transaction could not be opened",
             Why::StatementFailed => "a statement failed",
+            Why::LockTimeout => "a lock was not granted in time",
+            Why::TooManyWaiters => "more sessions waited for it than --max-waiters allows",
+            Why::WaitedTooLong => "a session waited for it longer than --max-wait allows",
             Why::Cancelled => "you cancelled the script",
             Why::SettleFailed => "a deferred constraint does not hold",
             Why::ChecksFailed => "at least one check says FAIL",
@@ -246,6 +265,7 @@ impl Phase {
             | Phase::Inquiring { .. } => true,
             Phase::Connecting
             | Phase::Checklist
+            | Phase::Waiting { .. }
             | Phase::PostVerifying { .. }
             | Phase::Ended(_)
             | Phase::Left(_) => false,

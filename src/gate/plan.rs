@@ -13,6 +13,9 @@ pub const BEAT: Millis = 4_000;
 /// How long a rollback may go unanswered before the link is closed instead; the server then rolls
 /// back by itself. Short enough for "ROLLBACK within two seconds" of a signal.
 pub const PATIENCE: Millis = 1_500;
+/// How often a transaction is begun when locks are not granted, where the command line says
+/// nothing else.
+pub const LOCK_ATTEMPTS: u32 = 5;
 /// How long to wait before asking once more about a transaction that is still in progress.
 pub const ASK_AGAIN: Millis = 2_000;
 
@@ -38,6 +41,23 @@ pub struct Plan {
     pub hold_limit: Millis,
     /// Whether there is something to run after COMMIT.
     pub post_verification: bool,
+    /// How often the transaction is begun when a lock is not granted in time.
+    pub lock_attempts: u32,
+    /// Roll back when more sessions than this wait for us.
+    pub max_waiters: Option<usize>,
+    /// Roll back when a session waits for us longer than this.
+    pub max_wait: Option<Millis>,
+}
+
+/// How long to wait after attempt `attempt` (from 1) before the next: 1, 2, 4, 8 s and so on to
+/// 10 s, and up to half as much again, so that two runs do not keep in step. The jitter is drawn
+/// from the transaction id, so that the machine stays pure.
+pub fn back_off(attempt: u32, xid: &str) -> Millis {
+    let base = 1_000 * 2u64.saturating_pow(attempt.saturating_sub(1)).min(10);
+    let drawn = xid.bytes().fold(2_166_136_261u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(16_777_619)
+    });
+    base + (drawn >> 8) % (base / 2)
 }
 
 /// What a signature needs beside evidence that holds.
@@ -80,6 +100,9 @@ impl Plan {
             items,
             hold_limit,
             post_verification: runbook.post_verification.is_some(),
+            lock_attempts: LOCK_ATTEMPTS,
+            max_waiters: None,
+            max_wait: None,
         }
     }
 }

@@ -271,6 +271,27 @@ impl<'a> Teller<'a> {
             Phase::Inquiring { .. } => {
                 self.say("The link is lost; asking the server which way the transaction went.");
             }
+            Phase::Waiting { left, proof } => {
+                self.say(&format!("Rolled back: {proof}."));
+                for session in &account.blockers {
+                    self.say(&format!(
+                        "  blocked by pid {} ({}, {}), {}",
+                        session.pid,
+                        session.role,
+                        session.application,
+                        session
+                            .state
+                            .as_deref()
+                            .unwrap_or("its state is hidden from this role")
+                    ));
+                }
+                self.say(&format!(
+                    "Attempt {} of {} did not get its lock; the next one starts in {} s. cancel stops it.",
+                    machine.attempt(),
+                    machine.plan().lock_attempts,
+                    left.div_ceil(1_000)
+                ));
+            }
             Phase::PostVerifying { proof } => {
                 self.say(&format!("COMMITTED: {proof}."));
                 self.say("Post-verification.");

@@ -88,7 +88,21 @@ impl Chain {
 /// # Errors
 /// The first place where a line was edited, is missing, was cut, or does not read.
 pub fn verify(text: &str) -> Result<Vec<Line>, Broken> {
+    match read(text) {
+        (lines, None) => Ok(lines),
+        (_, Some(broken)) => Err(broken),
+    }
+}
+
+/// Reads a journal up to where its chain holds, and says where it no longer does: a program that
+/// died while it wrote leaves half a line at the end.
+pub fn read(text: &str) -> (Vec<Line>, Option<Broken>) {
     let mut lines = Vec::new();
+    let broken = follow(text, &mut lines).err();
+    (lines, broken)
+}
+
+fn follow(text: &str, lines: &mut Vec<Line>) -> Result<(), Broken> {
     let mut prev = FIRST.to_owned();
     let mut rest = text;
     while !rest.is_empty() {
@@ -122,7 +136,7 @@ pub fn verify(text: &str) -> Result<Vec<Line>, Broken> {
         prev = own.to_owned();
         lines.push(read);
     }
-    Ok(lines)
+    Ok(())
 }
 
 #[cfg(test)]

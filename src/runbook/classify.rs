@@ -5,6 +5,8 @@
 //! statement, with the words as fall-back. Nothing here decides where a statement ends or
 //! whether it may run.
 
+use std::collections::BTreeSet;
+
 use squawk_syntax::{SourceFile, SyntaxKind, SyntaxNode};
 
 use super::lexer::Lexeme;
@@ -344,11 +346,18 @@ fn relation_in_tree(root: &SyntaxNode, kind: &str) -> Option<String> {
         Some(root.clone())
     };
     let scope = scope?;
+    // What WITH names is no relation; what it reads from is, where nothing else is left.
+    let named: BTreeSet<String> = root
+        .descendants()
+        .filter(|node| node.kind() == SyntaxKind::CTE_NAME)
+        .map(|node| flat(&node))
+        .collect();
+    let real = |node: &SyntaxNode| is_relation(node) && !named.contains(&flat(node));
     scope
         .descendants()
-        .filter(is_relation)
-        .find(|node| !in_with(node))
-        .or_else(|| scope.descendants().find(is_relation))
+        .find(|node| real(node) && !in_with(node))
+        .or_else(|| scope.descendants().find(real))
+        .or_else(|| root.descendants().find(real))
         .map(|node| flat(&node))
 }
 

@@ -155,12 +155,23 @@ fn statements(out: &mut String, paint: &Paint, script: &Script) {
     for refusal in script.refusals.iter().filter(|r| r.statement.is_none()) {
         refused(out, paint, script, refusal);
     }
+    let mut beside: BTreeMap<usize, (Vec<&Refusal>, Vec<&Finding>)> = BTreeMap::new();
+    for refusal in &script.refusals {
+        let number = refusal.statement.unwrap_or_default();
+        beside.entry(number).or_default().0.push(refusal);
+    }
+    for finding in &script.findings {
+        let number = finding.statement.unwrap_or_default();
+        beside.entry(number).or_default().1.push(finding);
+    }
     let mut section = None;
     for statement in &script.statements {
         if statement.section != section || statement.number == 1 {
             section = statement.section;
-            let title = script.section_title(statement).unwrap_or("(no section)");
-            let _ = writeln!(out, "\n{}", paint.heading(&printable(title)));
+            out.push('\n');
+            if let Some(title) = script.section_title(statement) {
+                let _ = writeln!(out, "{}", paint.heading(&printable(title)));
+            }
             let head = format!(
                 "{:>4} {:>5}  {:<kind_width$}  relation",
                 "no.", "line", "kind"
@@ -168,6 +179,14 @@ fn statements(out: &mut String, paint: &Paint, script: &Script) {
             let _ = writeln!(out, "{}", paint.quiet(&head));
         }
         line(out, paint, script, statement, kind_width);
+        if let Some((refusals, findings)) = beside.get(&statement.number) {
+            for refusal in refusals {
+                refused(out, paint, script, refusal);
+            }
+            for finding in findings {
+                found(out, paint, script, finding);
+            }
+        }
     }
     for finding in script.findings.iter().filter(|f| f.statement.is_none()) {
         found(out, paint, script, finding);
@@ -197,20 +216,6 @@ fn line(out: &mut String, paint: &Paint, script: &Script, statement: &Statement,
         Fate::TakenOver => writeln!(out, "{text}  {}", paint.note("taken over by the gate")),
         Fate::Held => writeln!(out, "{text}  {}", paint.note("held for the gate")),
     };
-    for refusal in script
-        .refusals
-        .iter()
-        .filter(|r| r.statement == Some(statement.number))
-    {
-        refused(out, paint, script, refusal);
-    }
-    for finding in script
-        .findings
-        .iter()
-        .filter(|f| f.statement == Some(statement.number))
-    {
-        found(out, paint, script, finding);
-    }
 }
 
 /// The place of something: the line, and the file where it is not the script itself.

@@ -52,6 +52,18 @@ fn takes_whole_line(name: &str) -> bool {
     )
 }
 
+/// Whether it is `\copy … from stdin`, which reads the lines behind it.
+pub(super) fn takes_data(parsed: &Parsed) -> bool {
+    let words = |argument: &Argument| {
+        let text = argument.text.to_ascii_lowercase();
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        words
+            .windows(2)
+            .any(|pair| matches!(pair, ["from", source] if source.trim_end_matches(';') == "stdin"))
+    };
+    parsed.name == "copy" && parsed.arguments.iter().any(words)
+}
+
 /// Reads the meta-command whose backslash is at `start`; also says where it ends.
 pub(super) fn parse(bytes: &[u8], start: usize) -> (Parsed, usize) {
     let at = |pos: usize| bytes.get(pos).copied().filter(|&b| b != b'\n');

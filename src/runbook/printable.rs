@@ -93,6 +93,20 @@ mod tests {
     }
 
     #[test]
+    fn every_mark_of_direction_is_escaped() {
+        let marks = [0x61c, 0x200e, 0x200f, 0x2028, 0x2029, 0xfeff];
+        for code in marks
+            .into_iter()
+            .chain(0x202a..=0x202e)
+            .chain(0x2066..=0x2069)
+        {
+            let mark = char::from_u32(code).expect("a character").to_string();
+            assert_eq!(printable(&mark), format!("\\u{{{code:x}}}"));
+            assert_eq!(printable_lines(&mark), format!("\\u{{{code:x}}}"));
+        }
+    }
+
+    #[test]
     fn lines_stay_lines_and_tabs_become_spaces() {
         assert_eq!(
             printable_lines("a\tb\r\n\tc\rd"),

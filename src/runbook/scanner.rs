@@ -337,6 +337,10 @@ impl<'a> Scanner<'a> {
             Effect::None if self.started => self.piece.cuts.push(start..end),
             Effect::None => {}
         }
+        if meta::takes_data(&parsed) {
+            // It is refused; its data must not be listed as statements.
+            self.copy_data();
+        }
         let comments = if self.started {
             Vec::new()
         } else {

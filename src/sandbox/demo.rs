@@ -2,7 +2,7 @@
 //! to meet: the stage on which `stagegate demo` and the end-to-end tests play.
 //!
 //! The situations are real: a lock is held by a session, waiters come from an application that
-//! writes. They are bounded (see [`sessions`]) and end with the [`Demo`].
+//! writes. They are bounded in number and pace, and end with the [`Demo`].
 
 mod load;
 mod sessions;
@@ -257,5 +257,30 @@ fn died() -> SandboxError {
     SandboxError::Sql {
         doing: "set the scene".to_owned(),
         problem: "the demo's thread ended unexpectedly".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum as _;
+
+    use super::Scenario;
+
+    #[test]
+    fn each_scenario_has_its_name_and_a_line_about_it() {
+        let values: Vec<_> = Scenario::value_variants()
+            .iter()
+            .filter_map(clap::ValueEnum::to_possible_value)
+            .collect();
+        let names: Vec<&str> = values.iter().map(|value| value.get_name()).collect();
+        let expected = [
+            "clean",
+            "failing-check",
+            "duplicate-message-ids",
+            "blocked",
+            "busy",
+        ];
+        assert_eq!(names, expected);
+        assert!(values.iter().all(|value| value.get_help().is_some()));
     }
 }

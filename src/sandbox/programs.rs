@@ -162,7 +162,7 @@ impl Search {
                 }
             }
         }
-        found.sort_by(|a, b| order(b).cmp(&order(a)));
+        found.sort_by_key(|programs| std::cmp::Reverse(order(programs)));
         (found, looked)
     }
 }

@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::SandboxError;
 use super::account::{Account, run_as};
 use super::error::tail;
-use super::place::{self, Place, socket_folder};
+use super::options::{Options, SETTINGS};
+use super::place::{self, socket_folder};
 use super::programs::Programs;
 use super::reaper::{self, Reaper};
 use super::template::{self, Provided, Slot};
+use super::{SandboxError, copy};
 
 /// The port of a server without TCP: it names the socket's file, and each server has its own folder.
 const SOCKET_PORT: u16 = 5432;
@@ -37,61 +38,6 @@ const RESTART_LIMIT: Duration = Duration::from_secs(10);
 
 /// How often a free TCP port is picked anew when somebody else was quicker to take it.
 const PORT_ATTEMPTS: u32 = 5;
-
-/// Settings of every sandbox. `synchronous_commit` stays on: a crash must not lose a commit.
-///
-/// `dynamic_shared_memory_type`: in the data folder it is removed with it, whatever happens.
-/// `wal_recycle`, `wal_init_zero`: old segments are files to be copied and memory to be held.
-/// `autovacuum`: its locks and its processes would come and go in what tests and demo look at.
-const SETTINGS: &[(&str, &str)] = &[
-    ("fsync", "off"),
-    ("full_page_writes", "off"),
-    ("autovacuum", "off"),
-    ("dynamic_shared_memory_type", "mmap"),
-    ("shared_buffers", "32MB"),
-    ("max_wal_size", "64MB"),
-    ("wal_recycle", "off"),
-    ("wal_init_zero", "off"),
-    ("jit", "off"),
-    ("log_line_prefix", "%m [%p] %q%u@%d %a "),
-];
-
-/// What kind of throw-away server is wanted.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// Which server programs; the newest on this machine by default.
-    pub programs: Option<Programs>,
-    /// Where its files go.
-    pub place: Place,
-    /// The folder that keeps the template; `$XDG_CACHE_HOME/stagegate` or the like by default.
-    pub cache: Option<PathBuf>,
-    /// Listen on a free port of 127.0.0.1 as well. Anybody on this machine can then connect.
-    pub tcp: bool,
-    /// A name for what the caller loads into the cluster; it changes whenever that does. The first
-    /// to use it finds an empty cluster, fills it and calls [`Sandbox::keep`] (others wait for
-    /// that up to a minute); after that a start finds it [filled](Sandbox::is_filled).
-    pub content: Option<String>,
-    /// Settings on top of the sandbox's own, as in `postgresql.conf`; the last of a name wins.
-    pub settings: Vec<(String, String)>,
-}
-
-impl Options {
-    /// For tests: in memory where there is room.
-    #[must_use]
-    pub fn for_tests() -> Self {
-        Self {
-            place: Place::Memory,
-            ..Self::default()
-        }
-    }
-
-    /// Adds one server setting.
-    #[must_use]
-    pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.settings.push((name.to_owned(), value.to_owned()));
-        self
-    }
-}
 
 /// A running (or stopped) throw-away server. Dropping it ends the server and removes its files.
 #[derive(Debug)]
@@ -126,7 +72,7 @@ impl Sandbox {
             let _ = fs::remove_dir(&folder);
         })?;
         let own = |path: &Path| {
-            template::give(path, account.as_ref())
+            copy::give(path, account.as_ref())
                 .map_err(SandboxError::io(format!("give {} away", path.display())))
         };
         own(&folder)?;

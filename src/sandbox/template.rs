@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use super::account::{Account, run_as};
+use super::copy::copy;
 use super::error::tail;
 use super::programs::Programs;
 use super::{SandboxError, reaper};
@@ -36,12 +37,11 @@ const RECIPE: &[&str] = &[
 /// the server, and no password of ours belongs in its environment.
 const KEPT_VARIABLES: &[&str] = &["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
 
-/// What a copy came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Size {
-    files: u64,
-    bytes: u64,
-}
+/// How the name of every template begins.
+const PREFIX: &str = "postgresql-";
+
+/// How long a template is kept: 30 days. Making it anew costs a second.
+const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// How long one waits for another to fill a template before filling a cluster of one's own.
 const FILLING_LIMIT: Duration = Duration::from_secs(60);
@@ -137,13 +137,12 @@ fn fresh(origin: &Origin<'_>, data: &Path) -> Result<(), SandboxError> {
     if instantiate(&template, data, account) {
         return Ok(());
     }
-    let Ok(lock) = File::create(cache.join(format!("{name}.lock"))) else {
+    // Released by the kernel when its holder dies, so nobody waits for a ghost. Some network file
+    // systems know no locks: then there is no template.
+    let lock = File::create(cache.join(format!("{name}.lock")));
+    let Ok(_lock) = lock.and_then(|lock| lock.lock().map(|()| lock)) else {
         return initdb(programs, account, folder, data);
     };
-    // Released by the kernel when its holder dies, so nobody waits for a ghost.
-    lock.lock().map_err(SandboxError::io(
-        "wait for another process to make the template",
-    ))?;
     if instantiate(&template, data, account) {
         return Ok(());
     }
@@ -218,7 +217,7 @@ fn template_name(origin: &Origin<'_>, content: &str) -> Result<String, SandboxEr
         programs.version,
         RECIPE.join(" "),
     ));
-    let mut name = format!("postgresql-{}-", programs.version.replace('/', "_"));
+    let mut name = format!("{PREFIX}{}-", programs.version.replace('/', "_"));
     for byte in hash.finalize().iter().take(6) {
         let _ = write!(name, "{byte:02x}");
     }
@@ -238,7 +237,23 @@ fn keep(cache: &Path, name: &str, data: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(&building)?;
     let size = copy(data, &building.join("data"), None)?;
     fs::write(building.join("size"), size.to_line())?;
-    fs::rename(building, template)
+    fs::rename(building, template)?;
+    remove_stale(cache)
+}
+
+/// Removes templates made long ago: of programs since upgraded, of content since changed. Whoever
+/// is copying one at this moment finds it short and makes it anew.
+fn remove_stale(cache: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(cache)? {
+        let entry = entry?;
+        let made = entry.metadata()?.modified()?;
+        let stale = made.elapsed().is_ok_and(|age| age > KEPT_FOR);
+        if stale && entry.file_name().to_string_lossy().starts_with(PREFIX) && entry.path().is_dir()
+        {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies the template to `data`; false, with nothing left at `data`, where there is no whole one.
@@ -252,67 +267,4 @@ fn instantiate(template: &Path, data: &Path, account: Option<&Account>) -> bool 
     }
     let _ = fs::remove_dir_all(data);
     false
-}
-
-impl Size {
-    fn to_line(self) -> String {
-        format!("{} files, {} bytes\n", self.files, self.bytes)
-    }
-}
-
-/// Copies a tree of folders and plain files, modes included; the copy belongs to `account`.
-fn copy(from: &Path, to: &Path, account: Option<&Account>) -> io::Result<Size> {
-    let mut files = Vec::new();
-    lay_out(from, to, account, &mut files)?;
-    // A second thread takes about a third off; more gain nothing, the kernel is the limit.
-    let half = files.split_at(files.len() / 2);
-    let bytes = std::thread::scope(|scope| {
-        let other = scope.spawn(|| copy_files(half.1, account));
-        let ours = copy_files(half.0, account);
-        let theirs = other
-            .join()
-            .map_err(|_| io::Error::other("the copying thread died"))?;
-        Ok::<_, io::Error>(ours? + theirs?)
-    })?;
-    Ok(Size {
-        files: files.len() as u64,
-        bytes,
-    })
-}
-
-fn lay_out(
-    from: &Path,
-    to: &Path,
-    account: Option<&Account>,
-    files: &mut Vec<(PathBuf, PathBuf)>,
-) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).create(to)?;
-    give(to, account)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let (source, copy) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_type()?.is_dir() {
-            lay_out(&source, &copy, account, files)?;
-        } else {
-            files.push((source, copy));
-        }
-    }
-    Ok(())
-}
-
-fn copy_files(files: &[(PathBuf, PathBuf)], account: Option<&Account>) -> io::Result<u64> {
-    let mut bytes = 0;
-    for (source, copy) in files {
-        bytes += fs::copy(source, copy)?;
-        give(copy, account)?;
-    }
-    Ok(bytes)
-}
-
-/// Gives a file of ours to the account that runs the server.
-pub(super) fn give(path: &Path, account: Option<&Account>) -> io::Result<()> {
-    match account {
-        Some(account) => chown(path, Some(account.uid), Some(account.gid)),
-        None => Ok(()),
-    }
 }

@@ -62,8 +62,10 @@ impl Drop for Reader {
 /// Starts to read; `send` takes what comes and says whether anybody still wants more.
 ///
 /// # Errors
-/// When a thread cannot be started.
+/// When the terminal cannot be read, or a thread cannot be started.
 pub fn spawn(send: impl Fn(Input) -> bool + Send + Sync + 'static) -> io::Result<Reader> {
+    // This puts crossterm's handler for SIGWINCH in place: from here on no change of size is lost.
+    crossterm::event::poll(Duration::ZERO)?;
     let stop = Arc::new(AtomicBool::new(false));
     let send = Arc::new(send);
     let gone = {

@@ -105,7 +105,10 @@ impl Place {
         match machine.phase() {
             Phase::Connecting => Place::Everywhere,
             Phase::Checklist => Place::Checklist,
-            Phase::Beginning | Phase::Applying { .. } | Phase::Verifying { .. } => Place::Running,
+            Phase::Beginning
+            | Phase::Applying { .. }
+            | Phase::Verifying { .. }
+            | Phase::Waiting { .. } => Place::Running,
             Phase::Deciding { prompt, .. } => match prompt {
                 Prompt::Closed => Place::Gate,
                 Prompt::Name => Place::Name,
@@ -263,7 +266,7 @@ pub const BINDINGS: &[Binding] = &[
         Place::Gate,
         &[Enter],
         ViewAct::Detail,
-        "detail",
+        "checks",
         "from the gate to the checks and back",
     ),
     gate(
@@ -312,7 +315,7 @@ pub const BINDINGS: &[Binding] = &[
         Place::End,
         &[Char('b')],
         Act::Again,
-        "back to the checklist",
+        "walk again",
         "walk again from the checklist; sign-offs stay where the evidence still holds",
     ),
     gate(
@@ -466,14 +469,14 @@ pub const BINDINGS: &[Binding] = &[
         Place::Text,
         &[Enter],
         ViewAct::Accept,
-        "take it",
+        "done",
         "take the text",
     ),
     view(
         Place::Text,
         &[Esc],
         ViewAct::Close,
-        "leave it",
+        "back",
         "leave without it",
     ),
     view(

@@ -1,7 +1,8 @@
 //! The script and the rollback scripts, to be read to their end before they are signed for.
 //!
 //! ```text
-//!  [STAGE_1_UTN_WORKFLOW_MIGRATIONS.sql] read   013_….sql not read   012_….sql not read
+//!  [script]  rollback 1 read   rollback 2
+//!  STAGE_1_UTN_WORKFLOW_MIGRATIONS.sql  212 lines, not read to its end yet
 //!     1   -- Stage 1 UTN workflow
 //!     2   BEGIN;
 //!         taken over by the gate: stagegate sends its own
@@ -310,35 +311,60 @@ fn notes(script: &Script, source: usize) -> BTreeMap<usize, Vec<(String, bool)>>
     notes
 }
 
-/// The tabs: which document is open, and which are not read yet.
-pub(crate) fn tabs(scene: &Scene<'_>, open: usize, columns: usize) -> Line<'static> {
+/// The tabs, and below them the name of the open document; each with whether it was read, where a
+/// signature asks for that.
+pub(crate) fn tabs(scene: &Scene<'_>, open: usize, columns: usize) -> [Line<'static>; 2] {
     let look = scene.look;
-    let documents = documents(scene.runbook);
-    let each = (columns / documents.len().max(1)).saturating_sub(14).max(8);
-    let mut spans = vec![Span::raw(" ")];
-    for (index, document) in documents.into_iter().enumerate() {
-        let name = script(scene.runbook, document).map_or("", |script| script.name.as_str());
-        let name = name.rsplit('/').next().unwrap_or(name);
-        let name = look.clip(&look.clean(name), each);
+    let mut spans = Vec::new();
+    let mut title = Line::default();
+    for (index, document) in documents(scene.runbook).into_iter().enumerate() {
+        let short = match document {
+            Document::Script => "script".to_owned(),
+            Document::Rollback(nth) => format!("rollback {}", nth + 1),
+        };
+        let state = state(scene, document);
+        spans.push(Span::raw(" "));
         if index == open {
-            spans.push(format!("[{name}]").set_style(look.here()));
-        } else {
-            spans.push(Span::raw(name));
-        }
-        let mut signing = scene.machine.plan().items.iter();
-        if signing.any(|item| item.documents.contains(&document)) {
-            let unread = scene
-                .machine
-                .items()
-                .iter()
-                .any(|item| item.unread.contains(&document));
-            spans.push(if unread {
-                " not read".set_style(look.warn())
-            } else {
-                " read".set_style(look.good())
+            spans.push(format!("[{short}]").set_style(look.strong()));
+            let script = script(scene.runbook, document);
+            let name = look.clean(script.map_or("", |script| script.name.as_str()));
+            let lines: usize = script.map_or(0, |script| {
+                let sources = script.sources.iter();
+                sources.map(|source| source.text.lines().count()).sum()
             });
+            let after = format!(
+                "  {lines} lines{}",
+                match state {
+                    Some(true) => ", read to its end",
+                    Some(false) => ", not read to its end yet",
+                    None => "",
+                }
+            );
+            let room = columns.saturating_sub(width(&after) + 2);
+            title = Line::from(vec![
+                Span::raw(" "),
+                look.clip_left(&name, room).set_style(look.strong()),
+                after.set_style(if state == Some(false) {
+                    look.warn()
+                } else {
+                    look.dim()
+                }),
+            ]);
+        } else {
+            let read = if state == Some(true) { " read" } else { "" };
+            spans.push(format!(" {short}{read} ").set_style(look.dim()));
         }
-        spans.push(Span::raw("   "));
     }
-    Line::from(spans)
+    [Line::from(spans), title]
+}
+
+/// Whether a document was read, where a signature asks for that.
+fn state(scene: &Scene<'_>, document: Document) -> Option<bool> {
+    let mut needed = scene.machine.plan().items.iter();
+    needed
+        .any(|item| item.documents.contains(&document))
+        .then(|| {
+            let mut items = scene.machine.items().iter();
+            !items.any(|item| item.unread.contains(&document))
+        })
 }

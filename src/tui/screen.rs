@@ -26,6 +26,10 @@ use std::sync::Arc;
 pub const NEEDS: (u16, u16) = (80, 24);
 /// The size from which everything is shown: a row less, because tmux takes one of 24 for itself.
 pub const LEAST: (u16, u16) = (80, 23);
+/// From this width on the locks stand beside the statements.
+const STREAM_AND_LOCKS: u16 = 118;
+/// With this many rows left beside the gate, the locks are shown there as well.
+const LOCKS_FIT: u16 = 10;
 /// The longest text that a prompt takes, in characters: far more than a name (63 bytes) needs.
 const LONGEST: usize = 200;
 
@@ -159,6 +163,14 @@ impl Screen {
         self.journal = Some(path.display().to_string());
     }
 
+    /// Changes how everything looks.
+    pub fn set_appearance(&mut self, appearance: Appearance) {
+        if self.look != appearance {
+            self.look = appearance;
+            self.pages = None;
+        }
+    }
+
     /// Says `text` in the line above the keys, until the next key.
     pub fn say(&mut self, text: String) {
         self.toast = Some(text);
@@ -190,6 +202,7 @@ impl Screen {
             | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
             | Phase::PostVerifying { .. } => true,
             Phase::Ended(_) | Phase::Left(_) => false,
         }
@@ -391,16 +404,13 @@ impl Screen {
 
     /// Asks the gate for `act`.
     fn ask(&mut self, act: Act, machine: &Machine) -> Vec<Event> {
-        if self.cramped() {
-            let refused = match act {
-                Act::AskCommit | Act::NameTyped => Some("COMMIT"),
-                Act::SignOff | Act::Apply => Some("That"),
-                _ => None,
+        if self.cramped() && view::footer::NEEDS_ROOM.contains(&act) {
+            let what = match act {
+                Act::AskCommit | Act::NameTyped => "COMMIT",
+                _ => "That",
             };
-            if let Some(what) = refused {
-                self.say(too_small(what, self.look));
-                return Vec::new();
-            }
+            self.say(too_small(what, self.look));
+            return Vec::new();
         }
         let offered = machine.offers().iter().any(|offer| offer.act == act);
         match act {
@@ -707,27 +717,52 @@ impl Screen {
             self.draw_checklist(buffer, body, scene);
             return;
         }
-        let wide = body.width >= view::TWO_COLUMNS;
         let beside = match pane {
-            Pane::Gate | Pane::MustRollBack => Some(Pane::Checks),
+            Pane::Gate => Some(Pane::Checks),
+            Pane::MustRollBack => Some(Pane::Stream),
             _ => None,
         };
-        match (beside, wide) {
-            (Some(beside), true) => {
-                let (left, right) = halves(body);
+        let wide = body.width >= view::TWO_COLUMNS;
+        match beside {
+            Some(beside) if wide => {
+                let (left, right) = split(body, body.width / 2);
                 self.draw_pane(buffer, left, scene, pane);
-                let sheet = sheet_of(scene, beside, usize::from(right.width));
-                let mut aside = Scroll::default();
-                draw_sheet(buffer, right, scene, &sheet, &mut aside);
+                let used = draw_aside(buffer, right, scene, beside) + 1;
+                let below = rows(right, used, right.height.saturating_sub(used));
+                if pane == Pane::Gate && below.height >= LOCKS_FIT {
+                    let columns = usize::from(below.width);
+                    let sheet = Sheet::of(view::locks::lines(scene, columns));
+                    draw_sheet(buffer, below, scene, &sheet, &mut Scroll::default());
+                }
                 upright(buffer, body, left.width + 1, scene);
             }
-            (None, true) if pane == Pane::Stream && scene.machine.phase().transaction_open() => {
-                let (left, right) = split(body, body.width * 3 / 5);
+            Some(beside) if body.height >= view::TWO_ROWS => {
+                let sheet = sheet_of(scene, pane, body);
+                let all = sheet.head.len() + sheet.lines.len() + sheet.pinned.len();
+                let upper = u16::try_from(all)
+                    .unwrap_or(u16::MAX)
+                    .min(body.height * 2 / 3);
+                draw_sheet(
+                    buffer,
+                    rows(body, 0, upper),
+                    scene,
+                    &sheet,
+                    &mut self.scroll,
+                );
+                let title = scene.heading("", usize::from(body.width).saturating_sub(1));
+                put(buffer, rows(body, upper + 1, 1), &[title]);
+                let lower = rows(body, upper + 2, body.height.saturating_sub(upper + 2));
+                draw_aside(buffer, lower, scene, beside);
+            }
+            None if pane == Pane::Stream
+                && body.width >= STREAM_AND_LOCKS
+                && scene.machine.phase().transaction_open() =>
+            {
+                let (left, right) = split(body, (body.width * 3 / 5).max(82));
                 self.draw_pane(buffer, left, scene, pane);
                 let columns = usize::from(right.width);
                 let sheet = Sheet::of(view::locks::lines(scene, columns));
-                let mut aside = Scroll::default();
-                draw_sheet(buffer, right, scene, &sheet, &mut aside);
+                draw_sheet(buffer, right, scene, &sheet, &mut Scroll::default());
                 upright(buffer, body, left.width + 1, scene);
             }
             _ => self.draw_pane(buffer, body, scene, pane),
@@ -735,14 +770,14 @@ impl Screen {
     }
 
     fn draw_pane(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, pane: Pane) {
-        let sheet = sheet_of(scene, pane, usize::from(area.width));
+        let sheet = sheet_of(scene, pane, area);
         draw_sheet(buffer, area, scene, &sheet, &mut self.scroll);
     }
 
     fn draw_checklist(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
         let wide = body.width >= view::TWO_COLUMNS;
         let (left, right) = if wide {
-            halves(body)
+            split(body, body.width / 2)
         } else {
             let list = view::checklist::list(scene, usize::from(body.width)).len() + 1;
             let list = u16::try_from(list)
@@ -760,7 +795,12 @@ impl Screen {
         scroll.settle(list.len(), usize::from(left.height), follow);
         let shown: Vec<Line<'static>> = list.into_iter().skip(scroll.top).collect();
         put(buffer, left, &shown);
-        let evidence = view::checklist::evidence(scene, self.cursor, usize::from(right.width));
+        let evidence = view::checklist::evidence(
+            scene,
+            self.cursor,
+            usize::from(right.width),
+            usize::from(right.height),
+        );
         let sheet = Sheet::of(evidence);
         draw_sheet(buffer, right, scene, &sheet, &mut self.evidence);
         if wide {
@@ -781,7 +821,7 @@ impl Screen {
             Cover::Help => ("KEYS", view::help::lines(scene, columns)),
             Cover::Evidence => (
                 "EVIDENCE",
-                view::checklist::evidence(scene, self.cursor, columns),
+                view::checklist::evidence(scene, self.cursor, columns, usize::from(below.height)),
             ),
         };
         put(
@@ -800,8 +840,8 @@ impl Screen {
     fn draw_scripts(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
         let columns = usize::from(body.width);
         let tabs = reader::tabs(scene, self.tab, columns);
-        put(buffer, rows(body, 0, 1), &[tabs]);
-        let below = rows(body, 1, body.height.saturating_sub(1));
+        put(buffer, rows(body, 0, 2), &tabs);
+        let below = rows(body, 2, body.height.saturating_sub(2));
         let Some(document) = reader::documents(scene.runbook).get(self.tab).copied() else {
             return;
         };
@@ -892,17 +932,26 @@ fn too_small(what: &str, look: Appearance) -> String {
     )
 }
 
-fn sheet_of(scene: &Scene<'_>, pane: Pane, columns: usize) -> Sheet {
+fn sheet_of(scene: &Scene<'_>, pane: Pane, area: Rect) -> Sheet {
+    let columns = usize::from(area.width);
     match pane {
         Pane::Proving => view::proving::sheet(scene, columns),
         Pane::Checklist => Sheet::of(view::checklist::list(scene, columns)),
         Pane::Stream => view::stream::sheet(scene, columns),
-        Pane::Checks => Sheet::of(view::checks::lines(scene, columns)),
+        Pane::Checks => view::checks::sheet(scene, columns, usize::from(area.height)),
         Pane::Gate => view::gate::sheet(scene, columns),
         Pane::MustRollBack => view::must_roll_back::sheet(scene, columns),
         Pane::Ending => view::ending::sheet(scene, columns),
-        Pane::Post => Sheet::of(view::checks::post(scene, columns)),
+        Pane::Post => view::checks::post(scene, columns),
     }
+}
+
+/// A pane beside the one that is open: it shows what fits. Returns how many rows it took.
+fn draw_aside(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, pane: Pane) -> u16 {
+    let sheet = sheet_of(scene, pane, area);
+    draw_sheet(buffer, area, scene, &sheet, &mut Scroll::default());
+    let used = sheet.head.len() + sheet.lines.len() + sheet.pinned.len();
+    u16::try_from(used).unwrap_or(u16::MAX).min(area.height)
 }
 
 /// The names of the panes; the open one is marked.
@@ -938,6 +987,9 @@ fn draw_sheet(
     sheet: &Sheet,
     scroll: &mut Scroll,
 ) {
+    let head = u16::try_from(sheet.head.len()).unwrap_or(u16::MAX);
+    put(buffer, rows(area, 0, head), &sheet.head);
+    let area = rows(area, head, area.height.saturating_sub(head));
     let pinned = u16::try_from(sheet.pinned.len())
         .unwrap_or(u16::MAX)
         .min(area.height / 2);
@@ -990,10 +1042,6 @@ fn rows(area: Rect, from: u16, height: u16) -> Rect {
         height,
     }
     .intersection(area)
-}
-
-fn halves(area: Rect) -> (Rect, Rect) {
-    split(area, area.width / 2)
 }
 
 /// Two columns, the left one `left` wide, with room for a line between them.

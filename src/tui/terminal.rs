@@ -42,6 +42,14 @@ pub trait Surface: Backend {
         Ok(())
     }
 
+    /// Rings the bell.
+    ///
+    /// # Errors
+    /// When the terminal cannot be written to.
+    fn ring(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
     /// Whether it still takes frames: not after a panic gave the terminal back.
     fn is_ours(&self) -> bool {
         true
@@ -55,6 +63,11 @@ impl<W: Write> Surface for CrosstermBackend<W> {
 
     fn end_frame(&mut self) -> Result<(), Self::Error> {
         execute!(self, EndSynchronizedUpdate)
+    }
+
+    fn ring(&mut self) -> Result<(), Self::Error> {
+        self.write_all(b"\x07")?;
+        Write::flush(self)
     }
 
     fn is_ours(&self) -> bool {
@@ -123,6 +136,14 @@ impl<B: Surface> Terminal<B> {
         // Ended even when drawing failed: a terminal must not stay frozen.
         let ended = self.inner.backend_mut().end_frame();
         drawn.and(ended)
+    }
+
+    /// Rings the terminal's bell.
+    ///
+    /// # Errors
+    /// When the terminal cannot be written to.
+    pub fn ring(&mut self) -> Result<(), B::Error> {
+        self.inner.backend_mut().ring()
     }
 
     /// Forces the next frame to be drawn from scratch, at the terminal's present size.

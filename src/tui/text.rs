@@ -118,12 +118,19 @@ impl Appearance {
 
 /// How many columns `text` takes.
 pub(crate) fn width(text: &str) -> usize {
+    // Cleaned text has no control characters, so its ASCII is a column a byte.
+    if text.is_ascii() {
+        return text.len();
+    }
     Span::raw(text).width()
 }
 
 /// As much of `text` as fits into `columns`, and the rest. Never splits a character that is drawn
 /// as one.
 pub(crate) fn take(text: &str, columns: usize) -> (&str, &str) {
+    if text.is_ascii() {
+        return text.split_at_checked(columns).unwrap_or((text, ""));
+    }
     let span = Span::raw(text);
     let mut used = 0;
     let mut bytes = 0;
@@ -144,17 +151,20 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
         let mut line = String::new();
+        // An empty first word is a leading blank, not the beginning of nothing.
+        let mut begun = false;
         for word in paragraph.split(' ') {
             let mut word = word;
-            let gap = usize::from(!line.is_empty());
+            let gap = usize::from(begun);
             if width(&line) + gap + width(word) <= columns {
-                if gap == 1 {
+                if begun {
                     line.push(' ');
                 }
                 line.push_str(word);
+                begun = true;
                 continue;
             }
-            if !line.is_empty() {
+            if begun {
                 lines.push(std::mem::take(&mut line));
             }
             while width(word) > columns {
@@ -168,6 +178,7 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
                 word = tail;
             }
             line.push_str(word);
+            begun = true;
         }
         lines.push(line);
     }
@@ -194,6 +205,23 @@ pub(crate) fn labelled(
                 Span::raw(" ".repeat(gap)),
                 part.set_style(text_style),
             ])
+        })
+        .collect()
+}
+
+/// A text from column `indent` on, whose further lines stand a little more to the right.
+pub(crate) fn hanging(
+    text: &str,
+    style: Style,
+    indent: usize,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    wrap(text, columns.saturating_sub(indent + 2))
+        .into_iter()
+        .enumerate()
+        .map(|(nth, part)| {
+            let indent = if nth == 0 { indent } else { indent + 2 };
+            Line::from(vec![Span::raw(" ".repeat(indent)), part.set_style(style)])
         })
         .collect()
 }
@@ -275,6 +303,7 @@ mod tests {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
         assert_eq!(wrap("", 3), [""]);
+        assert_eq!(wrap("  a  b c", 6), ["  a  b", "c"]);
     }
 
     #[test]

@@ -223,12 +223,17 @@ impl Glyphs {
 
     /// It was done.
     pub(crate) fn tick(self) -> &'static str {
-        self.pick("✓", "+")
+        self.pick("✓", "ok")
+    }
+
+    /// It was signed.
+    pub(crate) fn signed(self) -> &'static str {
+        self.pick("✓", "*")
     }
 
     /// It failed.
     pub(crate) fn cross(self) -> &'static str {
-        self.pick("✗", "!")
+        self.pick("✗", "FAILED")
     }
 
     /// A finding or warning stands here.

@@ -26,7 +26,9 @@ use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
 /// From this width on there are two columns.
-pub(crate) const TWO_COLUMNS: u16 = 110;
+pub(crate) const TWO_COLUMNS: u16 = 150;
+/// From this height of the body on a second pane stands below the first.
+pub(crate) const TWO_ROWS: u16 = 28;
 
 /// What a view looks at.
 #[derive(Clone, Copy)]
@@ -64,9 +66,10 @@ impl Pane {
             Phase::Verifying { .. } => &[Pane::Checks, Pane::Stream],
             Phase::Deciding { .. } => &[Pane::Gate, Pane::Checks, Pane::Stream],
             Phase::MustRollBack { .. } => &[Pane::MustRollBack, Pane::Checks, Pane::Stream],
-            Phase::Committing | Phase::RollingBack { .. } | Phase::Inquiring { .. } => {
-                &[Pane::Proving, Pane::Checks, Pane::Stream]
-            }
+            Phase::Committing
+            | Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Waiting { .. } => &[Pane::Proving, Pane::Checks, Pane::Stream],
             Phase::PostVerifying { .. } => &[Pane::Post, Pane::Checks, Pane::Stream],
             Phase::Ended(Ending::NotConnected) => &[Pane::Ending],
             Phase::Ended(Ending::Committed { .. }) => {
@@ -93,9 +96,10 @@ impl Pane {
     }
 }
 
-/// A pane's lines, and those that stay at its bottom however far it is scrolled.
+/// A pane's lines, and those that stay above and below them however far it is scrolled.
 #[derive(Default)]
 pub(crate) struct Sheet {
+    pub head: Vec<Line<'static>>,
     pub lines: Vec<Line<'static>>,
     pub pinned: Vec<Line<'static>>,
     /// The line to keep in sight, where the pane follows something.

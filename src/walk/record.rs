@@ -81,6 +81,7 @@ fn of_phase(phase: &Phase) -> Option<Entry> {
         Phase::Committing => ("committing", None),
         Phase::RollingBack { why, .. } => ("rolling back", Some(why.to_string())),
         Phase::Inquiring { why, .. } => ("asking the server", Some(why.to_string())),
+        Phase::Waiting { .. } => ("waiting for the next attempt", None),
         Phase::PostVerifying { .. } => ("post-verifying", None),
         Phase::Ended(_) => ("ended", None),
         Phase::Left(code) => return Some(Entry::Left { code: code.code() }),

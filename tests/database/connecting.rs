@@ -1,1 +1,474 @@
-//! x
+//! Reaching a server: what was reached, what the checklist learns of it, and what is said when it
+//! cannot be reached.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use stagegate::database::session::{HoldOptions, Order};
+use stagegate::gate::event::{Body, Evidence, ServerMessage, Standing};
+use stagegate::runbook::Runbook;
+use stagegate::sandbox::{Options, Sandbox};
+use tokio::net::TcpListener;
+
+use crate::stage::{Stage, database, over_socket, psql, runbook, script, server, settings, within};
+
+async fn refused(conninfo: &str) -> ServerMessage {
+    let mut stage = Stage::with(settings(conninfo), runbook(&[]), HoldOptions::default());
+    match stage.ask(Order::Connect).await {
+        Body::ConnectFailed(why) => why,
+        other => panic!("{conninfo}: {other:?}"),
+    }
+}
+
+fn tcp(more: &str) -> String {
+    let port = server().tcp_address().unwrap().port();
+    format!("host=127.0.0.1 port={port} user=postgres dbname=postgres {more}")
+}
+
+#[tokio::test]
+async fn what_was_reached_is_told_in_full() {
+    let name = database(server()).await;
+    let settings = over_socket(server(), &name);
+    let mut stage = Stage::with(settings, runbook(&[]), HoldOptions::default());
+    let target = stage.connect().await;
+    assert_eq!(target.database, name);
+    assert_eq!(
+        (target.role.as_str(), target.session_role.as_deref()),
+        ("postgres", None)
+    );
+    assert_eq!(target.host, server().socket_dir().display().to_string());
+    assert_eq!(target.port, server().port());
+    assert_eq!(target.address, None);
+    assert!(
+        server()
+            .version()
+            .starts_with(target.server_version.split(' ').next().unwrap())
+    );
+    assert!(target.server_version_num >= 130_000);
+    assert_eq!(target.timeline, Some(1));
+    assert!(target.system_identifier.unwrap().parse::<u64>().is_ok());
+    assert_eq!(target.protocol_pid, target.backend_pid);
+    assert!(!target.in_recovery && !target.read_only);
+    assert_eq!((target.tls, target.standbys), (None, 0));
+
+    let mut stage = Stage::with(
+        crate::stage::settings(&tcp("")),
+        runbook(&[]),
+        HoldOptions::default(),
+    );
+    let target = stage.connect().await;
+    assert_eq!(
+        (target.host.as_str(), target.address.as_deref()),
+        ("127.0.0.1", Some("127.0.0.1"))
+    );
+    // Over the network the server's own keepalives are set too.
+    let (_, added) = stage.begin().await;
+    assert!(
+        added
+            .iter()
+            .any(|s| s == "SET LOCAL tcp_keepalives_idle = 3"),
+        "{added:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_read_the_control_file_still_gets_a_target() {
+    let own = tokio::task::spawn_blocking(|| Sandbox::start(Options::for_tests()).unwrap())
+        .await
+        .unwrap();
+    let admin = psql(&own, "postgres").await;
+    admin
+        .batch_execute(
+            "CREATE ROLE guest LOGIN; REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC;
+             REVOKE EXECUTE ON FUNCTION pg_control_checkpoint() FROM PUBLIC",
+        )
+        .await
+        .unwrap();
+    let conninfo = format!(
+        "host={} user=guest dbname=postgres",
+        own.socket_dir().display()
+    );
+    let mut stage = Stage::with(settings(&conninfo), runbook(&[]), HoldOptions::default());
+    let target = stage.connect().await;
+    assert_eq!(
+        (
+            target.role.as_str(),
+            target.system_identifier,
+            target.timeline
+        ),
+        ("guest", None, Some(1))
+    );
+}
+
+#[tokio::test]
+async fn what_stands_in_the_way_is_said_in_words() {
+    let why = refused(&tcp("dbname=nosuch")).await;
+    assert_eq!(why.sqlstate.as_deref(), Some("3D000"));
+    assert_eq!(why.message, "database \"nosuch\" does not exist");
+    assert_eq!(why.severity, "FATAL");
+    let port = server().tcp_address().unwrap().port();
+    assert_eq!(
+        why.context.unwrap(),
+        format!("while connecting to 127.0.0.1 port {port}")
+    );
+
+    let why = refused("host=/nowhere user=u dbname=d").await;
+    assert_eq!(why.message, "no such socket: no server listens there");
+    assert_eq!(
+        why.context.unwrap(),
+        "while connecting to socket /nowhere/.s.PGSQL.5432"
+    );
+
+    // A port that was just free.
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let why = refused(&format!("host=127.0.0.1 port={closed} user=u dbname=d")).await;
+    assert_eq!(why.message, "connection refused: no server listens there");
+
+    let why = refused("host=no.such.host.invalid user=u dbname=d").await;
+    assert!(
+        why.message.starts_with("cannot look the host name up"),
+        "{}",
+        why.message
+    );
+}
+
+#[tokio::test]
+async fn tls_that_is_asked_for_is_refused_rather_than_forgotten() {
+    for mode in ["require", "verify-ca", "verify-full"] {
+        let why = refused(&tcp(&format!("sslmode={mode}"))).await;
+        assert!(
+            why.message
+                .contains(&format!("sslmode={mode} asks for TLS")),
+            "{}",
+            why.message
+        );
+    }
+    // psql ignores it on a unix socket.
+    let conninfo = format!(
+        "host={} port={} user=postgres dbname=postgres sslmode=verify-full",
+        server().socket_dir().display(),
+        server().port()
+    );
+    let mut stage = Stage::with(settings(&conninfo), runbook(&[]), HoldOptions::default());
+    stage.connect().await;
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_does_not_hold_the_attempt_for_ever() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let why = refused(&format!(
+        "host=127.0.0.1 port={port} user=u dbname=d connect_timeout=2"
+    ))
+    .await;
+    assert_eq!(why.message, "no answer within 2 s");
+}
+
+#[tokio::test]
+async fn severing_gives_an_attempt_up() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let settings = settings(&format!(
+        "host=127.0.0.1 port={port} user=u dbname=d connect_timeout=0"
+    ));
+    let mut stage = Stage::with(settings, runbook(&[]), HoldOptions::default());
+    stage.order(Order::Connect);
+    within("the attempt is made", silent.accept())
+        .await
+        .unwrap();
+    stage.session.sever();
+    match stage.all().await.pop() {
+        Some(Body::ConnectFailed(why)) => assert_eq!(why.message, "the attempt was given up"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_next_host_is_tried_only_when_the_first_gives_no_answer() {
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let real = server().tcp_address().unwrap().port();
+    let list =
+        format!("host=127.0.0.1,127.0.0.1 port={closed},{real} user=postgres dbname=postgres");
+    let mut stage = Stage::with(settings(&list), runbook(&[]), HoldOptions::default());
+    assert_eq!(stage.connect().await.port, real);
+
+    let second = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let second_port = second.local_addr().unwrap().port();
+    let list =
+        format!("host=127.0.0.1,127.0.0.1 port={real},{second_port} user=postgres dbname=nosuch");
+    assert_eq!(refused(&list).await.sqlstate.as_deref(), Some("3D000"));
+    // Nobody knocked there.
+    assert!(
+        tokio::time::timeout(Duration::ZERO, second.accept())
+            .await
+            .is_err()
+    );
+
+    let list = format!("host=/nowhere,127.0.0.1 port=1,{closed} user=u dbname=d");
+    let why = refused(&list).await;
+    assert_eq!(why.message, "connection refused: no server listens there");
+    assert!(why.detail.unwrap().contains("/nowhere/.s.PGSQL.1"));
+}
+
+#[tokio::test]
+async fn the_kind_of_server_that_is_asked_for_is_looked_for() {
+    let why = refused(&tcp("target_session_attrs=standby")).await;
+    assert_eq!(
+        why.message,
+        "the server is not a standby (target_session_attrs)"
+    );
+    for wanted in ["primary", "read-write", "prefer-standby"] {
+        let conninfo = tcp(&format!("target_session_attrs={wanted}"));
+        Stage::with(settings(&conninfo), runbook(&[]), HoldOptions::default())
+            .connect()
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_used_and_a_wrong_or_missing_one_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let hba = folder.path().join("hba.conf");
+    let rules = "local all all trust\nhost all scram 127.0.0.1/32 scram-sha-256\nhost all plain 127.0.0.1/32 password\n";
+    std::fs::write(&hba, rules).unwrap();
+    let options = Options {
+        tcp: true,
+        ..Options::for_tests()
+    }
+    .with("hba_file", &hba.display().to_string());
+    let own = tokio::task::spawn_blocking(|| Sandbox::start(options).unwrap())
+        .await
+        .unwrap();
+    psql(&own, "postgres")
+        .await
+        .batch_execute(
+            "CREATE ROLE scram LOGIN PASSWORD 'it''s secret'; CREATE ROLE plain LOGIN PASSWORD 'it''s secret'",
+        )
+        .await
+        .unwrap();
+    let port = own.port();
+    for role in ["scram", "plain"] {
+        let base = format!("host=127.0.0.1 port={port} user={role} dbname=postgres");
+        let right = format!("{base} password='it\\'s secret'");
+        Stage::with(settings(&right), runbook(&[]), HoldOptions::default())
+            .connect()
+            .await;
+        let why = refused(&format!("{base} password=wrong")).await;
+        assert_eq!(why.sqlstate.as_deref(), Some("28P01"));
+        assert!(!format!("{why:?}").contains("wrong"));
+        let why = refused(&base).await;
+        assert_eq!(
+            why.message,
+            "the server asks for a password, and none was given"
+        );
+        assert!(why.hint.unwrap().contains("PGPASSWORD"));
+    }
+}
+
+async fn evidence(stage: &mut Stage, item: usize) -> Evidence {
+    match stage.ask(Order::Probe(vec![0, item])).await {
+        Body::Probed {
+            item: got,
+            evidence,
+        } if got == item => evidence,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn probed(book: Runbook, before: &str) -> Stage {
+    let name = database(server()).await;
+    psql(server(), &name)
+        .await
+        .batch_execute(before)
+        .await
+        .unwrap();
+    let options = HoldOptions {
+        read_timeout: 500,
+        ..HoldOptions::default()
+    };
+    let mut stage = Stage::with(over_socket(server(), &name), book, options);
+    stage.connect().await;
+    stage
+}
+
+#[tokio::test]
+async fn the_connection_item_fails_where_no_transaction_can_be_held() {
+    let mut stage = probed(runbook(&[]), "").await;
+    let good = evidence(&mut stage, 1).await;
+    assert_eq!(good.standing, Standing::Holds);
+    assert!(
+        good.summary.starts_with(&format!("{} on ", stage.database)),
+        "{}",
+        good.summary
+    );
+
+    let mut book = runbook(&[]);
+    book.expected_database = Some("wiser_ops".into());
+    let mut stage = probed(book, "").await;
+    let wrong = evidence(&mut stage, 1).await;
+    assert_eq!(wrong.standing, Standing::Fails);
+    assert!(
+        wrong.summary.ends_with("the runbook is for wiser_ops"),
+        "{}",
+        wrong.summary
+    );
+
+    let read_only = "DO 'BEGIN EXECUTE format(''ALTER DATABASE %I SET default_transaction_read_only = on'', current_database()); END'";
+    let mut stage = probed(runbook(&[]), read_only).await;
+    let evidence = evidence(&mut stage, 1).await;
+    assert_eq!(evidence.standing, Standing::Fails);
+    assert!(
+        evidence.summary.contains("read-only"),
+        "{}",
+        evidence.summary
+    );
+}
+
+#[tokio::test]
+async fn the_structure_item_stands_as_its_checks_say() {
+    let row =
+        |verdict: &str| format!("SELECT 'c' AS \"check\", '{verdict}' AS status, 'd' AS detail");
+    let (pass, warn, fail) = (row("PASS"), row("WARN"), row("FAIL"));
+    let cases: [(&[&str], Standing, &str); 9] = [
+        (&[&pass, &pass], Standing::Holds, "script.sql: 2 of 2 PASS"),
+        (
+            &[&pass, &warn],
+            Standing::Warns,
+            "script.sql: 1 of 2 PASS, 1 WARN",
+        ),
+        (
+            &[&pass, &fail],
+            Standing::Fails,
+            "script.sql: 1 FAIL, 1 of 2 PASS",
+        ),
+        (&[&warn], Standing::Fails, "script.sql: 0 of 1 PASS, 1 WARN"),
+        (
+            &["SELECT 1"],
+            Standing::Fails,
+            "script.sql returned no checks; zero checks is not a pass",
+        ),
+        (
+            &[&pass, "SELECT nothing"],
+            Standing::Fails,
+            "script.sql stopped at statement 2 (line 2): ERROR: column \"nothing\" does not exist (42703)",
+        ),
+        (
+            &[&pass, "CREATE TABLE t ()"],
+            Standing::Fails,
+            "script.sql stopped at statement 2 (line 2): ERROR: cannot execute CREATE TABLE in a read-only transaction (25006)",
+        ),
+        (
+            &["SET TRANSACTION READ WRITE", "CREATE TABLE t ()"],
+            Standing::Fails,
+            "script.sql stopped at statement 1 (line 1): ERROR: transaction read-write mode must be set before any query (25001)",
+        ),
+        (
+            &["COMMIT ", "CREATE TABLE t ()"],
+            Standing::Fails,
+            "script.sql stopped at statement 1 (line 1): this statement ended the READ ONLY transaction",
+        ),
+    ];
+    for (statements, standing, summary) in cases {
+        let mut book = runbook(&[]);
+        book.expected_state = Some(script(statements));
+        let mut stage = probed(book, "").await;
+        let evidence = evidence(&mut stage, 2).await;
+        assert_eq!(
+            (evidence.standing, evidence.summary.as_str()),
+            (standing, summary)
+        );
+        let made = "SELECT to_regclass('t') IS NULL";
+        let row = stage.psql().await.query_one(made, &[]).await.unwrap();
+        assert!(row.get::<_, bool>(0), "{statements:?} made a table");
+        // The session is free again.
+        stage.begin().await;
+    }
+}
+
+#[tokio::test]
+async fn a_probe_that_takes_too_long_is_ended_and_a_missing_file_is_a_warning() {
+    let mut book = runbook(&[]);
+    book.expected_state = Some(script(&["SELECT pg_sleep(3600)"]));
+    let mut stage = probed(book, "").await;
+    let slow = evidence(&mut stage, 2).await;
+    assert_eq!(slow.standing, Standing::Fails);
+    assert!(
+        slow.summary.contains("statement timeout (57014)"),
+        "{}",
+        slow.summary
+    );
+
+    let mut stage = probed(runbook(&[]), "").await;
+    assert_eq!(evidence(&mut stage, 2).await.standing, Standing::Warns);
+}
+
+#[tokio::test]
+async fn the_post_verification_shows_its_data_and_writes_nothing() {
+    let mut book = runbook(&["CREATE TABLE t (i int)"]);
+    book.post_verification = Some(script(&[
+        "SELECT 'made' AS \"check\", 'PASS' AS status",
+        "SELECT count(*) FROM t",
+    ]));
+    let mut stage = probed(book.clone(), "").await;
+    let (xid, _) = stage.apply().await;
+    stage.commit(&xid).await;
+    let Body::PostVerified { results } = stage.ask(Order::PostVerify).await else {
+        panic!()
+    };
+    assert_eq!(results.len(), 2);
+    assert_eq!(results[0].checks.len(), 1);
+    assert_eq!(
+        results[1].result.as_ref().unwrap().rows[0][0].as_deref(),
+        Some("0")
+    );
+
+    // The session may be gone by then; a new one is made.
+    stage.session.sever();
+    stage.next().await;
+    assert!(matches!(
+        stage.ask(Order::PostVerify).await,
+        Body::PostVerified { .. }
+    ));
+
+    book.post_verification = Some(script(&["SELECT 1", "INSERT INTO t VALUES (1)"]));
+    let settings = over_socket(server(), &stage.database);
+    let mut stage = Stage::with(settings, book, HoldOptions::default());
+    let Body::PostVerifyFailed(why) = stage.ask(Order::PostVerify).await else {
+        panic!()
+    };
+    assert_eq!(why.sqlstate.as_deref(), Some("25006"));
+    assert_eq!(why.context.unwrap(), "script.sql, statement 2 (line 2)");
+}
+
+#[tokio::test]
+async fn before_it_is_connected_every_order_says_so() {
+    let mut stage = Stage::with(settings(&tcp("")), runbook(&[]), HoldOptions::default());
+    for order in [
+        Order::Begin,
+        Order::RunScript,
+        Order::Settle,
+        Order::RollBack,
+        Order::Beat,
+    ] {
+        match stage.ask(order).await {
+            Body::SessionEnded(why) => assert_eq!(why.message, "there is no session yet"),
+            other => panic!("{other:?}"),
+        }
+    }
+    let asked = stage.ask(Order::Inquire).await;
+    assert!(
+        format!("{asked:?}").contains("no transaction was opened"),
+        "{asked:?}"
+    );
+}

@@ -264,50 +264,117 @@ async fn an_old_backend_that_lives_on_can_be_ended() {
     );
 }
 
-#[tokio::test]
-async fn a_crash_of_the_server_is_noticed_and_the_truth_is_found_when_it_is_back() {
-    let own = tokio::task::spawn_blocking(|| Sandbox::start(Options::for_tests()).unwrap())
-        .await
-        .unwrap();
-    let database = database(&own).await;
-    let book = runbook(&["CREATE TABLE t (i int)"]);
-    let mut stage = Stage::with(over_socket(&own, &database), book, HoldOptions::default());
-    stage.connect().await;
-    let (_, _) = stage.apply().await;
-    let own = tokio::task::spawn_blocking(move || {
-        own.stop_immediate().unwrap();
-        own
-    })
-    .await
-    .unwrap();
-    ended(stage.next().await.body);
-    stage.order(Order::Inquire);
-    let own = tokio::task::spawn_blocking(move || {
-        own.restart().unwrap();
-        own
-    })
-    .await
-    .unwrap();
-    let Some(Body::Asked(Inquiry::Answered { status, .. })) = stage.all().await.pop() else {
-        panic!()
-    };
-    assert_eq!(status, XactStatus::Aborted);
-    drop(own);
+/// A server of the test's own, started and stopped beside the tests that share a thread with it.
+struct Own(Option<Sandbox>);
+
+impl Own {
+    async fn start(options: Options) -> Own {
+        let started = tokio::task::spawn_blocking(|| Sandbox::start(options));
+        Own(Some(started.await.unwrap().unwrap()))
+    }
+
+    fn server(&self) -> &Sandbox {
+        self.0.as_ref().unwrap()
+    }
+
+    async fn change(&mut self, change: impl FnOnce(&Sandbox) + Send + 'static) {
+        let sandbox = self.0.take().unwrap();
+        let changed = tokio::task::spawn_blocking(move || {
+            change(&sandbox);
+            sandbox
+        });
+        self.0 = Some(changed.await.unwrap());
+    }
+
+    async fn crash(&mut self) {
+        self.change(|s| s.stop_immediate().unwrap()).await;
+    }
+
+    async fn restart(&mut self) {
+        self.change(|s| s.restart().unwrap()).await;
+    }
+
+    async fn stage(&self, statements: &[&str]) -> Stage {
+        let database = database(self.server()).await;
+        let settings = over_socket(self.server(), &database);
+        let mut stage = Stage::with(settings, runbook(statements), HoldOptions::default());
+        stage.connect().await;
+        stage
+    }
+}
+
+/// The next report that is no notice.
+async fn after_notices(stage: &mut Stage) -> Body {
+    loop {
+        match stage.next().await.body {
+            Body::Noticed { .. } => {}
+            body => return body,
+        }
+    }
+}
+
+async fn inquire(stage: &mut Stage) -> Inquiry {
+    match stage.ask(Order::Inquire).await {
+        Body::Asked(inquiry) => inquiry,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
-async fn another_server_at_the_same_address_is_not_believed() {
-    let start = || {
-        tokio::task::spawn_blocking(|| {
-            Sandbox::start(Options {
-                tcp: true,
-                ..Options::for_tests()
-            })
-            .unwrap()
-        })
+async fn a_crash_of_the_server_is_noticed_and_the_truth_is_found_when_it_is_back() {
+    let mut own = Own::start(Options::for_tests()).await;
+    let mut stage = own.stage(&["CREATE TABLE t (i int)"]).await;
+    stage.apply().await;
+    own.crash().await;
+    // With a word of farewell, if the backend found the time for it.
+    let why = ended(after_notices(&mut stage).await);
+    assert!(why.hint.unwrap().contains("open transaction"));
+    // Asked while the server is still down: it is waited for.
+    stage.order(Order::Inquire);
+    own.restart().await;
+    let asked = stage.all().await.pop();
+    let Some(Body::Asked(Inquiry::Answered { status, .. })) = asked else {
+        panic!("{asked:?}")
     };
-    let (first, second) = (start().await.unwrap(), start().await.unwrap());
-    let proxy = Proxy::to(first.tcp_address().unwrap()).await;
+    assert_eq!(status, XactStatus::Aborted);
+}
+
+#[tokio::test]
+async fn after_a_crash_another_transaction_with_our_number_is_not_taken_for_ours() {
+    let mut own = Own::start(Options::for_tests()).await;
+    let mut stage = own.stage(&["CREATE TABLE t (i int)"]).await;
+    let (xid, _) = stage.apply().await;
+    own.crash().await;
+    ended(after_notices(&mut stage).await);
+    own.restart().await;
+    let other = psql(own.server(), &stage.database).await;
+    // Somebody else gets the number and commits under it.
+    let status = format!("SELECT pg_xact_status('{xid}')");
+    within("the number is given out again", async {
+        let next = "SELECT pg_current_xact_id()::text";
+        let reached = |row: tokio_postgres::Row| {
+            row.get::<_, &str>(0).parse::<u64>().unwrap() >= xid.parse().unwrap()
+        };
+        while !reached(other.query_one(next, &[]).await.unwrap()) {}
+    })
+    .await;
+    let said = other.query_one(&status, &[]).await.unwrap();
+    assert_eq!(said.get::<_, &str>(0), "committed");
+    let inquiry = inquire(&mut stage).await;
+    assert!(
+        matches!(&inquiry, Inquiry::Unknowable(why) if why.contains("crashed")),
+        "{inquiry:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_commit_that_is_on_disk_is_found_after_a_crash() {
+    let mut own = Own::start(Options {
+        tcp: true,
+        ..Options::for_tests()
+    })
+    .await;
+    let mut proxy = Proxy::to(own.server().tcp_address().unwrap()).await;
     let settings = settings(&format!(
         "host=127.0.0.1 port={} user=postgres dbname=postgres",
         proxy.address.port()
@@ -315,14 +382,75 @@ async fn another_server_at_the_same_address_is_not_believed() {
     let book = runbook(&["CREATE TABLE t (i int)"]);
     let mut stage = Stage::with(settings, book, HoldOptions::default());
     stage.connect().await;
-    stage.apply().await;
-    proxy.redirect(second.tcp_address().unwrap());
-    proxy.cut();
-    ended(stage.next().await.body);
-    match stage.ask(Order::Inquire).await {
-        Body::Asked(Inquiry::OtherServer(why)) => {
-            assert!(why.contains("was opened on system"), "{why}")
+    let (xid, _) = stage.apply().await;
+    stage.ask(Order::Settle).await;
+    psql(own.server(), "postgres")
+        .await
+        .batch_execute("CHECKPOINT")
+        .await
+        .unwrap();
+    // The beat sees that the number is on disk.
+    assert_eq!(stage.ask(Order::Beat).await, Body::Beaten);
+    proxy.swallow_answers(true);
+    stage.order(Order::Commit(recorded(&xid)));
+    within("the answer is lost", async {
+        while *proxy.swallowed.borrow_and_update() == 0 {
+            proxy.swallowed.changed().await.unwrap();
         }
-        other => panic!("{other:?}"),
+    })
+    .await;
+    own.crash().await;
+    proxy.cut();
+    stage.all().await;
+    own.restart().await;
+    proxy.swallow_answers(false);
+    let inquiry = inquire(&mut stage).await;
+    assert!(
+        matches!(
+            inquiry,
+            Inquiry::Answered {
+                status: XactStatus::Committed,
+                ..
+            }
+        ),
+        "{inquiry:?}"
+    );
+}
+
+#[tokio::test]
+async fn another_server_at_the_same_address_is_not_believed() {
+    let tcp = || Options {
+        tcp: true,
+        ..Options::for_tests()
+    };
+    let first = Own::start(tcp()).await;
+    // Servers from one template are copies of one another; this one is made from nothing.
+    let cache = tempfile::tempdir().unwrap();
+    let made = Options {
+        cache: Some(cache.path().to_owned()),
+        ..tcp()
+    };
+    let (copy, stranger) = (Own::start(tcp()).await, Own::start(made).await);
+    for (second, words) in [
+        (copy, "so it is a copy"),
+        (stranger, "was opened on system"),
+    ] {
+        let proxy = Proxy::to(first.server().tcp_address().unwrap()).await;
+        let settings = settings(&format!(
+            "host=127.0.0.1 port={} user=postgres dbname=postgres",
+            proxy.address.port()
+        ));
+        let book = runbook(&["CREATE TABLE t (i int)"]);
+        let mut stage = Stage::with(settings, book, HoldOptions::default());
+        stage.connect().await;
+        stage.apply().await;
+        proxy.redirect(second.server().tcp_address().unwrap());
+        proxy.cut();
+        ended(stage.next().await.body);
+        let inquiry = inquire(&mut stage).await;
+        assert!(
+            matches!(&inquiry, Inquiry::OtherServer(why) if why.contains(words)),
+            "{inquiry:?}"
+        );
     }
 }

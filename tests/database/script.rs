@@ -1,6 +1,6 @@
 //! Running a script: what each statement reports, and where it stops.
 
-use stagegate::database::session::Order;
+use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::{Body, Lock, LockMode, StatementReport, XactStatus};
 use stagegate::runbook::check::Verdict;
 
@@ -382,7 +382,7 @@ async fn durations_are_measured_from_answer_to_answer() {
 
 #[tokio::test]
 async fn a_lock_that_does_not_come_ends_the_statement_with_55p03() {
-    let mut stage = Stage::set(
+    let stage = Stage::set(
         "CREATE TABLE t (i int)",
         &["ALTER TABLE t ADD COLUMN j int"],
     )
@@ -390,8 +390,10 @@ async fn a_lock_that_does_not_come_ends_the_statement_with_55p03() {
     let mut other = stage.psql().await;
     let holder = other.transaction().await.unwrap();
     holder.batch_execute("LOCK t").await.unwrap();
-    let mut options = stagegate::database::session::HoldOptions::default();
-    options.lock_timeout = 100;
+    let options = HoldOptions {
+        lock_timeout: 100,
+        ..HoldOptions::default()
+    };
     let settings = crate::stage::over_socket(server(), &stage.database);
     let book = crate::stage::runbook(&["ALTER TABLE t ADD COLUMN j int"]);
     let mut stage = Stage::with(settings, book, options);

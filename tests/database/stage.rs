@@ -320,6 +320,9 @@ pub fn recorded(xid: &str) -> Recorded {
         items: Vec::new(),
         hold_limit: 60_000,
         post_verification: false,
+        lock_attempts: 1,
+        max_waiters: None,
+        max_wait: None,
     });
     let mut seq = 0;
     let mut effects = machine.start();

@@ -27,6 +27,19 @@ async fn the_expected_state_passes_read_only_on_a_pristine_database() {
     let rows = run(&client, &file("expected_state.sql")).await.unwrap();
     assert_eq!(rows.len(), 16);
     assert_not_pass(&rows, "pristine", &[]);
+    let details = |check| {
+        rows.iter()
+            .find(|r| r.check == check)
+            .map(|r| r.detail.as_str())
+    };
+    assert_eq!(
+        details("message_id: no NULL"),
+        Some("the column is NOT NULL")
+    );
+    assert_eq!(
+        details("primary key for the resend chain"),
+        Some("response_id bigint")
+    );
 }
 
 #[tokio::test]

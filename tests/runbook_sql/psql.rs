@@ -1,7 +1,7 @@
 //! The same file in psql, as the instructions would have it run, and the trap in that.
 
 use crate::cluster::cluster;
-use crate::runbook::{SCRIPT, path, pristine, versions};
+use crate::runbook::{ROLLBACKS, SCRIPT, migrated, path, pristine, versions};
 
 #[tokio::test]
 async fn psql_f_alone_says_pass_eight_times_exits_0_and_saves_nothing() {
@@ -59,4 +59,22 @@ async fn on_an_error_psql_stops_at_once() {
     assert_eq!(output.status.code(), Some(3));
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(errors.matches("ERROR").count(), 1, "{errors}");
+}
+
+#[tokio::test]
+async fn psql_f_alone_rolls_nothing_back() {
+    let (name, client) = migrated().await;
+    let before = versions(&client).await;
+    for script in ROLLBACKS {
+        let output = cluster()
+            .psql(&name)
+            .args(["-At", "-f"])
+            .arg(path(script))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{script}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("columns gone|PASS|"), "{script}: {text}");
+        assert_eq!(versions(&client).await, before, "{script}");
+    }
 }

@@ -25,6 +25,8 @@ async fn from_every_state_the_structure_before_comes_back() {
         ("half of 012", format!("{eleven}; ALTER TABLE service_ops.packet_decision ADD utn text, ADD utn_status integer, ADD letter_owner text;
             CREATE INDEX idx_packet_decision_utn_status ON service_ops.packet_decision (utn_status)")),
         ("012 without its indexes", format!("{twelve}; DROP INDEX service_ops.idx_packet_decision_utn_status, service_ops.idx_packet_decision_letter_status")),
+        ("012 with an index of that name on another column", format!("{twelve}; DROP INDEX service_ops.idx_packet_decision_utn_status;
+            CREATE INDEX idx_packet_decision_utn_status ON service_ops.packet_decision (notes)")),
         ("013 without its key", format!("{all}; ALTER TABLE integration.integration_receive_serviceops DROP CONSTRAINT fk_irs_resend_of_response_id")),
         ("half of 013", "ALTER TABLE integration.integration_receive_serviceops ADD attempt_count integer, ADD payload_version text;
             CREATE INDEX idx_irs_decision_attempt ON integration.integration_receive_serviceops (decision_tracking_id, attempt_count)".into()),

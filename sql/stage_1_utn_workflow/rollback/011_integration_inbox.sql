@@ -31,7 +31,8 @@ WITH want (n, name, usual) AS (
          SELECT CASE WHEN count(*) > 0 THEN query_to_xml(
                     format('SELECT %s FROM service_ops.integration_inbox',
                            string_agg(CASE WHEN usual IS NULL THEN format('count(%1$I) AS %1$I', name)
-                                           ELSE format('count(nullif(%1$I::text, %2$L)) AS %1$I', name, usual) END, ', ')),
+                                           ELSE format('count(nullif(%1$I::text, %2$L)) AS %1$I', name, usual) END,
+                                      ', ')),
                     false, false, '')::text END
          FROM there
      )
@@ -101,7 +102,8 @@ $$;
 
 SELECT '011 columns gone' AS "check",
        CASE WHEN count(*) = 0 THEN 'PASS' ELSE 'FAIL' END AS status,
-       coalesce(string_agg(a.attname || ' is still there', '; ' ORDER BY a.attnum), 'integration_inbox has none of them') AS detail
+       coalesce(string_agg(a.attname || ' is still there', '; ' ORDER BY a.attnum),
+               'integration_inbox has none of them') AS detail
 FROM pg_attribute AS a
 JOIN pg_class AS t ON t.oid = a.attrelid AND t.relname = 'integration_inbox'
 JOIN pg_namespace AS s ON s.oid = t.relnamespace AND s.nspname = 'service_ops'
@@ -110,7 +112,8 @@ WHERE NOT a.attisdropped
 
 SELECT '011 indexes gone' AS "check",
        CASE WHEN count(*) = 0 THEN 'PASS' ELSE 'FAIL' END AS status,
-       coalesce(string_agg(i.relname || ' is still there', '; ' ORDER BY i.relname), 'service_ops has none of them') AS detail
+       coalesce(string_agg(i.relname || ' is still there', '; ' ORDER BY i.relname),
+               'service_ops has none of them') AS detail
 FROM pg_class AS i
 JOIN pg_namespace AS s ON s.oid = i.relnamespace AND s.nspname = 'service_ops'
 WHERE i.relname IN ('idx_integration_inbox_message_type_id', 'uq_integration_inbox_message_id');

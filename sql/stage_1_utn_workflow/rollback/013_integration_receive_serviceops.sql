@@ -35,7 +35,8 @@ WITH want (n, name, usual) AS (
          SELECT CASE WHEN count(*) > 0 THEN query_to_xml(
                     format('SELECT %s FROM integration.integration_receive_serviceops',
                            string_agg(CASE WHEN usual IS NULL THEN format('count(%1$I) AS %1$I', name)
-                                           ELSE format('count(nullif(%1$I::text, %2$L)) AS %1$I', name, usual) END, ', ')),
+                                           ELSE format('count(nullif(%1$I::text, %2$L)) AS %1$I', name, usual) END,
+                                      ', ')),
                     false, false, '')::text END
          FROM there
      )
@@ -80,7 +81,8 @@ ALTER TABLE integration.integration_receive_serviceops
 
 SELECT '013 columns gone' AS "check",
        CASE WHEN count(*) = 0 THEN 'PASS' ELSE 'FAIL' END AS status,
-       coalesce(string_agg(a.attname || ' is still there', '; ' ORDER BY a.attnum), 'integration_receive_serviceops has none of them') AS detail
+       coalesce(string_agg(a.attname || ' is still there', '; ' ORDER BY a.attnum),
+               'integration_receive_serviceops has none of them') AS detail
 FROM pg_attribute AS a
 JOIN pg_class AS t ON t.oid = a.attrelid AND t.relname = 'integration_receive_serviceops'
 JOIN pg_namespace AS s ON s.oid = t.relnamespace AND s.nspname = 'integration'
@@ -90,7 +92,8 @@ WHERE NOT a.attisdropped
 
 SELECT '013 indexes gone' AS "check",
        CASE WHEN count(*) = 0 THEN 'PASS' ELSE 'FAIL' END AS status,
-       coalesce(string_agg(i.relname || ' is still there', '; ' ORDER BY i.relname), 'integration has none of them') AS detail
+       coalesce(string_agg(i.relname || ' is still there', '; ' ORDER BY i.relname),
+               'integration has none of them') AS detail
 FROM pg_class AS i
 JOIN pg_namespace AS s ON s.oid = i.relnamespace AND s.nspname = 'integration'
 WHERE i.relname IN ('idx_irs_correlation_id', 'idx_irs_resend_of_response_id', 'idx_irs_attempt_count',
@@ -98,7 +101,8 @@ WHERE i.relname IN ('idx_irs_correlation_id', 'idx_irs_resend_of_response_id', '
 
 SELECT '013 foreign key gone' AS "check",
        CASE WHEN count(*) = 0 THEN 'PASS' ELSE 'FAIL' END AS status,
-       coalesce(string_agg(format('%s is still there, on %s', f.conname, t.relname), '; '), 'fk_irs_resend_of_response_id is not there') AS detail
+       coalesce(string_agg(format('%s is still there, on %s', f.conname, t.relname), '; '),
+               'fk_irs_resend_of_response_id is not there') AS detail
 FROM pg_constraint AS f
 JOIN pg_class AS t ON t.oid = f.conrelid
 JOIN pg_namespace AS s ON s.oid = t.relnamespace AND s.nspname = 'integration'

@@ -21,18 +21,14 @@ const QUERY_LENGTH: u32 = 1_000;
 
 type Row = Vec<Option<String>>;
 
-/// One request with two results: progress, and the sessions in and around every wait for a lock.
-/// Which of them matter to us is found out here, not by the server.
-pub(super) fn query(pid: i32, version: u32) -> String {
+/// The questions, one request each: within one request the server would answer the second from
+/// the picture of its sessions that it took for the first.
+pub(super) fn queries(pid: i32, version: u32) -> [String; 2] {
     let waitstart = match version {
         WAITSTART.. => "l.waitstart",
         _ => "NULL::pg_catalog.timestamptz",
     };
-    format!(
-        "{}; {}",
-        progress_query(pid, version),
-        sessions_query(waitstart)
-    )
+    [progress_query(pid, version), sessions_query(waitstart)]
 }
 
 fn progress_query(pid: i32, version: u32) -> String {
@@ -56,7 +52,8 @@ fn progress_query(pid: i32, version: u32) -> String {
     parts.join(" UNION ALL ")
 }
 
-/// `pg_blocking_pids` locks the whole lock table for a moment, so it is asked only for sessions
+/// The sessions in and around every wait for a lock. Which of them matter to us is found out here,
+/// not by the server. `pg_blocking_pids` locks the whole lock table for a moment, so it is asked only for sessions
 /// that do wait.
 fn sessions_query(waitstart: &str) -> String {
     format!(
@@ -79,7 +76,8 @@ fn sessions_query(waitstart: &str) -> String {
          pg_catalog.clock_timestamp() - a.xact_start))::pg_catalog.int8, \
          w.pid IS NOT NULL \
          FROM involved i LEFT JOIN waiting w ON w.pid = i.pid \
-         LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = i.pid ORDER BY i.pid"
+         LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = i.pid \
+         WHERE a.pid IS NOT NULL OR i.pid = 0 ORDER BY i.pid"
     )
 }
 
@@ -112,7 +110,7 @@ pub(super) fn read(pid: i32, progress: &[Row], sessions: &[Row], seen: &mut Seen
             .is_some_and(|i| !i.session.behind.is_empty())
     });
     Sight {
-        progress: progress.first().and_then(|row| read_progress(row)),
+        progress: progress.first().and_then(read_progress),
         waiters: waiters(pid, &involved),
         blockers: blockers(pid, &involved),
     }

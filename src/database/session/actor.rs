@@ -34,6 +34,8 @@ pub(super) struct Actor {
     pub(super) ledger: Ledger,
     /// Whether the server takes `client_connection_check_interval`.
     pub(super) checks_client: bool,
+    /// Up to where the WAL must be on disk for the transaction's number to be durable.
+    pub(super) written_up_to: Option<String>,
     /// What ended the last connection.
     ended: ServerMessage,
     latest: Seq,
@@ -59,6 +61,7 @@ impl Actor {
             xid: None,
             ledger: Ledger::default(),
             checks_client: false,
+            written_up_to: None,
             ended: message::own("there is no session yet"),
             latest: 0,
         }
@@ -74,13 +77,13 @@ impl Actor {
                 order = orders.recv() => Ok(order),
             };
             match next {
-                Err(Broken(why)) => self.lost(seq, why),
+                Err(broken) => self.lost(seq, broken.why()),
                 Ok(None) => break,
                 Ok(Some((seq, order))) => {
                     self.latest = seq;
                     self.line.note(seq);
-                    if let Err(Broken(why)) = self.obey(seq, order).await {
-                        self.lost(seq, why);
+                    if let Err(broken) = self.obey(seq, order).await {
+                        self.lost(seq, broken.why());
                     }
                 }
             }
@@ -116,7 +119,6 @@ impl Actor {
         self.xid = None;
         match self.reach().await {
             Ok(target) => {
-                self.identity = Some(Identity::of(&target));
                 self.say(seq, Body::Connected(Box::new(target)));
             }
             Err(why) => {
@@ -158,7 +160,17 @@ impl Actor {
 
     async fn beat(&mut self, seq: Seq) -> Result<(), Broken> {
         // In an aborted transaction it is refused, which is activity all the same.
-        self.link()?.ask("SELECT 1").await?;
+        let question = match &self.written_up_to {
+            Some(lsn) => flushed(lsn),
+            None => "SELECT 1".to_owned(),
+        };
+        let answer = self.link()?.ask(&question).await?;
+        let first = answer.results.first().and_then(|r| r.set.rows.first());
+        let yes = first.is_some_and(|row| row.first() == Some(&Some("t".into())));
+        if yes && let Some(identity) = &mut self.identity {
+            identity.durable = true;
+            self.written_up_to = None;
+        }
         self.say(seq, Body::Beaten);
         Ok(())
     }
@@ -167,7 +179,7 @@ impl Actor {
     pub(super) fn link(&mut self) -> Result<&mut Link, Broken> {
         match &mut self.link {
             Some(link) => Ok(link),
-            None => Err(Broken(self.ended.clone())),
+            None => Err(Broken::new(self.ended.clone())),
         }
     }
 
@@ -196,6 +208,14 @@ impl Actor {
         // Nobody listens any more: the run is over.
         let _ = self.reports.send(Report { seq, body });
     }
+}
+
+/// Whether the WAL is on the server's disk up to there.
+fn flushed(lsn: &str) -> String {
+    format!(
+        "SELECT pg_catalog.pg_current_wal_flush_lsn() OPERATOR(pg_catalog.>=) \
+         '{lsn}'::pg_catalog.pg_lsn"
+    )
 }
 
 /// Passes a notice on.

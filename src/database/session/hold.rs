@@ -35,9 +35,9 @@ pub(super) async fn checks_client(link: &mut Link, target: &Target) -> Result<bo
     let tried = link
         .ask("BEGIN READ ONLY; SET LOCAL client_connection_check_interval = '1s'; ROLLBACK")
         .await
-        .map_err(|Broken(why)| why)?;
+        .map_err(Broken::why)?;
     if tried.error.is_some() && tried.status != Status::Idle {
-        link.ask("ROLLBACK").await.map_err(|Broken(why)| why)?;
+        link.ask("ROLLBACK").await.map_err(Broken::why)?;
     }
     Ok(tried.error.is_none())
 }
@@ -48,7 +48,9 @@ pub fn settling(options: &HoldOptions) -> Vec<String> {
     vec![
         "SET CONSTRAINTS ALL IMMEDIATE".into(),
         idle_limit(options),
-        "SELECT pg_catalog.pg_current_xact_id_if_assigned()".into(),
+        "SELECT pg_catalog.pg_current_xact_id_if_assigned(), \
+         pg_catalog.pg_current_wal_insert_lsn()"
+            .into(),
     ]
 }
 
@@ -79,6 +81,7 @@ impl Actor {
             (None, Some(xid)) if answer.status == Status::Open => {
                 self.xid = Some(xid.clone());
                 self.identity = self.target.as_ref().map(super::Identity::of);
+                self.written_up_to = None;
                 self.ledger = Ledger::default();
                 self.say(seq, Body::Begun { xid, added });
                 return Ok(());
@@ -128,11 +131,10 @@ impl Actor {
         let body = match answer.error {
             Some(error) => Body::SettleFailed(Box::new(error)),
             None => {
-                let now = answer
-                    .results
-                    .last()
-                    .and_then(|r| r.set.rows.first())
-                    .and_then(|row| row.first().cloned().flatten());
+                let row = answer.results.last().and_then(|r| r.set.rows.first());
+                let cell = |i: usize| row.and_then(|row| row.get(i).cloned().flatten());
+                let now = cell(0);
+                self.written_up_to = cell(1);
                 Body::Settled {
                     same_transaction: answer.status == Status::Open
                         && now.is_some()
@@ -154,7 +156,8 @@ impl Actor {
         };
         let link = match self.link() {
             Ok(link) => link,
-            Err(Broken(why)) => {
+            Err(broken) => {
+                let why = broken.why();
                 let text = format!("COMMIT was not sent, the session was gone: {}", why.message);
                 self.commit_unanswered(
                     seq,
@@ -168,7 +171,8 @@ impl Actor {
         };
         let answer = match link.ask(&guarded).await {
             Ok(answer) => answer,
-            Err(Broken(why)) => {
+            Err(broken) => {
+                let why = broken.why();
                 self.commit_unanswered(seq, why);
                 return Ok(());
             }
@@ -236,7 +240,7 @@ impl Actor {
             return Ok(());
         }
         link.sever();
-        Err(Broken(message::own(
+        Err(Broken::new(message::own(
             "the server did not take ROLLBACK; the link was closed",
         )))
     }

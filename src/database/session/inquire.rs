@@ -2,6 +2,10 @@
 //!
 //! The server's word counts only when it is the same server on the same timeline as at BEGIN, and
 //! not a standby. Everything else is unknown, and is said to be.
+//!
+//! A crash in between needs care: a transaction's number is durable only with the first piece of
+//! its WAL. Before that, the recovered server gives the same number to somebody else, whose
+//! "committed" must not be taken for ours.
 
 use std::time::Duration;
 
@@ -35,6 +39,10 @@ pub struct Identity {
     pub timeline: Option<u32>,
     /// The backend's process id.
     pub backend_pid: i32,
+    /// [`Target::recovered`]
+    pub recovered: Option<String>,
+    /// WAL with the transaction's number in it is known to be on the server's disk.
+    pub durable: bool,
 }
 
 impl Identity {
@@ -44,6 +52,8 @@ impl Identity {
             system_identifier: target.system_identifier.clone(),
             timeline: target.timeline,
             backend_pid: target.backend_pid,
+            recovered: target.recovered.clone(),
+            durable: false,
         }
     }
 }
@@ -64,29 +74,53 @@ pub async fn ask(
     if xid.is_empty() || !xid.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(Inquiry::Unknowable("the transaction has no number".into()));
     }
-    let answer = link
-        .ask(&status_question(xid))
-        .await
-        .map_err(|Broken(why)| why)?;
+    let answer = link.ask(&status_question(xid)).await.map_err(Broken::why)?;
+    let now = target::recovered(link).await.map_err(Broken::why)?;
+    let crashed = match (&identity.recovered, &now) {
+        (Some(then), Some(now)) => Some(then != now),
+        _ => None,
+    };
+    let server = target::identity_words(here);
+    let not_ours = format!("{server}; it crashed since, and what was not written is rolled back");
     if let Some(error) = answer.error {
-        // 22023: a number from the future, so this is not the server that gave it out.
-        return Ok(Inquiry::Unknowable(message::line(&error)));
+        return Ok(match (error.sqlstate.as_deref(), crashed) {
+            // The number was never given out here: lost in the crash, with all that had it.
+            (Some(FUTURE), Some(true)) => Inquiry::Answered {
+                status: XactStatus::Aborted,
+                server: not_ours,
+            },
+            (Some(FUTURE), Some(false)) => Inquiry::OtherServer(format!(
+                "{server}: it has not given out transaction number {xid} yet, so it is a copy"
+            )),
+            _ => Inquiry::Unknowable(message::line(&error)),
+        });
     }
     let cell = answer
         .results
         .first()
         .and_then(|r| r.set.rows.first())
         .and_then(|row| row.first().cloned().flatten());
-    Ok(match xact_status(cell.as_deref()) {
-        Some(status) => Inquiry::Answered {
-            status,
-            server: target::identity_words(here),
+    Ok(match (xact_status(cell.as_deref()), crashed) {
+        (Some(XactStatus::Committed), Some(true) | None) if !identity.durable => {
+            Inquiry::Unknowable(format!(
+                "{server}: it says committed, but it crashed since and may have given number {xid} \
+                 to another transaction; look for what the script makes"
+            ))
+        }
+        // A crash ends every transaction: whoever runs under the number now is not ours.
+        (Some(XactStatus::InProgress), Some(true)) => Inquiry::Answered {
+            status: XactStatus::Aborted,
+            server: not_ours,
         },
-        None => Inquiry::Unknowable(format!(
+        (Some(status), _) => Inquiry::Answered { status, server },
+        (None, _) => Inquiry::Unknowable(format!(
             "the server no longer keeps the status of transaction {xid}"
         )),
     })
 }
+
+/// `invalid_parameter_value`: what `pg_xact_status` says of a number from the future.
+const FUTURE: &str = "22023";
 
 fn another_server(here: &Target, identity: &Identity) -> Option<String> {
     let words = target::identity_words(here);
@@ -165,7 +199,7 @@ impl Actor {
         identity: &Identity,
         xid: &str,
     ) -> Result<Inquiry, ServerMessage> {
-        let link = self.link().map_err(|Broken(why)| why)?;
+        let link = self.link().map_err(Broken::why)?;
         ask(link, here, identity, xid).await
     }
 
@@ -212,19 +246,7 @@ impl Actor {
             Ok(other) => return other,
             Err(why) => return Inquiry::Unreachable(message::line(&why)),
         }
-        let wait = match here.server_version_num {
-            140_000.. => format!(", {TERMINATION}"),
-            _ => String::new(),
-        };
-        let sql = format!(
-            "SELECT pg_catalog.pg_terminate_backend(l.pid{wait}) FROM pg_catalog.pg_locks l \
-             WHERE l.locktype OPERATOR(pg_catalog.=) 'transactionid' AND l.granted \
-             AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock' \
-             AND l.pid OPERATOR(pg_catalog.=) {pid} \
-             AND l.transactionid OPERATOR(pg_catalog.=) \
-             pg_catalog.xid('{xid}'::pg_catalog.xid8)",
-            pid = identity.backend_pid
-        );
+        let sql = termination(identity, xid, here.server_version_num);
         let ended = match self.link() {
             Ok(link) => link.ask(&sql).await,
             Err(broken) => Err(broken),
@@ -238,13 +260,81 @@ impl Actor {
                     message::line(&error)
                 ));
             }
-            Err(Broken(why)) => return Inquiry::Unreachable(message::line(&why)),
+            Err(broken) => return Inquiry::Unreachable(message::line(&broken.why())),
         }
         match self.put_question(&here, identity, xid).await {
             Ok(inquiry) => inquiry,
             Err(why) => Inquiry::Unreachable(message::line(&why)),
         }
     }
+}
+
+/// Ends the backend only where it still runs the transaction.
+fn termination(identity: &Identity, xid: &str, server_version_num: u32) -> String {
+    let wait = match server_version_num {
+        140_000.. => format!(", {TERMINATION}"),
+        _ => String::new(),
+    };
+    format!(
+        "SELECT pg_catalog.pg_terminate_backend(l.pid{wait}) FROM pg_catalog.pg_locks l \
+         WHERE l.locktype OPERATOR(pg_catalog.=) 'transactionid' AND l.granted \
+         AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock' \
+         AND l.pid OPERATOR(pg_catalog.=) {pid} \
+         AND l.transactionid OPERATOR(pg_catalog.=) \
+         pg_catalog.xid('{xid}'::pg_catalog.xid8)",
+        pid = identity.backend_pid
+    )
+}
+
+/// Asks for the transaction of an earlier run, on a connection of its own. With `end_backend` a
+/// backend that still runs it is ended, and the question is put once more.
+pub async fn of_earlier_run(
+    settings: &Settings,
+    identity: &Identity,
+    xid: &str,
+    end_backend: bool,
+) -> Inquiry {
+    let mut why = String::new();
+    for pause in BACK_OFF {
+        tokio::time::sleep(pause).await;
+        match ask_once(settings, identity, xid, end_backend).await {
+            Ok(inquiry) => return inquiry,
+            Err(error) => why = message::line(&error),
+        }
+    }
+    Inquiry::Unreachable(why)
+}
+
+async fn ask_once(
+    settings: &Settings,
+    identity: &Identity,
+    xid: &str,
+    end_backend: bool,
+) -> Result<Inquiry, ServerMessage> {
+    let mut link = crate::database::connect::connect(settings).await?;
+    let here = target::read(&mut link).await?;
+    let first = ask(&mut link, &here, identity, xid).await?;
+    let in_progress = matches!(
+        first,
+        Inquiry::Answered {
+            status: XactStatus::InProgress,
+            ..
+        }
+    );
+    if !(in_progress && end_backend) {
+        return Ok(first);
+    }
+    let ended = link
+        .ask(&termination(identity, xid, here.server_version_num))
+        .await
+        .map_err(Broken::why)?;
+    if let Some(error) = ended.error {
+        return Ok(Inquiry::Unknowable(format!(
+            "the old backend could not be ended: {}",
+            message::line(&error)
+        )));
+    }
+    ask(&mut link, &here, identity, xid).await
 }
 
 fn words(host: &Host) -> String {

@@ -51,7 +51,7 @@ impl Actor {
     async fn connection(&mut self) -> Result<Evidence, Broken> {
         let target = match target::read(self.link()?).await {
             Ok(target) => target,
-            Err(why) if why.sqlstate.is_none() => return Err(Broken(why)),
+            Err(why) if why.sqlstate.is_none() => return Err(Broken::new(why)),
             Err(why) => {
                 return Ok(Evidence {
                     standing: Standing::Fails,
@@ -115,7 +115,8 @@ impl Actor {
                 )),
                 ..stopped.error
             })),
-            Err(Broken(why)) => {
+            Err(broken) => {
+                let why = broken.why();
                 self.dropped(&why);
                 Body::PostVerifyFailed(Box::new(why))
             }

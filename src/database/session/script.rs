@@ -163,11 +163,12 @@ impl Actor {
         self.started(run, statement);
         let (reports, seq, number) = (self.reports.clone(), run.seq, statement.number);
         let mut notice = move |message| noticed(&reports, seq, Some(number), message);
-        let answer = self
-            .link()?
-            .copy(&statement.text, data, &mut notice)
-            .await?;
-        self.answered(run, statement, answer);
+        let copied = self.link()?.copy(&statement.text, data, &mut notice).await;
+        match copied {
+            Ok(answer) => self.answered(run, statement, answer),
+            Err(Unsent::Text(why)) => self.fail(run, statement, why),
+            Err(Unsent::Gone(broken)) => return Err(broken),
+        }
         Ok(())
     }
 

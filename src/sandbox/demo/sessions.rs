@@ -124,10 +124,10 @@ async fn work(mut session: Client, config: &Config, statement: &str) {
     loop {
         let _ = session.batch_execute(statement).await;
         sleep(PAUSE).await;
-        if session.is_closed() {
-            if let Ok(again) = connect(config, Application::NAME).await {
-                session = again;
-            }
+        if session.is_closed()
+            && let Ok(again) = connect(config, Application::NAME).await
+        {
+            session = again;
         }
     }
 }

@@ -19,7 +19,6 @@ use super::Scene;
 use crate::gate::Act;
 use crate::gate::event::Standing;
 use crate::gate::plan::Mode;
-use crate::runbook::check::Check;
 use crate::tui::text::{count, labelled, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
@@ -55,7 +54,7 @@ pub(crate) fn list(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         let here = index == scene.cursor;
         let (standing, standing_style) = word(scene, signature.standing);
         let mark = if signature.signed {
-            format!("{} signed", look.glyphs.tick())
+            format!("{} signed", look.glyphs.signed())
         } else {
             "  open  ".to_owned()
         };
@@ -132,7 +131,12 @@ fn need(scene: &Scene<'_>, index: usize) -> Option<String> {
 }
 
 /// The evidence of the item with this index.
-pub(crate) fn evidence(scene: &Scene<'_>, index: usize, columns: usize) -> Vec<Line<'static>> {
+pub(crate) fn evidence(
+    scene: &Scene<'_>,
+    index: usize,
+    columns: usize,
+    height: usize,
+) -> Vec<Line<'static>> {
     let look = scene.look;
     let (Some(item), Some(signature)) = (
         scene.runbook.items.get(index),
@@ -172,10 +176,11 @@ pub(crate) fn evidence(scene: &Scene<'_>, index: usize, columns: usize) -> Vec<L
             );
         }
     }
-    let mut checks: Vec<&Check> = evidence.checks.iter().collect();
-    checks.sort_by_key(|check| check.verdict);
-    for check in checks {
-        lines.extend(super::checks::row(scene, check, None, columns));
-    }
+    lines.extend(super::checks::rows(
+        scene,
+        evidence.checks.iter().map(|check| (None, check)),
+        columns,
+        height.saturating_sub(lines.len()),
+    ));
     lines
 }

@@ -9,11 +9,11 @@
 //!  PASS  packet_decision: 21 columns            all present, types as expected
 //! ```
 
-use super::Scene;
+use super::{Scene, Sheet};
 use crate::gate::phase::Phase;
 use crate::runbook::check::{Check, Tally, Verdict};
-use crate::tui::text::{count, width, wrap};
-use ratatui::style::Styled;
+use crate::tui::text::{count, labelled, width, wrap};
+use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
 /// Columns of the verdict with its margins.
@@ -50,17 +50,67 @@ pub(crate) fn title(scene: &Scene<'_>, tally: Tally, what: &str, columns: usize)
     scene.line(look.clip(&text, columns), style)
 }
 
-/// One check; FAIL and WARN with all they say, PASS in a line.
-pub(crate) fn row(
+/// How the checks that pass are laid out: columns for their names, and whether there is room to
+/// wrap what they say.
+#[derive(Clone, Copy)]
+struct Layout {
+    name: usize,
+    wrapped: bool,
+}
+
+/// Checks, the most urgent first, within `height` rows where that is possible.
+pub(crate) fn rows<'a>(
+    scene: &Scene<'_>,
+    checks: impl Iterator<Item = (Option<usize>, &'a Check)>,
+    columns: usize,
+    height: usize,
+) -> Vec<Line<'static>> {
+    let mut checks: Vec<(Option<usize>, &Check)> = checks.collect();
+    checks.sort_by_key(|(_, check)| check.verdict);
+    let inner = columns.saturating_sub(INDENT + 1);
+    let name = checks
+        .iter()
+        .filter(|(_, check)| check.verdict == Verdict::Pass)
+        .map(|(_, check)| width(&scene.look.clean(&check.name)))
+        .max()
+        .unwrap_or(0)
+        .min(inner.saturating_sub(inner / 4));
+    let lay = |wrapped: bool| -> Vec<Line<'static>> {
+        checks
+            .iter()
+            .flat_map(|(number, check)| {
+                row(scene, check, *number, columns, Layout { name, wrapped })
+            })
+            .collect()
+    };
+    let wrapped = lay(true);
+    if wrapped.len() <= height {
+        wrapped
+    } else {
+        lay(false)
+    }
+}
+
+/// One check; FAIL and WARN with all they say, PASS in a line where there is no room for more.
+fn row(
     scene: &Scene<'_>,
     check: &Check,
     statement: Option<usize>,
     columns: usize,
+    layout: Layout,
 ) -> Vec<Line<'static>> {
     let look = scene.look;
     let word = check.verdict.word();
     let name = look.clean(&check.name);
     let inner = columns.saturating_sub(INDENT + 1);
+    let details = look.clean_lines(&check.detail);
+    let below = |style: Style| {
+        details
+            .iter()
+            .flat_map(|text| wrap(text, inner))
+            .map(|part| Line::from(vec![Span::raw(" ".repeat(INDENT)), part.set_style(style)]))
+            .collect::<Vec<_>>()
+    };
     match check.verdict {
         Verdict::Fail => {
             let mut lines: Vec<Line<'static>> = wrap(&name, inner)
@@ -71,14 +121,7 @@ pub(crate) fn row(
                     scene.band(&format!(" {head}  {part}"), look.band_bad(), columns)
                 })
                 .collect();
-            for text in look.clean_lines(&check.detail) {
-                lines.extend(wrap(&text, inner).into_iter().map(|part| {
-                    Line::from(vec![
-                        Span::raw(" ".repeat(INDENT)),
-                        part.set_style(look.bad()),
-                    ])
-                }));
-            }
+            lines.extend(below(look.bad()));
             if let Some(place) = statement.and_then(|number| place(scene, number)) {
                 lines.push(scene.line(
                     look.clip(&format!("{}{place}", " ".repeat(INDENT)), columns),
@@ -88,7 +131,7 @@ pub(crate) fn row(
             lines
         }
         Verdict::Warn => {
-            let mut lines = super::super::text::labelled(
+            let mut lines = labelled(
                 &format!(" {word}"),
                 look.warn(),
                 &name,
@@ -96,24 +139,31 @@ pub(crate) fn row(
                 INDENT,
                 columns,
             );
-            for text in look.clean_lines(&check.detail) {
-                lines.extend(
-                    wrap(&text, inner)
-                        .into_iter()
-                        .map(|part| Line::from(format!("{}{part}", " ".repeat(INDENT)))),
-                );
-            }
+            lines.extend(below(Style::new()));
             lines
         }
         Verdict::Pass => {
-            let for_name = (inner * 2 / 5).max(width(&name).min(inner * 3 / 5));
-            let for_detail = inner.saturating_sub(for_name + 2);
-            let detail = look.clean_lines(&check.detail).join(" ");
+            let detail = details.join(" ");
+            let room = inner.saturating_sub(layout.name + 2);
+            let fits = width(&name) <= layout.name && width(&detail) <= room;
+            let head = format!(" {word}  ").set_style(look.good());
+            if layout.wrapped && !fits {
+                let mut lines = labelled(
+                    &format!(" {word}"),
+                    look.good(),
+                    &name,
+                    Style::new(),
+                    INDENT,
+                    columns,
+                );
+                lines.extend(below(look.dim()));
+                return lines;
+            }
             vec![Line::from(vec![
-                format!(" {word}  ").set_style(look.good()),
-                Span::raw(look.fit(&name, for_name)),
+                head,
+                Span::raw(look.fit(&name, layout.name)),
                 Span::raw("  "),
-                look.clip(&detail, for_detail).set_style(look.dim()),
+                look.clip(&detail, room).set_style(look.dim()),
             ])]
         }
     }
@@ -130,16 +180,25 @@ fn place(scene: &Scene<'_>, number: usize) -> Option<String> {
 }
 
 /// The checks of the script itself.
-pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+pub(crate) fn sheet(scene: &Scene<'_>, columns: usize, height: usize) -> Sheet {
     let look = scene.look;
-    let mut lines = vec![title(
+    let mut head = vec![title(
         scene,
         scene.machine.tally(),
         "in the transaction",
         columns,
     )];
+    let phase = scene.machine.phase();
+    if matches!(phase, Phase::Verifying { .. }) {
+        let text = format!(
+            " {} Deferred constraints are checked now, then the gate opens.",
+            look.glyphs.spinner(scene.account.now)
+        );
+        head.push(scene.line(look.clip(&text, columns), look.warn()));
+    }
+    let mut lines = Vec::new();
     if scene.account.checks.is_empty() {
-        let text = match scene.machine.phase() {
+        let text = match phase {
             Phase::Beginning | Phase::Applying { .. } => {
                 "No check has come yet; they are the rows of the script that say PASS, WARN or FAIL."
             }
@@ -151,22 +210,36 @@ pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
                 .map(|part| scene.line(format!(" {part}"), look.dim())),
         );
     }
-    for (number, check) in scene.account.checks_by_verdict() {
-        lines.extend(row(scene, check, Some(*number), columns));
+    let checks = scene.account.checks.iter();
+    lines.extend(rows(
+        scene,
+        checks.map(|(number, check)| (Some(*number), check)),
+        columns,
+        height.saturating_sub(head.len()),
+    ));
+    Sheet {
+        head,
+        lines,
+        ..Sheet::default()
     }
-    lines
+}
+
+/// The checks of the script that fail.
+pub(crate) fn failing(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let checks = scene.account.checks.iter();
+    rows(
+        scene,
+        checks
+            .filter(|(_, check)| check.verdict == Verdict::Fail)
+            .map(|(number, check)| (Some(*number), check)),
+        columns,
+        usize::MAX,
+    )
 }
 
 /// The post-verification: its checks, and the data of each query.
-pub(crate) fn post(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+pub(crate) fn post(scene: &Scene<'_>, columns: usize) -> Sheet {
     let look = scene.look;
-    let mut tally = Tally::default();
-    let mut checks: Vec<&Check> = Vec::new();
-    for result in &scene.account.post {
-        tally.add(Tally::of(&result.checks));
-        checks.extend(&result.checks);
-    }
-    checks.sort_by_key(|check| check.verdict);
     if scene.account.post.is_empty() {
         let text = match scene.machine.phase() {
             Phase::PostVerifying { .. } => format!(
@@ -178,15 +251,25 @@ pub(crate) fn post(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
             }
             _ => "The post-verification could not be run; m shows what the server said.".to_owned(),
         };
-        return wrap(&text, columns.saturating_sub(2))
-            .into_iter()
-            .map(|part| Line::from(format!(" {part}")))
-            .collect();
+        return Sheet::of(
+            wrap(&text, columns.saturating_sub(2))
+                .into_iter()
+                .map(|part| Line::from(format!(" {part}")))
+                .collect(),
+        );
     }
-    let mut lines = vec![title(scene, tally, "after COMMIT", columns)];
-    for check in checks {
-        lines.extend(row(scene, check, None, columns));
+    let checks = || scene.account.post.iter().flat_map(|result| &result.checks);
+    let mut tally = Tally::default();
+    for check in checks() {
+        tally.count(check.verdict);
     }
+    let head = vec![title(scene, tally, "after COMMIT", columns)];
+    let mut lines = rows(
+        scene,
+        checks().map(|check| (None, check)),
+        columns,
+        usize::MAX,
+    );
     for result in &scene.account.post {
         let Some(set) = &result.result else { continue };
         lines.push(Line::default());
@@ -200,7 +283,11 @@ pub(crate) fn post(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         ));
         lines.extend(table(scene, set, columns));
     }
-    lines
+    Sheet {
+        head,
+        lines,
+        ..Sheet::default()
+    }
 }
 
 /// A result as a table, cut to the screen.

@@ -5,13 +5,15 @@
 //! At the gate: decide
 //! r ROLLBACK   + extend   (q quit)
 //!
-//! needs 80×24, has 60×15: enlarge the window. COMMIT waits for that.
+//! needs 80×24, has 60×15: enlarge the window.
+//! The keys above work here; COMMIT waits for the window.
 //! ```
 
 use super::{Scene, footer, header};
 use crate::gate::phase::{Ending, Phase, Prompt};
 use crate::tui::keymap::Place;
-use crate::tui::text::{count, wrap};
+use crate::tui::text::{clock, count, width, wrap};
+use ratatui::style::Style;
 use ratatui::text::Line;
 
 /// Every line, the most important first.
@@ -24,22 +26,36 @@ pub(crate) fn lines(
 ) -> Vec<Line<'static>> {
     let look = scene.look;
     let columns = usize::from(has.0);
+    let inner = columns.saturating_sub(1);
+    let said = |text: &str, style: Style| {
+        wrap(text, inner)
+            .into_iter()
+            .map(move |part| scene.line(format!(" {part}"), style))
+            .collect::<Vec<_>>()
+    };
     let mut lines = Vec::new();
     match header::words(scene) {
         Some((words, style)) => {
-            for part in wrap(&words.join("   "), columns) {
-                lines.push(scene.band(&part, style, columns));
+            // Each of them whole, as many on a line as it takes.
+            let mut text = String::new();
+            for word in words {
+                let gap = if text.is_empty() { " " } else { "   " };
+                if !text.is_empty() && width(&text) + width(gap) + width(&word) > columns {
+                    lines.push(scene.band(&std::mem::take(&mut text), style, columns));
+                    text.push_str(&format!(" {word}"));
+                } else {
+                    text.push_str(gap);
+                    text.push_str(&word);
+                }
             }
+            lines.push(scene.band(&text, style, columns));
         }
-        None => lines.push(scene.line(look.clip("no transaction is open", columns), look.dim())),
+        None => lines.extend(said("no transaction is open", look.dim())),
     }
-    lines.push(scene.line(look.clip(&phase(scene), columns), look.strong()));
-    let [keys, _] = footer::lines(scene, place, false, columns);
-    lines.push(keys);
+    lines.extend(said(&phase(scene), look.strong()));
+    lines.push(footer::cramped(scene, place, columns));
     if let Some(toast) = toast {
-        for part in wrap(toast, columns) {
-            lines.push(scene.line(part, look.warn()));
-        }
+        lines.extend(said(toast, look.warn()));
     }
     if has.1 > 6 {
         lines.push(Line::default());
@@ -49,13 +65,12 @@ pub(crate) fn lines(
         "needs {}{times}{}, has {}{times}{}: enlarge the window.",
         needs.0, needs.1, has.0, has.1
     );
-    for part in wrap(&needs, columns) {
-        lines.push(scene.line(part, look.warn()));
-    }
+    lines.extend(said(&needs, look.warn()));
     if scene.machine.phase().transaction_open() {
-        for part in wrap("ROLLBACK works here; COMMIT waits until you did.", columns) {
-            lines.push(Line::from(part));
-        }
+        lines.extend(said(
+            "The keys above work here; COMMIT waits for the window.",
+            Style::new(),
+        ));
     }
     lines
 }
@@ -84,6 +99,7 @@ fn phase(scene: &Scene<'_>) -> String {
         Phase::Committing => "COMMIT is under way".to_owned(),
         Phase::RollingBack { .. } => "ROLLBACK is under way".to_owned(),
         Phase::Inquiring { .. } => "Asking which way it went".to_owned(),
+        Phase::Waiting { left, .. } => format!("Blocked; next attempt in {}", clock(*left)),
         Phase::PostVerifying { .. } => "COMMITTED; post-verification runs".to_owned(),
         Phase::Ended(Ending::Unknown { .. }) => "UNKNOWN which way it went".to_owned(),
         Phase::Ended(ending) => ending.word().to_owned(),

@@ -18,6 +18,7 @@ use crate::gate::account::Step;
 use crate::gate::event::{Inquiry, XactStatus};
 use crate::gate::phase::{Ending, Phase, Proof, Why};
 use crate::gate::plan::Mode;
+use crate::runbook::check::Verdict;
 use crate::tui::text::clock;
 use ratatui::style::Style;
 use ratatui::text::Line;
@@ -88,19 +89,7 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
             lines.extend(fact(scene, "Next", next, columns));
         }
         Ending::RolledBack { why, proof } => {
-            let because = format!(
-                "{}{}.",
-                if *why == Why::Decision {
-                    "You decided so"
-                } else {
-                    ""
-                },
-                if *why == Why::Decision {
-                    String::new()
-                } else {
-                    capital(&look.clean(&why.to_string()))
-                }
-            );
+            let because = because(scene, why);
             lines.extend(gate::fact(
                 scene,
                 "Because",
@@ -118,14 +107,21 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
             lines.extend(fact(
                 scene,
                 "Changed",
-                "Nothing: the database is as it was before BEGIN, and no lock is held.",
+                "Nothing. The database is as it was before BEGIN; no lock is held.",
                 columns,
             ));
             lines.extend(journal(scene, columns));
             let next = match (scene.machine.plan().mode, why) {
                 (Mode::Rehearse, _) => "That was the rehearsal. b goes back, q leaves.",
                 (_, Why::Decision) => "b goes back to the checklist, q leaves.",
-                _ => "Put right what is below, then b goes back to the checklist. q leaves.",
+                (_, Why::HoldLimit) => {
+                    "No decision came in time; + extends a hold, --hold-limit sets it. b goes back to \
+                     the checklist, q leaves."
+                }
+                (_, Why::JournalLost) => {
+                    "Make room for the journal, then b goes back to the checklist. q leaves."
+                }
+                _ => "Put right what failed, then b goes back to the checklist. q leaves.",
             };
             lines.extend(fact(scene, "Next", next, columns));
             let reason = must_roll_back::reason(scene, why, columns);
@@ -145,6 +141,43 @@ fn fact(scene: &Scene<'_>, label: &str, text: &str, columns: usize) -> Vec<Line<
     gate::fact(scene, label, text, Style::new(), columns)
 }
 
+/// Why it was rolled back, with the error or the failing checks in short.
+fn because(scene: &Scene<'_>, why: &Why) -> String {
+    let look = scene.look;
+    let mut text = capital(&look.clean(&why.to_string()));
+    match why {
+        Why::StatementFailed | Why::Cancelled => {
+            if let Some((number, error)) = scene.account.failed() {
+                let line = scene
+                    .runbook
+                    .script
+                    .statements
+                    .get(number.saturating_sub(1))
+                    .map_or(0, |statement| statement.line);
+                text.push_str(&format!(
+                    ": statement {number}, line {line}: {}",
+                    look.clean_lines(&error.message).join(" ")
+                ));
+            }
+        }
+        Why::ChecksFailed => {
+            let failing: Vec<String> = scene
+                .account
+                .checks_by_verdict()
+                .into_iter()
+                .filter(|(_, check)| check.verdict == Verdict::Fail)
+                .map(|(_, check)| look.clean_lines(&check.name).join(" "))
+                .collect();
+            text.push_str(&format!(": {}", failing.join("; ")));
+        }
+        _ => {}
+    }
+    if !text.ends_with('.') {
+        text.push('.');
+    }
+    text
+}
+
 fn capital(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
@@ -154,17 +187,7 @@ fn capital(text: &str) -> String {
 }
 
 fn common(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
-    let look = scene.look;
     let mut lines = Vec::new();
-    if let Some(target) = &scene.account.target {
-        let text = format!(
-            "{} on {} as {}",
-            look.clean(&target.database),
-            scene.host(target),
-            look.clean(&target.role)
-        );
-        lines.extend(fact(scene, "Target", &text, columns));
-    }
     if let Some(held) = scene.account.held() {
         let text = format!("{} from BEGIN to the end", clock(held));
         lines.extend(fact(scene, "Held", &text, columns));
@@ -218,7 +241,7 @@ fn proved(scene: &Scene<'_>, proof: &Proof, word: &str) -> String {
             let tag = look.clean(tag);
             match xact_status {
                 Some(status) => format!(
-                    "The server answered {tag}, and pg_xact_status('{xid}') says {}.",
+                    "The server answered {tag}; pg_xact_status('{xid}') says {}.",
                     status_word(*status)
                 ),
                 None => format!(

@@ -9,6 +9,7 @@
 //! why. The second line is where to look. Both are read from the key table.
 
 use super::Scene;
+use crate::gate::Act;
 use crate::tui::keymap::{self, Binding, Does, Place, ViewAct};
 use crate::tui::text::width;
 use ratatui::style::Styled;
@@ -51,6 +52,27 @@ pub(crate) fn lines(
         row(scene, &first, standing, columns),
         row(scene, &second, standing, columns),
     ]
+}
+
+/// What a screen too small to show the grounds for it refuses.
+pub(crate) const NEEDS_ROOM: [Act; 4] = [Act::AskCommit, Act::NameTyped, Act::SignOff, Act::Apply];
+
+/// The one line of a screen that is too small: what works there, and COMMIT, which does not.
+pub(crate) fn cramped(scene: &Scene<'_>, place: Place, columns: usize) -> Line<'static> {
+    let offers = scene.machine.offers();
+    let standing = |binding: &Binding| match binding.does {
+        Does::Gate(act) => offers
+            .iter()
+            .find(|offer| offer.act == act)
+            .map(|offer| offer.refused.is_none() && !NEEDS_ROOM.contains(&act)),
+        Does::View(ViewAct::Close) => Some(true),
+        Does::View(_) => None,
+    };
+    let mut bindings: Vec<&Binding> = keymap::at(place).collect();
+    if place.shares() && place != Place::Everywhere {
+        bindings.extend(keymap::at(Place::Everywhere));
+    }
+    row(scene, &bindings, standing, columns)
 }
 
 fn row(

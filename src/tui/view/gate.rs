@@ -11,8 +11,8 @@
 //!  Locks     ACCESS EXCLUSIVE on 3 relations: reads and writes wait
 //!              service_ops.integration_inbox, …
 //!
-//!  c  COMMIT     makes it permanent; asks for the database name
-//!  r  ROLLBACK   undoes everything
+//!  c  COMMIT    makes the work of 24 statements permanent; asks for a name
+//!  r  ROLLBACK  undoes everything; asks for y
 //! ```
 
 use super::header::{LAST_MINUTE, LAST_SECONDS};
@@ -75,15 +75,13 @@ pub(crate) fn inner(columns: usize) -> usize {
 /// The whole pane.
 pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
     let look = scene.look;
-    let mut lines = vec![
-        Line::from(vec![
-            " DECIDE".set_style(look.strong()),
-            Span::raw("  Nothing is saved yet. Look at the checks, then decide."),
-        ]),
-        Line::default(),
-    ];
+    let mut lines = vec![Line::default()];
     lines.extend(facts(scene, columns));
     Sheet {
+        head: vec![Line::from(vec![
+            " DECIDE".set_style(look.strong()),
+            Span::raw("  Nothing is saved yet. Look at the checks, then decide."),
+        ])],
         lines,
         pinned: keys(scene, columns),
         follow: None,
@@ -140,9 +138,9 @@ pub(crate) fn facts(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     lines.extend(beside(
         scene,
         "Waiting",
-        locks::waiters(scene, inner(columns), 3),
+        locks::waiters(scene, inner(columns), 2),
     ));
-    let held = locks::by_strength(scene, inner(columns), 6);
+    let held = locks::by_strength(scene, inner(columns), true);
     if held.is_empty() {
         lines.extend(fact(scene, "Locks", "none known", Style::new(), columns));
     }
@@ -153,7 +151,7 @@ pub(crate) fn facts(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
 /// How long it is held, how much is left, and the warning where that is little.
 pub(crate) fn hold(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
-    let (Some(left), Some(all)) = (scene.machine.hold_left(), scene.hold_in_all()) else {
+    let (Some(left), Some(all)) = (super::header::hold_left(scene), scene.hold_in_all()) else {
         return Vec::new();
     };
     let text = format!(
@@ -217,6 +215,10 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
             prompt: Prompt::Closed,
             ..
         } if armed => " ARMED".set_style(look.good()),
+        Phase::Deciding {
+            prompt: Prompt::Name | Prompt::RollBack,
+            ..
+        } => " Waiting for your answer".set_style(look.warn()),
         _ => " NOT ARMED YET: let go of the keys and look".set_style(look.warn()),
     };
     let mut lines = vec![Line::default(), Line::from(state)];
@@ -237,7 +239,7 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
             "c",
             "COMMIT",
             format!(
-                "makes {} statements permanent; asks for the database name",
+                "makes the work of {} statements permanent; asks for a name",
                 scene.sent()
             ),
             armed,

@@ -88,10 +88,12 @@ enum Step {
 }
 
 fn standing(phase: &Phase) -> [Step; 6] {
-    use Step::{Before, Done, Failed, Here};
+    use Step::{Before, Done, Here};
     match phase {
         Phase::Connecting | Phase::Checklist => [Here, Before, Before, Before, Before, Before],
-        Phase::Beginning | Phase::Applying { .. } => [Done, Here, Before, Before, Before, Before],
+        Phase::Beginning | Phase::Applying { .. } | Phase::Waiting { .. } => {
+            [Done, Here, Before, Before, Before, Before]
+        }
         Phase::Verifying { .. } => [Done, Done, Here, Before, Before, Before],
         Phase::Deciding { .. } => [Done, Done, Done, Here, Before, Before],
         Phase::MustRollBack { why, .. } => {
@@ -99,6 +101,9 @@ fn standing(phase: &Phase) -> [Step; 6] {
             [Done, apply, verify, Here, Before, Before]
         }
         Phase::Committing => [Done, Done, Done, Done, Here, Before],
+        Phase::Inquiring {
+            commit_sent: true, ..
+        } => [Done, Done, Done, Done, Here, Before],
         Phase::RollingBack { why, .. } | Phase::Inquiring { why, .. } => {
             let [apply, verify] = spoilt(why);
             [Done, apply, verify, Done, Here, Before]
@@ -108,7 +113,8 @@ fn standing(phase: &Phase) -> [Step; 6] {
         Phase::Ended(Ending::Committed { post, .. }) => {
             let after = match post {
                 Some(tally) if tally.passes() => Done,
-                Some(_) | None => Before,
+                Some(_) => Step::Failed,
+                None => Before,
             };
             [Done, Done, Done, Done, Done, after]
         }
@@ -116,7 +122,7 @@ fn standing(phase: &Phase) -> [Step; 6] {
             let [apply, verify] = spoilt(why);
             [Done, apply, verify, Done, Done, Before]
         }
-        Phase::Ended(Ending::Unknown { .. }) => [Done, Done, Done, Done, Failed, Before],
+        Phase::Ended(Ending::Unknown { .. }) => [Done, Done, Done, Done, Here, Before],
     }
 }
 
@@ -124,12 +130,19 @@ fn standing(phase: &Phase) -> [Step; 6] {
 fn spoilt(why: &Why) -> [Step; 2] {
     use Step::{Before, Done, Failed};
     match why {
-        Why::BeginFailed | Why::StatementFailed | Why::Cancelled => [Failed, Before],
+        Why::BeginFailed | Why::StatementFailed | Why::LockTimeout | Why::Cancelled => {
+            [Failed, Before]
+        }
         Why::SettleFailed | Why::ChecksFailed | Why::NothingPassed | Why::OtherTransaction => {
             [Done, Failed]
         }
         Why::Decision | Why::Rehearsed | Why::CommitRefused => [Done, Done],
-        Why::HoldLimit | Why::JournalLost | Why::SessionEnded | Why::Alarmed(_) => [Before, Before],
+        Why::HoldLimit
+        | Why::TooManyWaiters
+        | Why::WaitedTooLong
+        | Why::JournalLost
+        | Why::SessionEnded
+        | Why::Alarmed(_) => [Before, Before],
     }
 }
 
@@ -167,6 +180,26 @@ fn steps(scene: &Scene<'_>, columns: usize) -> Line<'static> {
     line
 }
 
+/// What is left of the hold, while its end would still roll back by itself.
+pub(crate) fn hold_left(scene: &Scene<'_>) -> Option<Millis> {
+    match scene.machine.phase() {
+        Phase::Applying { .. }
+        | Phase::Verifying { .. }
+        | Phase::Deciding { .. }
+        | Phase::MustRollBack { .. } => scene.machine.hold_left(),
+        Phase::Connecting
+        | Phase::Checklist
+        | Phase::Beginning
+        | Phase::Committing
+        | Phase::RollingBack { .. }
+        | Phase::Inquiring { .. }
+        | Phase::Waiting { .. }
+        | Phase::PostVerifying { .. }
+        | Phase::Ended(_)
+        | Phase::Left(_) => None,
+    }
+}
+
 /// What the band says: its words, the most important first, and its style.
 pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
     let look = scene.look;
@@ -180,6 +213,16 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
     match scene.machine.phase() {
         Phase::Connecting | Phase::Checklist | Phase::Left(_) => return None,
         Phase::Ended(Ending::NotConnected) => return None,
+        Phase::Waiting { left, .. } => {
+            words.push("NO TRANSACTION IS OPEN".to_owned());
+            words.push(format!(
+                "attempt {} of {} did not get its lock, the next starts in {}",
+                scene.machine.attempt(),
+                scene.machine.plan().lock_attempts,
+                clock(*left)
+            ));
+            return Some((words, style));
+        }
         Phase::Beginning => words.push("TRANSACTION OPENING".to_owned()),
         Phase::Applying { cancelling } | Phase::Verifying { cancelling } => {
             words.push("TRANSACTION OPEN".to_owned());
@@ -225,7 +268,7 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
     if let Some(held) = scene.account.held() {
         words.push(format!("held {}", clock(held)));
     }
-    if let Some(left) = scene.machine.hold_left() {
+    if let Some(left) = hold_left(scene) {
         words.push(format!("rolls back by itself in {}", countdown(left)));
         if left <= LAST_MINUTE {
             style = look.band_bad();
@@ -262,9 +305,7 @@ fn band(scene: &Scene<'_>, columns: usize) -> Line<'static> {
     }
     // The bar of the hold takes what is left of the line, where that is enough to read it.
     let room = columns.saturating_sub(width(&text) + 4).min(40);
-    if let (Some(left), Some(all), true) =
-        (scene.machine.hold_left(), scene.hold_in_all(), room >= 8)
-    {
+    if let (Some(left), Some(all), true) = (hold_left(scene), scene.hold_in_all(), room >= 8) {
         text.push_str("   ");
         text.push_str(&look.bar(left, all, room));
     }

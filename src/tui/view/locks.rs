@@ -11,8 +11,8 @@
 
 use super::{Scene, stream};
 use crate::gate::account::Step;
-use crate::gate::event::LockMode;
-use crate::tui::text::{count, wrap};
+use crate::gate::event::{LockMode, Session};
+use crate::tui::text::{clock, count, hanging, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -24,8 +24,9 @@ fn lock_style(scene: &Scene<'_>, mode: LockMode) -> Style {
     }
 }
 
-/// The locks that are held, each relation's strongest, grouped by strength; for the gate.
-pub(crate) fn by_strength(scene: &Scene<'_>, columns: usize, most: usize) -> Vec<Line<'static>> {
+/// The locks that are held, each relation's strongest, grouped by strength. With `briefly`, only
+/// those that make writers wait name their relations.
+pub(crate) fn by_strength(scene: &Scene<'_>, columns: usize, briefly: bool) -> Vec<Line<'static>> {
     let look = scene.look;
     let locks = scene.account.locks();
     let mut lines = Vec::new();
@@ -38,58 +39,93 @@ pub(crate) fn by_strength(scene: &Scene<'_>, columns: usize, most: usize) -> Vec
         if relations.is_empty() {
             continue;
         }
-        lines.push(Line::from(vec![
+        let on = format!(" on {}", count(relations.len(), "relation", "relations"));
+        let blocks = format!(": {}", mode.blocks());
+        let mut line = Line::from(vec![
             mode.name().set_style(lock_style(scene, mode)),
-            Span::raw(format!(
-                " on {}: {}",
-                count(relations.len(), "relation", "relations"),
-                mode.blocks()
-            )),
-        ]));
-        let mut shown: Vec<String> = relations.iter().take(most).cloned().collect();
-        if relations.len() > most {
-            shown.push(format!("{} more", relations.len() - most));
+            Span::raw(on),
+        ]);
+        if line.width() + width(&blocks) <= columns {
+            line.push_span(Span::raw(blocks));
+            lines.push(line);
+        } else {
+            lines.push(line);
+            for part in wrap(mode.blocks(), columns.saturating_sub(2)) {
+                lines.push(Line::from(format!("  {part}")));
+            }
         }
-        for part in wrap(&shown.join(", "), columns.saturating_sub(2)) {
+        if briefly && mode < LockMode::Share {
+            continue;
+        }
+        for part in wrap(&relations.join(", "), columns.saturating_sub(2)) {
             lines.push(scene.line(format!("  {part}"), look.dim()));
         }
     }
     lines
 }
 
-/// The sessions that wait for us, a line each; `most` of them.
+/// Why nothing is known of other sessions, if nothing is.
+fn unknown(scene: &Scene<'_>) -> Option<String> {
+    match (&scene.account.sight, &scene.account.blind) {
+        (Some(_), _) => None,
+        (None, Some(reason)) => Some(format!(
+            "not known: {}",
+            scene.look.clean_lines(reason).join(" ")
+        )),
+        (None, None) => Some("not looked at yet".to_owned()),
+    }
+}
+
+/// How many sessions wait for us, the longest wait, and the names of the first `most`.
 pub(crate) fn waiters(scene: &Scene<'_>, columns: usize, most: usize) -> Vec<Line<'static>> {
     let look = scene.look;
-    let Some(sight) = &scene.account.sight else {
-        let text = match &scene.account.blind {
-            Some(reason) => format!("not known: {}", look.clean_lines(reason).join(" ")),
-            None => "not looked at yet".to_owned(),
-        };
-        return vec![scene.line(look.clip(&text, columns), look.dim())];
-    };
-    if sight.waiters.is_empty() {
+    if let Some(unknown) = unknown(scene) {
+        return vec![scene.line(look.clip(&unknown, columns), look.dim())];
+    }
+    let waiters = scene
+        .account
+        .sight
+        .as_ref()
+        .map_or(&[][..], |sight| &sight.waiters);
+    if waiters.is_empty() {
         return vec![Line::from("nobody waits for us")];
     }
-    let mut lines: Vec<Line<'static>> = sight
-        .waiters
-        .iter()
-        .take(most)
-        .map(|waiter| {
-            let mut text = stream::session(scene, waiter);
-            if !waiter.behind.is_empty() {
-                let behind: Vec<String> = waiter.behind.iter().map(i32::to_string).collect();
-                text.push_str(&format!(", behind {}", behind.join(", ")));
-            }
-            scene.line(look.clip(&text, columns), look.warn())
-        })
-        .collect();
-    if sight.waiters.len() > most {
-        lines.push(scene.line(
-            format!("and {} more; l shows all", sight.waiters.len() - most),
-            look.warn(),
-        ));
+    let mut text = format!(
+        "{} for us",
+        if waiters.len() == 1 {
+            "1 session waits".to_owned()
+        } else {
+            format!("{} sessions wait", waiters.len())
+        }
+    );
+    if let Some(longest) = waiters.iter().filter_map(|waiter| waiter.since).max() {
+        text.push_str(&format!(", the longest for {}", clock(longest)));
+    }
+    if waiters.len() > most {
+        text.push_str("; l shows all");
+    }
+    let mut lines = vec![scene.line(look.clip(&text, columns), look.warn())];
+    for waiter in waiters.iter().take(most) {
+        lines.push(Line::from(format!(
+            "  {}",
+            look.clip(&waiting(scene, waiter), columns.saturating_sub(2))
+        )));
     }
     lines
+}
+
+/// A waiter in short: `0:12  app_writer (packet-api) on service_ops.packet_decision`.
+fn waiting(scene: &Scene<'_>, waiter: &Session) -> String {
+    let look = scene.look;
+    let since = waiter.since.map_or_else(|| "?".to_owned(), clock);
+    let mut text = format!("{since}  {}", look.clean(&waiter.role));
+    if !waiter.application.is_empty() {
+        text.push_str(&format!(" ({})", look.clean(&waiter.application)));
+    }
+    if let Some(relation) = &waiter.relation {
+        text.push_str(&format!(" on {}", look.clean(relation)));
+    }
+    text
 }
 
 /// The whole pane.
@@ -102,18 +138,31 @@ pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         Line::from(spans)
     };
     let mut lines = vec![scene.heading(" LOCKS HELD", inner)];
-    let held = by_strength(scene, inner.saturating_sub(1), usize::MAX);
+    let held = by_strength(scene, inner.saturating_sub(1), false);
     if held.is_empty() {
         lines.push(Line::from(" none"));
     }
     lines.extend(held.into_iter().map(shift));
     lines.push(Line::default());
     lines.push(scene.heading(" WAITING FOR US", inner));
-    lines.extend(
-        waiters(scene, inner.saturating_sub(1), usize::MAX)
-            .into_iter()
-            .map(shift),
-    );
+    if let Some(unknown) = unknown(scene) {
+        for part in wrap(&unknown, inner.saturating_sub(1)) {
+            lines.push(scene.line(format!(" {part}"), look.dim()));
+        }
+    }
+    if let Some(sight) = &scene.account.sight {
+        if sight.waiters.is_empty() {
+            lines.push(Line::from(" nobody"));
+        }
+        for waiter in &sight.waiters {
+            let mut text = stream::session(scene, waiter);
+            if !waiter.behind.is_empty() {
+                let behind: Vec<String> = waiter.behind.iter().map(i32::to_string).collect();
+                text.push_str(&format!(", behind {}", behind.join(", ")));
+            }
+            lines.extend(hanging(&text, look.warn(), 1, inner));
+        }
+    }
     if let Some(sight) = &scene.account.sight {
         lines.push(Line::default());
         lines.push(scene.heading(" WE WAIT FOR", inner));
@@ -121,9 +170,12 @@ pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
             lines.push(Line::from(" nobody"));
         }
         for blocker in &sight.blockers {
-            for part in wrap(&stream::session(scene, blocker), inner.saturating_sub(1)) {
-                lines.push(scene.line(format!(" {part}"), look.bad()));
-            }
+            lines.extend(hanging(
+                &stream::session(scene, blocker),
+                look.bad(),
+                1,
+                inner,
+            ));
             if let Some(query) = &blocker.query {
                 let query = look.clean_lines(query).join(" ");
                 for part in wrap(&query, inner.saturating_sub(3)) {

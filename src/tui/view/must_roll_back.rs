@@ -16,7 +16,6 @@
 use super::{Scene, Sheet, checks, gate, messages};
 use crate::gate::event::ServerMessage;
 use crate::gate::phase::{Phase, Why};
-use crate::runbook::check::Verdict;
 use crate::runbook::script::Statement;
 use crate::tui::text::{take, width, wrap};
 use ratatui::style::Styled;
@@ -28,19 +27,14 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
     let Phase::MustRollBack { why, .. } = scene.machine.phase() else {
         return Sheet::default();
     };
-    let mut lines = vec![scene.band(
-        &format!(" ONLY ROLLBACK IS LEFT: {}", look.clean(&why.to_string())),
-        look.band_bad(),
-        columns,
-    )];
-    lines.push(Line::default());
+    let mut lines = vec![Line::default()];
     lines.extend(reason(scene, why, columns));
     lines.push(Line::default());
     lines.extend(gate::hold(scene, columns));
     lines.extend(gate::beside(
         scene,
         "Waiting",
-        super::locks::waiters(scene, gate::inner(columns), 3),
+        super::locks::waiters(scene, gate::inner(columns), 2),
     ));
     let advice = "Nothing is saved, and nothing can be committed any more. Look as long as the hold \
                   lasts: Tab shows checks and statements, m all messages, s the script.";
@@ -54,6 +48,11 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
         Span::raw("undoes everything; asks for y"),
     ]));
     Sheet {
+        head: vec![scene.band(
+            &format!(" ONLY ROLLBACK IS LEFT: {}", look.clean(&why.to_string())),
+            look.band_bad(),
+            columns,
+        )],
         lines,
         pinned,
         follow: None,
@@ -69,13 +68,7 @@ pub(crate) fn reason(scene: &Scene<'_>, why: &Why, columns: usize) -> Vec<Line<'
             .collect()
     };
     match why {
-        Why::ChecksFailed => scene
-            .account
-            .checks_by_verdict()
-            .into_iter()
-            .filter(|(_, check)| check.verdict == Verdict::Fail)
-            .flat_map(|(number, check)| checks::row(scene, check, Some(*number), columns))
-            .collect(),
+        Why::ChecksFailed => checks::failing(scene, columns),
         Why::NothingPassed => sentence(
             "The script ran, but no row of it says PASS, so nothing shows that it did what it \
              should. Tab shows the statements.",
@@ -89,9 +82,13 @@ pub(crate) fn reason(scene: &Scene<'_>, why: &Why, columns: usize) -> Vec<Line<'
             "What happens here could no longer be recorded, so COMMIT is forbidden. Free some \
              space, or choose another place for the journal, and walk again.",
         ),
+        Why::TooManyWaiters | Why::WaitedTooLong => sentence(
+            "The limit on who may wait for this transaction was reached; l shows who waited.",
+        ),
         Why::Decision | Why::Rehearsed | Why::HoldLimit | Why::Alarmed(_) => Vec::new(),
         Why::BeginFailed
         | Why::StatementFailed
+        | Why::LockTimeout
         | Why::Cancelled
         | Why::SettleFailed
         | Why::CommitRefused

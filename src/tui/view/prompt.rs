@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ╭ COMMIT ───────────────────────────────────────────────────────────╮
-//! │ This makes 24 statements permanent in                             │
+//! │ This makes the work of 24 statements permanent, all at once, in   │
 //! │   database  wiser_ops                                             │
 //! │   host      db1:5432                                              │
 //! │   role      migrator                                              │
@@ -20,7 +20,7 @@ use ratatui::text::{Line, Span};
 pub(crate) fn name(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
     let mut lines = vec![Line::from(format!(
-        "This makes {} statements permanent, all at once, in",
+        "This makes the work of {} statements permanent, all at once, in",
         scene.sent()
     ))];
     if let Some(target) = &scene.account.target {
@@ -70,15 +70,16 @@ pub(crate) fn reference(
     columns: usize,
 ) -> Vec<Line<'static>> {
     let title = scene.runbook.items.get(item).map_or("", |item| &item.title);
-    let mut lines = vec![scene.line(
-        scene.look.clip(&scene.look.clean(title), columns),
-        scene.look.strong(),
-    )];
-    lines.extend(sentences(
-        "Type what proves it to others: where it lies, its number, who made it. It is recorded with \
-         your signature. Enter signs, Esc leaves it unsigned.",
+    let title = scene
+        .look
+        .clip(&scene.look.clean(title), columns.saturating_sub(6));
+    let mut lines = sentences(
+        &format!(
+            "{title}: where can others find it? The answer is recorded with your signature. Enter \
+             signs, Esc leaves it unsigned."
+        ),
         columns,
-    ));
+    );
     lines.push(field(scene, typed, columns));
     lines
 }

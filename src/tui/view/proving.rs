@@ -2,9 +2,9 @@
 //!
 //! It says what is waited for and what it will prove.
 
-use super::{Scene, Sheet};
+use super::{Scene, Sheet, stream};
 use crate::gate::phase::Phase;
-use crate::tui::text::wrap;
+use crate::tui::text::{clock, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -68,6 +68,33 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
                 );
             }
             ("WHICH WAY DID IT GO?", look.bad(), sentences)
+        }
+        Phase::Waiting { left, proof } => {
+            let (attempt, attempts) = (scene.machine.attempt(), scene.machine.plan().lock_attempts);
+            let mut sentences = vec![
+                format!(
+                    "Attempt {attempt} of {attempts} did not get a lock in time. All of it was rolled \
+                     back, so nobody waits for us meanwhile: {}.",
+                    look.clean(&proof.to_string())
+                ),
+                format!(
+                    "The next attempt starts by itself in {}. x stops it.",
+                    clock(*left)
+                ),
+            ];
+            if scene.account.blockers.is_empty() {
+                sentences.push("Who held the lock was not seen.".to_owned());
+            } else {
+                sentences.push("The lock was held by:".to_owned());
+                sentences.extend(
+                    scene
+                        .account
+                        .blockers
+                        .iter()
+                        .map(|blocker| stream::session(scene, blocker)),
+                );
+            }
+            ("BLOCKED, TRYING AGAIN", look.warn(), sentences)
         }
         _ => ("", Style::new(), Vec::new()),
     };

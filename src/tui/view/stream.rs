@@ -16,7 +16,7 @@ use super::{Scene, Sheet};
 use crate::gate::account::Step;
 use crate::gate::event::{LockMode, Session, StatementReport};
 use crate::runbook::script::{Fate, Statement};
-use crate::tui::text::{clock, took, width, wrap};
+use crate::tui::text::{clock, hanging, took, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -27,7 +27,7 @@ const LONG_LOCKS: usize = 100;
 pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
     let look = scene.look;
     let script = &scene.runbook.script;
-    let mut lines = vec![title(scene, columns)];
+    let mut lines = Vec::new();
     let mut follow = None;
     for sent in &scene.account.added {
         lines.push(aside(
@@ -67,6 +67,7 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
         }
     }
     Sheet {
+        head: vec![title(scene, columns)],
         lines,
         pinned: Vec::new(),
         follow,
@@ -302,8 +303,8 @@ fn progress(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     if let Some(progress) = &sight.progress {
         let phase = look.clean(&progress.phase);
         let mut spans = vec![Span::raw(format!("      {phase}"))];
-        if progress.total > 0 {
-            let percent = progress.done.min(progress.total).saturating_mul(100) / progress.total;
+        let done = progress.done.min(progress.total).saturating_mul(100);
+        if let Some(percent) = done.checked_div(progress.total) {
             let figures = format!(
                 "{percent:>3} %  {} of {} {}",
                 progress.done, progress.total, progress.unit
@@ -323,10 +324,8 @@ fn progress(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         lines.push(Line::from(spans));
     }
     for blocker in &sight.blockers {
-        let text = format!("      WAITS FOR {}", session(scene, blocker));
-        for part in wrap(&text, columns.saturating_sub(1)) {
-            lines.push(scene.line(part, look.bad()));
-        }
+        let text = format!("WAITS FOR {}", session(scene, blocker));
+        lines.extend(hanging(&text, look.bad(), 6, columns));
     }
     lines
 }

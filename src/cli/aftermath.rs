@@ -1,0 +1,201 @@
+//! After the run: which way it went, and whether its journal is what was written.
+
+use super::arguments::Connection;
+use super::commands::{Failure, print};
+use crate::database::session::{Identity, of_earlier_run};
+use crate::database::settings::Settings;
+use crate::gate::ExitCode;
+use crate::gate::event::{Inquiry, Target, XactStatus};
+use crate::journal::chain::{self, Line};
+use crate::journal::story::Story;
+use crate::runbook::printable::printable;
+use color_eyre::eyre::{WrapErr, eyre};
+use std::path::Path;
+
+fn text(path: &Path) -> Result<String, Failure> {
+    let shown = printable(&path.display().to_string()).into_owned();
+    let bytes = std::fs::read(path)
+        .wrap_err_with(|| format!("the journal {shown} cannot be read"))
+        .map_err(Failure::usage)?;
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::usage(eyre!("{shown} is no journal: it is not text")))
+}
+
+/// `stagegate report --verify`: follows the chain of hashes from the first line to the last.
+pub(super) fn verify(path: &Path) -> Result<ExitCode, Failure> {
+    let shown = printable(&path.display().to_string()).into_owned();
+    match chain::verify(&text(path)?) {
+        Ok(lines) if lines.is_empty() => Err(Failure::usage(eyre!("{shown} is empty"))),
+        Ok(lines) => {
+            let whole = matches!(
+                lines.last().map(|line| &line.entry),
+                Some(crate::journal::Entry::Left { .. })
+            );
+            let end = if whole {
+                "to the end of its run"
+            } else {
+                "but its run did not come to an end: ask `stagegate outcome` which way it went"
+            };
+            print(&format!(
+                "{shown}: {} lines, every one as it was written, {end}\n",
+                lines.len()
+            ))
+        }
+        Err(broken) => {
+            print(&format!("{shown}: NOT AS IT WAS WRITTEN, {broken}\n"))?;
+            Ok(ExitCode::RolledBackOnFail)
+        }
+    }
+}
+
+/// `stagegate outcome`: which way the last transaction of a run went.
+pub(super) fn outcome(
+    path: &Path,
+    connection: &Connection,
+    end_backend: bool,
+) -> Result<ExitCode, Failure> {
+    let (lines, broken): (Vec<Line>, _) = chain::read(&text(path)?);
+    if lines.is_empty() {
+        let shown = printable(&path.display().to_string()).into_owned();
+        let why = broken.map_or("it is empty".to_owned(), |broken| broken.to_string());
+        return Err(Failure::usage(eyre!("{shown} is no journal: {why}")));
+    }
+    if let Some(broken) = broken {
+        eprintln!("The journal holds up to here: {broken}.");
+    }
+    let story = Story::of(&lines);
+    let (answer, code) = match (&story.outcome, &story.xid, &story.target) {
+        (Some((word, proof)), _, _) if word != "UNKNOWN" => (
+            format!("{word}, as the program itself recorded: {proof}."),
+            code_of(word),
+        ),
+        (_, None, _) => (
+            "ROLLED BACK: no transaction was begun.".to_owned(),
+            ExitCode::RolledBackOnError,
+        ),
+        (_, Some(_), None) => {
+            return Err(Failure::usage(eyre!(
+                "the journal does not say which server the transaction was on"
+            )));
+        }
+        (_, Some(xid), Some(target)) => {
+            let settings = settings(connection, target)?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .wrap_err("the program's own tasks cannot be started")?;
+            let identity = Identity::of(target);
+            let inquiry = runtime.block_on(of_earlier_run(&settings, &identity, xid, end_backend));
+            told(&inquiry, xid, story.commit_intended)
+        }
+    };
+    print(&format!("{}\n", printable(&answer)))?;
+    Ok(code)
+}
+
+fn code_of(word: &str) -> ExitCode {
+    match word {
+        "COMMITTED" => ExitCode::Committed,
+        "UNKNOWN" => ExitCode::OutcomeUnknown,
+        "NOT CONNECTED" => ExitCode::NoConnection,
+        _ => ExitCode::RolledBackOnError,
+    }
+}
+
+/// The answer in words. What was never asked to commit cannot have been committed, whoever is there
+/// to ask; anything else needs the same server's word.
+fn told(inquiry: &Inquiry, xid: &str, commit_intended: bool) -> (String, ExitCode) {
+    match inquiry {
+        Inquiry::Answered {
+            status: XactStatus::Committed,
+            ..
+        } => (
+            format!("COMMITTED (transaction {xid}): {inquiry}."),
+            ExitCode::Committed,
+        ),
+        Inquiry::Answered {
+            status: XactStatus::Aborted,
+            ..
+        } => (
+            format!("ROLLED BACK (transaction {xid}): {inquiry}."),
+            ExitCode::RolledBackOnError,
+        ),
+        Inquiry::Answered {
+            status: XactStatus::InProgress,
+            ..
+        } => (
+            format!(
+                "UNKNOWN (transaction {xid}): {inquiry}. The old session has not noticed that the \
+                 program is gone; ask again in a moment, or end it with --end-backend."
+            ),
+            ExitCode::OutcomeUnknown,
+        ),
+        Inquiry::OtherServer(_) | Inquiry::Unknowable(_) | Inquiry::Unreachable(_)
+            if !commit_intended =>
+        {
+            (
+                format!("ROLLED BACK (transaction {xid}): COMMIT was never sent; {inquiry}."),
+                ExitCode::RolledBackOnError,
+            )
+        }
+        Inquiry::OtherServer(_) | Inquiry::Unknowable(_) | Inquiry::Unreachable(_) => (
+            format!(
+                "UNKNOWN (transaction {xid}): {inquiry}. Ask the server it was on: \
+                 SELECT pg_xact_status('{xid}');"
+            ),
+            ExitCode::OutcomeUnknown,
+        ),
+    }
+}
+
+/// The server of the journal, unless the command line names another way to it.
+fn settings(connection: &Connection, target: &Target) -> Result<Settings, Failure> {
+    let named = connection.dbname.is_some() || connection.host.is_some();
+    let mut connection = connection.clone();
+    if !named {
+        connection.host = Some(target.host.clone());
+        connection.port.get_or_insert(target.port.to_string());
+    }
+    if connection.dbname.is_none() {
+        connection.dbname = Some(target.database.clone());
+    }
+    let role = target.session_role.as_ref().unwrap_or(&target.role);
+    connection.username.get_or_insert(role.clone());
+    super::commands::settings(&connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unreachable() -> Inquiry {
+        Inquiry::Unreachable("refused".into())
+    }
+
+    #[test]
+    fn what_was_never_asked_to_commit_is_rolled_back_whoever_answers() {
+        let (text, code) = told(&unreachable(), "7", false);
+        assert!(text.starts_with("ROLLED BACK"), "{text}");
+        assert_eq!(code, ExitCode::RolledBackOnError);
+    }
+
+    #[test]
+    fn what_may_have_been_committed_is_unknown_without_the_server() {
+        let (text, code) = told(&unreachable(), "7", true);
+        assert!(text.starts_with("UNKNOWN"), "{text}");
+        assert!(text.contains("pg_xact_status('7')"), "{text}");
+        assert_eq!(code, ExitCode::OutcomeUnknown);
+    }
+
+    #[test]
+    fn a_transaction_in_progress_is_not_an_outcome() {
+        let inquiry = Inquiry::Answered {
+            status: XactStatus::InProgress,
+            server: "s".into(),
+        };
+        for commit_intended in [false, true] {
+            let (text, _) = told(&inquiry, "7", commit_intended);
+            assert!(text.starts_with("UNKNOWN"), "{text}");
+        }
+    }
+}

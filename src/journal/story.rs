@@ -1,0 +1,130 @@
+//! What a journal says of the outcome, for whoever comes after the program died.
+
+use super::chain::Line;
+use super::entry::{Decision, Entry};
+use crate::gate::event::Target;
+
+/// The end of a run, as far as its journal goes. Only the last transaction of a run counts: the
+/// ones before it were rolled back with proof, or there would not have been another.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Story {
+    /// What the session reached.
+    pub target: Option<Target>,
+    /// The last transaction that was begun.
+    pub xid: Option<String>,
+    /// COMMIT may have been sent for it.
+    pub commit_intended: bool,
+    /// Its outcome, where the program lived to write it: the word and its proof.
+    pub outcome: Option<(String, String)>,
+}
+
+impl Story {
+    /// Reads the lines of a journal.
+    pub fn of(lines: &[Line]) -> Story {
+        let mut story = Story::default();
+        for line in lines {
+            match &line.entry {
+                Entry::Connected { target } => {
+                    story.target = serde_json::from_value(target.clone()).ok();
+                }
+                Entry::Phase { phase, .. } if phase == "beginning" => {
+                    story.xid = None;
+                    story.commit_intended = false;
+                    story.outcome = None;
+                }
+                Entry::Begun { xid, .. } => story.xid = Some(xid.clone()),
+                Entry::Intent {
+                    decision: Decision::Commit,
+                    ..
+                } => story.commit_intended = true,
+                Entry::Outcome { outcome, proof, .. } => {
+                    story.outcome = Some((outcome.clone(), proof.clone()));
+                }
+                _ => {}
+            }
+        }
+        story
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::chain::{Chain, verify};
+
+    fn story(entries: &[Entry]) -> Story {
+        let mut chain = Chain::default();
+        let text: String = entries
+            .iter()
+            .map(|entry| chain.line(entry, jiff::Timestamp::UNIX_EPOCH))
+            .collect();
+        Story::of(&verify(&text).unwrap())
+    }
+
+    fn phase(phase: &str) -> Entry {
+        Entry::Phase {
+            phase: phase.into(),
+            why: None,
+        }
+    }
+
+    fn begun(xid: &str) -> Entry {
+        Entry::Begun {
+            xid: xid.into(),
+            added: Vec::new(),
+        }
+    }
+
+    fn intent(decision: Decision) -> Entry {
+        Entry::Intent {
+            decision,
+            xid: Some("7".into()),
+        }
+    }
+
+    #[test]
+    fn a_run_that_died_before_its_decision_never_meant_to_commit() {
+        let story = story(&[phase("beginning"), begun("7"), intent(Decision::RollBack)]);
+        assert_eq!(story.xid.as_deref(), Some("7"));
+        assert!(!story.commit_intended);
+        assert_eq!(story.outcome, None);
+    }
+
+    #[test]
+    fn a_run_that_died_after_its_intent_may_have_committed() {
+        assert!(story(&[phase("beginning"), begun("7"), intent(Decision::Commit)]).commit_intended);
+    }
+
+    #[test]
+    fn only_the_last_transaction_counts() {
+        let rolled_back = Entry::Outcome {
+            outcome: "ROLLED BACK".into(),
+            why: None,
+            proof: "tag".into(),
+        };
+        let story = story(&[
+            phase("beginning"),
+            begun("7"),
+            intent(Decision::Commit),
+            rolled_back,
+            phase("beginning"),
+            begun("8"),
+        ]);
+        assert_eq!(story.xid.as_deref(), Some("8"));
+        assert!(!story.commit_intended);
+        assert_eq!(story.outcome, None);
+    }
+
+    #[test]
+    fn the_target_is_read_back_whole() {
+        let target = Target {
+            database: "d".into(),
+            recovered: Some("1.5".into()),
+            ..Target::default()
+        };
+        let entry = Entry::Connected {
+            target: serde_json::to_value(&target).unwrap(),
+        };
+        assert_eq!(story(&[entry]).target, Some(target));
+    }
+}

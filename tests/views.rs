@@ -1,0 +1,852 @@
+//! What a person sees, phase by phase: the real machine is walked there with real events, and the
+//! real screen is drawn into a buffer. Snapshots hold the text; a few tests hold the styles.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "views/stage.rs"]
+mod stage;
+
+mod hostile {
+    //! I8: what a server or a script says never reaches the terminal raw, and never moves a column.
+    use crate::stage::*;
+    use stagegate::gate::event::{Body, ServerMessage, Target};
+    use stagegate::runbook::check::{Check, Verdict};
+    use stagegate::tui::Glyphs;
+
+    const HOSTILE: &str =
+        "a\x1b[2J\x1b]0;owned\x07b\u{9b}31mc\u{202e}d\r\ne\u{85}f\x7f\u{200b}\t東京";
+
+    fn poisoned() -> Walk {
+        let mut runbook = runbook();
+        runbook.title = HOSTILE.into();
+        for item in &mut runbook.items {
+            item.title = HOSTILE.into();
+        }
+        for section in &mut runbook.script.sections {
+            section.title = HOSTILE.into();
+        }
+        for statement in &mut runbook.script.statements {
+            statement.kind = HOSTILE.into();
+            statement.relation = Some(HOSTILE.into());
+        }
+        for source in &mut runbook.script.sources {
+            source.text = format!("-- {HOSTILE}\n{}", source.text);
+        }
+        runbook.script.name = HOSTILE.into();
+        for finding in &mut runbook.script.findings {
+            finding.message = HOSTILE.into();
+        }
+        let mut walk = Walk::new(runbook);
+        walk.report(Body::Connected(Box::new(Target {
+            host: HOSTILE.into(),
+            database: HOSTILE.into(),
+            role: HOSTILE.into(),
+            server_version: HOSTILE.into(),
+            ..target()
+        })));
+        walk
+    }
+
+    fn message() -> ServerMessage {
+        ServerMessage {
+            severity: "ERROR".into(),
+            sqlstate: Some(HOSTILE.into()),
+            message: HOSTILE.into(),
+            detail: Some(HOSTILE.into()),
+            hint: Some(HOSTILE.into()),
+            context: Some(HOSTILE.into()),
+            position: Some(3),
+        }
+    }
+
+    fn every_view(walk: &mut Walk) {
+        for glyphs in [Glyphs::Unicode, Glyphs::Ascii] {
+            for size in SIZES {
+                for key in ["", "l", "s", "m", "?"] {
+                    if !key.is_empty() {
+                        walk.press(key);
+                    }
+                    let buffer = walk.buffer(size, glyphs);
+                    for cell in buffer.content() {
+                        let symbol = cell.symbol();
+                        assert!(
+                            !symbol.contains(|c: char| c.is_control() || c == '\u{202e}'),
+                            "{symbol:?} on the screen"
+                        );
+                        if glyphs == Glyphs::Ascii {
+                            assert!(symbol.is_ascii(), "{symbol:?} without UTF-8");
+                        }
+                    }
+                    walk.press("Esc");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_control_character_reaches_the_screen() {
+        let mut walk = poisoned();
+        walk.evidence(|_, evidence| {
+            evidence.summary = HOSTILE.into();
+            evidence.lines = vec![HOSTILE.into()];
+        });
+        every_view(&mut walk);
+        walk.screen.say(HOSTILE.into());
+        walk.sign_all();
+        walk.press("a");
+        walk.begin();
+        walk.report(Body::Noticed {
+            number: Some(2),
+            message: Box::new(message()),
+        });
+        walk.sight(sight_with(HOSTILE));
+        walk.start(2);
+        every_view(&mut walk);
+        walk.report(Body::StatementFailed {
+            number: 2,
+            duration: 5,
+            error: Box::new(message()),
+        });
+        every_view(&mut walk);
+
+        let mut walk = poisoned();
+        walk.evidence(|_, _| {});
+        walk.sign_all();
+        walk.press("a");
+        walk.begin();
+        walk.run_script(|check| {
+            *check = Check {
+                name: HOSTILE.into(),
+                verdict: Verdict::Fail,
+                detail: HOSTILE.into(),
+            }
+        });
+        walk.settle();
+        every_view(&mut walk);
+    }
+
+    #[test]
+    fn wide_characters_do_not_shift_what_stands_to_their_right() {
+        let mut runbook = runbook();
+        for (statement, relation) in runbook.script.statements.iter_mut().zip(
+            [
+                "東京.受信箱",
+                "a.b",
+                "ßüö.é",
+                "emoji.👍🏽",
+                "long.東京東京東京東京東京東京東京東京東京東京東京",
+            ]
+            .iter()
+            .cycle(),
+        ) {
+            statement.relation = Some((*relation).into());
+        }
+        let mut walk = Walk::new(runbook);
+        walk.connect();
+        walk.evidence(|_, _| {});
+        walk.sign_all();
+        walk.press("a");
+        walk.begin();
+        walk.run_script(|_| {});
+        walk.settle();
+        walk.press("Tab");
+        walk.press("Tab");
+        let buffer = walk.buffer((80, 24), Glyphs::Unicode);
+        let mut column = None;
+        for y in 0..24 {
+            // Cell by cell, as a terminal counts columns.
+            let row: Vec<&str> = (0..80).map(|x| buffer[(x, y)].symbol()).collect();
+            for x in 0..77 {
+                if row[x..x + 4].concat() == "done" && x > 40 {
+                    assert_eq!(*column.get_or_insert(x), x, "row {y}");
+                }
+            }
+        }
+        assert!(column.is_some());
+    }
+}
+
+mod snapshots {
+    //! Every view, at three sizes, with Unicode and with ASCII.
+    use crate::stage::*;
+    use stagegate::gate::event::*;
+    use stagegate::gate::plan::Mode;
+    use stagegate::runbook::check::Verdict;
+
+    #[test]
+    fn connecting_phase() {
+        let mut walk = Walk::new(runbook());
+        walk.tick(700);
+        shoot("connecting", &mut walk);
+    }
+
+    #[test]
+    fn not_connected() {
+        let mut walk = Walk::new(runbook());
+        walk.report(Body::ConnectFailed(ServerMessage {
+            severity: "FATAL".into(),
+            sqlstate: Some("28P01".into()),
+            message: "password authentication failed for user \"migrator\"".into(),
+            ..ServerMessage::default()
+        }));
+        shoot("not_connected", &mut walk);
+    }
+
+    #[test]
+    fn checklist_looking() {
+        let mut walk = Walk::new(runbook());
+        walk.connect();
+        walk.tick(300);
+        shoot("checklist_looking", &mut walk);
+    }
+
+    #[test]
+    fn checklist_partly_signed() {
+        let mut walk = checklist();
+        walk.press("Space");
+        walk.type_text("ticket 4711, pg_dump of 02:10, /backup/wiser_ops.dump");
+        walk.press("Enter");
+        walk.press("Down");
+        walk.press("Down");
+        walk.press("Space");
+        walk.press("Down");
+        shoot("checklist_partly_signed", &mut walk);
+        walk.press("Enter");
+        shoot("checklist_evidence", &mut walk);
+    }
+
+    #[test]
+    fn checklist_fails() {
+        let mut walk = Walk::new(runbook());
+        walk.connect();
+        walk.evidence(|index, evidence| {
+            if index == 3 {
+                evidence.standing = Standing::Fails;
+                evidence.summary = "1 of 12 checks says FAIL".into();
+                evidence.checks[3].verdict = Verdict::Fail;
+                evidence.checks[3].detail =
+                    "message_id m-17 occurs 2 times, m-40 occurs 3 times".into();
+            }
+        });
+        for _ in 0..3 {
+            walk.press("Down");
+        }
+        walk.press("Space");
+        shoot("checklist_fails", &mut walk);
+    }
+
+    #[test]
+    fn checklist_reference() {
+        let mut walk = checklist();
+        walk.press("Space");
+        walk.type_text("ticket 4711, pg_dump of 02:10");
+        shoot("checklist_reference", &mut walk);
+    }
+
+    #[test]
+    fn checklist_signed() {
+        let mut walk = checklist();
+        walk.sign_all();
+        shoot("checklist_signed", &mut walk);
+    }
+
+    #[test]
+    fn scripts() {
+        let mut walk = checklist();
+        walk.press("s");
+        shoot("scripts", &mut walk);
+        walk.press("/");
+        walk.type_text("letter_status");
+        shoot("scripts_find", &mut walk);
+        walk.press("Enter");
+        walk.press("G");
+        shoot("scripts_end", &mut walk);
+        walk.press("Tab");
+        shoot("scripts_rollback", &mut walk);
+    }
+
+    #[test]
+    fn beginning() {
+        let mut walk = checklist();
+        walk.sign_all();
+        walk.press("a");
+        shoot("beginning", &mut walk);
+    }
+
+    #[test]
+    fn applying_phase() {
+        let mut walk = applying();
+        shoot("applying", &mut walk);
+        walk.press("l");
+        shoot("locks", &mut walk);
+        walk.press("m");
+        shoot("messages", &mut walk);
+        walk.press("?");
+        shoot("help", &mut walk);
+    }
+
+    #[test]
+    fn applying_blocked() {
+        let mut walk = applying();
+        walk.sight(Sight {
+            blockers: vec![Session {
+                pid: 5150,
+                role: "report_reader".into(),
+                application: "nightly-report".into(),
+                state: Some("idle in transaction".into()),
+                query: Some("SELECT count(*) FROM service_ops.packet_decision".into()),
+                relation: Some("service_ops.packet_decision".into()),
+                since: Some(95_000),
+                behind: Vec::new(),
+            }],
+            ..Sight::default()
+        });
+        walk.press("x");
+        shoot("applying_blocked_cancelling", &mut walk);
+    }
+
+    #[test]
+    fn verifying() {
+        let mut walk = applied();
+        shoot("verifying", &mut walk);
+    }
+
+    #[test]
+    fn deciding_phase() {
+        let mut walk = deciding();
+        shoot("gate", &mut walk);
+        walk.press("Enter");
+        shoot("gate_checks", &mut walk);
+        walk.press("Tab");
+        shoot("gate_statements", &mut walk);
+    }
+
+    #[test]
+    fn a_large_screen() {
+        let mut walk = deciding();
+        shoot_at("gate_large", &mut walk, (200, 50));
+        let mut walk = failing();
+        shoot_at("must_roll_back_large", &mut walk, (200, 50));
+    }
+
+    #[test]
+    fn deciding_not_armed() {
+        let mut walk = applied();
+        walk.settle();
+        walk.press("c");
+        shoot("gate_not_armed", &mut walk);
+    }
+
+    #[test]
+    fn deciding_commit_prompt() {
+        let mut walk = deciding();
+        walk.press("c");
+        walk.type_text("wiser");
+        shoot("gate_commit", &mut walk);
+        walk.press("Enter");
+        shoot("gate_commit_wrong_name", &mut walk);
+    }
+
+    #[test]
+    fn deciding_rollback_question() {
+        let mut walk = deciding();
+        walk.press("r");
+        shoot("gate_rollback", &mut walk);
+    }
+
+    #[test]
+    fn deciding_last_minute() {
+        let mut walk = deciding();
+        walk.busy();
+        walk.tick_for(140_000);
+        shoot("gate_half", &mut walk);
+        walk.tick_for(105_000);
+        shoot("gate_last_minute", &mut walk);
+        walk.tick_for(43_000);
+        shoot("gate_last_seconds", &mut walk);
+    }
+
+    #[test]
+    fn rehearsal() {
+        let mut walk = Walk::with_mode(runbook(), Mode::Rehearse);
+        walk.connect();
+        walk.evidence(|_, _| {});
+        walk.press("a");
+        walk.begin();
+        walk.run_script(|_| {});
+        walk.settle();
+        walk.tick(500);
+        shoot("gate_rehearsal", &mut walk);
+    }
+
+    #[test]
+    fn must_roll_back_on_fail() {
+        let mut walk = failing();
+        shoot("must_roll_back_fail", &mut walk);
+        walk.press("c");
+        shoot("must_roll_back_fail_commit_refused", &mut walk);
+        walk.press("Tab");
+        shoot("must_roll_back_checks", &mut walk);
+    }
+
+    #[test]
+    fn must_roll_back_on_error() {
+        let mut walk = error();
+        shoot("must_roll_back_error", &mut walk);
+        walk.press("Tab");
+        walk.press("Tab");
+        shoot("must_roll_back_statements", &mut walk);
+        walk.press("r");
+        shoot("must_roll_back_question", &mut walk);
+    }
+
+    #[test]
+    fn committing_and_committed() {
+        let mut walk = committing();
+        shoot("committing", &mut walk);
+        walk.answer_commit();
+        shoot("post_verifying", &mut walk);
+        walk.post_verified(true);
+        shoot("committed", &mut walk);
+        walk.press("Tab");
+        shoot("committed_post", &mut walk);
+    }
+
+    #[test]
+    fn committed_but_post_fails() {
+        let mut walk = committing();
+        walk.answer_commit();
+        walk.post_verified(false);
+        shoot("committed_post_fails", &mut walk);
+    }
+
+    #[test]
+    fn rolling_back_and_rolled_back() {
+        let mut walk = deciding();
+        walk.press("r");
+        walk.press("y");
+        shoot("rolling_back", &mut walk);
+        walk.answer_rollback();
+        shoot("rolled_back", &mut walk);
+    }
+
+    #[test]
+    fn rolled_back_after_an_error() {
+        let mut walk = error();
+        walk.press("r");
+        walk.press("y");
+        walk.answer_rollback();
+        shoot("rolled_back_error", &mut walk);
+    }
+
+    #[test]
+    fn rolled_back_by_the_hold_limit() {
+        let mut walk = deciding();
+        walk.tick_for(297_000);
+        walk.answer_rollback();
+        shoot("rolled_back_hold_limit", &mut walk);
+    }
+
+    #[test]
+    fn link_lost() {
+        let mut walk = committing();
+        walk.report(Body::CommitAnswered(CommitAnswer::LinkLost(Box::new(
+            ServerMessage {
+                message: "connection reset by peer".into(),
+                ..ServerMessage::default()
+            },
+        ))));
+        shoot("inquiring", &mut walk);
+        walk.report(Body::Asked(Inquiry::Answered {
+            status: XactStatus::InProgress,
+            server: "system 7301, timeline 1".into(),
+        }));
+        shoot("inquiring_still_open", &mut walk);
+        walk.press("e");
+        walk.report(Body::Asked(Inquiry::Unreachable(
+            "connection to db1:5432 refused, tried for 30 s".into(),
+        )));
+        shoot("unknown", &mut walk);
+        walk.press("o");
+        walk.report(Body::Asked(Inquiry::Answered {
+            status: XactStatus::Committed,
+            server: "system 7301, timeline 1".into(),
+        }));
+        walk.post_verified(true);
+        shoot("committed_asked", &mut walk);
+    }
+}
+
+mod behaviour {
+    //! What keys do, and what they do not.
+    use crate::stage::*;
+    use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+    use proptest::prelude::*;
+    use ratatui::style::{Color, Modifier};
+    use stagegate::gate::event::Document;
+    use stagegate::gate::phase::{Phase, Prompt};
+    use stagegate::gate::{Command, Event};
+    use stagegate::tui::keymap::{self, Does, Place};
+    use stagegate::tui::{Glyphs, Palette};
+
+    fn at_name(walk: &Walk) -> bool {
+        matches!(
+            walk.machine.phase(),
+            Phase::Deciding {
+                prompt: Prompt::Name,
+                ..
+            }
+        )
+    }
+
+    #[test]
+    fn fail_rows_stand_out_without_colour() {
+        let mut walk = failing();
+        walk.palette = Palette::Mono;
+        let buffer = walk.buffer((80, 24), Glyphs::Ascii);
+        let (x, y) = find(&buffer, "FAIL ").expect("FAIL is on the screen");
+        let style = buffer[(x, y)].style();
+        assert!(
+            style
+                .add_modifier
+                .contains(Modifier::REVERSED | Modifier::BOLD)
+        );
+        for cell in buffer.content() {
+            assert!(matches!(cell.fg, Color::Reset), "a colour without colour");
+            assert!(matches!(cell.bg, Color::Reset), "a colour without colour");
+        }
+    }
+
+    #[test]
+    fn fail_comes_before_pass_and_is_counted() {
+        let mut walk = failing();
+        walk.press("Tab");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        let counted = text
+            .find("1 FAIL of 8 checks")
+            .expect("counted in the title");
+        let fail = text.find("FAIL  packet_decision").expect("the row");
+        let pass = text.find("PASS").expect("the others");
+        assert!(counted < fail && fail < pass, "{text}");
+    }
+
+    #[test]
+    fn the_open_transaction_is_a_band_of_its_own() {
+        let mut walk = deciding();
+        let buffer = walk.buffer((80, 24), Glyphs::Unicode);
+        let (x, y) = find(&buffer, "TRANSACTION OPEN").expect("said");
+        assert_eq!(buffer[(x, y)].bg, Color::Yellow);
+        assert_eq!(buffer[(79, y)].bg, Color::Yellow);
+        walk.palette = Palette::Mono;
+        let buffer = walk.buffer((80, 24), Glyphs::Unicode);
+        assert!(buffer[(79, y)].modifier.contains(Modifier::REVERSED));
+    }
+
+    #[test]
+    fn the_name_is_typed_and_enter_sends_it() {
+        let mut walk = deciding();
+        walk.press("c");
+        assert!(at_name(&walk));
+        let events = walk.screen.key(plain('w'), &walk.machine, &walk.account);
+        assert_eq!(events, [Event::Edited]);
+        walk.press("Backspace");
+        walk.type_text("wiser_ops");
+        let events = walk.press("Enter");
+        assert_eq!(
+            events,
+            [
+                Event::Asked(Command::NameTyped("wiser_ops".into())),
+                Event::Edited
+            ]
+        );
+        assert_eq!(*walk.machine.phase(), Phase::Committing);
+    }
+
+    #[test]
+    fn a_wrong_name_is_refused_in_words_and_emptied() {
+        let mut walk = deciding();
+        walk.press("c");
+        walk.type_text("wiser_prod");
+        walk.press("Enter");
+        assert!(at_name(&walk));
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(
+            text.contains("That is not the name of the database"),
+            "{text}"
+        );
+        assert!(!text.contains("wiser_prod"), "{text}");
+        walk.press("Esc");
+        walk.press("c");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("> █"), "{text}");
+    }
+
+    #[test]
+    fn pasted_text_never_acts_at_the_gate() {
+        let mut walk = deciding();
+        assert_eq!(walk.screen.paste("c", &walk.machine), []);
+        walk.press("c");
+        assert_eq!(walk.screen.paste("wiser_ops\n", &walk.machine), []);
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("Pasted text was refused"), "{text}");
+        walk.press("Enter");
+        assert!(at_name(&walk), "an empty name is not the name");
+    }
+
+    #[test]
+    fn a_reference_may_be_pasted_without_its_control_characters() {
+        let mut walk = checklist();
+        walk.press("Space");
+        let events = walk.screen.paste("ticket\x1b[2J 4711\n", &walk.machine);
+        assert_eq!(events, [Event::Edited]);
+        walk.show();
+        let events = walk.press("Enter");
+        assert_eq!(
+            events,
+            [Event::Asked(Command::SignOff {
+                item: 0,
+                note: Some("ticket[2J 4711".into())
+            })]
+        );
+        assert!(walk.machine.items()[0].signed);
+    }
+
+    #[test]
+    fn a_burst_empties_what_was_typed_and_says_so() {
+        let mut walk = deciding();
+        walk.press("c");
+        walk.type_text("wiser_ops");
+        walk.screen.burst();
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("faster than a person types"), "{text}");
+        walk.press("Enter");
+        assert!(at_name(&walk));
+    }
+
+    #[test]
+    fn space_signs_one_item_however_long_it_is_held() {
+        let mut walk = checklist();
+        walk.press("Down");
+        walk.press("Down");
+        for _ in 0..20 {
+            walk.press("Space");
+        }
+        let signed = walk.machine.items().iter().filter(|i| i.signed).count();
+        assert_eq!(signed, 1);
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("Signed already"), "{text}");
+    }
+
+    #[test]
+    fn repeats_and_releases_never_act() {
+        let mut walk = deciding();
+        for kind in [KeyEventKind::Repeat, KeyEventKind::Release] {
+            for code in ['c', 'r', '+', 'q'].map(KeyCode::Char) {
+                let key = KeyEvent::new_with_kind(code, KeyModifiers::NONE, kind);
+                assert_eq!(walk.screen.key(key, &walk.machine, &walk.account), []);
+            }
+        }
+    }
+
+    #[test]
+    fn control_c_is_q_and_control_z_is_refused() {
+        let mut walk = deciding();
+        let key = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL);
+        for place in ["", "c", "Esc", "s"] {
+            if !place.is_empty() {
+                walk.press(place);
+            }
+            let events = walk.screen.key(key('c'), &walk.machine, &walk.account);
+            assert_eq!(events, [Event::Asked(Command::Quit)]);
+            assert_eq!(walk.screen.key(key('z'), &walk.machine, &walk.account), []);
+            let text = walk.text((80, 24), Glyphs::Unicode);
+            assert!(text.contains("Suspending is refused"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_script_is_read_when_its_end_was_seen() {
+        let mut walk = checklist();
+        walk.press("Down");
+        walk.press("Space");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("Read it to its end first"), "{text}");
+        walk.press("s");
+        assert_eq!(walk.machine.items()[1].unread, [Document::Script]);
+        for _ in 0..40 {
+            walk.press("PageDown");
+        }
+        assert_eq!(walk.machine.items()[1].unread, []);
+        walk.press("q");
+        walk.press("Space");
+        assert!(walk.machine.items()[1].signed);
+    }
+
+    #[test]
+    fn a_refused_key_says_why() {
+        let mut walk = checklist();
+        walk.press("a");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("5 items are not signed yet"), "{text}");
+        assert!(text.contains("(a apply)"), "{text}");
+        walk.press("c");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("That key does nothing here"), "{text}");
+        let mut walk = deciding();
+        walk.press("q");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(
+            text.contains("The transaction is open: r rolls back"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn below_the_least_size_commit_waits_and_rollback_works() {
+        let mut walk = deciding();
+        let text = walk.text((60, 15), Glyphs::Unicode);
+        for said in [
+            "needs 80×24, has 60×15",
+            "TRANSACTION OPEN",
+            "rolls back by itself in",
+        ] {
+            assert!(text.contains(said), "{text}");
+        }
+        assert_eq!(
+            walk.screen.key(plain('c'), &walk.machine, &walk.account),
+            []
+        );
+        let text = walk.text((60, 15), Glyphs::Unicode);
+        assert!(text.contains("COMMIT needs a screen of 80×24"), "{text}");
+        let events = walk.screen.key(plain('r'), &walk.machine, &walk.account);
+        assert_eq!(events, [Event::Asked(Command::AskRollback)]);
+        walk.feed_all(events);
+        walk.text((60, 15), Glyphs::Unicode);
+        walk.feed(Event::Drawn);
+        let events = walk.screen.key(plain('y'), &walk.machine, &walk.account);
+        assert_eq!(events, [Event::Asked(Command::ConfirmRollback)]);
+    }
+
+    #[test]
+    fn a_name_half_typed_is_not_sent_from_a_small_screen() {
+        let mut walk = deciding();
+        walk.press("c");
+        walk.type_text("wiser_ops");
+        walk.text((79, 24), Glyphs::Unicode);
+        let enter = KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE);
+        assert_eq!(walk.screen.key(enter, &walk.machine, &walk.account), []);
+    }
+
+    #[test]
+    fn tmux_takes_one_row_of_24_and_the_walk_still_fits() {
+        let mut walk = deciding();
+        let text = walk.text((80, 23), Glyphs::Unicode);
+        assert!(!text.contains("needs 80"), "{text}");
+        assert!(text.contains("COMMIT"), "{text}");
+    }
+
+    #[test]
+    fn rollback_is_asked_from_any_pane() {
+        for cover in ["s", "l", "m", "?"] {
+            let mut walk = deciding();
+            walk.press(cover);
+            walk.press("r");
+            let text = walk.text((80, 24), Glyphs::Unicode);
+            assert!(text.contains("yes, ROLLBACK"), "{text}");
+            walk.press("y");
+            assert!(matches!(walk.machine.phase(), Phase::RollingBack { .. }));
+        }
+    }
+
+    #[test]
+    fn commit_is_not_reached_from_a_pane_that_covers_the_gate() {
+        for cover in ["s", "l", "m", "?"] {
+            let mut walk = deciding();
+            walk.press(cover);
+            assert_eq!(walk.press("c"), []);
+            assert!(!at_name(&walk));
+        }
+    }
+
+    #[test]
+    fn a_new_phase_uncovers_the_gate() {
+        let mut walk = applied();
+        walk.press("s");
+        walk.settle();
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("DECIDE"), "{text}");
+    }
+
+    #[test]
+    fn footer_and_help_show_what_the_table_says() {
+        let mut walk = deciding();
+        let text = walk.text((120, 40), Glyphs::Unicode);
+        let foot: Vec<&str> = text.lines().rev().take(2).collect();
+        let foot = foot.join("\n");
+        for binding in keymap::at(Place::Gate) {
+            assert!(foot.contains(binding.label), "{} in {foot}", binding.label);
+        }
+        walk.press("?");
+        let text = walk.text((200, 120), Glyphs::Unicode);
+        for binding in keymap::BINDINGS {
+            assert!(text.contains(binding.help), "{} in the help", binding.help);
+        }
+        assert!(keymap::markdown().contains("| At the gate | `c` |"));
+    }
+
+    #[test]
+    fn every_offered_act_can_be_pressed_where_it_is_offered() {
+        for walk in every_phase() {
+            let place = Place::of(&walk.machine);
+            for offer in walk.machine.offers() {
+                let bound = keymap::at(place)
+                    .chain(keymap::at(Place::Everywhere).filter(|_| place.shares()))
+                    .any(|binding| binding.does == Does::Gate(offer.act));
+                // At a prompt, + and q are not keys but characters, or stray ones.
+                let typed = !place.shares();
+                assert!(bound || typed, "{:?} at {place:?}", offer.act);
+            }
+        }
+    }
+
+    #[test]
+    fn two_hundred_columns_are_used() {
+        let mut walk = deciding();
+        let text = walk.text((200, 50), Glyphs::Unicode);
+        let line = text.lines().find(|line| line.contains("DECIDE")).unwrap();
+        assert!(line.contains('│'), "two columns: {line}");
+        assert!(text.contains("8 checks in the transaction"), "{text}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_size_and_no_key_breaks_a_view(
+            phase in 0usize..PHASES,
+            sizes in prop::collection::vec((1u16..=130, 1u16..=45), 1..4),
+            keys in "[ -~]{0,6}",
+        ) {
+            let mut walk = a_phase(phase);
+            for (width, height) in sizes {
+                walk.buffer((width, height), Glyphs::Unicode);
+                for key in keys.chars() {
+                    let events = walk.screen.key(plain(key), &walk.machine, &walk.account);
+                    walk.feed_all(events);
+                    walk.buffer((width, height), Glyphs::Ascii);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_tiny_size_is_drawn_in_every_phase() {
+        for mut walk in every_phase() {
+            for width in (1..=79).step_by(3) {
+                for height in [1, 2, 3, 4, 5, 7, 10, 15, 22, 23] {
+                    walk.buffer((width, height), Glyphs::Unicode);
+                }
+            }
+        }
+    }
+}
