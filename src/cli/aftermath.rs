@@ -6,7 +6,7 @@ use crate::database::session::{Identity, of_earlier_run};
 use crate::database::settings::Settings;
 use crate::gate::ExitCode;
 use crate::gate::event::{Inquiry, Target, XactStatus};
-use crate::journal::chain::{self, Line};
+use crate::journal::chain::{self, Broken, Line};
 use crate::journal::story::Story;
 use crate::runbook::printable::printable;
 use color_eyre::eyre::{WrapErr, eyre};
@@ -60,9 +60,6 @@ pub(super) fn outcome(
         let why = broken.map_or("it is empty".to_owned(), |broken| broken.to_string());
         return Err(Failure::usage(eyre!("{shown} is no journal: {why}")));
     }
-    if let Some(broken) = broken {
-        eprintln!("The journal holds up to here: {broken}.");
-    }
     let story = Story::of(&lines);
     let (answer, code) = match (&story.outcome, &story.xid, &story.target) {
         (Some((word, proof)), _, _) if word != "UNKNOWN" => (
@@ -89,8 +86,27 @@ pub(super) fn outcome(
             told(&inquiry, xid, story.commit_intended)
         }
     };
+    let (answer, code) = match broken {
+        Some(broken) => doubted(answer, code, &broken),
+        None => (answer, code),
+    };
     print(&format!("{}\n", printable(&answer)))?;
     Ok(code)
+}
+
+/// What stood after the place where a journal breaks may have been another transaction, so of a
+/// broken one only "committed" can be believed.
+fn doubted(answer: String, code: ExitCode, broken: &Broken) -> (String, ExitCode) {
+    match code {
+        ExitCode::Committed => (answer, code),
+        _ => (
+            format!(
+                "UNKNOWN: the journal is not as it was written ({broken}), and what stood there may \
+                 have been another transaction. Up to there it says: {answer}"
+            ),
+            ExitCode::OutcomeUnknown,
+        ),
+    }
 }
 
 fn code_of(word: &str) -> ExitCode {
@@ -185,6 +201,19 @@ mod tests {
         assert!(text.starts_with("UNKNOWN"), "{text}");
         assert!(text.contains("pg_xact_status('7')"), "{text}");
         assert_eq!(code, ExitCode::OutcomeUnknown);
+    }
+
+    #[test]
+    fn of_a_broken_journal_only_committed_is_believed() {
+        let broken = Broken {
+            line: 3,
+            what: "it was cut in the middle".into(),
+        };
+        let (text, code) = doubted("ROLLED BACK".into(), ExitCode::RolledBackOnError, &broken);
+        assert!(text.starts_with("UNKNOWN"), "{text}");
+        assert_eq!(code, ExitCode::OutcomeUnknown);
+        let (_, code) = doubted("COMMITTED".into(), ExitCode::Committed, &broken);
+        assert_eq!(code, ExitCode::Committed);
     }
 
     #[test]
