@@ -15,7 +15,7 @@ fn commit_makes_exactly_the_documented_objects() {
         "ACCESS EXCLUSIVE on 3 relations",
     ]);
     // Nobody else sees any of it yet.
-    stage.assert_untouched();
+    stage.assert_nothing_seen();
     terminal
         .commit()
         .shows(&["says committed", "3 PASS, 0 WARN, 0 FAIL"])
@@ -110,8 +110,10 @@ fn pasted_text_never_commits() {
         .wait_for("Pasted text was refused: it never acts here.")
         .wait_for_the_gate();
     terminal.key("Down").wait_while("Pasted text");
-    terminal.paste_raw(line).wait_for(too_fast);
-    terminal.key("Esc").wait_for_the_gate();
+    terminal
+        .paste_raw(line)
+        .wait_for(too_fast)
+        .wait_for_the_gate();
 
     // The same with the question for the name open already.
     terminal.key("c").wait_for("Type the name of the database");
@@ -226,12 +228,21 @@ fn a_window_made_tiny_at_the_gate_forbids_commit_until_it_is_large_again() {
     let stage = Stage::set(Scenario::Clean);
     let mut terminal = stage.run();
     terminal.walk_to_the_gate();
-    terminal.resize(20, 5).wait_for("TRANSACTION OPEN");
-    terminal.key("c").wait_for("COMMIT needs");
+    terminal
+        .resize(20, 5)
+        .wait_for("TRANSACTION OPEN")
+        .wait_for("Decide: COMMIT");
+    // Had `c` opened the question for the name, `r` would be the first letter of it.
+    terminal.key("c").key("r").wait_for("Really ROLLBACK?");
+    terminal.key("n").wait_for("Decide: COMMIT");
     terminal
         .resize(1, 1)
         .wait_until("something on one cell", |screen| !screen.trim().is_empty());
-    terminal.key("c").key("Enter");
+    terminal
+        .resize(40, 12)
+        .wait_for("needs 80×24, has 40×12")
+        .key("c")
+        .wait_for("COMMIT needs a screen of 80×24");
     terminal
         .resize(80, 24)
         .wait_for_the_gate()

@@ -10,7 +10,7 @@ fn a_failing_statement_shows_its_sqlstate_and_line() {
         "broken.sql",
         "BEGIN;\n\
          ALTER TABLE service_ops.packet_decision ADD COLUMN walked boolean;\n\
-         CREATE INDEX idx_walked ON service_ops.packet_decision\n    (walkd);\n\
+         ALTER TABLE service_ops.packet_decision\n    ADD COLUMN ran int DEFAULT rnadom();\n\
          SELECT 'never reached' AS check, 'PASS' AS status;\n",
     );
     let mut terminal = stage.run_with(&[&script]);
@@ -19,16 +19,16 @@ fn a_failing_statement_shows_its_sqlstate_and_line() {
         .key("a")
         .wait_for("ONLY ROLLBACK IS LEFT: a statement failed")
         .shows(&[
-            "Statement 3 of 4, line 3: CREATE INDEX service_ops.packet_decision",
-            "ERROR 42703",
-            "column \"walkd\" does not exist",
-            "4 │     (walkd);",
+            "Statement 3 of 4, line 3: ALTER TABLE service_ops.packet_decision",
+            "ERROR 42883",
+            "function rnadom() does not exist",
+            "4 │     ADD COLUMN ran int DEFAULT rnadom();",
         ]);
     terminal
         .key("c")
         .wait_for("COMMIT is refused: a statement failed. r rolls back.");
     terminal.key("Tab").key("Tab").wait_for("not run");
-    terminal.roll_back().shows(&["ERROR 42703"]).key("q");
+    terminal.roll_back().shows(&["ERROR 42883"]).key("q");
     stage.assert_rolled_back(&mut terminal, 3, "a statement failed");
 }
 
@@ -40,7 +40,10 @@ fn a_failing_check_refuses_commit_and_says_which() {
         .sign_everything()
         .key("a")
         .wait_for("ONLY ROLLBACK IS LEFT: at least one check says FAIL")
-        .shows(&["FAIL  packet_decision", "utn_status", "integer"]);
+        .shows(&[
+            "FAIL  012 packet_decision columns",
+            "utn_status is integer, expected text",
+        ]);
     terminal
         .key("c")
         .wait_for("COMMIT is refused: at least one check says FAIL. r rolls back.");
@@ -174,8 +177,22 @@ fn no_server_and_no_database_say_what_to_try() {
         "Nothing. No transaction was opened.",
         "Check host (-h), port (-p)",
     ]);
-    terminal.key("b").wait_for("Check host (-h)");
     terminal.key("q");
     stage.assert_left(&mut terminal, 6, "NOT CONNECTED");
     stage.assert_untouched();
+}
+
+#[test]
+fn a_server_that_lets_nobody_in_is_tried_again() {
+    let stage = Stage::set(Scenario::Clean);
+    stage.ask("ALTER ROLE wiser_owner NOLOGIN");
+    let mut terminal = stage.run();
+    terminal
+        .wait_for("N O T   C O N N E C T E D")
+        .shows(&["FATAL 28000", "Check the role (-U)"]);
+    stage.ask("ALTER ROLE wiser_owner LOGIN");
+    terminal.key("b").wait_for_evidence();
+    terminal.key("q");
+    stage.assert_left(&mut terminal, 1, "Nothing was applied.");
+    stage.assert_journal(&["NOT CONNECTED"], 1);
 }

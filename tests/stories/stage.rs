@@ -240,8 +240,12 @@ impl Stage {
         }
     }
 
+    fn catalog(&self) -> BTreeSet<String> {
+        self.ask(STRUCTURE).into_iter().collect()
+    }
+
     fn structure(&self) -> BTreeSet<String> {
-        let mut structure: BTreeSet<String> = self.ask(STRUCTURE).into_iter().collect();
+        let mut structure = self.catalog();
         // The column may not be there, so its values are asked for through a row's JSON.
         let rows = self.ask_one(
             "SELECT CASE count(*) FILTER (WHERE to_jsonb(i) ->> 'message_type_id' = '1')
@@ -270,6 +274,14 @@ impl Stage {
     #[track_caller]
     pub fn assert_untouched(&self) {
         assert_eq!(self.structure(), self.before);
+    }
+
+    /// Asserts the same as far as others can see it while the tables are locked.
+    #[track_caller]
+    pub fn assert_nothing_seen(&self) {
+        let mut before = self.before.clone();
+        before.retain(|row| !row.starts_with("rows "));
+        assert_eq!(self.catalog(), before);
     }
 
     /// Waits until no session of the program is left on the server.
@@ -419,28 +431,25 @@ impl Walk for Terminal {
     }
 
     fn read_everything(&mut self) -> &mut Self {
+        // The open one of the tabs stands in brackets, below the three lines of the header.
         let open = |screen: &str| {
-            let line = screen.lines().nth(3)?.to_owned();
-            let (_, rest) = line.split_once('[')?;
-            let (name, rest) = rest.split_once(']')?;
-            Some((name.to_owned(), rest.trim_start().to_owned()))
+            let (_, rest) = screen.lines().nth(3)?.split_once('[')?;
+            let (name, _) = rest.split_once(']')?;
+            Some(name.to_owned())
         };
         self.key("s")
             .wait_until("the scripts", |screen| open(screen).is_some());
-        let (first, _) = open(&self.screen_text()).unwrap();
+        let first = open(&self.screen_text());
         loop {
-            self.key("G")
-                .wait_until("the open script is read", |screen| {
-                    open(screen).is_some_and(|(_, state)| state.starts_with("read"))
-                });
-            let (this, _) = open(&self.screen_text()).unwrap();
-            if !self.screen_text().contains("next pane") {
+            self.key("G").wait_for(" lines, read to its end");
+            let this = open(&self.screen_text());
+            if !self.screen_text().contains("Tab next") {
                 break;
             }
             self.key("Tab").wait_until("the next script", |screen| {
-                open(screen).is_some_and(|(name, _)| name != this)
+                open(screen).is_some() && open(screen) != this
             });
-            if open(&self.screen_text()).unwrap().0 == first {
+            if open(&self.screen_text()) == first {
                 break;
             }
         }
