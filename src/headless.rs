@@ -108,7 +108,7 @@ pub async fn walk<H: Held>(
                 engine.take(Event::Observed(observation));
             }
             line = next_line(&mut feed.lines) => match line {
-                Some(line) if line.at < prompted => {
+                Some(line) if line.at <= prompted => {
                     teller.say("Typed before this was asked; type it again.");
                 }
                 Some(line) => take_line(engine, runbook, &mut teller, &line.text),

@@ -108,11 +108,16 @@ impl Journal {
                 .and_then(|d| d.sync_all())
                 .map_err(open)?;
         }
-        Ok(Journal {
+        Ok(Journal::over(path, file))
+    }
+
+    /// A journal onto a file that is open already; `path` is its name for people.
+    pub fn over(path: PathBuf, file: File) -> Journal {
+        Journal {
             path,
             file,
             chain: Chain::default(),
-        })
+        }
     }
 
     /// Where it lies.
@@ -194,11 +199,7 @@ mod tests {
             return;
         }
         let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
-        let mut journal = Journal {
-            path: "/dev/full".into(),
-            file,
-            chain: Chain::default(),
-        };
+        let mut journal = Journal::over("/dev/full".into(), file);
         let error = journal.record_durably(&opened()).unwrap_err();
         assert!(error.to_string().contains("/dev/full"), "{error}");
     }

@@ -170,7 +170,7 @@ fn take_input<H: Held, B: Surface>(
     let events = match input.what {
         What::Key(key) => {
             let events = screen.key(key, engine.machine(), engine.account());
-            if Instant::from_std(input.at) < face_since
+            if Instant::from_std(input.at) <= face_since
                 && events.iter().any(|event| matches!(event, Event::Asked(_)))
             {
                 screen.say("Typed before this screen was drawn; look, then press again.".into());

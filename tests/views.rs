@@ -126,6 +126,17 @@ mod hostile {
     }
 
     #[test]
+    fn what_is_hostile_is_shown_as_an_escape_rather_than_left_out() {
+        let mut walk = poisoned();
+        walk.press("m");
+        walk.screen.say(HOSTILE.into());
+        let text = walk.text((120, 40), Glyphs::Unicode);
+        for escaped in ["a\\x1b[2J", "\\x07", "\\x9b31m", "\\u{202e}"] {
+            assert!(text.contains(escaped), "{escaped} in {text}");
+        }
+    }
+
+    #[test]
     fn wide_characters_do_not_shift_what_stands_to_their_right() {
         let mut runbook = runbook();
         for (statement, relation) in runbook.script.statements.iter_mut().zip(
@@ -303,6 +314,14 @@ mod snapshots {
         });
         walk.press("x");
         shoot("applying_blocked_cancelling", &mut walk);
+    }
+
+    #[test]
+    fn lock_not_granted() {
+        let mut walk = blocked();
+        shoot("waiting", &mut walk);
+        walk.press("x");
+        shoot("rolled_back_lock_timeout", &mut walk);
     }
 
     #[test]
@@ -680,6 +699,21 @@ mod behaviour {
         walk.press("q");
         walk.press("Space");
         assert!(walk.machine.items()[1].signed);
+    }
+
+    #[test]
+    fn sql_is_coloured_and_without_colour_keywords_are_bold() {
+        let mut walk = checklist();
+        walk.press("s");
+        let buffer = walk.buffer((80, 24), Glyphs::Unicode);
+        let (x, y) = find(&buffer, "ALTER TABLE").unwrap();
+        assert_eq!(buffer[(x, y)].fg, Color::Blue);
+        let (x, y) = find(&buffer, "integration_inbox").unwrap();
+        assert_eq!(buffer[(x, y)].fg, Color::Reset);
+        walk.palette = Palette::Mono;
+        let buffer = walk.buffer((80, 24), Glyphs::Unicode);
+        let (x, y) = find(&buffer, "ALTER TABLE").unwrap();
+        assert!(buffer[(x, y)].modifier.contains(Modifier::BOLD));
     }
 
     #[test]

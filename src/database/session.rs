@@ -10,6 +10,7 @@ mod hold;
 mod inquire;
 mod probe;
 mod script;
+mod traffic;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

@@ -5,13 +5,18 @@
 //! that asks for protection this build cannot give is refused rather than ignored.
 
 mod conninfo;
+mod hosts;
+mod keywords;
 mod uri;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use super::secret::Secret;
+use hosts::hosts;
+use keywords::{KEYWORDS, Values};
+
+pub use hosts::{Host, Place};
 
 /// What the command line gives.
 #[derive(Debug, Clone, Default)]
@@ -28,40 +33,6 @@ pub struct Options {
     pub no_password: bool,
     /// `-W`: ask for a password before connecting.
     pub force_password: bool,
-}
-
-/// One place where a server may listen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Host {
-    /// How to reach it.
-    pub place: Place,
-    /// Port, also part of a socket's name.
-    pub port: u16,
-}
-
-/// A socket directory or a name on the network.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// A directory that holds the server's unix socket.
-    Socket(PathBuf),
-    /// TCP.
-    Tcp {
-        /// Host name, as asked for.
-        host: String,
-        /// Address to use instead of looking the name up.
-        address: Option<String>,
-    },
-}
-
-impl std::fmt::Display for Host {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.place {
-            Place::Socket(directory) => {
-                write!(f, "socket {}/.s.PGSQL.{}", directory.display(), self.port)
-            }
-            Place::Tcp { host, .. } => write!(f, "{host} port {}", self.port),
-        }
-    }
 }
 
 /// `sslmode`, in libpq's words.
@@ -118,12 +89,6 @@ pub struct Settings {
 /// Time for one host when nobody set another. libpq has none and waits as long as the network does.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// libpq's built-in port.
-const PORT: u16 = 5432;
-
-/// Where servers put their sockets when nobody says otherwise: Debian's place, then upstream's.
-const SOCKET_DIRECTORIES: [&str; 2] = ["/var/run/postgresql", "/tmp"];
-
 /// Why settings make no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
@@ -157,73 +122,6 @@ pub enum SettingsError {
     /// Nobody knows whom to connect as.
     #[error("cannot find out who you are; name the database role with -U or PGUSER")]
     NoUser,
-}
-
-/// Values by keyword; an empty value counts as not given.
-type Values = BTreeMap<&'static str, String>;
-
-/// What libpq knows, with the environment variable that sets it. From `PQconninfoOptions` of
-/// libpq 18.
-const KEYWORDS: &[(&str, &str)] = &[
-    ("service", "PGSERVICE"),
-    ("user", "PGUSER"),
-    ("password", "PGPASSWORD"),
-    ("passfile", "PGPASSFILE"),
-    ("channel_binding", "PGCHANNELBINDING"),
-    ("connect_timeout", "PGCONNECT_TIMEOUT"),
-    ("dbname", "PGDATABASE"),
-    ("host", "PGHOST"),
-    ("hostaddr", "PGHOSTADDR"),
-    ("port", "PGPORT"),
-    ("client_encoding", ""),
-    ("options", "PGOPTIONS"),
-    ("application_name", "PGAPPNAME"),
-    ("fallback_application_name", ""),
-    ("keepalives", ""),
-    ("keepalives_idle", ""),
-    ("keepalives_interval", ""),
-    ("keepalives_count", ""),
-    ("tcp_user_timeout", ""),
-    ("sslmode", "PGSSLMODE"),
-    ("sslnegotiation", "PGSSLNEGOTIATION"),
-    ("sslcompression", "PGSSLCOMPRESSION"),
-    ("sslcert", "PGSSLCERT"),
-    ("sslkey", "PGSSLKEY"),
-    ("sslcertmode", "PGSSLCERTMODE"),
-    ("sslpassword", ""),
-    ("sslrootcert", "PGSSLROOTCERT"),
-    ("sslcrl", "PGSSLCRL"),
-    ("sslcrldir", "PGSSLCRLDIR"),
-    ("sslsni", "PGSSLSNI"),
-    ("sslkeylogfile", ""),
-    ("requirepeer", "PGREQUIREPEER"),
-    ("require_auth", "PGREQUIREAUTH"),
-    ("min_protocol_version", "PGMINPROTOCOLVERSION"),
-    ("max_protocol_version", "PGMAXPROTOCOLVERSION"),
-    ("ssl_min_protocol_version", "PGSSLMINPROTOCOLVERSION"),
-    ("ssl_max_protocol_version", "PGSSLMAXPROTOCOLVERSION"),
-    ("gssencmode", "PGGSSENCMODE"),
-    ("krbsrvname", "PGKRBSRVNAME"),
-    ("gsslib", "PGGSSLIB"),
-    ("gssdelegation", "PGGSSDELEGATION"),
-    ("replication", ""),
-    ("target_session_attrs", "PGTARGETSESSIONATTRS"),
-    ("load_balance_hosts", "PGLOADBALANCEHOSTS"),
-    ("scram_client_key", ""),
-    ("scram_server_key", ""),
-    ("oauth_issuer", ""),
-    ("oauth_client_id", ""),
-    ("oauth_client_secret", ""),
-    ("oauth_scope", ""),
-];
-
-/// The keyword as libpq spells it, or an error that names what was written.
-fn keyword(name: &str) -> Result<&'static str, SettingsError> {
-    KEYWORDS
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(known, _)| *known)
-        .ok_or_else(|| SettingsError::UnknownKeyword(name.to_owned()))
 }
 
 impl Settings {
@@ -421,83 +319,6 @@ fn session_attributes(value: Option<&String>) -> Result<SessionAttributes, Setti
             keyword: "target_session_attrs",
             value: other.to_owned(),
             help: ": use any, read-write, read-only, primary, standby or prefer-standby".into(),
-        }),
-    }
-}
-
-fn hosts(values: &Values, exists: &dyn Fn(&Path) -> bool) -> Result<Vec<Host>, SettingsError> {
-    let list = |keyword: &str| -> Vec<&str> {
-        values
-            .get(keyword)
-            .map_or(Vec::new(), |v| v.split(',').collect())
-    };
-    let (names, addresses, ports) = (list("host"), list("hostaddr"), list("port"));
-    if !names.is_empty() && !addresses.is_empty() && names.len() != addresses.len() {
-        return Err(SettingsError::Lists(format!(
-            "could not match {} host names to {} hostaddr values",
-            names.len(),
-            addresses.len()
-        )));
-    }
-    let count = names.len().max(addresses.len()).max(1);
-    if ports.len() > 1 && ports.len() != count {
-        return Err(SettingsError::Lists(format!(
-            "could not match {} port numbers to {count} hosts",
-            ports.len()
-        )));
-    }
-    (0..count)
-        .map(|i| {
-            let one_for_all = if ports.len() == 1 { 0 } else { i };
-            let port = port(ports.get(one_for_all).copied().unwrap_or_default())?;
-            let name = names.get(i).copied().unwrap_or_default();
-            let address = addresses.get(i).copied().unwrap_or_default();
-            Ok(Host {
-                place: place(name, address, exists),
-                port,
-            })
-        })
-        .collect()
-}
-
-fn place(name: &str, address: &str, exists: &dyn Fn(&Path) -> bool) -> Place {
-    if !address.is_empty() {
-        let host = if name.is_empty() { address } else { name };
-        return Place::Tcp {
-            host: host.to_owned(),
-            address: Some(address.to_owned()),
-        };
-    }
-    // `@` leads an abstract socket.
-    if name.starts_with('/') || name.starts_with('@') {
-        return Place::Socket(PathBuf::from(name));
-    }
-    if !name.is_empty() {
-        return Place::Tcp {
-            host: name.to_owned(),
-            address: None,
-        };
-    }
-    match SOCKET_DIRECTORIES.iter().find(|d| exists(Path::new(d))) {
-        Some(directory) => Place::Socket(PathBuf::from(directory)),
-        None => Place::Tcp {
-            host: "localhost".into(),
-            address: None,
-        },
-    }
-}
-
-fn port(text: &str) -> Result<u16, SettingsError> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Ok(PORT);
-    }
-    match text.parse::<u16>() {
-        Ok(port) if port > 0 => Ok(port),
-        _ => Err(SettingsError::Value {
-            keyword: "port",
-            value: text.to_owned(),
-            help: ": a number from 1 to 65535".into(),
         }),
     }
 }

@@ -13,12 +13,13 @@
 //! Long lines are wrapped, never cut: who signs has seen everything. Rows are made once for a
 //! document and a width, so that a large script scrolls as fast as a small one.
 
-use super::sql::{self, Token};
+use super::sql;
 use super::text::{take, width, wrap};
 use super::theme::{Appearance, Glyphs};
 use super::view::Scene;
 use crate::gate::event::Document;
 use crate::runbook::Runbook;
+use crate::runbook::highlight::{self, Token};
 use crate::runbook::script::{Fate, Script};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
@@ -85,7 +86,7 @@ impl Pages {
         };
         let inner = width.saturating_sub(GUTTER + 1).max(1);
         for (number, source) in script.sources.iter().enumerate() {
-            pages.tokens.push(sql::tokens(&source.text));
+            pages.tokens.push(highlight::tokens(&source.text));
             if script.sources.len() > 1 {
                 pages.rows.push(Row::File(look.clean(&source.name)));
             }
@@ -261,6 +262,8 @@ fn broken(look: Appearance, code: &str, columns: usize) -> Vec<Range<usize>> {
     }
     let mut parts = Vec::new();
     let (mut start, mut used) = (0, 0);
+    // Behind the last blank of the part, and how wide the part was there.
+    let mut blank: Option<(usize, usize)> = None;
     let mut at = 0;
     while at < code.len() {
         let rest = code.get(at..).unwrap_or_default();
@@ -275,11 +278,20 @@ fn broken(look: Appearance, code: &str, columns: usize) -> Vec<Range<usize>> {
         };
         let shown = width(&look.clean(rest.get(..step).unwrap_or_default()));
         if used + shown > columns && at > start {
-            parts.push(start..at);
-            (start, used) = (at, 0);
+            // Between words where that leaves no more than a third of the line empty.
+            let (end, before) = blank
+                .filter(|(_, before)| before * 3 >= columns * 2)
+                .unwrap_or((at, used));
+            parts.push(start..end);
+            start = end;
+            used = used.saturating_sub(before);
+            blank = None;
         }
         used += shown;
         at += step;
+        if rest.starts_with(' ') {
+            blank = Some((at, used));
+        }
     }
     parts.push(start..code.len());
     parts
@@ -367,4 +379,33 @@ fn state(scene: &Scene<'_>, document: Document) -> Option<bool> {
             let mut items = scene.machine.items().iter();
             !items.any(|item| item.unread.contains(&document))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::theme::Palette;
+
+    #[test]
+    fn long_lines_are_broken_between_words_and_nothing_is_lost() {
+        let look = Appearance {
+            colour: Palette::Mono,
+            glyphs: Glyphs::Unicode,
+        };
+        let parts = |code: &str, columns| -> Vec<String> {
+            let ranges = broken(look, code, columns);
+            ranges
+                .into_iter()
+                .map(|range| code[range].to_owned())
+                .collect()
+        };
+        assert_eq!(parts("one two three", 8), ["one two ", "three"]);
+        assert_eq!(parts("onetwothree", 8), ["onetwoth", "ree"]);
+        assert_eq!(parts("a bcdefghijk", 6), ["a bcde", "fghijk"]);
+        assert_eq!(parts("東京 東京", 5), ["東京 ", "東京"]);
+        for columns in 1..20 {
+            let text = "-- a lock \x1b[2J held: 東京都, \t e\u{301}nd";
+            assert_eq!(parts(text, columns).concat(), text);
+        }
+    }
 }

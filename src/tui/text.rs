@@ -5,32 +5,12 @@
 
 use super::theme::{Appearance, Glyphs};
 use crate::gate::event::Millis;
+use crate::runbook::printable::printable;
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
-use std::borrow::Cow;
 
 /// Columns that a tab stands for.
 const TAB: &str = "    ";
-
-/// Shows control characters as escapes: C0, DEL, C1 and what reorders text.
-fn printable(text: &str) -> Cow<'_, str> {
-    let hostile = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{61c}' | '\u{feff}')
-    };
-    if !text.contains(hostile) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if hostile(c) {
-            shown.extend(c.escape_unicode());
-        } else {
-            shown.push(c);
-        }
-    }
-    Cow::Owned(shown)
-}
 
 impl Appearance {
     /// `text` on one line: tabs widened, control characters as escapes; ASCII only where that is
@@ -272,10 +252,10 @@ mod tests {
 
     #[test]
     fn control_characters_become_escapes() {
-        assert_eq!(LOOK.clean("a\x1b[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(LOOK.clean("a\x1b[2Jb"), "a\\x1b[2Jb");
         assert_eq!(
             LOOK.clean("a\u{9b}b\u{202e}c\u{7f}"),
-            "a\\u{9b}b\\u{202e}c\\u{7f}"
+            "a\\x9bb\\u{202e}c\\x7f"
         );
         assert_eq!(LOOK.clean("Zürich 東京"), "Zürich 東京");
     }

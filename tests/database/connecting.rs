@@ -472,3 +472,33 @@ async fn before_it_is_connected_every_order_says_so() {
         "{asked:?}"
     );
 }
+
+#[tokio::test]
+async fn who_holds_locks_on_the_scripts_tables_is_told_before_begin() {
+    let mut book = runbook(&["ALTER TABLE public.orders ADD COLUMN n int"]);
+    book.expected_state = Some(script(&["SELECT 'c' AS \"check\", 'PASS' AS status"]));
+    let mut stage = probed(book, "CREATE TABLE public.orders (id int)").await;
+    let quiet = evidence(&mut stage, 2).await;
+    assert_eq!(quiet.standing, Standing::Holds, "{}", quiet.summary);
+
+    let report = stage.psql().await;
+    report
+        .batch_execute("SET application_name = 'nightly report'; BEGIN; SELECT FROM public.orders")
+        .await
+        .unwrap();
+    let busy = evidence(&mut stage, 2).await;
+    assert_eq!(busy.standing, Standing::Warns);
+    assert!(
+        busy.summary.ends_with("1 session holds locks in the way"),
+        "{}",
+        busy.summary
+    );
+    let line = &busy.lines[0];
+    assert!(line.contains("(nightly report)"), "{line}");
+    assert!(line.contains("idle in transaction"), "{line}");
+    assert!(line.ends_with("ACCESS SHARE on public.orders"), "{line}");
+
+    report.batch_execute("ROLLBACK").await.unwrap();
+    let quiet = evidence(&mut stage, 2).await;
+    assert_eq!(quiet.standing, Standing::Holds, "{}", quiet.summary);
+}

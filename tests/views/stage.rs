@@ -867,8 +867,39 @@ pub fn error() -> Walk {
     walk
 }
 
+/// Rolled back because a lock was not granted in time, and waiting for another attempt.
+pub fn blocked() -> Walk {
+    let mut walk = applying();
+    walk.sight(Sight {
+        blockers: vec![Session {
+            pid: 5150,
+            role: "report_reader".into(),
+            application: "nightly-report".into(),
+            state: Some("idle in transaction".into()),
+            query: Some("SELECT count(*) FROM service_ops.packet_decision".into()),
+            relation: Some(PACKET.into()),
+            since: Some(95_000),
+            behind: Vec::new(),
+        }],
+        ..Sight::default()
+    });
+    walk.report(Body::StatementFailed {
+        number: 7,
+        duration: 3_000,
+        error: Box::new(ServerMessage {
+            severity: "ERROR".into(),
+            sqlstate: Some("55P03".into()),
+            message: "canceling statement due to lock timeout".into(),
+            ..ServerMessage::default()
+        }),
+    });
+    walk.answer_rollback();
+    assert!(matches!(walk.machine.phase(), Phase::Waiting { .. }));
+    walk
+}
+
 /// How many phases [`a_phase`] knows.
-pub const PHASES: usize = 17;
+pub const PHASES: usize = 18;
 
 /// A walk in one of the phases there are.
 pub fn a_phase(nth: usize) -> Walk {
@@ -915,6 +946,7 @@ pub fn a_phase(nth: usize) -> Walk {
             walk.post_verified(true);
             walk
         }
+        16 => blocked(),
         _ => {
             let mut walk = committing();
             walk.report(Body::SessionEnded(ServerMessage::default()));

@@ -62,6 +62,13 @@ fn idle_limit(options: &HoldOptions) -> String {
 }
 
 impl Actor {
+    /// What the program will send besides what it sent with BEGIN, so that it is shown (I11).
+    fn still_to_come(&self) -> impl Iterator<Item = String> + use<> {
+        let settling = settling(&self.options).into_iter();
+        std::iter::once(format!("between the statements: {LOCK_LOOK}"))
+            .chain(settling.map(|sql| format!("after the last one: {sql}")))
+    }
+
     pub(super) async fn begin(&mut self, seq: Seq) -> Result<(), Broken> {
         let link = self.link()?;
         if link.status() != Status::Idle {
@@ -83,6 +90,7 @@ impl Actor {
                 self.identity = self.target.as_ref().map(super::Identity::of);
                 self.written_up_to = None;
                 self.ledger = Ledger::default();
+                let added = added.into_iter().chain(self.still_to_come()).collect();
                 self.say(seq, Body::Begun { xid, added });
                 return Ok(());
             }

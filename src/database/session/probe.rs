@@ -32,14 +32,17 @@ impl Actor {
         for item in items {
             let evidence = match runbook.items.get(item).map(|i| i.kind) {
                 Some(ItemKind::Connection) => self.connection().await?,
-                Some(ItemKind::Structure) => match &runbook.expected_state {
-                    Some(script) => self.structure(script).await?,
-                    None => Evidence {
-                        standing: Standing::Warns,
-                        summary: "the runbook has no expected-state file".into(),
-                        ..Evidence::default()
-                    },
-                },
+                Some(ItemKind::Structure) => {
+                    let found = match &runbook.expected_state {
+                        Some(script) => self.structure(script).await?,
+                        None => Evidence {
+                            standing: Standing::Warns,
+                            summary: "the runbook has no expected-state file".into(),
+                            ..Evidence::default()
+                        },
+                    };
+                    self.add_traffic(found, &runbook.script).await?
+                }
                 _ => continue,
             };
             self.say(seq, Body::Probed { item, evidence });

@@ -19,9 +19,9 @@ use crate::runbook::script::Statement;
 /// How many requests are sent ahead of their answers.
 const WINDOW: usize = 64;
 
-/// A look at the locks that takes longer than this is taken half as often: with very many locks
-/// the looks would cost more than the script. The locks then show at the next look.
-const SLOW_LOOK: Millis = 50;
+/// With very many locks the looks would cost more than the script. Once they took this much longer
+/// than the statements, in milliseconds, they become rarer; locks then show at the next look.
+const LOOKING_ALLOWED: Millis = 500;
 
 /// A look is never skipped for more statements than this.
 const LONGEST_STRIDE: usize = 64;
@@ -41,6 +41,9 @@ struct Run {
     waiting: Option<StatementReport>,
     failed: bool,
     stride: usize,
+    /// Time that the server spent on statements, and on looks at the locks.
+    worked: Millis,
+    looked: Millis,
 }
 
 impl Actor {
@@ -55,6 +58,8 @@ impl Actor {
             waiting: None,
             failed: false,
             stride: 1,
+            worked: 0,
+            looked: 0,
         };
         self.link()?;
         loop {
@@ -125,7 +130,8 @@ impl Actor {
                     self.fail(run, statement, error);
                     return Ok(());
                 }
-                if millis(run.since, answer.at) > SLOW_LOOK {
+                run.looked += millis(run.since, answer.at);
+                if run.looked > run.worked + LOOKING_ALLOWED {
                     run.stride = (run.stride * 2).min(LONGEST_STRIDE);
                 }
                 run.since = answer.at;
@@ -188,6 +194,7 @@ impl Actor {
         }
         let duration = millis(run.since, answer.at);
         run.since = answer.at;
+        run.worked += duration;
         if answer.status != Status::Open {
             // The reader of the script refuses every way to do this that it knows.
             let why = message::own_with_hint(

@@ -1,6 +1,7 @@
 //! `keyword = value` strings, after libpq's `conninfo_parse`.
 
-use super::{SettingsError, Values, keyword};
+use super::SettingsError;
+use super::keywords::{Values, keyword};
 
 /// Reads a conninfo string.
 pub(super) fn parse(text: &str) -> Result<Values, SettingsError> {

@@ -1,6 +1,7 @@
 //! `postgresql://` URIs, after libpq's `conninfo_uri_parse_options`.
 
-use super::{SettingsError, Values, keyword};
+use super::SettingsError;
+use super::keywords::{Values, keyword};
 
 const SCHEMES: [&str; 2] = ["postgresql://", "postgres://"];
 

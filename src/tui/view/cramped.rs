@@ -12,7 +12,7 @@
 use super::{Scene, footer, header};
 use crate::gate::phase::{Ending, Phase, Prompt};
 use crate::tui::keymap::Place;
-use crate::tui::text::{clock, count, width, wrap};
+use crate::tui::text::{count, countdown, width, wrap};
 use ratatui::style::Style;
 use ratatui::text::Line;
 
@@ -99,7 +99,7 @@ fn phase(scene: &Scene<'_>) -> String {
         Phase::Committing => "COMMIT is under way".to_owned(),
         Phase::RollingBack { .. } => "ROLLBACK is under way".to_owned(),
         Phase::Inquiring { .. } => "Asking which way it went".to_owned(),
-        Phase::Waiting { left, .. } => format!("Blocked; next attempt in {}", clock(*left)),
+        Phase::Waiting { left, .. } => format!("Blocked; next attempt in {}", countdown(*left)),
         Phase::PostVerifying { .. } => "COMMITTED; post-verification runs".to_owned(),
         Phase::Ended(Ending::Unknown { .. }) => "UNKNOWN which way it went".to_owned(),
         Phase::Ended(ending) => ending.word().to_owned(),

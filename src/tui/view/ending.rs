@@ -118,6 +118,13 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
                     "No decision came in time; + extends a hold, --hold-limit sets it. b goes back to \
                      the checklist, q leaves."
                 }
+                (_, Why::LockTimeout) => {
+                    "End what held the lock, or wait for it; then b goes back to the checklist. q \
+                     leaves."
+                }
+                (_, Why::TooManyWaiters | Why::WaitedTooLong) => {
+                    "Choose a quieter moment, then b goes back to the checklist. q leaves."
+                }
                 (_, Why::JournalLost) => {
                     "Make room for the journal, then b goes back to the checklist. q leaves."
                 }
@@ -146,7 +153,7 @@ fn because(scene: &Scene<'_>, why: &Why) -> String {
     let look = scene.look;
     let mut text = capital(&look.clean(&why.to_string()));
     match why {
-        Why::StatementFailed | Why::Cancelled => {
+        Why::StatementFailed | Why::LockTimeout | Why::Cancelled => {
             if let Some((number, error)) = scene.account.failed() {
                 let line = scene
                     .runbook

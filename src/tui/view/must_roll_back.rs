@@ -13,11 +13,11 @@
 //!  Nothing is saved. Look as long as the hold lasts; then r rolls back.
 //! ```
 
-use super::{Scene, Sheet, checks, gate, messages};
+use super::{Scene, Sheet, checks, gate, messages, stream};
 use crate::gate::event::ServerMessage;
 use crate::gate::phase::{Phase, Why};
 use crate::runbook::script::Statement;
-use crate::tui::text::{take, width, wrap};
+use crate::tui::text::{hanging, take, width, wrap};
 use ratatui::style::Styled;
 use ratatui::text::{Line, Span};
 
@@ -86,9 +86,9 @@ pub(crate) fn reason(scene: &Scene<'_>, why: &Why, columns: usize) -> Vec<Line<'
             "The limit on who may wait for this transaction was reached; l shows who waited.",
         ),
         Why::Decision | Why::Rehearsed | Why::HoldLimit | Why::Alarmed(_) => Vec::new(),
+        Why::LockTimeout => blockers(scene, columns),
         Why::BeginFailed
         | Why::StatementFailed
-        | Why::LockTimeout
         | Why::Cancelled
         | Why::SettleFailed
         | Why::CommitRefused
@@ -100,6 +100,32 @@ pub(crate) fn reason(scene: &Scene<'_>, why: &Why, columns: usize) -> Vec<Line<'
             },
         },
     }
+}
+
+/// Whom we waited for last.
+pub(crate) fn blockers(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let mut lines = Vec::new();
+    if let Some((number, error)) = scene.account.failed() {
+        lines.extend(failed(scene, number, error, columns));
+    }
+    if scene.account.blockers.is_empty() {
+        lines.extend(hanging(
+            "Who held the lock was not seen.",
+            look.dim(),
+            1,
+            columns,
+        ));
+    }
+    for blocker in &scene.account.blockers {
+        let text = format!("waited for {}", stream::session(scene, blocker));
+        lines.extend(hanging(&text, look.bad(), 1, columns));
+        if let Some(query) = &blocker.query {
+            let query = look.clean_lines(query).join(" ");
+            lines.extend(hanging(&query, look.dim(), 3, columns));
+        }
+    }
+    lines
 }
 
 /// An error with all it says.

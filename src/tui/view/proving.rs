@@ -2,9 +2,9 @@
 //!
 //! It says what is waited for and what it will prove.
 
-use super::{Scene, Sheet, stream};
+use super::{Scene, Sheet, must_roll_back};
 use crate::gate::phase::Phase;
-use crate::tui::text::{clock, wrap};
+use crate::tui::text::{countdown, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -71,7 +71,7 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
         }
         Phase::Waiting { left, proof } => {
             let (attempt, attempts) = (scene.machine.attempt(), scene.machine.plan().lock_attempts);
-            let mut sentences = vec![
+            let sentences = vec![
                 format!(
                     "Attempt {attempt} of {attempts} did not get a lock in time. All of it was rolled \
                      back, so nobody waits for us meanwhile: {}.",
@@ -79,21 +79,9 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
                 ),
                 format!(
                     "The next attempt starts by itself in {}. x stops it.",
-                    clock(*left)
+                    countdown(*left)
                 ),
             ];
-            if scene.account.blockers.is_empty() {
-                sentences.push("Who held the lock was not seen.".to_owned());
-            } else {
-                sentences.push("The lock was held by:".to_owned());
-                sentences.extend(
-                    scene
-                        .account
-                        .blockers
-                        .iter()
-                        .map(|blocker| stream::session(scene, blocker)),
-                );
-            }
             ("BLOCKED, TRYING AGAIN", look.warn(), sentences)
         }
         _ => ("", Style::new(), Vec::new()),
@@ -111,6 +99,10 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
                 .into_iter()
                 .map(|part| Line::from(vec![Span::raw("   "), Span::raw(part)])),
         );
+    }
+    if matches!(scene.machine.phase(), Phase::Waiting { .. }) {
+        lines.push(Line::default());
+        lines.extend(must_roll_back::blockers(scene, columns));
     }
     Sheet::of(lines)
 }

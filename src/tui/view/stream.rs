@@ -6,7 +6,8 @@
 //!    1 BEGIN                                            taken over by the gate
 //!  Migration 011: integration_inbox ────────────────────────────────────────────
 //!    2 ALTER TABLE service_ops.integration_inbox     done    12 ms  ACCESS EXCL.
-//!    3 CREATE INDEX service_ops.integration_inbox    RUNNING 3.2 s
+//!    3 CREATE INDEX service_ops.integration_inbox    RUNNING  / 0:03
+//!      CREATE UNIQUE INDEX IF NOT EXISTS uq_integration_inbox_message_id ON service_op..
 //!      building index: scanning table   ███████████░░░░░░░  61 %  1234 of 2000 blocks
 //! ```
 //!
@@ -84,6 +85,10 @@ fn title(scene: &Scene<'_>, columns: usize) -> Line<'static> {
     let look = scene.look;
     let (done, sent) = (done(scene), scene.sent());
     let mut text = format!(" {done} of {sent} statements done");
+    if scene.machine.attempt() > 1 {
+        let all = scene.machine.plan().lock_attempts;
+        text.push_str(&format!(", attempt {} of {all}", scene.machine.attempt()));
+    }
     let mut style = look.strong();
     if let Some((number, _)) = scene.account.failed() {
         text.push_str(&format!(", statement {number} FAILED, the rest not run"));
@@ -175,6 +180,10 @@ fn rows(
                 look.strong(),
                 columns,
             )];
+            let text = look.clean_lines(&statement.text).join(" ");
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let text = look.clip(&format!("      {}", words.join(" ")), columns);
+            lines.push(scene.line(text, look.dim()));
             lines.extend(progress(scene, columns));
             lines
         }

@@ -1,0 +1,150 @@
+//! An answer while it is being read: what is kept of it, and how much.
+//!
+//! A result is counted to its end and kept only in part, so that no statement of a script can
+//! fill this program's memory.
+
+use tokio::time::Instant;
+use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
+
+use crate::database::message;
+use crate::database::tap::{Frame, Status, Tapped};
+use crate::gate::event::ServerMessage;
+use crate::runbook::check::ResultSet;
+
+/// How many rows of one result are kept.
+pub const ROW_CAP: usize = 1_000;
+
+/// How many bytes of one result are kept.
+pub const BYTE_CAP: usize = 1024 * 1024;
+
+/// How many notices of one request are passed on. A loop that raises notices must not fill memory.
+pub const NOTICE_CAP: u64 = 1_000;
+
+/// The whole answer to one request.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The command tags, in order.
+    pub tags: Vec<String>,
+    /// The results, in order.
+    pub results: Vec<Gathered>,
+    /// The error, where it ended with one.
+    pub error: Option<ServerMessage>,
+    /// The transaction status after it.
+    pub status: Status,
+    /// When it was over.
+    pub at: Instant,
+}
+
+/// A result as far as it was kept.
+#[derive(Debug, Clone, Default)]
+pub struct Gathered {
+    /// The rows that were kept, and how many there were.
+    pub set: ResultSet,
+    /// A row that was not kept has a cell that reads like a verdict.
+    pub verdict_beyond: bool,
+    bytes: usize,
+}
+
+/// An answer while it is being read.
+#[derive(Default)]
+pub(super) struct Reading {
+    pub(super) tags: Vec<String>,
+    pub(super) results: Vec<Gathered>,
+    pub(super) error: Option<ServerMessage>,
+    pub(super) ready: Option<(Status, Instant)>,
+    notices: u64,
+}
+
+impl Reading {
+    pub(super) fn frame(&mut self, tapped: Tapped, notice: &mut (dyn FnMut(ServerMessage) + Send)) {
+        match tapped.frame {
+            Frame::Complete(tag) => self.tags.push(tag),
+            Frame::Ready(status) => self.ready = Some((status, tapped.at)),
+            Frame::Notice(message) => self.notice(*message, notice),
+            Frame::Error(error) => self.error = Some(*error),
+            Frame::CopyIn | Frame::Key(_) => {}
+        }
+    }
+
+    pub(super) fn notice(
+        &mut self,
+        message: ServerMessage,
+        notice: &mut (dyn FnMut(ServerMessage) + Send),
+    ) {
+        self.notices += 1;
+        if self.notices <= NOTICE_CAP {
+            notice(message);
+        }
+    }
+
+    pub(super) fn item(&mut self, item: SimpleQueryMessage) {
+        match item {
+            SimpleQueryMessage::RowDescription(columns) => self.results.push(Gathered {
+                set: ResultSet {
+                    columns: columns.iter().map(|c| c.name().to_owned()).collect(),
+                    ..ResultSet::default()
+                },
+                ..Gathered::default()
+            }),
+            SimpleQueryMessage::Row(row) => {
+                if let Some(last) = self.results.last_mut() {
+                    last.row(&row);
+                }
+            }
+            // The tag comes through the tap.
+            _ => {}
+        }
+    }
+
+    pub(super) fn finish(self, notice: &mut (dyn FnMut(ServerMessage) + Send)) -> Option<Answer> {
+        if self.notices > NOTICE_CAP {
+            notice(message::own(format!(
+                "{} more notices were not kept",
+                self.notices - NOTICE_CAP
+            )));
+        }
+        let (status, at) = self.ready?;
+        Some(Answer {
+            tags: self.tags,
+            results: self.results,
+            error: self.error,
+            status,
+            at,
+        })
+    }
+}
+
+impl Gathered {
+    fn row(&mut self, row: &SimpleQueryRow) {
+        self.set.total += 1;
+        let cells = (0..row.len()).map(|i| row.try_get(i));
+        if self.set.rows.len() >= ROW_CAP || self.bytes >= BYTE_CAP {
+            self.verdict_beyond |= cells.flatten().flatten().any(reads_like_a_verdict);
+            return;
+        }
+        let kept: Vec<Option<String>> = cells
+            .map(|cell| match cell {
+                Ok(text) => text.map(str::to_owned),
+                // Only a script that changed client_encoding gets here.
+                Err(_) => Some("(not UTF-8)".into()),
+            })
+            .collect();
+        self.bytes += kept.iter().flatten().map(String::len).sum::<usize>();
+        self.set.rows.push(kept);
+    }
+
+    /// Whether rows were left out.
+    pub fn capped(&self) -> bool {
+        self.set.total > self.set.rows.len() as u64
+    }
+}
+
+/// A cell that [`crate::runbook::check`] might take for a verdict.
+fn reads_like_a_verdict(cell: &str) -> bool {
+    let cell = cell.trim();
+    ["PASS", "FAIL", "WARN"]
+        .iter()
+        .any(|word| cell.eq_ignore_ascii_case(word))
+        || cell.starts_with("ok ")
+        || cell.starts_with("not ok")
+}

@@ -1,0 +1,344 @@
+//! The present state as a frame: header, body, the line that says, keys; prompts above the body.
+//!
+//! What is noticed on the way, such as a script whose end was on screen, is kept for the loop.
+
+use super::paint::{draw_sheet, guard, more, put, rows, split, upright};
+use super::{Cover, NEEDS, Screen, Scroll, Typing};
+use crate::gate::machine::Machine;
+use crate::gate::phase::{Ending, Phase, Prompt};
+use crate::gate::{Account, Event};
+use crate::tui::reader::{self, Pages};
+use crate::tui::text;
+use crate::tui::view::{self, Pane, Scene, Sheet};
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Styled;
+use ratatui::text::{Line, Span};
+use std::sync::Arc;
+
+/// From this width on the locks stand beside the statements.
+const STREAM_AND_LOCKS: u16 = 118;
+/// With this many rows left beside the gate, the locks are shown there as well.
+const LOCKS_FIT: u16 = 10;
+
+impl Screen {
+    /// Draws the present state.
+    pub fn draw(&mut self, frame: &mut Frame<'_>, machine: &Machine, account: &Account) {
+        self.settle(machine);
+        let area = frame.area();
+        self.size = (area.width, area.height);
+        let runbook = Arc::clone(&self.runbook);
+        let journal = self.journal.clone();
+        let scene = Scene {
+            look: self.look,
+            runbook: &runbook,
+            machine,
+            account,
+            cursor: self.cursor,
+            journal: journal.as_deref(),
+        };
+        let buffer = frame.buffer_mut();
+        if self.cramped() {
+            let toast = self.toast.as_ref().map(|text| self.look.clean(text));
+            let lines = view::cramped::lines(
+                &scene,
+                self.place(machine),
+                NEEDS,
+                self.size,
+                toast.as_deref(),
+            );
+            put(buffer, area, &lines);
+        } else {
+            self.draw_whole(buffer, area, &scene);
+        }
+        guard(buffer, self.look.glyphs);
+    }
+
+    fn draw_whole(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
+        let columns = usize::from(area.width);
+        let head = view::header::lines(scene, columns);
+        put(buffer, rows(area, 0, 3), &head);
+
+        let place = self.place(scene.machine);
+        let panes = match self.cover {
+            Some(Cover::Scripts) => self.documents.len() > 1,
+            Some(_) => false,
+            None => Pane::of(scene.machine).len() > 1,
+        };
+        let keys = view::footer::lines(scene, place, panes, columns);
+        put(buffer, rows(area, area.height.saturating_sub(2), 2), &keys);
+
+        let toast = self.toast_lines(scene, columns);
+        let said = u16::try_from(toast.len()).unwrap_or(1).max(1);
+        put(
+            buffer,
+            rows(area, area.height.saturating_sub(2 + said), said),
+            &toast,
+        );
+
+        let body = rows(area, 3, area.height.saturating_sub(5 + said));
+        match self.cover {
+            Some(cover) => self.draw_cover(buffer, body, scene, cover),
+            None => self.draw_panes(buffer, body, scene),
+        }
+        self.draw_prompt(buffer, body, scene);
+    }
+
+    fn toast_lines(&self, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+        let Some(toast) = &self.toast else {
+            return Vec::new();
+        };
+        let text = self.look.clean(toast);
+        text::wrap(&text, columns.saturating_sub(2))
+            .into_iter()
+            .take(3)
+            .map(|part| scene.line(format!(" {part}"), self.look.warn()))
+            .collect()
+    }
+
+    fn draw_panes(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
+        let panes = Pane::of(scene.machine);
+        let pane = panes.get(self.pane).or(panes.first()).copied();
+        let Some(pane) = pane else { return };
+        let body = if panes.len() > 1 {
+            let tabs = pane_tabs(scene, panes, pane, usize::from(body.width));
+            put(buffer, rows(body, 0, 1), &[tabs]);
+            rows(body, 1, body.height.saturating_sub(1))
+        } else {
+            body
+        };
+        if pane == Pane::Checklist {
+            self.draw_checklist(buffer, body, scene);
+            return;
+        }
+        let beside = match pane {
+            Pane::Gate => Some(Pane::Checks),
+            Pane::MustRollBack => Some(Pane::Stream),
+            _ => None,
+        };
+        let wide = body.width >= view::TWO_COLUMNS;
+        match beside {
+            Some(beside) if wide => {
+                let (left, right) = split(body, body.width / 2);
+                self.draw_pane(buffer, left, scene, pane);
+                let used = draw_aside(buffer, right, scene, beside) + 1;
+                let below = rows(right, used, right.height.saturating_sub(used));
+                if pane == Pane::Gate && below.height >= LOCKS_FIT {
+                    let columns = usize::from(below.width);
+                    let sheet = Sheet::of(view::locks::lines(scene, columns));
+                    draw_sheet(buffer, below, scene, &sheet, &mut Scroll::default());
+                }
+                upright(buffer, body, left.width + 1, scene);
+            }
+            Some(beside) if body.height >= view::TWO_ROWS => {
+                let sheet = sheet_of(scene, pane, body);
+                let all = sheet.head.len() + sheet.lines.len() + sheet.pinned.len();
+                let upper = u16::try_from(all)
+                    .unwrap_or(u16::MAX)
+                    .min(body.height * 2 / 3);
+                draw_sheet(
+                    buffer,
+                    rows(body, 0, upper),
+                    scene,
+                    &sheet,
+                    &mut self.scroll,
+                );
+                let title = scene.heading("", usize::from(body.width).saturating_sub(1));
+                put(buffer, rows(body, upper + 1, 1), &[title]);
+                let lower = rows(body, upper + 2, body.height.saturating_sub(upper + 2));
+                draw_aside(buffer, lower, scene, beside);
+            }
+            None if pane == Pane::Stream
+                && body.width >= STREAM_AND_LOCKS
+                && scene.machine.phase().transaction_open() =>
+            {
+                let (left, right) = split(body, (body.width * 3 / 5).max(82));
+                self.draw_pane(buffer, left, scene, pane);
+                let columns = usize::from(right.width);
+                let sheet = Sheet::of(view::locks::lines(scene, columns));
+                draw_sheet(buffer, right, scene, &sheet, &mut Scroll::default());
+                upright(buffer, body, left.width + 1, scene);
+            }
+            _ => self.draw_pane(buffer, body, scene, pane),
+        }
+    }
+
+    fn draw_pane(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, pane: Pane) {
+        let sheet = sheet_of(scene, pane, area);
+        draw_sheet(buffer, area, scene, &sheet, &mut self.scroll);
+    }
+
+    fn draw_checklist(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
+        let wide = body.width >= view::TWO_COLUMNS;
+        let (left, right) = if wide {
+            split(body, body.width / 2)
+        } else {
+            let list = view::checklist::list(scene, usize::from(body.width)).len() + 1;
+            let list = u16::try_from(list)
+                .unwrap_or(u16::MAX)
+                .min(body.height * 2 / 3);
+            (
+                rows(body, 0, list),
+                rows(body, list, body.height.saturating_sub(list)),
+            )
+        };
+        let list = view::checklist::list(scene, usize::from(left.width));
+        let mut scroll = Scroll::default();
+        // Two lines of title, then at least one a item: enough to keep the cursor in sight.
+        let follow = (list.len() > usize::from(left.height)).then_some(2 + self.cursor * 2);
+        scroll.settle(list.len(), usize::from(left.height), follow);
+        let shown: Vec<Line<'static>> = list.into_iter().skip(scroll.top).collect();
+        put(buffer, left, &shown);
+        let evidence = view::checklist::evidence(
+            scene,
+            self.cursor,
+            usize::from(right.width),
+            usize::from(right.height),
+        );
+        let sheet = Sheet::of(evidence);
+        draw_sheet(buffer, right, scene, &sheet, &mut self.evidence);
+        if wide {
+            upright(buffer, body, left.width + 1, scene);
+        }
+    }
+
+    fn draw_cover(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>, cover: Cover) {
+        let columns = usize::from(body.width);
+        let below = rows(body, 1, body.height.saturating_sub(1));
+        let (title, lines) = match cover {
+            Cover::Scripts => {
+                self.draw_scripts(buffer, body, scene);
+                return;
+            }
+            Cover::Locks => ("LOCKS", view::locks::lines(scene, columns)),
+            Cover::Messages => ("MESSAGES", view::messages::lines(scene, columns)),
+            Cover::Help => ("KEYS", view::help::lines(scene, columns)),
+            Cover::Evidence => (
+                "EVIDENCE",
+                view::checklist::evidence(scene, self.cursor, columns, usize::from(below.height)),
+            ),
+        };
+        put(
+            buffer,
+            rows(body, 0, 1),
+            &[scene.line(format!(" {title}"), self.look.strong())],
+        );
+        self.cover_text = lines.iter().map(Line::to_string).collect();
+        let mut sheet = Sheet::of(lines);
+        if let Some(line) = self.found.and_then(|found| sheet.lines.get_mut(found)) {
+            *line = std::mem::take(line).patch_style(self.look.here());
+        }
+        draw_sheet(buffer, below, scene, &sheet, &mut self.cover_scroll);
+    }
+
+    fn draw_scripts(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
+        let columns = usize::from(body.width);
+        let tabs = reader::tabs(scene, self.tab, columns);
+        put(buffer, rows(body, 0, 2), &tabs);
+        let below = rows(body, 2, body.height.saturating_sub(2));
+        let Some(document) = reader::documents(scene.runbook).get(self.tab).copied() else {
+            return;
+        };
+        let fresh = match self.pages.take() {
+            Some(pages) if pages.fits(document, columns) => pages,
+            Some(_) | None => Pages::new(scene.runbook, self.look, document, columns),
+        };
+        let pages = self.pages.insert(fresh);
+        let Some(scroll) = self.documents.get_mut(self.tab) else {
+            return;
+        };
+        scroll.settle(pages.len(), usize::from(below.height), None);
+        let range = scroll.top..scroll.top + scroll.height;
+        put(buffer, below, &pages.lines(scene, range, self.found));
+        more(buffer, below, scene, scroll);
+        if scroll.at_end() && self.read.insert(document) {
+            self.events.push(Event::ReadToEnd(document));
+        }
+    }
+
+    fn draw_prompt(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
+        let columns = usize::from(body.width.saturating_sub(2).min(86));
+        let inner = columns.saturating_sub(4);
+        let (title, style, inside) = match (self.prompt, self.typing) {
+            (Prompt::Name, _) => (
+                "COMMIT",
+                self.look.warn(),
+                view::prompt::name(scene, &self.typed, inner),
+            ),
+            (Prompt::RollBack, _) => (
+                "ROLLBACK?",
+                self.look.warn(),
+                view::prompt::roll_back(scene, inner),
+            ),
+            (Prompt::Closed, Some(Typing::Reference { item })) => (
+                "REFERENCE",
+                self.look.key(),
+                view::prompt::reference(scene, item, &self.typed, inner),
+            ),
+            (Prompt::Closed, Some(Typing::Find)) => (
+                "FIND",
+                self.look.key(),
+                vec![view::prompt::field(scene, &self.typed, inner)],
+            ),
+            (Prompt::Closed, None) => return,
+        };
+        let lines = view::prompt::boxed(scene, title, style, inside, columns);
+        let height = u16::try_from(lines.len())
+            .unwrap_or(u16::MAX)
+            .min(body.height);
+        let area = Rect {
+            x: body.x + 1,
+            y: body.bottom().saturating_sub(height),
+            width: body.width.saturating_sub(2).min(86),
+            height,
+        };
+        put(buffer, area, &lines);
+    }
+}
+
+fn sheet_of(scene: &Scene<'_>, pane: Pane, area: Rect) -> Sheet {
+    let columns = usize::from(area.width);
+    match pane {
+        Pane::Proving => view::proving::sheet(scene, columns),
+        Pane::Checklist => Sheet::of(view::checklist::list(scene, columns)),
+        Pane::Stream => view::stream::sheet(scene, columns),
+        Pane::Checks => view::checks::sheet(scene, columns, usize::from(area.height)),
+        Pane::Gate => view::gate::sheet(scene, columns),
+        Pane::MustRollBack => view::must_roll_back::sheet(scene, columns),
+        Pane::Ending => view::ending::sheet(scene, columns),
+        Pane::Post => view::checks::post(scene, columns),
+    }
+}
+
+/// A pane beside the one that is open: it shows what fits. Returns how many rows it took.
+fn draw_aside(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, pane: Pane) -> u16 {
+    let sheet = sheet_of(scene, pane, area);
+    draw_sheet(buffer, area, scene, &sheet, &mut Scroll::default());
+    let used = sheet.head.len() + sheet.lines.len() + sheet.pinned.len();
+    u16::try_from(used).unwrap_or(u16::MAX).min(area.height)
+}
+
+/// The names of the panes; the open one is marked.
+fn pane_tabs(scene: &Scene<'_>, panes: &[Pane], open: Pane, columns: usize) -> Line<'static> {
+    let look = scene.look;
+    let mut spans = Vec::new();
+    for pane in panes {
+        let name = match (pane, scene.machine.phase()) {
+            (Pane::Ending, Phase::Ended(Ending::NotConnected)) => "why",
+            (pane, _) => pane.name(),
+        };
+        spans.push(Span::raw(" "));
+        if *pane == open {
+            spans.push(format!("[{name}]").set_style(look.strong()));
+        } else {
+            spans.push(format!(" {name} ").set_style(look.dim()));
+        }
+    }
+    let line = Line::from(spans);
+    if line.width() <= columns {
+        line
+    } else {
+        Line::default()
+    }
+}

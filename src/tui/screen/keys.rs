@@ -1,0 +1,284 @@
+//! Keys and pasted text, as events for the gate.
+//!
+//! Whether a key is open is not decided here: the command is sent, and the machine's refusal comes
+//! back as words.
+
+use super::{LEAST, LONGEST, NEEDS, Screen, Scroll, Typing};
+use crate::gate::event::Standing;
+use crate::gate::machine::Machine;
+use crate::gate::phase::{Phase, Prompt};
+use crate::gate::{Account, Act, Command, Event};
+use crate::tui::keymap::{self, Does, Place};
+use crate::tui::theme::Appearance;
+use crate::tui::view;
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+impl Screen {
+    /// A key. What only changes the view returns nothing.
+    pub fn key(&mut self, key: KeyEvent, machine: &Machine, account: &Account) -> Vec<Event> {
+        if key.kind == KeyEventKind::Release {
+            return Vec::new();
+        }
+        self.settle(machine);
+        let held_down = key.kind == KeyEventKind::Repeat;
+        self.toast = None;
+        if key.modifiers.contains(KeyModifiers::CONTROL) {
+            return if held_down {
+                Vec::new()
+            } else {
+                self.control(key.code, machine)
+            };
+        }
+        if key
+            .modifiers
+            .intersects(KeyModifiers::ALT | KeyModifiers::META | KeyModifiers::SUPER)
+        {
+            return Vec::new();
+        }
+        let place = self.place(machine);
+        if let (Place::Name | Place::Text, KeyCode::Char(c)) = (place, key.code) {
+            return if held_down {
+                Vec::new()
+            } else {
+                self.typed_character(c, place)
+            };
+        }
+        match keymap::lookup(place, key.code) {
+            Some(binding) => match binding.does {
+                Does::Gate(_) if held_down => Vec::new(),
+                Does::Gate(act) => self.ask(act, machine),
+                Does::View(act) => self.look_at(act, machine, account),
+            },
+            None => self.nothing_here(key.code, place, held_down),
+        }
+    }
+
+    /// Pasted text. It never acts; only a prompt for free text takes it in.
+    pub fn paste(&mut self, text: &str, machine: &Machine) -> Vec<Event> {
+        self.settle(machine);
+        match self.place(machine) {
+            Place::Text => {
+                let room = LONGEST.saturating_sub(self.typed.chars().count());
+                let taken = text.chars().filter(|c| !c.is_control()).take(room);
+                self.typed.extend(taken);
+                self.edited()
+            }
+            Place::Name => {
+                self.say("Pasted text was refused: the name for COMMIT is typed by hand.".into());
+                Vec::new()
+            }
+            _ => {
+                self.say("Pasted text was refused: it never acts here. Press the keys.".into());
+                Vec::new()
+            }
+        }
+    }
+
+    /// Keys that came faster than a person types: they were refused by the input's reader.
+    pub fn burst(&mut self) {
+        self.typed.clear();
+        self.say(
+            "Keys came faster than a person types, as a paste does: they were refused.".into(),
+        );
+    }
+
+    pub(super) fn place(&self, machine: &Machine) -> Place {
+        let phase = Place::of(machine);
+        match (phase, self.typing, self.cover) {
+            (Place::Name | Place::Question, _, _) => phase,
+            (_, Some(_), _) => Place::Text,
+            (_, None, Some(_)) => Place::Reader,
+            (_, None, None) => phase,
+        }
+    }
+
+    pub(super) fn cramped(&self) -> bool {
+        self.size.0 < LEAST.0 || self.size.1 < LEAST.1
+    }
+
+    /// What follows from a change of phase or prompt, before anything else is done.
+    pub(super) fn settle(&mut self, machine: &Machine) {
+        let phase = std::mem::discriminant(machine.phase());
+        if self.phase.is_some_and(|before| before != phase) {
+            self.pane = 0;
+            self.scroll = Scroll::default();
+            self.typing = None;
+            self.typed.clear();
+            // What there is to decide or to know is never left behind something else.
+            let news = matches!(
+                machine.phase(),
+                Phase::Deciding { .. }
+                    | Phase::MustRollBack { .. }
+                    | Phase::RollingBack { .. }
+                    | Phase::Inquiring { .. }
+                    | Phase::Waiting { .. }
+                    | Phase::Ended(_)
+            );
+            if news {
+                self.cover = None;
+            }
+        }
+        self.phase = Some(phase);
+        let prompt = match machine.phase() {
+            Phase::Deciding { prompt, .. } => *prompt,
+            Phase::MustRollBack { asking: true, .. } => Prompt::RollBack,
+            _ => Prompt::Closed,
+        };
+        if prompt != self.prompt {
+            self.typed.clear();
+            self.typing = None;
+            if prompt != Prompt::Closed {
+                self.cover = None;
+            }
+        }
+        self.prompt = prompt;
+        self.cursor = self.cursor.min(machine.items().len().saturating_sub(1));
+    }
+
+    fn control(&mut self, code: KeyCode, machine: &Machine) -> Vec<Event> {
+        match code {
+            KeyCode::Char('c') => vec![Event::Asked(Command::Quit)],
+            KeyCode::Char('z') => {
+                self.say(if machine.phase().transaction_open() {
+                    "Suspending is refused: the transaction would stay open with nobody watching."
+                        .into()
+                } else {
+                    "Suspending is refused: open another window instead.".into()
+                });
+                Vec::new()
+            }
+            KeyCode::Char('l') => {
+                self.repaint = true;
+                Vec::new()
+            }
+            KeyCode::Char('u') => {
+                self.typed.clear();
+                self.edited()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The typed text changed: what the gate's frame showed is no longer what is there (I5).
+    pub(super) fn edited(&self) -> Vec<Event> {
+        match self.typing {
+            Some(Typing::Find) => Vec::new(),
+            Some(Typing::Reference { .. }) => vec![Event::Edited],
+            None if self.prompt == Prompt::Name => vec![Event::Edited],
+            None => Vec::new(),
+        }
+    }
+
+    fn typed_character(&mut self, c: char, place: Place) -> Vec<Event> {
+        if self.cramped() && place == Place::Name {
+            self.say(too_small("COMMIT", self.look));
+            return Vec::new();
+        }
+        if self.typed.chars().count() < LONGEST {
+            self.typed.push(c);
+        }
+        self.edited()
+    }
+
+    fn nothing_here(&mut self, code: KeyCode, place: Place, held_down: bool) -> Vec<Event> {
+        match place {
+            // In a prompt a stray key changes nothing.
+            Place::Name | Place::Text => return Vec::new(),
+            Place::Reader => {
+                self.say("That key does nothing in this pane; Esc closes it.".into());
+                return Vec::new();
+            }
+            _ => {}
+        }
+        if held_down || code == KeyCode::Esc {
+            return Vec::new();
+        }
+        match keymap::elsewhere(code).map(|binding| binding.does) {
+            // The machine says why not, in its own words.
+            Some(Does::Gate(act)) => match plain_command(act, self.cursor) {
+                Some(command) => vec![Event::Asked(command)],
+                None => Vec::new(),
+            },
+            Some(Does::View(_)) => Vec::new(),
+            None => {
+                self.say("That key does nothing; ? shows the keys.".into());
+                Vec::new()
+            }
+        }
+    }
+
+    /// Asks the gate for `act`.
+    fn ask(&mut self, act: Act, machine: &Machine) -> Vec<Event> {
+        if self.cramped() && view::footer::NEEDS_ROOM.contains(&act) {
+            let what = match act {
+                Act::AskCommit | Act::NameTyped => "COMMIT",
+                _ => "That",
+            };
+            self.say(too_small(what, self.look));
+            return Vec::new();
+        }
+        let offered = machine.offers().iter().any(|offer| offer.act == act);
+        match act {
+            Act::NameTyped => {
+                // Whatever becomes of it, the next name is typed anew.
+                let name = std::mem::take(&mut self.typed);
+                vec![Event::Asked(Command::NameTyped(name)), Event::Edited]
+            }
+            Act::SignOff if offered && self.needs_reference(machine) => {
+                self.typed.clear();
+                self.typing = Some(Typing::Reference { item: self.cursor });
+                vec![Event::Edited]
+            }
+            Act::AskRollback if offered => {
+                self.cover = None;
+                vec![Event::Asked(Command::AskRollback)]
+            }
+            act => plain_command(act, self.cursor)
+                .map(Event::Asked)
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    /// Whether signing the item under the cursor needs nothing more than its reference.
+    fn needs_reference(&self, machine: &Machine) -> bool {
+        let plan = machine.plan().items.get(self.cursor);
+        let item = machine.items().get(self.cursor);
+        plan.is_some_and(|needed| needed.reference)
+            && item.is_some_and(|item| {
+                !item.signed
+                    && item.unread.is_empty()
+                    && matches!(item.standing, Standing::Holds | Standing::Warns)
+            })
+    }
+}
+
+/// The command of an act that needs nothing typed.
+fn plain_command(act: Act, item: usize) -> Option<Command> {
+    match act {
+        Act::SignOff => Some(Command::SignOff { item, note: None }),
+        Act::Withdraw => Some(Command::Withdraw { item }),
+        Act::ProbeAgain => Some(Command::ProbeAgain),
+        Act::Apply => Some(Command::Apply),
+        Act::Cancel => Some(Command::Cancel),
+        Act::AskCommit => Some(Command::AskCommit),
+        Act::NameTyped => None,
+        Act::AskRollback => Some(Command::AskRollback),
+        Act::ConfirmRollback => Some(Command::ConfirmRollback),
+        Act::StepBack => Some(Command::StepBack),
+        Act::Extend => Some(Command::Extend),
+        Act::Again => Some(Command::Again),
+        Act::EndBackend => Some(Command::EndBackend),
+        Act::AskAgain => Some(Command::AskAgain),
+        Act::Quit => Some(Command::Quit),
+    }
+}
+
+fn too_small(what: &str, look: Appearance) -> String {
+    format!(
+        "{what} needs a screen of {}{}{}: enlarge the window. Nothing was sent.",
+        NEEDS.0,
+        look.glyphs.times(),
+        NEEDS.1
+    )
+}

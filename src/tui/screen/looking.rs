@@ -1,0 +1,194 @@
+//! Keys that change only what is looked at: panes, scrolling, searching, the texts of prompts.
+
+use super::{Cover, Screen, Scroll, Typing};
+use crate::gate::machine::Machine;
+use crate::gate::phase::Phase;
+use crate::gate::{Account, Command, Event};
+use crate::tui::keymap::ViewAct;
+use crate::tui::view::Pane;
+
+impl Screen {
+    pub(super) fn look_at(
+        &mut self,
+        act: ViewAct,
+        machine: &Machine,
+        _account: &Account,
+    ) -> Vec<Event> {
+        match act {
+            ViewAct::Scripts => self.toggle(Cover::Scripts),
+            ViewAct::Locks => self.toggle(Cover::Locks),
+            ViewAct::Messages => self.toggle(Cover::Messages),
+            ViewAct::Help => self.toggle(Cover::Help),
+            ViewAct::Repaint => self.repaint = true,
+            ViewAct::Detail => match machine.phase() {
+                Phase::Checklist => self.toggle(Cover::Evidence),
+                _ => {
+                    let panes = Pane::of(machine).len();
+                    self.pane = usize::from(self.pane == 0 && panes > 1);
+                    self.scroll = Scroll::default();
+                }
+            },
+            ViewAct::NextPane | ViewAct::PreviousPane => self.turn(act, machine),
+            ViewAct::Close => {
+                if self.typing.take().is_some() {
+                    self.typed.clear();
+                } else {
+                    self.cover = None;
+                }
+            }
+            ViewAct::Accept => return self.accept(),
+            ViewAct::Erase => {
+                self.typed.pop();
+                return self.edited();
+            }
+            ViewAct::EraseAll => {
+                self.typed.clear();
+                return self.edited();
+            }
+            ViewAct::Find => {
+                self.typed.clear();
+                self.typing = Some(Typing::Find);
+            }
+            ViewAct::FindNext => self.find(true),
+            ViewAct::FindPrevious => self.find(false),
+            ViewAct::Up
+            | ViewAct::Down
+            | ViewAct::PageUp
+            | ViewAct::PageDown
+            | ViewAct::First
+            | ViewAct::Last => self.move_by(act, machine),
+        }
+        Vec::new()
+    }
+
+    fn toggle(&mut self, cover: Cover) {
+        self.cover = (self.cover != Some(cover)).then_some(cover);
+        self.cover_scroll = Scroll::default();
+        self.found = None;
+    }
+
+    fn turn(&mut self, act: ViewAct, machine: &Machine) {
+        let forward = act == ViewAct::NextPane;
+        let (slot, all) = match self.cover {
+            Some(Cover::Scripts) => (&mut self.tab, self.documents.len()),
+            Some(_) => return,
+            None => (&mut self.pane, Pane::of(machine).len()),
+        };
+        if all == 0 {
+            return;
+        }
+        *slot = if forward {
+            (*slot + 1) % all
+        } else {
+            (*slot + all - 1) % all
+        };
+        self.found = None;
+        if self.cover.is_none() {
+            self.scroll = Scroll::default();
+        }
+    }
+
+    fn move_by(&mut self, act: ViewAct, machine: &Machine) {
+        match (self.cover, machine.phase()) {
+            (Some(Cover::Scripts), _) => {
+                if let Some(scroll) = self.documents.get_mut(self.tab) {
+                    scroll.act(act);
+                }
+            }
+            (Some(_), _) => self.cover_scroll.act(act),
+            (None, Phase::Checklist) => {
+                let last = machine.items().len().saturating_sub(1);
+                let before = self.cursor;
+                match act {
+                    ViewAct::Up => self.cursor = self.cursor.saturating_sub(1),
+                    ViewAct::Down => self.cursor = (self.cursor + 1).min(last),
+                    ViewAct::First => self.cursor = 0,
+                    ViewAct::Last => self.cursor = last,
+                    _ => self.evidence.act(act),
+                }
+                if self.cursor != before {
+                    self.evidence = Scroll::default();
+                }
+            }
+            (None, _) => self.scroll.act(act),
+        }
+    }
+
+    fn accept(&mut self) -> Vec<Event> {
+        match self.typing {
+            Some(Typing::Reference { item }) => {
+                let text = self.typed.trim().to_owned();
+                if !text.is_empty() {
+                    self.typing = None;
+                    self.typed.clear();
+                }
+                vec![Event::Asked(Command::SignOff {
+                    item,
+                    note: Some(text),
+                })]
+            }
+            Some(Typing::Find) => {
+                self.typing = None;
+                self.sought = std::mem::take(&mut self.typed);
+                self.found = None;
+                self.find(true);
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Goes to the next place that holds what is sought.
+    fn find(&mut self, forward: bool) {
+        if self.sought.is_empty() {
+            self.say("Nothing is sought yet; / asks for a text.".into());
+            return;
+        }
+        let scripts = self.cover == Some(Cover::Scripts);
+        let scroll = if scripts {
+            self.documents.get(self.tab).copied().unwrap_or_default()
+        } else {
+            self.cover_scroll
+        };
+        let from = match (self.found, forward) {
+            (Some(found), true) => found + 1,
+            (Some(found), false) => found + scroll.total.saturating_sub(1),
+            (None, _) => scroll.top,
+        };
+        let found = if scripts {
+            self.pages
+                .as_ref()
+                .and_then(|pages| pages.find(&self.runbook, &self.sought, from, forward))
+        } else {
+            let needle = self.sought.to_lowercase();
+            let all = self.cover_text.len();
+            (0..all)
+                .map(|step| (from + if forward { step } else { all - step }) % all)
+                .find(|index| {
+                    self.cover_text
+                        .get(*index)
+                        .is_some_and(|text| text.to_lowercase().contains(&needle))
+                })
+        };
+        self.found = found;
+        match found {
+            Some(row) => {
+                let slot = if scripts {
+                    self.documents.get_mut(self.tab)
+                } else {
+                    Some(&mut self.cover_scroll)
+                };
+                if let Some(scroll) = slot {
+                    let last = scroll.total.saturating_sub(scroll.height);
+                    if row < scroll.top || row >= scroll.top + scroll.height {
+                        scroll.top = row.saturating_sub(2).min(last);
+                    }
+                }
+            }
+            None => {
+                let sought = self.look.clean(&self.sought);
+                self.say(format!("Not found: {sought}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Lines into cells: areas, sheets with what stays above and below them, and the guard of I8.
+
+use super::Scroll;
+use crate::tui::text;
+use crate::tui::theme::Glyphs;
+use crate::tui::view::{Scene, Sheet};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+
+pub(super) fn draw_sheet(
+    buffer: &mut Buffer,
+    area: Rect,
+    scene: &Scene<'_>,
+    sheet: &Sheet,
+    scroll: &mut Scroll,
+) {
+    let head = u16::try_from(sheet.head.len()).unwrap_or(u16::MAX);
+    put(buffer, rows(area, 0, head), &sheet.head);
+    let area = rows(area, head, area.height.saturating_sub(head));
+    let pinned = u16::try_from(sheet.pinned.len())
+        .unwrap_or(u16::MAX)
+        .min(area.height / 2);
+    let upper = rows(area, 0, area.height.saturating_sub(pinned));
+    scroll.settle(sheet.lines.len(), usize::from(upper.height), sheet.follow);
+    let end = (scroll.top + scroll.height).min(sheet.lines.len());
+    if let Some(shown) = sheet.lines.get(scroll.top..end) {
+        put(buffer, upper, shown);
+    }
+    more(buffer, upper, scene, scroll);
+    // What is pinned stands right below the rest where there is room, so that the eye need not jump.
+    let y = u16::try_from(end.saturating_sub(scroll.top))
+        .unwrap_or(u16::MAX)
+        .min(upper.height);
+    put(buffer, rows(area, y, area.height - y), &sheet.pinned);
+}
+
+/// Says at the right edge that there is more above or below.
+pub(super) fn more(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, scroll: &Scroll) {
+    let look = scene.look;
+    let (below, above) = look.glyphs.more();
+    let hidden = scroll.total.saturating_sub(scroll.top + scroll.height);
+    for (number, sign, y) in [
+        (scroll.top, above, area.y),
+        (hidden, below, area.bottom().saturating_sub(1)),
+    ] {
+        if number == 0 || area.height < 2 {
+            continue;
+        }
+        let text = format!(" {sign} {number} more ");
+        let wide = u16::try_from(text::width(&text)).unwrap_or(0);
+        if wide < area.width {
+            buffer.set_string(area.right() - wide, y, text, look.here());
+        }
+    }
+}
+
+pub(super) fn upright(buffer: &mut Buffer, body: Rect, x: u16, scene: &Scene<'_>) {
+    for y in body.top()..body.bottom() {
+        buffer.set_string(body.x + x, y, scene.look.glyphs.upright(), scene.look.dim());
+    }
+}
+
+/// `height` rows of `area` from its row `from` on.
+pub(super) fn rows(area: Rect, from: u16, height: u16) -> Rect {
+    Rect {
+        x: area.x,
+        y: area.y.saturating_add(from),
+        width: area.width,
+        height,
+    }
+    .intersection(area)
+}
+
+/// Two columns, the left one `left` wide, with room for a line between them.
+pub(super) fn split(area: Rect, left: u16) -> (Rect, Rect) {
+    let left = left.saturating_sub(2);
+    (
+        Rect {
+            width: left,
+            ..area
+        },
+        Rect {
+            x: area.x + left + 3,
+            width: area.width.saturating_sub(left + 3),
+            ..area
+        },
+    )
+}
+
+pub(super) fn put(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>]) {
+    let area = area.intersection(buffer.area);
+    for (line, y) in lines.iter().zip(area.top()..area.bottom()) {
+        // What lies below a box must not shine through.
+        let blank = Rect {
+            y,
+            height: 1,
+            ..area
+        };
+        for position in blank.positions() {
+            if let Some(cell) = buffer.cell_mut(position) {
+                cell.reset();
+            }
+        }
+        buffer.set_line(area.x, y, line, area.width);
+    }
+}
+
+/// The last line of defence of I8: no cell holds a control character, and none a byte that a
+/// terminal without UTF-8 could take for one.
+pub(super) fn guard(buffer: &mut Buffer, glyphs: Glyphs) {
+    for cell in &mut buffer.content {
+        let symbol = cell.symbol();
+        let hostile =
+            symbol.contains(char::is_control) || (glyphs == Glyphs::Ascii && !symbol.is_ascii());
+        if hostile {
+            cell.set_symbol("?");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guard_lets_nothing_through_that_a_terminal_could_obey() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 3, 1));
+        for (cell, symbol) in buffer.content.iter_mut().zip(["\x1b", "\u{9b}", "\u{db}"]) {
+            cell.set_symbol(symbol);
+        }
+        let mut ascii = buffer.clone();
+        guard(&mut buffer, Glyphs::Unicode);
+        guard(&mut ascii, Glyphs::Ascii);
+        let symbols = |buffer: &Buffer| -> String {
+            buffer
+                .content
+                .iter()
+                .map(ratatui::buffer::Cell::symbol)
+                .collect()
+        };
+        assert_eq!(symbols(&buffer), "??\u{db}");
+        assert_eq!(symbols(&ascii), "???");
+    }
+}

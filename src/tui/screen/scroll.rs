@@ -1,0 +1,52 @@
+//! How far something is scrolled: by a person, or by what it follows.
+
+use crate::tui::keymap::ViewAct;
+
+/// How far something is scrolled.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Scroll {
+    pub(super) top: usize,
+    pub(super) height: usize,
+    pub(super) total: usize,
+    /// A person moved it; what it follows no longer moves it.
+    pub(super) moved: bool,
+}
+
+impl Scroll {
+    pub(super) fn act(&mut self, act: ViewAct) {
+        // Two rows stay: the signs for more cover the end of the first and the last one, and
+        // whoever pages through a script has to see each row whole.
+        let page = self.height.saturating_sub(2).max(1);
+        let last = self.total.saturating_sub(self.height);
+        self.moved = true;
+        self.top = match act {
+            ViewAct::Up => self.top.saturating_sub(1),
+            ViewAct::Down => self.top + 1,
+            ViewAct::PageUp => self.top.saturating_sub(page),
+            ViewAct::PageDown => self.top + page,
+            ViewAct::First => 0,
+            ViewAct::Last => {
+                self.moved = false;
+                last
+            }
+            _ => self.top,
+        }
+        .min(last);
+    }
+
+    /// Fits it to what there is to show, following `follow` unless a person moved it.
+    pub(super) fn settle(&mut self, total: usize, height: usize, follow: Option<usize>) {
+        self.total = total;
+        self.height = height;
+        if let (Some(line), false) = (follow, self.moved) {
+            // A few lines of what comes next stay in sight.
+            let ahead = 4.min(height / 3);
+            self.top = (line + ahead + 1).saturating_sub(height);
+        }
+        self.top = self.top.min(total.saturating_sub(height));
+    }
+
+    pub(super) fn at_end(&self) -> bool {
+        self.height > 0 && self.top + self.height >= self.total
+    }
+}

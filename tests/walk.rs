@@ -1,0 +1,572 @@
+//! The loop itself: a scripted session, a screen in memory, and time that passes only when nothing
+//! else is left to do.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::backend::TestBackend;
+use stagegate::database::session::Order;
+use stagegate::gate::event::*;
+use stagegate::gate::plan::{self, Mode, Plan};
+use stagegate::gate::{Ending, ExitCode, Why};
+use stagegate::journal::chain;
+use stagegate::journal::{Entry, Journal};
+use stagegate::runbook::check::{Check, Verdict};
+use stagegate::runbook::script::Script;
+use stagegate::runbook::{Item, ItemKind, Origin, Runbook};
+use stagegate::tui::input::{Input, What};
+use stagegate::tui::terminal::{Surface, Terminal};
+use stagegate::tui::{Appearance, Screen};
+use stagegate::walk::engine::{Engine, Held, Log};
+use stagegate::walk::{self, Wires};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, sleep};
+
+const DATABASE: &str = "wiser_ops";
+
+/// A session that answers as the script says, at once, and remembers what it was asked.
+struct Scripted {
+    reports: UnboundedSender<Report>,
+    said: Arc<Mutex<Vec<(Instant, String)>>>,
+    /// Orders that are never answered.
+    silent: &'static [&'static str],
+}
+
+impl Scripted {
+    fn note(&self, what: &str) {
+        self.said
+            .lock()
+            .unwrap()
+            .push((Instant::now(), what.to_owned()));
+    }
+
+    fn report(&self, seq: Seq, body: Body) {
+        let _ = self.reports.send(Report { seq, body });
+    }
+}
+
+impl Held for Scripted {
+    fn order(&self, seq: Seq, order: Order) {
+        let name = match &order {
+            Order::Connect => "connect",
+            Order::Probe(_) => "probe",
+            Order::Begin => "begin",
+            Order::RunScript => "run script",
+            Order::Settle => "settle",
+            Order::Commit(_) => "commit",
+            Order::RollBack => "roll back",
+            Order::Beat => "beat",
+            Order::Inquire => "inquire",
+            Order::EndBackend => "end backend",
+            Order::PostVerify => "post-verify",
+        };
+        self.note(name);
+        if self.silent.contains(&name) {
+            return;
+        }
+        match order {
+            Order::Connect => self.report(
+                seq,
+                Body::Connected(Box::new(Target {
+                    database: DATABASE.into(),
+                    ..Target::default()
+                })),
+            ),
+            Order::Probe(items) => {
+                for item in items {
+                    let evidence = Evidence {
+                        standing: Standing::Holds,
+                        ..Evidence::default()
+                    };
+                    self.report(seq, Body::Probed { item, evidence });
+                }
+            }
+            Order::Begin => self.report(
+                seq,
+                Body::Begun {
+                    xid: "7".into(),
+                    added: Vec::new(),
+                },
+            ),
+            Order::RunScript => {
+                let report = StatementReport {
+                    number: 1,
+                    checks: vec![Check {
+                        name: "c".into(),
+                        verdict: Verdict::Pass,
+                        detail: String::new(),
+                    }],
+                    ..StatementReport::default()
+                };
+                self.report(seq, Body::StatementFinished(Box::new(report)));
+                self.report(seq, Body::ScriptFinished);
+            }
+            Order::Settle => self.report(
+                seq,
+                Body::Settled {
+                    same_transaction: true,
+                },
+            ),
+            Order::Commit(recorded) => {
+                assert_eq!(recorded.xid(), "7");
+                self.report(
+                    seq,
+                    Body::CommitAnswered(CommitAnswer::Tag {
+                        tag: "COMMIT".into(),
+                        idle: true,
+                        xact_status: Some(XactStatus::Committed),
+                    }),
+                );
+            }
+            Order::RollBack => self.report(
+                seq,
+                Body::RollbackAnswered {
+                    tag: "ROLLBACK".into(),
+                    xact_status: Some(XactStatus::Aborted),
+                },
+            ),
+            Order::Beat => self.report(seq, Body::Beaten),
+            Order::Inquire | Order::EndBackend => self.report(
+                seq,
+                Body::Asked(Inquiry::Answered {
+                    status: XactStatus::Aborted,
+                    server: "the same server".into(),
+                }),
+            ),
+            Order::PostVerify => self.report(
+                seq,
+                Body::PostVerified {
+                    results: Vec::new(),
+                },
+            ),
+        }
+    }
+
+    fn cancel(&self) {
+        self.note("cancel");
+    }
+
+    fn sever(&self) {
+        self.note("sever");
+    }
+}
+
+/// A run under way: the wires' other ends, and what was said so far.
+struct Stage {
+    input: Option<UnboundedSender<Input>>,
+    alarms: UnboundedSender<Alarm>,
+    said: Arc<Mutex<Vec<(Instant, String)>>>,
+    run: tokio::task::JoinHandle<(ExitCode, Option<Ending>)>,
+}
+
+fn runbook() -> Runbook {
+    let text = "BEGIN;\nSELECT 'c' AS \"check\", 'PASS' AS status;\n";
+    Runbook {
+        title: "Title".into(),
+        origin: Origin::BuiltIn,
+        expected_database: None,
+        script: Script::read("script.sql", None, text.as_bytes()),
+        items: vec![Item {
+            id: "connection".into(),
+            title: "The right server".into(),
+            kind: ItemKind::Connection,
+        }],
+        expected_state: None,
+        post_verification: None,
+        rollbacks: Vec::new(),
+    }
+}
+
+impl Stage {
+    fn set(silent: &'static [&'static str], log: Log) -> Stage {
+        Stage::on(TestBackend::new(80, 24), silent, log)
+    }
+
+    fn on<B: Surface + Send + 'static>(
+        backend: B,
+        silent: &'static [&'static str],
+        log: Log,
+    ) -> Stage
+    where
+        B::Error: std::fmt::Debug + Send,
+    {
+        let runbook = Arc::new(runbook());
+        let (reports, reported) = unbounded_channel();
+        let (alarms, alarmed) = unbounded_channel();
+        let (input, typed) = unbounded_channel();
+        let (_, observations) = unbounded_channel();
+        let said: Arc<Mutex<Vec<(Instant, String)>>> = Arc::default();
+        let held = Scripted {
+            reports,
+            said: Arc::clone(&said),
+            silent,
+        };
+        let plan = Plan::new(&runbook, Mode::Run, 60_000);
+        let run = tokio::spawn(async move {
+            let mut engine = Engine::new(Arc::clone(&runbook), plan, log, held);
+            let mut screen = Screen::new(runbook, Appearance::detect(|_| None, true));
+            let mut terminal = Terminal::over(backend).unwrap();
+            let wires = Wires {
+                reports: reported,
+                observations,
+                alarms: alarmed,
+                input: typed,
+            };
+            let code = walk::walk(&mut engine, &mut screen, &mut terminal, wires, true).await;
+            (code, engine.machine().ending().cloned())
+        });
+        Stage {
+            input: Some(input),
+            alarms,
+            said,
+            run,
+        }
+    }
+
+    /// Lets everything happen that has nothing to wait for but the clock.
+    async fn pass(&self, time: Duration) {
+        sleep(time).await;
+    }
+
+    fn send(&self, at: Instant, code: KeyCode) {
+        let key = KeyEvent::new(code, KeyModifiers::NONE);
+        let input = self.input.as_ref().unwrap();
+        // A run that was left takes no more keys.
+        let _ = input.send(Input {
+            at: at.into_std(),
+            what: What::Key(key),
+        });
+    }
+
+    async fn key(&self, code: KeyCode) {
+        self.send(Instant::now(), code);
+        self.pass(Duration::from_millis(150)).await;
+    }
+
+    async fn text(&self, text: &str) {
+        for letter in text.chars() {
+            self.key(KeyCode::Char(letter)).await;
+        }
+    }
+
+    /// Signs, applies, and waits until the gate is armed.
+    async fn gate(silent: &'static [&'static str], log: Log) -> Stage {
+        let stage = Stage::set(silent, log);
+        stage.pass(Duration::from_secs(1)).await;
+        stage.key(KeyCode::Char(' ')).await;
+        stage.key(KeyCode::Char('a')).await;
+        stage.pass(Duration::from_secs(1)).await;
+        assert_eq!(stage.count("settle"), 1);
+        stage
+    }
+
+    fn count(&self, what: &str) -> usize {
+        let said = self.said.lock().unwrap();
+        said.iter().filter(|(_, said)| said == what).count()
+    }
+
+    async fn end(self) -> (ExitCode, Option<Ending>) {
+        self.run.await.unwrap()
+    }
+}
+
+fn journal(folder: &Path) -> (Log, std::path::PathBuf) {
+    let path = folder.join("run.jsonl");
+    let journal = Journal::create(Some(&path), |_| None).unwrap();
+    (Log::Kept(Box::new(journal)), path)
+}
+
+fn intents(path: &Path) -> Vec<Entry> {
+    chain::verify(&std::fs::read_to_string(path).unwrap())
+        .unwrap()
+        .into_iter()
+        .map(|line| line.entry)
+        .filter(|entry| matches!(entry, Entry::Intent { .. } | Entry::Outcome { .. }))
+        .collect()
+}
+
+fn rolled_back(ending: &Option<Ending>, wanted: &Why) -> bool {
+    matches!(ending, Some(Ending::RolledBack { why, .. }) if why == wanted)
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_lead_to_commit_and_the_journal_has_the_intent_before_the_outcome() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, path) = journal(folder.path());
+    let stage = Stage::gate(&[], log).await;
+    stage.key(KeyCode::Char('c')).await;
+    stage.text(DATABASE).await;
+    stage.key(KeyCode::Enter).await;
+    assert_eq!(stage.count("commit"), 1);
+    stage.key(KeyCode::Char('q')).await;
+    let (code, ending) = stage.end().await;
+    assert_eq!(code, ExitCode::Committed);
+    assert!(matches!(ending, Some(Ending::Committed { .. })));
+    let entries = intents(&path);
+    assert!(
+        matches!(
+            &entries[..],
+            [Entry::Intent { .. }, Entry::Outcome { outcome, .. }] if outcome == "COMMITTED"
+        ),
+        "{entries:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_were_typed_before_the_gate_was_drawn_do_nothing() {
+    let stage = Stage::set(&["settle"], Log::Unwanted);
+    stage.pass(Duration::from_secs(1)).await;
+    stage.key(KeyCode::Char(' ')).await;
+    let ahead = Instant::now();
+    stage.key(KeyCode::Char('a')).await;
+    stage.pass(Duration::from_secs(1)).await;
+    // Read before the present screen came up, however late they are handed on.
+    stage.send(ahead, KeyCode::Char('x'));
+    stage.pass(Duration::from_secs(1)).await;
+    assert_eq!(stage.count("cancel"), 0);
+    // The same key on the screen that shows it does what it says.
+    stage.key(KeyCode::Char('x')).await;
+    assert!(stage.count("cancel") > 0);
+    stage.run.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_held_down_from_before_the_gate_never_opens_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage::set(&[], journal(folder.path()).0);
+    stage.pass(Duration::from_secs(1)).await;
+    stage.key(KeyCode::Char(' ')).await;
+    stage.send(Instant::now(), KeyCode::Char('a'));
+    for _ in 0..200 {
+        stage.send(Instant::now(), KeyCode::Char('c'));
+        stage.pass(Duration::from_millis(33)).await;
+    }
+    // What a name prompt would have taken: had it opened, Enter would now be refused in words.
+    stage.key(KeyCode::Char('r')).await;
+    stage.key(KeyCode::Char('y')).await;
+    assert_eq!(stage.count("commit"), 0);
+    assert_eq!(stage.count("roll back"), 1);
+    stage.run.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paste_at_the_gate_never_acts() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage::gate(&[], journal(folder.path()).0).await;
+    let paste = |text: &str| {
+        let input = stage.input.as_ref().unwrap();
+        input
+            .send(Input {
+                at: Instant::now().into_std(),
+                what: What::Paste(text.into()),
+            })
+            .unwrap();
+    };
+    paste("c\nwiser_ops\n");
+    stage.pass(Duration::from_secs(1)).await;
+    stage.key(KeyCode::Char('c')).await;
+    paste("wiser_ops");
+    stage.pass(Duration::from_secs(1)).await;
+    stage.key(KeyCode::Enter).await;
+    assert_eq!(stage.count("commit"), 0);
+    stage.run.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_hold_limit_rolls_back_and_its_end_waits_for_a_key() {
+    let stage = Stage::gate(&[], Log::Unwanted).await;
+    stage.pass(Duration::from_secs(57)).await;
+    assert_eq!(stage.count("roll back"), 0);
+    stage.pass(Duration::from_secs(4)).await;
+    assert_eq!(stage.count("roll back"), 1);
+    stage.pass(Duration::from_secs(24 * 3600)).await;
+    assert!(!stage.run.is_finished(), "the end stays on screen");
+    stage.key(KeyCode::Char('q')).await;
+    let (code, ending) = stage.end().await;
+    assert_eq!(code, ExitCode::RolledBackOnError);
+    assert!(rolled_back(&ending, &Why::HoldLimit));
+}
+
+#[tokio::test(start_paused = true)]
+async fn beats_come_in_time_for_the_servers_limit_while_the_gate_is_open() {
+    let stage = Stage::gate(&[], Log::Unwanted).await;
+    stage.pass(Duration::from_secs(40)).await;
+    let beats: Vec<Instant> = {
+        let said = stage.said.lock().unwrap();
+        let beats = said.iter().filter(|(_, what)| what == "beat");
+        beats.map(|(at, _)| *at).collect()
+    };
+    assert!(beats.len() >= 9, "{}", beats.len());
+    for pair in beats.windows(2) {
+        let apart = pair[1].duration_since(pair[0]);
+        assert!(
+            apart <= Duration::from_millis(plan::BEAT + 200),
+            "{apart:?}"
+        );
+    }
+    stage.run.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_intent_on_disk_commit_is_not_sent() {
+    // A socket takes lines but cannot be synced to disk.
+    let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let file = std::fs::File::from(std::os::fd::OwnedFd::from(ours));
+    let journal = Journal::over("run.jsonl".into(), file);
+    let stage = Stage::gate(&[], Log::Kept(Box::new(journal))).await;
+    stage.key(KeyCode::Char('c')).await;
+    stage.text(DATABASE).await;
+    stage.key(KeyCode::Enter).await;
+    assert_eq!(stage.count("commit"), 0);
+    // And not by a second try either.
+    stage.key(KeyCode::Char('c')).await;
+    stage.text(DATABASE).await;
+    stage.key(KeyCode::Enter).await;
+    assert_eq!(stage.count("commit"), 0);
+    stage.key(KeyCode::Char('r')).await;
+    stage.key(KeyCode::Char('y')).await;
+    stage.key(KeyCode::Char('q')).await;
+    let (_, ending) = stage.end().await;
+    assert!(rolled_back(&ending, &Why::JournalLost));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_without_a_journal_never_commits() {
+    let stage = Stage::gate(&[], Log::Unwanted).await;
+    stage.key(KeyCode::Char('c')).await;
+    stage.text(DATABASE).await;
+    stage.key(KeyCode::Enter).await;
+    assert_eq!(stage.count("commit"), 0);
+    stage.run.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hang_up_rolls_back_and_leaves() {
+    let stage = Stage::gate(&[], Log::Unwanted).await;
+    stage.alarms.send(Alarm::HungUp).unwrap();
+    let (code, ending) = stage.end().await;
+    assert_eq!(code.code(), 129);
+    assert!(rolled_back(&ending, &Why::Alarmed(Alarm::HungUp)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_input_thread_rolls_back_and_leaves() {
+    let mut stage = Stage::gate(&[], Log::Unwanted).await;
+    stage.input = None;
+    let (_, ending) = stage.end().await;
+    assert!(rolled_back(
+        &ending,
+        &Why::Alarmed(Alarm::PartDied("input"))
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_is_not_answered_severs_the_link_and_asks() {
+    let stage = Stage::gate(&["roll back"], Log::Unwanted).await;
+    let started = Instant::now();
+    stage.alarms.send(Alarm::Terminated).unwrap();
+    let said = Arc::clone(&stage.said);
+    let (code, ending) = stage.end().await;
+    assert_eq!(code.code(), 143);
+    assert!(rolled_back(&ending, &Why::Alarmed(Alarm::Terminated)));
+    let said = said.lock().unwrap();
+    let severed = said.iter().find(|(_, what)| what == "sever").unwrap();
+    assert!(severed.0.duration_since(started) < Duration::from_secs(2));
+    assert_eq!(said.last().unwrap().1, "inquire");
+}
+
+/// A backend whose terminal is gone, or whose drawing has a fault, from the third frame on.
+struct Broken {
+    inner: TestBackend,
+    frames: usize,
+    panics: bool,
+}
+
+impl Broken {
+    fn new(panics: bool) -> Broken {
+        Broken {
+            inner: TestBackend::new(80, 24),
+            frames: 0,
+            panics,
+        }
+    }
+}
+
+impl ratatui::backend::Backend for Broken {
+    type Error = std::io::Error;
+
+    fn draw<'a, I>(&mut self, content: I) -> Result<(), Self::Error>
+    where
+        I: Iterator<Item = (u16, u16, &'a ratatui::buffer::Cell)>,
+    {
+        self.frames += 1;
+        if self.frames > 2 {
+            assert!(!self.panics, "a fault in drawing");
+            return Err(std::io::Error::other("EIO"));
+        }
+        self.inner.draw(content).map_err(std::io::Error::other)
+    }
+
+    fn hide_cursor(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn show_cursor(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn get_cursor_position(&mut self) -> Result<ratatui::layout::Position, Self::Error> {
+        Ok(ratatui::layout::Position::ORIGIN)
+    }
+
+    fn set_cursor_position<P: Into<ratatui::layout::Position>>(
+        &mut self,
+        _: P,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn clear(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn clear_region(&mut self, _: ratatui::backend::ClearType) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn size(&self) -> Result<ratatui::layout::Size, Self::Error> {
+        Ok(ratatui::layout::Size::new(80, 24))
+    }
+
+    fn window_size(&mut self) -> Result<ratatui::backend::WindowSize, Self::Error> {
+        self.inner.window_size().map_err(std::io::Error::other)
+    }
+
+    fn flush(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
+impl Surface for Broken {}
+
+#[tokio::test(start_paused = true)]
+async fn a_screen_that_is_gone_rolls_back_and_leaves() {
+    for (panics, alarm) in [
+        (false, Alarm::HungUp),
+        (true, Alarm::PartDied("the screen")),
+    ] {
+        let stage = Stage::on(Broken::new(panics), &["settle"], Log::Unwanted);
+        stage.pass(Duration::from_secs(1)).await;
+        stage.key(KeyCode::Char(' ')).await;
+        stage.key(KeyCode::Char('a')).await;
+        let (_, ending) = stage.end().await;
+        // It may be gone before anything was applied; then there is nothing to roll back.
+        assert!(
+            ending.is_none() || rolled_back(&ending, &Why::Alarmed(alarm)),
+            "{ending:?}"
+        );
+    }
+}
