@@ -43,7 +43,8 @@ fn rollback_leaves_nothing_and_quit_is_refused_until_then() {
     terminal.wait_for_the_gate().roll_back().shows(&[
         "You decided so.",
         "The server answered ROLLBACK",
-        "Nothing: the database is as it was before BEGIN",
+        "says aborted.",
+        "as it was before BEGIN",
     ]);
     stage.assert_untouched();
     terminal.key("q");
@@ -113,7 +114,8 @@ fn pasted_text_never_commits() {
     terminal
         .paste_raw(line)
         .wait_for(too_fast)
-        .wait_for_the_gate();
+        .wait_for_the_gate()
+        .breathe();
 
     // The same with the question for the name open already.
     terminal.key("c").wait_for("Type the name of the database");
@@ -192,21 +194,16 @@ fn end_the_report(stage: &Stage) -> Vec<String> {
 }
 
 #[test]
-fn a_blocked_statement_names_the_blocker_and_the_next_try_commits() {
+fn a_blocked_statement_names_the_blocker_and_a_later_walk_commits() {
     let stage = Stage::set(Scenario::Blocked);
-    let mut terminal = stage.run();
+    let mut terminal = stage.run_with(&["--lock-attempts", "1"]);
     terminal
         .sign_everything()
         .key("a")
         .wait_for("WAITS FOR")
-        .shows(&["wiser_app", "(nightly report)"])
-        .wait_for("ONLY ROLLBACK IS LEFT: a statement failed")
-        .shows(&["ERROR 55P03", "canceling statement due to lock timeout"])
-        .shows(&["ALTER TABLE service_ops.packet_decision"]);
-    terminal
-        .key("c")
-        .wait_for("COMMIT is refused: a statement failed.");
-    terminal.roll_back().shows(&["A statement failed."]);
+        .shows(&["wiser_app", "nightly report"])
+        .wait_for("R O L L E D   B A C K")
+        .shows(&["A lock was not granted in time", "nightly report", "55P03"]);
     stage.assert_untouched();
     assert_eq!(end_the_report(&stage), ["t"]);
     terminal
@@ -221,6 +218,23 @@ fn a_blocked_statement_names_the_blocker_and_the_next_try_commits() {
     stage.assert_migrated();
     stage.assert_nobody_left();
     stage.assert_journal(&["ROLLED BACK", "COMMITTED"], 0);
+}
+
+#[test]
+fn a_blocked_script_is_tried_again_by_itself_and_lets_go_in_between() {
+    let stage = Stage::set(Scenario::Blocked);
+    let mut terminal = stage.run_with(&["--lock-timeout", "1s"]);
+    terminal
+        .sign_everything()
+        .key("a")
+        .wait_for("WAITS FOR")
+        .wait_for("BLOCKED, TRYING AGAIN");
+    stage.assert_untouched();
+    assert_eq!(end_the_report(&stage), ["t"]);
+    terminal.wait_for_the_gate().commit().key("q");
+    stage.assert_left(&mut terminal, 0, "COMMITTED wiser_ops on ");
+    stage.assert_migrated();
+    stage.assert_nobody_left();
 }
 
 #[test]

@@ -60,8 +60,8 @@ fn a_busy_application_shows_as_waiting_sessions() {
     let mut terminal = stage.run();
     terminal
         .walk_to_the_gate()
-        .wait_for("wiser_app (serviceops-app), for")
-        .wait_for("and 1 more; l shows all");
+        .wait_for("sessions wait for us")
+        .shows(&["wiser_app (serviceops-app)"]);
     terminal
         .key("l")
         .wait_for("WAITING FOR US")

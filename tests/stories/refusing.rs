@@ -10,7 +10,7 @@ fn a_failing_statement_shows_its_sqlstate_and_line() {
         "broken.sql",
         "BEGIN;\n\
          ALTER TABLE service_ops.packet_decision ADD COLUMN walked boolean;\n\
-         ALTER TABLE service_ops.packet_decision\n    ADD COLUMN ran int DEFAULT rnadom();\n\
+         UPDATE service_ops.packet_decision\n    SET walkd = true;\n\
          SELECT 'never reached' AS check, 'PASS' AS status;\n",
     );
     let mut terminal = stage.run_with(&[&script]);
@@ -19,16 +19,16 @@ fn a_failing_statement_shows_its_sqlstate_and_line() {
         .key("a")
         .wait_for("ONLY ROLLBACK IS LEFT: a statement failed")
         .shows(&[
-            "Statement 3 of 4, line 3: ALTER TABLE service_ops.packet_decision",
-            "ERROR 42883",
-            "function rnadom() does not exist",
-            "4 │     ADD COLUMN ran int DEFAULT rnadom();",
+            "Statement 3 of 4, line 3: UPDATE service_ops.packet_decision",
+            "ERROR 42703",
+            "column \"walkd\" of relation \"packet_decision\" does not exist",
+            "4 │     SET walkd = true",
         ]);
     terminal
         .key("c")
         .wait_for("COMMIT is refused: a statement failed. r rolls back.");
     terminal.key("Tab").key("Tab").wait_for("not run");
-    terminal.roll_back().shows(&["ERROR 42883"]).key("q");
+    terminal.roll_back().shows(&["ERROR 42703"]).key("q");
     stage.assert_rolled_back(&mut terminal, 3, "a statement failed");
 }
 

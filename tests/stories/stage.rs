@@ -462,10 +462,10 @@ impl Walk for Terminal {
             screen.lines().skip(4).find_map(|line| {
                 let (number, title) = line.trim_start().split_once(' ')?;
                 let number: usize = number.parse().ok()?;
-                (!title.starts_with(' ')
-                    && !title.contains("open  ")
-                    && !title.contains("signed  "))
-                .then_some(number)
+                let ruled = ["──", "--"]
+                    .iter()
+                    .any(|rule| title.trim_end().ends_with(rule));
+                ruled.then_some(number)
             })
         };
         loop {

@@ -5,6 +5,7 @@
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
+use stagegate::tui::input::BURST_WITHIN;
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
@@ -17,6 +18,9 @@ use std::time::{Duration, Instant};
 /// How long a wait goes on before the test has failed. Never part of a promise.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The shortest time from a frame to the key that answers it. Keys that are asked for sooner wait.
+const GLANCE: Duration = Duration::from_millis(30);
+
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_stagegate");
 
@@ -26,6 +30,8 @@ struct Shown {
     raw: Vec<u8>,
     /// Inside a synchronized update: the frame is not whole yet.
     torn: bool,
+    /// When it came.
+    last: Instant,
     /// The program's side of the terminal is closed.
     ended: bool,
 }
@@ -56,8 +62,8 @@ pub struct Terminal {
     pressed: Option<String>,
 }
 
-/// A test may press a key in the instant between a frame's last byte and the program's note of when
-/// it was drawn. The key is then refused with one of these words, and like a person it presses again.
+/// On a busy machine a key may still come between a frame's last byte and the program's note of when
+/// it was drawn. It is then refused with one of these words, and like a person we press again.
 const TOO_QUICK: [&str; 2] = [
     "Typed before this screen was drawn; look, then press again.",
     "The screen changed as you pressed; look, then press again.",
@@ -119,6 +125,7 @@ impl Terminal {
                 parser: parser(columns, rows),
                 raw: Vec::new(),
                 torn: false,
+                last: Instant::now(),
                 ended: false,
             }),
             Condvar::new(),
@@ -258,9 +265,15 @@ impl Terminal {
 
     // ---- what a person does -------------------------------------------------------------------
 
-    /// Presses a key: one character, or one of Space, Enter, Esc, Tab, Down, Backspace.
+    /// Presses a key: one character, or one of Space, Enter, Esc, Tab, Down, Up, Ctrl-C, Ctrl-Z.
+    ///
+    /// Like a person, it looks first: a key in the same instant as the frame would count as typed
+    /// before it.
     #[track_caller]
     pub fn key(&mut self, name: &str) -> &mut Self {
+        if !["Tab", "Down", "Up", "s", "G"].contains(&name) {
+            self.look();
+        }
         let bytes = match name {
             "Space" => " ",
             "Enter" => "\r",
@@ -268,14 +281,31 @@ impl Terminal {
             "Tab" => "\t",
             "Down" => "\x1b[B",
             "Up" => "\x1b[A",
-            "Backspace" => "\x7f",
             "Ctrl-C" => "\x03",
             "Ctrl-Z" => "\x1a",
             one if one.chars().count() == 1 => one,
             other => panic!("no such key: {other}"),
         };
         self.send(bytes);
-        self.pressed = Some(bytes.to_owned());
+        // Enter is not pressed again: what it was meant for may be closed.
+        self.pressed = (name != "Enter").then(|| bytes.to_owned());
+        self
+    }
+
+    /// Looks at the screen until it has stood still for as long as the fastest eye needs.
+    fn look(&self) {
+        loop {
+            let still = self.shared.lock().last.elapsed();
+            if still >= GLANCE {
+                return;
+            }
+            std::thread::sleep(GLANCE - still);
+        }
+    }
+
+    /// Takes a breath, longer than the time in which keys count as one burst.
+    pub fn breathe(&mut self) -> &mut Self {
+        std::thread::sleep(BURST_WITHIN * 2);
         self
     }
 
@@ -440,6 +470,7 @@ fn read(mut output: Box<dyn Read + Send>, shared: &Shared, closing: &AtomicBool)
         let last = |mark: &[u8]| shown.raw.windows(mark.len()).rposition(|part| part == mark);
         let torn = last(b"\x1b[?2026h") > last(b"\x1b[?2026l");
         shown.torn = torn;
+        shown.last = Instant::now();
         shared.changed();
     }
 }
