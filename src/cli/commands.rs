@@ -275,8 +275,13 @@ fn walk(
     // A thread that still waits for a key must not keep the program from leaving.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     let (code, last) = result?;
-    println!("{last}");
-    println!("Journal: {}", printable(&path.display().to_string()));
+    // Where the terminal is gone there is nobody to tell; the outcome and its code stand.
+    let journal = path.display().to_string();
+    let _ = writeln!(
+        std::io::stdout(),
+        "{last}\nJournal: {}",
+        printable(&journal)
+    );
     Ok(code)
 }
 

@@ -594,6 +594,11 @@ impl Machine {
     fn again(&mut self) -> Vec<Effect> {
         self.tally = Tally::default();
         self.xid = None;
+        // A rollback stays what happened until the next transaction; a failed attempt to connect
+        // does not.
+        if self.ending == Some(Ending::NotConnected) {
+            self.ending = None;
+        }
         // A fresh look at everything, on a fresh session: the old one may be gone.
         for item in &mut self.items {
             item.standing = Standing::Awaited;
