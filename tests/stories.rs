@@ -13,6 +13,8 @@ mod leaving;
 mod lines;
 #[path = "stories/looking.rs"]
 mod looking;
+#[path = "stories/picture.rs"]
+mod picture;
 #[path = "stories/refusing.rs"]
 mod refusing;
 #[path = "stories/stage.rs"]

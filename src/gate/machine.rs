@@ -502,10 +502,18 @@ impl Machine {
             }
             Command::StepBack => self.open_prompt(Prompt::Closed),
             Command::Extend => {
-                if let Some(left) = &mut self.hold_left {
-                    *left += self.plan.hold_limit;
-                }
-                Vec::new()
+                let Some(left) = &mut self.hold_left else {
+                    return Vec::new();
+                };
+                *left += self.plan.hold_limit;
+                let (by, now) = (self.plan.hold_limit / 1_000, *left / 1_000);
+                vec![Effect::Say(format!(
+                    "Extended by {}:{:02}: it is rolled back by itself in {}:{:02} now.",
+                    by / 60,
+                    by % 60,
+                    now / 60,
+                    now % 60
+                ))]
             }
             Command::Again => self.again(),
             Command::EndBackend => {

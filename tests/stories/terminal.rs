@@ -206,6 +206,11 @@ impl Terminal {
         self.shared.lock().parser.screen().contents()
     }
 
+    /// Looks at the screen as it is now.
+    pub fn with_screen<T>(&self, look: impl FnOnce(&vt100::Screen) -> T) -> T {
+        look(self.shared.lock().parser.screen())
+    }
+
     /// The screen with a frame around it, for the message of a failed assertion.
     pub fn picture(&self) -> String {
         framed(self.shared.lock().parser.screen())
