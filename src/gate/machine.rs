@@ -1,8 +1,9 @@
 //! The machine itself: one function per kind of event, each naming every phase.
 //!
 //! It must never act on a report of a request it no longer waits for, and never say COMMITTED
-//! without the server's word. There is no `_` arm over phases: a new phase has to say what each
-//! event means in it.
+//! without the server's word. Where an event can come by itself (time, an alarm, the session's end,
+//! a lost journal) there is no `_` arm over phases: a new phase has to say what it means there. An
+//! answer is taken in the one phase that asked for it.
 
 mod asking;
 mod passing;

@@ -22,7 +22,7 @@ fn picture_of_the_gate() {
     let stage = Stage::set(Scenario::Busy);
     let mut terminal = stage.run();
     terminal.walk_to_the_gate().wait_for("wait for us");
-    let svg = terminal.with_screen(|screen| svg(screen));
+    let svg = terminal.with_screen(svg);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/gate.svg");
     std::fs::write(path, svg).unwrap();
     terminal.roll_back().key("q");
