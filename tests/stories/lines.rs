@@ -76,7 +76,7 @@ fn the_plain_walk_signs_applies_and_commits_by_words() {
     terminal
         .line("wiser_ops")
         .wait_for("COMMITTED: the server answered COMMIT");
-    terminal.wait_for("PASS").line("quit");
+    terminal.wait_for_times("COMMITTED: ", 2).line("quit");
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.picture());
     stage.assert_migrated();
     stage.assert_nobody_left();
