@@ -126,3 +126,33 @@ fn the_hold_limit_rolls_back_by_itself() {
     terminal.key("q");
     stage.assert_rolled_back(&mut terminal, 3, "the hold limit was reached");
 }
+
+#[test]
+fn a_window_closed_on_the_plain_walk_rolls_back() {
+    let stage = Stage::set(Scenario::Clean);
+    let script = stage.file("endless.sql", ENDLESS);
+    let mut terminal = stage.run_in(120, 50, &[], &["--plain", &script]);
+    terminal.wait_for("2. This is the right server, database and role: HOLDS.");
+    terminal
+        .line("read script")
+        .wait_for("SELECT pg_sleep(3600)");
+    for (line, signed) in [
+        ("sign 1", "1. The script was read to its end: signed."),
+        (
+            "sign 2",
+            "2. This is the right server, database and role: signed.",
+        ),
+        ("sign 3 b7", "3. A backup of the database exists: signed."),
+        (
+            "sign 4",
+            "4. The way back is planned: how to undo this is known: signed.",
+        ),
+    ] {
+        terminal.line(line).wait_for(signed);
+    }
+    terminal
+        .line("apply")
+        .wait_for("CREATE TABLE public.endless: CREATE TABLE");
+    terminal.hang_up();
+    assert_window_closed(&stage, &mut terminal);
+}

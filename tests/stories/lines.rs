@@ -2,7 +2,7 @@
 //! commands that need no database.
 
 use crate::stage::{Stage, Walk};
-use crate::terminal::PROGRAM;
+use crate::terminal::{PROGRAM, Terminal};
 use serde_json::Value;
 use stagegate::journal::Entry;
 use stagegate::sandbox::demo::Scenario;
@@ -10,16 +10,11 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-#[test]
-fn the_plain_walk_signs_applies_and_commits_by_words() {
-    let stage = Stage::set(Scenario::Clean);
-    let mut terminal = stage.run_in(120, 50, &[], &["--plain"]);
+/// Signs everything by words, applies, and waits until the gate is there.
+fn walk_to_the_gate(terminal: &mut Terminal) {
     terminal.wait_for("Checklist: type help");
     terminal.wait_for("5. The way back is planned: the rollback scripts were read: HOLDS.");
     terminal.wait_for("4. The tables are as the migration expects them: HOLDS.");
-    terminal
-        .line("apply")
-        .wait_for("5 items are not signed yet.");
     terminal
         .line("sign 1")
         .wait_for("It needs a reference: type one.");
@@ -42,29 +37,81 @@ fn the_plain_walk_signs_applies_and_commits_by_words() {
     }
     terminal
         .line("apply")
-        .wait_for("Checks: 8 PASS, 0 WARN, 0 FAIL. Type commit or rollback.");
-    terminal.line("quit").wait_for("The transaction is open");
-    stage.assert_nothing_seen();
-    let asked = "COMMIT: type the name of the database, then Enter.";
-    // The gate arms here too, and says so to whom is too quick.
-    while !terminal.screen_text().contains(asked) {
+        .wait_for("Checks: 8 PASS, 0 WARN, 0 FAIL.");
+}
+
+/// What is said when the name is asked for.
+const ASKED: &str = "COMMIT: type the name of the database, then Enter.";
+
+/// Asks for COMMIT until the gate is armed and the name is asked for.
+fn ask_for_commit(terminal: &mut Terminal) {
+    loop {
         terminal.line("commit").wait_until("an answer", |screen| {
             let last = screen.lines().rev().find(|line| !line.trim().is_empty());
-            last.is_some_and(|line| line.contains("not armed yet") || line.contains(asked))
+            last.is_some_and(|line| line.contains("not armed yet") || line.contains(ASKED))
         });
+        let asked = terminal.screen_text().contains(ASKED);
+        // Nobody types it sooner: a line that comes within 400 ms is taken for pasted, and one that
+        // comes before the gate is armed sets those 400 ms back to their beginning.
         std::thread::sleep(std::time::Duration::from_millis(500));
+        if asked {
+            return;
+        }
     }
+}
+
+#[test]
+fn the_plain_walk_signs_applies_and_commits_by_words() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run_in(120, 50, &[], &["--plain"]);
+    terminal.wait_for("4. The tables are as the migration expects them: HOLDS.");
+    terminal
+        .line("apply")
+        .wait_for("5 items are not signed yet.");
+    walk_to_the_gate(&mut terminal);
+    terminal.line("quit").wait_for("The transaction is open");
+    stage.assert_nothing_seen();
+    ask_for_commit(&mut terminal);
     terminal.line("wiser").wait_for("That is not the name");
     terminal
         .line("wiser_ops")
         .wait_for("COMMITTED: the server answered COMMIT");
-    terminal.wait_for("PASS").line("quit");
+    terminal.wait_for_times("COMMITTED: ", 2).line("quit");
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.picture());
     stage.assert_migrated();
     stage.assert_nobody_left();
     stage.assert_journal(&["COMMITTED"], 0);
     let raw = terminal.raw();
     assert!(!raw.contains(&0x1b), "an escape sequence in plain lines");
+}
+
+#[test]
+fn pasted_lines_never_commit() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run_in(120, 50, &[], &["--plain"]);
+    walk_to_the_gate(&mut terminal);
+    ask_for_commit(&mut terminal);
+    let held = stage.held();
+    let open = "TRANSACTION OPEN. Checks";
+    // The name is pasted with the word that asks for it: over and over, for the two lines race.
+    for time in 1..=25 {
+        terminal.line("back").wait_for_times(open, time + 1);
+        terminal
+            .paste_raw("commit\rwiser_ops\r")
+            .wait_for_times("Typed before this was asked; type it again.", time);
+    }
+    assert_eq!(stage.held(), held);
+    terminal.line("back").wait_for_times(open, 27);
+    terminal
+        .line("rollback")
+        .wait_for("ROLLBACK? Type yes or no.");
+    terminal
+        .line("yes")
+        .wait_for("ROLLED BACK, because you decided so");
+    terminal.line("quit");
+    assert_eq!(terminal.exit_code(), 1, "{}", terminal.picture());
+    stage.assert_untouched();
+    stage.assert_nobody_left();
 }
 
 /// Runs the program without a terminal, with `typed` on its standard input.

@@ -76,13 +76,17 @@ fn a_busy_application_shows_as_waiting_sessions() {
 fn the_script_and_what_it_includes_are_what_is_read_and_run() {
     let stage = Stage::set(Scenario::Clean);
     stage.file("parts/table.sql", "CREATE TABLE public.included (i int);\n");
+    let row = stage.file("row.sql", "INSERT INTO public.included VALUES (8);\n");
     let script = stage.file(
         "main.sql",
-        "\\ir parts/table.sql\n\
+        &format!(
+            "\\ir parts/table.sql\n\
+         \\i {row}\n\
          INSERT INTO public.included VALUES (7);\n\
-         SELECT 'a row' AS check, CASE count(*) WHEN 1 THEN 'PASS' ELSE 'FAIL' END AS status\n\
+         SELECT 'a row' AS check, CASE count(*) WHEN 2 THEN 'PASS' ELSE 'FAIL' END AS status\n\
          FROM public.included;\n\
-         COMMIT;\n",
+         COMMIT;\n"
+        ),
     );
     let mut terminal = stage.run_with(&[&script]);
     terminal.wait_for_evidence().key("s").wait_for("main.sql");
@@ -91,14 +95,14 @@ fn the_script_and_what_it_includes_are_what_is_read_and_run() {
     terminal.key("Esc").wait_for("CHECKLIST");
     terminal
         .walk_to_the_gate()
-        .shows(&["3 of 3 statements succeeded", "1 PASS, 0 WARN, 0 FAIL"]);
+        .shows(&["4 of 4 statements succeeded", "1 PASS, 0 WARN, 0 FAIL"]);
     assert_eq!(
         stage.ask_one("SELECT to_regclass('public.included')"),
         "NULL"
     );
     terminal.commit().key("q");
     stage.assert_left(&mut terminal, 0, "COMMITTED wiser_ops on ");
-    assert_eq!(stage.ask_one("SELECT i FROM public.included"), "7");
+    assert_eq!(stage.ask("SELECT i FROM public.included"), ["8", "7"]);
     stage.assert_nobody_left();
     stage.assert_journal(&["COMMITTED"], 0);
 }

@@ -192,11 +192,6 @@ impl Stage {
 
     // ---- the database -----------------------------------------------------------------------
 
-    /// The server and its situation.
-    pub fn demo(&self) -> &Demo {
-        &self.demo
-    }
-
     /// Runs a query as the superuser in the demo's database; the first column of each row.
     pub fn ask(&self, query: &str) -> Vec<String> {
         let sandbox = self.demo.sandbox();

@@ -154,7 +154,7 @@ impl Terminal {
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) -> &mut Self {
         self.until(&format!("{text:?} on the screen"), |shown| {
-            shown.contents().contains(text)
+            shown.parser.screen().contents().contains(text)
         })
     }
 
@@ -162,22 +162,30 @@ impl Terminal {
     #[track_caller]
     pub fn wait_while(&mut self, text: &str) -> &mut Self {
         self.until(&format!("no {text:?} on the screen"), |shown| {
-            !shown.contents().contains(text)
+            !shown.parser.screen().contents().contains(text)
         })
     }
 
     /// Waits until `holds` of the screen's text.
     #[track_caller]
     pub fn wait_until(&mut self, what: &str, holds: impl Fn(&str) -> bool) -> &mut Self {
-        self.until(what, |screen| holds(&screen.contents()))
+        self.until(what, |shown| holds(&shown.parser.screen().contents()))
+    }
+
+    /// Waits until the program has said `text` so many times, counted from its start.
+    #[track_caller]
+    pub fn wait_for_times(&mut self, text: &str, times: usize) -> &mut Self {
+        self.until(&format!("{text:?} {times} times"), |shown| {
+            String::from_utf8_lossy(&shown.raw).matches(text).count() >= times
+        })
     }
 
     #[track_caller]
-    fn until(&mut self, what: &str, holds: impl Fn(&vt100::Screen) -> bool) -> &mut Self {
+    fn until(&mut self, what: &str, holds: impl Fn(&Shown) -> bool) -> &mut Self {
         let give_up = Instant::now() + PATIENCE;
         let mut shown = self.shared.lock();
         loop {
-            if !shown.torn && holds(shown.parser.screen()) {
+            if !shown.torn && holds(&shown) {
                 break;
             }
             if !shown.torn && too_quick(shown.parser.screen()) {
@@ -325,9 +333,10 @@ impl Terminal {
         self
     }
 
-    /// Types a line and Enter at once, as into a program that reads lines.
+    /// Looks, then types a line and Enter at once, as into a program that reads lines.
     #[track_caller]
     pub fn line(&mut self, text: &str) -> &mut Self {
+        self.look();
         self.send(&format!("{text}\r"))
     }
 
