@@ -18,5 +18,9 @@ mod dice;
 mod ground;
 #[path = "faults/proxy.rs"]
 mod proxy;
+#[path = "faults/striking.rs"]
+mod striking;
+#[path = "faults/tally.rs"]
+mod tally;
 #[path = "faults/walking.rs"]
 mod walking;

@@ -70,6 +70,8 @@ pub struct Counted {
     pub commit: Option<usize>,
     /// How many messages of the server came after it.
     pub answers: usize,
+    /// The backend's process id.
+    pub pid: i32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -359,6 +361,11 @@ impl Passage {
             Way::Down => {
                 counted.down += 1;
                 counted.letters.extend(['<', letter]);
+                if letter == 'K'
+                    && let Some(Ok(pid)) = message.get(5..9).map(<[u8; 4]>::try_from)
+                {
+                    counted.pid = i32::from_be_bytes(pid);
+                }
                 here.push(At::Down(counted.down));
                 if counted.commit.is_some() {
                     counted.answers += 1;
