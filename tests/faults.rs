@@ -18,6 +18,8 @@ mod dice;
 mod ground;
 #[path = "faults/proxy.rs"]
 mod proxy;
+#[path = "faults/drawing.rs"]
+mod drawing;
 #[path = "faults/striking.rs"]
 mod striking;
 #[path = "faults/tally.rs"]
