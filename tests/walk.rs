@@ -1,6 +1,8 @@
 //! The loop itself: a scripted session, a screen in memory, and time that passes only when nothing
 //! else is left to do.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::backend::TestBackend;
 use stagegate::database::session::Order;

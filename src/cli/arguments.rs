@@ -35,6 +35,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Walk a runbook: checklist, apply, verify, COMMIT or ROLLBACK, prove, verify again
+    #[command(disable_help_flag = true)]
     Run {
         /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
         #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
@@ -50,6 +51,7 @@ pub enum Command {
         look: Look,
     },
     /// Show every statement of a runbook's script; needs no database
+    #[command(disable_help_flag = true)]
     Show {
         /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
         #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
@@ -59,12 +61,14 @@ pub enum Command {
         format: Format,
     },
     /// Write the built-in runbook into a folder, to start one's own
+    #[command(disable_help_flag = true)]
     Export {
         /// The folder; it is made if it is not there, and no file in it is written over
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
     /// Start a throw-away PostgreSQL with sample data and walk the built-in runbook on it
+    #[command(disable_help_flag = true)]
     Demo {
         /// What to meet
         #[arg(long, value_enum, default_value_t = Scenario::Clean)]
@@ -77,6 +81,7 @@ pub enum Command {
         look: Look,
     },
     /// Ask the server which way a run's transaction went, after the program or its host died
+    #[command(disable_help_flag = true)]
     Outcome {
         /// The run's journal
         #[arg(value_name = "JOURNAL")]
@@ -89,6 +94,7 @@ pub enum Command {
         connection: Connection,
     },
     /// Check that a journal is as it was written: no edit, no gap, no cut
+    #[command(disable_help_flag = true)]
     Report {
         /// The run's journal
         #[arg(value_name = "JOURNAL")]
@@ -98,10 +104,10 @@ pub enum Command {
         verify: bool,
     },
     /// Print the key table as Markdown
-    #[command(hide = true)]
+    #[command(hide = true, disable_help_flag = true)]
     Keys,
     /// Print the man page
-    #[command(hide = true)]
+    #[command(hide = true, disable_help_flag = true)]
     Man,
 }
 

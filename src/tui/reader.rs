@@ -262,6 +262,8 @@ fn broken(look: Appearance, code: &str, columns: usize) -> Vec<Range<usize>> {
     }
     let mut parts = Vec::new();
     let (mut start, mut used) = (0, 0);
+    // Behind the last blank of the part, and how wide the part was there.
+    let mut blank: Option<(usize, usize)> = None;
     let mut at = 0;
     while at < code.len() {
         let rest = code.get(at..).unwrap_or_default();
@@ -276,11 +278,20 @@ fn broken(look: Appearance, code: &str, columns: usize) -> Vec<Range<usize>> {
         };
         let shown = width(&look.clean(rest.get(..step).unwrap_or_default()));
         if used + shown > columns && at > start {
-            parts.push(start..at);
-            (start, used) = (at, 0);
+            // Between words where that leaves no more than a third of the line empty.
+            let (end, before) = blank
+                .filter(|(_, before)| before * 3 >= columns * 2)
+                .unwrap_or((at, used));
+            parts.push(start..end);
+            start = end;
+            used = used.saturating_sub(before);
+            blank = None;
         }
         used += shown;
         at += step;
+        if rest.starts_with(' ') {
+            blank = Some((at, used));
+        }
     }
     parts.push(start..code.len());
     parts
@@ -368,4 +379,33 @@ fn state(scene: &Scene<'_>, document: Document) -> Option<bool> {
             let mut items = scene.machine.items().iter();
             !items.any(|item| item.unread.contains(&document))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::theme::Palette;
+
+    #[test]
+    fn long_lines_are_broken_between_words_and_nothing_is_lost() {
+        let look = Appearance {
+            colour: Palette::Mono,
+            glyphs: Glyphs::Unicode,
+        };
+        let parts = |code: &str, columns| -> Vec<String> {
+            let ranges = broken(look, code, columns);
+            ranges
+                .into_iter()
+                .map(|range| code[range].to_owned())
+                .collect()
+        };
+        assert_eq!(parts("one two three", 8), ["one two ", "three"]);
+        assert_eq!(parts("onetwothree", 8), ["onetwoth", "ree"]);
+        assert_eq!(parts("a bcdefghijk", 6), ["a bcde", "fghijk"]);
+        assert_eq!(parts("東京 東京", 5), ["東京 ", "東京"]);
+        for columns in 1..20 {
+            let text = "-- a lock \x1b[2J held: 東京都, \t e\u{301}nd";
+            assert_eq!(parts(text, columns).concat(), text);
+        }
+    }
 }

@@ -14,7 +14,9 @@ pub(super) struct Scroll {
 
 impl Scroll {
     pub(super) fn act(&mut self, act: ViewAct) {
-        let page = self.height.saturating_sub(1).max(1);
+        // Two rows stay: the signs for more cover the end of the first and the last one, and
+        // whoever pages through a script has to see each row whole.
+        let page = self.height.saturating_sub(2).max(1);
         let last = self.total.saturating_sub(self.height);
         self.moved = true;
         self.top = match act {

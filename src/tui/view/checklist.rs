@@ -62,7 +62,8 @@ pub(crate) fn list(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         let head = 5 + 8 + 2;
         let tail = 12;
         let room = columns.saturating_sub(head + tail);
-        let title = look.fit(&look.clean(&item.title), room.saturating_sub(1));
+        let mut title = wrap(&look.clean(&item.title), room.saturating_sub(1)).into_iter();
+        let first = look.fit(&title.next().unwrap_or_default(), room.saturating_sub(1));
         let pointer = if here { look.glyphs.cursor() } else { " " };
         let row_style = if here { look.strong() } else { Style::new() };
         lines.push(Line::from(vec![
@@ -74,10 +75,16 @@ pub(crate) fn list(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
                 look.dim()
             }),
             Span::raw("  "),
-            title.set_style(row_style),
+            first.set_style(row_style),
             Span::raw(" "),
             standing.set_style(standing_style),
         ]));
+        for part in title {
+            lines.push(Line::from(vec![
+                Span::raw(" ".repeat(head)),
+                part.set_style(row_style),
+            ]));
+        }
         if let Some(need) = need {
             lines.push(Line::from(vec![
                 Span::raw(" ".repeat(head)),

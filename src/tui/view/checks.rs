@@ -311,11 +311,17 @@ fn table(
             *slot = (*slot).max(width(&cell(value)));
         }
     }
-    let most = (columns / widths.len().max(1)).max(12);
+    // The widest gives way until all of them fit.
+    while widths.iter().map(|wide| wide + 2).sum::<usize>() >= columns {
+        match widths.iter_mut().max() {
+            Some(widest) if *widest > 8 => *widest -= 1,
+            Some(_) | None => break,
+        }
+    }
     let render = |cells: Vec<String>| {
         let mut text = String::from(" ");
         for (value, wide) in cells.iter().zip(&widths) {
-            text.push_str(&look.fit(value, (*wide).min(most)));
+            text.push_str(&look.fit(value, *wide));
             text.push_str("  ");
         }
         look.clip(text.trim_end(), columns)

@@ -6,7 +6,8 @@
 //!    1 BEGIN                                            taken over by the gate
 //!  Migration 011: integration_inbox ────────────────────────────────────────────
 //!    2 ALTER TABLE service_ops.integration_inbox     done    12 ms  ACCESS EXCL.
-//!    3 CREATE INDEX service_ops.integration_inbox    RUNNING 3.2 s
+//!    3 CREATE INDEX service_ops.integration_inbox    RUNNING  / 0:03
+//!      CREATE UNIQUE INDEX IF NOT EXISTS uq_integration_inbox_message_id ON service_op..
 //!      building index: scanning table   ███████████░░░░░░░  61 %  1234 of 2000 blocks
 //! ```
 //!
@@ -179,6 +180,10 @@ fn rows(
                 look.strong(),
                 columns,
             )];
+            let text = look.clean_lines(&statement.text).join(" ");
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let text = look.clip(&format!("      {}", words.join(" ")), columns);
+            lines.push(scene.line(text, look.dim()));
             lines.extend(progress(scene, columns));
             lines
         }
