@@ -14,12 +14,12 @@
 mod cutting;
 #[path = "faults/dice.rs"]
 mod dice;
+#[path = "faults/drawing.rs"]
+mod drawing;
 #[path = "faults/ground.rs"]
 mod ground;
 #[path = "faults/proxy.rs"]
 mod proxy;
-#[path = "faults/drawing.rs"]
-mod drawing;
 #[path = "faults/striking.rs"]
 mod striking;
 #[path = "faults/tally.rs"]

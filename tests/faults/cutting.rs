@@ -46,7 +46,12 @@ pub async fn cut_everywhere(ground: &Ground, kinds: &[Act], tally: &mut Tally) {
     let folder = tempfile::tempdir().unwrap();
     let table = ground.table().await;
     let proxy = Proxy::to(ground.address()).await;
-    let walk = Walk::of(&table, settings(proxy.address), Decision::Commit, folder.path());
+    let walk = Walk::of(
+        &table,
+        settings(proxy.address),
+        Decision::Commit,
+        folder.path(),
+    );
     assert!(matches!(walk.go().await, Said::Committed(_)));
     let whole = proxy.counted();
     let ups = (1..=whole.up).map(At::Up);

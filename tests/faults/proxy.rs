@@ -321,13 +321,10 @@ impl Passage {
             self.strike(strike.act).await;
         }
         self.inner.wait_while_frozen().await;
-        if *lock(&self.swallowing) {
-            if way == Way::Down {
-                if message.first() == Some(&b'Z') {
-                    self.end.send_replace(End::Both);
-                    std::future::pending::<()>().await;
-                }
-                return true;
+        if way == Way::Down && *lock(&self.swallowing) {
+            if message.first() == Some(&b'Z') {
+                self.end.send_replace(End::Both);
+                std::future::pending::<()>().await;
             }
         } else if *self.end.borrow() != End::None || to.write_all(message).await.is_err() {
             return false;
@@ -346,7 +343,10 @@ impl Passage {
             return None;
         }
         let mut counted = lock(&self.inner.counted);
-        let letter = message.first().filter(|byte| **byte != 0).map_or('^', |byte| char::from(*byte));
+        let letter = message
+            .first()
+            .filter(|byte| **byte != 0)
+            .map_or('^', |byte| char::from(*byte));
         let mut here = Vec::new();
         match way {
             Way::Up => {

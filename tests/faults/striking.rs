@@ -92,7 +92,11 @@ impl Moment {
         };
         Moment {
             at,
-            side: if dice.percent(50) { Side::Before } else { Side::After },
+            side: if dice.percent(50) {
+                Side::Before
+            } else {
+                Side::After
+            },
             held: dice.percent(60),
             after: match dice.percent(50) {
                 true => Duration::ZERO,
@@ -135,6 +139,7 @@ pub async fn run(
     settings_of_run.connect_timeout = SHORT;
     let walk = Walk {
         options: HoldOptions {
+            answer_timeout: u64::try_from(SHORT.as_millis()).unwrap(),
             ..HoldOptions::default()
         },
         ..Walk::of(&table, settings_of_run, decision, folder)

@@ -20,6 +20,9 @@ use tokio::time::Instant;
 
 use crate::ground::{DATABASE, PATIENCE, Table};
 
+/// How long a checklist without evidence is looked at.
+const IMPATIENCE: Duration = Duration::from_secs(10);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     Commit,
@@ -73,8 +76,11 @@ impl Walk {
         let runbook = Arc::new(Runbook::load(Some(&path)).unwrap());
         assert_eq!(runbook.script.refusals, Vec::new());
         let journal = Journal::create(Some(&self.journal), |_| None).unwrap();
-        let (live, mut reports, mut observations) =
-            Live::start(Arc::clone(&runbook), self.settings.clone(), self.options.clone());
+        let (live, mut reports, mut observations) = Live::start(
+            Arc::clone(&runbook),
+            self.settings.clone(),
+            self.options.clone(),
+        );
         let plan = Plan::new(&runbook, Mode::Run, 300_000);
         let log = Log::Kept(Box::new(journal));
         let mut engine = Engine::new(Arc::clone(&runbook), plan, log, live);
@@ -105,7 +111,7 @@ impl Walk {
                 }
             }
             engine.take(Event::Drawn);
-            self.act(&mut engine, &mut gate_since);
+            self.act(&mut engine, began, &mut gate_since);
         };
         let said = match ending {
             None => Said::NotConnected,
@@ -119,12 +125,16 @@ impl Walk {
         said
     }
 
-    fn act(&self, engine: &mut Engine<Live>, gate_since: &mut Option<Instant>) {
+    fn act(&self, engine: &mut Engine<Live>, began: Instant, gate_since: &mut Option<Instant>) {
         let ask = |engine: &mut Engine<Live>, command| {
             engine.take(Event::Drawn);
             engine.take(Event::Asked(command));
         };
         match engine.machine().phase().clone() {
+            // Nothing is open yet, and nobody looks for ever at a checklist that does not come.
+            Phase::Connecting | Phase::Checklist if began.elapsed() > IMPATIENCE => {
+                ask(engine, Command::Quit);
+            }
             Phase::Checklist => {
                 engine.take(Event::ReadToEnd(Document::Script));
                 for item in 0..engine.machine().items().len() {
