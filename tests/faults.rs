@@ -18,6 +18,16 @@ mod dice;
 mod drawing;
 #[path = "faults/ground.rs"]
 mod ground;
+#[path = "faults/killing.rs"]
+mod killing;
+#[path = "faults/locks.rs"]
+mod locks;
+#[path = "faults/long.rs"]
+mod long;
+#[path = "faults/namespace.rs"]
+mod namespace;
+#[path = "faults/program.rs"]
+mod program;
 #[path = "faults/proxy.rs"]
 mod proxy;
 #[path = "faults/striking.rs"]
