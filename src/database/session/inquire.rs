@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use super::actor::Actor;
+use super::actor::{Actor, unanswered, within};
 use super::answers::xact_status;
 use super::hold::status_question;
 use crate::database::link::{Broken, Link};
@@ -199,8 +199,12 @@ impl Actor {
         identity: &Identity,
         xid: &str,
     ) -> Result<Inquiry, ServerMessage> {
+        let limit = self.answer_timeout();
         let link = self.link().map_err(Broken::why)?;
-        ask(link, here, identity, xid).await
+        match tokio::time::timeout(limit, ask(link, here, identity, xid)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(unanswered(limit).why()),
+        }
     }
 
     /// A list of hosts is tried in order; the one that knows the transaction comes first.
@@ -247,8 +251,9 @@ impl Actor {
             Err(why) => return Inquiry::Unreachable(message::line(&why)),
         }
         let sql = termination(identity, xid, here.server_version_num);
+        let limit = self.answer_timeout() + Duration::from_millis(TERMINATION.into());
         let ended = match self.link() {
-            Ok(link) => link.ask(&sql).await,
+            Ok(link) => within(limit, link.ask(&sql)).await,
             Err(broken) => Err(broken),
         };
         match ended {
@@ -297,9 +302,12 @@ pub async fn of_earlier_run(
     let mut why = String::new();
     for pause in BACK_OFF {
         tokio::time::sleep(pause).await;
-        match ask_once(settings, identity, xid, end_backend).await {
-            Ok(inquiry) => return inquiry,
-            Err(error) => why = message::line(&error),
+        let limit = settings.connect_timeout * 2 + Duration::from_millis(TERMINATION.into());
+        let asked = ask_once(settings, identity, xid, end_backend);
+        match tokio::time::timeout(limit, asked).await {
+            Ok(Ok(inquiry)) => return inquiry,
+            Ok(Err(error)) => why = message::line(&error),
+            Err(_) => why = message::line(&unanswered(limit).why()),
         }
     }
     Inquiry::Unreachable(why)
