@@ -270,6 +270,19 @@ impl Facts {
         }
     }
 
+    /// An outcome is of the transaction that was begun last, or of a run without any.
+    fn ended(&mut self, outcome: Outcome) {
+        self.step(outcome.at, outcome.word.clone(), Some(&outcome.proof));
+        match self.attempts.last_mut() {
+            None => self.outcome = Some(outcome),
+            Some(attempt) => {
+                // An outcome may be asked for once more; the locks went with the first answer.
+                attempt.ended.get_or_insert(outcome.at);
+                attempt.outcome = Some(outcome);
+            }
+        }
+    }
+
     fn of_transaction(&mut self, at: Timestamp, entry: &Entry) {
         if let Entry::Outcome {
             outcome,
@@ -277,21 +290,12 @@ impl Facts {
             proof,
         } = entry
         {
-            self.step(at, outcome.clone(), Some(proof));
-            let outcome = Outcome {
+            self.ended(Outcome {
                 at,
                 word: outcome.clone(),
-                why: why.clone(),
+                why: why.as_deref().map(of_a_third),
                 proof: proof.clone(),
-            };
-            match self.attempts.last_mut() {
-                None => self.outcome = Some(outcome),
-                Some(attempt) => {
-                    // An outcome may be asked for once more; the locks went with the first answer.
-                    attempt.ended.get_or_insert(at);
-                    attempt.outcome = Some(outcome);
-                }
-            }
+            });
             return;
         }
         if let Entry::Intent { decision, xid } = entry {
@@ -379,7 +383,7 @@ impl Facts {
         };
         match phase {
             "deciding" => attempt.decided = Some(at),
-            "must roll back" | "rolling back" => attempt.why = why.map(str::to_owned),
+            "must roll back" | "rolling back" => attempt.why = why.map(of_a_third),
             "waiting for the next attempt" => {
                 attempt.ended.get_or_insert(at);
                 attempt.retried = Some(why.unwrap_or("the server's answer").to_owned());
@@ -392,7 +396,7 @@ impl Facts {
         self.course.push(Step {
             at,
             what,
-            why: why.map(str::to_owned),
+            why: why.map(of_a_third),
         });
     }
 
@@ -477,6 +481,14 @@ impl Statement {
         self.at
             .checked_sub(jiff::SignedDuration::from_millis(took))
             .unwrap_or(self.at)
+    }
+}
+
+/// A reason for somebody who was not there: the journal says "you" to the person who was.
+fn of_a_third(why: &str) -> String {
+    match why.strip_prefix("you ") {
+        Some(rest) => format!("the person at the terminal {rest}"),
+        None => why.to_owned(),
     }
 }
 

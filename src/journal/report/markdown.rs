@@ -61,12 +61,12 @@ fn text(raw: &str) -> String {
             ':' if characters.get(index + 1) == Some(&'/') => out.push_str("&#58;"),
             // Between two letters an underscore is no markup, and names read better without.
             '_' if word(index.checked_sub(1)) && word(Some(index + 1)) => out.push('_'),
-            '\\' | '*' | '_' | '[' | ']' | '~' => {
+            '\\' | '*' | '_' | '[' | ']' | '{' | '}' | '~' | '^' => {
                 out.push('\\');
                 out.push(*c);
             }
             // At the beginning these would make a heading, a list or a rule.
-            '#' | '+' | '-' | '=' if index == 0 => {
+            '#' | '+' | '-' | '=' | ':' if index == 0 => {
                 out.push('\\');
                 out.push(*c);
             }
@@ -180,4 +180,81 @@ fn bars(timeline: &Timeline) -> Vec<String> {
     lines.push(String::new());
     lines.push(legend.join("   "));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use pulldown_cmark::{Event, Options, Parser, Tag};
+
+    /// What a reader of Markdown makes of it: the text, and every kind of markup it met.
+    fn read(markdown: &str) -> (String, Vec<String>) {
+        let (mut shown, mut markup) = (String::new(), Vec::new());
+        // Typographic quotes would change the text on purpose; no ticket system turns them on.
+        let options = Options::all().difference(Options::ENABLE_SMART_PUNCTUATION);
+        for event in Parser::new_ext(markdown, options) {
+            match event {
+                Event::Text(text) => shown.push_str(&text),
+                Event::Start(
+                    Tag::Paragraph
+                    | Tag::Heading { id: None, .. }
+                    | Tag::List(None)
+                    | Tag::Item
+                    | Tag::Table(_)
+                    | Tag::TableHead
+                    | Tag::TableRow
+                    | Tag::TableCell,
+                )
+                | Event::End(_) => {}
+                other => markup.push(format!("{other:?}")),
+            }
+        }
+        (shown, markup)
+    }
+
+    fn table_of(raw: &str) -> String {
+        let mut out = String::new();
+        let rows = vec![Row::Cells(vec![Cell::plain(raw), Cell::plain("end")])];
+        table(
+            &Table {
+                head: Vec::new(),
+                rows,
+            },
+            &mut out,
+        );
+        out
+    }
+
+    proptest! {
+        /// A reader sees the very text, wherever it stands, and no markup.
+        #[test]
+        fn no_text_becomes_markup(raw in "([-+#=*_~`|<>&$:/{}^\\\\()\\[\\]!.0-9 a-z\\n\u{1b}]|https://a.b|\\PC){0,24}") {
+            let expected = printable(&raw).trim().to_owned();
+            prop_assume!(!expected.is_empty());
+            let none: Vec<String> = Vec::new();
+            prop_assert_eq!(read(&text(&raw)), (expected.clone(), none.clone()));
+            prop_assert_eq!(read(&format!("- {}\n", text(&raw))), (expected.clone(), none.clone()));
+            prop_assert_eq!(read(&format!("## {}\n", text(&raw))), (expected.clone(), none.clone()));
+            prop_assert_eq!(read(&table_of(&raw)), (format!("{expected}end"), none));
+        }
+
+        /// A fence holds whatever stands in it.
+        #[test]
+        fn no_line_ends_its_fence(lines in proptest::collection::vec("[`~ a\\n]{0,12}", 0..5)) {
+            let mut out = String::new();
+            fenced(lines.iter().map(|line| printable(line)), &mut out);
+            let expected: String = lines.iter().map(|line| format!("{}\n", printable(line))).collect();
+            let events: Vec<Event<'_>> = Parser::new(&out).collect();
+            let starts = events.iter().filter(|e| matches!(e, Event::Start(_))).count();
+            let shown: String = events
+                .iter()
+                .filter_map(|event| match event {
+                    Event::Text(text) => Some(text.as_ref()),
+                    _ => None,
+                })
+                .collect();
+            prop_assert_eq!((starts, shown), (1, expected));
+        }
+    }
 }

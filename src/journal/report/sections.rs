@@ -386,6 +386,11 @@ fn transaction(
         blocks.push(Block::Heading(3, "Statements".to_owned()));
         blocks.push(Block::Table(statements(attempt)));
     }
+    // The last one's have a section of their own.
+    if number < count && !attempt.verification.is_empty() {
+        blocks.push(Block::Heading(3, "Verification".to_owned()));
+        blocks.push(table_of(&attempt.verification));
+    }
     if !attempt.added.is_empty() {
         blocks.push(Block::Heading(3, "What the program added".to_owned()));
         blocks.push(Block::Code(attempt.added.clone()));
@@ -426,9 +431,11 @@ fn statements(attempt: &Attempt) -> Table {
             Cell::plain(statement.what.clone()),
             result(statement),
             Cell::plain(stretch(statement.milliseconds.saturating_mul(1_000))),
-            Cell::plain(attempt.began.map_or_else(String::new, |began| {
-                format!("+{}", stretch(between(began, statement.at)))
-            })),
+            Cell::plain(
+                attempt
+                    .began
+                    .map_or_else(String::new, |began| stretch(between(began, statement.at))),
+            ),
             Cell::plain(statement.locks.join(", ")),
         ]));
     }
@@ -439,7 +446,7 @@ fn statements(attempt: &Attempt) -> Table {
             "statement",
             "result",
             "took",
-            "done",
+            "done after",
             "locks newly taken",
         ],
         rows,
@@ -583,7 +590,9 @@ fn way_back(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
     let headline = headline::of(facts, journal);
     if matches!(headline.word, "ROLLED BACK" | "NOTHING WAS APPLIED") {
         blocks.push(Block::Text(
-            "There is nothing to undo: nothing of this run is left in the database.".to_owned(),
+            "There is nothing to undo: nothing of this run is left in the database, beside numbers \
+             that a sequence gave out."
+                .to_owned(),
         ));
         return;
     }
