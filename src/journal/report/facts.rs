@@ -276,8 +276,11 @@ impl Facts {
         match self.attempts.last_mut() {
             None => self.outcome = Some(outcome),
             Some(attempt) => {
-                // An outcome may be asked for once more; the locks went with the first answer.
-                attempt.ended.get_or_insert(outcome.at);
+                // While it is unknown the locks may be held still. Asked for once more, an outcome
+                // does not move the moment at which they went.
+                if outcome.word != "UNKNOWN" {
+                    attempt.ended.get_or_insert(outcome.at);
+                }
                 attempt.outcome = Some(outcome);
             }
         }

@@ -70,7 +70,11 @@ fn text(raw: &str) -> String {
                 out.push('\\');
                 out.push(*c);
             }
-            '.' | ')' if index > 0 && index == numbered => {
+            '.' | ')'
+                if index > 0
+                    && index == numbered
+                    && characters.get(index + 1).is_none_or(|c| c.is_whitespace()) =>
+            {
                 out.push('\\');
                 out.push(*c);
             }

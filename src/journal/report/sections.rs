@@ -610,11 +610,14 @@ fn way_back(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
             "The journal names no rollback script: there is no documented way back.".to_owned(),
         )),
         scripts => {
-            blocks.push(Block::Text(
-                "Once it is committed, these scripts of the runbook lead back, in this order. What \
-                 was written into the new columns since then goes with them, so count it first."
-                    .to_owned(),
-            ));
+            let when = match headline.word {
+                "COMMITTED" => "These",
+                _ => "If it is committed, these",
+            };
+            blocks.push(Block::Text(format!(
+                "{when} scripts of the runbook lead back, in this order. What was written into the \
+                 new columns since then goes with them, so count it first."
+            )));
             let rows = scripts
                 .iter()
                 .enumerate()
