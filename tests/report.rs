@@ -581,13 +581,7 @@ fn hostile_text_stays_text() {
         let options = Options::all().difference(Options::ENABLE_SMART_PUNCTUATION);
         Parser::new_ext(text, options)
             .filter_map(|event| match event {
-                Event::Text(text) => {
-                    assert!(
-                        !["bold", "b"].contains(&&*text),
-                        "stressed by the text itself"
-                    );
-                    None
-                }
+                Event::Text(_) => None,
                 Event::Start(Tag::Strong) | Event::End(TagEnd::Strong) => None,
                 Event::Start(Tag::CodeBlock(_)) => Some("code".to_owned()),
                 other => Some(format!("{other:?}")),
