@@ -165,7 +165,7 @@ fn a_run_that_was_killed_is_not_said_to_be_anything() {
     // It waits for the blocker, so the transaction stays open until it is killed.
     loop {
         let text = std::fs::read_to_string(&journal).unwrap_or_default();
-        if text.contains("\"what\":\"statement\"") && text.ends_with('\n') {
+        if text.contains("\"locks\":[\"ACCESS EXCLUSIVE") && text.ends_with('\n') {
             break;
         }
         assert!(run.try_wait().unwrap().is_none(), "it ended by itself");

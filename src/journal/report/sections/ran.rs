@@ -33,7 +33,7 @@ pub fn window(facts: &Facts, attempt: &Attempt) -> String {
         felt.iter().map(|(since, _)| *since).min(),
         felt.iter().map(|(_, mode)| *mode).max(),
     ) else {
-        return "no lock was taken that reads or writes wait for".to_owned();
+        return "no lock is recorded that reads or writes wait for".to_owned();
     };
     let on = plural(felt.len(), "relation", "relations");
     let what = format!(
