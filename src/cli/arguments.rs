@@ -93,7 +93,7 @@ pub enum Command {
         #[command(flatten)]
         connection: Connection,
     },
-    /// Write a run down for people who were not there, or check that its journal is as it was written
+    /// Write a run down for people who were not there, or check its journal
     #[command(disable_help_flag = true)]
     Report {
         /// The run's journal

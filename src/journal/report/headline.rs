@@ -98,7 +98,7 @@ fn recorded(facts: &Facts, attempt: &Attempt, outcome: &Outcome) -> Headline {
             let failed = attempt
                 .post_verification
                 .iter()
-                .filter(|check| check.verdict == "FAIL")
+                .filter(|check| !matches!(check.verdict.as_str(), "PASS" | "WARN"))
                 .count();
             let (tone, rest) = match (failed, attempt.post_verification.len(), facts.left) {
                 (0, 0, None) => (

@@ -55,22 +55,25 @@ fn text(raw: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '|' => out.push_str("&#124;"),
-            '`' => out.push_str("&#96;"),
             '$' => out.push_str("&#36;"),
             // No link is made of an address.
             ':' if characters.get(index + 1) == Some(&'/') => out.push_str("&#58;"),
             // Between two letters an underscore is no markup, and names read better without.
             '_' if word(index.checked_sub(1)) && word(Some(index + 1)) => out.push('_'),
-            '\\' | '*' | '_' | '[' | ']' | '{' | '}' | '~' | '^' => {
+            '\\' | '`' | '#' | '*' | '_' | '[' | ']' | '{' | '}' | '~' | '^' => {
                 out.push('\\');
                 out.push(*c);
             }
-            // At the beginning these would make a heading, a list or a rule.
-            '#' | '+' | '-' | '=' | ':' if index == 0 => {
+            // At the beginning these would make a list, a definition or a rule.
+            '+' | '-' | '=' | ':' if index == 0 => {
                 out.push('\\');
                 out.push(*c);
             }
-            '.' | ')' if index > 0 && index == numbered => {
+            '.' | ')'
+                if index > 0
+                    && index == numbered
+                    && characters.get(index + 1).is_none_or(|c| c.is_whitespace()) =>
+            {
                 out.push('\\');
                 out.push(*c);
             }
