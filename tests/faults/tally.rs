@@ -46,7 +46,7 @@ pub struct Tally {
 fn wrong(said: &Said, altered: bool) -> bool {
     match said {
         Said::Committed(_) => !altered,
-        Said::RolledBack(_) | Said::NotConnected => altered,
+        Said::RolledBack(_) | Said::NotConnected | Said::Refused(_) => altered,
         Said::Unknown(_) | Said::Nothing(_) => false,
     }
 }
@@ -58,7 +58,7 @@ impl Tally {
         match &run.said {
             Said::Committed(_) => row.committed += 1,
             Said::RolledBack(_) => row.rolled_back += 1,
-            Said::NotConnected => row.not_connected += 1,
+            Said::NotConnected | Said::Refused(_) => row.not_connected += 1,
             Said::Unknown(_) => row.unknown += 1,
             Said::Nothing(_) => row.bad += 1,
         }
@@ -84,7 +84,7 @@ impl Tally {
                 self.faults.push(format!("WRONG, asked later: {run:?}"));
             }
             Some(Said::Committed(_) | Said::RolledBack(_)) => row.told_later += 1,
-            Some(Said::Unknown(_) | Said::NotConnected | Said::Nothing(_)) | None => {}
+            Some(_) | None => {}
         }
     }
 
