@@ -1,8 +1,11 @@
 //! Single faults that could make a program say more than it knows, one by one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use stagegate::database::session::HoldOptions;
+use stagegate::database::session::{HoldOptions, Order, Session};
+use stagegate::runbook::script::Script;
+use stagegate::runbook::{Item, ItemKind, Runbook};
 use stagegate::sandbox::Options;
 
 use crate::ground::{DATABASE, Ground, settings, shared};
@@ -55,25 +58,29 @@ async fn with_the_answer_to_commit_dropped_it_ends_at_committed_and_proven() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_into_a_black_hole_ends_unknown_and_is_told_later() {
-    let ground = shared().await;
     let folder = tempfile::tempdir().unwrap();
-    for (side, committed) in [(Side::After, true), (Side::Before, false)] {
-        let table = ground.table().await;
-        let proxy = Proxy::striking(ground.address(), at_commit(side, Act::Freeze)).await;
-        let mut settings = settings(proxy.address);
-        settings.connect_timeout = SHORT;
-        let walk = Walk {
-            options: impatient(),
-            ..Walk::of(&table, settings, Decision::Commit, folder.path())
-        };
-        let journal = walk.journal.clone();
-        let said = walk.go().await;
-        assert!(matches!(said, Said::Unknown(_)), "{said:?}");
-        drop(proxy);
-        let later = told_by_journal(&journal, &ground).await;
-        assert_eq!(matches!(later, Said::Committed(_)), committed, "{later:?}");
-        assert_eq!(table.is_altered().await, committed);
-    }
+    let swallowed = |side, committed| {
+        let folder = folder.path().to_owned();
+        async move {
+            let ground = shared().await;
+            let table = ground.table().await;
+            let proxy = Proxy::striking(ground.address(), at_commit(side, Act::Freeze)).await;
+            let mut settings = settings(proxy.address);
+            settings.connect_timeout = SHORT;
+            let walk = Walk {
+                options: impatient(),
+                ..Walk::of(&table, settings, Decision::Commit, &folder)
+            };
+            let journal = walk.journal.clone();
+            let said = walk.go().await;
+            assert!(matches!(said, Said::Unknown(_)), "{said:?}");
+            drop(proxy);
+            let later = told_by_journal(&journal, &ground).await;
+            assert_eq!(matches!(later, Said::Committed(_)), committed, "{later:?}");
+            assert_eq!(table.is_altered().await, committed);
+        }
+    };
+    tokio::join!(swallowed(Side::After, true), swallowed(Side::Before, false));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -176,6 +183,44 @@ async fn what_is_said_to_be_committed_outlives_a_crash_whatever_the_servers_defa
         })
         .await;
     assert!(table.is_altered().await, "said COMMITTED, and it is gone");
+}
+
+/// A checklist holds locks, too, while a file of checks runs: weak ones, but a migration waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_lost_while_it_probes_leaves_no_transaction_open() {
+    let ground = shared().await;
+    let folder = tempfile::tempdir().unwrap();
+    let table = ground.table().await;
+    let script = table.script_file(folder.path(), "");
+    let mut runbook = Runbook::load(Some(&script)).unwrap();
+    let state = format!(
+        "SELECT count(*), pg_sleep(0.5) FROM {};\nSELECT 1;\n",
+        table.name
+    );
+    runbook.expected_state = Some(Script::read("state.sql", None, state.as_bytes()));
+    runbook.items = vec![Item {
+        id: "structure".into(),
+        title: "structure".into(),
+        kind: ItemKind::Structure,
+    }];
+    let proxy = Proxy::to(ground.address()).await;
+    let (reports, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let options = HoldOptions {
+        read_timeout: 1_000,
+        ..HoldOptions::default()
+    };
+    let settings = settings(proxy.address);
+    let (session, _task) = Session::spawn(Arc::new(runbook), settings, options, reports);
+    session.order(1, Order::Connect);
+    heard.recv().await.unwrap();
+    session.order(2, Order::Probe(vec![0]));
+    let client = ground.client(DATABASE).await;
+    assert!(table.wait_until_held(&client).await.is_some());
+    proxy.freeze();
+    let free = table
+        .wait_until_free(&client, crate::ground::PATIENCE)
+        .await;
+    assert!(free.is_some(), "a probe of a lost client holds its locks");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -185,10 +185,6 @@ impl Proxy {
         let mut struck = self.inner.struck.subscribe();
         let _ = struck.wait_for(|struck| *struck).await;
     }
-
-    pub fn has_struck(&self) -> bool {
-        *self.inner.struck.borrow()
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -21,6 +21,19 @@ pub struct Run {
     pub later: Option<Said>,
 }
 
+impl Run {
+    fn told(&self, what: &str) -> String {
+        format!(
+            "{what}: {}: {}: said {:?}, later {:?}, and it is {}there",
+            self.fault,
+            self.seed,
+            self.said,
+            self.later,
+            if self.altered { "" } else { "not " }
+        )
+    }
+}
+
 #[derive(Debug, Default)]
 struct Row {
     runs: usize,
@@ -63,25 +76,25 @@ impl Tally {
             Said::Nothing(_) => row.bad += 1,
         }
         if let Said::Nothing(_) = &run.said {
-            self.faults.push(format!("SILENT: {run:?}"));
+            self.faults.push(run.told("SILENT"));
         }
         if wrong(&run.said, run.altered) {
             row.wrong += 1;
-            self.faults.push(format!("WRONG: {run:?}"));
+            self.faults.push(run.told("WRONG"));
         }
         if let Said::Unknown(_) = &run.said {
             match run.excuse {
                 Some(excuse) => *self.excuses.entry(excuse).or_default() += 1,
                 None => {
                     row.bad += 1;
-                    self.faults.push(format!("UNKNOWN without need: {run:?}"));
+                    self.faults.push(run.told("UNKNOWN without need"));
                 }
             }
         }
         match &run.later {
             Some(later) if wrong(later, run.altered) => {
                 row.wrong += 1;
-                self.faults.push(format!("WRONG, asked later: {run:?}"));
+                self.faults.push(run.told("WRONG, asked later"));
             }
             Some(Said::Committed(_) | Said::RolledBack(_)) => row.told_later += 1,
             Some(_) | None => {}
