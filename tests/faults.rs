@@ -10,6 +10,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "faults/believing.rs"]
+mod believing;
 #[path = "faults/cutting.rs"]
 mod cutting;
 #[path = "faults/dice.rs"]

@@ -22,6 +22,7 @@ pub struct Share {
     pub terminated: usize,
     pub crashes: usize,
     pub black_holes: usize,
+    pub late: usize,
     pub slow: usize,
     /// How many in a hundred last longer than the server is asked for.
     pub for_good: u64,
@@ -36,6 +37,7 @@ async fn faults_at_random_moments_leave_nothing_wrong() {
         terminated: 20,
         crashes: 16,
         black_holes: 20,
+        late: 8,
         slow: 4,
         for_good: 10,
     };
@@ -113,6 +115,9 @@ fn faults(dice: &mut Dice, share: Share) -> Vec<Fault> {
         } else {
             Some(dice.up_to(ms(3_000)))
         }));
+    }
+    for _ in 0..share.late {
+        faults.push(Fault::Late(dice.up_to(ms(2_500))));
     }
     for _ in 0..share.slow {
         faults.push(Fault::Slow(dice.up_to(ms(20))));

@@ -215,7 +215,7 @@ fn said_by_command(text: &str, code: Option<i32>) -> Option<Said> {
         Said::RolledBack(_) => code == Some(3),
         Said::Unknown(_) => code == Some(5),
         Said::NotConnected => code == Some(6),
-        Said::Nothing(_) => false,
+        Said::Refused(_) | Said::Nothing(_) => false,
     };
     fits.then_some(said)
 }

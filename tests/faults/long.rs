@@ -29,6 +29,7 @@ async fn the_table() {
         terminated: 160,
         crashes: 120,
         black_holes: 120,
+        late: 60,
         slow: 20,
         for_good: 10,
     };

@@ -41,6 +41,9 @@ pub enum Act {
     Reset,
     /// The client sees the end; the server does not, until the proxy is gone.
     CutClient,
+    /// The client sees the end; the message itself arrives at [`Proxy::release`], as one that was
+    /// held up in the network.
+    Late,
     /// Nothing gets through any more, for anybody; sockets stay open. Until [`Proxy::thaw`].
     Freeze,
     /// The held session waits at this message until [`Proxy::release`].
@@ -58,6 +61,9 @@ pub struct Strike {
     pub side: Side,
     pub act: Act,
 }
+
+/// How long the answer to a message that came late is waited for, before the end is seen.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What went through the held session.
 #[derive(Debug, Clone, Default)]
@@ -179,10 +185,6 @@ impl Proxy {
         let mut struck = self.inner.struck.subscribe();
         let _ = struck.wait_for(|struck| *struck).await;
     }
-
-    pub fn has_struck(&self) -> bool {
-        *self.inner.struck.borrow()
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -195,6 +197,8 @@ struct Passage {
     held: Mutex<bool>,
     end: watch::Sender<End>,
     swallowing: Mutex<bool>,
+    /// What is to arrive late.
+    late: Mutex<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -215,6 +219,7 @@ async fn serve(mut client: TcpStream, inner: Arc<Inner>) {
         held: Mutex::new(false),
         end,
         swallowing: Mutex::new(false),
+        late: Mutex::default(),
     };
     {
         let (from_client, to_client) = client.split();
@@ -242,6 +247,13 @@ async fn serve(mut client: TcpStream, inner: Arc<Inner>) {
             drop(client);
             let mut released = inner.released.subscribe();
             let _ = released.wait_for(|released| *released).await;
+            let late = std::mem::take(&mut *lock(&passage.late));
+            if !late.is_empty() && server.write_all(&late).await.is_ok() {
+                // Closing with something unread would take the message back.
+                let mut answer = vec![0; 16_384];
+                let read = async { while server.read(&mut answer).await.is_ok_and(|n| n > 0) {} };
+                let _ = tokio::time::timeout(LINGER, read).await;
+            }
         }
     }
 }
@@ -318,6 +330,9 @@ impl Passage {
         if let Some(strike) = strike
             && strike.side == Side::Before
         {
+            if strike.act == Act::Late {
+                *lock(&self.late) = message.to_vec();
+            }
             self.strike(strike.act).await;
         }
         self.inner.wait_while_frozen().await;
@@ -380,7 +395,7 @@ impl Passage {
         match act {
             Act::Cut => self.finish(End::Both).await,
             Act::Reset => self.finish(End::Reset).await,
-            Act::CutClient => self.finish(End::Client).await,
+            Act::CutClient | Act::Late => self.finish(End::Client).await,
             Act::Freeze => {
                 self.inner.frozen.send_replace(true);
                 self.inner.struck.send_replace(true);

@@ -25,6 +25,8 @@ pub enum Fault {
     Crash { down: Duration, busy: bool },
     /// Nothing gets through for that time, or, without one, until the run is over.
     BlackHole(Option<Duration>),
+    /// The link is cut, and COMMIT still arrives that much later.
+    Late(Duration),
     /// Every message takes this much longer.
     Slow(Duration),
 }
@@ -40,6 +42,7 @@ impl Fault {
             Fault::Terminated => "backend terminated",
             Fault::Crash { .. } => "server stopped (immediate), restarted",
             Fault::BlackHole(_) => "black hole (link frozen)",
+            Fault::Late(_) => "link cut, COMMIT arrives later",
             Fault::Slow(_) => "slow link",
         }
     }
@@ -126,10 +129,17 @@ pub async fn run(
         _ if moment.held => Act::Hold,
         _ => Act::Tell,
     };
-    let strike = Strike {
-        at: moment.at,
-        side: moment.side,
-        act,
+    let strike = match fault {
+        Fault::Late(_) => Strike {
+            at: At::Commit,
+            side: Side::Before,
+            act: Act::Late,
+        },
+        _ => Strike {
+            at: moment.at,
+            side: moment.side,
+            act,
+        },
     };
     let proxy = Proxy::striking(ground.address(), strike).await;
     if let Fault::Slow(each) = fault {
@@ -203,6 +213,10 @@ pub async fn run(
 async fn strike_now(ground: &Ground, proxy: &Proxy, fault: Fault) {
     match fault {
         Fault::Link(_) | Fault::Slow(_) => {}
+        Fault::Late(long) => {
+            tokio::time::sleep(long).await;
+            proxy.release();
+        }
         Fault::Terminated => {
             let client = ground.client(DATABASE).await;
             let pid = proxy.counted().pid;

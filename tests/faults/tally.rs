@@ -21,6 +21,19 @@ pub struct Run {
     pub later: Option<Said>,
 }
 
+impl Run {
+    fn told(&self, what: &str) -> String {
+        format!(
+            "{what}: {}: {}: said {:?}, later {:?}, and it is {}there",
+            self.fault,
+            self.seed,
+            self.said,
+            self.later,
+            if self.altered { "" } else { "not " }
+        )
+    }
+}
+
 #[derive(Debug, Default)]
 struct Row {
     runs: usize,
@@ -46,7 +59,7 @@ pub struct Tally {
 fn wrong(said: &Said, altered: bool) -> bool {
     match said {
         Said::Committed(_) => !altered,
-        Said::RolledBack(_) | Said::NotConnected => altered,
+        Said::RolledBack(_) | Said::NotConnected | Said::Refused(_) => altered,
         Said::Unknown(_) | Said::Nothing(_) => false,
     }
 }
@@ -58,33 +71,33 @@ impl Tally {
         match &run.said {
             Said::Committed(_) => row.committed += 1,
             Said::RolledBack(_) => row.rolled_back += 1,
-            Said::NotConnected => row.not_connected += 1,
+            Said::NotConnected | Said::Refused(_) => row.not_connected += 1,
             Said::Unknown(_) => row.unknown += 1,
             Said::Nothing(_) => row.bad += 1,
         }
         if let Said::Nothing(_) = &run.said {
-            self.faults.push(format!("SILENT: {run:?}"));
+            self.faults.push(run.told("SILENT"));
         }
         if wrong(&run.said, run.altered) {
             row.wrong += 1;
-            self.faults.push(format!("WRONG: {run:?}"));
+            self.faults.push(run.told("WRONG"));
         }
         if let Said::Unknown(_) = &run.said {
             match run.excuse {
                 Some(excuse) => *self.excuses.entry(excuse).or_default() += 1,
                 None => {
                     row.bad += 1;
-                    self.faults.push(format!("UNKNOWN without need: {run:?}"));
+                    self.faults.push(run.told("UNKNOWN without need"));
                 }
             }
         }
         match &run.later {
             Some(later) if wrong(later, run.altered) => {
                 row.wrong += 1;
-                self.faults.push(format!("WRONG, asked later: {run:?}"));
+                self.faults.push(run.told("WRONG, asked later"));
             }
             Some(Said::Committed(_) | Said::RolledBack(_)) => row.told_later += 1,
-            Some(Said::Unknown(_) | Said::NotConnected | Said::Nothing(_)) | None => {}
+            Some(_) | None => {}
         }
     }
 

@@ -51,6 +51,8 @@ pub enum Said {
     RolledBack(String),
     Unknown(Inquiry),
     NotConnected,
+    /// Nothing was begun: the checklist refuses, and why.
+    Refused(String),
     /// Nothing, for longer than anybody waits; where it stood.
     Nothing(String),
 }
@@ -92,6 +94,15 @@ impl Walk {
         let ending = loop {
             if let Phase::Ended(ending) = engine.machine().phase() {
                 break Some(ending.clone());
+            }
+            if *engine.machine().phase() == Phase::Checklist {
+                let fails = engine.machine().items().iter();
+                let failing = fails
+                    .map(|item| item.standing)
+                    .position(|s| s == Standing::Fails);
+                if let Some(item) = failing {
+                    return Said::Refused(engine.account().evidence[item].summary.clone());
+                }
             }
             if engine.left().is_some() {
                 break engine.machine().ending().cloned();
@@ -197,7 +208,7 @@ fn journal_agrees(path: &Path, said: &Said) {
         Said::Committed(_) => Some("COMMITTED"),
         Said::RolledBack(_) => Some("ROLLED BACK"),
         Said::Unknown(_) => Some("UNKNOWN"),
-        Said::NotConnected => return,
+        Said::NotConnected | Said::Refused(_) => return,
         Said::Nothing(_) => None,
     };
     assert_eq!(last, word, "{}", path.display());

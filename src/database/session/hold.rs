@@ -44,11 +44,16 @@ pub(super) async fn checks_client(link: &mut Link, target: &Target) -> Result<bo
 }
 
 /// What is sent after the last statement, before the decision. The script may have changed the
-/// idle limit or reset everything; the dead-man's switch is set again.
+/// idle limit or reset everything; the dead-man's switch is set again. Where the server's default
+/// or the script is not to wait for the disk, COMMIT waits all the same: an answer that a crash
+/// takes back is no proof.
 pub fn settling(options: &HoldOptions) -> Vec<String> {
     vec![
         "SET CONSTRAINTS ALL IMMEDIATE".into(),
         idle_limit(options),
+        "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) \
+         WHERE pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off'"
+            .into(),
         "SELECT pg_catalog.pg_current_xact_id_if_assigned(), \
          pg_catalog.pg_current_wal_insert_lsn()"
             .into(),

@@ -74,22 +74,25 @@ pub async fn ask(
     if xid.is_empty() || !xid.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(Inquiry::Unknowable("the transaction has no number".into()));
     }
-    let answer = link.ask(&status_question(xid)).await.map_err(Broken::why)?;
     let now = target::recovered(link).await.map_err(Broken::why)?;
     let crashed = match (&identity.recovered, &now) {
         (Some(then), Some(now)) => Some(then != now),
         _ => None,
     };
+    // Before the status: what has ended in between must not be taken for somebody else's.
+    let runs = crashed == Some(true) && runs(link, identity, xid).await?;
+    let answer = link.ask(&status_question(xid)).await.map_err(Broken::why)?;
     let server = target::identity_words(here);
     let not_ours = format!("{server}; it crashed since, and what was not written is rolled back");
     if let Some(error) = answer.error {
         return Ok(match (error.sqlstate.as_deref(), crashed) {
-            // The number was never given out here: lost in the crash, with all that had it.
-            (Some(FUTURE), Some(true)) => Inquiry::Answered {
+            // The number was never given out here: lost in the crash, with all that had it. A number
+            // that was on disk is not lost, so then this is another disk.
+            (Some(FUTURE), Some(true)) if !identity.durable => Inquiry::Answered {
                 status: XactStatus::Aborted,
                 server: not_ours,
             },
-            (Some(FUTURE), Some(false)) => Inquiry::OtherServer(format!(
+            (Some(FUTURE), Some(_)) => Inquiry::OtherServer(format!(
                 "{server}: it has not given out transaction number {xid} yet, so it is a copy"
             )),
             _ => Inquiry::Unknowable(message::line(&error)),
@@ -107,8 +110,9 @@ pub async fn ask(
                  to another transaction; look for what the script makes"
             ))
         }
-        // A crash ends every transaction: whoever runs under the number now is not ours.
-        (Some(XactStatus::InProgress), Some(true)) => Inquiry::Answered {
+        // A crash ends every transaction: whoever runs under the number now is not ours. But
+        // somebody who resets the statistics looks like a crash, too.
+        (Some(XactStatus::InProgress), Some(true)) if !runs => Inquiry::Answered {
             status: XactStatus::Aborted,
             server: not_ours,
         },
@@ -117,6 +121,28 @@ pub async fn ask(
             "the server no longer keeps the status of transaction {xid}"
         )),
     })
+}
+
+/// Whether the transaction is run by the backend that it was begun on.
+async fn runs(link: &mut Link, identity: &Identity, xid: &str) -> Result<bool, ServerMessage> {
+    let sql = format!(
+        "SELECT pg_catalog.count(*) {}",
+        locked_by(identity.backend_pid, xid)
+    );
+    let row = link.row(&sql).await?;
+    Ok(row.first() != Some(&Some("0".to_owned())))
+}
+
+/// The lock that a transaction holds on its own number, if that backend runs it.
+fn locked_by(pid: i32, xid: &str) -> String {
+    format!(
+        "FROM pg_catalog.pg_locks l \
+         WHERE l.locktype OPERATOR(pg_catalog.=) 'transactionid' AND l.granted \
+         AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock' \
+         AND l.pid OPERATOR(pg_catalog.=) {pid} \
+         AND l.transactionid OPERATOR(pg_catalog.=) \
+         pg_catalog.xid('{xid}'::pg_catalog.xid8)"
+    )
 }
 
 /// `invalid_parameter_value`: what `pg_xact_status` says of a number from the future.
@@ -281,13 +307,8 @@ fn termination(identity: &Identity, xid: &str, server_version_num: u32) -> Strin
         _ => String::new(),
     };
     format!(
-        "SELECT pg_catalog.pg_terminate_backend(l.pid{wait}) FROM pg_catalog.pg_locks l \
-         WHERE l.locktype OPERATOR(pg_catalog.=) 'transactionid' AND l.granted \
-         AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock' \
-         AND l.pid OPERATOR(pg_catalog.=) {pid} \
-         AND l.transactionid OPERATOR(pg_catalog.=) \
-         pg_catalog.xid('{xid}'::pg_catalog.xid8)",
-        pid = identity.backend_pid
+        "SELECT pg_catalog.pg_terminate_backend(l.pid{wait}) {}",
+        locked_by(identity.backend_pid, xid)
     )
 }
 
