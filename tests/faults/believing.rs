@@ -96,7 +96,7 @@ async fn a_link_that_goes_dead_at_the_gate_is_given_up_when_beats_stay_unanswere
             dead_man: 1_000,
             ..impatient()
         },
-        look: crate::ground::PATIENCE,
+        look: Duration::from_secs(60),
         ..Walk::of(&table, settings, Decision::Commit, folder.path())
     };
     let mut at_gate = walk.at_gate.subscribe();

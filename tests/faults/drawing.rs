@@ -20,6 +20,7 @@ use crate::walking::Decision;
 pub struct Share {
     pub links: usize,
     pub terminated: usize,
+    pub cancelled: usize,
     pub crashes: usize,
     pub black_holes: usize,
     pub late: usize,
@@ -34,12 +35,13 @@ async fn faults_at_random_moments_leave_nothing_wrong() {
     let mut tally = Tally::default();
     let share = Share {
         links: 24,
-        terminated: 20,
-        crashes: 16,
+        terminated: 16,
+        cancelled: 12,
+        crashes: 12,
         black_holes: 20,
         late: 8,
         slow: 4,
-        for_good: 10,
+        for_good: 8,
     };
     draw(seed, share, &mut tally).await;
     println!("{}", tally.markdown());
@@ -99,6 +101,7 @@ fn faults(dice: &mut Dice, share: Share) -> Vec<Fault> {
         }));
     }
     faults.extend(std::iter::repeat_n(Fault::Terminated, share.terminated));
+    faults.extend(std::iter::repeat_n(Fault::Cancelled, share.cancelled));
     for _ in 0..share.crashes {
         let down = if dice.percent(share.for_good) {
             // Longer than the server is asked for.

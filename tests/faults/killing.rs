@@ -147,12 +147,15 @@ fn run(
         Moment::Commit => {
             program.wait_for_gate();
             program.ask_to_commit();
+            // A line that comes with its question is refused as typed ahead of it.
+            std::thread::sleep(Duration::from_millis(50));
             program.line(DATABASE);
-            dice.up_to(Duration::from_millis(12))
+            dice.up_to(Duration::from_millis(8))
         }
         Moment::RollBack => {
             program.wait_for_gate();
             program.insist("rollback", "ROLLBACK? Type yes or no.");
+            std::thread::sleep(Duration::from_millis(50));
             program.line("yes");
             dice.up_to(Duration::from_millis(8))
         }

@@ -101,7 +101,7 @@ pub async fn measure(extent: Extent) -> (Releases, Vec<String>) {
     let mut releases = Releases::new();
     let ground = shared().await;
     let folder = tempfile::tempdir().unwrap();
-    let turns = Arc::new(Semaphore::new(12));
+    let turns = Arc::new(Semaphore::new(24));
     let mut runs = JoinSet::new();
     for loss in [
         Loss::Kill,

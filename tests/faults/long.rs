@@ -27,6 +27,7 @@ async fn the_table() {
     let share = drawing::Share {
         links: 160,
         terminated: 160,
+        cancelled: 100,
         crashes: 120,
         black_holes: 120,
         late: 60,
@@ -59,7 +60,8 @@ async fn the_table() {
          DDL statements and a check to its decision while a fault strikes, most of them around \
          COMMIT; then the server is asked whether the column and the index are there. A cut was \
          made before and after every single message of a walk, in both directions.\n\n{}\n\
-         \"Told when asked later\" is `stagegate outcome` on the run's journal with the fault gone.\n\n\
+         \"Asked once more\": the transaction of the run's journal, when the fault was gone, as \
+         `stagegate outcome` asks for it; compared with what is, too.\n\n\
          ## How long locks stay when the client is lost\n\n\
          The same transaction at the same point, held by stagegate and by psql.\n\n{}",
         tally.runs(),

@@ -21,6 +21,8 @@ pub enum Fault {
     Link(Act),
     /// `pg_terminate_backend`.
     Terminated,
+    /// `pg_cancel_backend`: whatever runs just then, our own questions included.
+    Cancelled,
     /// An `immediate` stop, and a start after that time.
     Crash { down: Duration, busy: bool },
     /// Nothing gets through for that time, or, without one, until the run is over.
@@ -40,6 +42,7 @@ impl Fault {
             Fault::Link(Act::Swallow) => "answers dropped, then link cut",
             Fault::Link(_) => "nothing",
             Fault::Terminated => "backend terminated",
+            Fault::Cancelled => "statement cancelled by somebody",
             Fault::Crash { .. } => "server stopped (immediate), restarted",
             Fault::BlackHole(_) => "black hole (link frozen)",
             Fault::Late(_) => "link cut, COMMIT arrives later",
@@ -189,9 +192,10 @@ pub async fn run(
         .await;
     assert!(free.is_some(), "still held: {seed} {said:?}");
     let altered = table.is_altered_as_seen_by(&client).await;
+    // The server is asked once more whatever was said, and past what the journal says of the end.
     let later = match &said {
-        Said::Unknown(_) => Some(told_by_journal(&journal, ground).await),
-        _ => None,
+        Said::NotConnected | Said::Refused(_) | Said::Nothing(_) => None,
+        _ => Some(told_by_journal(&journal, ground).await),
     };
     let excuse = match &said {
         Said::Unknown(why) => fault.excuse(why),
@@ -217,13 +221,15 @@ async fn strike_now(ground: &Ground, proxy: &Proxy, fault: Fault) {
             tokio::time::sleep(long).await;
             proxy.release();
         }
-        Fault::Terminated => {
+        Fault::Terminated | Fault::Cancelled => {
+            let function = match fault {
+                Fault::Cancelled => "pg_cancel_backend",
+                _ => "pg_terminate_backend",
+            };
             let client = ground.client(DATABASE).await;
             let pid = proxy.counted().pid;
-            client
-                .execute("SELECT pg_terminate_backend($1)", &[&pid])
-                .await
-                .unwrap();
+            let sql = format!("SELECT {function}($1)");
+            client.execute(&sql, &[&pid]).await.unwrap();
             proxy.release();
         }
         Fault::Crash { down, .. } => {

@@ -20,6 +20,10 @@ use tokio::time::Instant;
 
 use crate::ground::{DATABASE, PATIENCE, Table};
 
+/// What ends a walk on a link that is silent without being broken, in milliseconds: nobody can tell
+/// it from a statement that takes its time. Longer than anything else takes here.
+const HOLD_LIMIT: u64 = 15_000;
+
 /// How long a checklist without evidence is looked at.
 const IMPATIENCE: Duration = Duration::from_secs(10);
 
@@ -83,7 +87,7 @@ impl Walk {
             self.settings.clone(),
             self.options.clone(),
         );
-        let plan = Plan::new(&runbook, Mode::Run, 300_000);
+        let plan = Plan::new(&runbook, Mode::Run, HOLD_LIMIT);
         let log = Log::Kept(Box::new(journal));
         let mut engine = Engine::new(Arc::clone(&runbook), plan, log, live);
         let mut clock = tokio::time::interval(Duration::from_millis(20));
