@@ -12,6 +12,7 @@ pub use arguments::{Arguments, Command, Connection, Holding};
 
 use crate::gate::ExitCode;
 use clap::Parser;
+use std::io::Write;
 
 /// Parses the process's arguments and runs what they ask for.
 pub fn run() -> ExitCode {
@@ -29,7 +30,8 @@ pub fn run() -> ExitCode {
     match commands::run(arguments) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("stagegate: {:#}", failure.report);
+            // Standard error may be gone with the terminal.
+            let _ = writeln!(std::io::stderr(), "stagegate: {:#}", failure.report);
             failure.code
         }
     }

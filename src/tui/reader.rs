@@ -46,6 +46,7 @@ enum Row {
 }
 
 /// A document as rows of one width.
+#[derive(Clone)]
 pub(crate) struct Pages {
     document: Document,
     width: usize,

@@ -47,6 +47,7 @@ enum Typing {
 }
 
 /// The screen of one run.
+#[derive(Clone)]
 pub struct Screen {
     runbook: Arc<Runbook>,
     look: Appearance,
