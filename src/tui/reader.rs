@@ -30,6 +30,7 @@ use std::ops::Range;
 const GUTTER: usize = 9;
 
 /// One row of the view.
+#[derive(Clone)]
 enum Row {
     /// The name of a file that the script includes.
     File(String),
