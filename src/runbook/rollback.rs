@@ -164,7 +164,7 @@ impl Runbook {
 
 /// What a person left out.
 struct Omissions {
-    /// The section and where it begins.
+    /// The titles of the sections.
     sections: Vec<String>,
     /// Checks that say so.
     sql: Option<String>,
@@ -177,27 +177,39 @@ impl Omissions {
 }
 
 fn omissions(scripts: &[&Script], left_out: impl Fn(&Script, &Statement) -> bool) -> Omissions {
-    let mut sections: Vec<String> = Vec::new();
-    let mut rows = Vec::new();
+    let mut left: Vec<(&Script, &Statement)> = Vec::new();
     for script in scripts {
-        let mut section = None;
-        for statement in &script.statements {
-            if !left_out(script, statement) || statement.section == section {
-                continue;
+        let statements = script.statements.iter();
+        for statement in statements.filter(|statement| left_out(script, statement)) {
+            let known = left
+                .iter()
+                .any(|(of, s)| of.name == script.name && s.section == statement.section);
+            if !known {
+                left.push((script, statement));
             }
-            section = statement.section;
-            let title = script.section_title(statement).unwrap_or_default();
-            let place = format!("{}, line {}", script.name, statement.line);
-            rows.push(format!(
-                "    ({}, {})",
-                literal(&format!("left out: {title}")),
-                literal(&format!(
-                    "by your choice, --without-restore: {place}; the structure will not be all of \
-                     the one before"
-                ))
-            ));
-            sections.push(format!("{title} ({place})"));
         }
+    }
+    // Checks that go with what is left out need no words of their own.
+    let acts = |(script, statement): &(&Script, &Statement)| {
+        !counts_loss(script, statement) && !checks_end(script, statement)
+    };
+    if left.iter().any(acts) {
+        left.retain(acts);
+    }
+    let mut sections = Vec::new();
+    let mut rows = Vec::new();
+    for (script, statement) in left {
+        let title = script.section_title(statement).unwrap_or_default();
+        let place = format!("{}, line {}", script.name, statement.line);
+        rows.push(format!(
+            "    ({}, {})",
+            literal(&format!("left out: {title}")),
+            literal(&format!(
+                "by your choice, --without-restore: {place}, and the checks of it; the structure \
+                 will not be all of the one before"
+            ))
+        ));
+        sections.push(title.to_owned());
     }
     let sql = (!rows.is_empty()).then(|| {
         format!(

@@ -210,17 +210,32 @@ impl Person {
     /// Waits until one of `texts` was said behind byte `from`; which.
     #[track_caller]
     fn wait_for_any(&self, texts: &[&str], from: usize) -> usize {
+        let found = |said: &str| {
+            let said = said.get(from..).unwrap_or_default();
+            texts.iter().position(|text| said.contains(text))
+        };
+        self.until(&format!("{texts:?}"), found)
+    }
+
+    #[track_caller]
+    fn wait_until(&mut self, holds: impl Fn(&str) -> bool) -> &mut Person {
+        self.until("what was waited for", |said| holds(said).then_some(()));
+        self
+    }
+
+    /// Waits until `find` finds something in all that was said.
+    #[track_caller]
+    fn until<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
         let give_up = Instant::now() + PATIENCE;
         let mut heard = self.heard.0.0.lock().unwrap();
         loop {
-            let said = heard.0.get(from..).unwrap_or_default();
-            if let Some(found) = texts.iter().position(|text| said.contains(text)) {
+            if let Some(found) = find(&heard.0) {
                 return found;
             }
             let left = give_up.saturating_duration_since(Instant::now());
             assert!(
                 !heard.1 && !left.is_zero(),
-                "never said {texts:?}:\n{}",
+                "never said {what}:\n{}",
                 heard.0
             );
             heard = self.heard.0.1.wait_timeout(heard, left).unwrap().0;
@@ -265,7 +280,9 @@ impl Person {
     #[track_caller]
     pub fn commit(&mut self) -> &mut Person {
         self.line("commit", "COMMIT: type the name of the database");
-        self.line("wiser_ops", "COMMITTED: the server answered COMMIT")
+        self.line("wiser_ops", "COMMITTED: the server answered COMMIT");
+        // Once when it is proven, and once more when the post-verification is through.
+        self.wait_until(|said| said.matches("COMMITTED: ").count() >= 2)
     }
 
     /// Waits for the end: the exit code, and the journal.
