@@ -35,10 +35,13 @@ pub(super) fn closing(
              it was at the start.",
             tally.pass, tally.warn
         ),
-        Some(_) if tally.fail > 0 => format!(
-            "REHEARSAL FAILED: {} FAIL; the lines above name each.",
+        Some(Ending::RolledBack { why, .. }) if tally.fail > 0 => format!(
+            "REHEARSAL FAILED, because {why}: {} FAIL, each named above.",
             tally.fail
         ),
+        Some(Ending::RolledBack { why, .. }) => {
+            format!("REHEARSAL FAILED, because {why}; it did not come to its end.")
+        }
         Some(_) => "REHEARSAL FAILED: it did not come to its end.".to_owned(),
         None => "NOT REHEARSED: nothing was applied.".to_owned(),
     });

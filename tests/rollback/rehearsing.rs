@@ -226,7 +226,10 @@ fn an_error_on_the_way_is_told_as_one() {
     let (output, _) = stage.alone(&["rehearse", &folder]);
     let text = said(&output);
     assert_eq!(output.status.code(), Some(3), "{text}");
-    assert!(text.contains("REHEARSAL FAILED"), "{text}");
+    assert!(
+        text.contains("REHEARSAL FAILED, because a statement failed"),
+        "{text}"
+    );
     assert_eq!(stage.dump(), before);
 }
 

@@ -52,6 +52,17 @@ fn what_is_lost_is_counted_in_words_and_the_structure_before_comes_back() {
         _ => None,
     });
     assert!(opened.unwrap().starts_with("Rollback of Stage 1"));
+    let signed = journal.iter().find_map(|entry| match entry {
+        Entry::Signed { item, evidence, .. } if item == "structure" => Some(evidence.clone()),
+        _ => None,
+    });
+    let signed = signed.unwrap();
+    assert_eq!(signed[0], "what would be lost: 27 of 29 PASS, 2 WARN");
+    assert!(
+        signed[2].ends_with("1,204 decisions have a utn"),
+        "{signed:?}"
+    );
+    assert!(signed[3].starts_with("PASS"), "{signed:?}");
     assert_eq!(
         warned(&journal, "verification"),
         ["012 loses esmd_attempt_count", "012 loses utn"]
