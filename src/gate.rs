@@ -4,7 +4,7 @@
 //! person can do now and why not the rest. No clock, no I/O, no async: time comes in with events,
 //! and everything is done by somebody else. So a test can walk every reachable state.
 //!
-//! What it holds, by number (the rest of the house holds the others):
+//! The invariants, by number; what the machine cannot hold alone names who does:
 //!
 //! - **I1** COMMIT is sent at most once, and only from an armed gate: every item signed, every
 //!   statement succeeded, at least one PASS, no FAIL, the same transaction as at BEGIN, the name
@@ -13,12 +13,22 @@
 //!   a lost screen or a dead task leads there by itself.
 //! - **I3** "Committed" is said only after the server's tag COMMIT with an idle status, or
 //!   `pg_xact_status = committed`. Otherwise it is rolled back with proof, or UNKNOWN.
-//! - **I4** A read-only mode has no effect that writes.
+//! - **I4** A read-only mode has no effect that writes; the server refuses to write as well.
 //! - **I5** A command acts only on a frame that was drawn with it; the gate arms after it has been
-//!   on screen for [`plan::ARMING`]. (Pasted text is kept out by the input's reader.)
-//! - **I6** COMMIT is handed out as a warrant that has to be recorded before it can be sent.
-//! - **I7** Every hold has a limit: at its end the machine rolls back, and its beats stop.
-//! - **I12** What the monitor sees changes nothing here.
+//!   on screen for [`plan::ARMING`]. `tui::input` keeps pasted text from being keys, and the walk
+//!   drops keys that are older than their frame.
+//! - **I6** COMMIT is handed out as a warrant that has to be recorded before it can be sent; the
+//!   walk's engine writes the intent of a ROLLBACK first as well.
+//! - **I7** Every hold has a limit: at its end the machine rolls back, and its beats stop, so that
+//!   the server's own limit ends what we cannot.
+//! - **I8** What the server or a script says is data: `runbook::printable` stands before every screen,
+//!   line and report.
+//! - **I9** A secret is a `database::secret::Secret`, which cannot be printed, and no event carries one.
+//! - **I10** Every meaning is in words as well as in colour: `tui::theme`.
+//! - **I11** A script's statements reach the server byte for byte (`database::session`); what the
+//!   program adds is part of [`event::Body::Begun`] and so on the screen and in the journal.
+//! - **I12** The monitor's failure changes nothing here; what it sees matters only where a limit on
+//!   who may wait was asked for.
 
 pub mod account;
 pub mod effect;

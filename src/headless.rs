@@ -8,6 +8,7 @@ mod words;
 
 use crate::gate::event::{Alarm, Event, Observation, Report};
 use crate::gate::phase::Prompt;
+use crate::gate::plan;
 use crate::gate::{Act, Command, ExitCode, Machine, Mode, Phase};
 use crate::runbook::Runbook;
 use crate::walk::engine::{Engine, Held};
@@ -108,7 +109,7 @@ pub async fn walk<H: Held>(
                 engine.take(Event::Observed(observation));
             }
             line = next_line(&mut feed.lines) => match line {
-                Some(line) if line.at <= prompted => {
+                Some(line) if line.at <= prompted + reading(engine.machine(), &line.text) => {
                     teller.say("Typed before this was asked; type it again.");
                 }
                 Some(line) => take_line(engine, runbook, &mut teller, &line.text),
@@ -125,6 +126,19 @@ pub async fn walk<H: Held>(
                 engine.take(Event::Ticked { elapsed });
             }
         }
+    }
+}
+
+/// How long a question must have been asked before a line can be its answer. The name for COMMIT
+/// that was pasted together with the word `commit` may be read after the question was asked, when
+/// the two threads get in each other's way; nobody reads and types it in this time (I5). To go back is always safe.
+fn reading(machine: &Machine, line: &str) -> Duration {
+    match machine.phase() {
+        Phase::Deciding {
+            prompt: Prompt::Name,
+            ..
+        } if line.trim() != "back" => Duration::from_millis(plan::ARMING),
+        _ => Duration::ZERO,
     }
 }
 

@@ -179,10 +179,7 @@ fn take_input<H: Held, B: Surface>(
                 events
             }
         }
-        What::Burst => {
-            screen.burst();
-            Vec::new()
-        }
+        What::Burst(text) => screen.burst(&text, engine.machine()),
         What::Paste(text) => screen.paste(&text, engine.machine()),
         What::Resize(..) => {
             if terminal.repaint().is_err() {

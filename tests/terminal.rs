@@ -45,7 +45,7 @@ fn inside() {
                 draw("over it");
             }
             What::Key(key) => draw(&format!("key {}", key.code)),
-            What::Burst => draw("burst"),
+            What::Burst(_) => draw("burst"),
             What::Paste(text) => draw(&format!("paste {text}")),
             What::Resize(columns, rows) => draw(&format!("size {columns} {rows}")),
             What::Gone(why) => {

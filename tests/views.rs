@@ -635,11 +635,23 @@ mod behaviour {
         let mut walk = deciding();
         walk.press("c");
         walk.type_text("wiser_ops");
-        walk.screen.burst();
+        let machine = walk.machine.clone();
+        assert!(walk.screen.burst("wiser_ops", &machine).is_empty());
         let text = walk.text((80, 24), Glyphs::Unicode);
         assert!(text.contains("faster than a person types"), "{text}");
         walk.press("Enter");
         assert!(at_name(&walk));
+    }
+
+    #[test]
+    fn a_burst_is_text_where_text_is_asked_for_and_enter_is_still_to_be_pressed() {
+        let mut walk = checklist();
+        walk.press("Space");
+        let machine = walk.machine.clone();
+        walk.screen.burst("ticket 4711", &machine);
+        assert!(!walk.machine.items()[0].signed);
+        walk.press("Enter");
+        assert!(walk.machine.items()[0].signed);
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! After the run: which way it went, and whether its journal is what was written.
 
-use super::arguments::Connection;
+use super::arguments::{Connection, Markup};
 use super::commands::{Failure, print};
 use crate::database::session::{Identity, of_earlier_run};
 use crate::database::settings::Settings;
 use crate::gate::ExitCode;
 use crate::gate::event::{Inquiry, Target, XactStatus};
 use crate::journal::chain::{self, Broken, Line};
+use crate::journal::report::{Report, html, markdown};
 use crate::journal::story::Story;
 use crate::runbook::printable::printable;
 use color_eyre::eyre::{WrapErr, eyre};
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 fn text(path: &Path) -> Result<String, Failure> {
@@ -46,6 +50,69 @@ pub(super) fn verify(path: &Path) -> Result<ExitCode, Failure> {
             Ok(ExitCode::RolledBackOnFail)
         }
     }
+}
+
+/// `stagegate report`: the run for people who were not there. A journal that breaks is reported up to
+/// there, and the exit code says so.
+pub(super) fn report(
+    path: &Path,
+    format: Option<Markup>,
+    output: Option<&Path>,
+) -> Result<ExitCode, Failure> {
+    let name = path.display().to_string();
+    let report = Report::of(&text(path)?, &name).map_err(|broken| {
+        let shown = printable(&name);
+        Failure::usage(eyre!(
+            "{shown} is no journal, or nothing in it can be believed: {broken}"
+        ))
+    })?;
+    let html_file = output.is_some_and(|file| {
+        let ending = file.extension();
+        ending.is_some_and(|e| e.eq_ignore_ascii_case("html") || e.eq_ignore_ascii_case("htm"))
+    });
+    let written = match format {
+        Some(Markup::Html) => html::render(&report),
+        None if html_file => html::render(&report),
+        Some(Markup::Markdown) | None => markdown::render(&report),
+    };
+    match output {
+        Some(file) => write_new(file, &written)?,
+        None => {
+            print(&written)?;
+        }
+    }
+    Ok(match &report.broken {
+        None => ExitCode::Committed,
+        Some(broken) => {
+            let shown = printable(&name);
+            eprintln!(
+                "stagegate: {shown} is NOT AS IT WAS WRITTEN, {broken}; the report ends there"
+            );
+            ExitCode::RolledBackOnFail
+        }
+    })
+}
+
+/// Writes a file that is not there yet, readable by its owner alone as the journal is.
+fn write_new(file: &Path, text: &str) -> Result<(), Failure> {
+    let shown = printable(&file.display().to_string()).into_owned();
+    let mut opened = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+        .wrap_err_with(|| format!("{shown} cannot be made; nothing was written"))
+        .map_err(Failure::usage)?;
+    opened
+        .write_all(text.as_bytes())
+        .and_then(|()| opened.sync_all())
+        .map_err(|error| {
+            // Half a report would look like a whole one.
+            let _ = std::fs::remove_file(file);
+            Failure::usage(eyre!(
+                "{shown} cannot be written: {error}; nothing is left of it"
+            ))
+        })
 }
 
 /// `stagegate outcome`: which way the last transaction of a run went.

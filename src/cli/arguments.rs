@@ -128,14 +128,20 @@ pub enum Command {
         #[command(flatten)]
         connection: Connection,
     },
-    /// Check that a journal is as it was written: no edit, no gap, no cut
+    /// Write a run down for people who were not there, or check its journal
     #[command(disable_help_flag = true)]
     Report {
         /// The run's journal
         #[arg(value_name = "JOURNAL")]
         journal: PathBuf,
-        /// Follow the chain of hashes through the journal
-        #[arg(long, required = true)]
+        /// How to write it [default: html for an output file that ends in .html, else markdown]
+        #[arg(long, value_enum)]
+        format: Option<Markup>,
+        /// Write into this file, which must not exist yet, instead of to standard output
+        #[arg(short = 'o', long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Only follow the chain of hashes through the journal: no edit, no gap, no cut
+        #[arg(long, conflicts_with_all = ["format", "output"])]
         verify: bool,
     },
     /// Print the key table as Markdown
@@ -272,6 +278,15 @@ pub enum Format {
     Text,
     /// For programs
     Json,
+}
+
+/// How `report` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Markup {
+    /// For a ticket
+    Markdown,
+    /// One page that needs nothing else
+    Html,
 }
 
 /// A time as PostgreSQL writes it: a number and one of ms, s, min, h. In milliseconds.

@@ -7,7 +7,7 @@ use crate::database::secret::Secret;
 use crate::database::settings::{Options, Settings};
 use crate::gate::{Account, Ending, ExitCode, Machine, Mode};
 use crate::headless;
-use crate::journal::entry::Opened;
+use crate::journal::entry::{self, Opened};
 use crate::journal::{Entry, Journal};
 use crate::runbook::printable::printable;
 use crate::runbook::{Runbook, listing};
@@ -107,7 +107,17 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             end_backend,
             connection,
         } => aftermath::outcome(&journal, &connection, end_backend),
-        Command::Report { journal, .. } => aftermath::verify(&journal),
+        Command::Report {
+            journal,
+            verify: true,
+            ..
+        } => aftermath::verify(&journal),
+        Command::Report {
+            journal,
+            format,
+            output,
+            verify: false,
+        } => aftermath::report(&journal, format, output.as_deref()),
         Command::Keys => print(&keymap::markdown()),
         Command::Man => print(&super::man::page()),
     }
@@ -331,11 +341,13 @@ fn attend(
     // A thread that still waits for a key must not keep the program from leaving.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     let (code, closing, last) = result?;
-    for line in closing {
-        println!("{line}");
+    // Where the terminal is gone there is nobody to tell; the outcome and its code stand.
+    let mut out = std::io::stdout();
+    for line in closing.iter().chain(std::iter::once(&last)) {
+        let _ = writeln!(out, "{line}");
     }
-    println!("{last}");
-    println!("Journal: {}", printable(&path.display().to_string()));
+    let journal = path.display().to_string();
+    let _ = writeln!(out, "Journal: {}", printable(&journal));
     Ok(code)
 }
 
@@ -354,6 +366,22 @@ fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened {
         os_user: crate::database::settings::os_user(),
         ssh_connection: env("SSH_CONNECTION"),
         hold_limit: holding.hold_limit,
+        checklist: runbook
+            .items
+            .iter()
+            .map(|item| entry::Item {
+                id: item.id.clone(),
+                title: item.title.clone(),
+            })
+            .collect(),
+        rollbacks: runbook
+            .rollbacks
+            .iter()
+            .map(|script| entry::File {
+                name: script.name.clone(),
+                sha256: script.sha256(),
+            })
+            .collect(),
     }
 }
 

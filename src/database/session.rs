@@ -72,6 +72,9 @@ pub struct HoldOptions {
     pub read_timeout: Millis,
     /// How long a cancel request may take to be delivered.
     pub cancel_timeout: Millis,
+    /// How long an answer that should come at once may take before the link is given up: to BEGIN,
+    /// to the question for the outcome, and to COMMIT unless the server is seen working on it.
+    pub answer_timeout: Millis,
 }
 
 /// Default of [`HoldOptions::lock_timeout`].
@@ -86,6 +89,9 @@ pub const READ_TIMEOUT: Millis = 30_000;
 /// Default of [`HoldOptions::cancel_timeout`].
 pub const CANCEL_TIMEOUT: Millis = 5_000;
 
+/// Default of [`HoldOptions::answer_timeout`].
+pub const ANSWER_TIMEOUT: Millis = 5_000;
+
 impl Default for HoldOptions {
     fn default() -> HoldOptions {
         HoldOptions {
@@ -93,6 +99,7 @@ impl Default for HoldOptions {
             dead_man: DEAD_MAN,
             read_timeout: READ_TIMEOUT,
             cancel_timeout: CANCEL_TIMEOUT,
+            answer_timeout: ANSWER_TIMEOUT,
         }
     }
 }

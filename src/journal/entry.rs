@@ -23,6 +23,9 @@ pub enum Entry {
         standing: String,
         /// It in a line.
         summary: String,
+        /// The rest of it, a line each.
+        #[serde(default)]
+        lines: Vec<String>,
     },
     /// A person signed an item.
     Signed {
@@ -53,6 +56,12 @@ pub enum Entry {
         number: usize,
         /// Its line in its file.
         line: usize,
+        /// Its file, where it is not the script's own.
+        #[serde(default)]
+        file: Option<String>,
+        /// The title of its section.
+        #[serde(default)]
+        section: Option<String>,
         /// Its kind.
         kind: String,
         /// Its relation.
@@ -140,6 +149,30 @@ pub struct Opened {
     pub ssh_connection: Option<String>,
     /// The hold limit, in milliseconds.
     pub hold_limit: u64,
+    /// The checklist, so that an item nobody signed has its sentence too.
+    #[serde(default)]
+    pub checklist: Vec<Item>,
+    /// The rollback scripts, in the order in which they would be run.
+    #[serde(default)]
+    pub rollbacks: Vec<File>,
+}
+
+/// An item of the checklist.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// Its id.
+    pub id: String,
+    /// The sentence to sign.
+    pub title: String,
+}
+
+/// A file of the runbook as it was at the time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Its name.
+    pub name: String,
+    /// Its SHA-256.
+    pub sha256: String,
 }
 
 /// COMMIT or ROLLBACK.
@@ -166,6 +199,9 @@ pub struct Message {
     pub detail: Option<String>,
     /// The hint.
     pub hint: Option<String>,
+    /// The context (call stack, or the file and statement of a post-verification).
+    #[serde(default)]
+    pub context: Option<String>,
 }
 
 impl From<&crate::gate::event::ServerMessage> for Message {
@@ -176,6 +212,7 @@ impl From<&crate::gate::event::ServerMessage> for Message {
             message: said.message.clone(),
             detail: said.detail.clone(),
             hint: said.hint.clone(),
+            context: said.context.clone(),
         }
     }
 }

@@ -36,8 +36,8 @@ pub struct Input {
 pub enum What {
     /// A key.
     Key(KeyEvent),
-    /// Keys that came too fast for a person. They are not handed on.
-    Burst,
+    /// The characters of keys that came too fast for a person. They are text, never keys.
+    Burst(String),
     /// Text that the terminal says was pasted.
     Paste(String),
     /// The terminal has another size now: columns, rows.
@@ -170,8 +170,8 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// What came together `at` a time, with keys that came too fast replaced by one
-    /// [`What::Burst`]. Arrows, paging and the like never count: they scroll, and over a slow link
+    /// What came together `at` a time, with keys that came too fast handed on as
+    /// the text of a [`What::Burst`]. Arrows, paging and the like never count: they scroll, and over a slow link
     /// they come in heaps.
     pub fn judge(&mut self, at: Instant, batch: Vec<Event>) -> Vec<What> {
         self.recent
@@ -183,17 +183,19 @@ impl Pace {
         while self.recent.len() > BURST_KEYS {
             self.recent.pop_front();
         }
-        let mut told = false;
         let mut out = Vec::new();
         for event in batch {
-            if burst && counts(&event) {
-                if !told {
-                    out.push(What::Burst);
-                    told = true;
-                }
-                continue;
-            }
             match event {
+                Event::Key(key) if burst && counts(&Event::Key(key)) => {
+                    let letter = match key.code {
+                        KeyCode::Char(letter) => Some(letter),
+                        _ => None,
+                    };
+                    match out.last_mut() {
+                        Some(What::Burst(text)) => text.extend(letter),
+                        _ => out.push(What::Burst(letter.into_iter().collect())),
+                    }
+                }
                 Event::Key(key) => out.push(What::Key(key)),
                 Event::Paste(text) => out.push(What::Paste(text)),
                 Event::Resize(columns, rows) => out.push(What::Resize(columns, rows)),
@@ -234,7 +236,10 @@ mod tests {
         let mut pace = Pace::default();
         let mut batch = typed("wiser_ops");
         batch.push(key(KeyCode::Enter));
-        assert_eq!(pace.judge(Instant::now(), batch), [What::Burst]);
+        assert_eq!(
+            pace.judge(Instant::now(), batch),
+            [What::Burst("wiser_ops".into())]
+        );
     }
 
     #[test]
@@ -247,7 +252,10 @@ mod tests {
             told.extend(pace.judge(at, vec![event]));
         }
         assert_eq!(told.iter().filter(|w| matches!(w, What::Key(_))).count(), 3);
-        assert_eq!(told.iter().filter(|w| **w == What::Burst).count(), 3);
+        assert_eq!(
+            told.iter().filter(|w| matches!(w, What::Burst(_))).count(),
+            3
+        );
     }
 
     #[test]
@@ -278,7 +286,7 @@ mod tests {
         batch.push(key(KeyCode::Up));
         let told = pace.judge(Instant::now(), batch);
         assert_eq!(told.len(), 3);
-        assert_eq!(told[0], What::Burst);
+        assert_eq!(told[0], What::Burst("abcdef".into()));
         assert_eq!(told[1], What::Resize(100, 30));
     }
 }

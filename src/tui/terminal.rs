@@ -18,6 +18,7 @@ use ratatui::Frame;
 use ratatui::backend::{Backend, CrosstermBackend, TestBackend};
 use ratatui::layout::{Rect, Size};
 use std::io::{self, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -79,7 +80,9 @@ impl Surface for TestBackend {}
 
 /// A terminal to draw on.
 pub struct Terminal<B: Surface> {
-    inner: ratatui::Terminal<B>,
+    /// Never dropped: its own end writes to standard error when the cursor cannot be shown, which
+    /// panics where the terminal is gone. What it would undo is undone in [`restore`].
+    inner: ManuallyDrop<ratatui::Terminal<B>>,
     /// It has to be given back.
     real: bool,
 }
@@ -104,7 +107,10 @@ impl Terminal<CrosstermBackend<Stdout>> {
         )
         .and_then(|()| ratatui::Terminal::new(CrosstermBackend::new(io::stdout())));
         match entered {
-            Ok(inner) => Ok(Terminal { inner, real: true }),
+            Ok(inner) => Ok(Terminal {
+                inner: ManuallyDrop::new(inner),
+                real: true,
+            }),
             Err(error) => {
                 restore();
                 Err(error)
@@ -119,7 +125,7 @@ impl<B: Surface> Terminal<B> {
     /// # Errors
     /// When its size cannot be read.
     pub fn over(backend: B) -> Result<Self, B::Error> {
-        let inner = ratatui::Terminal::new(backend)?;
+        let inner = ManuallyDrop::new(ratatui::Terminal::new(backend)?);
         Ok(Terminal { inner, real: false })
     }
 

@@ -81,7 +81,7 @@ fn of_phase(phase: &Phase) -> Option<Entry> {
         Phase::Committing => ("committing", None),
         Phase::RollingBack { why, .. } => ("rolling back", Some(why.to_string())),
         Phase::Inquiring { why, .. } => ("asking the server", Some(why.to_string())),
-        Phase::Waiting { .. } => ("waiting for the next attempt", None),
+        Phase::Waiting { proof, .. } => ("waiting for the next attempt", Some(proof.to_string())),
         Phase::PostVerifying { .. } => ("post-verifying", None),
         Phase::Ended(_) => ("ended", None),
         Phase::Left(code) => return Some(Entry::Left { code: code.code() }),
@@ -127,6 +127,7 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
                 }
                 .into(),
                 summary: evidence.summary.clone(),
+                lines: evidence.lines.clone(),
             })
             .into_iter()
             .collect(),
@@ -211,6 +212,13 @@ fn statement(runbook: &Runbook, report: &StatementReport) -> Entry {
     Entry::Statement {
         number: report.number,
         line: known.map_or(0, |s| s.line),
+        file: known
+            .filter(|s| s.source > 0)
+            .and_then(|s| runbook.script.sources.get(s.source))
+            .map(|source| source.name.clone()),
+        section: known
+            .and_then(|s| runbook.script.section_title(s))
+            .map(str::to_owned),
         kind: known.map_or_else(String::new, |s| s.kind.clone()),
         relation: known.and_then(|s| s.relation.clone()),
         milliseconds: report.duration,

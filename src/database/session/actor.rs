@@ -134,10 +134,19 @@ impl Actor {
         let settings = self.settings.clone();
         let attempt = async {
             let mut link = connect::connect(&settings).await?;
-            let target = target::read(&mut link)
-                .await
-                .map_err(|why| target::unread(&why))?;
-            let checks_client = super::hold::checks_client(&mut link, &target).await?;
+            // A link that goes silent after the first answer must not hold the attempt for ever.
+            let limit = settings.connect_timeout;
+            let questions = async {
+                let target = target::read(&mut link)
+                    .await
+                    .map_err(|why| target::unread(&why))?;
+                let checks_client = super::hold::checks_client(&mut link, &target).await?;
+                Ok((target, checks_client))
+            };
+            let (target, checks_client) = match tokio::time::timeout(limit, questions).await {
+                Ok(answered) => answered?,
+                Err(_) => return Err(target::unread(&ServerMessage::default())),
+            };
             Ok((link, target, checks_client))
         };
         let (mut link, target, checks_client) = tokio::select! {
@@ -160,19 +169,35 @@ impl Actor {
 
     async fn beat(&mut self, seq: Seq) -> Result<(), Broken> {
         // In an aborted transaction it is refused, which is activity all the same.
-        let question = match &self.written_up_to {
-            Some(lsn) => flushed(lsn),
-            None => "SELECT 1".to_owned(),
+        let limit = Duration::from_millis(self.options.dead_man);
+        if self.written_up_to.is_some() {
+            within(limit, self.look_at_durability()).await?;
+        } else {
+            within(limit, self.link()?.ask("SELECT 1")).await?;
+        }
+        self.say(seq, Body::Beaten);
+        Ok(())
+    }
+
+    /// Whether the transaction's number is on the server's disk by now: then no crash can give it
+    /// to another transaction.
+    pub(super) async fn look_at_durability(&mut self) -> Result<(), Broken> {
+        let Some(lsn) = self.written_up_to.clone() else {
+            return Ok(());
         };
-        let answer = self.link()?.ask(&question).await?;
+        let answer = self.link()?.ask(&flushed(&lsn)).await?;
         let first = answer.results.first().and_then(|r| r.set.rows.first());
         let yes = first.is_some_and(|row| row.first() == Some(&Some("t".into())));
         if yes && let Some(identity) = &mut self.identity {
             identity.durable = true;
             self.written_up_to = None;
         }
-        self.say(seq, Body::Beaten);
         Ok(())
+    }
+
+    /// [`HoldOptions::answer_timeout`]
+    pub(super) fn answer_timeout(&self) -> Duration {
+        Duration::from_millis(self.options.answer_timeout)
     }
 
     /// The link, or why there is none.
@@ -208,6 +233,25 @@ impl Actor {
         // Nobody listens any more: the run is over.
         let _ = self.reports.send(Report { seq, body });
     }
+}
+
+/// Gives a link up on which an answer does not come in that time.
+pub(super) async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, Broken>>,
+) -> Result<T, Broken> {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(unanswered(limit)),
+    }
+}
+
+/// Why a silent link was given up.
+pub(super) fn unanswered(limit: Duration) -> Broken {
+    Broken::new(message::own(format!(
+        "the server did not answer within {} s, so the link was given up",
+        limit.as_secs_f32()
+    )))
 }
 
 /// Whether the WAL is on the server's disk up to there.

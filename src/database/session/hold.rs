@@ -5,12 +5,13 @@
 //! tag, the status and `pg_xact_status` say.
 
 use super::HoldOptions;
-use super::actor::Actor;
+use super::actor::{Actor, unanswered, within};
 use super::answers::xact_status;
-use crate::database::link::{Broken, Link};
+use crate::database::link::{Answer, Broken, Link};
 use crate::database::locks::Ledger;
+use crate::database::settings::Settings;
 use crate::database::tap::Status;
-use crate::database::{message, target};
+use crate::database::{connect, message, target};
 use crate::gate::event::{Body, CommitAnswer, Seq, ServerMessage, Target, XactStatus};
 use crate::gate::warrant::Recorded;
 use crate::runbook::script::Fate;
@@ -43,11 +44,16 @@ pub(super) async fn checks_client(link: &mut Link, target: &Target) -> Result<bo
 }
 
 /// What is sent after the last statement, before the decision. The script may have changed the
-/// idle limit or reset everything; the dead-man's switch is set again.
+/// idle limit or reset everything; the dead-man's switch is set again. Where the server's default
+/// or the script is not to wait for the disk, COMMIT waits all the same: an answer that a crash
+/// takes back is no proof.
 pub fn settling(options: &HoldOptions) -> Vec<String> {
     vec![
         "SET CONSTRAINTS ALL IMMEDIATE".into(),
         idle_limit(options),
+        "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) \
+         WHERE pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off'"
+            .into(),
         "SELECT pg_catalog.pg_current_xact_id_if_assigned(), \
          pg_catalog.pg_current_wal_insert_lsn()"
             .into(),
@@ -78,7 +84,8 @@ impl Actor {
         }
         let over_network = target::over_network(link);
         let added = self.opening(over_network);
-        let answer = self.link()?.ask(&added.join("; ")).await?;
+        let limit = self.answer_timeout();
+        let answer = within(limit, self.link()?.ask(&added.join("; "))).await?;
         let xid = answer
             .results
             .first()
@@ -162,22 +169,25 @@ impl Actor {
             self.commit_unanswered(seq, why);
             return Ok(());
         };
-        let link = match self.link() {
-            Ok(link) => link,
-            Err(broken) => {
-                let why = broken.why();
-                let text = format!("COMMIT was not sent, the session was gone: {}", why.message);
-                self.commit_unanswered(
-                    seq,
-                    ServerMessage {
-                        message: text,
-                        ..why
-                    },
-                );
-                return Ok(());
-            }
+        let limit = self.answer_timeout();
+        // Asked now, because after a crash it decides whether the server's word can be taken.
+        let ready = match self.link() {
+            Ok(_) => within(limit, self.look_at_durability()).await,
+            Err(broken) => Err(broken),
         };
-        let answer = match link.ask(&guarded).await {
+        if let Err(broken) = ready {
+            let why = broken.why();
+            let text = format!("COMMIT was not sent, the session was gone: {}", why.message);
+            self.commit_unanswered(
+                seq,
+                ServerMessage {
+                    message: text,
+                    ..why
+                },
+            );
+            return Ok(());
+        }
+        let answer = match self.answer_to_commit(&guarded).await {
             Ok(answer) => answer,
             Err(broken) => {
                 let why = broken.why();
@@ -185,14 +195,18 @@ impl Actor {
                 return Ok(());
             }
         };
+        let link = self.link()?;
         // After an error the failed transaction may still be open, and no question is answered in
         // it. What breaks from here on does not change what COMMIT was answered with.
         let mut after = Ok(());
         if answer.status != Status::Idle {
-            after = link.ask("ROLLBACK").await.map(|_| ());
+            after = within(limit, link.ask("ROLLBACK")).await.map(|_| ());
         }
         let xact_status = match after {
-            Ok(()) => asked(link, &xid).await,
+            Ok(()) => match tokio::time::timeout(limit, asked(link, &xid)).await {
+                Ok(asked) => asked,
+                Err(_) => Err(()),
+            },
             Err(_) => Err(()),
         };
         let broken = xact_status.is_err();
@@ -224,6 +238,28 @@ impl Actor {
         Ok(())
     }
 
+    /// Sends COMMIT and waits for its answer. The server may take its time over it: as long as it
+    /// is seen to work, the link is not given up. A link that swallows everything is.
+    async fn answer_to_commit(&mut self, guarded: &str) -> Result<Answer, Broken> {
+        let limit = self.answer_timeout();
+        let settings = self.settings.clone();
+        let pid = self.identity.as_ref().map(|identity| identity.backend_pid);
+        let mut answer = std::pin::pin!(self.link()?.ask(guarded));
+        loop {
+            if let Ok(answer) = tokio::time::timeout(limit, &mut answer).await {
+                return answer;
+            }
+            let works = tokio::time::timeout(limit, is_at_work(&settings, pid));
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                works = works => if works != Ok(true) {
+                    return Err(unanswered(limit));
+                },
+            }
+        }
+    }
+
     pub(super) async fn roll_back(&mut self, seq: Seq) -> Result<(), Broken> {
         let xid = self.xid.clone();
         let link = self.link()?;
@@ -252,6 +288,21 @@ impl Actor {
             "the server did not take ROLLBACK; the link was closed",
         )))
     }
+}
+
+/// Whether that backend executes something now, seen over a connection of its own.
+async fn is_at_work(settings: &Settings, pid: Option<i32>) -> bool {
+    let (Some(pid), Ok(mut link)) = (pid, connect::connect(settings).await) else {
+        return false;
+    };
+    let sql = format!(
+        "SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity \
+         WHERE pid OPERATOR(pg_catalog.=) {pid} \
+         AND state OPERATOR(pg_catalog.=) 'active'"
+    );
+    link.row(&sql)
+        .await
+        .is_ok_and(|row| row.first() == Some(&Some("1".to_owned())))
 }
 
 /// COMMIT that divides by zero in any transaction but this one. `None` when the number is none.

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use super::actor::Actor;
+use super::actor::{Actor, unanswered, within};
 use super::answers::xact_status;
 use super::hold::status_question;
 use crate::database::link::{Broken, Link};
@@ -74,22 +74,25 @@ pub async fn ask(
     if xid.is_empty() || !xid.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(Inquiry::Unknowable("the transaction has no number".into()));
     }
-    let answer = link.ask(&status_question(xid)).await.map_err(Broken::why)?;
     let now = target::recovered(link).await.map_err(Broken::why)?;
     let crashed = match (&identity.recovered, &now) {
         (Some(then), Some(now)) => Some(then != now),
         _ => None,
     };
+    // Before the status: what has ended in between must not be taken for somebody else's.
+    let runs = crashed == Some(true) && runs(link, identity, xid).await?;
+    let answer = link.ask(&status_question(xid)).await.map_err(Broken::why)?;
     let server = target::identity_words(here);
     let not_ours = format!("{server}; it crashed since, and what was not written is rolled back");
     if let Some(error) = answer.error {
         return Ok(match (error.sqlstate.as_deref(), crashed) {
-            // The number was never given out here: lost in the crash, with all that had it.
-            (Some(FUTURE), Some(true)) => Inquiry::Answered {
+            // The number was never given out here: lost in the crash, with all that had it. A number
+            // that was on disk is not lost, so then this is another disk.
+            (Some(FUTURE), Some(true)) if !identity.durable => Inquiry::Answered {
                 status: XactStatus::Aborted,
                 server: not_ours,
             },
-            (Some(FUTURE), Some(false)) => Inquiry::OtherServer(format!(
+            (Some(FUTURE), Some(_)) => Inquiry::OtherServer(format!(
                 "{server}: it has not given out transaction number {xid} yet, so it is a copy"
             )),
             _ => Inquiry::Unknowable(message::line(&error)),
@@ -107,8 +110,9 @@ pub async fn ask(
                  to another transaction; look for what the script makes"
             ))
         }
-        // A crash ends every transaction: whoever runs under the number now is not ours.
-        (Some(XactStatus::InProgress), Some(true)) => Inquiry::Answered {
+        // A crash ends every transaction: whoever runs under the number now is not ours. But
+        // somebody who resets the statistics looks like a crash, too.
+        (Some(XactStatus::InProgress), Some(true)) if !runs => Inquiry::Answered {
             status: XactStatus::Aborted,
             server: not_ours,
         },
@@ -117,6 +121,28 @@ pub async fn ask(
             "the server no longer keeps the status of transaction {xid}"
         )),
     })
+}
+
+/// Whether the transaction is run by the backend that it was begun on.
+async fn runs(link: &mut Link, identity: &Identity, xid: &str) -> Result<bool, ServerMessage> {
+    let sql = format!(
+        "SELECT pg_catalog.count(*) {}",
+        locked_by(identity.backend_pid, xid)
+    );
+    let row = link.row(&sql).await?;
+    Ok(row.first() != Some(&Some("0".to_owned())))
+}
+
+/// The lock that a transaction holds on its own number, if that backend runs it.
+fn locked_by(pid: i32, xid: &str) -> String {
+    format!(
+        "FROM pg_catalog.pg_locks l \
+         WHERE l.locktype OPERATOR(pg_catalog.=) 'transactionid' AND l.granted \
+         AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock' \
+         AND l.pid OPERATOR(pg_catalog.=) {pid} \
+         AND l.transactionid OPERATOR(pg_catalog.=) \
+         pg_catalog.xid('{xid}'::pg_catalog.xid8)"
+    )
 }
 
 /// `invalid_parameter_value`: what `pg_xact_status` says of a number from the future.
@@ -199,8 +225,12 @@ impl Actor {
         identity: &Identity,
         xid: &str,
     ) -> Result<Inquiry, ServerMessage> {
+        let limit = self.answer_timeout();
         let link = self.link().map_err(Broken::why)?;
-        ask(link, here, identity, xid).await
+        match tokio::time::timeout(limit, ask(link, here, identity, xid)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(unanswered(limit).why()),
+        }
     }
 
     /// A list of hosts is tried in order; the one that knows the transaction comes first.
@@ -247,8 +277,9 @@ impl Actor {
             Err(why) => return Inquiry::Unreachable(message::line(&why)),
         }
         let sql = termination(identity, xid, here.server_version_num);
+        let limit = self.answer_timeout() + Duration::from_millis(TERMINATION.into());
         let ended = match self.link() {
-            Ok(link) => link.ask(&sql).await,
+            Ok(link) => within(limit, link.ask(&sql)).await,
             Err(broken) => Err(broken),
         };
         match ended {
@@ -276,13 +307,8 @@ fn termination(identity: &Identity, xid: &str, server_version_num: u32) -> Strin
         _ => String::new(),
     };
     format!(
-        "SELECT pg_catalog.pg_terminate_backend(l.pid{wait}) FROM pg_catalog.pg_locks l \
-         WHERE l.locktype OPERATOR(pg_catalog.=) 'transactionid' AND l.granted \
-         AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock' \
-         AND l.pid OPERATOR(pg_catalog.=) {pid} \
-         AND l.transactionid OPERATOR(pg_catalog.=) \
-         pg_catalog.xid('{xid}'::pg_catalog.xid8)",
-        pid = identity.backend_pid
+        "SELECT pg_catalog.pg_terminate_backend(l.pid{wait}) {}",
+        locked_by(identity.backend_pid, xid)
     )
 }
 
@@ -297,9 +323,12 @@ pub async fn of_earlier_run(
     let mut why = String::new();
     for pause in BACK_OFF {
         tokio::time::sleep(pause).await;
-        match ask_once(settings, identity, xid, end_backend).await {
-            Ok(inquiry) => return inquiry,
-            Err(error) => why = message::line(&error),
+        let limit = settings.connect_timeout * 2 + Duration::from_millis(TERMINATION.into());
+        let asked = ask_once(settings, identity, xid, end_backend);
+        match tokio::time::timeout(limit, asked).await {
+            Ok(Ok(inquiry)) => return inquiry,
+            Ok(Err(error)) => why = message::line(&error),
+            Err(_) => why = message::line(&unanswered(limit).why()),
         }
     }
     Inquiry::Unreachable(why)

@@ -196,8 +196,11 @@ async fn read_only(
     script: &Script,
     limit: Millis,
 ) -> Result<Result<Vec<StatementReport>, Stopped>, Broken> {
+    // The second limit is for a client that is lost between two statements.
     let opening = format!(
-        "BEGIN READ ONLY; SET LOCAL statement_timeout = '{limit}ms'; SELECT pg_catalog.pg_backend_pid()"
+        "BEGIN READ ONLY; SET LOCAL statement_timeout = '{limit}ms'; \
+         SET LOCAL idle_in_transaction_session_timeout = '{limit}ms'; \
+         SELECT pg_catalog.pg_backend_pid()"
     );
     let opened = link.ask(&opening).await?;
     let mut results = Vec::new();

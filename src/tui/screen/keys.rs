@@ -74,12 +74,18 @@ impl Screen {
         }
     }
 
-    /// Keys that came faster than a person types: they were refused by the input's reader.
-    pub fn burst(&mut self) {
+    /// Keys that came faster than a person types: a paste without brackets. They never act; only a
+    /// prompt for free text takes their letters in.
+    pub fn burst(&mut self, text: &str, machine: &Machine) -> Vec<Event> {
+        self.settle(machine);
+        if self.place(machine) == Place::Text {
+            return self.paste(text, machine);
+        }
         self.typed.clear();
         self.say(
             "Keys came faster than a person types, as a paste does: they were refused.".into(),
         );
+        Vec::new()
     }
 
     pub(super) fn place(&self, machine: &Machine) -> Place {

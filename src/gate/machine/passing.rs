@@ -1,0 +1,221 @@
+//! What comes by itself: time, alarms, a lost journal, and who waits for us.
+//!
+//! Whatever it is, an open transaction is led to its end by it (I2, I7).
+
+use super::Machine;
+use crate::gate::effect::{Effect, ExitCode, Request};
+use crate::gate::event::{Alarm, Millis, Observation};
+use crate::gate::phase::{Phase, Prompt, Why};
+use crate::gate::plan;
+
+impl Machine {
+    pub(super) fn ticked(&mut self, elapsed: Millis) -> Vec<Effect> {
+        if let Some(left) = &mut self.hold_left {
+            *left = left.saturating_sub(elapsed);
+        }
+        let hold_over = self.hold_left == Some(0);
+        match &mut self.phase {
+            Phase::Applying { cancelling } | Phase::Verifying { cancelling } => {
+                if hold_over {
+                    return self.roll_back(Why::HoldLimit, true);
+                }
+                // A cancel request can fall between two statements and hit nothing.
+                if *cancelling {
+                    return vec![Effect::Cancel];
+                }
+                Vec::new()
+            }
+            Phase::Deciding { arming, prompt } => {
+                if hold_over {
+                    return self.roll_back(Why::HoldLimit, false);
+                }
+                if self.shown && *prompt == Prompt::Closed {
+                    *arming = arming.saturating_sub(elapsed);
+                }
+                self.beat(elapsed)
+            }
+            Phase::MustRollBack { .. } => {
+                if hold_over {
+                    return self.roll_back(Why::HoldLimit, false);
+                }
+                self.beat(elapsed)
+            }
+            Phase::RollingBack {
+                patience,
+                busy,
+                why,
+            } => {
+                *patience = patience.saturating_sub(elapsed);
+                if *patience == 0 {
+                    let why = why.clone();
+                    let mut effects = vec![Effect::Sever];
+                    effects.extend(self.inquire(false, why));
+                    effects
+                } else if *busy {
+                    vec![Effect::Cancel]
+                } else {
+                    Vec::new()
+                }
+            }
+            Phase::Inquiring { still_open, .. } => match still_open {
+                Some(wait) if *wait <= elapsed => {
+                    *still_open = None;
+                    vec![self.request(|_| Request::Inquire)]
+                }
+                Some(wait) => {
+                    *wait -= elapsed;
+                    Vec::new()
+                }
+                None => Vec::new(),
+            },
+            Phase::Waiting { left, .. } => {
+                *left = left.saturating_sub(elapsed);
+                if *left == 0 { self.begin() } else { Vec::new() }
+            }
+            Phase::Connecting
+            | Phase::Checklist
+            | Phase::Beginning
+            | Phase::Committing
+            | Phase::PostVerifying { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => Vec::new(),
+        }
+    }
+
+    /// The limits on who waits for us, where they were asked for. A monitor that sees nothing
+    /// changes nothing (I12).
+    pub(super) fn observed(&mut self, observation: &Observation) -> Vec<Effect> {
+        let Observation::Seen(sight) = observation else {
+            return Vec::new();
+        };
+        let too_many = self
+            .plan
+            .max_waiters
+            .is_some_and(|most| sight.waiters.len() > most);
+        let longest = sight.waiters.iter().filter_map(|w| w.since).max();
+        let too_long = self
+            .plan
+            .max_wait
+            .is_some_and(|most| longest.is_some_and(|longest| longest > most));
+        let why = if too_many {
+            Why::TooManyWaiters
+        } else if too_long {
+            Why::WaitedTooLong
+        } else {
+            return Vec::new();
+        };
+        match &self.phase {
+            Phase::Applying { .. } | Phase::Verifying { .. } => self.roll_back(why, true),
+            Phase::Deciding { .. } | Phase::MustRollBack { .. } => self.roll_back(why, false),
+            Phase::Connecting
+            | Phase::Checklist
+            | Phase::Beginning
+            | Phase::Committing
+            | Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
+            | Phase::PostVerifying { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => Vec::new(),
+        }
+    }
+
+    /// Shows the server that we are alive, while the transaction is held and idle.
+    fn beat(&mut self, elapsed: Millis) -> Vec<Effect> {
+        self.beat_due = self.beat_due.saturating_sub(elapsed);
+        if self.beat_due > 0 {
+            return Vec::new();
+        }
+        self.beat_due = plan::BEAT;
+        let effect = self.request(|_| Request::Beat);
+        // Nothing waits for it: the server's own limit is what notices a missing beat.
+        self.awaiting = None;
+        vec![effect]
+    }
+
+    pub(super) fn alarmed(&mut self, alarm: Alarm) -> Vec<Effect> {
+        let code = alarm.exit_code();
+        let why = Why::Alarmed(alarm.clone());
+        if self.leaving.is_none() {
+            self.leaving = Some(alarm);
+        }
+        match &self.phase {
+            Phase::Connecting | Phase::Checklist => self.leave(code),
+            Phase::Waiting { proof, .. } => {
+                let proof = proof.clone();
+                self.rolled_back(why, proof)
+            }
+            Phase::Beginning | Phase::Applying { .. } | Phase::Verifying { .. } => {
+                self.roll_back(why, true)
+            }
+            Phase::Deciding { .. } | Phase::MustRollBack { .. } => self.roll_back(why, false),
+            // Under way already; the proof is waited for.
+            Phase::Committing | Phase::RollingBack { .. } | Phase::Inquiring { .. } => Vec::new(),
+            Phase::PostVerifying { .. } => self.leave(ExitCode::Committed),
+            Phase::Ended(ending) => {
+                let code = ending.exit_code();
+                self.leave(code)
+            }
+            Phase::Left(_) => Vec::new(),
+        }
+    }
+
+    pub(super) fn journal_lost(&mut self) -> Vec<Effect> {
+        self.journal_lost = true;
+        match &self.phase {
+            Phase::Deciding { .. } => {
+                self.phase = Phase::MustRollBack {
+                    why: Why::JournalLost,
+                    asking: false,
+                };
+            }
+            Phase::Connecting
+            | Phase::Checklist
+            | Phase::Beginning
+            | Phase::Applying { .. }
+            | Phase::Verifying { .. }
+            | Phase::MustRollBack { .. }
+            | Phase::Committing
+            | Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
+            | Phase::PostVerifying { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => {}
+        }
+        Vec::new()
+    }
+
+    pub(super) fn intent_lost(&mut self) -> Vec<Effect> {
+        self.journal_lost = true;
+        match (&self.phase, &self.leaving) {
+            (Phase::Committing, Some(alarm)) => {
+                let why = Why::Alarmed(alarm.clone());
+                self.roll_back(why, false)
+            }
+            (Phase::Committing, None) => {
+                self.phase = Phase::MustRollBack {
+                    why: Why::JournalLost,
+                    asking: false,
+                };
+                Vec::new()
+            }
+            (
+                Phase::Connecting
+                | Phase::Checklist
+                | Phase::Beginning
+                | Phase::Applying { .. }
+                | Phase::Verifying { .. }
+                | Phase::Deciding { .. }
+                | Phase::MustRollBack { .. }
+                | Phase::RollingBack { .. }
+                | Phase::Inquiring { .. }
+                | Phase::Waiting { .. }
+                | Phase::PostVerifying { .. }
+                | Phase::Ended(_)
+                | Phase::Left(_),
+                _,
+            ) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! What the session reports, and what follows from it.
+//!
+//! A report of a request that is no longer waited for changes nothing, and COMMITTED is concluded
+//! from the server's word alone (I3).
+
+use super::{LOCK_NOT_AVAILABLE, Machine};
+use crate::gate::effect::{Effect, Request};
+use crate::gate::event::{Body, CommitAnswer, Inquiry, Report, Standing, XactStatus};
+use crate::gate::phase::{Ending, Phase, Prompt, Proof, Why};
+use crate::gate::plan;
+use crate::runbook::check::Tally;
+
+impl Machine {
+    pub(super) fn reported(&mut self, report: Report) -> Vec<Effect> {
+        let Report { seq, body } = report;
+        // Two reports are facts rather than answers, and are taken whatever is waited for.
+        match body {
+            Body::SessionEnded(_) => {
+                if seq >= self.session_since {
+                    self.session_ended()
+                } else {
+                    Vec::new()
+                }
+            }
+            Body::Probed { item, evidence } => {
+                if self.probing == Some(seq) {
+                    self.probed(item, evidence.standing);
+                }
+                Vec::new()
+            }
+            body => {
+                if self.awaiting != Some(seq) {
+                    return Vec::new();
+                }
+                self.answered(body)
+            }
+        }
+    }
+
+    fn probed(&mut self, index: usize, standing: Standing) {
+        if let Some(item) = self.items.get_mut(index) {
+            item.standing = standing;
+            if standing == Standing::Fails {
+                item.signed = false;
+            }
+        }
+        if self
+            .items
+            .iter()
+            .all(|item| item.standing != Standing::Awaited)
+        {
+            self.probing = None;
+        }
+    }
+
+    /// An answer to the request that is waited for. What a request cannot be answered with in the
+    /// present phase changes nothing.
+    fn answered(&mut self, body: Body) -> Vec<Effect> {
+        match body {
+            Body::Connected(target) => {
+                if self.phase != Phase::Connecting {
+                    return Vec::new();
+                }
+                self.database = Some(target.database);
+                self.phase = Phase::Checklist;
+                self.awaiting = None;
+                self.probe()
+            }
+            Body::ConnectFailed(_) => match self.phase {
+                Phase::Connecting => self.end(Ending::NotConnected),
+                _ => Vec::new(),
+            },
+            Body::Begun { xid, .. } => {
+                if self.phase != Phase::Beginning {
+                    return Vec::new();
+                }
+                self.xid = Some(xid);
+                self.hold_left = Some(self.plan.hold_limit);
+                self.beat_due = plan::BEAT;
+                self.phase = Phase::Applying { cancelling: false };
+                vec![self.request(|_| Request::RunScript)]
+            }
+            Body::BeginFailed(_) => match self.phase {
+                // The connection's own ROLLBACK makes sure that nothing stays open.
+                Phase::Beginning => self.roll_back(Why::BeginFailed, false),
+                _ => Vec::new(),
+            },
+            Body::StatementFinished(statement) => {
+                if matches!(self.phase, Phase::Applying { .. }) {
+                    self.tally.add(Tally::of(&statement.checks));
+                }
+                Vec::new()
+            }
+            // Nothing that was done so far is worth keeping its locks while somebody else is waited
+            // for: all of it goes back, and is tried again.
+            Body::StatementFailed { error, .. }
+                if self.phase == Phase::Applying { cancelling: false }
+                    && error.sqlstate.as_deref() == Some(LOCK_NOT_AVAILABLE) =>
+            {
+                self.roll_back(Why::LockTimeout, false)
+            }
+            Body::StatementFailed { .. } => match self.phase {
+                Phase::Applying { cancelling } => self.must_roll_back(if cancelling {
+                    Why::Cancelled
+                } else {
+                    Why::StatementFailed
+                }),
+                _ => Vec::new(),
+            },
+            Body::ScriptFinished => match self.phase {
+                Phase::Applying { cancelling: false } => {
+                    self.phase = Phase::Verifying { cancelling: false };
+                    vec![self.request(|_| Request::Settle)]
+                }
+                // The cancel came too late to stop anything; it was still a wish to stop.
+                Phase::Applying { cancelling: true } => self.must_roll_back(Why::Cancelled),
+                _ => Vec::new(),
+            },
+            Body::Settled { same_transaction } => match self.phase {
+                Phase::Verifying { cancelling } => self.settled(same_transaction, cancelling),
+                _ => Vec::new(),
+            },
+            Body::SettleFailed(_) => match self.phase {
+                Phase::Verifying { cancelling } => self.must_roll_back(if cancelling {
+                    Why::Cancelled
+                } else {
+                    Why::SettleFailed
+                }),
+                _ => Vec::new(),
+            },
+            Body::CommitAnswered(answer) => match self.phase {
+                Phase::Committing => self.commit_answered(answer),
+                _ => Vec::new(),
+            },
+            Body::RollbackAnswered { tag, xact_status } => match &self.phase {
+                Phase::RollingBack { why, .. } => {
+                    let why = why.clone();
+                    self.rollback_answered(why, tag, xact_status)
+                }
+                _ => Vec::new(),
+            },
+            Body::Asked(inquiry) => match &self.phase {
+                Phase::Inquiring {
+                    commit_sent, why, ..
+                } => {
+                    let (commit_sent, why) = (*commit_sent, why.clone());
+                    self.inquired(inquiry, commit_sent, why)
+                }
+                _ => Vec::new(),
+            },
+            Body::PostVerified { results } => match &self.phase {
+                Phase::PostVerifying { proof } => {
+                    let proof = proof.clone();
+                    let mut tally = Tally::default();
+                    for result in &results {
+                        tally.add(Tally::of(&result.checks));
+                    }
+                    self.end(Ending::Committed {
+                        proof,
+                        post: Some(tally),
+                    })
+                }
+                _ => Vec::new(),
+            },
+            Body::PostVerifyFailed(_) => match &self.phase {
+                Phase::PostVerifying { proof } => {
+                    let proof = proof.clone();
+                    self.end(Ending::Committed { proof, post: None })
+                }
+                _ => Vec::new(),
+            },
+            Body::StatementStarted { .. }
+            | Body::Noticed { .. }
+            | Body::Beaten
+            | Body::Probed { .. }
+            | Body::SessionEnded(_) => Vec::new(),
+        }
+    }
+
+    fn must_roll_back(&mut self, why: Why) -> Vec<Effect> {
+        self.awaiting = None;
+        self.beat_due = plan::BEAT;
+        self.phase = Phase::MustRollBack { why, asking: false };
+        Vec::new()
+    }
+
+    fn settled(&mut self, same_transaction: bool, cancelling: bool) -> Vec<Effect> {
+        if !same_transaction {
+            return self.must_roll_back(Why::OtherTransaction);
+        }
+        if cancelling {
+            return self.must_roll_back(Why::Cancelled);
+        }
+        if self.tally.fail > 0 {
+            return self.must_roll_back(Why::ChecksFailed);
+        }
+        if !self.tally.passes() {
+            return self.must_roll_back(Why::NothingPassed);
+        }
+        if self.journal_lost {
+            return self.must_roll_back(Why::JournalLost);
+        }
+        self.awaiting = None;
+        self.beat_due = plan::BEAT;
+        self.phase = Phase::Deciding {
+            prompt: Prompt::Closed,
+            arming: plan::ARMING,
+        };
+        Vec::new()
+    }
+
+    fn commit_answered(&mut self, answer: CommitAnswer) -> Vec<Effect> {
+        match answer {
+            CommitAnswer::Tag {
+                tag,
+                idle: true,
+                xact_status: xact_status @ (None | Some(XactStatus::Committed)),
+            } if tag == "COMMIT" => self.committed(Proof::Tag { tag, xact_status }),
+            CommitAnswer::Tag {
+                xact_status: Some(XactStatus::Committed),
+                tag,
+                ..
+            } => self.committed(Proof::Tag {
+                tag,
+                xact_status: Some(XactStatus::Committed),
+            }),
+            CommitAnswer::Tag {
+                xact_status: Some(XactStatus::Aborted),
+                tag,
+                ..
+            } if tag == "ROLLBACK" => self.rolled_back(
+                Why::CommitRefused,
+                Proof::Tag {
+                    tag,
+                    xact_status: Some(XactStatus::Aborted),
+                },
+            ),
+            CommitAnswer::Refused {
+                xact_status: Some(XactStatus::Aborted),
+                ..
+            } => self.rolled_back(Why::CommitRefused, Proof::Refused),
+            CommitAnswer::OtherTransaction { .. } => {
+                // Another transaction may be open on that session now: it must not stay.
+                let mut effects = vec![Effect::Sever];
+                effects.extend(self.inquire(true, Why::OtherTransaction));
+                effects
+            }
+            // Anything less than a proof is asked for afresh.
+            CommitAnswer::Tag { .. } | CommitAnswer::Refused { .. } => {
+                let mut effects = vec![Effect::Sever];
+                effects.extend(self.inquire(true, Why::CommitRefused));
+                effects
+            }
+            CommitAnswer::LinkLost(_) => self.inquire(true, Why::SessionEnded),
+        }
+    }
+
+    fn rollback_answered(
+        &mut self,
+        why: Why,
+        tag: String,
+        xact_status: Option<XactStatus>,
+    ) -> Vec<Effect> {
+        if self.xid.is_none() {
+            return self.rolled_back(why, Proof::NeverBegun);
+        }
+        match xact_status {
+            Some(XactStatus::Aborted) => self.rolled_back(why, Proof::Tag { tag, xact_status }),
+            // The script had committed by itself; the truth goes before what was wished.
+            Some(XactStatus::Committed) => self.committed(Proof::Tag { tag, xact_status }),
+            Some(XactStatus::InProgress) | None => {
+                let mut effects = vec![Effect::Sever];
+                effects.extend(self.inquire(false, why));
+                effects
+            }
+        }
+    }
+
+    fn inquired(&mut self, inquiry: Inquiry, sent: bool, reason: Why) -> Vec<Effect> {
+        match inquiry {
+            Inquiry::Answered {
+                status: XactStatus::Committed,
+                server,
+            } => self.committed(Proof::Asked { server }),
+            Inquiry::Answered {
+                status: XactStatus::Aborted,
+                server,
+            } => self.rolled_back(reason, Proof::Asked { server }),
+            // Nothing is lost by ending it where it can only be rolled back, or nobody is there to ask.
+            Inquiry::Answered {
+                status: XactStatus::InProgress,
+                ..
+            } if !sent || self.leaving.is_some() => {
+                vec![self.request(|_| Request::EndBackend)]
+            }
+            Inquiry::Answered {
+                status: XactStatus::InProgress,
+                ..
+            } => {
+                if let Phase::Inquiring { still_open, .. } = &mut self.phase {
+                    *still_open = Some(plan::ASK_AGAIN);
+                }
+                self.awaiting = None;
+                Vec::new()
+            }
+            Inquiry::OtherServer(_) | Inquiry::Unknowable(_) | Inquiry::Unreachable(_) => {
+                if sent {
+                    self.end(Ending::Unknown { reason: inquiry })
+                } else if self.xid.is_none() {
+                    self.rolled_back(reason, Proof::NeverBegun)
+                } else {
+                    self.rolled_back(reason, Proof::NeverSent { reason: inquiry })
+                }
+            }
+        }
+    }
+
+    fn session_ended(&mut self) -> Vec<Effect> {
+        match &self.phase {
+            Phase::Connecting => self.end(Ending::NotConnected),
+            // Nothing is open: connect again and look again.
+            Phase::Checklist => {
+                for item in &mut self.items {
+                    item.standing = Standing::Awaited;
+                }
+                self.probing = None;
+                vec![self.connect()]
+            }
+            Phase::Beginning if self.xid.is_none() => {
+                self.rolled_back(Why::SessionEnded, Proof::NeverBegun)
+            }
+            Phase::Beginning
+            | Phase::Applying { .. }
+            | Phase::Verifying { .. }
+            | Phase::Deciding { .. } => self.inquire(false, Why::SessionEnded),
+            Phase::MustRollBack { why, .. } | Phase::RollingBack { why, .. } => {
+                let why = why.clone();
+                if self.xid.is_none() {
+                    return self.rolled_back(why, Proof::NeverBegun);
+                }
+                self.inquire(false, why)
+            }
+            Phase::Committing => self.inquire(true, Why::SessionEnded),
+            Phase::PostVerifying { proof } => {
+                let proof = proof.clone();
+                self.end(Ending::Committed { proof, post: None })
+            }
+            // The next attempt connects afresh.
+            Phase::Waiting { proof, .. } => {
+                let proof = proof.clone();
+                self.rolled_back(Why::LockTimeout, proof)
+            }
+            // It is asked on connections of its own, and the end needs no session.
+            Phase::Inquiring { .. } | Phase::Ended(_) | Phase::Left(_) => Vec::new(),
+        }
+    }
+}

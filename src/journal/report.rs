@@ -1,0 +1,131 @@
+//! A run for somebody who was not there: outcome and proof, target, people, checklist, statements
+//! with their locks, checks, messages, the way back, and whether the journal can be believed.
+//!
+//! The report is built once, as blocks of plain text, and written as Markdown or HTML. Text of a
+//! server or a script stands in it as data; only the two writers make markup, and they escape every
+//! text they are given (I8).
+
+mod facts;
+mod headline;
+pub mod html;
+pub mod markdown;
+mod sections;
+mod timeline;
+mod words;
+
+use super::chain::{self, Broken};
+use facts::Facts;
+
+pub use timeline::{Bar, Blocking, Timeline};
+
+/// A report, not yet written in any markup.
+#[derive(Debug)]
+pub struct Report {
+    /// Its title.
+    pub title: String,
+    /// What it says, from the top.
+    pub blocks: Vec<Block>,
+    /// Where the journal is not what was written.
+    pub broken: Option<Broken>,
+}
+
+/// A piece of a report. Every string in it is plain text, as it came.
+#[derive(Debug)]
+pub enum Block {
+    /// A heading; 2 is a section's, 3 one within a section.
+    Heading(u8, String),
+    /// A word that nobody may overlook, and a sentence to it.
+    Banner(Tone, String, String),
+    /// A paragraph.
+    Text(String),
+    /// A list.
+    List(Vec<String>),
+    /// Lines that stand as they are: SQL, commands, hashes.
+    Code(Vec<String>),
+    /// A table.
+    Table(Table),
+    /// The lock window as a picture.
+    Timeline(Timeline),
+}
+
+/// A table.
+#[derive(Debug)]
+pub struct Table {
+    /// The columns' names; empty for a table of names and values.
+    pub head: Vec<&'static str>,
+    /// Its rows.
+    pub rows: Vec<Row>,
+}
+
+/// A row of a table.
+#[derive(Debug)]
+pub enum Row {
+    /// A title over the rows that follow.
+    Title(String),
+    /// One cell a column.
+    Cells(Vec<Cell>),
+}
+
+/// A cell of a table.
+#[derive(Debug)]
+pub struct Cell {
+    /// What it says; the meaning is in these words, the tone only stresses it (I10).
+    pub text: String,
+    /// How it says it.
+    pub tone: Tone,
+}
+
+/// How something is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Without stress.
+    Plain,
+    /// As it should be.
+    Good,
+    /// To be looked at.
+    Doubtful,
+    /// Not as it should be.
+    Bad,
+}
+
+impl Report {
+    /// The report of the journal with this text; `name` is its file's name, for people and for the
+    /// commands that the report gives.
+    ///
+    /// # Errors
+    /// When not even the first line is one of a journal. A journal that breaks later is reported up
+    /// to there.
+    pub fn of(text: &str, name: &str) -> Result<Report, Broken> {
+        let (lines, broken) = chain::read(text);
+        match broken {
+            Some(broken) if lines.is_empty() => Err(broken),
+            None if lines.is_empty() => Err(Broken {
+                line: 1,
+                what: "it is empty".to_owned(),
+            }),
+            broken => {
+                let facts = Facts::of(&lines);
+                let journal = sections::Journal {
+                    name,
+                    lines: text.lines().count(),
+                    believed: lines.len(),
+                    broken: broken.as_ref(),
+                };
+                Ok(Report {
+                    title: sections::title(&facts),
+                    blocks: sections::all(&facts, &journal),
+                    broken,
+                })
+            }
+        }
+    }
+}
+
+impl Cell {
+    fn plain(text: impl Into<String>) -> Cell {
+        Cell {
+            text: text.into(),
+            tone: Tone::Plain,
+        }
+    }
+}

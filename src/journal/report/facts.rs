@@ -1,0 +1,279 @@
+//! What a journal says, gathered under what a reader asks: who, where, what was signed, each
+//! transaction with its statements, locks and checks, and how it ended.
+//!
+//! Nothing is judged here and nothing made up: what the journal does not say stays `None`.
+
+mod gathering;
+
+use crate::gate::event::{LockMode, Target};
+use crate::journal::entry::{Message, Opened};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// A run as its journal tells it.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// What was known when it began.
+    pub opened: Option<Opened>,
+    /// When it began.
+    pub began: Option<Timestamp>,
+    /// When its last line was written.
+    pub ended: Option<Timestamp>,
+    /// What the session reached.
+    pub target: Option<Target>,
+    /// The checklist, in its order.
+    pub items: Vec<Item>,
+    /// Every signature and withdrawal, in the order in which they were given.
+    pub signatures: Vec<Signature>,
+    /// The transactions, in order. All but the last were rolled back.
+    pub attempts: Vec<Attempt>,
+    /// Everything the server said outside a statement's own error.
+    pub messages: Vec<Said>,
+    /// The phases, decisions and alarms, in order.
+    pub course: Vec<Step>,
+    /// The outcome of the run where no transaction was begun.
+    pub outcome: Option<Outcome>,
+    /// The exit code with which the program was left.
+    pub left: Option<u8>,
+}
+
+/// An item of the checklist.
+#[derive(Debug, Default)]
+pub struct Item {
+    /// Its id.
+    pub id: String,
+    /// The sentence to sign.
+    pub title: Option<String>,
+    /// Whether the evidence supported a signature, where any was found.
+    pub standing: Option<String>,
+    /// The evidence that was found last: a summary, then the rest.
+    pub found: Vec<String>,
+    /// The evidence that was on screen when it was signed.
+    pub seen: Vec<String>,
+    /// When it was signed, where it was signed to the end.
+    pub signed: Option<Timestamp>,
+    /// What was typed with the signature.
+    pub note: Option<String>,
+}
+
+/// A signature, or its withdrawal.
+#[derive(Debug)]
+pub struct Signature {
+    /// When.
+    pub at: Timestamp,
+    /// The item's sentence, or its id where the sentence is not known.
+    pub title: String,
+    /// What was typed with it.
+    pub note: Option<String>,
+    /// Whether it was withdrawn rather than given.
+    pub withdrawn: bool,
+}
+
+/// One transaction, from BEGIN to its end.
+#[derive(Debug, Default)]
+pub struct Attempt {
+    /// Its id; `None` where BEGIN was not answered.
+    pub xid: Option<String>,
+    /// When BEGIN was about to be sent.
+    pub began: Option<Timestamp>,
+    /// When its end was recorded; a little after the locks were let go.
+    pub ended: Option<Timestamp>,
+    /// When the gate opened for a decision.
+    pub decided: Option<Timestamp>,
+    /// What the program itself sent.
+    pub added: Vec<String>,
+    /// The statements that ended.
+    pub statements: Vec<Statement>,
+    /// The checks of the script.
+    pub verification: Vec<Checked>,
+    /// The checks after COMMIT.
+    pub post_verification: Vec<Checked>,
+    /// Whether COMMIT may have been sent.
+    pub commit_intended: bool,
+    /// Why it was rolled back, where it was.
+    pub why: Option<String>,
+    /// How a rollback is known that another attempt followed by itself.
+    pub retried: Option<String>,
+    /// Its outcome as it was recorded last.
+    pub outcome: Option<Outcome>,
+}
+
+/// A statement that ended.
+#[derive(Debug)]
+pub struct Statement {
+    /// When its end was taken down.
+    pub at: Timestamp,
+    /// Its number.
+    pub number: usize,
+    /// `line 53`, with its file where it is not the script's own.
+    pub place: String,
+    /// Its section's title.
+    pub section: Option<String>,
+    /// Its kind and relation.
+    pub what: String,
+    /// How long it took, in milliseconds.
+    pub milliseconds: u64,
+    /// The server's tag; `None` where it failed.
+    pub tag: Option<String>,
+    /// Rows returned.
+    pub rows: Option<u64>,
+    /// Locks newly taken, `mode relation`.
+    pub locks: Vec<String>,
+    /// What the server said, where it failed.
+    pub error: Option<Message>,
+}
+
+/// A check.
+#[derive(Debug)]
+pub struct Checked {
+    /// Its name.
+    pub name: String,
+    /// PASS, WARN or FAIL.
+    pub verdict: String,
+    /// The rest of the row.
+    pub detail: String,
+}
+
+/// A message of the server.
+#[derive(Debug)]
+pub struct Said {
+    /// When it was taken down.
+    pub at: Timestamp,
+    /// The statement that ran.
+    pub number: Option<usize>,
+    /// What it said.
+    pub message: Message,
+}
+
+/// Something that moved the run.
+#[derive(Debug)]
+pub struct Step {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: String,
+    /// Why, where there is a reason.
+    pub why: Option<String>,
+}
+
+/// An outcome as the program recorded it.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// When.
+    pub at: Timestamp,
+    /// COMMITTED, ROLLED BACK, UNKNOWN or NOT CONNECTED.
+    pub word: String,
+    /// Why, for a rollback.
+    pub why: Option<String>,
+    /// How it is known.
+    pub proof: String,
+}
+
+/// What was held on one relation, and since when.
+#[derive(Debug)]
+pub struct Held {
+    /// The relation.
+    pub relation: String,
+    /// Each mode when it became the strongest, the weakest first.
+    pub modes: Vec<(Timestamp, LockMode)>,
+}
+
+impl Item {
+    /// Its sentence, or its id where no line gives the sentence.
+    pub fn name(&self) -> &str {
+        self.title.as_deref().unwrap_or(&self.id)
+    }
+
+    /// What its signature rests on, or else what was found last.
+    pub fn evidence(&self) -> &[String] {
+        match self.signed {
+            Some(_) => &self.seen,
+            None => &self.found,
+        }
+    }
+}
+
+impl Attempt {
+    /// The statement that failed.
+    pub fn failed(&self) -> Option<&Statement> {
+        self.statements.iter().find(|s| s.error.is_some())
+    }
+
+    /// Which relations were locked how strongly, and since when; the first one locked first. A
+    /// statement's locks count from its start: it took them somewhere on its way.
+    pub fn held(&self) -> Vec<Held> {
+        let mut held: Vec<Held> = Vec::new();
+        let mut known: BTreeMap<String, usize> = BTreeMap::new();
+        for statement in &self.statements {
+            let since = statement.started();
+            for lock in &statement.locks {
+                let Some((mode, relation)) = parse(lock) else {
+                    continue;
+                };
+                let index = *known.entry(relation.to_owned()).or_insert_with(|| {
+                    held.push(Held {
+                        relation: relation.to_owned(),
+                        modes: Vec::new(),
+                    });
+                    held.len() - 1
+                });
+                let Some(held) = held.get_mut(index) else {
+                    continue;
+                };
+                match held.modes.last_mut() {
+                    Some((_, strongest)) if *strongest >= mode => {}
+                    // Two locks of one statement: only the stronger one is worth telling.
+                    Some((at, weaker)) if *at == since => *weaker = mode,
+                    Some(_) | None => held.modes.push((since, mode)),
+                }
+            }
+        }
+        held
+    }
+}
+
+impl Held {
+    /// The strongest mode, and since when.
+    pub fn strongest(&self) -> Option<(Timestamp, LockMode)> {
+        self.modes.last().copied()
+    }
+}
+
+impl Statement {
+    /// When it began, as far as its end and its duration tell.
+    pub fn started(&self) -> Timestamp {
+        let took = i64::try_from(self.milliseconds).unwrap_or(i64::MAX);
+        self.at
+            .checked_sub(jiff::SignedDuration::from_millis(took))
+            .unwrap_or(self.at)
+    }
+}
+
+/// `mode relation`, as the journal writes it. Some modes begin like others, so the longest counts.
+fn parse(lock: &str) -> Option<(LockMode, &str)> {
+    LockMode::ALL
+        .into_iter()
+        .filter_map(|mode| {
+            let relation = lock.strip_prefix(mode.name())?.strip_prefix(' ')?;
+            Some((mode, relation))
+        })
+        .max_by_key(|(mode, _)| mode.name().len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_read_back_from_the_way_it_is_written() {
+        for mode in LockMode::ALL {
+            let written = format!("{} a.\"b c\"", mode.name());
+            assert_eq!(parse(&written), Some((mode, "a.\"b c\"")));
+        }
+        assert_eq!(
+            parse("SHARE ROW EXCLUSIVE a.b"),
+            Some((LockMode::ShareRowExclusive, "a.b"))
+        );
+        assert_eq!(parse("nonsense"), None);
+    }
+}

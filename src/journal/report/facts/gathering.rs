@@ -1,0 +1,253 @@
+//! From the lines of a journal to [`Facts`], line by line, in their order.
+
+use super::{Attempt, Checked, Facts, Item, Outcome, Said, Signature, Statement, Step};
+use crate::journal::chain::Line;
+use crate::journal::entry::{Decision, Entry};
+use jiff::Timestamp;
+
+impl Facts {
+    /// Gathers what `lines` say.
+    pub fn of(lines: &[Line]) -> Facts {
+        let mut facts = Facts {
+            began: lines.first().map(|line| line.at),
+            ended: lines.last().map(|line| line.at),
+            ..Facts::default()
+        };
+        for line in lines {
+            facts.take(line.at, &line.entry);
+        }
+        facts
+    }
+
+    /// The transaction that counts: all before it were rolled back.
+    pub fn last(&self) -> Option<&Attempt> {
+        self.attempts.last()
+    }
+
+    fn take(&mut self, at: Timestamp, entry: &Entry) {
+        match entry {
+            Entry::Opened(opened) => {
+                for item in &opened.checklist {
+                    self.item(&item.id, |known| known.title = Some(item.title.clone()));
+                }
+                self.opened = Some((**opened).clone());
+            }
+            Entry::Connected { target } => {
+                self.target = serde_json::from_value(target.clone()).ok();
+            }
+            Entry::Evidence {
+                item,
+                standing,
+                summary,
+                lines,
+            } => {
+                self.item(item, |item| {
+                    item.standing = Some(standing.clone());
+                    item.found = std::iter::once(summary).chain(lines).cloned().collect();
+                });
+            }
+            Entry::Signed {
+                item,
+                title,
+                note,
+                evidence,
+            } => {
+                self.item(item, |item| {
+                    item.title = Some(title.clone());
+                    item.signed = Some(at);
+                    item.note.clone_from(note);
+                    item.seen.clone_from(evidence);
+                });
+                self.signatures.push(Signature {
+                    at,
+                    title: title.clone(),
+                    note: note.clone(),
+                    withdrawn: false,
+                });
+            }
+            Entry::Withdrawn { item } => {
+                let mut title = String::new();
+                self.item(item, |item| {
+                    item.signed = None;
+                    item.note = None;
+                    title = item.name().to_owned();
+                });
+                self.signatures.push(Signature {
+                    at,
+                    title,
+                    note: None,
+                    withdrawn: true,
+                });
+            }
+            Entry::Said { number, message } => self.messages.push(Said {
+                at,
+                number: *number,
+                message: message.clone(),
+            }),
+            Entry::Phase { phase, why } => self.phase(at, phase, why.as_deref()),
+            Entry::Alarm { alarm } => self.step(at, format!("alarm: {alarm}"), None),
+            Entry::Left { code } => {
+                self.left = Some(*code);
+                self.step(at, format!("left with exit code {code}"), None);
+            }
+            Entry::Begun { .. }
+            | Entry::Statement { .. }
+            | Entry::Checked { .. }
+            | Entry::Intent { .. }
+            | Entry::Outcome { .. } => self.of_transaction(at, entry),
+        }
+    }
+
+    /// An outcome is of the transaction that was begun last, or of a run without any.
+    fn ended(&mut self, outcome: Outcome) {
+        self.step(outcome.at, outcome.word.clone(), Some(&outcome.proof));
+        match self.attempts.last_mut() {
+            None => self.outcome = Some(outcome),
+            Some(attempt) => {
+                // While it is unknown the locks may be held still. Asked for once more, an outcome
+                // does not move the moment at which they went.
+                if outcome.word != "UNKNOWN" {
+                    attempt.ended.get_or_insert(outcome.at);
+                }
+                attempt.outcome = Some(outcome);
+            }
+        }
+    }
+
+    fn of_transaction(&mut self, at: Timestamp, entry: &Entry) {
+        if let Entry::Outcome {
+            outcome,
+            why,
+            proof,
+        } = entry
+        {
+            self.ended(Outcome {
+                at,
+                word: outcome.clone(),
+                why: why.as_deref().map(of_a_third),
+                proof: proof.clone(),
+            });
+            return;
+        }
+        if let Entry::Intent { decision, xid } = entry {
+            let word = match decision {
+                Decision::Commit => "COMMIT",
+                Decision::RollBack => "ROLLBACK",
+            };
+            let of = xid.as_ref().map(|xid| format!("for transaction {xid}"));
+            self.step(at, format!("{word} is about to be sent"), of.as_deref());
+        }
+        let Some(attempt) = self.attempts.last_mut() else {
+            return;
+        };
+        match entry {
+            Entry::Begun { xid, added } => {
+                attempt.xid = Some(xid.clone());
+                attempt.added.clone_from(added);
+            }
+            Entry::Intent {
+                decision: Decision::Commit,
+                ..
+            } => attempt.commit_intended = true,
+            Entry::Checked {
+                stage,
+                name,
+                verdict,
+                detail,
+            } => {
+                let stage = if stage == "verification" {
+                    &mut attempt.verification
+                } else {
+                    &mut attempt.post_verification
+                };
+                stage.push(Checked {
+                    name: name.clone(),
+                    verdict: verdict.clone(),
+                    detail: detail.clone(),
+                });
+            }
+            Entry::Statement {
+                number,
+                line,
+                file,
+                section,
+                kind,
+                relation,
+                milliseconds,
+                tag,
+                rows,
+                locks,
+                error,
+            } => attempt.statements.push(Statement {
+                at,
+                number: *number,
+                place: match file {
+                    Some(file) => format!("{file} line {line}"),
+                    None => format!("line {line}"),
+                },
+                section: section.clone(),
+                what: match relation {
+                    Some(relation) => format!("{kind} {relation}"),
+                    None => kind.clone(),
+                },
+                milliseconds: *milliseconds,
+                tag: tag.clone(),
+                rows: *rows,
+                locks: locks.clone(),
+                error: error.clone(),
+            }),
+            _ => {}
+        }
+    }
+
+    fn phase(&mut self, at: Timestamp, phase: &str, why: Option<&str>) {
+        self.step(at, phase.to_owned(), why);
+        if phase == "beginning" {
+            self.attempts.push(Attempt {
+                began: Some(at),
+                ..Attempt::default()
+            });
+            return;
+        }
+        let Some(attempt) = self.attempts.last_mut() else {
+            return;
+        };
+        match phase {
+            "deciding" => attempt.decided = Some(at),
+            "must roll back" | "rolling back" => attempt.why = why.map(of_a_third),
+            "waiting for the next attempt" => {
+                attempt.ended.get_or_insert(at);
+                attempt.retried = Some(why.unwrap_or("the server's answer").to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, at: Timestamp, what: String, why: Option<&str>) {
+        self.course.push(Step {
+            at,
+            what,
+            why: why.map(of_a_third),
+        });
+    }
+
+    fn item(&mut self, id: &str, change: impl FnOnce(&mut Item)) {
+        if let Some(item) = self.items.iter_mut().find(|item| item.id == id) {
+            return change(item);
+        }
+        let mut item = Item {
+            id: id.to_owned(),
+            ..Item::default()
+        };
+        change(&mut item);
+        self.items.push(item);
+    }
+}
+
+/// A reason for somebody who was not there: the journal says "you" to the person who was.
+fn of_a_third(why: &str) -> String {
+    match why.strip_prefix("you ") {
+        Some(rest) => format!("the person at the terminal {rest}"),
+        None => why.to_owned(),
+    }
+}

@@ -1,0 +1,172 @@
+//! The first thing a reader sees: which way it went, and how far that can be believed (I3).
+//!
+//! It never says COMMITTED or ROLLED BACK where the journal does not prove it.
+
+use super::Tone;
+use super::facts::{Attempt, Facts, Outcome};
+use super::sections::Journal;
+
+/// Which way it went.
+pub struct Headline {
+    /// How to say it.
+    pub tone: Tone,
+    /// The word.
+    pub word: &'static str,
+    /// A sentence or two.
+    pub sentence: String,
+    /// Whether the server is to be asked.
+    pub ask: bool,
+}
+
+/// The headline of a run.
+pub fn of(facts: &Facts, journal: &Journal<'_>) -> Headline {
+    let told = told(facts);
+    match journal.broken {
+        // What stood after the break may have been another transaction.
+        Some(broken) if told.word != "COMMITTED" => Headline {
+            tone: Tone::Bad,
+            word: "UNKNOWN",
+            sentence: format!(
+                "The journal is not as it was written ({broken}), and what stood from there on may \
+                 have been another transaction. Up to there it says: {}. {}",
+                told.word, told.sentence
+            ),
+            ask: true,
+        },
+        Some(broken) => Headline {
+            tone: Tone::Doubtful,
+            sentence: format!(
+                "{} But the journal is not as it was written ({broken}); what stood from there on \
+                 is left out.",
+                told.sentence
+            ),
+            ask: true,
+            ..told
+        },
+        None => told,
+    }
+}
+
+fn told(facts: &Facts) -> Headline {
+    match facts.last() {
+        None => nothing_begun(facts),
+        Some(attempt) => match (&attempt.outcome, &attempt.retried) {
+            (Some(outcome), _) => recorded(facts, attempt, outcome),
+            (None, Some(proof)) => Headline {
+                tone: Tone::Doubtful,
+                word: "ROLLED BACK",
+                sentence: format!(
+                    "{}: {proof}. No other attempt was made.",
+                    because(attempt.why.as_deref())
+                ),
+                ask: false,
+            },
+            (None, None) => unrecorded(attempt),
+        },
+    }
+}
+
+fn because(why: Option<&str>) -> String {
+    match why {
+        Some(why) => format!("Because {why}"),
+        None => "The transaction was rolled back".to_owned(),
+    }
+}
+
+fn nothing_begun(facts: &Facts) -> Headline {
+    let sentence = match (&facts.outcome, facts.left) {
+        (Some(outcome), _) if outcome.word == "NOT CONNECTED" => {
+            "No server was reached; the messages say why."
+        }
+        (_, Some(_)) => "The program was left before a transaction was begun.",
+        (_, None) => {
+            "The journal ends before a transaction was begun: the program died, or the run goes on."
+        }
+    };
+    Headline {
+        tone: Tone::Doubtful,
+        word: "NOTHING WAS APPLIED",
+        sentence: sentence.to_owned(),
+        ask: false,
+    }
+}
+
+fn recorded(facts: &Facts, attempt: &Attempt, outcome: &Outcome) -> Headline {
+    let proof = &outcome.proof;
+    match outcome.word.as_str() {
+        "COMMITTED" => {
+            let failed = attempt
+                .post_verification
+                .iter()
+                .filter(|check| !matches!(check.verdict.as_str(), "PASS" | "WARN"))
+                .count();
+            let (tone, rest) = match (failed, attempt.post_verification.len(), facts.left) {
+                (0, 0, None) => (
+                    Tone::Doubtful,
+                    " The journal ends there: no post-verification is recorded.",
+                ),
+                (0, _, _) => (Tone::Good, ""),
+                (_, _, _) => (
+                    Tone::Doubtful,
+                    " But the post-verification says FAIL: see below.",
+                ),
+            };
+            Headline {
+                tone,
+                word: "COMMITTED",
+                sentence: format!("Proof: {proof}.{rest}"),
+                ask: false,
+            }
+        }
+        "ROLLED BACK" => {
+            let again = match facts.course.iter().rev().find(|s| s.what == "checklist") {
+                Some(step) if step.at > outcome.at => {
+                    " The walk went back to the checklist; no other transaction was begun."
+                }
+                _ => "",
+            };
+            Headline {
+                tone: Tone::Doubtful,
+                word: "ROLLED BACK",
+                sentence: format!(
+                    "{}. Proof: {proof}.{again}",
+                    because(outcome.why.as_deref())
+                ),
+                ask: false,
+            }
+        }
+        "NOT CONNECTED" => nothing_begun(facts),
+        _ => Headline {
+            tone: Tone::Bad,
+            word: "UNKNOWN",
+            sentence: format!("The outcome could not be proven: {proof}."),
+            ask: true,
+        },
+    }
+}
+
+/// The program did not live to write the outcome, or has not come to it.
+fn unrecorded(attempt: &Attempt) -> Headline {
+    if attempt.commit_intended {
+        Headline {
+            tone: Tone::Bad,
+            word: "UNKNOWN",
+            sentence:
+                "The journal ends after COMMIT was about to be sent and before an answer: the \
+                       program or its host died, or the run goes on. It may have been committed."
+                    .to_owned(),
+            ask: true,
+        }
+    } else {
+        Headline {
+            tone: Tone::Bad,
+            word: "NOT RECORDED",
+            sentence:
+                "The journal ends before an outcome: the program or its host died, or the run \
+                       goes on. COMMIT was never sent, or its intent would stand here; so the \
+                       server rolls back by itself. The server's own word is still to be asked."
+                    .to_owned(),
+            ask: true,
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The sections of a report, in the order in which a reader asks: which way did it go, where, who
+//! signed for what, what ran, what was checked, what the server said, how to get back.
+
+mod closing;
+mod ran;
+mod said;
+
+use super::facts::Facts;
+use super::words::{between, exit_code, instant, shell, stretch};
+use super::{Block, Cell, Row, Table, Tone, headline};
+use crate::journal::chain::Broken;
+
+/// The journal as a file.
+pub struct Journal<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// How many lines it has.
+    pub lines: usize,
+    /// How many of them are as they were written.
+    pub believed: usize,
+    /// Where it breaks.
+    pub broken: Option<&'a Broken>,
+}
+
+/// The title of the report.
+pub fn title(facts: &Facts) -> String {
+    match &facts.opened {
+        Some(opened) if !opened.runbook.trim().is_empty() => opened.runbook.clone(),
+        _ => "A run of stagegate".to_owned(),
+    }
+}
+
+/// Every block, from the top.
+pub fn all(facts: &Facts, journal: &Journal<'_>) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    outcome(facts, journal, &mut blocks);
+    target(facts, &mut blocks);
+    people(facts, &mut blocks);
+    checklist(facts, &mut blocks);
+    let count = facts.attempts.len();
+    for (index, attempt) in facts.attempts.iter().enumerate() {
+        ran::transaction(facts, attempt, index + 1, count, &mut blocks);
+    }
+    said::checks(facts, &mut blocks);
+    said::messages(facts, &mut blocks);
+    closing::way_back(facts, journal, &mut blocks);
+    closing::course(facts, &mut blocks);
+    closing::integrity(journal, facts, &mut blocks);
+    blocks
+}
+
+fn heading(text: &str) -> Block {
+    Block::Heading(2, text.to_owned())
+}
+
+fn named(rows: Vec<(&str, String)>) -> Block {
+    let rows = rows
+        .into_iter()
+        .map(|(name, value)| Row::Cells(vec![Cell::plain(name), Cell::plain(value)]))
+        .collect();
+    Block::Table(Table {
+        head: Vec::new(),
+        rows,
+    })
+}
+
+fn outcome(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
+    let headline = headline::of(facts, journal);
+    blocks.push(Block::Banner(
+        headline.tone,
+        headline.word.to_owned(),
+        headline.sentence,
+    ));
+    if headline.ask {
+        blocks.push(Block::Text("Ask the server which way it went:".to_owned()));
+        blocks.push(Block::Code(vec![format!(
+            "stagegate outcome {}",
+            shell(journal.name)
+        )]));
+    }
+    let mut rows = Vec::new();
+    if let Some(opened) = &facts.opened {
+        if opened.mode == "rehearse" {
+            rows.push((
+                "Kind of run",
+                "rehearsal: without signatures, and it always ends in ROLLBACK".to_owned(),
+            ));
+        } else {
+            rows.push(("Kind of run", opened.mode.clone()));
+        }
+        rows.push(("Script", opened.script.clone()));
+        rows.push(("Its SHA-256", opened.script_sha256.clone()));
+    }
+    if let Some(attempt) = facts.last() {
+        let xid = attempt.xid.as_deref().unwrap_or("BEGIN was not answered");
+        let of = match facts.attempts.len() {
+            1 => String::new(),
+            count => format!(", the last of {count}"),
+        };
+        rows.push(("Transaction", format!("{xid}{of}")));
+        rows.push(("Verification", said::tally(&attempt.verification)));
+        if !attempt.post_verification.is_empty() {
+            rows.push(("Post-verification", said::tally(&attempt.post_verification)));
+        }
+        rows.push(("Lock window", ran::window(facts, attempt)));
+    }
+    if let (Some(began), Some(ended)) = (facts.began, facts.ended) {
+        rows.push((
+            "Run",
+            format!(
+                "{} to {} ({})",
+                instant(began),
+                instant(ended),
+                stretch(between(began, ended))
+            ),
+        ));
+    }
+    rows.push((
+        "Left with",
+        match facts.left {
+            Some(code) => format!("exit code {code}: {}", exit_code(code)),
+            None => "no exit code is recorded: the run did not come to its end".to_owned(),
+        },
+    ));
+    blocks.push(named(rows));
+}
+
+fn target(facts: &Facts, blocks: &mut Vec<Block>) {
+    blocks.push(heading("Target"));
+    let Some(target) = &facts.target else {
+        blocks.push(Block::Text("No server was reached.".to_owned()));
+        return;
+    };
+    let unseen = || "the role may not see it".to_owned();
+    let mut rows = vec![
+        ("Database", target.database.clone()),
+        ("Host", target.host.clone()),
+        (
+            "Address",
+            target
+                .address
+                .clone()
+                .unwrap_or_else(|| "none: a unix socket".to_owned()),
+        ),
+        ("Port", target.port.to_string()),
+        ("Role", target.role.clone()),
+    ];
+    if let Some(session) = &target.session_role {
+        rows.push(("Session role", session.clone()));
+    }
+    rows.push(("Server", format!("PostgreSQL {}", target.server_version)));
+    rows.push((
+        "System identifier",
+        target.system_identifier.clone().unwrap_or_else(unseen),
+    ));
+    rows.push((
+        "Timeline",
+        target
+            .timeline
+            .map_or_else(unseen, |timeline| timeline.to_string()),
+    ));
+    rows.push((
+        "Standing",
+        match (target.in_recovery, target.read_only) {
+            (true, _) => "standby".to_owned(),
+            (false, true) => "primary, read-only by default".to_owned(),
+            (false, false) => "primary".to_owned(),
+        },
+    ));
+    rows.push((
+        "Standbys",
+        match target.standbys {
+            0 => "none seen".to_owned(),
+            count => format!("{count} fed by it; their sessions wait too"),
+        },
+    ));
+    rows.push((
+        "Encryption",
+        target
+            .tls
+            .clone()
+            .unwrap_or_else(|| "none: plain text".to_owned()),
+    ));
+    let pooled = target.backend_pid != target.protocol_pid;
+    rows.push((
+        "Backend",
+        match pooled {
+            true => format!("process {}, behind a pooler", target.backend_pid),
+            false => format!("process {}", target.backend_pid),
+        },
+    ));
+    blocks.push(named(rows));
+}
+
+fn people(facts: &Facts, blocks: &mut Vec<Block>) {
+    blocks.push(heading("People"));
+    let unknown = || "not known".to_owned();
+    let mut rows = Vec::new();
+    if let Some(opened) = &facts.opened {
+        rows.push((
+            "Operating system's user",
+            opened.os_user.clone().unwrap_or_else(unknown),
+        ));
+        let ssh = opened.ssh_connection.clone();
+        rows.push((
+            "SSH connection",
+            ssh.unwrap_or_else(|| "none: at the machine itself, or not handed on".to_owned()),
+        ));
+    }
+    let role = facts.target.as_ref().map(|target| {
+        let session = target.session_role.as_ref();
+        session.map_or_else(
+            || target.role.clone(),
+            |session| format!("{} (logged in as {session})", target.role),
+        )
+    });
+    rows.push(("Database role", role.unwrap_or_else(unknown)));
+    blocks.push(named(rows));
+    if facts.signatures.is_empty() {
+        blocks.push(Block::Text(
+            "Nobody signed anything in this run.".to_owned(),
+        ));
+        return;
+    }
+    let rows = facts
+        .signatures
+        .iter()
+        .map(|signature| {
+            let what = if signature.withdrawn {
+                "withdrawn, or fallen with its evidence"
+            } else {
+                "signed"
+            };
+            Row::Cells(vec![
+                Cell::plain(instant(signature.at)),
+                Cell::plain(what),
+                Cell::plain(signature.title.clone()),
+                Cell::plain(signature.note.clone().unwrap_or_default()),
+            ])
+        })
+        .collect();
+    blocks.push(Block::Table(Table {
+        head: vec!["when", "what", "item", "note"],
+        rows,
+    }));
+}
+
+fn checklist(facts: &Facts, blocks: &mut Vec<Block>) {
+    if facts.items.is_empty() {
+        return;
+    }
+    blocks.push(heading("Checklist"));
+    for item in &facts.items {
+        blocks.push(Block::Heading(3, item.name().to_owned()));
+        let evidence = match item.standing.as_deref() {
+            Some("holds") => ("evidence holds", Tone::Good),
+            Some("warns") => ("evidence holds, with a warning", Tone::Doubtful),
+            Some("fails") => ("evidence FAILS", Tone::Bad),
+            _ => ("no evidence was looked for", Tone::Plain),
+        };
+        let (signed, tone) = match item.signed {
+            Some(at) => (format!("signed {}", instant(at)), Tone::Good),
+            None => ("not signed".to_owned(), Tone::Plain),
+        };
+        let mut cells = vec![
+            Cell { text: signed, tone },
+            Cell {
+                text: evidence.0.to_owned(),
+                tone: evidence.1,
+            },
+        ];
+        cells.push(Cell::plain(item.note.clone().unwrap_or_default()));
+        blocks.push(Block::Table(Table {
+            head: vec!["signature", "standing", "note"],
+            rows: vec![Row::Cells(cells)],
+        }));
+        if !item.evidence().is_empty() {
+            blocks.push(Block::List(item.evidence().to_vec()));
+        }
+    }
+}

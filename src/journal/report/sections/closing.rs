@@ -1,0 +1,108 @@
+//! What a reader does next, and what the report rests on: the way back, the course of the run, the
+//! journal.
+
+use super::{Journal, heading, named};
+use crate::journal::report::facts::Facts;
+use crate::journal::report::words::{clock, plural};
+use crate::journal::report::{Block, Cell, Row, Table, headline};
+
+/// The rollback scripts, or why none is needed.
+pub fn way_back(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
+    blocks.push(heading("Way back"));
+    let headline = headline::of(facts, journal);
+    if matches!(headline.word, "ROLLED BACK" | "NOTHING WAS APPLIED") {
+        blocks.push(Block::Text(
+            "There is nothing to undo: nothing of this run is left in the database, beside numbers \
+             that a sequence gave out."
+                .to_owned(),
+        ));
+        return;
+    }
+    if headline.word != "COMMITTED" {
+        blocks.push(Block::Text(
+            "Undo nothing before the server has said which way the transaction went.".to_owned(),
+        ));
+    }
+    let scripts = facts
+        .opened
+        .as_ref()
+        .map(|opened| opened.rollbacks.as_slice());
+    match scripts.unwrap_or_default() {
+        [] => blocks.push(Block::Text(
+            "The journal names no rollback script: there is no documented way back.".to_owned(),
+        )),
+        scripts => {
+            let when = match headline.word {
+                "COMMITTED" => "These",
+                _ => "If it is committed, these",
+            };
+            blocks.push(Block::Text(format!(
+                "{when} scripts of the runbook lead back, in this order. What was written into the \
+                 new columns since then goes with them, so count it first."
+            )));
+            let rows = scripts
+                .iter()
+                .enumerate()
+                .map(|(index, script)| {
+                    Row::Cells(vec![
+                        Cell::plain((index + 1).to_string()),
+                        Cell::plain(script.name.clone()),
+                        Cell::plain(script.sha256.clone()),
+                    ])
+                })
+                .collect();
+            blocks.push(Block::Table(Table {
+                head: vec!["order", "script", "SHA-256 at the time"],
+                rows,
+            }));
+        }
+    }
+}
+
+/// Phases, decisions and alarms, in order.
+pub fn course(facts: &Facts, blocks: &mut Vec<Block>) {
+    blocks.push(heading("Course of the run"));
+    let rows = facts
+        .course
+        .iter()
+        .map(|step| {
+            Row::Cells(vec![
+                Cell::plain(clock(step.at)),
+                Cell::plain(step.what.clone()),
+                Cell::plain(step.why.clone().unwrap_or_default()),
+            ])
+        })
+        .collect();
+    blocks.push(Block::Table(Table {
+        head: vec!["when (UTC)", "what", "why or proof"],
+        rows,
+    }));
+}
+
+/// Whether the journal is as it was written.
+pub fn integrity(journal: &Journal<'_>, facts: &Facts, blocks: &mut Vec<Block>) {
+    blocks.push(heading("Journal"));
+    let lines = plural(journal.lines, "line", "lines");
+    let text = match journal.broken {
+        None => format!("{lines}, every one as it was written: the chain of hashes holds."),
+        Some(broken) => format!(
+            "NOT AS IT WAS WRITTEN, {broken}. Of {lines} the first {} are as they were written and \
+             stand in this report; the rest is left out.",
+            journal.believed
+        ),
+    };
+    blocks.push(Block::Text(text));
+    let version = facts
+        .opened
+        .as_ref()
+        .map_or("", |opened| opened.version.as_str());
+    blocks.push(named(vec![
+        ("File", journal.name.to_owned()),
+        ("Written by", format!("stagegate {version}")),
+    ]));
+    blocks.push(Block::Text(
+        "The chain finds accidents and careless edits; who can write the file can also compute it \
+         anew."
+            .to_owned(),
+    ));
+}

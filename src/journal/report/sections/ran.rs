@@ -1,0 +1,192 @@
+//! What ran: each transaction with its picture, its locks, its statements, and what the program
+//! itself added to them.
+
+use super::said::{line, table_of};
+use crate::gate::event::LockMode;
+use crate::journal::report::facts::{Attempt, Facts, Statement};
+use crate::journal::report::timeline::{Blocking, Timeline};
+use crate::journal::report::words::{between, plural, stretch};
+use crate::journal::report::{Block, Cell, Row, Table, Tone};
+use jiff::Timestamp;
+
+/// Where an attempt ended, and whether that is recorded.
+fn end_of(facts: &Facts, attempt: &Attempt) -> Option<(Timestamp, bool)> {
+    let known = attempt.ended.map(|at| (at, true));
+    known.or(facts.ended.map(|at| (at, false)))
+}
+
+/// From the first lock that others feel to the end, in words.
+pub fn window(facts: &Facts, attempt: &Attempt) -> String {
+    let held = attempt.held();
+    let felt: Vec<_> = held
+        .iter()
+        .filter_map(|held| {
+            let (since, _) = held
+                .modes
+                .iter()
+                .find(|(_, mode)| Blocking::of(*mode) != Blocking::Ddl)?;
+            let (_, strongest) = held.strongest()?;
+            Some((*since, strongest))
+        })
+        .collect();
+    let (Some(first), Some(strongest)) = (
+        felt.iter().map(|(since, _)| *since).min(),
+        felt.iter().map(|(_, mode)| *mode).max(),
+    ) else {
+        return "no lock is recorded that reads or writes wait for".to_owned();
+    };
+    let on = plural(felt.len(), "relation", "relations");
+    let what = format!(
+        "on {on}, up to {}: {}",
+        strongest.name(),
+        strongest.blocks()
+    );
+    match end_of(facts, attempt) {
+        Some((end, true)) => format!("{}, {what}", stretch(between(first, end))),
+        Some((end, false)) => format!(
+            "at least {}, {what}; its end is not recorded",
+            stretch(between(first, end))
+        ),
+        None => what,
+    }
+}
+
+/// The transaction with this number, of so many.
+pub fn transaction(
+    facts: &Facts,
+    attempt: &Attempt,
+    number: usize,
+    count: usize,
+    blocks: &mut Vec<Block>,
+) {
+    let xid = attempt.xid.as_deref().unwrap_or("without an id");
+    blocks.push(Block::Heading(
+        2,
+        match count {
+            1 => format!("Transaction {xid}"),
+            _ => format!("Transaction {xid} ({number} of {count})"),
+        },
+    ));
+    if let Some(text) = ending(attempt, number < count) {
+        blocks.push(Block::Text(text));
+    }
+    let held = attempt.held();
+    if let Some((end, known)) = end_of(facts, attempt) {
+        if let Some(timeline) = Timeline::of(attempt, &held, end) {
+            blocks.push(Block::Timeline(timeline));
+        }
+        if !held.is_empty() {
+            let until = if known { "for" } else { "for at least" };
+            blocks.push(Block::Heading(3, "Locks".to_owned()));
+            blocks.push(Block::Table(Table {
+                head: vec!["relation", "strongest lock", until, "who waits for it"],
+                rows: held
+                    .iter()
+                    .filter_map(|held| held.strongest().map(|strongest| (held, strongest)))
+                    .map(|(held, (since, mode))| {
+                        Row::Cells(vec![
+                            Cell::plain(held.relation.clone()),
+                            Cell::plain(mode.name()),
+                            Cell::plain(stretch(between(since, end))),
+                            Cell {
+                                text: mode.blocks().to_owned(),
+                                tone: match mode {
+                                    LockMode::AccessExclusive => Tone::Doubtful,
+                                    _ => Tone::Plain,
+                                },
+                            },
+                        ])
+                    })
+                    .collect(),
+            }));
+        }
+    }
+    if !attempt.statements.is_empty() {
+        blocks.push(Block::Heading(3, "Statements".to_owned()));
+        blocks.push(Block::Table(statements(attempt)));
+    }
+    // The last one's have a section of their own.
+    if number < count && !attempt.verification.is_empty() {
+        blocks.push(Block::Heading(3, "Verification".to_owned()));
+        blocks.push(table_of(&attempt.verification));
+    }
+    if !attempt.added.is_empty() {
+        blocks.push(Block::Heading(3, "What the program added".to_owned()));
+        blocks.push(Block::Code(attempt.added.clone()));
+    }
+}
+
+fn ending(attempt: &Attempt, followed: bool) -> Option<String> {
+    match (&attempt.outcome, &attempt.retried) {
+        (Some(outcome), _) => {
+            let why = outcome.why.as_ref();
+            let why = why.map_or_else(String::new, |why| format!(", because {why}"));
+            Some(format!("{}{why}: {}.", outcome.word, outcome.proof))
+        }
+        (None, Some(proof)) => {
+            let why = attempt.why.as_deref().unwrap_or("it could not go on");
+            let next = if followed { " It was tried again." } else { "" };
+            Some(format!("ROLLED BACK, because {why}: {proof}.{next}"))
+        }
+        (None, None) => Some("No outcome of it is recorded.".to_owned()),
+    }
+}
+
+fn statements(attempt: &Attempt) -> Table {
+    let mut rows = Vec::new();
+    let mut section = None;
+    for statement in &attempt.statements {
+        if statement.section != section {
+            section.clone_from(&statement.section);
+            rows.push(Row::Title(
+                section
+                    .clone()
+                    .unwrap_or_else(|| "Outside any section".to_owned()),
+            ));
+        }
+        rows.push(Row::Cells(vec![
+            Cell::plain(statement.number.to_string()),
+            Cell::plain(statement.place.clone()),
+            Cell::plain(statement.what.clone()),
+            result(statement),
+            Cell::plain(stretch(statement.milliseconds.saturating_mul(1_000))),
+            Cell::plain(
+                attempt
+                    .began
+                    .map_or_else(String::new, |began| stretch(between(began, statement.at))),
+            ),
+            Cell::plain(statement.locks.join(", ")),
+        ]));
+    }
+    Table {
+        head: vec![
+            "no.",
+            "where",
+            "statement",
+            "result",
+            "took",
+            "done after",
+            "locks newly taken",
+        ],
+        rows,
+    }
+}
+
+fn result(statement: &Statement) -> Cell {
+    match (&statement.error, &statement.tag) {
+        (Some(error), _) => Cell {
+            text: format!("FAILED: {}", line(error)),
+            tone: Tone::Bad,
+        },
+        (None, Some(tag)) => Cell::plain(match statement.rows {
+            Some(rows) if !tag.ends_with(char::is_numeric) => {
+                format!(
+                    "{tag}, {}",
+                    plural(usize::try_from(rows).unwrap_or(usize::MAX), "row", "rows")
+                )
+            }
+            _ => tag.clone(),
+        }),
+        (None, None) => Cell::plain("not known"),
+    }
+}

@@ -1,0 +1,135 @@
+//! What was said of it: the checks, FAIL first, and the server's messages.
+
+use super::heading;
+use crate::journal::entry::Message;
+use crate::journal::report::facts::{Checked, Facts};
+use crate::journal::report::words::clock;
+use crate::journal::report::{Block, Cell, Row, Table, Tone};
+
+/// How many checks there are of each verdict, in words.
+pub fn tally(checks: &[Checked]) -> String {
+    let count = |verdict| checks.iter().filter(|c| c.verdict == verdict).count();
+    match checks.len() {
+        0 => "no checks; zero checks is not a pass".to_owned(),
+        total => {
+            let (pass, warn) = (count("PASS"), count("WARN"));
+            format!("{pass} PASS, {warn} WARN, {} FAIL", total - pass - warn)
+        }
+    }
+}
+
+/// A message in a line.
+pub fn line(message: &Message) -> String {
+    let mut text = String::new();
+    if !message.severity.is_empty() {
+        text.push_str(&message.severity);
+        text.push_str(": ");
+    }
+    text.push_str(&message.message);
+    if let Some(sqlstate) = &message.sqlstate {
+        text.push_str(&format!(" ({sqlstate})"));
+    }
+    text
+}
+
+/// The checks of the transaction that counts.
+pub fn checks(facts: &Facts, blocks: &mut Vec<Block>) {
+    let Some(attempt) = facts.last() else {
+        return;
+    };
+    blocks.push(heading("Verification, inside the transaction"));
+    blocks.push(table_of(&attempt.verification));
+    blocks.push(heading("Post-verification, after COMMIT"));
+    if attempt.post_verification.is_empty() {
+        blocks.push(Block::Text("None is recorded.".to_owned()));
+    } else {
+        blocks.push(table_of(&attempt.post_verification));
+    }
+}
+
+/// FAIL first, then WARN, then PASS; a word that is none of them counts as FAIL.
+pub fn table_of(checks: &[Checked]) -> Block {
+    if checks.is_empty() {
+        return Block::Text("No check is recorded; zero checks is not a pass.".to_owned());
+    }
+    let rank = |check: &Checked| match check.verdict.as_str() {
+        "PASS" => (2, Tone::Good),
+        "WARN" => (1, Tone::Doubtful),
+        _ => (0, Tone::Bad),
+    };
+    let mut sorted: Vec<&Checked> = checks.iter().collect();
+    sorted.sort_by_key(|check| rank(check).0);
+    Block::Table(Table {
+        head: vec!["verdict", "check", "detail"],
+        rows: sorted
+            .into_iter()
+            .map(|check| {
+                Row::Cells(vec![
+                    Cell {
+                        text: check.verdict.clone(),
+                        tone: rank(check).1,
+                    },
+                    Cell::plain(check.name.clone()),
+                    Cell::plain(check.detail.clone()),
+                ])
+            })
+            .collect(),
+    })
+}
+
+/// Everything the server said, errors of statements among it.
+pub fn messages(facts: &Facts, blocks: &mut Vec<Block>) {
+    let failed = facts.attempts.iter().filter_map(|attempt| {
+        let statement = attempt.failed()?;
+        Some((
+            statement.at,
+            Some(statement.number),
+            statement.error.as_ref()?,
+        ))
+    });
+    let said = facts
+        .messages
+        .iter()
+        .map(|said| (said.at, said.number, &said.message));
+    let mut all: Vec<_> = failed.chain(said).collect();
+    all.sort_by_key(|(at, _, _)| *at);
+    blocks.push(heading("Messages"));
+    if all.is_empty() {
+        blocks.push(Block::Text(
+            "The server said nothing beside its answers.".to_owned(),
+        ));
+        return;
+    }
+    let rows = all
+        .into_iter()
+        .map(|(at, number, message)| {
+            let parts = [
+                ("DETAIL", &message.detail),
+                ("HINT", &message.hint),
+                ("CONTEXT", &message.context),
+            ];
+            let rest: Vec<String> = parts
+                .into_iter()
+                .filter_map(|(name, part)| part.as_ref().map(|part| format!("{name}: {part}")))
+                .collect();
+            let tone = match message.severity.as_str() {
+                "ERROR" | "FATAL" | "PANIC" => Tone::Bad,
+                "WARNING" => Tone::Doubtful,
+                _ => Tone::Plain,
+            };
+            Row::Cells(vec![
+                Cell::plain(clock(at)),
+                Cell::plain(number.map_or_else(String::new, |number| number.to_string())),
+                Cell {
+                    text: line(message),
+                    tone,
+                },
+                Cell::plain(rest.join(" ")),
+            ])
+        })
+        .collect();
+    blocks.push(Block::Table(Table {
+        head: vec!["when", "statement", "message", "more"],
+        rows,
+    }));
+}

@@ -1,0 +1,134 @@
+//! The lock window as a picture: the transaction, the script, the decision, and each relation from
+//! its first lock to the end, with what others could not do meanwhile.
+//!
+//! Times are those at which the program took something down, so a lock is drawn from the start of
+//! the statement that took it to the moment its end was known: never too short.
+
+use super::facts::{Attempt, Held};
+use super::words::{between, stretch};
+use crate::gate::event::LockMode;
+use jiff::Timestamp;
+
+/// How many relations are drawn; a table lists the rest.
+const RELATIONS: usize = 12;
+
+/// A picture of one transaction.
+#[derive(Debug)]
+pub struct Timeline {
+    /// Its whole length, in microseconds, at least 1.
+    pub length: u64,
+    /// Its bars, from the top.
+    pub bars: Vec<Bar>,
+}
+
+/// One line of the picture.
+#[derive(Debug)]
+pub struct Bar {
+    /// What it stands for.
+    pub label: String,
+    /// What it says in words.
+    pub note: String,
+    /// Its pieces: from, to (microseconds from BEGIN), and what it kept from others.
+    pub pieces: Vec<(u64, u64, Blocking)>,
+}
+
+/// What others could not do meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blocking {
+    /// No lock: our own work or thought.
+    Nothing,
+    /// Only DDL and the like waited.
+    Ddl,
+    /// Writes waited.
+    Writes,
+    /// Reads and writes waited.
+    Everything,
+}
+
+impl Blocking {
+    /// Every kind, with its words.
+    pub const LEGEND: [(Blocking, &'static str); 4] = [
+        (Blocking::Nothing, "our own work"),
+        (Blocking::Ddl, "DDL waits"),
+        (Blocking::Writes, "writes wait"),
+        (Blocking::Everything, "reads and writes wait"),
+    ];
+
+    /// What a lock of this mode keeps from others.
+    pub fn of(mode: LockMode) -> Blocking {
+        match mode {
+            LockMode::AccessShare
+            | LockMode::RowShare
+            | LockMode::RowExclusive
+            | LockMode::ShareUpdateExclusive => Blocking::Ddl,
+            LockMode::Share | LockMode::ShareRowExclusive | LockMode::Exclusive => Blocking::Writes,
+            LockMode::AccessExclusive => Blocking::Everything,
+        }
+    }
+}
+
+impl Timeline {
+    /// The picture of `attempt`, whose end is at `end`; `None` where there is nothing to draw.
+    pub fn of(attempt: &Attempt, held: &[Held], end: Timestamp) -> Option<Timeline> {
+        let began = attempt.began?;
+        if attempt.statements.is_empty() {
+            return None;
+        }
+        let length = between(began, end).max(1);
+        let place = |at: Timestamp| between(began, at).min(length);
+        let mut bars = vec![Bar {
+            label: "transaction".to_owned(),
+            note: stretch(length),
+            pieces: vec![(0, length, Blocking::Nothing)],
+        }];
+        let mut reached = 0;
+        let pieces: Vec<_> = attempt
+            .statements
+            .iter()
+            .map(|statement| {
+                let to = place(statement.at);
+                let from = place(statement.started()).max(reached).min(to);
+                reached = to;
+                (from, to, Blocking::Nothing)
+            })
+            .collect();
+        bars.push(Bar {
+            label: "script".to_owned(),
+            note: stretch(pieces.iter().map(|(from, to, _)| to - from).sum()),
+            pieces,
+        });
+        if let Some(decided) = attempt.decided {
+            let from = place(decided);
+            bars.push(Bar {
+                label: "at the gate".to_owned(),
+                note: stretch(length - from),
+                pieces: vec![(from, length, Blocking::Nothing)],
+            });
+        }
+        let strong = held.iter().filter(|held| {
+            held.strongest()
+                .is_some_and(|(_, mode)| mode > LockMode::RowShare)
+        });
+        bars.extend(strong.take(RELATIONS).map(|held| bar(held, length, place)));
+        Some(Timeline { length, bars })
+    }
+}
+
+fn bar(held: &Held, length: u64, place: impl Fn(Timestamp) -> u64) -> Bar {
+    let mut pieces = Vec::new();
+    for (index, (since, mode)) in held.modes.iter().enumerate() {
+        let to = held
+            .modes
+            .get(index + 1)
+            .map_or(length, |(next, _)| place(*next));
+        pieces.push((place(*since).min(to), to, Blocking::of(*mode)));
+    }
+    let note = held.strongest().map_or_else(String::new, |(since, mode)| {
+        format!("{} for {}", mode.name(), stretch(length - place(since)))
+    });
+    Bar {
+        label: held.relation.clone(),
+        note,
+        pieces,
+    }
+}

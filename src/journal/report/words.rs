@@ -1,0 +1,103 @@
+//! Times, counts and exit codes in words.
+
+use jiff::Timestamp;
+
+/// A point in time, UTC, to the second.
+pub fn instant(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// A time of day, UTC, to the millisecond.
+pub fn clock(at: Timestamp) -> String {
+    at.strftime("%H:%M:%S%.3f").to_string()
+}
+
+/// From `from` to `to` in microseconds; 0 where a clock was set back.
+pub fn between(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.duration_since(from).as_micros()).unwrap_or(0)
+}
+
+/// A stretch of time, given in microseconds.
+pub fn stretch(micros: u64) -> String {
+    let millis = micros / 1_000;
+    match millis {
+        0 => "under 1 ms".to_owned(),
+        1..1_000 => format!("{millis} ms"),
+        1_000..60_000 => format!("{}.{} s", millis / 1_000, millis % 1_000 / 100),
+        60_000.. => format!("{} min {:02} s", millis / 60_000, millis / 1_000 % 60),
+    }
+}
+
+/// A count with its noun.
+pub fn plural(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// What an exit code of this program means.
+pub fn exit_code(code: u8) -> &'static str {
+    match code {
+        0 => "committed",
+        1 => "rolled back by decision, or left before anything was applied",
+        2 => "wrong usage",
+        3 => "rolled back after an error",
+        4 => "rolled back or refused on FAIL",
+        5 => "outcome unknown",
+        6 => "could not connect",
+        129 => "hang-up; rolled back",
+        130 => "interrupted; rolled back",
+        143 => "told to terminate; rolled back",
+        _ => "no exit code of this version",
+    }
+}
+
+/// An argument as a shell takes it.
+pub fn shell(argument: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:,@%".contains(c);
+    if !argument.is_empty() && !argument.starts_with('-') && argument.chars().all(plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stretch_is_told_in_the_unit_a_person_would_use() {
+        let told: Vec<String> = [
+            0,
+            999,
+            1_000,
+            999_999,
+            1_000_000,
+            59_999_999,
+            60_000_000,
+            3_725_000_000,
+        ]
+        .into_iter()
+        .map(stretch)
+        .collect();
+        assert_eq!(
+            told,
+            [
+                "under 1 ms",
+                "under 1 ms",
+                "1 ms",
+                "999 ms",
+                "1.0 s",
+                "59.9 s",
+                "1 min 00 s",
+                "62 min 05 s"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_shell_takes_an_argument_as_one() {
+        assert_eq!(shell("/a/b-1.jsonl"), "/a/b-1.jsonl");
+        assert_eq!(shell("a b'; rm"), "'a b'\\''; rm'");
+        assert_eq!(shell(""), "''");
+    }
+}

@@ -1,0 +1,80 @@
+//! Cut at every message of a whole walk, in both directions, one run each.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::ground::{Ground, settings, shared};
+use crate::proxy::{Act, At, Proxy, Side};
+use crate::striking::{Fault, Moment, run};
+use crate::tally::Tally;
+use crate::walking::{Decision, Said, Walk};
+
+/// How many walks are under way at once.
+pub const AT_ONCE: usize = 8;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn undisturbed_walks_say_what_is() {
+    let ground = shared().await;
+    let folder = tempfile::tempdir().unwrap();
+    for decision in [Decision::Commit, Decision::RollBack] {
+        let table = ground.table().await;
+        let proxy = Proxy::to(ground.address()).await;
+        let walk = Walk::of(&table, settings(proxy.address), decision, folder.path());
+        let said = walk.go().await;
+        match decision {
+            Decision::Commit => assert!(matches!(said, Said::Committed(_)), "{said:?}"),
+            Decision::RollBack => assert!(matches!(said, Said::RolledBack(_)), "{said:?}"),
+        }
+        assert_eq!(table.is_altered().await, decision == Decision::Commit);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_cut_at_any_message_leaves_nothing_wrong() {
+    let ground = shared().await;
+    let mut tally = Tally::default();
+    cut_everywhere(&ground, &[Act::Cut], &mut tally).await;
+    println!("{}", tally.markdown());
+    tally.assert_nothing_wrong();
+    assert!(tally.runs() > 200, "{} runs", tally.runs());
+}
+
+/// A run for every message of a walk to COMMIT, for both of its sides, for each kind of cut.
+pub async fn cut_everywhere(ground: &Ground, kinds: &[Act], tally: &mut Tally) {
+    let folder = tempfile::tempdir().unwrap();
+    let table = ground.table().await;
+    let proxy = Proxy::to(ground.address()).await;
+    let walk = Walk::of(
+        &table,
+        settings(proxy.address),
+        Decision::Commit,
+        folder.path(),
+    );
+    assert!(matches!(walk.go().await, Said::Committed(_)));
+    let whole = proxy.counted();
+    let ups = (1..=whole.up).map(At::Up);
+    let downs = (1..=whole.down).map(At::Down);
+    let places: Vec<At> = ups.chain(downs).collect();
+
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
+    let mut runs = JoinSet::new();
+    for act in kinds {
+        for at in &places {
+            for side in [Side::Before, Side::After] {
+                let (ground, folder) = (ground.clone(), folder.path().to_owned());
+                let (turns, fault) = (Arc::clone(&turns), Fault::Link(*act));
+                let moment = Moment::exactly(*at, side);
+                runs.spawn(async move {
+                    let _turn = turns.acquire().await.unwrap();
+                    let seed = "every message:".to_owned();
+                    run(&ground, &folder, fault, moment, Decision::Commit, seed).await
+                });
+            }
+        }
+    }
+    while let Some(run) = runs.join_next().await {
+        tally.add(run.unwrap());
+    }
+}

@@ -1,0 +1,403 @@
+//! How long our locks stay when the client goes away, beside a plain psql that holds the same
+//! transaction open at the same point.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use stagegate::sandbox::Options;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::ground::{Ground, PATIENCE, Table, shared};
+use crate::namespace::Namespace;
+use crate::program::{Program, outcome};
+use crate::proxy::Proxy;
+
+/// How the client goes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loss {
+    Kill,
+    HangUp,
+    Terminate,
+    Stop,
+    /// The link frozen by a proxy, whose kernel goes on answering for it.
+    Freeze,
+    /// Packets dropped on a link of a network namespace.
+    Drop,
+}
+
+impl Loss {
+    /// How long the statement takes that runs then, in seconds. Nobody can tell a frozen client
+    /// from one that waits for a long statement, so there it is the server's idle limit after the
+    /// statement that counts.
+    fn sleep(self) -> u32 {
+        match self {
+            Loss::Kill | Loss::HangUp | Loss::Terminate | Loss::Drop => 120,
+            Loss::Stop | Loss::Freeze => 3,
+        }
+    }
+}
+
+/// What it does then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Doing {
+    Waiting,
+    Working,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Client {
+    Stagegate,
+    Psql,
+}
+
+/// How long until the locks were gone; `None` when they still were held at the end of the watch.
+pub type Releases = BTreeMap<(Loss, Doing, Client), Vec<Option<Duration>>>;
+
+/// What to measure.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// How often, for a loss that is noticed at once.
+    pub quick: usize,
+    /// How often, for one that takes its time.
+    pub slow: usize,
+    /// How often in a namespace.
+    pub dropped: usize,
+    /// How long psql is watched. stagegate is watched until its locks are gone.
+    pub watch: Duration,
+    /// `--dead-man`, where it is not the default.
+    pub dead_man: Option<&'static str>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_lock_outlives_a_lost_client() {
+    let extent = Extent {
+        quick: 2,
+        slow: 2,
+        dropped: 2,
+        watch: Duration::from_secs(5),
+        dead_man: Some("12s"),
+    };
+    let (releases, skipped) = measure(extent).await;
+    println!("{}", markdown(&releases, extent.watch));
+    for reason in skipped {
+        println!("SKIPPED: {reason}");
+    }
+    let held = releases.iter().filter(|((.., client), times)| {
+        *client == Client::Stagegate && times.iter().any(Option::is_none)
+    });
+    assert_eq!(held.count(), 0, "{releases:?}");
+}
+
+/// Measures everything; with it, what could not be measured here and why.
+pub async fn measure(extent: Extent) -> (Releases, Vec<String>) {
+    let mut releases = Releases::new();
+    let ground = shared().await;
+    let folder = tempfile::tempdir().unwrap();
+    let turns = Arc::new(Semaphore::new(12));
+    let mut runs = JoinSet::new();
+    for loss in [
+        Loss::Kill,
+        Loss::HangUp,
+        Loss::Terminate,
+        Loss::Stop,
+        Loss::Freeze,
+    ] {
+        for doing in [Doing::Waiting, Doing::Working] {
+            for client in [Client::Stagegate, Client::Psql] {
+                let times = match loss {
+                    Loss::Kill | Loss::HangUp | Loss::Terminate => extent.quick,
+                    Loss::Stop | Loss::Freeze | Loss::Drop => extent.slow,
+                };
+                for _ in 0..times {
+                    let ground = ground.clone();
+                    let (turns, folder) = (Arc::clone(&turns), folder.path().to_owned());
+                    runs.spawn(async move {
+                        let _turn = turns.acquire_owned().await.unwrap();
+                        let proxy = Arc::new(Proxy::to(ground.address()).await);
+                        let link = Arc::clone(&proxy);
+                        let address = match loss {
+                            Loss::Freeze => proxy.address,
+                            _ => ground.address(),
+                        };
+                        let table = ground.table().await;
+                        let held = Held {
+                            ground,
+                            table,
+                            client,
+                            doing,
+                            loss,
+                            namespace: None,
+                            address,
+                        };
+                        let handle = Handle::current();
+                        let blow = move |program: &Program| match loss {
+                            Loss::Kill => program.signal(Signal::KILL),
+                            Loss::HangUp => program.signal(Signal::HUP),
+                            Loss::Terminate => program.signal(Signal::TERM),
+                            Loss::Stop => program.signal(Signal::STOP),
+                            Loss::Freeze | Loss::Drop => link.freeze(),
+                        };
+                        let release = tokio::task::spawn_blocking(move || {
+                            held.release(&handle, &folder, extent, blow)
+                        });
+                        let release = release.await.unwrap();
+                        drop(proxy);
+                        ((loss, doing, client), release)
+                    });
+                }
+            }
+        }
+    }
+    // A server and a namespace of its own, while the others are measured.
+    let dropped = drop_packets(extent, folder.path()).await;
+    while let Some(run) = runs.join_next().await {
+        let (key, release) = run.unwrap();
+        releases.entry(key).or_default().push(release);
+    }
+    let mut skipped = Vec::new();
+    match dropped {
+        Ok(dropped) => releases.extend(dropped),
+        Err(why) => skipped.push(format!("packets dropped in a network namespace: {why}")),
+    }
+    (releases, skipped)
+}
+
+/// Everybody on one link, which then drops every packet.
+async fn drop_packets(extent: Extent, folder: &Path) -> Result<Releases, String> {
+    let namespace = Namespace::make()?;
+    let listen = format!("127.0.0.1,{}", namespace.server);
+    let options = Options::for_tests().with("listen_addresses", &listen);
+    let ground = Ground::start(options).await;
+    let data = ground.sandbox.log_path().with_file_name("data");
+    let admission = format!("\nhost all all {} trust\n", namespace.network());
+    let file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(data.join("pg_hba.conf"));
+    std::io::Write::write_all(&mut file.unwrap(), admission.as_bytes()).unwrap();
+    let client = ground.client("postgres").await;
+    client
+        .batch_execute("SELECT pg_reload_conf()")
+        .await
+        .unwrap();
+    let address = SocketAddr::from((namespace.server, ground.sandbox.port()));
+    let mut keys = Vec::new();
+    for doing in [Doing::Waiting, Doing::Working] {
+        for client in [Client::Stagegate, Client::Psql] {
+            keys.extend(std::iter::repeat_n((doing, client), extent.dropped));
+        }
+    }
+    // One thread strikes, when everybody holds.
+    let ready = Arc::new(Barrier::new(keys.len() + 1));
+    let struck = Arc::new(Barrier::new(keys.len() + 1));
+    let mut runs = JoinSet::new();
+    for (doing, client) in keys {
+        let table = ground.table().await;
+        let held = Held {
+            ground: ground.clone(),
+            table,
+            client,
+            doing,
+            loss: Loss::Drop,
+            namespace: Some(namespace.name.clone()),
+            address,
+        };
+        let (ready, struck) = (Arc::clone(&ready), Arc::clone(&struck));
+        let (handle, folder) = (Handle::current(), folder.to_owned());
+        runs.spawn_blocking(move || {
+            let release = held.release(&handle, &folder, extent, |_| {
+                ready.wait();
+                struck.wait();
+            });
+            ((Loss::Drop, doing, client), release)
+        });
+    }
+    let done = tokio::task::spawn_blocking(move || {
+        ready.wait();
+        let done = namespace.drop_packets();
+        struck.wait();
+        done.map(|()| namespace)
+    });
+    // Kept until everybody is through.
+    let done = done.await.unwrap();
+    let mut releases = Releases::new();
+    while let Some(run) = runs.join_next().await {
+        let (key, release) = run.unwrap();
+        releases.entry(key).or_default().push(release);
+    }
+    done.map(|_| releases)
+}
+
+/// A client that is to hold the table.
+struct Held {
+    ground: Ground,
+    table: Table,
+    client: Client,
+    doing: Doing,
+    loss: Loss,
+    namespace: Option<String>,
+    address: SocketAddr,
+}
+
+impl Held {
+    /// Has the client hold the table, strikes, and measures until nobody holds it.
+    fn release(
+        self,
+        handle: &Handle,
+        folder: &Path,
+        extent: Extent,
+        strike: impl FnOnce(&Program),
+    ) -> Option<Duration> {
+        let namespace = self.namespace.as_deref();
+        let own = handle.block_on(self.ground.client(crate::ground::DATABASE));
+        let middle = match self.doing {
+            Doing::Waiting => String::new(),
+            Doing::Working => format!("SELECT pg_sleep({});\n", self.loss.sleep()),
+        };
+        let middle = middle.as_str();
+        let more: Vec<&str> = match extent.dead_man {
+            Some(time) => vec!["--dead-man", time],
+            None => Vec::new(),
+        };
+        let script = self.table.script_file(folder, middle);
+        let journal = script.with_extension("jsonl");
+        let program = match self.client {
+            Client::Stagegate => {
+                let mut program =
+                    Program::stagegate(namespace, self.address, &script, &journal, &more);
+                program.apply();
+                if self.doing == Doing::Waiting {
+                    program.wait_for_gate();
+                }
+                program
+            }
+            Client::Psql => {
+                let mut program = Program::psql(namespace, self.address);
+                for line in self.table.script(middle).lines() {
+                    if line != "COMMIT;" {
+                        program.line(line);
+                    }
+                }
+                program
+            }
+        };
+        let pid = handle
+            .block_on(self.table.wait_until_held(&own))
+            .unwrap_or_else(|| panic!("{} is never held:\n{}", self.table.name, program.text()));
+        handle.block_on(wait_until(&own, pid, self.doing));
+        let since = Instant::now();
+        strike(&program);
+        let watch = match self.client {
+            Client::Stagegate => PATIENCE,
+            Client::Psql => extent.watch,
+        };
+        let free = handle.block_on(self.table.wait_until_free(&own, watch));
+        let release = free.map(|_| since.elapsed());
+        handle.block_on(self.table.free());
+        assert!(
+            !handle.block_on(self.table.is_altered_as_seen_by(&own)),
+            "nobody committed, and it is there"
+        );
+        if self.client == Client::Stagegate {
+            let (told, code) = outcome(&journal, self.ground.address(), &["--end-backend"]);
+            assert!(
+                told.starts_with("ROLLED BACK"),
+                "{told}\n{}",
+                program.text()
+            );
+            assert_eq!(code, Some(3), "{told}");
+        }
+        release
+    }
+}
+
+/// Waits until that backend sleeps in its statement, or has nothing left to do.
+async fn wait_until(client: &tokio_postgres::Client, pid: i32, doing: Doing) {
+    let (state, query) = match doing {
+        Doing::Waiting => ("idle in transaction", "%"),
+        Doing::Working => ("active", "%pg_sleep(%"),
+    };
+    let since = Instant::now();
+    loop {
+        let there = client
+            .query(
+                "SELECT FROM pg_stat_activity WHERE pid = $1 AND state = $2 AND query LIKE $3",
+                &[&pid, &state, &query],
+            )
+            .await
+            .unwrap();
+        if !there.is_empty() {
+            return;
+        }
+        assert!(since.elapsed() < PATIENCE, "{pid} is never {state}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The longest that is in them, in seconds.
+pub fn longest(releases: &Releases, losses: &[Loss]) -> Option<Duration> {
+    let ours = releases
+        .iter()
+        .filter(|((loss, _, client), _)| losses.contains(loss) && *client == Client::Stagegate);
+    ours.flat_map(|(_, times)| times)
+        .map(|time| time.unwrap_or(Duration::MAX))
+        .max()
+}
+
+/// The table in Markdown.
+pub fn markdown(releases: &Releases, watch: Duration) -> String {
+    let mut text = String::from(
+        "| client lost by | while | stagegate: runs | median | longest | psql: runs | median | longest |\n\
+         | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+    );
+    let none = Vec::new();
+    let keys: std::collections::BTreeSet<(Loss, Doing)> = releases
+        .keys()
+        .map(|(loss, doing, _)| (*loss, *doing))
+        .collect();
+    for (loss, doing) in keys {
+        let of = |client| releases.get(&(loss, doing, client)).unwrap_or(&none);
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            match loss {
+                Loss::Kill => "SIGKILL",
+                Loss::HangUp => "SIGHUP",
+                Loss::Terminate => "SIGTERM",
+                Loss::Stop => "SIGSTOP",
+                Loss::Freeze => "link frozen, sockets open",
+                Loss::Drop => "packets dropped (network namespace)",
+            },
+            match doing {
+                Doing::Waiting => "waiting for the decision".to_owned(),
+                Doing::Working => format!("a statement of {} s runs", loss.sleep()),
+            },
+            cells(of(Client::Stagegate), watch),
+            cells(of(Client::Psql), watch),
+        );
+    }
+    text
+}
+
+fn cells(times: &[Option<Duration>], watch: Duration) -> String {
+    let mut sorted: Vec<Duration> = times.iter().map(|t| t.unwrap_or(Duration::MAX)).collect();
+    sorted.sort();
+    let word = |time: Option<&Duration>| match time {
+        None => "–".to_owned(),
+        Some(&Duration::MAX) => format!("held, watched {} s", watch.as_secs()),
+        Some(time) => format!("{:.2} s", time.as_secs_f64()),
+    };
+    format!(
+        "{} | {} | {}",
+        times.len(),
+        word(sorted.get(sorted.len() / 2)),
+        word(sorted.last())
+    )
+}

@@ -1,0 +1,23 @@
+//! What is promised to a person: the real program, a real PostgreSQL, real keys through a terminal.
+//!
+//! Each story waits for what is on the screen, never for time. Afterwards the database is asked
+//! what is in it, the server who is still connected, and the journal what it says.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "stories/deciding.rs"]
+mod deciding;
+#[path = "stories/leaving.rs"]
+mod leaving;
+#[path = "stories/lines.rs"]
+mod lines;
+#[path = "stories/looking.rs"]
+mod looking;
+#[path = "stories/picture.rs"]
+mod picture;
+#[path = "stories/refusing.rs"]
+mod refusing;
+#[path = "stories/stage.rs"]
+mod stage;
+#[path = "stories/terminal.rs"]
+mod terminal;

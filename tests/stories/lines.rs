@@ -1,0 +1,331 @@
+//! Lines instead of a screen: the walk in words, the rehearsal where nobody is there, and the
+//! commands that need no database.
+
+use crate::stage::{Stage, Walk};
+use crate::terminal::{PROGRAM, Terminal};
+use serde_json::Value;
+use stagegate::journal::Entry;
+use stagegate::sandbox::demo::Scenario;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// Signs everything by words, applies, and waits until the gate is there.
+fn walk_to_the_gate(terminal: &mut Terminal) {
+    terminal.wait_for("Checklist: type help");
+    terminal.wait_for("5. The way back is planned: the rollback scripts were read: HOLDS.");
+    terminal.wait_for("4. The tables are as the migration expects them: HOLDS.");
+    terminal
+        .line("sign 1")
+        .wait_for("It needs a reference: type one.");
+    terminal
+        .line("sign 1 b7")
+        .wait_for("1. A backup of the production database exists: signed.");
+    terminal.line("sign 2").wait_for("Read it to its end first");
+    for document in ["script", "1", "2", "3"] {
+        terminal.line(&format!("read {document}"));
+    }
+    for (number, sentence) in [
+        (2, "The migration script was read to its end"),
+        (3, "This is the right server, database and role"),
+        (4, "The tables are as the migration expects them"),
+        (5, "The way back is planned: the rollback scripts were read"),
+    ] {
+        terminal
+            .line(&format!("sign {number}"))
+            .wait_for(&format!("{number}. {sentence}: signed."));
+    }
+    terminal
+        .line("apply")
+        .wait_for("Checks: 8 PASS, 0 WARN, 0 FAIL.");
+}
+
+/// What is said when the name is asked for.
+const ASKED: &str = "COMMIT: type the name of the database, then Enter.";
+
+/// Asks for COMMIT until the gate is armed and the name is asked for.
+fn ask_for_commit(terminal: &mut Terminal) {
+    loop {
+        terminal.line("commit").wait_until("an answer", |screen| {
+            let last = screen.lines().rev().find(|line| !line.trim().is_empty());
+            last.is_some_and(|line| line.contains("not armed yet") || line.contains(ASKED))
+        });
+        let asked = terminal.screen_text().contains(ASKED);
+        // Nobody types it sooner: a line that comes within 400 ms is taken for pasted, and one that
+        // comes before the gate is armed sets those 400 ms back to their beginning.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        if asked {
+            return;
+        }
+    }
+}
+
+#[test]
+fn the_plain_walk_signs_applies_and_commits_by_words() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run_in(120, 50, &[], &["--plain"]);
+    terminal.wait_for("4. The tables are as the migration expects them: HOLDS.");
+    terminal
+        .line("apply")
+        .wait_for("5 items are not signed yet.");
+    walk_to_the_gate(&mut terminal);
+    terminal.line("quit").wait_for("The transaction is open");
+    stage.assert_nothing_seen();
+    ask_for_commit(&mut terminal);
+    terminal.line("wiser").wait_for("That is not the name");
+    terminal
+        .line("wiser_ops")
+        .wait_for("COMMITTED: the server answered COMMIT");
+    terminal.wait_for_times("COMMITTED: ", 2).line("quit");
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.picture());
+    stage.assert_migrated();
+    stage.assert_nobody_left();
+    stage.assert_journal(&["COMMITTED"], 0);
+    let raw = terminal.raw();
+    assert!(!raw.contains(&0x1b), "an escape sequence in plain lines");
+}
+
+#[test]
+fn pasted_lines_never_commit() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run_in(120, 50, &[], &["--plain"]);
+    walk_to_the_gate(&mut terminal);
+    ask_for_commit(&mut terminal);
+    let held = stage.held();
+    let open = "TRANSACTION OPEN. Checks";
+    let refused = "Typed before this was asked; type it again.";
+    let times = |terminal: &Terminal, words: &str| {
+        let said = String::from_utf8(terminal.raw()).unwrap();
+        said.matches(words).count()
+    };
+    // The name is pasted with the word that asks for it: over and over, for the two lines race.
+    for _ in 1..=25 {
+        // Where the whole paste came too early, the name is not asked for, and the gate is still here.
+        if times(&terminal, ASKED) == times(&terminal, open) {
+            let before = times(&terminal, open);
+            terminal.line("back").wait_for_times(open, before + 1);
+        }
+        let before = times(&terminal, refused);
+        terminal
+            .breathe()
+            .paste_raw("commit\rwiser_ops\r")
+            .wait_for_times(refused, before + 1);
+    }
+    assert_eq!(stage.held(), held);
+    if times(&terminal, ASKED) == times(&terminal, open) {
+        let before = times(&terminal, open);
+        terminal.line("back").wait_for_times(open, before + 1);
+    }
+    terminal
+        .line("rollback")
+        .wait_for("ROLLBACK? Type yes or no.");
+    terminal
+        .line("yes")
+        .wait_for("ROLLED BACK, because you decided so");
+    terminal.line("quit");
+    assert_eq!(terminal.exit_code(), 1, "{}", terminal.picture());
+    stage.assert_untouched();
+    stage.assert_nobody_left();
+}
+
+/// Runs the program without a terminal, with `typed` on its standard input.
+fn without_a_terminal(stage: &Stage, arguments: &[String], typed: &str) -> Output {
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(stage.env(&[("PATH", &std::env::var("PATH").unwrap())]))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // A program that does not read it may be gone already.
+    let _ = stdin.write_all(typed.as_bytes());
+    drop(stdin);
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn without_a_terminal_it_rehearses_and_never_commits() {
+    let stage = Stage::set(Scenario::Clean);
+    let typed = "sign 1 b7\napply\ncommit\nwiser_ops\ncommit\nwiser_ops\n";
+    let output = without_a_terminal(&stage, &stage.arguments(&[]), typed);
+    let (said, noted) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{said}{noted}");
+    assert!(noted.contains("No terminal, so nobody can decide: this is a rehearsal."));
+    assert!(said.contains("Checks: 8 PASS, 0 WARN, 0 FAIL."), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    let last = lines[lines.len() - 2];
+    assert!(last.starts_with("ROLLED BACK wiser_ops on "), "{last}");
+    assert!(
+        last.contains("a rehearsal always ends in ROLLBACK"),
+        "{last}"
+    );
+    stage.assert_untouched();
+    stage.assert_nobody_left();
+    stage.assert_journal(&["ROLLED BACK"], 1);
+    assert!(matches!(
+        stage.journal().first(),
+        Some(Entry::Opened(opened)) if opened.mode == "rehearse"
+    ));
+}
+
+#[test]
+fn a_rehearsal_of_what_fails_says_so_by_its_exit_code() {
+    let stage = Stage::set(Scenario::FailingCheck);
+    let output = without_a_terminal(&stage, &stage.arguments(&[]), "");
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("FAIL 012 packet_decision columns"), "{said}");
+    stage.assert_untouched();
+
+    let stage = Stage::set(Scenario::DuplicateMessageIds);
+    let output = without_a_terminal(&stage, &stage.arguments(&[]), "");
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("FAILS"), "{said}");
+    assert!(!said.contains("BEGIN"), "{said}");
+    stage.assert_untouched();
+    stage.assert_nobody_left();
+}
+
+/// Runs a command that needs no server; its exit code, output and errors.
+fn stagegate(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(PROGRAM)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[test]
+fn show_lists_the_built_in_script_for_programs() {
+    let (code, out, err) = stagegate(&["show", "--format", "json"]);
+    assert_eq!(code, Some(0), "{err}");
+    let shown: Value = serde_json::from_str(&out).unwrap();
+    let statements = shown["statements"].as_array().unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/stage_1_utn_workflow");
+    let file = std::fs::read_to_string(folder.join("STAGE_1_UTN_WORKFLOW_MIGRATIONS.sql")).unwrap();
+    assert_eq!(statements.len(), 25, "24 are sent, BEGIN is taken over");
+    let mut end = 0;
+    for (index, statement) in statements.iter().enumerate() {
+        let number = |name: &str| usize::try_from(statement[name].as_u64().unwrap()).unwrap();
+        assert_eq!(number("number"), index + 1);
+        assert!(number("start") >= end && number("end") > number("start"));
+        end = number("end");
+        let before = &file[..number("start")];
+        assert_eq!(before.matches('\n').count() + 1, number("line"));
+        let kind = statement["kind"].as_str().unwrap();
+        let sent = file[number("start")..end].to_uppercase();
+        let first = kind.split(' ').next().unwrap();
+        assert!(sent.starts_with(first), "{kind}: {sent}");
+        if kind == "CREATE INDEX" {
+            let relation = statement["relation"].as_str().unwrap();
+            assert!(
+                sent.contains(&relation.to_uppercase()),
+                "{relation}: {sent}"
+            );
+        }
+    }
+    let sections = statements.iter().filter_map(|one| one["section"].as_str());
+    let sections: std::collections::BTreeSet<&str> = sections.collect();
+    for migration in ["011", "012", "013"] {
+        assert!(
+            sections.iter().any(|title| title.contains(migration)),
+            "{sections:?}"
+        );
+    }
+}
+
+#[test]
+fn show_lists_a_script_that_run_refuses_before_it_connects() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("refused.sql");
+    std::fs::write(
+        &script,
+        "CREATE TABLE t (i int);\nVACUUM t;\nSAVEPOINT s;\n\\! rm -rf /\nINSERT INTO t VALUES (1);\n",
+    )
+    .unwrap();
+    let script = script.to_str().unwrap();
+
+    let (code, out, _) = stagegate(&["show", "--format", "json", script]);
+    assert_eq!(code, Some(2));
+    let shown: Value = serde_json::from_str(&out).unwrap();
+    let kinds: Vec<&str> = shown["statements"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|statement| statement["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["CREATE TABLE", "VACUUM", "SAVEPOINT", "INSERT"]);
+    let lines: Vec<u64> = shown["refusals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|refusal| refusal["line"].as_u64().unwrap())
+        .collect();
+    assert_eq!(lines, [2, 3, 4]);
+    let (code, out, _) = stagegate(&["show", script]);
+    assert_eq!(code, Some(2));
+    assert!(out.contains("INSERT"), "{out}");
+
+    // No server there: a connection would end with another code, and a journal would be written.
+    let state = folder.path().join("state");
+    let output = Command::new(PROGRAM)
+        .args(["run", "-h", "/nowhere", "-p", "1", script])
+        .env("XDG_STATE_HOME", &state)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    for (line, word) in [(2, "VACUUM"), (3, "savepoint"), (4, "\\!")] {
+        let place = format!("refused.sql:{line}:");
+        let found = err.lines().find(|text| text.contains(&place));
+        assert!(found.is_some_and(|text| text.contains(word)), "{err}");
+    }
+    assert!(err.contains("nothing was sent to any server"), "{err}");
+    assert!(!state.exists());
+}
+
+#[test]
+fn export_writes_a_runbook_once_and_it_runs_like_the_built_in_one() {
+    let stage = Stage::set(Scenario::Clean);
+    let folder = stage.home().join("mine");
+    let folder = folder.to_str().unwrap();
+    let (code, out, err) = stagegate(&["export", folder]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("mine/runbook.toml"), "{out}");
+    let (_, built_in, _) = stagegate(&["show", "--format", "json"]);
+    let (code, exported, _) = stagegate(&["show", "--format", "json", folder]);
+    assert_eq!(code, Some(0));
+    assert_eq!(exported, built_in);
+
+    let manifest = Path::new(folder).join("runbook.toml");
+    let mine = std::fs::read_to_string(&manifest)
+        .unwrap()
+        .replace("Stage 1 UTN", "Mine");
+    std::fs::write(&manifest, &mine).unwrap();
+    let (code, _, err) = stagegate(&["export", folder]);
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("mine/"), "{err}");
+    assert_eq!(std::fs::read_to_string(&manifest).unwrap(), mine);
+
+    let mut terminal = stage.run_with(&[folder]);
+    terminal
+        .walk_to_the_gate()
+        .shows(&["Mine"])
+        .roll_back()
+        .key("q");
+    stage.assert_rolled_back(&mut terminal, 1, "you decided so");
+}
