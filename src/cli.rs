@@ -7,6 +7,7 @@ mod aftermath;
 mod arguments;
 mod commands;
 mod man;
+mod rehearsal;
 
 pub use arguments::{Arguments, Command, Connection, Holding};
 

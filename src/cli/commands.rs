@@ -2,6 +2,7 @@
 
 use super::aftermath;
 use super::arguments::{Arguments, Command, Connection, Format, Holding, Look};
+use super::rehearsal;
 use crate::database::secret::Secret;
 use crate::database::settings::{Options, Settings};
 use crate::gate::{Account, Ending, ExitCode, Machine, Mode};
@@ -68,6 +69,31 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let runbook = load(runbook.as_deref())?;
             let settings = connect_to(&connection, &runbook)?;
             walk(runbook, settings, &holding, &look, None)
+        }
+        Command::Rollback {
+            runbook,
+            to,
+            without_restore,
+            connection,
+            holding,
+            look,
+        } => {
+            let way_back = load(runbook.as_deref())?
+                .rollback(to.as_deref(), without_restore)
+                .map_err(Failure::usage)?;
+            let settings = connect_to(&connection, &way_back)?;
+            walk(Arc::new(way_back), settings, &holding, &look, None)
+        }
+        Command::Rehearse {
+            runbook,
+            connection,
+            holding,
+        } => {
+            let runbook = load(runbook.as_deref())?;
+            let rehearsal = Arc::new(runbook.rehearsal().map_err(Failure::usage)?);
+            let settings = connect_to(&connection, &runbook)?;
+            let whose = Whose::Nobodys(&runbook);
+            attend(rehearsal, settings, &holding, &Look::default(), None, whose)
         }
         Command::Show { runbook, format } => show(runbook.as_deref(), format),
         Command::Export { folder } => export(&folder),
@@ -198,6 +224,25 @@ fn walk(
     look: &Look,
     greeting: Option<String>,
 ) -> Result<ExitCode, Failure> {
+    attend(runbook, settings, holding, look, greeting, Whose::Persons)
+}
+
+/// Whose decision it is.
+enum Whose<'a> {
+    /// The person's at the terminal; without a terminal, nobody's.
+    Persons,
+    /// Nobody's: it is the rehearsal of this runbook.
+    Nobodys(&'a Runbook),
+}
+
+fn attend(
+    runbook: Arc<Runbook>,
+    settings: Settings,
+    holding: &Holding,
+    look: &Look,
+    greeting: Option<String>,
+    whose: Whose<'_>,
+) -> Result<ExitCode, Failure> {
     if let Some(objection) = holding.objection() {
         return Err(Failure::usage(eyre!("{objection}")));
     }
@@ -216,13 +261,19 @@ fn walk(
             "the script cannot be run; nothing was sent to any server. stagegate show lists all of it"
         )));
     }
-    let interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let interactive = matches!(whose, Whose::Persons)
+        && std::io::stdin().is_terminal()
+        && std::io::stdout().is_terminal();
     let mode = if interactive {
         Mode::Run
     } else {
         Mode::Rehearse
     };
-    if !interactive {
+    if let Whose::Nobodys(_) = whose {
+        eprintln!(
+            "A rehearsal: it applies, verifies, goes back, compares and rolls back; it never commits, and locks as the script does."
+        );
+    } else if !interactive {
         eprintln!(
             "No terminal, so nobody can decide: this is a rehearsal. It applies, verifies and rolls back, and never commits."
         );
@@ -280,18 +331,23 @@ fn walk(
         };
         // One line that stays in the terminal's history when the screen is gone.
         let last = last_words(engine.machine(), engine.account());
-        Ok::<_, Failure>((code, last))
+        let (machine, account) = (engine.machine(), engine.account());
+        let (code, closing) = match whose {
+            Whose::Persons => (code, Vec::new()),
+            Whose::Nobodys(of) => rehearsal::closing(of, &runbook, machine, account, code),
+        };
+        Ok::<_, Failure>((code, closing, last))
     });
     // A thread that still waits for a key must not keep the program from leaving.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
-    let (code, last) = result?;
+    let (code, closing, last) = result?;
     // Where the terminal is gone there is nobody to tell; the outcome and its code stand.
+    let mut out = std::io::stdout();
+    for line in closing.iter().chain(std::iter::once(&last)) {
+        let _ = writeln!(out, "{line}");
+    }
     let journal = path.display().to_string();
-    let _ = writeln!(
-        std::io::stdout(),
-        "{last}\nJournal: {}",
-        printable(&journal)
-    );
+    let _ = writeln!(out, "Journal: {}", printable(&journal));
     Ok(code)
 }
 

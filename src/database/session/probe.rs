@@ -153,7 +153,9 @@ fn connection_evidence(target: &Target, expected_database: Option<&str>) -> Evid
 }
 
 fn structure_evidence(name: &str, results: Vec<StatementReport>) -> Evidence {
-    let checks: Vec<Check> = results.into_iter().flat_map(|r| r.checks).collect();
+    let mut checks: Vec<Check> = results.into_iter().flat_map(|r| r.checks).collect();
+    // What a person has to weigh is never below what is in order.
+    checks.sort_by_key(|check| check.verdict);
     let tally = Tally::of(&checks);
     let standing = match tally {
         Tally {
