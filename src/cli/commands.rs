@@ -1,7 +1,7 @@
 //! What each command does.
 
-use super::aftermath;
 use super::arguments::{Arguments, Command, Connection, Format, Holding, Look};
+use super::{aftermath, inspection};
 use crate::database::secret::Secret;
 use crate::database::settings::{Options, Settings};
 use crate::gate::{Account, Ending, ExitCode, Machine, Mode};
@@ -69,6 +69,16 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let settings = connect_to(&connection, &runbook)?;
             walk(runbook, settings, &holding, &look, None)
         }
+        Command::Inspect {
+            runbook,
+            connection,
+            look,
+        } => inspection::inspect(runbook.as_deref(), &connection, &look),
+        Command::Verify {
+            runbook,
+            connection,
+            format,
+        } => inspection::verify(runbook.as_deref(), &connection, format),
         Command::Show { runbook, format } => show(runbook.as_deref(), format),
         Command::Export { folder } => export(&folder),
         Command::Demo {
@@ -99,7 +109,7 @@ pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
     }
 }
 
-fn load(path: Option<&Path>) -> Result<Arc<Runbook>, Failure> {
+pub(super) fn load(path: Option<&Path>) -> Result<Arc<Runbook>, Failure> {
     let runbook = Runbook::load(path).map_err(Failure::usage)?;
     Ok(Arc::new(runbook))
 }
@@ -131,7 +141,7 @@ fn export(folder: &Path) -> Result<ExitCode, Failure> {
 }
 
 /// Settings the way psql finds them; the runbook's database stands in where none is named.
-fn connect_to(connection: &Connection, runbook: &Runbook) -> Result<Settings, Failure> {
+pub(super) fn connect_to(connection: &Connection, runbook: &Runbook) -> Result<Settings, Failure> {
     let mut connection = connection.clone();
     if connection.dbname.is_none() && env("PGDATABASE").is_none_or(|name| name.is_empty()) {
         connection.dbname.clone_from(&runbook.expected_database);
@@ -299,7 +309,7 @@ fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened {
 }
 
 /// Flag before environment before terminal.
-fn appearance(look: &Look) -> Appearance {
+pub(super) fn appearance(look: &Look) -> Appearance {
     Appearance::detect(
         |name| match name {
             "NO_COLOR" if look.no_color => Some("1".into()),
