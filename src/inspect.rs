@@ -10,8 +10,11 @@ pub mod applied;
 mod catalog;
 pub mod looking;
 pub mod past;
+pub mod screen;
 
 pub mod telling;
+mod view;
+pub mod watch;
 
 use crate::gate::event::{Millis, Target};
 use crate::runbook::Runbook;

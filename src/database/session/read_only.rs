@@ -69,6 +69,10 @@ pub const APPLICATION: &str = "stagegate inspect";
 /// What makes every transaction of a session READ ONLY unless it says otherwise.
 const STARTUP: &str = "-c default_transaction_read_only=on";
 
+/// So that a query ends when nobody listens to it any more; older servers have no such setting.
+const CHECK_CLIENT: &str = "SELECT pg_catalog.set_config(name, '1s', false) \
+    FROM pg_catalog.pg_settings WHERE name = 'client_connection_check_interval'";
+
 /// How much longer than its own limit an answer is waited for, before the server counts as silent.
 const SILENCE: Duration = Duration::from_secs(5);
 
@@ -94,6 +98,7 @@ pub async fn open(settings: &Settings) -> Result<(Link, Target), ServerMessage> 
                 "the server did not make this session read-only, so nothing was looked at",
             ));
         }
+        link.ask(CHECK_CLIENT).await.map_err(Broken::why)?;
         target::read(&mut link)
             .await
             .map_err(|why| target::unread(&why))
