@@ -114,6 +114,19 @@ impl Pane {
         self
     }
 
+    /// Seeks a text, as a person types it: the next key when the last one is on the screen.
+    #[track_caller]
+    pub fn sought(&mut self, text: &str) -> &mut Pane {
+        self.send(b"/").wait_for("FIND");
+        for (at, c) in text.char_indices() {
+            self.send(c.encode_utf8(&mut [0; 4]).as_bytes());
+            let typed = format!("> {}", &text[..at + c.len_utf8()]);
+            self.wait_for(typed.trim_end());
+        }
+        self.send(b"\r")
+            .until("the end of the search", |s| !s.contains("FIND"))
+    }
+
     /// Waits for the end; the exit code.
     #[track_caller]
     pub fn exit_code(&mut self) -> u32 {

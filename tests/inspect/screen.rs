@@ -36,7 +36,7 @@ fn the_panes_tell_what_is_there() {
         .wait_for("integration.integration_receive_serviceops")
         .wait_for("about 50,000 rows")
         .wait_for("expected otherwise")
-        .send(b"/utn \r")
+        .sought("utn ")
         .until("the wrong type", |screen| {
             screen
                 .lines()
@@ -88,7 +88,7 @@ fn it_looks_again_by_itself_and_when_asked() {
             .unwrap();
         client
     });
-    pane.wait_for("holds SHARE on service_ops.packet_decision");
+    pane.wait_for(": holds SHARE on");
     runtime.block_on(client.batch_execute("ROLLBACK")).unwrap();
     pane.wait_for("0 locks of other sessions");
     stage.assert_only_read();
@@ -114,9 +114,9 @@ fn a_held_migration_does_not_stop_it() {
     let mut pane = open(&stage, stage.demo().role());
     seen(&mut pane)
         .send(b"l")
-        .wait_for("ACCESS EXCLUSIVE on service_ops.packet_decision")
+        .wait_for("holds ACCESS EXCLUSIVE on")
         .send(b"m")
-        .wait_for("could not be read: ERROR: canceling statement due to lock timeout (55P03)")
+        .wait_for("the sizes of tables and indexes could not be read: ERROR:")
         .send(b"q");
     assert_eq!(pane.exit_code(), 0);
 }
@@ -165,15 +165,17 @@ fn hostile_names_are_shown_as_escapes() {
     stage.owner(
         "ALTER TABLE service_ops.packet_decision ADD COLUMN \"a\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}\" int
              DEFAULT length(E'\\x1b[5m');
-         CREATE INDEX \"i\u{1b}[2J\" ON service_ops.packet_decision (updated_at)",
+         CREATE INDEX \"i\u{1b}[2J\" ON service_ops.packet_decision ((1))",
     );
     let mut pane = open(&stage, stage.demo().role());
     seen(&mut pane)
-        .send(b"\t\t")
+        .send(b"\t")
+        .wait_for("Verification, ")
+        .send(b"\t")
         .wait_for("integration.integration_receive_serviceops")
-        .send(b"/owned\r")
+        .sought("owned")
         .wait_for("a\\x1b]0;owned\\x07\\x9b2J\\u{202e}")
-        .send(b"/i\\x1b\r")
+        .sought("i\\x1b")
         .wait_for("i\\x1b[2J")
         .send(b"q");
     pane.exit_code();

@@ -122,7 +122,7 @@ impl Stage {
     pub fn content(&self) -> BTreeSet<String> {
         let rows = self.superuser(
             "SELECT format('%s.%s %s', nspname, relname, query_to_xml(
-                 format('SELECT md5(string_agg(x::text, ''|'' ORDER BY x::text)) FROM %I.%I x',
+                 format('SELECT md5(string_agg(x::text, ''|'' ORDER BY x::text)) FROM (SELECT * FROM %I.%I) x',
                         nspname, relname), false, false, ''))
              FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
              WHERE relkind IN ('r', 'S') AND nspname NOT LIKE 'pg\\_%'
