@@ -146,3 +146,51 @@ fn title(runbook: &Runbook, number: &str) -> String {
         })
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, verdict: Verdict) -> (usize, Check) {
+        let check = Check {
+            name: name.into(),
+            verdict,
+            detail: String::new(),
+        };
+        (1, check)
+    }
+
+    fn extent(own: &[Verdict], before: Option<Verdict>, unanswered: usize) -> Option<Extent> {
+        let own = own
+            .iter()
+            .map(|verdict| check("012 it", *verdict))
+            .collect();
+        let before = before.map(|verdict| check("migration 012", verdict));
+        let set = |stage, checks, unanswered| CheckSet {
+            stage,
+            file: String::new(),
+            checks,
+            unanswered,
+        };
+        let sets = [
+            set(Stage::ExpectedState, before.into_iter().collect(), 0),
+            set(Stage::Verification, own, unanswered),
+        ];
+        let runbook = Runbook::load(None).unwrap();
+        migrations(&runbook, &sets).first().map(|m| m.extent)
+    }
+
+    #[test]
+    fn yes_is_said_only_of_checks_that_all_pass_and_were_all_answered() {
+        use Verdict::{Fail, Pass, Warn};
+        assert_eq!(extent(&[Pass, Pass], Some(Warn), 0), Some(Extent::Yes));
+        assert_eq!(extent(&[Pass, Pass], Some(Warn), 1), Some(Extent::Unknown));
+        assert_eq!(extent(&[Pass, Fail], None, 0), Some(Extent::Partly));
+        assert_eq!(extent(&[Fail, Fail], Some(Pass), 0), Some(Extent::No));
+        // One column of many: no check passes, and yet it was touched.
+        assert_eq!(extent(&[Fail, Fail], Some(Warn), 0), Some(Extent::Partly));
+        assert_eq!(extent(&[], Some(Pass), 0), Some(Extent::No));
+        assert_eq!(extent(&[], Some(Warn), 0), Some(Extent::Unknown));
+        assert_eq!(extent(&[], None, 0), None);
+    }
+}

@@ -113,3 +113,67 @@ fn told(path: PathBuf, lines: &[Line], broken: Option<String>) -> PastRun {
         broken,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Journal;
+    use crate::journal::entry::Decision;
+
+    fn journal(folder: &Path, name: &str, entries: &[Entry]) {
+        let mut journal = Journal::create(Some(&folder.join(name)), |_| None).unwrap();
+        for entry in entries {
+            journal.record(entry).unwrap();
+        }
+    }
+
+    fn begun() -> Entry {
+        Entry::Begun {
+            xid: "7".into(),
+            added: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn runs_are_told_the_newest_first_each_with_its_outcome() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path();
+        let committed = Entry::Outcome {
+            outcome: "COMMITTED".into(),
+            why: None,
+            proof: "tag".into(),
+        };
+        let intent = Entry::Intent {
+            decision: Decision::Commit,
+            xid: Some("7".into()),
+        };
+        journal(folder, "20260101T000000Z-1.jsonl", &[begun(), committed]);
+        journal(folder, "20260102T000000Z-1.jsonl", &[begun(), intent]);
+        journal(folder, "20260103T000000Z-1.jsonl", &[begun()]);
+        journal(
+            folder,
+            "20260104T000000Z-1.jsonl",
+            &[Entry::Left { code: 1 }],
+        );
+        std::fs::write(folder.join("20260105T000000Z-1.jsonl"), "{}\n").unwrap();
+        std::fs::write(folder.join("notes.txt"), "no journal").unwrap();
+        let runs = runs(folder).unwrap();
+        let outcomes: Vec<&str> = runs.iter().map(|run| run.outcome.as_str()).collect();
+        assert_eq!(
+            outcomes,
+            [
+                "not read",
+                "nothing was applied",
+                "under way, or died before COMMIT was sent",
+                "not known: ask `stagegate outcome`; COMMIT may have been sent",
+                "COMMITTED",
+            ]
+        );
+        assert!(runs[0].broken.is_some());
+    }
+
+    #[test]
+    fn no_folder_is_no_runs() {
+        assert_eq!(runs(Path::new("/nonexistent/stagegate")), Ok(Vec::new()));
+    }
+}

@@ -7,10 +7,13 @@ use super::{CheckSet, Found, Part, Sight, Stage, Table, tally, telling};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
 use crate::tui::keymap::{self, Place};
-use crate::tui::text::{clock, count, hanging, labelled, took, wrap};
+use crate::tui::text::{clock, count, hanging, labelled, took, width, wrap};
 use crate::tui::view::{Scene, Sheet, checks, header as walk_header};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
+
+/// Where what is said of a column or an index begins.
+const BESIDE: usize = 35;
 
 /// The three lines at the top: what is looked at, the panes, how fresh it is.
 pub(super) fn header(screen: &Screen, scene: &Scene<'_>, columns: usize) -> [Line<'static>; 3] {
@@ -311,18 +314,27 @@ fn now(
                 .any(|word| word == name)
         })
     };
+    let inner = columns.saturating_sub(1);
     let mut row = |name: &str, text: String| {
         let (mark, style) = match named(name) {
             true => (look.glyphs.mark(), look.warn()),
             false => (" ", Style::new()),
         };
+        let name = look.clean(name);
+        let mut label = format!(" {mark} {name}");
+        // A name is never cut; a long one has a line of its own.
+        if width(&label) >= BESIDE {
+            let parts = wrap(&label, inner).into_iter();
+            lines.extend(parts.map(|part| Line::from(part.set_style(style))));
+            label.clear();
+        }
         lines.extend(labelled(
-            &format!(" {mark} {}", look.clip(&look.clean(name), 30)),
+            &label,
             style,
             &look.clean(&text),
             style,
-            35,
-            columns.saturating_sub(1),
+            BESIDE,
+            inner,
         ));
     };
     for column in &found.columns {
@@ -352,7 +364,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

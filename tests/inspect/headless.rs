@@ -1,6 +1,6 @@
 //! `stagegate verify`: rows, JSON, exit codes.
 
-use crate::stage::{SCRIPT, Stage, plain, run};
+use crate::stage::{SCRIPT, Stage, run};
 use serde_json::Value;
 
 /// The statements of the script between two of its section headings.
@@ -229,5 +229,4 @@ fn a_bare_script_without_checks_is_no_pass() {
         .ended(4)
         .said(&["zero checks is not a pass", "public.never is not there"]);
     assert_eq!(stage.content(), before);
-    let _ = plain;
 }

@@ -77,7 +77,10 @@ fn a_file_that_ends_the_transaction_is_not_gone_on_with() {
         "SELECT 'after' AS \"check\", public.strike_plainly() AS status;",
     );
     let before = stage.content();
-    stage.verify(&[&folder]).ended(4);
+    stage
+        .verify(&[&folder])
+        .ended(4)
+        .said(&["before.sql, line 2", "not run: "]);
     assert_eq!(stage.content(), before);
     assert!(!stage.logged().iter().any(|s| s.contains("VALUES (6)")));
 }
