@@ -6,6 +6,7 @@
 mod aftermath;
 mod arguments;
 mod commands;
+mod inspection;
 mod man;
 mod rehearsal;
 

@@ -85,6 +85,32 @@ pub enum Command {
         #[command(flatten)]
         holding: Holding,
     },
+    /// Look at what is applied, the checks, the tables, their locks and past runs; read-only
+    #[command(disable_help_flag = true)]
+    Inspect {
+        /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
+        #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
+        runbook: Option<PathBuf>,
+        /// Where to connect.
+        #[command(flatten)]
+        connection: Connection,
+        /// How it looks.
+        #[command(flatten)]
+        look: Look,
+    },
+    /// Run every check of a runbook, read-only: exit code 0 when all pass, 4 on FAIL
+    #[command(disable_help_flag = true)]
+    Verify {
+        /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
+        #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
+        runbook: Option<PathBuf>,
+        /// Where to connect.
+        #[command(flatten)]
+        connection: Connection,
+        /// How to print it
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
     /// Show every statement of a runbook's script; needs no database
     #[command(disable_help_flag = true)]
     Show {
@@ -271,7 +297,7 @@ pub struct Look {
     pub ascii: bool,
 }
 
-/// How `show` prints.
+/// How `show` and `verify` print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people

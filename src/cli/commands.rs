@@ -1,8 +1,7 @@
 //! What each command does.
 
-use super::aftermath;
 use super::arguments::{Arguments, Command, Connection, Format, Holding, Look};
-use super::rehearsal;
+use super::{aftermath, inspection, rehearsal};
 use crate::database::secret::Secret;
 use crate::database::settings::{Options, Settings};
 use crate::gate::{Account, Ending, ExitCode, Machine, Mode};
@@ -95,6 +94,16 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let whose = Whose::Nobodys(&runbook);
             attend(rehearsal, settings, &holding, &Look::default(), None, whose)
         }
+        Command::Inspect {
+            runbook,
+            connection,
+            look,
+        } => inspection::inspect(runbook.as_deref(), &connection, &look),
+        Command::Verify {
+            runbook,
+            connection,
+            format,
+        } => inspection::verify(runbook.as_deref(), &connection, format),
         Command::Show { runbook, format } => show(runbook.as_deref(), format),
         Command::Export { folder } => export(&folder),
         Command::Demo {
@@ -135,7 +144,7 @@ pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
     }
 }
 
-fn load(path: Option<&Path>) -> Result<Arc<Runbook>, Failure> {
+pub(super) fn load(path: Option<&Path>) -> Result<Arc<Runbook>, Failure> {
     let runbook = Runbook::load(path).map_err(Failure::usage)?;
     Ok(Arc::new(runbook))
 }
@@ -167,7 +176,7 @@ fn export(folder: &Path) -> Result<ExitCode, Failure> {
 }
 
 /// Settings the way psql finds them; the runbook's database stands in where none is named.
-fn connect_to(connection: &Connection, runbook: &Runbook) -> Result<Settings, Failure> {
+pub(super) fn connect_to(connection: &Connection, runbook: &Runbook) -> Result<Settings, Failure> {
     let mut connection = connection.clone();
     if connection.dbname.is_none() && env("PGDATABASE").is_none_or(|name| name.is_empty()) {
         connection.dbname.clone_from(&runbook.expected_database);
@@ -386,7 +395,7 @@ fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened {
 }
 
 /// Flag before environment before terminal.
-fn appearance(look: &Look) -> Appearance {
+pub(super) fn appearance(look: &Look) -> Appearance {
     Appearance::detect(
         |name| match name {
             "NO_COLOR" if look.no_color => Some("1".into()),

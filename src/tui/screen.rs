@@ -7,8 +7,8 @@
 mod drawing;
 mod keys;
 mod looking;
-mod paint;
-mod scroll;
+pub(crate) mod paint;
+pub(crate) mod scroll;
 
 use super::reader::{self, Pages};
 use super::theme::Appearance;
