@@ -6,12 +6,15 @@
 mod aftermath;
 mod arguments;
 mod commands;
+mod inspection;
 mod man;
+mod rehearsal;
 
 pub use arguments::{Arguments, Command, Connection, Holding};
 
 use crate::gate::ExitCode;
 use clap::Parser;
+use std::io::Write;
 
 /// Parses the process's arguments and runs what they ask for.
 pub fn run() -> ExitCode {
@@ -29,7 +32,8 @@ pub fn run() -> ExitCode {
     match commands::run(arguments) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("stagegate: {:#}", failure.report);
+            // Standard error may be gone with the terminal.
+            let _ = writeln!(std::io::stderr(), "stagegate: {:#}", failure.report);
             failure.code
         }
     }

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod database;
 pub mod gate;
 pub mod headless;
+pub mod inspect;
 pub mod journal;
 pub mod runbook;
 pub mod sandbox;

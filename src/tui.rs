@@ -10,10 +10,10 @@ pub mod screen;
 pub mod terminal;
 pub mod theme;
 
-mod reader;
+pub(crate) mod reader;
 mod sql;
-mod text;
-mod view;
+pub(crate) mod text;
+pub(crate) mod view;
 
 pub use screen::Screen;
 pub use theme::{Appearance, Glyphs, Palette};

@@ -169,14 +169,20 @@ fn take_input<H: Held, B: Surface>(
 ) -> bool {
     let events = match input.what {
         What::Key(key) => {
+            // A key from before its frame is tried on a copy: what it would have asked for is not
+            // asked, and what was typed so far is still there.
+            let ahead = Instant::from_std(input.at) <= face_since;
+            let before = ahead.then(|| screen.clone());
             let events = screen.key(key, engine.machine(), engine.account());
-            if Instant::from_std(input.at) <= face_since
-                && events.iter().any(|event| matches!(event, Event::Asked(_)))
-            {
-                screen.say("Typed before this screen was drawn; look, then press again.".into());
-                Vec::new()
-            } else {
-                events
+            let asks = events.iter().any(|event| matches!(event, Event::Asked(_)));
+            match before {
+                Some(before) if asks => {
+                    *screen = before;
+                    let text = "Typed before this screen was drawn; look, then press again.";
+                    screen.say(text.into());
+                    Vec::new()
+                }
+                Some(_) | None => events,
             }
         }
         What::Burst(text) => screen.burst(&text, engine.machine()),

@@ -16,6 +16,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tui", &["gate", "runbook"]),
     ("sandbox", &[]),
     ("walk", &["gate", "runbook", "database", "journal", "tui"]),
+    (
+        "inspect",
+        &["gate", "runbook", "database", "journal", "tui"],
+    ),
     ("headless", &["gate", "runbook", "walk"]),
 ];
 

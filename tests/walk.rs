@@ -334,6 +334,22 @@ async fn keys_that_were_typed_before_the_gate_was_drawn_do_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn enter_typed_ahead_of_the_name_it_ends_sends_nothing_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage::gate(&[], journal(folder.path()).0).await;
+    stage.key(KeyCode::Char('c')).await;
+    stage.text(DATABASE).await;
+    // Read long before the frame that shows the whole name.
+    stage.send(Instant::now() - Duration::from_secs(2), KeyCode::Enter);
+    stage.pass(Duration::from_secs(1)).await;
+    assert_eq!(stage.count("commit"), 0);
+    // The name is still there: Enter alone sends it now.
+    stage.key(KeyCode::Enter).await;
+    assert_eq!(stage.count("commit"), 1);
+    stage.run.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_held_down_from_before_the_gate_never_opens_it() {
     let folder = tempfile::tempdir().unwrap();
     let stage = Stage::set(&[], journal(folder.path()).0);

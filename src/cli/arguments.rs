@@ -18,7 +18,7 @@ use std::path::PathBuf;
     max_term_width = 100
 )]
 #[command(
-    after_help = "Exit codes: 0 committed · 1 rolled back by decision · 2 usage · \
+    after_help = "Exit codes: 0 committed, or rehearsed and all checks pass · 1 rolled back by decision · 2 usage · \
     3 rolled back after an error · 4 rolled back or refused on FAIL · 5 outcome unknown · \
     6 could not connect · 129, 130, 143 hang-up, interrupt, terminate (rolled back)"
 )]
@@ -49,6 +49,67 @@ pub enum Command {
         /// How it looks.
         #[command(flatten)]
         look: Look,
+    },
+    /// Walk the documented rollback: what would be lost, checklist, apply, verify, decide
+    #[command(disable_help_flag = true)]
+    Rollback {
+        /// A runbook's folder; without it the built-in Stage 1 UTN runbook
+        #[arg(value_name = "RUNBOOK")]
+        runbook: Option<PathBuf>,
+        /// Stop after the rollback script whose file name begins with this number
+        #[arg(long, value_name = "NUMBER")]
+        to: Option<String>,
+        /// Leave out the sections that say (if needed), such as an old constraint that cannot come back
+        #[arg(long)]
+        without_restore: bool,
+        /// Where to connect.
+        #[command(flatten)]
+        connection: Connection,
+        /// How to hold.
+        #[command(flatten)]
+        holding: Holding,
+        /// How it looks.
+        #[command(flatten)]
+        look: Look,
+    },
+    /// Up, verify, down, compare the structure with the start, and ROLLBACK, always
+    #[command(disable_help_flag = true)]
+    Rehearse {
+        /// A runbook's folder; without it the built-in Stage 1 UTN runbook
+        #[arg(value_name = "RUNBOOK")]
+        runbook: Option<PathBuf>,
+        /// Where to connect.
+        #[command(flatten)]
+        connection: Connection,
+        /// How to hold.
+        #[command(flatten)]
+        holding: Holding,
+    },
+    /// Look at what is applied, the checks, the tables, their locks and past runs; read-only
+    #[command(disable_help_flag = true)]
+    Inspect {
+        /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
+        #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
+        runbook: Option<PathBuf>,
+        /// Where to connect.
+        #[command(flatten)]
+        connection: Connection,
+        /// How it looks.
+        #[command(flatten)]
+        look: Look,
+    },
+    /// Run every check of a runbook, read-only: exit code 0 when all pass, 4 on FAIL
+    #[command(disable_help_flag = true)]
+    Verify {
+        /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
+        #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
+        runbook: Option<PathBuf>,
+        /// Where to connect.
+        #[command(flatten)]
+        connection: Connection,
+        /// How to print it
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
     },
     /// Show every statement of a runbook's script; needs no database
     #[command(disable_help_flag = true)]
@@ -236,7 +297,7 @@ pub struct Look {
     pub ascii: bool,
 }
 
-/// How `show` prints.
+/// How `show` and `verify` print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people

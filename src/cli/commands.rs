@@ -1,7 +1,7 @@
 //! What each command does.
 
-use super::aftermath;
 use super::arguments::{Arguments, Command, Connection, Format, Holding, Look};
+use super::{aftermath, inspection, rehearsal};
 use crate::database::secret::Secret;
 use crate::database::settings::{Options, Settings};
 use crate::gate::{Account, Ending, ExitCode, Machine, Mode};
@@ -69,6 +69,41 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let settings = connect_to(&connection, &runbook)?;
             walk(runbook, settings, &holding, &look, None)
         }
+        Command::Rollback {
+            runbook,
+            to,
+            without_restore,
+            connection,
+            holding,
+            look,
+        } => {
+            let way_back = load(runbook.as_deref())?
+                .rollback(to.as_deref(), without_restore)
+                .map_err(Failure::usage)?;
+            let settings = connect_to(&connection, &way_back)?;
+            walk(Arc::new(way_back), settings, &holding, &look, None)
+        }
+        Command::Rehearse {
+            runbook,
+            connection,
+            holding,
+        } => {
+            let runbook = load(runbook.as_deref())?;
+            let rehearsal = Arc::new(runbook.rehearsal().map_err(Failure::usage)?);
+            let settings = connect_to(&connection, &runbook)?;
+            let whose = Whose::Nobodys(&runbook);
+            attend(rehearsal, settings, &holding, &Look::default(), None, whose)
+        }
+        Command::Inspect {
+            runbook,
+            connection,
+            look,
+        } => inspection::inspect(runbook.as_deref(), &connection, &look),
+        Command::Verify {
+            runbook,
+            connection,
+            format,
+        } => inspection::verify(runbook.as_deref(), &connection, format),
         Command::Show { runbook, format } => show(runbook.as_deref(), format),
         Command::Export { folder } => export(&folder),
         Command::Demo {
@@ -109,7 +144,7 @@ pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
     }
 }
 
-fn load(path: Option<&Path>) -> Result<Arc<Runbook>, Failure> {
+pub(super) fn load(path: Option<&Path>) -> Result<Arc<Runbook>, Failure> {
     let runbook = Runbook::load(path).map_err(Failure::usage)?;
     Ok(Arc::new(runbook))
 }
@@ -141,7 +176,7 @@ fn export(folder: &Path) -> Result<ExitCode, Failure> {
 }
 
 /// Settings the way psql finds them; the runbook's database stands in where none is named.
-fn connect_to(connection: &Connection, runbook: &Runbook) -> Result<Settings, Failure> {
+pub(super) fn connect_to(connection: &Connection, runbook: &Runbook) -> Result<Settings, Failure> {
     let mut connection = connection.clone();
     if connection.dbname.is_none() && env("PGDATABASE").is_none_or(|name| name.is_empty()) {
         connection.dbname.clone_from(&runbook.expected_database);
@@ -198,6 +233,25 @@ fn walk(
     look: &Look,
     greeting: Option<String>,
 ) -> Result<ExitCode, Failure> {
+    attend(runbook, settings, holding, look, greeting, Whose::Persons)
+}
+
+/// Whose decision it is.
+enum Whose<'a> {
+    /// The person's at the terminal; without a terminal, nobody's.
+    Persons,
+    /// Nobody's: it is the rehearsal of this runbook.
+    Nobodys(&'a Runbook),
+}
+
+fn attend(
+    runbook: Arc<Runbook>,
+    settings: Settings,
+    holding: &Holding,
+    look: &Look,
+    greeting: Option<String>,
+    whose: Whose<'_>,
+) -> Result<ExitCode, Failure> {
     if let Some(objection) = holding.objection() {
         return Err(Failure::usage(eyre!("{objection}")));
     }
@@ -216,13 +270,19 @@ fn walk(
             "the script cannot be run; nothing was sent to any server. stagegate show lists all of it"
         )));
     }
-    let interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let interactive = matches!(whose, Whose::Persons)
+        && std::io::stdin().is_terminal()
+        && std::io::stdout().is_terminal();
     let mode = if interactive {
         Mode::Run
     } else {
         Mode::Rehearse
     };
-    if !interactive {
+    if let Whose::Nobodys(_) = whose {
+        eprintln!(
+            "A rehearsal: it applies, verifies, goes back, compares and rolls back; it never commits, and locks as the script does."
+        );
+    } else if !interactive {
         eprintln!(
             "No terminal, so nobody can decide: this is a rehearsal. It applies, verifies and rolls back, and never commits."
         );
@@ -280,18 +340,23 @@ fn walk(
         };
         // One line that stays in the terminal's history when the screen is gone.
         let last = last_words(engine.machine(), engine.account());
-        Ok::<_, Failure>((code, last))
+        let (machine, account) = (engine.machine(), engine.account());
+        let (code, closing) = match whose {
+            Whose::Persons => (code, Vec::new()),
+            Whose::Nobodys(of) => rehearsal::closing(of, &runbook, machine, account, code),
+        };
+        Ok::<_, Failure>((code, closing, last))
     });
     // A thread that still waits for a key must not keep the program from leaving.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
-    let (code, last) = result?;
+    let (code, closing, last) = result?;
     // Where the terminal is gone there is nobody to tell; the outcome and its code stand.
+    let mut out = std::io::stdout();
+    for line in closing.iter().chain(std::iter::once(&last)) {
+        let _ = writeln!(out, "{line}");
+    }
     let journal = path.display().to_string();
-    let _ = writeln!(
-        std::io::stdout(),
-        "{last}\nJournal: {}",
-        printable(&journal)
-    );
+    let _ = writeln!(out, "Journal: {}", printable(&journal));
     Ok(code)
 }
 
@@ -330,7 +395,7 @@ fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened {
 }
 
 /// Flag before environment before terminal.
-fn appearance(look: &Look) -> Appearance {
+pub(super) fn appearance(look: &Look) -> Appearance {
     Appearance::detect(
         |name| match name {
             "NO_COLOR" if look.no_color => Some("1".into()),

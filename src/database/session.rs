@@ -9,6 +9,7 @@ mod answers;
 mod hold;
 mod inquire;
 mod probe;
+pub mod read_only;
 mod script;
 mod traffic;
 
@@ -29,6 +30,7 @@ use crate::runbook::Runbook;
 
 pub use hold::{LOCK_LOOK, settling};
 pub use inquire::{Identity, ask, of_earlier_run};
+pub use traffic::relations;
 
 /// What the held session can be asked to do. Each order is answered by reports with its number;
 /// exactly one of them is final.

@@ -62,7 +62,7 @@ pub struct Said {
 pub enum Step {
     /// It has not had its turn.
     Waiting,
-    /// The gate stands in for it: BEGIN is taken over, COMMIT is held.
+    /// It is not sent: BEGIN is taken over, COMMIT is held, or it is left out by choice.
     Gate(Fate),
     /// It runs.
     Running {
@@ -96,7 +96,7 @@ impl Account {
             .iter()
             .map(|statement| match statement.fate {
                 Fate::Sent => Step::Waiting,
-                fate @ (Fate::TakenOver | Fate::Held) => Step::Gate(fate),
+                fate @ (Fate::TakenOver | Fate::Held | Fate::LeftOut) => Step::Gate(fate),
             })
             .collect();
         account

@@ -119,7 +119,7 @@ impl ExitCode {
 
 impl Alarm {
     /// The exit code of a run that it ended after a rollback.
-    pub(super) fn exit_code(&self) -> ExitCode {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
             Alarm::HungUp => ExitCode::Signalled(Signal::HangUp),
             Alarm::Interrupted => ExitCode::Signalled(Signal::Interrupt),

@@ -8,7 +8,7 @@ use crate::gate::{Account, Ending, Machine, Phase};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
 use crate::runbook::printable::{printable, printable_lines};
-use crate::runbook::script::Statement;
+use crate::runbook::script::{Fate, Statement};
 
 /// Turns the state of a run into lines.
 #[derive(Debug)]
@@ -137,6 +137,7 @@ impl<'a> Teller<'a> {
                 Step::Waiting | Step::Running { .. } => return,
                 Step::NotRun if account.failed().is_none() => return,
                 Step::Gate(_) if account.begun_at.is_none() => return,
+                Step::Gate(Fate::LeftOut) => format!("{} left out by choice", name(statement)),
                 Step::Gate(_) => format!("{} (the gate's)", name(statement)),
                 Step::NotRun => format!("{} not run", name(statement)),
                 Step::Done(report) => {

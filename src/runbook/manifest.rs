@@ -48,6 +48,32 @@ pub enum RunbookError {
         /// What is wrong and what to do.
         message: String,
     },
+    /// A runbook without a way back.
+    #[error(
+        "the runbook names no rollback script, so there is none to walk. Name them in its \
+         runbook.toml: rollback = [\"rollback/….sql\"]. Nothing was sent to a database."
+    )]
+    NoRollback,
+    /// There is no rollback script of that number.
+    #[error(
+        "there is no rollback script whose name begins with {to}; there are {known}, in this \
+         order. Nothing was sent to a database."
+    )]
+    NoSuchRollback {
+        /// What was asked for.
+        to: String,
+        /// What there is.
+        known: String,
+    },
+    /// Nothing in the rollback scripts says `(if needed)`.
+    #[error(
+        "--without-restore leaves out sections whose title ends with (if needed), and there is \
+         none in {scripts}. Leave the flag away. Nothing was sent to a database."
+    )]
+    NothingToLeaveOut {
+        /// The scripts that would be walked.
+        scripts: String,
+    },
     /// A file that would be written is there already.
     #[error("{path} exists already and is not overwritten; name another folder.", path = .path.display())]
     Exists {

@@ -82,6 +82,8 @@ pub enum Fate {
     TakenOver,
     /// The closing COMMIT: held back for the key.
     Held,
+    /// Not sent: a person left it out by an explicit choice.
+    LeftOut,
 }
 
 /// Text that psql would print between statements.

@@ -46,6 +46,7 @@ pub enum ViewAct {
     Accept,
     Erase,
     EraseAll,
+    LookAgain,
 }
 
 /// Where a binding holds.
@@ -71,11 +72,13 @@ pub enum Place {
     Reader,
     /// While a text is typed: a reference, a search.
     Text,
+    /// In `stagegate inspect`.
+    Inspect,
 }
 
 impl Place {
     /// Every place, in the order of the help.
-    pub const ALL: [Place; 10] = [
+    pub const ALL: [Place; 11] = [
         Place::Checklist,
         Place::Running,
         Place::Gate,
@@ -86,6 +89,7 @@ impl Place {
         Place::Everywhere,
         Place::Reader,
         Place::Text,
+        Place::Inspect,
     ];
 
     /// What it is called in help and README.
@@ -101,6 +105,7 @@ impl Place {
             Place::End => "At the end",
             Place::Reader => "In a pane that covers the screen",
             Place::Text => "While typing a reference or a search",
+            Place::Inspect => "In inspect",
         }
     }
 
@@ -136,7 +141,8 @@ impl Place {
             | Place::Gate
             | Place::Outcome
             | Place::End
-            | Place::Reader => true,
+            | Place::Reader
+            | Place::Inspect => true,
             Place::Name | Place::Question | Place::Text => false,
         }
     }

@@ -30,6 +30,7 @@ use std::ops::Range;
 const GUTTER: usize = 9;
 
 /// One row of the view.
+#[derive(Clone)]
 enum Row {
     /// The name of a file that the script includes.
     File(String),
@@ -46,6 +47,7 @@ enum Row {
 }
 
 /// A document as rows of one width.
+#[derive(Clone)]
 pub(crate) struct Pages {
     document: Document,
     width: usize,
@@ -305,6 +307,7 @@ fn notes(script: &Script, source: usize) -> BTreeMap<usize, Vec<(String, bool)>>
             Fate::Sent => continue,
             Fate::TakenOver => "taken over by the gate: stagegate sends its own",
             Fate::Held => "held back: only the key for COMMIT sends it",
+            Fate::LeftOut => "left out by choice: this is not sent",
         };
         let said = notes.entry(statement.line).or_default();
         said.push((what.to_owned(), false));

@@ -7,8 +7,8 @@
 mod drawing;
 mod keys;
 mod looking;
-mod paint;
-mod scroll;
+pub(crate) mod paint;
+pub(crate) mod scroll;
 
 use super::reader::{self, Pages};
 use super::theme::Appearance;
@@ -47,6 +47,7 @@ enum Typing {
 }
 
 /// The screen of one run.
+#[derive(Clone)]
 pub struct Screen {
     runbook: Arc<Runbook>,
     look: Appearance,

@@ -59,6 +59,10 @@ fn review(script: &Script) -> Evidence {
                 "line {}: this COMMIT is held back for your key",
                 statement.line
             )),
+            Fate::LeftOut => lines.push(format!(
+                "line {}: {} is left out, by your choice",
+                statement.line, statement.kind
+            )),
         }
     }
     for refusal in &script.refusals {

@@ -4,6 +4,8 @@
 -- Three parts: what would be lost (counted, WARN where there is something), the DDL, and checks of
 -- what is left. It also cleans up where the migration was applied only in part.
 --
+-- Sections that say (if needed) are left out together by `stagegate rollback --without-restore`.
+--
 -- There is a BEGIN and, on purpose, no COMMIT: dropping columns cannot be undone, so a person reads
 -- both sets of checks first. `psql -f` alone therefore changes nothing; use `stagegate rollback`, or
 -- `\i` this file in an interactive psql session and type COMMIT; or ROLLBACK;.
@@ -40,9 +42,11 @@ SELECT '011 loses ' || want.name AS "check",
        CASE WHEN there.name IS NULL OR lost.n = 0 THEN 'PASS' WHEN lost.n > 0 THEN 'WARN' ELSE 'FAIL' END AS status,
        CASE
            WHEN there.name IS NULL THEN 'the column is not there'
-           WHEN lost.n = 0 THEN 'nothing: no row has a value of its own'
-           WHEN lost.n > 0 THEN to_char(lost.n, 'FM999,999,999,990') || ' rows have a value, which goes with the column'
-           ELSE 'the values could not be counted'
+           WHEN lost.n IS NULL THEN 'the values could not be counted'
+           ELSE CASE lost.n WHEN 0 THEN 'no message has ' WHEN 1 THEN '1 message has '
+                            ELSE to_char(lost.n, 'FM999,999,999,999,990') || ' messages have ' END
+               || CASE WHEN want.name ~ '^[aeio]' THEN 'an ' ELSE 'a ' END || want.name
+               || coalesce(' other than ' || want.usual, '')
        END AS detail
 FROM want
 CROSS JOIN counted
@@ -50,14 +54,37 @@ LEFT JOIN there ON there.n = want.n
 CROSS JOIN LATERAL (SELECT substring(counted.answer FROM format('<%1$s>([0-9]+)</%1$s>', want.name))::bigint) AS lost (n)
 ORDER BY want.n;
 
--- What the migration was for, UTN retries, is what the old constraint forbids: once there are some,
--- it cannot come back, and the last statement of this script fails on them.
+-- UTN retries are what the migration was for. Without the restore below they stay; nothing is lost.
+SELECT '011 repeated pairs' AS "check",
+       CASE WHEN count(*) = 0 THEN 'PASS' ELSE 'WARN' END AS status,
+       CASE
+           WHEN count(*) = 0 THEN 'no two messages have the same (decision_tracking_id, message_type)'
+           ELSE format('%s of (decision_tracking_id, message_type) more than once: %s',
+                       CASE count(*) WHEN 1 THEN '1 pair is there' ELSE count(*) || ' pairs are there' END,
+                       string_agg(format('(%s, %s) %s times', decision_tracking_id, message_type, times), ', '
+                                  ORDER BY place) FILTER (WHERE place <= 5)
+                           || CASE WHEN count(*) > 5 THEN ', ...' ELSE '' END)
+       END AS detail
+FROM (SELECT decision_tracking_id, message_type, count(*) AS times,
+             row_number() OVER (ORDER BY decision_tracking_id, message_type) AS place
+      FROM service_ops.integration_inbox
+      WHERE decision_tracking_id IS NOT NULL AND message_type IS NOT NULL
+      GROUP BY decision_tracking_id, message_type
+      HAVING count(*) > 1) AS repeated;
+
+-- ============================================================================
+-- What would be lost: can the old constraint come back (if needed)
+-- ============================================================================
+
+-- Not as long as a pair is there twice: the restore below would fail on it.
 SELECT '011 old constraint can come back' AS "check",
        CASE WHEN count(*) = 0 THEN 'PASS' ELSE 'FAIL' END AS status,
        CASE
-           WHEN count(*) = 0 THEN 'no two rows have the same (decision_tracking_id, message_type)'
-           ELSE format('%s pairs of (decision_tracking_id, message_type) are there more than once: %s', count(*),
-                       string_agg(format('(%s, %s) %s rows', decision_tracking_id, message_type, times), ', '
+           WHEN count(*) = 0 THEN 'no two messages have the same (decision_tracking_id, message_type)'
+           ELSE format('UNIQUE (decision_tracking_id, message_type) fails on %s: %s. Settle them first, '
+                           'or leave the restore out: stagegate rollback --without-restore',
+                       CASE count(*) WHEN 1 THEN '1 repeated pair' ELSE count(*) || ' repeated pairs' END,
+                       string_agg(format('(%s, %s) %s times', decision_tracking_id, message_type, times), ', '
                                   ORDER BY place) FILTER (WHERE place <= 5)
                            || CASE WHEN count(*) > 5 THEN ', ...' ELSE '' END)
        END AS detail
@@ -83,7 +110,11 @@ DROP INDEX IF EXISTS service_ops.uq_integration_inbox_message_id;
 ALTER TABLE service_ops.integration_inbox
     DROP COLUMN IF EXISTS message_type_id;
 
--- Restores the old constraint, unless it never went; ADD CONSTRAINT knows no IF NOT EXISTS.
+-- ============================================================================
+-- Restore the old constraint (if needed)
+-- ============================================================================
+
+-- Restores it, unless it never went; ADD CONSTRAINT knows no IF NOT EXISTS.
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_constraint
@@ -117,6 +148,10 @@ SELECT '011 indexes gone' AS "check",
 FROM pg_class AS i
 JOIN pg_namespace AS s ON s.oid = i.relnamespace AND s.nspname = 'service_ops'
 WHERE i.relname IN ('idx_integration_inbox_message_type_id', 'uq_integration_inbox_message_id');
+
+-- ============================================================================
+-- What is left: the old constraint (if needed)
+-- ============================================================================
 
 SELECT '011 old constraint is back' AS "check",
        CASE WHEN definition = 'UNIQUE (decision_tracking_id, message_type)' THEN 'PASS' ELSE 'FAIL' END AS status,

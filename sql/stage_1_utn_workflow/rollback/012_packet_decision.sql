@@ -60,9 +60,11 @@ SELECT '012 loses ' || want.name AS "check",
        CASE WHEN there.name IS NULL OR lost.n = 0 THEN 'PASS' WHEN lost.n > 0 THEN 'WARN' ELSE 'FAIL' END AS status,
        CASE
            WHEN there.name IS NULL THEN 'the column is not there'
-           WHEN lost.n = 0 THEN 'nothing: no row has a value of its own'
-           WHEN lost.n > 0 THEN to_char(lost.n, 'FM999,999,999,990') || ' rows have a value, which goes with the column'
-           ELSE 'the values could not be counted'
+           WHEN lost.n IS NULL THEN 'the values could not be counted'
+           ELSE CASE lost.n WHEN 0 THEN 'no decision has ' WHEN 1 THEN '1 decision has '
+                            ELSE to_char(lost.n, 'FM999,999,999,999,990') || ' decisions have ' END
+               || CASE WHEN want.name ~ '^[aeio]' THEN 'an ' ELSE 'a ' END || want.name
+               || coalesce(' other than ' || want.usual, '')
        END AS detail
 FROM want
 CROSS JOIN counted

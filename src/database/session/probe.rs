@@ -1,30 +1,17 @@
 //! What the server itself says for the checklist, and the post-verification.
 //!
-//! Everything here runs in a READ ONLY transaction that is rolled back. Its first query makes sure
-//! that no statement of a file can turn READ ONLY off again.
+//! Everything here runs as [`read_only`] runs it.
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
 use super::actor::Actor;
-use super::answers::{millis, report};
-use crate::database::link::{Broken, Link, Unsent};
-use crate::database::tap::Status;
+use super::read_only;
+use crate::database::link::Broken;
 use crate::database::{message, target};
-use crate::gate::event::{
-    Body, Evidence, Millis, Seq, ServerMessage, Standing, StatementReport, Target,
-};
+use crate::gate::event::{Body, Evidence, Seq, ServerMessage, Standing, StatementReport, Target};
 use crate::runbook::ItemKind;
 use crate::runbook::check::{Check, Tally};
 use crate::runbook::script::Script;
-
-/// A script of checks that did not run to its end.
-struct Stopped {
-    number: usize,
-    line: usize,
-    error: ServerMessage,
-}
 
 impl Actor {
     pub(super) async fn probe(&mut self, seq: Seq, items: Vec<usize>) -> Result<(), Broken> {
@@ -72,27 +59,29 @@ impl Actor {
 
     async fn structure(&mut self, script: &Script) -> Result<Evidence, Broken> {
         let limit = self.options.read_timeout;
-        Ok(match read_only(self.link()?, script, limit).await? {
-            Ok(results) => structure_evidence(&script.name, results),
-            Err(stopped) => {
-                let error = &stopped.error;
-                let mut lines = vec![message::line(error)];
-                lines.extend(error.detail.iter().map(|d| format!("DETAIL: {d}")));
-                lines.extend(error.hint.iter().map(|h| format!("HINT: {h}")));
-                Evidence {
-                    standing: Standing::Fails,
-                    summary: format!(
-                        "{} stopped at statement {} (line {}): {}",
-                        script.name,
-                        stopped.number,
-                        stopped.line,
-                        message::line(error)
-                    ),
-                    lines,
-                    checks: Vec::new(),
+        Ok(
+            match read_only::script(self.link()?, script, limit).await? {
+                Ok(results) => structure_evidence(&script.name, results),
+                Err(stopped) => {
+                    let error = &stopped.error;
+                    let mut lines = vec![message::line(error)];
+                    lines.extend(error.detail.iter().map(|d| format!("DETAIL: {d}")));
+                    lines.extend(error.hint.iter().map(|h| format!("HINT: {h}")));
+                    Evidence {
+                        standing: Standing::Fails,
+                        summary: format!(
+                            "{} stopped at statement {} (line {}): {}",
+                            script.name,
+                            stopped.number,
+                            stopped.line,
+                            message::line(error)
+                        ),
+                        lines,
+                        checks: Vec::new(),
+                    }
                 }
-            }
-        })
+            },
+        )
     }
 
     pub(super) async fn post_verify(&mut self, seq: Seq) -> Result<(), Broken> {
@@ -109,7 +98,7 @@ impl Actor {
             return Ok(());
         }
         let limit = self.options.read_timeout;
-        let body = match read_only(self.link()?, script, limit).await {
+        let body = match read_only::script(self.link()?, script, limit).await {
             Ok(Ok(results)) => Body::PostVerified { results },
             Ok(Err(stopped)) => Body::PostVerifyFailed(Box::new(ServerMessage {
                 context: Some(format!(
@@ -153,7 +142,9 @@ fn connection_evidence(target: &Target, expected_database: Option<&str>) -> Evid
 }
 
 fn structure_evidence(name: &str, results: Vec<StatementReport>) -> Evidence {
-    let checks: Vec<Check> = results.into_iter().flat_map(|r| r.checks).collect();
+    let mut checks: Vec<Check> = results.into_iter().flat_map(|r| r.checks).collect();
+    // What a person has to weigh is never below what is in order.
+    checks.sort_by_key(|check| check.verdict);
     let tally = Tally::of(&checks);
     let standing = match tally {
         Tally {
@@ -185,70 +176,4 @@ fn structure_evidence(name: &str, results: Vec<StatementReport>) -> Evidence {
         lines,
         checks,
     }
-}
-
-/// Runs the statements of a file one by one, so that one which ends the transaction is followed by
-/// nothing.
-async fn read_only(
-    link: &mut Link,
-    script: &Script,
-    limit: Millis,
-) -> Result<Result<Vec<StatementReport>, Stopped>, Broken> {
-    // The second limit is for a client that is lost between two statements.
-    let opening = format!(
-        "BEGIN READ ONLY; SET LOCAL statement_timeout = '{limit}ms'; \
-         SET LOCAL idle_in_transaction_session_timeout = '{limit}ms'; \
-         SELECT pg_catalog.pg_backend_pid()"
-    );
-    let opened = link.ask(&opening).await?;
-    let mut results = Vec::new();
-    let mut stopped = opened.error.map(|error| Stopped {
-        number: 0,
-        line: 0,
-        error,
-    });
-    let mut since = Instant::now();
-    for statement in script.sent() {
-        if stopped.is_some() {
-            break;
-        }
-        let stop = |error| Stopped {
-            number: statement.number,
-            line: statement.line,
-            error,
-        };
-        if statement.copy_data.is_some() {
-            stopped = Some(stop(message::own(
-                "COPY FROM STDIN writes; a file of checks only reads",
-            )));
-            continue;
-        }
-        let sent = match link.send(&statement.text).await {
-            Ok(sent) => sent,
-            Err(Unsent::Gone(broken)) => return Err(broken),
-            Err(Unsent::Text(why)) => {
-                stopped = Some(stop(why));
-                continue;
-            }
-        };
-        let answer = link.answer(sent, &mut |_| {}).await?;
-        let duration = millis(since, answer.at);
-        since = answer.at;
-        if let Some(error) = answer.error {
-            stopped = Some(stop(error));
-        } else if answer.status != Status::Open {
-            stopped = Some(stop(message::own(
-                "this statement ended the READ ONLY transaction",
-            )));
-        } else {
-            results.push(report(statement.number, duration, answer));
-        }
-    }
-    if link.status() != Status::Idle {
-        link.ask("ROLLBACK").await?;
-    }
-    Ok(match stopped {
-        Some(stopped) => Err(stopped),
-        None => Ok(results),
-    })
 }

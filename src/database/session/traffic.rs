@@ -27,7 +27,7 @@ struct Held {
 }
 
 /// The relations that the script names in statements that change something.
-fn relations(script: &Script) -> Vec<&str> {
+pub fn relations(script: &Script) -> Vec<&str> {
     let mut names: Vec<&str> = script
         .sent()
         .filter(|statement| !matches!(statement.kind.as_str(), "SELECT" | "SHOW" | "SET"))

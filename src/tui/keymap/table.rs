@@ -304,6 +304,35 @@ pub const BINDINGS: &[Binding] = &[
         "",
         "take the last character back",
     ),
+    view(
+        Place::Inspect,
+        &[Char('p')],
+        ViewAct::LookAgain,
+        "look again",
+        "look at everything again, the checks too",
+    ),
+    view(
+        Place::Inspect,
+        &[Char('/')],
+        ViewAct::Find,
+        "find",
+        "find a text",
+    ),
+    view(
+        Place::Inspect,
+        &[Char('n')],
+        ViewAct::FindNext,
+        "",
+        "go to the next match",
+    ),
+    view(
+        Place::Inspect,
+        &[Char('N')],
+        ViewAct::FindPrevious,
+        "",
+        "go to the match before",
+    ),
+    view(Place::Inspect, &[Esc], ViewAct::Close, "", "close the help"),
 ];
 
 const fn gate(

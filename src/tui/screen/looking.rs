@@ -51,6 +51,8 @@ impl Screen {
             }
             ViewAct::FindNext => self.find(true),
             ViewAct::FindPrevious => self.find(false),
+            // Only `inspect` looks again by itself; here the evidence is the gate's.
+            ViewAct::LookAgain => {}
             ViewAct::Up
             | ViewAct::Down
             | ViewAct::PageUp

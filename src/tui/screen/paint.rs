@@ -8,7 +8,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-pub(super) fn draw_sheet(
+pub(crate) fn draw_sheet(
     buffer: &mut Buffer,
     area: Rect,
     scene: &Scene<'_>,
@@ -36,7 +36,7 @@ pub(super) fn draw_sheet(
 }
 
 /// Says at the right edge that there is more above or below.
-pub(super) fn more(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, scroll: &Scroll) {
+pub(crate) fn more(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, scroll: &Scroll) {
     let look = scene.look;
     let (below, above) = look.glyphs.more();
     let hidden = scroll.total.saturating_sub(scroll.top + scroll.height);
@@ -55,14 +55,14 @@ pub(super) fn more(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, scroll: &
     }
 }
 
-pub(super) fn upright(buffer: &mut Buffer, body: Rect, x: u16, scene: &Scene<'_>) {
+pub(crate) fn upright(buffer: &mut Buffer, body: Rect, x: u16, scene: &Scene<'_>) {
     for y in body.top()..body.bottom() {
         buffer.set_string(body.x + x, y, scene.look.glyphs.upright(), scene.look.dim());
     }
 }
 
 /// `height` rows of `area` from its row `from` on.
-pub(super) fn rows(area: Rect, from: u16, height: u16) -> Rect {
+pub(crate) fn rows(area: Rect, from: u16, height: u16) -> Rect {
     Rect {
         x: area.x,
         y: area.y.saturating_add(from),
@@ -73,7 +73,7 @@ pub(super) fn rows(area: Rect, from: u16, height: u16) -> Rect {
 }
 
 /// Two columns, the left one `left` wide, with room for a line between them.
-pub(super) fn split(area: Rect, left: u16) -> (Rect, Rect) {
+pub(crate) fn split(area: Rect, left: u16) -> (Rect, Rect) {
     let left = left.saturating_sub(2);
     (
         Rect {
@@ -88,7 +88,7 @@ pub(super) fn split(area: Rect, left: u16) -> (Rect, Rect) {
     )
 }
 
-pub(super) fn put(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>]) {
+pub(crate) fn put(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>]) {
     let area = area.intersection(buffer.area);
     for (line, y) in lines.iter().zip(area.top()..area.bottom()) {
         // What lies below a box must not shine through.
@@ -108,7 +108,7 @@ pub(super) fn put(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>]) {
 
 /// The last line of defence of I8: no cell holds a control character, and none a byte that a
 /// terminal without UTF-8 could take for one.
-pub(super) fn guard(buffer: &mut Buffer, glyphs: Glyphs) {
+pub(crate) fn guard(buffer: &mut Buffer, glyphs: Glyphs) {
     for cell in &mut buffer.content {
         let symbol = cell.symbol();
         let hostile =

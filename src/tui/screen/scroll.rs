@@ -4,16 +4,16 @@ use crate::tui::keymap::ViewAct;
 
 /// How far something is scrolled.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Scroll {
-    pub(super) top: usize,
-    pub(super) height: usize,
-    pub(super) total: usize,
+pub(crate) struct Scroll {
+    pub(crate) top: usize,
+    pub(crate) height: usize,
+    pub(crate) total: usize,
     /// A person moved it; what it follows no longer moves it.
-    pub(super) moved: bool,
+    pub(crate) moved: bool,
 }
 
 impl Scroll {
-    pub(super) fn act(&mut self, act: ViewAct) {
+    pub(crate) fn act(&mut self, act: ViewAct) {
         // Two rows stay: the signs for more cover the end of the first and the last one, and
         // whoever pages through a script has to see each row whole.
         let page = self.height.saturating_sub(2).max(1);
@@ -35,7 +35,7 @@ impl Scroll {
     }
 
     /// Fits it to what there is to show, following `follow` unless a person moved it.
-    pub(super) fn settle(&mut self, total: usize, height: usize, follow: Option<usize>) {
+    pub(crate) fn settle(&mut self, total: usize, height: usize, follow: Option<usize>) {
         self.total = total;
         self.height = height;
         if let (Some(line), false) = (follow, self.moved) {
@@ -46,7 +46,7 @@ impl Scroll {
         self.top = self.top.min(total.saturating_sub(height));
     }
 
-    pub(super) fn at_end(&self) -> bool {
+    pub(crate) fn at_end(&self) -> bool {
         self.height > 0 && self.top + self.height >= self.total
     }
 }

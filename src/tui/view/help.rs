@@ -11,6 +11,7 @@ pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
     let here = Place::of(scene.machine);
     let mut places: Vec<Place> = Place::ALL.to_vec();
+    places.retain(|place| *place != Place::Inspect);
     places.sort_by_key(|place| *place != here);
     let inner = columns.saturating_sub(1);
     let mut lines = Vec::new();

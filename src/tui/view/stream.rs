@@ -132,6 +132,7 @@ fn rows(
             let what = match fate {
                 Fate::TakenOver => "taken over by the gate",
                 Fate::Held => "held back: only the key sends it",
+                Fate::LeftOut => "left out by choice",
                 Fate::Sent => "",
             };
             vec![aside(

@@ -1,0 +1,199 @@
+-- The structure of all schemas but the system's own: one row an object or a property of it, with a
+-- definition that says all that a dump of the schema would say of it.
+--
+-- `stagegate rehearse` takes it at the start and at the end and compares the two. What is data is
+-- left out (rows, a sequence's position), and so is what differs without a difference in meaning:
+-- the order of privileges, and default privileges that were never written down. Definitions are
+-- read through jsonb where a catalog has a column only in some versions of PostgreSQL.
+
+WITH space AS (
+         SELECT s.oid, s.nspname, quote_ident(s.nspname) AS name, s.nspowner, s.nspacl
+         FROM pg_catalog.pg_namespace AS s
+         WHERE s.nspname !~ '^pg_' AND s.nspname <> 'information_schema'
+     ),
+     relation AS (
+         SELECT c.*, space.name || '.' || quote_ident(c.relname) AS name,
+                CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'v' THEN 'view'
+                               WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
+                               WHEN 'f' THEN 'foreign table' WHEN 'c' THEN 'type' ELSE 'index' END AS kind
+         FROM pg_catalog.pg_class AS c
+         JOIN space ON space.oid = c.relnamespace
+         WHERE c.relkind <> 't'
+     ),
+     routine AS (
+         SELECT p.*, space.name || '.' || quote_ident(p.proname) || '('
+                     || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')' AS name
+         FROM pg_catalog.pg_proc AS p
+         JOIN space ON space.oid = p.pronamespace
+     ),
+     type AS (
+         SELECT t.*, space.name || '.' || quote_ident(t.typname) AS name
+         FROM pg_catalog.pg_type AS t
+         JOIN space ON space.oid = t.typnamespace
+         WHERE t.typtype IN ('d', 'e', 'r')
+     ),
+     -- Who may do what, one line a privilege, in an order of its own.
+     privilege (kind, name, acl) AS (
+         SELECT 'schema', name, coalesce(nspacl, pg_catalog.acldefault('n', nspowner)) FROM space
+         UNION ALL
+         SELECT kind, name, coalesce(relacl, pg_catalog.acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))
+         FROM relation WHERE kind NOT IN ('index', 'type')
+         UNION ALL
+         SELECT 'column', r.name || '.' || quote_ident(a.attname), a.attacl
+         FROM pg_catalog.pg_attribute AS a JOIN relation AS r ON r.oid = a.attrelid
+         WHERE a.attacl IS NOT NULL AND NOT a.attisdropped
+         UNION ALL
+         SELECT 'function', name, coalesce(proacl, pg_catalog.acldefault('f', proowner)) FROM routine
+         UNION ALL
+         SELECT 'type', name, coalesce(typacl, pg_catalog.acldefault('T', typowner)) FROM type
+     ),
+     object (kind, name, definition) AS (
+         SELECT 'schema', name, 'owner ' || pg_catalog.pg_get_userbyid(nspowner) FROM space
+         UNION ALL
+         -- A composite type has a relation too; its attributes follow as columns.
+         SELECT r.kind, r.name,
+                concat_ws(', ', 'owner ' || pg_catalog.pg_get_userbyid(r.relowner),
+                          'kind ' || r.relkind::text, 'persistence ' || r.relpersistence::text,
+                          'access method ' || m.amname,
+                          'tablespace ' || s.spcname,
+                          'options ' || r.reloptions::text,
+                          'replica identity ' || nullif(r.relreplident::text, 'n'),
+                          CASE WHEN r.relrowsecurity THEN 'row security' END,
+                          CASE WHEN r.relforcerowsecurity THEN 'forced row security' END,
+                          'partition by ' || pg_catalog.pg_get_partkeydef(r.oid),
+                          'partition ' || pg_catalog.pg_get_expr(r.relpartbound, r.oid),
+                          'inherits ' || (SELECT string_agg(i.inhparent::regclass::text, ' ' ORDER BY i.inhseqno)
+                                          FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = r.oid),
+                          CASE WHEN r.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(r.oid) END)
+         FROM relation AS r
+         LEFT JOIN pg_catalog.pg_am AS m ON m.oid = r.relam
+         LEFT JOIN pg_catalog.pg_tablespace AS s ON s.oid = r.reltablespace
+         WHERE r.kind <> 'index'
+         UNION ALL
+         SELECT 'column', r.name || '.' || quote_ident(a.attname),
+                concat_ws(', ', 'position ' || row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum),
+                          pg_catalog.format_type(a.atttypid, a.atttypmod),
+                          CASE WHEN a.attnotnull THEN 'NOT NULL' ELSE 'nullable' END,
+                          CASE a.attgenerated WHEN '' THEN 'default ' ELSE 'generated as ' END
+                              || pg_catalog.pg_get_expr(d.adbin, d.adrelid),
+                          'identity ' || nullif(a.attidentity::text, ''),
+                          'collation ' || nullif(l.collname, 'default'),
+                          'storage ' || a.attstorage::text,
+                          'compression ' || nullif(to_jsonb(a) ->> 'attcompression', ''),
+                          'statistics ' || nullif(nullif(to_jsonb(a) ->> 'attstattarget', '-1'), ''),
+                          'options ' || a.attoptions::text,
+                          CASE WHEN NOT a.attislocal THEN 'inherited' END)
+         FROM pg_catalog.pg_attribute AS a
+         JOIN relation AS r ON r.oid = a.attrelid AND r.kind NOT IN ('index', 'sequence')
+         LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+         LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = a.attcollation
+         WHERE a.attnum > 0 AND NOT a.attisdropped
+         UNION ALL
+         SELECT 'constraint', quote_ident(o.conname) || ' on ' || coalesce(r.name, t.name),
+                concat_ws(', ', pg_catalog.pg_get_constraintdef(o.oid),
+                          CASE WHEN NOT o.convalidated THEN 'not valid' END,
+                          CASE WHEN to_jsonb(o) ->> 'conenforced' = 'false' THEN 'not enforced' END)
+         FROM pg_catalog.pg_constraint AS o
+         LEFT JOIN relation AS r ON r.oid = o.conrelid
+         LEFT JOIN type AS t ON t.oid = o.contypid
+         WHERE coalesce(r.name, t.name) IS NOT NULL
+         UNION ALL
+         SELECT 'index', r.name,
+                concat_ws(', ', pg_catalog.pg_get_indexdef(i.indexrelid),
+                          CASE WHEN NOT i.indisvalid THEN 'INVALID' END,
+                          CASE WHEN i.indisprimary THEN 'primary key' END,
+                          CASE WHEN i.indisclustered THEN 'clustered' END,
+                          CASE WHEN i.indisreplident THEN 'replica identity' END,
+                          'tablespace ' || s.spcname)
+         FROM pg_catalog.pg_index AS i
+         JOIN relation AS r ON r.oid = i.indexrelid
+         LEFT JOIN pg_catalog.pg_tablespace AS s ON s.oid = r.reltablespace
+         UNION ALL
+         SELECT 'sequence settings', r.name,
+                concat_ws(', ', pg_catalog.format_type(q.seqtypid, NULL), 'start ' || q.seqstart,
+                          'increment ' || q.seqincrement, 'from ' || q.seqmin || ' to ' || q.seqmax,
+                          'cache ' || q.seqcache, CASE WHEN q.seqcycle THEN 'cycle' END,
+                          'owned by ' || (SELECT o.refobjid::regclass || '.' || a.attname
+                                          FROM pg_catalog.pg_depend AS o
+                                          JOIN pg_catalog.pg_attribute AS a
+                                              ON a.attrelid = o.refobjid AND a.attnum = o.refobjsubid
+                                          WHERE o.classid = 'pg_catalog.pg_class'::regclass AND o.objid = q.seqrelid
+                                            AND o.refclassid = 'pg_catalog.pg_class'::regclass
+                                            AND o.deptype IN ('a', 'i') AND o.refobjsubid > 0))
+         FROM pg_catalog.pg_sequence AS q
+         JOIN relation AS r ON r.oid = q.seqrelid
+         UNION ALL
+         SELECT 'trigger', quote_ident(g.tgname) || ' on ' || r.name,
+                pg_catalog.pg_get_triggerdef(g.oid) || ', enabled ' || g.tgenabled::text
+         FROM pg_catalog.pg_trigger AS g
+         JOIN relation AS r ON r.oid = g.tgrelid
+         WHERE NOT g.tgisinternal
+         UNION ALL
+         SELECT 'rule', quote_ident(u.rulename) || ' on ' || r.name,
+                pg_catalog.pg_get_ruledef(u.oid) || ', enabled ' || u.ev_enabled::text
+         FROM pg_catalog.pg_rewrite AS u
+         JOIN relation AS r ON r.oid = u.ev_class
+         WHERE u.rulename <> '_RETURN'
+         UNION ALL
+         SELECT 'policy', quote_ident(p.polname) || ' on ' || r.name,
+                concat_ws(', ', 'for ' || p.polcmd::text, CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END,
+                          'to ' || (SELECT string_agg(CASE role WHEN 0 THEN 'public' ELSE pg_catalog.pg_get_userbyid(role)::text END,
+                                                      ' ' ORDER BY role) FROM unnest(p.polroles) AS role),
+                          'using ' || pg_catalog.pg_get_expr(p.polqual, p.polrelid),
+                          'with check ' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
+         FROM pg_catalog.pg_policy AS p
+         JOIN relation AS r ON r.oid = p.polrelid
+         UNION ALL
+         SELECT 'function', f.name,
+                'owner ' || pg_catalog.pg_get_userbyid(f.proowner) || ', '
+                    || CASE WHEN f.prokind = 'a' THEN 'aggregate' ELSE pg_catalog.pg_get_functiondef(f.oid) END
+         FROM routine AS f
+         UNION ALL
+         SELECT 'type', t.name,
+                concat_ws(', ', 'owner ' || pg_catalog.pg_get_userbyid(t.typowner), 'kind ' || t.typtype::text,
+                          CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END,
+                          CASE WHEN t.typnotnull THEN 'NOT NULL' END, 'default ' || t.typdefault,
+                          (SELECT string_agg(quote_literal(e.enumlabel), ' ' ORDER BY e.enumsortorder)
+                           FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = t.oid))
+         FROM type AS t
+         UNION ALL
+         SELECT 'statistics', space.name || '.' || quote_ident(x.stxname), pg_catalog.pg_get_statisticsobjdef(x.oid)
+         FROM pg_catalog.pg_statistic_ext AS x
+         JOIN space ON space.oid = x.stxnamespace
+         UNION ALL
+         SELECT 'extension', quote_ident(e.extname), 'version ' || e.extversion FROM pg_catalog.pg_extension AS e
+         UNION ALL
+         SELECT 'privileges', p.kind || ' ' || p.name,
+                string_agg(concat_ws(' ', CASE one.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(one.grantee)::text END,
+                                     one.privilege_type, CASE WHEN one.is_grantable THEN 'with grant option' END,
+                                     'by ' || pg_catalog.pg_get_userbyid(one.grantor)), '; '
+                           ORDER BY one.grantee, one.privilege_type, one.grantor)
+         FROM privilege AS p
+         CROSS JOIN LATERAL pg_catalog.aclexplode(p.acl) AS one
+         GROUP BY p.kind, p.name
+         UNION ALL
+         SELECT 'comment', d.kind || ' ' || d.name, d.text
+         FROM (SELECT 'schema', name, pg_catalog.obj_description(oid, 'pg_namespace') FROM space
+               UNION ALL
+               SELECT kind, name, pg_catalog.obj_description(oid, 'pg_class') FROM relation
+               UNION ALL
+               SELECT 'column', r.name || '.' || quote_ident(a.attname), pg_catalog.col_description(a.attrelid, a.attnum)
+               FROM pg_catalog.pg_attribute AS a JOIN relation AS r ON r.oid = a.attrelid
+               WHERE a.attnum > 0 AND NOT a.attisdropped
+               UNION ALL
+               SELECT 'constraint', quote_ident(o.conname) || ' on ' || r.name, pg_catalog.obj_description(o.oid, 'pg_constraint')
+               FROM pg_catalog.pg_constraint AS o JOIN relation AS r ON r.oid = o.conrelid
+               UNION ALL
+               SELECT 'trigger', quote_ident(g.tgname) || ' on ' || r.name, pg_catalog.obj_description(g.oid, 'pg_trigger')
+               FROM pg_catalog.pg_trigger AS g JOIN relation AS r ON r.oid = g.tgrelid
+               WHERE NOT g.tgisinternal
+               UNION ALL
+               SELECT 'policy', quote_ident(p.polname) || ' on ' || r.name, pg_catalog.obj_description(p.oid, 'pg_policy')
+               FROM pg_catalog.pg_policy AS p JOIN relation AS r ON r.oid = p.polrelid
+               UNION ALL
+               SELECT 'function', name, pg_catalog.obj_description(oid, 'pg_proc') FROM routine
+               UNION ALL
+               SELECT 'type', name, pg_catalog.obj_description(oid, 'pg_type') FROM type) AS d (kind, name, text)
+         WHERE d.text IS NOT NULL
+     )
+SELECT kind, name, definition FROM object

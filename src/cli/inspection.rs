@@ -1,0 +1,111 @@
+//! The commands that only look: `verify` and `inspect`.
+//!
+//! Both work on connections that the server keeps read-only, and neither writes a file.
+
+use super::arguments::{Connection, Format, Look};
+use super::commands::{Failure, appearance, connect_to, load, print};
+use crate::gate::ExitCode;
+use crate::inspect::screen::Screen;
+use crate::inspect::watch::{Wires, watch};
+use crate::inspect::{looking, telling};
+use crate::journal;
+use crate::runbook::printable::printable;
+use crate::tui::input;
+use crate::tui::terminal::Terminal;
+use crate::walk::signals;
+use color_eyre::eyre::WrapErr;
+use serde_json::json;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::mpsc::unbounded_channel;
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .wrap_err("the program's own tasks cannot be started")?)
+}
+
+/// `stagegate verify`: every check once; 0 when all pass, 4 on FAIL, 6 without a connection.
+pub(super) fn verify(
+    runbook: Option<&Path>,
+    connection: &Connection,
+    format: Format,
+) -> Result<ExitCode, Failure> {
+    let runbook = load(runbook)?;
+    let settings = connect_to(connection, &runbook)?;
+    let looked = runtime()?.block_on(looking::once(&runbook, &settings));
+    let sight = match looked {
+        Ok(sight) => sight,
+        Err(why) => {
+            let why = looking::words(&why);
+            if format == Format::Json {
+                let told = json!({
+                    "runbook": runbook.title,
+                    "script": runbook.script.name,
+                    "error": why,
+                    "passes": false,
+                });
+                print(&telling::escaped(&format!("{told:#}\n")))?;
+            }
+            eprintln!(
+                "stagegate: NOT CONNECTED, so nothing was checked and nothing changed: {}",
+                printable(&why)
+            );
+            return Ok(ExitCode::NoConnection);
+        }
+    };
+    print(&match format {
+        Format::Text => telling::text(&runbook, &sight),
+        Format::Json => telling::json(&runbook, &sight),
+    })?;
+    Ok(if telling::passes(&sight) {
+        ExitCode::Committed
+    } else {
+        ExitCode::RolledBackOnFail
+    })
+}
+
+/// `stagegate inspect`: on a full screen; without one it is what `verify` prints.
+pub(super) fn inspect(
+    runbook: Option<&Path>,
+    connection: &Connection,
+    look: &Look,
+) -> Result<ExitCode, Failure> {
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if look.plain || !terminal {
+        return verify(runbook, connection, Format::Text);
+    }
+    let runbook = load(runbook)?;
+    let settings = connect_to(connection, &runbook)?;
+    let runtime = runtime()?;
+    let code = runtime.block_on(async {
+        let (alarms, alarmed) = unbounded_channel();
+        signals::listen(&alarms).wrap_err("signals cannot be listened to")?;
+        let journals = journal::folder(|name| std::env::var(name).ok());
+        let shown = journals.as_ref().map(|folder| folder.display().to_string());
+        let mut screen = Screen::new(Arc::clone(&runbook), appearance(look), shown);
+        let mut terminal = Terminal::enter().wrap_err("the screen cannot be set up")?;
+        let (keys, input) = unbounded_channel();
+        let _reader = input::spawn(move |input| keys.send(input).is_ok())
+            .wrap_err("the keyboard cannot be read")?;
+        let wires = Wires {
+            alarms: alarmed,
+            input,
+        };
+        let watching = watch(
+            runbook,
+            settings,
+            journals,
+            &mut screen,
+            &mut terminal,
+            wires,
+        );
+        Ok::<_, Failure>(watching.await)
+    });
+    // A thread that still waits for a key must not keep the program from leaving.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    code
+}

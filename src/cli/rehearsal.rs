@@ -1,0 +1,99 @@
+//! What a rehearsal says at its end: whether the way up and the way back hold, and how long others
+//! would have waited.
+
+use crate::gate::account::Step;
+use crate::gate::event::{Lock, LockMode, Millis};
+use crate::gate::{Account, Ending, ExitCode, Machine, Why};
+use crate::runbook::Runbook;
+use crate::runbook::printable::printable;
+
+/// The exit code of a rehearsal, and its closing lines. A rollback that was the plan all along is
+/// success: 0 when every check passed.
+pub(super) fn closing(
+    runbook: &Runbook,
+    rehearsal: &Runbook,
+    machine: &Machine,
+    account: &Account,
+    code: ExitCode,
+) -> (ExitCode, Vec<String>) {
+    let mut lines = window(runbook, rehearsal, account);
+    let passed = matches!(
+        machine.ending(),
+        Some(Ending::RolledBack {
+            why: Why::Rehearsed,
+            ..
+        })
+    );
+    let code = match (passed, code) {
+        (true, ExitCode::RolledBack) => ExitCode::Committed,
+        (_, code) => code,
+    };
+    let tally = machine.tally();
+    lines.push(match machine.ending() {
+        Some(_) if passed => format!(
+            "REHEARSED: up, verified and down again, {} PASS, {} WARN; the structure came back as \
+             it was at the start.",
+            tally.pass, tally.warn
+        ),
+        Some(Ending::RolledBack { why, .. }) if tally.fail > 0 => format!(
+            "REHEARSAL FAILED, because {why}: {} FAIL, each named above.",
+            tally.fail
+        ),
+        Some(Ending::RolledBack { why, .. }) => {
+            format!("REHEARSAL FAILED, because {why}; it did not come to its end.")
+        }
+        Some(_) => "REHEARSAL FAILED: it did not come to its end.".to_owned(),
+        None => "NOT REHEARSED: nothing was applied.".to_owned(),
+    });
+    (code, lines)
+}
+
+/// A lock for which somebody may have to wait who only uses the tables.
+fn felt(lock: &Lock) -> bool {
+    lock.mode >= LockMode::Share
+}
+
+/// The time in which locks were held, and the strongest that each statement took.
+fn window(runbook: &Runbook, rehearsal: &Runbook, account: &Account) -> Vec<String> {
+    let up_to = runbook.rehearsed_up_to(&rehearsal.script);
+    let mut first: Option<usize> = None;
+    let (mut before, mut up): (Millis, Millis) = (0, 0);
+    let mut lines = Vec::new();
+    for (step, statement) in account.steps.iter().zip(&rehearsal.script.statements) {
+        let Step::Done(report) = step else { continue };
+        let strongest = report.locks.iter().filter(|lock| felt(lock));
+        let strongest = strongest.max_by_key(|lock| lock.mode);
+        if first.is_none() {
+            match strongest {
+                None => before += report.duration,
+                Some(_) => first = Some(statement.number),
+            }
+        }
+        if first.is_some() && statement.number <= up_to {
+            up += report.duration;
+        }
+        if let Some(lock) = strongest {
+            lines.push(format!(
+                "  {:>3} {}: {} on {}, {}; {} ms",
+                statement.number,
+                printable(&statement.kind),
+                lock.mode.name(),
+                printable(&lock.relation),
+                lock.mode.blocks(),
+                report.duration
+            ));
+        }
+    }
+    let (Some(first), Some(held)) = (first, account.held()) else {
+        return Vec::new();
+    };
+    let mut told = vec![format!(
+        "Lock window: about {} ms from the first lock that others feel (statement {first}) until \
+         ROLLBACK was answered. The statements of the way up took {up} ms of it; a real run adds \
+         the time of the decision.",
+        held.saturating_sub(before)
+    )];
+    told.push("Strongest new lock of each statement:".to_owned());
+    told.append(&mut lines);
+    told
+}

@@ -1,0 +1,254 @@
+//! Queries that the server keeps read-only.
+//!
+//! Everything runs in a READ ONLY transaction that is rolled back, and the first query of it makes
+//! sure that no later one can turn READ ONLY off again: the server takes that only before a
+//! transaction's first query. Whoever only looks connects through [`open`] on top, so that even
+//! outside of a transaction nothing can be written (I4).
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use super::answers::{millis, report};
+use crate::database::link::{Broken, Link, Unsent};
+use crate::database::settings::Settings;
+use crate::database::tap::Status;
+use crate::database::{connect, message, target};
+use crate::gate::event::{Millis, ServerMessage, StatementReport, Target};
+use crate::runbook::script::{Script, Statement};
+
+/// How long a session that only looks may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// One query, in milliseconds.
+    pub statement: Millis,
+    /// Waiting for one lock, in milliseconds; `None` leaves it to the server's setting.
+    pub lock: Option<Millis>,
+}
+
+/// What is to be run.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'a> {
+    /// The number under which it is reported.
+    pub number: usize,
+    /// The line where it stands.
+    pub line: usize,
+    /// What is sent.
+    pub text: &'a str,
+    /// It comes with data to be written.
+    pub copies: bool,
+}
+
+impl<'a> From<&'a Statement> for Query<'a> {
+    fn from(statement: &'a Statement) -> Query<'a> {
+        Query {
+            number: statement.number,
+            line: statement.line,
+            text: &statement.text,
+            copies: statement.copy_data.is_some(),
+        }
+    }
+}
+
+/// A query that did not succeed; nothing after it was sent.
+#[derive(Debug, Clone)]
+pub struct Stopped {
+    /// Its number; 0 where the transaction could not be opened.
+    pub number: usize,
+    /// Its line.
+    pub line: usize,
+    /// What stood against it.
+    pub error: ServerMessage,
+    /// It ended the transaction by itself, which no query does.
+    pub escaped: bool,
+}
+
+/// The name under which a session that only looks shows in `pg_stat_activity`.
+pub const APPLICATION: &str = "stagegate inspect";
+
+/// What makes every transaction of a session READ ONLY unless it says otherwise.
+const STARTUP: &str = "-c default_transaction_read_only=on";
+
+/// So that a query ends when nobody listens to it any more; older servers have no such setting.
+const CHECK_CLIENT: &str = "SELECT pg_catalog.set_config(name, '1s', false) \
+    FROM pg_catalog.pg_settings WHERE name = 'client_connection_check_interval'";
+
+/// How much longer than its own limit an answer is waited for, before the server counts as silent.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Connects for looking only: read-only from the first packet on.
+///
+/// # Errors
+/// What stood in the way, also when the server did not make the session read-only.
+pub async fn open(settings: &Settings) -> Result<(Link, Target), ServerMessage> {
+    let mut settings = settings.clone();
+    // The last of a name wins.
+    settings.options = Some(match settings.options.take() {
+        Some(options) => format!("{options} {STARTUP}"),
+        None => STARTUP.to_owned(),
+    });
+    settings.application_name = APPLICATION.into();
+    let mut link = connect::connect(&settings).await?;
+    let reached = async {
+        let row = link
+            .row("SELECT pg_catalog.current_setting('default_transaction_read_only')")
+            .await?;
+        if row.first().and_then(Option::as_deref) != Some("on") {
+            return Err(message::own(
+                "the server did not make this session read-only, so nothing was looked at",
+            ));
+        }
+        link.ask(CHECK_CLIENT).await.map_err(Broken::why)?;
+        target::read(&mut link)
+            .await
+            .map_err(|why| target::unread(&why))
+    };
+    let target = match timeout(settings.connect_timeout + SILENCE, reached).await {
+        Ok(target) => target?,
+        Err(_) => return Err(silent()),
+    };
+    Ok((link, target))
+}
+
+fn silent() -> ServerMessage {
+    message::own("the server does not answer any more")
+}
+
+/// Runs the statements of a file one by one, so that one which ends the transaction is followed by
+/// nothing.
+///
+/// # Errors
+/// When the link breaks.
+pub async fn script(
+    link: &mut Link,
+    script: &Script,
+    limit: Millis,
+) -> Result<Result<Vec<StatementReport>, Stopped>, Broken> {
+    let queries: Vec<Query<'_>> = script.sent().map(Query::from).collect();
+    let limits = Limits {
+        statement: limit,
+        lock: None,
+    };
+    let (results, stopped) = together(link, &queries, limits).await?;
+    Ok(match stopped {
+        Some(stopped) => Err(stopped),
+        None => Ok(results),
+    })
+}
+
+/// Runs each query, whatever becomes of the others: one that fails costs its own answer only. What
+/// a query set for the ones after it is lost with a failure in between.
+///
+/// A query that ends the transaction by itself is the last one that is sent.
+///
+/// # Errors
+/// When the link breaks, or the server is silent for longer than the limits allow.
+pub async fn each(
+    link: &mut Link,
+    queries: &[Query<'_>],
+    limits: Limits,
+) -> Result<Vec<Result<StatementReport, Stopped>>, Broken> {
+    let mut answers = Vec::new();
+    let mut rest = queries;
+    while !rest.is_empty() {
+        let (results, stopped) = together(link, rest, limits).await?;
+        let mut done = results.len();
+        answers.extend(results.into_iter().map(Ok));
+        match stopped {
+            None => break,
+            Some(stopped) => {
+                let over = stopped.escaped || stopped.number == 0;
+                done += 1;
+                answers.push(Err(stopped));
+                if over {
+                    break;
+                }
+            }
+        }
+        rest = rest.get(done..).unwrap_or_default();
+    }
+    Ok(answers)
+}
+
+/// Runs queries in one READ ONLY transaction, up to the first that does not succeed.
+async fn together(
+    link: &mut Link,
+    queries: &[Query<'_>],
+    limits: Limits,
+) -> Result<(Vec<StatementReport>, Option<Stopped>), Broken> {
+    let patience = Duration::from_millis(limits.statement) + SILENCE;
+    let lock = limits.lock.map_or_else(String::new, |lock| {
+        format!("SET LOCAL lock_timeout = '{lock}ms'; ")
+    });
+    // The second limit is for a client that is lost between two statements.
+    let opening = format!(
+        "BEGIN READ ONLY; SET LOCAL statement_timeout = '{limit}ms'; \
+         SET LOCAL idle_in_transaction_session_timeout = '{limit}ms'; \
+         {lock}SELECT pg_catalog.pg_backend_pid()",
+        limit = limits.statement
+    );
+    let opened = heard(patience, link.ask(&opening)).await?;
+    let mut results = Vec::new();
+    let mut stopped = opened.error.map(|error| Stopped {
+        number: 0,
+        line: 0,
+        error,
+        escaped: false,
+    });
+    let mut since = Instant::now();
+    for query in queries {
+        if stopped.is_some() {
+            break;
+        }
+        let stop = |error| Stopped {
+            number: query.number,
+            line: query.line,
+            error,
+            escaped: false,
+        };
+        if query.copies {
+            stopped = Some(stop(message::own(
+                "COPY FROM STDIN writes; a file of checks only reads",
+            )));
+            continue;
+        }
+        let sent = match link.send(query.text).await {
+            Ok(sent) => sent,
+            Err(Unsent::Gone(broken)) => return Err(broken),
+            Err(Unsent::Text(why)) => {
+                stopped = Some(stop(why));
+                continue;
+            }
+        };
+        let answer = heard(patience, link.answer(sent, &mut |_| {})).await?;
+        let duration = millis(since, answer.at);
+        since = answer.at;
+        if let Some(error) = answer.error {
+            stopped = Some(stop(error));
+        } else if answer.status != Status::Open {
+            stopped = Some(Stopped {
+                escaped: true,
+                ..stop(message::own(
+                    "this statement ended the READ ONLY transaction",
+                ))
+            });
+        } else {
+            results.push(report(query.number, duration, answer));
+        }
+    }
+    if link.status() != Status::Idle {
+        heard(patience, link.ask("ROLLBACK")).await?;
+    }
+    Ok((results, stopped))
+}
+
+/// An answer, unless the server stays silent.
+async fn heard<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, Broken>>,
+) -> Result<T, Broken> {
+    match timeout(patience, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Broken::new(silent())),
+    }
+}

@@ -1,0 +1,232 @@
+//! For looking, at any time, with any role that may connect: what is applied, the checks, the
+//! structure of the script's tables, who holds locks on them, the scripts, past runs.
+//!
+//! Nothing here can write. The only order that its task with the server takes is [`Look`]; there is
+//! no word for anything else. The connection is read-only by the server, each query runs in a READ
+//! ONLY transaction, and of the script itself only the queries behind its last statement that
+//! changes something are ever sent (I4).
+
+pub mod applied;
+mod catalog;
+pub mod looking;
+pub mod past;
+pub mod screen;
+
+pub mod telling;
+mod view;
+pub mod watch;
+
+use crate::gate::event::{Millis, Target};
+use crate::runbook::Runbook;
+use crate::runbook::check::{Check, Tally};
+use crate::runbook::script::{Script, Statement};
+
+/// The one thing that can be ordered: to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// The checks as well, which may read whole tables; otherwise catalogs and locks only.
+    pub checks: bool,
+}
+
+/// Where checks come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// The runbook's checks before.
+    ExpectedState,
+    /// The script's own checks.
+    Verification,
+    /// The runbook's checks after.
+    PostVerification,
+}
+
+impl Stage {
+    /// Every stage, in the order of the walk.
+    pub const ALL: [Stage; 3] = [
+        Stage::ExpectedState,
+        Stage::Verification,
+        Stage::PostVerification,
+    ];
+
+    /// What it is called on screens.
+    pub fn title(self) -> &'static str {
+        match self {
+            Stage::ExpectedState => "expected state",
+            Stage::Verification => "verification",
+            Stage::PostVerification => "post-verification",
+        }
+    }
+
+    /// What it is called in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Stage::ExpectedState => "expected_state",
+            Stage::Verification => "verification",
+            Stage::PostVerification => "post_verification",
+        }
+    }
+
+    /// The file its checks stand in.
+    pub fn script(self, runbook: &Runbook) -> Option<&Script> {
+        match self {
+            Stage::ExpectedState => runbook.expected_state.as_ref(),
+            Stage::Verification => Some(&runbook.script),
+            Stage::PostVerification => runbook.post_verification.as_ref(),
+        }
+    }
+
+    /// The statements of it that are sent.
+    pub fn queries(self, runbook: &Runbook) -> Vec<&Statement> {
+        match (self, self.script(runbook)) {
+            (_, None) => Vec::new(),
+            (Stage::Verification, Some(script)) => own_checks(script),
+            (_, Some(script)) => script.sent().collect(),
+        }
+    }
+}
+
+/// The plain queries behind the last statement of a script that is no query: its own verification.
+/// What stands before that is never sent, for it may need what the script makes on its way.
+pub fn own_checks(script: &Script) -> Vec<&Statement> {
+    let sent: Vec<&Statement> = script.sent().collect();
+    let behind = sent
+        .iter()
+        .rposition(|statement| statement.kind != "SELECT" || statement.copy_data.is_some())
+        .map_or(0, |last| last + 1);
+    sent.into_iter().skip(behind).collect()
+}
+
+/// The checks of one stage, as a look found them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckSet {
+    /// Where they come from.
+    pub stage: Stage,
+    /// The file's name.
+    pub file: String,
+    /// Each check, and the number of its statement.
+    pub checks: Vec<(usize, Check)>,
+    /// How many statements did not answer. A FAIL among the checks says why for each.
+    pub unanswered: usize,
+}
+
+impl CheckSet {
+    /// How many there are of each verdict.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for (_, check) in &self.checks {
+            tally.count(check.verdict);
+        }
+        tally
+    }
+}
+
+/// The tally over all stages.
+pub fn tally(sets: &[CheckSet]) -> Tally {
+    let mut all = Tally::default();
+    for set in sets {
+        all.add(set.tally());
+    }
+    all
+}
+
+/// What one look found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sight {
+    /// What was reached.
+    pub target: Target,
+    /// The checks, where they were asked for.
+    pub sets: Option<Vec<CheckSet>>,
+    /// The tables that the script changes.
+    pub tables: Vec<Table>,
+    /// Locks of others on those tables, held and waited for.
+    pub locks: Vec<Held>,
+    /// Transactions of others in this database that have been open for long.
+    pub long: Vec<Long>,
+    /// What could not be seen, in words.
+    pub problems: Vec<String>,
+    /// How long the look took, in milliseconds.
+    pub took: Millis,
+}
+
+/// A table as it is now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Table {
+    /// Its name, with its schema, quoted where it must be.
+    pub name: String,
+    /// What the catalog says; `None` where there is no such table, or none that is visible.
+    pub found: Option<Found>,
+}
+
+/// What the catalog says of a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// `table`, `partitioned table`, `view` …
+    pub kind: String,
+    /// Its owner.
+    pub owner: String,
+    /// The planner's estimate; `None` where it was never analysed.
+    pub rows: Option<u64>,
+    /// Whether this role may read its rows.
+    pub readable: bool,
+    /// Table, its indexes, all of it, in words; `None` where they could not be read.
+    pub sizes: Option<[String; 3]>,
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// Its indexes.
+    pub indexes: Vec<Part>,
+    /// Its constraints.
+    pub constraints: Vec<Part>,
+}
+
+/// A column.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: String,
+    /// `NOT NULL`, `DEFAULT …`, as it would be declared.
+    pub rest: String,
+}
+
+/// An index or a constraint.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// Its definition.
+    pub definition: String,
+    /// `INVALID`, `not validated`: what keeps it from doing its work.
+    pub trouble: Option<String>,
+    /// Its size in words, for an index.
+    pub size: Option<String>,
+}
+
+/// A lock of another session on one of the tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    /// The session's process; `None` for a prepared transaction.
+    pub pid: Option<i32>,
+    /// Role, application, state, as far as they are visible.
+    pub who: String,
+    /// The table or index.
+    pub relation: String,
+    /// The lock's name.
+    pub mode: String,
+    /// It is held; otherwise it is waited for.
+    pub granted: bool,
+    /// How long its transaction has been open, in milliseconds, where that is visible.
+    pub open: Option<Millis>,
+}
+
+/// A transaction that has been open for long.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Long {
+    /// The session's process.
+    pub pid: i32,
+    /// Role, application, state.
+    pub who: String,
+    /// For how long, in milliseconds.
+    pub open: Millis,
+    /// What it runs or ran last, where that is visible.
+    pub query: Option<String>,
+}

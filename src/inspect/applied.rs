@@ -1,0 +1,196 @@
+//! Which migrations are applied: no, partly or yes, each by its checks.
+//!
+//! A check belongs to a migration by its name: `012 packet_decision columns` in the script's own
+//! verification, `migration 012` in the expected state. "Yes" is said only where every check of the
+//! verification passes and was answered; never on names alone.
+
+use super::{CheckSet, Stage};
+use crate::runbook::Runbook;
+use crate::runbook::check::{Check, Verdict};
+use std::collections::BTreeSet;
+
+/// How far a migration is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Extent {
+    /// Nothing of it is there.
+    No,
+    /// Some of it is there, or not as it should be.
+    Partly,
+    /// All of it is there, and right.
+    Yes,
+    /// The checks did not say.
+    Unknown,
+}
+
+impl Extent {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Extent::No => "no",
+            Extent::Partly => "partly",
+            Extent::Yes => "yes",
+            Extent::Unknown => "unknown",
+        }
+    }
+}
+
+/// One migration of a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migration {
+    /// Its number, as the checks write it.
+    pub number: String,
+    /// Its title, from the script's section.
+    pub title: String,
+    /// How far it is applied.
+    pub extent: Extent,
+    /// By which checks.
+    pub why: String,
+    /// What its checks say that do not pass.
+    pub lacking: Vec<String>,
+}
+
+/// The migrations that the checks speak of, in the order of their numbers.
+pub fn migrations(runbook: &Runbook, sets: &[CheckSet]) -> Vec<Migration> {
+    let own: Vec<(&str, &Check)> = of(sets, Stage::Verification)
+        .filter_map(|check| Some((leading_number(&check.name)?, check)))
+        .collect();
+    let before: Vec<(&str, &Check)> = of(sets, Stage::ExpectedState)
+        .filter_map(|check| {
+            let rest = check.name.strip_prefix("migration ")?;
+            Some((leading_number(rest)?, check))
+        })
+        .collect();
+    let unanswered = sets
+        .iter()
+        .any(|set| set.stage == Stage::Verification && set.unanswered > 0);
+    let numbers: BTreeSet<&str> = own.iter().chain(&before).map(|(n, _)| *n).collect();
+    numbers
+        .into_iter()
+        .map(|number| {
+            let named = |all: &[(&'_ str, &'_ Check)]| -> Vec<Check> {
+                let mine = all.iter().filter(|(n, _)| *n == number);
+                mine.map(|(_, check)| (*check).clone()).collect()
+            };
+            migration(runbook, number, &named(&own), &named(&before), unanswered)
+        })
+        .collect()
+}
+
+fn of(sets: &[CheckSet], stage: Stage) -> impl Iterator<Item = &Check> {
+    let sets = sets.iter().filter(move |set| set.stage == stage);
+    sets.flat_map(|set| set.checks.iter().map(|(_, check)| check))
+}
+
+/// The number that a name begins with: `012` of `012 packet_decision columns`.
+fn leading_number(name: &str) -> Option<&str> {
+    let word = name.split([' ', ':']).next()?;
+    let digits = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
+    digits.then_some(word)
+}
+
+fn migration(
+    runbook: &Runbook,
+    number: &str,
+    own: &[Check],
+    before: &[Check],
+    unanswered: bool,
+) -> Migration {
+    let passed = own.iter().filter(|c| c.verdict != Verdict::Fail).count();
+    let all = own.len();
+    // By name only, but it sees a single column of many.
+    let untouched = before.iter().all(|c| c.verdict == Verdict::Pass);
+    let extent = match (own.is_empty(), before.is_empty()) {
+        (false, _) if passed == all && unanswered => Extent::Unknown,
+        (false, _) if passed == all => Extent::Yes,
+        (false, _) if passed == 0 && untouched => Extent::No,
+        (false, _) => Extent::Partly,
+        (true, false) if untouched => Extent::No,
+        // What is there by name may still be wrong, and nothing said that it is right.
+        (true, _) => Extent::Unknown,
+    };
+    let mut why = match all {
+        0 => "no check of the verification".to_owned(),
+        all => format!("{passed} of {all} checks of the verification pass"),
+    };
+    if extent == Extent::Unknown && unanswered {
+        why.push_str(", and others gave no answer");
+    }
+    for check in before {
+        why.push_str("; ");
+        why.push_str(&check.detail);
+    }
+    let lacking = own
+        .iter()
+        .filter(|check| check.verdict != Verdict::Pass)
+        .map(|check| format!("{}: {}", check.name, check.detail))
+        .collect();
+    Migration {
+        number: number.to_owned(),
+        title: title(runbook, number),
+        extent,
+        why,
+        lacking,
+    }
+}
+
+/// What the script's section says behind the number.
+fn title(runbook: &Runbook, number: &str) -> String {
+    let mut sections = runbook.script.sections.iter();
+    sections
+        .find_map(|section| {
+            let mut words = section.title.split([' ', ':']);
+            words.any(|word| word == number).then(|| {
+                let (_, rest) = section.title.split_once(number)?;
+                Some(rest.trim_start_matches([':', ' ']).to_owned())
+            })?
+        })
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, verdict: Verdict) -> (usize, Check) {
+        let check = Check {
+            name: name.into(),
+            verdict,
+            detail: String::new(),
+        };
+        (1, check)
+    }
+
+    fn extent(own: &[Verdict], before: Option<Verdict>, unanswered: usize) -> Option<Extent> {
+        let own = own
+            .iter()
+            .map(|verdict| check("012 it", *verdict))
+            .collect();
+        let before = before.map(|verdict| check("migration 012", verdict));
+        let set = |stage, checks, unanswered| CheckSet {
+            stage,
+            file: String::new(),
+            checks,
+            unanswered,
+        };
+        let sets = [
+            set(Stage::ExpectedState, before.into_iter().collect(), 0),
+            set(Stage::Verification, own, unanswered),
+        ];
+        let runbook = Runbook::load(None).unwrap();
+        migrations(&runbook, &sets).first().map(|m| m.extent)
+    }
+
+    #[test]
+    fn yes_is_said_only_of_checks_that_all_pass_and_were_all_answered() {
+        use Verdict::{Fail, Pass, Warn};
+        assert_eq!(extent(&[Pass, Pass], Some(Warn), 0), Some(Extent::Yes));
+        assert_eq!(extent(&[Pass, Pass], Some(Warn), 1), Some(Extent::Unknown));
+        assert_eq!(extent(&[Pass, Fail], None, 0), Some(Extent::Partly));
+        assert_eq!(extent(&[Fail, Fail], Some(Pass), 0), Some(Extent::No));
+        // One column of many: no check passes, and yet it was touched.
+        assert_eq!(extent(&[Fail, Fail], Some(Warn), 0), Some(Extent::Partly));
+        assert_eq!(extent(&[], Some(Pass), 0), Some(Extent::No));
+        assert_eq!(extent(&[], Some(Warn), 0), Some(Extent::Unknown));
+        assert_eq!(extent(&[], None, 0), None);
+    }
+}

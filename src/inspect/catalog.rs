@@ -1,0 +1,303 @@
+//! The questions about the script's tables, and what their rows mean.
+//!
+//! Safe for a role with nothing but CONNECT: names are compared as text, because looking one up
+//! raises without USAGE on its schema. What needs a lock on a table (its size) is a question of its
+//! own, so that a lock in the way costs only that.
+
+use super::{Column, Found, Held, Long, Part, Table};
+use crate::gate::event::{LockMode, Millis};
+use crate::runbook::check::ResultSet;
+use std::collections::HashMap;
+
+/// From when on a transaction counts as long, in seconds.
+pub(super) const LONG: u32 = 30;
+
+/// How much of a query is fetched, in characters.
+const QUERY_LENGTH: u32 = 200;
+
+/// What `pg_stat_activity.query` says to a role that may not see it.
+const HIDDEN: &str = "<insufficient privilege>";
+
+/// What is asked, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Question {
+    Tables,
+    Columns,
+    Indexes,
+    Constraints,
+    Sizes,
+    Locks,
+    Long,
+    Sees,
+}
+
+impl Question {
+    pub(super) const ALL: [Question; 8] = [
+        Question::Tables,
+        Question::Columns,
+        Question::Indexes,
+        Question::Constraints,
+        Question::Sizes,
+        Question::Locks,
+        Question::Long,
+        Question::Sees,
+    ];
+
+    /// What it is about, for when it is not answered.
+    pub(super) fn about(self) -> &'static str {
+        match self {
+            Question::Tables => "the tables",
+            Question::Columns => "the columns",
+            Question::Indexes => "the indexes",
+            Question::Constraints => "the constraints",
+            Question::Sizes => "the sizes of tables and indexes",
+            Question::Locks => "locks on the tables",
+            Question::Long => "long transactions",
+            Question::Sees => "what this role may see of other sessions",
+        }
+    }
+
+    pub(super) fn sql(self, names: &[&str]) -> String {
+        let tables = tables(names);
+        match self {
+            Question::Tables => format!(
+                "SELECT t.oid, t.name, t.relkind, pg_catalog.pg_get_userbyid(t.relowner), \
+                 t.reltuples::pg_catalog.int8, \
+                 pg_catalog.has_schema_privilege(t.relnamespace, 'USAGE') \
+                 AND pg_catalog.has_table_privilege(t.oid, 'SELECT') \
+                 FROM ({tables}) t ORDER BY t.name"
+            ),
+            Question::Columns => format!(
+                "SELECT a.attrelid, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), \
+                 pg_catalog.concat_ws(' ', CASE WHEN a.attnotnull THEN 'NOT NULL' END, \
+                 CASE WHEN a.attidentity <> '' THEN 'GENERATED AS IDENTITY' \
+                 WHEN a.attgenerated <> '' \
+                 THEN 'GENERATED AS (' || pg_catalog.pg_get_expr(d.adbin, d.adrelid) || ')' \
+                 ELSE 'DEFAULT ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid) END) \
+                 FROM ({tables}) t \
+                 JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid \
+                 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
+                 WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum"
+            ),
+            Question::Indexes => format!(
+                "SELECT i.indrelid, c.relname, pg_catalog.pg_get_indexdef(i.indexrelid), \
+                 CASE WHEN NOT i.indisvalid THEN 'INVALID' WHEN NOT i.indisready THEN 'not ready' END, \
+                 i.indexrelid \
+                 FROM ({tables}) t JOIN pg_catalog.pg_index i ON i.indrelid = t.oid \
+                 JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+                 ORDER BY i.indrelid, NOT i.indisprimary, NOT i.indisunique, c.relname"
+            ),
+            Question::Constraints => format!(
+                "SELECT k.conrelid, k.conname, pg_catalog.pg_get_constraintdef(k.oid), \
+                 CASE WHEN NOT k.convalidated THEN 'not validated' END, NULL \
+                 FROM ({tables}) t JOIN pg_catalog.pg_constraint k ON k.conrelid = t.oid \
+                 WHERE k.contype <> 'n' \
+                 ORDER BY k.conrelid, pg_catalog.strpos('pufxc', k.contype::pg_catalog.text), k.conname"
+            ),
+            Question::Sizes => format!(
+                "SELECT t.oid, pg_catalog.pg_size_pretty(pg_catalog.pg_table_size(t.oid)), \
+                 pg_catalog.pg_size_pretty(pg_catalog.pg_indexes_size(t.oid)), \
+                 pg_catalog.pg_size_pretty(pg_catalog.pg_total_relation_size(t.oid)) \
+                 FROM ({tables}) t WHERE t.relkind IN ('r', 'm', 'p') \
+                 UNION ALL \
+                 SELECT i.indexrelid, \
+                 pg_catalog.pg_size_pretty(pg_catalog.pg_relation_size(i.indexrelid)), NULL, NULL \
+                 FROM ({tables}) t JOIN pg_catalog.pg_index i ON i.indrelid = t.oid"
+            ),
+            Question::Locks => format!(
+                "SELECT l.pid, {who}, t.name, l.mode, l.granted, {open} \
+                 FROM pg_catalog.pg_locks l JOIN ({tables}) t ON t.oid = l.relation \
+                 LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
+                 WHERE l.locktype = 'relation' \
+                 AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid() \
+                 AND l.database = (SELECT oid FROM pg_catalog.pg_database \
+                 WHERE datname = pg_catalog.current_database()) \
+                 ORDER BY t.name, NOT l.granted, a.xact_start, l.pid",
+                who = WHO,
+                open = OPEN
+            ),
+            Question::Long => format!(
+                "SELECT a.pid, {who}, {open}, pg_catalog.left(a.query, {QUERY_LENGTH}) \
+                 FROM pg_catalog.pg_stat_activity a \
+                 WHERE a.datname = pg_catalog.current_database() \
+                 AND a.pid <> pg_catalog.pg_backend_pid() \
+                 AND pg_catalog.clock_timestamp() - a.xact_start \
+                 > pg_catalog.make_interval(secs => {LONG}) \
+                 ORDER BY a.xact_start LIMIT 50",
+                who = WHO,
+                open = OPEN
+            ),
+            Question::Sees => {
+                "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')".to_owned()
+            }
+        }
+    }
+}
+
+const WHO: &str = "pg_catalog.concat_ws(' ', a.usename, \
+    '(' || nullif(a.application_name, '') || ')', a.state)";
+
+const OPEN: &str = "pg_catalog.floor(1000 * pg_catalog.date_part('epoch', \
+    pg_catalog.clock_timestamp() - a.xact_start))::pg_catalog.int8";
+
+/// The tables of those names, as a subquery. A name without a schema is what the role's search path
+/// finds.
+fn tables(names: &[&str]) -> String {
+    let list: Vec<String> = names
+        .iter()
+        .map(|name| format!("E'{}'", name.replace('\\', "\\\\").replace('\'', "''")))
+        .collect();
+    let list = match list.is_empty() {
+        true => "NULL".to_owned(),
+        false => list.join(", "),
+    };
+    format!(
+        "SELECT c.oid, c.relkind, c.relowner, c.reltuples, c.relnamespace, \
+         pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS name \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE c.relkind IN ('r', 'p', 'f', 'm', 'v') \
+         AND (pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) \
+         IN ({list}) OR (pg_catalog.quote_ident(c.relname) IN ({list}) \
+         AND pg_catalog.pg_table_is_visible(c.oid)))"
+    )
+}
+
+type Row = Vec<Option<String>>;
+
+/// The answers so far, each under its question.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    by: HashMap<u8, Vec<Row>>,
+}
+
+fn text(row: &Row, at: usize) -> String {
+    optional(row, at).unwrap_or_default()
+}
+
+fn optional(row: &Row, at: usize) -> Option<String> {
+    row.get(at).cloned().flatten()
+}
+
+fn number(row: &Row, at: usize) -> Option<Millis> {
+    optional(row, at)?.parse().ok()
+}
+
+impl Answers {
+    pub(super) fn take(&mut self, question: Question, set: Option<ResultSet>) {
+        let rows = set.map(|set| set.rows).unwrap_or_default();
+        self.by.insert(question as u8, rows);
+    }
+
+    fn rows(&self, question: Question) -> &[Row] {
+        self.by.get(&(question as u8)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The tables; those of `names` that are not among them are told as missing where `wanted`
+    /// says that they are tables.
+    pub(super) fn tables(&self, names: &[&str], wanted: &[&str]) -> Vec<Table> {
+        let sizes: HashMap<String, &Row> = self
+            .rows(Question::Sizes)
+            .iter()
+            .map(|row| (text(row, 0), row))
+            .collect();
+        let of = |question: Question, oid: &str| -> Vec<&Row> {
+            let rows = self.rows(question).iter();
+            rows.filter(|row| text(row, 0) == oid).collect()
+        };
+        let part = |row: &&Row| Part {
+            name: text(row, 1),
+            definition: text(row, 2),
+            trouble: optional(row, 3),
+            size: optional(row, 4).and_then(|oid| optional(sizes.get(&oid)?, 1)),
+        };
+        let mut tables: Vec<Table> = self
+            .rows(Question::Tables)
+            .iter()
+            .map(|row| {
+                let oid = text(row, 0);
+                let size = sizes.get(&oid);
+                Table {
+                    name: text(row, 1),
+                    found: Some(Found {
+                        kind: kind(&text(row, 2)).to_owned(),
+                        owner: text(row, 3),
+                        rows: number(row, 4),
+                        readable: text(row, 5) == "t",
+                        sizes: size.map(|row| [text(row, 1), text(row, 2), text(row, 3)]),
+                        columns: of(Question::Columns, &oid)
+                            .into_iter()
+                            .map(|row| Column {
+                                name: text(row, 1),
+                                kind: text(row, 2),
+                                rest: text(row, 3),
+                            })
+                            .collect(),
+                        indexes: of(Question::Indexes, &oid).iter().map(part).collect(),
+                        constraints: of(Question::Constraints, &oid).iter().map(part).collect(),
+                    }),
+                }
+            })
+            .collect();
+        for name in names.iter().filter(|name| wanted.contains(name)) {
+            let there = |table: &Table| {
+                table.name == *name
+                    || table
+                        .name
+                        .rsplit_once('.')
+                        .is_some_and(|(_, bare)| bare == *name)
+            };
+            if !tables.iter().any(there) {
+                tables.push(Table {
+                    name: (*name).to_owned(),
+                    found: None,
+                });
+            }
+        }
+        tables.sort_by(|a, b| a.name.cmp(&b.name));
+        tables
+    }
+
+    pub(super) fn locks(&self) -> Vec<Held> {
+        let rows = self.rows(Question::Locks).iter();
+        rows.map(|row| {
+            let mode = text(row, 3);
+            Held {
+                pid: optional(row, 0).and_then(|pid| pid.parse().ok()),
+                who: text(row, 1),
+                relation: text(row, 2),
+                mode: LockMode::from_catalog(&mode).map_or(mode, |mode| mode.name().to_owned()),
+                granted: text(row, 4) == "t",
+                open: number(row, 5),
+            }
+        })
+        .collect()
+    }
+
+    pub(super) fn long(&self) -> Vec<Long> {
+        let rows = self.rows(Question::Long).iter();
+        rows.map(|row| Long {
+            pid: text(row, 0).parse().unwrap_or(0),
+            who: text(row, 1),
+            open: number(row, 2).unwrap_or(0),
+            query: optional(row, 3).filter(|query| !query.is_empty() && query != HIDDEN),
+        })
+        .collect()
+    }
+
+    /// Whether the role sees everything of other sessions; `None` where that was not answered.
+    pub(super) fn sees_others(&self) -> Option<bool> {
+        let row = self.rows(Question::Sees).first()?;
+        Some(text(row, 0) == "t")
+    }
+}
+
+fn kind(relkind: &str) -> &'static str {
+    match relkind {
+        "r" => "table",
+        "p" => "partitioned table",
+        "f" => "foreign table",
+        "m" => "materialized view",
+        "v" => "view",
+        _ => "relation",
+    }
+}

@@ -1,0 +1,276 @@
+//! The part that asks the server, and the task that it is on a screen.
+//!
+//! Every text that reaches the server from here is one of [`catalog`]'s questions or a query of the
+//! runbook's files, in a READ ONLY transaction. A question that is refused costs its own answer and
+//! is told in words; so a role with nothing but CONNECT still sees the rest.
+
+use super::catalog::{Answers, Question};
+use super::{CheckSet, Look, Sight, Stage};
+use crate::database::link::{Broken, Link};
+use crate::database::message;
+use crate::database::session::read_only::{self, Limits, Query, Stopped};
+use crate::database::session::{READ_TIMEOUT, relations};
+use crate::database::settings::Settings;
+use crate::gate::event::{Millis, ServerMessage, StatementReport, Target};
+use crate::runbook::Runbook;
+use crate::runbook::check::{Check, Verdict};
+use crate::runbook::script::Script;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+
+/// How long a question to the catalogs may take, and how long any query here waits for a lock. Short:
+/// whoever looks must not stand in a queue for a lock in front of others.
+const CATALOGS: Limits = Limits {
+    statement: 5_000,
+    lock: Some(500),
+};
+
+/// The same for the queries of the runbook's files.
+const CHECKS: Limits = Limits {
+    statement: READ_TIMEOUT,
+    lock: Some(500),
+};
+
+/// What the task has to say.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    /// A look ended.
+    Seen(Box<Sight>),
+    /// There is nothing to look at; why. The next look tries again.
+    Blind(String),
+}
+
+/// Connects and looks once at everything: what `verify` does.
+///
+/// # Errors
+/// When the server cannot be reached, or is lost on the way.
+pub async fn once(runbook: &Runbook, settings: &Settings) -> Result<Sight, ServerMessage> {
+    let (mut link, target) = read_only::open(settings).await?;
+    look(&mut link, target, runbook, Look { checks: true })
+        .await
+        .map_err(Broken::why)
+}
+
+/// The task: looks when it is told to, and connects anew where it must. It ends when nobody can
+/// order or listen any more.
+pub async fn task(
+    runbook: Arc<Runbook>,
+    settings: Settings,
+    mut orders: UnboundedReceiver<Look>,
+    news: UnboundedSender<News>,
+) {
+    let mut reached: Option<(Link, Target)> = None;
+    while let Some(order) = orders.recv().await {
+        let looked = async {
+            let (mut link, target) = match reached.take() {
+                Some(reached) => reached,
+                None => read_only::open(&settings).await?,
+            };
+            let sight = look(&mut link, target.clone(), &runbook, order)
+                .await
+                .map_err(Broken::why)?;
+            reached = Some((link, target));
+            Ok::<_, ServerMessage>(sight)
+        };
+        let told = match looked.await {
+            Ok(sight) => News::Seen(Box::new(sight)),
+            Err(why) => News::Blind(words(&why)),
+        };
+        if news.send(told).is_err() {
+            return;
+        }
+    }
+}
+
+/// A message with all that helps.
+pub fn words(why: &ServerMessage) -> String {
+    let mut words = message::line(why);
+    for more in [&why.detail, &why.hint, &why.context].into_iter().flatten() {
+        words.push_str("; ");
+        words.push_str(more);
+    }
+    words
+}
+
+async fn look(
+    link: &mut Link,
+    target: Target,
+    runbook: &Runbook,
+    order: Look,
+) -> Result<Sight, Broken> {
+    let began = Instant::now();
+    let mut sight = Sight {
+        target,
+        ..Sight::default()
+    };
+    if let Some(expected) = &runbook.expected_database
+        && *expected != sight.target.database
+    {
+        sight.problems.push(format!(
+            "this is database {}, and the runbook is for {expected}",
+            sight.target.database
+        ));
+    }
+    catalogs(link, runbook, &mut sight).await?;
+    if order.checks {
+        let mut sets = Vec::new();
+        for stage in Stage::ALL {
+            sets.extend(checks(link, runbook, stage).await?);
+        }
+        sight.sets = Some(sets);
+    }
+    sight.took = Millis::try_from(began.elapsed().as_millis()).unwrap_or(Millis::MAX);
+    Ok(sight)
+}
+
+async fn catalogs(link: &mut Link, runbook: &Runbook, sight: &mut Sight) -> Result<(), Broken> {
+    let names = relations(&runbook.script);
+    let texts: Vec<String> = Question::ALL.iter().map(|q| q.sql(&names)).collect();
+    let queries: Vec<Query<'_>> = texts
+        .iter()
+        .enumerate()
+        .map(|(index, text)| Query {
+            number: index + 1,
+            line: 0,
+            text,
+            copies: false,
+        })
+        .collect();
+    let answered = read_only::each(link, &queries, CATALOGS).await?;
+    let mut answers = Answers::default();
+    for (question, answer) in Question::ALL.into_iter().zip(answered) {
+        match answer {
+            Ok(report) => answers.take(question, report.result),
+            Err(stopped) => sight.problems.push(format!(
+                "{} could not be read: {}",
+                question.about(),
+                message::line(&stopped.error)
+            )),
+        }
+    }
+    sight.tables = answers.tables(&names, &altered(&runbook.script));
+    sight.locks = answers.locks();
+    sight.long = answers.long();
+    for table in &sight.tables {
+        match &table.found {
+            None => sight.problems.push(format!(
+                "{} is not there (or the script means another database)",
+                table.name
+            )),
+            Some(found) if !found.readable => sight.problems.push(format!(
+                "role {} may not read the rows of {}; what needs them is told as FAIL",
+                sight.target.role, table.name
+            )),
+            Some(_) => {}
+        }
+    }
+    if answers.sees_others() == Some(false) {
+        sight.problems.push(format!(
+            "role {} sees locks, roles and applications of other sessions, but not how long their \
+             transactions are open nor what they run; that takes pg_read_all_stats",
+            sight.target.role
+        ));
+    }
+    Ok(())
+}
+
+/// The relations of a script that must be tables, by the statements about them.
+fn altered(script: &Script) -> Vec<&str> {
+    let tables = script.sent().filter(|statement| {
+        let kind = statement.kind.as_str();
+        kind.ends_with(" TABLE") || matches!(kind, "CREATE INDEX" | "INSERT" | "UPDATE" | "DELETE")
+    });
+    tables
+        .filter_map(|statement| statement.relation.as_deref())
+        .collect()
+}
+
+/// The checks of a stage; `None` where the runbook has none.
+async fn checks(
+    link: &mut Link,
+    runbook: &Runbook,
+    stage: Stage,
+) -> Result<Option<CheckSet>, Broken> {
+    let Some(script) = stage.script(runbook) else {
+        return Ok(None);
+    };
+    let statements = stage.queries(runbook);
+    if stage == Stage::Verification && statements.is_empty() {
+        return Ok(None);
+    }
+    let mut set = CheckSet {
+        stage,
+        file: script.name.clone(),
+        checks: Vec::new(),
+        unanswered: 0,
+    };
+    let refused = script.refusals.iter().find(|refusal| {
+        stage != Stage::Verification
+            || statements
+                .iter()
+                .any(|statement| Some(statement.number) == refusal.statement)
+    });
+    if let Some(refusal) = refused {
+        set.unanswered = statements.len();
+        set.checks.push((
+            refusal.statement.unwrap_or(0),
+            failed(
+                format!("{}, line {}", script.name, refusal.line),
+                format!("not run: {}", refusal.reason),
+            ),
+        ));
+        return Ok(Some(set));
+    }
+    let queries: Vec<Query<'_>> = statements.iter().map(|s| Query::from(*s)).collect();
+    let answered = read_only::each(link, &queries, CHECKS).await?;
+    let missing = statements.len().saturating_sub(answered.len());
+    for answer in answered {
+        take(&mut set, answer);
+    }
+    if missing > 0 {
+        set.unanswered += missing;
+        let (name, detail) = (
+            format!("the rest of {}", script.name),
+            format!("not run: {missing} statements after the one that stopped it"),
+        );
+        set.checks.push((0, failed(name, detail)));
+    }
+    if set.checks.is_empty() {
+        set.checks.push((
+            0,
+            failed(
+                script.name.clone(),
+                "returned no checks; zero checks is not a pass".into(),
+            ),
+        ));
+    }
+    Ok(Some(set))
+}
+
+fn take(set: &mut CheckSet, answer: Result<StatementReport, Stopped>) {
+    match answer {
+        Ok(report) => {
+            let checks = report.checks.into_iter();
+            set.checks
+                .extend(checks.map(|check| (report.number, check)));
+        }
+        Err(stopped) => {
+            set.unanswered += 1;
+            let name = match stopped.number {
+                0 => format!("{}: READ ONLY transaction", set.file),
+                number => format!("{}, statement {number} (line {})", set.file, stopped.line),
+            };
+            let check = failed(name, format!("no answer: {}", words(&stopped.error)));
+            set.checks.push((stopped.number, check));
+        }
+    }
+}
+
+fn failed(name: String, detail: String) -> Check {
+    Check {
+        name,
+        verdict: Verdict::Fail,
+        detail,
+    }
+}

@@ -1,0 +1,179 @@
+//! Past runs, from the journals in their folder: the newest first.
+//!
+//! It reads files and writes none. A journal that does not read to its end is told as such; its
+//! outcome counts only as far as the chain of its hashes holds.
+
+use crate::journal::chain::{self, Line};
+use crate::journal::entry::{Entry, Opened};
+use crate::journal::story::Story;
+use std::path::{Path, PathBuf};
+
+/// How many journals are read.
+const MOST: usize = 100;
+
+/// The largest journal that is read, in bytes.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// One past run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PastRun {
+    /// Its journal.
+    pub path: PathBuf,
+    /// When it began, UTC, in words.
+    pub began: String,
+    /// What is known of its beginning.
+    pub opened: Opened,
+    /// `database on host:port as role`, where it connected.
+    pub target: Option<String>,
+    /// Its outcome in words.
+    pub outcome: String,
+    /// Why the journal cannot be trusted, if it cannot.
+    pub broken: Option<String>,
+}
+
+/// The runs whose journals lie in `folder`, the newest first. No folder is no runs.
+///
+/// # Errors
+/// When the folder is there and cannot be read; in words.
+pub fn runs(folder: &Path) -> Result<Vec<PastRun>, String> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(format!("{} cannot be read: {error}", folder.display())),
+    };
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
+        .collect();
+    // Names begin with the time.
+    paths.sort_by(|a, b| b.file_name().cmp(&a.file_name()));
+    paths.truncate(MOST);
+    Ok(paths.into_iter().map(run).collect())
+}
+
+fn run(path: PathBuf) -> PastRun {
+    let unread = |why: String| PastRun {
+        path: path.clone(),
+        outcome: "not read".into(),
+        broken: Some(why),
+        ..PastRun::default()
+    };
+    match std::fs::metadata(&path) {
+        Ok(about) if !about.is_file() => return unread("it is no file".into()),
+        Ok(about) if about.len() > LARGEST => {
+            return unread(format!("it is larger than {} MB", LARGEST / 1024 / 1024));
+        }
+        Ok(_) => {}
+        Err(error) => return unread(error.to_string()),
+    }
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => return unread(error.to_string()),
+    };
+    let (lines, broken) = chain::read(&text);
+    if lines.is_empty() {
+        return unread(broken.map_or("it is empty".into(), |broken| broken.to_string()));
+    }
+    told(path, &lines, broken.map(|broken| broken.to_string()))
+}
+
+fn told(path: PathBuf, lines: &[Line], broken: Option<String>) -> PastRun {
+    let story = Story::of(lines);
+    let opened = lines.iter().find_map(|line| match &line.entry {
+        Entry::Opened(opened) => Some((**opened).clone()),
+        _ => None,
+    });
+    let left = matches!(
+        lines.last().map(|line| &line.entry),
+        Some(Entry::Left { .. })
+    );
+    let outcome = match (&story.outcome, &story.xid) {
+        (Some((word, _)), _) => word.clone(),
+        (None, None) if left => "nothing was applied".into(),
+        (None, None) => "under way, or died before a transaction".into(),
+        (None, Some(_)) if story.commit_intended => {
+            "not known: ask `stagegate outcome`; COMMIT may have been sent".into()
+        }
+        (None, Some(_)) => "under way, or died before COMMIT was sent".into(),
+    };
+    PastRun {
+        path,
+        began: lines
+            .first()
+            .map(|line| line.at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+            .unwrap_or_default(),
+        opened: opened.unwrap_or_default(),
+        target: story.target.map(|target| {
+            format!(
+                "{} on {}:{} as {}",
+                target.database, target.host, target.port, target.role
+            )
+        }),
+        outcome,
+        broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Journal;
+    use crate::journal::entry::Decision;
+
+    fn journal(folder: &Path, name: &str, entries: &[Entry]) {
+        let mut journal = Journal::create(Some(&folder.join(name)), |_| None).unwrap();
+        for entry in entries {
+            journal.record(entry).unwrap();
+        }
+    }
+
+    fn begun() -> Entry {
+        Entry::Begun {
+            xid: "7".into(),
+            added: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn runs_are_told_the_newest_first_each_with_its_outcome() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path();
+        let committed = Entry::Outcome {
+            outcome: "COMMITTED".into(),
+            why: None,
+            proof: "tag".into(),
+        };
+        let intent = Entry::Intent {
+            decision: Decision::Commit,
+            xid: Some("7".into()),
+        };
+        journal(folder, "20260101T000000Z-1.jsonl", &[begun(), committed]);
+        journal(folder, "20260102T000000Z-1.jsonl", &[begun(), intent]);
+        journal(folder, "20260103T000000Z-1.jsonl", &[begun()]);
+        journal(
+            folder,
+            "20260104T000000Z-1.jsonl",
+            &[Entry::Left { code: 1 }],
+        );
+        std::fs::write(folder.join("20260105T000000Z-1.jsonl"), "{}\n").unwrap();
+        std::fs::write(folder.join("notes.txt"), "no journal").unwrap();
+        let runs = runs(folder).unwrap();
+        let outcomes: Vec<&str> = runs.iter().map(|run| run.outcome.as_str()).collect();
+        assert_eq!(
+            outcomes,
+            [
+                "not read",
+                "nothing was applied",
+                "under way, or died before COMMIT was sent",
+                "not known: ask `stagegate outcome`; COMMIT may have been sent",
+                "COMMITTED",
+            ]
+        );
+        assert!(runs[0].broken.is_some());
+    }
+
+    #[test]
+    fn no_folder_is_no_runs() {
+        assert_eq!(runs(Path::new("/nonexistent/stagegate")), Ok(Vec::new()));
+    }
+}

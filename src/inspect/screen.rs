@@ -1,0 +1,527 @@
+//! What a person is looking at in `inspect`: pane, scroll positions, typed text, the line that says.
+//!
+//! A key becomes a [`Wish`], and a wish is to look again, to leave, or to have the screen painted
+//! anew. Keys that ask the gate for something in the walk have nobody to ask here.
+
+use super::looking::News;
+use super::past::PastRun;
+use super::{CheckSet, Sight, view};
+use crate::gate::event::{Document, Millis};
+use crate::gate::machine::Machine;
+use crate::gate::plan::{Mode, Plan};
+use crate::gate::{Account, Act};
+use crate::runbook::Runbook;
+use crate::tui::keymap::{self, Does, Place, ViewAct};
+use crate::tui::reader::{self, Pages};
+use crate::tui::screen::paint::{draw_sheet, guard, more, put, rows};
+use crate::tui::screen::scroll::Scroll;
+use crate::tui::text::wrap;
+use crate::tui::theme::Appearance;
+use crate::tui::view::{Scene, Sheet, footer, prompt};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use std::sync::Arc;
+
+/// The longest text that is sought, in characters.
+const LONGEST: usize = 200;
+
+/// What a key asks for beside another view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Nothing.
+    None,
+    /// To look at everything again.
+    Look,
+    /// To leave.
+    Leave,
+    /// To have the whole screen drawn anew.
+    Repaint,
+}
+
+/// The panes, in the order of their tabs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Pane {
+    Applied,
+    Checks,
+    Structure,
+    Locks,
+    Scripts,
+    Runs,
+    Messages,
+}
+
+impl Pane {
+    /// Every pane.
+    pub const ALL: [Pane; 7] = [
+        Pane::Applied,
+        Pane::Checks,
+        Pane::Structure,
+        Pane::Locks,
+        Pane::Scripts,
+        Pane::Runs,
+        Pane::Messages,
+    ];
+
+    /// Its name among its neighbours.
+    pub fn name(self) -> &'static str {
+        match self {
+            Pane::Applied => "applied",
+            Pane::Checks => "checks",
+            Pane::Structure => "structure",
+            Pane::Locks => "locks",
+            Pane::Scripts => "scripts",
+            Pane::Runs => "runs",
+            Pane::Messages => "messages",
+        }
+    }
+}
+
+/// The last checks, and when they came.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Checked {
+    pub(super) sets: Vec<CheckSet>,
+    pub(super) at: Millis,
+}
+
+/// The screen.
+pub struct Screen {
+    pub(super) runbook: Arc<Runbook>,
+    pub(super) look: Appearance,
+    /// For the views that the walk shares: a machine that was never told anything.
+    machine: Machine,
+    account: Account,
+    pub(super) pane: Pane,
+    scrolls: [Scroll; Pane::ALL.len()],
+    pub(super) tab: usize,
+    documents: Vec<Scroll>,
+    pages: Option<Pages>,
+    /// The lines of the open pane, for a search.
+    texts: Vec<String>,
+    typing: bool,
+    typed: String,
+    sought: String,
+    found: Option<usize>,
+    help: bool,
+    help_scroll: Scroll,
+    toast: Option<String>,
+    /// Since the start, in milliseconds.
+    pub(super) now: Millis,
+    pub(super) sight: Option<Sight>,
+    pub(super) seen_at: Option<Millis>,
+    pub(super) checked: Option<Checked>,
+    pub(super) blind: Option<String>,
+    pub(super) looking: bool,
+    pub(super) runs: Result<Vec<PastRun>, String>,
+    pub(super) folder: Option<String>,
+}
+
+impl Screen {
+    /// A screen for `runbook`; `folder` is where the journals lie, for people.
+    pub fn new(runbook: Arc<Runbook>, look: Appearance, folder: Option<String>) -> Screen {
+        let plan = Plan {
+            // Nothing is signed here, so nothing has to be read first.
+            items: Vec::new(),
+            ..Plan::new(&runbook, Mode::Inspect, 0)
+        };
+        let documents = vec![Scroll::default(); reader::documents(&runbook).len()];
+        Screen {
+            runbook,
+            look,
+            machine: Machine::new(plan),
+            account: Account::default(),
+            pane: Pane::Applied,
+            scrolls: [Scroll::default(); Pane::ALL.len()],
+            tab: 0,
+            documents,
+            pages: None,
+            texts: Vec::new(),
+            typing: false,
+            typed: String::new(),
+            sought: String::new(),
+            found: None,
+            help: false,
+            help_scroll: Scroll::default(),
+            toast: None,
+            now: 0,
+            sight: None,
+            seen_at: None,
+            checked: None,
+            blind: None,
+            looking: false,
+            runs: Ok(Vec::new()),
+            folder,
+        }
+    }
+
+    /// Tells it the time since the start.
+    pub fn tick(&mut self, now: Millis) {
+        self.now = now;
+    }
+
+    /// Tells it that a look was ordered.
+    pub fn looks(&mut self) {
+        self.looking = true;
+    }
+
+    /// Whether a look is under way.
+    pub fn is_looking(&self) -> bool {
+        self.looking
+    }
+
+    /// Takes what the task found.
+    pub fn take(&mut self, news: News) {
+        self.looking = false;
+        match news {
+            News::Seen(sight) => {
+                self.blind = None;
+                self.seen_at = Some(self.now);
+                let mut sight = *sight;
+                if let Some(sets) = sight.sets.take() {
+                    let at = self.now;
+                    self.checked = Some(Checked { sets, at });
+                }
+                self.account.target = Some(sight.target.clone());
+                self.sight = Some(sight);
+            }
+            // What was seen before stays, with its age beside it.
+            News::Blind(why) => self.blind = Some(why),
+        }
+    }
+
+    /// Takes the past runs.
+    pub fn take_runs(&mut self, runs: Result<Vec<PastRun>, String>) {
+        self.runs = runs;
+    }
+
+    /// Says `text` in the line above the keys, until the next key.
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.toast = Some(text.into());
+    }
+
+    // ---- keys -----------------------------------------------------------------------------------
+
+    /// A key.
+    pub fn key(&mut self, key: KeyEvent) -> Wish {
+        if key.kind == KeyEventKind::Release {
+            return Wish::None;
+        }
+        self.toast = None;
+        if key.modifiers.contains(KeyModifiers::CONTROL) {
+            return self.control(key.code);
+        }
+        if key
+            .modifiers
+            .intersects(KeyModifiers::ALT | KeyModifiers::META | KeyModifiers::SUPER)
+        {
+            return Wish::None;
+        }
+        if let (true, KeyCode::Char(c)) = (self.typing, key.code) {
+            if self.typed.chars().count() < LONGEST && !c.is_control() {
+                self.typed.push(c);
+            }
+            return Wish::None;
+        }
+        let place = if self.typing {
+            Place::Text
+        } else {
+            Place::Inspect
+        };
+        match keymap::lookup(place, key.code).map(|binding| binding.does) {
+            Some(Does::View(act)) => self.look_at(act),
+            Some(Does::Gate(Act::Quit)) if self.help => {
+                self.help = false;
+                Wish::None
+            }
+            Some(Does::Gate(Act::Quit)) => Wish::Leave,
+            // Nothing of the gate is here: not even a machine that could refuse it.
+            Some(Does::Gate(_)) | None => {
+                if !self.typing && key.code != KeyCode::Esc {
+                    self.say("That key does nothing here: inspect only looks. ? shows the keys.");
+                }
+                Wish::None
+            }
+        }
+    }
+
+    /// Pasted text: only a search takes it.
+    pub fn paste(&mut self, text: &str) {
+        if self.typing {
+            let room = LONGEST.saturating_sub(self.typed.chars().count());
+            let taken = text.chars().filter(|c| !c.is_control()).take(room);
+            self.typed.extend(taken);
+        } else {
+            self.say("Pasted text was refused. Press the keys.");
+        }
+    }
+
+    fn control(&mut self, code: KeyCode) -> Wish {
+        match code {
+            KeyCode::Char('c') => return Wish::Leave,
+            KeyCode::Char('l') => return Wish::Repaint,
+            KeyCode::Char('u') => self.typed.clear(),
+            KeyCode::Char('z') => self.say("Suspending is refused: open another window instead."),
+            _ => {}
+        }
+        Wish::None
+    }
+
+    fn look_at(&mut self, act: ViewAct) -> Wish {
+        match act {
+            ViewAct::LookAgain if self.looking => self.say("A look is under way."),
+            ViewAct::LookAgain => return Wish::Look,
+            ViewAct::Repaint => return Wish::Repaint,
+            ViewAct::Scripts => self.open(Pane::Scripts),
+            ViewAct::Locks => self.open(Pane::Locks),
+            ViewAct::Messages => self.open(Pane::Messages),
+            ViewAct::Help => {
+                self.help = !self.help;
+                self.help_scroll = Scroll::default();
+            }
+            ViewAct::NextPane => self.turn(true),
+            ViewAct::PreviousPane => self.turn(false),
+            ViewAct::Close => {
+                if !std::mem::take(&mut self.typing) {
+                    self.help = false;
+                }
+                self.typed.clear();
+            }
+            ViewAct::Find => {
+                self.help = false;
+                self.typing = true;
+                self.typed.clear();
+            }
+            ViewAct::Accept => {
+                self.typing = false;
+                self.sought = std::mem::take(&mut self.typed);
+                self.found = None;
+                self.find(true);
+            }
+            ViewAct::Erase => {
+                self.typed.pop();
+            }
+            ViewAct::EraseAll => self.typed.clear(),
+            ViewAct::FindNext => self.find(true),
+            ViewAct::FindPrevious => self.find(false),
+            ViewAct::Detail => {}
+            ViewAct::Up
+            | ViewAct::Down
+            | ViewAct::PageUp
+            | ViewAct::PageDown
+            | ViewAct::First
+            | ViewAct::Last => {
+                if self.help {
+                    self.help_scroll.act(act);
+                } else if let Some(scroll) = self.scroll() {
+                    scroll.act(act);
+                }
+            }
+        }
+        Wish::None
+    }
+
+    fn open(&mut self, pane: Pane) {
+        self.help = false;
+        self.found = None;
+        self.pane = pane;
+    }
+
+    /// To the next pane; within the scripts first to the next script.
+    fn turn(&mut self, forward: bool) {
+        self.found = None;
+        let last = self.documents.len().saturating_sub(1);
+        if self.pane == Pane::Scripts && !self.help {
+            if forward && self.tab < last {
+                self.tab += 1;
+                return;
+            }
+            if !forward && self.tab > 0 {
+                self.tab -= 1;
+                return;
+            }
+        }
+        let all = Pane::ALL.len();
+        let here = self.pane as usize;
+        let next = if forward {
+            (here + 1) % all
+        } else {
+            (here + all - 1) % all
+        };
+        self.open(Pane::ALL.get(next).copied().unwrap_or(Pane::Applied));
+        if self.pane == Pane::Scripts {
+            self.tab = if forward { 0 } else { last };
+        }
+    }
+
+    fn scroll(&mut self) -> Option<&mut Scroll> {
+        match self.pane {
+            Pane::Scripts => self.documents.get_mut(self.tab),
+            pane => self.scrolls.get_mut(pane as usize),
+        }
+    }
+
+    /// Goes to the next place that holds what is sought.
+    fn find(&mut self, forward: bool) {
+        if self.sought.is_empty() {
+            self.say("Nothing is sought yet; / asks for a text.");
+            return;
+        }
+        let scroll = self.scroll().map_or_else(Scroll::default, |scroll| *scroll);
+        let from = match (self.found, forward) {
+            (Some(found), true) => found + 1,
+            (Some(found), false) => found + scroll.total.saturating_sub(1),
+            (None, _) => scroll.top,
+        };
+        let found = if self.pane == Pane::Scripts {
+            let pages = self.pages.as_ref();
+            pages.and_then(|pages| pages.find(&self.runbook, &self.sought, from, forward))
+        } else {
+            let needle = self.sought.to_lowercase();
+            let all = self.texts.len();
+            (0..all)
+                .map(|step| (from + if forward { step } else { all - step }) % all)
+                .find(|index| {
+                    let text = self.texts.get(*index);
+                    text.is_some_and(|text| text.to_lowercase().contains(&needle))
+                })
+        };
+        self.found = found;
+        match (found, self.scroll()) {
+            (Some(row), Some(scroll)) => {
+                let last = scroll.total.saturating_sub(scroll.height);
+                if row < scroll.top || row >= scroll.top + scroll.height {
+                    scroll.top = row.saturating_sub(2).min(last);
+                }
+            }
+            _ => {
+                let sought = self.look.clean(&self.sought);
+                self.say(format!("Not found: {sought}"));
+            }
+        }
+    }
+
+    // ---- frames ---------------------------------------------------------------------------------
+
+    /// Draws the present state. Nothing here acts, so it is drawn at any size, as far as it fits.
+    pub fn draw(&mut self, frame: &mut Frame<'_>) {
+        let area = frame.area();
+        let columns = usize::from(area.width);
+        let runbook = Arc::clone(&self.runbook);
+        // Taken out for the frame: the scene looks at them while the scrolls are settled.
+        let machine = self.machine.clone();
+        let account = std::mem::take(&mut self.account);
+        let scene = Scene {
+            look: self.look,
+            runbook: &runbook,
+            machine: &machine,
+            account: &account,
+            cursor: 0,
+            journal: None,
+        };
+        let buffer = frame.buffer_mut();
+        put(
+            buffer,
+            rows(area, 0, 3),
+            &view::header(self, &scene, columns),
+        );
+        let keys = footer::lines(&scene, self.place(), true, columns);
+        put(buffer, rows(area, area.height.saturating_sub(2), 2), &keys);
+        let toast = self.toast_lines(&scene, columns);
+        let said = u16::try_from(toast.len()).unwrap_or(1).max(1);
+        let below = area.height.saturating_sub(2 + said);
+        put(buffer, rows(area, below, said), &toast);
+        let body = rows(area, 3, area.height.saturating_sub(5 + said));
+        if self.help {
+            let sheet = Sheet::of(view::help(&scene, columns));
+            draw_sheet(buffer, body, &scene, &sheet, &mut self.help_scroll);
+        } else if self.pane == Pane::Scripts {
+            self.draw_script(buffer, body, &scene);
+        } else {
+            self.draw_pane(buffer, body, &scene);
+        }
+        if self.typing {
+            draw_find(buffer, body, &scene, &self.typed);
+        }
+        guard(buffer, self.look.glyphs);
+        self.account = account;
+    }
+
+    fn place(&self) -> Place {
+        if self.typing {
+            Place::Text
+        } else {
+            Place::Inspect
+        }
+    }
+
+    fn toast_lines(&self, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+        let text = match (&self.toast, &self.blind) {
+            (Some(toast), _) => toast.clone(),
+            (None, Some(why)) => format!("Cannot look: {why}. It goes on trying; p tries now."),
+            (None, None) => return Vec::new(),
+        };
+        wrap(&self.look.clean(&text), columns.saturating_sub(2))
+            .into_iter()
+            .take(3)
+            .map(|part| scene.line(format!(" {part}"), self.look.warn()))
+            .collect()
+    }
+
+    fn draw_pane(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
+        let mut sheet = view::sheet(self, scene, usize::from(body.width));
+        self.texts = sheet.lines.iter().map(Line::to_string).collect();
+        if let Some(line) = self.found.and_then(|found| sheet.lines.get_mut(found)) {
+            *line = std::mem::take(line).patch_style(self.look.here());
+        }
+        if let Some(scroll) = self.scroll() {
+            draw_sheet(buffer, body, scene, &sheet, scroll);
+        }
+    }
+
+    fn draw_script(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
+        let columns = usize::from(body.width);
+        let document = match self.tab {
+            0 => Document::Script,
+            nth => Document::Rollback(nth - 1),
+        };
+        put(
+            buffer,
+            rows(body, 0, 2),
+            &reader::tabs(scene, self.tab, columns),
+        );
+        let area = rows(body, 2, body.height.saturating_sub(2));
+        if !self
+            .pages
+            .as_ref()
+            .is_some_and(|pages| pages.fits(document, columns))
+        {
+            self.pages = Some(Pages::new(&self.runbook, self.look, document, columns));
+        }
+        let (Some(pages), Some(scroll)) = (&self.pages, self.documents.get_mut(self.tab)) else {
+            return;
+        };
+        scroll.settle(pages.len(), usize::from(area.height), None);
+        let end = (scroll.top + scroll.height).min(pages.len());
+        let lines = pages.lines(scene, scroll.top..end, self.found);
+        put(buffer, area, &lines);
+        more(buffer, area, scene, scroll);
+    }
+}
+
+fn draw_find(buffer: &mut Buffer, body: Rect, scene: &Scene<'_>, typed: &str) {
+    let wide = body.width.saturating_sub(2).min(86);
+    let columns = usize::from(wide);
+    let inside = vec![prompt::field(scene, typed, columns.saturating_sub(4))];
+    let lines = prompt::boxed(scene, "FIND", scene.look.key(), inside, columns);
+    let height = u16::try_from(lines.len()).unwrap_or(3).min(body.height);
+    let area = Rect {
+        x: body.x + 1,
+        y: body.bottom().saturating_sub(height),
+        width: wide,
+        height,
+    };
+    put(buffer, area, &lines);
+}

@@ -1,0 +1,173 @@
+//! What a look found, as text and as JSON: the headless form.
+//!
+//! Everything of the server's is made printable, in JSON too, so that no control character of it
+//! reaches a terminal or a log (I8).
+
+use super::applied::migrations;
+use super::{CheckSet, Sight, tally};
+use crate::runbook::Runbook;
+use crate::runbook::check::{Check, Tally};
+use crate::runbook::printable::{printable, printable_lines};
+use serde_json::json;
+
+/// Where it was looked, in a line.
+pub fn place(sight: &Sight) -> String {
+    let target = &sight.target;
+    format!(
+        "{} on {} port {} as {}, PostgreSQL {}, {}; read-only by the server",
+        target.database,
+        target.host,
+        target.port,
+        target.role,
+        target.server_version,
+        if target.in_recovery {
+            "a standby"
+        } else {
+            "primary"
+        }
+    )
+}
+
+/// Whether everything passes: at least one PASS and no FAIL.
+pub fn passes(sight: &Sight) -> bool {
+    sight
+        .sets
+        .as_deref()
+        .is_some_and(|sets| tally(sets).passes())
+}
+
+/// The verdict over all in a line.
+pub fn result(tally: Tally) -> String {
+    let counts = format!(
+        "{} PASS, {} WARN, {} FAIL",
+        tally.pass, tally.warn, tally.fail
+    );
+    match (tally.fail, tally.pass) {
+        (0, 0) => format!("FAIL: no check passed, and zero checks is not a pass ({counts})"),
+        (0, _) => format!("PASS: {counts}"),
+        (_, _) => format!("FAIL: {counts}"),
+    }
+}
+
+/// The whole as text.
+pub fn text(runbook: &Runbook, sight: &Sight) -> String {
+    let sets = sight.sets.as_deref().unwrap_or_default();
+    let mut out = format!("{}\n{}\n", runbook.title, place(sight));
+    for problem in &sight.problems {
+        out.push_str(&format!("note: {problem}\n"));
+    }
+    out.push_str("\nWhat is applied\n");
+    let migrations = migrations(runbook, sets);
+    if migrations.is_empty() {
+        out.push_str("  the checks of this runbook name no migration by its number\n");
+    }
+    for migration in &migrations {
+        out.push_str(&format!(
+            "  {}  {:7}  {}\n               {}\n",
+            migration.number,
+            migration.extent.word(),
+            migration.title,
+            migration.why
+        ));
+    }
+    for set in sets {
+        out.push_str(&format!("\n{}\n", heading(set)));
+        for check in sorted(set) {
+            out.push_str(&format!("  {}  {}\n", check.verdict.word(), check.name));
+            for line in check.detail.lines() {
+                out.push_str(&format!("        {line}\n"));
+            }
+        }
+    }
+    out.push_str(&format!("\n{}\n", result(tally(sets))));
+    printable_lines(&out).into_owned()
+}
+
+/// A stage, its file and how its checks went.
+pub fn heading(set: &CheckSet) -> String {
+    let tally = set.tally();
+    let mut title = set.stage.title().to_owned();
+    if let Some(first) = title.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    format!(
+        "{title}, {}: {} FAIL, {} WARN, {} PASS",
+        set.file, tally.fail, tally.warn, tally.pass
+    )
+}
+
+/// The checks of a stage, FAIL first.
+fn sorted(set: &CheckSet) -> Vec<&Check> {
+    let mut checks: Vec<&Check> = set.checks.iter().map(|(_, check)| check).collect();
+    checks.sort_by_key(|check| check.verdict);
+    checks
+}
+
+/// The whole as JSON.
+pub fn json(runbook: &Runbook, sight: &Sight) -> String {
+    let sets = sight.sets.as_deref().unwrap_or_default();
+    let target = &sight.target;
+    let all = tally(sets);
+    let checks: Vec<_> = sets
+        .iter()
+        .flat_map(|set| {
+            set.checks.iter().map(|(number, check)| {
+                json!({
+                    "stage": set.stage.word(),
+                    "file": set.file,
+                    "statement": (*number > 0).then_some(number),
+                    "check": check.name,
+                    "status": check.verdict.word(),
+                    "detail": check.detail,
+                })
+            })
+        })
+        .collect();
+    let applied: Vec<_> = migrations(runbook, sets)
+        .into_iter()
+        .map(|migration| {
+            json!({
+                "migration": migration.number,
+                "title": migration.title,
+                "applied": migration.extent.word(),
+                "why": migration.why,
+            })
+        })
+        .collect();
+    let whole = json!({
+        "runbook": runbook.title,
+        "script": runbook.script.name,
+        "script_sha256": runbook.script.sha256(),
+        "target": {
+            "host": target.host,
+            "port": target.port,
+            "database": target.database,
+            "role": target.role,
+            "server_version": target.server_version,
+            "standby": target.in_recovery,
+        },
+        "applied": applied,
+        "checks": checks,
+        "notes": sight.problems,
+        "tally": { "pass": all.pass, "warn": all.warn, "fail": all.fail },
+        "passes": passes(sight),
+    });
+    escaped(&format!("{whole:#}\n"))
+}
+
+/// JSON whose text holds no control character at all: what JSON itself lets through, such as the
+/// second set of control codes, becomes its escape.
+pub fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut buffer = [0; 4];
+    for c in json.chars() {
+        let text: &str = c.encode_utf8(&mut buffer);
+        if c == '\n' || printable(text) == text {
+            out.push(c);
+        } else {
+            // Everything that is not printable is in the first plane: one unit.
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        }
+    }
+    out
+}

@@ -1,0 +1,525 @@
+//! The panes of `inspect` as lines. Each is a function of what was seen; what comes from a server,
+//! a file or a journal is cleaned before it is put on a line (I8).
+
+use super::applied::{Extent, migrations};
+use super::screen::{Pane, Screen};
+use super::{CheckSet, Found, Part, Sight, Stage, Table, tally, telling};
+use crate::runbook::Runbook;
+use crate::runbook::check::{Check, Verdict};
+use crate::tui::keymap::{self, Place};
+use crate::tui::text::{clock, count, hanging, labelled, took, width, wrap};
+use crate::tui::view::{Scene, Sheet, checks, header as walk_header};
+use ratatui::style::{Style, Styled};
+use ratatui::text::{Line, Span};
+
+/// Where what is said of a column or an index begins.
+const BESIDE: usize = 35;
+
+/// The three lines at the top: what is looked at, the panes, how fresh it is.
+pub(super) fn header(screen: &Screen, scene: &Scene<'_>, columns: usize) -> [Line<'static>; 3] {
+    let [title, _, _] = walk_header::lines(scene, columns);
+    [
+        title,
+        tabs(screen, columns),
+        freshness(screen, scene, columns),
+    ]
+}
+
+fn tabs(screen: &Screen, columns: usize) -> Line<'static> {
+    let look = screen.look;
+    let mut spans = Vec::new();
+    for pane in Pane::ALL {
+        spans.push(if pane == screen.pane {
+            format!("[{}]", pane.name()).set_style(look.here())
+        } else {
+            format!(" {} ", pane.name()).set_style(look.dim())
+        });
+    }
+    let line = Line::from(spans);
+    if line.width() <= columns {
+        line
+    } else {
+        Line::from(format!("[{}]", screen.pane.name()).set_style(look.here()))
+    }
+}
+
+fn freshness(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Line<'static> {
+    let look = screen.look;
+    let ago = |at: u64| {
+        let age = screen.now.saturating_sub(at);
+        match age {
+            0..2_000 => "just now".to_owned(),
+            2_000..100_000 => format!("{} s ago", age / 1000),
+            _ => format!("{} ago", clock(age)),
+        }
+    };
+    let mut parts = vec!["READ-ONLY by the server".to_owned()];
+    match (screen.seen_at, screen.looking, &screen.blind) {
+        (None, true, _) => parts.push("looking".into()),
+        (None, false, None) => {}
+        (None, false, Some(_)) => parts.push("NOT CONNECTED".into()),
+        (Some(at), _, None) => parts.push(format!("looked {}", ago(at))),
+        (Some(at), _, Some(_)) => parts.push(format!("LOST, last looked {}", ago(at))),
+    }
+    let mut style = look.band_good();
+    if let Some(checked) = &screen.checked {
+        let tally = tally(&checked.sets);
+        parts.push(format!(
+            "{} FAIL, {} WARN, {} PASS {}",
+            tally.fail,
+            tally.warn,
+            tally.pass,
+            ago(checked.at)
+        ));
+        if tally.fail > 0 {
+            style = look.band_warn();
+        }
+    }
+    if screen.blind.is_some() {
+        style = look.band_bad();
+    }
+    let dot = format!(" {} ", look.glyphs.dot());
+    scene.band(&format!(" {}", parts.join(&dot)), style, columns)
+}
+
+/// The open pane.
+pub(super) fn sheet(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Sheet {
+    match screen.pane {
+        Pane::Applied => Sheet::of(applied(screen, scene, columns)),
+        Pane::Checks => Sheet::of(all_checks(screen, scene, columns)),
+        Pane::Structure => Sheet::of(structure(screen, scene, columns)),
+        Pane::Locks => Sheet::of(locks(screen, scene, columns)),
+        Pane::Runs => Sheet::of(runs(screen, scene, columns)),
+        Pane::Messages => Sheet::of(messages(screen, scene, columns)),
+        // Drawn by the reader.
+        Pane::Scripts => Sheet::default(),
+    }
+}
+
+/// What stands where there is nothing yet.
+fn nothing_yet(screen: &Screen, columns: usize) -> Vec<Line<'static>> {
+    let text = match &screen.blind {
+        Some(why) => format!("Nothing was seen yet: {why}"),
+        None => "Looking. Nothing was seen yet.".to_owned(),
+    };
+    said(screen, &text, Style::new(), columns)
+}
+
+/// Text from the first column on, cleaned and wrapped.
+fn said(screen: &Screen, text: &str, style: Style, columns: usize) -> Vec<Line<'static>> {
+    screen
+        .look
+        .clean_lines(text)
+        .iter()
+        .flat_map(|text| wrap(text, columns.saturating_sub(2)))
+        .map(|part| Line::from(format!(" {part}").set_style(style)))
+        .collect()
+}
+
+fn applied(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = screen.look;
+    let Some(checked) = &screen.checked else {
+        return nothing_yet(screen, columns);
+    };
+    let mut lines = Vec::new();
+    let migrations = migrations(&screen.runbook, &checked.sets);
+    if migrations.is_empty() {
+        lines.extend(said(
+            screen,
+            "The checks of this runbook name no migration by its number; see the checks.",
+            Style::new(),
+            columns,
+        ));
+    }
+    for migration in migrations {
+        let (word, style) = match migration.extent {
+            Extent::No => ("NO", look.strong()),
+            Extent::Partly => ("PARTLY", look.bad()),
+            Extent::Yes => ("YES", look.good()),
+            Extent::Unknown => ("UNKNOWN", look.warn()),
+        };
+        lines.push(Line::from(vec![
+            Span::raw(" "),
+            look.fit(&look.clean(&migration.number), 6)
+                .set_style(look.strong()),
+            look.fit(word, 9).set_style(style),
+            look.clip(&look.clean(&migration.title), columns.saturating_sub(17))
+                .set_style(look.strong()),
+        ]));
+        let why = look.clean(&migration.why);
+        lines.extend(hanging(&why, look.dim(), 16, columns.saturating_sub(1)));
+        if migration.extent == Extent::Partly {
+            for lacking in &migration.lacking {
+                let text = look.clean(lacking);
+                lines.extend(hanging(&text, Style::new(), 16, columns.saturating_sub(1)));
+            }
+        }
+        lines.push(Line::default());
+    }
+    for set in &checked.sets {
+        let heading = look.clean(&telling::heading(set));
+        lines.push(scene.line(
+            look.clip(&format!(" {heading}"), columns),
+            match set.tally().fail {
+                0 => look.good(),
+                _ => look.warn(),
+            },
+        ));
+    }
+    lines
+}
+
+fn all_checks(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = screen.look;
+    let Some(checked) = &screen.checked else {
+        return nothing_yet(screen, columns);
+    };
+    let mut sets: Vec<&CheckSet> = checked.sets.iter().collect();
+    // What fails comes first, whatever stage it is of.
+    sets.sort_by_key(|set| set.tally().fail == 0);
+    let mut lines = Vec::new();
+    for set in sets {
+        let heading = look.clean(&telling::heading(set));
+        lines.push(scene.heading(&format!(" {heading}"), columns.saturating_sub(1)));
+        // Only the numbers of the script itself can be looked up.
+        let own = set.stage == Stage::Verification;
+        let numbered = set
+            .checks
+            .iter()
+            .map(|(number, check)| ((own && *number > 0).then_some(*number), check));
+        lines.extend(checks::rows(scene, numbered, columns, usize::MAX));
+        lines.push(Line::default());
+    }
+    lines.pop();
+    lines
+}
+
+fn structure(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = screen.look;
+    let Some(sight) = &screen.sight else {
+        return nothing_yet(screen, columns);
+    };
+    if sight.tables.is_empty() {
+        return said(
+            screen,
+            "The script changes no table that could be found.",
+            Style::new(),
+            columns,
+        );
+    }
+    let mut lines = Vec::new();
+    for table in &sight.tables {
+        let name = look.clean(&table.name);
+        lines.push(scene.heading(&format!(" {name}"), columns.saturating_sub(1)));
+        let differences = differences(screen, sight, table);
+        match &table.found {
+            None => lines.extend(said(
+                screen,
+                "is not there, or not visible to this role",
+                look.bad(),
+                columns,
+            )),
+            Some(found) => lines.extend(now(screen, found, &differences, columns)),
+        }
+        if !differences.is_empty() {
+            lines.push(scene.line(" expected otherwise", look.strong()));
+            for check in &differences {
+                let text = look.clean(&format!(
+                    "{} {}: {}",
+                    check.verdict.word(),
+                    check.name,
+                    check.detail
+                ));
+                let style = match check.verdict {
+                    Verdict::Fail => look.bad(),
+                    Verdict::Warn | Verdict::Pass => look.warn(),
+                };
+                lines.extend(hanging(&text, style, 3, columns.saturating_sub(1)));
+            }
+        }
+        lines.push(Line::default());
+    }
+    lines.extend(said(
+        screen,
+        "What is expected is what the runbook's checks say of a table; there is no other model of it.",
+        look.dim(),
+        columns,
+    ));
+    lines
+}
+
+/// The checks that say of this table that it is not as expected.
+fn differences<'a>(screen: &'a Screen, sight: &Sight, table: &Table) -> Vec<&'a Check> {
+    let bare = |table: &Table| {
+        let name = table.name.rsplit_once('.').map_or(&*table.name, |(_, n)| n);
+        name.to_owned()
+    };
+    let own = bare(table);
+    let others: Vec<String> = sight
+        .tables
+        .iter()
+        .filter(|other| other.name != table.name)
+        .map(bare)
+        .collect();
+    let sets = screen.checked.iter().flat_map(|checked| &checked.sets);
+    sets.flat_map(|set| {
+        set.checks
+            .iter()
+            .map(move |(number, check)| (set.stage, *number, check))
+    })
+    .filter(|(stage, number, check)| {
+        let says = format!("{} {}", check.name, check.detail);
+        check.verdict != Verdict::Pass
+            && (says.contains(&own)
+                || statement(&screen.runbook, *stage, *number).is_some_and(|text| {
+                    text.contains(&own) && !others.iter().any(|other| text.contains(other.as_str()))
+                }))
+    })
+    .map(|(_, _, check)| check)
+    .collect()
+}
+
+fn statement(runbook: &Runbook, stage: Stage, number: usize) -> Option<&str> {
+    let statements = &stage.script(runbook)?.statements;
+    Some(&statements.get(number.checked_sub(1)?)?.text)
+}
+
+/// A table as it is now; what a difference names is marked.
+fn now(
+    screen: &Screen,
+    found: &Found,
+    differences: &[&Check],
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let look = screen.look;
+    let rows = match found.rows {
+        Some(rows) => format!("about {} rows", grouped(rows)),
+        None => "never analysed, so nobody knows how many rows".into(),
+    };
+    let sizes = match &found.sizes {
+        Some([table, indexes, all]) => format!("{all} (table {table}, indexes {indexes})"),
+        None => "size not read".into(),
+    };
+    let mut lines = said(
+        screen,
+        &format!("{} of {}, {rows}, {sizes}", found.kind, found.owner),
+        Style::new(),
+        columns,
+    );
+    let named = |name: &str| {
+        differences.iter().any(|check| {
+            check
+                .detail
+                .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+                .any(|word| word == name)
+        })
+    };
+    let inner = columns.saturating_sub(1);
+    let mut row = |name: &str, text: String| {
+        let (mark, style) = match named(name) {
+            true => (look.glyphs.mark(), look.warn()),
+            false => (" ", Style::new()),
+        };
+        let name = look.clean(name);
+        let mut label = format!(" {mark} {name}");
+        // A name is never cut; a long one has a line of its own.
+        if width(&label) >= BESIDE {
+            let parts = wrap(&label, inner).into_iter();
+            lines.extend(parts.map(|part| Line::from(part.set_style(style))));
+            label.clear();
+        }
+        lines.extend(labelled(
+            &label,
+            style,
+            &look.clean(&text),
+            style,
+            BESIDE,
+            inner,
+        ));
+    };
+    for column in &found.columns {
+        row(&column.name, format!("{} {}", column.kind, column.rest));
+    }
+    let part = |part: &Part| {
+        let mut text = part.definition.clone();
+        if let Some(size) = &part.size {
+            text = format!("{text}, {size}");
+        }
+        if let Some(trouble) = &part.trouble {
+            text = format!("{}: {text}", trouble.to_uppercase());
+        }
+        text
+    };
+    for constraint in &found.constraints {
+        row(&constraint.name, format!("CONSTRAINT {}", part(constraint)));
+    }
+    for index in &found.indexes {
+        row(&index.name, part(index));
+    }
+    lines
+}
+
+/// 1204 as `1,204`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn locks(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = screen.look;
+    let Some(sight) = &screen.sight else {
+        return nothing_yet(screen, columns);
+    };
+    let inner = columns.saturating_sub(1);
+    let mut lines = vec![scene.heading(
+        &format!(
+            " {} of other sessions on the script's tables",
+            count(sight.locks.len(), "lock", "locks")
+        ),
+        inner,
+    )];
+    for held in &sight.locks {
+        let (word, style) = match held.granted {
+            true => ("holds", look.warn()),
+            false => ("waits for", look.bad()),
+        };
+        let who = match held.pid {
+            Some(pid) => format!("pid {pid} {}", held.who),
+            None => "a prepared transaction".into(),
+        };
+        let open = held
+            .open
+            .map_or_else(String::new, |open| format!(", open for {}", took(open)));
+        let text = look.clean(&format!(
+            "{who}{open}: {word} {} on {}",
+            held.mode, held.relation
+        ));
+        lines.extend(hanging(&text, style, 3, inner));
+    }
+    lines.push(Line::default());
+    lines.push(scene.heading(
+        &format!(
+            " {} open for more than {} s in this database",
+            count(sight.long.len(), "transaction", "transactions"),
+            super::catalog::LONG
+        ),
+        inner,
+    ));
+    for long in &sight.long {
+        let query = long
+            .query
+            .as_ref()
+            .map_or_else(String::new, |query| format!(": {query}"));
+        let text = look.clean(&format!(
+            "pid {} {}, open for {}{query}",
+            long.pid,
+            long.who,
+            took(long.open)
+        ));
+        lines.extend(hanging(&text, Style::new(), 3, inner));
+    }
+    lines
+}
+
+fn runs(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = screen.look;
+    let inner = columns.saturating_sub(1);
+    let place = screen
+        .folder
+        .as_deref()
+        .unwrap_or("(no folder: HOME is not set)");
+    let runs = match &screen.runs {
+        Ok(runs) => runs,
+        Err(why) => return said(screen, why, look.warn(), columns),
+    };
+    let heading = format!(" {} in {place}", count(runs.len(), "run", "runs"));
+    let mut lines = vec![scene.heading(&look.clean(&heading), inner)];
+    for run in runs {
+        let style = match run.outcome.as_str() {
+            "COMMITTED" => look.good(),
+            "ROLLED BACK" => look.strong(),
+            _ => look.warn(),
+        };
+        let head = format!("{}  {}", run.began, run.outcome);
+        lines.extend(hanging(&look.clean(&head), style, 1, inner));
+        let mut about = vec![format!("{} of {}", run.opened.mode, run.opened.runbook)];
+        about.extend(run.target.clone());
+        about.extend(run.opened.os_user.iter().map(|user| format!("by {user}")));
+        if run.opened != Default::default() {
+            lines.extend(hanging(
+                &look.clean(&about.join(", ")),
+                Style::new(),
+                3,
+                inner,
+            ));
+        }
+        let path = run.path.display().to_string();
+        lines.extend(hanging(&look.clean(&path), look.dim(), 3, inner));
+        if let Some(broken) = &run.broken {
+            let text = look.clean(&format!("not as it was written: {broken}"));
+            lines.extend(hanging(&text, look.bad(), 3, inner));
+        }
+    }
+    lines
+}
+
+fn messages(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = screen.look;
+    let inner = columns.saturating_sub(1);
+    let mut lines = vec![scene.heading(" What could not be seen, and what to know", inner)];
+    if let Some(why) = &screen.blind {
+        lines.extend(hanging(&look.clean(why), look.bad(), 1, inner));
+    }
+    let problems = screen.sight.iter().flat_map(|sight| &sight.problems);
+    for problem in problems {
+        lines.extend(hanging(&look.clean(problem), look.warn(), 1, inner));
+    }
+    if lines.len() == 1 {
+        lines.extend(said(screen, "Nothing.", look.dim(), columns));
+    }
+    if let Some(sight) = &screen.sight {
+        lines.push(Line::default());
+        let text = look.clean(&telling::place(sight));
+        lines.extend(hanging(&text, Style::new(), 1, inner));
+        let took = took(sight.took);
+        lines.extend(said(
+            screen,
+            &format!("The last look took {took}."),
+            look.dim(),
+            columns,
+        ));
+    }
+    lines
+}
+
+/// The keys that do something in `inspect`.
+pub(super) fn help(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let inner = columns.saturating_sub(1);
+    let mut lines = vec![scene.heading(" Keys", inner)];
+    let table = [Place::Inspect, Place::Everywhere, Place::Text]
+        .into_iter()
+        .flat_map(keymap::at)
+        .map(|binding| (binding.key_names(), binding.help));
+    let control = keymap::CONTROL
+        .iter()
+        .map(|(key, help)| ((*key).to_owned(), *help));
+    for (keys, help) in table.chain(control) {
+        lines.extend(labelled(
+            &format!("   {keys}"),
+            look.key(),
+            help,
+            Style::new(),
+            20,
+            inner,
+        ));
+    }
+    lines
+}

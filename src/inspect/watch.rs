@@ -1,0 +1,165 @@
+//! The loop of `inspect`: news in, looks out, frames drawn.
+//!
+//! All it can send is a [`Look`]. It looks by itself every few seconds; at the checks only while
+//! they are cheap, because they may read whole tables.
+
+use super::looking::{self, News};
+use super::past;
+use super::screen::{Screen, Wish};
+use super::{Look, Sight};
+use crate::database::settings::Settings;
+use crate::gate::ExitCode;
+use crate::gate::event::{Alarm, Millis};
+use crate::runbook::Runbook;
+use crate::tui::input::{Input, What};
+use crate::tui::terminal::{Surface, Terminal};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
+
+/// How long after a look the next one begins.
+const EVERY: Duration = Duration::from_secs(5);
+/// The shortest time between two frames.
+const FRAME: Duration = Duration::from_millis(33);
+/// How often the age of what was seen is drawn.
+const CLOCK: Duration = Duration::from_millis(500);
+/// Checks that took longer than this, in milliseconds, are looked at again only when a person asks.
+const CHEAP: Millis = 500;
+
+/// Where events come from.
+#[derive(Debug)]
+pub struct Wires {
+    /// Signals.
+    pub alarms: UnboundedReceiver<Alarm>,
+    /// Keys, pastes, resizes.
+    pub input: UnboundedReceiver<Input>,
+}
+
+/// Looks until it is left.
+pub async fn watch<B: Surface>(
+    runbook: Arc<Runbook>,
+    settings: Settings,
+    journals: Option<PathBuf>,
+    screen: &mut Screen,
+    terminal: &mut Terminal<B>,
+    mut wires: Wires,
+) -> ExitCode {
+    let (orders, queue) = unbounded_channel();
+    let (news, mut arrived) = unbounded_channel();
+    let task = tokio::spawn(looking::task(runbook, settings, queue, news));
+    let (runs, mut found) = unbounded_channel();
+    let began = Instant::now();
+    let mut drawn: Option<Instant> = None;
+    let mut dirty = true;
+    let mut cheap = true;
+    let mut next: Option<Instant> = None;
+
+    order(&orders, screen, Look { checks: true });
+    read_runs(&journals, &runs);
+    let code = loop {
+        let due = drawn.map_or(began, |drawn| drawn + FRAME);
+        tokio::select! {
+            biased;
+            Some(alarm) = wires.alarms.recv() => break alarm.exit_code(),
+            told = arrived.recv() => {
+                screen.tick(since(began));
+                match told {
+                    Some(News::Seen(sight)) => {
+                        cheap = is_cheap(&sight, cheap);
+                        screen.take(News::Seen(sight));
+                    }
+                    Some(blind) => screen.take(blind),
+                    // The task is gone: nothing can be looked at any more.
+                    None => break ExitCode::RolledBackOnError,
+                }
+                next = Some(Instant::now() + EVERY);
+                dirty = true;
+            }
+            Some(read) = found.recv() => {
+                screen.take_runs(read);
+                dirty = true;
+            }
+            () = tokio::time::sleep_until(due), if dirty => {
+                screen.tick(since(began));
+                if terminal.draw(|frame| screen.draw(frame)).is_err() {
+                    break Alarm::HungUp.exit_code();
+                }
+                drawn = Some(Instant::now());
+                dirty = false;
+            }
+            input = wires.input.recv(), if !dirty => {
+                dirty = true;
+                let wish = match input.map(|input| input.what) {
+                    Some(What::Key(key)) => screen.key(key),
+                    Some(What::Burst(_)) => {
+                        screen.say("Keys came faster than a person types: they were refused.");
+                        Wish::None
+                    }
+                    Some(What::Paste(text)) => {
+                        screen.paste(&text);
+                        Wish::None
+                    }
+                    Some(What::Resize(..)) => Wish::Repaint,
+                    Some(What::Gone(_)) | None => break Alarm::HungUp.exit_code(),
+                };
+                match wish {
+                    Wish::None => {}
+                    Wish::Leave => break ExitCode::Committed,
+                    Wish::Look => {
+                        next = None;
+                        order(&orders, screen, Look { checks: true });
+                        read_runs(&journals, &runs);
+                    }
+                    Wish::Repaint => {
+                        if terminal.repaint().is_err() {
+                            break Alarm::HungUp.exit_code();
+                        }
+                    }
+                }
+            }
+            () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
+                next = None;
+                order(&orders, screen, Look { checks: cheap });
+                read_runs(&journals, &runs);
+                dirty = true;
+            }
+            () = tokio::time::sleep(CLOCK) => dirty = true,
+        }
+    };
+    // The connection closes with it; a query that runs is ended by the server.
+    task.abort();
+    code
+}
+
+fn since(began: Instant) -> Millis {
+    Millis::try_from(began.elapsed().as_millis()).unwrap_or(Millis::MAX)
+}
+
+fn order(orders: &UnboundedSender<Look>, screen: &mut Screen, look: Look) {
+    if orders.send(look).is_ok() {
+        screen.looks();
+    }
+}
+
+/// Whether the checks may be looked at again unasked.
+fn is_cheap(sight: &Sight, before: bool) -> bool {
+    match sight.sets {
+        Some(_) => sight.took <= CHEAP,
+        None => before,
+    }
+}
+
+type Runs = Result<Vec<past::PastRun>, String>;
+
+/// Reads the journals on a thread of its own: a folder on a slow disk must not stop the screen.
+fn read_runs(journals: &Option<PathBuf>, to: &UnboundedSender<Runs>) {
+    let Some(folder) = journals.clone() else {
+        return;
+    };
+    let to = to.clone();
+    tokio::task::spawn_blocking(move || {
+        let _ = to.send(past::runs(&folder));
+    });
+}

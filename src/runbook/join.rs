@@ -1,0 +1,154 @@
+//! Several scripts as one: the statements that one transaction is to hold, each with its own file,
+//! line and section.
+//!
+//! Nothing is rewritten: a statement keeps its text and its place. What the program adds is a
+//! source of its own, named as the program's (I11). What stands against running one of the scripts
+//! stands against running them together.
+
+use std::collections::HashMap;
+
+use super::script::{Echo, Fate, Refusal, Script, Section, Source, Statement};
+
+/// What the name of a source that the program adds begins with.
+pub(super) const ADDED: &str = "added by stagegate: ";
+
+/// A script of several.
+pub(super) struct Joined {
+    script: Script,
+    /// Where a section of a part is now: its first source and its number there.
+    sections: HashMap<(usize, usize), usize>,
+    /// Where a statement of a part is now.
+    numbers: HashMap<(usize, usize), usize>,
+}
+
+/// A script that was laid beside the others: where its sources begin.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'a> {
+    script: &'a Script,
+    base: usize,
+}
+
+impl Joined {
+    pub(super) fn new(name: String) -> Joined {
+        Joined {
+            script: Script {
+                name,
+                sources: Vec::new(),
+                sections: Vec::new(),
+                statements: Vec::new(),
+                echoes: Vec::new(),
+                refusals: Vec::new(),
+                findings: Vec::new(),
+            },
+            sections: HashMap::new(),
+            numbers: HashMap::new(),
+        }
+    }
+
+    /// Lays a script beside the others; its statements come with [`Joined::take`].
+    pub(super) fn part<'a>(&mut self, script: &'a Script) -> Part<'a> {
+        let base = self.script.sources.len();
+        self.script.sources.extend(script.sources.iter().cloned());
+        Part { script, base }
+    }
+
+    /// Takes the statements of a part for which `keep` has a fate, in their order, behind what is
+    /// there already. A statement is taken once.
+    pub(super) fn take(
+        &mut self,
+        part: Part<'_>,
+        mut keep: impl FnMut(&Statement) -> Option<Fate>,
+    ) {
+        let mut echoes = part.script.echoes.iter().peekable();
+        for statement in &part.script.statements {
+            let place = (part.base, statement.number);
+            if self.numbers.contains_key(&place) {
+                continue;
+            }
+            let Some(fate) = keep(statement) else {
+                continue;
+            };
+            let number = self.script.statements.len() + 1;
+            self.numbers.insert(place, number);
+            while let Some(echo) = echoes.next_if(|echo| echo.before <= statement.number) {
+                if echo.before == statement.number {
+                    self.script.echoes.push(Echo {
+                        before: number,
+                        text: echo.text.clone(),
+                    });
+                }
+            }
+            let section = statement.section.and_then(|section| {
+                let title = part.script.sections.get(section)?;
+                let sections = &mut self.script.sections;
+                Some(
+                    *self
+                        .sections
+                        .entry((part.base, section))
+                        .or_insert_with(|| {
+                            sections.push(title.clone());
+                            sections.len() - 1
+                        }),
+                )
+            });
+            self.script.statements.push(Statement {
+                number,
+                section,
+                source: part.base + statement.source,
+                fate,
+                ..statement.clone()
+            });
+        }
+    }
+
+    /// Takes all that is left of a script.
+    pub(super) fn whole(&mut self, script: &Script) {
+        let part = self.part(script);
+        self.take(part, |statement| Some(statement.fate));
+        self.weigh(part);
+    }
+
+    /// Takes SQL of the program's own, under a section of that name.
+    pub(super) fn add(&mut self, what: &str, sql: &str) {
+        let mut added = Script::read(&format!("{ADDED}{what}"), None, sql.as_bytes());
+        let title = format!("{ADDED}{what}");
+        added.sections = vec![Section { title }];
+        for statement in &mut added.statements {
+            statement.section = Some(0);
+        }
+        // The linter's rules are about what stays; nothing of this does.
+        added.findings.clear();
+        self.whole(&added);
+    }
+
+    /// Takes over what stands against a part, once its statements are taken.
+    pub(super) fn weigh(&mut self, part: Part<'_>) {
+        let at = |number: Option<usize>| self.numbers.get(&(part.base, number?)).copied();
+        for refusal in &part.script.refusals {
+            self.script.refusals.push(Refusal {
+                source: part.base + refusal.source,
+                statement: at(refusal.statement),
+                ..refusal.clone()
+            });
+        }
+        for finding in &part.script.findings {
+            let mut finding = finding.clone();
+            finding.source += part.base;
+            finding.statement = at(finding.statement);
+            self.script.findings.push(finding);
+        }
+    }
+
+    pub(super) fn script(self) -> Script {
+        self.script
+    }
+}
+
+impl Script {
+    /// The files of it that the program itself added, which no runbook brought.
+    pub fn added_sources(&self) -> impl Iterator<Item = &Source> {
+        self.sources
+            .iter()
+            .filter(|source| source.path.is_none() && source.name.starts_with(ADDED))
+    }
+}

@@ -1,0 +1,139 @@
+//! The rehearsal as a runbook: the script, its checks, the rollback scripts, and the structure at
+//! the end held against the structure at the start, all in one transaction that is rolled back.
+//!
+//! What is compared comes from the catalogs of the server itself, not from what the scripts claim.
+//! The program's own statements stand in the script as the program's, to be read like the others
+//! (I11). It must never be walked in a mode that can commit.
+
+use super::join::Joined;
+use super::manifest::RunbookError;
+use super::script::{Fate, Script};
+use super::{Item, ItemKind, Runbook};
+
+/// The structure of all schemas but the system's own.
+const STRUCTURE: &str = include_str!("../../sql/structure.sql");
+
+/// Where the structure at the start is kept. It goes with the transaction.
+const BEFORE: &str = "stagegate_structure_before";
+
+/// The name of the check that says that the structure came back.
+pub const RESTORED: &str = "structure is the one at the start";
+
+/// Takes down the structure, and under which search_path: names are shown relative to it.
+fn at_the_start() -> String {
+    format!(
+        "CREATE TEMPORARY TABLE {BEFORE} ON COMMIT DROP AS\n{}UNION ALL\nSELECT 'search_path', '', \
+         pg_catalog.current_setting('search_path');\n",
+        without_comment(STRUCTURE)
+    )
+}
+
+/// What the gate would do before COMMIT; and what is deferred would stand in the way of ALTER TABLE.
+const BETWEEN: &str = "SET CONSTRAINTS ALL IMMEDIATE;\n";
+
+/// Each difference is a FAIL that names the object.
+fn at_the_end() -> String {
+    let after = without_comment(STRUCTURE);
+    format!(
+        "SELECT pg_catalog.set_config('search_path', definition, true) AS search_path\n\
+         FROM pg_temp.{BEFORE} WHERE kind = 'search_path';\n\n\
+         WITH present AS (\n{after}), past AS (\n    SELECT kind, name, definition FROM \
+         pg_temp.{BEFORE} WHERE kind <> 'search_path'\n), difference AS (\n    \
+         SELECT kind, name, past.definition AS was, present.definition AS now_is\n    \
+         FROM past FULL JOIN present USING (kind, name)\n    \
+         WHERE past.definition IS DISTINCT FROM present.definition\n)\n\
+         SELECT 'structure: ' || kind || ' ' || name AS \"check\", 'FAIL' AS status,\n       \
+         CASE WHEN was IS NULL THEN 'left behind: ' || now_is\n            \
+         WHEN now_is IS NULL THEN 'not restored: ' || was\n            \
+         ELSE 'was: ' || was || '; is: ' || now_is END AS detail\n\
+         FROM difference\n\
+         UNION ALL\n\
+         SELECT '{RESTORED}', 'PASS', count(*) || ' objects and properties compared, md5 '\n           \
+         || pg_catalog.md5(string_agg(pg_catalog.concat_ws(' ', kind, name, definition), E'\\n' \
+         ORDER BY kind COLLATE \"C\", name COLLATE \"C\"))\n\
+         FROM past WHERE NOT EXISTS (SELECT FROM difference);\n"
+    )
+}
+
+/// The query without the comment at its head.
+fn without_comment(sql: &str) -> &str {
+    sql.find("WITH ")
+        .and_then(|at| sql.get(at..))
+        .unwrap_or(sql)
+}
+
+impl Runbook {
+    /// Up, verify, down, and the structure compared with the start, as one script. Only
+    /// [`crate::gate::Mode::Rehearse`] may walk it.
+    ///
+    /// What is wrong with a script is no error here: it is in the script's refusals.
+    ///
+    /// # Errors
+    /// If the runbook has no rollback script: then there is no way back to rehearse.
+    pub fn rehearsal(&self) -> Result<Runbook, RunbookError> {
+        if self.rollbacks.is_empty() {
+            return Err(RunbookError::NoRollback);
+        }
+        let mut joined = Joined::new(format!("rehearsal of {}", self.script.name));
+        // Settings before a BEGIN come first, as everywhere.
+        joined.add("the structure at the start", &at_the_start());
+        joined.whole(&self.script);
+        joined.add("between up and down", BETWEEN);
+        if let Some(checks) = &self.post_verification {
+            joined.whole(checks);
+        }
+        for script in &self.rollbacks {
+            joined.whole(script);
+        }
+        joined.add("the structure at the end", &at_the_end());
+        let mut items = vec![
+            item("review", "The scripts can be run", ItemKind::Review),
+            item(
+                "connection",
+                "Server, database and role",
+                ItemKind::Connection,
+            ),
+        ];
+        if self.expected_state.is_some() {
+            let title = "The structure is as the script expects it";
+            items.push(item("structure", title, ItemKind::Structure));
+        }
+        Ok(Runbook {
+            title: format!("Rehearsal of {}", self.title),
+            origin: self.origin.clone(),
+            expected_database: self.expected_database.clone(),
+            script: joined.script(),
+            items,
+            expected_state: self.expected_state.clone(),
+            post_verification: None,
+            rollbacks: Vec::new(),
+        })
+    }
+
+    /// How many statements of a rehearsal are its way up: those of the script itself, with what
+    /// stands before them.
+    pub fn rehearsed_up_to(&self, rehearsal: &Script) -> usize {
+        let own = self.script.sources.first();
+        rehearsal
+            .statements
+            .iter()
+            .filter(|statement| statement.fate == Fate::Sent)
+            .filter(|statement| {
+                let source = rehearsal.sources.get(statement.source);
+                source.zip(own).is_some_and(|(source, own)| {
+                    source.name == own.name && source.sha256 == own.sha256
+                })
+            })
+            .map(|statement| statement.number)
+            .max()
+            .unwrap_or_default()
+    }
+}
+
+fn item(id: &str, title: &str, kind: ItemKind) -> Item {
+    Item {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        kind,
+    }
+}

@@ -1,0 +1,12 @@
+//! The way back and its rehearsal, by the real program on real servers: what would be lost is told
+//! in words, what stands in the way is named, and the structure afterwards is the one before, as
+//! pg_dump sees it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "rollback/rehearsing.rs"]
+mod rehearsing;
+#[path = "rollback/stage.rs"]
+mod stage;
+#[path = "rollback/walking.rs"]
+mod walking;

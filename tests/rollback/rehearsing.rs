@@ -1,0 +1,249 @@
+//! `stagegate rehearse`.
+
+use crate::stage::Stage;
+use stagegate::journal::Entry;
+use std::path::Path;
+
+fn said(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_built_in_runbook_goes_up_and_down_and_leaves_nothing() {
+    let stage = Stage::set();
+    let before = stage.dump();
+    let (output, journal) = stage.alone(&["rehearse"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for line in [
+        "PASS structure is the one at the start ",
+        "PASS 011 old constraint is back ",
+        "Lock window: about ",
+        "ACCESS EXCLUSIVE on service_ops.packet_decision, reads and writes wait",
+        "REHEARSED: up, verified and down again",
+        "ROLLED BACK wiser_ops on ",
+    ] {
+        assert!(text.contains(line), "{line:?} is not in\n{text}");
+    }
+    assert!(!text.contains("FAIL "), "{text}");
+    assert_eq!(stage.dump(), before);
+    let outcomes: Vec<&Entry> = journal
+        .iter()
+        .filter(|entry| matches!(entry, Entry::Outcome { .. } | Entry::Intent { .. }))
+        .collect();
+    assert_eq!(outcomes.len(), 2, "one ROLLBACK and its proof");
+    assert!(!format!("{outcomes:?}").contains("Commit"), "{outcomes:?}");
+}
+
+#[test]
+fn somebody_at_a_terminal_cannot_make_it_commit() {
+    let stage = Stage::set();
+    let before = stage.dump();
+    let mut person = stage.typed(&["rehearse"]);
+    person.wait_for("REHEARSED").wait_for("Journal: ");
+    assert_eq!(stage.dump(), before);
+}
+
+/// The built-in runbook as a folder, with the text of one file changed.
+fn changed(stage: &Stage, name: &str, from: &str, to: &str) -> String {
+    let folder = stage.home().join("runbook");
+    stagegate::runbook::Runbook::export(&folder).unwrap();
+    let path = folder.join(name);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text.matches(from).count(), 1, "{from}");
+    std::fs::write(&path, text.replace(from, to)).unwrap();
+    folder.display().to_string()
+}
+
+#[test]
+fn an_index_that_a_rollback_script_forgot_is_named() {
+    let stage = Stage::set();
+    let before = stage.dump();
+    let folder = changed(
+        &stage,
+        "rollback/011_integration_inbox.sql",
+        "DROP INDEX IF EXISTS service_ops.uq_integration_inbox_message_id;",
+        "",
+    );
+    // Its own closing check is made blind, so that only the comparison is left.
+    let script = Path::new(&folder).join("rollback/011_integration_inbox.sql");
+    let text = std::fs::read_to_string(&script).unwrap();
+    std::fs::write(
+        &script,
+        text.replace(", 'uq_integration_inbox_message_id')", ")"),
+    )
+    .unwrap();
+    let (output, _) = stage.alone(&["rehearse", &folder]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    assert_eq!(text.matches("  FAIL ").count(), 1, "{text}");
+    assert!(
+        text.contains(
+            "  FAIL structure: index service_ops.uq_integration_inbox_message_id left behind: \
+             CREATE UNIQUE INDEX"
+        ),
+        "{text}"
+    );
+    assert_eq!(stage.dump(), before);
+}
+
+/// Whatever a script can leave behind or fail to restore, each is named.
+#[test]
+fn every_kind_of_difference_is_seen() {
+    let stage = Stage::set();
+    let t = "service_ops.packet_decision";
+    let cases: &[(&str, &str)] = &[
+        (
+            "ALTER TABLE service_ops.packet_decision ADD forgotten text",
+            "column service_ops.packet_decision.forgotten left behind: ",
+        ),
+        (
+            "ALTER TABLE service_ops.packet_decision ALTER notes SET DEFAULT 'x'",
+            "column service_ops.packet_decision.notes was: ",
+        ),
+        (
+            "ALTER TABLE service_ops.packet_decision ALTER notes SET NOT NULL",
+            "",
+        ),
+        (
+            "ALTER TABLE service_ops.integration_inbox ALTER message_type TYPE varchar(500)",
+            "column service_ops.integration_inbox.message_type was: ",
+        ),
+        (
+            "ALTER TABLE service_ops.packet_decision ADD CONSTRAINT late CHECK (true) NOT VALID",
+            "constraint late on service_ops.packet_decision left behind: ",
+        ),
+        (
+            "ALTER TABLE service_ops.integration_inbox DROP CONSTRAINT uq_integration_inbox_decision_message",
+            "constraint uq_integration_inbox_decision_message on service_ops.integration_inbox not restored: UNIQUE (decision_tracking_id, message_type)",
+        ),
+        (
+            "COMMENT ON TABLE service_ops.packet_decision IS 'new'",
+            "comment table service_ops.packet_decision ",
+        ),
+        (
+            "COMMENT ON COLUMN service_ops.packet_decision.notes IS 'new'",
+            "comment column service_ops.packet_decision.notes ",
+        ),
+        (
+            "GRANT SELECT ON service_ops.packet_decision TO PUBLIC",
+            "privileges table service_ops.packet_decision was: ",
+        ),
+        (
+            "GRANT SELECT (notes) ON service_ops.packet_decision TO PUBLIC",
+            "privileges column service_ops.packet_decision.notes left behind: ",
+        ),
+        (
+            "CREATE SEQUENCE service_ops.left_seq",
+            "sequence service_ops.left_seq left behind: ",
+        ),
+        (
+            "CREATE FUNCTION service_ops.left_fn() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+            "function service_ops.left_fn() left behind: ",
+        ),
+        (
+            "CREATE TRIGGER left_tg AFTER INSERT ON service_ops.packet_decision EXECUTE FUNCTION service_ops.left_fn()",
+            "trigger left_tg on service_ops.packet_decision left behind: ",
+        ),
+        (
+            "CREATE POLICY left_po ON service_ops.packet_decision USING (true)",
+            "policy left_po on service_ops.packet_decision left behind: ",
+        ),
+        (
+            "CREATE VIEW service_ops.left_vw AS SELECT 1 AS one",
+            "view service_ops.left_vw left behind: ",
+        ),
+        (
+            "CREATE TYPE service_ops.left_ty AS ENUM ('a', 'b')",
+            "type service_ops.left_ty left behind: ",
+        ),
+        (
+            "ALTER TABLE service_ops.integration_inbox SET (fillfactor = 70)",
+            "table service_ops.integration_inbox was: ",
+        ),
+        ("SET LOCAL search_path = service_ops, pg_catalog", ""),
+        (
+            "CREATE TABLE service_ops.left_tb (a int)",
+            "table service_ops.left_tb left behind: ",
+        ),
+    ];
+    let folder = stage.home().join("own");
+    std::fs::create_dir(&folder).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write(
+        "runbook.toml",
+        "title = \"own\"\nscript = \"up.sql\"\nrollback = [\"1_down.sql\"]\n",
+    );
+    let up: Vec<&str> = cases
+        .iter()
+        .filter(|(sql, _)| !sql.contains("SET NOT NULL"))
+        .map(|(sql, _)| *sql)
+        .collect();
+    write("up.sql", &format!("BEGIN;\n{};\n", up.join(";\n")));
+    write(
+        "1_down.sql",
+        "SELECT 'down' AS \"check\", 'PASS' AS status;\n",
+    );
+    let (output, _) = stage.alone(&["rehearse", &folder.display().to_string()]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    for (sql, expected) in cases {
+        assert!(
+            text.contains(&format!("  FAIL structure: {expected}")),
+            "{sql}: {text}"
+        );
+    }
+    // The changed search_path changes how names are shown, and is no difference.
+    assert!(!text.contains("fk_"), "{text}");
+
+    // The same runbook with nothing left behind.
+    write(
+        "up.sql",
+        &format!(
+            "BEGIN;\nALTER TABLE {t} ADD passing text;\nSET LOCAL search_path = service_ops;\n"
+        ),
+    );
+    write(
+        "1_down.sql",
+        &format!(
+            "BEGIN;\nALTER TABLE {t} DROP passing;\nSELECT 'down' AS \"check\", 'PASS' AS status;\nCOMMIT;\n"
+        ),
+    );
+    let (output, _) = stage.alone(&["rehearse", &folder.display().to_string()]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+}
+
+#[test]
+fn an_error_on_the_way_is_told_as_one() {
+    let stage = Stage::set();
+    let before = stage.dump();
+    let folder = changed(
+        &stage,
+        "rollback/012_packet_decision.sql",
+        "DROP INDEX IF EXISTS service_ops.idx_packet_decision_utn_status;",
+        "DROP INDEX service_ops.idx_packet_decision_utn_statuz;",
+    );
+    let (output, _) = stage.alone(&["rehearse", &folder]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(
+        text.contains("REHEARSAL FAILED, because a statement failed"),
+        "{text}"
+    );
+    assert_eq!(stage.dump(), before);
+}
+
+#[test]
+fn a_runbook_without_a_way_back_has_nothing_to_rehearse() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("up.sql");
+    std::fs::write(&script, "SELECT 1;\n").unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_stagegate"))
+        .arg("rehearse")
+        .arg(&script)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("names no rollback script"), "{said}");
+}

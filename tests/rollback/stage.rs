@@ -1,0 +1,302 @@
+//! A private server with the demo's database, and the program on it: by lines in a terminal, or
+//! with nobody there.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use stagegate::journal::{Entry, chain};
+use stagegate::sandbox::demo::{Demo, DemoOptions, Scenario};
+use tokio_postgres::NoTls;
+
+/// How long something may take to happen before a test gives up. Never part of a promise.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a person takes to type a line.
+const TYPING: Duration = Duration::from_millis(500);
+/// What the program says when a line came sooner than that.
+const TOO_QUICK: [&str; 2] = ["Typed before this was asked", "not armed yet"];
+
+pub struct Stage {
+    demo: Demo,
+    home: tempfile::TempDir,
+}
+
+impl Stage {
+    pub fn set() -> Stage {
+        Stage {
+            demo: DemoOptions::for_tests(Scenario::Clean)
+                .prepare(|_| {})
+                .unwrap(),
+            home: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// The same with the migration committed, without the program.
+    pub fn migrated() -> Stage {
+        let stage = Stage::set();
+        stage.apply(&script());
+        stage
+    }
+
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Runs SQL as the owner of the tables and commits it.
+    pub fn apply(&self, sql: &str) {
+        let sql: String = sql
+            .lines()
+            .filter(|line| !line.starts_with('\\'))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let sandbox = self.demo.sandbox();
+        let config = sandbox.connection(self.demo.role(), self.demo.database());
+        runtime().block_on(async {
+            let (client, connection) = config.connect(NoTls).await.unwrap();
+            let driving = tokio::spawn(connection);
+            client.batch_execute(&sql).await.unwrap();
+            client.batch_execute("COMMIT").await.unwrap();
+            drop(client);
+            let _ = driving.await;
+        });
+    }
+
+    /// The schema as pg_dump sees it, which knows nothing of our catalog queries.
+    pub fn dump(&self) -> String {
+        let output = Command::new("pg_dump")
+            .arg("-s")
+            .args(self.target())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        // Newer versions guard a dump with a word drawn for each.
+        text.lines()
+            .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"))
+            .flat_map(|line| [line, "\n"])
+            .collect()
+    }
+
+    fn target(&self) -> Vec<String> {
+        vec![
+            "-h".into(),
+            self.demo.host().display().to_string(),
+            "-p".into(),
+            self.demo.port().to_string(),
+            "-U".into(),
+            self.demo.role().into(),
+            "-d".into(),
+            self.demo.database().into(),
+        ]
+    }
+
+    fn arguments(&self, command: &[&str]) -> (Vec<String>, PathBuf) {
+        let journal = tempfile::Builder::new()
+            .prefix("journal")
+            .tempdir_in(self.home())
+            .unwrap()
+            .keep()
+            .join("run.jsonl");
+        let mut arguments: Vec<String> = command.iter().map(|text| (*text).into()).collect();
+        arguments.extend(self.target());
+        arguments.extend(["--journal".into(), journal.display().to_string()]);
+        (arguments, journal)
+    }
+
+    /// The program with nobody at a terminal: its output, and its journal.
+    pub fn alone(&self, command: &[&str]) -> (Output, Vec<Entry>) {
+        let (arguments, journal) = self.arguments(command);
+        let output = Command::new(env!("CARGO_BIN_EXE_stagegate"))
+            .args(arguments)
+            .env("HOME", self.home())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        (output, entries(&journal))
+    }
+
+    /// The program in a terminal, by lines.
+    pub fn typed(&self, command: &[&str]) -> Person {
+        let (arguments, journal) = self.arguments(command);
+        Person::sit_down(&arguments, self.home(), journal)
+    }
+}
+
+pub fn script() -> String {
+    file("STAGE_1_UTN_WORKFLOW_MIGRATIONS.sql")
+}
+
+pub fn file(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/stage_1_utn_workflow");
+    std::fs::read_to_string(folder.join(name)).unwrap()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+fn entries(journal: &Path) -> Vec<Entry> {
+    let Ok(text) = std::fs::read_to_string(journal) else {
+        return Vec::new();
+    };
+    let lines = chain::verify(&text).unwrap_or_else(|broken| panic!("{broken}\n{text}"));
+    lines.into_iter().map(|line| line.entry).collect()
+}
+
+#[derive(Clone, Default)]
+struct Heard(Arc<(Mutex<(String, bool)>, Condvar)>);
+
+/// Somebody who reads lines and types lines.
+pub struct Person {
+    _master: Box<dyn MasterPty + Send>,
+    keys: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    heard: Heard,
+    journal: PathBuf,
+}
+
+impl Person {
+    fn sit_down(arguments: &[String], home: &Path, journal: PathBuf) -> Person {
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_stagegate"));
+        command.args(arguments);
+        command.env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", home);
+        command.env("TERM", "dumb");
+        let size = PtySize {
+            cols: 200,
+            rows: 50,
+            ..PtySize::default()
+        };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let heard = Heard::default();
+        let (mut output, into) = (pair.master.try_clone_reader().unwrap(), heard.clone());
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            loop {
+                let read = output.read(&mut bytes).unwrap_or_default();
+                let mut heard = into.0.0.lock().unwrap();
+                heard.0.push_str(&String::from_utf8_lossy(&bytes[..read]));
+                heard.1 |= read == 0;
+                into.0.1.notify_all();
+                if read == 0 {
+                    return;
+                }
+            }
+        });
+        Person {
+            keys: pair.master.take_writer().unwrap(),
+            _master: pair.master,
+            child,
+            heard,
+            journal,
+        }
+    }
+
+    /// All that was said so far.
+    pub fn text(&self) -> String {
+        self.heard.0.0.lock().unwrap().0.clone()
+    }
+
+    /// Waits until one of `texts` was said behind byte `from`; which.
+    #[track_caller]
+    fn wait_for_any(&self, texts: &[&str], from: usize) -> usize {
+        let found = |said: &str| {
+            let said = said.get(from..).unwrap_or_default();
+            texts.iter().position(|text| said.contains(text))
+        };
+        self.until(&format!("{texts:?}"), found)
+    }
+
+    #[track_caller]
+    fn wait_until(&mut self, holds: impl Fn(&str) -> bool) -> &mut Person {
+        self.until("what was waited for", |said| holds(said).then_some(()));
+        self
+    }
+
+    /// Waits until `find` finds something in all that was said.
+    #[track_caller]
+    fn until<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        let give_up = Instant::now() + PATIENCE;
+        let mut heard = self.heard.0.0.lock().unwrap();
+        loop {
+            if let Some(found) = find(&heard.0) {
+                return found;
+            }
+            let left = give_up.saturating_duration_since(Instant::now());
+            assert!(
+                !heard.1 && !left.is_zero(),
+                "never said {what}:\n{}",
+                heard.0
+            );
+            heard = self.heard.0.1.wait_timeout(heard, left).unwrap().0;
+        }
+    }
+
+    #[track_caller]
+    pub fn wait_for(&mut self, text: &str) -> &mut Person {
+        self.wait_for_any(&[text], 0);
+        self
+    }
+
+    /// Types a line until it is answered with `answer`; the program refuses what comes too quickly.
+    #[track_caller]
+    pub fn line(&mut self, line: &str, answer: &str) -> &mut Person {
+        let answers = [answer, TOO_QUICK[0], TOO_QUICK[1]];
+        loop {
+            let from = self.text().len();
+            self.keys.write_all(format!("{line}\r").as_bytes()).unwrap();
+            self.keys.flush().unwrap();
+            if self.wait_for_any(&answers, from) == 0 {
+                return self;
+            }
+            std::thread::sleep(TYPING);
+        }
+    }
+
+    /// Reads the scripts, signs all items, applies, and waits for the gate.
+    #[track_caller]
+    pub fn walk_to_the_gate(&mut self, items: usize) -> &mut Person {
+        for item in 1..=items {
+            self.wait_for(&format!("\n{item}. "));
+        }
+        self.line("read script", "No COMMIT here");
+        self.line("sign 1 b7", ": signed.");
+        for item in 2..=items {
+            self.line(&format!("sign {item}"), ": signed.");
+        }
+        self.line("apply", "Type commit or rollback.")
+    }
+
+    #[track_caller]
+    pub fn commit(&mut self) -> &mut Person {
+        self.line("commit", "COMMIT: type the name of the database");
+        self.line("wiser_ops", "COMMITTED: the server answered COMMIT");
+        // Once when it is proven, and once more when the post-verification is through.
+        self.wait_until(|said| said.matches("COMMITTED: ").count() >= 2)
+    }
+
+    /// Waits for the end: the exit code, and the journal.
+    #[track_caller]
+    pub fn leave(&mut self) -> (u32, Vec<Entry>) {
+        self.line("quit", "Journal: ");
+        let code = self.child.wait().unwrap().exit_code();
+        (code, entries(&self.journal))
+    }
+}
+
+impl Drop for Person {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,180 @@
+//! `stagegate rollback`.
+
+use crate::stage::{Stage, file};
+use stagegate::journal::Entry;
+
+/// 1,204 decisions get a UTN, and a retry makes a pair of (decision, message type) twice.
+const WORK: &str = "
+    UPDATE service_ops.packet_decision SET utn = 'U' || packet_decision_id WHERE packet_decision_id <= 1204;
+    UPDATE service_ops.packet_decision SET esmd_attempt_count = 2 WHERE packet_decision_id = 7;";
+const RETRY: &str = "
+    INSERT INTO service_ops.integration_inbox (message_id, decision_tracking_id, message_type, message_type_id, source_created_at)
+    SELECT 900000 + n, md5('packet 7')::uuid, 'UTN_FAIL', 3, now() FROM generate_series(1, 2) AS n";
+
+fn warned(journal: &[Entry], stage: &str) -> Vec<String> {
+    journal
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Checked {
+                stage: at,
+                name,
+                verdict,
+                ..
+            } if at == stage && verdict == "WARN" => Some(name.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn what_is_lost_is_counted_in_words_and_the_structure_before_comes_back() {
+    let stage = Stage::set();
+    let before = stage.dump();
+    stage.apply(&crate::stage::script());
+    assert_ne!(stage.dump(), before);
+    stage.apply(WORK);
+    let mut person = stage.typed(&["rollback", "--plain"]);
+    person
+        .wait_for("WARN 012 loses utn 1,204 decisions have a utn")
+        .wait_for(
+            "WARN 012 loses esmd_attempt_count 1 decision has an esmd_attempt_count other than 0",
+        );
+    // Nothing else is lost, so nothing else is said.
+    let said = person.text();
+    assert_eq!(said.matches("  WARN ").count(), 2, "{said}");
+    person.line("sign 2", "Read it to its end first");
+    person.walk_to_the_gate(4).commit();
+    let (code, journal) = person.leave();
+    assert_eq!(code, 0);
+    assert_eq!(stage.dump(), before);
+    let opened = journal.iter().find_map(|entry| match entry {
+        Entry::Opened(opened) => Some(opened.runbook.clone()),
+        _ => None,
+    });
+    assert!(opened.unwrap().starts_with("Rollback of Stage 1"));
+    let signed = journal.iter().find_map(|entry| match entry {
+        Entry::Signed { item, evidence, .. } if item == "structure" => Some(evidence.clone()),
+        _ => None,
+    });
+    let signed = signed.unwrap();
+    assert_eq!(signed[0], "what would be lost: 27 of 29 PASS, 2 WARN");
+    assert!(
+        signed[2].ends_with("1,204 decisions have a utn"),
+        "{signed:?}"
+    );
+    assert!(signed[3].starts_with("PASS"), "{signed:?}");
+    assert_eq!(
+        warned(&journal, "verification"),
+        ["012 loses esmd_attempt_count", "012 loses utn"]
+    );
+}
+
+#[test]
+fn a_pair_that_is_there_twice_is_named_and_only_an_explicit_choice_leaves_the_restore_out() {
+    let stage = Stage::set();
+    let before = stage.dump();
+    stage.apply(&crate::stage::script());
+    stage.apply(RETRY);
+
+    let mut person = stage.typed(&["rollback", "--plain"]);
+    person
+        .wait_for("FAIL 011 old constraint can come back")
+        .wait_for(", UTN_FAIL) 2 times")
+        .wait_for("--without-restore");
+    person.line("sign 4", "evidence");
+    person.line("apply", "not signed yet");
+    let (code, _) = person.leave();
+    assert_eq!(code, 1);
+
+    let mut person = stage.typed(&["rollback", "--plain", "--without-restore"]);
+    person
+        .wait_for("WARN 011 repeated pairs 1 pair is there of")
+        .wait_for("WARN left out: Restore the old constraint (if needed)")
+        .wait_for("5. Left out on purpose: ");
+    assert!(!person.text().contains("  FAIL "), "{}", person.text());
+    person.walk_to_the_gate(5).commit();
+    let (code, journal) = person.leave();
+    assert_eq!(code, 0);
+    for at in ["verification", "post-verification"] {
+        let warned = warned(&journal, at);
+        let left_out = warned.iter().filter(|name| name.starts_with("left out: "));
+        assert_eq!(left_out.count(), 1, "{at}: {warned:?}");
+    }
+    assert!(journal.iter().any(|entry| matches!(
+        entry,
+        Entry::Signed { item, .. } if item == "left-out"
+    )));
+
+    assert_ne!(stage.dump(), before);
+    stage.apply(
+        "DELETE FROM service_ops.integration_inbox WHERE message_id > 900000;
+         ALTER TABLE service_ops.integration_inbox
+         ADD CONSTRAINT uq_integration_inbox_decision_message UNIQUE (decision_tracking_id, message_type)",
+    );
+    assert_eq!(stage.dump(), before);
+}
+
+#[test]
+fn what_was_applied_in_part_goes_back_cleanly() {
+    let stage = Stage::set();
+    let before = stage.dump();
+    let all = crate::stage::script();
+    let cut = all.find("-- Migration 012").unwrap();
+    stage.apply(&format!(
+        "{}; ALTER TABLE service_ops.packet_decision ADD utn text, ADD utn_status integer, ADD letter_owner text;
+         CREATE INDEX idx_packet_decision_utn_status ON service_ops.packet_decision (utn_status);
+         ALTER TABLE integration.integration_receive_serviceops ADD attempt_count integer;
+         UPDATE service_ops.packet_decision SET utn = 'U' WHERE packet_decision_id <= 3",
+        &all[..cut]
+    ));
+    let mut person = stage.typed(&["rollback", "--plain"]);
+    person.wait_for("012 loses utn 3 decisions have a utn");
+    person.walk_to_the_gate(4).commit();
+    assert_eq!(person.leave().0, 0);
+    assert_eq!(stage.dump(), before);
+}
+
+#[test]
+fn to_leaves_the_older_migrations_alone() {
+    let stage = Stage::migrated();
+    let migrated = stage.dump();
+    let mut person = stage.typed(&["rollback", "--plain", "--to", "012"]);
+    person.walk_to_the_gate(4).commit();
+    let (code, _) = person.leave();
+    assert_eq!(code, 0);
+    let after = stage.dump();
+    assert!(after.contains("message_type_id") && !after.contains("payload_hash"));
+    assert!(!after.contains("letter_status"));
+    // Forward again from there.
+    stage.apply(&crate::stage::script());
+    assert_eq!(stage.dump(), migrated);
+}
+
+#[test]
+fn without_a_terminal_nothing_is_kept() {
+    let stage = Stage::migrated();
+    let before = stage.dump();
+    let (output, _) = stage.alone(&["rollback"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("because a rehearsal always ends in ROLLBACK"),
+        "{said}"
+    );
+    assert_eq!(stage.dump(), before);
+}
+
+#[test]
+fn a_number_that_no_script_has_is_refused_before_anything_is_sent() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_stagegate"))
+        .args(["rollback", "--to", "010"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("begins with 010; there are 013, 012, 011"),
+        "{said}"
+    );
+    assert!(file("runbook.toml").contains("rollback/011"));
+}
