@@ -96,9 +96,12 @@ pub async fn kill(seed: u64, share: Share, tally: &mut Tally) {
             .unwrap()
         });
     }
+    let before = tally.said_committed();
     while let Some(run) = runs.join_next().await {
         tally.add(run.unwrap());
     }
+    // Else no blow fell where it matters.
+    assert!(tally.said_committed() > before, "nothing was committed");
 }
 
 /// The moments of a walk by lines at which a blow can fall.
@@ -147,8 +150,8 @@ fn run(
         Moment::Commit => {
             program.wait_for_gate();
             program.ask_to_commit();
-            // A line that comes with its question is refused as typed ahead of it.
-            std::thread::sleep(Duration::from_millis(50));
+            // A name that comes quicker than a person types it is refused.
+            std::thread::sleep(Duration::from_millis(500));
             program.line(DATABASE);
             dice.up_to(Duration::from_millis(8))
         }

@@ -105,6 +105,10 @@ impl Tally {
         self.rows.values().map(|row| row.runs).sum()
     }
 
+    pub fn said_committed(&self) -> usize {
+        self.rows.values().map(|row| row.committed).sum()
+    }
+
     pub fn wrong(&self) -> usize {
         self.rows.values().map(|row| row.wrong).sum()
     }
