@@ -63,12 +63,10 @@ async fn what_was_reached_is_told_in_full() {
     );
     // Over the network the server's own keepalives are set too.
     let (_, added) = stage.begin().await;
-    assert!(
-        added
-            .iter()
-            .any(|s| s == "SET LOCAL tcp_keepalives_idle = 3"),
-        "{added:?}"
-    );
+    for setting in ["tcp_keepalives_idle = 3", "tcp_user_timeout = '6s'"] {
+        let sent = format!("SET LOCAL {setting}");
+        assert!(added.contains(&sent), "{added:?}");
+    }
 }
 
 #[tokio::test]

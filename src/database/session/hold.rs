@@ -135,6 +135,9 @@ impl Actor {
             added.push("SET LOCAL tcp_keepalives_idle = 3".into());
             added.push("SET LOCAL tcp_keepalives_interval = 1".into());
             added.push("SET LOCAL tcp_keepalives_count = 3".into());
+            // While an answer of the server is on its way nothing is probed, only sent again: that
+            // is bounded by this one, and otherwise by the system's quarter of an hour.
+            added.push("SET LOCAL tcp_user_timeout = '6s'".into());
         }
         added.push(XID.into());
         added
