@@ -58,6 +58,15 @@ pub enum Client {
     Psql,
 }
 
+/// psql only where it is installed.
+fn clients() -> Vec<Client> {
+    let psql = std::process::Command::new("psql").arg("--version").output();
+    match psql {
+        Ok(_) => vec![Client::Stagegate, Client::Psql],
+        Err(_) => vec![Client::Stagegate],
+    }
+}
+
 /// How long until the locks were gone; `None` when they still were held at the end of the watch.
 pub type Releases = BTreeMap<(Loss, Doing, Client), Vec<Option<Duration>>>;
 
@@ -111,7 +120,7 @@ pub async fn measure(extent: Extent) -> (Releases, Vec<String>) {
         Loss::Freeze,
     ] {
         for doing in [Doing::Waiting, Doing::Working] {
-            for client in [Client::Stagegate, Client::Psql] {
+            for client in clients() {
                 let times = match loss {
                     Loss::Kill | Loss::HangUp | Loss::Terminate => extent.quick,
                     Loss::Stop | Loss::Freeze | Loss::Drop => extent.slow,
@@ -163,6 +172,9 @@ pub async fn measure(extent: Extent) -> (Releases, Vec<String>) {
         releases.entry(key).or_default().push(release);
     }
     let mut skipped = Vec::new();
+    if clients().len() < 2 {
+        skipped.push("psql, which is not in PATH".to_owned());
+    }
     match dropped {
         Ok(dropped) => releases.extend(dropped),
         Err(why) => skipped.push(format!("packets dropped in a network namespace: {why}")),
@@ -190,7 +202,7 @@ async fn drop_packets(extent: Extent, folder: &Path) -> Result<Releases, String>
     let address = SocketAddr::from((namespace.server, ground.sandbox.port()));
     let mut keys = Vec::new();
     for doing in [Doing::Waiting, Doing::Working] {
-        for client in [Client::Stagegate, Client::Psql] {
+        for client in clients() {
             keys.extend(std::iter::repeat_n((doing, client), extent.dropped));
         }
     }

@@ -60,8 +60,10 @@ async fn the_table() {
          DDL statements and a check to its decision while a fault strikes, most of them around \
          COMMIT; then the server is asked whether the column and the index are there. A cut was \
          made before and after every single message of a walk, in both directions.\n\n{}\n\
-         \"Asked once more\": the transaction of the run's journal, when the fault was gone, as \
-         `stagegate outcome` asks for it; compared with what is, too.\n\n\
+         \"Told once more\": with the fault gone the server was asked for the transaction in the \
+         run's journal, past what the journal says of its end, and told COMMITTED or ROLLED BACK; a \
+         wrong one counts as wrong. After a crash of the server it cannot always tell from the \
+         journal alone, and says so. \"No session\": the fault struck before BEGIN.\n\n\
          ## How long locks stay when the client is lost\n\n\
          The same transaction at the same point, held by stagegate and by psql.\n\n{}",
         tally.runs(),

@@ -116,7 +116,7 @@ impl Tally {
     /// The table in Markdown.
     pub fn markdown(&self) -> String {
         let mut text = String::from(
-            "| fault | runs | COMMITTED | ROLLED BACK | no session | UNKNOWN | asked once more: COMMITTED or ROLLED BACK | **wrong** |\n\
+            "| fault | runs | COMMITTED | ROLLED BACK | no session | UNKNOWN | told once more | **wrong** |\n\
              | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
         );
         let mut sum = Row::default();
