@@ -67,6 +67,17 @@ pub fn folder(env: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
     Some(state.join("stagegate"))
 }
 
+/// Whether the program that writes this journal still runs, frozen or not.
+pub fn is_being_written(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else {
+        return false;
+    };
+    matches!(
+        file.try_lock_shared(),
+        Err(std::fs::TryLockError::WouldBlock)
+    )
+}
+
 impl Journal {
     /// Opens the journal of a new run, at `path` or in [`folder`].
     ///
@@ -112,8 +123,12 @@ impl Journal {
         Ok(Journal::over(path, file))
     }
 
-    /// A journal onto a file that is open already; `path` is its name for people.
+    /// A journal onto a file that is open already; `path` is its name for people. As long as it is
+    /// open the file is locked, so that [`is_being_written`] can tell; the system lets go of the lock
+    /// however the program ends.
     pub fn over(path: PathBuf, file: File) -> Journal {
+        // A file system without locks costs only that.
+        let _ = file.try_lock();
         Journal {
             path,
             file,
@@ -183,6 +198,16 @@ mod tests {
         assert_eq!(mode(journal.path().parent().unwrap()), 0o700);
         let text = std::fs::read_to_string(journal.path()).unwrap();
         assert_eq!(chain::verify(&text).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_journal_that_is_being_written_is_known_as_such() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("run.jsonl");
+        let journal = Journal::create(Some(&path), |_| None).unwrap();
+        assert!(is_being_written(&path));
+        drop(journal);
+        assert!(!is_being_written(&path));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::database::session::{Identity, of_earlier_run};
 use crate::database::settings::Settings;
 use crate::gate::ExitCode;
 use crate::gate::event::{Inquiry, Target, XactStatus};
+use crate::journal;
 use crate::journal::chain::{self, Broken, Line};
 use crate::journal::report::{Report, html, markdown};
 use crate::journal::story::Story;
@@ -121,6 +122,8 @@ pub(super) fn outcome(
     connection: &Connection,
     end_backend: bool,
 ) -> Result<ExitCode, Failure> {
+    // Asked before the lines are read: what is read after it is the whole of what was written.
+    let still_runs = journal::is_being_written(path);
     let (lines, broken): (Vec<Line>, _) = chain::read(&text(path)?);
     if lines.is_empty() {
         let shown = printable(&path.display().to_string()).into_owned();
@@ -128,6 +131,14 @@ pub(super) fn outcome(
         return Err(Failure::usage(eyre!("{shown} is no journal: {why}")));
     }
     let story = Story::of(&lines);
+    // What a program that still runs has not done yet, it may do in the next moment.
+    if story.outcome.is_none() && still_runs {
+        print(
+            "UNKNOWN: the program that writes this journal still runs, and has not decided yet. Ask \
+             again when it has ended.\n",
+        )?;
+        return Ok(ExitCode::OutcomeUnknown);
+    }
     let (answer, code) = match (&story.outcome, &story.xid, &story.target) {
         (Some((word, proof)), _, _) if word != "UNKNOWN" => (
             format!("{word}, as the program itself recorded: {proof}."),
