@@ -131,18 +131,18 @@ pub(super) fn outcome(
         return Err(Failure::usage(eyre!("{shown} is no journal: {why}")));
     }
     let story = Story::of(&lines);
-    // What a program that still runs has not done yet, it may do in the next moment.
-    if story.outcome.is_none() && still_runs {
-        print(
-            "UNKNOWN: the program that writes this journal still runs, and has not decided yet. Ask \
-             again when it has ended.\n",
-        )?;
-        return Ok(ExitCode::OutcomeUnknown);
-    }
     let (answer, code) = match (&story.outcome, &story.xid, &story.target) {
         (Some((word, proof)), _, _) if word != "UNKNOWN" => (
             format!("{word}, as the program itself recorded: {proof}."),
             code_of(word),
+        ),
+        // What a program that still runs has not done yet, it may do in the next moment; only the
+        // server's word on a transaction stands then.
+        (_, None, _) if still_runs => (
+            "UNKNOWN: the program that writes this journal still runs, and has begun no transaction \
+             yet. Ask again when it has ended."
+                .to_owned(),
+            ExitCode::OutcomeUnknown,
         ),
         (_, None, _) => (
             "ROLLED BACK: no transaction was begun.".to_owned(),
@@ -161,7 +161,7 @@ pub(super) fn outcome(
                 .wrap_err("the program's own tasks cannot be started")?;
             let identity = Identity::of(target);
             let inquiry = runtime.block_on(of_earlier_run(&settings, &identity, xid, end_backend));
-            told(&inquiry, xid, story.commit_intended)
+            told(&inquiry, xid, story.commit_intended || still_runs)
         }
     };
     let (answer, code) = match broken {
