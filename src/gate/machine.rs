@@ -198,19 +198,16 @@ impl Machine {
         }
     }
 
-    fn request(&mut self, make: impl FnOnce(Seq) -> Request) -> Effect {
+    fn request(&mut self, request: Request) -> Effect {
         self.last_seq += 1;
         let seq = self.last_seq;
         self.awaiting = Some(seq);
-        Effect::Request {
-            seq,
-            request: make(seq),
-        }
+        Effect::Request { seq, request }
     }
 
     fn connect(&mut self) -> Effect {
         self.phase = Phase::Connecting;
-        let effect = self.request(|_| Request::Connect);
+        let effect = self.request(Request::Connect);
         self.session_since = self.last_seq;
         effect
     }
@@ -224,7 +221,7 @@ impl Machine {
             return Vec::new();
         }
         let all = (0..self.items.len()).collect();
-        let effect = self.request(|_| Request::Probe(all));
+        let effect = self.request(Request::Probe(all));
         self.probing = self.awaiting.take();
         vec![effect]
     }
@@ -234,7 +231,7 @@ impl Machine {
         self.attempt += 1;
         self.tally = Tally::default();
         self.xid = None;
-        vec![self.request(|_| Request::Begin)]
+        vec![self.request(Request::Begin)]
     }
 
     fn roll_back(&mut self, why: Why, busy: bool) -> Vec<Effect> {
@@ -248,7 +245,7 @@ impl Machine {
         if busy {
             effects.push(Effect::Cancel);
         }
-        effects.push(self.request(|_| Request::RollBack));
+        effects.push(self.request(Request::RollBack));
         effects
     }
 
@@ -259,7 +256,7 @@ impl Machine {
             why,
             still_open: None,
         };
-        vec![self.request(|_| Request::Inquire)]
+        vec![self.request(Request::Inquire)]
     }
 
     fn end(&mut self, ending: Ending) -> Vec<Effect> {
@@ -302,7 +299,7 @@ impl Machine {
         });
         if self.plan.post_verification && self.leaving.is_none() {
             self.phase = Phase::PostVerifying { proof };
-            return vec![self.request(|_| Request::PostVerify)];
+            return vec![self.request(Request::PostVerify)];
         }
         self.end(Ending::Committed { proof, post: None })
     }

@@ -5,19 +5,16 @@
 //! intent is on disk, and the session takes only that. So COMMIT at most once (I1) and the
 //! intent before COMMIT (I6) are held by the compiler.
 
-use super::event::Seq;
-
 /// Permission to send COMMIT once, for one transaction.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Warrant {
     xid: String,
-    seq: Seq,
 }
 
 impl Warrant {
     /// Only [`super::Machine`] calls this.
-    pub(super) fn new(xid: String, seq: Seq) -> Warrant {
-        Warrant { xid, seq }
+    pub(super) fn new(xid: String) -> Warrant {
+        Warrant { xid }
     }
 
     /// The transaction that may be committed.
@@ -43,10 +40,5 @@ impl Recorded {
     /// The transaction that may be committed.
     pub fn xid(&self) -> &str {
         &self.0.xid
-    }
-
-    /// The number of the request.
-    pub fn seq(&self) -> Seq {
-        self.0.seq
     }
 }

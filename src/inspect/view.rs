@@ -7,7 +7,7 @@ use super::{CheckSet, Found, Part, Sight, Stage, Table, tally, telling};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
 use crate::tui::keymap::{self, Place};
-use crate::tui::text::{clock, count, hanging, labelled, took, width, wrap};
+use crate::tui::text::{clock, counted, hanging, labelled, took, width, wrap};
 use crate::tui::view::{Scene, Sheet, checks, header as walk_header};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
@@ -381,7 +381,7 @@ fn locks(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static
     let mut lines = vec![scene.heading(
         &format!(
             " {} of other sessions on the script's tables",
-            count(sight.locks.len(), "lock", "locks")
+            counted(sight.locks.len(), "lock", "locks")
         ),
         inner,
     )];
@@ -407,7 +407,7 @@ fn locks(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static
     lines.push(scene.heading(
         &format!(
             " {} open for more than {} s in this database",
-            count(sight.long.len(), "transaction", "transactions"),
+            counted(sight.long.len(), "transaction", "transactions"),
             super::catalog::LONG
         ),
         inner,
@@ -439,7 +439,7 @@ fn runs(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>
         Ok(runs) => runs,
         Err(why) => return said(screen, why, look.warn(), columns),
     };
-    let heading = format!(" {} in {place}", count(runs.len(), "run", "runs"));
+    let heading = format!(" {} in {place}", counted(runs.len(), "run", "runs"));
     let mut lines = vec![scene.heading(&look.clean(&heading), inner)];
     for run in runs {
         let style = match run.outcome.as_str() {

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::printable::printable;
+use super::printable::{counted, printable};
 use super::script::{Fate, Finding, Refusal, Script, Statement};
 use super::{ItemKind, Runbook};
 
@@ -123,15 +123,10 @@ fn script(out: &mut String, paint: &Paint, what: &str, script: &Script) {
         .into_iter()
         .map(|(kind, count)| format!("{count} {}", printable(kind)))
         .collect();
-    let total = script.sent().count();
-    let plural = if total == 1 {
-        "statement"
-    } else {
-        "statements"
-    };
+    let total = counted(script.sent().count(), "statement", "statements");
     let counts = match counts.as_slice() {
         [] => "nothing is sent".to_owned(),
-        counts => format!("{total} {plural}: {}", counts.join(", ")),
+        counts => format!("{total}: {}", counts.join(", ")),
     };
     wrapped(out, "counts    ", &counts, |line| line.to_owned());
     match script.refusals.len() {

@@ -231,14 +231,7 @@ pub(crate) fn took(time: Millis) -> String {
     }
 }
 
-/// `1 session`, `2 sessions`.
-pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
-    if number == 1 {
-        format!("1 {one}")
-    } else {
-        format!("{number} {many}")
-    }
-}
+pub(crate) use crate::runbook::printable::counted;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! Evidence that comes from the runbook's files alone.
 
 use crate::gate::event::{Evidence, Standing};
+use crate::runbook::printable::counted;
 use crate::runbook::script::{Fate, Script};
 use crate::runbook::{Item, ItemKind, Runbook};
 use std::collections::BTreeMap;
@@ -26,10 +27,6 @@ pub fn from_files(runbook: &Runbook, item: &Item) -> Option<Evidence> {
         ItemKind::Rollback => Some(rollback(runbook)),
         ItemKind::Connection | ItemKind::Structure => None,
     }
-}
-
-fn plural(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn counts(script: &Script) -> String {
@@ -77,16 +74,16 @@ fn review(script: &Script) -> Evidence {
             finding.line, finding.message, finding.rule
         ));
     }
-    let statements = plural(script.sent().count(), "statement", "statements");
+    let statements = counted(script.sent().count(), "statement", "statements");
     let (standing, said) = if !script.refusals.is_empty() {
-        let refused = plural(script.refusals.len(), "place", "places");
+        let refused = counted(script.refusals.len(), "place", "places");
         (Standing::Fails, format!("cannot be run: {refused} refused"))
     } else if script.sent().next().is_none() {
         (Standing::Fails, "there is nothing to run in it".to_owned())
     } else if script.findings.is_empty() {
         (Standing::Holds, "the linter has nothing to say".to_owned())
     } else {
-        let findings = plural(script.findings.len(), "lint finding", "lint findings");
+        let findings = counted(script.findings.len(), "lint finding", "lint findings");
         (Standing::Warns, findings)
     };
     Evidence {
@@ -112,7 +109,7 @@ fn rollback(runbook: &Runbook) -> Evidence {
         lines.push(format!(
             "{}: {}, SHA-256 {}",
             script.name,
-            plural(script.sent().count(), "statement", "statements"),
+            counted(script.sent().count(), "statement", "statements"),
             script.sha256()
         ));
         for refusal in &script.refusals {
@@ -123,7 +120,7 @@ fn rollback(runbook: &Runbook) -> Evidence {
             ));
         }
     }
-    let scripts = plural(
+    let scripts = counted(
         runbook.rollbacks.len(),
         "rollback script",
         "rollback scripts",
@@ -136,7 +133,7 @@ fn rollback(runbook: &Runbook) -> Evidence {
     } else {
         (
             Standing::Fails,
-            format!("{} refused", plural(refused, "place", "places")),
+            format!("{} refused", counted(refused, "place", "places")),
         )
     };
     Evidence {

@@ -8,7 +8,7 @@ use super::Signature;
 use crate::gate::effect::{Effect, ExitCode, Request};
 use crate::gate::event::{Command, Millis, Standing};
 use crate::gate::offer::{Act, Refusal};
-use crate::gate::phase::{Ending, Phase, Prompt, Proof, Why};
+use crate::gate::phase::{Ending, Phase, Prompt, Why};
 use crate::gate::plan::{self, Mode};
 use crate::gate::warrant::Warrant;
 use crate::runbook::check::Tally;
@@ -175,24 +175,7 @@ impl Machine {
                 self.ending = None;
                 self.begin()
             }
-            Command::Cancel if matches!(self.phase, Phase::Waiting { .. }) => {
-                let proof = match &self.phase {
-                    Phase::Waiting { proof, .. } => proof.clone(),
-                    _ => Proof::NeverBegun,
-                };
-                self.rolled_back(Why::LockTimeout, proof)
-            }
-            Command::Cancel if self.phase == Phase::Beginning => {
-                self.roll_back(Why::Cancelled, true)
-            }
-            Command::Cancel => {
-                if let Phase::Applying { cancelling } | Phase::Verifying { cancelling } =
-                    &mut self.phase
-                {
-                    *cancelling = true;
-                }
-                vec![Effect::Cancel]
-            }
+            Command::Cancel => self.cancel(),
             Command::AskCommit => self.open_prompt(Prompt::Name),
             Command::NameTyped(name) => self.commit(&name),
             Command::AskRollback => self.open_prompt(Prompt::RollBack),
@@ -224,7 +207,7 @@ impl Machine {
                 if let Phase::Inquiring { still_open, .. } = &mut self.phase {
                     *still_open = None;
                 }
-                vec![self.request(|_| Request::EndBackend)]
+                vec![self.request(Request::EndBackend)]
             }
             Command::AskAgain => self.inquire(true, Why::SessionEnded),
             Command::Quit => {
@@ -237,6 +220,31 @@ impl Machine {
                 };
                 self.leave(code)
             }
+        }
+    }
+
+    /// What runs is cancelled; what only waits for its next attempt is over.
+    fn cancel(&mut self) -> Vec<Effect> {
+        match &mut self.phase {
+            Phase::Beginning => self.roll_back(Why::Cancelled, true),
+            Phase::Applying { cancelling } | Phase::Verifying { cancelling } => {
+                *cancelling = true;
+                vec![Effect::Cancel]
+            }
+            Phase::Waiting { proof, .. } => {
+                let proof = proof.clone();
+                self.rolled_back(Why::LockTimeout, proof)
+            }
+            Phase::Connecting
+            | Phase::Checklist
+            | Phase::Deciding { .. }
+            | Phase::MustRollBack { .. }
+            | Phase::Committing
+            | Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::PostVerifying { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => Vec::new(),
         }
     }
 
@@ -300,7 +308,7 @@ impl Machine {
             return vec![Effect::Say(wrong.to_string())];
         }
         self.phase = Phase::Committing;
-        vec![self.request(|seq| Request::Commit(Warrant::new(xid, seq)))]
+        vec![self.request(Request::Commit(Warrant::new(xid)))]
     }
 
     fn again(&mut self) -> Vec<Effect> {

@@ -60,7 +60,7 @@ impl Machine {
             Phase::Inquiring { still_open, .. } => match still_open {
                 Some(wait) if *wait <= elapsed => {
                     *still_open = None;
-                    vec![self.request(|_| Request::Inquire)]
+                    vec![self.request(Request::Inquire)]
                 }
                 Some(wait) => {
                     *wait -= elapsed;
@@ -127,7 +127,7 @@ impl Machine {
             return Vec::new();
         }
         self.beat_due = plan::BEAT;
-        let effect = self.request(|_| Request::Beat);
+        let effect = self.request(Request::Beat);
         // Nothing waits for it: the server's own limit is what notices a missing beat.
         self.awaiting = None;
         vec![effect]

@@ -78,7 +78,7 @@ impl Machine {
                 self.hold_left = Some(self.plan.hold_limit);
                 self.beat_due = plan::BEAT;
                 self.phase = Phase::Applying { cancelling: false };
-                vec![self.request(|_| Request::RunScript)]
+                vec![self.request(Request::RunScript)]
             }
             Body::BeginFailed(_) => match self.phase {
                 // The connection's own ROLLBACK makes sure that nothing stays open.
@@ -110,7 +110,7 @@ impl Machine {
             Body::ScriptFinished => match self.phase {
                 Phase::Applying { cancelling: false } => {
                     self.phase = Phase::Verifying { cancelling: false };
-                    vec![self.request(|_| Request::Settle)]
+                    vec![self.request(Request::Settle)]
                 }
                 // The cancel came too late to stop anything; it was still a wish to stop.
                 Phase::Applying { cancelling: true } => self.must_roll_back(Why::Cancelled),
@@ -291,7 +291,7 @@ impl Machine {
                 status: XactStatus::InProgress,
                 ..
             } if !sent || self.leaving.is_some() => {
-                vec![self.request(|_| Request::EndBackend)]
+                vec![self.request(Request::EndBackend)]
             }
             Inquiry::Answered {
                 status: XactStatus::InProgress,

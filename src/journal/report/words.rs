@@ -1,5 +1,6 @@
 //! Times, counts and exit codes in words.
 
+pub use crate::runbook::printable::counted;
 use jiff::Timestamp;
 
 /// A point in time, UTC, to the second.
@@ -26,11 +27,6 @@ pub fn stretch(micros: u64) -> String {
         1_000..60_000 => format!("{}.{} s", millis / 1_000, millis % 1_000 / 100),
         60_000.. => format!("{} min {:02} s", millis / 60_000, millis / 1_000 % 60),
     }
-}
-
-/// A count with its noun.
-pub fn plural(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// What an exit code of this program means.

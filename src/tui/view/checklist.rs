@@ -19,7 +19,7 @@ use super::Scene;
 use crate::gate::Act;
 use crate::gate::event::Standing;
 use crate::gate::plan::Mode;
-use crate::tui::text::{count, labelled, width, wrap};
+use crate::tui::text::{counted, labelled, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -130,7 +130,7 @@ fn need(scene: &Scene<'_>, index: usize) -> Option<String> {
     if !signature.unread.is_empty() {
         return Some(format!(
             "{} not read to the end yet: s opens",
-            count(signature.unread.len(), "script", "scripts")
+            counted(signature.unread.len(), "script", "scripts")
         ));
     }
     let plan = scene.machine.plan().items.get(index)?;

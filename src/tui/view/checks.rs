@@ -12,7 +12,7 @@
 use super::{Scene, Sheet};
 use crate::gate::phase::Phase;
 use crate::runbook::check::{Check, Tally, Verdict};
-use crate::tui::text::{count, labelled, width, wrap};
+use crate::tui::text::{counted, labelled, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -27,7 +27,7 @@ pub(crate) fn title(scene: &Scene<'_>, tally: Tally, what: &str, columns: usize)
         let text = format!(
             " {} FAIL of {} {what}: COMMIT is refused",
             tally.fail,
-            count(all, "check", "checks")
+            counted(all, "check", "checks")
         );
         let text = if matches!(scene.machine.phase(), Phase::Ended(_)) {
             text.replace(": COMMIT is refused", "")
@@ -38,7 +38,7 @@ pub(crate) fn title(scene: &Scene<'_>, tally: Tally, what: &str, columns: usize)
     }
     let text = format!(
         " {} {what}: {} PASS, {} WARN, 0 FAIL",
-        count(all, "check", "checks"),
+        counted(all, "check", "checks"),
         tally.pass,
         tally.warn
     );
@@ -277,7 +277,7 @@ pub(crate) fn post(scene: &Scene<'_>, columns: usize) -> Sheet {
             &format!(
                 " query {}: {}",
                 result.number,
-                count(set.total as usize, "row", "rows")
+                counted(set.total as usize, "row", "rows")
             ),
             columns.saturating_sub(1),
         ));

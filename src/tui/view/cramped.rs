@@ -12,7 +12,7 @@
 use super::{Scene, footer, header};
 use crate::gate::phase::{Ending, Phase, Prompt};
 use crate::tui::keymap::Place;
-use crate::tui::text::{count, countdown, width, wrap};
+use crate::tui::text::{countdown, counted, width, wrap};
 use ratatui::style::Style;
 use ratatui::text::Line;
 
@@ -84,7 +84,7 @@ fn phase(scene: &Scene<'_>) -> String {
         Phase::Applying { .. } => format!(
             "Apply: {} of {} done",
             super::stream::done(scene),
-            count(scene.sent(), "statement", "statements")
+            counted(scene.sent(), "statement", "statements")
         ),
         Phase::Verifying { .. } => "Verify".to_owned(),
         Phase::Deciding { prompt, .. } => match prompt {

@@ -13,7 +13,7 @@ use super::Scene;
 use crate::gate::event::Millis;
 use crate::gate::phase::{Ending, Phase, Why};
 use crate::gate::plan::Mode;
-use crate::tui::text::{clock, count, countdown, width};
+use crate::tui::text::{clock, countdown, counted, width};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -280,7 +280,7 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
             if waiters == 1 {
                 "1 session waits for".to_owned()
             } else {
-                format!("{} wait for", count(waiters, "session", "sessions"))
+                format!("{} wait for", counted(waiters, "session", "sessions"))
             }
         ));
     }

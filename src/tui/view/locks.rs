@@ -12,7 +12,7 @@
 use super::{Scene, stream};
 use crate::gate::account::Step;
 use crate::gate::event::{LockMode, Session};
-use crate::tui::text::{clock, count, hanging, width, wrap};
+use crate::tui::text::{clock, counted, hanging, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -39,7 +39,7 @@ pub(crate) fn by_strength(scene: &Scene<'_>, columns: usize, briefly: bool) -> V
         if relations.is_empty() {
             continue;
         }
-        let on = format!(" on {}", count(relations.len(), "relation", "relations"));
+        let on = format!(" on {}", counted(relations.len(), "relation", "relations"));
         let blocks = format!(": {}", mode.blocks());
         let mut line = Line::from(vec![
             mode.name().set_style(lock_style(scene, mode)),

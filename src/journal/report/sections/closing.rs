@@ -3,7 +3,7 @@
 
 use super::{Journal, heading, named};
 use crate::journal::report::facts::Facts;
-use crate::journal::report::words::{clock, plural};
+use crate::journal::report::words::{clock, counted};
 use crate::journal::report::{Block, Cell, Row, Table, headline};
 
 /// The rollback scripts, or why none is needed.
@@ -82,7 +82,7 @@ pub fn course(facts: &Facts, blocks: &mut Vec<Block>) {
 /// Whether the journal is as it was written.
 pub fn integrity(journal: &Journal<'_>, facts: &Facts, blocks: &mut Vec<Block>) {
     blocks.push(heading("Journal"));
-    let lines = plural(journal.lines, "line", "lines");
+    let lines = counted(journal.lines, "line", "lines");
     let text = match journal.broken {
         None => format!("{lines}, every one as it was written: the chain of hashes holds."),
         Some(broken) => format!(

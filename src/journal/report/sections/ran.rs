@@ -5,7 +5,7 @@ use super::said::{line, table_of};
 use crate::gate::event::LockMode;
 use crate::journal::report::facts::{Attempt, Facts, Statement};
 use crate::journal::report::timeline::{Blocking, Timeline};
-use crate::journal::report::words::{between, plural, stretch};
+use crate::journal::report::words::{between, counted, stretch};
 use crate::journal::report::{Block, Cell, Row, Table, Tone};
 use jiff::Timestamp;
 
@@ -35,7 +35,7 @@ pub fn window(facts: &Facts, attempt: &Attempt) -> String {
     ) else {
         return "no lock is recorded that reads or writes wait for".to_owned();
     };
-    let on = plural(felt.len(), "relation", "relations");
+    let on = counted(felt.len(), "relation", "relations");
     let what = format!(
         "on {on}, up to {}: {}",
         strongest.name(),
@@ -182,7 +182,7 @@ fn result(statement: &Statement) -> Cell {
             Some(rows) if !tag.ends_with(char::is_numeric) => {
                 format!(
                     "{tag}, {}",
-                    plural(usize::try_from(rows).unwrap_or(usize::MAX), "row", "rows")
+                    counted(usize::try_from(rows).unwrap_or(usize::MAX), "row", "rows")
                 )
             }
             _ => tag.clone(),
