@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "stories/consenting.rs"]
+mod consenting;
 #[path = "stories/deciding.rs"]
 mod deciding;
 #[path = "stories/leaving.rs"]

@@ -244,9 +244,7 @@ mod tests {
 
     fn rules(sql: &str) -> Vec<(String, String)> {
         let found = lint(sql, true).into_iter();
-        found
-            .map(|(_, rule, message, _)| (rule, message))
-            .collect()
+        found.map(|(_, rule, message, _)| (rule, message)).collect()
     }
 
     #[test]
