@@ -6,6 +6,7 @@ use super::event::{
     Body, Command, Event, Evidence, Lock, LockMode, Millis, Observation, Report, ServerMessage,
     Session, Sight, StatementReport, Target,
 };
+use super::query::Looked;
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
 use crate::runbook::script::Fate;
@@ -34,6 +35,10 @@ pub struct Account {
     pub steps: Vec<Step>,
     /// Checks that the script returned, each with its statement's number.
     pub checks: Vec<(usize, Check)>,
+    /// The newest answer to a query at the gate.
+    pub looked: Option<Looked>,
+    /// How many queries were answered so far.
+    pub looks: usize,
     /// Everything the server said, oldest first.
     pub messages: Vec<Said>,
     /// Results of the post-verification.
@@ -149,6 +154,7 @@ impl Account {
         self.ended_at = None;
         self.checks.clear();
         self.post.clear();
+        self.looked = None;
         self.sight = None;
     }
 
@@ -196,6 +202,10 @@ impl Account {
                 }
             }
             Body::Noticed { number, message } => self.say(*number, message),
+            Body::Looked(looked) => {
+                self.looked = Some((**looked).clone());
+                self.looks += 1;
+            }
             Body::SettleFailed(error) | Body::PostVerifyFailed(error) => self.say(None, error),
             Body::CommitAnswered(answer) => {
                 use super::event::CommitAnswer;

@@ -69,6 +69,8 @@ pub enum Command {
     AskRollback,
     /// Yes, roll back.
     ConfirmRollback,
+    /// Ask something inside the held transaction.
+    Query(String),
     /// Close the open prompt.
     StepBack,
     /// Extend the hold.
@@ -180,6 +182,8 @@ pub enum Body {
     },
     /// What the server says of the transaction, asked afresh after a lost link.
     Asked(Inquiry),
+    /// A query inside the transaction was answered, and the transaction looked at.
+    Looked(Box<super::query::Looked>),
     /// The server answered the beat.
     Beaten,
     /// The session is gone: the server ended it, or the link broke.

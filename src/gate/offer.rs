@@ -17,6 +17,7 @@ pub enum Act {
     AskRollback,
     ConfirmRollback,
     StepBack,
+    Query,
     Extend,
     Again,
     EndBackend,
@@ -26,7 +27,7 @@ pub enum Act {
 
 impl Act {
     /// Every act there is.
-    pub const ALL: [Act; 15] = [
+    pub const ALL: [Act; 16] = [
         Act::SignOff,
         Act::Withdraw,
         Act::ProbeAgain,
@@ -37,6 +38,7 @@ impl Act {
         Act::AskRollback,
         Act::ConfirmRollback,
         Act::StepBack,
+        Act::Query,
         Act::Extend,
         Act::Again,
         Act::EndBackend,
@@ -59,6 +61,7 @@ impl Command {
             Command::AskRollback => Act::AskRollback,
             Command::ConfirmRollback => Act::ConfirmRollback,
             Command::StepBack => Act::StepBack,
+            Command::Query(_) => Act::Query,
             Command::Extend => Act::Extend,
             Command::Again => Act::Again,
             Command::EndBackend => Act::EndBackend,
@@ -98,6 +101,8 @@ pub enum Refusal {
     MustRollBack(Why),
     WrongName { expected: String },
     HoldAtMost,
+    TransactionFailed,
+    QueryRunning,
     TransactionOpen,
     ScriptRunning,
     OutcomeUnderWay,
@@ -143,6 +148,13 @@ impl std::fmt::Display for Refusal {
                 "That is not the name of the database ({expected}). Nothing was sent; type it again, or Esc."
             ),
             Refusal::HoldAtMost => f.write_str("The hold cannot be extended further than this."),
+            Refusal::TransactionFailed => f.write_str(
+                "No query can run in this transaction any more. m shows what the server said; \
+                 stagegate inspect, in another window, shows the database as it was before.",
+            ),
+            Refusal::QueryRunning => {
+                f.write_str("A query is running: wait for its answer, or x cancels it.")
+            }
             Refusal::TransactionOpen => {
                 f.write_str("The transaction is open: r rolls back, then you can leave.")
             }

@@ -17,6 +17,7 @@ use crate::gate::event::{Document, Standing};
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Phase, Prompt};
 use crate::runbook::Runbook;
+use ratatui::text::Line;
 use scroll::Scroll;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -28,6 +29,8 @@ pub const NEEDS: (u16, u16) = (80, 24);
 pub const LEAST: (u16, u16) = (80, 23);
 /// The longest text that a prompt takes, in characters: far more than a name (63 bytes) needs.
 const LONGEST: usize = 200;
+/// The longest query, in characters.
+const LONGEST_QUERY: usize = 4_000;
 
 /// What covers the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +40,7 @@ enum Cover {
     Messages,
     Help,
     Evidence,
+    Answer,
 }
 
 /// A text that is being typed for the screen itself; the name for COMMIT is the machine's prompt.
@@ -44,6 +48,17 @@ enum Cover {
 enum Typing {
     Reference { item: usize },
     Find,
+    Query,
+}
+
+/// The lines of an answer, made once for a width: a thousand rows are too many for every frame.
+#[derive(Clone)]
+struct Answer {
+    /// Which answer it is: [`crate::gate::Account::looks`].
+    number: usize,
+    columns: usize,
+    lines: Arc<Vec<Line<'static>>>,
+    text: Arc<Vec<String>>,
 }
 
 /// The screen of one run.
@@ -63,16 +78,22 @@ pub struct Screen {
     tab: usize,
     documents: Vec<Scroll>,
     pages: Option<Pages>,
-    cover_text: Vec<String>,
+    cover_text: Arc<Vec<String>>,
+    answer: Option<Answer>,
     typing: Option<Typing>,
     typed: String,
     sought: String,
+    /// Queries that were asked, the last one last, and which of them is in the prompt.
+    asked: Vec<String>,
+    recalled: usize,
     found: Option<usize>,
     toast: Option<String>,
     events: Vec<Event>,
     read: BTreeSet<Document>,
     phase: Option<std::mem::Discriminant<Phase>>,
     prompt: Prompt,
+    /// A query ran when the machine was looked at last.
+    querying: bool,
     repaint: bool,
 }
 
@@ -94,16 +115,20 @@ impl Screen {
             tab: 0,
             documents,
             pages: None,
-            cover_text: Vec::new(),
+            cover_text: Arc::default(),
+            answer: None,
             typing: None,
             typed: String::new(),
             sought: String::new(),
+            asked: Vec::new(),
+            recalled: 0,
             found: None,
             toast: None,
             events: Vec::new(),
             read: BTreeSet::new(),
             phase: None,
             prompt: Prompt::Closed,
+            querying: false,
             repaint: false,
         }
     }
@@ -118,6 +143,7 @@ impl Screen {
         if self.look != appearance {
             self.look = appearance;
             self.pages = None;
+            self.answer = None;
         }
     }
 
@@ -149,6 +175,7 @@ impl Screen {
             | Phase::Verifying { .. }
             | Phase::Deciding { .. }
             | Phase::MustRollBack { .. }
+            | Phase::Querying { .. }
             | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }

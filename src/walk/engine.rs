@@ -172,6 +172,7 @@ impl<H: Held> Engine<H> {
                 }
                 Order::RollBack
             }
+            Request::Query { question, limit } => Order::Query(question, limit),
             Request::Beat => Order::Beat,
             Request::Inquire => Order::Inquire,
             Request::EndBackend => Order::EndBackend,

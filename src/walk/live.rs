@@ -113,6 +113,7 @@ impl Held for Live {
                 | Order::Settle
                 | Order::Commit(_)
                 | Order::RollBack
+                | Order::Query(..)
                 | Order::Beat => Body::SessionEnded(died()),
             };
             let _ = self.reports.send(Report { seq, body });

@@ -43,10 +43,14 @@ impl Machine {
                 Act::AskRollback => (!asking).then_some(None),
                 Act::ConfirmRollback | Act::StepBack => asking.then_some(None),
                 Act::AskCommit => Some(Some(Refusal::MustRollBack(why.clone()))),
+                Act::Query => (!asking).then(|| self.refusal_to_query()),
                 Act::Extend => Some(self.refusal_to_extend()),
                 Act::Quit => Some(Some(Refusal::TransactionOpen)),
                 _ => None,
             },
+            Phase::Querying {
+                cancelling, asking, ..
+            } => self.refusal_while_querying(act, *cancelling, *asking),
             Phase::Committing | Phase::RollingBack { .. } => match act {
                 Act::Quit => Some(Some(Refusal::OutcomeUnderWay)),
                 _ => None,
@@ -100,6 +104,7 @@ impl Machine {
             Act::Quit => Some(None),
             Act::Cancel
             | Act::AskCommit
+            | Act::Query
             | Act::NameTyped
             | Act::AskRollback
             | Act::ConfirmRollback
@@ -123,6 +128,7 @@ impl Machine {
             Act::AskRollback => (prompt == Prompt::Closed).then_some(None),
             Act::ConfirmRollback => (prompt == Prompt::RollBack).then_some(None),
             Act::StepBack => (prompt != Prompt::Closed).then_some(None),
+            Act::Query => (prompt == Prompt::Closed).then(|| self.refusal_to_query()),
             Act::Extend => Some(self.refusal_to_extend()),
             Act::Quit => Some(Some(Refusal::TransactionOpen)),
             Act::SignOff
@@ -136,7 +142,7 @@ impl Machine {
         }
     }
 
-    fn refusal_to_extend(&self) -> Option<Refusal> {
+    pub(super) fn refusal_to_extend(&self) -> Option<Refusal> {
         let most = self.plan.hold_limit * 2;
         match self.hold_left {
             Some(left) if left + self.plan.hold_limit <= most => None,
@@ -180,13 +186,17 @@ impl Machine {
             Command::NameTyped(name) => self.commit(&name),
             Command::AskRollback => self.open_prompt(Prompt::RollBack),
             Command::ConfirmRollback => {
+                let busy = matches!(self.phase, Phase::Querying { .. });
                 let why = match &self.phase {
-                    Phase::MustRollBack { why, .. } => why.clone(),
+                    Phase::MustRollBack { why, .. } | Phase::Querying { why: Some(why), .. } => {
+                        why.clone()
+                    }
                     _ if self.plan.mode == Mode::Rehearse => Why::Rehearsed,
                     _ => Why::Decision,
                 };
-                self.roll_back(why, false)
+                self.roll_back(why, busy)
             }
+            Command::Query(text) => self.query(&text),
             Command::StepBack => self.open_prompt(Prompt::Closed),
             Command::Extend => {
                 let Some(left) = &mut self.hold_left else {
@@ -227,7 +237,9 @@ impl Machine {
     fn cancel(&mut self) -> Vec<Effect> {
         match &mut self.phase {
             Phase::Beginning => self.roll_back(Why::Cancelled, true),
-            Phase::Applying { cancelling } | Phase::Verifying { cancelling } => {
+            Phase::Applying { cancelling }
+            | Phase::Verifying { cancelling }
+            | Phase::Querying { cancelling, .. } => {
                 *cancelling = true;
                 vec![Effect::Cancel]
             }
@@ -281,7 +293,9 @@ impl Machine {
     fn open_prompt(&mut self, which: Prompt) -> Vec<Effect> {
         match &mut self.phase {
             Phase::Deciding { prompt, .. } => *prompt = which,
-            Phase::MustRollBack { asking, .. } => *asking = which == Prompt::RollBack,
+            Phase::MustRollBack { asking, .. } | Phase::Querying { asking, .. } => {
+                *asking = which == Prompt::RollBack;
+            }
             Phase::Connecting
             | Phase::Checklist
             | Phase::Beginning
