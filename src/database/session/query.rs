@@ -36,8 +36,9 @@ const SAVEPOINT: &str = "SAVEPOINT stagegate_query";
 const BACK: &str = "ROLLBACK TO SAVEPOINT stagegate_query; RELEASE SAVEPOINT stagegate_query";
 
 /// What a query must not change: the transaction's number, the roles, what this session has set,
-/// and the locks. Predicate locks of SERIALIZABLE stay after a read; all they can do is that the
-/// server refuses COMMIT.
+/// and the locks. Two kinds of locks stay by design and are left out: the weak one of whoever so
+/// much as reads a sequence by `currval` (the server ties it to the whole transaction), and the
+/// predicate locks of SERIALIZABLE, which can do no more than make the server refuse COMMIT.
 const LOOK: &str = "SELECT pg_catalog.pg_current_xact_id_if_assigned(), \
     pg_catalog.concat_ws(' ', session_user, current_user, \
     pg_catalog.current_setting('transaction_read_only')), \
@@ -46,7 +47,10 @@ const LOOK: &str = "SELECT pg_catalog.pg_current_xact_id_if_assigned(), \
     (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', l.locktype, l.mode, l.database, \
     l.relation, l.page, l.tuple, l.virtualxid, l.transactionid, l.classid, l.objid, l.objsubid), \
     E'\\n') FROM pg_catalog.pg_locks l WHERE l.pid OPERATOR(pg_catalog.=) \
-    pg_catalog.pg_backend_pid() AND l.mode OPERATOR(pg_catalog.<>) 'SIReadLock')";
+    pg_catalog.pg_backend_pid() AND l.mode OPERATOR(pg_catalog.<>) 'SIReadLock' \
+    AND NOT (l.mode OPERATOR(pg_catalog.=) 'RowExclusiveLock' AND EXISTS (SELECT \
+    FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) l.relation \
+    AND c.relkind OPERATOR(pg_catalog.=) 'S')))";
 
 /// The transaction as a look saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
