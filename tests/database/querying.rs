@@ -131,7 +131,6 @@ async fn the_server_refuses_to_write_and_the_transaction_then_commits_what_it_he
     for (text, sqlstate) in [
         ("SELECT w()", "25006"),
         ("SELECT nextval('q')", "25006"),
-        ("SELECT lo_create(0)", "25006"),
         ("SELECT * FROM t FOR UPDATE", "25006"),
         (
             "WITH x AS (DELETE FROM t RETURNING 1) SELECT * FROM x",
@@ -149,10 +148,13 @@ async fn the_server_refuses_to_write_and_the_transaction_then_commits_what_it_he
     ] {
         assert_eq!(refused(&mut stage, text).await, sqlstate, "{text}");
     }
+    // Servers before 16 let it through; the savepoint takes it back.
+    let _ = ask(&mut stage, "SELECT lo_create(4711)").await;
     committed(&mut stage, &xid).await;
     assert_eq!(rows_of_t(&stage).await, 1);
     let client = stage.psql().await;
-    let made = "SELECT to_regclass('made') IS NULL AND (SELECT NOT is_called FROM q)";
+    let made = "SELECT to_regclass('made') IS NULL AND (SELECT NOT is_called FROM q)
+        AND NOT EXISTS (SELECT FROM pg_largeobject_metadata)";
     assert!(client.query_one(made, &[]).await.unwrap().get::<_, bool>(0));
 }
 
