@@ -3,8 +3,8 @@
 //! It collects and never decides; the machine does not read it.
 
 use super::event::{
-    Body, Command, Event, Evidence, Lock, LockMode, Millis, Observation, Report, ServerMessage,
-    Session, Sight, StatementReport, Target,
+    Body, Command, Event, Evidence, Lock, LockMode, Millis, Observation, Report, ServerLog,
+    ServerMessage, Session, Sight, StatementReport, Target,
 };
 use super::query::Looked;
 use crate::runbook::Runbook;
@@ -47,6 +47,8 @@ pub struct Account {
     pub sight: Option<Sight>,
     /// Who blocked us last, in this attempt or the one before: it outlives the wait it explains.
     pub blockers: Vec<Session>,
+    /// The end of the server's log, once somebody looked at it.
+    pub log: Option<ServerLog>,
     /// Why the monitor cannot look, if it cannot.
     pub blind: Option<String>,
 }
@@ -119,6 +121,7 @@ impl Account {
                 self.sight = Some((**sight).clone());
                 self.blind = None;
             }
+            Event::Observed(Observation::Logged(log)) => self.log = Some(log.clone()),
             Event::Observed(Observation::Blind(reason)) => {
                 self.sight = None;
                 self.blind = Some(reason.clone());

@@ -434,8 +434,30 @@ pub struct ServerMessage {
 pub enum Observation {
     /// A look at the server.
     Seen(Box<Sight>),
+    /// The end of the server's log, or why it is not shown.
+    Logged(ServerLog),
     /// The monitor cannot look; why. The transaction is not affected.
     Blind(String),
+}
+
+/// The server's own log, as far as the role may see it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ServerLog {
+    /// Its last lines.
+    Tail {
+        /// The file, as the server names it.
+        file: String,
+        /// The lines, the last one last.
+        lines: Vec<String>,
+        /// There are others before them.
+        cut: bool,
+    },
+    /// The server collects no log of its own.
+    NotCollected,
+    /// The role may not read it.
+    NotPermitted,
+    /// It cannot be read; why.
+    Unreadable(String),
 }
 
 /// One look at the server by the monitor.

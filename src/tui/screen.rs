@@ -162,6 +162,11 @@ impl Screen {
         std::mem::take(&mut self.repaint)
     }
 
+    /// Whether the server's log is on screen.
+    pub fn shows_log(&self) -> bool {
+        self.cover == Some(Cover::Messages)
+    }
+
     /// Whether a clock, a countdown or a spinner is on screen, so that time alone changes it.
     pub fn wants_animation(&self, machine: &Machine) -> bool {
         match machine.phase() {
