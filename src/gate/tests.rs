@@ -8,6 +8,8 @@ use super::plan::{self, Mode, Plan, Requirement};
 use super::{Effect, ExitCode, Request};
 use crate::runbook::check::{Check, Verdict};
 
+mod querying;
+
 struct Run {
     machine: Machine,
     seq: Seq,
