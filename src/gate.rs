@@ -38,6 +38,7 @@ pub mod machine;
 pub mod offer;
 pub mod phase;
 pub mod plan;
+pub mod query;
 pub mod warrant;
 
 #[cfg(test)]
@@ -52,3 +53,4 @@ pub use machine::Machine;
 pub use offer::{Act, Offer, Refusal};
 pub use phase::{Ending, Phase, Proof, Why};
 pub use plan::{Mode, Plan};
+pub use query::Looked;

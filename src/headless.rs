@@ -181,6 +181,7 @@ fn alone_next(machine: &Machine) -> Option<Command> {
         | Phase::Beginning
         | Phase::Applying { .. }
         | Phase::Verifying { .. }
+        | Phase::Querying { .. }
         | Phase::Committing
         | Phase::RollingBack { .. }
         | Phase::Inquiring { .. }

@@ -16,6 +16,7 @@ pub mod manifest;
 mod meta;
 mod places;
 pub mod printable;
+pub mod question;
 mod reading;
 mod rehearsal;
 mod rollback;

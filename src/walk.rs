@@ -67,6 +67,7 @@ pub async fn walk<H: Held, B: Surface>(
             screen.say(text);
             dirty = true;
         }
+        engine.look_at_log(screen.shows_log());
         let due = drawn.map_or_else(Instant::now, |drawn| drawn + FRAME);
         let may_draw = dirty && !screen_lost;
         tokio::select! {

@@ -11,6 +11,8 @@ mod monitoring;
 mod outcome;
 #[path = "database/proxy.rs"]
 mod proxy;
+#[path = "database/querying.rs"]
+mod querying;
 #[path = "database/script.rs"]
 mod script;
 #[path = "database/stage.rs"]

@@ -8,6 +8,7 @@ use ratatui::backend::TestBackend;
 use stagegate::database::session::Order;
 use stagegate::gate::event::*;
 use stagegate::gate::plan::{self, Mode, Plan};
+use stagegate::gate::query::{After, Looked, Rows};
 use stagegate::gate::{Ending, ExitCode, Why};
 use stagegate::journal::chain;
 use stagegate::journal::{Entry, Journal};
@@ -58,6 +59,7 @@ impl Held for Scripted {
             Order::Settle => "settle",
             Order::Commit(_) => "commit",
             Order::RollBack => "roll back",
+            Order::Query(..) => "query",
             Order::Beat => "beat",
             Order::Inquire => "inquire",
             Order::EndBackend => "end backend",
@@ -121,6 +123,15 @@ impl Held for Scripted {
                     }),
                 );
             }
+            Order::Query(question, _) => self.report(
+                seq,
+                Body::Looked(Box::new(Looked {
+                    question,
+                    duration: 1,
+                    answer: Ok(Rows::default()),
+                    after: After::Unchanged,
+                })),
+            ),
             Order::RollBack => self.report(
                 seq,
                 Body::RollbackAnswered {

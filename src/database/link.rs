@@ -12,7 +12,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{AbortHandle, JoinHandle};
-use tokio_postgres::{CancelToken, Client, SimpleQueryStream};
+use tokio_postgres::types::Type;
+use tokio_postgres::{CancelToken, Client, RowStream, SimpleQueryStream};
 
 use super::message;
 use super::settings::Host;
@@ -242,6 +243,63 @@ impl Link {
             frame => reading.frame(Tapped { frame, ..tapped }, notice),
         }
         Ok(())
+    }
+
+    /// Sends one statement by the extended protocol and reads its whole answer. The server takes
+    /// no second statement in it.
+    ///
+    /// # Errors
+    /// When the text cannot be sent, or the link breaks.
+    pub async fn ask_one(
+        &mut self,
+        sql: &str,
+        notice: &mut (dyn FnMut(ServerMessage) + Send),
+    ) -> Result<Answer, Unsent> {
+        if sql.contains('\0') {
+            return Err(Unsent::Text(message::own(
+                "the text holds a NUL character, which the protocol cannot carry",
+            )));
+        }
+        let none = std::iter::empty::<(&str, Type)>();
+        let mut stream: Option<Pin<Box<RowStream>>> =
+            match self.client.query_typed_raw(sql, none).await {
+                Ok(stream) => Some(Box::pin(stream)),
+                // It comes through the tap, with all its fields.
+                Err(error) if error.as_db_error().is_some() => None,
+                Err(error) if error.is_closed() => return Err(Unsent::Gone(self.broken().await)),
+                Err(error) => {
+                    // How much of the answer is read is not known: the link is of no more use.
+                    self.sever();
+                    let why = message::from_error(&error);
+                    self.cause = Some(why.clone());
+                    return Err(Unsent::Gone(Broken::new(why)));
+                }
+            };
+        let mut reading = Reading::default();
+        while reading.ready.is_none() || stream.is_some() {
+            let row = async {
+                match &mut stream {
+                    Some(rows) => rows.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                tapped = self.frames.recv(), if reading.ready.is_none() => match tapped {
+                    Some(tapped) => self
+                        .take(tapped, &mut reading, notice)
+                        .map_err(Unsent::Gone)?,
+                    None => return Err(Unsent::Gone(self.broken().await)),
+                },
+                row = row => match row {
+                    Some(Ok(row)) => reading.typed(&row),
+                    Some(Err(_)) | None => stream = None,
+                },
+            }
+        }
+        reading
+            .finish(notice)
+            .ok_or_else(|| Unsent::Gone(Broken::new(ServerMessage::default())))
     }
 
     /// Sends one request and reads its answer; notices are dropped.

@@ -4,9 +4,12 @@
 //! every look. It never touches the held session: when it cannot look it says so, and nothing else
 //! happens (I12).
 
+mod server_log;
 mod sight;
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -34,6 +37,21 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// The name under which it shows in `pg_stat_activity`.
 pub const APPLICATION: &str = "stagegate monitor";
 
+/// Whether somebody looks at the server's log now; it is read only then.
+#[derive(Debug, Clone, Default)]
+pub struct LogWanted(Arc<AtomicBool>);
+
+impl LogWanted {
+    /// Somebody looks, or does not any more.
+    pub fn set(&self, wanted: bool) {
+        self.0.store(wanted, Ordering::Relaxed);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Starts monitors.
 #[derive(Debug)]
 pub struct Monitor;
@@ -45,8 +63,9 @@ impl Monitor {
         settings: Settings,
         pid: i32,
         observations: UnboundedSender<Observation>,
+        log: LogWanted,
     ) -> JoinHandle<()> {
-        Monitor::spawn_every(settings, pid, observations, INTERVAL)
+        Monitor::spawn_every(settings, pid, observations, log, INTERVAL)
     }
 
     /// The same, with another interval.
@@ -54,10 +73,11 @@ impl Monitor {
         mut settings: Settings,
         pid: i32,
         observations: UnboundedSender<Observation>,
+        log: LogWanted,
         interval: Duration,
     ) -> JoinHandle<()> {
         settings.application_name = APPLICATION.into();
-        tokio::spawn(watch(settings, pid, observations, interval))
+        tokio::spawn(watch(settings, pid, observations, log, interval))
     }
 }
 
@@ -65,6 +85,7 @@ async fn watch(
     settings: Settings,
     pid: i32,
     observations: UnboundedSender<Observation>,
+    log: LogWanted,
     interval: Duration,
 ) {
     let mut failures = 0u32;
@@ -72,12 +93,19 @@ async fn watch(
         let ended = async {
             let (mut link, version) = open(&settings).await?;
             let mut seen = Seen::default();
+            let mut known = server_log::Known::default();
             loop {
                 let sight = look(&mut link, pid, version, &mut seen).await?;
                 failures = 0;
                 let sent = observations.send(Observation::Seen(Box::new(sight)));
                 if sent.is_err() {
                     return Ok(());
+                }
+                if log.is_set()
+                    && let Some(tail) = server_log::look(&mut link, &mut known).await?
+                {
+                    // Whether anybody listens is seen at the next look.
+                    let _ = observations.send(Observation::Logged(tail));
                 }
                 tokio::time::sleep(interval).await;
             }

@@ -9,6 +9,7 @@ mod answers;
 mod hold;
 mod inquire;
 mod probe;
+mod query;
 pub mod read_only;
 mod script;
 mod traffic;
@@ -27,6 +28,7 @@ use super::stream::Endpoint;
 use crate::gate::event::{Body, Millis, Report, Seq};
 use crate::gate::warrant::Recorded;
 use crate::runbook::Runbook;
+use crate::runbook::question::Question;
 
 pub use hold::{LOCK_LOOK, settling};
 pub use inquire::{Identity, ask, of_earlier_run};
@@ -52,6 +54,8 @@ pub enum Order {
     Commit(Recorded),
     /// ROLLBACK. Final: `RollbackAnswered`.
     RollBack,
+    /// Ask something inside the transaction and prove that it is as it was. Final: `Looked`.
+    Query(Question, Millis),
     /// Prove to the server that we are alive. Final: `Beaten`.
     Beat,
     /// On a new connection: which way did it go? Final: `Asked`.
@@ -155,12 +159,13 @@ impl Session {
     /// statement then fails with 57014, unless it finished first. When the request cannot be
     /// delivered, a `Noticed` without a statement says why.
     pub fn cancel(&self) {
-        let Some(there) = self.line.there() else {
+        let Some((there, under_way)) = self.line.to_be_cancelled() else {
             return;
         };
         let (seq, reports) = (self.line.latest(), self.reports.clone());
         let limit = self.cancel_timeout;
         tokio::spawn(async move {
+            let _under_way = under_way;
             let why = match tokio::time::timeout(limit, there.deliver_cancel()).await {
                 Ok(Ok(())) => return,
                 Ok(Err(why)) => why,
@@ -192,6 +197,25 @@ impl Session {
 struct Line {
     there: Mutex<(Seq, Option<There>)>,
     severed: watch::Sender<u64>,
+    cancels: watch::Sender<Cancels>,
+}
+
+/// Cancel requests that are on their way.
+#[derive(Debug, Default)]
+struct Cancels {
+    under_way: usize,
+    /// None is sent any more until the next order.
+    closed: bool,
+}
+
+/// A cancel request on its way, for as long as this lives.
+struct UnderWay(watch::Sender<Cancels>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0
+            .send_modify(|cancels| cancels.under_way = cancels.under_way.saturating_sub(1));
+    }
 }
 
 impl Default for Line {
@@ -199,6 +223,7 @@ impl Default for Line {
         Line {
             there: Mutex::default(),
             severed: watch::channel(0).0,
+            cancels: watch::Sender::default(),
         }
     }
 }
@@ -223,6 +248,26 @@ impl Line {
 
     fn note(&self, seq: Seq) {
         self.lock().0 = seq;
+        self.cancels.send_modify(|cancels| cancels.closed = false);
+    }
+
+    /// The connection on which something is to be cancelled, if that may still be.
+    fn to_be_cancelled(&self) -> Option<(There, UnderWay)> {
+        let there = self.there()?;
+        let open = self.cancels.send_if_modified(|cancels| {
+            cancels.under_way += usize::from(!cancels.closed);
+            !cancels.closed
+        });
+        open.then(|| (there, UnderWay(self.cancels.clone())))
+    }
+
+    /// Waits until every cancel request has reached the server or was given up; none is sent from
+    /// here on until the next order.
+    async fn close_to_cancels(&self) {
+        self.cancels.send_modify(|cancels| cancels.closed = true);
+        let mut cancels = self.cancels.subscribe();
+        // The sender lives as long as this does.
+        let _ = cancels.wait_for(|cancels| cancels.under_way == 0).await;
     }
 }
 

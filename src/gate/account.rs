@@ -3,9 +3,10 @@
 //! It collects and never decides; the machine does not read it.
 
 use super::event::{
-    Body, Command, Event, Evidence, Lock, LockMode, Millis, Observation, Report, ServerMessage,
-    Session, Sight, StatementReport, Target,
+    Body, Command, Event, Evidence, Lock, LockMode, Millis, Observation, Report, ServerLog,
+    ServerMessage, Session, Sight, StatementReport, Target,
 };
+use super::query::Looked;
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
 use crate::runbook::script::Fate;
@@ -34,6 +35,10 @@ pub struct Account {
     pub steps: Vec<Step>,
     /// Checks that the script returned, each with its statement's number.
     pub checks: Vec<(usize, Check)>,
+    /// The newest answer to a query at the gate.
+    pub looked: Option<Looked>,
+    /// How many queries were answered so far.
+    pub looks: usize,
     /// Everything the server said, oldest first.
     pub messages: Vec<Said>,
     /// Results of the post-verification.
@@ -42,6 +47,8 @@ pub struct Account {
     pub sight: Option<Sight>,
     /// Who blocked us last, in this attempt or the one before: it outlives the wait it explains.
     pub blockers: Vec<Session>,
+    /// The end of the server's log, once somebody looked at it.
+    pub log: Option<ServerLog>,
     /// Why the monitor cannot look, if it cannot.
     pub blind: Option<String>,
 }
@@ -114,6 +121,7 @@ impl Account {
                 self.sight = Some((**sight).clone());
                 self.blind = None;
             }
+            Event::Observed(Observation::Logged(log)) => self.log = Some(log.clone()),
             Event::Observed(Observation::Blind(reason)) => {
                 self.sight = None;
                 self.blind = Some(reason.clone());
@@ -149,6 +157,7 @@ impl Account {
         self.ended_at = None;
         self.checks.clear();
         self.post.clear();
+        self.looked = None;
         self.sight = None;
     }
 
@@ -196,6 +205,10 @@ impl Account {
                 }
             }
             Body::Noticed { number, message } => self.say(*number, message),
+            Body::Looked(looked) => {
+                self.looked = Some((**looked).clone());
+                self.looks += 1;
+            }
             Body::SettleFailed(error) | Body::PostVerifyFailed(error) => self.say(None, error),
             Body::CommitAnswered(answer) => {
                 use super::event::CommitAnswer;

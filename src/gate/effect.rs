@@ -1,7 +1,8 @@
 //! What the machine wants done, as data. It does nothing itself.
 
-use super::event::{Alarm, Seq};
+use super::event::{Alarm, Millis, Seq};
 use super::warrant::Warrant;
+use crate::runbook::question::Question;
 
 /// Something to be done.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,6 +42,14 @@ pub enum Request {
     Commit(Warrant),
     /// ROLLBACK.
     RollBack,
+    /// Ask something inside the held transaction, read-only by the server, and prove that the
+    /// transaction is as it was.
+    Query {
+        /// What is asked.
+        question: Question,
+        /// How long the server works on it.
+        limit: Millis,
+    },
     /// Prove to the server that we are alive and healthy.
     Beat,
     /// After a lost link: connect anew and ask `pg_xact_status`.
@@ -59,6 +68,7 @@ impl Request {
             Request::Connect
             | Request::Probe(_)
             | Request::RollBack
+            | Request::Query { .. }
             | Request::Beat
             | Request::Inquire
             | Request::EndBackend

@@ -78,6 +78,8 @@ pub enum Command {
     AskRollback,
     /// Yes, roll back.
     ConfirmRollback,
+    /// Ask something inside the held transaction.
+    Query(String),
     /// Close the open prompt.
     StepBack,
     /// Extend the hold.
@@ -189,6 +191,8 @@ pub enum Body {
     },
     /// What the server says of the transaction, asked afresh after a lost link.
     Asked(Inquiry),
+    /// A query inside the transaction was answered, and the transaction looked at.
+    Looked(Box<super::query::Looked>),
     /// The server answered the beat.
     Beaten,
     /// The session is gone: the server ended it, or the link broke.
@@ -439,8 +443,30 @@ pub struct ServerMessage {
 pub enum Observation {
     /// A look at the server.
     Seen(Box<Sight>),
+    /// The end of the server's log, or why it is not shown.
+    Logged(ServerLog),
     /// The monitor cannot look; why. The transaction is not affected.
     Blind(String),
+}
+
+/// The server's own log, as far as the role may see it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ServerLog {
+    /// Its last lines.
+    Tail {
+        /// The file, as the server names it.
+        file: String,
+        /// The lines, the last one last.
+        lines: Vec<String>,
+        /// There are others before them.
+        cut: bool,
+    },
+    /// The server collects no log of its own.
+    NotCollected,
+    /// The role may not read it.
+    NotPermitted,
+    /// It cannot be read; why.
+    Unreadable(String),
 }
 
 /// One look at the server by the monitor.

@@ -8,8 +8,10 @@ use super::event::*;
 use super::machine::Machine;
 use super::phase::{Ending, Phase, Prompt, Why};
 use super::plan::{self, FirstSigner, Mode, Plan, Requirement};
+use super::query::{After, Looked, Rows};
 use super::{Effect, Request};
 use crate::runbook::check::{Check, Verdict};
+use crate::runbook::question::Question;
 use std::collections::{HashMap, VecDeque};
 
 const DATABASE: &str = "wiser_ops";
@@ -24,6 +26,8 @@ struct Witness {
     failed_check: bool,
     settled: bool,
     journal_lost: bool,
+    /// A query was sent into the transaction and is not answered.
+    asking: bool,
     /// Milliseconds for which the closed gate has been on screen, up to the arming time.
     on_screen: Millis,
 }
@@ -88,6 +92,15 @@ fn check(verdict: Verdict) -> Body {
     }))
 }
 
+fn looked(after: After) -> Body {
+    Body::Looked(Box::new(Looked {
+        question: Question::read("SELECT 1").unwrap(),
+        duration: 0,
+        answer: Ok(Rows::default()),
+        after,
+    }))
+}
+
 fn statuses() -> [Option<XactStatus>; 4] {
     [
         None,
@@ -144,6 +157,8 @@ fn bodies(items: usize) -> Vec<Body> {
         Body::Asked(Inquiry::OtherServer(String::new())),
         Body::Asked(Inquiry::Unknowable(String::new())),
         Body::Asked(Inquiry::Unreachable(String::new())),
+        looked(After::Unchanged),
+        looked(After::Disturbed(String::new())),
         Body::Beaten,
         Body::SessionEnded(ServerMessage::default()),
         Body::PostVerified {
@@ -208,6 +223,8 @@ fn commands(items: usize) -> Vec<Command> {
         Command::NameTyped("wrong".into()),
         Command::AskRollback,
         Command::ConfirmRollback,
+        Command::Query("SELECT 1".into()),
+        Command::Query("COMMIT".into()),
         Command::StepBack,
         Command::Extend,
         Command::Again,
@@ -280,6 +297,7 @@ fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine)
             ..Witness::default()
         };
     }
+    witness.asking |= asks(|r| matches!(r, Request::Query { .. }));
     if asks(|r| matches!(r, Request::Commit(_))) {
         witness.commits = (witness.commits + 1).min(2);
     }
@@ -307,6 +325,10 @@ fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine)
                 witness.something_failed = true;
             }
             Body::SessionEnded(_) => witness.something_failed = true,
+            Body::Looked(looked) if matches!(machine.phase(), Phase::Querying { .. }) => {
+                witness.asking = false;
+                witness.something_failed |= looked.after != After::Unchanged;
+            }
             _ => {}
         }
     }
@@ -372,6 +394,7 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
                 second.then_some("ben"),
                 "a second person, and another one"
             );
+            assert!(!witness.asking, "I1: nothing else runs");
             assert!(witness.settled, "I1: the same transaction");
             assert_eq!(warrant.xid(), "7", "I1: that transaction");
             assert!(!witness.journal_lost, "I6: never without a journal");
@@ -582,6 +605,7 @@ fn hold_way_out(walk: &Walk) {
                 body,
                 Body::StatementFailed { .. }
                     | Body::SettleFailed(_)
+                    | Body::Looked(_)
                     | Body::RollbackAnswered {
                         xact_status: Some(XactStatus::Aborted),
                         ..
@@ -643,6 +667,10 @@ fn walk_every_state(name: &str, plan: Plan) {
         "the script itself may have committed, even in a rehearsal"
     );
     assert_eq!(reached(|p| *p == Phase::Committing), mode == Mode::Run);
+    assert_eq!(
+        reached(|p| matches!(p, Phase::Querying { why: None, .. })),
+        mode != Mode::Inspect
+    );
     assert_eq!(
         reached(|p| matches!(
             p,
@@ -766,6 +794,7 @@ fn next_step(machine: &Machine) -> Event {
             Prompt::Name => Event::Asked(Command::NameTyped(DATABASE.into())),
             Prompt::RollBack => Event::Asked(Command::StepBack),
         },
+        Phase::Querying { .. } => report(looked(After::Unchanged)),
         Phase::MustRollBack { asking: false, .. } => Event::Asked(Command::AskRollback),
         Phase::MustRollBack { asking: true, .. } => Event::Asked(Command::ConfirmRollback),
         Phase::Committing => report(Body::CommitAnswered(CommitAnswer::Tag {

@@ -7,6 +7,7 @@
 
 mod asking;
 mod passing;
+mod querying;
 mod reporting;
 
 use super::effect::{Effect, ExitCode, Request};
@@ -40,6 +41,8 @@ pub struct Machine {
     /// How often the transaction was begun since `apply`.
     attempt: u32,
     journal_lost: bool,
+    /// The transaction that was begun is open, and no statement of it failed: a query can run in it.
+    whole: bool,
     last_seq: Seq,
     awaiting: Option<Seq>,
     probing: Option<Seq>,
@@ -94,6 +97,7 @@ impl Machine {
             ending: None,
             attempt: 0,
             journal_lost: false,
+            whole: false,
             last_seq: 0,
             awaiting: None,
             probing: None,
@@ -199,7 +203,9 @@ impl Machine {
     fn face(&self) -> Face {
         let prompt = match self.phase {
             Phase::Deciding { prompt, .. } => Some(prompt),
-            Phase::MustRollBack { asking: true, .. } => Some(Prompt::RollBack),
+            Phase::MustRollBack { asking: true, .. } | Phase::Querying { asking: true, .. } => {
+                Some(Prompt::RollBack)
+            }
             _ => None,
         };
         Face {
@@ -246,11 +252,13 @@ impl Machine {
         self.attempt += 1;
         self.tally = Tally::default();
         self.xid = None;
+        self.whole = false;
         vec![self.request(Request::Begin)]
     }
 
     fn roll_back(&mut self, why: Why, busy: bool) -> Vec<Effect> {
         self.hold_left = None;
+        self.whole = false;
         self.phase = Phase::RollingBack {
             why,
             patience: plan::PATIENCE,
@@ -266,6 +274,7 @@ impl Machine {
 
     fn inquire(&mut self, commit_sent: bool, why: Why) -> Vec<Effect> {
         self.hold_left = None;
+        self.whole = false;
         self.phase = Phase::Inquiring {
             commit_sent,
             why,
@@ -308,6 +317,7 @@ impl Machine {
 
     fn committed(&mut self, proof: Proof) -> Vec<Effect> {
         self.hold_left = None;
+        self.whole = false;
         self.ending = Some(Ending::Committed {
             proof: proof.clone(),
             post: None,
@@ -351,5 +361,12 @@ impl Machine {
         self.ending = None;
         // A beat changes nothing but itself; the walk need not tell its moments apart.
         self.beat_due = super::plan::BEAT;
+        // Nor does the end of a query's time, beside the cancel that it asks for.
+        if let Phase::Querying {
+            left, cancelling, ..
+        } = &mut self.phase
+        {
+            *left = u64::from(!*cancelling);
+        }
     }
 }

@@ -18,6 +18,7 @@ pub enum Act {
     AskRollback,
     ConfirmRollback,
     StepBack,
+    Query,
     Extend,
     Again,
     EndBackend,
@@ -27,7 +28,7 @@ pub enum Act {
 
 impl Act {
     /// Every act there is.
-    pub const ALL: [Act; 16] = [
+    pub const ALL: [Act; 17] = [
         Act::SignOff,
         Act::Withdraw,
         Act::Acknowledge,
@@ -39,6 +40,7 @@ impl Act {
         Act::AskRollback,
         Act::ConfirmRollback,
         Act::StepBack,
+        Act::Query,
         Act::Extend,
         Act::Again,
         Act::EndBackend,
@@ -64,6 +66,7 @@ impl Command {
             Command::AskRollback => Act::AskRollback,
             Command::ConfirmRollback => Act::ConfirmRollback,
             Command::StepBack => Act::StepBack,
+            Command::Query(_) => Act::Query,
             Command::Extend => Act::Extend,
             Command::Again => Act::Again,
             Command::EndBackend => Act::EndBackend,
@@ -109,6 +112,8 @@ pub enum Refusal {
     SecondSignerMissing,
     SamePerson,
     HoldAtMost,
+    TransactionFailed,
+    QueryRunning,
     TransactionOpen,
     ScriptRunning,
     OutcomeUnderWay,
@@ -176,6 +181,13 @@ impl std::fmt::Display for Refusal {
                 "That is who began this run. The second signer is somebody else; type the name, or Esc.",
             ),
             Refusal::HoldAtMost => f.write_str("The hold cannot be extended further than this."),
+            Refusal::TransactionFailed => f.write_str(
+                "No query can run in this transaction any more. m shows what the server said; \
+                 stagegate inspect, in another window, shows the database as it was before.",
+            ),
+            Refusal::QueryRunning => {
+                f.write_str("A query is running: wait for its answer, or x cancels it.")
+            }
             Refusal::TransactionOpen => {
                 f.write_str("The transaction is open: r rolls back, then you can leave.")
             }

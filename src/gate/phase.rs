@@ -3,6 +3,7 @@
 use super::effect::ExitCode;
 use super::event::{Alarm, Inquiry, Millis, XactStatus};
 use crate::runbook::check::Tally;
+use crate::runbook::question::Question;
 
 /// Where a run is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -34,6 +35,20 @@ pub enum Phase {
     MustRollBack {
         /// Why.
         why: Why,
+        /// The question whether to roll back is open.
+        asking: bool,
+    },
+    /// A query runs inside the held transaction; it was asked at the gate, or where only ROLLBACK
+    /// is left.
+    Querying {
+        /// What was asked.
+        question: Question,
+        /// Why only ROLLBACK is left, if that is so.
+        why: Option<Why>,
+        /// How much longer it may take before it is cancelled.
+        left: Millis,
+        /// It is being cancelled.
+        cancelling: bool,
         /// The question whether to roll back is open.
         asking: bool,
     },
@@ -153,6 +168,8 @@ pub enum Why {
     NothingPassed,
     /// The script ended the transaction that was begun.
     OtherTransaction,
+    /// A query at the gate did not leave the transaction as it was.
+    Disturbed,
     /// The server refused COMMIT.
     CommitRefused,
     /// The hold limit was reached.
@@ -206,6 +223,7 @@ impl Why {
             | Why::Cancelled
             | Why::SettleFailed
             | Why::OtherTransaction
+            | Why::Disturbed
             | Why::CommitRefused
             | Why::HoldLimit
             | Why::JournalLost
@@ -229,6 +247,7 @@ impl std::fmt::Display for Why {
             Why::ChecksFailed => "at least one check says FAIL",
             Why::NothingPassed => "no check says PASS; zero checks is not a pass",
             Why::OtherTransaction => "the script itself ended the transaction",
+            Why::Disturbed => "a query did not leave the transaction as it was",
             Why::CommitRefused => "the server refused COMMIT",
             Why::HoldLimit => "the hold limit was reached",
             Why::JournalLost => "the journal cannot be written",
@@ -274,6 +293,7 @@ impl Phase {
             | Phase::Verifying { .. }
             | Phase::Deciding { .. }
             | Phase::MustRollBack { .. }
+            | Phase::Querying { .. }
             | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. } => true,

@@ -9,6 +9,7 @@ use super::{Effect, ExitCode, Request};
 use crate::runbook::check::{Check, Verdict};
 
 mod consent;
+mod querying;
 
 struct Run {
     machine: Machine,
@@ -740,6 +741,7 @@ fn what_is_offered_is_what_happens() {
                 Act::Again => Command::Again,
                 Act::EndBackend => Command::EndBackend,
                 Act::AskAgain => Command::AskAgain,
+                Act::Query => Command::Query("SELECT 1".into()),
                 Act::Quit => Command::Quit,
             };
             let mut machine = run.machine.clone();

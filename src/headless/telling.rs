@@ -4,6 +4,7 @@ use super::words;
 use crate::gate::account::Step;
 use crate::gate::event::{Document, Millis, ServerMessage, Standing};
 use crate::gate::phase::Prompt;
+use crate::gate::query::After;
 use crate::gate::{Account, Ending, Machine, Phase};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
@@ -23,6 +24,7 @@ pub struct Teller<'a> {
     messages: usize,
     hold_told: Option<Millis>,
     waiting: usize,
+    looks: usize,
 }
 
 /// The milestones of a hold at which its countdown is told: one minute and ten seconds.
@@ -42,6 +44,7 @@ impl<'a> Teller<'a> {
             messages: 0,
             hold_told: None,
             waiting: 0,
+            looks: 0,
         }
     }
 
@@ -61,6 +64,7 @@ impl<'a> Teller<'a> {
         self.evidence(machine, account);
         self.steps(account);
         self.messages(account);
+        self.answer(account);
         let moved = match &self.phase {
             Some(told) => told != machine.phase() && !same_screen(told, machine.phase()),
             None => true,
@@ -188,6 +192,46 @@ impl<'a> Teller<'a> {
         self.messages = account.messages.len();
     }
 
+    /// The answer to a query, once.
+    fn answer(&mut self, account: &Account) {
+        if self.looks == account.looks {
+            return;
+        }
+        self.looks = account.looks;
+        let Some(looked) = &account.looked else {
+            return;
+        };
+        match &looked.answer {
+            Ok(rows) => {
+                self.say(&rows.set.columns.join(" | "));
+                for row in &rows.set.rows {
+                    let cells: Vec<&str> = row
+                        .iter()
+                        .map(|cell| match cell.as_deref() {
+                            None => "NULL",
+                            Some("NULL") => "'NULL'",
+                            Some(text) => text,
+                        })
+                        .collect();
+                    self.say(&cells.join(" | "));
+                }
+                let count = rows.set.rows.len();
+                self.say(&match rows.more {
+                    true => format!(
+                        "The first {}; there are more.",
+                        counted(count, "row", "rows")
+                    ),
+                    false => format!("{}.", counted(count, "row", "rows")),
+                });
+            }
+            Err(error) => self.message(error),
+        }
+        self.say(&match &looked.after {
+            After::Unchanged => "The transaction is as it was before.".to_owned(),
+            After::Disturbed(what) => format!("The transaction is not as it was: {what}."),
+        });
+    }
+
     fn message(&mut self, message: &ServerMessage) {
         let severity = if message.severity.is_empty() {
             "stagegate"
@@ -294,6 +338,10 @@ impl<'a> Teller<'a> {
                         "TRANSACTION OPEN, and it cannot be committed: {why}. Type rollback."
                     ));
                 }
+            }
+            Phase::Querying { question, .. } => {
+                let text = format!("Asking inside the transaction: {}", question.text());
+                self.say(&text);
             }
             Phase::Committing => self.say("COMMIT sent; waiting for its proof."),
             Phase::RollingBack { why, .. } => self.say(&format!("ROLLBACK, because {why}.")),

@@ -95,6 +95,21 @@ pub enum Entry {
         /// The rest of the row.
         detail: String,
     },
+    /// A query inside the transaction was answered.
+    Queried {
+        /// What was asked.
+        query: String,
+        /// How long it took, in milliseconds.
+        milliseconds: u64,
+        /// How many rows were shown; `None` where it failed.
+        rows: Option<u64>,
+        /// There were more rows.
+        more: bool,
+        /// What the server said, where it failed.
+        error: Option<Message>,
+        /// What was not as before afterwards.
+        disturbed: Option<String>,
+    },
     /// The run came to another phase.
     Phase {
         /// Its name.

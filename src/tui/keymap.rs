@@ -74,16 +74,22 @@ pub enum Place {
     Reader,
     /// While a text is typed: a reference, a search.
     Text,
+    /// While a query is typed.
+    Query,
+    /// While a query runs inside the transaction.
+    Querying,
     /// In `stagegate inspect`.
     Inspect,
 }
 
 impl Place {
     /// Every place, in the order of the help.
-    pub const ALL: [Place; 12] = [
+    pub const ALL: [Place; 14] = [
         Place::Checklist,
         Place::Running,
         Place::Gate,
+        Place::Query,
+        Place::Querying,
         Place::Consent,
         Place::Name,
         Place::Question,
@@ -109,6 +115,8 @@ impl Place {
             Place::End => "At the end",
             Place::Reader => "In a pane that covers the screen",
             Place::Text => "While typing a reference or a search",
+            Place::Query => "Typing a query",
+            Place::Querying => "While a query runs",
             Place::Inspect => "In inspect",
         }
     }
@@ -128,7 +136,10 @@ impl Place {
                 Prompt::Name => Place::Name,
                 Prompt::RollBack => Place::Question,
             },
-            Phase::MustRollBack { asking: true, .. } => Place::Question,
+            Phase::MustRollBack { asking: true, .. } | Phase::Querying { asking: true, .. } => {
+                Place::Question
+            }
+            Phase::Querying { asking: false, .. } => Place::Querying,
             Phase::MustRollBack { asking: false, .. } => Place::Gate,
             Phase::Committing | Phase::RollingBack { .. } | Phase::Inquiring { .. } => {
                 Place::Outcome
@@ -144,11 +155,12 @@ impl Place {
             | Place::Checklist
             | Place::Running
             | Place::Gate
+            | Place::Querying
             | Place::Outcome
             | Place::End
             | Place::Reader
             | Place::Inspect => true,
-            Place::Consent | Place::Name | Place::Question | Place::Text => false,
+            Place::Consent | Place::Name | Place::Question | Place::Text | Place::Query => false,
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::gate::event::{Document, Standing};
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Phase, Prompt};
 use crate::runbook::Runbook;
+use ratatui::text::Line;
 use scroll::Scroll;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -28,6 +29,8 @@ pub const NEEDS: (u16, u16) = (80, 24);
 pub const LEAST: (u16, u16) = (80, 23);
 /// The longest text that a prompt takes, in characters: far more than a name (63 bytes) needs.
 const LONGEST: usize = 200;
+/// The longest query, in characters.
+const LONGEST_QUERY: usize = 4_000;
 
 /// What covers the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +40,7 @@ enum Cover {
     Messages,
     Help,
     Evidence,
+    Answer,
 }
 
 /// A text that is being typed for the screen itself; the name for COMMIT is the machine's prompt.
@@ -50,6 +54,17 @@ enum Typing {
         item: usize,
     },
     Find,
+    Query,
+}
+
+/// The lines of an answer, made once for a width: a thousand rows are too many for every frame.
+#[derive(Clone)]
+struct Answer {
+    /// Which answer it is: [`crate::gate::Account::looks`].
+    number: usize,
+    columns: usize,
+    lines: Arc<Vec<Line<'static>>>,
+    text: Arc<Vec<String>>,
 }
 
 /// The screen of one run.
@@ -69,16 +84,22 @@ pub struct Screen {
     tab: usize,
     documents: Vec<Scroll>,
     pages: Option<Pages>,
-    cover_text: Vec<String>,
+    cover_text: Arc<Vec<String>>,
+    answer: Option<Answer>,
     typing: Option<Typing>,
     typed: String,
     sought: String,
+    /// Queries that were asked, the last one last, and which of them is in the prompt.
+    asked: Vec<String>,
+    recalled: usize,
     found: Option<usize>,
     toast: Option<String>,
     events: Vec<Event>,
     read: BTreeSet<Document>,
     phase: Option<std::mem::Discriminant<Phase>>,
     prompt: Prompt,
+    /// A query ran when the machine was looked at last.
+    querying: bool,
     repaint: bool,
 }
 
@@ -100,16 +121,20 @@ impl Screen {
             tab: 0,
             documents,
             pages: None,
-            cover_text: Vec::new(),
+            cover_text: Arc::default(),
+            answer: None,
             typing: None,
             typed: String::new(),
             sought: String::new(),
+            asked: Vec::new(),
+            recalled: 0,
             found: None,
             toast: None,
             events: Vec::new(),
             read: BTreeSet::new(),
             phase: None,
             prompt: Prompt::Closed,
+            querying: false,
             repaint: false,
         }
     }
@@ -124,6 +149,7 @@ impl Screen {
         if self.look != appearance {
             self.look = appearance;
             self.pages = None;
+            self.answer = None;
         }
     }
 
@@ -142,6 +168,11 @@ impl Screen {
         std::mem::take(&mut self.repaint)
     }
 
+    /// Whether the server's log is on screen.
+    pub fn shows_log(&self) -> bool {
+        self.cover == Some(Cover::Messages)
+    }
+
     /// Whether a clock, a countdown or a spinner is on screen, so that time alone changes it.
     pub fn wants_animation(&self, machine: &Machine) -> bool {
         match machine.phase() {
@@ -155,6 +186,7 @@ impl Screen {
             | Phase::Verifying { .. }
             | Phase::Deciding { .. }
             | Phase::MustRollBack { .. }
+            | Phase::Querying { .. }
             | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }

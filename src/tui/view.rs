@@ -1,6 +1,7 @@
 //! One view a region. Each is a function from what is known to lines; none keeps a state, so what
 //! is on screen is always what the machine and the account say.
 
+pub(crate) mod answer;
 pub(crate) mod checklist;
 pub(crate) mod checks;
 pub(crate) mod cramped;
@@ -52,6 +53,7 @@ pub(crate) enum Pane {
     Checks,
     Gate,
     MustRollBack,
+    Querying,
     Ending,
     Post,
 }
@@ -66,6 +68,7 @@ impl Pane {
             Phase::Verifying { .. } => &[Pane::Checks, Pane::Stream],
             Phase::Deciding { .. } => &[Pane::Gate, Pane::Checks, Pane::Stream],
             Phase::MustRollBack { .. } => &[Pane::MustRollBack, Pane::Checks, Pane::Stream],
+            Phase::Querying { .. } => &[Pane::Querying, Pane::Checks, Pane::Stream],
             Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
@@ -90,6 +93,7 @@ impl Pane {
             Pane::Checks => "checks",
             Pane::Gate => "gate",
             Pane::MustRollBack => "why",
+            Pane::Querying => "query",
             Pane::Ending => "outcome",
             Pane::Post => "post-verify",
         }

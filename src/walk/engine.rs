@@ -22,6 +22,8 @@ pub trait Held {
     fn cancel(&self);
     /// Closes the link, whatever is under way on it.
     fn sever(&self);
+    /// Somebody looks at the server's log now, or does not any more.
+    fn look_at_log(&self, _wanted: bool) {}
 }
 
 /// One run: the machine, what is known, the journal, the session.
@@ -77,6 +79,11 @@ impl<H: Held> Engine<H> {
     /// What is known, to be looked at.
     pub fn account(&self) -> &Account {
         &self.account
+    }
+
+    /// Tells whether somebody looks at the server's log now.
+    pub fn look_at_log(&self, wanted: bool) {
+        self.held.look_at_log(wanted);
     }
 
     /// What was said to the person since this was asked last.
@@ -169,6 +176,7 @@ impl<H: Held> Engine<H> {
                 }
                 Order::RollBack
             }
+            Request::Query { question, limit } => Order::Query(question, limit),
             Request::Beat => Order::Beat,
             Request::Inquire => Order::Inquire,
             Request::EndBackend => Order::EndBackend,

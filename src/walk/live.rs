@@ -4,7 +4,7 @@
 //! the monitor's as a display that went blind (I12). No order is left without an answer.
 
 use super::engine::Held;
-use crate::database::monitor::Monitor;
+use crate::database::monitor::{LogWanted, Monitor};
 use crate::database::session::{HoldOptions, Order, Session};
 use crate::database::settings::Settings;
 use crate::gate::event::{Body, Inquiry, Observation, Report, Seq, ServerMessage};
@@ -19,6 +19,7 @@ pub struct Live {
     session: Session,
     reports: UnboundedSender<Report>,
     state: Arc<State>,
+    log: LogWanted,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +54,13 @@ impl Live {
         let (observations, seen) = unbounded_channel();
         let (session, task) = Session::spawn(runbook, settings.clone(), options, inner);
         let state = Arc::new(State::default());
-        tokio::spawn(relay(settings, from_session, reports.clone(), observations));
+        let log = LogWanted::default();
+        let beside = Beside {
+            settings,
+            observations,
+            log: log.clone(),
+        };
+        tokio::spawn(relay(beside, from_session, reports.clone()));
         let (watched, to) = (Arc::clone(&state), reports.clone());
         tokio::spawn(async move {
             if task.await.is_err() {
@@ -67,18 +74,21 @@ impl Live {
             session,
             reports,
             state,
+            log,
         };
         (live, outer, seen)
     }
 }
 
-/// Passes reports on, and puts a monitor beside each session.
-async fn relay(
+/// What a monitor needs.
+struct Beside {
     settings: Settings,
-    mut from: UnboundedReceiver<Report>,
-    to: UnboundedSender<Report>,
     observations: UnboundedSender<Observation>,
-) {
+    log: LogWanted,
+}
+
+/// Passes reports on, and puts a monitor beside each session.
+async fn relay(beside: Beside, mut from: UnboundedReceiver<Report>, to: UnboundedSender<Report>) {
     let mut monitor: Option<tokio::task::JoinHandle<()>> = None;
     while let Some(report) = from.recv().await {
         if let Body::Connected(target) = &report.body {
@@ -86,7 +96,12 @@ async fn relay(
                 old.abort();
             }
             let pid = target.backend_pid;
-            monitor = Some(Monitor::spawn(settings.clone(), pid, observations.clone()));
+            monitor = Some(Monitor::spawn(
+                beside.settings.clone(),
+                pid,
+                beside.observations.clone(),
+                beside.log.clone(),
+            ));
         }
         if to.send(report).is_err() {
             break;
@@ -113,6 +128,7 @@ impl Held for Live {
                 | Order::Settle
                 | Order::Commit(_)
                 | Order::RollBack
+                | Order::Query(..)
                 | Order::Beat => Body::SessionEnded(died()),
             };
             let _ = self.reports.send(Report { seq, body });
@@ -127,5 +143,9 @@ impl Held for Live {
 
     fn sever(&self) {
         self.session.sever();
+    }
+
+    fn look_at_log(&self, wanted: bool) {
+        self.log.set(wanted);
     }
 }

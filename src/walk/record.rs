@@ -1,6 +1,7 @@
 //! What of an event goes into the journal.
 
 use crate::gate::event::{Body, Event, ServerMessage, Standing, StatementReport};
+use crate::gate::query::After;
 use crate::gate::{Account, Command, Ending, Machine, Phase};
 use crate::journal::Entry;
 use crate::journal::entry::Message;
@@ -93,6 +94,7 @@ fn of_phase(phase: &Phase) -> Option<Entry> {
         Phase::Verifying { .. } => ("verifying", None),
         Phase::Deciding { .. } => ("deciding", None),
         Phase::MustRollBack { why, .. } => ("must roll back", Some(why.to_string())),
+        Phase::Querying { question, .. } => ("querying", Some(question.text().to_owned())),
         Phase::Committing => ("committing", None),
         Phase::RollingBack { why, .. } => ("rolling back", Some(why.to_string())),
         Phase::Inquiring { why, .. } => ("asking the server", Some(why.to_string())),
@@ -176,6 +178,17 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
             vec![entry]
         }
         Body::Noticed { number, message } => vec![said(*number, message)],
+        Body::Looked(looked) => vec![Entry::Queried {
+            query: looked.question.text().to_owned(),
+            milliseconds: looked.duration,
+            rows: looked.answer.as_ref().ok().map(|rows| rows.set.total),
+            more: looked.answer.as_ref().is_ok_and(|rows| rows.more),
+            error: looked.answer.as_ref().err().map(Message::from),
+            disturbed: match &looked.after {
+                After::Unchanged => None,
+                After::Disturbed(what) => Some(what.clone()),
+            },
+        }],
         Body::SettleFailed(error) | Body::PostVerifyFailed(error) => vec![said(None, error)],
         Body::CommitAnswered(answer) => {
             use crate::gate::event::CommitAnswer;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use stagegate::database::monitor::{APPLICATION, Monitor};
+use stagegate::database::monitor::{APPLICATION, LogWanted, Monitor};
 use stagegate::database::session::{HoldOptions, Order};
-use stagegate::gate::event::{Body, Observation, Progress, Sight};
+use stagegate::gate::event::{Body, Observation, Progress, ServerLog, Sight};
 use stagegate::sandbox::{Options, Sandbox};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
@@ -25,7 +25,9 @@ impl Watch {
 
     fn with(settings: stagegate::database::settings::Settings, pid: i32) -> Watch {
         let (sender, observations) = unbounded_channel();
-        let task = Monitor::spawn_every(settings, pid, sender, Duration::from_millis(20));
+        let log = LogWanted::default();
+        log.set(true);
+        let task = Monitor::spawn_every(settings, pid, sender, log, Duration::from_millis(20));
         Watch { task, observations }
     }
 
@@ -35,7 +37,7 @@ impl Watch {
             loop {
                 match self.observations.recv().await.unwrap() {
                     Observation::Seen(sight) if wanted(&sight) => return *sight,
-                    Observation::Seen(_) => {}
+                    Observation::Seen(_) | Observation::Logged(_) => {}
                     Observation::Blind(why) => panic!("{why}"),
                 }
             }
@@ -242,4 +244,58 @@ async fn a_catalog_that_is_locked_makes_it_blind_and_nothing_more() {
         ) {}
     })
     .await;
+}
+
+impl Watch {
+    /// The first word on the server's log for which `wanted` holds.
+    async fn until_log(&mut self, what: &str, wanted: impl Fn(&ServerLog) -> bool) -> ServerLog {
+        within(what, async {
+            loop {
+                if let Observation::Logged(log) = self.observations.recv().await.unwrap()
+                    && wanted(&log)
+                {
+                    return log;
+                }
+            }
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_collects_no_log_is_told_as_one() {
+    let mut stage = Stage::new(&[]).await;
+    let mut watch = Watch::over(&mut stage).await;
+    let log = watch.until_log("a word on the log", |_| true).await;
+    assert_eq!(log, ServerLog::NotCollected);
+}
+
+#[tokio::test]
+async fn the_log_is_shown_to_whoever_may_read_it_and_follows_what_comes() {
+    let options = Options::for_tests()
+        .with("logging_collector", "on")
+        .with("log_destination", "stderr");
+    let server = Sandbox::start(options).unwrap();
+    let client = psql(&server, "postgres").await;
+    client
+        .batch_execute("CREATE ROLE plain LOGIN; DO 'BEGIN RAISE LOG ''grüße eins''; END'")
+        .await
+        .unwrap();
+    let holds = |text: &'static str| move |log: &ServerLog| matches!(log, ServerLog::Tail { lines, .. } if lines.iter().any(|l| l.contains(text)));
+    let mut watch = Watch::with(over_socket(&server, "postgres"), 0);
+    watch.until_log("the log", holds("grüße eins")).await;
+    client
+        .batch_execute("DO 'BEGIN RAISE LOG ''number two''; END'")
+        .await
+        .unwrap();
+    watch.until_log("the next line", holds("number two")).await;
+
+    let plain = settings(&format!(
+        "host={} port={} user=plain dbname=postgres",
+        server.socket_dir().display(),
+        server.port()
+    ));
+    let mut watch = Watch::with(plain, 0);
+    let log = watch.until_log("a word on the log", |_| true).await;
+    assert_eq!(log, ServerLog::NotPermitted);
 }

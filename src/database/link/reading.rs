@@ -4,7 +4,8 @@
 //! fill this program's memory.
 
 use tokio::time::Instant;
-use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::{Row, SimpleQueryMessage, SimpleQueryRow};
 
 use crate::database::message;
 use crate::database::tap::{Frame, Status, Tapped};
@@ -96,6 +97,29 @@ impl Reading {
         }
     }
 
+    /// A row that came by the extended protocol. The first one brings the columns along.
+    pub(super) fn typed(&mut self, row: &Row) {
+        if self.results.is_empty() {
+            self.results.push(Gathered {
+                set: ResultSet {
+                    columns: row.columns().iter().map(|c| c.name().to_owned()).collect(),
+                    ..ResultSet::default()
+                },
+                ..Gathered::default()
+            });
+        }
+        if let Some(last) = self.results.last_mut() {
+            last.set.total += 1;
+            if last.set.rows.len() < ROW_CAP && last.bytes < BYTE_CAP {
+                let cells = (0..row.len()).map(|i| match row.try_get::<_, Option<Text>>(i) {
+                    Ok(text) => text.map(|text| text.0),
+                    Err(_) => Some("(not UTF-8)".into()),
+                });
+                last.keep(cells.collect());
+            }
+        }
+    }
+
     pub(super) fn finish(self, notice: &mut (dyn FnMut(ServerMessage) + Send)) -> Option<Answer> {
         if self.notices > NOTICE_CAP {
             notice(message::own(format!(
@@ -129,6 +153,10 @@ impl Gathered {
                 Err(_) => Some("(not UTF-8)".into()),
             })
             .collect();
+        self.keep(kept);
+    }
+
+    fn keep(&mut self, kept: Vec<Option<String>>) {
         self.bytes += kept.iter().flatten().map(String::len).sum::<usize>();
         self.set.rows.push(kept);
     }
@@ -136,6 +164,19 @@ impl Gathered {
     /// Whether rows were left out.
     pub fn capped(&self) -> bool {
         self.set.total > self.set.rows.len() as u64
+    }
+}
+
+/// A value of a type whose binary form is its text: what SHOW and EXPLAIN return.
+struct Text(String);
+
+impl<'a> FromSql<'a> for Text {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Text, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Text(std::str::from_utf8(raw)?.to_owned()))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
     }
 }
 

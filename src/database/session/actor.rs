@@ -103,6 +103,7 @@ impl Actor {
             Order::Settle => return self.settle(seq).await,
             Order::Commit(recorded) => return self.commit(seq, recorded).await,
             Order::RollBack => return self.roll_back(seq).await,
+            Order::Query(question, limit) => return self.query(seq, question, limit).await,
             Order::Beat => return self.beat(seq).await,
             Order::Inquire => self.inquire(seq).await,
             Order::EndBackend => self.end_backend(seq).await,

@@ -43,10 +43,14 @@ impl Machine {
                 Act::AskRollback => (!asking).then_some(None),
                 Act::ConfirmRollback | Act::StepBack => asking.then_some(None),
                 Act::AskCommit => Some(Some(Refusal::MustRollBack(why.clone()))),
+                Act::Query => (!asking).then(|| self.refusal_to_query()),
                 Act::Extend => Some(self.refusal_to_extend()),
                 Act::Quit => Some(Some(Refusal::TransactionOpen)),
                 _ => None,
             },
+            Phase::Querying {
+                cancelling, asking, ..
+            } => self.refusal_while_querying(act, *cancelling, *asking),
             Phase::Committing | Phase::RollingBack { .. } => match act {
                 Act::Quit => Some(Some(Refusal::OutcomeUnderWay)),
                 _ => None,
@@ -107,6 +111,7 @@ impl Machine {
             Act::Quit => Some(None),
             Act::Cancel
             | Act::AskCommit
+            | Act::Query
             | Act::Answer
             | Act::AskRollback
             | Act::ConfirmRollback
@@ -133,6 +138,7 @@ impl Machine {
             Act::AskRollback => (prompt == Prompt::Closed).then_some(None),
             Act::ConfirmRollback => (prompt == Prompt::RollBack).then_some(None),
             Act::StepBack => (prompt != Prompt::Closed).then_some(None),
+            Act::Query => (prompt == Prompt::Closed).then(|| self.refusal_to_query()),
             Act::Extend => Some(self.refusal_to_extend()),
             Act::Quit => Some(Some(Refusal::TransactionOpen)),
             Act::SignOff
@@ -147,7 +153,7 @@ impl Machine {
         }
     }
 
-    fn refusal_to_extend(&self) -> Option<Refusal> {
+    pub(super) fn refusal_to_extend(&self) -> Option<Refusal> {
         let most = self.plan.hold_limit * 2;
         match self.hold_left {
             Some(left) if left + self.plan.hold_limit <= most => None,
@@ -194,13 +200,17 @@ impl Machine {
             | Command::NameTyped(_) => self.asked_to_commit(command),
             Command::AskRollback => self.open_prompt(Prompt::RollBack),
             Command::ConfirmRollback => {
+                let busy = matches!(self.phase, Phase::Querying { .. });
                 let why = match &self.phase {
-                    Phase::MustRollBack { why, .. } => why.clone(),
+                    Phase::MustRollBack { why, .. } | Phase::Querying { why: Some(why), .. } => {
+                        why.clone()
+                    }
                     _ if self.plan.mode == Mode::Rehearse => Why::Rehearsed,
                     _ => Why::Decision,
                 };
-                self.roll_back(why, false)
+                self.roll_back(why, busy)
             }
+            Command::Query(text) => self.query(&text),
             Command::StepBack => {
                 self.consent = Consent::default();
                 self.open_prompt(Prompt::Closed)
@@ -244,7 +254,9 @@ impl Machine {
     fn cancel(&mut self) -> Vec<Effect> {
         match &mut self.phase {
             Phase::Beginning => self.roll_back(Why::Cancelled, true),
-            Phase::Applying { cancelling } | Phase::Verifying { cancelling } => {
+            Phase::Applying { cancelling }
+            | Phase::Verifying { cancelling }
+            | Phase::Querying { cancelling, .. } => {
                 *cancelling = true;
                 vec![Effect::Cancel]
             }
@@ -367,7 +379,9 @@ impl Machine {
     fn open_prompt(&mut self, which: Prompt) -> Vec<Effect> {
         match &mut self.phase {
             Phase::Deciding { prompt, .. } => *prompt = which,
-            Phase::MustRollBack { asking, .. } => *asking = which == Prompt::RollBack,
+            Phase::MustRollBack { asking, .. } | Phase::Querying { asking, .. } => {
+                *asking = which == Prompt::RollBack;
+            }
             Phase::Connecting
             | Phase::Checklist
             | Phase::Beginning

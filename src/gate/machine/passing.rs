@@ -40,6 +40,7 @@ impl Machine {
                 }
                 self.beat(elapsed)
             }
+            Phase::Querying { .. } => self.ticked_while_querying(elapsed, hold_over),
             Phase::RollingBack {
                 patience,
                 busy,
@@ -105,7 +106,9 @@ impl Machine {
             return Vec::new();
         };
         match &self.phase {
-            Phase::Applying { .. } | Phase::Verifying { .. } => self.roll_back(why, true),
+            Phase::Applying { .. } | Phase::Verifying { .. } | Phase::Querying { .. } => {
+                self.roll_back(why, true)
+            }
             Phase::Deciding { .. } | Phase::MustRollBack { .. } => self.roll_back(why, false),
             Phase::Connecting
             | Phase::Checklist
@@ -145,9 +148,10 @@ impl Machine {
                 let proof = proof.clone();
                 self.rolled_back(why, proof)
             }
-            Phase::Beginning | Phase::Applying { .. } | Phase::Verifying { .. } => {
-                self.roll_back(why, true)
-            }
+            Phase::Beginning
+            | Phase::Applying { .. }
+            | Phase::Verifying { .. }
+            | Phase::Querying { .. } => self.roll_back(why, true),
             Phase::Deciding { .. } | Phase::MustRollBack { .. } => self.roll_back(why, false),
             // Under way already; the proof is waited for.
             Phase::Committing | Phase::RollingBack { .. } | Phase::Inquiring { .. } => Vec::new(),
@@ -162,12 +166,15 @@ impl Machine {
 
     pub(super) fn journal_lost(&mut self) -> Vec<Effect> {
         self.journal_lost = true;
-        match &self.phase {
+        match &mut self.phase {
             Phase::Deciding { .. } => {
                 self.phase = Phase::MustRollBack {
                     why: Why::JournalLost,
                     asking: false,
                 };
+            }
+            Phase::Querying { why, .. } => {
+                why.get_or_insert(Why::JournalLost);
             }
             Phase::Connecting
             | Phase::Checklist
@@ -208,6 +215,7 @@ impl Machine {
                 | Phase::Verifying { .. }
                 | Phase::Deciding { .. }
                 | Phase::MustRollBack { .. }
+                | Phase::Querying { .. }
                 | Phase::RollingBack { .. }
                 | Phase::Inquiring { .. }
                 | Phase::Waiting { .. }

@@ -75,6 +75,7 @@ impl Machine {
                     return Vec::new();
                 }
                 self.xid = Some(xid);
+                self.whole = true;
                 self.hold_left = Some(self.plan.hold_limit);
                 self.beat_due = plan::BEAT;
                 self.phase = Phase::Applying { cancelling: false };
@@ -100,11 +101,14 @@ impl Machine {
                 self.roll_back(Why::LockTimeout, false)
             }
             Body::StatementFailed { .. } => match self.phase {
-                Phase::Applying { cancelling } => self.must_roll_back(if cancelling {
-                    Why::Cancelled
-                } else {
-                    Why::StatementFailed
-                }),
+                Phase::Applying { cancelling } => {
+                    self.whole = false;
+                    self.must_roll_back(if cancelling {
+                        Why::Cancelled
+                    } else {
+                        Why::StatementFailed
+                    })
+                }
                 _ => Vec::new(),
             },
             Body::ScriptFinished => match self.phase {
@@ -121,13 +125,17 @@ impl Machine {
                 _ => Vec::new(),
             },
             Body::SettleFailed(_) => match self.phase {
-                Phase::Verifying { cancelling } => self.must_roll_back(if cancelling {
-                    Why::Cancelled
-                } else {
-                    Why::SettleFailed
-                }),
+                Phase::Verifying { cancelling } => {
+                    self.whole = false;
+                    self.must_roll_back(if cancelling {
+                        Why::Cancelled
+                    } else {
+                        Why::SettleFailed
+                    })
+                }
                 _ => Vec::new(),
             },
+            Body::Looked(looked) => self.looked(&looked),
             Body::CommitAnswered(answer) => match self.phase {
                 Phase::Committing => self.commit_answered(answer),
                 _ => Vec::new(),
@@ -186,6 +194,7 @@ impl Machine {
 
     fn settled(&mut self, same_transaction: bool, cancelling: bool) -> Vec<Effect> {
         if !same_transaction {
+            self.whole = false;
             return self.must_roll_back(Why::OtherTransaction);
         }
         if cancelling {
@@ -334,6 +343,10 @@ impl Machine {
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
             | Phase::Deciding { .. } => self.inquire(false, Why::SessionEnded),
+            Phase::Querying { why, .. } => {
+                let why = why.clone().unwrap_or(Why::SessionEnded);
+                self.inquire(false, why)
+            }
             Phase::MustRollBack { why, .. } | Phase::RollingBack { why, .. } => {
                 let why = why.clone();
                 if self.xid.is_none() {

@@ -29,6 +29,8 @@ pub struct Facts {
     pub attempts: Vec<Attempt>,
     /// Everything the server said outside a statement's own error.
     pub messages: Vec<Said>,
+    /// The queries that were asked inside a transaction, in order.
+    pub queries: Vec<Query>,
     /// The phases, decisions and alarms, in order.
     pub course: Vec<Step>,
     /// The outcome of the run where no transaction was begun.
@@ -149,6 +151,19 @@ pub struct Said {
     pub number: Option<usize>,
     /// What it said.
     pub message: Message,
+}
+
+/// A query inside the transaction.
+#[derive(Debug)]
+pub struct Query {
+    /// When its answer was taken down.
+    pub at: Timestamp,
+    /// What was asked.
+    pub text: String,
+    /// How it went, in words.
+    pub brought: String,
+    /// The transaction was not as before afterwards.
+    pub disturbed: bool,
 }
 
 /// Something that moved the run.

@@ -42,6 +42,7 @@ pub fn all(facts: &Facts, journal: &Journal<'_>) -> Vec<Block> {
         ran::transaction(facts, attempt, index + 1, count, &mut blocks);
     }
     said::checks(facts, &mut blocks);
+    said::queries(facts, &mut blocks);
     said::messages(facts, &mut blocks);
     closing::way_back(facts, journal, &mut blocks);
     closing::course(facts, &mut blocks);

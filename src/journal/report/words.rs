@@ -1,5 +1,6 @@
 //! Times, counts and exit codes in words.
 
+use crate::journal::entry::Message;
 pub use crate::runbook::printable::counted;
 use jiff::Timestamp;
 
@@ -54,6 +55,20 @@ pub fn shell(argument: &str) -> String {
     } else {
         format!("'{}'", argument.replace('\'', "'\\''"))
     }
+}
+
+/// A message in a line.
+pub fn line(message: &Message) -> String {
+    let mut text = String::new();
+    if !message.severity.is_empty() {
+        text.push_str(&message.severity);
+        text.push_str(": ");
+    }
+    text.push_str(&message.message);
+    if let Some(sqlstate) = &message.sqlstate {
+        text.push_str(&format!(" ({sqlstate})"));
+    }
+    text
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! What is noticed on the way, such as a script whose end was on screen, is kept for the loop.
 
 use super::paint::{draw_sheet, guard, more, put, rows, split, upright};
-use super::{Cover, NEEDS, Screen, Scroll, Typing};
+use super::{Answer, Cover, NEEDS, Screen, Scroll, Typing};
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Ending, Phase, Prompt};
 use crate::gate::{Account, Event};
@@ -211,6 +211,10 @@ impl Screen {
                 self.draw_scripts(buffer, body, scene);
                 return;
             }
+            Cover::Answer => {
+                self.draw_answer(buffer, body, scene);
+                return;
+            }
             Cover::Locks => ("LOCKS", view::locks::lines(scene, columns)),
             Cover::Messages => ("MESSAGES", view::messages::lines(scene, columns)),
             Cover::Help => ("KEYS", view::help::lines(scene, columns)),
@@ -224,12 +228,50 @@ impl Screen {
             rows(body, 0, 1),
             &[scene.line(format!(" {title}"), self.look.strong())],
         );
-        self.cover_text = lines.iter().map(Line::to_string).collect();
+        self.cover_text = Arc::new(lines.iter().map(Line::to_string).collect());
         let mut sheet = Sheet::of(lines);
         if let Some(line) = self.found.and_then(|found| sheet.lines.get_mut(found)) {
             *line = std::mem::take(line).patch_style(self.look.here());
         }
         draw_sheet(buffer, below, scene, &sheet, &mut self.cover_scroll);
+    }
+
+    fn draw_answer(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
+        let Some(looked) = &scene.account.looked else {
+            return;
+        };
+        let (number, columns) = (scene.account.looks, usize::from(body.width));
+        let kept = self
+            .answer
+            .take()
+            .filter(|kept| kept.number == number && kept.columns == columns);
+        let answer = self.answer.insert(kept.unwrap_or_else(|| {
+            let lines = view::answer::lines(scene, looked, columns);
+            Answer {
+                number,
+                columns,
+                text: Arc::new(lines.iter().map(Line::to_string).collect()),
+                lines: Arc::new(lines),
+            }
+        }));
+        self.cover_text = Arc::clone(&answer.text);
+        let title = scene.line(" ANSWER", self.look.strong());
+        put(buffer, rows(body, 0, 1), &[title]);
+        let below = rows(body, 1, body.height.saturating_sub(1));
+        let scroll = &mut self.cover_scroll;
+        scroll.settle(answer.lines.len(), usize::from(below.height), None);
+        let end = (scroll.top + scroll.height).min(answer.lines.len());
+        let mut shown = answer
+            .lines
+            .get(scroll.top..end)
+            .unwrap_or_default()
+            .to_vec();
+        let found = self.found.and_then(|found| found.checked_sub(scroll.top));
+        if let Some(line) = found.and_then(|found| shown.get_mut(found)) {
+            *line = std::mem::take(line).patch_style(self.look.here());
+        }
+        put(buffer, below, &shown);
+        more(buffer, below, scene, scroll);
     }
 
     fn draw_scripts(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
@@ -291,6 +333,11 @@ impl Screen {
                 self.look.key(),
                 view::prompt::database_name(scene, &self.typed, inner),
             ),
+            (Prompt::Closed, Some(Typing::Query)) => (
+                "QUERY",
+                self.look.key(),
+                view::prompt::query(scene, &self.typed, inner),
+            ),
             (Prompt::Closed, Some(Typing::Find)) => (
                 "FIND",
                 self.look.key(),
@@ -321,6 +368,7 @@ fn sheet_of(scene: &Scene<'_>, pane: Pane, area: Rect) -> Sheet {
         Pane::Checks => view::checks::sheet(scene, columns, usize::from(area.height)),
         Pane::Gate => view::gate::sheet(scene, columns),
         Pane::MustRollBack => view::must_roll_back::sheet(scene, columns),
+        Pane::Querying => view::answer::asking(scene, columns),
         Pane::Ending => view::ending::sheet(scene, columns),
         Pane::Post => view::checks::post(scene, columns),
     }

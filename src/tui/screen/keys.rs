@@ -3,11 +3,11 @@
 //! Whether a key is open is not decided here: the command is sent, and the machine's refusal comes
 //! back as words.
 
-use super::{LEAST, LONGEST, NEEDS, Screen, Scroll, Typing};
+use super::{Cover, LEAST, LONGEST, LONGEST_QUERY, NEEDS, Screen, Scroll, Typing};
 use crate::gate::event::Standing;
 use crate::gate::machine::Machine;
-use crate::gate::phase::{Phase, Prompt};
-use crate::gate::{Account, Act, Command, Event};
+use crate::gate::phase::{Phase, Prompt, Why};
+use crate::gate::{Account, Act, Command, Event, Offer};
 use crate::tui::keymap::{self, Does, Place};
 use crate::tui::theme::Appearance;
 use crate::tui::view;
@@ -36,7 +36,9 @@ impl Screen {
             return Vec::new();
         }
         let place = self.place(machine);
-        if let (Place::Consent | Place::Name | Place::Text, KeyCode::Char(c)) = (place, key.code) {
+        if let (Place::Consent | Place::Name | Place::Text | Place::Query, KeyCode::Char(c)) =
+            (place, key.code)
+        {
             return if held_down {
                 Vec::new()
             } else {
@@ -63,8 +65,8 @@ impl Screen {
                 self.say("Pasted text was refused: the name is typed by hand.".into());
                 Vec::new()
             }
-            Place::Text => self.insert(text),
-            Place::Consent if self.prompt == Prompt::Reason => self.insert(text),
+            Place::Text | Place::Query => self.insert(text, place),
+            Place::Consent if self.prompt == Prompt::Reason => self.insert(text, place),
             Place::Consent => {
                 self.say("Pasted text was refused: the second signer types the name.".into());
                 Vec::new()
@@ -80,10 +82,18 @@ impl Screen {
         }
     }
 
-    fn insert(&mut self, text: &str) -> Vec<Event> {
-        let room = LONGEST.saturating_sub(self.typed.chars().count());
-        let taken = text.chars().filter(|c| !c.is_control()).take(room);
-        self.typed.extend(taken);
+    fn insert(&mut self, text: &str, place: Place) -> Vec<Event> {
+        let room = longest(place).saturating_sub(self.typed.chars().count());
+        // The lines of a query are one line here.
+        let spaced = |c: char| {
+            if place == Place::Query && c == '\n' {
+                ' '
+            } else {
+                c
+            }
+        };
+        let taken = text.chars().map(spaced).filter(|c| !c.is_control());
+        self.typed.extend(taken.take(room));
         self.edited()
     }
 
@@ -92,7 +102,12 @@ impl Screen {
     pub fn burst(&mut self, text: &str, machine: &Machine) -> Vec<Event> {
         self.settle(machine);
         let place = self.place(machine);
-        if place == Place::Text || (place == Place::Consent && self.prompt == Prompt::Reason) {
+        let free = match place {
+            Place::Text | Place::Query => true,
+            Place::Consent => self.prompt == Prompt::Reason,
+            _ => false,
+        };
+        if free {
             return self.paste(text, machine);
         }
         self.typed.clear();
@@ -106,6 +121,7 @@ impl Screen {
         let phase = Place::of(machine);
         match (phase, self.typing, self.cover) {
             (Place::Consent | Place::Name | Place::Question, _, _) => phase,
+            (_, Some(Typing::Query), _) => Place::Query,
             (_, Some(_), _) => Place::Text,
             (_, None, Some(_)) => Place::Reader,
             (_, None, None) => phase,
@@ -137,11 +153,19 @@ impl Screen {
             if news {
                 self.cover = None;
             }
+            if self.querying && back_as_it_was(machine.phase()) {
+                self.cover = Some(Cover::Answer);
+                self.cover_scroll = Scroll::default();
+                self.found = None;
+            }
         }
         self.phase = Some(phase);
+        self.querying = matches!(machine.phase(), Phase::Querying { .. });
         let prompt = match machine.phase() {
             Phase::Deciding { prompt, .. } => *prompt,
-            Phase::MustRollBack { asking: true, .. } => Prompt::RollBack,
+            Phase::MustRollBack { asking: true, .. } | Phase::Querying { asking: true, .. } => {
+                Prompt::RollBack
+            }
             _ => Prompt::Closed,
         };
         if prompt != self.prompt {
@@ -183,7 +207,9 @@ impl Screen {
     pub(super) fn edited(&self) -> Vec<Event> {
         match self.typing {
             Some(Typing::Find) => Vec::new(),
-            Some(Typing::Reference { .. } | Typing::DatabaseName { .. }) => vec![Event::Edited],
+            Some(Typing::Reference { .. } | Typing::DatabaseName { .. } | Typing::Query) => {
+                vec![Event::Edited]
+            }
             None if self.prompt.is_for_commit() => vec![Event::Edited],
             None => Vec::new(),
         }
@@ -194,7 +220,7 @@ impl Screen {
             self.say(too_small("COMMIT", self.look));
             return Vec::new();
         }
-        if self.typed.chars().count() < LONGEST {
+        if self.typed.chars().count() < longest(place) {
             self.typed.push(c);
         }
         self.edited()
@@ -203,7 +229,7 @@ impl Screen {
     fn nothing_here(&mut self, code: KeyCode, place: Place, held_down: bool) -> Vec<Event> {
         match place {
             // In a prompt a stray key changes nothing.
-            Place::Consent | Place::Name | Place::Text => return Vec::new(),
+            Place::Consent | Place::Name | Place::Text | Place::Query => return Vec::new(),
             Place::Reader => {
                 self.say("That key does nothing in this pane; Esc closes it.".into());
                 return Vec::new();
@@ -254,6 +280,13 @@ impl Screen {
                 self.typing = self.asks_for_text(machine);
                 vec![Event::Edited]
             }
+            Act::Query if machine.offers().contains(&Offer { act, refused: None }) => {
+                self.cover = None;
+                self.typed.clear();
+                self.typing = Some(Typing::Query);
+                self.recalled = self.asked.len();
+                vec![Event::Edited]
+            }
             Act::AskRollback if offered => {
                 self.cover = None;
                 vec![Event::Asked(Command::AskRollback)]
@@ -284,6 +317,15 @@ impl Screen {
     }
 }
 
+/// Whether there is nothing more important to see than the answer of a query.
+fn back_as_it_was(phase: &Phase) -> bool {
+    match phase {
+        Phase::Deciding { .. } => true,
+        Phase::MustRollBack { why, .. } => *why != Why::Disturbed,
+        _ => false,
+    }
+}
+
 /// The command of an act that needs nothing typed.
 fn plain_command(act: Act, item: usize) -> Option<Command> {
     match act {
@@ -298,11 +340,21 @@ fn plain_command(act: Act, item: usize) -> Option<Command> {
         Act::AskRollback => Some(Command::AskRollback),
         Act::ConfirmRollback => Some(Command::ConfirmRollback),
         Act::StepBack => Some(Command::StepBack),
+        // What is refused is refused whatever is typed.
+        Act::Query => Some(Command::Query(String::new())),
         Act::Extend => Some(Command::Extend),
         Act::Again => Some(Command::Again),
         Act::EndBackend => Some(Command::EndBackend),
         Act::AskAgain => Some(Command::AskAgain),
         Act::Quit => Some(Command::Quit),
+    }
+}
+
+/// The longest text that a prompt takes, in characters.
+fn longest(place: Place) -> usize {
+    match place {
+        Place::Query => LONGEST_QUERY,
+        _ => LONGEST,
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Cover, Screen, Scroll, Typing};
 use crate::gate::machine::Machine;
 use crate::gate::phase::Phase;
 use crate::gate::{Account, Command, Event};
+use crate::runbook::question::Question;
 use crate::tui::keymap::ViewAct;
 use crate::tui::view::Pane;
 
@@ -37,6 +38,9 @@ impl Screen {
                 }
             }
             ViewAct::Accept => return self.accept(),
+            ViewAct::Up | ViewAct::Down if self.typing == Some(Typing::Query) => {
+                return self.recall(act);
+            }
             ViewAct::Erase => {
                 self.typed.pop();
                 return self.edited();
@@ -136,8 +140,34 @@ impl Screen {
                 self.find(true);
                 Vec::new()
             }
+            Some(Typing::Query) => self.accept_query(),
             None => Vec::new(),
         }
+    }
+
+    /// Asks what was typed; what may not be asked stays in the prompt.
+    fn accept_query(&mut self) -> Vec<Event> {
+        let text = self.typed.trim().to_owned();
+        if let Err(unfit) = Question::read(&text) {
+            self.say(unfit.to_string());
+            return Vec::new();
+        }
+        self.typing = None;
+        self.typed.clear();
+        if self.asked.last() != Some(&text) {
+            self.asked.push(text.clone());
+        }
+        vec![Event::Asked(Command::Query(text))]
+    }
+
+    /// Brings back a query that was asked before.
+    fn recall(&mut self, act: ViewAct) -> Vec<Event> {
+        self.recalled = match act {
+            ViewAct::Up => self.recalled.saturating_sub(1),
+            _ => (self.recalled + 1).min(self.asked.len()),
+        };
+        self.typed = self.asked.get(self.recalled).cloned().unwrap_or_default();
+        self.edited()
     }
 
     /// Goes to the next place that holds what is sought.

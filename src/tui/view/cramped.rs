@@ -94,7 +94,10 @@ fn phase(scene: &Scene<'_>) -> String {
             Prompt::Name => "Decide: the name for COMMIT".to_owned(),
             Prompt::RollBack => "Really ROLLBACK? y or n".to_owned(),
         },
-        Phase::MustRollBack { asking: true, .. } => "Really ROLLBACK? y or n".to_owned(),
+        Phase::MustRollBack { asking: true, .. } | Phase::Querying { asking: true, .. } => {
+            "Really ROLLBACK? y or n".to_owned()
+        }
+        Phase::Querying { .. } => "A query runs inside the transaction".to_owned(),
         Phase::MustRollBack { why, .. } => {
             format!("Only ROLLBACK: {}", scene.look.clean(&why.to_string()))
         }

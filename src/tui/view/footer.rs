@@ -55,7 +55,13 @@ pub(crate) fn lines(
 }
 
 /// What a screen too small to show the grounds for it refuses.
-pub(crate) const NEEDS_ROOM: [Act; 4] = [Act::AskCommit, Act::Answer, Act::SignOff, Act::Apply];
+pub(crate) const NEEDS_ROOM: [Act; 5] = [
+    Act::AskCommit,
+    Act::Answer,
+    Act::SignOff,
+    Act::Apply,
+    Act::Query,
+];
 
 /// The one line of a screen that is too small: what works there, and COMMIT, which does not.
 pub(crate) fn cramped(scene: &Scene<'_>, place: Place, columns: usize) -> Line<'static> {

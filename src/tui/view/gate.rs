@@ -13,6 +13,7 @@
 //!
 //!  c  COMMIT    makes the work of 24 statements permanent; asks for a name
 //!  r  ROLLBACK  undoes everything; asks for y
+//!  :  query     asks inside the transaction, read-only
 //! ```
 
 use super::header::{LAST_MINUTE, LAST_SECONDS};
@@ -265,6 +266,12 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         "r",
         "ROLLBACK",
         "undoes everything; asks for y".to_owned(),
+        true,
+    ));
+    lines.push(key(
+        ":",
+        "query",
+        "asks inside the transaction, read-only".to_owned(),
         true,
     ));
     lines

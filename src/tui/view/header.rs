@@ -95,8 +95,10 @@ fn standing(phase: &Phase) -> [Step; 6] {
             [Done, Here, Before, Before, Before, Before]
         }
         Phase::Verifying { .. } => [Done, Done, Here, Before, Before, Before],
-        Phase::Deciding { .. } => [Done, Done, Done, Here, Before, Before],
-        Phase::MustRollBack { why, .. } => {
+        Phase::Deciding { .. } | Phase::Querying { why: None, .. } => {
+            [Done, Done, Done, Here, Before, Before]
+        }
+        Phase::MustRollBack { why, .. } | Phase::Querying { why: Some(why), .. } => {
             let [apply, verify] = spoilt(why);
             [Done, apply, verify, Here, Before, Before]
         }
@@ -136,7 +138,7 @@ fn spoilt(why: &Why) -> [Step; 2] {
         Why::SettleFailed | Why::ChecksFailed | Why::NothingPassed | Why::OtherTransaction => {
             [Done, Failed]
         }
-        Why::Decision | Why::Rehearsed | Why::CommitRefused => [Done, Done],
+        Why::Decision | Why::Rehearsed | Why::Disturbed | Why::CommitRefused => [Done, Done],
         Why::HoldLimit
         | Why::TooManyWaiters
         | Why::WaitedTooLong
@@ -186,7 +188,8 @@ pub(crate) fn hold_left(scene: &Scene<'_>) -> Option<Millis> {
         Phase::Applying { .. }
         | Phase::Verifying { .. }
         | Phase::Deciding { .. }
-        | Phase::MustRollBack { .. } => scene.machine.hold_left(),
+        | Phase::MustRollBack { .. }
+        | Phase::Querying { .. } => scene.machine.hold_left(),
         Phase::Connecting
         | Phase::Checklist
         | Phase::Beginning
@@ -235,6 +238,22 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
             style = look.band_bad();
             words.push("TRANSACTION OPEN".to_owned());
             words.push("ONLY ROLLBACK".to_owned());
+        }
+        Phase::Querying {
+            why, cancelling, ..
+        } => {
+            words.push("TRANSACTION OPEN".to_owned());
+            if why.is_some() {
+                style = look.band_bad();
+                words.push("ONLY ROLLBACK".to_owned());
+            }
+            words.push(
+                match cancelling {
+                    true => "CANCELLING",
+                    false => "A QUERY RUNS",
+                }
+                .to_owned(),
+            );
         }
         Phase::Committing => {
             words.push("TRANSACTION OPEN".to_owned());

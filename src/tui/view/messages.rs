@@ -1,4 +1,4 @@
-//! Everything the server said, oldest first, with all it said.
+//! Everything the server said, oldest first, with all it said; below it the end of the server's log.
 //!
 //! ```text
 //!  0:04  statement 7  ERROR 23505
@@ -7,8 +7,9 @@
 //! ```
 
 use super::Scene;
-use crate::gate::event::ServerMessage;
-use crate::tui::text::{clock, labelled, wrap};
+use crate::gate::event::{ServerLog, ServerMessage};
+use crate::runbook::printable::counted;
+use crate::tui::text::{clock, hanging, labelled, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -68,10 +69,10 @@ pub(crate) fn body(
 /// The whole pane.
 pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
-    if scene.account.messages.is_empty() {
-        return vec![Line::from(" The server has said nothing so far.")];
-    }
     let mut lines = Vec::new();
+    if scene.account.messages.is_empty() {
+        lines.push(Line::from(" The server has said nothing so far."));
+    }
     for said in &scene.account.messages {
         let place = said
             .number
@@ -82,6 +83,69 @@ pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
             head(scene, &said.message).set_style(style(scene, &said.message)),
         ]));
         lines.extend(body(scene, &said.message, 8, columns.saturating_sub(1)));
+    }
+    lines.push(Line::default());
+    lines.extend(log(scene, columns));
+    lines
+}
+
+/// The end of the server's own log, or why it is not shown. Lines that name our backend's process
+/// id as `log_line_prefix` does by default are marked.
+fn log(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let mut lines = vec![scene.heading(" SERVER LOG", columns.saturating_sub(1))];
+    let mut say = |text: &str, style| lines.extend(hanging(text, style, 1, columns));
+    match &scene.account.log {
+        None => match &scene.account.blind {
+            Some(why) => say(
+                &format!("It cannot be looked at: {}", look.clean(why)),
+                look.dim(),
+            ),
+            None => say("Looking for it.", look.dim()),
+        },
+        Some(ServerLog::NotCollected) => say(
+            "Not shown: this server collects no log files (logging_collector is off).",
+            look.dim(),
+        ),
+        Some(ServerLog::NotPermitted) => say(
+            "Not shown: this role may not read it (EXECUTE on pg_current_logfile, pg_stat_file and \
+             pg_read_binary_file).",
+            look.dim(),
+        ),
+        Some(ServerLog::Unreadable(why)) => {
+            say(&format!("Not shown: {}", look.clean(why)), look.dim());
+        }
+        Some(ServerLog::Tail {
+            file,
+            lines: tail,
+            cut,
+        }) => {
+            let which = if *cut { "the last " } else { "" };
+            let count = counted(tail.len(), "line", "lines");
+            let mark = look.glyphs.mark();
+            say(
+                &format!(
+                    "{}: {which}{count}; {mark} is our own session",
+                    look.clean(file)
+                ),
+                look.dim(),
+            );
+            let pid = scene
+                .account
+                .target
+                .as_ref()
+                .map(|target| target.backend_pid);
+            let ours = pid.map(|pid| format!("[{pid}]"));
+            for line in tail {
+                let own = ours.as_ref().is_some_and(|ours| line.contains(ours));
+                let (mark, style) = match own {
+                    true => (mark, look.strong()),
+                    false => (" ", Style::new()),
+                };
+                let text = format!("{mark} {}", look.clean(line));
+                lines.extend(hanging(&text, style, 1, columns));
+            }
+        }
     }
     lines
 }

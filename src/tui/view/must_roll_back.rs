@@ -13,10 +13,9 @@
 //!  Nothing is saved. Look as long as the hold lasts; then r rolls back.
 //! ```
 
-use super::{Scene, Sheet, checks, gate, messages, stream};
+use super::{Scene, Sheet, answer, checks, gate, messages, stream};
 use crate::gate::event::ServerMessage;
 use crate::gate::phase::{Phase, Why};
-use crate::runbook::script::Statement;
 use crate::tui::text::{hanging, take, width, wrap};
 use ratatui::style::Styled;
 use ratatui::text::{Line, Span};
@@ -78,6 +77,10 @@ pub(crate) fn reason(scene: &Scene<'_>, why: &Why, columns: usize) -> Vec<Line<'
              script ended it and began another. What the script did before that may be committed; \
              m shows what the server said.",
         ),
+        Why::Disturbed => match &scene.account.looked {
+            Some(looked) => answer::lines(scene, looked, columns),
+            None => Vec::new(),
+        },
         Why::JournalLost => sentence(
             "What happens here could no longer be recorded, so COMMIT is forbidden. Free some \
              space, or choose another place for the journal, and walk again.",
@@ -164,15 +167,18 @@ fn failed(
     }
     lines.extend(error(scene, message, columns));
     if let Some((statement, position)) = statement.zip(message.position) {
-        lines.extend(caret(scene, statement, position, columns));
+        let (text, line) = (&statement.text, statement.line);
+        lines.extend(caret(scene, text, line, position, columns));
     }
     lines
 }
 
-/// The script's line that the server points at, with a caret below the character.
-fn caret(
+/// The line of `text` that the server points at, with a caret below the character; `line` is the
+/// number of its first one.
+pub(crate) fn caret(
     scene: &Scene<'_>,
-    statement: &Statement,
+    text: &str,
+    line: usize,
     position: usize,
     columns: usize,
 ) -> Vec<Line<'static>> {
@@ -180,13 +186,12 @@ fn caret(
     let Some(before) = position.checked_sub(1) else {
         return Vec::new();
     };
-    let text = &statement.text;
     let at = text
         .char_indices()
         .nth(before)
         .map_or(text.len(), |(index, _)| index);
     let (head, tail) = text.split_at_checked(at).unwrap_or((text, ""));
-    let number = statement.line + head.matches('\n').count();
+    let number = line + head.matches('\n').count();
     let head = head.rsplit('\n').next().unwrap_or_default();
     let tail = tail
         .split('\n')

@@ -1,4 +1,4 @@
-//! What is asked of a person: the name for COMMIT, y for ROLLBACK, a reference, a search.
+//! What is asked of a person: the name for COMMIT, y for ROLLBACK, a reference, a query, a search.
 //!
 //! ```text
 //! ╭ COMMIT ───────────────────────────────────────────────────────────╮
@@ -137,6 +137,18 @@ pub(crate) fn reference(
             "{title}: where can others find it? The answer is recorded with your signature. Enter \
              signs, Esc leaves it unsigned."
         ),
+        columns,
+    );
+    lines.push(field(scene, typed, columns));
+    lines
+}
+
+/// The lines inside the box for a query.
+pub(crate) fn query(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
+    let mut lines = sentences(
+        "SELECT, VALUES, WITH, TABLE, SHOW or EXPLAIN, inside the held transaction. The server keeps \
+         it read-only; what a function does outside of the transaction it cannot take back. Enter \
+         asks, Esc leaves, Up brings the one before.",
         columns,
     );
     lines.push(field(scene, typed, columns));

@@ -1,8 +1,9 @@
 //! From the lines of a journal to [`Facts`], line by line, in their order.
 
-use super::{Attempt, Checked, Facts, Item, Outcome, Said, Signature, Statement, Step};
+use super::{Attempt, Checked, Facts, Item, Outcome, Query, Said, Signature, Statement, Step};
 use crate::journal::chain::Line;
 use crate::journal::entry::{Decision, Entry};
+use crate::journal::report::words::line;
 use jiff::Timestamp;
 
 impl Facts {
@@ -87,6 +88,32 @@ impl Facts {
                 number: *number,
                 message: message.clone(),
             }),
+            Entry::Queried {
+                query,
+                rows,
+                more,
+                error,
+                disturbed,
+                ..
+            } => {
+                let mut brought = match (rows, error) {
+                    (Some(rows), _) if *more => format!("the first {rows} rows"),
+                    (Some(1), _) => "1 row".to_owned(),
+                    (Some(rows), _) => format!("{rows} rows"),
+                    (None, Some(error)) => line(error),
+                    (None, None) => "no answer".to_owned(),
+                };
+                if let Some(what) = disturbed {
+                    brought.push_str("; the transaction was not as before: ");
+                    brought.push_str(what);
+                }
+                self.queries.push(Query {
+                    at,
+                    text: query.clone(),
+                    brought,
+                    disturbed: disturbed.is_some(),
+                });
+            }
             Entry::Phase { phase, why } => self.phase(at, phase, why.as_deref()),
             Entry::Alarm { alarm } => self.step(at, format!("alarm: {alarm}"), None),
             Entry::Left { code } => {
@@ -222,7 +249,10 @@ impl Facts {
             return;
         };
         match phase {
-            "deciding" => attempt.decided = Some(at),
+            // It opens anew after each query; the decision was there to be made from the first time on.
+            "deciding" => {
+                attempt.decided.get_or_insert(at);
+            }
             "must roll back" | "rolling back" => attempt.why = why.map(of_a_third),
             "waiting for the next attempt" => {
                 attempt.ended.get_or_insert(at);

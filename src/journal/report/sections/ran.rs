@@ -1,11 +1,11 @@
 //! What ran: each transaction with its picture, its locks, its statements, and what the program
 //! itself added to them.
 
-use super::said::{line, table_of};
+use super::said::table_of;
 use crate::gate::event::LockMode;
 use crate::journal::report::facts::{Attempt, Facts, Statement};
 use crate::journal::report::timeline::{Blocking, Timeline};
-use crate::journal::report::words::{between, counted, stretch};
+use crate::journal::report::words::{between, counted, line, stretch};
 use crate::journal::report::{Block, Cell, Row, Table, Tone};
 use jiff::Timestamp;
 

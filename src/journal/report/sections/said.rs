@@ -1,9 +1,8 @@
 //! What was said of it: the checks, FAIL first, and the server's messages.
 
 use super::heading;
-use crate::journal::entry::Message;
 use crate::journal::report::facts::{Checked, Facts};
-use crate::journal::report::words::clock;
+use crate::journal::report::words::{clock, line};
 use crate::journal::report::{Block, Cell, Row, Table, Tone};
 
 /// How many checks there are of each verdict, in words.
@@ -16,20 +15,6 @@ pub fn tally(checks: &[Checked]) -> String {
             format!("{pass} PASS, {warn} WARN, {} FAIL", total - pass - warn)
         }
     }
-}
-
-/// A message in a line.
-pub fn line(message: &Message) -> String {
-    let mut text = String::new();
-    if !message.severity.is_empty() {
-        text.push_str(&message.severity);
-        text.push_str(": ");
-    }
-    text.push_str(&message.message);
-    if let Some(sqlstate) = &message.sqlstate {
-        text.push_str(&format!(" ({sqlstate})"));
-    }
-    text
 }
 
 /// The checks of the transaction that counts.
@@ -75,6 +60,43 @@ pub fn table_of(checks: &[Checked]) -> Block {
             })
             .collect(),
     })
+}
+
+/// The queries that a person asked inside the transaction, where there were any.
+pub fn queries(facts: &Facts, blocks: &mut Vec<Block>) {
+    if facts.queries.is_empty() {
+        return;
+    }
+    let count = match facts.queries.len() {
+        1 => "1 query".to_owned(),
+        count => format!("{count} queries"),
+    };
+    blocks.push(heading("Looked at inside the transaction"));
+    blocks.push(Block::Text(format!(
+        "{count}, read-only by the server and undone at a savepoint."
+    )));
+    let rows = facts
+        .queries
+        .iter()
+        .map(|query| {
+            Row::Cells(vec![
+                Cell::plain(clock(query.at)),
+                Cell::plain(query.text.clone()),
+                Cell {
+                    text: query.brought.clone(),
+                    tone: if query.disturbed {
+                        Tone::Bad
+                    } else {
+                        Tone::Plain
+                    },
+                },
+            ])
+        })
+        .collect();
+    blocks.push(Block::Table(Table {
+        head: vec!["when", "query", "answer"],
+        rows,
+    }));
 }
 
 /// Everything the server said, errors of statements among it.

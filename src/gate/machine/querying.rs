@@ -1,0 +1,119 @@
+//! A query inside the held transaction: asked at the gate or where only ROLLBACK is left.
+//!
+//! While it runs COMMIT is out of reach, and everything that ends a hold works as at the gate.
+//! After it the gate arms anew; a transaction that is not proven to be as before is never
+//! committed.
+
+use super::Machine;
+use crate::gate::effect::{Effect, Request};
+use crate::gate::event::Millis;
+use crate::gate::offer::{Act, Refusal};
+use crate::gate::phase::{Phase, Prompt, Why};
+use crate::gate::plan;
+use crate::gate::query::{self, After, Looked};
+use crate::runbook::question::Question;
+
+impl Machine {
+    /// Whether a query can be asked now, where it has a meaning at all.
+    pub(super) fn refusal_to_query(&self) -> Option<Refusal> {
+        (!self.whole).then_some(Refusal::TransactionFailed)
+    }
+
+    pub(super) fn refusal_while_querying(
+        &self,
+        act: Act,
+        cancelling: bool,
+        asking: bool,
+    ) -> Option<Option<Refusal>> {
+        match act {
+            Act::Cancel => Some(cancelling.then_some(Refusal::AlreadyCancelling)),
+            Act::AskRollback => (!asking).then_some(None),
+            Act::ConfirmRollback | Act::StepBack => asking.then_some(None),
+            Act::Extend => Some(self.refusal_to_extend()),
+            Act::AskCommit | Act::Query => Some(Some(Refusal::QueryRunning)),
+            Act::Quit => Some(Some(Refusal::TransactionOpen)),
+            Act::SignOff
+            | Act::Withdraw
+            | Act::Acknowledge
+            | Act::ProbeAgain
+            | Act::Apply
+            | Act::Answer
+            | Act::Again
+            | Act::EndBackend
+            | Act::AskAgain => None,
+        }
+    }
+
+    pub(super) fn query(&mut self, text: &str) -> Vec<Effect> {
+        let question = match Question::read(text) {
+            Ok(question) => question,
+            Err(unfit) => return vec![Effect::Say(unfit.to_string())],
+        };
+        let why = match &self.phase {
+            Phase::MustRollBack { why, .. } => Some(why.clone()),
+            _ => None,
+        };
+        let left = self.hold_left.unwrap_or_default();
+        let limit = query::LIMIT.min(left / 2).max(1);
+        self.phase = Phase::Querying {
+            question: question.clone(),
+            why,
+            left: limit + query::GRACE,
+            cancelling: false,
+            asking: false,
+        };
+        vec![self.request(Request::Query { question, limit })]
+    }
+
+    /// Time passes while a query runs. The server has its own limit; this one is for a query that
+    /// took that away.
+    pub(super) fn ticked_while_querying(&mut self, elapsed: Millis, over: bool) -> Vec<Effect> {
+        if over {
+            return self.roll_back(Why::HoldLimit, true);
+        }
+        let Phase::Querying {
+            left, cancelling, ..
+        } = &mut self.phase
+        else {
+            return Vec::new();
+        };
+        *left = left.saturating_sub(elapsed);
+        if *left == 0 {
+            *cancelling = true;
+        }
+        // A cancel request can fall between two requests and hit nothing.
+        match cancelling {
+            true => vec![Effect::Cancel],
+            false => Vec::new(),
+        }
+    }
+
+    /// Back to where it was asked, unless the transaction is no longer what it was.
+    pub(super) fn looked(&mut self, looked: &Looked) -> Vec<Effect> {
+        let Phase::Querying { why, asking, .. } = &self.phase else {
+            return Vec::new();
+        };
+        let (why, asking) = (why.clone(), *asking);
+        self.awaiting = None;
+        self.beat_due = plan::BEAT;
+        let (why, effects) = match &looked.after {
+            After::Unchanged => (why, Vec::new()),
+            After::Disturbed(what) => {
+                self.whole = false;
+                let text = format!("The query did not leave the transaction as it was: {what}.");
+                (why.or(Some(Why::Disturbed)), vec![Effect::Say(text)])
+            }
+        };
+        self.phase = match why {
+            Some(why) => Phase::MustRollBack { why, asking },
+            None => Phase::Deciding {
+                prompt: match asking {
+                    true => Prompt::RollBack,
+                    false => Prompt::Closed,
+                },
+                arming: plan::ARMING,
+            },
+        };
+        effects
+    }
+}

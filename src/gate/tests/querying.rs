@@ -1,0 +1,211 @@
+//! A query inside the held transaction, as the machine takes it.
+
+use super::*;
+use crate::gate::query::{self, After, Looked, Rows};
+use crate::runbook::question::Question;
+
+fn answer(after: After) -> Body {
+    Body::Looked(Box::new(Looked {
+        question: Question::read("SELECT 1").unwrap(),
+        duration: 1,
+        answer: Ok(Rows::default()),
+        after,
+    }))
+}
+
+impl Run {
+    fn querying() -> Run {
+        let mut run = Run::armed();
+        run.key(Command::Query("SELECT 1".into()));
+        run
+    }
+}
+
+#[test]
+fn while_a_query_runs_commit_is_out_of_reach_and_after_it_the_gate_arms_anew() {
+    let mut run = Run::querying();
+    assert!(matches!(
+        run.effects.as_slice(),
+        [Effect::Request {
+            request: Request::Query {
+                limit: query::LIMIT,
+                ..
+            },
+            ..
+        }]
+    ));
+    let before = run.machine.phase().clone();
+    for command in [
+        Command::AskCommit,
+        Command::NameTyped("wiser_ops".into()),
+        Command::Query("SELECT 2".into()),
+        Command::Quit,
+    ] {
+        run.key(command);
+        assert!(matches!(run.effects.as_slice(), [Effect::Say(_)]));
+        assert_eq!(*run.machine.phase(), before);
+    }
+    run.report(answer(After::Unchanged));
+    assert!(!run.machine.armed());
+    run.key(Command::AskCommit);
+    assert_eq!(run.effects, [Effect::Say(Refusal::NotArmed.to_string())]);
+    run.event(Event::Drawn).tick(plan::ARMING);
+    assert!(run.machine.armed());
+}
+
+#[test]
+fn a_query_that_left_something_behind_forbids_commit_for_good() {
+    let mut run = Run::querying();
+    run.report(answer(After::Disturbed("locks were left".into())));
+    assert_eq!(
+        *run.machine.phase(),
+        Phase::MustRollBack {
+            why: Why::Disturbed,
+            asking: false
+        }
+    );
+    run.key(Command::Query("SELECT 1".into()));
+    assert_eq!(
+        run.effects,
+        [Effect::Say(Refusal::TransactionFailed.to_string())]
+    );
+}
+
+#[test]
+fn an_answer_that_comes_too_late_is_not_acted_on() {
+    let mut run = Run::querying();
+    let old = run.seq;
+    run.report(answer(After::Unchanged));
+    run.event(Event::Drawn).tick(plan::ARMING);
+    let late = Event::Reported(Report {
+        seq: old,
+        body: answer(After::Disturbed(String::new())),
+    });
+    run.event(late);
+    assert!(run.machine.armed());
+}
+
+#[test]
+fn the_end_of_the_hold_cancels_a_query_and_rolls_back() {
+    let mut run = Run::querying();
+    run.tick(60_000);
+    assert!(matches!(
+        run.effects.as_slice(),
+        [
+            Effect::Cancel,
+            Effect::Request {
+                request: Request::RollBack,
+                ..
+            }
+        ]
+    ));
+    // The answer of the query that was cancelled changes nothing any more.
+    run.report(answer(After::Unchanged));
+    assert!(matches!(
+        run.machine.phase(),
+        Phase::RollingBack {
+            why: Why::HoldLimit,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn rollback_during_a_query_cancels_it_first() {
+    let mut run = Run::querying();
+    run.key(Command::AskRollback).key(Command::ConfirmRollback);
+    assert!(matches!(
+        run.effects.as_slice(),
+        [
+            Effect::Cancel,
+            Effect::Request {
+                request: Request::RollBack,
+                ..
+            }
+        ]
+    ));
+}
+
+#[test]
+fn the_question_for_rollback_stays_open_when_the_answer_comes() {
+    let mut run = Run::querying();
+    run.key(Command::AskRollback)
+        .report(answer(After::Unchanged));
+    assert!(matches!(
+        run.machine.phase(),
+        Phase::Deciding {
+            prompt: Prompt::RollBack,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_query_is_cancelled_until_it_is_answered_by_key_and_when_its_time_is_over() {
+    let mut run = Run::querying();
+    run.key(Command::Cancel);
+    assert_eq!(run.effects, [Effect::Cancel]);
+    run.tick(100);
+    assert_eq!(run.effects, [Effect::Cancel]);
+    run.key(Command::Cancel);
+    assert_eq!(
+        run.effects,
+        [Effect::Say(Refusal::AlreadyCancelling.to_string())]
+    );
+    let mut run = Run::querying();
+    run.tick(query::LIMIT);
+    assert!(run.effects.is_empty(), "the server's own limit comes first");
+    run.tick(query::GRACE);
+    assert_eq!(run.effects, [Effect::Cancel]);
+}
+
+#[test]
+fn after_a_failed_statement_no_query_runs_and_the_reason_is_told() {
+    let mut run = Run::applying();
+    run.report(Body::StatementFailed {
+        number: 1,
+        duration: 0,
+        error: Box::default(),
+    });
+    run.key(Command::Query("SELECT 1".into()));
+    assert_eq!(
+        run.effects,
+        [Effect::Say(Refusal::TransactionFailed.to_string())]
+    );
+    assert!(Refusal::TransactionFailed.to_string().contains("inspect"));
+}
+
+#[test]
+fn after_failed_checks_a_query_runs_and_only_rollback_is_left_after_it() {
+    let mut run = Run::settled(&[Verdict::Fail]);
+    run.key(Command::Query("SELECT 1".into()));
+    let why = Why::ChecksFailed;
+    assert!(matches!(
+        run.machine.phase(),
+        Phase::Querying { why: Some(known), .. } if *known == why
+    ));
+    // No beat while it runs: the session is at work.
+    run.tick(plan::BEAT);
+    assert!(run.effects.is_empty());
+    run.report(answer(After::Disturbed(String::new())));
+    assert_eq!(
+        *run.machine.phase(),
+        Phase::MustRollBack { why, asking: false }
+    );
+}
+
+#[test]
+fn what_is_no_query_is_refused_before_anything_is_sent() {
+    let mut run = Run::armed();
+    for text in [
+        "COMMIT",
+        "SELECT 1; COMMIT",
+        "",
+        "SET x = 1",
+        "COPY t TO STDOUT",
+    ] {
+        run.key(Command::Query(text.into()));
+        assert!(matches!(run.effects.as_slice(), [Effect::Say(_)]), "{text}");
+        assert!(matches!(run.machine.phase(), Phase::Deciding { .. }));
+    }
+}
