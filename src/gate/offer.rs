@@ -10,6 +10,7 @@ pub enum Act {
     SignOff,
     Withdraw,
     ProbeAgain,
+    BackUp,
     Apply,
     Cancel,
     AskCommit,
@@ -26,10 +27,11 @@ pub enum Act {
 
 impl Act {
     /// Every act there is.
-    pub const ALL: [Act; 15] = [
+    pub const ALL: [Act; 16] = [
         Act::SignOff,
         Act::Withdraw,
         Act::ProbeAgain,
+        Act::BackUp,
         Act::Apply,
         Act::Cancel,
         Act::AskCommit,
@@ -52,6 +54,7 @@ impl Command {
             Command::SignOff { .. } => Act::SignOff,
             Command::Withdraw { .. } => Act::Withdraw,
             Command::ProbeAgain => Act::ProbeAgain,
+            Command::BackUp { .. } => Act::BackUp,
             Command::Apply => Act::Apply,
             Command::Cancel => Act::Cancel,
             Command::AskCommit => Act::AskCommit,
@@ -92,6 +95,8 @@ pub enum Refusal {
     NotReadToEnd,
     ReferenceMissing,
     ItemsUnsigned(usize),
+    BackupUnderWay,
+    AlreadyStopping,
     AlreadyCancelling,
     NotArmed,
     RehearsalNeverCommits,
@@ -126,6 +131,8 @@ impl std::fmt::Display for Refusal {
             Refusal::ReferenceMissing => f.write_str("It needs a reference: type one."),
             Refusal::ItemsUnsigned(1) => f.write_str("1 item is not signed yet."),
             Refusal::ItemsUnsigned(n) => write!(f, "{n} items are not signed yet."),
+            Refusal::BackupUnderWay => f.write_str("The backup is still being made; x cancels it."),
+            Refusal::AlreadyStopping => f.write_str("The backup is being stopped already."),
             Refusal::AlreadyCancelling => {
                 f.write_str("Cancelling already; waiting for the server's answer.")
             }

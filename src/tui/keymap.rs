@@ -70,7 +70,7 @@ pub enum Place {
     End,
     /// In a pane that covers the screen: scripts, locks, messages, evidence, help.
     Reader,
-    /// While a text is typed: a reference, a search.
+    /// While a text is typed: a reference, a folder, a search.
     Text,
     /// In `stagegate inspect`.
     Inspect,
@@ -104,7 +104,7 @@ impl Place {
             Place::Outcome => "While the outcome is proven",
             Place::End => "At the end",
             Place::Reader => "In a pane that covers the screen",
-            Place::Text => "While typing a reference or a search",
+            Place::Text => "While typing a reference, a folder or a search",
             Place::Inspect => "In inspect",
         }
     }

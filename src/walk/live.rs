@@ -4,10 +4,11 @@
 //! the monitor's as a display that went blind (I12). No order is left without an answer.
 
 use super::engine::Held;
+use crate::backup::Backups;
 use crate::database::monitor::Monitor;
 use crate::database::session::{HoldOptions, Order, Session};
 use crate::database::settings::Settings;
-use crate::gate::event::{Body, Inquiry, Observation, Report, Seq, ServerMessage};
+use crate::gate::event::{Body, Inquiry, Observation, Report, Seq, ServerMessage, Target};
 use crate::runbook::Runbook;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -19,6 +20,7 @@ pub struct Live {
     session: Session,
     reports: UnboundedSender<Report>,
     state: Arc<State>,
+    backups: Backups,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +55,7 @@ impl Live {
         let (observations, seen) = unbounded_channel();
         let (session, task) = Session::spawn(runbook, settings.clone(), options, inner);
         let state = Arc::new(State::default());
+        let backed_up = settings.clone();
         tokio::spawn(relay(settings, from_session, reports.clone(), observations));
         let (watched, to) = (Arc::clone(&state), reports.clone());
         tokio::spawn(async move {
@@ -65,6 +68,7 @@ impl Live {
         });
         let live = Live {
             session,
+            backups: Backups::new(backed_up, reports.clone()),
             reports,
             state,
         };
@@ -127,5 +131,13 @@ impl Held for Live {
 
     fn sever(&self) {
         self.session.sever();
+    }
+
+    fn back_up(&self, seq: Seq, target: Target, folder: String) {
+        self.backups.start(seq, target, folder);
+    }
+
+    fn stop_backup(&self) {
+        self.backups.stop();
     }
 }

@@ -78,6 +78,9 @@ impl Machine {
                 Mode::Run | Mode::Rehearse | Mode::Inspect => None,
             },
             Act::ProbeAgain => Some(self.probing.is_some().then_some(Refusal::EvidenceAwaited)),
+            Act::BackUp => self.refusal_to_back_up(),
+            Act::Cancel => self.refusal_to_stop_backup(),
+            Act::Apply if self.is_backing_up() => Some(Some(Refusal::BackupUnderWay)),
             Act::Apply => match self.plan.mode {
                 Mode::Inspect => None,
                 Mode::Rehearse => Some(if self.probing.is_some() {
@@ -98,8 +101,7 @@ impl Machine {
                 }
             },
             Act::Quit => Some(None),
-            Act::Cancel
-            | Act::AskCommit
+            Act::AskCommit
             | Act::NameTyped
             | Act::AskRollback
             | Act::ConfirmRollback
@@ -128,6 +130,7 @@ impl Machine {
             Act::SignOff
             | Act::Withdraw
             | Act::ProbeAgain
+            | Act::BackUp
             | Act::Apply
             | Act::Cancel
             | Act::Again
@@ -170,6 +173,7 @@ impl Machine {
                 None => vec![Effect::Say(Refusal::NoSuchItem.to_string())],
             },
             Command::ProbeAgain => self.probe(),
+            Command::BackUp { folder } => self.back_up(folder),
             Command::Apply => {
                 self.attempt = 0;
                 self.ending = None;
@@ -235,8 +239,8 @@ impl Machine {
                 let proof = proof.clone();
                 self.rolled_back(Why::LockTimeout, proof)
             }
+            Phase::Checklist => self.stop_backup(),
             Phase::Connecting
-            | Phase::Checklist
             | Phase::Deciding { .. }
             | Phase::MustRollBack { .. }
             | Phase::Committing
@@ -254,9 +258,11 @@ impl Machine {
             .items
             .get(index)
             .is_some_and(|needed| needed.reference);
+        let (backing_up, backed_up) = (self.is_backing_up(), self.is_backed_up(index));
         let refusal = match self.items.get_mut(index) {
             None => Refusal::NoSuchItem,
             Some(item) if item.signed => Refusal::AlreadySigned,
+            Some(_) if needs_reference && backing_up => Refusal::BackupUnderWay,
             Some(item) => match item.standing {
                 Standing::Awaited => Refusal::EvidenceAwaited,
                 Standing::Fails => Refusal::EvidenceFails,
@@ -265,6 +271,7 @@ impl Machine {
                 }
                 Standing::Holds | Standing::Warns
                     if needs_reference
+                        && !backed_up
                         && note.as_deref().is_none_or(|text| text.trim().is_empty()) =>
                 {
                     Refusal::ReferenceMissing

@@ -169,7 +169,7 @@ impl Screen {
     pub(super) fn edited(&self) -> Vec<Event> {
         match self.typing {
             Some(Typing::Find) => Vec::new(),
-            Some(Typing::Reference { .. }) => vec![Event::Edited],
+            Some(Typing::Reference { .. } | Typing::Folder) => vec![Event::Edited],
             None if self.prompt == Prompt::Name => vec![Event::Edited],
             None => Vec::new(),
         }
@@ -235,6 +235,14 @@ impl Screen {
                 self.typing = Some(Typing::Reference { item: self.cursor });
                 vec![Event::Edited]
             }
+            Act::BackUp if offered && !machine.is_backing_up() => {
+                // What becomes of it is shown with its item.
+                let item = (0..machine.items().len()).find(|item| machine.is_of_backup(*item));
+                self.cursor = item.unwrap_or(self.cursor);
+                self.typed.clone_from(&self.folder);
+                self.typing = Some(Typing::Folder);
+                vec![Event::Edited]
+            }
             Act::AskRollback if offered => {
                 self.cover = None;
                 vec![Event::Asked(Command::AskRollback)]
@@ -251,6 +259,8 @@ impl Screen {
         let plan = machine.plan().items.get(self.cursor);
         let item = machine.items().get(self.cursor);
         plan.is_some_and(|needed| needed.reference)
+            && !machine.is_backing_up()
+            && !machine.is_backed_up(self.cursor)
             && item.is_some_and(|item| {
                 !item.signed
                     && item.unread.is_empty()
@@ -265,6 +275,10 @@ fn plain_command(act: Act, item: usize) -> Option<Command> {
         Act::SignOff => Some(Command::SignOff { item, note: None }),
         Act::Withdraw => Some(Command::Withdraw { item }),
         Act::ProbeAgain => Some(Command::ProbeAgain),
+        // Only to be refused: the folder is typed.
+        Act::BackUp => Some(Command::BackUp {
+            folder: String::new(),
+        }),
         Act::Apply => Some(Command::Apply),
         Act::Cancel => Some(Command::Cancel),
         Act::AskCommit => Some(Command::AskCommit),

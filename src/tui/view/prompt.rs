@@ -1,4 +1,4 @@
-//! What is asked of a person: the name for COMMIT, y for ROLLBACK, a reference, a search.
+//! What is asked of a person: the name for COMMIT, y for ROLLBACK, a reference, a folder, a search.
 //!
 //! ```text
 //! ╭ COMMIT ───────────────────────────────────────────────────────────╮
@@ -78,6 +78,17 @@ pub(crate) fn reference(
             "{title}: where can others find it? The answer is recorded with your signature. Enter \
              signs, Esc leaves it unsigned."
         ),
+        columns,
+    );
+    lines.push(field(scene, typed, columns));
+    lines
+}
+
+/// The lines inside the box for the folder of a backup.
+pub(crate) fn folder(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
+    let mut lines = sentences(
+        "pg_dump writes the whole database into a new file in this folder. Enter starts it, Ctrl-U \
+         empties the line, Esc goes back.",
         columns,
     );
     lines.push(field(scene, typed, columns));
