@@ -152,6 +152,14 @@ impl Held for Scripted {
     fn sever(&self) {
         self.note("sever");
     }
+
+    fn back_up(&self, _: Seq, _: Target, folder: String) {
+        self.note(&format!("back up into {folder}"));
+    }
+
+    fn stop_backup(&self) {
+        self.note("stop the backup");
+    }
 }
 
 /// A run under way: the wires' other ends, and what was said so far.

@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// `$1` is our private folder, `$2` the partial file. The `pid` file is written by the launched
 /// process itself before it becomes `pg_dump`, so there is no moment at which one runs unknown.
-/// SIGTERM lets `pg_dump` cancel its query on the server first. A zombie counts as gone.
+/// SIGTERM lets `pg_dump` cancel its query on the server first. A zombie counts as gone. (No `--`
+/// before a group: to `kill` of dash that is a process of that name.)
 const SCRIPT: &str = r#"
 trap '' HUP INT QUIT TERM PIPE TSTP TTIN TTOU
 cd /
@@ -27,10 +28,10 @@ alive() {
     case "$(cat "/proc/$pid/stat" 2>/dev/null)" in *') Z '*) return 1 ;; esac
 }
 n=0
-alive && kill -TERM -- "-$pid"
+alive && kill -TERM "-$pid"
 while alive; do
     n=$((n + 1))
-    [ "$n" -eq 100 ] && kill -KILL -- "-$pid"
+    [ "$n" -eq 100 ] && kill -KILL "-$pid"
     [ "$n" -ge 200 ] && break
     sleep 0.02 || sleep 1
 done

@@ -146,7 +146,7 @@ impl Dump {
 
     fn summary(&self) -> String {
         format!(
-            "a dump of {} made here, {}: {} and {} of data",
+            "{} is dumped: {}, {}, {} with data",
             self.database,
             size(self.bytes),
             counted(self.entries, "entry", "entries"),

@@ -207,7 +207,7 @@ fn a_blocked_statement_names_the_blocker_and_a_later_walk_commits() {
     stage.assert_untouched();
     assert_eq!(end_the_report(&stage), ["t"]);
     terminal
-        .key("b")
+        .key("w")
         .wait_for("CHECKLIST  5 of 5 signed")
         .wait_for("a opens the transaction")
         .key("a")

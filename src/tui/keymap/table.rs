@@ -21,14 +21,14 @@ pub const BINDINGS: &[Binding] = &[
         Place::Checklist,
         &[Char('u')],
         Act::Withdraw,
-        "withdraw",
+        "unsign",
         "take the sign-off back",
     ),
     view(
         Place::Checklist,
         &[Enter],
         ViewAct::Detail,
-        "evidence",
+        "detail",
         "show the whole evidence of the item",
     ),
     gate(
