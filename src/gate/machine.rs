@@ -333,6 +333,12 @@ impl Machine {
         self.probing = self.probing.map(|_| 2);
         self.awaiting = self.awaiting.map(|_| 3);
         self.last_seq = 4;
+        for item in &mut self.items {
+            // They differ only for the eye.
+            if item.standing == Standing::Warns {
+                item.standing = Standing::Holds;
+            }
+        }
         self.backing_up = match self.phase {
             Phase::Connecting | Phase::Checklist | Phase::Ended(Ending::NotConnected) => {
                 self.backing_up.canonical(4)

@@ -2,12 +2,13 @@
 //! left when it fails, is cancelled or its program dies: nothing.
 
 use crate::stage::{Session, Stage, Walk};
-use crate::terminal::{PATIENCE, Terminal};
+use crate::terminal::{PATIENCE, PROGRAM, Terminal};
 use rustix::process::Signal;
 use stagegate::journal::Entry;
 use stagegate::sandbox::demo::Scenario;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// The folder for backups, and what is in it.
@@ -289,5 +290,15 @@ fn the_plain_walk_backs_up_by_a_word() {
         .wait_for("1. A backup of the production database exists: signed.")
         .line("quit");
     assert_eq!(terminal.exit_code(), 1);
-    assert_eq!(files(&stage).len(), 1);
+    let made = files(&stage);
+    assert_eq!(made.len(), 1);
+    // Whoever was not there finds it in the report.
+    let journals = std::fs::read_dir(stage.home().join("state/stagegate")).unwrap();
+    let journal = journals.map(|entry| entry.unwrap().path()).next().unwrap();
+    let report = Command::new(PROGRAM).arg("report").arg(journal).output();
+    let report = String::from_utf8(report.unwrap().stdout).unwrap();
+    let name = made[0].file_name().unwrap().to_str().unwrap();
+    for words in [name, "SHA-256", "backed up in", "there is no folder"] {
+        assert!(report.contains(words), "no {words:?} in {report}");
+    }
 }

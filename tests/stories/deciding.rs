@@ -57,7 +57,7 @@ fn again_after_a_rollback_keeps_the_sign_offs() {
     let mut terminal = stage.run();
     terminal.walk_to_the_gate().roll_back();
     terminal
-        .key("b")
+        .key("w")
         .wait_for_evidence()
         .wait_for("CHECKLIST  5 of 5 signed")
         .wait_for("a opens the transaction")

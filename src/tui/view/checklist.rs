@@ -27,7 +27,7 @@ use ratatui::text::{Line, Span};
 /// What the standing of an item is called, and how it looks.
 fn word(scene: &Scene<'_>, index: usize, standing: Standing) -> (String, Style) {
     let look = scene.look;
-    if dumping(scene, index).is_some() {
+    if scene.machine.is_backing_up() && scene.machine.is_of_backup(index) {
         let spinner = look.glyphs.spinner(scene.account.now);
         return (
             format!("{spinner} dumping{}", look.glyphs.ellipsis()),
@@ -187,6 +187,8 @@ pub(crate) fn evidence(
     let dump_lines = dumping(scene, index).map(Dumping::lines);
     let summary = if let Some([doing, ..]) = dump_lines.as_deref() {
         look.clean(doing)
+    } else if scene.machine.is_backing_up() && scene.machine.is_of_backup(index) {
+        "the folder, pg_dump and the server are looked at first".to_owned()
     } else if signature.standing == Standing::Awaited {
         "the evidence is being looked for".to_owned()
     } else {

@@ -57,7 +57,13 @@ pub(crate) fn lines(
 }
 
 /// What a screen too small to show the grounds for it refuses.
-pub(crate) const NEEDS_ROOM: [Act; 4] = [Act::AskCommit, Act::NameTyped, Act::SignOff, Act::Apply];
+pub(crate) const NEEDS_ROOM: [Act; 5] = [
+    Act::AskCommit,
+    Act::NameTyped,
+    Act::SignOff,
+    Act::BackUp,
+    Act::Apply,
+];
 
 /// The one line of a screen that is too small: what works there, and COMMIT, which does not.
 pub(crate) fn cramped(scene: &Scene<'_>, place: Place, columns: usize) -> Line<'static> {
