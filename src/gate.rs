@@ -8,7 +8,8 @@
 //!
 //! - **I1** COMMIT is sent at most once, and only from an armed gate: every item signed, every
 //!   statement succeeded, at least one PASS, no FAIL, the same transaction as at BEGIN, the name
-//!   typed. The request carries a [`warrant::Warrant`], which is made in one place.
+//!   typed. One exception, asked for in words: a bare script that returned no check at all may be
+//!   committed for a typed reason, which the journal keeps. The request carries a [`warrant::Warrant`], which is made in one place.
 //! - **I2** From every state with an open transaction a key leads to ROLLBACK; a hang-up, a timer,
 //!   a lost screen or a dead task leads there by itself.
 //! - **I3** "Committed" is said only after the server's tag COMMIT with an idle status, or

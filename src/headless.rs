@@ -134,10 +134,9 @@ pub async fn walk<H: Held>(
 /// the two threads get in each other's way; nobody reads and types it in this time (I5). To go back is always safe.
 fn reading(machine: &Machine, line: &str) -> Duration {
     match machine.phase() {
-        Phase::Deciding {
-            prompt: Prompt::Name,
-            ..
-        } if line.trim() != "back" => Duration::from_millis(plan::ARMING),
+        Phase::Deciding { prompt, .. } if prompt.is_for_commit() && line.trim() != "back" => {
+            Duration::from_millis(plan::ARMING)
+        }
         _ => Duration::ZERO,
     }
 }
@@ -175,7 +174,7 @@ fn alone_next(machine: &Machine) -> Option<Command> {
         | Phase::MustRollBack { asking: true, .. } => Some(Command::ConfirmRollback),
         Phase::Ended(_) => Some(Command::Quit),
         Phase::Deciding {
-            prompt: Prompt::Name,
+            prompt: Prompt::Reason | Prompt::SecondSigner | Prompt::Name,
             ..
         }
         | Phase::Connecting

@@ -188,10 +188,7 @@ mod tests {
         let mut journal = Journal::create(None, env).unwrap();
         journal.record(&opened()).unwrap();
         journal
-            .record_durably(&Entry::Intent {
-                decision: entry::Decision::Commit,
-                xid: Some("7".into()),
-            })
+            .record_durably(&Entry::intent(entry::Decision::Commit, Some("7".into())))
             .unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(journal.path()), 0o600);

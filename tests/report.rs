@@ -383,10 +383,7 @@ fn committed() -> Vec<Entry> {
         phase("applying", None),
         failed,
         phase("rolling back", Some("a lock was not granted in time")),
-        Entry::Intent {
-            decision: Decision::RollBack,
-            xid: Some("770".into()),
-        },
+        Entry::intent(Decision::RollBack, Some("770".into())),
         phase(
             "waiting for the next attempt",
             Some("the server answered ROLLBACK, and pg_xact_status says aborted"),
@@ -419,10 +416,7 @@ fn committed() -> Vec<Entry> {
         checked("verification", "rows", "WARN", "3 without a type"),
         phase("verifying", None),
         phase("deciding", None),
-        Entry::Intent {
-            decision: Decision::Commit,
-            xid: Some("771".into()),
-        },
+        Entry::intent(Decision::Commit, Some("771".into())),
         phase("committing", None),
         Entry::Outcome {
             outcome: "COMMITTED".into(),

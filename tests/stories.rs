@@ -7,6 +7,8 @@
 
 #[path = "stories/backing_up.rs"]
 mod backing_up;
+#[path = "stories/consenting.rs"]
+mod consenting;
 #[path = "stories/deciding.rs"]
 mod deciding;
 #[path = "stories/leaving.rs"]

@@ -221,6 +221,9 @@ mod snapshots {
         walk.press("Down");
         walk.press("Down");
         walk.press("Space");
+        walk.type_text("wiser_ops");
+        shoot("checklist_database_name", &mut walk);
+        walk.press("Enter");
         walk.press("Down");
         shoot("checklist_partly_signed", &mut walk);
         walk.press("Enter");
@@ -714,8 +717,9 @@ mod behaviour {
     #[test]
     fn space_signs_one_item_however_long_it_is_held() {
         let mut walk = checklist();
-        walk.press("Down");
-        walk.press("Down");
+        for _ in 0..3 {
+            walk.press("Down");
+        }
         for _ in 0..20 {
             walk.press("Space");
         }
@@ -766,6 +770,10 @@ mod behaviour {
         }
         assert_eq!(walk.machine.items()[1].unread, []);
         walk.press("q");
+        walk.press("Space");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("1 finding is not acknowledged yet"), "{text}");
+        walk.press("f");
         walk.press("Space");
         assert!(walk.machine.items()[1].signed);
     }

@@ -238,6 +238,9 @@ pub struct Holding {
     /// Roll back when a session waits for the transaction longer than this
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub max_wait: Option<Millis>,
+    /// Ask for a second person's name before COMMIT, and write it into the journal
+    #[arg(long)]
+    pub second_signer: bool,
     /// Where to write the journal [default: a new file in $XDG_STATE_HOME/stagegate]
     #[arg(long, value_name = "PATH")]
     pub journal: Option<PathBuf>,
@@ -253,6 +256,9 @@ impl Holding {
             lock_attempts: self.lock_attempts,
             max_waiters: self.max_waiters,
             max_wait: self.max_wait,
+            second_signer: self
+                .second_signer
+                .then(|| plan::FirstSigner(crate::database::settings::os_user())),
             ..Plan::new(runbook, mode, self.hold_limit)
         }
     }

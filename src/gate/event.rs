@@ -67,8 +67,17 @@ pub enum Command {
     Apply,
     /// Cancel the statement that runs, or the dump under way.
     Cancel,
-    /// Open the prompt for the database name.
+    /// Acknowledge the next finding of the linter on an item.
+    Acknowledge {
+        /// Index into the checklist.
+        item: usize,
+    },
+    /// Open what COMMIT asks first.
     AskCommit,
+    /// Why a script without checks is committed.
+    ReasonGiven(String),
+    /// The second person's name.
+    SecondSigned(String),
     /// COMMIT, with the name that was typed.
     NameTyped(String),
     /// Open the question whether to roll back.

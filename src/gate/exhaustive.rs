@@ -7,7 +7,7 @@
 use super::event::*;
 use super::machine::Machine;
 use super::phase::{Ending, Phase, Prompt, Why};
-use super::plan::{self, Mode, Plan, Requirement};
+use super::plan::{self, FirstSigner, Mode, Plan, Requirement};
 use super::{Effect, Request};
 use crate::runbook::check::{Check, Verdict};
 use std::collections::{HashMap, VecDeque};
@@ -20,6 +20,7 @@ struct Witness {
     commits: u8,
     something_failed: bool,
     passed: bool,
+    checked: bool,
     failed_check: bool,
     settled: bool,
     journal_lost: bool,
@@ -38,11 +39,11 @@ fn plan(mode: Mode, items: usize, post_verification: bool) -> Plan {
     let mut requirements = vec![
         Requirement {
             reference: true,
-            documents: Vec::new(),
+            ..Requirement::default()
         },
         Requirement {
-            reference: false,
             documents: vec![Document::Script],
+            ..Requirement::default()
         },
     ];
     requirements.truncate(items);
@@ -50,10 +51,28 @@ fn plan(mode: Mode, items: usize, post_verification: bool) -> Plan {
         mode,
         items: requirements,
         hold_limit: 2 * plan::ARMING,
+        may_lack_checks: false,
+        second_signer: None,
         post_verification,
         lock_attempts: 2,
         max_waiters: Some(0),
         max_wait: None,
+    }
+}
+
+/// Everything that can be asked beside: a finding, the name on an item, a reason, a second person.
+fn bare() -> Plan {
+    Plan {
+        items: vec![Requirement {
+            database_name: true,
+            findings: 1,
+            ..Requirement::default()
+        }],
+        may_lack_checks: true,
+        second_signer: Some(FirstSigner(Some("ann".into()))),
+        lock_attempts: 1,
+        max_waiters: None,
+        ..plan(Mode::Run, 0, false)
     }
 }
 
@@ -188,6 +207,10 @@ fn commands(items: usize) -> Vec<Command> {
         Command::Apply,
         Command::Cancel,
         Command::AskCommit,
+        Command::ReasonGiven(" ".into()),
+        Command::ReasonGiven("it is empty".into()),
+        Command::SecondSigned(" Ann ".into()),
+        Command::SecondSigned("ben".into()),
         Command::NameTyped(DATABASE.into()),
         Command::NameTyped("wrong".into()),
         Command::AskRollback,
@@ -201,9 +224,11 @@ fn commands(items: usize) -> Vec<Command> {
     ];
     // One index too many: asking for an item that is not there.
     for item in 0..=items {
-        for note in [None, Some(" ".to_owned()), Some("ref".to_owned())] {
+        for note in [None, Some(" "), Some("ref"), Some(DATABASE)] {
+            let note = note.map(str::to_owned);
             commands.push(Command::SignOff { item, note });
         }
+        commands.push(Command::Acknowledge { item });
         commands.push(Command::Withdraw { item });
     }
     commands
@@ -271,11 +296,14 @@ fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine)
     {
         let applying = matches!(machine.phase(), Phase::Applying { .. });
         match body {
-            Body::StatementFinished(report) if applying => match report.checks[0].verdict {
-                Verdict::Pass => witness.passed = true,
-                Verdict::Fail => witness.failed_check = true,
-                Verdict::Warn => {}
-            },
+            Body::StatementFinished(report) if applying => {
+                witness.checked = true;
+                match report.checks[0].verdict {
+                    Verdict::Pass => witness.passed = true,
+                    Verdict::Fail => witness.failed_check = true,
+                    Verdict::Warn => {}
+                }
+            }
             Body::StatementFailed { .. } if applying => witness.something_failed = true,
             Body::Settled { same_transaction }
                 if matches!(machine.phase(), Phase::Verifying { .. }) =>
@@ -338,7 +366,19 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
             );
             assert!(signed(machine), "I1: every item signed");
             assert!(!witness.something_failed, "I1: every statement succeeded");
-            assert!(witness.passed && !witness.failed_check, "I1: PASS, no FAIL");
+            let consent = warrant.consent();
+            let reasoned = !witness.checked && consent.reason.is_some();
+            assert!(
+                witness.passed || machine.plan().may_lack_checks && reasoned,
+                "I1: at least one PASS, or no check and a reason"
+            );
+            assert!(!witness.failed_check, "I1: no FAIL");
+            let second = machine.plan().second_signer.is_some();
+            assert_eq!(
+                consent.second_signer.as_deref(),
+                second.then_some("ben"),
+                "a second person, and another one"
+            );
             assert!(witness.settled, "I1: the same transaction");
             assert_eq!(warrant.xid(), "7", "I1: that transaction");
             assert!(!witness.journal_lost, "I6: never without a journal");
@@ -367,6 +407,23 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
         );
     }
     assert!(after.1.commits <= 1, "I1: COMMIT at most once");
+    for (index, item) in after.0.items().iter().enumerate() {
+        if !item.signed || machine.items()[index].signed {
+            continue;
+        }
+        let needed = &machine.plan().items[index];
+        assert!(item.unread.is_empty() && item.acknowledged == needed.findings);
+        let Event::Asked(Command::SignOff { note, .. }) = event else {
+            panic!("signed by {event:?}");
+        };
+        if needed.database_name {
+            assert_eq!(
+                note.as_deref(),
+                Some(DATABASE),
+                "the guard against the wrong server"
+            );
+        }
+    }
 
     let says_committed = |machine: &Machine| {
         matches!(
@@ -626,6 +683,11 @@ fn every_reachable_state_of_a_run() {
 }
 
 #[test]
+fn every_reachable_state_of_a_bare_script_with_a_second_signer() {
+    walk_every_state("bare script", bare());
+}
+
+#[test]
 fn every_reachable_state_of_a_rehearsal() {
     walk_every_state("rehearsal", plan(Mode::Rehearse, 0, true));
 }
@@ -706,7 +768,9 @@ fn next_step(machine: &Machine) -> Event {
             xid: "7".into(),
             added: Vec::new(),
         }),
-        Phase::Applying { .. } if machine.tally().pass == 0 => report(check(Verdict::Pass)),
+        Phase::Applying { .. } if machine.tally().pass == 0 && !machine.plan().may_lack_checks => {
+            report(check(Verdict::Pass))
+        }
         Phase::Applying { .. } => report(Body::ScriptFinished),
         Phase::Verifying { .. } => report(Body::Settled {
             same_transaction: true,
@@ -714,6 +778,8 @@ fn next_step(machine: &Machine) -> Event {
         Phase::Deciding { prompt, arming, .. } => match prompt {
             Prompt::Closed if *arming > 0 => Event::Ticked { elapsed: *arming },
             Prompt::Closed => Event::Asked(Command::AskCommit),
+            Prompt::Reason => Event::Asked(Command::ReasonGiven("it is empty".into())),
+            Prompt::SecondSigner => Event::Asked(Command::SecondSigned("ben".into())),
             Prompt::Name => Event::Asked(Command::NameTyped(DATABASE.into())),
             Prompt::RollBack => Event::Asked(Command::StepBack),
         },

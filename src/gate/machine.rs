@@ -15,6 +15,7 @@ use super::event::{Alarm, Document, Event, Millis, Seq, Standing};
 use super::offer::{Act, Offer};
 use super::phase::{Ending, Phase, Prompt, Proof, Why};
 use super::plan::{self, Plan};
+use super::warrant::Consent;
 use crate::runbook::check::Tally;
 
 /// SQLSTATE of a lock that was not granted within `lock_timeout`.
@@ -29,6 +30,8 @@ pub struct Machine {
     tally: Tally,
     database: Option<String>,
     xid: Option<String>,
+    /// What was said to COMMIT so far; it falls with the prompt.
+    consent: Consent,
     hold_left: Option<Millis>,
     beat_due: Millis,
     /// The present state is on the screen.
@@ -53,6 +56,8 @@ pub struct Signature {
     pub standing: Standing,
     /// Documents that are still to be read to their end.
     pub unread: Vec<Document>,
+    /// How many findings of the linter were acknowledged.
+    pub acknowledged: usize,
     /// A person signed it.
     pub signed: bool,
 }
@@ -62,7 +67,7 @@ pub struct Signature {
 struct Face {
     screen: std::mem::Discriminant<Phase>,
     prompt: Option<Prompt>,
-    signed: Vec<bool>,
+    signed: Vec<(bool, usize)>,
     backing_up: backing_up::BackingUp,
 }
 
@@ -84,6 +89,7 @@ impl Machine {
             tally: Tally::default(),
             database: None,
             xid: None,
+            consent: Consent::default(),
             hold_left: None,
             beat_due: plan::BEAT,
             shown: false,
@@ -137,6 +143,11 @@ impl Machine {
     /// Which attempt this is, from 1; 0 before the first.
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// What people said to COMMIT so far.
+    pub fn consent(&self) -> &Consent {
+        &self.consent
     }
 
     /// What is left of the hold, in milliseconds, while a transaction is held.
@@ -198,7 +209,11 @@ impl Machine {
         Face {
             screen: std::mem::discriminant(&self.phase),
             prompt,
-            signed: self.items.iter().map(|item| item.signed).collect(),
+            signed: self
+                .items
+                .iter()
+                .map(|item| (item.signed, item.acknowledged))
+                .collect(),
             backing_up: self.backing_up,
         }
     }
@@ -359,8 +374,14 @@ impl Machine {
             | Phase::Left(_) => backing_up::BackingUp::default(),
         };
         self.tally.pass = self.tally.pass.min(1);
-        self.tally.warn = 0;
+        // A warning tells a script without checks from one whose checks do not pass.
+        let told_apart = if self.plan.may_lack_checks { 1 } else { 0 };
+        self.tally.warn = self.tally.warn.min(told_apart);
         self.tally.fail = self.tally.fail.min(1);
+        // It is asked for anew whenever the gate is.
+        if !matches!(self.phase, Phase::Deciding { .. }) {
+            self.consent = Consent::default();
+        }
         // Kept for whoever asks later; no decision reads it.
         self.ending = None;
         // A beat changes nothing but itself; the walk need not tell its moments apart.

@@ -9,12 +9,13 @@ use super::phase::Why;
 pub enum Act {
     SignOff,
     Withdraw,
+    Acknowledge,
     ProbeAgain,
     BackUp,
     Apply,
     Cancel,
     AskCommit,
-    NameTyped,
+    Answer,
     AskRollback,
     ConfirmRollback,
     StepBack,
@@ -27,15 +28,16 @@ pub enum Act {
 
 impl Act {
     /// Every act there is.
-    pub const ALL: [Act; 16] = [
+    pub const ALL: [Act; 17] = [
         Act::SignOff,
         Act::Withdraw,
+        Act::Acknowledge,
         Act::ProbeAgain,
         Act::BackUp,
         Act::Apply,
         Act::Cancel,
         Act::AskCommit,
-        Act::NameTyped,
+        Act::Answer,
         Act::AskRollback,
         Act::ConfirmRollback,
         Act::StepBack,
@@ -53,12 +55,15 @@ impl Command {
         match self {
             Command::SignOff { .. } => Act::SignOff,
             Command::Withdraw { .. } => Act::Withdraw,
+            Command::Acknowledge { .. } => Act::Acknowledge,
             Command::ProbeAgain => Act::ProbeAgain,
             Command::BackUp { .. } => Act::BackUp,
             Command::Apply => Act::Apply,
             Command::Cancel => Act::Cancel,
             Command::AskCommit => Act::AskCommit,
-            Command::NameTyped(_) => Act::NameTyped,
+            Command::ReasonGiven(_) | Command::SecondSigned(_) | Command::NameTyped(_) => {
+                Act::Answer
+            }
             Command::AskRollback => Act::AskRollback,
             Command::ConfirmRollback => Act::ConfirmRollback,
             Command::StepBack => Act::StepBack,
@@ -93,7 +98,10 @@ pub enum Refusal {
     EvidenceFails,
     ItemFails,
     NotReadToEnd,
+    FindingsOpen(usize),
+    NothingToAcknowledge,
     ReferenceMissing,
+    NameMissing,
     ItemsUnsigned(usize),
     BackupUnderWay,
     AlreadyStopping,
@@ -102,6 +110,9 @@ pub enum Refusal {
     RehearsalNeverCommits,
     MustRollBack(Why),
     WrongName { expected: String },
+    ReasonMissing,
+    SecondSignerMissing,
+    SamePerson,
     HoldAtMost,
     TransactionOpen,
     ScriptRunning,
@@ -128,6 +139,19 @@ impl std::fmt::Display for Refusal {
                 f.write_str("The evidence of an item fails, so nothing is applied.")
             }
             Refusal::NotReadToEnd => f.write_str("Read it to its end first: s opens the scripts."),
+            Refusal::FindingsOpen(1) => {
+                f.write_str("1 finding is not acknowledged yet: f acknowledges it.")
+            }
+            Refusal::FindingsOpen(n) => write!(
+                f,
+                "{n} findings are not acknowledged yet: f acknowledges one after the other."
+            ),
+            Refusal::NothingToAcknowledge => {
+                f.write_str("There is no finding left to acknowledge on this item.")
+            }
+            Refusal::NameMissing => {
+                f.write_str("Type the name of the database that you mean, then it is signed.")
+            }
             Refusal::ReferenceMissing => f.write_str("It needs a reference: type one."),
             Refusal::ItemsUnsigned(1) => f.write_str("1 item is not signed yet."),
             Refusal::ItemsUnsigned(n) => write!(f, "{n} items are not signed yet."),
@@ -148,6 +172,15 @@ impl std::fmt::Display for Refusal {
             Refusal::WrongName { expected } => write!(
                 f,
                 "That is not the name of the database ({expected}). Nothing was sent; type it again, or Esc."
+            ),
+            Refusal::ReasonMissing => f.write_str(
+                "Nothing checks what the script did, so COMMIT needs a reason: type one, or Esc.",
+            ),
+            Refusal::SecondSignerMissing => {
+                f.write_str("COMMIT needs a second person: type the name, or Esc.")
+            }
+            Refusal::SamePerson => f.write_str(
+                "That is who began this run. The second signer is somebody else; type the name, or Esc.",
             ),
             Refusal::HoldAtMost => f.write_str("The hold cannot be extended further than this."),
             Refusal::TransactionOpen => {

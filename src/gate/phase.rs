@@ -80,10 +80,24 @@ pub enum Phase {
 pub enum Prompt {
     /// Nothing.
     Closed,
+    /// The reason is being typed why a script without checks is committed.
+    Reason,
+    /// The second signer's name is being typed.
+    SecondSigner,
     /// The database name is being typed for COMMIT.
     Name,
     /// The question whether to roll back.
     RollBack,
+}
+
+impl Prompt {
+    /// Whether it is one of those that COMMIT asks, one after the other.
+    pub fn is_for_commit(self) -> bool {
+        match self {
+            Prompt::Reason | Prompt::SecondSigner | Prompt::Name => true,
+            Prompt::Closed | Prompt::RollBack => false,
+        }
+    }
 }
 
 /// How a run ended.

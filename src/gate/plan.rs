@@ -1,7 +1,7 @@
 //! What the machine knows of a run before it begins.
 
 use super::event::{Document, Millis};
-use crate::runbook::{ItemKind, Runbook};
+use crate::runbook::{ItemKind, Origin, Runbook};
 
 /// The hold limit where the command line gives none: 5 minutes.
 pub const HOLD_LIMIT: Millis = 5 * 60 * 1000;
@@ -39,6 +39,11 @@ pub struct Plan {
     pub items: Vec<Requirement>,
     /// How long the transaction may be held, counted from BEGIN.
     pub hold_limit: Millis,
+    /// A script that returns no check at all may be committed, with a typed reason. Only a bare
+    /// script: a runbook promises checks.
+    pub may_lack_checks: bool,
+    /// COMMIT asks for a second person; who began the run, as far as that is known.
+    pub second_signer: Option<FirstSigner>,
     /// Whether there is something to run after COMMIT.
     pub post_verification: bool,
     /// How often the transaction is begun when a lock is not granted in time.
@@ -60,11 +65,28 @@ pub fn back_off(attempt: u32, xid: &str) -> Millis {
     base + (drawn >> 8) % (base / 2)
 }
 
+/// Who began a run for which a second person signs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct FirstSigner(pub Option<String>);
+
+impl FirstSigner {
+    /// Whether `name` is theirs: spaces around it and case do not make another person.
+    pub fn is(&self, name: &str) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|first| first.trim().to_lowercase() == name.trim().to_lowercase())
+    }
+}
+
 /// What a signature needs beside evidence that holds.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Requirement {
     /// A text is typed with it, such as the reference to a backup.
     pub reference: bool,
+    /// The name of the database is typed with it: the guard against the wrong server.
+    pub database_name: bool,
+    /// How many findings of the linter are acknowledged first, one by one.
+    pub findings: usize,
     /// These were read to their end.
     pub documents: Vec<Document>,
 }
@@ -78,27 +100,32 @@ impl Plan {
             .map(|item| match item.kind {
                 ItemKind::Backup => Requirement {
                     reference: true,
-                    documents: Vec::new(),
+                    ..Requirement::default()
                 },
                 ItemKind::Review => Requirement {
-                    reference: false,
                     documents: vec![Document::Script],
+                    findings: runbook.script.findings_by_statement().len(),
+                    ..Requirement::default()
                 },
                 ItemKind::Rollback => Requirement {
-                    reference: false,
                     documents: (0..runbook.rollbacks.len())
                         .map(Document::Rollback)
                         .collect(),
+                    ..Requirement::default()
                 },
-                ItemKind::Connection | ItemKind::Structure | ItemKind::Attest => {
-                    Requirement::default()
-                }
+                ItemKind::Connection => Requirement {
+                    database_name: true,
+                    ..Requirement::default()
+                },
+                ItemKind::Structure | ItemKind::Attest => Requirement::default(),
             })
             .collect();
         Plan {
             mode,
             items,
             hold_limit,
+            may_lack_checks: mode == Mode::Run && matches!(runbook.origin, Origin::BareScript(_)),
+            second_signer: None,
             post_verification: runbook.post_verification.is_some(),
             lock_attempts: LOCK_ATTEMPTS,
             max_waiters: None,

@@ -8,6 +8,8 @@ use super::plan::{self, Mode, Plan, Requirement};
 use super::{Effect, ExitCode, Request};
 use crate::runbook::check::{Check, Verdict};
 
+mod consent;
+
 struct Run {
     machine: Machine,
     seq: Seq,
@@ -16,26 +18,36 @@ struct Run {
 
 impl Run {
     fn new(mode: Mode) -> Run {
+        Run::of(Run::plan(mode))
+    }
+
+    fn plan(mode: Mode) -> Plan {
         let items = vec![
             Requirement {
                 reference: true,
-                documents: Vec::new(),
+                ..Requirement::default()
             },
             Requirement {
-                reference: false,
                 documents: vec![Document::Script],
+                ..Requirement::default()
             },
         ];
+        Plan {
+            mode,
+            items,
+            hold_limit: 60_000,
+            may_lack_checks: false,
+            second_signer: None,
+            post_verification: true,
+            lock_attempts: 3,
+            max_waiters: Some(2),
+            max_wait: Some(5_000),
+        }
+    }
+
+    fn of(plan: Plan) -> Run {
         let mut run = Run {
-            machine: Machine::new(Plan {
-                mode,
-                items,
-                hold_limit: 60_000,
-                post_verification: true,
-                lock_attempts: 3,
-                max_waiters: Some(2),
-                max_wait: Some(5_000),
-            }),
+            machine: Machine::new(plan),
             seq: 0,
             effects: Vec::new(),
         };
@@ -720,7 +732,8 @@ fn what_is_offered_is_what_happens() {
                 Act::Apply => Command::Apply,
                 Act::Cancel => Command::Cancel,
                 Act::AskCommit => Command::AskCommit,
-                Act::NameTyped => Command::NameTyped("wiser_ops".into()),
+                Act::Acknowledge => Command::Acknowledge { item: 0 },
+                Act::Answer => Command::NameTyped("wiser_ops".into()),
                 Act::AskRollback => Command::AskRollback,
                 Act::ConfirmRollback => Command::ConfirmRollback,
                 Act::StepBack => Command::StepBack,

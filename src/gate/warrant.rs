@@ -3,18 +3,29 @@
 //! A [`Warrant`] can be made only inside the gate, by the one edge that leads from an armed gate
 //! to COMMIT; it cannot be copied. It becomes [`Recorded`] only through a writer that says the
 //! intent is on disk, and the session takes only that. So COMMIT at most once (I1) and the
-//! intent before COMMIT (I6) are held by the compiler.
+//! intent before COMMIT (I6) are held by the compiler. It carries what was asked on the way, so
+//! that nothing of it can be left out of the record.
 
 /// Permission to send COMMIT once, for one transaction.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Warrant {
     xid: String,
+    consent: Consent,
+}
+
+/// What people said to COMMIT, beside the name of the database.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Consent {
+    /// Why a script without checks is committed.
+    pub reason: Option<String>,
+    /// The second person.
+    pub second_signer: Option<String>,
 }
 
 impl Warrant {
     /// Only [`super::Machine`] calls this.
-    pub(super) fn new(xid: String) -> Warrant {
-        Warrant { xid }
+    pub(super) fn new(xid: String, consent: Consent) -> Warrant {
+        Warrant { xid, consent }
     }
 
     /// The transaction that may be committed.
@@ -22,12 +33,17 @@ impl Warrant {
         &self.xid
     }
 
+    /// What people said to it.
+    pub fn consent(&self) -> &Consent {
+        &self.consent
+    }
+
     /// Makes the intent to commit durable.
     ///
     /// # Errors
     /// Whatever `write` says; the warrant is then gone, and nothing was sent.
-    pub fn record<E>(self, write: impl FnOnce(&str) -> Result<(), E>) -> Result<Recorded, E> {
-        write(&self.xid)?;
+    pub fn record<E>(self, write: impl FnOnce(&Warrant) -> Result<(), E>) -> Result<Recorded, E> {
+        write(&self)?;
         Ok(Recorded(self))
     }
 }

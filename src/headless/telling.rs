@@ -7,7 +7,7 @@ use crate::gate::phase::Prompt;
 use crate::gate::{Account, Ending, Machine, Phase};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
-use crate::runbook::printable::{printable, printable_lines};
+use crate::runbook::printable::{counted, printable, printable_lines};
 use crate::runbook::script::{Fate, Statement};
 
 /// Turns the state of a run into lines.
@@ -18,6 +18,7 @@ pub struct Teller<'a> {
     phase: Option<Phase>,
     standings: Vec<Standing>,
     signed: Vec<bool>,
+    acknowledged: Vec<usize>,
     steps: usize,
     messages: usize,
     hold_told: Option<Millis>,
@@ -42,6 +43,7 @@ impl<'a> Teller<'a> {
             phase: None,
             standings: vec![Standing::Awaited; runbook.items.len()],
             signed: vec![false; runbook.items.len()],
+            acknowledged: vec![0; runbook.items.len()],
             steps: 0,
             messages: 0,
             hold_told: None,
@@ -157,6 +159,19 @@ impl<'a> Teller<'a> {
                         self.check(check);
                     }
                 }
+            }
+            if let Some(slot) = self.acknowledged.get_mut(index)
+                && *slot != item.acknowledged
+            {
+                *slot = item.acknowledged;
+                let all = machine.plan().items.get(index).map_or(0, |i| i.findings);
+                self.say(&format!(
+                    "{}. {}: {} of {} acknowledged.",
+                    index + 1,
+                    named.title,
+                    item.acknowledged,
+                    counted(all, "finding", "findings")
+                ));
             }
             if self.signed.get(index) != Some(&item.signed) {
                 if let Some(slot) = self.signed.get_mut(index) {
@@ -295,11 +310,24 @@ impl<'a> Teller<'a> {
             Phase::Deciding { prompt, .. } => match prompt {
                 Prompt::Closed => {
                     let tally = machine.tally();
+                    let checks = if tally.total() == 0 {
+                        "No checks: nothing says whether the script did what it should".to_owned()
+                    } else {
+                        format!(
+                            "Checks: {} PASS, {} WARN, {} FAIL",
+                            tally.pass, tally.warn, tally.fail
+                        )
+                    };
                     self.say(&format!(
-                        "TRANSACTION OPEN. Checks: {} PASS, {} WARN, {} FAIL. Type commit or rollback.",
-                        tally.pass, tally.warn, tally.fail
+                        "TRANSACTION OPEN. {checks}. Type commit or rollback."
                     ));
                 }
+                Prompt::Reason => self.say(
+                    "COMMIT of a script without checks: type why, then Enter. back goes back.",
+                ),
+                Prompt::SecondSigner => self.say(
+                    "COMMIT needs a second person: type their name, then Enter. back goes back.",
+                ),
                 Prompt::Name => {
                     self.say("COMMIT: type the name of the database, then Enter. back goes back.")
                 }

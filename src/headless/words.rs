@@ -23,14 +23,15 @@ pub enum Meaning {
 /// The word for an act, with what goes with it.
 pub fn of(act: Act) -> &'static str {
     match act {
-        Act::SignOff => "sign N [REFERENCE]",
+        Act::SignOff => "sign N [REFERENCE or DATABASE]",
         Act::Withdraw => "withdraw N",
         Act::ProbeAgain => "probe",
         Act::BackUp => "backup FOLDER",
         Act::Apply => "apply",
         Act::Cancel => "cancel",
         Act::AskCommit => "commit",
-        Act::NameTyped => "the database's name",
+        Act::Acknowledge => "acknowledge N",
+        Act::Answer => "the answer",
         Act::AskRollback => "rollback",
         Act::ConfirmRollback => "yes",
         Act::StepBack => "back",
@@ -45,15 +46,16 @@ pub fn of(act: Act) -> &'static str {
 /// Reads a line.
 pub fn read(text: &str, machine: &Machine, runbook: &Runbook) -> Meaning {
     let text = text.trim();
-    // The open question for the name takes every line but `back`: a database may have any name.
-    if let Phase::Deciding {
-        prompt: Prompt::Name,
-        ..
-    } = machine.phase()
+    // An open question of COMMIT takes every line but `back`: a database may have any name.
+    if let Phase::Deciding { prompt, .. } = machine.phase()
+        && prompt.is_for_commit()
     {
-        return Meaning::Command(match text {
-            "back" => Command::StepBack,
-            name => Command::NameTyped(name.to_owned()),
+        let text = text.to_owned();
+        return Meaning::Command(match prompt {
+            _ if text == "back" => Command::StepBack,
+            Prompt::Reason => Command::ReasonGiven(text),
+            Prompt::SecondSigner => Command::SecondSigned(text),
+            Prompt::Closed | Prompt::Name | Prompt::RollBack => Command::NameTyped(text),
         });
     }
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
@@ -85,6 +87,10 @@ pub fn read(text: &str, machine: &Machine, runbook: &Runbook) -> Meaning {
         },
         "withdraw" => match item(rest) {
             Ok((item, _)) => Meaning::Command(Command::Withdraw { item }),
+            Err(why) => why,
+        },
+        "acknowledge" => match item(rest) {
+            Ok((item, _)) => Meaning::Command(Command::Acknowledge { item }),
             Err(why) => why,
         },
         "show" => match item(rest) {

@@ -143,10 +143,7 @@ mod tests {
             why: None,
             proof: "tag".into(),
         };
-        let intent = Entry::Intent {
-            decision: Decision::Commit,
-            xid: Some("7".into()),
-        };
+        let intent = Entry::intent(Decision::Commit, Some("7".into()));
         journal(folder, "20260101T000000Z-1.jsonl", &[begun(), committed]);
         journal(folder, "20260102T000000Z-1.jsonl", &[begun(), intent]);
         journal(folder, "20260103T000000Z-1.jsonl", &[begun()]);

@@ -147,10 +147,7 @@ mod tests {
     fn journal() -> String {
         let mut chain = Chain::default();
         let at = jiff::Timestamp::UNIX_EPOCH;
-        let decide = |decision| Entry::Intent {
-            decision,
-            xid: Some("7".into()),
-        };
+        let decide = |decision| Entry::intent(decision, Some("7".into()));
         [Decision::Commit, Decision::RollBack, Decision::Commit]
             .into_iter()
             .map(|decision| chain.line(&decide(decision), at))

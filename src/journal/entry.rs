@@ -141,6 +141,19 @@ pub enum Entry {
         decision: Decision,
         /// For which transaction.
         xid: Option<String>,
+        /// Why a script without checks is committed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// The second person who agreed to COMMIT.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        second_signer: Option<String>,
+    },
+    /// A person acknowledged a finding of the linter.
+    Acknowledged {
+        /// The item's id.
+        item: String,
+        /// The finding.
+        finding: String,
     },
     /// The run was ended from outside.
     Alarm {
@@ -161,6 +174,18 @@ pub enum Entry {
         /// Its exit code.
         code: u8,
     },
+}
+
+impl Entry {
+    /// The intent to do `decision`, with nothing said to it.
+    pub fn intent(decision: Decision, xid: Option<String>) -> Entry {
+        Entry::Intent {
+            decision,
+            xid,
+            reason: None,
+            second_signer: None,
+        }
+    }
 }
 
 /// What is known when a run begins.

@@ -76,10 +76,7 @@ mod tests {
     }
 
     fn intent(decision: Decision) -> Entry {
-        Entry::Intent {
-            decision,
-            xid: Some("7".into()),
-        }
+        Entry::intent(decision, Some("7".into()))
     }
 
     #[test]

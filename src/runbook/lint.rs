@@ -2,18 +2,21 @@
 //!
 //! squawk recurses, so it works on a thread of its own with a stack of known size, on text that
 //! fits it. Whatever becomes of that thread, the script stays as it was read: the linter advises
-//! and never prevents a run, and it decides nothing.
+//! and never prevents a run, and it decides nothing. Each finding is acknowledged by a person, so
+//! what does not apply to a held transaction, or is a matter of taste, is not shown.
 
 use std::ops::Range;
 
 use squawk_linter::{Linter, Rule, Violation};
 use squawk_syntax::SourceFile;
+use squawk_syntax::ast::{self, AstNode};
 
 use super::classify;
 use super::places::Places;
 use super::script::{Fate, Finding, Script};
 
-/// Rules that are left out, because a held transaction is the purpose.
+/// Rules that are left out: because a held transaction is the purpose, or because they are about
+/// how something might have been designed, which is not what a DBA signs.
 const LEFT_OUT: &[Rule] = &[
     // No COMMIT at the end is what the gate is for.
     Rule::BanUncommittedTransaction,
@@ -31,7 +34,25 @@ const LEFT_OUT: &[Rule] = &[
     Rule::RequireStatementTimeout,
     // It is about the linter's own comments, not about the script.
     Rule::UnusedIgnore,
+    // One transaction: what fails in the middle leaves nothing behind to stumble over.
+    Rule::PreferRobustStmts,
+    // The design of columns is the author's; nothing of it locks, scans or loses anything.
+    Rule::PreferBigintOverInt,
+    Rule::PreferBigintOverSmallint,
+    Rule::PreferIdentity,
+    Rule::PreferTextField,
 ];
+
+/// What rules are called that warn of a DROP. In a rollback script that is the purpose, and the
+/// script's own checks count what is lost.
+const DROPS: &str = "ban-drop-";
+
+/// Takes away the findings that say of a rollback script that it takes back.
+pub(super) fn as_rollback(script: &mut Script) {
+    script
+        .findings
+        .retain(|finding| !finding.rule.starts_with(DROPS));
+}
 
 /// What one file gives: findings as (byte, rule, message, help).
 type Found = (usize, String, String, Option<String>);
@@ -113,18 +134,82 @@ fn lint(text: &str, assume_in_transaction: bool) -> Vec<Found> {
     }
     let mut linter = Linter::with_rules(&[], LEFT_OUT);
     linter.settings.assume_in_transaction = assume_in_transaction;
-    let found = linter.lint(&SourceFile::parse(text), text);
+    let parse = SourceFile::parse(text);
+    let found = linter.lint(&parse, text);
+    let unscanned = unscanned_references(&parse.tree());
     found
         .into_iter()
-        .map(|violation: Violation| {
-            (
-                usize::from(violation.text_range.start()),
+        .filter_map(|violation: Violation| {
+            let at = Range::<usize>::from(violation.text_range);
+            let (message, help) = match unscanned.iter().find(|seen| seen.at == at) {
+                Some(Unscanned { to: None, .. }) => return None,
+                Some(Unscanned { to: Some(table), .. }) => (
+                    format!(
+                        "The foreign key takes a SHARE ROW EXCLUSIVE lock on {table}, so writes to \
+                         it wait until the end. The new column has no value yet: nothing is scanned."
+                    ),
+                    None,
+                ),
+                None => (violation.message, violation.help),
+            };
+            Some((
+                at.start,
                 violation.code.to_string(),
-                violation.message,
-                violation.help,
-            )
+                message,
+                help,
+            ))
         })
         .collect()
+}
+
+/// A foreign key that comes with a new column.
+struct Unscanned {
+    /// Its bytes in the file.
+    at: Range<usize>,
+    /// The table it refers to; `None` where that is the table of the column.
+    to: Option<String>,
+}
+
+/// Foreign keys on new columns without a default. All of their values are NULL, so PostgreSQL
+/// validates them without a scan (`skipValidation` in `transformAlterTableStmt`, parse_utilcmd.c;
+/// since 13 for each subcommand by itself), where squawk says that every foreign key scans.
+fn unscanned_references(file: &ast::SourceFile) -> Vec<Unscanned> {
+    let same = |text: &str| text.split_whitespace().collect::<String>().to_lowercase();
+    let mut seen = Vec::new();
+    for statement in file.stmts() {
+        let ast::Stmt::AlterTable(alter) = statement else {
+            continue;
+        };
+        let own = alter
+            .table_relation_name()
+            .and_then(|relation| relation.table_name_ref())
+            .map(|table| same(&table.syntax().text().to_string()));
+        for action in alter.actions() {
+            let ast::AlterTableAction::AddColumn(add) = action else {
+                continue;
+            };
+            let filled = add.constraints().any(|constraint| {
+                matches!(
+                    constraint,
+                    ast::Constraint::DefaultConstraint(_) | ast::Constraint::GeneratedConstraint(_)
+                )
+            });
+            if filled {
+                continue;
+            }
+            for constraint in add.constraints() {
+                if let ast::Constraint::ReferencesConstraint(key) = constraint {
+                    let to = key.table().map(|table| table.syntax().text().to_string());
+                    let itself = to.as_deref().map(same) == own;
+                    seen.push(Unscanned {
+                        at: key.syntax().text_range().into(),
+                        to: to.filter(|_| !itself).map(|to| to.trim().to_owned()),
+                    });
+                }
+            }
+        }
+    }
+    seen
 }
 
 fn findings(script: &mut Script, source: usize, found: Vec<Found>) {
@@ -150,5 +235,47 @@ fn findings(script: &mut Script, source: usize, found: Vec<Found>) {
             message,
             help,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lint;
+
+    fn rules(sql: &str) -> Vec<(String, String)> {
+        let found = lint(sql, true).into_iter();
+        found.map(|(_, rule, message, _)| (rule, message)).collect()
+    }
+
+    #[test]
+    fn a_key_on_a_new_column_without_a_value_is_no_scan() {
+        let own = "ALTER TABLE s.t ADD COLUMN n integer REFERENCES s . T;";
+        assert_eq!(rules(own), []);
+
+        let other = "ALTER TABLE s.t ADD COLUMN n integer CONSTRAINT k REFERENCES s.u (id);";
+        let found = rules(other);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].1.contains("lock on s.u"), "{found:?}");
+        assert!(found[0].1.contains("nothing is scanned"), "{found:?}");
+    }
+
+    #[test]
+    fn a_key_on_filled_columns_scans() {
+        for sql in [
+            "ALTER TABLE s.t ADD COLUMN n integer DEFAULT 1 REFERENCES s.u;",
+            "ALTER TABLE s.t ADD CONSTRAINT k FOREIGN KEY (n) REFERENCES s.u;",
+        ] {
+            let found = rules(sql);
+            let scans = |(_, message): &(String, String)| message.contains("requires a table scan");
+            assert!(found.iter().any(scans), "{sql}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn taste_is_not_told_and_loss_is() {
+        let sql = "ALTER TABLE t ADD COLUMN n integer, ADD COLUMN v varchar(8); DROP TABLE u;";
+        let found = rules(sql);
+        let rules: Vec<&str> = found.iter().map(|(rule, _)| rule.as_str()).collect();
+        assert_eq!(rules, ["ban-drop-table"]);
     }
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::built_in;
+use super::lint;
 use super::script::Script;
 use super::{Item, ItemKind, Origin, Runbook};
 
@@ -230,7 +231,11 @@ pub(super) fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError
     let rollbacks = manifest
         .rollback
         .iter()
-        .map(|name| page.script("rollback", name))
+        .map(|name| {
+            let mut script = page.script("rollback", name)?;
+            lint::as_rollback(&mut script);
+            Ok(script)
+        })
         .collect::<Result<Vec<Script>, RunbookError>>()?;
     let database = manifest
         .database

@@ -144,6 +144,56 @@ impl Script {
         Some(self.sections.get(statement.section?)?.title.as_str())
     }
 
+    /// The findings as a person weighs them: what one rule says of one statement is one, however
+    /// many places it names.
+    pub fn findings_by_statement(&self) -> Vec<Vec<&Finding>> {
+        let mut groups: Vec<Vec<&Finding>> = Vec::new();
+        for finding in &self.findings {
+            let same = |group: &&mut Vec<&Finding>| {
+                group.first().is_some_and(|first| {
+                    first.rule == finding.rule
+                        && first.message == finding.message
+                        && first.source == finding.source
+                        && first.statement == finding.statement
+                        && finding.statement.is_some()
+                })
+            };
+            match groups.iter_mut().find(same) {
+                Some(group) => group.push(finding),
+                None => groups.push(vec![finding]),
+            }
+        }
+        groups
+    }
+
+    /// Each of them in words, with its lines and what the linter advises.
+    pub fn findings_in_words(&self) -> Vec<String> {
+        let words = |group: Vec<&Finding>| {
+            let first = group.first()?;
+            let mut lines: Vec<String> = group.iter().map(|f| f.line.to_string()).collect();
+            lines.dedup();
+            let file = match (first.source, self.sources.get(first.source)) {
+                (0, _) | (_, None) => String::new(),
+                (_, Some(source)) => format!("{}, ", source.name),
+            };
+            let noun = if lines.len() == 1 { "line" } else { "lines" };
+            let help = first
+                .help
+                .as_ref()
+                .map_or_else(String::new, |help| format!(" {help}"));
+            Some(format!(
+                "{file}{noun} {}: {}{help} ({})",
+                lines.join(", "),
+                first.message,
+                first.rule
+            ))
+        };
+        self.findings_by_statement()
+            .into_iter()
+            .filter_map(words)
+            .collect()
+    }
+
     /// SHA-256 over the hashes of all its files, or of the one file where there is only one.
     pub fn sha256(&self) -> String {
         use sha2::{Digest, Sha256};

@@ -60,6 +60,8 @@ pub enum Place {
     Running,
     /// At the gate, and where only ROLLBACK is left.
     Gate,
+    /// While COMMIT asks for a reason or a second signer.
+    Consent,
     /// While the database name is typed for COMMIT.
     Name,
     /// While the question whether to roll back is open.
@@ -78,10 +80,11 @@ pub enum Place {
 
 impl Place {
     /// Every place, in the order of the help.
-    pub const ALL: [Place; 11] = [
+    pub const ALL: [Place; 12] = [
         Place::Checklist,
         Place::Running,
         Place::Gate,
+        Place::Consent,
         Place::Name,
         Place::Question,
         Place::Outcome,
@@ -99,6 +102,7 @@ impl Place {
             Place::Checklist => "Checklist",
             Place::Running => "While the script runs",
             Place::Gate => "At the gate",
+            Place::Consent => "When COMMIT asks for a reason or a second signer",
             Place::Name => "Typing the name for COMMIT",
             Place::Question => "When asked whether to roll back",
             Place::Outcome => "While the outcome is proven",
@@ -120,6 +124,7 @@ impl Place {
             | Phase::Waiting { .. } => Place::Running,
             Phase::Deciding { prompt, .. } => match prompt {
                 Prompt::Closed => Place::Gate,
+                Prompt::Reason | Prompt::SecondSigner => Place::Consent,
                 Prompt::Name => Place::Name,
                 Prompt::RollBack => Place::Question,
             },
@@ -143,7 +148,7 @@ impl Place {
             | Place::End
             | Place::Reader
             | Place::Inspect => true,
-            Place::Name | Place::Question | Place::Text => false,
+            Place::Consent | Place::Name | Place::Question | Place::Text => false,
         }
     }
 }
@@ -330,10 +335,15 @@ mod tests {
     }
 
     #[test]
-    fn commit_and_apply_are_bound_once() {
-        for act in [Act::AskCommit, Act::NameTyped, Act::Apply] {
+    fn commit_and_apply_are_bound_where_they_belong_alone() {
+        for (act, places) in [
+            (Act::AskCommit, &[Place::Gate][..]),
+            (Act::Answer, &[Place::Consent, Place::Name]),
+            (Act::Apply, &[Place::Checklist]),
+        ] {
             let bound = BINDINGS.iter().filter(|b| b.does == Does::Gate(act));
-            assert_eq!(bound.count(), 1, "{act:?}");
+            let bound: Vec<Place> = bound.map(|binding| binding.place).collect();
+            assert_eq!(bound, places, "{act:?}");
         }
     }
 

@@ -42,7 +42,14 @@ enum Cover {
 /// A text that is being typed for the screen itself; the name for COMMIT is the machine's prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Typing {
-    Reference { item: usize },
+    Reference {
+        item: usize,
+    },
+    /// The database's name, for an item that guards against the wrong server.
+    DatabaseName {
+        item: usize,
+    },
+    /// The folder for a backup.
     Folder,
     Find,
 }

@@ -173,10 +173,7 @@ impl<H: Held> Engine<H> {
             Request::Commit(warrant) => return self.commit(seq, warrant, events),
             Request::RollBack => {
                 // A rollback is sent in any case: keeping the locks would be worse than a gap.
-                let entry = Entry::Intent {
-                    decision: Decision::RollBack,
-                    xid: self.account.xid.clone(),
-                };
+                let entry = Entry::intent(Decision::RollBack, self.account.xid.clone());
                 if let Err(error) = self.write(&entry, true) {
                     events.push_back(Event::JournalLost(error.to_string()));
                 }
@@ -191,13 +188,15 @@ impl<H: Held> Engine<H> {
     }
 
     fn commit(&mut self, seq: Seq, warrant: Warrant, events: &mut VecDeque<Event>) {
-        let recorded = warrant.record(|xid| {
+        let recorded = warrant.record(|warrant| {
             if !matches!(self.log, Log::Kept(_)) {
                 return Err("there is no journal".to_owned());
             }
             let entry = Entry::Intent {
                 decision: Decision::Commit,
-                xid: Some(xid.to_owned()),
+                xid: Some(warrant.xid().to_owned()),
+                reason: warrant.consent().reason.clone(),
+                second_signer: warrant.consent().second_signer.clone(),
             };
             self.write(&entry, true).map_err(|error| error.to_string())
         });

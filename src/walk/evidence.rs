@@ -61,11 +61,9 @@ fn review(script: &Script) -> Evidence {
             refusal.line, refusal.reason
         ));
     }
-    for finding in &script.findings {
-        lines.push(format!(
-            "lint, line {}: {} ({})",
-            finding.line, finding.message, finding.rule
-        ));
+    let findings = script.findings_in_words();
+    for (index, finding) in findings.iter().enumerate() {
+        lines.push(format!("finding {}: {finding}", index + 1));
     }
     let statements = counted(script.sent().count(), "statement", "statements");
     let (standing, said) = if !script.refusals.is_empty() {
@@ -73,10 +71,10 @@ fn review(script: &Script) -> Evidence {
         (Standing::Fails, format!("cannot be run: {refused} refused"))
     } else if script.sent().next().is_none() {
         (Standing::Fails, "there is nothing to run in it".to_owned())
-    } else if script.findings.is_empty() {
+    } else if findings.is_empty() {
         (Standing::Holds, "the linter has nothing to say".to_owned())
     } else {
-        let findings = counted(script.findings.len(), "lint finding", "lint findings");
+        let findings = counted(findings.len(), "lint finding", "lint findings");
         (Standing::Warns, findings)
     };
     Evidence {

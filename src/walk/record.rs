@@ -68,7 +68,22 @@ pub fn of_change(
                         .collect()
                 }),
             });
-        } else if signed(before) && !signed(after) {
+        }
+        let acknowledged =
+            |machine: &Machine| machine.items().get(index).map_or(0, |i| i.acknowledged);
+        if acknowledged(after) > acknowledged(before) {
+            let findings = runbook.script.findings_in_words();
+            entries.extend(
+                findings
+                    .into_iter()
+                    .nth(acknowledged(before))
+                    .map(|finding| Entry::Acknowledged {
+                        item: item.id.clone(),
+                        finding,
+                    }),
+            );
+        }
+        if signed(before) && !signed(after) {
             entries.push(Entry::Withdrawn {
                 item: item.id.clone(),
             });

@@ -156,7 +156,8 @@ impl Walk {
                     let state = &engine.machine().items()[item];
                     let holds = matches!(state.standing, Standing::Holds | Standing::Warns);
                     if holds && !state.signed {
-                        let note = Some("b7".to_owned());
+                        // The reference to the backup, and the name on the connection.
+                        let note = Some(DATABASE.to_owned());
                         ask(engine, Command::SignOff { item, note });
                     }
                 }

@@ -272,7 +272,8 @@ impl Person {
         self.line("read script", "No COMMIT here");
         self.line("sign 1 b7", ": signed.");
         for item in 2..=items {
-            self.line(&format!("sign {item}"), ": signed.");
+            // The connection asks for the name of the database; the others take a note.
+            self.line(&format!("sign {item} wiser_ops"), ": signed.");
         }
         self.line("apply", "Type commit or rollback.")
     }

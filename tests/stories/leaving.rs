@@ -139,7 +139,7 @@ fn a_window_closed_on_the_plain_walk_rolls_back() {
     for (line, signed) in [
         ("sign 1", "1. The script was read to its end: signed."),
         (
-            "sign 2",
+            "sign 2 wiser_ops",
             "2. This is the right server, database and role: signed.",
         ),
         ("sign 3 b7", "3. A backup of the database exists: signed."),

@@ -25,14 +25,31 @@ fn walk_to_the_gate(terminal: &mut Terminal) {
     for document in ["script", "1", "2", "3"] {
         terminal.line(&format!("read {document}"));
     }
-    for (number, sentence) in [
-        (2, "The migration script was read to its end"),
-        (3, "This is the right server, database and role"),
-        (4, "The tables are as the migration expects them"),
-        (5, "The way back is planned: the rollback scripts were read"),
+    terminal
+        .line("sign 2")
+        .wait_for("1 finding is not acknowledged yet");
+    terminal
+        .line("acknowledge 2")
+        .wait_for("1 of 1 finding acknowledged.");
+    terminal
+        .line("sign 3 wiser_dev")
+        .wait_for("That is not the name of the database (wiser_ops).");
+    for (number, with, sentence) in [
+        (2, "", "The migration script was read to its end"),
+        (
+            3,
+            " wiser_ops",
+            "This is the right server, database and role",
+        ),
+        (4, "", "The tables are as the migration expects them"),
+        (
+            5,
+            "",
+            "The way back is planned: the rollback scripts were read",
+        ),
     ] {
         terminal
-            .line(&format!("sign {number}"))
+            .line(&format!("sign {number}{with}"))
             .wait_for(&format!("{number}. {sentence}: signed."));
     }
     terminal
@@ -45,11 +62,17 @@ const ASKED: &str = "COMMIT: type the name of the database, then Enter.";
 
 /// Asks for COMMIT until the gate is armed and the name is asked for.
 fn ask_for_commit(terminal: &mut Terminal) {
+    let answers = |screen: &str| {
+        let answers = screen
+            .lines()
+            .filter(|line| line.contains("not armed yet") || line.contains(ASKED));
+        answers.count()
+    };
     loop {
-        terminal.line("commit").wait_until("an answer", |screen| {
-            let last = screen.lines().rev().find(|line| !line.trim().is_empty());
-            last.is_some_and(|line| line.contains("not armed yet") || line.contains(ASKED))
-        });
+        let before = answers(&terminal.screen_text());
+        terminal
+            .line("commit")
+            .wait_until("an answer", |screen| answers(screen) > before);
         let asked = terminal.screen_text().contains(ASKED);
         // Nobody types it sooner: a line that comes within 400 ms is taken for pasted, and one that
         // comes before the gate is armed sets those 400 ms back to their beginning.

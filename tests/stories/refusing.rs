@@ -55,9 +55,10 @@ fn a_failing_check_refuses_commit_and_says_which() {
 }
 
 #[test]
-fn a_script_without_a_check_is_no_pass() {
+fn a_script_whose_checks_only_warn_is_no_pass() {
     let stage = Stage::set(Scenario::Clean);
-    let script = stage.file("unchecked.sql", "CREATE TABLE public.unchecked (i int);\n");
+    let text = "CREATE TABLE public.doubtful (i int);\nSELECT 'c' AS name, 'WARN' AS status;\n";
+    let script = stage.file("doubtful.sql", text);
     let mut terminal = stage.run_with(&[&script]);
     terminal
         .sign_everything()

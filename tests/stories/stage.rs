@@ -437,6 +437,18 @@ fn signed(screen: &str) -> Option<(usize, usize)> {
     Some((signed, of))
 }
 
+/// Which finding of the item under the cursor is to be acknowledged next.
+fn finding(screen: &str) -> Option<usize> {
+    let (_, after) = screen.split_once("f acknowledges ")?;
+    after.split_whitespace().next()?.parse().ok()
+}
+
+/// The database, as the header names it.
+fn database(screen: &str) -> Option<String> {
+    let mut words = screen.lines().next()?.split_whitespace();
+    words.find_map(|word| Some(word.split_once('@')?.0.to_owned()))
+}
+
 impl Walk for Terminal {
     fn wait_for_evidence(&mut self) -> &mut Self {
         self.wait_until("the checklist with all its evidence", |screen| {
@@ -510,10 +522,23 @@ impl Walk for Terminal {
         let (_, items) = signed(&self.screen_text()).unwrap();
         for item in 1..=items {
             self.go_to_item(item);
+            while let Some(open) = finding(&self.screen_text()) {
+                self.key("f")
+                    .wait_until("the next finding", |screen| finding(screen) != Some(open));
+            }
             let reference = self.screen_text().contains("Space asks for its reference");
+            let name = self
+                .screen_text()
+                .contains("Space asks for the database name");
             self.key("Space");
             if reference {
                 self.wait_for("REFERENCE").type_slowly("b7").key("Enter");
+            }
+            if name {
+                let database = database(&self.screen_text()).unwrap();
+                self.wait_for("DATABASE NAME")
+                    .type_slowly(&database)
+                    .key("Enter");
             }
             self.wait_for(&format!("CHECKLIST  {item} of {items} signed"));
         }

@@ -9,8 +9,8 @@ use crate::gate::effect::{Effect, ExitCode, Request};
 use crate::gate::event::{Command, Millis, Standing};
 use crate::gate::offer::{Act, Refusal};
 use crate::gate::phase::{Ending, Phase, Prompt, Why};
-use crate::gate::plan::{self, Mode};
-use crate::gate::warrant::Warrant;
+use crate::gate::plan::{self, Mode, Requirement};
+use crate::gate::warrant::{Consent, Warrant};
 use crate::runbook::check::Tally;
 
 impl Machine {
@@ -77,6 +77,13 @@ impl Machine {
                 Mode::Run if !self.items.is_empty() => Some(None),
                 Mode::Run | Mode::Rehearse | Mode::Inspect => None,
             },
+            Act::Acknowledge => {
+                let open = |(item, needed): (&Signature, &Requirement)| {
+                    item.acknowledged < needed.findings
+                };
+                let any = self.items.iter().zip(&self.plan.items).any(open);
+                (self.plan.mode == Mode::Run && any).then_some(None)
+            }
             Act::ProbeAgain => Some(self.probing.is_some().then_some(Refusal::EvidenceAwaited)),
             Act::BackUp => self.refusal_to_back_up(),
             Act::Cancel => self.refusal_to_stop_backup(),
@@ -102,7 +109,7 @@ impl Machine {
             },
             Act::Quit => Some(None),
             Act::AskCommit
-            | Act::NameTyped
+            | Act::Answer
             | Act::AskRollback
             | Act::ConfirmRollback
             | Act::StepBack
@@ -119,9 +126,12 @@ impl Machine {
                 (Mode::Rehearse | Mode::Inspect, _) => Some(Some(Refusal::RehearsalNeverCommits)),
                 (Mode::Run, Prompt::Closed) if arming > 0 => Some(Some(Refusal::NotArmed)),
                 (Mode::Run, Prompt::Closed) => Some(None),
-                (Mode::Run, Prompt::Name | Prompt::RollBack) => None,
+                (
+                    Mode::Run,
+                    Prompt::Reason | Prompt::SecondSigner | Prompt::Name | Prompt::RollBack,
+                ) => None,
             },
-            Act::NameTyped => (prompt == Prompt::Name).then_some(None),
+            Act::Answer => prompt.is_for_commit().then_some(None),
             Act::AskRollback => (prompt == Prompt::Closed).then_some(None),
             Act::ConfirmRollback => (prompt == Prompt::RollBack).then_some(None),
             Act::StepBack => (prompt != Prompt::Closed).then_some(None),
@@ -129,6 +139,7 @@ impl Machine {
             Act::Quit => Some(Some(Refusal::TransactionOpen)),
             Act::SignOff
             | Act::Withdraw
+            | Act::Acknowledge
             | Act::ProbeAgain
             | Act::BackUp
             | Act::Apply
@@ -180,8 +191,11 @@ impl Machine {
                 self.begin()
             }
             Command::Cancel => self.cancel(),
-            Command::AskCommit => self.open_prompt(Prompt::Name),
-            Command::NameTyped(name) => self.commit(&name),
+            Command::Acknowledge { item } => self.acknowledge(item),
+            Command::AskCommit
+            | Command::ReasonGiven(_)
+            | Command::SecondSigned(_)
+            | Command::NameTyped(_) => self.asked_to_commit(command),
             Command::AskRollback => self.open_prompt(Prompt::RollBack),
             Command::ConfirmRollback => {
                 let why = match &self.phase {
@@ -191,7 +205,10 @@ impl Machine {
                 };
                 self.roll_back(why, false)
             }
-            Command::StepBack => self.open_prompt(Prompt::Closed),
+            Command::StepBack => {
+                self.consent = Consent::default();
+                self.open_prompt(Prompt::Closed)
+            }
             Command::Extend => {
                 let Some(left) = &mut self.hold_left else {
                     return Vec::new();
@@ -253,28 +270,36 @@ impl Machine {
     }
 
     fn sign_off(&mut self, index: usize, note: Option<String>) -> Vec<Effect> {
-        let needs_reference = self
-            .plan
-            .items
-            .get(index)
-            .is_some_and(|needed| needed.reference);
+        let needed = self.plan.items.get(index).cloned().unwrap_or_default();
+        let note = note.as_deref().map(str::trim).unwrap_or_default();
         let (backing_up, backed_up) = (self.is_backing_up(), self.is_backed_up(index));
         let refusal = match self.items.get_mut(index) {
             None => Refusal::NoSuchItem,
             Some(item) if item.signed => Refusal::AlreadySigned,
-            Some(_) if needs_reference && backing_up => Refusal::BackupUnderWay,
+            Some(_) if needed.reference && backing_up => Refusal::BackupUnderWay,
             Some(item) => match item.standing {
                 Standing::Awaited => Refusal::EvidenceAwaited,
                 Standing::Fails => Refusal::EvidenceFails,
                 Standing::Holds | Standing::Warns if !item.unread.is_empty() => {
                     Refusal::NotReadToEnd
                 }
+                Standing::Holds | Standing::Warns if item.acknowledged < needed.findings => {
+                    Refusal::FindingsOpen(needed.findings - item.acknowledged)
+                }
                 Standing::Holds | Standing::Warns
-                    if needs_reference
-                        && !backed_up
-                        && note.as_deref().is_none_or(|text| text.trim().is_empty()) =>
+                    if needed.reference && !backed_up && note.is_empty() =>
                 {
                     Refusal::ReferenceMissing
+                }
+                Standing::Holds | Standing::Warns if needed.database_name && note.is_empty() => {
+                    Refusal::NameMissing
+                }
+                Standing::Holds | Standing::Warns
+                    if needed.database_name && self.database.as_deref() != Some(note) =>
+                {
+                    Refusal::WrongName {
+                        expected: self.database.clone().unwrap_or_default(),
+                    }
                 }
                 Standing::Holds | Standing::Warns => {
                     item.signed = true;
@@ -283,6 +308,68 @@ impl Machine {
             },
         };
         vec![Effect::Say(refusal.to_string())]
+    }
+
+    fn acknowledge(&mut self, index: usize) -> Vec<Effect> {
+        let findings = self.plan.items.get(index).map_or(0, |item| item.findings);
+        let refusal = match self.items.get_mut(index) {
+            None => Refusal::NoSuchItem,
+            Some(item) if item.acknowledged >= findings => Refusal::NothingToAcknowledge,
+            Some(item) => {
+                item.acknowledged += 1;
+                return Vec::new();
+            }
+        };
+        vec![Effect::Say(refusal.to_string())]
+    }
+
+    /// Each step to COMMIT: an answer is taken by the prompt that asked for it alone.
+    fn asked_to_commit(&mut self, command: Command) -> Vec<Effect> {
+        let Phase::Deciding { prompt, .. } = &self.phase else {
+            return vec![Effect::Say(Refusal::NothingToDoHere.to_string())];
+        };
+        let refusal = match (*prompt, command) {
+            (Prompt::Closed, Command::AskCommit) => {
+                self.consent = Consent::default();
+                return self.open_prompt(self.next_prompt());
+            }
+            (Prompt::Reason, Command::ReasonGiven(reason)) => match reason.trim() {
+                "" => Refusal::ReasonMissing,
+                reason => {
+                    self.consent.reason = Some(reason.to_owned());
+                    return self.open_prompt(self.next_prompt());
+                }
+            },
+            (Prompt::SecondSigner, Command::SecondSigned(name)) => match name.trim() {
+                "" => Refusal::SecondSignerMissing,
+                name if self
+                    .plan
+                    .second_signer
+                    .as_ref()
+                    .is_some_and(|first| first.is(name)) =>
+                {
+                    Refusal::SamePerson
+                }
+                name => {
+                    self.consent.second_signer = Some(name.to_owned());
+                    return self.open_prompt(self.next_prompt());
+                }
+            },
+            (Prompt::Name, Command::NameTyped(name)) => return self.commit(&name),
+            _ => Refusal::NothingToDoHere,
+        };
+        vec![Effect::Say(refusal.to_string())]
+    }
+
+    /// What COMMIT still asks: the name of the database comes last.
+    fn next_prompt(&self) -> Prompt {
+        if self.tally == Tally::default() && self.consent.reason.is_none() {
+            Prompt::Reason
+        } else if self.plan.second_signer.is_some() && self.consent.second_signer.is_none() {
+            Prompt::SecondSigner
+        } else {
+            Prompt::Name
+        }
     }
 
     fn open_prompt(&mut self, which: Prompt) -> Vec<Effect> {
@@ -314,8 +401,9 @@ impl Machine {
             let wrong = Refusal::WrongName { expected: database };
             return vec![Effect::Say(wrong.to_string())];
         }
+        let consent = std::mem::take(&mut self.consent);
         self.phase = Phase::Committing;
-        vec![self.request(Request::Commit(Warrant::new(xid)))]
+        vec![self.request(Request::Commit(Warrant::new(xid, consent)))]
     }
 
     fn again(&mut self) -> Vec<Effect> {

@@ -50,6 +50,8 @@ pub struct Item {
     pub found: Vec<String>,
     /// The evidence that was on screen when it was signed.
     pub seen: Vec<String>,
+    /// The findings of the linter that a person acknowledged.
+    pub acknowledged: Vec<String>,
     /// When it was signed, where it was signed to the end.
     pub signed: Option<Timestamp>,
     /// What was typed with the signature.
@@ -90,6 +92,10 @@ pub struct Attempt {
     pub post_verification: Vec<Checked>,
     /// Whether COMMIT may have been sent.
     pub commit_intended: bool,
+    /// The reason that was given for committing a script without checks.
+    pub reason: Option<String>,
+    /// The second person who agreed to COMMIT.
+    pub second_signer: Option<String>,
     /// Why it was rolled back, where it was.
     pub why: Option<String>,
     /// How a rollback is known that another attempt followed by itself.

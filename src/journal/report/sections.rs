@@ -99,6 +99,9 @@ fn outcome(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
         };
         rows.push(("Transaction", format!("{xid}{of}")));
         rows.push(("Verification", said::tally(&attempt.verification)));
+        if let Some(reason) = &attempt.reason {
+            rows.push(("COMMIT without checks, because", reason.clone()));
+        }
         if !attempt.post_verification.is_empty() {
             rows.push(("Post-verification", said::tally(&attempt.post_verification)));
         }
@@ -215,6 +218,9 @@ fn people(facts: &Facts, blocks: &mut Vec<Block>) {
         )
     });
     rows.push(("Database role", role.unwrap_or_else(unknown)));
+    if let Some(name) = facts.last().and_then(|a| a.second_signer.clone()) {
+        rows.push(("Second signer, for COMMIT", name));
+    }
     blocks.push(named(rows));
     if facts.signatures.is_empty() {
         blocks.push(Block::Text(
@@ -276,6 +282,10 @@ fn checklist(facts: &Facts, blocks: &mut Vec<Block>) {
         }));
         if !item.evidence().is_empty() {
             blocks.push(Block::List(item.evidence().to_vec()));
+        }
+        if !item.acknowledged.is_empty() {
+            blocks.push(Block::Text("Acknowledged, one by one:".to_owned()));
+            blocks.push(Block::List(item.acknowledged.clone()));
         }
     }
 }

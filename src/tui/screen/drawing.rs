@@ -261,6 +261,16 @@ impl Screen {
         let columns = usize::from(body.width.saturating_sub(2).min(86));
         let inner = columns.saturating_sub(4);
         let (title, style, inside) = match (self.prompt, self.typing) {
+            (Prompt::Reason, _) => (
+                "COMMIT without checks",
+                self.look.warn(),
+                view::prompt::reason(scene, &self.typed, inner),
+            ),
+            (Prompt::SecondSigner, _) => (
+                "SECOND SIGNER",
+                self.look.warn(),
+                view::prompt::second_signer(scene, &self.typed, inner),
+            ),
             (Prompt::Name, _) => (
                 "COMMIT",
                 self.look.warn(),
@@ -280,6 +290,11 @@ impl Screen {
                 "BACKUP",
                 self.look.key(),
                 view::prompt::folder(scene, &self.typed, inner),
+            ),
+            (Prompt::Closed, Some(Typing::DatabaseName { .. })) => (
+                "DATABASE NAME",
+                self.look.key(),
+                view::prompt::database_name(scene, &self.typed, inner),
             ),
             (Prompt::Closed, Some(Typing::Find)) => (
                 "FIND",

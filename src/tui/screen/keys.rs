@@ -36,7 +36,7 @@ impl Screen {
             return Vec::new();
         }
         let place = self.place(machine);
-        if let (Place::Name | Place::Text, KeyCode::Char(c)) = (place, key.code) {
+        if let (Place::Consent | Place::Name | Place::Text, KeyCode::Char(c)) = (place, key.code) {
             return if held_down {
                 Vec::new()
             } else {
@@ -56,12 +56,18 @@ impl Screen {
     /// Pasted text. It never acts; only a prompt for free text takes it in.
     pub fn paste(&mut self, text: &str, machine: &Machine) -> Vec<Event> {
         self.settle(machine);
-        match self.place(machine) {
-            Place::Text => {
-                let room = LONGEST.saturating_sub(self.typed.chars().count());
-                let taken = text.chars().filter(|c| !c.is_control()).take(room);
-                self.typed.extend(taken);
-                self.edited()
+        let place = self.place(machine);
+        let by_hand = matches!(self.typing, Some(Typing::DatabaseName { .. }));
+        match place {
+            Place::Text if by_hand => {
+                self.say("Pasted text was refused: the name is typed by hand.".into());
+                Vec::new()
+            }
+            Place::Text => self.insert(text),
+            Place::Consent if self.prompt == Prompt::Reason => self.insert(text),
+            Place::Consent => {
+                self.say("Pasted text was refused: the second signer types the name.".into());
+                Vec::new()
             }
             Place::Name => {
                 self.say("Pasted text was refused: the name for COMMIT is typed by hand.".into());
@@ -74,11 +80,19 @@ impl Screen {
         }
     }
 
+    fn insert(&mut self, text: &str) -> Vec<Event> {
+        let room = LONGEST.saturating_sub(self.typed.chars().count());
+        let taken = text.chars().filter(|c| !c.is_control()).take(room);
+        self.typed.extend(taken);
+        self.edited()
+    }
+
     /// Keys that came faster than a person types: a paste without brackets. They never act; only a
     /// prompt for free text takes their letters in.
     pub fn burst(&mut self, text: &str, machine: &Machine) -> Vec<Event> {
         self.settle(machine);
-        if self.place(machine) == Place::Text {
+        let place = self.place(machine);
+        if place == Place::Text || (place == Place::Consent && self.prompt == Prompt::Reason) {
             return self.paste(text, machine);
         }
         self.typed.clear();
@@ -91,7 +105,7 @@ impl Screen {
     pub(super) fn place(&self, machine: &Machine) -> Place {
         let phase = Place::of(machine);
         match (phase, self.typing, self.cover) {
-            (Place::Name | Place::Question, _, _) => phase,
+            (Place::Consent | Place::Name | Place::Question, _, _) => phase,
             (_, Some(_), _) => Place::Text,
             (_, None, Some(_)) => Place::Reader,
             (_, None, None) => phase,
@@ -169,14 +183,16 @@ impl Screen {
     pub(super) fn edited(&self) -> Vec<Event> {
         match self.typing {
             Some(Typing::Find) => Vec::new(),
-            Some(Typing::Reference { .. } | Typing::Folder) => vec![Event::Edited],
-            None if self.prompt == Prompt::Name => vec![Event::Edited],
+            Some(Typing::Reference { .. } | Typing::DatabaseName { .. } | Typing::Folder) => {
+                vec![Event::Edited]
+            }
+            None if self.prompt.is_for_commit() => vec![Event::Edited],
             None => Vec::new(),
         }
     }
 
     fn typed_character(&mut self, c: char, place: Place) -> Vec<Event> {
-        if self.cramped() && place == Place::Name {
+        if self.cramped() && matches!(place, Place::Consent | Place::Name) {
             self.say(too_small("COMMIT", self.look));
             return Vec::new();
         }
@@ -189,7 +205,7 @@ impl Screen {
     fn nothing_here(&mut self, code: KeyCode, place: Place, held_down: bool) -> Vec<Event> {
         match place {
             // In a prompt a stray key changes nothing.
-            Place::Name | Place::Text => return Vec::new(),
+            Place::Consent | Place::Name | Place::Text => return Vec::new(),
             Place::Reader => {
                 self.say("That key does nothing in this pane; Esc closes it.".into());
                 return Vec::new();
@@ -217,7 +233,7 @@ impl Screen {
     fn ask(&mut self, act: Act, machine: &Machine) -> Vec<Event> {
         if self.cramped() && view::footer::NEEDS_ROOM.contains(&act) {
             let what = match act {
-                Act::AskCommit | Act::NameTyped => "COMMIT",
+                Act::AskCommit | Act::Answer => "COMMIT",
                 _ => "That",
             };
             self.say(too_small(what, self.look));
@@ -225,14 +241,19 @@ impl Screen {
         }
         let offered = machine.offers().iter().any(|offer| offer.act == act);
         match act {
-            Act::NameTyped => {
-                // Whatever becomes of it, the next name is typed anew.
-                let name = std::mem::take(&mut self.typed);
-                vec![Event::Asked(Command::NameTyped(name)), Event::Edited]
+            Act::Answer => {
+                // Whatever becomes of it, the next answer is typed anew.
+                let typed = std::mem::take(&mut self.typed);
+                let answer = match self.prompt {
+                    Prompt::Reason => Command::ReasonGiven(typed),
+                    Prompt::SecondSigner => Command::SecondSigned(typed),
+                    Prompt::Closed | Prompt::Name | Prompt::RollBack => Command::NameTyped(typed),
+                };
+                vec![Event::Asked(answer), Event::Edited]
             }
-            Act::SignOff if offered && self.needs_reference(machine) => {
+            Act::SignOff if offered && self.asks_for_text(machine).is_some() => {
                 self.typed.clear();
-                self.typing = Some(Typing::Reference { item: self.cursor });
+                self.typing = self.asks_for_text(machine);
                 vec![Event::Edited]
             }
             Act::BackUp if offered && !machine.is_backing_up() => {
@@ -254,18 +275,23 @@ impl Screen {
         }
     }
 
-    /// Whether signing the item under the cursor needs nothing more than its reference.
-    fn needs_reference(&self, machine: &Machine) -> bool {
-        let plan = machine.plan().items.get(self.cursor);
-        let item = machine.items().get(self.cursor);
-        plan.is_some_and(|needed| needed.reference)
-            && !machine.is_backing_up()
-            && !machine.is_backed_up(self.cursor)
-            && item.is_some_and(|item| {
-                !item.signed
-                    && item.unread.is_empty()
-                    && matches!(item.standing, Standing::Holds | Standing::Warns)
-            })
+    /// What is typed to sign the item under the cursor, once nothing else is missing.
+    fn asks_for_text(&self, machine: &Machine) -> Option<Typing> {
+        let needed = machine.plan().items.get(self.cursor)?;
+        let signature = machine.items().get(self.cursor)?;
+        let ready = !signature.signed
+            && signature.unread.is_empty()
+            && signature.acknowledged >= needed.findings
+            && matches!(signature.standing, Standing::Holds | Standing::Warns);
+        let item = self.cursor;
+        let dump = machine.is_backing_up() || machine.is_backed_up(item);
+        if ready && needed.reference && !dump {
+            Some(Typing::Reference { item })
+        } else if ready && needed.database_name {
+            Some(Typing::DatabaseName { item })
+        } else {
+            None
+        }
     }
 }
 
@@ -274,6 +300,7 @@ fn plain_command(act: Act, item: usize) -> Option<Command> {
     match act {
         Act::SignOff => Some(Command::SignOff { item, note: None }),
         Act::Withdraw => Some(Command::Withdraw { item }),
+        Act::Acknowledge => Some(Command::Acknowledge { item }),
         Act::ProbeAgain => Some(Command::ProbeAgain),
         // Only to be refused: the folder is typed.
         Act::BackUp => Some(Command::BackUp {
@@ -282,7 +309,7 @@ fn plain_command(act: Act, item: usize) -> Option<Command> {
         Act::Apply => Some(Command::Apply),
         Act::Cancel => Some(Command::Cancel),
         Act::AskCommit => Some(Command::AskCommit),
-        Act::NameTyped => None,
+        Act::Answer => None,
         Act::AskRollback => Some(Command::AskRollback),
         Act::ConfirmRollback => Some(Command::ConfirmRollback),
         Act::StepBack => Some(Command::StepBack),

@@ -118,7 +118,7 @@ impl Screen {
 
     fn accept(&mut self) -> Vec<Event> {
         match self.typing {
-            Some(Typing::Reference { item }) => {
+            Some(Typing::Reference { item } | Typing::DatabaseName { item }) => {
                 let text = self.typed.trim().to_owned();
                 if !text.is_empty() {
                     self.typing = None;

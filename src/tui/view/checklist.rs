@@ -136,7 +136,8 @@ fn need(scene: &Scene<'_>, index: usize) -> Option<String> {
     let signature = scene.machine.items().get(index)?;
     if signature.signed {
         let note = scene.account.notes.get(index)?.as_ref()?;
-        return Some(format!("reference: {}", scene.look.clean(note)));
+        let asked = scene.machine.plan().items.get(index)?;
+        return (!asked.database_name).then(|| format!("reference: {}", scene.look.clean(note)));
     }
     if scene.machine.plan().mode != Mode::Run {
         return None;
@@ -148,17 +149,59 @@ fn need(scene: &Scene<'_>, index: usize) -> Option<String> {
         ));
     }
     let plan = scene.machine.plan().items.get(index)?;
-    let of_backup = plan.reference && index == scene.cursor;
-    match (
-        scene.machine.is_backing_up(),
-        scene.machine.is_backed_up(index),
-    ) {
-        (true, _) => of_backup.then(|| "x cancels it; nothing half is left".to_owned()),
-        (false, true) => of_backup.then(|| "Space signs on the dump; b makes another".to_owned()),
-        (false, false) => {
-            of_backup.then(|| "Space asks for its reference; b makes a dump now".to_owned())
-        }
+    let findings = plan.findings.saturating_sub(signature.acknowledged);
+    if findings > 0 {
+        return Some(format!(
+            "{} to acknowledge: f",
+            counted(findings, "finding", "findings")
+        ));
     }
+    if index != scene.cursor {
+        None
+    } else if plan.reference && scene.machine.is_backing_up() {
+        Some("x cancels it; nothing half is left".to_owned())
+    } else if scene.machine.is_backed_up(index) {
+        Some("Space signs on the dump; b makes another".to_owned())
+    } else if plan.reference {
+        Some("Space asks for its reference; b makes a dump now".to_owned())
+    } else if plan.database_name {
+        Some("Space asks for the database name".to_owned())
+    } else {
+        None
+    }
+}
+
+/// The finding that `f` acknowledges next, in full.
+fn next_finding(scene: &Scene<'_>, index: usize, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let needed = scene
+        .machine
+        .plan()
+        .items
+        .get(index)
+        .map_or(0, |i| i.findings);
+    let done = scene
+        .machine
+        .items()
+        .get(index)
+        .map_or(0, |i| i.acknowledged);
+    if scene.machine.plan().mode != Mode::Run || done >= needed {
+        return Vec::new();
+    }
+    let findings = scene.runbook.script.findings_in_words();
+    let Some(finding) = findings.get(done) else {
+        return Vec::new();
+    };
+    let head = format!(" f acknowledges {} of {needed}", done + 1);
+    let indent = width(&head) + 2;
+    labelled(
+        &head,
+        look.key(),
+        &look.clean(finding),
+        look.warn(),
+        indent,
+        columns,
+    )
 }
 
 /// The evidence of the item with this index.
@@ -203,6 +246,7 @@ pub(crate) fn evidence(
         indent,
         inner,
     ));
+    lines.extend(next_finding(scene, index, inner));
     let rest = match &dump_lines {
         Some(lines) => lines.get(1..).unwrap_or_default(),
         None => &evidence.lines,

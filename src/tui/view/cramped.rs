@@ -89,6 +89,8 @@ fn phase(scene: &Scene<'_>) -> String {
         Phase::Verifying { .. } => "Verify".to_owned(),
         Phase::Deciding { prompt, .. } => match prompt {
             Prompt::Closed => "Decide: COMMIT or ROLLBACK".to_owned(),
+            Prompt::Reason => "Decide: why it is committed".to_owned(),
+            Prompt::SecondSigner => "Decide: the second signer".to_owned(),
             Prompt::Name => "Decide: the name for COMMIT".to_owned(),
             Prompt::RollBack => "Really ROLLBACK? y or n".to_owned(),
         },

@@ -59,7 +59,7 @@ pub(crate) fn lines(
 /// What a screen too small to show the grounds for it refuses.
 pub(crate) const NEEDS_ROOM: [Act; 5] = [
     Act::AskCommit,
-    Act::NameTyped,
+    Act::Answer,
     Act::SignOff,
     Act::BackUp,
     Act::Apply,

@@ -20,7 +20,7 @@ use super::{Scene, Sheet, locks, stream};
 use crate::gate::event::Millis;
 use crate::gate::phase::{Phase, Prompt};
 use crate::gate::plan::Mode;
-use crate::tui::text::{clock, countdown, labelled, width};
+use crate::tui::text::{clock, countdown, counted, labelled, width};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -122,10 +122,14 @@ pub(crate) fn facts(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     );
     lines.extend(fact(scene, "Script", &text, Style::new(), columns));
     let tally = scene.machine.tally();
-    let text = format!(
-        "{} PASS, {} WARN, {} FAIL",
-        tally.pass, tally.warn, tally.fail
-    );
+    let text = if tally.total() == 0 {
+        "NONE: nothing says whether the script did what it should".to_owned()
+    } else {
+        format!(
+            "{} PASS, {} WARN, {} FAIL",
+            tally.pass, tally.warn, tally.fail
+        )
+    };
     let style = if tally.fail > 0 || tally.pass == 0 {
         look.bad()
     } else if tally.warn > 0 {
@@ -201,6 +205,17 @@ fn warning(left: Millis, all: Millis) -> Option<(String, bool)> {
     }
 }
 
+/// What COMMIT asks for, in the order in which it asks.
+fn asked(scene: &Scene<'_>) -> &'static str {
+    let second = scene.machine.plan().second_signer.is_some();
+    match (scene.machine.tally().total() == 0, second) {
+        (true, true) => "why, who else, and the name",
+        (true, false) => "why, and the name",
+        (false, true) => "who else, and the name",
+        (false, false) => "for a name",
+    }
+}
+
 /// The keys of the decision, in words.
 fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
@@ -216,7 +231,7 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
             ..
         } if armed => " ARMED".set_style(look.good()),
         Phase::Deciding {
-            prompt: Prompt::Name | Prompt::RollBack,
+            prompt: Prompt::Reason | Prompt::SecondSigner | Prompt::Name | Prompt::RollBack,
             ..
         } => " Waiting for your answer".set_style(look.warn()),
         _ => " NOT ARMED YET: let go of the keys and look".set_style(look.warn()),
@@ -239,8 +254,9 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
             "c",
             "COMMIT",
             format!(
-                "makes the work of {} statements permanent; asks for a name",
-                scene.sent()
+                "makes {} permanent; asks {}",
+                counted(scene.sent(), "statement", "statements"),
+                asked(scene)
             ),
             armed,
         ));

@@ -36,10 +36,69 @@ pub(crate) fn name(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'
             ]));
         }
     }
+    let consent = scene.machine.consent();
+    for (label, value) in [
+        ("because", &consent.reason),
+        ("second", &consent.second_signer),
+    ] {
+        if let Some(value) = value {
+            lines.push(Line::from(vec![
+                format!("  {label:<10}").set_style(look.dim()),
+                look.clip(&look.clean(value), columns.saturating_sub(12))
+                    .set_style(look.strong()),
+            ]));
+        }
+    }
     lines.extend(sentences(
         "Type the name of the database, then Enter sends COMMIT. Esc goes back; nothing is sent.",
         columns,
     ));
+    lines.push(field(scene, typed, columns));
+    lines
+}
+
+/// The lines inside the box for the reason why a script without checks is committed.
+pub(crate) fn reason(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
+    let mut lines = sentences(
+        "No statement of this script returned a check, so nothing says whether it did what it \
+         should. Why is it right to COMMIT? The answer is recorded. Enter goes on to the name of \
+         the database, Esc back to the gate.",
+        columns,
+    );
+    lines.push(field(scene, typed, columns));
+    lines
+}
+
+/// The lines inside the box for the second signer.
+pub(crate) fn second_signer(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
+    let first = scene
+        .machine
+        .plan()
+        .second_signer
+        .as_ref()
+        .and_then(|first| first.0.as_ref())
+        .map_or_else(
+            || "who began this run".to_owned(),
+            |name| scene.look.clean(name),
+        );
+    let mut lines = sentences(
+        &format!(
+            "This run needs two people. Somebody other than {first} looks at the checks and types \
+             their own name; it is recorded with the COMMIT. Enter goes on, Esc back to the gate."
+        ),
+        columns,
+    );
+    lines.push(field(scene, typed, columns));
+    lines
+}
+
+/// The lines inside the box for the database's name on an item of the checklist.
+pub(crate) fn database_name(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
+    let mut lines = sentences(
+        "Is this the server you mean? Type the name of the database by hand. Enter signs, Esc \
+         leaves it unsigned.",
+        columns,
+    );
     lines.push(field(scene, typed, columns));
     lines
 }

@@ -65,6 +65,9 @@ impl Facts {
                     withdrawn: false,
                 });
             }
+            Entry::Acknowledged { item, finding } => {
+                self.item(item, |item| item.acknowledged.push(finding.clone()));
+            }
             Entry::Withdrawn { item } => {
                 let mut title = String::new();
                 self.item(item, |item| {
@@ -144,7 +147,7 @@ impl Facts {
             });
             return;
         }
-        if let Entry::Intent { decision, xid } = entry {
+        if let Entry::Intent { decision, xid, .. } = entry {
             let word = match decision {
                 Decision::Commit => "COMMIT",
                 Decision::RollBack => "ROLLBACK",
@@ -162,8 +165,14 @@ impl Facts {
             }
             Entry::Intent {
                 decision: Decision::Commit,
+                reason,
+                second_signer,
                 ..
-            } => attempt.commit_intended = true,
+            } => {
+                attempt.commit_intended = true;
+                attempt.reason.clone_from(reason);
+                attempt.second_signer.clone_from(second_signer);
+            }
             Entry::Checked {
                 stage,
                 name,
