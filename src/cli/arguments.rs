@@ -268,6 +268,8 @@ impl Holding {
         session::HoldOptions {
             lock_timeout: self.lock_timeout,
             dead_man: self.dead_man,
+            // No hold is longer: it can be extended once by itself.
+            statement_limit: self.hold_limit.saturating_mul(2),
             ..session::HoldOptions::default()
         }
     }

@@ -70,6 +70,10 @@ pub struct HoldOptions {
     pub lock_timeout: Millis,
     /// After how long without a word from us the server ends the session.
     pub dead_man: Millis,
+    /// How long a statement of the script may take at most, by the server's own clock. A client
+    /// that is stopped in the middle of one can neither cancel it nor be missed: its socket stays
+    /// open. A stricter limit of the role or of the script stands; 0 sets none.
+    pub statement_limit: Millis,
     /// How long one query of a probe or of the post-verification may take.
     pub read_timeout: Millis,
     /// How long a cancel request may take to be delivered.
@@ -85,6 +89,9 @@ pub const LOCK_TIMEOUT: Millis = 3_000;
 /// Default of [`HoldOptions::dead_man`].
 pub const DEAD_MAN: Millis = 15_000;
 
+/// Default of [`HoldOptions::statement_limit`]: the hold of five minutes, extended once.
+pub const STATEMENT_LIMIT: Millis = 10 * 60 * 1_000;
+
 /// Default of [`HoldOptions::read_timeout`].
 pub const READ_TIMEOUT: Millis = 30_000;
 
@@ -99,6 +106,7 @@ impl Default for HoldOptions {
         HoldOptions {
             lock_timeout: LOCK_TIMEOUT,
             dead_man: DEAD_MAN,
+            statement_limit: STATEMENT_LIMIT,
             read_timeout: READ_TIMEOUT,
             cancel_timeout: CANCEL_TIMEOUT,
             answer_timeout: ANSWER_TIMEOUT,

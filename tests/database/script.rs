@@ -403,6 +403,50 @@ async fn a_lock_that_does_not_come_ends_the_statement_with_55p03() {
 }
 
 #[tokio::test]
+async fn a_statement_ends_by_the_servers_clock_whatever_becomes_of_the_client() {
+    for (own, limit, ends) in [
+        // Nobody is told anything: the client is as good as stopped.
+        ("SELECT 1", 300, true),
+        // A stricter limit stands.
+        ("SET LOCAL statement_timeout = '200ms'", 3_600_000, true),
+        ("SELECT 1", 0, false),
+    ] {
+        let statements = [own, "SELECT pg_sleep(1)"];
+        let stage = Stage::new(&[]).await;
+        let settings = crate::stage::over_socket(server(), &stage.database);
+        let options = HoldOptions {
+            statement_limit: limit,
+            ..HoldOptions::default()
+        };
+        let mut stage = Stage::with(settings, crate::stage::runbook(&statements), options);
+        stage.connect().await;
+        if ends {
+            let (number, error) = stage.fail().await;
+            assert_eq!((number, error.sqlstate.as_deref()), (2, Some("57014")));
+        } else {
+            assert_eq!(stage.apply().await.1.len(), 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stricter_limit_of_the_database_is_left_alone() {
+    let stage = Stage::set(
+        "DO $$ BEGIN EXECUTE format(
+             'ALTER DATABASE %I SET statement_timeout = ''250ms''', current_database()); END $$",
+        &["SHOW statement_timeout"],
+    )
+    .await;
+    let settings = crate::stage::over_socket(server(), &stage.database);
+    let book = crate::stage::runbook(&["SHOW statement_timeout"]);
+    let mut stage = Stage::with(settings, book, HoldOptions::default());
+    stage.connect().await;
+    let (_, statements) = stage.apply().await;
+    let shown = statements[0].result.as_ref().unwrap().rows[0][0].clone();
+    assert_eq!(shown.as_deref(), Some("250ms"));
+}
+
+#[tokio::test]
 async fn a_text_that_cannot_be_sent_fails_where_it_stands() {
     let mut stage = Stage::new(&["SELECT 1", "SELECT '\0'", "SELECT 3"]).await;
     let (number, error) = stage.fail().await;

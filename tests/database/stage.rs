@@ -316,6 +316,8 @@ fn is_final(body: &Body) -> bool {
 /// A warrant for `xid`, got the only way there is: through an armed gate.
 pub fn recorded(xid: &str) -> Recorded {
     let mut machine = Machine::new(Plan {
+        may_lack_checks: false,
+        second_signer: None,
         mode: Mode::Run,
         items: Vec::new(),
         hold_limit: 60_000,

@@ -188,6 +188,7 @@ impl Walk {
                     (Decision::RollBack, Prompt::Closed) => ask(engine, Command::AskRollback),
                     (_, Prompt::RollBack) => ask(engine, Command::ConfirmRollback),
                     (Decision::RollBack, Prompt::Name) => ask(engine, Command::StepBack),
+                    (_, Prompt::Reason | Prompt::SecondSigner) => panic!("nothing asks for it"),
                 }
             }
             Phase::MustRollBack { asking: false, .. } => ask(engine, Command::AskRollback),

@@ -12,7 +12,7 @@ use crate::database::locks::Ledger;
 use crate::database::settings::Settings;
 use crate::database::tap::Status;
 use crate::database::{connect, message, target};
-use crate::gate::event::{Body, CommitAnswer, Seq, ServerMessage, Target, XactStatus};
+use crate::gate::event::{Body, CommitAnswer, Millis, Seq, ServerMessage, Target, XactStatus};
 use crate::gate::warrant::Recorded;
 use crate::runbook::script::Fate;
 
@@ -67,6 +67,15 @@ fn idle_limit(options: &HoldOptions) -> String {
     )
 }
 
+/// Bounds a statement, unless it is bound more strictly already.
+fn statement_limit(limit: Millis) -> String {
+    format!(
+        "SELECT pg_catalog.set_config('statement_timeout', '{limit}ms', true) \
+         FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'statement_timeout' \
+         AND setting::pg_catalog.int8 NOT BETWEEN 1 AND {limit}"
+    )
+}
+
 impl Actor {
     /// What the program will send besides what it sent with BEGIN, so that it is shown (I11).
     fn still_to_come(&self) -> impl Iterator<Item = String> + use<> {
@@ -88,7 +97,7 @@ impl Actor {
         let answer = within(limit, self.link()?.ask(&added.join("; "))).await?;
         let xid = answer
             .results
-            .first()
+            .last()
             .and_then(|r| r.set.rows.first())
             .and_then(|row| row.first().cloned().flatten());
         let failure = match (answer.error, xid) {
@@ -128,6 +137,9 @@ impl Actor {
             ),
             idle_limit(&self.options),
         ];
+        if self.options.statement_limit > 0 {
+            added.push(statement_limit(self.options.statement_limit));
+        }
         if self.checks_client {
             added.push("SET LOCAL client_connection_check_interval = '1s'".into());
         }
