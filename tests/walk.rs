@@ -178,9 +178,9 @@ fn runbook() -> Runbook {
         expected_database: None,
         script: Script::read("script.sql", None, text.as_bytes()),
         items: vec![Item {
-            id: "connection".into(),
-            title: "The right server".into(),
-            kind: ItemKind::Connection,
+            id: "structure".into(),
+            title: "The expected tables".into(),
+            kind: ItemKind::Structure,
         }],
         expected_state: None,
         post_verification: None,
