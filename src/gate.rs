@@ -32,6 +32,7 @@
 //!   who may wait was asked for.
 
 pub mod account;
+pub mod backup;
 pub mod effect;
 pub mod event;
 pub mod machine;

@@ -2,9 +2,10 @@
 //! decision, and never lies about which way it went.
 //!
 //! [`runbook`] is what is to be done, [`gate`] is the decision, [`database`] is how it reaches the
-//! server, [`journal`] is what happened, [`tui`] is how it looks. [`walk`] and [`headless`] are the
+//! server, [`backup`] has a dump made, [`journal`] is what happened, [`tui`] is how it looks. [`walk`] and [`headless`] are the
 //! loops that bring them together; [`sandbox`] is a throw-away server.
 
+pub mod backup;
 pub mod cli;
 pub mod database;
 pub mod gate;

@@ -15,7 +15,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("journal", &["gate", "runbook"]),
     ("tui", &["gate", "runbook"]),
     ("sandbox", &[]),
-    ("walk", &["gate", "runbook", "database", "journal", "tui"]),
+    ("backup", &["gate", "runbook", "database", "sandbox"]),
+    (
+        "walk",
+        &["gate", "runbook", "database", "journal", "tui", "backup"],
+    ),
     (
         "inspect",
         &["gate", "runbook", "database", "journal", "tui"],

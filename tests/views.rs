@@ -180,6 +180,7 @@ mod hostile {
 mod snapshots {
     //! Every view, at three sizes, with Unicode and with ASCII.
     use crate::stage::*;
+    use stagegate::gate::backup::{Dump, Dumping};
     use stagegate::gate::event::*;
     use stagegate::gate::plan::Mode;
     use stagegate::runbook::check::Verdict;
@@ -255,6 +256,62 @@ mod snapshots {
         walk.press("Space");
         walk.type_text("ticket 4711, pg_dump of 02:10");
         shoot("checklist_reference", &mut walk);
+    }
+
+    #[test]
+    fn checklist_backup() {
+        let mut walk = checklist();
+        walk.screen
+            .set_backup_folder(std::path::Path::new("/srv/backup"));
+        walk.press("Down");
+        walk.press("b");
+        shoot("checklist_backup_folder", &mut walk);
+        walk.press("Enter");
+        let mut dumping = Dumping {
+            path: "/srv/backup/wiser_ops-20260117T021200Z.dump".into(),
+            doing: "pg_dump 15.18 is starting".into(),
+            database_bytes: 48 << 30,
+            free_bytes: 20 << 30,
+            ..Dumping::default()
+        };
+        walk.report(Body::BackupStarted(Box::new(dumping.clone())));
+        dumping.bytes = 1_290_000_000;
+        dumping.elapsed = 74_300;
+        dumping.doing = "dumping contents of table \"service_ops.packet_decision\"".into();
+        walk.report(Body::BackupProgressed(Box::new(dumping.clone())));
+        walk.tick(300);
+        shoot("checklist_backup_dumping", &mut walk);
+        walk.report(Body::BackedUp(Box::new(Dump {
+            path: dumping.path,
+            bytes: 3_221_225_472,
+            took: 184_700,
+            made_at: "2026-01-17 02:15:05 UTC".into(),
+            sha256: "5f2c".repeat(16),
+            entries: 214,
+            tables: 31,
+            program: "15.18".into(),
+            server: "15.18 (Debian 15.18-1.pgdg12+1)".into(),
+            database: "wiser_ops".into(),
+            system_identifier: None,
+        })));
+        shoot("checklist_backup_made", &mut walk);
+        walk.press("Space");
+        shoot("checklist_backup_signed", &mut walk);
+    }
+
+    #[test]
+    fn checklist_backup_failed() {
+        let mut walk = checklist();
+        walk.press("b");
+        walk.type_text("/srv");
+        walk.press("Enter");
+        walk.report(Body::BackupStarted(Box::default()));
+        walk.report(Body::BackupFailed(
+            "pg_dump: error: query failed: ERROR:  permission denied for table packet_decision\n\
+             detail: Query was: LOCK TABLE service_ops.packet_decision IN ACCESS SHARE MODE"
+                .into(),
+        ));
+        shoot("checklist_backup_failed", &mut walk);
     }
 
     #[test]

@@ -163,6 +163,14 @@ impl Held for Scripted {
     fn sever(&self) {
         self.note("sever");
     }
+
+    fn back_up(&self, _: Seq, _: Target, folder: String) {
+        self.note(&format!("back up into {folder}"));
+    }
+
+    fn stop_backup(&self) {
+        self.note("stop the backup");
+    }
 }
 
 /// A run under way: the wires' other ends, and what was said so far.
@@ -181,9 +189,9 @@ fn runbook() -> Runbook {
         expected_database: None,
         script: Script::read("script.sql", None, text.as_bytes()),
         items: vec![Item {
-            id: "connection".into(),
-            title: "The right server".into(),
-            kind: ItemKind::Connection,
+            id: "structure".into(),
+            title: "The expected tables".into(),
+            kind: ItemKind::Structure,
         }],
         expected_state: None,
         post_verification: None,

@@ -244,6 +244,9 @@ pub struct Holding {
     /// Where to write the journal [default: a new file in $XDG_STATE_HOME/stagegate]
     #[arg(long, value_name = "PATH")]
     pub journal: Option<PathBuf>,
+    /// The folder that is offered for a backup [default: the current one]
+    #[arg(long, value_name = "DIR")]
+    pub backup_dir: Option<PathBuf>,
 }
 
 impl Holding {

@@ -315,6 +315,8 @@ fn attend(
             let appearance = appearance(look);
             let mut screen = Screen::new(Arc::clone(&runbook), appearance);
             screen.set_journal(&path);
+            let here = std::env::current_dir().unwrap_or_default();
+            screen.set_backup_folder(holding.backup_dir.as_deref().unwrap_or(&here));
             if let Some(greeting) = greeting {
                 screen.say(greeting);
             }

@@ -2,14 +2,15 @@
 //!
 //! It collects and never decides; the machine does not read it.
 
+use super::backup::Backup;
 use super::event::{
     Body, Command, Event, Evidence, Lock, LockMode, Millis, Observation, Report, ServerLog,
     ServerMessage, Session, Sight, StatementReport, Target,
 };
 use super::query::Looked;
-use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
 use crate::runbook::script::Fate;
+use crate::runbook::{ItemKind, Runbook};
 use std::collections::BTreeMap;
 
 /// What is known of a run.
@@ -23,6 +24,10 @@ pub struct Account {
     pub evidence: Vec<Evidence>,
     /// What a person typed when signing, by checklist item.
     pub notes: Vec<Option<String>>,
+    /// The backup of this run.
+    pub backup: Backup,
+    /// Which items are about a backup.
+    backups: Vec<usize>,
     /// The transaction's id.
     pub xid: Option<String>,
     /// What the program itself sent after BEGIN.
@@ -95,6 +100,11 @@ impl Account {
         let mut account = Account {
             evidence: vec![Evidence::default(); runbook.items.len()],
             notes: vec![None; runbook.items.len()],
+            backups: (0..)
+                .zip(&runbook.items)
+                .filter(|(_, item)| item.kind == ItemKind::Backup)
+                .map(|(index, _)| index)
+                .collect(),
             ..Account::default()
         };
         account.steps = runbook
@@ -162,6 +172,17 @@ impl Account {
     }
 
     fn reported(&mut self, report: &Report) {
+        if self.backup.take_down(report.seq, &report.body) {
+            let reference = self.backup.made.as_ref().map(|dump| dump.reference());
+            for item in &self.backups {
+                if let (Some(evidence), Some(note)) =
+                    (self.evidence.get_mut(*item), self.notes.get_mut(*item))
+                {
+                    *evidence = self.backup.evidence();
+                    note.clone_from(&reference);
+                }
+            }
+        }
         match &report.body {
             Body::Connected(target) => self.target = Some((**target).clone()),
             Body::ConnectFailed(error) | Body::BeginFailed(error) => self.say(None, error),
@@ -228,7 +249,15 @@ impl Account {
                 self.say(None, error);
             }
             Body::PostVerified { results } => self.post.clone_from(results),
-            Body::ScriptFinished | Body::Settled { .. } | Body::Asked(_) | Body::Beaten => {}
+            Body::BackupStarted(_)
+            | Body::BackupProgressed(_)
+            | Body::BackedUp(_)
+            | Body::BackupFailed(_)
+            | Body::BackupLost(_)
+            | Body::ScriptFinished
+            | Body::Settled { .. }
+            | Body::Asked(_)
+            | Body::Beaten => {}
         }
     }
 

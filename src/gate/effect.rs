@@ -16,6 +16,8 @@ pub enum Effect {
     },
     /// Send a cancel request for the statement that runs, on a connection of its own.
     Cancel,
+    /// Stop the dump that is under way; nothing of it is left.
+    StopBackup,
     /// Close the link to the server, whatever is under way on it.
     Sever,
     /// Tell the person why something was refused or what changed.
@@ -32,6 +34,13 @@ pub enum Request {
     Connect,
     /// Look for the evidence of the items with these indexes, in a READ ONLY transaction.
     Probe(Vec<usize>),
+    /// Make a dump of the database into this folder, as it was typed. It has a session of its own,
+    /// and is answered by [`super::event::Body::BackedUp`] or its failure, whatever else is asked
+    /// meanwhile.
+    BackUp {
+        /// The folder.
+        folder: String,
+    },
     /// Open the held transaction.
     Begin,
     /// Run the script's statements.
@@ -67,6 +76,7 @@ impl Request {
             Request::Begin | Request::RunScript | Request::Settle | Request::Commit(_) => true,
             Request::Connect
             | Request::Probe(_)
+            | Request::BackUp { .. }
             | Request::RollBack
             | Request::Query { .. }
             | Request::Beat

@@ -4,6 +4,7 @@
 //! are carried whole so that screens and the journal can show them; the machine reads only what it
 //! decides on.
 
+use super::backup::{Dump, Dumping};
 use crate::runbook::check::{Check, ResultSet};
 
 /// A stretch of time, in milliseconds.
@@ -57,9 +58,14 @@ pub enum Command {
     },
     /// Look for the evidence of every item again.
     ProbeAgain,
+    /// Make a dump of the database.
+    BackUp {
+        /// The folder to put it into, as it was typed.
+        folder: String,
+    },
     /// Open the transaction and run the script.
     Apply,
-    /// Cancel the statement that runs.
+    /// Cancel the statement that runs, or the dump under way.
     Cancel,
     /// Acknowledge the next finding of the linter on an item.
     Acknowledge {
@@ -139,6 +145,16 @@ pub enum Body {
         /// What was found.
         evidence: Evidence,
     },
+    /// A dump is being made.
+    BackupStarted(Box<Dumping>),
+    /// It went on.
+    BackupProgressed(Box<Dumping>),
+    /// It is made, and was read back.
+    BackedUp(Box<Dump>),
+    /// There is none, and nothing of it was left; why.
+    BackupFailed(String),
+    /// Looked for again, the dump of this run is not what it was; why.
+    BackupLost(String),
     /// The transaction is open and has its identity.
     Begun {
         /// `pg_current_xact_id()`.

@@ -119,6 +119,10 @@ fn bodies(items: usize) -> Vec<Body> {
             ..Target::default()
         })),
         Body::ConnectFailed(ServerMessage::default()),
+        Body::BackupStarted(Box::default()),
+        Body::BackedUp(Box::default()),
+        Body::BackupFailed(String::new()),
+        Body::BackupLost(String::new()),
         Body::Begun {
             xid: "7".into(),
             added: Vec::new(),
@@ -212,6 +216,9 @@ fn bodies(items: usize) -> Vec<Body> {
 fn commands(items: usize) -> Vec<Command> {
     let mut commands = vec![
         Command::ProbeAgain,
+        Command::BackUp {
+            folder: String::new(),
+        },
         Command::Apply,
         Command::Cancel,
         Command::AskCommit,
@@ -411,6 +418,16 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
                 "I1: from the gate"
             );
         }
+    }
+    assert!(
+        !(after.0.is_backing_up() && after.0.phase().transaction_open()),
+        "a backup is under way beside the script on {event:?}"
+    );
+    if matches!(after.0.phase(), Phase::Left(_)) && machine.is_backing_up() {
+        assert!(
+            effects.contains(&Effect::StopBackup),
+            "left with a backup under way on {event:?}"
+        );
     }
     assert!(after.1.commits <= 1, "I1: COMMIT at most once");
     for (index, item) in after.0.items().iter().enumerate() {

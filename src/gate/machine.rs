@@ -6,6 +6,7 @@
 //! answer is taken in the one phase that asked for it.
 
 mod asking;
+mod backing_up;
 mod passing;
 mod querying;
 mod reporting;
@@ -46,6 +47,7 @@ pub struct Machine {
     last_seq: Seq,
     awaiting: Option<Seq>,
     probing: Option<Seq>,
+    backing_up: backing_up::BackingUp,
     /// The first request of the present session: what an older session says is stale.
     session_since: Seq,
 }
@@ -69,6 +71,7 @@ struct Face {
     screen: std::mem::Discriminant<Phase>,
     prompt: Option<Prompt>,
     signed: Vec<(bool, usize)>,
+    backing_up: backing_up::BackingUp,
 }
 
 impl Machine {
@@ -101,6 +104,7 @@ impl Machine {
             last_seq: 0,
             awaiting: None,
             probing: None,
+            backing_up: backing_up::BackingUp::default(),
             session_since: 0,
         }
     }
@@ -216,6 +220,7 @@ impl Machine {
                 .iter()
                 .map(|item| (item.signed, item.acknowledged))
                 .collect(),
+            backing_up: self.backing_up,
         }
     }
 
@@ -297,7 +302,10 @@ impl Machine {
 
     fn leave(&mut self, code: ExitCode) -> Vec<Effect> {
         self.phase = Phase::Left(code);
-        vec![Effect::Leave(code)]
+        let mut effects = self.stop_backup();
+        self.backing_up.under_way = None;
+        effects.push(Effect::Leave(code));
+        effects
     }
 
     fn rolled_back(&mut self, why: Why, proof: Proof) -> Vec<Effect> {
@@ -334,7 +342,9 @@ impl Machine {
 impl Machine {
     /// Request numbers that are waited for now.
     pub(super) fn sequence_numbers(&self) -> Vec<Seq> {
-        let mut current: Vec<Seq> = self.awaiting.into_iter().chain(self.probing).collect();
+        let dump = self.backing_up.under_way.map(|now| now.seq);
+        let awaited = self.awaiting.into_iter().chain(self.probing);
+        let mut current: Vec<Seq> = awaited.chain(dump).collect();
         // A session's end may come with any number of the present session.
         if current.is_empty() && self.last_seq >= self.session_since {
             current.push(self.last_seq);
@@ -347,7 +357,33 @@ impl Machine {
         self.session_since = 1;
         self.probing = self.probing.map(|_| 2);
         self.awaiting = self.awaiting.map(|_| 3);
-        self.last_seq = 3;
+        self.last_seq = 4;
+        for item in &mut self.items {
+            // They differ only for the eye.
+            if item.standing == Standing::Warns {
+                item.standing = Standing::Holds;
+            }
+        }
+        self.backing_up = match self.phase {
+            Phase::Connecting | Phase::Checklist | Phase::Ended(Ending::NotConnected) => {
+                self.backing_up.canonical(4)
+            }
+            // No other phase reads or changes it. The walk goes on as if there was no dump; with one,
+            // the checklist is walked on its first visit.
+            Phase::Beginning
+            | Phase::Applying { .. }
+            | Phase::Verifying { .. }
+            | Phase::Deciding { .. }
+            | Phase::Querying { .. }
+            | Phase::MustRollBack { .. }
+            | Phase::Committing
+            | Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
+            | Phase::PostVerifying { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => backing_up::BackingUp::default(),
+        };
         self.tally.pass = self.tally.pass.min(1);
         // A warning tells a script without checks from one whose checks do not pass.
         let told_apart = if self.plan.may_lack_checks { 1 } else { 0 };

@@ -11,6 +11,7 @@ pub enum Act {
     Withdraw,
     Acknowledge,
     ProbeAgain,
+    BackUp,
     Apply,
     Cancel,
     AskCommit,
@@ -28,11 +29,12 @@ pub enum Act {
 
 impl Act {
     /// Every act there is.
-    pub const ALL: [Act; 17] = [
+    pub const ALL: [Act; 18] = [
         Act::SignOff,
         Act::Withdraw,
         Act::Acknowledge,
         Act::ProbeAgain,
+        Act::BackUp,
         Act::Apply,
         Act::Cancel,
         Act::AskCommit,
@@ -57,6 +59,7 @@ impl Command {
             Command::Withdraw { .. } => Act::Withdraw,
             Command::Acknowledge { .. } => Act::Acknowledge,
             Command::ProbeAgain => Act::ProbeAgain,
+            Command::BackUp { .. } => Act::BackUp,
             Command::Apply => Act::Apply,
             Command::Cancel => Act::Cancel,
             Command::AskCommit => Act::AskCommit,
@@ -103,6 +106,8 @@ pub enum Refusal {
     ReferenceMissing,
     NameMissing,
     ItemsUnsigned(usize),
+    BackupUnderWay,
+    AlreadyStopping,
     AlreadyCancelling,
     NotArmed,
     RehearsalNeverCommits,
@@ -155,6 +160,8 @@ impl std::fmt::Display for Refusal {
             Refusal::ReferenceMissing => f.write_str("It needs a reference: type one."),
             Refusal::ItemsUnsigned(1) => f.write_str("1 item is not signed yet."),
             Refusal::ItemsUnsigned(n) => write!(f, "{n} items are not signed yet."),
+            Refusal::BackupUnderWay => f.write_str("The backup is still being made; x cancels it."),
+            Refusal::AlreadyStopping => f.write_str("The backup is being stopped already."),
             Refusal::AlreadyCancelling => {
                 f.write_str("Cancelling already; waiting for the server's answer.")
             }

@@ -729,6 +729,7 @@ fn what_is_offered_is_what_happens() {
                 },
                 Act::Withdraw => Command::Withdraw { item: 0 },
                 Act::ProbeAgain => Command::ProbeAgain,
+                Act::BackUp => Command::BackUp { folder: "/".into() },
                 Act::Apply => Command::Apply,
                 Act::Cancel => Command::Cancel,
                 Act::AskCommit => Command::AskCommit,
@@ -754,4 +755,128 @@ fn what_is_offered_is_what_happens() {
             }
         }
     }
+}
+
+impl Run {
+    /// A dump is under way, and `seq` is its number.
+    fn backing_up() -> Run {
+        let mut run = Run::signed();
+        run.key(Command::BackUp {
+            folder: "/b".into(),
+        });
+        run
+    }
+
+    fn sign_backup(&mut self, note: Option<&str>) -> &mut Run {
+        self.key(Command::SignOff {
+            item: 0,
+            note: note.map(str::to_owned),
+        })
+    }
+}
+
+#[test]
+fn a_dump_opens_its_item_and_holds_the_script_back_until_it_is_made() {
+    let mut run = Run::backing_up();
+    let folder = "/b".to_owned();
+    let seq = run.seq;
+    let request = Request::BackUp { folder };
+    assert_eq!(run.effects, [Effect::Request { seq, request }]);
+    assert!(!run.machine.items()[0].signed, "it was signed on less");
+    run.sign_backup(Some("b7"));
+    assert!(run.says(&Refusal::BackupUnderWay));
+    run.key(Command::Apply);
+    assert!(run.says(&Refusal::BackupUnderWay));
+    run.key(Command::BackUp {
+        folder: "/c".into(),
+    });
+    assert!(run.says(&Refusal::BackupUnderWay));
+    run.report(Body::BackedUp(Box::default()));
+    assert!(!run.machine.is_shown(), "looked at before it is signed");
+    run.sign_backup(None);
+    assert!(run.machine.items()[0].signed, "no reference is asked for");
+    run.key(Command::Apply);
+    assert_eq!(*run.machine.phase(), Phase::Beginning);
+}
+
+#[test]
+fn a_dump_that_fails_leaves_the_typed_reference() {
+    let mut run = Run::backing_up();
+    run.report(Body::BackupFailed("no room".into()));
+    assert_eq!(run.machine.items()[0].standing, Standing::Warns);
+    run.sign_backup(None);
+    assert!(run.says(&Refusal::ReferenceMissing));
+    run.sign_backup(Some("b7"));
+    assert!(run.machine.items()[0].signed);
+}
+
+#[test]
+fn a_dump_is_stopped_once_and_only_its_own_end_counts() {
+    let mut run = Run::backing_up();
+    run.key(Command::Cancel);
+    assert_eq!(run.effects, [Effect::StopBackup]);
+    run.key(Command::Cancel);
+    assert!(run.says(&Refusal::AlreadyStopping));
+    let stale = Report {
+        seq: run.seq - 1,
+        body: Body::BackedUp(Box::default()),
+    };
+    run.event(Event::Reported(stale));
+    assert!(run.machine.is_backing_up() && !run.machine.is_backed_up(0));
+    run.report(Body::BackupFailed("it was cancelled".into()));
+    assert!(!run.machine.is_backing_up());
+    run.key(Command::Cancel);
+    assert!(run.says(&Refusal::NothingToDoHere));
+}
+
+#[test]
+fn whoever_leaves_stops_the_dump_first() {
+    for event in [
+        Event::Asked(Command::Quit),
+        Event::Alarmed(Alarm::HungUp),
+        Event::Alarmed(Alarm::Terminated),
+    ] {
+        let mut run = Run::backing_up();
+        run.event(Event::Drawn).event(event);
+        assert_eq!(run.effects.len(), 2, "{:?}", run.effects);
+        assert_eq!(run.effects[0], Effect::StopBackup);
+        assert!(matches!(run.effects[1], Effect::Leave(_)));
+    }
+}
+
+#[test]
+fn a_dump_goes_on_while_the_session_is_lost_and_falls_when_its_file_is_gone() {
+    let mut run = Run::backing_up();
+    let dump = run.seq;
+    run.report(Body::SessionEnded(ServerMessage::default()));
+    assert!(run.machine.is_backing_up());
+    run.report(Body::Connected(Box::default()));
+    let probe = run.seq;
+    run.seq = dump;
+    run.report(Body::BackedUp(Box::default()));
+    run.seq = probe;
+    run.probed(0, Standing::Holds).probed(1, Standing::Holds);
+    run.sign_backup(None);
+    assert!(run.machine.items()[0].signed);
+    run.key(Command::ProbeAgain);
+    run.report(Body::BackupLost("gone".into()))
+        .probed(0, Standing::Warns)
+        .probed(1, Standing::Holds);
+    assert!(!run.machine.items()[0].signed);
+    run.sign_backup(None);
+    assert!(run.says(&Refusal::ReferenceMissing));
+}
+
+#[test]
+fn only_a_run_with_a_backup_item_makes_one() {
+    let offers = |run: &Run| {
+        run.machine
+            .offers()
+            .iter()
+            .any(|offer| offer.act == Act::BackUp)
+    };
+    assert!(offers(&Run::connected(Mode::Run)));
+    assert!(!offers(&Run::connected(Mode::Rehearse)));
+    assert!(!offers(&Run::connected(Mode::Inspect)));
+    assert!(!offers(&Run::applying()));
 }

@@ -2,7 +2,7 @@
 
 use super::words;
 use crate::gate::account::Step;
-use crate::gate::event::{Document, Millis, ServerMessage, Standing};
+use crate::gate::event::{Document, Millis, Seq, ServerMessage, Standing};
 use crate::gate::phase::Prompt;
 use crate::gate::query::After;
 use crate::gate::{Account, Ending, Machine, Phase};
@@ -25,10 +25,16 @@ pub struct Teller<'a> {
     hold_told: Option<Millis>,
     waiting: usize,
     looks: usize,
+    backup: Option<Seq>,
+    backup_told: Millis,
+    backup_failed: Option<String>,
 }
 
 /// The milestones of a hold at which its countdown is told: one minute and ten seconds.
 const MILESTONES: [Millis; 2] = [60_000, 10_000];
+
+/// How often a dump is told.
+const BACKUP_TOLD: Millis = 10_000;
 
 impl<'a> Teller<'a> {
     /// Nothing told yet.
@@ -45,6 +51,9 @@ impl<'a> Teller<'a> {
             hold_told: None,
             waiting: 0,
             looks: 0,
+            backup: None,
+            backup_told: 0,
+            backup_failed: None,
         }
     }
 
@@ -61,6 +70,7 @@ impl<'a> Teller<'a> {
 
     /// Everything that changed since the last time.
     pub fn tell(&mut self, machine: &Machine, account: &Account) {
+        self.backup(machine, account);
         self.evidence(machine, account);
         self.steps(account);
         self.messages(account);
@@ -86,6 +96,43 @@ impl<'a> Teller<'a> {
                 "sessions wait"
             };
             self.say(&format!("{waiting} {sessions} for this transaction."));
+        }
+    }
+
+    /// A dump: its start, how far it is now and then, and what became of it.
+    fn backup(&mut self, machine: &Machine, account: &Account) {
+        match &account.backup.under_way {
+            Some((seq, dumping)) if machine.is_backing_up() => {
+                let first = self.backup != Some(*seq);
+                if first {
+                    self.backup = Some(*seq);
+                    let file = dumping.path.display();
+                    self.say(&format!("Backing up into {file}. cancel stops it."));
+                }
+                if first || dumping.elapsed >= self.backup_told + BACKUP_TOLD {
+                    self.backup_told = dumping.elapsed;
+                    for line in dumping.lines() {
+                        self.say(&format!("  {line}"));
+                    }
+                }
+            }
+            Some(_) | None => {
+                if self.backup_failed != account.backup.failed {
+                    self.backup_failed.clone_from(&account.backup.failed);
+                    if let Some(why) = &account.backup.failed {
+                        self.say("No dump:");
+                        for line in why.lines() {
+                            self.say(&format!("  {line}"));
+                        }
+                    }
+                }
+                if self.backup.take().is_some()
+                    && account.backup.failed.is_none()
+                    && let Some(dump) = account.backup.made.as_ref()
+                {
+                    self.say(&format!("Backed up: {}.", dump.reference()));
+                }
+            }
         }
     }
 

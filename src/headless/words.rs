@@ -26,6 +26,7 @@ pub fn of(act: Act) -> &'static str {
         Act::SignOff => "sign N [REFERENCE or DATABASE]",
         Act::Withdraw => "withdraw N",
         Act::ProbeAgain => "probe",
+        Act::BackUp => "backup FOLDER",
         Act::Apply => "apply",
         Act::Cancel => "cancel",
         Act::AskCommit => "commit",
@@ -100,6 +101,12 @@ pub fn read(text: &str, machine: &Machine, runbook: &Runbook) -> Meaning {
         "read" => document(rest, runbook),
         "query" | ":" => Meaning::Command(Command::Query(rest.to_owned())),
         "probe" => simple(Command::ProbeAgain),
+        "backup" if rest.is_empty() => {
+            Meaning::Nothing("Say where to: backup and a folder. Nothing was done.".into())
+        }
+        "backup" => Meaning::Command(Command::BackUp {
+            folder: rest.to_owned(),
+        }),
         "apply" => simple(Command::Apply),
         "cancel" => simple(Command::Cancel),
         "commit" => simple(Command::AskCommit),

@@ -43,6 +43,39 @@ pub enum Entry {
         /// The item's id.
         item: String,
     },
+    /// A dump is being made.
+    BackupStarted {
+        /// The file that it is going to be.
+        path: String,
+        /// The size of the database, in bytes.
+        database_bytes: u64,
+        /// What is free in the folder, in bytes.
+        free_bytes: u64,
+    },
+    /// A dump was made and read back.
+    BackedUp {
+        /// The file.
+        path: String,
+        /// Its size, in bytes.
+        bytes: u64,
+        /// How long it took, in milliseconds.
+        milliseconds: u64,
+        /// The SHA-256 of the file.
+        sha256: String,
+        /// Entries of its table of contents.
+        entries: usize,
+        /// How many of them are the contents of a table.
+        tables: usize,
+        /// The version of `pg_dump`.
+        program: String,
+        /// The version of the server.
+        server: String,
+    },
+    /// No dump was made, or what was made is not there any more.
+    BackupFailed {
+        /// Why.
+        why: String,
+    },
     /// The transaction was opened.
     Begun {
         /// Its id.

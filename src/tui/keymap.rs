@@ -72,7 +72,7 @@ pub enum Place {
     End,
     /// In a pane that covers the screen: scripts, locks, messages, evidence, help.
     Reader,
-    /// While a text is typed: a reference, a search.
+    /// While a text is typed: a reference, a folder, a search.
     Text,
     /// While a query is typed.
     Query,
@@ -114,7 +114,7 @@ impl Place {
             Place::Outcome => "While the outcome is proven",
             Place::End => "At the end",
             Place::Reader => "In a pane that covers the screen",
-            Place::Text => "While typing a reference or a search",
+            Place::Text => "While typing a reference, a folder or a search",
             Place::Query => "Typing a query",
             Place::Querying => "While a query runs",
             Place::Inspect => "In inspect",

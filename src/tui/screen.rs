@@ -14,7 +14,7 @@ use super::reader::{self, Pages};
 use super::theme::Appearance;
 use crate::gate::Event;
 use crate::gate::event::{Document, Standing};
-use crate::gate::machine::Machine;
+use crate::gate::machine::{Machine, Signature};
 use crate::gate::phase::{Phase, Prompt};
 use crate::runbook::Runbook;
 use ratatui::text::Line;
@@ -53,6 +53,8 @@ enum Typing {
     DatabaseName {
         item: usize,
     },
+    /// The folder for a backup.
+    Folder,
     Find,
     Query,
 }
@@ -92,6 +94,8 @@ pub struct Screen {
     /// Queries that were asked, the last one last, and which of them is in the prompt.
     asked: Vec<String>,
     recalled: usize,
+    /// The folder for a backup that was named last.
+    folder: String,
     found: Option<usize>,
     toast: Option<String>,
     events: Vec<Event>,
@@ -128,6 +132,7 @@ impl Screen {
             sought: String::new(),
             asked: Vec::new(),
             recalled: 0,
+            folder: String::new(),
             found: None,
             toast: None,
             events: Vec::new(),
@@ -142,6 +147,11 @@ impl Screen {
     /// Tells it where the journal is, for the end screen.
     pub fn set_journal(&mut self, path: &Path) {
         self.journal = Some(path.display().to_string());
+    }
+
+    /// Offers this folder for a backup.
+    pub fn set_backup_folder(&mut self, folder: &Path) {
+        self.folder = folder.display().to_string();
     }
 
     /// Changes how everything looks.
@@ -176,10 +186,10 @@ impl Screen {
     /// Whether a clock, a countdown or a spinner is on screen, so that time alone changes it.
     pub fn wants_animation(&self, machine: &Machine) -> bool {
         match machine.phase() {
-            Phase::Checklist => machine
-                .items()
-                .iter()
-                .any(|item| item.standing == Standing::Awaited),
+            Phase::Checklist => {
+                let awaited = |item: &Signature| item.standing == Standing::Awaited;
+                machine.is_backing_up() || machine.items().iter().any(awaited)
+            }
             Phase::Connecting
             | Phase::Beginning
             | Phase::Applying { .. }

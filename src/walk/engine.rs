@@ -4,8 +4,9 @@
 //! intent is not on disk is not sent (I6).
 
 use super::{evidence, record};
+use crate::backup;
 use crate::database::session::Order;
-use crate::gate::event::{Body, Event, Report, Seq};
+use crate::gate::event::{Body, Event, Report, Seq, Target};
 use crate::gate::warrant::Warrant;
 use crate::gate::{Account, Effect, ExitCode, Machine, Plan, Request};
 use crate::journal::entry::Decision;
@@ -24,6 +25,10 @@ pub trait Held {
     fn sever(&self);
     /// Somebody looks at the server's log now, or does not any more.
     fn look_at_log(&self, _wanted: bool) {}
+    /// Begins a dump of what was reached; its reports carry `seq`.
+    fn back_up(&self, seq: Seq, target: Target, folder: String);
+    /// Stops the dump that is under way.
+    fn stop_backup(&self);
 }
 
 /// One run: the machine, what is known, the journal, the session.
@@ -148,6 +153,7 @@ impl<H: Held> Engine<H> {
                 Effect::Request { seq, request } => self.request(seq, request, events),
                 Effect::Cancel => self.held.cancel(),
                 Effect::Sever => self.held.sever(),
+                Effect::StopBackup => self.held.stop_backup(),
                 Effect::Say(text) => self.said.push(text),
                 Effect::Leave(code) => self.left = Some(code),
             }
@@ -163,6 +169,10 @@ impl<H: Held> Engine<H> {
                     return;
                 }
                 Order::Probe(asked)
+            }
+            Request::BackUp { folder } => {
+                let target = self.account.target.clone().unwrap_or_default();
+                return self.held.back_up(seq, target, folder);
             }
             Request::Begin => Order::Begin,
             Request::RunScript => Order::RunScript,
@@ -212,11 +222,20 @@ impl<H: Held> Engine<H> {
         events: &mut VecDeque<Event>,
     ) -> Vec<usize> {
         let mut asked = Vec::new();
+        let mut backup = self.account.backup.clone();
+        if let Some(dump) = &backup.made
+            && let Err(why) = backup::look_again(dump, self.account.target.as_ref())
+        {
+            // Told before the evidence that it leaves.
+            let body = Body::BackupLost(why);
+            backup.take_down(seq, &body);
+            events.push_back(Event::Reported(Report { seq, body }));
+        }
         for index in items {
             let Some(item) = self.runbook.items.get(index) else {
                 continue;
             };
-            match evidence::from_files(&self.runbook, item) {
+            match evidence::from_files(&self.runbook, item, &backup) {
                 Some(evidence) => events.push_back(Event::Reported(Report {
                     seq,
                     body: Body::Probed {

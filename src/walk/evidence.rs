@@ -1,5 +1,6 @@
 //! Evidence that comes from the runbook's files alone.
 
+use crate::gate::backup::Backup;
 use crate::gate::event::{Evidence, Standing};
 use crate::runbook::printable::counted;
 use crate::runbook::script::{Fate, Script};
@@ -7,17 +8,9 @@ use crate::runbook::{Item, ItemKind, Runbook};
 use std::collections::BTreeMap;
 
 /// The evidence for `item`, or `None` where only the server can give it.
-pub fn from_files(runbook: &Runbook, item: &Item) -> Option<Evidence> {
+pub fn from_files(runbook: &Runbook, item: &Item, backup: &Backup) -> Option<Evidence> {
     match item.kind {
-        ItemKind::Backup => Some(Evidence {
-            standing: Standing::Holds,
-            summary: "a reference to the backup is typed with the sign-off".into(),
-            lines: vec![
-                "Name the backup so that somebody else finds it: where it lies, and of when it is."
-                    .into(),
-            ],
-            checks: Vec::new(),
-        }),
+        ItemKind::Backup => Some(backup.evidence()),
         ItemKind::Attest => Some(Evidence {
             standing: Standing::Holds,
             summary: "your word is the evidence".into(),

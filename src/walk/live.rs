@@ -4,10 +4,11 @@
 //! the monitor's as a display that went blind (I12). No order is left without an answer.
 
 use super::engine::Held;
+use crate::backup::Backups;
 use crate::database::monitor::{LogWanted, Monitor};
 use crate::database::session::{HoldOptions, Order, Session};
 use crate::database::settings::Settings;
-use crate::gate::event::{Body, Inquiry, Observation, Report, Seq, ServerMessage};
+use crate::gate::event::{Body, Inquiry, Observation, Report, Seq, ServerMessage, Target};
 use crate::runbook::Runbook;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -20,6 +21,7 @@ pub struct Live {
     reports: UnboundedSender<Report>,
     state: Arc<State>,
     log: LogWanted,
+    backups: Backups,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +56,7 @@ impl Live {
         let (observations, seen) = unbounded_channel();
         let (session, task) = Session::spawn(runbook, settings.clone(), options, inner);
         let state = Arc::new(State::default());
+        let backed_up = settings.clone();
         let log = LogWanted::default();
         let beside = Beside {
             settings,
@@ -72,6 +75,7 @@ impl Live {
         });
         let live = Live {
             session,
+            backups: Backups::new(backed_up, reports.clone()),
             reports,
             state,
             log,
@@ -147,5 +151,13 @@ impl Held for Live {
 
     fn look_at_log(&self, wanted: bool) {
         self.log.set(wanted);
+    }
+
+    fn back_up(&self, seq: Seq, target: Target, folder: String) {
+        self.backups.start(seq, target, folder);
+    }
+
+    fn stop_backup(&self) {
+        self.backups.stop();
     }
 }

@@ -1,12 +1,12 @@
 //! What of an event goes into the journal.
 
-use crate::gate::event::{Body, Event, ServerMessage, Standing, StatementReport};
+use crate::gate::event::{Body, Event, Evidence, Report, ServerMessage, Standing, StatementReport};
 use crate::gate::query::After;
 use crate::gate::{Account, Command, Ending, Machine, Phase};
 use crate::journal::Entry;
 use crate::journal::entry::Message;
-use crate::runbook::Runbook;
 use crate::runbook::check::Check;
+use crate::runbook::{Item, ItemKind, Runbook};
 
 /// The lines for an event as it arrives.
 pub fn of_event(event: &Event, runbook: &Runbook) -> Vec<Entry> {
@@ -36,6 +36,16 @@ pub fn of_change(
     account: &Account,
 ) -> Vec<Entry> {
     let mut entries = Vec::new();
+    if let Event::Reported(Report {
+        body: Body::BackedUp(_) | Body::BackupFailed(_),
+        ..
+    }) = event
+    {
+        let evidence = account.backup.evidence();
+        let of_backup = |item: &&Item| item.kind == ItemKind::Backup;
+        let items = runbook.items.iter().filter(of_backup);
+        entries.extend(items.map(|item| found(item, &evidence)));
+    }
     for (index, item) in runbook.items.iter().enumerate() {
         let signed = |machine: &Machine| machine.items().get(index).is_some_and(|i| i.signed);
         if signed(after) && !signed(before) {
@@ -44,6 +54,11 @@ pub fn of_change(
                 item: item.id.clone(),
                 title: item.title.clone(),
                 note: match event {
+                    Event::Asked(Command::SignOff { note: None, .. })
+                        if after.is_backed_up(index) =>
+                    {
+                        account.backup.made.as_ref().map(|dump| dump.reference())
+                    }
                     Event::Asked(Command::SignOff { note, .. }) => note.clone(),
                     _ => None,
                 },
@@ -134,20 +149,27 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
         Body::Probed { item, evidence } => runbook
             .items
             .get(*item)
-            .map(|item| Entry::Evidence {
-                item: item.id.clone(),
-                standing: match evidence.standing {
-                    Standing::Awaited => "awaited",
-                    Standing::Holds => "holds",
-                    Standing::Warns => "warns",
-                    Standing::Fails => "fails",
-                }
-                .into(),
-                summary: evidence.summary.clone(),
-                lines: evidence.lines.clone(),
-            })
+            .map(|item| found(item, evidence))
             .into_iter()
             .collect(),
+        Body::BackupStarted(dumping) => vec![Entry::BackupStarted {
+            path: dumping.path.display().to_string(),
+            database_bytes: dumping.database_bytes,
+            free_bytes: dumping.free_bytes,
+        }],
+        Body::BackedUp(dump) => vec![Entry::BackedUp {
+            path: dump.path.display().to_string(),
+            bytes: dump.bytes,
+            milliseconds: dump.took,
+            sha256: dump.sha256.clone(),
+            entries: dump.entries,
+            tables: dump.tables,
+            program: dump.program.clone(),
+            server: dump.server.clone(),
+        }],
+        Body::BackupFailed(why) | Body::BackupLost(why) => {
+            vec![Entry::BackupFailed { why: why.clone() }]
+        }
         Body::Begun { xid, added } => vec![Entry::Begun {
             xid: xid.clone(),
             added: added.clone(),
@@ -208,11 +230,27 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
             phase: "asked the server".into(),
             why: Some(inquiry.to_string()),
         }],
-        Body::StatementStarted { .. }
+        Body::BackupProgressed(_)
+        | Body::StatementStarted { .. }
         | Body::ScriptFinished
         | Body::Settled { .. }
         | Body::RollbackAnswered { .. }
         | Body::Beaten => Vec::new(),
+    }
+}
+
+fn found(item: &Item, evidence: &Evidence) -> Entry {
+    Entry::Evidence {
+        item: item.id.clone(),
+        standing: match evidence.standing {
+            Standing::Awaited => "awaited",
+            Standing::Holds => "holds",
+            Standing::Warns => "warns",
+            Standing::Fails => "fails",
+        }
+        .into(),
+        summary: evidence.summary.clone(),
+        lines: evidence.lines.clone(),
     }
 }
 

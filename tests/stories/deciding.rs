@@ -57,7 +57,7 @@ fn again_after_a_rollback_keeps_the_sign_offs() {
     let mut terminal = stage.run();
     terminal.walk_to_the_gate().roll_back();
     terminal
-        .key("b")
+        .key("w")
         .wait_for_evidence()
         .wait_for("CHECKLIST  5 of 5 signed")
         .wait_for("a opens the transaction")
@@ -207,7 +207,7 @@ fn a_blocked_statement_names_the_blocker_and_a_later_walk_commits() {
     stage.assert_untouched();
     assert_eq!(end_the_report(&stage), ["t"]);
     terminal
-        .key("b")
+        .key("w")
         .wait_for("CHECKLIST  5 of 5 signed")
         .wait_for("a opens the transaction")
         .key("a")

@@ -192,7 +192,7 @@ fn a_server_that_lets_nobody_in_is_tried_again() {
         .wait_for("N O T   C O N N E C T E D")
         .shows(&["FATAL 28000", "Check the role (-U)"]);
     stage.ask("ALTER ROLE wiser_owner LOGIN");
-    terminal.key("b").wait_for_evidence();
+    terminal.key("w").wait_for_evidence();
     terminal.key("q");
     stage.assert_left(&mut terminal, 1, "Nothing was applied.");
     stage.assert_journal(&["NOT CONNECTED"], 1);

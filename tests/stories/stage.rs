@@ -212,6 +212,27 @@ impl Stage {
         })
     }
 
+    /// A session of somebody else that has run `sql` and stays until it is dropped.
+    pub fn session(&self, sql: &str) -> Session {
+        let sandbox = self.demo.sandbox();
+        let config = sandbox.connection(sandbox.superuser(), self.demo.database());
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let client = runtime.block_on(async {
+            let (client, connection) = config.connect(NoTls).await.unwrap();
+            tokio::spawn(connection);
+            client.batch_execute(sql).await.unwrap();
+            client
+        });
+        Session {
+            _client: client,
+            _runtime: runtime,
+        }
+    }
+
     /// The first answer to a query.
     #[track_caller]
     pub fn ask_one(&self, query: &str) -> String {
@@ -369,6 +390,12 @@ impl Stage {
         self.assert_nobody_left();
         self.assert_journal(&["ROLLED BACK"], code);
     }
+}
+
+/// Another session on the server.
+pub struct Session {
+    _client: tokio_postgres::Client,
+    _runtime: tokio::runtime::Runtime,
 }
 
 /// A runtime for a question.

@@ -417,7 +417,7 @@ impl Walk {
                     }
                 }
                 Effect::Say(text) => self.screen.say(text),
-                Effect::Cancel | Effect::Sever | Effect::Leave(_) => {}
+                Effect::Cancel | Effect::StopBackup | Effect::Sever | Effect::Leave(_) => {}
             }
         }
     }

@@ -89,6 +89,9 @@ impl Machine {
                 (self.plan.mode == Mode::Run && any).then_some(None)
             }
             Act::ProbeAgain => Some(self.probing.is_some().then_some(Refusal::EvidenceAwaited)),
+            Act::BackUp => self.refusal_to_back_up(),
+            Act::Cancel => self.refusal_to_stop_backup(),
+            Act::Apply if self.is_backing_up() => Some(Some(Refusal::BackupUnderWay)),
             Act::Apply => match self.plan.mode {
                 Mode::Inspect => None,
                 Mode::Rehearse => Some(if self.probing.is_some() {
@@ -109,8 +112,7 @@ impl Machine {
                 }
             },
             Act::Quit => Some(None),
-            Act::Cancel
-            | Act::AskCommit
+            Act::AskCommit
             | Act::Query
             | Act::Answer
             | Act::AskRollback
@@ -145,6 +147,7 @@ impl Machine {
             | Act::Withdraw
             | Act::Acknowledge
             | Act::ProbeAgain
+            | Act::BackUp
             | Act::Apply
             | Act::Cancel
             | Act::Again
@@ -187,6 +190,7 @@ impl Machine {
                 None => vec![Effect::Say(Refusal::NoSuchItem.to_string())],
             },
             Command::ProbeAgain => self.probe(),
+            Command::BackUp { folder } => self.back_up(folder),
             Command::Apply => {
                 self.attempt = 0;
                 self.ending = None;
@@ -264,8 +268,8 @@ impl Machine {
                 let proof = proof.clone();
                 self.rolled_back(Why::LockTimeout, proof)
             }
+            Phase::Checklist => self.stop_backup(),
             Phase::Connecting
-            | Phase::Checklist
             | Phase::Deciding { .. }
             | Phase::MustRollBack { .. }
             | Phase::Committing
@@ -280,9 +284,11 @@ impl Machine {
     fn sign_off(&mut self, index: usize, note: Option<String>) -> Vec<Effect> {
         let needed = self.plan.items.get(index).cloned().unwrap_or_default();
         let note = note.as_deref().map(str::trim).unwrap_or_default();
+        let (backing_up, backed_up) = (self.is_backing_up(), self.is_backed_up(index));
         let refusal = match self.items.get_mut(index) {
             None => Refusal::NoSuchItem,
             Some(item) if item.signed => Refusal::AlreadySigned,
+            Some(_) if needed.reference && backing_up => Refusal::BackupUnderWay,
             Some(item) => match item.standing {
                 Standing::Awaited => Refusal::EvidenceAwaited,
                 Standing::Fails => Refusal::EvidenceFails,
@@ -292,7 +298,9 @@ impl Machine {
                 Standing::Holds | Standing::Warns if item.acknowledged < needed.findings => {
                     Refusal::FindingsOpen(needed.findings - item.acknowledged)
                 }
-                Standing::Holds | Standing::Warns if needed.reference && note.is_empty() => {
+                Standing::Holds | Standing::Warns
+                    if needed.reference && !backed_up && note.is_empty() =>
+                {
                     Refusal::ReferenceMissing
                 }
                 Standing::Holds | Standing::Warns if needed.database_name && note.is_empty() => {

@@ -35,6 +35,7 @@ impl Machine {
             Act::SignOff
             | Act::Withdraw
             | Act::Acknowledge
+            | Act::BackUp
             | Act::ProbeAgain
             | Act::Apply
             | Act::Answer

@@ -13,7 +13,7 @@ use crate::runbook::check::Tally;
 impl Machine {
     pub(super) fn reported(&mut self, report: Report) -> Vec<Effect> {
         let Report { seq, body } = report;
-        // Two reports are facts rather than answers, and are taken whatever is waited for.
+        // Some reports are facts rather than answers, and are taken whatever is waited for.
         match body {
             Body::SessionEnded(_) => {
                 if seq >= self.session_since {
@@ -26,6 +26,10 @@ impl Machine {
                 if self.probing == Some(seq) {
                     self.probed(item, evidence.standing);
                 }
+                Vec::new()
+            }
+            body @ (Body::BackedUp(_) | Body::BackupFailed(_) | Body::BackupLost(_)) => {
+                self.backup_reported(seq, &body);
                 Vec::new()
             }
             body => {
@@ -181,6 +185,11 @@ impl Machine {
             | Body::Noticed { .. }
             | Body::Beaten
             | Body::Probed { .. }
+            | Body::BackupStarted(_)
+            | Body::BackupProgressed(_)
+            | Body::BackedUp(_)
+            | Body::BackupFailed(_)
+            | Body::BackupLost(_)
             | Body::SessionEnded(_) => Vec::new(),
         }
     }

@@ -21,7 +21,7 @@ pub const BINDINGS: &[Binding] = &[
         Place::Checklist,
         &[Char('u')],
         Act::Withdraw,
-        "withdraw",
+        "unsign",
         "take the sign-off back",
     ),
     gate(
@@ -35,14 +35,14 @@ pub const BINDINGS: &[Binding] = &[
         Place::Checklist,
         &[Enter],
         ViewAct::Detail,
-        "evidence",
+        "detail",
         "show the whole evidence of the item",
     ),
     gate(
         Place::Checklist,
         &[Char('p')],
         Act::ProbeAgain,
-        "probe again",
+        "probe",
         "look for the evidence of every item again",
     ),
     gate(
@@ -51,6 +51,20 @@ pub const BINDINGS: &[Binding] = &[
         Act::Apply,
         "apply",
         "open the transaction and run the script; every item must be signed",
+    ),
+    gate(
+        Place::Checklist,
+        &[Char('x')],
+        Act::Cancel,
+        "cancel",
+        "cancel the backup under way; nothing of it is left",
+    ),
+    gate(
+        Place::Checklist,
+        &[Char('b')],
+        Act::BackUp,
+        "backup",
+        "back the database up with pg_dump; asks for the folder",
     ),
     gate(
         Place::Running,
@@ -216,7 +230,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     gate(
         Place::End,
-        &[Char('b')],
+        &[Char('w')],
         Act::Again,
         "walk again",
         "walk again from the checklist; sign-offs stay where the evidence still holds",
@@ -254,7 +268,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Char('x')],
         Act::Cancel,
         "cancel",
-        "cancel the statement that runs",
+        "cancel the statement that runs, or the backup under way",
     ),
     gate(
         Place::Reader,

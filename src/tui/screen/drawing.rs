@@ -328,6 +328,11 @@ impl Screen {
                 self.look.key(),
                 view::prompt::reference(scene, item, &self.typed, inner),
             ),
+            (Prompt::Closed, Some(Typing::Folder)) => (
+                "BACKUP",
+                self.look.key(),
+                view::prompt::folder(scene, &self.typed, inner),
+            ),
             (Prompt::Closed, Some(Typing::DatabaseName { .. })) => (
                 "DATABASE NAME",
                 self.look.key(),

@@ -207,7 +207,12 @@ impl Screen {
     pub(super) fn edited(&self) -> Vec<Event> {
         match self.typing {
             Some(Typing::Find) => Vec::new(),
-            Some(Typing::Reference { .. } | Typing::DatabaseName { .. } | Typing::Query) => {
+            Some(
+                Typing::Reference { .. }
+                | Typing::DatabaseName { .. }
+                | Typing::Folder
+                | Typing::Query,
+            ) => {
                 vec![Event::Edited]
             }
             None if self.prompt.is_for_commit() => vec![Event::Edited],
@@ -287,6 +292,14 @@ impl Screen {
                 self.recalled = self.asked.len();
                 vec![Event::Edited]
             }
+            Act::BackUp if offered && !machine.is_backing_up() => {
+                // What becomes of it is shown with its item.
+                let item = (0..machine.items().len()).find(|item| machine.is_of_backup(*item));
+                self.cursor = item.unwrap_or(self.cursor);
+                self.typed.clone_from(&self.folder);
+                self.typing = Some(Typing::Folder);
+                vec![Event::Edited]
+            }
             Act::AskRollback if offered => {
                 self.cover = None;
                 vec![Event::Asked(Command::AskRollback)]
@@ -307,7 +320,8 @@ impl Screen {
             && signature.acknowledged >= needed.findings
             && matches!(signature.standing, Standing::Holds | Standing::Warns);
         let item = self.cursor;
-        if ready && needed.reference {
+        let dump = machine.is_backing_up() || machine.is_backed_up(item);
+        if ready && needed.reference && !dump {
             Some(Typing::Reference { item })
         } else if ready && needed.database_name {
             Some(Typing::DatabaseName { item })
@@ -333,6 +347,10 @@ fn plain_command(act: Act, item: usize) -> Option<Command> {
         Act::Withdraw => Some(Command::Withdraw { item }),
         Act::Acknowledge => Some(Command::Acknowledge { item }),
         Act::ProbeAgain => Some(Command::ProbeAgain),
+        // Only to be refused: the folder is typed.
+        Act::BackUp => Some(Command::BackUp {
+            folder: String::new(),
+        }),
         Act::Apply => Some(Command::Apply),
         Act::Cancel => Some(Command::Cancel),
         Act::AskCommit => Some(Command::AskCommit),

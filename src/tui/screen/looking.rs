@@ -133,6 +133,12 @@ impl Screen {
                     note: Some(text),
                 })]
             }
+            Some(Typing::Folder) => {
+                self.typing = None;
+                self.folder = std::mem::take(&mut self.typed);
+                let folder = self.folder.clone();
+                vec![Event::Asked(Command::BackUp { folder })]
+            }
             Some(Typing::Find) => {
                 self.typing = None;
                 self.sought = std::mem::take(&mut self.typed);

@@ -17,15 +17,23 @@
 
 use super::Scene;
 use crate::gate::Act;
+use crate::gate::backup::Dumping;
 use crate::gate::event::Standing;
 use crate::gate::plan::Mode;
 use crate::tui::text::{counted, labelled, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
-/// What a standing is called, and how it looks.
-fn word(scene: &Scene<'_>, standing: Standing) -> (String, Style) {
+/// What the standing of an item is called, and how it looks.
+fn word(scene: &Scene<'_>, index: usize, standing: Standing) -> (String, Style) {
     let look = scene.look;
+    if scene.machine.is_backing_up() && scene.machine.is_of_backup(index) {
+        let spinner = look.glyphs.spinner(scene.account.now);
+        return (
+            format!("{spinner} dumping{}", look.glyphs.ellipsis()),
+            look.warn(),
+        );
+    }
     match standing {
         Standing::Awaited => (
             format!(
@@ -41,6 +49,12 @@ fn word(scene: &Scene<'_>, standing: Standing) -> (String, Style) {
     }
 }
 
+/// The dump that is under way for the item with this index.
+fn dumping<'a>(scene: &Scene<'a>, index: usize) -> Option<&'a Dumping> {
+    let (_, dumping) = scene.account.backup.under_way.as_ref()?;
+    (scene.machine.is_backing_up() && scene.machine.is_of_backup(index)).then_some(dumping)
+}
+
 /// The list.
 pub(crate) fn list(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
@@ -52,7 +66,7 @@ pub(crate) fn list(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
             continue;
         };
         let here = index == scene.cursor;
-        let (standing, standing_style) = word(scene, signature.standing);
+        let (standing, standing_style) = word(scene, index, signature.standing);
         let mark = if signature.signed {
             format!("{} signed", look.glyphs.signed())
         } else {
@@ -144,8 +158,12 @@ fn need(scene: &Scene<'_>, index: usize) -> Option<String> {
     }
     if index != scene.cursor {
         None
+    } else if plan.reference && scene.machine.is_backing_up() {
+        Some("x cancels it; nothing half is left".to_owned())
+    } else if scene.machine.is_backed_up(index) {
+        Some("Space signs on the dump; b makes another".to_owned())
     } else if plan.reference {
-        Some("Space asks for its reference".to_owned())
+        Some("Space asks for its reference; b makes a dump now".to_owned())
     } else if plan.database_name {
         Some("Space asks for the database name".to_owned())
     } else {
@@ -208,8 +226,13 @@ pub(crate) fn evidence(
     let Some(evidence) = scene.account.evidence.get(index) else {
         return lines;
     };
-    let (standing, style) = word(scene, signature.standing);
-    let summary = if signature.standing == Standing::Awaited {
+    let (standing, style) = word(scene, index, signature.standing);
+    let dump_lines = dumping(scene, index).map(Dumping::lines);
+    let summary = if let Some([doing, ..]) = dump_lines.as_deref() {
+        look.clean(doing)
+    } else if scene.machine.is_backing_up() && scene.machine.is_of_backup(index) {
+        "the folder, pg_dump and the server are looked at first".to_owned()
+    } else if signature.standing == Standing::Awaited {
         "the evidence is being looked for".to_owned()
     } else {
         look.clean(&evidence.summary)
@@ -224,7 +247,11 @@ pub(crate) fn evidence(
         inner,
     ));
     lines.extend(next_finding(scene, index, inner));
-    for text in &evidence.lines {
+    let rest = match &dump_lines {
+        Some(lines) => lines.get(1..).unwrap_or_default(),
+        None => &evidence.lines,
+    };
+    for text in rest {
         for line in look.clean_lines(text) {
             lines.extend(
                 wrap(&line, inner.saturating_sub(1))

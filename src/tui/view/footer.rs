@@ -28,7 +28,9 @@ pub(crate) fn lines(
         Does::Gate(act) => offers
             .iter()
             .find(|offer| offer.act == act)
-            .map(|offer| offer.refused.is_none()),
+            .map(|offer| offer.refused.is_none())
+            // Its room is needed by the key that cancels the one under way.
+            .filter(|open| *open || act != Act::BackUp),
         Does::View(ViewAct::NextPane) => panes.then_some(true),
         Does::View(_) => Some(true),
     };
@@ -55,10 +57,11 @@ pub(crate) fn lines(
 }
 
 /// What a screen too small to show the grounds for it refuses.
-pub(crate) const NEEDS_ROOM: [Act; 5] = [
+pub(crate) const NEEDS_ROOM: [Act; 6] = [
     Act::AskCommit,
     Act::Answer,
     Act::SignOff,
+    Act::BackUp,
     Act::Apply,
     Act::Query,
 ];

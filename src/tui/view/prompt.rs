@@ -1,4 +1,4 @@
-//! What is asked of a person: the name for COMMIT, y for ROLLBACK, a reference, a query, a search.
+//! What is asked of a person: the name for COMMIT, y for ROLLBACK, a reference, a folder, a query.
 //!
 //! ```text
 //! ╭ COMMIT ───────────────────────────────────────────────────────────╮
@@ -149,6 +149,17 @@ pub(crate) fn query(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<
         "SELECT, VALUES, WITH, TABLE, SHOW or EXPLAIN, inside the held transaction. The server keeps \
          it read-only; what a function does outside of the transaction it cannot take back. Enter \
          asks, Esc leaves, Up brings the one before.",
+        columns,
+    );
+    lines.push(field(scene, typed, columns));
+    lines
+}
+
+/// The lines inside the box for the folder of a backup.
+pub(crate) fn folder(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
+    let mut lines = sentences(
+        "pg_dump writes the whole database into a new file in this folder. Enter starts it, Ctrl-U \
+         empties the line, Esc goes back.",
         columns,
     );
     lines.push(field(scene, typed, columns));

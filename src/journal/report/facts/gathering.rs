@@ -114,6 +114,21 @@ impl Facts {
                     disturbed: disturbed.is_some(),
                 });
             }
+            Entry::BackupStarted { path, .. } => {
+                self.step(at, "a backup is being made".into(), Some(path));
+            }
+            Entry::BackedUp {
+                path,
+                bytes,
+                milliseconds,
+                sha256,
+                ..
+            } => {
+                let what = format!("backed up in {milliseconds} ms");
+                let file = format!("{path}, {bytes} bytes, SHA-256 {sha256}");
+                self.step(at, what, Some(&file));
+            }
+            Entry::BackupFailed { why } => self.step(at, "no backup".into(), Some(why)),
             Entry::Phase { phase, why } => self.phase(at, phase, why.as_deref()),
             Entry::Alarm { alarm } => self.step(at, format!("alarm: {alarm}"), None),
             Entry::Left { code } => {
