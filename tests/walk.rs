@@ -169,11 +169,11 @@ fn runbook() -> Runbook {
         origin: Origin::BuiltIn,
         expected_database: None,
         script: Script::read("script.sql", None, text.as_bytes()),
-        items: vec![Item {
-            id: "connection".into(),
-            title: "The right server".into(),
-            kind: ItemKind::Connection,
-        }],
+        items: vec![Item::new(
+            "connection",
+            "The right server",
+            ItemKind::Connection,
+        )],
         expected_state: None,
         post_verification: None,
         rollbacks: Vec::new(),

@@ -90,6 +90,8 @@ pub enum Document {
     Script,
     /// The rollback script with this index.
     Rollback(usize),
+    /// The file of checks that the item with this index brings.
+    Checks(usize),
 }
 
 /// What ends a run from outside.

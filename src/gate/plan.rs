@@ -90,9 +90,10 @@ impl Plan {
                         .map(Document::Rollback)
                         .collect(),
                 },
-                ItemKind::Connection | ItemKind::Structure | ItemKind::Attest => {
-                    Requirement::default()
-                }
+                ItemKind::Connection
+                | ItemKind::Structure
+                | ItemKind::Attest
+                | ItemKind::Checks => Requirement::default(),
             })
             .collect();
         Plan {

@@ -115,6 +115,8 @@ struct ManifestItem {
     id: Spanned<String>,
     title: Spanned<String>,
     kind: ItemKind,
+    text: Option<Spanned<String>>,
+    file: Option<Spanned<String>>,
 }
 
 /// Where the files of a runbook come from.
@@ -271,30 +273,60 @@ fn items(page: &Page<'_>, manifest: &Manifest) -> Result<Vec<Item>, RunbookError
             let message = format!("an item of this kind needs the key `{needs}`");
             return Err(page.error(at, Some("checklist"), message));
         }
+        let title = page.not_empty("title", &item.title)?;
         items.push(Item {
-            id,
-            title: page.not_empty("title", &item.title)?,
-            kind: item.kind,
+            text: text(page, item)?,
+            checks: checks(page, item)?,
+            ..Item::new(&id, &title, item.kind)
         });
     }
     Ok(items)
 }
 
+/// What an item attests in full.
+fn text(page: &Page<'_>, item: &ManifestItem) -> Result<Option<String>, RunbookError> {
+    let Some(text) = &item.text else {
+        return Ok(None);
+    };
+    if item.kind != ItemKind::Attest {
+        let message = format!(
+            "an item of kind \"{}\" brings its own evidence; a text is for kind = \"attest\"",
+            item.kind.word()
+        );
+        return Err(page.error(text.span().start, Some("text"), message));
+    }
+    page.not_empty("text", text).map(Some)
+}
+
+/// The file of checks that an item brings.
+fn checks(page: &Page<'_>, item: &ManifestItem) -> Result<Option<Script>, RunbookError> {
+    match (item.kind == ItemKind::Checks, &item.file) {
+        (true, Some(file)) => page.script("file", file).map(Some),
+        (true, None) => {
+            let message = "an item of kind \"checks\" needs it: the SQL file whose rows must pass";
+            Err(page.error(item.id.span().start, Some("file"), message.to_owned()))
+        }
+        (false, Some(file)) => {
+            let message = format!(
+                "an item of kind \"{}\" has no file of its own; a file is for kind = \"checks\"",
+                item.kind.word()
+            );
+            Err(page.error(file.span().start, Some("file"), message))
+        }
+        (false, None) => Ok(None),
+    }
+}
+
 /// The checklist of a runbook that brings none of its own.
 fn default_items(has_expected_state: bool, has_rollbacks: bool) -> Vec<Item> {
-    let item = |id: &str, title: &str, kind| Item {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        kind,
-    };
     let mut items = vec![
-        item("review", "The script was read to its end", ItemKind::Review),
-        item(
+        Item::new("review", "The script was read to its end", ItemKind::Review),
+        Item::new(
             "connection",
             "This is the right server, database and role",
             ItemKind::Connection,
         ),
-        item(
+        Item::new(
             "backup",
             "A backup of the database exists",
             ItemKind::Backup,
@@ -302,14 +334,14 @@ fn default_items(has_expected_state: bool, has_rollbacks: bool) -> Vec<Item> {
     ];
     if has_expected_state {
         let title = "The structure is as the script expects it";
-        items.push(item("structure", title, ItemKind::Structure));
+        items.push(Item::new("structure", title, ItemKind::Structure));
     }
     if has_rollbacks {
         let title = "The way back is planned: the rollback scripts were read";
-        items.push(item("rollback", title, ItemKind::Rollback));
+        items.push(Item::new("rollback", title, ItemKind::Rollback));
     } else {
         let title = "The way back is planned: how to undo this is known";
-        items.push(item("rollback-plan", title, ItemKind::Attest));
+        items.push(Item::new("rollback-plan", title, ItemKind::Attest));
     }
     items
 }
