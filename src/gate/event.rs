@@ -306,6 +306,15 @@ pub struct Evidence {
     pub checks: Vec<Check>,
 }
 
+impl Evidence {
+    /// All of it below the summary, a line each: the lines, then the checks.
+    pub fn told(&self) -> impl Iterator<Item = String> {
+        let checks = self.checks.iter();
+        let checks = checks.map(|c| format!("{}  {}  {}", c.verdict.word(), c.name, c.detail));
+        self.lines.iter().cloned().chain(checks)
+    }
+}
+
 /// Whether evidence supports a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize)]
 pub enum Standing {

@@ -47,10 +47,7 @@ pub fn of_change(
                     _ => None,
                 },
                 evidence: evidence.map_or_else(Vec::new, |e| {
-                    std::iter::once(&e.summary)
-                        .chain(&e.lines)
-                        .cloned()
-                        .collect()
+                    std::iter::once(e.summary.clone()).chain(e.told()).collect()
                 }),
             });
         } else if signed(before) && !signed(after) {
@@ -127,7 +124,7 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
                 }
                 .into(),
                 summary: evidence.summary.clone(),
-                lines: evidence.lines.clone(),
+                lines: evidence.told().collect(),
             })
             .into_iter()
             .collect(),

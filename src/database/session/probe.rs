@@ -214,14 +214,10 @@ fn evidence_of_checks(name: &str, results: Vec<StatementReport>) -> Evidence {
             format!("{name}: {}", parts.join(", "))
         }
     };
-    let lines = checks
-        .iter()
-        .map(|c| format!("{}  {}  {}", c.verdict.word(), c.name, c.detail))
-        .collect();
     Evidence {
         standing,
         summary,
-        lines,
+        lines: Vec::new(),
         checks,
     }
 }
