@@ -187,7 +187,7 @@ fn the_plan_of_pgtap_holds_over_results_of_their_own() {
     assert_eq!(told, passed);
     let told = over(&[plan("plan", "1..3"), a.clone(), b.clone()]);
     assert_eq!(told[..2], passed);
-    assert_eq!(told[2..], [short.clone()]);
+    assert_eq!(told[2..], std::slice::from_ref(&short)[..]);
     // Not one test of them was run.
     let told = over(&[plan("plan", "1..3")]);
     assert_eq!(
@@ -202,7 +202,7 @@ fn the_plan_of_pgtap_holds_over_results_of_their_own() {
     let told = over(&[a.clone(), b.clone(), plan("finish", "1..2")]);
     assert_eq!(told, passed);
     let told = over(&[a.clone(), b.clone(), plan("finish", "1..3")]);
-    assert_eq!(told[2..], [short.clone()]);
+    assert_eq!(told[2..], std::slice::from_ref(&short)[..]);
     // A plan ends where the next one begins.
     let told = over(&[
         plan("plan", "1..3"),
