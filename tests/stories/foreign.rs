@@ -254,6 +254,26 @@ fn checks_of_an_item_that_fail_stand_against_its_signature() {
         .wait_for("HAVING count(*) > 1");
     terminal.key("Esc").wait_for("CHECKLIST").key("q");
     assert_eq!(terminal.exit_code(), 1, "{}", terminal.picture());
+    let mut lines = library.walk("run", "lines.jsonl", &["--plain"]);
+    lines.wait_for("5. No book is lent out twice");
+    lines
+        .line("read checks 4")
+        .wait_for("an item that brings a file");
+    lines.line("read checks 5").wait_for("HAVING count(*) > 1");
+    lines.line("quit");
+    assert_eq!(lines.exit_code(), 1, "{}", lines.picture());
+    let env = library.stage.env(&[]);
+    let env: Vec<_> = env.iter().map(|(n, v)| (*n, v.as_os_str())).collect();
+    let mut inspect = Terminal::spawn(100, 40, &env, &library.arguments("inspect", None, &[]));
+    inspect.wait_for(" PASS").key("s").wait_for("[script]");
+    inspect.key("Tab").wait_for("[rollback 1]");
+    inspect.key("Tab").wait_for("[rollback 2]");
+    inspect
+        .key("Tab")
+        .wait_for("[checks 5]")
+        .wait_for("books.sql");
+    inspect.key("q");
+    assert_eq!(inspect.exit_code(), 0, "{}", inspect.picture());
 
     library
         .ask("INSERT INTO library.loans (member_id, book, due) VALUES (2, 'Emma', '2026-06-01')");
