@@ -13,6 +13,7 @@ mod rehearsal;
 pub use arguments::{Arguments, Command, Connection, Holding};
 
 use crate::gate::ExitCode;
+use crate::runbook::printable::printable_lines;
 use clap::Parser;
 use std::io::Write;
 
@@ -32,8 +33,10 @@ pub fn run() -> ExitCode {
     match commands::run(arguments) {
         Ok(code) => code,
         Err(failure) => {
+            // Names of files and what stands in them is data (I8).
+            let told = format!("{:#}", failure.report);
             // Standard error may be gone with the terminal.
-            let _ = writeln!(std::io::stderr(), "stagegate: {:#}", failure.report);
+            let _ = writeln!(std::io::stderr(), "stagegate: {}", printable_lines(&told));
             failure.code
         }
     }

@@ -33,6 +33,8 @@ pub struct Look {
 pub enum Stage {
     /// The runbook's checks before.
     ExpectedState,
+    /// The checks that the checklist item with this index brings.
+    Item(usize),
     /// The script's own checks.
     Verification,
     /// The runbook's checks after.
@@ -40,17 +42,21 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// Every stage, in the order of the walk.
-    pub const ALL: [Stage; 3] = [
-        Stage::ExpectedState,
-        Stage::Verification,
-        Stage::PostVerification,
-    ];
+    /// Every stage of a runbook, in the order of the walk.
+    pub fn all(runbook: &Runbook) -> Vec<Stage> {
+        let items = (0..runbook.items.len()).map(Stage::Item);
+        let own = items.filter(|item| item.script(runbook).is_some());
+        std::iter::once(Stage::ExpectedState)
+            .chain(own)
+            .chain([Stage::Verification, Stage::PostVerification])
+            .collect()
+    }
 
     /// What it is called on screens.
     pub fn title(self) -> &'static str {
         match self {
             Stage::ExpectedState => "expected state",
+            Stage::Item(_) => "checklist",
             Stage::Verification => "verification",
             Stage::PostVerification => "post-verification",
         }
@@ -60,6 +66,7 @@ impl Stage {
     pub fn word(self) -> &'static str {
         match self {
             Stage::ExpectedState => "expected_state",
+            Stage::Item(_) => "checklist",
             Stage::Verification => "verification",
             Stage::PostVerification => "post_verification",
         }
@@ -69,6 +76,7 @@ impl Stage {
     pub fn script(self, runbook: &Runbook) -> Option<&Script> {
         match self {
             Stage::ExpectedState => runbook.expected_state.as_ref(),
+            Stage::Item(item) => runbook.items.get(item)?.checks.as_ref(),
             Stage::Verification => Some(&runbook.script),
             Stage::PostVerification => runbook.post_verification.as_ref(),
         }

@@ -24,7 +24,7 @@ mod scanner;
 pub mod script;
 mod sections;
 
-use script::Script;
+use script::{Refusal, Script};
 
 /// Everything for one change: script, checklist, expected state, post-verification, rollbacks.
 #[derive(Debug, Clone)]
@@ -67,6 +67,40 @@ pub struct Item {
     pub title: String,
     /// Which evidence the program looks for.
     pub kind: ItemKind,
+    /// What an [`ItemKind::Attest`] says in full.
+    pub text: Option<String>,
+    /// The checks of an [`ItemKind::Checks`].
+    pub checks: Option<Script>,
+}
+
+impl Item {
+    /// An item that brings neither a text nor checks of its own.
+    pub fn new(id: &str, title: &str, kind: ItemKind) -> Item {
+        Item {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            kind,
+            text: None,
+            checks: None,
+        }
+    }
+}
+
+impl Runbook {
+    /// The files whose rows are checks, in the order of the walk: before, on the checklist, after.
+    pub fn check_files(&self) -> impl Iterator<Item = &Script> {
+        let own = self.items.iter().filter_map(|item| item.checks.as_ref());
+        (self.expected_state.iter())
+            .chain(own)
+            .chain(&self.post_verification)
+    }
+
+    /// Why `run` would not start: what is refused in the script and in the files of checks. A
+    /// rollback script that is refused stands against the item that signs for it.
+    pub fn refusals(&self) -> impl Iterator<Item = (&Script, &Refusal)> {
+        let scripts = std::iter::once(&self.script).chain(self.check_files());
+        scripts.flat_map(|script| script.refusals.iter().map(move |refusal| (script, refusal)))
+    }
 }
 
 /// Which evidence belongs to an item.
@@ -85,4 +119,6 @@ pub enum ItemKind {
     Rollback,
     /// A sentence to sign, without evidence of the program's own.
     Attest,
+    /// The rows of a file of checks that the runbook brings for this item.
+    Checks,
 }

@@ -291,6 +291,7 @@ fn opened() -> Opened {
             name: "rollback/011.sql".into(),
             sha256: "ab".repeat(32),
         }],
+        ..Opened::default()
     }
 }
 

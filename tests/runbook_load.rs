@@ -158,6 +158,237 @@ fn a_manifest_error_names_file_line_and_key() {
     assert!(line == 4 && told.contains("expected_state"), "{told}");
 }
 
+/// A head that is right, in front of what is wrong.
+const HEAD: &str = "title = \"t\"\nscript = \"up.sql\"\n";
+
+/// What is written behind the head, the line and the key to blame, and words of the message.
+const MALFORMED: &[(&str, usize, &str, &str)] = &[
+    ("rollback = \"up.sql\"", 3, "rollback", "a list is expected"),
+    (
+        "rollback = [\n  \"up.sql\",\n  3,\n]",
+        5,
+        "rollback",
+        "a text in quotes is expected",
+    ),
+    (
+        "database = true",
+        3,
+        "database",
+        "a text in quotes is expected",
+    ),
+    ("script = \"again.sql\"", 3, "script", "duplicate key"),
+    (
+        "[checklist]\nid = \"a\"",
+        3,
+        "checklist",
+        "write [[checklist]] above each item",
+    ),
+    ("checklist = \"a\"", 3, "checklist", "a list is expected"),
+    (
+        "[[checklist]]\nid = \"a\"\nkind = \"attest\"",
+        3,
+        "title",
+        "it is missing",
+    ),
+    (
+        "[[checklist]]\nid = \"a\"\ntitle = \"A\"",
+        3,
+        "kind",
+        "it is missing",
+    ),
+    (
+        "\n[[checklist]]\ntitle = \"A\"\nkind = \"attest\"",
+        4,
+        "id",
+        "it is missing",
+    ),
+    (
+        "[[checklist]]\nid = \"a\"\ntitle = \"A\"\nkind = \"Attest\"",
+        6,
+        "kind",
+        "no `Attest`",
+    ),
+    (
+        "[[checklist]]\nid = \"a\"\nfiel = \"x\"",
+        5,
+        "fiel",
+        "`file`",
+    ),
+    (
+        "[[checklist]]\nid = \"a\"\ntitle = \"A\"\nkind = \"checks\"",
+        4,
+        "file",
+        "rows must pass",
+    ),
+    (
+        "[[checklist]]\nid = \"a\"\ntitle = \"A\"\nkind = \"checks\"\nfile = \"none.sql\"",
+        7,
+        "file",
+        "none.sql cannot be read: No such file or directory",
+    ),
+    (
+        "[[checklist]]\nid = \"a\"\ntitle = \"A\"\nkind = \"attest\"\nfile = \"up.sql\"",
+        7,
+        "file",
+        "kind = \"checks\"",
+    ),
+    (
+        "[[checklist]]\nid = \"a\"\ntitle = \"A\"\nkind = \"review\"\ntext = \"T\"",
+        7,
+        "text",
+        "kind = \"attest\"",
+    ),
+    (
+        "[[checklist]]\nid = \"a\"\ntitle = \"A\"\nkind = \"attest\"\ntext = \" \"",
+        7,
+        "text",
+        "it is empty",
+    ),
+    ("expected_state = \"\"", 3, "expected_state", "it is empty"),
+    ("expected_state = \".\"", 3, "expected_state", "is a folder"),
+    (
+        "expected_state = \"/etc/passwd\"",
+        3,
+        "expected_state",
+        "leads out of",
+    ),
+    (
+        "\r\nexpectd = \"crlf\"\r\n",
+        4,
+        "expectd",
+        "there is no such key",
+    ),
+    (
+        "\"a\\u001b[2Jb\" = 1",
+        3,
+        "a\\x1b[2Jb",
+        "there is no such key",
+    ),
+    (
+        "rollback = [\"../\\u001b[2J\"]",
+        3,
+        "rollback",
+        "../\\x1b[2J leads out of",
+    ),
+];
+
+#[test]
+fn whatever_is_wrong_with_a_manifest_has_its_line_its_key_and_its_words() {
+    for (wrong, at, key, words) in MALFORMED {
+        let (line, told) = manifest_error(&format!("{HEAD}{wrong}"));
+        assert_eq!(line, *at, "{wrong}\n{told}");
+        assert!(
+            told.contains(&format!(": key `{key}`: ")),
+            "{wrong}\n{told}"
+        );
+        assert!(told.contains(words), "{wrong}\n{told}");
+        assert!(
+            !told.contains('\x1b') && !told.contains("os error"),
+            "{told:?}"
+        );
+    }
+    let (line, told) = manifest_error("");
+    assert!(
+        line == 1 && told.ends_with("key `title`: it is missing"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_manifest_is_text_in_utf_8() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "up.sql", "SELECT 1;");
+    let path = folder.path().join("runbook.toml");
+    let load = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        Runbook::load(Some(folder.path())).map_err(|error| error.to_string())
+    };
+    assert_eq!(
+        load(b"\xef\xbb\xbftitle = \"t\"\r\nscript = \"up.sql\"\r\n")
+            .unwrap()
+            .title,
+        "t"
+    );
+    let told = load(b"title = \"t\"\nscript = \"\xff.sql\"").unwrap_err();
+    assert!(
+        told.ends_with("runbook.toml:2: this is not UTF-8; convert the file to UTF-8"),
+        "{told}"
+    );
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let told = Runbook::load(Some(folder.path())).unwrap_err().to_string();
+    assert!(
+        told.contains("runbook.toml cannot be read: Is a directory."),
+        "{told}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_of_a_runbook_is_an_ordinary_one_inside_of_its_folder() {
+    let outside = tempfile::tempdir().unwrap();
+    write(outside.path(), "other.sql", "SELECT 1;");
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        "runbook.toml",
+        "title = \"t\"\nscript = \"link.sql\"",
+    );
+    write(folder.path(), "a/up.sql", "SELECT 1;");
+    let link = folder.path().join("link.sql");
+    std::os::unix::fs::symlink("a/up.sql", &link).unwrap();
+    assert!(Runbook::load(Some(folder.path())).is_ok());
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(outside.path().join("other.sql"), &link).unwrap();
+    let told = Runbook::load(Some(folder.path())).unwrap_err().to_string();
+    assert!(
+        told.contains("runbook.toml:2: key `script`: link.sql is a link that leads out"),
+        "{told}"
+    );
+    std::fs::remove_file(&link).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(&link).unwrap();
+    let told = Runbook::load(Some(folder.path())).unwrap_err().to_string();
+    assert!(told.contains("link.sql is not an ordinary file"), "{told}");
+}
+
+#[test]
+fn a_bare_file_that_is_no_script_is_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.sql");
+    let refusals = |bytes: &[u8]| -> Vec<String> {
+        std::fs::write(&path, bytes).unwrap();
+        let runbook = Runbook::load(Some(&path)).unwrap();
+        let told = runbook.refusals();
+        told.map(|(_, r)| format!("{}:{}: {}", r.line, r.column, r.reason))
+            .collect()
+    };
+    for nothing in ["", "-- a comment\n", "BEGIN;\nCOMMIT;\n", "\\timing on\n"] {
+        let told = refusals(nothing.as_bytes());
+        assert_eq!(
+            told,
+            ["1:1: there is nothing to run in it; name another file"]
+        );
+    }
+    for mark in [[0xff, 0xfe], [0xfe, 0xff]] {
+        let told = refusals(&[&mark[..], b"S\0E\0L\0E\0C\0T\0 \x001\0"].concat());
+        assert_eq!(told, ["1:1: this is UTF-16; convert the file to UTF-8"]);
+    }
+    let told = refusals(b"\x7fELF\0\0\xff;");
+    assert!(
+        told.iter().any(|told| told.contains("NUL byte")),
+        "{told:?}"
+    );
+    assert!(
+        told.iter().any(|told| told.contains("not UTF-8")),
+        "{told:?}"
+    );
+    assert_eq!(refusals(b"\xef\xbb\xbfSELECT 1;\r\n"), [""; 0]);
+    let told = Runbook::load(Some(&folder.path().join("y.sql"))).unwrap_err();
+    let expected =
+        "y.sql cannot be read: No such file or directory. Nothing was sent to a database.";
+    assert!(told.to_string().ends_with(expected), "{told}");
+}
+
 #[test]
 fn a_folder_without_a_checklist_gets_one() {
     let folder = tempfile::tempdir().unwrap();

@@ -11,12 +11,16 @@ mod backing_up;
 mod consenting;
 #[path = "stories/deciding.rs"]
 mod deciding;
+#[path = "stories/foreign.rs"]
+mod foreign;
 #[path = "stories/leaving.rs"]
 mod leaving;
 #[path = "stories/lines.rs"]
 mod lines;
 #[path = "stories/looking.rs"]
 mod looking;
+#[path = "stories/page.rs"]
+mod page;
 #[path = "stories/picture.rs"]
 mod picture;
 #[path = "stories/refusing.rs"]

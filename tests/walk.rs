@@ -188,11 +188,11 @@ fn runbook() -> Runbook {
         origin: Origin::BuiltIn,
         expected_database: None,
         script: Script::read("script.sql", None, text.as_bytes()),
-        items: vec![Item {
-            id: "structure".into(),
-            title: "The expected tables".into(),
-            kind: ItemKind::Structure,
-        }],
+        items: vec![Item::new(
+            "structure",
+            "The expected tables",
+            ItemKind::Structure,
+        )],
         expected_state: None,
         post_verification: None,
         rollbacks: Vec::new(),

@@ -9,6 +9,7 @@ use crate::headless;
 use crate::journal::entry::{self, Opened};
 use crate::journal::{Entry, Journal};
 use crate::runbook::printable::printable;
+use crate::runbook::script::Script;
 use crate::runbook::{Runbook, listing};
 use crate::sandbox::demo::{DemoOptions, Scenario};
 use crate::tui::screen::Screen;
@@ -159,7 +160,7 @@ fn show(path: Option<&Path>, format: Format) -> Result<ExitCode, Failure> {
         Format::Json => format!("{:#}\n", listing::json(&runbook)),
     };
     print(&text)?;
-    Ok(if runbook.script.refusals.is_empty() {
+    Ok(if runbook.refusals().next().is_none() {
         ExitCode::Committed
     } else {
         ExitCode::Usage
@@ -255,10 +256,10 @@ fn attend(
     if let Some(objection) = holding.objection() {
         return Err(Failure::usage(eyre!("{objection}")));
     }
-    if !runbook.script.refusals.is_empty() {
-        for refusal in &runbook.script.refusals {
-            let file = runbook.script.sources.get(refusal.source);
-            let file = file.map_or(runbook.script.name.as_str(), |source| source.name.as_str());
+    if runbook.refusals().next().is_some() {
+        for (script, refusal) in runbook.refusals() {
+            let file = script.sources.get(refusal.source);
+            let file = file.map_or(script.name.as_str(), |source| source.name.as_str());
             let (line, column) = (refusal.line, refusal.column);
             eprintln!(
                 "{}:{line}:{column}: {}",
@@ -266,8 +267,12 @@ fn attend(
                 printable(&refusal.reason)
             );
         }
+        let what = match runbook.script.refusals.is_empty() {
+            false => "the script",
+            true => "a file of checks",
+        };
         return Err(Failure::usage(eyre!(
-            "the script cannot be run; nothing was sent to any server. stagegate show lists all of it"
+            "{what} cannot be run; nothing was sent to any server. stagegate show lists all of it"
         )));
     }
     let interactive = matches!(whose, Whose::Persons)
@@ -385,14 +390,15 @@ fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened {
                 title: item.title.clone(),
             })
             .collect(),
-        rollbacks: runbook
-            .rollbacks
-            .iter()
-            .map(|script| entry::File {
-                name: script.name.clone(),
-                sha256: script.sha256(),
-            })
-            .collect(),
+        rollbacks: runbook.rollbacks.iter().map(file).collect(),
+        checks: runbook.check_files().map(file).collect(),
+    }
+}
+
+fn file(script: &Script) -> entry::File {
+    entry::File {
+        name: script.name.clone(),
+        sha256: script.sha256(),
     }
 }
 

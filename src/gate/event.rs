@@ -107,6 +107,8 @@ pub enum Document {
     Script,
     /// The rollback script with this index.
     Rollback(usize),
+    /// The file of checks that the item with this index brings.
+    Checks(usize),
 }
 
 /// What ends a run from outside.
@@ -331,6 +333,15 @@ pub struct Evidence {
     /// Rows that carry a verdict, where the evidence is a set of checks.
     #[serde(skip)]
     pub checks: Vec<Check>,
+}
+
+impl Evidence {
+    /// All of it below the summary, a line each: the lines, then the checks.
+    pub fn told(&self) -> impl Iterator<Item = String> {
+        let checks = self.checks.iter();
+        let checks = checks.map(|c| format!("{}  {}  {}", c.verdict.word(), c.name, c.detail));
+        self.lines.iter().cloned().chain(checks)
+    }
 }
 
 /// Whether evidence supports a signature.

@@ -117,7 +117,7 @@ impl Plan {
                     database_name: true,
                     ..Requirement::default()
                 },
-                ItemKind::Structure | ItemKind::Attest => Requirement::default(),
+                ItemKind::Structure | ItemKind::Attest | ItemKind::Checks => Requirement::default(),
             })
             .collect();
         Plan {

@@ -460,6 +460,9 @@ impl<'a> Teller<'a> {
         let script = match document {
             Document::Script => Some(&self.runbook.script),
             Document::Rollback(index) => self.runbook.rollbacks.get(index),
+            Document::Checks(item) => {
+                (self.runbook.items.get(item)).and_then(|i| i.checks.as_ref())
+            }
         };
         for source in script.into_iter().flat_map(|script| &script.sources) {
             self.out.push_str(&printable_lines(&source.text));
@@ -480,7 +483,9 @@ impl<'a> Teller<'a> {
             }
         }
         if *machine.phase() == Phase::Checklist {
-            self.say("  show N, read script, read N (a rollback script)");
+            self.say(
+                "  show N, read script, read N (a rollback script), read checks N (of item N)",
+            );
         }
     }
 }

@@ -130,6 +130,7 @@ pub fn read(text: &str, machine: &Machine, runbook: &Runbook) -> Meaning {
 fn document(rest: &str, runbook: &Runbook) -> Meaning {
     match rest {
         "script" | "" => Meaning::Read(Document::Script),
+        words if words.starts_with("checks") => checks(words.trim_start_matches("checks"), runbook),
         number => match number.parse::<usize>() {
             Ok(number) if (1..=runbook.rollbacks.len()).contains(&number) => {
                 Meaning::Read(Document::Rollback(number - 1))
@@ -139,5 +140,19 @@ fn document(rest: &str, runbook: &Runbook) -> Meaning {
                 runbook.rollbacks.len()
             )),
         },
+    }
+}
+
+/// The file of checks of an item, by the item's number.
+fn checks(number: &str, runbook: &Runbook) -> Meaning {
+    let item = number.trim().parse::<usize>().ok().and_then(|number| {
+        let item = number.checked_sub(1)?;
+        runbook.items.get(item)?.checks.as_ref().map(|_| item)
+    });
+    match item {
+        Some(item) => Meaning::Read(Document::Checks(item)),
+        None => Meaning::Nothing(
+            "Say read checks and the number of an item that brings a file of checks.".into(),
+        ),
     }
 }

@@ -115,7 +115,7 @@ async fn look(
     catalogs(link, runbook, &mut sight).await?;
     if order.checks {
         let mut sets = Vec::new();
-        for stage in Stage::ALL {
+        for stage in Stage::all(runbook) {
             sets.extend(checks(link, runbook, stage).await?);
         }
         sight.sets = Some(sets);

@@ -483,10 +483,8 @@ impl Screen {
 
     fn draw_script(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
         let columns = usize::from(body.width);
-        let document = match self.tab {
-            0 => Document::Script,
-            nth => Document::Rollback(nth - 1),
-        };
+        let tabs = reader::documents(&self.runbook);
+        let document = tabs.get(self.tab).copied().unwrap_or(Document::Script);
         put(
             buffer,
             rows(body, 0, 2),

@@ -228,6 +228,9 @@ pub struct Opened {
     /// The rollback scripts, in the order in which they would be run.
     #[serde(default)]
     pub rollbacks: Vec<File>,
+    /// The files of checks: before, on the checklist, after.
+    #[serde(default)]
+    pub checks: Vec<File>,
 }
 
 /// An item of the checklist.

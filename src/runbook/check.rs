@@ -6,6 +6,8 @@
 
 mod tap;
 
+pub use tap::Plan;
+
 /// What a check says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {

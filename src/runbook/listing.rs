@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::printable::{counted, printable};
+use super::printable::{counted, printable, printable_lines};
 use super::script::{Fate, Finding, Refusal, Script, Statement};
 use super::{ItemKind, Runbook};
 
@@ -37,6 +37,7 @@ impl ItemKind {
             ItemKind::Structure => "structure",
             ItemKind::Rollback => "rollback",
             ItemKind::Attest => "attest",
+            ItemKind::Checks => "checks",
         }
     }
 }
@@ -92,6 +93,11 @@ pub fn text(runbook: &Runbook, color: bool) -> String {
         .iter()
         .map(|script| ("expected state", script)))
     .chain(
+        (runbook.items.iter())
+            .filter_map(|item| item.checks.as_ref())
+            .map(|script| ("checks", script)),
+    )
+    .chain(
         runbook
             .post_verification
             .iter()
@@ -106,7 +112,12 @@ pub fn text(runbook: &Runbook, color: bool) -> String {
     let _ = writeln!(out, "\n{}", paint.heading("Checklist"));
     for item in &runbook.items {
         let kind = paint.quiet(&format!("{:<10}", item.kind.word()));
-        let _ = writeln!(out, "  {kind}  {}", printable(&item.title));
+        let file = item.checks.as_ref().map(|script| &script.name);
+        let file = file.map_or_else(String::new, |name| format!(" [{}]", printable(name)));
+        let _ = writeln!(out, "  {kind}  {}{file}", printable(&item.title));
+        for line in item.text.iter().flat_map(|text| text.lines()) {
+            wrapped(&mut out, "              ", &printable(line), str::to_owned);
+        }
     }
     out
 }
@@ -278,6 +289,8 @@ pub fn json(runbook: &Runbook) -> Value {
                 "id": printable(&item.id),
                 "title": printable(&item.title),
                 "kind": item.kind,
+                "text": item.text.as_deref().map(printable_lines),
+                "checks": item.checks.as_ref().map(script_json),
             })
         })
         .collect();

@@ -3,7 +3,10 @@
 //! Its errors name file, line and key; an unknown key is an error, because a misspelt one would
 //! otherwise leave a check out silently. A file name in it never leads out of the folder.
 
-use std::path::{Component, Path, PathBuf};
+mod items;
+mod page;
+
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -11,7 +14,8 @@ use toml::Spanned;
 use super::built_in;
 use super::lint;
 use super::script::Script;
-use super::{Item, ItemKind, Origin, Runbook};
+use super::{ItemKind, Origin, Runbook};
+use page::{Files, Page};
 
 /// The manifest's name in a runbook's folder.
 pub const MANIFEST: &str = "runbook.toml";
@@ -20,12 +24,12 @@ pub const MANIFEST: &str = "runbook.toml";
 #[derive(Debug, thiserror::Error)]
 pub enum RunbookError {
     /// A file cannot be read.
-    #[error("{path} cannot be read: {error}. Nothing was sent to a database.", path = .path.display())]
+    #[error("{path} cannot be read: {why}. Nothing was sent to a database.", path = .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
-        error: std::io::Error,
+        why: String,
     },
     /// A folder without a manifest.
     #[error(
@@ -116,112 +120,18 @@ struct ManifestItem {
     id: Spanned<String>,
     title: Spanned<String>,
     kind: ItemKind,
-}
-
-/// Where the files of a runbook come from.
-pub(super) enum Files<'a> {
-    Folder(&'a Path),
-    BuiltIn,
-}
-
-impl Files<'_> {
-    fn manifest_path(&self) -> PathBuf {
-        match self {
-            Files::Folder(folder) => folder.join(MANIFEST),
-            Files::BuiltIn => PathBuf::from(MANIFEST),
-        }
-    }
-
-    fn script(&self, name: &str) -> Result<Script, std::io::Error> {
-        match self {
-            Files::Folder(folder) => {
-                let path = folder.join(name);
-                let bytes = std::fs::read(&path)?;
-                Ok(Script::read(name, Some(&path), &bytes))
-            }
-            Files::BuiltIn => match built_in::file(name) {
-                Some(text) => Ok(Script::read(name, None, text.as_bytes())),
-                None => Err(std::io::ErrorKind::NotFound.into()),
-            },
-        }
-    }
-}
-
-/// The manifest at hand, for messages.
-struct Page<'a> {
-    path: PathBuf,
-    text: &'a str,
-    files: Files<'a>,
-}
-
-impl Page<'_> {
-    fn error(&self, at: usize, key: Option<&str>, message: String) -> RunbookError {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        RunbookError::Manifest {
-            path: self.path.clone(),
-            line: before.matches('\n').count() + 1,
-            key: key.map(str::to_owned),
-            message,
-        }
-    }
-
-    /// The key on the line of byte `at`: what stands left of the equals sign.
-    fn key_at(&self, at: usize) -> Option<&str> {
-        let start = self
-            .text
-            .get(..at)?
-            .rfind('\n')
-            .map_or(0, |newline| newline + 1);
-        let line = self.text.get(start..)?.lines().next()?;
-        let (key, _) = line.split_once('=')?;
-        let key = key.trim();
-        (!key.is_empty() && !key.starts_with(['#', '['])).then_some(key)
-    }
-
-    fn not_empty(&self, key: &str, value: &Spanned<String>) -> Result<String, RunbookError> {
-        if value.get_ref().trim().is_empty() {
-            let message = "it is empty; give it a value".to_owned();
-            return Err(self.error(value.span().start, Some(key), message));
-        }
-        Ok(value.get_ref().clone())
-    }
-
-    fn script(&self, key: &str, name: &Spanned<String>) -> Result<Script, RunbookError> {
-        let at = name.span().start;
-        let name = self.not_empty(key, name)?;
-        let stays = Path::new(&name)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-        if !stays {
-            let message = format!(
-                "{name} leads out of the runbook's folder; name a file inside of it, without `..`"
-            );
-            return Err(self.error(at, Some(key), message));
-        }
-        self.files
-            .script(&name)
-            .map_err(|error| self.error(at, Some(key), format!("{name} cannot be read: {error}")))
-    }
+    text: Option<Spanned<String>>,
+    file: Option<Spanned<String>>,
 }
 
 /// Reads a manifest and the files it names.
-pub(super) fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
+fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
     let origin = match files {
         Files::Folder(folder) => Origin::Folder(folder.to_path_buf()),
         Files::BuiltIn => Origin::BuiltIn,
     };
-    let page = Page {
-        path: files.manifest_path(),
-        text,
-        files,
-    };
-    let manifest: Manifest = toml::from_str(text).map_err(|error| {
-        let at = error.span().map_or(0, |span| span.start);
-        let key = page
-            .key_at(at)
-            .filter(|key| !error.message().contains(*key));
-        page.error(at, key, error.message().to_owned())
-    })?;
+    let page = Page::new(text, files);
+    let manifest: Manifest = toml::from_str(text).map_err(|error| page.of_toml(&error))?;
     let one = |key, name: &Option<Spanned<String>>| {
         name.as_ref().map(|name| page.script(key, name)).transpose()
     };
@@ -242,9 +152,9 @@ pub(super) fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError
         .as_ref()
         .map(|name| page.not_empty("database", name))
         .transpose()?;
-    let mut items = items(&page, &manifest)?;
+    let mut items = items::of(&page, &manifest)?;
     if items.is_empty() {
-        items = default_items(expected_state.is_some(), !rollbacks.is_empty());
+        items = items::where_none(expected_state.is_some(), !rollbacks.is_empty());
     }
     Ok(Runbook {
         title: page.not_empty("title", &manifest.title)?,
@@ -256,67 +166,6 @@ pub(super) fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError
         post_verification,
         rollbacks,
     })
-}
-
-fn items(page: &Page<'_>, manifest: &Manifest) -> Result<Vec<Item>, RunbookError> {
-    let mut items: Vec<Item> = Vec::new();
-    for item in &manifest.checklist {
-        let id = page.not_empty("id", &item.id)?;
-        let at = item.id.span().start;
-        if items.iter().any(|known| known.id == id) {
-            let message = format!("a checklist item `{id}` is there already; ids are unique");
-            return Err(page.error(at, Some("id"), message));
-        }
-        let needs = match item.kind {
-            ItemKind::Structure if manifest.expected_state.is_none() => Some("expected_state"),
-            ItemKind::Rollback if manifest.rollback.is_empty() => Some("rollback"),
-            _ => None,
-        };
-        if let Some(needs) = needs {
-            let message = format!("an item of this kind needs the key `{needs}`");
-            return Err(page.error(at, Some("checklist"), message));
-        }
-        items.push(Item {
-            id,
-            title: page.not_empty("title", &item.title)?,
-            kind: item.kind,
-        });
-    }
-    Ok(items)
-}
-
-/// The checklist of a runbook that brings none of its own.
-fn default_items(has_expected_state: bool, has_rollbacks: bool) -> Vec<Item> {
-    let item = |id: &str, title: &str, kind| Item {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        kind,
-    };
-    let mut items = vec![
-        item("review", "The script was read to its end", ItemKind::Review),
-        item(
-            "connection",
-            "This is the right server, database and role",
-            ItemKind::Connection,
-        ),
-        item(
-            "backup",
-            "A backup of the database exists",
-            ItemKind::Backup,
-        ),
-    ];
-    if has_expected_state {
-        let title = "The structure is as the script expects it";
-        items.push(item("structure", title, ItemKind::Structure));
-    }
-    if has_rollbacks {
-        let title = "The way back is planned: the rollback scripts were read";
-        items.push(item("rollback", title, ItemKind::Rollback));
-    } else {
-        let title = "The way back is planned: how to undo this is known";
-        items.push(item("rollback-plan", title, ItemKind::Attest));
-    }
-    items
 }
 
 impl Runbook {
@@ -340,10 +189,7 @@ impl Runbook {
                 .filter(|folder| !folder.as_os_str().is_empty());
             return Runbook::load_folder(folder.unwrap_or(Path::new(".")));
         }
-        let bytes = std::fs::read(path).map_err(|error| RunbookError::Unreadable {
-            path: path.to_path_buf(),
-            error,
-        })?;
+        let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
         let name = path
             .file_name()
             .unwrap_or(path.as_os_str())
@@ -353,7 +199,7 @@ impl Runbook {
             origin: Origin::BareScript(path.to_path_buf()),
             expected_database: None,
             script: Script::read(&name, Some(path), &bytes),
-            items: default_items(false, false),
+            items: items::where_none(false, false),
             expected_state: None,
             post_verification: None,
             rollbacks: Vec::new(),
@@ -362,12 +208,19 @@ impl Runbook {
 
     fn load_folder(folder: &Path) -> Result<Runbook, RunbookError> {
         let path = folder.join(MANIFEST);
-        let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+        let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => RunbookError::NoManifest {
                 path: folder.to_path_buf(),
             },
-            _ => RunbookError::Unreadable { path, error },
+            _ => unreadable(&path, &error),
         })?;
-        read(&text, Files::Folder(folder))
+        read(page::text(&path, &bytes)?, Files::Folder(folder))
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> RunbookError {
+    RunbookError::Unreadable {
+        path: path.to_path_buf(),
+        why: page::why(error),
     }
 }

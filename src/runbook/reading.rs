@@ -52,6 +52,7 @@ impl Script {
         };
         reading.file(name.to_owned(), path, bytes);
         reading.settle_fates();
+        reading.refuse_nothing();
         let blanks = std::mem::take(&mut reading.blanks);
         let mut script = reading.script;
         script
@@ -141,6 +142,11 @@ impl Reading {
                 .map(|byte| format!("{byte:02x}"))
                 .collect(),
         });
+        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+            let reason = "this is UTF-16; convert the file to UTF-8";
+            self.refuse(&file, 0, None, reason.to_owned());
+            return;
+        }
         if let Some(at) = first_bad {
             let reason = "this is not UTF-8; convert the file to UTF-8";
             self.refuse(&file, at, None, reason.to_owned());
@@ -175,6 +181,20 @@ impl Reading {
                     }
                 }
             }
+        }
+    }
+
+    /// A file with nothing to send: who named it meant another one.
+    fn refuse_nothing(&mut self) {
+        let script = &mut self.script;
+        if script.refusals.is_empty() && script.sent().next().is_none() {
+            script.refusals.push(Refusal {
+                source: 0,
+                line: 1,
+                column: 1,
+                statement: None,
+                reason: "there is nothing to run in it; name another file".to_owned(),
+            });
         }
     }
 

@@ -87,8 +87,8 @@ impl Runbook {
         }
         joined.add("the structure at the end", &at_the_end());
         let mut items = vec![
-            item("review", "The scripts can be run", ItemKind::Review),
-            item(
+            Item::new("review", "The scripts can be run", ItemKind::Review),
+            Item::new(
                 "connection",
                 "Server, database and role",
                 ItemKind::Connection,
@@ -96,8 +96,10 @@ impl Runbook {
         ];
         if self.expected_state.is_some() {
             let title = "The structure is as the script expects it";
-            items.push(item("structure", title, ItemKind::Structure));
+            items.push(Item::new("structure", title, ItemKind::Structure));
         }
+        let own = self.items.iter().filter(|item| item.checks.is_some());
+        items.extend(own.cloned());
         Ok(Runbook {
             title: format!("Rehearsal of {}", self.title),
             origin: self.origin.clone(),
@@ -127,13 +129,5 @@ impl Runbook {
             .map(|statement| statement.number)
             .max()
             .unwrap_or_default()
-    }
-}
-
-fn item(id: &str, title: &str, kind: ItemKind) -> Item {
-    Item {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        kind,
     }
 }

@@ -258,11 +258,6 @@ fn checks(
 }
 
 fn items(scripts: usize, has_preview: bool, omitted: &Omissions) -> Vec<Item> {
-    let item = |id: &str, title: &str, kind| Item {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        kind,
-    };
     let review = match scripts {
         1 => "The rollback script was read to its end".to_owned(),
         2 => "Both rollback scripts were read to their end".to_owned(),
@@ -270,26 +265,26 @@ fn items(scripts: usize, has_preview: bool, omitted: &Omissions) -> Vec<Item> {
         many => format!("All {many} rollback scripts were read to their end"),
     };
     let mut items = vec![
-        item(
+        Item::new(
             "backup",
             "A backup that holds what will be dropped exists",
             ItemKind::Backup,
         ),
-        item("review", &review, ItemKind::Review),
-        item(
+        Item::new("review", &review, ItemKind::Review),
+        Item::new(
             "connection",
             "This is the right server, database and role",
             ItemKind::Connection,
         ),
     ];
     if has_preview {
-        items.push(item(
+        items.push(Item::new(
             "structure",
             "What would be lost was read",
             ItemKind::Structure,
         ));
     } else {
-        items.push(item(
+        items.push(Item::new(
             "loss",
             "What would be lost is known; the scripts do not count it",
             ItemKind::Attest,
@@ -297,7 +292,7 @@ fn items(scripts: usize, has_preview: bool, omitted: &Omissions) -> Vec<Item> {
     }
     if !omitted.is_empty() {
         let title = format!("Left out on purpose: {}", omitted.sections.join("; "));
-        items.push(item("left-out", &title, ItemKind::Attest));
+        items.push(Item::new("left-out", &title, ItemKind::Attest));
     }
     items
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 /// A script that was read: every statement, and what stands against running it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
     /// The file's name as the runbook gives it.
     pub name: String,
@@ -25,7 +25,7 @@ pub struct Script {
 }
 
 /// One file that a script was read from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// Its name for people.
     pub name: String,

@@ -55,10 +55,15 @@ pub(crate) struct Pages {
     tokens: Vec<Vec<(Range<usize>, Token)>>,
 }
 
-/// The documents of a runbook, in the order of their tabs.
+/// The script, the rollback scripts and the items' files of checks, in the order of their tabs.
 pub(crate) fn documents(runbook: &Runbook) -> Vec<Document> {
     std::iter::once(Document::Script)
         .chain((0..runbook.rollbacks.len()).map(Document::Rollback))
+        .chain(
+            (0..runbook.items.len())
+                .filter(|&item| runbook.items.get(item).is_some_and(|i| i.checks.is_some()))
+                .map(Document::Checks),
+        )
         .collect()
 }
 
@@ -66,6 +71,7 @@ fn script(runbook: &Runbook, document: Document) -> Option<&Script> {
     match document {
         Document::Script => Some(&runbook.script),
         Document::Rollback(index) => runbook.rollbacks.get(index),
+        Document::Checks(item) => runbook.items.get(item)?.checks.as_ref(),
     }
 }
 
@@ -336,6 +342,7 @@ pub(crate) fn tabs(scene: &Scene<'_>, open: usize, columns: usize) -> [Line<'sta
         let short = match document {
             Document::Script => "script".to_owned(),
             Document::Rollback(nth) => format!("rollback {}", nth + 1),
+            Document::Checks(item) => format!("checks {}", item + 1),
         };
         let state = state(scene, document);
         spans.push(Span::raw(" "));

@@ -14,11 +14,17 @@ pub fn from_files(runbook: &Runbook, item: &Item, backup: &Backup) -> Option<Evi
         ItemKind::Attest => Some(Evidence {
             standing: Standing::Holds,
             summary: "your word is the evidence".into(),
-            ..Evidence::default()
+            lines: item
+                .text
+                .iter()
+                .flat_map(|text| text.lines())
+                .map(str::to_owned)
+                .collect(),
+            checks: Vec::new(),
         }),
         ItemKind::Review => Some(review(&runbook.script)),
         ItemKind::Rollback => Some(rollback(runbook)),
-        ItemKind::Connection | ItemKind::Structure => None,
+        ItemKind::Connection | ItemKind::Structure | ItemKind::Checks => None,
     }
 }
 

@@ -63,10 +63,7 @@ pub fn of_change(
                     _ => None,
                 },
                 evidence: evidence.map_or_else(Vec::new, |e| {
-                    std::iter::once(&e.summary)
-                        .chain(&e.lines)
-                        .cloned()
-                        .collect()
+                    std::iter::once(e.summary.clone()).chain(e.told()).collect()
                 }),
             });
         }
@@ -250,7 +247,7 @@ fn found(item: &Item, evidence: &Evidence) -> Entry {
         }
         .into(),
         summary: evidence.summary.clone(),
-        lines: evidence.lines.clone(),
+        lines: evidence.told().collect(),
     }
 }
 

@@ -156,11 +156,7 @@ pub fn script(statements: &[&str]) -> Script {
 
 /// A runbook with this script and nothing else.
 pub fn runbook(statements: &[&str]) -> Runbook {
-    let item = |id: &str, kind| Item {
-        id: id.into(),
-        title: id.into(),
-        kind,
-    };
+    let item = |id: &str, kind| Item::new(id, id, kind);
     Runbook {
         title: "a test".into(),
         origin: Origin::BareScript(PathBuf::new()),

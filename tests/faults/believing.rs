@@ -198,11 +198,7 @@ async fn a_client_lost_while_it_probes_leaves_no_transaction_open() {
         table.name
     );
     runbook.expected_state = Some(Script::read("state.sql", None, state.as_bytes()));
-    runbook.items = vec![Item {
-        id: "structure".into(),
-        title: "structure".into(),
-        kind: ItemKind::Structure,
-    }];
+    runbook.items = vec![Item::new("structure", "structure", ItemKind::Structure)];
     let proxy = Proxy::to(ground.address()).await;
     let (reports, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let options = HoldOptions {

@@ -475,7 +475,9 @@ impl Walk for Terminal {
             .wait_until("the scripts", |screen| open(screen).is_some());
         let first = open(&self.screen_text());
         loop {
-            self.key("G").wait_for(" lines, read to its end");
+            // What no signature asks for has no such words.
+            self.key("G")
+                .wait_until("its end", |screen| !screen.contains("not read to its end"));
             let this = open(&self.screen_text());
             if !self.screen_text().contains("Tab next") {
                 break;

@@ -238,30 +238,25 @@ pub fn runbook() -> Runbook {
         };
         script(name, &format!("Rolls back {table}"), sql)
     };
-    let item = |id: &str, title: &str, kind| Item {
-        id: id.into(),
-        title: title.into(),
-        kind,
-    };
     Runbook {
         title: "Stage 1 UTN workflow".into(),
         origin: Origin::BuiltIn,
         expected_database: Some("wiser_ops".into()),
         script: main,
         items: vec![
-            item("backup", "Backup production database", ItemKind::Backup),
-            item("review", "Review migration script", ItemKind::Review),
-            item(
+            Item::new("backup", "Backup production database", ItemKind::Backup),
+            Item::new("review", "Review migration script", ItemKind::Review),
+            Item::new(
                 "connection",
                 "Verify database connection",
                 ItemKind::Connection,
             ),
-            item(
+            Item::new(
                 "structure",
                 "Check current table structures match expected state",
                 ItemKind::Structure,
             ),
-            item("rollback", "Plan rollback procedure", ItemKind::Rollback),
+            Item::new("rollback", "Plan rollback procedure", ItemKind::Rollback),
         ],
         expected_state: None,
         post_verification: Some(script("post_migration_verification.sql", "after", &[])),

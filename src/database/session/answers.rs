@@ -2,15 +2,30 @@
 
 use crate::database::link::{Answer, Gathered, ROW_CAP};
 use crate::gate::event::{Millis, StatementReport, XactStatus};
-use crate::runbook::check::{self, Check, Verdict};
+use crate::runbook::check::{self, Check, Plan, Verdict};
 
-/// What a statement that succeeded left behind; locks come later.
-pub(super) fn report(number: usize, duration: Millis, answer: Answer) -> StatementReport {
+/// What a statement that succeeded left behind; locks come later. `plan` counts pgTAP's tests over
+/// the script, and is settled with its last statement.
+pub(super) fn report(
+    number: usize,
+    duration: Millis,
+    answer: Answer,
+    plan: &mut Plan,
+    is_last: bool,
+) -> StatementReport {
+    let mut found = Vec::new();
+    for result in &answer.results {
+        found.extend(checks(result));
+        found.extend(plan.count(&result.set));
+    }
+    if is_last {
+        found.extend(std::mem::take(plan).end());
+    }
     StatementReport {
         number,
         duration,
         tag: answer.tags.last().cloned().unwrap_or_default(),
-        checks: answer.results.iter().flat_map(checks).collect(),
+        checks: found,
         result: answer.results.into_iter().next_back().map(|r| r.set),
         locks: Vec::new(),
     }

@@ -5,23 +5,27 @@
 use std::sync::Arc;
 
 use super::actor::Actor;
-use super::read_only;
+use super::read_only::{self, Stopped};
 use crate::database::link::Broken;
 use crate::database::{message, target};
 use crate::gate::event::{Body, Evidence, Seq, ServerMessage, Standing, StatementReport, Target};
 use crate::runbook::ItemKind;
 use crate::runbook::check::{Check, Tally};
-use crate::runbook::script::Script;
+use crate::runbook::printable::counted;
+use crate::runbook::script::{Refusal, Script};
 
 impl Actor {
     pub(super) async fn probe(&mut self, seq: Seq, items: Vec<usize>) -> Result<(), Broken> {
         let runbook = Arc::clone(&self.runbook);
         for item in items {
-            let evidence = match runbook.items.get(item).map(|i| i.kind) {
-                Some(ItemKind::Connection) => self.connection().await?,
-                Some(ItemKind::Structure) => {
+            let Some(asked) = runbook.items.get(item) else {
+                continue;
+            };
+            let evidence = match asked.kind {
+                ItemKind::Connection => self.connection().await?,
+                ItemKind::Structure => {
                     let found = match &runbook.expected_state {
-                        Some(script) => self.structure(script).await?,
+                        Some(script) => self.checks(script).await?,
                         None => Evidence {
                             standing: Standing::Warns,
                             summary: "the runbook has no expected-state file".into(),
@@ -30,7 +34,23 @@ impl Actor {
                     };
                     self.add_traffic(found, &runbook.script).await?
                 }
-                _ => continue,
+                ItemKind::Checks => match &asked.checks {
+                    Some(script) => {
+                        let mut found = self.checks(script).await?;
+                        found
+                            .lines
+                            .insert(0, format!("SHA-256 {}", script.sha256()));
+                        found
+                    }
+                    None => Evidence {
+                        standing: Standing::Fails,
+                        summary: "the item has no file of checks".into(),
+                        ..Evidence::default()
+                    },
+                },
+                ItemKind::Backup | ItemKind::Review | ItemKind::Rollback | ItemKind::Attest => {
+                    continue;
+                }
             };
             self.say(seq, Body::Probed { item, evidence });
         }
@@ -57,31 +77,17 @@ impl Actor {
         ))
     }
 
-    async fn structure(&mut self, script: &Script) -> Result<Evidence, Broken> {
+    /// The rows of a file of checks as evidence. What is refused in it is never sent.
+    async fn checks(&mut self, script: &Script) -> Result<Evidence, Broken> {
+        if !script.refusals.is_empty() {
+            return Ok(refused(script));
+        }
         let limit = self.options.read_timeout;
-        Ok(
-            match read_only::script(self.link()?, script, limit).await? {
-                Ok(results) => structure_evidence(&script.name, results),
-                Err(stopped) => {
-                    let error = &stopped.error;
-                    let mut lines = vec![message::line(error)];
-                    lines.extend(error.detail.iter().map(|d| format!("DETAIL: {d}")));
-                    lines.extend(error.hint.iter().map(|h| format!("HINT: {h}")));
-                    Evidence {
-                        standing: Standing::Fails,
-                        summary: format!(
-                            "{} stopped at statement {} (line {}): {}",
-                            script.name,
-                            stopped.number,
-                            stopped.line,
-                            message::line(error)
-                        ),
-                        lines,
-                        checks: Vec::new(),
-                    }
-                }
-            },
-        )
+        let found = read_only::script(self.link()?, script, limit).await?;
+        Ok(match found {
+            Ok(results) => evidence_of_checks(&script.name, results),
+            Err(stopped) => stopped_evidence(script, &stopped),
+        })
     }
 
     pub(super) async fn post_verify(&mut self, seq: Seq) -> Result<(), Broken> {
@@ -141,7 +147,49 @@ fn connection_evidence(target: &Target, expected_database: Option<&str>) -> Evid
     }
 }
 
-fn structure_evidence(name: &str, results: Vec<StatementReport>) -> Evidence {
+/// What stands against running a file of checks.
+fn refused(script: &Script) -> Evidence {
+    let places = counted(script.refusals.len(), "place", "places");
+    let said = |refusal: &Refusal| format!("refused, line {}: {}", refusal.line, refusal.reason);
+    Evidence {
+        standing: Standing::Fails,
+        summary: format!("{} cannot be run: {places} refused", script.name),
+        lines: script.refusals.iter().map(said).collect(),
+        checks: Vec::new(),
+    }
+}
+
+/// The statement that did not succeed: its number, the line, what the server said.
+fn stopped_evidence(script: &Script, stopped: &Stopped) -> Evidence {
+    let error = &stopped.error;
+    let mut lines = vec![message::line(error)];
+    lines.extend(error.detail.iter().map(|d| format!("DETAIL: {d}")));
+    lines.extend(error.hint.iter().map(|h| format!("HINT: {h}")));
+    let statement = script
+        .statements
+        .iter()
+        .find(|s| s.number == stopped.number);
+    // The line that the server means, where it says so; a long query has many.
+    let line = statement
+        .zip(error.position)
+        .and_then(|(statement, position)| script.place(statement, position))
+        .map_or(stopped.line, |(line, _)| line);
+    let file = statement
+        .and_then(|statement| script.sources.get(statement.source))
+        .map_or(&script.name, |source| &source.name);
+    Evidence {
+        standing: Standing::Fails,
+        summary: format!(
+            "{file} stopped at statement {} (line {line}): {}",
+            stopped.number,
+            message::line(error)
+        ),
+        lines,
+        checks: Vec::new(),
+    }
+}
+
+fn evidence_of_checks(name: &str, results: Vec<StatementReport>) -> Evidence {
     let mut checks: Vec<Check> = results.into_iter().flat_map(|r| r.checks).collect();
     // What a person has to weigh is never below what is in order.
     checks.sort_by_key(|check| check.verdict);
@@ -166,14 +214,10 @@ fn structure_evidence(name: &str, results: Vec<StatementReport>) -> Evidence {
             format!("{name}: {}", parts.join(", "))
         }
     };
-    let lines = checks
-        .iter()
-        .map(|c| format!("{}  {}  {}", c.verdict.word(), c.name, c.detail))
-        .collect();
     Evidence {
         standing,
         summary,
-        lines,
+        lines: Vec::new(),
         checks,
     }
 }

@@ -15,6 +15,7 @@ use crate::database::settings::Settings;
 use crate::database::tap::Status;
 use crate::database::{connect, message, target};
 use crate::gate::event::{Millis, ServerMessage, StatementReport, Target};
+use crate::runbook::check::Plan;
 use crate::runbook::script::{Script, Statement};
 
 /// How long a session that only looks may take.
@@ -196,7 +197,8 @@ async fn together(
         escaped: false,
     });
     let mut since = Instant::now();
-    for query in queries {
+    let mut plan = Plan::default();
+    for (index, query) in queries.iter().enumerate() {
         if stopped.is_some() {
             break;
         }
@@ -233,7 +235,8 @@ async fn together(
                 ))
             });
         } else {
-            results.push(report(query.number, duration, answer));
+            let is_last = index + 1 == queries.len();
+            results.push(report(query.number, duration, answer, &mut plan, is_last));
         }
     }
     if link.status() != Status::Idle {

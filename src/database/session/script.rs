@@ -14,6 +14,7 @@ use crate::database::link::{Answer, Broken, Sent, Unsent};
 use crate::database::message;
 use crate::database::tap::Status;
 use crate::gate::event::{Body, Millis, Seq, ServerMessage, StatementReport};
+use crate::runbook::check::Plan;
 use crate::runbook::script::Statement;
 
 /// How many requests are sent ahead of their answers.
@@ -40,6 +41,9 @@ struct Run {
     /// A statement that succeeded and waits for the look at its locks.
     waiting: Option<StatementReport>,
     failed: bool,
+    /// The number of the script's last statement, and the plan of its pgTAP tests until then.
+    last: usize,
+    plan: Plan,
     stride: usize,
     /// Time that the server spent on statements, and on looks at the locks.
     worked: Millis,
@@ -57,6 +61,8 @@ impl Actor {
             since: Instant::now(),
             waiting: None,
             failed: false,
+            last: script.sent().last().map_or(0, |statement| statement.number),
+            plan: Plan::default(),
             stride: 1,
             worked: 0,
             looked: 0,
@@ -204,7 +210,9 @@ impl Actor {
             self.failed_after(run, statement, duration, why);
             return;
         }
-        run.waiting = Some(report(statement.number, duration, answer));
+        let number = statement.number;
+        let is_last = number == run.last;
+        run.waiting = Some(report(number, duration, answer, &mut run.plan, is_last));
     }
 
     /// Reports the statement that waits for its locks.

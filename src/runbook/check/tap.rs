@@ -1,6 +1,7 @@
 //! pgTAP's output as checks: one column of lines `ok 1 - …`, `not ok 2 - …`.
 //!
-//! A directive never turns `not ok` into a pass, and what is no line of TAP is FAIL.
+//! pgTAP answers each call by itself: `SELECT plan(3)` is a result, and so is each test. [`Plan`]
+//! therefore counts over the whole script. A directive never turns `not ok` into a pass, and what is no line of TAP is FAIL.
 
 use super::{Check, ResultSet, Verdict};
 
@@ -61,13 +62,71 @@ pub(super) fn read(result: &ResultSet) -> Option<Vec<Check>> {
             Line::Other => checks.push(unrecognised(index, first)),
         }
     }
-    if let Some(planned) = planned
-        && planned != tests
-    {
-        let detail = format!("{planned} tests were planned, {tests} were run");
-        checks.push(fail("plan", &detail));
+    // Without a test here, the tests stand in results of their own, where a [`Plan`] counts them.
+    if tests > 0 {
+        checks.extend(planned.and_then(|planned| compared(planned, tests)));
     }
     Some(checks)
+}
+
+/// A FAIL where other than the planned number of tests was run.
+fn compared(planned: u64, ran: u64) -> Option<Check> {
+    let detail = || format!("{planned} tests were planned, {ran} were run");
+    (planned != ran).then(|| fail("plan", &detail()))
+}
+
+/// The plan of a script's TAP, where plan and tests are results of their own.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    planned: Option<u64>,
+    ran: u64,
+}
+
+impl Plan {
+    /// Counts a result. A FAIL where a plan ends with it that was not kept.
+    pub fn count(&mut self, result: &ResultSet) -> Option<Check> {
+        let [column] = result.columns.as_slice() else {
+            return None;
+        };
+        let (mut planned, mut ran) = (None, 0);
+        for row in &result.rows {
+            let text = row.first()?.as_deref().unwrap_or_default();
+            if text.starts_with(' ') {
+                continue;
+            }
+            match line(text) {
+                Line::Plan(count) => planned = Some(count),
+                Line::Test { .. } => ran += 1,
+                Line::BailOut(_) | Line::Complaint(_) | Line::Diagnostic => {}
+                // A table may hold any text.
+                Line::Other if ran == 0 => return None,
+                Line::Other => {}
+            }
+        }
+        match planned {
+            None => {
+                self.ran += ran;
+                None
+            }
+            // A plan beside its tests is held against them where they are read.
+            Some(_) if ran > 0 => None,
+            Some(count) if column.eq_ignore_ascii_case("plan") => {
+                let before = std::mem::take(self);
+                self.planned = Some(count);
+                before.end()
+            }
+            // What `finish()` says where no number was planned.
+            Some(count) if self.planned.is_none() && self.ran > 0 => {
+                compared(count, std::mem::take(&mut self.ran))
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// At the end of the script: a FAIL where the plan was not kept.
+    pub fn end(self) -> Option<Check> {
+        compared(self.planned?, self.ran)
+    }
 }
 
 fn fail(name: &str, detail: &str) -> Check {

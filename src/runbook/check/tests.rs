@@ -161,6 +161,72 @@ fn pgtap_lines_are_checks() {
     assert_eq!(told(&set)[0].1, Verdict::Fail);
 }
 
+/// Reads results one after another, as the session does.
+fn over(results: &[ResultSet]) -> Vec<(String, Verdict, String)> {
+    let mut plan = Plan::default();
+    let mut checks = Vec::new();
+    for result in results {
+        checks.extend(read(result).unwrap_or_default());
+        checks.extend(plan.count(result));
+    }
+    checks.extend(plan.end());
+    let told = checks.into_iter().map(|c| (c.name, c.verdict, c.detail));
+    told.collect()
+}
+
+#[test]
+fn the_plan_of_pgtap_holds_over_results_of_their_own() {
+    let plan = |name: &str, text: &str| ResultSet {
+        columns: vec![name.to_owned()],
+        ..lines(&[text])
+    };
+    let (a, b) = (lines(&["ok 1 - a"]), lines(&["ok 2 - b"]));
+    let short = one("plan", Verdict::Fail, "3 tests were planned, 2 were run");
+    let passed = [one("a", Verdict::Pass, ""), one("b", Verdict::Pass, "")];
+    let told = over(&[plan("plan", "1..2"), a.clone(), b.clone()]);
+    assert_eq!(told, passed);
+    let told = over(&[plan("plan", "1..3"), a.clone(), b.clone()]);
+    assert_eq!(told[..2], passed);
+    assert_eq!(told[2..], std::slice::from_ref(&short)[..]);
+    // Not one test of them was run.
+    let told = over(&[plan("plan", "1..3")]);
+    assert_eq!(
+        told,
+        [one(
+            "plan",
+            Verdict::Fail,
+            "3 tests were planned, 0 were run"
+        )]
+    );
+    // no_plan(): finish() tells the number at the end.
+    let told = over(&[a.clone(), b.clone(), plan("finish", "1..2")]);
+    assert_eq!(told, passed);
+    let told = over(&[a.clone(), b.clone(), plan("finish", "1..3")]);
+    assert_eq!(told[2..], std::slice::from_ref(&short)[..]);
+    // A plan ends where the next one begins.
+    let told = over(&[
+        plan("plan", "1..3"),
+        a.clone(),
+        b.clone(),
+        plan("plan", "1..2"),
+        a,
+        b,
+    ]);
+    assert_eq!(told[2..], [&[short][..], &passed[..]].concat());
+    // A table may hold such a text.
+    assert_eq!(over(&[plan("range", "1..3")]), []);
+    // What finish() complains of is no test of its own.
+    let told = over(&[lines(&["1..2", "# Looks like you failed 1 test of 2"])]);
+    assert_eq!(
+        told,
+        [one(
+            "pgTAP",
+            Verdict::Fail,
+            "Looks like you failed 1 test of 2"
+        )]
+    );
+}
+
 fn value() -> impl Strategy<Value = Option<String>> {
     prop_oneof![
         Just(None),
