@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "stories/asking.rs"]
+mod asking;
 #[path = "stories/deciding.rs"]
 mod deciding;
 #[path = "stories/leaving.rs"]

@@ -9,7 +9,6 @@ use stagegate::database::session::Order;
 use stagegate::gate::event::*;
 use stagegate::gate::plan::{self, Mode, Plan};
 use stagegate::gate::query::{After, Looked, Rows};
-use stagegate::gate::query::{After, Looked, Rows};
 use stagegate::gate::{Ending, ExitCode, Why};
 use stagegate::journal::chain;
 use stagegate::journal::{Entry, Journal};
