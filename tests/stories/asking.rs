@@ -112,7 +112,7 @@ fn after_queries_that_try_everything_commit_makes_exactly_the_documented_objects
         .wait_for("1 row in ");
     terminal
         .query("SELECT pg_advisory_lock(7)")
-        .wait_for("pg_advisory_lock")
+        .wait_for("1 row in ")
         .shows(&["The transaction is as it was before."]);
     terminal.key("Esc").wait_for_the_gate().commit().key("q");
     stage.assert_committed(&mut terminal);
