@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "stories/asking.rs"]
+mod asking;
 #[path = "stories/backing_up.rs"]
 mod backing_up;
 #[path = "stories/consenting.rs"]

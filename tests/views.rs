@@ -965,3 +965,189 @@ mod behaviour {
         }
     }
 }
+
+mod querying {
+    //! The query at the gate: its prompt, while it runs, its answer in both shapes, its error.
+    use crate::stage::*;
+    use stagegate::gate::Event;
+    use stagegate::gate::event::{Observation, ServerLog, ServerMessage};
+    use stagegate::gate::query::After;
+    use stagegate::tui::Glyphs;
+
+    const SIZE: (u16, u16) = (80, 24);
+
+    fn screen(walk: &mut Walk) -> String {
+        walk.text(SIZE, Glyphs::Unicode)
+    }
+
+    #[test]
+    fn the_prompt_and_the_running_query() {
+        let mut walk = deciding();
+        walk.press(":");
+        walk.type_text("SELECT utn FROM service_ops.packet_decision");
+        shoot_at("query_prompt", &mut walk, SIZE);
+        walk.show();
+        walk.press("Enter");
+        shoot_at("query_running", &mut walk, SIZE);
+        walk.show();
+        walk.press("x");
+        assert!(screen(&mut walk).contains("Cancelling"));
+    }
+
+    #[test]
+    fn a_narrow_answer_is_a_table_and_null_is_told_from_its_name() {
+        let mut walk = querying("SELECT id, utn FROM service_ops.packet_decision");
+        let answer = rows(
+            &["id", "utn"],
+            &[
+                &[Some("7"), None],
+                &[Some("1204"), Some("NULL")],
+                &[Some("9"), Some("")],
+            ],
+        );
+        walk.looked(Ok(answer), After::Unchanged);
+        shoot_at("query_table", &mut walk, SIZE);
+        walk.show();
+        // The gate is behind it, and arms anew.
+        walk.press("Esc");
+        assert!(screen(&mut walk).contains("NOT ARMED YET"));
+    }
+
+    #[test]
+    fn a_wide_answer_is_shown_row_by_row() {
+        let mut walk = querying("SELECT * FROM t");
+        let long = "a long text ".repeat(12);
+        let mut answer = rows(
+            &["id", "what_the_server_said", "utn"],
+            &[
+                &[Some("1"), Some(&long), None],
+                &[Some("2"), Some("a\nb"), None],
+            ],
+        );
+        answer.more = true;
+        walk.looked(Ok(answer), After::Unchanged);
+        shoot_at("query_rows", &mut walk, SIZE);
+    }
+
+    #[test]
+    fn an_error_points_at_its_place() {
+        let mut walk = querying("SELECT utm FROM service_ops.packet_decision");
+        let error = ServerMessage {
+            severity: "ERROR".into(),
+            sqlstate: Some("42703".into()),
+            message: "column \"utm\" does not exist".into(),
+            hint: Some("Perhaps you meant to reference the column \"packet_decision.utn\".".into()),
+            position: Some(8),
+            ..ServerMessage::default()
+        };
+        walk.looked(Err(error), After::Unchanged);
+        shoot_at("query_error", &mut walk, SIZE);
+    }
+
+    #[test]
+    fn a_query_that_left_something_behind_leads_to_the_reason() {
+        let mut walk = querying("SELECT pg_advisory_unlock(5)");
+        let after = After::Disturbed("locks are no longer held (advisory ExclusiveLock)".into());
+        walk.looked(Ok(rows(&["unlocked"], &[&[Some("t")]])), after);
+        shoot_at("query_disturbed", &mut walk, SIZE);
+    }
+
+    #[test]
+    fn what_may_not_be_asked_stays_in_the_prompt_with_the_reason() {
+        let mut walk = deciding();
+        walk.press(":");
+        walk.type_text("COMMIT");
+        assert!(walk.press("Enter").is_empty());
+        let text = screen(&mut walk);
+        assert!(text.contains("COMMIT is refused: only SELECT") && text.contains("> COMMIT"));
+    }
+
+    #[test]
+    fn up_and_down_walk_through_what_was_asked() {
+        let mut walk = querying("SELECT 1");
+        walk.looked(Ok(rows(&["a"], &[])), After::Unchanged);
+        // From the answer straight to the next query.
+        walk.press(":");
+        walk.type_text("SELECT 2");
+        walk.press("Enter");
+        walk.looked(Ok(rows(&["a"], &[])), After::Unchanged);
+        walk.press(":");
+        for (key, text) in [
+            ("Up", "> SELECT 2"),
+            ("Up", "> SELECT 1"),
+            ("Up", "> SELECT 1"),
+            ("Down", "> SELECT 2"),
+        ] {
+            walk.press(key);
+            assert!(screen(&mut walk).contains(text), "{key} {text}");
+            walk.show();
+        }
+        walk.press("Down");
+        assert!(!screen(&mut walk).contains("> SELECT"));
+    }
+
+    #[test]
+    fn a_paste_goes_into_the_prompt_and_never_asks() {
+        let mut walk = deciding();
+        walk.press(":");
+        let events = walk.screen.paste("SELECT 1\nFROM t\n", &walk.machine);
+        walk.feed_all(events);
+        assert!(screen(&mut walk).contains("> SELECT 1 FROM t"));
+        assert!(matches!(
+            walk.machine.phase(),
+            stagegate::gate::Phase::Deciding { .. }
+        ));
+    }
+
+    #[test]
+    fn after_an_error_the_key_is_refused_with_what_can_be_looked_at_instead() {
+        let mut walk = error();
+        walk.press(":");
+        let text = screen(&mut walk);
+        assert!(text.contains("stagegate inspect"), "{text}");
+    }
+
+    #[test]
+    fn a_thousand_hostile_rows_are_shown_as_data() {
+        let hostile = "\x1b[2J\u{9b}31m\u{202e}\x07 東京\t\r\nx\x1b]0;a\x07";
+        let mut walk = querying("SELECT '\u{202e}'");
+        let row: &[Option<&str>] = &[Some(hostile), None];
+        let all: Vec<&[Option<&str>]> = (0..1000).map(|_| row).collect();
+        walk.looked(Ok(rows(&[hostile, "b"], &all)), After::Unchanged);
+        for glyphs in [Glyphs::Unicode, Glyphs::Ascii] {
+            let text = walk.text(SIZE, glyphs);
+            assert!(
+                text.contains("1000 rows") || text.contains("1,000 rows"),
+                "{text}"
+            );
+            assert!(!text.contains(|c: char| c.is_control() && c != '\n'));
+        }
+    }
+
+    #[test]
+    fn the_server_log_stands_below_the_messages() {
+        let mut walk = error();
+        walk.press("m");
+        assert!(screen(&mut walk).contains("Looking for it."));
+        let pid = target().backend_pid;
+        for (log, text) in [
+            (ServerLog::NotCollected, "logging_collector is off"),
+            (ServerLog::NotPermitted, "this role may not read it"),
+            (ServerLog::Unreadable("x\x1by".into()), "Not shown: x"),
+        ] {
+            walk.feed(Event::Observed(Observation::Logged(log)));
+            let shown = screen(&mut walk);
+            assert!(shown.contains(text), "{shown}");
+        }
+        let log = ServerLog::Tail {
+            file: "log/postgresql-Sun.log".into(),
+            lines: vec![
+                "2026-01-01 00:00:00 UTC [1] LOG:  checkpoint starting: time".into(),
+                format!("2026-01-01 00:00:01 UTC [{pid}] ERROR:  could not create\x1b[2J index"),
+            ],
+            cut: true,
+        };
+        walk.feed(Event::Observed(Observation::Logged(log)));
+        shoot_at("messages_log", &mut walk, SIZE);
+    }
+}

@@ -204,7 +204,7 @@ struct Line {
 #[derive(Debug, Default)]
 struct Cancels {
     under_way: usize,
-    /// None is sent any more until the next order.
+    /// None is sent now: it would hit what must not fail.
     closed: bool,
 }
 
@@ -246,8 +246,16 @@ impl Line {
         self.lock().1 = there;
     }
 
-    fn note(&self, seq: Seq) {
+    /// Notes what is being done. What must not be hit at its beginning opens itself to cancel
+    /// requests later.
+    fn note(&self, seq: Seq, order: &Order) {
         self.lock().0 = seq;
+        if !matches!(order, Order::Query(..)) {
+            self.open_to_cancels();
+        }
+    }
+
+    fn open_to_cancels(&self) {
         self.cancels.send_modify(|cancels| cancels.closed = false);
     }
 
@@ -262,7 +270,7 @@ impl Line {
     }
 
     /// Waits until every cancel request has reached the server or was given up; none is sent from
-    /// here on until the next order.
+    /// here on until this is opened again.
     async fn close_to_cancels(&self) {
         self.cancels.send_modify(|cancels| cancels.closed = true);
         let mut cancels = self.cancels.subscribe();

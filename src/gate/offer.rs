@@ -118,7 +118,6 @@ pub enum Refusal {
     SamePerson,
     HoldAtMost,
     TransactionFailed,
-    QueryRunning,
     TransactionOpen,
     ScriptRunning,
     OutcomeUnderWay,
@@ -192,9 +191,6 @@ impl std::fmt::Display for Refusal {
                 "No query can run in this transaction any more. m shows what the server said; \
                  stagegate inspect, in another window, shows the database as it was before.",
             ),
-            Refusal::QueryRunning => {
-                f.write_str("A query is running: wait for its answer, or x cancels it.")
-            }
             Refusal::TransactionOpen => {
                 f.write_str("The transaction is open: r rolls back, then you can leave.")
             }

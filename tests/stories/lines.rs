@@ -352,3 +352,27 @@ fn export_writes_a_runbook_once_and_it_runs_like_the_built_in_one() {
         .key("q");
     stage.assert_rolled_back(&mut terminal, 1, "you decided so");
 }
+
+#[test]
+fn the_plain_walk_asks_inside_the_transaction() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run_in(120, 50, &[], &["--plain"]);
+    walk_to_the_gate(&mut terminal);
+    terminal
+        .line("query VALUES (1, NULL), (2, 'two')")
+        .wait_for("1 | NULL")
+        .wait_for("2 | two")
+        .wait_for("The transaction is as it was before.");
+    terminal
+        .line(": SELECT utm FROM service_ops.packet_decision")
+        .wait_for("column \"utm\" does not exist");
+    terminal
+        .line("query COMMIT")
+        .wait_for("COMMIT is refused: only SELECT");
+    terminal
+        .line("rollback")
+        .wait_for("ROLLBACK? Type yes or no.");
+    terminal.line("yes").wait_for("ROLLED BACK");
+    terminal.line("quit");
+    stage.assert_rolled_back(&mut terminal, 1, "you decided so");
+}

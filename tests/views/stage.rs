@@ -8,6 +8,7 @@ use ratatui::text::Span;
 use stagegate::gate::event::*;
 use stagegate::gate::phase::Phase;
 use stagegate::gate::plan::{self, Mode, Plan};
+use stagegate::gate::query::{After, Looked, Rows};
 use stagegate::gate::{Account, Effect, Event, Machine, Request};
 use stagegate::runbook::check::{Check, ResultSet, Verdict};
 use stagegate::runbook::script::*;
@@ -615,6 +616,19 @@ impl Walk {
         self.sight(sight_with("packet-api"));
     }
 
+    pub fn looked(&mut self, answer: Result<Rows, ServerMessage>, after: After) {
+        let Phase::Querying { question, .. } = self.machine.phase() else {
+            panic!("no query runs")
+        };
+        let question = question.clone();
+        self.report(Body::Looked(Box::new(Looked {
+            question,
+            duration: 12,
+            answer,
+            after,
+        })));
+    }
+
     pub fn answer_commit(&mut self) {
         self.tick(80);
         self.report(Body::CommitAnswered(CommitAnswer::Tag {
@@ -816,6 +830,32 @@ pub fn deciding() -> Walk {
     walk
 }
 
+/// At the gate, with a query under way.
+pub fn querying(text: &str) -> Walk {
+    let mut walk = deciding();
+    walk.press(":");
+    walk.type_text(text);
+    walk.press("Enter");
+    assert!(matches!(walk.machine.phase(), Phase::Querying { .. }));
+    walk
+}
+
+/// Rows for an answer.
+pub fn rows(columns: &[&str], rows: &[&[Option<&str>]]) -> Rows {
+    let cell = |cell: &Option<&str>| cell.map(str::to_owned);
+    Rows {
+        set: ResultSet {
+            columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+            rows: rows
+                .iter()
+                .map(|row| row.iter().map(cell).collect())
+                .collect(),
+            total: rows.len() as u64,
+        },
+        more: false,
+    }
+}
+
 pub fn committing() -> Walk {
     let mut walk = deciding();
     walk.press("c");
@@ -903,7 +943,7 @@ pub fn blocked() -> Walk {
 }
 
 /// How many phases [`a_phase`] knows.
-pub const PHASES: usize = 18;
+pub const PHASES: usize = 20;
 
 /// A walk in one of the phases there are.
 pub fn a_phase(nth: usize) -> Walk {
@@ -951,6 +991,15 @@ pub fn a_phase(nth: usize) -> Walk {
             walk
         }
         16 => blocked(),
+        17 => querying("SELECT 1"),
+        18 => {
+            let mut walk = querying("SELECT 1");
+            walk.looked(
+                Ok(Rows::default()),
+                After::Disturbed("locks were left".into()),
+            );
+            walk
+        }
         _ => {
             let mut walk = committing();
             walk.report(Body::SessionEnded(ServerMessage::default()));

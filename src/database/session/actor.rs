@@ -81,7 +81,7 @@ impl Actor {
                 Ok(None) => break,
                 Ok(Some((seq, order))) => {
                     self.latest = seq;
-                    self.line.note(seq);
+                    self.line.note(seq, &order);
                     if let Err(broken) = self.obey(seq, order).await {
                         self.lost(seq, broken.why());
                     }

@@ -124,6 +124,8 @@ impl Actor {
         limit: Millis,
     ) -> Result<(), Broken> {
         let since = Instant::now();
+        // Before the savepoint an error would cost the transaction. Whoever wants to cancel asks again.
+        self.line.close_to_cancels().await;
         let (answer, after) = self.look_inside(seq, &question, limit).await?;
         let looked = Looked {
             question,
@@ -153,7 +155,10 @@ impl Actor {
         }
         let before = self.sight().await?;
         let answer = match &before {
-            Ok(_) => self.answer_to(seq, question, limit).await?,
+            Ok(_) => {
+                self.line.open_to_cancels();
+                self.answer_to(seq, question, limit).await?
+            }
             Err(error) => Err(error.clone()),
         };
         let back = self.back().await?;

@@ -30,7 +30,6 @@ impl Machine {
             Act::AskRollback => (!asking).then_some(None),
             Act::ConfirmRollback | Act::StepBack => asking.then_some(None),
             Act::Extend => Some(self.refusal_to_extend()),
-            Act::AskCommit | Act::Query => Some(Some(Refusal::QueryRunning)),
             Act::Quit => Some(Some(Refusal::TransactionOpen)),
             Act::SignOff
             | Act::Withdraw
@@ -38,7 +37,9 @@ impl Machine {
             | Act::BackUp
             | Act::ProbeAgain
             | Act::Apply
+            | Act::AskCommit
             | Act::Answer
+            | Act::Query
             | Act::Again
             | Act::EndBackend
             | Act::AskAgain => None,

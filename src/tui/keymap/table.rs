@@ -317,7 +317,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Char('m')],
         ViewAct::Messages,
         "messages",
-        "everything the server said",
+        "everything the server said, and where permitted the end of its log",
     ),
     view(
         Place::Everywhere,

@@ -14,6 +14,7 @@
 //! ```
 
 use super::{Scene, Sheet, answer, checks, gate, messages, stream};
+use crate::gate::Act;
 use crate::gate::event::ServerMessage;
 use crate::gate::phase::{Phase, Why};
 use crate::tui::text::{hanging, take, width, wrap};
@@ -46,6 +47,13 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
         "ROLLBACK  ".set_style(look.strong()),
         Span::raw("undoes everything; asks for y"),
     ]));
+    if scene.open(Act::Query) {
+        pinned.push(Line::from(vec![
+            " :  ".set_style(look.key()),
+            "query     ".set_style(look.strong()),
+            Span::raw("asks inside the transaction, read-only"),
+        ]));
+    }
     Sheet {
         head: vec![scene.band(
             &format!(" ONLY ROLLBACK IS LEFT: {}", look.clean(&why.to_string())),

@@ -1,0 +1,173 @@
+//! The query inside the held transaction: on FAIL, before COMMIT, cancelled, overtaken by the end
+//! of the hold and by the end of the session.
+
+use crate::stage::{Stage, Walk};
+use crate::terminal::{PROGRAM, Terminal};
+use stagegate::journal::Entry;
+use stagegate::sandbox::demo::Scenario;
+use std::process::Command;
+
+trait Asks {
+    /// Opens the prompt, types a query and asks it.
+    fn query(&mut self, text: &str) -> &mut Self;
+}
+
+impl Asks for Terminal {
+    fn query(&mut self, text: &str) -> &mut Self {
+        self.key(":")
+            .wait_for("inside the held transaction")
+            .type_slowly(text)
+            .key("Enter")
+    }
+}
+
+/// The queries that the journal tells of, each with the number of its rows.
+fn asked(stage: &Stage) -> Vec<(String, Option<u64>)> {
+    let entries = stage.journal();
+    let asked = entries.into_iter().filter_map(|entry| match entry {
+        Entry::Queried { query, rows, .. } => Some((query, rows)),
+        _ => None,
+    });
+    asked.collect()
+}
+
+#[test]
+fn on_fail_a_person_asks_sees_and_rolls_back() {
+    let stage = Stage::set(Scenario::FailingCheck);
+    let mut terminal = stage.run();
+    terminal
+        .sign_everything()
+        .key("a")
+        .wait_for("ONLY ROLLBACK IS LEFT: at least one check says FAIL");
+    let held = stage.held();
+    // The column is there for this transaction alone.
+    let text = "SELECT count(utn_status) AS n FROM service_ops.packet_decision";
+    terminal
+        .query(text)
+        .wait_for("ANSWER")
+        .wait_for("1 row in ")
+        .shows(&["The transaction is as it was before.", " n", " 0"]);
+    assert_eq!(stage.held(), held);
+    terminal
+        .query("SELECT utm FROM service_ops.packet_decision")
+        .wait_for("ERROR 42703")
+        .shows(&[
+            "column \"utm\" does not exist",
+            "The transaction is as it was before.",
+        ]);
+    // What is no query is not sent.
+    terminal
+        .query("DROP TABLE service_ops.packet_decision")
+        .wait_for("DROP is refused: only SELECT")
+        .key("Esc")
+        .wait_while("QUERY");
+    terminal.roll_back().key("q");
+    stage.assert_rolled_back(&mut terminal, 4, "at least one check says FAIL");
+    let wrong = "SELECT utm FROM service_ops.packet_decision";
+    assert_eq!(
+        asked(&stage),
+        [(text.to_owned(), Some(1)), (wrong.to_owned(), None)]
+    );
+    let journal = std::fs::read_dir(stage.home().join("state/stagegate"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let report = Command::new(PROGRAM)
+        .arg("report")
+        .arg(journal)
+        .output()
+        .unwrap();
+    let report = String::from_utf8(report.stdout).unwrap();
+    assert!(
+        report.contains("Looked at inside the transaction"),
+        "{report}"
+    );
+    assert!(
+        report.contains("2 queries, read-only by the server"),
+        "{report}"
+    );
+    assert!(report.contains("count(utn_status)"), "{report}");
+}
+
+#[test]
+fn after_queries_that_try_everything_commit_makes_exactly_the_documented_objects() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run();
+    terminal.walk_to_the_gate();
+    terminal
+        .query("SELECT pg_sleep(600)")
+        .wait_for("A QUERY RUNS")
+        .shows(&["x cancels it now"]);
+    // Neither key of the decision is there for COMMIT while it runs.
+    terminal.key("c").wait_for("That key does nothing here.");
+    terminal
+        .key("x")
+        .wait_for("ERROR 57014")
+        .shows(&["canceling statement due to user request"])
+        .shows(&["The transaction is as it was before."]);
+    terminal
+        .query("SELECT set_config('search_path', 'x', false)")
+        .wait_for("1 row in ");
+    terminal
+        .query("SELECT pg_advisory_lock(7)")
+        .wait_for("1 row in ")
+        .shows(&["The transaction is as it was before."]);
+    terminal.key("Esc").wait_for_the_gate().commit().key("q");
+    stage.assert_committed(&mut terminal);
+    assert_eq!(asked(&stage).len(), 3);
+}
+
+#[test]
+fn the_end_of_the_hold_ends_a_query_too() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run_with(&["--hold-limit", "10s"]);
+    terminal.walk_to_the_gate();
+    // Two of them, because one never gets more than half of what is left.
+    for _ in 0..8 {
+        terminal
+            .key(":")
+            .wait_until("a prompt or the end", |screen| {
+                screen.contains("inside the held transaction") || screen.contains("R O L L E D")
+            });
+        if terminal.screen_text().contains("R O L L E D") {
+            break;
+        }
+        terminal.paste_bracketed("SELECT pg_sleep(60)").key("Enter");
+        terminal.wait_until("an answer or the end", |screen| {
+            screen.contains("ANSWER") || screen.contains("R O L L E D")
+        });
+    }
+    terminal.wait_for("R O L L E D   B A C K").key("q");
+    stage.assert_rolled_back(&mut terminal, 3, "the hold limit was reached");
+}
+
+#[test]
+fn a_session_that_ends_during_a_query_is_rolled_back_with_proof() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run();
+    terminal.walk_to_the_gate();
+    terminal
+        .query("SELECT pg_sleep(600)")
+        .wait_for("A QUERY RUNS");
+    stage.ask(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE application_name LIKE 'stagegate%' AND wait_event = 'PgSleep'",
+    );
+    terminal.wait_for("R O L L E D   B A C K").key("q");
+    stage.assert_rolled_back(&mut terminal, 3, "the session ended");
+}
+
+#[test]
+fn rollback_does_not_wait_for_a_query() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run();
+    terminal.walk_to_the_gate();
+    terminal
+        .query("SELECT pg_sleep(600)")
+        .wait_for("A QUERY RUNS")
+        .roll_back()
+        .key("q");
+    stage.assert_rolled_back(&mut terminal, 1, "you decided so");
+}
