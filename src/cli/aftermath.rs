@@ -159,7 +159,10 @@ pub(super) fn outcome(
                 .enable_all()
                 .build()
                 .wrap_err("the program's own tasks cannot be started")?;
-            let identity = Identity::of(target);
+            let identity = Identity {
+                durable: story.durable,
+                ..Identity::of(target)
+            };
             let inquiry = runtime.block_on(of_earlier_run(&settings, &identity, xid, end_backend));
             told(&inquiry, xid, story.commit_intended || still_runs)
         }

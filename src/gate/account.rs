@@ -257,7 +257,9 @@ impl Account {
             | Body::ScriptFinished
             | Body::Settled { .. }
             | Body::Asked(_)
-            | Body::Beaten => {}
+            | Body::Beaten
+            | Body::NumberDurable => {}
+            Body::FoundFailed(error) => self.say(None, error),
         }
     }
 

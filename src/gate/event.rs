@@ -213,6 +213,11 @@ pub enum Body {
     Looked(Box<super::query::Looked>),
     /// The server answered the beat.
     Beaten,
+    /// The beat was refused, and the transaction has failed since: somebody cancelled the beat, or
+    /// the server gave the transaction up.
+    FoundFailed(Box<ServerMessage>),
+    /// The transaction's number is on the server's disk: no crash gives it to another transaction.
+    NumberDurable,
     /// The session is gone: the server ended it, or the link broke.
     SessionEnded(ServerMessage),
     /// The post-verification was run.

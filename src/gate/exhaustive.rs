@@ -164,6 +164,7 @@ fn bodies(items: usize) -> Vec<Body> {
         looked(After::Unchanged),
         looked(After::Disturbed(String::new())),
         Body::Beaten,
+        Body::FoundFailed(error()),
         Body::SessionEnded(ServerMessage::default()),
         Body::PostVerified {
             results: Vec::new(),

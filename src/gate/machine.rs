@@ -384,6 +384,17 @@ impl Machine {
             | Phase::Ended(_)
             | Phase::Left(_) => backing_up::BackingUp::default(),
         };
+        if let Phase::Applying {
+            cancelling: Some(since),
+        }
+        | Phase::Verifying {
+            cancelling: Some(since),
+        } = &mut self.phase
+            && *since < plan::CANCEL_PATIENCE
+        {
+            // One tick before it is enough is as good as any time before.
+            *since = plan::CANCEL_PATIENCE - plan::ARMING;
+        }
         self.tally.pass = self.tally.pass.min(1);
         // A warning tells a script without checks from one whose checks do not pass.
         let told_apart = if self.plan.may_lack_checks { 1 } else { 0 };

@@ -109,6 +109,7 @@ pub enum Refusal {
     BackupUnderWay,
     AlreadyStopping,
     AlreadyCancelling,
+    CancelWithoutEffect,
     NotArmed,
     RehearsalNeverCommits,
     MustRollBack(Why),
@@ -164,6 +165,9 @@ impl std::fmt::Display for Refusal {
             Refusal::AlreadyCancelling => {
                 f.write_str("Cancelling already; waiting for the server's answer.")
             }
+            Refusal::CancelWithoutEffect => f.write_str(
+                "The cancel has no effect yet. x again rolls back, and closes the link if it is silent.",
+            ),
             Refusal::NotArmed => f.write_str(
                 "The gate is not armed yet: let go of the keys, look, then press again.",
             ),

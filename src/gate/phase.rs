@@ -16,13 +16,13 @@ pub enum Phase {
     Beginning,
     /// The script is running.
     Applying {
-        /// A person asked to cancel.
-        cancelling: bool,
+        /// How long ago a person asked to cancel, up to [`super::plan::CANCEL_PATIENCE`].
+        cancelling: Option<Millis>,
     },
     /// Deferred constraints and the transaction's identity are looked at.
     Verifying {
-        /// A person asked to cancel.
-        cancelling: bool,
+        /// As in [`Phase::Applying`].
+        cancelling: Option<Millis>,
     },
     /// The gate: COMMIT or ROLLBACK.
     Deciding {
@@ -168,6 +168,8 @@ pub enum Why {
     NothingPassed,
     /// The script ended the transaction that was begun.
     OtherTransaction,
+    /// The transaction failed while it was held, though nothing ran in it.
+    FailedWhileHeld,
     /// A query at the gate did not leave the transaction as it was.
     Disturbed,
     /// The server refused COMMIT.
@@ -223,6 +225,7 @@ impl Why {
             | Why::Cancelled
             | Why::SettleFailed
             | Why::OtherTransaction
+            | Why::FailedWhileHeld
             | Why::Disturbed
             | Why::CommitRefused
             | Why::HoldLimit
@@ -246,6 +249,7 @@ impl std::fmt::Display for Why {
             Why::SettleFailed => "a deferred constraint does not hold",
             Why::ChecksFailed => "at least one check says FAIL",
             Why::NothingPassed => "no check says PASS; zero checks is not a pass",
+            Why::FailedWhileHeld => "the transaction failed while it was held",
             Why::OtherTransaction => "the script itself ended the transaction",
             Why::Disturbed => "a query did not leave the transaction as it was",
             Why::CommitRefused => "the server refused COMMIT",

@@ -13,6 +13,9 @@ pub const BEAT: Millis = 4_000;
 /// How long a rollback may go unanswered before the link is closed instead; the server then rolls
 /// back by itself. Short enough for "ROLLBACK within two seconds" of a signal.
 pub const PATIENCE: Millis = 1_500;
+/// How long a cancel may be without effect until it is offered to close the link instead: what is
+/// frozen takes no cancel, and the server rolls back by itself once the link is gone.
+pub const CANCEL_PATIENCE: Millis = 5_000;
 /// How often a transaction is begun when locks are not granted, where the command line says
 /// nothing else.
 pub const LOCK_ATTEMPTS: u32 = 5;

@@ -567,6 +567,58 @@ fn a_beat_on_its_way_does_not_hide_the_answer_to_commit() {
 }
 
 #[test]
+fn a_beat_that_finds_the_transaction_failed_disarms_the_gate() {
+    let mut run = Run::armed();
+    let beaten = run.seq + 1;
+    run.tick(plan::BEAT);
+    run.event(Event::Reported(Report {
+        seq: beaten,
+        body: Body::FoundFailed(error()),
+    }));
+    let why = Why::FailedWhileHeld;
+    assert_eq!(
+        *run.phase(),
+        Phase::MustRollBack {
+            why: why.clone(),
+            asking: false
+        }
+    );
+    run.key(Command::AskCommit);
+    assert!(run.says(&Refusal::MustRollBack(why)));
+    // What an older session found is nothing to this one.
+    let mut run = Run::armed();
+    run.event(Event::Reported(Report {
+        seq: 0,
+        body: Body::FoundFailed(error()),
+    }));
+    assert!(run.machine.armed());
+}
+
+#[test]
+fn a_cancel_without_effect_is_told_and_asked_again_it_closes_the_link() {
+    let mut run = Run::applying();
+    run.key(Command::Cancel).key(Command::Cancel);
+    assert!(run.says(&Refusal::AlreadyCancelling));
+    run.tick(plan::CANCEL_PATIENCE);
+    let told = Effect::Say(Refusal::CancelWithoutEffect.to_string());
+    assert_eq!(run.effects, [Effect::Cancel, told]);
+    run.tick(100);
+    assert_eq!(run.effects, [Effect::Cancel], "it is told once");
+    run.key(Command::Cancel);
+    assert!(run.asks(rolls_back));
+    run.tick(plan::PATIENCE);
+    assert!(run.effects.contains(&Effect::Sever), "{:?}", run.effects);
+    assert!(matches!(
+        run.phase(),
+        Phase::Inquiring {
+            commit_sent: false,
+            why: Why::Cancelled,
+            ..
+        }
+    ));
+}
+
+#[test]
 fn a_hang_up_rolls_back_and_leaves_with_its_code() {
     let mut run = Run::applying();
     run.event(Event::Alarmed(Alarm::HungUp));

@@ -83,6 +83,9 @@ pub enum Entry {
         /// What the program itself sent.
         added: Vec<String>,
     },
+    /// The transaction's number is on the server's disk, so that what the server says of it counts
+    /// after a crash as well.
+    NumberDurable,
     /// A statement ended.
     Statement {
         /// Its number.

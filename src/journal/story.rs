@@ -12,6 +12,8 @@ pub struct Story {
     pub target: Option<Target>,
     /// The last transaction that was begun.
     pub xid: Option<String>,
+    /// Its number was on the server's disk.
+    pub durable: bool,
     /// COMMIT may have been sent for it.
     pub commit_intended: bool,
     /// Its outcome, where the program lived to write it: the word and its proof.
@@ -29,10 +31,12 @@ impl Story {
                 }
                 Entry::Phase { phase, .. } if phase == "beginning" => {
                     story.xid = None;
+                    story.durable = false;
                     story.commit_intended = false;
                     story.outcome = None;
                 }
                 Entry::Begun { xid, .. } => story.xid = Some(xid.clone()),
+                Entry::NumberDurable => story.durable = true,
                 Entry::Intent {
                     decision: Decision::Commit,
                     ..
@@ -102,11 +106,13 @@ mod tests {
         let story = story(&[
             phase("beginning"),
             begun("7"),
+            Entry::NumberDurable,
             intent(Decision::Commit),
             rolled_back,
             phase("beginning"),
             begun("8"),
         ]);
+        assert!(!story.durable);
         assert_eq!(story.xid.as_deref(), Some("8"));
         assert!(!story.commit_intended);
         assert_eq!(story.outcome, None);

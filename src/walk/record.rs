@@ -171,6 +171,7 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
             xid: xid.clone(),
             added: added.clone(),
         }],
+        Body::NumberDurable => vec![Entry::NumberDurable],
         Body::StatementFinished(report) => {
             let mut entries = vec![statement(runbook, report)];
             entries.extend(report.checks.iter().map(|c| checked("verification", c)));
@@ -208,7 +209,9 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
                 After::Disturbed(what) => Some(what.clone()),
             },
         }],
-        Body::SettleFailed(error) | Body::PostVerifyFailed(error) => vec![said(None, error)],
+        Body::SettleFailed(error) | Body::PostVerifyFailed(error) | Body::FoundFailed(error) => {
+            vec![said(None, error)]
+        }
         Body::CommitAnswered(answer) => {
             use crate::gate::event::CommitAnswer;
             match answer {

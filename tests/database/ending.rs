@@ -148,6 +148,30 @@ async fn a_script_that_lifts_the_idle_limit_does_not_lift_the_dead_mans_switch()
 }
 
 #[tokio::test]
+async fn a_beat_that_fails_the_transaction_says_so() {
+    // Any error in the beat will do: here the script took on a role that may not ask what it asks.
+    let before = "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_current_wal_flush_lsn() FROM PUBLIC";
+    let statements = ["CREATE TABLE t (i int)", "SET LOCAL ROLE pg_monitor"];
+    let mut stage = Stage::set(before, &statements).await;
+    stage.apply().await;
+    let settled = Body::Settled {
+        same_transaction: true,
+    };
+    assert_eq!(stage.ask(Order::Settle).await, settled);
+    assert_eq!(stage.ask(Order::Beat).await, Body::Beaten);
+    let Body::FoundFailed(error) = stage.next().await.body else {
+        panic!("nothing was said of it");
+    };
+    assert_eq!(error.sqlstate.as_deref(), Some("42501"));
+    // It is told once: the next beats find what is known.
+    assert_eq!(stage.ask(Order::Beat).await, Body::Beaten);
+    assert!(matches!(
+        stage.ask(Order::RollBack).await,
+        Body::RollbackAnswered { .. }
+    ));
+}
+
+#[tokio::test]
 async fn a_beat_in_an_aborted_transaction_is_a_beat() {
     let mut stage = Stage::new(&["SELECT 1/0"]).await;
     stage.fail().await;
@@ -390,7 +414,8 @@ async fn a_commit_that_is_on_disk_is_found_after_a_crash() {
         .await
         .unwrap();
     // The beat sees that the number is on disk.
-    assert_eq!(stage.ask(Order::Beat).await, Body::Beaten);
+    assert_eq!(stage.ask(Order::Beat).await, Body::NumberDurable);
+    assert_eq!(stage.next().await.body, Body::Beaten);
     proxy.swallow_answers(true);
     stage.order(Order::Commit(recorded(&xid)));
     within("the answer is lost", async {

@@ -294,7 +294,11 @@ impl Stage {
     }
 
     pub async fn commit(&mut self, xid: &str) -> stagegate::gate::event::CommitAnswer {
-        match self.ask(Order::Commit(recorded(xid))).await {
+        let mut body = self.ask(Order::Commit(recorded(xid))).await;
+        if body == Body::NumberDurable {
+            body = self.next().await.body;
+        }
+        match body {
             Body::CommitAnswered(answer) => answer,
             other => panic!("{other:?}"),
         }

@@ -10,6 +10,7 @@ use super::{HoldOptions, Line, Order, There};
 use crate::database::link::{Broken, Link};
 use crate::database::locks::Ledger;
 use crate::database::settings::Settings;
+use crate::database::tap::Status;
 use crate::database::{connect, message, target};
 use crate::gate::event::{Body, CommitAnswer, Report, Seq, ServerMessage, Target};
 use crate::runbook::Runbook;
@@ -171,20 +172,30 @@ impl Actor {
     async fn beat(&mut self, seq: Seq) -> Result<(), Broken> {
         // In an aborted transaction it is refused, which is activity all the same.
         let limit = Duration::from_millis(self.options.dead_man);
-        if self.written_up_to.is_some() {
-            within(limit, self.look_at_durability()).await?;
+        let was_open = self.link()?.status() == Status::Open;
+        let error = if self.written_up_to.is_some() {
+            within(limit, self.look_at_durability(seq)).await?
         } else {
-            within(limit, self.link()?.ask("SELECT 1")).await?;
-        }
+            within(limit, self.link()?.ask("SELECT 1")).await?.error
+        };
         self.say(seq, Body::Beaten);
+        match error {
+            Some(error) if was_open && self.link()?.status() == Status::Failed => {
+                self.say(seq, Body::FoundFailed(Box::new(error)));
+            }
+            Some(_) | None => {}
+        }
         Ok(())
     }
 
     /// Whether the transaction's number is on the server's disk by now: then no crash can give it
-    /// to another transaction.
-    pub(super) async fn look_at_durability(&mut self) -> Result<(), Broken> {
+    /// to another transaction. What the server has against the question is returned.
+    pub(super) async fn look_at_durability(
+        &mut self,
+        seq: Seq,
+    ) -> Result<Option<ServerMessage>, Broken> {
         let Some(lsn) = self.written_up_to.clone() else {
-            return Ok(());
+            return Ok(None);
         };
         let answer = self.link()?.ask(&flushed(&lsn)).await?;
         let first = answer.results.first().and_then(|r| r.set.rows.first());
@@ -192,8 +203,9 @@ impl Actor {
         if yes && let Some(identity) = &mut self.identity {
             identity.durable = true;
             self.written_up_to = None;
+            self.say(seq, Body::NumberDurable);
         }
-        Ok(())
+        Ok(answer.error)
     }
 
     /// [`HoldOptions::answer_timeout`]

@@ -187,7 +187,9 @@ impl Actor {
         let limit = self.answer_timeout();
         // Asked now, because after a crash it decides whether the server's word can be taken.
         let ready = match self.link() {
-            Ok(_) => within(limit, self.look_at_durability()).await,
+            Ok(_) => within(limit, self.look_at_durability(seq))
+                .await
+                .map(|_| ()),
             Err(broken) => Err(broken),
         };
         if let Err(broken) = ready {

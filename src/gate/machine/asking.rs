@@ -33,7 +33,12 @@ impl Machine {
                 _ => None,
             },
             Phase::Applying { cancelling } | Phase::Verifying { cancelling } => match act {
-                Act::Cancel => Some(cancelling.then_some(Refusal::AlreadyCancelling)),
+                Act::Cancel => Some(match cancelling {
+                    Some(since) if *since < plan::CANCEL_PATIENCE => {
+                        Some(Refusal::AlreadyCancelling)
+                    }
+                    Some(_) | None => None,
+                }),
                 Act::Extend => Some(self.refusal_to_extend()),
                 Act::Quit => Some(Some(Refusal::ScriptRunning)),
                 _ => None,
@@ -258,9 +263,15 @@ impl Machine {
     fn cancel(&mut self) -> Vec<Effect> {
         match &mut self.phase {
             Phase::Beginning => self.roll_back(Why::Cancelled, true),
-            Phase::Applying { cancelling }
-            | Phase::Verifying { cancelling }
-            | Phase::Querying { cancelling, .. } => {
+            Phase::Applying { cancelling } | Phase::Verifying { cancelling } => match cancelling {
+                None => {
+                    *cancelling = Some(0);
+                    vec![Effect::Cancel]
+                }
+                // Asked once more after it had no effect: the link is closed if need be.
+                Some(_) => self.roll_back(Why::Cancelled, true),
+            },
+            Phase::Querying { cancelling, .. } => {
                 *cancelling = true;
                 vec![Effect::Cancel]
             }

@@ -5,6 +5,7 @@
 use super::Machine;
 use crate::gate::effect::{Effect, ExitCode, Request};
 use crate::gate::event::{Alarm, Millis, Observation};
+use crate::gate::offer::Refusal;
 use crate::gate::phase::{Phase, Prompt, Why};
 use crate::gate::plan;
 
@@ -20,10 +21,16 @@ impl Machine {
                     return self.roll_back(Why::HoldLimit, true);
                 }
                 // A cancel request can fall between two statements and hit nothing.
-                if *cancelling {
-                    return vec![Effect::Cancel];
+                let Some(since) = cancelling else {
+                    return Vec::new();
+                };
+                let before = *since;
+                *since = (before + elapsed).min(plan::CANCEL_PATIENCE);
+                let mut effects = vec![Effect::Cancel];
+                if before < plan::CANCEL_PATIENCE && *since == plan::CANCEL_PATIENCE {
+                    effects.push(Effect::Say(Refusal::CancelWithoutEffect.to_string()));
                 }
-                Vec::new()
+                effects
             }
             Phase::Deciding { arming, prompt } => {
                 if hold_over {

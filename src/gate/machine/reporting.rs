@@ -22,6 +22,23 @@ impl Machine {
                     Vec::new()
                 }
             }
+            // A beat is waited for by nobody; what it found is a fact of the session.
+            Body::FoundFailed(_) => {
+                if seq < self.session_since {
+                    return Vec::new();
+                }
+                match self.phase {
+                    Phase::Deciding { .. } => {
+                        self.whole = false;
+                        self.must_roll_back(Why::FailedWhileHeld)
+                    }
+                    Phase::MustRollBack { .. } => {
+                        self.whole = false;
+                        Vec::new()
+                    }
+                    _ => Vec::new(),
+                }
+            }
             Body::Probed { item, evidence } => {
                 if self.probing == Some(seq) {
                     self.probed(item, evidence.standing);
@@ -82,7 +99,7 @@ impl Machine {
                 self.whole = true;
                 self.hold_left = Some(self.plan.hold_limit);
                 self.beat_due = plan::BEAT;
-                self.phase = Phase::Applying { cancelling: false };
+                self.phase = Phase::Applying { cancelling: None };
                 vec![self.request(Request::RunScript)]
             }
             Body::BeginFailed(_) => match self.phase {
@@ -99,7 +116,7 @@ impl Machine {
             // Nothing that was done so far is worth keeping its locks while somebody else is waited
             // for: all of it goes back, and is tried again.
             Body::StatementFailed { error, .. }
-                if self.phase == Phase::Applying { cancelling: false }
+                if self.phase == Phase::Applying { cancelling: None }
                     && error.sqlstate.as_deref() == Some(LOCK_NOT_AVAILABLE) =>
             {
                 self.roll_back(Why::LockTimeout, false)
@@ -107,7 +124,7 @@ impl Machine {
             Body::StatementFailed { .. } => match self.phase {
                 Phase::Applying { cancelling } => {
                     self.whole = false;
-                    self.must_roll_back(if cancelling {
+                    self.must_roll_back(if cancelling.is_some() {
                         Why::Cancelled
                     } else {
                         Why::StatementFailed
@@ -116,22 +133,26 @@ impl Machine {
                 _ => Vec::new(),
             },
             Body::ScriptFinished => match self.phase {
-                Phase::Applying { cancelling: false } => {
-                    self.phase = Phase::Verifying { cancelling: false };
+                Phase::Applying { cancelling: None } => {
+                    self.phase = Phase::Verifying { cancelling: None };
                     vec![self.request(Request::Settle)]
                 }
                 // The cancel came too late to stop anything; it was still a wish to stop.
-                Phase::Applying { cancelling: true } => self.must_roll_back(Why::Cancelled),
+                Phase::Applying {
+                    cancelling: Some(_),
+                } => self.must_roll_back(Why::Cancelled),
                 _ => Vec::new(),
             },
             Body::Settled { same_transaction } => match self.phase {
-                Phase::Verifying { cancelling } => self.settled(same_transaction, cancelling),
+                Phase::Verifying { cancelling } => {
+                    self.settled(same_transaction, cancelling.is_some())
+                }
                 _ => Vec::new(),
             },
             Body::SettleFailed(_) => match self.phase {
                 Phase::Verifying { cancelling } => {
                     self.whole = false;
-                    self.must_roll_back(if cancelling {
+                    self.must_roll_back(if cancelling.is_some() {
                         Why::Cancelled
                     } else {
                         Why::SettleFailed
@@ -184,6 +205,8 @@ impl Machine {
             Body::StatementStarted { .. }
             | Body::Noticed { .. }
             | Body::Beaten
+            | Body::FoundFailed(_)
+            | Body::NumberDurable
             | Body::Probed { .. }
             | Body::BackupStarted(_)
             | Body::BackupProgressed(_)

@@ -12,7 +12,7 @@
 use super::Scene;
 use crate::gate::event::Millis;
 use crate::gate::phase::{Ending, Phase, Why};
-use crate::gate::plan::Mode;
+use crate::gate::plan::{self, Mode};
 use crate::tui::text::{clock, countdown, counted, width};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
@@ -138,7 +138,11 @@ fn spoilt(why: &Why) -> [Step; 2] {
         Why::SettleFailed | Why::ChecksFailed | Why::NothingPassed | Why::OtherTransaction => {
             [Done, Failed]
         }
-        Why::Decision | Why::Rehearsed | Why::Disturbed | Why::CommitRefused => [Done, Done],
+        Why::Decision
+        | Why::Rehearsed
+        | Why::Disturbed
+        | Why::FailedWhileHeld
+        | Why::CommitRefused => [Done, Done],
         Why::HoldLimit
         | Why::TooManyWaiters
         | Why::WaitedTooLong
@@ -229,8 +233,12 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
         Phase::Beginning => words.push("TRANSACTION OPENING".to_owned()),
         Phase::Applying { cancelling } | Phase::Verifying { cancelling } => {
             words.push("TRANSACTION OPEN".to_owned());
-            if *cancelling {
-                words.push("CANCELLING".to_owned());
+            match cancelling {
+                None => {}
+                Some(since) if *since < plan::CANCEL_PATIENCE => {
+                    words.push("CANCELLING".to_owned());
+                }
+                Some(_) => words.push("CANCEL HAS NO EFFECT".to_owned()),
             }
         }
         Phase::Deciding { .. } => words.push("TRANSACTION OPEN".to_owned()),

@@ -103,6 +103,7 @@ pub(crate) fn reason(scene: &Scene<'_>, why: &Why, columns: usize) -> Vec<Line<'
         | Why::Cancelled
         | Why::SettleFailed
         | Why::CommitRefused
+        | Why::FailedWhileHeld
         | Why::SessionEnded => match scene.account.failed() {
             Some((number, error)) => failed(scene, number, error, columns),
             None => match scene.account.last_error() {

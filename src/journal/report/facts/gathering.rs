@@ -69,6 +69,8 @@ impl Facts {
             Entry::Acknowledged { item, finding } => {
                 self.item(item, |item| item.acknowledged.push(finding.clone()));
             }
+            // What it is good for is asked by `stagegate outcome`.
+            Entry::NumberDurable => {}
             Entry::Withdrawn { item } => {
                 let mut title = String::new();
                 self.item(item, |item| {
