@@ -14,6 +14,7 @@ mod lint;
 pub mod listing;
 pub mod manifest;
 mod meta;
+pub mod objects;
 mod places;
 pub mod printable;
 mod reading;
