@@ -19,6 +19,7 @@ pub mod watch;
 use crate::gate::event::{Millis, Target};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Tally};
+use crate::runbook::impact::Measure;
 use crate::runbook::script::{Script, Statement};
 
 /// The one thing that can be ordered: to look.
@@ -137,6 +138,8 @@ pub struct Sight {
     pub sets: Option<Vec<CheckSet>>,
     /// The tables that the script changes.
     pub tables: Vec<Table>,
+    /// How large the tables are that the script touches.
+    pub measure: Measure,
     /// Locks of others on those tables, held and waited for.
     pub locks: Vec<Held>,
     /// Transactions of others in this database that have been open for long.

@@ -8,10 +8,12 @@ mod built_in;
 pub mod check;
 mod classify;
 pub mod highlight;
+pub mod impact;
 mod join;
 mod lexer;
 mod lint;
 pub mod listing;
+pub mod lock;
 pub mod manifest;
 mod meta;
 pub mod objects;
@@ -45,6 +47,8 @@ pub struct Runbook {
     pub post_verification: Option<Script>,
     /// The rollback scripts, in the order in which they would be run.
     pub rollbacks: Vec<Script>,
+    /// What the instructions promise of the script, by section.
+    pub promises: Vec<impact::Promise>,
 }
 
 /// Where a runbook was read from.

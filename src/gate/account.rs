@@ -8,6 +8,7 @@ use super::event::{
 };
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
+use crate::runbook::impact::Measure;
 use crate::runbook::script::Fate;
 use std::collections::BTreeMap;
 
@@ -20,6 +21,8 @@ pub struct Account {
     pub target: Option<Target>,
     /// Evidence, by checklist item.
     pub evidence: Vec<Evidence>,
+    /// How large the tables were that the script touches, when the checklist's evidence was found.
+    pub measure: Option<Measure>,
     /// What a person typed when signing, by checklist item.
     pub notes: Vec<Option<String>>,
     /// The transaction's id.
@@ -196,6 +199,7 @@ impl Account {
                 }
             }
             Body::Noticed { number, message } => self.say(*number, message),
+            Body::Measured(measure) => self.measure = Some(measure.clone()),
             Body::SettleFailed(error) | Body::PostVerifyFailed(error) => self.say(None, error),
             Body::CommitAnswered(answer) => {
                 use super::event::CommitAnswer;

@@ -7,6 +7,7 @@ use crate::gate::phase::Prompt;
 use crate::gate::{Account, Ending, Machine, Phase};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
+use crate::runbook::impact::{Impact, Measure, Told};
 use crate::runbook::printable::{printable, printable_lines};
 use crate::runbook::script::{Fate, Statement};
 
@@ -22,6 +23,7 @@ pub struct Teller<'a> {
     messages: usize,
     hold_told: Option<Millis>,
     waiting: usize,
+    measured: Option<Measure>,
 }
 
 /// The milestones of a hold at which its countdown is told: one minute and ten seconds.
@@ -40,6 +42,7 @@ impl<'a> Teller<'a> {
             messages: 0,
             hold_told: None,
             waiting: 0,
+            measured: None,
         }
     }
 
@@ -57,6 +60,7 @@ impl<'a> Teller<'a> {
     /// Everything that changed since the last time.
     pub fn tell(&mut self, machine: &Machine, account: &Account) {
         self.evidence(machine, account);
+        self.impact(account);
         self.steps(account);
         self.messages(account);
         let moved = match &self.phase {
@@ -123,6 +127,23 @@ impl<'a> Teller<'a> {
                 self.say(&format!("{}. {}: {what}.", index + 1, named.title));
             }
         }
+    }
+
+    /// What the script is expected to do, once the tables were measured; anew when they changed.
+    fn impact(&mut self, account: &Account) {
+        if self.measured == account.measure {
+            return;
+        }
+        let impact = Impact::of(self.runbook);
+        self.say(&format!("Impact: {}.", impact.brief()));
+        for told in impact.told_in_short(Some(account.measure.as_ref())) {
+            match told {
+                Told::Heading(text) => self.say(&format!("  {text}")),
+                Told::Line(text) | Told::Warn(text) => self.say(&format!("    {text}")),
+                Told::More(text) => self.say(&format!("      {text}")),
+            }
+        }
+        self.measured.clone_from(&account.measure);
     }
 
     fn steps(&mut self, account: &Account) {

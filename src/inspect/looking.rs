@@ -8,12 +8,15 @@ use super::catalog::{Answers, Question};
 use super::{CheckSet, Look, Sight, Stage};
 use crate::database::link::{Broken, Link};
 use crate::database::message;
+use crate::database::session::measure;
 use crate::database::session::read_only::{self, Limits, Query, Stopped};
 use crate::database::session::{READ_TIMEOUT, relations};
 use crate::database::settings::Settings;
 use crate::gate::event::{Millis, ServerMessage, StatementReport, Target};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
+use crate::runbook::impact::Impact;
+use crate::runbook::objects::Name;
 use crate::runbook::script::Script;
 use std::sync::Arc;
 use std::time::Instant;
@@ -149,6 +152,9 @@ async fn catalogs(link: &mut Link, runbook: &Runbook, sight: &mut Sight) -> Resu
             )),
         }
     }
+    let touched = Impact::of(runbook).tables.into_iter();
+    let touched: Vec<Name> = touched.map(|table| table.name).collect();
+    sight.measure = measure::of(link, &touched).await?;
     sight.tables = answers.tables(&names, &altered(&runbook.script));
     sight.locks = answers.locks();
     sight.long = answers.long();

@@ -8,7 +8,7 @@ use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
 use crate::tui::keymap::{self, Place};
 use crate::tui::text::{clock, counted, hanging, labelled, took, width, wrap};
-use crate::tui::view::{Scene, Sheet, checks, header as walk_header};
+use crate::tui::view::{Scene, Sheet, checks, header as walk_header, impact as walk_impact};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -88,6 +88,7 @@ pub(super) fn sheet(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Sheet
         Pane::Applied => Sheet::of(applied(screen, scene, columns)),
         Pane::Checks => Sheet::of(all_checks(screen, scene, columns)),
         Pane::Structure => Sheet::of(structure(screen, scene, columns)),
+        Pane::Impact => Sheet::of(impact(screen, columns)),
         Pane::Locks => Sheet::of(locks(screen, scene, columns)),
         Pane::Runs => Sheet::of(runs(screen, scene, columns)),
         Pane::Messages => Sheet::of(messages(screen, scene, columns)),
@@ -370,6 +371,11 @@ fn grouped(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+fn impact(screen: &Screen, columns: usize) -> Vec<Line<'static>> {
+    let measure = screen.sight.as_ref().map(|sight| &sight.measure);
+    walk_impact::lines(screen.look, &screen.impact, measure, columns)
 }
 
 fn locks(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {

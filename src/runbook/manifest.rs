@@ -9,6 +9,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::built_in;
+use super::impact::Promise;
+use super::objects::Sort;
 use super::script::Script;
 use super::{Item, ItemKind, Origin, Runbook};
 
@@ -107,6 +109,22 @@ struct Manifest {
     rollback: Vec<Spanned<String>>,
     #[serde(default)]
     checklist: Vec<ManifestItem>,
+    #[serde(default)]
+    promise: Vec<ManifestPromise>,
+}
+
+/// What the instructions promise of a section. Each count may be left away.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManifestPromise {
+    section: Spanned<String>,
+    tables: Option<usize>,
+    columns: Option<usize>,
+    indexes: Option<usize>,
+    constraints: Option<usize>,
+    sequences: Option<usize>,
+    comments: Option<usize>,
+    drops: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -237,6 +255,7 @@ pub(super) fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError
         .as_ref()
         .map(|name| page.not_empty("database", name))
         .transpose()?;
+    let promises = promises(&page, &manifest, &script)?;
     let mut items = items(&page, &manifest)?;
     if items.is_empty() {
         items = default_items(expected_state.is_some(), !rollbacks.is_empty());
@@ -250,7 +269,53 @@ pub(super) fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError
         expected_state,
         post_verification,
         rollbacks,
+        promises,
     })
+}
+
+fn promises(
+    page: &Page<'_>,
+    manifest: &Manifest,
+    script: &Script,
+) -> Result<Vec<Promise>, RunbookError> {
+    let mut promises: Vec<Promise> = Vec::new();
+    for one in &manifest.promise {
+        let at = one.section.span().start;
+        let section = page.not_empty("section", &one.section)?;
+        let adds = [
+            (Sort::Table, one.tables),
+            (Sort::Column, one.columns),
+            (Sort::Index, one.indexes),
+            (Sort::Constraint, one.constraints),
+            (Sort::Sequence, one.sequences),
+            (Sort::Comment, one.comments),
+        ];
+        let promise = Promise {
+            section,
+            adds: adds
+                .into_iter()
+                .filter_map(|(sort, count)| Some((sort, count?)))
+                .collect(),
+            drops: one.drops,
+        };
+        let known = promises
+            .iter()
+            .any(|known| known.section == promise.section);
+        let mut titles = script.sections.iter().map(|section| &section.title);
+        let message = if known {
+            format!("section `{}` has a promise already", promise.section)
+        } else if !titles.any(|title| promise.is_of(title)) {
+            format!(
+                "no section of the script has `{}` in its title",
+                promise.section
+            )
+        } else {
+            promises.push(promise);
+            continue;
+        };
+        return Err(page.error(at, Some("section"), message));
+    }
+    Ok(promises)
 }
 
 fn items(page: &Page<'_>, manifest: &Manifest) -> Result<Vec<Item>, RunbookError> {
@@ -352,6 +417,7 @@ impl Runbook {
             expected_state: None,
             post_verification: None,
             rollbacks: Vec::new(),
+            promises: Vec::new(),
         })
     }
 

@@ -107,6 +107,7 @@ impl Runbook {
             expected_state: self.expected_state.clone(),
             post_verification: None,
             rollbacks: Vec::new(),
+            promises: Vec::new(),
         })
     }
 

@@ -161,6 +161,8 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
             vec![entry]
         }
         Body::Noticed { number, message } => vec![said(*number, message)],
+        // It is for the screen: no signature rests on it.
+        Body::Measured(_) => Vec::new(),
         Body::SettleFailed(error) | Body::PostVerifyFailed(error) => vec![said(None, error)],
         Body::CommitAnswered(answer) => {
             use crate::gate::event::CommitAnswer;

@@ -171,6 +171,7 @@ impl Machine {
             },
             Body::StatementStarted { .. }
             | Body::Noticed { .. }
+            | Body::Measured(_)
             | Body::Beaten
             | Body::Probed { .. }
             | Body::SessionEnded(_) => Vec::new(),

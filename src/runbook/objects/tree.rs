@@ -175,7 +175,12 @@ fn other(statement: &SyntaxNode, kind: &str, guard: bool, deeds: &mut Vec<Guarde
         })
         .map_or_else(String::new, |node| shown(&node));
     let table = match object {
-        "TRIGGER" | "POLICY" | "RULE" => relation(statement),
+        "TRIGGER" | "POLICY" | "RULE" => relation(statement).or_else(|| {
+            let mut inner = statement.descendants();
+            let table = inner
+                .find(|node| matches!(node.kind(), Kind::TABLE_NAME_REF | Kind::RELATION_NAME_REF));
+            name(&table?)
+        }),
         _ => None,
     };
     let deed = match (verb, kind) {
