@@ -8,7 +8,7 @@
 mod rules;
 mod telling;
 
-pub use telling::Told;
+pub use telling::{Told, grouped};
 
 use super::Runbook;
 use super::lock::LockMode;
