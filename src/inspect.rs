@@ -8,9 +8,13 @@
 
 pub mod applied;
 mod catalog;
+pub mod compare;
+mod expected;
+mod kinds;
 pub mod looking;
 pub mod past;
 pub mod screen;
+mod structure;
 
 pub mod telling;
 mod view;
@@ -19,7 +23,9 @@ pub mod watch;
 use crate::gate::event::{Millis, Target};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Tally};
+use crate::runbook::impact::Measure;
 use crate::runbook::script::{Script, Statement};
+use compare::Comparison;
 
 /// The one thing that can be ordered: to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +151,10 @@ pub struct Sight {
     pub sets: Option<Vec<CheckSet>>,
     /// The tables that the script changes.
     pub tables: Vec<Table>,
+    /// What the script makes of its tables, beside what is there.
+    pub compared: Comparison,
+    /// How large the tables are that the script touches.
+    pub measure: Measure,
     /// Locks of others on those tables, held and waited for.
     pub locks: Vec<Held>,
     /// Transactions of others in this database that have been open for long.
@@ -183,6 +193,8 @@ pub struct Found {
     pub indexes: Vec<Part>,
     /// Its constraints.
     pub constraints: Vec<Part>,
+    /// Its triggers.
+    pub triggers: Vec<Part>,
 }
 
 /// A column.
@@ -194,9 +206,15 @@ pub struct Column {
     pub kind: String,
     /// `NOT NULL`, `DEFAULT …`, as it would be declared.
     pub rest: String,
+    /// It is NOT NULL.
+    pub not_null: bool,
+    /// Its default.
+    pub default: Option<String>,
+    /// `a`, `d` for IDENTITY, `s`, `v` for a generated column, else empty, as the catalog says.
+    pub generated: String,
 }
 
-/// An index or a constraint.
+/// An index, a constraint or a trigger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Part {
     /// Its name.

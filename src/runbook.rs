@@ -8,12 +8,15 @@ mod built_in;
 pub mod check;
 mod classify;
 pub mod highlight;
+pub mod impact;
 mod join;
 mod lexer;
 mod lint;
 pub mod listing;
+pub mod lock;
 pub mod manifest;
 mod meta;
+pub mod objects;
 mod places;
 pub mod printable;
 pub mod question;
@@ -45,6 +48,8 @@ pub struct Runbook {
     pub post_verification: Option<Script>,
     /// The rollback scripts, in the order in which they would be run.
     pub rollbacks: Vec<Script>,
+    /// What the instructions promise of the script, by section.
+    pub promises: Vec<impact::Promise>,
 }
 
 /// Where a runbook was read from.

@@ -15,3 +15,5 @@ mod pane;
 mod screen;
 #[path = "inspect/stage.rs"]
 mod stage;
+#[path = "inspect/structure.rs"]
+mod structure;

@@ -123,6 +123,49 @@ fn a_bare_script_has_a_checklist_of_its_own() {
 }
 
 #[test]
+fn a_promise_of_no_section_is_an_error_and_one_of_a_section_is_kept() {
+    let promised = |promises: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        write(
+            folder.path(),
+            "up.sql",
+            "-- Section: Change 7: orders\nALTER TABLE o ADD COLUMN a int;\n",
+        );
+        let manifest = format!("title = \"t\"\nscript = \"up.sql\"\n{promises}");
+        write(folder.path(), "runbook.toml", &manifest);
+        Runbook::load(Some(folder.path()))
+    };
+    let kept = promised("[[promise]]\nsection = \"7\"\ncolumns = 2\ndrops = 0\n").unwrap();
+    let impact = stagegate::runbook::impact::Impact::of(&kept);
+    assert_eq!(
+        impact.differences(),
+        ["Change 7: orders: 2 columns promised, 1 counted in the script"]
+    );
+    for (promises, words) in [
+        (
+            "[[promise]]\nsection = \"8\"\n",
+            "no section of the script has `8` in its title",
+        ),
+        (
+            "[[promise]]\nsection = \"\"\n",
+            "key `section`: it is empty",
+        ),
+        (
+            "[[promise]]\nsection = \"7\"\n[[promise]]\nsection = \"7\"\n",
+            "section `7` has a promise already",
+        ),
+        ("[[promise]]\nsection = \"7\"\ncolums = 2\n", "colums"),
+        ("[[promise]]\nsection = \"7\"\ncolumns = -2\n", "columns"),
+    ] {
+        let error = promised(promises).unwrap_err().to_string();
+        assert!(
+            error.contains("runbook.toml:") && error.contains(words),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn a_manifest_error_names_file_line_and_key() {
     let (line, told) = manifest_error("title = \"t\"\nscript = \"up.sql\"\nscirpt = \"x\"\n");
     assert!(line == 3 && told.contains("scirpt"), "{told}");

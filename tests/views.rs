@@ -62,7 +62,7 @@ mod hostile {
     fn every_view(walk: &mut Walk) {
         for glyphs in [Glyphs::Unicode, Glyphs::Ascii] {
             for size in SIZES {
-                for key in ["", "l", "s", "m", "?"] {
+                for key in ["", "l", "s", "m", "i", "?"] {
                     if !key.is_empty() {
                         walk.press(key);
                     }
@@ -184,6 +184,8 @@ mod snapshots {
     use stagegate::gate::event::*;
     use stagegate::gate::plan::Mode;
     use stagegate::runbook::check::Verdict;
+    use stagegate::runbook::impact::{Measure, Measured, Size};
+    use stagegate::runbook::objects::Name;
 
     #[test]
     fn connecting_phase() {
@@ -210,6 +212,34 @@ mod snapshots {
         walk.connect();
         walk.tick(300);
         shoot("checklist_looking", &mut walk);
+    }
+
+    #[test]
+    fn impact_before_apply() {
+        let mut walk = checklist();
+        walk.press("i");
+        shoot("impact_unmeasured", &mut walk);
+        let size = |total: &str, rows| Size {
+            total: Some(total.into()),
+            rows,
+        };
+        let tables = [
+            ("service_ops.integration_inbox", Some(size("9784 kB", None))),
+            (
+                "service_ops.packet_decision",
+                Some(size("10 GB", Some(12_345_678))),
+            ),
+            ("integration.integration_receive_serviceops", None),
+        ];
+        let tables = tables.map(|(name, found)| Measured {
+            name: Name::parse(name).unwrap(),
+            found,
+        });
+        walk.report(Body::Measured(Measure {
+            tables: tables.into(),
+            problem: None,
+        }));
+        shoot("impact", &mut walk);
     }
 
     #[test]

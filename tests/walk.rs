@@ -196,6 +196,7 @@ fn runbook() -> Runbook {
         expected_state: None,
         post_verification: None,
         rollbacks: Vec::new(),
+        promises: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ mod actor;
 mod answers;
 mod hold;
 mod inquire;
+pub mod measure;
 mod probe;
 mod query;
 pub mod read_only;

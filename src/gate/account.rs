@@ -9,6 +9,7 @@ use super::event::{
 };
 use super::query::Looked;
 use crate::runbook::check::{Check, Verdict};
+use crate::runbook::impact::Measure;
 use crate::runbook::script::Fate;
 use crate::runbook::{ItemKind, Runbook};
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ pub struct Account {
     pub target: Option<Target>,
     /// Evidence, by checklist item.
     pub evidence: Vec<Evidence>,
+    /// How large the tables were that the script touches, when the checklist's evidence was found.
+    pub measure: Option<Measure>,
     /// What a person typed when signing, by checklist item.
     pub notes: Vec<Option<String>>,
     /// The backup of this run.
@@ -230,6 +233,7 @@ impl Account {
                 self.looked = Some((**looked).clone());
                 self.looks += 1;
             }
+            Body::Measured(measure) => self.measure = Some(measure.clone()),
             Body::SettleFailed(error) | Body::PostVerifyFailed(error) => self.say(None, error),
             Body::CommitAnswered(answer) => {
                 use super::event::CommitAnswer;

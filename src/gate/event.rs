@@ -6,6 +6,9 @@
 
 use super::backup::{Dump, Dumping};
 use crate::runbook::check::{Check, ResultSet};
+use crate::runbook::impact::Measure;
+
+pub use crate::runbook::lock::LockMode;
 
 /// A stretch of time, in milliseconds.
 pub type Millis = u64;
@@ -157,6 +160,8 @@ pub enum Body {
     BackupFailed(String),
     /// Looked for again, the dump of this run is not what it was; why.
     BackupLost(String),
+    /// How large the tables are that the script touches. It is shown and never acted on.
+    Measured(Measure),
     /// The transaction is open and has its identity.
     Begun {
         /// `pg_current_xact_id()`.
@@ -387,68 +392,6 @@ pub struct Lock {
     pub mode: LockMode,
     /// The relation, qualified with its schema.
     pub relation: String,
-}
-
-/// A lock mode on a relation, from the weakest to the strongest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs)]
-pub enum LockMode {
-    AccessShare,
-    RowShare,
-    RowExclusive,
-    ShareUpdateExclusive,
-    Share,
-    ShareRowExclusive,
-    Exclusive,
-    AccessExclusive,
-}
-
-impl LockMode {
-    /// All modes, from the weakest to the strongest.
-    pub const ALL: [LockMode; 8] = [
-        LockMode::AccessShare,
-        LockMode::RowShare,
-        LockMode::RowExclusive,
-        LockMode::ShareUpdateExclusive,
-        LockMode::Share,
-        LockMode::ShareRowExclusive,
-        LockMode::Exclusive,
-        LockMode::AccessExclusive,
-    ];
-
-    /// The name in PostgreSQL's documentation.
-    pub fn name(self) -> &'static str {
-        match self {
-            LockMode::AccessShare => "ACCESS SHARE",
-            LockMode::RowShare => "ROW SHARE",
-            LockMode::RowExclusive => "ROW EXCLUSIVE",
-            LockMode::ShareUpdateExclusive => "SHARE UPDATE EXCLUSIVE",
-            LockMode::Share => "SHARE",
-            LockMode::ShareRowExclusive => "SHARE ROW EXCLUSIVE",
-            LockMode::Exclusive => "EXCLUSIVE",
-            LockMode::AccessExclusive => "ACCESS EXCLUSIVE",
-        }
-    }
-
-    /// What other sessions feel, after the conflict table of PostgreSQL's manual, section 13.3.1.
-    pub fn blocks(self) -> &'static str {
-        match self {
-            LockMode::AccessShare => "only DROP, TRUNCATE and most ALTER TABLE wait",
-            LockMode::RowShare => "only DDL that locks out row locks waits",
-            LockMode::RowExclusive => "CREATE INDEX and most DDL wait",
-            LockMode::ShareUpdateExclusive => "VACUUM, ANALYZE and DDL wait",
-            LockMode::Share | LockMode::ShareRowExclusive => "writes wait",
-            LockMode::Exclusive => "writes and SELECT FOR UPDATE wait",
-            LockMode::AccessExclusive => "reads and writes wait",
-        }
-    }
-
-    /// From the spelling in `pg_locks.mode`, such as `AccessExclusiveLock`.
-    pub fn from_catalog(mode: &str) -> Option<LockMode> {
-        LockMode::ALL
-            .into_iter()
-            .find(|m| mode.strip_suffix("Lock") == Some(&format!("{m:?}")))
-    }
 }
 
 /// An error or notice, from the server or about the link to it.

@@ -149,6 +149,7 @@ fn bodies(items: usize) -> Vec<Body> {
             number: None,
             message: error(),
         },
+        Body::Measured(crate::runbook::impact::Measure::default()),
         Body::ScriptFinished,
         Body::Settled {
             same_transaction: true,

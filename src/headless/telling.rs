@@ -8,6 +8,7 @@ use crate::gate::query::After;
 use crate::gate::{Account, Ending, Machine, Phase};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
+use crate::runbook::impact::{Impact, Measure, Told};
 use crate::runbook::printable::{counted, printable, printable_lines};
 use crate::runbook::script::{Fate, Statement};
 
@@ -28,6 +29,7 @@ pub struct Teller<'a> {
     backup: Option<Seq>,
     backup_told: Millis,
     backup_failed: Option<String>,
+    measured: Option<Measure>,
 }
 
 /// The milestones of a hold at which its countdown is told: one minute and ten seconds.
@@ -54,6 +56,7 @@ impl<'a> Teller<'a> {
             backup: None,
             backup_told: 0,
             backup_failed: None,
+            measured: None,
         }
     }
 
@@ -72,6 +75,7 @@ impl<'a> Teller<'a> {
     pub fn tell(&mut self, machine: &Machine, account: &Account) {
         self.backup(machine, account);
         self.evidence(machine, account);
+        self.impact(account);
         self.steps(account);
         self.messages(account);
         self.answer(account);
@@ -189,6 +193,23 @@ impl<'a> Teller<'a> {
                 self.say(&format!("{}. {}: {what}.", index + 1, named.title));
             }
         }
+    }
+
+    /// What the script is expected to do, once the tables were measured; anew when they changed.
+    fn impact(&mut self, account: &Account) {
+        if self.measured == account.measure {
+            return;
+        }
+        let impact = Impact::of(self.runbook);
+        self.say(&format!("Impact: {}.", impact.brief()));
+        for told in impact.told_in_short(Some(account.measure.as_ref())) {
+            match told {
+                Told::Heading(text) => self.say(&format!("  {text}")),
+                Told::Line(text) | Told::Warn(text) => self.say(&format!("    {text}")),
+                Told::More(text) => self.say(&format!("      {text}")),
+            }
+        }
+        self.measured.clone_from(&account.measure);
     }
 
     fn steps(&mut self, account: &Account) {

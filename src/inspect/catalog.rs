@@ -25,6 +25,7 @@ pub(super) enum Question {
     Columns,
     Indexes,
     Constraints,
+    Triggers,
     Sizes,
     Locks,
     Long,
@@ -32,11 +33,12 @@ pub(super) enum Question {
 }
 
 impl Question {
-    pub(super) const ALL: [Question; 8] = [
+    pub(super) const ALL: [Question; 9] = [
         Question::Tables,
         Question::Columns,
         Question::Indexes,
         Question::Constraints,
+        Question::Triggers,
         Question::Sizes,
         Question::Locks,
         Question::Long,
@@ -50,6 +52,7 @@ impl Question {
             Question::Columns => "the columns",
             Question::Indexes => "the indexes",
             Question::Constraints => "the constraints",
+            Question::Triggers => "the triggers",
             Question::Sizes => "the sizes of tables and indexes",
             Question::Locks => "locks on the tables",
             Question::Long => "long transactions",
@@ -73,7 +76,10 @@ impl Question {
                  CASE WHEN a.attidentity <> '' THEN 'GENERATED AS IDENTITY' \
                  WHEN a.attgenerated <> '' \
                  THEN 'GENERATED AS (' || pg_catalog.pg_get_expr(d.adbin, d.adrelid) || ')' \
-                 ELSE 'DEFAULT ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid) END) \
+                 ELSE 'DEFAULT ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid) END), \
+                 a.attnotnull, CASE WHEN a.attgenerated = '' \
+                 THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END, \
+                 a.attidentity::pg_catalog.text || a.attgenerated::pg_catalog.text \
                  FROM ({tables}) t \
                  JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid \
                  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
@@ -93,6 +99,12 @@ impl Question {
                  FROM ({tables}) t JOIN pg_catalog.pg_constraint k ON k.conrelid = t.oid \
                  WHERE k.contype <> 'n' \
                  ORDER BY k.conrelid, pg_catalog.strpos('pufxc', k.contype::pg_catalog.text), k.conname"
+            ),
+            Question::Triggers => format!(
+                "SELECT g.tgrelid, g.tgname, pg_catalog.pg_get_triggerdef(g.oid), \
+                 CASE WHEN g.tgenabled = 'D' THEN 'disabled' END, NULL \
+                 FROM ({tables}) t JOIN pg_catalog.pg_trigger g ON g.tgrelid = t.oid \
+                 WHERE NOT g.tgisinternal ORDER BY g.tgrelid, g.tgname"
             ),
             Question::Sizes => format!(
                 "SELECT t.oid, pg_catalog.pg_size_pretty(pg_catalog.pg_table_size(t.oid)), \
@@ -230,10 +242,14 @@ impl Answers {
                                 name: text(row, 1),
                                 kind: text(row, 2),
                                 rest: text(row, 3),
+                                not_null: text(row, 4) == "t",
+                                default: optional(row, 5),
+                                generated: text(row, 6),
                             })
                             .collect(),
                         indexes: of(Question::Indexes, &oid).iter().map(part).collect(),
                         constraints: of(Question::Constraints, &oid).iter().map(part).collect(),
+                        triggers: of(Question::Triggers, &oid).iter().map(part).collect(),
                     }),
                 }
             })

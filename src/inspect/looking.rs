@@ -5,16 +5,21 @@
 //! is told in words; so a role with nothing but CONNECT still sees the rest.
 
 use super::catalog::{Answers, Question};
-use super::{CheckSet, Look, Sight, Stage};
+use super::compare::compare;
+use super::{CheckSet, Look, Sight, Stage, expected, kinds};
 use crate::database::link::{Broken, Link};
 use crate::database::message;
+use crate::database::session::measure;
 use crate::database::session::read_only::{self, Limits, Query, Stopped};
 use crate::database::session::{READ_TIMEOUT, relations};
 use crate::database::settings::Settings;
 use crate::gate::event::{Millis, ServerMessage, StatementReport, Target};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
+use crate::runbook::impact::Impact;
+use crate::runbook::objects::{self, Name};
 use crate::runbook::script::Script;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -149,7 +154,16 @@ async fn catalogs(link: &mut Link, runbook: &Runbook, sight: &mut Sight) -> Resu
             )),
         }
     }
+    let objects = objects::of(&runbook.script);
+    let expectations = expected::of(&objects);
+    let touched = Impact::of_objects(&runbook.script, &[], objects)
+        .tables
+        .into_iter();
+    let touched: Vec<Name> = touched.map(|table| table.name).collect();
+    sight.measure = measure::of(link, &touched).await?;
     sight.tables = answers.tables(&names, &altered(&runbook.script));
+    let spelt = spellings(link, &expected::types(&expectations)).await?;
+    sight.compared = compare(&expectations, &sight.tables, &spelt);
     sight.locks = answers.locks();
     sight.long = answers.long();
     for table in &sight.tables {
@@ -173,6 +187,29 @@ async fn catalogs(link: &mut Link, runbook: &Runbook, sight: &mut Sight) -> Resu
         ));
     }
     Ok(())
+}
+
+/// How the server spells each of these types; one that it does not know, or that the role may not
+/// look up, is left away.
+async fn spellings(link: &mut Link, types: &[String]) -> Result<HashMap<String, String>, Broken> {
+    let texts: Vec<String> = types.iter().map(|kind| kinds::question(kind)).collect();
+    let queries: Vec<Query<'_>> = texts
+        .iter()
+        .enumerate()
+        .map(|(index, text)| Query {
+            number: index + 1,
+            line: 0,
+            text,
+            copies: false,
+        })
+        .collect();
+    let answers = read_only::each(link, &queries, CATALOGS).await?;
+    let spelt = types.iter().zip(answers).filter_map(|(kind, answer)| {
+        let set = answer.ok()?.result?;
+        let spelt = set.rows.first()?.first()?.clone()?;
+        Some((kind.clone(), spelt))
+    });
+    Ok(spelt.collect())
 }
 
 /// The relations of a script that must be tables, by the statements about them.

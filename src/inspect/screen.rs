@@ -11,6 +11,7 @@ use crate::gate::machine::Machine;
 use crate::gate::plan::{Mode, Plan};
 use crate::gate::{Account, Act};
 use crate::runbook::Runbook;
+use crate::runbook::impact::Impact;
 use crate::tui::keymap::{self, Does, Place, ViewAct};
 use crate::tui::reader::{self, Pages};
 use crate::tui::screen::paint::{draw_sheet, guard, more, put, rows};
@@ -48,6 +49,7 @@ pub enum Pane {
     Applied,
     Checks,
     Structure,
+    Impact,
     Locks,
     Scripts,
     Runs,
@@ -56,10 +58,11 @@ pub enum Pane {
 
 impl Pane {
     /// Every pane.
-    pub const ALL: [Pane; 7] = [
+    pub const ALL: [Pane; 8] = [
         Pane::Applied,
         Pane::Checks,
         Pane::Structure,
+        Pane::Impact,
         Pane::Locks,
         Pane::Scripts,
         Pane::Runs,
@@ -72,6 +75,7 @@ impl Pane {
             Pane::Applied => "applied",
             Pane::Checks => "checks",
             Pane::Structure => "structure",
+            Pane::Impact => "impact",
             Pane::Locks => "locks",
             Pane::Scripts => "scripts",
             Pane::Runs => "runs",
@@ -90,6 +94,7 @@ pub(super) struct Checked {
 /// The screen.
 pub struct Screen {
     pub(super) runbook: Arc<Runbook>,
+    pub(super) impact: Impact,
     pub(super) look: Appearance,
     /// For the views that the walk shares: a machine that was never told anything.
     machine: Machine,
@@ -129,6 +134,7 @@ impl Screen {
         };
         let documents = vec![Scroll::default(); reader::documents(&runbook).len()];
         Screen {
+            impact: Impact::of(&runbook),
             runbook,
             look,
             machine: Machine::new(plan),
@@ -277,6 +283,7 @@ impl Screen {
             ViewAct::Scripts => self.open(Pane::Scripts),
             ViewAct::Locks => self.open(Pane::Locks),
             ViewAct::Messages => self.open(Pane::Messages),
+            ViewAct::Impact => self.open(Pane::Impact),
             ViewAct::Help => {
                 self.help = !self.help;
                 self.help_scroll = Scroll::default();

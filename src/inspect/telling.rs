@@ -4,7 +4,7 @@
 //! reaches a terminal or a log (I8).
 
 use super::applied::migrations;
-use super::{CheckSet, Sight, tally};
+use super::{CheckSet, Sight, structure, tally};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Tally};
 use crate::runbook::printable::{printable, printable_lines};
@@ -134,6 +134,25 @@ pub fn json(runbook: &Runbook, sight: &Sight) -> String {
             })
         })
         .collect();
+    let structure: Vec<_> = sight
+        .compared
+        .rows
+        .iter()
+        .map(|row| {
+            let extent = structure::extent(runbook, sets, &sight.compared, row.section);
+            let section = row.section.and_then(|at| runbook.script.sections.get(at));
+            json!({
+                "table": row.table,
+                "section": section.map(|section| &section.title),
+                "kind": row.sort.word(),
+                "name": row.name,
+                "expected": row.expected,
+                "actual": row.actual,
+                "mark": structure::word(row, extent).to_lowercase(),
+                "why": row.why,
+            })
+        })
+        .collect();
     let whole = json!({
         "runbook": runbook.title,
         "script": runbook.script.name,
@@ -148,6 +167,7 @@ pub fn json(runbook: &Runbook, sight: &Sight) -> String {
         },
         "applied": applied,
         "checks": checks,
+        "structure": structure,
         "notes": sight.problems,
         "tally": { "pass": all.pass, "warn": all.warn, "fail": all.fail },
         "passes": passes(sight),

@@ -3,17 +3,12 @@
 
 use super::applied::{Extent, migrations};
 use super::screen::{Pane, Screen};
-use super::{CheckSet, Found, Part, Sight, Stage, Table, tally, telling};
-use crate::runbook::Runbook;
-use crate::runbook::check::{Check, Verdict};
+use super::{CheckSet, Stage, structure, tally, telling};
 use crate::tui::keymap::{self, Place};
-use crate::tui::text::{clock, counted, hanging, labelled, took, width, wrap};
-use crate::tui::view::{Scene, Sheet, checks, header as walk_header};
+use crate::tui::text::{clock, counted, hanging, labelled, took, wrap};
+use crate::tui::view::{Scene, Sheet, checks, header as walk_header, impact as walk_impact};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
-
-/// Where what is said of a column or an index begins.
-const BESIDE: usize = 35;
 
 /// The three lines at the top: what is looked at, the panes, how fresh it is.
 pub(super) fn header(screen: &Screen, scene: &Scene<'_>, columns: usize) -> [Line<'static>; 3] {
@@ -87,7 +82,8 @@ pub(super) fn sheet(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Sheet
     match screen.pane {
         Pane::Applied => Sheet::of(applied(screen, scene, columns)),
         Pane::Checks => Sheet::of(all_checks(screen, scene, columns)),
-        Pane::Structure => Sheet::of(structure(screen, scene, columns)),
+        Pane::Structure => Sheet::of(structure::lines(screen, scene, columns)),
+        Pane::Impact => Sheet::of(impact(screen, columns)),
         Pane::Locks => Sheet::of(locks(screen, scene, columns)),
         Pane::Runs => Sheet::of(runs(screen, scene, columns)),
         Pane::Messages => Sheet::of(messages(screen, scene, columns)),
@@ -97,7 +93,7 @@ pub(super) fn sheet(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Sheet
 }
 
 /// What stands where there is nothing yet.
-fn nothing_yet(screen: &Screen, columns: usize) -> Vec<Line<'static>> {
+pub(super) fn nothing_yet(screen: &Screen, columns: usize) -> Vec<Line<'static>> {
     let text = match &screen.blind {
         Some(why) => format!("Nothing was seen yet: {why}"),
         None => "Looking. Nothing was seen yet.".to_owned(),
@@ -106,7 +102,12 @@ fn nothing_yet(screen: &Screen, columns: usize) -> Vec<Line<'static>> {
 }
 
 /// Text from the first column on, cleaned and wrapped.
-fn said(screen: &Screen, text: &str, style: Style, columns: usize) -> Vec<Line<'static>> {
+pub(super) fn said(
+    screen: &Screen,
+    text: &str,
+    style: Style,
+    columns: usize,
+) -> Vec<Line<'static>> {
     screen
         .look
         .clean_lines(text)
@@ -194,182 +195,9 @@ fn all_checks(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'s
     lines
 }
 
-fn structure(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
-    let look = screen.look;
-    let Some(sight) = &screen.sight else {
-        return nothing_yet(screen, columns);
-    };
-    if sight.tables.is_empty() {
-        return said(
-            screen,
-            "The script changes no table that could be found.",
-            Style::new(),
-            columns,
-        );
-    }
-    let mut lines = Vec::new();
-    for table in &sight.tables {
-        let name = look.clean(&table.name);
-        lines.push(scene.heading(&format!(" {name}"), columns.saturating_sub(1)));
-        let differences = differences(screen, sight, table);
-        match &table.found {
-            None => lines.extend(said(
-                screen,
-                "is not there, or not visible to this role",
-                look.bad(),
-                columns,
-            )),
-            Some(found) => lines.extend(now(screen, found, &differences, columns)),
-        }
-        if !differences.is_empty() {
-            lines.push(scene.line(" expected otherwise", look.strong()));
-            for check in &differences {
-                let text = look.clean(&format!(
-                    "{} {}: {}",
-                    check.verdict.word(),
-                    check.name,
-                    check.detail
-                ));
-                let style = match check.verdict {
-                    Verdict::Fail => look.bad(),
-                    Verdict::Warn | Verdict::Pass => look.warn(),
-                };
-                lines.extend(hanging(&text, style, 3, columns.saturating_sub(1)));
-            }
-        }
-        lines.push(Line::default());
-    }
-    lines.extend(said(
-        screen,
-        "What is expected is what the runbook's checks say of a table; there is no other model of it.",
-        look.dim(),
-        columns,
-    ));
-    lines
-}
-
-/// The checks that say of this table that it is not as expected.
-fn differences<'a>(screen: &'a Screen, sight: &Sight, table: &Table) -> Vec<&'a Check> {
-    let bare = |table: &Table| {
-        let name = table.name.rsplit_once('.').map_or(&*table.name, |(_, n)| n);
-        name.to_owned()
-    };
-    let own = bare(table);
-    let others: Vec<String> = sight
-        .tables
-        .iter()
-        .filter(|other| other.name != table.name)
-        .map(bare)
-        .collect();
-    let sets = screen.checked.iter().flat_map(|checked| &checked.sets);
-    sets.flat_map(|set| {
-        set.checks
-            .iter()
-            .map(move |(number, check)| (set.stage, *number, check))
-    })
-    .filter(|(stage, number, check)| {
-        let says = format!("{} {}", check.name, check.detail);
-        check.verdict != Verdict::Pass
-            && (says.contains(&own)
-                || statement(&screen.runbook, *stage, *number).is_some_and(|text| {
-                    text.contains(&own) && !others.iter().any(|other| text.contains(other.as_str()))
-                }))
-    })
-    .map(|(_, _, check)| check)
-    .collect()
-}
-
-fn statement(runbook: &Runbook, stage: Stage, number: usize) -> Option<&str> {
-    let statements = &stage.script(runbook)?.statements;
-    Some(&statements.get(number.checked_sub(1)?)?.text)
-}
-
-/// A table as it is now; what a difference names is marked.
-fn now(
-    screen: &Screen,
-    found: &Found,
-    differences: &[&Check],
-    columns: usize,
-) -> Vec<Line<'static>> {
-    let look = screen.look;
-    let rows = match found.rows {
-        Some(rows) => format!("about {} rows", grouped(rows)),
-        None => "never analysed, so nobody knows how many rows".into(),
-    };
-    let sizes = match &found.sizes {
-        Some([table, indexes, all]) => format!("{all} (table {table}, indexes {indexes})"),
-        None => "size not read".into(),
-    };
-    let mut lines = said(
-        screen,
-        &format!("{} of {}, {rows}, {sizes}", found.kind, found.owner),
-        Style::new(),
-        columns,
-    );
-    let named = |name: &str| {
-        differences.iter().any(|check| {
-            check
-                .detail
-                .split(|c: char| !(c.is_alphanumeric() || c == '_'))
-                .any(|word| word == name)
-        })
-    };
-    let inner = columns.saturating_sub(1);
-    let mut row = |name: &str, text: String| {
-        let (mark, style) = match named(name) {
-            true => (look.glyphs.mark(), look.warn()),
-            false => (" ", Style::new()),
-        };
-        let name = look.clean(name);
-        let mut label = format!(" {mark} {name}");
-        // A name is never cut; a long one has a line of its own.
-        if width(&label) >= BESIDE {
-            let parts = wrap(&label, inner).into_iter();
-            lines.extend(parts.map(|part| Line::from(part.set_style(style))));
-            label.clear();
-        }
-        lines.extend(labelled(
-            &label,
-            style,
-            &look.clean(&text),
-            style,
-            BESIDE,
-            inner,
-        ));
-    };
-    for column in &found.columns {
-        row(&column.name, format!("{} {}", column.kind, column.rest));
-    }
-    let part = |part: &Part| {
-        let mut text = part.definition.clone();
-        if let Some(size) = &part.size {
-            text = format!("{text}, {size}");
-        }
-        if let Some(trouble) = &part.trouble {
-            text = format!("{}: {text}", trouble.to_uppercase());
-        }
-        text
-    };
-    for constraint in &found.constraints {
-        row(&constraint.name, format!("CONSTRAINT {}", part(constraint)));
-    }
-    for index in &found.indexes {
-        row(&index.name, part(index));
-    }
-    lines
-}
-
-/// 1204 as `1,204`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+fn impact(screen: &Screen, columns: usize) -> Vec<Line<'static>> {
+    let measure = screen.sight.as_ref().map(|sight| &sight.measure);
+    walk_impact::lines(screen.look, &screen.impact, measure, columns)
 }
 
 fn locks(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {

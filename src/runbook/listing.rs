@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::impact::{Impact, Told};
 use super::printable::{counted, printable, printable_lines};
 use super::script::{Fate, Finding, Refusal, Script, Statement};
 use super::{ItemKind, Runbook};
@@ -109,6 +110,7 @@ pub fn text(runbook: &Runbook, color: bool) -> String {
         script(&mut out, &paint, what, other);
         statements(&mut out, &paint, other);
     }
+    impact(&mut out, &paint, &Impact::of(runbook));
     let _ = writeln!(out, "\n{}", paint.heading("Checklist"));
     for item in &runbook.items {
         let kind = paint.quiet(&format!("{:<10}", item.kind.word()));
@@ -120,6 +122,23 @@ pub fn text(runbook: &Runbook, color: bool) -> String {
         }
     }
     out
+}
+
+/// What the script is expected to do to the database.
+fn impact(out: &mut String, paint: &Paint, impact: &Impact) {
+    let _ = writeln!(out, "\n{}", paint.heading("Impact"));
+    for told in impact.told(None) {
+        match told {
+            Told::Heading(text) => {
+                wrapped(out, "  ", &printable(&text), |line| paint.heading(line));
+            }
+            Told::Line(text) => wrapped(out, "    ", &printable(&text), str::to_owned),
+            Told::More(text) => {
+                wrapped(out, "      ", &printable(&text), |line| paint.quiet(line));
+            }
+            Told::Warn(text) => wrapped(out, "    ", &printable(&text), |line| paint.note(line)),
+        }
+    }
 }
 
 /// The head of one script: its name, hash and counts.
@@ -302,6 +321,7 @@ pub fn json(runbook: &Runbook) -> Value {
             json!(runbook.expected_database.as_deref().map(printable)),
         );
         map.insert("checklist".into(), json!(checklist));
+        map.insert("impact".into(), Impact::of(runbook).json());
         map.insert("expected_state".into(), json!(one(&runbook.expected_state)));
         map.insert(
             "post_verification".into(),

@@ -5,6 +5,7 @@
 
 mod items;
 mod page;
+mod promises;
 
 use std::path::{Path, PathBuf};
 
@@ -112,6 +113,22 @@ struct Manifest {
     rollback: Vec<Spanned<String>>,
     #[serde(default)]
     checklist: Vec<ManifestItem>,
+    #[serde(default)]
+    promise: Vec<ManifestPromise>,
+}
+
+/// What the instructions promise of a section. Each count may be left away.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManifestPromise {
+    section: Spanned<String>,
+    tables: Option<usize>,
+    columns: Option<usize>,
+    indexes: Option<usize>,
+    constraints: Option<usize>,
+    sequences: Option<usize>,
+    comments: Option<usize>,
+    drops: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -152,6 +169,7 @@ fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
         .as_ref()
         .map(|name| page.not_empty("database", name))
         .transpose()?;
+    let promises = promises::of(&page, &manifest, &script)?;
     let mut items = items::of(&page, &manifest)?;
     if items.is_empty() {
         items = items::where_none(expected_state.is_some(), !rollbacks.is_empty());
@@ -165,6 +183,7 @@ fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
         expected_state,
         post_verification,
         rollbacks,
+        promises,
     })
 }
 
@@ -203,6 +222,7 @@ impl Runbook {
             expected_state: None,
             post_verification: None,
             rollbacks: Vec::new(),
+            promises: Vec::new(),
         })
     }
 

@@ -109,6 +109,7 @@ impl Runbook {
             expected_state: self.expected_state.clone(),
             post_verification: None,
             rollbacks: Vec::new(),
+            promises: Vec::new(),
         })
     }
 

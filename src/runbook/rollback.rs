@@ -133,6 +133,7 @@ impl Runbook {
             expected_state: preview,
             post_verification: after,
             rollbacks: Vec::new(),
+            promises: Vec::new(),
         })
     }
 

@@ -37,6 +37,7 @@ pub enum ViewAct {
     Scripts,
     Locks,
     Messages,
+    Impact,
     Help,
     Close,
     Find,

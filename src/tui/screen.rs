@@ -17,6 +17,7 @@ use crate::gate::event::{Document, Standing};
 use crate::gate::machine::{Machine, Signature};
 use crate::gate::phase::{Phase, Prompt};
 use crate::runbook::Runbook;
+use crate::runbook::impact::Impact;
 use ratatui::text::Line;
 use scroll::Scroll;
 use std::collections::BTreeSet;
@@ -38,6 +39,7 @@ enum Cover {
     Scripts,
     Locks,
     Messages,
+    Impact,
     Help,
     Evidence,
     Answer,
@@ -73,6 +75,8 @@ struct Answer {
 #[derive(Clone)]
 pub struct Screen {
     runbook: Arc<Runbook>,
+    /// What the script is expected to do: read once, for it is a parse of the whole script.
+    impact: Arc<Impact>,
     look: Appearance,
     journal: Option<String>,
     size: (u16, u16),
@@ -111,8 +115,10 @@ impl Screen {
     /// A screen for a run of `runbook`.
     pub fn new(runbook: Arc<Runbook>, appearance: Appearance) -> Screen {
         let documents = vec![Scroll::default(); reader::documents(&runbook).len()];
+        let impact = Arc::new(Impact::of(&runbook));
         Screen {
             runbook,
+            impact,
             look: appearance,
             journal: None,
             size: (0, 0),

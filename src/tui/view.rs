@@ -10,6 +10,7 @@ pub(crate) mod footer;
 pub(crate) mod gate;
 pub(crate) mod header;
 pub(crate) mod help;
+pub(crate) mod impact;
 pub(crate) mod locks;
 pub(crate) mod messages;
 pub(crate) mod must_roll_back;

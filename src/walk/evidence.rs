@@ -2,6 +2,7 @@
 
 use crate::gate::backup::Backup;
 use crate::gate::event::{Evidence, Standing};
+use crate::runbook::impact::Impact;
 use crate::runbook::printable::counted;
 use crate::runbook::script::{Fate, Script};
 use crate::runbook::{Item, ItemKind, Runbook};
@@ -22,7 +23,7 @@ pub fn from_files(runbook: &Runbook, item: &Item, backup: &Backup) -> Option<Evi
                 .collect(),
             checks: Vec::new(),
         }),
-        ItemKind::Review => Some(review(&runbook.script)),
+        ItemKind::Review => Some(review(runbook)),
         ItemKind::Rollback => Some(rollback(runbook)),
         ItemKind::Connection | ItemKind::Structure | ItemKind::Checks => None,
     }
@@ -42,7 +43,8 @@ fn counts(script: &Script) -> String {
         .join(", ")
 }
 
-fn review(script: &Script) -> Evidence {
+fn review(runbook: &Runbook) -> Evidence {
+    let script = &runbook.script;
     let mut lines = vec![format!("SHA-256 {}", script.sha256()), counts(script)];
     for statement in &script.statements {
         match statement.fate {
@@ -71,17 +73,31 @@ fn review(script: &Script) -> Evidence {
     for (index, finding) in findings.iter().enumerate() {
         lines.push(format!("finding {}: {finding}", index + 1));
     }
+    let impact = Impact::of(runbook);
+    lines.push(format!("impact: {}", impact.brief()));
+    let differences = impact.differences();
+    for difference in &differences {
+        lines.push(format!("WARN  {difference}"));
+    }
     let statements = counted(script.sent().count(), "statement", "statements");
     let (standing, said) = if !script.refusals.is_empty() {
         let refused = counted(script.refusals.len(), "place", "places");
         (Standing::Fails, format!("cannot be run: {refused} refused"))
     } else if script.sent().next().is_none() {
         (Standing::Fails, "there is nothing to run in it".to_owned())
-    } else if findings.is_empty() {
-        (Standing::Holds, "the linter has nothing to say".to_owned())
     } else {
-        let findings = counted(findings.len(), "lint finding", "lint findings");
-        (Standing::Warns, findings)
+        let mut said = Vec::new();
+        if !differences.is_empty() {
+            let differ = counted(differences.len(), "count differs", "counts differ");
+            said.push(format!("{differ} from what the runbook promises"));
+        }
+        if !findings.is_empty() {
+            said.push(counted(findings.len(), "lint finding", "lint findings"));
+        }
+        match said.is_empty() {
+            true => (Standing::Holds, "the linter has nothing to say".to_owned()),
+            false => (Standing::Warns, said.join(", ")),
+        }
     };
     Evidence {
         standing,

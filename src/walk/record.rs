@@ -198,6 +198,8 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
             vec![entry]
         }
         Body::Noticed { number, message } => vec![said(*number, message)],
+        // It is for the screen: no signature rests on it.
+        Body::Measured(_) => Vec::new(),
         Body::Looked(looked) => vec![Entry::Queried {
             query: looked.question.text().to_owned(),
             milliseconds: looked.duration,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::{Body, Evidence, ServerMessage, Standing};
 use stagegate::runbook::Runbook;
+use stagegate::runbook::impact::Measure;
 use stagegate::sandbox::{Options, Sandbox};
 use tokio::net::TcpListener;
 
@@ -298,6 +299,79 @@ async fn probed(book: Runbook, before: &str) -> Stage {
     let mut stage = Stage::with(over_socket(server(), &name), book, options);
     stage.connect().await;
     stage
+}
+
+/// The sizes that a probe brings.
+async fn measured(stage: &mut Stage) -> Measure {
+    stage.order(Order::Probe(vec![0]));
+    loop {
+        if let Body::Measured(measure) = stage.next().await.body {
+            return measure;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_probe_brings_the_sizes_of_the_tables_that_the_script_touches() {
+    let book = runbook(&[
+        "ALTER TABLE full_one ADD COLUMN x int",
+        "ALTER TABLE \"S s\".\"It's \\ T\" ADD COLUMN x int",
+        "ALTER TABLE parts ADD COLUMN x int",
+        "CREATE TABLE new_one (a int)",
+        "ALTER TABLE gone ADD COLUMN x int",
+        "SELECT 1",
+    ]);
+    let before =
+        "CREATE TABLE full_one (a int); INSERT INTO full_one SELECT generate_series(1, 5000);
+         ANALYZE full_one;
+         CREATE SCHEMA \"S s\"; CREATE TABLE \"S s\".\"It's \\ T\" (a int);
+         CREATE TABLE parts (a int) PARTITION BY LIST (a);
+         CREATE TABLE part PARTITION OF parts FOR VALUES IN (1);
+         INSERT INTO parts SELECT 1 FROM generate_series(1, 5000)";
+    let mut stage = probed(book, before).await;
+    let measure = measured(&mut stage).await;
+    assert_eq!(measure.problem, None);
+    assert_eq!(measure.tables.len(), 5);
+    let found = |name: &str| {
+        let mut tables = measure.tables.iter();
+        let table = tables.find(|table| table.name.to_string() == name);
+        let size = table.unwrap().found.clone()?;
+        Some((size.total.unwrap(), size.rows))
+    };
+    let (size, rows) = found("full_one").unwrap();
+    assert!(
+        size.ends_with(" kB") && rows == Some(5000),
+        "{size} {rows:?}"
+    );
+    assert_eq!(
+        found("\"S s\".\"It's \\ T\""),
+        Some(("0 bytes".into(), None))
+    );
+    assert_ne!(found("parts").unwrap().0, "0 bytes");
+    assert_eq!(found("new_one"), None);
+    assert_eq!(found("gone"), None);
+}
+
+#[tokio::test]
+async fn a_lock_in_the_way_costs_the_sizes_alone() {
+    let book = runbook(&["ALTER TABLE held ADD COLUMN x int"]);
+    let mut stage = probed(book, "CREATE TABLE held (a int)").await;
+    let other = stage.psql().await;
+    other
+        .batch_execute("BEGIN; LOCK TABLE held IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let measure = measured(&mut stage).await;
+    let problem = measure.problem.unwrap();
+    assert!(
+        problem.starts_with("the sizes of the tables could not be read: "),
+        "{problem}"
+    );
+    let found = measure.tables[0].found.clone().unwrap();
+    assert_eq!(found.total, None);
+    // The session goes on as if nothing had been asked.
+    other.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(measured(&mut stage).await.problem, None);
 }
 
 #[tokio::test]

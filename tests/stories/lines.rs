@@ -182,6 +182,14 @@ fn without_a_terminal_it_rehearses_and_never_commits() {
     assert_eq!(output.status.code(), Some(1), "{said}{noted}");
     assert!(noted.contains("No terminal, so nobody can decide: this is a rehearsal."));
     assert!(said.contains("Checks: 8 PASS, 0 WARN, 0 FAIL."), "{said}");
+    for impact in [
+        "Impact: adds 27 columns, 11 indexes, 1 constraint; drops 1 constraint on 3 tables; ",
+        "    service_ops.packet_decision: ",
+        " MB, about 50,000 rows",
+        "    ACCESS EXCLUSIVE on service_ops.packet_decision, statement 6: reads and writes wait",
+    ] {
+        assert!(said.contains(impact), "no {impact:?} in {said}");
+    }
     let lines: Vec<&str> = said.lines().collect();
     let last = lines[lines.len() - 2];
     assert!(last.starts_with("ROLLED BACK wiser_ops on "), "{last}");
@@ -260,6 +268,18 @@ fn show_lists_the_built_in_script_for_programs() {
             );
         }
     }
+    let impact = &shown["impact"];
+    let counts = |section: usize, kind: &str| impact["sections"][section]["adds"][kind].clone();
+    assert_eq!([0, 1, 2].map(|at| counts(at, "columns")), [1, 21, 5]);
+    assert_eq!([0, 1, 2].map(|at| counts(at, "indexes")), [2, 5, 4]);
+    assert_eq!(impact["sections"][1]["promised"]["adds"]["columns"], 21);
+    assert_eq!(
+        impact["sections"][1]["differences"],
+        Value::Array(Vec::new())
+    );
+    assert_eq!(impact["locks"][0]["mode"], "ACCESS EXCLUSIVE");
+    assert_eq!(impact["scans"].as_array().unwrap().len(), 11);
+    assert_eq!(impact["not_looked_into"][0]["kind"], "DO");
     let sections = statements.iter().filter_map(|one| one["section"].as_str());
     let sections: std::collections::BTreeSet<&str> = sections.collect();
     for migration in ["011", "012", "013"] {

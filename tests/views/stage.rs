@@ -11,6 +11,8 @@ use stagegate::gate::plan::{self, Mode, Plan};
 use stagegate::gate::query::{After, Looked, Rows};
 use stagegate::gate::{Account, Effect, Event, Machine, Request};
 use stagegate::runbook::check::{Check, ResultSet, Verdict};
+use stagegate::runbook::impact::Promise;
+use stagegate::runbook::objects::Sort;
 use stagegate::runbook::script::*;
 use stagegate::runbook::{Item, ItemKind, Origin, Runbook};
 use stagegate::tui::{Appearance, Glyphs, Palette, Screen};
@@ -269,6 +271,18 @@ pub fn runbook() -> Runbook {
             ),
             rollback("rollback/012_packet_decision.sql", 2, PACKET),
             rollback("rollback/011_integration_inbox.sql", 1, INBOX),
+        ],
+        promises: vec![
+            Promise {
+                section: "011".into(),
+                adds: vec![(Sort::Index, 2)],
+                drops: None,
+            },
+            Promise {
+                section: "012".into(),
+                adds: vec![(Sort::Index, 5)],
+                drops: Some(0),
+            },
         ],
     }
 }

@@ -5,12 +5,15 @@
 use std::sync::Arc;
 
 use super::actor::Actor;
+use super::measure;
 use super::read_only::{self, Stopped};
 use crate::database::link::Broken;
 use crate::database::{message, target};
 use crate::gate::event::{Body, Evidence, Seq, ServerMessage, Standing, StatementReport, Target};
 use crate::runbook::ItemKind;
 use crate::runbook::check::{Check, Tally};
+use crate::runbook::impact::Impact;
+use crate::runbook::objects::Name;
 use crate::runbook::printable::counted;
 use crate::runbook::script::{Refusal, Script};
 
@@ -54,6 +57,13 @@ impl Actor {
             };
             self.say(seq, Body::Probed { item, evidence });
         }
+        let names: Vec<Name> = Impact::of(&runbook)
+            .tables
+            .into_iter()
+            .map(|table| table.name)
+            .collect();
+        let measure = measure::of(self.link()?, &names).await?;
+        self.say(seq, Body::Measured(measure));
         Ok(())
     }
 

@@ -204,6 +204,7 @@ impl Machine {
             },
             Body::StatementStarted { .. }
             | Body::Noticed { .. }
+            | Body::Measured(_)
             | Body::Beaten
             | Body::FoundFailed(_)
             | Body::NumberDurable

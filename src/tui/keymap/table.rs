@@ -321,6 +321,13 @@ pub const BINDINGS: &[Binding] = &[
     ),
     view(
         Place::Everywhere,
+        &[Char('i')],
+        ViewAct::Impact,
+        "impact",
+        "what the script is expected to do: tables and sizes, objects, locks, whole-table reads",
+    ),
+    view(
+        Place::Everywhere,
         &[Tab, Right],
         ViewAct::NextPane,
         "next pane",

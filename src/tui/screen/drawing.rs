@@ -217,6 +217,11 @@ impl Screen {
             }
             Cover::Locks => ("LOCKS", view::locks::lines(scene, columns)),
             Cover::Messages => ("MESSAGES", view::messages::lines(scene, columns)),
+            Cover::Impact => {
+                let measure = scene.account.measure.as_ref();
+                let lines = view::impact::lines(scene.look, &self.impact, measure, columns);
+                ("IMPACT, as far as the script's text says", lines)
+            }
             Cover::Help => ("KEYS", view::help::lines(scene, columns)),
             Cover::Evidence => (
                 "EVIDENCE",

@@ -19,6 +19,7 @@ impl Screen {
             ViewAct::Scripts => self.toggle(Cover::Scripts),
             ViewAct::Locks => self.toggle(Cover::Locks),
             ViewAct::Messages => self.toggle(Cover::Messages),
+            ViewAct::Impact => self.toggle(Cover::Impact),
             ViewAct::Help => self.toggle(Cover::Help),
             ViewAct::Repaint => self.repaint = true,
             ViewAct::Detail => match machine.phase() {

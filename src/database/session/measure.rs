@@ -1,0 +1,121 @@
+//! How large the tables are that the script touches: asked before BEGIN, in a READ ONLY transaction.
+//!
+//! Catalogs only: no row is read or counted. Names are compared as text, because looking one up
+//! raises without USAGE on its schema. The sizes are a question of their own, for they take a lock
+//! on each table: one in the way costs the sizes and nothing else.
+
+use super::read_only::{self, Limits, Query};
+use crate::database::link::{Broken, Link};
+use crate::database::message;
+use crate::gate::event::StatementReport;
+use crate::runbook::impact::{Measure, Measured, Size};
+use crate::runbook::objects::Name;
+
+/// Short: whoever asks must not stand in a queue for a lock in front of others.
+const LIMITS: Limits = Limits {
+    statement: 5_000,
+    lock: Some(500),
+};
+
+/// Asks for the sizes of the tables `names`.
+///
+/// # Errors
+/// When the link breaks; a question that is refused is told in the answer.
+pub async fn of(link: &mut Link, names: &[Name]) -> Result<Measure, Broken> {
+    if names.is_empty() {
+        return Ok(Measure::default());
+    }
+    let asked = asked(names);
+    let texts = [
+        // Before PostgreSQL 14 a table that was never analysed has 0 and not -1.
+        format!(
+            "SELECT w.number, c.oid, CASE WHEN c.reltuples < 0 OR (c.relpages = 0 \
+             AND c.reltuples = 0 \
+             AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 < 140000) \
+             THEN NULL ELSE c.reltuples::pg_catalog.int8 END FROM {asked}"
+        ),
+        format!(
+            "SELECT w.number, pg_catalog.pg_size_pretty(CASE WHEN c.relkind = 'p' \
+             THEN (SELECT pg_catalog.sum(pg_catalog.pg_total_relation_size(p.relid)) \
+             FROM pg_catalog.pg_partition_tree(c.oid) p) \
+             ELSE pg_catalog.pg_total_relation_size(c.oid)::pg_catalog.numeric END) FROM {asked}"
+        ),
+    ];
+    let queries: Vec<Query<'_>> = texts
+        .iter()
+        .enumerate()
+        .map(|(index, text)| Query {
+            number: index + 1,
+            line: 0,
+            text,
+            copies: false,
+        })
+        .collect();
+    let mut answers = read_only::each(link, &queries, LIMITS).await?.into_iter();
+    let mut problem = None;
+    let mut rows = |what: &str| match answers.next() {
+        Some(Ok(report)) => rows_of(report),
+        Some(Err(stopped)) => {
+            let why = message::line(&stopped.error);
+            problem.get_or_insert(format!("{what} could not be read: {why}"));
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
+    let there = rows("the tables");
+    let sizes = rows("the sizes of the tables");
+    if problem
+        .as_ref()
+        .is_some_and(|why| why.starts_with("the tables"))
+    {
+        // Nothing is known, which is not the same as nothing being there.
+        return Ok(Measure {
+            tables: Vec::new(),
+            problem,
+        });
+    }
+    let of = |rows: &[Row], number: usize| -> Option<Row> {
+        let own = Some(number.to_string());
+        rows.iter().find(|row| row.first() == Some(&own)).cloned()
+    };
+    let tables = names.iter().enumerate().map(|(number, name)| Measured {
+        name: name.clone(),
+        found: of(&there, number).map(|row| Size {
+            total: of(&sizes, number).and_then(|row| row.get(1).cloned().flatten()),
+            rows: row.get(2).and_then(|rows| rows.as_ref()?.parse().ok()),
+        }),
+    });
+    Ok(Measure {
+        tables: tables.collect(),
+        problem,
+    })
+}
+
+type Row = Vec<Option<String>>;
+
+fn rows_of(report: StatementReport) -> Vec<Row> {
+    report.result.map(|set| set.rows).unwrap_or_default()
+}
+
+/// The relations of those names, each with its number among them. A name without a schema is what
+/// the search path finds.
+fn asked(names: &[Name]) -> String {
+    let literal = |text: &str| format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"));
+    let rows: Vec<String> = names
+        .iter()
+        .enumerate()
+        .map(|(number, name)| {
+            let schema = name.schema.as_deref().map_or("NULL".to_owned(), literal);
+            format!("({number}, {schema}, {})", literal(&name.name))
+        })
+        .collect();
+    format!(
+        "(VALUES {}) AS w (number, space, name) \
+         JOIN pg_catalog.pg_class c ON c.relname = w.name::pg_catalog.name \
+         AND c.relkind IN ('r', 'p', 'm', 'f', 'v') \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         AND (n.nspname = w.space::pg_catalog.name \
+         OR (w.space IS NULL AND pg_catalog.pg_table_is_visible(c.oid)))",
+        rows.join(", ")
+    )
+}

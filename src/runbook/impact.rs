@@ -1,0 +1,304 @@
+//! The impact of a script before it is applied: what it adds, changes and drops beside what the
+//! instructions promise, which locks it is expected to take, which of its statements read or write
+//! whole tables.
+//!
+//! Expected, from the text alone: which lock a statement took is read from the server after it. A
+//! statement that cannot be looked into is listed as that and counts for nothing.
+
+mod rules;
+mod telling;
+
+pub use telling::{Told, grouped};
+
+use super::Runbook;
+use super::lock::LockMode;
+use super::objects::{self, Change, Deed, Name, Objects, Sort, Unseen};
+use super::script::Script;
+use std::collections::BTreeMap;
+
+/// What the instructions promise of one section of a script: `[[promise]]` in `runbook.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promise {
+    /// A word of the section's title, such as `011`.
+    pub section: String,
+    /// How many objects of each kind it adds. A kind that is not named is not promised.
+    pub adds: Vec<(Sort, usize)>,
+    /// How many objects it drops, of whatever kind.
+    pub drops: Option<usize>,
+}
+
+/// What a script is expected to do to a database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Impact {
+    /// What each section adds, changes and drops.
+    pub parts: Vec<Part>,
+    /// The tables that it touches, in the order of the script.
+    pub tables: Vec<Touched>,
+    /// The strongest lock that it is expected to take on each relation that is there before.
+    pub locks: Vec<Expected>,
+    /// Its statements that read or write whole tables.
+    pub scans: Vec<Scan>,
+    /// Its statements that were not looked into.
+    pub unseen: Vec<Unseen>,
+}
+
+/// One section of a script, counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Its title; `None` for what stands in no section.
+    pub title: Option<String>,
+    /// How many objects it adds, by kind.
+    pub adds: BTreeMap<Sort, usize>,
+    /// How many it changes.
+    pub changes: BTreeMap<Sort, usize>,
+    /// How many it drops.
+    pub drops: BTreeMap<Sort, usize>,
+    /// What was promised of it.
+    pub promise: Option<Promise>,
+}
+
+/// A table that a script touches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touched {
+    /// Its name, as the script has it.
+    pub name: Name,
+    /// The script itself adds it.
+    pub added: bool,
+}
+
+/// The strongest lock that is expected on a relation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// The relation, or words for one that the script does not name.
+    pub relation: String,
+    /// The lock.
+    pub mode: LockMode,
+    /// The numbers of the statements that take it, in order.
+    pub statements: Vec<usize>,
+}
+
+/// A statement that reads or writes a whole table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    /// Its number.
+    pub statement: usize,
+    /// Its line, from 1.
+    pub line: usize,
+    /// The table.
+    pub table: Name,
+    /// Each row is, or may be, written anew; otherwise each is read.
+    pub rewrites: bool,
+    /// It only does so where the object is not there already.
+    pub guarded: bool,
+    /// What it does, in words.
+    pub what: String,
+}
+
+/// How large the tables of a script are, as the server said at one time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Measure {
+    /// Each table that was asked for.
+    pub tables: Vec<Measured>,
+    /// What could not be read, in words.
+    pub problem: Option<String>,
+}
+
+/// One table that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measured {
+    /// Its name, as the script has it.
+    pub name: Name,
+    /// What was found; `None` where there is no such table.
+    pub found: Option<Size>,
+}
+
+/// How large a table is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Table, indexes and TOAST, in words; `None` where it could not be read.
+    pub total: Option<String>,
+    /// The planner's estimate of its rows; `None` where it was never analysed.
+    pub rows: Option<u64>,
+}
+
+impl Part {
+    /// Where what was counted is not what was promised, in words.
+    pub fn differences(&self) -> Vec<String> {
+        let Some(promise) = &self.promise else {
+            return Vec::new();
+        };
+        let mut differences = Vec::new();
+        for (sort, promised) in &promise.adds {
+            let counted = self.adds.get(sort).copied().unwrap_or_default();
+            if counted != *promised {
+                differences.push(format!(
+                    "{promised} {} promised, {counted} counted in the script",
+                    telling::plural(sort, *promised)
+                ));
+            }
+        }
+        let dropped: usize = self.drops.values().sum();
+        if let Some(promised) = promise.drops.filter(|promised| *promised != dropped) {
+            differences.push(format!(
+                "{promised} to be dropped promised, {dropped} counted in the script"
+            ));
+        }
+        differences
+    }
+
+    fn is_empty(&self) -> bool {
+        self.adds.is_empty()
+            && self.changes.is_empty()
+            && self.drops.is_empty()
+            && self.promise.is_none()
+    }
+}
+
+impl Promise {
+    /// Whether it is about the section of that title.
+    pub fn is_of(&self, title: &str) -> bool {
+        let mut words = title.split([' ', ':', ',']);
+        self.section == title || words.any(|word| word == self.section)
+    }
+}
+
+impl Impact {
+    /// The impact of a runbook's script.
+    pub fn of(runbook: &Runbook) -> Impact {
+        let objects = objects::of(&runbook.script);
+        Impact::of_objects(&runbook.script, &runbook.promises, objects)
+    }
+
+    /// The impact of a script whose objects are known.
+    pub fn of_objects(script: &Script, promises: &[Promise], objects: Objects) -> Impact {
+        let mut impact = Impact {
+            parts: parts(script, promises, &objects.changes),
+            ..Impact::default()
+        };
+        let is_added = |name: &Name| {
+            objects
+                .changes
+                .iter()
+                .any(|change| matches!(&change.deed, Deed::AddTable(table) if table == name))
+        };
+        let mut tables: Vec<Touched> = Vec::new();
+        let mut touch = |name: &Name| {
+            if !tables.iter().any(|table| table.name == *name) {
+                tables.push(Touched {
+                    name: name.clone(),
+                    added: is_added(name),
+                });
+            }
+        };
+        let taken = rules::locks(script, &objects.changes);
+        for lock in &taken {
+            if let rules::On::Table(name) = &lock.on {
+                touch(name);
+            }
+        }
+        for change in &objects.changes {
+            if let Some(table) = change.deed.table() {
+                touch(table);
+            }
+        }
+        impact.tables = tables;
+        impact.locks = strongest(taken, is_added);
+        impact.scans = rules::scans(script, &objects.changes)
+            .into_iter()
+            .filter(|scan| !is_added(&scan.table))
+            .collect();
+        impact.unseen = objects.unseen;
+        impact
+    }
+
+    /// Where what was counted is not what was promised: each with its section's title.
+    pub fn differences(&self) -> Vec<String> {
+        self.parts
+            .iter()
+            .flat_map(|part| {
+                let title = part.title.clone().unwrap_or_default();
+                part.differences()
+                    .into_iter()
+                    .map(move |difference| format!("{title}: {difference}"))
+            })
+            .collect()
+    }
+
+    /// How many objects of a kind are added in all.
+    pub fn adds(&self, sort: &Sort) -> usize {
+        self.parts
+            .iter()
+            .filter_map(|part| part.adds.get(sort))
+            .sum()
+    }
+}
+
+fn parts(script: &Script, promises: &[Promise], changes: &[Change]) -> Vec<Part> {
+    let sections = (0..script.sections.len()).map(Some);
+    let mut parts: Vec<(Option<usize>, Part)> = std::iter::once(None)
+        .chain(sections)
+        .map(|section| {
+            let title = section.and_then(|at| Some(script.sections.get(at)?.title.clone()));
+            let promise = title
+                .as_ref()
+                .and_then(|title| promises.iter().find(|promise| promise.is_of(title)));
+            let part = Part {
+                promise: promise.cloned(),
+                title,
+                ..Part::default()
+            };
+            (section, part)
+        })
+        .collect();
+    for change in changes {
+        let part = parts
+            .iter_mut()
+            .find(|(section, _)| *section == change.section);
+        let Some((_, part)) = part else { continue };
+        for (sort, into) in [
+            (change.deed.adds(), &mut part.adds),
+            (change.deed.changes(), &mut part.changes),
+            (change.deed.drops(), &mut part.drops),
+        ] {
+            if let Some(sort) = sort {
+                *into.entry(sort).or_default() += 1;
+            }
+        }
+    }
+    let parts = parts.into_iter().map(|(_, part)| part);
+    parts.filter(|part| !part.is_empty()).collect()
+}
+
+/// Of the locks on each relation the strongest, with the statements that take it.
+fn strongest(taken: Vec<rules::Taken>, is_added: impl Fn(&Name) -> bool) -> Vec<Expected> {
+    let mut locks: Vec<Expected> = Vec::new();
+    for lock in taken {
+        let relation = match &lock.on {
+            // What nobody else can see yet makes nobody wait.
+            rules::On::Table(name) if is_added(name) => continue,
+            rules::On::Table(name) => name.to_string(),
+            rules::On::TableOf(name) => format!("the table of index {name}"),
+        };
+        match locks.iter_mut().find(|known| known.relation == relation) {
+            None => locks.push(Expected {
+                relation,
+                mode: lock.mode,
+                statements: vec![lock.statement],
+            }),
+            Some(known) if lock.mode > known.mode => {
+                known.mode = lock.mode;
+                known.statements = vec![lock.statement];
+            }
+            Some(known) if lock.mode == known.mode => {
+                if known.statements.last() != Some(&lock.statement) {
+                    known.statements.push(lock.statement);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+    locks
+}
+
+#[cfg(test)]
+mod tests;
