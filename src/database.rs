@@ -8,6 +8,7 @@ pub mod link;
 pub mod locks;
 pub mod message;
 pub mod monitor;
+pub mod passfile;
 pub mod secret;
 pub mod session;
 pub mod settings;

@@ -17,7 +17,7 @@ mod meta;
 mod places;
 pub mod printable;
 mod reading;
-mod rehearsal;
+pub mod rehearsal;
 mod rollback;
 mod scanner;
 pub mod script;

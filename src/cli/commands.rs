@@ -1,7 +1,7 @@
 //! What each command does.
 
 use super::arguments::{Arguments, Command, Connection, Format, Holding, Look};
-use super::{aftermath, inspection, rehearsal};
+use super::{aftermath, cloning, inspection, rehearsal};
 use crate::database::secret::Secret;
 use crate::database::settings::{Options, Settings};
 use crate::gate::{Account, Ending, ExitCode, Machine, Mode};
@@ -9,6 +9,7 @@ use crate::headless;
 use crate::journal::entry::{self, Opened};
 use crate::journal::{Entry, Journal};
 use crate::runbook::printable::printable;
+use crate::runbook::script::Script;
 use crate::runbook::{Runbook, listing};
 use crate::sandbox::demo::{DemoOptions, Scenario};
 use crate::tui::screen::Screen;
@@ -85,13 +86,22 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
         Command::Rehearse {
             runbook,
+            clone,
             connection,
             holding,
         } => {
             let runbook = load(runbook.as_deref())?;
             let rehearsal = Arc::new(runbook.rehearsal().map_err(Failure::usage)?);
-            let settings = connect_to(&connection, &runbook)?;
-            let whose = Whose::Nobodys(&runbook);
+            may_be_run(&rehearsal, &holding)?;
+            let mut settings = connect_to(&connection, &runbook)?;
+            let clone = match clone {
+                true => Some(cloning::clone(&runbook, &settings, holding.lock_timeout)?),
+                false => None,
+            };
+            if let Some(clone) = &clone {
+                settings = clone.settings.clone();
+            }
+            let whose = Whose::Nobodys(&runbook, clone.as_ref());
             attend(rehearsal, settings, &holding, &Look::default(), None, whose)
         }
         Command::Inspect {
@@ -240,18 +250,12 @@ fn walk(
 enum Whose<'a> {
     /// The person's at the terminal; without a terminal, nobody's.
     Persons,
-    /// Nobody's: it is the rehearsal of this runbook.
-    Nobodys(&'a Runbook),
+    /// Nobody's: it is the rehearsal of this runbook, on the target or on a clone of it.
+    Nobodys(&'a Runbook, Option<&'a cloning::Clone>),
 }
 
-fn attend(
-    runbook: Arc<Runbook>,
-    settings: Settings,
-    holding: &Holding,
-    look: &Look,
-    greeting: Option<String>,
-    whose: Whose<'_>,
-) -> Result<ExitCode, Failure> {
+/// Whether it can be run at all, before anything is connected to.
+fn may_be_run(runbook: &Runbook, holding: &Holding) -> Result<(), Failure> {
     if let Some(objection) = holding.objection() {
         return Err(Failure::usage(eyre!("{objection}")));
     }
@@ -270,6 +274,18 @@ fn attend(
             "the script cannot be run; nothing was sent to any server. stagegate show lists all of it"
         )));
     }
+    Ok(())
+}
+
+fn attend(
+    runbook: Arc<Runbook>,
+    settings: Settings,
+    holding: &Holding,
+    look: &Look,
+    greeting: Option<String>,
+    whose: Whose<'_>,
+) -> Result<ExitCode, Failure> {
+    may_be_run(&runbook, holding)?;
     let interactive = matches!(whose, Whose::Persons)
         && std::io::stdin().is_terminal()
         && std::io::stdout().is_terminal();
@@ -278,9 +294,13 @@ fn attend(
     } else {
         Mode::Rehearse
     };
-    if let Whose::Nobodys(_) = whose {
+    if let Whose::Nobodys(_, clone) = whose {
+        let locks = match clone {
+            None => "locks as the script does",
+            Some(_) => "locks only the clone's tables",
+        };
         eprintln!(
-            "A rehearsal: it applies, verifies, goes back, compares and rolls back; it never commits, and locks as the script does."
+            "A rehearsal: it applies, verifies, goes back, compares and rolls back; it never commits, and {locks}."
         );
     } else if !interactive {
         eprintln!(
@@ -291,7 +311,10 @@ fn attend(
         .map_err(|error| Failure::usage(Report::from(error).wrap_err("nothing was sent")))?;
     let path = journal.path().to_owned();
     journal
-        .record_durably(&Entry::Opened(Box::new(opened(&runbook, mode, holding))))
+        .record_durably(&Entry::Opened(Box::new(Opened {
+            rehearses: rehearses(&whose),
+            ..opened(&runbook, mode, holding)
+        })))
         .map_err(|error| Failure::usage(Report::from(error).wrap_err("nothing was sent")))?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -343,7 +366,11 @@ fn attend(
         let (machine, account) = (engine.machine(), engine.account());
         let (code, closing) = match whose {
             Whose::Persons => (code, Vec::new()),
-            Whose::Nobodys(of) => rehearsal::closing(of, &runbook, machine, account, code),
+            Whose::Nobodys(of, clone) => {
+                let (code, mut lines) = rehearsal::closing(of, &runbook, machine, account, code);
+                lines.extend(clone.into_iter().flat_map(cloning::Clone::closing));
+                (code, lines)
+            }
         };
         Ok::<_, Failure>((code, closing, last))
     });
@@ -383,14 +410,26 @@ fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened {
                 title: item.title.clone(),
             })
             .collect(),
-        rollbacks: runbook
-            .rollbacks
-            .iter()
-            .map(|script| entry::File {
-                name: script.name.clone(),
-                sha256: script.sha256(),
-            })
-            .collect(),
+        rollbacks: runbook.rollbacks.iter().map(file).collect(),
+        rehearses: None,
+    }
+}
+
+fn file(script: &Script) -> entry::File {
+    entry::File {
+        name: script.name.clone(),
+        sha256: script.sha256(),
+    }
+}
+
+fn rehearses(whose: &Whose<'_>) -> Option<entry::Rehearses> {
+    match whose {
+        Whose::Persons => None,
+        Whose::Nobodys(of, clone) => Some(entry::Rehearses {
+            script: file(&of.script),
+            rollbacks: of.rollbacks.iter().map(file).collect(),
+            clone_of: clone.map(|clone| clone.source.clone()),
+        }),
     }
 }
 

@@ -155,6 +155,21 @@ pub struct Opened {
     /// The rollback scripts, in the order in which they would be run.
     #[serde(default)]
     pub rollbacks: Vec<File>,
+    /// What it rehearses, where it is a rehearsal up and down.
+    #[serde(default)]
+    pub rehearses: Option<Rehearses>,
+}
+
+/// What a rehearsal up and down is of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rehearses {
+    /// The runbook's script.
+    pub script: File,
+    /// Its rollback scripts, in their order.
+    pub rollbacks: Vec<File>,
+    /// The server whose schema it was done on, where that was a clone.
+    #[serde(default)]
+    pub clone_of: Option<crate::gate::event::Target>,
 }
 
 /// An item of the checklist.

@@ -11,6 +11,10 @@ use std::sync::OnceLock;
 
 use super::SandboxError;
 
+mod clients;
+
+pub use clients::Clients;
+
 /// Names a folder that holds `initdb` and `postgres`; nothing else is searched when it is set.
 pub const OVERRIDE_VARIABLE: &str = "STAGEGATE_PG_BIN";
 
