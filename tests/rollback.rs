@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "rollback/cloning.rs"]
+mod cloning;
 #[path = "rollback/rehearsing.rs"]
 mod rehearsing;
 #[path = "rollback/stage.rs"]

@@ -9,9 +9,10 @@ mod dump;
 mod source;
 
 use super::commands::Failure;
+use crate::database::session::read_only;
 use crate::database::settings::{Host, Place, Settings};
 use crate::gate::ExitCode;
-use crate::gate::event::{Millis, Target};
+use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::inspect::looking;
 use crate::runbook::Runbook;
 use crate::runbook::printable::{counted, printable};
@@ -41,7 +42,7 @@ impl Clone {
     pub(super) fn closing(&self) -> Vec<String> {
         let source = &self.source;
         let on = format!(
-            "On a clone of the schema of {} on {}:{}, PostgreSQL {}; the throw-away server is gone now.",
+            "On a clone of the schema of {} on {}:{}, PostgreSQL {}; the throw-away server goes now.",
             source.database, source.host, source.port, source.server_version
         );
         std::iter::once(on)
@@ -65,8 +66,8 @@ pub(super) fn clone(
         .enable_all()
         .build()
         .wrap_err("the program's own tasks cannot be started")?;
-    let told = runtime
-        .block_on(source::read(settings, runbook))
+    let (link, target) = runtime
+        .block_on(read_only::open(settings))
         .map_err(|why| Failure {
             report: eyre!(
                 "NOT CONNECTED, so nothing was cloned and nothing changed: {}",
@@ -74,6 +75,9 @@ pub(super) fn clone(
             ),
             code: ExitCode::NoConnection,
         })?;
+    let told = runtime
+        .block_on(source::read(link, target, runbook, lock_timeout))
+        .map_err(|why| unread("the source", &why))?;
     let place = format!(
         "{} on {}:{}",
         told.target.database, told.target.host, told.target.port
@@ -123,19 +127,21 @@ pub(super) fn clone(
         ..settings.clone()
     };
     let cloned = runtime
-        .block_on(source::structure_of(&on_the_clone))
-        .map_err(|why| {
-            eyre!(
-                "the clone cannot be looked at: {}",
-                printable(&looking::words(&why))
-            )
-        })?;
+        .block_on(async {
+            let (mut link, _) = read_only::open(&on_the_clone).await?;
+            source::structure(&mut link, lock_timeout).await
+        })
+        .map_err(|why| unread("the clone", &why))?;
     notes.extend(differences(&told.structure, &cloned));
-    notes.extend(rows(&told, &place));
+    notes.extend(rows(&told));
     eprintln!(
         "The clone is ready: PostgreSQL {}, {}.",
         sandbox.version(),
-        counted(cloned.len(), "object and property", "objects and properties")
+        counted(
+            cloned.len(),
+            "object and property",
+            "objects and properties"
+        )
     );
     Ok(Clone {
         settings: on_the_clone,
@@ -143,6 +149,14 @@ pub(super) fn clone(
         notes,
         _sandbox: sandbox,
     })
+}
+
+fn unread(what: &str, why: &ServerMessage) -> Failure {
+    let why = looking::words(why);
+    Failure::from(eyre!(
+        "{what} cannot be looked at, so nothing was rehearsed and nothing changed: {}",
+        printable(&why)
+    ))
 }
 
 fn broken(error: SandboxError) -> Failure {
@@ -272,16 +286,16 @@ fn differences(source: &Structure, clone: &Structure) -> Vec<String> {
 }
 
 /// What the source's tables hold, as its planner estimates it: the clone's are empty.
-fn rows(told: &Told, place: &str) -> Vec<String> {
+fn rows(told: &Told) -> Vec<String> {
     let mut lines: Vec<String> = told
         .tables
         .iter()
         .map(|table| {
             let rows = match table.rows {
-                Some(rows) => format!("about {} rows", thousands(rows)),
-                None => "never analyzed, so no estimate of its rows".to_owned(),
+                Some(rows) => format!("about {} rows there (estimate)", thousands(rows)),
+                None => "rows there not known: never analyzed".to_owned(),
             };
-            format!("{place}: {} has {rows}, {}", table.name, table.size)
+            format!("{}: {rows}, {}", table.name, table.size)
         })
         .collect();
     lines.push(
@@ -318,7 +332,10 @@ mod tests {
         let source = structure(&[("index a", "1"), ("table t", "2"), ("type x", "3")]);
         let clone = structure(&[("table t", "2"), ("type x", "4"), ("view v", "5")]);
         let told = differences(&source, &clone);
-        assert!(told[0].contains("in 3 objects or properties: index a, type x, view v;"), "{told:?}");
+        assert!(
+            told[0].contains("in 3 objects or properties: index a, type x, view v;"),
+            "{told:?}"
+        );
         assert!(differences(&source, &source)[0].contains("is the source's"));
     }
 

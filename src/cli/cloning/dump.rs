@@ -58,7 +58,11 @@ impl Client {
         let mut command = clean(&self.0.pg_dump);
         command
             .args(["--schema-only", "--create", "--format=custom"])
-            .args(["--no-subscriptions", "--no-security-labels", "--no-password"])
+            .args([
+                "--no-subscriptions",
+                "--no-security-labels",
+                "--no-password",
+            ])
             .arg(format!("--lock-wait-timeout={lock_timeout}"))
             .arg("--dbname")
             .arg(conninfo(settings, host, passfile.as_ref()))
@@ -94,7 +98,11 @@ impl Client {
         let mut command = clean(&self.0.pg_restore);
         command
             .args(["--create", "--exit-on-error", "--no-tablespaces"])
-            .args(["--no-subscriptions", "--no-security-labels", "--no-password"])
+            .args([
+                "--no-subscriptions",
+                "--no-security-labels",
+                "--no-password",
+            ])
             .arg("--use-list")
             .arg(&path)
             .arg("--host")
@@ -131,8 +139,15 @@ fn run(mut command: Command, name: &str) -> Result<Vec<u8>, Report> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<&str> = said.lines().map(str::trim).collect();
+    let hint = match said.contains("permission denied") {
+        true => {
+            " (it takes a role that may read every table of the database, such as a member of \
+                 pg_read_all_data: name it with -U)"
+        }
+        false => "",
+    };
     Err(eyre!(
-        "{name} failed ({}): {}",
+        "{name} failed ({}): {}{hint}",
         output.status,
         printable(&lines.join(" | "))
     ))
@@ -186,7 +201,9 @@ fn conninfo(settings: &Settings, host: &Host, passfile: Option<&Passfile>) -> St
         Place::Socket(folder) => vec![("host", folder.display().to_string())],
         Place::Tcp { host, address } => {
             let address = address.iter().map(|address| ("hostaddr", address.clone()));
-            std::iter::once(("host", host.clone())).chain(address).collect()
+            std::iter::once(("host", host.clone()))
+                .chain(address)
+                .collect()
         }
     };
     values.extend([
@@ -194,7 +211,10 @@ fn conninfo(settings: &Settings, host: &Host, passfile: Option<&Passfile>) -> St
         ("user", settings.user.clone()),
         ("dbname", settings.database.clone()),
         ("sslmode", sslmode.to_owned()),
-        ("connect_timeout", settings.connect_timeout.as_secs().max(2).to_string()),
+        (
+            "connect_timeout",
+            settings.connect_timeout.as_secs().max(2).to_string(),
+        ),
         ("application_name", "stagegate rehearse".to_owned()),
         ("options", options),
     ]);
@@ -216,7 +236,9 @@ fn without_other_servers(list: &str) -> String {
         .filter(|line| {
             // `3456; 1418 16789 USER MAPPING - …`
             let mut words = line.splitn(4, ' ');
-            !words.nth(3).is_some_and(|rest| rest.starts_with("USER MAPPING "))
+            !words
+                .nth(3)
+                .is_some_and(|rest| rest.starts_with("USER MAPPING "))
         })
         .flat_map(|line| [line, "\n"])
         .collect()
@@ -246,7 +268,10 @@ mod tests {
         let settings = settings("a:b\\c");
         let passfile = Passfile::of(&settings, folder.path()).unwrap().unwrap();
         let path = passfile.0.clone();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "*:*:*:*:a\\:b\\\\c\n");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "*:*:*:*:a\\:b\\\\c\n"
+        );
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let said = conninfo(&settings, &settings.hosts[0], Some(&passfile));

@@ -5,11 +5,12 @@ use crate::database::link::{Broken, Link};
 use crate::database::message;
 use crate::database::session::read_only::{self, Limits, Query};
 use crate::database::session::{READ_TIMEOUT, relations};
-use crate::database::settings::{Host, Place, Settings};
+use crate::database::settings::{Host, Place};
 use crate::database::stream::Endpoint;
-use crate::gate::event::{ServerMessage, Target};
+use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::runbook::{Runbook, rehearsal};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
 /// A digest for each object, by kind and name.
@@ -105,24 +106,37 @@ const CATALOGS: &str = "SELECT pg_catalog.json_build_object(
                    FROM pg_catalog.pg_extension WHERE extname <> 'plpgsql'),
     'tables', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('name', q.name,
                    'rows', CASE WHEN q.reltuples >= 0 THEN q.reltuples::bigint END,
-                   'size', pg_catalog.pg_size_pretty(pg_catalog.pg_total_relation_size(q.oid))) ORDER BY q.name)
-               FROM (SELECT c.oid, c.reltuples,
+                   'size', pg_catalog.pg_size_pretty(q.relpages * pg_catalog.current_setting('block_size')::bigint)) ORDER BY q.name)
+               FROM (SELECT c.reltuples, c.relpages,
                             pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS name
                      FROM pg_catalog.pg_class AS c
                      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
                      WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^pg_') AS q
                WHERE q.name IN (LIST)))";
 
-/// Reads all of it.
+/// Reads all of it. No lock of somebody else is waited for longer than `lock` milliseconds.
 ///
 /// # Errors
 /// What stood in the way.
-pub(super) async fn read(settings: &Settings, runbook: &Runbook) -> Result<Told, ServerMessage> {
-    let (mut link, target) = read_only::open(settings).await?;
+pub(super) async fn read(
+    mut link: Link,
+    target: Target,
+    runbook: &Runbook,
+    lock: Millis,
+) -> Result<Told, ServerMessage> {
     // Of a name with several addresses, the one that answered us.
     let host = match (link.endpoint(), link.host()) {
-        (Endpoint::Tcp(address), Host { place: Place::Tcp { host, .. }, port }) => Host {
-            place: Place::Tcp { host: host.clone(), address: Some(address.ip().to_string()) },
+        (
+            Endpoint::Tcp(address),
+            Host {
+                place: Place::Tcp { host, .. },
+                port,
+            },
+        ) => Host {
+            place: Place::Tcp {
+                host: host.clone(),
+                address: Some(address.ip().to_string()),
+            },
             port: *port,
         },
         (_, host) => host.clone(),
@@ -132,11 +146,9 @@ pub(super) async fn read(settings: &Settings, runbook: &Runbook) -> Result<Told,
         .map(|name| format!("'{}'", name.replace('\'', "''")))
         .chain(std::iter::once("NULL".to_owned()))
         .collect();
-    let row = link.row(&CATALOGS.replace("LIST", &names.join(", "))).await?;
-    let text = row.into_iter().next().flatten().unwrap_or_default();
-    let catalogs: Catalogs = serde_json::from_str(&text)
-        .map_err(|error| message::own(format!("the catalogs do not read: {error}")))?;
-    let structure = structure(&mut link).await?;
+    let catalogs = CATALOGS.replace("LIST", &names.join(", "));
+    let catalogs: Catalogs = object(&mut link, &[catalogs], lock).await?;
+    let structure = structure(&mut link, lock).await?;
     Ok(Told {
         target,
         host,
@@ -149,17 +161,20 @@ pub(super) async fn read(settings: &Settings, runbook: &Runbook) -> Result<Told,
     })
 }
 
-/// The structure of what `settings` reach.
+/// The structure of what a link has reached.
 ///
 /// # Errors
 /// What stood in the way.
-pub(super) async fn structure_of(settings: &Settings) -> Result<Structure, ServerMessage> {
-    let (mut link, _) = read_only::open(settings).await?;
-    structure(&mut link).await
+pub(super) async fn structure(link: &mut Link, lock: Millis) -> Result<Structure, ServerMessage> {
+    object(link, &rehearsal::digests_now(), lock).await
 }
 
-async fn structure(link: &mut Link) -> Result<Structure, ServerMessage> {
-    let texts = rehearsal::digests_now();
+/// The JSON object in the one cell that the last of some queries returns, in a READ ONLY transaction.
+async fn object<T: DeserializeOwned>(
+    link: &mut Link,
+    texts: &[String],
+    lock: Millis,
+) -> Result<T, ServerMessage> {
     let queries: Vec<Query<'_>> = texts
         .iter()
         .map(|text| Query {
@@ -171,19 +186,17 @@ async fn structure(link: &mut Link) -> Result<Structure, ServerMessage> {
         .collect();
     let limits = Limits {
         statement: READ_TIMEOUT,
-        lock: None,
+        lock: Some(lock),
     };
-    let answers = read_only::each(link, &queries, limits)
-        .await
-        .map_err(Broken::why)?;
+    let answers = read_only::each(link, &queries, limits).await;
     let mut cell = None;
-    for answer in answers {
+    for answer in answers.map_err(Broken::why)? {
         let report = answer.map_err(|stopped| stopped.error)?;
         let rows = report.result.map(|result| result.rows).unwrap_or_default();
         cell = rows.into_iter().flatten().flatten().next().or(cell);
     }
-    serde_json::from_str(&cell.unwrap_or_else(|| "{}".to_owned()))
-        .map_err(|error| message::own(format!("the structure does not read: {error}")))
+    serde_json::from_str(&cell.unwrap_or_default())
+        .map_err(|error| message::own(format!("the catalogs do not read: {error}")))
 }
 
 fn ident(name: &str) -> String {
