@@ -7,6 +7,7 @@ pub mod engine;
 pub mod evidence;
 pub mod live;
 pub mod record;
+pub mod rehearsed;
 pub mod signals;
 
 use crate::gate::event::{Alarm, Event, Millis, Observation, Report};

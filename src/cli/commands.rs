@@ -21,7 +21,7 @@ use crate::walk::live::Live;
 use crate::walk::{self, Wires, signals};
 use color_eyre::eyre::{Report, WrapErr, eyre};
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -333,7 +333,8 @@ fn attend(
             plan,
             Log::Kept(Box::new(journal)),
             live,
-        );
+        )
+        .with_journals(journals(&path));
         let code = if interactive && !look.plain {
             let appearance = appearance(look);
             let mut screen = Screen::new(Arc::clone(&runbook), appearance);
@@ -385,6 +386,21 @@ fn attend(
     let journal = path.display().to_string();
     let _ = writeln!(out, "Journal: {}", printable(&journal));
     Ok(code)
+}
+
+/// Where journals lie, and where this one does.
+fn journals(own: &Path) -> Vec<PathBuf> {
+    let usual = crate::journal::folder(env);
+    let beside = own
+        .parent()
+        .map(|folder| match folder.as_os_str().is_empty() {
+            true => PathBuf::from("."),
+            false => folder.to_owned(),
+        });
+    let canonical = |folder: PathBuf| std::fs::canonicalize(&folder).unwrap_or(folder);
+    let mut folders: Vec<PathBuf> = usual.into_iter().chain(beside).map(canonical).collect();
+    folders.dedup();
+    folders
 }
 
 fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened {

@@ -302,6 +302,9 @@ pub struct Evidence {
     /// Rows that carry a verdict, where the evidence is a set of checks.
     #[serde(skip)]
     pub checks: Vec<Check>,
+    /// The journal of a rehearsal that stands for reading the rollback scripts: of these scripts, on
+    /// the structure that the target has now.
+    pub rehearsal: Option<String>,
 }
 
 /// Whether evidence supports a signature.

@@ -133,12 +133,18 @@ fn bodies(items: usize) -> Vec<Body> {
         Body::PostVerifyFailed(error()),
     ];
     // WARN differs from HOLDS only for the eye; the tables of tests.rs hold that.
-    for standing in [Standing::Holds, Standing::Fails] {
+    let evidences = [
+        (Standing::Holds, None),
+        (Standing::Holds, Some("run.jsonl")),
+        (Standing::Fails, None),
+    ];
+    for (standing, rehearsal) in evidences {
         for item in 0..items {
             bodies.push(Body::Probed {
                 item,
                 evidence: Evidence {
                     standing,
+                    rehearsal: rehearsal.map(str::to_owned),
                     ..Evidence::default()
                 },
             });
@@ -216,6 +222,7 @@ fn events(machine: &Machine, items: usize, bodies: &[Body]) -> Vec<Event> {
             elapsed: plan::ARMING,
         },
         Event::ReadToEnd(Document::Script),
+        Event::ReadToEnd(Document::Rollback(0)),
         Event::Alarmed(Alarm::HungUp),
         Event::JournalLost(String::new()),
     ];
@@ -350,6 +357,21 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
         }
     }
     assert!(after.1.commits <= 1, "I1: COMMIT at most once");
+    for item in after.0.items().iter().filter(|item| item.signed) {
+        assert_ne!(
+            item.standing,
+            Standing::Fails,
+            "I1: no sign-off on what fails"
+        );
+        let spared = |document: &Document| match document {
+            Document::Rollback(_) => item.rehearsed,
+            Document::Script => false,
+        };
+        assert!(
+            item.unread.iter().all(spared),
+            "I1: read to its end, or a rollback script that was rehearsed"
+        );
+    }
 
     let says_committed = |machine: &Machine| {
         matches!(
@@ -609,6 +631,21 @@ fn every_reachable_state_of_a_run() {
 }
 
 #[test]
+fn every_reachable_state_of_a_run_whose_rollback_was_rehearsed() {
+    let item = Requirement {
+        reference: false,
+        documents: vec![Document::Rollback(0)],
+    };
+    let plan = Plan {
+        items: vec![item],
+        lock_attempts: 1,
+        max_waiters: None,
+        ..plan(Mode::Run, 0, false)
+    };
+    walk_every_state("rehearsed", plan);
+}
+
+#[test]
 fn every_reachable_state_of_a_rehearsal() {
     walk_every_state("rehearsal", plan(Mode::Rehearse, 0, true));
 }
@@ -672,8 +709,8 @@ fn next_step(machine: &Machine) -> Event {
                         },
                     });
                 }
-                if !signature.unread.is_empty() {
-                    return Event::ReadToEnd(Document::Script);
+                if let Some(document) = signature.unread.first() {
+                    return Event::ReadToEnd(*document);
                 }
                 if !signature.signed {
                     return Event::Asked(Command::SignOff {

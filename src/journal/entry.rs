@@ -26,6 +26,9 @@ pub enum Entry {
         /// The rest of it, a line each.
         #[serde(default)]
         lines: Vec<String>,
+        /// The journal of the rehearsal that it rests on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rehearsal: Option<String>,
     },
     /// A person signed an item.
     Signed {

@@ -154,7 +154,7 @@ impl Runbook {
             items.push(item("structure", title, ItemKind::Structure));
         }
         Ok(Runbook {
-            title: format!("Rehearsal of {}", self.title),
+            title: Runbook::rehearsal_title(&self.title),
             origin: self.origin.clone(),
             expected_database: self.expected_database.clone(),
             script: joined.script(),
@@ -163,6 +163,11 @@ impl Runbook {
             post_verification: None,
             rollbacks: Vec::new(),
         })
+    }
+
+    /// What the rehearsal of a runbook of this title is called.
+    pub fn rehearsal_title(title: &str) -> String {
+        format!("Rehearsal of {title}")
     }
 
     /// How many statements of a rehearsal are its way up: those of the script itself, with what

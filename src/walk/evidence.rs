@@ -16,7 +16,7 @@ pub fn from_files(runbook: &Runbook, item: &Item) -> Option<Evidence> {
                 "Name the backup so that somebody else finds it: where it lies, and of when it is."
                     .into(),
             ],
-            checks: Vec::new(),
+            ..Evidence::default()
         }),
         ItemKind::Attest => Some(Evidence {
             standing: Standing::Holds,
@@ -90,7 +90,7 @@ fn review(script: &Script) -> Evidence {
         standing,
         summary: format!("{}: {statements}, {said}", script.name),
         lines,
-        checks: Vec::new(),
+        ..Evidence::default()
     }
 }
 
@@ -100,7 +100,7 @@ fn rollback(runbook: &Runbook) -> Evidence {
             standing: Standing::Warns,
             summary: "the runbook has no rollback script".into(),
             lines: vec!["After COMMIT there is then no documented way back.".into()],
-            checks: Vec::new(),
+            ..Evidence::default()
         };
     }
     let mut lines = Vec::new();
@@ -140,6 +140,6 @@ fn rollback(runbook: &Runbook) -> Evidence {
         standing,
         summary: format!("{scripts}, {said}"),
         lines,
-        checks: Vec::new(),
+        ..Evidence::default()
     }
 }

@@ -108,6 +108,7 @@ impl Held for Live {
                 }
                 Order::PostVerify => Body::PostVerifyFailed(Box::new(died())),
                 Order::Probe(_)
+                | Order::Compare(..)
                 | Order::Begin
                 | Order::RunScript
                 | Order::Settle

@@ -128,6 +128,7 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
                 .into(),
                 summary: evidence.summary.clone(),
                 lines: evidence.lines.clone(),
+                rehearsal: evidence.rehearsal.clone(),
             })
             .into_iter()
             .collect(),

@@ -177,12 +177,7 @@ async fn object<T: DeserializeOwned>(
 ) -> Result<T, ServerMessage> {
     let queries: Vec<Query<'_>> = texts
         .iter()
-        .map(|text| Query {
-            number: 1,
-            line: 0,
-            text,
-            copies: false,
-        })
+        .map(|text| Query::from(text.as_str()))
         .collect();
     let limits = Limits {
         statement: READ_TIMEOUT,

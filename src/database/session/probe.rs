@@ -4,14 +4,15 @@
 
 use std::sync::Arc;
 
+use super::Claim;
 use super::actor::Actor;
-use super::read_only;
+use super::read_only::{self, Limits, Query};
 use crate::database::link::Broken;
 use crate::database::{message, target};
 use crate::gate::event::{Body, Evidence, Seq, ServerMessage, Standing, StatementReport, Target};
-use crate::runbook::ItemKind;
 use crate::runbook::check::{Check, Tally};
 use crate::runbook::script::Script;
+use crate::runbook::{ItemKind, rehearsal};
 
 impl Actor {
     pub(super) async fn probe(&mut self, seq: Seq, items: Vec<usize>) -> Result<(), Broken> {
@@ -77,11 +78,61 @@ impl Actor {
                             message::line(error)
                         ),
                         lines,
-                        checks: Vec::new(),
+                        ..Evidence::default()
                     }
                 }
             },
         )
+    }
+
+    /// Whether the structure is one that was rehearsed.
+    pub(super) async fn compare(
+        &mut self,
+        seq: Seq,
+        item: usize,
+        claim: Claim,
+    ) -> Result<(), Broken> {
+        let evidence = match self.structure_digest().await? {
+            Ok(now) => {
+                let mut rehearsed = claim.rehearsed.into_iter();
+                let same = rehearsed.find(|(structure, _)| *structure == now);
+                same.map_or(claim.otherwise, |(_, evidence)| evidence)
+            }
+            Err(why) => {
+                let mut otherwise = claim.otherwise;
+                otherwise.summary =
+                    "the structure cannot be compared with the rehearsed one; read \
+                                     the rollback scripts to the end before you sign"
+                        .into();
+                otherwise.lines.insert(0, message::line(&why));
+                otherwise
+            }
+        };
+        self.say(seq, Body::Probed { item, evidence });
+        Ok(())
+    }
+
+    async fn structure_digest(&mut self) -> Result<Result<String, ServerMessage>, Broken> {
+        let texts = rehearsal::digest_now();
+        let queries: Vec<Query<'_>> = texts
+            .iter()
+            .map(|text| Query::from(text.as_str()))
+            .collect();
+        let limits = Limits {
+            statement: self.options.read_timeout,
+            lock: Some(self.options.lock_timeout),
+        };
+        let mut digest = None;
+        for answer in read_only::each(self.link()?, &queries, limits).await? {
+            match answer {
+                Ok(report) => {
+                    let rows = report.result.map(|result| result.rows).unwrap_or_default();
+                    digest = rows.into_iter().flatten().flatten().next().or(digest);
+                }
+                Err(stopped) => return Ok(Err(stopped.error)),
+            }
+        }
+        Ok(digest.ok_or_else(|| message::own("the server did not tell its structure")))
     }
 
     pub(super) async fn post_verify(&mut self, seq: Seq) -> Result<(), Broken> {
@@ -137,7 +188,7 @@ fn connection_evidence(target: &Target, expected_database: Option<&str>) -> Evid
             .into_iter()
             .chain(target::lines(target))
             .collect(),
-        checks: Vec::new(),
+        ..Evidence::default()
     }
 }
 
@@ -175,5 +226,6 @@ fn structure_evidence(name: &str, results: Vec<StatementReport>) -> Evidence {
         summary,
         lines,
         checks,
+        ..Evidence::default()
     }
 }

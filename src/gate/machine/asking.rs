@@ -260,7 +260,7 @@ impl Machine {
             Some(item) => match item.standing {
                 Standing::Awaited => Refusal::EvidenceAwaited,
                 Standing::Fails => Refusal::EvidenceFails,
-                Standing::Holds | Standing::Warns if !item.unread.is_empty() => {
+                Standing::Holds | Standing::Warns if item.to_read().next().is_some() => {
                     Refusal::NotReadToEnd
                 }
                 Standing::Holds | Standing::Warns

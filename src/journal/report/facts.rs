@@ -48,6 +48,8 @@ pub struct Item {
     pub standing: Option<String>,
     /// The evidence that was found last: a summary, then the rest.
     pub found: Vec<String>,
+    /// The journal of the rehearsal that the evidence found last rests on.
+    pub rehearsal: Option<String>,
     /// The evidence that was on screen when it was signed.
     pub seen: Vec<String>,
     /// When it was signed, where it was signed to the end.

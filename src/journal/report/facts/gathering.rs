@@ -40,8 +40,10 @@ impl Facts {
                 standing,
                 summary,
                 lines,
+                rehearsal,
             } => {
                 self.item(item, |item| {
+                    item.rehearsal.clone_from(rehearsal);
                     item.standing = Some(standing.clone());
                     item.found = std::iter::once(summary).chain(lines).cloned().collect();
                 });
