@@ -6,6 +6,8 @@
 
 #[path = "rollback/cloning.rs"]
 mod cloning;
+#[path = "rollback/counting.rs"]
+mod counting;
 #[path = "rollback/rehearsing.rs"]
 mod rehearsing;
 #[path = "rollback/stage.rs"]

@@ -9,7 +9,6 @@ use crate::database::session::Claim;
 use crate::gate::event::{Evidence, Millis, Standing};
 use crate::journal::rehearsed::{End, Rehearsed};
 use crate::runbook::Runbook;
-use crate::runbook::printable::counted;
 use crate::runbook::script::Script;
 
 /// What the rehearsals say: the evidence, and what would stand if the structure is one of theirs.

@@ -64,7 +64,7 @@ fn finish(child: Child) -> (Output, String) {
     (output, text)
 }
 
-fn clone(stage: &Stage, more: &[&str]) -> (Output, String) {
+pub fn clone(stage: &Stage, more: &[&str]) -> (Output, String) {
     let target = stage.target();
     let target = target.iter().map(String::as_str);
     let arguments: Vec<&str> = more.iter().copied().chain(target).collect();
