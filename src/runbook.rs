@@ -18,7 +18,7 @@ mod places;
 pub mod printable;
 mod reading;
 pub mod rehearsal;
-mod rollback;
+pub mod rollback;
 mod scanner;
 pub mod script;
 mod sections;

@@ -10,7 +10,7 @@ use crate::journal::entry::{self, Opened};
 use crate::journal::{Entry, Journal};
 use crate::runbook::printable::printable;
 use crate::runbook::script::Script;
-use crate::runbook::{Runbook, listing};
+use crate::runbook::{Origin, Runbook, listing};
 use crate::sandbox::demo::{DemoOptions, Scenario};
 use crate::tui::screen::Screen;
 use crate::tui::terminal::Terminal;
@@ -427,6 +427,13 @@ fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened {
             })
             .collect(),
         rollbacks: runbook.rollbacks.iter().map(file).collect(),
+        folder: match &runbook.origin {
+            Origin::BuiltIn => None,
+            Origin::Folder(path) | Origin::BareScript(path) => {
+                let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+                Some(whole.display().to_string())
+            }
+        },
         rehearses: None,
     }
 }

@@ -158,6 +158,9 @@ pub struct Opened {
     /// The rollback scripts, in the order in which they would be run.
     #[serde(default)]
     pub rollbacks: Vec<File>,
+    /// The runbook's folder, where it is not the built-in one.
+    #[serde(default)]
+    pub folder: Option<String>,
     /// What it rehearses, where it is a rehearsal up and down.
     #[serde(default)]
     pub rehearses: Option<Rehearses>,

@@ -46,7 +46,12 @@ fn if_needed(script: &Script, statement: &Statement) -> bool {
 
 /// The number that a script's file name begins with, such as 11 of `rollback/011_inbox.sql`.
 fn leading_number(script: &Script) -> Option<(&str, u64)> {
-    let name = script.name.rsplit(['/', '\\']).next()?;
+    number_of(&script.name)
+}
+
+/// The number that a file name begins with, as it is written there and as a number.
+pub fn number_of(name: &str) -> Option<(&str, u64)> {
+    let name = name.rsplit(['/', '\\']).next()?;
     let digits = name
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(name.len());
