@@ -46,7 +46,7 @@ pub async fn walk<H: Held, B: Surface>(
     engine: &mut Engine<H>,
     screen: &mut Screen,
     terminal: &mut Terminal<B>,
-    mut wires: Wires,
+    wires: &mut Wires,
     bell: bool,
 ) -> ExitCode {
     let mut clock = tokio::time::interval(TICK);

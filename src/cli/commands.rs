@@ -4,7 +4,8 @@ use super::arguments::{Arguments, Command, Connection, Format, Holding, Look};
 use super::{aftermath, cloning, inspection, rehearsal};
 use crate::database::secret::Secret;
 use crate::database::settings::{Options, Settings};
-use crate::gate::{Account, Ending, ExitCode, Machine, Mode};
+use crate::gate::event::Alarm;
+use crate::gate::{Account, Ending, ExitCode, Machine, Mode, Plan};
 use crate::headless;
 use crate::journal::entry::{self, Opened};
 use crate::journal::{Entry, Journal};
@@ -20,10 +21,11 @@ use crate::walk::engine::{Engine, Log};
 use crate::walk::live::Live;
 use crate::walk::{self, Wires, signals};
 use color_eyre::eyre::{Report, WrapErr, eyre};
-use std::io::{IsTerminal, Write};
+use ratatui::backend::CrosstermBackend;
+use std::io::{IsTerminal, Stdout, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// A command that could not be carried out.
 #[derive(Debug)]
@@ -78,11 +80,15 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             holding,
             look,
         } => {
-            let way_back = load(runbook.as_deref())?
+            let runbook = load(runbook.as_deref())?;
+            let way_back = runbook
                 .rollback(to.as_deref(), without_restore)
                 .map_err(Failure::usage)?;
+            // None where nothing says (if needed): then there is no choice.
+            let other = runbook.rollback(to.as_deref(), !without_restore).ok();
             let settings = connect_to(&connection, &way_back)?;
-            walk(Arc::new(way_back), settings, &holding, &look, None)
+            let whose = Whose::Persons(other.map(Arc::new));
+            attend(Arc::new(way_back), settings, &holding, &look, None, whose)
         }
         Command::Rehearse {
             runbook,
@@ -243,13 +249,21 @@ fn walk(
     look: &Look,
     greeting: Option<String>,
 ) -> Result<ExitCode, Failure> {
-    attend(runbook, settings, holding, look, greeting, Whose::Persons)
+    attend(
+        runbook,
+        settings,
+        holding,
+        look,
+        greeting,
+        Whose::Persons(None),
+    )
 }
 
 /// Whose decision it is.
 enum Whose<'a> {
-    /// The person's at the terminal; without a terminal, nobody's.
-    Persons,
+    /// The person's at the terminal; without a terminal, nobody's. With the runbook's other form,
+    /// where it has one to choose instead.
+    Persons(Option<Arc<Runbook>>),
     /// Nobody's: it is the rehearsal of this runbook, on the target or on a clone of it.
     Nobodys(&'a Runbook, Option<&'a cloning::Clone>),
 }
@@ -277,6 +291,46 @@ fn may_be_run(runbook: &Runbook, holding: &Holding) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a person sits at, or a log that nobody reads yet: it outlasts a walk that starts over.
+enum Seat {
+    /// A full screen.
+    Screen {
+        terminal: Box<Terminal<CrosstermBackend<Stdout>>>,
+        wires: Wires,
+        _reader: input::Reader,
+    },
+    /// Lines.
+    Lines(headless::Feed),
+}
+
+impl Seat {
+    fn screen(alarms: UnboundedReceiver<Alarm>) -> Result<Seat, Failure> {
+        let terminal = Terminal::enter().wrap_err("the screen cannot be set up")?;
+        let (keys, input) = unbounded_channel();
+        let reader = input::spawn(move |input| keys.send(input).is_ok())
+            .wrap_err("the keyboard cannot be read")?;
+        Ok(Seat::Screen {
+            terminal: Box::new(terminal),
+            wires: Wires {
+                reports: unbounded_channel().1,
+                observations: unbounded_channel().1,
+                alarms,
+                input,
+            },
+            _reader: reader,
+        })
+    }
+
+    fn lines(alarms: UnboundedReceiver<Alarm>, interactive: bool) -> Seat {
+        Seat::Lines(headless::Feed {
+            reports: unbounded_channel().1,
+            observations: unbounded_channel().1,
+            alarms,
+            lines: interactive.then(headless::listen),
+        })
+    }
+}
+
 fn attend(
     runbook: Arc<Runbook>,
     settings: Settings,
@@ -286,7 +340,7 @@ fn attend(
     whose: Whose<'_>,
 ) -> Result<ExitCode, Failure> {
     may_be_run(&runbook, holding)?;
-    let interactive = matches!(whose, Whose::Persons)
+    let interactive = matches!(whose, Whose::Persons(_))
         && std::io::stdin().is_terminal()
         && std::io::stdout().is_terminal();
     let mode = if interactive {
@@ -322,58 +376,89 @@ fn attend(
         .enable_all()
         .build()
         .wrap_err("the program's own tasks cannot be started")?;
-    let plan = holding.plan(&runbook, mode);
     let result = runtime.block_on(async {
-        let (live, reports, observations) =
-            Live::start(Arc::clone(&runbook), settings, holding.options());
         let (alarms, alarmed) = unbounded_channel();
         signals::listen(&alarms).wrap_err("signals cannot be listened to")?;
-        let mut engine = Engine::new(
-            Arc::clone(&runbook),
-            plan,
-            Log::Kept(Box::new(journal)),
-            live,
-        )
-        .with_journals(journals(&path));
-        let code = if interactive && !look.plain {
-            let appearance = appearance(look);
-            let mut screen = Screen::new(Arc::clone(&runbook), appearance);
-            screen.set_journal(&path);
-            if let Some(greeting) = greeting {
-                screen.say(greeting);
-            }
-            let mut terminal = Terminal::enter().wrap_err("the screen cannot be set up")?;
-            let (keys, input) = unbounded_channel();
-            let _reader = input::spawn(move |input| keys.send(input).is_ok())
-                .wrap_err("the keyboard cannot be read")?;
-            let wires = Wires {
-                reports,
-                observations,
-                alarms: alarmed,
-                input,
-            };
-            walk::walk(&mut engine, &mut screen, &mut terminal, wires, !look.quiet).await
-        } else {
-            let feed = headless::Feed {
-                reports,
-                observations,
-                alarms: alarmed,
-                lines: interactive.then(headless::listen),
-            };
-            headless::walk(&mut engine, &runbook, &mut std::io::stdout(), feed).await
+        let mut seat = match interactive && !look.plain {
+            true => Seat::screen(alarmed)?,
+            false => Seat::lines(alarmed, interactive),
         };
-        // One line that stays in the terminal's history when the screen is gone.
-        let last = last_words(engine.machine(), engine.account());
-        let (machine, account) = (engine.machine(), engine.account());
-        let (code, closing) = match whose {
-            Whose::Persons => (code, Vec::new()),
-            Whose::Nobodys(of, clone) => {
-                let (code, mut lines) = rehearsal::closing(of, &runbook, machine, account, code);
-                lines.extend(clone.into_iter().flat_map(cloning::Clone::closing));
-                (code, lines)
-            }
+        let mut other = match &whose {
+            Whose::Persons(other) => other.clone().filter(|_| interactive),
+            Whose::Nobodys(..) => None,
         };
-        Ok::<_, Failure>((code, closing, last))
+        let mut runbook = runbook;
+        let mut greeting = greeting;
+        let mut log = Log::Kept(Box::new(journal));
+        // A choice between two forms of a runbook is a walk of its own, with a session, a plan and
+        // sign-offs of its own: so nothing of the one can be taken for the other's. Only the
+        // journal and the seat in front of it go on. The gate lets it happen on the checklist alone,
+        // where no transaction is open.
+        loop {
+            let (live, reports, observations) =
+                Live::start(Arc::clone(&runbook), settings.clone(), holding.options());
+            let plan = Plan {
+                other_form: other.is_some(),
+                ..holding.plan(&runbook, mode)
+            };
+            let mut engine =
+                Engine::new(Arc::clone(&runbook), plan, log, live).with_journals(journals(&path));
+            let code = match &mut seat {
+                Seat::Screen {
+                    terminal, wires, ..
+                } => {
+                    let mut screen = Screen::new(Arc::clone(&runbook), appearance(look));
+                    screen.set_journal(&path);
+                    if let Some(greeting) = greeting.take() {
+                        screen.say(greeting);
+                    }
+                    wires.reports = reports;
+                    wires.observations = observations;
+                    walk::walk(&mut engine, &mut screen, terminal, wires, !look.quiet).await
+                }
+                Seat::Lines(feed) => {
+                    feed.reports = reports;
+                    feed.observations = observations;
+                    headless::walk(&mut engine, &runbook, &mut std::io::stdout(), feed).await
+                }
+            };
+            if engine.starts_over()
+                && let Some(chosen) = other.take()
+            {
+                log = engine.into_log();
+                if let Log::Kept(journal) = &mut log {
+                    journal
+                        .record_durably(&Entry::Opened(Box::new(opened(&chosen, mode, holding))))
+                        .map_err(|error| {
+                            Failure::usage(Report::from(error).wrap_err("nothing was applied"))
+                        })?;
+                }
+                greeting = Some(format!(
+                    "{}. Nothing is signed yet.",
+                    chosen.left_out().unwrap_or("Nothing is left out")
+                ));
+                other = Some(std::mem::replace(&mut runbook, chosen));
+                continue;
+            }
+            // One line that stays in the terminal's history when the screen is gone.
+            let mut last = last_words(engine.machine(), engine.account());
+            if let (Some(left_out), Some(Ending::Committed { .. })) =
+                (runbook.left_out(), engine.machine().ending())
+            {
+                last.push_str(&format!(" {}.", printable(left_out)));
+            }
+            let (machine, account) = (engine.machine(), engine.account());
+            let (code, closing) = match whose {
+                Whose::Persons(_) => (code, Vec::new()),
+                Whose::Nobodys(of, clone) => {
+                    let (code, mut lines) =
+                        rehearsal::closing(of, &runbook, machine, account, code);
+                    lines.extend(clone.into_iter().flat_map(cloning::Clone::closing));
+                    (code, lines)
+                }
+            };
+            return Ok::<_, Failure>((code, closing, last));
+        }
     });
     // A thread that still waits for a key must not keep the program from leaving.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
@@ -447,7 +532,7 @@ fn file(script: &Script) -> entry::File {
 
 fn rehearses(whose: &Whose<'_>) -> Option<entry::Rehearses> {
     match whose {
-        Whose::Persons => None,
+        Whose::Persons(_) => None,
         Whose::Nobodys(of, clone) => Some(entry::Rehearses {
             script: file(&of.script),
             rollbacks: of.rollbacks.iter().map(file).collect(),

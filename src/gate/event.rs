@@ -57,6 +57,8 @@ pub enum Command {
     },
     /// Look for the evidence of every item again.
     ProbeAgain,
+    /// Leave out what the runbook says can be left out, or take it back in.
+    LeaveOut,
     /// Open the transaction and run the script.
     Apply,
     /// Cancel the statement that runs.

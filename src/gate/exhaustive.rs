@@ -52,6 +52,7 @@ fn plan(mode: Mode, items: usize, post_verification: bool) -> Plan {
         hold_limit: 2 * plan::ARMING,
         post_verification,
         lock_attempts: 2,
+        other_form: false,
         max_waiters: Some(0),
         max_wait: None,
     }
@@ -196,6 +197,7 @@ fn commands(items: usize) -> Vec<Command> {
         Command::Again,
         Command::EndBackend,
         Command::AskAgain,
+        Command::LeaveOut,
         Command::Quit,
     ];
     // One index too many: asking for an item that is not there.
@@ -322,6 +324,17 @@ fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine)
 fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
     let (machine, witness) = before;
     for effect in effects {
+        if *effect == Effect::StartOver {
+            assert_eq!(
+                *machine.phase(),
+                Phase::Checklist,
+                "I2: no transaction is left behind"
+            );
+            assert!(machine.is_shown(), "I5: on a drawn frame");
+            assert!(machine.plan().other_form, "{event:?}");
+            assert!(!after.0.items().iter().any(|item| item.signed));
+            assert!(matches!(after.0.phase(), Phase::Left(_)));
+        }
         let Effect::Request { request, .. } = effect else {
             continue;
         };
@@ -639,6 +652,7 @@ fn every_reachable_state_of_a_run_whose_rollback_was_rehearsed() {
     let plan = Plan {
         items: vec![item],
         lock_attempts: 1,
+        other_form: true,
         max_waiters: None,
         ..plan(Mode::Run, 0, false)
     };

@@ -10,6 +10,7 @@ pub enum Act {
     SignOff,
     Withdraw,
     ProbeAgain,
+    LeaveOut,
     Apply,
     Cancel,
     AskCommit,
@@ -26,10 +27,11 @@ pub enum Act {
 
 impl Act {
     /// Every act there is.
-    pub const ALL: [Act; 15] = [
+    pub const ALL: [Act; 16] = [
         Act::SignOff,
         Act::Withdraw,
         Act::ProbeAgain,
+        Act::LeaveOut,
         Act::Apply,
         Act::Cancel,
         Act::AskCommit,
@@ -52,6 +54,7 @@ impl Command {
             Command::SignOff { .. } => Act::SignOff,
             Command::Withdraw { .. } => Act::Withdraw,
             Command::ProbeAgain => Act::ProbeAgain,
+            Command::LeaveOut => Act::LeaveOut,
             Command::Apply => Act::Apply,
             Command::Cancel => Act::Cancel,
             Command::AskCommit => Act::AskCommit,

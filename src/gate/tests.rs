@@ -33,6 +33,7 @@ impl Run {
                 hold_limit: 60_000,
                 post_verification: true,
                 lock_attempts: 3,
+                other_form: false,
                 max_waiters: Some(2),
                 max_wait: Some(5_000),
             }),
@@ -727,6 +728,7 @@ fn what_is_offered_is_what_happens() {
                 Act::Again => Command::Again,
                 Act::EndBackend => Command::EndBackend,
                 Act::AskAgain => Command::AskAgain,
+                Act::LeaveOut => Command::LeaveOut,
                 Act::Quit => Command::Quit,
             };
             let mut machine = run.machine.clone();

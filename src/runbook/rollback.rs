@@ -7,7 +7,7 @@
 //!
 //! A rollback script tells its parts apart by the titles of its sections: `What would be lost …`
 //! holds the counts, `What is left …` the checks of the end, and a title that ends with
-//! `(if needed)` what `--without-restore` leaves out.
+//! `(if needed)` what a key on the checklist, or `--without-restore`, leaves out.
 
 use super::join::Joined;
 use super::manifest::RunbookError;
@@ -20,6 +20,9 @@ const LOST: &str = "what would be lost";
 const LEFT: &str = "what is left";
 /// How the titles of sections end that can be left out, in lower case.
 const IF_NEEDED: &str = "(if needed)";
+
+/// The item that says what is left out.
+const LEFT_OUT: &str = "left-out";
 
 /// Whether a statement is a setting, which what follows may rest on.
 fn sets(statement: &Statement) -> bool {
@@ -141,6 +144,12 @@ impl Runbook {
         })
     }
 
+    /// What this form of a rollback leaves out, in words.
+    pub fn left_out(&self) -> Option<&str> {
+        let item = self.items.iter().find(|item| item.id == LEFT_OUT)?;
+        Some(&item.title)
+    }
+
     fn rollbacks_to(&self, to: Option<&str>) -> Result<Vec<&Script>, RunbookError> {
         if self.rollbacks.is_empty() {
             return Err(RunbookError::NoRollback);
@@ -210,7 +219,7 @@ fn omissions(scripts: &[&Script], left_out: impl Fn(&Script, &Statement) -> bool
             "    ({}, {})",
             literal(&format!("left out: {title}")),
             literal(&format!(
-                "by your choice, --without-restore: {place}, and the checks of it; the structure \
+                "by your choice: {place}, and the checks of it; the structure \
                  will not be all of the one before"
             ))
         ));
@@ -302,7 +311,7 @@ fn items(scripts: usize, has_preview: bool, omitted: &Omissions) -> Vec<Item> {
     }
     if !omitted.is_empty() {
         let title = format!("Left out on purpose: {}", omitted.sections.join("; "));
-        items.push(item("left-out", &title, ItemKind::Attest));
+        items.push(item(LEFT_OUT, &title, ItemKind::Attest));
     }
     items
 }

@@ -37,6 +37,7 @@ pub struct Engine<H> {
     journals: Vec<PathBuf>,
     said: Vec<String>,
     left: Option<ExitCode>,
+    over: bool,
 }
 
 /// Where the run is written down.
@@ -62,6 +63,7 @@ impl<H: Held> Engine<H> {
             journals: Vec::new(),
             said: Vec::new(),
             left: None,
+            over: false,
         }
     }
 
@@ -97,6 +99,16 @@ impl<H: Held> Engine<H> {
     /// The exit code, once the program is to be left.
     pub fn left(&self) -> Option<ExitCode> {
         self.left
+    }
+
+    /// Whether this walk was left, with nothing applied, for one of the runbook's other form.
+    pub fn starts_over(&self) -> bool {
+        self.over
+    }
+
+    /// The journal, for the walk that follows this one. The session ends here.
+    pub fn into_log(self) -> Log {
+        self.log
     }
 
     /// Takes an event to its end: account, journal, machine, effects, and what follows from them.
@@ -153,6 +165,10 @@ impl<H: Held> Engine<H> {
                 Effect::Sever => self.held.sever(),
                 Effect::Say(text) => self.said.push(text),
                 Effect::Leave(code) => self.left = Some(code),
+                Effect::StartOver => {
+                    self.over = true;
+                    self.left = Some(ExitCode::RolledBack);
+                }
             }
         }
     }

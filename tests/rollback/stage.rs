@@ -274,7 +274,7 @@ impl Person {
     }
 
     #[track_caller]
-    fn wait_until(&mut self, holds: impl Fn(&str) -> bool) -> &mut Person {
+    pub fn wait_until(&mut self, holds: impl Fn(&str) -> bool) -> &mut Person {
         self.until("what was waited for", |said| holds(said).then_some(()));
         self
     }

@@ -362,6 +362,7 @@ fn evidence(index: usize) -> Evidence {
         summary: summary.into(),
         lines: lines.iter().map(|line| (*line).to_owned()).collect(),
         checks,
+        rehearsal: None,
     }
 }
 
@@ -417,7 +418,7 @@ impl Walk {
                     }
                 }
                 Effect::Say(text) => self.screen.say(text),
-                Effect::Cancel | Effect::Sever | Effect::Leave(_) => {}
+                Effect::Cancel | Effect::Sever | Effect::Leave(_) | Effect::StartOver => {}
             }
         }
     }

@@ -97,6 +97,7 @@ impl Machine {
                     }
                 }
             },
+            Act::LeaveOut => self.plan.other_form.then_some(None),
             Act::Quit => Some(None),
             Act::Cancel
             | Act::AskCommit
@@ -128,6 +129,7 @@ impl Machine {
             Act::SignOff
             | Act::Withdraw
             | Act::ProbeAgain
+            | Act::LeaveOut
             | Act::Apply
             | Act::Cancel
             | Act::Again
@@ -170,6 +172,14 @@ impl Machine {
                 None => vec![Effect::Say(Refusal::NoSuchItem.to_string())],
             },
             Command::ProbeAgain => self.probe(),
+            // What was signed was signed for another script.
+            Command::LeaveOut => {
+                for item in &mut self.items {
+                    item.signed = false;
+                }
+                self.phase = Phase::Left(ExitCode::RolledBack);
+                vec![Effect::StartOver]
+            }
             Command::Apply => {
                 self.attempt = 0;
                 self.ending = None;

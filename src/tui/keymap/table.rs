@@ -40,6 +40,13 @@ pub const BINDINGS: &[Binding] = &[
     ),
     gate(
         Place::Checklist,
+        &[Char('n')],
+        Act::LeaveOut,
+        "omit",
+        "rollback: leave out what says (if needed), or take it back in; every sign-off falls",
+    ),
+    gate(
+        Place::Checklist,
         &[Char('a')],
         Act::Apply,
         "apply",

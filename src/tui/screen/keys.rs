@@ -265,6 +265,7 @@ fn plain_command(act: Act, item: usize) -> Option<Command> {
         Act::SignOff => Some(Command::SignOff { item, note: None }),
         Act::Withdraw => Some(Command::Withdraw { item }),
         Act::ProbeAgain => Some(Command::ProbeAgain),
+        Act::LeaveOut => Some(Command::LeaveOut),
         Act::Apply => Some(Command::Apply),
         Act::Cancel => Some(Command::Cancel),
         Act::AskCommit => Some(Command::AskCommit),

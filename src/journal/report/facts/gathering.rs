@@ -27,6 +27,9 @@ impl Facts {
     fn take(&mut self, at: Timestamp, entry: &Entry) {
         match entry {
             Entry::Opened(opened) => {
+                // A walk that started over has another checklist.
+                let listed = |known: &Item| opened.checklist.iter().any(|item| item.id == known.id);
+                self.items.retain(listed);
                 for item in &opened.checklist {
                     self.item(&item.id, |known| known.title = Some(item.title.clone()));
                 }
