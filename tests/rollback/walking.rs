@@ -121,7 +121,7 @@ fn a_key_on_the_checklist_leaves_the_restore_out_and_takes_it_back_in() {
     let mut person = stage.typed(&["rollback", "--plain"]);
     person
         .wait_for("FAIL 011 old constraint can come back")
-        .wait_for("n on the checklist");
+        .wait_for("f on the checklist");
     person.line("read script", "No COMMIT here");
     person.line("sign 2", ": signed.");
     person.line(

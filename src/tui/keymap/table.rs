@@ -40,10 +40,10 @@ pub const BINDINGS: &[Binding] = &[
     ),
     gate(
         Place::Checklist,
-        &[Char('n')],
+        &[Char('f')],
         Act::LeaveOut,
         "omit",
-        "rollback: leave out what says (if needed), or take it back in; every sign-off falls",
+        "rollback: leave out what says (if needed), or take it in",
     ),
     gate(
         Place::Checklist,
