@@ -1,7 +1,9 @@
 -- The structure of all schemas but the system's own: one row an object or a property of it, with a
 -- definition that says all that a dump of the schema would say of it.
 --
--- `stagegate rehearse` takes it at the start and at the end and compares the two. What is data is
+-- `stagegate rehearse` takes it at the start and at the end and compares the two; its digest tells
+-- whether a rehearsal was of the structure that a database has now. So nothing in it may depend on
+-- object ids, and it is read with search_path = pg_catalog, for names to be whole. What is data is
 -- left out (rows, a sequence's position), and so is what differs without a difference in meaning:
 -- the order of privileges, and default privileges that were never written down. Definitions are
 -- read through jsonb where a catalog has a column only in some versions of PostgreSQL.
@@ -138,7 +140,7 @@ WITH space AS (
          SELECT 'policy', quote_ident(p.polname) || ' on ' || r.name,
                 concat_ws(', ', 'for ' || p.polcmd::text, CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END,
                           'to ' || (SELECT string_agg(CASE role WHEN 0 THEN 'public' ELSE pg_catalog.pg_get_userbyid(role)::text END,
-                                                      ' ' ORDER BY role) FROM unnest(p.polroles) AS role),
+                                                      ' ' ORDER BY pg_catalog.pg_get_userbyid(role)::text COLLATE "C") FROM unnest(p.polroles) AS role),
                           'using ' || pg_catalog.pg_get_expr(p.polqual, p.polrelid),
                           'with check ' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
          FROM pg_catalog.pg_policy AS p
@@ -167,7 +169,8 @@ WITH space AS (
                 string_agg(concat_ws(' ', CASE one.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(one.grantee)::text END,
                                      one.privilege_type, CASE WHEN one.is_grantable THEN 'with grant option' END,
                                      'by ' || pg_catalog.pg_get_userbyid(one.grantor)), '; '
-                           ORDER BY one.grantee, one.privilege_type, one.grantor)
+                           ORDER BY CASE one.grantee WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(one.grantee)::text END COLLATE "C",
+                                    one.privilege_type COLLATE "C", pg_catalog.pg_get_userbyid(one.grantor)::text COLLATE "C")
          FROM privilege AS p
          CROSS JOIN LATERAL pg_catalog.aclexplode(p.acl) AS one
          GROUP BY p.kind, p.name

@@ -5,6 +5,7 @@
 
 mod aftermath;
 mod arguments;
+mod cloning;
 mod commands;
 mod inspection;
 mod man;

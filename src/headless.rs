@@ -62,7 +62,7 @@ pub async fn walk<H: Held>(
     engine: &mut Engine<H>,
     runbook: &Runbook,
     out: &mut dyn Write,
-    mut feed: Feed,
+    feed: &mut Feed,
 ) -> ExitCode {
     let mut teller = Teller::new(runbook);
     let mut clock = tokio::time::interval(TICK);

@@ -6,6 +6,7 @@
 
 pub mod chain;
 pub mod entry;
+pub mod rehearsed;
 pub mod report;
 pub mod story;
 

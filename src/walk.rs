@@ -7,6 +7,7 @@ pub mod engine;
 pub mod evidence;
 pub mod live;
 pub mod record;
+pub mod rehearsed;
 pub mod signals;
 
 use crate::gate::event::{Alarm, Event, Millis, Observation, Report};
@@ -45,7 +46,7 @@ pub async fn walk<H: Held, B: Surface>(
     engine: &mut Engine<H>,
     screen: &mut Screen,
     terminal: &mut Terminal<B>,
-    mut wires: Wires,
+    wires: &mut Wires,
     bell: bool,
 ) -> ExitCode {
     let mut clock = tokio::time::interval(TICK);

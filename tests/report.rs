@@ -291,6 +291,7 @@ fn opened() -> Opened {
             name: "rollback/011.sql".into(),
             sha256: "ab".repeat(32),
         }],
+        folder: Some("/srv/run books/utn".into()),
         ..Opened::default()
     }
 }
@@ -353,12 +354,21 @@ fn committed() -> Vec<Entry> {
             standing: "holds".into(),
             summary: "a reference is typed".into(),
             lines: Vec::new(),
+            rehearsal: None,
         },
         Entry::Evidence {
             item: "review".into(),
             standing: "warns".into(),
             summary: "migrate.sql: 2 statements, 1 lint finding".into(),
             lines: vec!["lint, line 20: adding a unique index".into()],
+            rehearsal: None,
+        },
+        Entry::Evidence {
+            item: "rollback".into(),
+            standing: "holds".into(),
+            summary: "rehearsed on 2026-01-01 09:00 UTC against db1:5432/wiser_ops (clone)".into(),
+            lines: Vec::new(),
+            rehearsal: Some("/home/kim/.local/state/stagegate/20260101T085900Z-7.jsonl".into()),
         },
         signed("backup", "A backup exists", Some("vault/07"), &[]),
         Entry::Withdrawn {

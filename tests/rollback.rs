@@ -4,6 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "rollback/cloning.rs"]
+mod cloning;
+#[path = "rollback/counting.rs"]
+mod counting;
 #[path = "rollback/rehearsing.rs"]
 mod rehearsing;
 #[path = "rollback/stage.rs"]

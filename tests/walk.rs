@@ -54,6 +54,7 @@ impl Held for Scripted {
         let name = match &order {
             Order::Connect => "connect",
             Order::Probe(_) => "probe",
+            Order::Compare(..) => "compare",
             Order::Begin => "begin",
             Order::RunScript => "run script",
             Order::Settle => "settle",
@@ -85,6 +86,10 @@ impl Held for Scripted {
                     };
                     self.report(seq, Body::Probed { item, evidence });
                 }
+            }
+            Order::Compare(item, claim) => {
+                let evidence = claim.otherwise;
+                self.report(seq, Body::Probed { item, evidence });
             }
             Order::Begin => self.report(
                 seq,
@@ -229,13 +234,13 @@ impl Stage {
             let mut engine = Engine::new(Arc::clone(&runbook), plan, log, held);
             let mut screen = Screen::new(runbook, Appearance::detect(|_| None, true));
             let mut terminal = Terminal::over(backend).unwrap();
-            let wires = Wires {
+            let mut wires = Wires {
                 reports: reported,
                 observations,
                 alarms: alarmed,
                 input: typed,
             };
-            let code = walk::walk(&mut engine, &mut screen, &mut terminal, wires, true).await;
+            let code = walk::walk(&mut engine, &mut screen, &mut terminal, &mut wires, true).await;
             (code, engine.machine().ending().cloned())
         });
         Stage {

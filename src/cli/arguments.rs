@@ -78,6 +78,9 @@ pub enum Command {
         /// A runbook's folder; without it the built-in Stage 1 UTN runbook
         #[arg(value_name = "RUNBOOK")]
         runbook: Option<PathBuf>,
+        /// Do it on a throw-away server with the target's schema and no rows; the target is only read
+        #[arg(long)]
+        clone: bool,
         /// Where to connect.
         #[command(flatten)]
         connection: Connection,

@@ -1,16 +1,17 @@
 //! What each command does.
 
 use super::arguments::{Arguments, Command, Connection, Format, Holding, Look};
-use super::{aftermath, inspection, rehearsal};
+use super::{aftermath, cloning, inspection, rehearsal};
 use crate::database::secret::Secret;
 use crate::database::settings::{Options, Settings};
-use crate::gate::{Account, Ending, ExitCode, Machine, Mode};
+use crate::gate::event::Alarm;
+use crate::gate::{Account, Ending, ExitCode, Machine, Mode, Plan};
 use crate::headless;
 use crate::journal::entry::{self, Opened};
 use crate::journal::{Entry, Journal};
 use crate::runbook::printable::printable;
 use crate::runbook::script::Script;
-use crate::runbook::{Runbook, listing};
+use crate::runbook::{Origin, Runbook, listing};
 use crate::sandbox::demo::{DemoOptions, Scenario};
 use crate::tui::screen::Screen;
 use crate::tui::terminal::Terminal;
@@ -20,10 +21,11 @@ use crate::walk::engine::{Engine, Log};
 use crate::walk::live::Live;
 use crate::walk::{self, Wires, signals};
 use color_eyre::eyre::{Report, WrapErr, eyre};
-use std::io::{IsTerminal, Write};
-use std::path::Path;
+use ratatui::backend::CrosstermBackend;
+use std::io::{IsTerminal, Stdout, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// A command that could not be carried out.
 #[derive(Debug)]
@@ -78,21 +80,34 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             holding,
             look,
         } => {
-            let way_back = load(runbook.as_deref())?
+            let runbook = load(runbook.as_deref())?;
+            let way_back = runbook
                 .rollback(to.as_deref(), without_restore)
                 .map_err(Failure::usage)?;
+            // None where nothing says (if needed): then there is no choice.
+            let other = runbook.rollback(to.as_deref(), !without_restore).ok();
             let settings = connect_to(&connection, &way_back)?;
-            walk(Arc::new(way_back), settings, &holding, &look, None)
+            let whose = Whose::Persons(other.map(Arc::new));
+            attend(Arc::new(way_back), settings, &holding, &look, None, whose)
         }
         Command::Rehearse {
             runbook,
+            clone,
             connection,
             holding,
         } => {
             let runbook = load(runbook.as_deref())?;
             let rehearsal = Arc::new(runbook.rehearsal().map_err(Failure::usage)?);
-            let settings = connect_to(&connection, &runbook)?;
-            let whose = Whose::Nobodys(&runbook);
+            may_be_run(&rehearsal, &holding)?;
+            let mut settings = connect_to(&connection, &runbook)?;
+            let clone = match clone {
+                true => Some(cloning::clone(&runbook, &settings, holding.lock_timeout)?),
+                false => None,
+            };
+            if let Some(clone) = &clone {
+                settings = clone.settings.clone();
+            }
+            let whose = Whose::Nobodys(&runbook, clone.as_ref());
             attend(rehearsal, settings, &holding, &Look::default(), None, whose)
         }
         Command::Inspect {
@@ -234,25 +249,27 @@ fn walk(
     look: &Look,
     greeting: Option<String>,
 ) -> Result<ExitCode, Failure> {
-    attend(runbook, settings, holding, look, greeting, Whose::Persons)
+    attend(
+        runbook,
+        settings,
+        holding,
+        look,
+        greeting,
+        Whose::Persons(None),
+    )
 }
 
 /// Whose decision it is.
 enum Whose<'a> {
-    /// The person's at the terminal; without a terminal, nobody's.
-    Persons,
-    /// Nobody's: it is the rehearsal of this runbook.
-    Nobodys(&'a Runbook),
+    /// The person's at the terminal; without a terminal, nobody's. With the runbook's other form,
+    /// where it has one to choose instead.
+    Persons(Option<Arc<Runbook>>),
+    /// Nobody's: it is the rehearsal of this runbook, on the target or on a clone of it.
+    Nobodys(&'a Runbook, Option<&'a cloning::Clone>),
 }
 
-fn attend(
-    runbook: Arc<Runbook>,
-    settings: Settings,
-    holding: &Holding,
-    look: &Look,
-    greeting: Option<String>,
-    whose: Whose<'_>,
-) -> Result<ExitCode, Failure> {
+/// Whether it can be run at all, before anything is connected to.
+fn may_be_run(runbook: &Runbook, holding: &Holding) -> Result<(), Failure> {
     if let Some(objection) = holding.objection() {
         return Err(Failure::usage(eyre!("{objection}")));
     }
@@ -275,7 +292,59 @@ fn attend(
             "{what} cannot be run; nothing was sent to any server. stagegate show lists all of it"
         )));
     }
-    let interactive = matches!(whose, Whose::Persons)
+    Ok(())
+}
+
+/// What a person sits at, or a log that nobody reads yet: it outlasts a walk that starts over.
+enum Seat {
+    /// A full screen.
+    Screen {
+        terminal: Box<Terminal<CrosstermBackend<Stdout>>>,
+        wires: Wires,
+        _reader: input::Reader,
+    },
+    /// Lines.
+    Lines(headless::Feed),
+}
+
+impl Seat {
+    fn screen(alarms: UnboundedReceiver<Alarm>) -> Result<Seat, Failure> {
+        let terminal = Terminal::enter().wrap_err("the screen cannot be set up")?;
+        let (keys, input) = unbounded_channel();
+        let reader = input::spawn(move |input| keys.send(input).is_ok())
+            .wrap_err("the keyboard cannot be read")?;
+        Ok(Seat::Screen {
+            terminal: Box::new(terminal),
+            wires: Wires {
+                reports: unbounded_channel().1,
+                observations: unbounded_channel().1,
+                alarms,
+                input,
+            },
+            _reader: reader,
+        })
+    }
+
+    fn lines(alarms: UnboundedReceiver<Alarm>, interactive: bool) -> Seat {
+        Seat::Lines(headless::Feed {
+            reports: unbounded_channel().1,
+            observations: unbounded_channel().1,
+            alarms,
+            lines: interactive.then(headless::listen),
+        })
+    }
+}
+
+fn attend(
+    runbook: Arc<Runbook>,
+    settings: Settings,
+    holding: &Holding,
+    look: &Look,
+    greeting: Option<String>,
+    whose: Whose<'_>,
+) -> Result<ExitCode, Failure> {
+    may_be_run(&runbook, holding)?;
+    let interactive = matches!(whose, Whose::Persons(_))
         && std::io::stdin().is_terminal()
         && std::io::stdout().is_terminal();
     let mode = if interactive {
@@ -283,9 +352,13 @@ fn attend(
     } else {
         Mode::Rehearse
     };
-    if let Whose::Nobodys(_) = whose {
+    if let Whose::Nobodys(_, clone) = whose {
+        let locks = match clone {
+            None => "locks as the script does",
+            Some(_) => "locks only the clone's tables",
+        };
         eprintln!(
-            "A rehearsal: it applies, verifies, goes back, compares and rolls back; it never commits, and locks as the script does."
+            "A rehearsal: it applies, verifies, goes back, compares and rolls back; it never commits, and {locks}."
         );
     } else if !interactive {
         eprintln!(
@@ -296,7 +369,10 @@ fn attend(
         .map_err(|error| Failure::usage(Report::from(error).wrap_err("nothing was sent")))?;
     let path = journal.path().to_owned();
     journal
-        .record_durably(&Entry::Opened(Box::new(opened(&runbook, mode, holding))))
+        .record_durably(&Entry::Opened(Box::new(Opened {
+            rehearses: rehearses(&whose),
+            ..opened(&runbook, mode, holding)
+        })))
         .map_err(|error| Failure::usage(Report::from(error).wrap_err("nothing was sent")))?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -304,55 +380,91 @@ fn attend(
         .enable_all()
         .build()
         .wrap_err("the program's own tasks cannot be started")?;
-    let plan = holding.plan(&runbook, mode);
     let result = runtime.block_on(async {
-        let (live, reports, observations) =
-            Live::start(Arc::clone(&runbook), settings, holding.options());
         let (alarms, alarmed) = unbounded_channel();
         signals::listen(&alarms).wrap_err("signals cannot be listened to")?;
-        let mut engine = Engine::new(
-            Arc::clone(&runbook),
-            plan,
-            Log::Kept(Box::new(journal)),
-            live,
-        );
-        let code = if interactive && !look.plain {
-            let appearance = appearance(look);
-            let mut screen = Screen::new(Arc::clone(&runbook), appearance);
-            screen.set_journal(&path);
-            let here = std::env::current_dir().unwrap_or_default();
-            screen.set_backup_folder(holding.backup_dir.as_deref().unwrap_or(&here));
-            if let Some(greeting) = greeting {
-                screen.say(greeting);
+        let mut seat = match interactive && !look.plain {
+            true => Seat::screen(alarmed)?,
+            false => Seat::lines(alarmed, interactive),
+        };
+        let mut other = match &whose {
+            Whose::Persons(other) => other.clone().filter(|_| interactive),
+            Whose::Nobodys(..) => None,
+        };
+        let mut runbook = runbook;
+        let mut greeting = greeting;
+        let mut log = Log::Kept(Box::new(journal));
+        // A choice between two forms of a runbook is a walk of its own, with a session, a plan and
+        // sign-offs of its own: so nothing of the one can be taken for the other's. Only the
+        // journal and the seat in front of it go on. The gate lets it happen on the checklist alone,
+        // where no transaction is open.
+        loop {
+            let (live, reports, observations) =
+                Live::start(Arc::clone(&runbook), settings.clone(), holding.options());
+            let plan = Plan {
+                other_form: other.is_some(),
+                ..holding.plan(&runbook, mode)
+            };
+            let mut engine =
+                Engine::new(Arc::clone(&runbook), plan, log, live).with_journals(journals(&path));
+            let code = match &mut seat {
+                Seat::Screen {
+                    terminal, wires, ..
+                } => {
+                    let mut screen = Screen::new(Arc::clone(&runbook), appearance(look));
+                    screen.set_journal(&path);
+                    let here = std::env::current_dir().unwrap_or_default();
+                    screen.set_backup_folder(holding.backup_dir.as_deref().unwrap_or(&here));
+                    if let Some(greeting) = greeting.take() {
+                        screen.say(greeting);
+                    }
+                    wires.reports = reports;
+                    wires.observations = observations;
+                    walk::walk(&mut engine, &mut screen, terminal, wires, !look.quiet).await
+                }
+                Seat::Lines(feed) => {
+                    feed.reports = reports;
+                    feed.observations = observations;
+                    headless::walk(&mut engine, &runbook, &mut std::io::stdout(), feed).await
+                }
+            };
+            if engine.starts_over()
+                && let Some(chosen) = other.take()
+            {
+                log = engine.into_log();
+                if let Log::Kept(journal) = &mut log {
+                    journal
+                        .record_durably(&Entry::Opened(Box::new(opened(&chosen, mode, holding))))
+                        .map_err(|error| {
+                            Failure::usage(Report::from(error).wrap_err("nothing was applied"))
+                        })?;
+                }
+                greeting = Some(format!(
+                    "{}. Nothing is signed yet.",
+                    chosen.left_out().unwrap_or("Nothing is left out")
+                ));
+                other = Some(std::mem::replace(&mut runbook, chosen));
+                continue;
             }
-            let mut terminal = Terminal::enter().wrap_err("the screen cannot be set up")?;
-            let (keys, input) = unbounded_channel();
-            let _reader = input::spawn(move |input| keys.send(input).is_ok())
-                .wrap_err("the keyboard cannot be read")?;
-            let wires = Wires {
-                reports,
-                observations,
-                alarms: alarmed,
-                input,
+            // One line that stays in the terminal's history when the screen is gone.
+            let mut last = last_words(engine.machine(), engine.account());
+            if let (Some(left_out), Some(Ending::Committed { .. })) =
+                (runbook.left_out(), engine.machine().ending())
+            {
+                last.push_str(&format!(" {}.", printable(left_out)));
+            }
+            let (machine, account) = (engine.machine(), engine.account());
+            let (code, closing) = match whose {
+                Whose::Persons(_) => (code, Vec::new()),
+                Whose::Nobodys(of, clone) => {
+                    let (code, mut lines) =
+                        rehearsal::closing(of, &runbook, machine, account, code);
+                    lines.extend(clone.into_iter().flat_map(cloning::Clone::closing));
+                    (code, lines)
+                }
             };
-            walk::walk(&mut engine, &mut screen, &mut terminal, wires, !look.quiet).await
-        } else {
-            let feed = headless::Feed {
-                reports,
-                observations,
-                alarms: alarmed,
-                lines: interactive.then(headless::listen),
-            };
-            headless::walk(&mut engine, &runbook, &mut std::io::stdout(), feed).await
-        };
-        // One line that stays in the terminal's history when the screen is gone.
-        let last = last_words(engine.machine(), engine.account());
-        let (machine, account) = (engine.machine(), engine.account());
-        let (code, closing) = match whose {
-            Whose::Persons => (code, Vec::new()),
-            Whose::Nobodys(of) => rehearsal::closing(of, &runbook, machine, account, code),
-        };
-        Ok::<_, Failure>((code, closing, last))
+            return Ok::<_, Failure>((code, closing, last));
+        }
     });
     // A thread that still waits for a key must not keep the program from leaving.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
@@ -365,6 +477,21 @@ fn attend(
     let journal = path.display().to_string();
     let _ = writeln!(out, "Journal: {}", printable(&journal));
     Ok(code)
+}
+
+/// Where journals lie, and where this one does.
+fn journals(own: &Path) -> Vec<PathBuf> {
+    let usual = crate::journal::folder(env);
+    let beside = own
+        .parent()
+        .map(|folder| match folder.as_os_str().is_empty() {
+            true => PathBuf::from("."),
+            false => folder.to_owned(),
+        });
+    let canonical = |folder: PathBuf| std::fs::canonicalize(&folder).unwrap_or(folder);
+    let mut folders: Vec<PathBuf> = usual.into_iter().chain(beside).map(canonical).collect();
+    folders.dedup();
+    folders
 }
 
 fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened {
@@ -392,6 +519,14 @@ fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened {
             .collect(),
         rollbacks: runbook.rollbacks.iter().map(file).collect(),
         checks: runbook.check_files().map(file).collect(),
+        folder: match &runbook.origin {
+            Origin::BuiltIn => None,
+            Origin::Folder(path) | Origin::BareScript(path) => {
+                let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+                Some(whole.display().to_string())
+            }
+        },
+        rehearses: None,
     }
 }
 
@@ -399,6 +534,17 @@ fn file(script: &Script) -> entry::File {
     entry::File {
         name: script.name.clone(),
         sha256: script.sha256(),
+    }
+}
+
+fn rehearses(whose: &Whose<'_>) -> Option<entry::Rehearses> {
+    match whose {
+        Whose::Persons(_) => None,
+        Whose::Nobodys(of, clone) => Some(entry::Rehearses {
+            script: file(&of.script),
+            rollbacks: of.rollbacks.iter().map(file).collect(),
+            clone_of: clone.map(|clone| clone.source.clone()),
+        }),
     }
 }
 

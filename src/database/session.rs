@@ -26,7 +26,7 @@ use tokio_postgres::{CancelToken, NoTls};
 use super::message;
 use super::settings::Settings;
 use super::stream::Endpoint;
-use crate::gate::event::{Body, Millis, Report, Seq};
+use crate::gate::event::{Body, Evidence, Millis, Report, Seq};
 use crate::gate::warrant::Recorded;
 use crate::runbook::Runbook;
 use crate::runbook::question::Question;
@@ -45,6 +45,8 @@ pub enum Order {
     /// Look for the evidence of the items with these indexes, as far as it comes from the server
     /// (connection, structure); others are passed over. One `Probed` for each; the last is final.
     Probe(Vec<usize>),
+    /// Whether the structure is one that was rehearsed, for the item with this index. One `Probed`.
+    Compare(usize, Box<Claim>),
     /// Open the held transaction. Final: `Begun` or `BeginFailed`.
     Begin,
     /// Run the script. Final: `ScriptFinished` or `StatementFailed`.
@@ -66,6 +68,15 @@ pub enum Order {
     EndBackend,
     /// The post-verification. Final: `PostVerified` or `PostVerifyFailed`.
     PostVerify,
+}
+
+/// What rehearsals claim for an item, if the structure is still the one they were of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// Digests of structures that were rehearsed, each with the evidence if it is that of now.
+    pub rehearsed: Vec<(String, Evidence)>,
+    /// The evidence if it is none of them.
+    pub otherwise: Evidence,
 }
 
 /// How the transaction is held.

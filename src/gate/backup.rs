@@ -133,7 +133,7 @@ impl Backup {
             standing,
             summary,
             lines,
-            checks: Vec::new(),
+            ..Evidence::default()
         }
     }
 }

@@ -24,6 +24,8 @@ pub enum Effect {
     Say(String),
     /// Leave the program.
     Leave(ExitCode),
+    /// Leave this walk, in which nothing was applied, for one of the runbook's other form.
+    StartOver,
 }
 
 /// What the held session can be asked to do. Only the ones for which [`Request::writes`] is true can

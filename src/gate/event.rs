@@ -66,6 +66,8 @@ pub enum Command {
         /// The folder to put it into, as it was typed.
         folder: String,
     },
+    /// Leave out what the runbook says can be left out, or take it back in.
+    LeaveOut,
     /// Open the transaction and run the script.
     Apply,
     /// Cancel the statement that runs, or the dump under way.
@@ -343,6 +345,9 @@ pub struct Evidence {
     /// Rows that carry a verdict, where the evidence is a set of checks.
     #[serde(skip)]
     pub checks: Vec<Check>,
+    /// The journal of a rehearsal that stands for reading the rollback scripts: of these scripts, on
+    /// the structure that the target has now.
+    pub rehearsal: Option<String>,
 }
 
 impl Evidence {

@@ -59,6 +59,7 @@ fn plan(mode: Mode, items: usize, post_verification: bool) -> Plan {
         second_signer: None,
         post_verification,
         lock_attempts: 2,
+        other_form: false,
         max_waiters: Some(0),
         max_wait: None,
     }
@@ -173,12 +174,18 @@ fn bodies(items: usize) -> Vec<Body> {
         Body::PostVerifyFailed(error()),
     ];
     // WARN differs from HOLDS only for the eye; the tables of tests.rs hold that.
-    for standing in [Standing::Holds, Standing::Fails] {
+    let evidences = [
+        (Standing::Holds, None),
+        (Standing::Holds, Some("run.jsonl")),
+        (Standing::Fails, None),
+    ];
+    for (standing, rehearsal) in evidences {
         for item in 0..items {
             bodies.push(Body::Probed {
                 item,
                 evidence: Evidence {
                     standing,
+                    rehearsal: rehearsal.map(str::to_owned),
                     ..Evidence::default()
                 },
             });
@@ -239,6 +246,7 @@ fn commands(items: usize) -> Vec<Command> {
         Command::Again,
         Command::EndBackend,
         Command::AskAgain,
+        Command::LeaveOut,
         Command::Quit,
     ];
     // One index too many: asking for an item that is not there.
@@ -267,6 +275,7 @@ fn events(machine: &Machine, items: usize, bodies: &[Body]) -> Vec<Event> {
             elapsed: plan::ARMING,
         },
         Event::ReadToEnd(Document::Script),
+        Event::ReadToEnd(Document::Rollback(0)),
         Event::Alarmed(Alarm::HungUp),
         Event::JournalLost(String::new()),
     ];
@@ -374,6 +383,17 @@ fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine)
 fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
     let (machine, witness) = before;
     for effect in effects {
+        if *effect == Effect::StartOver {
+            assert_eq!(
+                *machine.phase(),
+                Phase::Checklist,
+                "I2: no transaction is left behind"
+            );
+            assert!(machine.is_shown(), "I5: on a drawn frame");
+            assert!(machine.plan().other_form, "{event:?}");
+            assert!(!after.0.items().iter().any(|item| item.signed));
+            assert!(matches!(after.0.phase(), Phase::Left(_)));
+        }
         let Effect::Request { request, .. } = effect else {
             continue;
         };
@@ -437,7 +457,7 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
             continue;
         }
         let needed = &machine.plan().items[index];
-        assert!(item.unread.is_empty() && item.acknowledged == needed.findings);
+        assert_eq!(item.acknowledged, needed.findings);
         let Event::Asked(Command::SignOff { note, .. }) = event else {
             panic!("signed by {event:?}");
         };
@@ -448,6 +468,21 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
                 "the guard against the wrong server"
             );
         }
+    }
+    for item in after.0.items().iter().filter(|item| item.signed) {
+        assert_ne!(
+            item.standing,
+            Standing::Fails,
+            "I1: no sign-off on what fails"
+        );
+        let spared = |document: &Document| match document {
+            Document::Rollback(_) => item.rehearsed,
+            Document::Script | Document::Checks(_) => false,
+        };
+        assert!(
+            item.unread.iter().all(spared),
+            "I1: read to its end, or a rollback script that was rehearsed"
+        );
     }
 
     let says_committed = |machine: &Machine| {
@@ -718,6 +753,22 @@ fn every_reachable_state_of_a_bare_script_with_a_second_signer() {
 }
 
 #[test]
+fn every_reachable_state_of_a_run_whose_rollback_was_rehearsed() {
+    let item = Requirement {
+        documents: vec![Document::Rollback(0)],
+        ..Requirement::default()
+    };
+    let plan = Plan {
+        items: vec![item],
+        lock_attempts: 1,
+        other_form: true,
+        max_waiters: None,
+        ..plan(Mode::Run, 0, false)
+    };
+    walk_every_state("rehearsed", plan);
+}
+
+#[test]
 fn every_reachable_state_of_a_rehearsal() {
     walk_every_state("rehearsal", plan(Mode::Rehearse, 0, true));
 }
@@ -781,8 +832,8 @@ fn next_step(machine: &Machine) -> Event {
                         },
                     });
                 }
-                if !signature.unread.is_empty() {
-                    return Event::ReadToEnd(Document::Script);
+                if let Some(document) = signature.unread.first() {
+                    return Event::ReadToEnd(*document);
                 }
                 if !signature.signed {
                     return Event::Asked(Command::SignOff {

@@ -61,8 +61,22 @@ pub struct Signature {
     pub unread: Vec<Document>,
     /// How many findings of the linter were acknowledged.
     pub acknowledged: usize,
+    /// The evidence has a rehearsal that stands for reading the rollback scripts.
+    pub rehearsed: bool,
     /// A person signed it.
     pub signed: bool,
+}
+
+impl Signature {
+    /// What is still to be read before it can be signed. No evidence stands for reading the script
+    /// itself.
+    pub fn to_read(&self) -> impl Iterator<Item = Document> {
+        let unread = self.unread.iter().copied();
+        unread.filter(|document| match document {
+            Document::Script | Document::Checks(_) => true,
+            Document::Rollback(_) => !self.rehearsed,
+        })
+    }
 }
 
 /// What must be drawn anew before a key acts on it (I5).
@@ -406,6 +420,10 @@ impl Machine {
         }
         // Kept for whoever asks later; no decision reads it.
         self.ending = None;
+        // Where no rollback script is unread, a rehearsal stands for nothing.
+        for item in &mut self.items {
+            item.rehearsed &= item.unread.iter().any(|unread| *unread != Document::Script);
+        }
         // A beat changes nothing but itself; the walk need not tell its moments apart.
         self.beat_due = super::plan::BEAT;
         // Nor does the end of a query's time, beside the cancel that it asks for.

@@ -12,6 +12,7 @@ pub enum Act {
     Acknowledge,
     ProbeAgain,
     BackUp,
+    LeaveOut,
     Apply,
     Cancel,
     AskCommit,
@@ -29,12 +30,13 @@ pub enum Act {
 
 impl Act {
     /// Every act there is.
-    pub const ALL: [Act; 18] = [
+    pub const ALL: [Act; 19] = [
         Act::SignOff,
         Act::Withdraw,
         Act::Acknowledge,
         Act::ProbeAgain,
         Act::BackUp,
+        Act::LeaveOut,
         Act::Apply,
         Act::Cancel,
         Act::AskCommit,
@@ -60,6 +62,7 @@ impl Command {
             Command::Acknowledge { .. } => Act::Acknowledge,
             Command::ProbeAgain => Act::ProbeAgain,
             Command::BackUp { .. } => Act::BackUp,
+            Command::LeaveOut => Act::LeaveOut,
             Command::Apply => Act::Apply,
             Command::Cancel => Act::Cancel,
             Command::AskCommit => Act::AskCommit,

@@ -51,6 +51,8 @@ pub struct Plan {
     pub post_verification: bool,
     /// How often the transaction is begun when a lock is not granted in time.
     pub lock_attempts: u32,
+    /// The runbook has another form, which leaves something out or takes it back in.
+    pub other_form: bool,
     /// Roll back when more sessions than this wait for us.
     pub max_waiters: Option<usize>,
     /// Roll back when a session waits for us longer than this.
@@ -131,6 +133,7 @@ impl Plan {
             second_signer: None,
             post_verification: runbook.post_verification.is_some(),
             lock_attempts: LOCK_ATTEMPTS,
+            other_form: false,
             max_waiters: None,
             max_wait: None,
         }

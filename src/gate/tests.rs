@@ -41,6 +41,7 @@ impl Run {
             second_signer: None,
             post_verification: true,
             lock_attempts: 3,
+            other_form: false,
             max_waiters: Some(2),
             max_wait: Some(5_000),
         }
@@ -795,6 +796,7 @@ fn what_is_offered_is_what_happens() {
                 Act::EndBackend => Command::EndBackend,
                 Act::AskAgain => Command::AskAgain,
                 Act::Query => Command::Query("SELECT 1".into()),
+                Act::LeaveOut => Command::LeaveOut,
                 Act::Quit => Command::Quit,
             };
             let mut machine = run.machine.clone();

@@ -27,6 +27,7 @@ pub fn of(act: Act) -> &'static str {
         Act::Withdraw => "withdraw N",
         Act::ProbeAgain => "probe",
         Act::BackUp => "backup FOLDER",
+        Act::LeaveOut => "leave-out (what says \"if needed\", or take it back in)",
         Act::Apply => "apply",
         Act::Cancel => "cancel",
         Act::AskCommit => "commit",
@@ -107,6 +108,7 @@ pub fn read(text: &str, machine: &Machine, runbook: &Runbook) -> Meaning {
         "backup" => Meaning::Command(Command::BackUp {
             folder: rest.to_owned(),
         }),
+        "leave-out" => simple(Command::LeaveOut),
         "apply" => simple(Command::Apply),
         "cancel" => simple(Command::Cancel),
         "commit" => simple(Command::AskCommit),

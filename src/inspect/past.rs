@@ -79,7 +79,8 @@ fn run(path: PathBuf) -> PastRun {
 
 fn told(path: PathBuf, lines: &[Line], broken: Option<String>) -> PastRun {
     let story = Story::of(lines);
-    let opened = lines.iter().find_map(|line| match &line.entry {
+    // The last: a walk may have started over.
+    let opened = lines.iter().rev().find_map(|line| match &line.entry {
         Entry::Opened(opened) => Some((**opened).clone()),
         _ => None,
     });

@@ -26,6 +26,9 @@ pub enum Entry {
         /// The rest of it, a line each.
         #[serde(default)]
         lines: Vec<String>,
+        /// The journal of the rehearsal that it rests on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rehearsal: Option<String>,
     },
     /// A person signed an item.
     Signed {
@@ -234,6 +237,24 @@ pub struct Opened {
     /// The files of checks: before, on the checklist, after.
     #[serde(default)]
     pub checks: Vec<File>,
+    /// The runbook's folder, where it is not the built-in one.
+    #[serde(default)]
+    pub folder: Option<String>,
+    /// What it rehearses, where it is a rehearsal up and down.
+    #[serde(default)]
+    pub rehearses: Option<Rehearses>,
+}
+
+/// What a rehearsal up and down is of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rehearses {
+    /// The runbook's script.
+    pub script: File,
+    /// Its rollback scripts, in their order.
+    pub rollbacks: Vec<File>,
+    /// The server whose schema it was done on, where that was a clone.
+    #[serde(default)]
+    pub clone_of: Option<crate::gate::event::Target>,
 }
 
 /// An item of the checklist.

@@ -19,13 +19,71 @@ const BEFORE: &str = "stagegate_structure_before";
 /// The name of the check that says that the structure came back.
 pub const RESTORED: &str = "structure is the one at the start";
 
-/// Takes down the structure, and under which search_path: names are shown relative to it.
+/// Names in the structure are whole, whatever the session or the script sets.
+const WHOLE_NAMES: &str = "SET LOCAL search_path = pg_catalog;\n";
+
+/// Takes down the structure, and the search_path that the script is to find again.
 fn at_the_start() -> String {
     format!(
-        "CREATE TEMPORARY TABLE {BEFORE} ON COMMIT DROP AS\n{}UNION ALL\nSELECT 'search_path', '', \
-         pg_catalog.current_setting('search_path');\n",
+        "CREATE TEMPORARY TABLE {BEFORE} (kind text, name text, definition text) ON COMMIT DROP;\n\
+         INSERT INTO pg_temp.{BEFORE} SELECT 'search_path', '', \
+         pg_catalog.current_setting('search_path');\n{WHOLE_NAMES}\
+         INSERT INTO pg_temp.{BEFORE}\n{};\n\
+         SELECT pg_catalog.set_config('search_path', definition, true) AS search_path\n\
+         FROM pg_temp.{BEFORE} WHERE kind = 'search_path';\n",
         without_comment(STRUCTURE)
     )
+}
+
+/// The definition as a digest takes it. `x IN ('a', 'b')` over `varchar` is told in another form once
+/// it went through pg_dump (the cast to text stands at each value instead of at all of them); so
+/// that a clone is known as what it is a clone of, both forms are one here.
+const ONE_FORM: &str = r"pg_catalog.regexp_replace(pg_catalog.regexp_replace(definition,
+    $form$\(('(?:[^']|'')*'::character varying)\)::text$form$, $form$\1$form$, 'g'),
+    $form$\((ARRAY\[[^\]]*\])\)::text\[\]$form$, $form$\1$form$, 'g')";
+
+/// The digest of rows of the structure, as an expression over `kind`, `name` and `definition`.
+fn digest() -> String {
+    format!(
+        "pg_catalog.md5(string_agg(pg_catalog.concat_ws(' ', kind, name, {ONE_FORM}), \
+         E'\\n' ORDER BY kind COLLATE \"C\", name COLLATE \"C\"))"
+    )
+}
+
+/// What stands before the digest in the detail of the check [`RESTORED`].
+const BEFORE_DIGEST: &str = "objects and properties compared, md5 ";
+
+/// The digest out of the detail of the check [`RESTORED`]: that of the structure that was rehearsed.
+pub fn digest_in(detail: &str) -> Option<&str> {
+    let (_, rest) = detail.split_once(BEFORE_DIGEST)?;
+    let digest = rest.split_whitespace().next()?;
+    let hexadecimal = digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (digest.len() == 32 && hexadecimal).then_some(digest)
+}
+
+/// Statements for a transaction, the last of which returns the digest of the structure as it is
+/// now: the same as that of a rehearsal which began with this structure.
+pub fn digest_now() -> [String; 2] {
+    let structure = without_comment(STRUCTURE);
+    [
+        WHOLE_NAMES.to_owned(),
+        format!(
+            "SELECT {} AS md5 FROM (\n{structure}) AS structure (kind, name, definition)",
+            digest()
+        ),
+    ]
+}
+
+/// The same for the structure object by object: one cell, a JSON object of digests by kind and name.
+pub fn digests_now() -> [String; 2] {
+    let structure = without_comment(STRUCTURE);
+    [
+        WHOLE_NAMES.to_owned(),
+        format!(
+            "SELECT pg_catalog.json_object_agg(kind || ' ' || name, pg_catalog.md5({ONE_FORM})) \
+             FROM (\n{structure}) AS structure (kind, name, definition)"
+        ),
+    ]
 }
 
 /// What the gate would do before COMMIT; and what is deferred would stand in the way of ALTER TABLE.
@@ -34,10 +92,9 @@ const BETWEEN: &str = "SET CONSTRAINTS ALL IMMEDIATE;\n";
 /// Each difference is a FAIL that names the object.
 fn at_the_end() -> String {
     let after = without_comment(STRUCTURE);
+    let digest = digest();
     format!(
-        "SELECT pg_catalog.set_config('search_path', definition, true) AS search_path\n\
-         FROM pg_temp.{BEFORE} WHERE kind = 'search_path';\n\n\
-         WITH present AS (\n{after}), past AS (\n    SELECT kind, name, definition FROM \
+        "{WHOLE_NAMES}WITH present AS (\n{after}), past AS (\n    SELECT kind, name, definition FROM \
          pg_temp.{BEFORE} WHERE kind <> 'search_path'\n), difference AS (\n    \
          SELECT kind, name, past.definition AS was, present.definition AS now_is\n    \
          FROM past FULL JOIN present USING (kind, name)\n    \
@@ -48,9 +105,7 @@ fn at_the_end() -> String {
          ELSE 'was: ' || was || '; is: ' || now_is END AS detail\n\
          FROM difference\n\
          UNION ALL\n\
-         SELECT '{RESTORED}', 'PASS', count(*) || ' objects and properties compared, md5 '\n           \
-         || pg_catalog.md5(string_agg(pg_catalog.concat_ws(' ', kind, name, definition), E'\\n' \
-         ORDER BY kind COLLATE \"C\", name COLLATE \"C\"))\n\
+         SELECT '{RESTORED}', 'PASS', count(*) || ' {BEFORE_DIGEST}' || {digest}\n\
          FROM past WHERE NOT EXISTS (SELECT FROM difference);\n"
     )
 }
@@ -101,7 +156,7 @@ impl Runbook {
         let own = self.items.iter().filter(|item| item.checks.is_some());
         items.extend(own.cloned());
         Ok(Runbook {
-            title: format!("Rehearsal of {}", self.title),
+            title: Runbook::rehearsal_title(&self.title),
             origin: self.origin.clone(),
             expected_database: self.expected_database.clone(),
             script: joined.script(),
@@ -111,6 +166,11 @@ impl Runbook {
             rollbacks: Vec::new(),
             promises: Vec::new(),
         })
+    }
+
+    /// What the rehearsal of a runbook of this title is called.
+    pub fn rehearsal_title(title: &str) -> String {
+        format!("Rehearsal of {title}")
     }
 
     /// How many statements of a rehearsal are its way up: those of the script itself, with what

@@ -7,7 +7,7 @@
 //!
 //! A rollback script tells its parts apart by the titles of its sections: `What would be lost …`
 //! holds the counts, `What is left …` the checks of the end, and a title that ends with
-//! `(if needed)` what `--without-restore` leaves out.
+//! `(if needed)` what a key on the checklist, or `--without-restore`, leaves out.
 
 use super::join::Joined;
 use super::manifest::RunbookError;
@@ -20,6 +20,9 @@ const LOST: &str = "what would be lost";
 const LEFT: &str = "what is left";
 /// How the titles of sections end that can be left out, in lower case.
 const IF_NEEDED: &str = "(if needed)";
+
+/// The item that says what is left out.
+const LEFT_OUT: &str = "left-out";
 
 /// Whether a statement is a setting, which what follows may rest on.
 fn sets(statement: &Statement) -> bool {
@@ -46,7 +49,12 @@ fn if_needed(script: &Script, statement: &Statement) -> bool {
 
 /// The number that a script's file name begins with, such as 11 of `rollback/011_inbox.sql`.
 fn leading_number(script: &Script) -> Option<(&str, u64)> {
-    let name = script.name.rsplit(['/', '\\']).next()?;
+    number_of(&script.name)
+}
+
+/// The number that a file name begins with, as it is written there and as a number.
+pub fn number_of(name: &str) -> Option<(&str, u64)> {
+    let name = name.rsplit(['/', '\\']).next()?;
     let digits = name
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(name.len());
@@ -137,6 +145,12 @@ impl Runbook {
         })
     }
 
+    /// What this form of a rollback leaves out, in words.
+    pub fn left_out(&self) -> Option<&str> {
+        let item = self.items.iter().find(|item| item.id == LEFT_OUT)?;
+        Some(&item.title)
+    }
+
     fn rollbacks_to(&self, to: Option<&str>) -> Result<Vec<&Script>, RunbookError> {
         if self.rollbacks.is_empty() {
             return Err(RunbookError::NoRollback);
@@ -206,7 +220,7 @@ fn omissions(scripts: &[&Script], left_out: impl Fn(&Script, &Statement) -> bool
             "    ({}, {})",
             literal(&format!("left out: {title}")),
             literal(&format!(
-                "by your choice, --without-restore: {place}, and the checks of it; the structure \
+                "by your choice: {place}, and the checks of it; the structure \
                  will not be all of the one before"
             ))
         ));
@@ -293,7 +307,7 @@ fn items(scripts: usize, has_preview: bool, omitted: &Omissions) -> Vec<Item> {
     }
     if !omitted.is_empty() {
         let title = format!("Left out on purpose: {}", omitted.sections.join("; "));
-        items.push(Item::new("left-out", &title, ItemKind::Attest));
+        items.push(Item::new(LEFT_OUT, &title, ItemKind::Attest));
     }
     items
 }

@@ -132,6 +132,13 @@ impl Sandbox {
         }
     }
 
+    /// The folder that holds all of it: what lies there is removed with the server, however this
+    /// process ends.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The folder of the server's socket, to be given as the host.
     #[must_use]
     pub fn socket_dir(&self) -> &Path {

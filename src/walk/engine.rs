@@ -3,16 +3,17 @@
 //! It enqueues and never waits for the database. Journal first, then the wire: a COMMIT whose
 //! intent is not on disk is not sent (I6).
 
-use super::{evidence, record};
+use super::{evidence, record, rehearsed};
 use crate::backup;
-use crate::database::session::Order;
+use crate::database::session::{Claim, Order};
 use crate::gate::event::{Body, Event, Report, Seq, Target};
 use crate::gate::warrant::Warrant;
 use crate::gate::{Account, Effect, ExitCode, Machine, Plan, Request};
 use crate::journal::entry::Decision;
-use crate::journal::{Entry, Journal, JournalError};
-use crate::runbook::Runbook;
+use crate::journal::{self, Entry, Journal, JournalError};
+use crate::runbook::{ItemKind, Runbook};
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The held session as the engine needs it. None of it waits.
@@ -39,8 +40,11 @@ pub struct Engine<H> {
     runbook: Arc<Runbook>,
     log: Log,
     held: H,
+    /// Where journals of rehearsals may lie.
+    journals: Vec<PathBuf>,
     said: Vec<String>,
     left: Option<ExitCode>,
+    over: bool,
 }
 
 /// Where the run is written down.
@@ -63,9 +67,17 @@ impl<H: Held> Engine<H> {
             runbook,
             log,
             held,
+            journals: Vec::new(),
             said: Vec::new(),
             left: None,
+            over: false,
         }
+    }
+
+    /// Looks for rehearsals in the journals of these folders.
+    pub fn with_journals(mut self, folders: Vec<PathBuf>) -> Engine<H> {
+        self.journals = folders;
+        self
     }
 
     /// Sets the run off.
@@ -99,6 +111,16 @@ impl<H: Held> Engine<H> {
     /// The exit code, once the program is to be left.
     pub fn left(&self) -> Option<ExitCode> {
         self.left
+    }
+
+    /// Whether this walk was left, with nothing applied, for one of the runbook's other form.
+    pub fn starts_over(&self) -> bool {
+        self.over
+    }
+
+    /// The journal, for the walk that follows this one. The session ends here.
+    pub fn into_log(self) -> Log {
+        self.log
     }
 
     /// Takes an event to its end: account, journal, machine, effects, and what follows from them.
@@ -156,6 +178,10 @@ impl<H: Held> Engine<H> {
                 Effect::StopBackup => self.held.stop_backup(),
                 Effect::Say(text) => self.said.push(text),
                 Effect::Leave(code) => self.left = Some(code),
+                Effect::StartOver => {
+                    self.over = true;
+                    self.left = Some(ExitCode::RolledBack);
+                }
             }
         }
     }
@@ -164,11 +190,14 @@ impl<H: Held> Engine<H> {
         let order = match request {
             Request::Connect => Order::Connect,
             Request::Probe(items) => {
-                let asked = self.evidence_from_files(seq, items, events);
-                if asked.is_empty() {
-                    return;
+                let (asked, claims) = self.evidence_from_files(seq, items, events);
+                if !asked.is_empty() {
+                    self.held.order(seq, Order::Probe(asked));
                 }
-                Order::Probe(asked)
+                for (item, claim) in claims {
+                    self.held.order(seq, Order::Compare(item, Box::new(claim)));
+                }
+                return;
             }
             Request::BackUp { folder } => {
                 let target = self.account.target.clone().unwrap_or_default();
@@ -214,13 +243,14 @@ impl<H: Held> Engine<H> {
         }
     }
 
-    /// Reports the evidence that the files give, and returns the items that only the server knows.
+    /// Reports the evidence that the files give, and returns the items that only the server knows, and
+    /// those for which it has to tell whether what was rehearsed is what is there.
     fn evidence_from_files(
         &self,
         seq: Seq,
         items: Vec<usize>,
         events: &mut VecDeque<Event>,
-    ) -> Vec<usize> {
+    ) -> (Vec<usize>, Vec<(usize, Claim)>) {
         let mut asked = Vec::new();
         let mut backup = self.account.backup.clone();
         if let Some(dump) = &backup.made
@@ -231,11 +261,25 @@ impl<H: Held> Engine<H> {
             backup.take_down(seq, &body);
             events.push_back(Event::Reported(Report { seq, body }));
         }
+        let mut claims = Vec::new();
         for index in items {
             let Some(item) = self.runbook.items.get(index) else {
                 continue;
             };
-            match evidence::from_files(&self.runbook, item, &backup) {
+            let found = evidence::from_files(&self.runbook, item, &backup);
+            let (found, claim) = match found {
+                Some(found) if item.kind == ItemKind::Rollback => {
+                    let past = journal::rehearsed::find(&self.journals);
+                    let (found, claim) = rehearsed::weigh(&self.runbook, found, &past);
+                    (Some(found), claim)
+                }
+                found => (found, None),
+            };
+            if let Some(claim) = claim {
+                claims.push((index, claim));
+                continue;
+            }
+            match found {
                 Some(evidence) => events.push_back(Event::Reported(Report {
                     seq,
                     body: Body::Probed {
@@ -246,6 +290,6 @@ impl<H: Held> Engine<H> {
                 None => asked.push(index),
             }
         }
-        asked
+        (asked, claims)
     }
 }

@@ -21,7 +21,7 @@ pub fn from_files(runbook: &Runbook, item: &Item, backup: &Backup) -> Option<Evi
                 .flat_map(|text| text.lines())
                 .map(str::to_owned)
                 .collect(),
-            checks: Vec::new(),
+            ..Evidence::default()
         }),
         ItemKind::Review => Some(review(runbook)),
         ItemKind::Rollback => Some(rollback(runbook)),
@@ -103,7 +103,7 @@ fn review(runbook: &Runbook) -> Evidence {
         standing,
         summary: format!("{}: {statements}, {said}", script.name),
         lines,
-        checks: Vec::new(),
+        ..Evidence::default()
     }
 }
 
@@ -113,7 +113,7 @@ fn rollback(runbook: &Runbook) -> Evidence {
             standing: Standing::Warns,
             summary: "the runbook has no rollback script".into(),
             lines: vec!["After COMMIT there is then no documented way back.".into()],
-            checks: Vec::new(),
+            ..Evidence::default()
         };
     }
     let mut lines = Vec::new();
@@ -153,6 +153,6 @@ fn rollback(runbook: &Runbook) -> Evidence {
         standing,
         summary: format!("{scripts}, {said}"),
         lines,
-        checks: Vec::new(),
+        ..Evidence::default()
     }
 }

@@ -127,6 +127,7 @@ impl Held for Live {
                 }
                 Order::PostVerify => Body::PostVerifyFailed(Box::new(died())),
                 Order::Probe(_)
+                | Order::Compare(..)
                 | Order::Begin
                 | Order::RunScript
                 | Order::Settle

@@ -92,7 +92,13 @@ pub fn of_change(
         entries.extend(after.ending().map(of_ending));
     }
     if std::mem::discriminant(before.phase()) != std::mem::discriminant(after.phase()) {
-        entries.extend(of_phase(after.phase()));
+        entries.extend(match event {
+            Event::Asked(Command::LeaveOut) => Some(Entry::Phase {
+                phase: "starting over".into(),
+                why: Some("what says (if needed) is left out by choice, or taken back in".into()),
+            }),
+            _ => of_phase(after.phase()),
+        });
     }
     entries
 }
@@ -253,6 +259,7 @@ fn found(item: &Item, evidence: &Evidence) -> Entry {
         .into(),
         summary: evidence.summary.clone(),
         lines: evidence.told().collect(),
+        rehearsal: evidence.rehearsal.clone(),
     }
 }
 

@@ -328,6 +328,7 @@ pub fn recorded(xid: &str) -> Recorded {
         hold_limit: 60_000,
         post_verification: false,
         lock_attempts: 1,
+        other_form: false,
         max_waiters: None,
         max_wait: None,
     });

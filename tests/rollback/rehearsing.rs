@@ -4,7 +4,7 @@ use crate::stage::Stage;
 use stagegate::journal::Entry;
 use std::path::Path;
 
-fn said(output: &std::process::Output) -> String {
+pub fn said(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -45,7 +45,7 @@ fn somebody_at_a_terminal_cannot_make_it_commit() {
 }
 
 /// The built-in runbook as a folder, with the text of one file changed.
-fn changed(stage: &Stage, name: &str, from: &str, to: &str) -> String {
+pub fn changed(stage: &Stage, name: &str, from: &str, to: &str) -> String {
     let folder = stage.home().join("runbook");
     stagegate::runbook::Runbook::export(&folder).unwrap();
     let path = folder.join(name);
@@ -55,12 +55,10 @@ fn changed(stage: &Stage, name: &str, from: &str, to: &str) -> String {
     folder.display().to_string()
 }
 
-#[test]
-fn an_index_that_a_rollback_script_forgot_is_named() {
-    let stage = Stage::set();
-    let before = stage.dump();
+/// The built-in runbook with a rollback script that forgot an index.
+pub fn forgetful(stage: &Stage) -> String {
     let folder = changed(
-        &stage,
+        stage,
         "rollback/011_integration_inbox.sql",
         "DROP INDEX IF EXISTS service_ops.uq_integration_inbox_message_id;",
         "",
@@ -73,6 +71,14 @@ fn an_index_that_a_rollback_script_forgot_is_named() {
         text.replace(", 'uq_integration_inbox_message_id')", ")"),
     )
     .unwrap();
+    folder
+}
+
+#[test]
+fn an_index_that_a_rollback_script_forgot_is_named() {
+    let stage = Stage::set();
+    let before = stage.dump();
+    let folder = forgetful(&stage);
     let (output, _) = stage.alone(&["rehearse", &folder]);
     let text = said(&output);
     assert_eq!(output.status.code(), Some(4), "{text}");

@@ -26,11 +26,62 @@ pub struct Stage {
 
 impl Stage {
     pub fn set() -> Stage {
+        Stage::with(DemoOptions::for_tests(Scenario::Clean))
+    }
+
+    fn with(options: DemoOptions) -> Stage {
         Stage {
-            demo: DemoOptions::for_tests(Scenario::Clean)
-                .prepare(|_| {})
-                .unwrap(),
+            demo: options.prepare(|_| {}).unwrap(),
             home: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// A server that logs every statement, and listens on TCP as well.
+    pub fn logged() -> Stage {
+        let mut options = DemoOptions::for_tests(Scenario::Clean);
+        options.sandbox.tcp = true;
+        options.sandbox = options.sandbox.with("log_statement", "all");
+        Stage::with(options)
+    }
+
+    pub fn sandbox(&self) -> &stagegate::sandbox::Sandbox {
+        self.demo.sandbox()
+    }
+
+    /// Runs SQL as the superuser, each statement for itself.
+    pub fn superuser(&self, statements: &[&str]) {
+        let sandbox = self.demo.sandbox();
+        let config = sandbox.connection(sandbox.superuser(), self.demo.database());
+        runtime().block_on(async {
+            let (client, connection) = config.connect(NoTls).await.unwrap();
+            tokio::spawn(connection);
+            for statement in statements {
+                client.batch_execute(statement).await.unwrap();
+            }
+        });
+    }
+
+    /// Keeps a lock on tables in a session of its own, until it is dropped.
+    pub fn lock(&self, tables: &str, mode: &str) -> Locked {
+        let config = self
+            .demo
+            .sandbox()
+            .connection(self.demo.role(), self.demo.database());
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let client = runtime.block_on(async {
+            let (client, connection) = config.connect(NoTls).await.unwrap();
+            tokio::spawn(connection);
+            let sql = format!("BEGIN; LOCK TABLE {tables} IN {mode} MODE");
+            client.batch_execute(&sql).await.unwrap();
+            client
+        });
+        Locked {
+            _client: client,
+            _runtime: runtime,
         }
     }
 
@@ -81,7 +132,7 @@ impl Stage {
             .collect()
     }
 
-    fn target(&self) -> Vec<String> {
+    pub fn target(&self) -> Vec<String> {
         vec![
             "-h".into(),
             self.demo.host().display().to_string(),
@@ -126,6 +177,11 @@ impl Stage {
     }
 }
 
+pub struct Locked {
+    _client: tokio_postgres::Client,
+    _runtime: tokio::runtime::Runtime,
+}
+
 pub fn script() -> String {
     file("STAGE_1_UTN_WORKFLOW_MIGRATIONS.sql")
 }
@@ -142,7 +198,7 @@ fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-fn entries(journal: &Path) -> Vec<Entry> {
+pub fn entries(journal: &Path) -> Vec<Entry> {
     let Ok(text) = std::fs::read_to_string(journal) else {
         return Vec::new();
     };
@@ -218,7 +274,7 @@ impl Person {
     }
 
     #[track_caller]
-    fn wait_until(&mut self, holds: impl Fn(&str) -> bool) -> &mut Person {
+    pub fn wait_until(&mut self, holds: impl Fn(&str) -> bool) -> &mut Person {
         self.until("what was waited for", |said| holds(said).then_some(()));
         self
     }

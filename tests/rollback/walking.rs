@@ -115,6 +115,83 @@ fn a_pair_that_is_there_twice_is_named_and_only_an_explicit_choice_leaves_the_re
 }
 
 #[test]
+fn a_key_on_the_checklist_leaves_the_restore_out_and_takes_it_back_in() {
+    let stage = Stage::migrated();
+    stage.apply(RETRY);
+    let mut person = stage.typed(&["rollback", "--plain"]);
+    person
+        .wait_for("FAIL 011 old constraint can come back")
+        .wait_for("d on the checklist");
+    person.line("read script", "No COMMIT here");
+    person.line("sign 2", ": signed.");
+    person.line(
+        "leave-out",
+        "5. Left out on purpose: Restore the old constraint (if needed)",
+    );
+    person.wait_for("4. What would be lost was read: WARNS");
+    // Another script: nothing of the first form's sign-offs counts.
+    person.line("apply", "5 items are not signed yet");
+    person.line("leave-out", "FAIL 011 old constraint can come back");
+    person.line("sign 4", "The evidence fails");
+    person.line(
+        "leave-out",
+        "5. Left out on purpose: Restore the old constraint (if needed)",
+    );
+    person.line("read script", "No COMMIT here");
+    let looked = "4. What would be lost was read: WARNS";
+    person.wait_until(|said| said.matches(looked).count() == 2);
+    person.line("sign 1 b7", ": signed.");
+    for item in 2..=5 {
+        person.line(&format!("sign {item} wiser_ops"), ": signed.");
+    }
+    person.line("apply", "Type commit or rollback.");
+    person.line("leave-out", "does nothing here");
+    assert!(
+        person.text().contains("left out by choice"),
+        "{}",
+        person.text()
+    );
+    person.commit();
+    let (code, journal) = person.leave();
+    assert_eq!(code, 0);
+    let said = person.text();
+    assert!(
+        said.contains("Left out on purpose: Restore the old constraint (if needed)."),
+        "{said}"
+    );
+    let forms: Vec<(bool, &str)> = journal
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Opened(opened) => Some((
+                opened.runbook.contains("restore left out"),
+                opened.script_sha256.as_str(),
+            )),
+            _ => None,
+        })
+        .collect();
+    let left_out: Vec<bool> = forms.iter().map(|(left_out, _)| *left_out).collect();
+    assert_eq!(left_out, [false, true, false, true]);
+    assert_eq!(forms[1].1, forms[3].1);
+    let fell = |entry: &&Entry| matches!(entry, Entry::Withdrawn { item } if item == "review");
+    assert_eq!(journal.iter().filter(fell).count(), 1);
+    let warned = warned(&journal, "post-verification");
+    assert!(
+        warned.iter().any(|name| name.starts_with("left out: ")),
+        "{warned:?}"
+    );
+}
+
+#[test]
+fn where_nothing_says_if_needed_there_is_nothing_to_leave_out() {
+    let stage = Stage::migrated();
+    let mut person = stage.typed(&["rollback", "--plain", "--to", "012"]);
+    person
+        .wait_for("\n4. ")
+        .line("leave-out", "does nothing here");
+    assert_eq!(person.leave().0, 1);
+}
+
+#[test]
 fn what_was_applied_in_part_goes_back_cleanly() {
     let stage = Stage::set();
     let before = stage.dump();

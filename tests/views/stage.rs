@@ -372,6 +372,7 @@ fn evidence(index: usize) -> Evidence {
         summary: summary.into(),
         lines: lines.iter().map(|line| (*line).to_owned()).collect(),
         checks,
+        rehearsal: None,
     }
 }
 
@@ -427,7 +428,11 @@ impl Walk {
                     }
                 }
                 Effect::Say(text) => self.screen.say(text),
-                Effect::Cancel | Effect::StopBackup | Effect::Sever | Effect::Leave(_) => {}
+                Effect::Cancel
+                | Effect::StopBackup
+                | Effect::Sever
+                | Effect::Leave(_)
+                | Effect::StartOver => {}
             }
         }
     }

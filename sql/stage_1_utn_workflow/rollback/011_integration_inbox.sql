@@ -4,7 +4,7 @@
 -- Three parts: what would be lost (counted, WARN where there is something), the DDL, and checks of
 -- what is left. It also cleans up where the migration was applied only in part.
 --
--- Sections that say (if needed) are left out together by `stagegate rollback --without-restore`.
+-- Sections that say (if needed) are left out together: key d on the checklist of `stagegate rollback`.
 --
 -- There is a BEGIN and, on purpose, no COMMIT: dropping columns cannot be undone, so a person reads
 -- both sets of checks first. `psql -f` alone therefore changes nothing; use `stagegate rollback`, or
@@ -82,7 +82,7 @@ SELECT '011 old constraint can come back' AS "check",
        CASE
            WHEN count(*) = 0 THEN 'no two messages have the same (decision_tracking_id, message_type)'
            ELSE format('UNIQUE (decision_tracking_id, message_type) fails on %s: %s. Settle them first, '
-                           'or leave the restore out: stagegate rollback --without-restore',
+                           'or leave the restore out: d on the checklist (leave-out by lines), or --without-restore',
                        CASE count(*) WHEN 1 THEN '1 repeated pair' ELSE count(*) || ' repeated pairs' END,
                        string_agg(format('(%s, %s) %s times', decision_tracking_id, message_type, times), ', '
                                   ORDER BY place) FILTER (WHERE place <= 5)

@@ -99,6 +99,7 @@ impl Actor {
         match order {
             Order::Connect => self.connect(seq).await,
             Order::Probe(items) => return self.probe(seq, items).await,
+            Order::Compare(item, claim) => return self.compare(seq, item, *claim).await,
             Order::Begin => return self.begin(seq).await,
             Order::RunScript => return self.run_script(seq).await,
             Order::Settle => return self.settle(seq).await,

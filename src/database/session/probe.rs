@@ -4,18 +4,19 @@
 
 use std::sync::Arc;
 
+use super::Claim;
 use super::actor::Actor;
 use super::measure;
-use super::read_only::{self, Stopped};
+use super::read_only::{self, Limits, Query, Stopped};
 use crate::database::link::Broken;
 use crate::database::{message, target};
 use crate::gate::event::{Body, Evidence, Seq, ServerMessage, Standing, StatementReport, Target};
-use crate::runbook::ItemKind;
 use crate::runbook::check::{Check, Tally};
 use crate::runbook::impact::Impact;
 use crate::runbook::objects::Name;
 use crate::runbook::printable::counted;
 use crate::runbook::script::{Refusal, Script};
+use crate::runbook::{ItemKind, rehearsal};
 
 impl Actor {
     pub(super) async fn probe(&mut self, seq: Seq, items: Vec<usize>) -> Result<(), Broken> {
@@ -100,6 +101,56 @@ impl Actor {
         })
     }
 
+    /// Whether the structure is one that was rehearsed.
+    pub(super) async fn compare(
+        &mut self,
+        seq: Seq,
+        item: usize,
+        claim: Claim,
+    ) -> Result<(), Broken> {
+        let evidence = match self.structure_digest().await? {
+            Ok(now) => {
+                let mut rehearsed = claim.rehearsed.into_iter();
+                let same = rehearsed.find(|(structure, _)| *structure == now);
+                same.map_or(claim.otherwise, |(_, evidence)| evidence)
+            }
+            Err(why) => {
+                let mut otherwise = claim.otherwise;
+                otherwise.summary =
+                    "the structure cannot be compared with the rehearsed one; read \
+                                     the rollback scripts to the end before you sign"
+                        .into();
+                otherwise.lines.insert(0, message::line(&why));
+                otherwise
+            }
+        };
+        self.say(seq, Body::Probed { item, evidence });
+        Ok(())
+    }
+
+    async fn structure_digest(&mut self) -> Result<Result<String, ServerMessage>, Broken> {
+        let texts = rehearsal::digest_now();
+        let queries: Vec<Query<'_>> = texts
+            .iter()
+            .map(|text| Query::from(text.as_str()))
+            .collect();
+        let limits = Limits {
+            statement: self.options.read_timeout,
+            lock: Some(self.options.lock_timeout),
+        };
+        let mut digest = None;
+        for answer in read_only::each(self.link()?, &queries, limits).await? {
+            match answer {
+                Ok(report) => {
+                    let rows = report.result.map(|result| result.rows).unwrap_or_default();
+                    digest = rows.into_iter().flatten().flatten().next().or(digest);
+                }
+                Err(stopped) => return Ok(Err(stopped.error)),
+            }
+        }
+        Ok(digest.ok_or_else(|| message::own("the server did not tell its structure")))
+    }
+
     pub(super) async fn post_verify(&mut self, seq: Seq) -> Result<(), Broken> {
         let runbook = Arc::clone(&self.runbook);
         let Some(script) = &runbook.post_verification else {
@@ -153,7 +204,7 @@ fn connection_evidence(target: &Target, expected_database: Option<&str>) -> Evid
             .into_iter()
             .chain(target::lines(target))
             .collect(),
-        checks: Vec::new(),
+        ..Evidence::default()
     }
 }
 
@@ -165,7 +216,7 @@ fn refused(script: &Script) -> Evidence {
         standing: Standing::Fails,
         summary: format!("{} cannot be run: {places} refused", script.name),
         lines: script.refusals.iter().map(said).collect(),
-        checks: Vec::new(),
+        ..Evidence::default()
     }
 }
 
@@ -195,7 +246,7 @@ fn stopped_evidence(script: &Script, stopped: &Stopped) -> Evidence {
             message::line(error)
         ),
         lines,
-        checks: Vec::new(),
+        ..Evidence::default()
     }
 }
 
@@ -229,5 +280,6 @@ fn evidence_of_checks(name: &str, results: Vec<StatementReport>) -> Evidence {
         summary,
         lines: Vec::new(),
         checks,
+        ..Evidence::default()
     }
 }

@@ -51,6 +51,18 @@ impl<'a> From<&'a Statement> for Query<'a> {
     }
 }
 
+/// A query of the program's own.
+impl<'a> From<&'a str> for Query<'a> {
+    fn from(text: &'a str) -> Query<'a> {
+        Query {
+            number: 1,
+            line: 0,
+            text,
+            copies: false,
+        }
+    }
+}
+
 /// A query that did not succeed; nothing after it was sent.
 #[derive(Debug, Clone)]
 pub struct Stopped {

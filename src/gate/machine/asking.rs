@@ -116,6 +116,7 @@ impl Machine {
                     }
                 }
             },
+            Act::LeaveOut => self.plan.other_form.then_some(None),
             Act::Quit => Some(None),
             Act::AskCommit
             | Act::Query
@@ -153,6 +154,7 @@ impl Machine {
             | Act::Acknowledge
             | Act::ProbeAgain
             | Act::BackUp
+            | Act::LeaveOut
             | Act::Apply
             | Act::Cancel
             | Act::Again
@@ -196,6 +198,16 @@ impl Machine {
             },
             Command::ProbeAgain => self.probe(),
             Command::BackUp { folder } => self.back_up(folder),
+            // What was signed was signed for another script.
+            Command::LeaveOut => {
+                for item in &mut self.items {
+                    item.signed = false;
+                }
+                let mut effects = self.stop_backup();
+                self.phase = Phase::Left(ExitCode::RolledBack);
+                effects.push(Effect::StartOver);
+                effects
+            }
             Command::Apply => {
                 self.attempt = 0;
                 self.ending = None;
@@ -303,7 +315,7 @@ impl Machine {
             Some(item) => match item.standing {
                 Standing::Awaited => Refusal::EvidenceAwaited,
                 Standing::Fails => Refusal::EvidenceFails,
-                Standing::Holds | Standing::Warns if !item.unread.is_empty() => {
+                Standing::Holds | Standing::Warns if item.to_read().next().is_some() => {
                     Refusal::NotReadToEnd
                 }
                 Standing::Holds | Standing::Warns if item.acknowledged < needed.findings => {

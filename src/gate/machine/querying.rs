@@ -35,6 +35,7 @@ impl Machine {
             | Act::Withdraw
             | Act::Acknowledge
             | Act::BackUp
+            | Act::LeaveOut
             | Act::ProbeAgain
             | Act::Apply
             | Act::AskCommit

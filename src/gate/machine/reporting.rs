@@ -5,7 +5,7 @@
 
 use super::{LOCK_NOT_AVAILABLE, Machine};
 use crate::gate::effect::{Effect, Request};
-use crate::gate::event::{Body, CommitAnswer, Inquiry, Report, Standing, XactStatus};
+use crate::gate::event::{Body, CommitAnswer, Evidence, Inquiry, Report, Standing, XactStatus};
 use crate::gate::phase::{Ending, Phase, Prompt, Proof, Why};
 use crate::gate::plan;
 use crate::runbook::check::Tally;
@@ -41,7 +41,7 @@ impl Machine {
             }
             Body::Probed { item, evidence } => {
                 if self.probing == Some(seq) {
-                    self.probed(item, evidence.standing);
+                    self.probed(item, &evidence);
                 }
                 Vec::new()
             }
@@ -58,10 +58,12 @@ impl Machine {
         }
     }
 
-    fn probed(&mut self, index: usize, standing: Standing) {
+    fn probed(&mut self, index: usize, evidence: &Evidence) {
         if let Some(item) = self.items.get_mut(index) {
-            item.standing = standing;
-            if standing == Standing::Fails {
+            item.standing = evidence.standing;
+            item.rehearsed = evidence.rehearsal.is_some();
+            // What was signed because it was rehearsed falls when that is no longer so.
+            if item.standing == Standing::Fails || item.to_read().next().is_some() {
                 item.signed = false;
             }
         }

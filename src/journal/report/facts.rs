@@ -50,6 +50,8 @@ pub struct Item {
     pub standing: Option<String>,
     /// The evidence that was found last: a summary, then the rest.
     pub found: Vec<String>,
+    /// The journal of the rehearsal that the evidence found last rests on.
+    pub rehearsal: Option<String>,
     /// The evidence that was on screen when it was signed.
     pub seen: Vec<String>,
     /// The findings of the linter that a person acknowledged.

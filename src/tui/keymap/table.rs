@@ -47,6 +47,13 @@ pub const BINDINGS: &[Binding] = &[
     ),
     gate(
         Place::Checklist,
+        &[Char('d')],
+        Act::LeaveOut,
+        "do without",
+        "rollback: do without what says (if needed), or take it back in",
+    ),
+    gate(
+        Place::Checklist,
         &[Char('a')],
         Act::Apply,
         "apply",

@@ -351,6 +351,7 @@ fn plain_command(act: Act, item: usize) -> Option<Command> {
         Act::BackUp => Some(Command::BackUp {
             folder: String::new(),
         }),
+        Act::LeaveOut => Some(Command::LeaveOut),
         Act::Apply => Some(Command::Apply),
         Act::Cancel => Some(Command::Cancel),
         Act::AskCommit => Some(Command::AskCommit),

@@ -142,10 +142,11 @@ fn need(scene: &Scene<'_>, index: usize) -> Option<String> {
     if scene.machine.plan().mode != Mode::Run {
         return None;
     }
-    if !signature.unread.is_empty() {
+    let to_read = signature.to_read().count();
+    if to_read > 0 {
         return Some(format!(
             "{} not read to the end yet: s opens",
-            counted(signature.unread.len(), "script", "scripts")
+            counted(to_read, "script", "scripts")
         ));
     }
     let plan = scene.machine.plan().items.get(index)?;

@@ -28,6 +28,9 @@ impl Facts {
     fn take(&mut self, at: Timestamp, entry: &Entry) {
         match entry {
             Entry::Opened(opened) => {
+                // A walk that started over has another checklist.
+                let listed = |known: &Item| opened.checklist.iter().any(|item| item.id == known.id);
+                self.items.retain(listed);
                 for item in &opened.checklist {
                     self.item(&item.id, |known| known.title = Some(item.title.clone()));
                 }
@@ -41,8 +44,10 @@ impl Facts {
                 standing,
                 summary,
                 lines,
+                rehearsal,
             } => {
                 self.item(item, |item| {
+                    item.rehearsal.clone_from(rehearsal);
                     item.standing = Some(standing.clone());
                     item.found = std::iter::once(summary).chain(lines).cloned().collect();
                 });

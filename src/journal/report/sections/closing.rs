@@ -5,6 +5,7 @@ use super::{Journal, heading, named};
 use crate::journal::report::facts::Facts;
 use crate::journal::report::words::{clock, counted};
 use crate::journal::report::{Block, Cell, Row, Table, headline};
+use crate::runbook::rollback::number_of;
 
 /// The rollback scripts, or why none is needed.
 pub fn way_back(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
@@ -55,7 +56,65 @@ pub fn way_back(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
                 head: vec!["order", "script", "SHA-256 at the time"],
                 rows,
             }));
+            blocks.push(Block::Text(
+                "This walks them in one held transaction, counts first what would be lost, and \
+                 leaves the decision to a person:"
+                    .to_owned(),
+            ));
+            blocks.push(Block::Code(vec![command(facts)]));
+            let rehearsed = facts.items.iter().find_map(|item| {
+                let summary = item.found.first()?;
+                Some((summary, item.rehearsal.as_ref()?))
+            });
+            let numbers = scripts.iter().filter_map(|script| number_of(&script.name));
+            let numbers: Vec<&str> = numbers.map(|(digits, _)| digits).collect();
+            if let [first, .., _] = numbers.as_slice() {
+                blocks.push(Block::Text(format!(
+                    "With --to and a number ({}) it stops after the script of that number; with --to \
+                     {first} only the first is run.",
+                    numbers.join(", ")
+                )));
+            }
+            blocks.push(Block::Text(match rehearsed {
+                Some((summary, journal)) => {
+                    format!(
+                        "These scripts were {summary}; the journal of that rehearsal: {journal}"
+                    )
+                }
+                None => "No rehearsal of them stood behind this run; stagegate rehearse --clone \
+                         rehearses them without a lock on this database."
+                    .to_owned(),
+            }));
         }
+    }
+}
+
+/// The rollback of this run, for a shell.
+fn command(facts: &Facts) -> String {
+    let mut words = vec!["stagegate".to_owned(), "rollback".to_owned()];
+    let opened = facts.opened.as_ref();
+    words.extend(opened.and_then(|opened| opened.folder.clone()));
+    if let Some(target) = &facts.target {
+        let role = target.session_role.as_ref().unwrap_or(&target.role);
+        for (option, value) in [
+            ("-h", &target.host),
+            ("-p", &target.port.to_string()),
+            ("-U", role),
+            ("-d", &target.database),
+        ] {
+            words.extend([option.to_owned(), value.clone()]);
+        }
+    }
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    words.join(" ")
+}
+
+/// As one word for a shell, whatever it holds.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 

@@ -1,0 +1,292 @@
+//! `pg_dump` and `pg_restore` as children: the schema of one server, put into another.
+//!
+//! A password reaches `pg_dump` through a passfile that its owner alone can read, never as an
+//! argument or in the environment (I9). The archive and the passfile lie in the throw-away server's
+//! folder, which goes with it however this process ends. What could reach from the clone to other
+//! servers (user mappings, subscriptions) is not taken along.
+
+use crate::database::passfile;
+use crate::database::settings::{Host, Place, Settings, SslMode};
+use crate::gate::event::Millis;
+use crate::runbook::printable::printable;
+use crate::sandbox::programs::{Clients, Programs, Search};
+use color_eyre::eyre::{Report, WrapErr, eyre};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// `pg_dump` and the `pg_restore` that belongs to it.
+pub(super) struct Client(Clients);
+
+impl Client {
+    /// Those that came with the throw-away server, so that they say nothing it does not know; else
+    /// the newest.
+    ///
+    /// # Errors
+    /// When there are none, or none for a server of major version `major`.
+    pub(super) fn find(programs: &Programs, major: u32) -> Result<Client, Report> {
+        let own = Search {
+            only: programs.postgres.parent().map(Path::to_owned),
+            ..Search::default()
+        };
+        own.clients(major)
+            .or_else(|_| Search::here().clients(major))
+            .map(Client)
+            .map_err(|why| eyre!("{}", printable(&why)))
+    }
+
+    /// The version as `pg_dump` tells it.
+    pub(super) fn version(&self) -> &str {
+        &self.0.version
+    }
+
+    /// Dumps the schema into an archive in `folder`.
+    ///
+    /// # Errors
+    /// What `pg_dump` says.
+    pub(super) fn dump(
+        &self,
+        settings: &Settings,
+        host: &Host,
+        folder: &Path,
+        lock_timeout: Millis,
+    ) -> Result<PathBuf, Report> {
+        let passfile = Passfile::of(settings, folder)?;
+        let archive = folder.join("schema.dump");
+        let mut command = clean(&self.0.pg_dump);
+        command
+            .args(["--schema-only", "--create", "--format=custom"])
+            .args([
+                "--no-subscriptions",
+                "--no-security-labels",
+                "--no-password",
+            ])
+            .arg(format!("--lock-wait-timeout={lock_timeout}"))
+            .arg("--dbname")
+            .arg(conninfo(settings, host, passfile.as_ref()))
+            // Through us, so that it ends by itself when we do.
+            .stdout(Stdio::piped());
+        let dumped = run(command, "pg_dump")?;
+        private(&archive)?
+            .write_all(&dumped)
+            .wrap_err("the dump cannot be written")?;
+        Ok(archive)
+    }
+
+    /// Puts an archive into the throw-away server: the database of its name is made there.
+    ///
+    /// # Errors
+    /// What `pg_restore` says.
+    pub(super) fn restore(
+        &self,
+        archive: &Path,
+        socket: &Path,
+        port: u16,
+        role: &str,
+        maintenance: &str,
+    ) -> Result<(), Report> {
+        let mut command = clean(&self.0.pg_restore);
+        command.arg("--list").arg(archive).stdout(Stdio::piped());
+        let list = run(command, "pg_restore --list")?;
+        let list = String::from_utf8_lossy(&list);
+        let path = archive.with_extension("list");
+        private(&path)?
+            .write_all(without_other_servers(&list).as_bytes())
+            .wrap_err("the list of what is to be restored cannot be written")?;
+        let mut command = clean(&self.0.pg_restore);
+        command
+            .args(["--create", "--exit-on-error", "--no-tablespaces"])
+            .args([
+                "--no-subscriptions",
+                "--no-security-labels",
+                "--no-password",
+            ])
+            .arg("--use-list")
+            .arg(&path)
+            .arg("--host")
+            .arg(socket)
+            .args(["--port", &port.to_string(), "--username", role])
+            .args(["--dbname", maintenance])
+            .arg(archive)
+            .stdout(Stdio::null());
+        run(command, "pg_restore").map(|_| ())
+    }
+}
+
+/// A command that hears nothing of our environment's `PG*`: what it is to do stands in its
+/// arguments, and a password in `PGPASSWORD` is ours alone (I9).
+fn clean(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PG") {
+            command.env_remove(&name);
+        }
+    }
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs it to its end; its standard output, where it was piped.
+fn run(mut command: Command, name: &str) -> Result<Vec<u8>, Report> {
+    let output = command
+        .spawn()
+        .and_then(std::process::Child::wait_with_output)
+        .wrap_err_with(|| format!("{name} cannot be run"))?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = said.lines().map(str::trim).collect();
+    let hint = match said.contains("permission denied") {
+        true => {
+            " (it takes a role that may read every table of the database, such as a member of \
+                 pg_read_all_data: name it with -U)"
+        }
+        false => "",
+    };
+    Err(eyre!(
+        "{name} failed ({}): {}{hint}",
+        output.status,
+        printable(&lines.join(" | "))
+    ))
+}
+
+/// A file that is ours alone and was not there before.
+fn private(path: &Path) -> Result<File, Report> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .wrap_err_with(|| format!("{} cannot be written", path.display()))
+}
+
+/// A passfile for one child. It is gone when this is dropped.
+struct Passfile(PathBuf);
+
+impl Passfile {
+    fn of(settings: &Settings, folder: &Path) -> Result<Option<Passfile>, Report> {
+        let Some(password) = &settings.password else {
+            return Ok(None);
+        };
+        let file = Passfile(folder.join("passfile"));
+        passfile::write(&file.0, password).wrap_err("the password file cannot be written")?;
+        Ok(Some(file))
+    }
+}
+
+impl Drop for Passfile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Where `pg_dump` connects: to the one host that answered us.
+fn conninfo(settings: &Settings, host: &Host, passfile: Option<&Passfile>) -> String {
+    let options = match &settings.options {
+        Some(options) => format!("{options} -c default_transaction_read_only=on"),
+        None => "-c default_transaction_read_only=on".to_owned(),
+    };
+    let sslmode = match settings.sslmode {
+        SslMode::Disable => "disable",
+        SslMode::Allow => "allow",
+        SslMode::Prefer => "prefer",
+        SslMode::Require => "require",
+        SslMode::VerifyCa => "verify-ca",
+        SslMode::VerifyFull => "verify-full",
+    };
+    let mut values = match &host.place {
+        Place::Socket(folder) => vec![("host", folder.display().to_string())],
+        Place::Tcp { host, address } => {
+            let address = address.iter().map(|address| ("hostaddr", address.clone()));
+            std::iter::once(("host", host.clone()))
+                .chain(address)
+                .collect()
+        }
+    };
+    values.extend([
+        ("port", host.port.to_string()),
+        ("user", settings.user.clone()),
+        ("dbname", settings.database.clone()),
+        ("sslmode", sslmode.to_owned()),
+        (
+            "connect_timeout",
+            settings.connect_timeout.as_secs().max(2).to_string(),
+        ),
+        ("application_name", "stagegate rehearse".to_owned()),
+        ("options", options),
+    ]);
+    values.extend(passfile.map(|file| ("passfile", file.0.display().to_string())));
+    values
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(keyword, value)| {
+            let value = value.replace('\\', "\\\\").replace('\'', "\\'");
+            format!("{keyword}='{value}'")
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The list of an archive without its user mappings: they hold passwords of other servers.
+fn without_other_servers(list: &str) -> String {
+    list.lines()
+        .filter(|line| {
+            // `3456; 1418 16789 USER MAPPING - …`
+            let mut words = line.splitn(4, ' ');
+            !words
+                .nth(3)
+                .is_some_and(|rest| rest.starts_with("USER MAPPING "))
+        })
+        .flat_map(|line| [line, "\n"])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::secret::Secret;
+    use crate::database::settings::Options;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn settings(password: &str) -> Settings {
+        let options = Options {
+            host: Some("/tmp/o'dd \\ one".into()),
+            user: Some("dba".into()),
+            ..Options::default()
+        };
+        let mut settings = Settings::find(&options, &|_| None, None, &Path::is_dir).unwrap();
+        settings.password = Some(Secret::new(password.to_owned()));
+        settings
+    }
+
+    #[test]
+    fn a_password_is_in_a_file_for_its_owner_alone_and_nowhere_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings("a:b\\c");
+        let passfile = Passfile::of(&settings, folder.path()).unwrap().unwrap();
+        let path = passfile.0.clone();
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "*:*:*:*:a\\:b\\\\c\n"
+        );
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let said = conninfo(&settings, &settings.hosts[0], Some(&passfile));
+        assert!(!said.contains("a:b"), "{said}");
+        assert!(said.contains(r"host='/tmp/o\'dd \\ one'"), "{said}");
+        drop(passfile);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_reaches_other_servers_is_not_restored() {
+        let list = "; 12; 3 USER MAPPING\n7; 1259 16386 TABLE public USER MAPPING dba\n\
+                    9; 1418 16400 USER MAPPING - USER MAPPING dba SERVER far dba\n";
+        let kept = without_other_servers(list);
+        assert!(kept.contains("TABLE public"), "{kept}");
+        assert!(!kept.contains("SERVER far"), "{kept}");
+    }
+}

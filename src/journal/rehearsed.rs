@@ -1,0 +1,365 @@
+//! Past rehearsals, from their journals: of what, where, and how they ended.
+//!
+//! A rehearsal can stand for reading scripts, so its journal has to be trusted: its chain of hashes
+//! must hold to the end, and nobody but its owner may have been able to write it. What cannot be
+//! trusted is told with the reason, and never counts. It reads files and writes none.
+
+use super::chain::{self, Line};
+use super::entry::{Entry, Opened, Rehearses};
+use super::is_being_written;
+use crate::gate::Why;
+use crate::gate::event::{LockMode, Millis, Target};
+use crate::runbook::rehearsal;
+use jiff::Timestamp;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// How many journals are looked at, the newest.
+const MOST: usize = 200;
+
+/// The largest journal that is read, in bytes.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// A rehearsal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rehearsed {
+    /// Its journal.
+    pub path: PathBuf,
+    /// What its journal says of its beginning; not to be believed where `end` is not trusted.
+    pub opened: Opened,
+    /// What it was of.
+    pub of: Rehearses,
+    /// When it ended.
+    pub at: Timestamp,
+    /// Where it was done; for a clone, the throw-away server.
+    pub target: Option<Target>,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How a rehearsal ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// Up, verified, down, and the structure came back.
+    Passed {
+        /// The digest of the structure.
+        structure: String,
+        /// From the first lock that others feel to the end, in milliseconds.
+        window: Option<Millis>,
+    },
+    /// It failed.
+    Failed {
+        /// Why.
+        why: String,
+        /// The rows that say FAIL.
+        rows: Vec<String>,
+    },
+    /// It is under way, or its program died.
+    Unfinished,
+    /// Its journal is no evidence; why.
+    Untrusted(String),
+}
+
+/// The rehearsals whose journals lie in these folders, the newest first. What is no journal of a
+/// rehearsal is passed over, and so is a folder that is not there.
+pub fn find(folders: &[PathBuf]) -> Vec<Rehearsed> {
+    let mut paths: Vec<(std::time::SystemTime, PathBuf)> = folders
+        .iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flat_map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
+        .filter_map(|path| {
+            let about = std::fs::metadata(&path).ok()?;
+            let small = about.is_file() && about.len() <= LARGEST;
+            small.then_some((about.modified().ok()?, path))
+        })
+        .collect();
+    paths.sort();
+    paths.dedup();
+    paths.reverse();
+    paths.truncate(MOST);
+    paths.iter().filter_map(|(_, path)| read(path)).collect()
+}
+
+/// The beginning of a journal, without trust in it: to tell the few that matter from the rest.
+fn beginning(path: &Path) -> Option<Opened> {
+    let mut first = String::new();
+    let file = std::fs::File::open(path).ok()?;
+    BufReader::new(file.take(LARGEST))
+        .read_line(&mut first)
+        .ok()?;
+    let line: Line = serde_json::from_str(&first).ok()?;
+    match line.entry {
+        Entry::Opened(opened) if opened.rehearses.is_some() => Some(*opened),
+        _ => None,
+    }
+}
+
+fn read(path: &Path) -> Option<Rehearsed> {
+    let opened = beginning(path)?;
+    let of = opened.rehearses.clone()?;
+    let mut rehearsed = Rehearsed {
+        path: path.to_owned(),
+        opened,
+        of,
+        at: Timestamp::UNIX_EPOCH,
+        target: None,
+        end: End::Unfinished,
+    };
+    if let Err(why) = guarded(path) {
+        rehearsed.end = End::Untrusted(why);
+        return Some(rehearsed);
+    }
+    let text = std::fs::read_to_string(path).ok()?;
+    let writing = is_being_written(path);
+    let (lines, broken) = chain::read(&text);
+    rehearsed.at = lines.last()?.at;
+    rehearsed.target = lines.iter().rev().find_map(|line| match &line.entry {
+        Entry::Connected { target } => serde_json::from_value(target.clone()).ok(),
+        _ => None,
+    });
+    rehearsed.end = match broken {
+        // Half a line is what one finds while it is written.
+        Some(_) | None if writing => End::Unfinished,
+        Some(broken) => End::Untrusted(format!("it is not as it was written, {broken}")),
+        None => end(&lines),
+    };
+    Some(rehearsed)
+}
+
+/// Whether nobody else could have written it.
+fn guarded(path: &Path) -> Result<(), String> {
+    let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if about.uid() != rustix::process::geteuid().as_raw() {
+        return Err("it belongs to another user".to_owned());
+    }
+    if about.mode() & 0o022 != 0 {
+        return Err("others may write it".to_owned());
+    }
+    Ok(())
+}
+
+/// Only the last transaction counts: the ones before it were retried.
+fn end(lines: &[Line]) -> End {
+    let mut rows = Vec::new();
+    let mut structure = None;
+    let mut locked = None;
+    let mut ended = None;
+    for line in lines {
+        match &line.entry {
+            Entry::Phase { phase, .. } if phase == "beginning" => {
+                (rows, structure, locked, ended) = (Vec::new(), None, None, None);
+            }
+            Entry::Checked {
+                name,
+                verdict,
+                detail,
+                ..
+            } => match verdict.as_str() {
+                "FAIL" => rows.push(format!("FAIL  {name}  {detail}")),
+                "PASS" if name == rehearsal::RESTORED => {
+                    structure = rehearsal::digest_in(detail).map(str::to_owned);
+                }
+                _ => {}
+            },
+            Entry::Statement {
+                number,
+                milliseconds,
+                locks,
+                error,
+                ..
+            } => {
+                if let Some(error) = error {
+                    rows.push(format!("statement {number}: {}", error.message));
+                }
+                if locked.is_none() && locks.iter().any(|lock| felt(lock)) {
+                    let took = i64::try_from(*milliseconds).unwrap_or(i64::MAX);
+                    locked = Some(line.at.as_millisecond().saturating_sub(took));
+                }
+            }
+            Entry::Outcome { outcome, why, .. } => {
+                ended = Some((line.at, outcome.as_str(), why.clone().unwrap_or_default()));
+            }
+            _ => {}
+        }
+    }
+    let Some((at, outcome, why)) = ended else {
+        return End::Unfinished;
+    };
+    let went_well = outcome == "ROLLED BACK" && why == Why::Rehearsed.to_string();
+    match structure {
+        Some(structure) if went_well && rows.is_empty() => End::Passed {
+            structure,
+            window: locked
+                .and_then(|from| Millis::try_from(at.as_millisecond().saturating_sub(from)).ok()),
+        },
+        Some(_) | None => End::Failed { why, rows },
+    }
+}
+
+/// A lock, as the journal writes it, for which somebody may have to wait who only uses the tables.
+fn felt(lock: &str) -> bool {
+    let feels = |mode: &LockMode| lock.starts_with(&format!("{} ", mode.name()));
+    LockMode::ALL
+        .iter()
+        .filter(|mode| **mode >= LockMode::Share)
+        .any(feels)
+        && !lock.starts_with("SHARE UPDATE EXCLUSIVE ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Journal;
+    use crate::journal::entry::File;
+
+    const DETAIL: &str = "3 objects and properties compared, md5 0123456789abcdef0123456789abcdef";
+
+    fn opened(rehearses: Option<Rehearses>) -> Entry {
+        Entry::Opened(Box::new(Opened {
+            rehearses,
+            ..Opened::default()
+        }))
+    }
+
+    fn of() -> Option<Rehearses> {
+        Some(Rehearses {
+            script: File {
+                name: "up.sql".into(),
+                sha256: "1".into(),
+            },
+            ..Rehearses::default()
+        })
+    }
+
+    fn checked(name: &str, verdict: &str, detail: &str) -> Entry {
+        Entry::Checked {
+            stage: "verification".into(),
+            name: name.into(),
+            verdict: verdict.into(),
+            detail: detail.into(),
+        }
+    }
+
+    fn restored() -> Entry {
+        checked(rehearsal::RESTORED, "PASS", DETAIL)
+    }
+
+    fn rolled_back(why: &str) -> Entry {
+        Entry::Outcome {
+            outcome: "ROLLED BACK".into(),
+            why: Some(why.into()),
+            proof: "tag".into(),
+        }
+    }
+
+    fn as_planned() -> Entry {
+        rolled_back(&Why::Rehearsed.to_string())
+    }
+
+    fn journal(folder: &Path, name: &str, entries: &[Entry]) -> PathBuf {
+        let path = folder.join(name);
+        let mut journal = Journal::create(Some(&path), |_| None).unwrap();
+        for entry in entries {
+            journal.record(entry).unwrap();
+        }
+        path
+    }
+
+    fn only(folder: &Path) -> Rehearsed {
+        let mut found = find(&[folder.to_owned(), folder.join("not there")]);
+        assert_eq!(found.len(), 1);
+        found.remove(0)
+    }
+
+    #[test]
+    fn one_that_came_to_its_end_passed_and_tells_the_structure() {
+        let home = tempfile::tempdir().unwrap();
+        journal(
+            home.path(),
+            "1.jsonl",
+            &[opened(of()), restored(), as_planned()],
+        );
+        journal(home.path(), "2.jsonl", &[opened(None), as_planned()]);
+        std::fs::write(home.path().join("3.jsonl"), "{}\n").unwrap();
+        let End::Passed { structure, .. } = only(home.path()).end else {
+            panic!("not passed");
+        };
+        assert_eq!(structure, "0123456789abcdef0123456789abcdef");
+    }
+
+    #[test]
+    fn what_failed_or_stopped_on_the_way_did_not_pass() {
+        let fail = || checked("structure: index i", "FAIL", "left behind");
+        let cases: [(&[Entry], bool); 5] = [
+            (&[opened(of()), fail(), restored(), as_planned()], true),
+            (&[opened(of()), as_planned()], true),
+            (
+                &[
+                    opened(of()),
+                    restored(),
+                    rolled_back("you cancelled the script"),
+                ],
+                true,
+            ),
+            (
+                &[
+                    opened(of()),
+                    checked(rehearsal::RESTORED, "PASS", "md5 x"),
+                    as_planned(),
+                ],
+                true,
+            ),
+            (&[opened(of()), restored()], false),
+        ];
+        for (entries, finished) in cases {
+            let home = tempfile::tempdir().unwrap();
+            journal(home.path(), "1.jsonl", entries);
+            let end = only(home.path()).end;
+            match finished {
+                true => assert!(matches!(end, End::Failed { .. }), "{end:?}"),
+                false => assert_eq!(end, End::Unfinished),
+            }
+        }
+    }
+
+    #[test]
+    fn an_edited_journal_and_one_that_others_may_write_are_no_evidence() {
+        use std::os::unix::fs::PermissionsExt;
+        let home = tempfile::tempdir().unwrap();
+        let path = journal(
+            home.path(),
+            "1.jsonl",
+            &[opened(of()), restored(), as_planned()],
+        );
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o620)).unwrap();
+        let End::Untrusted(why) = only(home.path()).end else {
+            panic!("trusted");
+        };
+        assert_eq!(why, "others may write it");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        assert!(matches!(only(home.path()).end, End::Passed { .. }));
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(
+            &path,
+            text.replace("0123456789abcdef01", "1123456789abcdef01"),
+        )
+        .unwrap();
+        let End::Untrusted(why) = only(home.path()).end else {
+            panic!("trusted");
+        };
+        assert!(why.contains("line 2: it was edited"), "{why}");
+    }
+
+    #[test]
+    fn a_rehearsal_under_way_is_not_finished_whatever_its_last_line_says() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("1.jsonl");
+        let mut writing = Journal::create(Some(&path), |_| None).unwrap();
+        for entry in [opened(of()), restored(), as_planned()] {
+            writing.record(&entry).unwrap();
+        }
+        assert_eq!(only(home.path()).end, End::Unfinished);
+    }
+}

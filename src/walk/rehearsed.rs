@@ -1,0 +1,166 @@
+//! Whether a past rehearsal stands for reading the rollback scripts.
+//!
+//! It does when it passed with this script and these rollback scripts, byte for byte, and its
+//! structure is the one that the target has now: that last part only the session can tell. The
+//! newest rehearsal of the present scripts decides. Stale, failed or untrusted ones are told with
+//! the reason, and then everything is read as without them.
+
+use crate::database::session::Claim;
+use crate::gate::event::{Evidence, Millis, Standing};
+use crate::journal::rehearsed::{End, Rehearsed};
+use crate::runbook::Runbook;
+use crate::runbook::script::Script;
+
+/// What the rehearsals say: the evidence, and what would stand if the structure is one of theirs.
+pub fn weigh(runbook: &Runbook, plain: Evidence, past: &[Rehearsed]) -> (Evidence, Option<Claim>) {
+    if plain.standing != Standing::Holds {
+        return (plain, None);
+    }
+    let ours: Vec<&Rehearsed> = past.iter().filter(|one| concerns(runbook, one)).collect();
+    let mut evidence = plain.clone();
+    for one in &ours {
+        if let End::Untrusted(why) = &one.end {
+            let path = one.path.display();
+            evidence
+                .lines
+                .push(format!("a rehearsal is not counted, {path}: {why}"));
+        }
+    }
+    let trusted = |one: &&&Rehearsed| matches!(one.end, End::Passed { .. } | End::Failed { .. });
+    let present: Vec<&Rehearsed> = ours
+        .iter()
+        .filter(trusted)
+        .filter(|one| changed(runbook, one).is_none())
+        .copied()
+        .collect();
+    match (present.first(), ours.iter().find(trusted)) {
+        (None, None) => {
+            if evidence.lines.len() > plain.lines.len() {
+                evidence
+                    .summary
+                    .push_str("; a rehearsal's journal cannot be trusted");
+            }
+            (evidence, None)
+        }
+        (None, Some(last)) => {
+            let why = changed(runbook, last).unwrap_or_default();
+            evidence.summary = stale(&plain, last, &why);
+            (evidence, None)
+        }
+        (Some(last), _) => match &last.end {
+            End::Failed { why, rows } => {
+                evidence.standing = Standing::Warns;
+                evidence.summary = format!(
+                    "the rehearsal of {} FAILED, because {why}; read the rollback scripts to the end \
+                     before you sign",
+                    when(last)
+                );
+                let told = rows
+                    .iter()
+                    .cloned()
+                    .chain([format!("journal: {}", last.path.display())]);
+                evidence.lines.splice(0..0, told);
+                (evidence, None)
+            }
+            End::Passed { .. } | End::Unfinished | End::Untrusted(_) => {
+                let rehearsed = present.iter().filter_map(|one| {
+                    let End::Passed { structure, window } = &one.end else {
+                        return None;
+                    };
+                    Some((structure.clone(), stands(&plain, one, *window)))
+                });
+                let rehearsed = rehearsed.collect();
+                evidence.summary = stale(&plain, last, "the structure has changed since");
+                let claim = Claim {
+                    rehearsed,
+                    otherwise: evidence.clone(),
+                };
+                (evidence, Some(claim))
+            }
+        },
+    }
+}
+
+/// A rehearsal of this runbook, or of the present script under another title.
+fn concerns(runbook: &Runbook, one: &Rehearsed) -> bool {
+    one.of.script.sha256 == runbook.script.sha256()
+        || (one.of.script.name == runbook.script.name
+            && one.opened.runbook == Runbook::rehearsal_title(&runbook.title))
+}
+
+/// What of the scripts is not what was rehearsed.
+fn changed(runbook: &Runbook, one: &Rehearsed) -> Option<String> {
+    if one.of.script.sha256 != runbook.script.sha256() {
+        return Some("the script has changed since".to_owned());
+    }
+    let now: Vec<String> = runbook.rollbacks.iter().map(Script::sha256).collect();
+    let then: Vec<&str> = one
+        .of
+        .rollbacks
+        .iter()
+        .map(|file| file.sha256.as_str())
+        .collect();
+    if now == then {
+        return None;
+    }
+    let names: Vec<&str> = runbook
+        .rollbacks
+        .iter()
+        .zip(&now)
+        .filter(|(_, sha256)| !then.contains(&sha256.as_str()))
+        .map(|(script, _)| script.name.as_str())
+        .collect();
+    Some(match names.as_slice() {
+        [] => "the list of rollback scripts has changed since".to_owned(),
+        names => format!("a rollback script has changed since: {}", names.join(", ")),
+    })
+}
+
+fn stale(plain: &Evidence, one: &Rehearsed, why: &str) -> String {
+    format!(
+        "{}; the rehearsal of {} is stale: {why}",
+        plain.summary,
+        when(one)
+    )
+}
+
+fn stands(plain: &Evidence, one: &Rehearsed, window: Option<Millis>) -> Evidence {
+    let mut lines = vec![
+        "Up, verified and down again with these scripts, on the structure that the target has now: \
+         that stands for reading them to the end."
+            .to_owned(),
+        format!("journal: {}", one.path.display()),
+    ];
+    lines.extend(plain.lines.iter().cloned());
+    let window = match window {
+        Some(window) => format!(
+            ", lock window {}.{} s",
+            window / 1_000,
+            window % 1_000 / 100
+        ),
+        None => String::new(),
+    };
+    Evidence {
+        standing: Standing::Holds,
+        summary: format!("rehearsed on {}{window}", when(one)),
+        lines,
+        checks: Vec::new(),
+        rehearsal: Some(one.path.display().to_string()),
+    }
+}
+
+/// `2026-01-02 03:04 UTC against db1:5432/wiser_ops (clone)`
+fn when(one: &Rehearsed) -> String {
+    let at = one.at.strftime("%Y-%m-%d %H:%M UTC");
+    let (target, clone) = match (&one.of.clone_of, &one.target) {
+        (Some(source), _) => (Some(source), " (clone)"),
+        (None, target) => (target.as_ref(), ""),
+    };
+    match target {
+        Some(target) => format!(
+            "{at} against {}:{}/{}{clone}",
+            target.host, target.port, target.database
+        ),
+        None => at.to_string(),
+    }
+}
