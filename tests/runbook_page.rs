@@ -76,7 +76,7 @@ fn the_worked_example_loads_whole_and_has_everything() {
 
 /// What is in a file that an example only names: with the sections that it makes promises of.
 const STANDS_FOR_IT: &str =
-    "-- Migration 001: one\nSELECT 1;\n-- Migration 002: another\nSELECT 2;\n";
+    "-- Section: Migration 001\nSELECT 1;\n-- Section: Migration 002\nSELECT 2;\n";
 
 #[test]
 fn every_other_example_loads_too() {
