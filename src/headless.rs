@@ -97,9 +97,6 @@ pub async fn walk<H: Held>(
             engine.take(Event::Drawn);
         }
         if alone && let Some(command) = alone_next(engine.machine()) {
-            if command == Command::Quit && refused_on_fail(engine.machine()) {
-                return ExitCode::RolledBackOnFail;
-            }
             engine.take(Event::Asked(command));
             continue;
         }
@@ -162,7 +159,7 @@ fn alone_next(machine: &Machine) -> Option<Command> {
             let apply = machine.offers().into_iter().find(|o| o.act == Act::Apply)?;
             match apply.refused {
                 None => Some(Command::Apply),
-                Some(_) if refused_on_fail(machine) => Some(Command::Quit),
+                Some(_) if machine.fails() => Some(Command::Quit),
                 Some(_) => None,
             }
         }
@@ -193,18 +190,6 @@ fn alone_next(machine: &Machine) -> Option<Command> {
         | Phase::PostVerifying { .. }
         | Phase::Left(_) => None,
     }
-}
-
-/// Nothing was applied because evidence fails.
-fn refused_on_fail(machine: &Machine) -> bool {
-    use crate::gate::event::Standing;
-    let looked = |standing| standing != Standing::Awaited;
-    *machine.phase() == Phase::Checklist
-        && machine.items().iter().all(|item| looked(item.standing))
-        && machine
-            .items()
-            .iter()
-            .any(|item| item.standing == Standing::Fails)
 }
 
 /// A typed line: words for commands, or the answer to the question that is open.

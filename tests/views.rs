@@ -999,9 +999,9 @@ mod behaviour {
 mod querying {
     //! The query at the gate: its prompt, while it runs, its answer in both shapes, its error.
     use crate::stage::*;
-    use stagegate::gate::Event;
     use stagegate::gate::event::{Observation, ServerLog, ServerMessage};
     use stagegate::gate::query::After;
+    use stagegate::gate::{Command, Event};
     use stagegate::tui::Glyphs;
 
     const SIZE: (u16, u16) = (80, 24);
@@ -1041,6 +1041,23 @@ mod querying {
         // The gate is behind it, and arms anew.
         walk.press("Esc");
         assert!(screen(&mut walk).contains("NOT ARMED YET"));
+    }
+
+    #[test]
+    fn an_answer_that_comes_before_the_next_frame_is_shown_all_the_same() {
+        let mut walk = deciding();
+        walk.press(":");
+        walk.type_text("SELECT 1");
+        let before = walk.machine.clone();
+        // Asked without a frame in between, and answered before there is one.
+        walk.feed(Event::Asked(Command::Query("SELECT 1".into())));
+        assert!(before != walk.machine, "it is asked");
+        walk.looked(Ok(rows(&["one"], &[&[Some("1")]])), After::Unchanged);
+        assert!(
+            screen(&mut walk).contains("ANSWER"),
+            "{}",
+            screen(&mut walk)
+        );
     }
 
     #[test]

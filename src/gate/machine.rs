@@ -173,6 +173,13 @@ impl Machine {
         self.hold_left
     }
 
+    /// Whether all evidence was looked at, and an item's fails: nothing can be applied.
+    pub fn fails(&self) -> bool {
+        let standings = || self.items.iter().map(|item| item.standing);
+        standings().all(|standing| standing != Standing::Awaited)
+            && standings().any(|standing| standing == Standing::Fails)
+    }
+
     /// Whether the gate would take `c` now.
     pub fn armed(&self) -> bool {
         self.refusal(Act::AskCommit) == Some(None)

@@ -106,8 +106,9 @@ pub struct Screen {
     read: BTreeSet<Document>,
     phase: Option<std::mem::Discriminant<Phase>>,
     prompt: Prompt,
-    /// A query ran when the machine was looked at last.
-    querying: bool,
+    /// The answers that were put in front so far: [`crate::gate::Account::looks`]. A query can be asked and
+    /// answered between two frames, so the phase alone does not tell that there is one.
+    answered: usize,
     repaint: bool,
 }
 
@@ -145,7 +146,7 @@ impl Screen {
             read: BTreeSet::new(),
             phase: None,
             prompt: Prompt::Closed,
-            querying: false,
+            answered: 0,
             repaint: false,
         }
     }

@@ -264,6 +264,7 @@ impl Machine {
                     Phase::PostVerifying { .. } => ExitCode::Committed,
                     Phase::Connecting => ExitCode::NoConnection,
                     Phase::Waiting { .. } => Why::LockTimeout.exit_code(),
+                    Phase::Checklist if self.fails() => ExitCode::RolledBackOnFail,
                     _ => ExitCode::RolledBack,
                 };
                 self.leave(code)
