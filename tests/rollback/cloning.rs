@@ -220,7 +220,9 @@ fn nobodys_operators_are_called_and_no_program_is_told_a_password() {
     let path = std::env::var("PATH").unwrap();
     let path = format!("{}:{path}", folder.path().display());
     let environment = [("PGPASSWORD", "s3cr3t"), ("PATH", path.as_str())];
-    let (output, text) = finish(start(&stage, &[], &environment));
+    let target = stage.target();
+    let target: Vec<&str> = target.iter().map(String::as_str).collect();
+    let (output, text) = finish(start(&stage, &target, &environment));
     assert!(!text.contains("hijacked"), "{text}");
     assert_eq!(output.status.code(), Some(0), "{text}");
     let told = std::fs::read_to_string(told).unwrap();
@@ -304,6 +306,14 @@ fn a_password_reaches_pg_dump_in_a_file_alone() {
     assert!(line.contains("passfile="), "{line}");
     for text in [&line, &environment] {
         assert!(!text.contains("s3cr3t"), "{text}");
+    }
+    let others = children(child.id());
+    assert!(
+        others.len() > 1,
+        "the throw-away server has somebody who removes it"
+    );
+    for (line, environment) in others {
+        assert!(!environment.contains("s3cr3t"), "{line}");
     }
     drop(locked);
     let (output, text) = finish(child);
