@@ -5,6 +5,8 @@
 mod connecting;
 #[path = "database/ending.rs"]
 mod ending;
+#[path = "database/hijacking.rs"]
+mod hijacking;
 #[path = "database/monitoring.rs"]
 mod monitoring;
 #[path = "database/outcome.rs"]

@@ -611,3 +611,69 @@ async fn a_screen_that_is_gone_rolls_back_and_leaves() {
         );
     }
 }
+
+/// An engine over one item about a backup, with the session's answers still to be taken.
+fn engine_with_a_backup(
+    log: Log,
+) -> (
+    Engine<Scripted>,
+    tokio::sync::mpsc::UnboundedReceiver<Report>,
+) {
+    let (reports, reported) = unbounded_channel();
+    let held = Scripted {
+        reports,
+        said: Arc::default(),
+        silent: &["connect", "probe", "begin"],
+    };
+    let runbook = Runbook {
+        items: vec![Item::new("backup", "A backup", ItemKind::Backup)],
+        ..runbook()
+    };
+    let plan = Plan::new(&runbook, Mode::Run, 60_000);
+    (Engine::new(Arc::new(runbook), plan, log, held), reported)
+}
+
+fn reached(system: &str) -> Body {
+    Body::Connected(Box::new(Target {
+        database: DATABASE.into(),
+        system_identifier: Some(system.into()),
+        ..Target::default()
+    }))
+}
+
+#[test]
+fn a_dump_of_the_server_before_is_no_backup_of_the_one_that_is_reached_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d.dump");
+    std::fs::write(&path, "four").unwrap();
+    let (mut engine, _reported) = engine_with_a_backup(Log::Unwanted);
+    let report = |seq, body| Event::Reported(Report { seq, body });
+    engine.start();
+    engine.take(report(1, reached("1")));
+    engine.take(Event::Drawn);
+    engine.take(Event::Asked(Command::BackUp { folder: ".".into() }));
+    engine.take(report(3, Body::BackupStarted(Box::default())));
+    engine.take(report(3, Body::SessionEnded(ServerMessage::default())));
+    engine.take(report(4, reached("2")));
+    let dump = stagegate::gate::backup::Dump {
+        path,
+        bytes: 4,
+        database: DATABASE.into(),
+        system_identifier: Some("1".into()),
+        ..Default::default()
+    };
+    engine.take(report(3, Body::BackedUp(Box::new(dump))));
+    assert!(!engine.machine().is_backing_up());
+    assert!(!engine.machine().is_backed_up(0));
+    assert_eq!(engine.account().backup.made, None);
+    let why = engine.account().backup.failed.clone().unwrap();
+    assert!(why.contains("another server"), "{why}");
+}
+
+#[test]
+fn a_walk_after_one_that_lost_its_journal_knows_it_from_the_start() {
+    let (mut engine, _reported) = engine_with_a_backup(Log::Lost);
+    engine.start();
+    let said = engine.take_said().join("\n");
+    assert!(said.contains("COMMIT is forbidden"), "{said}");
+}

@@ -133,7 +133,8 @@ async fn open(settings: &Settings) -> Result<(Link, u32), ServerMessage> {
     .await?;
     bounded(link.row(&format!(
         "SELECT pg_catalog.set_config('statement_timeout', '{LOOK}', false), \
-         pg_catalog.set_config('lock_timeout', '100ms', false)"
+         pg_catalog.set_config('lock_timeout', '100ms', false), \
+         pg_catalog.set_config('search_path', 'pg_catalog', false)"
     )))
     .await?;
     let version = row.get(1).cloned().flatten();

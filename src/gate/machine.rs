@@ -12,7 +12,7 @@ mod querying;
 mod reporting;
 
 use super::effect::{Effect, ExitCode, Request};
-use super::event::{Alarm, Document, Event, Millis, Seq, Standing};
+use super::event::{Alarm, Document, Event, Millis, Seq, Standing, Target};
 use super::offer::{Act, Offer};
 use super::phase::{Ending, Phase, Prompt, Proof, Why};
 use super::plan::{self, Plan};
@@ -30,6 +30,8 @@ pub struct Machine {
     items: Vec<Signature>,
     tally: Tally,
     database: Option<String>,
+    /// What was signed was signed for this.
+    place: Option<Place>,
     xid: Option<String>,
     /// What was said to COMMIT so far; it falls with the prompt.
     consent: Consent,
@@ -50,6 +52,34 @@ pub struct Machine {
     backing_up: backing_up::BackingUp,
     /// The first request of the present session: what an older session says is stale.
     session_since: Seq,
+}
+
+/// The server, database and role that were reached, as far as they can be told from others.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Place {
+    host: String,
+    address: Option<String>,
+    port: u16,
+    database: String,
+    role: String,
+    session_role: Option<String>,
+    system_identifier: Option<String>,
+    timeline: Option<u32>,
+}
+
+impl Place {
+    fn of(target: &Target) -> Place {
+        Place {
+            host: target.host.clone(),
+            address: target.address.clone(),
+            port: target.port,
+            database: target.database.clone(),
+            role: target.role.clone(),
+            session_role: target.session_role.clone(),
+            system_identifier: target.system_identifier.clone(),
+            timeline: target.timeline,
+        }
+    }
 }
 
 /// A checklist item as the machine sees it.
@@ -105,6 +135,7 @@ impl Machine {
             items,
             tally: Tally::default(),
             database: None,
+            place: None,
             xid: None,
             consent: Consent::default(),
             hold_left: None,

@@ -746,6 +746,55 @@ fn again_connects_afresh_and_keeps_sign_offs_where_the_evidence_still_holds() {
 }
 
 #[test]
+fn what_was_signed_for_one_target_is_not_signed_for_another() {
+    let reached = Target {
+        database: "wiser_ops".into(),
+        ..Target::default()
+    };
+    let others = [
+        Target {
+            host: "db2".into(),
+            ..reached.clone()
+        },
+        Target {
+            system_identifier: Some("2".into()),
+            ..reached.clone()
+        },
+        Target {
+            timeline: Some(2),
+            ..reached.clone()
+        },
+        Target {
+            role: "other".into(),
+            ..reached.clone()
+        },
+        Target {
+            database: "other".into(),
+            ..reached.clone()
+        },
+    ];
+    for other in others {
+        let mut run = Run::signed();
+        run.report(Body::SessionEnded(ServerMessage::default()));
+        run.report(Body::Connected(Box::new(other)))
+            .probed(0, Standing::Holds)
+            .probed(1, Standing::Holds);
+        assert!(run.machine.items().iter().all(|item| !item.signed));
+        run.key(Command::Apply);
+        assert!(run.says(&Refusal::ItemsUnsigned(2)));
+    }
+    // The same server after a restart: another backend, and nothing else.
+    let mut run = Run::signed();
+    run.report(Body::SessionEnded(ServerMessage::default()));
+    run.report(Body::Connected(Box::new(Target {
+        backend_pid: 9,
+        recovered: Some("2".into()),
+        ..reached
+    })));
+    assert!(run.machine.items().iter().all(|item| item.signed));
+}
+
+#[test]
 fn a_rehearsal_needs_no_signatures_and_never_commits() {
     let mut run = Run::connected(Mode::Rehearse);
     run.probed(0, Standing::Holds).probed(1, Standing::Fails);

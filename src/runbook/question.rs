@@ -179,7 +179,13 @@ fn only_plans(tokens: &[Token<'_>]) -> Result<(), Unfit> {
     if !bracketed {
         let first = tokens.iter().find(|token| !token.is("VERBOSE"));
         return match first {
-            Some(token) if !token.is_one_of(&["ANALYZE", "ANALYSE"]) => Ok(()),
+            // A sign may be white space to the server, with ANALYZE behind it.
+            Some(token)
+                if matches!(token.kind, Lexeme::Word | Lexeme::Open)
+                    && !token.is_one_of(&["ANALYZE", "ANALYSE"]) =>
+            {
+                Ok(())
+            }
             other => Err(unknown(other)),
         };
     }
@@ -284,6 +290,9 @@ mod tests {
             "EXPLAIN (U&\"\\0061nalyze\") SELECT 1",
             "EXPLAIN (verbose",
             "EXPLAIN",
+            // White space to a server from 16 on.
+            "EXPLAIN \x0bANALYZE SELECT 1",
+            "EXPLAIN VERBOSE\x0b ANALYZE SELECT 1",
         ] {
             let refused = Question::read(text).unwrap_err();
             assert!(

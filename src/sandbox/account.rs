@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::SandboxError;
+use super::{SandboxError, template};
 
 /// A user of this system that the server is run as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +63,7 @@ pub(super) fn run_as(command: &mut Command, account: Option<&Account>) {
 /// Asked by trying it: permissions of every parent, ACLs and mount options all have their say.
 pub(super) fn reaches(account: &Account, program: &Path, folder: &Path) -> Result<(), String> {
     let mut probe = Command::new("/bin/sh");
+    template::clean_environment(&mut probe);
     probe
         .args(["-c", r#"[ -x "$1" ] || exit 3; cd "$2" || exit 4"#, "sh"])
         .arg(program)

@@ -6,10 +6,10 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use super::SandboxError;
+use super::{SandboxError, template};
 
 mod clients;
 
@@ -179,10 +179,7 @@ fn examine(folder: &Path) -> Result<Programs, String> {
             return Err(format!("there is no {name} in it"));
         }
     }
-    let output = Command::new(&postgres)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
+    let output = asked_for_version(&postgres)
         .map_err(|error| format!("its postgres cannot be run: {error}"))?;
     let said = String::from_utf8_lossy(&output.stdout);
     let version = version_in(&said)
@@ -198,6 +195,14 @@ fn examine(folder: &Path) -> Result<Programs, String> {
         version,
         major,
     })
+}
+
+/// What a program says when it is asked for its version. It is told nothing of our environment that
+/// is not its own: a password may be in it (I9).
+fn asked_for_version(program: &Path) -> std::io::Result<Output> {
+    let mut command = Command::new(program);
+    template::clean_environment(&mut command);
+    command.arg("--version").stdin(Stdio::null()).output()
 }
 
 /// `15.18` out of `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.

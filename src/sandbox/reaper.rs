@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use super::SandboxError;
+use super::{SandboxError, template};
 
 /// `$1` is the server's folder. Its `pid` file is written by the launched process itself, before
 /// it becomes the server (see [`launch`]), so there is no moment at which a server runs unknown.
@@ -61,7 +61,10 @@ pub(super) struct Reaper {
 impl Reaper {
     /// Starts to watch over a folder, which from now on is removed in the end.
     pub(super) fn start(folder: &Path) -> Result<Self, SandboxError> {
-        let mut child = Command::new("/bin/sh")
+        let mut command = Command::new("/bin/sh");
+        // It lives as long as we do, and a password may be in our environment (I9).
+        template::clean_environment(&mut command);
+        let mut child = command
             .args(["-c", SCRIPT, "stagegate-reaper"])
             .arg(folder)
             // A Ctrl-C or a hang-up of the terminal goes to our group: the reaper must outlive it.

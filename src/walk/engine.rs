@@ -94,6 +94,12 @@ impl<H: Held> Engine<H> {
         let effects = self.machine.start();
         let mut events = VecDeque::new();
         self.enact(effects, &mut events);
+        if matches!(self.log, Log::Lost) {
+            let why = "The journal failed before this walk began";
+            self.said
+                .push(format!("{why}. COMMIT is forbidden from here on."));
+            events.push_back(Event::JournalLost(why.to_owned()));
+        }
         self.drain(events);
     }
 
@@ -139,6 +145,7 @@ impl<H: Held> Engine<H> {
 
     fn drain(&mut self, mut events: VecDeque<Event>) {
         while let Some(event) = events.pop_front() {
+            let event = self.held_against_target(event);
             self.account.take_down(&event);
             let mut entries = record::of_event(&event, &self.runbook);
             let before = self.machine.clone();
@@ -157,6 +164,24 @@ impl<H: Held> Engine<H> {
                 }
             }
             self.enact(effects, &mut events);
+        }
+    }
+
+    /// The session may have reached another server while a dump of the one before was made: that is no
+    /// backup of this one.
+    fn held_against_target(&self, event: Event) -> Event {
+        match event {
+            Event::Reported(Report {
+                seq,
+                body: Body::BackedUp(dump),
+            }) => {
+                let body = match backup::look_again(&dump, self.account.target.as_ref()) {
+                    Ok(()) => Body::BackedUp(dump),
+                    Err(why) => Body::BackupFailed(why),
+                };
+                Event::Reported(Report { seq, body })
+            }
+            event => event,
         }
     }
 

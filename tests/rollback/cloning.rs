@@ -199,6 +199,37 @@ fn owners_privileges_and_settings_of_roles_come_along() {
     );
 }
 
+#[test]
+fn nobodys_operators_are_called_and_no_program_is_told_a_password() {
+    use std::os::unix::fs::PermissionsExt;
+    let stage = Stage::set();
+    stage.superuser(&[
+        "CREATE FUNCTION public.trap(real, integer) RETURNS boolean LANGUAGE plpgsql AS \
+         $$BEGIN RAISE EXCEPTION 'hijacked'; END$$",
+        "CREATE OPERATOR public.>= (LEFTARG = real, RIGHTARG = integer, FUNCTION = public.trap)",
+    ]);
+    // The first place where programs are looked for: its own tell what they were told.
+    let folder = tempfile::tempdir().unwrap();
+    let told = folder.path().join("told");
+    for name in ["pg_dump", "pg_restore", "initdb", "postgres"] {
+        let path = folder.path().join(name);
+        let script = format!("#!/bin/sh\necho $0 >>{0}\nenv >>{0}\n", told.display());
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{path}", folder.path().display());
+    let environment = [("PGPASSWORD", "s3cr3t"), ("PATH", path.as_str())];
+    let target = stage.target();
+    let target: Vec<&str> = target.iter().map(String::as_str).collect();
+    let (output, text) = finish(start(&stage, &target, &environment));
+    assert!(!text.contains("hijacked"), "{text}");
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let told = std::fs::read_to_string(told).unwrap();
+    assert!(told.contains("PATH="), "{told}");
+    assert!(!told.contains("s3cr3t"), "{told}");
+}
+
 /// The children of a process, with their command lines and environments.
 fn children(pid: u32) -> Vec<(String, String)> {
     let read = |path: String| {
@@ -275,6 +306,14 @@ fn a_password_reaches_pg_dump_in_a_file_alone() {
     assert!(line.contains("passfile="), "{line}");
     for text in [&line, &environment] {
         assert!(!text.contains("s3cr3t"), "{text}");
+    }
+    let others = children(child.id());
+    assert!(
+        others.len() > 1,
+        "the throw-away server has somebody who removes it"
+    );
+    for (line, environment) in others {
+        assert!(!environment.contains("s3cr3t"), "{line}");
     }
     drop(locked);
     let (output, text) = finish(child);

@@ -72,7 +72,8 @@ fn statement_limit(limit: Millis) -> String {
     format!(
         "SELECT pg_catalog.set_config('statement_timeout', '{limit}ms', true) \
          FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'statement_timeout' \
-         AND setting::pg_catalog.int8 NOT BETWEEN 1 AND {limit}"
+         AND (setting::pg_catalog.int8 OPERATOR(pg_catalog.<) 1 \
+         OR setting::pg_catalog.int8 OPERATOR(pg_catalog.>) {limit})"
     )
 }
 

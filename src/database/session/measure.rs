@@ -2,7 +2,8 @@
 //!
 //! Catalogs only: no row is read or counted. Names are compared as text, because looking one up
 //! raises without USAGE on its schema. The sizes are a question of their own, for they take a lock
-//! on each table: one in the way costs the sizes and nothing else.
+//! on each table: one in the way costs the sizes and nothing else. Operators are qualified: whoever
+//! may make one in a schema of the search path could otherwise act with our role.
 
 use super::read_only::{self, Limits, Query};
 use crate::database::link::{Broken, Link};
@@ -29,13 +30,15 @@ pub async fn of(link: &mut Link, names: &[Name]) -> Result<Measure, Broken> {
     let texts = [
         // Before PostgreSQL 14 a table that was never analysed has 0 and not -1.
         format!(
-            "SELECT w.number, c.oid, CASE WHEN c.reltuples < 0 OR (c.relpages = 0 \
-             AND c.reltuples = 0 \
-             AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 < 140000) \
+            "SELECT w.number, c.oid, CASE WHEN c.reltuples OPERATOR(pg_catalog.<) 0 \
+             OR (c.relpages OPERATOR(pg_catalog.=) 0 AND c.reltuples OPERATOR(pg_catalog.=) 0 \
+             AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 \
+             OPERATOR(pg_catalog.<) 140000) \
              THEN NULL ELSE c.reltuples::pg_catalog.int8 END FROM {asked}"
         ),
         format!(
-            "SELECT w.number, pg_catalog.pg_size_pretty(CASE WHEN c.relkind = 'p' \
+            "SELECT w.number, pg_catalog.pg_size_pretty(CASE \
+             WHEN c.relkind OPERATOR(pg_catalog.=) 'p' \
              THEN (SELECT pg_catalog.sum(pg_catalog.pg_total_relation_size(p.relid)) \
              FROM pg_catalog.pg_partition_tree(c.oid) p) \
              ELSE pg_catalog.pg_total_relation_size(c.oid)::pg_catalog.numeric END) FROM {asked}"
@@ -111,10 +114,10 @@ fn asked(names: &[Name]) -> String {
         .collect();
     format!(
         "(VALUES {}) AS w (number, space, name) \
-         JOIN pg_catalog.pg_class c ON c.relname = w.name::pg_catalog.name \
-         AND c.relkind IN ('r', 'p', 'm', 'f', 'v') \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         AND (n.nspname = w.space::pg_catalog.name \
+         JOIN pg_catalog.pg_class c ON c.relname OPERATOR(pg_catalog.=) w.name::pg_catalog.name \
+         AND c.relkind OPERATOR(pg_catalog.=) ANY ('{{r,p,m,f,v}}'::pg_catalog.\"char\"[]) \
+         JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+         AND (n.nspname OPERATOR(pg_catalog.=) w.space::pg_catalog.name \
          OR (w.space IS NULL AND pg_catalog.pg_table_is_visible(c.oid)))",
         rows.join(", ")
     )

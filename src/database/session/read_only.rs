@@ -84,7 +84,8 @@ const STARTUP: &str = "-c default_transaction_read_only=on";
 
 /// So that a query ends when nobody listens to it any more; older servers have no such setting.
 const CHECK_CLIENT: &str = "SELECT pg_catalog.set_config(name, '1s', false) \
-    FROM pg_catalog.pg_settings WHERE name = 'client_connection_check_interval'";
+    FROM pg_catalog.pg_settings \
+    WHERE name OPERATOR(pg_catalog.=) 'client_connection_check_interval'";
 
 /// How much longer than its own limit an answer is waited for, before the server counts as silent.
 const SILENCE: Duration = Duration::from_secs(5);

@@ -38,27 +38,32 @@ pub fn relations(script: &Script) -> Vec<&str> {
     names
 }
 
-/// Catalog lookups by name would raise without USAGE on a schema; comparing text does not.
+/// Catalog lookups by name would raise without USAGE on a schema; comparing text does not. Operators
+/// are qualified, because whoever may make one in a schema of the search path would act as us.
 fn question(relations: &[&str]) -> String {
     let wanted: Vec<String> = relations
         .iter()
         .map(|name| format!("'{}'", name.replace('\'', "''")))
         .collect();
     format!(
-        "SELECT l.pid, l.virtualtransaction, n.nspname || '.' || c.relname, l.mode, \
-         pg_catalog.concat_ws(' ', a.usename, '(' || nullif(a.application_name, '') || ')', \
-         ', ' || a.state, \
-         'since ' || pg_catalog.to_char(a.xact_start, 'HH24:MI:SS')) \
+        "SELECT l.pid, l.virtualtransaction, pg_catalog.concat(n.nspname, '.', c.relname), l.mode, \
+         pg_catalog.concat_ws(' ', a.usename, CASE \
+         WHEN a.application_name OPERATOR(pg_catalog.<>) '' \
+         THEN pg_catalog.concat('(', a.application_name, ')') END, \
+         CASE WHEN a.state IS NOT NULL THEN pg_catalog.concat(', ', a.state) END, \
+         CASE WHEN a.xact_start IS NOT NULL THEN pg_catalog.concat('since ', \
+         pg_catalog.to_char(a.xact_start, 'HH24:MI:SS')) END) \
          FROM pg_catalog.pg_locks l \
-         JOIN pg_catalog.pg_class c ON c.oid = l.relation \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
-         WHERE l.locktype = 'relation' AND l.granted \
-         AND l.pid <> pg_catalog.pg_backend_pid() \
-         AND l.database = (SELECT oid FROM pg_catalog.pg_database \
-         WHERE datname = pg_catalog.current_database()) \
-         AND (pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) \
-         IN ({list}) OR pg_catalog.quote_ident(c.relname) IN ({list}))",
+         JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) l.relation \
+         JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+         LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid \
+         WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.granted \
+         AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() \
+         AND l.database OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database \
+         WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) \
+         AND (pg_catalog.concat(pg_catalog.quote_ident(n.nspname), '.', \
+         pg_catalog.quote_ident(c.relname)) OPERATOR(pg_catalog.=) ANY (ARRAY[{list}]) \
+         OR pg_catalog.quote_ident(c.relname) OPERATOR(pg_catalog.=) ANY (ARRAY[{list}]))",
         list = wanted.join(", ")
     )
 }

@@ -3,9 +3,11 @@
 //! A report of a request that is no longer waited for changes nothing, and COMMITTED is concluded
 //! from the server's word alone (I3).
 
-use super::{LOCK_NOT_AVAILABLE, Machine};
+use super::{LOCK_NOT_AVAILABLE, Machine, Place};
 use crate::gate::effect::{Effect, Request};
-use crate::gate::event::{Body, CommitAnswer, Evidence, Inquiry, Report, Standing, XactStatus};
+use crate::gate::event::{
+    Body, CommitAnswer, Evidence, Inquiry, Report, Standing, Target, XactStatus,
+};
 use crate::gate::phase::{Ending, Phase, Prompt, Proof, Why};
 use crate::gate::plan;
 use crate::runbook::check::Tally;
@@ -76,6 +78,25 @@ impl Machine {
         }
     }
 
+    /// What was signed for one server, database and role was not signed for another, however alike
+    /// its evidence is.
+    fn arrived(&mut self, target: &Target) -> Vec<Effect> {
+        let place = Some(Place::of(target));
+        let before = std::mem::replace(&mut self.place, place);
+        let signed = self.items.iter().any(|item| item.signed);
+        if before.is_none() || before == self.place || !signed {
+            return Vec::new();
+        }
+        for item in &mut self.items {
+            item.signed = false;
+        }
+        vec![Effect::Say(
+            "Another server, database or role was reached than the one that was signed for: nothing \
+             is signed any more."
+                .into(),
+        )]
+    }
+
     /// An answer to the request that is waited for. What a request cannot be answered with in the
     /// present phase changes nothing.
     fn answered(&mut self, body: Body) -> Vec<Effect> {
@@ -84,10 +105,12 @@ impl Machine {
                 if self.phase != Phase::Connecting {
                     return Vec::new();
                 }
+                let mut effects = self.arrived(&target);
                 self.database = Some(target.database);
                 self.phase = Phase::Checklist;
                 self.awaiting = None;
-                self.probe()
+                effects.extend(self.probe());
+                effects
             }
             Body::ConnectFailed(_) => match self.phase {
                 Phase::Connecting => self.end(Ending::NotConnected),

@@ -299,4 +299,31 @@ mod tests {
         );
         assert_eq!(parse("nonsense"), None);
     }
+
+    #[test]
+    fn what_was_acknowledged_before_a_walk_started_over_is_not_told_of_the_one_after() {
+        use crate::journal::chain::{Chain, verify};
+        use crate::journal::entry;
+        let opened = || {
+            crate::journal::Entry::Opened(Box::new(Opened {
+                checklist: vec![entry::Item {
+                    id: "review".into(),
+                    title: "Read".into(),
+                }],
+                ..Opened::default()
+            }))
+        };
+        let acknowledged = crate::journal::Entry::Acknowledged {
+            item: "review".into(),
+            finding: "of the other script".into(),
+        };
+        let mut chain = Chain::default();
+        let text: String = [opened(), acknowledged, opened()]
+            .iter()
+            .map(|entry| chain.line(entry, Timestamp::UNIX_EPOCH))
+            .collect();
+        let facts = Facts::of(&verify(&text).unwrap());
+        assert_eq!(facts.items.len(), 1);
+        assert_eq!(facts.items[0].acknowledged, Vec::<String>::new());
+    }
 }

@@ -3,10 +3,9 @@
 //! `pg_dump` refuses a server newer than itself, so the newest that is on this machine is taken, and
 //! one that is too old is told with what to install.
 
-use super::{OVERRIDE_VARIABLE, Search, expand, leading_number, version_in};
+use super::{OVERRIDE_VARIABLE, Search, asked_for_version, expand, leading_number, version_in};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 /// A pair of client programs of one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,11 +75,7 @@ fn examine(folder: &Path) -> Option<Clients> {
     if real.ends_with("pg_wrapper") || !pg_restore.is_file() {
         return None;
     }
-    let output = Command::new(&pg_dump)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
+    let output = asked_for_version(&pg_dump).ok()?;
     let version = version_in(&String::from_utf8_lossy(&output.stdout))?.to_owned();
     Some(Clients {
         pg_dump,

@@ -28,9 +28,9 @@ impl Facts {
     fn take(&mut self, at: Timestamp, entry: &Entry) {
         match entry {
             Entry::Opened(opened) => {
-                // A walk that started over has another checklist.
-                let listed = |known: &Item| opened.checklist.iter().any(|item| item.id == known.id);
-                self.items.retain(listed);
+                // A walk that started over has another checklist, and what was found, acknowledged
+                // or signed before was of another script.
+                self.items.clear();
                 for item in &opened.checklist {
                     self.item(&item.id, |known| known.title = Some(item.title.clone()));
                 }
