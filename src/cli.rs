@@ -5,10 +5,13 @@
 
 mod aftermath;
 mod arguments;
+mod attending;
 mod cloning;
 mod commands;
 mod inspection;
+mod last_words;
 mod man;
+mod opening;
 mod rehearsal;
 
 pub use arguments::{Arguments, Command, Connection, Holding};

@@ -3,6 +3,7 @@
 //! It does what the gate asks and reports what the server said, no more: it decides nothing, and
 //! it never claims an outcome that it did not read from the server.
 
+pub mod client;
 pub mod connect;
 pub mod link;
 pub mod locks;

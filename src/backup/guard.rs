@@ -5,6 +5,7 @@
 //! standard input is a pipe that only we hold. The kernel closes that pipe at exit, panic, SIGKILL
 //! and crash alike, and the end of input is the script's one cue, also for an orderly end.
 
+use crate::database::client::clean;
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
@@ -38,19 +39,6 @@ done
 rm -f -- "$2"
 rm -rf -- "$1"
 "#;
-
-/// What a child may know of our environment: none of libpq's variables, and no secret of others.
-const ENVIRONMENT: &[&str] = &[
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "TMPDIR",
-    "TZ",
-    "LD_LIBRARY_PATH",
-    "KRB5CCNAME",
-    "KRB5_CONFIG",
-];
 
 /// Watches over a dump until it is dropped, or until this process ends.
 #[derive(Debug)]
@@ -102,6 +90,7 @@ impl Guard {
             .args(["-c", r#"echo $$ >"$1" || exit 125; shift; exec "$@""#, "sh"])
             .arg(self.folder.join("pid"))
             .arg(program)
+            .current_dir("/")
             .process_group(0);
         command
     }
@@ -121,18 +110,6 @@ impl Drop for Guard {
         let _ = fs::remove_file(&self.partial);
         let _ = fs::remove_dir_all(&self.folder);
     }
-}
-
-/// A command that inherits no secret.
-pub(super) fn clean(program: impl AsRef<std::ffi::OsStr>) -> Command {
-    let mut command = Command::new(program);
-    command.env_clear().stdin(Stdio::null()).current_dir("/");
-    for name in ENVIRONMENT {
-        if let Some(value) = std::env::var_os(name) {
-            command.env(name, value);
-        }
-    }
-    command
 }
 
 /// An empty folder that only we may enter; in memory where the system offers that.

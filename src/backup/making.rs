@@ -5,11 +5,11 @@
 //! save another one.
 
 use super::folder::{self, Reserved};
-use super::guard::{self, Guard};
+use super::guard::Guard;
 use super::{contents, contents::Contents};
-use crate::database::settings::{Host, Place, SessionAttributes, Settings, SslMode};
+use crate::database::settings::{Host, Place, SessionAttributes, Settings};
 use crate::database::stream::Endpoint;
-use crate::database::{connect, message, passfile, target};
+use crate::database::{client, connect, message, passfile, target};
 use crate::gate::backup::{Dump, Dumping};
 use crate::gate::event::{Body, Millis, Target};
 use crate::runbook::printable::printable;
@@ -32,6 +32,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 const PROGRESS: Duration = Duration::from_millis(250);
 /// How many of the last lines of `pg_dump` are told when it fails.
 const LAST_WORDS: usize = 12;
+
+/// The name under which a backup shows in `pg_stat_activity`.
+const APPLICATION: &str = "stagegate backup";
 
 const DATABASE_SIZE: &str = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())";
 
@@ -107,10 +110,18 @@ async fn steps(
             .map_err(|error| format!("the password file cannot be written: {error}"))?;
         command.env("PGPASSFILE", path);
     }
+    let there = Settings {
+        database: reached.database.clone(),
+        application_name: APPLICATION.into(),
+        ..settings.clone()
+    };
     command
         .args(["--format=custom", "--no-password", "--verbose"])
         .arg(option("--file=", &reserved.partial))
-        .arg(format!("--dbname={}", conninfo(settings, reached, &host)));
+        .arg(format!(
+            "--dbname={}",
+            client::conninfo(&there, &host, None)
+        ));
     dump(command, guard, &mut progress, tell).await?;
 
     progress.tell("pg_restore reads the table of contents", tell);
@@ -157,12 +168,12 @@ async fn meet(settings: &Settings, reached: &Target) -> Result<(Host, u64), Stri
     let host = settings
         .hosts
         .iter()
-        .find(|host| name(&host.place) == reached.host && host.port == reached.port)
+        .find(|host| host.place.name() == reached.host && host.port == reached.port)
         .ok_or("the server that was reached is not among the hosts that were named")?;
     let one = Settings {
         hosts: vec![host.clone()],
         session_attributes: SessionAttributes::Any,
-        application_name: "stagegate backup".into(),
+        application_name: APPLICATION.into(),
         ..settings.clone()
     };
     let mut link = connect::connect(&one)
@@ -193,53 +204,13 @@ async fn meet(settings: &Settings, reached: &Target) -> Result<(Host, u64), Stri
         .ok_or("the server does not tell the size of the database")?;
     let place = match (link.endpoint(), &host.place) {
         (Endpoint::Tcp(address), place) => Place::Tcp {
-            host: name(place),
+            host: place.name(),
             address: Some(address.ip().to_string()),
         },
         (Endpoint::Unix(_), place) => place.clone(),
     };
     let port = host.port;
     Ok((Host { place, port }, bytes))
-}
-
-/// As [`target::read`] names it.
-fn name(place: &Place) -> String {
-    match place {
-        Place::Socket(directory) => directory.display().to_string(),
-        Place::Tcp { host, .. } => host.clone(),
-    }
-}
-
-/// Where `pg_dump` connects. There is no password in it: anybody can read arguments.
-fn conninfo(settings: &Settings, reached: &Target, host: &Host) -> String {
-    let quoted = |value: &str| format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"));
-    let sslmode = match settings.sslmode {
-        SslMode::Disable => "disable",
-        SslMode::Allow => "allow",
-        SslMode::Prefer => "prefer",
-        SslMode::Require => "require",
-        SslMode::VerifyCa => "verify-ca",
-        SslMode::VerifyFull => "verify-full",
-    };
-    let mut parts = vec![format!("host={}", quoted(&name(&host.place)))];
-    if let Place::Tcp {
-        address: Some(address),
-        ..
-    } = &host.place
-    {
-        parts.push(format!("hostaddr={}", quoted(address)));
-    }
-    parts.push(format!("port={}", host.port));
-    parts.push(format!("user={}", quoted(&settings.user)));
-    parts.push(format!("dbname={}", quoted(&reached.database)));
-    parts.push(format!("sslmode={sslmode}"));
-    parts.push("application_name='stagegate backup'".into());
-    let timeout = settings.connect_timeout.as_secs().max(2);
-    parts.push(format!("connect_timeout={timeout}"));
-    if let Some(options) = &settings.options {
-        parts.push(format!("options={}", quoted(options)));
-    }
-    parts.join(" ")
 }
 
 /// How far it is, as the file's size tells.
@@ -338,10 +309,11 @@ async fn sync(partial: &Path) -> Result<(), String> {
 }
 
 async fn read_back(clients: &Clients, partial: &Path) -> Result<Contents, String> {
-    let mut command = Command::from(guard::clean(&clients.pg_restore));
+    let mut command = Command::from(client::clean(&clients.pg_restore));
     let output = command
         .arg("--list")
         .arg(partial)
+        .current_dir("/")
         .process_group(0)
         .kill_on_drop(true)
         .output()

@@ -92,14 +92,13 @@ fn seconds(limit: Duration) -> String {
 
 /// What sslmode asks for and this build cannot give. psql ignores sslmode on a unix socket.
 fn refuse_tls(mode: SslMode, host: &Host) -> Option<ServerMessage> {
-    let word = match (mode, &host.place) {
+    match (mode, &host.place) {
         (SslMode::Disable | SslMode::Allow | SslMode::Prefer, _) | (_, Place::Socket(_)) => {
             return None;
         }
-        (SslMode::Require, _) => "require",
-        (SslMode::VerifyCa, _) => "verify-ca",
-        (SslMode::VerifyFull, _) => "verify-full",
-    };
+        (SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull, Place::Tcp { .. }) => {}
+    }
+    let word = mode.word();
     Some(message::own_with_hint(
         format!("sslmode={word} asks for TLS, and this build speaks no TLS yet"),
         "use a unix socket on the database host, or an encrypted tunnel with sslmode=disable",

@@ -2,7 +2,6 @@
 
 use super::link::{Broken, Link};
 use super::message;
-use super::settings::Place;
 use super::stream::Endpoint;
 use crate::gate::event::{ServerMessage, Target};
 
@@ -42,10 +41,7 @@ pub async fn read(link: &mut Link) -> Result<Target, ServerMessage> {
     let mut cells = who.into_iter();
     let mut cell = || cells.next().flatten().unwrap_or_default();
     let mut target = Target {
-        host: match &link.host().place {
-            Place::Socket(directory) => directory.display().to_string(),
-            Place::Tcp { host, .. } => host.clone(),
-        },
+        host: link.host().place.name(),
         port: link.host().port,
         database: cell(),
         role: cell(),

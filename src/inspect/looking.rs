@@ -132,16 +132,7 @@ async fn look(
 async fn catalogs(link: &mut Link, runbook: &Runbook, sight: &mut Sight) -> Result<(), Broken> {
     let names = relations(&runbook.script);
     let texts: Vec<String> = Question::ALL.iter().map(|q| q.sql(&names)).collect();
-    let queries: Vec<Query<'_>> = texts
-        .iter()
-        .enumerate()
-        .map(|(index, text)| Query {
-            number: index + 1,
-            line: 0,
-            text,
-            copies: false,
-        })
-        .collect();
+    let queries = read_only::numbered(&texts);
     let answered = read_only::each(link, &queries, CATALOGS).await?;
     let mut answers = Answers::default();
     for (question, answer) in Question::ALL.into_iter().zip(answered) {
@@ -193,16 +184,7 @@ async fn catalogs(link: &mut Link, runbook: &Runbook, sight: &mut Sight) -> Resu
 /// look up, is left away.
 async fn spellings(link: &mut Link, types: &[String]) -> Result<HashMap<String, String>, Broken> {
     let texts: Vec<String> = types.iter().map(|kind| kinds::question(kind)).collect();
-    let queries: Vec<Query<'_>> = texts
-        .iter()
-        .enumerate()
-        .map(|(index, text)| Query {
-            number: index + 1,
-            line: 0,
-            text,
-            copies: false,
-        })
-        .collect();
+    let queries = read_only::numbered(&texts);
     let answers = read_only::each(link, &queries, CATALOGS).await?;
     let spelt = types.iter().zip(answers).filter_map(|(kind, answer)| {
         let set = answer.ok()?.result?;

@@ -10,6 +10,9 @@ use std::process::Command;
 trait Asks {
     /// Opens the prompt, types a query and asks it.
     fn query(&mut self, text: &str) -> &mut Self;
+
+    /// Asks a query that runs for longer than any of these stories, and sees it run.
+    fn long_query(&mut self) -> &mut Self;
 }
 
 impl Asks for Terminal {
@@ -18,6 +21,10 @@ impl Asks for Terminal {
             .wait_for("inside the held transaction")
             .type_slowly(text)
             .key("Enter")
+    }
+
+    fn long_query(&mut self) -> &mut Self {
+        self.query("SELECT pg_sleep(600)").wait_for("A QUERY RUNS")
     }
 }
 
@@ -96,10 +103,7 @@ fn after_queries_that_try_everything_commit_makes_exactly_the_documented_objects
     let stage = Stage::set(Scenario::Clean);
     let mut terminal = stage.run();
     terminal.walk_to_the_gate();
-    terminal
-        .query("SELECT pg_sleep(600)")
-        .wait_for("A QUERY RUNS")
-        .shows(&["x cancels it now"]);
+    terminal.long_query().shows(&["x cancels it now"]);
     // Neither key of the decision is there for COMMIT while it runs.
     terminal.key("c").wait_for("That key does nothing here.");
     terminal
@@ -148,9 +152,7 @@ fn a_session_that_ends_during_a_query_is_rolled_back_with_proof() {
     let stage = Stage::set(Scenario::Clean);
     let mut terminal = stage.run();
     terminal.walk_to_the_gate();
-    terminal
-        .query("SELECT pg_sleep(600)")
-        .wait_for("A QUERY RUNS");
+    terminal.long_query();
     stage.ask(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE application_name LIKE 'stagegate%' AND wait_event = 'PgSleep'",
@@ -164,10 +166,6 @@ fn rollback_does_not_wait_for_a_query() {
     let stage = Stage::set(Scenario::Clean);
     let mut terminal = stage.run();
     terminal.walk_to_the_gate();
-    terminal
-        .query("SELECT pg_sleep(600)")
-        .wait_for("A QUERY RUNS")
-        .roll_back()
-        .key("q");
+    terminal.long_query().roll_back().key("q");
     stage.assert_rolled_back(&mut terminal, 1, "you decided so");
 }

@@ -53,6 +53,16 @@ fn run(stage: &Stage, env: &[(&str, &str)]) -> Terminal {
     terminal
 }
 
+/// Signs the item of the backup with what a person types, and not with a dump.
+fn sign_by_reference(terminal: &mut Terminal) -> &mut Terminal {
+    terminal
+        .key("Space")
+        .wait_for("REFERENCE")
+        .type_slowly("b7")
+        .key("Enter")
+        .wait_for("CHECKLIST  1 of 5 signed")
+}
+
 /// Keeps `pg_dump` waiting for a lock.
 fn block(stage: &Stage) -> Session {
     // No evidence looks at this one.
@@ -136,13 +146,8 @@ fn a_backup_is_made_signed_without_a_question_and_looked_at_again() {
     terminal
         .key("p")
         .wait_for("CHECKLIST  0 of 5 signed")
-        .wait_for("cannot be found any more")
-        .key("Space")
-        .wait_for("REFERENCE")
-        .type_slowly("b7")
-        .key("Enter")
-        .wait_for("CHECKLIST  1 of 5 signed")
-        .key("q");
+        .wait_for("cannot be found any more");
+    sign_by_reference(&mut terminal).key("q");
     terminal.exit_code();
     let journal = stage.journal();
     let made = journal.iter().find_map(|entry| match entry {
@@ -261,13 +266,8 @@ fn a_pg_dump_older_than_the_server_is_named_and_a_typed_reference_still_signs() 
         .wait_for("> ~/b")
         .key("Enter")
         .wait_for("WARNS  no dump: ")
-        .wait_for("is version 9.6.24, too old")
-        .key("Space")
-        .wait_for("REFERENCE")
-        .type_slowly("b7")
-        .key("Enter")
-        .wait_for("CHECKLIST  1 of 5 signed")
-        .key("q");
+        .wait_for("is version 9.6.24, too old");
+    sign_by_reference(&mut terminal).key("q");
     terminal.exit_code();
     assert_nothing_left(&stage);
 }

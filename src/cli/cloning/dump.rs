@@ -5,8 +5,9 @@
 //! folder, which goes with it however this process ends. What could reach from the clone to other
 //! servers (user mappings, subscriptions) is not taken along.
 
+use crate::database::client::{clean, conninfo};
 use crate::database::passfile;
-use crate::database::settings::{Host, Place, Settings, SslMode};
+use crate::database::settings::{Host, Settings};
 use crate::gate::event::Millis;
 use crate::runbook::printable::printable;
 use crate::sandbox::programs::{Clients, Programs, Search};
@@ -53,8 +54,19 @@ impl Client {
         folder: &Path,
         lock_timeout: Millis,
     ) -> Result<PathBuf, Report> {
+        // It lives until the dump is done.
         let passfile = Passfile::of(settings, folder)?;
         let archive = folder.join("schema.dump");
+        let read_only = "-c default_transaction_read_only=on";
+        let there = Settings {
+            application_name: "stagegate rehearse".into(),
+            options: Some(match &settings.options {
+                Some(options) => format!("{options} {read_only}"),
+                None => read_only.to_owned(),
+            }),
+            ..settings.clone()
+        };
+        let passfile = passfile.as_ref().map(|file| file.0.as_path());
         let mut command = clean(&self.0.pg_dump);
         command
             .args(["--schema-only", "--create", "--format=custom"])
@@ -65,7 +77,7 @@ impl Client {
             ])
             .arg(format!("--lock-wait-timeout={lock_timeout}"))
             .arg("--dbname")
-            .arg(conninfo(settings, host, passfile.as_ref()))
+            .arg(conninfo(&there, host, passfile))
             // Through us, so that it ends by itself when we do.
             .stdout(Stdio::piped());
         let dumped = run(command, "pg_dump")?;
@@ -115,22 +127,10 @@ impl Client {
     }
 }
 
-/// A command that hears nothing of our environment's `PG*`: what it is to do stands in its
-/// arguments, and a password in `PGPASSWORD` is ours alone (I9).
-fn clean(program: &Path) -> Command {
-    let mut command = Command::new(program);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("PG") {
-            command.env_remove(&name);
-        }
-    }
-    command.stdin(Stdio::null()).stderr(Stdio::piped());
-    command
-}
-
 /// Runs it to its end; its standard output, where it was piped.
 fn run(mut command: Command, name: &str) -> Result<Vec<u8>, Report> {
     let output = command
+        .stderr(Stdio::piped())
         .spawn()
         .and_then(std::process::Child::wait_with_output)
         .wrap_err_with(|| format!("{name} cannot be run"))?;
@@ -183,53 +183,6 @@ impl Drop for Passfile {
     }
 }
 
-/// Where `pg_dump` connects: to the one host that answered us.
-fn conninfo(settings: &Settings, host: &Host, passfile: Option<&Passfile>) -> String {
-    let options = match &settings.options {
-        Some(options) => format!("{options} -c default_transaction_read_only=on"),
-        None => "-c default_transaction_read_only=on".to_owned(),
-    };
-    let sslmode = match settings.sslmode {
-        SslMode::Disable => "disable",
-        SslMode::Allow => "allow",
-        SslMode::Prefer => "prefer",
-        SslMode::Require => "require",
-        SslMode::VerifyCa => "verify-ca",
-        SslMode::VerifyFull => "verify-full",
-    };
-    let mut values = match &host.place {
-        Place::Socket(folder) => vec![("host", folder.display().to_string())],
-        Place::Tcp { host, address } => {
-            let address = address.iter().map(|address| ("hostaddr", address.clone()));
-            std::iter::once(("host", host.clone()))
-                .chain(address)
-                .collect()
-        }
-    };
-    values.extend([
-        ("port", host.port.to_string()),
-        ("user", settings.user.clone()),
-        ("dbname", settings.database.clone()),
-        ("sslmode", sslmode.to_owned()),
-        (
-            "connect_timeout",
-            settings.connect_timeout.as_secs().max(2).to_string(),
-        ),
-        ("application_name", "stagegate rehearse".to_owned()),
-        ("options", options),
-    ]);
-    values.extend(passfile.map(|file| ("passfile", file.0.display().to_string())));
-    values
-        .iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(keyword, value)| {
-            let value = value.replace('\\', "\\\\").replace('\'', "\\'");
-            format!("{keyword}='{value}'")
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
 /// The list of an archive without its user mappings: they hold passwords of other servers.
 fn without_other_servers(list: &str) -> String {
     list.lines()
@@ -253,7 +206,7 @@ mod tests {
 
     fn settings(password: &str) -> Settings {
         let options = Options {
-            host: Some("/tmp/o'dd \\ one".into()),
+            host: Some("/tmp".into()),
             user: Some("dba".into()),
             ..Options::default()
         };
@@ -263,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_in_a_file_for_its_owner_alone_and_nowhere_else() {
+    fn a_password_is_in_a_file_for_its_owner_alone_until_it_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings("a:b\\c");
         let passfile = Passfile::of(&settings, folder.path()).unwrap().unwrap();
@@ -274,9 +227,6 @@ mod tests {
         );
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let said = conninfo(&settings, &settings.hosts[0], Some(&passfile));
-        assert!(!said.contains("a:b"), "{said}");
-        assert!(said.contains(r"host='/tmp/o\'dd \\ one'"), "{said}");
         drop(passfile);
         assert!(!path.exists());
     }

@@ -238,7 +238,7 @@ impl Actor {
         let Some(before) = self.target.clone() else {
             return;
         };
-        let same = |host: &Host| host.port == before.port && words(host) == before.host;
+        let same = |host: &Host| host.port == before.port && host.place.name() == before.host;
         let settings: &mut Settings = &mut self.settings;
         settings.hosts.sort_by_key(|host| !same(host));
     }
@@ -364,12 +364,4 @@ async fn ask_once(
         )));
     }
     ask(&mut link, &here, identity, xid).await
-}
-
-fn words(host: &Host) -> String {
-    use crate::database::settings::Place;
-    match &host.place {
-        Place::Socket(directory) => directory.display().to_string(),
-        Place::Tcp { host, .. } => host.clone(),
-    }
 }

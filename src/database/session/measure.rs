@@ -5,7 +5,7 @@
 //! on each table: one in the way costs the sizes and nothing else. Operators are qualified: whoever
 //! may make one in a schema of the search path could otherwise act with our role.
 
-use super::read_only::{self, Limits, Query};
+use super::read_only::{self, Limits};
 use crate::database::link::{Broken, Link};
 use crate::database::message;
 use crate::gate::event::StatementReport;
@@ -44,16 +44,7 @@ pub async fn of(link: &mut Link, names: &[Name]) -> Result<Measure, Broken> {
              ELSE pg_catalog.pg_total_relation_size(c.oid)::pg_catalog.numeric END) FROM {asked}"
         ),
     ];
-    let queries: Vec<Query<'_>> = texts
-        .iter()
-        .enumerate()
-        .map(|(index, text)| Query {
-            number: index + 1,
-            line: 0,
-            text,
-            copies: false,
-        })
-        .collect();
+    let queries = read_only::numbered(&texts);
     let mut answers = read_only::each(link, &queries, LIMITS).await?.into_iter();
     let mut problem = None;
     let mut rows = |what: &str| match answers.next() {

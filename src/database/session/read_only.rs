@@ -63,6 +63,18 @@ impl<'a> From<&'a str> for Query<'a> {
     }
 }
 
+/// Queries of the program's own, numbered from 1 in their order.
+pub fn numbered(texts: &[String]) -> Vec<Query<'_>> {
+    let numbers = 1..;
+    numbers
+        .zip(texts)
+        .map(|(number, text)| Query {
+            number,
+            ..Query::from(text.as_str())
+        })
+        .collect()
+}
+
 /// A query that did not succeed; nothing after it was sent.
 #[derive(Debug, Clone)]
 pub struct Stopped {

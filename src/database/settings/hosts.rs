@@ -28,6 +28,17 @@ pub enum Place {
     },
 }
 
+impl Place {
+    /// The socket directory or the host name, as a target is called by it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Place::Socket(directory) => directory.display().to_string(),
+            Place::Tcp { host, .. } => host.clone(),
+        }
+    }
+}
+
 impl std::fmt::Display for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.place {

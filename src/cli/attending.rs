@@ -1,0 +1,251 @@
+//! A walk from its journal's first entry to the last line in the terminal: on a full screen, by
+//! lines, or as a rehearsal where nobody is there to decide.
+//!
+//! What cannot be run is refused before anything is connected to. The journal and the seat in front
+//! of it outlast a walk that starts over; nothing that was signed does.
+
+use super::arguments::{Holding, Look};
+use super::commands::{Failure, appearance, env};
+use super::last_words::last_words;
+use super::opening::{journals, opened, rehearses};
+use super::{cloning, rehearsal};
+use crate::database::settings::Settings;
+use crate::gate::event::Alarm;
+use crate::gate::{Ending, ExitCode, Mode, Plan};
+use crate::headless;
+use crate::journal::entry::Opened;
+use crate::journal::{Entry, Journal};
+use crate::runbook::Runbook;
+use crate::runbook::printable::printable;
+use crate::tui::input;
+use crate::tui::screen::Screen;
+use crate::tui::terminal::Terminal;
+use crate::walk::engine::{Engine, Log};
+use crate::walk::live::Live;
+use crate::walk::{self, Wires, signals};
+use color_eyre::eyre::{Report, WrapErr, eyre};
+use ratatui::backend::CrosstermBackend;
+use std::io::{IsTerminal, Stdout, Write};
+use std::sync::Arc;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// Whose decision it is.
+pub(super) enum Whose<'a> {
+    /// The person's at the terminal; without a terminal, nobody's. With the runbook's other form,
+    /// where it has one to choose instead.
+    Persons(Option<Arc<Runbook>>),
+    /// Nobody's: it is the rehearsal of this runbook, on the target or on a clone of it.
+    Nobodys(&'a Runbook, Option<&'a cloning::Clone>),
+}
+
+/// Whether it can be run at all, before anything is connected to.
+pub(super) fn may_be_run(runbook: &Runbook, holding: &Holding) -> Result<(), Failure> {
+    if let Some(objection) = holding.objection() {
+        return Err(Failure::usage(eyre!("{objection}")));
+    }
+    if runbook.refusals().next().is_some() {
+        for (script, refusal) in runbook.refusals() {
+            let file = script.sources.get(refusal.source);
+            let file = file.map_or(script.name.as_str(), |source| source.name.as_str());
+            let (line, column) = (refusal.line, refusal.column);
+            eprintln!(
+                "{}:{line}:{column}: {}",
+                printable(file),
+                printable(&refusal.reason)
+            );
+        }
+        let what = match runbook.script.refusals.is_empty() {
+            false => "the script",
+            true => "a file of checks",
+        };
+        return Err(Failure::usage(eyre!(
+            "{what} cannot be run; nothing was sent to any server. stagegate show lists all of it"
+        )));
+    }
+    Ok(())
+}
+
+/// What a person sits at, or a log that nobody reads yet: it outlasts a walk that starts over.
+enum Seat {
+    /// A full screen.
+    Screen {
+        terminal: Box<Terminal<CrosstermBackend<Stdout>>>,
+        wires: Wires,
+        _reader: input::Reader,
+    },
+    /// Lines.
+    Lines(headless::Feed),
+}
+
+impl Seat {
+    fn screen(alarms: UnboundedReceiver<Alarm>) -> Result<Seat, Failure> {
+        let terminal = Terminal::enter().wrap_err("the screen cannot be set up")?;
+        let (keys, input) = unbounded_channel();
+        let reader = input::spawn(move |input| keys.send(input).is_ok())
+            .wrap_err("the keyboard cannot be read")?;
+        Ok(Seat::Screen {
+            terminal: Box::new(terminal),
+            wires: Wires {
+                reports: unbounded_channel().1,
+                observations: unbounded_channel().1,
+                alarms,
+                input,
+            },
+            _reader: reader,
+        })
+    }
+
+    fn lines(alarms: UnboundedReceiver<Alarm>, interactive: bool) -> Seat {
+        Seat::Lines(headless::Feed {
+            reports: unbounded_channel().1,
+            observations: unbounded_channel().1,
+            alarms,
+            lines: interactive.then(headless::listen),
+        })
+    }
+}
+
+/// Attends to one walk, until it is left or ended.
+pub(super) fn attend(
+    runbook: Arc<Runbook>,
+    settings: Settings,
+    holding: &Holding,
+    look: &Look,
+    greeting: Option<String>,
+    whose: Whose<'_>,
+) -> Result<ExitCode, Failure> {
+    may_be_run(&runbook, holding)?;
+    let interactive = matches!(whose, Whose::Persons(_))
+        && std::io::stdin().is_terminal()
+        && std::io::stdout().is_terminal();
+    let mode = if interactive {
+        Mode::Run
+    } else {
+        Mode::Rehearse
+    };
+    if let Whose::Nobodys(_, clone) = whose {
+        let locks = match clone {
+            None => "locks as the script does",
+            Some(_) => "locks only the clone's tables",
+        };
+        eprintln!(
+            "A rehearsal: it applies, verifies, goes back, compares and rolls back; it never commits, and {locks}."
+        );
+    } else if !interactive {
+        eprintln!(
+            "No terminal, so nobody can decide: this is a rehearsal. It applies, verifies and rolls back, and never commits."
+        );
+    }
+    let mut journal = Journal::create(holding.journal.as_deref(), env)
+        .map_err(|error| Failure::usage(Report::from(error).wrap_err("nothing was sent")))?;
+    let path = journal.path().to_owned();
+    journal
+        .record_durably(&Entry::Opened(Box::new(Opened {
+            rehearses: rehearses(&whose),
+            ..opened(&runbook, mode, holding)
+        })))
+        .map_err(|error| Failure::usage(Report::from(error).wrap_err("nothing was sent")))?;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .wrap_err("the program's own tasks cannot be started")?;
+    let result = runtime.block_on(async {
+        let (alarms, alarmed) = unbounded_channel();
+        signals::listen(&alarms).wrap_err("signals cannot be listened to")?;
+        let mut seat = match interactive && !look.plain {
+            true => Seat::screen(alarmed)?,
+            false => Seat::lines(alarmed, interactive),
+        };
+        let mut other = match &whose {
+            Whose::Persons(other) => other.clone().filter(|_| interactive),
+            Whose::Nobodys(..) => None,
+        };
+        let mut runbook = runbook;
+        let mut greeting = greeting;
+        let mut log = Log::Kept(Box::new(journal));
+        // A choice between two forms of a runbook is a walk of its own, with a session, a plan and
+        // sign-offs of its own: so nothing of the one can be taken for the other's. Only the
+        // journal and the seat in front of it go on. The gate lets it happen on the checklist alone,
+        // where no transaction is open.
+        loop {
+            let (live, reports, observations) =
+                Live::start(Arc::clone(&runbook), settings.clone(), holding.options());
+            let plan = Plan {
+                other_form: other.is_some(),
+                ..holding.plan(&runbook, mode)
+            };
+            let mut engine =
+                Engine::new(Arc::clone(&runbook), plan, log, live).with_journals(journals(&path));
+            let code = match &mut seat {
+                Seat::Screen {
+                    terminal, wires, ..
+                } => {
+                    let mut screen = Screen::new(Arc::clone(&runbook), appearance(look));
+                    screen.set_journal(&path);
+                    let here = std::env::current_dir().unwrap_or_default();
+                    screen.set_backup_folder(holding.backup_dir.as_deref().unwrap_or(&here));
+                    if let Some(greeting) = greeting.take() {
+                        screen.say(greeting);
+                    }
+                    wires.reports = reports;
+                    wires.observations = observations;
+                    walk::walk(&mut engine, &mut screen, terminal, wires, !look.quiet).await
+                }
+                Seat::Lines(feed) => {
+                    feed.reports = reports;
+                    feed.observations = observations;
+                    headless::walk(&mut engine, &runbook, &mut std::io::stdout(), feed).await
+                }
+            };
+            if engine.starts_over()
+                && let Some(chosen) = other.take()
+            {
+                log = engine.into_log();
+                if let Log::Kept(journal) = &mut log {
+                    journal
+                        .record_durably(&Entry::Opened(Box::new(opened(&chosen, mode, holding))))
+                        .map_err(|error| {
+                            Failure::usage(Report::from(error).wrap_err("nothing was applied"))
+                        })?;
+                }
+                greeting = Some(format!(
+                    "{}. Nothing is signed yet.",
+                    chosen.left_out().unwrap_or("Nothing is left out")
+                ));
+                other = Some(std::mem::replace(&mut runbook, chosen));
+                continue;
+            }
+            // One line that stays in the terminal's history when the screen is gone.
+            let mut last = last_words(engine.machine(), engine.account());
+            if let (Some(left_out), Some(Ending::Committed { .. })) =
+                (runbook.left_out(), engine.machine().ending())
+            {
+                last.push_str(&format!(" {}.", printable(left_out)));
+            }
+            let (machine, account) = (engine.machine(), engine.account());
+            let (code, closing) = match whose {
+                Whose::Persons(_) => (code, Vec::new()),
+                Whose::Nobodys(of, clone) => {
+                    let (code, mut lines) =
+                        rehearsal::closing(of, &runbook, machine, account, code);
+                    lines.extend(clone.into_iter().flat_map(cloning::Clone::closing));
+                    (code, lines)
+                }
+            };
+            return Ok::<_, Failure>((code, closing, last));
+        }
+    });
+    // A thread that still waits for a key must not keep the program from leaving.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    let (code, closing, last) = result?;
+    // Where the terminal is gone there is nobody to tell; the outcome and its code stand.
+    let mut out = std::io::stdout();
+    for line in closing.iter().chain(std::iter::once(&last)) {
+        let _ = writeln!(out, "{line}");
+    }
+    let journal = path.display().to_string();
+    let _ = writeln!(out, "Journal: {}", printable(&journal));
+    Ok(code)
+}

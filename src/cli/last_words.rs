@@ -1,0 +1,49 @@
+//! The outcome in a line or two, for the terminal's history when the screen is gone.
+//!
+//! It says no more than what was proven: of an unknown outcome, how to ask for it later.
+
+use crate::gate::{Account, Ending, Machine};
+use crate::runbook::printable::printable;
+
+/// The outcome in a line or two.
+pub(super) fn last_words(machine: &Machine, account: &Account) -> String {
+    let place = account.target.as_ref().map_or_else(String::new, |target| {
+        format!(
+            " {} on {}:{}",
+            printable(&target.database),
+            printable(&target.host),
+            target.port
+        )
+    });
+    let xid = account
+        .xid
+        .as_ref()
+        .map_or_else(String::new, |xid| format!(" (transaction {xid})"));
+    match machine.ending() {
+        None => "Nothing was applied.".into(),
+        Some(Ending::NotConnected) => {
+            let why = account.last_error().map_or_else(String::new, |said| {
+                format!(": {}", printable(&said.message.message))
+            });
+            format!("NOT CONNECTED{why}. Nothing was applied.")
+        }
+        Some(ending @ Ending::Committed { proof, post }) => {
+            let post = match post {
+                Some(tally) if tally.fail > 0 => {
+                    format!(" Post-verification: {} FAIL.", tally.fail)
+                }
+                Some(tally) => format!(" Post-verification: {} PASS.", tally.pass),
+                None => String::new(),
+            };
+            format!("{}{place}{xid}: {proof}.{post}", ending.word())
+        }
+        Some(ending @ Ending::RolledBack { why, proof }) => {
+            format!("{}{place}{xid}, because {why}: {proof}.", ending.word())
+        }
+        Some(ending @ Ending::Unknown { reason }) => format!(
+            "{}{place}{xid}: {reason}. Ask that server later: SELECT pg_xact_status('{}');",
+            ending.word(),
+            account.xid.as_deref().unwrap_or("?")
+        ),
+    }
+}

@@ -1,0 +1,83 @@
+//! What a journal opens with: the program, the runbook with each file's hash, who runs it and how.
+//!
+//! All of it is known before anything is connected to, and none of it is a secret.
+
+use super::arguments::Holding;
+use super::attending::Whose;
+use super::commands::env;
+use crate::gate::Mode;
+use crate::journal::entry::{self, Opened};
+use crate::runbook::script::Script;
+use crate::runbook::{Origin, Runbook};
+use std::path::{Path, PathBuf};
+
+/// The first entry of a walk of that runbook.
+pub(super) fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened {
+    Opened {
+        version: env!("CARGO_PKG_VERSION").into(),
+        mode: match mode {
+            Mode::Run => "run",
+            Mode::Rehearse => "rehearse",
+            Mode::Inspect => "inspect",
+        }
+        .into(),
+        runbook: runbook.title.clone(),
+        script: runbook.script.name.clone(),
+        script_sha256: runbook.script.sha256(),
+        os_user: crate::database::settings::os_user(),
+        ssh_connection: env("SSH_CONNECTION"),
+        hold_limit: holding.hold_limit,
+        checklist: runbook
+            .items
+            .iter()
+            .map(|item| entry::Item {
+                id: item.id.clone(),
+                title: item.title.clone(),
+            })
+            .collect(),
+        rollbacks: runbook.rollbacks.iter().map(file).collect(),
+        checks: runbook.check_files().map(file).collect(),
+        folder: match &runbook.origin {
+            Origin::BuiltIn => None,
+            Origin::Folder(path) | Origin::BareScript(path) => {
+                let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+                Some(whole.display().to_string())
+            }
+        },
+        rehearses: None,
+    }
+}
+
+fn file(script: &Script) -> entry::File {
+    entry::File {
+        name: script.name.clone(),
+        sha256: script.sha256(),
+    }
+}
+
+/// What it rehearses, where it is the rehearsal of another runbook.
+pub(super) fn rehearses(whose: &Whose<'_>) -> Option<entry::Rehearses> {
+    match whose {
+        Whose::Persons(_) => None,
+        Whose::Nobodys(of, clone) => Some(entry::Rehearses {
+            script: file(&of.script),
+            rollbacks: of.rollbacks.iter().map(file).collect(),
+            clone_of: clone.map(|clone| clone.source.clone()),
+        }),
+    }
+}
+
+/// Where journals lie, and where this one does.
+pub(super) fn journals(own: &Path) -> Vec<PathBuf> {
+    let usual = crate::journal::folder(env);
+    let beside = own
+        .parent()
+        .map(|folder| match folder.as_os_str().is_empty() {
+            true => PathBuf::from("."),
+            false => folder.to_owned(),
+        });
+    let canonical = |folder: PathBuf| std::fs::canonicalize(&folder).unwrap_or(folder);
+    let mut folders: Vec<PathBuf> = usual.into_iter().chain(beside).map(canonical).collect();
+    folders.dedup();
+    folders
+}

@@ -1,0 +1,113 @@
+//! `pg_dump` and `pg_restore` as children: what they may know of us, and where they connect.
+//!
+//! Arguments and environment of a process are open to others, so neither ever holds a password: it
+//! goes through a passfile (I9). Nothing is run from here.
+
+use super::settings::{Host, Place, Settings};
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What a child may know of our environment: none of libpq's variables, and no secret of others.
+const ENVIRONMENT: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "TZ",
+    "LD_LIBRARY_PATH",
+    "KRB5CCNAME",
+    "KRB5_CONFIG",
+];
+
+/// A command that inherits no secret, reads nothing, and speaks untranslated.
+pub fn clean(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().stdin(Stdio::null());
+    for name in ENVIRONMENT {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
+/// The connection string that leads a child to `host` and no other, as `settings` say. There is no
+/// password in it; `passfile` names the file that has one, where there is such a file.
+#[must_use]
+pub fn conninfo(settings: &Settings, host: &Host, passfile: Option<&Path>) -> String {
+    let address = match &host.place {
+        Place::Tcp { address, .. } => address.clone(),
+        Place::Socket(_) => None,
+    };
+    let timeout = settings.connect_timeout.as_secs().max(2);
+    let values = [
+        ("host", Some(host.place.name())),
+        ("hostaddr", address),
+        ("port", Some(host.port.to_string())),
+        ("user", Some(settings.user.clone())),
+        ("dbname", Some(settings.database.clone())),
+        ("sslmode", Some(settings.sslmode.word().to_owned())),
+        ("connect_timeout", Some(timeout.to_string())),
+        ("application_name", Some(settings.application_name.clone())),
+        ("options", settings.options.clone()),
+        ("passfile", passfile.map(|path| path.display().to_string())),
+    ];
+    let given = values
+        .into_iter()
+        .filter_map(|(keyword, value)| Some((keyword, value.filter(|value| !value.is_empty())?)));
+    given
+        .map(|(keyword, value)| {
+            let value = value.replace('\\', "\\\\").replace('\'', "\\'");
+            format!("{keyword}='{value}'")
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::secret::Secret;
+    use crate::database::settings::Options;
+    use std::path::PathBuf;
+
+    fn settings() -> Settings {
+        let options = Options {
+            host: Some("/tmp/o'dd \\ one".into()),
+            user: Some("dba".into()),
+            database: Some("wiser".into()),
+            ..Options::default()
+        };
+        let mut settings = Settings::find(&options, &|_| None, None, &Path::is_dir).unwrap();
+        settings.password = Some(Secret::new("a:b\\c".to_owned()));
+        settings.application_name = "stagegate backup".into();
+        settings
+    }
+
+    #[test]
+    fn a_connection_string_is_quoted_and_names_the_passfile_never_the_password() {
+        let settings = settings();
+        let host = &settings.hosts[0];
+        assert_eq!(
+            conninfo(&settings, host, Some(&PathBuf::from("/run/its own"))),
+            r"host='/tmp/o\'dd \\ one' port='5432' user='dba' dbname='wiser' sslmode='prefer' connect_timeout='10' application_name='stagegate backup' passfile='/run/its own'"
+        );
+    }
+
+    #[test]
+    fn a_name_on_the_network_goes_with_the_one_address_that_answered() {
+        let host = Host {
+            place: Place::Tcp {
+                host: "db.example".into(),
+                address: Some("192.0.2.7".into()),
+            },
+            port: 5433,
+        };
+        let said = conninfo(&settings(), &host, None);
+        let place = "host='db.example' hostaddr='192.0.2.7' port='5433' ";
+        assert!(said.starts_with(place), "{said}");
+        assert!(!said.contains("passfile"), "{said}");
+    }
+}
