@@ -247,7 +247,7 @@ fn people(facts: &Facts, blocks: &mut Vec<Block>) {
         })
         .collect();
     blocks.push(Block::Table(Table {
-        head: vec!["when", "what", "item", "note"],
+        head: vec!["when", "what", "item", "reference, or name typed"],
         rows,
     }));
 }
@@ -278,7 +278,7 @@ fn checklist(facts: &Facts, blocks: &mut Vec<Block>) {
         ];
         cells.push(Cell::plain(item.note.clone().unwrap_or_default()));
         blocks.push(Block::Table(Table {
-            head: vec!["signature", "standing", "note"],
+            head: vec!["signature", "standing", "reference, or name typed"],
             rows: vec![Row::Cells(cells)],
         }));
         if !item.evidence().is_empty() {
