@@ -209,7 +209,7 @@ fn each_heading_of_the_instructions_has_its_row() {
     let readme = readme();
     let rows = rows(&readme, "| heading ").join("\n");
     for heading in [
-        "Overview",
+        "Overview |",
         "Pre-Migration Checklist: backup",
         "Pre-Migration Checklist: review the script",
         "Pre-Migration Checklist: database connection",

@@ -229,6 +229,9 @@ fn people(facts: &Facts, blocks: &mut Vec<Block>) {
         ));
         return;
     }
+    blocks.push(Block::Text(
+        "Signed by the operating system's user, in this order:".to_owned(),
+    ));
     let rows = facts
         .signatures
         .iter()
