@@ -3,6 +3,7 @@
 //! With somebody at the terminal, words stand for keys and the same machine decides. With nobody
 //! there it is a rehearsal: it applies, verifies and rolls back, and never commits.
 
+mod refusals;
 mod telling;
 mod words;
 
@@ -11,7 +12,7 @@ use crate::gate::phase::Prompt;
 use crate::gate::plan;
 use crate::gate::{Act, Command, ExitCode, Machine, Mode, Phase};
 use crate::runbook::Runbook;
-use crate::walk::engine::{Engine, Held};
+use crate::walk::engine::{Engine, Held, Remark};
 use std::io::{BufRead, Write};
 use std::time::Duration;
 use telling::Teller;
@@ -73,8 +74,11 @@ pub async fn walk<H: Held>(
 
     engine.start();
     loop {
-        for text in engine.take_said() {
-            teller.say(&text);
+        for remark in engine.take_said() {
+            teller.say(&match remark {
+                Remark::Refused(refusal) => refusals::in_words(&refusal),
+                Remark::Said(text) => text,
+            });
         }
         teller.tell(engine.machine(), engine.account());
         // Whoever read the output is gone: there is no screen any more.

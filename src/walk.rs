@@ -15,7 +15,7 @@ use crate::gate::{ExitCode, Phase};
 use crate::tui::input::{Input, What};
 use crate::tui::screen::Screen;
 use crate::tui::terminal::{Surface, Terminal};
-use engine::{Engine, Held};
+use engine::{Engine, Held, Remark};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -64,8 +64,11 @@ pub async fn walk<H: Held, B: Surface>(
         if let Some(code) = engine.left() {
             return code;
         }
-        for text in engine.take_said() {
-            screen.say(text);
+        for remark in engine.take_said() {
+            screen.say(match remark {
+                Remark::Refused(refusal) => refusal.to_string(),
+                Remark::Said(text) => text,
+            });
             dirty = true;
         }
         engine.look_at_log(screen.shows_log());

@@ -1,6 +1,7 @@
 //! What the machine wants done, as data. It does nothing itself.
 
 use super::event::{Alarm, Millis, Seq};
+use super::offer::Refusal;
 use super::warrant::Warrant;
 use crate::runbook::question::Question;
 
@@ -20,7 +21,10 @@ pub enum Effect {
     StopBackup,
     /// Close the link to the server, whatever is under way on it.
     Sever,
-    /// Tell the person why something was refused or what changed.
+    /// Tell the person why something was refused. Each front puts it into its own words: keys on
+    /// the screen, words by lines.
+    Refuse(Refusal),
+    /// Tell the person what changed.
     Say(String),
     /// Leave the program.
     Leave(ExitCode),

@@ -178,7 +178,7 @@ impl Run {
     }
 
     fn says(&self, refusal: &Refusal) -> bool {
-        self.effects == [Effect::Say(refusal.to_string())]
+        self.effects == [Effect::Refuse(refusal.clone())]
     }
 }
 
@@ -601,7 +601,7 @@ fn a_cancel_without_effect_is_told_and_asked_again_it_closes_the_link() {
     run.key(Command::Cancel).key(Command::Cancel);
     assert!(run.says(&Refusal::AlreadyCancelling));
     run.tick(plan::CANCEL_PATIENCE);
-    let told = Effect::Say(Refusal::CancelWithoutEffect.to_string());
+    let told = Effect::Refuse(Refusal::CancelWithoutEffect);
     assert_eq!(run.effects, [Effect::Cancel, told]);
     run.tick(100);
     assert_eq!(run.effects, [Effect::Cancel], "it is told once");
@@ -804,7 +804,7 @@ fn what_is_offered_is_what_happens() {
             let before = machine.clone();
             let effects = machine.handle(Event::Asked(command));
             match offer.refused {
-                Some(refusal) => assert_eq!(effects, [Effect::Say(refusal.to_string())]),
+                Some(refusal) => assert_eq!(effects, [Effect::Refuse(refusal)]),
                 None => assert!(!effects.is_empty() || machine != before, "{:?}", offer.act),
             }
         }

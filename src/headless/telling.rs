@@ -1,6 +1,6 @@
 //! What the lines say: each change of the run once, in the order in which it came.
 
-use super::words;
+use super::{refusals, words};
 use crate::gate::account::Step;
 use crate::gate::event::{Document, Millis, Seq, ServerMessage, Standing};
 use crate::gate::phase::Prompt;
@@ -454,7 +454,19 @@ impl<'a> Teller<'a> {
         }
         match ending {
             Ending::NotConnected => self.say("NOT CONNECTED. Nothing was applied."),
-            Ending::Committed { proof, .. } => self.say(&format!("COMMITTED: {proof}.")),
+            Ending::Committed { proof, post } => {
+                // It was said when it was proven, before the post-verification.
+                if !matches!(self.phase, Some(Phase::PostVerifying { .. })) {
+                    self.say(&format!("COMMITTED: {proof}."));
+                }
+                match post {
+                    Some(tally) => self.say(&format!(
+                        "Post-verification: {} PASS, {} WARN, {} FAIL. Type quit.",
+                        tally.pass, tally.warn, tally.fail
+                    )),
+                    None => self.say("Nothing is left to do here. Type quit."),
+                }
+            }
             Ending::RolledBack { why, proof } => {
                 self.say(&format!("ROLLED BACK, because {why}: {proof}."));
             }
@@ -499,7 +511,8 @@ impl<'a> Teller<'a> {
             match offer.refused {
                 None => self.say(&format!("  {}", words::of(offer.act))),
                 Some(refusal) => {
-                    self.say(&format!("  {} (not now: {refusal})", words::of(offer.act)))
+                    let (word, why) = (words::of(offer.act), refusals::in_words(&refusal));
+                    self.say(&format!("  {word} (not now: {why})"));
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::backup;
 use crate::database::session::{Claim, Order};
 use crate::gate::event::{Body, Command, Event, Report, Seq, Target};
 use crate::gate::warrant::Warrant;
-use crate::gate::{Account, Effect, ExitCode, Machine, Plan, Request};
+use crate::gate::{Account, Effect, ExitCode, Machine, Plan, Refusal, Request};
 use crate::journal::entry::Decision;
 use crate::journal::{self, Entry, Journal, JournalError};
 use crate::runbook::{ItemKind, Runbook};
@@ -42,9 +42,18 @@ pub struct Engine<H> {
     held: H,
     /// Where journals of rehearsals may lie.
     journals: Vec<PathBuf>,
-    said: Vec<String>,
+    said: Vec<Remark>,
     left: Option<ExitCode>,
     over: bool,
+}
+
+/// Something for the person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remark {
+    /// Why what they asked for was not done.
+    Refused(Refusal),
+    /// Anything else.
+    Said(String),
 }
 
 /// Where the run is written down.
@@ -104,7 +113,7 @@ impl<H: Held> Engine<H> {
     }
 
     /// What was said to the person since this was asked last.
-    pub fn take_said(&mut self) -> Vec<String> {
+    pub fn take_said(&mut self) -> Vec<Remark> {
         std::mem::take(&mut self.said)
     }
 
@@ -169,8 +178,8 @@ impl<H: Held> Engine<H> {
             journal.record(entry)
         };
         if let Err(error) = &written {
-            self.said
-                .push(format!("{error}. COMMIT is forbidden from here on."));
+            let text = format!("{error}. COMMIT is forbidden from here on.");
+            self.said.push(Remark::Said(text));
             self.log = Log::Lost;
         }
         written
@@ -183,7 +192,8 @@ impl<H: Held> Engine<H> {
                 Effect::Cancel => self.held.cancel(),
                 Effect::Sever => self.held.sever(),
                 Effect::StopBackup => self.held.stop_backup(),
-                Effect::Say(text) => self.said.push(text),
+                Effect::Refuse(refusal) => self.said.push(Remark::Refused(refusal)),
+                Effect::Say(text) => self.said.push(Remark::Said(text)),
                 Effect::Leave(code) => self.left = Some(code),
                 Effect::StartOver => {
                     self.over = true;

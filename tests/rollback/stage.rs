@@ -338,8 +338,7 @@ impl Person {
     pub fn commit(&mut self) -> &mut Person {
         self.line("commit", "COMMIT: type the name of the database");
         self.line("wiser_ops", "COMMITTED: the server answered COMMIT");
-        // Once when it is proven, and once more when the post-verification is through.
-        self.wait_until(|said| said.matches("COMMITTED: ").count() >= 2)
+        self.wait_for("Post-verification: ")
     }
 
     /// Waits for the end: the exit code, and the journal.

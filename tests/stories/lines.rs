@@ -17,7 +17,7 @@ fn walk_to_the_gate(terminal: &mut Terminal) {
     terminal.wait_for("4. The tables are as the migration expects them: HOLDS.");
     terminal
         .line("sign 1")
-        .wait_for("It needs a reference: type one.");
+        .wait_for("It needs a reference: sign N REFERENCE.");
     terminal
         .line("sign 1 b7")
         .wait_for("1. A backup of the production database exists: signed.");
@@ -99,7 +99,9 @@ fn the_plain_walk_signs_applies_and_commits_by_words() {
     terminal
         .line("wiser_ops")
         .wait_for("COMMITTED: the server answered COMMIT");
-    terminal.wait_for_times("COMMITTED: ", 2).line("quit");
+    terminal
+        .wait_for("Post-verification: 3 PASS, 0 WARN, 0 FAIL.")
+        .line("quit");
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.picture());
     stage.assert_migrated();
     stage.assert_nobody_left();

@@ -427,6 +427,7 @@ impl Walk {
                         self.seq = seq;
                     }
                 }
+                Effect::Refuse(refusal) => self.screen.say(refusal.to_string()),
                 Effect::Say(text) => self.screen.say(text),
                 Effect::Cancel
                 | Effect::StopBackup

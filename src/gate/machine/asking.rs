@@ -184,7 +184,7 @@ impl Machine {
             {
                 *arming = plan::ARMING;
             }
-            return vec![Effect::Say(refusal.to_string())];
+            return vec![Effect::Refuse(refusal)];
         }
         match command {
             Command::SignOff { item, note } => self.sign_off(item, note),
@@ -193,8 +193,8 @@ impl Machine {
                     signature.signed = false;
                     Vec::new()
                 }
-                Some(_) => vec![Effect::Say(Refusal::NotSigned.to_string())],
-                None => vec![Effect::Say(Refusal::NoSuchItem.to_string())],
+                Some(_) => vec![Effect::Refuse(Refusal::NotSigned)],
+                None => vec![Effect::Refuse(Refusal::NoSuchItem)],
             },
             Command::ProbeAgain => self.probe(),
             Command::BackUp { folder } => self.back_up(folder),
@@ -342,7 +342,7 @@ impl Machine {
                 }
             },
         };
-        vec![Effect::Say(refusal.to_string())]
+        vec![Effect::Refuse(refusal)]
     }
 
     fn acknowledge(&mut self, index: usize) -> Vec<Effect> {
@@ -355,13 +355,13 @@ impl Machine {
                 return Vec::new();
             }
         };
-        vec![Effect::Say(refusal.to_string())]
+        vec![Effect::Refuse(refusal)]
     }
 
     /// Each step to COMMIT: an answer is taken by the prompt that asked for it alone.
     fn asked_to_commit(&mut self, command: Command) -> Vec<Effect> {
         let Phase::Deciding { prompt, .. } = &self.phase else {
-            return vec![Effect::Say(Refusal::NothingToDoHere.to_string())];
+            return vec![Effect::Refuse(Refusal::NothingToDoHere)];
         };
         let refusal = match (*prompt, command) {
             (Prompt::Closed, Command::AskCommit) => {
@@ -393,7 +393,7 @@ impl Machine {
             (Prompt::Name, Command::NameTyped(name)) => return self.commit(&name),
             _ => Refusal::NothingToDoHere,
         };
-        vec![Effect::Say(refusal.to_string())]
+        vec![Effect::Refuse(refusal)]
     }
 
     /// What COMMIT still asks: the name of the database comes last.
@@ -432,11 +432,11 @@ impl Machine {
     /// The one place where a warrant is made (I1).
     fn commit(&mut self, name: &str) -> Vec<Effect> {
         let (Some(xid), Some(database)) = (self.xid.clone(), self.database.clone()) else {
-            return vec![Effect::Say(Refusal::NothingToDoHere.to_string())];
+            return vec![Effect::Refuse(Refusal::NothingToDoHere)];
         };
         if name != database {
             let wrong = Refusal::WrongName { expected: database };
-            return vec![Effect::Say(wrong.to_string())];
+            return vec![Effect::Refuse(wrong)];
         }
         let consent = std::mem::take(&mut self.consent);
         self.phase = Phase::Committing;

@@ -28,7 +28,7 @@ impl Machine {
                 *since = (before + elapsed).min(plan::CANCEL_PATIENCE);
                 let mut effects = vec![Effect::Cancel];
                 if before < plan::CANCEL_PATIENCE && *since == plan::CANCEL_PATIENCE {
-                    effects.push(Effect::Say(Refusal::CancelWithoutEffect.to_string()));
+                    effects.push(Effect::Refuse(Refusal::CancelWithoutEffect));
                 }
                 effects
             }

@@ -42,13 +42,13 @@ fn while_a_query_runs_commit_is_out_of_reach_and_after_it_the_gate_arms_anew() {
         Command::Quit,
     ] {
         run.key(command);
-        assert!(matches!(run.effects.as_slice(), [Effect::Say(_)]));
+        assert!(matches!(run.effects.as_slice(), [Effect::Refuse(_)]));
         assert_eq!(*run.machine.phase(), before);
     }
     run.report(answer(After::Unchanged));
     assert!(!run.machine.armed());
     run.key(Command::AskCommit);
-    assert_eq!(run.effects, [Effect::Say(Refusal::NotArmed.to_string())]);
+    assert_eq!(run.effects, [Effect::Refuse(Refusal::NotArmed)]);
     run.event(Event::Drawn).tick(plan::ARMING);
     assert!(run.machine.armed());
 }
@@ -65,10 +65,7 @@ fn a_query_that_left_something_behind_forbids_commit_for_good() {
         }
     );
     run.key(Command::Query("SELECT 1".into()));
-    assert_eq!(
-        run.effects,
-        [Effect::Say(Refusal::TransactionFailed.to_string())]
-    );
+    assert_eq!(run.effects, [Effect::Refuse(Refusal::TransactionFailed)]);
 }
 
 #[test]
@@ -148,10 +145,7 @@ fn a_query_is_cancelled_until_it_is_answered_by_key_and_when_its_time_is_over() 
     run.tick(100);
     assert_eq!(run.effects, [Effect::Cancel]);
     run.key(Command::Cancel);
-    assert_eq!(
-        run.effects,
-        [Effect::Say(Refusal::AlreadyCancelling.to_string())]
-    );
+    assert_eq!(run.effects, [Effect::Refuse(Refusal::AlreadyCancelling)]);
     let mut run = Run::querying();
     run.tick(query::LIMIT);
     assert!(run.effects.is_empty(), "the server's own limit comes first");
@@ -168,10 +162,7 @@ fn after_a_failed_statement_no_query_runs_and_the_reason_is_told() {
         error: Box::default(),
     });
     run.key(Command::Query("SELECT 1".into()));
-    assert_eq!(
-        run.effects,
-        [Effect::Say(Refusal::TransactionFailed.to_string())]
-    );
+    assert_eq!(run.effects, [Effect::Refuse(Refusal::TransactionFailed)]);
     assert!(Refusal::TransactionFailed.to_string().contains("inspect"));
 }
 
