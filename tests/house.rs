@@ -135,3 +135,136 @@ fn the_readme_names_every_command_and_the_man_page_every_option() {
         }
     }
 }
+
+/// The rows of the README's table whose head begins with `head`.
+fn rows<'a>(readme: &'a str, head: &str) -> Vec<&'a str> {
+    readme
+        .lines()
+        .skip_while(|line| !line.starts_with(head))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .collect()
+}
+
+/// What a text has in back-quotes.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn each_command_option_and_key_that_the_readme_leads_to_is_there() {
+    let readme = readme();
+    let keys = stagegate(&["keys"]);
+    let keys: BTreeSet<&str> = keys
+        .lines()
+        .filter_map(|line| line.split(" | ").nth(1))
+        .flat_map(quoted)
+        .collect();
+    let help: Vec<(String, String)> = stagegate(&["--help"])
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next())
+        .filter(|word| word.len() > 2 && word.chars().all(char::is_alphabetic))
+        .filter(|word| *word != "help")
+        .map(|word| (word.to_owned(), stagegate(&[word, "--help"])))
+        .collect();
+    let mut wrong = Vec::new();
+    let mut named = 0;
+    for head in ["| heading ", "| stage ", "| command "] {
+        for row in rows(&readme, head) {
+            for said in quoted(row) {
+                named += 1;
+                let words: Vec<&str> = said.split_whitespace().collect();
+                let right = match words.as_slice() {
+                    ["stagegate", command, rest @ ..] => help
+                        .iter()
+                        .find(|(name, _)| name == command)
+                        .is_some_and(|(_, help)| {
+                            rest.iter()
+                                .filter(|word| word.starts_with('-'))
+                                .all(|option| help.contains(option))
+                        }),
+                    [option, ..] if option.starts_with('-') => {
+                        help.iter().any(|(_, help)| help.contains(option))
+                    }
+                    // A command's name alone, or a program that is not ours.
+                    [word] => {
+                        keys.contains(word)
+                            || *word == "pg_dump"
+                            || help.iter().any(|(name, _)| name == word)
+                    }
+                    _ => false,
+                };
+                if !right {
+                    wrong.push(format!("{said} in {row}"));
+                }
+            }
+        }
+    }
+    assert!(named >= 50, "{named}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn each_heading_of_the_instructions_has_its_row() {
+    let readme = readme();
+    let rows = rows(&readme, "| heading ").join("\n");
+    for heading in [
+        "Overview |",
+        "Pre-Migration Checklist: backup",
+        "Pre-Migration Checklist: review the script",
+        "Pre-Migration Checklist: database connection",
+        "Pre-Migration Checklist: table structures",
+        "Pre-Migration Checklist: plan the rollback",
+        "How to Run, option 1",
+        "How to Run, option 2",
+        "What This Migration Does",
+        "Verification: the eight checks",
+        "Verification, 1: DO NOT COMMIT",
+        "Verification, 2: investigate",
+        "Verification, 3: check error logs",
+        "Verification, 4: rollback if needed",
+        "Rollback Procedure: 013, 012, 011",
+        "Post-Migration Verification",
+        "Impact Assessment",
+        "Support: error logs",
+        "Support: contact the development team",
+    ] {
+        assert!(rows.contains(&format!("| {heading}")), "{heading}");
+    }
+}
+
+#[test]
+fn each_link_of_the_documents_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut links = 0;
+    for page in ["README.md", "assets/walk.md", "assets/runbook.md"] {
+        let path = root.join(page);
+        let text = std::fs::read_to_string(&path).unwrap();
+        for link in text.split("](").skip(1) {
+            let (link, _) = link.split_once(')').unwrap();
+            let (file, place) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => path.clone(),
+                file => path.parent().unwrap().join(file),
+            };
+            assert!(target.is_file(), "{page}: {link}");
+            links += 1;
+            if !place.is_empty() {
+                let text = std::fs::read_to_string(target).unwrap();
+                let found = text
+                    .lines()
+                    .filter(|line| line.starts_with('#'))
+                    .map(|line| line.trim_start_matches('#').trim().to_lowercase())
+                    .any(|title| {
+                        let title: String = title
+                            .chars()
+                            .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+                            .collect();
+                        title.replace(' ', "-") == place
+                    });
+                assert!(found, "{page}: {link}");
+            }
+        }
+    }
+    assert!(links >= 15, "{links}");
+}

@@ -427,7 +427,12 @@ fn committed() -> Vec<Entry> {
         checked("verification", "rows", "WARN", "3 without a type"),
         phase("verifying", None),
         phase("deciding", None),
-        Entry::intent(Decision::Commit, Some("771".into())),
+        Entry::Intent {
+            decision: Decision::Commit,
+            xid: Some("771".into()),
+            reason: None,
+            second_signer: Some("sam".into()),
+        },
         phase("committing", None),
         Entry::Outcome {
             outcome: "COMMITTED".into(),

@@ -18,13 +18,14 @@ use std::path::PathBuf;
     max_term_width = 100
 )]
 #[command(
-    after_help = "Exit codes: 0 committed, or rehearsed and all checks pass · 1 rolled back by decision · 2 usage · \
-    3 rolled back after an error · 4 rolled back or refused on FAIL · 5 outcome unknown · \
-    6 could not connect · 129, 130, 143 hang-up, interrupt, terminate (rolled back)"
+    after_help = "Exit codes: 0 committed; rehearse, verify: every check passes · 1 rolled back by decision, or \
+    left before anything was applied · 2 wrong usage · 3 rolled back after an error · 4 rolled back or \
+    refused on FAIL; verify: a check fails, or there was none · 5 outcome unknown · 6 could not connect · \
+    129, 130, 143 hang-up, interrupt, terminate (rolled back)"
 )]
 pub struct Arguments {
     /// Print help
-    #[arg(long, action = ArgAction::Help, global = true)]
+    #[arg(long, action = ArgAction::Help, global = true, display_order = 1000)]
     help: Option<bool>,
     /// What to do.
     #[command(subcommand)]
@@ -50,7 +51,7 @@ pub enum Command {
         #[command(flatten)]
         look: Look,
     },
-    /// Walk the documented rollback: what would be lost, checklist, apply, verify, decide
+    /// Walk the rollback scripts: what would be lost, checklist, apply, verify, decide
     #[command(disable_help_flag = true)]
     Rollback {
         /// A runbook's folder; without it the built-in Stage 1 UTN runbook
@@ -59,7 +60,8 @@ pub enum Command {
         /// Stop after the rollback script whose file name begins with this number
         #[arg(long, value_name = "NUMBER")]
         to: Option<String>,
-        /// Leave out the sections that say (if needed), such as an old constraint that cannot come back
+        /// Leave out the sections that say (if needed), such as an old constraint that cannot come
+        /// back; `d` on the checklist does the same
         #[arg(long)]
         without_restore: bool,
         /// Where to connect.
@@ -72,13 +74,14 @@ pub enum Command {
         #[command(flatten)]
         look: Look,
     },
-    /// Up, verify, down, compare the structure with the start, and ROLLBACK, always
+    /// Rehearse: up, verify, down, compare the structure with the start, and ROLLBACK, always
     #[command(disable_help_flag = true)]
     Rehearse {
         /// A runbook's folder; without it the built-in Stage 1 UTN runbook
         #[arg(value_name = "RUNBOOK")]
         runbook: Option<PathBuf>,
-        /// Do it on a throw-away server with the target's schema and no rows; the target is only read
+        /// Rehearse on a throw-away server with the target's schema and no rows; the target is only
+        /// read
         #[arg(long)]
         clone: bool,
         /// Where to connect.
@@ -88,7 +91,7 @@ pub enum Command {
         #[command(flatten)]
         holding: Holding,
     },
-    /// Look at what is applied, the checks, the tables, their locks and past runs; read-only
+    /// Look only: what is applied, the checks, structure, impact, locks, scripts and past runs
     #[command(disable_help_flag = true)]
     Inspect {
         /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
@@ -114,7 +117,7 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
-    /// Show every statement of a runbook's script; needs no database
+    /// Show every statement of a script, refusals, findings, the impact; needs no database
     #[command(disable_help_flag = true)]
     Show {
         /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
@@ -134,7 +137,7 @@ pub enum Command {
     /// Start a throw-away PostgreSQL with sample data and walk the built-in runbook on it
     #[command(disable_help_flag = true)]
     Demo {
-        /// What to meet
+        /// What the walk meets
         #[arg(long, value_enum, default_value_t = Scenario::Clean)]
         scenario: Scenario,
         /// How to hold.
@@ -150,7 +153,7 @@ pub enum Command {
         /// The run's journal
         #[arg(value_name = "JOURNAL")]
         journal: PathBuf,
-        /// End the old session if it still holds the transaction (same role)
+        /// End the old session if it still holds the transaction; needs the same role
         #[arg(long)]
         end_backend: bool,
         /// Where to connect; without it, where the journal says.
@@ -223,22 +226,24 @@ impl Connection {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Holding")]
 pub struct Holding {
-    /// How long the transaction may be held; then it is rolled back
+    /// How long the transaction may be held; then it is rolled back. No statement runs longer than
+    /// twice of it
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5min")]
     pub hold_limit: Millis,
-    /// How long a statement waits for a lock
+    /// How long a statement waits for a lock; then everything is rolled back and tried again
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "3s")]
     pub lock_timeout: Millis,
-    /// After how long without a sign of life the server itself ends the session
+    /// After how long without a sign of life the server itself ends the session that waits for us;
+    /// at least 12s
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "15s")]
     pub dead_man: Millis,
-    /// How often the transaction is tried when a lock is not granted in that time
+    /// How often the transaction is tried when a lock is not granted, from 1 to 100
     #[arg(long, value_name = "N", default_value_t = plan::LOCK_ATTEMPTS, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub lock_attempts: u32,
-    /// Roll back when more sessions than this wait for the transaction
+    /// Roll back when more sessions than this wait for the transaction [default: no limit]
     #[arg(long, value_name = "N")]
     pub max_waiters: Option<usize>,
-    /// Roll back when a session waits for the transaction longer than this
+    /// Roll back when a session waits for the transaction longer than this [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub max_wait: Option<Millis>,
     /// Ask for a second person's name before COMMIT, and write it into the journal
@@ -247,7 +252,7 @@ pub struct Holding {
     /// Where to write the journal [default: a new file in $XDG_STATE_HOME/stagegate]
     #[arg(long, value_name = "PATH")]
     pub journal: Option<PathBuf>,
-    /// The folder that is offered for a backup [default: the current one]
+    /// The folder that `b` on the checklist offers for a backup [default: the current one]
     #[arg(long, value_name = "DIR")]
     pub backup_dir: Option<PathBuf>,
 }
@@ -271,7 +276,7 @@ impl Holding {
         session::HoldOptions {
             lock_timeout: self.lock_timeout,
             dead_man: self.dead_man,
-            // No hold is longer: it can be extended once by itself.
+            // As much as can be left of a hold at any time.
             statement_limit: self.hold_limit.saturating_mul(2),
             ..session::HoldOptions::default()
         }

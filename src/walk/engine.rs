@@ -6,7 +6,7 @@
 use super::{evidence, record, rehearsed};
 use crate::backup;
 use crate::database::session::{Claim, Order};
-use crate::gate::event::{Body, Event, Report, Seq, Target};
+use crate::gate::event::{Body, Command, Event, Report, Seq, Target};
 use crate::gate::warrant::Warrant;
 use crate::gate::{Account, Effect, ExitCode, Machine, Plan, Refusal, Request};
 use crate::journal::entry::Decision;
@@ -146,10 +146,17 @@ impl<H: Held> Engine<H> {
     fn drain(&mut self, mut events: VecDeque<Event>) {
         while let Some(event) = events.pop_front() {
             let event = self.held_against_target(event);
-            self.account.take_down(&event);
+            // What was is forgotten only where the machine does walk again: the key is refused too.
+            let again = matches!(event, Event::Asked(Command::Again));
+            if !again {
+                self.account.take_down(&event);
+            }
             let mut entries = record::of_event(&event, &self.runbook);
             let before = self.machine.clone();
             let effects = self.machine.handle(event.clone());
+            if again && self.machine.phase() != before.phase() {
+                self.account.take_down(&event);
+            }
             entries.extend(record::of_change(
                 &before,
                 &self.machine,

@@ -62,10 +62,13 @@ async fn the_table() {
          made before and after every single message of a walk, in both directions.\n\n{}\n\
          \"Told once more\": with the fault gone the server was asked for the transaction in the \
          run's journal, past what the journal says of its end, and told COMMITTED or ROLLED BACK; a \
-         wrong one counts as wrong. After a crash of the server it cannot always tell from the \
-         journal alone, and says so. \"No session\": the fault struck before BEGIN.\n\n\
+         wrong one counts as wrong. After a crash of the server \"committed\" is believed only \
+         where the journal has that the transaction's number was on disk; otherwise it says that it \
+         cannot know. \"No session\": the fault struck before BEGIN.\n\n\
          ## How long locks stay when the client is lost\n\n\
-         The same transaction at the same point, held by stagegate and by psql.\n\n{}",
+         The same transaction at the same point, held by stagegate and by psql. The dead-man's \
+         switch (15 s) counts from the end of the statement that runs; the statement itself is ended \
+         by the server's own clock after twice the hold limit.\n\n{}",
         tally.runs(),
         ground.sandbox.version(),
         tally.wrong(),

@@ -19,6 +19,10 @@ fn commit_makes_exactly_the_documented_objects() {
     terminal
         .commit()
         .shows(&["says committed", "3 PASS, 0 WARN, 0 FAIL"])
+        // A key that is refused takes nothing of it away.
+        .key("w")
+        .wait_for("That key does nothing here.")
+        .shows(&["Held", "11 CREATE INDEX, 3 ALTER TABLE, 2 DO"])
         .key("Tab")
         .wait_for("after COMMIT: 3 PASS")
         .key("q");

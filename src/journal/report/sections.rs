@@ -229,6 +229,9 @@ fn people(facts: &Facts, blocks: &mut Vec<Block>) {
         ));
         return;
     }
+    blocks.push(Block::Text(
+        "Signed by the operating system's user, in this order:".to_owned(),
+    ));
     let rows = facts
         .signatures
         .iter()
@@ -247,7 +250,7 @@ fn people(facts: &Facts, blocks: &mut Vec<Block>) {
         })
         .collect();
     blocks.push(Block::Table(Table {
-        head: vec!["when", "what", "item", "note"],
+        head: vec!["when", "what", "item", "reference, or name typed"],
         rows,
     }));
 }
@@ -278,7 +281,7 @@ fn checklist(facts: &Facts, blocks: &mut Vec<Block>) {
         ];
         cells.push(Cell::plain(item.note.clone().unwrap_or_default()));
         blocks.push(Block::Table(Table {
-            head: vec!["signature", "standing", "note"],
+            head: vec!["signature", "standing", "reference, or name typed"],
             rows: vec![Row::Cells(cells)],
         }));
         if !item.evidence().is_empty() {

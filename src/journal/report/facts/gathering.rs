@@ -181,12 +181,23 @@ impl Facts {
             });
             return;
         }
-        if let Entry::Intent { decision, xid, .. } = entry {
+        if let Entry::Intent {
+            decision,
+            xid,
+            second_signer,
+            ..
+        } = entry
+        {
             let word = match decision {
                 Decision::Commit => "COMMIT",
                 Decision::RollBack => "ROLLBACK",
             };
-            let of = xid.as_ref().map(|xid| format!("for transaction {xid}"));
+            let second = second_signer
+                .as_ref()
+                .map_or_else(String::new, |name| format!("; second signer {name}"));
+            let of = xid
+                .as_ref()
+                .map(|xid| format!("for transaction {xid}{second}"));
             self.step(at, format!("{word} is about to be sent"), of.as_deref());
         }
         let Some(attempt) = self.attempts.last_mut() else {

@@ -165,7 +165,7 @@ fn statements(attempt: &Attempt) -> Table {
             "statement",
             "result",
             "took",
-            "done after",
+            "done, since BEGIN",
             "locks newly taken",
         ],
         rows,
