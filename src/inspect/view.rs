@@ -22,7 +22,7 @@ pub(super) fn header(screen: &Screen, scene: &Scene<'_>, columns: usize) -> [Lin
 
 fn tabs(screen: &Screen, columns: usize) -> Line<'static> {
     let look = screen.look;
-    let mut spans = Vec::new();
+    let mut spans = vec![Span::raw(" ")];
     for pane in Pane::ALL {
         spans.push(if pane == screen.pane {
             format!("[{}]", pane.name()).set_style(look.here())
@@ -34,7 +34,10 @@ fn tabs(screen: &Screen, columns: usize) -> Line<'static> {
     if line.width() <= columns {
         line
     } else {
-        Line::from(format!("[{}]", screen.pane.name()).set_style(look.here()))
+        Line::from(vec![
+            Span::raw(" "),
+            format!("[{}]", screen.pane.name()).set_style(look.here()),
+        ])
     }
 }
 

@@ -91,21 +91,32 @@ fn row(
     columns: usize,
 ) -> Line<'static> {
     let look = scene.look;
+    let mut shown: Vec<(&Binding, bool)> = bindings
+        .iter()
+        .filter(|binding| !binding.label.is_empty())
+        .filter_map(|binding| Some((*binding, standing(binding)?)))
+        .collect();
+    let long = |(binding, open): &(&Binding, bool)| {
+        width(&binding.first_key()) + 1 + width(binding.label) + if *open { 3 } else { 5 }
+    };
+    // What only changes the view gives way first, then what takes a step back: how to go on and how
+    // to leave are never missed. The help has them all.
+    while shown.iter().map(long).sum::<usize>() + 1 > columns + 3 {
+        let view = |(binding, _): &(&Binding, bool)| matches!(binding.does, Does::View(_));
+        let back = |(binding, _): &(&Binding, bool)| binding.does == Does::Gate(Act::Withdraw);
+        let gives_way = shown
+            .iter()
+            .rposition(view)
+            .or_else(|| shown.iter().position(back))
+            .unwrap_or(shown.len().saturating_sub(1));
+        if shown.is_empty() {
+            break;
+        }
+        shown.remove(gives_way);
+    }
     let mut spans = vec![Span::raw(" ")];
-    let mut used = 1;
-    for binding in bindings {
-        let Some(open) = standing(binding) else {
-            continue;
-        };
-        if binding.label.is_empty() {
-            continue;
-        }
+    for (binding, open) in shown {
         let key = binding.first_key();
-        let long = width(&key) + 1 + width(binding.label) + if open { 3 } else { 5 };
-        if used + long > columns + 3 {
-            continue;
-        }
-        used += long;
         if open {
             spans.push(key.set_style(look.key()));
             spans.push(Span::raw(format!(" {}", binding.label)));

@@ -50,7 +50,7 @@ pub(crate) fn name(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'
         }
     }
     lines.extend(sentences(
-        "Type the name of the database, then Enter sends COMMIT. Esc goes back; nothing is sent.",
+        "Type the name of the database; Enter sends COMMIT, Esc goes back.",
         columns,
     ));
     lines.push(field(scene, typed, columns));
@@ -107,7 +107,7 @@ pub(crate) fn database_name(scene: &Scene<'_>, typed: &str, columns: usize) -> V
 pub(crate) fn roll_back(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
     let mut lines = sentences(
-        "This undoes everything the script did. The database is then as it was before.",
+        "This undoes everything the script did; the database is as it was before.",
         columns,
     );
     lines.push(Line::from(vec![
@@ -146,9 +146,8 @@ pub(crate) fn reference(
 /// The lines inside the box for a query.
 pub(crate) fn query(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
     let mut lines = sentences(
-        "SELECT, VALUES, WITH, TABLE, SHOW or EXPLAIN, inside the held transaction. The server keeps \
-         it read-only; what a function does outside of the transaction it cannot take back. Enter \
-         asks, Esc leaves, Up brings the one before.",
+        "SELECT, VALUES, WITH, TABLE, SHOW or EXPLAIN. The server keeps it read-only; what a \
+         function does outside of the transaction it cannot take back.",
         columns,
     );
     lines.push(field(scene, typed, columns));
