@@ -78,7 +78,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Char('x')],
         Act::Cancel,
         "cancel",
-        "cancel the statement, or the next attempt; then ROLLBACK only",
+        "cancel the statement (then only ROLLBACK) or next attempt",
     ),
     gate(
         Place::Running,

@@ -175,8 +175,7 @@ impl Screen {
             split(body, body.width / 2)
         } else {
             let most = body.height * 2 / 3;
-            let list =
-                view::checklist::list(scene, usize::from(body.width), usize::from(most));
+            let list = view::checklist::list(scene, usize::from(body.width), usize::from(most));
             let list = u16::try_from(list.head.len() + list.lines.len() + 1)
                 .unwrap_or(u16::MAX)
                 .min(most);

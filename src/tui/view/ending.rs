@@ -133,7 +133,9 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
                 (_, Why::JournalLost) => format!(
                     "Make room for the journal, then {w} goes back to the checklist. q leaves."
                 ),
-                _ => format!("Put right what failed, then {w} goes back to the checklist. q leaves."),
+                _ => {
+                    format!("Put right what failed, then {w} goes back to the checklist. q leaves.")
+                }
             };
             lines.extend(fact(scene, "Next", &next, columns));
             let reason = must_roll_back::reason(scene, why, columns);
@@ -366,12 +368,14 @@ fn not_connected(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         }
         Some("3D000") => "Check the database name (-d); psql -l lists those there are.",
         Some("53300") => "Every connection slot is taken: wait, or ask who holds them.",
-        Some("57P03") => "The server is starting up or shutting down: wait, then try again.",
+        Some("57P03") => "The server is starting up or shutting down: wait.",
         _ => {
             "Check host (-h), port (-p), database (-d) and role (-U): psql with the same options \
-             must get in. Then b tries again."
+             must get in."
         }
     };
-    lines.extend(fact(scene, "Try", advice, columns));
+    let again = keymap::key_of(Act::Again);
+    let advice = format!("{advice} {again} tries again.");
+    lines.extend(fact(scene, "Try", &advice, columns));
     lines
 }

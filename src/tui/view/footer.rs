@@ -84,6 +84,10 @@ pub(crate) fn cramped(scene: &Scene<'_>, place: Place, columns: usize) -> Line<'
     row(scene, &bindings, standing, columns)
 }
 
+/// Columns between two keys, and between two where there is little room.
+const GAP: usize = 3;
+const CLOSE: usize = 2;
+
 fn row(
     scene: &Scene<'_>,
     bindings: &[&Binding],
@@ -96,24 +100,17 @@ fn row(
         .filter(|binding| !binding.label.is_empty())
         .filter_map(|binding| Some((*binding, standing(binding)?)))
         .collect();
-    let long = |(binding, open): &(&Binding, bool)| {
-        width(&binding.first_key()) + 1 + width(binding.label) + if *open { 3 } else { 5 }
+    let fits = |shown: &[(&Binding, bool)], gap: usize| {
+        let long = |(binding, open): &(&Binding, bool)| {
+            let brackets = if *open { 0 } else { 2 };
+            width(&binding.first_key()) + 1 + width(binding.label) + brackets + gap
+        };
+        1 + shown.iter().map(long).sum::<usize>() <= columns + gap
     };
-    // What only changes the view gives way first, then what takes a step back: how to go on and how
-    // to leave are never missed. The help has them all.
-    while shown.iter().map(long).sum::<usize>() + 1 > columns + 3 {
-        let view = |(binding, _): &(&Binding, bool)| matches!(binding.does, Does::View(_));
-        let back = |(binding, _): &(&Binding, bool)| binding.does == Does::Gate(Act::Withdraw);
-        let gives_way = shown
-            .iter()
-            .rposition(view)
-            .or_else(|| shown.iter().position(back))
-            .unwrap_or(shown.len().saturating_sub(1));
-        if shown.is_empty() {
-            break;
-        }
-        shown.remove(gives_way);
+    while shown.len() > 1 && !fits(&shown, CLOSE) {
+        shown.remove(gives_way(&shown));
     }
+    let gap = if fits(&shown, GAP) { GAP } else { CLOSE };
     let mut spans = vec![Span::raw(" ")];
     for (binding, open) in shown {
         let key = binding.first_key();
@@ -123,7 +120,28 @@ fn row(
         } else {
             spans.push(format!("({key} {})", binding.label).set_style(look.dim()));
         }
-        spans.push(Span::raw("   "));
+        spans.push(Span::raw(" ".repeat(gap)));
     }
     Line::from(spans)
+}
+
+/// Which key is left to the help where there is no room for all: one that only changes the view,
+/// then the one that takes a sign-off back, then one that is refused. How to go on and, the last
+/// one, how to leave are not missed before that.
+fn gives_way(shown: &[(&Binding, bool)]) -> usize {
+    let view = |(binding, _): &(&Binding, bool)| matches!(binding.does, Does::View(_));
+    let back = |(binding, _): &(&Binding, bool)| binding.does == Does::Gate(Act::Withdraw);
+    let refused = |(binding, open): &(&Binding, bool)| {
+        !open
+            && !matches!(
+                binding.does,
+                Does::Gate(Act::Quit | Act::Apply | Act::AskCommit)
+            )
+    };
+    shown
+        .iter()
+        .rposition(view)
+        .or_else(|| shown.iter().position(back))
+        .or_else(|| shown.iter().rposition(refused))
+        .unwrap_or(shown.len().saturating_sub(2))
 }
