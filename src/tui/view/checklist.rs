@@ -62,9 +62,13 @@ pub(crate) fn list(scene: &Scene<'_>, columns: usize, height: usize) -> Sheet {
     let signed = items.iter().filter(|item| item.signed).count();
     let title = title(scene, signed, items.len(), columns);
     let (lines, _) = rows(scene, columns, false);
-    if lines.len() + 2 <= height {
+    if lines.len() < height {
+        let mut head = vec![title];
+        if lines.len() + 2 <= height {
+            head.push(Line::default());
+        }
         return Sheet {
-            head: vec![title, Line::default()],
+            head,
             lines,
             ..Sheet::default()
         };
