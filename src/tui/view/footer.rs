@@ -105,7 +105,7 @@ fn row(
             let brackets = if *open { 0 } else { 2 };
             width(&binding.first_key()) + 1 + width(binding.label) + brackets + gap
         };
-        1 + shown.iter().map(long).sum::<usize>() <= columns + gap
+        shown.iter().map(long).sum::<usize>() < columns + gap
     };
     while shown.len() > 1 && !fits(&shown, CLOSE) {
         shown.remove(gives_way(&shown));
