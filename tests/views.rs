@@ -595,6 +595,8 @@ mod behaviour {
     use stagegate::gate::event::Document;
     use stagegate::gate::phase::{Phase, Prompt};
     use stagegate::gate::{Command, Event};
+    use stagegate::runbook::check::{Check, Verdict};
+    use stagegate::runbook::{Item, ItemKind};
     use stagegate::tui::keymap::{self, Does, Place};
     use stagegate::tui::{Glyphs, Palette};
 
@@ -884,6 +886,132 @@ mod behaviour {
         let text = walk.text((80, 23), Glyphs::Unicode);
         assert!(!text.contains("needs 80"), "{text}");
         assert!(text.contains("COMMIT"), "{text}");
+    }
+
+    #[test]
+    fn a_long_checklist_keeps_its_heading_and_the_item_under_the_cursor_in_sight() {
+        let mut runbook = runbook();
+        for (id, title) in [
+            ("desk", "The desk knows"),
+            ("ticket", "The ticket is approved"),
+        ] {
+            let item = Item::new(id, title, ItemKind::Attest);
+            runbook.items.insert(4, item);
+        }
+        for item in &mut runbook.items {
+            item.title
+                .push_str(", as was agreed with everybody who has to know of it");
+        }
+        let titles: Vec<String> = runbook.items.iter().map(|i| i.title.clone()).collect();
+        let mut walk = Walk::new(runbook);
+        walk.connect();
+        for size in [(80, 24), (80, 23)] {
+            walk.press("g");
+            for (index, title) in titles.iter().enumerate() {
+                let text = walk.text(size, Glyphs::Unicode);
+                assert!(text.contains("CHECKLIST  0 of 7 signed"), "{text}");
+                for number in 1..=7 {
+                    assert!(
+                        text.contains(&format!(" {number}   open ")),
+                        "{number} in {text}"
+                    );
+                }
+                assert!(text.contains(&format!("▸ {}   open ", index + 1)), "{text}");
+                let heading = format!(" {} {}", index + 1, &title[..20]);
+                assert!(text.contains(&heading), "{heading} in {text}");
+                walk.press("Down");
+            }
+        }
+    }
+
+    #[test]
+    fn how_to_go_on_and_how_to_leave_stand_in_the_footer_of_80_columns() {
+        let mut walk = Walk::rolling_back_by_choice(runbook());
+        walk.connect();
+        walk.evidence(|_, _| {});
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        for key in [
+            "Space sign",
+            "d do without",
+            "(a apply)",
+            "b backup",
+            "q quit",
+            "i impact",
+        ] {
+            assert!(text.contains(key), "{key} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_database_name_on_an_item_is_typed_again_in_the_same_box() {
+        let mut walk = checklist();
+        walk.press("Down");
+        walk.press("Down");
+        walk.press("Space");
+        walk.type_text("wiser_dev");
+        walk.press("Enter");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(
+            text.contains("That is not the name of the database"),
+            "{text}"
+        );
+        assert!(text.contains("DATABASE NAME"), "{text}");
+        assert!(!text.contains("wiser_dev"), "{text}");
+        walk.type_text("wiser_ops");
+        walk.press("Enter");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(!text.contains("DATABASE NAME"), "{text}");
+        assert!(walk.machine.items()[2].signed);
+    }
+
+    #[test]
+    fn the_key_that_an_end_screen_names_leads_back() {
+        let mut ended = 0;
+        for mut walk in every_phase() {
+            let text = walk.text((200, 50), Glyphs::Unicode);
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let named = words.windows(4).find_map(|four| match four {
+                [key, "goes", "back", "to"] => Some((*key).to_owned()),
+                [_, key, "tries", "again."] => Some((*key).to_owned()),
+                _ => None,
+            });
+            let Some(key) = named.filter(|_| matches!(walk.machine.phase(), Phase::Ended(_)))
+            else {
+                continue;
+            };
+            let sent = walk.press(&key);
+            assert_eq!(sent, [Event::Asked(Command::Again)], "{key} in {text}");
+            ended += 1;
+        }
+        assert!(ended >= 2, "{ended}");
+    }
+
+    #[test]
+    fn what_was_seen_of_a_statement_is_not_shown_with_the_next_one() {
+        let mut walk = applying();
+        let text = walk.text((120, 40), Glyphs::Unicode);
+        assert!(text.contains("1234 of 2000 blocks"), "{text}");
+        walk.finish(7, 14, Vec::new());
+        walk.start(8);
+        let text = walk.text((120, 40), Glyphs::Unicode);
+        assert!(!text.contains("1234 of 2000 blocks"), "{text}");
+    }
+
+    #[test]
+    fn the_whole_evidence_is_not_cut_to_fit() {
+        let mut walk = checklist();
+        let detail = format!("{} to its end", "every column of its type ".repeat(4));
+        let check = Check {
+            name: "columns".into(),
+            verdict: Verdict::Pass,
+            detail,
+        };
+        walk.evidence(|_, evidence| evidence.checks = vec![check.clone(); 20]);
+        walk.press("Enter");
+        walk.text((80, 24), Glyphs::Unicode);
+        walk.press("G");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("to its end"), "{text}");
     }
 
     #[test]

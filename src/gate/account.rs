@@ -204,6 +204,11 @@ impl Account {
             Body::StatementStarted { number } => {
                 let since = self.now;
                 self.step(*number, Step::Running { since });
+                // What was seen of the statement before says nothing about this one.
+                if let Some(sight) = &mut self.sight {
+                    sight.progress = None;
+                    sight.blockers.clear();
+                }
             }
             Body::StatementFinished(report) => {
                 let number = report.number;

@@ -22,7 +22,7 @@ pub(super) fn header(screen: &Screen, scene: &Scene<'_>, columns: usize) -> [Lin
 
 fn tabs(screen: &Screen, columns: usize) -> Line<'static> {
     let look = screen.look;
-    let mut spans = Vec::new();
+    let mut spans = vec![Span::raw(" ")];
     for pane in Pane::ALL {
         spans.push(if pane == screen.pane {
             format!("[{}]", pane.name()).set_style(look.here())
@@ -34,7 +34,10 @@ fn tabs(screen: &Screen, columns: usize) -> Line<'static> {
     if line.width() <= columns {
         line
     } else {
-        Line::from(format!("[{}]", screen.pane.name()).set_style(look.here()))
+        Line::from(vec![
+            Span::raw(" "),
+            format!("[{}]", screen.pane.name()).set_style(look.here()),
+        ])
     }
 }
 
@@ -59,12 +62,14 @@ fn freshness(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Line<'static
     let mut style = look.band_good();
     if let Some(checked) = &screen.checked {
         let tally = tally(&checked.sets);
+        // The checks are looked at less often than the rest; their age is told where it is another.
+        let age = match ago(checked.at) {
+            age if screen.seen_at.map(ago) == Some(age.clone()) => String::new(),
+            age => format!(", {age}"),
+        };
         parts.push(format!(
-            "{} FAIL, {} WARN, {} PASS {}",
-            tally.fail,
-            tally.warn,
-            tally.pass,
-            ago(checked.at)
+            "{} FAIL, {} WARN, {} PASS{age}",
+            tally.fail, tally.warn, tally.pass
         ));
         if tally.fail > 0 {
             style = look.band_warn();

@@ -204,6 +204,14 @@ pub fn elsewhere(key: KeyCode) -> Option<&'static Binding> {
     BINDINGS.iter().find(|binding| binding.keys.contains(&key))
 }
 
+/// The first key that asks the gate for `act`, for sentences that name it.
+pub fn key_of(act: Act) -> String {
+    BINDINGS
+        .iter()
+        .find(|binding| binding.does == Does::Gate(act))
+        .map_or_else(String::new, Binding::first_key)
+}
+
 /// A key as it is written on screen.
 pub fn name(key: KeyCode) -> String {
     match key {

@@ -394,8 +394,20 @@ impl Walk {
         Walk::with_mode(runbook, Mode::Run)
     }
 
+    /// A walk that has another form, as a rollback with parts that are left out if not needed.
+    pub fn rolling_back_by_choice(runbook: Runbook) -> Walk {
+        let mut plan = Plan::new(&runbook, Mode::Run, plan::HOLD_LIMIT);
+        plan.other_form = true;
+        Walk::with_plan(runbook, plan)
+    }
+
     pub fn with_mode(runbook: Runbook, mode: Mode) -> Walk {
-        let mut machine = Machine::new(Plan::new(&runbook, mode, plan::HOLD_LIMIT));
+        let plan = Plan::new(&runbook, mode, plan::HOLD_LIMIT);
+        Walk::with_plan(runbook, plan)
+    }
+
+    fn with_plan(runbook: Runbook, plan: Plan) -> Walk {
+        let mut machine = Machine::new(plan);
         let runbook = Arc::new(runbook);
         let look = Appearance {
             colour: Palette::Colour,

@@ -50,14 +50,14 @@ pub const BINDINGS: &[Binding] = &[
         &[Char('d')],
         Act::LeaveOut,
         "do without",
-        "rollback: do without what says (if needed), or take it back in",
+        "in a rollback: do without what says (if needed), or not",
     ),
     gate(
         Place::Checklist,
         &[Char('a')],
         Act::Apply,
         "apply",
-        "open the transaction and run the script; every item must be signed",
+        "run the script in a transaction, once every item is signed",
     ),
     gate(
         Place::Checklist,
@@ -78,7 +78,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Char('x')],
         Act::Cancel,
         "cancel",
-        "cancel the statement that runs (only ROLLBACK is left then), or the next attempt",
+        "cancel the statement (then only ROLLBACK) or next attempt",
     ),
     gate(
         Place::Running,

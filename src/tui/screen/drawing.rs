@@ -175,22 +175,19 @@ impl Screen {
         let (left, right) = if wide {
             split(body, body.width / 2)
         } else {
-            let list = view::checklist::list(scene, usize::from(body.width)).len() + 1;
-            let list = u16::try_from(list)
+            let most = body.height * 2 / 3;
+            let list = view::checklist::list(scene, usize::from(body.width), usize::from(most));
+            let list = u16::try_from(list.head.len() + list.lines.len() + 1)
                 .unwrap_or(u16::MAX)
-                .min(body.height * 2 / 3);
+                .min(most);
             (
                 rows(body, 0, list),
                 rows(body, list, body.height.saturating_sub(list)),
             )
         };
-        let list = view::checklist::list(scene, usize::from(left.width));
-        let mut scroll = Scroll::default();
-        // Two lines of title, then at least one a item: enough to keep the cursor in sight.
-        let follow = (list.len() > usize::from(left.height)).then_some(2 + self.cursor * 2);
-        scroll.settle(list.len(), usize::from(left.height), follow);
-        let shown: Vec<Line<'static>> = list.into_iter().skip(scroll.top).collect();
-        put(buffer, left, &shown);
+        let (columns, height) = (usize::from(left.width), usize::from(left.height));
+        let list = view::checklist::list(scene, columns, height);
+        draw_sheet(buffer, left, scene, &list, &mut Scroll::default());
         let evidence = view::checklist::evidence(
             scene,
             self.cursor,
@@ -226,7 +223,8 @@ impl Screen {
             Cover::Help => ("KEYS", view::help::lines(scene, columns)),
             Cover::Evidence => (
                 "EVIDENCE",
-                view::checklist::evidence(scene, self.cursor, columns, usize::from(below.height)),
+                // It can be scrolled, so nothing is cut to fit.
+                view::checklist::evidence(scene, self.cursor, columns, usize::MAX),
             ),
         };
         put(
@@ -374,7 +372,7 @@ fn sheet_of(scene: &Scene<'_>, pane: Pane, area: Rect) -> Sheet {
     let columns = usize::from(area.width);
     match pane {
         Pane::Proving => view::proving::sheet(scene, columns),
-        Pane::Checklist => Sheet::of(view::checklist::list(scene, columns)),
+        Pane::Checklist => view::checklist::list(scene, columns, usize::from(area.height)),
         Pane::Stream => view::stream::sheet(scene, columns),
         Pane::Checks => view::checks::sheet(scene, columns, usize::from(area.height)),
         Pane::Gate => view::gate::sheet(scene, columns),

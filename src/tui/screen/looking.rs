@@ -13,7 +13,7 @@ impl Screen {
         &mut self,
         act: ViewAct,
         machine: &Machine,
-        _account: &Account,
+        account: &Account,
     ) -> Vec<Event> {
         match act {
             ViewAct::Scripts => self.toggle(Cover::Scripts),
@@ -38,7 +38,7 @@ impl Screen {
                     self.cover = None;
                 }
             }
-            ViewAct::Accept => return self.accept(),
+            ViewAct::Accept => return self.accept(account),
             ViewAct::Up | ViewAct::Down if self.typing == Some(Typing::Query) => {
                 return self.recall(act);
             }
@@ -121,13 +121,19 @@ impl Screen {
         }
     }
 
-    fn accept(&mut self) -> Vec<Event> {
+    fn accept(&mut self, account: &Account) -> Vec<Event> {
         match self.typing {
             Some(Typing::Reference { item } | Typing::DatabaseName { item }) => {
                 let text = self.typed.trim().to_owned();
+                // The gate judges the name; the box only stays open where it will be typed again.
+                let database = account.target.as_ref().map(|target| &target.database);
+                let again = matches!(self.typing, Some(Typing::DatabaseName { .. }))
+                    && database != Some(&text);
                 if !text.is_empty() {
-                    self.typing = None;
                     self.typed.clear();
+                    if !again {
+                        self.typing = None;
+                    }
                 }
                 vec![Event::Asked(Command::SignOff {
                     item,

@@ -15,7 +15,7 @@
 //! A signature is on the evidence that is on screen, so the evidence of the item under the cursor
 //! always is.
 
-use super::Scene;
+use super::{Scene, Sheet};
 use crate::gate::Act;
 use crate::gate::backup::Dumping;
 use crate::gate::event::Standing;
@@ -55,12 +55,39 @@ fn dumping<'a>(scene: &Scene<'a>, index: usize) -> Option<&'a Dumping> {
     (scene.machine.is_backing_up() && scene.machine.is_of_backup(index)).then_some(dumping)
 }
 
-/// The list.
-pub(crate) fn list(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
-    let look = scene.look;
+/// The list in at most `height` rows where that can be: where it cannot hold every item in full, it
+/// does so with the one under the cursor alone.
+pub(crate) fn list(scene: &Scene<'_>, columns: usize, height: usize) -> Sheet {
     let items = scene.machine.items();
     let signed = items.iter().filter(|item| item.signed).count();
-    let mut lines = vec![title(scene, signed, items.len(), columns), Line::default()];
+    let title = title(scene, signed, items.len(), columns);
+    let (lines, _) = rows(scene, columns, false);
+    if lines.len() < height {
+        let mut head = vec![title];
+        if lines.len() + 2 <= height {
+            head.push(Line::default());
+        }
+        return Sheet {
+            head,
+            lines,
+            ..Sheet::default()
+        };
+    }
+    let (lines, cursor) = rows(scene, columns, true);
+    Sheet {
+        head: vec![title],
+        lines,
+        follow: Some(cursor),
+        ..Sheet::default()
+    }
+}
+
+/// The items as rows, and the last row of the one under the cursor.
+fn rows(scene: &Scene<'_>, columns: usize, close: bool) -> (Vec<Line<'static>>, usize) {
+    let look = scene.look;
+    let items = scene.machine.items();
+    let mut lines = Vec::new();
+    let mut cursor = 0;
     for (index, item) in scene.runbook.items.iter().enumerate() {
         let Some(signature) = items.get(index) else {
             continue;
@@ -72,11 +99,18 @@ pub(crate) fn list(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         } else {
             "  open  ".to_owned()
         };
-        let need = need(scene, index);
+        let whole = here || !close;
+        let need = need(scene, index).filter(|_| whole);
         let head = 5 + 8 + 2;
         let tail = 12;
         let room = columns.saturating_sub(head + tail);
-        let mut title = wrap(&look.clean(&item.title), room.saturating_sub(1)).into_iter();
+        let title = look.clean(&item.title);
+        let parts = if whole {
+            wrap(&title, room.saturating_sub(1))
+        } else {
+            vec![title]
+        };
+        let mut title = parts.into_iter();
         let first = look.fit(&title.next().unwrap_or_default(), room.saturating_sub(1));
         let pointer = if here { look.glyphs.cursor() } else { " " };
         let row_style = if here { look.strong() } else { Style::new() };
@@ -106,8 +140,11 @@ pub(crate) fn list(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
                     .set_style(look.warn()),
             ]));
         }
+        if here {
+            cursor = lines.len().saturating_sub(1);
+        }
     }
-    lines
+    (lines, cursor)
 }
 
 fn title(scene: &Scene<'_>, signed: usize, all: usize, columns: usize) -> Line<'static> {
@@ -172,8 +209,13 @@ fn need(scene: &Scene<'_>, index: usize) -> Option<String> {
     }
 }
 
-/// The finding that `f` acknowledges next, in full.
-fn next_finding(scene: &Scene<'_>, index: usize, columns: usize) -> Vec<Line<'static>> {
+/// The finding that `f` acknowledges next, in full; or that all of them are acknowledged.
+fn next_finding(
+    scene: &Scene<'_>,
+    index: usize,
+    indent: usize,
+    columns: usize,
+) -> Vec<Line<'static>> {
     let look = scene.look;
     let needed = scene
         .machine
@@ -186,23 +228,23 @@ fn next_finding(scene: &Scene<'_>, index: usize, columns: usize) -> Vec<Line<'st
         .items()
         .get(index)
         .map_or(0, |i| i.acknowledged);
-    if scene.machine.plan().mode != Mode::Run || done >= needed {
+    if scene.machine.plan().mode != Mode::Run || needed == 0 {
         return Vec::new();
+    }
+    if done >= needed {
+        let text = format!("{} acknowledged", counted(needed, "finding", "findings"));
+        return labelled("", look.good(), &text, look.good(), indent, columns);
     }
     let findings = scene.runbook.script.findings_in_words();
     let Some(finding) = findings.get(done) else {
         return Vec::new();
     };
-    let head = format!(" f acknowledges {} of {needed}", done + 1);
-    let indent = width(&head) + 2;
-    labelled(
-        &head,
-        look.key(),
-        &look.clean(finding),
-        look.warn(),
-        indent,
-        columns,
-    )
+    let text = format!(
+        "acknowledges {} of {needed}, {}",
+        done + 1,
+        look.clean(finding)
+    );
+    labelled(" f", look.key(), &text, look.warn(), indent, columns)
 }
 
 /// The evidence of the item with this index.
@@ -247,7 +289,7 @@ pub(crate) fn evidence(
         indent,
         inner,
     ));
-    lines.extend(next_finding(scene, index, inner));
+    lines.extend(next_finding(scene, index, indent, inner));
     let rest = match &dump_lines {
         Some(lines) => lines.get(1..).unwrap_or_default(),
         None => &evidence.lines,

@@ -14,11 +14,13 @@
 //! ```
 
 use super::{Scene, Sheet, gate, must_roll_back};
+use crate::gate::Act;
 use crate::gate::account::Step;
 use crate::gate::event::{Inquiry, XactStatus};
 use crate::gate::phase::{Ending, Phase, Proof, Why};
 use crate::gate::plan::Mode;
 use crate::runbook::check::Verdict;
+use crate::tui::keymap;
 use crate::tui::text::clock;
 use ratatui::style::Style;
 use ratatui::text::Line;
@@ -111,26 +113,31 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
                 columns,
             ));
             lines.extend(journal(scene, columns));
+            let w = keymap::key_of(Act::Again);
             let next = match (scene.machine.plan().mode, why) {
-                (Mode::Rehearse, _) => "That was the rehearsal. b goes back, q leaves.",
-                (_, Why::Decision) => "b goes back to the checklist, q leaves.",
-                (_, Why::HoldLimit) => {
-                    "No decision came in time; + extends a hold, --hold-limit sets it. b goes back to \
-                     the checklist, q leaves."
+                (Mode::Rehearse, _) => {
+                    format!("That was the rehearsal. {w} goes back to the checklist, q leaves.")
                 }
-                (_, Why::LockTimeout) => {
-                    "End what held the lock, or wait for it; then b goes back to the checklist. q \
+                (_, Why::Decision) => format!("{w} goes back to the checklist, q leaves."),
+                (_, Why::HoldLimit) => format!(
+                    "No decision came in time; + extends a hold, --hold-limit sets it. {w} goes \
+                     back to the checklist, q leaves."
+                ),
+                (_, Why::LockTimeout) => format!(
+                    "End what held the lock, or wait for it; then {w} goes back to the checklist. q \
                      leaves."
+                ),
+                (_, Why::TooManyWaiters | Why::WaitedTooLong) => format!(
+                    "Choose a quieter moment, then {w} goes back to the checklist. q leaves."
+                ),
+                (_, Why::JournalLost) => format!(
+                    "Make room for the journal, then {w} goes back to the checklist. q leaves."
+                ),
+                _ => {
+                    format!("Put right what failed, then {w} goes back to the checklist. q leaves.")
                 }
-                (_, Why::TooManyWaiters | Why::WaitedTooLong) => {
-                    "Choose a quieter moment, then b goes back to the checklist. q leaves."
-                }
-                (_, Why::JournalLost) => {
-                    "Make room for the journal, then b goes back to the checklist. q leaves."
-                }
-                _ => "Put right what failed, then b goes back to the checklist. q leaves.",
             };
-            lines.extend(fact(scene, "Next", next, columns));
+            lines.extend(fact(scene, "Next", &next, columns));
             let reason = must_roll_back::reason(scene, why, columns);
             if !reason.is_empty() {
                 lines.push(Line::default());
@@ -361,12 +368,14 @@ fn not_connected(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         }
         Some("3D000") => "Check the database name (-d); psql -l lists those there are.",
         Some("53300") => "Every connection slot is taken: wait, or ask who holds them.",
-        Some("57P03") => "The server is starting up or shutting down: wait, then try again.",
+        Some("57P03") => "The server is starting up or shutting down: wait.",
         _ => {
             "Check host (-h), port (-p), database (-d) and role (-U): psql with the same options \
-             must get in. Then b tries again."
+             must get in."
         }
     };
-    lines.extend(fact(scene, "Try", advice, columns));
+    let again = keymap::key_of(Act::Again);
+    let advice = format!("{advice} {again} tries again.");
+    lines.extend(fact(scene, "Try", &advice, columns));
     lines
 }

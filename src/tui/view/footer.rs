@@ -84,6 +84,10 @@ pub(crate) fn cramped(scene: &Scene<'_>, place: Place, columns: usize) -> Line<'
     row(scene, &bindings, standing, columns)
 }
 
+/// Columns between two keys, and between two where there is little room.
+const GAP: usize = 3;
+const CLOSE: usize = 2;
+
 fn row(
     scene: &Scene<'_>,
     bindings: &[&Binding],
@@ -91,28 +95,53 @@ fn row(
     columns: usize,
 ) -> Line<'static> {
     let look = scene.look;
-    let mut spans = vec![Span::raw(" ")];
-    let mut used = 1;
-    for binding in bindings {
-        let Some(open) = standing(binding) else {
-            continue;
+    let mut shown: Vec<(&Binding, bool)> = bindings
+        .iter()
+        .filter(|binding| !binding.label.is_empty())
+        .filter_map(|binding| Some((*binding, standing(binding)?)))
+        .collect();
+    let fits = |shown: &[(&Binding, bool)], gap: usize| {
+        let long = |(binding, open): &(&Binding, bool)| {
+            let brackets = if *open { 0 } else { 2 };
+            width(&binding.first_key()) + 1 + width(binding.label) + brackets + gap
         };
-        if binding.label.is_empty() {
-            continue;
-        }
+        shown.iter().map(long).sum::<usize>() < columns + gap
+    };
+    while shown.len() > 1 && !fits(&shown, CLOSE) {
+        shown.remove(gives_way(&shown));
+    }
+    let gap = if fits(&shown, GAP) { GAP } else { CLOSE };
+    let mut spans = vec![Span::raw(" ")];
+    for (binding, open) in shown {
         let key = binding.first_key();
-        let long = width(&key) + 1 + width(binding.label) + if open { 3 } else { 5 };
-        if used + long > columns + 3 {
-            continue;
-        }
-        used += long;
         if open {
             spans.push(key.set_style(look.key()));
             spans.push(Span::raw(format!(" {}", binding.label)));
         } else {
             spans.push(format!("({key} {})", binding.label).set_style(look.dim()));
         }
-        spans.push(Span::raw("   "));
+        spans.push(Span::raw(" ".repeat(gap)));
     }
     Line::from(spans)
+}
+
+/// Which key is left to the help where there is no room for all: one that only changes the view,
+/// then the one that takes a sign-off back, then one that is refused. How to go on and, the last
+/// one, how to leave are not missed before that.
+fn gives_way(shown: &[(&Binding, bool)]) -> usize {
+    let view = |(binding, _): &(&Binding, bool)| matches!(binding.does, Does::View(_));
+    let back = |(binding, _): &(&Binding, bool)| binding.does == Does::Gate(Act::Withdraw);
+    let refused = |(binding, open): &(&Binding, bool)| {
+        !open
+            && !matches!(
+                binding.does,
+                Does::Gate(Act::Quit | Act::Apply | Act::AskCommit)
+            )
+    };
+    shown
+        .iter()
+        .rposition(view)
+        .or_else(|| shown.iter().position(back))
+        .or_else(|| shown.iter().rposition(refused))
+        .unwrap_or(shown.len().saturating_sub(2))
 }

@@ -29,11 +29,7 @@ pub(crate) fn name(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'
             ("host", scene.host(target)),
             ("role", look.clean(&target.role)),
         ] {
-            lines.push(Line::from(vec![
-                format!("  {label:<10}").set_style(look.dim()),
-                look.clip_left(&value, columns.saturating_sub(12))
-                    .set_style(look.strong()),
-            ]));
+            lines.push(named(scene, label, &value, columns));
         }
     }
     let consent = scene.machine.consent();
@@ -50,7 +46,7 @@ pub(crate) fn name(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'
         }
     }
     lines.extend(sentences(
-        "Type the name of the database, then Enter sends COMMIT. Esc goes back; nothing is sent.",
+        "Type the name of the database; Enter sends COMMIT, Esc goes back.",
         columns,
     ));
     lines.push(field(scene, typed, columns));
@@ -94,11 +90,17 @@ pub(crate) fn second_signer(scene: &Scene<'_>, typed: &str, columns: usize) -> V
 
 /// The lines inside the box for the database's name on an item of the checklist.
 pub(crate) fn database_name(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
-    let mut lines = sentences(
-        "Is this the server you mean? Type the name of the database by hand. Enter signs, Esc \
-         leaves it unsigned.",
+    let look = scene.look;
+    let mut lines = sentences("Is this the server that you mean?", columns);
+    // The box stands on the evidence, so it says itself what is signed for.
+    if let Some(target) = &scene.account.target {
+        lines.push(named(scene, "host", &scene.host(target), columns));
+        lines.push(named(scene, "role", &look.clean(&target.role), columns));
+    }
+    lines.extend(sentences(
+        "Type the name of the database; Enter signs, Esc leaves it unsigned.",
         columns,
-    );
+    ));
     lines.push(field(scene, typed, columns));
     lines
 }
@@ -107,7 +109,7 @@ pub(crate) fn database_name(scene: &Scene<'_>, typed: &str, columns: usize) -> V
 pub(crate) fn roll_back(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
     let mut lines = sentences(
-        "This undoes everything the script did. The database is then as it was before.",
+        "This undoes everything the script did; the database is as it was before.",
         columns,
     );
     lines.push(Line::from(vec![
@@ -146,9 +148,8 @@ pub(crate) fn reference(
 /// The lines inside the box for a query.
 pub(crate) fn query(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
     let mut lines = sentences(
-        "SELECT, VALUES, WITH, TABLE, SHOW or EXPLAIN, inside the held transaction. The server keeps \
-         it read-only; what a function does outside of the transaction it cannot take back. Enter \
-         asks, Esc leaves, Up brings the one before.",
+        "SELECT, VALUES, WITH, TABLE, SHOW or EXPLAIN, read-only by the server. What a function \
+         does outside of the transaction stays done.",
         columns,
     );
     lines.push(field(scene, typed, columns));
@@ -164,6 +165,16 @@ pub(crate) fn folder(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line
     );
     lines.push(field(scene, typed, columns));
     lines
+}
+
+/// A thing by its name; of a long one the end is kept.
+fn named(scene: &Scene<'_>, label: &str, value: &str, columns: usize) -> Line<'static> {
+    let look = scene.look;
+    Line::from(vec![
+        format!("  {label:<10}").set_style(look.dim()),
+        look.clip_left(value, columns.saturating_sub(12))
+            .set_style(look.strong()),
+    ])
 }
 
 fn sentences(text: &str, columns: usize) -> Vec<Line<'static>> {
