@@ -96,8 +96,9 @@ impl<H: Held> Engine<H> {
         self.enact(effects, &mut events);
         if matches!(self.log, Log::Lost) {
             let why = "The journal failed before this walk began";
-            self.said
-                .push(format!("{why}. COMMIT is forbidden from here on."));
+            self.said.push(Remark::Said(format!(
+                "{why}. COMMIT is forbidden from here on."
+            )));
             events.push_back(Event::JournalLost(why.to_owned()));
         }
         self.drain(events);

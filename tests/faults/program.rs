@@ -219,7 +219,8 @@ impl Program {
         {
             let number = number + 1;
             let done = format!("{number}. {sentence}: signed.");
-            self.insist(&format!("sign {number} b7"), &done);
+            // The reference to the backup, and the name on the connection.
+            self.insist(&format!("sign {number} {DATABASE}"), &done);
         }
         self.insist("apply", "BEGIN.");
     }
