@@ -34,6 +34,18 @@ fn manifest_error(manifest: &str) -> (usize, String) {
 }
 
 #[test]
+fn a_bare_word_may_be_meant_as_a_database() {
+    let error = Runbook::load(Some(Path::new("wiser_ops"))).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there is no runbook wiser_ops. If you mean a database: -d wiser_ops. Nothing was sent to \
+         a database."
+    );
+    let error = Runbook::load(Some(Path::new("wiser_ops.sql"))).unwrap_err();
+    assert!(error.to_string().contains("cannot be read"), "{error}");
+}
+
+#[test]
 fn the_built_in_runbook_can_run() {
     let runbook = Runbook::load(None).unwrap();
     assert_eq!(runbook.origin, Origin::BuiltIn);

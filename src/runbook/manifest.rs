@@ -32,6 +32,16 @@ pub enum RunbookError {
         /// Why.
         why: String,
     },
+    /// A bare word that is neither a folder nor a file.
+    #[error(
+        "there is no runbook {path}. If you mean a database: -d {path}. Nothing was sent to a \
+         database.",
+        path = .path.display()
+    )]
+    NoSuchRunbook {
+        /// What was named.
+        path: PathBuf,
+    },
     /// A folder without a manifest.
     #[error(
         "{path} has no runbook.toml. Name a folder that has one, or a .sql file; \
@@ -208,7 +218,16 @@ impl Runbook {
                 .filter(|folder| !folder.as_os_str().is_empty());
             return Runbook::load_folder(folder.unwrap_or(Path::new(".")));
         }
-        let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+        let bytes = std::fs::read(path).map_err(|error| {
+            // psql takes the database's name there.
+            let bare = path.components().count() == 1 && path.extension().is_none();
+            match error.kind() {
+                std::io::ErrorKind::NotFound if bare => RunbookError::NoSuchRunbook {
+                    path: path.to_path_buf(),
+                },
+                _ => unreadable(path, &error),
+            }
+        })?;
         let name = path
             .file_name()
             .unwrap_or(path.as_os_str())

@@ -153,10 +153,11 @@ fn a_session_that_ends_during_a_query_is_rolled_back_with_proof() {
     let mut terminal = stage.run();
     terminal.walk_to_the_gate();
     terminal.long_query();
-    stage.ask(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE application_name LIKE 'stagegate%' AND wait_event = 'PgSleep'",
-    );
+    // The screen says that it runs as soon as it is asked; the server may still be about to.
+    let sleeps = "FROM pg_stat_activity
+         WHERE application_name LIKE 'stagegate%' AND wait_event = 'PgSleep'";
+    stage.wait_until(&format!("SELECT count(*) {sleeps}"), "1");
+    stage.ask(&format!("SELECT pg_terminate_backend(pid) {sleeps}"));
     terminal.wait_for("R O L L E D   B A C K").key("q");
     stage.assert_rolled_back(&mut terminal, 3, "the session ended");
 }
