@@ -18,7 +18,7 @@ trait Asks {
 impl Asks for Terminal {
     fn query(&mut self, text: &str) -> &mut Self {
         self.key(":")
-            .wait_for("inside the held transaction")
+            .wait_for("read-only by the server.")
             .type_slowly(text)
             .key("Enter")
     }
@@ -133,7 +133,7 @@ fn the_end_of_the_hold_ends_a_query_too() {
         terminal
             .key(":")
             .wait_until("a prompt or the end", |screen| {
-                screen.contains("inside the held transaction") || screen.contains("R O L L E D")
+                screen.contains("read-only by the server.") || screen.contains("R O L L E D")
             });
         if terminal.screen_text().contains("R O L L E D") {
             break;

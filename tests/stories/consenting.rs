@@ -77,7 +77,6 @@ fn the_connection_takes_the_name_by_hand_and_only_the_right_one() {
         .wait_for("That is not the name of the database (wiser_ops).")
         .wait_for("CHECKLIST  0 of 5 signed");
     terminal
-        .key("Space")
         .wait_for("DATABASE NAME")
         .type_slowly("wiser_ops")
         .key("Enter")

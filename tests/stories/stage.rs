@@ -439,7 +439,7 @@ fn signed(screen: &str) -> Option<(usize, usize)> {
 
 /// Which finding of the item under the cursor is to be acknowledged next.
 fn finding(screen: &str) -> Option<usize> {
-    let (_, after) = screen.split_once("f acknowledges ")?;
+    let (_, after) = screen.split_once("  acknowledges ")?;
     after.split_whitespace().next()?.parse().ok()
 }
 
