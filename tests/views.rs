@@ -1127,6 +1127,7 @@ mod behaviour {
 mod querying {
     //! The query at the gate: its prompt, while it runs, its answer in both shapes, its error.
     use crate::stage::*;
+    use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
     use stagegate::gate::Event;
     use stagegate::gate::event::{Observation, ServerLog, ServerMessage};
     use stagegate::gate::query::After;
@@ -1169,6 +1170,20 @@ mod querying {
         // The gate is behind it, and arms anew.
         walk.press("Esc");
         assert!(screen(&mut walk).contains("NOT ARMED YET"));
+    }
+
+    #[test]
+    fn an_answer_that_comes_before_the_next_frame_is_shown() {
+        let mut walk = deciding();
+        walk.press(":");
+        walk.type_text("SELECT 1");
+        let enter = KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE);
+        let events = walk.screen.key(enter, &walk.machine, &walk.account);
+        walk.feed_all(events);
+        walk.looked(Ok(rows(&["?column?"], &[&[Some("1")]])), After::Unchanged);
+        assert!(screen(&mut walk).contains("1 row in"));
+        walk.press("Esc");
+        assert!(screen(&mut walk).contains("DECIDE"));
     }
 
     #[test]

@@ -106,8 +106,8 @@ pub struct Screen {
     read: BTreeSet<Document>,
     phase: Option<std::mem::Discriminant<Phase>>,
     prompt: Prompt,
-    /// A query ran when the machine was looked at last.
-    querying: bool,
+    /// How many answers there had been when the last frame was drawn.
+    answers: usize,
     repaint: bool,
 }
 
@@ -145,7 +145,7 @@ impl Screen {
             read: BTreeSet::new(),
             phase: None,
             prompt: Prompt::Closed,
-            querying: false,
+            answers: 0,
             repaint: false,
         }
     }

@@ -26,6 +26,7 @@ impl Screen {
     /// Draws the present state.
     pub fn draw(&mut self, frame: &mut Frame<'_>, machine: &Machine, account: &Account) {
         self.settle(machine);
+        self.settle_answer(machine, account);
         let area = frame.area();
         self.size = (area.width, area.height);
         let runbook = Arc::clone(&self.runbook);

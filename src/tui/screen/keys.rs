@@ -153,14 +153,8 @@ impl Screen {
             if news {
                 self.cover = None;
             }
-            if self.querying && back_as_it_was(machine.phase()) {
-                self.cover = Some(Cover::Answer);
-                self.cover_scroll = Scroll::default();
-                self.found = None;
-            }
         }
         self.phase = Some(phase);
-        self.querying = matches!(machine.phase(), Phase::Querying { .. });
         let prompt = match machine.phase() {
             Phase::Deciding { prompt, .. } => *prompt,
             Phase::MustRollBack { asking: true, .. } | Phase::Querying { asking: true, .. } => {
@@ -177,6 +171,17 @@ impl Screen {
         }
         self.prompt = prompt;
         self.cursor = self.cursor.min(machine.items().len().saturating_sub(1));
+    }
+
+    /// Uncovers an answer that came since the last frame. They are counted, because one that comes
+    /// within a frame leaves no phase behind that could be seen to have changed.
+    pub(super) fn settle_answer(&mut self, machine: &Machine, account: &Account) {
+        if self.answers != account.looks && back_as_it_was(machine.phase()) {
+            self.cover = Some(Cover::Answer);
+            self.cover_scroll = Scroll::default();
+            self.found = None;
+        }
+        self.answers = account.looks;
     }
 
     fn control(&mut self, code: KeyCode, machine: &Machine) -> Vec<Event> {
