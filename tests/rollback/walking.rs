@@ -84,7 +84,7 @@ fn a_pair_that_is_there_twice_is_named_and_only_an_explicit_choice_leaves_the_re
     person.line("sign 4", "evidence");
     person.line("apply", "not signed yet");
     let (code, _) = person.leave();
-    assert_eq!(code, 1);
+    assert_eq!(code, 4);
 
     let mut person = stage.typed(&["rollback", "--plain", "--without-restore"]);
     person
