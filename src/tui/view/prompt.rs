@@ -12,7 +12,7 @@
 //! ```
 
 use super::Scene;
-use crate::tui::text::{width, wrap};
+use crate::tui::text::{counted, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -20,8 +20,8 @@ use ratatui::text::{Line, Span};
 pub(crate) fn name(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
     let mut lines = vec![Line::from(format!(
-        "This makes the work of {} statements permanent, all at once, in",
-        scene.sent()
+        "This makes the work of {} permanent, all at once, in",
+        counted(scene.sent(), "statement", "statements")
     ))];
     if let Some(target) = &scene.account.target {
         for (label, value) in [
