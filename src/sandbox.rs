@@ -16,6 +16,7 @@ pub mod programs;
 mod reaper;
 mod server;
 mod template;
+pub mod watch;
 
 pub use error::SandboxError;
 pub use options::Options;
