@@ -5,8 +5,10 @@ use super::applied::{Extent, migrations};
 use super::screen::{Pane, Screen};
 use super::{CheckSet, Stage, structure, tally, telling};
 use crate::tui::keymap::{self, Place};
-use crate::tui::text::{clock, counted, hanging, labelled, took, wrap};
-use crate::tui::view::{Scene, Sheet, checks, header as walk_header, impact as walk_impact};
+use crate::tui::text::{clock, counted, hanging, took, wrap};
+use crate::tui::view::{
+    Scene, Sheet, checks, header as walk_header, help as walk_help, impact as walk_impact,
+};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -334,25 +336,13 @@ fn messages(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'sta
 
 /// The keys that do something in `inspect`.
 pub(super) fn help(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
-    let look = scene.look;
     let inner = columns.saturating_sub(1);
     let mut lines = vec![scene.heading(" Keys", inner)];
     let table = [Place::Inspect, Place::Everywhere, Place::Text]
         .into_iter()
         .flat_map(keymap::at)
         .map(|binding| (binding.key_names(), binding.help));
-    let control = keymap::CONTROL
-        .iter()
-        .map(|(key, help)| ((*key).to_owned(), *help));
-    for (keys, help) in table.chain(control) {
-        lines.extend(labelled(
-            &format!("   {keys}"),
-            look.key(),
-            help,
-            Style::new(),
-            20,
-            inner,
-        ));
-    }
+    let rows = table.chain(walk_help::control());
+    lines.extend(walk_help::keys(scene, rows, inner));
     lines
 }

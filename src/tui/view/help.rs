@@ -8,7 +8,6 @@ use ratatui::text::Line;
 
 /// The whole pane.
 pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
-    let look = scene.look;
     let here = Place::of(scene.machine);
     let mut places: Vec<Place> = Place::ALL.to_vec();
     places.retain(|place| *place != Place::Inspect);
@@ -26,24 +25,29 @@ pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
             .map(|binding| (binding.key_names(), binding.help))
             .collect();
         if place == Place::Everywhere {
-            rows.extend(
-                keymap::CONTROL
-                    .iter()
-                    .map(|(key, help)| ((*key).to_owned(), *help)),
-            );
+            rows.extend(control());
         }
-        for (keys, help) in rows {
-            lines.extend(labelled(
-                &format!("   {keys}"),
-                look.key(),
-                help,
-                Style::new(),
-                20,
-                inner,
-            ));
-        }
+        lines.extend(keys(scene, rows, inner));
         lines.push(Line::default());
     }
     lines.pop();
     lines
+}
+
+/// The keys that hold in every place, as rows of a help.
+pub(crate) fn control() -> impl Iterator<Item = (String, &'static str)> {
+    let keys = keymap::CONTROL.iter();
+    keys.map(|(key, help)| ((*key).to_owned(), *help))
+}
+
+/// Keys, and what each does.
+pub(crate) fn keys<'a>(
+    scene: &Scene<'_>,
+    rows: impl IntoIterator<Item = (String, &'a str)>,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let (key, plain) = (scene.look.key(), Style::new());
+    rows.into_iter()
+        .flat_map(|(keys, help)| labelled(&format!("   {keys}"), key, help, plain, 20, columns))
+        .collect()
 }
