@@ -7,6 +7,8 @@
 
 mod asking;
 mod backing_up;
+#[cfg(test)]
+mod canonical;
 mod passing;
 mod querying;
 mod reporting;
@@ -387,89 +389,5 @@ impl Machine {
             return vec![self.request(Request::PostVerify)];
         }
         self.end(Ending::Committed { proof, post: None })
-    }
-}
-
-#[cfg(test)]
-impl Machine {
-    /// Request numbers that are waited for now.
-    pub(super) fn sequence_numbers(&self) -> Vec<Seq> {
-        let dump = self.backing_up.under_way.map(|now| now.seq);
-        let awaited = self.awaiting.into_iter().chain(self.probing);
-        let mut current: Vec<Seq> = awaited.chain(dump).collect();
-        // A session's end may come with any number of the present session.
-        if current.is_empty() && self.last_seq >= self.session_since {
-            current.push(self.last_seq);
-        }
-        current
-    }
-
-    /// Reduces what is unbounded to what the machine can tell apart.
-    pub(super) fn canonical(&mut self) {
-        self.session_since = 1;
-        self.probing = self.probing.map(|_| 2);
-        self.awaiting = self.awaiting.map(|_| 3);
-        self.last_seq = 4;
-        for item in &mut self.items {
-            // They differ only for the eye.
-            if item.standing == Standing::Warns {
-                item.standing = Standing::Holds;
-            }
-        }
-        self.backing_up = match self.phase {
-            Phase::Connecting | Phase::Checklist | Phase::Ended(Ending::NotConnected) => {
-                self.backing_up.canonical(4)
-            }
-            // No other phase reads or changes it. The walk goes on as if there was no dump; with one,
-            // the checklist is walked on its first visit.
-            Phase::Beginning
-            | Phase::Applying { .. }
-            | Phase::Verifying { .. }
-            | Phase::Deciding { .. }
-            | Phase::Querying { .. }
-            | Phase::MustRollBack { .. }
-            | Phase::Committing
-            | Phase::RollingBack { .. }
-            | Phase::Inquiring { .. }
-            | Phase::Waiting { .. }
-            | Phase::PostVerifying { .. }
-            | Phase::Ended(_)
-            | Phase::Left(_) => backing_up::BackingUp::default(),
-        };
-        if let Phase::Applying {
-            cancelling: Some(since),
-        }
-        | Phase::Verifying {
-            cancelling: Some(since),
-        } = &mut self.phase
-            && *since < plan::CANCEL_PATIENCE
-        {
-            // One tick before it is enough is as good as any time before.
-            *since = plan::CANCEL_PATIENCE - plan::ARMING;
-        }
-        self.tally.pass = self.tally.pass.min(1);
-        // A warning tells a script without checks from one whose checks do not pass.
-        let told_apart = if self.plan.may_lack_checks { 1 } else { 0 };
-        self.tally.warn = self.tally.warn.min(told_apart);
-        self.tally.fail = self.tally.fail.min(1);
-        // It is asked for anew whenever the gate is.
-        if !matches!(self.phase, Phase::Deciding { .. }) {
-            self.consent = Consent::default();
-        }
-        // Kept for whoever asks later; no decision reads it.
-        self.ending = None;
-        // Where no rollback script is unread, a rehearsal stands for nothing.
-        for item in &mut self.items {
-            item.rehearsed &= item.unread.iter().any(|unread| *unread != Document::Script);
-        }
-        // A beat changes nothing but itself; the walk need not tell its moments apart.
-        self.beat_due = super::plan::BEAT;
-        // Nor does the end of a query's time, beside the cancel that it asks for.
-        if let Phase::Querying {
-            left, cancelling, ..
-        } = &mut self.phase
-        {
-            *left = u64::from(!*cancelling);
-        }
     }
 }
