@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "shared/answers.rs"]
+mod answers;
 #[path = "inspect/headless.rs"]
 mod headless;
 #[path = "inspect/hostile.rs"]

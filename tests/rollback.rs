@@ -10,6 +10,8 @@ mod cloning;
 mod counting;
 #[path = "rollback/rehearsing.rs"]
 mod rehearsing;
+#[path = "shared/session.rs"]
+mod session;
 #[path = "rollback/stage.rs"]
 mod stage;
 #[path = "rollback/walking.rs"]

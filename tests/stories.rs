@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "shared/answers.rs"]
+mod answers;
 #[path = "stories/asking.rs"]
 mod asking;
 #[path = "stories/backing_up.rs"]
@@ -27,6 +29,8 @@ mod page;
 mod picture;
 #[path = "stories/refusing.rs"]
 mod refusing;
+#[path = "shared/session.rs"]
+mod session;
 #[path = "stories/stage.rs"]
 mod stage;
 #[path = "stories/terminal.rs"]

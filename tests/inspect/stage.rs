@@ -1,10 +1,10 @@
 //! A private server with the demo's database, and what the program says of it.
 
+use crate::answers;
 use stagegate::sandbox::demo::{Demo, DemoOptions, Scenario};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
-use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_stagegate");
@@ -88,24 +88,7 @@ impl Stage {
     /// Runs SQL as a role; the first column of each row.
     pub fn ask_as(&self, role: &str, sql: &str) -> Vec<String> {
         let config = self.demo.sandbox().connection(role, self.demo.database());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let (client, connection) = config.connect(NoTls).await.unwrap();
-            let driving = tokio::spawn(connection);
-            let answer = client.simple_query(sql).await.unwrap();
-            drop(client);
-            let _ = driving.await;
-            answer
-                .into_iter()
-                .filter_map(|message| match message {
-                    SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("NULL").to_owned()),
-                    _ => None,
-                })
-                .collect()
-        })
+        answers::ask(&config, sql)
     }
 
     /// Runs SQL as the owner of the tables.

@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::session::Session;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use stagegate::journal::{Entry, chain};
 use stagegate::sandbox::demo::{Demo, DemoOptions, Scenario};
@@ -62,27 +63,13 @@ impl Stage {
     }
 
     /// Keeps a lock on tables in a session of its own, until it is dropped.
-    pub fn lock(&self, tables: &str, mode: &str) -> Locked {
+    pub fn lock(&self, tables: &str, mode: &str) -> Session {
         let config = self
             .demo
             .sandbox()
             .connection(self.demo.role(), self.demo.database());
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let client = runtime.block_on(async {
-            let (client, connection) = config.connect(NoTls).await.unwrap();
-            tokio::spawn(connection);
-            let sql = format!("BEGIN; LOCK TABLE {tables} IN {mode} MODE");
-            client.batch_execute(&sql).await.unwrap();
-            client
-        });
-        Locked {
-            _client: client,
-            _runtime: runtime,
-        }
+        let sql = format!("BEGIN; LOCK TABLE {tables} IN {mode} MODE");
+        Session::open(&config, &sql)
     }
 
     /// The same with the migration committed, without the program.
@@ -175,11 +162,6 @@ impl Stage {
         let (arguments, journal) = self.arguments(command);
         Person::sit_down(&arguments, self.home(), journal)
     }
-}
-
-pub struct Locked {
-    _client: tokio_postgres::Client,
-    _runtime: tokio::runtime::Runtime,
 }
 
 pub fn script() -> String {

@@ -1,7 +1,8 @@
 //! A backup from the checklist: made, signed on without a question, looked at again; and what is
 //! left when it fails, is cancelled or its program dies: nothing.
 
-use crate::stage::{Session, Stage, Walk};
+use crate::session::Session;
+use crate::stage::{Stage, Walk};
 use crate::terminal::{PATIENCE, PROGRAM, Terminal};
 use rustix::process::Signal;
 use stagegate::journal::Entry;

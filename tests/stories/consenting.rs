@@ -1,12 +1,27 @@
 //! What COMMIT asks of people beside the name: a reason where nothing was checked, a second signer.
 
 use crate::stage::{Stage, Walk};
+use crate::terminal::Terminal;
 use stagegate::journal::Entry;
 use stagegate::journal::entry::Decision;
 use stagegate::sandbox::demo::Scenario;
 
 /// A script that checks nothing.
 const UNCHECKED: &str = "CREATE TABLE public.unchecked (id integer);\n";
+
+/// Why it is committed.
+const BECAUSE: &str = "ticket 4711 asks for an empty table";
+
+/// Answers both questions that come before the name.
+fn consent(terminal: &mut Terminal) -> &mut Terminal {
+    terminal
+        .type_slowly(BECAUSE)
+        .key("Enter")
+        .wait_for("SECOND SIGNER")
+        .type_slowly("Ben Ops")
+        .key("Enter")
+        .wait_for("Type the name of the database")
+}
 
 #[test]
 fn a_bare_script_without_checks_is_committed_for_a_typed_reason_and_with_a_second_person() {
@@ -17,30 +32,19 @@ fn a_bare_script_without_checks_is_committed_for_a_typed_reason_and_with_a_secon
         "NONE: nothing says whether the script did what it should",
         "asks why, who else, and the name",
     ]);
-    let because = "ticket 4711 asks for an empty table";
     terminal
         .key("c")
         .wait_for("COMMIT without checks")
         .key("Enter")
-        .wait_for("COMMIT needs a reason")
-        .type_slowly(because)
-        .key("Enter")
-        .wait_for("SECOND SIGNER")
-        .type_slowly("Ben Ops")
-        .key("Enter")
-        .wait_for("Type the name of the database")
-        .shows(&[because, "Ben Ops"])
+        .wait_for("COMMIT needs a reason");
+    consent(&mut terminal)
+        .shows(&[BECAUSE, "Ben Ops"])
         // On the way back all of it is forgotten.
         .key("Esc")
         .wait_for_the_gate()
         .key("c")
-        .wait_for("COMMIT without checks")
-        .type_slowly(because)
-        .key("Enter")
-        .wait_for("SECOND SIGNER")
-        .type_slowly("Ben Ops")
-        .key("Enter")
-        .wait_for("Type the name of the database")
+        .wait_for("COMMIT without checks");
+    consent(&mut terminal)
         .type_slowly("wiser_ops")
         .key("Enter")
         .wait_for("C O M M I T T E D")
@@ -58,7 +62,7 @@ fn a_bare_script_without_checks_is_committed_for_a_typed_reason_and_with_a_secon
         } => Some((reason, second_signer)),
         _ => None,
     });
-    let expected = (Some(because.to_owned()), Some("Ben Ops".to_owned()));
+    let expected = (Some(BECAUSE.to_owned()), Some("Ben Ops".to_owned()));
     assert_eq!(said, Some(expected));
 }
 

@@ -1,5 +1,7 @@
 //! A private server with the demo's database, the program on it, and what is left afterwards.
 
+use crate::answers;
+use crate::session::Session;
 use crate::terminal::{PATIENCE, Terminal};
 use stagegate::journal::{Entry, chain};
 use stagegate::sandbox::demo::{Demo, DemoOptions, Scenario};
@@ -7,7 +9,6 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 /// What the migration adds, as [`Stage::structure`] names it: the documented objects, no more.
 const ADDED: [&str; 40] = [
@@ -196,41 +197,14 @@ impl Stage {
     pub fn ask(&self, query: &str) -> Vec<String> {
         let sandbox = self.demo.sandbox();
         let config = sandbox.connection(sandbox.superuser(), self.demo.database());
-        runtime().block_on(async {
-            let (client, connection) = config.connect(NoTls).await.unwrap();
-            let driving = tokio::spawn(connection);
-            let answer = client.simple_query(query).await.unwrap();
-            drop(client);
-            let _ = driving.await;
-            answer
-                .into_iter()
-                .filter_map(|message| match message {
-                    SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("NULL").to_owned()),
-                    _ => None,
-                })
-                .collect()
-        })
+        answers::ask(&config, query)
     }
 
     /// A session of somebody else that has run `sql` and stays until it is dropped.
     pub fn session(&self, sql: &str) -> Session {
         let sandbox = self.demo.sandbox();
         let config = sandbox.connection(sandbox.superuser(), self.demo.database());
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let client = runtime.block_on(async {
-            let (client, connection) = config.connect(NoTls).await.unwrap();
-            tokio::spawn(connection);
-            client.batch_execute(sql).await.unwrap();
-            client
-        });
-        Session {
-            _client: client,
-            _runtime: runtime,
-        }
+        Session::open(&config, sql)
     }
 
     /// The first answer to a query.
@@ -390,20 +364,6 @@ impl Stage {
         self.assert_nobody_left();
         self.assert_journal(&["ROLLED BACK"], code);
     }
-}
-
-/// Another session on the server.
-pub struct Session {
-    _client: tokio_postgres::Client,
-    _runtime: tokio::runtime::Runtime,
-}
-
-/// A runtime for a question.
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
 }
 
 // ---- the walk -------------------------------------------------------------------------------
