@@ -3,6 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "shared/aloud.rs"]
+mod aloud;
+#[path = "shared/child.rs"]
+mod child;
+#[path = "shared/clients.rs"]
+mod clients;
+
 #[path = "runbook_sql/before_and_after.rs"]
 mod before_and_after;
 #[path = "runbook_sql/cluster.rs"]

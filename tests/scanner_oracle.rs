@@ -21,170 +21,60 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test through and through.
 
 use std::collections::BTreeMap;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use stagegate::runbook::script::{Script, Statement};
+use stagegate::sandbox::{Options, Sandbox};
 
-/// A private server on a socket in a folder of its own.
+#[path = "shared/aloud.rs"]
+mod aloud;
+#[path = "shared/child.rs"]
+mod child;
+#[path = "shared/clients.rs"]
+mod clients;
+
+use child::Finish;
+
+/// A private server, and the `psql` that talks to it.
 struct Server {
-    folder: tempfile::TempDir,
-    child: Child,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let pid = self.child.id().to_string();
-        let _ = Command::new("kill").args(["-INT", &pid]).status();
-        let _ = self.child.wait();
-    }
-}
-
-fn program(name: &str) -> Option<PathBuf> {
-    let mut folders: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path().join("bin"))
-        .collect();
-    folders.sort();
-    folders.reverse();
-    folders.extend(std::env::split_paths(
-        &std::env::var_os("PATH").unwrap_or_default(),
-    ));
-    folders
-        .into_iter()
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
-}
-
-/// initdb and postgres refuse root: who runs them then.
-fn unprivileged() -> Option<(u32, u32)> {
-    let id = |arguments: &[&str]| -> Option<u32> {
-        let output = Command::new("id").args(arguments).output().ok()?;
-        String::from_utf8_lossy(&output.stdout).trim().parse().ok()
-    };
-    if id(&["-u"]) != Some(0) {
-        return None;
-    }
-    let user = |name: &str| Some((id(&["-u", name])?, id(&["-g", name])?));
-    user("postgres").or_else(|| user("nobody"))
+    sandbox: Sandbox,
+    program: PathBuf,
+    logs: tempfile::TempDir,
 }
 
 impl Server {
+    /// None where there is no `psql`.
     fn start() -> Option<Server> {
-        let (initdb, postgres) = (program("initdb")?, program("postgres")?);
-        program("psql")?;
-        let folder = tempfile::Builder::new()
-            .prefix("sg")
-            .tempdir_in("/tmp")
-            .unwrap();
-        let data = folder.path().join("data");
-        let user = unprivileged();
-        if let Some((uid, gid)) = user {
-            std::os::unix::fs::chown(folder.path(), Some(uid), Some(gid)).unwrap();
-        }
-        let run = |program: &Path| {
-            let mut command = Command::new(program);
-            command
-                .current_dir(folder.path())
-                .env("LC_ALL", "C")
-                .stdin(Stdio::null());
-            if let Some((uid, gid)) = user {
-                command.uid(uid).gid(gid);
-            }
-            command
-        };
-        let made = run(&initdb)
-            .args([
-                "-U",
-                "postgres",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--locale=C",
-                "--no-sync",
-                "-D",
-            ])
-            .arg(&data)
-            .output()
-            .unwrap();
-        assert!(
-            made.status.success(),
-            "{}",
-            String::from_utf8_lossy(&made.stderr)
-        );
-        let child = run(&postgres)
-            .args([
-                "-c",
-                "listen_addresses=",
-                "-c",
-                "fsync=off",
-                "-c",
-                "max_prepared_transactions=2",
-            ])
-            .args([
-                "-c",
-                "max_locks_per_transaction=256",
-                "-c",
-                "statement_timeout=120s",
-            ])
-            .arg("-k")
-            .arg(folder.path())
-            .arg("-D")
-            .arg(&data)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let server = Server { folder, child };
-        let limit = Instant::now() + Duration::from_secs(60);
-        while !server
-            .psql()
-            .args(["-qc", "SELECT 1"])
-            .output()
-            .unwrap()
-            .status
-            .success()
-        {
-            assert!(
-                Instant::now() < limit,
-                "the private server does not come up"
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Some(server)
+        let program = clients::find_psql()?;
+        let options = Options::for_tests()
+            .with("max_prepared_transactions", "2")
+            .with("max_locks_per_transaction", "256")
+            .with("statement_timeout", "120s");
+        let sandbox = Sandbox::start(options).unwrap_or_else(|error| panic!("{error}"));
+        Some(Server {
+            sandbox,
+            program,
+            logs: tempfile::tempdir().unwrap(),
+        })
     }
 
-    fn psql(&self) -> Command {
-        let mut command = Command::new(program("psql").unwrap());
-        command
-            .args(["-X", "-U", "postgres", "-h"])
-            .arg(self.folder.path());
-        command
-            .env_remove("PGDATABASE")
-            .env_remove("PGOPTIONS")
-            .env("LC_ALL", "C");
-        command.stdin(Stdio::null());
-        command
+    fn psql(&self, database: &str) -> Command {
+        clients::psql(&self.program, &self.sandbox, database)
     }
 
     /// What psql sends when it runs `file`.
     fn sent(&self, database: &str, file: &Path, configure: impl Fn(&mut Command)) -> Vec<String> {
-        let log = self.folder.path().join("psql.log");
+        let log = self.logs.path().join("psql.log");
         let _ = std::fs::remove_file(&log);
-        let mut psql = self.psql();
-        psql.args(["-q", "-d", database, "-L"])
-            .arg(&log)
-            .arg("-f")
-            .arg(file);
-        psql.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut psql = self.psql(database);
+        psql.arg("-qL").arg(&log).arg("-f").arg(file);
         configure(&mut psql);
-        psql.status().unwrap();
-        parse_log(&text_of(&std::fs::read(&log).unwrap_or_default()))
+        psql.finish(&format!("psql -f {}", file.display()));
+        let log = std::fs::read(&log).unwrap_or_else(|error| {
+            panic!("psql wrote no log of {}: {error}", file.display());
+        });
+        parse_log(&text_of(&log))
     }
 }
 
@@ -284,7 +174,7 @@ const DIVIDER: &str = "\n=====8<=====\n";
 fn nasty_files_are_split_as_psql_splits_them() {
     let server = Server::start();
     if server.is_none() {
-        eprintln!("no PostgreSQL server programs here: compared with the recordings alone");
+        aloud::skip("no psql on this machine: compared with the recordings alone");
     }
     let mut wrong = Vec::new();
     for file in fixtures() {
@@ -585,12 +475,12 @@ fn compare_file(bytes: &[u8], path: &Path, theirs: &[String]) -> (Comparison, us
 fn the_regression_suite_is_split_as_psql_splits_it() {
     let regress = std::env::var_os("STAGEGATE_REGRESS_DIR").expect("STAGEGATE_REGRESS_DIR");
     let regress = PathBuf::from(regress).canonicalize().unwrap();
-    let server = Server::start().expect("PostgreSQL server programs");
+    let server = Server::start().expect("psql");
     let made = server
-        .psql()
+        .psql("postgres")
         .args(["-qc", "CREATE DATABASE regression TEMPLATE template0"])
-        .status();
-    assert!(made.unwrap().success());
+        .finish("psql that makes a database");
+    assert!(made.status.success());
     let mut classes: BTreeMap<Class, usize> = BTreeMap::new();
     let (mut files, mut only_ours, mut told, mut untold) = (0, 0, 0, 0);
     for name in schedule(&regress) {
