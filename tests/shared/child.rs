@@ -18,8 +18,8 @@ impl Finish for Child {
     fn finish(mut self, what: &str) -> Output {
         drop(self.stdin.take());
         let said = [
-            self.stdout.take().map(|pipe| read(pipe)),
-            self.stderr.take().map(|pipe| read(pipe)),
+            self.stdout.take().map(read),
+            self.stderr.take().map(read),
         ];
         let give_up = Instant::now() + LIMIT;
         let status = loop {
