@@ -17,10 +17,7 @@ pub trait Finish {
 impl Finish for Child {
     fn finish(mut self, what: &str) -> Output {
         drop(self.stdin.take());
-        let said = [
-            self.stdout.take().map(read),
-            self.stderr.take().map(read),
-        ];
+        let said = [self.stdout.take().map(read), self.stderr.take().map(read)];
         let give_up = Instant::now() + LIMIT;
         let status = loop {
             if let Some(status) = self.try_wait().unwrap() {
