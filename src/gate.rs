@@ -20,8 +20,8 @@
 //!   drops keys that are older than their frame.
 //! - **I6** COMMIT is handed out as a warrant that has to be recorded before it can be sent; the
 //!   walk's engine writes the intent of a ROLLBACK first as well.
-//! - **I7** Every hold has a limit: at its end the machine rolls back, and its beats stop, so that
-//!   the server's own limit ends what we cannot.
+//! - **I7** Every hold has a limit: at its end the machine rolls back. The session has it as a lease
+//!   that only the machine renews, and lets go of the transaction when nobody else has ended it.
 //! - **I8** What the server or a script says is data: `runbook::printable` stands before every screen,
 //!   line and report.
 //! - **I9** A secret is a `database::secret::Secret`, which cannot be printed, and no event carries one.
@@ -52,6 +52,6 @@ pub use effect::{Effect, ExitCode, Request};
 pub use event::{Command, Event};
 pub use machine::Machine;
 pub use offer::{Act, Offer, Refusal};
-pub use phase::{Ending, Phase, Proof, Why};
+pub use phase::{Ending, Phase, Proof, Stage, Why};
 pub use plan::{Mode, Plan};
 pub use query::Looked;

@@ -77,7 +77,7 @@ fn no_arrow_points_back() {
 fn an_arrow_that_points_back_would_be_seen() {
     assert_eq!(
         named(
-            "use crate::database::session;\n// use crate::tui;\nlet x = crate::gate::plan::BEAT;"
+            "use crate::database::session;\n// use crate::tui;\nlet x = crate::gate::plan::ARMING;"
         ),
         BTreeSet::from(["database", "gate"])
     );

@@ -7,7 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::backend::TestBackend;
 use stagegate::database::session::Order;
 use stagegate::gate::event::*;
-use stagegate::gate::plan::{self, Mode, Plan};
+use stagegate::gate::plan::{Mode, Plan};
 use stagegate::gate::query::{After, Looked, Rows};
 use stagegate::gate::{Ending, ExitCode, Why};
 use stagegate::journal::chain;
@@ -61,7 +61,6 @@ impl Held for Scripted {
             Order::Commit(_) => "commit",
             Order::RollBack => "roll back",
             Order::Query(..) => "query",
-            Order::Beat => "beat",
             Order::Inquire => "inquire",
             Order::EndBackend => "end backend",
             Order::PostVerify => "post-verify",
@@ -144,7 +143,6 @@ impl Held for Scripted {
                     xact_status: Some(XactStatus::Aborted),
                 },
             ),
-            Order::Beat => self.report(seq, Body::Beaten),
             Order::Inquire | Order::EndBackend => self.report(
                 seq,
                 Body::Asked(Inquiry::Answered {
@@ -163,6 +161,11 @@ impl Held for Scripted {
 
     fn cancel(&self) {
         self.note("cancel");
+    }
+
+    fn renew(&self, left: Millis) {
+        let tenths = left.div_ceil(1_000) * 1_000;
+        self.note(&format!("renew {tenths} ms, or a moment less"));
     }
 
     fn sever(&self) {
@@ -432,22 +435,21 @@ async fn the_hold_limit_rolls_back_and_its_end_waits_for_a_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn beats_come_in_time_for_the_servers_limit_while_the_gate_is_open() {
+async fn only_more_time_renews_what_the_session_holds_by_itself() {
     let stage = Stage::gate(&[], Log::Unwanted).await;
-    stage.pass(Duration::from_secs(40)).await;
-    let beats: Vec<Instant> = {
-        let said = stage.said.lock().unwrap();
-        let beats = said.iter().filter(|(_, what)| what == "beat");
-        beats.map(|(at, _)| *at).collect()
-    };
-    assert!(beats.len() >= 9, "{}", beats.len());
-    for pair in beats.windows(2) {
-        let apart = pair[1].duration_since(pair[0]);
-        assert!(
-            apart <= Duration::from_millis(plan::BEAT + 200),
-            "{apart:?}"
-        );
-    }
+    stage.pass(Duration::from_secs(30)).await;
+    let before = stage.said.lock().unwrap().len();
+    stage.key(KeyCode::Char('+')).await;
+    stage.pass(Duration::from_secs(30)).await;
+    let said = stage.said.lock().unwrap()[before..].to_vec();
+    let (at, what) = said.first().unwrap();
+    // Less than half a minute was left of a minute, and a minute came to it.
+    assert_eq!(what, "renew 89000 ms, or a moment less");
+    assert_eq!(
+        said.len(),
+        1,
+        "nothing is asked of it meanwhile: {said:?} {at:?}"
+    );
     stage.run.abort();
 }
 

@@ -222,6 +222,9 @@ impl Connection {
     }
 }
 
+/// Below this a pause of the machine would look like death.
+const SHORTEST_DEAD_MAN: Millis = 3_000;
+
 /// How the transaction is held.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Holding")]
@@ -234,7 +237,7 @@ pub struct Holding {
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "3s")]
     pub lock_timeout: Millis,
     /// After how long without a sign of life the server itself ends the session that waits for us;
-    /// at least 12s
+    /// at least 3s
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "15s")]
     pub dead_man: Millis,
     /// How often the transaction is tried when a lock is not granted, from 1 to 100
@@ -274,6 +277,7 @@ impl Holding {
     /// The same, as the database code takes it.
     pub fn options(&self) -> session::HoldOptions {
         session::HoldOptions {
+            hold_limit: self.hold_limit,
             lock_timeout: self.lock_timeout,
             dead_man: self.dead_man,
             // As much as can be left of a hold at any time.
@@ -284,11 +288,11 @@ impl Holding {
 
     /// What cannot be meant, in words.
     pub fn objection(&self) -> Option<String> {
-        if self.dead_man < plan::BEAT * 3 {
+        if self.dead_man < SHORTEST_DEAD_MAN {
             return Some(format!(
-                "--dead-man must be at least {}s: three beats, one every {}s, have to fit into it",
-                plan::BEAT * 3 / 1_000,
-                plan::BEAT / 1_000
+                "--dead-man must be at least {}s: three signs of life have to fit into it, also when \
+                 the machine is busy",
+                SHORTEST_DEAD_MAN / 1_000
             ));
         }
         if self.hold_limit < 10_000 {

@@ -8,6 +8,7 @@ mod actor;
 mod answers;
 mod hold;
 mod inquire;
+mod lease;
 pub mod measure;
 mod probe;
 mod query;
@@ -27,12 +28,14 @@ use super::message;
 use super::settings::Settings;
 use super::stream::Endpoint;
 use crate::gate::event::{Body, Evidence, Millis, Report, Seq};
+use crate::gate::plan::HOLD_LIMIT;
 use crate::gate::warrant::Recorded;
 use crate::runbook::Runbook;
 use crate::runbook::question::Question;
 
 pub use hold::{LOCK_LOOK, settling};
 pub use inquire::{Identity, ask, of_earlier_run};
+pub use lease::GRACE;
 pub use traffic::relations;
 
 /// What the held session can be asked to do. Each order is answered by reports with its number;
@@ -59,8 +62,6 @@ pub enum Order {
     RollBack,
     /// Ask something inside the transaction and prove that it is as it was. Final: `Looked`.
     Query(Question, Millis),
-    /// Prove to the server that we are alive. Final: `Beaten`.
-    Beat,
     /// On a new connection: which way did it go? Final: `Asked`.
     Inquire,
     /// End the backend that still holds the transaction after a lost link, and ask again. Takes
@@ -82,9 +83,13 @@ pub struct Claim {
 /// How the transaction is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HoldOptions {
+    /// How long it may be held, counted from BEGIN, unless [`Session::renew`] says otherwise. If
+    /// nobody has ended it [`GRACE`] after that, the session closes the link.
+    pub hold_limit: Millis,
     /// How long a statement waits for a lock. Never 0: 0 would be for ever.
     pub lock_timeout: Millis,
-    /// After how long without a word from us the server ends the session.
+    /// After how long without a word from us the server ends the session. While a transaction is
+    /// held and nothing else is under way, the session says one three times in it.
     pub dead_man: Millis,
     /// How long a statement of the script may take at most, by the server's own clock. A client
     /// that is stopped in the middle of one can neither cancel it nor be missed: its socket stays
@@ -120,6 +125,7 @@ pub const ANSWER_TIMEOUT: Millis = 5_000;
 impl Default for HoldOptions {
     fn default() -> HoldOptions {
         HoldOptions {
+            hold_limit: HOLD_LIMIT,
             lock_timeout: LOCK_TIMEOUT,
             dead_man: DEAD_MAN,
             statement_limit: STATEMENT_LIMIT,
@@ -195,6 +201,11 @@ impl Session {
         });
     }
 
+    /// The transaction may be held for so long from now on.
+    pub fn renew(&self, left: Millis) {
+        self.line.lease.renew(left);
+    }
+
     /// Closes the link to the server, whatever is under way; an attempt to connect is given up.
     pub fn sever(&self) {
         self.line.severed.send_modify(|n| *n = n.wrapping_add(1));
@@ -204,12 +215,16 @@ impl Session {
     }
 }
 
+/// How long the cancel request may take that goes before the end of a link.
+const LAST_CANCEL: Duration = Duration::from_secs(1);
+
 /// What works from outside the task.
 #[derive(Debug)]
 struct Line {
     there: Mutex<(Seq, Option<There>)>,
     severed: watch::Sender<u64>,
     cancels: watch::Sender<Cancels>,
+    lease: lease::Lease,
 }
 
 /// Cancel requests that are on their way.
@@ -236,6 +251,7 @@ impl Default for Line {
             there: Mutex::default(),
             severed: watch::channel(0).0,
             cancels: watch::Sender::default(),
+            lease: lease::Lease::default(),
         }
     }
 }
@@ -265,6 +281,18 @@ impl Line {
         if !matches!(order, Order::Query(..)) {
             self.open_to_cancels();
         }
+    }
+
+    /// Closes the link, in a task of its own. What runs is cancelled before, as far as that can be:
+    /// a server that does not look for its client would go on with it.
+    fn let_go(&self) {
+        let Some(there) = self.there() else {
+            return;
+        };
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(LAST_CANCEL, there.deliver_cancel()).await;
+            there.abort.abort();
+        });
     }
 
     fn open_to_cancels(&self) {

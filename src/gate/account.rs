@@ -266,8 +266,8 @@ impl Account {
             | Body::ScriptFinished
             | Body::Settled { .. }
             | Body::Asked(_)
-            | Body::Beaten
             | Body::NumberDurable => {}
+            Body::TransactionGone => self.ended_at = Some(self.now),
             Body::FoundFailed(error) => self.say(None, error),
         }
     }

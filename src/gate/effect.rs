@@ -19,6 +19,9 @@ pub enum Effect {
     Cancel,
     /// Stop the dump that is under way; nothing of it is left.
     StopBackup,
+    /// The transaction may be held for so long from now on; the session ends it by itself then, if it
+    /// hears nothing else.
+    Renew(Millis),
     /// Close the link to the server, whatever is under way on it.
     Sever,
     /// Tell the person why something was refused. Each front puts it into its own words: keys on
@@ -65,8 +68,6 @@ pub enum Request {
         /// How long the server works on it.
         limit: Millis,
     },
-    /// Prove to the server that we are alive and healthy.
-    Beat,
     /// After a lost link: connect anew and ask `pg_xact_status`.
     Inquire,
     /// End the backend of the lost link (`pg_terminate_backend`, same role), then ask as `Inquire` does.
@@ -85,7 +86,6 @@ impl Request {
             | Request::BackUp { .. }
             | Request::RollBack
             | Request::Query { .. }
-            | Request::Beat
             | Request::Inquire
             | Request::EndBackend
             | Request::PostVerify => false,

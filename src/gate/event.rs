@@ -218,9 +218,10 @@ pub enum Body {
     Asked(Inquiry),
     /// A query inside the transaction was answered, and the transaction looked at.
     Looked(Box<super::query::Looked>),
-    /// The server answered the beat.
-    Beaten,
-    /// The beat was refused, and the transaction has failed since: somebody cancelled the beat, or
+    /// The transaction that was begun is not open any more, although nobody asked for its end: what
+    /// became of it is not known.
+    TransactionGone,
+    /// A beat was refused, and the transaction has failed since: somebody cancelled the beat, or
     /// the server gave the transaction up.
     FoundFailed(Box<ServerMessage>),
     /// The transaction's number is on the server's disk: no crash gives it to another transaction.

@@ -165,7 +165,7 @@ fn bodies(items: usize) -> Vec<Body> {
         Body::Asked(Inquiry::Unreachable(String::new())),
         looked(After::Unchanged),
         looked(After::Disturbed(String::new())),
-        Body::Beaten,
+        Body::TransactionGone,
         Body::FoundFailed(error()),
         Body::SessionEnded(ServerMessage::default()),
         Body::PostVerified {

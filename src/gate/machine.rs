@@ -16,7 +16,7 @@ mod reporting;
 use super::effect::{Effect, ExitCode, Request};
 use super::event::{Alarm, Document, Event, Millis, Seq, Standing, Target};
 use super::offer::{Act, Offer};
-use super::phase::{Ending, Phase, Prompt, Proof, Why};
+use super::phase::{Ending, Phase, Prompt, Proof, Stage, Why};
 use super::plan::{self, Plan};
 use super::warrant::Consent;
 use crate::runbook::check::Tally;
@@ -38,13 +38,16 @@ pub struct Machine {
     /// What was said to COMMIT so far; it falls with the prompt.
     consent: Consent,
     hold_left: Option<Millis>,
-    beat_due: Millis,
     /// The present state is on the screen.
     shown: bool,
     leaving: Option<Alarm>,
     ending: Option<Ending>,
     /// How often the transaction was begun since `apply`.
     attempt: u32,
+    /// How far the newest attempt came.
+    got_to: Stage,
+    /// It came before a person: at the gate, or where only ROLLBACK is left.
+    decided: bool,
     journal_lost: bool,
     /// The transaction that was begun is open, and no statement of it failed: a query can run in it.
     whole: bool,
@@ -141,11 +144,12 @@ impl Machine {
             xid: None,
             consent: Consent::default(),
             hold_left: None,
-            beat_due: plan::BEAT,
             shown: false,
             leaving: None,
             ending: None,
             attempt: 0,
+            got_to: Stage::Apply,
+            decided: false,
             journal_lost: false,
             whole: false,
             last_seq: 0,
@@ -194,6 +198,16 @@ impl Machine {
     /// Which attempt this is, from 1; 0 before the first.
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// How far the newest attempt came, whatever it was ended by.
+    pub fn got_to(&self) -> Stage {
+        self.got_to
+    }
+
+    /// Whether the newest attempt came before a person.
+    pub fn was_decided(&self) -> bool {
+        self.decided
     }
 
     /// What people said to COMMIT so far.
@@ -309,6 +323,8 @@ impl Machine {
     fn begin(&mut self) -> Vec<Effect> {
         self.phase = Phase::Beginning;
         self.attempt += 1;
+        self.got_to = Stage::Apply;
+        self.decided = false;
         self.tally = Tally::default();
         self.xid = None;
         self.whole = false;

@@ -90,6 +90,17 @@ pub enum Phase {
     Left(ExitCode),
 }
 
+/// The part of a pass that a transaction came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stage {
+    /// Its statements.
+    Apply,
+    /// What is looked at after the last one.
+    Verify,
+    /// The decision.
+    Decide,
+}
+
 /// What is open on the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Prompt {

@@ -7,9 +7,6 @@ use crate::runbook::{ItemKind, Origin, Runbook};
 pub const HOLD_LIMIT: Millis = 5 * 60 * 1000;
 /// How long the gate is on screen before it is armed (I5).
 pub const ARMING: Millis = 400;
-/// How often the session shows the server that it is alive, while the gate is open. Three beats
-/// fit into the server's own limit of 15 s.
-pub const BEAT: Millis = 4_000;
 /// How long a rollback may go unanswered before the link is closed instead; the server then rolls
 /// back by itself. Short enough for "ROLLBACK within two seconds" of a signal.
 pub const PATIENCE: Millis = 1_500;

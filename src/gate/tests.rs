@@ -3,7 +3,7 @@
 use super::event::*;
 use super::machine::Machine;
 use super::offer::{Act, Refusal};
-use super::phase::{Ending, Phase, Prompt, Proof, Why};
+use super::phase::{Ending, Phase, Prompt, Proof, Stage, Why};
 use super::plan::{self, Mode, Plan, Requirement};
 use super::{Effect, ExitCode, Request};
 use crate::runbook::check::{Check, Verdict};
@@ -60,9 +60,7 @@ impl Run {
 
     fn note(&mut self, effects: Vec<Effect>) {
         for effect in &effects {
-            if let Effect::Request { seq, request } = effect
-                && !matches!(request, Request::Beat)
-            {
+            if let Effect::Request { seq, .. } = effect {
                 self.seq = *seq;
             }
         }
@@ -532,46 +530,17 @@ fn extending_the_hold_has_a_limit_too() {
     let mut run = Run::armed();
     run.key(Command::Extend);
     let said = "Extended by 1:00: it is rolled back by itself in 1:59 now.";
-    assert_eq!(run.effects, [Effect::Say(said.into())]);
+    let left = run.machine.hold_left().unwrap();
+    assert_eq!(run.effects, [Effect::Renew(left), Effect::Say(said.into())]);
     assert!(run.machine.hold_left().unwrap() > 60_000);
     run.key(Command::Extend);
     assert!(run.says(&Refusal::HoldAtMost));
 }
 
 #[test]
-fn beats_come_while_the_gate_is_open_and_stop_with_it() {
-    let mut run = Run::armed();
-    run.tick(plan::BEAT);
-    assert!(run.asks(|r| matches!(r, Request::Beat)));
-    run.key(Command::AskRollback).key(Command::ConfirmRollback);
-    run.tick(plan::BEAT);
-    assert!(!run.asks(|r| matches!(r, Request::Beat)));
-}
-
-#[test]
-fn a_beat_on_its_way_does_not_hide_the_answer_to_commit() {
-    let mut run = Run::armed();
-    run.tick(plan::BEAT);
-    run.key(Command::AskCommit)
-        .key(Command::NameTyped("wiser_ops".into()));
-    let beat = run.seq - 1;
-    run.event(Event::Reported(Report {
-        seq: beat,
-        body: Body::Beaten,
-    }));
-    run.report(Body::CommitAnswered(CommitAnswer::Tag {
-        tag: "COMMIT".into(),
-        idle: true,
-        xact_status: Some(XactStatus::Committed),
-    }));
-    assert!(matches!(run.phase(), Phase::PostVerifying { .. }));
-}
-
-#[test]
 fn a_beat_that_finds_the_transaction_failed_disarms_the_gate() {
     let mut run = Run::armed();
-    let beaten = run.seq + 1;
-    run.tick(plan::BEAT);
+    let beaten = run.seq;
     run.event(Event::Reported(Report {
         seq: beaten,
         body: Body::FoundFailed(error()),
@@ -982,4 +951,77 @@ fn only_a_run_with_a_backup_item_makes_one() {
     assert!(!offers(&Run::connected(Mode::Rehearse)));
     assert!(!offers(&Run::connected(Mode::Inspect)));
     assert!(!offers(&Run::applying()));
+}
+
+#[test]
+fn what_a_person_cancels_is_not_tried_again_though_it_ends_by_a_lock() {
+    let mut run = Run::applying();
+    run.key(Command::Cancel);
+    run.report(Body::StatementFailed {
+        number: 1,
+        duration: 3_000,
+        error: Box::new(ServerMessage {
+            sqlstate: Some("55P03".into()),
+            ..ServerMessage::default()
+        }),
+    });
+    assert!(!run.asks(rolls_back), "a person looks first");
+    assert_eq!(
+        *run.phase(),
+        Phase::MustRollBack {
+            why: Why::Cancelled,
+            asking: false
+        }
+    );
+    run.key(Command::AskRollback).key(Command::ConfirmRollback);
+    run.report(Body::RollbackAnswered {
+        tag: "ROLLBACK".into(),
+        xact_status: Some(XactStatus::Aborted),
+    });
+    assert!(matches!(run.phase(), Phase::Ended(_)), "{:?}", run.phase());
+}
+
+#[test]
+fn an_automatic_rollback_keeps_how_far_it_came() {
+    let mut run = Run::applying();
+    run.tick(60_000);
+    assert_eq!(run.machine.got_to(), Stage::Apply);
+    assert!(!run.machine.was_decided());
+    let mut run = Run::armed();
+    run.tick(60_000);
+    assert_eq!(run.machine.got_to(), Stage::Decide);
+    assert!(run.machine.was_decided());
+    // What failed and then waited too long for a key failed all the same.
+    let mut run = Run::settled(&[Verdict::Fail]);
+    run.tick(60_000);
+    assert_eq!(run.machine.got_to(), Stage::Verify);
+    assert!(run.machine.was_decided());
+}
+
+#[test]
+fn a_transaction_that_is_gone_is_asked_for_and_called_open_no_longer() {
+    for run in [&mut Run::applying(), &mut Run::armed()] {
+        run.report(Body::TransactionGone);
+        assert_eq!(run.effects.first(), Some(&Effect::Sever));
+        assert!(run.asks(|r| matches!(r, Request::Inquire)));
+        // A script that ended it may have committed it: nobody may say "rolled back" unasked.
+        run.report(Body::Asked(Inquiry::Unreachable(String::new())));
+        assert!(matches!(run.phase(), Phase::Ended(Ending::Unknown { .. })));
+        run.key(Command::AskAgain);
+        run.report(Body::Asked(Inquiry::Answered {
+            status: XactStatus::Committed,
+            server: String::new(),
+        }));
+        assert!(matches!(run.phase(), Phase::PostVerifying { .. }));
+    }
+}
+
+#[test]
+fn what_an_older_session_lost_is_nothing_to_this_one() {
+    let mut run = Run::armed();
+    run.event(Event::Reported(Report {
+        seq: 0,
+        body: Body::TransactionGone,
+    }));
+    assert!(run.machine.armed());
 }

@@ -6,7 +6,7 @@
 use super::{evidence, record, rehearsed};
 use crate::backup;
 use crate::database::session::{Claim, Order};
-use crate::gate::event::{Body, Command, Event, Report, Seq, Target};
+use crate::gate::event::{Body, Command, Event, Millis, Report, Seq, Target};
 use crate::gate::warrant::Warrant;
 use crate::gate::{Account, Effect, ExitCode, Machine, Plan, Refusal, Request};
 use crate::journal::entry::Decision;
@@ -22,6 +22,8 @@ pub trait Held {
     fn order(&self, seq: Seq, order: Order);
     /// Sends a cancel request for what runs, on a connection of its own.
     fn cancel(&self);
+    /// The transaction may be held for so long from now on.
+    fn renew(&self, left: Millis);
     /// Closes the link, whatever is under way on it.
     fn sever(&self);
     /// Somebody looks at the server's log now, or does not any more.
@@ -216,6 +218,7 @@ impl<H: Held> Engine<H> {
             match effect {
                 Effect::Request { seq, request } => self.request(seq, request, events),
                 Effect::Cancel => self.held.cancel(),
+                Effect::Renew(left) => self.held.renew(left),
                 Effect::Sever => self.held.sever(),
                 Effect::StopBackup => self.held.stop_backup(),
                 Effect::Refuse(refusal) => self.said.push(Remark::Refused(refusal)),
@@ -259,7 +262,6 @@ impl<H: Held> Engine<H> {
                 Order::RollBack
             }
             Request::Query { question, limit } => Order::Query(question, limit),
-            Request::Beat => Order::Beat,
             Request::Inquire => Order::Inquire,
             Request::EndBackend => Order::EndBackend,
             Request::PostVerify => Order::PostVerify,

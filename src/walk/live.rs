@@ -8,7 +8,7 @@ use crate::backup::Backups;
 use crate::database::monitor::{LogWanted, Monitor};
 use crate::database::session::{HoldOptions, Order, Session};
 use crate::database::settings::Settings;
-use crate::gate::event::{Body, Inquiry, Observation, Report, Seq, ServerMessage, Target};
+use crate::gate::event::{Body, Inquiry, Millis, Observation, Report, Seq, ServerMessage, Target};
 use crate::runbook::Runbook;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -133,8 +133,7 @@ impl Held for Live {
                 | Order::Settle
                 | Order::Commit(_)
                 | Order::RollBack
-                | Order::Query(..)
-                | Order::Beat => Body::SessionEnded(died()),
+                | Order::Query(..) => Body::SessionEnded(died()),
             };
             let _ = self.reports.send(Report { seq, body });
             return;
@@ -144,6 +143,10 @@ impl Held for Live {
 
     fn cancel(&self) {
         self.session.cancel();
+    }
+
+    fn renew(&self, left: Millis) {
+        self.session.renew(left);
     }
 
     fn sever(&self) {

@@ -242,8 +242,11 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
         | Body::StatementStarted { .. }
         | Body::ScriptFinished
         | Body::Settled { .. }
-        | Body::RollbackAnswered { .. }
-        | Body::Beaten => Vec::new(),
+        | Body::RollbackAnswered { .. } => Vec::new(),
+        Body::TransactionGone => vec![Entry::Phase {
+            phase: "the transaction is gone".into(),
+            why: Some("it ended although nobody asked for that".into()),
+        }],
     }
 }
 

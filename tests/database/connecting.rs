@@ -531,7 +531,6 @@ async fn before_it_is_connected_every_order_says_so() {
         Order::RunScript,
         Order::Settle,
         Order::RollBack,
-        Order::Beat,
     ] {
         match stage.ask(order).await {
             Body::SessionEnded(why) => assert_eq!(why.message, "there is no session yet"),

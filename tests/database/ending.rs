@@ -2,6 +2,7 @@
 
 use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::{Body, CommitAnswer, Inquiry, ServerMessage, XactStatus};
+use stagegate::runbook::question::Question;
 use stagegate::sandbox::{Options, Sandbox};
 
 use crate::proxy::Proxy;
@@ -42,7 +43,7 @@ async fn an_administrator_ending_the_session_is_noticed_at_once() {
             .unwrap()
             .contains("rolled the open transaction back")
     );
-    for order in [Order::Beat, Order::RollBack, Order::Begin, Order::Settle] {
+    for order in [Order::RollBack, Order::Begin, Order::Settle] {
         assert_eq!(
             ended(stage.ask(order).await).sqlstate.as_deref(),
             Some("57P01")
@@ -87,99 +88,169 @@ async fn after_the_session_was_ended_the_server_says_aborted() {
     );
 }
 
-#[tokio::test]
-async fn without_beats_the_server_ends_the_session() {
+/// A session with little patience on either side, in the middle of a transaction.
+async fn held(statements: &[&str], dead_man: u64, hold_limit: u64) -> (Stage, String) {
     let database = database(server()).await;
     let options = HoldOptions {
-        dead_man: 300,
+        dead_man,
+        hold_limit,
         ..HoldOptions::default()
     };
-    let book = runbook(&["CREATE TABLE t (i int)"]);
-    let mut stage = Stage::with(over_socket(server(), &database), book, options);
-    stage.connect().await;
-    stage.apply().await;
-    let why = ended(stage.next().await.body);
-    assert_eq!(why.sqlstate.as_deref(), Some("25P03"));
-    let hint = why.hint.unwrap();
-    assert!(hint.contains("heard nothing"), "{hint}");
-}
-
-#[tokio::test]
-async fn beats_keep_the_session_alive_until_they_stop() {
-    let database = database(server()).await;
-    let options = HoldOptions {
-        dead_man: 2_000,
-        ..HoldOptions::default()
-    };
-    let book = runbook(&["CREATE TABLE t (i int)"]);
+    let book = runbook(statements);
     let mut stage = Stage::with(over_socket(server(), &database), book, options);
     stage.connect().await;
     let (xid, _) = stage.apply().await;
-    let start = tokio::time::Instant::now();
-    // Longer than the limit, each beat well inside it.
-    while start.elapsed().as_millis() < 3_000 {
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        assert_eq!(stage.ask(Order::Beat).await, Body::Beaten);
-    }
+    (stage, xid)
+}
+
+/// Waits until that many requests more were answered in the only open transaction of the database:
+/// how often its backend became idle tells it.
+async fn wait_for_beats(stage: &Stage, how_many: usize) {
+    let client = stage.psql().await;
+    let sql = "SELECT state_change::text FROM pg_stat_activity WHERE datname = current_database()
+        AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'";
+    let mut seen = std::collections::BTreeSet::new();
+    within("the session beats", async {
+        while seen.len() <= how_many {
+            for row in client.query(sql, &[]).await.unwrap() {
+                seen.insert(row.get::<_, String>(0));
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_session_keeps_the_transaction_alive_by_itself_while_nobody_asks_anything() {
+    let (mut stage, xid) = held(&["CREATE TABLE t (i int)"], 1_500, 60_000).await;
+    // Four times what the server waits for a sign of life. Nobody orders or reads anything.
+    wait_for_beats(&stage, 12).await;
     assert!(matches!(stage.commit(&xid).await, CommitAnswer::Tag { .. }));
+    // Nothing is beaten for once it is over.
+    let client = stage.psql().await;
+    let open = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND xact_start \
+        IS NOT NULL AND pid <> pg_backend_pid()";
+    assert!(client.query(open, &[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn at_the_holds_end_the_session_lets_go_though_nobody_asks_it_to() {
+    let (mut stage, _) = held(&["CREATE TABLE t (i int)"], 1_500, 1_000).await;
+    let why = ended(stage.next().await.body);
+    assert!(why.message.contains("hold limit"), "{}", why.message);
+    assert!(aborted(&mut stage).await, "and nothing is left of it");
+    // What was said of that session is not said of the next.
+    stage.connect().await;
+    stage.apply().await;
+    stage.session.sever();
+    let why = ended(stage.next().await.body);
+    assert_eq!(why.message, "this program closed the link");
+}
+
+#[tokio::test]
+async fn at_the_holds_end_a_statement_that_runs_is_let_go_of_too() {
+    let database = database(server()).await;
+    let options = HoldOptions {
+        hold_limit: 1_000,
+        ..HoldOptions::default()
+    };
+    let book = runbook(&["CREATE TABLE t (i int)", "SELECT pg_sleep(3600)"]);
+    let mut stage = Stage::with(over_socket(server(), &database), book, options);
+    stage.connect().await;
+    stage.begin().await;
+    stage.order(Order::RunScript);
+    let said = stage.all().await;
+    // The cancel that goes before may be answered first.
+    let why = match said.last().unwrap() {
+        Body::StatementFailed { .. } => ended(stage.next().await.body),
+        other => ended(other.clone()),
+    };
+    assert!(why.message.contains("hold limit"), "{}", why.message);
+    assert!(aborted(&mut stage).await);
+}
+
+#[tokio::test]
+async fn a_renewed_hold_is_held_until_its_new_end() {
+    let (mut stage, xid) = held(&["CREATE TABLE t (i int)"], 1_500, 2_000).await;
+    stage.session.renew(60_000);
+    // Longer than the first hold and its grace.
+    wait_for_beats(&stage, 10).await;
+    assert!(matches!(stage.commit(&xid).await, CommitAnswer::Tag { .. }));
+}
+
+/// Whether the server says so in the end; it may need a moment to notice.
+async fn aborted(stage: &mut Stage) -> bool {
+    loop {
+        let Body::Asked(Inquiry::Answered { status, .. }) = stage.ask(Order::Inquire).await else {
+            panic!("nobody answers");
+        };
+        if status != XactStatus::InProgress {
+            return status == XactStatus::Aborted;
+        }
+    }
 }
 
 #[tokio::test]
 async fn a_script_that_lifts_the_idle_limit_does_not_lift_the_dead_mans_switch() {
-    let database = database(server()).await;
-    let options = HoldOptions {
-        dead_man: 300,
-        ..HoldOptions::default()
-    };
-    let book = runbook(&["SET idle_in_transaction_session_timeout = 0"]);
-    let mut stage = Stage::with(over_socket(server(), &database), book, options);
-    stage.connect().await;
+    let mut stage = Stage::new(&["SET idle_in_transaction_session_timeout = 0"]).await;
     stage.apply().await;
-    assert_eq!(
-        stage.ask(Order::Settle).await,
-        Body::Settled {
-            same_transaction: true
-        }
-    );
-    assert_eq!(
-        ended(stage.next().await.body).sqlstate.as_deref(),
-        Some("25P03")
-    );
+    stage.ask(Order::Settle).await;
+    let question = Question::read("SHOW idle_in_transaction_session_timeout").unwrap();
+    let Body::Looked(looked) = stage.ask(Order::Query(question, 10_000)).await else {
+        panic!("no answer");
+    };
+    let rows = looked.answer.unwrap().set.rows;
+    assert_eq!(rows, [[Some("15s".to_owned())]]);
 }
 
 #[tokio::test]
-async fn a_beat_that_fails_the_transaction_says_so() {
+async fn a_transaction_that_a_script_ended_is_told_as_gone() {
+    // As if the reader of the script had not known what END is.
+    let mut stage = Stage::new(&["CREATE TABLE t (i int)", "END", "SELECT 1"]).await;
+    let (number, _) = stage.fail().await;
+    assert_eq!(number, 2);
+    assert_eq!(stage.next().await.body, Body::TransactionGone);
+    // It is told once, and not again of a session that has none.
+    assert!(matches!(
+        stage.ask(Order::Settle).await,
+        Body::Settled {
+            same_transaction: false
+        }
+    ));
+}
+
+#[tokio::test]
+async fn a_beat_that_fails_the_transaction_says_so_once() {
     // Any error in the beat will do: here the script took on a role that may not ask what it asks.
     let before = "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_current_wal_flush_lsn() FROM PUBLIC";
-    let statements = ["CREATE TABLE t (i int)", "SET LOCAL ROLE pg_monitor"];
-    let mut stage = Stage::set(before, &statements).await;
+    let database = database(server()).await;
+    psql(server(), &database)
+        .await
+        .batch_execute(before)
+        .await
+        .unwrap();
+    let options = HoldOptions {
+        dead_man: 1_500,
+        ..HoldOptions::default()
+    };
+    let book = runbook(&["CREATE TABLE t (i int)", "SET LOCAL ROLE pg_monitor"]);
+    let mut stage = Stage::with(over_socket(server(), &database), book, options);
+    stage.connect().await;
     stage.apply().await;
     let settled = Body::Settled {
         same_transaction: true,
     };
     assert_eq!(stage.ask(Order::Settle).await, settled);
-    assert_eq!(stage.ask(Order::Beat).await, Body::Beaten);
     let Body::FoundFailed(error) = stage.next().await.body else {
         panic!("nothing was said of it");
     };
     assert_eq!(error.sqlstate.as_deref(), Some("42501"));
-    // It is told once: the next beats find what is known.
-    assert_eq!(stage.ask(Order::Beat).await, Body::Beaten);
+    // The next beats find what is known, and keep alive what only ROLLBACK ends.
+    wait_for_beats(&stage, 5).await;
     assert!(matches!(
         stage.ask(Order::RollBack).await,
         Body::RollbackAnswered { .. }
-    ));
-}
-
-#[tokio::test]
-async fn a_beat_in_an_aborted_transaction_is_a_beat() {
-    let mut stage = Stage::new(&["SELECT 1/0"]).await;
-    stage.fail().await;
-    assert_eq!(stage.ask(Order::Beat).await, Body::Beaten);
-    // It did not end the transaction.
-    assert!(matches!(
-        stage.ask(Order::Begin).await,
-        Body::BeginFailed(_)
     ));
 }
 
@@ -404,7 +475,11 @@ async fn a_commit_that_is_on_disk_is_found_after_a_crash() {
         proxy.address.port()
     ));
     let book = runbook(&["CREATE TABLE t (i int)"]);
-    let mut stage = Stage::with(settings, book, HoldOptions::default());
+    let options = HoldOptions {
+        dead_man: 1_500,
+        ..HoldOptions::default()
+    };
+    let mut stage = Stage::with(settings, book, options);
     stage.connect().await;
     let (xid, _) = stage.apply().await;
     stage.ask(Order::Settle).await;
@@ -413,9 +488,8 @@ async fn a_commit_that_is_on_disk_is_found_after_a_crash() {
         .batch_execute("CHECKPOINT")
         .await
         .unwrap();
-    // The beat sees that the number is on disk.
-    assert_eq!(stage.ask(Order::Beat).await, Body::NumberDurable);
-    assert_eq!(stage.next().await.body, Body::Beaten);
+    // A beat sees that the number is on disk.
+    assert_eq!(stage.next().await.body, Body::NumberDurable);
     proxy.swallow_answers(true);
     stage.order(Order::Commit(recorded(&xid)));
     within("the answer is lost", async {

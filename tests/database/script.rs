@@ -42,7 +42,10 @@ async fn an_error_in_the_middle_stops_the_rest_and_says_where() {
     assert_eq!(error.sqlstate.as_deref(), Some("23505"));
     assert_eq!(error.detail.as_deref(), Some("Key (i)=(1) already exists."));
     // Nothing more comes for this order, and the session goes on.
-    assert_eq!(stage.ask(Order::Beat).await, Body::Beaten);
+    assert!(matches!(
+        stage.ask(Order::RollBack).await,
+        Body::RollbackAnswered { .. }
+    ));
 }
 
 fn word(body: &Body) -> String {
@@ -295,7 +298,8 @@ async fn bad_copy_data_is_a_failed_statement_and_the_session_goes_on() {
             }
             other => panic!("{other:?}"),
         }
-        assert_eq!(stage.ask(Order::Beat).await, Body::Beaten);
+        // The session goes on.
+        stage.begin().await;
     }
 }
 

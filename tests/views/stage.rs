@@ -9,7 +9,7 @@ use stagegate::gate::event::*;
 use stagegate::gate::phase::Phase;
 use stagegate::gate::plan::{self, Mode, Plan};
 use stagegate::gate::query::{After, Looked, Rows};
-use stagegate::gate::{Account, Effect, Event, Machine, Request};
+use stagegate::gate::{Account, Effect, Event, Machine};
 use stagegate::runbook::check::{Check, ResultSet, Verdict};
 use stagegate::runbook::impact::Promise;
 use stagegate::runbook::objects::Sort;
@@ -434,16 +434,13 @@ impl Walk {
     fn do_all(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Request { seq, request } => {
-                    if request != Request::Beat {
-                        self.seq = seq;
-                    }
-                }
+                Effect::Request { seq, .. } => self.seq = seq,
                 Effect::Refuse(refusal) => self.screen.say(refusal.to_string()),
                 Effect::Say(text) => self.screen.say(text),
                 Effect::Cancel
                 | Effect::StopBackup
                 | Effect::Sever
+                | Effect::Renew(_)
                 | Effect::Leave(_)
                 | Effect::StartOver => {}
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::inquire::Identity;
 use super::{HoldOptions, Line, Order, There};
@@ -40,6 +41,16 @@ pub(super) struct Actor {
     /// What ended the last connection.
     ended: ServerMessage,
     latest: Seq,
+    /// When the server last heard of us.
+    heard: Instant,
+}
+
+/// What the task turns to.
+enum Turn {
+    Lost(Broken),
+    Obey(Option<(Seq, Order)>),
+    Beat,
+    LetGo,
 }
 
 impl Actor {
@@ -65,34 +76,93 @@ impl Actor {
             written_up_to: None,
             ended: message::own("there is no session yet"),
             latest: 0,
+            heard: Instant::now(),
         }
     }
 
     pub(super) async fn run(mut self, mut orders: mpsc::UnboundedReceiver<(Seq, Order)>) {
+        let line = Arc::clone(&self.line);
         loop {
             let (seq, reports) = (self.latest, self.reports.clone());
             let mut notice = |message| noticed(&reports, seq, None, message);
-            let next = tokio::select! {
+            let (due, held) = (self.heard + self.between_beats(), line.lease.is_held());
+            let turn = tokio::select! {
                 biased;
-                end = watch(&mut self.link, &mut notice) => Err(end),
-                order = orders.recv() => Ok(order),
+                end = watch(&mut self.link, &mut notice) => Turn::Lost(end),
+                order = orders.recv() => Turn::Obey(order),
+                () = line.lease.run_out() => Turn::LetGo,
+                () = tokio::time::sleep_until(due), if held => Turn::Beat,
             };
-            match next {
-                Err(broken) => self.lost(seq, broken.why()),
-                Ok(None) => break,
-                Ok(Some((seq, order))) => {
+            let done = match turn {
+                Turn::Lost(broken) => Err(broken),
+                Turn::Obey(None) => break,
+                Turn::Obey(Some((seq, order))) => {
                     self.latest = seq;
-                    self.line.note(seq, &order);
-                    if let Err(broken) = self.obey(seq, order).await {
-                        self.lost(seq, broken.why());
-                    }
+                    line.note(seq, &order);
+                    self.obey_within_lease(seq, order).await
                 }
+                Turn::Beat => self.beat(seq).await,
+                Turn::LetGo => {
+                    line.let_go();
+                    Ok(())
+                }
+            };
+            self.heard = Instant::now();
+            if let Err(broken) = done {
+                self.lost(self.latest, broken.why());
             }
         }
         self.line.set(None);
         if let Some(link) = self.link.take() {
             link.close(GOODBYE).await;
         }
+    }
+
+    /// A third of what the server waits for: one beat may be late or lost.
+    fn between_beats(&self) -> Duration {
+        Duration::from_millis(self.options.dead_man / 3)
+    }
+
+    /// Does an order, and lets go when the hold ends in the middle of it and nobody else ends it.
+    async fn obey_within_lease(&mut self, seq: Seq, order: Order) -> Result<(), Broken> {
+        let line = Arc::clone(&self.line);
+        match &order {
+            Order::Begin if !line.lease.is_held() => line.lease.begin(self.options.hold_limit),
+            // From here on it is COMMIT's time, which no limit of ours may cut.
+            Order::Commit(_) => line.lease.end(),
+            Order::Begin
+            | Order::Connect
+            | Order::Probe(_)
+            | Order::Compare(..)
+            | Order::RunScript
+            | Order::Settle
+            | Order::RollBack
+            | Order::Query(..)
+            | Order::Inquire
+            | Order::EndBackend
+            | Order::PostVerify => {}
+        }
+        let ends = matches!(order, Order::Begin | Order::RollBack);
+        let done = {
+            let mut work = std::pin::pin!(self.obey(seq, order));
+            tokio::select! {
+                biased;
+                done = &mut work => done,
+                () = line.lease.run_out() => {
+                    line.let_go();
+                    work.await
+                }
+            }
+        };
+        let idle = |link: &Link| link.status() == Status::Idle;
+        if line.lease.is_held() && self.link.as_ref().is_none_or(idle) {
+            line.lease.end();
+            // Nobody asked for its end, and there it is.
+            if !ends && self.link.is_some() {
+                self.say(seq, Body::TransactionGone);
+            }
+        }
+        done
     }
 
     async fn obey(&mut self, seq: Seq, order: Order) -> Result<(), Broken> {
@@ -106,7 +176,6 @@ impl Actor {
             Order::Commit(recorded) => return self.commit(seq, recorded).await,
             Order::RollBack => return self.roll_back(seq).await,
             Order::Query(question, limit) => return self.query(seq, question, limit).await,
-            Order::Beat => return self.beat(seq).await,
             Order::Inquire => self.inquire(seq).await,
             Order::EndBackend => self.end_backend(seq).await,
             Order::PostVerify => return self.post_verify(seq).await,
@@ -116,6 +185,7 @@ impl Actor {
 
     async fn connect(&mut self, seq: Seq) {
         self.line.set(None);
+        self.line.lease.forget();
         if let Some(link) = self.link.take() {
             link.close(GOODBYE).await;
         }
@@ -170,6 +240,7 @@ impl Actor {
         Ok(target)
     }
 
+    /// Proves to the server that we are alive, and looks whether the transaction is.
     async fn beat(&mut self, seq: Seq) -> Result<(), Broken> {
         // In an aborted transaction it is refused, which is activity all the same.
         let limit = Duration::from_millis(self.options.dead_man);
@@ -179,7 +250,6 @@ impl Actor {
         } else {
             within(limit, self.link()?.ask("SELECT 1")).await?.error
         };
-        self.say(seq, Body::Beaten);
         match error {
             Some(error) if was_open && self.link()?.status() == Status::Failed => {
                 self.say(seq, Body::FoundFailed(Box::new(error)));
@@ -224,7 +294,13 @@ impl Actor {
 
     /// Says that the session is gone; once for each order that finds it gone.
     fn lost(&mut self, seq: Seq, why: ServerMessage) {
-        let why = explained(why, &self.options);
+        let why = match self.line.lease.ran_out() {
+            true => message::own_with_hint(
+                "the hold limit was reached, and this program closed the link",
+                "the server rolls the open transaction back as soon as it notices",
+            ),
+            false => explained(why, &self.options),
+        };
         self.dropped(&why);
         self.say(seq, Body::SessionEnded(why));
     }
@@ -232,6 +308,7 @@ impl Actor {
     /// Lets go of a link that is gone.
     pub(super) fn dropped(&mut self, why: &ServerMessage) {
         self.line.set(None);
+        self.line.lease.end();
         self.link = None;
         self.ended = why.clone();
     }

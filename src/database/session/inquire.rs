@@ -188,6 +188,7 @@ impl Actor {
     async fn find_out(&mut self) -> Inquiry {
         // The old link is of no more use, and while it is open the old backend may live on.
         self.line.set(None);
+        self.line.lease.end();
         self.link = None;
         let (Some(identity), Some(xid)) = (self.identity.clone(), self.xid.clone()) else {
             return Inquiry::Unknowable("no transaction was opened by this session".into());

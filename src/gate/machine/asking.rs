@@ -242,13 +242,15 @@ impl Machine {
                 };
                 *left += self.plan.hold_limit;
                 let (by, now) = (self.plan.hold_limit / 1_000, *left / 1_000);
-                vec![Effect::Say(format!(
+                let renew = Effect::Renew(*left);
+                let say = Effect::Say(format!(
                     "Extended by {}:{:02}: it is rolled back by itself in {}:{:02} now.",
                     by / 60,
                     by % 60,
                     now / 60,
                     now % 60
-                ))]
+                ));
+                vec![renew, say]
             }
             Command::Again => self.again(),
             Command::EndBackend => {

@@ -3,7 +3,7 @@
 
 use super::{Machine, backing_up};
 use crate::gate::event::{Document, Seq, Standing};
-use crate::gate::phase::{Ending, Phase};
+use crate::gate::phase::{Ending, Phase, Stage};
 use crate::gate::plan;
 use crate::gate::warrant::Consent;
 
@@ -78,9 +78,9 @@ impl Machine {
         for item in &mut self.items {
             item.rehearsed &= item.unread.iter().any(|unread| *unread != Document::Script);
         }
-        // A beat changes nothing but itself; the walk need not tell its moments apart.
-        self.beat_due = plan::BEAT;
-        // Nor does the end of a query's time, beside the cancel that it asks for.
+        self.got_to = Stage::Apply;
+        self.decided = false;
+        // Nor the end of a query's time, beside the cancel that it asks for.
         if let Phase::Querying {
             left, cancelling, ..
         } = &mut self.phase

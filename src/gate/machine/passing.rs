@@ -39,13 +39,13 @@ impl Machine {
                 if self.shown && *prompt == Prompt::Closed {
                     *arming = arming.saturating_sub(elapsed);
                 }
-                self.beat(elapsed)
+                Vec::new()
             }
             Phase::MustRollBack { .. } => {
                 if hold_over {
                     return self.roll_back(Why::HoldLimit, false);
                 }
-                self.beat(elapsed)
+                Vec::new()
             }
             Phase::Querying { .. } => self.ticked_while_querying(elapsed, hold_over),
             Phase::RollingBack {
@@ -128,19 +128,6 @@ impl Machine {
             | Phase::Ended(_)
             | Phase::Left(_) => Vec::new(),
         }
-    }
-
-    /// Shows the server that we are alive, while the transaction is held and idle.
-    fn beat(&mut self, elapsed: Millis) -> Vec<Effect> {
-        self.beat_due = self.beat_due.saturating_sub(elapsed);
-        if self.beat_due > 0 {
-            return Vec::new();
-        }
-        self.beat_due = plan::BEAT;
-        let effect = self.request(Request::Beat);
-        // Nothing waits for it: the server's own limit is what notices a missing beat.
-        self.awaiting = None;
-        vec![effect]
     }
 
     pub(super) fn alarmed(&mut self, alarm: Alarm) -> Vec<Effect> {

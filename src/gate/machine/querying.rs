@@ -98,7 +98,6 @@ impl Machine {
         };
         let (why, asking) = (why.clone(), *asking);
         self.awaiting = None;
-        self.beat_due = plan::BEAT;
         let (why, effects) = match &looked.after {
             After::Unchanged => (why, Vec::new()),
             After::Disturbed(what) => {

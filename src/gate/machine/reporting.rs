@@ -8,7 +8,7 @@ use crate::gate::effect::{Effect, Request};
 use crate::gate::event::{
     Body, CommitAnswer, Evidence, Inquiry, Report, Standing, Target, XactStatus,
 };
-use crate::gate::phase::{Ending, Phase, Prompt, Proof, Why};
+use crate::gate::phase::{Ending, Phase, Prompt, Proof, Stage, Why};
 use crate::gate::plan;
 use crate::runbook::check::Tally;
 
@@ -20,6 +20,13 @@ impl Machine {
             Body::SessionEnded(_) => {
                 if seq >= self.session_since {
                     self.session_ended()
+                } else {
+                    Vec::new()
+                }
+            }
+            Body::TransactionGone => {
+                if seq >= self.session_since {
+                    self.transaction_gone()
                 } else {
                     Vec::new()
                 }
@@ -123,7 +130,6 @@ impl Machine {
                 self.xid = Some(xid);
                 self.whole = true;
                 self.hold_left = Some(self.plan.hold_limit);
-                self.beat_due = plan::BEAT;
                 self.phase = Phase::Applying { cancelling: None };
                 vec![self.request(Request::RunScript)]
             }
@@ -159,6 +165,7 @@ impl Machine {
             },
             Body::ScriptFinished => match self.phase {
                 Phase::Applying { cancelling: None } => {
+                    self.got_to = Stage::Verify;
                     self.phase = Phase::Verifying { cancelling: None };
                     vec![self.request(Request::Settle)]
                 }
@@ -230,7 +237,7 @@ impl Machine {
             Body::StatementStarted { .. }
             | Body::Noticed { .. }
             | Body::Measured(_)
-            | Body::Beaten
+            | Body::TransactionGone
             | Body::FoundFailed(_)
             | Body::NumberDurable
             | Body::Probed { .. }
@@ -244,16 +251,43 @@ impl Machine {
     }
 
     fn must_roll_back(&mut self, why: Why) -> Vec<Effect> {
+        self.decided = true;
         self.awaiting = None;
-        self.beat_due = plan::BEAT;
         self.phase = Phase::MustRollBack { why, asking: false };
         Vec::new()
     }
 
+    /// The script ended the transaction that was begun, in spite of all. Nothing of ours is open any
+    /// more, and what the session is in now must not stay; which way it went, the server tells.
+    fn transaction_gone(&mut self) -> Vec<Effect> {
+        match &self.phase {
+            Phase::Applying { .. }
+            | Phase::Verifying { .. }
+            | Phase::Deciding { .. }
+            | Phase::MustRollBack { .. }
+            | Phase::Querying { .. } => {
+                let mut effects = vec![Effect::Sever];
+                // What a script ended by itself it may have committed.
+                effects.extend(self.inquire(true, Why::OtherTransaction));
+                effects
+            }
+            // Its end was asked for, and is being proven or is told already; or there is none.
+            Phase::Connecting
+            | Phase::Checklist
+            | Phase::Beginning
+            | Phase::Committing
+            | Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
+            | Phase::PostVerifying { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => Vec::new(),
+        }
+    }
+
     fn settled(&mut self, same_transaction: bool, cancelling: bool) -> Vec<Effect> {
         if !same_transaction {
-            self.whole = false;
-            return self.must_roll_back(Why::OtherTransaction);
+            return self.transaction_gone();
         }
         if cancelling {
             return self.must_roll_back(Why::Cancelled);
@@ -269,7 +303,8 @@ impl Machine {
             return self.must_roll_back(Why::JournalLost);
         }
         self.awaiting = None;
-        self.beat_due = plan::BEAT;
+        self.got_to = Stage::Decide;
+        self.decided = true;
         self.phase = Phase::Deciding {
             prompt: Prompt::Closed,
             arming: plan::ARMING,

@@ -175,9 +175,6 @@ fn after_failed_checks_a_query_runs_and_only_rollback_is_left_after_it() {
         run.machine.phase(),
         Phase::Querying { why: Some(known), .. } if *known == why
     ));
-    // No beat while it runs: the session is at work.
-    run.tick(plan::BEAT);
-    assert!(run.effects.is_empty());
     run.report(answer(After::Disturbed(String::new())));
     assert_eq!(
         *run.machine.phase(),

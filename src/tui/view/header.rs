@@ -10,8 +10,9 @@
 //! by anything.
 
 use super::Scene;
+use crate::gate::Machine;
 use crate::gate::event::Millis;
-use crate::gate::phase::{Ending, Phase, Why};
+use crate::gate::phase::{Ending, Phase, Stage};
 use crate::gate::plan::{self, Mode};
 use crate::tui::text::{clock, countdown, counted, width};
 use ratatui::style::{Style, Styled};
@@ -87,30 +88,23 @@ enum Step {
     Here,
 }
 
-fn standing(phase: &Phase) -> [Step; 6] {
+fn standing(machine: &Machine) -> [Step; 6] {
     use Step::{Before, Done, Here};
-    match phase {
+    let [apply, verify, decide] = trodden(machine);
+    match machine.phase() {
         Phase::Connecting | Phase::Checklist => [Here, Before, Before, Before, Before, Before],
         Phase::Beginning | Phase::Applying { .. } | Phase::Waiting { .. } => {
             [Done, Here, Before, Before, Before, Before]
         }
         Phase::Verifying { .. } => [Done, Done, Here, Before, Before, Before],
-        Phase::Deciding { .. } | Phase::Querying { why: None, .. } => {
-            [Done, Done, Done, Here, Before, Before]
-        }
-        Phase::MustRollBack { why, .. } | Phase::Querying { why: Some(why), .. } => {
-            let [apply, verify] = spoilt(why);
+        Phase::Deciding { .. } | Phase::Querying { .. } | Phase::MustRollBack { .. } => {
             [Done, apply, verify, Here, Before, Before]
         }
-        Phase::Committing => [Done, Done, Done, Done, Here, Before],
-        Phase::Inquiring {
-            commit_sent: true, ..
-        } => [Done, Done, Done, Done, Here, Before],
-        Phase::RollingBack { why, .. } | Phase::Inquiring { why, .. } => {
-            let [apply, verify] = spoilt(why);
-            [Done, apply, verify, Done, Here, Before]
-        }
-        Phase::PostVerifying { .. } => [Done, Done, Done, Done, Done, Here],
+        Phase::Committing
+        | Phase::RollingBack { .. }
+        | Phase::Inquiring { .. }
+        | Phase::Ended(Ending::Unknown { .. }) => [Done, apply, verify, decide, Here, Before],
+        Phase::PostVerifying { .. } => [Done, apply, verify, decide, Done, Here],
         Phase::Ended(Ending::NotConnected) | Phase::Left(_) => [Before; 6],
         Phase::Ended(Ending::Committed { post, .. }) => {
             let after = match post {
@@ -118,48 +112,32 @@ fn standing(phase: &Phase) -> [Step; 6] {
                 Some(_) => Step::Failed,
                 None => Before,
             };
-            [Done, Done, Done, Done, Done, after]
+            [Done, apply, verify, decide, Done, after]
         }
-        Phase::Ended(Ending::RolledBack { why, .. }) => {
-            let [apply, verify] = spoilt(why);
-            [Done, apply, verify, Done, Done, Before]
-        }
-        Phase::Ended(Ending::Unknown { .. }) => [Done, Done, Done, Done, Here, Before],
+        Phase::Ended(Ending::RolledBack { .. }) => [Done, apply, verify, decide, Done, Before],
     }
 }
 
-/// How Apply and Verify stand when the transaction is rolled back for `why`.
-fn spoilt(why: &Why) -> [Step; 2] {
+/// How Apply, Verify and Decide stand, as far as the newest attempt came: where it was ended is what
+/// failed, and what it never came to was not done.
+fn trodden(machine: &Machine) -> [Step; 3] {
     use Step::{Before, Done, Failed};
-    match why {
-        Why::BeginFailed | Why::StatementFailed | Why::LockTimeout | Why::Cancelled => {
-            [Failed, Before]
-        }
-        Why::SettleFailed | Why::ChecksFailed | Why::NothingPassed | Why::OtherTransaction => {
-            [Done, Failed]
-        }
-        Why::Decision
-        | Why::Rehearsed
-        | Why::Disturbed
-        | Why::FailedWhileHeld
-        | Why::CommitRefused => [Done, Done],
-        Why::HoldLimit
-        | Why::TooManyWaiters
-        | Why::WaitedTooLong
-        | Why::JournalLost
-        | Why::SessionEnded
-        | Why::Alarmed(_) => [Before, Before],
-    }
+    let [apply, verify] = match machine.got_to() {
+        Stage::Apply => [Failed, Before],
+        Stage::Verify => [Done, Failed],
+        Stage::Decide => [Done, Done],
+    };
+    let decide = match machine.was_decided() {
+        true => Done,
+        false => Before,
+    };
+    [apply, verify, decide]
 }
 
 fn steps(scene: &Scene<'_>, columns: usize) -> Line<'static> {
     let look = scene.look;
     let mut spans = vec![Span::raw(" ")];
-    for (index, (name, step)) in STEPS
-        .into_iter()
-        .zip(standing(scene.machine.phase()))
-        .enumerate()
-    {
+    for (index, (name, step)) in STEPS.into_iter().zip(standing(scene.machine)).enumerate() {
         if name == "Post-verify" && !scene.machine.plan().post_verification {
             continue;
         }
