@@ -17,6 +17,14 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_postgres::{Client, NoTls};
 
+#[path = "shared/child.rs"]
+mod child;
+#[path = "shared/clients.rs"]
+mod clients;
+
+use child::Finish;
+use clients::find_client;
+
 /// How long a condition may take to come true before a test gives up. Never part of a promise.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -258,14 +266,13 @@ async fn a_dump_is_whole_recorded_and_can_be_restored() {
 
     let client = stage.psql("postgres").await;
     client.batch_execute("CREATE DATABASE again").await.unwrap();
-    let restored = Command::new("pg_restore")
+    let restored = Command::new(find_client("pg_restore").expect("pg_restore"))
         .arg("-h")
         .arg(stage.server.socket_dir())
         .args(["-p", &stage.server.port().to_string(), "-U", "postgres"])
         .args(["-d", "again", "--exit-on-error"])
         .arg(&dump.path)
-        .output()
-        .unwrap();
+        .finish("pg_restore");
     assert!(restored.status.success(), "{restored:?}");
     let count = "SELECT count(*), sum(i) FROM packet";
     let ask = async |database| {

@@ -12,6 +12,10 @@
 
 #[path = "faults/believing.rs"]
 mod believing;
+#[path = "shared/child.rs"]
+mod child;
+#[path = "shared/clients.rs"]
+mod clients;
 #[path = "faults/cutting.rs"]
 mod cutting;
 #[path = "faults/dice.rs"]

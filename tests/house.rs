@@ -6,6 +6,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+#[path = "shared/child.rs"]
+mod child;
+
+#[path = "house/programs.rs"]
+mod programs;
+
+use child::Finish;
+
 /// Each module and the ones it may use. `crate::` paths to anything else are an arrow that points
 /// the wrong way.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -86,8 +94,7 @@ fn an_arrow_that_points_back_would_be_seen() {
 fn stagegate(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_stagegate"))
         .args(arguments)
-        .output()
-        .unwrap();
+        .finish("stagegate");
     String::from_utf8(output.stdout).unwrap()
 }
 

@@ -7,6 +7,8 @@
 
 #[path = "shared/answers.rs"]
 mod answers;
+#[path = "shared/child.rs"]
+mod child;
 #[path = "inspect/headless.rs"]
 mod headless;
 #[path = "inspect/hostile.rs"]

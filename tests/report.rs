@@ -11,12 +11,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+#[path = "shared/child.rs"]
+mod child;
+
+use child::{Finish, until};
+
 fn stagegate(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_stagegate"))
         .args(arguments)
         .stdin(Stdio::null())
-        .output()
-        .unwrap()
+        .finish("stagegate")
 }
 
 fn demo(scenario: Scenario, patience: Duration) -> Demo {
@@ -60,7 +64,7 @@ fn a_rehearsal_is_reported_whole() {
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("run.jsonl");
     let demo = demo(Scenario::Clean, Duration::ZERO);
-    let status = rehearsal(&demo, &journal, &[]).status().unwrap();
+    let status = rehearsal(&demo, &journal, &[]).finish("a rehearsal").status;
     assert_eq!(status.code(), Some(1));
 
     let (text, code) = reported(&journal, &[]);
@@ -125,7 +129,7 @@ fn a_check_that_fails_stands_first() {
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("run.jsonl");
     let demo = demo(Scenario::FailingCheck, Duration::ZERO);
-    let status = rehearsal(&demo, &journal, &[]).status().unwrap();
+    let status = rehearsal(&demo, &journal, &[]).finish("a rehearsal").status;
     assert_eq!(status.code(), Some(4));
     let (text, _) = reported(&journal, &[]);
     let checks = &text[place(&text, "## Verification")..];
@@ -139,7 +143,9 @@ fn every_transaction_of_a_run_with_retries_is_reported() {
     let journal = folder.path().join("run.jsonl");
     let demo = demo(Scenario::Blocked, Duration::from_secs(600));
     let more = ["--lock-timeout", "300ms", "--lock-attempts", "2"];
-    let status = rehearsal(&demo, &journal, &more).status().unwrap();
+    let status = rehearsal(&demo, &journal, &more)
+        .finish("a rehearsal")
+        .status;
     assert_eq!(status.code(), Some(3));
     let (text, _) = reported(&journal, &[]);
     for told in [
@@ -163,16 +169,14 @@ fn a_run_that_was_killed_is_not_said_to_be_anything() {
         .spawn()
         .unwrap();
     // It waits for the blocker, so the transaction stays open until it is killed.
-    loop {
+    until("the run notes the lock that it got", || {
         let text = std::fs::read_to_string(&journal).unwrap_or_default();
-        if text.contains("\"locks\":[\"ACCESS EXCLUSIVE") && text.ends_with('\n') {
-            break;
-        }
         assert!(run.try_wait().unwrap().is_none(), "it ended by itself");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+        let noted = text.contains("\"locks\":[\"ACCESS EXCLUSIVE") && text.ends_with('\n');
+        noted.then_some(())
+    });
     run.kill().unwrap();
-    run.wait().unwrap();
+    run.finish("a run that was killed");
     let (text, code) = reported(&journal, &[]);
     assert_eq!(code, Some(0));
     for told in [

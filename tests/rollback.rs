@@ -4,6 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "shared/child.rs"]
+mod child;
+#[path = "shared/clients.rs"]
+mod clients;
 #[path = "rollback/cloning.rs"]
 mod cloning;
 #[path = "rollback/counting.rs"]

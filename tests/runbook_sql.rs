@@ -9,6 +9,8 @@ mod aloud;
 mod child;
 #[path = "shared/clients.rs"]
 mod clients;
+#[path = "shared/psql.rs"]
+mod session_of_psql;
 
 #[path = "runbook_sql/before_and_after.rs"]
 mod before_and_after;

@@ -17,16 +17,17 @@ use stagegate::sandbox::programs::{Programs, Search};
 use stagegate::sandbox::{Options, Place, Sandbox, SandboxError};
 use tokio_postgres::{Client, NoTls};
 
+#[path = "shared/child.rs"]
+mod child;
+
+use child::{Finish, until};
+
 /// How long a condition may take to come true before a test gives up. Never part of a promise.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits for a condition; the message says what did not happen.
 fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let give_up = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < give_up, "this never happened: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until(what, || condition().then_some(()));
 }
 
 /// A folder that any user may enter (the server may run as another one), removed in the end.
@@ -100,8 +101,7 @@ fn processes_in(folder: &Path) -> Vec<String> {
     let Ok(processes) = fs::read_dir("/proc") else {
         let all = Command::new("ps")
             .args(["-axww", "-o", "pid=,args="])
-            .output()
-            .unwrap();
+            .finish("ps");
         let all = String::from_utf8_lossy(&all.stdout).into_owned();
         return all
             .lines()
@@ -770,11 +770,7 @@ fn how_long_a_demo_takes() {
         .prepare(|line| lines.push(format!("{:?} {line}", begin.elapsed())))
         .unwrap();
         println!("{lines:#?} ready {:?}", begin.elapsed());
-        let data = demo.host().with_file_name("data");
-        std::process::Command::new("du")
-            .arg("-sh")
-            .arg(data)
-            .status()
-            .unwrap();
+        let size = "SELECT pg_size_pretty(sum(pg_database_size(oid))) FROM pg_database";
+        println!("databases of {}", ask(demo.sandbox(), size));
     }
 }

@@ -33,6 +33,8 @@ mod aloud;
 mod child;
 #[path = "shared/clients.rs"]
 mod clients;
+#[path = "shared/psql.rs"]
+mod psql;
 
 use child::Finish;
 
@@ -46,7 +48,7 @@ struct Server {
 impl Server {
     /// None where there is no `psql`.
     fn start() -> Option<Server> {
-        let program = clients::find_psql()?;
+        let program = clients::find_client("psql")?;
         let options = Options::for_tests()
             .with("max_prepared_transactions", "2")
             .with("max_locks_per_transaction", "256")
@@ -60,7 +62,7 @@ impl Server {
     }
 
     fn psql(&self, database: &str) -> Command {
-        clients::psql(&self.program, &self.sandbox, database)
+        psql::psql(&self.program, &self.sandbox, database)
     }
 
     /// What psql sends when it runs `file`.

@@ -11,6 +11,10 @@ mod answers;
 mod asking;
 #[path = "stories/backing_up.rs"]
 mod backing_up;
+#[path = "shared/child.rs"]
+mod child;
+#[path = "shared/clients.rs"]
+mod clients;
 #[path = "stories/consenting.rs"]
 mod consenting;
 #[path = "stories/deciding.rs"]

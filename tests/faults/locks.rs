@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::clients::find_client;
 use crate::ground::{Ground, PATIENCE, Table, shared};
 use crate::namespace::Namespace;
 use crate::program::{Program, outcome};
@@ -60,10 +61,9 @@ pub enum Client {
 
 /// psql only where it is installed.
 fn clients() -> Vec<Client> {
-    let psql = std::process::Command::new("psql").arg("--version").output();
-    match psql {
-        Ok(_) => vec![Client::Stagegate, Client::Psql],
-        Err(_) => vec![Client::Stagegate],
+    match find_client("psql") {
+        Some(_) => vec![Client::Stagegate, Client::Psql],
+        None => vec![Client::Stagegate],
     }
 }
 

@@ -3,7 +3,9 @@
 //! Root only. What was made is removed when it is dropped.
 
 use std::net::Ipv4Addr;
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use crate::child::Finish;
 
 pub struct Namespace {
     pub name: String,
@@ -19,8 +21,10 @@ pub struct Namespace {
 fn ip(arguments: &[&str]) -> Result<(), String> {
     let told = Command::new("ip")
         .args(arguments)
-        .output()
-        .map_err(|error| format!("ip: {error}"))?;
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("ip: {error}"))?
+        .finish("ip");
     match told.status.success() {
         true => Ok(()),
         false => Err(format!(

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::child::Finish;
+use crate::clients::find_client;
 use crate::ground::{DATABASE, PATIENCE};
 use crate::walking::Said;
 
@@ -49,12 +51,13 @@ impl Drop for Program {
 }
 
 /// In another network namespace, where one is named.
-fn command(namespace: Option<&str>, program: &str) -> CommandBuilder {
+fn command(namespace: Option<&str>, program: &Path) -> CommandBuilder {
     match namespace {
         None => CommandBuilder::new(program),
         Some(namespace) => {
             let mut command = CommandBuilder::new("ip");
-            command.args(["netns", "exec", namespace, program]);
+            command.args(["netns", "exec", namespace]);
+            command.arg(program);
             command
         }
     }
@@ -69,7 +72,7 @@ impl Program {
         journal: &Path,
         more: &[&str],
     ) -> Program {
-        let mut command = command(namespace, STAGEGATE);
+        let mut command = command(namespace, Path::new(STAGEGATE));
         command.args(["run", "--plain", "-U", "postgres", "-d", DATABASE]);
         command.args(["-h", &address.ip().to_string()]);
         command.args(["-p", &address.port().to_string()]);
@@ -81,7 +84,7 @@ impl Program {
 
     /// psql as it is typed at a prompt.
     pub fn psql(namespace: Option<&str>, address: SocketAddr) -> Program {
-        let mut command = command(namespace, "psql");
+        let mut command = command(namespace, &find_client("psql").expect("psql"));
         command.args(["-X", "-U", "postgres", "-d", DATABASE]);
         command.args(["-h", &address.ip().to_string()]);
         command.args(["-p", &address.port().to_string()]);
@@ -288,8 +291,7 @@ pub fn outcome(journal: &Path, address: SocketAddr, more: &[&str]) -> (String, O
         .args(["-p", &address.port().to_string()])
         .arg(journal)
         .env_clear()
-        .output()
-        .unwrap();
+        .finish("stagegate outcome");
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     let errors = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     match text.is_empty() {

@@ -1,6 +1,7 @@
 //! A private server with the demo's database, and what the program says of it.
 
 use crate::answers;
+use crate::child::Finish;
 use stagegate::sandbox::demo::{Demo, DemoOptions, Scenario};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -212,8 +213,7 @@ pub fn run(home: &Path, arguments: &[String]) -> Said {
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home)
-        .output()
-        .unwrap();
+        .finish("stagegate that looks");
     Said {
         code: status.code().unwrap(),
         out: String::from_utf8(stdout).unwrap(),

@@ -1,5 +1,6 @@
 //! `stagegate rehearse --clone`: on a throw-away server, with the source only read.
 
+use crate::child::Finish;
 use crate::rehearsing::{forgetful, said};
 use crate::stage::{Stage, entries};
 use stagegate::journal::Entry;
@@ -58,7 +59,7 @@ fn start(stage: &Stage, more: &[&str], environment: &[(&str, &str)]) -> Child {
 /// To its end, with nothing left of the throw-away server.
 fn finish(child: Child) -> (Output, String) {
     let pid = child.id();
-    let output = child.wait_with_output().unwrap();
+    let output = child.finish("stagegate rehearse --clone");
     assert_eq!(folders_of(pid), Vec::<PathBuf>::new());
     let text = said(&output) + &String::from_utf8_lossy(&output.stderr);
     (output, text)
@@ -271,14 +272,8 @@ fn wait_for_pg_dump(child: &Child) -> (String, String) {
 fn a_password_reaches_pg_dump_in_a_file_alone() {
     const SECRET: &str = "s3cr3t:of\\mine";
     let stage = Stage::logged();
-    let find = Command::new("find")
-        .arg(stage.sandbox().folder())
-        .args(["-name", "pg_hba.conf"])
-        .output()
-        .unwrap();
-    let rules = said(&find);
     std::fs::write(
-        rules.trim(),
+        stage.sandbox().folder().join("data/pg_hba.conf"),
         "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n",
     )
     .unwrap();
@@ -343,15 +338,16 @@ fn no_server_is_left_when_it_is_ended_on_the_way() {
             .map(String::as_str)
             .chain(["--lock-timeout", "1min"])
             .collect();
-        let mut child = start(&stage, &arguments, &[]);
+        let child = start(&stage, &arguments, &[]);
         wait_for_pg_dump(&child);
-        let folders = folders_of(child.id());
+        let id = child.id();
+        let folders = folders_of(id);
         assert_eq!(folders.len(), 1, "{folders:?}");
         assert!(folders[0].join("data/postmaster.pid").exists());
         let pid = Pid::from_child(&child);
         kill_process(pid, signal).unwrap();
-        child.wait().unwrap();
-        wait_until("gone", || folders_of(child.id()).is_empty());
+        child.finish("stagegate that was ended");
+        wait_until("gone", || folders_of(id).is_empty());
         drop(locked);
     }
 }

@@ -1,5 +1,6 @@
 //! A rehearsal as evidence on the checklist: what it stands for, and when it does not.
 
+use crate::child::Finish;
 use crate::cloning::clone;
 use crate::rehearsing::{forgetful, said};
 use crate::stage::Stage;
@@ -72,8 +73,7 @@ fn a_rehearsal_on_the_target_itself_counts_as_well() {
         .args(stage.target())
         .env("HOME", stage.home())
         .stdin(std::process::Stdio::null())
-        .output()
-        .unwrap();
+        .finish("stagegate rehearse");
     assert_eq!(output.status.code(), Some(0));
     let (line, _) = told(&stage, &folder);
     assert!(line.contains("HOLDS. rehearsed on 2"), "{line}");

@@ -1,5 +1,6 @@
 //! `stagegate rehearse`.
 
+use crate::child::Finish;
 use crate::stage::Stage;
 use stagegate::journal::Entry;
 use std::path::Path;
@@ -247,8 +248,7 @@ fn a_runbook_without_a_way_back_has_nothing_to_rehearse() {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_stagegate"))
         .arg("rehearse")
         .arg(&script)
-        .output()
-        .unwrap();
+        .finish("stagegate rehearse");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("names no rollback script"), "{said}");

@@ -7,6 +7,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::child::{Finish, until};
+use crate::clients::find_client;
 use crate::session::Session;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use stagegate::journal::{Entry, chain};
@@ -104,11 +106,10 @@ impl Stage {
 
     /// The schema as pg_dump sees it, which knows nothing of our catalog queries.
     pub fn dump(&self) -> String {
-        let output = Command::new("pg_dump")
+        let output = Command::new(find_client("pg_dump").expect("pg_dump"))
             .arg("-s")
             .args(self.target())
-            .output()
-            .unwrap();
+            .finish("pg_dump -s");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
         let text = String::from_utf8(output.stdout).unwrap();
@@ -152,8 +153,7 @@ impl Stage {
             .args(arguments)
             .env("HOME", self.home())
             .stdin(Stdio::null())
-            .output()
-            .unwrap();
+            .finish("stagegate with nobody at a terminal");
         (output, entries(&journal))
     }
 
@@ -327,7 +327,10 @@ impl Person {
     #[track_caller]
     pub fn leave(&mut self) -> (u32, Vec<Entry>) {
         self.line("quit", "Journal: ");
-        let code = self.child.wait().unwrap().exit_code();
+        let code = until("the program ends after quit", || {
+            self.child.try_wait().unwrap()
+        });
+        let code = code.exit_code();
         (code, entries(&self.journal))
     }
 }

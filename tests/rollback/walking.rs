@@ -1,5 +1,6 @@
 //! `stagegate rollback`.
 
+use crate::child::Finish;
 use crate::stage::{Stage, file};
 use stagegate::journal::Entry;
 
@@ -245,8 +246,7 @@ fn without_a_terminal_nothing_is_kept() {
 fn a_number_that_no_script_has_is_refused_before_anything_is_sent() {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_stagegate"))
         .args(["rollback", "--to", "010"])
-        .output()
-        .unwrap();
+        .finish("stagegate rollback");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use stagegate::sandbox::{Options, Sandbox};
 use tokio_postgres::{Client, NoTls};
 
-use crate::clients::{find_psql, psql};
+use crate::clients::find_client;
+use crate::session_of_psql::psql;
 
 /// A running server.
 pub struct Cluster {
@@ -48,7 +49,7 @@ impl Cluster {
 
     /// `psql` on one of its databases; none where there is none on this machine.
     pub fn psql(&self, database: &str) -> Option<Command> {
-        let program = find_psql()?;
+        let program = find_client("psql")?;
         Some(psql(&program, &self.sandbox, database))
     }
 }

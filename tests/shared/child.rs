@@ -1,59 +1,74 @@
-//! A child that a test waits for, but never for ever.
+//! What a test waits for, but never for ever.
 
 use std::io::Read;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long a child may take on the slowest machine. Never part of a promise.
+/// How long anything may take on the slowest machine. Never part of a promise.
 const LIMIT: Duration = Duration::from_secs(300);
+
+/// What `poll` brings in the end; `what` says what was waited for, to whoever finds that it never
+/// came.
+#[track_caller]
+pub fn until<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+    let give_up = Instant::now() + LIMIT;
+    loop {
+        if let Some(it) = poll() {
+            return it;
+        }
+        let seconds = LIMIT.as_secs();
+        assert!(Instant::now() < give_up, "not within {seconds} s: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
 
 /// To be waited for until it ends, or to be ended where it does not.
 pub trait Finish {
-    /// All that it said, once it has ended. `what` names it for whoever finds that it does not.
+    /// All that it said, once it has ended. `what` names it.
+    #[track_caller]
     fn finish(self, what: &str) -> Output;
 }
 
+/// Ended when the test gives it up.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 impl Finish for Child {
-    fn finish(mut self, what: &str) -> Output {
-        drop(self.stdin.take());
-        let said = [self.stdout.take().map(read), self.stderr.take().map(read)];
-        let give_up = Instant::now() + LIMIT;
-        let status = loop {
-            if let Some(status) = self.try_wait().unwrap() {
-                break status;
+    fn finish(self, what: &str) -> Output {
+        let mut child = Ended(self);
+        drop(child.0.stdin.take());
+        let (stdout, stderr) = (
+            child.0.stdout.take().map(read),
+            child.0.stderr.take().map(read),
+        );
+        let status = until(&format!("{what} ends"), || child.0.try_wait().unwrap());
+        // A child of the child may still have the pipe.
+        let all = |reading: Option<JoinHandle<Vec<u8>>>| match reading {
+            None => Vec::new(),
+            Some(reading) => {
+                until(&format!("{what} has ended; so does its output"), || {
+                    reading.is_finished().then_some(())
+                });
+                reading.join().unwrap()
             }
-            if Instant::now() > give_up {
-                let _ = self.kill();
-                let _ = self.wait();
-                panic!("{what} did not end within {} s", LIMIT.as_secs());
-            }
-            std::thread::sleep(Duration::from_millis(2));
         };
-        // Whoever else has the pipe open, a child of the child, is waited for no longer than that.
-        let [stdout, stderr] = said.map(|reading| {
-            let Some(reading) = reading else {
-                return Vec::new();
-            };
-            while !reading.is_finished() {
-                assert!(
-                    Instant::now() < give_up,
-                    "{what} has ended, and somebody still holds its output"
-                );
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            reading.join().unwrap()
-        });
         Output {
             status,
-            stdout,
-            stderr,
+            stdout: all(stdout),
+            stderr: all(stderr),
         }
     }
 }
 
 impl Finish for &mut Command {
-    /// With its output taken, as [`Command::output`] does.
+    /// With its output taken, as [`Command::output`] does, and nothing to read.
     fn finish(self, what: &str) -> Output {
         self.stdin(Stdio::null())
             .stdout(Stdio::piped())

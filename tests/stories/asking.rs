@@ -1,6 +1,7 @@
 //! The query inside the held transaction: on FAIL, before COMMIT, cancelled, overtaken by the end
 //! of the hold and by the end of the session.
 
+use crate::child::Finish;
 use crate::stage::{Stage, Walk};
 use crate::terminal::{PROGRAM, Terminal};
 use stagegate::journal::Entry;
@@ -84,8 +85,7 @@ fn on_fail_a_person_asks_sees_and_rolls_back() {
     let report = Command::new(PROGRAM)
         .arg("report")
         .arg(journal)
-        .output()
-        .unwrap();
+        .finish("stagegate report");
     let report = String::from_utf8(report.stdout).unwrap();
     assert!(
         report.contains("Looked at inside the transaction"),

@@ -1,6 +1,7 @@
 //! A backup from the checklist: made, signed on without a question, looked at again; and what is
 //! left when it fails, is cancelled or its program dies: nothing.
 
+use crate::child::Finish;
 use crate::session::Session;
 use crate::stage::{Stage, Walk};
 use crate::terminal::{PATIENCE, PROGRAM, Terminal};
@@ -296,8 +297,11 @@ fn the_plain_walk_backs_up_by_a_word() {
     // Whoever was not there finds it in the report.
     let journals = std::fs::read_dir(stage.home().join("state/stagegate")).unwrap();
     let journal = journals.map(|entry| entry.unwrap().path()).next().unwrap();
-    let report = Command::new(PROGRAM).arg("report").arg(journal).output();
-    let report = String::from_utf8(report.unwrap().stdout).unwrap();
+    let report = Command::new(PROGRAM)
+        .arg("report")
+        .arg(journal)
+        .finish("stagegate report");
+    let report = String::from_utf8(report.stdout).unwrap();
     let name = made[0].file_name().unwrap().to_str().unwrap();
     for words in [name, "SHA-256", "backed up in", "there is no folder"] {
         assert!(report.contains(words), "no {words:?} in {report}");

@@ -1,6 +1,8 @@
 //! A runbook for somebody else's tables, written from `assets/runbook.md` alone: its worked example
 //! is copied off the page and walked, there and back.
 
+use crate::child::Finish;
+use crate::clients::find_client;
 use crate::page;
 use crate::stage::{Stage, Walk};
 use crate::terminal::{PROGRAM, Terminal};
@@ -81,8 +83,7 @@ impl Library {
         Command::new(PROGRAM)
             .args(arguments)
             .env("HOME", self.stage.home())
-            .output()
-            .unwrap()
+            .finish("stagegate with nobody at a terminal")
     }
 
     /// A walk in a terminal that shows the whole checklist at once.
@@ -96,11 +97,10 @@ impl Library {
     /// The library's schema as pg_dump sees it.
     fn structure(&self) -> String {
         let arguments = self.stage.arguments(&[]);
-        let output = Command::new("pg_dump")
+        let output = Command::new(find_client("pg_dump").expect("pg_dump"))
             .args(["-s", "-n", "library"])
             .args(&arguments[1..])
-            .output()
-            .unwrap();
+            .finish("pg_dump -s");
         assert!(output.status.success(), "{}", said(&output));
         let text = String::from_utf8(output.stdout).unwrap();
         // Newer versions guard a dump with a word drawn for each.

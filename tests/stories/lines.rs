@@ -1,6 +1,7 @@
 //! Lines instead of a screen: the walk in words, the rehearsal where nobody is there, and the
 //! commands that need no database.
 
+use crate::child::Finish;
 use crate::stage::{Stage, Walk};
 use crate::terminal::{PROGRAM, Terminal};
 use serde_json::Value;
@@ -168,7 +169,7 @@ fn without_a_terminal(stage: &Stage, arguments: &[String], typed: &str) -> Outpu
     // A program that does not read it may be gone already.
     let _ = stdin.write_all(typed.as_bytes());
     drop(stdin);
-    child.wait_with_output().unwrap()
+    child.finish("stagegate without a terminal")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -232,8 +233,7 @@ fn stagegate(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(PROGRAM)
         .args(arguments)
         .stdin(Stdio::null())
-        .output()
-        .unwrap();
+        .finish("stagegate");
     (
         output.status.code(),
         text(&output.stdout),
@@ -330,8 +330,7 @@ fn show_lists_a_script_that_run_refuses_before_it_connects() {
         .args(["run", "-h", "/nowhere", "-p", "1", script])
         .env("XDG_STATE_HOME", &state)
         .stdin(Stdio::null())
-        .output()
-        .unwrap();
+        .finish("stagegate");
     let err = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{err}");
     for (line, word) in [(2, "VACUUM"), (3, "savepoint"), (4, "\\!")] {
