@@ -6,6 +6,7 @@
 
 pub mod chain;
 pub mod entry;
+mod footing;
 pub mod rehearsed;
 pub mod report;
 pub mod story;
@@ -13,6 +14,7 @@ pub mod story;
 pub use entry::Entry;
 
 use chain::Chain;
+use footing::Footing;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -24,6 +26,7 @@ pub struct Journal {
     path: PathBuf,
     file: File,
     chain: Chain,
+    footing: Footing,
 }
 
 /// Why a journal cannot be written.
@@ -47,6 +50,14 @@ pub enum JournalError {
         path: PathBuf,
         /// What the system says.
         source: std::io::Error,
+    },
+    /// The name no longer leads to what this run wrote.
+    #[error("the journal {path} is not what this run wrote any more: {what}")]
+    Displaced {
+        /// The file.
+        path: PathBuf,
+        /// What became of it.
+        what: String,
     },
     /// A line cannot be written.
     #[error("the journal {path} cannot be written: {source}")]
@@ -131,6 +142,7 @@ impl Journal {
         // A file system without locks costs only that.
         let _ = file.try_lock();
         Journal {
+            footing: Footing::of(&file),
             path,
             file,
             chain: Chain::default(),
@@ -145,23 +157,54 @@ impl Journal {
     /// Appends a line.
     ///
     /// # Errors
-    /// When the system does not take it.
+    /// When the system does not take it, or the file is no longer the one that its name leads to.
     pub fn record(&mut self, entry: &Entry) -> Result<(), JournalError> {
+        self.append(entry).map(|_| ())
+    }
+
+    /// Appends a line and waits until it is on disk, under the journal's own name: read back from
+    /// there, it is what was written.
+    ///
+    /// # Errors
+    /// When the system does not take it, does not say that it is on disk, or the file is no longer the
+    /// one that its name leads to.
+    pub fn record_durably(&mut self, entry: &Entry) -> Result<(), JournalError> {
+        let line = self.append(entry)?;
+        self.file
+            .sync_data()
+            .map_err(|source| self.write_error(source))?;
+        self.stands()?;
+        self.footing
+            .reads_back(&self.path, line.as_bytes())
+            .map_err(|what| self.displaced(what))
+    }
+
+    /// Whether the journal's name leads to the open file, and the file holds what was written so far
+    /// and no more: a journal that was removed, replaced or cut would be missed only afterwards.
+    ///
+    /// # Errors
+    /// What became of it.
+    pub fn stands(&self) -> Result<(), JournalError> {
+        self.footing
+            .holds(&self.path, &self.file)
+            .map_err(|what| self.displaced(what))
+    }
+
+    fn append(&mut self, entry: &Entry) -> Result<String, JournalError> {
+        self.stands()?;
         let line = self.chain.line(entry, jiff::Timestamp::now());
         self.file
             .write_all(line.as_bytes())
-            .map_err(|source| self.write_error(source))
+            .map_err(|source| self.write_error(source))?;
+        self.footing.wrote(line.len());
+        Ok(line)
     }
 
-    /// Appends a line and waits until it is on disk.
-    ///
-    /// # Errors
-    /// When the system does not take it, or does not say that it is on disk.
-    pub fn record_durably(&mut self, entry: &Entry) -> Result<(), JournalError> {
-        self.record(entry)?;
-        self.file
-            .sync_data()
-            .map_err(|source| self.write_error(source))
+    fn displaced(&self, what: String) -> JournalError {
+        JournalError::Displaced {
+            path: self.path.clone(),
+            what,
+        }
     }
 
     fn write_error(&self, source: std::io::Error) -> JournalError {

@@ -181,10 +181,10 @@ fn a_run_that_was_killed_is_not_said_to_be_anything() {
     assert_eq!(code, Some(0));
     for told in [
         "**NOT RECORDED.**",
-        "COMMIT was never sent",
+        "Up to there COMMIT was not sent",
         &format!("stagegate outcome {}", journal.display()),
         "its end is not recorded",
-        "the run did not come to its end",
+        "the journal does not have the end of the run",
         "Undo nothing before the server has said",
     ] {
         place(&text, told);
@@ -442,6 +442,7 @@ fn committed() -> Vec<Entry> {
             outcome: "COMMITTED".into(),
             why: None,
             proof: "the server answered COMMIT, and pg_xact_status says committed".into(),
+            rehearsed: false,
         },
         phase("post-verifying", None),
         checked("post-verification", "columns are there", "PASS", ""),
@@ -479,7 +480,7 @@ fn a_journal_cut_at_any_line_never_claims_what_is_not_in_it() {
             n if n >= outcome => "COMMITTED",
             n if n >= intent => "UNKNOWN",
             n if n >= second => "NOT RECORDED",
-            n if n < begun => "NOTHING WAS APPLIED",
+            n if n < begun => "NOT RECORDED",
             _ => continue,
         };
         assert!(

@@ -31,6 +31,8 @@ mod looking;
 mod page;
 #[path = "stories/picture.rs"]
 mod picture;
+#[path = "stories/recording.rs"]
+mod recording;
 #[path = "stories/refusing.rs"]
 mod refusing;
 #[path = "shared/session.rs"]

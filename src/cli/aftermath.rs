@@ -26,25 +26,31 @@ fn text(path: &Path) -> Result<String, Failure> {
         .map_err(|_| Failure::usage(eyre!("{shown} is no journal: it is not text")))
 }
 
-/// `stagegate report --verify`: follows the chain of hashes from the first line to the last.
+/// `stagegate report --verify`: follows the chain of hashes from the first line to the last, which
+/// has to be the end of the run.
 pub(super) fn verify(path: &Path) -> Result<ExitCode, Failure> {
     let shown = printable(&path.display().to_string()).into_owned();
+    let still_runs = journal::is_being_written(path);
     match chain::verify(&text(path)?) {
         Ok(lines) if lines.is_empty() => Err(Failure::usage(eyre!("{shown} is empty"))),
         Ok(lines) => {
-            let whole = matches!(
-                lines.last().map(|line| &line.entry),
-                Some(crate::journal::Entry::Left { .. })
-            );
-            let end = if whole {
-                "to the end of its run"
-            } else {
-                "but its run did not come to an end: ask `stagegate outcome` which way it went"
+            let (end, code) = match (Story::of(&lines).ended, still_runs) {
+                (true, _) => ("to the end of its run", ExitCode::Committed),
+                (false, true) => (
+                    "but THE END OF ITS RUN IS NOT THERE: the program still runs",
+                    ExitCode::OutcomeUnknown,
+                ),
+                (false, false) => (
+                    "but THE END OF ITS RUN IS NOT THERE, so more may have happened than it tells: \
+                     ask `stagegate outcome` which way it went",
+                    ExitCode::OutcomeUnknown,
+                ),
             };
             print(&format!(
                 "{shown}: {} lines, every one as it was written, {end}\n",
                 lines.len()
-            ))
+            ))?;
+            Ok(code)
         }
         Err(broken) => {
             print(&format!("{shown}: NOT AS IT WAS WRITTEN, {broken}\n"))?;
@@ -132,9 +138,20 @@ pub(super) fn outcome(
     }
     let story = Story::of(&lines);
     let (answer, code) = match (&story.outcome, &story.xid, &story.target) {
-        (Some((word, proof)), _, _) if word != "UNKNOWN" => (
-            format!("{word}, as the program itself recorded: {proof}."),
-            code_of(word),
+        (Some((word, proof)), xid, _) if word != "UNKNOWN" => {
+            let of = xid.as_ref().map(|xid| format!(" (transaction {xid})"));
+            let of = of.unwrap_or_default();
+            (
+                format!(
+                    "{word}{of}, as the program itself recorded: {proof}.{}",
+                    open_end(&story, still_runs)
+                ),
+                code_of(word),
+            )
+        }
+        (_, None, _) if story.ended => (
+            "ROLLED BACK: no transaction was begun.".to_owned(),
+            ExitCode::RolledBackOnError,
         ),
         // What a program that still runs has not done yet, it may do in the next moment; only the
         // server's word on a transaction stands then.
@@ -144,10 +161,7 @@ pub(super) fn outcome(
                 .to_owned(),
             ExitCode::OutcomeUnknown,
         ),
-        (_, None, _) => (
-            "ROLLED BACK: no transaction was begun.".to_owned(),
-            ExitCode::RolledBackOnError,
-        ),
+        (_, None, target) => (without_number(target.as_ref()), ExitCode::OutcomeUnknown),
         (_, Some(_), None) => {
             return Err(Failure::usage(eyre!(
                 "the journal does not say which server the transaction was on"
@@ -164,7 +178,15 @@ pub(super) fn outcome(
                 ..Identity::of(target)
             };
             let inquiry = runtime.block_on(of_earlier_run(&settings, &identity, xid, end_backend));
-            told(&inquiry, xid, story.commit_intended || still_runs)
+            let never_sent = story.ended && !story.commit_intended;
+            let (mut answer, code) = told(&inquiry, xid, never_sent);
+            if code != ExitCode::Committed {
+                if !story.ended && !story.commit_intended {
+                    answer.push_str(" Up to where the journal ends COMMIT was not sent.");
+                }
+                answer.push_str(open_end(&story, still_runs));
+            }
+            (answer, code)
         }
     };
     let (answer, code) = match broken {
@@ -190,6 +212,36 @@ fn doubted(answer: String, code: ExitCode, broken: &Broken) -> (String, ExitCode
     }
 }
 
+/// What a journal without the end of its run leaves open, beside the transaction that is told of.
+fn open_end(story: &Story, still_runs: bool) -> &'static str {
+    match (story.ended, still_runs) {
+        (true, _) => "",
+        (false, true) => " The program that writes this journal still runs.",
+        (false, false) => {
+            " The journal does not have the end of its run, so it cannot tell whether another \
+             transaction followed."
+        }
+    }
+}
+
+/// Of a journal that ends before it names a transaction: nobody can be asked for one by its number.
+fn without_number(target: Option<&Target>) -> String {
+    let place = target.map_or_else(
+        || "; it names no server".to_owned(),
+        |target| {
+            format!(
+                " on {}:{}, database {}",
+                target.host, target.port, target.database
+            )
+        },
+    );
+    format!(
+        "UNKNOWN: the journal ends before a transaction was begun, and does not have the end of its \
+         run. What followed is not in it. Look on the server{place}: `stagegate inspect` and \
+         `stagegate verify` tell whether what the script makes is there."
+    )
+}
+
 fn code_of(word: &str) -> ExitCode {
     match word {
         "COMMITTED" => ExitCode::Committed,
@@ -199,9 +251,9 @@ fn code_of(word: &str) -> ExitCode {
     }
 }
 
-/// The answer in words. What was never asked to commit cannot have been committed, whoever is there
-/// to ask; anything else needs the same server's word.
-fn told(inquiry: &Inquiry, xid: &str, commit_intended: bool) -> (String, ExitCode) {
+/// The answer in words. What was never asked to commit, in a journal that has the end of its run,
+/// cannot have been committed, whoever is there to ask; anything else needs the same server's word.
+fn told(inquiry: &Inquiry, xid: &str, never_sent: bool) -> (String, ExitCode) {
     match inquiry {
         Inquiry::Answered {
             status: XactStatus::Committed,
@@ -228,7 +280,7 @@ fn told(inquiry: &Inquiry, xid: &str, commit_intended: bool) -> (String, ExitCod
             ExitCode::OutcomeUnknown,
         ),
         Inquiry::OtherServer(_) | Inquiry::Unknowable(_) | Inquiry::Unreachable(_)
-            if !commit_intended =>
+            if never_sent =>
         {
             (
                 format!("ROLLED BACK (transaction {xid}): COMMIT was never sent; {inquiry}."),
@@ -271,14 +323,14 @@ mod tests {
 
     #[test]
     fn what_was_never_asked_to_commit_is_rolled_back_whoever_answers() {
-        let (text, code) = told(&unreachable(), "7", false);
+        let (text, code) = told(&unreachable(), "7", true);
         assert!(text.starts_with("ROLLED BACK"), "{text}");
         assert_eq!(code, ExitCode::RolledBackOnError);
     }
 
     #[test]
     fn what_may_have_been_committed_is_unknown_without_the_server() {
-        let (text, code) = told(&unreachable(), "7", true);
+        let (text, code) = told(&unreachable(), "7", false);
         assert!(text.starts_with("UNKNOWN"), "{text}");
         assert!(text.contains("pg_xact_status('7')"), "{text}");
         assert_eq!(code, ExitCode::OutcomeUnknown);
@@ -303,8 +355,8 @@ mod tests {
             status: XactStatus::InProgress,
             server: "s".into(),
         };
-        for commit_intended in [false, true] {
-            let (text, _) = told(&inquiry, "7", commit_intended);
+        for never_sent in [false, true] {
+            let (text, _) = told(&inquiry, "7", never_sent);
             assert!(text.starts_with("UNKNOWN"), "{text}");
         }
     }

@@ -234,18 +234,22 @@ pub(super) fn attend(
                     (code, lines)
                 }
             };
-            return Ok::<_, Failure>((code, closing, last));
+            let unrecorded = account.unrecorded.clone();
+            return Ok::<_, Failure>((code, closing, last, unrecorded));
         }
     });
     // A thread that still waits for a key must not keep the program from leaving.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
-    let (code, closing, last) = result?;
+    let (code, closing, last, unrecorded) = result?;
     // Where the terminal is gone there is nobody to tell; the outcome and its code stand.
     let mut out = std::io::stdout();
     for line in closing.iter().chain(std::iter::once(&last)) {
         let _ = writeln!(out, "{line}");
     }
-    let journal = path.display().to_string();
+    let journal = match unrecorded {
+        Some(why) => format!("LOST: {why}"),
+        None => path.display().to_string(),
+    };
     let _ = writeln!(out, "Journal: {}", printable(&journal));
     Ok(code)
 }

@@ -59,6 +59,8 @@ pub struct Account {
     pub log: Option<ServerLog>,
     /// Why the monitor cannot look, if it cannot.
     pub blind: Option<String>,
+    /// Why the journal does not hold this run, if it does not.
+    pub unrecorded: Option<String>,
 }
 
 /// A message and when it came.
@@ -152,9 +154,10 @@ impl Account {
             | Event::Drawn
             | Event::Edited
             | Event::ReadToEnd(_)
-            | Event::Alarmed(_)
-            | Event::JournalLost(_)
-            | Event::IntentLost(_) => {}
+            | Event::Alarmed(_) => {}
+            Event::JournalLost(why) | Event::IntentLost(why) => {
+                self.unrecorded.get_or_insert_with(|| why.clone());
+            }
         }
     }
 

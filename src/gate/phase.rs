@@ -265,7 +265,7 @@ impl std::fmt::Display for Why {
             Why::Disturbed => "a query did not leave the transaction as it was",
             Why::CommitRefused => "the server refused COMMIT",
             Why::HoldLimit => "the hold limit was reached",
-            Why::JournalLost => "the journal cannot be written",
+            Why::JournalLost => "the journal was lost",
             Why::SessionEnded => "the session ended",
             Why::Alarmed(Alarm::HungUp) => "the terminal is gone",
             Why::Alarmed(Alarm::Interrupted) => "the program was interrupted",

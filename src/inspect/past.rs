@@ -5,6 +5,7 @@
 
 use crate::journal::chain::{self, Line};
 use crate::journal::entry::{Entry, Opened};
+use crate::journal::is_being_written;
 use crate::journal::story::Story;
 use std::path::{Path, PathBuf};
 
@@ -70,32 +71,35 @@ fn run(path: PathBuf) -> PastRun {
         Ok(text) => text,
         Err(error) => return unread(error.to_string()),
     };
+    let writing = is_being_written(&path);
     let (lines, broken) = chain::read(&text);
     if lines.is_empty() {
         return unread(broken.map_or("it is empty".into(), |broken| broken.to_string()));
     }
-    told(path, &lines, broken.map(|broken| broken.to_string()))
+    told(
+        path,
+        &lines,
+        broken.map(|broken| broken.to_string()),
+        writing,
+    )
 }
 
-fn told(path: PathBuf, lines: &[Line], broken: Option<String>) -> PastRun {
+fn told(path: PathBuf, lines: &[Line], broken: Option<String>, writing: bool) -> PastRun {
     let story = Story::of(lines);
     // The last: a walk may have started over.
     let opened = lines.iter().rev().find_map(|line| match &line.entry {
         Entry::Opened(opened) => Some((**opened).clone()),
         _ => None,
     });
-    let left = matches!(
-        lines.last().map(|line| &line.entry),
-        Some(Entry::Left { .. })
-    );
     let outcome = match (&story.outcome, &story.xid) {
-        (Some((word, _)), _) => word.clone(),
-        (None, None) if left => "nothing was applied".into(),
-        (None, None) => "under way, or died before a transaction".into(),
+        (Some((word, _)), _) if story.ended || word == "COMMITTED" => word.clone(),
+        (Some((word, _)), _) => format!("{word}; the end of the run is not recorded"),
+        (None, None) if story.ended => "nothing was applied".into(),
+        _ if writing => "under way".into(),
         (None, Some(_)) if story.commit_intended => {
             "not known: ask `stagegate outcome`; COMMIT may have been sent".into()
         }
-        (None, Some(_)) => "under way, or died before COMMIT was sent".into(),
+        (None, _) => "not known: ask `stagegate outcome`; its end is not recorded".into(),
     };
     PastRun {
         path,
@@ -143,6 +147,7 @@ mod tests {
             outcome: "COMMITTED".into(),
             why: None,
             proof: "tag".into(),
+            rehearsed: false,
         };
         let intent = Entry::intent(Decision::Commit, Some("7".into()));
         journal(folder, "20260101T000000Z-1.jsonl", &[begun(), committed]);
@@ -162,7 +167,7 @@ mod tests {
             [
                 "not read",
                 "nothing was applied",
-                "under way, or died before COMMIT was sent",
+                "not known: ask `stagegate outcome`; its end is not recorded",
                 "not known: ask `stagegate outcome`; COMMIT may have been sent",
                 "COMMITTED",
             ]

@@ -5,8 +5,10 @@
 //! edits; who can write the file can also compute the chain anew.
 
 use super::entry::Entry;
+use crate::runbook::printable::misleads;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 /// What stands as `prev` on the first line.
 pub const FIRST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -57,6 +59,24 @@ fn hash(bytes: &[u8]) -> String {
         .collect()
 }
 
+/// `json` with every character that misleads a reader as `\uXXXX`: it reads back as the same.
+fn escape_what_misleads(json: &str) -> Cow<'_, str> {
+    if !json.chars().any(misleads) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        if misleads(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 impl Chain {
     /// The next line, with its line feed.
     pub fn line(&mut self, entry: &Entry, at: jiff::Timestamp) -> String {
@@ -74,6 +94,8 @@ impl Chain {
             entry,
         })
         .unwrap_or_else(|error| format!("{{\"unwritable\":\"{error}\"}}"));
+        // Outside of its strings JSON is ASCII, so an escape stands for what misleads wherever it is.
+        let body = escape_what_misleads(&body);
         let body = body.strip_suffix('}').unwrap_or(&body);
         let own = hash(body.as_bytes());
         let line = format!("{body},\"hash\":\"{own}\"}}\n");
@@ -157,6 +179,22 @@ mod tests {
     #[test]
     fn what_was_written_verifies() {
         assert_eq!(verify(&journal()).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_line_holds_nothing_raw_that_misleads_and_reads_back_as_it_was() {
+        let said = "a\x1b[2J\u{7f}\u{85}\u{9b}31m\u{ad}\u{200b}\u{200d}\u{202e}\u{2028}\u{2029}\u{2066}\
+                    \u{feff}\u{fff9}\u{e0041}\u{1d173}ü—日本😀\n";
+        let entry = Entry::BackupFailed { why: said.into() };
+        let line = Chain::default().line(&entry, jiff::Timestamp::UNIX_EPOCH);
+        let raw = line
+            .trim_end_matches('\n')
+            .chars()
+            .find(|c| c.is_control() || misleads(*c));
+        assert_eq!(raw, None, "{line}");
+        assert!(line.contains("ü—日本😀"), "{line}");
+        let read = verify(&line).unwrap();
+        assert_eq!(read[0].entry, entry);
     }
 
     #[test]

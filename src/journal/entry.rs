@@ -189,6 +189,9 @@ pub enum Entry {
         why: Option<String>,
         /// How it is known.
         proof: String,
+        /// It was rolled back because that was the plan of a rehearsal, which came to its end.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        rehearsed: bool,
     },
     /// The program was left.
     Left {

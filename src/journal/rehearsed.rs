@@ -7,7 +7,6 @@
 use super::chain::{self, Line};
 use super::entry::{Entry, Opened, Rehearses};
 use super::is_being_written;
-use crate::gate::Why;
 use crate::gate::event::{LockMode, Millis, Target};
 use crate::runbook::rehearsal;
 use jiff::Timestamp;
@@ -17,6 +16,9 @@ use std::path::{Path, PathBuf};
 
 /// How many journals are looked at, the newest.
 const MOST: usize = 200;
+
+/// How the first release said that a rehearsal came to its end, before its journals had a word for it.
+const OLD_REASON: &str = "a rehearsal always ends in ROLLBACK";
 
 /// The largest journal that is read, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -146,6 +148,13 @@ fn end(lines: &[Line]) -> End {
     let mut structure = None;
     let mut locked = None;
     let mut ended = None;
+    // Without the end of its run, what a journal does not say may have happened all the same.
+    if !matches!(
+        lines.last().map(|line| &line.entry),
+        Some(Entry::Left { .. })
+    ) {
+        return End::Unfinished;
+    }
     for line in lines {
         match &line.entry {
             Entry::Phase { phase, .. } if phase == "beginning" => {
@@ -178,16 +187,22 @@ fn end(lines: &[Line]) -> End {
                     locked = Some(line.at.as_millisecond().saturating_sub(took));
                 }
             }
-            Entry::Outcome { outcome, why, .. } => {
-                ended = Some((line.at, outcome.as_str(), why.clone().unwrap_or_default()));
+            Entry::Outcome {
+                outcome,
+                why,
+                rehearsed,
+                ..
+            } => {
+                let why = why.clone().unwrap_or_default();
+                let as_planned = outcome == "ROLLED BACK" && (*rehearsed || why == OLD_REASON);
+                ended = Some((line.at, as_planned, why));
             }
             _ => {}
         }
     }
-    let Some((at, outcome, why)) = ended else {
+    let Some((at, went_well, why)) = ended else {
         return End::Unfinished;
     };
-    let went_well = outcome == "ROLLED BACK" && why == Why::Rehearsed.to_string();
     match structure {
         Some(structure) if went_well && rows.is_empty() => End::Passed {
             structure,
@@ -251,12 +266,20 @@ mod tests {
             outcome: "ROLLED BACK".into(),
             why: Some(why.into()),
             proof: "tag".into(),
+            rehearsed: false,
         }
     }
 
     fn as_planned() -> Entry {
-        rolled_back(&Why::Rehearsed.to_string())
+        Entry::Outcome {
+            outcome: "ROLLED BACK".into(),
+            why: Some("whatever the sentence is".into()),
+            proof: "tag".into(),
+            rehearsed: true,
+        }
     }
+
+    const LEFT: Entry = Entry::Left { code: 1 };
 
     fn journal(folder: &Path, name: &str, entries: &[Entry]) -> PathBuf {
         let path = folder.join(name);
@@ -279,9 +302,9 @@ mod tests {
         journal(
             home.path(),
             "1.jsonl",
-            &[opened(of()), restored(), as_planned()],
+            &[opened(of()), restored(), as_planned(), LEFT],
         );
-        journal(home.path(), "2.jsonl", &[opened(None), as_planned()]);
+        journal(home.path(), "2.jsonl", &[opened(None), as_planned(), LEFT]);
         std::fs::write(home.path().join("3.jsonl"), "{}\n").unwrap();
         let End::Passed { structure, .. } = only(home.path()).end else {
             panic!("not passed");
@@ -290,16 +313,37 @@ mod tests {
     }
 
     #[test]
+    fn one_of_the_first_release_counts_by_the_sentence_it_wrote() {
+        for (why, passed) in [
+            ("a rehearsal always ends in ROLLBACK", true),
+            ("you decided so", false),
+        ] {
+            let home = tempfile::tempdir().unwrap();
+            journal(
+                home.path(),
+                "1.jsonl",
+                &[opened(of()), restored(), rolled_back(why), LEFT],
+            );
+            let end = only(home.path()).end;
+            assert_eq!(matches!(end, End::Passed { .. }), passed, "{why}: {end:?}");
+        }
+    }
+
+    #[test]
     fn what_failed_or_stopped_on_the_way_did_not_pass() {
         let fail = || checked("structure: index i", "FAIL", "left behind");
-        let cases: [(&[Entry], bool); 5] = [
-            (&[opened(of()), fail(), restored(), as_planned()], true),
-            (&[opened(of()), as_planned()], true),
+        let cases: [(&[Entry], bool); 6] = [
+            (
+                &[opened(of()), fail(), restored(), as_planned(), LEFT],
+                true,
+            ),
+            (&[opened(of()), as_planned(), LEFT], true),
             (
                 &[
                     opened(of()),
                     restored(),
                     rolled_back("you cancelled the script"),
+                    LEFT,
                 ],
                 true,
             ),
@@ -308,9 +352,12 @@ mod tests {
                     opened(of()),
                     checked(rehearsal::RESTORED, "PASS", "md5 x"),
                     as_planned(),
+                    LEFT,
                 ],
                 true,
             ),
+            // What may have followed is not known.
+            (&[opened(of()), restored(), as_planned()], false),
             (&[opened(of()), restored()], false),
         ];
         for (entries, finished) in cases {
@@ -331,7 +378,7 @@ mod tests {
         let path = journal(
             home.path(),
             "1.jsonl",
-            &[opened(of()), restored(), as_planned()],
+            &[opened(of()), restored(), as_planned(), LEFT],
         );
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o620)).unwrap();
         let End::Untrusted(why) = only(home.path()).end else {
@@ -357,7 +404,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("1.jsonl");
         let mut writing = Journal::create(Some(&path), |_| None).unwrap();
-        for entry in [opened(of()), restored(), as_planned()] {
+        for entry in [opened(of()), restored(), as_planned(), LEFT] {
             writing.record(&entry).unwrap();
         }
         assert_eq!(only(home.path()).end, End::Unfinished);

@@ -18,6 +18,9 @@ pub struct Story {
     pub commit_intended: bool,
     /// Its outcome, where the program lived to write it: the word and its proof.
     pub outcome: Option<(String, String)>,
+    /// The journal has the end of its run. Without it, what the journal does not say may have
+    /// happened all the same.
+    pub ended: bool,
 }
 
 impl Story {
@@ -25,6 +28,7 @@ impl Story {
     pub fn of(lines: &[Line]) -> Story {
         let mut story = Story::default();
         for line in lines {
+            story.ended = matches!(line.entry, Entry::Left { .. });
             match &line.entry {
                 Entry::Connected { target } => {
                     story.target = serde_json::from_value(target.clone()).ok();
@@ -102,6 +106,7 @@ mod tests {
             outcome: "ROLLED BACK".into(),
             why: None,
             proof: "tag".into(),
+            rehearsed: false,
         };
         let story = story(&[
             phase("beginning"),
@@ -116,6 +121,14 @@ mod tests {
         assert_eq!(story.xid.as_deref(), Some("8"));
         assert!(!story.commit_intended);
         assert_eq!(story.outcome, None);
+    }
+
+    #[test]
+    fn only_the_last_line_can_be_the_end_of_the_run() {
+        assert!(story(&[phase("ended"), Entry::Left { code: 0 }]).ended);
+        assert!(!story(&[phase("ended")]).ended);
+        assert!(!story(&[Entry::Left { code: 0 }, phase("beginning")]).ended);
+        assert!(!story(&[]).ended);
     }
 
     #[test]

@@ -6,11 +6,18 @@
 
 use std::borrow::Cow;
 
-/// Marks and overrides of the writing direction, and line breaks that are no `\n`.
-fn misleads(c: char) -> bool {
+/// Whether a character beyond ASCII's controls shows another text than there is: DEL and the C1
+/// controls, marks and overrides of the writing direction, line breaks that are no `\n`, what has no
+/// width, and the other format characters of Unicode.
+pub fn misleads(c: char) -> bool {
     matches!(c,
-        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
-        | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}'
+        | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}' | '\u{115f}' | '\u{1160}'
+        | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}'
+        | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 fn push_escaped(out: &mut String, c: char) {

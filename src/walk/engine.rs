@@ -8,7 +8,7 @@ use crate::backup;
 use crate::database::session::{Claim, Order};
 use crate::gate::event::{Body, Command, Event, Millis, Report, Seq, Target};
 use crate::gate::warrant::Warrant;
-use crate::gate::{Account, Effect, ExitCode, Machine, Plan, Refusal, Request};
+use crate::gate::{Account, Effect, Ending, ExitCode, Machine, Plan, Refusal, Request};
 use crate::journal::entry::Decision;
 use crate::journal::{self, Entry, Journal, JournalError};
 use crate::runbook::{ItemKind, Runbook};
@@ -206,8 +206,13 @@ impl<H: Held> Engine<H> {
             journal.record(entry)
         };
         if let Err(error) = &written {
-            let text = format!("{error}. COMMIT is forbidden from here on.");
-            self.said.push(Remark::Said(text));
+            let rest = match self.machine.ending() {
+                Some(Ending::Committed { .. }) => {
+                    "What was committed stands; take the outcome down by hand."
+                }
+                _ => "COMMIT is forbidden from here on.",
+            };
+            self.said.push(Remark::Said(format!("{error}. {rest}")));
             self.log = Log::Lost;
         }
         written

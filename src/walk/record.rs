@@ -2,7 +2,7 @@
 
 use crate::gate::event::{Body, Event, Evidence, Report, ServerMessage, Standing, StatementReport};
 use crate::gate::query::After;
-use crate::gate::{Account, Command, Ending, Machine, Phase};
+use crate::gate::{Account, Command, Ending, Machine, Phase, Why};
 use crate::journal::Entry;
 use crate::journal::entry::Message;
 use crate::runbook::check::Check;
@@ -138,6 +138,13 @@ fn of_ending(ending: &Ending) -> Entry {
         outcome: ending.word().into(),
         why,
         proof,
+        rehearsed: matches!(
+            ending,
+            Ending::RolledBack {
+                why: Why::Rehearsed,
+                ..
+            }
+        ),
     }
 }
 

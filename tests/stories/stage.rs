@@ -313,6 +313,14 @@ impl Stage {
     /// The journal of the only run so far, every line of it verified.
     #[track_caller]
     pub fn journal(&self) -> Vec<Entry> {
+        let text = self.journal_text();
+        let lines = chain::verify(&text).unwrap_or_else(|broken| panic!("{broken}\n{text}"));
+        lines.into_iter().map(|line| line.entry).collect()
+    }
+
+    /// The text of the journal of the only run so far.
+    #[track_caller]
+    pub fn journal_text(&self) -> String {
         let folder = self.home().join("state/stagegate");
         let files: Vec<_> = std::fs::read_dir(&folder)
             .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
@@ -321,9 +329,7 @@ impl Stage {
         let [file] = files.as_slice() else {
             panic!("not one journal: {files:?}");
         };
-        let text = std::fs::read_to_string(file).unwrap();
-        let lines = chain::verify(&text).unwrap_or_else(|broken| panic!("{broken}\n{text}"));
-        lines.into_iter().map(|line| line.entry).collect()
+        std::fs::read_to_string(file).unwrap()
     }
 
     /// Asserts that the journal tells these outcomes, in this order, and the exit code.

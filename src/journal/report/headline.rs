@@ -18,6 +18,9 @@ pub struct Headline {
     pub ask: bool,
 }
 
+/// Why a journal can end before its run does.
+const ENDS_EARLY: &str = "the program or its host died, the run goes on, or the journal was cut";
+
 /// The headline of a run.
 pub fn of(facts: &Facts, journal: &Journal<'_>) -> Headline {
     let told = told(facts);
@@ -56,10 +59,14 @@ fn told(facts: &Facts) -> Headline {
                 tone: Tone::Doubtful,
                 word: "ROLLED BACK",
                 sentence: format!(
-                    "{}: {proof}. No other attempt was made.",
-                    because(attempt.why.as_deref())
+                    "{}: {proof}. No other attempt {}.",
+                    because(attempt.why.as_deref()),
+                    match facts.left {
+                        Some(_) => "was made",
+                        None => "is recorded, but the end of the run is not either",
+                    }
                 ),
-                ask: false,
+                ask: facts.left.is_none(),
             },
             (None, None) => unrecorded(attempt),
         },
@@ -74,14 +81,22 @@ fn because(why: Option<&str>) -> String {
 }
 
 fn nothing_begun(facts: &Facts) -> Headline {
-    let sentence = match (&facts.outcome, facts.left) {
-        (Some(outcome), _) if outcome.word == "NOT CONNECTED" => {
+    if facts.left.is_none() {
+        return Headline {
+            tone: Tone::Bad,
+            word: "NOT RECORDED",
+            sentence: format!(
+                "The journal ends before a transaction was begun, and does not have the end of its \
+                 run: {ENDS_EARLY}. What followed is not in it."
+            ),
+            ask: true,
+        };
+    }
+    let sentence = match &facts.outcome {
+        Some(outcome) if outcome.word == "NOT CONNECTED" => {
             "No server was reached; the messages say why."
         }
-        (_, Some(_)) => "The program was left before a transaction was begun.",
-        (_, None) => {
-            "The journal ends before a transaction was begun: the program died, or the run goes on."
-        }
+        _ => "The program was left before a transaction was begun.",
     };
     Headline {
         tone: Tone::Doubtful,
@@ -120,6 +135,10 @@ fn recorded(facts: &Facts, attempt: &Attempt, outcome: &Outcome) -> Headline {
         }
         "ROLLED BACK" => {
             let again = match facts.course.iter().rev().find(|s| s.what == "checklist") {
+                _ if facts.left.is_none() => {
+                    " The end of the run is not recorded, and whether another transaction followed \
+                     is not either."
+                }
                 Some(step) if step.at > outcome.at => {
                     " The walk went back to the checklist; no other transaction was begun."
                 }
@@ -132,7 +151,7 @@ fn recorded(facts: &Facts, attempt: &Attempt, outcome: &Outcome) -> Headline {
                     "{}. Proof: {proof}.{again}",
                     because(outcome.why.as_deref())
                 ),
-                ask: false,
+                ask: facts.left.is_none(),
             }
         }
         "NOT CONNECTED" => nothing_begun(facts),
@@ -151,21 +170,20 @@ fn unrecorded(attempt: &Attempt) -> Headline {
         Headline {
             tone: Tone::Bad,
             word: "UNKNOWN",
-            sentence:
-                "The journal ends after COMMIT was about to be sent and before an answer: the \
-                       program or its host died, or the run goes on. It may have been committed."
-                    .to_owned(),
+            sentence: format!(
+                "The journal ends after COMMIT was about to be sent and before an answer: \
+                     {ENDS_EARLY}. It may have been committed."
+            ),
             ask: true,
         }
     } else {
         Headline {
             tone: Tone::Bad,
             word: "NOT RECORDED",
-            sentence:
-                "The journal ends before an outcome: the program or its host died, or the run \
-                       goes on. COMMIT was never sent, or its intent would stand here; so the \
-                       server rolls back by itself. The server's own word is still to be asked."
-                    .to_owned(),
+            sentence: format!(
+                "The journal ends before an outcome: {ENDS_EARLY}. Up to there COMMIT was not sent, \
+                 or its intent would stand here. The server's own word is still to be asked."
+            ),
             ask: true,
         }
     }

@@ -93,7 +93,10 @@ fn outcome(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
         rows.push(("Its SHA-256", opened.script_sha256.clone()));
     }
     if let Some(attempt) = facts.last() {
-        let xid = attempt.xid.as_deref().unwrap_or("BEGIN was not answered");
+        let xid = attempt
+            .xid
+            .as_deref()
+            .unwrap_or("no answer to BEGIN is recorded");
         let of = match facts.attempts.len() {
             1 => String::new(),
             count => format!(", the last of {count}"),
@@ -123,7 +126,9 @@ fn outcome(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
         "Left with",
         match facts.left {
             Some(code) => format!("exit code {code}: {}", exit_code(code)),
-            None => "no exit code is recorded: the run did not come to its end".to_owned(),
+            None => {
+                "no exit code is recorded: the journal does not have the end of the run".to_owned()
+            }
         },
     ));
     blocks.push(named(rows));
@@ -132,7 +137,13 @@ fn outcome(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
 fn target(facts: &Facts, blocks: &mut Vec<Block>) {
     blocks.push(heading("Target"));
     let Some(target) = &facts.target else {
-        blocks.push(Block::Text("No server was reached.".to_owned()));
+        blocks.push(Block::Text(
+            match facts.left {
+                Some(_) => "No server was reached.",
+                None => "No server is recorded.",
+            }
+            .to_owned(),
+        ));
         return;
     };
     let unseen = || "the role may not see it".to_owned();

@@ -131,7 +131,7 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
                     "Choose a quieter moment, then {w} goes back to the checklist. q leaves."
                 ),
                 (_, Why::JournalLost) => format!(
-                    "Make room for the journal, then {w} goes back to the checklist. q leaves."
+                    "Put right what became of the journal, then {w} goes back to the checklist. q leaves."
                 ),
                 _ => {
                     format!("Put right what failed, then {w} goes back to the checklist. q leaves.")
@@ -210,9 +210,14 @@ fn common(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
 }
 
 fn journal(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
-    match scene.journal {
-        Some(path) => fact(scene, "Journal", &scene.look.clean(path), columns),
-        None => Vec::new(),
+    match (scene.journal, &scene.account.unrecorded) {
+        // A name under which the run is not to be found would send people there in vain.
+        (_, Some(why)) => {
+            let text = format!("LOST: {}", scene.look.clean(why));
+            fact(scene, "Journal", &text, columns)
+        }
+        (Some(path), None) => fact(scene, "Journal", &scene.look.clean(path), columns),
+        (None, None) => Vec::new(),
     }
 }
 

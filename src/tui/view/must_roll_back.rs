@@ -89,10 +89,14 @@ pub(crate) fn reason(scene: &Scene<'_>, why: &Why, columns: usize) -> Vec<Line<'
             Some(looked) => answer::lines(scene, looked, columns),
             None => Vec::new(),
         },
-        Why::JournalLost => sentence(
-            "What happens here could no longer be recorded, so COMMIT is forbidden. Free some \
-             space, or choose another place for the journal, and walk again.",
-        ),
+        Why::JournalLost => {
+            let what = scene.account.unrecorded.as_deref();
+            sentence(&format!(
+                "What happens here could no longer be recorded, so COMMIT is forbidden{}. Put that \
+                 right, or choose another place for the journal, and walk again.",
+                what.map_or_else(String::new, |why| format!(": {}", scene.look.clean(why)))
+            ))
+        }
         Why::TooManyWaiters | Why::WaitedTooLong => sentence(
             "The limit on who may wait for this transaction was reached; l shows who waited.",
         ),

@@ -171,6 +171,7 @@ impl Facts {
             outcome,
             why,
             proof,
+            ..
         } = entry
         {
             self.ended(Outcome {

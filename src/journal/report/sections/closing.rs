@@ -11,7 +11,8 @@ use crate::runbook::rollback::number_of;
 pub fn way_back(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
     blocks.push(heading("Way back"));
     let headline = headline::of(facts, journal);
-    if matches!(headline.word, "ROLLED BACK" | "NOTHING WAS APPLIED") {
+    let ended = facts.left.is_some();
+    if ended && matches!(headline.word, "ROLLED BACK" | "NOTHING WAS APPLIED") {
         blocks.push(Block::Text(
             "There is nothing to undo: nothing of this run is left in the database, beside numbers \
              that a sequence gave out."
@@ -143,7 +144,13 @@ pub fn integrity(journal: &Journal<'_>, facts: &Facts, blocks: &mut Vec<Block>) 
     blocks.push(heading("Journal"));
     let lines = counted(journal.lines, "line", "lines");
     let text = match journal.broken {
-        None => format!("{lines}, every one as it was written: the chain of hashes holds."),
+        None => format!(
+            "{lines}, every one as it was written: the chain of hashes holds.{}",
+            match facts.left {
+                Some(_) => "",
+                None => " The end of the run is not among them.",
+            }
+        ),
         Some(broken) => format!(
             "NOT AS IT WAS WRITTEN, {broken}. Of {lines} the first {} are as they were written and \
              stand in this report; the rest is left out.",

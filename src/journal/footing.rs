@@ -1,0 +1,151 @@
+//! Whether a journal's name still leads to what this run wrote.
+//!
+//! A file that was removed, replaced or covered by a mount takes every line without a word, and
+//! nobody finds them. So the open file is held against its name: device, inode, number of names,
+//! and length as far as it was written.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// What the file was when it was opened, and how much was written since.
+#[derive(Debug)]
+pub(super) struct Footing {
+    /// Device and inode; `None` where the system does not say, or it is no regular file.
+    born: Option<(u64, u64)>,
+    length: u64,
+}
+
+impl Footing {
+    /// Of a file that was just opened.
+    pub(super) fn of(file: &File) -> Footing {
+        let about = file.metadata().ok().filter(Metadata::is_file);
+        Footing {
+            length: about.as_ref().map_or(0, Metadata::len),
+            born: about.map(|about| (about.dev(), about.ino())),
+        }
+    }
+
+    /// So many bytes were written.
+    pub(super) fn wrote(&mut self, bytes: usize) {
+        self.length = self.length.saturating_add(bytes as u64);
+    }
+
+    /// Whether `path` leads to `file`, and `file` holds what was written and no more; otherwise what
+    /// became of it, in words.
+    pub(super) fn holds(&self, path: &Path, file: &File) -> Result<(), String> {
+        let Some(born) = self.born else {
+            // Such a file has neither a length nor a name of its own.
+            return Ok(());
+        };
+        let open = file
+            .metadata()
+            .map_err(|error| format!("the open file cannot be looked at: {error}"))?;
+        let named = match std::fs::symlink_metadata(path) {
+            Ok(named) => named,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err("it was removed, or its folder was renamed or unmounted".to_owned());
+            }
+            Err(error) => return Err(format!("its name cannot be looked at: {error}")),
+        };
+        if (named.dev(), named.ino()) != born {
+            return Err("something else stands under its name".to_owned());
+        }
+        if open.nlink() != 1 {
+            return Err(format!("it has {} names", open.nlink()));
+        }
+        match (open.len(), self.length) {
+            (is, was) if is < was => Err(format!("it was cut: it has {is} of {was} bytes")),
+            (is, was) if is > was => Err(format!(
+                "somebody else wrote into it: it has {is} bytes, and this run wrote {was}"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the file under this name ends in `line`; otherwise what stands against it.
+    pub(super) fn reads_back(&self, path: &Path, line: &[u8]) -> Result<(), String> {
+        if self.born.is_none() {
+            return Ok(());
+        }
+        let mut read = vec![0; line.len()];
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+            .open(path)
+            .and_then(|file| {
+                let from = self.length.saturating_sub(line.len() as u64);
+                file.read_exact_at(&mut read, from)
+            })
+            .map_err(|error| format!("what was written cannot be read back: {error}"))?;
+        match read == line {
+            true => Ok(()),
+            false => Err("what was written is not what is read back".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::journal::{Entry, Journal};
+    use std::fs::OpenOptions;
+    use std::io::Write;
+    use std::path::Path;
+
+    /// What the journal says after somebody did `deed` to it between two lines.
+    fn after(deed: impl Fn(&Path)) -> String {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("state");
+        std::fs::create_dir(&folder).unwrap();
+        let path = folder.join("run.jsonl");
+        let mut journal = Journal::create(Some(&path), |_| None).unwrap();
+        let opened = Entry::Opened(Box::default());
+        journal.record(&opened).unwrap();
+        journal.record_durably(&opened).unwrap();
+        deed(&path);
+        let error = journal.record_durably(&opened).unwrap_err().to_string();
+        assert!(journal.record(&opened).is_err(), "taken after all");
+        assert!(journal.stands().is_err());
+        error
+    }
+
+    #[test]
+    fn a_journal_that_is_no_longer_there_takes_no_line() {
+        let removed = after(|path| std::fs::remove_file(path).unwrap());
+        assert!(removed.contains("it was removed"), "{removed}");
+        let renamed = after(|path| {
+            let folder = path.parent().unwrap();
+            std::fs::rename(folder, folder.with_file_name("old")).unwrap();
+        });
+        assert!(renamed.contains("its folder was renamed"), "{renamed}");
+    }
+
+    #[test]
+    fn another_file_under_its_name_is_found() {
+        let replaced = after(|path| {
+            let copy = path.with_extension("copy");
+            std::fs::copy(path, &copy).unwrap();
+            std::fs::rename(&copy, path).unwrap();
+        });
+        assert!(replaced.contains("something else stands"), "{replaced}");
+        let led_away = after(|path| {
+            let moved = path.with_extension("moved");
+            std::fs::rename(path, &moved).unwrap();
+            std::os::unix::fs::symlink(&moved, path).unwrap();
+        });
+        assert!(led_away.contains("something else stands"), "{led_away}");
+        let linked = after(|path| {
+            std::fs::hard_link(path, path.with_extension("second")).unwrap();
+        });
+        assert!(linked.contains("it has 2 names"), "{linked}");
+    }
+
+    #[test]
+    fn what_was_cut_or_written_by_somebody_else_is_found() {
+        let open = |path: &Path| OpenOptions::new().append(true).open(path).unwrap();
+        let cut = after(|path| open(path).set_len(10).unwrap());
+        assert!(cut.contains("it was cut: it has 10 of"), "{cut}");
+        let longer = after(|path| open(path).write_all(b"x\n").unwrap());
+        assert!(longer.contains("somebody else wrote into it"), "{longer}");
+    }
+}

@@ -1,0 +1,249 @@
+//! The record: COMMIT never without a journal that people find, and no reader that takes a part of a
+//! journal for the whole of it.
+
+use crate::stage::{Stage, Walk};
+use crate::terminal::PROGRAM;
+use stagegate::inspect::past;
+use stagegate::journal::report::{Report, markdown};
+use stagegate::sandbox::demo::Scenario;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What somebody does to a journal, and what is said of it.
+type Deed = (fn(&Path), &'static str);
+
+const DEEDS: [Deed; 5] = [
+    (|path| fs::remove_file(path).unwrap(), "it was removed"),
+    (
+        |path| {
+            let copy = path.with_extension("copy");
+            fs::copy(path, &copy).unwrap();
+            fs::rename(&copy, path).unwrap();
+        },
+        "something else stands under its name",
+    ),
+    (
+        |path| {
+            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            file.set_len(100).unwrap();
+        },
+        "it was cut: it has 100 of",
+    ),
+    (
+        |path| {
+            let folder = path.parent().unwrap();
+            fs::rename(folder, folder.with_extension("old")).unwrap();
+        },
+        "its folder was renamed",
+    ),
+    (
+        |path| {
+            let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+            file.write_all(b"{}\n").unwrap();
+        },
+        "somebody else wrote into it",
+    ),
+];
+
+/// A screen's text without its line breaks.
+fn unwrapped(screen: &str) -> String {
+    let words: Vec<&str> = screen.split_whitespace().collect();
+    words.join(" ")
+}
+
+#[test]
+fn a_journal_that_is_gone_or_changed_refuses_commit() {
+    let stage = Stage::set(Scenario::Clean);
+    for (number, (deed, said)) in DEEDS.into_iter().enumerate() {
+        let folder = stage.home().join(format!("journals {number}"));
+        fs::create_dir(&folder).unwrap();
+        let path = folder.join("run.jsonl");
+        let mut terminal = stage.run_with(&["--journal", path.to_str().unwrap()]);
+        terminal.walk_to_the_gate();
+        deed(&path);
+        terminal
+            .key("c")
+            .wait_for("Type the name of the database")
+            .type_slowly("wiser_ops")
+            .key("Enter")
+            .wait_for("ONLY ROLLBACK IS LEFT: the journal was lost")
+            .wait_until(said, |screen| unwrapped(screen).contains(said));
+        stage.assert_nothing_seen();
+        terminal
+            .roll_back()
+            .wait_for("LOST: the journal")
+            .wait_until(said, |screen| unwrapped(screen).contains(said))
+            .key("q");
+        assert_eq!(terminal.exit_code(), 3, "{}", terminal.picture());
+        let left = terminal.screen_text();
+        assert!(left.contains("Journal: LOST: "), "{left}");
+        stage.assert_untouched();
+        stage.assert_nobody_left();
+    }
+}
+
+/// `stagegate outcome` on a journal with this text: what it says, and its exit code.
+fn outcome(stage: &Stage, text: &[u8]) -> (String, Option<i32>) {
+    outcome_at(stage, text, &[])
+}
+
+fn outcome_at(stage: &Stage, text: &[u8], place: &[&str]) -> (String, Option<i32>) {
+    let path = stage.home().join("part.jsonl");
+    fs::write(&path, text).unwrap();
+    let output = Command::new(PROGRAM)
+        .args(["outcome", "-w"])
+        .args(place)
+        .arg(&path)
+        .env_clear()
+        .envs(stage.env(&[]))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (String::from_utf8(said).unwrap(), output.status.code())
+}
+
+/// Every beginning of `journal` that ends with a line, and for each line one that ends in it: after
+/// its first byte, in its middle, before its closing brace, before its line feed.
+fn beginnings(journal: &str) -> Vec<(usize, bool)> {
+    let mut at = 0;
+    let mut cuts = Vec::new();
+    for (number, line) in journal.split_inclusive('\n').enumerate() {
+        let length = line.len();
+        let within = [1, length / 2, length - 2, length - 1][number % 4];
+        cuts.push((at + within, false));
+        at += length;
+        cuts.push((at, true));
+    }
+    cuts
+}
+
+#[test]
+fn no_reader_takes_the_beginning_of_a_journal_for_the_whole() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run();
+    // Rolled back, then committed: of the two the first must not be told for the run.
+    terminal
+        .walk_to_the_gate()
+        .roll_back()
+        .key("w")
+        .wait_for_evidence()
+        .wait_for("a opens the transaction")
+        .key("a")
+        .wait_for_the_gate()
+        .commit()
+        .key("q");
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.picture());
+    let journal = stage.journal_text();
+    let at = |what: &str| journal.find(what).unwrap_or_else(|| panic!("no {what}"));
+    let first_end = at("\"outcome\":\"ROLLED BACK\"");
+    let begun = |from: usize| {
+        let rest = &journal[from..];
+        let xid = rest.find("\"what\":\"begun\",\"xid\":\"").unwrap() + 22;
+        let end = rest[xid..].find('"').unwrap();
+        rest[xid..xid + end].to_owned()
+    };
+    let (first, second) = (begun(0), begun(first_end));
+    assert_ne!(first, second);
+
+    let folder = stage.home().join("beginnings");
+    fs::create_dir(&folder).unwrap();
+    for (length, whole_line) in beginnings(&journal) {
+        let part = &journal[..length];
+        let whole = length == journal.len();
+        let told = format!("cut at {length} of {}", journal.len());
+
+        // The server is there and knows: what it says of a transaction is true, and of no other.
+        let (said, code) = outcome(&stage, part.as_bytes());
+        match code {
+            Some(0) => assert!(
+                said.starts_with("COMMITTED (transaction "),
+                "{told}: {said}"
+            ),
+            Some(3) => {
+                assert!(whole_line && !whole, "{told}: {said}");
+                let of_the_first = format!("ROLLED BACK (transaction {first})");
+                assert!(said.starts_with(&of_the_first), "{told}: {said}");
+                assert!(
+                    said.contains("does not have the end of its run"),
+                    "{told}: {said}"
+                );
+            }
+            Some(5) => assert!(said.starts_with("UNKNOWN"), "{told}: {said}"),
+            // Not one whole line.
+            Some(2) => assert!(!part.contains('\n'), "{told}: {said}"),
+            other => panic!("{told}: {other:?} {said}"),
+        }
+        assert!(!whole || code == Some(0), "{told}: {said}");
+
+        let Ok(report) = Report::of(part, "part.jsonl") else {
+            assert!(!part.contains('\n'), "{told}");
+            continue;
+        };
+        let report = markdown::render(&report);
+        let headline = report
+            .lines()
+            .find_map(|line| line.strip_prefix("> **"))
+            .unwrap_or_else(|| panic!("{told}: {report}"));
+        // Half a line takes nothing away from what stands before it.
+        let lines = &part[..part.rfind('\n').map_or(0, |end| end + 1)];
+        let recorded = lines.contains("\"outcome\":\"COMMITTED\"");
+        assert_eq!(
+            headline.starts_with("COMMITTED"),
+            recorded,
+            "{told}: {headline}"
+        );
+        for claim in [
+            "There is nothing to undo",
+            "NOTHING WAS APPLIED",
+            "No server was reached",
+        ] {
+            assert!(!report.contains(claim), "{told}: {claim}");
+        }
+        if headline.starts_with("ROLLED BACK") {
+            assert!(part.contains("\"outcome\":\"ROLLED BACK\""), "{told}");
+            assert!(
+                headline.contains("The end of the run is not recorded"),
+                "{told}: {headline}"
+            );
+        }
+
+        fs::write(folder.join("part.jsonl"), part).unwrap();
+        let runs = past::runs(&folder).unwrap();
+        let told_of = &runs[0].outcome;
+        match told_of.as_str() {
+            "COMMITTED" => assert!(recorded, "{told}"),
+            "ROLLED BACK; the end of the run is not recorded" => {
+                assert!(part.contains("\"outcome\":\"ROLLED BACK\""), "{told}");
+            }
+            "not read" => assert!(!part.contains('\n'), "{told}"),
+            other => assert!(other.starts_with("not known: ask"), "{told}: {other}"),
+        }
+
+        let verified = Command::new(PROGRAM)
+            .args(["report", "--verify"])
+            .arg(folder.join("part.jsonl"))
+            .output()
+            .unwrap();
+        let expected = match (whole, whole_line, part.contains('\n')) {
+            (true, ..) => 0,
+            (_, true, _) => 5,
+            (_, false, _) => 4,
+        };
+        assert_eq!(verified.status.code(), Some(expected), "{told}");
+    }
+    // Where no server answers, a journal without its end proves nothing by what it lacks.
+    let gate = first_end + journal[first_end..].find("\"phase\":\"deciding\"").unwrap();
+    let line = gate + journal[gate..].find('\n').unwrap() + 1;
+    let nowhere = ["-h", "/nonexistent"];
+    let (said, code) = outcome_at(&stage, journal[..line].as_bytes(), &nowhere);
+    assert_eq!(code, Some(5), "{said}");
+    for words in [
+        "UNKNOWN (transaction ",
+        "Up to where the journal ends COMMIT was not sent",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
