@@ -238,7 +238,7 @@ fn no_reader_takes_the_beginning_of_a_journal_for_the_whole() {
     let gate = first_end + journal[first_end..].find("\"phase\":\"deciding\"").unwrap();
     let line = gate + journal[gate..].find('\n').unwrap() + 1;
     let nowhere = ["-h", "/nonexistent"];
-    let (said, code) = outcome_at(&stage, journal[..line].as_bytes(), &nowhere);
+    let (said, code) = outcome_at(&stage, &journal.as_bytes()[..line], &nowhere);
     assert_eq!(code, Some(5), "{said}");
     for words in [
         "UNKNOWN (transaction ",
