@@ -5,8 +5,9 @@
 -- whether a rehearsal was of the structure that a database has now. So nothing in it may depend on
 -- object ids, and it is read with search_path = pg_catalog, for names to be whole. What is data is
 -- left out (rows, a sequence's position), and so is what differs without a difference in meaning:
--- the order of privileges, and default privileges that were never written down. Definitions are
--- read through jsonb where a catalog has a column only in some versions of PostgreSQL.
+-- the order of privileges and of options, and default privileges that were never written down.
+-- Options are those that a person can declare: a server may keep others in the same place. Definitions
+-- are read through jsonb where a catalog has a column only in some versions of PostgreSQL.
 
 WITH space AS (
          SELECT s.oid, s.nspname, quote_ident(s.nspname) AS name, s.nspowner, s.nspacl
@@ -34,6 +35,21 @@ WITH space AS (
          JOIN space ON space.oid = t.typnamespace
          WHERE t.typtype IN ('d', 'e', 'r')
      ),
+     -- What PostgreSQL documents for tables (and their TOAST tables) and views; an index tells its
+     -- own in its definition.
+     options (relid, text) AS (
+         SELECT r.oid, string_agg(one.text, ' ' ORDER BY one.text COLLATE "C")
+         FROM relation AS r
+         LEFT JOIN pg_catalog.pg_class AS toast ON toast.oid = r.reltoastrelid
+         CROSS JOIN LATERAL (SELECT o FROM unnest(r.reloptions) AS o
+                             UNION ALL
+                             SELECT 'toast.' || o FROM unnest(toast.reloptions) AS o) AS one (text)
+         WHERE r.kind <> 'index'
+           AND split_part(one.text, '=', 1) ~ ('^(toast\.)?(autovacuum_[a-z_]+|vacuum_[a-z_]+|log_auto(vacuum|analyze)_min_duration)$'
+               '|^(fillfactor|toast_tuple_target|parallel_workers|user_catalog_table)$'
+               '|^(check_option|security_barrier|security_invoker)$')
+         GROUP BY r.oid
+     ),
      -- Who may do what, one line a privilege, in an order of its own.
      privilege (kind, name, acl) AS (
          SELECT 'schema', name, coalesce(nspacl, pg_catalog.acldefault('n', nspowner)) FROM space
@@ -58,7 +74,7 @@ WITH space AS (
                           'kind ' || r.relkind::text, 'persistence ' || r.relpersistence::text,
                           'access method ' || m.amname,
                           'tablespace ' || s.spcname,
-                          'options ' || r.reloptions::text,
+                          'options ' || options.text,
                           'replica identity ' || nullif(r.relreplident::text, 'n'),
                           CASE WHEN r.relrowsecurity THEN 'row security' END,
                           CASE WHEN r.relforcerowsecurity THEN 'forced row security' END,
@@ -68,6 +84,7 @@ WITH space AS (
                                           FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = r.oid),
                           CASE WHEN r.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(r.oid) END)
          FROM relation AS r
+         LEFT JOIN options ON options.relid = r.oid
          LEFT JOIN pg_catalog.pg_am AS m ON m.oid = r.relam
          LEFT JOIN pg_catalog.pg_tablespace AS s ON s.oid = r.reltablespace
          WHERE r.kind <> 'index'
@@ -83,7 +100,8 @@ WITH space AS (
                           'storage ' || a.attstorage::text,
                           'compression ' || nullif(to_jsonb(a) ->> 'attcompression', ''),
                           'statistics ' || nullif(nullif(to_jsonb(a) ->> 'attstattarget', '-1'), ''),
-                          'options ' || a.attoptions::text,
+                          'options ' || (SELECT string_agg(o, ' ' ORDER BY o COLLATE "C") FROM unnest(a.attoptions) AS o
+                                         WHERE split_part(o, '=', 1) IN ('n_distinct', 'n_distinct_inherited')),
                           CASE WHEN NOT a.attislocal THEN 'inherited' END)
          FROM pg_catalog.pg_attribute AS a
          JOIN relation AS r ON r.oid = a.attrelid AND r.kind NOT IN ('index', 'sequence')

@@ -59,6 +59,86 @@ fn named(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
+/// Words of what a server may have been built without, or be without: libxml, LZ4, ICU, JIT, and
+/// what comes with an extension.
+const OPTIONAL: &[&str] = &[
+    "query_to_xml",
+    "table_to_xml",
+    "cursor_to_xml",
+    "schema_to_xml",
+    "xmlelement",
+    "xmlforest",
+    "xmlagg",
+    "xmlparse",
+    "xmlserialize",
+    "xmltable",
+    "xpath",
+    "::xml",
+    "compression lz4",
+    "-x-icu",
+    "provider = icu",
+    "unicode_version",
+    "pg_jit_available",
+    "uuid_generate",
+    "gen_salt",
+    "digest(",
+    "dblink",
+    "plpython",
+    "plperl",
+    "pg_stat_statements",
+    "hstore",
+];
+
+/// The first of those words in a text.
+fn optional_part(text: &str) -> Option<&'static str> {
+    let text = text.to_lowercase();
+    OPTIONAL.iter().copied().find(|word| text.contains(word))
+}
+
+#[test]
+fn no_sql_of_ours_needs_an_optional_part_of_the_server() {
+    fn files(folder: &Path, ending: &str, into: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                files(&path, ending, into);
+            } else if path.extension().is_some_and(|own| own == ending) {
+                into.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut texts = Vec::new();
+    files(&root.join("sql"), "sql", &mut texts);
+    assert!(texts.len() > 8, "{texts:?}");
+    // Statements of the program's own stand in string constants.
+    for folder in ["database", "inspect", "cli", "backup"] {
+        files(&root.join("src").join(folder), "rs", &mut texts);
+    }
+    let mut wrong = Vec::new();
+    for path in texts {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let is_sql = path.extension().is_some_and(|own| own == "sql");
+        for (number, line) in text.lines().enumerate() {
+            // A function of Rust is none of the server's.
+            let sent = is_sql || line.contains("pg_catalog.");
+            if let Some(word) = optional_part(line).filter(|_| sent) {
+                wrong.push(format!("{}:{}: {word}", path.display(), number + 1));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn an_optional_part_of_the_server_would_be_seen() {
+    assert_eq!(
+        optional_part("SELECT query_to_xml('SELECT 1', false, false, '')"),
+        Some("query_to_xml")
+    );
+    assert_eq!(optional_part("SELECT word FROM ts_stat('SELECT 1')"), None);
+}
+
 #[test]
 fn no_arrow_points_back() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -157,7 +157,7 @@ CREATE INDEX IF NOT EXISTS idx_irs_decision_attempt
 -- Verification
 -- ============================================================================
 
--- Check 1 of 8. The count goes through query_to_xml so that a missing column is a FAIL, not an error.
+-- Check 1 of 8. The count goes through ts_stat, which runs a text as a query, so that a missing column is a FAIL, not an error.
 SELECT '011 inbox message_type_id' AS "check",
        CASE WHEN problem IS NULL THEN 'PASS' ELSE 'FAIL' END AS status,
        coalesce(problem, 'integer, and every row has one') AS detail
@@ -173,9 +173,9 @@ FROM (
                ELSE (
                    SELECT CASE WHEN n IS DISTINCT FROM '0'
                                THEN coalesce(n, 'an unknown number of') || ' rows have no message_type_id' END
-                   FROM (SELECT substring(query_to_xml(
-                                    'SELECT count(*) AS n FROM service_ops.integration_inbox WHERE message_type_id IS NULL',
-                                    false, false, '')::text FROM '<n>([0-9]+)</n>')) AS counted (n))
+                   FROM (SELECT word FROM ts_stat(
+                             'SELECT array_to_tsvector(ARRAY[count(*)::text]) '
+                             'FROM service_ops.integration_inbox WHERE message_type_id IS NULL')) AS counted (n))
            END
     FROM (VALUES (1)) AS one
     LEFT JOIN (pg_class AS t JOIN pg_namespace AS s

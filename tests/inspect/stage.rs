@@ -105,9 +105,9 @@ impl Stage {
     /// Everything that could have been written: structure, rows, sequences, settings, roles.
     pub fn content(&self) -> BTreeSet<String> {
         let rows = self.superuser(
-            "SELECT format('%s.%s %s', nspname, relname, query_to_xml(
-                 format('SELECT md5(string_agg(x::text, ''|'' ORDER BY x::text)) FROM (SELECT * FROM %I.%I) x',
-                        nspname, relname), false, false, ''))
+            "SELECT format('%s.%s %s', nspname, relname, (SELECT word FROM ts_stat(
+                 format('SELECT array_to_tsvector(ARRAY[md5(coalesce(string_agg(x::text, ''|'' ORDER BY x::text), ''-''))])
+                         FROM (SELECT * FROM %I.%I) x', nspname, relname))))
              FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
              WHERE relkind IN ('r', 'S') AND nspname NOT LIKE 'pg\\_%'
                AND nspname <> 'information_schema'

@@ -173,3 +173,42 @@ fn a_failed_rehearsal_of_the_present_scripts_warns_with_its_rows() {
     });
     assert!(named, "{entries:?}");
 }
+
+/// Some servers write numbers of their own beside the options that a person declared.
+#[test]
+fn what_a_server_keeps_among_the_options_is_no_other_structure() {
+    let stage = Stage::set();
+    let folder = exported(&stage);
+    let (t, w) = ("service_ops.packet_decision", "service_ops.watched");
+    stage.superuser(&[
+        "CREATE VIEW service_ops.watched WITH (security_barrier) AS \
+         SELECT packet_decision_id FROM service_ops.packet_decision",
+        "ALTER VIEW service_ops.watched OWNER TO wiser_owner",
+        "ALTER TABLE service_ops.packet_decision ALTER notes SET (n_distinct = 5, n_distinct_inherited = 6)",
+    ]);
+    rehearsed(&stage, &folder);
+    stage.superuser(&[
+        "SET allow_system_table_mods = on",
+        &format!(
+            "UPDATE pg_attribute SET attoptions = CASE attname WHEN 'notes' \
+             THEN '{{kept_by_server=7,n_distinct_inherited=6,n_distinct=5}}' ELSE '{{kept_by_server=7}}' END::text[] \
+             WHERE attrelid IN ('{t}'::regclass, '{w}'::regclass) AND attnum > 0"
+        ),
+        &format!(
+            "UPDATE pg_class SET reloptions = array_append(reloptions, 'kept_by_server=8') \
+             WHERE oid IN ('{t}'::regclass, '{w}'::regclass)"
+        ),
+    ]);
+    let (line, _) = told(&stage, &folder);
+    assert!(line.contains("HOLDS. rehearsed on"), "{line}");
+    // ALTER TABLE would refuse what this server cannot have written itself.
+    stage.superuser(&[
+        "SET allow_system_table_mods = on",
+        &format!(
+            "UPDATE pg_attribute SET attoptions = '{{kept_by_server=7,n_distinct=9}}' \
+             WHERE attrelid = '{t}'::regclass AND attname = 'notes'"
+        ),
+    ]);
+    let mut person = stage.typed(&["run", "--plain", folder.to_str().unwrap()]);
+    person.wait_for("is stale: the structure has changed since");
+}

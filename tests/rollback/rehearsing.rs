@@ -168,6 +168,14 @@ fn every_kind_of_difference_is_seen() {
             "ALTER TABLE service_ops.integration_inbox SET (fillfactor = 70)",
             "table service_ops.integration_inbox was: ",
         ),
+        (
+            "ALTER TABLE integration.integration_receive_serviceops SET (toast.autovacuum_enabled = false)",
+            "table integration.integration_receive_serviceops was: ",
+        ),
+        (
+            "ALTER TABLE service_ops.packet_decision ALTER clinical_decision SET (n_distinct = 3)",
+            "column service_ops.packet_decision.clinical_decision was: ",
+        ),
         ("SET LOCAL search_path = service_ops, pg_catalog", ""),
         (
             "CREATE TABLE service_ops.left_tb (a int)",
