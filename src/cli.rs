@@ -13,6 +13,8 @@ mod last_words;
 mod man;
 mod opening;
 mod rehearsal;
+mod secrecy;
+mod usage;
 
 pub use arguments::{Arguments, Command, Connection, Holding};
 
@@ -23,10 +25,22 @@ use std::io::Write;
 
 /// Parses the process's arguments and runs what they ask for.
 pub fn run() -> ExitCode {
+    let typed: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    if let Some(objection) = secrecy::objection(&typed, environment()) {
+        complain(&objection, &typed);
+        return ExitCode::Usage;
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            let _ = error.print();
+            if let Some(told) = usage::in_our_words(&error) {
+                complain(&told, &typed);
+            } else {
+                let _ = error.print();
+            }
             return if error.use_stderr() {
                 ExitCode::Usage
             } else {
@@ -37,11 +51,40 @@ pub fn run() -> ExitCode {
     match commands::run(arguments) {
         Ok(code) => code,
         Err(failure) => {
-            // Names of files and what stands in them is data (I8).
-            let told = format!("{:#}", failure.report);
-            // Standard error may be gone with the terminal.
-            let _ = writeln!(std::io::stderr(), "stagegate: {}", printable_lines(&told));
+            complain(&told_once(&failure.report), &typed);
             failure.code
         }
     }
+}
+
+/// The environment, as far as it is text.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| {
+        Some((
+            name.into_string().ok()?,
+            value.to_string_lossy().into_owned(),
+        ))
+    })
+}
+
+/// Tells an error on standard error, which may be gone with the terminal.
+fn complain(text: &str, typed: &[String]) {
+    let text = secrecy::without_passwords(text, typed, environment());
+    // Names of files and what stands in them is data (I8).
+    let _ = writeln!(std::io::stderr(), "stagegate: {}", printable_lines(&text));
+}
+
+/// An error with its causes, each told once: many a sentence has its cause in it already.
+fn told_once(report: &color_eyre::Report) -> String {
+    let mut told = String::new();
+    for cause in report.chain().map(ToString::to_string) {
+        if told.contains(&cause) {
+            continue;
+        }
+        if !told.is_empty() {
+            told.push_str(": ");
+        }
+        told.push_str(&cause);
+    }
+    told
 }

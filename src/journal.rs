@@ -81,6 +81,10 @@ pub fn folder(env: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
 
 /// Whether the program that writes this journal still runs, frozen or not.
 pub fn is_being_written(path: &Path) -> bool {
+    // To open a pipe waits for somebody who writes into it.
+    if !std::fs::metadata(path).is_ok_and(|about| about.is_file()) {
+        return false;
+    }
     let Ok(file) = File::open(path) else {
         return false;
     };

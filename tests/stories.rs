@@ -21,6 +21,8 @@ mod consenting;
 mod deciding;
 #[path = "stories/foreign.rs"]
 mod foreign;
+#[path = "stories/hiding.rs"]
+mod hiding;
 #[path = "stories/leaving.rs"]
 mod leaving;
 #[path = "stories/lines.rs"]

@@ -19,7 +19,14 @@ use std::path::Path;
 
 fn text(path: &Path) -> Result<String, Failure> {
     let shown = printable(&path.display().to_string()).into_owned();
-    let bytes = std::fs::read(path)
+    let read = || {
+        // Asked of the name first: to open a pipe waits for somebody who writes into it.
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(std::io::Error::other("it is no regular file"));
+        }
+        std::fs::read(path)
+    };
+    let bytes = read()
         .wrap_err_with(|| format!("the journal {shown} cannot be read"))
         .map_err(Failure::usage)?;
     String::from_utf8(bytes)

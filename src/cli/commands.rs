@@ -14,7 +14,7 @@ use crate::runbook::{Runbook, listing};
 use crate::sandbox::demo::{DemoOptions, Scenario};
 use crate::tui::keymap;
 use crate::tui::theme::Appearance;
-use color_eyre::eyre::{Report, WrapErr};
+use color_eyre::eyre::{Report, WrapErr, eyre};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -196,6 +196,9 @@ pub(super) fn connect_to(connection: &Connection, runbook: &Runbook) -> Result<S
 pub(super) fn settings(connection: &Connection) -> Result<Settings, Failure> {
     let options = connection.options();
     let mut settings = Settings::from_process(&options).map_err(Failure::usage)?;
+    if let Some(objection) = super::secrecy::misread(&settings) {
+        return Err(Failure::usage(eyre!("{objection}")));
+    }
     if settings.ask_password {
         let prompt = format!("Password for role {}: ", printable(&settings.user));
         let password = rpassword::prompt_password(prompt)

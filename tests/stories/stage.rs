@@ -178,6 +178,21 @@ impl Stage {
         env
     }
 
+    /// The server's socket directory.
+    pub fn host(&self) -> String {
+        self.demo.host().display().to_string()
+    }
+
+    /// The server's port.
+    pub fn port(&self) -> String {
+        self.demo.port().to_string()
+    }
+
+    /// The role that the program connects as.
+    pub fn role(&self) -> &str {
+        self.demo.role()
+    }
+
     /// The program's home.
     pub fn home(&self) -> &Path {
         self.home.path()
