@@ -26,6 +26,7 @@ pub mod rollback;
 mod scanner;
 pub mod script;
 mod sections;
+mod setting;
 
 use script::{Refusal, Script};
 

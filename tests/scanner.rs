@@ -157,14 +157,199 @@ fn begin_is_taken_over_and_a_last_commit_is_held() {
         1,
         "opens the transaction itself",
     );
-    refused("SELECT 1 \\; COMMIT;", 1, 13, "joined");
-    refused("BEGIN \\; SELECT 1;", 1, 1, "joined");
-    refused("SELECT 1 \\; VACUUM;", 1, 13, "transaction block");
+    for text in [
+        "SET SESSION TRANSACTION READ ONLY",
+        "SET transaction_isolation = 'serializable'",
+        "set local \"TRANSACTION_read_only\" to off",
+        "RESET transaction_read_only",
+        "RESET \"transaction_isolation\"",
+    ] {
+        refused(text, 1, 1, "opens the transaction itself");
+    }
+    refused(
+        "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+        1,
+        1,
+        "no other",
+    );
+    accepted("SET default_transaction_read_only = off; SET ROLE x; RESET ALL; SET TIME ZONE 'UTC'");
+}
+
+/// What comes before the first word to a server, whichever it is; and what only looks like that.
+#[test]
+fn the_first_word_is_found_as_every_server_finds_it() {
+    let commits: &[&str] = &[
+        "COMMIT",
+        "commit work",
+        "END",
+        "ROLLBACK",
+        "abort",
+        "SAVEPOINT s",
+        "RELEASE s",
+        "PREPARE TRANSACTION 'x'",
+        "COMMIT PREPARED 'x'",
+        "START TRANSACTION",
+        "BEGIN",
+    ];
+    for text in commits {
+        for before in [
+            "\x0c",
+            "\r",
+            "\t\r\n",
+            "/**/",
+            "/*/**/*/",
+            "/*/*/x*/*/",
+            "--x\r",
+            "--x\n",
+            "/*\x0b*/",
+            ";",
+            "/*+ hint */",
+            "/*'*/",
+            "--'\n",
+            "--\\\n",
+            "-- /*\n",
+            "/*-- */",
+        ] {
+            let script = read(&format!("SELECT 1;{before}{text};\nSELECT 2;"));
+            let about = script.refusals.iter().filter(|r| r.statement == Some(2));
+            assert_eq!(about.count(), 1, "{before:?}{text}: {:?}", script.refusals);
+        }
+        // A vertical tab is white space to some servers only.
+        for shown in [format!("\x0b{text}"), text.replacen(' ', "\x0b", 1)] {
+            if shown.contains('\x0b') {
+                let script = read(&format!("SELECT 1;\n{shown};\nSELECT 2;"));
+                let told = script
+                    .refusals
+                    .iter()
+                    .any(|r| r.reason.contains("vertical tab"));
+                assert!(told, "{shown:?}: {:?}", script.refusals);
+            }
+        }
+    }
+    // These are words of their own, or no words, to every server.
+    for text in [
+        "\u{a0}COMMIT",
+        "\u{feff}COMMIT",
+        "\"commit\"",
+        "U&\"commit\"",
+        "COMMIT1",
+        "e'COMMIT'",
+    ] {
+        accepted(&format!("SELECT 1;{text};\nSELECT 2;"));
+    }
+    for control in (1..32_u8)
+        .chain([127])
+        .filter(|b| !b"\t\n\x0c\r".contains(b))
+    {
+        let control = char::from(control);
+        assert!(!read(&format!("SELECT{control}1")).refusals.is_empty());
+        accepted(&format!(
+            "SELECT '{control}', \"{control}\", $${control}$$ /*{control}*/ --{control}"
+        ));
+    }
+}
+
+#[test]
+fn what_a_server_takes_for_several_commands_is_refused_with_its_place() {
+    for (text, line, column) in [
+        (
+            "CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1';\nCOMMIT; SELECT 1 AS end;",
+            1,
+            63,
+        ),
+        (
+            "CREATE PROCEDURE begin(a int)\n; COMMIT; SELECT 1 end;",
+            2,
+            1,
+        ),
+        (
+            "create or replace function x.begin() AS '';\nCOMMIT; END;",
+            1,
+            43,
+        ),
+        (
+            "CREATE FUNCTION begin() RETURNS int BEGIN ATOMIC SELECT 1; END; COMMIT; SELECT 1 end;",
+            1,
+            63,
+        ),
+        ("SELECT 1 \\; COMMIT;", 1, 10),
+        ("BEGIN \\; SELECT 1;", 1, 7),
+        ("SELECT 1\\; SELECT 2;", 1, 9),
+    ] {
+        let script = read(text);
+        let place = |r: &stagegate::runbook::script::Refusal| (r.line, r.column);
+        assert!(
+            script.refusals.iter().any(|r| place(r) == (line, column)),
+            "{text}: {:?}",
+            script.refusals
+        );
+    }
+    accepted(
+        "CREATE FUNCTION \"begin\"() RETURNS int LANGUAGE sql AS 'SELECT 1'; SELECT 1 AS end;",
+    );
+    accepted(
+        "CREATE FUNCTION f(a int) RETURNS int BEGIN ATOMIC SELECT CASE a WHEN 1 THEN 2 END; SELECT 3; END;",
+    );
+}
+
+#[test]
+fn a_setting_on_which_reading_rests_is_refused_however_it_is_named() {
+    for text in [
+        "SET standard_conforming_strings = off",
+        "set session \"Standard_Conforming_Strings\" to off",
+        "SET LOCAL standard_conforming_strings TO DEFAULT",
+        "RESET standard_conforming_strings",
+        "SET U&\"\\0073tandard_conforming_strings\" = off",
+        "SET client_encoding = 'SJIS'",
+        "SET \"client_encoding\" = SJIS",
+        "SET NAMES 'BIG5'",
+    ] {
+        assert!(!read(text).refusals.is_empty(), "{text}");
+    }
+    accepted(
+        "SET client_encoding = 'UTF8'; SET NAMES 'utf-8'; SET standard_conforming_strings = on; \
+         RESET client_encoding; SET \"search_path\" = x",
+    );
+}
+
+#[test]
+fn a_statement_that_changes_a_limit_is_a_finding() {
+    let script = accepted(
+        "SET statement_timeout = 0;\nSET LOCAL \"lock_timeout\" = 0;\nRESET ALL;\n\
+         SELECT set_config('transaction_timeout', '0', false);\n\
+         DO $$ BEGIN SET idle_in_transaction_session_timeout = 0; END $$;\nSET search_path = x;",
+    );
+    let found: Vec<_> = script
+        .findings
+        .iter()
+        .filter(|finding| finding.rule == "changes-a-limit")
+        .map(|finding| (finding.line, finding.statement))
+        .collect();
+    assert_eq!(found, (1..=5).map(|n| (n, Some(n))).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_comment_says_that_rows_are_data() {
+    let script = accepted(
+        "-- the jobs\n-- Stagegate: DATA\nSELECT id, status FROM jobs;\n\
+         -- stagegate: data\n\nSELECT 2;\n/* stagegate: data */ SELECT 3;\nSELECT 'stagegate: data';",
+    );
+    let data: Vec<bool> = script
+        .statements
+        .iter()
+        .map(Statement::returns_data)
+        .collect();
+    assert_eq!(data, [true, false, true, false]);
+    let found = |line| {
+        let mut found = script.findings.iter();
+        found.any(|f| f.line == line && f.rule == "result-is-data")
+    };
+    assert!(found(3) && found(7) && !found(6), "{:?}", script.findings);
 }
 
 #[test]
 fn joined_statements_are_one_query_string() {
-    let script = accepted("SELECT 1\\; SELECT 2;");
+    let script = read("SELECT 1\\; SELECT 2;");
     assert_eq!(texts(&script), ["SELECT 1; SELECT 2"]);
     assert_eq!(script.statements[0].span, 0..19);
 }

@@ -7,6 +7,7 @@
 
 use super::classify::Words;
 use super::lexer::Lexeme;
+use super::setting::{self, Target};
 
 /// How a statement stands to the transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,11 +31,6 @@ pub(super) fn of(words: Words<'_>) -> Admission {
         },
         other => other,
     }
-}
-
-/// Whether a statement opens, ends or divides a transaction.
-pub(super) fn controls_transaction(words: Words<'_>) -> bool {
-    transaction_control(words) != Admission::Inside
 }
 
 fn transaction_control(words: Words<'_>) -> Admission {
@@ -61,17 +57,17 @@ fn transaction_control(words: Words<'_>) -> Admission {
         "PREPARE" if words.is(1, "TRANSACTION") => {
             refused("PREPARE TRANSACTION would take the transaction away from the gate; remove it")
         }
-        "SET" => {
-            let at = 1 + usize::from(words.is(1, "SESSION") || words.is(1, "LOCAL"));
-            if words.is(at, "TRANSACTION") {
-                refused(
-                    "the gate opens the transaction itself (READ COMMITTED, READ WRITE), and \
-                     statements of its own run first; remove SET TRANSACTION",
-                )
-            } else {
-                Admission::Inside
-            }
-        }
+        "SET" | "RESET" => match setting::target(words) {
+            Some((Target::Transaction { later: false }, _)) => refused(
+                "the gate opens the transaction itself (READ COMMITTED, READ WRITE), and \
+                 statements of its own run first; remove SET TRANSACTION",
+            ),
+            Some((Target::Transaction { later: true }, _)) => refused(
+                "it is about the transactions after this one, and the session has no other; \
+                 remove it",
+            ),
+            _ => Admission::Inside,
+        },
         _ => Admission::Inside,
     }
 }
@@ -152,7 +148,7 @@ fn outside_only(words: Words<'_>) -> Option<String> {
         "DISCARD" if words.is(1, "ALL") => cannot("DISCARD ALL"),
         "CLUSTER" if names_nothing(words) => cannot("CLUSTER without a table"),
         "REINDEX" => reindex(words),
-        "SET" => session_setting(words),
+        "SET" | "RESET" => reading_setting(words),
         _ => None,
     }
 }
@@ -212,46 +208,59 @@ fn makes_slot(words: Words<'_>) -> bool {
 }
 
 /// Settings that would change how the bytes of the script itself are to be read.
-fn session_setting(words: Words<'_>) -> Option<String> {
-    let at = 1 + usize::from(words.is(1, "SESSION") || words.is(1, "LOCAL"));
-    let value = || {
-        let token = words.tokens().get(at + 2)?;
-        Some(words.text(token).trim_matches('\'').to_ascii_lowercase())
+fn reading_setting(words: Words<'_>) -> Option<String> {
+    let (target, at) = setting::target(words)?;
+    let name = match target {
+        Target::Named(name) => name,
+        Target::Escaped => {
+            return Some(
+                "the name of the setting is written with escapes, so it cannot be told which one \
+                 it is; write it plainly"
+                    .to_owned(),
+            );
+        }
+        _ => return None,
     };
-    if words.is(at, "STANDARD_CONFORMING_STRINGS") {
-        return match value().as_deref() {
-            Some("on" | "true" | "yes" | "1" | "default") => None,
-            _ => Some(
-                "a script is read with standard_conforming_strings on; remove this and write \
-                 strings with backslashes as E'…'"
-                    .to_owned(),
-            ),
-        };
+    let value = setting::value(words, at);
+    match (name.as_str(), value.as_deref()) {
+        ("standard_conforming_strings", Some("on" | "true" | "yes" | "1")) => None,
+        ("standard_conforming_strings", _) => Some(
+            "a script is read with standard_conforming_strings on; remove this and write \
+             strings with backslashes as E'…'"
+                .to_owned(),
+        ),
+        ("client_encoding", Some("utf8" | "utf-8" | "unicode" | "default")) => None,
+        ("client_encoding", None) if words.is(0, "RESET") => None,
+        ("client_encoding", _) => Some(
+            "a script is read and sent as UTF-8; convert the file and remove this statement"
+                .to_owned(),
+        ),
+        _ => None,
     }
-    let encoding = words.is(at, "CLIENT_ENCODING");
-    if encoding || words.is(at, "NAMES") {
-        let value = if encoding {
-            value()
-        } else {
-            words
-                .tokens()
-                .get(at + 1)
-                .map(|token| words.text(token).trim_matches('\'').to_ascii_lowercase())
-        };
-        return match value.as_deref() {
-            Some("utf8" | "utf-8" | "unicode" | "default") => None,
-            _ => Some(
-                "a script is read and sent as UTF-8; convert the file and remove this statement"
-                    .to_owned(),
-            ),
-        };
-    }
-    None
 }
 
 /// The value of `SET standard_conforming_strings`, if the statement is that.
 pub(super) fn sets_standard_strings(words: Words<'_>) -> Option<bool> {
-    let at = 1 + usize::from(words.is(1, "SESSION") || words.is(1, "LOCAL"));
-    (words.is(0, "SET") && words.is(at, "STANDARD_CONFORMING_STRINGS"))
-        .then(|| session_setting(words).is_none())
+    let (target, _) = setting::target(words)?;
+    (target == Target::Named("standard_conforming_strings".to_owned()))
+        .then(|| reading_setting(words).is_none())
+}
+
+/// Where a server ends a command inside what psql sends as one. psql takes `begin` in CREATE
+/// FUNCTION for the start of a body, whatever it stands for; to a server only BEGIN ATOMIC is one.
+pub(super) fn end_inside(words: Words<'_>) -> Option<usize> {
+    let tokens = words.tokens();
+    let mut depth = 0_usize;
+    for (index, token) in tokens.iter().enumerate() {
+        match token.kind {
+            Lexeme::JoiningSemicolon => return Some(token.range.start),
+            Lexeme::Semicolon if token.depth == 0 && depth == 0 => return Some(token.range.start),
+            Lexeme::Word if token.depth > 0 => {}
+            Lexeme::Word if words.are(index, &["BEGIN", "ATOMIC"]) => depth += 1,
+            Lexeme::Word if depth > 0 && words.is(index, "CASE") => depth += 1,
+            Lexeme::Word if words.is(index, "END") => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    None
 }

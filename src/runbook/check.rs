@@ -4,7 +4,10 @@
 //! transaction, the post-verification after. It must never turn what it does not understand into
 //! a pass: every verdict other than PASS and WARN is FAIL.
 
+mod columns;
 mod tap;
+
+use columns::Says;
 
 pub use tap::Plan;
 
@@ -100,34 +103,21 @@ impl Tally {
     }
 }
 
-/// Names of columns that hold verdicts, if they hold one at all.
-const VERDICT_COLUMNS: &[&str] = &["status", "verdict", "result"];
-
 /// Names of columns that say what was checked.
 const NAME_COLUMNS: &[&str] = &["check", "check_name", "name", "test"];
 
 /// Names of columns that never say what was checked.
 const DETAIL_COLUMNS: &[&str] = &["detail", "details"];
 
-impl Verdict {
-    /// The verdict that `text` is, in any case. Anything else is none.
-    fn of(text: &str) -> Option<Verdict> {
-        // Space around it is what char(n) adds.
-        let text = text.trim_matches(' ');
-        [Verdict::Fail, Verdict::Warn, Verdict::Pass]
-            .into_iter()
-            .find(|verdict| text.eq_ignore_ascii_case(verdict.word()))
-    }
-}
-
 /// Reads a result as a set of checks; `None` if it is not one.
 ///
 /// It is one when a column of it holds nothing but PASS, FAIL and WARN (any case), when a column
 /// named `status`, `verdict` or `result` holds at least one of them, or when it is pgTAP output.
-/// In a set of checks every other verdict, NULL included, is FAIL, and so is a set that was not
-/// read to its end. Where several columns carry a verdict, the worst one of a row counts.
+/// In a set of checks the columns of those names decide, whatever they hold, and so do those that
+/// hold nothing but verdicts; the worst one of a row counts. Every other verdict, NULL included, is
+/// FAIL, and so is a set that was not read to its end.
 pub fn read(result: &ResultSet) -> Option<Vec<Check>> {
-    let mut checks = match verdict_columns(result).as_slice() {
+    let mut checks = match columns::deciding(result).as_slice() {
         [] => tap::read(result)?,
         verdicts => {
             let layout = Layout::of(result, verdicts);
@@ -151,33 +141,18 @@ fn cell(row: &[Option<String>], column: usize) -> Option<&str> {
     row.get(column)?.as_deref()
 }
 
-/// The columns that carry a verdict.
-fn verdict_columns(result: &ResultSet) -> Vec<usize> {
-    let says =
-        |row: &Vec<Option<String>>, column| cell(row, column).and_then(Verdict::of).is_some();
-    let is_verdict = |(column, name): (usize, &String)| {
-        let named = VERDICT_COLUMNS.iter().any(|n| name.eq_ignore_ascii_case(n));
-        let holds = if named {
-            result.rows.iter().any(|row| says(row, column))
-        } else {
-            !result.rows.is_empty() && result.rows.iter().all(|row| says(row, column))
-        };
-        holds.then_some(column)
-    };
-    result
-        .columns
-        .iter()
-        .enumerate()
-        .filter_map(is_verdict)
-        .collect()
-}
-
 /// Which column is what.
 struct Layout<'a> {
     verdicts: &'a [usize],
     name: Option<usize>,
     detail: Vec<usize>,
+    /// Those of `verdicts` that may be data.
+    data: Vec<usize>,
 }
+
+/// What is said of a row whose verdict may be data.
+const LIKE_DATA: &str = "most of this column is no verdict, so it looks like data: if it is, write \
+                         -- stagegate: data above the statement";
 
 impl Layout<'_> {
     fn of<'a>(result: &ResultSet, verdicts: &'a [usize]) -> Layout<'a> {
@@ -201,10 +176,14 @@ impl Layout<'_> {
             .into_iter()
             .filter(|column| Some(*column) != name)
             .collect();
+        let data = (verdicts.iter().copied())
+            .filter(|&column| columns::looks_like_data(result, column))
+            .collect();
         Layout {
             verdicts,
             name,
             detail,
+            data,
         }
     }
 
@@ -212,11 +191,16 @@ impl Layout<'_> {
         let mut verdict = Verdict::Pass;
         let mut detail = Vec::new();
         for &column in self.verdicts {
-            let text = cell(row, column);
-            verdict = verdict.min(match text.and_then(Verdict::of) {
-                Some(verdict) => verdict,
-                None => {
-                    detail.push(format!("unrecognised verdict: {}", text.unwrap_or("NULL")));
+            let text = cell(row, column).unwrap_or("NULL");
+            verdict = verdict.min(match Says::of(text) {
+                Says::Plainly(verdict) => verdict,
+                says => {
+                    detail.push(format!("unrecognised verdict: {text}"));
+                    if says == Says::Unseen {
+                        detail.push("it holds characters that cannot be seen".to_owned());
+                    } else if self.data.contains(&column) {
+                        detail.push(LIKE_DATA.to_owned());
+                    }
                     Verdict::Fail
                 }
             });

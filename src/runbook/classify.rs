@@ -76,10 +76,6 @@ impl<'a> Words<'a> {
         self.tokens.len()
     }
 
-    pub(super) fn start(self) -> usize {
-        self.tokens.first().map_or(0, |token| token.range.start)
-    }
-
     pub(super) fn tokens(self) -> &'a [Token] {
         self.tokens
     }

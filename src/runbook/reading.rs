@@ -18,8 +18,9 @@ use super::meta::{self, Meaning};
 use super::places::Places;
 use super::printable::printable;
 use super::scanner::{Item, MetaCommand, Open, Piece, Scanner};
-use super::script::{Echo, Fate, Refusal, Script, Section, Source, Statement};
+use super::script::{Echo, Fate, Finding, Refusal, Script, Section, Source, Statement};
 use super::sections;
+use super::setting;
 
 /// How deep files may include one another.
 const INCLUDE_DEPTH: usize = 16;
@@ -49,16 +50,22 @@ impl Script {
             variables: BTreeMap::new(),
             admissions: Vec::new(),
             blanks: Vec::new(),
+            own_findings: Vec::new(),
         };
         reading.file(name.to_owned(), path, bytes);
         reading.settle_fates();
         reading.refuse_nothing();
         let blanks = std::mem::take(&mut reading.blanks);
+        let own_findings = std::mem::take(&mut reading.own_findings);
         let mut script = reading.script;
         script
             .refusals
             .sort_by_key(|refusal| (refusal.source, refusal.line, refusal.column));
         lint::parse(&mut script, &blanks);
+        script.findings.extend(own_findings);
+        script
+            .findings
+            .sort_by_key(|finding| (finding.source, finding.line));
         script
     }
 
@@ -80,6 +87,10 @@ impl Script {
     }
 }
 
+/// What a person has to know of a statement whose rows are no checks.
+const DATA: &str = "The comment above it says that its rows are data: nothing in them counts as a \
+                    check, neither PASS nor FAIL.";
+
 /// A script that is being read.
 struct Reading {
     script: Script,
@@ -92,6 +103,8 @@ struct Reading {
     admissions: Vec<Admission>,
     /// What the linter must not see: source and bytes.
     blanks: Vec<(usize, Range<usize>)>,
+    /// What is to be said of the script besides what the linter says.
+    own_findings: Vec<Finding>,
 }
 
 /// The file at hand.
@@ -246,22 +259,13 @@ impl Reading {
         let words = Words::new(file.bytes, &piece.tokens);
         let text = self.sent_text(file.source, piece);
         self.refuse_what_cannot_be_sent(file, piece, number);
-        let joined = piece
-            .tokens
-            .iter()
-            .any(|token| token.kind == Lexeme::JoiningSemicolon);
-        let admission = self.admit(file, words, joined, number);
-        self.admissions.push(admission);
+        self.admissions.push(admission::of(words));
         if let Some(data) = &piece.copy_data {
             self.blanks.push((file.source, data.clone()));
-            if joined {
-                let reason = "COPY … FROM STDIN cannot be joined with other statements by \\;; \
-                              end each with a semicolon";
-                self.refuse(file, piece.span.start, Some(number), reason.to_owned());
-            }
         }
         file.last_line = Some(file.places.line(piece.span.end));
-        self.script.statements.push(Statement {
+        let changed = setting::limits_changed(words, &text);
+        let statement = Statement {
             number,
             section: self.script.sections.len().checked_sub(1),
             source: file.source,
@@ -274,7 +278,20 @@ impl Reading {
             text,
             copy_data: piece.copy_data.clone(),
             fate: Fate::Sent,
-        });
+        };
+        let data = statement.returns_data().then(|| DATA.to_owned());
+        let rules = [("changes-a-limit", changed), ("result-is-data", data)];
+        for (rule, message) in rules {
+            self.own_findings.extend(message.map(|message| Finding {
+                source: file.source,
+                line,
+                statement: Some(number),
+                rule: rule.to_owned(),
+                message,
+                help: None,
+            }));
+        }
+        self.script.statements.push(statement);
     }
 
     /// The text that psql would send: the bytes at the span, without what psql takes out.
@@ -303,7 +320,14 @@ impl Reading {
                           start it on a line of its own";
             self.refuse(file, piece.span.start, Some(number), reason.to_owned());
         }
+        if let Some(at) = admission::end_inside(Words::new(file.bytes, &piece.tokens)) {
+            self.refuse(file, at, Some(number), several_commands(file.bytes.get(at)));
+        }
         for token in &piece.tokens {
+            let control = file.bytes.get(token.range.start).copied();
+            if let Some(control) = control.filter(|byte| byte.is_ascii_control()) {
+                self.refuse(file, token.range.start, Some(number), no_space(control));
+            }
             if token.kind != Lexeme::Variable {
                 continue;
             }
@@ -320,32 +344,6 @@ impl Reading {
                 self.refuse(file, token.range.start, Some(number), reason);
             }
         }
-    }
-
-    fn admit(
-        &mut self,
-        file: &File<'_>,
-        words: Words<'_>,
-        joined: bool,
-        number: usize,
-    ) -> Admission {
-        if !joined {
-            return admission::of(words);
-        }
-        for part in words.statements() {
-            let reason = if admission::controls_transaction(part) {
-                "transaction control cannot be joined with other statements by \\;; \
-                 end each with a semicolon"
-                    .to_owned()
-            } else {
-                match admission::of(part) {
-                    Admission::Refused(reason) => reason,
-                    _ => continue,
-                }
-            };
-            self.refuse(file, part.start(), Some(number), reason);
-        }
-        Admission::Inside
     }
 
     fn meta_command(&mut self, file: &mut File<'_>, command: &MetaCommand) {
@@ -482,6 +480,34 @@ impl Reading {
             };
             self.script.refusals.push(refusal);
         }
+    }
+}
+
+/// Why what stands at a semicolon's place is no single command.
+fn several_commands(at: Option<&u8>) -> String {
+    match at {
+        Some(b'\\') => {
+            "statements that are joined by \\; reach the server as one string; here each of them \
+             goes by itself: end each with a semicolon"
+        }
+        _ => {
+            "a command ends here for the server, but not for psql, which takes a word before it \
+             for the BEGIN of a body and would send what follows with it; quote the name \
+             \"begin\", or write BEGIN ATOMIC"
+        }
+    }
+    .to_owned()
+}
+
+/// Why a control character cannot stand outside of quotes.
+fn no_space(control: u8) -> String {
+    match control {
+        0x0b => {
+            "a vertical tab is white space to PostgreSQL 16 and later, and to no server before; \
+                 write a space"
+                .to_owned()
+        }
+        other => format!("the control character U+{other:04X} is no part of SQL; remove it"),
     }
 }
 

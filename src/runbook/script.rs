@@ -127,6 +127,17 @@ pub struct Finding {
     pub help: Option<String>,
 }
 
+impl Statement {
+    /// Whether the comment above it says that its rows are data, whatever they look like.
+    pub fn returns_data(&self) -> bool {
+        let comment = self.comment.as_deref().unwrap_or_default();
+        comment.lines().any(|line| {
+            let (who, what) = line.split_once(':').unwrap_or_default();
+            who.trim().eq_ignore_ascii_case("stagegate") && what.trim().eq_ignore_ascii_case("data")
+        })
+    }
+}
+
 impl Script {
     /// The statements that are sent in the held transaction, in order.
     pub fn sent(&self) -> impl Iterator<Item = &Statement> {

@@ -4,7 +4,7 @@ use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::{Body, Lock, LockMode, StatementReport, XactStatus};
 use stagegate::runbook::check::Verdict;
 
-use crate::stage::{Stage, server, within};
+use crate::stage::{Stage, database, over_socket, runbook, server, within};
 
 fn notices(bodies: &[Body]) -> Vec<(Option<usize>, String)> {
     let notices = bodies.iter().filter_map(|body| match body {
@@ -462,4 +462,27 @@ async fn a_text_that_cannot_be_sent_fails_where_it_stands() {
 async fn an_empty_script_finishes() {
     let mut stage = Stage::new(&["BEGIN", "COMMIT"]).await;
     assert!(stage.apply().await.1.is_empty());
+}
+
+#[tokio::test]
+async fn rows_that_the_script_calls_data_are_no_checks() {
+    let book = |comment: &str| {
+        let mut book = runbook(&[
+            "SELECT * FROM (VALUES (1, 'done'), (2, 'fail')) jobs (id, status)",
+            "SELECT 'jobs' AS name, 'PASS' AS verdict",
+        ]);
+        book.script.statements[0].comment = Some(comment.into());
+        book
+    };
+    for (comment, verdicts) in [("the jobs", [2, 1]), ("the jobs\nstagegate: data", [0, 1])] {
+        let name = database(server()).await;
+        let settings = over_socket(server(), &name);
+        let mut stage = Stage::with(settings, book(comment), HoldOptions::default());
+        stage.connect().await;
+        let (_, reports) = stage.apply().await;
+        let found: Vec<usize> = reports.iter().map(|r| r.checks.len()).collect();
+        assert_eq!(found, verdicts, "{comment}");
+        // They are shown all the same.
+        assert_eq!(reports[0].result.as_ref().unwrap().total, 2);
+    }
 }

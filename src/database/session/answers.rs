@@ -5,16 +5,17 @@ use crate::gate::event::{Millis, StatementReport, XactStatus};
 use crate::runbook::check::{self, Check, Plan, Verdict};
 
 /// What a statement that succeeded left behind; locks come later. `plan` counts pgTAP's tests over
-/// the script, and is settled with its last statement.
+/// the script, and is settled with its last statement. Rows that are `data` are no checks.
 pub(super) fn report(
     number: usize,
     duration: Millis,
     answer: Answer,
     plan: &mut Plan,
     is_last: bool,
+    data: bool,
 ) -> StatementReport {
     let mut found = Vec::new();
-    for result in &answer.results {
+    for result in answer.results.iter().filter(|_| !data) {
         found.extend(checks(result));
         found.extend(plan.count(&result.set));
     }

@@ -38,6 +38,8 @@ pub struct Query<'a> {
     pub text: &'a str,
     /// It comes with data to be written.
     pub copies: bool,
+    /// Its rows are no checks, whatever they look like.
+    pub data: bool,
 }
 
 impl<'a> From<&'a Statement> for Query<'a> {
@@ -47,6 +49,7 @@ impl<'a> From<&'a Statement> for Query<'a> {
             line: statement.line,
             text: &statement.text,
             copies: statement.copy_data.is_some(),
+            data: statement.returns_data(),
         }
     }
 }
@@ -59,6 +62,7 @@ impl<'a> From<&'a str> for Query<'a> {
             line: 0,
             text,
             copies: false,
+            data: false,
         }
     }
 }
@@ -261,7 +265,15 @@ async fn together(
             });
         } else {
             let is_last = index + 1 == queries.len();
-            results.push(report(query.number, duration, answer, &mut plan, is_last));
+            let data = query.data;
+            results.push(report(
+                query.number,
+                duration,
+                answer,
+                &mut plan,
+                is_last,
+                data,
+            ));
         }
     }
     if link.status() != Status::Idle {

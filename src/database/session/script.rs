@@ -211,8 +211,15 @@ impl Actor {
             return;
         }
         let number = statement.number;
-        let is_last = number == run.last;
-        run.waiting = Some(report(number, duration, answer, &mut run.plan, is_last));
+        let (is_last, data) = (number == run.last, statement.returns_data());
+        run.waiting = Some(report(
+            number,
+            duration,
+            answer,
+            &mut run.plan,
+            is_last,
+            data,
+        ));
     }
 
     /// Reports the statement that waits for its locks.

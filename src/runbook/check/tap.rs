@@ -1,8 +1,10 @@
 //! pgTAP's output as checks: one column of lines `ok 1 - …`, `not ok 2 - …`.
 //!
 //! pgTAP answers each call by itself: `SELECT plan(3)` is a result, and so is each test. [`Plan`]
-//! therefore counts over the whole script. A directive never turns `not ok` into a pass, and what is no line of TAP is FAIL.
+//! therefore counts over the whole script. A directive never turns `not ok` into a pass, what is
+//! no line of TAP is FAIL, and what only looks like a line of it is a test that failed.
 
+use super::columns::seen;
 use super::{Check, ResultSet, Verdict};
 
 /// One line of TAP.
@@ -37,7 +39,7 @@ pub(super) fn read(result: &ResultSet) -> Option<Vec<Check>> {
     };
     rows.iter().flatten().find(|text| is_test(text))?;
     let mut checks = Vec::new();
-    let mut planned = None;
+    let mut plans = Vec::new();
     let mut tests = 0_u64;
     for (index, row) in rows.iter().enumerate() {
         let Some(text) = row else {
@@ -55,7 +57,7 @@ pub(super) fn read(result: &ResultSet) -> Option<Vec<Check>> {
                     detail: rest.trim().to_owned(),
                 });
             }
-            Line::Plan(count) if !first.starts_with(' ') => planned = Some(count),
+            Line::Plan(count) if !first.starts_with(' ') => plans.push(count),
             Line::BailOut(why) => checks.push(fail("Bail out!", why)),
             Line::Complaint(what) => checks.push(fail("pgTAP", what)),
             Line::Plan(_) | Line::Diagnostic => {}
@@ -64,7 +66,8 @@ pub(super) fn read(result: &ResultSet) -> Option<Vec<Check>> {
     }
     // Without a test here, the tests stand in results of their own, where a [`Plan`] counts them.
     if tests > 0 {
-        checks.extend(planned.and_then(|planned| compared(planned, tests)));
+        let broken = plans.into_iter().find_map(|plan| compared(plan, tests));
+        checks.extend(broken);
     }
     Some(checks)
 }
@@ -80,22 +83,24 @@ fn compared(planned: u64, ran: u64) -> Option<Check> {
 pub struct Plan {
     planned: Option<u64>,
     ran: u64,
+    /// A plan came at the end of its tests; what runs behind it needs another one.
+    ended: bool,
 }
 
 impl Plan {
     /// Counts a result. A FAIL where a plan ends with it that was not kept.
     pub fn count(&mut self, result: &ResultSet) -> Option<Check> {
-        let [column] = result.columns.as_slice() else {
+        if result.columns.len() != 1 {
             return None;
-        };
-        let (mut planned, mut ran) = (None, 0);
+        }
+        let (mut plans, mut ran) = (Vec::new(), 0);
         for row in &result.rows {
             let text = row.first()?.as_deref().unwrap_or_default();
             if text.starts_with(' ') {
                 continue;
             }
             match line(text) {
-                Line::Plan(count) => planned = Some(count),
+                Line::Plan(count) => plans.push(count),
                 Line::Test { .. } => ran += 1,
                 Line::BailOut(_) | Line::Complaint(_) | Line::Diagnostic => {}
                 // A table may hold any text.
@@ -103,29 +108,35 @@ impl Plan {
                 Line::Other => {}
             }
         }
-        match planned {
-            None => {
+        match plans.as_slice() {
+            [] => {
                 self.ran += ran;
                 None
             }
             // A plan beside its tests is held against them where they are read.
-            Some(_) if ran > 0 => None,
-            Some(count) if column.eq_ignore_ascii_case("plan") => {
+            _ if ran > 0 => None,
+            // What `finish()` says where no number was planned.
+            [count] if self.planned.is_none() && self.ran > 0 => {
+                self.ended = true;
+                compared(*count, std::mem::take(&mut self.ran))
+            }
+            [count] => {
                 let before = std::mem::take(self);
-                self.planned = Some(count);
+                self.planned = Some(*count);
                 before.end()
             }
-            // What `finish()` says where no number was planned.
-            Some(count) if self.planned.is_none() && self.ran > 0 => {
-                compared(count, std::mem::take(&mut self.ran))
-            }
-            Some(_) => None,
+            // A table of ranges.
+            _ => None,
         }
     }
 
     /// At the end of the script: a FAIL where the plan was not kept.
     pub fn end(self) -> Option<Check> {
-        compared(self.planned?, self.ran)
+        match self.planned {
+            Some(planned) => compared(planned, self.ran),
+            None if self.ended => compared(0, self.ran),
+            None => None,
+        }
     }
 }
 
@@ -143,14 +154,20 @@ fn unrecognised(index: usize, text: &str) -> Check {
 }
 
 fn line(text: &str) -> Line<'_> {
-    let text = text.split('\n').next().unwrap_or_default().trim();
+    let text = text.split('\n').next().unwrap_or_default().trim_ascii();
+    match plain_line(text) {
+        Line::Other => blurred_line(text),
+        plain => plain,
+    }
+}
+
+fn plain_line(text: &str) -> Line<'_> {
     if let Some(rest) = text.strip_prefix("not ok").filter(|rest| ends_word(rest)) {
         return test(rest, false);
     }
     if let Some(rest) = text.strip_prefix("ok").filter(|rest| ends_word(rest)) {
         // Without a number or a dash it is a word that a table may hold.
-        let about = rest.trim_start();
-        if about.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '#') {
+        if begins_test(rest.trim_ascii_start()) {
             return test(rest, true);
         }
         return Line::Other;
@@ -159,9 +176,11 @@ fn line(text: &str) -> Line<'_> {
         return Line::BailOut(why.trim());
     }
     if let Some(count) = text.strip_prefix("1..") {
+        // `1..0 # SKIP` says why nothing is run.
+        let (count, rest) = count.split_once(' ').unwrap_or((count, "#"));
         return match count.parse() {
-            Ok(count) => Line::Plan(count),
-            Err(_) => Line::Other,
+            Ok(count) if rest.trim_start().starts_with('#') => Line::Plan(count),
+            _ => Line::Other,
         };
     }
     match text.strip_prefix('#').map(str::trim) {
@@ -172,8 +191,33 @@ fn line(text: &str) -> Line<'_> {
     }
 }
 
+/// A line that a person would take for one of TAP, with characters in it that cannot be seen.
+fn blurred_line(text: &str) -> Line<'_> {
+    if text.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
+        return Line::Other;
+    }
+    let seen = seen(text);
+    let test = (seen.strip_prefix("not").unwrap_or(&seen).strip_prefix("ok"))
+        .is_some_and(|rest| begins_test(rest) || rest.is_empty());
+    if test {
+        return Line::Test {
+            verdict: Verdict::Fail,
+            about: text,
+        };
+    }
+    match seen.strip_prefix("1..").map(str::parse) {
+        Some(Ok(count)) => Line::Plan(count),
+        _ => Line::Other,
+    }
+}
+
+/// Whether this stands behind `ok` in a test: a number, a dash, or a directive.
+fn begins_test(rest: &str) -> bool {
+    rest.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '#')
+}
+
 fn ends_word(rest: &str) -> bool {
-    !rest.starts_with(|c: char| !c.is_whitespace())
+    !rest.starts_with(|c: char| !c.is_ascii_whitespace())
 }
 
 fn test(rest: &str, ok: bool) -> Line<'_> {

@@ -52,6 +52,8 @@ fn in_a_named_column_every_other_verdict_fails() {
         &["check", "Status", "expected", "found"],
         &[
             &[Some("a"), Some("PASS"), Some("1"), Some("1")],
+            &[Some("a"), Some("PASS"), Some("1"), Some("1")],
+            &[Some("a"), Some("PASS"), Some("1"), Some("1")],
             &[Some("b"), Some("PASSED"), Some("1"), None],
             &[Some("c"), None, Some("1"), Some("2")],
             &[Some("d"), Some(""), None, None],
@@ -60,6 +62,8 @@ fn in_a_named_column_every_other_verdict_fails() {
     assert_eq!(
         told(&set),
         [
+            one("a", Verdict::Pass, "expected: 1, found: 1"),
+            one("a", Verdict::Pass, "expected: 1, found: 1"),
             one("a", Verdict::Pass, "expected: 1, found: 1"),
             one(
                 "b",
@@ -161,6 +165,93 @@ fn pgtap_lines_are_checks() {
     assert_eq!(told(&set)[0].1, Verdict::Fail);
 }
 
+#[test]
+fn a_column_by_the_name_of_a_verdict_decides_over_any_other() {
+    for (name, value) in [
+        ("status", Some("MISSING")),
+        ("status", None),
+        ("Verdict", Some("no")),
+        ("result", Some("ERROR")),
+        ("status\u{200b}", Some("MISSING")),
+    ] {
+        let set = result(&["expected", name], &[&[Some("PASS"), value]]);
+        let told = told(&set);
+        assert_eq!(told[0].1, Verdict::Fail, "{name} {value:?}: {told:?}");
+        let set = result(&[name, "expected"], &[&[value, Some("PASS")]]);
+        assert_eq!(read(&set).unwrap()[0].verdict, Verdict::Fail);
+    }
+    // None of the names overrules another.
+    let set = result(&["result", "status"], &[&[Some("ERROR"), Some("PASS")]]);
+    assert_eq!(told(&set)[0].1, Verdict::Fail);
+}
+
+#[test]
+fn what_cannot_be_seen_is_never_part_of_a_pass() {
+    for unseen in [
+        "\u{feff}",
+        "\u{200b}",
+        "\u{200d}",
+        "\u{a0}",
+        "\u{ad}",
+        "\u{2060}",
+        "\u{3164}",
+        "\u{202e}",
+        "\u{fe0f}",
+        "\u{e0020}",
+        "\t",
+        "\n",
+        "\r",
+        "\u{7}",
+        "\u{85}",
+        "\u{2028}",
+    ] {
+        for text in [
+            format!("PASS{unseen}"),
+            format!("{unseen}pass"),
+            format!("PA{unseen}SS"),
+        ] {
+            for name in ["status", "x"] {
+                let set = result(&[name], &[&[Some("PASS")], &[Some(&text)]]);
+                let told = told(&set);
+                assert_eq!(told[1].1, Verdict::Fail, "{text:?} in {name}");
+                assert!(told[1].2.contains("cannot be seen"), "{told:?}");
+            }
+        }
+        if matches!(unseen, "\t" | "\r" | "\n") {
+            continue;
+        }
+        for text in [
+            format!("{unseen}ok 1 - a"),
+            format!("ok{unseen}1 - a"),
+            format!("ok {unseen}1 - a"),
+            format!("not{unseen} ok 1 - a"),
+            format!("{unseen}not ok 1 - a"),
+        ] {
+            let told = told(&lines(&[&text]));
+            assert_eq!(told[0].1, Verdict::Fail, "{text:?}");
+        }
+        assert_eq!(
+            over(&[lines(&[&format!("1..{unseen}3")])])[0].1,
+            Verdict::Fail
+        );
+    }
+    // A description is free.
+    let set = lines(&["ok 1 - gr\u{f6}\u{df}e\u{a0}"]);
+    assert_eq!(told(&set)[0].1, Verdict::Pass);
+}
+
+#[test]
+fn a_column_that_is_mostly_no_verdict_is_told_to_look_like_data() {
+    let rows: &[&[Option<&str>]] = &[&[Some("done")], &[Some("fail")], &[Some("pending")]];
+    let told = told(&result(&["status"], rows));
+    assert!(told[0].2.contains("looks like data"), "{told:?}");
+    assert_eq!(told[0].1, Verdict::Fail);
+    assert_eq!(told[1].2, "");
+    let rows: &[&[Option<&str>]] = &[&[Some("PASS")], &[Some("fail")], &[Some("pending")]];
+    let told = self::told(&result(&["status"], rows));
+    assert!(!told[2].2.contains("data"), "{told:?}");
+}
+
 /// Reads results one after another, as the session does.
 fn over(results: &[ResultSet]) -> Vec<(String, Verdict, String)> {
     let mut plan = Plan::default();
@@ -209,16 +300,33 @@ fn the_plan_of_pgtap_holds_over_results_of_their_own() {
         a.clone(),
         b.clone(),
         plan("plan", "1..2"),
+        a.clone(),
+        b.clone(),
+    ]);
+    assert_eq!(told[2..], [&[short.clone()][..], &passed[..]].concat());
+    // Whatever its column is called, and wherever it stands.
+    for name in ["range", "?column?"] {
+        let told = over(&[plan(name, "1..3"), a.clone(), b.clone()]);
+        assert_eq!(told[2..], std::slice::from_ref(&short)[..]);
+        assert_eq!(over(&[plan(name, "1..3")])[0].1, Verdict::Fail);
+    }
+    let told = over(&[a.clone(), plan("x", "1..1"), b.clone()]);
+    assert_eq!(told[2].2, "0 tests were planned, 1 were run");
+    assert_eq!(told.len(), 3, "{told:?}");
+    // A table may hold such texts.
+    assert_eq!(over(&[lines(&["1..3", "4..7", "1..9"])]), []);
+    assert_eq!(over(&[plan("plan", "1..0 # SKIP nothing to do")]), []);
+    // Two plans in one result do not agree.
+    let told = over(&[lines(&["1..1", "ok 1 - a", "1..2"])]);
+    assert_eq!(told[1].2, "2 tests were planned, 1 were run");
+    // What finish() complains of is no test of its own.
+    let told = over(&[
         a,
         b,
+        lines(&["1..2", "# Looks like you failed 1 test of 2"]),
     ]);
-    assert_eq!(told[2..], [&[short][..], &passed[..]].concat());
-    // A table may hold such a text.
-    assert_eq!(over(&[plan("range", "1..3")]), []);
-    // What finish() complains of is no test of its own.
-    let told = over(&[lines(&["1..2", "# Looks like you failed 1 test of 2"])]);
     assert_eq!(
-        told,
+        told[2..],
         [one(
             "pgTAP",
             Verdict::Fail,
@@ -261,7 +369,7 @@ proptest! {
             });
             let passes = checks.get(index).is_some_and(|check| check.verdict == Verdict::Pass);
             // In TAP, lines without a verdict make no check, so rows and checks differ there.
-            let is_tap = set.columns.len() == 1 && verdict_columns(&set).is_empty();
+            let is_tap = set.columns.len() == 1 && columns::deciding(&set).is_empty();
             if !is_tap {
                 prop_assert!(!passes || may_pass);
                 prop_assert!(checks.len() >= set.rows.len());
