@@ -103,22 +103,6 @@ pub async fn walk<H: Held>(
         tokio::select! {
             biased;
             Some(alarm) = feed.alarms.recv() => engine.take(Event::Alarmed(alarm)),
-            Some(report) = feed.reports.recv() => {
-                engine.take(Event::Reported(report));
-            }
-            Some(observation) = feed.observations.recv() => {
-                engine.take(Event::Observed(observation));
-            }
-            line = next_line(&mut feed.lines) => match line {
-                Some(line) if line.at <= prompted + reading(engine.machine(), &line.text) => {
-                    teller.say("Typed before this was asked; type it again.");
-                }
-                Some(line) => take_line(engine, runbook, &mut teller, &line.text),
-                None => {
-                    feed.lines = None;
-                    engine.take(Event::Alarmed(Alarm::HungUp));
-                }
-            },
             _ = clock.tick() => {
                 let now = Instant::now();
                 let elapsed = now.duration_since(told).as_millis();
@@ -126,7 +110,34 @@ pub async fn walk<H: Held>(
                 let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX);
                 engine.take(Event::Ticked { elapsed });
             }
+            line = next_line(&mut feed.lines) => {
+                match line {
+                    Some(line) if line.at <= prompted + reading(engine.machine(), &line.text) => {
+                        teller.say("Typed before this was asked; type it again.");
+                    }
+                    Some(line) => take_line(engine, runbook, &mut teller, &line.text),
+                    None => {
+                        feed.lines = None;
+                        engine.take(Event::Alarmed(Alarm::HungUp));
+                    }
+                }
+                take_report(engine, feed);
+            }
+            Some(observation) = feed.observations.recv() => {
+                engine.take(Event::Observed(observation));
+                take_report(engine, feed);
+            }
+            Some(report) = feed.reports.recv() => engine.take(Event::Reported(report)),
         }
+    }
+}
+
+/// Takes a report, if one waits: whoever is heard before the session lets it speak as well (I14).
+fn take_report<H: Held>(engine: &mut Engine<H>, feed: &mut Feed) {
+    if engine.left().is_none()
+        && let Ok(report) = feed.reports.try_recv()
+    {
+        engine.take(Event::Reported(report));
     }
 }
 

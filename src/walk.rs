@@ -1,7 +1,10 @@
 //! The one select loop: events in, effects out, frames drawn.
 //!
-//! It never waits for the database. Who is heard first: what ends the run, then the session's
-//! reports, then the person, and the person only while nothing waits to be drawn (I5), then time.
+//! It never waits for the database, and nothing that it listens to can starve anything else (I14).
+//! What ends the run comes first, then time, which comes ten times a second and no more often.
+//! Reports come in bounded batches. A key that arrives while something waits to be drawn has that
+//! drawn at once, is taken on that frame before the next report (I5), and is itself drawn at once;
+//! only what streams by itself waits for the frame clock.
 
 pub mod engine;
 pub mod evidence;
@@ -13,7 +16,7 @@ pub mod signals;
 use crate::gate::event::{Alarm, Event, Millis, Observation, Report};
 use crate::gate::{ExitCode, Phase};
 use crate::tui::input::{Input, What};
-use crate::tui::screen::Screen;
+use crate::tui::screen::{Motion, Screen};
 use crate::tui::terminal::{Surface, Terminal};
 use engine::{Engine, Held, Remark};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,12 +24,14 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
-/// The shortest time between two frames: 30 a second.
+/// The most reports that are taken before somebody else is heard.
+const BATCH: usize = 64;
+/// The shortest time between two frames of what streams by itself: 30 a second.
 const FRAME: Duration = Duration::from_millis(33);
 /// How often time is told to the machine. The arming time is four of these.
 const TICK: Duration = Duration::from_millis(100);
-/// How often a screen with a clock on it is drawn, if nothing else happens.
-const CLOCK: Duration = Duration::from_millis(250);
+/// How often a screen with a spinner on it is drawn, if nothing else happens.
+const SPIN: Duration = Duration::from_millis(250);
 
 /// Where events come from.
 #[derive(Debug)]
@@ -56,6 +61,10 @@ pub async fn walk<H: Held, B: Surface>(
     // When the present state came on screen: keys older than this were typed ahead of it.
     let mut face_since = Instant::now();
     let mut dirty = true;
+    // A person waits for the next frame, so it does not wait for the frame clock.
+    let mut urgent = true;
+    // A key that came while something else waited to be drawn.
+    let mut pending: Option<Input> = None;
     let mut screen_lost = false;
     let mut hold_left = None;
 
@@ -72,7 +81,10 @@ pub async fn walk<H: Held, B: Surface>(
             dirty = true;
         }
         engine.look_at_log(screen.shows_log());
-        let due = drawn.map_or_else(Instant::now, |drawn| drawn + FRAME);
+        let due = match drawn {
+            Some(drawn) if !urgent && pending.is_none() => drawn + FRAME,
+            Some(_) | None => Instant::now(),
+        };
         let may_draw = dirty && !screen_lost;
         tokio::select! {
             biased;
@@ -80,13 +92,29 @@ pub async fn walk<H: Held, B: Surface>(
                 engine.take(Event::Alarmed(alarm));
                 dirty = true;
             }
-            Some(report) = wires.reports.recv() => {
-                engine.take(Event::Reported(report));
-                dirty = true;
-            }
-            Some(observation) = wires.observations.recv() => {
-                engine.take(Event::Observed(observation));
-                dirty = true;
+            _ = clock.tick() => {
+                let now = Instant::now();
+                let elapsed = now.duration_since(told);
+                told = now;
+                let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+                let before = engine.machine().phase().clone();
+                let seconds = shown_seconds(engine);
+                engine.take(Event::Ticked { elapsed });
+                let left = engine.machine().hold_left();
+                if bell && milestone(engine.machine().plan().hold_limit, hold_left, left) {
+                    // A terminal that cannot ring is no reason to stop.
+                    let _ = terminal.ring();
+                }
+                hold_left = left;
+                let stale = match screen.motion(engine.machine()) {
+                    Motion::Spins => drawn.is_none_or(|drawn| now.duration_since(drawn) >= SPIN),
+                    Motion::CountsSeconds => shown_seconds(engine) != seconds,
+                    Motion::None => false,
+                };
+                dirty |= stale || *engine.machine().phase() != before;
+                if matches!(engine.machine().phase(), Phase::Left(_)) {
+                    dirty = false;
+                }
             }
             () = tokio::time::sleep_until(due), if may_draw => {
                 let (machine, account) = (engine.machine(), engine.account());
@@ -96,6 +124,7 @@ pub async fn walk<H: Held, B: Surface>(
                 }));
                 drawn = Some(Instant::now());
                 dirty = false;
+                urgent = false;
                 match painted {
                     Ok(Ok(())) => {
                         if !engine.machine().is_shown() {
@@ -116,42 +145,77 @@ pub async fn walk<H: Held, B: Surface>(
                         engine.take(Event::Alarmed(Alarm::PartDied("the screen")));
                     }
                 }
+                if !dirty && !screen_lost && let Some(input) = pending.take() {
+                    screen_lost = take_input(engine, screen, terminal, input, face_since);
+                    dirty = true;
+                    urgent = true;
+                }
+                // Keys in heaps have a frame each; the session is heard between them.
+                dirty |= take_batch(engine, wires);
             }
-            input = wires.input.recv(), if !dirty && !screen_lost => {
+            input = wires.input.recv(), if pending.is_none() && !screen_lost => match input {
+                Some(input) if dirty => pending = Some(input),
+                Some(input) => {
+                    screen_lost = take_input(engine, screen, terminal, input, face_since);
+                    dirty = true;
+                    urgent = true;
+                }
+                None => {
+                    screen_lost = true;
+                    engine.take(Event::Alarmed(Alarm::PartDied("input")));
+                }
+            },
+            Some(observation) = wires.observations.recv() => {
+                dirty |= take_observation(engine, observation);
+                dirty |= take_batch(engine, wires);
+            }
+            Some(report) = wires.reports.recv() => {
+                engine.take(Event::Reported(report));
                 dirty = true;
-                match input {
-                    Some(input) => {
-                        let lost = take_input(engine, screen, terminal, input, face_since);
-                        screen_lost |= lost;
-                    }
-                    None => {
-                        screen_lost = true;
-                        engine.take(Event::Alarmed(Alarm::PartDied("input")));
-                    }
-                }
-            }
-            _ = clock.tick() => {
-                let now = Instant::now();
-                let elapsed = now.duration_since(told);
-                told = now;
-                let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-                let before = engine.machine().phase().clone();
-                engine.take(Event::Ticked { elapsed });
-                let left = engine.machine().hold_left();
-                if bell && milestone(engine.machine().plan().hold_limit, hold_left, left) {
-                    // A terminal that cannot ring is no reason to stop.
-                    let _ = terminal.ring();
-                }
-                hold_left = left;
-                let moved = *engine.machine().phase() != before;
-                let stale = drawn.is_none_or(|drawn| now.duration_since(drawn) >= CLOCK);
-                dirty |= moved || (stale && screen.wants_animation(engine.machine()));
-                if matches!(engine.machine().phase(), Phase::Left(_)) {
-                    dirty = false;
-                }
+                take_batch(engine, wires);
             }
         }
     }
+}
+
+/// Takes what the session and the monitor have said, as much as a turn may take; says whether there
+/// was something to draw.
+fn take_batch<H: Held>(engine: &mut Engine<H>, wires: &mut Wires) -> bool {
+    let mut news = false;
+    for _ in 0..BATCH {
+        // What comes after the end of a run belongs to nobody.
+        if engine.left().is_some() {
+            break;
+        }
+        let Ok(report) = wires.reports.try_recv() else {
+            break;
+        };
+        engine.take(Event::Reported(report));
+        news = true;
+    }
+    if engine.left().is_none()
+        && let Ok(observation) = wires.observations.try_recv()
+    {
+        news |= take_observation(engine, observation);
+    }
+    news
+}
+
+/// Takes what the monitor saw; says whether it saw something new.
+fn take_observation<H: Held>(engine: &mut Engine<H>, observation: Observation) -> bool {
+    let phase = engine.machine().phase().clone();
+    let news = engine.account().is_news(&observation);
+    engine.take(Event::Observed(observation));
+    news || *engine.machine().phase() != phase
+}
+
+/// The clocks on a screen that only counts: how long it is held, and how much is left of that.
+fn shown_seconds<H: Held>(engine: &Engine<H>) -> [Option<Millis>; 2] {
+    let left = engine.machine().hold_left();
+    [
+        engine.account().held().map(|held| held / 1_000),
+        left.map(|left| left.div_ceil(1_000)),
+    ]
 }
 
 /// Whether the hold has just passed half of its limit, its last minute or its last ten seconds.

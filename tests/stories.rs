@@ -31,6 +31,8 @@ mod lines;
 mod looking;
 #[path = "stories/page.rs"]
 mod page;
+#[path = "stories/pasting.rs"]
+mod pasting;
 #[path = "stories/picture.rs"]
 mod picture;
 #[path = "stories/recording.rs"]
@@ -43,3 +45,5 @@ mod session;
 mod stage;
 #[path = "stories/terminal.rs"]
 mod terminal;
+#[path = "shared/typist.rs"]
+mod typist;

@@ -12,6 +12,9 @@ use std::io::{Read, Write};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+#[path = "shared/typist.rs"]
+mod typist;
+
 const PART: &str = "STAGEGATE_TEST_PART";
 const TOLD: &str = "STAGEGATE_TEST_TOLD";
 
@@ -112,7 +115,7 @@ impl Pty {
             }
         });
         Pty {
-            keys: pair.master.take_writer().unwrap(),
+            keys: Box::new(typist::seat(pair.master.take_writer().unwrap())),
             master: Some(pair.master),
             child,
             bytes,
@@ -147,6 +150,25 @@ impl Pty {
     fn send(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
+    }
+
+    /// Presses a key until it is seen as one: a person would not try for long.
+    fn press(&mut self, key: char) {
+        let mut tries = 0..20;
+        let seen = format!("<key {key}>");
+        while !self.screen.screen().contents().contains(&seen) {
+            assert!(
+                tries.next().is_some(),
+                "the key {key} is never heard:\n{}",
+                self.screen.screen().contents()
+            );
+            self.send(&key.to_string());
+            // Until nothing comes any more; a key that is heard is drawn.
+            while let Ok(bytes) = self.bytes.recv_timeout(Duration::from_millis(100)) {
+                self.screen.process(&bytes);
+                self.raw.extend(bytes);
+            }
+        }
     }
 
     fn told(&mut self, text: &str) {
@@ -219,6 +241,32 @@ fn pastes_are_told_from_keys_with_and_without_brackets() {
     pty.wait_for("<paste wiser_ops>");
     pty.send("wiser_ops");
     pty.wait_for("<burst>");
+}
+
+#[test]
+fn the_key_after_a_paste_of_any_length_is_heard() {
+    let mut pty = Pty::start(&[]);
+    pty.wait_for("<ready>");
+    // Around what a reader takes at once, what a terminal's queue holds, and far more.
+    for (nth, length) in [1_000, 1_024, 1_025, 4_095, 4_096, 6_000, 20_000, 100_000]
+        .into_iter()
+        .enumerate()
+    {
+        for brackets in [false, true] {
+            let text = "word ".repeat(length / 5);
+            if brackets {
+                pty.send(&format!("\x1b[200~{text}\x1b[201~"));
+                pty.wait_for("<paste word word");
+            } else {
+                pty.send(&text);
+                pty.wait_for("<burst>");
+            }
+            // A person's key: far enough behind the paste to be none of it, so it is pressed until
+            // it is seen, as a person would.
+            let key = ['a', 'b', 'd', 'e', 'f', 'g', 'h', 'i'][nth];
+            pty.press(key);
+        }
+    }
 }
 
 #[test]

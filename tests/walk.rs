@@ -27,6 +27,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep};
 
 const DATABASE: &str = "wiser_ops";
+const HOLD_LIMIT: Millis = 60_000;
 
 /// A session that answers as the script says, at once, and remembers what it was asked.
 struct Scripted {
@@ -184,6 +185,8 @@ impl Held for Scripted {
 /// A run under way: the wires' other ends, and what was said so far.
 struct Stage {
     input: Option<UnboundedSender<Input>>,
+    reports: UnboundedSender<Report>,
+    observations: UnboundedSender<Observation>,
     alarms: UnboundedSender<Alarm>,
     said: Arc<Mutex<Vec<(Instant, String)>>>,
     run: tokio::task::JoinHandle<(ExitCode, Option<Ending>)>,
@@ -225,14 +228,15 @@ impl Stage {
         let (reports, reported) = unbounded_channel();
         let (alarms, alarmed) = unbounded_channel();
         let (input, typed) = unbounded_channel();
-        let (_, observations) = unbounded_channel();
+        let (seen, observations) = unbounded_channel();
+        let told = reports.clone();
         let said: Arc<Mutex<Vec<(Instant, String)>>> = Arc::default();
         let held = Scripted {
             reports,
             said: Arc::clone(&said),
             silent,
         };
-        let plan = Plan::new(&runbook, Mode::Run, 60_000);
+        let plan = Plan::new(&runbook, Mode::Run, HOLD_LIMIT);
         let run = tokio::spawn(async move {
             let mut engine = Engine::new(Arc::clone(&runbook), plan, log, held);
             let mut screen = Screen::new(runbook, Appearance::detect(|_| None, true));
@@ -248,6 +252,8 @@ impl Stage {
         });
         Stage {
             input: Some(input),
+            reports: told,
+            observations: seen,
             alarms,
             said,
             run,
@@ -519,6 +525,112 @@ async fn a_rollback_that_is_not_answered_severs_the_link_and_asks() {
     let severed = said.iter().find(|(_, what)| what == "sever").unwrap();
     assert!(severed.0.duration_since(started) < Duration::from_secs(2));
     assert_eq!(said.last().unwrap().1, "inquire");
+}
+
+/// Something that comes without end, in far larger heaps than anybody takes at once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Flood {
+    Reports,
+    Observations,
+    Keys,
+    Everything,
+}
+
+impl Flood {
+    /// A heap comes with each millisecond: more than any session can send.
+    const HEAP: usize = 2_000;
+
+    /// Puts another heap into the wires.
+    fn rise(self, stage: &Stage) {
+        for nth in 0..Flood::HEAP {
+            if matches!(self, Flood::Reports | Flood::Everything) {
+                let body = Body::StatementStarted { number: 1 };
+                let _ = stage.reports.send(Report { seq: 0, body });
+            }
+            if matches!(self, Flood::Observations | Flood::Everything) {
+                let seen = Observation::Blind(format!("for reason {nth}"));
+                let _ = stage.observations.send(seen);
+            }
+            if matches!(self, Flood::Keys | Flood::Everything) && nth % 100 == 0 {
+                stage.send(Instant::now(), KeyCode::Down);
+            }
+        }
+    }
+}
+
+/// Whether something is noted `within` milliseconds of `start`, while a flood goes on.
+async fn noted(stage: &Stage, flood: Flood, what: &str, start: Instant, within: u64) -> bool {
+    while Instant::now() < start + Duration::from_millis(within) {
+        flood.rise(stage);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
+        if stage.count(what) > 0 {
+            return true;
+        }
+    }
+    false
+}
+
+/// A script that runs, on a screen that shows it.
+async fn streaming() -> Stage {
+    let stage = Stage::set(&["run script"], Log::Unwanted);
+    stage.pass(Duration::from_secs(1)).await;
+    stage.key(KeyCode::Char(' ')).await;
+    stage.key(KeyCode::Char('a')).await;
+    stage.pass(Duration::from_secs(1)).await;
+    assert_eq!(stage.count("run script"), 1);
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_flood_keeps_a_key_waiting() {
+    for flood in [Flood::Reports, Flood::Observations, Flood::Everything] {
+        // The key comes into whatever the loop is doing then: into a frame, between two, at once.
+        for after in [0, 7, 33, 50] {
+            let stage = streaming().await;
+            let start = Instant::now();
+            assert!(!noted(&stage, flood, "cancel", start, after).await);
+            let pressed = Instant::now();
+            stage.send(pressed, KeyCode::Char('x'));
+            // A flood of keys is a queue: whoever comes to it last is heard last.
+            let rest = match flood {
+                Flood::Everything => Flood::Reports,
+                flood => flood,
+            };
+            let heard = noted(&stage, rest, "cancel", pressed, 50).await;
+            assert!(heard, "{flood:?}: the key that came after {after} ms is not heard");
+            stage.run.abort();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_flood_keeps_time_waiting() {
+    for flood in [Flood::Reports, Flood::Observations, Flood::Keys, Flood::Everything] {
+        let stage = streaming().await;
+        // To the last moments of the hold, in peace.
+        stage.pass(Duration::from_millis(HOLD_LIMIT - 1_500)).await;
+        assert_eq!(stage.count("roll back"), 0);
+        let start = Instant::now();
+        // What is left of it since the key, a tick to notice that, and one because the clocks do not
+        // begin together.
+        let over = noted(&stage, flood, "roll back", start, 400 + 200).await;
+        assert!(over, "{flood:?}: the hold limit is not kept");
+        stage.run.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_flood_of_keys_keeps_the_session_waiting() {
+    let stage = Stage::set(&["run script"], Log::Unwanted);
+    stage.pass(Duration::from_secs(1)).await;
+    stage.key(KeyCode::Char(' ')).await;
+    let start = Instant::now();
+    stage.send(start, KeyCode::Char('a'));
+    // BEGIN is answered by a report, and only then the script is asked for.
+    let ran = noted(&stage, Flood::Keys, "run script", start, 50).await;
+    assert!(ran, "the answer to BEGIN is not heard");
+    stage.run.abort();
 }
 
 /// A backend whose terminal is gone, or whose drawing has a fault, from the third frame on.

@@ -19,12 +19,12 @@ use crate::runbook::Runbook;
 use crate::runbook::printable::printable;
 use crate::tui::input;
 use crate::tui::screen::Screen;
-use crate::tui::terminal::Terminal;
+use crate::tui::terminal::{Ours, Terminal};
 use crate::walk::engine::{Engine, Log};
 use crate::walk::live::Live;
 use crate::walk::{self, Wires, signals};
 use color_eyre::eyre::{Report, WrapErr, eyre};
-use ratatui::backend::CrosstermBackend;
+
 use std::io::{IsTerminal, Stdout, Write};
 use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -69,7 +69,7 @@ pub(super) fn may_be_run(runbook: &Runbook, holding: &Holding) -> Result<(), Fai
 enum Seat {
     /// A full screen.
     Screen {
-        terminal: Box<Terminal<CrosstermBackend<Stdout>>>,
+        terminal: Box<Terminal<Ours<Stdout>>>,
         wires: Wires,
         _reader: input::Reader,
     },

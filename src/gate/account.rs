@@ -161,6 +161,15 @@ impl Account {
         }
     }
 
+    /// Whether an observation tells something that is not known yet.
+    pub fn is_news(&self, observation: &Observation) -> bool {
+        match observation {
+            Observation::Seen(sight) => self.sight.as_ref() != Some(&**sight),
+            Observation::Logged(log) => self.log.as_ref() != Some(log),
+            Observation::Blind(reason) => self.blind.as_ref() != Some(reason),
+        }
+    }
+
     fn forget_transaction(&mut self) {
         for step in &mut self.steps {
             if !matches!(step, Step::Gate(_)) {

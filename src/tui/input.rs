@@ -2,7 +2,8 @@
 //!
 //! It reads on its own, because crossterm's reader never ends once the terminal is gone and burns
 //! a processor meanwhile (crossterm #793): so a hang-up is looked for before each read, and by a
-//! second thread in case it falls between the look and the read. Keys that come faster than a
+//! second thread in case it falls between the look and the read. Whatever comes is read to its end,
+//! however much it is: what is left in the terminal's queue would keep the next keys behind it. Keys that come faster than a
 //! person types are told apart here and never reach a screen (I5).
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind};
@@ -19,6 +20,9 @@ use std::time::{Duration, Instant};
 pub const BURST_KEYS: usize = 4;
 /// The time in which they come.
 pub const BURST_WITHIN: Duration = Duration::from_millis(40);
+/// How long it waits for more of what came. Not zero: crossterm's source of events that can be
+/// trusted with a flood looks for nothing in no time.
+const GLANCE: Duration = Duration::from_millis(1);
 /// How long the reader waits before it looks for a change of size and for its own end.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -144,7 +148,7 @@ fn read(stop: &AtomicBool, send: &impl Fn(Input) -> bool, gone: &impl Fn(String)
         // Asked even when nothing can be read: a change of size comes by a signal.
         let mut batch = Vec::new();
         loop {
-            match crossterm::event::poll(Duration::ZERO) {
+            match crossterm::event::poll(GLANCE) {
                 Ok(true) => match crossterm::event::read() {
                     Ok(event) => batch.push(event),
                     Err(error) => return gone(format!("the terminal cannot be read: {error}")),

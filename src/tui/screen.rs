@@ -89,7 +89,7 @@ pub struct Screen {
     /// The open document's tab, and how far each is scrolled.
     tab: usize,
     documents: Vec<Scroll>,
-    pages: Option<Pages>,
+    pages: Option<Arc<Pages>>,
     cover_text: Arc<Vec<String>>,
     answer: Option<Answer>,
     typing: Option<Typing>,
@@ -190,26 +190,40 @@ impl Screen {
         self.cover == Some(Cover::Messages)
     }
 
-    /// Whether a clock, a countdown or a spinner is on screen, so that time alone changes it.
-    pub fn wants_animation(&self, machine: &Machine) -> bool {
+    /// What time alone changes on the screen.
+    pub fn motion(&self, machine: &Machine) -> Motion {
         match machine.phase() {
             Phase::Checklist => {
                 let awaited = |item: &Signature| item.standing == Standing::Awaited;
-                machine.is_backing_up() || machine.items().iter().any(awaited)
+                if machine.is_backing_up() || machine.items().iter().any(awaited) {
+                    Motion::Spins
+                } else {
+                    Motion::None
+                }
             }
+            Phase::Deciding { .. } | Phase::MustRollBack { .. } => Motion::CountsSeconds,
             Phase::Connecting
             | Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
-            | Phase::Deciding { .. }
-            | Phase::MustRollBack { .. }
             | Phase::Querying { .. }
             | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
             | Phase::Waiting { .. }
-            | Phase::PostVerifying { .. } => true,
-            Phase::Ended(_) | Phase::Left(_) => false,
+            | Phase::PostVerifying { .. } => Motion::Spins,
+            Phase::Ended(_) | Phase::Left(_) => Motion::None,
         }
     }
+}
+
+/// What time alone changes on a screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Motion {
+    /// Nothing.
+    None,
+    /// Clocks of whole seconds.
+    CountsSeconds,
+    /// A spinner, or a clock whose seconds begin at any time.
+    Spins,
 }

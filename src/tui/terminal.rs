@@ -2,7 +2,8 @@
 //!
 //! Raw mode, alternate screen, bracketed paste and the hidden cursor are undone when it is dropped
 //! and, before anything is printed, when any thread panics. Each frame is drawn inside a
-//! synchronized update, so a terminal never shows half of one.
+//! synchronized update, so a terminal never shows half of one; a frame that changes nothing is not
+//! sent at all.
 //!
 //! It must never ask the terminal anything: the answer would come through the input's thread.
 //! `ratatui::Terminal::clear` does; a repaint is forced by resizing instead.
@@ -10,17 +11,21 @@
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::style::force_color_output;
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    disable_raw_mode, enable_raw_mode,
+    EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    enable_raw_mode,
 };
-use crossterm::{cursor, execute, queue};
+use crossterm::{cursor, execute};
 use ratatui::Frame;
-use ratatui::backend::{Backend, CrosstermBackend, TestBackend};
+use ratatui::backend::{Backend, TestBackend};
 use ratatui::layout::{Rect, Size};
-use std::io::{self, Stdout, Write};
+use std::io;
 use std::mem::ManuallyDrop;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+mod ours;
+
+pub use ours::Ours;
 
 /// Whether the real terminal is in our hands.
 static ENTERED: AtomicBool = AtomicBool::new(false);
@@ -57,25 +62,6 @@ pub trait Surface: Backend {
     }
 }
 
-impl<W: Write> Surface for CrosstermBackend<W> {
-    fn begin_frame(&mut self) -> Result<(), Self::Error> {
-        queue!(self, BeginSynchronizedUpdate)
-    }
-
-    fn end_frame(&mut self) -> Result<(), Self::Error> {
-        execute!(self, EndSynchronizedUpdate)
-    }
-
-    fn ring(&mut self) -> Result<(), Self::Error> {
-        self.write_all(b"\x07")?;
-        Write::flush(self)
-    }
-
-    fn is_ours(&self) -> bool {
-        ENTERED.load(Ordering::SeqCst)
-    }
-}
-
 impl Surface for TestBackend {}
 
 /// A terminal to draw on.
@@ -87,7 +73,7 @@ pub struct Terminal<B: Surface> {
     real: bool,
 }
 
-impl Terminal<CrosstermBackend<Stdout>> {
+impl Terminal<Ours<io::Stdout>> {
     /// Takes the terminal: raw mode, alternate screen, bracketed paste, no cursor.
     ///
     /// # Errors
@@ -105,7 +91,7 @@ impl Terminal<CrosstermBackend<Stdout>> {
             EnableBracketedPaste,
             cursor::Hide
         )
-        .and_then(|()| ratatui::Terminal::new(CrosstermBackend::new(io::stdout())));
+        .and_then(|()| ratatui::Terminal::new(Ours::over(io::stdout())));
         match entered {
             Ok(inner) => Ok(Terminal {
                 inner: ManuallyDrop::new(inner),

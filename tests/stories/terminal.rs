@@ -3,6 +3,7 @@
 //! A wait looks at whole frames only, ends as soon as its condition holds, and says what was on
 //! the screen when it never did. Nothing here sleeps for luck.
 
+use crate::typist;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
 use stagegate::tui::input::BURST_WITHIN;
@@ -137,7 +138,7 @@ impl Terminal {
             std::thread::spawn(move || read(output, &shared, &closing))
         };
         Terminal {
-            keys: Some(pair.master.take_writer().unwrap()),
+            keys: Some(Box::new(typist::seat(pair.master.take_writer().unwrap()))),
             master: Some(pair.master),
             child,
             shared,
@@ -326,6 +327,8 @@ impl Terminal {
     #[track_caller]
     pub fn type_slowly(&mut self, text: &str) -> &mut Self {
         for (at, c) in text.char_indices() {
+            // A letter is on the screen at once, and the next one as fast would be a burst.
+            self.look();
             self.send(c.encode_utf8(&mut [0; 4]));
             let typed = format!("> {}", &text[..at + c.len_utf8()]);
             self.wait_for(&typed);
