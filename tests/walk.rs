@@ -598,7 +598,10 @@ async fn no_flood_keeps_a_key_waiting() {
                 flood => flood,
             };
             let heard = noted(&stage, rest, "cancel", pressed, 50).await;
-            assert!(heard, "{flood:?}: the key that came after {after} ms is not heard");
+            assert!(
+                heard,
+                "{flood:?}: the key that came after {after} ms is not heard"
+            );
             stage.run.abort();
         }
     }
@@ -606,7 +609,12 @@ async fn no_flood_keeps_a_key_waiting() {
 
 #[tokio::test(start_paused = true)]
 async fn no_flood_keeps_time_waiting() {
-    for flood in [Flood::Reports, Flood::Observations, Flood::Keys, Flood::Everything] {
+    for flood in [
+        Flood::Reports,
+        Flood::Observations,
+        Flood::Keys,
+        Flood::Everything,
+    ] {
         let stage = streaming().await;
         // To the last moments of the hold, in peace.
         stage.pass(Duration::from_millis(HOLD_LIMIT - 1_500)).await;

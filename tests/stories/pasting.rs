@@ -18,7 +18,9 @@ fn paste_all(terminal: &mut Terminal, lengths: &[usize]) {
         terminal.breathe();
         terminal.paste_raw(&text).wait_for(REFUSED);
         hear(terminal);
-        terminal.paste_bracketed(&text).wait_for("Pasted text was refused");
+        terminal
+            .paste_bracketed(&text)
+            .wait_for("Pasted text was refused");
         hear(terminal);
     }
 }
@@ -44,7 +46,9 @@ fn a_paste_of_any_length_leaves_the_keys_alive_in_every_phase() {
     terminal.breathe();
     terminal.paste_raw(&text).wait_for(REFUSED);
     terminal.breathe();
-    terminal.key("Esc").wait_while("Type the name of the database");
+    terminal
+        .key("Esc")
+        .wait_while("Type the name of the database");
     terminal.roll_back();
     paste_all(&mut terminal, &[6_000]);
     terminal.key("q");

@@ -288,9 +288,7 @@ impl Screen {
         };
         let fresh = match self.pages.take() {
             Some(pages) if pages.fits(document, columns) => pages,
-            Some(_) | None => {
-                Arc::new(Pages::new(scene.runbook, self.look, document, columns))
-            }
+            Some(_) | None => Arc::new(Pages::new(scene.runbook, self.look, document, columns)),
         };
         let pages = self.pages.insert(fresh);
         let Some(scroll) = self.documents.get_mut(self.tab) else {

@@ -5,8 +5,8 @@
 //! that does not know its size (0 by 0: a serial line, some `docker exec`) is taken as 80 by 24.
 
 use super::{ENTERED, Surface};
-use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use crossterm::queue;
+use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
@@ -165,7 +165,10 @@ mod tests {
         frame(&mut ours, &[(1, 0, &cell)]);
         let sent = String::from_utf8(ours.out).unwrap();
         for part in sent.split_inclusive("[?2026l") {
-            assert!(part.starts_with("[?2026h") && part.ends_with("[?2026l"), "{part:?}");
+            assert!(
+                part.starts_with("[?2026h") && part.ends_with("[?2026l"),
+                "{part:?}"
+            );
         }
     }
 
