@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "shared/aloud.rs"]
+mod aloud;
 #[path = "shared/child.rs"]
 mod child;
 #[path = "shared/clients.rs"]
