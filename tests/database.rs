@@ -11,6 +11,10 @@ mod hijacking;
 mod monitoring;
 #[path = "database/outcome.rs"]
 mod outcome;
+#[path = "database/pooler.rs"]
+mod pooler;
+#[path = "database/pooling.rs"]
+mod pooling;
 #[path = "database/proxy.rs"]
 mod proxy;
 #[path = "database/querying.rs"]

@@ -179,6 +179,10 @@ async fn meet(settings: &Settings, reached: &Target) -> Result<(Host, u64), Stri
     let mut link = connect::connect(&one)
         .await
         .map_err(|why| message::line(&why))?;
+    // pg_dump sets what it likes on its session.
+    target::prove_direct(&mut link)
+        .await
+        .map_err(|why| message::line(&why))?;
     let met = target::read(&mut link)
         .await
         .map_err(|why| message::line(&why))?;

@@ -20,6 +20,7 @@ use super::connect;
 use super::link::{Broken, Link};
 use super::message;
 use super::settings::Settings;
+use super::target;
 use crate::gate::event::{Observation, ServerMessage, Sight};
 
 /// How often it looks.
@@ -124,21 +125,36 @@ async fn watch(
     }
 }
 
+/// All that it sets, it sets with the first packet: what is set later stays, behind a pooler, for
+/// whoever has the server's session next.
 async fn open(settings: &Settings) -> Result<(Link, u32), ServerMessage> {
-    let mut link = connect::connect(settings).await?;
+    let ours = format!(
+        "-c default_transaction_read_only=on -c statement_timeout={LOOK} -c lock_timeout=100ms \
+         -c search_path=pg_catalog,pg_temp"
+    );
+    let settings = Settings {
+        // The last of a name wins.
+        options: Some(match &settings.options {
+            Some(options) => format!("{options} {ours}"),
+            None => ours,
+        }),
+        ..settings.clone()
+    };
+    let mut link = connect::connect(&settings).await?;
+    bounded(target::prove_direct(&mut link)).await?;
     let row = bounded(link.row(
-        "SELECT pg_catalog.set_config('default_transaction_read_only', 'on', false), \
+        "SELECT pg_catalog.current_setting('default_transaction_read_only'), \
          pg_catalog.current_setting('server_version_num')",
     ))
     .await?;
-    bounded(link.row(&format!(
-        "SELECT pg_catalog.set_config('statement_timeout', '{LOOK}', false), \
-         pg_catalog.set_config('lock_timeout', '100ms', false), \
-         pg_catalog.set_config('search_path', 'pg_catalog', false)"
-    )))
-    .await?;
-    let version = row.get(1).cloned().flatten();
-    Ok((link, version.and_then(|v| v.parse().ok()).unwrap_or(0)))
+    let cell = |column: usize| row.get(column).and_then(Option::as_deref);
+    if cell(0) != Some("on") {
+        return Err(message::own(
+            "the server did not make the monitor's session read-only, so it does not look",
+        ));
+    }
+    let version = cell(1).and_then(|version| version.parse().ok());
+    Ok((link, version.unwrap_or(0)))
 }
 
 async fn bounded<T>(

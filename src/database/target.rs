@@ -107,6 +107,32 @@ async fn identity(link: &mut Link) -> Result<(Option<String>, Option<u32>), Serv
     Ok((None, None))
 }
 
+/// That a pooler stands in between, where one does. What is set there outside a transaction stays on
+/// the server's session, and the next client of the pooler has it.
+pub fn pooler(protocol_pid: i32, backend_pid: i32) -> Option<String> {
+    (protocol_pid != backend_pid).then(|| {
+        format!(
+            "a pooler stands in between (the protocol says process {protocol_pid}, the server \
+             {backend_pid}): it may hand the session to another backend; connect to the server \
+             directly"
+        )
+    })
+}
+
+/// Proves that the session is the server's own and no pooler's, by a question that sets nothing.
+///
+/// # Errors
+/// When a pooler stands in between, or nothing answers.
+pub async fn prove_direct(link: &mut Link) -> Result<(), ServerMessage> {
+    let row = link.row("SELECT pg_catalog.pg_backend_pid()").await?;
+    let pid = row.first().cloned().flatten();
+    let pid = pid.and_then(|pid| pid.parse().ok()).unwrap_or(0);
+    match pooler(link.protocol_pid(), pid) {
+        None => Ok(()),
+        Some(why) => Err(message::own(why)),
+    }
+}
+
 /// Why no transaction can be held here; empty when one can.
 pub fn objections(target: &Target, expected_database: Option<&str>) -> Vec<String> {
     let mut reasons = Vec::new();
@@ -124,13 +150,7 @@ pub fn objections(target: &Target, expected_database: Option<&str>) -> Vec<Strin
     if target.read_only && !target.in_recovery {
         reasons.push("the session is read-only: new transactions cannot write".into());
     }
-    if target.protocol_pid != target.backend_pid {
-        reasons.push(format!(
-            "a pooler stands in between (the protocol says process {}, the server {}): it may \
-             hand the session to another backend; connect to the server directly",
-            target.protocol_pid, target.backend_pid
-        ));
-    }
+    reasons.extend(pooler(target.protocol_pid, target.backend_pid));
     if target.server_version_num < OLDEST_SERVER {
         reasons.push(format!(
             "PostgreSQL {} cannot prove an outcome; 13 or later is needed",

@@ -8,6 +8,7 @@ use crate::backup::Backups;
 use crate::database::monitor::{LogWanted, Monitor};
 use crate::database::session::{HoldOptions, Order, Session};
 use crate::database::settings::Settings;
+use crate::database::target::pooler;
 use crate::gate::event::{Body, Inquiry, Millis, Observation, Report, Seq, ServerMessage, Target};
 use crate::runbook::Runbook;
 use std::sync::Arc;
@@ -100,12 +101,15 @@ async fn relay(beside: Beside, mut from: UnboundedReceiver<Report>, to: Unbounde
                 old.abort();
             }
             let pid = target.backend_pid;
-            monitor = Some(Monitor::spawn(
-                beside.settings.clone(),
-                pid,
-                beside.observations.clone(),
-                beside.log.clone(),
-            ));
+            // Behind a pooler there is nothing to watch: no transaction is held there.
+            if pooler(target.protocol_pid, pid).is_none() {
+                monitor = Some(Monitor::spawn(
+                    beside.settings.clone(),
+                    pid,
+                    beside.observations.clone(),
+                    beside.log.clone(),
+                ));
+            }
         }
         if to.send(report).is_err() {
             break;

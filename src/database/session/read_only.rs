@@ -120,6 +120,7 @@ pub async fn open(settings: &Settings) -> Result<(Link, Target), ServerMessage> 
     settings.application_name = APPLICATION.into();
     let mut link = connect::connect(&settings).await?;
     let reached = async {
+        target::prove_direct(&mut link).await?;
         let row = link
             .row("SELECT pg_catalog.current_setting('default_transaction_read_only')")
             .await?;
