@@ -17,7 +17,14 @@ const WHO: &str = "SELECT pg_catalog.current_database(), \
     pg_catalog.current_setting('transaction_read_only'), \
     pg_catalog.pg_backend_pid(), \
     pg_catalog.host(pg_catalog.inet_server_addr()), \
-    (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication)";
+    (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication), \
+    pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time()), \
+    pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()), \
+    pg_catalog.has_function_privilege('pg_catalog.pg_stat_file(pg_catalog.text)', 'EXECUTE')";
+
+/// [`Target::files_since`], for a role that may ask it: written once, when the cluster is made.
+const FILES: &str = "SELECT pg_catalog.date_part('epoch', change) \
+    FROM pg_catalog.pg_stat_file('PG_VERSION')";
 
 /// A promoted server knows its new timeline at once by the name of the WAL file it writes; its
 /// control file learns of it only at the next checkpoint.
@@ -53,12 +60,18 @@ pub async fn read(link: &mut Link) -> Result<Target, ServerMessage> {
         backend_pid: cell().parse().unwrap_or(0),
         address: Some(cell()).filter(|a| !a.is_empty()),
         standbys: cell().parse().unwrap_or(0),
+        started: Some(cell()).filter(|at| !at.is_empty()),
+        asked_at: Some(cell()).filter(|at| !at.is_empty()),
         protocol_pid: link.protocol_pid(),
         // No TLS in this build: plain text, and said so.
         tls: None,
         ..Target::default()
     };
+    let may_see_files = cell() == "t";
     target.session_role = target.session_role.filter(|role| *role != target.role);
+    if may_see_files {
+        target.files_since = only_cell(link, FILES).await.map_err(Broken::why)?;
+    }
     let (system_identifier, timeline) = identity(link).await?;
     target.system_identifier = system_identifier;
     target.timeline = timeline;
@@ -75,7 +88,12 @@ const RECOVERED: &str =
 /// # Errors
 /// When the link breaks.
 pub async fn recovered(link: &mut Link) -> Result<Option<String>, Broken> {
-    let answer = link.ask(RECOVERED).await?;
+    only_cell(link, RECOVERED).await
+}
+
+/// The one cell of an answer; `None` where the server does not say.
+async fn only_cell(link: &mut Link, sql: &str) -> Result<Option<String>, Broken> {
+    let answer = link.ask(sql).await?;
     Ok(answer
         .results
         .first()

@@ -320,6 +320,16 @@ pub struct Target {
     /// When the server's statistics began, in seconds. They survive a clean restart and start anew
     /// after a crash, and every role may see it: so this tells whether the server crashed since.
     pub recovered: Option<String>,
+    /// When the server process was started, in seconds: no two have the same.
+    #[serde(default)]
+    pub started: Option<String>,
+    /// The server's clock when it was asked all this, in seconds.
+    #[serde(default)]
+    pub asked_at: Option<String>,
+    /// Since when the server's data directory is the one it is (the change time of a file that
+    /// nobody changes), in seconds, where the role may see it. A copy has another.
+    #[serde(default)]
+    pub files_since: Option<String>,
     /// `pg_is_in_recovery()`: a standby.
     pub in_recovery: bool,
     /// `transaction_read_only` is on for new transactions.

@@ -1,5 +1,7 @@
 //! How a session ends that nobody wanted to end, and how the truth is found afterwards.
 
+use std::time::Duration;
+
 use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::{Body, CommitAnswer, Inquiry, ServerMessage, XactStatus};
 use stagegate::runbook::question::Question;
@@ -551,5 +553,91 @@ async fn another_server_at_the_same_address_is_not_believed() {
             matches!(&inquiry, Inquiry::OtherServer(why) if why.contains(words)),
             "{inquiry:?}"
         );
+    }
+}
+
+/// Where the server's files lie.
+fn data_of(server: &Sandbox) -> std::path::PathBuf {
+    let pid = server.pid().unwrap();
+    std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap()
+}
+
+/// Puts a copy of a folder in its place, with the same names, contents, owners and times; done
+/// again until the copy's change time shows it, which the server tells in whole seconds.
+fn put_a_copy(folder: &std::path::Path) {
+    use std::os::unix::fs::MetadataExt;
+    let moved = folder.with_extension("moved");
+    std::fs::rename(folder, &moved).unwrap();
+    let changed = |folder: &std::path::Path| folder.join("PG_VERSION").metadata().unwrap().ctime();
+    let give_up = std::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        let copied = std::process::Command::new("cp")
+            .arg("-a")
+            .args([&moved, folder])
+            .status();
+        assert!(copied.unwrap().success());
+        if changed(folder) != changed(&moved) {
+            break;
+        }
+        assert!(std::time::Instant::now() < give_up, "the clock stands still");
+        std::fs::remove_dir_all(folder).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    std::fs::remove_dir_all(moved).unwrap();
+}
+
+/// A copy made after BEGIN has the transaction's number and its WAL, and knows nothing of a COMMIT
+/// that the server itself may have seen.
+#[tokio::test]
+async fn a_copy_made_after_begin_is_not_believed() {
+    let mut own = Own::start(Options::for_tests()).await;
+    let mut stage = own.stage(&["CREATE TABLE t (i int)"]).await;
+    stage.apply().await;
+    let data = data_of(own.server());
+    own.crash().await;
+    ended(after_notices(&mut stage).await);
+    own.change(move |_| put_a_copy(&data)).await;
+    own.restart().await;
+    let inquiry = inquire(&mut stage).await;
+    assert!(
+        matches!(&inquiry, Inquiry::OtherServer(why) if why.contains("so it is a copy")),
+        "{inquiry:?}"
+    );
+}
+
+/// Only the files tell a server that was started again from a copy of it.
+#[tokio::test]
+async fn a_role_that_cannot_see_the_files_is_not_told_a_guess() {
+    for may_see in [false, true] {
+        let mut own = Own::start(Options::for_tests()).await;
+        let database = database(own.server()).await;
+        let client = psql(own.server(), &database).await;
+        let grant = match may_see {
+            true => "GRANT EXECUTE ON FUNCTION pg_stat_file(text) TO plain",
+            false => "",
+        };
+        client
+            .batch_execute(&format!(
+                "CREATE ROLE plain LOGIN; GRANT CREATE ON SCHEMA public TO plain; {grant}"
+            ))
+            .await
+            .unwrap();
+        drop(client);
+        let mut settings = over_socket(own.server(), &database);
+        settings.user = "plain".into();
+        let book = runbook(&["CREATE TABLE t (i int)"]);
+        let mut stage = Stage::with(settings, book, HoldOptions::default());
+        stage.connect().await;
+        stage.apply().await;
+        own.crash().await;
+        ended(after_notices(&mut stage).await);
+        own.restart().await;
+        let inquiry = inquire(&mut stage).await;
+        let right = match &inquiry {
+            Inquiry::Unknowable(why) => !may_see && why.contains("a copy of them"),
+            Inquiry::Answered { status, .. } => may_see && *status == XactStatus::Aborted,
+            _ => false,
+        };
+        assert!(right, "{may_see}: {inquiry:?}");
     }
 }

@@ -1,7 +1,9 @@
 //! After a lost link: which way did the transaction go?
 //!
 //! The server's word counts only when it is the same server on the same timeline as at BEGIN, and
-//! not a standby. Everything else is unknown, and is said to be.
+//! not a standby. Everything else is unknown, and is said to be. A copy of the server has its system
+//! identifier, its timeline and all transaction numbers up to the copy; only the process that was
+//! started then, or the files that it was started on, are the server itself.
 //!
 //! A crash in between needs care: a transaction's number is durable only with the first piece of
 //! its WAL. Before that, the recovered server gives the same number to somebody else, whose
@@ -41,6 +43,12 @@ pub struct Identity {
     pub backend_pid: i32,
     /// [`Target::recovered`]
     pub recovered: Option<String>,
+    /// [`Target::started`]
+    pub started: Option<String>,
+    /// [`Target::asked_at`]
+    pub asked_at: Option<String>,
+    /// [`Target::files_since`]
+    pub files_since: Option<String>,
     /// WAL with the transaction's number in it is known to be on the server's disk.
     pub durable: bool,
 }
@@ -53,6 +61,9 @@ impl Identity {
             timeline: target.timeline,
             backend_pid: target.backend_pid,
             recovered: target.recovered.clone(),
+            started: target.started.clone(),
+            asked_at: target.asked_at.clone(),
+            files_since: target.files_since.clone(),
             durable: false,
         }
     }
@@ -70,6 +81,11 @@ pub async fn ask(
 ) -> Result<Inquiry, ServerMessage> {
     if let Some(why) = another_server(here, identity) {
         return Ok(Inquiry::OtherServer(why));
+    }
+    match itself(here, identity) {
+        Itself::Yes => {}
+        Itself::No(why) => return Ok(Inquiry::OtherServer(why)),
+        Itself::Untold(why) => return Ok(Inquiry::Unknowable(why)),
     }
     if xid.is_empty() || !xid.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(Inquiry::Unknowable("the transaction has no number".into()));
@@ -176,6 +192,47 @@ fn another_server(here: &Target, identity: &Identity) -> Option<String> {
              since"
         )),
         _ => Some(format!("{words}: the timelines cannot be compared")),
+    }
+}
+
+/// Whether what answers is the server of then, and no copy of it.
+enum Itself {
+    Yes,
+    No(String),
+    Untold(String),
+}
+
+/// The same process is the same server. A process that was started later may run on the same files
+/// or on a copy of them, made before BEGIN or after it: numbers and WAL of a copy look alike, so
+/// nothing but the files themselves tells.
+fn itself(here: &Target, identity: &Identity) -> Itself {
+    let words = target::identity_words(here);
+    let (Some(then), Some(now)) = (&identity.started, &here.started) else {
+        return Itself::Untold(format!(
+            "{words}: when the server was started is not known, so nobody can say whether it is the \
+             same or a copy"
+        ));
+    };
+    if then == now {
+        return Itself::Yes;
+    }
+    let seconds = |at: &Option<String>| at.as_ref().and_then(|at| at.parse::<f64>().ok());
+    let ran = seconds(&here.started).zip(seconds(&identity.asked_at));
+    if ran.is_some_and(|(started, asked)| started < asked) {
+        return Itself::No(format!(
+            "{words}: it ran beside the server that the transaction was opened on, so it is a copy"
+        ));
+    }
+    match (&identity.files_since, &here.files_since) {
+        (Some(then), Some(now)) if then == now => Itself::Yes,
+        (Some(_), Some(_)) => Itself::No(format!(
+            "{words}: it was started since, on files that are not those of then, so it is a copy"
+        )),
+        _ => Itself::Untold(format!(
+            "{words}: it crashed since, or was stopped, and started again, and this role cannot see \
+             whether on the same files or on a copy of them (EXECUTE on pg_stat_file(text) shows \
+             it); look for what the script makes"
+        )),
     }
 }
 
