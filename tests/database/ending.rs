@@ -579,7 +579,10 @@ fn put_a_copy(folder: &std::path::Path) {
         if changed(folder) != changed(&moved) {
             break;
         }
-        assert!(std::time::Instant::now() < give_up, "the clock stands still");
+        assert!(
+            std::time::Instant::now() < give_up,
+            "the clock stands still"
+        );
         std::fs::remove_dir_all(folder).unwrap();
         std::thread::sleep(Duration::from_millis(50));
     }
