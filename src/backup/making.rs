@@ -104,7 +104,7 @@ async fn steps(
     tell(Body::BackupStarted(Box::new(progress.now())));
 
     let mut command = guard.launch(&clients.pg_dump);
-    if let Some(password) = &settings.password {
+    if let Some(password) = settings.password_for(&host) {
         let path = guard.passfile();
         passfile::write(&path, password)
             .map_err(|error| format!("the password file cannot be written: {error}"))?;
@@ -213,8 +213,11 @@ async fn meet(settings: &Settings, reached: &Target) -> Result<(Host, u64), Stri
         },
         (Endpoint::Unix(_), place) => place.clone(),
     };
-    let port = host.port;
-    Ok((Host { place, port }, bytes))
+    let one = Host {
+        place,
+        ..host.clone()
+    };
+    Ok((one, bytes))
 }
 
 /// How far it is, as the file's size tells.

@@ -216,6 +216,7 @@ impl Connection {
             port: self.port.clone(),
             user: self.username.clone(),
             database: self.dbname.clone(),
+            usual_database: None,
             no_password: self.no_password,
             force_password: self.password,
         }

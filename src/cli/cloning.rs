@@ -122,8 +122,11 @@ pub(super) fn clone(
         hosts: vec![Host {
             place: Place::Socket(sandbox.socket_dir().to_owned()),
             port: sandbox.port(),
+            password: None,
         }],
         password: None,
+        ways: None,
+        peer: None,
         ..settings.clone()
     };
     let cloned = runtime

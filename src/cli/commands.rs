@@ -185,19 +185,24 @@ fn export(folder: &Path) -> Result<ExitCode, Failure> {
 
 /// Settings the way psql finds them; the runbook's database stands in where none is named.
 pub(super) fn connect_to(connection: &Connection, runbook: &Runbook) -> Result<Settings, Failure> {
-    let mut connection = connection.clone();
-    if connection.dbname.is_none() && env("PGDATABASE").is_none_or(|name| name.is_empty()) {
-        connection.dbname.clone_from(&runbook.expected_database);
-    }
-    settings(&connection)
+    settings_of(Options {
+        usual_database: runbook.expected_database.clone(),
+        ..connection.options()
+    })
 }
 
 /// Settings from the command line and the environment, with the password asked for if it is to be.
 pub(super) fn settings(connection: &Connection) -> Result<Settings, Failure> {
-    let options = connection.options();
+    settings_of(connection.options())
+}
+
+fn settings_of(options: Options) -> Result<Settings, Failure> {
     let mut settings = Settings::from_process(&options).map_err(Failure::usage)?;
     if let Some(objection) = super::secrecy::misread(&settings) {
         return Err(Failure::usage(eyre!("{objection}")));
+    }
+    for warning in &settings.warnings {
+        eprintln!("WARNING: {}", printable(warning));
     }
     if settings.ask_password {
         let prompt = format!("Password for role {}: ", printable(&settings.user));
@@ -220,7 +225,7 @@ fn demo(scenario: Scenario, holding: &Holding, look: &Look) -> Result<ExitCode, 
         user: Some(demo.role().to_owned()),
         database: Some(demo.database().to_owned()),
         no_password: true,
-        force_password: false,
+        ..Options::default()
     };
     // The demo's own server, whatever the environment says.
     let settings =

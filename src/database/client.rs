@@ -48,14 +48,15 @@ pub fn conninfo(settings: &Settings, host: &Host, passfile: Option<&Path>) -> St
         ("port", Some(host.port.to_string())),
         ("user", Some(settings.user.clone())),
         ("dbname", Some(settings.database.clone())),
-        ("sslmode", Some(settings.sslmode.word().to_owned())),
         ("connect_timeout", Some(timeout.to_string())),
         ("application_name", Some(settings.application_name.clone())),
         ("options", settings.options.clone()),
         ("passfile", passfile.map(|path| path.display().to_string())),
     ];
+    let protection = settings.protection.passed_on();
     let given = values
         .into_iter()
+        .chain(protection.map(|(keyword, value)| (keyword, Some(value.to_owned()))))
         .filter_map(|(keyword, value)| Some((keyword, value.filter(|value| !value.is_empty())?)));
     given
         .map(|(keyword, value)| {
@@ -92,7 +93,7 @@ mod tests {
         let host = &settings.hosts[0];
         assert_eq!(
             conninfo(&settings, host, Some(&PathBuf::from("/run/its own"))),
-            r"host='/tmp/o\'dd \\ one' port='5432' user='dba' dbname='wiser' sslmode='prefer' connect_timeout='10' application_name='stagegate backup' passfile='/run/its own'"
+            r"host='/tmp/o\'dd \\ one' port='5432' user='dba' dbname='wiser' connect_timeout='10' application_name='stagegate backup' passfile='/run/its own' sslmode='prefer'"
         );
     }
 
@@ -104,6 +105,7 @@ mod tests {
                 address: Some("192.0.2.7".into()),
             },
             port: 5433,
+            password: None,
         };
         let said = conninfo(&settings(), &host, None);
         let place = "host='db.example' hostaddr='192.0.2.7' port='5433' ";

@@ -9,7 +9,7 @@ use tokio_postgres::{Config, NoTls};
 
 use super::link::Link;
 use super::message;
-use super::settings::{Host, Place, SessionAttributes, Settings, SslMode};
+use super::settings::{Host, Place, SessionAttributes, Settings, SslMode, Use};
 use super::stream::Endpoint;
 use super::tap::Tap;
 use crate::gate::event::ServerMessage;
@@ -73,8 +73,13 @@ async fn one(
         context: Some(place.clone()),
         ..error
     };
-    if let Some(refusal) = refuse_tls(settings.sslmode, host) {
+    if let Some(refusal) = refuse_tls(settings.protection.mode, host) {
         return Err(within(refusal));
+    }
+    if let Some(keyword) = demanded(settings) {
+        return Err(within(message::own(format!(
+            "connection option \"{keyword}\" is not supported yet"
+        ))));
     }
     let limit = settings.connect_timeout;
     match tokio::time::timeout(limit, attempt(settings, host, wanted)).await {
@@ -88,6 +93,20 @@ async fn one(
 
 fn seconds(limit: Duration) -> String {
     format!("{} s", limit.as_secs_f32())
+}
+
+/// What was asked for as a protection and cannot be held here.
+fn demanded(settings: &Settings) -> Option<&'static str> {
+    [
+        ("require_auth", settings.ways.is_some()),
+        ("requirepeer", settings.peer.is_some()),
+        (
+            "channel_binding",
+            settings.protection.channel_binding == Use::Required,
+        ),
+    ]
+    .into_iter()
+    .find_map(|(keyword, demanded)| demanded.then_some(keyword))
 }
 
 /// What sslmode asks for and this build cannot give. psql ignores sslmode on a unix socket.
@@ -129,10 +148,10 @@ async fn attempt(
         };
         let (tap, frames, side_door) = Tap::new(wire);
         // A server that answers with an error is heard once, not once an address.
-        let (client, connection) = config(settings)
+        let (client, connection) = config(settings, host)
             .connect_raw(tap, NoTls)
             .await
-            .map_err(|error| refused(settings, &error))?;
+            .map_err(|error| refused(settings, host, &error))?;
         let driver = tokio::spawn(connection);
         let mut link = Link::new(client, frames, side_door, driver, host.clone(), endpoint);
         suits(&mut link, wanted).await?;
@@ -141,7 +160,7 @@ async fn attempt(
     Err(last)
 }
 
-fn config(settings: &Settings) -> Config {
+fn config(settings: &Settings, host: &Host) -> Config {
     let mut config = Config::new();
     config
         .user(&settings.user)
@@ -149,7 +168,7 @@ fn config(settings: &Settings) -> Config {
         .application_name(&settings.application_name)
         // TLS, where there is any, was done before tokio-postgres sees the wire.
         .ssl_mode(tokio_postgres::config::SslMode::Disable);
-    if let Some(password) = &settings.password {
+    if let Some(password) = settings.password_for(host) {
         config.password(password.reveal());
     }
     if let Some(options) = &settings.options {
@@ -158,13 +177,27 @@ fn config(settings: &Settings) -> Config {
     config
 }
 
-fn refused(settings: &Settings, error: &tokio_postgres::Error) -> ServerMessage {
+fn refused(settings: &Settings, host: &Host, error: &tokio_postgres::Error) -> ServerMessage {
     let said = message::from_error(error);
-    if said.sqlstate.is_none() && settings.password.is_none() && said.message.contains("password") {
+    let given = settings.password_for(host);
+    if said.sqlstate.is_none() && given.is_none() && said.message.contains("password") {
         return message::own_with_hint(
             "the server asks for a password, and none was given",
-            "run with -W to be asked for it, or set PGPASSWORD",
+            "run with -W to be asked for it, or put it into ~/.pgpass or PGPASSWORD",
         );
+    }
+    // As libpq says it, because the file may hold an old one.
+    if said.sqlstate.as_deref() == Some("28P01")
+        && settings.password.is_none()
+        && let (Some(_), Some(file)) = (given, &settings.passfile)
+    {
+        return ServerMessage {
+            hint: Some(format!(
+                "the password was retrieved from file \"{}\"",
+                file.display()
+            )),
+            ..said
+        };
     }
     said
 }

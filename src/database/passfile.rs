@@ -1,4 +1,5 @@
-//! A password file for a child that is libpq: the one way in which a secret goes to another program.
+//! Password files: the person's, looked up as libpq does it, and one of our own for a child that is
+//! libpq, the one way in which a secret goes to another program.
 //!
 //! Arguments and environment of a process are open to others; a file with mode 0600 in a folder of
 //! ours is not. Whoever writes it removes it.
@@ -6,8 +7,106 @@
 use super::secret::Secret;
 use std::fs::OpenOptions;
 use std::io::{Error, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use zeroize::Zeroizing;
+
+/// A person's password file, as far as libpq would read it.
+#[derive(Default)]
+pub struct Passfile(Zeroizing<Vec<u8>>);
+
+/// Whom a password is looked up for, as the file names it.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// Host name, address or socket directory; `localhost` for the default socket directory.
+    pub host: &'a str,
+    /// Port, as it was written.
+    pub port: &'a str,
+    /// Database.
+    pub database: &'a str,
+    /// Role.
+    pub user: &'a str,
+}
+
+impl Passfile {
+    /// Reads a file. One that is not there holds nothing; one that others may read, or that is no
+    /// file, is left alone with a warning, which is the `Err`.
+    ///
+    /// # Errors
+    /// The warning.
+    pub fn read(path: &Path) -> Result<Passfile, String> {
+        let Ok(found) = std::fs::metadata(path) else {
+            return Ok(Passfile::default());
+        };
+        let shown = path.display();
+        if !found.is_file() {
+            return Err(format!("password file \"{shown}\" is not a plain file"));
+        }
+        if found.permissions().mode() & 0o077 != 0 {
+            return Err(format!(
+                "password file \"{shown}\" has group or world access, so it is not used; \
+                 permissions should be u=rw (0600) or less: chmod 600 {shown}"
+            ));
+        }
+        Ok(Passfile(Zeroizing::new(
+            std::fs::read(path).unwrap_or_default(),
+        )))
+    }
+
+    /// The password of the first line that fits.
+    #[must_use]
+    pub fn find(&self, entry: Entry<'_>) -> Option<Secret> {
+        if entry.database.is_empty() || entry.user.is_empty() {
+            return None;
+        }
+        self.0
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.starts_with(b"#"))
+            .find_map(|line| {
+                let end = line.iter().rposition(|byte| *byte != b'\r')?;
+                let mut rest = line.get(..=end)?;
+                for field in [entry.host, entry.port, entry.database, entry.user] {
+                    rest = after_field(rest, field.as_bytes())?;
+                }
+                Some(unescape(rest))
+            })
+    }
+}
+
+/// What follows a field that is `*` or means `wanted`.
+fn after_field<'l>(line: &'l [u8], wanted: &[u8]) -> Option<&'l [u8]> {
+    if let Some(rest) = line.strip_prefix(b"*:") {
+        return Some(rest);
+    }
+    let (mut line, mut wanted) = (line, wanted);
+    loop {
+        match (line, wanted) {
+            ([b':', rest @ ..], []) => return Some(rest),
+            ([b'\\', byte, rest @ ..], [first, others @ ..]) if byte == first => {
+                (line, wanted) = (rest, others);
+            }
+            ([b'\\', ..], _) => return None,
+            ([byte, rest @ ..], [first, others @ ..]) if byte == first => {
+                (line, wanted) = (rest, others);
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// A password up to the next field, which means nothing here.
+fn unescape(text: &[u8]) -> Secret {
+    let mut password = Zeroizing::new(Vec::with_capacity(text.len()));
+    let mut bytes = text.iter().copied();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b':' => break,
+            b'\\' => password.push(bytes.next().unwrap_or(b'\\')),
+            byte => password.push(byte),
+        }
+    }
+    Secret::new(String::from_utf8_lossy(&password))
+}
 
 /// Writes a password file for any server into `path`, which must not be there yet.
 ///
@@ -21,11 +120,11 @@ pub fn write(path: &Path, password: &Secret) -> std::io::Result<()> {
             "the password holds a line break, and a password file cannot",
         ));
     }
-    let escaped = password.replace('\\', "\\\\").replace(':', "\\:");
+    let escaped = Zeroizing::new(password.replace('\\', "\\\\").replace(':', "\\:"));
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)?;
-    writeln!(file, "*:*:*:*:{escaped}")
+    writeln!(file, "*:*:*:*:{}", *escaped)
 }

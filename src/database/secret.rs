@@ -5,19 +5,28 @@
 
 use std::fmt;
 
-/// A password.
+use zeroize::Zeroizing;
+
+/// A password. It is wiped from memory with its last copy here; what a library made of it on the way
+/// to the server is that library's.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Wraps a text.
     pub fn new(text: impl Into<String>) -> Secret {
-        Secret(text.into())
+        Secret(Zeroizing::new(text.into()))
     }
 
     /// The text itself, for the one place that sends it.
     pub(super) fn reveal(&self) -> &str {
         &self.0
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

@@ -7,16 +7,24 @@
 mod conninfo;
 mod hosts;
 mod keywords;
+mod service;
+mod sources;
+mod transport;
 mod uri;
+mod ways;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::passfile::Passfile;
 use super::secret::Secret;
-use hosts::hosts;
-use keywords::{KEYWORDS, Values};
+use hosts::{hosts, look_passwords_up};
 
 pub use hosts::{Host, Place};
+pub use keywords::Values;
+pub use sources::{parse_string, resolve};
+pub use transport::{Authorities, Protection, SslMode, TlsVersion, Use};
+pub use ways::{Way, Ways};
 
 /// What the command line gives.
 #[derive(Debug, Clone, Default)]
@@ -29,37 +37,12 @@ pub struct Options {
     pub user: Option<String>,
     /// `-d`: a database name, a conninfo string or a URI.
     pub database: Option<String>,
+    /// The database where nobody names one; the role's name without it.
+    pub usual_database: Option<String>,
     /// `-w`: never ask for a password.
     pub no_password: bool,
     /// `-W`: ask for a password before connecting.
     pub force_password: bool,
-}
-
-/// `sslmode`, in libpq's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs)]
-pub enum SslMode {
-    Disable,
-    Allow,
-    Prefer,
-    Require,
-    VerifyCa,
-    VerifyFull,
-}
-
-impl SslMode {
-    /// libpq's word for it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            SslMode::Disable => "disable",
-            SslMode::Allow => "allow",
-            SslMode::Prefer => "prefer",
-            SslMode::Require => "require",
-            SslMode::VerifyCa => "verify-ca",
-            SslMode::VerifyFull => "verify-full",
-        }
-    }
 }
 
 /// `target_session_attrs`.
@@ -89,9 +72,21 @@ pub struct Settings {
     pub ask_password: bool,
     /// Whether the person must not be asked for one (`-w`).
     pub never_ask_password: bool,
-    /// How much protection the link needs.
-    pub sslmode: SslMode,
-    /// For one host, from the first packet to a session that is ready.
+    /// The password file that was looked into.
+    pub passfile: Option<PathBuf>,
+    /// How the link is to be protected.
+    pub protection: Protection,
+    /// In which ways the server may have us prove who we are; `None` for any.
+    pub ways: Option<Ways>,
+    /// The OS user that a server on a unix socket has to run as.
+    pub peer: Option<String>,
+    /// When a silent peer counts as gone.
+    pub keepalive: Keepalive,
+    /// Whether hosts and addresses are tried in an order of chance.
+    pub shuffled: bool,
+    /// What a person should know before connecting, a line each.
+    pub warnings: Vec<String>,
+    /// For one address, from the first packet to a session that is ready.
     pub connect_timeout: Duration,
     /// `application_name`.
     pub application_name: String,
@@ -101,7 +96,23 @@ pub struct Settings {
     pub session_attributes: SessionAttributes,
 }
 
-/// Time for one host when nobody set another. libpq has none and waits as long as the network does.
+/// When a peer that says nothing counts as gone. `None` leaves it to this program's own times, zero
+/// to the operating system's, as libpq has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keepalive {
+    /// `keepalives=0`.
+    pub off: bool,
+    /// `keepalives_idle`, in seconds.
+    pub idle: Option<u32>,
+    /// `keepalives_interval`, in seconds.
+    pub interval: Option<u32>,
+    /// `keepalives_count`.
+    pub count: Option<u32>,
+    /// `tcp_user_timeout`, in milliseconds.
+    pub user_timeout: Option<u32>,
+}
+
+/// Time for one address when nobody set another. libpq has none and waits as long as the network does.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why settings make no sense.
@@ -131,9 +142,12 @@ pub enum SettingsError {
         /// Why, and what to do instead.
         reason: &'static str,
     },
-    /// Lists of hosts, addresses and ports of different lengths.
+    /// Values that do not go together.
     #[error("{0}")]
     Lists(String),
+    /// A service that cannot be read.
+    #[error("{0}")]
+    Service(String),
     /// Nobody knows whom to connect as.
     #[error("cannot find out who you are; name the database role with -U or PGUSER")]
     NoUser,
@@ -153,37 +167,66 @@ impl Settings {
         os_user: Option<String>,
         exists: &dyn Fn(&Path) -> bool,
     ) -> Result<Settings, SettingsError> {
-        let mut values = given(options)?;
-        // The service file takes its place here, between what was given and the environment.
-        for (keyword, variable) in KEYWORDS {
-            if !variable.is_empty()
-                && !values.contains_key(keyword)
-                && let Some(value) = environment(variable).filter(|v| !v.is_empty())
-            {
-                values.insert(keyword, value);
-            }
-        }
+        let mut values = resolve(options, environment)?;
         refuse_unsupported(&values)?;
-        let user = match values.remove("user").or(os_user) {
+        let user = match given(&mut values, "user").or(os_user) {
             Some(user) => user,
             None => return Err(SettingsError::NoUser),
         };
+        let database = given(&mut values, "dbname")
+            .or_else(|| options.usual_database.clone())
+            .unwrap_or_else(|| user.clone());
+        let password = given(&mut values, "password").map(Secret::new);
+        let home = environment("HOME").filter(|home| !home.is_empty());
+        let home = home.as_deref().map(Path::new);
+        let passfile = match text(&values, "passfile") {
+            Some(path) => Some(PathBuf::from(path)),
+            None => home.map(|home| home.join(".pgpass")),
+        };
+        let mut hosts = hosts(&values, exists)?;
+        let mut warnings = Vec::new();
+        if password.is_none()
+            && let Some(path) = &passfile
+        {
+            match Passfile::read(path) {
+                Ok(file) => {
+                    look_passwords_up(&mut hosts, &values, &file, (&database, &user), exists);
+                }
+                Err(warning) => warnings.push(warning),
+            }
+        }
         Ok(Settings {
-            hosts: hosts(&values, exists)?,
-            database: values.remove("dbname").unwrap_or_else(|| user.clone()),
+            hosts,
             user,
-            password: values.remove("password").map(Secret::new),
+            database,
+            password,
             ask_password: options.force_password,
             never_ask_password: options.no_password,
-            sslmode: sslmode(values.get("sslmode"))?,
-            connect_timeout: connect_timeout(values.get("connect_timeout"))?,
-            application_name: values
-                .remove("application_name")
-                .or_else(|| values.remove("fallback_application_name"))
+            passfile,
+            protection: Protection::read(&values, home)?,
+            ways: text(&values, "require_auth").map(Ways::read).transpose()?,
+            peer: text(&values, "requirepeer").map(str::to_owned),
+            keepalive: keepalive(&values)?,
+            shuffled: choice(
+                &values,
+                "load_balance_hosts",
+                &[("disable", false), ("random", true)],
+            )?
+            .unwrap_or(false),
+            warnings,
+            connect_timeout: connect_timeout(text(&values, "connect_timeout"))?,
+            // As psql does it, the program's name stands in, whatever the string calls its own.
+            application_name: given(&mut values, "application_name")
                 .unwrap_or_else(|| "stagegate".into()),
-            options: values.remove("options"),
-            session_attributes: session_attributes(values.get("target_session_attrs"))?,
+            options: server_options(given(&mut values, "options"), environment),
+            session_attributes: session_attributes(&values)?,
         })
+    }
+
+    /// The password for that host, given or out of the password file.
+    #[must_use]
+    pub fn password_for<'s>(&'s self, host: &'s Host) -> Option<&'s Secret> {
+        self.password.as_ref().or(host.password.as_ref())
     }
 
     /// From the command line and this process's environment.
@@ -193,92 +236,193 @@ impl Settings {
     pub fn from_process(options: &Options) -> Result<Settings, SettingsError> {
         Settings::find(
             options,
-            &|name| std::env::var(name).ok(),
+            &|name| match (name, std::env::var(name).ok()) {
+                ("HOME", None) => home(),
+                (_, value) => value,
+            },
             os_user(),
             &|path| path.is_dir(),
         )
     }
 }
 
-/// The name of the OS user whose rights this process has, as libpq asks for it.
-pub fn os_user() -> Option<String> {
+/// The field of that number in this user's line of /etc/passwd.
+fn passwd(field: usize) -> Option<String> {
     let uid = rustix::process::geteuid().as_raw().to_string();
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    passwd
-        .lines()
-        .find_map(|line| {
-            let mut fields = line.split(':');
-            let name = fields.next()?;
-            (fields.nth(1)? == uid).then(|| name.to_owned())
-        })
+    passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields.get(2) == Some(&uid.as_str()))
+            .then(|| fields.get(field).map(|f| (*f).to_owned()))?
+    })
+}
+
+/// The name of the OS user whose rights this process has, as libpq asks for it.
+pub fn os_user() -> Option<String> {
+    passwd(0)
         // A user from a directory service stands in no file.
         .or_else(|| std::env::var("USER").ok())
         .or_else(|| std::env::var("LOGNAME").ok())
         .filter(|name| !name.is_empty())
 }
 
-/// What the command line says. As in psql, a connection string overrides `-h`, `-p` and `-U`.
-fn given(options: &Options) -> Result<Values, SettingsError> {
-    let mut values = Values::new();
-    let plain = [
-        ("host", &options.host),
-        ("port", &options.port),
-        ("user", &options.user),
-    ];
-    for (keyword, value) in plain {
-        if let Some(value) = value {
-            values.insert(keyword, value.clone());
-        }
-    }
-    match options.database.as_deref() {
-        None => {}
-        Some(text) if uri::looks_like_one(text) => values.extend(uri::parse(text)?),
-        Some(text) if text.contains('=') => values.extend(conninfo::parse(text)?),
-        Some(name) => {
-            values.insert("dbname", name.to_owned());
-        }
-    }
-    values.retain(|_, value| !value.is_empty());
-    Ok(values)
+fn home() -> Option<String> {
+    passwd(5)
 }
 
+/// What a keyword says, where it says anything.
+fn text<'v>(values: &'v Values, keyword: &str) -> Option<&'v str> {
+    values
+        .get(keyword)
+        .map(String::as_str)
+        .filter(|value| !value.is_empty())
+}
+
+/// The same, taken out.
+fn given(values: &mut Values, keyword: &str) -> Option<String> {
+    values.remove(keyword).filter(|value| !value.is_empty())
+}
+
+/// One of the words that a keyword may have; an empty one is none of them, as in libpq.
+fn choice<T: Copy>(
+    values: &Values,
+    keyword: &'static str,
+    words: &[(&str, T)],
+) -> Result<Option<T>, SettingsError> {
+    let Some(value) = values.get(keyword) else {
+        return Ok(None);
+    };
+    match words.iter().find(|(word, _)| *word == value) {
+        Some((_, meant)) => Ok(Some(*meant)),
+        None => {
+            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let (last, before) = words.split_last().unwrap_or((&"", &[]));
+            Err(SettingsError::Value {
+                keyword,
+                value: value.clone(),
+                help: format!(": use {} or {last}", before.join(", ")),
+            })
+        }
+    }
+}
+
+/// A whole number as libpq reads one: white space around it and a sign are no harm.
+fn whole(keyword: &'static str, text: &str) -> Result<i32, SettingsError> {
+    text.trim_matches(conninfo::blank)
+        .parse::<i32>()
+        .map_err(|_| SettingsError::Value {
+            keyword,
+            value: text.to_owned(),
+            help: ": a whole number".into(),
+        })
+}
+
+fn keepalive(values: &Values) -> Result<Keepalive, SettingsError> {
+    let number = |keyword| {
+        text(values, keyword)
+            .map(|text| whole(keyword, text))
+            .transpose()
+            // Below zero is taken as zero.
+            .map(|number| number.map(|n| u32::try_from(n).unwrap_or(0)))
+    };
+    Ok(Keepalive {
+        off: text(values, "keepalives")
+            .map(|text| whole("keepalives", text))
+            .transpose()?
+            == Some(0),
+        idle: number("keepalives_idle")?,
+        interval: number("keepalives_interval")?,
+        count: number("keepalives_count")?,
+        user_timeout: number("tcp_user_timeout")?,
+    })
+}
+
+/// Settings that libpq sends along when these variables are set. Sent after the options, they win
+/// over them in the server; written behind them, they do too.
+const SESSION_VARIABLES: [(&str, &str); 3] = [
+    ("PGDATESTYLE", "datestyle"),
+    ("PGTZ", "timezone"),
+    ("PGGEQO", "geqo"),
+];
+
+fn server_options(
+    options: Option<String>,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Option<String> {
+    let mut parts: Vec<String> = options.into_iter().collect();
+    for (variable, setting) in SESSION_VARIABLES {
+        if let Some(value) = environment(variable)
+            && !value.eq_ignore_ascii_case("default")
+        {
+            let escaped: String = value
+                .chars()
+                .flat_map(|c| match c {
+                    '\\' => vec!['\\', c],
+                    c if c.is_ascii_whitespace() => vec!['\\', c],
+                    c => vec![c],
+                })
+                .collect();
+            parts.push(format!("-c {setting}={escaped}"));
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+/// What libpq can do and this program cannot, so that it is never passed over.
 fn refuse_unsupported(values: &Values) -> Result<(), SettingsError> {
     let refuse = |keyword, reason| Err(SettingsError::Unsupported { keyword, reason });
-    let is = |keyword, value| values.get(keyword).is_some_and(|v: &String| v == value);
-    if values.contains_key("service") {
-        return refuse("service", "write its settings into the connection string");
+    choice(
+        values,
+        "gssencmode",
+        &[("disable", ()), ("prefer", ()), ("require", ())],
+    )?;
+    if text(values, "gssencmode") == Some("require") {
+        return refuse("gssencmode", "GSSAPI is not spoken here; use TLS");
     }
-    if values.contains_key("replication") {
+    if text(values, "replication")
+        .is_some_and(|v| !matches!(v, "false" | "off" | "no" | "0" | "f" | "n"))
+    {
         return refuse(
             "replication",
             "a replication connection cannot hold a transaction",
         );
     }
-    if is("channel_binding", "require") {
+    for keyword in ["scram_client_key", "scram_server_key"] {
+        if text(values, keyword).is_some() {
+            return refuse(keyword, "give the password instead");
+        }
+    }
+    if text(values, "sslkeylogfile").is_some() {
         return refuse(
-            "channel_binding",
-            "it needs TLS, which this build does not speak yet",
+            "sslkeylogfile",
+            "the keys of a session that changes a database are not written down",
         );
     }
-    if is("gssencmode", "require") {
-        return refuse("gssencmode", "this build does not speak GSSAPI");
+    for keyword in ["oauth_issuer", "oauth_client_id", "oauth_client_secret"] {
+        if text(values, keyword).is_some() {
+            return refuse(keyword, "OAuth is not spoken here");
+        }
     }
-    if values.contains_key("require_auth") {
-        return refuse(
-            "require_auth",
-            "this build cannot choose the way of authentication",
-        );
+    // The one protocol that is spoken here is 3.0.
+    choice(
+        values,
+        "max_protocol_version",
+        &[("3.0", ()), ("3.2", ()), ("latest", ())],
+    )
+    .or_else(|error| match values.get("max_protocol_version") {
+        Some(none) if none.is_empty() => Ok(None),
+        _ => Err(error),
+    })?;
+    match text(values, "min_protocol_version") {
+        None | Some("3.0") => {}
+        Some(_) => {
+            return refuse(
+                "min_protocol_version",
+                "version 3.0 of the protocol is spoken here",
+            );
+        }
     }
-    if values.contains_key("requirepeer") {
-        return refuse(
-            "requirepeer",
-            "this build does not look at the socket's owner",
-        );
-    }
-    if is("sslnegotiation", "direct") {
-        return refuse("sslnegotiation", "this build does not speak TLS yet");
-    }
-    if let Some(encoding) = values.get("client_encoding") {
+    if let Some(encoding) = text(values, "client_encoding") {
         let plain = encoding.replace(['-', '_'], "").to_ascii_uppercase();
         if !matches!(plain.as_str(), "UTF8" | "UNICODE" | "AUTO") {
             return refuse("client_encoding", "the session speaks UTF-8");
@@ -287,55 +431,30 @@ fn refuse_unsupported(values: &Values) -> Result<(), SettingsError> {
     Ok(())
 }
 
-fn sslmode(value: Option<&String>) -> Result<SslMode, SettingsError> {
-    match value.map(String::as_str) {
-        Some("disable") => Ok(SslMode::Disable),
-        Some("allow") => Ok(SslMode::Allow),
-        None | Some("prefer") => Ok(SslMode::Prefer),
-        Some("require") => Ok(SslMode::Require),
-        Some("verify-ca") => Ok(SslMode::VerifyCa),
-        Some("verify-full") => Ok(SslMode::VerifyFull),
-        Some(other) => Err(SettingsError::Value {
-            keyword: "sslmode",
-            value: other.to_owned(),
-            help: ": use disable, allow, prefer, require, verify-ca or verify-full".into(),
-        }),
-    }
-}
-
 /// As libpq: 0 and below mean no limit, and 1 is taken as 2. No limit becomes a day, because an
 /// attempt that never ends is a screen that never says anything.
-fn connect_timeout(value: Option<&String>) -> Result<Duration, SettingsError> {
+fn connect_timeout(value: Option<&str>) -> Result<Duration, SettingsError> {
     const NO_LIMIT: Duration = Duration::from_secs(86_400);
     let Some(value) = value else {
         return Ok(CONNECT_TIMEOUT);
     };
-    match value.trim().parse::<i32>() {
-        Ok(1) => Ok(Duration::from_secs(2)),
-        Ok(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds.unsigned_abs().into())),
-        Ok(_) => Ok(NO_LIMIT),
-        Err(_) => Err(SettingsError::Value {
-            keyword: "connect_timeout",
-            value: value.clone(),
-            help: ": whole seconds".into(),
-        }),
+    match whole("connect_timeout", value)? {
+        1 => Ok(Duration::from_secs(2)),
+        seconds if seconds > 0 => Ok(Duration::from_secs(seconds.unsigned_abs().into())),
+        _ => Ok(NO_LIMIT),
     }
 }
 
-fn session_attributes(value: Option<&String>) -> Result<SessionAttributes, SettingsError> {
-    match value.map(String::as_str) {
-        None | Some("any") => Ok(SessionAttributes::Any),
-        Some("read-write") => Ok(SessionAttributes::ReadWrite),
-        Some("read-only") => Ok(SessionAttributes::ReadOnly),
-        Some("primary") => Ok(SessionAttributes::Primary),
-        Some("standby") => Ok(SessionAttributes::Standby),
-        Some("prefer-standby") => Ok(SessionAttributes::PreferStandby),
-        Some(other) => Err(SettingsError::Value {
-            keyword: "target_session_attrs",
-            value: other.to_owned(),
-            help: ": use any, read-write, read-only, primary, standby or prefer-standby".into(),
-        }),
-    }
+fn session_attributes(values: &Values) -> Result<SessionAttributes, SettingsError> {
+    let words = [
+        ("any", SessionAttributes::Any),
+        ("read-write", SessionAttributes::ReadWrite),
+        ("read-only", SessionAttributes::ReadOnly),
+        ("primary", SessionAttributes::Primary),
+        ("standby", SessionAttributes::Standby),
+        ("prefer-standby", SessionAttributes::PreferStandby),
+    ];
+    Ok(choice(values, "target_session_attrs", &words)?.unwrap_or(SessionAttributes::Any))
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ impl Client {
         lock_timeout: Millis,
     ) -> Result<PathBuf, Report> {
         // It lives until the dump is done.
-        let passfile = Passfile::of(settings, folder)?;
+        let passfile = Passfile::of(settings, host, folder)?;
         let archive = folder.join("schema.dump");
         let read_only = "-c default_transaction_read_only=on";
         let there = Settings {
@@ -167,8 +167,8 @@ fn private(path: &Path) -> Result<File, Report> {
 struct Passfile(PathBuf);
 
 impl Passfile {
-    fn of(settings: &Settings, folder: &Path) -> Result<Option<Passfile>, Report> {
-        let Some(password) = &settings.password else {
+    fn of(settings: &Settings, host: &Host, folder: &Path) -> Result<Option<Passfile>, Report> {
+        let Some(password) = settings.password_for(host) else {
             return Ok(None);
         };
         let file = Passfile(folder.join("passfile"));
@@ -219,7 +219,9 @@ mod tests {
     fn a_password_is_in_a_file_for_its_owner_alone_until_it_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings("a:b\\c");
-        let passfile = Passfile::of(&settings, folder.path()).unwrap().unwrap();
+        let passfile = Passfile::of(&settings, &settings.hosts[0], folder.path())
+            .unwrap()
+            .unwrap();
         let path = passfile.0.clone();
         assert_eq!(
             std::fs::read_to_string(&path).unwrap(),

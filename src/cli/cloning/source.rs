@@ -131,6 +131,7 @@ pub(super) async fn read(
             Host {
                 place: Place::Tcp { host, .. },
                 port,
+                password,
             },
         ) => Host {
             place: Place::Tcp {
@@ -138,6 +139,7 @@ pub(super) async fn read(
                 address: Some(address.ip().to_string()),
             },
             port: *port,
+            password: password.clone(),
         },
         (_, host) => host.clone(),
     };

@@ -1,7 +1,7 @@
 //! `keyword = value` strings, after libpq's `conninfo_parse`.
 
 use super::SettingsError;
-use super::keywords::{Values, keyword};
+use super::keywords::{Values, put};
 
 /// Reads a conninfo string.
 pub(super) fn parse(text: &str) -> Result<Values, SettingsError> {
@@ -18,14 +18,14 @@ pub(super) fn parse(text: &str) -> Result<Values, SettingsError> {
             )));
         };
         let (value, after) = value(after.trim_start_matches(blank))?;
-        values.insert(keyword(name)?, value);
+        put(&mut values, name, value)?;
         rest = after.trim_start_matches(blank);
     }
     Ok(values)
 }
 
 /// What C's isspace() calls a blank.
-fn blank(c: char) -> bool {
+pub(super) fn blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c')
 }
 

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::SettingsError;
 use super::keywords::Values;
+use crate::database::passfile::{Entry, Passfile};
+use crate::database::secret::Secret;
 
 /// One place where a server may listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +14,8 @@ pub struct Host {
     pub place: Place,
     /// Port, also part of a socket's name.
     pub port: u16,
+    /// Its password out of the password file, where nobody gave another.
+    pub password: Option<Secret>,
 }
 
 /// A socket directory or a name on the network.
@@ -56,43 +60,92 @@ const PORT: u16 = 5432;
 /// Where servers put their sockets when nobody says otherwise: Debian's place, then upstream's.
 const SOCKET_DIRECTORIES: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
+/// What a host is called in a password file when it is the usual one.
+const LOCALHOST: &str = "localhost";
+
+/// The list in `keyword`; `None` where it is not given.
+fn list<'v>(values: &'v Values, keyword: &str) -> Option<Vec<&'v str>> {
+    super::text(values, keyword).map(|text| text.split(',').collect())
+}
+
 /// The places to try, in order.
 pub(super) fn hosts(
     values: &Values,
     exists: &dyn Fn(&Path) -> bool,
 ) -> Result<Vec<Host>, SettingsError> {
-    let list = |keyword: &str| -> Vec<&str> {
-        values
-            .get(keyword)
-            .map_or(Vec::new(), |v| v.split(',').collect())
+    let names = list(values, "host");
+    let addresses = list(values, "hostaddr");
+    let ports = list(values, "port").unwrap_or_default();
+    let count = match (&addresses, &names) {
+        (Some(addresses), Some(names)) if names.len() != addresses.len() => {
+            return Err(SettingsError::Lists(format!(
+                "could not match {} host names to {} hostaddr values",
+                names.len(),
+                addresses.len()
+            )));
+        }
+        (Some(list), _) | (None, Some(list)) => list.len(),
+        (None, None) => 1,
     };
-    let (names, addresses, ports) = (list("host"), list("hostaddr"), list("port"));
-    if !names.is_empty() && !addresses.is_empty() && names.len() != addresses.len() {
-        return Err(SettingsError::Lists(format!(
-            "could not match {} host names to {} hostaddr values",
-            names.len(),
-            addresses.len()
-        )));
-    }
-    let count = names.len().max(addresses.len()).max(1);
     if ports.len() > 1 && ports.len() != count {
         return Err(SettingsError::Lists(format!(
             "could not match {} port numbers to {count} hosts",
             ports.len()
         )));
     }
+    let at = |list: &Option<Vec<&'_ str>>, i: usize| {
+        list.as_ref()
+            .and_then(|list| list.get(i).map(|text| (*text).to_owned()))
+            .unwrap_or_default()
+    };
     (0..count)
         .map(|i| {
             let one_for_all = if ports.len() == 1 { 0 } else { i };
-            let port = port(ports.get(one_for_all).copied().unwrap_or_default())?;
-            let name = names.get(i).copied().unwrap_or_default();
-            let address = addresses.get(i).copied().unwrap_or_default();
             Ok(Host {
-                place: place(name, address, exists),
-                port,
+                place: place(&at(&names, i), &at(&addresses, i), exists),
+                port: port(ports.get(one_for_all).copied().unwrap_or_default())?,
+                password: None,
             })
         })
         .collect()
+}
+
+/// Looks each host's password up. A file names a host as it was asked for, and the default socket
+/// directory alone counts as `localhost`.
+pub(super) fn look_passwords_up(
+    hosts: &mut [Host],
+    values: &Values,
+    file: &Passfile,
+    (database, user): (&str, &str),
+    exists: &dyn Fn(&Path) -> bool,
+) {
+    let ports = list(values, "port").unwrap_or_default();
+    let usual = usual_directory(exists);
+    for (i, host) in hosts.iter_mut().enumerate() {
+        let one_for_all = if ports.len() == 1 { 0 } else { i };
+        let port = match ports.get(one_for_all) {
+            Some(port) if !port.is_empty() => (*port).to_owned(),
+            Some(_) | None => PORT.to_string(),
+        };
+        let name = match &host.place {
+            Place::Socket(directory) if Some(directory.as_path()) == usual => LOCALHOST.to_owned(),
+            place => place.name(),
+        };
+        let entry = Entry {
+            host: &name,
+            port: &port,
+            database,
+            user,
+        };
+        host.password = file.find(entry).filter(|found| !found.is_empty());
+    }
+}
+
+fn usual_directory(exists: &dyn Fn(&Path) -> bool) -> Option<&'static Path> {
+    SOCKET_DIRECTORIES
+        .into_iter()
+        .map(Path::new)
+        .find(|directory| exists(directory))
 }
 
 fn place(name: &str, address: &str, exists: &dyn Fn(&Path) -> bool) -> Place {
@@ -113,22 +166,21 @@ fn place(name: &str, address: &str, exists: &dyn Fn(&Path) -> bool) -> Place {
             address: None,
         };
     }
-    match SOCKET_DIRECTORIES.iter().find(|d| exists(Path::new(d))) {
-        Some(directory) => Place::Socket(PathBuf::from(directory)),
+    match usual_directory(exists) {
+        Some(directory) => Place::Socket(directory.to_owned()),
         None => Place::Tcp {
-            host: "localhost".into(),
+            host: LOCALHOST.into(),
             address: None,
         },
     }
 }
 
 fn port(text: &str) -> Result<u16, SettingsError> {
-    let text = text.trim();
     if text.is_empty() {
         return Ok(PORT);
     }
-    match text.parse::<u16>() {
-        Ok(port) if port > 0 => Ok(port),
+    match super::whole("port", text).ok().map(u16::try_from) {
+        Some(Ok(port)) if port > 0 => Ok(port),
         _ => Err(SettingsError::Value {
             keyword: "port",
             value: text.to_owned(),

@@ -58,6 +58,7 @@ fn connection_strings_mean_what_libpq_makes_of_them() {
         ),
         ("user=a\\ b dbname=x\\\\y", "/tmp:5432 a b x\\y -"),
         ("user=u password=''", "/tmp:5432 u u -"),
+        ("user='' port='' host=''", "/tmp:5432 osuser osuser -"),
         ("host=a,b port=1,2 user=u", "a:1,b:2 u u -"),
         ("host=a,b port=7 user=u", "a:7,b:7 u u -"),
         ("host=a,,/s user=u", "a:5432,/tmp:5432,/s:5432 u u -"),
@@ -123,14 +124,13 @@ fn what_makes_no_sense_is_named() {
         ),
         (
             "connect_timeout=soon",
-            Some("invalid value \"soon\" for connection option \"connect_timeout\": whole seconds"),
+            Some(
+                "invalid value \"soon\" for connection option \"connect_timeout\": a whole number",
+            ),
         ),
         (
             "service=prod",
-            Some(
-                "connection option \"service\" is not supported: write its settings into the \
-                 connection string",
-            ),
+            Some("definition of service \"prod\" not found"),
         ),
         (
             "postgresql://h?x=1",
@@ -181,7 +181,7 @@ fn given_beats_environment_beats_default() {
     ];
     let settings = find(Options::default(), &environment).unwrap();
     assert_eq!(shape(&settings), "envhost:6000 envuser envuser envpass");
-    assert_eq!(settings.sslmode, SslMode::Disable);
+    assert_eq!(settings.protection.mode, SslMode::Disable);
     assert_eq!(settings.application_name, "stagegate");
 
     let options = Options {

@@ -1,7 +1,7 @@
 //! `postgresql://` URIs, after libpq's `conninfo_uri_parse_options`.
 
 use super::SettingsError;
-use super::keywords::{Values, keyword};
+use super::keywords::{Values, put};
 
 const SCHEMES: [&str; 2] = ["postgresql://", "postgres://"];
 
@@ -54,10 +54,12 @@ pub(super) fn parse(text: &str) -> Result<Values, SettingsError> {
         store(&mut values, "dbname", database)?;
         rest = after;
     }
-    if let Some(parameters) = rest.strip_prefix('?') {
-        for parameter in parameters.split('&').filter(|p| !p.is_empty()) {
-            parameter_into(&mut values, parameter)?;
-        }
+    let mut parameters = rest.strip_prefix('?').unwrap_or_default();
+    // An `&` may end the list; an empty parameter before another one is an error.
+    while !parameters.is_empty() {
+        let (parameter, after) = parameters.split_once('&').unwrap_or((parameters, ""));
+        parameter_into(&mut values, parameter)?;
+        parameters = after;
     }
     Ok(values)
 }
@@ -105,10 +107,8 @@ fn parameter_into(values: &mut Values, parameter: &str) -> Result<(), SettingsEr
         values.insert("sslmode", "require".into());
         return Ok(());
     }
-    let keyword = keyword(&name)
-        .map_err(|_| SettingsError::Syntax(format!("invalid URI query parameter: \"{name}\"")))?;
-    values.insert(keyword, value);
-    Ok(())
+    put(values, &name, value)
+        .map_err(|_| SettingsError::Syntax(format!("invalid URI query parameter: \"{name}\"")))
 }
 
 fn store(values: &mut Values, keyword: &'static str, text: &str) -> Result<(), SettingsError> {
@@ -118,7 +118,15 @@ fn store(values: &mut Values, keyword: &'static str, text: &str) -> Result<(), S
     Ok(())
 }
 
+/// As libpq 17.5 and later: spaces around a value are none of it, and one inside has to be written
+/// as `%20`. Older ones take it as it is.
 fn decode(text: &str) -> Result<String, SettingsError> {
+    let text = text.trim_matches(' ');
+    if text.contains(' ') {
+        return Err(SettingsError::Syntax(
+            "unexpected spaces found in a URI, use percent-encoded spaces (%20) instead".into(),
+        ));
+    }
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

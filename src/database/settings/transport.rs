@@ -1,0 +1,244 @@
+//! How the link is to be protected: everything that libpq's `ssl…` keywords say.
+
+use std::path::{Path, PathBuf};
+
+use super::keywords::Values;
+use super::{SettingsError, choice, text};
+use crate::database::secret::Secret;
+
+/// `sslmode`, in libpq's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum SslMode {
+    Disable,
+    Allow,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+impl SslMode {
+    const ALL: [SslMode; 6] = [
+        SslMode::Disable,
+        SslMode::Allow,
+        SslMode::Prefer,
+        SslMode::Require,
+        SslMode::VerifyCa,
+        SslMode::VerifyFull,
+    ];
+
+    /// libpq's word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            SslMode::Disable => "disable",
+            SslMode::Allow => "allow",
+            SslMode::Prefer => "prefer",
+            SslMode::Require => "require",
+            SslMode::VerifyCa => "verify-ca",
+            SslMode::VerifyFull => "verify-full",
+        }
+    }
+}
+
+/// Whether something that can be used is used, may be, or has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Use {
+    Never,
+    Possible,
+    Required,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum TlsVersion {
+    V1,
+    V1_1,
+    V1_2,
+    V1_3,
+}
+
+/// Who vouches for the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authorities {
+    /// Those that the operating system trusts.
+    System,
+    /// Those in a file, which may not be there.
+    File(PathBuf),
+}
+
+/// What the `ssl…` keywords say. `None` for a file means that there is no home to look into.
+#[derive(Debug, Clone)]
+pub struct Protection {
+    /// How much of it the link needs.
+    pub mode: SslMode,
+    /// TLS from the first byte, without asking for it in the server's own protocol.
+    pub direct: bool,
+    /// Who vouches for the server.
+    pub authorities: Option<Authorities>,
+    /// A file of revoked certificates.
+    pub revoked: Option<PathBuf>,
+    /// A folder of them.
+    pub revoked_folder: Option<PathBuf>,
+    /// Our certificate.
+    pub certificate: Option<PathBuf>,
+    /// Its key.
+    pub key: Option<PathBuf>,
+    /// What the key is encrypted with.
+    pub key_password: Option<Secret>,
+    /// Whether our certificate is shown.
+    pub show_certificate: Use,
+    /// Whether the server is told the name that it is asked for by.
+    pub names_server: bool,
+    /// The oldest version that will do.
+    pub oldest: Option<TlsVersion>,
+    /// The newest one.
+    pub newest: Option<TlsVersion>,
+    /// Whether a password is bound to this very link.
+    pub channel_binding: Use,
+    /// The keywords that were given, for a child that is libpq; no secret is among them.
+    pub(super) given: Vec<(&'static str, String)>,
+}
+
+/// What a child that is libpq is told, as it was given to us.
+const PASSED_ON: [&str; 12] = [
+    "sslmode",
+    "sslcert",
+    "sslkey",
+    "sslcertmode",
+    "sslrootcert",
+    "sslcrl",
+    "sslcrldir",
+    "sslsni",
+    "channel_binding",
+    "ssl_min_protocol_version",
+    "ssl_max_protocol_version",
+    "require_auth",
+];
+
+impl Protection {
+    pub(super) fn read(values: &Values, home: Option<&Path>) -> Result<Protection, SettingsError> {
+        let mode = choice(
+            values,
+            "sslmode",
+            &SslMode::ALL.map(|mode| (mode.word(), mode)),
+        )?
+        .unwrap_or(SslMode::Prefer);
+        let file = |keyword: &str, usual: &str| match text(values, keyword) {
+            Some(path) => Some(PathBuf::from(path)),
+            None => Some(home?.join(".postgresql").join(usual)),
+        };
+        let authorities = match text(values, "sslrootcert") {
+            Some("system") if mode != SslMode::VerifyFull => {
+                return Err(SettingsError::Lists(format!(
+                    "weak sslmode \"{}\" may not be used with sslrootcert=system (use \
+                     \"verify-full\")",
+                    mode.word()
+                )));
+            }
+            Some("system") => Some(Authorities::System),
+            _ => file("sslrootcert", "root.crt").map(Authorities::File),
+        };
+        let direct = choice(
+            values,
+            "sslnegotiation",
+            &[("postgres", false), ("direct", true)],
+        )?
+        .unwrap_or(false);
+        if direct && mode < SslMode::Require {
+            return Err(SettingsError::Lists(format!(
+                "weak sslmode \"{}\" may not be used with sslnegotiation=direct (use \"require\", \
+                 \"verify-ca\", or \"verify-full\")",
+                mode.word()
+            )));
+        }
+        let revoked_folder = text(values, "sslcrldir").map(PathBuf::from);
+        let revoked = match (&revoked_folder, text(values, "sslcrl")) {
+            (Some(_), None) => None,
+            _ => file("sslcrl", "root.crl"),
+        };
+        let oldest = version(values, "ssl_min_protocol_version")?;
+        let newest = version(values, "ssl_max_protocol_version")?;
+        if oldest.zip(newest).is_some_and(|(old, new)| old > new) {
+            return Err(SettingsError::Lists(
+                "invalid SSL protocol version range".into(),
+            ));
+        }
+        Ok(Protection {
+            mode,
+            direct,
+            authorities,
+            revoked,
+            revoked_folder,
+            certificate: file("sslcert", "postgresql.crt"),
+            key: file("sslkey", "postgresql.key"),
+            key_password: text(values, "sslpassword").map(Secret::new),
+            show_certificate: choice(
+                values,
+                "sslcertmode",
+                &[
+                    ("disable", Use::Never),
+                    ("allow", Use::Possible),
+                    ("require", Use::Required),
+                ],
+            )?
+            .unwrap_or(Use::Possible),
+            names_server: values.get("sslsni").is_none_or(|v| v.starts_with('1')),
+            oldest,
+            newest,
+            channel_binding: choice(
+                values,
+                "channel_binding",
+                &[
+                    ("disable", Use::Never),
+                    ("prefer", Use::Possible),
+                    ("require", Use::Required),
+                ],
+            )?
+            .unwrap_or(Use::Possible),
+            given: passed_on(values),
+        })
+    }
+
+    /// Keywords for a child that is libpq: what it would not find out by itself, and no secret.
+    pub fn passed_on(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.given.iter().map(|(k, v)| (*k, v.as_str()))
+    }
+}
+
+/// An older libpq knows not every keyword, so one that says what it does anyway is left out.
+fn passed_on(values: &Values) -> Vec<(&'static str, String)> {
+    let usual = |keyword: &str, value: &str| {
+        super::keywords::KEYWORDS
+            .iter()
+            .any(|(known, _, default)| *known == keyword && *default == value)
+    };
+    PASSED_ON
+        .into_iter()
+        .filter_map(|keyword| Some((keyword, values.get(keyword)?)))
+        .filter(|(keyword, value)| {
+            !value.is_empty() && (*keyword == "sslmode" || !usual(keyword, value))
+        })
+        .map(|(keyword, value)| (keyword, value.clone()))
+        .collect()
+}
+
+fn version(values: &Values, keyword: &'static str) -> Result<Option<TlsVersion>, SettingsError> {
+    let Some(given) = text(values, keyword) else {
+        return Ok(None);
+    };
+    match given.to_ascii_lowercase().as_str() {
+        "tlsv1" => Ok(Some(TlsVersion::V1)),
+        "tlsv1.1" => Ok(Some(TlsVersion::V1_1)),
+        "tlsv1.2" => Ok(Some(TlsVersion::V1_2)),
+        "tlsv1.3" => Ok(Some(TlsVersion::V1_3)),
+        _ => Err(SettingsError::Value {
+            keyword,
+            value: given.to_owned(),
+            help: ": use TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3".into(),
+        }),
+    }
+}
