@@ -90,12 +90,23 @@ fn text_of(bytes: &[u8]) -> String {
     text
 }
 
-/// The queries in a log of `psql -L`.
+/// The queries in a log of `psql -L`, and what stands before and behind each: since version 17 that
+/// is a comment of SQL.
 fn parse_log(log: &str) -> Vec<String> {
     let mut queries = Vec::new();
     let mut rest = log;
-    while let Some((_, behind)) = rest.split_once("********* QUERY **********\n") {
-        let Some((query, behind)) = behind.split_once("\n**************************\n\n") else {
+    let (before, behind_it) = match log.contains("/******** QUERY *********/\n") {
+        true => (
+            "/******** QUERY *********/\n",
+            "\n/************************/\n\n",
+        ),
+        false => (
+            "********* QUERY **********\n",
+            "\n**************************\n\n",
+        ),
+    };
+    while let Some((_, behind)) = rest.split_once(before) {
+        let Some((query, behind)) = behind.split_once(behind_it) else {
             break;
         };
         queries.push(query.to_owned());
