@@ -6,12 +6,21 @@
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use stagegate::sandbox::{Options, Sandbox};
 use tokio_postgres::{Client, NoTls};
 
 use crate::clients::find_client;
 use crate::session_of_psql::psql;
+
+/// What `wanted` brings; `what` says what was waited for when it brings nothing for minutes.
+pub async fn within<T>(what: &str, wanted: impl Future<Output = T>) -> T {
+    let limit = Duration::from_secs(300);
+    tokio::time::timeout(limit, wanted)
+        .await
+        .unwrap_or_else(|_| panic!("not within {limit:?}: {what}"))
+}
 
 /// A running server.
 pub struct Cluster {

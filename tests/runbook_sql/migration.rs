@@ -1,6 +1,6 @@
 //! What the migration adds and removes, what it leaves alone, and how it completes what is half done.
 
-use crate::cluster::cluster;
+use crate::cluster::{cluster, within};
 use crate::runbook::{
     SCRIPT, assert_not_pass, file, full, heaps, migrated, pristine, run, section, structure,
     versions,
@@ -217,7 +217,10 @@ async fn a_session_that_reads_and_then_writes_does_not_deadlock_with_it() {
                 ))
                 .await
         };
-        let (rows, updated) = tokio::join!(migration, update);
+        let (rows, updated) = within("the migration waits for the table, and goes on", async {
+            tokio::join!(migration, update)
+        })
+        .await;
         updated.unwrap();
         assert_not_pass(&rows.unwrap(), table, &[]);
         client.batch_execute("ROLLBACK").await.unwrap();

@@ -2,7 +2,7 @@
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use crate::cluster::cluster;
+use crate::cluster::{cluster, within};
 
 /// Reads a file of the runbook.
 pub fn file(name: &str) -> String {
@@ -120,18 +120,19 @@ async fn database_from(template: &str) -> (String, Client) {
                 client.batch_execute(&data).await.unwrap();
                 drop(client);
                 // A template must have no session; ours takes a moment to leave.
-                while postgres
-                    .query_one(
-                        "SELECT count(*) FROM pg_stat_activity WHERE datname = $1",
-                        &[&name],
-                    )
-                    .await
-                    .unwrap()
-                    .get::<_, i64>(0)
-                    > 0
-                {
-                    tokio::task::yield_now().await;
-                }
+                let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1";
+                within("our session has left the template", async {
+                    while postgres
+                        .query_one(sessions, &[&name])
+                        .await
+                        .unwrap()
+                        .get::<_, i64>(0)
+                        > 0
+                    {
+                        tokio::task::yield_now().await;
+                    }
+                })
+                .await;
             }
         })
         .await;
