@@ -35,7 +35,13 @@ fn demo(scenario: Scenario, patience: Duration) -> Demo {
 fn rehearsal(demo: &Demo, journal: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stagegate"));
     command
-        .args(["run", "-w", "-h", demo.host().to_str().unwrap()])
+        .args([
+            "run",
+            "--rehearse",
+            "-w",
+            "-h",
+            demo.host().to_str().unwrap(),
+        ])
         .args(["-p", &demo.port().to_string(), "-U", demo.role()])
         .args(["-d", demo.database(), "--journal"])
         .arg(journal)
@@ -65,7 +71,7 @@ fn a_rehearsal_is_reported_whole() {
     let journal = folder.path().join("run.jsonl");
     let demo = demo(Scenario::Clean, Duration::ZERO);
     let status = rehearsal(&demo, &journal, &[]).finish("a rehearsal").status;
-    assert_eq!(status.code(), Some(1));
+    assert_eq!(status.code(), Some(0));
 
     let (text, code) = reported(&journal, &[]);
     assert_eq!(code, Some(0));

@@ -21,7 +21,7 @@ use std::path::PathBuf;
     after_help = "Exit codes: 0 committed; rehearse, verify: every check passes · 1 rolled back by decision, or \
     left before anything was applied · 2 wrong usage · 3 rolled back after an error · 4 rolled back or \
     refused on FAIL; verify: a check fails, or there was none · 5 outcome unknown · 6 could not connect · \
-    129, 130, 143 hang-up, interrupt, terminate (rolled back)"
+    7 rehearsed: every statement worked, and there was no check · 129, 130, 143 hang-up, interrupt, terminate (rolled back)"
 )]
 pub struct Arguments {
     /// Print help
@@ -41,6 +41,9 @@ pub enum Command {
         /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
         #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
         runbook: Option<PathBuf>,
+        /// Ask nobody: apply, verify and roll back, never commit. It takes the script's locks
+        #[arg(long)]
+        rehearse: bool,
         /// Where to connect.
         #[command(flatten)]
         connection: Connection,
@@ -64,6 +67,9 @@ pub enum Command {
         /// back; `d` on the checklist does the same
         #[arg(long)]
         without_restore: bool,
+        /// Ask nobody: apply, verify and roll back, never commit. It takes the scripts' locks
+        #[arg(long)]
+        rehearse: bool,
         /// Where to connect.
         #[command(flatten)]
         connection: Connection,

@@ -1,5 +1,5 @@
 //! A walk from its journal's first entry to the last line in the terminal: on a full screen, by
-//! lines, or as a rehearsal where nobody is there to decide.
+//! lines, or as a rehearsal that was asked for by its name.
 //!
 //! What cannot be run is refused before anything is connected to. The journal and the seat in front
 //! of it outlast a walk that starts over; nothing that was signed does.
@@ -31,9 +31,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Whose decision it is.
 pub(super) enum Whose<'a> {
-    /// The person's at the terminal; without a terminal, nobody's. With the runbook's other form,
-    /// where it has one to choose instead.
+    /// The person's at the terminal; without one it is refused. With the runbook's other form, where
+    /// it has one to choose instead.
     Persons(Option<Arc<Runbook>>),
+    /// Nobody's: the script alone is rehearsed, because that was asked for.
+    Script,
     /// Nobody's: it is the rehearsal of this runbook, on the target or on a clone of it.
     Nobodys(&'a Runbook, Option<&'a cloning::Clone>),
 }
@@ -115,9 +117,16 @@ pub(super) fn attend(
     whose: Whose<'_>,
 ) -> Result<ExitCode, Failure> {
     may_be_run(&runbook, holding)?;
-    let interactive = matches!(whose, Whose::Persons(_))
-        && std::io::stdin().is_terminal()
-        && std::io::stdout().is_terminal();
+    let interactive = matches!(whose, Whose::Persons(_));
+    let by_lines = look.plain || !std::io::stdout().is_terminal();
+    if interactive && !std::io::stdin().is_terminal() {
+        // To fall into a rehearsal would take the script's locks on somebody's server unasked.
+        return Err(Failure::usage(eyre!(
+            "standard input is no terminal, so nobody can decide; nothing was sent to any server. Come \
+             with a terminal (ssh -t), or ask for a rehearsal, which applies, verifies and always rolls \
+             back: add --rehearse, or `stagegate rehearse` for up and down"
+        )));
+    }
     let mode = if interactive {
         Mode::Run
     } else {
@@ -133,8 +142,10 @@ pub(super) fn attend(
         );
     } else if !interactive {
         eprintln!(
-            "No terminal, so nobody can decide: this is a rehearsal. It applies, verifies and rolls back, and never commits."
+            "A rehearsal of the script alone: it applies, verifies and rolls back; it never commits, and locks as the script does."
         );
+    } else if by_lines && !look.plain {
+        eprintln!("Standard output is no terminal: the walk goes by lines, as with --plain.");
     }
     let mut journal = Journal::create(holding.journal.as_deref(), env)
         .map_err(|error| Failure::usage(Report::from(error).wrap_err("nothing was sent")))?;
@@ -154,13 +165,13 @@ pub(super) fn attend(
     let result = runtime.block_on(async {
         let (alarms, alarmed) = unbounded_channel();
         signals::listen(&alarms).wrap_err("signals cannot be listened to")?;
-        let mut seat = match interactive && !look.plain {
+        let mut seat = match interactive && !by_lines {
             true => Seat::screen(alarmed)?,
             false => Seat::lines(alarmed, interactive),
         };
         let mut other = match &whose {
-            Whose::Persons(other) => other.clone().filter(|_| interactive),
-            Whose::Nobodys(..) => None,
+            Whose::Persons(other) => other.clone(),
+            Whose::Script | Whose::Nobodys(..) => None,
         };
         let mut runbook = runbook;
         let mut greeting = greeting;
@@ -227,6 +238,7 @@ pub(super) fn attend(
             let (machine, account) = (engine.machine(), engine.account());
             let (code, closing) = match whose {
                 Whose::Persons(_) => (code, Vec::new()),
+                Whose::Script => rehearsal::closing_of_script(machine, code),
                 Whose::Nobodys(of, clone) => {
                     let (code, mut lines) =
                         rehearsal::closing(of, &runbook, machine, account, code);

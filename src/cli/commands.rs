@@ -56,18 +56,24 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Run {
             runbook,
+            rehearse,
             connection,
             holding,
             look,
         } => {
             let runbook = load(runbook.as_deref())?;
             let settings = connect_to(&connection, &runbook)?;
-            walk(runbook, settings, &holding, &look, None)
+            let whose = match rehearse {
+                true => Whose::Script,
+                false => Whose::Persons(None),
+            };
+            attend(runbook, settings, &holding, &look, None, whose)
         }
         Command::Rollback {
             runbook,
             to,
             without_restore,
+            rehearse,
             connection,
             holding,
             look,
@@ -79,7 +85,10 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             // None where nothing says (if needed): then there is no choice.
             let other = runbook.rollback(to.as_deref(), !without_restore).ok();
             let settings = connect_to(&connection, &way_back)?;
-            let whose = Whose::Persons(other.map(Arc::new));
+            let whose = match rehearse {
+                true => Whose::Script,
+                false => Whose::Persons(other.map(Arc::new)),
+            };
             attend(Arc::new(way_back), settings, &holding, &look, None, whose)
         }
         Command::Rehearse {
@@ -238,25 +247,12 @@ fn demo(scenario: Scenario, holding: &Holding, look: &Look) -> Result<ExitCode, 
         demo.database()
     );
     eprintln!("{psql}");
-    walk(runbook, settings, holding, look, Some(psql))
-}
-
-/// The walk, on a full screen, by lines, or as a rehearsal where nobody is there to decide.
-fn walk(
-    runbook: Arc<Runbook>,
-    settings: Settings,
-    holding: &Holding,
-    look: &Look,
-    greeting: Option<String>,
-) -> Result<ExitCode, Failure> {
-    attend(
-        runbook,
-        settings,
-        holding,
-        look,
-        greeting,
-        Whose::Persons(None),
-    )
+    // The server is the demo's own: where nobody is there to decide, a rehearsal hurts nobody.
+    let whose = match std::io::stdin().is_terminal() {
+        true => Whose::Persons(None),
+        false => Whose::Script,
+    };
+    attend(runbook, settings, holding, look, Some(psql), whose)
 }
 
 /// Flag before environment before terminal.

@@ -5,6 +5,7 @@ use crate::gate::account::Step;
 use crate::gate::event::{Lock, LockMode, Millis};
 use crate::gate::{Account, Ending, ExitCode, Machine, Why};
 use crate::runbook::Runbook;
+use crate::runbook::check::Tally;
 use crate::runbook::printable::printable;
 
 /// The exit code of a rehearsal, and its closing lines. A rollback that was the plan all along is
@@ -46,6 +47,38 @@ pub(super) fn closing(
         None => "NOT REHEARSED: nothing was applied.".to_owned(),
     });
     (code, lines)
+}
+
+/// The exit code of a rehearsal of a script alone, and its closing line. That it worked, that it
+/// worked and nothing was checked, that a check failed and that a statement failed are four codes.
+pub(super) fn closing_of_script(machine: &Machine, code: ExitCode) -> (ExitCode, Vec<String>) {
+    let Some(Ending::RolledBack { why, .. }) = machine.ending() else {
+        return (code, vec!["NOT REHEARSED: see above.".to_owned()]);
+    };
+    let tally = machine.tally();
+    let (code, line) = match (why, code) {
+        (Why::Rehearsed | Why::NothingPassed, _) if tally == Tally::default() => (
+            ExitCode::Unchecked,
+            "REHEARSED: every statement worked, and there was no check, so nothing shows that it did \
+             what it should. A walk asks a person for the reason before COMMIT."
+                .to_owned(),
+        ),
+        (Why::Rehearsed, ExitCode::RolledBack) => (
+            ExitCode::Committed,
+            format!(
+                "REHEARSED: every statement worked, {} PASS, {} WARN.",
+                tally.pass, tally.warn
+            ),
+        ),
+        (why, code) => (
+            code,
+            format!(
+                "REHEARSAL FAILED, because {why}: {} PASS, {} WARN, {} FAIL.",
+                tally.pass, tally.warn, tally.fail
+            ),
+        ),
+    };
+    (code, vec![line])
 }
 
 /// A lock for which somebody may have to wait who only uses the tables.

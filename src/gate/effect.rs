@@ -110,6 +110,8 @@ pub enum ExitCode {
     OutcomeUnknown,
     /// Could not connect.
     NoConnection,
+    /// Rehearsed: every statement worked, and there was no check.
+    Unchecked,
     /// Ended by a hang-up, an interrupt or a termination; rolled back.
     Signalled(Signal),
 }
@@ -136,6 +138,7 @@ impl ExitCode {
             ExitCode::RolledBackOnFail => 4,
             ExitCode::OutcomeUnknown => 5,
             ExitCode::NoConnection => 6,
+            ExitCode::Unchecked => 7,
             ExitCode::Signalled(Signal::HangUp) => 129,
             ExitCode::Signalled(Signal::Interrupt) => 130,
             ExitCode::Signalled(Signal::Terminate) => 143,

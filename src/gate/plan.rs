@@ -126,7 +126,8 @@ impl Plan {
             mode,
             items,
             hold_limit,
-            may_lack_checks: mode == Mode::Run && matches!(runbook.origin, Origin::BareScript(_)),
+            may_lack_checks: matches!(mode, Mode::Run | Mode::Rehearse)
+                && matches!(runbook.origin, Origin::BareScript(_)),
             second_signer: None,
             post_verification: runbook.post_verification.is_some(),
             lock_attempts: LOCK_ATTEMPTS,

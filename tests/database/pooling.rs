@@ -110,10 +110,10 @@ async fn no_command_leaves_anything_on_a_poolers_session() {
     .await;
     let behind = Behind::a_pooler_of("wiser_ops".to_owned()).await;
     for (arguments, code) in [
-        (&["run"][..], 4),
+        (&["run", "--rehearse"][..], 4),
         (&["rehearse"], 4),
         (&["rehearse", "--clone"], 6),
-        (&["rollback"], 4),
+        (&["rollback", "--rehearse"], 4),
         (&["verify"], 6),
         (&["inspect"], 6),
     ] {

@@ -16,7 +16,7 @@ fn exported(stage: &Stage) -> PathBuf {
 
 /// The line of the checklist about the rollback, and what else is said, with nobody at a terminal.
 fn told(stage: &Stage, folder: &Path) -> (String, Vec<Entry>) {
-    let (output, journal) = stage.alone(&["run", folder.to_str().unwrap()]);
+    let (output, journal) = stage.alone(&["run", "--rehearse", folder.to_str().unwrap()]);
     let text = said(&output);
     let line = text.lines().find(|line| line.starts_with("5. "));
     (line.unwrap_or_else(|| panic!("{text}")).to_owned(), journal)

@@ -207,10 +207,9 @@ fn a_runbook_from_the_documentation_alone_is_walked_there_and_back() {
         let arguments = library.arguments("rollback", Some("trial.jsonl"), further);
         library.alone(&arguments)
     };
-    let barred = ended(&rollback(&[]), 4);
+    let barred = ended(&rollback(&["--rehearse"]), 4);
     assert!(barred.contains("home@example.org"), "{barred}");
-    // With nobody there it always ends in ROLLBACK.
-    let left_out = ended(&rollback(&["--without-restore"]), 1);
+    let left_out = ended(&rollback(&["--rehearse", "--without-restore"]), 0);
     let said = "left out: Restore the index on email (if needed)";
     assert!(left_out.contains(said), "{left_out}");
     library.ask("UPDATE library.members SET email = NULL WHERE name = 'Ada'");
@@ -296,8 +295,8 @@ fn checks_of_an_item_that_do_not_answer_are_no_pass() {
     let evidence = |sql: &str| {
         let path = library.stage.home().join("cards/books.sql");
         std::fs::write(path, sql).unwrap();
-        // With nobody there it is a rehearsal, which tells all evidence.
-        let arguments = library.arguments("run", Some("run.jsonl"), &[]);
+        // A rehearsal tells all evidence.
+        let arguments = library.arguments("run", Some("run.jsonl"), &["--rehearse"]);
         let output = library.alone(&arguments);
         let entries = match std::fs::exists(library.journal_path("run.jsonl")).unwrap() {
             true => library.journal("run.jsonl"),
@@ -401,7 +400,7 @@ fn pgtap_is_held_to_its_plan_on_a_real_server() {
     // In the script too, where a plan that was not kept stands against COMMIT.
     let script = library.stage.home().join("tap.sql");
     std::fs::write(&script, format!("SET search_path = library; {apart}")).unwrap();
-    let mut arguments = library.arguments("run", Some("tap.jsonl"), &[]);
+    let mut arguments = library.arguments("run", Some("tap.jsonl"), &["--rehearse"]);
     arguments[1] = script.display().to_string();
     let told = ended(&library.alone(&arguments), 4);
     assert!(

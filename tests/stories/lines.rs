@@ -177,13 +177,17 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn without_a_terminal_it_rehearses_and_never_commits() {
+fn a_rehearsal_never_commits_whatever_is_typed() {
     let stage = Stage::set(Scenario::Clean);
     let typed = "sign 1 b7\napply\ncommit\nwiser_ops\ncommit\nwiser_ops\n";
-    let output = without_a_terminal(&stage, &stage.arguments(&[]), typed);
+    let output = without_a_terminal(&stage, &stage.arguments(&["--rehearse"]), typed);
     let (said, noted) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(1), "{said}{noted}");
-    assert!(noted.contains("No terminal, so nobody can decide: this is a rehearsal."));
+    assert_eq!(output.status.code(), Some(0), "{said}{noted}");
+    assert!(noted.contains("A rehearsal of the script alone"), "{noted}");
+    assert!(
+        said.contains("REHEARSED: every statement worked, 8 PASS, 0 WARN."),
+        "{said}"
+    );
     assert!(said.contains("Checks: 8 PASS, 0 WARN, 0 FAIL."), "{said}");
     for impact in [
         "Impact: adds 27 columns, 11 indexes, 1 constraint; drops 1 constraint on 3 tables; ",
@@ -210,16 +214,87 @@ fn without_a_terminal_it_rehearses_and_never_commits() {
 }
 
 #[test]
+fn without_a_terminal_nothing_is_sent_and_the_rehearsal_is_named() {
+    let stage = Stage::set(Scenario::Clean);
+    for command in ["run", "rollback"] {
+        let mut arguments = stage.arguments(&[]);
+        arguments[0] = command.to_owned();
+        let output = without_a_terminal(&stage, &arguments, "apply\n");
+        let noted = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{noted}");
+        for words in ["standard input is no terminal", "--rehearse"] {
+            assert!(noted.contains(words), "{noted}");
+        }
+        assert!(output.stdout.is_empty(), "{}", text(&output.stdout));
+    }
+    // Not even a journal was begun.
+    assert!(!stage.home().join("state").exists());
+    stage.assert_untouched();
+    stage.assert_nobody_left();
+}
+
+#[test]
+fn with_its_output_in_a_pipe_the_walk_goes_by_lines_and_waits_for_the_person() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run_into_a_pipe(&[]);
+    terminal
+        .wait_for("the walk goes by lines")
+        .wait_for("Checklist: type help")
+        .wait_for("4. The tables are as the migration expects them: HOLDS.");
+    terminal
+        .line("apply")
+        .wait_for("5 items are not signed yet.");
+    terminal.line("quit");
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.picture());
+    let entries = stage.journal();
+    assert!(
+        !entries
+            .iter()
+            .any(|entry| matches!(entry, Entry::Begun { .. })),
+        "{entries:?}"
+    );
+    stage.assert_untouched();
+    stage.assert_nobody_left();
+}
+
+#[test]
+fn a_rehearsal_tells_what_worked_what_was_checked_and_what_failed_by_its_exit_code() {
+    let stage = Stage::set(Scenario::Clean);
+    for (script, code, words) in [
+        ("CREATE TABLE a (i int);", 7, "there was no check"),
+        ("SELECT 'PASS' AS status;", 0, "1 PASS, 0 WARN"),
+        (
+            "SELECT 'FAIL' AS status;",
+            4,
+            "at least one check says FAIL",
+        ),
+        ("SELECT 'WARN' AS status;", 4, "no check says PASS"),
+        ("SELECT 1/0;", 3, "a statement failed"),
+    ] {
+        let path = stage.file("script.sql", script);
+        let output = without_a_terminal(&stage, &stage.arguments(&["--rehearse", &path]), "");
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{script}: {said}");
+        assert!(said.contains(words), "{script}: {said}");
+        if code == 7 {
+            assert!(!said.contains("cannot be committed"), "{said}");
+        }
+    }
+    stage.assert_untouched();
+    stage.assert_nobody_left();
+}
+
+#[test]
 fn a_rehearsal_of_what_fails_says_so_by_its_exit_code() {
     let stage = Stage::set(Scenario::FailingCheck);
-    let output = without_a_terminal(&stage, &stage.arguments(&[]), "");
+    let output = without_a_terminal(&stage, &stage.arguments(&["--rehearse"]), "");
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(4), "{said}");
     assert!(said.contains("FAIL 012 packet_decision columns"), "{said}");
     stage.assert_untouched();
 
     let stage = Stage::set(Scenario::DuplicateMessageIds);
-    let output = without_a_terminal(&stage, &stage.arguments(&[]), "");
+    let output = without_a_terminal(&stage, &stage.arguments(&["--rehearse"]), "");
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(4), "{said}");
     assert!(said.contains("FAILS"), "{said}");

@@ -150,6 +150,14 @@ impl Stage {
         (terminal, pid)
     }
 
+    /// The same, with standard output in a pipe to a program that shows it and keeps it.
+    pub fn run_into_a_pipe(&self, arguments: &[&str]) -> Terminal {
+        let log = self.home().join("log");
+        let env = self.env(&[("LOG", log.to_str().unwrap())]);
+        let env: Vec<(&str, &OsStr)> = env.iter().map(|(n, v)| (*n, v.as_os_str())).collect();
+        Terminal::spawn_into_a_pipe(120, 50, &env, &self.arguments(arguments))
+    }
+
     /// `run`, where to connect, and `further`.
     pub fn arguments(&self, further: &[&str]) -> Vec<String> {
         let mut arguments = vec![

@@ -105,6 +105,19 @@ impl Terminal {
         Self::start(columns, rows, env, command)
     }
 
+    /// The same with standard output in a pipe to `tee "$LOG"`; the exit code is that of `tee`.
+    pub fn spawn_into_a_pipe(
+        columns: u16,
+        rows: u16,
+        env: &[(&str, &OsStr)],
+        args: &[impl AsRef<OsStr>],
+    ) -> Terminal {
+        let mut command = CommandBuilder::new("/bin/sh");
+        command.args(["-c", r#"exec "$@" | tee "$LOG""#, "sh", PROGRAM]);
+        command.args(args);
+        Self::start(columns, rows, env, command)
+    }
+
     fn start(
         columns: u16,
         rows: u16,

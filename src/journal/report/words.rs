@@ -40,6 +40,7 @@ pub fn exit_code(code: u8) -> &'static str {
         4 => "rolled back or refused on FAIL",
         5 => "outcome unknown",
         6 => "could not connect",
+        7 => "rehearsed: every statement worked, and there was no check",
         129 => "hang-up; rolled back",
         130 => "interrupted; rolled back",
         143 => "told to terminate; rolled back",
