@@ -23,3 +23,5 @@ mod querying;
 mod script;
 #[path = "database/stage.rs"]
 mod stage;
+#[path = "database/waiting.rs"]
+mod waiting;

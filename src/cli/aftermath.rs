@@ -6,6 +6,7 @@ use crate::database::session::{Identity, of_earlier_run};
 use crate::database::settings::Settings;
 use crate::gate::ExitCode;
 use crate::gate::event::{Inquiry, Target, XactStatus};
+use crate::gate::phase::how_to_end;
 use crate::journal;
 use crate::journal::chain::{self, Broken, Line};
 use crate::journal::report::{Report, html, markdown};
@@ -145,7 +146,7 @@ pub(super) fn outcome(
     }
     let story = Story::of(&lines);
     let (answer, code) = match (&story.outcome, &story.xid, &story.target) {
-        (Some((word, proof)), xid, _) if word != "UNKNOWN" => {
+        (Some((word, proof)), xid, _) if word != "UNKNOWN" && word != "PREPARED" => {
             let of = xid.as_ref().map(|xid| format!(" (transaction {xid})"));
             let of = of.unwrap_or_default();
             (
@@ -252,7 +253,7 @@ fn without_number(target: Option<&Target>) -> String {
 fn code_of(word: &str) -> ExitCode {
     match word {
         "COMMITTED" => ExitCode::Committed,
-        "UNKNOWN" => ExitCode::OutcomeUnknown,
+        "UNKNOWN" | "PREPARED" => ExitCode::OutcomeUnknown,
         "NOT CONNECTED" => ExitCode::NoConnection,
         _ => ExitCode::RolledBackOnError,
     }
@@ -283,6 +284,13 @@ fn told(inquiry: &Inquiry, xid: &str, never_sent: bool) -> (String, ExitCode) {
             format!(
                 "UNKNOWN (transaction {xid}): {inquiry}. The old session has not noticed that the \
                  program is gone; ask again in a moment, or end it with --end-backend."
+            ),
+            ExitCode::OutcomeUnknown,
+        ),
+        Inquiry::Prepared { gid, .. } => (
+            format!(
+                "PREPARED (transaction {xid}): {inquiry}. Its locks are held until somebody ends it. {}",
+                how_to_end(gid)
             ),
             ExitCode::OutcomeUnknown,
         ),

@@ -2,6 +2,7 @@
 //!
 //! It says no more than what was proven: of an unknown outcome, how to ask for it later.
 
+use crate::gate::phase::how_to_end;
 use crate::gate::{Account, Ending, Machine};
 use crate::runbook::printable::printable;
 
@@ -40,6 +41,12 @@ pub(super) fn last_words(machine: &Machine, account: &Account) -> String {
         Some(ending @ Ending::RolledBack { why, proof }) => {
             format!("{}{place}{xid}, because {why}: {proof}.", ending.word())
         }
+        Some(ending @ Ending::Prepared { gid, server }) => format!(
+            "{}{place}{xid} as '{}' ({server}): its locks are held until somebody ends it. {}",
+            ending.word(),
+            printable(gid),
+            printable(&how_to_end(gid)),
+        ),
         Some(ending @ Ending::Unknown { reason }) => format!(
             "{}{place}{xid}: {reason}. Ask that server later: SELECT pg_xact_status('{}');",
             ending.word(),

@@ -4,8 +4,8 @@
 
 use super::backup::Backup;
 use super::event::{
-    Body, Command, Event, Evidence, Lock, LockMode, Millis, Observation, Report, ServerLog,
-    ServerMessage, Session, Sight, StatementReport, Target,
+    Body, Command, CommitWait, Event, Evidence, Lock, LockMode, Millis, Observation, Report,
+    ServerLog, ServerMessage, Session, Sight, StatementReport, Target,
 };
 use super::query::Looked;
 use crate::runbook::check::{Check, Verdict};
@@ -57,6 +57,8 @@ pub struct Account {
     pub blockers: Vec<Session>,
     /// The end of the server's log, once somebody looked at it.
     pub log: Option<ServerLog>,
+    /// What COMMIT was seen to wait for.
+    pub commit_wait: Option<CommitWait>,
     /// Why the monitor cannot look, if it cannot.
     pub blind: Option<String>,
     /// Why the journal does not hold this run, if it does not.
@@ -183,6 +185,7 @@ impl Account {
         self.checks.clear();
         self.post.clear();
         self.looked = None;
+        self.commit_wait = None;
         self.sight = None;
     }
 
@@ -259,6 +262,7 @@ impl Account {
                     CommitAnswer::Refused { error, .. } | CommitAnswer::LinkLost(error) => {
                         self.say(None, error);
                     }
+                    CommitAnswer::Local { warning, .. } => self.say(None, warning),
                     CommitAnswer::Tag { .. } | CommitAnswer::OtherTransaction { .. } => {}
                 }
             }
@@ -279,6 +283,7 @@ impl Account {
             | Body::Settled { .. }
             | Body::Asked(_)
             | Body::NumberDurable => {}
+            Body::CommitWaits(wait) => self.commit_wait = Some(wait.clone()),
             Body::TransactionGone => self.ended_at = Some(self.now),
             Body::FoundFailed(error) => self.say(None, error),
         }

@@ -154,6 +154,7 @@ impl Alarm {
             Alarm::Interrupted => ExitCode::Signalled(Signal::Interrupt),
             Alarm::Terminated => ExitCode::Signalled(Signal::Terminate),
             Alarm::PartDied(_) => ExitCode::RolledBackOnError,
+            Alarm::Quit => ExitCode::RolledBack,
         }
     }
 }

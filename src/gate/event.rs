@@ -127,6 +127,8 @@ pub enum Alarm {
     Terminated,
     /// A part of the program itself died; its name.
     PartDied(&'static str),
+    /// A person asked a second time to leave, whatever is open.
+    Quit,
 }
 
 /// A report of the held session, with the number of the request it answers.
@@ -205,6 +207,8 @@ pub enum Body {
     },
     /// A deferred constraint does not hold, or the question failed.
     SettleFailed(Box<ServerMessage>),
+    /// COMMIT was sent some time ago and is not answered; what the server is seen to wait for.
+    CommitWaits(CommitWait),
     /// COMMIT was answered, or was not.
     CommitAnswered(CommitAnswer),
     /// ROLLBACK was answered: the tag and the status after it.
@@ -261,8 +265,35 @@ pub enum CommitAnswer {
         /// What `pg_xact_status` says of the transaction that was begun.
         xact_status: Option<XactStatus>,
     },
+    /// With the tag COMMIT, after the wait for synchronous standbys was cancelled: it is committed on
+    /// this server, and nobody knows whether anywhere else.
+    Local {
+        /// The server's warning.
+        warning: Box<ServerMessage>,
+        /// Whether the session is idle afterwards.
+        idle: bool,
+        /// What `pg_xact_status` says of the transaction, where it could be asked.
+        xact_status: Option<XactStatus>,
+    },
     /// Not at all: the link broke after COMMIT may have been sent.
     LinkLost(Box<ServerMessage>),
+}
+
+/// What COMMIT was seen to wait for, on another connection.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct CommitWait {
+    /// The backend's `wait_event`, where it waits for anything.
+    pub event: Option<String>,
+    /// `synchronous_standby_names` of the server.
+    pub standbys: String,
+}
+
+impl CommitWait {
+    /// Whether it waits for synchronous standbys: then the transaction is committed on this server
+    /// already, and is seen as soon as the wait ends.
+    pub fn is_replication(&self) -> bool {
+        self.event.as_deref() == Some("SyncRep")
+    }
 }
 
 /// What `pg_xact_status` says.
@@ -284,6 +315,14 @@ pub enum Inquiry {
         /// What it says.
         status: XactStatus,
         /// Where it said so: system identifier and timeline, in words.
+        server: String,
+    },
+    /// It was prepared for a two-phase COMMIT: no session runs it, its locks are held until somebody
+    /// ends it by its name.
+    Prepared {
+        /// Its name.
+        gid: String,
+        /// Where it was found, in words.
         server: String,
     },
     /// Another server answers, or one that was promoted since: its word does not count.

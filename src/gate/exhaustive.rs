@@ -159,7 +159,12 @@ fn bodies(items: usize) -> Vec<Body> {
             same_transaction: false,
         },
         Body::SettleFailed(error()),
+        Body::CommitWaits(CommitWait::default()),
         Body::CommitAnswered(CommitAnswer::LinkLost(error())),
+        Body::Asked(Inquiry::Prepared {
+            gid: String::new(),
+            server: String::new(),
+        }),
         Body::Asked(Inquiry::OtherServer(String::new())),
         Body::Asked(Inquiry::Unknowable(String::new())),
         Body::Asked(Inquiry::Unreachable(String::new())),
@@ -208,6 +213,13 @@ fn bodies(items: usize) -> Vec<Body> {
         bodies.push(Body::CommitAnswered(CommitAnswer::OtherTransaction {
             xact_status,
         }));
+        for idle in [true, false] {
+            bodies.push(Body::CommitAnswered(CommitAnswer::Local {
+                warning: error(),
+                idle,
+                xact_status,
+            }));
+        }
         bodies.push(Body::RollbackAnswered {
             tag: "ROLLBACK".into(),
             xact_status,
@@ -504,6 +516,9 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
                 *xact_status == Some(XactStatus::Committed)
                     || (tag == "COMMIT" && *idle && xact_status.is_none())
             }
+            Body::CommitAnswered(CommitAnswer::Local {
+                idle, xact_status, ..
+            }) => *xact_status == Some(XactStatus::Committed) || (*idle && xact_status.is_none()),
             Body::RollbackAnswered { xact_status, .. } => {
                 *xact_status == Some(XactStatus::Committed)
             }
@@ -542,8 +557,9 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
         && machine.phase().transaction_open()
     {
         // It is left only through an ending.
+        let out_of_time = effects.contains(&Effect::Sever) && matches!(event, Event::Ticked { .. });
         assert!(
-            matches!(event, Event::Reported(_)),
+            matches!(event, Event::Reported(_)) || out_of_time,
             "I2: left with {code:?} on {event:?}"
         );
     }
@@ -577,10 +593,51 @@ fn hold_by_itself(state: &State) {
     }
     let held = !matches!(machine.phase(), Phase::Beginning);
     assert!(
-        under_way(waited.phase()) || !held,
+        under_way(waited.phase()) || matches!(waited.phase(), Phase::Left(_)) || !held,
         "I2: the hold ends {:?}",
         machine.phase()
     );
+}
+
+/// I2, I3: from every state a signal, and a key pressed twice, lead out of the program within 5 s,
+/// though no server answers any more; and nothing is said of a COMMIT that nobody proved.
+fn hold_leaving(state: &State) {
+    let (machine, witness) = state;
+    if matches!(machine.phase(), Phase::Left(_)) {
+        return;
+    }
+    let tick = Event::Ticked {
+        elapsed: plan::ARMING,
+    };
+    let mut signalled = machine.clone();
+    signalled.handle(Event::Alarmed(Alarm::Terminated));
+    let mut asked = machine.clone();
+    // What a person sees and presses, each time on a frame that has been there for long enough.
+    for _ in 0..2 {
+        let quit = Event::Asked(Command::Quit);
+        for event in [Event::Drawn, quit, Event::Drawn, tick.clone()] {
+            asked.handle(event);
+        }
+    }
+    for mut machine in [signalled, asked] {
+        let open = machine.phase().transaction_open();
+        let mut severed = false;
+        for _ in 0..plan::LEAVING / plan::ARMING {
+            severed |= machine.handle(tick.clone()).contains(&Effect::Sever);
+        }
+        let Phase::Left(_) = machine.phase() else {
+            panic!("I2: not left from {:?} but {:?}", state.0, machine.phase());
+        };
+        assert!(!open || severed, "I2: an open link is left behind");
+        let known = |machine: &Machine| matches!(machine.phase(), Phase::Ended(_));
+        if witness.commits > 0 && open && !known(&state.0) {
+            assert!(
+                matches!(machine.ending(), Some(Ending::Unknown { .. })),
+                "I3: {:?} of a COMMIT that nobody answered",
+                machine.ending()
+            );
+        }
+    }
 }
 
 /// A report of a request that is no longer waited for changes nothing.
@@ -614,6 +671,7 @@ fn explore(plan: Plan) -> Walk {
     while let Some(from) = queue.pop_front() {
         let state = walk.states[from].clone();
         hold_by_itself(&state);
+        hold_leaving(&state);
         hold_against_stale(&state, &bodies);
         for event in events(&state.0, items, &bodies) {
             let mut machine = state.0.clone();
@@ -806,6 +864,7 @@ proptest::proptest! {
             let after = (after, witness);
             hold(&state, &event, &effects, &after);
             hold_by_itself(&after);
+            hold_leaving(&after);
             state = after;
         }
     }

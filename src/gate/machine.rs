@@ -9,6 +9,7 @@ mod asking;
 mod backing_up;
 #[cfg(test)]
 mod canonical;
+mod leaving;
 mod passing;
 mod querying;
 mod reporting;
@@ -41,6 +42,14 @@ pub struct Machine {
     /// The present state is on the screen.
     shown: bool,
     leaving: Option<Alarm>,
+    /// How much longer the proof is waited for, once the run is to be left by all means.
+    leave_in: Option<Millis>,
+    /// `q` was refused, and has stood open for so long to be pressed again.
+    parting: Option<Millis>,
+    /// COMMIT was seen to wait.
+    waits: bool,
+    /// The transaction ended though nobody asked for that: only the server knows which way.
+    strayed: bool,
     ending: Option<Ending>,
     /// How often the transaction was begun since `apply`.
     attempt: u32,
@@ -121,6 +130,8 @@ struct Face {
     prompt: Option<Prompt>,
     signed: Vec<(bool, usize)>,
     backing_up: backing_up::BackingUp,
+    parting: bool,
+    waits: bool,
 }
 
 impl Machine {
@@ -146,6 +157,10 @@ impl Machine {
             hold_left: None,
             shown: false,
             leaving: None,
+            leave_in: None,
+            parting: None,
+            waits: false,
+            strayed: false,
             ending: None,
             attempt: 0,
             got_to: Stage::Apply,
@@ -208,6 +223,11 @@ impl Machine {
     /// Whether the newest attempt came before a person.
     pub fn was_decided(&self) -> bool {
         self.decided
+    }
+
+    /// Whether the transaction ended though nobody asked for that.
+    pub fn is_strayed(&self) -> bool {
+        self.strayed
     }
 
     /// What people said to COMMIT so far.
@@ -289,6 +309,8 @@ impl Machine {
                 .map(|item| (item.signed, item.acknowledged))
                 .collect(),
             backing_up: self.backing_up,
+            parting: self.parting.is_some(),
+            waits: self.waits,
         }
     }
 
@@ -328,6 +350,8 @@ impl Machine {
         self.tally = Tally::default();
         self.xid = None;
         self.whole = false;
+        self.strayed = false;
+        self.waits = false;
         vec![self.request(Request::Begin)]
     }
 
@@ -354,6 +378,7 @@ impl Machine {
             commit_sent,
             why,
             still_open: None,
+            times: 0,
         };
         vec![self.request(Request::Inquire)]
     }

@@ -199,13 +199,15 @@ impl std::fmt::Display for Refusal {
                  stagegate inspect, in another window, shows the database as it was before.",
             ),
             Refusal::TransactionOpen => {
-                f.write_str("The transaction is open: r rolls back, then you can leave.")
+                f.write_str("The transaction is open: r rolls back. q again rolls back and leaves.")
             }
             Refusal::ScriptRunning => {
-                f.write_str("The script is running: x cancels it, then r rolls back.")
+                f.write_str(
+                    "The script is running: x cancels it. q again cancels, rolls back and leaves.",
+                )
             }
             Refusal::OutcomeUnderWay => {
-                f.write_str("The outcome is being proven; that takes a moment.")
+                f.write_str("The outcome is being proven. q again leaves, if need be without it.")
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The states of a run, the reasons for a rollback, and the proofs of an outcome.
 
 use super::effect::ExitCode;
-use super::event::{Alarm, Inquiry, Millis, XactStatus};
+use super::event::{Alarm, CommitWait, Inquiry, Millis, XactStatus};
 use crate::runbook::check::Tally;
 use crate::runbook::question::Question;
 
@@ -71,6 +71,8 @@ pub enum Phase {
         why: Why,
         /// The server says `in progress`: asked again after this time.
         still_open: Option<Millis>,
+        /// How often it has said so.
+        times: u32,
     },
     /// Rolled back because a lock was not granted in time; it is tried again by itself.
     Waiting {
@@ -145,6 +147,13 @@ pub enum Ending {
         /// How that is known.
         proof: Proof,
     },
+    /// PREPARED: neither committed nor rolled back until somebody says which.
+    Prepared {
+        /// The name it was prepared under.
+        gid: String,
+        /// Where it was found, in words.
+        server: String,
+    },
     /// UNKNOWN.
     Unknown {
         /// Why it cannot be known now.
@@ -202,6 +211,13 @@ pub enum Proof {
     Tag {
         /// `COMMIT` or `ROLLBACK`.
         tag: String,
+        /// The server's word on the transaction id.
+        xact_status: Option<XactStatus>,
+    },
+    /// The server answered COMMIT after its wait for standbys was cancelled.
+    Local {
+        /// The server's warning.
+        warning: String,
         /// The server's word on the transaction id.
         xact_status: Option<XactStatus>,
     },
@@ -270,6 +286,7 @@ impl std::fmt::Display for Why {
             Why::Alarmed(Alarm::HungUp) => "the terminal is gone",
             Why::Alarmed(Alarm::Interrupted) => "the program was interrupted",
             Why::Alarmed(Alarm::Terminated) => "the program was told to terminate",
+            Why::Alarmed(Alarm::Quit) => "you left while it was open",
             Why::Alarmed(Alarm::PartDied(part)) => {
                 return write!(f, "a part of stagegate failed ({part})");
             }
@@ -284,6 +301,7 @@ impl Ending {
             Ending::NotConnected => "NOT CONNECTED",
             Ending::Committed { .. } => "COMMITTED",
             Ending::RolledBack { .. } => "ROLLED BACK",
+            Ending::Prepared { .. } => "PREPARED",
             Ending::Unknown { .. } => "UNKNOWN",
         }
     }
@@ -294,7 +312,7 @@ impl Ending {
             Ending::NotConnected => ExitCode::NoConnection,
             Ending::Committed { .. } => ExitCode::Committed,
             Ending::RolledBack { why, .. } => why.exit_code(),
-            Ending::Unknown { .. } => ExitCode::OutcomeUnknown,
+            Ending::Prepared { .. } | Ending::Unknown { .. } => ExitCode::OutcomeUnknown,
         }
     }
 }
@@ -328,9 +346,38 @@ impl std::fmt::Display for Inquiry {
             Inquiry::Answered { status, server } => {
                 write!(f, "pg_xact_status says {} ({server})", status.word())
             }
+            Inquiry::Prepared { gid, server } => {
+                write!(
+                    f,
+                    "it was prepared for a two-phase COMMIT as {gid:?} ({server})"
+                )
+            }
             Inquiry::OtherServer(what) => write!(f, "another server answers: {what}"),
             Inquiry::Unknowable(what) => write!(f, "the server cannot tell: {what}"),
             Inquiry::Unreachable(what) => write!(f, "the server cannot be asked: {what}"),
+        }
+    }
+}
+
+/// The statements that end a prepared transaction.
+pub fn how_to_end(gid: &str) -> String {
+    let quoted = gid.replace('\'', "''");
+    format!(
+        "Undo it with ROLLBACK PREPARED '{quoted}'; or keep it with COMMIT PREPARED '{quoted}';"
+    )
+}
+
+impl std::fmt::Display for CommitWait {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.event {
+            Some(_) if self.is_replication() => write!(
+                f,
+                "for synchronous standbys (synchronous_standby_names = {:?}); the transaction is \
+                 committed on this server, and seen by others when the wait ends",
+                self.standbys
+            ),
+            Some(event) => write!(f, "the server is seen to wait ({event})"),
+            None => f.write_str("the server is seen to work on it, or its process is stopped"),
         }
     }
 }
@@ -361,6 +408,20 @@ impl std::fmt::Display for Proof {
                 tag,
                 xact_status: None,
             } => write!(f, "the server answered {tag} and is idle"),
+            Proof::Local {
+                warning,
+                xact_status,
+            } => {
+                write!(
+                    f,
+                    "the server answered COMMIT, committed locally and not known to be replicated \
+                     ({warning})"
+                )?;
+                match xact_status {
+                    Some(status) => write!(f, "; pg_xact_status says {}", status.word()),
+                    None => Ok(()),
+                }
+            }
             Proof::Refused => f.write_str(
                 "the server answered COMMIT with an error, and pg_xact_status says aborted",
             ),

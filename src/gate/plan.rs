@@ -16,8 +16,14 @@ pub const CANCEL_PATIENCE: Millis = 5_000;
 /// How often a transaction is begun when locks are not granted, where the command line says
 /// nothing else.
 pub const LOCK_ATTEMPTS: u32 = 5;
-/// How long to wait before asking once more about a transaction that is still in progress.
-pub const ASK_AGAIN: Millis = 2_000;
+/// How often the server is asked about a transaction that is still in progress, before that is the
+/// answer.
+pub const INQUIRIES: u32 = 10;
+/// How long a run that is to be left by all means still waits for its proof. The program is to be gone
+/// 5 s after a signal, and needs the rest to put the terminal in order.
+pub const LEAVING: Millis = 4_000;
+/// How long `q` stands open to be pressed again, once it was refused.
+pub const PARTING: Millis = 10_000;
 
 /// What kind of run it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,6 +71,12 @@ pub fn back_off(attempt: u32, xid: &str) -> Millis {
         (hash ^ u64::from(byte)).wrapping_mul(16_777_619)
     });
     base + (drawn >> 8) % (base / 2)
+}
+
+/// How long to wait before asking once more about a transaction that was found in progress `times`
+/// times: 1, 2, 4, and then every 8 s.
+pub fn ask_again(times: u32) -> Millis {
+    1_000 << times.saturating_sub(1).min(3)
 }
 
 /// Who began a run for which a second person signs.

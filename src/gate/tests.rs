@@ -9,6 +9,7 @@ use super::{Effect, ExitCode, Request};
 use crate::runbook::check::{Check, Verdict};
 
 mod consent;
+mod leaving;
 mod querying;
 
 struct Run {
@@ -493,7 +494,7 @@ fn a_transaction_still_in_progress_after_commit_offers_to_end_the_old_backend() 
             .iter()
             .any(|o| o.act == Act::EndBackend && o.refused.is_none())
     );
-    run.tick(plan::ASK_AGAIN);
+    run.tick(plan::ask_again(1));
     assert!(
         run.asks(|r| matches!(r, Request::Inquire)),
         "asked again by itself"

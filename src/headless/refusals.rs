@@ -48,10 +48,13 @@ pub fn in_words(refusal: &Refusal) -> String {
              stagegate inspect, in another window, shows the database as it was before."
         }
         Refusal::TransactionOpen => {
-            "The transaction is open: rollback rolls back, then you can leave."
+            "The transaction is open: rollback rolls back. quit again rolls back and leaves."
         }
         Refusal::ScriptRunning => {
-            "The script is running: cancel cancels it, then rollback rolls back."
+            "The script is running: cancel cancels it. quit again cancels, rolls back and leaves."
+        }
+        Refusal::OutcomeUnderWay => {
+            "The outcome is being proven. quit again leaves, if need be without it."
         }
         // Nothing in these is about keys.
         Refusal::NoSuchItem
@@ -62,8 +65,7 @@ pub fn in_words(refusal: &Refusal) -> String {
         | Refusal::ItemsUnsigned(_)
         | Refusal::AlreadyStopping
         | Refusal::AlreadyCancelling
-        | Refusal::HoldAtMost
-        | Refusal::OutcomeUnderWay => return refusal.to_string(),
+        | Refusal::HoldAtMost => return refusal.to_string(),
     };
     text.to_owned()
 }

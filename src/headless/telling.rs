@@ -3,7 +3,7 @@
 use super::{refusals, words};
 use crate::gate::account::Step;
 use crate::gate::event::{Document, Millis, Seq, ServerMessage, Standing};
-use crate::gate::phase::Prompt;
+use crate::gate::phase::{Prompt, Why, how_to_end};
 use crate::gate::query::After;
 use crate::gate::{Account, Ending, Machine, Phase};
 use crate::runbook::Runbook;
@@ -413,6 +413,13 @@ impl<'a> Teller<'a> {
             }
             Phase::Committing => self.say("COMMIT sent; waiting for its proof."),
             Phase::RollingBack { why, .. } => self.say(&format!("ROLLBACK, because {why}.")),
+            Phase::Inquiring {
+                why: Why::OtherTransaction,
+                ..
+            } => self.say(
+                "The script ended the transaction itself, so nothing of it is held any more; asking \
+                 the server which way it went.",
+            ),
             Phase::Inquiring { .. } => {
                 self.say("The link is lost; asking the server which way the transaction went.");
             }
@@ -469,6 +476,12 @@ impl<'a> Teller<'a> {
             }
             Ending::RolledBack { why, proof } => {
                 self.say(&format!("ROLLED BACK, because {why}: {proof}."));
+            }
+            Ending::Prepared { gid, server } => {
+                self.say(&format!(
+                    "PREPARED as {gid:?} ({server}): its locks are held until somebody ends it."
+                ));
+                self.say(&how_to_end(gid));
             }
             Ending::Unknown { reason } => self.say(&format!("UNKNOWN: {reason}.")),
         }

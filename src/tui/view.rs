@@ -79,9 +79,10 @@ impl Pane {
             Phase::Ended(Ending::Committed { .. }) => {
                 &[Pane::Ending, Pane::Post, Pane::Checks, Pane::Stream]
             }
-            Phase::Ended(Ending::RolledBack { .. } | Ending::Unknown { .. }) | Phase::Left(_) => {
-                &[Pane::Ending, Pane::Checks, Pane::Stream]
-            }
+            Phase::Ended(
+                Ending::RolledBack { .. } | Ending::Prepared { .. } | Ending::Unknown { .. },
+            )
+            | Phase::Left(_) => &[Pane::Ending, Pane::Checks, Pane::Stream],
         }
     }
 

@@ -1,6 +1,8 @@
 //! What of an event goes into the journal.
 
-use crate::gate::event::{Body, Event, Evidence, Report, ServerMessage, Standing, StatementReport};
+use crate::gate::event::{
+    Body, Event, Evidence, Inquiry, Report, ServerMessage, Standing, StatementReport,
+};
 use crate::gate::query::After;
 use crate::gate::{Account, Command, Ending, Machine, Phase, Why};
 use crate::journal::Entry;
@@ -132,6 +134,13 @@ fn of_ending(ending: &Ending) -> Entry {
         Ending::NotConnected => (None, "no session was opened".to_owned()),
         Ending::Committed { proof, .. } => (None, proof.to_string()),
         Ending::RolledBack { why, proof } => (Some(why.to_string()), proof.to_string()),
+        Ending::Prepared { gid, server } => {
+            let inquiry = Inquiry::Prepared {
+                gid: gid.clone(),
+                server: server.clone(),
+            };
+            (None, inquiry.to_string())
+        }
         Ending::Unknown { reason } => (None, reason.to_string()),
     };
     Entry::Outcome {
@@ -233,6 +242,7 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
                 CommitAnswer::Refused { error, .. } | CommitAnswer::LinkLost(error) => {
                     vec![said(None, error)]
                 }
+                CommitAnswer::Local { warning, .. } => vec![said(None, warning)],
                 CommitAnswer::Tag { .. } | CommitAnswer::OtherTransaction { .. } => Vec::new(),
             }
         }
@@ -250,6 +260,10 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
         | Body::ScriptFinished
         | Body::Settled { .. }
         | Body::RollbackAnswered { .. } => Vec::new(),
+        Body::CommitWaits(wait) => vec![Entry::Phase {
+            phase: "COMMIT waits".into(),
+            why: Some(wait.to_string()),
+        }],
         Body::TransactionGone => vec![Entry::Phase {
             phase: "the transaction is gone".into(),
             why: Some("it ended although nobody asked for that".into()),

@@ -314,7 +314,10 @@ impl Stage {
 fn is_final(body: &Body) -> bool {
     !matches!(
         body,
-        Body::StatementStarted { .. } | Body::StatementFinished(_) | Body::Noticed { .. }
+        Body::StatementStarted { .. }
+            | Body::StatementFinished(_)
+            | Body::Noticed { .. }
+            | Body::CommitWaits(_)
     )
 }
 

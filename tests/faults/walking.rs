@@ -133,6 +133,7 @@ impl Walk {
             Some(Ending::NotConnected) => Said::NotConnected,
             Some(Ending::Committed { proof, .. }) => Said::Committed(proof.to_string()),
             Some(Ending::RolledBack { why, proof }) => Said::RolledBack(format!("{why}: {proof}")),
+            Some(Ending::Prepared { gid, .. }) => Said::Nothing(format!("prepared as {gid}")),
             Some(Ending::Unknown { reason }) => Said::Unknown(reason),
         };
         drop(engine);

@@ -5,14 +5,18 @@
 //! tag, the status and `pg_xact_status` say.
 
 use super::HoldOptions;
-use super::actor::{Actor, unanswered, within};
+use std::time::Duration;
+
+use super::actor::{Actor, noticed, unanswered, within};
 use super::answers::xact_status;
-use crate::database::link::{Answer, Broken, Link};
+use crate::database::link::{Answer, Broken, Link, Unsent};
 use crate::database::locks::Ledger;
 use crate::database::settings::Settings;
 use crate::database::tap::Status;
 use crate::database::{connect, message, target};
-use crate::gate::event::{Body, CommitAnswer, Millis, Seq, ServerMessage, Target, XactStatus};
+use crate::gate::event::{
+    Body, CommitAnswer, CommitWait, Millis, Report, Seq, ServerMessage, Target, XactStatus,
+};
 use crate::gate::warrant::Recorded;
 use crate::runbook::script::Fate;
 
@@ -23,6 +27,12 @@ pub const LOCK_LOOK: &str = crate::database::locks::QUERY;
 const ROLLBACK_TRIES: u32 = 3;
 
 const XID: &str = "SELECT pg_catalog.pg_current_xact_id()";
+
+/// How long COMMIT is waited for before anybody looks what it waits for.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
+
+/// SQLSTATE of a plain warning, such as the one that the wait for standbys was cancelled.
+const WARNING: &str = "01000";
 
 /// First server that has `client_connection_check_interval`.
 const CHECKS_CLIENT: u32 = 140_000;
@@ -205,8 +215,8 @@ impl Actor {
             );
             return Ok(());
         }
-        let answer = match self.answer_to_commit(&guarded).await {
-            Ok(answer) => answer,
+        let (answer, warning) = match self.answer_to_commit(seq, &guarded).await {
+            Ok(answered) => answered,
             Err(broken) => {
                 let why = broken.why();
                 self.commit_unanswered(seq, why);
@@ -230,9 +240,15 @@ impl Actor {
         let broken = xact_status.is_err();
         let xact_status = xact_status.ok().flatten();
         let guard_passed = !answer.tags.is_empty();
+        let tag = answer.tags.last().cloned().unwrap_or_default();
         let said = match answer.error {
+            None if warning.is_some() && tag == "COMMIT" => CommitAnswer::Local {
+                warning: Box::new(warning.unwrap_or_default()),
+                idle: answer.status == Status::Idle,
+                xact_status,
+            },
             None => CommitAnswer::Tag {
-                tag: answer.tags.last().cloned().unwrap_or_default(),
+                tag,
                 idle: answer.status == Status::Idle,
                 xact_status,
             },
@@ -256,26 +272,60 @@ impl Actor {
         Ok(())
     }
 
-    /// Sends COMMIT and waits for its answer. The server may take its time over it: as long as it
-    /// is seen to work, the link is not given up. A link that swallows everything is.
-    async fn answer_to_commit(&mut self, guarded: &str) -> Result<Answer, Broken> {
+    /// Sends COMMIT and waits for its answer. The server may take its time over it, and what it waits
+    /// for is told: as long as it is seen to work, the link is not given up. A link that swallows
+    /// everything is. With the answer comes what the server warned of in between.
+    async fn answer_to_commit(
+        &mut self,
+        seq: Seq,
+        guarded: &str,
+    ) -> Result<(Answer, Option<ServerMessage>), Broken> {
         let limit = self.answer_timeout();
         let settings = self.settings.clone();
         let pid = self.identity.as_ref().map(|identity| identity.backend_pid);
-        let mut answer = std::pin::pin!(self.link()?.ask(guarded));
-        loop {
-            if let Ok(answer) = tokio::time::timeout(limit, &mut answer).await {
-                return answer;
+        let reports = self.reports.clone();
+        let mut told = None;
+        let mut warning = None;
+        let says = reports.clone();
+        let mut notice = |message: ServerMessage| {
+            if message.sqlstate.as_deref() == Some(WARNING) {
+                warning = Some(message.clone());
             }
-            let works = tokio::time::timeout(limit, is_at_work(&settings, pid));
-            tokio::select! {
-                biased;
-                answer = &mut answer => return answer,
-                works = works => if works != Ok(true) {
-                    return Err(unanswered(limit));
-                },
+            noticed(&reports, seq, None, message);
+        };
+        let link = self.link()?;
+        let sent = match link.send(guarded).await {
+            Ok(sent) => sent,
+            Err(Unsent::Gone(broken)) => return Err(broken),
+            Err(Unsent::Text(why)) => return Err(Broken::new(why)),
+        };
+        let answer = {
+            let mut answer = std::pin::pin!(link.answer(sent, &mut notice));
+            let mut patience = FIRST_LOOK.min(limit);
+            loop {
+                if let Ok(answer) = tokio::time::timeout(patience, &mut answer).await {
+                    break answer?;
+                }
+                patience = limit;
+                let look = tokio::time::timeout(limit, look_at_commit(&settings, pid));
+                let wait = tokio::select! {
+                    biased;
+                    answer = &mut answer => break answer?,
+                    look = look => match look {
+                        Ok(Some(wait)) => wait,
+                        Ok(None) | Err(_) => return Err(unanswered(limit)),
+                    },
+                };
+                if told.as_ref() != Some(&wait) {
+                    let body = Body::CommitWaits(wait.clone());
+                    let _ = says.send(Report { seq, body });
+                    told = Some(wait);
+                }
             }
-        }
+        };
+        // Only what came while it waited for standbys is about them.
+        let waited = told.is_some_and(|wait| wait.is_replication());
+        Ok((answer, warning.filter(|_| waited)))
     }
 
     pub(super) async fn roll_back(&mut self, seq: Seq) -> Result<(), Broken> {
@@ -308,19 +358,21 @@ impl Actor {
     }
 }
 
-/// Whether that backend executes something now, seen over a connection of its own.
-async fn is_at_work(settings: &Settings, pid: Option<i32>) -> bool {
-    let (Some(pid), Ok(mut link)) = (pid, connect::connect(settings).await) else {
-        return false;
-    };
+/// What that backend waits for in the middle of what it executes, seen over a connection of its own.
+/// `None`: it executes nothing, or nobody can be asked.
+async fn look_at_commit(settings: &Settings, pid: Option<i32>) -> Option<CommitWait> {
+    let mut link = connect::connect(settings).await.ok()?;
     let sql = format!(
-        "SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity \
-         WHERE pid OPERATOR(pg_catalog.=) {pid} \
-         AND state OPERATOR(pg_catalog.=) 'active'"
+        "SELECT wait_event, pg_catalog.current_setting('synchronous_standby_names') \
+         FROM pg_catalog.pg_stat_activity WHERE pid OPERATOR(pg_catalog.=) {} \
+         AND state OPERATOR(pg_catalog.=) 'active'",
+        pid?
     );
-    link.row(&sql)
-        .await
-        .is_ok_and(|row| row.first() == Some(&Some("1".to_owned())))
+    let mut row = link.row(&sql).await.ok()?.into_iter();
+    Some(CommitWait {
+        event: row.next().flatten(),
+        standbys: row.next().flatten().unwrap_or_default(),
+    })
 }
 
 /// COMMIT that divides by zero in any transaction but this one. `None` when the number is none.

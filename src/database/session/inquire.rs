@@ -119,7 +119,13 @@ pub async fn ask(
         .first()
         .and_then(|r| r.set.rows.first())
         .and_then(|row| row.first().cloned().flatten());
-    Ok(match (xact_status(cell.as_deref()), crashed) {
+    let status = xact_status(cell.as_deref());
+    if status == Some(XactStatus::InProgress)
+        && let Some(gid) = prepared(link, xid).await?
+    {
+        return Ok(Inquiry::Prepared { gid, server });
+    }
+    Ok(match (status, crashed) {
         (Some(XactStatus::Committed), Some(true) | None) if !identity.durable => {
             Inquiry::Unknowable(format!(
                 "{server}: it says committed, but it crashed since and may have given number {xid} \
@@ -137,6 +143,20 @@ pub async fn ask(
             "the server no longer keeps the status of transaction {xid}"
         )),
     })
+}
+
+/// The name under which it was prepared, if it was.
+async fn prepared(link: &mut Link, xid: &str) -> Result<Option<String>, ServerMessage> {
+    let sql = format!(
+        "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE transaction \
+         OPERATOR(pg_catalog.=) pg_catalog.xid('{xid}'::pg_catalog.xid8)"
+    );
+    let answer = link.ask(&sql).await.map_err(Broken::why)?;
+    let row = answer
+        .results
+        .into_iter()
+        .find_map(|result| result.set.rows.into_iter().next());
+    Ok(row.and_then(|row| row.into_iter().next().flatten()))
 }
 
 /// Whether the transaction is run by the backend that it was begun on.

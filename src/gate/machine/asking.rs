@@ -29,7 +29,7 @@ impl Machine {
             },
             Phase::Beginning => match act {
                 Act::Cancel => Some(None),
-                Act::Quit => Some(Some(Refusal::ScriptRunning)),
+                Act::Quit => Some(self.refusal_to_part(Refusal::ScriptRunning)),
                 _ => None,
             },
             Phase::Applying { cancelling } | Phase::Verifying { cancelling } => match act {
@@ -40,7 +40,7 @@ impl Machine {
                     Some(_) | None => None,
                 }),
                 Act::Extend => Some(self.refusal_to_extend()),
-                Act::Quit => Some(Some(Refusal::ScriptRunning)),
+                Act::Quit => Some(self.refusal_to_part(Refusal::ScriptRunning)),
                 _ => None,
             },
             Phase::Deciding { prompt, arming } => self.refusal_at_gate(act, *prompt, *arming),
@@ -50,19 +50,24 @@ impl Machine {
                 Act::AskCommit => Some(Some(Refusal::MustRollBack(why.clone()))),
                 Act::Query => (!asking).then(|| self.refusal_to_query()),
                 Act::Extend => Some(self.refusal_to_extend()),
-                Act::Quit => Some(Some(Refusal::TransactionOpen)),
+                Act::Quit => Some(self.refusal_to_part(Refusal::TransactionOpen)),
                 _ => None,
             },
             Phase::Querying {
                 cancelling, asking, ..
             } => self.refusal_while_querying(act, *cancelling, *asking),
-            Phase::Committing | Phase::RollingBack { .. } => match act {
-                Act::Quit => Some(Some(Refusal::OutcomeUnderWay)),
+            Phase::Committing => match act {
+                Act::Cancel => self.waits.then_some(None),
+                Act::Quit => Some(self.refusal_to_part(Refusal::OutcomeUnderWay)),
+                _ => None,
+            },
+            Phase::RollingBack { .. } => match act {
+                Act::Quit => Some(self.refusal_to_part(Refusal::OutcomeUnderWay)),
                 _ => None,
             },
             Phase::Inquiring { still_open, .. } => match act {
                 Act::EndBackend => still_open.is_some().then_some(None),
-                Act::Quit => Some(Some(Refusal::OutcomeUnderWay)),
+                Act::Quit => Some(self.refusal_to_part(Refusal::OutcomeUnderWay)),
                 _ => None,
             },
             Phase::PostVerifying { .. } => match act {
@@ -73,7 +78,10 @@ impl Machine {
                 Act::Quit => Some(None),
                 Act::Again => matches!(ending, Ending::RolledBack { .. } | Ending::NotConnected)
                     .then_some(None),
-                Act::AskAgain => matches!(ending, Ending::Unknown { .. }).then_some(None),
+                Act::AskAgain => {
+                    let open = matches!(ending, Ending::Unknown { .. } | Ending::Prepared { .. });
+                    open.then_some(None)
+                }
                 _ => None,
             },
             Phase::Left(_) => None,
@@ -148,7 +156,7 @@ impl Machine {
             Act::StepBack => (prompt != Prompt::Closed).then_some(None),
             Act::Query => (prompt == Prompt::Closed).then(|| self.refusal_to_query()),
             Act::Extend => Some(self.refusal_to_extend()),
-            Act::Quit => Some(Some(Refusal::TransactionOpen)),
+            Act::Quit => Some(self.refusal_to_part(Refusal::TransactionOpen)),
             Act::SignOff
             | Act::Withdraw
             | Act::Acknowledge
@@ -184,8 +192,15 @@ impl Machine {
             {
                 *arming = plan::ARMING;
             }
+            if refusal != Refusal::NotDrawn {
+                self.parting = (command == Command::Quit).then_some(0);
+            }
             return vec![Effect::Refuse(refusal)];
         }
+        if command == Command::Quit && self.phase.transaction_open() {
+            return self.part_now();
+        }
+        self.parting = None;
         match command {
             Command::SignOff { item, note } => self.sign_off(item, note),
             Command::Withdraw { item } => match self.items.get_mut(item) {
@@ -295,10 +310,11 @@ impl Machine {
                 self.rolled_back(Why::LockTimeout, proof)
             }
             Phase::Checklist => self.stop_backup(),
+            // As Ctrl-C does in psql: what is committed here stays committed here.
+            Phase::Committing => vec![Effect::Cancel],
             Phase::Connecting
             | Phase::Deciding { .. }
             | Phase::MustRollBack { .. }
-            | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
             | Phase::PostVerifying { .. }

@@ -80,6 +80,22 @@ impl Machine {
         }
         self.got_to = Stage::Apply;
         self.decided = false;
+        self.waits &= self.phase == Phase::Committing;
+        // Afterwards it is read for the eye alone, until the next transaction.
+        self.strayed &= matches!(
+            self.phase,
+            Phase::RollingBack { .. }
+                | Phase::Inquiring {
+                    commit_sent: false,
+                    ..
+                }
+        );
+        // From each state it is tried by itself: `hold_leaving` of the walk.
+        self.parting = None;
+        self.leave_in = self.leave_in.map(|_| plan::LEAVING);
+        if let Phase::Inquiring { times, .. } = &mut self.phase {
+            *times = 0;
+        }
         // Nor the end of a query's time, beside the cancel that it asks for.
         if let Phase::Querying {
             left, cancelling, ..

@@ -14,6 +14,10 @@ impl Machine {
         if let Some(left) = &mut self.hold_left {
             *left = left.saturating_sub(elapsed);
         }
+        self.part(elapsed);
+        if self.is_out_of_time(elapsed) {
+            return self.leave_unproven();
+        }
         let hold_over = self.hold_left == Some(0);
         match &mut self.phase {
             Phase::Applying { cancelling } | Phase::Verifying { cancelling } => {
@@ -65,10 +69,19 @@ impl Machine {
                     Vec::new()
                 }
             }
-            Phase::Inquiring { still_open, .. } => match still_open {
+            Phase::Inquiring {
+                still_open,
+                commit_sent,
+                ..
+            } => match still_open {
                 Some(wait) if *wait <= elapsed => {
                     *still_open = None;
-                    vec![self.request(Request::Inquire)]
+                    // Nothing is lost by ending what can only be rolled back.
+                    let ends = !*commit_sent;
+                    vec![self.request(match ends {
+                        true => Request::EndBackend,
+                        false => Request::Inquire,
+                    })]
                 }
                 Some(wait) => {
                     *wait -= elapsed;
@@ -135,6 +148,7 @@ impl Machine {
         let why = Why::Alarmed(alarm.clone());
         if self.leaving.is_none() {
             self.leaving = Some(alarm);
+            self.leave_in = Some(plan::LEAVING);
         }
         match &self.phase {
             Phase::Connecting | Phase::Checklist => self.leave(code),

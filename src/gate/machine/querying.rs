@@ -30,7 +30,7 @@ impl Machine {
             Act::AskRollback => (!asking).then_some(None),
             Act::ConfirmRollback | Act::StepBack => asking.then_some(None),
             Act::Extend => Some(self.refusal_to_extend()),
-            Act::Quit => Some(Some(Refusal::TransactionOpen)),
+            Act::Quit => Some(self.refusal_to_part(Refusal::TransactionOpen)),
             Act::SignOff
             | Act::Withdraw
             | Act::Acknowledge

@@ -26,6 +26,7 @@ impl Machine {
             }
             Body::TransactionGone => {
                 if seq >= self.session_since {
+                    self.strayed = true;
                     self.transaction_gone()
                 } else {
                     Vec::new()
@@ -193,6 +194,10 @@ impl Machine {
                 _ => Vec::new(),
             },
             Body::Looked(looked) => self.looked(&looked),
+            Body::CommitWaits(_) => {
+                self.waits = self.phase == Phase::Committing;
+                Vec::new()
+            }
             Body::CommitAnswered(answer) => match self.phase {
                 Phase::Committing => self.commit_answered(answer),
                 _ => Vec::new(),
@@ -287,6 +292,7 @@ impl Machine {
 
     fn settled(&mut self, same_transaction: bool, cancelling: bool) -> Vec<Effect> {
         if !same_transaction {
+            self.strayed = true;
             return self.transaction_gone();
         }
         if cancelling {
@@ -342,6 +348,16 @@ impl Machine {
                 xact_status: Some(XactStatus::Aborted),
                 ..
             } => self.rolled_back(Why::CommitRefused, Proof::Refused),
+            CommitAnswer::Local {
+                warning,
+                idle,
+                xact_status,
+            } if xact_status == Some(XactStatus::Committed) || (idle && xact_status.is_none()) => {
+                self.committed(Proof::Local {
+                    warning: warning.message,
+                    xact_status,
+                })
+            }
             CommitAnswer::OtherTransaction { .. } => {
                 // Another transaction may be open on that session now: it must not stay.
                 let mut effects = vec![Effect::Sever];
@@ -349,7 +365,9 @@ impl Machine {
                 effects
             }
             // Anything less than a proof is asked for afresh.
-            CommitAnswer::Tag { .. } | CommitAnswer::Refused { .. } => {
+            CommitAnswer::Tag { .. }
+            | CommitAnswer::Local { .. }
+            | CommitAnswer::Refused { .. } => {
                 let mut effects = vec![Effect::Sever];
                 effects.extend(self.inquire(true, Why::CommitRefused));
                 effects
@@ -389,32 +407,50 @@ impl Machine {
                 status: XactStatus::Aborted,
                 server,
             } => self.rolled_back(reason, Proof::Asked { server }),
-            // Nothing is lost by ending it where it can only be rolled back, or nobody is there to ask.
             Inquiry::Answered {
                 status: XactStatus::InProgress,
                 ..
-            } if !sent || self.leaving.is_some() => {
-                vec![self.request(Request::EndBackend)]
-            }
-            Inquiry::Answered {
-                status: XactStatus::InProgress,
-                ..
-            } => {
-                if let Phase::Inquiring { still_open, .. } = &mut self.phase {
-                    *still_open = Some(plan::ASK_AGAIN);
-                }
-                self.awaiting = None;
-                Vec::new()
-            }
+            } => self.found_in_progress(inquiry, sent),
+            Inquiry::Prepared { gid, server } => self.end(Ending::Prepared { gid, server }),
             Inquiry::OtherServer(_) | Inquiry::Unknowable(_) | Inquiry::Unreachable(_) => {
-                if sent {
-                    self.end(Ending::Unknown { reason: inquiry })
-                } else if self.xid.is_none() {
-                    self.rolled_back(reason, Proof::NeverBegun)
-                } else {
-                    self.rolled_back(reason, Proof::NeverSent { reason: inquiry })
-                }
+                self.unproven(sent, reason, inquiry)
             }
+        }
+    }
+
+    /// Asked again after a pause that grows, and not for ever.
+    fn found_in_progress(&mut self, inquiry: Inquiry, sent: bool) -> Vec<Effect> {
+        let ends = !sent || self.leaving.is_some();
+        let Phase::Inquiring {
+            still_open, times, ..
+        } = &mut self.phase
+        else {
+            return Vec::new();
+        };
+        *times += 1;
+        let times = *times;
+        if times >= plan::INQUIRIES {
+            return self.end(Ending::Unknown { reason: inquiry });
+        }
+        // Nothing is lost by ending it at once where it can only be rolled back, or nobody is there
+        // to ask.
+        if ends && times == 1 {
+            return vec![self.request(Request::EndBackend)];
+        }
+        *still_open = Some(plan::ask_again(times));
+        self.awaiting = None;
+        Vec::new()
+    }
+
+    /// What can be said where the server cannot: what was never asked to commit cannot have been
+    /// committed, unless something else ended it.
+    pub(super) fn unproven(&mut self, sent: bool, why: Why, reason: Inquiry) -> Vec<Effect> {
+        if sent || self.strayed {
+            self.end(Ending::Unknown { reason })
+        } else if self.xid.is_none() {
+            self.rolled_back(why, Proof::NeverBegun)
+        } else {
+            self.rolled_back(why, Proof::NeverSent { reason })
         }
     }
 

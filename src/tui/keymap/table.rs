@@ -230,6 +230,13 @@ pub const BINDINGS: &[Binding] = &[
     ),
     gate(
         Place::Outcome,
+        &[Char('x')],
+        Act::Cancel,
+        "end the wait",
+        "end the wait of COMMIT for its standbys; it is committed on this server alone then",
+    ),
+    gate(
+        Place::Outcome,
         &[Char('e')],
         Act::EndBackend,
         "end the old session",
@@ -275,7 +282,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Char('x')],
         Act::Cancel,
         "cancel",
-        "cancel the statement that runs, or the backup under way",
+        "cancel what runs: the statement, the query, the backup, the wait of COMMIT",
     ),
     gate(
         Place::Reader,
@@ -401,7 +408,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Char('q')],
         Act::Quit,
         "quit",
-        "leave; refused, with the reason, while a transaction is open",
+        "leave; refused while a transaction is open; pressed again, roll back and leave",
     ),
     view(
         Place::Text,

@@ -106,6 +106,7 @@ fn phase(scene: &Scene<'_>) -> String {
         Phase::Inquiring { .. } => "Asking which way it went".to_owned(),
         Phase::Waiting { left, .. } => format!("Blocked; next attempt in {}", countdown(*left)),
         Phase::PostVerifying { .. } => "COMMITTED; post-verification runs".to_owned(),
+        Phase::Ended(Ending::Prepared { .. }) => "PREPARED: its locks are still held".to_owned(),
         Phase::Ended(Ending::Unknown { .. }) => "UNKNOWN which way it went".to_owned(),
         Phase::Ended(ending) => ending.word().to_owned(),
         Phase::Left(_) => String::new(),

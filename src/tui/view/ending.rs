@@ -17,7 +17,7 @@ use super::{Scene, Sheet, gate, must_roll_back};
 use crate::gate::Act;
 use crate::gate::account::Step;
 use crate::gate::event::{Inquiry, XactStatus};
-use crate::gate::phase::{Ending, Phase, Proof, Why};
+use crate::gate::phase::{Ending, Phase, Proof, Why, how_to_end};
 use crate::gate::plan::Mode;
 use crate::runbook::check::Verdict;
 use crate::tui::keymap;
@@ -35,7 +35,7 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
     let style = match ending {
         Ending::Committed { .. } => look.band_good(),
         Ending::RolledBack { .. } => look.band_warn(),
-        Ending::Unknown { .. } | Ending::NotConnected => look.band_bad(),
+        Ending::Prepared { .. } | Ending::Unknown { .. } | Ending::NotConnected => look.band_bad(),
     };
     let spaced: Vec<String> = ending.word().chars().map(String::from).collect();
     let word = format!("   {}", spaced.join(" "));
@@ -144,6 +144,30 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
                 lines.extend(reason);
             }
         }
+        Ending::Prepared { gid, server } => {
+            let because = format!(
+                "The transaction was prepared for a two-phase COMMIT, as '{}'. Whoever said so, it was \
+                 not the gate.",
+                look.clean(gid)
+            );
+            lines.extend(gate::fact(
+                scene,
+                "Because",
+                &because,
+                look.strong(),
+                columns,
+            ));
+            lines.extend(fact(scene, "Proof", &look.clean(server), columns));
+            lines.extend(common(scene, columns));
+            lines.extend(fact(
+                scene,
+                "Held",
+                "No session runs it, and no restart ends it: every lock stays until somebody does.",
+                columns,
+            ));
+            lines.extend(journal(scene, columns));
+            lines.extend(fact(scene, "Next", &look.clean(&how_to_end(gid)), columns));
+        }
         Ending::Unknown { reason } => {
             lines.extend(unknown(scene, reason, columns));
         }
@@ -192,7 +216,7 @@ fn because(scene: &Scene<'_>, why: &Why) -> String {
     text
 }
 
-fn capital(text: &str) -> String {
+pub(super) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
         Some(first) => first.to_uppercase().chain(chars).collect(),
@@ -268,6 +292,20 @@ fn proved(scene: &Scene<'_>, proof: &Proof, word: &str) -> String {
                 ),
             }
         }
+        Proof::Local {
+            warning,
+            xact_status,
+        } => {
+            let status = match xact_status {
+                Some(status) => format!("; pg_xact_status('{xid}') says {}", status_word(*status)),
+                None => String::new(),
+            };
+            format!(
+                "The server answered COMMIT{status}. Committed on this server, NOT KNOWN TO BE \
+                 REPLICATED: {}.",
+                look.clean_lines(warning).join(" ")
+            )
+        }
         Proof::Refused => format!(
             "The server answered COMMIT with an error, and pg_xact_status('{xid}') says aborted."
         ),
@@ -302,6 +340,9 @@ fn inquiry(scene: &Scene<'_>, reason: &Inquiry) -> String {
         Inquiry::Answered { status, server } => {
             format!("{} says {}", joined(server), status_word(*status))
         }
+        Inquiry::Prepared { gid, server } => {
+            format!("{} has it prepared as '{}'", joined(server), joined(gid))
+        }
         Inquiry::OtherServer(text) => format!(
             "another server answers, or one promoted since, and its word does not count: {}",
             joined(text)
@@ -322,7 +363,12 @@ fn unknown(scene: &Scene<'_>, reason: &Inquiry, columns: usize) -> Vec<Line<'sta
     let mut lines = gate::fact(
         scene,
         "Because",
-        "The link was lost after COMMIT may have been sent. It may be committed, or not.",
+        match scene.machine.is_strayed() {
+            true => "The script ended the transaction itself. It may be committed, or not.",
+            false => {
+                "COMMIT may have been sent, and no answer proves it. It may be committed, or not."
+            }
+        },
         look.strong(),
         columns,
     );

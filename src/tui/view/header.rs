@@ -12,7 +12,7 @@
 use super::Scene;
 use crate::gate::Machine;
 use crate::gate::event::Millis;
-use crate::gate::phase::{Ending, Phase, Stage};
+use crate::gate::phase::{Ending, Phase, Stage, Why};
 use crate::gate::plan::{self, Mode};
 use crate::tui::text::{clock, countdown, counted, width};
 use ratatui::style::{Style, Styled};
@@ -103,7 +103,9 @@ fn standing(machine: &Machine) -> [Step; 6] {
         Phase::Committing
         | Phase::RollingBack { .. }
         | Phase::Inquiring { .. }
-        | Phase::Ended(Ending::Unknown { .. }) => [Done, apply, verify, decide, Here, Before],
+        | Phase::Ended(Ending::Prepared { .. } | Ending::Unknown { .. }) => {
+            [Done, apply, verify, decide, Here, Before]
+        }
         Phase::PostVerifying { .. } => [Done, apply, verify, decide, Done, Here],
         Phase::Ended(Ending::NotConnected) | Phase::Left(_) => [Before; 6],
         Phase::Ended(Ending::Committed { post, .. }) => {
@@ -249,6 +251,14 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
             words.push("TRANSACTION OPEN".to_owned());
             words.push("ROLLBACK is under way".to_owned());
         }
+        Phase::Inquiring {
+            why: Why::OtherTransaction,
+            ..
+        } => {
+            style = look.band_bad();
+            words.push("TRANSACTION GONE".to_owned());
+            words.push("it may be committed".to_owned());
+        }
         Phase::Inquiring { .. } => {
             style = look.band_bad();
             words.push("LINK LOST".to_owned());
@@ -262,6 +272,12 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
         }
         Phase::Ended(Ending::Committed { .. } | Ending::RolledBack { .. }) => {
             return None;
+        }
+        Phase::Ended(Ending::Prepared { .. }) => {
+            style = look.band_bad();
+            words.push("PREPARED TRANSACTION".to_owned());
+            words.push("its locks are held until somebody ends it".to_owned());
+            return Some((words, style));
         }
         Phase::Ended(Ending::Unknown { .. }) => {
             style = look.band_bad();

@@ -2,11 +2,37 @@
 //!
 //! It says what is waited for and what it will prove.
 
+use super::ending::capital;
 use super::{Scene, Sheet, must_roll_back};
 use crate::gate::phase::Phase;
 use crate::tui::text::{countdown, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
+
+/// What COMMIT is seen to wait for, and what can be done about it.
+fn waits(scene: &Scene<'_>) -> Vec<String> {
+    let Some(wait) = &scene.account.commit_wait else {
+        return Vec::new();
+    };
+    let look = scene.look;
+    let mut sentences = Vec::new();
+    if wait.is_replication() {
+        sentences.push(format!(
+            "It waits for synchronous standbys (synchronous_standby_names = {}). The transaction is \
+             committed on this server already; others see it when the wait ends.",
+            look.clean(&wait.standbys)
+        ));
+        sentences.push(
+            "x ends the wait: it then is COMMITTED here, and not known to be replicated."
+                .to_owned(),
+        );
+    } else {
+        sentences.push(format!("{}.", look.clean(&capital(&wait.to_string()))));
+        sentences.push("x sends a cancel request.".to_owned());
+    }
+    sentences.push("q, and q again, leaves with UNKNOWN.".to_owned());
+    sentences
+}
 
 /// The whole pane.
 pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
@@ -21,13 +47,13 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
         Phase::Committing => (
             "COMMIT IS UNDER WAY",
             look.warn(),
-            vec![
-                "The server's answer is awaited. A key cannot change it any more.".to_owned(),
+            waits(scene).into_iter().chain([
+                "The server's answer is awaited. A key cannot take it back any more.".to_owned(),
                 format!(
                     "It counts as committed when the server answers COMMIT and is idle afterwards, \
                      or pg_xact_status('{xid}') says committed."
                 ),
-            ],
+            ]).collect(),
         ),
         Phase::RollingBack { why, busy, .. } => {
             let mut sentences = vec![format!("Because {}.", look.clean(&why.to_string()))];
@@ -48,7 +74,11 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
             still_open,
             ..
         } => {
-            let mut sentences = vec![if *commit_sent {
+            let mut sentences = vec![if scene.machine.is_strayed() {
+                "The script ended the transaction itself, in spite of all that is done against it: \
+                 nothing of it is held any more, and it may be committed."
+                    .to_owned()
+            } else if *commit_sent {
                 "The link was lost after COMMIT may have been sent.".to_owned()
             } else {
                 "The link was lost. COMMIT was never sent, so nothing can have been committed."
@@ -60,7 +90,7 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
             if still_open.is_some() {
                 sentences.push(
                     "It answers: in progress. Our old session has not noticed the loss yet and \
-                     still holds its locks; it is asked again every two seconds."
+                     still holds its locks; it is asked again after a while."
                         .to_owned(),
                 );
                 sentences.push(

@@ -1,0 +1,85 @@
+//! Leaving by all means: after a signal, or when a person asks twice.
+//!
+//! Every phase obeys the same deadline. What is open is on its way to ROLLBACK by then; when its proof
+//! does not come in time the link is closed and no more is said than what is known.
+
+use super::Machine;
+use crate::gate::effect::Effect;
+use crate::gate::event::{Alarm, Inquiry, Millis};
+use crate::gate::offer::Refusal;
+use crate::gate::phase::{Phase, Why};
+use crate::gate::plan;
+
+/// Why the proof was not waited for.
+const OUT_OF_TIME: &str = "the program was to be left, and no answer came in time";
+
+impl Machine {
+    /// `q`, where it is refused with `reason` until it is pressed again. As at the gate, a key that is
+    /// held down never finds it open.
+    pub(super) fn refusal_to_part(&self, reason: Refusal) -> Option<Refusal> {
+        match self.parting {
+            Some(open) if open >= plan::ARMING => None,
+            Some(_) | None => Some(reason),
+        }
+    }
+
+    /// The refusal of `q` is on the screen, or has been for long enough.
+    pub(super) fn part(&mut self, elapsed: Millis) {
+        let shown = self.shown;
+        if let Some(open) = &mut self.parting
+            && shown
+        {
+            *open += elapsed;
+            if *open >= plan::PARTING {
+                self.parting = None;
+            }
+        }
+    }
+
+    /// `q` was pressed again.
+    pub(super) fn part_now(&mut self) -> Vec<Effect> {
+        self.parting = None;
+        self.alarmed(Alarm::Quit)
+    }
+
+    /// Whether the deadline is over with this tick.
+    pub(super) fn is_out_of_time(&mut self, elapsed: Millis) -> bool {
+        match &mut self.leave_in {
+            Some(left) => {
+                *left = left.saturating_sub(elapsed);
+                *left == 0
+            }
+            None => false,
+        }
+    }
+
+    /// Leaves with what is known now.
+    pub(super) fn leave_unproven(&mut self) -> Vec<Effect> {
+        let Some(alarm) = self.leaving.clone() else {
+            return Vec::new();
+        };
+        let (sent, why) = match &self.phase {
+            Phase::Committing => (true, Why::Alarmed(alarm)),
+            Phase::RollingBack { why, .. } => (false, why.clone()),
+            Phase::Inquiring {
+                commit_sent, why, ..
+            } => (*commit_sent, why.clone()),
+            Phase::Beginning
+            | Phase::Applying { .. }
+            | Phase::Verifying { .. }
+            | Phase::Deciding { .. }
+            | Phase::MustRollBack { .. }
+            | Phase::Querying { .. } => (false, Why::Alarmed(alarm)),
+            // They are left at once by an alarm.
+            Phase::Connecting
+            | Phase::Checklist
+            | Phase::Waiting { .. }
+            | Phase::PostVerifying { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => return Vec::new(),
+        };
+        let mut effects = vec![Effect::Sever];
+        effects.extend(self.unproven(sent, why, Inquiry::Unreachable(OUT_OF_TIME.into())));
+        effects
+    }
+}
