@@ -36,6 +36,8 @@ mod namespace;
 mod program;
 #[path = "faults/proxy.rs"]
 mod proxy;
+#[path = "shared/random.rs"]
+mod random;
 #[path = "faults/striking.rs"]
 mod striking;
 #[path = "faults/tally.rs"]
