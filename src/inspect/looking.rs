@@ -120,8 +120,9 @@ async fn look(
     catalogs(link, runbook, &mut sight).await?;
     if order.checks {
         let mut sets = Vec::new();
+        let mut closed = None;
         for stage in Stage::all(runbook) {
-            sets.extend(checks(link, runbook, stage).await?);
+            sets.extend(checks(link, runbook, stage, &mut closed).await?);
         }
         sight.sets = Some(sets);
     }
@@ -205,11 +206,13 @@ fn altered(script: &Script) -> Vec<&str> {
         .collect()
 }
 
-/// The checks of a stage; `None` where the runbook has none.
+/// The checks of a stage; `None` where the runbook has none. `closed` says which file got out of its
+/// READ ONLY transaction: nothing is asked on that connection any more.
 async fn checks(
     link: &mut Link,
     runbook: &Runbook,
     stage: Stage,
+    closed: &mut Option<String>,
 ) -> Result<Option<CheckSet>, Broken> {
     let Some(script) = stage.script(runbook) else {
         return Ok(None);
@@ -241,10 +244,19 @@ async fn checks(
         ));
         return Ok(Some(set));
     }
+    if let Some(file) = closed {
+        set.unanswered = statements.len();
+        let detail = format!("not run: {file} got out of its READ ONLY transaction");
+        set.checks.push((0, failed(script.name.clone(), detail)));
+        return Ok(Some(set));
+    }
     let queries: Vec<Query<'_>> = statements.iter().map(|s| Query::from(*s)).collect();
     let answered = read_only::each(link, &queries, CHECKS).await?;
     let missing = statements.len().saturating_sub(answered.len());
     for answer in answered {
+        if answer.as_ref().is_err_and(|stopped| stopped.escaped) {
+            *closed = Some(script.name.clone());
+        }
         take(&mut set, answer);
     }
     if missing > 0 {

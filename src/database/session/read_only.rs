@@ -1,15 +1,18 @@
 //! Queries that the server keeps read-only.
 //!
-//! Everything runs in a READ ONLY transaction that is rolled back, and the first query of it makes
-//! sure that no later one can turn READ ONLY off again: the server takes that only before a
-//! transaction's first query. Whoever only looks connects through [`open`] on top, so that even
-//! outside of a transaction nothing can be written (I4).
+//! Everything runs in a READ ONLY transaction that is rolled back, one command a request, and behind
+//! each the server proves that it is still the same transaction and READ ONLY ([`proof`]); a query
+//! that got out closes the connection. Whoever only looks connects through [`open`] on top, so that
+//! even outside of a transaction nothing can be written (I4).
+
+mod proof;
 
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
 use super::answers::{millis, report};
+use proof::Proof;
 use crate::database::link::{Broken, Link, Unsent};
 use crate::database::settings::Settings;
 use crate::database::tap::Status;
@@ -36,7 +39,7 @@ pub struct Query<'a> {
     pub line: usize,
     /// What is sent.
     pub text: &'a str,
-    /// It comes with data to be written.
+    /// COPY, which may read and write files and run programs: READ ONLY does not prevent that.
     pub copies: bool,
     /// Its rows are no checks, whatever they look like.
     pub data: bool,
@@ -48,7 +51,7 @@ impl<'a> From<&'a Statement> for Query<'a> {
             number: statement.number,
             line: statement.line,
             text: &statement.text,
-            copies: statement.copy_data.is_some(),
+            copies: statement.kind == "COPY",
             data: statement.returns_data(),
         }
     }
@@ -88,7 +91,7 @@ pub struct Stopped {
     pub line: usize,
     /// What stood against it.
     pub error: ServerMessage,
-    /// It ended the transaction by itself, which no query does.
+    /// It got out of the READ ONLY transaction, which no query does; the connection was closed.
     pub escaped: bool,
 }
 
@@ -170,7 +173,7 @@ pub async fn script(
 /// Runs each query, whatever becomes of the others: one that fails costs its own answer only. What
 /// a query set for the ones after it is lost with a failure in between.
 ///
-/// A query that ends the transaction by itself is the last one that is sent.
+/// A query that gets out of the transaction is the last one that is sent on this connection.
 ///
 /// # Errors
 /// When the link breaks, or the server is silent for longer than the limits allow.
@@ -215,17 +218,24 @@ async fn together(
     let opening = format!(
         "BEGIN READ ONLY; SET LOCAL statement_timeout = '{limit}ms'; \
          SET LOCAL idle_in_transaction_session_timeout = '{limit}ms'; \
-         {lock}SELECT pg_catalog.pg_backend_pid()",
-        limit = limits.statement
+         {lock}{question}",
+        limit = limits.statement,
+        question = proof::QUESTION
     );
     let opened = heard(patience, link.ask(&opening)).await?;
     let mut results = Vec::new();
-    let mut stopped = opened.error.map(|error| Stopped {
-        number: 0,
-        line: 0,
-        error,
-        escaped: false,
-    });
+    let proof = Proof::of(&opened);
+    let mut stopped = match (opened.error, &proof) {
+        (None, Some(_)) => None,
+        (error, _) => Some(Stopped {
+            number: 0,
+            line: 0,
+            error: error.unwrap_or_else(|| {
+                message::own("the server did not make the transaction READ ONLY; nothing was asked")
+            }),
+            escaped: false,
+        }),
+    };
     let mut since = Instant::now();
     let mut plan = Plan::default();
     for (index, query) in queries.iter().enumerate() {
@@ -240,7 +250,8 @@ async fn together(
         };
         if query.copies {
             stopped = Some(stop(message::own(
-                "COPY FROM STDIN writes; a file of checks only reads",
+                "COPY may write files and run programs, which READ ONLY does not prevent; a file \
+                 of checks asks with SELECT",
             )));
             continue;
         }
@@ -252,18 +263,26 @@ async fn together(
                 continue;
             }
         };
+        let asked = link.send(proof::QUESTION).await.map_err(unsent)?;
         let answer = heard(patience, link.answer(sent, &mut |_| {})).await?;
+        let behind = heard(patience, link.answer(asked, &mut |_| {})).await?;
         let duration = millis(since, answer.at);
-        since = answer.at;
+        since = behind.at;
+        let broken = proof
+            .as_ref()
+            .and_then(|proof| proof.broken_by(&answer, &behind));
+        if let Some(how) = broken {
+            // Whatever it opened the way to, nothing follows; the server rolls back.
+            link.sever();
+            let hint = "the connection was closed, and nothing after it was sent";
+            let stopped = Stopped {
+                escaped: true,
+                ..stop(message::own_with_hint(how, hint))
+            };
+            return Ok((results, Some(stopped)));
+        }
         if let Some(error) = answer.error {
             stopped = Some(stop(error));
-        } else if answer.status != Status::Open {
-            stopped = Some(Stopped {
-                escaped: true,
-                ..stop(message::own(
-                    "this statement ended the READ ONLY transaction",
-                ))
-            });
         } else {
             let is_last = index + 1 == queries.len();
             let data = query.data;
@@ -281,6 +300,13 @@ async fn together(
         heard(patience, link.ask("ROLLBACK")).await?;
     }
     Ok((results, stopped))
+}
+
+fn unsent(why: Unsent) -> Broken {
+    match why {
+        Unsent::Gone(broken) => broken,
+        Unsent::Text(why) => Broken::new(why),
+    }
 }
 
 /// An answer, unless the server stays silent.
