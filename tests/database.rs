@@ -5,6 +5,8 @@
 mod connecting;
 #[path = "database/ending.rs"]
 mod ending;
+#[path = "database/escaping.rs"]
+mod escaping;
 #[path = "database/hijacking.rs"]
 mod hijacking;
 #[path = "database/monitoring.rs"]

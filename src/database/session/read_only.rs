@@ -12,7 +12,6 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::answers::{millis, report};
-use proof::Proof;
 use crate::database::link::{Broken, Link, Unsent};
 use crate::database::settings::Settings;
 use crate::database::tap::Status;
@@ -20,6 +19,7 @@ use crate::database::{connect, message, target};
 use crate::gate::event::{Millis, ServerMessage, StatementReport, Target};
 use crate::runbook::check::Plan;
 use crate::runbook::script::{Script, Statement};
+use proof::Proof;
 
 /// How long a session that only looks may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

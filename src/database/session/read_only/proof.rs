@@ -59,7 +59,11 @@ impl Proof {
             Status::Open if !fails => {}
             _ => return Some("this statement ended the READ ONLY transaction"),
         }
-        if answer.tags.iter().any(|tag| CONTROLS.contains(&tag.as_str())) {
+        if answer
+            .tags
+            .iter()
+            .any(|tag| CONTROLS.contains(&tag.as_str()))
+        {
             return Some("this statement ended or divided the READ ONLY transaction");
         }
         if Proof::of(behind).as_ref() == Some(self) {
