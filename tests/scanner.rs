@@ -436,6 +436,78 @@ fn meta_commands_are_understood_or_refused() {
 }
 
 #[test]
+fn what_pg_dump_and_other_tools_write_is_taken() {
+    let script = accepted(
+        "\\restrict AbC1\nSELECT 1;\n\\unrestrict AbC1\n\\echo x\n\\unset ECHO\n\\unset x\n\
+         \\encoding UTF8\n\\encoding 'utf-8'\n\\encoding\n\\t on\n\\a\n\\H\n\\f ,\n\\C 'a title'\n\\p\n\
+         \\errverbose\n\\warn careful\nSELECT 2;\n\\unset ON_ERROR_ROLLBACK\n\\unset SINGLELINE\n",
+    );
+    assert_eq!(texts(&script), ["SELECT 1", "SELECT 2"]);
+    let echoes: Vec<_> = script.echoes.iter().map(|e| e.text.as_str()).collect();
+    assert_eq!(echoes, ["x", "careful"]);
+    for inside in [
+        "\\echo x",
+        "\\unset ECHO",
+        "\\restrict b",
+        "\\i x.sql",
+        "\\! id",
+        "\\t",
+    ] {
+        let text = format!("\\restrict a\nSELECT 1;\n{inside}\n\\unrestrict a\n");
+        refused(&text, 3, 1, "behind \\restrict");
+    }
+    refused(
+        "\\restrict a\nSELECT 1;\n\\unrestrict b",
+        3,
+        1,
+        "another key",
+    );
+    refused("SELECT 1;\n\\unrestrict b", 2, 1, "no \\restrict");
+    refused("\\restrict", 1, 1, "needs a name");
+    // What is refused as \set is refused as \unset, for the same reason.
+    refused("\\unset ON_ERROR_STOP", 1, 1, "first error");
+    refused("\\unset AUTOCOMMIT", 1, 1, "AUTOCOMMIT");
+    refused("\\encoding LATIN1", 1, 1, "convert the file");
+    refused("\\COPY t FROM 't.csv'", 1, 1, "file of the client");
+    refused(
+        "\\Copy t FROM STDIN\n1;2\n\\.\nSELECT 1;",
+        1,
+        1,
+        "file of the client",
+    );
+    assert_eq!(
+        texts(&read("\\COPY t FROM STDIN\n1;2\n\\.\nSELECT 1;")),
+        ["SELECT 1"]
+    );
+    // A variable that is unset is text again.
+    accepted("\\set n 1\n\\unset n\nSELECT :n;");
+}
+
+#[test]
+fn a_file_with_both_halves_of_a_migration_is_a_finding() {
+    for (up, down) in [
+        ("-- migrate:up", "-- migrate:down transaction:false"),
+        ("-- +goose Up", "-- +goose Down"),
+        ("--  +migrate   Up", "/* +migrate Down */"),
+    ] {
+        let halves = |text: &str| -> Vec<usize> {
+            let script = accepted(text);
+            let found = script.findings.iter();
+            found
+                .filter(|finding| finding.rule == "both-halves")
+                .map(|finding| finding.line)
+                .collect()
+        };
+        let text = format!("{up}\nCREATE TABLE g (i int);\n\n{down}\nDROP TABLE g;\n");
+        assert_eq!(halves(&text), [4], "{text}");
+        let text = format!("{up}\nCREATE TABLE g (i int);\n{down}\n");
+        assert_eq!(halves(&text), [3], "{text}");
+        assert_eq!(halves(&format!("{up}\nSELECT 1;")), [] as [usize; 0]);
+        assert_eq!(halves(&format!("{down}\nSELECT 1;")), [] as [usize; 0]);
+    }
+}
+
+#[test]
 fn a_variable_that_psql_would_substitute_is_refused() {
     refused("\\set n 1\nSELECT :n;", 2, 8, "variable");
     refused("\\set n 1\nSELECT :'n';", 2, 8, "variable");

@@ -46,10 +46,16 @@ pub(super) fn effect(name: &str) -> Effect {
 
 /// These take the rest of the line as it is, backslashes included.
 fn takes_whole_line(name: &str) -> bool {
-    matches!(
-        name,
-        "!" | "copy" | "h" | "help" | "ef" | "ev" | "sf" | "sv" | "sf+" | "sv+"
-    )
+    is_copy(name)
+        || matches!(
+            name,
+            "!" | "h" | "help" | "ef" | "ev" | "sf" | "sv" | "sf+" | "sv+"
+        )
+}
+
+/// psql takes this one in any case.
+fn is_copy(name: &str) -> bool {
+    name.eq_ignore_ascii_case("copy")
 }
 
 /// Whether it is `\copy … from stdin`, which reads the lines behind it.
@@ -61,7 +67,7 @@ pub(super) fn takes_data(parsed: &Parsed) -> bool {
             .windows(2)
             .any(|pair| matches!(pair, ["from", source] if source.trim_end_matches(';') == "stdin"))
     };
-    parsed.name == "copy" && parsed.arguments.iter().any(words)
+    is_copy(&parsed.name) && parsed.arguments.iter().any(words)
 }
 
 /// Reads the meta-command whose backslash is at `start`; also says where it ends.
@@ -182,6 +188,12 @@ pub(super) enum Meaning {
     Echo(String),
     /// `\set NAME VALUE`.
     Set(String, String),
+    /// `\unset NAME`.
+    Unset(String),
+    /// `\restrict KEY`: no other meta-command until its key is given back.
+    Restrict(String),
+    /// `\unrestrict KEY`.
+    Unrestrict(String),
     /// `\i FILE`: relative to the working directory.
     Include(String),
     /// `\ir FILE`: relative to the file it stands in.
@@ -207,8 +219,25 @@ pub(super) fn meaning(name: &str, arguments: &[Argument], open_quote: bool) -> M
         .map(|argument| argument.text.as_str())
         .collect();
     match (name, texts.as_slice()) {
-        ("timing" | "pset" | "x", _) => Meaning::Nothing,
-        ("echo" | "qecho", ["-n", rest @ ..] | rest) => Meaning::Echo(rest.join(" ")),
+        ("timing" | "pset" | "x" | "t" | "a" | "H" | "html" | "f" | "C" | "T", _) => {
+            Meaning::Nothing
+        }
+        ("p" | "print" | "errverbose", _) => Meaning::Nothing,
+        ("encoding", []) => Meaning::Nothing,
+        ("encoding", [name, ..])
+            if ["utf8", "utf-8", "unicode"]
+                .iter()
+                .any(|own| name.eq_ignore_ascii_case(own)) =>
+        {
+            Meaning::Nothing
+        }
+        ("echo" | "qecho" | "warn", ["-n", rest @ ..] | rest) => Meaning::Echo(rest.join(" ")),
+        ("unset", [variable, ..]) => unset(variable),
+        ("restrict", [key, ..]) if !key.is_empty() => Meaning::Restrict((*key).to_owned()),
+        ("unrestrict", [key, ..]) if !key.is_empty() => Meaning::Unrestrict((*key).to_owned()),
+        ("unset" | "restrict" | "unrestrict", _) => {
+            Meaning::Refused(format!("\\{name} needs a name behind it"))
+        }
         ("set", []) => {
             Meaning::Refused("\\set without a name prints psql's variables; remove it".into())
         }
@@ -260,8 +289,19 @@ fn set(variable: &str, value: &str) -> Meaning {
     }
 }
 
+/// To psql a switch that is unset is off.
+fn unset(variable: &str) -> Meaning {
+    match set(variable, "off") {
+        Meaning::Refused(reason) => Meaning::Refused(reason.replacen("\\set", "\\unset", 1)),
+        _ => Meaning::Unset(variable.to_owned()),
+    }
+}
+
 fn refused(name: &str) -> String {
     let why = match name {
+        name if is_copy(name) => {
+            "it reads or writes a file of the client; use COPY … FROM STDIN with the data inline"
+        }
         "" => return "a backslash outside of quotes starts a psql meta-command; remove it".into(),
         "g" | "gx" | "gdesc" | "gexec" | "gset" | "crosstabview" | "watch" | "bind" => {
             "what it does with a result cannot be held to the text of the script; \
@@ -273,16 +313,13 @@ fn refused(name: &str) -> String {
         }
         "c" | "connect" => "the script runs in one session, on the target that was signed for",
         "!" | "setenv" | "getenv" => "it reaches outside of the database",
-        "copy" => {
-            "it reads or writes a file of the client; use COPY … FROM STDIN with the data inline"
-        }
         "q" | "quit" => {
             "psql would leave out what follows; remove it, and what follows if it is not wanted"
         }
         "r" | "reset" => "psql would throw away the text before it; remove both",
         "o" | "out" | "w" | "write" | "s" => "it writes a file",
         "encoding" => "scripts are read as UTF-8; convert the file",
-        "unset" | "prompt" => "psql's variables are not substituted here",
+        "prompt" => "psql's variables are not substituted here",
         _ => "psql alone knows it; remove the line",
     };
     format!("\\{name} is refused: {why}")

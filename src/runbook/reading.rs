@@ -4,6 +4,9 @@
 //! listed all the same, so that a person sees what was refused. Only files are read here; a
 //! refused script must never look like one that can run.
 
+mod halves;
+mod meta_commands;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -14,13 +17,14 @@ use super::admission::{self, Admission};
 use super::classify::{self, Words};
 use super::lexer::Lexeme;
 use super::lint;
-use super::meta::{self, Meaning};
+use super::meta;
 use super::places::Places;
 use super::printable::printable;
-use super::scanner::{Item, MetaCommand, Open, Piece, Scanner};
-use super::script::{Echo, Fate, Finding, Refusal, Script, Section, Source, Statement};
+use super::scanner::{Item, Open, Piece, Scanner};
+use super::script::{Fate, Finding, Refusal, Script, Section, Source, Statement};
 use super::sections;
 use super::setting;
+use halves::Half;
 
 /// How deep files may include one another.
 const INCLUDE_DEPTH: usize = 16;
@@ -51,10 +55,13 @@ impl Script {
             admissions: Vec::new(),
             blanks: Vec::new(),
             own_findings: Vec::new(),
+            restricted: None,
+            halves: Vec::new(),
         };
         reading.file(name.to_owned(), path, bytes);
         reading.settle_fates();
         reading.refuse_nothing();
+        reading.tell_halves();
         let blanks = std::mem::take(&mut reading.blanks);
         let own_findings = std::mem::take(&mut reading.own_findings);
         let mut script = reading.script;
@@ -105,6 +112,10 @@ struct Reading {
     blanks: Vec<(usize, Range<usize>)>,
     /// What is to be said of the script besides what the linter says.
     own_findings: Vec<Finding>,
+    /// The key of `\restrict`: until it is given back, psql takes no other meta-command.
+    restricted: Option<String>,
+    /// Where comments say that a half of a migration begins.
+    halves: Vec<Half>,
 }
 
 /// The file at hand.
@@ -239,6 +250,11 @@ impl Reading {
         before: Option<usize>,
     ) -> Option<String> {
         let source = self.script.sources.get(file.source)?;
+        for range in comments {
+            let text = source.text.get(range.clone()).unwrap_or_default();
+            let first = file.places.line(range.start);
+            self.halves.extend(halves::find(text, file.source, first));
+        }
         let line_of = |at| file.places.line(at);
         let said = sections::read(&source.text, comments, line_of, file.last_line, before);
         for title in said.titles {
@@ -344,96 +360,6 @@ impl Reading {
                 self.refuse(file, token.range.start, Some(number), reason);
             }
         }
-    }
-
-    fn meta_command(&mut self, file: &mut File<'_>, command: &MetaCommand) {
-        let (line, _) = self.place(file, command.span.start);
-        self.comments(file, &command.comments, Some(line));
-        self.blanks.push((file.source, command.span.clone()));
-        let shown = printable(&command.name).into_owned();
-        let inside = command
-            .inside_statement
-            .then(|| self.script.statements.len() + 1);
-        let refuse = |reading: &mut Reading, reason: String| {
-            // `\g` and its like have ended the statement that they belong to.
-            let statement = match meta::effect(&command.name) {
-                meta::Effect::Send => inside.map(|next| next - 1),
-                _ => inside,
-            };
-            reading.refuse(file, command.span.start, statement, reason);
-        };
-        match meta::meaning(&command.name, &command.arguments, command.open_quote) {
-            Meaning::Refused(reason) => refuse(self, printable(&reason).into_owned()),
-            _ if command.inside_statement => refuse(
-                self,
-                format!(
-                    "\\{shown} stands inside a statement; end the statement with a semicolon first"
-                ),
-            ),
-            Meaning::Nothing => {}
-            Meaning::Echo(text) => self.script.echoes.push(Echo {
-                before: self.script.statements.len() + 1,
-                text,
-            }),
-            Meaning::Set(variable, value) => {
-                self.variables.insert(variable, value);
-            }
-            Meaning::Include(name) => {
-                if let Err(reason) = self.include(file, &name, None) {
-                    refuse(self, reason);
-                }
-            }
-            Meaning::IncludeRelative(name) => {
-                let folder = file.path.and_then(Path::parent);
-                if let Err(reason) = self.include(file, &name, folder) {
-                    refuse(self, reason);
-                }
-            }
-        }
-    }
-
-    fn include(
-        &mut self,
-        from: &File<'_>,
-        name: &str,
-        folder: Option<&Path>,
-    ) -> Result<(), String> {
-        let shown = printable(name).into_owned();
-        let Some(own) = from.path else {
-            return Err(format!(
-                "{shown} is not included: a built-in script stands alone"
-            ));
-        };
-        let path = match folder {
-            Some(folder) => folder.join(name),
-            None => PathBuf::from(name),
-        };
-        let known = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-        let target = known(&path);
-        self.open_files.push(known(own));
-        let result = if self.open_files.contains(&target) {
-            Err(format!(
-                "{shown} includes itself, directly or through another file"
-            ))
-        } else if self.open_files.len() >= INCLUDE_DEPTH {
-            Err(format!(
-                "files are included more than {INCLUDE_DEPTH} deep; put them into one script"
-            ))
-        } else {
-            match std::fs::read(&path) {
-                Err(error) => Err(format!("{shown} cannot be read: {error}")),
-                Ok(bytes) if self.bytes + bytes.len() > SCRIPT_LIMIT => Err(format!(
-                    "with {shown} the script has more than {} MiB; that is no script to review",
-                    SCRIPT_LIMIT >> 20
-                )),
-                Ok(bytes) => {
-                    self.file(name.to_owned(), Some(&path), &bytes);
-                    Ok(())
-                }
-            }
-        };
-        self.open_files.pop();
-        result
     }
 
     /// What becomes of BEGIN and COMMIT depends on where they stand.

@@ -157,7 +157,7 @@ impl Stage {
         for statement in &statements {
             let text = without_comments(statement);
             let opening = text.starts_with("BEGIN READ ONLY; SET LOCAL statement_timeout = ")
-                && text.ends_with("; SELECT pg_catalog.pg_backend_pid()");
+                && text.ends_with("pg_current_xact_id_if_assigned() IS NULL");
             let query = ["SELECT", "WITH", "VALUES", "TABLE"]
                 .iter()
                 .any(|word| text.starts_with(word));

@@ -1,0 +1,126 @@
+//! What psql's meta-commands do to a script that is being read: set variables, include files.
+//!
+//! One that is not understood, or that stands where it would mean something else, is refused with its
+//! place. None is left out silently.
+
+use std::path::{Path, PathBuf};
+
+use super::super::meta::{self, Meaning};
+use super::super::printable::printable;
+use super::super::scanner::MetaCommand;
+use super::super::script::Echo;
+use super::{File, INCLUDE_DEPTH, Reading, SCRIPT_LIMIT};
+
+impl Reading {
+    pub(super) fn meta_command(&mut self, file: &mut File<'_>, command: &MetaCommand) {
+        let (line, _) = self.place(file, command.span.start);
+        self.comments(file, &command.comments, Some(line));
+        self.blanks.push((file.source, command.span.clone()));
+        let shown = printable(&command.name).into_owned();
+        let inside = command
+            .inside_statement
+            .then(|| self.script.statements.len() + 1);
+        let refuse = |reading: &mut Reading, reason: String| {
+            // `\g` and its like have ended the statement that they belong to.
+            let statement = match meta::effect(&command.name) {
+                meta::Effect::Send => inside.map(|next| next - 1),
+                _ => inside,
+            };
+            reading.refuse(file, command.span.start, statement, reason);
+        };
+        if self.restricted.is_some() && command.name != "unrestrict" {
+            refuse(
+                self,
+                format!("\\{shown} stands behind \\restrict, so psql would not take it; remove it"),
+            );
+            return;
+        }
+        match meta::meaning(&command.name, &command.arguments, command.open_quote) {
+            Meaning::Refused(reason) => refuse(self, printable(&reason).into_owned()),
+            _ if command.inside_statement => refuse(
+                self,
+                format!(
+                    "\\{shown} stands inside a statement; end the statement with a semicolon first"
+                ),
+            ),
+            Meaning::Nothing => {}
+            Meaning::Echo(text) => self.script.echoes.push(Echo {
+                before: self.script.statements.len() + 1,
+                text,
+            }),
+            Meaning::Set(variable, value) => {
+                self.variables.insert(variable, value);
+            }
+            Meaning::Unset(variable) => {
+                self.variables.remove(&variable);
+            }
+            Meaning::Restrict(key) => self.restricted = Some(key),
+            Meaning::Unrestrict(key) => match self.restricted.take() {
+                Some(own) if own == key => {}
+                Some(own) => {
+                    self.restricted = Some(own);
+                    refuse(
+                        self,
+                        "\\unrestrict has another key than \\restrict".to_owned(),
+                    );
+                }
+                None => refuse(self, "\\unrestrict stands behind no \\restrict".to_owned()),
+            },
+            Meaning::Include(name) => {
+                if let Err(reason) = self.include(file, &name, None) {
+                    refuse(self, reason);
+                }
+            }
+            Meaning::IncludeRelative(name) => {
+                let folder = file.path.and_then(Path::parent);
+                if let Err(reason) = self.include(file, &name, folder) {
+                    refuse(self, reason);
+                }
+            }
+        }
+    }
+
+    fn include(
+        &mut self,
+        from: &File<'_>,
+        name: &str,
+        folder: Option<&Path>,
+    ) -> Result<(), String> {
+        let shown = printable(name).into_owned();
+        let Some(own) = from.path else {
+            return Err(format!(
+                "{shown} is not included: a built-in script stands alone"
+            ));
+        };
+        let path = match folder {
+            Some(folder) => folder.join(name),
+            None => PathBuf::from(name),
+        };
+        let known = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let target = known(&path);
+        self.open_files.push(known(own));
+        let result = if self.open_files.contains(&target) {
+            Err(format!(
+                "{shown} includes itself, directly or through another file"
+            ))
+        } else if self.open_files.len() >= INCLUDE_DEPTH {
+            Err(format!(
+                "files are included more than {INCLUDE_DEPTH} deep; put them into one script"
+            ))
+        } else {
+            match std::fs::read(&path) {
+                Err(error) => Err(format!("{shown} cannot be read: {error}")),
+                Ok(bytes) if self.bytes + bytes.len() > SCRIPT_LIMIT => Err(format!(
+                    "with {shown} the script has more than {} MiB; that is no script to review",
+                    SCRIPT_LIMIT >> 20
+                )),
+                Ok(bytes) => {
+                    self.file(name.to_owned(), Some(&path), &bytes);
+                    Ok(())
+                }
+            }
+        };
+        self.open_files.pop();
+        result
+    }
+}
