@@ -176,7 +176,8 @@ async fn what_is_run_after_a_commit_or_for_the_checklist_writes_nothing() {
         .batch_execute(GROUND)
         .await
         .unwrap();
-    for route in routes() {
+    let one_command = |route: &Vec<&str>| !route.iter().any(|text| text.contains("; "));
+    for route in routes().filter(one_command) {
         let connected = async || {
             let mut book = runbook(&["SELECT 1"]);
             book.post_verification = Some(script(&route));
