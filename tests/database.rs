@@ -1,6 +1,8 @@
 //! The database code on real servers: what the session says is held against what the server has.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "shared/child.rs"]
+mod child;
 #[path = "database/connecting.rs"]
 mod connecting;
 #[path = "database/ending.rs"]

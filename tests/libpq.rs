@@ -5,6 +5,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "shared/aloud.rs"]
+mod aloud;
+#[path = "shared/child.rs"]
+mod child;
 #[path = "libpq/dice.rs"]
 mod dice;
 #[path = "libpq/oracle.rs"]

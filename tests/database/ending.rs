@@ -565,6 +565,7 @@ fn data_of(server: &Sandbox) -> std::path::PathBuf {
 /// Puts a copy of a folder in its place, with the same names, contents, owners and times; done
 /// again until the copy's change time shows it, which the server tells in whole seconds.
 fn put_a_copy(folder: &std::path::Path) {
+    use crate::child::Finish;
     use std::os::unix::fs::MetadataExt;
     let moved = folder.with_extension("moved");
     std::fs::rename(folder, &moved).unwrap();
@@ -574,8 +575,8 @@ fn put_a_copy(folder: &std::path::Path) {
         let copied = std::process::Command::new("cp")
             .arg("-a")
             .args([&moved, folder])
-            .status();
-        assert!(copied.unwrap().success());
+            .finish("cp");
+        assert!(copied.status.success());
         if changed(folder) != changed(&moved) {
             break;
         }

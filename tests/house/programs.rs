@@ -13,6 +13,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("std::env::current_exe().unwrap()", "a test, by itself"),
     (r#""/bin/sh""#, "every Unix has it"),
     (r#""sh""#, "every Unix has it"),
+    (r#""cc""#, "what builds Rust's programs as well"),
+    (r#""cp""#, "every Unix has it"),
+    (r#""mkfifo""#, "every Unix has it"),
     (r#""ps""#, "without /proc alone: macOS, which has it"),
     (
         r#""ip""#,
@@ -32,6 +35,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("&self.0.pg_dump", "PostgreSQL's"),
     ("&self.0.pg_restore", "PostgreSQL's"),
     ("&clients.pg_restore", "PostgreSQL's"),
+    ("&program", "a path, from one who is on this list"),
     ("program", "a path, from one who is on this list"),
     ("name", "a path, from one who is on this list"),
 ];
@@ -122,7 +126,10 @@ fn endless(text: &str) -> Vec<&str> {
     (0..lines.len())
         .filter(|at| {
             let line = lines[*at];
-            line.contains(".output()")
+            let within = lines
+                .get(at + 1)
+                .is_some_and(|next| next.contains("within("));
+            (line.contains(".output()") && !within)
                 || line.contains(".status()")
                 || line.contains(".wait_with_output()")
                 || (line.contains(".wait()") && !ends(*at))

@@ -1,5 +1,7 @@
 //! The real libpq of the machine, asked through a small C program that is built here.
 
+use crate::aloud::skip;
+use crate::child::Finish;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -28,9 +30,9 @@ impl Libpq {
             .arg("-o")
             .arg(&program)
             .arg("-ldl")
-            .status();
-        if !built.is_ok_and(|status| status.success()) {
-            eprintln!("SKIPPED: without a C compiler, libpq cannot be asked");
+            .spawn();
+        if !built.is_ok_and(|cc| cc.finish("cc").status.success()) {
+            skip("without a C compiler, libpq cannot be asked");
             return None;
         }
         let library = std::env::var(LIBRARY).unwrap_or_else(|_| "libpq.so.5".into());
@@ -49,7 +51,9 @@ impl Libpq {
             _folder: folder,
         };
         if libpq.try_ask("K").is_none() {
-            eprintln!("SKIPPED: {library} cannot be loaded, so libpq cannot be asked");
+            skip(&format!(
+                "{library} cannot be loaded, so libpq cannot be asked"
+            ));
             return None;
         }
         Some(libpq)

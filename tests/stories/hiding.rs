@@ -1,5 +1,6 @@
 //! A password reaches no error, no screen and no journal, however it was given (I9).
 
+use crate::child::Finish;
 use crate::stage::Stage;
 use crate::terminal::PROGRAM;
 use stagegate::sandbox::demo::Scenario;
@@ -20,8 +21,7 @@ fn said(stage: &Stage, arguments: &[&str], env: &[(&str, &str)]) -> (String, Opt
         .envs(env.iter().copied())
         .current_dir(stage.home())
         .stdin(Stdio::null())
-        .output()
-        .unwrap();
+        .finish("stagegate");
     let said = [output.stdout, output.stderr].concat();
     (String::from_utf8(said).unwrap(), output.status.code())
 }
@@ -153,8 +153,8 @@ fn a_password_where_it_belongs_reaches_nothing_that_is_kept() {
 fn what_is_no_file_is_no_journal_and_does_not_keep_anybody_waiting() {
     let stage = Stage::set(Scenario::Clean);
     let pipe = stage.home().join("pipe");
-    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
-    assert!(made.success());
+    let made = Command::new("mkfifo").arg(&pipe).finish("mkfifo");
+    assert!(made.status.success());
     let pipe = pipe.to_str().unwrap();
     for arguments in [
         vec!["report", pipe],

@@ -1,6 +1,7 @@
 //! The record: COMMIT never without a journal that people find, and no reader that takes a part of a
 //! journal for the whole of it.
 
+use crate::child::Finish;
 use crate::stage::{Stage, Walk};
 use crate::terminal::PROGRAM;
 use stagegate::inspect::past;
@@ -99,8 +100,7 @@ fn outcome_at(stage: &Stage, text: &[u8], place: &[&str]) -> (String, Option<i32
         .env_clear()
         .envs(stage.env(&[]))
         .stdin(Stdio::null())
-        .output()
-        .unwrap();
+        .finish("stagegate");
     let said = [output.stdout, output.stderr].concat();
     (String::from_utf8(said).unwrap(), output.status.code())
 }
@@ -225,8 +225,7 @@ fn no_reader_takes_the_beginning_of_a_journal_for_the_whole() {
         let verified = Command::new(PROGRAM)
             .args(["report", "--verify"])
             .arg(folder.join("part.jsonl"))
-            .output()
-            .unwrap();
+            .finish("stagegate");
         let expected = match (whole, whole_line, part.contains('\n')) {
             (true, ..) => 0,
             (_, true, _) => 5,
