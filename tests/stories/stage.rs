@@ -5,6 +5,7 @@ use crate::session::Session;
 use crate::terminal::{PATIENCE, Terminal};
 use stagegate::journal::{Entry, chain};
 use stagegate::sandbox::demo::{Demo, DemoOptions, Scenario};
+use stagegate::sandbox::programs::OVERRIDE_VARIABLE;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -176,12 +177,13 @@ impl Stage {
         arguments
     }
 
-    /// A home and a place for the journal, and `further`.
+    /// A home and a place for the journal, the programs that the tests run on, and `further`.
     pub fn env<'a>(&self, further: &[(&'a str, &str)]) -> Vec<(&'a str, std::ffi::OsString)> {
         let mut env = vec![
             ("HOME", self.home().into()),
             ("XDG_STATE_HOME", self.home().join("state").into()),
         ];
+        env.extend(std::env::var_os(OVERRIDE_VARIABLE).map(|folder| (OVERRIDE_VARIABLE, folder)));
         env.extend(further.iter().map(|(name, value)| (*name, value.into())));
         env
     }
