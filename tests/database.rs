@@ -13,6 +13,8 @@ mod escaping;
 mod hijacking;
 #[path = "database/monitoring.rs"]
 mod monitoring;
+#[path = "database/one_command.rs"]
+mod one_command;
 #[path = "database/outcome.rs"]
 mod outcome;
 #[path = "database/pooler.rs"]

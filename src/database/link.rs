@@ -4,6 +4,8 @@
 //! status, a notice and an error with the request they belong to, even when requests are
 //! pipelined. It never gathers more rows than it keeps.
 
+mod copying;
+mod parameters;
 mod reading;
 
 use std::pin::Pin;
@@ -12,20 +14,17 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{AbortHandle, JoinHandle};
-use tokio_postgres::types::Type;
-use tokio_postgres::{CancelToken, Client, RowStream, SimpleQueryStream};
+use tokio_postgres::{CancelToken, Client, SimpleQueryStream};
 
 use super::message;
 use super::settings::Host;
 use super::stream::Endpoint;
-use super::tap::{Frame, SideDoor, Status, Tapped};
+use super::tap::{Form, Frame, SideDoor, Status, Tapped};
 use crate::gate::event::ServerMessage;
+use parameters::Parameters;
 use reading::Reading;
 
 pub use reading::{Answer, BYTE_CAP, Gathered, NOTICE_CAP, ROW_CAP};
-
-/// COPY data is sent in pieces of this many bytes.
-const COPY_CHUNK: usize = 64 * 1024;
 
 /// The link is gone; what is known of the cause.
 #[derive(Debug, Clone)]
@@ -54,7 +53,19 @@ pub enum Unsent {
 
 /// A request that was sent and is not answered yet.
 pub struct Sent {
-    stream: Pin<Box<SimpleQueryStream>>,
+    /// `None` once nothing more of it is read here; tokio-postgres lets the rest pass.
+    stream: Option<Pin<Box<SimpleQueryStream>>>,
+}
+
+impl Sent {
+    async fn next(
+        &mut self,
+    ) -> Option<Result<tokio_postgres::SimpleQueryMessage, tokio_postgres::Error>> {
+        match &mut self.stream {
+            Some(stream) => stream.next().await,
+            None => None,
+        }
+    }
 }
 
 /// A session with a server.
@@ -69,6 +80,7 @@ pub struct Link {
     host: Host,
     endpoint: Endpoint,
     protocol_pid: i32,
+    parameters: Parameters,
     early_notices: Vec<ServerMessage>,
 }
 
@@ -96,14 +108,20 @@ impl Link {
         endpoint: Endpoint,
     ) -> Link {
         let mut protocol_pid = 0;
+        let mut parameters = Parameters::default();
         let mut early_notices = Vec::new();
         // Everything up to the first ReadyForQuery was read while connecting.
         while let Ok(tapped) = frames.try_recv() {
             match tapped.frame {
                 Frame::Key(pid) => protocol_pid = pid,
                 Frame::Notice(notice) => early_notices.push(*notice),
+                Frame::Parameter(name, value) => parameters.set(name, value),
                 Frame::Ready(_) => break,
-                Frame::Complete(_) | Frame::Error(_) | Frame::CopyIn => {}
+                Frame::Complete(_)
+                | Frame::Empty
+                | Frame::Error(_)
+                | Frame::CopyIn
+                | Frame::CopyOut => {}
             }
         }
         Link {
@@ -117,8 +135,15 @@ impl Link {
             host,
             endpoint,
             protocol_pid,
+            parameters,
             early_notices,
         }
+    }
+
+    /// Why statements are not read here as this session reads them now, in words; `None` while
+    /// both read the same.
+    pub fn reads_otherwise(&self) -> Option<ServerMessage> {
+        self.parameters.read_otherwise()
     }
 
     /// The host it was asked to reach.
@@ -156,22 +181,41 @@ impl Link {
         self.driver.0.abort_handle()
     }
 
-    /// Sends a request, without waiting for the server.
+    /// Sends a request of the program's own, of one or several commands, without waiting for the
+    /// server. Nothing that a script or a file of SQL holds may come this way.
     ///
     /// # Errors
     /// When the text cannot be sent, or the link is gone.
-    pub async fn send(&mut self, sql: &str) -> Result<Sent, Unsent> {
+    pub async fn send_ours(&mut self, sql: &str) -> Result<Sent, Unsent> {
+        self.send(Form::Several, sql).await
+    }
+
+    /// Sends one command of a script, without waiting for the server. A text that the server reads
+    /// as several commands is refused by it, and nothing of it runs.
+    ///
+    /// # Errors
+    /// When the text cannot be sent, or the link is gone.
+    pub async fn send_one(&mut self, sql: &str) -> Result<Sent, Unsent> {
+        self.send(Form::One, sql).await
+    }
+
+    async fn send(&mut self, form: Form, sql: &str) -> Result<Sent, Unsent> {
         if sql.contains('\0') {
             return Err(Unsent::Text(message::own(
                 "the text holds a NUL character, which the protocol cannot carry",
             )));
         }
+        self.side_door.announce(form, sql);
         match self.client.simple_query_raw(sql).await {
             Ok(stream) => Ok(Sent {
-                stream: Box::pin(stream),
+                stream: Some(Box::pin(stream)),
             }),
             Err(error) if error.is_closed() => Err(Unsent::Gone(self.broken().await)),
-            Err(error) => Err(Unsent::Text(message::from_error(&error))),
+            Err(error) => {
+                // It was not even put into words for the wire.
+                self.side_door.withdraw();
+                Err(Unsent::Text(message::from_error(&error)))
+            }
         }
     }
 
@@ -186,20 +230,20 @@ impl Link {
         notice: &mut (dyn FnMut(ServerMessage) + Send),
     ) -> Result<Answer, Broken> {
         let mut reading = Reading::default();
-        let mut streaming = true;
         // Frames first: the tap has seen every message before tokio-postgres hands it on, so the
         // last frame may come long before the last row.
-        while reading.ready.is_none() || streaming {
+        while reading.ready.is_none() || sent.stream.is_some() {
             tokio::select! {
                 biased;
                 tapped = self.frames.recv(), if reading.ready.is_none() => match tapped {
                     Some(tapped) => self.take(tapped, &mut reading, notice)?,
                     None => return Err(self.broken().await),
                 },
-                item = sent.stream.next(), if streaming => match item {
+                item = sent.next(), if sent.stream.is_some() => match item {
                     Some(Ok(item)) => reading.item(item),
-                    // The error itself comes through the tap, with all its fields.
-                    Some(Err(_)) | None => streaming = false,
+                    // The error itself comes through the tap, with all its fields. A stream that
+                    // nobody reads would hold everything behind it up, so it is let go of.
+                    Some(Err(_)) | None => sent.stream = None,
                 },
             }
         }
@@ -230,6 +274,7 @@ impl Link {
                 self.remember_farewell(&notice_message);
                 reading.notice(*notice_message, notice);
             }
+            Frame::Parameter(name, value) => self.parameters.set(name, value),
             Frame::CopyIn => {
                 // The server would wait for data for ever, with every lock held.
                 self.sever();
@@ -245,8 +290,7 @@ impl Link {
         Ok(())
     }
 
-    /// Sends one statement by the extended protocol and reads its whole answer. The server takes
-    /// no second statement in it.
+    /// Sends one command and reads its whole answer. The server takes no second one in it.
     ///
     /// # Errors
     /// When the text cannot be sent, or the link breaks.
@@ -255,59 +299,16 @@ impl Link {
         sql: &str,
         notice: &mut (dyn FnMut(ServerMessage) + Send),
     ) -> Result<Answer, Unsent> {
-        if sql.contains('\0') {
-            return Err(Unsent::Text(message::own(
-                "the text holds a NUL character, which the protocol cannot carry",
-            )));
-        }
-        let none = std::iter::empty::<(&str, Type)>();
-        let mut stream: Option<Pin<Box<RowStream>>> =
-            match self.client.query_typed_raw(sql, none).await {
-                Ok(stream) => Some(Box::pin(stream)),
-                // It comes through the tap, with all its fields.
-                Err(error) if error.as_db_error().is_some() => None,
-                Err(error) if error.is_closed() => return Err(Unsent::Gone(self.broken().await)),
-                Err(error) => {
-                    // How much of the answer is read is not known: the link is of no more use.
-                    self.sever();
-                    let why = message::from_error(&error);
-                    self.cause = Some(why.clone());
-                    return Err(Unsent::Gone(Broken::new(why)));
-                }
-            };
-        let mut reading = Reading::default();
-        while reading.ready.is_none() || stream.is_some() {
-            let row = async {
-                match &mut stream {
-                    Some(rows) => rows.next().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                biased;
-                tapped = self.frames.recv(), if reading.ready.is_none() => match tapped {
-                    Some(tapped) => self
-                        .take(tapped, &mut reading, notice)
-                        .map_err(Unsent::Gone)?,
-                    None => return Err(Unsent::Gone(self.broken().await)),
-                },
-                row = row => match row {
-                    Some(Ok(row)) => reading.typed(&row),
-                    Some(Err(_)) | None => stream = None,
-                },
-            }
-        }
-        reading
-            .finish(notice)
-            .ok_or_else(|| Unsent::Gone(Broken::new(ServerMessage::default())))
+        let sent = self.send_one(sql).await?;
+        self.answer(sent, notice).await.map_err(Unsent::Gone)
     }
 
-    /// Sends one request and reads its answer; notices are dropped.
+    /// Sends a request of the program's own and reads its answer; notices are dropped.
     ///
     /// # Errors
     /// When the link is or gets broken.
     pub async fn ask(&mut self, sql: &str) -> Result<Answer, Broken> {
-        match self.send(sql).await {
+        match self.send_ours(sql).await {
             Ok(sent) => self.answer(sent, &mut |_| {}).await,
             Err(Unsent::Gone(broken)) => Err(broken),
             Err(Unsent::Text(why)) => Err(Broken::new(why)),
@@ -330,65 +331,6 @@ impl Link {
             .ok_or_else(|| message::own("the server answered without a row"))
     }
 
-    /// Runs `COPY … FROM STDIN` with its data. Nothing else may be under way.
-    ///
-    /// # Errors
-    /// When the text cannot be sent, or the link breaks.
-    pub async fn copy(
-        &mut self,
-        sql: &str,
-        data: &str,
-        notice: &mut (dyn FnMut(ServerMessage) + Send),
-    ) -> Result<Answer, Unsent> {
-        // tokio-postgres knows no CopyInResponse in a simple query, gives up this stream and lets
-        // everything up to ReadyForQuery pass; the tap has it all.
-        drop(self.send(sql).await?);
-        let mut reading = Reading::default();
-        let mut feeding = false;
-        let side_door = &self.side_door;
-        let mut feed = Box::pin(async move {
-            for chunk in data.as_bytes().chunks(COPY_CHUNK) {
-                if !side_door.copy_data(chunk).await {
-                    return;
-                }
-            }
-            side_door.copy_done().await;
-        });
-        while reading.ready.is_none() {
-            tokio::select! {
-                biased;
-                tapped = self.frames.recv() => match tapped {
-                    Some(Tapped { frame: Frame::CopyIn, .. }) => feeding = true,
-                    Some(tapped) => {
-                        if let Frame::Error(error) = &tapped.frame
-                            && message::is_fatal(error)
-                        {
-                            self.fatal = Some((**error).clone());
-                        }
-                        reading.frame(tapped, notice);
-                    }
-                    None => {
-                        drop(feed);
-                        return Err(Unsent::Gone(self.broken().await));
-                    }
-                },
-                () = &mut feed, if feeding => feeding = false,
-            }
-        }
-        drop(feed);
-        // After an early error one piece may still be on its way; the server drops it, but nothing
-        // else may be written before it is through. CopyFail outside a COPY is dropped as well.
-        if reading.error.is_some() && !self.side_door.copy_fail("").await {
-            return Err(Unsent::Gone(self.broken().await));
-        }
-        if let Some((status, _)) = reading.ready {
-            self.status = status;
-        }
-        reading
-            .finish(notice)
-            .ok_or_else(|| Unsent::Gone(Broken::new(ServerMessage::default())))
-    }
-
     /// Waits, while nothing was asked, for the end of the session. Notices go to `notice`.
     pub async fn idle(&mut self, notice: &mut (dyn FnMut(ServerMessage) + Send)) -> Broken {
         while let Some(tapped) = self.frames.recv().await {
@@ -398,7 +340,13 @@ impl Link {
                     notice(*message);
                 }
                 Frame::Error(error) => self.fatal = Some(*error),
-                Frame::Complete(_) | Frame::Ready(_) | Frame::Key(_) | Frame::CopyIn => {}
+                Frame::Parameter(name, value) => self.parameters.set(name, value),
+                Frame::Complete(_)
+                | Frame::Empty
+                | Frame::Ready(_)
+                | Frame::Key(_)
+                | Frame::CopyIn
+                | Frame::CopyOut => {}
             }
         }
         self.broken().await

@@ -14,6 +14,7 @@ pub fn from_fields(payload: &[u8]) -> ServerMessage {
     let mut localised = String::new();
     let mut internal_query = None;
     let mut internal_position = None;
+    let mut routine = String::new();
     for field in payload.split(|b| *b == 0) {
         let Some((code, text)) = field.split_first() else {
             break;
@@ -31,6 +32,7 @@ pub fn from_fields(payload: &[u8]) -> ServerMessage {
             b'P' => message.position = text.parse().ok(),
             b'q' => internal_query = Some(text),
             b'p' => internal_position = Some(text),
+            b'R' => routine = text,
             _ => {}
         }
     }
@@ -45,7 +47,27 @@ pub fn from_fields(payload: &[u8]) -> ServerMessage {
             None => inner,
         });
     }
+    if message.hint.is_none() {
+        message.hint = hint_of_one_command(message.sqlstate.as_deref(), &routine);
+    }
     message
+}
+
+/// What a refusal of the extended protocol means for a statement of a script. The text of it may
+/// be in any language; the routine of the server that refuses is the same in all.
+fn hint_of_one_command(sqlstate: Option<&str>, routine: &str) -> Option<String> {
+    let hint = match (sqlstate?, routine) {
+        ("42601", "exec_parse_message") => {
+            "to the server this text is more than one command: it ends the statement elsewhere \
+             than this program does; nothing of it ran, and only ROLLBACK is left"
+        }
+        ("08P01", "exec_bind_message") | ("42P18", "pg_analyze_and_rewrite_varparams") => {
+            "to the server this text has a parameter ($1), and a script has no values for one; \
+             nothing of it ran, and only ROLLBACK is left"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 /// Whether the session cannot go on after it.

@@ -1,12 +1,15 @@
-//! Reads the server's messages as they pass on their way to tokio-postgres.
+//! Stands between tokio-postgres and the wire, and follows both directions.
 //!
 //! tokio-postgres throws away the command tag and the transaction status (rust-postgres #1334,
-//! #1342), the two things that tell a COMMIT from a ROLLBACK; the tap keeps them. It changes no
-//! byte, survives any bytes, and holds at most [`PAYLOAD_CAP`] bytes of one message.
+//! #1342), the two things that tell a COMMIT from a ROLLBACK; on the way in the tap keeps them. On
+//! the way out it turns a request of one command into the extended protocol.
 //!
-//! It also has a side door for COPY data: tokio-postgres sends such data only by the extended
-//! protocol, and loses count of the answers when the COPY fails at once (its request holds a Sync
-//! before the data and one after). Through the side door a COPY goes as psql sends it.
+//! It also has a side door for COPY data: tokio-postgres loses count of the answers when a COPY
+//! fails at once (its request holds a Sync before the data and one after). Through the side door
+//! exactly one Sync follows a COPY, whatever becomes of it.
+
+mod incoming;
+mod outgoing;
 
 use std::io;
 use std::pin::Pin;
@@ -17,41 +20,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::message;
-use crate::gate::event::ServerMessage;
+use incoming::Incoming;
+use outgoing::{Forms, Outgoing};
 
-/// How much of one message is kept, in bytes. What an error or notice says beyond is lost to us.
-pub const PAYLOAD_CAP: usize = 64 * 1024;
-
-/// A message of the server that matters for the truth.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Frame {
-    /// CommandComplete, with its tag.
-    Complete(String),
-    /// ReadyForQuery: the answer to one request is over.
-    Ready(Status),
-    /// BackendKeyData, with the process id that the wire protocol names.
-    Key(i32),
-    /// NoticeResponse.
-    Notice(Box<ServerMessage>),
-    /// ErrorResponse.
-    Error(Box<ServerMessage>),
-    /// CopyInResponse: the server waits for data.
-    CopyIn,
-}
-
-/// The transaction status that ReadyForQuery carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// `I`: no transaction is open.
-    Idle,
-    /// `T`: in a transaction.
-    Open,
-    /// `E`: in a transaction that failed.
-    Failed,
-    /// None that the protocol knows.
-    Unknown,
-}
+pub use incoming::{Frame, PAYLOAD_CAP, Status};
+pub use outgoing::Form;
 
 /// A frame and when it arrived.
 #[derive(Debug, Clone)]
@@ -62,137 +35,76 @@ pub struct Tapped {
     pub frame: Frame,
 }
 
-/// Cuts a stream of bytes into messages, in whatever pieces it comes.
-#[derive(Debug, Default)]
-pub struct Reader {
-    header: [u8; 5],
-    filled: usize,
-    remaining: usize,
-    payload: Vec<u8>,
-    lost: bool,
-}
-
-impl Reader {
-    /// Takes the next bytes and hands every message that they complete to `sink`.
-    ///
-    /// After a length that no message can have it reads no further; tokio-postgres then gives up
-    /// the connection by itself.
-    pub fn feed(&mut self, mut bytes: &[u8], mut sink: impl FnMut(Frame)) {
-        while !self.lost && !bytes.is_empty() {
-            if self.filled < self.header.len() {
-                bytes = self.fill_header(bytes);
-            }
-            if self.lost || self.filled < self.header.len() {
-                return;
-            }
-            let here = self.remaining.min(bytes.len());
-            let (body, rest) = bytes.split_at(here);
-            if matches!(self.header[0], b'C' | b'Z' | b'K' | b'N' | b'E' | b'G') {
-                let room = PAYLOAD_CAP.saturating_sub(self.payload.len());
-                self.payload.extend(body.iter().take(room));
-            }
-            self.remaining -= here;
-            bytes = rest;
-            if self.remaining == 0 {
-                if let Some(frame) = frame(self.header[0], &self.payload) {
-                    sink(frame);
-                }
-                self.filled = 0;
-                self.payload = Vec::new();
-            }
-        }
-    }
-
-    fn fill_header<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        let here = (self.header.len() - self.filled).min(bytes.len());
-        let (head, rest) = bytes.split_at(here);
-        for byte in head {
-            if let Some(slot) = self.header.get_mut(self.filled) {
-                *slot = *byte;
-            }
-            self.filled += 1;
-        }
-        if self.filled == self.header.len() {
-            let [_, a, b, c, d] = self.header;
-            // The length counts itself.
-            match usize::try_from(i32::from_be_bytes([a, b, c, d])) {
-                Ok(length) if length >= 4 => self.remaining = length - 4,
-                _ => self.lost = true,
-            }
-            // A message without a body is complete here, even when no byte follows.
-        }
-        rest
-    }
-}
-
-fn frame(tag: u8, payload: &[u8]) -> Option<Frame> {
-    match tag {
-        b'C' => {
-            let text = payload.split(|b| *b == 0).next().unwrap_or_default();
-            Some(Frame::Complete(String::from_utf8_lossy(text).into_owned()))
-        }
-        b'Z' => Some(Frame::Ready(match payload.first() {
-            Some(b'I') => Status::Idle,
-            Some(b'T') => Status::Open,
-            Some(b'E') => Status::Failed,
-            _ => Status::Unknown,
-        })),
-        b'K' => {
-            let pid: [u8; 4] = payload.get(..4)?.try_into().ok()?;
-            Some(Frame::Key(i32::from_be_bytes(pid)))
-        }
-        b'N' => Some(Frame::Notice(Box::new(message::from_fields(payload)))),
-        b'E' => Some(Frame::Error(Box::new(message::from_fields(payload)))),
-        b'G' => Some(Frame::CopyIn),
-        _ => None,
-    }
-}
-
 /// A message on its way through the side door, and who waits for it to be written.
 type Extra = (Bytes, oneshot::Sender<()>);
 
-/// Puts frontend messages on the wire that tokio-postgres knows nothing of. Only while it has
-/// nothing to write itself: between the server's CopyInResponse and the end of that request.
+/// Puts frontend messages on the wire that tokio-postgres knows nothing of, only while it has
+/// nothing to write itself; and tells the tap what form each of its requests has.
 #[derive(Debug)]
-pub struct SideDoor(mpsc::Sender<Extra>);
+pub struct SideDoor {
+    extras: mpsc::Sender<Extra>,
+    forms: Forms,
+}
+
+/// CopyDone, then the one Sync of a COPY.
+const COPY_DONE: &[u8] = b"c\0\0\0\x04S\0\0\0\x04";
+
+/// Sync.
+const SYNC: &[u8] = b"S\0\0\0\x04";
 
 impl SideDoor {
+    /// Says what the next request of tokio-postgres is.
+    pub fn announce(&self, form: Form, text: &str) {
+        self.forms.announce(form, text);
+    }
+
+    /// The request that was announced last does not come.
+    pub fn withdraw(&self) {
+        self.forms.withdraw();
+    }
+
     /// CopyData. Returns when it is written; `false` when the connection is gone.
     pub async fn copy_data(&self, data: &[u8]) -> bool {
-        self.put(b'd', data).await
-    }
-
-    /// CopyDone.
-    pub async fn copy_done(&self) -> bool {
-        self.put(b'c', &[]).await
-    }
-
-    /// CopyFail.
-    pub async fn copy_fail(&self, reason: &str) -> bool {
-        let mut body = reason.as_bytes().to_vec();
-        body.push(0);
-        self.put(b'f', &body).await
-    }
-
-    async fn put(&self, tag: u8, body: &[u8]) -> bool {
-        let Ok(length) = i32::try_from(body.len() + 4) else {
+        let Ok(length) = i32::try_from(data.len() + 4) else {
             return false;
         };
-        let mut message = BytesMut::with_capacity(body.len() + 5);
-        message.put_u8(tag);
+        let mut message = BytesMut::with_capacity(data.len() + 5);
+        message.put_u8(b'd');
         message.put_i32(length);
-        message.put_slice(body);
+        message.put_slice(data);
+        self.put(message.freeze()).await
+    }
+
+    /// The end of the data, with the Sync behind it.
+    pub async fn copy_done(&self) -> bool {
+        self.put(Bytes::from_static(COPY_DONE)).await
+    }
+
+    /// The Sync of a COPY that has no more data to come.
+    pub async fn sync(&self) -> bool {
+        self.put(Bytes::from_static(SYNC)).await
+    }
+
+    async fn put(&self, message: Bytes) -> bool {
         let (written, done) = oneshot::channel();
-        let put = self.0.send((message.freeze(), written)).await;
+        let put = self.extras.send((message, written)).await;
         put.is_ok() && done.await.is_ok()
     }
 }
 
-/// A stream with a tap on what is read from it.
+/// How much is read from the wire, or taken from tokio-postgres, at a time.
+const PIECE: usize = 16 * 1024;
+
+/// A stream with a tap on it.
 #[derive(Debug)]
 pub struct Tap<S> {
     inner: S,
-    reader: Reader,
+    incoming: Incoming,
+    /// What was read and tokio-postgres has not taken yet.
+    read: BytesMut,
+    outgoing: Outgoing,
+    /// What tokio-postgres wrote and the wire has not taken yet.
+    written: BytesMut,
     frames: mpsc::UnboundedSender<Tapped>,
     side_door: mpsc::Receiver<Extra>,
     extra: Option<Extra>,
@@ -203,19 +115,34 @@ impl<S> Tap<S> {
     /// of a connection is noticed.
     pub fn new(inner: S) -> (Tap<S>, mpsc::UnboundedReceiver<Tapped>, SideDoor) {
         let (frames, receiver) = mpsc::unbounded_channel();
-        let (door, side_door) = mpsc::channel(1);
+        let (extras, side_door) = mpsc::channel(1);
+        let forms = Forms::default();
         let tap = Tap {
             inner,
-            reader: Reader::default(),
+            incoming: Incoming::default(),
+            read: BytesMut::new(),
+            outgoing: Outgoing::new(forms.clone()),
+            written: BytesMut::new(),
             frames,
             side_door,
             extra: None,
         };
-        (tap, receiver, SideDoor(door))
+        (tap, receiver, SideDoor { extras, forms })
     }
 }
 
 impl<S: AsyncWrite + Unpin> Tap<S> {
+    /// Moves what is written to the wire, to its end.
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written.has_remaining() {
+            match ready!(Pin::new(&mut self.inner).poll_write(cx, &self.written))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.written.advance(written),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Writes what came through the side door, as far as the socket takes it.
     fn poll_side_door(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         loop {
@@ -225,6 +152,12 @@ impl<S: AsyncWrite + Unpin> Tap<S> {
                     // Closed: the link is being let go of.
                     Poll::Ready(None) | Poll::Pending => return Ok(()),
                 }
+            }
+            if !self.outgoing.between_messages() {
+                return Err(io::Error::other("a message in the middle of another"));
+            }
+            if self.poll_written(cx)?.is_pending() {
+                return Ok(());
             }
             let Some((bytes, _)) = &mut self.extra else {
                 return Ok(());
@@ -255,14 +188,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Tap<S> {
         let this = self.get_mut();
         // The connection is always reading, so this is where the side door is looked at.
         this.poll_side_door(cx)?;
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
-        let at = Instant::now();
-        let read = buf.filled().get(before..).unwrap_or_default();
-        this.reader.feed(read, |frame| {
-            // Nobody listens any more: the session is being torn down.
-            let _ = this.frames.send(Tapped { at, frame });
-        });
+        // A piece may hold nothing that tokio-postgres is to see.
+        while !this.read.has_remaining() {
+            let mut piece = [0; PIECE];
+            let mut piece = ReadBuf::new(&mut piece);
+            ready!(Pin::new(&mut this.inner).poll_read(cx, &mut piece))?;
+            if piece.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let at = Instant::now();
+            let frames = &this.frames;
+            this.incoming.feed(piece.filled(), &mut this.read, |frame| {
+                // Nobody listens any more: the session is being torn down.
+                let _ = frames.send(Tapped { at, frame });
+            });
+        }
+        let here = this.read.len().min(buf.remaining());
+        buf.put_slice(&this.read.split_to(here));
         Poll::Ready(Ok(()))
     }
 }
@@ -273,126 +215,26 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write(cx, buf)
+        let this = self.get_mut();
+        ready!(this.poll_written(cx))?;
+        let piece = buf.get(..PIECE).unwrap_or(buf);
+        this.outgoing.feed(piece, &mut this.written)?;
+        // What the wire does not take now goes with the next write or flush.
+        if let Poll::Ready(Err(error)) = this.poll_written(cx) {
+            return Poll::Ready(Err(error));
+        }
+        Poll::Ready(Ok(piece.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+        let this = self.get_mut();
+        ready!(this.poll_written(cx))?;
+        Pin::new(&mut this.inner).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn wire(tag: u8, body: &[u8]) -> Vec<u8> {
-        let mut out = vec![tag];
-        out.extend((body.len() as i32 + 4).to_be_bytes());
-        out.extend(body);
-        out
-    }
-
-    fn all(chunks: &[&[u8]]) -> Vec<Frame> {
-        let mut reader = Reader::default();
-        let mut frames = Vec::new();
-        for chunk in chunks {
-            reader.feed(chunk, |f| frames.push(f));
-        }
-        frames
-    }
-
-    fn conversation() -> Vec<u8> {
-        [
-            wire(b'K', &[0, 0, 1, 2, 9, 9, 9, 9]),
-            wire(b'n', &[]),
-            wire(b'D', &[7; 300]),
-            wire(
-                b'N',
-                b"SWARNUNG\0VWARNING\0C01000\0Mcareful\0Ddetail\0Hhint\0Wwhere\0P12\0\0",
-            ),
-            wire(b'C', b"CREATE TABLE\0"),
-            wire(b'Z', b"T"),
-            wire(b'G', &[0, 0, 0]),
-            wire(b'E', b"VERROR\0C57014\0Mcanceled\0\0"),
-            wire(b'Z', b"E"),
-        ]
-        .concat()
-    }
-
-    #[test]
-    fn messages_are_read_whole() {
-        let frames = all(&[&conversation()]);
-        assert_eq!(frames.len(), 7);
-        assert_eq!(frames[0], Frame::Key(258));
-        let Frame::Notice(notice) = &frames[1] else {
-            panic!("{frames:?}")
-        };
-        assert_eq!(notice.severity, "WARNING");
-        assert_eq!(notice.sqlstate.as_deref(), Some("01000"));
-        assert_eq!(notice.message, "careful");
-        assert_eq!(notice.detail.as_deref(), Some("detail"));
-        assert_eq!(notice.hint.as_deref(), Some("hint"));
-        assert_eq!(notice.context.as_deref(), Some("where"));
-        assert_eq!(notice.position, Some(12));
-        assert_eq!(frames[2], Frame::Complete("CREATE TABLE".into()));
-        assert_eq!(frames[3], Frame::Ready(Status::Open));
-        assert_eq!(frames[4], Frame::CopyIn);
-        assert_eq!(frames[6], Frame::Ready(Status::Failed));
-    }
-
-    #[test]
-    fn a_huge_message_is_not_kept_whole() {
-        let mut body = b"VNOTICE\0M".to_vec();
-        body.extend(vec![b'x'; 3 * PAYLOAD_CAP]);
-        body.extend(b"\0\0");
-        let mut bytes = wire(b'N', &body);
-        bytes.extend(wire(b'Z', b"I"));
-        let frames = all(&[&bytes]);
-        let Frame::Notice(notice) = &frames[0] else {
-            panic!("no notice")
-        };
-        assert!(notice.message.len() <= PAYLOAD_CAP && notice.message.len() > PAYLOAD_CAP / 2);
-        assert_eq!(frames[1], Frame::Ready(Status::Idle));
-    }
-
-    #[test]
-    fn an_impossible_length_ends_the_reading() {
-        for length in [3i32, 0, -1, i32::MIN] {
-            let mut bytes = vec![b'C'];
-            bytes.extend(length.to_be_bytes());
-            bytes.extend(conversation());
-            assert_eq!(all(&[&bytes]), []);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_split_reads_the_same(cuts in prop::collection::vec(0usize..600, 0..40)) {
-            let bytes = conversation();
-            let mut cuts: Vec<usize> = cuts.into_iter().filter(|c| *c <= bytes.len()).collect();
-            cuts.sort_unstable();
-            let mut chunks = Vec::new();
-            let mut from = 0;
-            for cut in cuts {
-                chunks.push(&bytes[from..cut]);
-                from = cut;
-            }
-            chunks.push(&bytes[from..]);
-            prop_assert_eq!(all(&chunks), all(&[&bytes]));
-        }
-
-        #[test]
-        fn any_bytes_in_any_pieces_are_survived(
-            chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..32),
-        ) {
-            let pieces: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
-            let whole = chunks.concat();
-            prop_assert_eq!(all(&pieces), all(&[&whole]));
-        }
+        let this = self.get_mut();
+        ready!(this.poll_written(cx))?;
+        Pin::new(&mut this.inner).poll_shutdown(cx)
     }
 }

@@ -4,8 +4,7 @@
 //! fill this program's memory.
 
 use tokio::time::Instant;
-use tokio_postgres::types::{FromSql, Type};
-use tokio_postgres::{Row, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use crate::database::message;
 use crate::database::tap::{Frame, Status, Tapped};
@@ -43,6 +42,8 @@ pub struct Gathered {
     pub set: ResultSet,
     /// A row that was not kept has a cell that reads like a verdict.
     pub verdict_beyond: bool,
+    /// The data of COPY … TO STDOUT, one row a line. It is data, not checks.
+    pub copied: bool,
     bytes: usize,
 }
 
@@ -53,6 +54,8 @@ pub(super) struct Reading {
     pub(super) results: Vec<Gathered>,
     pub(super) error: Option<ServerMessage>,
     pub(super) ready: Option<(Status, Instant)>,
+    /// Its rows are lines of COPY data.
+    copies_out: bool,
     notices: u64,
 }
 
@@ -63,7 +66,8 @@ impl Reading {
             Frame::Ready(status) => self.ready = Some((status, tapped.at)),
             Frame::Notice(message) => self.notice(*message, notice),
             Frame::Error(error) => self.error = Some(*error),
-            Frame::CopyIn | Frame::Key(_) => {}
+            Frame::CopyOut => self.copies_out = true,
+            Frame::CopyIn | Frame::Key(_) | Frame::Empty | Frame::Parameter(..) => {}
         }
     }
 
@@ -85,6 +89,7 @@ impl Reading {
                     columns: columns.iter().map(|c| c.name().to_owned()).collect(),
                     ..ResultSet::default()
                 },
+                copied: self.copies_out,
                 ..Gathered::default()
             }),
             SimpleQueryMessage::Row(row) => {
@@ -94,29 +99,6 @@ impl Reading {
             }
             // The tag comes through the tap.
             _ => {}
-        }
-    }
-
-    /// A row that came by the extended protocol. The first one brings the columns along.
-    pub(super) fn typed(&mut self, row: &Row) {
-        if self.results.is_empty() {
-            self.results.push(Gathered {
-                set: ResultSet {
-                    columns: row.columns().iter().map(|c| c.name().to_owned()).collect(),
-                    ..ResultSet::default()
-                },
-                ..Gathered::default()
-            });
-        }
-        if let Some(last) = self.results.last_mut() {
-            last.set.total += 1;
-            if last.set.rows.len() < ROW_CAP && last.bytes < BYTE_CAP {
-                let cells = (0..row.len()).map(|i| match row.try_get::<_, Option<Text>>(i) {
-                    Ok(text) => text.map(|text| text.0),
-                    Err(_) => Some("(not UTF-8)".into()),
-                });
-                last.keep(cells.collect());
-            }
         }
     }
 
@@ -148,6 +130,9 @@ impl Gathered {
         }
         let kept: Vec<Option<String>> = cells
             .map(|cell| match cell {
+                Ok(text) if self.copied => {
+                    text.map(|line| line.strip_suffix('\n').unwrap_or(line).to_owned())
+                }
                 Ok(text) => text.map(str::to_owned),
                 // Only a script that changed client_encoding gets here.
                 Err(_) => Some("(not UTF-8)".into()),
@@ -164,19 +149,6 @@ impl Gathered {
     /// Whether rows were left out.
     pub fn capped(&self) -> bool {
         self.set.total > self.set.rows.len() as u64
-    }
-}
-
-/// A value of a type whose binary form is its text: what SHOW and EXPLAIN return.
-struct Text(String);
-
-impl<'a> FromSql<'a> for Text {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Text, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Text(std::str::from_utf8(raw)?.to_owned()))
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
     }
 }
 

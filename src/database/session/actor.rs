@@ -207,6 +207,9 @@ impl Actor {
         let settings = self.settings.clone();
         let attempt = async {
             let mut link = connect::connect(&settings).await?;
+            if let Some(why) = link.reads_otherwise() {
+                return Err(why);
+            }
             // A link that goes silent after the first answer must not hold the attempt for ever.
             let limit = settings.connect_timeout;
             let questions = async {

@@ -17,7 +17,9 @@ pub(super) fn report(
     let mut found = Vec::new();
     for result in answer.results.iter().filter(|_| !data) {
         found.extend(checks(result));
-        found.extend(plan.count(&result.set));
+        if !result.copied {
+            found.extend(plan.count(&result.set));
+        }
     }
     if is_last {
         found.extend(std::mem::take(plan).end());
@@ -35,6 +37,9 @@ pub(super) fn report(
 /// The checks of a result. Rows that were not kept might say FAIL, so where there may be verdicts
 /// among them, one FAIL stands for all: what was not read is not a pass.
 pub(super) fn checks(result: &Gathered) -> Vec<Check> {
+    if result.copied {
+        return Vec::new();
+    }
     let read = check::read(&result.set);
     let unread = result.capped() && (read.is_some() || result.verdict_beyond);
     let mut checks = read.unwrap_or_default();

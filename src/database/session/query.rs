@@ -208,7 +208,7 @@ impl Actor {
             Err(error) => return Ok(Err(placed(error))),
         }
         while let Some(fetch) = question.fetch(BATCH) {
-            let answer = match self.link()?.send(&fetch).await {
+            let answer = match self.link()?.send_one(&fetch).await {
                 Ok(sent) => self.link()?.answer(sent, &mut notice).await?,
                 Err(Unsent::Gone(broken)) => return Err(broken),
                 Err(Unsent::Text(why)) => return Ok(Err(why)),

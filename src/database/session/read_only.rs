@@ -122,6 +122,9 @@ pub async fn open(settings: &Settings) -> Result<(Link, Target), ServerMessage> 
     });
     settings.application_name = APPLICATION.into();
     let mut link = connect::connect(&settings).await?;
+    if let Some(why) = link.reads_otherwise() {
+        return Err(why);
+    }
     let reached = async {
         target::prove_direct(&mut link).await?;
         let row = link
@@ -255,7 +258,7 @@ async fn together(
             )));
             continue;
         }
-        let sent = match link.send(query.text).await {
+        let sent = match link.send_one(query.text).await {
             Ok(sent) => sent,
             Err(Unsent::Gone(broken)) => return Err(broken),
             Err(Unsent::Text(why)) => {
@@ -263,7 +266,7 @@ async fn together(
                 continue;
             }
         };
-        let asked = link.send(proof::QUESTION).await.map_err(unsent)?;
+        let asked = link.send_ours(proof::QUESTION).await.map_err(unsent)?;
         let answer = heard(patience, link.answer(sent, &mut |_| {})).await?;
         let behind = heard(patience, link.answer(asked, &mut |_| {})).await?;
         let duration = millis(since, answer.at);
@@ -283,6 +286,8 @@ async fn together(
         }
         if let Some(error) = answer.error {
             stopped = Some(stop(error));
+        } else if let Some(why) = link.reads_otherwise() {
+            stopped = Some(stop(why));
         } else {
             let is_last = index + 1 == queries.len();
             let data = query.data;

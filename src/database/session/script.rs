@@ -1,5 +1,9 @@
 //! Runs the script: statements in a pipeline, each followed by a look at the locks.
 //!
+//! Each statement is a request of one command: whatever the server makes of its text, it is never
+//! two, so no COMMIT hides in it (I1). A session that has come to read texts in another way than
+//! this program ends the run.
+//!
 //! At most [`WINDOW`] requests are under way, so a long script costs no memory. After the first
 //! failure nothing more is sent, and what was sent is refused by the server (25P02).
 
@@ -10,7 +14,7 @@ use tokio::time::Instant;
 
 use super::actor::{Actor, noticed};
 use super::answers::{millis, report};
-use crate::database::link::{Answer, Broken, Sent, Unsent};
+use crate::database::link::{Answer, Broken, Link, Sent, Unsent};
 use crate::database::message;
 use crate::database::tap::Status;
 use crate::gate::event::{Body, Millis, Seq, ServerMessage, StatementReport};
@@ -80,7 +84,7 @@ impl Actor {
                 }
                 match data {
                     Some(data) => self.copy(&mut run, statement, data).await?,
-                    None => match self.link()?.send(&statement.text).await {
+                    None => match self.link()?.send_one(&statement.text).await {
                         Ok(sent) => flight.push_back(Part::Statement(statement, sent)),
                         Err(Unsent::Gone(broken)) => return Err(broken),
                         Err(Unsent::Text(why)) if flight.is_empty() => {
@@ -95,7 +99,7 @@ impl Actor {
                 rest.next();
                 let due = index % run.stride == 0 || rest.peek().is_none();
                 if due && !run.failed {
-                    match self.link()?.send(super::LOCK_LOOK).await {
+                    match self.link()?.send_ours(super::LOCK_LOOK).await {
                         Ok(sent) => flight.push_back(Part::Look(statement, sent)),
                         Err(Unsent::Gone(broken)) => return Err(broken),
                         Err(Unsent::Text(_)) => {}
@@ -207,6 +211,16 @@ impl Actor {
                 "this statement ended the transaction",
                 "what the script did so far may be committed already; look before anything else",
             );
+            self.failed_after(run, statement, duration, why);
+            return;
+        }
+        if let Some(why) = self.link.as_ref().and_then(Link::reads_otherwise) {
+            // What is on its way already is one command a request; no more is sent.
+            let why = ServerMessage {
+                message: format!("after this statement {}", why.message),
+                hint: Some("only ROLLBACK is left; take it out of the script".into()),
+                ..why
+            };
             self.failed_after(run, statement, duration, why);
             return;
         }

@@ -1,0 +1,278 @@
+//! The client's messages on their way out: a request of one command is turned into the extended
+//! protocol, where the server itself refuses a text that holds more than one.
+//!
+//! tokio-postgres writes every request as a simple query, whose text the server splits as it sees
+//! fit: what we read as one statement might be several to it, a COMMIT among them. So the link
+//! announces the form of each request, and this part writes Parse, Bind, Describe, Execute and
+//! Sync in the place of the query where it is one command. A request that was not announced is
+//! never sent: the connection ends (I1).
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::{BufMut, BytesMut};
+
+/// How a request is put to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A simple query: requests of the program's own, of one or several commands.
+    Several,
+    /// Exactly one command; the server refuses any other text.
+    One,
+    /// Exactly one COPY … FROM STDIN. Its Sync comes through the side door, after the data or
+    /// after what stood against it.
+    CopyIn,
+}
+
+/// The forms of the requests that are not written yet, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Forms(Arc<Mutex<VecDeque<Announced>>>);
+
+/// A request that is to come: its form, and the length of its text, so that no other is taken
+/// for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Announced {
+    form: Form,
+    length: usize,
+}
+
+impl Forms {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Announced>> {
+        // Nothing in here can panic half-way.
+        self.0.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Says what the next request is.
+    pub fn announce(&self, form: Form, text: &str) {
+        let length = text.len();
+        self.lock().push_back(Announced { form, length });
+    }
+
+    /// The request that was announced last does not come.
+    pub fn withdraw(&self) {
+        self.lock().pop_back();
+    }
+}
+
+/// Follows the bytes that tokio-postgres writes, in whatever pieces they come.
+#[derive(Debug)]
+pub struct Outgoing {
+    forms: Forms,
+    header: [u8; 5],
+    filled: usize,
+    /// Length of the header: the very first message has no tag.
+    head: usize,
+    remaining: usize,
+    /// What follows the body of the message that is passing.
+    tail: &'static [u8],
+}
+
+/// No parameter types; then Bind of no parameters with every column as text, Describe, Execute
+/// without a limit, Sync.
+const ONE: &[u8] = b"\0\0\
+    B\0\0\0\x0c\0\0\0\0\0\0\0\0\
+    D\0\0\0\x06P\0\
+    E\0\0\0\x09\0\0\0\0\0\
+    S\0\0\0\x04";
+
+/// The same, but Flush in the place of Sync: a Sync that arrives during COPY is ignored, and one
+/// that arrived before it would answer for it.
+const COPY_IN: &[u8] = b"\0\0\
+    B\0\0\0\x0c\0\0\0\0\0\0\0\0\
+    D\0\0\0\x06P\0\
+    E\0\0\0\x09\0\0\0\0\0\
+    H\0\0\0\x04";
+
+/// What a Parse holds besides the text: an empty name before it, a count of types behind it.
+const AROUND: usize = 3;
+
+impl Outgoing {
+    pub fn new(forms: Forms) -> Outgoing {
+        Outgoing {
+            forms,
+            header: [0; 5],
+            filled: 0,
+            head: 4,
+            remaining: 0,
+            tail: &[],
+        }
+    }
+
+    /// Whether the last message was taken to its end.
+    pub fn between_messages(&self) -> bool {
+        self.filled == 0
+    }
+
+    /// Takes bytes of the client and puts what is to be written for them into `out`.
+    ///
+    /// # Errors
+    /// On a message that nobody announced; nothing may be written after it.
+    pub fn feed(&mut self, mut bytes: &[u8], out: &mut BytesMut) -> io::Result<()> {
+        while !bytes.is_empty() {
+            if self.filled < self.head {
+                let here = (self.head - self.filled).min(bytes.len());
+                let (head, rest) = bytes.split_at(here);
+                for byte in head {
+                    if let Some(slot) = self.header.get_mut(self.filled) {
+                        *slot = *byte;
+                    }
+                    self.filled += 1;
+                }
+                bytes = rest;
+                if self.filled < self.head {
+                    return Ok(());
+                }
+                self.begin(out)?;
+            }
+            let here = self.remaining.min(bytes.len());
+            let (body, rest) = bytes.split_at(here);
+            out.put_slice(body);
+            self.remaining -= here;
+            bytes = rest;
+            if self.remaining == 0 {
+                out.put_slice(self.tail);
+                self.tail = &[];
+                self.filled = 0;
+                self.head = 5;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, out: &mut BytesMut) -> io::Result<()> {
+        let [a, b, c, d, e] = self.header;
+        if self.head == 4 {
+            self.remaining = body_length([a, b, c, d])?;
+            out.put_slice(&[a, b, c, d]);
+            return Ok(());
+        }
+        self.remaining = body_length([b, c, d, e])?;
+        match a {
+            // An answer to the question for a password, Terminate.
+            b'p' | b'X' => out.put_slice(&self.header),
+            b'Q' => {
+                let announced = self.forms.lock().pop_front();
+                let announced = announced.filter(|a| a.length + 1 == self.remaining);
+                self.tail = match announced.map(|a| a.form) {
+                    None => return Err(io::Error::other("a request that was not announced")),
+                    Some(Form::Several) => {
+                        out.put_slice(&self.header);
+                        return Ok(());
+                    }
+                    Some(Form::One) => ONE,
+                    Some(Form::CopyIn) => COPY_IN,
+                };
+                let length = i32::try_from(4 + self.remaining + AROUND)
+                    .map_err(|_| io::Error::other("a request that is too long"))?;
+                out.put_u8(b'P');
+                out.put_i32(length);
+                out.put_u8(0);
+            }
+            _ => return Err(io::Error::other("a message that this program does not send")),
+        }
+        Ok(())
+    }
+}
+
+fn body_length(length: [u8; 4]) -> io::Result<usize> {
+    usize::try_from(i32::from_be_bytes(length))
+        .ok()
+        .and_then(|length| length.checked_sub(4))
+        .ok_or_else(|| io::Error::other("a message of an impossible length"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn query(text: &str) -> Vec<u8> {
+        let mut out = vec![b'Q'];
+        out.extend((text.len() as i32 + 5).to_be_bytes());
+        out.extend(text.as_bytes());
+        out.push(0);
+        out
+    }
+
+    const STARTUP: &[u8] = b"\0\0\0\x10\0\x03\0\0user\0a\0\0";
+
+    fn write(requests: &[(Form, &str)], cuts: &[usize]) -> Vec<u8> {
+        let forms = Forms::default();
+        let mut bytes = STARTUP.to_vec();
+        for (form, text) in requests {
+            forms.announce(*form, text);
+            bytes.extend(query(text));
+        }
+        bytes.extend(b"X\0\0\0\x04");
+        let mut outgoing = Outgoing::new(forms);
+        let mut out = BytesMut::new();
+        let mut from = 0;
+        for cut in cuts.iter().copied().filter(|cut| *cut <= bytes.len()) {
+            outgoing.feed(&bytes[from..cut], &mut out).unwrap();
+            from = cut;
+        }
+        outgoing.feed(&bytes[from..], &mut out).unwrap();
+        out.to_vec()
+    }
+
+    /// The tags of what is written, behind the startup message.
+    fn tags(written: &[u8]) -> String {
+        let mut tags = String::new();
+        let mut rest = written.strip_prefix(STARTUP).unwrap();
+        while let [tag, a, b, c, d, body @ ..] = rest {
+            tags.push(*tag as char);
+            rest = &body[i32::from_be_bytes([*a, *b, *c, *d]) as usize - 4..];
+        }
+        assert_eq!(rest, b"");
+        tags
+    }
+
+    #[test]
+    fn one_command_is_parsed_bound_and_executed_and_ours_stay_as_they_are() {
+        let written = write(
+            &[
+                (Form::Several, "BEGIN; SELECT 1"),
+                (Form::One, "SELECT 2"),
+                (Form::CopyIn, "COPY t FROM STDIN"),
+            ],
+            &[],
+        );
+        assert_eq!(tags(&written), "QPBDESPBDEHX");
+        let parse = b"P\0\0\0\x10\0SELECT 2\0\0\0B";
+        assert!(written.windows(parse.len()).any(|w| w == parse));
+    }
+
+    #[test]
+    fn what_was_not_announced_is_not_sent() {
+        for (announced, sent) in [
+            (None, query("COMMIT")),
+            (Some((Form::One, "SELECT 1")), query("SELECT 12")),
+            (Some((Form::One, "S")), b"P\0\0\0\x08\0\0\0\0".to_vec()),
+        ] {
+            let forms = Forms::default();
+            if let Some((form, text)) = announced {
+                forms.announce(form, text);
+            }
+            let mut outgoing = Outgoing::new(forms);
+            let mut out = BytesMut::new();
+            outgoing.feed(STARTUP, &mut out).unwrap();
+            assert!(outgoing.feed(&sent, &mut out).is_err());
+            assert_eq!(out, STARTUP);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_pieces_are_written_the_same(cuts in prop::collection::btree_set(0usize..120, 0..40)) {
+            let requests = [
+                (Form::One, "SELECT 'one'"),
+                (Form::Several, "BEGIN; SELECT 1"),
+                (Form::One, ""),
+                (Form::CopyIn, "COPY t FROM STDIN"),
+            ];
+            let cuts: Vec<usize> = cuts.into_iter().collect();
+            prop_assert_eq!(write(&requests, &cuts), write(&requests, &[]));
+        }
+    }
+}
