@@ -294,7 +294,7 @@ impl Actor {
             noticed(&reports, seq, None, message);
         };
         let link = self.link()?;
-        let sent = match link.send(guarded).await {
+        let sent = match link.send_ours(guarded).await {
             Ok(sent) => sent,
             Err(Unsent::Gone(broken)) => return Err(broken),
             Err(Unsent::Text(why)) => return Err(Broken::new(why)),
