@@ -37,7 +37,11 @@ async fn a_text_of_several_commands_never_runs() {
         "SELECT 1;COMMIT;BEGIN",
         "SELECT 1; ROLLBACK; INSERT INTO t VALUES (2)",
     ] {
-        let statements = ["INSERT INTO t VALUES (1)", hidden, "INSERT INTO t VALUES (3)"];
+        let statements = [
+            "INSERT INTO t VALUES (1)",
+            hidden,
+            "INSERT INTO t VALUES (3)",
+        ];
         let (number, error) = nothing_came_of("", &statements).await;
         assert_eq!(number, 2, "{hidden}");
         assert_eq!(error.sqlstate.as_deref(), Some("42601"), "{error:?}");
@@ -75,7 +79,11 @@ async fn strings_that_stop_conforming_stop_the_script_before_the_next_statement(
         let statements = [
             "INSERT INTO t VALUES (1)",
             switch,
-            if switch.starts_with("CREATE") { "SELECT f()" } else { "SELECT 1" },
+            if switch.starts_with("CREATE") {
+                "SELECT f()"
+            } else {
+                "SELECT 1"
+            },
             BACKSLASH,
             "INSERT INTO t VALUES (2)",
         ];
@@ -132,7 +140,10 @@ async fn a_database_with_other_strings_is_refused_before_anything_is_asked() {
     match stage.ask(Order::Connect).await {
         Body::ConnectFailed(why) => {
             let said = why.message;
-            assert!(said.starts_with("standard_conforming_strings is off"), "{said}");
+            assert!(
+                said.starts_with("standard_conforming_strings is off"),
+                "{said}"
+            );
         }
         other => panic!("{other:?}"),
     }

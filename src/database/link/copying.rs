@@ -117,9 +117,7 @@ impl Link {
                 *copying = Copying::Feeding;
                 return;
             }
-            Frame::Error(_) | Frame::Complete(_) | Frame::Empty
-                if *copying != Copying::Synced =>
-            {
+            Frame::Error(_) | Frame::Complete(_) | Frame::Empty if *copying != Copying::Synced => {
                 *copying = Copying::Over;
             }
             _ => {}

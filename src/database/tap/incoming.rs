@@ -169,7 +169,8 @@ fn head_of(tag: u8, length: i32, out: &mut BytesMut) -> Fare {
 }
 
 /// RowDescription of the one column of text, `COPY`, that COPY data is shown in.
-const COPY_COLUMN: &[u8] = b"T\0\0\0\x1d\0\x01COPY\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0";
+const COPY_COLUMN: &[u8] =
+    b"T\0\0\0\x1d\0\x01COPY\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0";
 
 fn frame(tag: u8, payload: &[u8]) -> Option<Frame> {
     let mut texts = payload
@@ -281,7 +282,10 @@ mod tests {
         while let [tag, a, b, c, d, body @ ..] = rest {
             let length = i32::from_be_bytes([*a, *b, *c, *d]) as usize - 4;
             if *tag == b'T' {
-                assert_eq!(&body[..length], b"\0\x01COPY\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0");
+                assert_eq!(
+                    &body[..length],
+                    b"\0\x01COPY\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0"
+                );
             }
             if *tag == b'D' && length < 300 {
                 assert_eq!(&body[..length], b"\0\x01\0\0\0\x061\tone\n");

@@ -169,7 +169,11 @@ impl Outgoing {
                 out.put_i32(length);
                 out.put_u8(0);
             }
-            _ => return Err(io::Error::other("a message that this program does not send")),
+            _ => {
+                return Err(io::Error::other(
+                    "a message that this program does not send",
+                ));
+            }
         }
         Ok(())
     }
