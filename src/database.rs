@@ -11,6 +11,7 @@ pub mod message;
 pub mod monitor;
 pub mod passfile;
 pub mod secret;
+pub mod sentry;
 pub mod session;
 pub mod settings;
 pub mod stream;

@@ -38,6 +38,8 @@ mod program;
 mod proxy;
 #[path = "shared/random.rs"]
 mod random;
+#[path = "faults/stopping.rs"]
+mod stopping;
 #[path = "faults/striking.rs"]
 mod striking;
 #[path = "faults/tally.rs"]

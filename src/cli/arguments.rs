@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+use crate::database::sentry;
 use crate::database::session;
 use crate::database::settings;
 use crate::gate::event::Millis;
@@ -284,6 +285,7 @@ impl Holding {
     /// The same, as the database code takes it.
     pub fn options(&self) -> session::HoldOptions {
         session::HoldOptions {
+            guard: sentry::own_program(),
             hold_limit: self.hold_limit,
             lock_timeout: self.lock_timeout,
             dead_man: self.dead_man,

@@ -16,6 +16,7 @@ pub mod read_only;
 mod script;
 mod traffic;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -83,6 +84,8 @@ pub struct Claim {
 /// How the transaction is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HoldOptions {
+    /// The program that is run as [`super::sentry::Sentry`], this one; `None` starts none.
+    pub guard: Option<PathBuf>,
     /// How long it may be held, counted from BEGIN, unless [`Session::renew`] says otherwise. If
     /// nobody has ended it [`GRACE`] after that, the session closes the link.
     pub hold_limit: Millis,
@@ -125,6 +128,7 @@ pub const ANSWER_TIMEOUT: Millis = 5_000;
 impl Default for HoldOptions {
     fn default() -> HoldOptions {
         HoldOptions {
+            guard: None,
             hold_limit: HOLD_LIMIT,
             lock_timeout: LOCK_TIMEOUT,
             dead_man: DEAD_MAN,

@@ -82,6 +82,23 @@ impl Program {
         Program::start(command)
     }
 
+    /// The same over the server's socket, where nothing tells the server that a client is stopped.
+    pub fn stagegate_over_socket(
+        (folder, port): (&Path, u16),
+        script: &Path,
+        journal: &Path,
+        more: &[&str],
+    ) -> Program {
+        let mut command = command(None, Path::new(STAGEGATE));
+        command.args(["run", "--plain", "-U", "postgres", "-d", DATABASE]);
+        command.args([OsStr::new("-h"), folder.as_os_str()]);
+        command.args(["-p", &port.to_string()]);
+        command.args([OsStr::new("--journal"), journal.as_os_str()]);
+        command.args(more);
+        command.arg(script);
+        Program::start(command)
+    }
+
     /// psql as it is typed at a prompt.
     pub fn psql(namespace: Option<&str>, address: SocketAddr) -> Program {
         let mut command = command(namespace, &find_client("psql").expect("psql"));

@@ -10,6 +10,7 @@ use super::inquire::Identity;
 use super::{HoldOptions, Line, Order, There};
 use crate::database::link::{Broken, Link};
 use crate::database::locks::Ledger;
+use crate::database::sentry::Sentry;
 use crate::database::settings::Settings;
 use crate::database::tap::Status;
 use crate::database::{connect, message, target};
@@ -38,6 +39,8 @@ pub(super) struct Actor {
     pub(super) checks_client: bool,
     /// Up to where the WAL must be on disk for the transaction's number to be durable.
     pub(super) written_up_to: Option<String>,
+    /// Who ends our backend when we cannot.
+    sentry: Option<Sentry>,
     /// What ended the last connection.
     ended: ServerMessage,
     latest: Seq,
@@ -74,6 +77,7 @@ impl Actor {
             ledger: Ledger::default(),
             checks_client: false,
             written_up_to: None,
+            sentry: None,
             ended: message::own("there is no session yet"),
             latest: 0,
             heard: Instant::now(),
@@ -118,6 +122,54 @@ impl Actor {
         }
     }
 
+    /// Starts the process that watches over the hold, before there is anything to hold.
+    async fn post_sentry(&mut self, seq: Seq) {
+        let (Some(program), None) = (self.options.guard.clone(), &self.sentry) else {
+            return;
+        };
+        let Some(host) = self.link.as_ref().map(|link| link.host().clone()) else {
+            return;
+        };
+        let (settings, line) = (self.settings.clone(), Arc::clone(&self.line));
+        let silence = Duration::from_millis(self.options.dead_man);
+        let post = move || {
+            let alive = move || !line.lease.is_overdue();
+            Sentry::post(&program, &settings, &host, silence, alive)
+        };
+        match tokio::task::spawn_blocking(post).await {
+            Ok(Ok(sentry)) => self.sentry = Some(sentry),
+            Ok(Err(why)) => self.say_unguarded(seq, &why),
+            Err(_) => self.say_unguarded(seq, "its start failed"),
+        }
+    }
+
+    fn say_unguarded(&self, seq: Seq, why: &str) {
+        let message = message::own_with_hint(
+            format!("the process that watches over the hold is not there: {why}"),
+            "if this program is stopped while the server waits on the socket in the middle of a \
+             statement, its locks are held until it goes on or is killed",
+        );
+        noticed(&self.reports, seq, None, message);
+    }
+
+    /// From here on the transaction is ended by others than us, too.
+    fn guard(&mut self, seq: Seq) {
+        let (Some(sentry), Some(identity), Some(xid)) = (&self.sentry, &self.identity, &self.xid)
+        else {
+            return;
+        };
+        if let Err(why) = sentry.hold(identity.clone(), xid.clone()) {
+            self.sentry = None;
+            self.say_unguarded(seq, &why);
+        }
+    }
+
+    fn stand_down(&self) {
+        if let Some(sentry) = &self.sentry {
+            sentry.free();
+        }
+    }
+
     /// A third of what the server waits for: one beat may be late or lost.
     fn between_beats(&self) -> Duration {
         Duration::from_millis(self.options.dead_man / 3)
@@ -127,9 +179,15 @@ impl Actor {
     async fn obey_within_lease(&mut self, seq: Seq, order: Order) -> Result<(), Broken> {
         let line = Arc::clone(&self.line);
         match &order {
-            Order::Begin if !line.lease.is_held() => line.lease.begin(self.options.hold_limit),
+            Order::Begin if !line.lease.is_held() => {
+                self.post_sentry(seq).await;
+                line.lease.begin(self.options.hold_limit);
+            }
             // From here on it is COMMIT's time, which no limit of ours may cut.
-            Order::Commit(_) => line.lease.end(),
+            Order::Commit(_) => {
+                line.lease.end();
+                self.stand_down();
+            }
             Order::Begin
             | Order::Connect
             | Order::Probe(_)
@@ -157,6 +215,9 @@ impl Actor {
         let idle = |link: &Link| link.status() == Status::Idle;
         if line.lease.is_held() && self.link.as_ref().is_none_or(idle) {
             line.lease.end();
+            if self.link.is_some() {
+                self.stand_down();
+            }
             // Nobody asked for its end, and there it is.
             if !ends && self.link.is_some() {
                 self.say(seq, Body::TransactionGone);
@@ -170,7 +231,13 @@ impl Actor {
             Order::Connect => self.connect(seq).await,
             Order::Probe(items) => return self.probe(seq, items).await,
             Order::Compare(item, claim) => return self.compare(seq, item, *claim).await,
-            Order::Begin => return self.begin(seq).await,
+            Order::Begin => {
+                self.begin(seq).await?;
+                let open = |link: &Link| link.status() == Status::Open;
+                if self.link.as_ref().is_some_and(open) {
+                    self.guard(seq);
+                }
+            }
             Order::RunScript => return self.run_script(seq).await,
             Order::Settle => return self.settle(seq).await,
             Order::Commit(recorded) => return self.commit(seq, recorded).await,
@@ -186,6 +253,8 @@ impl Actor {
     async fn connect(&mut self, seq: Seq) {
         self.line.set(None);
         self.line.lease.forget();
+        // It knows the way to the server of the session before; what that one still holds it ends.
+        self.sentry = None;
         if let Some(link) = self.link.take() {
             link.close(GOODBYE).await;
         }
@@ -389,9 +458,12 @@ fn explained(why: ServerMessage, options: &HoldOptions) -> ServerMessage {
              back",
             options.dead_man / 1000
         ),
-        Some("57P01") => "an administrator ended this session; the server rolled the open \
+        Some("57P01") => {
+            "an administrator ended this session, or the process that watches over the \
+                          hold, because this program was stopped; the server rolled the open \
                           transaction back"
-            .into(),
+                .into()
+        }
         Some("57P02") => "the server crashed or another backend did; it rolls every open \
                           transaction back when it recovers"
             .into(),

@@ -33,7 +33,7 @@ const BACK_OFF: [Duration; 6] = [
 const TERMINATION: u32 = 5_000;
 
 /// Which server a transaction was opened on, and by which backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Identity {
     /// `system_identifier`
     pub system_identifier: Option<String>,

@@ -66,6 +66,12 @@ impl Lease {
         self.until.borrow().is_some()
     }
 
+    /// Whether the hold is over and was not ended; a moment later than [`Lease::run_out`] says so.
+    pub(super) fn is_overdue(&self) -> bool {
+        let until = *self.until.borrow();
+        self.ran_out() || until.is_some_and(|until| Instant::now() > until + GRACE)
+    }
+
     /// Whether the last one ended because it ran out.
     pub(super) fn ran_out(&self) -> bool {
         self.ran_out.load(Ordering::SeqCst)
