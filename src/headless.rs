@@ -4,6 +4,7 @@
 //! there it is a rehearsal: it applies, verifies and rolls back, and never commits.
 
 mod refusals;
+mod table;
 mod telling;
 mod words;
 

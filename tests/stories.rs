@@ -17,6 +17,8 @@ mod child;
 mod clients;
 #[path = "stories/consenting.rs"]
 mod consenting;
+#[path = "stories/counting.rs"]
+mod counting;
 #[path = "stories/deciding.rs"]
 mod deciding;
 #[path = "stories/foreign.rs"]

@@ -41,6 +41,17 @@ pub struct Account {
     pub ended_at: Option<Millis>,
     /// The script's statements; index 0 is statement 1.
     pub steps: Vec<Step>,
+    /// Which of them runs, which failed, and which was done last; how many are done. They are kept,
+    /// because a frame asks for them and a script may have a hundred thousand statements.
+    running: Option<usize>,
+    failed: Option<usize>,
+    last_done: Option<usize>,
+    done: usize,
+    /// The strongest lock on each relation, the strongest first, and the same by relation.
+    locks: Vec<Lock>,
+    strongest: BTreeMap<String, LockMode>,
+    /// Each lock with the statement that took it, in their order.
+    taken: Vec<(usize, Lock)>,
     /// Checks that the script returned, each with its statement's number.
     pub checks: Vec<(usize, Check)>,
     /// The newest answer to a query at the gate.
@@ -178,6 +189,13 @@ impl Account {
                 *step = Step::Waiting;
             }
         }
+        self.running = None;
+        self.failed = None;
+        self.last_done = None;
+        self.done = 0;
+        self.locks.clear();
+        self.strongest.clear();
+        self.taken.clear();
         self.xid = None;
         self.added.clear();
         self.begun_at = None;
@@ -229,6 +247,7 @@ impl Account {
                 let number = report.number;
                 self.checks
                     .extend(report.checks.iter().map(|check| (number, check.clone())));
+                self.take_locks(number, &report.locks);
                 self.step(number, Step::Done(report.clone()));
             }
             Body::StatementFailed {
@@ -242,6 +261,7 @@ impl Account {
                     error: error.clone(),
                 };
                 self.step(*number, failed);
+                self.running = None;
                 for step in self.steps.iter_mut().skip(*number) {
                     if matches!(step, Step::Waiting | Step::Running { .. }) {
                         *step = Step::NotRun;
@@ -298,9 +318,55 @@ impl Account {
     }
 
     fn step(&mut self, number: usize, step: Step) {
-        if let Some(slot) = number.checked_sub(1).and_then(|i| self.steps.get_mut(i)) {
-            *slot = step;
+        let Some(slot) = number.checked_sub(1).and_then(|i| self.steps.get_mut(i)) else {
+            return;
+        };
+        self.done -= usize::from(matches!(slot, Step::Done(_)));
+        if self.running == Some(number) {
+            self.running = None;
         }
+        match &step {
+            Step::Running { .. } => self.running = Some(number),
+            Step::Failed { .. } => self.failed = Some(number),
+            Step::Done(_) => {
+                self.done += 1;
+                self.last_done = Some(number);
+            }
+            Step::Waiting | Step::Gate(_) | Step::NotRun => {}
+        }
+        *slot = step;
+    }
+
+    fn take_locks(&mut self, number: usize, locks: &[Lock]) {
+        if locks.is_empty() {
+            return;
+        }
+        let mut sorted: Vec<&Lock> = locks.iter().collect();
+        sorted.sort_by_key(|lock| std::cmp::Reverse(lock.mode));
+        for lock in sorted {
+            self.taken.push((number, lock.clone()));
+            let known = self.strongest.get(&lock.relation).copied();
+            if known.is_some_and(|known| known >= lock.mode) {
+                continue;
+            }
+            if let Some(mode) = known
+                && let Ok(at) = self.place_of_lock(mode, &lock.relation)
+            {
+                self.locks.remove(at);
+            }
+            if let Err(at) = self.place_of_lock(lock.mode, &lock.relation) {
+                self.locks.insert(at, lock.clone());
+            }
+            self.strongest.insert(lock.relation.clone(), lock.mode);
+        }
+    }
+
+    /// Where a lock stands among all, or belongs.
+    fn place_of_lock(&self, mode: LockMode, relation: &str) -> Result<usize, usize> {
+        self.locks.binary_search_by(|other| {
+            let order = mode.cmp(&other.mode);
+            order.then_with(|| other.relation.as_str().cmp(relation))
+        })
     }
 
     /// How long the transaction has been held, or was.
@@ -309,26 +375,38 @@ impl Account {
         Some(self.ended_at.unwrap_or(self.now).saturating_sub(begun))
     }
 
+    /// The step of the statement with this number, from 1.
+    pub fn step_of(&self, number: usize) -> &Step {
+        let step = number.checked_sub(1).and_then(|at| self.steps.get(at));
+        step.unwrap_or(&Step::Waiting)
+    }
+
     /// The statement that runs now: its number and since when it runs.
     pub fn running(&self) -> Option<(usize, Millis)> {
-        self.steps
-            .iter()
-            .enumerate()
-            .find_map(|(index, step)| match step {
-                Step::Running { since } => Some((index + 1, self.now.saturating_sub(*since))),
-                _ => None,
-            })
+        let number = self.running?;
+        match self.step_of(number) {
+            Step::Running { since } => Some((number, self.now.saturating_sub(*since))),
+            _ => None,
+        }
     }
 
     /// The statement that failed: its number and what the server said.
     pub fn failed(&self) -> Option<(usize, &ServerMessage)> {
-        self.steps
-            .iter()
-            .enumerate()
-            .find_map(|(index, step)| match step {
-                Step::Failed { error, .. } => Some((index + 1, &**error)),
-                _ => None,
-            })
+        let number = self.failed?;
+        match self.step_of(number) {
+            Step::Failed { error, .. } => Some((number, &**error)),
+            _ => None,
+        }
+    }
+
+    /// The statement to look at: the one that runs or failed, else the last that was done.
+    pub fn newest(&self) -> Option<usize> {
+        self.running.or(self.failed).or(self.last_done)
+    }
+
+    /// How many statements are done.
+    pub fn done(&self) -> usize {
+        self.done
     }
 
     /// The checks of the script, FAIL first, then WARN, then PASS; otherwise in the script's order.
@@ -343,29 +421,13 @@ impl Account {
     }
 
     /// The strongest lock on each relation, the strongest first.
-    pub fn locks(&self) -> Vec<Lock> {
-        let mut strongest: BTreeMap<&str, LockMode> = BTreeMap::new();
-        for step in &self.steps {
-            if let Step::Done(report) = step {
-                for lock in &report.locks {
-                    let mode = strongest.entry(&lock.relation).or_insert(lock.mode);
-                    *mode = (*mode).max(lock.mode);
-                }
-            }
-        }
-        let mut locks: Vec<Lock> = strongest
-            .into_iter()
-            .map(|(relation, mode)| Lock {
-                mode,
-                relation: relation.to_owned(),
-            })
-            .collect();
-        locks.sort_by(|a, b| {
-            b.mode
-                .cmp(&a.mode)
-                .then_with(|| a.relation.cmp(&b.relation))
-        });
-        locks
+    pub fn locks(&self) -> &[Lock] {
+        &self.locks
+    }
+
+    /// Each lock with the number of the statement that took it, in the script's order.
+    pub fn locks_taken(&self) -> &[(usize, Lock)] {
+        &self.taken
     }
 
     /// The last message with a severity of ERROR or worse, or about the link.

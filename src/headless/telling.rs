@@ -1,6 +1,6 @@
 //! What the lines say: each change of the run once, in the order in which it came.
 
-use super::{refusals, words};
+use super::{refusals, table, words};
 use crate::gate::account::Step;
 use crate::gate::event::{Document, Millis, Seq, ServerMessage, Standing};
 use crate::gate::phase::{Prompt, Why, how_to_end};
@@ -247,6 +247,12 @@ impl<'a> Teller<'a> {
             if let Step::Done(report) = step {
                 for check in &report.checks {
                     self.check(check);
+                }
+                // What is a set of checks was told as that.
+                if let (Some(set), true) = (&report.result, report.checks.is_empty()) {
+                    for line in table::lines(set) {
+                        self.say(&line);
+                    }
                 }
             }
             self.steps += 1;

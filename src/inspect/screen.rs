@@ -18,6 +18,7 @@ use crate::tui::screen::paint::{draw_sheet, guard, more, put, rows};
 use crate::tui::screen::scroll::Scroll;
 use crate::tui::text::wrap;
 use crate::tui::theme::Appearance;
+use crate::tui::view::stream::Outline;
 use crate::tui::view::{Scene, Sheet, footer, prompt};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::Frame;
@@ -288,8 +289,8 @@ impl Screen {
                 self.help = !self.help;
                 self.help_scroll = Scroll::default();
             }
-            ViewAct::NextPane => self.turn(true),
-            ViewAct::PreviousPane => self.turn(false),
+            ViewAct::NextPane | ViewAct::Right => self.turn(true),
+            ViewAct::PreviousPane | ViewAct::Left => self.turn(false),
             ViewAct::Close => {
                 if !std::mem::take(&mut self.typing) {
                     self.help = false;
@@ -417,6 +418,7 @@ impl Screen {
         let area = frame.area();
         let columns = usize::from(area.width);
         let runbook = Arc::clone(&self.runbook);
+        let outline = Outline::default();
         // Taken out for the frame: the scene looks at them while the scrolls are settled.
         let machine = self.machine.clone();
         let account = std::mem::take(&mut self.account);
@@ -426,6 +428,7 @@ impl Screen {
             machine: &machine,
             account: &account,
             cursor: 0,
+            outline: &outline,
             journal: None,
         };
         let buffer = frame.buffer_mut();

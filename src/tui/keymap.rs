@@ -33,6 +33,8 @@ pub enum ViewAct {
     Last,
     NextPane,
     PreviousPane,
+    Left,
+    Right,
     Detail,
     Scripts,
     Locks,

@@ -12,6 +12,9 @@ pub(crate) mod scroll;
 
 use super::reader::{self, Pages};
 use super::theme::Appearance;
+use super::view::messages::Heights;
+use super::view::statement::Detail;
+use super::view::stream::Outline;
 use crate::gate::Event;
 use crate::gate::event::{Document, Standing};
 use crate::gate::machine::{Machine, Signature};
@@ -43,6 +46,8 @@ enum Cover {
     Help,
     Evidence,
     Answer,
+    /// All of the statement with this number.
+    Statement(usize),
 }
 
 /// A text that is being typed for the screen itself; the name for COMMIT is the machine's prompt.
@@ -77,15 +82,23 @@ pub struct Screen {
     runbook: Arc<Runbook>,
     /// What the script is expected to do: read once, for it is a parse of the whole script.
     impact: Arc<Impact>,
+    /// What is counted once of the script.
+    outline: Arc<Outline>,
     look: Appearance,
     journal: Option<String>,
     size: (u16, u16),
     cursor: usize,
     pane: usize,
     scroll: Scroll,
+    /// The statement under the cursor of the stream; `None` follows what runs.
+    at: Option<usize>,
     evidence: Scroll,
     cover: Option<Cover>,
     cover_scroll: Scroll,
+    /// How far the rows of a statement are moved to the left, in columns.
+    sideways: usize,
+    detail: Option<Arc<Detail>>,
+    heights: Arc<Heights>,
     /// The open document's tab, and how far each is scrolled.
     tab: usize,
     documents: Vec<Scroll>,
@@ -117,18 +130,24 @@ impl Screen {
     pub fn new(runbook: Arc<Runbook>, appearance: Appearance) -> Screen {
         let documents = vec![Scroll::default(); reader::documents(&runbook).len()];
         let impact = Arc::new(Impact::of(&runbook));
+        let outline = Arc::new(Outline::of(&runbook.script));
         Screen {
             runbook,
             impact,
+            outline,
             look: appearance,
             journal: None,
             size: (0, 0),
             cursor: 0,
             pane: 0,
             scroll: Scroll::default(),
+            at: None,
             evidence: Scroll::default(),
             cover: None,
             cover_scroll: Scroll::default(),
+            sideways: 0,
+            detail: None,
+            heights: Arc::default(),
             tab: 0,
             documents,
             pages: None,
@@ -167,6 +186,8 @@ impl Screen {
             self.look = appearance;
             self.pages = None;
             self.answer = None;
+            self.detail = None;
+            self.heights = Arc::default();
         }
     }
 

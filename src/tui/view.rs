@@ -16,6 +16,9 @@ pub(crate) mod messages;
 pub(crate) mod must_roll_back;
 pub(crate) mod prompt;
 pub(crate) mod proving;
+#[cfg(test)]
+mod rolls;
+pub(crate) mod statement;
 pub(crate) mod stream;
 
 use super::theme::Appearance;
@@ -41,6 +44,8 @@ pub(crate) struct Scene<'a> {
     pub account: &'a Account,
     /// The checklist's cursor.
     pub cursor: usize,
+    /// What is counted once of the script.
+    pub outline: &'a stream::Outline,
     /// Where the journal is.
     pub journal: Option<&'a str>,
 }
@@ -112,6 +117,18 @@ pub(crate) struct Sheet {
     pub follow: Option<usize>,
 }
 
+/// Lines that are made only where they are seen: a pane of any length costs what is visible.
+pub(crate) trait Roll {
+    /// How many lines there are.
+    fn total(&self) -> usize;
+    /// The line to keep in sight, where the pane follows something.
+    fn follow(&self) -> Option<usize> {
+        None
+    }
+    /// The lines of a range.
+    fn lines(&self, range: std::ops::Range<usize>) -> Vec<Line<'static>>;
+}
+
 impl Sheet {
     pub(crate) fn of(lines: Vec<Line<'static>>) -> Sheet {
         Sheet {
@@ -132,7 +149,7 @@ impl Scene<'_> {
 
     /// How many statements the script sends.
     pub(crate) fn sent(&self) -> usize {
-        self.runbook.script.sent().count()
+        self.outline.sent
     }
 
     /// The whole length of the hold as it stands now.

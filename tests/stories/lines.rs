@@ -155,7 +155,7 @@ fn pasted_lines_never_commit() {
 }
 
 /// Runs the program without a terminal, with `typed` on its standard input.
-fn without_a_terminal(stage: &Stage, arguments: &[String], typed: &str) -> Output {
+pub fn without_a_terminal(stage: &Stage, arguments: &[String], typed: &str) -> Output {
     let mut command = Command::new(PROGRAM);
     command
         .args(arguments)

@@ -292,13 +292,13 @@ impl Terminal {
 
     // ---- what a person does -------------------------------------------------------------------
 
-    /// Presses a key: one character, or one of Space, Enter, Esc, Tab, Down, Up, Ctrl-C, Ctrl-Z.
+    /// Presses a key: one character, or one of Space, Enter, Esc, Tab, Down, Up, Left, Right, Ctrl-C, Ctrl-Z.
     ///
     /// Like a person, it looks first: a key in the same instant as the frame would count as typed
     /// before it.
     #[track_caller]
     pub fn key(&mut self, name: &str) -> &mut Self {
-        if !["Tab", "Down", "Up", "s", "G"].contains(&name) {
+        if !["Tab", "Down", "Up", "Left", "Right", "s", "G"].contains(&name) {
             self.look();
         }
         let bytes = match name {
@@ -308,6 +308,8 @@ impl Terminal {
             "Tab" => "\t",
             "Down" => "\x1b[B",
             "Up" => "\x1b[A",
+            "Left" => "\x1b[D",
+            "Right" => "\x1b[C",
             "Ctrl-C" => "\x03",
             "Ctrl-Z" => "\x1a",
             one if one.chars().count() == 1 => one,

@@ -87,6 +87,13 @@ pub const BINDINGS: &[Binding] = &[
         "extend",
         "extend the hold by its limit once more",
     ),
+    view(
+        Place::Running,
+        &[Enter],
+        ViewAct::Detail,
+        "statement",
+        "all of the statement under the cursor: rows, messages, locks, text",
+    ),
     gate(
         Place::Gate,
         &[Char('c')],
@@ -170,7 +177,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Enter],
         ViewAct::Detail,
         "checks",
-        "from the gate to the checks and back",
+        "from the gate to the checks and back; on a statement: all of it",
     ),
     gate(
         Place::Consent,
@@ -241,6 +248,20 @@ pub const BINDINGS: &[Binding] = &[
         Act::EndBackend,
         "end the old session",
         "end our old session on the server, which still holds the transaction, then ask again",
+    ),
+    view(
+        Place::Outcome,
+        &[Enter],
+        ViewAct::Detail,
+        "",
+        "to the checks and back; on a statement: all of it",
+    ),
+    view(
+        Place::End,
+        &[Enter],
+        ViewAct::Detail,
+        "",
+        "to the checks and back; on a statement: all of it",
     ),
     gate(
         Place::End,
@@ -342,17 +363,31 @@ pub const BINDINGS: &[Binding] = &[
     ),
     view(
         Place::Everywhere,
-        &[Tab, Right],
+        &[Tab],
         ViewAct::NextPane,
         "next pane",
         "the next pane or the next script",
     ),
     view(
         Place::Everywhere,
-        &[BackTab, Left],
+        &[BackTab],
         ViewAct::PreviousPane,
         "",
         "the pane or the script before",
+    ),
+    view(
+        Place::Everywhere,
+        &[Right],
+        ViewAct::Right,
+        "",
+        "further to the right in a statement's rows; else the next pane",
+    ),
+    view(
+        Place::Everywhere,
+        &[Left],
+        ViewAct::Left,
+        "",
+        "further to the left in a statement's rows; else the pane before",
     ),
     view(
         Place::Everywhere,

@@ -2,14 +2,18 @@
 //!
 //! What is noticed on the way, such as a script whose end was on screen, is kept for the loop.
 
-use super::paint::{draw_sheet, guard, more, put, rows, split, upright};
+use super::paint::{draw_roll, draw_sheet, guard, more, put, rows, split, upright};
 use super::{Answer, Cover, NEEDS, Screen, Scroll, Typing};
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Ending, Phase, Prompt};
 use crate::gate::{Account, Event};
 use crate::tui::reader::{self, Pages};
 use crate::tui::text;
-use crate::tui::view::{self, Pane, Scene, Sheet};
+use crate::tui::view::locks::Ledger;
+use crate::tui::view::messages::Heard;
+use crate::tui::view::statement::{Detail, Opened};
+use crate::tui::view::stream::Stream;
+use crate::tui::view::{self, Pane, Roll, Scene, Sheet};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -31,12 +35,14 @@ impl Screen {
         self.size = (area.width, area.height);
         let runbook = Arc::clone(&self.runbook);
         let journal = self.journal.clone();
+        let outline = Arc::clone(&self.outline);
         let scene = Scene {
             look: self.look,
             runbook: &runbook,
             machine,
             account,
             cursor: self.cursor,
+            outline: &outline,
             journal: journal.as_deref(),
         };
         let buffer = frame.buffer_mut();
@@ -126,9 +132,7 @@ impl Screen {
                 let used = draw_aside(buffer, right, scene, beside) + 1;
                 let below = rows(right, used, right.height.saturating_sub(used));
                 if pane == Pane::Gate && below.height >= LOCKS_FIT {
-                    let columns = usize::from(below.width);
-                    let sheet = Sheet::of(view::locks::lines(scene, columns));
-                    draw_sheet(buffer, below, scene, &sheet, &mut Scroll::default());
+                    draw_locks(buffer, below, scene);
                 }
                 upright(buffer, body, left.width + 1, scene);
             }
@@ -156,9 +160,7 @@ impl Screen {
             {
                 let (left, right) = split(body, (body.width * 3 / 5).max(82));
                 self.draw_pane(buffer, left, scene, pane);
-                let columns = usize::from(right.width);
-                let sheet = Sheet::of(view::locks::lines(scene, columns));
-                draw_sheet(buffer, right, scene, &sheet, &mut Scroll::default());
+                draw_locks(buffer, right, scene);
                 upright(buffer, body, left.width + 1, scene);
             }
             _ => self.draw_pane(buffer, body, scene, pane),
@@ -166,8 +168,26 @@ impl Screen {
     }
 
     fn draw_pane(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, pane: Pane) {
+        if pane == Pane::Stream {
+            self.draw_stream(buffer, area, scene);
+            return;
+        }
         let sheet = sheet_of(scene, pane, area);
         draw_sheet(buffer, area, scene, &sheet, &mut self.scroll);
+    }
+
+    fn draw_stream(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
+        let at = self.at.or(scene.account.newest());
+        let stream = Stream::new(scene, usize::from(area.width), at);
+        let head = stream.head();
+        match self.at.and_then(|at| stream.line_of(at)) {
+            Some(line) => {
+                let height = usize::from(area.height).saturating_sub(head.len());
+                self.scroll.keep_in_sight(line, height);
+            }
+            None => self.scroll.moved = false,
+        }
+        draw_roll(buffer, area, scene, &head, &stream, &mut self.scroll, None);
     }
 
     fn draw_checklist(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
@@ -213,8 +233,10 @@ impl Screen {
                 self.draw_answer(buffer, body, scene);
                 return;
             }
-            Cover::Locks => ("LOCKS", view::locks::lines(scene, columns)),
-            Cover::Messages => ("MESSAGES", view::messages::lines(scene, columns)),
+            Cover::Locks | Cover::Messages | Cover::Statement(_) => {
+                self.draw_long_cover(buffer, body, scene, cover);
+                return;
+            }
             Cover::Impact => {
                 let measure = scene.account.measure.as_ref();
                 let lines = view::impact::lines(scene.look, &self.impact, measure, columns);
@@ -238,6 +260,95 @@ impl Screen {
             *line = std::mem::take(line).patch_style(self.look.here());
         }
         draw_sheet(buffer, below, scene, &sheet, &mut self.cover_scroll);
+    }
+
+    /// A cover of any length: only what is seen of it is made.
+    fn draw_long_cover(
+        &mut self,
+        buffer: &mut Buffer,
+        body: Rect,
+        scene: &Scene<'_>,
+        cover: Cover,
+    ) {
+        self.make_ready(scene, cover, usize::from(body.width));
+        let columns = usize::from(body.width);
+        let head = match cover {
+            Cover::Statement(number) => view::statement::head(scene, number, columns),
+            Cover::Messages => vec![scene.line(" MESSAGES", self.look.strong())],
+            _ => vec![scene.line(" LOCKS", self.look.strong())],
+        };
+        let mut scroll = self.cover_scroll;
+        if let Some(roll) = self.roll(scene, cover, columns) {
+            draw_roll(buffer, body, scene, &head, &*roll, &mut scroll, self.found);
+        }
+        self.cover_scroll = scroll;
+    }
+
+    /// Brings up to date what a long cover keeps from frame to frame.
+    fn make_ready(&mut self, scene: &Scene<'_>, cover: Cover, columns: usize) {
+        match cover {
+            Cover::Messages => Arc::make_mut(&mut self.heights).catch_up(scene, columns),
+            Cover::Statement(number) => {
+                let before = self.detail.take().map(Arc::unwrap_or_clone);
+                let detail = Detail::of(scene, number, columns, before);
+                self.sideways = self.sideways.min(detail.furthest());
+                self.detail = Some(Arc::new(detail));
+            }
+            _ => {}
+        }
+    }
+
+    /// The lines of a long cover, made as they are asked for.
+    fn roll<'a>(
+        &'a self,
+        scene: &'a Scene<'a>,
+        cover: Cover,
+        columns: usize,
+    ) -> Option<Box<dyn Roll + 'a>> {
+        match cover {
+            Cover::Locks => Some(Box::new(Ledger::new(scene, columns))),
+            Cover::Messages => Some(Box::new(Heard::new(scene, &self.heights, columns))),
+            Cover::Statement(_) => Some(Box::new(Opened {
+                scene,
+                detail: self.detail.as_ref()?,
+                sideways: self.sideways,
+            })),
+            Cover::Scripts | Cover::Impact | Cover::Help | Cover::Evidence | Cover::Answer => None,
+        }
+    }
+
+    /// The first line of a long cover from `from` on that holds `needle`, round the end; `None` also
+    /// where the cover is not a long one.
+    pub(super) fn find_in_roll(
+        &mut self,
+        machine: &Machine,
+        account: &Account,
+        needle: &str,
+        (from, forward): (usize, bool),
+    ) -> Option<Option<usize>> {
+        let (runbook, outline) = (Arc::clone(&self.runbook), Arc::clone(&self.outline));
+        let scene = Scene {
+            look: self.look,
+            runbook: &runbook,
+            machine,
+            account,
+            cursor: self.cursor,
+            outline: &outline,
+            journal: None,
+        };
+        let (cover, columns) = (self.cover?, usize::from(self.size.0));
+        self.make_ready(&scene, cover, columns);
+        let roll = self.roll(&scene, cover, columns)?;
+        let all = roll.total();
+        let holds = |line: &usize| {
+            let mut made = roll.lines(*line..*line + 1).into_iter();
+            made.any(|line| line.to_string().to_lowercase().contains(needle))
+        };
+        Some(
+            (0..all)
+                .map(|step| (from + if forward { step } else { all - step }) % all)
+                .find(holds),
+        )
     }
 
     fn draw_answer(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
@@ -373,7 +484,7 @@ fn sheet_of(scene: &Scene<'_>, pane: Pane, area: Rect) -> Sheet {
     match pane {
         Pane::Proving => view::proving::sheet(scene, columns),
         Pane::Checklist => view::checklist::list(scene, columns, usize::from(area.height)),
-        Pane::Stream => view::stream::sheet(scene, columns),
+        Pane::Stream => Sheet::default(),
         Pane::Checks => view::checks::sheet(scene, columns, usize::from(area.height)),
         Pane::Gate => view::gate::sheet(scene, columns),
         Pane::MustRollBack => view::must_roll_back::sheet(scene, columns),
@@ -385,10 +496,39 @@ fn sheet_of(scene: &Scene<'_>, pane: Pane, area: Rect) -> Sheet {
 
 /// A pane beside the one that is open: it shows what fits. Returns how many rows it took.
 fn draw_aside(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, pane: Pane) -> u16 {
+    if pane == Pane::Stream {
+        let stream = Stream::new(scene, usize::from(area.width), None);
+        let head = stream.head();
+        let all = u16::try_from(head.len() + stream.total()).unwrap_or(u16::MAX);
+        draw_roll(
+            buffer,
+            area,
+            scene,
+            &head,
+            &stream,
+            &mut Scroll::default(),
+            None,
+        );
+        return all.min(area.height);
+    }
     let sheet = sheet_of(scene, pane, area);
     draw_sheet(buffer, area, scene, &sheet, &mut Scroll::default());
     let used = sheet.head.len() + sheet.lines.len() + sheet.pinned.len();
     u16::try_from(used).unwrap_or(u16::MAX).min(area.height)
+}
+
+/// The locks beside something else: what fits.
+fn draw_locks(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
+    let ledger = Ledger::new(scene, usize::from(area.width));
+    draw_roll(
+        buffer,
+        area,
+        scene,
+        &[],
+        &ledger,
+        &mut Scroll::default(),
+        None,
+    );
 }
 
 /// The names of the panes; the open one is marked.

@@ -138,6 +138,7 @@ impl Screen {
         if self.phase.is_some_and(|before| before != phase) {
             self.pane = 0;
             self.scroll = Scroll::default();
+            self.at = None;
             self.typing = None;
             self.typed.clear();
             // What there is to decide or to know is never left behind something else.

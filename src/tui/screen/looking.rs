@@ -22,8 +22,13 @@ impl Screen {
             ViewAct::Impact => self.toggle(Cover::Impact),
             ViewAct::Help => self.toggle(Cover::Help),
             ViewAct::Repaint => self.repaint = true,
-            ViewAct::Detail => match machine.phase() {
-                Phase::Checklist => self.toggle(Cover::Evidence),
+            ViewAct::Detail => match (machine.phase(), self.open_pane(machine)) {
+                (Phase::Checklist, _) => self.toggle(Cover::Evidence),
+                (_, Some(Pane::Stream)) => {
+                    if let Some(number) = self.at.or(account.newest()) {
+                        self.toggle(Cover::Statement(number));
+                    }
+                }
                 _ => {
                     let panes = Pane::of(machine).len();
                     self.pane = usize::from(self.pane == 0 && panes > 1);
@@ -31,6 +36,7 @@ impl Screen {
                 }
             },
             ViewAct::NextPane | ViewAct::PreviousPane => self.turn(act, machine),
+            ViewAct::Left | ViewAct::Right => self.move_sideways(act, machine),
             ViewAct::Close => {
                 if self.typing.take().is_some() {
                     self.typed.clear();
@@ -38,7 +44,7 @@ impl Screen {
                     self.cover = None;
                 }
             }
-            ViewAct::Accept => return self.accept(account),
+            ViewAct::Accept => return self.accept(machine, account),
             ViewAct::Up | ViewAct::Down if self.typing == Some(Typing::Query) => {
                 return self.recall(act);
             }
@@ -54,8 +60,8 @@ impl Screen {
                 self.typed.clear();
                 self.typing = Some(Typing::Find);
             }
-            ViewAct::FindNext => self.find(true),
-            ViewAct::FindPrevious => self.find(false),
+            ViewAct::FindNext => self.find(true, machine, account),
+            ViewAct::FindPrevious => self.find(false, machine, account),
             // Only `inspect` looks again by itself; here the evidence is the gate's.
             ViewAct::LookAgain => {}
             ViewAct::Up
@@ -63,7 +69,7 @@ impl Screen {
             | ViewAct::PageUp
             | ViewAct::PageDown
             | ViewAct::First
-            | ViewAct::Last => self.move_by(act, machine),
+            | ViewAct::Last => self.move_by(act, machine, account),
         }
         Vec::new()
     }
@@ -71,6 +77,7 @@ impl Screen {
     fn toggle(&mut self, cover: Cover) {
         self.cover = (self.cover != Some(cover)).then_some(cover);
         self.cover_scroll = Scroll::default();
+        self.sideways = 0;
         self.found = None;
     }
 
@@ -92,10 +99,11 @@ impl Screen {
         self.found = None;
         if self.cover.is_none() {
             self.scroll = Scroll::default();
+            self.at = None;
         }
     }
 
-    fn move_by(&mut self, act: ViewAct, machine: &Machine) {
+    fn move_by(&mut self, act: ViewAct, machine: &Machine, account: &Account) {
         match (self.cover, machine.phase()) {
             (Some(Cover::Scripts), _) => {
                 if let Some(scroll) = self.documents.get_mut(self.tab) {
@@ -117,11 +125,53 @@ impl Screen {
                     self.evidence = Scroll::default();
                 }
             }
+            (None, _) if self.open_pane(machine) == Some(Pane::Stream) => {
+                self.move_in_stream(act, account);
+            }
             (None, _) => self.scroll.act(act),
         }
     }
 
-    fn accept(&mut self, account: &Account) -> Vec<Event> {
+    /// The pane that is open.
+    pub(super) fn open_pane(&self, machine: &Machine) -> Option<Pane> {
+        let panes = Pane::of(machine);
+        panes.get(self.pane).or(panes.first()).copied()
+    }
+
+    /// Moves the cursor from statement to statement.
+    fn move_in_stream(&mut self, act: ViewAct, account: &Account) {
+        let last = self.runbook.script.statements.len();
+        let from = self.at.or(account.newest()).unwrap_or(1);
+        let page = self.scroll.height.saturating_sub(2).max(1);
+        let to = match act {
+            ViewAct::Up => from.saturating_sub(1),
+            ViewAct::Down => from + 1,
+            ViewAct::PageUp => from.saturating_sub(page),
+            ViewAct::PageDown => from + page,
+            ViewAct::First => 1,
+            // Whoever goes to the end of what still runs follows it again.
+            ViewAct::Last if account.running().is_some() => {
+                self.at = None;
+                return;
+            }
+            _ => last,
+        };
+        self.at = Some(to.clamp(1, last.max(1)));
+    }
+
+    /// Moves a statement's rows; anywhere else it is the next pane or script.
+    fn move_sideways(&mut self, act: ViewAct, machine: &Machine) {
+        let step = usize::from(self.size.0 / 2).max(1);
+        match (self.cover, act) {
+            // How far they can be moved is known when they are drawn.
+            (Some(Cover::Statement(_)), ViewAct::Right) => self.sideways += step,
+            (Some(Cover::Statement(_)), _) => self.sideways = self.sideways.saturating_sub(step),
+            (_, ViewAct::Right) => self.turn(ViewAct::NextPane, machine),
+            _ => self.turn(ViewAct::PreviousPane, machine),
+        }
+    }
+
+    fn accept(&mut self, machine: &Machine, account: &Account) -> Vec<Event> {
         match self.typing {
             Some(Typing::Reference { item } | Typing::DatabaseName { item }) => {
                 let text = self.typed.trim().to_owned();
@@ -150,7 +200,7 @@ impl Screen {
                 self.typing = None;
                 self.sought = std::mem::take(&mut self.typed);
                 self.found = None;
-                self.find(true);
+                self.find(true, machine, account);
                 Vec::new()
             }
             Some(Typing::Query) => self.accept_query(),
@@ -184,7 +234,7 @@ impl Screen {
     }
 
     /// Goes to the next place that holds what is sought.
-    fn find(&mut self, forward: bool) {
+    fn find(&mut self, forward: bool, machine: &Machine, account: &Account) {
         if self.sought.is_empty() {
             self.say("Nothing is sought yet; / asks for a text.".into());
             return;
@@ -204,6 +254,11 @@ impl Screen {
             self.pages
                 .as_ref()
                 .and_then(|pages| pages.find(&self.runbook, &self.sought, from, forward))
+        } else if let Some(found) = {
+            let needle = self.sought.to_lowercase();
+            self.find_in_roll(machine, account, &needle, (from, forward))
+        } {
+            found
         } else {
             let needle = self.sought.to_lowercase();
             let all = self.cover_text.len();

@@ -3,7 +3,7 @@
 use super::Scroll;
 use crate::tui::text;
 use crate::tui::theme::Glyphs;
-use crate::tui::view::{Scene, Sheet};
+use crate::tui::view::{Roll, Scene, Sheet};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -33,6 +33,30 @@ pub(crate) fn draw_sheet(
         .unwrap_or(u16::MAX)
         .min(upper.height);
     put(buffer, rows(area, y, area.height - y), &sheet.pinned);
+}
+
+/// Draws as much of a roll as fits, and no more is made.
+pub(crate) fn draw_roll(
+    buffer: &mut Buffer,
+    area: Rect,
+    scene: &Scene<'_>,
+    head: &[Line<'static>],
+    roll: &dyn Roll,
+    scroll: &mut Scroll,
+    found: Option<usize>,
+) {
+    let top = u16::try_from(head.len()).unwrap_or(u16::MAX);
+    put(buffer, rows(area, 0, top), head);
+    let area = rows(area, top, area.height.saturating_sub(top));
+    scroll.settle(roll.total(), usize::from(area.height), roll.follow());
+    let end = (scroll.top + scroll.height).min(scroll.total);
+    let mut shown = roll.lines(scroll.top..end);
+    let found = found.and_then(|found| found.checked_sub(scroll.top));
+    if let Some(line) = found.and_then(|found| shown.get_mut(found)) {
+        *line = std::mem::take(line).patch_style(scene.look.here());
+    }
+    put(buffer, area, &shown);
+    more(buffer, area, scene, scroll);
 }
 
 /// Says at the right edge that there is more above or below.

@@ -46,6 +46,17 @@ impl Scroll {
         self.top = self.top.min(total.saturating_sub(height));
     }
 
+    /// Moves no further than needed for `line` to be seen. The signs for more cover the end of the
+    /// first and the last row, so it stands on neither where that is possible.
+    pub(crate) fn keep_in_sight(&mut self, line: usize, height: usize) {
+        self.moved = true;
+        let margin = usize::from(height > 2);
+        let lowest = (line + 1 + margin).saturating_sub(height);
+        self.top = self
+            .top
+            .clamp(lowest, line.saturating_sub(margin).max(lowest));
+    }
+
     pub(crate) fn at_end(&self) -> bool {
         self.height > 0 && self.top + self.height >= self.total
     }

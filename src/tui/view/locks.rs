@@ -9,12 +9,16 @@
 //!     2 ALTER TABLE      ACCESS EXCLUSIVE  service_ops.integration_inbox
 //! ```
 
-use super::{Scene, stream};
-use crate::gate::account::Step;
+use super::{Roll, Scene, stream};
 use crate::gate::event::{LockMode, Session};
 use crate::tui::text::{clock, counted, hanging, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
+use std::ops::Range;
+
+/// The most relations that are named where they are only counted up; each stands with its statement
+/// further down.
+const NAMED: usize = 60;
 
 fn lock_style(scene: &Scene<'_>, mode: LockMode) -> Style {
     if mode >= LockMode::Share {
@@ -31,10 +35,10 @@ pub(crate) fn by_strength(scene: &Scene<'_>, columns: usize, briefly: bool) -> V
     let locks = scene.account.locks();
     let mut lines = Vec::new();
     for mode in LockMode::ALL.into_iter().rev() {
-        let relations: Vec<String> = locks
+        let relations: Vec<&String> = locks
             .iter()
             .filter(|lock| lock.mode == mode)
-            .map(|lock| look.clean(&lock.relation))
+            .map(|lock| &lock.relation)
             .collect();
         if relations.is_empty() {
             continue;
@@ -57,7 +61,17 @@ pub(crate) fn by_strength(scene: &Scene<'_>, columns: usize, briefly: bool) -> V
         if briefly && mode < LockMode::Share {
             continue;
         }
-        for part in wrap(&relations.join(", "), columns.saturating_sub(2)) {
+        let mut named: Vec<String> = relations
+            .iter()
+            .take(NAMED)
+            .map(|relation| look.clean(relation))
+            .collect();
+        if let Some(more) = relations.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            named.push(format!(
+                "and {more} more (l shows which statement took them)"
+            ));
+        }
+        for part in wrap(&named.join(", "), columns.saturating_sub(2)) {
             lines.push(scene.line(format!("  {part}"), look.dim()));
         }
     }
@@ -128,8 +142,59 @@ fn waiting(scene: &Scene<'_>, waiter: &Session) -> String {
     text
 }
 
-/// The whole pane.
-pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+/// The pane: who holds and waits, then every lock with its statement.
+pub(crate) struct Ledger<'a> {
+    scene: &'a Scene<'a>,
+    inner: usize,
+    above: Vec<Line<'static>>,
+}
+
+impl<'a> Ledger<'a> {
+    /// The pane as it is now.
+    pub(crate) fn new(scene: &'a Scene<'a>, columns: usize) -> Ledger<'a> {
+        Ledger {
+            scene,
+            inner: columns.saturating_sub(1),
+            above: above(scene, columns),
+        }
+    }
+
+    fn lock(&self, nth: usize) -> Option<Line<'static>> {
+        let (scene, inner) = (self.scene, self.inner);
+        let look = scene.look;
+        let taken = scene.account.locks_taken();
+        let (number, lock) = taken.get(nth)?;
+        let before = nth.checked_sub(1).and_then(|before| taken.get(before));
+        let shown = match before {
+            Some((before, _)) if before == number => String::new(),
+            Some(_) | None => number.to_string(),
+        };
+        let room = inner.saturating_sub(5 + 23);
+        Some(Line::from(vec![
+            format!("{} ", look.fit_right(&shown, 4)).set_style(look.dim()),
+            look.fit(lock.mode.name(), 23)
+                .set_style(lock_style(scene, lock.mode)),
+            Span::raw(look.clip_left(&look.clean(&lock.relation), room)),
+        ]))
+    }
+}
+
+impl Roll for Ledger<'_> {
+    fn total(&self) -> usize {
+        self.above.len() + self.scene.account.locks_taken().len()
+    }
+
+    fn lines(&self, range: Range<usize>) -> Vec<Line<'static>> {
+        range
+            .filter_map(|line| match line.checked_sub(self.above.len()) {
+                None => self.above.get(line).cloned(),
+                Some(nth) => self.lock(nth),
+            })
+            .collect()
+    }
+}
+
+fn above(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
     let inner = columns.saturating_sub(1);
     let shift = |line: Line<'static>| {
@@ -186,28 +251,7 @@ pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     }
     lines.push(Line::default());
     lines.push(scene.heading(" WHICH STATEMENT TOOK WHAT", inner));
-    let mut any = false;
-    for (index, step) in scene.account.steps.iter().enumerate() {
-        let Step::Done(report) = step else { continue };
-        let mut locks = report.locks.clone();
-        locks.sort_by_key(|lock| std::cmp::Reverse(lock.mode));
-        for (nth, lock) in locks.iter().enumerate() {
-            any = true;
-            let number = if nth == 0 {
-                (index + 1).to_string()
-            } else {
-                String::new()
-            };
-            let room = inner.saturating_sub(5 + 23);
-            lines.push(Line::from(vec![
-                format!("{} ", look.fit_right(&number, 4)).set_style(look.dim()),
-                look.fit(lock.mode.name(), 23)
-                    .set_style(lock_style(scene, lock.mode)),
-                Span::raw(look.clip_left(&look.clean(&lock.relation), room)),
-            ]));
-        }
-    }
-    if !any {
+    if scene.account.locks_taken().is_empty() {
         lines.push(Line::from(" none so far"));
     }
     lines

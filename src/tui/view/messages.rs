@@ -6,12 +6,14 @@
 //!        detail  Key (message_id)=(m-17) is duplicated.
 //! ```
 
-use super::Scene;
+use super::{Roll, Scene};
+use crate::gate::account::Said;
 use crate::gate::event::{ServerLog, ServerMessage};
 use crate::runbook::printable::counted;
 use crate::tui::text::{clock, hanging, labelled, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
+use std::ops::Range;
 
 /// How grave a message looks.
 fn style(scene: &Scene<'_>, message: &ServerMessage) -> Style {
@@ -66,27 +68,104 @@ pub(crate) fn body(
     lines
 }
 
-/// The whole pane.
-pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+/// How many lines each message takes at a width; it grows with the messages.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Heights {
+    columns: usize,
+    /// For each message, the lines up to its end.
+    ends: Vec<usize>,
+}
+
+impl Heights {
+    /// Counts the messages that came since this was asked last, or all of them at another width.
+    pub(crate) fn catch_up(&mut self, scene: &Scene<'_>, columns: usize) {
+        let said = &scene.account.messages;
+        if self.columns != columns || self.ends.len() > said.len() {
+            self.columns = columns;
+            self.ends.clear();
+        }
+        let mut end = self.ends.last().copied().unwrap_or(0);
+        for said in said.iter().skip(self.ends.len()) {
+            end += message(scene, said, columns).len();
+            self.ends.push(end);
+        }
+    }
+}
+
+/// A message with when and where it came.
+fn message(scene: &Scene<'_>, said: &Said, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
-    let mut lines = Vec::new();
-    if scene.account.messages.is_empty() {
-        lines.push(Line::from(" The server has said nothing so far."));
-    }
-    for said in &scene.account.messages {
-        let place = said
-            .number
-            .map_or_else(String::new, |number| format!("statement {number}  "));
-        lines.push(Line::from(vec![
-            format!(" {}  ", look.fit_right(&clock(said.at), 5)).set_style(look.dim()),
-            Span::raw(place),
-            head(scene, &said.message).set_style(style(scene, &said.message)),
-        ]));
-        lines.extend(body(scene, &said.message, 8, columns.saturating_sub(1)));
-    }
-    lines.push(Line::default());
-    lines.extend(log(scene, columns));
+    let place = said
+        .number
+        .map_or_else(String::new, |number| format!("statement {number}  "));
+    let mut lines = vec![Line::from(vec![
+        format!(" {}  ", look.fit_right(&clock(said.at), 5)).set_style(look.dim()),
+        Span::raw(place),
+        head(scene, &said.message).set_style(style(scene, &said.message)),
+    ])];
+    lines.extend(body(scene, &said.message, 8, columns.saturating_sub(1)));
     lines
+}
+
+/// The pane: every message, then the server's log.
+pub(crate) struct Heard<'a> {
+    scene: &'a Scene<'a>,
+    heights: &'a Heights,
+    below: Vec<Line<'static>>,
+}
+
+impl<'a> Heard<'a> {
+    /// The pane as it is now; the heights have caught up.
+    pub(crate) fn new(scene: &'a Scene<'a>, heights: &'a Heights, columns: usize) -> Heard<'a> {
+        let mut below = Vec::new();
+        if scene.account.messages.is_empty() {
+            below.push(Line::from(" The server has said nothing so far."));
+        }
+        below.push(Line::default());
+        below.extend(log(scene, columns));
+        Heard {
+            scene,
+            heights,
+            below,
+        }
+    }
+
+    fn above(&self) -> usize {
+        self.heights.ends.last().copied().unwrap_or(0)
+    }
+}
+
+impl Roll for Heard<'_> {
+    fn total(&self) -> usize {
+        self.above() + self.below.len()
+    }
+
+    fn lines(&self, range: Range<usize>) -> Vec<Line<'static>> {
+        let ends = &self.heights.ends;
+        let mut lines = Vec::new();
+        let first = ends.partition_point(|end| *end <= range.start);
+        let before = first.checked_sub(1).and_then(|before| ends.get(before));
+        let mut at = before.copied().unwrap_or(0);
+        for said in self.scene.account.messages.iter().skip(first) {
+            if at >= range.end {
+                break;
+            }
+            for line in message(self.scene, said, self.heights.columns) {
+                if range.contains(&at) {
+                    lines.push(line);
+                }
+                at += 1;
+            }
+        }
+        let above = self.above();
+        let below = self.below.iter().enumerate();
+        lines.extend(
+            below
+                .filter(|(nth, _)| range.contains(&(above + nth)))
+                .map(|(_, line)| line.clone()),
+        );
+        lines
+    }
 }
 
 /// The end of the server's own log, or why it is not shown. Lines that name our backend's process

@@ -5,80 +5,208 @@
 //!  + BEGIN                                              sent by stagegate itself
 //!    1 BEGIN                                            taken over by the gate
 //!  Migration 011: integration_inbox ────────────────────────────────────────────
-//!    2 ALTER TABLE service_ops.integration_inbox     done    12 ms  ACCESS EXCL.
-//!    3 CREATE INDEX service_ops.integration_inbox    RUNNING  / 0:03
+//!    2 ALTER TABLE service_ops.integration_inbox        done   12 ms ACCESS EXCL.
+//!    3 UPDATE service_ops.integration_inbox       UPDATE 512    4 ms ROW EXCL.
+//! >  4 CREATE INDEX service_ops.integration_inbox    RUNNING  / 0:03
 //!      CREATE UNIQUE INDEX IF NOT EXISTS uq_integration_inbox_message_id ON service_op..
 //!      building index: scanning table   ███████████░░░░░░░  61 %  1234 of 2000 blocks
 //! ```
 //!
-//! The lock column names the strongest lock that a statement took newly.
+//! The lock column names the strongest lock that a statement took newly. Only the lines on screen
+//! are made, however long the script is (I14).
 
-use super::{Scene, Sheet};
+use super::{Roll, Scene};
 use crate::gate::account::Step;
 use crate::gate::event::{LockMode, Session, StatementReport};
-use crate::runbook::script::{Fate, Statement};
+use crate::runbook::script::{Fate, Script, Statement};
 use crate::tui::text::{clock, hanging, took, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// From this width on lock modes are written in full.
 const LONG_LOCKS: usize = 100;
 
-/// The whole stream.
-pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
-    let look = scene.look;
-    let script = &scene.runbook.script;
-    let mut lines = Vec::new();
-    let mut follow = None;
-    for sent in &scene.account.added {
-        lines.push(aside(
-            scene,
-            "  +",
-            &look.clean(sent),
-            "sent by stagegate",
-            columns,
-        ));
-    }
-    let mut section = None;
-    for (index, statement) in script.statements.iter().enumerate() {
-        if statement.section != section {
-            section = statement.section;
-            if let Some(title) = script.section_title(statement) {
-                lines.push(scene.heading(
-                    &format!(" {}", look.clean(title)),
-                    columns.saturating_sub(1),
-                ));
-            }
-        }
+/// What is counted once of a script: how many lines stand above each statement's own.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outline {
+    /// How many statements are sent.
+    pub sent: usize,
+    /// For each statement, the lines from the first one to its own, with headings and echoes.
+    ends: Vec<usize>,
+}
+
+impl Outline {
+    /// The outline of `script`.
+    pub(crate) fn of(script: &Script) -> Outline {
+        let mut echoes: BTreeMap<usize, usize> = BTreeMap::new();
         for echo in &script.echoes {
-            if echo.before == statement.number {
-                for text in look.clean_lines(&echo.text) {
-                    let text = look.clip(&format!("      {text}"), columns);
-                    lines.push(scene.line(text, look.dim()));
+            *echoes.entry(echo.before).or_default() += echo.text.lines().count();
+        }
+        let (mut lines, mut section) = (0, None);
+        let ends = script
+            .statements
+            .iter()
+            .map(|statement| {
+                if statement.section != section {
+                    section = statement.section;
+                    lines += usize::from(script.section_title(statement).is_some());
                 }
-            }
-        }
-        let step = scene.account.steps.get(index).unwrap_or(&Step::Waiting);
-        if matches!(step, Step::Running { .. } | Step::Failed { .. }) {
-            follow = Some(lines.len());
-        }
-        lines.extend(rows(scene, statement, step, columns));
-        if matches!(step, Step::Done(_)) && scene.account.running().is_none() {
-            follow = follow.max(Some(lines.len().saturating_sub(1)));
+                lines += echoes.get(&statement.number).copied().unwrap_or(0) + 1;
+                lines
+            })
+            .collect();
+        Outline {
+            sent: script.sent().count(),
+            ends,
         }
     }
-    Sheet {
-        head: vec![title(scene, columns)],
-        lines,
-        pinned: Vec::new(),
-        follow,
+}
+
+/// The stream: what the program sent itself, then the statements.
+pub(crate) struct Stream<'a> {
+    scene: &'a Scene<'a>,
+    columns: usize,
+    /// The statement under the cursor.
+    at: Option<usize>,
+    /// What stands below the statement that runs or failed, and which that is.
+    below: Vec<Line<'static>>,
+    newest: Option<usize>,
+}
+
+impl<'a> Stream<'a> {
+    /// The stream as it is now; the cursor stands on statement `at`, where there is one.
+    pub(crate) fn new(scene: &'a Scene<'a>, columns: usize, at: Option<usize>) -> Stream<'a> {
+        let newest = scene.account.newest();
+        let statements = &scene.runbook.script.statements;
+        let mut below = newest
+            .and_then(|number| statements.get(number.checked_sub(1)?))
+            .map(|statement| rows(scene, statement, columns, false))
+            .unwrap_or_default();
+        below.drain(..below.len().min(1));
+        Stream {
+            scene,
+            columns,
+            at,
+            below,
+            newest,
+        }
+    }
+
+    /// How many statements are done, above the rest.
+    pub(crate) fn head(&self) -> [Line<'static>; 1] {
+        [title(self.scene, self.columns)]
+    }
+
+    /// The line of the statement with this number.
+    pub(crate) fn line_of(&self, number: usize) -> Option<usize> {
+        let end = self.scene.outline.ends.get(number.checked_sub(1)?)?;
+        let below = match self.newest {
+            Some(newest) if newest < number => self.below.len(),
+            Some(_) | None => 0,
+        };
+        Some(self.scene.account.added.len() + below + end - 1)
+    }
+
+    /// The lines of a statement: its heading and echoes, its own, and what stands below it.
+    fn block(&self, index: usize, statement: &Statement) -> Vec<Line<'static>> {
+        let (scene, columns) = (self.scene, self.columns);
+        let look = scene.look;
+        let script = &scene.runbook.script;
+        let before = index
+            .checked_sub(1)
+            .and_then(|before| script.statements.get(before)?.section);
+        let mut lines = Vec::new();
+        if statement.section != before
+            && let Some(title) = script.section_title(statement)
+        {
+            let title = format!(" {}", look.clean(title));
+            lines.push(scene.heading(&title, columns.saturating_sub(1)));
+        }
+        let first = script
+            .echoes
+            .partition_point(|e| e.before < statement.number);
+        let echoes = script.echoes.iter().skip(first);
+        for echo in echoes.take_while(|e| e.before == statement.number) {
+            for text in look.clean_lines(&echo.text) {
+                let text = look.clip(&format!("      {text}"), columns);
+                lines.push(scene.line(text, look.dim()));
+            }
+        }
+        let here = self.at == Some(statement.number);
+        let own = rows(scene, statement, columns, here);
+        if self.newest == Some(statement.number) {
+            lines.extend(own.into_iter().take(1));
+            lines.extend(self.below.iter().cloned());
+        } else {
+            lines.extend(own);
+        }
+        lines
+    }
+}
+
+impl Roll for Stream<'_> {
+    fn total(&self) -> usize {
+        let ends = self.scene.outline.ends.last().copied().unwrap_or(0);
+        self.scene.account.added.len() + ends + self.below.len()
+    }
+
+    fn follow(&self) -> Option<usize> {
+        self.line_of(self.at.or(self.newest)?)
+    }
+
+    fn lines(&self, range: Range<usize>) -> Vec<Line<'static>> {
+        let scene = self.scene;
+        let added = &scene.account.added;
+        let mut lines: Vec<Line<'static>> = added
+            .iter()
+            .enumerate()
+            .filter(|(nth, _)| range.contains(nth))
+            .map(|(_, sent)| {
+                let text = scene.look.clean(sent);
+                aside(scene, "  +", &text, "sent by stagegate", self.columns)
+            })
+            .collect();
+        // The statement whose block reaches into the range, or one a little before it.
+        let wanted = range.start.saturating_sub(added.len());
+        let ends = &scene.outline.ends;
+        let first = ends.partition_point(|end| end + self.below.len() <= wanted);
+        let before = first.checked_sub(1).and_then(|index| ends.get(index));
+        let above = match self.newest {
+            Some(newest) if newest <= first => self.below.len(),
+            Some(_) | None => 0,
+        };
+        let start = added.len() + before.copied().unwrap_or(0) + above;
+        lines.extend(self.from(first, start, range));
+        lines
+    }
+}
+
+impl Stream<'_> {
+    /// The lines of `range`, made from the statement at `index` on, whose block begins at `line`.
+    fn from(&self, index: usize, line: usize, range: Range<usize>) -> Vec<Line<'static>> {
+        let mut lines = Vec::new();
+        let mut line = line;
+        let statements = self.scene.runbook.script.statements.iter().enumerate();
+        for (index, statement) in statements.skip(index) {
+            if line >= range.end {
+                break;
+            }
+            for made in self.block(index, statement) {
+                if range.contains(&line) {
+                    lines.push(made);
+                }
+                line += 1;
+            }
+        }
+        lines
     }
 }
 
 /// How many statements are done.
 pub(crate) fn done(scene: &Scene<'_>) -> usize {
-    let steps = scene.account.steps.iter();
-    steps.filter(|step| matches!(step, Step::Done(_))).count()
+    scene.account.done()
 }
 
 fn title(scene: &Scene<'_>, columns: usize) -> Line<'static> {
@@ -119,15 +247,43 @@ fn aside(scene: &Scene<'_>, mark: &str, text: &str, what: &str, columns: usize) 
     ])
 }
 
+/// What stands to the right of a statement's name.
+struct Told {
+    state: String,
+    state_style: Style,
+    time: String,
+    lock: Option<LockMode>,
+    style: Style,
+}
+
+impl Told {
+    fn of(state: impl Into<String>, style: Style) -> Told {
+        Told {
+            state: state.into(),
+            state_style: style,
+            time: String::new(),
+            lock: None,
+            style,
+        }
+    }
+}
+
+/// The lines of a statement itself, the first of which is its row.
 fn rows(
     scene: &Scene<'_>,
     statement: &Statement,
-    step: &Step,
     columns: usize,
+    here: bool,
 ) -> Vec<Line<'static>> {
     let look = scene.look;
-    let number = look.fit_right(&statement.number.to_string(), 4);
-    match step {
+    #[cfg(test)]
+    MADE.with(|made| made.set(made.get() + 1));
+    let mark = if here { look.glyphs.cursor() } else { " " };
+    let digits = scene.runbook.script.statements.len().to_string().len();
+    let number = look.fit_right(&statement.number.to_string(), digits.max(4));
+    let step = scene.account.step_of(statement.number);
+    let mut below = Vec::new();
+    let told = match step {
         Step::Gate(fate) => {
             let what = match fate {
                 Fate::TakenOver => "taken over by the gate",
@@ -135,82 +291,37 @@ fn rows(
                 Fate::LeftOut => "left out by choice",
                 Fate::Sent => "",
             };
-            vec![aside(
-                scene,
-                &number,
-                &look.clean(&statement.kind),
-                what,
-                columns,
-            )]
+            let kind = look.clean(&statement.kind);
+            let head = format!("{number}{mark}");
+            return vec![aside(scene, head.trim_end(), &kind, what, columns)];
         }
-        Step::Waiting => vec![row(
-            scene,
-            &number,
-            statement,
-            "",
-            look.dim(),
-            "",
-            None,
-            look.dim(),
-            columns,
-        )],
-        Step::NotRun => vec![row(
-            scene,
-            &number,
-            statement,
-            "not run",
-            look.dim(),
-            "",
-            None,
-            look.dim(),
-            columns,
-        )],
+        Step::Waiting => Told::of("", look.dim()),
+        Step::NotRun => Told::of("not run", look.dim()),
         Step::Running { since } => {
-            let mut lines = vec![row(
-                scene,
-                &number,
-                statement,
-                "RUNNING",
-                look.warn(),
-                &format!(
+            // What is longer than the line is not even looked at.
+            let text: String = statement.text.chars().take(columns * 4).collect();
+            let text = look.clean_lines(&text).join(" ");
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let text = look.clip(&format!("      {}", words.join(" ")), columns);
+            below.push(scene.line(text, look.dim()));
+            below.extend(progress(scene, columns));
+            Told {
+                state_style: look.warn(),
+                time: format!(
                     "{} {}",
                     look.glyphs.spinner(scene.account.now),
                     clock(scene.account.now.saturating_sub(*since))
                 ),
-                None,
-                look.strong(),
-                columns,
-            )];
-            let text = look.clean_lines(&statement.text).join(" ");
-            let words: Vec<&str> = text.split_whitespace().collect();
-            let text = look.clip(&format!("      {}", words.join(" ")), columns);
-            lines.push(scene.line(text, look.dim()));
-            lines.extend(progress(scene, columns));
-            lines
+                ..Told::of("RUNNING", look.strong())
+            }
         }
-        Step::Done(report) => vec![row(
-            scene,
-            &number,
-            statement,
-            "done",
-            look.good(),
-            &took(report.duration),
-            strongest(report),
-            Style::new(),
-            columns,
-        )],
+        Step::Done(report) => Told {
+            state_style: look.good(),
+            time: took(report.duration),
+            lock: strongest(report),
+            ..Told::of(brought(scene, report), Style::new())
+        },
         Step::Failed { duration, error } => {
-            let mut lines = vec![row(
-                scene,
-                &number,
-                statement,
-                "FAILED",
-                look.band_bad(),
-                &took(*duration),
-                None,
-                look.bad(),
-                columns,
-            )];
             let text = format!(
                 "{} {}: {}",
                 error.severity,
@@ -221,42 +332,71 @@ fn rows(
                 &look.clean_lines(&text).join(" "),
                 columns.saturating_sub(7),
             ) {
-                lines.push(scene.line(format!("      {part}"), look.bad()));
+                below.push(scene.line(format!("      {part}"), look.bad()));
             }
-            lines
+            Told {
+                state_style: look.band_bad(),
+                time: took(*duration),
+                ..Told::of("FAILED", look.bad())
+            }
         }
+    };
+    let mut lines = vec![row(
+        scene,
+        &format!("{number}{mark}"),
+        statement,
+        told,
+        columns,
+    )];
+    lines.append(&mut below);
+    lines
+}
+
+/// What a statement that succeeded says for itself: the command tag where it counts rows, `DELETE
+/// 12245`, and else that it is done, because its name is on the line already.
+fn brought(scene: &Scene<'_>, report: &StatementReport) -> String {
+    let counts = report.tag.ends_with(|c: char| c.is_ascii_digit());
+    match counts {
+        true => scene.look.clean(&report.tag),
+        false => "done".to_owned(),
     }
 }
 
-#[allow(clippy::too_many_arguments)]
+#[cfg(test)]
+thread_local! {
+    /// How many statements were made into lines, for the tests that bound what a frame costs.
+    pub(crate) static MADE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 fn row(
     scene: &Scene<'_>,
     number: &str,
     statement: &Statement,
-    state: &str,
-    state_style: Style,
-    time: &str,
-    lock: Option<LockMode>,
-    style: Style,
+    told: Told,
     columns: usize,
 ) -> Line<'static> {
     let look = scene.look;
     let long = columns >= LONG_LOCKS;
     let for_lock = if long { 22 } else { 13 };
+    // A longer state takes its room from the name, so that times and locks stay below one another.
+    let for_state = width(&told.state).max(7);
     // number, state, time, lock, and a gap before each.
-    let room = columns.saturating_sub(4 + 1 + 1 + 7 + 1 + 7 + 1 + for_lock);
-    let lock_style = match lock {
+    let room = columns.saturating_sub(width(number) + 1 + for_state + 1 + 7 + 1 + for_lock);
+    let lock_style = match told.lock {
         Some(mode) if mode >= LockMode::Share => look.bad(),
         Some(_) | None => look.dim(),
     };
-    let lock = lock.map_or("", |mode| if long { mode.name() } else { short(mode) });
+    let lock = told
+        .lock
+        .map_or("", |mode| if long { mode.name() } else { short(mode) });
     Line::from(vec![
-        format!("{number} ").set_style(look.dim()),
-        what(scene, statement, room).set_style(style),
+        number.to_owned().set_style(look.dim()),
+        what(scene, statement, room).set_style(told.style),
         Span::raw(" "),
-        look.fit(state, 7).set_style(state_style),
+        look.fit_right(&told.state, for_state)
+            .set_style(told.state_style),
         Span::raw(" "),
-        look.fit_right(time, 7).set_style(style),
+        look.fit_right(&told.time, 7).set_style(told.style),
         Span::raw(" "),
         look.fit(lock, for_lock).set_style(lock_style),
     ])

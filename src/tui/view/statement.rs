@@ -1,0 +1,375 @@
+//! All of one statement: how it went, the rows it brought, what the server said, its locks, its text.
+//!
+//! ```text
+//!  STATEMENT 5 of 6, line 5: SELECT u1
+//!  SELECT 1 in 2 ms
+//!  ROWS: 1 ───────────────────────────────────────────────
+//!   count
+//!  ───────
+//!   12245
+//!  TEXT ──────────────────────────────────────────────────
+//!  SELECT count(*) FROM u1
+//! ```
+//!
+//! Rows are made where they are seen only, and wide ones scroll sideways. What is above and below
+//! them is made once for a state and a width.
+
+use super::{Roll, Scene, messages, must_roll_back};
+use crate::gate::account::Step;
+use crate::runbook::check::ResultSet;
+use crate::runbook::script::{Fate, Statement};
+use crate::tui::text::{clock, counted, hanging, take, took, width, wrap};
+use ratatui::style::{Style, Styled};
+use ratatui::text::{Line, Span};
+use std::ops::Range;
+
+/// The most lines of a statement's text; the script has all of them.
+const LONGEST_TEXT: usize = 2_000;
+/// The widest column of a result, in columns of the screen.
+const WIDEST: usize = 10_000;
+/// What stands for NULL. A text that reads the same is quoted.
+const NULL: &str = "NULL";
+
+/// What was made of a statement for a state and a width.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Detail {
+    /// Which statement, at which width, in which state.
+    of: Stamp,
+    above: Vec<Line<'static>>,
+    /// The widths of its result's columns.
+    widths: Vec<usize>,
+    below: Vec<Line<'static>>,
+}
+
+/// What a detail is made of: when one of these changes, it is made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    number: usize,
+    columns: usize,
+    step: std::mem::Discriminant<Step>,
+    messages: usize,
+}
+
+/// A statement's detail on a screen, moved sideways by some columns.
+pub(crate) struct Opened<'a> {
+    pub scene: &'a Scene<'a>,
+    pub detail: &'a Detail,
+    pub sideways: usize,
+}
+
+fn statement<'a>(scene: &Scene<'a>, number: usize) -> Option<&'a Statement> {
+    let statements = &scene.runbook.script.statements;
+    statements.get(number.checked_sub(1)?)
+}
+
+fn result<'a>(scene: &Scene<'a>, number: usize) -> Option<&'a ResultSet> {
+    match scene.account.step_of(number) {
+        Step::Done(report) => report.result.as_ref(),
+        _ => None,
+    }
+}
+
+/// Which statement it is, and how it went.
+pub(crate) fn head(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let Some(statement) = statement(scene, number) else {
+        return Vec::new();
+    };
+    let script = &scene.runbook.script;
+    let file = match script.sources.get(statement.source) {
+        Some(source) if statement.source > 0 => format!(" of {}", look.clean(&source.name)),
+        Some(_) | None => String::new(),
+    };
+    let title = format!(
+        " STATEMENT {number} of {}, line {}{file}: {} {}",
+        script.statements.len(),
+        statement.line,
+        look.clean(&statement.kind),
+        look.clean(statement.relation.as_deref().unwrap_or_default()),
+    );
+    let (text, style) = match scene.account.step_of(number) {
+        Step::Waiting => ("It has not had its turn.".to_owned(), look.dim()),
+        Step::NotRun => (
+            "Not run: a statement before it failed.".to_owned(),
+            look.dim(),
+        ),
+        Step::Gate(Fate::TakenOver) => (
+            "Not sent: stagegate sends its own BEGIN.".to_owned(),
+            look.dim(),
+        ),
+        Step::Gate(Fate::Held) => (
+            "Held back: only the key for COMMIT sends it.".to_owned(),
+            look.dim(),
+        ),
+        Step::Gate(_) => ("Left out by choice.".to_owned(), look.dim()),
+        Step::Running { since } => (
+            format!(
+                "RUNNING for {}; x cancels it.",
+                clock(scene.account.now.saturating_sub(*since))
+            ),
+            look.warn(),
+        ),
+        Step::Done(report) => (
+            format!("{} in {}", look.clean(&report.tag), took(report.duration)),
+            look.good(),
+        ),
+        Step::Failed { duration, .. } => (format!("FAILED after {}", took(*duration)), look.bad()),
+    };
+    vec![
+        scene.line(look.clip(title.trim_end(), columns), look.strong()),
+        scene.line(look.clip(&format!(" {text}"), columns), style),
+    ]
+}
+
+impl Detail {
+    /// The detail of a statement; `before` is taken where nothing has changed since.
+    pub(crate) fn of(
+        scene: &Scene<'_>,
+        number: usize,
+        columns: usize,
+        before: Option<Detail>,
+    ) -> Detail {
+        let of = Stamp {
+            number,
+            columns,
+            step: std::mem::discriminant(scene.account.step_of(number)),
+            messages: scene.account.messages.len(),
+        };
+        match before {
+            Some(before) if before.of == of => before,
+            Some(_) | None => Detail {
+                of,
+                above: above(scene, number, columns),
+                widths: result(scene, number).map_or_else(Vec::new, |set| widths(scene, set)),
+                below: below(scene, number, columns),
+            },
+        }
+    }
+
+    /// Columns of the whole result, and the furthest that it can be moved sideways.
+    pub(crate) fn furthest(&self) -> usize {
+        let all: usize = self.widths.iter().map(|wide| wide + 3).sum();
+        all.saturating_sub(self.of.columns.saturating_sub(1))
+    }
+}
+
+fn heading(scene: &Scene<'_>, text: &str, columns: usize) -> Line<'static> {
+    scene.heading(text, columns.saturating_sub(1))
+}
+
+/// What stands above the rows: why it failed, or how many rows there are.
+fn above(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let mut lines = Vec::new();
+    match scene.account.step_of(number) {
+        Step::Failed { error, .. } => {
+            lines.extend(must_roll_back::error(scene, error, columns));
+            if let Some((statement, position)) = statement(scene, number).zip(error.position) {
+                let (text, line) = (&statement.text, statement.line);
+                let caret = must_roll_back::caret(scene, text, line, position, columns);
+                lines.extend(caret);
+            }
+        }
+        Step::Done(report) => match &report.result {
+            None => lines.push(scene.line(" It returned no rows.", look.dim())),
+            Some(set) => {
+                let kept = set.rows.len() as u64;
+                let text = if kept < set.total {
+                    format!(" ROWS: {kept} of {} kept", set.total)
+                } else {
+                    format!(" ROWS: {}", set.total)
+                };
+                let widths = widths(scene, set);
+                let all: usize = widths.iter().map(|wide| wide + 3).sum();
+                let text = match all > columns.saturating_sub(1) {
+                    true => format!("{text}, wider than the screen: Right and Left move it"),
+                    false => text,
+                };
+                lines.push(heading(scene, &text, columns));
+            }
+        },
+        Step::Waiting | Step::Gate(_) | Step::Running { .. } | Step::NotRun => {}
+    }
+    lines
+}
+
+/// What stands below the rows: messages, locks, text.
+fn below(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let mut lines = Vec::new();
+    let failed = matches!(scene.account.step_of(number), Step::Failed { .. });
+    let said = scene.account.messages.iter();
+    let said: Vec<_> = said
+        .filter(|said| said.number == Some(number))
+        // What it failed of stands above already.
+        .filter(|said| !failed || !matches!(said.message.severity.as_str(), "ERROR" | "FATAL"))
+        .collect();
+    if !said.is_empty() {
+        let text = format!(" MESSAGES: {}", said.len());
+        lines.push(heading(scene, &text, columns));
+        for said in said {
+            let head = messages::head(scene, &said.message);
+            lines.push(scene.line(format!(" {head}"), look.strong()));
+            let body = messages::body(scene, &said.message, 3, columns.saturating_sub(1));
+            lines.extend(body);
+        }
+    }
+    if let Step::Done(report) = scene.account.step_of(number) {
+        lines.push(heading(scene, " LOCKS that it took newly", columns));
+        if report.locks.is_empty() {
+            lines.push(scene.line(" none that is not held already", look.dim()));
+        }
+        for lock in &report.locks {
+            let text = format!("{} on {}", lock.mode.name(), look.clean(&lock.relation));
+            lines.extend(hanging(&text, Style::new(), 1, columns));
+        }
+    }
+    if let Some(statement) = statement(scene, number) {
+        lines.push(heading(scene, " TEXT", columns));
+        let room = columns.saturating_sub(2);
+        let text = statement.text.lines().take(LONGEST_TEXT);
+        let text = text.flat_map(|line| wrap(&look.clean(line), room));
+        let before = lines.len();
+        lines.extend(
+            text.take(LONGEST_TEXT)
+                .map(|part| Line::from(format!(" {part}"))),
+        );
+        if lines.len() - before == LONGEST_TEXT {
+            let text = " and more: s shows the whole script";
+            lines.push(scene.line(text, look.dim()));
+        }
+        if let Some(data) = &statement.copy_data {
+            let bytes = counted(data.len(), "byte", "bytes");
+            lines.push(scene.line(format!(" and {bytes} of data after it"), look.dim()));
+        }
+    }
+    lines
+}
+
+fn shown(scene: &Scene<'_>, cell: Option<&String>) -> (String, bool) {
+    match cell {
+        None => (NULL.to_owned(), true),
+        Some(text) if text == NULL => (format!("'{NULL}'"), false),
+        Some(text) => (scene.look.clean(text), false),
+    }
+}
+
+fn widths(scene: &Scene<'_>, set: &ResultSet) -> Vec<usize> {
+    let names = set.columns.iter();
+    let mut widths: Vec<usize> = names.map(|name| width(&scene.look.clean(name))).collect();
+    for row in &set.rows {
+        for (slot, cell) in widths.iter_mut().zip(row) {
+            *slot = (*slot).max(width(&shown(scene, cell.as_ref()).0));
+        }
+    }
+    widths
+        .iter_mut()
+        .for_each(|wide| *wide = (*wide).min(WIDEST));
+    widths
+}
+
+impl Opened<'_> {
+    /// How many lines the rows take: their names, a rule, themselves, and what was not kept.
+    fn table(&self) -> usize {
+        match result(self.scene, self.detail.of.number) {
+            None => 0,
+            Some(set) => set.rows.len() + 2 + usize::from(self.rest(set) > 0),
+        }
+    }
+
+    fn rest(&self, set: &ResultSet) -> u64 {
+        set.total.saturating_sub(set.rows.len() as u64)
+    }
+
+    /// A line of the result, as much of it as is not moved out at the left.
+    fn row(&self, nth: usize) -> Option<Line<'static>> {
+        let (scene, look) = (self.scene, self.scene.look);
+        let set = result(scene, self.detail.of.number)?;
+        let upright = look.glyphs.upright();
+        let widths = &self.detail.widths;
+        if nth == 1 {
+            let all: usize = widths.iter().map(|wide| wide + 3).sum();
+            let all = all.saturating_sub(1 + self.sideways);
+            let rule = look.glyphs.rule().repeat(all.min(self.detail.of.columns));
+            return Some(scene.line(format!(" {rule}"), look.dim()));
+        }
+        let row = nth.checked_sub(2);
+        if row == Some(set.rows.len()) {
+            let text = format!(" and {} more rows, not kept", self.rest(set));
+            return Some(scene.line(text, look.dim()));
+        }
+        let mut spans = Vec::new();
+        for (index, wide) in widths.iter().enumerate() {
+            let (text, style) = match row {
+                None => (look.clean(set.columns.get(index)?), look.strong()),
+                Some(row) => match shown(scene, set.rows.get(row)?.get(index)?.as_ref()) {
+                    (text, true) => (text, look.dim()),
+                    (text, false) => (text, Style::new()),
+                },
+            };
+            let before = match index {
+                0 => " ".to_owned(),
+                _ => format!(" {upright} "),
+            };
+            spans.push(before.set_style(look.dim()));
+            spans.push(look.fit(&text, *wide).set_style(style));
+        }
+        Some(Line::from(move_left(spans, self.sideways)))
+    }
+}
+
+/// The spans without their first columns.
+fn move_left(spans: Vec<Span<'static>>, columns: usize) -> Vec<Span<'static>> {
+    let mut left = columns;
+    let mut kept = Vec::new();
+    for span in spans {
+        let wide = width(&span.content);
+        if wide <= left {
+            left -= wide;
+            continue;
+        }
+        let (_, rest) = take(&span.content, left);
+        left = 0;
+        kept.push(rest.to_owned().set_style(span.style));
+    }
+    kept
+}
+
+impl Roll for Opened<'_> {
+    fn total(&self) -> usize {
+        self.detail.above.len() + self.table() + self.detail.below.len()
+    }
+
+    fn lines(&self, range: Range<usize>) -> Vec<Line<'static>> {
+        let (above, table) = (self.detail.above.len(), self.table());
+        range
+            .filter_map(|line| match line.checked_sub(above) {
+                None => self.detail.above.get(line).cloned(),
+                Some(nth) if nth < table => self.row(nth),
+                Some(nth) => self.detail.below.get(nth - table).cloned(),
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_moves_sideways_by_columns_and_keeps_its_styles() {
+        let spans = || vec![Span::raw("ab"), Span::raw(" | "), Span::raw("東京")];
+        let text = |columns| {
+            let moved = move_left(spans(), columns);
+            moved
+                .iter()
+                .map(|span| span.content.clone())
+                .collect::<String>()
+        };
+        assert_eq!(text(0), "ab | 東京");
+        assert_eq!(text(1), "b | 東京");
+        assert_eq!(text(5), "東京");
+        assert_eq!(text(7), "京");
+        assert_eq!(text(90), "");
+    }
+}
