@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod connect;
+pub mod doorkeeper;
 pub mod link;
 pub mod locks;
 pub mod message;
@@ -17,3 +18,4 @@ pub mod settings;
 pub mod stream;
 pub mod tap;
 pub mod target;
+pub mod tls;

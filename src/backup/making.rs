@@ -110,6 +110,12 @@ async fn steps(
             .map_err(|error| format!("the password file cannot be written: {error}"))?;
         command.env("PGPASSFILE", path);
     }
+    let service = guard.passfile().with_file_name("service");
+    let handed = client::write_service(&service, settings)
+        .map_err(|error| format!("the service file cannot be written: {error}"))?;
+    if handed {
+        command.env("PGSERVICEFILE", service);
+    }
     let there = Settings {
         database: reached.database.clone(),
         application_name: APPLICATION.into(),

@@ -123,6 +123,7 @@ pub(super) fn clone(
             place: Place::Socket(sandbox.socket_dir().to_owned()),
             port: sandbox.port(),
             password: None,
+            nameless: false,
         }],
         password: None,
         ways: None,

@@ -3,6 +3,7 @@
 //! Arguments and environment of a process are open to others, so neither ever holds a password: it
 //! goes through a passfile (I9). Nothing is run from here.
 
+use super::passfile;
 use super::settings::{Host, Place, Settings};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -33,6 +34,23 @@ pub fn clean(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// What the service is called that a key's passphrase is handed over by.
+const SERVICE: &str = "stagegate";
+
+/// Writes the service file for a child into `path`, which must not be there yet, where there is a
+/// passphrase to hand over: libpq takes one from a file in no other way. The child finds it by
+/// `PGSERVICEFILE`.
+///
+/// # Errors
+/// When it cannot be written, or when the passphrase is one that such a file cannot hold.
+pub fn write_service(path: &Path, settings: &Settings) -> std::io::Result<bool> {
+    let Some(secret) = &settings.protection.key_password else {
+        return Ok(false);
+    };
+    passfile::write_service(path, SERVICE, secret)?;
+    Ok(true)
+}
+
 /// The connection string that leads a child to `host` and no other, as `settings` say. There is no
 /// password in it; `passfile` names the file that has one, where there is such a file.
 #[must_use]
@@ -52,6 +70,10 @@ pub fn conninfo(settings: &Settings, host: &Host, passfile: Option<&Path>) -> St
         ("application_name", Some(settings.application_name.clone())),
         ("options", settings.options.clone()),
         ("passfile", passfile.map(|path| path.display().to_string())),
+        (
+            "service",
+            (settings.protection.key_password.is_some()).then(|| SERVICE.to_owned()),
+        ),
     ];
     let protection = settings.protection.passed_on();
     let given = values
@@ -106,6 +128,7 @@ mod tests {
             },
             port: 5433,
             password: None,
+            nameless: false,
         };
         let said = conninfo(&settings(), &host, None);
         let place = "host='db.example' hostaddr='192.0.2.7' port='5433' ";

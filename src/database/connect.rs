@@ -3,16 +3,41 @@
 //! As libpq does it, a server that answers with an error ends the list, except "starting up"
 //! (57P03): a wrong password must not be tried on the next host too.
 
-use std::time::Duration;
+use std::sync::PoisonError;
 
+use tokio_postgres::config::{ChannelBinding, SslNegotiation};
 use tokio_postgres::{Config, NoTls};
 
+use super::doorkeeper::{Doorkeeper, Seen};
 use super::link::Link;
 use super::message;
-use super::settings::{Host, Place, SessionAttributes, Settings, SslMode, Use};
-use super::stream::Endpoint;
+use super::session::read_only::STARTUP as READ_ONLY;
+use super::settings::{Host, Place, SessionAttributes, Settings, SslMode, Use, Way};
+use super::stream::{Endpoint, Route};
 use super::tap::Tap;
+use super::tls::{self, NoTlsWhy};
 use crate::gate::event::ServerMessage;
+
+/// Why a link was not opened, and whether another address may do.
+enum Setback {
+    /// Nobody is there, or not the one that was wanted: on to the next address.
+    Elsewhere(ServerMessage),
+    /// The server, or what was asked for, says no; as in libpq no other host is tried.
+    Final(ServerMessage),
+}
+
+impl Setback {
+    fn within(self, place: &str) -> Setback {
+        let within = |error: ServerMessage| ServerMessage {
+            context: error.context.or_else(|| Some(place.to_owned())),
+            ..error
+        };
+        match self {
+            Setback::Elsewhere(error) => Setback::Elsewhere(within(error)),
+            Setback::Final(error) => Setback::Final(within(error)),
+        }
+    }
+}
 
 /// Opens a link to the first host that will do.
 ///
@@ -23,151 +48,280 @@ pub async fn connect(settings: &Settings) -> Result<Link, ServerMessage> {
     match settings.session_attributes {
         PreferStandby => match first(settings, Standby).await {
             Ok(link) => Ok(link),
-            Err(_) => first(settings, Any).await,
+            Err(Setback::Final(error)) => Err(error),
+            Err(Setback::Elsewhere(_)) => first(settings, Any).await.map_err(said),
         },
-        wanted => first(settings, wanted).await,
+        wanted => first(settings, wanted).await.map_err(said),
     }
 }
 
-async fn first(settings: &Settings, wanted: SessionAttributes) -> Result<Link, ServerMessage> {
+fn said(setback: Setback) -> ServerMessage {
+    match setback {
+        Setback::Elsewhere(error) | Setback::Final(error) => error,
+    }
+}
+
+async fn first(settings: &Settings, wanted: SessionAttributes) -> Result<Link, Setback> {
+    let mut hosts: Vec<&Host> = settings.hosts.iter().collect();
+    if settings.shuffled {
+        shuffle(&mut hosts);
+    }
     let mut errors: Vec<ServerMessage> = Vec::new();
-    for host in &settings.hosts {
+    for host in hosts {
+        let place = format!("while connecting to {host}");
         match one(settings, host, wanted).await {
             Ok(link) => return Ok(link),
-            Err(error) => {
-                let answered = error.sqlstate.as_deref().is_some_and(|s| s != "57P03");
-                errors.push(error);
-                if answered {
-                    break;
-                }
-            }
+            Err(setback) => match setback.within(&place) {
+                Setback::Elsewhere(error) => errors.push(error),
+                Setback::Final(error) => return Err(Setback::Final(after(error, &errors))),
+            },
         }
     }
     let last = errors.pop().unwrap_or_default();
-    let before: Vec<String> = errors
-        .iter()
-        .map(|e| {
-            format!(
-                "{} ({})",
-                e.message,
-                e.context.as_deref().unwrap_or_default()
-            )
-        })
-        .collect();
-    Err(ServerMessage {
-        detail: match (last.detail.clone(), before.is_empty()) {
-            (detail, true) => detail,
-            (_, false) => Some(format!("before that: {}", before.join("; "))),
-        },
-        ..last
-    })
+    Err(Setback::Elsewhere(after(last, &errors)))
 }
 
+/// An error with those that came before it.
+fn after(last: ServerMessage, before: &[ServerMessage]) -> ServerMessage {
+    if before.is_empty() {
+        return last;
+    }
+    let before: Vec<String> = before
+        .iter()
+        .map(|e| {
+            let place = e.context.as_deref().unwrap_or_default();
+            format!("{} ({place})", e.message)
+        })
+        .collect();
+    let before = format!("before that: {}", before.join("; "));
+    ServerMessage {
+        detail: Some(match last.detail {
+            Some(detail) => format!("{detail}; {before}"),
+            None => before,
+        }),
+        ..last
+    }
+}
+
+/// An order of chance; the hasher's keys are as good a source as this needs.
+fn shuffle<T>(list: &mut [T]) {
+    use std::hash::{BuildHasher, RandomState};
+    for i in (1..list.len()).rev() {
+        let chance = RandomState::new().hash_one(i);
+        let bound = u64::try_from(i + 1).unwrap_or(u64::MAX);
+        let j = usize::try_from(chance % bound).unwrap_or(0);
+        list.swap(i, j);
+    }
+}
+
+/// One host: its addresses in turn, each within the limit, as libpq counts it.
 async fn one(
     settings: &Settings,
     host: &Host,
     wanted: SessionAttributes,
-) -> Result<Link, ServerMessage> {
-    let place = format!("while connecting to {host}");
-    let within = |error: ServerMessage| ServerMessage {
-        context: Some(place.clone()),
-        ..error
-    };
-    if let Some(refusal) = refuse_tls(settings.protection.mode, host) {
-        return Err(within(refusal));
-    }
-    if let Some(keyword) = demanded(settings) {
-        return Err(within(message::own(format!(
-            "connection option \"{keyword}\" is not supported yet"
-        ))));
-    }
+) -> Result<Link, Setback> {
     let limit = settings.connect_timeout;
-    match tokio::time::timeout(limit, attempt(settings, host, wanted)).await {
-        Ok(result) => result.map_err(within),
-        Err(_) => Err(within(message::own(format!(
-            "no answer within {}",
-            seconds(limit)
-        )))),
-    }
-}
-
-fn seconds(limit: Duration) -> String {
-    format!("{} s", limit.as_secs_f32())
-}
-
-/// What was asked for as a protection and cannot be held here.
-fn demanded(settings: &Settings) -> Option<&'static str> {
-    [
-        ("require_auth", settings.ways.is_some()),
-        ("requirepeer", settings.peer.is_some()),
-        (
-            "channel_binding",
-            settings.protection.channel_binding == Use::Required,
-        ),
-    ]
-    .into_iter()
-    .find_map(|(keyword, demanded)| demanded.then_some(keyword))
-}
-
-/// What sslmode asks for and this build cannot give. psql ignores sslmode on a unix socket.
-fn refuse_tls(mode: SslMode, host: &Host) -> Option<ServerMessage> {
-    match (mode, &host.place) {
-        (SslMode::Disable | SslMode::Allow | SslMode::Prefer, _) | (_, Place::Socket(_)) => {
-            return None;
+    let silent = || {
+        let limit = limit.as_secs_f32();
+        Setback::Elsewhere(message::own(format!("no answer within {limit} s")))
+    };
+    let looked_up = tokio::time::timeout(limit, Endpoint::of(host)).await;
+    let mut endpoints = match looked_up {
+        Err(_) => return Err(silent()),
+        Ok(Ok(endpoints)) if !endpoints.is_empty() => endpoints,
+        Ok(Ok(_)) => {
+            return Err(Setback::Elsewhere(message::own(
+                "the host name has no address",
+            )));
         }
-        (SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull, Place::Tcp { .. }) => {}
-    }
-    let word = mode.word();
-    Some(message::own_with_hint(
-        format!("sslmode={word} asks for TLS, and this build speaks no TLS yet"),
-        "use a unix socket on the database host, or an encrypted tunnel with sslmode=disable",
-    ))
-}
-
-async fn attempt(
-    settings: &Settings,
-    host: &Host,
-    wanted: SessionAttributes,
-) -> Result<Link, ServerMessage> {
-    let endpoints = match Endpoint::of(host).await {
-        Ok(endpoints) if !endpoints.is_empty() => endpoints,
-        Ok(_) => return Err(message::own("the host name has no address")),
-        Err(error) => {
+        Ok(Err(error)) => {
             let why = message::from_io(&error);
-            return Err(message::own(format!("cannot look the host name up: {why}")));
+            return Err(Setback::Elsewhere(message::own_with_hint(
+                format!("cannot look the host name up: {why}"),
+                "is the name right (-h), and does this machine's name service know it?",
+            )));
         }
     };
-    let mut last = ServerMessage::default();
+    if settings.shuffled {
+        shuffle(&mut endpoints);
+    }
+    let mut last = Setback::Elsewhere(ServerMessage::default());
     for endpoint in endpoints {
-        let wire = match endpoint.open().await {
-            Ok(wire) => wire,
-            Err(error) => {
-                last = message::own(message::from_io(&error));
-                continue;
-            }
-        };
-        let (tap, frames, side_door) = Tap::new(wire);
-        // A server that answers with an error is heard once, not once an address.
-        let (client, connection) = config(settings, host)
-            .connect_raw(tap, NoTls)
-            .await
-            .map_err(|error| refused(settings, host, &error))?;
-        let driver = tokio::spawn(connection);
-        let mut link = Link::new(client, frames, side_door, driver, host.clone(), endpoint);
-        suits(&mut link, wanted).await?;
-        return Ok(link);
+        let attempt = attempt(settings, host, endpoint, wanted);
+        match tokio::time::timeout(limit, attempt).await {
+            Ok(Ok(link)) => return Ok(link),
+            Ok(Err(Setback::Final(error))) => return Err(Setback::Final(error)),
+            Ok(Err(elsewhere)) => last = elsewhere,
+            Err(_) => last = silent(),
+        }
     }
     Err(last)
 }
 
-fn config(settings: &Settings, host: &Host) -> Config {
+/// With TLS or without.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Plain,
+    Tls,
+}
+
+/// One address, in the manners that sslmode has for it. On a unix socket it has but one.
+async fn attempt(
+    settings: &Settings,
+    host: &Host,
+    endpoint: Endpoint,
+    wanted: SessionAttributes,
+) -> Result<Link, Setback> {
+    use Manner::{Plain, Tls};
+    let (manner, other) = match (&endpoint, settings.protection.mode) {
+        (Endpoint::Unix(_), _) | (_, SslMode::Disable) => (Plain, None),
+        (_, SslMode::Allow) => (Plain, Some(Tls)),
+        (_, SslMode::Prefer) => (Tls, Some(Plain)),
+        (_, SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull) => (Tls, None),
+    };
+    let mut link = match enter(settings, host, &endpoint, manner).await {
+        Ok(link) => link,
+        Err(refusal) => match (refusal, other) {
+            (
+                Refusal {
+                    setback: Setback::Final(error),
+                    otherwise: true,
+                },
+                Some(other),
+            ) => enter(settings, host, &endpoint, other)
+                .await
+                .map_err(|again| again.setback.not_before(&error))?,
+            (refusal, _) => return Err(refusal.setback),
+        },
+    };
+    suits(&mut link, settings, wanted).await?;
+    Ok(link)
+}
+
+impl Setback {
+    /// What the other manner came to is told too, where it says something else.
+    fn not_before(self, first: &ServerMessage) -> Setback {
+        match self {
+            Setback::Final(error) if error.message != first.message => {
+                Setback::Final(after(error, std::slice::from_ref(first)))
+            }
+            other => other,
+        }
+    }
+}
+
+/// A refusal, and whether it may be otherwise in the other manner.
+struct Refusal {
+    setback: Setback,
+    otherwise: bool,
+}
+
+impl From<Setback> for Refusal {
+    fn from(setback: Setback) -> Refusal {
+        Refusal {
+            setback,
+            otherwise: false,
+        }
+    }
+}
+
+async fn enter(
+    settings: &Settings,
+    host: &Host,
+    endpoint: &Endpoint,
+    manner: Manner,
+) -> Result<Link, Refusal> {
+    let mut route = Route {
+        endpoint: endpoint.clone(),
+        name: match &host.place {
+            Place::Tcp { host: name, .. } if !host.nameless => name.clone(),
+            Place::Tcp { .. } | Place::Socket(_) => String::new(),
+        },
+        protection: settings.protection.clone(),
+        keepalive: settings.keepalive,
+        peer: settings.peer.clone(),
+        seal: None,
+    };
+    let opened = endpoint.open(settings.keepalive, settings.peer.as_deref());
+    let mut wire = opened.await.map_err(|error| {
+        let said = message::own(message::from_io(&error));
+        Refusal::from(match error.kind() {
+            // Somebody else than the one who was to be there.
+            std::io::ErrorKind::Other => Setback::Final(said),
+            _ => Setback::Elsewhere(said),
+        })
+    })?;
+    if manner == Manner::Tls {
+        let negotiated = tls::negotiate(wire, &route.name, &settings.protection).await;
+        (wire, route.seal) = negotiated.map_err(|why| Refusal {
+            otherwise: matches!(why, NoTlsWhy::Failed(_) | NoTlsWhy::Unusable(_)),
+            setback: Setback::Final(why.said()),
+        })?;
+    }
+    let protected = route.seal.is_some();
+    if settings.protection.channel_binding == Use::Required && !protected {
+        return Err(Setback::Final(message::own(
+            "channel binding required, but there is no TLS (channel_binding)",
+        ))
+        .into());
+    }
+    let (door, seen) = Doorkeeper::new(wire, settings.ways.clone());
+    let (tap, frames, side_door) = Tap::new(door);
+    let config = config(settings, host, protected);
+    let entered = match route.seal.clone() {
+        Some(seal) => config.connect_raw(tap, seal).await.map(|(client, connection)| {
+            let driver = tokio::spawn(connection);
+            (client, driver)
+        }),
+        None => config.connect_raw(tap, NoTls).await.map(|(client, connection)| {
+            let driver = tokio::spawn(connection);
+            (client, driver)
+        }),
+    };
+    match entered {
+        Ok((client, driver)) => Ok(Link::new(
+            client,
+            frames,
+            side_door,
+            driver,
+            host.clone(),
+            route,
+        )),
+        Err(error) => {
+            let seen = *seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let said = refused(settings, host, seen, &error);
+            let answered = said.sqlstate.as_deref().is_some_and(|s| s != "57P03");
+            Err(Refusal {
+                // Before it lets us in, the server may have another rule for the other manner.
+                otherwise: answered && !seen.admitted,
+                setback: match said.sqlstate.as_deref() {
+                    Some("57P03") => Setback::Elsewhere(said),
+                    _ => Setback::Final(said),
+                },
+            })
+        }
+    }
+}
+
+fn config(settings: &Settings, host: &Host, protected: bool) -> Config {
     let mut config = Config::new();
     config
         .user(&settings.user)
         .dbname(&settings.database)
         .application_name(&settings.application_name)
-        // TLS, where there is any, was done before tokio-postgres sees the wire.
-        .ssl_mode(tokio_postgres::config::SslMode::Disable);
+        .channel_binding(match settings.protection.channel_binding {
+            Use::Never => ChannelBinding::Disable,
+            Use::Possible => ChannelBinding::Prefer,
+            Use::Required => ChannelBinding::Require,
+        });
+    if protected {
+        // It is there already: nothing is asked for, the seal is taken as it is.
+        config
+            .ssl_mode(tokio_postgres::config::SslMode::Require)
+            .ssl_negotiation(SslNegotiation::Direct);
+    } else {
+        config.ssl_mode(tokio_postgres::config::SslMode::Disable);
+    }
     if let Some(password) = settings.password_for(host) {
         config.password(password.reveal());
     }
@@ -177,12 +331,24 @@ fn config(settings: &Settings, host: &Host) -> Config {
     config
 }
 
-fn refused(settings: &Settings, host: &Host, error: &tokio_postgres::Error) -> ServerMessage {
+/// What is told when the server wants a password and there is none.
+pub const PASSWORD_WANTED: &str = "the server asks for a password, and none was given";
+
+fn refused(
+    settings: &Settings,
+    host: &Host,
+    seen: Seen,
+    error: &tokio_postgres::Error,
+) -> ServerMessage {
     let said = message::from_error(error);
     let given = settings.password_for(host);
-    if said.sqlstate.is_none() && given.is_none() && said.message.contains("password") {
+    let asks = matches!(
+        seen.asked,
+        Some(Way::Password | Way::Md5 | Way::ScramSha256)
+    );
+    if said.sqlstate.is_none() && given.is_none() && asks && said.message.contains("password") {
         return message::own_with_hint(
-            "the server asks for a password, and none was given",
+            PASSWORD_WANTED,
             "run with -W to be asked for it, or put it into ~/.pgpass or PGPASSWORD",
         );
     }
@@ -199,11 +365,42 @@ fn refused(settings: &Settings, host: &Host, error: &tokio_postgres::Error) -> S
             ..said
         };
     }
-    said
+    advise(said)
+}
+
+/// The next step, where the server gives none and there is one.
+fn advise(said: ServerMessage) -> ServerMessage {
+    if said.hint.is_some() {
+        return said;
+    }
+    let hint = match said.sqlstate.as_deref() {
+        Some("28000") if said.message.contains("no encryption") => {
+            "its pg_hba.conf has no line for a link without TLS: sslmode=require asks for one with it"
+        }
+        Some("28000") if said.message.contains("pg_hba.conf") => {
+            "its administrator adds a line to pg_hba.conf for this host, database and role"
+        }
+        Some("28000") if said.message.contains("certificate") => {
+            "it wants a certificate of ours for this role: sslcert and sslkey"
+        }
+        Some("28P01") => "the password is another one, or the role has none, or it has expired",
+        Some("3D000") => "psql -l lists the databases there are; -d names one",
+        Some("53300") => "every connection slot is taken: wait, or ask who holds them",
+        Some("57P03") => "the server is starting up, shutting down or recovering: wait and try again",
+        _ => return said,
+    };
+    ServerMessage {
+        hint: Some(hint.to_owned()),
+        ..said
+    }
 }
 
 /// Whether the server is of the kind that `target_session_attrs` asks for.
-async fn suits(link: &mut Link, wanted: SessionAttributes) -> Result<(), ServerMessage> {
+async fn suits(
+    link: &mut Link,
+    settings: &Settings,
+    wanted: SessionAttributes,
+) -> Result<(), Setback> {
     use SessionAttributes::{Any, PreferStandby, Primary, ReadOnly, ReadWrite, Standby};
     if matches!(wanted, Any | PreferStandby) {
         return Ok(());
@@ -211,12 +408,19 @@ async fn suits(link: &mut Link, wanted: SessionAttributes) -> Result<(), ServerM
     let row = link
         .row(
             "SELECT pg_catalog.pg_is_in_recovery(), \
-             pg_catalog.current_setting('transaction_read_only')",
+             pg_catalog.current_setting('default_transaction_read_only')",
         )
-        .await?;
+        .await
+        .map_err(Setback::Final)?;
+    // A default that we made ourselves, to look only, says nothing of the server.
+    let ours = settings
+        .options
+        .as_deref()
+        .is_some_and(|options| options.ends_with(READ_ONLY));
     let is =
         |column: usize, value: &str| row.get(column).is_some_and(|v| v.as_deref() == Some(value));
-    let (standby, read_only) = (is(0, "t"), is(1, "on"));
+    let standby = is(0, "t");
+    let read_only = standby || is(1, "on") && !ours;
     let unsuitable = match wanted {
         Any | PreferStandby => None,
         ReadWrite => read_only.then_some("the session is read-only"),
@@ -225,7 +429,9 @@ async fn suits(link: &mut Link, wanted: SessionAttributes) -> Result<(), ServerM
         Standby => (!standby).then_some("the server is not a standby"),
     };
     match unsuitable {
-        Some(reason) => Err(message::own(format!("{reason} (target_session_attrs)"))),
+        Some(reason) => Err(Setback::Elsewhere(message::own(format!(
+            "{reason} (target_session_attrs)"
+        )))),
         None => Ok(()),
     }
 }

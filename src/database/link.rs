@@ -18,7 +18,7 @@ use tokio_postgres::{CancelToken, Client, SimpleQueryStream};
 
 use super::message;
 use super::settings::Host;
-use super::stream::Endpoint;
+use super::stream::{Endpoint, Route};
 use super::tap::{Form, Frame, SideDoor, Status, Tapped};
 use crate::gate::event::ServerMessage;
 use parameters::Parameters;
@@ -78,7 +78,7 @@ pub struct Link {
     fatal: Option<ServerMessage>,
     cause: Option<ServerMessage>,
     host: Host,
-    endpoint: Endpoint,
+    route: Route,
     protocol_pid: i32,
     parameters: Parameters,
     early_notices: Vec<ServerMessage>,
@@ -105,7 +105,7 @@ impl Link {
         side_door: SideDoor,
         driver: JoinHandle<Result<(), tokio_postgres::Error>>,
         host: Host,
-        endpoint: Endpoint,
+        route: Route,
     ) -> Link {
         let mut protocol_pid = 0;
         let mut parameters = Parameters::default();
@@ -133,7 +133,7 @@ impl Link {
             fatal: None,
             cause: None,
             host,
-            endpoint,
+            route,
             protocol_pid,
             parameters,
             early_notices,
@@ -153,7 +153,17 @@ impl Link {
 
     /// The address it reached.
     pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+        &self.route.endpoint
+    }
+
+    /// The way that led there.
+    pub fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// TLS version and cipher; `None` for plain text.
+    pub fn tls(&self) -> Option<&str> {
+        self.route.seal.as_ref().map(|seal| seal.words.as_str())
     }
 
     /// The process id that the protocol names.

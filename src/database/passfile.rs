@@ -128,3 +128,21 @@ pub fn write(path: &Path, password: &Secret) -> std::io::Result<()> {
         .open(path)?;
     writeln!(file, "*:*:*:*:{}", *escaped)
 }
+
+/// A service file of one service with the passphrase of a key in it.
+pub(super) fn write_service(path: &Path, name: &str, secret: &Secret) -> std::io::Result<()> {
+    let secret = secret.reveal();
+    let held = secret.trim_end() == secret && !secret.contains(['\n', '\0']) && secret.len() < 900;
+    if !held {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            "the key's passphrase ends in a space or holds a line break, and a service file cannot",
+        ));
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    write!(file, "[{name}]\nsslpassword={secret}\n")
+}

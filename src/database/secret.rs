@@ -19,7 +19,7 @@ impl Secret {
     }
 
     /// The text itself, for the one place that sends it.
-    pub(super) fn reveal(&self) -> &str {
+    pub(in crate::database) fn reveal(&self) -> &str {
         &self.0
     }
 

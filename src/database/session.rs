@@ -27,7 +27,7 @@ use tokio_postgres::{CancelToken, NoTls};
 
 use super::message;
 use super::settings::Settings;
-use super::stream::Endpoint;
+use super::stream::Route;
 use crate::gate::event::{Body, Evidence, Millis, Report, Seq};
 use crate::gate::plan::HOLD_LIMIT;
 use crate::gate::warrant::Recorded;
@@ -327,7 +327,7 @@ impl Line {
 #[derive(Clone)]
 struct There {
     token: CancelToken,
-    endpoint: Endpoint,
+    route: Route,
     abort: AbortHandle,
 }
 
@@ -335,7 +335,7 @@ impl std::fmt::Debug for There {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The token is a key to the session.
         f.debug_struct("There")
-            .field("endpoint", &self.endpoint)
+            .field("endpoint", &self.route.endpoint)
             .finish_non_exhaustive()
     }
 }
@@ -343,15 +343,16 @@ impl std::fmt::Debug for There {
 impl There {
     /// Sends the cancel request and waits until the server has closed, that is, has acted on it.
     async fn deliver_cancel(&self) -> Result<(), String> {
-        let mut wire = self
-            .endpoint
-            .open()
+        let (mut wire, seal) = self
+            .route
+            .open_another()
             .await
-            .map_err(|e| message::from_io(&e))?;
-        self.token
-            .cancel_query_raw(&mut wire, NoTls)
-            .await
-            .map_err(|e| message::line(&message::from_error(&e)))?;
+            .map_err(|why| message::line(&why))?;
+        match seal {
+            Some(seal) => self.token.cancel_query_raw(&mut wire, seal).await,
+            None => self.token.cancel_query_raw(&mut wire, NoTls).await,
+        }
+        .map_err(|e| message::line(&message::from_error(&e)))?;
         // A reset instead of an end is as good.
         let _ = wire.read(&mut [0; 1]).await;
         Ok(())

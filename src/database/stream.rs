@@ -1,7 +1,7 @@
 //! The wire to a server: a socket of either kind, as one type.
 //!
-//! TLS takes its place here, between the socket and the tap, so that the tap always reads plain
-//! messages. A dead peer must be noticed from our side too, hence the keepalives.
+//! TLS takes its place between the socket and the tap, so that the tap always reads plain messages. A
+//! dead peer must be noticed from our side too, hence the keepalives.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::settings::{Host, Place};
+use super::message;
+use super::settings::{Host, Keepalive, Place, Protection};
+use super::tls::{self, NoTlsWhy, Seal};
+use crate::gate::event::ServerMessage;
 
 /// Something that bytes go through in both directions.
 pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -60,27 +63,113 @@ impl Endpoint {
         }
     }
 
-    /// Opens a wire to it.
+    /// Opens a wire to it. On a unix socket the server has to run as `peer`, where one is named.
     ///
     /// # Errors
-    /// What the operating system says.
-    pub async fn open(&self) -> io::Result<Wire> {
+    /// What the operating system says, or whom the server runs as instead.
+    pub async fn open(&self, keepalive: Keepalive, peer: Option<&str>) -> io::Result<Wire> {
         match self {
-            Endpoint::Unix(path) => Ok(Box::new(UnixStream::connect(abstract_name(path)).await?)),
+            Endpoint::Unix(path) => {
+                let stream = UnixStream::connect(abstract_name(path)).await?;
+                if let Some(wanted) = peer {
+                    let uid = stream.peer_cred()?.uid();
+                    let runs_as = user_name(uid).unwrap_or_else(|| format!("number {uid}"));
+                    if runs_as != wanted {
+                        return Err(io::Error::other(format!(
+                            "requirepeer specifies \"{wanted}\", but the server runs as \"{runs_as}\""
+                        )));
+                    }
+                }
+                Ok(Box::new(stream))
+            }
             Endpoint::Tcp(address) => {
                 let stream = TcpStream::connect(address).await?;
                 stream.set_nodelay(true)?;
-                let keepalive = socket2::TcpKeepalive::new()
-                    .with_time(KEEPALIVE_IDLE)
-                    .with_interval(KEEPALIVE_INTERVAL)
-                    .with_retries(KEEPALIVE_COUNT);
-                let socket = socket2::SockRef::from(&stream);
-                socket.set_tcp_keepalive(&keepalive)?;
-                #[cfg(target_os = "linux")]
-                socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+                watch(&stream, keepalive)?;
                 Ok(Box::new(stream))
             }
         }
+    }
+}
+
+/// Has the kernel look after a peer that may vanish.
+fn watch(stream: &TcpStream, wanted: Keepalive) -> io::Result<()> {
+    let socket = socket2::SockRef::from(stream);
+    if !wanted.off {
+        let mut keepalive = socket2::TcpKeepalive::new();
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        // Zero leaves a time as the system has it.
+        match wanted.idle {
+            None => keepalive = keepalive.with_time(KEEPALIVE_IDLE),
+            Some(0) => {}
+            Some(idle) => keepalive = keepalive.with_time(seconds(idle)),
+        }
+        match wanted.interval {
+            None => keepalive = keepalive.with_interval(KEEPALIVE_INTERVAL),
+            Some(0) => {}
+            Some(interval) => keepalive = keepalive.with_interval(seconds(interval)),
+        }
+        match wanted.count {
+            None => keepalive = keepalive.with_retries(KEEPALIVE_COUNT),
+            Some(0) => {}
+            Some(count) => keepalive = keepalive.with_retries(count),
+        }
+        socket.set_tcp_keepalive(&keepalive)?;
+    }
+    #[cfg(target_os = "linux")]
+    match wanted.user_timeout {
+        None => socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?,
+        Some(0) => {}
+        Some(limit) => {
+            socket.set_tcp_user_timeout(Some(Duration::from_millis(limit.into())))?;
+        }
+    }
+    Ok(())
+}
+
+/// The OS user of that number.
+fn user_name(uid: u32) -> Option<String> {
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields.get(2)? == &uid.to_string()).then(|| fields.first().map(|f| (*f).to_owned()))?
+    })
+}
+
+/// The way that led to a server: enough to go there once more, as protected as before.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The address.
+    pub endpoint: Endpoint,
+    /// What the host is called.
+    pub name: String,
+    /// How links to it are protected.
+    pub protection: Protection,
+    /// When its silence counts.
+    pub keepalive: Keepalive,
+    /// Whom it has to run as.
+    pub peer: Option<String>,
+    /// The TLS that the link has, if it has any.
+    pub seal: Option<Seal>,
+}
+
+impl Route {
+    /// Opens another wire to the same address: under TLS, if the first one is.
+    ///
+    /// # Errors
+    /// What stood in the way.
+    pub async fn open_another(&self) -> Result<(Wire, Option<Seal>), ServerMessage> {
+        let wire = self
+            .endpoint
+            .open(self.keepalive, self.peer.as_deref())
+            .await
+            .map_err(|error| message::own(message::from_io(&error)))?;
+        if self.seal.is_none() {
+            return Ok((wire, None));
+        }
+        tls::negotiate(wire, &self.name, &self.protection.enforced())
+            .await
+            .map_err(NoTlsWhy::said)
     }
 }
 

@@ -63,8 +63,7 @@ pub async fn read(link: &mut Link) -> Result<Target, ServerMessage> {
         started: Some(cell()).filter(|at| !at.is_empty()),
         asked_at: Some(cell()).filter(|at| !at.is_empty()),
         protocol_pid: link.protocol_pid(),
-        // No TLS in this build: plain text, and said so.
-        tls: None,
+        tls: link.tls().map(str::to_owned),
         ..Target::default()
     };
     let may_see_files = cell() == "t";

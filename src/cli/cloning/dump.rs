@@ -5,7 +5,7 @@
 //! folder, which goes with it however this process ends. What could reach from the clone to other
 //! servers (user mappings, subscriptions) is not taken along.
 
-use crate::database::client::{clean, conninfo};
+use crate::database::client::{self, clean, conninfo};
 use crate::database::passfile;
 use crate::database::settings::{Host, Settings};
 use crate::gate::event::Millis;
@@ -68,6 +68,12 @@ impl Client {
         };
         let passfile = passfile.as_ref().map(|file| file.0.as_path());
         let mut command = clean(&self.0.pg_dump);
+        let service = Passfile(folder.join("service"));
+        let handed = client::write_service(&service.0, settings)
+            .wrap_err("the service file cannot be written")?;
+        if handed {
+            command.env("PGSERVICEFILE", &service.0);
+        }
         command
             .args(["--schema-only", "--create", "--format=custom"])
             .args([

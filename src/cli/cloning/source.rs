@@ -132,6 +132,7 @@ pub(super) async fn read(
                 place: Place::Tcp { host, .. },
                 port,
                 password,
+                nameless,
             },
         ) => Host {
             place: Place::Tcp {
@@ -140,6 +141,7 @@ pub(super) async fn read(
             },
             port: *port,
             password: password.clone(),
+            nameless: *nameless,
         },
         (_, host) => host.clone(),
     };

@@ -303,7 +303,7 @@ impl Actor {
         }
         self.line.set(Some(There {
             token: link.cancel_token(),
-            endpoint: link.endpoint().clone(),
+            route: link.route().clone(),
             abort: link.abort_handle(),
         }));
         self.link = Some(link);

@@ -99,7 +99,7 @@ pub struct Stopped {
 pub const APPLICATION: &str = "stagegate inspect";
 
 /// What makes every transaction of a session READ ONLY unless it says otherwise.
-const STARTUP: &str = "-c default_transaction_read_only=on";
+pub const STARTUP: &str = "-c default_transaction_read_only=on";
 
 /// So that a query ends when nobody listens to it any more; older servers have no such setting.
 const CHECK_CLIENT: &str = "SELECT pg_catalog.set_config(name, '1s', false) \

@@ -16,6 +16,8 @@ pub struct Host {
     pub port: u16,
     /// Its password out of the password file, where nobody gave another.
     pub password: Option<Secret>,
+    /// Only its address was given: there is no name that a certificate could be for.
+    pub nameless: bool,
 }
 
 /// A socket directory or a name on the network.
@@ -105,6 +107,7 @@ pub(super) fn hosts(
                 place: place(&at(&names, i), &at(&addresses, i), exists),
                 port: port(ports.get(one_for_all).copied().unwrap_or_default())?,
                 password: None,
+                nameless: at(&names, i).is_empty() && !at(&addresses, i).is_empty(),
             })
         })
         .collect()

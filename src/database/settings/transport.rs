@@ -100,7 +100,7 @@ pub struct Protection {
     /// Whether a password is bound to this very link.
     pub channel_binding: Use,
     /// The keywords that were given, for a child that is libpq; no secret is among them.
-    pub(super) given: Vec<(&'static str, String)>,
+    given: Vec<(&'static str, String)>,
 }
 
 /// What a child that is libpq is told, as it was given to us.
@@ -201,6 +201,14 @@ impl Protection {
             .unwrap_or(Use::Possible),
             given: passed_on(values),
         })
+    }
+
+    /// The same, and never without TLS.
+    #[must_use]
+    pub fn enforced(&self) -> Protection {
+        let mut enforced = self.clone();
+        enforced.mode = enforced.mode.max(SslMode::Require);
+        enforced
     }
 
     /// Keywords for a child that is libpq: what it would not find out by itself, and no secret.

@@ -1,0 +1,12 @@
+//! TLS on real servers, with certificates made here, beside the psql of this machine.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "shared/aloud.rs"]
+mod aloud;
+#[path = "tls/authority.rs"]
+mod authority;
+#[path = "tls/ground.rs"]
+mod ground;
+#[path = "tls/matrix.rs"]
+mod matrix;
