@@ -4,6 +4,8 @@
 
 #[path = "shared/aloud.rs"]
 mod aloud;
+#[path = "shared/child.rs"]
+mod child;
 #[path = "tls/authority.rs"]
 mod authority;
 #[path = "tls/ground.rs"]

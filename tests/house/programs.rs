@@ -21,6 +21,7 @@ const PROGRAMS: &[(&str, &str)] = &[
         r#""ip""#,
         "the long run of the faults, which says so without",
     ),
+    (r#""openssl""#, "what needs it says so without"),
     (r#""psql""#, "PostgreSQL's; what needs it says so without"),
     (r#""pg_dump""#, "PostgreSQL's"),
     (r#""pg_restore""#, "PostgreSQL's"),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::child::Finish;
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
 use openssl::hash::MessageDigest;
@@ -158,9 +159,10 @@ impl Pair {
             .args(["ca", "-gencrl", "-config", "ca.cnf", "-keyfile", "ca.key"])
             .args(["-cert", "ca-own.crt", "-out", "revoked.crl"])
             .current_dir(folder)
-            .output();
-        match made {
-            Ok(output) if output.status.success() => Some(folder.join("revoked.crl")),
+            .stdin(std::process::Stdio::null())
+            .spawn();
+        match made.map(|openssl| openssl.finish("openssl").status.success()) {
+            Ok(true) => Some(folder.join("revoked.crl")),
             _ => {
                 crate::aloud::skip("without the program `openssl` nothing can be revoked");
                 None

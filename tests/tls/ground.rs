@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use stagegate::database::connect::connect;
 use stagegate::database::settings::{Options as Given, Settings};
 use stagegate::sandbox::{Options, Sandbox};
-use tokio::process::Command;
+use std::process::{Command, Stdio};
 use tokio_postgres::NoTls;
 
 use crate::authority::Pair;
+use crate::child::Finish;
 
 /// How long a condition may take to come true before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -97,18 +98,25 @@ pub type Came = Result<bool, String>;
 
 /// psql's attempt.
 pub async fn psql(program: &Path, conninfo: &str) -> Came {
-    let output = Command::new(program)
-        .args(["-X", "-w", "-A", "-t", "-c"])
-        .arg("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
-        .arg("-d")
-        .arg(conninfo)
-        .env_clear()
-        .env("HOME", "/nonexistent")
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .stdin(std::process::Stdio::null())
-        .output()
-        .await
-        .unwrap();
+    let (program, conninfo) = (program.to_owned(), conninfo.to_owned());
+    let ended = tokio::task::spawn_blocking(move || {
+        Command::new(&program)
+            .args(["-X", "-w", "-A", "-t", "-c"])
+            .arg("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+            .arg("-d")
+            .arg(conninfo)
+            .env_clear()
+            .env("HOME", "/nonexistent")
+            .env("LC_ALL", "C")
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+            .finish("psql")
+    });
+    let output = ended.await.unwrap();
     match (output.status.success(), output.stdout.as_slice()) {
         (true, b"t\n") => Ok(true),
         (true, b"f\n") => Ok(false),
