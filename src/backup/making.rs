@@ -125,8 +125,9 @@ async fn steps(
         .args(["--format=custom", "--no-password", "--verbose"])
         .arg(option("--file=", &reserved.partial))
         .arg(format!(
-            "--dbname={}",
-            client::conninfo(&there, &host, None)
+            "--dbname={}{}",
+            client::conninfo(&there, &host, None),
+            if handed { client::BY_SERVICE } else { "" }
         ));
     dump(command, guard, &mut progress, tell).await?;
 

@@ -37,6 +37,9 @@ pub fn clean(program: impl AsRef<OsStr>) -> Command {
 /// What the service is called that a key's passphrase is handed over by.
 const SERVICE: &str = "stagegate";
 
+/// What leads a child to that service, behind its connection string.
+pub const BY_SERVICE: &str = " service='stagegate'";
+
 /// Writes the service file for a child into `path`, which must not be there yet, where there is a
 /// passphrase to hand over: libpq takes one from a file in no other way. The child finds it by
 /// `PGSERVICEFILE`.
@@ -70,10 +73,6 @@ pub fn conninfo(settings: &Settings, host: &Host, passfile: Option<&Path>) -> St
         ("application_name", Some(settings.application_name.clone())),
         ("options", settings.options.clone()),
         ("passfile", passfile.map(|path| path.display().to_string())),
-        (
-            "service",
-            (settings.protection.key_password.is_some()).then(|| SERVICE.to_owned()),
-        ),
     ];
     let protection = settings.protection.passed_on();
     let given = values
@@ -81,12 +80,24 @@ pub fn conninfo(settings: &Settings, host: &Host, passfile: Option<&Path>) -> St
         .chain(protection.map(|(keyword, value)| (keyword, Some(value.to_owned()))))
         .filter_map(|(keyword, value)| Some((keyword, value.filter(|value| !value.is_empty())?)));
     given
-        .map(|(keyword, value)| {
-            let value = value.replace('\\', "\\\\").replace('\'', "\\'");
-            format!("{keyword}='{value}'")
-        })
+        .map(|(keyword, value)| quote(keyword, &value))
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// The same with the passphrase of a key in it, for a pipe that nobody else reads.
+pub(super) fn conninfo_with_passphrase(settings: &Settings, host: &Host) -> String {
+    let mut conninfo = conninfo(settings, host, None);
+    if let Some(secret) = &settings.protection.key_password {
+        conninfo.push(' ');
+        conninfo.push_str(&quote("sslpassword", secret.reveal()));
+    }
+    conninfo
+}
+
+fn quote(keyword: &str, value: &str) -> String {
+    let value = value.replace('\\', "\\\\").replace('\'', "\\'");
+    format!("{keyword}='{value}'")
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::client::{clean, conninfo};
+use super::client::{clean, conninfo_with_passphrase};
 use super::session::Identity;
 use super::settings::{Host, Settings};
 
@@ -111,7 +111,7 @@ impl Sentry {
             .map_err(|error| error.to_string())?;
         let pipe = Pipe(Arc::new(Mutex::new(child.stdin.take())));
         let know = Word::Know {
-            conninfo: conninfo(settings, host, None),
+            conninfo: conninfo_with_passphrase(settings, host),
             password: settings
                 .password_for(host)
                 .map(|password| password.reveal().to_owned()),

@@ -83,7 +83,11 @@ impl Client {
             ])
             .arg(format!("--lock-wait-timeout={lock_timeout}"))
             .arg("--dbname")
-            .arg(conninfo(&there, host, passfile))
+            .arg(format!(
+                "{}{}",
+                conninfo(&there, host, passfile),
+                if handed { client::BY_SERVICE } else { "" }
+            ))
             // Through us, so that it ends by itself when we do.
             .stdout(Stdio::piped());
         let dumped = run(command, "pg_dump")?;
