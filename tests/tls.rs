@@ -4,10 +4,10 @@
 
 #[path = "shared/aloud.rs"]
 mod aloud;
-#[path = "shared/child.rs"]
-mod child;
 #[path = "tls/authority.rs"]
 mod authority;
+#[path = "shared/child.rs"]
+mod child;
 #[path = "tls/ground.rs"]
 mod ground;
 #[path = "tls/matrix.rs"]

@@ -115,11 +115,7 @@ fn shuffle<T>(list: &mut [T]) {
 }
 
 /// One host: its addresses in turn, each within the limit, as libpq counts it.
-async fn one(
-    settings: &Settings,
-    host: &Host,
-    wanted: SessionAttributes,
-) -> Result<Link, Setback> {
+async fn one(settings: &Settings, host: &Host, wanted: SessionAttributes) -> Result<Link, Setback> {
     let limit = settings.connect_timeout;
     let silent = || {
         let limit = limit.as_secs_f32();
@@ -269,14 +265,20 @@ async fn enter(
     let (tap, frames, side_door) = Tap::new(door);
     let config = config(settings, host, protected);
     let entered = match route.seal.clone() {
-        Some(seal) => config.connect_raw(tap, seal).await.map(|(client, connection)| {
-            let driver = tokio::spawn(connection);
-            (client, driver)
-        }),
-        None => config.connect_raw(tap, NoTls).await.map(|(client, connection)| {
-            let driver = tokio::spawn(connection);
-            (client, driver)
-        }),
+        Some(seal) => config
+            .connect_raw(tap, seal)
+            .await
+            .map(|(client, connection)| {
+                let driver = tokio::spawn(connection);
+                (client, driver)
+            }),
+        None => config
+            .connect_raw(tap, NoTls)
+            .await
+            .map(|(client, connection)| {
+                let driver = tokio::spawn(connection);
+                (client, driver)
+            }),
     };
     match entered {
         Ok((client, driver)) => Ok(Link::new(
@@ -386,7 +388,9 @@ fn advise(said: ServerMessage) -> ServerMessage {
         Some("28P01") => "the password is another one, or the role has none, or it has expired",
         Some("3D000") => "psql -l lists the databases there are; -d names one",
         Some("53300") => "every connection slot is taken: wait, or ask who holds them",
-        Some("57P03") => "the server is starting up, shutting down or recovering: wait and try again",
+        Some("57P03") => {
+            "the server is starting up, shutting down or recovering: wait and try again"
+        }
         _ => return said,
     };
     ServerMessage {

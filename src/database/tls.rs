@@ -174,7 +174,9 @@ const REVOKED: i32 = 23;
 impl Objection {
     fn told(self) -> ServerMessage {
         let hint = match self.code {
-            EXPIRED | NOT_YET => "the server needs a new certificate, or this machine's clock is wrong",
+            EXPIRED | NOT_YET => {
+                "the server needs a new certificate, or this machine's clock is wrong"
+            }
             code if UNKNOWN_AUTHORITY.contains(&code) => {
                 "sslrootcert names the file with the authority that the server's certificate comes \
                  from; sslrootcert=system takes those that this machine trusts"

@@ -148,7 +148,10 @@ impl Pair {
         let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).unwrap();
         write("ca.key", &self.key.private_key_to_pem_pkcs8().unwrap());
         self.write_certificate(folder, "ca-own");
-        write("index.txt", format!("R\t400101000000Z\t200101000000Z\t{serial:02X}\tunknown\t/CN=x\n").as_bytes());
+        write(
+            "index.txt",
+            format!("R\t400101000000Z\t200101000000Z\t{serial:02X}\tunknown\t/CN=x\n").as_bytes(),
+        );
         write("crlnumber", b"01\n");
         write(
             "ca.cnf",

@@ -53,7 +53,10 @@ impl Ground {
                 .await
                 .unwrap();
         }
-        client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        client
+            .batch_execute("SELECT pg_reload_conf()")
+            .await
+            .unwrap();
         let (last, value) = settings.last().unwrap();
         let begun = Instant::now();
         // Each connection reads the settings that the postmaster has by then.
@@ -67,7 +70,10 @@ impl Ground {
             if row.get::<_, String>(0) == *value {
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "the server took {last} = {value}");
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "the server took {last} = {value}"
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

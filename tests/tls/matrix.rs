@@ -32,15 +32,23 @@ struct Tally {
 }
 
 impl Tally {
-    async fn compare(&mut self, program: &std::path::Path, row: (usize, &str), mode: usize, conninfo: &str) {
+    async fn compare(
+        &mut self,
+        program: &std::path::Path,
+        row: (usize, &str),
+        mode: usize,
+        conninfo: &str,
+    ) {
         let conninfo = format!("{conninfo} sslmode={}", MODES[mode]);
         let (theirs, ours) = tokio::join!(psql(program, &conninfo), ours(&conninfo));
         self.compared += 1;
         let cell = &mut self.rows.entry((row.0, row.1.to_owned())).or_default()[mode];
         *cell.entry(word(&theirs)).or_default() += 1;
         if word(&theirs) != word(&ours) {
-            self.differing
-                .push(format!("{} | {conninfo}\n  psql {theirs:?}\n  ours {ours:?}", row.1));
+            self.differing.push(format!(
+                "{} | {conninfo}\n  psql {theirs:?}\n  ours {ours:?}",
+                row.1
+            ));
         }
     }
 
@@ -74,7 +82,9 @@ async fn where_psql_connects_so_does_it_and_in_the_same_way() {
     let rules = "hostssl all only_tls 127.0.0.1/32 trust\nhostnossl all only_plain 127.0.0.1/32 trust\n\
                  hostssl all by_certificate 127.0.0.1/32 cert\n\
                  host all nobody 127.0.0.1/32 reject\nhost all postgres 127.0.0.1/32 trust";
-    let ground = tokio::task::spawn_blocking(move || Ground::new(rules)).await.unwrap();
+    let ground = tokio::task::spawn_blocking(move || Ground::new(rules))
+        .await
+        .unwrap();
     let folder = ground.folder.path().to_owned();
     let port = ground.sandbox.port();
     let mut tally = Tally::default();
@@ -96,37 +106,143 @@ async fn where_psql_connects_so_does_it_and_in_the_same_way() {
     }
     // Without TLS on the server.
     for mode in 0..6 {
-        let conninfo = format!("{base} user=postgres host=127.0.0.1 sslrootcert={}/none", folder.display());
-        tally.compare(&program, (0, "no TLS on the server"), mode, &conninfo).await;
+        let conninfo = format!(
+            "{base} user=postgres host=127.0.0.1 sslrootcert={}/none",
+            folder.display()
+        );
+        tally
+            .compare(&program, (0, "no TLS on the server"), mode, &conninfo)
+            .await;
     }
 
-    let ca = self_signed(&Wanted { common: "the authority", ..Wanted::default() }, true);
-    let other = self_signed(&Wanted { common: "another authority", ..Wanted::default() }, true);
+    let ca = self_signed(
+        &Wanted {
+            common: "the authority",
+            ..Wanted::default()
+        },
+        true,
+    );
+    let other = self_signed(
+        &Wanted {
+            common: "another authority",
+            ..Wanted::default()
+        },
+        true,
+    );
     let root = ca.write_certificate(&folder, "root");
     let all = ["localhost", "127.0.0.1", "*.example.org"];
     let kinds = [
-        ("good: names and an address", ca.issue(&Wanted { common: "x", names: &all, ..Wanted::default() })),
-        ("good: one name", ca.issue(&Wanted { common: "x", names: &["localhost"], ..Wanted::default() })),
-        ("common name only", ca.issue(&Wanted { common: "localhost", ..Wanted::default() })),
-        ("common name an address", ca.issue(&Wanted { common: "127.0.0.1", ..Wanted::default() })),
-        ("common name and an address beside it", ca.issue(&Wanted { common: "localhost", names: &["127.0.0.1"], ..Wanted::default() })),
-        ("for another name", ca.issue(&Wanted { common: "x", names: &["elsewhere"], ..Wanted::default() })),
-        ("expired", ca.issue(&Wanted { common: "localhost", names: &all, expired: true, ..Wanted::default() })),
-        ("self-signed", self_signed(&Wanted { common: "localhost", names: &all, ..Wanted::default() }, false)),
-        ("X.509 v1", ca.issue(&Wanted { common: "localhost", old: true, ..Wanted::default() })),
-        ("of another authority", other.issue(&Wanted { common: "localhost", names: &all, ..Wanted::default() })),
-        ("revoked", ca.issue(&Wanted { common: "localhost", names: &all, serial: 66, ..Wanted::default() })),
+        (
+            "good: names and an address",
+            ca.issue(&Wanted {
+                common: "x",
+                names: &all,
+                ..Wanted::default()
+            }),
+        ),
+        (
+            "good: one name",
+            ca.issue(&Wanted {
+                common: "x",
+                names: &["localhost"],
+                ..Wanted::default()
+            }),
+        ),
+        (
+            "common name only",
+            ca.issue(&Wanted {
+                common: "localhost",
+                ..Wanted::default()
+            }),
+        ),
+        (
+            "common name an address",
+            ca.issue(&Wanted {
+                common: "127.0.0.1",
+                ..Wanted::default()
+            }),
+        ),
+        (
+            "common name and an address beside it",
+            ca.issue(&Wanted {
+                common: "localhost",
+                names: &["127.0.0.1"],
+                ..Wanted::default()
+            }),
+        ),
+        (
+            "for another name",
+            ca.issue(&Wanted {
+                common: "x",
+                names: &["elsewhere"],
+                ..Wanted::default()
+            }),
+        ),
+        (
+            "expired",
+            ca.issue(&Wanted {
+                common: "localhost",
+                names: &all,
+                expired: true,
+                ..Wanted::default()
+            }),
+        ),
+        (
+            "self-signed",
+            self_signed(
+                &Wanted {
+                    common: "localhost",
+                    names: &all,
+                    ..Wanted::default()
+                },
+                false,
+            ),
+        ),
+        (
+            "X.509 v1",
+            ca.issue(&Wanted {
+                common: "localhost",
+                old: true,
+                ..Wanted::default()
+            }),
+        ),
+        (
+            "of another authority",
+            other.issue(&Wanted {
+                common: "localhost",
+                names: &all,
+                ..Wanted::default()
+            }),
+        ),
+        (
+            "revoked",
+            ca.issue(&Wanted {
+                common: "localhost",
+                names: &all,
+                serial: 66,
+                ..Wanted::default()
+            }),
+        ),
     ];
     let list = ca.revoke(&folder, 66);
     for (number, (name, pair)) in kinds.iter().enumerate() {
         ground.show(pair, Some(&root)).await;
         let own = pair.write_certificate(&folder, "own");
-        let mut roots = vec![format!("sslrootcert={}", root.display()), format!("sslrootcert={}/none", folder.display())];
+        let mut roots = vec![
+            format!("sslrootcert={}", root.display()),
+            format!("sslrootcert={}/none", folder.display()),
+        ];
         match *name {
             // A self-signed leaf as its own root, as the manual's first recipe makes it.
             "self-signed" => roots.push(format!("sslrootcert={}", own.display())),
             "revoked" => match &list {
-                Some(list) => roots = vec![format!("sslrootcert={} sslcrl={}", root.display(), list.display())],
+                Some(list) => {
+                    roots = vec![format!(
+                        "sslrootcert={} sslcrl={}",
+                        root.display(),
+                        list.display()
+                    )]
+                }
                 None => continue,
             },
             _ => {}
@@ -135,7 +251,9 @@ async fn where_psql_connects_so_does_it_and_in_the_same_way() {
             for host in hosts {
                 for mode in 0..6 {
                     let conninfo = format!("{base} user=postgres {host} {roots}");
-                    tally.compare(&program, (number + 1, name), mode, &conninfo).await;
+                    tally
+                        .compare(&program, (number + 1, name), mode, &conninfo)
+                        .await;
                 }
             }
         }
@@ -155,14 +273,28 @@ async fn where_psql_connects_so_does_it_and_in_the_same_way() {
     {
         for mode in 0..6 {
             let conninfo = format!("{base} user={role} host=127.0.0.1 {rooted}");
-            tally.compare(&program, (20 + number, name), mode, &conninfo).await;
+            tally
+                .compare(&program, (20 + number, name), mode, &conninfo)
+                .await;
         }
     }
 
     // Certificates of ours.
-    let mine = ca.issue(&Wanted { common: "by_certificate", serial: 7, ..Wanted::default() });
-    let foreign = other.issue(&Wanted { common: "by_certificate", serial: 8, ..Wanted::default() });
-    let wrong_role = ca.issue(&Wanted { common: "somebody_else", serial: 9, ..Wanted::default() });
+    let mine = ca.issue(&Wanted {
+        common: "by_certificate",
+        serial: 7,
+        ..Wanted::default()
+    });
+    let foreign = other.issue(&Wanted {
+        common: "by_certificate",
+        serial: 8,
+        ..Wanted::default()
+    });
+    let wrong_role = ca.issue(&Wanted {
+        common: "somebody_else",
+        serial: 9,
+        ..Wanted::default()
+    });
     let mine_file = mine.write_certificate(&folder, "mine");
     let foreign_file = foreign.write_certificate(&folder, "foreign");
     let wrong_file = wrong_role.write_certificate(&folder, "wrong");
@@ -177,37 +309,125 @@ async fn where_psql_connects_so_does_it_and_in_the_same_way() {
     };
     let open = "sslpassword='open sesame'";
     let ours = [
-        ("our key: PKCS#8", with(&mine_file, &key("a.key", mine.key_bytes("pkcs8"), 0o600), "")),
-        ("our key: traditional", with(&mine_file, &key("b.key", mine.key_bytes("traditional"), 0o600), "")),
-        ("our key: DER", with(&mine_file, &key("c.key", mine.key_bytes("der"), 0o600), "")),
-        ("our key: PKCS#8, encrypted", with(&mine_file, &key("d.key", mine.key_bytes("pkcs8 encrypted"), 0o600), open)),
-        ("our key: traditional, encrypted", with(&mine_file, &key("e.key", mine.key_bytes("traditional encrypted"), 0o600), open)),
-        ("our key: wrong passphrase", with(&mine_file, &key("f.key", mine.key_bytes("pkcs8 encrypted"), 0o600), "sslpassword=wrong")),
-        ("our key: open to others", with(&mine_file, &key("g.key", mine.key_bytes("pkcs8"), 0o644), "")),
+        (
+            "our key: PKCS#8",
+            with(
+                &mine_file,
+                &key("a.key", mine.key_bytes("pkcs8"), 0o600),
+                "",
+            ),
+        ),
+        (
+            "our key: traditional",
+            with(
+                &mine_file,
+                &key("b.key", mine.key_bytes("traditional"), 0o600),
+                "",
+            ),
+        ),
+        (
+            "our key: DER",
+            with(&mine_file, &key("c.key", mine.key_bytes("der"), 0o600), ""),
+        ),
+        (
+            "our key: PKCS#8, encrypted",
+            with(
+                &mine_file,
+                &key("d.key", mine.key_bytes("pkcs8 encrypted"), 0o600),
+                open,
+            ),
+        ),
+        (
+            "our key: traditional, encrypted",
+            with(
+                &mine_file,
+                &key("e.key", mine.key_bytes("traditional encrypted"), 0o600),
+                open,
+            ),
+        ),
+        (
+            "our key: wrong passphrase",
+            with(
+                &mine_file,
+                &key("f.key", mine.key_bytes("pkcs8 encrypted"), 0o600),
+                "sslpassword=wrong",
+            ),
+        ),
+        (
+            "our key: open to others",
+            with(
+                &mine_file,
+                &key("g.key", mine.key_bytes("pkcs8"), 0o644),
+                "",
+            ),
+        ),
         ("our key: missing", with(&mine_file, "/nonexistent/key", "")),
-        ("our key: of another certificate", with(&mine_file, &key("h.key", foreign.key_bytes("pkcs8"), 0o600), "")),
-        ("our certificate: missing", with(&folder.join("nothing"), "/nonexistent/key", "")),
-        ("our certificate: of another authority", with(&foreign_file, &key("i.key", foreign.key_bytes("pkcs8"), 0o600), "")),
-        ("our certificate: for another role", with(&wrong_file, &key("j.key", wrong_role.key_bytes("pkcs8"), 0o600), "")),
+        (
+            "our key: of another certificate",
+            with(
+                &mine_file,
+                &key("h.key", foreign.key_bytes("pkcs8"), 0o600),
+                "",
+            ),
+        ),
+        (
+            "our certificate: missing",
+            with(&folder.join("nothing"), "/nonexistent/key", ""),
+        ),
+        (
+            "our certificate: of another authority",
+            with(
+                &foreign_file,
+                &key("i.key", foreign.key_bytes("pkcs8"), 0o600),
+                "",
+            ),
+        ),
+        (
+            "our certificate: for another role",
+            with(
+                &wrong_file,
+                &key("j.key", wrong_role.key_bytes("pkcs8"), 0o600),
+                "",
+            ),
+        ),
     ];
     for (number, (name, more)) in ours.iter().enumerate() {
         for mode in 0..6 {
             let conninfo = format!("{base} user=by_certificate host=127.0.0.1 {rooted} {more}");
-            tally.compare(&program, (30 + number, name), mode, &conninfo).await;
+            tally
+                .compare(&program, (30 + number, name), mode, &conninfo)
+                .await;
         }
     }
-    for versions in ["ssl_max_protocol_version=TLSv1.2", "ssl_min_protocol_version=TLSv1.3"] {
+    for versions in [
+        "ssl_max_protocol_version=TLSv1.2",
+        "ssl_min_protocol_version=TLSv1.3",
+    ] {
         let conninfo = format!("{base} user=postgres host=127.0.0.1 {rooted} {versions}");
-        tally.compare(&program, (50, "one version of TLS"), 5, &conninfo).await;
+        tally
+            .compare(&program, (50, "one version of TLS"), 5, &conninfo)
+            .await;
     }
     for mode in 0..6 {
-        let conninfo = format!("port={port} dbname=postgres user=postgres host={}", ground.sandbox.socket_dir().display());
-        tally.compare(&program, (60, "a unix socket"), mode, &conninfo).await;
+        let conninfo = format!(
+            "port={port} dbname=postgres user=postgres host={}",
+            ground.sandbox.socket_dir().display()
+        );
+        tally
+            .compare(&program, (60, "a unix socket"), mode, &conninfo)
+            .await;
     }
 
     println!(
-        "{}\n{} compared, {} differ", tally.table(), tally.compared, tally.differing.len());
+        "{}\n{} compared, {} differ",
+        tally.table(),
+        tally.compared,
+        tally.differing.len()
+    );
     let page = include_str!("../../assets/tls.md");
-    assert!(list.is_none() || page.contains(&tally.table()), "assets/tls.md has another table");
+    assert!(
+        list.is_none() || page.contains(&tally.table()),
+        "assets/tls.md has another table"
+    );
     assert!(tally.differing.is_empty(), "{}", tally.differing.join("\n"));
 }

@@ -100,7 +100,10 @@ fn trust(context: &mut SslContextBuilder, protection: &Protection) -> Result<(),
             }
             let what = match authorities {
                 Some(Authorities::File(path)) => {
-                    format!("root certificate file \"{}\" does not exist", path.display())
+                    format!(
+                        "root certificate file \"{}\" does not exist",
+                        path.display()
+                    )
                 }
                 _ => "there is no home folder to look for root.crt in".into(),
             };
@@ -139,10 +142,7 @@ fn revoke(context: &mut SslContextBuilder, protection: &Protection) {
 }
 
 /// Our certificate and its key, where there is a certificate.
-fn identify(
-    context: &mut SslContextBuilder,
-    protection: &Protection,
-) -> Result<(), ServerMessage> {
+fn identify(context: &mut SslContextBuilder, protection: &Protection) -> Result<(), ServerMessage> {
     let Some(certificate) = protection.certificate.as_deref() else {
         return Ok(());
     };
@@ -228,7 +228,8 @@ fn key(path: &Path, protection: &Protection) -> Result<PKey<Private>, ServerMess
         asked = true;
         let password = protection.key_password.as_ref().map_or("", |p| p.reveal());
         let length = password.len().min(room.len());
-        if let (Some(into), Some(from)) = (room.get_mut(..length), password.as_bytes().get(..length))
+        if let (Some(into), Some(from)) =
+            (room.get_mut(..length), password.as_bytes().get(..length))
         {
             into.copy_from_slice(from);
         }

@@ -79,9 +79,7 @@ fn mismatch(names: &[String], host: &str) -> ServerMessage {
     };
     let told: Vec<&str> = names.iter().take(TOLD).map(String::as_str).collect();
     message::own_with_hint(
-        format!(
-            "server certificate for \"{first}\"{others} does not match host name \"{host}\""
-        ),
+        format!("server certificate for \"{first}\"{others} does not match host name \"{host}\""),
         format!(
             "connect to the server by a name that its certificate has: {}",
             told.join(", ")
@@ -92,7 +90,9 @@ fn mismatch(names: &[String], host: &str) -> ServerMessage {
 /// A NUL in a name would end it early for whoever reads it as C does.
 fn no_hidden_end(name: &str) -> Result<(), ServerMessage> {
     match name.contains('\0') {
-        true => Err(message::own("TLS certificate's name contains embedded null")),
+        true => Err(message::own(
+            "TLS certificate's name contains embedded null",
+        )),
         false => Ok(()),
     }
 }
