@@ -424,6 +424,12 @@ fn a_bare_file_that_is_no_script_is_refused_in_words() {
             ["1:1: there is nothing to run in it; name another file"]
         );
     }
+    assert!(Runbook::load(Some(&path)).unwrap().script.does_nothing());
+    for something in ["SELECT 1;", "VACUUM;", "\\gset"] {
+        std::fs::write(&path, something).unwrap();
+        let script = Runbook::load(Some(&path)).unwrap().script;
+        assert!(!script.does_nothing(), "{something}");
+    }
     for mark in [[0xff, 0xfe], [0xfe, 0xff]] {
         let told = refusals(&[&mark[..], b"S\0E\0L\0E\0C\0T\0 \x001\0"].concat());
         assert_eq!(told, ["1:1: this is UTF-16; convert the file to UTF-8"]);

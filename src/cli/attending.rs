@@ -15,8 +15,8 @@ use crate::gate::{Ending, ExitCode, Mode, Plan};
 use crate::headless;
 use crate::journal::entry::Opened;
 use crate::journal::{Entry, Journal};
-use crate::runbook::Runbook;
 use crate::runbook::printable::printable;
+use crate::runbook::{Origin, Runbook};
 use crate::tui::input;
 use crate::tui::screen::Screen;
 use crate::tui::terminal::{Ours, Terminal};
@@ -116,6 +116,14 @@ pub(super) fn attend(
     greeting: Option<String>,
     whose: Whose<'_>,
 ) -> Result<ExitCode, Failure> {
+    if matches!(runbook.origin, Origin::BareScript(_)) && runbook.script.does_nothing() {
+        // As psql: what does nothing has done it.
+        println!(
+            "{}: nothing to do: there is no statement in it. Nothing was sent to any server.",
+            printable(&runbook.script.name)
+        );
+        return Ok(ExitCode::Committed);
+    }
     may_be_run(&runbook, holding)?;
     let interactive = matches!(whose, Whose::Persons(_));
     let by_lines = look.plain || !std::io::stdout().is_terminal();

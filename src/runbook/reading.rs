@@ -21,7 +21,7 @@ use super::meta;
 use super::places::Places;
 use super::printable::printable;
 use super::scanner::{Item, Open, Piece, Scanner};
-use super::script::{Fate, Finding, Refusal, Script, Section, Source, Statement};
+use super::script::{Fate, Finding, NOTHING_TO_RUN, Refusal, Script, Section, Source, Statement};
 use super::sections;
 use super::setting;
 use halves::Half;
@@ -217,7 +217,7 @@ impl Reading {
                 line: 1,
                 column: 1,
                 statement: None,
-                reason: "there is nothing to run in it; name another file".to_owned(),
+                reason: NOTHING_TO_RUN.to_owned(),
             });
         }
     }

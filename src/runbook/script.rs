@@ -110,6 +110,9 @@ pub struct Refusal {
     pub reason: String,
 }
 
+/// The reason of the refusal of a file without a statement.
+pub(super) const NOTHING_TO_RUN: &str = "there is nothing to run in it; name another file";
+
 /// What the linter says about a place in the script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -142,6 +145,12 @@ impl Script {
     /// The statements that are sent in the held transaction, in order.
     pub fn sent(&self) -> impl Iterator<Item = &Statement> {
         self.statements.iter().filter(|s| s.fate == Fate::Sent)
+    }
+
+    /// Whether it was read whole, and there is no statement in it to be sent.
+    pub fn does_nothing(&self) -> bool {
+        let refused_for_that = |refusal: &Refusal| refusal.reason == NOTHING_TO_RUN;
+        self.sent().next().is_none() && self.refusals.iter().all(refused_for_that)
     }
 
     /// The bytes of a statement's COPY data.

@@ -33,6 +33,18 @@ fn a_failing_statement_shows_its_sqlstate_and_line() {
 }
 
 #[test]
+fn a_script_without_a_statement_has_nothing_to_do() {
+    let stage = Stage::set(Scenario::Clean);
+    for text in ["", "-- only words\n", "BEGIN;\nCOMMIT;\n", "\\timing on\n"] {
+        let script = stage.file("nothing.sql", text);
+        let mut terminal = stage.run_with(&[&script]);
+        terminal.wait_for("nothing.sql: nothing to do");
+        assert_eq!(terminal.exit_code(), 0, "{}", terminal.picture());
+    }
+    stage.assert_nothing_seen();
+}
+
+#[test]
 fn a_failing_check_refuses_commit_and_says_which() {
     let stage = Stage::set(Scenario::FailingCheck);
     let mut terminal = stage.run();
