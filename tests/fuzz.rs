@@ -52,7 +52,7 @@ fn hundreds_of_scripts_end_no_transaction_and_write_nothing_where_only_looking_w
     if given("FUZZ_ONLY").is_none() {
         assert!(tally.sent >= 300, "{tally:?}");
         assert!(tally.whole * 10 >= tally.sent, "{tally:?}");
-        assert!(tally.refused_by_server * 10 >= tally.sent, "{tally:?}");
+        assert!(tally.read_otherwise * 50 >= tally.sent, "{tally:?}");
     }
 }
 

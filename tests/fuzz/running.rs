@@ -29,8 +29,9 @@ pub struct Tally {
     pub looked: u64,
     /// The server took every statement.
     pub whole: u64,
-    /// The server refused a text as more than one command.
-    pub refused_by_server: u64,
+    /// Stopped because the server had come to read in another way than the reader, or refused a text
+    /// as more than one command.
+    pub read_otherwise: u64,
     /// A session that only looks closed the connection.
     pub escaped: u64,
 }
@@ -41,7 +42,7 @@ impl Tally {
         self.sent += other.sent;
         self.looked += other.looked;
         self.whole += other.whole;
-        self.refused_by_server += other.refused_by_server;
+        self.read_otherwise += other.read_otherwise;
         self.escaped += other.escaped;
     }
 }
@@ -148,9 +149,9 @@ impl Worker {
     }
 
     fn count(&mut self, error: &ServerMessage) {
-        let several = error.sqlstate.as_deref() == Some("42601")
-            && error.message.contains("multiple commands");
-        self.tally.refused_by_server += u64::from(several);
+        let words = ["multiple commands", "elsewhere than this program does"];
+        let otherwise = words.iter().any(|words| error.message.contains(words));
+        self.tally.read_otherwise += u64::from(otherwise);
     }
 
     /// As `run` does, up to a decision that is ROLLBACK. What went wrong.
