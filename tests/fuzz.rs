@@ -44,7 +44,6 @@ fn seed() -> u64 {
 }
 
 #[test]
-#[ignore = "until every statement of a script is one command to the server"]
 fn hundreds_of_scripts_end_no_transaction_and_write_nothing_where_only_looking_was_meant() {
     let tally = run(seed(), 300, given("FUZZ_ONLY"));
     eprintln!("{tally:?}");
