@@ -5,6 +5,7 @@
 //! intent to COMMIT is on disk before COMMIT is sent (I6). No secret ever comes here (I9).
 
 pub mod chain;
+pub mod earlier;
 pub mod entry;
 mod footing;
 pub mod rehearsed;

@@ -1,22 +1,24 @@
 //! After the run: which way it went, and whether its journal is what was written.
 
 use super::arguments::{Connection, Markup};
-use super::commands::{Failure, print};
+use super::commands::{Failure, env, print};
 use crate::database::session::{Identity, of_earlier_run};
 use crate::database::settings::Settings;
 use crate::gate::ExitCode;
 use crate::gate::event::{Inquiry, Target, XactStatus};
 use crate::gate::phase::how_to_end;
+use crate::inspect::past;
 use crate::journal;
 use crate::journal::chain::{self, Broken, Line};
-use crate::journal::report::{Report, html, markdown};
+use crate::journal::earlier;
+use crate::journal::report::{Report as Told, html, markdown};
 use crate::journal::story::Story;
 use crate::runbook::printable::printable;
-use color_eyre::eyre::{WrapErr, eyre};
+use color_eyre::eyre::{Report, WrapErr, eyre};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn text(path: &Path) -> Result<String, Failure> {
     let shown = printable(&path.display().to_string()).into_owned();
@@ -32,6 +34,58 @@ fn text(path: &Path) -> Result<String, Failure> {
         .map_err(Failure::usage)?;
     String::from_utf8(bytes)
         .map_err(|_| Failure::usage(eyre!("{shown} is no journal: it is not text")))
+}
+
+/// The journal that was named, or the newest of those in their usual place.
+pub(super) fn or_newest(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    if let Some(path) = named {
+        return Ok(path);
+    }
+    let folder = journal::folder(env).ok_or(journal::JournalError::NoPlace);
+    let folder = folder.map_err(|error| Failure::usage(Report::from(error)))?;
+    let shown = printable(&folder.display().to_string()).into_owned();
+    let newest = earlier::newest_first(&folder).ok().and_then(|paths| {
+        let mut paths = paths.into_iter();
+        paths.next()
+    });
+    let Some(path) = newest else {
+        return Err(Failure::usage(eyre!(
+            "there is no journal in {shown}; say which one is meant"
+        )));
+    };
+    eprintln!("The newest run: {}", printable(&path.display().to_string()));
+    Ok(path)
+}
+
+/// `stagegate runs`: past runs, the newest first.
+pub(super) fn runs() -> Result<ExitCode, Failure> {
+    let folder = journal::folder(env).ok_or(journal::JournalError::NoPlace);
+    let folder = folder.map_err(|error| Failure::usage(Report::from(error)))?;
+    let runs = past::runs(&folder).map_err(|why| Failure::usage(eyre!("{why}")))?;
+    let mut text = String::new();
+    for run in &runs {
+        let place = run.target.as_deref().unwrap_or("no server reached");
+        let mut told = format!(
+            "{}  {}  {}  {}  {}\n    {}",
+            run.began,
+            run.outcome,
+            run.opened.mode,
+            run.opened.script,
+            place,
+            run.path.display()
+        );
+        if let Some(why) = &run.broken {
+            told.push_str(&format!("  NOT AS IT WAS WRITTEN: {why}"));
+        }
+        for line in told.lines() {
+            text.push_str(&format!("{}\n", printable(line)));
+        }
+    }
+    if runs.is_empty() {
+        let shown = printable(&folder.display().to_string()).into_owned();
+        text = format!("No run is recorded in {shown}.\n");
+    }
+    print(&text)
 }
 
 /// `stagegate report --verify`: follows the chain of hashes from the first line to the last, which
@@ -75,7 +129,7 @@ pub(super) fn report(
     output: Option<&Path>,
 ) -> Result<ExitCode, Failure> {
     let name = path.display().to_string();
-    let report = Report::of(&text(path)?, &name).map_err(|broken| {
+    let report = Told::of(&text(path)?, &name).map_err(|broken| {
         let shown = printable(&name);
         Failure::usage(eyre!(
             "{shown} is no journal, or nothing in it can be believed: {broken}"
@@ -202,6 +256,11 @@ pub(super) fn outcome(
         None => (answer, code),
     };
     print(&format!("{}\n", printable(&answer)))?;
+    let proven = matches!(code, ExitCode::Committed | ExitCode::RolledBackOnError);
+    if proven && !still_runs {
+        // So that the next run here does not ask for it again. Where it cannot be kept, it is asked.
+        let _ = write_new(&earlier::answer_beside(path), &format!("{answer}\n"));
+    }
     Ok(code)
 }
 

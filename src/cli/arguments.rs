@@ -157,9 +157,9 @@ pub enum Command {
     /// Ask the server which way a run's transaction went, after the program or its host died
     #[command(disable_help_flag = true)]
     Outcome {
-        /// The run's journal
+        /// The run's journal [default: the newest]
         #[arg(value_name = "JOURNAL")]
-        journal: PathBuf,
+        journal: Option<PathBuf>,
         /// End the old session if it still holds the transaction; needs the same role
         #[arg(long)]
         end_backend: bool,
@@ -170,9 +170,9 @@ pub enum Command {
     /// Write a run down for people who were not there, or check its journal
     #[command(disable_help_flag = true)]
     Report {
-        /// The run's journal
+        /// The run's journal [default: the newest]
         #[arg(value_name = "JOURNAL")]
-        journal: PathBuf,
+        journal: Option<PathBuf>,
         /// How to write it [default: html for an output file that ends in .html, else markdown]
         #[arg(long, value_enum)]
         format: Option<Markup>,
@@ -183,6 +183,9 @@ pub enum Command {
         #[arg(long, conflicts_with_all = ["format", "output"])]
         verify: bool,
     },
+    /// List past runs, the newest first: when, on what, how they ended, where the journal is
+    #[command(disable_help_flag = true)]
+    Runs,
     /// Print the key table as Markdown
     #[command(hide = true, disable_help_flag = true)]
     Keys,

@@ -13,6 +13,7 @@ use crate::database::settings::Settings;
 use crate::gate::event::Alarm;
 use crate::gate::{Ending, ExitCode, Mode, Plan};
 use crate::headless;
+use crate::journal::earlier;
 use crate::journal::entry::Opened;
 use crate::journal::{Entry, Journal};
 use crate::runbook::printable::printable;
@@ -195,8 +196,11 @@ pub(super) fn attend(
                 other_form: other.is_some(),
                 ..holding.plan(&runbook, mode)
             };
-            let mut engine =
-                Engine::new(Arc::clone(&runbook), plan, log, live).with_journals(journals(&path));
+            let folders = journals(&path);
+            let earlier = earlier::find(&folders, &path);
+            let mut engine = Engine::new(Arc::clone(&runbook), plan, log, live)
+                .with_journals(folders)
+                .with_earlier(earlier);
             let code = match &mut seat {
                 Seat::Screen {
                     terminal, wires, ..

@@ -132,18 +132,19 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             journal,
             end_backend,
             connection,
-        } => aftermath::outcome(&journal, &connection, end_backend),
+        } => aftermath::outcome(&aftermath::or_newest(journal)?, &connection, end_backend),
         Command::Report {
             journal,
             verify: true,
             ..
-        } => aftermath::verify(&journal),
+        } => aftermath::verify(&aftermath::or_newest(journal)?),
         Command::Report {
             journal,
             format,
             output,
             verify: false,
-        } => aftermath::report(&journal, format, output.as_deref()),
+        } => aftermath::report(&aftermath::or_newest(journal)?, format, output.as_deref()),
+        Command::Runs => aftermath::runs(),
         Command::Keys => print(&keymap::markdown()),
         Command::Man => print(&super::man::page()),
     }

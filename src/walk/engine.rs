@@ -9,6 +9,7 @@ use crate::database::session::{Claim, Order};
 use crate::gate::event::{Body, Command, Event, Millis, Report, Seq, Target};
 use crate::gate::warrant::Warrant;
 use crate::gate::{Account, Effect, Ending, ExitCode, Machine, Plan, Refusal, Request};
+use crate::journal::earlier::{Earlier, told_first};
 use crate::journal::entry::Decision;
 use crate::journal::{self, Entry, Journal, JournalError};
 use crate::runbook::{ItemKind, Runbook};
@@ -44,6 +45,8 @@ pub struct Engine<H> {
     held: H,
     /// Where journals of rehearsals may lie.
     journals: Vec<PathBuf>,
+    /// Runs before this one that nobody knows the outcome of.
+    earlier: Vec<Earlier>,
     said: Vec<Remark>,
     left: Option<ExitCode>,
     over: bool,
@@ -79,6 +82,7 @@ impl<H: Held> Engine<H> {
             log,
             held,
             journals: Vec::new(),
+            earlier: Vec::new(),
             said: Vec::new(),
             left: None,
             over: false,
@@ -88,6 +92,12 @@ impl<H: Held> Engine<H> {
     /// Looks for rehearsals in the journals of these folders.
     pub fn with_journals(mut self, folders: Vec<PathBuf>) -> Engine<H> {
         self.journals = folders;
+        self
+    }
+
+    /// Tells these before anything else, where they were on the database that is reached.
+    pub fn with_earlier(mut self, earlier: Vec<Earlier>) -> Engine<H> {
+        self.earlier = earlier;
         self
     }
 
@@ -189,6 +199,21 @@ impl<H: Held> Engine<H> {
                     Ok(()) => Body::BackedUp(dump),
                     Err(why) => Body::BackupFailed(why),
                 };
+                Event::Reported(Report { seq, body })
+            }
+            Event::Reported(Report {
+                seq,
+                body: Body::Probed { item, evidence },
+            }) => {
+                let reached = self.account.target.as_ref().filter(|_| {
+                    let item = self.runbook.items.get(item);
+                    item.is_some_and(|item| item.kind == ItemKind::Connection)
+                });
+                let evidence = match reached {
+                    Some(target) => told_first(&self.earlier, target, evidence),
+                    None => evidence,
+                };
+                let body = Body::Probed { item, evidence };
                 Event::Reported(Report { seq, body })
             }
             event => event,

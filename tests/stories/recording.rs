@@ -246,3 +246,69 @@ fn no_reader_takes_the_beginning_of_a_journal_for_the_whole() {
         assert!(said.contains(words), "{words}: {said}");
     }
 }
+
+#[test]
+fn a_run_killed_at_the_gate_is_told_first_by_the_next_until_the_server_was_asked() {
+    let stage = Stage::set(Scenario::Clean);
+    let command = |arguments: &[&str]| {
+        let output = Command::new(PROGRAM)
+            .args(arguments)
+            .env_clear()
+            .envs(stage.env(&[]))
+            .stdin(Stdio::null())
+            .finish("stagegate");
+        let said = [output.stdout, output.stderr].concat();
+        (String::from_utf8(said).unwrap(), output.status.code())
+    };
+    assert!(command(&["runs"]).0.starts_with("No run is recorded in "));
+    assert_eq!(command(&["report"]).1, Some(2));
+    let mut terminal = stage.run();
+    terminal.walk_to_the_gate();
+    let held = stage.held();
+    // While it is under way a second one says so.
+    let told = "UNDER WAY on this database since";
+    let mut second = stage.run_in(120, 50, &[], &["--plain"]);
+    second
+        .wait_for("3. This is the right server")
+        .wait_until("the run under way", |screen| {
+            let screen = unwrapped(screen);
+            screen.contains(told) && screen.contains(&format!("transaction {held}"))
+        });
+    second.line("quit");
+    second.exit_code();
+    terminal.signal(rustix::process::Signal::KILL);
+    stage.assert_nobody_left();
+
+    let (runs, _) = command(&["runs"]);
+    assert_eq!(runs.matches(".jsonl").count(), 2, "{runs}");
+    assert!(
+        runs.contains("not known: ask `stagegate outcome`"),
+        "{runs}"
+    );
+    let first = runs
+        .lines()
+        .filter(|line| line.contains(".jsonl"))
+        .last()
+        .unwrap();
+    let journal = first.trim().to_owned();
+
+    let without =
+        format!("NO OUTCOME: transaction {held}, its journal ends before COMMIT was sent");
+    let mut next = stage.run_in(120, 50, &[], &["--plain"]);
+    next.wait_until("the run without an outcome", |screen| {
+        let screen = unwrapped(screen);
+        screen.contains("right server, database and role: WARNS.") && screen.contains(&without)
+    });
+    next.line("quit");
+    next.exit_code();
+
+    let (said, code) = command(&["outcome", "-w", &journal]);
+    assert_eq!(code, Some(3), "{said}");
+    let mut after = stage.run_in(120, 50, &[], &["--plain"]);
+    after.wait_for("right server, database and role: HOLDS.");
+    after.line("quit");
+    after.exit_code();
+    let (newest, _) = command(&["report"]);
+    assert!(newest.contains("The newest run: "), "{newest}");
+    assert!(newest.contains("NOTHING WAS APPLIED"), "{newest}");
+}
