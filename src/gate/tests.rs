@@ -10,6 +10,7 @@ use crate::runbook::check::{Check, Verdict};
 
 mod consent;
 mod leaving;
+mod limits;
 mod querying;
 
 struct Run {

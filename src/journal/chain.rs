@@ -209,6 +209,25 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_another_chain_wrote_is_found_though_its_own_hash_fits() {
+        let ours = journal();
+        let mut other = Chain::default();
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let theirs: String = [Decision::RollBack, Decision::RollBack, Decision::Commit]
+            .into_iter()
+            .map(|decision| other.line(&Entry::intent(decision, Some("8".into())), at))
+            .collect();
+        let ours: Vec<&str> = ours.split_inclusive('\n').collect();
+        let theirs: Vec<&str> = theirs.split_inclusive('\n').collect();
+        // Number and hash are right; only the hash of the line before is not.
+        let broken = verify(&[ours[0], theirs[1]].concat()).unwrap_err();
+        assert_eq!(broken.line, 2);
+        assert_eq!(broken.what, "the line before it was replaced");
+        let broken = verify(&[theirs[0], ours[1], ours[2]].concat()).unwrap_err();
+        assert_eq!(broken.line, 2);
+    }
+
+    #[test]
     fn a_gap_a_swap_and_a_cut_are_found() {
         let journal = journal();
         let lines: Vec<&str> = journal.split_inclusive('\n').collect();

@@ -1,7 +1,7 @@
 //! A pooler in between: it is refused, and nothing of ours stays on the session that the application
 //! has next.
 
-use std::process::Stdio;
+use std::process::Command;
 use std::time::Duration;
 
 use stagegate::database::monitor::{LogWanted, Monitor};
@@ -9,10 +9,10 @@ use stagegate::database::session::HoldOptions;
 use stagegate::gate::event::{Body, Observation, Target};
 use stagegate::walk::engine::Held;
 use stagegate::walk::live::Live;
-use tokio::process::Command;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_postgres::NoTls;
 
+use crate::child::Finish;
 use crate::pooler::Pooler;
 use crate::stage::{database, psql, runbook, server, settings, within};
 
@@ -63,14 +63,15 @@ impl Behind {
     /// Runs the program; what it said, and its exit code.
     async fn run(&self, arguments: &[&str]) -> (String, Option<i32>) {
         let home = tempfile::tempdir().unwrap();
-        let run = Command::new(env!("CARGO_BIN_EXE_stagegate"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stagegate"));
+        command
             .args(arguments)
             .args(["-w", "-d", &self.conninfo()])
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", home.path())
-            .stdin(Stdio::null())
-            .output();
+            .env("HOME", home.path());
+        // The pooler lives on this thread.
+        let run = tokio::task::spawn_blocking(move || command.finish("stagegate"));
         let output = within("the program ends", run).await.unwrap();
         let said = [output.stdout, output.stderr].concat();
         (String::from_utf8(said).unwrap(), output.status.code())

@@ -5,7 +5,7 @@ use crate::stage::Stage;
 use crate::terminal::PROGRAM;
 use stagegate::sandbox::demo::Scenario;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// A password that is found in nothing else.
 const PASSWORD: &str = "Zq7%vX@k9";
@@ -20,7 +20,6 @@ fn said(stage: &Stage, arguments: &[&str], env: &[(&str, &str)]) -> (String, Opt
         .envs(stage.env(&[("PATH", &std::env::var("PATH").unwrap())]))
         .envs(env.iter().copied())
         .current_dir(stage.home())
-        .stdin(Stdio::null())
         .finish("stagegate");
     let said = [output.stdout, output.stderr].concat();
     (String::from_utf8(said).unwrap(), output.status.code())

@@ -10,7 +10,7 @@ use stagegate::sandbox::demo::Scenario;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// What somebody does to a journal, and what is said of it.
 type Deed = (fn(&Path), &'static str);
@@ -99,7 +99,6 @@ fn outcome_at(stage: &Stage, text: &[u8], place: &[&str]) -> (String, Option<i32
         .arg(&path)
         .env_clear()
         .envs(stage.env(&[]))
-        .stdin(Stdio::null())
         .finish("stagegate");
     let said = [output.stdout, output.stderr].concat();
     (String::from_utf8(said).unwrap(), output.status.code())
@@ -255,7 +254,6 @@ fn a_run_killed_at_the_gate_is_told_first_by_the_next_until_the_server_was_asked
             .args(arguments)
             .env_clear()
             .envs(stage.env(&[]))
-            .stdin(Stdio::null())
             .finish("stagegate");
         let said = [output.stdout, output.stderr].concat();
         (String::from_utf8(said).unwrap(), output.status.code())

@@ -1,0 +1,43 @@
+//! The limits on who waits for us: as many as they say, and as long, and no more.
+
+use super::*;
+use crate::gate::event::{Observation, Session, Sight};
+
+/// What the monitor sees: a session that waits for each of these times.
+fn waiting(times: &[Millis]) -> Event {
+    let waiters = times.iter().map(|since| Session {
+        since: Some(*since),
+        ..Session::default()
+    });
+    Event::Observed(Observation::Seen(Box::new(Sight {
+        waiters: waiters.collect(),
+        ..Sight::default()
+    })))
+}
+
+fn why(run: &Run) -> Option<&Why> {
+    match run.machine.phase() {
+        Phase::RollingBack { why, .. } => Some(why),
+        _ => None,
+    }
+}
+
+#[test]
+fn as_many_may_wait_as_the_limit_says_and_one_more_ends_it() {
+    // --max-waiters 2
+    let mut run = Run::applying();
+    run.event(waiting(&[1])).event(waiting(&[1, 2]));
+    assert_eq!(why(&run), None);
+    run.event(waiting(&[1, 2, 3]));
+    assert_eq!(why(&run), Some(&Why::TooManyWaiters));
+}
+
+#[test]
+fn one_may_wait_as_long_as_the_limit_says_and_no_longer() {
+    // --max-wait 5s
+    let mut run = Run::applying();
+    run.event(waiting(&[5_000, 4_999]));
+    assert_eq!(why(&run), None);
+    run.event(waiting(&[1, 5_001]));
+    assert_eq!(why(&run), Some(&Why::WaitedTooLong));
+}
