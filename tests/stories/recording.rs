@@ -286,7 +286,7 @@ fn a_run_killed_at_the_gate_is_told_first_by_the_next_until_the_server_was_asked
     let first = runs
         .lines()
         .filter(|line| line.contains(".jsonl"))
-        .last()
+        .next_back()
         .unwrap();
     let journal = first.trim().to_owned();
 
