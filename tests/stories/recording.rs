@@ -283,11 +283,7 @@ fn a_run_killed_at_the_gate_is_told_first_by_the_next_until_the_server_was_asked
         runs.contains("not known: ask `stagegate outcome`"),
         "{runs}"
     );
-    let first = runs
-        .lines()
-        .filter(|line| line.contains(".jsonl"))
-        .next_back()
-        .unwrap();
+    let first = runs.lines().rfind(|line| line.contains(".jsonl")).unwrap();
     let journal = first.trim().to_owned();
 
     let without =
