@@ -51,6 +51,17 @@ pub struct Runbook {
     pub rollbacks: Vec<Script>,
     /// What the instructions promise of the script, by section.
     pub promises: Vec<impact::Promise>,
+    /// Where its names without a schema are looked for.
+    pub search_path: SearchPath,
+}
+
+/// Where names without a schema are looked for, in the form of the server's setting `search_path`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SearchPath {
+    /// In the files of checks and in the preview of a rollback; else in `pg_catalog` alone.
+    pub checks: Option<String>,
+    /// In the script and the rollback scripts; else where the session looks, as in psql.
+    pub script: Option<String>,
 }
 
 /// Where a runbook was read from.

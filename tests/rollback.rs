@@ -20,5 +20,7 @@ mod rehearsing;
 mod session;
 #[path = "rollback/stage.rs"]
 mod stage;
+#[path = "rollback/trapped.rs"]
+mod trapped;
 #[path = "rollback/walking.rs"]
 mod walking;

@@ -198,6 +198,7 @@ fn runbook() -> Runbook {
         title: "Title".into(),
         origin: Origin::BuiltIn,
         expected_database: None,
+        search_path: Default::default(),
         script: Script::read("script.sql", None, text.as_bytes()),
         items: vec![Item::new(
             "structure",

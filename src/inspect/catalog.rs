@@ -5,6 +5,7 @@
 //! own, so that a lock in the way costs only that.
 
 use super::{Column, Found, Held, Long, Part, Table};
+use crate::database::session::read_only::on_the_own_path;
 use crate::gate::event::{LockMode, Millis};
 use crate::runbook::check::ResultSet;
 use std::collections::HashMap;
@@ -170,7 +171,8 @@ fn tables(names: &[&str]) -> String {
          WHERE c.relkind IN ('r', 'p', 'f', 'm', 'v') \
          AND (pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) \
          IN ({list}) OR (pg_catalog.quote_ident(c.relname) IN ({list}) \
-         AND pg_catalog.pg_table_is_visible(c.oid)))"
+         AND {}))",
+        on_the_own_path()
     )
 }
 

@@ -251,7 +251,8 @@ async fn checks(
         return Ok(Some(set));
     }
     let queries: Vec<Query<'_>> = statements.iter().map(|s| Query::from(*s)).collect();
-    let answered = read_only::each(link, &queries, CHECKS).await?;
+    let path = runbook.search_path.checks.as_deref();
+    let answered = read_only::each_on(link, &queries, CHECKS, path).await?;
     let missing = statements.len().saturating_sub(answered.len());
     for answer in answered {
         if answer.as_ref().is_err_and(|stopped| stopped.escaped) {

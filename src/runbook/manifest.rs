@@ -15,7 +15,7 @@ use toml::Spanned;
 use super::built_in;
 use super::lint;
 use super::script::Script;
-use super::{ItemKind, Origin, Runbook};
+use super::{ItemKind, Origin, Runbook, SearchPath};
 use page::{Files, Page};
 
 /// The manifest's name in a runbook's folder.
@@ -119,6 +119,8 @@ struct Manifest {
     script: Spanned<String>,
     expected_state: Option<Spanned<String>>,
     post_verification: Option<Spanned<String>>,
+    search_path: Option<Spanned<String>>,
+    script_search_path: Option<Spanned<String>>,
     #[serde(default)]
     rollback: Vec<Spanned<String>>,
     #[serde(default)]
@@ -179,6 +181,13 @@ fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
         .as_ref()
         .map(|name| page.not_empty("database", name))
         .transpose()?;
+    let path = |key, path: &Option<Spanned<String>>| {
+        path.as_ref().map(|path| page.not_empty(key, path)).transpose()
+    };
+    let search_path = SearchPath {
+        checks: path("search_path", &manifest.search_path)?,
+        script: path("script_search_path", &manifest.script_search_path)?,
+    };
     let promises = promises::of(&page, &manifest, &script)?;
     let mut items = items::of(&page, &manifest)?;
     if items.is_empty() {
@@ -194,6 +203,7 @@ fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
         post_verification,
         rollbacks,
         promises,
+        search_path,
     })
 }
 
@@ -242,6 +252,7 @@ impl Runbook {
             post_verification: None,
             rollbacks: Vec::new(),
             promises: Vec::new(),
+            search_path: SearchPath::default(),
         })
     }
 

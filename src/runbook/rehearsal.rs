@@ -20,17 +20,20 @@ const BEFORE: &str = "stagegate_structure_before";
 pub const RESTORED: &str = "structure is the one at the start";
 
 /// Names in the structure are whole, whatever the session or the script sets.
-const WHOLE_NAMES: &str = "SET LOCAL search_path = pg_catalog;\n";
+const WHOLE_NAMES: &str = "SET LOCAL search_path = pg_catalog, pg_temp;\n";
+
+/// The setting that keeps the search_path of the script while the structure is taken down.
+const PATH_KEPT: &str = "stagegate.search_path";
 
 /// Takes down the structure, and the search_path that the script is to find again.
 fn at_the_start() -> String {
     format!(
-        "CREATE TEMPORARY TABLE {BEFORE} (kind text, name text, definition text) ON COMMIT DROP;\n\
-         INSERT INTO pg_temp.{BEFORE} SELECT 'search_path', '', \
-         pg_catalog.current_setting('search_path');\n{WHOLE_NAMES}\
+        "SELECT pg_catalog.set_config('{PATH_KEPT}', \
+         pg_catalog.current_setting('search_path'), true) AS search_path;\n{WHOLE_NAMES}\
+         CREATE TEMPORARY TABLE {BEFORE} (kind text, name text, definition text) ON COMMIT DROP;\n\
          INSERT INTO pg_temp.{BEFORE}\n{};\n\
-         SELECT pg_catalog.set_config('search_path', definition, true) AS search_path\n\
-         FROM pg_temp.{BEFORE} WHERE kind = 'search_path';\n",
+         SELECT pg_catalog.set_config('search_path', \
+         pg_catalog.current_setting('{PATH_KEPT}'), true) AS search_path;\n",
         without_comment(STRUCTURE)
     )
 }
@@ -95,7 +98,7 @@ fn at_the_end() -> String {
     let digest = digest();
     format!(
         "{WHOLE_NAMES}WITH present AS (\n{after}), past AS (\n    SELECT kind, name, definition FROM \
-         pg_temp.{BEFORE} WHERE kind <> 'search_path'\n), difference AS (\n    \
+         pg_temp.{BEFORE}\n), difference AS (\n    \
          SELECT kind, name, past.definition AS was, present.definition AS now_is\n    \
          FROM past FULL JOIN present USING (kind, name)\n    \
          WHERE past.definition IS DISTINCT FROM present.definition\n)\n\
@@ -165,6 +168,7 @@ impl Runbook {
             post_verification: None,
             rollbacks: Vec::new(),
             promises: Vec::new(),
+            search_path: self.search_path.clone(),
         })
     }
 

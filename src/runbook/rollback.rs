@@ -142,6 +142,7 @@ impl Runbook {
             post_verification: after,
             rollbacks: Vec::new(),
             promises: Vec::new(),
+            search_path: self.search_path.clone(),
         })
     }
 

@@ -489,7 +489,7 @@ async fn the_post_verification_shows_its_data_and_writes_nothing() {
     let mut book = runbook(&["CREATE TABLE t (i int)"]);
     book.post_verification = Some(script(&[
         "SELECT 'made' AS \"check\", 'PASS' AS status",
-        "SELECT count(*) FROM t",
+        "SELECT count(*) FROM public.t",
     ]));
     let mut stage = probed(book.clone(), "").await;
     let (xid, _) = stage.apply().await;
@@ -512,7 +512,7 @@ async fn the_post_verification_shows_its_data_and_writes_nothing() {
         Body::PostVerified { .. }
     ));
 
-    book.post_verification = Some(script(&["SELECT 1", "INSERT INTO t VALUES (1)"]));
+    book.post_verification = Some(script(&["SELECT 1", "INSERT INTO public.t VALUES (1)"]));
     let settings = over_socket(server(), &stage.database);
     let mut stage = Stage::with(settings, book, HoldOptions::default());
     let Body::PostVerifyFailed(why) = stage.ask(Order::PostVerify).await else {

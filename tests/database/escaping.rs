@@ -123,7 +123,7 @@ async fn no_text_writes_on_a_session_that_only_looks() {
     let mut got_out = 0;
     for route in routes() {
         let (mut link, _) = read_only::open(&settings).await.unwrap();
-        let ran = read_only::script(&mut link, &script(&route), 10_000).await;
+        let ran = read_only::script(&mut link, &script(&route), 10_000, Some("public")).await;
         let stopped = ran.unwrap().expect_err("something stands against it");
         if stopped.escaped {
             got_out += 1;
@@ -131,7 +131,7 @@ async fn no_text_writes_on_a_session_that_only_looks() {
             assert!(asked.is_err(), "{route:?}: the connection is still there");
         } else {
             // The next file finds the session as if nothing had been.
-            let next = read_only::script(&mut link, &script(&["SELECT strike()"]), 10_000).await;
+            let next = read_only::script(&mut link, &script(&["SELECT strike()"]), 10_000, Some("public")).await;
             let stopped = next.unwrap().expect_err("it writes");
             assert_eq!(
                 stopped.error.sqlstate.as_deref(),

@@ -161,6 +161,7 @@ pub fn runbook(statements: &[&str]) -> Runbook {
         title: "a test".into(),
         origin: Origin::BareScript(PathBuf::new()),
         expected_database: None,
+        search_path: Default::default(),
         script: script(statements),
         items: vec![
             item("review", ItemKind::Review),

@@ -133,7 +133,7 @@ impl Stage {
         ]
     }
 
-    fn arguments(&self, command: &[&str]) -> (Vec<String>, PathBuf) {
+    fn arguments(&self, role: Option<&str>, command: &[&str]) -> (Vec<String>, PathBuf) {
         let journal = tempfile::Builder::new()
             .prefix("journal")
             .tempdir_in(self.home())
@@ -141,14 +141,31 @@ impl Stage {
             .keep()
             .join("run.jsonl");
         let mut arguments: Vec<String> = command.iter().map(|text| (*text).into()).collect();
-        arguments.extend(self.target());
-        arguments.extend(["--journal".into(), journal.display().to_string()]);
+        let mut target = self.target();
+        if let Some(role) = role {
+            let own = target.iter().position(|word| word == "-U").unwrap();
+            target[own + 1] = role.to_owned();
+        }
+        arguments.extend(target);
+        // What only looks keeps no journal.
+        if !command.contains(&"verify") {
+            arguments.extend(["--journal".into(), journal.display().to_string()]);
+        }
         (arguments, journal)
     }
 
     /// The program with nobody at a terminal: its output, and its journal.
     pub fn alone(&self, command: &[&str]) -> (Output, Vec<Entry>) {
-        let (arguments, journal) = self.arguments(command);
+        self.alone_with(None, command)
+    }
+
+    /// The same as another role.
+    pub fn alone_as(&self, role: &str, command: &[&str]) -> (Output, Vec<Entry>) {
+        self.alone_with(Some(role), command)
+    }
+
+    fn alone_with(&self, role: Option<&str>, command: &[&str]) -> (Output, Vec<Entry>) {
+        let (arguments, journal) = self.arguments(role, command);
         let output = Command::new(env!("CARGO_BIN_EXE_stagegate"))
             .args(arguments)
             .env("HOME", self.home())
@@ -157,9 +174,15 @@ impl Stage {
         (output, entries(&journal))
     }
 
+    /// The program in a terminal, by lines, as another role.
+    pub fn typed_as(&self, role: &str, command: &[&str]) -> Person {
+        let (arguments, journal) = self.arguments(Some(role), command);
+        Person::sit_down(&arguments, self.home(), journal)
+    }
+
     /// The program in a terminal, by lines.
     pub fn typed(&self, command: &[&str]) -> Person {
-        let (arguments, journal) = self.arguments(command);
+        let (arguments, journal) = self.arguments(None, command);
         Person::sit_down(&arguments, self.home(), journal)
     }
 }

@@ -245,6 +245,7 @@ pub fn runbook() -> Runbook {
         title: "Stage 1 UTN workflow".into(),
         origin: Origin::BuiltIn,
         expected_database: Some("wiser_ops".into()),
+        search_path: Default::default(),
         script: main,
         items: vec![
             Item::new("backup", "Backup production database", ItemKind::Backup),

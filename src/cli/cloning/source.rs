@@ -151,9 +151,7 @@ pub(super) async fn read(
         .chain(std::iter::once("NULL".to_owned()))
         .collect();
     let catalogs = CATALOGS.replace("LIST", &names.join(", "));
-    // Nobody's operators but the server's: else whoever may make one would act with our role.
-    let only_ours = "SET LOCAL search_path = pg_catalog".to_owned();
-    let catalogs: Catalogs = object(&mut link, &[only_ours, catalogs], lock).await?;
+    let catalogs: Catalogs = object(&mut link, &[catalogs], lock).await?;
     let structure = structure(&mut link, lock).await?;
     Ok(Told {
         target,

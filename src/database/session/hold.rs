@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::actor::{Actor, noticed, unanswered, within};
 use super::answers::xact_status;
+use super::read_only;
 use crate::database::link::{Answer, Broken, Link, Unsent};
 use crate::database::locks::Ledger;
 use crate::database::settings::Settings;
@@ -148,6 +149,9 @@ impl Actor {
             ),
             idle_limit(&self.options),
         ];
+        if let Some(path) = &self.runbook.search_path.script {
+            added.push(read_only::search_path(Some(path)));
+        }
         if self.options.statement_limit > 0 {
             added.push(statement_limit(self.options.statement_limit));
         }

@@ -5,7 +5,7 @@
 //! on each table: one in the way costs the sizes and nothing else. Operators are qualified: whoever
 //! may make one in a schema of the search path could otherwise act with our role.
 
-use super::read_only::{self, Limits};
+use super::read_only::{self, Limits, on_the_own_path};
 use crate::database::link::{Broken, Link};
 use crate::database::message;
 use crate::gate::event::StatementReport;
@@ -109,7 +109,8 @@ fn asked(names: &[Name]) -> String {
          AND c.relkind OPERATOR(pg_catalog.=) ANY ('{{r,p,m,f,v}}'::pg_catalog.\"char\"[]) \
          JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
          AND (n.nspname OPERATOR(pg_catalog.=) w.space::pg_catalog.name \
-         OR (w.space IS NULL AND pg_catalog.pg_table_is_visible(c.oid)))",
-        rows.join(", ")
+         OR (w.space IS NULL AND {}))",
+        rows.join(", "),
+        on_the_own_path()
     )
 }

@@ -85,6 +85,7 @@ impl Actor {
         Ok(connection_evidence(
             &target,
             self.runbook.expected_database.as_deref(),
+            self.runbook.search_path.checks.as_deref(),
         ))
     }
 
@@ -94,7 +95,9 @@ impl Actor {
             return Ok(refused(script));
         }
         let limit = self.options.read_timeout;
-        let found = read_only::script(self.link()?, script, limit).await?;
+        let runbook = Arc::clone(&self.runbook);
+        let path = runbook.search_path.checks.as_deref();
+        let found = read_only::script(self.link()?, script, limit, path).await?;
         Ok(match found {
             Ok(results) => evidence_of_checks(&script.name, results),
             Err(stopped) => stopped_evidence(script, &stopped),
@@ -165,7 +168,8 @@ impl Actor {
             return Ok(());
         }
         let limit = self.options.read_timeout;
-        let body = match read_only::script(self.link()?, script, limit).await {
+        let path = runbook.search_path.checks.as_deref();
+        let body = match read_only::script(self.link()?, script, limit, path).await {
             Ok(Ok(results)) => Body::PostVerified { results },
             Ok(Err(stopped)) => Body::PostVerifyFailed(Box::new(ServerMessage {
                 context: Some(format!(
@@ -185,7 +189,19 @@ impl Actor {
     }
 }
 
-fn connection_evidence(target: &Target, expected_database: Option<&str>) -> Evidence {
+fn connection_evidence(
+    target: &Target,
+    expected_database: Option<&str>,
+    path: Option<&str>,
+) -> Evidence {
+    // Whoever made what is found there first, it runs with the rights of whoever looks.
+    let risk = path.map(|path| {
+        format!(
+            "risk       the runbook's checks look for names in {path}: whoever may create something \
+             in one of these schemas can have it run as {}; a superuser risks the whole server",
+            target.role
+        )
+    });
     let objections = target::objections(target, expected_database);
     let reached = format!(
         "{} on {} port {} as {}, PostgreSQL {}",
@@ -203,6 +219,7 @@ fn connection_evidence(target: &Target, expected_database: Option<&str>) -> Evid
         lines: objections
             .into_iter()
             .chain(target::lines(target))
+            .chain(risk)
             .collect(),
         ..Evidence::default()
     }

@@ -70,6 +70,39 @@ impl<'a> From<&'a str> for Query<'a> {
     }
 }
 
+/// Where names without a schema are looked for, in every query of the program's own and in files of
+/// checks: whoever may create something in another schema of a longer path could have it called by
+/// whoever looks. `pg_temp` stands last, or it would be searched first.
+pub const PINNED: &str = "pg_catalog, pg_temp";
+
+/// The schemas of the session's own path as it was before it was pinned, as a `name[]`.
+const OWN_SCHEMAS: &str =
+    "pg_catalog.current_setting('stagegate.schemas')::pg_catalog.name[]";
+
+/// Whether the session's own path leads to relation `c` in schema `n`, as a condition.
+pub fn on_the_own_path() -> String {
+    format!(
+        "pg_catalog.array_position({OWN_SCHEMAS}, n.nspname) OPERATOR(pg_catalog.=) \
+         (SELECT pg_catalog.min(pg_catalog.array_position({OWN_SCHEMAS}, near.nspname)) \
+         FROM pg_catalog.pg_class named JOIN pg_catalog.pg_namespace near \
+         ON near.oid OPERATOR(pg_catalog.=) named.relnamespace \
+         WHERE named.relname OPERATOR(pg_catalog.=) c.relname)"
+    )
+}
+
+/// A string constant, whatever `standard_conforming_strings` says.
+fn literal(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// Sets the search path for a transaction, nothing being called on the way that is not the server's.
+pub fn search_path(path: Option<&str>) -> String {
+    format!(
+        "SELECT pg_catalog.set_config('search_path', {}, true)",
+        literal(path.unwrap_or(PINNED))
+    )
+}
+
 /// Queries of the program's own, numbered from 1 in their order.
 pub fn numbered(texts: &[String]) -> Vec<Query<'_>> {
     let numbers = 1..;
@@ -152,7 +185,7 @@ fn silent() -> ServerMessage {
 }
 
 /// Runs the statements of a file one by one, so that one which ends the transaction is followed by
-/// nothing.
+/// nothing. Names without a schema are looked for on `path`, else on [`PINNED`].
 ///
 /// # Errors
 /// When the link breaks.
@@ -160,13 +193,14 @@ pub async fn script(
     link: &mut Link,
     script: &Script,
     limit: Millis,
+    path: Option<&str>,
 ) -> Result<Result<Vec<StatementReport>, Stopped>, Broken> {
     let queries: Vec<Query<'_>> = script.sent().map(Query::from).collect();
     let limits = Limits {
         statement: limit,
         lock: None,
     };
-    let (results, stopped) = together(link, &queries, limits).await?;
+    let (results, stopped) = together(link, &queries, limits, path).await?;
     Ok(match stopped {
         Some(stopped) => Err(stopped),
         None => Ok(results),
@@ -185,10 +219,23 @@ pub async fn each(
     queries: &[Query<'_>],
     limits: Limits,
 ) -> Result<Vec<Result<StatementReport, Stopped>>, Broken> {
+    each_on(link, queries, limits, None).await
+}
+
+/// The same with names looked for on `path`, else on [`PINNED`].
+///
+/// # Errors
+/// When the link breaks, or the server is silent for longer than the limits allow.
+pub async fn each_on(
+    link: &mut Link,
+    queries: &[Query<'_>],
+    limits: Limits,
+    path: Option<&str>,
+) -> Result<Vec<Result<StatementReport, Stopped>>, Broken> {
     let mut answers = Vec::new();
     let mut rest = queries;
     while !rest.is_empty() {
-        let (results, stopped) = together(link, rest, limits).await?;
+        let (results, stopped) = together(link, rest, limits, path).await?;
         let mut done = results.len();
         answers.extend(results.into_iter().map(Ok));
         match stopped {
@@ -212,6 +259,7 @@ async fn together(
     link: &mut Link,
     queries: &[Query<'_>],
     limits: Limits,
+    path: Option<&str>,
 ) -> Result<(Vec<StatementReport>, Option<Stopped>), Broken> {
     let patience = Duration::from_millis(limits.statement) + SILENCE;
     let lock = limits.lock.map_or_else(String::new, |lock| {
@@ -221,8 +269,10 @@ async fn together(
     let opening = format!(
         "BEGIN READ ONLY; SET LOCAL statement_timeout = '{limit}ms'; \
          SET LOCAL idle_in_transaction_session_timeout = '{limit}ms'; \
-         {lock}{question}",
+         {lock}SELECT pg_catalog.set_config('stagegate.schemas', \
+         pg_catalog.current_schemas(true)::pg_catalog.text, true); {path}; {question}",
         limit = limits.statement,
+        path = search_path(path),
         question = proof::QUESTION
     );
     let opened = heard(patience, link.ask(&opening)).await?;
