@@ -182,7 +182,9 @@ fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
         .map(|name| page.not_empty("database", name))
         .transpose()?;
     let path = |key, path: &Option<Spanned<String>>| {
-        path.as_ref().map(|path| page.not_empty(key, path)).transpose()
+        path.as_ref()
+            .map(|path| page.not_empty(key, path))
+            .transpose()
     };
     let search_path = SearchPath {
         checks: path("search_path", &manifest.search_path)?,

@@ -131,7 +131,13 @@ async fn no_text_writes_on_a_session_that_only_looks() {
             assert!(asked.is_err(), "{route:?}: the connection is still there");
         } else {
             // The next file finds the session as if nothing had been.
-            let next = read_only::script(&mut link, &script(&["SELECT strike()"]), 10_000, Some("public")).await;
+            let next = read_only::script(
+                &mut link,
+                &script(&["SELECT strike()"]),
+                10_000,
+                Some("public"),
+            )
+            .await;
             let stopped = next.unwrap().expect_err("it writes");
             assert_eq!(
                 stopped.error.sqlstate.as_deref(),

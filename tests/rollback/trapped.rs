@@ -23,7 +23,13 @@ fn words() -> BTreeSet<String> {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut text = String::new();
-    for folder in ["sql", "src/database", "src/inspect", "src/cli", "src/runbook"] {
+    for folder in [
+        "sql",
+        "src/database",
+        "src/inspect",
+        "src/cli",
+        "src/runbook",
+    ] {
         read(&root.join(folder), &mut text);
     }
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
@@ -112,6 +118,9 @@ fn a_superuser_springs_no_trap() {
     assert_eq!(sprung(), Vec::<String>::new(), "run");
 
     // And they are traps: who trusts the path of this database springs them.
-    stage.superuser(&["SELECT format('%s', 'a')", "SELECT relname FROM pg_class LIMIT 1"]);
+    stage.superuser(&[
+        "SELECT format('%s', 'a')",
+        "SELECT relname FROM pg_class LIMIT 1",
+    ]);
     assert!(sprung().len() > 1, "{:?}", sprung());
 }

@@ -76,8 +76,7 @@ impl<'a> From<&'a str> for Query<'a> {
 pub const PINNED: &str = "pg_catalog, pg_temp";
 
 /// The schemas of the session's own path as it was before it was pinned, as a `name[]`.
-const OWN_SCHEMAS: &str =
-    "pg_catalog.current_setting('stagegate.schemas')::pg_catalog.name[]";
+const OWN_SCHEMAS: &str = "pg_catalog.current_setting('stagegate.schemas')::pg_catalog.name[]";
 
 /// Whether the session's own path leads to relation `c` in schema `n`, as a condition.
 pub fn on_the_own_path() -> String {
