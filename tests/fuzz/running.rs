@@ -132,7 +132,7 @@ impl Worker {
             Some(link) => link,
             None => read_only::open(&self.ground.settings()).await.unwrap().0,
         };
-        let ran = tokio::time::timeout(PATIENCE, read_only::script(&mut link, &script, 10_000));
+        let ran = tokio::time::timeout(PATIENCE, read_only::script(&mut link, &script, 10_000, Some("public")));
         match ran.await.expect("the script is answered") {
             Ok(Ok(_)) => self.tally.whole += 1,
             Ok(Err(stopped)) => {
@@ -166,6 +166,7 @@ impl Worker {
             post_verification: None,
             rollbacks: Vec::new(),
             promises: Vec::new(),
+            search_path: Default::default(),
         };
         let mut held = Held::spawn(book, &self.ground);
         match held.ask(Order::Connect).await.pop() {

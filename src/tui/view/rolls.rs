@@ -44,6 +44,7 @@ fn runbook(count: usize) -> Runbook {
         post_verification: None,
         rollbacks: Vec::new(),
         promises: Vec::new(),
+        search_path: Default::default(),
     }
 }
 
