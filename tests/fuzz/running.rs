@@ -132,7 +132,10 @@ impl Worker {
             Some(link) => link,
             None => read_only::open(&self.ground.settings()).await.unwrap().0,
         };
-        let ran = tokio::time::timeout(PATIENCE, read_only::script(&mut link, &script, 10_000, Some("public")));
+        let ran = tokio::time::timeout(
+            PATIENCE,
+            read_only::script(&mut link, &script, 10_000, Some("public")),
+        );
         match ran.await.expect("the script is answered") {
             Ok(Ok(_)) => self.tally.whole += 1,
             Ok(Err(stopped)) => {
