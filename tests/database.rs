@@ -11,6 +11,8 @@ mod ending;
 mod escaping;
 #[path = "database/hijacking.rs"]
 mod hijacking;
+#[path = "database/looking.rs"]
+mod looking;
 #[path = "database/monitoring.rs"]
 mod monitoring;
 #[path = "database/one_command.rs"]

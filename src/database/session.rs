@@ -9,6 +9,7 @@ mod answers;
 mod hold;
 mod inquire;
 mod lease;
+mod looking;
 pub mod measure;
 mod probe;
 mod query;
@@ -34,7 +35,7 @@ use crate::gate::warrant::Recorded;
 use crate::runbook::Runbook;
 use crate::runbook::question::Question;
 
-pub use hold::{LOCK_LOOK, settling};
+pub use hold::settling;
 pub use inquire::{Identity, ask, of_earlier_run};
 pub use lease::GRACE;
 pub use traffic::relations;
@@ -237,6 +238,8 @@ struct Cancels {
     under_way: usize,
     /// None is sent now: it would hit what must not fail.
     closed: bool,
+    /// Somebody wants what is being done to stop.
+    asked: bool,
 }
 
 /// A cancel request on its way, for as long as this lives.
@@ -282,6 +285,7 @@ impl Line {
     /// requests later.
     fn note(&self, seq: Seq, order: &Order) {
         self.lock().0 = seq;
+        self.cancels.send_modify(|cancels| cancels.asked = false);
         if !matches!(order, Order::Query(..)) {
             self.open_to_cancels();
         }
@@ -308,9 +312,15 @@ impl Line {
         let there = self.there()?;
         let open = self.cancels.send_if_modified(|cancels| {
             cancels.under_way += usize::from(!cancels.closed);
+            cancels.asked |= !cancels.closed;
             !cancels.closed
         });
         open.then(|| (there, UnderWay(self.cancels.clone())))
+    }
+
+    /// Whether what is being done was to be cancelled.
+    fn cancel_asked(&self) -> bool {
+        self.cancels.borrow().asked
     }
 
     /// Waits until every cancel request has reached the server or was given up; none is sent from

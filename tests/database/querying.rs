@@ -161,24 +161,6 @@ async fn the_server_refuses_to_write_and_the_transaction_then_commits_what_it_he
 /// The reader of questions refuses two statements before they are sent; this is the server's own
 /// refusal, on a text that the reader takes for one string where plain strings have escapes.
 #[tokio::test]
-async fn several_statements_are_refused_by_the_server_as_well() {
-    let mut stage = Stage::set(
-        BEFORE,
-        &[
-            SCRIPT[0],
-            SCRIPT[1],
-            "SET LOCAL standard_conforming_strings = off",
-        ],
-    )
-    .await;
-    let (xid, _) = stage.apply().await;
-    // One string with a doubled quote to the reader; to this server it ends before the semicolon.
-    let two = r"SELECT 'a\'' ; COMMIT --'";
-    assert_eq!(refused(&mut stage, two).await, "42601");
-    committed(&mut stage, &xid).await;
-}
-
-#[tokio::test]
 async fn the_position_of_an_error_is_one_in_what_was_typed() {
     let mut stage = Stage::set(BEFORE, &SCRIPT).await;
     stage.apply().await;

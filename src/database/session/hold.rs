@@ -21,9 +21,6 @@ use crate::gate::event::{
 use crate::gate::warrant::Recorded;
 use crate::runbook::script::Fate;
 
-/// What is asked after each statement, besides the statement itself (I11).
-pub const LOCK_LOOK: &str = crate::database::locks::QUERY;
-
 /// How often ROLLBACK is sent when a late cancel request hits it.
 const ROLLBACK_TRIES: u32 = 3;
 
@@ -92,8 +89,15 @@ impl Actor {
     /// What the program will send besides what it sent with BEGIN, so that it is shown (I11).
     fn still_to_come(&self) -> impl Iterator<Item = String> + use<> {
         let settling = settling(&self.options).into_iter();
-        std::iter::once(format!("between the statements: {LOCK_LOOK}"))
-            .chain(settling.map(|sql| format!("after the last one: {sql}")))
+        std::iter::once(format!(
+            "between the statements: {}; {}",
+            super::looking::between(
+                &super::looking::limits(&self.options, self.checks_client),
+                true
+            ),
+            super::looking::BACK
+        ))
+        .chain(settling.map(|sql| format!("after the last one: {sql}")))
     }
 
     pub(super) async fn begin(&mut self, seq: Seq) -> Result<(), Broken> {

@@ -9,11 +9,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::actor::{Actor, noticed};
 use super::answers::{millis, report};
+use super::looking::{self, Budget};
 use crate::database::link::{Answer, Broken, Link, Sent, Unsent};
 use crate::database::message;
 use crate::database::tap::Status;
@@ -24,17 +26,14 @@ use crate::runbook::script::Statement;
 /// How many requests are sent ahead of their answers.
 const WINDOW: usize = 64;
 
-/// With very many locks the looks would cost more than the script. Once they took this much longer
-/// than the statements, in milliseconds, they become rarer; locks then show at the next look.
-const LOOKING_ALLOWED: Millis = 500;
-
-/// A look is never skipped for more statements than this.
-const LONGEST_STRIDE: usize = 64;
+/// How long a cancel request for what is left may take.
+const CANCEL: Duration = Duration::from_secs(5);
 
 /// A request that was sent and is not answered yet.
 enum Part<'s> {
     Statement(&'s Statement, Sent),
-    Look(&'s Statement, Sent),
+    /// Limits, perhaps a look at the locks, and the way back from it.
+    Between(&'s Statement, bool, Sent, Sent),
 }
 
 /// Where a run stands.
@@ -48,17 +47,16 @@ struct Run {
     /// The number of the script's last statement, and the plan of its pgTAP tests until then.
     last: usize,
     plan: Plan,
-    stride: usize,
-    /// Time that the server spent on statements, and on looks at the locks.
-    worked: Millis,
-    looked: Millis,
+    budget: Budget,
+    /// It was told that a look failed.
+    blind: bool,
 }
 
 impl Actor {
     pub(super) async fn run_script(&mut self, seq: Seq) -> Result<(), Broken> {
         let runbook = Arc::clone(&self.runbook);
         let script = &runbook.script;
-        let mut rest = script.sent().enumerate().peekable();
+        let mut rest = script.sent().peekable();
         let mut flight: VecDeque<Part<'_>> = VecDeque::new();
         let mut run = Run {
             seq,
@@ -67,14 +65,14 @@ impl Actor {
             failed: false,
             last: script.sent().last().map_or(0, |statement| statement.number),
             plan: Plan::default(),
-            stride: 1,
-            worked: 0,
-            looked: 0,
+            budget: Budget::default(),
+            blind: false,
         };
+        let limits = looking::limits(&self.options, self.checks_client);
         self.link()?;
         loop {
             while !run.failed && flight.len() < WINDOW {
-                let Some((index, statement)) = rest.peek().copied() else {
+                let Some(statement) = rest.peek().copied() else {
                     break;
                 };
                 let data = script.copy_data(statement);
@@ -97,12 +95,24 @@ impl Actor {
                     },
                 }
                 rest.next();
-                let due = index % run.stride == 0 || rest.peek().is_none();
-                if due && !run.failed {
-                    match self.link()?.send_ours(super::LOCK_LOOK).await {
-                        Ok(sent) => flight.push_back(Part::Look(statement, sent)),
-                        Err(Unsent::Gone(broken)) => return Err(broken),
-                        Err(Unsent::Text(_)) => {}
+                if run.failed {
+                    break;
+                }
+                let look = if rest.peek().is_none() {
+                    run.budget.must();
+                    true
+                } else {
+                    run.budget.allows(statement)
+                };
+                if look || looking::may_change_limits(statement) {
+                    let link = self.link()?;
+                    let first = link.send_ours(&looking::between(&limits, look)).await;
+                    let back = link.send_ours(looking::BACK).await;
+                    match (first, back) {
+                        (Ok(first), Ok(back)) => {
+                            flight.push_back(Part::Between(statement, look, first, back));
+                        }
+                        (Err(why), _) | (_, Err(why)) => return Err(unsent(why)),
                     }
                 }
             }
@@ -129,28 +139,67 @@ impl Actor {
                 let answer = self.listen(run, statement, sent).await?;
                 self.answered(run, statement, answer);
             }
-            Part::Look(statement, sent) => {
-                let answer = self.link()?.answer(sent, &mut |_| {}).await?;
+            Part::Between(statement, look, first, back) => {
+                let first = self.link()?.answer(first, &mut |_| {}).await?;
+                let back = self.link()?.answer(back, &mut |_| {}).await?;
                 if run.failed {
                     return Ok(());
                 }
-                if let Some(error) = answer.error {
-                    // A cancel request came between: the transaction is gone with it.
-                    run.waiting = None;
+                let since = std::mem::replace(&mut run.since, back.at);
+                if look {
+                    run.budget.looked(back.at.saturating_duration_since(since));
+                }
+                if let Some(error) = back.error {
+                    // The way back was cut off: the transaction is gone with it.
+                    self.finish(run, Vec::new());
                     self.fail(run, statement, error);
                     return Ok(());
                 }
-                run.looked += millis(run.since, answer.at);
-                if run.looked > run.worked + LOOKING_ALLOWED {
-                    run.stride = (run.stride * 2).min(LONGEST_STRIDE);
+                let mut locks = Vec::new();
+                match first.error {
+                    Some(error) if self.line.cancel_asked() => {
+                        // It fell between two statements; what is on its way must not go on.
+                        self.finish(run, Vec::new());
+                        self.fail(run, statement, error);
+                        self.cancel_the_rest();
+                        return Ok(());
+                    }
+                    Some(error) => self.tell_blind(run, &error),
+                    None if look => {
+                        let rows = first.results.into_iter().next_back().unwrap_or_default();
+                        locks = self.ledger.look(&rows.set, statement);
+                    }
+                    None => {}
                 }
-                run.since = answer.at;
-                let rows = answer.results.into_iter().next().unwrap_or_default().set;
-                let locks = self.ledger.look(&rows, statement);
                 self.finish(run, locks);
             }
         }
         Ok(())
+    }
+
+    /// A look that failed costs what it would have shown, and is told as ours, once.
+    fn tell_blind(&self, run: &mut Run, error: &ServerMessage) {
+        if !std::mem::replace(&mut run.blind, true) {
+            let why = message::own_with_hint(
+                format!(
+                    "this program's own look at the locks and limits failed: {}",
+                    message::line(error)
+                ),
+                "the script and its transaction are not affected; its locks may be missing from \
+                 the ledger",
+            );
+            noticed(&self.reports, run.seq, None, why);
+        }
+    }
+
+    /// Cancels what is still on its way, where a cancel request fell on nothing of the script.
+    fn cancel_the_rest(&self) {
+        if let Some((there, under_way)) = self.line.to_be_cancelled() {
+            tokio::spawn(async move {
+                let _under_way = under_way;
+                let _ = tokio::time::timeout(CANCEL, there.deliver_cancel()).await;
+            });
+        }
     }
 
     async fn listen(
@@ -203,8 +252,9 @@ impl Actor {
             return;
         }
         let duration = millis(run.since, answer.at);
+        let worked = answer.at.saturating_duration_since(run.since);
+        run.budget.worked(worked);
         run.since = answer.at;
-        run.worked += duration;
         if answer.status != Status::Open {
             // The reader of the script refuses every way to do this that it knows.
             let why = message::own_with_hint(
@@ -263,5 +313,12 @@ impl Actor {
             error: Box::new(error),
         };
         self.say(run.seq, body);
+    }
+}
+
+fn unsent(why: Unsent) -> Broken {
+    match why {
+        Unsent::Gone(broken) => broken,
+        Unsent::Text(why) => Broken::new(why),
     }
 }

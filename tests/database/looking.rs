@@ -1,0 +1,98 @@
+//! What the program puts between the statements: it never costs the transaction, and a limit that
+//! the script makes wider is back before the next statement.
+
+use stagegate::database::session::{HoldOptions, Order};
+use stagegate::gate::event::Body;
+
+use crate::stage::{Stage, over_socket, runbook, server};
+
+const PG_DUMP: [&str; 4] = [
+    "SET statement_timeout = 0",
+    "SET lock_timeout = 0",
+    "SET idle_in_transaction_session_timeout = 0",
+    "SELECT pg_catalog.set_config('search_path', '', false)",
+];
+
+#[tokio::test]
+async fn a_look_that_is_refused_costs_what_it_would_show_and_is_told_as_ours() {
+    let before = "REVOKE SELECT ON pg_locks FROM PUBLIC;
+        DO 'BEGIN CREATE ROLE looked_away; EXCEPTION WHEN OTHERS THEN NULL; END';
+        CREATE SCHEMA s; GRANT ALL ON SCHEMA s TO looked_away";
+    let mut stage = Stage::set(
+        before,
+        &[
+            "SET ROLE looked_away",
+            "CREATE TABLE s.t (a int)",
+            "SELECT 'x' AS c, 'PASS' AS status",
+        ],
+    )
+    .await;
+    let (xid, _) = stage.begin().await;
+    stage.order(Order::RunScript);
+    let bodies = stage.all().await;
+    assert_eq!(bodies.last(), Some(&Body::ScriptFinished), "{bodies:?}");
+    let told = bodies.iter().filter(|body| match body {
+        Body::Noticed { number, message } => {
+            number.is_none() && message.message.starts_with("this program's own look")
+        }
+        _ => false,
+    });
+    assert_eq!(told.count(), 1, "{bodies:?}");
+    let answer = stage.commit(&xid).await;
+    assert!(format!("{answer:?}").contains("Committed"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn the_limits_are_back_before_the_next_statement() {
+    let show = "SELECT current_setting('lock_timeout'), current_setting('statement_timeout'), \
+        current_setting('idle_in_transaction_session_timeout'), \
+        current_setting('client_connection_check_interval')";
+    let lifts: [&[&str]; 4] = [
+        &PG_DUMP,
+        &["RESET ALL"],
+        &["SET client_connection_check_interval = 0"],
+        &["DO 'BEGIN PERFORM set_config(''lock_timeout'', ''0'', false); END'"],
+    ];
+    for lift in lifts {
+        let mut statements = lift.to_vec();
+        statements.push(show);
+        let mut stage = Stage::new(&statements).await;
+        let (_, reports) = stage.apply().await;
+        let row = &reports.last().unwrap().result.as_ref().unwrap().rows[0];
+        let row: Vec<&str> = row.iter().map(|c| c.as_deref().unwrap()).collect();
+        assert_eq!(row, ["3s", "10min", "15s", "1s"], "{lift:?}");
+    }
+    // A stricter one stands.
+    let mut stage = Stage::new(&["SET lock_timeout = '1500ms'", "SHOW lock_timeout"]).await;
+    let (_, reports) = stage.apply().await;
+    let row = &reports[1].result.as_ref().unwrap().rows[0];
+    assert_eq!(row[0].as_deref(), Some("1500ms"));
+}
+
+#[tokio::test]
+async fn a_dump_that_lifts_the_lock_limit_does_not_wait_for_ever() {
+    let stage = Stage::set("CREATE TABLE t (i int)", &[]).await;
+    let mut other = stage.psql().await;
+    let holder = other.transaction().await.unwrap();
+    holder.batch_execute("LOCK t").await.unwrap();
+    let options = HoldOptions {
+        lock_timeout: 100,
+        ..HoldOptions::default()
+    };
+    let settings = over_socket(server(), &stage.database);
+    let mut statements = PG_DUMP.to_vec();
+    statements.push("ALTER TABLE public.t ADD COLUMN j int");
+    let mut stage = Stage::with(settings, runbook(&statements), options);
+    stage.connect().await;
+    let (number, error) = stage.fail().await;
+    assert_eq!((number, error.sqlstate.as_deref()), (5, Some("55P03")));
+}
+
+#[tokio::test]
+async fn a_short_limit_of_the_script_does_not_end_a_look() {
+    let mut statements = vec!["SET statement_timeout = '1s'".to_owned()];
+    statements.extend((0..2_000).map(|i| format!("SELECT pg_advisory_xact_lock({i})")));
+    let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
+    let mut stage = Stage::new(&statements).await;
+    assert_eq!(stage.apply().await.1.len(), statements.len());
+}
