@@ -173,6 +173,7 @@ async fn a_script_that_ends_the_transaction_by_itself_is_seen_through() {
                 matches!(ran, Body::StatementFailed { number: 2, .. }),
                 "{ran:?}"
             );
+            assert_eq!(stage.next().await.body, Body::TransactionGone);
         }
         let answer = stage.commit(&xid).await;
         let expected = CommitAnswer::OtherTransaction {
