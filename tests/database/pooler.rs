@@ -94,14 +94,24 @@ impl Pooler {
     }
 }
 
+/// What asks for TLS before the startup message.
+const SSL_REQUEST: [u8; 4] = 80_877_103_u32.to_be_bytes();
+
 async fn serve(
     mut client: TcpStream,
     session: &Mutex<TcpStream>,
     greeting: &[Message],
 ) -> std::io::Result<()> {
-    let length = usize::try_from(client.read_u32().await?).unwrap();
-    let mut packet = vec![0; length - 4];
-    client.read_exact(&mut packet).await?;
+    // As poolers do that have no certificate: TLS is declined, and the startup message follows.
+    loop {
+        let length = usize::try_from(client.read_u32().await?).unwrap();
+        let mut packet = vec![0; length - 4];
+        client.read_exact(&mut packet).await?;
+        if packet != SSL_REQUEST {
+            break;
+        }
+        client.write_all(b"N").await?;
+    }
     for message in greeting {
         write(&mut client, message).await?;
     }

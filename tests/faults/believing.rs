@@ -194,7 +194,7 @@ async fn a_client_lost_while_it_probes_leaves_no_transaction_open() {
     let script = table.script_file(folder.path(), "");
     let mut runbook = Runbook::load(Some(&script)).unwrap();
     let state = format!(
-        "SELECT count(*), pg_sleep(0.5) FROM {};\nSELECT 1;\n",
+        "SELECT count(*), pg_sleep(0.5) FROM public.{};\nSELECT 1;\n",
         table.name
     );
     runbook.expected_state = Some(Script::read("state.sql", None, state.as_bytes()));

@@ -202,7 +202,7 @@ impl Table {
 pub fn settings(address: SocketAddr) -> Settings {
     let given = Given {
         database: Some(format!(
-            "host={} port={} user=postgres dbname={DATABASE}",
+            "host={} port={} user=postgres dbname={DATABASE} sslmode=disable",
             address.ip(),
             address.port()
         )),
