@@ -140,7 +140,7 @@ impl Stage {
             }
             let ends = [
                 "stagegate inspect LOG:  statement: ",
-                "stagegate inspect LOG:  execute ",
+                "stagegate inspect LOG:  execute <unnamed>: ",
             ];
             let found = ends.iter().find_map(|end| line.split_once(end));
             ours = found.is_some();

@@ -130,7 +130,7 @@ fn the_source_sees_no_lock_but_access_share_and_no_writing_statement() {
     let writes = |line: &&str| {
         let sent = line
             .split_once("statement: ")
-            .or(line.split_once("execute "));
+            .or(line.split_once("execute <unnamed>: "));
         sent.is_some_and(|(_, sql)| {
             let word = sql.split_whitespace().next().unwrap_or_default();
             !matches!(
