@@ -224,10 +224,9 @@ async fn drop_packets(extent: Extent, folder: &Path) -> Result<Releases, String>
         let (ready, struck) = (Arc::clone(&ready), Arc::clone(&struck));
         let (handle, folder) = (Handle::current(), folder.to_owned());
         runs.spawn_blocking(move || {
-            let release = held.release(&handle, &folder, extent, |_| {
-                ready.wait();
-                struck.wait();
-            });
+            // Whoever fails on the way must not keep the others waiting.
+            let mut arrival = Arrival(Some((ready, struck)));
+            let release = held.release(&handle, &folder, extent, |_| arrival.arrive());
             ((Loss::Drop, doing, client), release)
         });
     }
@@ -245,6 +244,24 @@ async fn drop_packets(extent: Extent, folder: &Path) -> Result<Releases, String>
         releases.entry(key).or_default().push(release);
     }
     done.map(|_| releases)
+}
+
+/// One of those who are struck together: at the latest when it is dropped it has arrived.
+struct Arrival(Option<(Arc<Barrier>, Arc<Barrier>)>);
+
+impl Arrival {
+    fn arrive(&mut self) {
+        if let Some((ready, struck)) = self.0.take() {
+            ready.wait();
+            struck.wait();
+        }
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        self.arrive();
+    }
 }
 
 /// A client that is to hold the table.

@@ -35,7 +35,7 @@ fn rollback_leaves_nothing_and_quit_is_refused_until_then() {
     let mut terminal = stage.run();
     terminal.walk_to_the_gate();
     let held = stage.held();
-    let refused = "The transaction is open: r rolls back, then you can leave.";
+    let refused = "The transaction is open: r rolls back. q again rolls back and leaves.";
     terminal.key("q").wait_for(refused);
     terminal.key("Down").wait_while(refused);
     terminal.key("Ctrl-C").wait_for(refused);
