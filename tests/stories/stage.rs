@@ -203,6 +203,12 @@ impl Stage {
         self.demo.role()
     }
 
+    /// Where the server listens on the network, if it was asked to.
+    #[allow(dead_code)]
+    pub fn tcp_address(&self) -> Option<std::net::SocketAddr> {
+        self.demo.sandbox().tcp_address()
+    }
+
     /// The program's home.
     pub fn home(&self) -> &Path {
         self.home.path()

@@ -392,6 +392,12 @@ impl Terminal {
         self
     }
 
+    /// The program's process id.
+    #[allow(dead_code)]
+    pub fn process_id(&self) -> u32 {
+        self.child.process_id().expect("the program is gone")
+    }
+
     // ---- ends ---------------------------------------------------------------------------------
 
     /// Sends a signal to the program.

@@ -1,0 +1,79 @@
+//! Applying a script: the whole run and the lock window beside psql's.
+
+use std::time::Duration;
+
+use crate::delay::delayed;
+use crate::ground::{Ground, run};
+use crate::scripts;
+use crate::table::Table;
+
+pub fn measure(table: &mut Table) {
+    let ground = Ground::lay();
+    let largest = table.by_extent(1_000, 10_000, 100_000);
+    for count in [1_000, 10_000, 100_000].into_iter().filter(|n| *n <= largest) {
+        whole(table, &ground, &format!("{count} small INSERTs"), &scripts::inserts(count), "≤ 1.2");
+        whole(table, &ground, &format!("{count} SELECTs of one row"), &scripts::selects(count), "");
+    }
+    let scale = table.by_extent(50, 5, 1);
+    let bulk = scripts::bulk(1_000, 104_000_000 / scale);
+    whole(table, &ground, &format!("1,000 statements in {} MB", 104 / scale), &bulk, "≤ 1.2");
+    window(table, &ground, &[]);
+    let address = ground.server.tcp_address().unwrap();
+    for round_trip in table.by_extent(vec![5], vec![1, 5, 20], vec![1, 5, 20, 50]) {
+        let there = delayed(address, Duration::from_millis(round_trip));
+        let place = ["-h", "127.0.0.1", "-p", &there.port().to_string()].map(str::to_owned);
+        window(table, &ground, &[(round_trip, place)]);
+    }
+}
+
+/// The run from start to end, and its memory.
+fn whole(table: &mut Table, ground: &Ground, what: &str, script: &str, aim: &str) {
+    let ours = ground.file("ours.sql", script);
+    let theirs = ground.file("theirs.sql", &scripts::for_psql(script));
+    let mut peak = Vec::new();
+    table.compare(
+        &format!("whole run: {what}"),
+        "ms",
+        aim,
+        || {
+            let cost = run(ground.stagegate(&rehearsing(ours.to_str().unwrap())));
+            peak.push(cost.peak / 1e6 - 3.0 * script.len() as f64 / 1e6);
+            cost.milliseconds
+        },
+        "psql",
+        || run(ground.psql(&theirs)).milliseconds,
+    );
+    table.tell(&format!("{what}: memory beyond 3 × the file"), "MB", "≤ 64 MB", peak);
+}
+
+/// How a run that never commits is asked for without a terminal.
+fn rehearsing(script: &str) -> [&str; 3] {
+    ["run", "--rehearse", script]
+}
+
+/// The lock window of 30 statements of DDL, over a link of that round trip where one is named.
+fn window(table: &mut Table, ground: &Ground, link: &[(u64, [String; 4])]) {
+    let script = scripts::marked(&scripts::ddl());
+    let ours = ground.file("ours.sql", &script);
+    let theirs = ground.file("theirs.sql", &scripts::for_psql(&script));
+    let round_trip = link.first().map_or(0, |(milliseconds, _)| *milliseconds);
+    let place: &[String] = link.first().map_or(&[], |(_, place)| place);
+    table.compare(
+        &format!("lock window: 30 statements of DDL, round trip {round_trip} ms"),
+        "ms",
+        if round_trip == 0 { "≤ 1.0" } else { "" },
+        || {
+            let mut command = ground.stagegate(&rehearsing(ours.to_str().unwrap()));
+            command.args(place);
+            run(command);
+            ground.window()
+        },
+        "psql",
+        || {
+            let mut command = ground.psql(&theirs);
+            command.args(place);
+            run(command);
+            ground.window()
+        },
+    );
+}

@@ -1,0 +1,89 @@
+//! Scripts of every size, written where they are needed.
+
+use std::fmt::Write;
+
+/// The check that lets a script's run be told as good.
+pub const CHECK: &str = "SELECT 'done' AS check_name, 'PASS' AS status;\n";
+
+/// So many small INSERTs into one table.
+pub fn inserts(count: usize) -> String {
+    let mut text = "CREATE TABLE bench_small(id int, note text);\n".to_owned();
+    for n in 0..count {
+        let _ = writeln!(text, "INSERT INTO bench_small VALUES ({n}, 'note {n}');");
+    }
+    text + CHECK
+}
+
+/// So many statements of one row each.
+pub fn selects(count: usize) -> String {
+    let mut text = String::new();
+    for n in 0..count {
+        let _ = writeln!(text, "SELECT {n} AS n;");
+    }
+    text + CHECK
+}
+
+/// So many statements, `bytes` in all.
+pub fn bulk(count: usize, bytes: usize) -> String {
+    let filler = "x".repeat((bytes / count).saturating_sub(60).max(1));
+    let mut text = "CREATE TABLE bench_bulk(id int, note text);\n".to_owned();
+    for n in 0..count {
+        let _ = writeln!(text, "INSERT INTO bench_bulk VALUES ({n}, '{filler}');");
+    }
+    text + CHECK
+}
+
+/// So many lines of ADD COLUMN in one ALTER TABLE each.
+pub fn add_columns(count: usize) -> String {
+    let mut text = "CREATE TABLE bench_wide(id int);\n".to_owned();
+    for n in 0..count {
+        let _ = writeln!(text, "ALTER TABLE bench_wide ADD COLUMN c{n} int;");
+    }
+    text
+}
+
+/// One INSERT of so many rows.
+pub fn one_insert(rows: usize) -> String {
+    let mut text = "INSERT INTO bench_small VALUES\n".to_owned();
+    for n in 0..rows {
+        let end = if n + 1 == rows { ";" } else { "," };
+        let _ = writeln!(text, "({n}, 'note {n}'){end}");
+    }
+    text
+}
+
+/// DDL as migrations have it, on tables of its own: 30 statements.
+pub fn ddl() -> String {
+    let mut text = String::new();
+    for n in 0..10 {
+        let _ = writeln!(
+            text,
+            "CREATE TABLE bench_ddl_{n}(id int PRIMARY KEY, note text);\n\
+             ALTER TABLE bench_ddl_{n} ADD COLUMN at timestamptz;\n\
+             CREATE INDEX bench_ddl_{n}_at ON bench_ddl_{n}(at);"
+        );
+    }
+    text + CHECK
+}
+
+/// Statements that take so long each, in seconds.
+pub fn sleeps(count: usize, seconds: f64) -> String {
+    let mut text = String::new();
+    for _ in 0..count {
+        let _ = writeln!(text, "SELECT pg_sleep({seconds});");
+    }
+    text + CHECK
+}
+
+/// The script with marks in the server's log around it.
+pub fn marked(script: &str) -> String {
+    format!(
+        "DO $$BEGIN RAISE LOG 'bench window opens'; END$$;\n{script}\
+         DO $$BEGIN RAISE LOG 'bench window closes'; END$$;\n"
+    )
+}
+
+/// The same as psql takes it: its own BEGIN, and ROLLBACK at the end.
+pub fn for_psql(script: &str) -> String {
+    format!("BEGIN;\n{script}ROLLBACK;\n")
+}
