@@ -10,13 +10,34 @@ use crate::table::Table;
 pub fn measure(table: &mut Table) {
     let ground = Ground::lay();
     let largest = table.by_extent(1_000, 10_000, 100_000);
-    for count in [1_000, 10_000, 100_000].into_iter().filter(|n| *n <= largest) {
-        whole(table, &ground, &format!("{count} small INSERTs"), &scripts::inserts(count), "≤ 1.2");
-        whole(table, &ground, &format!("{count} SELECTs of one row"), &scripts::selects(count), "");
+    for count in [1_000, 10_000, 100_000]
+        .into_iter()
+        .filter(|n| *n <= largest)
+    {
+        whole(
+            table,
+            &ground,
+            &format!("{count} small INSERTs"),
+            &scripts::inserts(count),
+            "≤ 1.2",
+        );
+        whole(
+            table,
+            &ground,
+            &format!("{count} SELECTs of one row"),
+            &scripts::selects(count),
+            "",
+        );
     }
     let scale = table.by_extent(50, 5, 1);
     let bulk = scripts::bulk(1_000, 104_000_000 / scale);
-    whole(table, &ground, &format!("1,000 statements in {} MB", 104 / scale), &bulk, "≤ 1.2");
+    whole(
+        table,
+        &ground,
+        &format!("1,000 statements in {} MB", 104 / scale),
+        &bulk,
+        "≤ 1.2",
+    );
     window(table, &ground, &[]);
     let address = ground.server.tcp_address().unwrap();
     for round_trip in table.by_extent(vec![5], vec![1, 5, 20], vec![1, 5, 20, 50]) {
@@ -43,7 +64,12 @@ fn whole(table: &mut Table, ground: &Ground, what: &str, script: &str, aim: &str
         "psql",
         || run(ground.psql(&theirs)).milliseconds,
     );
-    table.tell(&format!("{what}: memory beyond 3 × the file"), "MB", "≤ 64 MB", peak);
+    table.tell(
+        &format!("{what}: memory beyond 3 × the file"),
+        "MB",
+        "≤ 64 MB",
+        peak,
+    );
 }
 
 /// How a run that never commits is asked for without a terminal.

@@ -31,7 +31,11 @@ fn carry(mut from: TcpStream, mut to: TcpStream, delay: Duration) {
         let mut bytes = [0; 65_536];
         loop {
             let read = from.read(&mut bytes).unwrap_or(0);
-            if read == 0 || send.send((Instant::now() + delay, bytes[..read].to_vec())).is_err() {
+            if read == 0
+                || send
+                    .send((Instant::now() + delay, bytes[..read].to_vec()))
+                    .is_err()
+            {
                 return;
             }
         }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use stagegate::sandbox::{Options, Sandbox};
 
-use crate::clients;
 use crate::terminal::PROGRAM;
+use crate::{clients, psql};
 
 /// A server of the benchmark's own.
 pub struct Ground {
@@ -34,7 +34,7 @@ impl Ground {
         options.tcp = true;
         Ground {
             server: Sandbox::start(options).unwrap(),
-            psql: clients::find_psql().expect("psql to compare with"),
+            psql: clients::find_client("psql").expect("psql to compare with"),
             folder: tempfile::tempdir().unwrap(),
         }
     }
@@ -47,15 +47,18 @@ impl Ground {
 
     /// psql on a file, as `psql -f` is run.
     pub fn psql(&self, file: &Path) -> Command {
-        let mut command = clients::psql(&self.psql, &self.server, "postgres");
+        let mut command = psql::psql(&self.psql, &self.server, "postgres");
         command.args(["-q", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null", "-f"]);
-        command.arg(file).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .arg(file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command
     }
 
     /// psql with one command.
     pub fn psql_command(&self, sql: &str) -> Command {
-        let mut command = clients::psql(&self.psql, &self.server, "postgres");
+        let mut command = psql::psql(&self.psql, &self.server, "postgres");
         command.args(["-c", sql]).stdout(Stdio::null());
         command
     }
@@ -90,9 +93,18 @@ impl Ground {
     pub fn connection(&self) -> Vec<String> {
         let host = self.server.socket_dir().display().to_string();
         let port = self.server.port().to_string();
-        ["-h", &host, "-p", &port, "-U", self.server.superuser(), "-d", "postgres"]
-            .map(str::to_owned)
-            .to_vec()
+        [
+            "-h",
+            &host,
+            "-p",
+            &port,
+            "-U",
+            self.server.superuser(),
+            "-d",
+            "postgres",
+        ]
+        .map(str::to_owned)
+        .to_vec()
     }
 
     /// The last lock window that the log tells of, in milliseconds.
@@ -142,7 +154,11 @@ pub fn high_water(status: &str) -> Option<f64> {
 pub fn machine_in_words() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let version = stagegate::sandbox::programs::Programs::find().map(|found| found.version);
-    let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let build = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
     format!(
         "{cores} cores, PostgreSQL {}, a {build} build",
         version.unwrap_or_default()

@@ -8,9 +8,18 @@ pub fn measure(table: &mut Table) {
     let ground = Ground::lay();
     let scale = table.by_extent(20, 2, 1);
     let sized = [
-        ("100,000 small statements", scripts::inserts(100_000 / scale)),
-        ("1,000 statements in 104 MB", scripts::bulk(1_000, 104_000_000 / scale)),
-        ("one INSERT of 300,000 rows", scripts::one_insert(300_000 / scale)),
+        (
+            "100,000 small statements",
+            scripts::inserts(100_000 / scale),
+        ),
+        (
+            "1,000 statements in 104 MB",
+            scripts::bulk(1_000, 104_000_000 / scale),
+        ),
+        (
+            "one INSERT of 300,000 rows",
+            scripts::one_insert(300_000 / scale),
+        ),
     ];
     for (what, text) in sized {
         let file = ground.file("read.sql", &text);
@@ -27,7 +36,12 @@ pub fn measure(table: &mut Table) {
             table.tell(&what, "MB/s", "", speed.collect());
             // What it needs beyond three times the file.
             let beyond = costs.iter().map(|cost| cost.peak / 1e6 - 3.0 * megabytes);
-            table.tell(&format!("{what}: memory beyond 3 × the file"), "MB", "≤ 32 MB", beyond.collect());
+            table.tell(
+                &format!("{what}: memory beyond 3 × the file"),
+                "MB",
+                "≤ 32 MB",
+                beyond.collect(),
+            );
         }
     }
     grow(table, &ground);

@@ -21,13 +21,21 @@ fn first_evidence(table: &mut Table, round_trip: u64) {
     options.sandbox.tcp = true;
     let stage = Stage::with(options);
     let ground = Ground::lay();
-    let link = |address| delayed(address, Duration::from_millis(round_trip)).port().to_string();
+    let link = |address| {
+        delayed(address, Duration::from_millis(round_trip))
+            .port()
+            .to_string()
+    };
     let theirs = link(ground.server.tcp_address().unwrap());
     let ours = link(stage.tcp_address().unwrap());
     table.compare(
         &format!("start to all evidence on the screen, round trip {round_trip} ms"),
         "ms",
-        if round_trip == 0 { "≤ 1.3" } else { "≤ 2.0" },
+        if round_trip == 0 {
+            "≤ 1.3"
+        } else {
+            "≤ 2.0"
+        },
         || {
             let since = Instant::now();
             let mut terminal = stage.run_with(&["-h", "127.0.0.1", "-p", &ours]);

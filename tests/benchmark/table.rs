@@ -137,7 +137,7 @@ impl Table {
     /// The rows as a page, with how they came about.
     pub fn page(&self) -> String {
         format!(
-            "<!-- Written by: cargo bench --bench benchmark -- --full -->\n\n# Benchmarks\n\n\
+            "<!-- Written by: cargo bench --bench against_psql -- --full -->\n\n# Benchmarks\n\n\
              Medians of {} interleaved pairs, with the least and the most; {}. Both programs ran \
              on the same machine as the server. A ratio compares within one pair, so a busy \
              machine moves both.\n\n{}\n\

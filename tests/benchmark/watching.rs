@@ -54,7 +54,12 @@ fn at_the_gate(table: &mut Table) {
     let share = (processor_time(pid) - used) / watched.as_secs_f64() * 100.0;
     let bytes = (terminal.raw().len() - written) as f64 / watched.as_secs_f64();
     table.tell("at the gate: of one core", "%", "< 0.5 %", vec![share]);
-    table.tell("at the gate: to the terminal", "bytes/s", "< 200", vec![bytes]);
+    table.tell(
+        "at the gate: to the terminal",
+        "bytes/s",
+        "< 200",
+        vec![bytes],
+    );
     let peak = high_water(&format!("/proc/{pid}/status")).unwrap_or_default() / 1e6;
     table.tell("at the gate: most memory so far", "MB", "", vec![peak]);
     terminal.roll_back();
@@ -75,7 +80,12 @@ fn from_enter(table: &mut Table) {
         terminal.key("Enter").wait_for("C O M M I T T E D");
         figures.push(since.elapsed().as_secs_f64() * 1000.0);
     }
-    table.tell("Enter to COMMITTED, proven, on the screen", "ms", "", figures);
+    table.tell(
+        "Enter to COMMITTED, proven, on the screen",
+        "ms",
+        "",
+        figures,
+    );
 }
 
 /// What a process has used so far, in seconds.

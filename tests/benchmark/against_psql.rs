@@ -1,4 +1,4 @@
-//! How stagegate compares with psql, and how its costs grow: `cargo bench --bench benchmark`.
+//! How stagegate compares with psql, and how its costs grow: `cargo bench --bench against_psql`.
 //!
 //! It prints a table and asserts nothing: what is measured is told as the median of interleaved
 //! pairs with the least and the most. `-- --short` runs a small form of each row, `-- --full` the
@@ -6,33 +6,37 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "shared/answers.rs"]
+#[path = "../shared/answers.rs"]
 mod answers;
-#[path = "benchmark/applying.rs"]
+#[path = "applying.rs"]
 mod applying;
-#[path = "shared/clients.rs"]
+#[path = "../shared/clients.rs"]
 mod clients;
-#[path = "benchmark/delay.rs"]
+#[path = "delay.rs"]
 mod delay;
-#[path = "benchmark/ground.rs"]
+#[path = "ground.rs"]
 mod ground;
-#[path = "benchmark/reading.rs"]
+#[path = "../shared/psql.rs"]
+mod psql;
+#[path = "reading.rs"]
 mod reading;
-#[path = "benchmark/scripts.rs"]
+#[path = "scripts.rs"]
 mod scripts;
-#[path = "shared/session.rs"]
+#[path = "../shared/session.rs"]
 mod session;
-#[path = "stories/stage.rs"]
+#[path = "../stories/stage.rs"]
 #[allow(dead_code)]
 mod stage;
-#[path = "benchmark/starting.rs"]
+#[path = "starting.rs"]
 mod starting;
-#[path = "benchmark/table.rs"]
+#[path = "table.rs"]
 mod table;
-#[path = "stories/terminal.rs"]
+#[path = "../stories/terminal.rs"]
 #[allow(dead_code)]
 mod terminal;
-#[path = "benchmark/watching.rs"]
+#[path = "../shared/typist.rs"]
+mod typist;
+#[path = "watching.rs"]
 mod watching;
 
 use table::{Extent, Table};
@@ -48,7 +52,10 @@ fn main() {
         () if words.iter().any(|word| word == "--full") => Extent::Full,
         () => Extent::Usual,
     };
-    let chosen: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
+    let chosen: Vec<&String> = words
+        .iter()
+        .filter(|word| !word.starts_with("--"))
+        .collect();
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|word| name.contains(*word));
     let rooms: [(&str, fn(&mut Table)); 4] = [
         ("reading", reading::measure),
