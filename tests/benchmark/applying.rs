@@ -38,12 +38,11 @@ pub fn measure(table: &mut Table) {
         &bulk,
         "≤ 1.2",
     );
-    window(table, &ground, &[]);
+    window(table, &ground, None);
     let address = ground.server.tcp_address().unwrap();
     for round_trip in table.by_extent(vec![5], vec![1, 5, 20], vec![1, 5, 20, 50]) {
         let there = delayed(address, Duration::from_millis(round_trip));
-        let place = ["-h", "127.0.0.1", "-p", &there.port().to_string()].map(str::to_owned);
-        window(table, &ground, &[(round_trip, place)]);
+        window(table, &ground, Some((round_trip, there.port())));
     }
 }
 
@@ -57,7 +56,7 @@ fn whole(table: &mut Table, ground: &Ground, what: &str, script: &str, aim: &str
         "ms",
         aim,
         || {
-            let cost = run(ground.stagegate(&rehearsing(ours.to_str().unwrap())));
+            let cost = run(ground.stagegate(&rehearsing(ours.to_str().unwrap()), None));
             peak.push(cost.peak / 1e6 - 3.0 * script.len() as f64 / 1e6);
             cost.milliseconds
         },
@@ -78,26 +77,26 @@ fn rehearsing(script: &str) -> [&str; 3] {
 }
 
 /// The lock window of 30 statements of DDL, over a link of that round trip where one is named.
-fn window(table: &mut Table, ground: &Ground, link: &[(u64, [String; 4])]) {
+fn window(table: &mut Table, ground: &Ground, link: Option<(u64, u16)>) {
     let script = scripts::marked(&scripts::ddl());
     let ours = ground.file("ours.sql", &script);
     let theirs = ground.file("theirs.sql", &scripts::for_psql(&script));
-    let round_trip = link.first().map_or(0, |(milliseconds, _)| *milliseconds);
-    let place: &[String] = link.first().map_or(&[], |(_, place)| place);
+    let round_trip = link.map_or(0, |(milliseconds, _)| milliseconds);
+    let port = link.map(|(_, port)| port);
     table.compare(
         &format!("lock window: 30 statements of DDL, round trip {round_trip} ms"),
         "ms",
         if round_trip == 0 { "≤ 1.0" } else { "" },
         || {
-            let mut command = ground.stagegate(&rehearsing(ours.to_str().unwrap()));
-            command.args(place);
-            run(command);
+            run(ground.stagegate(&rehearsing(ours.to_str().unwrap()), port));
             ground.window()
         },
         "psql",
         || {
             let mut command = ground.psql(&theirs);
-            command.args(place);
+            if let Some(port) = port {
+                command.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
+            }
             run(command);
             ground.window()
         },

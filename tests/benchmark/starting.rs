@@ -1,5 +1,6 @@
 //! From the command to the first thing worth looking at.
 
+use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 
 use stagegate::sandbox::demo::{DemoOptions, Scenario};
@@ -8,6 +9,7 @@ use crate::delay::delayed;
 use crate::ground::{Ground, run};
 use crate::stage::{Stage, Walk};
 use crate::table::Table;
+use crate::terminal::Terminal;
 
 pub fn measure(table: &mut Table) {
     first_evidence(table, 0);
@@ -28,6 +30,13 @@ fn first_evidence(table: &mut Table, round_trip: u64) {
     };
     let theirs = link(ground.server.tcp_address().unwrap());
     let ours = link(stage.tcp_address().unwrap());
+    let place = |arguments: Vec<String>| -> Vec<String> {
+        let [host, port] = ["-h", "-p"].map(|name| arguments.iter().position(|word| word == name));
+        let mut arguments = arguments;
+        arguments[host.unwrap() + 1] = "127.0.0.1".to_owned();
+        arguments[port.unwrap() + 1] = ours.clone();
+        arguments
+    };
     table.compare(
         &format!("start to all evidence on the screen, round trip {round_trip} ms"),
         "ms",
@@ -38,8 +47,9 @@ fn first_evidence(table: &mut Table, round_trip: u64) {
         },
         || {
             let since = Instant::now();
-            let mut terminal = stage.run_with(&["-h", "127.0.0.1", "-p", &ours]);
-            terminal.wait_for_evidence();
+            let env = stage.env(&[]);
+            let env: Vec<(&str, &OsStr)> = env.iter().map(|(n, v)| (*n, v.as_os_str())).collect();
+            Terminal::spawn(80, 24, &env, &place(stage.arguments(&[]))).wait_for_evidence();
             since.elapsed().as_secs_f64() * 1000.0
         },
         "psql -c 'select 1'",

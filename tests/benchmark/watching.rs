@@ -24,16 +24,16 @@ fn keys(table: &mut Table, milliseconds: u64, count: usize) {
     let script = scripts::sleeps(count, milliseconds as f64 / 1000.0);
     let file = stage.file("keys.sql", &script);
     let mut terminal = stage.run_with(&[&file]);
-    terminal.sign_everything().key("a").wait_for("APPLY");
+    terminal.sign_everything().key("a").wait_for("[Apply]");
     let wanted = table.by_extent(10, 60, 100);
     let mut waited = Vec::new();
     for _ in 0..wanted {
         std::thread::sleep(Duration::from_millis(7));
         let since = Instant::now();
-        terminal.paste_raw("?").wait_for("quit");
+        terminal.paste_raw("?").wait_for(" KEYS");
         waited.push(since.elapsed().as_secs_f64() * 1000.0);
         std::thread::sleep(Duration::from_millis(60));
-        terminal.paste_raw("\x1b").wait_while("quit");
+        terminal.paste_raw("\x1b").wait_while(" KEYS");
         std::thread::sleep(Duration::from_millis(60));
     }
     waited.sort_by(f64::total_cmp);
