@@ -41,6 +41,9 @@ mod watching;
 
 use table::{Extent, Table};
 
+/// Measures the rows of one room.
+type Measure = fn(&mut Table);
+
 fn main() {
     // `cargo bench` and `cargo test` hand over words of their own.
     let words: Vec<String> = std::env::args()
@@ -57,7 +60,7 @@ fn main() {
         .filter(|word| !word.starts_with("--"))
         .collect();
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|word| name.contains(*word));
-    let rooms: [(&str, fn(&mut Table)); 4] = [
+    let rooms: [(&str, Measure); 4] = [
         ("reading", reading::measure),
         ("applying", applying::measure),
         ("watching", watching::measure),
