@@ -411,3 +411,4 @@ FROM (
 ) AS found (n, problem);
 
 -- No COMMIT here: it is for a person to decide, with the eight rows above in view.
+\warn 'NOTHING IS SAVED YET: look at the rows above, then COMMIT or ROLLBACK. At the end of psql -f it is rolled back.'

@@ -9,7 +9,7 @@ use crate::delay::delayed;
 use crate::ground::{Ground, run};
 use crate::stage::{Stage, Walk};
 use crate::table::Table;
-use crate::terminal::Terminal;
+use crate::terminal::{PROGRAM, Terminal};
 
 pub fn measure(table: &mut Table) {
     first_evidence(table, 0);
@@ -75,7 +75,7 @@ fn many_tables(table: &mut Table) {
     let verify = |stage: &Stage| {
         let mut arguments = stage.arguments(&[]);
         arguments[0] = "verify".to_owned();
-        let mut command = std::process::Command::new(crate::terminal::PROGRAM);
+        let mut command = std::process::Command::new(PROGRAM);
         command.args(arguments).envs(stage.env(&[]));
         command.stdout(std::process::Stdio::null());
         run(command).milliseconds

@@ -330,7 +330,7 @@ impl Person {
         for item in 1..=items {
             self.wait_for(&format!("\n{item}. "));
         }
-        self.line("read script", "No COMMIT here");
+        self.line("read script", "stagegate holds it back");
         self.line("sign 1 b7", ": signed.");
         for item in 2..=items {
             // The connection asks for the name of the database; the others take a note.

@@ -123,7 +123,7 @@ fn a_key_on_the_checklist_leaves_the_restore_out_and_takes_it_back_in() {
     person
         .wait_for("FAIL 011 old constraint can come back")
         .wait_for("d on the checklist");
-    person.line("read script", "No COMMIT here");
+    person.line("read script", "stagegate holds it back");
     person.line("sign 2", ": signed.");
     person.line(
         "leave-out",
@@ -138,7 +138,7 @@ fn a_key_on_the_checklist_leaves_the_restore_out_and_takes_it_back_in() {
         "leave-out",
         "5. Left out on purpose: Restore the old constraint (if needed)",
     );
-    person.line("read script", "No COMMIT here");
+    person.line("read script", "stagegate holds it back");
     let looked = "4. What would be lost was read: WARNS";
     person.wait_until(|said| said.matches(looked).count() == 2);
     person.line("sign 1 b7", ": signed.");

@@ -6,9 +6,9 @@
 --
 -- Sections that say (if needed) are left out together: key d on the checklist of `stagegate rollback`.
 --
--- There is a BEGIN and, on purpose, no COMMIT: dropping columns cannot be undone, so a person reads
--- both sets of checks first. `psql -f` alone therefore changes nothing; use `stagegate rollback`, or
--- `\i` this file in an interactive psql session and type COMMIT; or ROLLBACK;.
+-- Dropping columns cannot be undone, so a person reads both sets of checks first: `stagegate rollback`
+-- holds the COMMIT at the end back for a key. In an emergency `psql -f` does it without that, and
+-- commits whatever the checks say; after an error it stops and nothing is saved.
 
 \set ON_ERROR_STOP on
 
@@ -166,4 +166,5 @@ LEFT JOIN (
     JOIN pg_namespace AS s ON s.oid = t.relnamespace AND s.nspname = 'service_ops'
     WHERE o.conname = 'uq_integration_inbox_decision_message') AS old (definition) ON true;
 
--- No COMMIT here: it is for a person to decide.
+-- By psql it commits here, whatever the rows above say; stagegate holds it back for a person's key.
+COMMIT;

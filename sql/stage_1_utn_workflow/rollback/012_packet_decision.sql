@@ -4,9 +4,9 @@
 -- Three parts: what would be lost (counted, WARN where there is something), the DDL, and checks of
 -- what is left. It also cleans up where the migration was applied only in part.
 --
--- There is a BEGIN and, on purpose, no COMMIT: dropping columns cannot be undone, so a person reads
--- both sets of checks first. `psql -f` alone therefore changes nothing; use `stagegate rollback`, or
--- `\i` this file in an interactive psql session and type COMMIT; or ROLLBACK;.
+-- Dropping columns cannot be undone, so a person reads both sets of checks first: `stagegate rollback`
+-- holds the COMMIT at the end back for a key. In an emergency `psql -f` does it without that, and
+-- commits whatever the checks say; after an error it stops and nothing is saved.
 
 \set ON_ERROR_STOP on
 
@@ -136,4 +136,5 @@ WHERE i.relname IN ('idx_packet_decision_utn_status', 'idx_packet_decision_requi
                     'idx_packet_decision_esmd_request_status', 'idx_packet_decision_letter_status',
                     'idx_packet_decision_decision_outcome');
 
--- No COMMIT here: it is for a person to decide.
+-- By psql it commits here, whatever the rows above say; stagegate holds it back for a person's key.
+COMMIT;

@@ -4,9 +4,9 @@
 -- Three parts: what would be lost (counted, WARN where there is something), the DDL, and checks of
 -- what is left. It also cleans up where the migration was applied only in part.
 --
--- There is a BEGIN and, on purpose, no COMMIT: dropping columns cannot be undone, so a person reads
--- both sets of checks first. `psql -f` alone therefore changes nothing; use `stagegate rollback`, or
--- `\i` this file in an interactive psql session and type COMMIT; or ROLLBACK;.
+-- Dropping columns cannot be undone, so a person reads both sets of checks first: `stagegate rollback`
+-- holds the COMMIT at the end back for a key. In an emergency `psql -f` does it without that, and
+-- commits whatever the checks say; after an error it stops and nothing is saved.
 
 \set ON_ERROR_STOP on
 
@@ -111,4 +111,5 @@ JOIN pg_class AS t ON t.oid = f.conrelid
 JOIN pg_namespace AS s ON s.oid = t.relnamespace AND s.nspname = 'integration'
 WHERE f.conname = 'fk_irs_resend_of_response_id';
 
--- No COMMIT here: it is for a person to decide.
+-- By psql it commits here, whatever the rows above say; stagegate holds it back for a person's key.
+COMMIT;
