@@ -96,7 +96,7 @@ fn a_cancelled_statement_leaves_only_rollback() {
     terminal.sign_everything().key("a").wait_for("RUNNING");
     terminal
         .key("q")
-        .wait_for("The script is running: x cancels it, then r rolls back.");
+        .wait_for("The script is running: x cancels it. q again cancels, rolls back and leaves.");
     terminal
         .key("x")
         .wait_for("ONLY ROLLBACK IS LEFT: you cancelled the script")
