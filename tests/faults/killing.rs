@@ -205,11 +205,22 @@ fn run(
     };
     Run {
         fault: blow.name(),
+        excuse: excuse(blow, &said),
         seed,
         said,
         altered,
-        excuse: None,
         later,
+    }
+}
+
+/// A program that is killed at BEGIN may not have written its number down; then nobody can ask.
+fn excuse(blow: Blow, said: &Said) -> Option<&'static str> {
+    let cut = "the journal ends before a transaction was begun";
+    match (blow, said) {
+        (Blow::Kill, Said::Unknown(why)) if why.to_string().contains(cut) => {
+            Some("the program was killed before the transaction's number was in its journal")
+        }
+        _ => None,
     }
 }
 
