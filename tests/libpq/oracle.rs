@@ -87,7 +87,7 @@ impl Libpq {
         self.ask("K").unwrap()["sslmode"] == "prefer"
     }
 
-    /// Whether it takes a space in a URI as it is, as before 17.5.
+    /// Whether it takes a space in a URI as it is, as before 18.
     pub fn takes_spaces(&mut self) -> bool {
         self.parse("postgresql://a b").is_ok()
     }

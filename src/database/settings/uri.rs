@@ -118,7 +118,7 @@ fn store(values: &mut Values, keyword: &'static str, text: &str) -> Result<(), S
     Ok(())
 }
 
-/// As libpq 17.5 and later: spaces around a value are none of it, and one inside has to be written
+/// As libpq 18 and later: spaces around a value are none of it, and one inside has to be written
 /// as `%20`. Older ones take it as it is.
 fn decode(text: &str) -> Result<String, SettingsError> {
     let text = text.trim_matches(' ');
