@@ -36,18 +36,23 @@ fn text(path: &Path) -> Result<String, Failure> {
         .map_err(|_| Failure::usage(eyre!("{shown} is no journal: it is not text")))
 }
 
+/// Where journals lie that were not given a place of their own.
+fn usual_folder() -> Result<PathBuf, Failure> {
+    journal::folder(env)
+        .ok_or(journal::JournalError::NoPlace)
+        .map_err(|error| Failure::usage(Report::from(error)))
+}
+
 /// The journal that was named, or the newest of those in their usual place.
 pub(super) fn or_newest(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     if let Some(path) = named {
         return Ok(path);
     }
-    let folder = journal::folder(env).ok_or(journal::JournalError::NoPlace);
-    let folder = folder.map_err(|error| Failure::usage(Report::from(error)))?;
+    let folder = usual_folder()?;
     let shown = printable(&folder.display().to_string()).into_owned();
-    let newest = earlier::newest_first(&folder).ok().and_then(|paths| {
-        let mut paths = paths.into_iter();
-        paths.next()
-    });
+    let newest = earlier::newest_first(&folder)
+        .ok()
+        .and_then(|paths| paths.into_iter().next());
     let Some(path) = newest else {
         return Err(Failure::usage(eyre!(
             "there is no journal in {shown}; say which one is meant"
@@ -59,8 +64,7 @@ pub(super) fn or_newest(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
 
 /// `stagegate runs`: past runs, the newest first.
 pub(super) fn runs() -> Result<ExitCode, Failure> {
-    let folder = journal::folder(env).ok_or(journal::JournalError::NoPlace);
-    let folder = folder.map_err(|error| Failure::usage(Report::from(error)))?;
+    let folder = usual_folder()?;
     let runs = past::runs(&folder).map_err(|why| Failure::usage(eyre!("{why}")))?;
     let mut text = String::new();
     for run in &runs {

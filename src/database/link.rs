@@ -51,6 +51,16 @@ pub enum Unsent {
     Gone(Broken),
 }
 
+/// For whom a request that cannot be sent is as bad as a link that is gone.
+impl From<Unsent> for Broken {
+    fn from(why: Unsent) -> Broken {
+        match why {
+            Unsent::Gone(broken) => broken,
+            Unsent::Text(why) => Broken::new(why),
+        }
+    }
+}
+
 /// A request that was sent and is not answered yet.
 pub struct Sent {
     /// `None` once nothing more of it is read here; tokio-postgres lets the rest pass.
@@ -318,11 +328,8 @@ impl Link {
     /// # Errors
     /// When the link is or gets broken.
     pub async fn ask(&mut self, sql: &str) -> Result<Answer, Broken> {
-        match self.send_ours(sql).await {
-            Ok(sent) => self.answer(sent, &mut |_| {}).await,
-            Err(Unsent::Gone(broken)) => Err(broken),
-            Err(Unsent::Text(why)) => Err(Broken::new(why)),
-        }
+        let sent = self.send_ours(sql).await?;
+        self.answer(sent, &mut |_| {}).await
     }
 
     /// The first row of the answer to `sql`.

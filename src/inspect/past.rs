@@ -4,6 +4,7 @@
 //! outcome counts only as far as the chain of its hashes holds.
 
 use crate::journal::chain::{self, Line};
+use crate::journal::earlier::newest_first;
 use crate::journal::entry::{Entry, Opened};
 use crate::journal::is_being_written;
 use crate::journal::story::Story;
@@ -37,17 +38,11 @@ pub struct PastRun {
 /// # Errors
 /// When the folder is there and cannot be read; in words.
 pub fn runs(folder: &Path) -> Result<Vec<PastRun>, String> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
+    let mut paths = match newest_first(folder) {
+        Ok(paths) => paths,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(format!("{} cannot be read: {error}", folder.display())),
     };
-    let mut paths: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
-        .collect();
-    // Names begin with the time.
-    paths.sort_by(|a, b| b.file_name().cmp(&a.file_name()));
     paths.truncate(MOST);
     Ok(paths.into_iter().map(run).collect())
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::actor::{Actor, noticed, unanswered, within};
 use super::answers::xact_status;
 use super::read_only;
-use crate::database::link::{Answer, Broken, Link, Unsent};
+use crate::database::link::{Answer, Broken, Link};
 use crate::database::locks::Ledger;
 use crate::database::settings::Settings;
 use crate::database::tap::Status;
@@ -302,11 +302,7 @@ impl Actor {
             noticed(&reports, seq, None, message);
         };
         let link = self.link()?;
-        let sent = match link.send_ours(guarded).await {
-            Ok(sent) => sent,
-            Err(Unsent::Gone(broken)) => return Err(broken),
-            Err(Unsent::Text(why)) => return Err(Broken::new(why)),
-        };
+        let sent = link.send_ours(guarded).await?;
         let answer = {
             let mut answer = std::pin::pin!(link.answer(sent, &mut notice));
             let mut patience = FIRST_LOOK.min(limit);

@@ -67,14 +67,14 @@ pub(super) fn may_change_limits(statement: &Statement) -> bool {
     if statement.text.len() > LONG {
         return true;
     }
-    let text = statement.text.to_ascii_lowercase();
     let first = statement.kind.split(' ').next().unwrap_or_default();
     match first.to_ascii_uppercase().as_str() {
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "CREATE" | "ALTER" | "DROP" | "COPY"
         | "COMMENT" | "GRANT" | "REVOKE" | "LOCK" | "TRUNCATE" => {
+            let text = statement.text.to_ascii_lowercase();
             text.contains("set_config") || text.contains("pg_settings")
         }
-        "SELECT" | "VALUES" => text.contains('('),
+        "SELECT" | "VALUES" => statement.text.contains('('),
         _ => true,
     }
 }

@@ -315,7 +315,7 @@ async fn together(
                 continue;
             }
         };
-        let asked = link.send_ours(proof::QUESTION).await.map_err(unsent)?;
+        let asked = link.send_ours(proof::QUESTION).await?;
         let answer = heard(patience, link.answer(sent, &mut |_| {})).await?;
         let behind = heard(patience, link.answer(asked, &mut |_| {})).await?;
         let duration = millis(since, answer.at);
@@ -354,13 +354,6 @@ async fn together(
         heard(patience, link.ask("ROLLBACK")).await?;
     }
     Ok((results, stopped))
-}
-
-fn unsent(why: Unsent) -> Broken {
-    match why {
-        Unsent::Gone(broken) => broken,
-        Unsent::Text(why) => Broken::new(why),
-    }
 }
 
 /// An answer, unless the server stays silent.

@@ -26,9 +26,6 @@ use crate::runbook::script::Statement;
 /// How many requests are sent ahead of their answers.
 const WINDOW: usize = 64;
 
-/// How long a cancel request for what is left may take.
-const CANCEL: Duration = Duration::from_secs(5);
-
 /// A request that was sent and is not answered yet.
 enum Part<'s> {
     Statement(&'s Statement, Sent),
@@ -112,7 +109,7 @@ impl Actor {
                         (Ok(first), Ok(back)) => {
                             flight.push_back(Part::Between(statement, look, first, back));
                         }
-                        (Err(why), _) | (_, Err(why)) => return Err(unsent(why)),
+                        (Err(why), _) | (_, Err(why)) => return Err(why.into()),
                     }
                 }
             }
@@ -195,9 +192,10 @@ impl Actor {
     /// Cancels what is still on its way, where a cancel request fell on nothing of the script.
     fn cancel_the_rest(&self) {
         if let Some((there, under_way)) = self.line.to_be_cancelled() {
+            let limit = Duration::from_millis(self.options.cancel_timeout);
             tokio::spawn(async move {
                 let _under_way = under_way;
-                let _ = tokio::time::timeout(CANCEL, there.deliver_cancel()).await;
+                let _ = tokio::time::timeout(limit, there.deliver_cancel()).await;
             });
         }
     }
@@ -313,12 +311,5 @@ impl Actor {
             error: Box::new(error),
         };
         self.say(run.seq, body);
-    }
-}
-
-fn unsent(why: Unsent) -> Broken {
-    match why {
-        Unsent::Gone(broken) => broken,
-        Unsent::Text(why) => Broken::new(why),
     }
 }
