@@ -32,12 +32,20 @@ FROM (VALUES (1, 'service_ops'), (2, 'integration')) AS want (n, name)
 LEFT JOIN pg_namespace AS s ON s.nspname = want.name
 ORDER BY want.n;
 
+-- A table that was never analysed has -1 rows in the catalog, and before PostgreSQL 14 it has 0.
 SELECT format('table %s.%s', want.schema, want.name) AS "check",
        CASE WHEN t.relkind = 'r' THEN 'PASS' ELSE 'FAIL' END AS status,
        CASE
            WHEN t.oid IS NULL THEN 'is missing'
-           WHEN t.relkind = 'r' THEN format('about %s rows, %s', to_char(greatest(t.reltuples, 0), 'FM999,999,999,990'),
-                                            pg_size_pretty(pg_total_relation_size(t.oid)))
+           WHEN t.relkind = 'r' THEN format(
+               '%s, %s',
+               CASE
+                   WHEN t.reltuples < 0 OR (t.reltuples = 0 AND t.relpages = 0
+                                            AND current_setting('server_version_num')::int < 140000)
+                       THEN 'not analysed, so nobody knows how many rows'
+                   ELSE format('about %s rows', to_char(t.reltuples, 'FM999,999,999,990'))
+               END,
+               pg_size_pretty(pg_total_relation_size(t.oid)))
            WHEN t.relkind = 'p' THEN 'is partitioned; the script is written for an ordinary table'
            ELSE 'is not a table'
        END AS detail

@@ -43,6 +43,28 @@ async fn the_expected_state_passes_read_only_on_a_pristine_database() {
 }
 
 #[tokio::test]
+async fn rows_are_told_where_a_table_was_analysed_and_nowhere_else() {
+    let (_, client) = pristine().await;
+    let inbox = "service_ops.integration_inbox";
+    let checks = file("expected_state.sql");
+    let cases = [
+        (format!("ANALYZE {inbox}"), "about 300 rows, "),
+        // It takes the count away with the rows.
+        (
+            format!("TRUNCATE {inbox} CASCADE"),
+            "not analysed, so nobody knows how many rows, ",
+        ),
+    ];
+    for (change, words) in cases {
+        client.batch_execute(&change).await.unwrap();
+        let rows = run(&client, &checks).await.unwrap();
+        let name = format!("table {inbox}");
+        let row = rows.iter().find(|row| row.check == name).unwrap();
+        assert!(row.detail.starts_with(words), "{change}: {}", row.detail);
+    }
+}
+
+#[tokio::test]
 async fn the_expected_state_names_each_broken_precondition() {
     let (_, client) = pristine().await;
     let checks = file("expected_state.sql");
