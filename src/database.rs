@@ -16,6 +16,7 @@ pub mod sentry;
 pub mod session;
 pub mod settings;
 pub mod stream;
+pub mod tables;
 pub mod tap;
 pub mod target;
 pub mod tls;

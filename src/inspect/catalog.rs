@@ -6,6 +6,7 @@
 
 use super::{Column, Found, Held, Long, Part, Table};
 use crate::database::session::read_only::on_the_own_path;
+use crate::database::tables::estimated_rows;
 use crate::gate::event::{LockMode, Millis};
 use crate::runbook::check::ResultSet;
 use std::collections::HashMap;
@@ -66,10 +67,10 @@ impl Question {
         match self {
             Question::Tables => format!(
                 "SELECT t.oid, t.name, t.relkind, pg_catalog.pg_get_userbyid(t.relowner), \
-                 t.reltuples::pg_catalog.int8, \
-                 pg_catalog.has_schema_privilege(t.relnamespace, 'USAGE') \
+                 {}, pg_catalog.has_schema_privilege(t.relnamespace, 'USAGE') \
                  AND pg_catalog.has_table_privilege(t.oid, 'SELECT') \
-                 FROM ({tables}) t ORDER BY t.name"
+                 FROM ({tables}) t ORDER BY t.name",
+                estimated_rows("t")
             ),
             Question::Columns => format!(
                 "SELECT a.attrelid, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), \
@@ -165,7 +166,7 @@ fn tables(names: &[&str]) -> String {
         false => list.join(", "),
     };
     format!(
-        "SELECT c.oid, c.relkind, c.relowner, c.reltuples, c.relnamespace, \
+        "SELECT c.oid, c.relkind, c.relowner, c.reltuples, c.relpages, c.relnamespace, \
          pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS name \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind IN ('r', 'p', 'f', 'm', 'v') \

@@ -7,6 +7,7 @@ use crate::database::session::read_only::{self, Limits, Query};
 use crate::database::session::{READ_TIMEOUT, relations};
 use crate::database::settings::{Host, Place};
 use crate::database::stream::Endpoint;
+use crate::database::tables;
 use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::runbook::{Runbook, rehearsal};
 use serde::Deserialize;
@@ -105,7 +106,7 @@ const CATALOGS: &str = "SELECT pg_catalog.json_build_object(
     'extensions', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('name', extname, 'version', extversion))
                    FROM pg_catalog.pg_extension WHERE extname <> 'plpgsql'),
     'tables', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('name', q.name,
-                   'rows', CASE WHEN q.reltuples >= 0 THEN q.reltuples::bigint END,
+                   'rows', ROWS,
                    'size', pg_catalog.pg_size_pretty(q.relpages * pg_catalog.current_setting('block_size')::bigint)) ORDER BY q.name)
                FROM (SELECT c.reltuples, c.relpages,
                             pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS name
@@ -150,7 +151,9 @@ pub(super) async fn read(
         .map(|name| format!("'{}'", name.replace('\'', "''")))
         .chain(std::iter::once("NULL".to_owned()))
         .collect();
-    let catalogs = CATALOGS.replace("LIST", &names.join(", "));
+    let catalogs = CATALOGS
+        .replace("ROWS", &tables::estimated_rows("q"))
+        .replace("LIST", &names.join(", "));
     let catalogs: Catalogs = object(&mut link, &[catalogs], lock).await?;
     let structure = structure(&mut link, lock).await?;
     Ok(Told {

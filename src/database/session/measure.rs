@@ -8,6 +8,7 @@
 use super::read_only::{self, Limits, on_the_own_path};
 use crate::database::link::{Broken, Link};
 use crate::database::message;
+use crate::database::tables;
 use crate::gate::event::StatementReport;
 use crate::runbook::impact::{Measure, Measured, Size};
 use crate::runbook::objects::Name;
@@ -28,13 +29,9 @@ pub async fn of(link: &mut Link, names: &[Name]) -> Result<Measure, Broken> {
     }
     let asked = asked(names);
     let texts = [
-        // Before PostgreSQL 14 a table that was never analysed has 0 and not -1.
         format!(
-            "SELECT w.number, c.oid, CASE WHEN c.reltuples OPERATOR(pg_catalog.<) 0 \
-             OR (c.relpages OPERATOR(pg_catalog.=) 0 AND c.reltuples OPERATOR(pg_catalog.=) 0 \
-             AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 \
-             OPERATOR(pg_catalog.<) 140000) \
-             THEN NULL ELSE c.reltuples::pg_catalog.int8 END FROM {asked}"
+            "SELECT w.number, c.oid, {} FROM {asked}",
+            tables::estimated_rows("c")
         ),
         format!(
             "SELECT w.number, pg_catalog.pg_size_pretty(CASE \
