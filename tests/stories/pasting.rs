@@ -27,8 +27,7 @@ fn paste_all(terminal: &mut Terminal, lengths: &[usize]) {
 
 /// A person's key opens the help and closes it.
 fn hear(terminal: &mut Terminal) {
-    terminal.breathe();
-    terminal.key("?").wait_for(" KEYS");
+    terminal.press_until("?", " KEYS");
     terminal.key("Esc").wait_while(" KEYS");
 }
 

@@ -338,6 +338,36 @@ impl Terminal {
         self
     }
 
+    /// Presses a key as one who was not heard does, again after a pause, until the screen shows
+    /// `text`: what is left of a flood may still be on its way when the first press comes.
+    #[track_caller]
+    pub fn press_until(&mut self, key: &str, text: &str) -> &mut Self {
+        for _ in 0..5 {
+            self.breathe().key(key);
+            if self.comes(text, Duration::from_secs(2)) {
+                return self;
+            }
+        }
+        self.wait_for(text)
+    }
+
+    /// Whether the screen shows `text` within this time.
+    fn comes(&self, text: &str, within: Duration) -> bool {
+        let end = Instant::now() + within;
+        let mut shown = self.shared.lock();
+        loop {
+            if !shown.torn && shown.parser.screen().contents().contains(text) {
+                return true;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if shown.ended || left.is_zero() {
+                return false;
+            }
+            let waited = self.shared.0.1.wait_timeout(shown, left);
+            shown = waited.unwrap_or_else(|broken| broken.into_inner()).0;
+        }
+    }
+
     /// Types a text into an open prompt, the next key when the last one is on the screen.
     #[track_caller]
     pub fn type_slowly(&mut self, text: &str) -> &mut Self {
