@@ -12,6 +12,7 @@ pub mod live;
 pub mod record;
 pub mod rehearsed;
 pub mod signals;
+pub mod watchdog;
 
 use crate::gate::event::{Alarm, Event, Millis, Observation, Report};
 use crate::gate::{ExitCode, Phase};

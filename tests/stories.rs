@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "shared/aloud.rs"]
+mod aloud;
 #[path = "shared/answers.rs"]
 mod answers;
 #[path = "stories/asking.rs"]
@@ -23,6 +25,8 @@ mod counting;
 mod deciding;
 #[path = "stories/foreign.rs"]
 mod foreign;
+#[path = "stories/hanging.rs"]
+mod hanging;
 #[path = "stories/hiding.rs"]
 mod hiding;
 #[path = "stories/leaving.rs"]

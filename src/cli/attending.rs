@@ -23,6 +23,7 @@ use crate::tui::screen::Screen;
 use crate::tui::terminal::{Ours, Terminal};
 use crate::walk::engine::{Engine, Log};
 use crate::walk::live::Live;
+use crate::walk::watchdog::Watchdog;
 use crate::walk::{self, Wires, signals};
 use color_eyre::eyre::{Report, WrapErr, eyre};
 
@@ -173,7 +174,8 @@ pub(super) fn attend(
         .wrap_err("the program's own tasks cannot be started")?;
     let result = runtime.block_on(async {
         let (alarms, alarmed) = unbounded_channel();
-        signals::listen(&alarms).wrap_err("signals cannot be listened to")?;
+        let watchdog = Watchdog::start().wrap_err("the program's own tasks cannot be started")?;
+        signals::listen(&alarms, &watchdog).wrap_err("signals cannot be listened to")?;
         let mut seat = match interactive && !by_lines {
             true => Seat::screen(alarmed)?,
             false => Seat::lines(alarmed, interactive),
@@ -198,7 +200,10 @@ pub(super) fn attend(
             };
             let folders = journals(&path);
             let earlier = earlier::find(&folders, &path);
+            let shown = path.display().to_string();
+            watchdog.goes_with(&printable(&shown), live.severer());
             let mut engine = Engine::new(Arc::clone(&runbook), plan, log, live)
+                .with_watchdog(watchdog.clone())
                 .with_journals(folders)
                 .with_earlier(earlier);
             let code = match &mut seat {
@@ -262,18 +267,21 @@ pub(super) fn attend(
             return Ok::<_, Failure>((code, closing, last, unrecorded));
         }
     });
-    // A thread that still waits for a key must not keep the program from leaving.
+    let told = result.map(|(code, closing, last, unrecorded)| {
+        // Where the terminal is gone there is nobody to tell; the outcome and its code stand.
+        let mut out = std::io::stdout();
+        for line in closing.iter().chain(std::iter::once(&last)) {
+            let _ = writeln!(out, "{line}");
+        }
+        let journal = match unrecorded {
+            Some(why) => format!("LOST: {why}"),
+            None => path.display().to_string(),
+        };
+        let _ = writeln!(out, "Journal: {}", printable(&journal));
+        code
+    });
+    // Not before: signals are heard until the last word is said. A thread that still waits for a key
+    // must not keep the program from leaving.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
-    let (code, closing, last, unrecorded) = result?;
-    // Where the terminal is gone there is nobody to tell; the outcome and its code stand.
-    let mut out = std::io::stdout();
-    for line in closing.iter().chain(std::iter::once(&last)) {
-        let _ = writeln!(out, "{line}");
-    }
-    let journal = match unrecorded {
-        Some(why) => format!("LOST: {why}"),
-        None => path.display().to_string(),
-    };
-    let _ = writeln!(out, "Journal: {}", printable(&journal));
-    Ok(code)
+    told
 }

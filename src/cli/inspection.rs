@@ -13,6 +13,7 @@ use crate::runbook::printable::printable;
 use crate::tui::input;
 use crate::tui::terminal::Terminal;
 use crate::walk::signals;
+use crate::walk::watchdog::Watchdog;
 use color_eyre::eyre::WrapErr;
 use serde_json::json;
 use std::io::IsTerminal;
@@ -83,7 +84,8 @@ pub(super) fn inspect(
     let runtime = runtime()?;
     let code = runtime.block_on(async {
         let (alarms, alarmed) = unbounded_channel();
-        signals::listen(&alarms).wrap_err("signals cannot be listened to")?;
+        let watchdog = Watchdog::start().wrap_err("the program's own tasks cannot be started")?;
+        signals::listen(&alarms, &watchdog).wrap_err("signals cannot be listened to")?;
         let journals = journal::folder(|name| std::env::var(name).ok());
         let shown = journals.as_ref().map(|folder| folder.display().to_string());
         let mut screen = Screen::new(Arc::clone(&runbook), appearance(look), shown);

@@ -213,10 +213,36 @@ impl Session {
 
     /// Closes the link to the server, whatever is under way; an attempt to connect is given up.
     pub fn sever(&self) {
-        self.line.severed.send_modify(|n| *n = n.wrapping_add(1));
-        if let Some(there) = self.line.there() {
-            there.abort.abort();
+        self.line.sever();
+    }
+
+    /// For a thread that has to end it when nobody else does. To be called within a runtime.
+    pub fn severer(&self) -> Severer {
+        Severer {
+            line: Arc::clone(&self.line),
+            runtime: tokio::runtime::Handle::current(),
         }
+    }
+}
+
+/// Ends what a session holds from a thread of nobody's, when its own cannot any more. It keeps no
+/// session alive.
+#[derive(Debug, Clone)]
+pub struct Severer {
+    line: Arc<Line>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Severer {
+    /// Cancels what runs, as far as that goes, and closes the link after it. Waits for neither.
+    pub fn cancel(&self) {
+        let _entered = self.runtime.enter();
+        self.line.let_go();
+    }
+
+    /// Closes the link now.
+    pub fn sever(&self) {
+        self.line.sever();
     }
 }
 
@@ -288,6 +314,13 @@ impl Line {
         self.cancels.send_modify(|cancels| cancels.asked = false);
         if !matches!(order, Order::Query(..)) {
             self.open_to_cancels();
+        }
+    }
+
+    fn sever(&self) {
+        self.severed.send_modify(|n| *n = n.wrapping_add(1));
+        if let Some(there) = self.there() {
+            there.abort.abort();
         }
     }
 

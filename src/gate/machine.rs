@@ -230,6 +230,11 @@ impl Machine {
         self.strayed
     }
 
+    /// By what the run is to be left by all means, once it is.
+    pub fn leaving(&self) -> Option<&Alarm> {
+        self.leaving.as_ref()
+    }
+
     /// What people said to COMMIT so far.
     pub fn consent(&self) -> &Consent {
         &self.consent

@@ -20,7 +20,7 @@ use ratatui::backend::{Backend, TestBackend};
 use ratatui::layout::{Rect, Size};
 use std::io;
 use std::mem::ManuallyDrop;
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 mod ours;
@@ -29,6 +29,12 @@ pub use ours::Ours;
 
 /// Whether the real terminal is in our hands.
 static ENTERED: AtomicBool = AtomicBool::new(false);
+
+/// The terminal's settings from before it was ours.
+static SETTINGS: OnceLock<rustix::termios::Termios> = OnceLock::new();
+
+/// What [`restore`] writes, for a writer that cannot wait for standard output.
+pub(crate) const LEAVING: &[u8] = b"\x1b[?2026l\x1b[?2004l\x1b[?1049l\x1b[?25h";
 
 /// A backend that can hold a frame back until it is whole.
 pub trait Surface: Backend {
@@ -83,6 +89,9 @@ impl Terminal<Ours<io::Stdout>> {
         // With NO_COLOR crossterm writes `ESC[;m`, which erases bold and reverse as well. Whether
         // there is colour is decided by our palette, and only there.
         force_color_output(true);
+        if let Ok(settings) = rustix::termios::tcgetattr(rustix::stdio::stdin()) {
+            SETTINGS.get_or_init(|| settings);
+        }
         enable_raw_mode()?;
         ENTERED.store(true, Ordering::SeqCst);
         let entered = execute!(
@@ -187,6 +196,17 @@ pub fn restore() {
         cursor::Show
     );
     let _ = disable_raw_mode();
+}
+
+/// Gives back the settings alone, without waiting for what is still to be written; says whether the
+/// terminal was in our hands.
+pub(crate) fn give_back_settings() -> bool {
+    let ours = ENTERED.load(Ordering::SeqCst);
+    if ours && let Some(settings) = SETTINGS.get() {
+        let now = rustix::termios::OptionalActions::Now;
+        let _ = rustix::termios::tcsetattr(rustix::stdio::stdin(), now, settings);
+    }
+    ours
 }
 
 /// Puts the restoring in front of whatever hook there is, so that its words land on a sane screen.

@@ -3,12 +3,13 @@
 //! It enqueues and never waits for the database. Journal first, then the wire: a COMMIT whose
 //! intent is not on disk is not sent (I6).
 
+use super::watchdog::{Known, Watchdog};
 use super::{evidence, record, rehearsed};
 use crate::backup;
 use crate::database::session::{Claim, Order};
 use crate::gate::event::{Body, Command, Event, Millis, Report, Seq, Target};
 use crate::gate::warrant::Warrant;
-use crate::gate::{Account, Effect, Ending, ExitCode, Machine, Plan, Refusal, Request};
+use crate::gate::{Account, Effect, Ending, ExitCode, Machine, Phase, Plan, Refusal, Request};
 use crate::journal::earlier::{Earlier, told_first};
 use crate::journal::entry::Decision;
 use crate::journal::{self, Entry, Journal, JournalError};
@@ -47,6 +48,8 @@ pub struct Engine<H> {
     journals: Vec<PathBuf>,
     /// Runs before this one that nobody knows the outcome of.
     earlier: Vec<Earlier>,
+    /// Who ends the process when this hangs.
+    watchdog: Option<Watchdog>,
     said: Vec<Remark>,
     left: Option<ExitCode>,
     over: bool,
@@ -83,6 +86,7 @@ impl<H: Held> Engine<H> {
             held,
             journals: Vec::new(),
             earlier: Vec::new(),
+            watchdog: None,
             said: Vec::new(),
             left: None,
             over: false,
@@ -98,6 +102,12 @@ impl<H: Held> Engine<H> {
     /// Tells these before anything else, where they were on the database that is reached.
     pub fn with_earlier(mut self, earlier: Vec<Earlier>) -> Engine<H> {
         self.earlier = earlier;
+        self
+    }
+
+    /// Is watched by this one.
+    pub fn with_watchdog(mut self, watchdog: Watchdog) -> Engine<H> {
+        self.watchdog = Some(watchdog);
         self
     }
 
@@ -167,6 +177,8 @@ impl<H: Held> Engine<H> {
             let mut entries = record::of_event(&event, &self.runbook);
             let before = self.machine.clone();
             let effects = self.machine.handle(event.clone());
+            // Before anything is written: a disk can be what hangs.
+            self.tell_watchdog();
             if again && self.machine.phase() != before.phase() {
                 self.account.take_down(&event);
             }
@@ -185,6 +197,43 @@ impl<H: Held> Engine<H> {
             }
             self.enact(effects, &mut events);
         }
+    }
+
+    /// That this loop lives, whether it is to be left, and what is known.
+    fn tell_watchdog(&self) {
+        let Some(watchdog) = &self.watchdog else {
+            return;
+        };
+        watchdog.hear();
+        if let Some(alarm) = self.machine.leaving() {
+            watchdog.tell_to_leave(alarm.exit_code());
+        }
+        let xid = self.account.xid.clone();
+        let known = match self.machine.phase() {
+            // Whether it was sent is told where it is sent.
+            Phase::Committing => return,
+            Phase::Inquiring {
+                commit_sent: true, ..
+            } => Known::Unknown { xid },
+            phase if phase.transaction_open() => match self.machine.is_strayed() {
+                true => Known::Unknown { xid },
+                false => Known::Open { xid },
+            },
+            phase => match self.machine.ending() {
+                None => Known::Nothing,
+                Some(ending) => Known::Over {
+                    word: ending.word(),
+                    xid,
+                    code: match phase {
+                        Phase::Left(code) => Some(*code),
+                        Phase::Ended(_) | Phase::PostVerifying { .. } => Some(ending.exit_code()),
+                        // It is of the walk before this one.
+                        _ => None,
+                    },
+                },
+            },
+        };
+        watchdog.learn(known);
     }
 
     /// The session may have reached another server while a dump of the one before was made: that is no
@@ -313,7 +362,12 @@ impl<H: Held> Engine<H> {
             self.write(&entry, true).map_err(|error| error.to_string())
         });
         match recorded {
-            Ok(recorded) => self.held.order(seq, Order::Commit(recorded)),
+            Ok(recorded) => {
+                let watchdog = self.watchdog.as_ref();
+                if watchdog.is_none_or(|watchdog| watchdog.lets_commit(recorded.xid())) {
+                    self.held.order(seq, Order::Commit(recorded));
+                }
+            }
             Err(error) => events.push_back(Event::IntentLost(error)),
         }
     }

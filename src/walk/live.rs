@@ -6,7 +6,7 @@
 use super::engine::Held;
 use crate::backup::Backups;
 use crate::database::monitor::{LogWanted, Monitor};
-use crate::database::session::{HoldOptions, Order, Session};
+use crate::database::session::{HoldOptions, Order, Session, Severer};
 use crate::database::settings::Settings;
 use crate::database::target::pooler;
 use crate::gate::event::{Body, Inquiry, Millis, Observation, Report, Seq, ServerMessage, Target};
@@ -82,6 +82,13 @@ impl Live {
             log,
         };
         (live, outer, seen)
+    }
+}
+
+impl Live {
+    /// Ends the session's hold from a thread of its own.
+    pub fn severer(&self) -> Severer {
+        self.session.severer()
     }
 }
 

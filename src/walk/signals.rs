@@ -1,15 +1,17 @@
 //! Signals as alarms.
 
+use super::watchdog::Watchdog;
 use crate::gate::event::Alarm;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// Turns SIGHUP, SIGINT, SIGQUIT and SIGTERM into alarms from now on, and keeps SIGTSTP from
-/// stopping a program that holds locks.
+/// stopping a program that holds locks. The watchdog hears of each of them as well: whom they are
+/// for may be stuck.
 ///
 /// # Errors
 /// When the system does not let us listen.
-pub fn listen(alarms: &UnboundedSender<Alarm>) -> std::io::Result<()> {
+pub fn listen(alarms: &UnboundedSender<Alarm>, watchdog: &Watchdog) -> std::io::Result<()> {
     let kinds = [
         (SignalKind::hangup(), Alarm::HungUp),
         (SignalKind::interrupt(), Alarm::Interrupted),
@@ -18,12 +20,12 @@ pub fn listen(alarms: &UnboundedSender<Alarm>) -> std::io::Result<()> {
     ];
     for (kind, alarm) in kinds {
         let mut stream = signal(kind)?;
-        let alarms = alarms.clone();
+        let (alarms, watchdog) = (alarms.clone(), watchdog.clone());
         tokio::spawn(async move {
             while stream.recv().await.is_some() {
-                if alarms.send(alarm.clone()).is_err() {
-                    return;
-                }
+                watchdog.tell_to_leave(alarm.exit_code());
+                // Where nobody listens any more, the run is over and only its end still to be told.
+                let _ = alarms.send(alarm.clone());
             }
         });
     }

@@ -5,6 +5,7 @@
 
 use crate::typist;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process};
 use stagegate::tui::input::BURST_WITHIN;
 use std::ffi::OsStr;
@@ -57,6 +58,7 @@ pub struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     shared: Shared,
     closing: Arc<AtomicBool>,
+    deaf: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
     code: Option<u32>,
     /// The last key, until it was pressed again.
@@ -146,9 +148,11 @@ impl Terminal {
         )));
         let closing = Arc::new(AtomicBool::new(false));
         let output = pair.master.try_clone_reader().unwrap();
+        let deaf = Arc::new(AtomicBool::new(false));
         let reader = {
             let (shared, closing) = (shared.clone(), Arc::clone(&closing));
-            std::thread::spawn(move || read(output, &shared, &closing))
+            let deaf = Arc::clone(&deaf);
+            std::thread::spawn(move || read(output, &shared, &closing, &deaf))
         };
         Terminal {
             keys: Some(Box::new(typist::seat(pair.master.take_writer().unwrap()))),
@@ -156,6 +160,7 @@ impl Terminal {
             child,
             shared,
             closing,
+            deaf,
             reader: Some(reader),
             code: None,
             pressed: None,
@@ -449,6 +454,38 @@ impl Terminal {
         }
     }
 
+    /// Reads nothing more of what the program writes, as a link that stalls, and fills what lies
+    /// between, so that whoever writes has to wait.
+    #[allow(dead_code)]
+    pub fn stall(&mut self) -> &mut Self {
+        self.deaf.store(true, Ordering::SeqCst);
+        let master = self.master.as_ref().expect("the terminal is closed");
+        let tty = master.tty_name().expect("a terminal has a name");
+        let flags = OFlags::WRONLY | OFlags::NOCTTY | OFlags::NONBLOCK;
+        let tty = rustix::fs::open(tty, flags, rustix::fs::Mode::empty()).unwrap();
+        // A read that was under way takes once more; then it stays full.
+        let since = Instant::now();
+        let mut full = 0;
+        while full < 20 {
+            assert!(since.elapsed() < PATIENCE, "it is never full");
+            match rustix::io::write(&tty, &[b'x'; 1_024]) {
+                Ok(_) => full = 0,
+                Err(_) => {
+                    full += 1;
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
+        }
+        self
+    }
+
+    /// Reads on.
+    #[allow(dead_code)]
+    pub fn unstall(&mut self) -> &mut Self {
+        self.deaf.store(false, Ordering::SeqCst);
+        self
+    }
+
     /// Waits until the program is gone; its exit code.
     #[track_caller]
     pub fn exit_code(&mut self) -> u32 {
@@ -472,6 +509,7 @@ impl Terminal {
         };
         assert_eq!(status.signal(), None, "the program did not end by itself");
         self.code = Some(status.exit_code());
+        self.unstall();
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }
@@ -520,9 +558,17 @@ fn parser(columns: u16, rows: u16) -> vt100::Parser {
     vt100::Parser::new(high, wide, 0)
 }
 
-fn read(mut output: Box<dyn Read + Send>, shared: &Shared, closing: &AtomicBool) {
+fn read(
+    mut output: Box<dyn Read + Send>,
+    shared: &Shared,
+    closing: &AtomicBool,
+    deaf: &AtomicBool,
+) {
     let mut bytes = [0; 65_536];
     loop {
+        while deaf.load(Ordering::SeqCst) && !closing.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let read = output.read(&mut bytes).unwrap_or(0);
         if closing.load(Ordering::SeqCst) {
             break;

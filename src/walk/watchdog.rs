@@ -1,0 +1,271 @@
+//! The end of a program that hangs: in a write to a terminal that takes nothing, or on a dead disk.
+//!
+//! Whoever is told to leave does so by itself, and this only watches. When the loop has not left in
+//! time and gives no sign of life, its thread is stuck, and another one ends the process: the link is
+//! closed first, so that the server rolls back; no COMMIT can go out after that; and what is said is
+//! what is known. It must never come before an orderly leaving, nor say more than the loop knew.
+
+use crate::database::session::Severer;
+use crate::gate::ExitCode;
+use crate::tui::terminal;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long the loop has to leave: more than the four seconds that the machine gives the proof, and
+/// less than the five that are promised.
+const PATIENCE: Duration = Duration::from_millis(4_400);
+/// A loop that was heard of in this time is not stuck. It is heard of ten times a second.
+const SILENCE: Duration = Duration::from_millis(600);
+/// How long what still runs on the server has to be cancelled before the link is closed.
+const CANCELLING: Duration = Duration::from_millis(150);
+/// How long the last words may take, which a terminal may not want.
+const WORDS: Duration = Duration::from_millis(100);
+/// How long an orderly exit may take before the process is killed.
+const EXIT: Duration = Duration::from_millis(600);
+
+/// What would be true if the process ended now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Known {
+    /// No transaction was begun.
+    #[default]
+    Nothing,
+    /// COMMIT was never sent: with the link the transaction is gone.
+    Open {
+        /// Its number, if it has one.
+        xid: Option<String>,
+    },
+    /// Only the server knows.
+    Unknown {
+        /// Its number.
+        xid: Option<String>,
+    },
+    /// It is over, and that was proven.
+    Over {
+        /// Which way.
+        word: &'static str,
+        /// Its number.
+        xid: Option<String>,
+        /// The exit code, where the run has come to its end with it.
+        code: Option<ExitCode>,
+    },
+}
+
+#[derive(Debug)]
+struct State {
+    /// When it was first told to leave, and what it leaves with after a rollback.
+    told: Option<(Instant, ExitCode)>,
+    heard: Instant,
+    known: Known,
+    link: Option<Severer>,
+    /// The journal, for the last words.
+    journal: String,
+    bites: bool,
+}
+
+/// The watch over one process.
+#[derive(Debug, Clone)]
+pub struct Watchdog(Arc<(Mutex<State>, Condvar)>);
+
+impl Watchdog {
+    /// Starts to watch.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start() -> std::io::Result<Watchdog> {
+        let state = State {
+            told: None,
+            heard: Instant::now(),
+            known: Known::Nothing,
+            link: None,
+            journal: String::new(),
+            bites: false,
+        };
+        let watchdog = Watchdog(Arc::new((Mutex::new(state), Condvar::new())));
+        let watching = watchdog.clone();
+        thread::Builder::new()
+            .name("watchdog".into())
+            .spawn(move || watching.watch())?;
+        Ok(watchdog)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.0.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+
+    /// The run has this journal, and this link to its server.
+    pub fn goes_with(&self, journal: &str, link: Severer) {
+        let mut state = self.lock();
+        journal.clone_into(&mut state.journal);
+        state.link = Some(link);
+    }
+
+    /// The program was told to leave. The first time counts.
+    pub fn tell_to_leave(&self, code: ExitCode) {
+        self.lock().told.get_or_insert((Instant::now(), code));
+        self.0.1.notify_all();
+    }
+
+    /// The loop lives.
+    pub fn hear(&self) {
+        self.lock().heard = Instant::now();
+    }
+
+    /// What would be true if the process ended now.
+    pub fn learn(&self, known: Known) {
+        let mut state = self.lock();
+        if !state.bites {
+            state.known = known;
+        }
+    }
+
+    /// Whether COMMIT may still be sent; from here on only the server knows then.
+    pub fn lets_commit(&self, xid: &str) -> bool {
+        let mut state = self.lock();
+        if !state.bites {
+            let xid = Some(xid.to_owned());
+            state.known = Known::Unknown { xid };
+        }
+        !state.bites
+    }
+
+    fn watch(&self) {
+        let mut state = self.lock();
+        let code = loop {
+            let Some((told, code)) = state.told else {
+                let woken = self.0.1.wait(state);
+                state = woken.unwrap_or_else(|broken| broken.into_inner());
+                continue;
+            };
+            let due = (told + PATIENCE).max(state.heard + SILENCE);
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break code;
+            }
+            let woken = self.0.1.wait_timeout(state, left);
+            state = woken.unwrap_or_else(|broken| broken.into_inner()).0;
+        };
+        state.bites = true;
+        let (known, link) = (state.known.clone(), state.link.take());
+        let journal = std::mem::take(&mut state.journal);
+        drop(state);
+        // An exit hook or the terminal can block as well, so somebody has to stay outside.
+        let _ = thread::Builder::new().spawn(move || end(&known, link.as_ref(), &journal, code));
+        thread::sleep(CANCELLING + WORDS + EXIT);
+        let own = rustix::process::getpid();
+        let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
+    }
+}
+
+/// Ends the process. What is open is rolled back by the server, which sees its link closed.
+fn end(known: &Known, link: Option<&Severer>, journal: &str, code: ExitCode) -> ! {
+    if let Some(link) = link {
+        if let Known::Open { .. } = known {
+            link.cancel();
+            thread::sleep(CANCELLING);
+        }
+        link.sever();
+    }
+    let taken = terminal::give_back_settings();
+    let (words, code) = last_words(known, journal, code);
+    let (done, said) = std::sync::mpsc::channel();
+    let _ = thread::Builder::new().spawn(move || {
+        say(taken, &words);
+        let _ = done.send(());
+    });
+    let _ = said.recv_timeout(WORDS);
+    std::process::exit(code.code().into())
+}
+
+/// What is said, and what the process ends with.
+fn last_words(known: &Known, journal: &str, told: ExitCode) -> (String, ExitCode) {
+    let of = |xid: &Option<String>| {
+        let of = xid.as_ref().map(|xid| format!(" (transaction {xid})"));
+        of.unwrap_or_default()
+    };
+    let (outcome, code) = match known {
+        Known::Nothing => ("Nothing was applied.".to_owned(), told),
+        Known::Open { xid } => {
+            let of = of(xid);
+            let text = format!("ROLLED BACK{of}: COMMIT was never sent, and the link was closed.");
+            (text, told)
+        }
+        Known::Unknown { xid } => {
+            let ask = xid.as_deref().unwrap_or("?");
+            let text = format!(
+                "UNKNOWN{}: ask that server later: SELECT pg_xact_status('{ask}');",
+                of(xid)
+            );
+            (text, ExitCode::OutcomeUnknown)
+        }
+        Known::Over { word, xid, code } => (format!("{word}{}.", of(xid)), code.unwrap_or(told)),
+    };
+    let journal = match journal {
+        "" => String::new(),
+        journal => format!("\r\nJournal: {journal}: it may lack the end of its run."),
+    };
+    let text = format!(
+        "\r\nstagegate hung when it was told to leave, so its process was ended. {outcome}{journal}\r\n"
+    );
+    (text, code)
+}
+
+/// Writes past the locks of standard output and error, which the stuck thread may hold; not at all
+/// where it would have to wait.
+fn say(taken: bool, words: &str) {
+    let stderr = rustix::stdio::stderr();
+    let mut wanted = [PollFd::new(&stderr, PollFlags::OUT)];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    if poll(&mut wanted, Some(&now)) != Ok(1) {
+        return;
+    }
+    if taken {
+        let _ = rustix::io::write(stderr, terminal::LEAVING);
+    }
+    let _ = rustix::io::write(stderr, words.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOLD: ExitCode = ExitCode::Signalled(crate::gate::effect::Signal::Terminate);
+
+    #[test]
+    fn no_more_is_said_than_what_is_known() {
+        let xid = Some("7".to_owned());
+        let said = |known: &Known| last_words(known, "", TOLD);
+        let (text, code) = said(&Known::Open { xid: xid.clone() });
+        assert!(text.contains("ROLLED BACK (transaction 7): COMMIT was never sent"));
+        assert_eq!(code, TOLD);
+        let (text, code) = said(&Known::Unknown { xid: xid.clone() });
+        assert!(text.contains("UNKNOWN (transaction 7)"), "{text}");
+        assert_eq!(code, ExitCode::OutcomeUnknown);
+        let over = Known::Over {
+            word: "COMMITTED",
+            xid,
+            code: Some(ExitCode::Committed),
+        };
+        let (text, code) = said(&over);
+        assert!(text.contains("COMMITTED (transaction 7)."), "{text}");
+        assert_eq!(code, ExitCode::Committed);
+        assert!(said(&Known::Nothing).0.contains("Nothing was applied."));
+    }
+
+    #[test]
+    fn a_commit_that_may_go_out_is_not_said_to_be_rolled_back_and_none_goes_out_after_that() {
+        let watchdog = Watchdog::start().unwrap();
+        watchdog.learn(Known::Open { xid: None });
+        assert!(watchdog.lets_commit("7"));
+        let known = watchdog.lock().known.clone();
+        assert!(matches!(known, Known::Unknown { .. }), "{known:?}");
+        watchdog.learn(Known::Open { xid: None });
+        watchdog.lock().bites = true;
+        assert!(!watchdog.lets_commit("7"));
+        assert_eq!(watchdog.lock().known, Known::Open { xid: None });
+    }
+}
