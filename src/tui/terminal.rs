@@ -20,8 +20,8 @@ use ratatui::backend::{Backend, TestBackend};
 use ratatui::layout::{Rect, Size};
 use std::io;
 use std::mem::ManuallyDrop;
-use std::sync::{Once, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Once, OnceLock};
 
 mod ours;
 

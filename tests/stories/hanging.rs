@@ -145,7 +145,11 @@ impl Disk {
 fn assert_said(terminal: &Terminal, words: &[&str]) {
     let said = terminal.screen_text().replace('\n', " ");
     for words in words {
-        assert!(said.contains(words), "no {words:?}:\n{}", terminal.picture());
+        assert!(
+            said.contains(words),
+            "no {words:?}:\n{}",
+            terminal.picture()
+        );
     }
     assert_eq!(terminal.is_taken(), [false; 3], "{}", terminal.picture());
 }
@@ -167,7 +171,11 @@ fn told_to_leave_on_a_dead_disk(code: u32, tell: impl FnOnce(&mut Terminal)) {
         &["ROLLED BACK (transaction", "COMMIT was never sent"],
     );
     let told = |entry: &Entry| matches!(entry, Entry::Outcome { .. } | Entry::Left { .. });
-    assert!(!stage.journal().iter().any(told), "{}", stage.journal_text());
+    assert!(
+        !stage.journal().iter().any(told),
+        "{}",
+        stage.journal_text()
+    );
 }
 
 #[test]
