@@ -4,6 +4,7 @@
 //! which the machine takes or refuses. Nothing here awaits, asks a server or reads a clock, so a
 //! view is a function of what is known, and a test draws it without a terminal.
 
+pub mod field;
 pub mod input;
 pub mod keymap;
 pub mod screen;

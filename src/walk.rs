@@ -255,7 +255,7 @@ fn take_input<H: Held, B: Surface>(
                 Some(_) | None => events,
             }
         }
-        What::Burst(text) => screen.burst(&text, engine.machine()),
+        What::Burst(burst) => screen.burst(&burst, engine.machine()),
         What::Paste(text) => screen.paste(&text, engine.machine()),
         What::Resize(..) => {
             if terminal.repaint().is_err() {

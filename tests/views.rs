@@ -597,6 +597,7 @@ mod behaviour {
     use stagegate::gate::{Command, Event};
     use stagegate::runbook::check::{Check, Verdict};
     use stagegate::runbook::{Item, ItemKind};
+    use stagegate::tui::input::Burst;
     use stagegate::tui::keymap::{self, Does, Place};
     use stagegate::tui::{Glyphs, Palette};
 
@@ -728,11 +729,78 @@ mod behaviour {
         walk.press("c");
         walk.type_text("wiser_ops");
         let machine = walk.machine.clone();
-        assert!(walk.screen.burst("wiser_ops", &machine).is_empty());
+        assert!(walk.screen.burst(&burst("wiser_ops", 9), &machine) == [Event::Edited]);
         let text = walk.text((80, 24), Glyphs::Unicode);
         assert!(text.contains("faster than a person types"), "{text}");
         walk.press("Enter");
         assert!(at_name(&walk));
+    }
+
+    fn burst(text: &str, run: usize) -> Burst {
+        Burst {
+            text: text.into(),
+            letters_only: true,
+            run,
+        }
+    }
+
+    #[test]
+    fn keys_that_a_slow_link_held_up_go_on_with_a_name_and_enter_is_still_to_be_pressed() {
+        let mut walk = deciding();
+        walk.screen.set_brackets(true);
+        walk.press("c");
+        walk.type_text("wis");
+        let machine = walk.machine.clone();
+        walk.screen.burst(&burst("er_o", 4), &machine);
+        walk.show();
+        walk.type_text("ps");
+        assert!(at_name(&walk));
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("> wiser_ops"), "{text}");
+        walk.press("Enter");
+        assert_eq!(*walk.machine.phase(), Phase::Committing);
+    }
+
+    #[test]
+    fn a_name_of_which_a_part_was_refused_is_empty_and_stays_so_until_somebody_empties_it() {
+        for (brackets, letters, run) in [(false, "er_o", 4), (true, "er_ops_", 7)] {
+            let mut walk = deciding();
+            walk.screen.set_brackets(brackets);
+            walk.press("c");
+            walk.type_text("wis");
+            let machine = walk.machine.clone();
+            walk.screen.burst(&burst(letters, run), &machine);
+            walk.show();
+            // What goes on as if nothing had happened is not the end of a name.
+            walk.type_text("ps");
+            let text = walk.text((80, 24), Glyphs::Unicode);
+            assert!(text.contains("Emptied: keys came all at once"), "{text}");
+            assert!(!text.contains("> ps"), "{text}");
+            walk.press("Enter");
+            assert!(at_name(&walk));
+            let text = walk.text((80, 24), Glyphs::Unicode);
+            assert!(text.contains("> █"), "{text}");
+            walk.type_text("wiser_ops");
+            walk.press("Enter");
+            assert_eq!(*walk.machine.phase(), Phase::Committing);
+        }
+    }
+
+    #[test]
+    fn a_name_has_a_cursor_and_no_history() {
+        let mut walk = deciding();
+        walk.press("c");
+        walk.type_text("wser_ops");
+        walk.press("Home");
+        walk.press("Right");
+        walk.type_text("i");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("> wiser_ops"), "{text}");
+        walk.press("Esc");
+        walk.press("c");
+        walk.press("Up");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("> █"), "{text}");
     }
 
     #[test]
@@ -740,7 +808,7 @@ mod behaviour {
         let mut walk = checklist();
         walk.press("Space");
         let machine = walk.machine.clone();
-        walk.screen.burst("ticket 4711", &machine);
+        walk.screen.burst(&burst("ticket 4711", 11), &machine);
         assert!(!walk.machine.items()[0].signed);
         walk.press("Enter");
         assert!(walk.machine.items()[0].signed);

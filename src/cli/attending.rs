@@ -212,6 +212,7 @@ pub(super) fn attend(
                 } => {
                     let mut screen = Screen::new(Arc::clone(&runbook), appearance(look));
                     screen.set_journal(&path);
+                    screen.set_brackets(input::brackets_pastes(&env("TERM").unwrap_or_default()));
                     let here = std::env::current_dir().unwrap_or_default();
                     screen.set_backup_folder(holding.backup_dir.as_deref().unwrap_or(&here));
                     if let Some(greeting) = greeting.take() {

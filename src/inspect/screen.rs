@@ -12,6 +12,7 @@ use crate::gate::plan::{Mode, Plan};
 use crate::gate::{Account, Act};
 use crate::runbook::Runbook;
 use crate::runbook::impact::Impact;
+use crate::tui::field::{LONGEST, TextField, remember};
 use crate::tui::keymap::{self, Does, Place, ViewAct};
 use crate::tui::reader::{self, Pages};
 use crate::tui::screen::paint::{draw_sheet, guard, more, put, rows};
@@ -26,9 +27,6 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 use std::sync::Arc;
-
-/// The longest text that is sought, in characters.
-const LONGEST: usize = 200;
 
 /// What a key asks for beside another view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +106,8 @@ pub struct Screen {
     /// The lines of the open pane, for a search.
     texts: Vec<String>,
     typing: bool,
-    typed: String,
+    typed: TextField,
+    past: Vec<String>,
     sought: String,
     found: Option<usize>,
     help: bool,
@@ -147,7 +146,8 @@ impl Screen {
             pages: None,
             texts: Vec::new(),
             typing: false,
-            typed: String::new(),
+            typed: TextField::default(),
+            past: Vec::new(),
             sought: String::new(),
             found: None,
             help: false,
@@ -227,9 +227,7 @@ impl Screen {
             return Wish::None;
         }
         if let (true, KeyCode::Char(c)) = (self.typing, key.code) {
-            if self.typed.chars().count() < LONGEST && !c.is_control() {
-                self.typed.push(c);
-            }
+            self.typed.insert([c]);
             return Wish::None;
         }
         let place = if self.typing {
@@ -257,9 +255,7 @@ impl Screen {
     /// Pasted text: only a search takes it.
     pub fn paste(&mut self, text: &str) {
         if self.typing {
-            let room = LONGEST.saturating_sub(self.typed.chars().count());
-            let taken = text.chars().filter(|c| !c.is_control()).take(room);
-            self.typed.extend(taken);
+            self.typed.insert(text.chars());
         } else {
             self.say("Pasted text was refused. Press the keys.");
         }
@@ -269,8 +265,12 @@ impl Screen {
         match code {
             KeyCode::Char('c') => return Wish::Leave,
             KeyCode::Char('l') => return Wish::Repaint,
-            KeyCode::Char('u') => self.typed.clear(),
             KeyCode::Char('z') => self.say("Suspending is refused: open another window instead."),
+            KeyCode::Char(letter) if self.typing => {
+                if let Some(edit) = keymap::control_edit(letter) {
+                    self.typed.edit(edit);
+                }
+            }
             _ => {}
         }
         Wish::None
@@ -300,18 +300,18 @@ impl Screen {
             ViewAct::Find => {
                 self.help = false;
                 self.typing = true;
-                self.typed.clear();
+                self.typed = TextField::opened(LONGEST, "", &self.past);
             }
             ViewAct::Accept => {
                 self.typing = false;
-                self.sought = std::mem::take(&mut self.typed);
+                self.sought = self.typed.take();
+                remember(&mut self.past, &self.sought);
                 self.found = None;
                 self.find(true);
             }
-            ViewAct::Erase => {
-                self.typed.pop();
+            ViewAct::Edit(edit) => {
+                self.typed.edit(edit);
             }
-            ViewAct::EraseAll => self.typed.clear(),
             ViewAct::FindNext => self.find(true),
             ViewAct::FindPrevious => self.find(false),
             ViewAct::Detail => {}
@@ -519,7 +519,7 @@ impl Screen {
     }
 }
 
-fn draw_find(buffer: &mut Buffer, body: Rect, scene: &Scene<'_>, typed: &str) {
+fn draw_find(buffer: &mut Buffer, body: Rect, scene: &Scene<'_>, typed: &TextField) {
     let wide = body.width.saturating_sub(2).min(86);
     let columns = usize::from(wide);
     let inside = vec![prompt::field(scene, typed, columns.saturating_sub(4))];

@@ -6,7 +6,7 @@
 //! however much it is: what is left in the terminal's queue would keep the next keys behind it. Keys that come faster than a
 //! person types are told apart here and never reach a screen (I5).
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
 use std::io;
@@ -40,14 +40,46 @@ pub struct Input {
 pub enum What {
     /// A key.
     Key(KeyEvent),
-    /// The characters of keys that came too fast for a person. They are text, never keys.
-    Burst(String),
+    /// Keys that came too fast for a person. They are text, never keys.
+    Burst(Burst),
     /// Text that the terminal says was pasted.
     Paste(String),
     /// The terminal has another size now: columns, rows.
     Resize(u16, u16),
     /// The terminal is gone; why. Nothing comes after it.
     Gone(String),
+}
+
+/// Keys that came too fast for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Burst {
+    /// Their characters.
+    pub text: String,
+    /// Whether each of them is one: no Enter, and none that is held together with Ctrl.
+    pub letters_only: bool,
+    /// How many keys came without a pause up to these, the ones that were not told apart yet too.
+    pub run: usize,
+}
+
+/// Whether a terminal of that kind puts brackets around what is pasted into it. It cannot be asked without
+/// an answer among the keys; every kind of these has done it for years.
+#[must_use]
+pub fn brackets_pastes(term: &str) -> bool {
+    const KINDS: [&str; 12] = [
+        "xterm",
+        "screen",
+        "tmux",
+        "rxvt",
+        "alacritty",
+        "kitty",
+        "foot",
+        "wezterm",
+        "konsole",
+        "gnome",
+        "vte",
+        "putty",
+    ];
+    KINDS.iter().any(|kind| term.starts_with(kind))
 }
 
 /// The running reader; it ends when this is dropped.
@@ -171,6 +203,8 @@ fn read(stop: &AtomicBool, send: &impl Fn(Input) -> bool, gone: &impl Fn(String)
 #[derive(Debug, Default)]
 pub struct Pace {
     recent: VecDeque<Instant>,
+    /// Keys since the last pause.
+    run: usize,
 }
 
 impl Pace {
@@ -180,7 +214,11 @@ impl Pace {
     pub fn judge(&mut self, at: Instant, batch: Vec<Event>) -> Vec<What> {
         self.recent
             .retain(|then| at.saturating_duration_since(*then) < BURST_WITHIN);
+        if self.recent.is_empty() {
+            self.run = 0;
+        }
         let counted = batch.iter().filter(|event| counts(event)).count();
+        self.run = self.run.saturating_add(counted);
         let burst = counted > 0 && self.recent.len() + counted >= BURST_KEYS;
         self.recent
             .extend(std::iter::repeat_n(at, counted.min(BURST_KEYS)));
@@ -191,13 +229,21 @@ impl Pace {
         for event in batch {
             match event {
                 Event::Key(key) if burst && counts(&Event::Key(key)) => {
+                    let plain = key.modifiers.difference(KeyModifiers::SHIFT).is_empty();
                     let letter = match key.code {
-                        KeyCode::Char(letter) => Some(letter),
+                        KeyCode::Char(letter) if plain => Some(letter),
                         _ => None,
                     };
-                    match out.last_mut() {
-                        Some(What::Burst(text)) => text.extend(letter),
-                        _ => out.push(What::Burst(letter.into_iter().collect())),
+                    if !matches!(out.last(), Some(What::Burst(_))) {
+                        out.push(What::Burst(Burst {
+                            letters_only: true,
+                            run: self.run,
+                            ..Burst::default()
+                        }));
+                    }
+                    if let Some(What::Burst(burst)) = out.last_mut() {
+                        burst.text.extend(letter);
+                        burst.letters_only &= letter.is_some();
                     }
                 }
                 Event::Key(key) => out.push(What::Key(key)),
@@ -225,7 +271,6 @@ fn counts(event: &Event) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossterm::event::KeyModifiers;
 
     fn key(code: KeyCode) -> Event {
         Event::Key(KeyEvent::new(code, KeyModifiers::NONE))
@@ -242,7 +287,11 @@ mod tests {
         batch.push(key(KeyCode::Enter));
         assert_eq!(
             pace.judge(Instant::now(), batch),
-            [What::Burst("wiser_ops".into())]
+            [What::Burst(Burst {
+                text: "wiser_ops".into(),
+                letters_only: false,
+                run: 10,
+            })]
         );
     }
 
@@ -290,7 +339,14 @@ mod tests {
         batch.push(key(KeyCode::Up));
         let told = pace.judge(Instant::now(), batch);
         assert_eq!(told.len(), 3);
-        assert_eq!(told[0], What::Burst("abcdef".into()));
+        assert_eq!(
+            told[0],
+            What::Burst(Burst {
+                text: "abcdef".into(),
+                letters_only: true,
+                run: 6,
+            })
+        );
         assert_eq!(told[1], What::Resize(100, 30));
     }
 }

@@ -7,6 +7,7 @@ mod table;
 
 pub use table::BINDINGS;
 
+use super::field::Edit;
 use crate::gate::Act;
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Phase, Prompt};
@@ -47,8 +48,7 @@ pub enum ViewAct {
     FindPrevious,
     Repaint,
     Accept,
-    Erase,
-    EraseAll,
+    Edit(Edit),
     LookAgain,
 }
 
@@ -77,6 +77,10 @@ pub enum Place {
     Reader,
     /// While a text is typed: a reference, a folder, a search.
     Text,
+    /// While a password or a passphrase is typed.
+    Secret,
+    /// In every text that is typed.
+    Field,
     /// While a query is typed.
     Query,
     /// While a query runs inside the transaction.
@@ -87,7 +91,7 @@ pub enum Place {
 
 impl Place {
     /// Every place, in the order of the help.
-    pub const ALL: [Place; 14] = [
+    pub const ALL: [Place; 16] = [
         Place::Checklist,
         Place::Running,
         Place::Gate,
@@ -100,7 +104,9 @@ impl Place {
         Place::End,
         Place::Everywhere,
         Place::Reader,
+        Place::Secret,
         Place::Text,
+        Place::Field,
         Place::Inspect,
     ];
 
@@ -118,6 +124,8 @@ impl Place {
             Place::End => "At the end",
             Place::Reader => "In a pane that covers the screen",
             Place::Text => "While typing a reference, a folder or a search",
+            Place::Secret => "Typing a password or a passphrase",
+            Place::Field => "In every text that is typed",
             Place::Query => "Typing a query",
             Place::Querying => "While a query runs",
             Place::Inspect => "In inspect",
@@ -163,7 +171,31 @@ impl Place {
             | Place::End
             | Place::Reader
             | Place::Inspect => true,
-            Place::Consent | Place::Name | Place::Question | Place::Text | Place::Query => false,
+            Place::Consent
+            | Place::Name
+            | Place::Question
+            | Place::Text
+            | Place::Secret
+            | Place::Field
+            | Place::Query => false,
+        }
+    }
+
+    /// Whether a text is typed here, so that a letter is a letter and the keys of [`Place::Field`] hold.
+    pub fn types(self) -> bool {
+        match self {
+            Place::Consent | Place::Name | Place::Text | Place::Secret | Place::Query => true,
+            Place::Everywhere
+            | Place::Checklist
+            | Place::Running
+            | Place::Gate
+            | Place::Question
+            | Place::Outcome
+            | Place::End
+            | Place::Reader
+            | Place::Field
+            | Place::Querying
+            | Place::Inspect => false,
         }
     }
 }
@@ -195,10 +227,28 @@ pub fn lookup(place: Place, key: KeyCode) -> Option<&'static Binding> {
     at(place).or_else(|| {
         if place.shares() {
             at(Place::Everywhere)
+        } else if place.types() {
+            at(Place::Field)
         } else {
             None
         }
     })
+}
+
+/// What `key` does to a text that is typed, held together with Ctrl: the shell's habits.
+pub fn control_edit(key: char) -> Option<Edit> {
+    match key {
+        'a' => Some(Edit::Home),
+        'e' => Some(Edit::End),
+        'b' => Some(Edit::Left),
+        'f' => Some(Edit::Right),
+        // What some terminals send for Backspace.
+        'h' => Some(Edit::Erase),
+        'k' => Some(Edit::EraseToEnd),
+        'u' => Some(Edit::EraseAll),
+        'w' => Some(Edit::EraseWord),
+        _ => None,
+    }
 }
 
 /// What `key` does anywhere at all: for saying why it does nothing here.
@@ -288,14 +338,18 @@ pub fn rows() -> impl Iterator<Item = (&'static str, String, &'static str)> {
 }
 
 /// The keys with Ctrl, which hold in every place, prompts too.
-pub const CONTROL: [(&str, &str); 4] = [
+pub const CONTROL: [(&str, &str); 5] = [
     ("Ctrl-C", "as q"),
     (
         "Ctrl-Z",
         "refused: a suspended program cannot guard the hold",
     ),
     ("Ctrl-L", "draw the whole screen anew"),
-    ("Ctrl-U", "empty the typed text"),
+    (
+        "Ctrl-A, Ctrl-E, Ctrl-W, Ctrl-U",
+        "in a text: to its beginning, to its end, erase a word, empty it",
+    ),
+    ("Ctrl-K", "in a text: erase what is behind the cursor"),
 ];
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod looking;
 pub(crate) mod paint;
 pub(crate) mod scroll;
 
+use super::field::TextField;
 use super::reader::{self, Pages};
 use super::theme::Appearance;
 use super::view::messages::Heights;
@@ -31,8 +32,6 @@ use std::sync::Arc;
 pub const NEEDS: (u16, u16) = (80, 24);
 /// The size from which everything is shown: a row less, because tmux takes one of 24 for itself.
 pub const LEAST: (u16, u16) = (80, 23);
-/// The longest text that a prompt takes, in characters: far more than a name (63 bytes) needs.
-const LONGEST: usize = 200;
 /// The longest query, in characters.
 const LONGEST_QUERY: usize = 4_000;
 
@@ -64,6 +63,16 @@ enum Typing {
     Folder,
     Find,
     Query,
+}
+
+/// What was typed before. A name is typed by hand each time.
+#[derive(Debug, Clone, Default)]
+struct Past {
+    references: Vec<String>,
+    folders: Vec<String>,
+    searches: Vec<String>,
+    queries: Vec<String>,
+    reasons: Vec<String>,
 }
 
 /// The lines of an answer, made once for a width: a thousand rows are too many for every frame.
@@ -106,11 +115,12 @@ pub struct Screen {
     cover_text: Arc<Vec<String>>,
     answer: Option<Answer>,
     typing: Option<Typing>,
-    typed: String,
+    typed: TextField,
     sought: String,
-    /// Queries that were asked, the last one last, and which of them is in the prompt.
-    asked: Vec<String>,
-    recalled: usize,
+    /// Texts of each kind that were typed, the last one last.
+    past: Past,
+    /// Whether a paste comes in brackets, so that keys in a heap are none.
+    brackets: bool,
     /// The folder for a backup that was named last.
     folder: String,
     found: Option<usize>,
@@ -154,10 +164,10 @@ impl Screen {
             cover_text: Arc::default(),
             answer: None,
             typing: None,
-            typed: String::new(),
+            typed: TextField::default(),
             sought: String::new(),
-            asked: Vec::new(),
-            recalled: 0,
+            past: Past::default(),
+            brackets: false,
             folder: String::new(),
             found: None,
             toast: None,
@@ -178,6 +188,11 @@ impl Screen {
     /// Offers this folder for a backup.
     pub fn set_backup_folder(&mut self, folder: &Path) {
         self.folder = folder.display().to_string();
+    }
+
+    /// Tells it whether the terminal puts brackets around what is pasted.
+    pub fn set_brackets(&mut self, brackets: bool) {
+        self.brackets = brackets;
     }
 
     /// Changes how everything looks.

@@ -67,3 +67,38 @@ fn a_paste_while_a_statement_runs_leaves_the_cancel_alive() {
     terminal.roll_back().key("q");
     stage.assert_rolled_back(&mut terminal, 3, "you cancelled the script");
 }
+
+#[test]
+fn a_name_that_a_slow_link_held_up_is_typed_to_its_end() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run();
+    terminal.walk_to_the_gate();
+    terminal.key("c").wait_for("Type the name of the database");
+    terminal.type_slowly("wis").breathe();
+    // What is typed while nothing gets through arrives at once, and nothing of it is lost.
+    terminal.paste_raw("er_o").wait_for("> wiser_o").breathe();
+    terminal.key("p").wait_for("> wiser_op").breathe();
+    terminal.key("s").wait_for("> wiser_ops");
+    terminal.key("Enter").wait_for("COMMITTED").key("q");
+    stage.assert_committed(&mut terminal);
+}
+
+#[test]
+fn keys_at_once_are_no_name_where_pastes_have_no_brackets() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run_in(80, 24, &[("TERM", "vt220")], &[]);
+    terminal.walk_to_the_gate();
+    terminal.key("c").wait_for("Type the name of the database");
+    terminal.type_slowly("wis").breathe();
+    terminal
+        .paste_raw("er_o")
+        .wait_for("Emptied: keys came all at once")
+        .breathe();
+    // It says so until it is emptied by hand; until then nothing is taken.
+    terminal.key("p").wait_while(REFUSED);
+    terminal.shows(&["Emptied: keys came all at once"]);
+    terminal.key("Enter").wait_while("Emptied").breathe();
+    terminal.type_slowly("wiser_ops");
+    terminal.key("Enter").wait_for("COMMITTED").key("q");
+    stage.assert_committed(&mut terminal);
+}

@@ -484,6 +484,8 @@ impl Walk {
             "Down" => KeyCode::Down,
             "PageDown" => KeyCode::PageDown,
             "Backspace" => KeyCode::Backspace,
+            "Home" => KeyCode::Home,
+            "Right" => KeyCode::Right,
             one => KeyCode::Char(one.chars().next().unwrap()),
         };
         let events = self.screen.key(

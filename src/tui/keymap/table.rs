@@ -2,8 +2,10 @@
 
 use super::{Binding, Does, Place, ViewAct};
 use crate::gate::Act;
+use crate::tui::field::Edit;
 use KeyCode::{
-    BackTab, Backspace, Char, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up,
+    BackTab, Backspace, Char, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right,
+    Tab, Up,
 };
 use crossterm::event::KeyCode;
 
@@ -139,17 +141,9 @@ pub const BINDINGS: &[Binding] = &[
     view(
         Place::Query,
         &[Up],
-        ViewAct::Up,
+        ViewAct::Edit(Edit::Older),
         "the one before",
         "the query before",
-    ),
-    view(Place::Query, &[Down], ViewAct::Down, "", "the query after"),
-    view(
-        Place::Query,
-        &[Backspace],
-        ViewAct::Erase,
-        "",
-        "take the last character back",
     ),
     gate(
         Place::Querying,
@@ -193,13 +187,6 @@ pub const BINDINGS: &[Binding] = &[
         "back",
         "back to the gate; what was answered so far is forgotten",
     ),
-    view(
-        Place::Consent,
-        &[Backspace],
-        ViewAct::Erase,
-        "",
-        "take the last character back",
-    ),
     gate(
         Place::Name,
         &[Enter],
@@ -213,13 +200,6 @@ pub const BINDINGS: &[Binding] = &[
         Act::StepBack,
         "back",
         "back to the gate; nothing is sent",
-    ),
-    view(
-        Place::Name,
-        &[Backspace],
-        ViewAct::Erase,
-        "",
-        "take the last character back",
     ),
     gate(
         Place::Question,
@@ -460,11 +440,74 @@ pub const BINDINGS: &[Binding] = &[
         "leave without it",
     ),
     view(
-        Place::Text,
-        &[Backspace],
-        ViewAct::Erase,
+        Place::Secret,
+        &[Enter],
+        ViewAct::Accept,
+        "connect",
+        "connect with it",
+    ),
+    view(
+        Place::Secret,
+        &[Esc],
+        ViewAct::Close,
+        "leave",
+        "leave without connecting",
+    ),
+    view(
+        Place::Field,
+        &[Left],
+        ViewAct::Edit(Edit::Left),
         "",
-        "take the last character back",
+        "one letter to the left",
+    ),
+    view(
+        Place::Field,
+        &[Right],
+        ViewAct::Edit(Edit::Right),
+        "",
+        "one letter to the right",
+    ),
+    view(
+        Place::Field,
+        &[Home],
+        ViewAct::Edit(Edit::Home),
+        "",
+        "to the beginning of the text",
+    ),
+    view(
+        Place::Field,
+        &[End],
+        ViewAct::Edit(Edit::End),
+        "",
+        "to its end",
+    ),
+    view(
+        Place::Field,
+        &[Up],
+        ViewAct::Edit(Edit::Older),
+        "",
+        "what was typed before",
+    ),
+    view(
+        Place::Field,
+        &[Down],
+        ViewAct::Edit(Edit::Newer),
+        "",
+        "what was typed after it",
+    ),
+    view(
+        Place::Field,
+        &[Backspace],
+        ViewAct::Edit(Edit::Erase),
+        "",
+        "erase the letter before the cursor",
+    ),
+    view(
+        Place::Field,
+        &[Delete],
+        ViewAct::Edit(Edit::EraseAhead),
+        "",
+        "erase the letter under the cursor",
     ),
     view(
         Place::Inspect,

@@ -3,11 +3,13 @@
 //! Whether a key is open is not decided here: the command is sent, and the machine's refusal comes
 //! back as words.
 
-use super::{Cover, LEAST, LONGEST, LONGEST_QUERY, NEEDS, Screen, Scroll, Typing};
+use super::{Cover, LEAST, LONGEST_QUERY, NEEDS, Screen, Scroll, Typing};
 use crate::gate::event::Standing;
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Phase, Prompt, Why};
 use crate::gate::{Account, Act, Command, Event, Offer};
+use crate::tui::field::{Edit, LONGEST, Taken, TextField, remember};
+use crate::tui::input::Burst;
 use crate::tui::keymap::{self, Does, Place};
 use crate::tui::theme::Appearance;
 use crate::tui::view;
@@ -36,14 +38,16 @@ impl Screen {
             return Vec::new();
         }
         let place = self.place(machine);
-        if let (Place::Consent | Place::Name | Place::Text | Place::Query, KeyCode::Char(c)) =
-            (place, key.code)
-        {
+        if let (true, KeyCode::Char(c)) = (place.types(), key.code) {
             return if held_down {
                 Vec::new()
             } else {
                 self.typed_character(c, place)
             };
+        }
+        if self.typed.is_spoiled() && place.types() && key.code == KeyCode::Enter {
+            // Whoever did not see that it is empty has to see it now, and nothing is sent.
+            return self.edit(Edit::EraseAll);
         }
         match keymap::lookup(place, key.code) {
             Some(binding) => match binding.does {
@@ -65,8 +69,8 @@ impl Screen {
                 self.say("Pasted text was refused: the name is typed by hand.".into());
                 Vec::new()
             }
-            Place::Text | Place::Query => self.insert(text, place),
-            Place::Consent if self.prompt == Prompt::Reason => self.insert(text, place),
+            Place::Text | Place::Query => self.insert(text),
+            Place::Consent if self.prompt == Prompt::Reason => self.insert(text),
             Place::Consent => {
                 self.say("Pasted text was refused: the second signer types the name.".into());
                 Vec::new()
@@ -82,39 +86,54 @@ impl Screen {
         }
     }
 
-    fn insert(&mut self, text: &str, place: Place) -> Vec<Event> {
-        let room = longest(place).saturating_sub(self.typed.chars().count());
+    fn insert(&mut self, text: &str) -> Vec<Event> {
         // The lines of a query are one line here.
-        let spaced = |c: char| {
-            if place == Place::Query && c == '\n' {
-                ' '
-            } else {
-                c
-            }
-        };
-        let taken = text.chars().map(spaced).filter(|c| !c.is_control());
-        self.typed.extend(taken.take(room));
+        let query = self.typing == Some(Typing::Query);
+        let spaced = |c: char| if query && c == '\n' { ' ' } else { c };
+        self.typed.insert(text.chars().map(spaced));
         self.edited()
     }
 
-    /// Keys that came faster than a person types: a paste without brackets. They never act; only a
-    /// prompt for free text takes their letters in.
-    pub fn burst(&mut self, text: &str, machine: &Machine) -> Vec<Event> {
+    /// Keys that came faster than a person types: a paste without brackets, or a slow link that held
+    /// them up. They never act; a prompt for free text takes their letters in, and one for a name that
+    /// is typed by hand takes a few, where a paste would have come in brackets.
+    pub fn burst(&mut self, burst: &Burst, machine: &Machine) -> Vec<Event> {
         self.settle(machine);
         let place = self.place(machine);
-        let free = match place {
-            Place::Text | Place::Query => true,
-            Place::Consent => self.prompt == Prompt::Reason,
+        let by_hand = match place {
+            Place::Name => true,
+            Place::Consent => self.prompt == Prompt::SecondSigner,
+            Place::Text => matches!(self.typing, Some(Typing::DatabaseName { .. })),
             _ => false,
         };
-        if free {
-            return self.paste(text, machine);
+        if place.types() && !by_hand {
+            return self.paste(&burst.text, machine);
         }
-        self.typed.clear();
-        self.say(
-            "Keys came faster than a person types, as a paste does: they were refused.".into(),
-        );
-        Vec::new()
+        let taken = match by_hand && self.brackets && burst.letters_only && !self.cramped() {
+            true => self.typed.insert_burst(&burst.text, burst.run),
+            false if by_hand => {
+                self.typed.spoil();
+                Taken::Nothing
+            }
+            false => Taken::Nothing,
+        };
+        if taken == Taken::Nothing {
+            self.say(
+                "Keys came faster than a person types, as a paste does: they were refused.".into(),
+            );
+        }
+        // It is another text now, whatever became of them.
+        self.edited()
+    }
+
+    /// An empty field for what is asked at the gate.
+    fn field_for(&self, prompt: Prompt) -> TextField {
+        match prompt {
+            Prompt::Reason => TextField::opened(LONGEST, "", &self.past.reasons),
+            Prompt::Closed | Prompt::SecondSigner | Prompt::Name | Prompt::RollBack => {
+                TextField::default()
+            }
+        }
     }
 
     pub(super) fn place(&self, machine: &Machine) -> Place {
@@ -164,7 +183,7 @@ impl Screen {
             _ => Prompt::Closed,
         };
         if prompt != self.prompt {
-            self.typed.clear();
+            self.typed = self.field_for(prompt);
             self.typing = None;
             if prompt != Prompt::Closed {
                 self.cover = None;
@@ -200,11 +219,20 @@ impl Screen {
                 self.repaint = true;
                 Vec::new()
             }
-            KeyCode::Char('u') => {
-                self.typed.clear();
-                self.edited()
+            KeyCode::Char(letter) if self.place(machine).types() => {
+                match keymap::control_edit(letter) {
+                    Some(edit) => self.edit(edit),
+                    None => Vec::new(),
+                }
             }
             _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn edit(&mut self, edit: Edit) -> Vec<Event> {
+        match self.typed.edit(edit) {
+            true => self.edited(),
+            false => Vec::new(),
         }
     }
 
@@ -230,16 +258,14 @@ impl Screen {
             self.say(too_small("COMMIT", self.look));
             return Vec::new();
         }
-        if self.typed.chars().count() < longest(place) {
-            self.typed.push(c);
-        }
+        self.typed.insert([c]);
         self.edited()
     }
 
     fn nothing_here(&mut self, code: KeyCode, place: Place, held_down: bool) -> Vec<Event> {
         match place {
             // In a prompt a stray key changes nothing.
-            Place::Consent | Place::Name | Place::Text | Place::Query => return Vec::new(),
+            place if place.types() => return Vec::new(),
             Place::Reader => {
                 self.say("That key does nothing in this pane; Esc closes it.".into());
                 return Vec::new();
@@ -277,31 +303,38 @@ impl Screen {
         match act {
             Act::Answer => {
                 // Whatever becomes of it, the next answer is typed anew.
-                let typed = std::mem::take(&mut self.typed);
+                let typed = self.typed.take();
                 let answer = match self.prompt {
-                    Prompt::Reason => Command::ReasonGiven(typed),
+                    Prompt::Reason => {
+                        remember(&mut self.past.reasons, &typed);
+                        Command::ReasonGiven(typed)
+                    }
                     Prompt::SecondSigner => Command::SecondSigned(typed),
                     Prompt::Closed | Prompt::Name | Prompt::RollBack => Command::NameTyped(typed),
                 };
                 vec![Event::Asked(answer), Event::Edited]
             }
             Act::SignOff if offered && self.asks_for_text(machine).is_some() => {
-                self.typed.clear();
                 self.typing = self.asks_for_text(machine);
+                self.typed = match self.typing {
+                    Some(Typing::Reference { .. }) => {
+                        TextField::opened(LONGEST, "", &self.past.references)
+                    }
+                    _ => TextField::default(),
+                };
                 vec![Event::Edited]
             }
             Act::Query if machine.offers().contains(&Offer { act, refused: None }) => {
                 self.cover = None;
-                self.typed.clear();
+                self.typed = TextField::opened(LONGEST_QUERY, "", &self.past.queries);
                 self.typing = Some(Typing::Query);
-                self.recalled = self.asked.len();
                 vec![Event::Edited]
             }
             Act::BackUp if offered && !machine.is_backing_up() => {
                 // What becomes of it is shown with its item.
                 let item = (0..machine.items().len()).find(|item| machine.is_of_backup(*item));
                 self.cursor = item.unwrap_or(self.cursor);
-                self.typed.clone_from(&self.folder);
+                self.typed = TextField::opened(LONGEST, &self.folder, &self.past.folders);
                 self.typing = Some(Typing::Folder);
                 vec![Event::Edited]
             }
@@ -371,14 +404,6 @@ fn plain_command(act: Act, item: usize) -> Option<Command> {
         Act::EndBackend => Some(Command::EndBackend),
         Act::AskAgain => Some(Command::AskAgain),
         Act::Quit => Some(Command::Quit),
-    }
-}
-
-/// The longest text that a prompt takes, in characters.
-fn longest(place: Place) -> usize {
-    match place {
-        Place::Query => LONGEST_QUERY,
-        _ => LONGEST,
     }
 }
 

@@ -5,6 +5,7 @@ use crate::gate::machine::Machine;
 use crate::gate::phase::Phase;
 use crate::gate::{Account, Command, Event};
 use crate::runbook::question::Question;
+use crate::tui::field::{LONGEST, TextField, remember};
 use crate::tui::keymap::ViewAct;
 use crate::tui::view::Pane;
 
@@ -45,19 +46,9 @@ impl Screen {
                 }
             }
             ViewAct::Accept => return self.accept(machine, account),
-            ViewAct::Up | ViewAct::Down if self.typing == Some(Typing::Query) => {
-                return self.recall(act);
-            }
-            ViewAct::Erase => {
-                self.typed.pop();
-                return self.edited();
-            }
-            ViewAct::EraseAll => {
-                self.typed.clear();
-                return self.edited();
-            }
+            ViewAct::Edit(edit) => return self.edit(edit),
             ViewAct::Find => {
-                self.typed.clear();
+                self.typed = TextField::opened(LONGEST, "", &self.past.searches);
                 self.typing = Some(Typing::Find);
             }
             ViewAct::FindNext => self.find(true, machine, account),
@@ -174,7 +165,7 @@ impl Screen {
     fn accept(&mut self, machine: &Machine, account: &Account) -> Vec<Event> {
         match self.typing {
             Some(Typing::Reference { item } | Typing::DatabaseName { item }) => {
-                let text = self.typed.trim().to_owned();
+                let text = self.typed.text().trim().to_owned();
                 // The gate judges the name; the box only stays open where it will be typed again.
                 let database = account.target.as_ref().map(|target| &target.database);
                 let again = matches!(self.typing, Some(Typing::DatabaseName { .. }))
@@ -182,7 +173,9 @@ impl Screen {
                 if !text.is_empty() {
                     self.typed.clear();
                     if !again {
-                        self.typing = None;
+                        if let Some(Typing::Reference { .. }) = self.typing.take() {
+                            remember(&mut self.past.references, &text);
+                        }
                     }
                 }
                 vec![Event::Asked(Command::SignOff {
@@ -192,13 +185,15 @@ impl Screen {
             }
             Some(Typing::Folder) => {
                 self.typing = None;
-                self.folder = std::mem::take(&mut self.typed);
+                self.folder = self.typed.take();
+                remember(&mut self.past.folders, &self.folder);
                 let folder = self.folder.clone();
                 vec![Event::Asked(Command::BackUp { folder })]
             }
             Some(Typing::Find) => {
                 self.typing = None;
-                self.sought = std::mem::take(&mut self.typed);
+                self.sought = self.typed.take();
+                remember(&mut self.past.searches, &self.sought);
                 self.found = None;
                 self.find(true, machine, account);
                 Vec::new()
@@ -210,27 +205,15 @@ impl Screen {
 
     /// Asks what was typed; what may not be asked stays in the prompt.
     fn accept_query(&mut self) -> Vec<Event> {
-        let text = self.typed.trim().to_owned();
+        let text = self.typed.text().trim().to_owned();
         if let Err(unfit) = Question::read(&text) {
             self.say(unfit.to_string());
             return Vec::new();
         }
         self.typing = None;
         self.typed.clear();
-        if self.asked.last() != Some(&text) {
-            self.asked.push(text.clone());
-        }
+        remember(&mut self.past.queries, &text);
         vec![Event::Asked(Command::Query(text))]
-    }
-
-    /// Brings back a query that was asked before.
-    fn recall(&mut self, act: ViewAct) -> Vec<Event> {
-        self.recalled = match act {
-            ViewAct::Up => self.recalled.saturating_sub(1),
-            _ => (self.recalled + 1).min(self.asked.len()),
-        };
-        self.typed = self.asked.get(self.recalled).cloned().unwrap_or_default();
-        self.edited()
     }
 
     /// Goes to the next place that holds what is sought.

@@ -12,12 +12,13 @@
 //! ```
 
 use super::Scene;
+use crate::tui::field::TextField;
 use crate::tui::text::{counted, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
 /// The lines inside the box for COMMIT.
-pub(crate) fn name(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
+pub(crate) fn name(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
     let mut lines = vec![Line::from(format!(
         "This makes the work of {} permanent, all at once, in",
@@ -54,7 +55,7 @@ pub(crate) fn name(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'
 }
 
 /// The lines inside the box for the reason why a script without checks is committed.
-pub(crate) fn reason(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
+pub(crate) fn reason(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<Line<'static>> {
     let mut lines = sentences(
         "No statement of this script returned a check, so nothing says whether it did what it \
          should. Why is it right to COMMIT? The answer is recorded. Enter goes on to the name of \
@@ -66,7 +67,11 @@ pub(crate) fn reason(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line
 }
 
 /// The lines inside the box for the second signer.
-pub(crate) fn second_signer(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
+pub(crate) fn second_signer(
+    scene: &Scene<'_>,
+    typed: &TextField,
+    columns: usize,
+) -> Vec<Line<'static>> {
     let first = scene
         .machine
         .plan()
@@ -89,7 +94,11 @@ pub(crate) fn second_signer(scene: &Scene<'_>, typed: &str, columns: usize) -> V
 }
 
 /// The lines inside the box for the database's name on an item of the checklist.
-pub(crate) fn database_name(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
+pub(crate) fn database_name(
+    scene: &Scene<'_>,
+    typed: &TextField,
+    columns: usize,
+) -> Vec<Line<'static>> {
     let look = scene.look;
     let mut lines = sentences("Is this the server that you mean?", columns);
     // The box stands on the evidence, so it says itself what is signed for.
@@ -127,7 +136,7 @@ pub(crate) fn roll_back(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>>
 pub(crate) fn reference(
     scene: &Scene<'_>,
     item: usize,
-    typed: &str,
+    typed: &TextField,
     columns: usize,
 ) -> Vec<Line<'static>> {
     let title = scene.runbook.items.get(item).map_or("", |item| &item.title);
@@ -146,7 +155,7 @@ pub(crate) fn reference(
 }
 
 /// The lines inside the box for a query.
-pub(crate) fn query(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
+pub(crate) fn query(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<Line<'static>> {
     let mut lines = sentences(
         "SELECT, VALUES, WITH, TABLE, SHOW or EXPLAIN, read-only by the server. What a function \
          does outside of the transaction stays done.",
@@ -157,7 +166,7 @@ pub(crate) fn query(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<
 }
 
 /// The lines inside the box for the folder of a backup.
-pub(crate) fn folder(scene: &Scene<'_>, typed: &str, columns: usize) -> Vec<Line<'static>> {
+pub(crate) fn folder(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<Line<'static>> {
     let mut lines = sentences(
         "pg_dump writes the whole database into a new file in this folder. Enter starts it, Ctrl-U \
          empties the line, Esc goes back.",
@@ -181,15 +190,35 @@ fn sentences(text: &str, columns: usize) -> Vec<Line<'static>> {
     wrap(text, columns).into_iter().map(Line::from).collect()
 }
 
-/// Typed text with the caret behind it; of a long text its end is shown.
-pub(crate) fn field(scene: &Scene<'_>, typed: &str, columns: usize) -> Line<'static> {
+/// Typed text with the cursor in it; of a long text the part around the cursor is shown.
+pub(crate) fn field(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Line<'static> {
     let look = scene.look;
-    let shown = look.clip_left(&look.clean(typed), columns.saturating_sub(3));
-    Line::from(vec![
-        "> ".set_style(look.key()),
-        shown.set_style(look.strong()),
-        look.glyphs.caret().set_style(look.key()),
-    ])
+    if typed.is_spoiled() {
+        let why = "Emptied: keys came all at once. Backspace, then type it anew.";
+        return Line::from(vec![
+            "> ".set_style(look.key()),
+            look.clip(why, columns.saturating_sub(2))
+                .set_style(look.warn()),
+        ]);
+    }
+    let room = columns.saturating_sub(3);
+    let (before, behind) = typed.halves();
+    let (before, behind) = (look.clean(before), look.clean(behind));
+    let mut letters = behind.chars();
+    let under = letters.next();
+    // A third of the room for what is behind the cursor, as far as there is anything.
+    let ahead = width(letters.as_str()).min(room / 3);
+    let shown = look.clip_left(&before, room.saturating_sub(ahead));
+    let rest = room.saturating_sub(width(&shown));
+    let mut spans = vec!["> ".set_style(look.key()), shown.set_style(look.strong())];
+    match under {
+        None => spans.push(look.glyphs.caret().set_style(look.key())),
+        Some(under) => {
+            spans.push(under.to_string().set_style(look.here()));
+            spans.push(look.clip(letters.as_str(), rest).set_style(look.strong()));
+        }
+    }
+    Line::from(spans)
 }
 
 /// `inside` in a box of `columns` columns with `title` in its upper edge.

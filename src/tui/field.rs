@@ -1,0 +1,335 @@
+//! One line of text that is being typed, with a cursor in it and what was typed before.
+//!
+//! Every prompt has one of these, a password's too, so what is in it is wiped when it goes. It takes
+//! letters and judges none; which of them may come in is told to it.
+
+use zeroize::{Zeroize, Zeroizing};
+
+/// What a key does to a text that is being typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Edit {
+    Left,
+    Right,
+    Home,
+    End,
+    Erase,
+    EraseAhead,
+    EraseWord,
+    EraseToEnd,
+    EraseAll,
+    Older,
+    Newer,
+}
+
+/// The longest text in characters, unless another is said: far more than a name (63 bytes) needs.
+pub const LONGEST: usize = 200;
+
+/// How many keys that came at once are still a person's, held up on a slow link.
+pub const TYPED_AT_ONCE: usize = 6;
+
+/// What became of keys that came at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// They are in the field.
+    All,
+    /// None of them is, and what was there is gone.
+    Nothing,
+}
+
+/// The text.
+#[derive(Debug)]
+pub struct TextField {
+    text: Zeroizing<String>,
+    /// Where the cursor stands, in bytes; always between two characters.
+    at: usize,
+    most: usize,
+    /// A part of what was typed was refused: nothing is taken until the field is emptied.
+    spoiled: bool,
+    past: Vec<String>,
+    /// Which of them is in the field; as many as there are for none.
+    recalled: usize,
+}
+
+impl Default for TextField {
+    fn default() -> TextField {
+        TextField::new(LONGEST)
+    }
+}
+
+impl Clone for TextField {
+    fn clone(&self) -> TextField {
+        let mut copy = TextField::new(self.most);
+        copy.text.push_str(&self.text);
+        copy.at = self.at;
+        copy.spoiled = self.spoiled;
+        copy.past.clone_from(&self.past);
+        copy.recalled = self.recalled;
+        copy
+    }
+}
+
+impl TextField {
+    /// An empty field for at most so many characters.
+    #[must_use]
+    pub fn new(most: usize) -> TextField {
+        TextField {
+            // All the room it can ever need, so that no piece of a secret is left where it was moved from.
+            text: Zeroizing::new(String::with_capacity(most * 4)),
+            at: 0,
+            most,
+            spoiled: false,
+            past: Vec::new(),
+            recalled: 0,
+        }
+    }
+
+    /// A field with `text` in it, and with what was typed into its like before, the last one last.
+    #[must_use]
+    pub fn opened(most: usize, text: &str, past: &[String]) -> TextField {
+        let mut field = TextField::new(most);
+        field.set(text);
+        field.past = past.to_vec();
+        field.recalled = past.len();
+        field
+    }
+
+    /// What is in it.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What is in it before the cursor and behind it.
+    #[must_use]
+    pub fn halves(&self) -> (&str, &str) {
+        self.text
+            .split_at_checked(self.at)
+            .unwrap_or((&self.text, ""))
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Whether it takes nothing until it is emptied.
+    #[must_use]
+    pub fn is_spoiled(&self) -> bool {
+        self.spoiled
+    }
+
+    /// Empties it.
+    pub fn clear(&mut self) {
+        self.text.zeroize();
+        self.at = 0;
+        self.spoiled = false;
+    }
+
+    /// Empties it and gives what was in it.
+    pub fn take(&mut self) -> String {
+        let text = self.text.as_str().to_owned();
+        self.clear();
+        text
+    }
+
+    fn set(&mut self, text: &str) {
+        self.clear();
+        self.text.extend(text.chars().take(self.most));
+        self.at = self.text.len();
+    }
+
+    /// Puts letters in at the cursor, as many as there is room for.
+    pub fn insert(&mut self, letters: impl IntoIterator<Item = char>) {
+        if self.spoiled {
+            return;
+        }
+        let room = self.most.saturating_sub(self.text.chars().count());
+        for letter in letters.into_iter().filter(|c| !c.is_control()).take(room) {
+            self.text.insert(self.at, letter);
+            self.at += letter.len_utf8();
+        }
+    }
+
+    /// Takes keys that came at once, of which `run` came without a pause: a few of them into what was
+    /// begun before them are a typist's on a slow link. More, or all that there is, are not; then nothing
+    /// of it stays, and nothing is taken until the field is emptied.
+    pub fn insert_burst(&mut self, letters: &str, run: usize) -> Taken {
+        let count = letters.chars().count();
+        let begun = self.text.chars().count() + count > run;
+        if self.spoiled || !begun || run > TYPED_AT_ONCE {
+            self.spoil();
+            return Taken::Nothing;
+        }
+        self.insert(letters.chars());
+        Taken::All
+    }
+
+    /// Empties it, and takes nothing until a person empties it as well.
+    pub fn spoil(&mut self) {
+        self.clear();
+        self.spoiled = true;
+    }
+
+    /// Does what a key does; whether the text is another one now.
+    pub fn edit(&mut self, edit: Edit) -> bool {
+        if self.spoiled {
+            self.spoiled = !matches!(edit, Edit::Erase | Edit::EraseWord | Edit::EraseAll);
+            return true;
+        }
+        let (before, behind) = self.halves();
+        let [last, next] = [before.chars().next_back(), behind.chars().next()]
+            .map(|letter| letter.map_or(0, char::len_utf8));
+        match edit {
+            Edit::Left => self.at -= last,
+            Edit::Right => self.at += next,
+            Edit::Home => self.at = 0,
+            Edit::End => self.at = self.text.len(),
+            Edit::Erase => return self.erase(self.at - last..self.at),
+            Edit::EraseAhead => return self.erase(self.at..self.at + next),
+            Edit::EraseWord => {
+                let rest = before.trim_end();
+                let mut letters = rest.char_indices().rev();
+                let space = letters.find(|(_, letter)| letter.is_whitespace());
+                let word = space.map_or(0, |(at, space)| at + space.len_utf8());
+                return self.erase(word..self.at);
+            }
+            Edit::EraseToEnd => return self.erase(self.at..self.text.len()),
+            Edit::EraseAll => return self.erase(0..self.text.len()),
+            Edit::Older | Edit::Newer => return self.recall(edit),
+        }
+        false
+    }
+
+    fn erase(&mut self, part: std::ops::Range<usize>) -> bool {
+        if part.is_empty() {
+            return false;
+        }
+        let mut kept = Zeroizing::new(String::with_capacity(self.most * 4));
+        kept.push_str(self.text.get(..part.start).unwrap_or_default());
+        kept.push_str(self.text.get(part.end..).unwrap_or_default());
+        self.text = kept;
+        self.at = part.start;
+        true
+    }
+
+    /// Brings back what was typed before.
+    fn recall(&mut self, edit: Edit) -> bool {
+        if self.past.is_empty() {
+            return false;
+        }
+        self.recalled = match edit {
+            Edit::Older => self.recalled.saturating_sub(1),
+            _ => (self.recalled + 1).min(self.past.len()),
+        };
+        let text = self.past.get(self.recalled).cloned().unwrap_or_default();
+        self.set(&text);
+        true
+    }
+}
+
+/// Keeps what was typed, unless it was typed just before as well.
+pub fn remember(past: &mut Vec<String>, text: &str) {
+    if !text.is_empty() && past.last().map(String::as_str) != Some(text) {
+        past.push(text.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(text: &str) -> TextField {
+        TextField::opened(LONGEST, text, &[])
+    }
+
+    #[test]
+    fn a_letter_goes_where_the_cursor_is() {
+        let mut field = typed("wisr_öps");
+        for _ in 0..5 {
+            field.edit(Edit::Left);
+        }
+        field.insert(['e']);
+        assert_eq!(field.text(), "wiser_öps");
+        assert_eq!(field.halves(), ("wise", "r_öps"));
+        field.edit(Edit::Home);
+        assert!(field.edit(Edit::EraseAhead));
+        assert!(!field.edit(Edit::Left), "beyond the beginning");
+        field.edit(Edit::End);
+        for _ in 0..2 {
+            field.edit(Edit::Left);
+        }
+        assert!(field.edit(Edit::Erase));
+        assert_eq!(field.text(), "iser_ps");
+    }
+
+    #[test]
+    fn words_go_as_in_a_shell() {
+        let mut field = typed("SELECT 1  FROM t  ");
+        assert!(field.edit(Edit::EraseWord));
+        assert_eq!(field.text(), "SELECT 1  FROM ");
+        assert!(field.edit(Edit::EraseWord));
+        assert_eq!(field.text(), "SELECT 1  ");
+        field.edit(Edit::Home);
+        field.edit(Edit::Right);
+        assert!(field.edit(Edit::EraseToEnd));
+        assert_eq!(field.text(), "S");
+        assert!(field.edit(Edit::EraseAll));
+        assert!(!field.edit(Edit::EraseAll));
+        assert!(!field.edit(Edit::EraseWord));
+    }
+
+    #[test]
+    fn what_was_typed_before_comes_back() {
+        let past = ["one".to_owned(), "two".to_owned()];
+        let mut field = TextField::opened(LONGEST, "", &past);
+        for expected in ["two", "one", "one"] {
+            field.edit(Edit::Older);
+            assert_eq!(field.text(), expected);
+        }
+        for expected in ["two", "", ""] {
+            field.edit(Edit::Newer);
+            assert_eq!(field.text(), expected);
+        }
+    }
+
+    #[test]
+    fn a_few_keys_at_once_continue_what_was_begun() {
+        let mut field = typed("wis");
+        assert_eq!(field.insert_burst("er_o", 4), Taken::All);
+        assert_eq!(field.text(), "wiser_o");
+        assert_eq!(field.insert_burst("abcdefg", 7), Taken::Nothing);
+        assert!(field.is_spoiled() && field.is_empty());
+    }
+
+    #[test]
+    fn what_came_in_one_run_from_the_first_letter_on_is_no_typing() {
+        let mut field = typed("");
+        assert_eq!(field.insert_burst("prod", 4), Taken::Nothing);
+        // The first three keys of a run come as keys, the fourth tells what they were.
+        let mut field = typed("pro");
+        assert_eq!(field.insert_burst("d", 4), Taken::Nothing);
+        assert!(field.is_empty());
+    }
+
+    #[test]
+    fn a_spoiled_field_takes_nothing_until_it_is_emptied() {
+        let mut field = typed("x");
+        field.spoil();
+        field.insert("abc".chars());
+        field.edit(Edit::Left);
+        assert_eq!(field.insert_burst("abcd", 4), Taken::Nothing);
+        assert!(field.is_empty() && field.is_spoiled());
+        field.edit(Edit::Erase);
+        field.insert("abc".chars());
+        assert_eq!(field.text(), "abc");
+    }
+
+    #[test]
+    fn it_holds_no_more_than_it_may() {
+        let mut field = TextField::new(3);
+        field.insert("a\tb\ncd".chars());
+        assert_eq!(field.text(), "abc");
+    }
+}
