@@ -172,10 +172,8 @@ impl Screen {
                     && database != Some(&text);
                 if !text.is_empty() {
                     self.typed.clear();
-                    if !again {
-                        if let Some(Typing::Reference { .. }) = self.typing.take() {
-                            remember(&mut self.past.references, &text);
-                        }
+                    if !again && let Some(Typing::Reference { .. }) = self.typing.take() {
+                        remember(&mut self.past.references, &text);
                     }
                 }
                 vec![Event::Asked(Command::SignOff {
