@@ -10,6 +10,7 @@ mod classify;
 pub mod highlight;
 pub mod impact;
 mod join;
+pub mod lasting;
 mod lexer;
 mod lint;
 pub mod listing;

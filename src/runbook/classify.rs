@@ -72,6 +72,11 @@ impl<'a> Words<'a> {
             })
     }
 
+    /// Some of these words alone.
+    pub(super) fn part(self, tokens: &'a [Token]) -> Words<'a> {
+        Words { tokens, ..self }
+    }
+
     pub(super) fn len(self) -> usize {
         self.tokens.len()
     }

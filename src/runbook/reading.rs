@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::admission::{self, Admission};
 use super::classify::{self, Words};
 use super::lexer::Lexeme;
+use super::lasting::{self, Made};
 use super::lint;
 use super::meta;
 use super::places::Places;
@@ -56,6 +57,7 @@ impl Script {
             blanks: Vec::new(),
             own_findings: Vec::new(),
             restricted: None,
+            made: Made::default(),
             halves: Vec::new(),
         };
         reading.file(name.to_owned(), path, bytes);
@@ -114,6 +116,8 @@ struct Reading {
     own_findings: Vec<Finding>,
     /// The key of `\restrict`: until it is given back, psql takes no other meta-command.
     restricted: Option<String>,
+    /// The functions and sequences that the statements so far make.
+    made: Made,
     /// Where comments say that a half of a migration begins.
     halves: Vec<Half>,
 }
@@ -281,6 +285,8 @@ impl Reading {
         }
         file.last_line = Some(file.places.line(piece.span.end));
         let changed = setting::limits_changed(words, &text);
+        let kind = classify::kind(words);
+        let lasting = self.made.read(&text, &kind);
         let statement = Statement {
             number,
             section: self.script.sections.len().checked_sub(1),
@@ -289,24 +295,27 @@ impl Reading {
             column,
             span: piece.span.clone(),
             comment,
-            kind: classify::kind(words),
+            kind,
             relation: classify::relation_in_words(words),
             text,
             copy_data: piece.copy_data.clone(),
             fate: Fate::Sent,
+            lasting,
         };
         let data = statement.returns_data().then(|| DATA.to_owned());
-        let rules = [("changes-a-limit", changed), ("result-is-data", data)];
-        for (rule, message) in rules {
-            self.own_findings.extend(message.map(|message| Finding {
-                source: file.source,
-                line,
-                statement: Some(number),
-                rule: rule.to_owned(),
-                message,
-                help: None,
-            }));
-        }
+        let stays = statement.lasting.iter();
+        let rules = [("changes-a-limit", changed), ("result-is-data", data)].into_iter();
+        let rules = rules
+            .filter_map(|(rule, message)| Some((rule, message?)))
+            .chain(stays.map(|lasts| (lasting::RULE, lasts.message())));
+        self.own_findings.extend(rules.map(|(rule, message)| Finding {
+            source: file.source,
+            line,
+            statement: Some(number),
+            rule: rule.to_owned(),
+            message,
+            help: None,
+        }));
         self.script.statements.push(statement);
     }
 

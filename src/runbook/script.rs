@@ -2,8 +2,11 @@
 //!
 //! What reaches the server is the text of the file, byte for byte; nothing here rewrites SQL.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
+
+use super::lasting::{self, Lasting};
 
 /// A script that was read: every statement, and what stands against running it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +74,8 @@ pub struct Statement {
     pub copy_data: Option<Range<usize>>,
     /// What becomes of it in the walk.
     pub fate: Fate,
+    /// What of it outlives ROLLBACK, each once.
+    pub lasting: Vec<Lasting>,
 }
 
 /// What becomes of a statement.
@@ -110,6 +115,9 @@ pub struct Refusal {
     pub reason: String,
 }
 
+/// How many lines a finding names.
+const LINES_NAMED: usize = 12;
+
 /// The reason of the refusal of a file without a statement.
 pub(super) const NOTHING_TO_RUN: &str = "there is nothing to run in it; name another file";
 
@@ -147,6 +155,17 @@ impl Script {
         self.statements.iter().filter(|s| s.fate == Fate::Sent)
     }
 
+    /// What of it outlives ROLLBACK, each kind once, with the lines of the statements.
+    pub fn lasting(&self) -> Vec<(&Lasting, Vec<usize>)> {
+        let mut found: BTreeMap<&Lasting, Vec<usize>> = BTreeMap::new();
+        for statement in self.sent() {
+            for lasts in &statement.lasting {
+                found.entry(lasts).or_default().push(statement.line);
+            }
+        }
+        found.into_iter().collect()
+    }
+
     /// Whether it was read whole, and there is no statement in it to be sent.
     pub fn does_nothing(&self) -> bool {
         let refused_for_that = |refusal: &Refusal| refusal.reason == NOTHING_TO_RUN;
@@ -165,7 +184,7 @@ impl Script {
     }
 
     /// The findings as a person weighs them: what one rule says of one statement is one, however
-    /// many places it names.
+    /// many places it names; so is what outlives ROLLBACK in the same way in many statements.
     pub fn findings_by_statement(&self) -> Vec<Vec<&Finding>> {
         let mut groups: Vec<Vec<&Finding>> = Vec::new();
         for finding in &self.findings {
@@ -174,7 +193,7 @@ impl Script {
                     first.rule == finding.rule
                         && first.message == finding.message
                         && first.source == finding.source
-                        && first.statement == finding.statement
+                        && (first.statement == finding.statement || first.rule == lasting::RULE)
                         && finding.statement.is_some()
                 })
             };
@@ -197,6 +216,10 @@ impl Script {
                 (_, Some(source)) => format!("{}, ", source.name),
             };
             let noun = if lines.len() == 1 { "line" } else { "lines" };
+            if lines.len() > LINES_NAMED {
+                let more = lines.split_off(LINES_NAMED).len();
+                lines.push(format!("and {more} more"));
+            }
             let help = first
                 .help
                 .as_ref()
