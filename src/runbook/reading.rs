@@ -15,8 +15,8 @@ use sha2::{Digest, Sha256};
 
 use super::admission::{self, Admission};
 use super::classify::{self, Words};
-use super::lexer::Lexeme;
 use super::lasting::{self, Made};
+use super::lexer::Lexeme;
 use super::lint;
 use super::meta;
 use super::places::Places;
@@ -308,14 +308,15 @@ impl Reading {
         let rules = rules
             .filter_map(|(rule, message)| Some((rule, message?)))
             .chain(stays.map(|lasts| (lasting::RULE, lasts.message())));
-        self.own_findings.extend(rules.map(|(rule, message)| Finding {
-            source: file.source,
-            line,
-            statement: Some(number),
-            rule: rule.to_owned(),
-            message,
-            help: None,
-        }));
+        self.own_findings
+            .extend(rules.map(|(rule, message)| Finding {
+                source: file.source,
+                line,
+                statement: Some(number),
+                rule: rule.to_owned(),
+                message,
+                help: None,
+            }));
         self.script.statements.push(statement);
     }
 

@@ -48,7 +48,12 @@ pub(super) fn read(words: Words<'_>, kind: &str) -> Seen {
             return seen;
         }
         "CREATE FOREIGN TABLE" | "ALTER FOREIGN TABLE" => {
-            let at = |name: &str| words.tokens().iter().any(|token| words.token_is(token, name));
+            let at = |name: &str| {
+                words
+                    .tokens()
+                    .iter()
+                    .any(|token| words.token_is(token, name))
+            };
             if at("OPTIONS") && at("program") {
                 seen.lasts(Beyond::Program, "a foreign table with the option program");
             }
@@ -126,12 +131,15 @@ pub(super) fn sequences(words: Words<'_>, kind: &str) -> Vec<String> {
 /// What DO or the definition of a routine would do: its body is a string, or stands there as it is.
 fn body(words: Words<'_>, depth: usize, seen: &mut Seen) {
     let tokens = words.tokens();
-    let language = tokens.iter().zip(tokens.iter().skip(1)).find_map(|(token, next)| {
-        (token.depth == 0 && words.token_is(token, "LANGUAGE")).then(|| match next.kind {
-            Lexeme::String => unquoted(words.text(next)).to_ascii_lowercase(),
-            _ => folded(words, next),
-        })
-    });
+    let language = tokens
+        .iter()
+        .zip(tokens.iter().skip(1))
+        .find_map(|(token, next)| {
+            (token.depth == 0 && words.token_is(token, "LANGUAGE")).then(|| match next.kind {
+                Lexeme::String => unquoted(words.text(next)).to_ascii_lowercase(),
+                _ => folded(words, next),
+            })
+        });
     if let Some(language) = language
         && !matches!(language.as_str(), "sql" | "plpgsql")
     {
@@ -165,7 +173,10 @@ fn text(text: &str, depth: usize, seen: &mut Seen) {
 
 /// The statements of a body, one after the other.
 fn pieces(words: Words<'_>, depth: usize, seen: &mut Seen) {
-    for piece in words.tokens().split(|token| token.kind == Lexeme::Semicolon) {
+    for piece in words
+        .tokens()
+        .split(|token| token.kind == Lexeme::Semicolon)
+    {
         expressions(words.part(piece), "", depth, seen);
     }
 }
@@ -239,7 +250,10 @@ fn executed(words: Words<'_>, at: usize, depth: usize, seen: &mut Seen) {
     let rest = words.part(tokens);
     strings(rest, depth, seen);
     if !tokens.iter().any(|token| token.kind == Lexeme::String) {
-        seen.lasts(Beyond::Unknown, "EXECUTE of a text that is not in the script");
+        seen.lasts(
+            Beyond::Unknown,
+            "EXECUTE of a text that is not in the script",
+        );
     }
 }
 
@@ -275,7 +289,9 @@ fn called(words: Words<'_>, open: usize, kind: &str, joins: bool) -> Option<Call
             Lexeme::Open => true,
             Lexeme::Symbol if words.text(token) == "," => !is_common_table(words, open),
             Lexeme::Symbol => !matches!(words.text(token), "::" | "."),
-            Lexeme::Word => expression_after(&words.upper(first - 1), words, first - 1, kind, joins),
+            Lexeme::Word => {
+                expression_after(&words.upper(first - 1), words, first - 1, kind, joins)
+            }
             _ => false,
         },
     };
@@ -309,9 +325,11 @@ fn is_common_table(words: Words<'_>, open: usize) -> bool {
     let Some(inside) = tokens.get(open).map(|token| token.depth) else {
         return false;
     };
-    let close = tokens.iter().enumerate().skip(open + 1).find(|(_, token)| {
-        token.kind == Lexeme::Close && token.depth == inside
-    });
+    let close = tokens
+        .iter()
+        .enumerate()
+        .skip(open + 1)
+        .find(|(_, token)| token.kind == Lexeme::Close && token.depth == inside);
     close.is_some_and(|(at, _)| {
         let next = tokens.get(at + 2).map(|token| token.kind);
         words.is(at + 1, "AS")
@@ -366,7 +384,9 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     while let Some(lexed) = lexer.next() {
         match lexed.kind {
-            Lexeme::Space | Lexeme::Newline | Lexeme::LineComment | Lexeme::BlockComment => continue,
+            Lexeme::Space | Lexeme::Newline | Lexeme::LineComment | Lexeme::BlockComment => {
+                continue;
+            }
             Lexeme::Close => depth = depth.saturating_sub(1),
             _ => {}
         }

@@ -24,23 +24,50 @@ fn what_stays_is_found_however_it_is_written() {
     for (sql, beyond) in [
         ("SELECT nextval('s');", Beyond::Numbers),
         ("SELECT pg_catalog . \"nextval\" ('s');", Beyond::Numbers),
-        ("INSERT INTO t (a, b) VALUES (1, NEXTVAL ('s'))", Beyond::Numbers),
-        ("SELECT pg_catalog.setval('public.t_id_seq', 7, true);", Beyond::Numbers),
-        ("DO $$ BEGIN PERFORM setval('s', 9); END $$;", Beyond::Numbers),
-        ("DO 'BEGIN EXECUTE ''SELECT nextval(''''s'''')''; END';", Beyond::Numbers),
-        ("ALTER TABLE t ADD COLUMN n bigint DEFAULT nextval('s');", Beyond::Numbers),
-        ("SELECT query_to_xml('select setval(''s'', 3)', true, true, '');", Beyond::Numbers),
+        (
+            "INSERT INTO t (a, b) VALUES (1, NEXTVAL ('s'))",
+            Beyond::Numbers,
+        ),
+        (
+            "SELECT pg_catalog.setval('public.t_id_seq', 7, true);",
+            Beyond::Numbers,
+        ),
+        (
+            "DO $$ BEGIN PERFORM setval('s', 9); END $$;",
+            Beyond::Numbers,
+        ),
+        (
+            "DO 'BEGIN EXECUTE ''SELECT nextval(''''s'''')''; END';",
+            Beyond::Numbers,
+        ),
+        (
+            "ALTER TABLE t ADD COLUMN n bigint DEFAULT nextval('s');",
+            Beyond::Numbers,
+        ),
+        (
+            "SELECT query_to_xml('select setval(''s'', 3)', true, true, '');",
+            Beyond::Numbers,
+        ),
         ("COPY t TO '/tmp/t';", Beyond::File),
         ("COPY (SELECT a FROM t) TO E'/tmp/t' CSV;", Beyond::File),
         ("SELECT lo_export(1, '/tmp/t');", Beyond::File),
         ("COPY t FROM PROGRAM 'curl x';", Beyond::Program),
-        ("DO $$ BEGIN COPY t TO PROGRAM 'mail'; END $$;", Beyond::Program),
+        (
+            "DO $$ BEGIN COPY t TO PROGRAM 'mail'; END $$;",
+            Beyond::Program,
+        ),
         (
             "CREATE FOREIGN TABLE f (a int) SERVER s OPTIONS (program 'date');",
             Beyond::Program,
         ),
-        ("SELECT dblink_exec('host=x', 'DELETE FROM t');", Beyond::Elsewhere),
-        ("SELECT * FROM public.dblink('x', 'SELECT 1') AS d (i int);", Beyond::Elsewhere),
+        (
+            "SELECT dblink_exec('host=x', 'DELETE FROM t');",
+            Beyond::Elsewhere,
+        ),
+        (
+            "SELECT * FROM public.dblink('x', 'SELECT 1') AS d (i int);",
+            Beyond::Elsewhere,
+        ),
         (
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity;",
             Beyond::Sessions,
@@ -48,10 +75,16 @@ fn what_stays_is_found_however_it_is_written() {
         ("SELECT 1 WHERE pg_try_advisory_lock(1);", Beyond::Locks),
         ("PREPARE p AS SELECT 1;", Beyond::Session),
         ("SELECT pg_reload_conf();", Beyond::Server),
-        ("SELECT pg_create_physical_replication_slot('s', true);", Beyond::Server),
+        (
+            "SELECT pg_create_physical_replication_slot('s', true);",
+            Beyond::Server,
+        ),
         ("CHECKPOINT;", Beyond::Server),
         ("SELECT do_it(1);", Beyond::Unknown),
-        ("UPDATE t SET a = app.change(a) WHERE b IN (1, 2);", Beyond::Unknown),
+        (
+            "UPDATE t SET a = app.change(a) WHERE b IN (1, 2);",
+            Beyond::Unknown,
+        ),
         ("CALL app.nightly();", Beyond::Unknown),
         ("DO LANGUAGE plpython3u $$ import os $$;", Beyond::Unknown),
         ("DO $$ BEGIN EXECUTE cmd; END $$;", Beyond::Unknown),
@@ -101,7 +134,16 @@ fn a_function_of_the_script_is_looked_into_where_it_is_called() {
     let none = Vec::new;
     assert_eq!(
         lasting(sql),
-        [none(), none(), none(), none(), nextval.clone(), none(), c, nextval]
+        [
+            none(),
+            none(),
+            none(),
+            none(),
+            nextval.clone(),
+            none(),
+            c,
+            nextval
+        ]
     );
 }
 
@@ -123,7 +165,10 @@ fn one_thing_that_many_statements_do_is_one_finding() {
     let words = script.findings_in_words();
     assert_eq!(words.len(), 1, "{words:?}");
     assert!(words[0].starts_with("lines 1, 2, "), "{words:?}");
-    assert!(words[0].contains(", and 18 more: ROLLBACK does not take"), "{words:?}");
+    assert!(
+        words[0].contains(", and 18 more: ROLLBACK does not take"),
+        "{words:?}"
+    );
     let lasting = script.lasting();
     assert_eq!(lasting.len(), 1);
     assert_eq!(lasting[0].1.len(), 30);
