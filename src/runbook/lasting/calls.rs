@@ -121,7 +121,7 @@ pub(super) fn sequences(words: Words<'_>, kind: &str) -> Vec<String> {
             _ => break,
         }
         let next = rest.iter().find(|next| next.range.start >= token.range.end);
-        if !next.is_some_and(|next| words.text(next) == ".") {
+        if next.is_none_or(|next| words.text(next) != ".") {
             break;
         }
     }
