@@ -127,6 +127,7 @@ fn statement(number: usize, text: &str, source: &mut String) -> Statement {
         text: text.to_owned(),
         copy_data,
         fate,
+        lasting: Vec::new(),
     }
 }
 
