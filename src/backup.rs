@@ -9,7 +9,7 @@ mod folder;
 mod guard;
 mod making;
 
-use crate::database::settings::Settings;
+use crate::database::pinned::Pinned;
 use crate::gate::backup::Dump;
 use crate::gate::event::{Body, Report, Seq, Target};
 use std::fs;
@@ -20,33 +20,31 @@ use tokio::sync::oneshot;
 /// Makes dumps, one at a time. Dropping it stops the one that is under way.
 #[derive(Debug)]
 pub struct Backups {
-    settings: Settings,
     reports: UnboundedSender<Report>,
     stop: Mutex<Option<oneshot::Sender<()>>>,
 }
 
 impl Backups {
-    /// For a run that connects with these settings. Reports go to `reports`.
-    pub fn new(settings: Settings, reports: UnboundedSender<Report>) -> Backups {
+    /// Reports go to `reports`.
+    pub fn new(reports: UnboundedSender<Report>) -> Backups {
         Backups {
-            settings,
             reports,
             stop: Mutex::default(),
         }
     }
 
-    /// Begins a dump of `target` into `folder`, as it was typed. It is answered by `BackedUp` or
+    /// Begins a dump of `target`, where `pinned` leads, into `folder`, as it was typed. It is answered by `BackedUp` or
     /// `BackupFailed`, once. Never blocks; belongs into a tokio runtime.
-    pub fn start(&self, seq: Seq, target: Target, folder: String) {
+    pub fn start(&self, seq: Seq, pinned: Pinned, target: Target, folder: String) {
         let (stop, stopped) = oneshot::channel();
         *self.lock() = Some(stop);
-        let (settings, reports) = (self.settings.clone(), self.reports.clone());
+        let reports = self.reports.clone();
         let told = reports.clone();
         let task = tokio::spawn(async move {
             let tell = |body| {
                 let _ = told.send(Report { seq, body });
             };
-            making::make(&settings, &target, &folder, stopped, &tell).await
+            making::make(&pinned, &target, &folder, stopped, &tell).await
         });
         tokio::spawn(async move {
             let body = match task.await {

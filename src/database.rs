@@ -11,6 +11,7 @@ pub mod locks;
 pub mod message;
 pub mod monitor;
 pub mod passfile;
+pub mod pinned;
 pub mod secret;
 pub mod sentry;
 pub mod session;

@@ -5,6 +5,8 @@
 
 use sha2::{Digest, Sha256};
 use stagegate::backup::Backups;
+use stagegate::database::pinned::Pinned;
+use stagegate::database::secret::Secret;
 use stagegate::database::settings::{Options as Given, Settings};
 use stagegate::database::{connect, target};
 use stagegate::gate::backup::{Dump, Dumping};
@@ -154,9 +156,10 @@ async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     }
 }
 
-async fn reached(settings: &Settings) -> Target {
+async fn reached(settings: &Settings) -> (Pinned, Target) {
     let mut link = connect::connect(settings).await.unwrap();
-    target::read(&mut link).await.unwrap()
+    let target = target::read(&mut link).await.unwrap();
+    (Pinned::of(settings, &link), target)
 }
 
 /// A dump under way, as its reports tell it.
@@ -168,14 +171,14 @@ struct Job {
 
 impl Job {
     async fn start(settings: Settings, folder: &Path) -> Job {
-        let target = reached(&settings).await;
-        Job::start_of(settings, target, folder)
+        let (pinned, target) = reached(&settings).await;
+        Job::start_of(pinned, target, folder)
     }
 
-    fn start_of(settings: Settings, target: Target, folder: &Path) -> Job {
+    fn start_of(pinned: Pinned, target: Target, folder: &Path) -> Job {
         let (reports, told) = unbounded_channel();
-        let backups = Backups::new(settings, reports);
-        backups.start(7, target, folder.display().to_string());
+        let backups = Backups::new(reports);
+        backups.start(7, pinned, target, folder.display().to_string());
         Job {
             backups,
             reports: told,
@@ -389,11 +392,10 @@ async fn what_pg_dump_is_refused_is_told_in_its_words() {
 #[tokio::test]
 async fn a_wrong_password_is_told_without_the_password() {
     let stage = Stage::set().await;
-    let target = reached(&stage.with_password()).await;
-    let port = stage.server.port();
-    let wrong = stage.settings(&format!(
-        "host=127.0.0.1 port={port} user=saver password=wrong-one"
-    ));
+    let (pinned, target) = reached(&stage.with_password()).await;
+    let wrong = pinned.with(|settings| {
+        settings.password = Some(Secret::new("wrong-one".to_owned()));
+    });
     let mut job = Job::start_of(wrong, target, stage.folder.path());
     let why = job.end().await.unwrap_err();
     assert!(why.contains("password authentication failed"), "{why}");
@@ -405,18 +407,21 @@ async fn a_wrong_password_is_told_without_the_password() {
 async fn another_server_than_the_one_reached_is_not_saved() {
     let stage = Stage::set().await;
     let settings = stage.over_socket();
-    let mut other = reached(&settings).await;
-    other.system_identifier = Some("1".into());
-    let mut job = Job::start_of(settings.clone(), other, stage.folder.path());
-    let why = job.end().await.unwrap_err();
-    assert!(why.contains("another server answers"), "{why}");
-    let elsewhere = Target {
-        host: "elsewhere".into(),
-        ..reached(&settings).await
-    };
-    let mut job = Job::start_of(settings, elsewhere, stage.folder.path());
-    let why = job.end().await.unwrap_err();
-    assert!(why.contains("not among the hosts"), "{why}");
+    let (pinned, there) = reached(&settings).await;
+    let other = |other: Target| Job::start_of(pinned.clone(), other, stage.folder.path());
+    for target in [
+        Target {
+            system_identifier: Some("1".into()),
+            ..there.clone()
+        },
+        Target {
+            started: Some("1".into()),
+            ..there
+        },
+    ] {
+        let why = other(target).end().await.unwrap_err();
+        assert!(why.contains("another server answers"), "{why}");
+    }
     assert_eq!(stage.files(), [""; 0]);
 }
 

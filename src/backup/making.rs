@@ -7,9 +7,8 @@
 use super::folder::{self, Reserved};
 use super::guard::Guard;
 use super::{contents, contents::Contents};
-use crate::database::settings::{Host, Place, SessionAttributes, Settings};
-use crate::database::stream::Endpoint;
-use crate::database::{client, connect, message, passfile, target};
+use crate::database::pinned::Pinned;
+use crate::database::{client, message, passfile, target};
 use crate::gate::backup::{Dump, Dumping};
 use crate::gate::event::{Body, Millis, Target};
 use crate::runbook::printable::printable;
@@ -41,7 +40,7 @@ const DATABASE_SIZE: &str = "SELECT pg_catalog.pg_database_size(pg_catalog.curre
 /// Makes a dump, or says why there is none. When `stop` is sent or dropped it is given up; whatever
 /// comes of it, nothing half is left.
 pub(super) async fn make(
-    settings: &Settings,
+    pinned: &Pinned,
     reached: &Target,
     typed: &str,
     stop: oneshot::Receiver<()>,
@@ -51,7 +50,7 @@ pub(super) async fn make(
     let made = tokio::select! {
         biased;
         _ = stop => Err("it was cancelled".to_owned()),
-        made = steps(settings, reached, typed, &mut guard, tell) => made,
+        made = steps(pinned, reached, typed, &mut guard, tell) => made,
     };
     if let Some(guard) = guard {
         // It waits for pg_dump to be gone.
@@ -61,7 +60,7 @@ pub(super) async fn make(
 }
 
 async fn steps(
-    settings: &Settings,
+    pinned: &Pinned,
     reached: &Target,
     typed: &str,
     slot: &mut Option<Guard>,
@@ -72,7 +71,7 @@ async fn steps(
     let clients = tokio::task::spawn_blocking(move || Search::here().clients(major))
         .await
         .map_err(|_| "pg_dump could not be looked for".to_owned())??;
-    let (host, database_bytes) = meet(settings, reached).await?;
+    let database_bytes = meet(pinned, reached).await?;
     let free_bytes = folder::free(&folder)?;
     folder::check_room(&folder, free_bytes, database_bytes)?;
 
@@ -104,29 +103,28 @@ async fn steps(
     tell(Body::BackupStarted(Box::new(progress.now())));
 
     let mut command = guard.launch(&clients.pg_dump);
-    if let Some(password) = settings.password_for(&host) {
+    if let Some(password) = pinned.password() {
         let path = guard.passfile();
         passfile::write(&path, password)
             .map_err(|error| format!("the password file cannot be written: {error}"))?;
         command.env("PGPASSFILE", path);
     }
     let service = guard.passfile().with_file_name("service");
-    let handed = client::write_service(&service, settings)
+    let handed = client::write_service(&service, pinned.settings())
         .map_err(|error| format!("the service file cannot be written: {error}"))?;
     if handed {
         command.env("PGSERVICEFILE", service);
     }
-    let there = Settings {
-        database: reached.database.clone(),
-        application_name: APPLICATION.into(),
-        ..settings.clone()
-    };
+    let there = pinned.with(|settings| {
+        settings.database = reached.database.clone();
+        settings.application_name = APPLICATION.into();
+    });
     command
         .args(["--format=custom", "--no-password", "--verbose"])
         .arg(option("--file=", &reserved.partial))
         .arg(format!(
             "--dbname={}{}",
-            client::conninfo(&there, &host, None),
+            client::conninfo(&there, None),
             if handed { client::BY_SERVICE } else { "" }
         ));
     dump(command, guard, &mut progress, tell).await?;
@@ -170,20 +168,11 @@ fn option(name: &str, path: &Path) -> std::ffi::OsString {
 }
 
 /// Meets the server once more, on a connection of its own: whether it is the one that the held
-/// session reached, at which address, and how large its database is.
-async fn meet(settings: &Settings, reached: &Target) -> Result<(Host, u64), String> {
-    let host = settings
-        .hosts
-        .iter()
-        .find(|host| host.place.name() == reached.host && host.port == reached.port)
-        .ok_or("the server that was reached is not among the hosts that were named")?;
-    let one = Settings {
-        hosts: vec![host.clone()],
-        session_attributes: SessionAttributes::Any,
-        application_name: APPLICATION.into(),
-        ..settings.clone()
-    };
-    let mut link = connect::connect(&one)
+/// session reached, and how large its database is.
+async fn meet(pinned: &Pinned, reached: &Target) -> Result<u64, String> {
+    let mut link = pinned
+        .with(|settings| settings.application_name = APPLICATION.into())
+        .open()
         .await
         .map_err(|why| message::line(&why))?;
     // pg_dump sets what it likes on its session.
@@ -193,14 +182,17 @@ async fn meet(settings: &Settings, reached: &Target) -> Result<(Host, u64), Stri
     let met = target::read(&mut link)
         .await
         .map_err(|why| message::line(&why))?;
-    let same = met.system_identifier == reached.system_identifier
+    let same = met.started == reached.started
+        && met.system_identifier == reached.system_identifier
         && met.database == reached.database
         && met.in_recovery == reached.in_recovery
         && met.recovered == reached.recovered
         && met.server_version_num == reached.server_version_num;
     if !same {
         return Err(format!(
-            "another server answers at {host} than the one that the session reached: p probes again"
+            "another server answers at {} than the one that the session reached, or it was started \
+             anew: p probes again",
+            pinned.host()
         ));
     }
     let row = link
@@ -213,18 +205,7 @@ async fn meet(settings: &Settings, reached: &Target) -> Result<(Host, u64), Stri
         .flatten()
         .and_then(|cell| cell.parse().ok())
         .ok_or("the server does not tell the size of the database")?;
-    let place = match (link.endpoint(), &host.place) {
-        (Endpoint::Tcp(address), place) => Place::Tcp {
-            host: place.name(),
-            address: Some(address.ip().to_string()),
-        },
-        (Endpoint::Unix(_), place) => place.clone(),
-    };
-    let one = Host {
-        place,
-        ..host.clone()
-    };
-    Ok((one, bytes))
+    Ok(bytes)
 }
 
 /// How far it is, as the file's size tells.

@@ -9,6 +9,7 @@ use super::commands::{Failure, appearance, env};
 use super::last_words::last_words;
 use super::opening::{journals, opened, rehearses};
 use super::{cloning, rehearsal};
+use crate::database::pinned::Aim;
 use crate::database::settings::Settings;
 use crate::gate::event::Alarm;
 use crate::gate::{Ending, ExitCode, Mode, Plan};
@@ -187,13 +188,15 @@ pub(super) fn attend(
         let mut runbook = runbook;
         let mut greeting = greeting;
         let mut log = Log::Kept(Box::new(journal));
+        // The walks after the first go to the server that was reached then.
+        let aim = Aim::from(settings);
         // A choice between two forms of a runbook is a walk of its own, with a session, a plan and
         // sign-offs of its own: so nothing of the one can be taken for the other's. Only the
         // journal and the seat in front of it go on. The gate lets it happen on the checklist alone,
         // where no transaction is open.
         loop {
             let (live, reports, observations) =
-                Live::start(Arc::clone(&runbook), settings.clone(), holding.options());
+                Live::start(Arc::clone(&runbook), aim.clone(), holding.options());
             let plan = Plan {
                 other_form: other.is_some(),
                 ..holding.plan(&runbook, mode)

@@ -9,6 +9,7 @@ mod dump;
 mod source;
 
 use super::commands::Failure;
+use crate::database::pinned::Aim;
 use crate::database::session::read_only;
 use crate::database::settings::{Host, Place, Settings};
 use crate::gate::ExitCode;
@@ -66,8 +67,9 @@ pub(super) fn clone(
         .enable_all()
         .build()
         .wrap_err("the program's own tasks cannot be started")?;
+    let aim = Aim::from(settings.clone());
     let (link, target) = runtime
-        .block_on(read_only::open(settings))
+        .block_on(read_only::open_where(&aim))
         .map_err(|why| Failure {
             report: eyre!(
                 "NOT CONNECTED, so nothing was cloned and nothing changed: {}",
@@ -101,8 +103,11 @@ pub(super) fn clone(
         _ => "postgres",
     };
     notes.extend(runtime.block_on(prepare(&sandbox, maintenance, &told))?);
+    let pinned = aim
+        .pinned()
+        .ok_or_else(|| Failure::from(eyre!("no server was reached")))?;
     let archive = client
-        .dump(settings, &told.host, sandbox.folder(), lock_timeout)
+        .dump(pinned, sandbox.folder(), lock_timeout)
         .wrap_err_with(|| {
             format!(
                 "{} was not cloned, and nothing changed there",

@@ -4,7 +4,8 @@
 //! goes through a passfile (I9). Nothing is run from here.
 
 use super::passfile;
-use super::settings::{Host, Place, Settings};
+use super::pinned::Pinned;
+use super::settings::{Place, Settings};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -18,6 +19,9 @@ const ENVIRONMENT: &[&str] = &[
     "TMPDIR",
     "TZ",
     "LD_LIBRARY_PATH",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "OPENSSL_CONF",
     "KRB5CCNAME",
     "KRB5_CONFIG",
 ];
@@ -54,17 +58,23 @@ pub fn write_service(path: &Path, settings: &Settings) -> std::io::Result<bool> 
     Ok(true)
 }
 
-/// The connection string that leads a child to `host` and no other, as `settings` say. There is no
+/// The connection string that leads a child where `pinned` leads, and nowhere else. There is no
 /// password in it; `passfile` names the file that has one, where there is such a file.
 #[must_use]
-pub fn conninfo(settings: &Settings, host: &Host, passfile: Option<&Path>) -> String {
+pub fn conninfo(pinned: &Pinned, passfile: Option<&Path>) -> String {
+    let (settings, host) = (pinned.settings(), pinned.host());
+    let name = match host.nameless {
+        // There is no name that a certificate could be for.
+        true => None,
+        false => Some(host.place.name()),
+    };
     let address = match &host.place {
         Place::Tcp { address, .. } => address.clone(),
         Place::Socket(_) => None,
     };
     let timeout = settings.connect_timeout.as_secs().max(2);
     let values = [
-        ("host", Some(host.place.name())),
+        ("host", name),
         ("hostaddr", address),
         ("port", Some(host.port.to_string())),
         ("user", Some(settings.user.clone())),
@@ -86,9 +96,9 @@ pub fn conninfo(settings: &Settings, host: &Host, passfile: Option<&Path>) -> St
 }
 
 /// The same with the passphrase of a key in it, for a pipe that nobody else reads.
-pub(super) fn conninfo_with_passphrase(settings: &Settings, host: &Host) -> String {
-    let mut conninfo = conninfo(settings, host, None);
-    if let Some(secret) = &settings.protection.key_password {
+pub(super) fn conninfo_with_passphrase(pinned: &Pinned) -> String {
+    let mut conninfo = conninfo(pinned, None);
+    if let Some(secret) = &pinned.settings().protection.key_password {
         conninfo.push(' ');
         conninfo.push_str(&quote("sslpassword", secret.reveal()));
     }
@@ -104,7 +114,7 @@ fn quote(keyword: &str, value: &str) -> String {
 mod tests {
     use super::*;
     use crate::database::secret::Secret;
-    use crate::database::settings::Options;
+    use crate::database::settings::{Host, Options};
     use std::path::PathBuf;
 
     fn settings() -> Settings {
@@ -122,10 +132,9 @@ mod tests {
 
     #[test]
     fn a_connection_string_is_quoted_and_names_the_passfile_never_the_password() {
-        let settings = settings();
-        let host = &settings.hosts[0];
+        let pinned = Pinned::without_link(&settings());
         assert_eq!(
-            conninfo(&settings, host, Some(&PathBuf::from("/run/its own"))),
+            conninfo(&pinned, Some(&PathBuf::from("/run/its own"))),
             r"host='/tmp/o\'dd \\ one' port='5432' user='dba' dbname='wiser' connect_timeout='10' application_name='stagegate backup' passfile='/run/its own' sslmode='prefer'"
         );
     }
@@ -141,9 +150,23 @@ mod tests {
             password: None,
             nameless: false,
         };
-        let said = conninfo(&settings(), &host, None);
+        let told = |nameless| {
+            let hosts = vec![Host {
+                nameless,
+                ..host.clone()
+            }];
+            let settings = Settings {
+                hosts,
+                ..settings()
+            };
+            conninfo(&Pinned::without_link(&settings), None)
+        };
+        let said = told(false);
         let place = "host='db.example' hostaddr='192.0.2.7' port='5433' ";
         assert!(said.starts_with(place), "{said}");
         assert!(!said.contains("passfile"), "{said}");
+        // Where only the address was given there is no name for a certificate to be compared with.
+        let said = told(true);
+        assert!(said.starts_with("hostaddr='192.0.2.7' port="), "{said}");
     }
 }

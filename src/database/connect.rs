@@ -13,7 +13,7 @@ use super::link::Link;
 use super::message;
 use super::session::read_only::STARTUP as READ_ONLY;
 use super::settings::{Host, Place, SessionAttributes, Settings, SslMode, Use, Way};
-use super::stream::{Endpoint, Route};
+use super::stream::{Endpoint, Route, numeric};
 use super::tap::Tap;
 use super::tls::{self, NoTlsWhy};
 use crate::gate::event::ServerMessage;
@@ -53,6 +53,64 @@ pub async fn connect(settings: &Settings) -> Result<Link, ServerMessage> {
         },
         wanted => first(settings, wanted).await.map_err(said),
     }
+}
+
+/// Opens a link to that address and no other, of whatever kind the server there is.
+///
+/// # Errors
+/// What stood in the way.
+pub(super) async fn connect_at(
+    settings: &Settings,
+    host: &Host,
+    endpoint: &Endpoint,
+) -> Result<Link, ServerMessage> {
+    let limit = settings.connect_timeout;
+    let attempt = attempt(settings, host, endpoint.clone(), SessionAttributes::Any);
+    let setback = match tokio::time::timeout(limit, attempt).await {
+        Ok(Ok(link)) => return Ok(link),
+        Ok(Err(setback)) => setback,
+        Err(_) => silent(limit),
+    };
+    Err(said(setback.within(&format!("while connecting to {host}"))))
+}
+
+/// Every address that `settings` lead to, each as settings of its own, for who looks for one server
+/// among them instead of any that will do. A name that cannot be looked up stays one.
+pub async fn each_address(settings: &Settings) -> Vec<Settings> {
+    let mut each = Vec::new();
+    for host in &settings.hosts {
+        let looked_up = tokio::time::timeout(settings.connect_timeout, Endpoint::of(host)).await;
+        let endpoints = looked_up.ok().and_then(Result::ok).unwrap_or_default();
+        let addresses: Vec<Host> = endpoints
+            .iter()
+            .filter_map(|endpoint| match (endpoint, &host.place) {
+                (Endpoint::Tcp(address), Place::Tcp { host: name, .. }) => Some(Host {
+                    place: Place::Tcp {
+                        host: name.clone(),
+                        address: Some(numeric(*address)),
+                    },
+                    ..host.clone()
+                }),
+                _ => None,
+            })
+            .collect();
+        let hosts = match addresses.is_empty() {
+            true => vec![host.clone()],
+            false => addresses,
+        };
+        each.extend(hosts.into_iter().map(|host| Settings {
+            hosts: vec![host],
+            shuffled: false,
+            session_attributes: SessionAttributes::Any,
+            ..settings.clone()
+        }));
+    }
+    each
+}
+
+fn silent(limit: std::time::Duration) -> Setback {
+    let limit = limit.as_secs_f32();
+    Setback::Elsewhere(message::own(format!("no answer within {limit} s")))
 }
 
 fn said(setback: Setback) -> ServerMessage {
@@ -117,13 +175,9 @@ fn shuffle<T>(list: &mut [T]) {
 /// One host: its addresses in turn, each within the limit, as libpq counts it.
 async fn one(settings: &Settings, host: &Host, wanted: SessionAttributes) -> Result<Link, Setback> {
     let limit = settings.connect_timeout;
-    let silent = || {
-        let limit = limit.as_secs_f32();
-        Setback::Elsewhere(message::own(format!("no answer within {limit} s")))
-    };
     let looked_up = tokio::time::timeout(limit, Endpoint::of(host)).await;
     let mut endpoints = match looked_up {
-        Err(_) => return Err(silent()),
+        Err(_) => return Err(silent(limit)),
         Ok(Ok(endpoints)) if !endpoints.is_empty() => endpoints,
         Ok(Ok(_)) => {
             return Err(Setback::Elsewhere(message::own(
@@ -148,7 +202,7 @@ async fn one(settings: &Settings, host: &Host, wanted: SessionAttributes) -> Res
             Ok(Ok(link)) => return Ok(link),
             Ok(Err(Setback::Final(error))) => return Err(Setback::Final(error)),
             Ok(Err(elsewhere)) => last = elsewhere,
-            Err(_) => last = silent(),
+            Err(_) => last = silent(limit),
         }
     }
     Err(last)

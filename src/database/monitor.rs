@@ -16,18 +16,19 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::connect;
 use super::link::{Broken, Link};
 use super::message;
-use super::settings::Settings;
+use super::pinned::Pinned;
+use super::session::Identity;
 use super::target;
 use crate::gate::event::{Observation, ServerMessage, Sight};
 
 /// How often it looks.
 pub const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The server ends a look after this long, in its own words.
-const LOOK: &str = "2s";
+/// What makes its session one that only looks; the server ends a look after two seconds.
+const STARTUP: &str = "-c default_transaction_read_only=on -c statement_timeout=2s \
+    -c lock_timeout=100ms -c search_path=pg_catalog,pg_temp";
 
 /// And this is when no answer at all is believed to come any more.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -58,33 +59,40 @@ impl LogWanted {
 pub struct Monitor;
 
 impl Monitor {
-    /// Watches the session whose backend is `pid`. The task ends when nobody listens any more;
+    /// Watches the session that `identity` is of, where `pinned` leads. The task ends when nobody listens any more;
     /// aborting it closes its connection.
     pub fn spawn(
-        settings: Settings,
-        pid: i32,
+        pinned: &Pinned,
+        identity: Identity,
         observations: UnboundedSender<Observation>,
         log: LogWanted,
     ) -> JoinHandle<()> {
-        Monitor::spawn_every(settings, pid, observations, log, INTERVAL)
+        Monitor::spawn_every(pinned, identity, observations, log, INTERVAL)
     }
 
     /// The same, with another interval.
     pub fn spawn_every(
-        mut settings: Settings,
-        pid: i32,
+        pinned: &Pinned,
+        identity: Identity,
         observations: UnboundedSender<Observation>,
         log: LogWanted,
         interval: Duration,
     ) -> JoinHandle<()> {
-        settings.application_name = APPLICATION.into();
-        tokio::spawn(watch(settings, pid, observations, log, interval))
+        let ours = pinned.with(|settings| {
+            settings.application_name = APPLICATION.into();
+            // The last of a name wins.
+            settings.options = Some(match settings.options.take() {
+                Some(options) => format!("{options} {STARTUP}"),
+                None => STARTUP.to_owned(),
+            });
+        });
+        tokio::spawn(watch(ours, identity, observations, log, interval))
     }
 }
 
 async fn watch(
-    settings: Settings,
-    pid: i32,
+    pinned: Pinned,
+    identity: Identity,
     observations: UnboundedSender<Observation>,
     log: LogWanted,
     interval: Duration,
@@ -92,11 +100,11 @@ async fn watch(
     let mut failures = 0u32;
     loop {
         let ended = async {
-            let (mut link, version) = open(&settings).await?;
+            let (mut link, version) = open(&pinned, &identity).await?;
             let mut seen = Seen::default();
             let mut known = server_log::Known::default();
             loop {
-                let sight = look(&mut link, pid, version, &mut seen).await?;
+                let sight = look(&mut link, identity.backend_pid, version, &mut seen).await?;
                 failures = 0;
                 let sent = observations.send(Observation::Seen(Box::new(sight)));
                 if sent.is_err() {
@@ -127,21 +135,10 @@ async fn watch(
 
 /// All that it sets, it sets with the first packet: what is set later stays, behind a pooler, for
 /// whoever has the server's session next.
-async fn open(settings: &Settings) -> Result<(Link, u32), ServerMessage> {
-    let ours = format!(
-        "-c default_transaction_read_only=on -c statement_timeout={LOOK} -c lock_timeout=100ms \
-         -c search_path=pg_catalog,pg_temp"
-    );
-    let settings = Settings {
-        // The last of a name wins.
-        options: Some(match &settings.options {
-            Some(options) => format!("{options} {ours}"),
-            None => ours,
-        }),
-        ..settings.clone()
-    };
-    let mut link = connect::connect(&settings).await?;
+async fn open(pinned: &Pinned, identity: &Identity) -> Result<(Link, u32), ServerMessage> {
+    let mut link = pinned.open().await?;
     bounded(target::prove_direct(&mut link)).await?;
+    bounded(target::prove_same(&mut link, identity)).await?;
     let row = bounded(link.row(
         "SELECT pg_catalog.current_setting('default_transaction_read_only'), \
          pg_catalog.current_setting('server_version_num')",

@@ -20,8 +20,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::client::{clean, conninfo_with_passphrase};
+use super::pinned::Pinned;
 use super::session::Identity;
-use super::settings::{Host, Settings};
 
 pub use keeping::keep;
 
@@ -96,8 +96,7 @@ impl Sentry {
     /// In words, when it cannot be started.
     pub fn post(
         program: &Path,
-        settings: &Settings,
-        host: &Host,
+        pinned: &Pinned,
         silence: Duration,
         alive: impl Fn() -> bool + Send + 'static,
     ) -> Result<Sentry, String> {
@@ -111,9 +110,9 @@ impl Sentry {
             .map_err(|error| error.to_string())?;
         let pipe = Pipe(Arc::new(Mutex::new(child.stdin.take())));
         let know = Word::Know {
-            conninfo: conninfo_with_passphrase(settings, host),
-            password: settings
-                .password_for(host)
+            conninfo: conninfo_with_passphrase(pinned),
+            password: pinned
+                .password()
                 .map(|password| password.reveal().to_owned()),
             silence: u64::try_from(silence.as_millis()).unwrap_or(u64::MAX),
         };

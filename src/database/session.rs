@@ -27,7 +27,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio_postgres::{CancelToken, NoTls};
 
 use super::message;
-use super::settings::Settings;
+use super::pinned::{Aim, Pinned};
 use super::stream::Route;
 use crate::gate::event::{Body, Evidence, Millis, Report, Seq};
 use crate::gate::plan::HOLD_LIMIT;
@@ -145,6 +145,7 @@ impl Default for HoldOptions {
 /// an open transaction.
 #[derive(Debug, Clone)]
 pub struct Session {
+    aim: Aim,
     orders: mpsc::UnboundedSender<(Seq, Order)>,
     reports: mpsc::UnboundedSender<Report>,
     line: Arc<Line>,
@@ -156,19 +157,21 @@ impl Session {
     /// has ended for good; a task that ends otherwise has died.
     pub fn spawn(
         runbook: Arc<Runbook>,
-        settings: Settings,
+        aim: impl Into<Aim>,
         options: HoldOptions,
         reports: mpsc::UnboundedSender<Report>,
     ) -> (Session, JoinHandle<()>) {
         let (orders, queue) = mpsc::unbounded_channel();
         let line = Arc::new(Line::default());
+        let aim = aim.into();
         let session = Session {
+            aim: aim.clone(),
             orders,
             reports: reports.clone(),
             line: Arc::clone(&line),
             cancel_timeout: Duration::from_millis(options.cancel_timeout),
         };
-        let actor = actor::Actor::new(runbook, settings, options, reports, line);
+        let actor = actor::Actor::new(runbook, aim, options, reports, line);
         (session, tokio::spawn(actor.run(queue)))
     }
 
@@ -204,6 +207,13 @@ impl Session {
             };
             let _ = reports.send(Report { seq, body });
         });
+    }
+
+    /// The way to the server that this session reached, for whoever goes there beside it; `None`
+    /// until it reached one.
+    #[must_use]
+    pub fn pinned(&self) -> Option<&Pinned> {
+        self.aim.pinned()
     }
 
     /// The transaction may be held for so long from now on.

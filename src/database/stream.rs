@@ -92,6 +92,16 @@ impl Endpoint {
     }
 }
 
+/// An address as libpq's `hostaddr` has it.
+pub(super) fn numeric(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => {
+            format!("{}%{}", v6.ip(), v6.scope_id())
+        }
+        _ => address.ip().to_string(),
+    }
+}
+
 /// Has the kernel look after a peer that may vanish.
 fn watch(stream: &TcpStream, wanted: Keepalive) -> io::Result<()> {
     let socket = socket2::SockRef::from(stream);

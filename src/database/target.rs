@@ -2,6 +2,7 @@
 
 use super::link::{Broken, Link};
 use super::message;
+use super::session::Identity;
 use super::stream::Endpoint;
 use crate::gate::event::{ServerMessage, Target};
 
@@ -21,6 +22,9 @@ const WHO: &str = "SELECT pg_catalog.current_database(), \
     pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time()), \
     pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()), \
     pg_catalog.has_function_privilege('pg_catalog.pg_stat_file(pg_catalog.text)', 'EXECUTE')";
+
+/// [`Target::started`].
+const STARTED: &str = "SELECT pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())";
 
 /// [`Target::files_since`], for a role that may ask it: written once, when the cluster is made.
 const FILES: &str = "SELECT pg_catalog.date_part('epoch', change) \
@@ -148,6 +152,30 @@ pub async fn prove_direct(link: &mut Link) -> Result<(), ServerMessage> {
         None => Ok(()),
         Some(why) => Err(message::own(why)),
     }
+}
+
+/// Proves that it is the very server process that `identity` was read from: what stands there is about
+/// its backends, and a process number means somebody else anywhere else.
+///
+/// # Errors
+/// When it is another one, or nobody can say.
+pub async fn prove_same(link: &mut Link, identity: &Identity) -> Result<(), ServerMessage> {
+    let started = only_cell(link, STARTED).await.map_err(Broken::why)?;
+    let (system, _) = self::identity(link).await?;
+    let differs = |then: &Option<String>, now: &Option<String>| {
+        then.is_some() && now.is_some() && then != now
+    };
+    let why = match (&identity.started, &started) {
+        (Some(_), Some(_)) if differs(&identity.started, &started) => {
+            "another server answers there than the one that was reached first, or it was started anew"
+        }
+        _ if differs(&identity.system_identifier, &system) => {
+            "another server answers there than the one that was reached first"
+        }
+        (Some(_), Some(_)) => return Ok(()),
+        _ => "the server does not say when it was started, so nobody knows whether it is the same",
+    };
+    Err(message::own(why))
 }
 
 /// Why no transaction can be held here; empty when one can.

@@ -9,6 +9,7 @@ use super::compare::compare;
 use super::{CheckSet, Look, Sight, Stage, expected, kinds};
 use crate::database::link::{Broken, Link};
 use crate::database::message;
+use crate::database::pinned::Aim;
 use crate::database::session::measure;
 use crate::database::session::read_only::{self, Limits, Query, Stopped};
 use crate::database::session::{READ_TIMEOUT, relations};
@@ -61,7 +62,7 @@ pub async fn once(runbook: &Runbook, settings: &Settings) -> Result<Sight, Serve
 /// order or listen any more.
 pub async fn task(
     runbook: Arc<Runbook>,
-    settings: Settings,
+    aim: Aim,
     mut orders: UnboundedReceiver<Look>,
     news: UnboundedSender<News>,
 ) {
@@ -70,7 +71,7 @@ pub async fn task(
         let looked = async {
             let (mut link, target) = match reached.take() {
                 Some(reached) => reached,
-                None => read_only::open(&settings).await?,
+                None => read_only::open_where(&aim).await?,
             };
             let sight = look(&mut link, target.clone(), &runbook, order)
                 .await

@@ -48,7 +48,7 @@ pub async fn watch<B: Surface>(
 ) -> ExitCode {
     let (orders, queue) = unbounded_channel();
     let (news, mut arrived) = unbounded_channel();
-    let task = tokio::spawn(looking::task(runbook, settings, queue, news));
+    let task = tokio::spawn(looking::task(runbook, settings.into(), queue, news));
     let (runs, mut found) = unbounded_channel();
     let began = Instant::now();
     let mut drawn: Option<Instant> = None;

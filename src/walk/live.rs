@@ -6,8 +6,8 @@
 use super::engine::Held;
 use crate::backup::Backups;
 use crate::database::monitor::{LogWanted, Monitor};
-use crate::database::session::{HoldOptions, Order, Session, Severer};
-use crate::database::settings::Settings;
+use crate::database::pinned::Aim;
+use crate::database::session::{HoldOptions, Identity, Order, Session, Severer};
 use crate::database::target::pooler;
 use crate::gate::event::{Body, Inquiry, Millis, Observation, Report, Seq, ServerMessage, Target};
 use crate::runbook::Runbook;
@@ -42,10 +42,10 @@ fn died() -> ServerMessage {
 }
 
 impl Live {
-    /// Starts the session's task; a monitor follows each session that connects.
+    /// Starts the session's task; a monitor follows each session that connects, to where it did.
     pub fn start(
         runbook: Arc<Runbook>,
-        settings: Settings,
+        aim: impl Into<Aim>,
         options: HoldOptions,
     ) -> (
         Live,
@@ -55,12 +55,12 @@ impl Live {
         let (inner, from_session) = unbounded_channel();
         let (reports, outer) = unbounded_channel();
         let (observations, seen) = unbounded_channel();
-        let (session, task) = Session::spawn(runbook, settings.clone(), options, inner);
+        let aim: Aim = aim.into();
+        let (session, task) = Session::spawn(runbook, aim.clone(), options, inner);
         let state = Arc::new(State::default());
-        let backed_up = settings.clone();
         let log = LogWanted::default();
         let beside = Beside {
-            settings,
+            aim,
             observations,
             log: log.clone(),
         };
@@ -76,7 +76,7 @@ impl Live {
         });
         let live = Live {
             session,
-            backups: Backups::new(backed_up, reports.clone()),
+            backups: Backups::new(reports.clone()),
             reports,
             state,
             log,
@@ -94,7 +94,7 @@ impl Live {
 
 /// What a monitor needs.
 struct Beside {
-    settings: Settings,
+    aim: Aim,
     observations: UnboundedSender<Observation>,
     log: LogWanted,
 }
@@ -107,12 +107,14 @@ async fn relay(beside: Beside, mut from: UnboundedReceiver<Report>, to: Unbounde
             if let Some(old) = monitor.take() {
                 old.abort();
             }
-            let pid = target.backend_pid;
             // Behind a pooler there is nothing to watch: no transaction is held there.
-            if pooler(target.protocol_pid, pid).is_none() {
+            if let (Some(pinned), None) = (
+                beside.aim.pinned(),
+                pooler(target.protocol_pid, target.backend_pid),
+            ) {
                 monitor = Some(Monitor::spawn(
-                    beside.settings.clone(),
-                    pid,
+                    pinned,
+                    Identity::of(target),
                     beside.observations.clone(),
                     beside.log.clone(),
                 ));
@@ -169,7 +171,13 @@ impl Held for Live {
     }
 
     fn back_up(&self, seq: Seq, target: Target, folder: String) {
-        self.backups.start(seq, target, folder);
+        match self.session.pinned() {
+            Some(pinned) => self.backups.start(seq, pinned.clone(), target, folder),
+            None => {
+                let body = Body::BackupFailed("no server was reached".into());
+                let _ = self.reports.send(Report { seq, body });
+            }
+        }
     }
 
     fn stop_backup(&self) {

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use stagegate::database::monitor::{APPLICATION, LogWanted, Monitor};
-use stagegate::database::session::{HoldOptions, Order};
+use stagegate::database::pinned::Pinned;
+use stagegate::database::session::{HoldOptions, Identity, Order};
+use stagegate::database::settings::Settings;
+use stagegate::database::{connect, target};
 use stagegate::gate::event::{Body, Observation, Progress, ServerLog, Sight};
 use stagegate::sandbox::{Options, Sandbox};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -18,16 +21,27 @@ struct Watch {
 
 impl Watch {
     async fn over(stage: &mut Stage) -> Watch {
-        let pid = stage.connect().await.backend_pid;
-        let settings = over_socket(server(), &stage.database);
-        Watch::with(settings, pid)
+        let target = stage.connect().await;
+        let pinned = stage.session.pinned().unwrap();
+        Watch::with(pinned, Identity::of(&target))
     }
 
-    fn with(settings: stagegate::database::settings::Settings, pid: i32) -> Watch {
+    /// As `settings` say, of the backend `pid` of the server that they lead to.
+    async fn of(settings: &Settings, pid: i32) -> Watch {
+        let mut link = connect::connect(settings).await.unwrap();
+        let target = target::read(&mut link).await.unwrap();
+        let identity = Identity {
+            backend_pid: pid,
+            ..Identity::of(&target)
+        };
+        Watch::with(&Pinned::of(settings, &link), identity)
+    }
+
+    fn with(pinned: &Pinned, identity: Identity) -> Watch {
         let (sender, observations) = unbounded_channel();
         let log = LogWanted::default();
         log.set(true);
-        let task = Monitor::spawn_every(settings, pid, sender, log, Duration::from_millis(20));
+        let task = Monitor::spawn_every(pinned, identity, sender, log, Duration::from_millis(20));
         Watch { task, observations }
     }
 
@@ -162,7 +176,7 @@ async fn an_ordinary_role_sees_enough() {
         server().port(),
         stage.database
     ));
-    let mut watch = Watch::with(settings, pid);
+    let mut watch = Watch::of(&settings, pid).await;
     stage.apply().await;
     let waiter = waits(&stage, "app", "INSERT INTO t VALUES (1)").await;
     let sight = watch.until("it waits", |s| s.waiters.len() == 1).await;
@@ -201,8 +215,15 @@ async fn it_is_read_only_and_its_end_does_not_touch_the_transaction() {
 
 #[tokio::test]
 async fn without_a_server_it_says_so_and_ends_when_nobody_listens() {
-    let gone = settings("host=/nowhere user=u dbname=d");
-    let mut watch = Watch::with(gone, 1);
+    let own = tokio::task::spawn_blocking(|| Sandbox::start(Options::for_tests()).unwrap())
+        .await
+        .unwrap();
+    let settings = over_socket(&own, "postgres");
+    let mut link = connect::connect(&settings).await.unwrap();
+    let identity = Identity::of(&target::read(&mut link).await.unwrap());
+    let pinned = Pinned::of(&settings, &link);
+    tokio::task::spawn_blocking(|| drop(own)).await.unwrap();
+    let mut watch = Watch::with(&pinned, identity);
     match within("it is blind", watch.observations.recv())
         .await
         .unwrap()
@@ -226,7 +247,7 @@ async fn a_catalog_that_is_locked_makes_it_blind_and_nothing_more() {
         HoldOptions::default(),
     );
     let pid = stage.connect().await.backend_pid;
-    let mut watch = Watch::with(over_socket(&own, &name), pid);
+    let mut watch = Watch::of(&over_socket(&own, &name), pid).await;
     watch.until("a look", |_| true).await;
     let (xid, _) = stage.apply().await;
     within("it is blind", async {
@@ -282,7 +303,7 @@ async fn the_log_is_shown_to_whoever_may_read_it_and_follows_what_comes() {
         .await
         .unwrap();
     let holds = |text: &'static str| move |log: &ServerLog| matches!(log, ServerLog::Tail { lines, .. } if lines.iter().any(|l| l.contains(text)));
-    let mut watch = Watch::with(over_socket(&server, "postgres"), 0);
+    let mut watch = Watch::of(&over_socket(&server, "postgres"), 0).await;
     watch.until_log("the log", holds("grüße eins")).await;
     client
         .batch_execute("DO 'BEGIN RAISE LOG ''number two''; END'")
@@ -295,7 +316,7 @@ async fn the_log_is_shown_to_whoever_may_read_it_and_follows_what_comes() {
         server.socket_dir().display(),
         server.port()
     ));
-    let mut watch = Watch::with(plain, 0);
+    let mut watch = Watch::of(&plain, 0).await;
     let log = watch.until_log("a word on the log", |_| true).await;
     assert_eq!(log, ServerLog::NotPermitted);
 }

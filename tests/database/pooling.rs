@@ -4,8 +4,10 @@
 use std::process::Command;
 use std::time::Duration;
 
+use stagegate::database::connect;
 use stagegate::database::monitor::{LogWanted, Monitor};
-use stagegate::database::session::HoldOptions;
+use stagegate::database::pinned::Pinned;
+use stagegate::database::session::{HoldOptions, Identity, Order};
 use stagegate::gate::event::{Body, Observation, Target};
 use stagegate::walk::engine::Held;
 use stagegate::walk::live::Live;
@@ -135,9 +137,11 @@ async fn no_command_leaves_anything_on_a_poolers_session() {
 async fn the_monitor_sees_nothing_through_a_pooler_and_sets_nothing() {
     let behind = Behind::a_pooler().await;
     let (sender, mut observations) = unbounded_channel();
+    let settings = settings(&behind.conninfo());
+    let link = connect::connect(&settings).await.unwrap();
     let task = Monitor::spawn_every(
-        settings(&behind.conninfo()),
-        1,
+        &Pinned::of(&settings, &link),
+        Identity::of(&Target::default()),
         sender,
         LogWanted::default(),
         Duration::from_millis(20),
@@ -159,6 +163,11 @@ async fn no_backup_is_made_through_a_pooler() {
     let settings = settings(&behind.conninfo());
     let (live, mut reports, _observations) =
         Live::start(book.into(), settings, HoldOptions::default());
+    live.order(1, Order::Connect);
+    within("the session is there", async {
+        while !matches!(reports.recv().await.unwrap().body, Body::Connected(_)) {}
+    })
+    .await;
     let there = psql(server(), &behind.database).await;
     let version = there
         .query_one("SELECT current_setting('server_version_num')::int", &[])
@@ -172,7 +181,7 @@ async fn no_backup_is_made_through_a_pooler() {
         server_version_num: version.unsigned_abs(),
         ..Target::default()
     };
-    live.back_up(1, reached, folder.path().display().to_string());
+    live.back_up(2, reached, folder.path().display().to_string());
     let why = within("the backup is refused", async {
         loop {
             match reports.recv().await.unwrap().body {

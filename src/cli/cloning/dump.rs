@@ -7,7 +7,8 @@
 
 use crate::database::client::{self, clean, conninfo};
 use crate::database::passfile;
-use crate::database::settings::{Host, Settings};
+use crate::database::pinned::Pinned;
+use crate::database::secret::Secret;
 use crate::gate::event::Millis;
 use crate::runbook::printable::printable;
 use crate::sandbox::programs::{Clients, Programs, Search};
@@ -49,27 +50,25 @@ impl Client {
     /// What `pg_dump` says.
     pub(super) fn dump(
         &self,
-        settings: &Settings,
-        host: &Host,
+        pinned: &Pinned,
         folder: &Path,
         lock_timeout: Millis,
     ) -> Result<PathBuf, Report> {
         // It lives until the dump is done.
-        let passfile = Passfile::of(settings, host, folder)?;
+        let passfile = Passfile::of(pinned.password(), folder)?;
         let archive = folder.join("schema.dump");
         let read_only = "-c default_transaction_read_only=on";
-        let there = Settings {
-            application_name: "stagegate rehearse".into(),
-            options: Some(match &settings.options {
+        let there = pinned.with(|settings| {
+            settings.application_name = "stagegate rehearse".into();
+            settings.options = Some(match settings.options.take() {
                 Some(options) => format!("{options} {read_only}"),
                 None => read_only.to_owned(),
-            }),
-            ..settings.clone()
-        };
+            });
+        });
         let passfile = passfile.as_ref().map(|file| file.0.as_path());
         let mut command = clean(&self.0.pg_dump);
         let service = Passfile(folder.join("service"));
-        let handed = client::write_service(&service.0, settings)
+        let handed = client::write_service(&service.0, pinned.settings())
             .wrap_err("the service file cannot be written")?;
         if handed {
             command.env("PGSERVICEFILE", &service.0);
@@ -85,7 +84,7 @@ impl Client {
             .arg("--dbname")
             .arg(format!(
                 "{}{}",
-                conninfo(&there, host, passfile),
+                conninfo(&there, passfile),
                 if handed { client::BY_SERVICE } else { "" }
             ))
             // Through us, so that it ends by itself when we do.
@@ -177,8 +176,8 @@ fn private(path: &Path) -> Result<File, Report> {
 struct Passfile(PathBuf);
 
 impl Passfile {
-    fn of(settings: &Settings, host: &Host, folder: &Path) -> Result<Option<Passfile>, Report> {
-        let Some(password) = settings.password_for(host) else {
+    fn of(password: Option<&Secret>, folder: &Path) -> Result<Option<Passfile>, Report> {
+        let Some(password) = password else {
             return Ok(None);
         };
         let file = Passfile(folder.join("passfile"));
@@ -210,26 +209,13 @@ fn without_other_servers(list: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database::secret::Secret;
-    use crate::database::settings::Options;
     use std::os::unix::fs::PermissionsExt;
-
-    fn settings(password: &str) -> Settings {
-        let options = Options {
-            host: Some("/tmp".into()),
-            user: Some("dba".into()),
-            ..Options::default()
-        };
-        let mut settings = Settings::find(&options, &|_| None, None, &Path::is_dir).unwrap();
-        settings.password = Some(Secret::new(password.to_owned()));
-        settings
-    }
 
     #[test]
     fn a_password_is_in_a_file_for_its_owner_alone_until_it_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = settings("a:b\\c");
-        let passfile = Passfile::of(&settings, &settings.hosts[0], folder.path())
+        let password = Secret::new("a:b\\c".to_owned());
+        let passfile = Passfile::of(Some(&password), folder.path())
             .unwrap()
             .unwrap();
         let path = passfile.0.clone();

@@ -5,8 +5,6 @@ use crate::database::link::{Broken, Link};
 use crate::database::message;
 use crate::database::session::read_only::{self, Limits, Query};
 use crate::database::session::{READ_TIMEOUT, relations};
-use crate::database::settings::{Host, Place};
-use crate::database::stream::Endpoint;
 use crate::database::tables;
 use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::runbook::{Runbook, rehearsal};
@@ -21,8 +19,6 @@ pub(super) type Structure = BTreeMap<String, String>;
 pub(super) struct Told {
     /// What was reached.
     pub(super) target: Target,
-    /// The host that answered, of those that were tried.
-    pub(super) host: Host,
     pub(super) extensions: Vec<Extension>,
     /// The tables that the runbook touches.
     pub(super) tables: Vec<Table>,
@@ -125,27 +121,6 @@ pub(super) async fn read(
     runbook: &Runbook,
     lock: Millis,
 ) -> Result<Told, ServerMessage> {
-    // Of a name with several addresses, the one that answered us.
-    let host = match (link.endpoint(), link.host()) {
-        (
-            Endpoint::Tcp(address),
-            Host {
-                place: Place::Tcp { host, .. },
-                port,
-                password,
-                nameless,
-            },
-        ) => Host {
-            place: Place::Tcp {
-                host: host.clone(),
-                address: Some(address.ip().to_string()),
-            },
-            port: *port,
-            password: password.clone(),
-            nameless: *nameless,
-        },
-        (_, host) => host.clone(),
-    };
     let names: Vec<String> = relations(&runbook.script)
         .iter()
         .map(|name| format!("'{}'", name.replace('\'', "''")))
@@ -158,7 +133,6 @@ pub(super) async fn read(
     let structure = structure(&mut link, lock).await?;
     Ok(Told {
         target,
-        host,
         structure,
         extensions: catalogs.extensions.unwrap_or_default(),
         tables: catalogs.tables.unwrap_or_default(),

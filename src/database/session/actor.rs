@@ -10,10 +10,10 @@ use super::inquire::Identity;
 use super::{HoldOptions, Line, Order, There};
 use crate::database::link::{Broken, Link};
 use crate::database::locks::Ledger;
+use crate::database::pinned::Aim;
 use crate::database::sentry::Sentry;
-use crate::database::settings::Settings;
 use crate::database::tap::Status;
-use crate::database::{connect, message, target};
+use crate::database::{message, target};
 use crate::gate::event::{Body, CommitAnswer, Report, Seq, ServerMessage, Target};
 use crate::runbook::Runbook;
 
@@ -22,7 +22,8 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 pub(super) struct Actor {
     pub(super) runbook: Arc<Runbook>,
-    pub(super) settings: Settings,
+    /// Where it connects.
+    pub(super) aim: Aim,
     pub(super) options: HoldOptions,
     pub(super) reports: mpsc::UnboundedSender<Report>,
     pub(super) line: Arc<Line>,
@@ -59,14 +60,14 @@ enum Turn {
 impl Actor {
     pub(super) fn new(
         runbook: Arc<Runbook>,
-        settings: Settings,
+        aim: Aim,
         options: HoldOptions,
         reports: mpsc::UnboundedSender<Report>,
         line: Arc<Line>,
     ) -> Actor {
         Actor {
             runbook,
-            settings,
+            aim,
             options,
             reports,
             line,
@@ -127,14 +128,14 @@ impl Actor {
         let (Some(program), None) = (self.options.guard.clone(), &self.sentry) else {
             return;
         };
-        let Some(host) = self.link.as_ref().map(|link| link.host().clone()) else {
+        let Some(pinned) = self.aim.pinned().cloned() else {
             return;
         };
-        let (settings, line) = (self.settings.clone(), Arc::clone(&self.line));
+        let line = Arc::clone(&self.line);
         let silence = Duration::from_millis(self.options.dead_man);
         let post = move || {
             let alive = move || !line.lease.is_overdue();
-            Sentry::post(&program, &settings, &host, silence, alive)
+            Sentry::post(&program, &pinned, silence, alive)
         };
         match tokio::task::spawn_blocking(post).await {
             Ok(Ok(sentry)) => self.sentry = Some(sentry),
@@ -273,14 +274,14 @@ impl Actor {
     /// Opens a new connection and finds out what it reached; `sever` gives it up.
     pub(super) async fn reach(&mut self) -> Result<Target, ServerMessage> {
         let mut severed = self.line.severed.subscribe();
-        let settings = self.settings.clone();
+        let aim = self.aim.clone();
         let attempt = async {
-            let mut link = connect::connect(&settings).await?;
+            let mut link = aim.open().await?;
             if let Some(why) = link.reads_otherwise() {
                 return Err(why);
             }
             // A link that goes silent after the first answer must not hold the attempt for ever.
-            let limit = settings.connect_timeout;
+            let limit = aim.connect_timeout();
             let questions = async {
                 let target = target::read(&mut link)
                     .await
@@ -301,6 +302,7 @@ impl Actor {
         for notice in link.take_early_notices() {
             noticed(&self.reports, self.latest, None, notice);
         }
+        self.aim.pin(&link);
         self.line.set(Some(There {
             token: link.cancel_token(),
             route: link.route().clone(),

@@ -12,9 +12,9 @@ use super::answers::xact_status;
 use super::read_only;
 use crate::database::link::{Answer, Broken, Link};
 use crate::database::locks::Ledger;
-use crate::database::settings::Settings;
+use crate::database::pinned::Pinned;
 use crate::database::tap::Status;
-use crate::database::{connect, message, target};
+use crate::database::{message, target};
 use crate::gate::event::{
     Body, CommitAnswer, CommitWait, Millis, Report, Seq, ServerMessage, Target, XactStatus,
 };
@@ -289,8 +289,8 @@ impl Actor {
         guarded: &str,
     ) -> Result<(Answer, Option<ServerMessage>), Broken> {
         let limit = self.answer_timeout();
-        let settings = self.settings.clone();
-        let pid = self.identity.as_ref().map(|identity| identity.backend_pid);
+        let pinned = self.aim.pinned().cloned();
+        let identity = self.identity.clone();
         let reports = self.reports.clone();
         let mut told = None;
         let mut warning = None;
@@ -311,7 +311,8 @@ impl Actor {
                     break answer?;
                 }
                 patience = limit;
-                let look = tokio::time::timeout(limit, look_at_commit(&settings, pid));
+                let look =
+                    tokio::time::timeout(limit, look_at_commit(pinned.as_ref(), identity.as_ref()));
                 let wait = tokio::select! {
                     biased;
                     answer = &mut answer => break answer?,
@@ -364,13 +365,18 @@ impl Actor {
 
 /// What that backend waits for in the middle of what it executes, seen over a connection of its own.
 /// `None`: it executes nothing, or nobody can be asked.
-async fn look_at_commit(settings: &Settings, pid: Option<i32>) -> Option<CommitWait> {
-    let mut link = connect::connect(settings).await.ok()?;
+async fn look_at_commit(
+    pinned: Option<&Pinned>,
+    identity: Option<&super::Identity>,
+) -> Option<CommitWait> {
+    let identity = identity?;
+    let mut link = pinned?.open().await.ok()?;
+    target::prove_same(&mut link, identity).await.ok()?;
     let sql = format!(
         "SELECT wait_event, pg_catalog.current_setting('synchronous_standby_names') \
          FROM pg_catalog.pg_stat_activity WHERE pid OPERATOR(pg_catalog.=) {} \
          AND state OPERATOR(pg_catalog.=) 'active'",
-        pid?
+        identity.backend_pid
     );
     let mut row = link.row(&sql).await.ok()?.into_iter();
     Some(CommitWait {

@@ -15,8 +15,8 @@ use super::actor::{Actor, unanswered, within};
 use super::answers::xact_status;
 use super::hold::status_question;
 use crate::database::link::{Broken, Link};
-use crate::database::settings::{Host, Settings};
-use crate::database::{message, target};
+use crate::database::settings::Settings;
+use crate::database::{connect, message, target};
 use crate::gate::event::{Body, Inquiry, Seq, ServerMessage, Target, XactStatus};
 
 /// How long to wait before each try: about ten seconds in all, besides what the tries take.
@@ -270,7 +270,6 @@ impl Actor {
         let (Some(identity), Some(xid)) = (self.identity.clone(), self.xid.clone()) else {
             return Inquiry::Unknowable("no transaction was opened by this session".into());
         };
-        self.prefer_the_same_host();
         let mut severed = self.line.severed.subscribe();
         let mut why = String::new();
         for pause in BACK_OFF {
@@ -309,16 +308,6 @@ impl Actor {
             Ok(answer) => answer,
             Err(_) => Err(unanswered(limit).why()),
         }
-    }
-
-    /// A list of hosts is tried in order; the one that knows the transaction comes first.
-    fn prefer_the_same_host(&mut self) {
-        let Some(before) = self.target.clone() else {
-            return;
-        };
-        let same = |host: &Host| host.port == before.port && host.place.name() == before.host;
-        let settings: &mut Settings = &mut self.settings;
-        settings.hosts.sort_by_key(|host| !same(host));
     }
 
     pub(super) async fn end_backend(&mut self, seq: Seq) {
@@ -390,8 +379,9 @@ fn termination(identity: &Identity, xid: &str, server_version_num: u32) -> Strin
     )
 }
 
-/// Asks for the transaction of an earlier run, on a connection of its own. With `end_backend` a
-/// backend that still runs it is ended, and the question is put once more.
+/// Asks for the transaction of an earlier run, on a connection of its own: of all that the settings
+/// lead to, the server that it was opened on. With `end_backend` a backend that still runs it is
+/// ended, and the question is put once more.
 pub async fn of_earlier_run(
     settings: &Settings,
     identity: &Identity,
@@ -401,15 +391,52 @@ pub async fn of_earlier_run(
     let mut why = String::new();
     for pause in BACK_OFF {
         tokio::time::sleep(pause).await;
-        let limit = settings.connect_timeout * 2 + Duration::from_millis(TERMINATION.into());
-        let asked = ask_once(settings, identity, xid, end_backend);
-        match tokio::time::timeout(limit, asked).await {
-            Ok(Ok(inquiry)) => return inquiry,
-            Ok(Err(error)) => why = message::line(&error),
-            Err(_) => why = message::line(&unanswered(limit).why()),
+        match ask_each(settings, identity, xid, end_backend).await {
+            Ok(inquiry) => return inquiry,
+            Err(error) => why = message::line(&error),
         }
     }
     Inquiry::Unreachable(why)
+}
+
+/// Puts the question at each address until one is the right server. Where none is, what is not there
+/// weighs more than what another server said: it may be the one.
+async fn ask_each(
+    settings: &Settings,
+    identity: &Identity,
+    xid: &str,
+    end_backend: bool,
+) -> Result<Inquiry, ServerMessage> {
+    let limit = settings.connect_timeout * 2 + Duration::from_millis(TERMINATION.into());
+    let mut other = None;
+    let mut silent = None;
+    for one in connect::each_address(settings).await {
+        let asked = ask_once(&one, identity, xid, end_backend);
+        let asked = tokio::time::timeout(limit, asked).await;
+        match asked.unwrap_or_else(|_| Err(unanswered(limit).why())) {
+            Ok(inquiry @ (Inquiry::OtherServer(_) | Inquiry::Unknowable(_))) => {
+                other.get_or_insert(inquiry);
+            }
+            Ok(inquiry) => return Ok(inquiry),
+            Err(why) => {
+                // As everywhere: a server that says no ends the list.
+                let no = why.sqlstate.as_deref().is_some_and(|s| s != "57P03");
+                silent.get_or_insert(why);
+                if no {
+                    break;
+                }
+            }
+        }
+    }
+    match (silent, other) {
+        (Some(why), Some(other)) => Err(ServerMessage {
+            message: format!("{}; elsewhere: {other}", why.message),
+            ..why
+        }),
+        (Some(why), None) => Err(why),
+        (None, Some(inquiry)) => Ok(inquiry),
+        (None, None) => Err(message::own("there is no address to ask at")),
+    }
 }
 
 async fn ask_once(
@@ -418,7 +445,7 @@ async fn ask_once(
     xid: &str,
     end_backend: bool,
 ) -> Result<Inquiry, ServerMessage> {
-    let mut link = crate::database::connect::connect(settings).await?;
+    let mut link = connect::connect(settings).await?;
     let here = target::read(&mut link).await?;
     let first = ask(&mut link, &here, identity, xid).await?;
     let in_progress = matches!(

@@ -13,9 +13,10 @@ use tokio::time::{Instant, timeout};
 
 use super::answers::{millis, report};
 use crate::database::link::{Broken, Link, Unsent};
+use crate::database::pinned::Aim;
 use crate::database::settings::Settings;
 use crate::database::tap::Status;
-use crate::database::{connect, message, target};
+use crate::database::{message, target};
 use crate::gate::event::{Millis, ServerMessage, StatementReport, Target};
 use crate::runbook::check::Plan;
 use crate::runbook::script::{Script, Statement};
@@ -146,14 +147,23 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// What stood in the way, also when the server did not make the session read-only.
 pub async fn open(settings: &Settings) -> Result<(Link, Target), ServerMessage> {
-    let mut settings = settings.clone();
-    // The last of a name wins.
-    settings.options = Some(match settings.options.take() {
-        Some(options) => format!("{options} {STARTUP}"),
-        None => STARTUP.to_owned(),
+    open_where(&Aim::from(settings.clone())).await
+}
+
+/// The same where `aim` leads, which leads there from then on.
+///
+/// # Errors
+/// What stood in the way, also when the server did not make the session read-only.
+pub async fn open_where(aim: &Aim) -> Result<(Link, Target), ServerMessage> {
+    let opened = aim.open_with(|settings| {
+        // The last of a name wins.
+        settings.options = Some(match settings.options.take() {
+            Some(options) => format!("{options} {STARTUP}"),
+            None => STARTUP.to_owned(),
+        });
+        settings.application_name = APPLICATION.into();
     });
-    settings.application_name = APPLICATION.into();
-    let mut link = connect::connect(&settings).await?;
+    let mut link = opened.await?;
     if let Some(why) = link.reads_otherwise() {
         return Err(why);
     }
@@ -172,10 +182,11 @@ pub async fn open(settings: &Settings) -> Result<(Link, Target), ServerMessage> 
             .await
             .map_err(|why| target::unread(&why))
     };
-    let target = match timeout(settings.connect_timeout + SILENCE, reached).await {
+    let target = match timeout(aim.connect_timeout() + SILENCE, reached).await {
         Ok(target) => target?,
         Err(_) => return Err(silent()),
     };
+    aim.pin(&link);
     Ok((link, target))
 }
 

@@ -104,7 +104,7 @@ pub struct Protection {
 }
 
 /// What a child that is libpq is told, as it was given to us.
-const PASSED_ON: [&str; 12] = [
+const PASSED_ON: [&str; 19] = [
     "sslmode",
     "sslcert",
     "sslkey",
@@ -117,6 +117,13 @@ const PASSED_ON: [&str; 12] = [
     "ssl_min_protocol_version",
     "ssl_max_protocol_version",
     "require_auth",
+    "requirepeer",
+    "sslnegotiation",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "tcp_user_timeout",
 ];
 
 impl Protection {
@@ -208,6 +215,9 @@ impl Protection {
     pub fn enforced(&self) -> Protection {
         let mut enforced = self.clone();
         enforced.mode = enforced.mode.max(SslMode::Require);
+        enforced.given.retain(|(keyword, _)| *keyword != "sslmode");
+        let mode = enforced.mode.word().to_owned();
+        enforced.given.insert(0, ("sslmode", mode));
         enforced
     }
 

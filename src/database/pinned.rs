@@ -1,0 +1,179 @@
+//! The one server that a run is about, from the moment it was reached.
+//!
+//! A list of hosts, or a name with several addresses, serves to choose a server once. From then on
+//! every connection of the run goes to the address that was reached: the monitor, the questions after
+//! a lost link, what children and the sentry open. Another server of the list would be watched, asked
+//! or ended in its place, by a process number that means somebody else there.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::connect;
+use super::link::Link;
+use super::secret::Secret;
+use super::settings::{Host, Place, SessionAttributes, Settings};
+use super::stream::{Endpoint, numeric};
+use crate::gate::event::ServerMessage;
+
+/// Settings that lead to one address. Only a link that was opened makes them.
+#[derive(Debug, Clone)]
+pub struct Pinned {
+    settings: Settings,
+    host: Host,
+    endpoint: Endpoint,
+    /// There were others to choose from.
+    chosen: bool,
+}
+
+impl Pinned {
+    /// What leads once more to where `link` leads, as protected as it is. What kind of server
+    /// `target_session_attrs` asked for is no question any more.
+    pub fn of(settings: &Settings, link: &Link) -> Pinned {
+        let endpoint = link.endpoint().clone();
+        let host = Host {
+            place: match &endpoint {
+                Endpoint::Tcp(address) => Place::Tcp {
+                    host: link.host().place.name(),
+                    address: Some(numeric(*address)),
+                },
+                Endpoint::Unix(_) => link.host().place.clone(),
+            },
+            ..link.host().clone()
+        };
+        Pinned {
+            settings: Settings {
+                hosts: vec![host.clone()],
+                shuffled: false,
+                session_attributes: SessionAttributes::Any,
+                protection: match link.tls() {
+                    Some(_) => settings.protection.enforced(),
+                    None => settings.protection.clone(),
+                },
+                ..settings.clone()
+            },
+            host,
+            endpoint,
+            chosen: settings.hosts.len() > 1,
+        }
+    }
+
+    /// The first host of `settings`, as if it had been reached.
+    #[cfg(test)]
+    pub(super) fn without_link(settings: &Settings) -> Pinned {
+        Pinned {
+            host: settings.hosts.first().cloned().unwrap(),
+            settings: settings.clone(),
+            endpoint: Endpoint::Unix(std::path::PathBuf::new()),
+            chosen: false,
+        }
+    }
+
+    /// The same with other settings beside the place, which stays.
+    #[must_use]
+    pub fn with(&self, change: impl FnOnce(&mut Settings)) -> Pinned {
+        let mut other = self.clone();
+        change(&mut other.settings);
+        other
+    }
+
+    /// Opens a link there.
+    ///
+    /// # Errors
+    /// What stood in the way.
+    pub async fn open(&self) -> Result<Link, ServerMessage> {
+        connect::connect_at(&self.settings, &self.host, &self.endpoint)
+            .await
+            .map_err(|why| match (&why.hint, self.chosen) {
+                (None, true) => ServerMessage {
+                    hint: Some(
+                        "no other host of the list is asked, because this one was reached first; \
+                         to choose anew, leave and start again"
+                            .into(),
+                    ),
+                    ..why
+                },
+                _ => why,
+            })
+    }
+
+    /// The host, with the address that was reached in place of a name to be looked up.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Everything but the place.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The password that is used there.
+    #[must_use]
+    pub fn password(&self) -> Option<&Secret> {
+        self.settings.password_for(&self.host)
+    }
+}
+
+/// Where a run connects: to any server of its settings at first, and to that one only from then on.
+/// Clones share what was reached.
+#[derive(Debug, Clone)]
+pub struct Aim {
+    settings: Settings,
+    reached: Arc<OnceLock<Pinned>>,
+}
+
+impl From<Settings> for Aim {
+    fn from(settings: Settings) -> Aim {
+        Aim {
+            settings,
+            reached: Arc::default(),
+        }
+    }
+}
+
+impl Aim {
+    /// Opens a link.
+    ///
+    /// # Errors
+    /// What stood in the way.
+    pub async fn open(&self) -> Result<Link, ServerMessage> {
+        self.open_with(|_| {}).await
+    }
+
+    /// The same with `change` made to the settings.
+    ///
+    /// # Errors
+    /// What stood in the way.
+    pub async fn open_with(
+        &self,
+        change: impl FnOnce(&mut Settings),
+    ) -> Result<Link, ServerMessage> {
+        match self.reached.get() {
+            Some(pinned) => pinned.with(change).open().await,
+            None => {
+                let mut settings = self.settings.clone();
+                change(&mut settings);
+                connect::connect(&settings).await
+            }
+        }
+    }
+
+    /// The server that `link` leads to is the one, if there is none yet.
+    pub fn pin(&self, link: &Link) {
+        self.reached
+            .get_or_init(|| Pinned::of(&self.settings, link));
+    }
+
+    /// Where it is, once it was reached.
+    #[must_use]
+    pub fn pinned(&self) -> Option<&Pinned> {
+        self.reached.get()
+    }
+
+    /// How long one address may take.
+    #[must_use]
+    pub fn connect_timeout(&self) -> Duration {
+        self.settings.connect_timeout
+    }
+}
