@@ -189,9 +189,21 @@ pub enum Command {
     /// Print the key table as Markdown
     #[command(hide = true, disable_help_flag = true)]
     Keys,
-    /// Print the man page
+    /// Print the man page, of everything or of one command
     #[command(hide = true, disable_help_flag = true)]
-    Man,
+    Man {
+        /// The command
+        command: Option<String>,
+        /// Write every page into this folder instead, for a package
+        #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
+        into: Option<PathBuf>,
+    },
+    /// Print what completes this command line in a shell
+    #[command(disable_help_flag = true)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Where to connect, in psql's words.

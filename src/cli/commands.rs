@@ -5,7 +5,7 @@
 
 use super::arguments::{Arguments, Command, Connection, Format, Holding, Look};
 use super::attending::{Whose, attend, may_be_run};
-use super::{aftermath, cloning, inspection};
+use super::{aftermath, cloning, inspection, man};
 use crate::database::secret::Secret;
 use crate::database::settings::{Options, Settings};
 use crate::gate::ExitCode;
@@ -14,6 +14,7 @@ use crate::runbook::{Runbook, listing};
 use crate::sandbox::demo::{DemoOptions, Scenario};
 use crate::tui::keymap;
 use crate::tui::theme::Appearance;
+use clap::CommandFactory;
 use color_eyre::eyre::{Report, WrapErr, eyre};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -146,7 +147,19 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         } => aftermath::report(&aftermath::or_newest(journal)?, format, output.as_deref()),
         Command::Runs => aftermath::runs(),
         Command::Keys => print(&keymap::markdown()),
-        Command::Man => print(&super::man::page()),
+        Command::Man {
+            into: Some(folder), ..
+        } => {
+            man::write_into(&folder)
+                .wrap_err_with(|| format!("cannot write man pages into {}", folder.display()))
+                .map_err(Failure::usage)?;
+            Ok(ExitCode::Committed)
+        }
+        Command::Man {
+            command,
+            into: None,
+        } => print(&man::page(command.as_deref()).map_err(Failure::usage)?),
+        Command::Completions { shell } => print(&completions(shell)),
     }
 }
 
@@ -182,6 +195,17 @@ fn show(path: Option<&Path>, format: Format) -> Result<ExitCode, Failure> {
     } else {
         ExitCode::Usage
     })
+}
+
+fn completions(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(
+        shell,
+        &mut Arguments::command(),
+        "stagegate",
+        &mut script,
+    );
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 fn export(folder: &Path) -> Result<ExitCode, Failure> {
