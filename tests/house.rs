@@ -239,7 +239,10 @@ fn the_readme_names_every_command_and_the_man_page_every_option() {
         .skip(1)
         .take_while(|line| line.starts_with("  "))
         // What is set farther in goes on with a description.
-        .filter_map(|line| line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ')))
+        .filter_map(|line| {
+            line.strip_prefix("  ")
+                .filter(|rest| !rest.starts_with(' '))
+        })
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != "help" && name.chars().all(char::is_alphabetic))
         .collect();

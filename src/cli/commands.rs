@@ -199,12 +199,7 @@ fn show(path: Option<&Path>, format: Format) -> Result<ExitCode, Failure> {
 
 fn completions(shell: clap_complete::Shell) -> String {
     let mut script = Vec::new();
-    clap_complete::generate(
-        shell,
-        &mut Arguments::command(),
-        "stagegate",
-        &mut script,
-    );
+    clap_complete::generate(shell, &mut Arguments::command(), "stagegate", &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }
 

@@ -29,7 +29,10 @@ const ENVIRONMENT: [(&str, &str); 9] = [
         "TERM, LC_ALL, LC_CTYPE, LANG",
         "What the terminal can show; outside UTF-8 everything is drawn in ASCII.",
     ),
-    ("SSH_CONNECTION, SUDO_USER", "Who sits where, for the journal."),
+    (
+        "SSH_CONNECTION, SUDO_USER",
+        "Who sits where, for the journal.",
+    ),
     (
         "STAGEGATE_PG_BIN",
         "The folder of the server programs, for demo and for rehearse --clone.",
@@ -110,7 +113,11 @@ const EXAMPLES: [(&str, &str, &str); 12] = [
         "--format html -o run.html",
         "The newest run as a page.",
     ),
-    ("export", "release-42/", "The built-in runbook as a folder to start from."),
+    (
+        "export",
+        "release-42/",
+        "The built-in runbook as a folder to start from.",
+    ),
 ];
 
 /// What `stagegate man NAME` was asked for and is not there.
@@ -240,11 +247,7 @@ fn common(roff: &mut String, whole: &clap::Command, is_wanted: &dyn Fn(&str) -> 
         roff.push_str(".SH EXAMPLES\n");
     }
     for (command, rest, what) in examples {
-        term(
-            roff,
-            format!("stagegate {command} {rest}").trim_end(),
-            what,
-        );
+        term(roff, format!("stagegate {command} {rest}").trim_end(), what);
     }
 }
 
