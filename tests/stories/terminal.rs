@@ -61,16 +61,27 @@ pub struct Terminal {
     deaf: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
     code: Option<u32>,
-    /// The last key, until it was pressed again.
-    pressed: Option<String>,
+    /// The last key, for as long as it may be pressed again.
+    pressed: Option<Pressed>,
+}
+
+struct Pressed {
+    bytes: String,
+    at: Instant,
+    times: usize,
 }
 
 /// On a busy machine a key may still come between a frame's last byte and the program's note of when
-/// it was drawn. It is then refused with one of these words, and like a person we press again.
-const TOO_QUICK: [&str; 2] = [
+/// it was drawn, or together with those before it. It is then refused with one of these words, and
+/// like a person we press again.
+const TOO_QUICK: [&str; 3] = [
     "Typed before this screen was drawn; look, then press again.",
     "The screen changed as you pressed; look, then press again.",
+    "Keys came faster than a person types, as a paste does: they were refused.",
 ];
+/// How long those words stand before the key is pressed again, and how often it is.
+const PRESS_AGAIN_AFTER: Duration = Duration::from_millis(400);
+const PRESSES: usize = 5;
 
 impl Terminal {
     /// Starts the program with `args` in a terminal of that size. Nothing of this process's own
@@ -221,7 +232,11 @@ impl Terminal {
                 drop(shown);
                 panic!("this never came: {what} ({why})\n{text}");
             }
-            let waited = self.shared.0.1.wait_timeout(shown, left);
+            let waited = self
+                .shared
+                .0
+                .1
+                .wait_timeout(shown, left.min(PRESS_AGAIN_AFTER));
             shown = waited.unwrap_or_else(|broken| broken.into_inner()).0;
         }
         drop(shown);
@@ -322,7 +337,11 @@ impl Terminal {
         };
         self.send(bytes);
         // Enter is not pressed again: what it was meant for may be closed.
-        self.pressed = (name != "Enter").then(|| bytes.to_owned());
+        self.pressed = (name != "Enter").then(|| Pressed {
+            bytes: bytes.to_owned(),
+            at: Instant::now(),
+            times: 1,
+        });
         self
     }
 
@@ -533,10 +552,15 @@ fn too_quick(screen: &vt100::Screen) -> bool {
     TOO_QUICK.iter().any(|words| text.contains(words))
 }
 
-/// Presses the last key once more, if that was not done yet.
-fn press_again(pressed: &mut Option<String>, keys: &mut Option<Box<dyn Write + Send>>) {
-    if let (Some(bytes), Some(keys)) = (pressed.take(), keys) {
-        keys.write_all(bytes.as_bytes()).unwrap();
+/// Presses the last key once more, when the words have stood for a while.
+fn press_again(pressed: &mut Option<Pressed>, keys: &mut Option<Box<dyn Write + Send>>) {
+    if let (Some(last), Some(keys)) = (pressed, keys)
+        && last.times < PRESSES
+        && last.at.elapsed() >= PRESS_AGAIN_AFTER
+    {
+        keys.write_all(last.bytes.as_bytes()).unwrap();
+        last.at = Instant::now();
+        last.times += 1;
     }
 }
 
