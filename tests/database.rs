@@ -9,6 +9,8 @@ mod connecting;
 mod ending;
 #[path = "database/escaping.rs"]
 mod escaping;
+#[path = "database/guarding.rs"]
+mod guarding;
 #[path = "database/hijacking.rs"]
 mod hijacking;
 #[path = "database/looking.rs"]

@@ -20,7 +20,7 @@ use super::message;
 use super::settings::Host;
 use super::stream::{Endpoint, Route};
 use super::tap::{Form, Frame, SideDoor, Status, Tapped};
-use crate::gate::event::ServerMessage;
+use crate::gate::event::{CLOSED_BY_US, ServerMessage};
 use parameters::Parameters;
 use reading::Reading;
 
@@ -409,7 +409,7 @@ impl Link {
             None => match tokio::time::timeout(DRIVER_END, &mut self.driver.0).await {
                 Ok(Ok(Err(error))) => message::from_error(&error),
                 Ok(Err(error)) if error.is_cancelled() => {
-                    message::own("this program closed the link")
+                    message::own(CLOSED_BY_US)
                 }
                 Ok(Err(_)) => message::own("the part that reads from the server died"),
                 Ok(Ok(Ok(()))) | Err(_) => message::own("the connection was closed"),

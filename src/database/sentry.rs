@@ -13,6 +13,7 @@ mod keeping;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -33,6 +34,9 @@ const READY: &str = "ready";
 
 /// How long it may take to say so.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The longest time from one beat to the next.
+const OFTEN: Duration = Duration::from_secs(1);
 
 /// What goes through the pipe, a line each. It is never printed: it has the password.
 #[derive(Serialize, Deserialize)]
@@ -58,6 +62,7 @@ pub struct Sentry {
     // Its end tells the beating thread to stop.
     beating: Option<mpsc::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
+    gone: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone)]
@@ -126,10 +131,13 @@ impl Sentry {
             return Err(why);
         }
         let (beating, stop) = mpsc::channel();
-        let (beats, between) = (pipe.clone(), silence / 3);
+        let (beats, between) = (pipe.clone(), (silence / 3).min(OFTEN));
+        let gone = Arc::new(AtomicBool::new(false));
+        let missed = Arc::clone(&gone);
         let beat = move || {
             while stop.recv_timeout(between) == Err(RecvTimeoutError::Timeout) {
                 if alive() && beats.say(&Word::Beat).is_err() {
+                    missed.store(true, Ordering::SeqCst);
                     break;
                 }
             }
@@ -145,7 +153,14 @@ impl Sentry {
             pipe,
             beating: Some(beating),
             thread: Some(thread),
+            gone,
         })
+    }
+
+    /// Whether the process was there when it was last spoken to.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        !self.gone.load(Ordering::SeqCst)
     }
 
     /// The transaction that is to be ended when we fall silent.

@@ -3,7 +3,7 @@
 //! It collects and never decides; the machine does not read it.
 
 use super::backup::Backup;
-use super::event::{
+use super::event::{CLOSED_BY_US, 
     Body, Command, CommitWait, Event, Evidence, Lock, LockMode, Millis, Observation, Report,
     ServerLog, ServerMessage, Session, Sight, StatementReport, Target,
 };
@@ -72,6 +72,10 @@ pub struct Account {
     pub commit_wait: Option<CommitWait>,
     /// Why the monitor cannot look, if it cannot.
     pub blind: Option<String>,
+    /// What ended the session, while there is none after it.
+    pub lost: Option<ServerMessage>,
+    /// Nobody watches over the hold beside us.
+    pub unguarded: bool,
     /// Why the journal does not hold this run, if it does not.
     pub unrecorded: Option<String>,
 }
@@ -220,7 +224,10 @@ impl Account {
             }
         }
         match &report.body {
-            Body::Connected(target) => self.target = Some((**target).clone()),
+            Body::Connected(target) => {
+                self.lost = None;
+                self.target = Some((**target).clone());
+            }
             Body::ConnectFailed(error) | Body::BeginFailed(error) => self.say(None, error),
             Body::Probed { item, evidence } => {
                 if let Some(slot) = self.evidence.get_mut(*item) {
@@ -233,6 +240,7 @@ impl Account {
                 self.xid = Some(xid.clone());
                 self.added.clone_from(added);
                 self.begun_at = Some(self.now);
+                self.lost = None;
             }
             Body::StatementStarted { number } => {
                 let since = self.now;
@@ -279,9 +287,8 @@ impl Account {
                 use super::event::CommitAnswer;
                 self.ended_at = Some(self.now);
                 match answer {
-                    CommitAnswer::Refused { error, .. } | CommitAnswer::LinkLost(error) => {
-                        self.say(None, error);
-                    }
+                    CommitAnswer::Refused { error, .. } => self.say(None, error),
+                    CommitAnswer::LinkLost(error) => self.lose(error),
                     CommitAnswer::Local { warning, .. } => self.say(None, warning),
                     CommitAnswer::Tag { .. } | CommitAnswer::OtherTransaction { .. } => {}
                 }
@@ -291,7 +298,7 @@ impl Account {
                 if self.begun_at.is_some() && self.ended_at.is_none() {
                     self.ended_at = Some(self.now);
                 }
-                self.say(None, error);
+                self.lose(error);
             }
             Body::PostVerified { results } => self.post.clone_from(results),
             Body::BackupStarted(_)
@@ -306,7 +313,39 @@ impl Account {
             Body::CommitWaits(wait) => self.commit_wait = Some(wait.clone()),
             Body::TransactionGone => self.ended_at = Some(self.now),
             Body::FoundFailed(error) => self.say(None, error),
+            Body::Guard { missing } => {
+                self.unguarded = missing.is_some();
+                if let Some(why) = missing {
+                    self.say(None, why);
+                }
+            }
         }
+    }
+
+    /// Each order that finds the session gone is answered with why: that is told once.
+    fn lose(&mut self, why: &ServerMessage) {
+        if self.lost.as_ref() != Some(why) {
+            self.say(None, why);
+            self.lost = Some(why.clone());
+        }
+    }
+
+    /// Whether an event tells what was told already.
+    pub fn is_told(&self, event: &Event) -> bool {
+        match event {
+            Event::Reported(Report {
+                body: Body::SessionEnded(why),
+                ..
+            }) => self.lost.as_ref() == Some(why),
+            _ => false,
+        }
+    }
+
+    /// Whether the link is gone because this program closed it.
+    pub fn closed_by_us(&self) -> bool {
+        self.lost
+            .as_ref()
+            .is_none_or(|why| why.message == CLOSED_BY_US)
     }
 
     fn say(&mut self, number: Option<usize>, message: &ServerMessage) {

@@ -140,6 +140,9 @@ pub struct Report {
     pub body: Body,
 }
 
+/// What is said of a session whose link this program closed.
+pub const CLOSED_BY_US: &str = "this program closed the link";
+
 /// What the held session reports.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
@@ -228,6 +231,11 @@ pub enum Body {
     /// A beat was refused, and the transaction has failed since: somebody cancelled the beat, or
     /// the server gave the transaction up.
     FoundFailed(Box<ServerMessage>),
+    /// Whether a process of ours watches over the hold; why none does.
+    Guard {
+        /// `None`: it is there.
+        missing: Option<Box<ServerMessage>>,
+    },
     /// The transaction's number is on the server's disk: no crash gives it to another transaction.
     NumberDurable,
     /// The session is gone: the server ended it, or the link broke.

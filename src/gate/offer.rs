@@ -125,6 +125,7 @@ pub enum Refusal {
     TransactionOpen,
     ScriptRunning,
     OutcomeUnderWay,
+    TooSoon,
 }
 
 impl std::fmt::Display for Refusal {
@@ -209,6 +210,9 @@ impl std::fmt::Display for Refusal {
             Refusal::OutcomeUnderWay => {
                 f.write_str("The outcome is being proven. q again leaves, if need be without it.")
             }
+            Refusal::TooSoon => f.write_str(
+                "That q came too soon after the first: let go, look, then press q again to leave.",
+            ),
         }
     }
 }

@@ -56,6 +56,9 @@ pub fn in_words(refusal: &Refusal) -> String {
         Refusal::OutcomeUnderWay => {
             "The outcome is being proven. quit again leaves, if need be without it."
         }
+        Refusal::TooSoon => {
+            "That quit came too soon after the first to be an answer: read, then type quit again."
+        }
         // Nothing in these is about keys.
         Refusal::NoSuchItem
         | Refusal::NotSigned
@@ -111,6 +114,7 @@ mod tests {
             Refusal::TransactionOpen,
             Refusal::ScriptRunning,
             Refusal::OutcomeUnderWay,
+            Refusal::TooSoon,
         ];
         for refusal in refusals {
             let text = in_words(&refusal);

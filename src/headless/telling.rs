@@ -2,7 +2,7 @@
 
 use super::{refusals, table, words};
 use crate::gate::account::Step;
-use crate::gate::event::{Document, Millis, Seq, ServerMessage, Standing};
+use crate::gate::event::{CLOSED_BY_US, Document, Millis, Seq, ServerMessage, Standing};
 use crate::gate::phase::{Prompt, Why, how_to_end};
 use crate::gate::query::After;
 use crate::gate::{Account, Ending, Machine, Phase};
@@ -260,7 +260,12 @@ impl<'a> Teller<'a> {
     }
 
     fn messages(&mut self, account: &Account) {
+        let asking = matches!(self.phase, Some(Phase::Inquiring { .. }));
         for said in account.messages.iter().skip(self.messages) {
+            // It was told when the asking began.
+            if asking && said.message.message == CLOSED_BY_US {
+                continue;
+            }
             self.message(&said.message);
         }
         self.messages = account.messages.len();
@@ -425,6 +430,10 @@ impl<'a> Teller<'a> {
             } => self.say(
                 "The script ended the transaction itself, so nothing of it is held any more; asking \
                  the server which way it went.",
+            ),
+            Phase::Inquiring { .. } if account.closed_by_us() => self.say(
+                "No proof came over the link, so this program closed it; asking the server which way \
+                 the transaction went.",
             ),
             Phase::Inquiring { .. } => {
                 self.say("The link is lost; asking the server which way the transaction went.");

@@ -171,10 +171,14 @@ impl<H: Held> Engine<H> {
             let event = self.held_against_target(event);
             // What was is forgotten only where the machine does walk again: the key is refused too.
             let again = matches!(event, Event::Asked(Command::Again));
+            let told = self.account.is_told(&event);
             if !again {
                 self.account.take_down(&event);
             }
-            let mut entries = record::of_event(&event, &self.runbook);
+            let mut entries = match told {
+                true => Vec::new(),
+                false => record::of_event(&event, &self.runbook),
+            };
             let before = self.machine.clone();
             let effects = self.machine.handle(event.clone());
             // Before anything is written: a disk can be what hangs.

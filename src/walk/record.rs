@@ -220,6 +220,7 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
             vec![entry]
         }
         Body::Noticed { number, message } => vec![said(*number, message)],
+        Body::Guard { missing } => missing.iter().map(|why| said(None, why)).collect(),
         // It is for the screen: no signature rests on it.
         Body::Measured(_) => Vec::new(),
         Body::Looked(looked) => vec![Entry::Queried {

@@ -323,6 +323,7 @@ fn is_final(body: &Body) -> bool {
         Body::StatementStarted { .. }
             | Body::StatementFinished(_)
             | Body::Noticed { .. }
+            | Body::Guard { .. }
             | Body::CommitWaits(_)
     )
 }

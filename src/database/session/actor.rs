@@ -17,6 +17,10 @@ use crate::database::{message, target};
 use crate::gate::event::{Body, CommitAnswer, Report, Seq, ServerMessage, Target};
 use crate::runbook::Runbook;
 
+/// What it means that nobody watches over the hold.
+pub(super) const UNGUARDED: &str = "if this program is stopped while the server waits on the socket \
+    in the middle of a statement, its locks are held until it goes on or is killed";
+
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -42,6 +46,8 @@ pub(super) struct Actor {
     pub(super) written_up_to: Option<String>,
     /// Who ends our backend when we cannot.
     sentry: Option<Sentry>,
+    /// Why nobody does.
+    unguarded: Option<String>,
     /// What ended the last connection.
     ended: ServerMessage,
     latest: Seq,
@@ -79,6 +85,7 @@ impl Actor {
             checks_client: false,
             written_up_to: None,
             sentry: None,
+            unguarded: None,
             ended: message::own("there is no session yet"),
             latest: 0,
             heard: Instant::now(),
@@ -123,34 +130,48 @@ impl Actor {
         }
     }
 
-    /// Starts the process that watches over the hold, before there is anything to hold.
-    async fn post_sentry(&mut self, seq: Seq) {
-        let (Some(program), None) = (self.options.guard.clone(), &self.sentry) else {
-            return;
-        };
-        let Some(pinned) = self.aim.pinned().cloned() else {
-            return;
-        };
+    /// Starts the process that watches over the hold, unless one does; why there is none. It is there
+    /// before there is anything to hold.
+    pub(super) async fn post_sentry(&mut self, seq: Seq) -> Option<String> {
+        let program = self.options.guard.clone()?;
+        if self.sentry.as_ref().is_some_and(Sentry::is_there) {
+            return None;
+        }
+        let pinned = self.aim.pinned().cloned()?;
         let line = Arc::clone(&self.line);
         let silence = Duration::from_millis(self.options.dead_man);
         let post = move || {
             let alive = move || !line.lease.is_overdue();
             Sentry::post(&program, &pinned, silence, alive)
         };
-        match tokio::task::spawn_blocking(post).await {
-            Ok(Ok(sentry)) => self.sentry = Some(sentry),
-            Ok(Err(why)) => self.say_unguarded(seq, &why),
-            Err(_) => self.say_unguarded(seq, "its start failed"),
-        }
+        let missing = match tokio::task::spawn_blocking(post).await {
+            Ok(Ok(sentry)) => {
+                self.sentry = Some(sentry);
+                None
+            }
+            Ok(Err(why)) => Some(why),
+            Err(_) => Some("its start failed".into()),
+        };
+        self.say_guard(seq, missing.clone());
+        missing
     }
 
-    fn say_unguarded(&self, seq: Seq, why: &str) {
-        let message = message::own_with_hint(
-            format!("the process that watches over the hold is not there: {why}"),
-            "if this program is stopped while the server waits on the socket in the middle of a \
-             statement, its locks are held until it goes on or is killed",
-        );
-        noticed(&self.reports, seq, None, message);
+    /// Says whether somebody watches over the hold, where that has changed.
+    fn say_guard(&mut self, seq: Seq, missing: Option<String>) {
+        if missing.is_some() {
+            self.sentry = None;
+        }
+        if self.unguarded == missing {
+            return;
+        }
+        self.unguarded.clone_from(&missing);
+        let why = missing.map(|why| {
+            Box::new(message::own_with_hint(
+                format!("the process that watches over the hold is not there: {why}"),
+                UNGUARDED,
+            ))
+        });
+        self.say(seq, Body::Guard { missing: why });
     }
 
     /// From here on the transaction is ended by others than us, too.
@@ -160,8 +181,15 @@ impl Actor {
             return;
         };
         if let Err(why) = sentry.hold(identity.clone(), xid.clone()) {
-            self.sentry = None;
-            self.say_unguarded(seq, &why);
+            self.say_guard(seq, Some(why));
+        }
+    }
+
+    /// Replaces a process that is gone, once.
+    async fn look_after_sentry(&mut self, seq: Seq) {
+        let gone = |sentry: &Sentry| !sentry.is_there();
+        if self.sentry.as_ref().is_some_and(gone) && self.post_sentry(seq).await.is_none() {
+            self.guard(seq);
         }
     }
 
@@ -316,6 +344,7 @@ impl Actor {
 
     /// Proves to the server that we are alive, and looks whether the transaction is.
     async fn beat(&mut self, seq: Seq) -> Result<(), Broken> {
+        self.look_after_sentry(seq).await;
         // In an aborted transaction it is refused, which is activity all the same.
         let limit = Duration::from_millis(self.options.dead_man);
         let was_open = self.link()?.status() == Status::Open;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::Claim;
-use super::actor::Actor;
+use super::actor::{Actor, UNGUARDED};
 use super::measure;
 use super::read_only::{self, Limits, Query, Stopped};
 use crate::database::link::Broken;
@@ -26,7 +26,7 @@ impl Actor {
                 continue;
             };
             let evidence = match asked.kind {
-                ItemKind::Connection => self.connection().await?,
+                ItemKind::Connection => self.connection(seq).await?,
                 ItemKind::Structure => {
                     let found = match &runbook.expected_state {
                         Some(script) => self.checks(script).await?,
@@ -69,7 +69,7 @@ impl Actor {
     }
 
     /// Asked afresh: the server may have become a standby since the session connected.
-    async fn connection(&mut self) -> Result<Evidence, Broken> {
+    async fn connection(&mut self, seq: Seq) -> Result<Evidence, Broken> {
         let target = match target::read(self.link()?).await {
             Ok(target) => target,
             Err(why) if why.sqlstate.is_none() => return Err(Broken::new(why)),
@@ -82,11 +82,23 @@ impl Actor {
             }
         };
         self.target = Some(target.clone());
-        Ok(connection_evidence(
+        let mut found = connection_evidence(
             &target,
             self.runbook.expected_database.as_deref(),
             self.runbook.search_path.checks.as_deref(),
-        ))
+        );
+        // Now, and not at BEGIN: whoever signs knows then that it is missing.
+        if found.standing == Standing::Holds
+            && let Some(why) = self.post_sentry(seq).await
+        {
+            found.standing = Standing::Warns;
+            found
+                .summary
+                .push_str("; no process watches over the hold beside this one");
+            let line = format!("guard      cannot be started ({why}): {UNGUARDED}");
+            found.lines.insert(0, line);
+        }
+        Ok(found)
     }
 
     /// The rows of a file of checks as evidence. What is refused in it is never sent.

@@ -19,7 +19,8 @@ impl Machine {
     pub(super) fn refusal_to_part(&self, reason: Refusal) -> Option<Refusal> {
         match self.parting {
             Some(open) if open >= plan::ARMING => None,
-            Some(_) | None => Some(reason),
+            Some(_) => Some(Refusal::TooSoon),
+            None => Some(reason),
         }
     }
 

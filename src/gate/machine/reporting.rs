@@ -244,6 +244,7 @@ impl Machine {
             | Body::Measured(_)
             | Body::TransactionGone
             | Body::FoundFailed(_)
+            | Body::Guard { .. }
             | Body::NumberDurable
             | Body::Probed { .. }
             | Body::BackupStarted(_)

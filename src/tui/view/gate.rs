@@ -187,6 +187,10 @@ pub(crate) fn hold(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
             vec![scene.line(format!(" {warning} "), style)],
         ));
     }
+    if scene.account.unguarded {
+        let text = "nobody beside this program ends it if this program is stopped; m says why";
+        lines.extend(fact(scene, "", text, look.warn(), columns));
+    }
     lines
 }
 

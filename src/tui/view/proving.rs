@@ -78,6 +78,12 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
                 "The script ended the transaction itself, in spite of all that is done against it: \
                  nothing of it is held any more, and it may be committed."
                     .to_owned()
+            } else if scene.account.closed_by_us() {
+                let what = match commit_sent {
+                    true => "COMMIT may have been sent",
+                    false => "COMMIT was never sent, so nothing can have been committed",
+                };
+                format!("No proof came over the link, so this program closed it. {what}.")
             } else if *commit_sent {
                 "The link was lost after COMMIT may have been sent.".to_owned()
             } else {
