@@ -408,9 +408,7 @@ impl Link {
             Some(fatal) => fatal,
             None => match tokio::time::timeout(DRIVER_END, &mut self.driver.0).await {
                 Ok(Ok(Err(error))) => message::from_error(&error),
-                Ok(Err(error)) if error.is_cancelled() => {
-                    message::own(CLOSED_BY_US)
-                }
+                Ok(Err(error)) if error.is_cancelled() => message::own(CLOSED_BY_US),
                 Ok(Err(_)) => message::own("the part that reads from the server died"),
                 Ok(Ok(Ok(()))) | Err(_) => message::own("the connection was closed"),
             },

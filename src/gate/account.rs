@@ -3,9 +3,9 @@
 //! It collects and never decides; the machine does not read it.
 
 use super::backup::Backup;
-use super::event::{CLOSED_BY_US, 
-    Body, Command, CommitWait, Event, Evidence, Lock, LockMode, Millis, Observation, Report,
-    ServerLog, ServerMessage, Session, Sight, StatementReport, Target,
+use super::event::{
+    Body, CLOSED_BY_US, Command, CommitWait, Event, Evidence, Lock, LockMode, Millis, Observation,
+    Report, ServerLog, ServerMessage, Session, Sight, StatementReport, Target,
 };
 use super::query::Looked;
 use crate::runbook::check::{Check, Verdict};
