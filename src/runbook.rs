@@ -28,6 +28,8 @@ mod scanner;
 pub mod script;
 mod sections;
 mod setting;
+mod substitution;
+pub mod variables;
 
 use script::{Refusal, Script};
 

@@ -419,14 +419,8 @@ fn meta_commands_are_understood_or_refused() {
     refused("\\set AUTOCOMMIT off", 1, 1, "AUTOCOMMIT");
     refused("\\set x `date`", 1, 1, "shell");
     refused("\\echo 'x", 1, 1, "never ends");
-    refused("SELECT 1 \\gset", 1, 10, "semicolon");
+    refused("SELECT 1 \\gset", 1, 10, "server's answers");
     refused("SELECT 1\n\\echo x\n+ 1;", 2, 1, "inside a statement");
-    refused(
-        "\\if true\nSELECT 1;\n\\endif",
-        1,
-        1,
-        "one script for each case",
-    );
     refused("\\i x.sql", 1, 1, "stands alone");
     refused("\\copy t from 'x'", 1, 1, "COPY");
     assert_eq!(
@@ -465,7 +459,7 @@ fn what_pg_dump_and_other_tools_write_is_taken() {
     refused("SELECT 1;\n\\unrestrict b", 2, 1, "no \\restrict");
     refused("\\restrict", 1, 1, "needs a name");
     // What is refused as \set is refused as \unset, for the same reason.
-    refused("\\unset ON_ERROR_STOP", 1, 1, "first error");
+    accepted("\\unset ON_ERROR_STOP\nSELECT 1;");
     refused("\\unset AUTOCOMMIT", 1, 1, "AUTOCOMMIT");
     refused("\\encoding LATIN1", 1, 1, "convert the file");
     refused("\\COPY t FROM 't.csv'", 1, 1, "file of the client");
@@ -508,13 +502,117 @@ fn a_file_with_both_halves_of_a_migration_is_a_finding() {
 }
 
 #[test]
-fn a_variable_that_psql_would_substitute_is_refused() {
-    refused("\\set n 1\nSELECT :n;", 2, 8, "variable");
-    refused("\\set n 1\nSELECT :'n';", 2, 8, "variable");
-    refused("\\set n 1\nSELECT :\"n\";", 2, 8, "variable");
-    refused("SELECT :{?n};", 1, 8, "variable");
-    refused("SELECT :'DBNAME';", 1, 8, "variable");
-    accepted("\\set n 1\nSELECT ':n', $$ :n $$, a::n, b[1:m];");
+fn a_variable_is_what_psql_makes_of_it() {
+    let text = |text: &str| {
+        let script = accepted(text);
+        script.statements.into_iter().map(|one| one.text).collect::<Vec<_>>()
+    };
+    assert_eq!(text("\\set n 1\nSELECT :n;"), ["SELECT 1"]);
+    assert_eq!(text("\\set n 'it''s'\nSELECT :'n';"), ["SELECT 'it''s'"]);
+    assert_eq!(text("\\set n 'a\\\\b'\nSELECT :'n';"), ["SELECT  E'a\\\\b'"]);
+    assert_eq!(text("\\set n 'a\"b'\nSELECT :\"n\";"), ["SELECT \"a\"\"b\""]);
+    assert_eq!(text("SELECT :{?n};"), ["SELECT FALSE"]);
+    assert_eq!(text("\\set n\nSELECT :{?n};"), ["SELECT TRUE"]);
+    assert_eq!(
+        text("\\set n 1\nSELECT ':n', $$ :n $$, a::n, b[1:m];"),
+        ["SELECT ':n', $$ :n $$, a::n, b[1:m]"]
+    );
+    assert_eq!(
+        text("\\set q 'SELECT 1; SELECT'\n:q 2;\nSELECT 3;"),
+        ["SELECT 1", "SELECT 2", "SELECT 3"]
+    );
+    refused("SELECT :'DBNAME';", 1, 8, "psql sets that variable itself");
+    refused("\\if :SERVER_VERSION_NUM\n\\endif\nSELECT 1;", 1, 1, "psql sets");
+    refused("SELECT 1 \\gset\n", 1, 10, "server's answers");
+    refused("\\set a-b 1\nSELECT 1;", 1, 1, "letters");
+    refused("\\set ECHO loud\nSELECT 1;", 1, 1, "one of");
+    refused("\\set n '\\\\g'\nSELECT 1 :n;", 2, 10, "backslash");
+}
+
+#[test]
+fn places_are_those_of_the_file_whatever_was_put_into_it() {
+    let text = "\\set long '1, 2, 3, 4, 5, 6, 7'\nSELECT :long,\n  :long, nothing\nFROM x; SELECT 9;";
+    let script = accepted(text);
+    let (first, second) = (&script.statements[0], &script.statements[1]);
+    assert_eq!((first.line, first.column), (2, 1));
+    assert_eq!((second.line, second.column), (4, 9));
+    assert_eq!(&script.sources[0].text[second.span.clone()], "SELECT 9");
+    let at = first.text.find("nothing").unwrap() + 1;
+    assert_eq!(script.place(first, at), Some((3, 10)));
+    let at = first.text.rfind('6').unwrap() + 1;
+    assert_eq!(script.place(first, at), Some((3, 3)));
+    let becomes: Vec<(usize, String)> = (script.sources[0].remarks.iter())
+        .map(|remark| (remark.line, remark.words()))
+        .collect();
+    let line = (2, "sent as: SELECT 1, 2, 3, 4, 5, 6, 7,".to_owned());
+    assert_eq!(becomes[0], line);
+    assert_eq!(becomes.len(), 2);
+}
+
+#[test]
+fn what_the_server_would_read_otherwise_than_psql_is_refused() {
+    // psql reads each value by itself; the server sees what they make together.
+    for text in [
+        "\\set a '/* x *'\n:a/ COMMIT; --*/ SELECT 1;",
+        "\\set a '''x'''\nSELECT :a' || b --';",
+        "\\set a '-- '\nSELECT 1 :a + 2;",
+        "\\set a sel\n\\set b ect\n:a:b 1;",
+    ] {
+        let script = read(text);
+        let reasons: Vec<&str> = script.refusals.iter().map(|one| one.reason.as_str()).collect();
+        assert!(
+            reasons.iter().any(|reason| {
+                reason.contains("otherwise than psql") || reason.contains("do not see the same")
+            }),
+            "{text}: {reasons:?}"
+        );
+    }
+}
+
+#[test]
+fn a_branch_that_is_left_out_is_not_sent() {
+    let kept = |text: &str| texts(&accepted(text)).join("|");
+    assert_eq!(kept("\\if true\nSELECT 1;\n\\else\nSELECT 2;\n\\endif"), "SELECT 1");
+    assert_eq!(
+        kept("\\if 0\nSELECT 1;\n\\elif :{?x}\nSELECT 2;\n\\else\nSELECT 3;\n\\endif\nSELECT 4;"),
+        "SELECT 3|SELECT 4"
+    );
+    assert_eq!(
+        kept("\\if off\n\\if on\nSELECT 1;\n\\endif\n\\q\nSELECT 'a\\endif';\n\\endif\nSELECT 4;"),
+        "SELECT 4"
+    );
+    assert_eq!(
+        kept("SELECT 1\n\\if off\n, 2\n\\else\n, 3\n\\endif\n;"),
+        "SELECT 1\n, 3"
+    );
+    refused("\\if on\nSELECT 1;", 1, 1, "no \\endif");
+    refused("SELECT 1;\n\\endif", 2, 1, "no \\if");
+    refused("\\if on\n\\else\n\\else\nSELECT 1;\n\\endif", 3, 1, "behind \\else");
+    refused("\\if :x\nSELECT 1;\n\\endif\nSELECT 2;", 1, 1, "not set");
+    refused("\\if maybe\nSELECT 1;\n\\endif\nSELECT 2;", 1, 1, "on or off");
+    refused("\\restrict a\n\\if on\n\\endif\n\\unrestrict a\nSELECT 1;", 2, 1, "\\restrict");
+}
+
+#[test]
+fn variables_of_the_command_line_are_part_of_what_a_script_is() {
+    let given = |words: &[&str]| {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        stagegate::runbook::variables::Variables::given(&words)
+    };
+    let read = |words: &[&str]| {
+        Script::read_with("x.sql", None, b"SELECT :'x';", &given(words).unwrap())
+    };
+    let one = read(&["x=1"]);
+    assert_eq!(texts(&one), ["SELECT '1'"]);
+    assert_ne!(one.sha256(), read(&["x=2"]).sha256());
+    assert_ne!(one.sha256(), read(&[]).sha256());
+    assert_eq!(one.sha256(), read(&["x=2", "x=1"]).sha256());
+    assert_eq!(read(&["x=1", "x"]).sha256(), read(&[]).sha256());
+    assert_eq!(read(&[]).findings[0].rule, "variable-not-set");
+    given(&["ON_ERROR_STOP=1"]).unwrap();
+    for wrong in ["AUTOCOMMIT=off", "a b=1", "VERBOSITY=loud"] {
+        assert!(given(&[wrong]).is_err(), "{wrong}");
+    }
 }
 
 #[test]

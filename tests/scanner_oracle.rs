@@ -33,8 +33,12 @@ mod aloud;
 mod child;
 #[path = "shared/clients.rs"]
 mod clients;
+#[path = "shared/random.rs"]
+mod dice;
 #[path = "shared/psql.rs"]
 mod psql;
+#[path = "scanner_oracle/variables.rs"]
+mod variables;
 
 use child::Finish;
 

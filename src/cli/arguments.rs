@@ -42,6 +42,9 @@ pub enum Command {
         /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
         #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
         runbook: Option<PathBuf>,
+        /// What its files are read with.
+        #[command(flatten)]
+        given: Given,
         /// Ask nobody: apply, verify and roll back, never commit. It takes the script's locks
         #[arg(long)]
         rehearse: bool,
@@ -61,6 +64,9 @@ pub enum Command {
         /// A runbook's folder; without it the built-in Stage 1 UTN runbook
         #[arg(value_name = "RUNBOOK")]
         runbook: Option<PathBuf>,
+        /// What its files are read with.
+        #[command(flatten)]
+        given: Given,
         /// Stop after the rollback script whose file name begins with this number
         #[arg(long, value_name = "NUMBER")]
         to: Option<String>,
@@ -87,6 +93,9 @@ pub enum Command {
         /// A runbook's folder; without it the built-in Stage 1 UTN runbook
         #[arg(value_name = "RUNBOOK")]
         runbook: Option<PathBuf>,
+        /// What its files are read with.
+        #[command(flatten)]
+        given: Given,
         /// Rehearse on a throw-away server with the target's schema and no rows; the target is only
         /// read
         #[arg(long)]
@@ -104,6 +113,9 @@ pub enum Command {
         /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
         #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
         runbook: Option<PathBuf>,
+        /// What its files are read with.
+        #[command(flatten)]
+        given: Given,
         /// Where to connect.
         #[command(flatten)]
         connection: Connection,
@@ -117,6 +129,9 @@ pub enum Command {
         /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
         #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
         runbook: Option<PathBuf>,
+        /// What its files are read with.
+        #[command(flatten)]
+        given: Given,
         /// Where to connect.
         #[command(flatten)]
         connection: Connection,
@@ -130,6 +145,9 @@ pub enum Command {
         /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
         #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
         runbook: Option<PathBuf>,
+        /// What its files are read with.
+        #[command(flatten)]
+        given: Given,
         /// How to print it
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
@@ -204,6 +222,15 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// What the files of SQL are read with, in psql's words.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Given {
+    /// Set a psql variable for the script; may be given several times. The values are in the journal:
+    /// no place for a password
+    #[arg(short = 'v', long = "set", alias = "variable", value_name = "NAME=VALUE")]
+    pub variables: Vec<String>,
 }
 
 /// Where to connect, in psql's words.

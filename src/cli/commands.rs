@@ -3,13 +3,14 @@
 //! A command gets its runbook and its settings here, the way psql finds them, and goes on elsewhere
 //! with both; whatever is wrong with either is a usage error, and nothing was sent to a server.
 
-use super::arguments::{Arguments, Command, Connection, Format, Holding, Look};
+use super::arguments::{Arguments, Command, Connection, Format, Given, Holding, Look};
 use super::attending::{Whose, attend, may_be_run};
 use super::{aftermath, cloning, inspection, man};
 use crate::database::secret::Secret;
 use crate::database::settings::{Options, Settings};
 use crate::gate::ExitCode;
 use crate::runbook::printable::printable;
+use crate::runbook::variables::Variables;
 use crate::runbook::{Runbook, listing};
 use crate::sandbox::demo::{DemoOptions, Scenario};
 use crate::tui::keymap;
@@ -57,12 +58,13 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Run {
             runbook,
+            given,
             rehearse,
             connection,
             holding,
             look,
         } => {
-            let runbook = load(runbook.as_deref())?;
+            let runbook = load(runbook.as_deref(), &given)?;
             let settings = connect_to(&connection, &runbook)?;
             let whose = match rehearse {
                 true => Whose::Script,
@@ -72,6 +74,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
         Command::Rollback {
             runbook,
+            given,
             to,
             without_restore,
             rehearse,
@@ -79,7 +82,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             holding,
             look,
         } => {
-            let runbook = load(runbook.as_deref())?;
+            let runbook = load(runbook.as_deref(), &given)?;
             let way_back = runbook
                 .rollback(to.as_deref(), without_restore)
                 .map_err(Failure::usage)?;
@@ -94,11 +97,12 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
         Command::Rehearse {
             runbook,
+            given,
             clone,
             connection,
             holding,
         } => {
-            let runbook = load(runbook.as_deref())?;
+            let runbook = load(runbook.as_deref(), &given)?;
             let rehearsal = Arc::new(runbook.rehearsal().map_err(Failure::usage)?);
             may_be_run(&rehearsal, &holding)?;
             let mut settings = connect_to(&connection, &runbook)?;
@@ -114,15 +118,21 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
         Command::Inspect {
             runbook,
+            given,
             connection,
             look,
-        } => inspection::inspect(runbook.as_deref(), &connection, &look),
+        } => inspection::inspect(runbook.as_deref(), &given, &connection, &look),
         Command::Verify {
             runbook,
+            given,
             connection,
             format,
-        } => inspection::verify(runbook.as_deref(), &connection, format),
-        Command::Show { runbook, format } => show(runbook.as_deref(), format),
+        } => inspection::verify(runbook.as_deref(), &given, &connection, format),
+        Command::Show {
+            runbook,
+            given,
+            format,
+        } => show(runbook.as_deref(), &given, format),
         Command::Export { folder } => export(&folder),
         Command::Demo {
             scenario,
@@ -175,13 +185,15 @@ pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
     }
 }
 
-pub(super) fn load(path: Option<&Path>) -> Result<Arc<Runbook>, Failure> {
-    let runbook = Runbook::load(path).map_err(Failure::usage)?;
+pub(super) fn load(path: Option<&Path>, given: &Given) -> Result<Arc<Runbook>, Failure> {
+    let variables = Variables::given(&given.variables)
+        .map_err(|why| Failure::usage(eyre!("{why}. Nothing was sent to a database.")))?;
+    let runbook = Runbook::load_with(path, &variables).map_err(Failure::usage)?;
     Ok(Arc::new(runbook))
 }
 
-fn show(path: Option<&Path>, format: Format) -> Result<ExitCode, Failure> {
-    let runbook = load(path)?;
+fn show(path: Option<&Path>, given: &Given, format: Format) -> Result<ExitCode, Failure> {
+    let runbook = load(path, given)?;
     let text = match format {
         Format::Text => listing::text(
             &runbook,
@@ -244,7 +256,7 @@ fn settings_of(options: Options) -> Result<Settings, Failure> {
 }
 
 fn demo(scenario: Scenario, holding: &Holding, look: &Look) -> Result<ExitCode, Failure> {
-    let runbook = load(None)?;
+    let runbook = load(None, &Given::default())?;
     let demo = DemoOptions::new(scenario)
         .prepare(|line| eprintln!("{line}"))
         .map_err(|error| Failure::from(Report::from(error)))?;

@@ -2,7 +2,7 @@
 //!
 //! Both work on connections that the server keeps read-only, and neither writes a file.
 
-use super::arguments::{Connection, Format, Look};
+use super::arguments::{Connection, Format, Given, Look};
 use super::commands::{Failure, appearance, connect_to, load, print};
 use crate::gate::ExitCode;
 use crate::inspect::screen::Screen;
@@ -32,10 +32,11 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 /// `stagegate verify`: every check once; 0 when all pass, 4 on FAIL, 6 without a connection.
 pub(super) fn verify(
     runbook: Option<&Path>,
+    given: &Given,
     connection: &Connection,
     format: Format,
 ) -> Result<ExitCode, Failure> {
-    let runbook = load(runbook)?;
+    let runbook = load(runbook, given)?;
     let settings = connect_to(connection, &runbook)?;
     let looked = runtime()?.block_on(looking::once(&runbook, &settings));
     let sight = match looked {
@@ -72,14 +73,15 @@ pub(super) fn verify(
 /// `stagegate inspect`: on a full screen; without one it is what `verify` prints.
 pub(super) fn inspect(
     runbook: Option<&Path>,
+    given: &Given,
     connection: &Connection,
     look: &Look,
 ) -> Result<ExitCode, Failure> {
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if look.plain || !terminal {
-        return verify(runbook, connection, Format::Text);
+        return verify(runbook, given, connection, Format::Text);
     }
-    let runbook = load(runbook)?;
+    let runbook = load(runbook, given)?;
     let settings = connect_to(connection, &runbook)?;
     let runtime = runtime()?;
     let code = runtime.block_on(async {

@@ -45,6 +45,7 @@ pub(super) fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened
             }
         },
         rehearses: None,
+        variables: runbook.script.variables.clone(),
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn in_our_words(error: &clap::Error) -> Option<String> {
     }
     let here = match argument.as_str() {
         "-f" | "--file" => "the script stands without an option: stagegate run SCRIPT.sql",
-        "-v" | "--set" | "--variable" => "variables are not taken on the command line",
+        "-v" | "--set" | "--variable" => "it goes with what reads a script",
         "-1" | "--single-transaction" => {
             "it is not needed: a script always runs in one transaction, and COMMIT is your key"
         }

@@ -246,6 +246,9 @@ pub struct Opened {
     /// What it rehearses, where it is a rehearsal up and down.
     #[serde(default)]
     pub rehearses: Option<Rehearses>,
+    /// psql's variables of the command line, in the order of their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<(String, String)>,
 }
 
 /// What a rehearsal up and down is of.

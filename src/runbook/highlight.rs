@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::lexer::{Lexeme, Lexer};
 use super::meta;
 use super::scanner::{Item, Scanner};
+use super::variables::Variables;
 
 /// What a part of a script is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,7 +52,7 @@ pub fn tokens(text: &str) -> Vec<(Range<usize>, Token)> {
             Lexeme::Number | Lexeme::Parameter => Token::Number,
             Lexeme::Variable => Token::Meta,
             Lexeme::Backslash => {
-                let (_, end) = meta::parse(text.as_bytes(), lexed.range.start);
+                let (_, end) = meta::parse(text.as_bytes(), lexed.range.start, None);
                 lexer.seek(end);
                 tokens.push((lexed.range.start..end, Token::Meta));
                 continue;
@@ -66,7 +67,8 @@ pub fn tokens(text: &str) -> Vec<(Range<usize>, Token)> {
 fn copy_data(text: &str) -> Vec<Range<usize>> {
     let mut scanner = Scanner::new(text.as_bytes());
     let mut data = Vec::new();
-    while let Some(item) = scanner.next() {
+    let none = Variables::default();
+    while let Some(item) = scanner.next(&none) {
         if let Item::Statement(piece) = item {
             data.extend(piece.copy_data);
         }

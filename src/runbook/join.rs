@@ -39,6 +39,7 @@ impl Joined {
                 echoes: Vec::new(),
                 refusals: Vec::new(),
                 findings: Vec::new(),
+                variables: Vec::new(),
             },
             sections: HashMap::new(),
             numbers: HashMap::new(),
@@ -48,6 +49,8 @@ impl Joined {
     /// Lays a script beside the others; its statements come with [`Joined::take`].
     pub(super) fn part<'a>(&mut self, script: &'a Script) -> Part<'a> {
         let base = self.script.sources.len();
+        // They are the command line's, so every part has the same.
+        self.script.variables.clone_from(&script.variables);
         self.script.sources.extend(script.sources.iter().cloned());
         Part { script, base }
     }
@@ -118,6 +121,7 @@ impl Joined {
         }
         // The linter's rules are about what stays; nothing of this does.
         added.findings.clear();
+        added.variables.clone_from(&self.script.variables);
         self.whole(&added);
     }
 

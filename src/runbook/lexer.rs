@@ -6,7 +6,10 @@
 //! It is total and linear: every byte is looked at a bounded number of times, any byte is
 //! accepted, and nothing here decides what a word means.
 
+use std::borrow::Cow;
 use std::ops::Range;
+
+use super::substitution::{Fence, Laid};
 
 /// What a piece of text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +69,20 @@ struct Skip {
 }
 
 /// Reads a script word by word.
+///
+/// What it reads is the file, until the first variable is substituted; from then on it is a text of
+/// its own, to which the file's lines come one by one, so that each byte is moved a bounded number
+/// of times.
 #[derive(Debug, Clone)]
 pub(super) struct Lexer<'a> {
-    bytes: &'a [u8],
+    file: &'a [u8],
+    bytes: Cow<'a, [u8]>,
+    /// Where the file goes on behind what is in `bytes`.
+    unread: usize,
     pos: usize,
+    /// Values that are being read, the innermost last.
+    fences: Vec<Fence>,
+    laid: Laid,
     skip: Option<Skip>,
     /// The end of the line that was asked for last: a line may hold many statements.
     known_line_end: usize,
@@ -86,7 +99,7 @@ fn is_name_part(byte: u8) -> bool {
 }
 
 /// Variable names have no `$`.
-fn is_variable_part(byte: u8) -> bool {
+pub(super) fn is_variable_part(byte: u8) -> bool {
     is_name_start(byte) || byte.is_ascii_digit()
 }
 
@@ -103,8 +116,12 @@ impl<'a> Lexer<'a> {
             0
         };
         Lexer {
-            bytes,
+            file: bytes,
+            bytes: Cow::Borrowed(bytes),
+            unread: bytes.len(),
             pos,
+            fences: Vec::new(),
+            laid: Laid::default(),
             skip: None,
             known_line_end: 0,
             standard_strings: true,
@@ -116,12 +133,53 @@ impl<'a> Lexer<'a> {
         self.pos = pos.min(self.bytes.len());
     }
 
+    /// The text that is read.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn file_len(&self) -> usize {
+        self.file.len()
+    }
+
+    /// How it was made of the file.
+    pub(super) fn laid(&self) -> &Laid {
+        &self.laid
+    }
+
+    /// A character of the piece that is being read: no piece but a string, a quoted name or a
+    /// comment goes on where the value of a variable ends.
     fn at(&self, ahead: usize) -> Option<u8> {
-        self.bytes.get(self.pos + ahead).copied()
+        let at = self.pos + ahead;
+        if self.fences.last().is_some_and(|fence| at >= fence.end) {
+            return None;
+        }
+        self.bytes.get(at).copied()
+    }
+
+    /// The next character, also behind the end of a value.
+    fn cross(&mut self) -> Option<u8> {
+        while self.fences.last().is_some_and(|fence| self.pos >= fence.end) {
+            self.fences.pop();
+        }
+        self.at(0)
+    }
+
+    /// Whether what is read stands in the value of a variable.
+    pub(super) fn in_value(&self) -> bool {
+        !self.fences.is_empty()
+    }
+
+    /// Whether it stands in the value of this one.
+    pub(super) fn in_value_of(&self, name: &str) -> bool {
+        self.fences.iter().any(|fence| fence.name == name)
     }
 
     /// The newline that ends the current line, or the end of the file.
     fn line_end(&mut self) -> usize {
+        if matches!(self.bytes, Cow::Owned(_)) {
+            return self.known_line_end;
+        }
         if self.pos > self.known_line_end || self.known_line_end == 0 {
             let rest = self.bytes.get(self.pos..).unwrap_or_default();
             self.known_line_end = rest
@@ -154,6 +212,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn cross_newline(&mut self) {
+        let ends_line = matches!(self.bytes, Cow::Owned(_)) && self.pos == self.known_line_end;
         match self.skip {
             Some(skip) if skip.newline == self.pos => {
                 self.pos = skip.resume;
@@ -161,17 +220,98 @@ impl<'a> Lexer<'a> {
             }
             _ => self.pos += 1,
         }
+        if ends_line {
+            self.laid.line_ends(&self.bytes, self.known_line_end);
+            self.known_line_end = self.read_line().end;
+            let ended = self.bytes.get(self.known_line_end.saturating_sub(1)) == Some(&b'\n');
+            self.known_line_end -= usize::from(ended && self.known_line_end > self.pos);
+            self.laid.line_starts(self.pos);
+        }
+    }
+
+    /// Takes the next line of the file into the text.
+    fn read_line(&mut self) -> Range<usize> {
+        let rest = self.file.get(self.unread..).unwrap_or_default();
+        let length = rest
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .map_or(rest.len(), |at| at + 1);
+        let start = self.bytes.len();
+        if length > 0 {
+            let line = rest.get(..length).unwrap_or_default();
+            self.bytes.to_mut().extend_from_slice(line);
+            self.unread += length;
+        }
+        start..start + length
+    }
+
+    /// The line of the text at `from`, its newline with it, where it is no more to be read as SQL.
+    pub(super) fn data_line(&mut self, from: usize) -> Range<usize> {
+        if from >= self.bytes.len() {
+            return self.read_line();
+        }
+        let rest = self.bytes.get(from..).unwrap_or_default();
+        let length = rest.iter().position(|&byte| byte == b'\n');
+        from..length.map_or(self.bytes.len(), |at| from + at + 1)
+    }
+
+    /// Puts `value` in the place of `range`, the variable that was read last. `name`: the value is
+    /// read as SQL, up to its end.
+    pub(super) fn substitute(&mut self, range: Range<usize>, value: &str, name: Option<&str>) {
+        let line_end = self.line_end();
+        if let Cow::Borrowed(file) = self.bytes {
+            let end = (line_end + 1).min(file.len());
+            self.unread = end;
+            self.bytes = Cow::Owned(file.get(..end).unwrap_or_default().to_vec());
+            let before = file.get(..range.start).unwrap_or_default();
+            let newline = before.iter().rposition(|&byte| byte == b'\n');
+            self.laid.line_starts(newline.map_or(0, |at| at + 1));
+        }
+        self.laid.substitute(&range, value.len(), self.in_value());
+        let text = self.bytes.to_mut();
+        text.splice(range.clone(), value.bytes());
+        let moved = |place: usize| place + value.len() - range.len();
+        self.known_line_end = moved(line_end);
+        for fence in &mut self.fences {
+            fence.end = moved(fence.end);
+        }
+        self.pos = range.start;
+        match name {
+            Some(name) => self.fences.push(Fence {
+                end: range.start + value.len(),
+                name: name.to_owned(),
+            }),
+            None => self.pos += value.len(),
+        }
+    }
+
+    /// The file ends.
+    pub(super) fn end_line(&mut self) {
+        if matches!(self.bytes, Cow::Owned(_)) {
+            self.laid.line_ends(&self.bytes, self.bytes.len());
+        }
+    }
+
+    /// Whether lines behind the current one are data already, so that it must not grow.
+    pub(super) fn has_data_behind(&self) -> bool {
+        self.skip.is_some()
     }
 
     /// The next piece, or `None` at the end.
     pub(super) fn next(&mut self) -> Option<Lexed> {
+        let first = self.cross()?;
         let start = self.pos;
-        let first = self.at(0)?;
         let mut closed = true;
         let kind = match first {
             b'\n' => {
+                let in_value = self.in_value();
                 self.cross_newline();
-                Lexeme::Newline
+                // A line of a value is no line of the file.
+                if in_value {
+                    Lexeme::Space
+                } else {
+                    Lexeme::Newline
+                }
             }
             b' ' | b'\t' | b'\r' | 0x0c => {
                 while matches!(self.at(0), Some(b' ' | b'\t' | b'\r' | 0x0c)) {
@@ -306,13 +446,13 @@ impl<'a> Lexer<'a> {
     fn colon(&mut self) -> Lexeme {
         let variable = |from: usize, close: Option<u8>| -> Option<usize> {
             let mut end = from;
-            while self.bytes.get(end).copied().is_some_and(is_variable_part) {
+            while self.at(end - self.pos).is_some_and(is_variable_part) {
                 end += 1;
             }
             match close {
                 _ if end == from => None,
                 None => Some(end),
-                Some(byte) if self.bytes.get(end) == Some(&byte) => Some(end + 1),
+                Some(byte) if self.at(end - self.pos) == Some(byte) => Some(end + 1),
                 Some(_) => None,
             }
         };
@@ -338,16 +478,11 @@ impl<'a> Lexer<'a> {
         let start = self.pos;
         let mut tag_end = self.pos + 1;
         if self.at(1).is_some_and(is_name_start) {
-            while self
-                .bytes
-                .get(tag_end)
-                .copied()
-                .is_some_and(is_variable_part)
-            {
+            while self.at(tag_end - start).is_some_and(is_variable_part) {
                 tag_end += 1;
             }
         }
-        let (kind, closed) = if self.bytes.get(tag_end) == Some(&b'$') {
+        let (kind, closed) = if self.at(tag_end - start) == Some(b'$') {
             let tag = start..tag_end + 1;
             self.pos = tag.end;
             (Lexeme::String, self.dollar_quoted(tag))
@@ -371,15 +506,16 @@ impl<'a> Lexer<'a> {
 
     /// The tag has a `$` at its ends only, so comparing it at each `$` stays linear.
     fn dollar_quoted(&mut self, tag: Range<usize>) -> bool {
-        let tag = self.bytes.get(tag).unwrap_or_default();
-        while let Some(byte) = self.at(0) {
+        let tag = self.bytes.get(tag).unwrap_or_default().to_vec();
+        while let Some(byte) = self.cross() {
             match byte {
                 b'\n' => self.cross_newline(),
-                b'$' if self
-                    .bytes
-                    .get(self.pos..)
-                    .unwrap_or_default()
-                    .starts_with(tag) =>
+                b'$' if self.at(tag.len() - 1).is_some()
+                    && self
+                        .bytes
+                        .get(self.pos..)
+                        .unwrap_or_default()
+                        .starts_with(&tag) =>
                 {
                     self.pos += tag.len();
                     return true;
@@ -393,7 +529,7 @@ impl<'a> Lexer<'a> {
     fn block_comment(&mut self) -> bool {
         self.pos += 2;
         let mut depth = 1_usize;
-        while let Some(byte) = self.at(0) {
+        while let Some(byte) = self.cross() {
             match (byte, self.at(1)) {
                 (b'\n', _) => self.cross_newline(),
                 (b'/', Some(b'*')) => {
@@ -415,7 +551,7 @@ impl<'a> Lexer<'a> {
 
     /// Behind an opening quote: reads to the closing one. `doubled`: two quotes are one.
     fn quoted(&mut self, quote: u8, escapes: bool, doubled: bool) -> bool {
-        while let Some(byte) = self.at(0) {
+        while let Some(byte) = self.cross() {
             if byte == b'\n' {
                 self.cross_newline();
             } else if byte == b'\\' && escapes {
@@ -448,15 +584,16 @@ impl<'a> Lexer<'a> {
     fn continuation(&self) -> Option<usize> {
         let mut pos = self.pos;
         let mut returned = false;
+        let at = |pos: usize| self.at(pos - self.pos);
         loop {
-            match self.bytes.get(pos).copied()? {
+            match at(pos)? {
                 b'\r' => {
                     returned = true;
                     pos += 1;
                 }
                 b' ' | b'\t' | 0x0c => pos += 1,
-                b'-' if self.bytes.get(pos + 1) == Some(&b'-') => {
-                    while !matches!(self.bytes.get(pos), None | Some(b'\n' | b'\r')) {
+                b'-' if at(pos + 1) == Some(b'-') => {
+                    while !matches!(at(pos), None | Some(b'\n' | b'\r')) {
                         pos += 1;
                     }
                 }

@@ -14,6 +14,7 @@ use squawk_syntax::ast::{self, AstNode};
 use super::classify;
 use super::places::Places;
 use super::script::{Fate, Finding, Script};
+use super::substitution::Laid;
 
 /// Rules that are left out: because a held transaction is the purpose, or because they are about
 /// how something might have been designed, which is not what a DBA signs.
@@ -57,11 +58,26 @@ pub(super) fn as_rollback(script: &mut Script) {
 /// What one file gives: findings as (byte, rule, message, help).
 type Found = (usize, String, String, Option<String>);
 
-/// Fills in the relations and the findings of `script`. `blanks` are the places of its sources
-/// that are no SQL.
-pub(super) fn parse(script: &mut Script, blanks: &[(usize, Range<usize>)]) {
-    let texts: Vec<String> = (0..script.sources.len())
-        .map(|source| sql_alone(script, source, blanks))
+/// What there is to be linted of a source.
+#[derive(Debug, Default)]
+pub(super) struct Linted {
+    /// The text with the values of variables, where it is not the file's own.
+    pub text: Option<String>,
+    /// How that was made of the file.
+    pub laid: Laid,
+    /// The places of the text that are no SQL, or too deep.
+    pub blanks: Vec<Range<usize>>,
+    /// Where each statement ends in the text, and its number.
+    pub ends: Vec<(usize, usize)>,
+}
+
+/// Fills in the relations and the findings of `script`.
+pub(super) fn parse(script: &mut Script, linted: &[Linted]) {
+    let texts: Vec<String> = script
+        .sources
+        .iter()
+        .zip(linted)
+        .map(|(source, linted)| sql_alone(linted.text.as_ref().unwrap_or(&source.text), linted))
         .collect();
     let has_begin = script
         .statements
@@ -97,27 +113,16 @@ pub(super) fn parse(script: &mut Script, blanks: &[(usize, Range<usize>)]) {
         statement.relation = relation.or(statement.relation.take());
     }
     for (source, found) in found.into_iter().enumerate() {
-        findings(script, source, found);
+        if let Some(linted) = linted.get(source) {
+            findings(script, source, linted, found);
+        }
     }
 }
 
 /// The SQL of a file with everything else as spaces, so that places stay.
-fn sql_alone(script: &Script, source: usize, blanks: &[(usize, Range<usize>)]) -> String {
-    let Some(text) = script.sources.get(source).map(|source| &source.text) else {
-        return String::new();
-    };
-    let mut bytes = text.clone().into_bytes();
-    let too_deep = script
-        .statements
-        .iter()
-        .filter(|statement| statement.source == source)
-        .filter(|statement| !classify::is_parsable(&statement.text))
-        .map(|statement| &statement.span);
-    let not_sql = blanks
-        .iter()
-        .filter(|(of, _)| *of == source)
-        .map(|(_, range)| range);
-    for range in not_sql.chain(too_deep) {
+fn sql_alone(text: &str, linted: &Linted) -> String {
+    let mut bytes = text.to_owned().into_bytes();
+    for range in &linted.blanks {
         for byte in bytes.get_mut(range.clone()).unwrap_or_default() {
             if *byte != b'\n' {
                 *byte = b' ';
@@ -212,24 +217,19 @@ fn unscanned_references(file: &ast::SourceFile) -> Vec<Unscanned> {
     seen
 }
 
-fn findings(script: &mut Script, source: usize, found: Vec<Found>) {
+fn findings(script: &mut Script, source: usize, linted: &Linted, found: Vec<Found>) {
     let Some(text) = script.sources.get(source).map(|source| &source.text) else {
         return;
     };
     let places = Places::new(text);
-    let own: Vec<(usize, usize)> = script
-        .statements
-        .iter()
-        .filter(|statement| statement.source == source)
-        .map(|statement| (statement.span.end, statement.number))
-        .collect();
+    let own = &linted.ends;
     for (at, rule, message, help) in found {
         let statement = own
             .get(own.partition_point(|(end, _)| *end <= at))
             .map(|(_, number)| *number);
         script.findings.push(Finding {
             source,
-            line: places.line(at),
+            line: places.line(linted.laid.in_file(at)),
             statement,
             rule,
             message,

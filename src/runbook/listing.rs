@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::impact::{Impact, Told};
 use super::printable::{counted, printable, printable_lines};
-use super::script::{Fate, Finding, Refusal, Script, Statement};
+use super::script::{Becomes, Fate, Finding, Refusal, Remark, Script, Statement};
 use super::{ItemKind, Runbook};
 
 /// How wide the lines of the text are, in characters.
@@ -146,6 +146,10 @@ fn script(out: &mut String, paint: &Paint, what: &str, script: &Script) {
     let name = printable(&script.name);
     let _ = writeln!(out, "{} {name}", paint.heading(&format!("{what:<9}")));
     let _ = writeln!(out, "sha256    {}", script.sha256());
+    for (name, value) in &script.variables {
+        let text = format!("{} = {}", printable(name), printable(value));
+        wrapped(out, "variable  ", &text, str::to_owned);
+    }
     for source in script.sources.iter().skip(1) {
         let _ = writeln!(out, "includes  {}", printable(&source.name));
     }
@@ -190,6 +194,18 @@ fn statements(out: &mut String, paint: &Paint, script: &Script) {
         let number = finding.statement.unwrap_or_default();
         beside.entry(number).or_default().1.push(finding);
     }
+    let mut remarks: BTreeMap<(usize, usize), Vec<&Remark>> = BTreeMap::new();
+    for (source, file) in script.sources.iter().enumerate() {
+        for remark in &file.remarks {
+            if matches!(remark.becomes, Becomes::Text(_)) {
+                let of_line = remarks.entry((source, remark.line)).or_default();
+                of_line.push(remark);
+            } else {
+                let text = format!("{}: {}", place(script, source, remark.line), remark.words());
+                wrapped(out, "\\if       ", &printable(&text), |line| paint.quiet(line));
+            }
+        }
+    }
     let mut section = None;
     for statement in &script.statements {
         if statement.section != section || statement.number == 1 {
@@ -205,6 +221,12 @@ fn statements(out: &mut String, paint: &Paint, script: &Script) {
             let _ = writeln!(out, "{}", paint.quiet(&head));
         }
         line(out, paint, script, statement, kind_width);
+        let file = statement.source;
+        let lines = (file, statement.line)..=(file, last_line(script, statement));
+        for remark in remarks.range(lines).flat_map(|(_, of_line)| of_line) {
+            let text = format!("line {}, {}", remark.line, remark.words());
+            wrapped(out, "           ", &printable(&text), |line| paint.quiet(line));
+        }
         if let Some((refusals, findings)) = beside.get(&statement.number) {
             for refusal in refusals {
                 refused(out, paint, script, refusal);
@@ -243,6 +265,13 @@ fn line(out: &mut String, paint: &Paint, script: &Script, statement: &Statement,
         Fate::Held => writeln!(out, "{text}  {}", paint.note("held for the gate")),
         Fate::LeftOut => writeln!(out, "{text}  {}", paint.note("left out by choice")),
     };
+}
+
+/// The line on which a statement ends.
+fn last_line(script: &Script, statement: &Statement) -> usize {
+    let source = script.sources.get(statement.source);
+    let written = source.and_then(|source| source.text.get(statement.span.clone()));
+    statement.line + written.map_or(0, |text| text.matches('\n').count())
 }
 
 /// The place of something: the line, and the file where it is not the script itself.
@@ -379,9 +408,29 @@ fn script_json(script: &Script) -> Value {
             })
         })
         .collect();
+    let variables: serde_json::Map<String, Value> = script
+        .variables
+        .iter()
+        .map(|(name, value)| (printable(name).into_owned(), json!(printable_lines(value))))
+        .collect();
+    let substituted: Vec<Value> = script
+        .sources
+        .iter()
+        .flat_map(|source| {
+            source.remarks.iter().map(|remark| {
+                json!({
+                    "file": printable(&source.name),
+                    "line": remark.line,
+                    "becomes": printable_lines(&remark.words()),
+                })
+            })
+        })
+        .collect();
     json!({
         "script": printable(&script.name),
         "sha256": script.sha256(),
+        "variables": variables,
+        "substituted": substituted,
         "statements": statements,
         "refusals": refusals,
         "findings": findings,

@@ -15,8 +15,9 @@ use toml::Spanned;
 use super::built_in;
 use super::lint;
 use super::script::Script;
+use super::variables::Variables;
 use super::{ItemKind, Origin, Runbook, SearchPath};
-use page::{Files, Page};
+use page::{Files, Page, Place};
 
 /// The manifest's name in a runbook's folder.
 pub const MANIFEST: &str = "runbook.toml";
@@ -155,9 +156,9 @@ struct ManifestItem {
 
 /// Reads a manifest and the files it names.
 fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
-    let origin = match files {
-        Files::Folder(folder) => Origin::Folder(folder.to_path_buf()),
-        Files::BuiltIn => Origin::BuiltIn,
+    let origin = match files.place {
+        Place::Folder(folder) => Origin::Folder(folder.to_path_buf()),
+        Place::BuiltIn => Origin::BuiltIn,
     };
     let page = Page::new(text, files);
     let manifest: Manifest = toml::from_str(text).map_err(|error| page.of_toml(&error))?;
@@ -218,17 +219,29 @@ impl Runbook {
     /// # Errors
     /// If a file cannot be read or the manifest is not what it should be.
     pub fn load(path: Option<&Path>) -> Result<Runbook, RunbookError> {
+        Runbook::load_with(path, &Variables::default())
+    }
+
+    /// The same, with psql's variables of the command line: each of its files of SQL has them.
+    ///
+    /// # Errors
+    /// As [`Runbook::load`].
+    pub fn load_with(
+        path: Option<&Path>,
+        variables: &Variables,
+    ) -> Result<Runbook, RunbookError> {
         let Some(path) = path else {
-            return read(built_in::MANIFEST_TEXT, Files::BuiltIn);
+            let place = Place::BuiltIn;
+            return read(built_in::MANIFEST_TEXT, Files { place, variables });
         };
         if path.is_dir() {
-            return Runbook::load_folder(path);
+            return Runbook::load_folder(path, variables);
         }
         if path.file_name().is_some_and(|name| name == MANIFEST) {
             let folder = path
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty());
-            return Runbook::load_folder(folder.unwrap_or(Path::new(".")));
+            return Runbook::load_folder(folder.unwrap_or(Path::new(".")), variables);
         }
         let bytes = std::fs::read(path).map_err(|error| {
             // psql takes the database's name there.
@@ -248,7 +261,7 @@ impl Runbook {
             title: name.clone().into_owned(),
             origin: Origin::BareScript(path.to_path_buf()),
             expected_database: None,
-            script: Script::read(&name, Some(path), &bytes),
+            script: Script::read_with(&name, Some(path), &bytes, variables),
             items: items::where_none(false, false),
             expected_state: None,
             post_verification: None,
@@ -258,7 +271,7 @@ impl Runbook {
         })
     }
 
-    fn load_folder(folder: &Path) -> Result<Runbook, RunbookError> {
+    fn load_folder(folder: &Path, variables: &Variables) -> Result<Runbook, RunbookError> {
         let path = folder.join(MANIFEST);
         let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => RunbookError::NoManifest {
@@ -266,7 +279,8 @@ impl Runbook {
             },
             _ => unreadable(&path, &error),
         })?;
-        read(page::text(&path, &bytes)?, Files::Folder(folder))
+        let place = Place::Folder(folder);
+        read(page::text(&path, &bytes)?, Files { place, variables })
     }
 }
 

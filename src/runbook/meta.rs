@@ -5,7 +5,8 @@
 
 use std::ops::Range;
 
-use super::lexer::is_space;
+use super::lexer::{is_space, is_variable_part};
+use super::variables::{self, Known, Variables};
 
 /// One argument of a meta-command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,24 @@ pub(super) struct Argument {
     pub text: String,
     /// Whether it holds a shell command in back-quotes.
     pub runs_shell: bool,
+    /// A variable in it whose value psql alone knows.
+    pub unknown: Option<String>,
+    /// How many characters at its end are neither quoted nor substituted.
+    pub bare: usize,
+}
+
+impl Argument {
+    /// Its text as the name of a file: psql takes semicolons at its end away.
+    pub(super) fn file_name(&self) -> &str {
+        let mut text = self.text.as_str();
+        for _ in 0..self.bare {
+            match text.strip_suffix(|c: char| c == ';' || c.is_ascii_whitespace()) {
+                Some(rest) => text = rest,
+                None => break,
+            }
+        }
+        text
+    }
 }
 
 /// A meta-command as it is written.
@@ -70,8 +89,13 @@ pub(super) fn takes_data(parsed: &Parsed) -> bool {
     is_copy(&parsed.name) && parsed.arguments.iter().any(words)
 }
 
-/// Reads the meta-command whose backslash is at `start`; also says where it ends.
-pub(super) fn parse(bytes: &[u8], start: usize) -> (Parsed, usize) {
+/// Reads the meta-command whose backslash is at `start`; also says where it ends. Without
+/// `variables` none is substituted.
+pub(super) fn parse(
+    bytes: &[u8],
+    start: usize,
+    variables: Option<&Variables>,
+) -> (Parsed, usize) {
     let at = |pos: usize| bytes.get(pos).copied().filter(|&b| b != b'\n');
     let mut pos = start + 1;
     while at(pos).is_some_and(|b| !is_space(b) && b != b'\\') {
@@ -92,6 +116,8 @@ pub(super) fn parse(bytes: &[u8], start: usize) -> (Parsed, usize) {
         arguments.push(Argument {
             text: rest.trim().to_owned(),
             runs_shell: false,
+            unknown: None,
+            bare: 0,
         });
     } else {
         loop {
@@ -101,7 +127,7 @@ pub(super) fn parse(bytes: &[u8], start: usize) -> (Parsed, usize) {
             match at(pos) {
                 None | Some(b'\\') => break,
                 Some(_) => {
-                    let (argument, end, closed) = argument(bytes, pos);
+                    let (argument, end, closed) = argument(bytes, pos, variables);
                     pos = end;
                     open_quote |= !closed;
                     arguments.push(argument);
@@ -122,11 +148,17 @@ pub(super) fn parse(bytes: &[u8], start: usize) -> (Parsed, usize) {
 }
 
 /// One argument from `start` on; where it ends; whether its quotes are closed.
-fn argument(bytes: &[u8], start: usize) -> (Argument, usize, bool) {
+fn argument(
+    bytes: &[u8],
+    start: usize,
+    variables: Option<&Variables>,
+) -> (Argument, usize, bool) {
     let at = |pos: usize| bytes.get(pos).copied().filter(|&b| b != b'\n');
     let mut text = Vec::new();
     let mut quote = None;
     let mut runs_shell = false;
+    let mut unknown = None;
+    let mut bare = 0;
     let mut pos = start;
     while let Some(byte) = at(pos) {
         pos += 1;
@@ -141,11 +173,33 @@ fn argument(bytes: &[u8], start: usize) -> (Argument, usize, bool) {
             }
             (None, b'\'' | b'"' | b'`') => {
                 quote = Some(byte);
+                bare = 0;
                 runs_shell |= byte == b'`';
                 if byte != b'\'' {
                     text.push(byte);
                 }
             }
+            (None, b':') => match variable(bytes, pos - 1) {
+                Some(end) => {
+                    let written = bytes.get(pos - 1..end).unwrap_or_default();
+                    let written = String::from_utf8_lossy(written);
+                    let (form, name) = variables::written(&written);
+                    let known = variables.map(|own| own.look_up(name));
+                    match known.and_then(|known| form.of(known)) {
+                        Some(value) => text.extend(value.bytes()),
+                        None => text.extend(written.bytes()),
+                    }
+                    if known == Some(Known::ByPsql) {
+                        unknown.get_or_insert_with(|| written.clone().into_owned());
+                    }
+                    bare = 0;
+                    pos = end;
+                }
+                None => {
+                    bare += 1;
+                    text.push(byte);
+                }
+            },
             (Some(b'\''), b'\'') if at(pos) == Some(b'\'') => {
                 text.push(b'\'');
                 pos += 1;
@@ -157,26 +211,73 @@ fn argument(bytes: &[u8], start: usize) -> (Argument, usize, bool) {
                 }
             }
             (Some(b'\''), b'\\') => {
-                if let Some(escaped) = at(pos) {
-                    pos += 1;
-                    text.push(match escaped {
-                        b'n' => b'\n',
-                        b't' => b'\t',
-                        b'r' => b'\r',
-                        b'b' => 0x08,
-                        b'f' => 0x0c,
-                        other => other,
-                    });
+                if let Some((escaped, behind)) = escape(bytes, pos) {
+                    text.push(escaped);
+                    pos = behind;
                 }
             }
-            (_, b) => text.push(b),
+            (open, b) => {
+                bare += usize::from(open.is_none());
+                text.push(b);
+            }
         }
     }
     let argument = Argument {
         text: String::from_utf8_lossy(&text).into_owned(),
         runs_shell,
+        unknown,
+        bare,
     };
     (argument, pos, quote.is_none())
+}
+
+/// What stands behind a backslash in quotes, and where it ends.
+fn escape(bytes: &[u8], pos: usize) -> Option<(u8, usize)> {
+    let at = |pos: usize| bytes.get(pos).copied().filter(|&b| b != b'\n');
+    let digits = |from: usize, most: usize, base: u32| -> Option<(u8, usize)> {
+        let digit = |pos: usize| char::from(at(pos)?).to_digit(base);
+        let mut value = digit(from)?;
+        let mut end = from + 1;
+        while end < from + most
+            && let Some(next) = digit(end)
+        {
+            value = value * base + next;
+            end += 1;
+        }
+        Some((u8::try_from(value & 0xff).unwrap_or_default(), end))
+    };
+    let escaped = at(pos)?;
+    let plain = match escaped {
+        b'n' => b'\n',
+        b't' => b'\t',
+        b'r' => b'\r',
+        b'b' => 0x08,
+        b'f' => 0x0c,
+        b'0'..=b'7' => return digits(pos, 3, 8),
+        b'x' | b'X' => return digits(pos + 1, 2, 16).or(Some((escaped, pos + 1))),
+        other => other,
+    };
+    Some((plain, pos + 1))
+}
+
+/// Where the variable ends whose colon is at `start`; `None` where there is none.
+fn variable(bytes: &[u8], start: usize) -> Option<usize> {
+    let at = |pos: usize| bytes.get(pos).copied();
+    let (from, close) = match (at(start + 1)?, at(start + 2)) {
+        (quote @ (b'\'' | b'"'), _) => (start + 2, Some(quote)),
+        (b'{', Some(b'?')) => (start + 3, Some(b'}')),
+        _ => (start + 1, None),
+    };
+    let mut end = from;
+    while at(end).is_some_and(is_variable_part) {
+        end += 1;
+    }
+    match close {
+        _ if end == from => None,
+        None => Some(end),
+        Some(close) if at(end) == Some(close) => Some(end + 1),
+        Some(_) => None,
+    }
 }
 
 /// What a meta-command means for a script.
@@ -202,6 +303,11 @@ pub(super) enum Meaning {
     Refused(String),
 }
 
+/// Why the value of a variable is not known.
+pub(super) const BY_PSQL: &str = "psql sets that variable itself, from the server's answers or from \
+                                  what it is, so its value is not known before anything runs; write \
+                                  the value";
+
 /// What a meta-command means for a script.
 pub(super) fn meaning(name: &str, arguments: &[Argument], open_quote: bool) -> Meaning {
     if open_quote {
@@ -213,6 +319,9 @@ pub(super) fn meaning(name: &str, arguments: &[Argument], open_quote: bool) -> M
         return Meaning::Refused(format!(
             "\\{name} would run a shell command in back-quotes; write its result instead"
         ));
+    }
+    if let Some(variable) = arguments.iter().find_map(|one| one.unknown.as_deref()) {
+        return Meaning::Refused(format!("\\{name} has {variable}: {}", BY_PSQL));
     }
     let texts: Vec<&str> = arguments
         .iter()
@@ -242,9 +351,9 @@ pub(super) fn meaning(name: &str, arguments: &[Argument], open_quote: bool) -> M
             Meaning::Refused("\\set without a name prints psql's variables; remove it".into())
         }
         ("set", [variable, value @ ..]) => set(variable, &value.concat()),
-        ("i" | "include", [file, ..]) if *file != "-" => Meaning::Include((*file).to_owned()),
+        ("i" | "include", [file, ..]) if *file != "-" => Meaning::Include(file_name(arguments)),
         ("ir" | "include_relative", [file, ..]) if *file != "-" => {
-            Meaning::IncludeRelative((*file).to_owned())
+            Meaning::IncludeRelative(file_name(arguments))
         }
         ("i" | "include" | "ir" | "include_relative", _) => {
             Meaning::Refused(format!("\\{name} needs the name of a file"))
@@ -253,17 +362,92 @@ pub(super) fn meaning(name: &str, arguments: &[Argument], open_quote: bool) -> M
     }
 }
 
-/// Words that psql takes for on and off.
-fn switch(value: &str) -> Option<bool> {
+fn file_name(arguments: &[Argument]) -> String {
+    let first = arguments.first();
+    first.map_or_else(String::new, |argument| argument.file_name().to_owned())
+}
+
+/// Words that psql takes for on and off; `None` for any other, and for none.
+pub(super) fn switch(value: &str) -> Option<bool> {
     match value.to_ascii_lowercase().as_str() {
-        "" | "on" | "true" | "tru" | "tr" | "t" | "yes" | "ye" | "y" | "1" => Some(true),
+        "on" | "true" | "tru" | "tr" | "t" | "yes" | "ye" | "y" | "1" => Some(true),
         "off" | "of" | "false" | "fals" | "fal" | "fa" | "f" | "no" | "n" | "0" => Some(false),
         _ => None,
     }
 }
 
+/// The switches that psql itself looks at, and the words that they take besides what a switch takes.
+/// One that is unset is off.
+const SWITCHES: &[(&str, &[&str])] = &[
+    ("AUTOCOMMIT", &[]),
+    ("ECHO_HIDDEN", &["noexec"]),
+    ("HIDE_TABLEAM", &[]),
+    ("HIDE_TOAST_COMPRESSION", &[]),
+    ("ON_ERROR_ROLLBACK", &["interactive"]),
+    ("ON_ERROR_STOP", &[]),
+    ("QUIET", &[]),
+    ("SHOW_ALL_RESULTS", &[]),
+    ("SINGLELINE", &[]),
+    ("SINGLESTEP", &[]),
+];
+
+/// What else psql looks at: what it is where it is unset, and the words that it takes.
+const CHOICES: &[(&str, &str, &[&str])] = &[
+    (
+        "COMP_KEYWORD_CASE",
+        "preserve-upper",
+        &["lower", "upper", "preserve-lower", "preserve-upper"],
+    ),
+    ("ECHO", "none", &["none", "errors", "queries", "all"]),
+    (
+        "HISTCONTROL",
+        "none",
+        &["none", "ignorespace", "ignoredups", "ignoreboth"],
+    ),
+    ("SHOW_CONTEXT", "errors", &["never", "errors", "always"]),
+    (
+        "VERBOSITY",
+        "default",
+        &["default", "verbose", "terse", "sqlstate"],
+    ),
+];
+
+/// What a variable of psql's own is again when it is unset.
+pub(super) fn first_value(name: &str) -> Option<&'static str> {
+    let numbers = [("FETCH_COUNT", "0"), ("HISTSIZE", "500"), ("IGNOREEOF", "0")];
+    let switches = SWITCHES.iter().map(|(known, _)| (*known, "off"));
+    let choices = CHOICES.iter().map(|(known, first, _)| (*known, *first));
+    switches
+        .chain(choices)
+        .chain(numbers)
+        .find_map(|(known, first)| (known == name).then_some(first))
+}
+
 /// Most of psql's own variables concern its display alone; these change what a script does.
-fn set(variable: &str, value: &str) -> Meaning {
+pub(super) fn set(variable: &str, value: &str) -> Meaning {
+    let refuse = |reason: &str| Meaning::Refused(format!("\\set {variable}: {reason}"));
+    if !variables::is_name(variable) {
+        return refuse("psql takes letters, digits and underscores in a variable's name");
+    }
+    if Variables::is_too_long(value) {
+        return refuse("the value is longer than 1 MiB");
+    }
+    if value.contains(char::REPLACEMENT_CHARACTER) || value.contains('\0') {
+        return refuse("the value is no text in UTF-8");
+    }
+    let mut value = value;
+    let is_one = |words: &[&str]| words.iter().any(|word| value.eq_ignore_ascii_case(word));
+    if let Some((_, words)) = SWITCHES.iter().find(|(name, _)| *name == variable) {
+        if value.is_empty() {
+            value = "on";
+        } else if switch(value).is_none() && !is_one(words) {
+            return refuse("psql takes on or off");
+        }
+    } else if let Some((_, _, words)) = CHOICES.iter().find(|(name, ..)| *name == variable)
+        && !is_one(words)
+    {
+        return refuse(&format!("psql takes one of {}", words.join(", ")));
+    }
     let refused = match (variable, switch(value)) {
         ("ON_ERROR_STOP", Some(true)) => None,
         ("ON_ERROR_STOP", _) => Some(
@@ -284,16 +468,25 @@ fn set(variable: &str, value: &str) -> Meaning {
         _ => None,
     };
     match refused {
-        Some(reason) => Meaning::Refused(format!("\\set {variable}: {reason}")),
+        Some(reason) => refuse(reason),
         None => Meaning::Set(variable.to_owned(), value.to_owned()),
     }
 }
 
-/// To psql a switch that is unset is off.
-fn unset(variable: &str) -> Meaning {
-    match set(variable, "off") {
-        Meaning::Refused(reason) => Meaning::Refused(reason.replacen("\\set", "\\unset", 1)),
-        _ => Meaning::Unset(variable.to_owned()),
+/// ON_ERROR_STOP may be unset: what it asks for happens here in any case, and scripts take it back
+/// at their end.
+pub(super) fn unset(variable: &str) -> Meaning {
+    if !variables::is_name(variable) {
+        return Meaning::Refused(format!(
+            "\\unset {variable}: psql takes letters, digits and underscores in a variable's name"
+        ));
+    }
+    match (variable, first_value(variable)) {
+        ("ON_ERROR_STOP", _) | (_, None) => Meaning::Unset(variable.to_owned()),
+        (_, Some(first)) => match set(variable, first) {
+            Meaning::Refused(reason) => Meaning::Refused(reason.replacen("\\set", "\\unset", 1)),
+            _ => Meaning::Unset(variable.to_owned()),
+        },
     }
 }
 
@@ -303,23 +496,24 @@ fn refused(name: &str) -> String {
             "it reads or writes a file of the client; use COPY … FROM STDIN with the data inline"
         }
         "" => return "a backslash outside of quotes starts a psql meta-command; remove it".into(),
-        "g" | "gx" | "gdesc" | "gexec" | "gset" | "crosstabview" | "watch" | "bind" => {
+        "gset" | "gexec" => {
+            "what runs after it depends on the server's answers, which nobody has read before \
+             anything runs; write the values"
+        }
+        "g" | "gx" | "gdesc" | "crosstabview" | "watch" | "bind" => {
             "what it does with a result cannot be held to the text of the script; \
              end the statement with a semicolon"
         }
-        "if" | "elif" | "else" | "endif" => {
-            "which statements run must not depend on psql's variables; \
-             keep one script for each case"
-        }
         "c" | "connect" => "the script runs in one session, on the target that was signed for",
-        "!" | "setenv" | "getenv" => "it reaches outside of the database",
+        "getenv" => "the environment is not what was reviewed; give the value with -v",
+        "!" | "setenv" => "it reaches outside of the database",
         "q" | "quit" => {
             "psql would leave out what follows; remove it, and what follows if it is not wanted"
         }
         "r" | "reset" => "psql would throw away the text before it; remove both",
         "o" | "out" | "w" | "write" | "s" => "it writes a file",
         "encoding" => "scripts are read as UTF-8; convert the file",
-        "prompt" => "psql's variables are not substituted here",
+        "prompt" => "nobody is there to answer psql; give the value with -v",
         _ => "psql alone knows it; remove the line",
     };
     format!("\\{name} is refused: {why}")

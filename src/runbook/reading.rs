@@ -7,7 +7,6 @@
 mod halves;
 mod meta_commands;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -17,14 +16,18 @@ use super::admission::{self, Admission};
 use super::classify::{self, Words};
 use super::lasting::{self, Made};
 use super::lexer::Lexeme;
-use super::lint;
-use super::meta;
+use super::lint::{self, Linted};
 use super::places::Places;
 use super::printable::printable;
 use super::scanner::{Item, Open, Piece, Scanner};
-use super::script::{Fate, Finding, NOTHING_TO_RUN, Refusal, Script, Section, Source, Statement};
+use super::lexer::Lexer;
+use super::script::{
+    Becomes, Fate, Finding, NOTHING_TO_RUN, Refusal, Remark, Script, Section, Source, Statement,
+};
 use super::sections;
 use super::setting;
+use super::substitution::Laid;
+use super::variables::Variables;
 use halves::Half;
 
 /// How deep files may include one another.
@@ -40,6 +43,16 @@ impl Script {
     /// `path` is where it lies, for `\ir` and for messages; `None` for a built-in file, which
     /// can include nothing.
     pub fn read(name: &str, path: Option<&Path>, bytes: &[u8]) -> Script {
+        Script::read_with(name, path, bytes, &Variables::default())
+    }
+
+    /// The same, with psql's variables of the command line.
+    pub fn read_with(
+        name: &str,
+        path: Option<&Path>,
+        bytes: &[u8],
+        variables: &Variables,
+    ) -> Script {
         let mut reading = Reading {
             script: Script {
                 name: name.to_owned(),
@@ -49,12 +62,13 @@ impl Script {
                 echoes: Vec::new(),
                 refusals: Vec::new(),
                 findings: Vec::new(),
+                variables: variables.of_command_line().to_vec(),
             },
             open_files: Vec::new(),
             bytes: 0,
-            variables: BTreeMap::new(),
+            variables: variables.clone(),
             admissions: Vec::new(),
-            blanks: Vec::new(),
+            laid: Vec::new(),
             own_findings: Vec::new(),
             restricted: None,
             made: Made::default(),
@@ -64,13 +78,13 @@ impl Script {
         reading.settle_fates();
         reading.refuse_nothing();
         reading.tell_halves();
-        let blanks = std::mem::take(&mut reading.blanks);
+        let laid = std::mem::take(&mut reading.laid);
         let own_findings = std::mem::take(&mut reading.own_findings);
         let mut script = reading.script;
         script
             .refusals
             .sort_by_key(|refusal| (refusal.source, refusal.line, refusal.column));
-        lint::parse(&mut script, &blanks);
+        lint::parse(&mut script, &laid);
         script.findings.extend(own_findings);
         script
             .findings
@@ -81,6 +95,9 @@ impl Script {
     /// Line and column, from 1, of the character `position` (from 1, as PostgreSQL counts in its
     /// errors) of a statement's text.
     pub fn place(&self, statement: &Statement, position: usize) -> Option<(usize, usize)> {
+        if !statement.edits.is_empty() {
+            return self.place_among_edits(statement, position);
+        }
         let ahead: String = statement
             .text
             .chars()
@@ -96,6 +113,23 @@ impl Script {
     }
 }
 
+impl Script {
+    fn place_among_edits(&self, statement: &Statement, position: usize) -> Option<(usize, usize)> {
+        let mut characters = statement.text.char_indices();
+        let at = characters
+            .nth(position.saturating_sub(1))
+            .map_or(statement.text.len(), |(at, _)| at);
+        let before = statement.edits.iter().rev().find(|edit| edit.sent.start <= at);
+        let in_file = match before {
+            None => statement.span.start + at,
+            Some(edit) if at < edit.sent.end => edit.written.start,
+            Some(edit) => edit.written.end + (at - edit.sent.end),
+        };
+        let text = &self.sources.get(statement.source)?.text;
+        Some(Places::new(text).place(text, in_file))
+    }
+}
+
 /// What a person has to know of a statement whose rows are no checks.
 const DATA: &str = "The comment above it says that its rows are data: nothing in them counts as a \
                     check, neither PASS nor FAIL.";
@@ -106,12 +140,12 @@ struct Reading {
     /// The files that are being read, outermost first, to find cycles.
     open_files: Vec<PathBuf>,
     bytes: usize,
-    /// What `\set` has set.
-    variables: BTreeMap<String, String>,
+    /// What the command line and `\set` have set.
+    variables: Variables,
     /// How each statement stands to the transaction.
     admissions: Vec<Admission>,
-    /// What the linter must not see: source and bytes.
-    blanks: Vec<(usize, Range<usize>)>,
+    /// What the linter sees of each source.
+    laid: Vec<Linted>,
     /// What is to be said of the script besides what the linter says.
     own_findings: Vec<Finding>,
     /// The key of `\restrict`: until it is given back, psql takes no other meta-command.
@@ -130,6 +164,13 @@ struct File<'a> {
     path: Option<&'a Path>,
     /// The line on which the last statement ended.
     last_line: Option<usize>,
+}
+
+/// The text that is read, and how it was made of the file.
+#[derive(Clone, Copy)]
+struct At<'s> {
+    text: &'s [u8],
+    laid: &'s Laid,
 }
 
 /// As text of the same length, so that places in it are places in the file.
@@ -161,8 +202,10 @@ impl Reading {
             path,
             last_line: None,
         };
+        self.laid.push(Linted::default());
         self.script.sources.push(Source {
             name,
+            remarks: Vec::new(),
             path: path.map(Path::to_path_buf),
             text,
             sha256: Sha256::digest(bytes)
@@ -172,43 +215,85 @@ impl Reading {
         });
         if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
             let reason = "this is UTF-16; convert the file to UTF-8";
-            self.refuse(&file, 0, None, reason.to_owned());
+            self.refuse_in_file(&file, 0, None, reason.to_owned());
             return;
         }
         if let Some(at) = first_bad {
             let reason = "this is not UTF-8; convert the file to UTF-8";
-            self.refuse(&file, at, None, reason.to_owned());
+            self.refuse_in_file(&file, at, None, reason.to_owned());
         }
         if let Some(at) = bytes.iter().position(|&byte| byte == 0) {
             let reason = "a NUL byte cannot be sent to PostgreSQL; remove it";
-            self.refuse(&file, at, None, reason.to_owned());
+            self.refuse_in_file(&file, at, None, reason.to_owned());
         }
         if bytes.starts_with(b"PGDMP") {
             let reason = "this is a custom-format dump, not SQL; pg_restore turns it into SQL";
-            self.refuse(&file, 0, None, reason.to_owned());
+            self.refuse_in_file(&file, 0, None, reason.to_owned());
         }
         self.items(file);
     }
 
     fn items(&mut self, mut file: File<'_>) {
         let mut scanner = Scanner::new(file.bytes);
-        while let Some(item) = scanner.next() {
+        while let Some(item) = scanner.next(&self.variables) {
+            let at = At {
+                text: scanner.text(),
+                laid: scanner.laid(),
+            };
             match item {
                 Item::Statement(piece) => {
-                    let words = Words::new(file.bytes, &piece.tokens);
-                    if let Some(on) = admission::sets_standard_strings(words) {
+                    let words = Words::new(at.text, &piece.tokens);
+                    let on = admission::sets_standard_strings(words);
+                    self.statement(&mut file, at, &piece);
+                    if let Some(on) = on {
                         scanner.set_standard_strings(on);
                     }
-                    self.statement(&mut file, &piece);
                 }
-                Item::Meta(command) => self.meta_command(&mut file, &command),
+                Item::Meta(command) => self.meta_command(&mut file, at, &command),
+                Item::Branch {
+                    at: place,
+                    taken,
+                    comments,
+                } => {
+                    self.comments(&mut file, at, &comments, None);
+                    if self.restricted.is_some() {
+                        let why = "it stands behind \\restrict, so psql would not take it; remove it";
+                        self.refuse(&file, at, place, None, why.to_owned());
+                    }
+                    let becomes = match taken {
+                        true => Becomes::Taken,
+                        false => Becomes::LeftOut,
+                    };
+                    self.remark(&file, at.laid.in_file(place), becomes);
+                }
+                Item::Trouble(place, why) => self.refuse(&file, at, place, None, why),
                 Item::End { comments, open } => {
-                    self.comments(&mut file, &comments, None);
-                    if let Some((what, at)) = open {
-                        self.refuse(&file, at, None, never_ends(what));
+                    self.comments(&mut file, at, &comments, None);
+                    if let Some((what, place)) = open {
+                        self.refuse(&file, at, place, None, never_ends(what));
                     }
                 }
             }
+        }
+        let laid = scanner.laid();
+        for (place, text) in laid.lines() {
+            self.remark(&file, *place, Becomes::Text(text.clone()));
+        }
+        if let Some(source) = self.script.sources.get_mut(file.source) {
+            source.remarks.sort_by_key(|remark| remark.line);
+        }
+        if laid.is_altered()
+            && let Some(linted) = self.laid.get_mut(file.source)
+        {
+            linted.text = Some(text_of(scanner.text()).0);
+            linted.laid = laid.clone();
+        }
+    }
+
+    fn remark(&mut self, file: &File<'_>, in_file: usize, becomes: Becomes) {
+        let line = file.places.line(in_file);
+        if let Some(source) = self.script.sources.get_mut(file.source) {
+            source.remarks.push(Remark { line, becomes });
         }
     }
 
@@ -226,7 +311,24 @@ impl Reading {
         }
     }
 
-    fn refuse(&mut self, file: &File<'_>, at: usize, statement: Option<usize>, reason: String) {
+    fn refuse(
+        &mut self,
+        file: &File<'_>,
+        at: At<'_>,
+        place: usize,
+        statement: Option<usize>,
+        reason: String,
+    ) {
+        self.refuse_in_file(file, at.laid.in_file(place), statement, reason);
+    }
+
+    fn refuse_in_file(
+        &mut self,
+        file: &File<'_>,
+        at: usize,
+        statement: Option<usize>,
+        reason: String,
+    ) {
         let (line, column) = self.place(file, at);
         self.script.refusals.push(Refusal {
             source: file.source,
@@ -237,30 +339,40 @@ impl Reading {
         });
     }
 
-    fn place(&self, file: &File<'_>, at: usize) -> (usize, usize) {
+    fn place(&self, file: &File<'_>, in_file: usize) -> (usize, usize) {
         let text = self
             .script
             .sources
             .get(file.source)
             .map(|s| s.text.as_str());
-        file.places.place(text.unwrap_or_default(), at)
+        file.places.place(text.unwrap_or_default(), in_file)
     }
 
     /// Sections start in comments; what is left may lead a statement on line `before`.
     fn comments(
         &mut self,
         file: &mut File<'_>,
+        at: At<'_>,
         comments: &[Range<usize>],
         before: Option<usize>,
     ) -> Option<String> {
         let source = self.script.sources.get(file.source)?;
-        for range in comments {
+        // A comment in the value of a variable is nobody's heading.
+        let comments: Vec<Range<usize>> = comments
+            .iter()
+            .map(|range| at.laid.range_in_file(range))
+            .filter(|range| {
+                let text = source.text.get(range.clone()).unwrap_or_default();
+                text.starts_with("--") || text.starts_with("/*")
+            })
+            .collect();
+        for range in &comments {
             let text = source.text.get(range.clone()).unwrap_or_default();
             let first = file.places.line(range.start);
             self.halves.extend(halves::find(text, file.source, first));
         }
         let line_of = |at| file.places.line(at);
-        let said = sections::read(&source.text, comments, line_of, file.last_line, before);
+        let said = sections::read(&source.text, &comments, line_of, file.last_line, before);
         for title in said.titles {
             // A section without statements is a heading that another one follows.
             let used = self.script.statements.last().and_then(|s| s.section);
@@ -272,39 +384,67 @@ impl Reading {
         said.comment
     }
 
-    fn statement(&mut self, file: &mut File<'_>, piece: &Piece) {
+    fn blank(&mut self, source: usize, range: Range<usize>) {
+        if let Some(linted) = self.laid.get_mut(source) {
+            linted.blanks.push(range);
+        }
+    }
+
+    fn statement(&mut self, file: &mut File<'_>, at: At<'_>, piece: &Piece) {
         let number = self.script.statements.len() + 1;
-        let (line, column) = self.place(file, piece.span.start);
-        let comment = self.comments(file, &piece.comments, Some(line));
-        let words = Words::new(file.bytes, &piece.tokens);
-        let text = self.sent_text(file.source, piece);
-        self.refuse_what_cannot_be_sent(file, piece, number);
+        let span = at.laid.range_in_file(&piece.span);
+        let (line, column) = self.place(file, span.start);
+        let comment = self.comments(file, at, &piece.comments, Some(line));
+        let words = Words::new(at.text, &piece.tokens);
+        let text = sent_text(at.text, piece);
+        self.refuse_what_cannot_be_sent(file, at, piece, number, &text);
         self.admissions.push(admission::of(words));
         if let Some(data) = &piece.copy_data {
-            self.blanks.push((file.source, data.clone()));
+            self.blank(file.source, data.clone());
         }
-        file.last_line = Some(file.places.line(piece.span.end));
+        if piece.is_altered {
+            for cut in &piece.cuts {
+                self.blank(file.source, cut.clone());
+            }
+        }
+        if let Some(linted) = self.laid.get_mut(file.source) {
+            linted.ends.push((piece.span.end, number));
+            if !classify::is_parsable(&text) {
+                linted.blanks.push(piece.span.clone());
+            }
+        }
+        file.last_line = Some(file.places.line(span.end));
         let changed = setting::limits_changed(words, &text);
         let kind = classify::kind(words);
         let lasting = self.made.read(&text, &kind);
+        let edits = match piece.is_altered || !piece.cuts.is_empty() {
+            true => at.laid.edits(&piece.span, &piece.cuts),
+            false => Vec::new(),
+        };
         let statement = Statement {
             number,
             section: self.script.sections.len().checked_sub(1),
             source: file.source,
             line,
             column,
-            span: piece.span.clone(),
+            span,
             comment,
             kind,
             relation: classify::relation_in_words(words),
             text,
-            copy_data: piece.copy_data.clone(),
+            edits,
+            copy_data: (piece.copy_data.as_ref()).map(|data| at.laid.range_in_file(data)),
             fate: Fate::Sent,
             lasting,
         };
         let data = statement.returns_data().then(|| DATA.to_owned());
         let stays = statement.lasting.iter();
-        let rules = [("changes-a-limit", changed), ("result-is-data", data)].into_iter();
+        let rules = [
+            ("changes-a-limit", changed),
+            ("result-is-data", data),
+            ("variable-not-set", not_set(at.text, piece)),
+        ]
+        .into_iter();
         let rules = rules
             .filter_map(|(rule, message)| Some((rule, message?)))
             .chain(stays.map(|lasts| (lasting::RULE, lasts.message())));
@@ -320,54 +460,36 @@ impl Reading {
         self.script.statements.push(statement);
     }
 
-    /// The text that psql would send: the bytes at the span, without what psql takes out.
-    fn sent_text(&self, source: usize, piece: &Piece) -> String {
-        let text = self
-            .script
-            .sources
-            .get(source)
-            .map_or("", |source| source.text.as_str());
-        let mut sent = String::with_capacity(piece.span.len());
-        let mut from = piece.span.start;
-        for cut in &piece.cuts {
-            sent.push_str(text.get(from..cut.start).unwrap_or_default());
-            from = cut.end.max(from);
-        }
-        sent.push_str(text.get(from..piece.span.end).unwrap_or_default());
-        sent
-    }
-
-    fn refuse_what_cannot_be_sent(&mut self, file: &File<'_>, piece: &Piece, number: usize) {
-        if let Some((what, at)) = piece.open {
-            self.refuse(file, at, Some(number), never_ends(what));
+    fn refuse_what_cannot_be_sent(
+        &mut self,
+        file: &File<'_>,
+        at: At<'_>,
+        piece: &Piece,
+        number: usize,
+        sent: &str,
+    ) {
+        if let Some((what, place)) = piece.open {
+            self.refuse(file, at, place, Some(number), never_ends(what));
         }
         if piece.spans_data {
             let reason = "the statement starts on the line of a COPY and goes on behind its data; \
                           start it on a line of its own";
-            self.refuse(file, piece.span.start, Some(number), reason.to_owned());
+            self.refuse(file, at, piece.span.start, Some(number), reason.to_owned());
         }
-        if let Some(at) = admission::end_inside(Words::new(file.bytes, &piece.tokens)) {
-            self.refuse(file, at, Some(number), several_commands(file.bytes.get(at)));
+        if let Some(place) = admission::end_inside(Words::new(at.text, &piece.tokens)) {
+            let reason = several_commands(at.text.get(place));
+            self.refuse(file, at, place, Some(number), reason);
+        }
+        if piece.is_altered && !reads_the_same(at.text, piece, sent) {
+            let reason = "with the values of its variables the server would read this statement \
+                          otherwise than psql does: a string, a name or a comment begins in one \
+                          value and ends in another; write it into the script";
+            self.refuse(file, at, piece.span.start, Some(number), reason.to_owned());
         }
         for token in &piece.tokens {
-            let control = file.bytes.get(token.range.start).copied();
+            let control = at.text.get(token.range.start).copied();
             if let Some(control) = control.filter(|byte| byte.is_ascii_control()) {
-                self.refuse(file, token.range.start, Some(number), no_space(control));
-            }
-            if token.kind != Lexeme::Variable {
-                continue;
-            }
-            let bytes = file.bytes.get(token.range.clone()).unwrap_or_default();
-            let written = String::from_utf8_lossy(bytes);
-            let name = written.trim_matches(|c| ":'\"{?}".contains(c));
-            let substituted = self.variables.contains_key(name) || meta::set_by_psql(name);
-            if substituted || written.starts_with(":{?") {
-                let reason = format!(
-                    "psql would put the value of a variable in the place of {}; statements are \
-                     sent as they are written here: write the value",
-                    printable(&written)
-                );
-                self.refuse(file, token.range.start, Some(number), reason);
+                self.refuse(file, at, token.range.start, Some(number), no_space(control));
             }
         }
     }
@@ -417,6 +539,64 @@ impl Reading {
             self.script.refusals.push(refusal);
         }
     }
+}
+
+/// The text that psql would send: the bytes at the span, without what psql takes out.
+fn sent_text(text: &[u8], piece: &Piece) -> String {
+    let mut sent = Vec::with_capacity(piece.span.len());
+    let mut from = piece.span.start;
+    for cut in &piece.cuts {
+        sent.extend_from_slice(text.get(from..cut.start).unwrap_or_default());
+        from = cut.end.max(from);
+    }
+    sent.extend_from_slice(text.get(from..piece.span.end).unwrap_or_default());
+    String::from_utf8(sent).unwrap_or_else(|bad| text_of(bad.as_bytes()).0)
+}
+
+/// Whether the text that is sent has the words that psql saw. psql reads a value by itself, the server
+/// reads it together with what stands around it.
+fn reads_the_same(text: &[u8], piece: &Piece, sent: &str) -> bool {
+    let mut words = piece.tokens.iter().map(|token| {
+        let word = text.get(token.range.clone()).unwrap_or_default();
+        match (token.kind, word) {
+            // What is cut out of it is its backslash.
+            (Lexeme::EscapedColon | Lexeme::JoiningSemicolon, [_, sign @ ..]) => sign,
+            (_, word) => word,
+        }
+    });
+    let mut lexer = Lexer::new(sent.as_bytes());
+    while let Some(lexed) = lexer.next() {
+        match lexed.kind {
+            Lexeme::Space | Lexeme::Newline | Lexeme::LineComment | Lexeme::BlockComment => {}
+            _ if words.next() == sent.as_bytes().get(lexed.range.clone()) && lexed.closed => {}
+            _ => return false,
+        }
+    }
+    words.next().is_none()
+}
+
+/// What a person has to know of a statement in which psql leaves a variable as it is written.
+fn not_set(text: &[u8], piece: &Piece) -> Option<String> {
+    let in_brackets = |at: usize| {
+        let before = piece.tokens.iter().rev().filter(|token| token.range.end <= at);
+        let mut signs = before.filter_map(|token| match text.get(token.range.clone()) {
+            Some(sign @ (b"[" | b"]")) => Some(sign),
+            _ => None,
+        });
+        signs.next() == Some(b"[")
+    };
+    let mut unset = piece.unset.iter().filter_map(|range| {
+        let written = String::from_utf8_lossy(text.get(range.clone())?);
+        // The bounds of a slice of an array look like one.
+        let is_slice = written.as_bytes().get(1).is_some_and(|&byte| byte != b'\'' && byte != b'"')
+            && in_brackets(range.start);
+        (!is_slice).then(|| printable(&written).into_owned())
+    });
+    let first = unset.next()?;
+    Some(format!(
+        "{first} is no variable that is set, so psql sends it as it is written. -v NAME=VALUE gives it \
+         a value."
+    ))
 }
 
 /// Why what stands at a semicolon's place is no single command.

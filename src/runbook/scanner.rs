@@ -5,11 +5,24 @@
 //! function, `\;`) and knows no SQL beyond that. It must never end a statement where psql would
 //! not: a script that psql's server rejects as one statement must not run here as two.
 
+mod branches;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::lexer::{Lexed, Lexeme, Lexer};
 use super::meta::{self, Effect};
+use super::printable::printable;
+use super::substitution::Laid;
+use super::variables::{self, Known, Variables};
+use branches::Branches;
+
+/// How many bytes may be moved to make room for values, in bytes: it is lines of many megabytes with
+/// thousands of variables that need more.
+const MOST_MOVED: usize = 1 << 30;
+
+/// How large a text may become by values, in bytes.
+const LARGEST: usize = 64 << 20;
 
 /// A word of a statement: white space and comments are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +63,10 @@ pub(super) struct Piece {
     pub ended_by_meta: bool,
     /// Whether COPY data of a statement before it lies between its lines.
     pub spans_data: bool,
+    /// Whether its text is not the file's: a value is in it, or a branch of `\if` is not.
+    pub is_altered: bool,
+    /// Variables that nobody has set, so that psql leaves them as they are written.
+    pub unset: Vec<Range<usize>>,
 }
 
 /// A meta-command.
@@ -74,6 +91,14 @@ pub(super) struct MetaCommand {
 pub(super) enum Item {
     Statement(Box<Piece>),
     Meta(Box<MetaCommand>),
+    /// A branch of `\if` was looked at: the place of the meta-command, and what became of it.
+    Branch {
+        at: usize,
+        taken: bool,
+        comments: Vec<Range<usize>>,
+    },
+    /// Something stands against the script there.
+    Trouble(usize, String),
     /// The file ends; comments that nothing follows.
     End {
         comments: Vec<Range<usize>>,
@@ -84,7 +109,6 @@ pub(super) enum Item {
 /// Reads a file piece by piece.
 #[derive(Debug)]
 pub(super) struct Scanner<'a> {
-    bytes: &'a [u8],
     lexer: Lexer<'a>,
     ready: VecDeque<Item>,
     piece: Piece,
@@ -95,6 +119,9 @@ pub(super) struct Scanner<'a> {
     opened_at: usize,
     body: RoutineBody,
     strings_from_next_line: Option<bool>,
+    branches: Branches,
+    /// How many bytes were moved for values.
+    moved: usize,
     ended: bool,
 }
 
@@ -149,7 +176,6 @@ impl RoutineBody {
 impl<'a> Scanner<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Scanner<'a> {
         Scanner {
-            bytes,
             lexer: Lexer::new(bytes),
             ready: VecDeque::new(),
             piece: Piece::default(),
@@ -159,8 +185,20 @@ impl<'a> Scanner<'a> {
             opened_at: 0,
             body: RoutineBody::default(),
             strings_from_next_line: None,
+            branches: Branches::default(),
+            moved: 0,
             ended: false,
         }
+    }
+
+    /// The text that is read, in which all places are: the file, with the values of variables.
+    pub(super) fn text(&self) -> &[u8] {
+        self.lexer.text()
+    }
+
+    /// How that text was made of the file.
+    pub(super) fn laid(&self) -> &Laid {
+        self.lexer.laid()
     }
 
     /// Tells how plain strings are read from the next line on, as psql asks at each line.
@@ -169,7 +207,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next piece. After [`Item::End`] there is nothing more: `None`.
-    pub(super) fn next(&mut self) -> Option<Item> {
+    pub(super) fn next(&mut self, variables: &Variables) -> Option<Item> {
         loop {
             if let Some(item) = self.ready.pop_front() {
                 return Some(item);
@@ -190,23 +228,51 @@ impl<'a> Scanner<'a> {
                 self.piece.cuts.push(data);
                 self.piece.spans_data = true;
             }
-            self.take(lexed);
+            self.take(lexed, variables);
         }
     }
 
-    fn take(&mut self, lexed: Lexed) {
+    fn take(&mut self, lexed: Lexed, variables: &Variables) {
         match lexed.kind {
             Lexeme::Space => {}
-            Lexeme::Newline => {
-                if let Some(on) = self.strings_from_next_line.take() {
-                    self.lexer.standard_strings = on;
+            // What is skipped counts for psql's guess about bodies, and for nothing else.
+            _ if !self.branches.is_active() && lexed.kind != Lexeme::Backslash => {
+                match lexed.kind {
+                    Lexeme::Newline => self.standard_strings(),
+                    Lexeme::Open => self.depth += 1,
+                    Lexeme::Close => self.depth = self.depth.saturating_sub(1),
+                    Lexeme::Semicolon if self.depth == 0 && self.body.depth == 0 => {
+                        self.body.words = 0;
+                    }
+                    Lexeme::JoiningSemicolon => self.body.words = 0,
+                    Lexeme::Word => {
+                        let word = self.lexer.text().get(lexed.range.clone());
+                        let word = word.unwrap_or_default();
+                        self.body.word(word, lexed.range.start, self.depth);
+                    }
+                    _ => {}
                 }
             }
+            Lexeme::Variable => self.variable(lexed, variables),
+            Lexeme::Newline => self.standard_strings(),
             Lexeme::LineComment | Lexeme::BlockComment => {
                 if !lexed.closed {
                     self.piece.open = Some((Open::Comment, lexed.range.start));
                 }
-                let text = self.bytes.get(lexed.range.clone()).unwrap_or_default();
+                let text = self.text().get(lexed.range.clone()).unwrap_or_default();
+                let is_one = |text| {
+                    let alone = Lexer::new(text).next();
+                    alone.is_some_and(|alone| alone.range.len() == lexed.range.len())
+                };
+                if lexed.closed && self.laid().is_altered() && !is_one(text) {
+                    self.ready.push_back(Item::Trouble(
+                        lexed.range.start,
+                        "this comment begins in one value of a variable and ends elsewhere, so psql \
+                         and the server do not see the same; write it into the script"
+                            .to_owned(),
+                    ));
+                }
+                let text = self.text().get(lexed.range.clone()).unwrap_or_default();
                 if self.started {
                     // Sent with its statement if a word follows.
                 } else if text.starts_with(b"/*+") {
@@ -220,8 +286,80 @@ impl<'a> Scanner<'a> {
                 self.body.words = 0;
                 self.end_statement(false);
             }
-            Lexeme::Backslash => self.meta_command(lexed.range.start),
+            Lexeme::Backslash if self.lexer.in_value() => self.ready.push_back(Item::Trouble(
+                lexed.range.start,
+                "the value of a variable has a backslash outside of quotes, which would be a \
+                 command to psql; write it into the script"
+                    .to_owned(),
+            )),
+            Lexeme::Backslash => self.meta_command(lexed.range.start, variables),
             _ => self.word(lexed),
+        }
+    }
+
+    fn standard_strings(&mut self) {
+        if let Some(on) = self.strings_from_next_line.take() {
+            self.lexer.standard_strings = on;
+        }
+    }
+
+    /// Puts the value of a variable in its place, where it has one.
+    fn variable(&mut self, lexed: Lexed, variables: &Variables) {
+        let range = lexed.range.clone();
+        let bytes = self.text().get(range.clone()).unwrap_or_default();
+        let written = String::from_utf8_lossy(bytes).into_owned();
+        let (form, name) = variables::written(&written);
+        let known = variables.look_up(name);
+        let trouble = |why: &str| {
+            let why = format!("{}: {why}", printable(&written));
+            Item::Trouble(range.start, why)
+        };
+        let Some(value) = form.of(known) else {
+            match known {
+                Known::ByPsql => self.ready.push_back(trouble(meta::BY_PSQL)),
+                _ => self.piece.unset.push(range.clone()),
+            }
+            return self.word(lexed);
+        };
+        let is_sql = form == variables::Form::Plain;
+        if is_sql && self.lexer.in_value_of(name) {
+            // psql warns, and leaves it as it is written.
+            return self.word(lexed);
+        }
+        if self.lexer.has_data_behind() {
+            let why = "it stands on the line of a COPY, behind it; put it on a line of its own";
+            self.ready.push_back(trouble(why));
+            return self.word(lexed);
+        }
+        self.moved += self.text().len() - range.end.min(self.text().len());
+        // Before the first one the text is the whole file; only its line is moved.
+        if self.moved > MOST_MOVED && self.laid().is_altered() {
+            self.ready.push_back(trouble("there are too many variables on lines that long"));
+            return self.word(lexed);
+        }
+        if self.text().len() + value.len() > LARGEST.max(self.lexer.file_len() * 2) {
+            let why = "with the values of its variables the script is too large to review";
+            self.ready.push_back(trouble(why));
+            return self.word(lexed);
+        }
+        if is_sql {
+            self.lexer.substitute(range, &value, Some(name));
+            self.piece.is_altered = true;
+        } else {
+            let end = range.start + value.len();
+            let start = end - value.trim_start().len();
+            self.lexer.substitute(range, &value, None);
+            let kind = match form {
+                variables::Form::Literal => Lexeme::String,
+                variables::Form::Identifier => Lexeme::QuotedName,
+                variables::Form::Plain | variables::Form::Test => Lexeme::Word,
+            };
+            self.word(Lexed {
+                kind,
+                range: start..end,
+                closed: true,
+            });
+            self.piece.is_altered = true;
         }
     }
 
@@ -253,7 +391,7 @@ impl<'a> Scanner<'a> {
                 depth = self.depth;
             }
             Lexeme::Word => {
-                let word = self.bytes.get(range.clone()).unwrap_or_default();
+                let word = self.lexer.text().get(range.clone()).unwrap_or_default();
                 self.body.word(word, range.start, self.depth);
             }
             Lexeme::JoiningSemicolon => {
@@ -286,7 +424,7 @@ impl<'a> Scanner<'a> {
         piece.ended_by_meta = ended_by_meta;
         let end = piece.span.end;
         piece.cuts.retain(|cut| cut.start < end);
-        let copies = copies_from_stdin(self.bytes, &piece.tokens);
+        let copies = copies_from_stdin(self.text(), &piece.tokens);
         for _ in 0..copies {
             let (data, closed) = self.copy_data();
             if !closed && piece.open.is_none() {
@@ -300,27 +438,33 @@ impl<'a> Scanner<'a> {
     /// The lines from the next one on, up to `\.`.
     fn copy_data(&mut self) -> (Range<usize>, bool) {
         let start = self.lexer.next_line();
-        let mut line = start;
-        while line < self.bytes.len() {
-            let rest = self.bytes.get(line..).unwrap_or_default();
-            let end = rest
-                .iter()
-                .position(|&b| b == b'\n')
-                .map_or(self.bytes.len(), |offset| line + offset + 1);
-            let text = self.bytes.get(line..end).unwrap_or_default();
-            if matches!(text, b"\\.\n" | b"\\.\r\n" | b"\\." | b"\\.\r") {
-                self.lexer.skip_lines(end);
-                return (start..line, true);
+        let mut next = start;
+        loop {
+            let line = self.lexer.data_line(next);
+            if line.is_empty() {
+                break;
             }
-            line = end;
+            let text = self.text().get(line.clone()).unwrap_or_default();
+            if matches!(text, b"\\.\n" | b"\\.\r\n" | b"\\." | b"\\.\r") {
+                self.lexer.skip_lines(line.end);
+                return (start..line.start, true);
+            }
+            next = line.end;
         }
-        self.lexer.skip_lines(self.bytes.len());
-        (start..self.bytes.len(), false)
+        self.lexer.skip_lines(next);
+        (start..next, false)
     }
 
-    fn meta_command(&mut self, start: usize) {
-        let (parsed, end) = meta::parse(self.bytes, start);
+    fn meta_command(&mut self, start: usize, variables: &Variables) {
+        let is_active = self.branches.is_active();
+        let (parsed, end) = meta::parse(self.text(), start, is_active.then_some(variables));
         self.lexer.seek(end);
+        if branches::is_one(&parsed.name) {
+            return self.branch(start, end, parsed, variables);
+        }
+        if !is_active {
+            return;
+        }
         let effect = meta::effect(&parsed.name);
         let inside_statement = self.started && !self.piece.tokens.is_empty();
         match effect {
@@ -363,6 +507,11 @@ impl<'a> Scanner<'a> {
 
     fn finish(&mut self) {
         self.ended = true;
+        self.lexer.end_line();
+        if let Some(at) = self.branches.open_since() {
+            let why = "the \\if that stands here has no \\endif in its file; end it";
+            self.ready.push_back(Item::Trouble(at, why.to_owned()));
+        }
         if self.piece.open.is_none() {
             self.piece.open = if self.depth > 0 {
                 Some((Open::Parenthesis, self.opened_at))

@@ -25,6 +25,8 @@ pub struct Script {
     pub refusals: Vec<Refusal>,
     /// What the linter says.
     pub findings: Vec<Finding>,
+    /// psql's variables as they were given on the command line, in the order of their names.
+    pub variables: Vec<(String, String)>,
 }
 
 /// One file that a script was read from.
@@ -38,6 +40,39 @@ pub struct Source {
     pub text: String,
     /// SHA-256 of its bytes, in lower-case hexadecimal.
     pub sha256: String,
+    /// What psql's own substitution makes of it.
+    pub remarks: Vec<Remark>,
+}
+
+/// What a line of a file becomes where it is not sent as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// Line, from 1.
+    pub line: usize,
+    /// What becomes of it.
+    pub becomes: Becomes,
+}
+
+/// What becomes of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Becomes {
+    /// It is sent as this, with the values of its variables.
+    Text(String),
+    /// The branch of `\if` behind it is taken.
+    Taken,
+    /// The branch of `\if` behind it is left out.
+    LeftOut,
+}
+
+impl Remark {
+    /// It in words.
+    pub fn words(&self) -> String {
+        match &self.becomes {
+            Becomes::Text(text) => format!("sent as: {}", text.trim_start()),
+            Becomes::Taken => "true: what follows is sent".to_owned(),
+            Becomes::LeftOut => "false: what follows is left out".to_owned(),
+        }
+    }
 }
 
 /// A named run of statements.
@@ -68,14 +103,25 @@ pub struct Statement {
     pub kind: String,
     /// The relation it is about, as the script names it.
     pub relation: Option<String>,
-    /// The text that is sent: the bytes at `span`.
+    /// The text that is sent: the bytes at `span`, but for `edits`.
     pub text: String,
+    /// Where psql's own substitution makes the text another than what is written.
+    pub edits: Vec<Edit>,
     /// The inline data of COPY … FROM STDIN, in bytes of its file, up to but without `\.`.
     pub copy_data: Option<Range<usize>>,
     /// What becomes of it in the walk.
     pub fate: Fate,
     /// What of it outlives ROLLBACK, each once.
     pub lasting: Vec<Lasting>,
+}
+
+/// A part of a statement that is sent otherwise than it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// What is sent, in bytes of the statement's text.
+    pub sent: Range<usize>,
+    /// In the place of what, in bytes of its file.
+    pub written: Range<usize>,
 }
 
 /// What becomes of a statement.
@@ -237,15 +283,19 @@ impl Script {
             .collect()
     }
 
-    /// SHA-256 over the hashes of all its files, or of the one file where there is only one.
+    /// SHA-256 over the hashes of all its files and the variables of the command line, or of the one
+    /// file where there is nothing else.
     pub fn sha256(&self) -> String {
         use sha2::{Digest, Sha256};
-        match self.sources.as_slice() {
-            [only] => only.sha256.clone(),
-            many => {
+        match (self.sources.as_slice(), self.variables.as_slice()) {
+            ([only], []) => only.sha256.clone(),
+            (many, variables) => {
                 let mut hash = Sha256::new();
                 for source in many {
                     hash.update(source.sha256.as_bytes());
+                }
+                for (name, value) in variables {
+                    hash.update(format!("-v {}:{name}={}:{value}\n", name.len(), value.len()));
                 }
                 hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
             }

@@ -318,6 +318,10 @@ fn notes(script: &Script, source: usize) -> BTreeMap<usize, Vec<(String, bool)>>
         let said = notes.entry(statement.line).or_default();
         said.push((what.to_owned(), false));
     }
+    for remark in script.sources.get(source).into_iter().flat_map(|s| &s.remarks) {
+        let said = notes.entry(remark.line).or_default();
+        said.push((remark.words(), false));
+    }
     for refusal in script.refusals.iter().filter(|r| r.source == source) {
         let said = notes.entry(refusal.line).or_default();
         said.push((format!("REFUSED: {}", refusal.reason), true));

@@ -43,9 +43,30 @@ fn counts(script: &Script) -> String {
         .join(", ")
 }
 
+/// The hash of all that a script is, and of what it is made of where that is more than a file.
+fn hashes(script: &Script) -> Vec<String> {
+    let whole = format!("SHA-256 {}", script.sha256());
+    if script.variables.is_empty() && script.sources.len() == 1 {
+        return vec![whole];
+    }
+    let files = script
+        .sources
+        .iter()
+        .map(|source| format!("{}: SHA-256 {}", source.name, source.sha256));
+    let variables = script
+        .variables
+        .iter()
+        .map(|(name, value)| format!("-v {name}={value}"));
+    std::iter::once(format!("{whole}, of all of these:"))
+        .chain(files)
+        .chain(variables)
+        .collect()
+}
+
 fn review(runbook: &Runbook) -> Evidence {
     let script = &runbook.script;
-    let mut lines = vec![format!("SHA-256 {}", script.sha256()), counts(script)];
+    let mut lines = hashes(script);
+    lines.push(counts(script));
     for statement in &script.statements {
         match statement.fate {
             Fate::Sent => {}

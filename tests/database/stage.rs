@@ -145,12 +145,14 @@ pub fn script(statements: &[&str]) -> Script {
             name: "script.sql".into(),
             path: None,
             text,
+            remarks: Vec::new(),
             sha256: String::new(),
         }],
         sections: Vec::new(),
         statements,
         echoes: Vec::new(),
         refusals: Vec::new(),
+        variables: Vec::new(),
         findings: Vec::new(),
     }
 }

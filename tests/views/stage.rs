@@ -165,6 +165,7 @@ fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> 
             kind: (*kind).into(),
             relation: (!relation.is_empty()).then(|| (*relation).into()),
             text: (*sql).into(),
+            edits: Vec::new(),
             copy_data: None,
             lasting: Vec::new(),
             fate: match *kind {
@@ -180,6 +181,7 @@ fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> 
             name: name.into(),
             path: None,
             text,
+            remarks: Vec::new(),
             sha256: "5f2c".repeat(16),
         }],
         sections: SECTIONS
@@ -191,6 +193,7 @@ fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> 
         statements: out,
         echoes: Vec::new(),
         refusals: Vec::new(),
+        variables: Vec::new(),
         findings: Vec::new(),
     }
 }

@@ -91,6 +91,9 @@ fn outcome(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
         }
         rows.push(("Script", opened.script.clone()));
         rows.push(("Its SHA-256", opened.script_sha256.clone()));
+        for (name, value) in &opened.variables {
+            rows.push(("psql variable", format!("{name} = {value}")));
+        }
     }
     if let Some(attempt) = facts.last() {
         let xid = attempt

@@ -12,22 +12,33 @@ use super::{MANIFEST, RunbookError};
 use crate::runbook::built_in;
 use crate::runbook::printable::printable;
 use crate::runbook::script::Script;
+use crate::runbook::variables::Variables;
 
 /// Where the files of a runbook come from.
-pub(super) enum Files<'a> {
+#[derive(Clone, Copy)]
+pub(super) enum Place<'a> {
     Folder(&'a Path),
     BuiltIn,
 }
 
+/// The files of a runbook, and psql's variables for those that are SQL.
+#[derive(Clone, Copy)]
+pub(super) struct Files<'a> {
+    pub place: Place<'a>,
+    pub variables: &'a Variables,
+}
+
 impl Files<'_> {
     fn script(&self, name: &str) -> Result<Script, String> {
-        match self {
-            Files::Folder(folder) => {
+        let variables = self.variables;
+        match self.place {
+            Place::Folder(folder) => {
                 let bytes = inside(folder, name)?;
-                Ok(Script::read(name, Some(&folder.join(name)), &bytes))
+                let path = folder.join(name);
+                Ok(Script::read_with(name, Some(&path), &bytes, variables))
             }
-            Files::BuiltIn => match built_in::file(name) {
-                Some(text) => Ok(Script::read(name, None, text.as_bytes())),
+            Place::BuiltIn => match built_in::file(name) {
+                Some(text) => Ok(Script::read_with(name, None, text.as_bytes(), variables)),
                 None => Err(format!("{name} is not built in")),
             },
         }
@@ -88,9 +99,9 @@ pub(super) struct Page<'a> {
 
 impl Page<'_> {
     pub(super) fn new<'a>(text: &'a str, files: Files<'a>) -> Page<'a> {
-        let path = match files {
-            Files::Folder(folder) => folder.join(MANIFEST),
-            Files::BuiltIn => PathBuf::from(MANIFEST),
+        let path = match files.place {
+            Place::Folder(folder) => folder.join(MANIFEST),
+            Place::BuiltIn => PathBuf::from(MANIFEST),
         };
         Page { path, text, files }
     }

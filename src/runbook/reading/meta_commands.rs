@@ -9,13 +9,18 @@ use super::super::meta::{self, Meaning};
 use super::super::printable::printable;
 use super::super::scanner::MetaCommand;
 use super::super::script::Echo;
-use super::{File, INCLUDE_DEPTH, Reading, SCRIPT_LIMIT};
+use super::{At, File, INCLUDE_DEPTH, Reading, SCRIPT_LIMIT};
 
 impl Reading {
-    pub(super) fn meta_command(&mut self, file: &mut File<'_>, command: &MetaCommand) {
-        let (line, _) = self.place(file, command.span.start);
-        self.comments(file, &command.comments, Some(line));
-        self.blanks.push((file.source, command.span.clone()));
+    pub(super) fn meta_command(
+        &mut self,
+        file: &mut File<'_>,
+        at: At<'_>,
+        command: &MetaCommand,
+    ) {
+        let (line, _) = self.place(file, at.laid.in_file(command.span.start));
+        self.comments(file, at, &command.comments, Some(line));
+        self.blank(file.source, command.span.clone());
         let shown = printable(&command.name).into_owned();
         let inside = command
             .inside_statement
@@ -26,7 +31,7 @@ impl Reading {
                 meta::Effect::Send => inside.map(|next| next - 1),
                 _ => inside,
             };
-            reading.refuse(file, command.span.start, statement, reason);
+            reading.refuse(file, at, command.span.start, statement, reason);
         };
         if self.restricted.is_some() && command.name != "unrestrict" {
             refuse(
@@ -49,10 +54,10 @@ impl Reading {
                 text,
             }),
             Meaning::Set(variable, value) => {
-                self.variables.insert(variable, value);
+                self.variables.set(variable, value);
             }
             Meaning::Unset(variable) => {
-                self.variables.remove(&variable);
+                self.variables.unset(&variable);
             }
             Meaning::Restrict(key) => self.restricted = Some(key),
             Meaning::Unrestrict(key) => match self.restricted.take() {
