@@ -505,12 +505,22 @@ fn a_file_with_both_halves_of_a_migration_is_a_finding() {
 fn a_variable_is_what_psql_makes_of_it() {
     let text = |text: &str| {
         let script = accepted(text);
-        script.statements.into_iter().map(|one| one.text).collect::<Vec<_>>()
+        script
+            .statements
+            .into_iter()
+            .map(|one| one.text)
+            .collect::<Vec<_>>()
     };
     assert_eq!(text("\\set n 1\nSELECT :n;"), ["SELECT 1"]);
     assert_eq!(text("\\set n 'it''s'\nSELECT :'n';"), ["SELECT 'it''s'"]);
-    assert_eq!(text("\\set n 'a\\\\b'\nSELECT :'n';"), ["SELECT  E'a\\\\b'"]);
-    assert_eq!(text("\\set n 'a\"b'\nSELECT :\"n\";"), ["SELECT \"a\"\"b\""]);
+    assert_eq!(
+        text("\\set n 'a\\\\b'\nSELECT :'n';"),
+        ["SELECT  E'a\\\\b'"]
+    );
+    assert_eq!(
+        text("\\set n 'a\"b'\nSELECT :\"n\";"),
+        ["SELECT \"a\"\"b\""]
+    );
     assert_eq!(text("SELECT :{?n};"), ["SELECT FALSE"]);
     assert_eq!(text("\\set n\nSELECT :{?n};"), ["SELECT TRUE"]);
     assert_eq!(
@@ -522,7 +532,12 @@ fn a_variable_is_what_psql_makes_of_it() {
         ["SELECT 1", "SELECT 2", "SELECT 3"]
     );
     refused("SELECT :'DBNAME';", 1, 8, "psql sets that variable itself");
-    refused("\\if :SERVER_VERSION_NUM\n\\endif\nSELECT 1;", 1, 1, "psql sets");
+    refused(
+        "\\if :SERVER_VERSION_NUM\n\\endif\nSELECT 1;",
+        1,
+        1,
+        "psql sets",
+    );
     refused("SELECT 1 \\gset\n", 1, 10, "server's answers");
     refused("\\set a-b 1\nSELECT 1;", 1, 1, "letters");
     refused("\\set ECHO loud\nSELECT 1;", 1, 1, "one of");
@@ -531,7 +546,8 @@ fn a_variable_is_what_psql_makes_of_it() {
 
 #[test]
 fn places_are_those_of_the_file_whatever_was_put_into_it() {
-    let text = "\\set long '1, 2, 3, 4, 5, 6, 7'\nSELECT :long,\n  :long, nothing\nFROM x; SELECT 9;";
+    let text =
+        "\\set long '1, 2, 3, 4, 5, 6, 7'\nSELECT :long,\n  :long, nothing\nFROM x; SELECT 9;";
     let script = accepted(text);
     let (first, second) = (&script.statements[0], &script.statements[1]);
     assert_eq!((first.line, first.column), (2, 1));
@@ -559,7 +575,11 @@ fn what_the_server_would_read_otherwise_than_psql_is_refused() {
         "\\set a sel\n\\set b ect\n:a:b 1;",
     ] {
         let script = read(text);
-        let reasons: Vec<&str> = script.refusals.iter().map(|one| one.reason.as_str()).collect();
+        let reasons: Vec<&str> = script
+            .refusals
+            .iter()
+            .map(|one| one.reason.as_str())
+            .collect();
         assert!(
             reasons.iter().any(|reason| {
                 reason.contains("otherwise than psql") || reason.contains("do not see the same")
@@ -572,7 +592,10 @@ fn what_the_server_would_read_otherwise_than_psql_is_refused() {
 #[test]
 fn a_branch_that_is_left_out_is_not_sent() {
     let kept = |text: &str| texts(&accepted(text)).join("|");
-    assert_eq!(kept("\\if true\nSELECT 1;\n\\else\nSELECT 2;\n\\endif"), "SELECT 1");
+    assert_eq!(
+        kept("\\if true\nSELECT 1;\n\\else\nSELECT 2;\n\\endif"),
+        "SELECT 1"
+    );
     assert_eq!(
         kept("\\if 0\nSELECT 1;\n\\elif :{?x}\nSELECT 2;\n\\else\nSELECT 3;\n\\endif\nSELECT 4;"),
         "SELECT 3|SELECT 4"
@@ -587,10 +610,25 @@ fn a_branch_that_is_left_out_is_not_sent() {
     );
     refused("\\if on\nSELECT 1;", 1, 1, "no \\endif");
     refused("SELECT 1;\n\\endif", 2, 1, "no \\if");
-    refused("\\if on\n\\else\n\\else\nSELECT 1;\n\\endif", 3, 1, "behind \\else");
+    refused(
+        "\\if on\n\\else\n\\else\nSELECT 1;\n\\endif",
+        3,
+        1,
+        "behind \\else",
+    );
     refused("\\if :x\nSELECT 1;\n\\endif\nSELECT 2;", 1, 1, "not set");
-    refused("\\if maybe\nSELECT 1;\n\\endif\nSELECT 2;", 1, 1, "on or off");
-    refused("\\restrict a\n\\if on\n\\endif\n\\unrestrict a\nSELECT 1;", 2, 1, "\\restrict");
+    refused(
+        "\\if maybe\nSELECT 1;\n\\endif\nSELECT 2;",
+        1,
+        1,
+        "on or off",
+    );
+    refused(
+        "\\restrict a\n\\if on\n\\endif\n\\unrestrict a\nSELECT 1;",
+        2,
+        1,
+        "\\restrict",
+    );
 }
 
 #[test]
@@ -599,9 +637,8 @@ fn variables_of_the_command_line_are_part_of_what_a_script_is() {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
         stagegate::runbook::variables::Variables::given(&words)
     };
-    let read = |words: &[&str]| {
-        Script::read_with("x.sql", None, b"SELECT :'x';", &given(words).unwrap())
-    };
+    let read =
+        |words: &[&str]| Script::read_with("x.sql", None, b"SELECT :'x';", &given(words).unwrap());
     let one = read(&["x=1"]);
     assert_eq!(texts(&one), ["SELECT '1'"]);
     assert_ne!(one.sha256(), read(&["x=2"]).sha256());

@@ -229,7 +229,12 @@ pub enum Command {
 pub struct Given {
     /// Set a psql variable for the script; may be given several times. The values are in the journal:
     /// no place for a password
-    #[arg(short = 'v', long = "set", alias = "variable", value_name = "NAME=VALUE")]
+    #[arg(
+        short = 'v',
+        long = "set",
+        alias = "variable",
+        value_name = "NAME=VALUE"
+    )]
     pub variables: Vec<String>,
 }
 

@@ -159,7 +159,11 @@ impl<'a> Lexer<'a> {
 
     /// The next character, also behind the end of a value.
     fn cross(&mut self) -> Option<u8> {
-        while self.fences.last().is_some_and(|fence| self.pos >= fence.end) {
+        while self
+            .fences
+            .last()
+            .is_some_and(|fence| self.pos >= fence.end)
+        {
             self.fences.pop();
         }
         self.at(0)

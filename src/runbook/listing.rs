@@ -202,7 +202,9 @@ fn statements(out: &mut String, paint: &Paint, script: &Script) {
                 of_line.push(remark);
             } else {
                 let text = format!("{}: {}", place(script, source, remark.line), remark.words());
-                wrapped(out, "\\if       ", &printable(&text), |line| paint.quiet(line));
+                wrapped(out, "\\if       ", &printable(&text), |line| {
+                    paint.quiet(line)
+                });
             }
         }
     }
@@ -225,7 +227,9 @@ fn statements(out: &mut String, paint: &Paint, script: &Script) {
         let lines = (file, statement.line)..=(file, last_line(script, statement));
         for remark in remarks.range(lines).flat_map(|(_, of_line)| of_line) {
             let text = format!("line {}, {}", remark.line, remark.words());
-            wrapped(out, "           ", &printable(&text), |line| paint.quiet(line));
+            wrapped(out, "           ", &printable(&text), |line| {
+                paint.quiet(line)
+            });
         }
         if let Some((refusals, findings)) = beside.get(&statement.number) {
             for refusal in refusals {

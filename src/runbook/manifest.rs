@@ -226,10 +226,7 @@ impl Runbook {
     ///
     /// # Errors
     /// As [`Runbook::load`].
-    pub fn load_with(
-        path: Option<&Path>,
-        variables: &Variables,
-    ) -> Result<Runbook, RunbookError> {
+    pub fn load_with(path: Option<&Path>, variables: &Variables) -> Result<Runbook, RunbookError> {
         let Some(path) = path else {
             let place = Place::BuiltIn;
             return read(built_in::MANIFEST_TEXT, Files { place, variables });

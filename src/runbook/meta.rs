@@ -91,11 +91,7 @@ pub(super) fn takes_data(parsed: &Parsed) -> bool {
 
 /// Reads the meta-command whose backslash is at `start`; also says where it ends. Without
 /// `variables` none is substituted.
-pub(super) fn parse(
-    bytes: &[u8],
-    start: usize,
-    variables: Option<&Variables>,
-) -> (Parsed, usize) {
+pub(super) fn parse(bytes: &[u8], start: usize, variables: Option<&Variables>) -> (Parsed, usize) {
     let at = |pos: usize| bytes.get(pos).copied().filter(|&b| b != b'\n');
     let mut pos = start + 1;
     while at(pos).is_some_and(|b| !is_space(b) && b != b'\\') {
@@ -148,11 +144,7 @@ pub(super) fn parse(
 }
 
 /// One argument from `start` on; where it ends; whether its quotes are closed.
-fn argument(
-    bytes: &[u8],
-    start: usize,
-    variables: Option<&Variables>,
-) -> (Argument, usize, bool) {
+fn argument(bytes: &[u8], start: usize, variables: Option<&Variables>) -> (Argument, usize, bool) {
     let at = |pos: usize| bytes.get(pos).copied().filter(|&b| b != b'\n');
     let mut text = Vec::new();
     let mut quote = None;
@@ -414,7 +406,11 @@ const CHOICES: &[(&str, &str, &[&str])] = &[
 
 /// What a variable of psql's own is again when it is unset.
 pub(super) fn first_value(name: &str) -> Option<&'static str> {
-    let numbers = [("FETCH_COUNT", "0"), ("HISTSIZE", "500"), ("IGNOREEOF", "0")];
+    let numbers = [
+        ("FETCH_COUNT", "0"),
+        ("HISTSIZE", "500"),
+        ("IGNOREEOF", "0"),
+    ];
     let switches = SWITCHES.iter().map(|(known, _)| (*known, "off"));
     let choices = CHOICES.iter().map(|(known, first, _)| (*known, *first));
     switches

@@ -16,11 +16,11 @@ use super::admission::{self, Admission};
 use super::classify::{self, Words};
 use super::lasting::{self, Made};
 use super::lexer::Lexeme;
+use super::lexer::Lexer;
 use super::lint::{self, Linted};
 use super::places::Places;
 use super::printable::printable;
 use super::scanner::{Item, Open, Piece, Scanner};
-use super::lexer::Lexer;
 use super::script::{
     Becomes, Fate, Finding, NOTHING_TO_RUN, Refusal, Remark, Script, Section, Source, Statement,
 };
@@ -119,7 +119,11 @@ impl Script {
         let at = characters
             .nth(position.saturating_sub(1))
             .map_or(statement.text.len(), |(at, _)| at);
-        let before = statement.edits.iter().rev().find(|edit| edit.sent.start <= at);
+        let before = statement
+            .edits
+            .iter()
+            .rev()
+            .find(|edit| edit.sent.start <= at);
         let in_file = match before {
             None => statement.span.start + at,
             Some(edit) if at < edit.sent.end => edit.written.start,
@@ -257,7 +261,8 @@ impl Reading {
                 } => {
                     self.comments(&mut file, at, &comments, None);
                     if self.restricted.is_some() {
-                        let why = "it stands behind \\restrict, so psql would not take it; remove it";
+                        let why =
+                            "it stands behind \\restrict, so psql would not take it; remove it";
                         self.refuse(&file, at, place, None, why.to_owned());
                     }
                     let becomes = match taken {
@@ -578,7 +583,11 @@ fn reads_the_same(text: &[u8], piece: &Piece, sent: &str) -> bool {
 /// What a person has to know of a statement in which psql leaves a variable as it is written.
 fn not_set(text: &[u8], piece: &Piece) -> Option<String> {
     let in_brackets = |at: usize| {
-        let before = piece.tokens.iter().rev().filter(|token| token.range.end <= at);
+        let before = piece
+            .tokens
+            .iter()
+            .rev()
+            .filter(|token| token.range.end <= at);
         let mut signs = before.filter_map(|token| match text.get(token.range.clone()) {
             Some(sign @ (b"[" | b"]")) => Some(sign),
             _ => None,
@@ -588,7 +597,10 @@ fn not_set(text: &[u8], piece: &Piece) -> Option<String> {
     let mut unset = piece.unset.iter().filter_map(|range| {
         let written = String::from_utf8_lossy(text.get(range.clone())?);
         // The bounds of a slice of an array look like one.
-        let is_slice = written.as_bytes().get(1).is_some_and(|&byte| byte != b'\'' && byte != b'"')
+        let is_slice = written
+            .as_bytes()
+            .get(1)
+            .is_some_and(|&byte| byte != b'\'' && byte != b'"')
             && in_brackets(range.start);
         (!is_slice).then(|| printable(&written).into_owned())
     });

@@ -334,7 +334,8 @@ impl<'a> Scanner<'a> {
         self.moved += self.text().len() - range.end.min(self.text().len());
         // Before the first one the text is the whole file; only its line is moved.
         if self.moved > MOST_MOVED && self.laid().is_altered() {
-            self.ready.push_back(trouble("there are too many variables on lines that long"));
+            self.ready
+                .push_back(trouble("there are too many variables on lines that long"));
             return self.word(lexed);
         }
         if self.text().len() + value.len() > LARGEST.max(self.lexer.file_len() * 2) {

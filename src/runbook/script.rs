@@ -295,7 +295,11 @@ impl Script {
                     hash.update(source.sha256.as_bytes());
                 }
                 for (name, value) in variables {
-                    hash.update(format!("-v {}:{name}={}:{value}\n", name.len(), value.len()));
+                    hash.update(format!(
+                        "-v {}:{name}={}:{value}\n",
+                        name.len(),
+                        value.len()
+                    ));
                 }
                 hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
             }

@@ -63,7 +63,8 @@ impl Laid {
             let line = text.get(self.line_start..end).unwrap_or_default();
             let line = String::from_utf8_lossy(line);
             let at = self.in_file(self.line_start);
-            self.lines.push((at, line.trim_end_matches('\r').to_owned()));
+            self.lines
+                .push((at, line.trim_end_matches('\r').to_owned()));
             self.before_line = self.values.len();
         }
     }

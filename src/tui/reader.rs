@@ -318,7 +318,12 @@ fn notes(script: &Script, source: usize) -> BTreeMap<usize, Vec<(String, bool)>>
         let said = notes.entry(statement.line).or_default();
         said.push((what.to_owned(), false));
     }
-    for remark in script.sources.get(source).into_iter().flat_map(|s| &s.remarks) {
+    for remark in script
+        .sources
+        .get(source)
+        .into_iter()
+        .flat_map(|s| &s.remarks)
+    {
         let said = notes.entry(remark.line).or_default();
         said.push((remark.words(), false));
     }

@@ -9,19 +9,62 @@ use super::dice::Dice;
 use super::{Server, aloud, without_trivia};
 
 const VALUES: &[&str] = &[
-    "1", "'a b'", "'it''s'", "'x;y'", "a b c", "'\\\\x'", "\"Q q\"", ":b", ":'b'", ":\"b\"x",
-    ":{?b}", "'\\101\\x42'", "'SELECT 1; SELECT 2'", "'1 + '", "'1\\n+ 2'", "''", "'/* c */ 1'",
-    "'$$a$$'", "1;", "x:b", "'ü'", ":a:b", "'(1'", "'1)'", "':b'", "':''b'''", "'\"n\"'", "on", "off",
-    "'''open'", "'-- c'", "'\\\\\\'''",
+    "1",
+    "'a b'",
+    "'it''s'",
+    "'x;y'",
+    "a b c",
+    "'\\\\x'",
+    "\"Q q\"",
+    ":b",
+    ":'b'",
+    ":\"b\"x",
+    ":{?b}",
+    "'\\101\\x42'",
+    "'SELECT 1; SELECT 2'",
+    "'1 + '",
+    "'1\\n+ 2'",
+    "''",
+    "'/* c */ 1'",
+    "'$$a$$'",
+    "1;",
+    "x:b",
+    "'ü'",
+    ":a:b",
+    "'(1'",
+    "'1)'",
+    "':b'",
+    "':''b'''",
+    "'\"n\"'",
+    "on",
+    "off",
+    "'''open'",
+    "'-- c'",
+    "'\\\\\\'''",
 ];
 
 const STATEMENTS: &[&str] = &[
-    "SELECT :a;", "SELECT :'a', :\"b\";", "SELECT ':a', $$:a$$, \":a\" -- :a\n, 2;", "SELECT 1::int, :b::text;",
-    "SELECT :{?a}, :{?c};", ":a;", "SELECT :a ; SELECT :b;", "SELECT '1' \\:a;", "SELECT x[1:c];",
-    "SELECT\n:a\n, :b\n;", "SELECT :a:b;", "SELECT (:a);", "SELECT :'c', :\"c\", :c;", "SELECT /* :a */ :a;",
-    "SELECT E'\\:a' || :'a';", "SELECT 1\n\\if :{?a}\n, 2\n\\else\n, 3\n\\endif\n, 4;",
-    "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT :b; END;", "SELECT 'a'\n  'b:a', :a;",
-    "COPY t FROM STDIN;\n:a\n\\.\n", "SELECT :'a' 'x', :a'x';", "SELECT 1 -- x:a\n+ 1;",
+    "SELECT :a;",
+    "SELECT :'a', :\"b\";",
+    "SELECT ':a', $$:a$$, \":a\" -- :a\n, 2;",
+    "SELECT 1::int, :b::text;",
+    "SELECT :{?a}, :{?c};",
+    ":a;",
+    "SELECT :a ; SELECT :b;",
+    "SELECT '1' \\:a;",
+    "SELECT x[1:c];",
+    "SELECT\n:a\n, :b\n;",
+    "SELECT :a:b;",
+    "SELECT (:a);",
+    "SELECT :'c', :\"c\", :c;",
+    "SELECT /* :a */ :a;",
+    "SELECT E'\\:a' || :'a';",
+    "SELECT 1\n\\if :{?a}\n, 2\n\\else\n, 3\n\\endif\n, 4;",
+    "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT :b; END;",
+    "SELECT 'a'\n  'b:a', :a;",
+    "COPY t FROM STDIN;\n:a\n\\.\n",
+    "SELECT :'a' 'x', :a'x';",
+    "SELECT 1 -- x:a\n+ 1;",
     "SELECT (1\n  \\if off\n ) ' \\endif\n' \\endif\n + 2);",
 ];
 
@@ -87,7 +130,10 @@ fn variables_and_branches_are_psqls() {
         let dice = &mut Dice::new(seed);
         let mut text = String::new();
         lines(dice, 0, &mut text);
-        let given = [format!("a={}", pick(dice, &["1", "x y", "it's", "a;b", "\\", ""]))];
+        let given = [format!(
+            "a={}",
+            pick(dice, &["1", "x y", "it's", "a;b", "\\", ""])
+        )];
         let variables = Variables::given(&given).unwrap();
         let script = Script::read_with("generated.sql", Some(&file), text.as_bytes(), &variables);
         let nothing = script.refusals.len() == 1 && script.does_nothing();
@@ -111,10 +157,20 @@ fn variables_and_branches_are_psqls() {
                 .is_some_and(|rest| without_trivia(rest).is_empty())
         };
         if ours.len() != theirs.len() || !ours.iter().zip(&theirs).all(same) {
-            different.push(format!("{text}\nwith {given:?}\nours {ours:#?}\npsql {theirs:#?}"));
+            different.push(format!(
+                "{text}\nwith {given:?}\nours {ours:#?}\npsql {theirs:#?}"
+            ));
         }
     }
     println!("{compared} files with {statements} statements compared, {refused} refused");
-    assert!(different.is_empty(), "{} differ:\n{}", different.len(), different[..different.len().min(3)].join("\n=====\n"));
-    assert!(compared > 150 && statements > 500, "{compared} {statements} {refused}");
+    assert!(
+        different.is_empty(),
+        "{} differ:\n{}",
+        different.len(),
+        different[..different.len().min(3)].join("\n=====\n")
+    );
+    assert!(
+        compared > 150 && statements > 500,
+        "{compared} {statements} {refused}"
+    );
 }

@@ -12,12 +12,7 @@ use super::super::script::Echo;
 use super::{At, File, INCLUDE_DEPTH, Reading, SCRIPT_LIMIT};
 
 impl Reading {
-    pub(super) fn meta_command(
-        &mut self,
-        file: &mut File<'_>,
-        at: At<'_>,
-        command: &MetaCommand,
-    ) {
+    pub(super) fn meta_command(&mut self, file: &mut File<'_>, at: At<'_>, command: &MetaCommand) {
         let (line, _) = self.place(file, at.laid.in_file(command.span.start));
         self.comments(file, at, &command.comments, Some(line));
         self.blank(file.source, command.span.clone());

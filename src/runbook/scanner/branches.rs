@@ -148,10 +148,17 @@ impl Scanner<'_> {
 
     /// Whether the branch is taken.
     fn condition(&mut self, at: usize, parsed: Parsed) -> State {
-        let words: Vec<&str> = parsed.arguments.iter().map(|one| one.text.as_str()).collect();
+        let words: Vec<&str> = parsed
+            .arguments
+            .iter()
+            .map(|one| one.text.as_str())
+            .collect();
         let words = words.join(" ");
         let what = format!("\\{}", parsed.name);
-        let unknown = parsed.arguments.iter().find_map(|one| one.unknown.as_deref());
+        let unknown = parsed
+            .arguments
+            .iter()
+            .find_map(|one| one.unknown.as_deref());
         let why = if parsed.open_quote {
             format!("a quote in {what} never ends; close it on its line")
         } else if parsed.arguments.iter().any(|one| one.runs_shell) {
