@@ -125,6 +125,7 @@ fn statement(number: usize, text: &str, source: &mut String) -> Statement {
         kind: words.iter().take(2).copied().collect::<Vec<_>>().join(" "),
         relation: words.get(2).map(|w| (*w).to_owned()),
         text: text.to_owned(),
+        edits: Vec::new(),
         copy_data,
         fate,
         lasting: Vec::new(),
