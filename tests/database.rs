@@ -15,6 +15,8 @@ mod guarding;
 mod hijacking;
 #[path = "database/looking.rs"]
 mod looking;
+#[path = "database/many.rs"]
+mod many;
 #[path = "database/monitoring.rs"]
 mod monitoring;
 #[path = "database/one_command.rs"]
@@ -29,6 +31,8 @@ mod pooling;
 mod proxy;
 #[path = "database/querying.rs"]
 mod querying;
+#[path = "database/refusing.rs"]
+mod refusing;
 #[path = "database/script.rs"]
 mod script;
 #[path = "database/stage.rs"]

@@ -16,6 +16,8 @@ use std::path::PathBuf;
     name = "stagegate",
     version,
     disable_help_flag = true,
+    // As psql: of an option that is given twice the last one counts.
+    args_override_self = true,
     max_term_width = 100
 )]
 #[command(
@@ -255,10 +257,10 @@ pub struct Connection {
     #[arg(short = 'd', long, value_name = "DBNAME")]
     pub dbname: Option<String>,
     /// Never prompt for a password
-    #[arg(short = 'w', long, conflicts_with = "password")]
+    #[arg(short = 'w', long, overrides_with = "password")]
     pub no_password: bool,
     /// Prompt for a password before connecting
-    #[arg(short = 'W', long)]
+    #[arg(short = 'W', long, overrides_with = "no_password")]
     pub password: bool,
 }
 
@@ -476,6 +478,34 @@ mod tests {
         assert_eq!(options.host.as_deref(), Some("db1"));
         assert_eq!(options.database.as_deref(), Some("wiser_ops"));
         assert!(options.force_password);
+    }
+
+    #[test]
+    fn what_is_given_twice_counts_as_it_was_given_last() {
+        let given = [
+            "stagegate",
+            "run",
+            "-h",
+            "db1",
+            "-w",
+            "-W",
+            "-hdb2",
+            "-d",
+            "a",
+            "--host=db3",
+            "-d",
+            "b",
+        ];
+        let read = |given: &[&str]| match Arguments::try_parse_from(given).unwrap().command {
+            Command::Run { connection, .. } => connection.options(),
+            _ => panic!("not run"),
+        };
+        let options = read(&given);
+        assert_eq!(options.host.as_deref(), Some("db3"));
+        assert_eq!(options.database.as_deref(), Some("b"));
+        assert!(options.force_password && !options.no_password);
+        let options = read(&["stagegate", "run", "-W", "-w"]);
+        assert!(!options.force_password && options.no_password);
     }
 
     #[test]

@@ -110,7 +110,11 @@ pub async fn each_address(settings: &Settings) -> Vec<Settings> {
 
 fn silent(limit: std::time::Duration) -> Setback {
     let limit = limit.as_secs_f32();
-    Setback::Elsewhere(message::own(format!("no answer within {limit} s")))
+    Setback::Elsewhere(message::own_with_hint(
+        format!("no answer within {limit} s"),
+        "a firewall or a wrong address swallows what is sent there, or the server hangs: is the host \
+         (-h) right? connect_timeout waits for longer",
+    ))
 }
 
 fn said(setback: Setback) -> ServerMessage {
@@ -294,7 +298,10 @@ async fn enter(
     };
     let opened = endpoint.open(settings.keepalive, settings.peer.as_deref());
     let mut wire = opened.await.map_err(|error| {
-        let said = message::own(message::from_io(&error));
+        let said = ServerMessage {
+            hint: unreached(error.kind()).map(str::to_owned),
+            ..message::own(message::from_io(&error))
+        };
         Refusal::from(match error.kind() {
             // Somebody else than the one who was to be there.
             std::io::ErrorKind::Other => Setback::Final(said),
@@ -357,6 +364,32 @@ async fn enter(
             })
         }
     }
+}
+
+/// The next step where nobody was met.
+fn unreached(kind: std::io::ErrorKind) -> Option<&'static str> {
+    use std::io::ErrorKind::{
+        ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound, PermissionDenied,
+        TimedOut,
+    };
+    Some(match kind {
+        ConnectionRefused => {
+            "is the server running, does it listen on this address (listen_addresses), and is the \
+             port (-p) the right one?"
+        }
+        NotFound => {
+            "is the server running, and are folder (-h) and port (-p) the right ones? Over the \
+             network it is -h and the host's name"
+        }
+        PermissionDenied => {
+            "this OS user may not open that socket: another one may, or -h and the host's name go \
+             over the network"
+        }
+        TimedOut | HostUnreachable | NetworkUnreachable => {
+            "is the host (-h) right, and does a VPN, a route or a firewall stand in between?"
+        }
+        _ => return None,
+    })
 }
 
 fn config(settings: &Settings, host: &Host, protected: bool) -> Config {
@@ -431,13 +464,40 @@ fn advise(said: ServerMessage) -> ServerMessage {
     }
     let hint = match said.sqlstate.as_deref() {
         Some("28000") if said.message.contains("no encryption") => {
-            "its pg_hba.conf has no line for a link without TLS: sslmode=require asks for one with it"
+            "its pg_hba.conf has no line for this link without TLS: sslmode=require asks for one with \
+             it, if there is one for this host, database and role at all"
+        }
+        Some("28000") if said.message.contains("SSL encryption") => {
+            "its administrator adds a line to pg_hba.conf for this host, database and role; it may \
+             have one for a link without TLS (sslmode=disable)"
         }
         Some("28000") if said.message.contains("pg_hba.conf") => {
             "its administrator adds a line to pg_hba.conf for this host, database and role"
         }
         Some("28000") if said.message.contains("certificate") => {
             "it wants a certificate of ours for this role: sslcert and sslkey"
+        }
+        Some("28000") if said.message.contains("does not exist") => {
+            "-U names the role; without it PGUSER does, else the name of the OS user"
+        }
+        Some("28000") if said.message.contains("not permitted to log in") => {
+            "-U names a role that may: this one is for a group, or was closed (ALTER ROLE … LOGIN)"
+        }
+        Some("28000") if said.message.starts_with("Peer") || said.message.starts_with("Ident") => {
+            "pg_hba.conf lets in only the OS user that belongs to this role: become that one, name \
+             its role with -U, or go over the network with -h"
+        }
+        // In whatever language the server says it.
+        Some("28000") => {
+            "the server does not let this role in from here: what its pg_hba.conf and the role itself \
+             allow decides, and its log says why"
+        }
+        Some("42501") => {
+            "the role has no right to connect to this database: GRANT CONNECT ON DATABASE … TO … \
+             gives it, or -U names another one"
+        }
+        Some("55000") => {
+            "this database takes no sessions (ALLOW_CONNECTIONS); -d names another one"
         }
         Some("28P01") => "the password is another one, or the role has none, or it has expired",
         Some("3D000") => "psql -l lists the databases there are; -d names one",
@@ -487,9 +547,11 @@ async fn suits(
         Standby => (!standby).then_some("the server is not a standby"),
     };
     match unsuitable {
-        Some(reason) => Err(Setback::Elsewhere(message::own(format!(
-            "{reason} (target_session_attrs)"
-        )))),
+        Some(reason) => Err(Setback::Elsewhere(message::own_with_hint(
+            format!("{reason} (target_session_attrs)"),
+            "no host that was named is of the kind that target_session_attrs asks for: name more of \
+             them with -h, or another kind",
+        ))),
         None => Ok(()),
     }
 }

@@ -15,6 +15,10 @@ use super::settings::{Host, Place, SessionAttributes, Settings};
 use super::stream::{Endpoint, numeric};
 use crate::gate::event::ServerMessage;
 
+/// Why the rest of a list is left in peace.
+const ALONE: &str = "no other host of the list is asked, because this one was reached first; to choose \
+                     anew, leave and start again";
+
 /// Settings that lead to one address. Only a link that was opened makes them.
 #[derive(Debug, Clone)]
 pub struct Pinned {
@@ -83,16 +87,15 @@ impl Pinned {
     pub async fn open(&self) -> Result<Link, ServerMessage> {
         connect::connect_at(&self.settings, &self.host, &self.endpoint)
             .await
-            .map_err(|why| match (&why.hint, self.chosen) {
-                (None, true) => ServerMessage {
-                    hint: Some(
-                        "no other host of the list is asked, because this one was reached first; \
-                         to choose anew, leave and start again"
-                            .into(),
-                    ),
+            .map_err(|why| match self.chosen {
+                true => ServerMessage {
+                    hint: Some(match &why.hint {
+                        Some(hint) => format!("{hint}; {ALONE}"),
+                        None => ALONE.to_owned(),
+                    }),
                     ..why
                 },
-                _ => why,
+                false => why,
             })
     }
 

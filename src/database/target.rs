@@ -190,7 +190,9 @@ pub fn objections(target: &Target, expected_database: Option<&str>) -> Vec<Strin
         ));
     }
     if target.in_recovery {
-        reasons.push("the server is a standby: it is in recovery and cannot write".into());
+        reasons.push("the server is a standby: it is in recovery and cannot write; connect to its primary, or \
+             name every host with target_session_attrs=read-write"
+                .into());
     }
     if target.read_only && !target.in_recovery {
         reasons.push("the session is read-only: new transactions cannot write".into());

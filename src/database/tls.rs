@@ -84,13 +84,16 @@ pub async fn negotiate(
             }
             // An error from before TLS may come from anybody, so it is not read.
             Ok(b'E') => {
-                return Err(NoTlsWhy::Refused(message::own(
+                return Err(NoTlsWhy::Refused(message::own_with_hint(
                     "the server sent an error response when asked for TLS",
+                    "it may be full or starting up: wait and try again. sslmode=disable shows what it \
+                     says, over a link that anybody can read and change",
                 )));
             }
             Ok(_) => {
-                return Err(NoTlsWhy::Refused(message::own(
+                return Err(NoTlsWhy::Refused(message::own_with_hint(
                     "what listens there gave no answer of PostgreSQL's when asked for TLS",
+                    "something else than PostgreSQL has this port: is -p right? (5432 is the usual one)",
                 )));
             }
             Err(error) => {

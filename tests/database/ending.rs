@@ -362,19 +362,19 @@ async fn an_old_backend_that_lives_on_can_be_ended() {
 }
 
 /// A server of the test's own, started and stopped beside the tests that share a thread with it.
-struct Own(Option<Sandbox>);
+pub struct Own(Option<Sandbox>);
 
 impl Own {
-    async fn start(options: Options) -> Own {
+    pub async fn start(options: Options) -> Own {
         let started = tokio::task::spawn_blocking(|| Sandbox::start(options));
         Own(Some(started.await.unwrap().unwrap()))
     }
 
-    fn server(&self) -> &Sandbox {
+    pub fn server(&self) -> &Sandbox {
         self.0.as_ref().unwrap()
     }
 
-    async fn change(&mut self, change: impl FnOnce(&Sandbox) + Send + 'static) {
+    pub async fn change(&mut self, change: impl FnOnce(&Sandbox) + Send + 'static) {
         let sandbox = self.0.take().unwrap();
         let changed = tokio::task::spawn_blocking(move || {
             change(&sandbox);
@@ -383,11 +383,11 @@ impl Own {
         self.0 = Some(changed.await.unwrap());
     }
 
-    async fn crash(&mut self) {
+    pub async fn crash(&mut self) {
         self.change(|s| s.stop_immediate().unwrap()).await;
     }
 
-    async fn restart(&mut self) {
+    pub async fn restart(&mut self) {
         self.change(|s| s.restart().unwrap()).await;
     }
 
@@ -557,7 +557,7 @@ async fn another_server_at_the_same_address_is_not_believed() {
 }
 
 /// Where the server's files lie.
-fn data_of(server: &Sandbox) -> std::path::PathBuf {
+pub fn data_of(server: &Sandbox) -> std::path::PathBuf {
     let pid = server.pid().unwrap();
     std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap()
 }
