@@ -5,6 +5,8 @@
 mod child;
 #[path = "database/connecting.rs"]
 mod connecting;
+#[path = "database/dividing.rs"]
+mod dividing;
 #[path = "database/ending.rs"]
 mod ending;
 #[path = "database/escaping.rs"]

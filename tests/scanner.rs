@@ -110,7 +110,9 @@ fn copy_data_is_no_sql() {
         texts(&script),
         ["COPY t FROM STDIN", "SELECT 1", "SELECT 2"]
     );
-    refused("COPY t FROM STDIN;\n1\n", 2, 1, "never ends");
+    let script = accepted("COPY t FROM STDIN;\n1\n");
+    assert_eq!(script.copy_data(&script.statements[0]), Some("1\n"));
+    assert_eq!(script.findings[0].rule, "data-to-the-end");
     refused(
         "COPY t FROM STDIN; SELECT\n1\n\\.\n 2;",
         1,
@@ -125,25 +127,37 @@ fn begin_is_taken_over_and_a_last_commit_is_held() {
     let fates: Vec<_> = script.statements.iter().map(|s| s.fate).collect();
     assert_eq!(fates, [Fate::Sent, Fate::TakenOver, Fate::Sent, Fate::Held]);
     accepted("START TRANSACTION READ WRITE; SELECT 1; END TRANSACTION AND NO CHAIN");
-    refused(
+    for text in [
         "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1;",
+        "BEGIN WORK READ WRITE, DEFERRABLE ISOLATION LEVEL REPEATABLE READ; SELECT 1;",
+        "BEGIN; SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED, NOT DEFERRABLE; SELECT 1;",
+        "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; SELECT 1; COMMIT;",
+    ] {
+        accepted(text);
+    }
+    refused("BEGIN READ ONLY;", 1, 1, "nothing to be committed");
+    refused("BEGIN ISOLATION LEVEL CHAOS;", 1, 1, "ISOLATION LEVEL");
+    refused("SET TRANSACTION SNAPSHOT 'x';", 1, 1, "taken over");
+    refused(
+        "BEGIN; SELECT 1; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;",
         1,
-        1,
-        "options of this BEGIN",
+        18,
+        "before its first query",
     );
-    refused("BEGIN READ ONLY;", 1, 1, "plain BEGIN");
+    refused(
+        "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; BEGIN; SELECT 1;",
+        1,
+        47,
+        "no transaction",
+    );
     refused("SELECT 1;\nBEGIN;", 2, 1, "which the gate opens");
     refused("BEGIN; COMMIT; SELECT 1;", 1, 8, "before the end");
     refused("BEGIN; SELECT 1;\n COMMIT AND CHAIN;", 2, 2, "with options");
-    refused("BEGIN; ROLLBACK;", 1, 8, "roll back by itself");
-    for text in [
-        "SAVEPOINT a;",
-        "RELEASE a;",
-        "ROLLBACK TO a;",
-        "ROLLBACK WORK TO SAVEPOINT a;",
-    ] {
-        refused(text, 1, 1, "savepoints");
-    }
+    refused("BEGIN; ROLLBACK; SELECT 1;", 1, 8, "roll back by itself");
+    refused("BEGIN; ROLLBACK AND CHAIN;", 1, 8, "with options");
+    let script = accepted("BEGIN; SELECT 1; ABORT WORK;");
+    assert_eq!(script.statements[2].fate, Fate::Ends);
+    assert!(script.closing_rollback().is_some());
     refused(
         "PREPARE TRANSACTION 'x';",
         1,
@@ -155,7 +169,7 @@ fn begin_is_taken_over_and_a_last_commit_is_held() {
         "SET TRANSACTION READ ONLY;",
         1,
         1,
-        "opens the transaction itself",
+        "nothing to be committed",
     );
     for text in [
         "SET SESSION TRANSACTION READ ONLY",
@@ -175,6 +189,34 @@ fn begin_is_taken_over_and_a_last_commit_is_held() {
     accepted("SET default_transaction_read_only = off; SET ROLE x; RESET ALL; SET TIME ZONE 'UTC'");
 }
 
+#[test]
+fn savepoints_divide_the_transaction_and_never_leave_it() {
+    let script = accepted(
+        "SAVEPOINT a; SELECT 1; savepoint \"B\"; ROLLBACK TO \"B\"; SELECT 2; \
+         ROLLBACK WORK TO SAVEPOINT A; RELEASE SAVEPOINT a;",
+    );
+    let back: Vec<usize> = script
+        .statements
+        .iter()
+        .filter(|one| one.goes_back)
+        .map(|one| one.number)
+        .collect();
+    assert_eq!(back, [4, 6]);
+    let undone: Vec<usize> = (script.findings.iter())
+        .filter(|finding| finding.rule == "undoes-a-part")
+        .filter_map(|finding| finding.statement)
+        .collect();
+    assert_eq!(undone, [6]);
+    for text in ["RELEASE a;", "ROLLBACK TO a;"] {
+        refused(text, 1, 1, "no savepoint a is open");
+    }
+    refused("SAVEPOINT a; RELEASE a; ROLLBACK TO a;", 1, 25, "no savepoint");
+    refused("SAVEPOINT Stagegate_look;", 1, 1, "the program's own");
+    refused("SAVEPOINT \"stagegate_look\";", 1, 1, "the program's own");
+    refused("SAVEPOINT U&\"stagegate\\005flook\";", 1, 1, "no form");
+    refused("SAVEPOINT a b;", 1, 1, "no form");
+}
+
 /// What comes before the first word to a server, whichever it is; and what only looks like that.
 #[test]
 fn the_first_word_is_found_as_every_server_finds_it() {
@@ -184,7 +226,7 @@ fn the_first_word_is_found_as_every_server_finds_it() {
         "END",
         "ROLLBACK",
         "abort",
-        "SAVEPOINT s",
+        "ROLLBACK TO s",
         "RELEASE s",
         "PREPARE TRANSACTION 'x'",
         "COMMIT PREPARED 'x'",

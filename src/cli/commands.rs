@@ -66,7 +66,15 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         } => {
             let runbook = load(runbook.as_deref(), &given)?;
             let settings = connect_to(&connection, &runbook)?;
-            let whose = match rehearse {
+            let by_wish = runbook.script.closing_rollback();
+            if let (Some(last), false) = (by_wish, rehearse) {
+                print(&format!(
+                    "The script ends in ROLLBACK (line {}), as its author wants: it is run as a \
+                     rehearsal, and nothing of it stays.\n",
+                    last.line
+                ))?;
+            }
+            let whose = match rehearse || by_wish.is_some() {
                 true => Whose::Script,
                 false => Whose::Persons(None),
             };

@@ -47,6 +47,7 @@ impl Ledger {
     /// mode on a relation that was locked already is new.
     pub fn look(&mut self, rows: &ResultSet, after: &Statement) -> Vec<Lock> {
         let mut fresh = Vec::new();
+        let mut now = HashSet::new();
         for row in &rows.rows {
             let [Some(mode), name, Some(oid)] = row.as_slice() else {
                 continue;
@@ -57,6 +58,7 @@ impl Ledger {
             if let Some(name) = name {
                 self.names.insert(oid.clone(), name.clone());
             }
+            now.insert((oid.clone(), mode));
             if !self.held.insert((oid.clone(), mode)) {
                 continue;
             }
@@ -72,6 +74,10 @@ impl Ledger {
             if !fresh.contains(&lock) {
                 fresh.push(lock);
             }
+        }
+        if after.goes_back {
+            // What was locked since the savepoint is free again.
+            self.held.retain(|held| now.contains(held));
         }
         fresh.sort_by(|a, b| (b.mode, &a.relation).cmp(&(a.mode, &b.relation)));
         fresh

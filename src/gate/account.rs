@@ -135,7 +135,9 @@ impl Account {
             .iter()
             .map(|statement| match statement.fate {
                 Fate::Sent => Step::Waiting,
-                fate @ (Fate::TakenOver | Fate::Held | Fate::LeftOut) => Step::Gate(fate),
+                fate @ (Fate::TakenOver | Fate::Held | Fate::Ends | Fate::LeftOut) => {
+                    Step::Gate(fate)
+                }
             })
             .collect();
         account

@@ -18,6 +18,16 @@ pub(super) enum Admission {
     Begin,
     /// A plain COMMIT: fine as the last statement.
     Commit,
+    /// A plain ROLLBACK: as the last statement it makes the run a rehearsal.
+    RollBack,
+    /// The isolation level of this transaction: fine before the first query.
+    SetTransaction,
+    /// SAVEPOINT of that name.
+    Savepoint(String),
+    /// RELEASE of that name.
+    Release(String),
+    /// ROLLBACK TO that name.
+    BackTo(String),
     /// Refused: why, and what to do.
     Refused(String),
 }
@@ -42,25 +52,27 @@ fn transaction_control(words: Words<'_>) -> Admission {
             refused("a prepared transaction cannot be ended inside another one; run it by itself")
         }
         "COMMIT" | "END" => commit(words),
-        "ROLLBACK" if words.find("TO").is_some() => refused(
-            "savepoints are refused: the one transaction is kept or rolled back as a whole; \
-             remove SAVEPOINT, RELEASE and ROLLBACK TO",
-        ),
-        "ROLLBACK" | "ABORT" => refused(
-            "the script would roll back by itself; remove the statement, \
-             the decision is made at the gate",
-        ),
-        "SAVEPOINT" | "RELEASE" => refused(
-            "savepoints are refused: the one transaction is kept or rolled back as a whole; \
-             remove SAVEPOINT, RELEASE and ROLLBACK TO",
-        ),
+        "ROLLBACK" if words.find("TO").is_some() => {
+            let at = 1 + usize::from(words.is(1, "WORK") || words.is(1, "TRANSACTION"));
+            match words.is(at, "TO") {
+                true => savepoint(words, at + 1, Admission::BackTo),
+                false => refused(NO_FORM),
+            }
+        }
+        "ROLLBACK" | "ABORT" => roll_back(words),
+        "SAVEPOINT" => savepoint(words, 0, Admission::Savepoint),
+        "RELEASE" => savepoint(words, 1, Admission::Release),
         "PREPARE" if words.is(1, "TRANSACTION") => {
             refused("PREPARE TRANSACTION would take the transaction away from the gate; remove it")
         }
+        "SET" if words.is(1, "TRANSACTION") => match modes(words, 2) {
+            Ok(()) => Admission::SetTransaction,
+            Err(reason) => Admission::Refused(reason),
+        },
         "SET" | "RESET" => match setting::target(words) {
             Some((Target::Transaction { later: false }, _)) => refused(
-                "the gate opens the transaction itself (READ COMMITTED, READ WRITE), and \
-                 statements of its own run first; remove SET TRANSACTION",
+                "the gate opens the transaction itself, and statements of its own run first; write \
+                 SET TRANSACTION, or BEGIN with the option",
             ),
             Some((Target::Transaction { later: true }, _)) => refused(
                 "it is about the transactions after this one, and the session has no other; \
@@ -73,21 +85,92 @@ fn transaction_control(words: Words<'_>) -> Admission {
 }
 
 fn begin(words: Words<'_>, from: usize) -> Admission {
-    let mut at = from;
-    at += usize::from(words.is(at, "WORK") || words.is(at, "TRANSACTION"));
-    while words.are(at, &["READ", "WRITE"]) {
-        at += 2;
+    let at = from + usize::from(words.is(from, "WORK") || words.is(from, "TRANSACTION"));
+    match at >= words.len() {
+        true => Admission::Begin,
+        false => match modes(words, at) {
+            Ok(()) => Admission::Begin,
+            Err(reason) => Admission::Refused(reason),
+        },
+    }
+}
+
+/// The modes of a transaction from the word at `at` on.
+fn modes(words: Words<'_>, mut at: usize) -> Result<(), String> {
+    const LEVELS: [&[&str]; 4] = [
+        &["SERIALIZABLE"],
+        &["REPEATABLE", "READ"],
+        &["READ", "COMMITTED"],
+        &["READ", "UNCOMMITTED"],
+    ];
+    loop {
+        if words.are(at, &["ISOLATION", "LEVEL"])
+            && let Some(level) = LEVELS.iter().find(|level| words.are(at + 2, level))
+        {
+            at += 2 + level.len();
+        } else if words.are(at, &["READ", "WRITE"]) || words.are(at, &["NOT", "DEFERRABLE"]) {
+            at += 2;
+        } else if words.is(at, "DEFERRABLE") {
+            at += 1;
+        } else if words.are(at, &["READ", "ONLY"]) {
+            return Err(
+                "a transaction that is READ ONLY has nothing to be committed; `stagegate verify` \
+                 runs checks READ ONLY"
+                    .to_owned(),
+            );
+        } else {
+            return Err(
+                "of the options of a transaction, ISOLATION LEVEL, READ WRITE and DEFERRABLE are \
+                 taken over; remove this one"
+                    .to_owned(),
+            );
+        }
+        if at >= words.len() {
+            return Ok(());
+        }
         let comma = words.tokens().get(at);
         at += usize::from(comma.is_some_and(|token| words.text(token) == ","));
     }
-    if at >= words.len() {
-        return Admission::Begin;
+}
+
+/// Why a statement that begins like one about savepoints is refused.
+const NO_FORM: &str = "this is no form of SAVEPOINT, RELEASE or ROLLBACK TO that is known here; write it \
+                       plainly";
+
+/// A statement about the savepoint that is named behind the word at `from`, or there.
+fn savepoint(words: Words<'_>, from: usize, make: impl Fn(String) -> Admission) -> Admission {
+    let at = from + usize::from(words.is(from, "SAVEPOINT"));
+    let name = words.tokens().get(at).and_then(|token| {
+        let text = words.text(token);
+        match token.kind {
+            Lexeme::Word => Some(text.to_lowercase()),
+            Lexeme::QuotedName => {
+                let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+                Some(inner.replace("\"\"", "\""))
+            }
+            _ => None,
+        }
+    });
+    match name {
+        // As the server cuts names; one that is written with escapes is not read here.
+        Some(name) if words.len() == at + 1 && name.len() <= 63 => make(name),
+        _ => Admission::Refused(NO_FORM.to_owned()),
     }
-    Admission::Refused(
-        "the gate opens the transaction itself, so the options of this BEGIN would be lost; \
-         write a plain BEGIN (it is READ COMMITTED, READ WRITE)"
-            .to_owned(),
-    )
+}
+
+fn roll_back(words: Words<'_>) -> Admission {
+    let mut at = 1;
+    at += usize::from(words.is(at, "WORK") || words.is(at, "TRANSACTION"));
+    if words.are(at, &["AND", "NO", "CHAIN"]) {
+        at += 3;
+    }
+    match at >= words.len() {
+        true => Admission::RollBack,
+        false => Admission::Refused(
+            "ROLLBACK with options is refused; write a plain ROLLBACK as the last statement, or none"
+                .to_owned(),
+        ),
+    }
 }
 
 fn commit(words: Words<'_>) -> Admission {

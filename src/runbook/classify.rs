@@ -167,6 +167,7 @@ pub(super) fn kind(words: Words<'_>) -> String {
         ("COMMIT", "PREPARED") => "COMMIT PREPARED",
         ("ROLLBACK", "PREPARED") => "ROLLBACK PREPARED",
         ("COMMIT" | "END", _) => "COMMIT",
+        ("ROLLBACK", _) if words.find("TO").is_some() => "ROLLBACK TO SAVEPOINT",
         ("ROLLBACK" | "ABORT", _) => "ROLLBACK",
         ("PREPARE", "TRANSACTION") => "PREPARE TRANSACTION",
         ("SET", "CONSTRAINTS") => "SET CONSTRAINTS",

@@ -13,7 +13,7 @@ use squawk_syntax::ast::{self, AstNode};
 
 use super::classify;
 use super::places::Places;
-use super::script::{Fate, Finding, Script};
+use super::script::{Fate, Finding, Refusal, Script};
 use super::substitution::Laid;
 
 /// Rules that are left out: because a held transaction is the purpose, or because they are about
@@ -55,6 +55,25 @@ pub(super) fn as_rollback(script: &mut Script) {
         .retain(|finding| !finding.rule.starts_with(DROPS));
 }
 
+/// Refuses what divides the transaction of a file of checks: it only reads, and has nothing to go back
+/// to.
+pub(super) fn as_checks(script: &mut Script) {
+    let divides = |statement: &&super::script::Statement| {
+        statement.goes_back || matches!(statement.kind.as_str(), "SAVEPOINT" | "RELEASE")
+    };
+    let refusals: Vec<Refusal> = (script.statements.iter().filter(divides))
+        .map(|statement| Refusal {
+            source: statement.source,
+            line: statement.line,
+            column: statement.column,
+            statement: Some(statement.number),
+            reason: "savepoints are refused in a file of checks, which only reads; remove it"
+                .to_owned(),
+        })
+        .collect();
+    script.refusals.extend(refusals);
+}
+
 /// What one file gives: findings as (byte, rule, message, help).
 type Found = (usize, String, String, Option<String>);
 
@@ -82,7 +101,7 @@ pub(super) fn parse(script: &mut Script, linted: &[Linted]) {
     let has_begin = script
         .statements
         .iter()
-        .any(|statement| statement.fate == Fate::TakenOver);
+        .any(|statement| statement.fate == Fate::TakenOver && statement.kind != "SET");
     let seen = std::thread::scope(|scope| {
         let statements = &script.statements;
         let worker = std::thread::Builder::new()

@@ -23,6 +23,7 @@ impl Fate {
             Fate::Sent => "sent",
             Fate::TakenOver => "taken over",
             Fate::Held => "held",
+            Fate::Ends => "ends",
             Fate::LeftOut => "left out",
         }
     }
@@ -267,6 +268,7 @@ fn line(out: &mut String, paint: &Paint, script: &Script, statement: &Statement,
         Fate::Sent => writeln!(out, "{text}"),
         Fate::TakenOver => writeln!(out, "{text}  {}", paint.note("taken over by the gate")),
         Fate::Held => writeln!(out, "{text}  {}", paint.note("held for the gate")),
+        Fate::Ends => writeln!(out, "{text}  {}", paint.note("makes the run a rehearsal")),
         Fate::LeftOut => writeln!(out, "{text}  {}", paint.note("left out by choice")),
     };
 }

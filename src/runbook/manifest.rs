@@ -163,7 +163,7 @@ fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
     let page = Page::new(text, files);
     let manifest: Manifest = toml::from_str(text).map_err(|error| page.of_toml(&error))?;
     let one = |key, name: &Option<Spanned<String>>| {
-        name.as_ref().map(|name| page.script(key, name)).transpose()
+        name.as_ref().map(|name| page.checks(key, name)).transpose()
     };
     let script = page.script("script", &manifest.script)?;
     let expected_state = one("expected_state", &manifest.expected_state)?;

@@ -4,6 +4,7 @@
 //! listed all the same, so that a person sees what was refused. Only files are read here; a
 //! refused script must never look like one that can run.
 
+mod fates;
 mod halves;
 mod meta_commands;
 
@@ -440,6 +441,7 @@ impl Reading {
             edits,
             copy_data: (piece.copy_data.as_ref()).map(|data| at.laid.range_in_file(data)),
             fate: Fate::Sent,
+            goes_back: false,
             lasting,
         };
         let data = statement.returns_data().then(|| DATA.to_owned());
@@ -448,6 +450,7 @@ impl Reading {
             ("changes-a-limit", changed),
             ("result-is-data", data),
             ("variable-not-set", not_set(at.text, piece)),
+            ("data-to-the-end", unended(piece)),
         ]
         .into_iter();
         let rules = rules
@@ -473,8 +476,10 @@ impl Reading {
         number: usize,
         sent: &str,
     ) {
-        if let Some((what, place)) = piece.open {
-            self.refuse(file, at, place, Some(number), never_ends(what));
+        match piece.open {
+            // psql takes the end of the file for the end of the data.
+            Some((Open::CopyData, _)) | None => {}
+            Some((what, place)) => self.refuse(file, at, place, Some(number), never_ends(what)),
         }
         if piece.spans_data {
             let reason = "the statement starts on the line of a COPY and goes on behind its data; \
@@ -496,52 +501,6 @@ impl Reading {
             if let Some(control) = control.filter(|byte| byte.is_ascii_control()) {
                 self.refuse(file, at, token.range.start, Some(number), no_space(control));
             }
-        }
-    }
-
-    /// What becomes of BEGIN and COMMIT depends on where they stand.
-    fn settle_fates(&mut self) {
-        let admissions = std::mem::take(&mut self.admissions);
-        let last = admissions.len().saturating_sub(1);
-        let mut only_settings = true;
-        for (index, admission) in admissions.into_iter().enumerate() {
-            let Some(statement) = self.script.statements.get_mut(index) else {
-                continue;
-            };
-            let reason = match admission {
-                Admission::Inside => {
-                    only_settings &= statement.kind == "SET";
-                    continue;
-                }
-                Admission::Begin if only_settings => {
-                    statement.fate = Fate::TakenOver;
-                    only_settings = false;
-                    continue;
-                }
-                Admission::Commit if index == last => {
-                    statement.fate = Fate::Held;
-                    continue;
-                }
-                Admission::Begin => {
-                    "the whole script is one transaction, which the gate opens; only a BEGIN \
-                     before all other statements is taken over: remove this one"
-                        .to_owned()
-                }
-                Admission::Commit => {
-                    "a COMMIT before the end would take the decision away; remove it, or make \
-                     several scripts. Only one that is the last statement is held for the gate"
-                        .to_owned()
-                }
-                Admission::Refused(reason) => reason,
-            };
-            let refusal = Refusal {
-                source: statement.source,
-                line: statement.line,
-                column: statement.column,
-                statement: Some(statement.number),
-                reason,
-            };
-            self.script.refusals.push(refusal);
         }
     }
 }
@@ -578,6 +537,16 @@ fn reads_the_same(text: &[u8], piece: &Piece, sent: &str) -> bool {
         }
     }
     words.next().is_none()
+}
+
+/// What a person has to know of data that nothing ends.
+fn unended(piece: &Piece) -> Option<String> {
+    let open = matches!(piece.open, Some((Open::CopyData, _)));
+    open.then(|| {
+        "No line \\. ends the data of this COPY: as psql does, everything to the end of the file is \
+         taken for data."
+            .to_owned()
+    })
 }
 
 /// What a person has to know of a statement in which psql leaves a variable as it is written.

@@ -109,6 +109,9 @@ pub struct Statement {
     pub edits: Vec<Edit>,
     /// The inline data of COPY … FROM STDIN, in bytes of its file, up to but without `\.`.
     pub copy_data: Option<Range<usize>>,
+    /// It goes back to a savepoint, which lets a failed transaction live on: it is sent only when
+    /// everything before it is known to have succeeded.
+    pub goes_back: bool,
     /// What becomes of it in the walk.
     pub fate: Fate,
     /// What of it outlives ROLLBACK, each once.
@@ -133,6 +136,8 @@ pub enum Fate {
     TakenOver,
     /// The closing COMMIT: held back for the key.
     Held,
+    /// The closing ROLLBACK: the run is a rehearsal, and the gate rolls back in any case.
+    Ends,
     /// Not sent: a person left it out by an explicit choice.
     LeftOut,
 }
@@ -210,6 +215,11 @@ impl Script {
             }
         }
         found.into_iter().collect()
+    }
+
+    /// The closing ROLLBACK, where its author wants a rehearsal.
+    pub fn closing_rollback(&self) -> Option<&Statement> {
+        self.statements.last().filter(|last| last.fate == Fate::Ends)
     }
 
     /// Whether it was read whole, and there is no statement in it to be sent.

@@ -313,6 +313,7 @@ fn notes(script: &Script, source: usize) -> BTreeMap<usize, Vec<(String, bool)>>
             Fate::Sent => continue,
             Fate::TakenOver => "taken over by the gate: stagegate sends its own",
             Fate::Held => "held back: only the key for COMMIT sends it",
+            Fate::Ends => "its author wants a rehearsal: the gate rolls back in any case",
             Fate::LeftOut => "left out by choice: this is not sent",
         };
         let said = notes.entry(statement.line).or_default();

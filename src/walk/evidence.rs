@@ -70,8 +70,14 @@ fn review(runbook: &Runbook) -> Evidence {
     for statement in &script.statements {
         match statement.fate {
             Fate::Sent => {}
-            Fate::TakenOver => lines.push(format!(
-                "line {}: the gate sends this BEGIN itself",
+            Fate::TakenOver => lines.push(match statement.text.as_str() {
+                text if text.eq_ignore_ascii_case("BEGIN") => {
+                    format!("line {}: the gate sends this BEGIN itself", statement.line)
+                }
+                text => format!("line {}: the gate sends this itself: {text}", statement.line),
+            }),
+            Fate::Ends => lines.push(format!(
+                "line {}: this ROLLBACK makes the run a rehearsal",
                 statement.line
             )),
             Fate::Held => lines.push(format!(

@@ -126,6 +126,7 @@ fn statement(number: usize, text: &str, source: &mut String) -> Statement {
         relation: words.get(2).map(|w| (*w).to_owned()),
         text: text.to_owned(),
         edits: Vec::new(),
+        goes_back: false,
         copy_data,
         fate,
         lasting: Vec::new(),

@@ -166,6 +166,7 @@ fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> 
             relation: (!relation.is_empty()).then(|| (*relation).into()),
             text: (*sql).into(),
             edits: Vec::new(),
+            goes_back: false,
             copy_data: None,
             lasting: Vec::new(),
             fate: match *kind {

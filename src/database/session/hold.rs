@@ -19,7 +19,7 @@ use crate::gate::event::{
     Body, CommitAnswer, CommitWait, Millis, Report, Seq, ServerMessage, Target, XactStatus,
 };
 use crate::gate::warrant::Recorded;
-use crate::runbook::script::Fate;
+use crate::runbook::script::{Fate, Statement};
 
 /// How often ROLLBACK is sent when a late cancel request hits it.
 const ROLLBACK_TRIES: u32 = 3;
@@ -140,19 +140,25 @@ impl Actor {
     /// transaction.
     fn opening(&self, over_network: bool) -> Vec<String> {
         let script = &self.runbook.script;
-        let begin = script
-            .statements
-            .iter()
-            .find(|s| s.fate == Fate::TakenOver)
-            .map_or("BEGIN", |s| s.text.trim_end_matches([';', ' ', '\n']));
-        let mut added = vec![
-            begin.to_owned(),
+        let taken_over = || {
+            let all = script.statements.iter();
+            all.filter(|s| s.fate == Fate::TakenOver)
+        };
+        let source = taken_over().next().map(|first| first.source);
+        let text = |s: &Statement| s.text.trim_end_matches([';', ' ', '\n']).to_owned();
+        let sets = |s: &&Statement| s.kind == "SET";
+        let begin = taken_over().find(|s| !sets(s));
+        // The isolation level, which no query may stand before.
+        let levels = taken_over().filter(|s| sets(s) && Some(s.source) == source);
+        let mut added = vec![begin.map_or_else(|| "BEGIN".to_owned(), text)];
+        added.extend(levels.map(text));
+        added.extend([
             format!(
                 "SET LOCAL lock_timeout = '{}ms'",
                 self.options.lock_timeout.max(1)
             ),
             idle_limit(&self.options),
-        ];
+        ]);
         if let Some(path) = &self.runbook.search_path.script {
             added.push(read_only::search_path(Some(path)));
         }

@@ -73,8 +73,9 @@ impl Actor {
                     break;
                 };
                 let data = script.copy_data(statement);
-                if data.is_some() && !flight.is_empty() {
-                    // Its data cannot share the wire with what is under way.
+                // Data cannot share the wire with what is under way. And what goes back to a savepoint
+                // would let the transaction live on behind a failure that nobody has read yet.
+                if (data.is_some() || statement.goes_back) && !flight.is_empty() {
                     break;
                 }
                 match data {
@@ -95,7 +96,7 @@ impl Actor {
                 if run.failed {
                     break;
                 }
-                let look = if rest.peek().is_none() {
+                let look = if rest.peek().is_none() || statement.goes_back {
                     run.budget.must();
                     true
                 } else {

@@ -51,7 +51,7 @@ fn text(page: &Page<'_>, item: &ManifestItem) -> Result<Option<String>, RunbookE
 /// The file of checks that an item brings.
 fn checks(page: &Page<'_>, item: &ManifestItem) -> Result<Option<Script>, RunbookError> {
     match (item.kind == ItemKind::Checks, &item.file) {
-        (true, Some(file)) => page.script("file", file).map(Some),
+        (true, Some(file)) => page.checks("file", file).map(Some),
         (true, None) => {
             let message = "an item of kind \"checks\" needs it: the SQL file whose rows must pass";
             Err(page.error(item.id.span().start, Some("file"), message.to_owned()))

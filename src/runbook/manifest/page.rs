@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use toml::Spanned;
 
 use super::{MANIFEST, RunbookError};
-use crate::runbook::built_in;
+use crate::runbook::{built_in, lint};
 use crate::runbook::printable::printable;
 use crate::runbook::script::Script;
 use crate::runbook::variables::Variables;
@@ -163,6 +163,13 @@ impl Page<'_> {
             return Err(self.error(value.span().start, Some(key), message));
         }
         Ok(value.get_ref().clone())
+    }
+
+    /// The file of checks that a key names.
+    pub(super) fn checks(&self, key: &str, name: &Spanned<String>) -> Result<Script, RunbookError> {
+        let mut script = self.script(key, name)?;
+        lint::as_checks(&mut script);
+        Ok(script)
     }
 
     /// The script that a key names.

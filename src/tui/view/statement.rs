@@ -94,11 +94,15 @@ pub(crate) fn head(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line
             look.dim(),
         ),
         Step::Gate(Fate::TakenOver) => (
-            "Not sent: stagegate sends its own BEGIN.".to_owned(),
+            "Not sent in its turn: stagegate opens the transaction with it.".to_owned(),
             look.dim(),
         ),
         Step::Gate(Fate::Held) => (
             "Held back: only the key for COMMIT sends it.".to_owned(),
+            look.dim(),
+        ),
+        Step::Gate(Fate::Ends) => (
+            "Not sent: the run is a rehearsal, and stagegate rolls back in any case.".to_owned(),
             look.dim(),
         ),
         Step::Gate(_) => ("Left out by choice.".to_owned(), look.dim()),

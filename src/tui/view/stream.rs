@@ -288,6 +288,7 @@ fn rows(
             let what = match fate {
                 Fate::TakenOver => "taken over by the gate",
                 Fate::Held => "held back: only the key sends it",
+                Fate::Ends => "makes the run a rehearsal",
                 Fate::LeftOut => "left out by choice",
                 Fate::Sent => "",
             };

@@ -1,0 +1,161 @@
+//! What becomes of the statements that open, divide or end a transaction: it depends on where they
+//! stand.
+//!
+//! Nothing here may let a script end or leave the one transaction. Savepoints divide it, and what goes
+//! back to one stays inside.
+
+use super::super::admission::Admission;
+use super::super::script::{Fate, Finding, Refusal, Statement};
+use super::Reading;
+
+/// What the names of the program's own savepoints begin with.
+const OUR_OWN: &str = "stagegate";
+
+/// Where the reading of the statements stands.
+struct Course {
+    /// Nothing but settings so far, and no BEGIN.
+    only_settings: bool,
+    /// Nothing so far that takes a snapshot.
+    nothing_asked: bool,
+    /// SET TRANSACTION was taken over.
+    is_set: bool,
+    /// The savepoints that are open, and the number of each one's statement.
+    open: Vec<(String, usize)>,
+}
+
+impl Reading {
+    /// What becomes of BEGIN, COMMIT and their kind.
+    pub(super) fn settle_fates(&mut self) {
+        let admissions = std::mem::take(&mut self.admissions);
+        let last = admissions.len().saturating_sub(1);
+        let mut course = Course {
+            only_settings: true,
+            nothing_asked: true,
+            is_set: false,
+            open: Vec::new(),
+        };
+        for (index, admission) in admissions.into_iter().enumerate() {
+            let Some(statement) = self.script.statements.get_mut(index) else {
+                continue;
+            };
+            let reason = match admission {
+                Admission::Inside => {
+                    let sets = statement.kind == "SET";
+                    course.only_settings &= sets;
+                    course.nothing_asked &= sets;
+                    continue;
+                }
+                Admission::Begin if course.only_settings && !course.is_set => {
+                    statement.fate = Fate::TakenOver;
+                    course.only_settings = false;
+                    continue;
+                }
+                Admission::SetTransaction if course.nothing_asked => {
+                    statement.fate = Fate::TakenOver;
+                    course.is_set = true;
+                    continue;
+                }
+                Admission::Commit if index == last => {
+                    statement.fate = Fate::Held;
+                    continue;
+                }
+                Admission::RollBack if index == last => {
+                    statement.fate = Fate::Ends;
+                    continue;
+                }
+                Admission::Savepoint(name) => {
+                    course.only_settings = false;
+                    course.nothing_asked = false;
+                    if !name.starts_with(OUR_OWN) {
+                        course.open.push((name, statement.number));
+                        continue;
+                    }
+                    "savepoints whose names begin with stagegate are the program's own; name it \
+                     otherwise"
+                        .to_owned()
+                }
+                Admission::Release(name) => match course.find(&name) {
+                    Some(at) => {
+                        course.open.truncate(at);
+                        continue;
+                    }
+                    None => no_savepoint(&name),
+                },
+                Admission::BackTo(name) => match course.find(&name) {
+                    Some(at) => {
+                        course.open.truncate(at + 1);
+                        let since = course.open.last().map_or(0, |(_, number)| *number);
+                        statement.goes_back = true;
+                        let found = undone(statement, &name, since);
+                        self.own_findings.extend(found);
+                        continue;
+                    }
+                    None => no_savepoint(&name),
+                },
+                Admission::SetTransaction => {
+                    "a transaction takes its isolation level before its first query; move SET \
+                     TRANSACTION before all other statements"
+                        .to_owned()
+                }
+                Admission::Begin if course.only_settings => {
+                    "SET TRANSACTION before BEGIN is about no transaction; move it behind BEGIN"
+                        .to_owned()
+                }
+                Admission::Begin => {
+                    "the whole script is one transaction, which the gate opens; only a BEGIN \
+                     before all other statements is taken over: remove this one"
+                        .to_owned()
+                }
+                Admission::Commit => {
+                    "a COMMIT before the end would take the decision away; remove it, or make \
+                     several scripts. Only one that is the last statement is held for the gate"
+                        .to_owned()
+                }
+                Admission::RollBack => {
+                    "the script would roll back by itself in the middle; remove the statement, the \
+                     decision is made at the gate. As the last statement it makes the run a rehearsal"
+                        .to_owned()
+                }
+                Admission::Refused(reason) => reason,
+            };
+            let refusal = refusal(statement, reason);
+            self.script.refusals.push(refusal);
+        }
+    }
+}
+
+impl Course {
+    fn find(&self, name: &str) -> Option<usize> {
+        self.open.iter().rposition(|(open, _)| open == name)
+    }
+}
+
+fn refusal(statement: &Statement, reason: String) -> Refusal {
+    Refusal {
+        source: statement.source,
+        line: statement.line,
+        column: statement.column,
+        statement: Some(statement.number),
+        reason,
+    }
+}
+
+fn no_savepoint(name: &str) -> String {
+    format!("no savepoint {name} is open here, so the server would end the run with an error")
+}
+
+/// What a person has to know of a script that takes back a part of itself.
+fn undone(statement: &Statement, name: &str, since: usize) -> Option<Finding> {
+    let (first, last) = (since + 1, statement.number - 1);
+    (first <= last).then(|| Finding {
+        source: statement.source,
+        line: statement.line,
+        statement: Some(statement.number),
+        rule: "undoes-a-part".to_owned(),
+        message: format!(
+            "It goes back to savepoint {name}: what statements {first} to {last} did is undone, and \
+             checks among them have seen what is not there any more."
+        ),
+        help: None,
+    })
+}
