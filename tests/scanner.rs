@@ -210,7 +210,12 @@ fn savepoints_divide_the_transaction_and_never_leave_it() {
     for text in ["RELEASE a;", "ROLLBACK TO a;"] {
         refused(text, 1, 1, "no savepoint a is open");
     }
-    refused("SAVEPOINT a; RELEASE a; ROLLBACK TO a;", 1, 25, "no savepoint");
+    refused(
+        "SAVEPOINT a; RELEASE a; ROLLBACK TO a;",
+        1,
+        25,
+        "no savepoint",
+    );
     refused("SAVEPOINT Stagegate_look;", 1, 1, "the program's own");
     refused("SAVEPOINT \"stagegate_look\";", 1, 1, "the program's own");
     refused("SAVEPOINT U&\"stagegate\\005flook\";", 1, 1, "no form");

@@ -219,7 +219,9 @@ impl Script {
 
     /// The closing ROLLBACK, where its author wants a rehearsal.
     pub fn closing_rollback(&self) -> Option<&Statement> {
-        self.statements.last().filter(|last| last.fate == Fate::Ends)
+        self.statements
+            .last()
+            .filter(|last| last.fate == Fate::Ends)
     }
 
     /// Whether it was read whole, and there is no statement in it to be sent.

@@ -74,7 +74,10 @@ fn review(runbook: &Runbook) -> Evidence {
                 text if text.eq_ignore_ascii_case("BEGIN") => {
                     format!("line {}: the gate sends this BEGIN itself", statement.line)
                 }
-                text => format!("line {}: the gate sends this itself: {text}", statement.line),
+                text => format!(
+                    "line {}: the gate sends this itself: {text}",
+                    statement.line
+                ),
             }),
             Fate::Ends => lines.push(format!(
                 "line {}: this ROLLBACK makes the run a rehearsal",

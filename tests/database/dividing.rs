@@ -92,7 +92,10 @@ async fn the_transaction_is_opened_as_the_script_words_it() {
             "BEGIN; SET search_path = public; SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; ",
             "repeatable read",
         ),
-        ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; ", "serializable"),
+        (
+            "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; ",
+            "serializable",
+        ),
         ("BEGIN READ WRITE, DEFERRABLE; ", "read committed"),
     ] {
         let text = format!(

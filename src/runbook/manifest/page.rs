@@ -9,10 +9,10 @@ use std::path::{Component, Path, PathBuf};
 use toml::Spanned;
 
 use super::{MANIFEST, RunbookError};
-use crate::runbook::{built_in, lint};
 use crate::runbook::printable::printable;
 use crate::runbook::script::Script;
 use crate::runbook::variables::Variables;
+use crate::runbook::{built_in, lint};
 
 /// Where the files of a runbook come from.
 #[derive(Clone, Copy)]
