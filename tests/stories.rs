@@ -15,6 +15,8 @@ mod asking;
 mod backing_up;
 #[path = "shared/child.rs"]
 mod child;
+#[path = "stories/choosing.rs"]
+mod choosing;
 #[path = "shared/clients.rs"]
 mod clients;
 #[path = "stories/consenting.rs"]

@@ -6,9 +6,13 @@
 mod aloud;
 #[path = "tls/authority.rs"]
 mod authority;
+#[path = "tls/cancelling.rs"]
+mod cancelling;
 #[path = "shared/child.rs"]
 mod child;
 #[path = "tls/ground.rs"]
 mod ground;
 #[path = "tls/matrix.rs"]
 mod matrix;
+#[path = "tls/ways.rs"]
+mod ways;

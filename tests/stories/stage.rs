@@ -203,6 +203,11 @@ impl Stage {
         self.demo.role()
     }
 
+    /// The server itself, to be stopped and started.
+    pub fn server(&self) -> &stagegate::sandbox::Sandbox {
+        self.demo.sandbox()
+    }
+
     /// Where the server listens on the network, if it was asked to.
     #[allow(dead_code)]
     pub fn tcp_address(&self) -> Option<std::net::SocketAddr> {
