@@ -12,6 +12,7 @@ mod inspection;
 mod last_words;
 mod man;
 mod opening;
+mod questions;
 mod rehearsal;
 mod secrecy;
 mod usage;

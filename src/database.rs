@@ -3,6 +3,7 @@
 //! It does what the gate asks and reports what the server said, no more: it decides nothing, and
 //! it never claims an outcome that it did not read from the server.
 
+pub mod admission;
 pub mod client;
 pub mod connect;
 pub mod doorkeeper;

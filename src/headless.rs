@@ -6,30 +6,26 @@
 mod refusals;
 mod table;
 mod telling;
+mod typing;
 mod words;
 
+use crate::asking::Challenge;
 use crate::gate::event::{Alarm, Event, Observation, Report};
 use crate::gate::phase::Prompt;
 use crate::gate::plan;
 use crate::gate::{Act, Command, ExitCode, Machine, Mode, Phase};
 use crate::runbook::Runbook;
 use crate::walk::engine::{Engine, Held, Remark};
-use std::io::{BufRead, Write};
+use std::io::Write;
 use std::time::Duration;
 use telling::Teller;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
+use typing::Asked;
+
+pub use typing::{Line, Unseen, listen, write_prompt, write_to_terminal};
 
 const TICK: Duration = Duration::from_millis(100);
-
-/// A line that was typed, and when it was read.
-#[derive(Debug)]
-pub struct Line {
-    /// When.
-    pub at: Instant,
-    /// What.
-    pub text: String,
-}
 
 /// Where events come from.
 #[derive(Debug)]
@@ -40,23 +36,10 @@ pub struct Feed {
     pub observations: UnboundedReceiver<Observation>,
     /// Signals.
     pub alarms: UnboundedReceiver<Alarm>,
+    /// What a person is asked for on the way in.
+    pub questions: UnboundedReceiver<Challenge>,
     /// Typed lines; `None` where nobody is there to type.
     pub lines: Option<UnboundedReceiver<Line>>,
-}
-
-/// Reads lines from standard input, on a thread of its own.
-pub fn listen() -> UnboundedReceiver<Line> {
-    let (lines, typed) = unbounded_channel();
-    std::thread::spawn(move || {
-        for text in std::io::stdin().lock().lines() {
-            let Ok(text) = text else { return };
-            let at = Instant::now();
-            if lines.send(Line { at, text }).is_err() {
-                return;
-            }
-        }
-    });
-    typed
 }
 
 /// Walks from connect to the end, telling each step on `out`.
@@ -72,6 +55,9 @@ pub async fn walk<H: Held>(
     let mut told = Instant::now();
     let mut prompted = Instant::now();
     let alone = feed.lines.is_none();
+    let mut asked: Option<Asked> = None;
+    // Where nobody decides, lines are read only while a question is open.
+    let mut answers: Option<UnboundedReceiver<Line>> = None;
 
     engine.start();
     loop {
@@ -97,6 +83,9 @@ pub async fn walk<H: Held>(
             prompted = Instant::now();
             engine.take(Event::Drawn);
         }
+        if asked.as_ref().is_some_and(Asked::is_over) {
+            asked = None;
+        }
         if alone && let Some(command) = alone_next(engine.machine()) {
             engine.take(Event::Asked(command));
             continue;
@@ -111,8 +100,21 @@ pub async fn walk<H: Held>(
                 let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX);
                 engine.take(Event::Ticked { elapsed });
             }
+            Some(question) = feed.questions.recv(), if asked.is_none() => {
+                asked = Asked::put(question);
+                if alone && asked.is_some() && answers.is_none() {
+                    answers = Some(listen());
+                }
+            }
+            line = next_line(&mut answers), if asked.is_some() && alone => {
+                if line.is_none() {
+                    answers = None;
+                }
+                asked = take_answer(asked, line);
+            }
             line = next_line(&mut feed.lines) => {
                 match line {
+                    line @ Some(_) if asked.is_some() => asked = take_answer(asked, line),
                     Some(line) if line.at <= prompted + reading(engine.machine(), &line.text) => {
                         teller.say("Typed before this was asked; type it again.");
                     }
@@ -139,6 +141,18 @@ fn take_report<H: Held>(engine: &mut Engine<H>, feed: &mut Feed) {
         && let Ok(report) = feed.reports.try_recv()
     {
         engine.take(Event::Reported(report));
+    }
+}
+
+/// Takes a line as the answer; what was typed before the question was put leaves it open.
+fn take_answer(asked: Option<Asked>, line: Option<Line>) -> Option<Asked> {
+    match (asked, line) {
+        (Some(asked), Some(line)) if asked.takes(&line) => {
+            asked.answer(line);
+            None
+        }
+        (asked, Some(_)) => asked,
+        (_, None) => None,
     }
 }
 

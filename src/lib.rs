@@ -3,8 +3,9 @@
 //!
 //! [`runbook`] is what is to be done, [`gate`] is the decision, [`database`] is how it reaches the
 //! server, [`backup`] has a dump made, [`journal`] is what happened, [`tui`] is how it looks. [`walk`] and [`headless`] are the
-//! loops that bring them together; [`sandbox`] is a throw-away server.
+//! loops that bring them together, [`asking`] what a person is asked for on the way in; [`sandbox`] is a throw-away server.
 
+pub mod asking;
 pub mod backup;
 pub mod cli;
 pub mod database;

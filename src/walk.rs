@@ -14,6 +14,7 @@ pub mod rehearsed;
 pub mod signals;
 pub mod watchdog;
 
+use crate::asking::Challenge;
 use crate::gate::event::{Alarm, Event, Millis, Observation, Report};
 use crate::gate::{ExitCode, Phase};
 use crate::tui::input::{Input, What};
@@ -43,6 +44,8 @@ pub struct Wires {
     pub observations: UnboundedReceiver<Observation>,
     /// Signals, and parts of the program that died.
     pub alarms: UnboundedReceiver<Alarm>,
+    /// What a person is asked for on the way in.
+    pub questions: UnboundedReceiver<Challenge>,
     /// Keys, pastes, resizes.
     pub input: UnboundedReceiver<Input>,
 }
@@ -166,6 +169,11 @@ pub async fn walk<H: Held, B: Surface>(
                     engine.take(Event::Alarmed(Alarm::PartDied("input")));
                 }
             },
+            Some(question) = wires.questions.recv() => {
+                screen.ask_for(question);
+                dirty = true;
+                urgent = true;
+            }
             Some(observation) = wires.observations.recv() => {
                 dirty |= take_observation(engine, observation);
                 dirty |= take_batch(engine, wires);

@@ -17,22 +17,25 @@ use child::Finish;
 /// Each module and the ones it may use. `crate::` paths to anything else are an arrow that points
 /// the wrong way.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("asking", &[]),
     ("runbook", &[]),
     ("gate", &["runbook"]),
-    ("database", &["gate", "runbook"]),
+    ("database", &["asking", "gate", "runbook"]),
     ("journal", &["gate", "runbook"]),
-    ("tui", &["gate", "runbook"]),
+    ("tui", &["asking", "gate", "runbook"]),
     ("sandbox", &[]),
     ("backup", &["gate", "runbook", "database", "sandbox"]),
     (
         "walk",
-        &["gate", "runbook", "database", "journal", "tui", "backup"],
+        &[
+            "asking", "gate", "runbook", "database", "journal", "tui", "backup",
+        ],
     ),
     (
         "inspect",
-        &["gate", "runbook", "database", "journal", "tui"],
+        &["asking", "gate", "runbook", "database", "journal", "tui"],
     ),
-    ("headless", &["gate", "runbook", "walk"]),
+    ("headless", &["asking", "gate", "runbook", "walk"]),
 ];
 
 fn sources(folder: &Path, into: &mut Vec<PathBuf>) {

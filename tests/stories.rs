@@ -11,6 +11,9 @@ mod aloud;
 mod answers;
 #[path = "stories/asking.rs"]
 mod asking;
+#[path = "tls/authority.rs"]
+#[allow(dead_code)]
+mod authority;
 #[path = "stories/backing_up.rs"]
 mod backing_up;
 #[path = "shared/child.rs"]
@@ -25,6 +28,8 @@ mod consenting;
 mod counting;
 #[path = "stories/deciding.rs"]
 mod deciding;
+#[path = "stories/entering.rs"]
+mod entering;
 #[path = "stories/foreign.rs"]
 mod foreign;
 #[path = "stories/hanging.rs"]

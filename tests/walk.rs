@@ -246,6 +246,7 @@ impl Stage {
                 reports: reported,
                 observations,
                 alarms: alarmed,
+                questions: stagegate::asking::open_desk().1,
                 input: typed,
             };
             let code = walk::walk(&mut engine, &mut screen, &mut terminal, &mut wires, true).await;

@@ -105,7 +105,7 @@ async fn steps(
     let mut command = guard.launch(&clients.pg_dump);
     if let Some(password) = pinned.password() {
         let path = guard.passfile();
-        passfile::write(&path, password)
+        passfile::write(&path, &password)
             .map_err(|error| format!("the password file cannot be written: {error}"))?;
         command.env("PGPASSFILE", path);
     }

@@ -2,6 +2,8 @@
 
 use super::arguments::{Connection, Markup};
 use super::commands::{Failure, env, print};
+use super::questions::attended;
+use crate::database::admission::admit;
 use crate::database::session::{Identity, of_earlier_run};
 use crate::database::settings::Settings;
 use crate::gate::ExitCode;
@@ -243,7 +245,11 @@ pub(super) fn outcome(
                 durable: story.durable,
                 ..Identity::of(target)
             };
-            let inquiry = runtime.block_on(of_earlier_run(&settings, &identity, xid, end_backend));
+            let inquiry = runtime.block_on(attended(&settings, async |settings| {
+                // What stands in the way stands there for the question too, and is told of it.
+                let _ = admit(&settings).await;
+                of_earlier_run(&settings, &identity, xid, end_backend).await
+            }))?;
             let never_sent = story.ended && !story.commit_intended;
             let (mut answer, code) = told(&inquiry, xid, never_sent);
             if code != ExitCode::Committed {

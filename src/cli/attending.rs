@@ -8,7 +8,9 @@ use super::arguments::{Holding, Look};
 use super::commands::{Failure, appearance, env};
 use super::last_words::last_words;
 use super::opening::{journals, opened, rehearses};
+use super::questions::seat_at_desk;
 use super::{cloning, rehearsal};
+use crate::asking::Challenge;
 use crate::database::pinned::Aim;
 use crate::database::settings::Settings;
 use crate::gate::event::Alarm;
@@ -83,7 +85,10 @@ enum Seat {
 }
 
 impl Seat {
-    fn screen(alarms: UnboundedReceiver<Alarm>) -> Result<Seat, Failure> {
+    fn screen(
+        alarms: UnboundedReceiver<Alarm>,
+        questions: UnboundedReceiver<Challenge>,
+    ) -> Result<Seat, Failure> {
         let terminal = Terminal::enter().wrap_err("the screen cannot be set up")?;
         let (keys, input) = unbounded_channel();
         let reader = input::spawn(move |input| keys.send(input).is_ok())
@@ -94,17 +99,23 @@ impl Seat {
                 reports: unbounded_channel().1,
                 observations: unbounded_channel().1,
                 alarms,
+                questions,
                 input,
             },
             _reader: reader,
         })
     }
 
-    fn lines(alarms: UnboundedReceiver<Alarm>, interactive: bool) -> Seat {
+    fn lines(
+        alarms: UnboundedReceiver<Alarm>,
+        questions: UnboundedReceiver<Challenge>,
+        interactive: bool,
+    ) -> Seat {
         Seat::Lines(headless::Feed {
             reports: unbounded_channel().1,
             observations: unbounded_channel().1,
             alarms,
+            questions,
             lines: interactive.then(headless::listen),
         })
     }
@@ -174,12 +185,14 @@ pub(super) fn attend(
         .build()
         .wrap_err("the program's own tasks cannot be started")?;
     let result = runtime.block_on(async {
+        let mut settings = settings;
+        let questions = seat_at_desk(&mut settings)?;
         let (alarms, alarmed) = unbounded_channel();
         let watchdog = Watchdog::start().wrap_err("the program's own tasks cannot be started")?;
         signals::listen(&alarms, &watchdog).wrap_err("signals cannot be listened to")?;
         let mut seat = match interactive && !by_lines {
-            true => Seat::screen(alarmed)?,
-            false => Seat::lines(alarmed, interactive),
+            true => Seat::screen(alarmed, questions)?,
+            false => Seat::lines(alarmed, questions, interactive),
         };
         let mut other = match &whose {
             Whose::Persons(other) => other.clone(),

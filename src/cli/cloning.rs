@@ -9,6 +9,8 @@ mod dump;
 mod source;
 
 use super::commands::Failure;
+use super::questions::attended;
+use crate::database::admission::Typed;
 use crate::database::pinned::Aim;
 use crate::database::session::read_only;
 use crate::database::settings::{Host, Place, Settings};
@@ -67,16 +69,18 @@ pub(super) fn clone(
         .enable_all()
         .build()
         .wrap_err("the program's own tasks cannot be started")?;
-    let aim = Aim::from(settings.clone());
-    let (link, target) = runtime
-        .block_on(read_only::open_where(&aim))
-        .map_err(|why| Failure {
-            report: eyre!(
-                "NOT CONNECTED, so nothing was cloned and nothing changed: {}",
-                printable(&looking::words(&why))
-            ),
-            code: ExitCode::NoConnection,
-        })?;
+    let opened = runtime.block_on(attended(settings, async |settings| {
+        let aim = Aim::from(settings);
+        let opened = read_only::open_where(&aim).await;
+        opened.map(|(link, target)| (aim, link, target))
+    }))?;
+    let (aim, link, target) = opened.map_err(|why| Failure {
+        report: eyre!(
+            "NOT CONNECTED, so nothing was cloned and nothing changed: {}",
+            printable(&looking::words(&why))
+        ),
+        code: ExitCode::NoConnection,
+    })?;
     let told = runtime
         .block_on(source::read(link, target, runbook, lock_timeout))
         .map_err(|why| unread("the source", &why))?;
@@ -131,6 +135,8 @@ pub(super) fn clone(
             nameless: false,
         }],
         password: None,
+        typed_password: Typed::default(),
+        ask_password: false,
         ways: None,
         peer: None,
         ..settings.clone()

@@ -6,7 +6,6 @@
 use super::arguments::{Arguments, Command, Connection, Format, Given, Holding, Look};
 use super::attending::{Whose, attend, may_be_run};
 use super::{aftermath, cloning, inspection, man};
-use crate::database::secret::Secret;
 use crate::database::settings::{Options, Settings};
 use crate::gate::ExitCode;
 use crate::runbook::printable::printable;
@@ -240,25 +239,18 @@ pub(super) fn connect_to(connection: &Connection, runbook: &Runbook) -> Result<S
     })
 }
 
-/// Settings from the command line and the environment, with the password asked for if it is to be.
+/// Settings from the command line and the environment.
 pub(super) fn settings(connection: &Connection) -> Result<Settings, Failure> {
     settings_of(connection.options())
 }
 
 fn settings_of(options: Options) -> Result<Settings, Failure> {
-    let mut settings = Settings::from_process(&options).map_err(Failure::usage)?;
+    let settings = Settings::from_process(&options).map_err(Failure::usage)?;
     if let Some(objection) = super::secrecy::misread(&settings) {
         return Err(Failure::usage(eyre!("{objection}")));
     }
     for warning in &settings.warnings {
         eprintln!("WARNING: {}", printable(warning));
-    }
-    if settings.ask_password {
-        let prompt = format!("Password for role {}: ", printable(&settings.user));
-        let password = rpassword::prompt_password(prompt)
-            .wrap_err("the password could not be read from the terminal")
-            .map_err(Failure::usage)?;
-        settings.password = Some(Secret::new(password));
     }
     Ok(settings)
 }

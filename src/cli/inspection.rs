@@ -4,6 +4,7 @@
 
 use super::arguments::{Connection, Format, Given, Look};
 use super::commands::{Failure, appearance, connect_to, load, print};
+use super::questions::{attended, seat_at_desk};
 use crate::gate::ExitCode;
 use crate::inspect::screen::Screen;
 use crate::inspect::watch::{Wires, watch};
@@ -38,8 +39,10 @@ pub(super) fn verify(
 ) -> Result<ExitCode, Failure> {
     let runbook = load(runbook, given)?;
     let settings = connect_to(connection, &runbook)?;
-    let looked = runtime()?.block_on(looking::once(&runbook, &settings));
-    let sight = match looked {
+    let looked = runtime()?.block_on(attended(&settings, async |settings| {
+        looking::once(&runbook, &settings).await
+    }));
+    let sight = match looked? {
         Ok(sight) => sight,
         Err(why) => {
             let why = looking::words(&why);
@@ -82,7 +85,8 @@ pub(super) fn inspect(
         return verify(runbook, given, connection, Format::Text);
     }
     let runbook = load(runbook, given)?;
-    let settings = connect_to(connection, &runbook)?;
+    let mut settings = connect_to(connection, &runbook)?;
+    let questions = seat_at_desk(&mut settings)?;
     let runtime = runtime()?;
     let code = runtime.block_on(async {
         let (alarms, alarmed) = unbounded_channel();
@@ -97,6 +101,7 @@ pub(super) fn inspect(
             .wrap_err("the keyboard cannot be read")?;
         let wires = Wires {
             alarms: alarmed,
+            questions,
             input,
         };
         let watching = watch(

@@ -51,10 +51,10 @@ pub const BY_SERVICE: &str = " service='stagegate'";
 /// # Errors
 /// When it cannot be written, or when the passphrase is one that such a file cannot hold.
 pub fn write_service(path: &Path, settings: &Settings) -> std::io::Result<bool> {
-    let Some(secret) = &settings.protection.key_password else {
+    let Some(secret) = settings.protection.passphrase() else {
         return Ok(false);
     };
-    passfile::write_service(path, SERVICE, secret)?;
+    passfile::write_service(path, SERVICE, &secret)?;
     Ok(true)
 }
 
@@ -98,7 +98,7 @@ pub fn conninfo(pinned: &Pinned, passfile: Option<&Path>) -> String {
 /// The same with the passphrase of a key in it, for a pipe that nobody else reads.
 pub(super) fn conninfo_with_passphrase(pinned: &Pinned) -> String {
     let mut conninfo = conninfo(pinned, None);
-    if let Some(secret) = &pinned.settings().protection.key_password {
+    if let Some(secret) = pinned.settings().protection.passphrase() {
         conninfo.push(' ');
         conninfo.push_str(&quote("sslpassword", secret.reveal()));
     }

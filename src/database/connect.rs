@@ -436,10 +436,21 @@ fn refused(
         Some(Way::Password | Way::Md5 | Way::ScramSha256)
     );
     if said.sqlstate.is_none() && given.is_none() && asks && said.message.contains("password") {
+        settings.typed_password.miss(settings.place_at(host));
         return message::own_with_hint(
             PASSWORD_WANTED,
-            "run with -W to be asked for it, or put it into ~/.pgpass or PGPASSWORD",
+            match settings.never_ask_password {
+                true => "-w forbids to ask for it: put it into ~/.pgpass or PGPASSWORD",
+                false => {
+                    "it is asked for where standard input is a terminal; else put it into ~/.pgpass \
+                     or PGPASSWORD"
+                }
+            },
         );
+    }
+    if said.sqlstate.as_deref() == Some("28P01") && settings.typed_password.secret().is_some() {
+        settings.typed_password.miss(settings.place_at(host));
+        return advise(said);
     }
     // As libpq says it, because the file may hold an old one.
     if said.sqlstate.as_deref() == Some("28P01")

@@ -8,6 +8,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::admission;
 use super::connect;
 use super::link::Link;
 use super::secret::Secret;
@@ -113,7 +114,7 @@ impl Pinned {
 
     /// The password that is used there.
     #[must_use]
-    pub fn password(&self) -> Option<&Secret> {
+    pub fn password(&self) -> Option<Secret> {
         self.settings.password_for(&self.host)
     }
 }
@@ -157,7 +158,9 @@ impl Aim {
             None => {
                 let mut settings = self.settings.clone();
                 change(&mut settings);
-                connect::connect(&settings).await
+                // Only here anybody is asked for a password: what was reached once is reached with what
+                // is known by then.
+                admission::connect_asking(&settings).await
             }
         }
     }

@@ -16,8 +16,10 @@ mod ways;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::admission::Typed;
 use super::passfile::Passfile;
 use super::secret::Secret;
+use crate::asking::Desk;
 use hosts::{hosts, look_passwords_up};
 
 pub use hosts::{Host, Place};
@@ -68,6 +70,10 @@ pub struct Settings {
     pub database: String,
     /// Password, where one was given.
     pub password: Option<Secret>,
+    /// Password that was typed, by whoever was asked for it; it goes before the others.
+    pub typed_password: Typed,
+    /// Where a person can be asked; `None` where nobody is there or must not be asked.
+    pub desk: Option<Desk>,
     /// Whether the person wants to be asked for a password first (`-W`).
     pub ask_password: bool,
     /// Whether the person must not be asked for one (`-w`).
@@ -200,6 +206,8 @@ impl Settings {
             user,
             database,
             password,
+            typed_password: Typed::default(),
+            desk: None,
             ask_password: options.force_password,
             never_ask_password: options.no_password,
             passfile,
@@ -223,10 +231,11 @@ impl Settings {
         })
     }
 
-    /// The password for that host, given or out of the password file.
+    /// The password for that host, typed, given or out of the password file.
     #[must_use]
-    pub fn password_for<'s>(&'s self, host: &'s Host) -> Option<&'s Secret> {
-        self.password.as_ref().or(host.password.as_ref())
+    pub fn password_for(&self, host: &Host) -> Option<Secret> {
+        let known = || self.password.as_ref().or(host.password.as_ref()).cloned();
+        self.typed_password.secret().or_else(known)
     }
 
     /// From the command line and this process's environment.

@@ -6,15 +6,17 @@
 use super::looking::News;
 use super::past::PastRun;
 use super::{CheckSet, Sight, view};
+use crate::asking::Challenge;
 use crate::gate::event::{Document, Millis};
 use crate::gate::machine::Machine;
 use crate::gate::plan::{Mode, Plan};
 use crate::gate::{Account, Act};
 use crate::runbook::Runbook;
 use crate::runbook::impact::Impact;
-use crate::tui::field::{LONGEST, TextField, remember};
+use crate::tui::field::{LONGEST, SECRET, TextField, remember};
 use crate::tui::keymap::{self, Does, Place, ViewAct};
 use crate::tui::reader::{self, Pages};
+use crate::tui::screen::drawing::draw_box;
 use crate::tui::screen::paint::{draw_sheet, guard, more, put, rows};
 use crate::tui::screen::scroll::Scroll;
 use crate::tui::text::wrap;
@@ -105,6 +107,7 @@ pub struct Screen {
     pages: Option<Pages>,
     /// The lines of the open pane, for a search.
     texts: Vec<String>,
+    question: Option<Challenge>,
     typing: bool,
     typed: TextField,
     past: Vec<String>,
@@ -145,6 +148,7 @@ impl Screen {
             documents,
             pages: None,
             texts: Vec::new(),
+            question: None,
             typing: false,
             typed: TextField::default(),
             past: Vec::new(),
@@ -204,6 +208,19 @@ impl Screen {
         self.runs = runs;
     }
 
+    /// Asks the person for what the server, or a key, wants to know.
+    pub fn ask_for(&mut self, question: Challenge) {
+        self.typing = false;
+        self.help = false;
+        self.typed = TextField::new(SECRET);
+        self.question = Some(question);
+    }
+
+    /// Whether a person is asked for something that nobody may see.
+    pub fn is_asked(&self) -> bool {
+        self.question.is_some()
+    }
+
     /// Says `text` in the line above the keys, until the next key.
     pub fn say(&mut self, text: impl Into<String>) {
         self.toast = Some(text.into());
@@ -226,16 +243,19 @@ impl Screen {
         {
             return Wish::None;
         }
-        if let (true, KeyCode::Char(c)) = (self.typing, key.code) {
+        if self
+            .question
+            .take_if(|question| question.is_over())
+            .is_some()
+        {
+            self.typed.clear();
+        }
+        let typing = self.typing || self.is_asked();
+        if let (true, KeyCode::Char(c)) = (typing, key.code) {
             self.typed.insert([c]);
             return Wish::None;
         }
-        let place = if self.typing {
-            Place::Text
-        } else {
-            Place::Inspect
-        };
-        match keymap::lookup(place, key.code).map(|binding| binding.does) {
+        match keymap::lookup(self.place(), key.code).map(|binding| binding.does) {
             Some(Does::View(act)) => self.look_at(act),
             Some(Does::Gate(Act::Quit)) if self.help => {
                 self.help = false;
@@ -244,7 +264,7 @@ impl Screen {
             Some(Does::Gate(Act::Quit)) => Wish::Leave,
             // Nothing of the gate is here: not even a machine that could refuse it.
             Some(Does::Gate(_)) | None => {
-                if !self.typing && key.code != KeyCode::Esc {
+                if !typing && key.code != KeyCode::Esc {
                     self.say("That key does nothing here: inspect only looks. ? shows the keys.");
                 }
                 Wish::None
@@ -254,7 +274,7 @@ impl Screen {
 
     /// Pasted text: only a search takes it.
     pub fn paste(&mut self, text: &str) {
-        if self.typing {
+        if self.typing || self.is_asked() {
             self.typed.insert(text.chars());
         } else {
             self.say("Pasted text was refused. Press the keys.");
@@ -266,7 +286,7 @@ impl Screen {
             KeyCode::Char('c') => return Wish::Leave,
             KeyCode::Char('l') => return Wish::Repaint,
             KeyCode::Char('z') => self.say("Suspending is refused: open another window instead."),
-            KeyCode::Char(letter) if self.typing => {
+            KeyCode::Char(letter) if self.typing || self.is_asked() => {
                 if let Some(edit) = keymap::control_edit(letter) {
                     self.typed.edit(edit);
                 }
@@ -291,6 +311,10 @@ impl Screen {
             }
             ViewAct::NextPane | ViewAct::Right => self.turn(true),
             ViewAct::PreviousPane | ViewAct::Left => self.turn(false),
+            ViewAct::Close if self.question.take().is_some() => {
+                self.typed.clear();
+                return Wish::Leave;
+            }
             ViewAct::Close => {
                 if !std::mem::take(&mut self.typing) {
                     self.help = false;
@@ -301,6 +325,13 @@ impl Screen {
                 self.help = false;
                 self.typing = true;
                 self.typed = TextField::opened(LONGEST, "", &self.past);
+            }
+            ViewAct::Accept if self.is_asked() => {
+                if self.typed.is_empty() {
+                    self.say("Nothing was typed yet; Esc leaves without connecting.");
+                } else if let Some(question) = self.question.take() {
+                    question.answer(self.typed.take_secret());
+                }
             }
             ViewAct::Accept => {
                 self.typing = false;
@@ -452,7 +483,11 @@ impl Screen {
         } else {
             self.draw_pane(buffer, body, &scene);
         }
-        if self.typing {
+        if let Some(question) = &self.question {
+            let columns = usize::from(body.width.saturating_sub(2).min(86));
+            let lines = prompt::secret(&scene, question, &self.typed, columns);
+            draw_box(buffer, body, &lines);
+        } else if self.typing {
             draw_find(buffer, body, &scene, &self.typed);
         }
         guard(buffer, self.look.glyphs);
@@ -460,7 +495,9 @@ impl Screen {
     }
 
     fn place(&self) -> Place {
-        if self.typing {
+        if self.is_asked() {
+            Place::Secret
+        } else if self.typing {
             Place::Text
         } else {
             Place::Inspect
@@ -520,16 +557,8 @@ impl Screen {
 }
 
 fn draw_find(buffer: &mut Buffer, body: Rect, scene: &Scene<'_>, typed: &TextField) {
-    let wide = body.width.saturating_sub(2).min(86);
-    let columns = usize::from(wide);
+    let columns = usize::from(body.width.saturating_sub(2).min(86));
     let inside = vec![prompt::field(scene, typed, columns.saturating_sub(4))];
     let lines = prompt::boxed(scene, "FIND", scene.look.key(), inside, columns);
-    let height = u16::try_from(lines.len()).unwrap_or(3).min(body.height);
-    let area = Rect {
-        x: body.x + 1,
-        y: body.bottom().saturating_sub(height),
-        width: wide,
-        height,
-    };
-    put(buffer, area, &lines);
+    draw_box(buffer, body, &lines);
 }

@@ -7,6 +7,7 @@ use super::looking::{self, News};
 use super::past;
 use super::screen::{Screen, Wish};
 use super::{Look, Sight};
+use crate::asking::Challenge;
 use crate::database::settings::Settings;
 use crate::gate::ExitCode;
 use crate::gate::event::{Alarm, Millis};
@@ -33,6 +34,8 @@ const CHEAP: Millis = 500;
 pub struct Wires {
     /// Signals.
     pub alarms: UnboundedReceiver<Alarm>,
+    /// What a person is asked for on the way in.
+    pub questions: UnboundedReceiver<Challenge>,
     /// Keys, pastes, resizes.
     pub input: UnboundedReceiver<Input>,
 }
@@ -77,6 +80,10 @@ pub async fn watch<B: Surface>(
                 next = Some(Instant::now() + EVERY);
                 dirty = true;
             }
+            Some(question) = wires.questions.recv() => {
+                screen.ask_for(question);
+                dirty = true;
+            }
             Some(read) = found.recv() => {
                 screen.take_runs(read);
                 dirty = true;
@@ -93,6 +100,10 @@ pub async fn watch<B: Surface>(
                 dirty = true;
                 let wish = match input.map(|input| input.what) {
                     Some(What::Key(key)) => screen.key(key),
+                    Some(What::Burst(burst)) if screen.is_asked() => {
+                        screen.paste(&burst.text);
+                        Wish::None
+                    }
                     Some(What::Burst(_)) => {
                         screen.say("Keys came faster than a person types: they were refused.");
                         Wish::None

@@ -25,6 +25,9 @@ pub enum Edit {
 /// The longest text in characters, unless another is said: far more than a name (63 bytes) needs.
 pub const LONGEST: usize = 200;
 
+/// The longest password or passphrase, in characters.
+pub const SECRET: usize = 1_000;
+
 /// How many keys that came at once are still a person's, held up on a slow link.
 pub const TYPED_AT_ONCE: usize = 6;
 
@@ -125,6 +128,11 @@ impl TextField {
         self.text.zeroize();
         self.at = 0;
         self.spoiled = false;
+    }
+
+    /// Empties it and gives what was in it, for what is wiped as well.
+    pub fn take_secret(&mut self) -> Zeroizing<String> {
+        std::mem::replace(self, TextField::new(self.most)).text
     }
 
     /// Empties it and gives what was in it.

@@ -4,18 +4,19 @@
 //! the command, and the machine's refusal comes back as words. Only two things it refuses on its
 //! own, both on the side of safety: COMMIT on a screen too small to show the gate, and pasted text.
 
-mod drawing;
+pub(crate) mod drawing;
 mod keys;
 mod looking;
 pub(crate) mod paint;
 pub(crate) mod scroll;
 
-use super::field::TextField;
+use super::field::{SECRET, TextField};
 use super::reader::{self, Pages};
 use super::theme::Appearance;
 use super::view::messages::Heights;
 use super::view::statement::Detail;
 use super::view::stream::Outline;
+use crate::asking::Challenge;
 use crate::gate::Event;
 use crate::gate::event::{Document, Standing};
 use crate::gate::machine::{Machine, Signature};
@@ -116,6 +117,8 @@ pub struct Screen {
     answer: Option<Answer>,
     typing: Option<Typing>,
     typed: TextField,
+    /// What a person is asked for on the way in; it is typed too.
+    question: Option<Challenge>,
     sought: String,
     /// Texts of each kind that were typed, the last one last.
     past: Past,
@@ -165,6 +168,7 @@ impl Screen {
             answer: None,
             typing: None,
             typed: TextField::default(),
+            question: None,
             sought: String::new(),
             past: Past::default(),
             brackets: false,
@@ -204,6 +208,14 @@ impl Screen {
             self.detail = None;
             self.heights = Arc::default();
         }
+    }
+
+    /// Asks the person for what the server, or a key, wants to know.
+    pub fn ask_for(&mut self, question: Challenge) {
+        self.typed = TextField::new(SECRET);
+        self.typing = None;
+        self.cover = None;
+        self.question = Some(question);
     }
 
     /// Says `text` in the line above the keys, until the next key.

@@ -290,7 +290,7 @@ fn ours(setup: &Setup, directory: &str) -> Answer {
     let last = settings.hosts.last().unwrap();
     answer.insert("HOST".into(), last.place.name());
     answer.insert("PORT".into(), last.port.to_string());
-    let password = settings.password_for(last).map(shown);
+    let password = settings.password_for(last).as_ref().map(shown);
     answer.insert("PASS".into(), password.unwrap_or_default());
     answer.insert("user".into(), settings.user);
     answer.insert("dbname".into(), settings.database);

@@ -330,6 +330,7 @@ impl Terminal {
             "Up" => "\x1b[A",
             "Left" => "\x1b[D",
             "Right" => "\x1b[C",
+            "Backspace" => "\x7f",
             "Ctrl-C" => "\x03",
             "Ctrl-Z" => "\x1a",
             one if one.chars().count() == 1 => one,
@@ -503,6 +504,24 @@ impl Terminal {
     pub fn unstall(&mut self) -> &mut Self {
         self.deaf.store(false, Ordering::SeqCst);
         self
+    }
+
+    /// Waits until the program is gone; the signal that ended it, if one did.
+    #[track_caller]
+    pub fn ended_by(&mut self) -> Option<String> {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                self.code = Some(status.exit_code());
+                return status.signal().map(str::to_owned);
+            }
+            assert!(
+                Instant::now() < give_up,
+                "the program goes on\n{}",
+                self.picture()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Waits until the program is gone; its exit code.

@@ -55,7 +55,7 @@ impl Client {
         lock_timeout: Millis,
     ) -> Result<PathBuf, Report> {
         // It lives until the dump is done.
-        let passfile = Passfile::of(pinned.password(), folder)?;
+        let passfile = Passfile::of(pinned.password().as_ref(), folder)?;
         let archive = folder.join("schema.dump");
         let read_only = "-c default_transaction_read_only=on";
         let there = pinned.with(|settings| {

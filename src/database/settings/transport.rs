@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::keywords::Values;
 use super::{SettingsError, choice, text};
+use crate::database::admission::Typed;
 use crate::database::secret::Secret;
 
 /// `sslmode`, in libpq's words.
@@ -87,8 +88,10 @@ pub struct Protection {
     pub certificate: Option<PathBuf>,
     /// Its key.
     pub key: Option<PathBuf>,
-    /// What the key is encrypted with.
+    /// What the key is encrypted with, where it was given.
     pub key_password: Option<Secret>,
+    /// The same, where it was typed.
+    pub typed_passphrase: Typed,
     /// Whether our certificate is shown.
     pub show_certificate: Use,
     /// Whether the server is told the name that it is asked for by.
@@ -183,6 +186,7 @@ impl Protection {
             certificate: file("sslcert", "postgresql.crt"),
             key: file("sslkey", "postgresql.key"),
             key_password: text(values, "sslpassword").map(Secret::new),
+            typed_passphrase: Typed::default(),
             show_certificate: choice(
                 values,
                 "sslcertmode",
@@ -208,6 +212,13 @@ impl Protection {
             .unwrap_or(Use::Possible),
             given: passed_on(values),
         })
+    }
+
+    /// What the key is encrypted with, given or typed.
+    #[must_use]
+    pub fn passphrase(&self) -> Option<Secret> {
+        let typed = || self.typed_passphrase.secret();
+        self.key_password.clone().or_else(typed)
     }
 
     /// The same, and never without TLS.

@@ -223,10 +223,11 @@ fn key(path: &Path, protection: &Protection) -> Result<PKey<Private>, ServerMess
         ))
     })?;
     let mut asked = false;
+    let passphrase = protection.passphrase();
     // Always with an answer of ours: OpenSSL would ask the terminal by itself.
     let read = PKey::private_key_from_pem_callback(&bytes, |room| {
         asked = true;
-        let password = protection.key_password.as_ref().map_or("", |p| p.reveal());
+        let password = passphrase.as_ref().map_or("", |p| p.reveal());
         let length = password.len().min(room.len());
         if let (Some(into), Some(from)) =
             (room.get_mut(..length), password.as_bytes().get(..length))
@@ -236,13 +237,21 @@ fn key(path: &Path, protection: &Protection) -> Result<PKey<Private>, ServerMess
         Ok(length)
     });
     read.or_else(|error| PKey::private_key_from_der(&bytes).map_err(|_| error))
-        .map_err(|error| match (asked, &protection.key_password) {
+        .map_err(|error| {
+            // One that was given is told to be wrong; only for one that was typed, or for none, is
+            // anybody asked.
+            if asked && protection.key_password.is_none() {
+                protection.typed_passphrase.miss(format!("key {shown}"));
+            }
+            error
+        })
+        .map_err(|error| match (asked, &passphrase) {
             (true, None) => message::own_with_hint(
                 format!("private key file \"{shown}\" is encrypted, and no passphrase was given"),
                 "sslpassword in the connection string or service file is its passphrase",
             ),
             (true, Some(_)) => message::own(format!(
-                "private key file \"{shown}\" does not open with this passphrase (sslpassword)"
+                "private key file \"{shown}\" does not open with this passphrase"
             )),
             (false, _) => message::own(format!(
                 "could not load private key file \"{shown}\": {}",

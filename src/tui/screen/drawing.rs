@@ -47,7 +47,9 @@ impl Screen {
         };
         let buffer = frame.buffer_mut();
         if self.cramped() {
-            let toast = self.toast.as_ref().map(|text| self.look.clean(text));
+            let asked = self.question.as_ref().map(view::prompt::asked);
+            let toast = asked.as_ref().or(self.toast.as_ref());
+            let toast = toast.map(|text| self.look.clean(text));
             let lines = view::cramped::lines(
                 &scene,
                 self.place(machine),
@@ -417,6 +419,11 @@ impl Screen {
     fn draw_prompt(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
         let columns = usize::from(body.width.saturating_sub(2).min(86));
         let inner = columns.saturating_sub(4);
+        if let Some(question) = &self.question {
+            let lines = view::prompt::secret(scene, question, &self.typed, columns);
+            draw_box(buffer, body, &lines);
+            return;
+        }
         let (title, style, inside) = match (self.prompt, self.typing) {
             (Prompt::Reason, _) => (
                 "COMMIT without checks",
@@ -466,17 +473,22 @@ impl Screen {
             (Prompt::Closed, None) => return,
         };
         let lines = view::prompt::boxed(scene, title, style, inside, columns);
-        let height = u16::try_from(lines.len())
-            .unwrap_or(u16::MAX)
-            .min(body.height);
-        let area = Rect {
-            x: body.x + 1,
-            y: body.bottom().saturating_sub(height),
-            width: body.width.saturating_sub(2).min(86),
-            height,
-        };
-        put(buffer, area, &lines);
+        draw_box(buffer, body, &lines);
     }
+}
+
+/// A prompt over the lower edge of the body.
+pub(crate) fn draw_box(buffer: &mut Buffer, body: Rect, lines: &[Line<'static>]) {
+    let height = u16::try_from(lines.len())
+        .unwrap_or(u16::MAX)
+        .min(body.height);
+    let area = Rect {
+        x: body.x + 1,
+        y: body.bottom().saturating_sub(height),
+        width: body.width.saturating_sub(2).min(86),
+        height,
+    };
+    put(buffer, area, lines);
 }
 
 fn sheet_of(scene: &Scene<'_>, pane: Pane, area: Rect) -> Sheet {

@@ -69,7 +69,7 @@ impl Screen {
                 self.say("Pasted text was refused: the name is typed by hand.".into());
                 Vec::new()
             }
-            Place::Text | Place::Query => self.insert(text),
+            Place::Text | Place::Query | Place::Secret => self.insert(text),
             Place::Consent if self.prompt == Prompt::Reason => self.insert(text),
             Place::Consent => {
                 self.say("Pasted text was refused: the second signer types the name.".into());
@@ -138,6 +138,9 @@ impl Screen {
 
     pub(super) fn place(&self, machine: &Machine) -> Place {
         let phase = Place::of(machine);
+        if self.question.is_some() {
+            return Place::Secret;
+        }
         match (phase, self.typing, self.cover) {
             (Place::Consent | Place::Name | Place::Question, _, _) => phase,
             (_, Some(Typing::Query), _) => Place::Query,
@@ -175,6 +178,14 @@ impl Screen {
             }
         }
         self.phase = Some(phase);
+        let connecting = matches!(machine.phase(), Phase::Connecting);
+        if self
+            .question
+            .take_if(|question| !connecting || question.is_over())
+            .is_some()
+        {
+            self.typed.clear();
+        }
         let prompt = match machine.phase() {
             Phase::Deciding { prompt, .. } => *prompt,
             Phase::MustRollBack { asking: true, .. } | Phase::Querying { asking: true, .. } => {

@@ -1,6 +1,7 @@
 //! Keys that change only what is looked at: panes, scrolling, searching, the texts of prompts.
 
 use super::{Cover, Screen, Scroll, Typing};
+use crate::asking::Challenge;
 use crate::gate::machine::Machine;
 use crate::gate::phase::Phase;
 use crate::gate::{Account, Command, Event};
@@ -38,6 +39,11 @@ impl Screen {
             },
             ViewAct::NextPane | ViewAct::PreviousPane => self.turn(act, machine),
             ViewAct::Left | ViewAct::Right => self.move_sideways(act, machine),
+            ViewAct::Close if self.question.is_some() => {
+                self.question = None;
+                self.typed.clear();
+                return vec![Event::Asked(Command::Quit)];
+            }
             ViewAct::Close => {
                 if self.typing.take().is_some() {
                     self.typed.clear();
@@ -162,7 +168,21 @@ impl Screen {
         }
     }
 
+    /// Answers the question with what was typed.
+    fn answer(&mut self, question: &Challenge) {
+        if self.typed.is_empty() {
+            self.question = Some(question.clone());
+            self.say("Nothing was typed yet; Esc leaves without connecting.".into());
+            return;
+        }
+        question.answer(self.typed.take_secret());
+    }
+
     fn accept(&mut self, machine: &Machine, account: &Account) -> Vec<Event> {
+        if let Some(question) = self.question.take() {
+            self.answer(&question);
+            return Vec::new();
+        }
         match self.typing {
             Some(Typing::Reference { item } | Typing::DatabaseName { item }) => {
                 let text = self.typed.text().trim().to_owned();

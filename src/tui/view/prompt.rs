@@ -12,6 +12,7 @@
 //! ```
 
 use super::Scene;
+use crate::asking::{Challenge, Wanted};
 use crate::tui::field::TextField;
 use crate::tui::text::{counted, width, wrap};
 use ratatui::style::{Style, Styled};
@@ -174,6 +175,63 @@ pub(crate) fn folder(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Ve
     );
     lines.push(field(scene, typed, columns));
     lines
+}
+
+/// What is asked for on the way in, in one sentence.
+pub(crate) fn asked(question: &Challenge) -> String {
+    let what = match question.wanted {
+        Wanted::Password => "password",
+        Wanted::Passphrase => "pass phrase",
+    };
+    format!(
+        "Type the {what} for {}, then Enter; Esc leaves.",
+        question.place
+    )
+}
+
+/// The whole box for a password or a passphrase: nothing of it is shown, not even its length.
+pub(crate) fn secret(
+    scene: &Scene<'_>,
+    question: &Challenge,
+    typed: &TextField,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let inner = columns.saturating_sub(4);
+    let (title, why) = match question.wanted {
+        Wanted::Password => (
+            "PASSWORD",
+            "A password is needed to connect. It is kept in memory until the end of this run, for this \
+             server alone, and written nowhere.",
+        ),
+        Wanted::Passphrase => (
+            "PASS PHRASE",
+            "The key of the certificate that shows who you are is encrypted. Its pass phrase is kept in \
+             memory until the end of this run, and written nowhere.",
+        ),
+    };
+    let mut inside: Vec<Line<'static>> = wrap(&look.clean(&question.place), inner)
+        .into_iter()
+        .map(|part| scene.line(part, look.strong()))
+        .collect();
+    if let Some(wrong) = &question.wrong {
+        let wrong = wrap(&look.clean(wrong), inner);
+        inside.extend(wrong.into_iter().map(|part| scene.line(part, look.bad())));
+    }
+    inside.extend(sentences(why, inner));
+    inside.extend(sentences(
+        "Type it, then Enter; Esc leaves without connecting.",
+        inner,
+    ));
+    inside.push(Line::from(vec![
+        "> ".set_style(look.key()),
+        match typed.is_empty() {
+            true => Span::raw(""),
+            false => "(typed, not shown) ".set_style(look.dim()),
+        },
+        look.glyphs.caret().set_style(look.key()),
+    ]));
+    boxed(scene, title, look.key(), inside, columns)
 }
 
 /// A thing by its name; of a long one the end is kept.
