@@ -237,13 +237,12 @@ fn key(path: &Path, protection: &Protection) -> Result<PKey<Private>, ServerMess
         Ok(length)
     });
     read.or_else(|error| PKey::private_key_from_der(&bytes).map_err(|_| error))
-        .map_err(|error| {
+        .inspect_err(|_| {
             // One that was given is told to be wrong; only for one that was typed, or for none, is
             // anybody asked.
             if asked && protection.key_password.is_none() {
                 protection.typed_passphrase.miss(format!("key {shown}"));
             }
-            error
         })
         .map_err(|error| match (asked, &passphrase) {
             (true, None) => message::own_with_hint(
