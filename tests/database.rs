@@ -39,5 +39,7 @@ mod refusing;
 mod script;
 #[path = "database/stage.rs"]
 mod stage;
+#[path = "database/unharmed.rs"]
+mod unharmed;
 #[path = "database/waiting.rs"]
 mod waiting;

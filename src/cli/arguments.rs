@@ -309,6 +309,10 @@ pub struct Holding {
     /// Ask for a second person's name before COMMIT, and write it into the journal
     #[arg(long)]
     pub second_signer: bool,
+    /// Rehearse although ROLLBACK does not take everything back: numbers of sequences, files, programs,
+    /// what other servers and sessions see. `show` lists what it is
+    #[arg(long)]
+    pub leave_traces: bool,
     /// Where to write the journal [default: a new file in $XDG_STATE_HOME/stagegate]
     #[arg(long, value_name = "PATH")]
     pub journal: Option<PathBuf>,

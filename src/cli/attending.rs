@@ -19,6 +19,7 @@ use crate::headless;
 use crate::journal::earlier;
 use crate::journal::entry::Opened;
 use crate::journal::{Entry, Journal};
+use crate::runbook::lasting::Lasting;
 use crate::runbook::printable::printable;
 use crate::runbook::{Origin, Runbook};
 use crate::tui::input;
@@ -121,6 +122,40 @@ impl Seat {
     }
 }
 
+/// Whether a rehearsal, which nobody signs, would leave nothing behind; what is not known to is told.
+fn may_be_rehearsed(runbook: &Runbook, on_a_copy: bool, leave_traces: bool) -> Result<(), Failure> {
+    let script = &runbook.script;
+    let stays = |lasts: &Lasting| {
+        // A throw-away copy takes what it was done to with it.
+        lasts.is_known() && (!on_a_copy || lasts.beyond.leaves_the_server())
+    };
+    let (known, unknown): (Vec<_>, Vec<_>) = (script.lasting().into_iter())
+        .filter(|(lasts, _)| !on_a_copy || !lasts.is_known() || stays(lasts))
+        .partition(|(lasts, _)| stays(lasts));
+    for (lasts, lines) in known.iter().chain(&unknown) {
+        eprintln!("{}: {}", named(lines), printable(&lasts.message()));
+    }
+    if !known.is_empty() && !leave_traces {
+        return Err(Failure::usage(eyre!(
+            "ROLLBACK would not take back all that {} does (above); nothing was sent to any server. \
+             Add --leave-traces to rehearse it all the same",
+            printable(&script.name)
+        )));
+    }
+    Ok(())
+}
+
+/// Lines of a script, in words.
+fn named(lines: &[usize]) -> String {
+    let shown: Vec<String> = lines.iter().take(12).map(ToString::to_string).collect();
+    let more = match lines.len().saturating_sub(12) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let noun = if lines.len() == 1 { "line" } else { "lines" };
+    format!("{noun} {}{more}", shown.join(", "))
+}
+
 /// Attends to one walk, until it is left or ended.
 pub(super) fn attend(
     runbook: Arc<Runbook>,
@@ -154,6 +189,10 @@ pub(super) fn attend(
     } else {
         Mode::Rehearse
     };
+    if mode == Mode::Rehearse {
+        let on_a_copy = matches!(whose, Whose::Nobodys(_, Some(_)));
+        may_be_rehearsed(&runbook, on_a_copy, holding.leave_traces)?;
+    }
     if let Whose::Nobodys(_, clone) = whose {
         let locks = match clone {
             None => "locks as the script does",
@@ -272,7 +311,7 @@ pub(super) fn attend(
             let (machine, account) = (engine.machine(), engine.account());
             let (code, closing) = match whose {
                 Whose::Persons(_) => (code, Vec::new()),
-                Whose::Script => rehearsal::closing_of_script(machine, code),
+                Whose::Script => rehearsal::closing_of_script(&runbook, machine, code),
                 Whose::Nobodys(of, clone) => {
                     let (code, mut lines) =
                         rehearsal::closing(of, &runbook, machine, account, code);

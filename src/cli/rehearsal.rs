@@ -29,6 +29,7 @@ pub(super) fn closing(
         (true, ExitCode::RolledBack) => ExitCode::Committed,
         (_, code) => code,
     };
+    lines.extend(left(rehearsal, machine));
     let tally = machine.tally();
     lines.push(match machine.ending() {
         Some(_) if passed => format!(
@@ -51,7 +52,11 @@ pub(super) fn closing(
 
 /// The exit code of a rehearsal of a script alone, and its closing line. That it worked, that it
 /// worked and nothing was checked, that a check failed and that a statement failed are four codes.
-pub(super) fn closing_of_script(machine: &Machine, code: ExitCode) -> (ExitCode, Vec<String>) {
+pub(super) fn closing_of_script(
+    runbook: &Runbook,
+    machine: &Machine,
+    code: ExitCode,
+) -> (ExitCode, Vec<String>) {
     let Some(Ending::RolledBack { why, .. }) = machine.ending() else {
         return (code, vec!["NOT REHEARSED: see above.".to_owned()]);
     };
@@ -78,7 +83,23 @@ pub(super) fn closing_of_script(machine: &Machine, code: ExitCode) -> (ExitCode,
             ),
         ),
     };
-    (code, vec![line])
+    (
+        code,
+        left(runbook, machine).into_iter().chain([line]).collect(),
+    )
+}
+
+/// What may be left of a rehearsal that went to the server, in one line.
+fn left(rehearsal: &Runbook, machine: &Machine) -> Option<String> {
+    machine.ending()?;
+    let lasting = rehearsal.script.lasting();
+    let calls: Vec<&str> = lasting.iter().map(|(lasts, _)| lasts.by.as_str()).collect();
+    (!calls.is_empty()).then(|| {
+        format!(
+            "NOT ROLLED BACK with it, as far as it ran: {}. `show` says what of it stays.",
+            printable(&calls.join(", "))
+        )
+    })
 }
 
 /// A lock for which somebody may have to wait who only uses the tables.

@@ -15,6 +15,7 @@ mod probe;
 mod query;
 pub mod read_only;
 mod script;
+mod settling;
 mod traffic;
 
 use std::path::PathBuf;
@@ -35,7 +36,6 @@ use crate::gate::warrant::Recorded;
 use crate::runbook::Runbook;
 use crate::runbook::question::Question;
 
-pub use hold::settling;
 pub use inquire::{Identity, ask, of_earlier_run};
 pub use lease::GRACE;
 pub use traffic::relations;

@@ -284,7 +284,9 @@ impl Account {
                 self.looks += 1;
             }
             Body::Measured(measure) => self.measure = Some(measure.clone()),
-            Body::SettleFailed(error) | Body::PostVerifyFailed(error) => self.say(None, error),
+            Body::SettleFailed { error, .. } | Body::PostVerifyFailed(error) => {
+                self.say(None, error);
+            }
             Body::CommitAnswered(answer) => {
                 use super::event::CommitAnswer;
                 self.ended_at = Some(self.now);

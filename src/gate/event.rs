@@ -208,8 +208,13 @@ pub enum Body {
         /// It is the one that was begun.
         same_transaction: bool,
     },
-    /// A deferred constraint does not hold, or the question failed.
-    SettleFailed(Box<ServerMessage>),
+    /// The transaction failed on the way to the decision.
+    SettleFailed {
+        /// What was deferred to COMMIT does not hold; otherwise it was something else.
+        deferred: bool,
+        /// The server's words.
+        error: Box<ServerMessage>,
+    },
     /// COMMIT was sent some time ago and is not answered; what the server is seen to wait for.
     CommitWaits(CommitWait),
     /// COMMIT was answered, or was not.

@@ -158,7 +158,14 @@ fn bodies(items: usize) -> Vec<Body> {
         Body::Settled {
             same_transaction: false,
         },
-        Body::SettleFailed(error()),
+        Body::SettleFailed {
+            deferred: true,
+            error: error(),
+        },
+        Body::SettleFailed {
+            deferred: false,
+            error: error(),
+        },
         Body::CommitWaits(CommitWait::default()),
         Body::CommitAnswered(CommitAnswer::LinkLost(error())),
         Body::Asked(Inquiry::Prepared {
@@ -351,7 +358,7 @@ fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine)
             {
                 witness.settled = *same_transaction;
             }
-            Body::SettleFailed(_) if matches!(machine.phase(), Phase::Verifying { .. }) => {
+            Body::SettleFailed { .. } if matches!(machine.phase(), Phase::Verifying { .. }) => {
                 witness.something_failed = true;
             }
             Body::SessionEnded(_) => witness.something_failed = true,
@@ -716,7 +723,7 @@ fn hold_way_out(walk: &Walk) {
             Event::Reported(Report { body, .. }) => matches!(
                 body,
                 Body::StatementFailed { .. }
-                    | Body::SettleFailed(_)
+                    | Body::SettleFailed { .. }
                     | Body::Looked(_)
                     | Body::RollbackAnswered {
                         xact_status: Some(XactStatus::Aborted),

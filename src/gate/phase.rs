@@ -182,6 +182,8 @@ pub enum Why {
     Cancelled,
     /// A deferred constraint does not hold.
     SettleFailed,
+    /// Something else than a deferred constraint failed on the way to the decision.
+    NotSettled,
     /// At least one check says FAIL.
     ChecksFailed,
     /// No check says PASS.
@@ -251,6 +253,7 @@ impl Why {
             | Why::WaitedTooLong
             | Why::Cancelled
             | Why::SettleFailed
+            | Why::NotSettled
             | Why::OtherTransaction
             | Why::FailedWhileHeld
             | Why::Disturbed
@@ -274,6 +277,7 @@ impl std::fmt::Display for Why {
             Why::WaitedTooLong => "a session waited for it longer than --max-wait allows",
             Why::Cancelled => "you cancelled the script",
             Why::SettleFailed => "a deferred constraint does not hold",
+            Why::NotSettled => "it failed between the last statement and the decision",
             Why::ChecksFailed => "at least one check says FAIL",
             Why::NothingPassed => "no check says PASS; zero checks is not a pass",
             Why::FailedWhileHeld => "the transaction failed while it was held",

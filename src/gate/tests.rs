@@ -313,7 +313,10 @@ fn a_deferred_constraint_that_fails_after_every_pass_leaves_only_rollback() {
     let mut run = Run::applying();
     run.verdict(Verdict::Pass)
         .report(Body::ScriptFinished)
-        .report(Body::SettleFailed(error()));
+        .report(Body::SettleFailed {
+            deferred: true,
+            error: error(),
+        });
     assert!(matches!(
         run.phase(),
         Phase::MustRollBack {
@@ -321,6 +324,21 @@ fn a_deferred_constraint_that_fails_after_every_pass_leaves_only_rollback() {
             ..
         }
     ));
+}
+
+#[test]
+fn what_fails_before_the_decision_is_not_called_a_deferred_constraint() {
+    let mut run = Run::applying();
+    run.verdict(Verdict::Pass)
+        .report(Body::ScriptFinished)
+        .report(Body::SettleFailed {
+            deferred: false,
+            error: error(),
+        });
+    let Phase::MustRollBack { why, .. } = run.phase() else {
+        panic!("{:?}", run.phase());
+    };
+    assert_eq!(*why, Why::NotSettled);
 }
 
 #[test]

@@ -164,6 +164,19 @@ fn script(out: &mut String, paint: &Paint, what: &str, script: &Script) {
         counts => format!("{total}: {}", counts.join(", ")),
     };
     wrapped(out, "counts    ", &counts, |line| line.to_owned());
+    for (lasts, lines) in script.lasting() {
+        let line = lines.first().copied().unwrap_or_default();
+        let times = match lines.len() {
+            1 => format!("line {line}"),
+            many => format!("{many} times, first on line {line}"),
+        };
+        let text = format!(
+            "{} ({times}): {}",
+            printable(&lasts.by),
+            lasts.beyond.words()
+        );
+        wrapped(out, "outlives  ", &text, |line| paint.note(line));
+    }
     match script.refusals.len() {
         0 => {}
         1 => {
@@ -384,6 +397,10 @@ fn script_json(script: &Script) -> Value {
                 "kind": printable(&statement.kind),
                 "relation": statement.relation.as_deref().map(printable),
                 "fate": statement.fate.word(),
+                "outlives_rollback": statement.lasting.iter().map(|lasts| json!({
+                    "by": printable(&lasts.by),
+                    "what": lasts.beyond.words(),
+                })).collect::<Vec<_>>(),
             })
         })
         .collect();

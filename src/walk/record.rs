@@ -234,9 +234,9 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
                 After::Disturbed(what) => Some(what.clone()),
             },
         }],
-        Body::SettleFailed(error) | Body::PostVerifyFailed(error) | Body::FoundFailed(error) => {
-            vec![said(None, error)]
-        }
+        Body::SettleFailed { error, .. }
+        | Body::PostVerifyFailed(error)
+        | Body::FoundFailed(error) => vec![said(None, error)],
         Body::CommitAnswered(answer) => {
             use crate::gate::event::CommitAnswer;
             match answer {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::{Body, CommitAnswer, Inquiry, ServerMessage, XactStatus};
 use stagegate::runbook::question::Question;
+use stagegate::runbook::script::Script;
 use stagegate::sandbox::{Options, Sandbox};
 
 use crate::proxy::Proxy;
@@ -107,7 +108,7 @@ async fn held(statements: &[&str], dead_man: u64, hold_limit: u64) -> (Stage, St
 
 /// Waits until that many requests more were answered in the only open transaction of the database:
 /// how often its backend became idle tells it.
-async fn wait_for_beats(stage: &Stage, how_many: usize) {
+pub async fn wait_for_beats(stage: &Stage, how_many: usize) {
     let client = stage.psql().await;
     let sql = "SELECT state_change::text FROM pg_stat_activity WHERE datname = current_database()
         AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'";
@@ -223,37 +224,38 @@ async fn a_transaction_that_a_script_ended_is_told_as_gone() {
 }
 
 #[tokio::test]
-async fn a_beat_that_fails_the_transaction_says_so_once() {
-    // Any error in the beat will do: here the script took on a role that may not ask what it asks.
-    let before = "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_current_wal_flush_lsn() FROM PUBLIC";
-    let database = database(server()).await;
-    psql(server(), &database)
-        .await
-        .batch_execute(before)
-        .await
-        .unwrap();
-    let options = HoldOptions {
-        dead_man: 1_500,
-        ..HoldOptions::default()
-    };
-    let book = runbook(&["CREATE TABLE t (i int)", "SET LOCAL ROLE pg_monitor"]);
-    let mut stage = Stage::with(over_socket(server(), &database), book, options);
-    stage.connect().await;
+async fn a_script_that_does_not_wait_for_the_disk_waits_for_it_at_commit() {
+    let mut stage = Stage::new(&["SET synchronous_commit = off"]).await;
     stage.apply().await;
-    let settled = Body::Settled {
-        same_transaction: true,
+    stage.ask(Order::Settle).await;
+    let question = Question::read("SHOW synchronous_commit").unwrap();
+    let Body::Looked(looked) = stage.ask(Order::Query(question, 10_000)).await else {
+        panic!("no answer");
     };
-    assert_eq!(stage.ask(Order::Settle).await, settled);
-    let Body::FoundFailed(error) = stage.next().await.body else {
-        panic!("nothing was said of it");
-    };
-    assert_eq!(error.sqlstate.as_deref(), Some("42501"));
-    // The next beats find what is known, and keep alive what only ROLLBACK ends.
-    wait_for_beats(&stage, 5).await;
-    assert!(matches!(
-        stage.ask(Order::RollBack).await,
-        Body::RollbackAnswered { .. }
-    ));
+    let rows = looked.answer.unwrap().set.rows;
+    assert_eq!(rows, [[Some("on".to_owned())]]);
+}
+
+#[tokio::test]
+async fn a_script_that_ends_its_own_session_is_told_as_that() {
+    let ends = "SELECT pg_terminate_backend(pg_backend_pid())";
+    let mut stage = Stage::new(&[]).await;
+    let mut book = runbook(&["SELECT 1", ends]);
+    // As the reader reads it.
+    let read = Script::read("t.sql", None, format!("SELECT 1;\n{ends};").as_bytes());
+    book.script = read;
+    let settings = over_socket(server(), &stage.database);
+    stage = Stage::with(settings, book, HoldOptions::default());
+    stage.connect().await;
+    stage.begin().await;
+    stage.order(Order::RunScript);
+    let why = ended(stage.all().await.pop().unwrap());
+    assert_eq!(why.sqlstate.as_deref(), Some("57P01"));
+    let hint = why.hint.unwrap();
+    assert!(
+        hint.starts_with("the statement on line 2 ends sessions"),
+        "{hint}"
+    );
 }
 
 #[tokio::test]

@@ -62,10 +62,71 @@ async fn the_limits_are_back_before_the_next_statement() {
         let row: Vec<&str> = row.iter().map(|c| c.as_deref().unwrap()).collect();
         assert_eq!(row, ["3s", "10min", "15s", "1s"], "{lift:?}");
     }
-    // A stricter one stands.
-    let mut stage = Stage::new(&["SET lock_timeout = '1500ms'", "SHOW lock_timeout"]).await;
+}
+
+/// Lifts every limit, in the body of a function.
+const LIFT: &str = "PERFORM set_config(name, ''0'', false) FROM pg_settings WHERE name IN \
+    (''lock_timeout'', ''statement_timeout'', ''idle_in_transaction_session_timeout'', \
+    ''client_connection_check_interval'')";
+
+#[tokio::test]
+async fn code_that_a_statement_runs_without_naming_it_lifts_no_limit() {
+    let before = format!(
+        "CREATE FUNCTION on_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {LIFT}; RETURN NEW; END';
+        CREATE FUNCTION lift() RETURNS int LANGUAGE plpgsql AS 'BEGIN {LIFT}; RETURN 1; END';
+        CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN {LIFT}; END';
+        CREATE TABLE plain (i int); CREATE TABLE trapped (i int);
+        CREATE VIEW hiding AS SELECT lift() AS i;
+        CREATE TRIGGER lifts BEFORE INSERT OR UPDATE ON trapped FOR EACH ROW EXECUTE FUNCTION on_row();
+        CREATE EVENT TRIGGER lifts ON ddl_command_end WHEN TAG IN ('CREATE SEQUENCE')
+        EXECUTE FUNCTION on_ddl();"
+    );
+    let show = "SELECT current_setting('lock_timeout'), current_setting('statement_timeout'), \
+        current_setting('idle_in_transaction_session_timeout'), \
+        current_setting('client_connection_check_interval')";
+    let plain = "INSERT INTO plain VALUES (1)";
+    for lifts in [
+        "INSERT INTO trapped VALUES (1)",
+        "INSERT INTO plain SELECT i FROM hiding",
+        "UPDATE plain SET i = lift()",
+        "ALTER TABLE plain ADD COLUMN j int DEFAULT lift()",
+        "CREATE TABLE made AS SELECT lift()",
+        "CREATE SEQUENCE made",
+        "TABLE hiding",
+    ] {
+        // The first of them is behind what is known of the limits, the second in the middle of it.
+        let statements = [plain, lifts, show, plain, plain, lifts, show];
+        let statements: Vec<&str> = statements
+            .into_iter()
+            .enumerate()
+            .filter(|(at, sql)| *at != 5 || !sql.contains("made") && !sql.contains("ALTER"))
+            .map(|(_, sql)| sql)
+            .collect();
+        let mut stage = Stage::set(&before, &statements).await;
+        let (_, reports) = stage.apply().await;
+        let shown = reports.iter().filter(|report| report.tag == "SELECT 1");
+        let shown: Vec<_> = shown
+            .filter_map(|report| report.result.as_ref()?.rows.first().cloned())
+            .filter(|row| row.len() == 4)
+            .collect();
+        assert_eq!(shown.len(), 2, "{lifts}");
+        for row in shown {
+            let row: Vec<&str> = row.iter().map(|c| c.as_deref().unwrap()).collect();
+            assert_eq!(row, ["3s", "10min", "15s", "1s"], "{lifts}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stricter_limit_of_the_script_stands() {
+    let set = "SET lock_timeout = '1500ms'";
+    let plain = "INSERT INTO t VALUES (1)";
+    let mut statements = vec!["CREATE TABLE t (i int)", plain, set];
+    statements.extend([plain; 200]);
+    statements.push("SHOW lock_timeout");
+    let mut stage = Stage::new(&statements).await;
     let (_, reports) = stage.apply().await;
-    let row = &reports[1].result.as_ref().unwrap().rows[0];
+    let row = &reports.last().unwrap().result.as_ref().unwrap().rows[0];
     assert_eq!(row[0].as_deref(), Some("1500ms"));
 }
 

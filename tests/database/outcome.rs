@@ -6,7 +6,7 @@ use stagegate::gate::event::{Body, CommitAnswer, XactStatus};
 
 use crate::stage::Stage;
 
-async fn exists(stage: &Stage, relation: &str) -> bool {
+pub async fn exists(stage: &Stage, relation: &str) -> bool {
     let sql = format!("SELECT to_regclass('{relation}') IS NOT NULL");
     let row = stage.psql().await.query_one(&sql, &[]).await.unwrap();
     row.get(0)
@@ -95,7 +95,9 @@ async fn a_deferred_constraint_is_caught_before_the_decision() {
     let mut stage = Stage::set(deferred, &["INSERT INTO t VALUES (1), (1)"]).await;
     let (xid, _) = stage.apply().await;
     match stage.ask(Order::Settle).await {
-        Body::SettleFailed(error) => assert_eq!(error.sqlstate.as_deref(), Some("23505")),
+        Body::SettleFailed { deferred, error } => {
+            assert_eq!((deferred, error.sqlstate.as_deref()), (true, Some("23505")));
+        }
         other => panic!("{other:?}"),
     }
     assert_eq!(sqlstate(&stage.commit(&xid).await), "25P02");

@@ -50,7 +50,17 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 /// A connection of the test's own.
 pub async fn psql(server: &Sandbox, database: &str) -> Client {
     let config = server.connection("postgres", database);
-    let (client, connection) = config.connect(NoTls).await.unwrap();
+    // Many tests at once fill the queue in front of the server: EAGAIN, which is no answer of its.
+    let (client, connection) = within("the server takes a connection", async {
+        loop {
+            match config.connect(NoTls).await {
+                Ok(connected) => return connected,
+                Err(error) if error.as_db_error().is_some() => panic!("{error}"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    })
+    .await;
     tokio::spawn(connection);
     client
 }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::inquire::Identity;
-use super::{HoldOptions, Line, Order, There};
+use super::{HoldOptions, Line, Order, There, looking};
 use crate::database::link::{Broken, Link};
 use crate::database::locks::Ledger;
 use crate::database::pinned::Aim;
@@ -44,6 +44,12 @@ pub(super) struct Actor {
     pub(super) checks_client: bool,
     /// Up to where the WAL must be on disk for the transaction's number to be durable.
     pub(super) written_up_to: Option<String>,
+    /// A savepoint tells this transaction from others at COMMIT, because its number cannot be asked.
+    pub(super) guarded_by_savepoint: bool,
+    /// A statement of the script was answered as one that begins or ends a transaction.
+    pub(super) ended_by_tag: bool,
+    /// The statement of the script that was started last and may end sessions, this one too: its line.
+    pub(super) ends_sessions: Option<usize>,
     /// Who ends our backend when we cannot.
     sentry: Option<Sentry>,
     /// Why nobody does.
@@ -84,6 +90,9 @@ impl Actor {
             ledger: Ledger::default(),
             checks_client: false,
             written_up_to: None,
+            guarded_by_savepoint: false,
+            ended_by_tag: false,
+            ends_sessions: None,
             sentry: None,
             unguarded: None,
             ended: message::own("there is no session yet"),
@@ -342,16 +351,16 @@ impl Actor {
         Ok(target)
     }
 
-    /// Proves to the server that we are alive, and looks whether the transaction is.
+    /// Proves to the server that we are alive, and looks whether the transaction is. An empty query
+    /// calls nothing that could be forbidden, and runs into no limit.
     async fn beat(&mut self, seq: Seq) -> Result<(), Broken> {
         self.look_after_sentry(seq).await;
-        // In an aborted transaction it is refused, which is activity all the same.
+        // In an aborted transaction it is activity all the same.
         let limit = Duration::from_millis(self.options.dead_man);
         let was_open = self.link()?.status() == Status::Open;
-        let error = if self.written_up_to.is_some() {
-            within(limit, self.look_at_durability(seq)).await?
-        } else {
-            within(limit, self.link()?.ask("SELECT 1")).await?.error
+        let error = match self.written_up_to {
+            Some(_) if was_open => within(limit, self.look_at_durability(seq)).await?,
+            _ => within(limit, self.link()?.ask("")).await?.error,
         };
         match error {
             Some(error) if was_open && self.link()?.status() == Status::Failed => {
@@ -363,7 +372,8 @@ impl Actor {
     }
 
     /// Whether the transaction's number is on the server's disk by now: then no crash can give it
-    /// to another transaction. What the server has against the question is returned.
+    /// to another transaction. Where the server does not answer that, it is not asked again, and
+    /// the number is not known to be. An error is returned only where it cost the transaction.
     pub(super) async fn look_at_durability(
         &mut self,
         seq: Seq,
@@ -371,15 +381,17 @@ impl Actor {
         let Some(lsn) = self.written_up_to.clone() else {
             return Ok(None);
         };
-        let answer = self.link()?.ask(&flushed(&lsn)).await?;
-        let first = answer.results.first().and_then(|r| r.set.rows.first());
+        let (answer, back) = looking::ask_aside(self.link()?, &flushed(&lsn)).await?;
+        let first = answer.results.last().and_then(|r| r.set.rows.first());
         let yes = first.is_some_and(|row| row.first() == Some(&Some("t".into())));
-        if yes && let Some(identity) = &mut self.identity {
+        if answer.error.is_some() {
+            self.written_up_to = None;
+        } else if yes && let Some(identity) = &mut self.identity {
             identity.durable = true;
             self.written_up_to = None;
             self.say(seq, Body::NumberDurable);
         }
-        Ok(answer.error)
+        Ok(back)
     }
 
     /// [`HoldOptions::answer_timeout`]
@@ -402,7 +414,7 @@ impl Actor {
                 "the hold limit was reached, and this program closed the link",
                 "the server rolls the open transaction back as soon as it notices",
             ),
-            false => explained(why, &self.options),
+            false => explained(why, &self.options, self.ends_sessions),
         };
         self.dropped(&why);
         self.say(seq, Body::SessionEnded(why));
@@ -479,7 +491,11 @@ async fn watch(link: &mut Option<Link>, notice: &mut (dyn FnMut(ServerMessage) +
 }
 
 /// The server's last word with what it means for the transaction.
-fn explained(why: ServerMessage, options: &HoldOptions) -> ServerMessage {
+fn explained(
+    why: ServerMessage,
+    options: &HoldOptions,
+    ends_sessions: Option<usize>,
+) -> ServerMessage {
     if why.hint.is_some() {
         return why;
     }
@@ -488,6 +504,10 @@ fn explained(why: ServerMessage, options: &HoldOptions) -> ServerMessage {
             "the server heard nothing from this program for {} s and rolled the open transaction \
              back",
             options.dead_man / 1000
+        ),
+        Some("57P01") if let Some(line) = ends_sessions => format!(
+            "the statement on line {line} ends sessions and was running: it ended its own, unless an \
+             administrator did at that moment; the server rolled the open transaction back"
         ),
         Some("57P01") => {
             "an administrator ended this session, or the process that watches over the \

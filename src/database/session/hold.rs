@@ -4,12 +4,12 @@
 //! COMMIT is guarded by the transaction's identity, and "committed" is never more than what the
 //! tag, the status and `pg_xact_status` say.
 
-use super::HoldOptions;
 use std::time::Duration;
 
 use super::actor::{Actor, noticed, unanswered, within};
 use super::answers::xact_status;
-use super::read_only;
+use super::settling::COMMIT_BEHIND_SAVEPOINT;
+use super::{HoldOptions, read_only};
 use crate::database::link::{Answer, Broken, Link};
 use crate::database::locks::Ledger;
 use crate::database::pinned::Pinned;
@@ -51,24 +51,8 @@ pub(super) async fn checks_client(link: &mut Link, target: &Target) -> Result<bo
     Ok(tried.error.is_none())
 }
 
-/// What is sent after the last statement, before the decision. The script may have changed the
-/// idle limit or reset everything; the dead-man's switch is set again. Where the server's default
-/// or the script is not to wait for the disk, COMMIT waits all the same: an answer that a crash
-/// takes back is no proof.
-pub fn settling(options: &HoldOptions) -> Vec<String> {
-    vec![
-        "SET CONSTRAINTS ALL IMMEDIATE".into(),
-        idle_limit(options),
-        "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) \
-         WHERE pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off'"
-            .into(),
-        "SELECT pg_catalog.pg_current_xact_id_if_assigned(), \
-         pg_catalog.pg_current_wal_insert_lsn()"
-            .into(),
-    ]
-}
-
-fn idle_limit(options: &HoldOptions) -> String {
+/// The dead-man's switch.
+pub(super) fn idle_limit(options: &HoldOptions) -> String {
     format!(
         "SET LOCAL idle_in_transaction_session_timeout = '{}ms'",
         options.dead_man.max(1)
@@ -86,20 +70,6 @@ fn statement_limit(limit: Millis) -> String {
 }
 
 impl Actor {
-    /// What the program will send besides what it sent with BEGIN, so that it is shown (I11).
-    fn still_to_come(&self) -> impl Iterator<Item = String> + use<> {
-        let settling = settling(&self.options).into_iter();
-        std::iter::once(format!(
-            "between the statements: {}; {}",
-            super::looking::between(
-                &super::looking::limits(&self.options, self.checks_client),
-                true
-            ),
-            super::looking::BACK
-        ))
-        .chain(settling.map(|sql| format!("after the last one: {sql}")))
-    }
-
     pub(super) async fn begin(&mut self, seq: Seq) -> Result<(), Broken> {
         let link = self.link()?;
         if link.status() != Status::Idle {
@@ -121,6 +91,8 @@ impl Actor {
                 self.xid = Some(xid.clone());
                 self.identity = self.target.as_ref().map(super::Identity::of);
                 self.written_up_to = None;
+                self.guarded_by_savepoint = false;
+                self.ended_by_tag = false;
                 self.ledger = Ledger::default();
                 let added = added.into_iter().chain(self.still_to_come()).collect();
                 self.say(seq, Body::Begun { xid, added });
@@ -180,31 +152,14 @@ impl Actor {
         added
     }
 
-    pub(super) async fn settle(&mut self, seq: Seq) -> Result<(), Broken> {
-        let sql = settling(&self.options).join("; ");
-        let answer = self.link()?.ask(&sql).await?;
-        let body = match answer.error {
-            Some(error) => Body::SettleFailed(Box::new(error)),
-            None => {
-                let row = answer.results.last().and_then(|r| r.set.rows.first());
-                let cell = |i: usize| row.and_then(|row| row.get(i).cloned().flatten());
-                let now = cell(0);
-                self.written_up_to = cell(1);
-                Body::Settled {
-                    same_transaction: answer.status == Status::Open
-                        && now.is_some()
-                        && now == self.xid,
-                }
-            }
-        };
-        self.say(seq, body);
-        Ok(())
-    }
-
     /// Never fails: whatever happens, the order is answered as a COMMIT.
     pub(super) async fn commit(&mut self, seq: Seq, recorded: Recorded) -> Result<(), Broken> {
         let xid = recorded.xid().to_owned();
-        let Some(guarded) = guarded_commit(&xid) else {
+        let guarded = match self.guarded_by_savepoint {
+            true => Some(COMMIT_BEHIND_SAVEPOINT.to_owned()),
+            false => guard(&xid).map(|guard| format!("{guard}; COMMIT")),
+        };
+        let Some(guarded) = guarded else {
             let why = message::own("the transaction has no number; COMMIT was not sent");
             self.commit_unanswered(seq, why);
             return Ok(());
@@ -267,8 +222,8 @@ impl Actor {
                 xact_status,
             },
             // A division by zero before the guard's own tag is the guard's; one after it comes
-            // from a deferred trigger.
-            Some(error) if !guard_passed && error.sqlstate.as_deref() == Some("22012") => {
+            // from a deferred trigger. So it is with a savepoint that is not there.
+            Some(error) if !guard_passed && is_guards(error.sqlstate.as_deref()) => {
                 CommitAnswer::OtherTransaction { xact_status }
             }
             Some(error) => CommitAnswer::Refused {
@@ -391,14 +346,20 @@ async fn look_at_commit(
     })
 }
 
-/// COMMIT that divides by zero in any transaction but this one. `None` when the number is none.
-fn guarded_commit(xid: &str) -> Option<String> {
+/// Whether the guard before COMMIT fails with it where the transaction is another one, or none.
+pub(super) fn is_guards(sqlstate: Option<&str>) -> bool {
+    matches!(sqlstate, Some("22012" | "3B001" | "25P01"))
+}
+
+/// A question that divides by zero in any transaction but this one: what COMMIT stands behind.
+/// `None` when the number is none.
+pub(super) fn guard(xid: &str) -> Option<String> {
     if xid.is_empty() || !xid.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
     Some(format!(
         "SELECT 1 OPERATOR(pg_catalog./) COALESCE(pg_catalog.pg_current_xact_id_if_assigned() \
-         OPERATOR(pg_catalog.=) '{xid}'::pg_catalog.xid8, false)::pg_catalog.int4; COMMIT"
+         OPERATOR(pg_catalog.=) '{xid}'::pg_catalog.xid8, false)::pg_catalog.int4"
     ))
 }
 

@@ -1,5 +1,5 @@
 //! What the program puts between the statements of a script: its limits again, and a look at the
-//! locks; and how much of the script's time that may take.
+//! locks; how much of the script's time that may take; and how it asks anything else.
 //!
 //! Everything runs behind a savepoint of its own and goes back to it, so that nothing of it can
 //! cost the transaction: no missing right, no name in another encoding, no limit of the script
@@ -8,32 +8,84 @@
 use std::time::Duration;
 
 use super::HoldOptions;
+use crate::database::link::{Answer, Broken, Link};
+use crate::gate::event::ServerMessage;
 use crate::runbook::script::Statement;
 
 /// What is sent before the next statement, in two requests: where the first one fails, the second
 /// takes it back; where it does not, the limits stay and the look is undone.
-pub(super) fn between(limits: &str, look: bool) -> String {
+pub(super) fn between(limits: &Limits, look: bool) -> String {
     let again = format!(
-        "SAVEPOINT stagegate_look; {limits}; RELEASE SAVEPOINT stagegate_look; \
-         SAVEPOINT stagegate_look"
+        "SAVEPOINT stagegate_look; {}; RELEASE SAVEPOINT stagegate_look; SAVEPOINT stagegate_look",
+        limits.where_wider
     );
     match look {
-        // Its own limits: neither the script's nor a lock on a catalog may keep it.
-        true => format!(
-            "{again}; SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '100ms'; {}",
-            crate::database::locks::QUERY
-        ),
+        true => format!("{again}; {OWN_LIMITS}; {}", crate::database::locks::QUERY),
         false => again,
     }
+}
+
+/// For a question of ours: neither the script's limits nor a lock on a catalog may keep it.
+const OWN_LIMITS: &str = "SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '100ms'";
+
+/// A question of ours in the held transaction, as it is sent before [`BACK`].
+pub(super) fn aside(sql: &str) -> String {
+    format!("SAVEPOINT stagegate_look; {OWN_LIMITS}; {sql}")
+}
+
+/// Asks something in the held transaction and goes back to where it was. What the server has
+/// against the question is in the answer and costs nothing else; what it has against the way back
+/// comes beside it, and the transaction has failed.
+pub(super) async fn ask_aside(
+    link: &mut Link,
+    sql: &str,
+) -> Result<(Answer, Option<ServerMessage>), Broken> {
+    let first = link.send_ours(&aside(sql)).await?;
+    let back = link.send_ours(BACK).await?;
+    let answer = link.answer(first, &mut |_| {}).await?;
+    let back = link.answer(back, &mut |_| {}).await?;
+    Ok((answer, back.error))
 }
 
 /// The second request.
 pub(super) const BACK: &str =
     "ROLLBACK TO SAVEPOINT stagegate_look; RELEASE SAVEPOINT stagegate_look";
 
-/// Sets the limits that keep the hold safe again where the script made them wider. A stricter one
-/// stands.
-pub(super) fn limits(options: &HoldOptions, checks_client: bool) -> String {
+/// The limits that keep the hold safe, as SQL that sets them again.
+pub(super) struct Limits {
+    names: Vec<&'static str>,
+    /// Where the script made one wider; a stricter one stands. Calls functions, so it goes behind a
+    /// savepoint; what the limits are then is asked with it.
+    where_wider: String,
+    /// Whatever the script made of them. Needs no right.
+    pub(super) ours: String,
+}
+
+impl Limits {
+    /// SQL that sets the limits to what they were found to be; `None` where they were not told.
+    pub(super) fn as_found(&self, answer: &Answer) -> Option<String> {
+        let mut results = answer.results.iter().skip(1);
+        let mut set = Vec::new();
+        for name in &self.names {
+            let [Some(value)] = results.next()?.set.rows.first()?.as_slice() else {
+                return None;
+            };
+            set.push(set_local(name, value));
+        }
+        Some(set.join("; "))
+    }
+}
+
+fn set_local(name: &str, value: &str) -> String {
+    format!("SET LOCAL {name} = '{}'", value.replace('\'', "''"))
+}
+
+/// Whether the limits were set again before what failed.
+pub(super) fn set_again(answer: &Answer) -> bool {
+    answer.tags.iter().any(|tag| tag == "RELEASE")
+}
+
+pub(super) fn limits(options: &HoldOptions, checks_client: bool) -> Limits {
     let mut wanted = vec![
         ("lock_timeout", options.lock_timeout.max(1)),
         (
@@ -51,17 +103,30 @@ pub(super) fn limits(options: &HoldOptions, checks_client: bool) -> String {
         .iter()
         .map(|(name, limit)| format!("('{name}', '{limit}ms')"))
         .collect();
-    format!(
+    let names: Vec<&'static str> = wanted.iter().map(|(name, _)| *name).collect();
+    let shown: Vec<String> = names.iter().map(|name| format!("SHOW {name}")).collect();
+    let ours: Vec<String> = wanted
+        .iter()
+        .map(|(name, limit)| set_local(name, &format!("{limit}ms")))
+        .collect();
+    let where_wider = format!(
         "SELECT pg_catalog.set_config(w.name, w.value, true) FROM (VALUES {}) AS w (name, value) \
          WHERE pg_catalog.current_setting(w.name)::pg_catalog.interval OPERATOR(pg_catalog.=) \
          '0'::pg_catalog.interval \
          OR pg_catalog.current_setting(w.name)::pg_catalog.interval OPERATOR(pg_catalog.>) \
-         w.value::pg_catalog.interval",
-        rows.join(", ")
-    )
+         w.value::pg_catalog.interval; {}",
+        rows.join(", "),
+        shown.join("; ")
+    );
+    Limits {
+        names,
+        where_wider,
+        ours: ours.join("; "),
+    }
 }
 
-/// Whether a statement may change a limit: SET and its kind, and what calls functions.
+/// Whether a statement may change a limit on purpose: SET and its kind, and what calls functions.
+/// What a trigger changes behind any other is set back to what it was.
 pub(super) fn may_change_limits(statement: &Statement) -> bool {
     const LONG: usize = 64 * 1024;
     if statement.text.len() > LONG {

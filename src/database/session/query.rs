@@ -33,6 +33,9 @@ const TRIES: u32 = 5;
 
 const SAVEPOINT: &str = "SAVEPOINT stagegate_query";
 
+/// For the looks at the transaction: the script's own limits must not keep them.
+const LOOKS_LIMITS: &str = "SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '1s'";
+
 const BACK: &str = "ROLLBACK TO SAVEPOINT stagegate_query; RELEASE SAVEPOINT stagegate_query";
 
 /// What a query must not change: the transaction's number, the roles, what this session has set,
@@ -159,14 +162,16 @@ impl Actor {
                 self.line.open_to_cancels();
                 self.answer_to(seq, question, limit).await?
             }
-            Err(error) => Err(error.clone()),
+            Err(error) => Err(not_asked(error)),
         };
         let back = self.back().await?;
         // A cancel request that is still on its way would hit what comes next, and that may be COMMIT.
         self.line.close_to_cancels().await;
-        let after = match back {
-            Ok(()) => self.compared(before).await?,
-            Err(why) => After::Disturbed(why),
+        let after = match (back, before) {
+            (Ok(()), Ok(before)) => self.compared(before).await?,
+            // The query was not asked, and what was is taken back.
+            (Ok(()), Err(_)) => After::Unchanged,
+            (Err(why), _) => After::Disturbed(why),
         };
         Ok((answer, after))
     }
@@ -246,7 +251,7 @@ impl Actor {
     }
 
     async fn sight(&mut self) -> Result<Result<Seen, ServerMessage>, Broken> {
-        let answer = self.link()?.ask(LOOK).await?;
+        let answer = self.link()?.ask(&format!("{LOOKS_LIMITS}; {LOOK}")).await?;
         if let Some(error) = answer.error {
             return Ok(Err(error));
         }
@@ -257,13 +262,9 @@ impl Actor {
     }
 
     /// The second look, behind a savepoint of its own.
-    async fn compared(&mut self, before: Result<Seen, ServerMessage>) -> Result<After, Broken> {
+    async fn compared(&mut self, before: Seen) -> Result<After, Broken> {
         let unknown = |error: &ServerMessage| {
             After::Disturbed(format!("it cannot be looked at: {}", message::line(error)))
-        };
-        let before = match before {
-            Ok(before) => before,
-            Err(error) => return Ok(unknown(&error)),
         };
         if before.xid != self.xid {
             return Ok(After::Disturbed("it is another transaction".into()));
@@ -293,6 +294,17 @@ impl Actor {
             Err(error) => unknown(&error),
         })
     }
+}
+
+/// Why a query was not asked: without a look before it nobody could tell what it left behind.
+fn not_asked(error: &ServerMessage) -> ServerMessage {
+    message::own_with_hint(
+        format!(
+            "the query was not asked: this program's own look at the transaction before it failed: {}",
+            message::line(error)
+        ),
+        "the transaction is as it was",
+    )
 }
 
 /// Adds the rows of an answer; how many came, or the error.

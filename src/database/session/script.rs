@@ -15,22 +15,35 @@ use tokio::time::Instant;
 
 use super::actor::{Actor, noticed};
 use super::answers::{millis, report};
-use super::looking::{self, Budget};
+use super::looking::{self, Budget, Limits};
 use crate::database::link::{Answer, Broken, Link, Sent, Unsent};
+use crate::database::locks::QUERY;
 use crate::database::message;
 use crate::database::tap::Status;
 use crate::gate::event::{Body, Millis, Seq, ServerMessage, StatementReport};
 use crate::runbook::check::Plan;
+use crate::runbook::lasting::{Beyond, Lasting};
 use crate::runbook::script::Statement;
 
-/// How many requests are sent ahead of their answers.
+/// How many statements are sent ahead of their answers.
 const WINDOW: usize = 64;
 
 /// A request that was sent and is not answered yet.
 enum Part<'s> {
     Statement(&'s Statement, Sent),
     /// Limits, perhaps a look at the locks, and the way back from it.
-    Between(&'s Statement, bool, Sent, Sent),
+    Between(&'s Statement, Between),
+    /// The limits as they were before the statement.
+    Again(&'s Statement, Sent),
+}
+
+/// Two requests of ours after a statement.
+struct Between {
+    look: bool,
+    /// How many statements before may have changed a limit on purpose.
+    changes: usize,
+    first: Sent,
+    back: Sent,
 }
 
 /// Where a run stands.
@@ -47,6 +60,13 @@ struct Run {
     budget: Budget,
     /// It was told that a look failed.
     blind: bool,
+    /// What sets the limits again as they are: known once the server has said it after the last
+    /// statement that may have changed one on purpose.
+    again: Option<String>,
+    changes: usize,
+    /// The limits cannot be compared any more, so ours are set whatever the script wants.
+    forced: bool,
+    limits: Limits,
 }
 
 impl Actor {
@@ -64,11 +84,15 @@ impl Actor {
             plan: Plan::default(),
             budget: Budget::default(),
             blind: false,
+            again: None,
+            changes: 0,
+            forced: false,
+            limits: looking::limits(&self.options, self.checks_client),
         };
-        let limits = looking::limits(&self.options, self.checks_client);
         self.link()?;
+        let mut ahead = 0;
         loop {
-            while !run.failed && flight.len() < WINDOW {
+            while !run.failed && ahead < WINDOW {
                 let Some(statement) = rest.peek().copied() else {
                     break;
                 };
@@ -81,7 +105,10 @@ impl Actor {
                 match data {
                     Some(data) => self.copy(&mut run, statement, data).await?,
                     None => match self.link()?.send_one(&statement.text).await {
-                        Ok(sent) => flight.push_back(Part::Statement(statement, sent)),
+                        Ok(sent) => {
+                            flight.push_back(Part::Statement(statement, sent));
+                            ahead += 1;
+                        }
                         Err(Unsent::Gone(broken)) => return Err(broken),
                         Err(Unsent::Text(why)) if flight.is_empty() => {
                             self.finish(&mut run, Vec::new());
@@ -102,23 +129,17 @@ impl Actor {
                 } else {
                     run.budget.allows(statement)
                 };
-                if look || looking::may_change_limits(statement) {
-                    let link = self.link()?;
-                    let first = link.send_ours(&looking::between(&limits, look)).await;
-                    let back = link.send_ours(looking::BACK).await;
-                    match (first, back) {
-                        (Ok(first), Ok(back)) => {
-                            flight.push_back(Part::Between(statement, look, first, back));
-                        }
-                        (Err(why), _) | (_, Err(why)) => return Err(why.into()),
-                    }
-                }
+                self.between(&mut run, statement, look, &mut flight).await?;
             }
             match flight.pop_front() {
-                Some(part) => self.read(&mut run, part).await?,
+                Some(part) => {
+                    ahead -= usize::from(matches!(part, Part::Statement(..)));
+                    self.read(&mut run, part, &mut flight).await?;
+                }
                 None => break,
             }
         }
+        self.ends_sessions = None;
         if !run.failed {
             self.finish(&mut run, Vec::new());
             self.say(seq, Body::ScriptFinished);
@@ -126,8 +147,50 @@ impl Actor {
         Ok(())
     }
 
+    /// Sends what comes after a statement: its limits are set again before the next one, whatever
+    /// code it ran, in the same flight.
+    async fn between<'s>(
+        &mut self,
+        run: &mut Run,
+        statement: &'s Statement,
+        look: bool,
+        flight: &mut VecDeque<Part<'s>>,
+    ) -> Result<(), Broken> {
+        let on_purpose = looking::may_change_limits(statement);
+        let again = match run.forced {
+            true => Some(run.limits.ours.clone()),
+            false => run.again.clone().filter(|_| !look && !on_purpose),
+        };
+        let link = self.link()?;
+        if let Some(again) = &again {
+            flight.push_back(Part::Again(statement, link.send_ours(again).await?));
+        }
+        let first = match (&again, look) {
+            (Some(_), false) => return Ok(()),
+            (Some(_), true) => looking::aside(QUERY),
+            (None, _) => looking::between(&run.limits, look),
+        };
+        if on_purpose {
+            run.again = None;
+            run.changes += 1;
+        }
+        let between = Between {
+            look,
+            changes: run.changes,
+            first: link.send_ours(&first).await?,
+            back: link.send_ours(looking::BACK).await?,
+        };
+        flight.push_back(Part::Between(statement, between));
+        Ok(())
+    }
+
     /// Reads one answer and says what it means.
-    async fn read(&mut self, run: &mut Run, part: Part<'_>) -> Result<(), Broken> {
+    async fn read<'s>(
+        &mut self,
+        run: &mut Run,
+        part: Part<'s>,
+        flight: &mut VecDeque<Part<'s>>,
+    ) -> Result<(), Broken> {
         match part {
             Part::Statement(statement, sent) => {
                 if !run.failed {
@@ -137,11 +200,35 @@ impl Actor {
                 let answer = self.listen(run, statement, sent).await?;
                 self.answered(run, statement, answer);
             }
-            Part::Between(statement, look, first, back) => {
-                let first = self.link()?.answer(first, &mut |_| {}).await?;
-                let back = self.link()?.answer(back, &mut |_| {}).await?;
+            Part::Again(statement, sent) => {
+                let answer = self.link()?.answer(sent, &mut |_| {}).await?;
                 if run.failed {
                     return Ok(());
+                }
+                if let Some(error) = answer.error {
+                    self.finish(run, Vec::new());
+                    self.fail(run, statement, error);
+                    if self.line.cancel_asked() {
+                        self.cancel_the_rest();
+                    }
+                }
+            }
+            Part::Between(statement, between) => {
+                let Between { look, changes, .. } = between;
+                let first = self.link()?.answer(between.first, &mut |_| {}).await?;
+                let back = self.link()?.answer(between.back, &mut |_| {}).await?;
+                if run.failed {
+                    return Ok(());
+                }
+                if !run.forced && first.error.is_some() && !looking::set_again(&first) {
+                    run.forced = true;
+                    // What is under way already runs with the limits that are there.
+                    let ours = run.limits.ours.clone();
+                    let sent = self.link()?.send_ours(&ours).await?;
+                    flight.push_back(Part::Again(statement, sent));
+                }
+                if changes == run.changes && looking::set_again(&first) {
+                    run.again = run.limits.as_found(&first);
                 }
                 let since = std::mem::replace(&mut run.since, back.at);
                 if look {
@@ -236,7 +323,10 @@ impl Actor {
         Ok(())
     }
 
-    fn started(&self, run: &Run, statement: &Statement) {
+    fn started(&mut self, run: &Run, statement: &Statement) {
+        let ends = |lasts: &Lasting| matches!(lasts.beyond, Beyond::Sessions | Beyond::Unknown);
+        let ends = statement.lasting.iter().any(ends);
+        self.ends_sessions = ends.then_some(statement.line);
         let number = statement.number;
         self.say(run.seq, Body::StatementStarted { number });
     }
@@ -254,6 +344,7 @@ impl Actor {
         let worked = answer.at.saturating_duration_since(run.since);
         run.budget.worked(worked);
         run.since = answer.at;
+        self.ended_by_tag |= answer.tags.iter().any(|tag| begins_or_ends(tag));
         if answer.status != Status::Open {
             // The reader of the script refuses every way to do this that it knows.
             let why = message::own_with_hint(
@@ -313,4 +404,13 @@ impl Actor {
         };
         self.say(run.seq, body);
     }
+}
+
+/// Whether a command with this tag begins or ends a transaction. Going back to a savepoint has the
+/// same tag as ROLLBACK, and counts.
+fn begins_or_ends(tag: &str) -> bool {
+    matches!(
+        tag,
+        "BEGIN" | "START TRANSACTION" | "COMMIT" | "ROLLBACK" | "PREPARE TRANSACTION"
+    )
 }

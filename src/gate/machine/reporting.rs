@@ -182,13 +182,13 @@ impl Machine {
                 }
                 _ => Vec::new(),
             },
-            Body::SettleFailed(_) => match self.phase {
+            Body::SettleFailed { deferred, .. } => match self.phase {
                 Phase::Verifying { cancelling } => {
                     self.whole = false;
-                    self.must_roll_back(if cancelling.is_some() {
-                        Why::Cancelled
-                    } else {
-                        Why::SettleFailed
+                    self.must_roll_back(match (cancelling, deferred) {
+                        (Some(_), _) => Why::Cancelled,
+                        (None, true) => Why::SettleFailed,
+                        (None, false) => Why::NotSettled,
                     })
                 }
                 _ => Vec::new(),

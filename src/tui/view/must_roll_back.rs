@@ -106,6 +106,7 @@ pub(crate) fn reason(scene: &Scene<'_>, why: &Why, columns: usize) -> Vec<Line<'
         | Why::StatementFailed
         | Why::Cancelled
         | Why::SettleFailed
+        | Why::NotSettled
         | Why::CommitRefused
         | Why::FailedWhileHeld
         | Why::SessionEnded => match scene.account.failed() {

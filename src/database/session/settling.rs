@@ -1,0 +1,163 @@
+//! What is sent after the script's last statement, before the decision, and when a COMMIT's guard
+//! has to be another one.
+//!
+//! No command here needs a right that can be taken away: what does is asked behind a savepoint, and
+//! where it is not answered the transaction stays as good as it was (I12). Only what COMMIT would run
+//! into as well, a deferred constraint, costs it.
+
+use super::actor::Actor;
+use super::hold::{guard, idle_limit, is_guards};
+use super::{HoldOptions, looking};
+use crate::database::link::Broken;
+use crate::database::message;
+use crate::database::tap::Status;
+use crate::gate::event::{Body, Seq, ServerMessage};
+
+/// What COMMIT would check.
+const DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+
+/// Whether COMMIT would wait for the disk.
+const WAITS: &str = "SHOW synchronous_commit";
+
+/// Where the server's default or the script is not to wait for the disk, COMMIT waits all the same:
+/// an answer that a crash takes back is no proof.
+const WAIT_FOR_DISK: &str = "SET LOCAL synchronous_commit = on";
+
+/// How far the WAL was written; the transaction's number is in it.
+const WRITTEN: &str = "SELECT pg_catalog.pg_current_wal_insert_lsn()";
+
+/// Tells this transaction from others where the guard of COMMIT is not answered: a savepoint is known to
+/// the transaction that made it alone, and needs no right.
+const MARK: &str = "SAVEPOINT stagegate_held";
+
+/// COMMIT that fails in any transaction but the one that was marked.
+pub(super) const COMMIT_BEHIND_SAVEPOINT: &str = "RELEASE SAVEPOINT stagegate_held; COMMIT";
+
+/// SQLSTATEs that say nothing about a deferred constraint: cancelled, a lock not granted, aborted before.
+const NOT_DEFERRED: &[&str] = &["57014", "55P03", "25P02"];
+
+/// How settling failed.
+struct Unsettled {
+    /// It is what was deferred to COMMIT.
+    deferred: bool,
+    error: ServerMessage,
+}
+
+impl Unsettled {
+    fn ours(error: ServerMessage) -> Unsettled {
+        Unsettled {
+            deferred: false,
+            error,
+        }
+    }
+}
+
+/// The requests of settling that cannot be missing, in their order.
+fn requests(options: &HoldOptions) -> [String; 2] {
+    [
+        DEFERRED.to_owned(),
+        format!("{}; {WAITS}", idle_limit(options)),
+    ]
+}
+
+impl Actor {
+    /// What the program will send besides what it sent with BEGIN, so that it is shown (I11).
+    pub(super) fn still_to_come(&self) -> impl Iterator<Item = String> + use<> {
+        let limits = looking::limits(&self.options, self.checks_client);
+        let guard = self.xid.as_deref().and_then(guard).unwrap_or_default();
+        let aside =
+            |what: &str, sql: &str| format!("{what}: {}; {}", looking::aside(sql), looking::BACK);
+        [format!(
+            "between the statements: {}; {}",
+            looking::between(&limits, true),
+            looking::BACK
+        )]
+        .into_iter()
+        .chain([format!(
+            "or, where the script itself changed none on purpose: {}",
+            limits.ours
+        )])
+        .chain(requests(&self.options).map(|sql| format!("after the last one: {sql}")))
+        .chain([
+            format!("where that one is off: {WAIT_FOR_DISK}"),
+            aside("then, as before COMMIT", &guard),
+            format!("where that is not answered: {MARK}"),
+            aside("and at last", WRITTEN),
+        ])
+    }
+
+    pub(super) async fn settle(&mut self, seq: Seq) -> Result<(), Broken> {
+        let body = match self.settled().await? {
+            Ok(same_transaction) => Body::Settled { same_transaction },
+            Err(Unsettled { deferred, error }) => Body::SettleFailed {
+                deferred,
+                error: Box::new(error),
+            },
+        };
+        self.say(seq, body);
+        Ok(())
+    }
+
+    /// Whether it is the same transaction still, or what made it fail.
+    async fn settled(&mut self) -> Result<Result<bool, Unsettled>, Broken> {
+        let [deferred, rest] = requests(&self.options);
+        if let Some(error) = self.link()?.ask(&deferred).await?.error {
+            let known = error.sqlstate.as_deref().unwrap_or_default();
+            let deferred = !NOT_DEFERRED.contains(&known);
+            return Ok(Err(Unsettled { deferred, error }));
+        }
+        if self.link()?.status() != Status::Open {
+            return Ok(Ok(false));
+        }
+        let answer = self.link()?.ask(&rest).await?;
+        if let Some(error) = answer.error {
+            return Ok(Err(Unsettled::ours(error)));
+        }
+        if first_cell(&answer).as_deref() == Some("off")
+            && let Some(error) = self.link()?.ask(WAIT_FOR_DISK).await?.error
+        {
+            return Ok(Err(Unsettled::ours(error)));
+        }
+        // Asked as COMMIT will ask it, because an error there would cost the transaction.
+        let Some(guard) = self.xid.as_deref().and_then(guard) else {
+            return Ok(Ok(false));
+        };
+        let (answer, back) = looking::ask_aside(self.link()?, &guard).await?;
+        if let Some(error) = back {
+            return Ok(Err(Unsettled::ours(error)));
+        }
+        let same = match &answer.error {
+            None => true,
+            Some(error) if is_guards(error.sqlstate.as_deref()) => false,
+            // Each command was one, and none of them said that it ended a transaction.
+            Some(_) => !self.ended_by_tag,
+        };
+        if !same {
+            return Ok(Ok(false));
+        }
+        if answer.error.is_some() {
+            if let Some(error) = self.link()?.ask(MARK).await?.error {
+                return Ok(Err(Unsettled::ours(error)));
+            }
+            self.guarded_by_savepoint = true;
+        }
+        let (written, back) = looking::ask_aside(self.link()?, WRITTEN).await?;
+        self.written_up_to = match &written.error {
+            None => first_cell(&written),
+            Some(_) => None,
+        };
+        Ok(match back {
+            Some(error) => Err(Unsettled::ours(error)),
+            None if self.link()?.status() == Status::Open => Ok(true),
+            None => Err(Unsettled::ours(message::own(
+                "the transaction is no longer open",
+            ))),
+        })
+    }
+}
+
+/// The one cell that was asked for; what sets something has no row.
+fn first_cell(answer: &crate::database::link::Answer) -> Option<String> {
+    let row = answer.results.iter().rev().find_map(|r| r.set.rows.first());
+    row.and_then(|row| row.first().cloned().flatten())
+}
