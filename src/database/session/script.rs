@@ -344,7 +344,8 @@ impl Actor {
         let worked = answer.at.saturating_duration_since(run.since);
         run.budget.worked(worked);
         run.since = answer.at;
-        self.ended_by_tag |= answer.tags.iter().any(|tag| begins_or_ends(tag));
+        self.ended_by_tag |=
+            !statement.goes_back && answer.tags.iter().any(|tag| begins_or_ends(tag));
         if answer.status != Status::Open {
             // The reader of the script refuses every way to do this that it knows.
             let why = message::own_with_hint(
@@ -407,7 +408,7 @@ impl Actor {
 }
 
 /// Whether a command with this tag begins or ends a transaction. Going back to a savepoint has the
-/// same tag as ROLLBACK, and counts.
+/// same tag as ROLLBACK.
 fn begins_or_ends(tag: &str) -> bool {
     matches!(
         tag,
