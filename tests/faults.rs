@@ -10,6 +10,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "shared/answers.rs"]
+mod answers;
 #[path = "faults/believing.rs"]
 mod believing;
 #[path = "shared/child.rs"]
@@ -26,6 +28,8 @@ mod drawing;
 mod ground;
 #[path = "faults/killing.rs"]
 mod killing;
+#[path = "faults/leaving.rs"]
+mod leaving;
 #[path = "faults/locks.rs"]
 mod locks;
 #[path = "faults/long.rs"]
@@ -38,11 +42,22 @@ mod program;
 mod proxy;
 #[path = "shared/random.rs"]
 mod random;
+#[allow(dead_code)]
+#[path = "shared/session.rs"]
+mod session;
+#[allow(dead_code)]
+#[path = "stories/stage.rs"]
+mod stage;
 #[path = "faults/stopping.rs"]
 mod stopping;
 #[path = "faults/striking.rs"]
 mod striking;
 #[path = "faults/tally.rs"]
 mod tally;
+#[allow(dead_code)]
+#[path = "stories/terminal.rs"]
+mod terminal;
+#[path = "shared/typist.rs"]
+mod typist;
 #[path = "faults/walking.rs"]
 mod walking;

@@ -230,7 +230,7 @@ fn said_by_command(text: &str, code: Option<i32>) -> Option<Said> {
     let fits = match &said {
         Said::Committed(_) => code == Some(0),
         Said::RolledBack(_) => code == Some(3),
-        Said::Unknown(_) => code == Some(5),
+        Said::Unknown(_) | Said::Prepared(_) => code == Some(5),
         Said::NotConnected => code == Some(6),
         Said::Refused(_) | Said::Nothing(_) => false,
     };

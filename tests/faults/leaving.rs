@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use stagegate::gate::event::Alarm;
+use stagegate::gate::plan::ARMING;
 use stagegate::sandbox::Options;
 use stagegate::sandbox::demo::Scenario;
 use tokio::sync::Semaphore;
@@ -15,7 +16,8 @@ use tokio::task::JoinSet;
 use crate::cutting::AT_ONCE;
 use crate::dice::{Dice, seed};
 use crate::ground::{DATABASE, Ground, PATIENCE, Table, settings, shared};
-use crate::program::said;
+use crate::program::{Program, said};
+use crate::proxy::Proxy;
 use crate::stage::{Stage, Walk as _};
 use crate::striking::told_by_journal;
 use crate::tally::{Run, Tally};
@@ -40,12 +42,85 @@ async fn nobody_is_locked_in_at_the_gate() {
         pasted: 1,
         copied: 4,
         standby: 4,
-        frozen: 6,
+        frozen: 8,
     };
     lock_in(seed, share, &mut tally).await;
     println!("{}", tally.markdown());
     tally.assert_nothing_wrong();
-    assert_eq!(tally.runs(), 19);
+    assert_eq!(tally.runs(), 21);
+}
+
+/// How the real program is told to leave.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    QuitTwice,
+    Terminate,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_program_leaves_a_dead_link_and_a_backend_that_stands_still() {
+    let ground = shared().await;
+    let mut runs = JoinSet::new();
+    for dead in [Dead::Link, Dead::Backend] {
+        for told in [Told::QuitTwice, Told::Terminate] {
+            runs.spawn(leave(ground.clone(), dead, told));
+        }
+    }
+    while let Some(run) = runs.join_next().await {
+        run.unwrap();
+    }
+}
+
+async fn leave(ground: Ground, dead: Dead, told: Told) {
+    let folder = tempfile::tempdir().unwrap();
+    let table = ground.table().await;
+    let client = ground.client(DATABASE).await;
+    let proxy = Proxy::to(ground.address()).await;
+    let script = table.script_file(folder.path(), "");
+    let journal = script.with_extension("jsonl");
+    let address = proxy.address;
+    let mut program = tokio::task::spawn_blocking(move || {
+        let mut program = Program::stagegate(None, address, &script, &journal, &[]);
+        program.apply();
+        program.wait_for_gate();
+        program
+    })
+    .await
+    .unwrap();
+    let pid = table.wait_until_held(&client).await.unwrap();
+    match dead {
+        Dead::Link => proxy.freeze(),
+        Dead::Backend => signal(pid, Signal::STOP),
+    }
+    let (status, text) = tokio::task::spawn_blocking(move || {
+        match told {
+            Told::QuitTwice => {
+                program.insist("quit", "quit again rolls back and leaves");
+                // As slowly as a person: what comes at once is no answer.
+                std::thread::sleep(Duration::from_millis(ARMING * 2));
+                program.line("quit");
+            }
+            Told::Terminate => program.signal(Signal::TERM),
+        }
+        (program.wait(PATIENCE), program.text())
+    })
+    .await
+    .unwrap();
+    if dead == Dead::Backend {
+        signal(pid, Signal::CONT);
+    }
+    let code = match told {
+        Told::QuitTwice => 1,
+        Told::Terminate => 143,
+    };
+    let status = status.map(|status| status.exit_code());
+    assert_eq!(status, Some(code), "{dead:?} {told:?}:\n{text}");
+    assert!(text.contains("ROLLED BACK"), "{dead:?} {told:?}:\n{text}");
+    let closed = text.matches("this program closed").count();
+    assert_eq!(closed, 1, "{dead:?} {told:?}:\n{text}");
+    let free = table.wait_until_free(&client, PATIENCE).await;
+    assert!(free.is_some(), "{dead:?} {told:?}: still held");
+    assert!(!table.is_altered_as_seen_by(&client).await);
 }
 
 pub async fn lock_in(seed: u64, share: Share, tally: &mut Tally) {
@@ -172,7 +247,14 @@ async fn wait_for_standbys(runs: usize, tally: &mut Tally) {
     }
 }
 
-/// The backend stopped at the gate, and what a person or a signal asks then.
+/// What stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dead {
+    Link,
+    Backend,
+}
+
+/// The backend or the link stopped at the gate, and what a person or a signal asks then.
 async fn freeze(seed: u64, runs: usize, tally: &mut Tally) {
     let ground = shared().await;
     let folder = tempfile::tempdir().unwrap();
@@ -185,6 +267,8 @@ async fn freeze(seed: u64, runs: usize, tally: &mut Tally) {
         walks.spawn(async move {
             let _turn = turns.acquire_owned().await.unwrap();
             let table = ground.table().await;
+            let dead = [Dead::Backend, Dead::Link][number / 4 % 2];
+            let proxy = Proxy::to(ground.address()).await;
             let (alarm, decision) = match number % 4 {
                 0 => (Some(Alarm::Quit), Decision::RollBack),
                 1 => (Some(Alarm::Terminated), Decision::RollBack),
@@ -194,7 +278,7 @@ async fn freeze(seed: u64, runs: usize, tally: &mut Tally) {
             let walk = Walk {
                 look: Duration::from_millis(500),
                 alarm: alarm.clone(),
-                ..Walk::of(&table, settings(ground.address()), decision, &folder)
+                ..Walk::of(&table, settings(proxy.address), decision, &folder)
             };
             let mut at_gate = walk.at_gate.subscribe();
             let client = ground.client(DATABASE).await;
@@ -202,24 +286,35 @@ async fn freeze(seed: u64, runs: usize, tally: &mut Tally) {
             let walking = tokio::spawn(walk.go());
             at_gate.wait_for(|there| *there).await.unwrap();
             let pid = table.wait_until_held(&client).await.unwrap();
-            signal(pid, Signal::STOP);
+            let stop = || match dead {
+                Dead::Backend => signal(pid, Signal::STOP),
+                Dead::Link => proxy.freeze(),
+            };
+            let go_on = || match dead {
+                Dead::Backend => signal(pid, Signal::CONT),
+                Dead::Link => proxy.thaw(),
+            };
+            stop();
             // For good as far as an alarm is concerned; else for some time.
             let said = match alarm {
                 Some(_) => {
                     let said = walking.await.unwrap();
-                    signal(pid, Signal::CONT);
+                    go_on();
                     said
                 }
                 None => {
                     tokio::time::sleep(dice.up_to(Duration::from_secs(4))).await;
-                    signal(pid, Signal::CONT);
+                    go_on();
                     walking.await.unwrap()
                 }
             };
             let free = table.wait_until_free(&client, PATIENCE).await;
             assert!(free.is_some(), "still held: {said:?}");
             Run {
-                fault: "backend SIGSTOP at the gate",
+                fault: match dead {
+                    Dead::Backend => "backend SIGSTOP at the gate",
+                    Dead::Link => "link frozen at the gate",
+                },
                 seed: format!("FAULTS_SEED={seed} #{number} {alarm:?} {decision:?}"),
                 altered: table.is_altered_as_seen_by(&client).await,
                 later: Some(told_by_journal(&journal, &ground).await),

@@ -51,6 +51,105 @@ impl Loss {
 pub enum Doing {
     Waiting,
     Working,
+    /// The same two, after a script that lifts every limit, as a dump's header does.
+    WaitingUnbounded,
+    WorkingUnbounded,
+    /// In the middle of a statement that the server does not see as one that runs: it waits for its
+    /// client on the socket.
+    Reading,
+    Noticing,
+    Copying,
+}
+
+/// What a dump begins with, and more of the kind.
+const LIFTS: &str = "SET statement_timeout = 0;\nSET lock_timeout = 0;\n\
+    SET idle_in_transaction_session_timeout = 0;\nSET client_connection_check_interval = 0;\n";
+
+impl Doing {
+    /// What the script does beside what locks.
+    fn middle(self, loss: Loss) -> String {
+        let sleep = format!("SELECT pg_sleep({});\n", loss.sleep());
+        match self {
+            Doing::Waiting => String::new(),
+            Doing::Working => sleep,
+            Doing::WaitingUnbounded => LIFTS.to_owned(),
+            Doing::WorkingUnbounded => format!("{LIFTS}{sleep}"),
+            // Made row by row, and more than anybody reads.
+            Doing::Reading => {
+                "SELECT repeat('x', 1000) FROM (SELECT generate_series(1, 200000000)) AS rows;\n"
+                    .to_owned()
+            }
+            Doing::Noticing => "DO $$ BEGIN FOR i IN 1..200000000 LOOP \
+                RAISE NOTICE '%', repeat('x', 1000); END LOOP; END $$;\n"
+                .to_owned(),
+            Doing::Copying => {
+                let lines = format!("{}\n", "x".repeat(2_000)).repeat(1_500);
+                format!("COPY slow_target FROM STDIN;\n{lines}\\.\n")
+            }
+        }
+    }
+
+    /// How the backend looks then: its state, and its query.
+    fn seen_as(self) -> (&'static str, &'static str) {
+        match self {
+            Doing::Waiting | Doing::WaitingUnbounded => ("idle in transaction", "%"),
+            Doing::Working | Doing::WorkingUnbounded => ("active", "%pg_sleep(%"),
+            Doing::Reading => ("active", "%generate_series%"),
+            Doing::Noticing => ("active", "%RAISE NOTICE%"),
+            Doing::Copying => ("active", "%COPY slow_target%"),
+        }
+    }
+
+    fn is_at_the_gate(self) -> bool {
+        matches!(self, Doing::Waiting | Doing::WaitingUnbounded)
+    }
+
+    /// Nothing tells a server over its own socket that a client is stopped; over TCP the link's
+    /// limits do.
+    fn goes_over_socket(self) -> bool {
+        matches!(self, Doing::Reading | Doing::Noticing | Doing::Copying)
+    }
+
+    fn words(self, loss: Loss) -> String {
+        let lifted = "after SET statement_timeout = 0 and the like";
+        match self {
+            Doing::Waiting => "waiting for the decision".to_owned(),
+            Doing::Working => format!("a statement of {} s runs", loss.sleep()),
+            Doing::WaitingUnbounded => format!("waiting for the decision, {lifted}"),
+            Doing::WorkingUnbounded => {
+                format!("a statement of {} s runs, {lifted}", loss.sleep())
+            }
+            Doing::Reading => "a big result is read (unix socket)".to_owned(),
+            Doing::Noticing => "notices are read (unix socket)".to_owned(),
+            Doing::Copying => "COPY FROM STDIN (unix socket)".to_owned(),
+        }
+    }
+}
+
+/// Each loss with what is lost in it, and those to measure it on.
+fn cases() -> Vec<(Loss, Doing, Client)> {
+    let mut cases = Vec::new();
+    for client in clients() {
+        for loss in [
+            Loss::Kill,
+            Loss::HangUp,
+            Loss::Terminate,
+            Loss::Stop,
+            Loss::Freeze,
+        ] {
+            cases.extend([Doing::Waiting, Doing::Working].map(|doing| (loss, doing, client)));
+        }
+        let stopped = [
+            Doing::WaitingUnbounded,
+            Doing::WorkingUnbounded,
+            Doing::Reading,
+            Doing::Noticing,
+        ];
+        cases.extend(stopped.map(|doing| (Loss::Stop, doing, client)));
+    }
+    // Three megabytes are not typed into psql.
+    cases.push((Loss::Stop, Doing::Copying, Client::Stagegate));
+    cases
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,57 +211,48 @@ pub async fn measure(extent: Extent) -> (Releases, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let turns = Arc::new(Semaphore::new(24));
     let mut runs = JoinSet::new();
-    for loss in [
-        Loss::Kill,
-        Loss::HangUp,
-        Loss::Terminate,
-        Loss::Stop,
-        Loss::Freeze,
-    ] {
-        for doing in [Doing::Waiting, Doing::Working] {
-            for client in clients() {
-                let times = match loss {
-                    Loss::Kill | Loss::HangUp | Loss::Terminate => extent.quick,
-                    Loss::Stop | Loss::Freeze | Loss::Drop => extent.slow,
+    crate::stopping::make_slow_target(&ground).await;
+    for (loss, doing, client) in cases() {
+        let times = match loss {
+            Loss::Kill | Loss::HangUp | Loss::Terminate => extent.quick,
+            Loss::Stop | Loss::Freeze | Loss::Drop => extent.slow,
+        };
+        for _ in 0..times {
+            let ground = ground.clone();
+            let (turns, folder) = (Arc::clone(&turns), folder.path().to_owned());
+            runs.spawn(async move {
+                let _turn = turns.acquire_owned().await.unwrap();
+                let proxy = Arc::new(Proxy::to(ground.address()).await);
+                let link = Arc::clone(&proxy);
+                let address = match loss {
+                    Loss::Freeze => proxy.address,
+                    _ => ground.address(),
                 };
-                for _ in 0..times {
-                    let ground = ground.clone();
-                    let (turns, folder) = (Arc::clone(&turns), folder.path().to_owned());
-                    runs.spawn(async move {
-                        let _turn = turns.acquire_owned().await.unwrap();
-                        let proxy = Arc::new(Proxy::to(ground.address()).await);
-                        let link = Arc::clone(&proxy);
-                        let address = match loss {
-                            Loss::Freeze => proxy.address,
-                            _ => ground.address(),
-                        };
-                        let table = ground.table().await;
-                        let held = Held {
-                            ground,
-                            table,
-                            client,
-                            doing,
-                            loss,
-                            namespace: None,
-                            address,
-                        };
-                        let handle = Handle::current();
-                        let blow = move |program: &Program| match loss {
-                            Loss::Kill => program.signal(Signal::KILL),
-                            Loss::HangUp => program.signal(Signal::HUP),
-                            Loss::Terminate => program.signal(Signal::TERM),
-                            Loss::Stop => program.signal(Signal::STOP),
-                            Loss::Freeze | Loss::Drop => link.freeze(),
-                        };
-                        let release = tokio::task::spawn_blocking(move || {
-                            held.release(&handle, &folder, extent, blow)
-                        });
-                        let release = release.await.unwrap();
-                        drop(proxy);
-                        ((loss, doing, client), release)
-                    });
-                }
-            }
+                let table = ground.table().await;
+                let held = Held {
+                    ground,
+                    table,
+                    client,
+                    doing,
+                    loss,
+                    namespace: None,
+                    address,
+                };
+                let handle = Handle::current();
+                let blow = move |program: &Program| match loss {
+                    Loss::Kill => program.signal(Signal::KILL),
+                    Loss::HangUp => program.signal(Signal::HUP),
+                    Loss::Terminate => program.signal(Signal::TERM),
+                    Loss::Stop => program.signal(Signal::STOP),
+                    Loss::Freeze | Loss::Drop => link.freeze(),
+                };
+                let release = tokio::task::spawn_blocking(move || {
+                    held.release(&handle, &folder, extent, blow)
+                });
+                let release = release.await.unwrap();
+                drop(proxy);
+                ((loss, doing, client), release)
+            });
         }
     }
     // A server and a namespace of its own, while the others are measured.
@@ -286,10 +376,7 @@ impl Held {
     ) -> Option<Duration> {
         let namespace = self.namespace.as_deref();
         let own = handle.block_on(self.ground.client(crate::ground::DATABASE));
-        let middle = match self.doing {
-            Doing::Waiting => String::new(),
-            Doing::Working => format!("SELECT pg_sleep({});\n", self.loss.sleep()),
-        };
+        let middle = self.doing.middle(self.loss);
         let middle = middle.as_str();
         let more: Vec<&str> = match extent.dead_man {
             Some(time) => vec!["--dead-man", time],
@@ -299,16 +386,26 @@ impl Held {
         let journal = script.with_extension("jsonl");
         let program = match self.client {
             Client::Stagegate => {
-                let mut program =
-                    Program::stagegate(namespace, self.address, &script, &journal, &more);
+                let sandbox = &self.ground.sandbox;
+                let place = (sandbox.socket_dir(), sandbox.port());
+                let mut program = match self.doing.goes_over_socket() {
+                    true => Program::stagegate_over_socket(place, &script, &journal, &more),
+                    false => Program::stagegate(namespace, self.address, &script, &journal, &more),
+                };
                 program.apply();
-                if self.doing == Doing::Waiting {
+                if self.doing.is_at_the_gate() {
                     program.wait_for_gate();
                 }
                 program
             }
             Client::Psql => {
-                let mut program = Program::psql(namespace, self.address);
+                let mut program = match self.doing.goes_over_socket() {
+                    true => {
+                        let sandbox = &self.ground.sandbox;
+                        Program::psql_over_socket(sandbox.socket_dir(), sandbox.port())
+                    }
+                    false => Program::psql(namespace, self.address),
+                };
                 for line in self.table.script(middle).lines() {
                     if line != "COMMIT;" {
                         program.line(line);
@@ -349,10 +446,7 @@ impl Held {
 
 /// Waits until that backend sleeps in its statement, or has nothing left to do.
 async fn wait_until(client: &tokio_postgres::Client, pid: i32, doing: Doing) {
-    let (state, query) = match doing {
-        Doing::Waiting => ("idle in transaction", "%"),
-        Doing::Working => ("active", "%pg_sleep(%"),
-    };
+    let (state, query) = doing.seen_as();
     let since = Instant::now();
     loop {
         let there = client
@@ -404,10 +498,7 @@ pub fn markdown(releases: &Releases, watch: Duration) -> String {
                 Loss::Freeze => "link frozen, sockets open",
                 Loss::Drop => "packets dropped (network namespace)",
             },
-            match doing {
-                Doing::Waiting => "waiting for the decision".to_owned(),
-                Doing::Working => format!("a statement of {} s runs", loss.sleep()),
-            },
+            doing.words(loss),
             cells(of(Client::Stagegate), watch),
             cells(of(Client::Psql), watch),
         );

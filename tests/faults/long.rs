@@ -8,6 +8,7 @@ use crate::dice::seed;
 use crate::drawing::{self, draw};
 use crate::ground::shared;
 use crate::killing::{self, kill};
+use crate::leaving::{self, lock_in};
 use crate::locks::{Extent, Loss, longest, markdown, measure};
 use crate::proxy::Act;
 use crate::tally::Tally;
@@ -44,6 +45,15 @@ async fn the_table() {
     };
     kill(seed, share, &mut tally).await;
     eprintln!("{} runs, the program struck", tally.runs());
+    let share = leaving::Share {
+        prepared: 20,
+        pasted: 12,
+        copied: 20,
+        standby: 20,
+        frozen: 24,
+    };
+    lock_in(seed, share, &mut tally).await;
+    eprintln!("{} runs, nobody locked in", tally.runs());
     let extent = Extent {
         quick: 20,
         slow: 6,

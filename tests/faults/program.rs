@@ -108,6 +108,15 @@ impl Program {
         Program::start(command)
     }
 
+    /// The same over the server's socket.
+    pub fn psql_over_socket(folder: &Path, port: u16) -> Program {
+        let mut command = command(None, &find_client("psql").expect("psql"));
+        command.args(["-X", "-U", "postgres", "-d", DATABASE]);
+        command.args([OsStr::new("-h"), folder.as_os_str()]);
+        command.args(["-p", &port.to_string()]);
+        Program::start(command)
+    }
+
     fn start(mut command: CommandBuilder) -> Program {
         command.env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());

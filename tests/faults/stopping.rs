@@ -29,16 +29,24 @@ async fn a_client_stopped_in_a_flood_of_notices_holds_no_lock() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_client_stopped_in_the_middle_of_copy_holds_no_lock() {
-    // Slow enough to be stopped in the middle, and more than fits into the socket.
+    make_slow_target(&shared().await).await;
+    let lines = format!("{}\n", "x".repeat(2_000)).repeat(1_500);
+    let copy = format!("COPY slow_target FROM STDIN;\n{lines}\\.\n");
+    stop_in_the_middle("COPY", copy, "ClientRead").await;
+}
+
+/// A table slow enough to be stopped in the middle of a COPY that is more than fits into the socket.
+pub async fn make_slow_target(ground: &Ground) {
+    static MADE: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
     let target = "CREATE TABLE slow_target (line text); \
         CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
         $$ BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END $$; \
         CREATE TRIGGER slow BEFORE INSERT ON slow_target FOR EACH ROW EXECUTE FUNCTION slow()";
-    let client = shared().await.client(DATABASE).await;
-    client.batch_execute(target).await.unwrap();
-    let lines = format!("{}\n", "x".repeat(2_000)).repeat(1_500);
-    let copy = format!("COPY slow_target FROM STDIN;\n{lines}\\.\n");
-    stop_in_the_middle("COPY", copy, "ClientRead").await;
+    let made = async {
+        let client = ground.client(DATABASE).await;
+        client.batch_execute(target).await.unwrap();
+    };
+    MADE.get_or_init(|| made).await;
 }
 
 async fn stop_in_the_middle(what: &'static str, middle: String, waits_for: &'static str) {

@@ -60,7 +60,8 @@ fn wrong(said: &Said, altered: bool) -> bool {
     match said {
         Said::Committed(_) => !altered,
         Said::RolledBack(_) | Said::NotConnected | Said::Refused(_) => altered,
-        Said::Unknown(_) | Said::Nothing(_) => false,
+        // What is prepared is neither; that is looked at before somebody ends it.
+        Said::Unknown(_) | Said::Prepared(_) | Said::Nothing(_) => false,
     }
 }
 
@@ -72,7 +73,7 @@ impl Tally {
             Said::Committed(_) => row.committed += 1,
             Said::RolledBack(_) => row.rolled_back += 1,
             Said::NotConnected | Said::Refused(_) => row.not_connected += 1,
-            Said::Unknown(_) => row.unknown += 1,
+            Said::Unknown(_) | Said::Prepared(_) => row.unknown += 1,
             Said::Nothing(_) => row.bad += 1,
         }
         if let Said::Nothing(_) = &run.said {
@@ -82,7 +83,7 @@ impl Tally {
             row.wrong += 1;
             self.faults.push(run.told("WRONG"));
         }
-        if let Said::Unknown(_) = &run.said {
+        if let Said::Unknown(_) | Said::Prepared(_) = &run.said {
             match run.excuse {
                 Some(excuse) => *self.excuses.entry(excuse).or_default() += 1,
                 None => {

@@ -33,6 +33,19 @@ pub enum Decision {
     RollBack,
 }
 
+/// What a person does about a COMMIT that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    Watch,
+    /// `x`: what is committed here is let be.
+    LetGo,
+    /// Told to terminate.
+    Leave,
+}
+
+/// The word of a statement that is to be another one.
+pub const SLIPS: &str = "slips";
+
 /// One walk, as it is to be.
 pub struct Walk {
     pub settings: Settings,
@@ -43,6 +56,10 @@ pub struct Walk {
     pub look: Duration,
     /// An alarm to be raised at the gate instead of a decision.
     pub alarm: Option<Alarm>,
+    /// What is done about a COMMIT that is seen to wait.
+    pub waiting: Waiting,
+    /// A statement that slips past the reader, in place of the one that says [`SLIPS`].
+    pub slips: Option<String>,
     /// Told when the gate is reached.
     pub at_gate: watch::Sender<bool>,
     pub journal: PathBuf,
@@ -54,6 +71,8 @@ pub enum Said {
     Committed(String),
     RolledBack(String),
     Unknown(Inquiry),
+    /// Under that name.
+    Prepared(String),
     NotConnected,
     /// Nothing was begun: the checklist refuses, and why.
     Refused(String),
@@ -70,6 +89,8 @@ impl Walk {
             options: HoldOptions::default(),
             look: Duration::ZERO,
             alarm: None,
+            waiting: Waiting::Watch,
+            slips: None,
             at_gate: watch::channel(false).0,
             journal: folder.join(format!("{}.jsonl", table.name)),
         }
@@ -79,8 +100,14 @@ impl Walk {
     pub async fn go(self) -> Said {
         let path = self.journal.with_extension("sql");
         std::fs::write(&path, &self.script).unwrap();
-        let runbook = Arc::new(Runbook::load(Some(&path)).unwrap());
+        let mut runbook = Runbook::load(Some(&path)).unwrap();
         assert_eq!(runbook.script.refusals, Vec::new());
+        if let Some(text) = &self.slips {
+            let mut statements = runbook.script.statements.iter_mut();
+            let slips = statements.find(|statement| statement.text.contains(SLIPS));
+            text.clone_into(&mut slips.unwrap().text);
+        }
+        let runbook = Arc::new(runbook);
         let journal = Journal::create(Some(&self.journal), |_| None).unwrap();
         let (live, mut reports, mut observations) = Live::start(
             Arc::clone(&runbook),
@@ -133,7 +160,7 @@ impl Walk {
             Some(Ending::NotConnected) => Said::NotConnected,
             Some(Ending::Committed { proof, .. }) => Said::Committed(proof.to_string()),
             Some(Ending::RolledBack { why, proof }) => Said::RolledBack(format!("{why}: {proof}")),
-            Some(Ending::Prepared { gid, .. }) => Said::Nothing(format!("prepared as {gid}")),
+            Some(Ending::Prepared { gid, .. }) => Said::Prepared(gid),
             Some(Ending::Unknown { reason }) => Said::Unknown(reason),
         };
         drop(engine);
@@ -192,6 +219,11 @@ impl Walk {
                     (_, Prompt::Reason | Prompt::SecondSigner) => panic!("nothing asks for it"),
                 }
             }
+            Phase::Committing if engine.account().commit_wait.is_some() => match self.waiting {
+                Waiting::Watch => {}
+                Waiting::LetGo => ask(engine, Command::Cancel),
+                Waiting::Leave => engine.take(Event::Alarmed(Alarm::Terminated)),
+            },
             Phase::MustRollBack { asking: false, .. } => ask(engine, Command::AskRollback),
             Phase::MustRollBack { asking: true, .. } => ask(engine, Command::ConfirmRollback),
             Phase::Inquiring {
@@ -215,6 +247,7 @@ fn journal_agrees(path: &Path, said: &Said) {
         Said::Committed(_) => Some("COMMITTED"),
         Said::RolledBack(_) => Some("ROLLED BACK"),
         Said::Unknown(_) => Some("UNKNOWN"),
+        Said::Prepared(_) => Some("PREPARED"),
         Said::NotConnected | Said::Refused(_) => return,
         Said::Nothing(_) => None,
     };
