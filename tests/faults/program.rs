@@ -240,6 +240,11 @@ impl Program {
         let found = self.wait_for(&[&format!("{there}HOLDS"), &format!("{there}WARNS")]);
         assert!(found.is_some(), "no connection in\n{}", self.text());
         self.line("read script");
+        let findings = findings(&self.text());
+        for nth in 1..=findings {
+            let done = format!("{nth} of {findings} finding");
+            self.insist("acknowledge 1", &done);
+        }
         for (number, sentence) in [
             "The script was read to its end",
             "This is the right server, database and role",
@@ -254,7 +259,8 @@ impl Program {
             // The reference to the backup, and the name on the connection.
             self.insist(&format!("sign {number} {DATABASE}"), &done);
         }
-        self.insist("apply", "BEGIN.");
+        // Where the server is quick the transaction is open before its BEGIN is told.
+        self.insist("apply", "BEGIN");
     }
 
     /// Types a line until it is taken: one that comes too early is refused, and says so.
@@ -292,6 +298,16 @@ impl Program {
     pub fn said(&self) -> Option<Said> {
         let text = self.text();
         text.lines().rev().find_map(|line| said(line.trim()))
+    }
+}
+
+/// How many findings the linter has, as the evidence of the script says.
+fn findings(text: &str) -> usize {
+    let before = text.split(" lint finding").next().unwrap_or_default();
+    let count = before.rsplit(' ').next().unwrap_or_default();
+    match text.contains(" lint finding") {
+        true => count.parse().unwrap(),
+        false => 0,
     }
 }
 
