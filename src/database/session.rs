@@ -6,6 +6,7 @@
 
 mod actor;
 mod answers;
+pub mod caps;
 mod hold;
 mod inquire;
 mod lease;

@@ -39,6 +39,14 @@ pub fn measure(table: &mut Table) {
         "≤ 1.2",
     );
     window(table, &ground, None);
+    let many = table.by_extent(40, 200, 800);
+    let said = table.by_extent(2_000, 10_000, 40_000);
+    for (what, script) in [
+        (format!("{many} results of 3,000 rows of 1 kB"), scripts::wide_results(many)),
+        (format!("{said} notices of 20 kB"), scripts::notices(said)),
+    ] {
+        whole(table, &ground, &what, &script, "");
+    }
     let address = ground.server.tcp_address().unwrap();
     for round_trip in table.by_extent(vec![5], vec![1, 5, 20], vec![1, 5, 20, 50]) {
         let there = delayed(address, Duration::from_millis(round_trip));

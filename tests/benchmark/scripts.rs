@@ -23,6 +23,18 @@ pub fn selects(count: usize) -> String {
     text + CHECK
 }
 
+/// So many statements of 3,000 rows of 1 kB each.
+pub fn wide_results(count: usize) -> String {
+    let one = "SELECT g, repeat('x', 1000) AS filler FROM generate_series(1, 3000) AS g;\n";
+    one.repeat(count) + CHECK
+}
+
+/// So many notices of 20 kB, from a thousand in each statement.
+pub fn notices(count: usize) -> String {
+    let one = "DO $$ BEGIN FOR i IN 1..1000 LOOP RAISE NOTICE '%', repeat('x', 20000); END LOOP; END $$;\n";
+    one.repeat(count / 1_000) + CHECK
+}
+
 /// So many statements, `bytes` in all.
 pub fn bulk(count: usize, bytes: usize) -> String {
     let filler = "x".repeat((bytes / count).saturating_sub(60).max(1));

@@ -1,6 +1,6 @@
 //! Running a script: what each statement reports, and where it stops.
 
-use stagegate::database::session::{HoldOptions, Order};
+use stagegate::database::session::{HoldOptions, Order, caps};
 use stagegate::gate::event::{Body, Lock, LockMode, StatementReport, XactStatus};
 use stagegate::runbook::check::Verdict;
 
@@ -486,4 +486,41 @@ async fn rows_that_the_script_calls_data_are_no_checks() {
         // They are shown all the same.
         assert_eq!(reports[0].result.as_ref().unwrap().total, 2);
     }
+}
+
+/// What a run keeps is bounded over all of its statements, and told where it is cut.
+#[tokio::test]
+async fn rows_and_notices_of_a_run_are_bounded_and_told() {
+    let rows = "SELECT g, repeat('x', 1000) FROM generate_series(1, 3000) AS g";
+    let says = "DO 'BEGIN FOR i IN 1..500 LOOP RAISE NOTICE ''%'', repeat(''x'', 20000); END LOOP; END'";
+    let mut statements = vec![rows; 30];
+    statements.push(says);
+    statements.push("SELECT 42");
+    let mut stage = Stage::new(&statements).await;
+    stage.begin().await;
+    stage.order(Order::RunScript);
+    let bodies = stage.all().await;
+    assert_eq!(bodies.last(), Some(&Body::ScriptFinished));
+    let (mut kept, mut total, mut last) = (0, 0, None);
+    for body in &bodies {
+        if let Body::StatementFinished(report) = body
+            && let Some(result) = &report.result
+        {
+            let texts = result.rows.iter().flatten().flatten();
+            kept += texts.map(String::len).sum::<usize>();
+            total += result.total;
+            last = result.rows.first().cloned();
+        }
+    }
+    assert!(kept <= caps::ROWS * 2, "{kept} bytes of rows were kept");
+    assert_eq!(total, 90_001);
+    assert_eq!(last, Some(vec![Some("42".to_owned())]));
+    let said = notices(&bodies);
+    let bytes: usize = said.iter().map(|(_, text)| text.len()).sum();
+    assert!(bytes <= caps::NOTICES, "{bytes} bytes of notices were kept");
+    let (_, told) = said.last().unwrap();
+    assert!(
+        told.contains("of 90,001 rows of this run were kept") && told.contains("of 500 notices"),
+        "{told}"
+    );
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::answers::{millis, report};
+use super::caps::Caps;
 use crate::database::link::{Broken, Link, Unsent};
 use crate::database::pinned::Aim;
 use crate::database::settings::Settings;
@@ -210,7 +211,8 @@ pub async fn script(
         statement: limit,
         lock: None,
     };
-    let (results, stopped) = together(link, &queries, limits, path).await?;
+    let caps = &mut Some(Caps::default());
+    let (results, stopped) = together(link, &queries, limits, path, caps).await?;
     Ok(match stopped {
         Some(stopped) => Err(stopped),
         None => Ok(results),
@@ -229,10 +231,11 @@ pub async fn each(
     queries: &[Query<'_>],
     limits: Limits,
 ) -> Result<Vec<Result<StatementReport, Stopped>>, Broken> {
-    each_on(link, queries, limits, None).await
+    // The program's own questions, which are bounded by what they ask.
+    each_capped(link, queries, limits, None, &mut None).await
 }
 
-/// The same with names looked for on `path`, else on [`PINNED`].
+/// The same with the queries of a file of checks, and names looked for on `path`, else on [`PINNED`].
 ///
 /// # Errors
 /// When the link breaks, or the server is silent for longer than the limits allow.
@@ -242,10 +245,20 @@ pub async fn each_on(
     limits: Limits,
     path: Option<&str>,
 ) -> Result<Vec<Result<StatementReport, Stopped>>, Broken> {
+    each_capped(link, queries, limits, path, &mut Some(Caps::default())).await
+}
+
+async fn each_capped(
+    link: &mut Link,
+    queries: &[Query<'_>],
+    limits: Limits,
+    path: Option<&str>,
+    caps: &mut Option<Caps>,
+) -> Result<Vec<Result<StatementReport, Stopped>>, Broken> {
     let mut answers = Vec::new();
     let mut rest = queries;
     while !rest.is_empty() {
-        let (results, stopped) = together(link, rest, limits, path).await?;
+        let (results, stopped) = together(link, rest, limits, path, caps).await?;
         let mut done = results.len();
         answers.extend(results.into_iter().map(Ok));
         match stopped {
@@ -270,6 +283,7 @@ async fn together(
     queries: &[Query<'_>],
     limits: Limits,
     path: Option<&str>,
+    caps: &mut Option<Caps>,
 ) -> Result<(Vec<StatementReport>, Option<Stopped>), Broken> {
     let patience = Duration::from_millis(limits.statement) + SILENCE;
     let lock = limits.lock.map_or_else(String::new, |lock| {
@@ -351,14 +365,11 @@ async fn together(
         } else {
             let is_last = index + 1 == queries.len();
             let data = query.data;
-            results.push(report(
-                query.number,
-                duration,
-                answer,
-                &mut plan,
-                is_last,
-                data,
-            ));
+            let mut report = report(query.number, duration, answer, &mut plan, is_last, data);
+            if let Some(caps) = caps {
+                caps.trim(&mut report);
+            }
+            results.push(report);
         }
     }
     if link.status() != Status::Idle {

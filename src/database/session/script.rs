@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::actor::{Actor, noticed};
 use super::answers::{millis, report};
+use super::caps::{self, Caps};
 use super::looking::{self, Budget, Limits};
 use crate::database::link::{Answer, Broken, Link, Sent, Unsent};
 use crate::database::locks::QUERY;
@@ -67,6 +68,7 @@ struct Run {
     /// The limits cannot be compared any more, so ours are set whatever the script wants.
     forced: bool,
     limits: Limits,
+    caps: Caps,
 }
 
 impl Actor {
@@ -88,6 +90,7 @@ impl Actor {
             changes: 0,
             forced: false,
             limits: looking::limits(&self.options, self.checks_client),
+            caps: Caps::default(),
         };
         self.link()?;
         let mut ahead = 0;
@@ -142,6 +145,7 @@ impl Actor {
         self.ends_sessions = None;
         if !run.failed {
             self.finish(&mut run, Vec::new());
+            self.tell_cuts(&mut run);
             self.say(seq, Body::ScriptFinished);
         }
         Ok(())
@@ -288,16 +292,23 @@ impl Actor {
         }
     }
 
+    /// Tells what of the run was not kept.
+    fn tell_cuts(&self, run: &mut Run) {
+        if let Some(why) = run.caps.told() {
+            noticed(&self.reports, run.seq, None, why);
+        }
+    }
+
     async fn listen(
         &mut self,
-        run: &Run,
+        run: &mut Run,
         statement: &Statement,
         sent: Sent,
     ) -> Result<Answer, Broken> {
         let (reports, seq, number) = (self.reports.clone(), run.seq, statement.number);
-        let failed = run.failed;
+        let (failed, caps) = (run.failed, &mut run.caps);
         let mut notice = move |message| {
-            if !failed {
+            if !failed && let Some(message) = caps.notice(message) {
                 noticed(&reports, seq, Some(number), message);
             }
         };
@@ -313,7 +324,12 @@ impl Actor {
         self.finish(run, Vec::new());
         self.started(run, statement);
         let (reports, seq, number) = (self.reports.clone(), run.seq, statement.number);
-        let mut notice = move |message| noticed(&reports, seq, Some(number), message);
+        let caps = &mut run.caps;
+        let mut notice = move |message| {
+            if let Some(message) = caps.notice(message) {
+                noticed(&reports, seq, Some(number), message);
+            }
+        };
         let copied = self.link()?.copy(&statement.text, data, &mut notice).await;
         match copied {
             Ok(answer) => self.answered(run, statement, answer),
@@ -367,14 +383,9 @@ impl Actor {
         }
         let number = statement.number;
         let (is_last, data) = (number == run.last, statement.returns_data());
-        run.waiting = Some(report(
-            number,
-            duration,
-            answer,
-            &mut run.plan,
-            is_last,
-            data,
-        ));
+        let mut report = report(number, duration, answer, &mut run.plan, is_last, data);
+        run.caps.trim(&mut report);
+        run.waiting = Some(report);
     }
 
     /// Reports the statement that waits for its locks.
@@ -398,10 +409,11 @@ impl Actor {
         error: ServerMessage,
     ) {
         run.failed = true;
+        self.tell_cuts(run);
         let body = Body::StatementFailed {
             number: statement.number,
             duration,
-            error: Box::new(error),
+            error: Box::new(caps::shorten(error)),
         };
         self.say(run.seq, body);
     }
