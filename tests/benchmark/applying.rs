@@ -42,7 +42,10 @@ pub fn measure(table: &mut Table) {
     let many = table.by_extent(40, 200, 800);
     let said = table.by_extent(2_000, 10_000, 40_000);
     for (what, script) in [
-        (format!("{many} results of 3,000 rows of 1 kB"), scripts::wide_results(many)),
+        (
+            format!("{many} results of 3,000 rows of 1 kB"),
+            scripts::wide_results(many),
+        ),
         (format!("{said} notices of 20 kB"), scripts::notices(said)),
     ] {
         whole(table, &ground, &what, &script, "");

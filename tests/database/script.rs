@@ -492,7 +492,8 @@ async fn rows_that_the_script_calls_data_are_no_checks() {
 #[tokio::test]
 async fn rows_and_notices_of_a_run_are_bounded_and_told() {
     let rows = "SELECT g, repeat('x', 1000) FROM generate_series(1, 3000) AS g";
-    let says = "DO 'BEGIN FOR i IN 1..500 LOOP RAISE NOTICE ''%'', repeat(''x'', 20000); END LOOP; END'";
+    let says =
+        "DO 'BEGIN FOR i IN 1..500 LOOP RAISE NOTICE ''%'', repeat(''x'', 20000); END LOOP; END'";
     let mut statements = vec![rows; 30];
     statements.push(says);
     statements.push("SELECT 42");

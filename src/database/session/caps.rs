@@ -95,7 +95,9 @@ impl Caps {
         let mut left = self.checks;
         let mut fits = |check: &Check| {
             let cost = check.name.len() + check.detail.len() + 2 * CELL;
-            left.checked_sub(cost).inspect(|rest| left = *rest).is_some()
+            left.checked_sub(cost)
+                .inspect(|rest| left = *rest)
+                .is_some()
         };
         let kept = report.checks.iter().take_while(|check| fits(check)).count();
         self.checks = left;
@@ -232,7 +234,10 @@ mod tests {
         caps.trim(&mut short);
         assert_eq!(short.result.unwrap().rows.len(), 3);
         let told = caps.told().unwrap().message;
-        assert!(told.ends_with("of 50,003 rows of this run were kept"), "{told}");
+        assert!(
+            told.ends_with("of 50,003 rows of this run were kept"),
+            "{told}"
+        );
         assert_eq!(caps.told(), None);
     }
 
@@ -258,7 +263,11 @@ mod tests {
             ..ServerMessage::default()
         };
         let first = caps.notice(notice()).unwrap().message;
-        assert!(first.ends_with("ä … (16384 of 40000 bytes kept)"), "{:.40}", first);
+        assert!(
+            first.ends_with("ä … (16384 of 40000 bytes kept)"),
+            "{:.40}",
+            first
+        );
         let kept = (0..1_000).filter_map(|_| caps.notice(notice())).count();
         assert!(kept * TEXT < NOTICES, "{kept}");
         let told = caps.told().unwrap().message;
