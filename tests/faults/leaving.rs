@@ -383,6 +383,6 @@ fn paste(dice: &mut Dice) -> Run {
         altered: stage.ask_one(added) == "t",
         later: None,
         excuse: None,
-        said: said.unwrap_or_else(|| Said::Nothing(screen)),
+        said: said.unwrap_or(Said::Nothing(screen)),
     }
 }
