@@ -175,17 +175,17 @@ pub fn find_psql() -> Option<std::path::PathBuf> {
         .map(|folder| folder.join("psql"))
         .collect();
     let found = named.or_else(|| wrapped.chain(others).find(|program| program.exists()));
-    let Some(found) = found else {
+    let Some(program) = found else {
         crate::aloud::skip("without psql there is nothing to compare with");
         return None;
     };
     // Some are built without TLS, and know its keywords all the same.
-    let mut asked = Command::new(&found);
+    let mut asked = Command::new(&program);
     asked.args(["-X", "-w", "-d", "host=/nonexistent sslmode=require"]);
     let said = (&mut asked).finish("psql");
     if String::from_utf8_lossy(&said.stderr).contains("not compiled in") {
         crate::aloud::skip("this psql was built without TLS; STAGEGATE_PSQL names another");
         return None;
     }
-    Some(found)
+    Some(program)
 }
