@@ -10,6 +10,8 @@ mod authority;
 mod cancelling;
 #[path = "shared/child.rs"]
 mod child;
+#[path = "tls/children.rs"]
+mod children;
 #[path = "tls/ground.rs"]
 mod ground;
 #[path = "tls/matrix.rs"]
