@@ -11,6 +11,7 @@ pub mod link;
 pub mod locks;
 pub mod message;
 pub mod monitor;
+pub mod others;
 pub mod passfile;
 pub mod pinned;
 pub mod secret;

@@ -3,6 +3,7 @@
 //! With somebody at the terminal, words stand for keys and the same machine decides. With nobody
 //! there it is a rehearsal: it applies, verifies and rolls back, and never commits.
 
+mod place;
 mod refusals;
 mod table;
 mod telling;

@@ -118,8 +118,26 @@ pub struct CheckSet {
     pub file: String,
     /// Each check, and the number of its statement.
     pub checks: Vec<(usize, Check)>,
-    /// How many statements did not answer. A FAIL among the checks says why for each.
+    /// How many statements did not answer. A FAIL among the checks, or a silence, says why for each.
     pub unanswered: usize,
+    /// Statements that got no answer though nothing failed: somebody else holds a lock.
+    pub silent: Vec<Silent>,
+}
+
+/// A statement of checks that nothing answered, and that says nothing about what it would check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silent {
+    /// Its number.
+    pub number: usize,
+    /// Where it stands.
+    pub name: String,
+    /// Why, with who is in the way.
+    pub why: String,
+}
+
+/// How many statements of all stages nothing answered.
+pub fn silent(sets: &[CheckSet]) -> usize {
+    sets.iter().map(|set| set.silent.len()).sum()
 }
 
 impl CheckSet {

@@ -29,9 +29,12 @@ pub mod script;
 mod sections;
 mod setting;
 mod substitution;
+pub mod targets;
 pub mod variables;
 
+use impact::Impact;
 use script::{Refusal, Script};
+use std::sync::Arc;
 
 /// Everything for one change: script, checklist, expected state, post-verification, rollbacks.
 #[derive(Debug, Clone)]
@@ -56,6 +59,12 @@ pub struct Runbook {
     pub promises: Vec<impact::Promise>,
     /// Where its names without a schema are looked for.
     pub search_path: SearchPath,
+    /// The servers that it knows by name, `[[target]]` in `runbook.toml`.
+    pub targets: Vec<targets::Named>,
+    /// `runbook.toml` itself, where there is one.
+    pub manifest: Option<script::Source>,
+    /// What the script is expected to do, once somebody asked.
+    pub weighed: impact::Weighed,
 }
 
 /// Where names without a schema are looked for, in the form of the server's setting `search_path`.
@@ -107,6 +116,11 @@ impl Item {
 }
 
 impl Runbook {
+    /// What the script is expected to do: read from its text once, and the same for everybody.
+    pub fn impact(&self) -> &Arc<Impact> {
+        self.weighed.of(self)
+    }
+
     /// The files whose rows are checks, in the order of the walk: before, on the checklist, after.
     pub fn check_files(&self) -> impl Iterator<Item = &Script> {
         let own = self.items.iter().filter_map(|item| item.checks.as_ref());

@@ -17,6 +17,8 @@ mod hostile;
 mod pane;
 #[path = "inspect/screen.rs"]
 mod screen;
+#[path = "shared/session.rs"]
+mod session;
 #[path = "inspect/stage.rs"]
 mod stage;
 #[path = "inspect/structure.rs"]

@@ -148,7 +148,7 @@ fn a_promise_of_no_section_is_an_error_and_one_of_a_section_is_kept() {
         Runbook::load(Some(folder.path()))
     };
     let kept = promised("[[promise]]\nsection = \"7\"\ncolumns = 2\ndrops = 0\n").unwrap();
-    let impact = stagegate::runbook::impact::Impact::of(&kept);
+    let impact = kept.impact();
     assert_eq!(
         impact.differences(),
         ["Change 7: orders: 2 columns promised, 1 counted in the script"]

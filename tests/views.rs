@@ -394,6 +394,7 @@ mod snapshots {
                 pid: 5150,
                 role: "report_reader".into(),
                 application: "nightly-report".into(),
+                client: Some("10.1.2.3".into()),
                 state: Some("idle in transaction".into()),
                 query: Some("SELECT count(*) FROM service_ops.packet_decision".into()),
                 relation: Some("service_ops.packet_decision".into()),

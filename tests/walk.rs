@@ -209,6 +209,9 @@ fn runbook() -> Runbook {
         post_verification: None,
         rollbacks: Vec::new(),
         promises: Vec::new(),
+        targets: Vec::new(),
+        manifest: None,
+        weighed: Default::default(),
     }
 }
 

@@ -174,6 +174,8 @@ pub(super) fn attend(
         return Ok(ExitCode::Committed);
     }
     may_be_run(&runbook, holding)?;
+    // Read from the script's text here, where no key waits for it.
+    runbook.impact();
     let interactive = matches!(whose, Whose::Persons(_));
     let by_lines = look.plain || !std::io::stdout().is_terminal();
     if interactive && !std::io::stdin().is_terminal() {

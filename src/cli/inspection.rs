@@ -30,7 +30,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .wrap_err("the program's own tasks cannot be started")?)
 }
 
-/// `stagegate verify`: every check once; 0 when all pass, 4 on FAIL, 6 without a connection.
+/// `stagegate verify`: every check once; 0 when all pass, 4 on FAIL, 6 without a connection,
+/// 8 where something got no answer.
 pub(super) fn verify(
     runbook: Option<&Path>,
     given: &Given,
@@ -66,10 +67,10 @@ pub(super) fn verify(
         Format::Text => telling::text(&runbook, &sight),
         Format::Json => telling::json(&runbook, &sight),
     })?;
-    Ok(if telling::passes(&sight) {
-        ExitCode::Committed
-    } else {
-        ExitCode::RolledBackOnFail
+    Ok(match telling::result_of(&sight) {
+        telling::Result::Passes => ExitCode::Committed,
+        telling::Result::Fails => ExitCode::RolledBackOnFail,
+        telling::Result::NoAnswer => ExitCode::NoAnswer,
     })
 }
 

@@ -39,7 +39,6 @@ use crate::runbook::question::Question;
 
 pub use inquire::{Identity, ask, of_earlier_run};
 pub use lease::GRACE;
-pub use traffic::relations;
 
 /// What the held session can be asked to do. Each order is answered by reports with its number;
 /// exactly one of them is final.

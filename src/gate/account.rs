@@ -7,10 +7,12 @@ use super::event::{
     Body, CLOSED_BY_US, Command, CommitWait, Event, Evidence, Lock, LockMode, Millis, Observation,
     Report, ServerLog, ServerMessage, Session, Sight, StatementReport, Target,
 };
+use super::machine::Machine;
+use super::phase::{Phase, Why};
 use super::query::Looked;
 use crate::runbook::check::{Check, Verdict};
 use crate::runbook::impact::Measure;
-use crate::runbook::script::Fate;
+use crate::runbook::script::{Fate, Script};
 use crate::runbook::{ItemKind, Runbook};
 use std::collections::BTreeMap;
 
@@ -416,6 +418,25 @@ impl Account {
     pub fn held(&self) -> Option<Millis> {
         let begun = self.begun_at?;
         Some(self.ended_at.unwrap_or(self.now).saturating_sub(begun))
+    }
+
+    /// Whether the open transaction may hold locks. Once the server failed a statement of it, it has let
+    /// go of them all, unless that was behind a savepoint of the script.
+    pub fn holds_locks(&self, machine: &Machine, script: &Script) -> bool {
+        let Phase::MustRollBack { why, .. } = machine.phase() else {
+            return machine.hold_left().is_some();
+        };
+        let failed = match why {
+            Why::StatementFailed | Why::LockTimeout | Why::Cancelled => {
+                self.failed().map(|(_, error)| error)
+            }
+            Why::SettleFailed | Why::FailedWhileHeld => self.last_error().map(|said| &said.message),
+            _ => None,
+        };
+        // What this program refused never came to the server.
+        let by_server = failed.is_some_and(|error| error.sqlstate.is_some());
+        let saved = script.sent().any(|statement| statement.kind == "SAVEPOINT");
+        !by_server || saved
     }
 
     /// The step of the statement with this number, from 1.

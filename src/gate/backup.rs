@@ -115,7 +115,7 @@ impl Backup {
                 )
             }
             (None, None) => (
-                Standing::Holds,
+                Standing::Asks,
                 "a reference to the backup is typed with the sign-off".into(),
                 Vec::new(),
             ),

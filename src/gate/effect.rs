@@ -112,6 +112,8 @@ pub enum ExitCode {
     NoConnection,
     /// Rehearsed: every statement worked, and there was no check.
     Unchecked,
+    /// Nothing failed, and a question got no answer: somebody holds a lock, for instance.
+    NoAnswer,
     /// Ended by a hang-up, an interrupt or a termination; rolled back.
     Signalled(Signal),
 }
@@ -139,6 +141,7 @@ impl ExitCode {
             ExitCode::OutcomeUnknown => 5,
             ExitCode::NoConnection => 6,
             ExitCode::Unchecked => 7,
+            ExitCode::NoAnswer => 8,
             ExitCode::Signalled(Signal::HangUp) => 129,
             ExitCode::Signalled(Signal::Interrupt) => 130,
             ExitCode::Signalled(Signal::Terminate) => 143,

@@ -432,8 +432,34 @@ pub enum Standing {
     Holds,
     /// It does, with a warning.
     Warns,
+    /// There is none but what a person says or reads.
+    Asks,
     /// It does not: the item cannot be signed.
     Fails,
+    /// Nothing answered, for somebody holds a lock for instance: it cannot be signed either.
+    Silent,
+}
+
+impl Standing {
+    /// Whether the item cannot be signed on it.
+    pub fn forbids(self) -> bool {
+        match self {
+            Standing::Fails | Standing::Silent => true,
+            Standing::Awaited | Standing::Holds | Standing::Warns | Standing::Asks => false,
+        }
+    }
+
+    /// What it is called once it was looked at, before a person did their part.
+    pub fn word(self) -> &'static str {
+        match self {
+            Standing::Awaited => "being looked at",
+            Standing::Holds => "HOLDS",
+            Standing::Warns => "WARNS",
+            Standing::Asks => "NEEDS YOU",
+            Standing::Fails => "FAILS",
+            Standing::Silent => "NO ANSWER",
+        }
+    }
 }
 
 /// What a statement that succeeded left behind.
@@ -545,6 +571,8 @@ pub struct Session {
     pub role: String,
     /// Its `application_name`.
     pub application: String,
+    /// Where it comes from, an address or `local`, as far as our role may see it.
+    pub client: Option<String>,
     /// Its state, as far as our role may see it.
     pub state: Option<String>,
     /// Its query, as far as our role may see it.
@@ -555,4 +583,61 @@ pub struct Session {
     pub since: Option<Millis>,
     /// The sessions it waits for.
     pub behind: Vec<i32>,
+}
+
+impl Session {
+    /// Role, application, client and state, as far as they are known. Another stagegate is called one.
+    pub fn who(&self) -> String {
+        let mut text = self.role.clone();
+        match self.application.as_str() {
+            "" => {}
+            ours if ours == "stagegate" || ours.starts_with("stagegate ") => {
+                text.push_str(&format!(" ({ours}: another stagegate on this database)"));
+            }
+            other => text.push_str(&format!(" ({other})")),
+        }
+        if let Some(client) = &self.client {
+            text.push_str(&format!(", {client}"));
+        }
+        if let Some(state) = &self.state {
+            text.push_str(&format!(", {state}"));
+        }
+        text.trim_start().to_owned()
+    }
+
+    /// All of a session that is in the way, in one line: its transaction's age, and its query as far as
+    /// our role may see it.
+    pub fn in_the_way(&self) -> String {
+        let mut text = match self.pid {
+            // A transaction that is prepared has no session.
+            0 => self.who(),
+            pid => format!("pid {pid} {}", self.who()),
+        };
+        if let Some(relation) = &self.relation {
+            text.push_str(&format!(", on {relation}"));
+        }
+        if let Some(since) = self.since {
+            text.push_str(&format!(", open for {}", in_words(since)));
+        }
+        match (&self.query, &self.state) {
+            (Some(query), _) => {
+                let words: Vec<&str> = query.split_whitespace().collect();
+                text.push_str(&format!(": {}", words.join(" ")));
+            }
+            (None, None) if self.pid != 0 => {
+                text.push_str("; its state and query are hidden from this role");
+            }
+            (None, _) => {}
+        }
+        text
+    }
+}
+
+/// A stretch of time in words: `350 ms`, `12 s`, `7 min`.
+pub fn in_words(time: Millis) -> String {
+    match time {
+        0..1_000 => format!("{time} ms"),
+        1_000..120_000 => format!("{} s", time / 1_000),
+        _ => format!("{} min", time / 60_000),
+    }
 }

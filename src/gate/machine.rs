@@ -245,11 +245,34 @@ impl Machine {
         self.hold_left
     }
 
+    /// Whether a person did what the evidence of an item cannot do for them: it is signed, or all that
+    /// is to be read was read and nothing else is asked for.
+    pub fn is_answered(&self, index: usize) -> bool {
+        let (Some(item), Some(needed)) = (self.items.get(index), self.plan.items.get(index)) else {
+            return true;
+        };
+        let read = item.to_read().next().is_none() && item.acknowledged >= needed.findings;
+        item.signed
+            || match item.standing {
+                Standing::Asks => read && !needed.documents.is_empty(),
+                _ => read,
+            }
+    }
+
     /// Whether all evidence was looked at, and an item's fails: nothing can be applied.
     pub fn fails(&self) -> bool {
         let standings = || self.items.iter().map(|item| item.standing);
         standings().all(|standing| standing != Standing::Awaited)
-            && standings().any(|standing| standing == Standing::Fails)
+            && standings().any(Standing::forbids)
+    }
+
+    /// What a walk that cannot be applied ends with: nothing failed where nothing answered.
+    fn fails_with(&self) -> ExitCode {
+        let fails = |item: &Signature| item.standing == Standing::Fails;
+        match self.items.iter().any(fails) {
+            true => ExitCode::RolledBackOnFail,
+            false => ExitCode::NoAnswer,
+        }
     }
 
     /// Whether the gate would take `c` now.

@@ -102,11 +102,13 @@ pub enum Refusal {
     NotSigned,
     EvidenceAwaited,
     EvidenceFails,
+    NoEvidence,
     ItemFails,
     NotReadToEnd,
     FindingsOpen(usize),
     NothingToAcknowledge,
     ReferenceMissing,
+    NoReference,
     NameMissing,
     ItemsUnsigned(usize),
     BackupUnderWay,
@@ -144,6 +146,9 @@ impl std::fmt::Display for Refusal {
             Refusal::EvidenceFails => f.write_str(
                 "The evidence fails, so it cannot be signed; Enter shows it, p probes again.",
             ),
+            Refusal::NoEvidence => f.write_str(
+                "Nothing answered, so it cannot be signed; Enter shows who is in the way, p probes again.",
+            ),
             Refusal::ItemFails => {
                 f.write_str("The evidence of an item fails, so nothing is applied.")
             }
@@ -162,6 +167,9 @@ impl std::fmt::Display for Refusal {
                 f.write_str("Type the name of the database that you mean, then it is signed.")
             }
             Refusal::ReferenceMissing => f.write_str("It needs a reference: type one."),
+            Refusal::NoReference => f.write_str(
+                "That is no reference: say where the backup lies, so that somebody else finds it.",
+            ),
             Refusal::ItemsUnsigned(1) => f.write_str("1 item is not signed yet."),
             Refusal::ItemsUnsigned(n) => write!(f, "{n} items are not signed yet."),
             Refusal::BackupUnderWay => f.write_str("The backup is still being made; x cancels it."),

@@ -11,6 +11,9 @@ pub fn in_words(refusal: &Refusal) -> String {
         Refusal::EvidenceFails => {
             "The evidence fails, so it cannot be signed; show N shows it, probe looks again."
         }
+        Refusal::NoEvidence => {
+            "Nothing answered, so it cannot be signed; show N shows who is in the way, probe looks again."
+        }
         Refusal::NotReadToEnd => {
             "Read it to its end first: read script, and read N for a rollback script."
         }
@@ -19,6 +22,9 @@ pub fn in_words(refusal: &Refusal) -> String {
             return format!(
                 "{findings} findings are not acknowledged yet: acknowledge N, one after the other."
             );
+        }
+        Refusal::NoReference => {
+            "That is no reference: say where the backup lies, so that somebody else finds it."
         }
         Refusal::NameMissing => "It needs the name of the database that you mean: sign N DATABASE.",
         Refusal::ReferenceMissing => "It needs a reference: sign N REFERENCE.",

@@ -1,5 +1,6 @@
 //! What the lines say: each change of the run once, in the order in which it came.
 
+use super::place::Place;
 use super::{refusals, table, words};
 use crate::gate::account::Step;
 use crate::gate::event::{CLOSED_BY_US, Document, Millis, Seq, ServerMessage, Standing};
@@ -8,9 +9,10 @@ use crate::gate::query::After;
 use crate::gate::{Account, Ending, Machine, Phase};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
-use crate::runbook::impact::{Impact, Measure, Told};
+use crate::runbook::impact::{Measure, Told};
 use crate::runbook::printable::{counted, printable, printable_lines};
 use crate::runbook::script::{Fate, Statement};
+use std::sync::Arc;
 
 /// Turns the state of a run into lines.
 #[derive(Debug)]
@@ -156,7 +158,7 @@ impl<'a> Teller<'a> {
                         "{}. {}: {}. {}",
                         index + 1,
                         named.title,
-                        standing(item.standing),
+                        shown(machine, index, item.standing),
                         evidence.summary
                     ));
                     for check in evidence
@@ -200,7 +202,7 @@ impl<'a> Teller<'a> {
         if self.measured == account.measure {
             return;
         }
-        let impact = Impact::of(self.runbook);
+        let impact = Arc::clone(self.runbook.impact());
         self.say(&format!("Impact: {}.", impact.brief()));
         for told in impact.told_in_short(Some(account.measure.as_ref())) {
             match told {
@@ -266,7 +268,18 @@ impl<'a> Teller<'a> {
             if asking && said.message.message == CLOSED_BY_US {
                 continue;
             }
-            self.message(&said.message);
+            let place = said
+                .number
+                .and_then(|number| Place::of(&self.runbook.script, number, &said.message));
+            match place {
+                Some(place) => {
+                    self.say_message(&format!("{}: ", place.head()), &said.message);
+                    for line in place.shown() {
+                        self.say(&line);
+                    }
+                }
+                None => self.message(&said.message),
+            }
         }
         self.messages = account.messages.len();
     }
@@ -312,12 +325,16 @@ impl<'a> Teller<'a> {
     }
 
     fn message(&mut self, message: &ServerMessage) {
+        self.say_message("", message);
+    }
+
+    fn say_message(&mut self, place: &str, message: &ServerMessage) {
         let severity = if message.severity.is_empty() {
             "stagegate"
         } else {
             &message.severity
         };
-        self.say(&format!("{severity}: {}", message.message));
+        self.say(&format!("{place}{severity}: {}", message.message));
         for (word, text) in [
             ("DETAIL", &message.detail),
             ("HINT", &message.hint),
@@ -413,9 +430,14 @@ impl<'a> Teller<'a> {
                 if *asking {
                     self.say("ROLLBACK? Type yes or no.");
                 } else {
-                    self.say(&format!(
-                        "TRANSACTION OPEN, and it cannot be committed: {why}. Type rollback."
-                    ));
+                    self.say(&match account.holds_locks(machine, &self.runbook.script) {
+                        true => format!(
+                            "TRANSACTION OPEN, and it cannot be committed: {why}. Type rollback."
+                        ),
+                        false => format!(
+                            "TRANSACTION FAILED, and it holds no lock any more: {why}. Type rollback."
+                        ),
+                    });
                 }
             }
             Phase::Querying { question, .. } => {
@@ -440,18 +462,7 @@ impl<'a> Teller<'a> {
             }
             Phase::Waiting { left, proof } => {
                 self.say(&format!("Rolled back: {proof}."));
-                for session in &account.blockers {
-                    self.say(&format!(
-                        "  blocked by pid {} ({}, {}), {}",
-                        session.pid,
-                        session.role,
-                        session.application,
-                        session
-                            .state
-                            .as_deref()
-                            .unwrap_or("its state is hidden from this role")
-                    ));
-                }
+                self.blockers(account);
                 self.say(&format!(
                     "Attempt {} of {} did not get its lock; the next one starts in {} s. cancel stops it.",
                     machine.attempt(),
@@ -465,6 +476,16 @@ impl<'a> Teller<'a> {
             }
             Phase::Ended(ending) => self.ended(ending, account),
             Phase::Left(_) => {}
+        }
+    }
+
+    /// Who did not let the script have its lock.
+    fn blockers(&mut self, account: &Account) {
+        if account.blockers.is_empty() {
+            self.say("  Who held the lock was not seen.");
+        }
+        for session in &account.blockers {
+            self.say(&format!("  blocked by {}", session.in_the_way()));
         }
     }
 
@@ -490,6 +511,9 @@ impl<'a> Teller<'a> {
                 }
             }
             Ending::RolledBack { why, proof } => {
+                if *why == Why::LockTimeout {
+                    self.blockers(account);
+                }
                 self.say(&format!("ROLLED BACK, because {why}: {proof}."));
             }
             Ending::Prepared { gid, server } => {
@@ -552,12 +576,11 @@ impl<'a> Teller<'a> {
     }
 }
 
-fn standing(standing: Standing) -> &'static str {
+/// What an item's standing is called: what waits for a person says so.
+fn shown(machine: &Machine, index: usize, standing: Standing) -> &'static str {
     match standing {
-        Standing::Awaited => "being looked at",
-        Standing::Holds => "HOLDS",
-        Standing::Warns => "WARNS",
-        Standing::Fails => "FAILS",
+        Standing::Holds if !machine.is_answered(index) => Standing::Asks.word(),
+        standing => standing.word(),
     }
 }
 

@@ -171,6 +171,7 @@ mod tests {
             file: String::new(),
             checks,
             unanswered,
+            silent: Vec::new(),
         };
         let sets = [
             set(Stage::ExpectedState, before.into_iter().collect(), 0),

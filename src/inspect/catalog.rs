@@ -5,20 +5,18 @@
 //! own, so that a lock in the way costs only that.
 
 use super::{Column, Found, Held, Long, Part, Table};
-use crate::database::session::read_only::on_the_own_path;
-use crate::database::tables::estimated_rows;
+use crate::database::others::{self, COLUMNS, SESSION};
+use crate::database::tables::{estimated_rows, named};
 use crate::gate::event::{LockMode, Millis};
 use crate::runbook::check::ResultSet;
+use crate::runbook::objects::Name;
 use std::collections::HashMap;
 
 /// From when on a transaction counts as long, in seconds.
 pub(super) const LONG: u32 = 30;
 
-/// How much of a query is fetched, in characters.
-const QUERY_LENGTH: u32 = 200;
-
-/// What `pg_stat_activity.query` says to a role that may not see it.
-const HIDDEN: &str = "<insufficient privilege>";
+/// How much of a query is told, in characters.
+const QUERY_LENGTH: usize = 200;
 
 /// What is asked, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +60,7 @@ impl Question {
         }
     }
 
-    pub(super) fn sql(self, names: &[&str]) -> String {
+    pub(super) fn sql(self, names: &[Name]) -> String {
         let tables = tables(names);
         match self {
             Question::Tables => format!(
@@ -119,27 +117,23 @@ impl Question {
                  FROM ({tables}) t JOIN pg_catalog.pg_index i ON i.indrelid = t.oid"
             ),
             Question::Locks => format!(
-                "SELECT l.pid, {who}, t.name, l.mode, l.granted, {open} \
+                "SELECT l.pid, {SESSION}, t.name, l.mode, l.granted \
                  FROM pg_catalog.pg_locks l JOIN ({tables}) t ON t.oid = l.relation \
                  LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
                  WHERE l.locktype = 'relation' \
                  AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid() \
                  AND l.database = (SELECT oid FROM pg_catalog.pg_database \
                  WHERE datname = pg_catalog.current_database()) \
-                 ORDER BY t.name, NOT l.granted, a.xact_start, l.pid",
-                who = WHO,
-                open = OPEN
+                 ORDER BY t.name, NOT l.granted, a.xact_start, l.pid"
             ),
             Question::Long => format!(
-                "SELECT a.pid, {who}, {open}, pg_catalog.left(a.query, {QUERY_LENGTH}) \
+                "SELECT a.pid, {SESSION} \
                  FROM pg_catalog.pg_stat_activity a \
                  WHERE a.datname = pg_catalog.current_database() \
                  AND a.pid <> pg_catalog.pg_backend_pid() \
                  AND pg_catalog.clock_timestamp() - a.xact_start \
                  > pg_catalog.make_interval(secs => {LONG}) \
-                 ORDER BY a.xact_start LIMIT 50",
-                who = WHO,
-                open = OPEN
+                 ORDER BY a.xact_start LIMIT 50"
             ),
             Question::Sees => {
                 "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')".to_owned()
@@ -148,32 +142,14 @@ impl Question {
     }
 }
 
-const WHO: &str = "pg_catalog.concat_ws(' ', a.usename, \
-    '(' || nullif(a.application_name, '') || ')', a.state)";
-
-const OPEN: &str = "pg_catalog.floor(1000 * pg_catalog.date_part('epoch', \
-    pg_catalog.clock_timestamp() - a.xact_start))::pg_catalog.int8";
-
-/// The tables of those names, as a subquery. A name without a schema is what the role's search path
+/// The relations of those names, as a subquery. A name without a schema is what the role's search path
 /// finds.
-fn tables(names: &[&str]) -> String {
-    let list: Vec<String> = names
-        .iter()
-        .map(|name| format!("E'{}'", name.replace('\\', "\\\\").replace('\'', "''")))
-        .collect();
-    let list = match list.is_empty() {
-        true => "NULL".to_owned(),
-        false => list.join(", "),
-    };
+fn tables(names: &[Name]) -> String {
     format!(
-        "SELECT c.oid, c.relkind, c.relowner, c.reltuples, c.relpages, c.relnamespace, \
+        "SELECT DISTINCT c.oid, c.relkind, c.relowner, c.reltuples, c.relpages, c.relnamespace, \
          pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS name \
-         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE c.relkind IN ('r', 'p', 'f', 'm', 'v') \
-         AND (pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) \
-         IN ({list}) OR (pg_catalog.quote_ident(c.relname) IN ({list}) \
-         AND {}))",
-        on_the_own_path()
+         FROM {} WHERE c.relkind IN ('r', 'p', 'f', 'm', 'v')",
+        named(names, false)
     )
 }
 
@@ -207,9 +183,8 @@ impl Answers {
         self.by.get(&(question as u8)).map_or(&[], Vec::as_slice)
     }
 
-    /// The tables; those of `names` that are not among them are told as missing where `wanted`
-    /// says that they are tables.
-    pub(super) fn tables(&self, names: &[&str], wanted: &[&str]) -> Vec<Table> {
+    /// The tables; those of `wanted` that are not among them are told as missing.
+    pub(super) fn tables(&self, wanted: &[Name]) -> Vec<Table> {
         let sizes: HashMap<String, &Row> = self
             .rows(Question::Sizes)
             .iter()
@@ -257,17 +232,11 @@ impl Answers {
                 }
             })
             .collect();
-        for name in names.iter().filter(|name| wanted.contains(name)) {
-            let there = |table: &Table| {
-                table.name == *name
-                    || table
-                        .name
-                        .rsplit_once('.')
-                        .is_some_and(|(_, bare)| bare == *name)
-            };
+        for name in wanted {
+            let there = |table: &Table| Name::parse(&table.name).is_some_and(|t| t.fits(name));
             if !tables.iter().any(there) {
                 tables.push(Table {
-                    name: (*name).to_owned(),
+                    name: name.to_string(),
                     found: None,
                 });
             }
@@ -279,14 +248,15 @@ impl Answers {
     pub(super) fn locks(&self) -> Vec<Held> {
         let rows = self.rows(Question::Locks).iter();
         rows.map(|row| {
-            let mode = text(row, 3);
+            let mode = text(row, 2 + COLUMNS);
+            let by = others::session(row);
             Held {
-                pid: optional(row, 0).and_then(|pid| pid.parse().ok()),
-                who: text(row, 1),
-                relation: text(row, 2),
+                pid: Some(by.pid).filter(|pid| *pid != 0),
+                who: by.who(),
+                relation: text(row, 1 + COLUMNS),
                 mode: LockMode::from_catalog(&mode).map_or(mode, |mode| mode.name().to_owned()),
-                granted: text(row, 4) == "t",
-                open: number(row, 5),
+                granted: text(row, 3 + COLUMNS) == "t",
+                open: by.since,
             }
         })
         .collect()
@@ -294,11 +264,14 @@ impl Answers {
 
     pub(super) fn long(&self) -> Vec<Long> {
         let rows = self.rows(Question::Long).iter();
-        rows.map(|row| Long {
-            pid: text(row, 0).parse().unwrap_or(0),
-            who: text(row, 1),
-            open: number(row, 2).unwrap_or(0),
-            query: optional(row, 3).filter(|query| !query.is_empty() && query != HIDDEN),
+        rows.map(|row| {
+            let by = others::session(row);
+            Long {
+                pid: by.pid,
+                who: by.who(),
+                open: by.since.unwrap_or(0),
+                query: by.query.map(|query| query.chars().take(QUERY_LENGTH).collect()),
+            }
         })
         .collect()
     }

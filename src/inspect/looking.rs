@@ -6,37 +6,34 @@
 
 use super::catalog::{Answers, Question};
 use super::compare::compare;
-use super::{CheckSet, Look, Sight, Stage, expected, kinds};
+use super::{CheckSet, Look, Sight, Silent, Stage, expected, kinds};
 use crate::database::link::{Broken, Link};
 use crate::database::message;
+use crate::database::others::Exclusive;
 use crate::database::pinned::Aim;
+use crate::database::session::READ_TIMEOUT;
 use crate::database::session::measure;
 use crate::database::session::read_only::{self, Limits, Query, Stopped};
-use crate::database::session::{READ_TIMEOUT, relations};
 use crate::database::settings::Settings;
 use crate::gate::event::{Millis, ServerMessage, StatementReport, Target};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
-use crate::runbook::impact::Impact;
 use crate::runbook::objects::{self, Name};
-use crate::runbook::script::Script;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-/// How long a question to the catalogs may take, and how long any query here waits for a lock. Short:
-/// whoever looks must not stand in a queue for a lock in front of others.
-const CATALOGS: Limits = Limits {
-    statement: 5_000,
-    lock: Some(500),
-};
+/// How long a question to the catalogs may take, in milliseconds; each waits for a lock as
+/// [`Exclusive::wait`] says.
+const CATALOGS: Millis = 5_000;
 
-/// The same for the queries of the runbook's files.
-const CHECKS: Limits = Limits {
-    statement: READ_TIMEOUT,
-    lock: Some(500),
-};
+fn limits(statement: Millis, before: &Exclusive) -> Limits {
+    Limits {
+        statement,
+        lock: Some(before.wait()),
+    }
+}
 
 /// What the task has to say.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,12 +115,20 @@ async fn look(
             sight.target.database
         ));
     }
-    catalogs(link, runbook, &mut sight).await?;
+    // Asked first: whoever only looks stands in no queue.
+    let before = Exclusive::look(link).await?;
+    for session in &before.sessions {
+        sight.problems.push(format!(
+            "in the way: ACCESS EXCLUSIVE of {}",
+            session.in_the_way()
+        ));
+    }
+    catalogs(link, runbook, &mut sight, &before).await?;
     if order.checks {
         let mut sets = Vec::new();
         let mut closed = None;
         for stage in Stage::all(runbook) {
-            sets.extend(checks(link, runbook, stage, &mut closed).await?);
+            sets.extend(checks(link, runbook, stage, &before, &mut closed).await?);
         }
         sight.sets = Some(sets);
     }
@@ -131,11 +136,19 @@ async fn look(
     Ok(sight)
 }
 
-async fn catalogs(link: &mut Link, runbook: &Runbook, sight: &mut Sight) -> Result<(), Broken> {
-    let names = relations(&runbook.script);
-    let texts: Vec<String> = Question::ALL.iter().map(|q| q.sql(&names)).collect();
+async fn catalogs(
+    link: &mut Link,
+    runbook: &Runbook,
+    sight: &mut Sight,
+    before: &Exclusive,
+) -> Result<(), Broken> {
+    let impact = runbook.impact();
+    let texts: Vec<String> = Question::ALL
+        .iter()
+        .map(|question| question.sql(&impact.relations))
+        .collect();
     let queries = read_only::numbered(&texts);
-    let answered = read_only::each(link, &queries, CATALOGS).await?;
+    let answered = read_only::each(link, &queries, limits(CATALOGS, before)).await?;
     let mut answers = Answers::default();
     for (question, answer) in Question::ALL.into_iter().zip(answered) {
         match answer {
@@ -147,15 +160,11 @@ async fn catalogs(link: &mut Link, runbook: &Runbook, sight: &mut Sight) -> Resu
             )),
         }
     }
-    let objects = objects::of(&runbook.script);
-    let expectations = expected::of(&objects);
-    let touched = Impact::of_objects(&runbook.script, &[], objects)
-        .tables
-        .into_iter();
-    let touched: Vec<Name> = touched.map(|table| table.name).collect();
-    sight.measure = measure::of(link, &touched).await?;
-    sight.tables = answers.tables(&names, &altered(&runbook.script));
-    let spelt = spellings(link, &expected::types(&expectations)).await?;
+    let expectations = expected::of(&objects::of(&runbook.script));
+    let touched: Vec<Name> = impact.tables.iter().map(|t| t.name.clone()).collect();
+    sight.measure = measure::of(link, &touched, before.wait()).await?;
+    sight.tables = answers.tables(&touched);
+    let spelt = spellings(link, &expected::types(&expectations), before).await?;
     sight.compared = compare(&expectations, &sight.tables, &spelt);
     sight.locks = answers.locks();
     sight.long = answers.long();
@@ -184,10 +193,14 @@ async fn catalogs(link: &mut Link, runbook: &Runbook, sight: &mut Sight) -> Resu
 
 /// How the server spells each of these types; one that it does not know, or that the role may not
 /// look up, is left away.
-async fn spellings(link: &mut Link, types: &[String]) -> Result<HashMap<String, String>, Broken> {
+async fn spellings(
+    link: &mut Link,
+    types: &[String],
+    before: &Exclusive,
+) -> Result<HashMap<String, String>, Broken> {
     let texts: Vec<String> = types.iter().map(|kind| kinds::question(kind)).collect();
     let queries = read_only::numbered(&texts);
-    let answers = read_only::each(link, &queries, CATALOGS).await?;
+    let answers = read_only::each(link, &queries, limits(CATALOGS, before)).await?;
     let spelt = types.iter().zip(answers).filter_map(|(kind, answer)| {
         let set = answer.ok()?.result?;
         let spelt = set.rows.first()?.first()?.clone()?;
@@ -196,23 +209,13 @@ async fn spellings(link: &mut Link, types: &[String]) -> Result<HashMap<String, 
     Ok(spelt.collect())
 }
 
-/// The relations of a script that must be tables, by the statements about them.
-fn altered(script: &Script) -> Vec<&str> {
-    let tables = script.sent().filter(|statement| {
-        let kind = statement.kind.as_str();
-        kind.ends_with(" TABLE") || matches!(kind, "CREATE INDEX" | "INSERT" | "UPDATE" | "DELETE")
-    });
-    tables
-        .filter_map(|statement| statement.relation.as_deref())
-        .collect()
-}
-
 /// The checks of a stage; `None` where the runbook has none. `closed` says which file got out of its
 /// READ ONLY transaction: nothing is asked on that connection any more.
 async fn checks(
     link: &mut Link,
     runbook: &Runbook,
     stage: Stage,
+    before: &Exclusive,
     closed: &mut Option<String>,
 ) -> Result<Option<CheckSet>, Broken> {
     let Some(script) = stage.script(runbook) else {
@@ -227,6 +230,7 @@ async fn checks(
         file: script.name.clone(),
         checks: Vec::new(),
         unanswered: 0,
+        silent: Vec::new(),
     };
     let refused = script.refusals.iter().find(|refusal| {
         stage != Stage::Verification
@@ -253,13 +257,18 @@ async fn checks(
     }
     let queries: Vec<Query<'_>> = statements.iter().map(|s| Query::from(*s)).collect();
     let path = runbook.search_path.checks.as_deref();
-    let answered = read_only::each_on(link, &queries, CHECKS, path).await?;
+    let limits = limits(READ_TIMEOUT, before);
+    let answered = read_only::each_on(link, &queries, limits, path).await?;
     let missing = statements.len().saturating_sub(answered.len());
     for answer in answered {
         if answer.as_ref().is_err_and(|stopped| stopped.escaped) {
             *closed = Some(script.name.clone());
         }
-        take(&mut set, answer);
+        let silence = match (&answer, &closed) {
+            (Err(stopped), None) => before.silence(link, &stopped.error).await?,
+            _ => None,
+        };
+        take(&mut set, answer, silence);
     }
     if missing > 0 {
         set.unanswered += missing;
@@ -269,7 +278,7 @@ async fn checks(
         );
         set.checks.push((0, failed(name, detail)));
     }
-    if set.checks.is_empty() {
+    if set.checks.is_empty() && set.silent.is_empty() {
         set.checks.push((
             0,
             failed(
@@ -281,7 +290,7 @@ async fn checks(
     Ok(Some(set))
 }
 
-fn take(set: &mut CheckSet, answer: Result<StatementReport, Stopped>) {
+fn take(set: &mut CheckSet, answer: Result<StatementReport, Stopped>, silence: Option<String>) {
     match answer {
         Ok(report) => {
             let checks = report.checks.into_iter();
@@ -294,8 +303,17 @@ fn take(set: &mut CheckSet, answer: Result<StatementReport, Stopped>) {
                 0 => format!("{}: READ ONLY transaction", set.file),
                 number => format!("{}, statement {number} (line {})", set.file, stopped.line),
             };
-            let check = failed(name, format!("no answer: {}", words(&stopped.error)));
-            set.checks.push((stopped.number, check));
+            match silence {
+                Some(why) => set.silent.push(Silent {
+                    number: stopped.number,
+                    name,
+                    why,
+                }),
+                None => {
+                    let check = failed(name, format!("no answer: {}", words(&stopped.error)));
+                    set.checks.push((stopped.number, check));
+                }
+            }
         }
     }
 }

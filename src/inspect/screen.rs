@@ -95,7 +95,7 @@ pub(super) struct Checked {
 /// The screen.
 pub struct Screen {
     pub(super) runbook: Arc<Runbook>,
-    pub(super) impact: Impact,
+    pub(super) impact: Arc<Impact>,
     pub(super) look: Appearance,
     /// For the views that the walk shares: a machine that was never told anything.
     machine: Machine,
@@ -137,7 +137,7 @@ impl Screen {
         };
         let documents = vec![Scroll::default(); reader::documents(&runbook).len()];
         Screen {
-            impact: Impact::of(&runbook),
+            impact: Arc::clone(runbook.impact()),
             runbook,
             look,
             machine: Machine::new(plan),

@@ -4,7 +4,7 @@
 //! reaches a terminal or a log (I8).
 
 use super::applied::migrations;
-use super::{CheckSet, Sight, structure, tally};
+use super::{CheckSet, Sight, silent, structure, tally};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Tally};
 use crate::runbook::printable::{printable, printable_lines};
@@ -28,24 +28,41 @@ pub fn place(sight: &Sight) -> String {
     )
 }
 
-/// Whether everything passes: at least one PASS and no FAIL.
-pub fn passes(sight: &Sight) -> bool {
-    sight
-        .sets
-        .as_deref()
-        .is_some_and(|sets| tally(sets).passes())
+/// What all the checks come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Result {
+    /// At least one PASS, no FAIL, and an answer to every question.
+    Passes,
+    /// A FAIL, or no check at all.
+    Fails,
+    /// Nothing failed, and something was not answered.
+    NoAnswer,
+}
+
+/// What all the checks of a look come to.
+pub fn result_of(sight: &Sight) -> Result {
+    let sets = sight.sets.as_deref().unwrap_or_default();
+    match (tally(sets), silent(sets)) {
+        (tally, 0) if tally.passes() => Result::Passes,
+        (tally, 1..) if tally.fail == 0 => Result::NoAnswer,
+        _ => Result::Fails,
+    }
 }
 
 /// The verdict over all in a line.
-pub fn result(tally: Tally) -> String {
-    let counts = format!(
+pub fn result(tally: Tally, silent: usize) -> String {
+    let mut counts = format!(
         "{} PASS, {} WARN, {} FAIL",
         tally.pass, tally.warn, tally.fail
     );
-    match (tally.fail, tally.pass) {
-        (0, 0) => format!("FAIL: no check passed, and zero checks is not a pass ({counts})"),
-        (0, _) => format!("PASS: {counts}"),
-        (_, _) => format!("FAIL: {counts}"),
+    if silent > 0 {
+        counts.push_str(&format!(", {silent} NO ANSWER"));
+    }
+    match (tally.fail, tally.pass, silent) {
+        (0, _, 1..) => format!("NO ANSWER: {counts}"),
+        (0, 0, _) => format!("FAIL: no check passed, and zero checks is not a pass ({counts})"),
+        (0, _, _) => format!("PASS: {counts}"),
+        (_, _, _) => format!("FAIL: {counts}"),
     }
 }
 
@@ -72,6 +89,12 @@ pub fn text(runbook: &Runbook, sight: &Sight) -> String {
     }
     for set in sets {
         out.push_str(&format!("\n{}\n", heading(set)));
+        for silent in &set.silent {
+            out.push_str(&format!(
+                "  NO ANSWER  {}\n        {}\n",
+                silent.name, silent.why
+            ));
+        }
         for check in sorted(set) {
             out.push_str(&format!("  {}  {}\n", check.verdict.word(), check.name));
             for line in check.detail.lines() {
@@ -79,7 +102,7 @@ pub fn text(runbook: &Runbook, sight: &Sight) -> String {
             }
         }
     }
-    out.push_str(&format!("\n{}\n", result(tally(sets))));
+    out.push_str(&format!("\n{}\n", result(tally(sets), silent(sets))));
     printable_lines(&out).into_owned()
 }
 
@@ -90,8 +113,12 @@ pub fn heading(set: &CheckSet) -> String {
     if let Some(first) = title.get_mut(..1) {
         first.make_ascii_uppercase();
     }
+    let silent = match set.silent.len() {
+        0 => String::new(),
+        silent => format!("{silent} NO ANSWER, "),
+    };
     format!(
-        "{title}, {}: {} FAIL, {} WARN, {} PASS",
+        "{title}, {}: {silent}{} FAIL, {} WARN, {} PASS",
         set.file, tally.fail, tally.warn, tally.pass
     )
 }
@@ -111,7 +138,17 @@ pub fn json(runbook: &Runbook, sight: &Sight) -> String {
     let checks: Vec<_> = sets
         .iter()
         .flat_map(|set| {
-            set.checks.iter().map(|(number, check)| {
+            let silent = set.silent.iter().map(|silent| {
+                json!({
+                    "stage": set.stage.word(),
+                    "file": set.file,
+                    "statement": (silent.number > 0).then_some(silent.number),
+                    "check": silent.name,
+                    "status": "NO ANSWER",
+                    "detail": silent.why,
+                })
+            });
+            let checks = set.checks.iter().map(|(number, check)| {
                 json!({
                     "stage": set.stage.word(),
                     "file": set.file,
@@ -120,7 +157,8 @@ pub fn json(runbook: &Runbook, sight: &Sight) -> String {
                     "status": check.verdict.word(),
                     "detail": check.detail,
                 })
-            })
+            });
+            silent.chain(checks).collect::<Vec<_>>()
         })
         .collect();
     let applied: Vec<_> = migrations(runbook, sets)
@@ -169,8 +207,13 @@ pub fn json(runbook: &Runbook, sight: &Sight) -> String {
         "checks": checks,
         "structure": structure,
         "notes": sight.problems,
-        "tally": { "pass": all.pass, "warn": all.warn, "fail": all.fail },
-        "passes": passes(sight),
+        "tally": {
+            "pass": all.pass,
+            "warn": all.warn,
+            "fail": all.fail,
+            "no_answer": silent(sets),
+        },
+        "passes": result_of(sight) == Result::Passes,
     });
     escaped(&format!("{whole:#}\n"))
 }

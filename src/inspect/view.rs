@@ -3,7 +3,7 @@
 
 use super::applied::{Extent, migrations};
 use super::screen::{Pane, Screen};
-use super::{CheckSet, Stage, structure, tally, telling};
+use super::{CheckSet, Stage, silent, structure, tally, telling};
 use crate::tui::keymap::{self, Place};
 use crate::tui::text::{clock, counted, hanging, took, wrap};
 use crate::tui::view::{
@@ -69,11 +69,16 @@ fn freshness(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Line<'static
             age if screen.seen_at.map(ago) == Some(age.clone()) => String::new(),
             age => format!(", {age}"),
         };
+        let silent = silent(&checked.sets);
+        let unanswered = match silent {
+            0 => String::new(),
+            silent => format!("{silent} NO ANSWER, "),
+        };
         parts.push(format!(
-            "{} FAIL, {} WARN, {} PASS{age}",
+            "{unanswered}{} FAIL, {} WARN, {} PASS{age}",
             tally.fail, tally.warn, tally.pass
         ));
-        if tally.fail > 0 {
+        if tally.fail > 0 || silent > 0 {
             style = look.band_warn();
         }
     }
@@ -184,11 +189,15 @@ fn all_checks(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'s
     };
     let mut sets: Vec<&CheckSet> = checked.sets.iter().collect();
     // What fails comes first, whatever stage it is of.
-    sets.sort_by_key(|set| set.tally().fail == 0);
+    sets.sort_by_key(|set| set.tally().fail == 0 && set.silent.is_empty());
     let mut lines = Vec::new();
     for set in sets {
         let heading = look.clean(&telling::heading(set));
         lines.push(scene.heading(&format!(" {heading}"), columns.saturating_sub(1)));
+        for silent in &set.silent {
+            let text = look.clean(&format!("NO ANSWER  {}: {}", silent.name, silent.why));
+            lines.extend(hanging(&text, look.warn(), 3, columns.saturating_sub(1)));
+        }
         // Only the numbers of the script itself can be looked up.
         let own = set.stage == Stage::Verification;
         let numbered = set

@@ -123,6 +123,13 @@ pub enum Entry {
         /// What it said.
         message: Message,
     },
+    /// Whom the statement waited for that was ended by a lock it did not get.
+    Blocked {
+        /// The statement.
+        number: Option<usize>,
+        /// Each session in a line: pid, role, application, client, since when, its query.
+        by: Vec<String>,
+    },
     /// A check of the script, or of the post-verification.
     Checked {
         /// `verification` or `post-verification`.

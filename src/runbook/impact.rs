@@ -14,7 +14,8 @@ use super::Runbook;
 use super::lock::LockMode;
 use super::objects::{self, Change, Deed, Name, Objects, Sort, Unseen};
 use super::script::Script;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, OnceLock};
 
 /// What the instructions promise of one section of a script: `[[promise]]` in `runbook.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +35,32 @@ pub struct Impact {
     pub parts: Vec<Part>,
     /// The tables that it touches, in the order of the script.
     pub tables: Vec<Touched>,
+    /// These, and what else a statement names that is no query: indexes, sequences, views. Whoever
+    /// asks the server about what the script touches asks for these.
+    pub relations: Vec<Name>,
     /// The strongest lock that it is expected to take on each relation that is there before.
     pub locks: Vec<Expected>,
     /// Its statements that read or write whole tables.
     pub scans: Vec<Scan>,
     /// Its statements that were not looked into.
     pub unseen: Vec<Unseen>,
+}
+
+/// The impact of one runbook's script, from the first time that somebody asks for it. A copy of the
+/// runbook may get another script, so it begins anew.
+#[derive(Debug, Default)]
+pub struct Weighed(OnceLock<Arc<Impact>>);
+
+impl Clone for Weighed {
+    fn clone(&self) -> Weighed {
+        Weighed::default()
+    }
+}
+
+impl Weighed {
+    pub(super) fn of(&self, runbook: &Runbook) -> &Arc<Impact> {
+        self.0.get_or_init(|| Arc::new(Impact::of(runbook)))
+    }
 }
 
 /// One section of a script, counted.
@@ -164,7 +185,7 @@ impl Promise {
 
 impl Impact {
     /// The impact of a runbook's script.
-    pub fn of(runbook: &Runbook) -> Impact {
+    fn of(runbook: &Runbook) -> Impact {
         let objects = objects::of(&runbook.script);
         Impact::of_objects(&runbook.script, &runbook.promises, objects)
     }
@@ -201,6 +222,7 @@ impl Impact {
                 touch(table);
             }
         }
+        impact.relations = relations(script, &tables);
         impact.tables = tables;
         impact.locks = strongest(taken, is_added);
         impact.scans = rules::scans(script, &objects.changes)
@@ -231,6 +253,21 @@ impl Impact {
             .filter_map(|part| part.adds.get(sort))
             .sum()
     }
+}
+
+/// The tables, and what other relations the statements name that are no queries.
+fn relations(script: &Script, tables: &[Touched]) -> Vec<Name> {
+    let mut names: Vec<Name> = tables.iter().map(|table| table.name.clone()).collect();
+    let mut known: HashSet<Name> = names.iter().cloned().collect();
+    let acting = script
+        .sent()
+        .filter(|statement| !matches!(statement.kind.as_str(), "SELECT" | "SHOW" | "SET"));
+    for name in acting.filter_map(|statement| Name::parse(statement.relation.as_deref()?)) {
+        if known.insert(name.clone()) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 fn parts(script: &Script, promises: &[Promise], changes: &[Change]) -> Vec<Part> {

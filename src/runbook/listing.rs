@@ -111,7 +111,7 @@ pub fn text(runbook: &Runbook, color: bool) -> String {
         script(&mut out, &paint, what, other);
         statements(&mut out, &paint, other);
     }
-    impact(&mut out, &paint, &Impact::of(runbook));
+    impact(&mut out, &paint, runbook.impact());
     let _ = writeln!(out, "\n{}", paint.heading("Checklist"));
     for item in &runbook.items {
         let kind = paint.quiet(&format!("{:<10}", item.kind.word()));
@@ -369,7 +369,7 @@ pub fn json(runbook: &Runbook) -> Value {
             json!(runbook.expected_database.as_deref().map(printable)),
         );
         map.insert("checklist".into(), json!(checklist));
-        map.insert("impact".into(), Impact::of(runbook).json());
+        map.insert("impact".into(), runbook.impact().json());
         map.insert("expected_state".into(), json!(one(&runbook.expected_state)));
         map.insert(
             "post_verification".into(),

@@ -6,6 +6,7 @@
 mod items;
 mod page;
 mod promises;
+mod targets;
 
 use std::path::{Path, PathBuf};
 
@@ -128,6 +129,20 @@ struct Manifest {
     checklist: Vec<ManifestItem>,
     #[serde(default)]
     promise: Vec<ManifestPromise>,
+    #[serde(default)]
+    target: Vec<ManifestTarget>,
+}
+
+/// A server that the runbook knows by name.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManifestTarget {
+    name: Spanned<String>,
+    host: Option<Spanned<String>>,
+    port: Option<u16>,
+    database: Option<Spanned<String>>,
+    system_identifier: Option<Spanned<String>>,
+    colour: Option<super::targets::Colour>,
 }
 
 /// What the instructions promise of a section. Each count may be left away.
@@ -207,6 +222,9 @@ fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
         rollbacks,
         promises,
         search_path,
+        targets: targets::of(&page, &manifest)?,
+        manifest: Some(page.source()),
+        weighed: Default::default(),
     })
 }
 
@@ -265,6 +283,9 @@ impl Runbook {
             rollbacks: Vec::new(),
             promises: Vec::new(),
             search_path: SearchPath::default(),
+            targets: Vec::new(),
+            manifest: None,
+            weighed: Default::default(),
         })
     }
 

@@ -143,6 +143,9 @@ impl Runbook {
             rollbacks: Vec::new(),
             promises: Vec::new(),
             search_path: self.search_path.clone(),
+            targets: self.targets.clone(),
+            manifest: self.manifest.clone(),
+            weighed: Default::default(),
         })
     }
 

@@ -142,7 +142,7 @@ impl Screen {
     /// A screen for a run of `runbook`.
     pub fn new(runbook: Arc<Runbook>, appearance: Appearance) -> Screen {
         let documents = vec![Scroll::default(); reader::documents(&runbook).len()];
-        let impact = Arc::new(Impact::of(&runbook));
+        let impact = Arc::clone(runbook.impact());
         let outline = Arc::new(Outline::of(&runbook.script));
         Screen {
             runbook,

@@ -139,6 +139,11 @@ impl Sheet {
 }
 
 impl Scene<'_> {
+    /// Whether the open transaction may hold locks.
+    pub(crate) fn holds_locks(&self) -> bool {
+        self.account.holds_locks(self.machine, &self.runbook.script)
+    }
+
     /// Whether `act` is offered, and open.
     pub(crate) fn open(&self, act: Act) -> bool {
         self.machine

@@ -2,7 +2,6 @@
 
 use crate::gate::backup::Backup;
 use crate::gate::event::{Evidence, Standing};
-use crate::runbook::impact::Impact;
 use crate::runbook::printable::counted;
 use crate::runbook::script::{Fate, Script};
 use crate::runbook::{Item, ItemKind, Runbook};
@@ -13,7 +12,7 @@ pub fn from_files(runbook: &Runbook, item: &Item, backup: &Backup) -> Option<Evi
     match item.kind {
         ItemKind::Backup => Some(backup.evidence()),
         ItemKind::Attest => Some(Evidence {
-            standing: Standing::Holds,
+            standing: Standing::Asks,
             summary: "your word is the evidence".into(),
             lines: item
                 .text
@@ -103,7 +102,7 @@ fn review(runbook: &Runbook) -> Evidence {
     for (index, finding) in findings.iter().enumerate() {
         lines.push(format!("finding {}: {finding}", index + 1));
     }
-    let impact = Impact::of(runbook);
+    let impact = runbook.impact();
     lines.push(format!("impact: {}", impact.brief()));
     let differences = impact.differences();
     for difference in &differences {
@@ -170,7 +169,7 @@ fn rollback(runbook: &Runbook) -> Evidence {
     );
     let (standing, said) = if refused == 0 {
         (
-            Standing::Holds,
+            Standing::Asks,
             "read to the end before you sign".to_owned(),
         )
     } else {

@@ -1,7 +1,7 @@
 //! What of an event goes into the journal.
 
 use crate::gate::event::{
-    Body, Event, Evidence, Inquiry, Report, ServerMessage, Standing, StatementReport,
+    Body, Event, Evidence, Inquiry, Report, ServerMessage, Session, Standing, StatementReport,
 };
 use crate::gate::query::After;
 use crate::gate::{Account, Command, Ending, Machine, Phase, Why};
@@ -89,6 +89,7 @@ pub fn of_change(
             });
         }
     }
+    entries.extend(blocked(before, after, account));
     let word = |machine: &Machine| machine.ending().map(Ending::word);
     if word(after) != word(before) {
         entries.extend(after.ending().map(of_ending));
@@ -103,6 +104,25 @@ pub fn of_change(
         });
     }
     entries
+}
+
+/// Who was in the way when the script stopped for a lock, or for a wish to stop while it waited.
+fn blocked(before: &Machine, after: &Machine, account: &Account) -> Option<Entry> {
+    let applies = |machine: &Machine| matches!(machine.phase(), Phase::Applying { .. });
+    if !applies(before) || applies(after) {
+        return None;
+    }
+    let (number, by) = match account.failed() {
+        Some((number, error)) if error.sqlstate.as_deref() == Some("55P03") => {
+            (Some(number), account.blockers.as_slice())
+        }
+        failed => (
+            failed.map(|(number, _)| number),
+            (account.sight.as_ref()).map_or(&[][..], |sight| sight.blockers.as_slice()),
+        ),
+    };
+    let by: Vec<String> = by.iter().map(Session::in_the_way).collect();
+    (!by.is_empty()).then_some(Entry::Blocked { number, by })
 }
 
 fn of_phase(phase: &Phase) -> Option<Entry> {
@@ -279,7 +299,9 @@ fn found(item: &Item, evidence: &Evidence) -> Entry {
             Standing::Awaited => "awaited",
             Standing::Holds => "holds",
             Standing::Warns => "warns",
+            Standing::Asks => "needs you",
             Standing::Fails => "fails",
+            Standing::Silent => "no answer",
         }
         .into(),
         summary: evidence.summary.clone(),

@@ -13,7 +13,7 @@ use crate::runbook::script::Script;
 
 /// What the rehearsals say: the evidence, and what would stand if the structure is one of theirs.
 pub fn weigh(runbook: &Runbook, plain: Evidence, past: &[Rehearsed]) -> (Evidence, Option<Claim>) {
-    if plain.standing != Standing::Holds {
+    if plain.standing != Standing::Asks {
         return (plain, None);
     }
     let ours: Vec<&Rehearsed> = past.iter().filter(|one| concerns(runbook, one)).collect();

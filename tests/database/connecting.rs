@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::{Body, Evidence, ServerMessage, Standing};
-use stagegate::runbook::Runbook;
+use stagegate::runbook::script::Script;
+use stagegate::runbook::{ItemKind, Runbook};
 use stagegate::runbook::impact::Measure;
 use stagegate::sandbox::{Options, Sandbox};
 use tokio::net::TcpListener;
@@ -570,9 +571,56 @@ async fn who_holds_locks_on_the_scripts_tables_is_told_before_begin() {
     let line = &busy.lines[0];
     assert!(line.contains("(nightly report)"), "{line}");
     assert!(line.contains("idle in transaction"), "{line}");
-    assert!(line.ends_with("ACCESS SHARE on public.orders"), "{line}");
+    assert!(line.contains("in the way: ACCESS SHARE of pid "), "{line}");
+    assert!(line.contains(", on public.orders, open for "), "{line}");
+    assert!(line.ends_with("SELECT FROM public.orders"), "{line}");
 
     report.batch_execute("ROLLBACK").await.unwrap();
     let quiet = evidence(&mut stage, 2).await;
     assert_eq!(quiet.standing, Standing::Holds, "{}", quiet.summary);
+}
+
+#[tokio::test]
+async fn whatever_the_script_touches_is_looked_at_though_a_bare_script_has_no_item_for_it() {
+    // The referenced table is named by no statement of its own.
+    let statement = "CREATE TABLE public.parts (of int REFERENCES public.orders (id))";
+    let mut book = runbook(&[]);
+    book.script = Script::read("bare.sql", None, format!("{statement};").as_bytes());
+    book.items.retain(|item| item.kind != ItemKind::Structure);
+    let mut stage = probed(book, "CREATE TABLE public.orders (id int PRIMARY KEY)").await;
+    let quiet = evidence(&mut stage, 1).await;
+    assert_eq!(quiet.standing, Standing::Holds, "{}", quiet.summary);
+    let other = stage.psql().await;
+    let hold = "SET application_name = 'stagegate'; BEGIN; LOCK public.orders IN ROW EXCLUSIVE MODE";
+    other.batch_execute(hold).await.unwrap();
+    let busy = evidence(&mut stage, 1).await;
+    assert_eq!(busy.standing, Standing::Warns, "{}", busy.summary);
+    let line = &busy.lines[0];
+    assert!(line.contains("ROW EXCLUSIVE of pid "), "{line}");
+    assert!(line.contains("another stagegate on this database"), "{line}");
+}
+
+#[tokio::test]
+async fn a_file_of_checks_behind_a_lock_gives_no_answer_and_does_not_fail() {
+    let mut book = runbook(&["SELECT 1"]);
+    book.expected_state = Some(script(&[
+        "SELECT 'c' AS \"check\", 'PASS' AS status FROM public.orders",
+    ]));
+    let before = "CREATE TABLE public.orders (id int); INSERT INTO public.orders VALUES (1)";
+    let mut stage = probed(book, before).await;
+    let other = stage.psql().await;
+    other
+        .batch_execute("BEGIN; LOCK public.orders IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let silent = evidence(&mut stage, 2).await;
+    assert_eq!(silent.standing, Standing::Silent, "{}", silent.summary);
+    assert!(
+        silent.summary.contains("a lock is held by somebody else: ACCESS EXCLUSIVE of pid "),
+        "{}",
+        silent.summary
+    );
+    other.batch_execute("ROLLBACK").await.unwrap();
+    let found = evidence(&mut stage, 2).await;
+    assert_eq!(found.standing, Standing::Holds, "{}", found.summary);
 }

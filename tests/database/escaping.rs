@@ -16,6 +16,11 @@ const GROUND: &str = "CREATE TABLE victim (i int); CREATE SEQUENCE counter;
         $$BEGIN RESET transaction_read_only; RETURN 'PASS'; END$$;
     CREATE PROCEDURE ending() LANGUAGE plpgsql AS $$BEGIN COMMIT; INSERT INTO victim VALUES (3); END$$";
 
+const LIMITS: Limits = Limits {
+    statement: 10_000,
+    lock: None,
+};
+
 const WRITE: &str = "INSERT INTO victim VALUES (4)";
 
 /// Each is followed by [`WRITE`], COMMIT and [`WRITE`] once more.
@@ -123,7 +128,7 @@ async fn no_text_writes_on_a_session_that_only_looks() {
     let mut got_out = 0;
     for route in routes() {
         let (mut link, _) = read_only::open(&settings).await.unwrap();
-        let ran = read_only::script(&mut link, &script(&route), 10_000, Some("public")).await;
+        let ran = read_only::script(&mut link, &script(&route), LIMITS, Some("public")).await;
         let stopped = ran.unwrap().expect_err("something stands against it");
         if stopped.escaped {
             got_out += 1;
@@ -134,7 +139,7 @@ async fn no_text_writes_on_a_session_that_only_looks() {
             let next = read_only::script(
                 &mut link,
                 &script(&["SELECT strike()"]),
-                10_000,
+                LIMITS,
                 Some("public"),
             )
             .await;

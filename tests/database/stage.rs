@@ -187,6 +187,9 @@ pub fn runbook(statements: &[&str]) -> Runbook {
         post_verification: None,
         rollbacks: Vec::new(),
         promises: Vec::new(),
+        targets: Vec::new(),
+        manifest: None,
+        weighed: Default::default(),
     }
 }
 

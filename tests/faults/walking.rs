@@ -182,7 +182,7 @@ impl Walk {
                 engine.take(Event::ReadToEnd(Document::Script));
                 for item in 0..engine.machine().items().len() {
                     let state = &engine.machine().items()[item];
-                    let holds = matches!(state.standing, Standing::Holds | Standing::Warns);
+                    let holds = state.standing != Standing::Awaited && !state.standing.forbids();
                     if holds && !state.signed {
                         // The reference to the backup, and the name on the connection.
                         let note = Some(DATABASE.to_owned());

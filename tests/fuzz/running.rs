@@ -132,9 +132,13 @@ impl Worker {
             Some(link) => link,
             None => read_only::open(&self.ground.settings()).await.unwrap().0,
         };
+        let limits = read_only::Limits {
+            statement: 10_000,
+            lock: None,
+        };
         let ran = tokio::time::timeout(
             PATIENCE,
-            read_only::script(&mut link, &script, 10_000, Some("public")),
+            read_only::script(&mut link, &script, limits, Some("public")),
         );
         match ran.await.expect("the script is answered") {
             Ok(Ok(_)) => self.tally.whole += 1,
@@ -169,6 +173,9 @@ impl Worker {
             post_verification: None,
             rollbacks: Vec::new(),
             promises: Vec::new(),
+            targets: Vec::new(),
+            manifest: None,
+            weighed: Default::default(),
             search_path: Default::default(),
         };
         let mut held = Held::spawn(book, &self.ground);

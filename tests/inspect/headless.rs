@@ -1,5 +1,6 @@
 //! `stagegate verify`: rows, JSON, exit codes.
 
+use crate::session::Session;
 use crate::stage::{SCRIPT, Stage, run};
 use serde_json::Value;
 
@@ -229,4 +230,40 @@ fn a_bare_script_without_checks_is_no_pass() {
         .ended(4)
         .said(&["zero checks is not a pass", "public.never is not there"]);
     assert_eq!(stage.content(), before);
+}
+
+#[test]
+fn behind_a_lock_there_is_no_answer_and_nothing_failed() {
+    let stage = Stage::migrated();
+    let config = stage.demo().sandbox().connection(stage.demo().role(), "wiser_ops");
+    let mut config = config;
+    config.application_name("stagegate");
+    let somebody = Session::open(
+        &config,
+        "BEGIN; LOCK service_ops.packet_decision IN ACCESS EXCLUSIVE MODE",
+    );
+    let pid = stage.superuser(
+        "SELECT pid::text FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted",
+    );
+    let said = stage.verify(&[]);
+    said.ended(8).said(&[
+        "  NO ANSWER  ",
+        "a lock is held by somebody else: ACCESS EXCLUSIVE of pid ",
+        &format!("pid {} ", pid[0]),
+        "another stagegate on this database",
+        "on service_ops.packet_decision",
+        "  PASS  ",
+    ]);
+    assert!(!said.out.contains("  FAIL  "), "{}", said.out);
+    assert!(said.out.lines().last().unwrap().starts_with("NO ANSWER: "));
+    let json = stage.verify(&["--format", "json"]).ended(8).json();
+    assert_eq!(json["passes"], false);
+    assert_eq!(json["tally"]["fail"], 0);
+    assert_ne!(json["tally"]["no_answer"], 0);
+    // What is broken beside it is told as that.
+    stage.superuser("DROP INDEX integration.idx_irs_attempt_count");
+    stage.verify(&[]).ended(4).said(&["  FAIL  ", "  NO ANSWER  "]);
+    drop(somebody);
+    stage.superuser("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stagegate'");
+    stage.assert_only_read();
 }

@@ -286,7 +286,7 @@ fn the_plain_walk_backs_up_by_a_word() {
     let stage = set();
     let mut terminal = stage.run_in(120, 50, &[], &["--plain"]);
     terminal
-        .wait_for("5. The way back is planned: the rollback scripts were read: HOLDS.")
+        .wait_for("5. The way back is planned: the rollback scripts were read: NEEDS YOU.")
         .wait_for("4. The tables are as the migration expects them: HOLDS.")
         .line("backup")
         .wait_for("Say where to: backup and a folder.")

@@ -14,7 +14,7 @@ use std::process::{Command, Output, Stdio};
 /// Signs everything by words, applies, and waits until the gate is there.
 fn walk_to_the_gate(terminal: &mut Terminal) {
     terminal.wait_for("Checklist: type help");
-    terminal.wait_for("5. The way back is planned: the rollback scripts were read: HOLDS.");
+    terminal.wait_for("5. The way back is planned: the rollback scripts were read: NEEDS YOU.");
     terminal.wait_for("4. The tables are as the migration expects them: HOLDS.");
     terminal
         .line("sign 1")
@@ -471,4 +471,57 @@ fn the_plain_walk_asks_inside_the_transaction() {
     terminal.line("yes").wait_for("ROLLED BACK");
     terminal.line("quit");
     stage.assert_rolled_back(&mut terminal, 1, "you decided so");
+}
+
+#[test]
+fn a_failed_statement_is_told_with_file_line_column_and_a_caret() {
+    let stage = Stage::set(Scenario::Clean);
+    let text = "CREATE TABLE public.ok (a int);\n\nSELECT\n  1,\n  2 FRM x;\n";
+    let script = stage.file("bare.sql", text);
+    let output = without_a_terminal(&stage, &stage.arguments(&["--rehearse", &script]), "");
+    assert_eq!(output.status.code(), Some(3), "{}", text_of(&output));
+    let told = text_of(&output);
+    for line in [
+        "bare.sql:5:9: ERROR: syntax error at or near \"x\"\n",
+        "LINE 5:   2 FRM x;\n                ^\n",
+        "TRANSACTION FAILED, and it holds no lock any more",
+    ] {
+        assert!(told.contains(line), "no {line:?} in\n{told}");
+    }
+}
+
+#[test]
+fn who_did_not_give_the_lock_is_in_the_lines_the_journal_and_the_report() {
+    let stage = Stage::set(Scenario::Clean);
+    let hold = "SET application_name = 'month end'; BEGIN; \
+                LOCK service_ops.packet_decision IN ACCESS SHARE MODE";
+    let somebody = stage.session(hold);
+    stage.ask(&format!("GRANT pg_read_all_stats TO {}", stage.role()));
+    let script = stage.file("bare.sql", "TRUNCATE service_ops.packet_decision;");
+    let arguments = ["--rehearse", "--lock-attempts", "1", "--lock-timeout", "4s", &script];
+    let output = without_a_terminal(&stage, &stage.arguments(&arguments), "");
+    assert_eq!(output.status.code(), Some(3), "{}", text_of(&output));
+    let who = |line: &str| {
+        line.contains("(month end), local, idle in transaction")
+            && line.contains("on service_ops.packet_decision, open for ")
+            && line.contains("LOCK service_ops.packet_decision IN ACCESS SHARE MODE")
+    };
+    let told = text_of(&output);
+    let line = told.lines().find(|line| line.contains("blocked by pid "));
+    assert!(line.is_some_and(who), "{told}");
+    let blocked = stage.journal().into_iter().find_map(|entry| match entry {
+        Entry::Blocked { number, by } => Some((number, by)),
+        _ => None,
+    });
+    let (number, by) = blocked.expect("a line of the journal");
+    assert_eq!(number, Some(1));
+    assert!(who(&by[0]), "{by:?}");
+    drop(somebody);
+    let report = text(&without_a_terminal(&stage, &["report".to_owned()], "").stdout);
+    let line = report.lines().find(|line| line.contains("Blocked by"));
+    assert!(line.is_some_and(|line| line.contains("month end")), "{report}");
+}
+
+fn text_of(output: &Output) -> String {
+    text(&output.stdout) + &text(&output.stderr)
 }

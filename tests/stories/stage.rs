@@ -455,7 +455,7 @@ impl Walk for Terminal {
     fn wait_for_evidence(&mut self) -> &mut Self {
         self.wait_until("the checklist with all its evidence", |screen| {
             signed(screen).is_some_and(|(_, items)| {
-                let standings = ["HOLDS", "WARNS", "FAILS"];
+                let standings = ["HOLDS", "WARNS", "FAILS", "NEEDS", "ANSWER"];
                 let looked = screen.lines().filter(|line| {
                     let mut words = line.split_whitespace();
                     line.contains("open") && words.any(|word| standings.contains(&word))

@@ -278,6 +278,9 @@ pub fn runbook() -> Runbook {
             rollback("rollback/012_packet_decision.sql", 2, PACKET),
             rollback("rollback/011_integration_inbox.sql", 1, INBOX),
         ],
+        targets: Vec::new(),
+        manifest: None,
+        weighed: Default::default(),
         promises: vec![
             Promise {
                 section: "011".into(),
@@ -792,6 +795,7 @@ pub fn sight_with(name: &str) -> Sight {
         pid,
         role: "app_writer".into(),
         application: name.into(),
+        client: Some("10.1.2.3".into()),
         state: Some("active".into()),
         query: Some(format!("UPDATE service_ops.packet_decision -- {name}")),
         relation: Some(PACKET.into()),
@@ -956,6 +960,7 @@ pub fn blocked() -> Walk {
             pid: 5150,
             role: "report_reader".into(),
             application: "nightly-report".into(),
+            client: Some("10.1.2.3".into()),
             state: Some("idle in transaction".into()),
             query: Some("SELECT count(*) FROM service_ops.packet_decision".into()),
             relation: Some(PACKET.into()),

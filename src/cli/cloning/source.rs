@@ -4,7 +4,7 @@
 use crate::database::link::{Broken, Link};
 use crate::database::message;
 use crate::database::session::read_only::{self, Limits, Query};
-use crate::database::session::{READ_TIMEOUT, relations};
+use crate::database::session::READ_TIMEOUT;
 use crate::database::tables;
 use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::runbook::{Runbook, rehearsal};
@@ -104,12 +104,9 @@ const CATALOGS: &str = "SELECT pg_catalog.json_build_object(
     'tables', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('name', q.name,
                    'rows', ROWS,
                    'size', pg_catalog.pg_size_pretty(q.relpages * pg_catalog.current_setting('block_size')::bigint)) ORDER BY q.name)
-               FROM (SELECT c.reltuples, c.relpages,
+               FROM (SELECT DISTINCT c.reltuples, c.relpages,
                             pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS name
-                     FROM pg_catalog.pg_class AS c
-                     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-                     WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^pg_') AS q
-               WHERE q.name IN (LIST)))";
+                     FROM NAMED WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^pg_') AS q))";
 
 /// Reads all of it. No lock of somebody else is waited for longer than `lock` milliseconds.
 ///
@@ -121,14 +118,12 @@ pub(super) async fn read(
     runbook: &Runbook,
     lock: Millis,
 ) -> Result<Told, ServerMessage> {
-    let names: Vec<String> = relations(&runbook.script)
-        .iter()
-        .map(|name| format!("'{}'", name.replace('\'', "''")))
-        .chain(std::iter::once("NULL".to_owned()))
-        .collect();
     let catalogs = CATALOGS
         .replace("ROWS", &tables::estimated_rows("q"))
-        .replace("LIST", &names.join(", "));
+        .replace(
+            "NAMED",
+            &tables::named(&runbook.impact().relations, false),
+        );
     let catalogs: Catalogs = object(&mut link, &[catalogs], lock).await?;
     let structure = structure(&mut link, lock).await?;
     Ok(Told {

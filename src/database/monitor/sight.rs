@@ -8,16 +8,11 @@ use std::collections::{BTreeSet, HashMap};
 use tokio::time::Instant;
 
 use super::Seen;
+use crate::database::others::{self, COLUMNS, SESSION};
 use crate::gate::event::{Millis, Progress, Session, Sight};
 
 /// First server with `pg_locks.waitstart` and `pg_stat_progress_copy`.
 const WAITSTART: u32 = 140_000;
-
-/// What `pg_stat_activity.query` says to a role that may not see it.
-const HIDDEN: &str = "<insufficient privilege>";
-
-/// How much of a query is fetched, in characters.
-const QUERY_LENGTH: u32 = 1_000;
 
 type Row = Vec<Option<String>>;
 
@@ -67,14 +62,10 @@ fn sessions_query(waitstart: &str) -> String {
          AS relation \
          FROM pg_catalog.pg_locks l WHERE NOT l.granted AND l.pid IS NOT NULL ORDER BY l.pid), \
          involved AS (SELECT pid FROM waiting UNION SELECT pg_catalog.unnest(behind) FROM waiting) \
-         SELECT i.pid, a.usename, a.application_name, a.state, \
-         pg_catalog.left(a.query, {QUERY_LENGTH}), w.relation, \
+         SELECT i.pid, {SESSION}, w.relation, \
          pg_catalog.floor(1000 * pg_catalog.date_part('epoch', \
          pg_catalog.clock_timestamp() - w.since))::pg_catalog.int8, \
-         pg_catalog.array_to_string(w.behind, ','), \
-         pg_catalog.floor(1000 * pg_catalog.date_part('epoch', \
-         pg_catalog.clock_timestamp() - a.xact_start))::pg_catalog.int8, \
-         w.pid IS NOT NULL \
+         pg_catalog.array_to_string(w.behind, ','), w.pid IS NOT NULL \
          FROM involved i LEFT JOIN waiting w ON w.pid = i.pid \
          LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = i.pid \
          WHERE a.pid IS NOT NULL OR i.pid = 0 ORDER BY i.pid"
@@ -118,32 +109,18 @@ pub(super) fn read(pid: i32, progress: &[Row], sessions: &[Row], seen: &mut Seen
 
 fn involved(row: &Row) -> (bool, Involved) {
     let cell = |i: usize| row.get(i).cloned().flatten();
-    let number = |i: usize| cell(i).and_then(|n| n.parse::<Millis>().ok());
-    let waits = cell(9).as_deref() == Some("t");
-    let pid = cell(0).and_then(|p| p.parse().ok()).unwrap_or(0);
-    let session = Session {
-        pid,
-        role: cell(1).unwrap_or_default(),
-        application: match pid {
-            // pg_blocking_pids() gives 0 for a transaction that is prepared: it has no session.
-            0 => "a prepared transaction".into(),
-            _ => cell(2).unwrap_or_default(),
-        },
-        state: cell(3),
-        query: cell(4).filter(|q| !q.is_empty() && q != HIDDEN),
-        relation: cell(5),
-        since: number(6),
-        behind: cell(7)
-            .unwrap_or_default()
-            .split(',')
-            .filter_map(|p| p.parse().ok())
-            .collect(),
-    };
-    let it = Involved {
-        session,
-        open: number(8),
-    };
-    (waits, it)
+    let behind = 1 + COLUMNS;
+    let waits = cell(behind + 3).as_deref() == Some("t");
+    let mut session = others::session(row);
+    let open = session.since.take();
+    session.relation = cell(behind);
+    session.since = cell(behind + 1).and_then(|n| n.parse().ok());
+    session.behind = cell(behind + 2)
+        .unwrap_or_default()
+        .split(',')
+        .filter_map(|p| p.parse().ok())
+        .collect();
+    (waits, Involved { session, open })
 }
 
 /// Everybody who waits for us, directly or behind somebody who does; the longest wait first.

@@ -5,29 +5,33 @@
 //! on each table: one in the way costs the sizes and nothing else. Operators are qualified: whoever
 //! may make one in a schema of the search path could otherwise act with our role.
 
-use super::read_only::{self, Limits, on_the_own_path};
+use super::read_only::{self, Limits};
 use crate::database::link::{Broken, Link};
 use crate::database::message;
 use crate::database::tables;
-use crate::gate::event::StatementReport;
+use crate::gate::event::{Millis, StatementReport};
 use crate::runbook::impact::{Measure, Measured, Size};
 use crate::runbook::objects::Name;
 
-/// Short: whoever asks must not stand in a queue for a lock in front of others.
-const LIMITS: Limits = Limits {
-    statement: 5_000,
-    lock: Some(500),
-};
+/// How long it may take, in milliseconds.
+const LIMIT: Millis = 5_000;
 
-/// Asks for the sizes of the tables `names`.
+/// Asks for the sizes of the tables `names`, waiting for a lock `lock` milliseconds at most.
 ///
 /// # Errors
 /// When the link breaks; a question that is refused is told in the answer.
-pub async fn of(link: &mut Link, names: &[Name]) -> Result<Measure, Broken> {
+pub async fn of(link: &mut Link, names: &[Name], lock: Millis) -> Result<Measure, Broken> {
     if names.is_empty() {
         return Ok(Measure::default());
     }
-    let asked = asked(names);
+    let limits = Limits {
+        statement: LIMIT,
+        lock: Some(lock),
+    };
+    let asked = format!(
+        "{} WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{{r,p,m,f,v}}'::pg_catalog.\"char\"[])",
+        tables::named(names, false)
+    );
     let texts = [
         format!(
             "SELECT w.number, c.oid, {} FROM {asked}",
@@ -42,7 +46,7 @@ pub async fn of(link: &mut Link, names: &[Name]) -> Result<Measure, Broken> {
         ),
     ];
     let queries = read_only::numbered(&texts);
-    let mut answers = read_only::each(link, &queries, LIMITS).await?.into_iter();
+    let mut answers = read_only::each(link, &queries, limits).await?.into_iter();
     let mut problem = None;
     let mut rows = |what: &str| match answers.next() {
         Some(Ok(report)) => rows_of(report),
@@ -86,28 +90,4 @@ type Row = Vec<Option<String>>;
 
 fn rows_of(report: StatementReport) -> Vec<Row> {
     report.result.map(|set| set.rows).unwrap_or_default()
-}
-
-/// The relations of those names, each with its number among them. A name without a schema is what
-/// the search path finds.
-fn asked(names: &[Name]) -> String {
-    let literal = |text: &str| format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"));
-    let rows: Vec<String> = names
-        .iter()
-        .enumerate()
-        .map(|(number, name)| {
-            let schema = name.schema.as_deref().map_or("NULL".to_owned(), literal);
-            format!("({number}, {schema}, {})", literal(&name.name))
-        })
-        .collect();
-    format!(
-        "(VALUES {}) AS w (number, space, name) \
-         JOIN pg_catalog.pg_class c ON c.relname OPERATOR(pg_catalog.=) w.name::pg_catalog.name \
-         AND c.relkind OPERATOR(pg_catalog.=) ANY ('{{r,p,m,f,v}}'::pg_catalog.\"char\"[]) \
-         JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
-         AND (n.nspname OPERATOR(pg_catalog.=) w.space::pg_catalog.name \
-         OR (w.space IS NULL AND {}))",
-        rows.join(", "),
-        on_the_own_path()
-    )
 }

@@ -9,10 +9,10 @@ use super::actor::{Actor, UNGUARDED};
 use super::measure;
 use super::read_only::{self, Limits, Query, Stopped};
 use crate::database::link::Broken;
+use crate::database::others::Exclusive;
 use crate::database::{message, target};
 use crate::gate::event::{Body, Evidence, Seq, ServerMessage, Standing, StatementReport, Target};
 use crate::runbook::check::{Check, Tally};
-use crate::runbook::impact::Impact;
 use crate::runbook::objects::Name;
 use crate::runbook::printable::counted;
 use crate::runbook::script::{Refusal, Script};
@@ -26,7 +26,14 @@ impl Actor {
                 continue;
             };
             let evidence = match asked.kind {
-                ItemKind::Connection => self.connection(seq).await?,
+                ItemKind::Connection => {
+                    let found = self.connection(seq).await?;
+                    // Told once: where the structure is looked at, else here.
+                    match runbook.items.iter().any(|i| i.kind == ItemKind::Structure) {
+                        true => found,
+                        false => self.add_traffic(found).await?,
+                    }
+                }
                 ItemKind::Structure => {
                     let found = match &runbook.expected_state {
                         Some(script) => self.checks(script).await?,
@@ -36,7 +43,7 @@ impl Actor {
                             ..Evidence::default()
                         },
                     };
-                    self.add_traffic(found, &runbook.script).await?
+                    self.add_traffic(found).await?
                 }
                 ItemKind::Checks => match &asked.checks {
                     Some(script) => {
@@ -58,12 +65,10 @@ impl Actor {
             };
             self.say(seq, Body::Probed { item, evidence });
         }
-        let names: Vec<Name> = Impact::of(&runbook)
-            .tables
-            .into_iter()
-            .map(|table| table.name)
-            .collect();
-        let measure = measure::of(self.link()?, &names).await?;
+        let tables = runbook.impact().tables.iter();
+        let names: Vec<Name> = tables.map(|table| table.name.clone()).collect();
+        let before = Exclusive::look(self.link()?).await?;
+        let measure = measure::of(self.link()?, &names, before.wait()).await?;
         self.say(seq, Body::Measured(measure));
         Ok(())
     }
@@ -109,10 +114,23 @@ impl Actor {
         let limit = self.options.read_timeout;
         let runbook = Arc::clone(&self.runbook);
         let path = runbook.search_path.checks.as_deref();
-        let found = read_only::script(self.link()?, script, limit, path).await?;
-        Ok(match found {
-            Ok(results) => evidence_of_checks(&script.name, results),
-            Err(stopped) => stopped_evidence(script, &stopped),
+        let before = Exclusive::look(self.link()?).await?;
+        let limits = Limits {
+            statement: limit,
+            lock: Some(before.wait()),
+        };
+        let found = read_only::script(self.link()?, script, limits, path).await?;
+        let stopped = match found {
+            Ok(results) => return Ok(evidence_of_checks(&script.name, results)),
+            Err(stopped) => stopped,
+        };
+        Ok(match before.silence(self.link()?, &stopped.error).await? {
+            Some(why) => Evidence {
+                standing: Standing::Silent,
+                summary: format!("{}: {why}", script.name),
+                ..stopped_evidence(script, &stopped)
+            },
+            None => stopped_evidence(script, &stopped),
         })
     }
 
@@ -181,7 +199,11 @@ impl Actor {
         }
         let limit = self.options.read_timeout;
         let path = runbook.search_path.checks.as_deref();
-        let body = match read_only::script(self.link()?, script, limit, path).await {
+        let limits = Limits {
+            statement: limit,
+            lock: None,
+        };
+        let body = match read_only::script(self.link()?, script, limits, path).await {
             Ok(Ok(results)) => Body::PostVerified { results },
             Ok(Err(stopped)) => Body::PostVerifyFailed(Box::new(ServerMessage {
                 context: Some(format!(

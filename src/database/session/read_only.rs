@@ -92,7 +92,7 @@ pub fn on_the_own_path() -> String {
 }
 
 /// A string constant, whatever `standard_conforming_strings` says.
-fn literal(text: &str) -> String {
+pub fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
@@ -203,14 +203,10 @@ fn silent() -> ServerMessage {
 pub async fn script(
     link: &mut Link,
     script: &Script,
-    limit: Millis,
+    limits: Limits,
     path: Option<&str>,
 ) -> Result<Result<Vec<StatementReport>, Stopped>, Broken> {
     let queries: Vec<Query<'_>> = script.sent().map(Query::from).collect();
-    let limits = Limits {
-        statement: limit,
-        lock: None,
-    };
     let caps = &mut Some(Caps::default());
     let (results, stopped) = together(link, &queries, limits, path, caps).await?;
     Ok(match stopped {

@@ -4,82 +4,53 @@
 //! are not told as an obstacle. It takes no lock of its own on those tables.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::actor::Actor;
+use super::read_only::{self, Limits, Query};
 use crate::database::link::Broken;
-use crate::database::message;
-use crate::gate::event::{Evidence, LockMode, Standing};
-use crate::runbook::script::Script;
+use crate::database::others::{self, COLUMNS, SESSION, WAIT};
+use crate::database::{message, tables};
+use crate::gate::event::{Evidence, LockMode, Session as Other, Standing};
+use crate::runbook::objects::Name;
 
 /// How far the two looks are apart: long against an application's transaction, short against a
 /// person's patience.
 const APART: Duration = Duration::from_millis(500);
 
 /// A lock that somebody else holds.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Held {
-    pid: String,
     transaction: String,
-    relation: String,
     mode: String,
-    words: String,
-}
-
-/// The relations that the script names in statements that change something.
-pub fn relations(script: &Script) -> Vec<&str> {
-    let mut names: Vec<&str> = script
-        .sent()
-        .filter(|statement| !matches!(statement.kind.as_str(), "SELECT" | "SHOW" | "SET"))
-        .filter_map(|statement| statement.relation.as_deref())
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+    by: Other,
 }
 
 /// Catalog lookups by name would raise without USAGE on a schema; comparing text does not. Operators
 /// are qualified, because whoever may make one in a schema of the search path would act as us.
-fn question(relations: &[&str]) -> String {
-    let wanted: Vec<String> = relations
-        .iter()
-        .map(|name| format!("'{}'", name.replace('\'', "''")))
-        .collect();
+fn question(relations: &[Name]) -> String {
     format!(
-        "SELECT l.pid, l.virtualtransaction, pg_catalog.concat(n.nspname, '.', c.relname), l.mode, \
-         pg_catalog.concat_ws(' ', a.usename, CASE \
-         WHEN a.application_name OPERATOR(pg_catalog.<>) '' \
-         THEN pg_catalog.concat('(', a.application_name, ')') END, \
-         CASE WHEN a.state IS NOT NULL THEN pg_catalog.concat(', ', a.state) END, \
-         CASE WHEN a.xact_start IS NOT NULL THEN pg_catalog.concat('since ', \
-         pg_catalog.to_char(a.xact_start, 'HH24:MI:SS')) END) \
-         FROM pg_catalog.pg_locks l \
-         JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) l.relation \
-         JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+        "SELECT l.pid, {SESSION}, pg_catalog.concat(n.nspname, '.', c.relname), l.mode, \
+         l.virtualtransaction \
+         FROM {} JOIN pg_catalog.pg_locks l ON c.oid OPERATOR(pg_catalog.=) l.relation \
          LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid \
          WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.granted \
-         AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() \
-         AND l.database OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database \
-         WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) \
-         AND (pg_catalog.concat(pg_catalog.quote_ident(n.nspname), '.', \
-         pg_catalog.quote_ident(c.relname)) OPERATOR(pg_catalog.=) ANY (ARRAY[{list}]) \
-         OR pg_catalog.quote_ident(c.relname) OPERATOR(pg_catalog.=) ANY (ARRAY[{list}]))",
-        list = wanted.join(", ")
+         AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid() \
+         AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d \
+         WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())",
+        tables::named(relations, true)
     )
 }
 
 impl Actor {
-    /// Adds to `evidence` who holds locks on the script's tables and keeps them.
-    pub(super) async fn add_traffic(
-        &mut self,
-        evidence: Evidence,
-        script: &Script,
-    ) -> Result<Evidence, Broken> {
-        let relations = relations(script);
-        if relations.is_empty() {
+    /// Adds to `evidence` who holds locks on what the script touches and keeps them.
+    pub(super) async fn add_traffic(&mut self, evidence: Evidence) -> Result<Evidence, Broken> {
+        let impact = Arc::clone(self.runbook.impact());
+        if impact.relations.is_empty() {
             return Ok(evidence);
         }
-        let question = question(&relations);
+        let question = question(&impact.relations);
         let first = self.look(&question).await?;
         if matches!(&first, Ok(held) if held.is_empty()) {
             return Ok(evidence);
@@ -101,32 +72,40 @@ impl Actor {
         })
     }
 
-    async fn look(&mut self, question: &str) -> Result<Result<HashSet<Held>, String>, Broken> {
-        let answer = self.link()?.ask(question).await?;
-        if let Some(error) = &answer.error {
-            return Ok(Err(message::line(error)));
-        }
-        let rows = answer.results.into_iter().flat_map(|r| r.set.rows);
-        Ok(Ok(rows
-            .map(|row| {
-                let mut cells = row.into_iter();
-                let mut cell = || cells.next().flatten().unwrap_or_default();
-                Held {
-                    pid: cell(),
-                    transaction: cell(),
-                    relation: cell(),
-                    mode: cell(),
-                    words: cell(),
-                }
-            })
-            .collect()))
+    async fn look(&mut self, question: &str) -> Result<Result<Vec<Held>, String>, Broken> {
+        let limits = Limits {
+            statement: self.options.read_timeout,
+            lock: Some(WAIT),
+        };
+        let queries = [Query::from(question)];
+        let answers = read_only::each(self.link()?, &queries, limits).await?;
+        let report = match answers.into_iter().next() {
+            Some(Ok(report)) => report,
+            Some(Err(stopped)) => return Ok(Err(message::line(&stopped.error))),
+            None => return Ok(Ok(Vec::new())),
+        };
+        let rows = report.result.map(|set| set.rows).unwrap_or_default();
+        Ok(Ok(rows.iter().map(|row| held(row)).collect()))
+    }
+}
+
+fn held(row: &[Option<String>]) -> Held {
+    let cell = |i: usize| row.get(i).cloned().flatten();
+    let behind = 1 + COLUMNS;
+    Held {
+        by: Other {
+            relation: cell(behind),
+            ..others::session(row)
+        },
+        mode: cell(behind + 1).unwrap_or_default(),
+        transaction: cell(behind + 2).unwrap_or_default(),
     }
 }
 
 fn warned(standing: Standing) -> Standing {
     match standing {
-        Standing::Fails => Standing::Fails,
-        Standing::Awaited | Standing::Holds | Standing::Warns => Standing::Warns,
+        Standing::Fails | Standing::Silent => standing,
+        Standing::Awaited | Standing::Holds | Standing::Warns | Standing::Asks => Standing::Warns,
     }
 }
 
@@ -135,31 +114,23 @@ fn with(mut lines: Vec<String>, more: impl IntoIterator<Item = String>) -> Vec<S
     lines
 }
 
-fn told(evidence: Evidence, first: &HashSet<Held>, second: HashSet<Held>) -> Evidence {
+fn told(evidence: Evidence, first: &[Held], second: Vec<Held>) -> Evidence {
+    // The state may have changed in between; the lock is what counts.
+    let lock = |held: &Held| {
+        let (by, mode) = (&held.by, held.mode.clone());
+        (by.pid, held.transaction.clone(), by.relation.clone(), mode)
+    };
+    let before: HashSet<_> = first.iter().map(lock).collect();
     let mut kept: Vec<Held> = second
         .into_iter()
-        .filter(|held| {
-            // The state may have changed in between; the lock is what counts.
-            first.iter().any(|before| {
-                (
-                    &before.pid,
-                    &before.transaction,
-                    &before.relation,
-                    &before.mode,
-                ) == (&held.pid, &held.transaction, &held.relation, &held.mode)
-            })
-        })
+        .filter(|held| before.contains(&lock(held)))
         .collect();
     if kept.is_empty() {
         return evidence;
     }
-    kept.sort_by(|a, b| (&a.pid, &a.relation).cmp(&(&b.pid, &b.relation)));
-    let sessions = kept
-        .iter()
-        .map(|held| held.pid.as_str())
-        .collect::<HashSet<_>>()
-        .len();
-    let hold = match sessions {
+    kept.sort_by(|a, b| (a.by.pid, &a.by.relation).cmp(&(b.by.pid, &b.by.relation)));
+    let transactions: HashSet<&str> = kept.iter().map(|held| held.transaction.as_str()).collect();
+    let hold = match transactions.len() {
         1 => "1 session holds".to_owned(),
         many => format!("{many} sessions hold"),
     };
@@ -168,10 +139,7 @@ fn told(evidence: Evidence, first: &HashSet<Held>, second: HashSet<Held>) -> Evi
         .map(|held| {
             let mode =
                 LockMode::from_catalog(&held.mode).map_or(held.mode.as_str(), |mode| mode.name());
-            format!(
-                "in the way: pid {} {}, {mode} on {}",
-                held.pid, held.words, held.relation
-            )
+            format!("in the way: {mode} of {}", held.by.in_the_way())
         })
         .collect();
     Evidence {

@@ -110,7 +110,7 @@ impl Machine {
                 Mode::Rehearse => Some(if self.probing.is_some() {
                     Some(Refusal::EvidenceAwaited)
                 } else {
-                    let fails = |item: &Signature| item.standing == Standing::Fails;
+                    let fails = |item: &Signature| item.standing.forbids();
                     self.items.iter().any(fails).then_some(Refusal::ItemFails)
                 }),
                 Mode::Run => {
@@ -281,7 +281,7 @@ impl Machine {
                     Phase::PostVerifying { .. } => ExitCode::Committed,
                     Phase::Connecting => ExitCode::NoConnection,
                     Phase::Waiting { .. } => Why::LockTimeout.exit_code(),
-                    Phase::Checklist if self.fails() => ExitCode::RolledBackOnFail,
+                    Phase::Checklist if self.fails() => self.fails_with(),
                     _ => ExitCode::RolledBack,
                 };
                 self.leave(code)
@@ -334,28 +334,34 @@ impl Machine {
             Some(item) => match item.standing {
                 Standing::Awaited => Refusal::EvidenceAwaited,
                 Standing::Fails => Refusal::EvidenceFails,
-                Standing::Holds | Standing::Warns if item.to_read().next().is_some() => {
+                Standing::Silent => Refusal::NoEvidence,
+                Standing::Holds | Standing::Warns | Standing::Asks if item.to_read().next().is_some() => {
                     Refusal::NotReadToEnd
                 }
-                Standing::Holds | Standing::Warns if item.acknowledged < needed.findings => {
+                Standing::Holds | Standing::Warns | Standing::Asks if item.acknowledged < needed.findings => {
                     Refusal::FindingsOpen(needed.findings - item.acknowledged)
                 }
-                Standing::Holds | Standing::Warns
+                Standing::Holds | Standing::Warns | Standing::Asks
                     if needed.reference && !backed_up && note.is_empty() =>
                 {
                     Refusal::ReferenceMissing
                 }
-                Standing::Holds | Standing::Warns if needed.database_name && note.is_empty() => {
+                Standing::Holds | Standing::Warns | Standing::Asks
+                    if needed.reference && !backed_up && !is_reference(note) =>
+                {
+                    Refusal::NoReference
+                }
+                Standing::Holds | Standing::Warns | Standing::Asks if needed.database_name && note.is_empty() => {
                     Refusal::NameMissing
                 }
-                Standing::Holds | Standing::Warns
+                Standing::Holds | Standing::Warns | Standing::Asks
                     if needed.database_name && self.database.as_deref() != Some(note) =>
                 {
                     Refusal::WrongName {
                         expected: self.database.clone().unwrap_or_default(),
                     }
                 }
-                Standing::Holds | Standing::Warns => {
+                Standing::Holds | Standing::Warns | Standing::Asks => {
                     item.signed = true;
                     return Vec::new();
                 }
@@ -476,4 +482,9 @@ impl Machine {
         }
         vec![self.connect()]
     }
+}
+
+/// Whether somebody else can find a backup by it: one letter, or dots, lead nowhere.
+fn is_reference(note: &str) -> bool {
+    note.chars().filter(|c| c.is_alphanumeric()).nth(1).is_some()
 }

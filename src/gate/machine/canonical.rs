@@ -28,9 +28,11 @@ impl Machine {
         self.last_seq = 4;
         for item in &mut self.items {
             // They differ only for the eye.
-            if item.standing == Standing::Warns {
-                item.standing = Standing::Holds;
-            }
+            item.standing = match item.standing {
+                Standing::Warns | Standing::Asks => Standing::Holds,
+                Standing::Silent => Standing::Fails,
+                Standing::Awaited | Standing::Holds | Standing::Fails => item.standing,
+            };
         }
         self.backing_up = match self.phase {
             Phase::Connecting | Phase::Checklist | Phase::Ended(Ending::NotConnected) => {

@@ -73,7 +73,7 @@ impl Machine {
             item.standing = evidence.standing;
             item.rehearsed = evidence.rehearsal.is_some();
             // What was signed because it was rehearsed falls when that is no longer so.
-            if item.standing == Standing::Fails || item.to_read().next().is_some() {
+            if item.standing.forbids() || item.to_read().next().is_some() {
                 item.signed = false;
             }
         }

@@ -90,6 +90,8 @@ pub struct Attempt {
     pub added: Vec<String>,
     /// The statements that ended.
     pub statements: Vec<Statement>,
+    /// Whom it waited for when it stopped.
+    pub blocked: Vec<String>,
     /// The checks of the script.
     pub verification: Vec<Checked>,
     /// The checks after COMMIT.

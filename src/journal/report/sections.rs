@@ -112,6 +112,9 @@ fn outcome(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
         if !attempt.post_verification.is_empty() {
             rows.push(("Post-verification", said::tally(&attempt.post_verification)));
         }
+        for who in &attempt.blocked {
+            rows.push(("Blocked by", who.clone()));
+        }
         rows.push(("Lock window", ran::window(facts, attempt)));
     }
     if let (Some(began), Some(ended)) = (facts.began, facts.ended) {

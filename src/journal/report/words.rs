@@ -41,6 +41,7 @@ pub fn exit_code(code: u8) -> &'static str {
         5 => "outcome unknown",
         6 => "could not connect",
         7 => "rehearsed: every statement worked, and there was no check",
+        8 => "nothing failed, and a question got no answer",
         129 => "hang-up; rolled back",
         130 => "interrupted; rolled back",
         143 => "told to terminate; rolled back",

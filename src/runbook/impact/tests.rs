@@ -35,7 +35,7 @@ fn scans(sql: &str) -> Vec<String> {
 fn the_built_in_script_does_what_its_runbook_promises() {
     let runbook = Runbook::load(None).unwrap();
     assert_eq!(runbook.promises.len(), 3);
-    let impact = Impact::of(&runbook);
+    let impact = runbook.impact().clone();
     assert_eq!(impact.differences(), Vec::<String>::new());
     assert_eq!(impact.adds(&Sort::Column), 27);
     assert_eq!(impact.adds(&Sort::Index), 11);
@@ -65,7 +65,7 @@ fn a_promise_that_is_not_kept_is_told() {
         adds: vec![(Sort::Column, 20), (Sort::Index, 5), (Sort::Sequence, 1)],
         drops: Some(2),
     }];
-    let impact = Impact::of(&runbook);
+    let impact = runbook.impact().clone();
     assert_eq!(
         impact.differences(),
         [

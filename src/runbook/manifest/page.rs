@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::{MANIFEST, RunbookError};
 use crate::runbook::printable::printable;
-use crate::runbook::script::Script;
+use crate::runbook::script::{Script, Source};
 use crate::runbook::variables::Variables;
 use crate::runbook::{built_in, lint};
 
@@ -170,6 +170,21 @@ impl Page<'_> {
         let mut script = self.script(key, name)?;
         lint::as_checks(&mut script);
         Ok(script)
+    }
+
+    /// The manifest itself, as a file of the runbook.
+    pub(super) fn source(&self) -> Source {
+        use sha2::{Digest, Sha256};
+        let hash = Sha256::digest(self.text.as_bytes());
+        Source {
+            name: MANIFEST.to_owned(),
+            path: match self.files.place {
+                Place::Folder(_) => Some(self.path.clone()),
+                Place::BuiltIn => None,
+            },
+            text: self.text.to_owned(),
+            sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
     }
 
     /// The script that a key names.

@@ -367,7 +367,8 @@ impl Screen {
         let ready = !signature.signed
             && signature.unread.is_empty()
             && signature.acknowledged >= needed.findings
-            && matches!(signature.standing, Standing::Holds | Standing::Warns);
+            && signature.standing != Standing::Awaited
+            && !signature.standing.forbids();
         let item = self.cursor;
         let dump = machine.is_backing_up() || machine.is_backed_up(item);
         if ready && needed.reference && !dump {

@@ -43,9 +43,13 @@ fn word(scene: &Scene<'_>, index: usize, standing: Standing) -> (String, Style) 
             ),
             look.warn(),
         ),
-        Standing::Holds => ("HOLDS".to_owned(), look.good()),
-        Standing::Warns => ("WARNS".to_owned(), look.warn()),
-        Standing::Fails => ("FAILS".to_owned(), look.band_bad()),
+        Standing::Asks if scene.machine.is_answered(index) => ("HOLDS".to_owned(), look.good()),
+        Standing::Holds if !scene.machine.is_answered(index) => {
+            (Standing::Asks.word().to_owned(), look.warn())
+        }
+        Standing::Holds => (standing.word().to_owned(), look.good()),
+        Standing::Warns | Standing::Asks => (standing.word().to_owned(), look.warn()),
+        Standing::Fails | Standing::Silent => (standing.word().to_owned(), look.band_bad()),
     }
 }
 

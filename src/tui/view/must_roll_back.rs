@@ -36,8 +36,16 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
         "Waiting",
         super::locks::waiters(scene, gate::inner(columns), 2),
     ));
-    let advice = "Nothing is saved, and nothing can be committed any more. Look as long as the hold \
-                  lasts: Tab shows checks and statements, m all messages, s the script.";
+    let advice = match scene.holds_locks() {
+        true => {
+            "Nothing is saved, and nothing can be committed any more. Look as long as the hold \
+             lasts: Tab shows checks and statements, m all messages, s the script."
+        }
+        false => {
+            "Nothing is saved, and the server has let go of every lock: nobody waits while you look. \
+             Tab shows checks and statements, m all messages, s the script."
+        }
+    };
     let mut pinned = vec![Line::default()];
     for part in wrap(advice, columns.saturating_sub(2)) {
         pinned.push(Line::from(format!(" {part}")));

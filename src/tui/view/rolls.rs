@@ -44,6 +44,9 @@ fn runbook(count: usize) -> Runbook {
         post_verification: None,
         rollbacks: Vec::new(),
         promises: Vec::new(),
+        targets: Vec::new(),
+        manifest: None,
+        weighed: Default::default(),
         search_path: Default::default(),
     }
 }

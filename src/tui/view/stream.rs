@@ -484,13 +484,7 @@ fn progress(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
 /// A session in words: `pid 4242 app_writer (packet-api), idle in transaction, 0:12, on inbox`.
 pub(crate) fn session(scene: &Scene<'_>, session: &Session) -> String {
     let look = scene.look;
-    let mut text = format!("pid {} {}", session.pid, look.clean(&session.role));
-    if !session.application.is_empty() {
-        text.push_str(&format!(" ({})", look.clean(&session.application)));
-    }
-    if let Some(state) = &session.state {
-        text.push_str(&format!(", {}", look.clean(state)));
-    }
+    let mut text = format!("pid {} {}", session.pid, look.clean(&session.who()));
     if let Some(since) = session.since {
         text.push_str(&format!(", for {}", clock(since)));
     }

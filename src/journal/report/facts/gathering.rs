@@ -142,6 +142,18 @@ impl Facts {
                 self.left = Some(*code);
                 self.step(at, format!("left with exit code {code}"), None);
             }
+            Entry::Blocked { number, by } => {
+                for who in by {
+                    let what = match number {
+                        Some(number) => format!("statement {number} waited for a lock"),
+                        None => "the script waited for a lock".to_owned(),
+                    };
+                    self.step(at, what, Some(&format!("blocked by {who}")));
+                }
+                if let Some(attempt) = self.attempts.last_mut() {
+                    attempt.blocked.clone_from(by);
+                }
+            }
             Entry::Begun { .. }
             | Entry::Statement { .. }
             | Entry::Checked { .. }

@@ -1,0 +1,134 @@
+//! Other sessions: who they are, as far as our role may see it, and who of them holds the locks that a
+//! question of ours would stand behind.
+//!
+//! What a role may not see is NULL, and nothing is filtered on it.
+
+use super::link::{Broken, Link};
+use super::message;
+use super::session::read_only::{self, Limits, Query};
+use crate::gate::event::{Millis, ServerMessage, Session};
+
+/// What `pg_stat_activity.query` says to a role that may not see it.
+const HIDDEN: &str = "<insufficient privilege>";
+
+/// Columns about the session `a` of `pg_stat_activity`: to stand behind its process id, and to be read
+/// by [`session`].
+pub const SESSION: &str = "a.usename, a.application_name, CASE \
+     WHEN a.client_port OPERATOR(pg_catalog.=) -1 THEN 'local' \
+     ELSE pg_catalog.host(a.client_addr) END, a.state, \
+     pg_catalog.left(a.query, 1000), \
+     pg_catalog.floor(1000 OPERATOR(pg_catalog.*) pg_catalog.date_part('epoch', \
+     pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) a.xact_start))::pg_catalog.int8";
+
+/// How many columns [`SESSION`] has.
+pub const COLUMNS: usize = 6;
+
+/// The session of a row that begins with its process id and [`SESSION`]; `since` is how long its
+/// transaction has been open.
+pub fn session(row: &[Option<String>]) -> Session {
+    let cell = |i: usize| row.get(i).cloned().flatten();
+    let pid = cell(0).and_then(|p| p.parse().ok()).unwrap_or(0);
+    Session {
+        pid,
+        role: cell(1).unwrap_or_default(),
+        application: match pid {
+            0 => "a prepared transaction".into(),
+            _ => cell(2).unwrap_or_default(),
+        },
+        client: cell(3).filter(|client| !client.is_empty()),
+        state: cell(4),
+        query: cell(5).filter(|q| !q.is_empty() && q != HIDDEN),
+        since: cell(6).and_then(|open| open.parse().ok()),
+        relation: None,
+        behind: Vec::new(),
+    }
+}
+
+/// A lock on a relation that lets nobody else read it, held or waited for: whoever asks for another
+/// one stands behind it. The two-phase ones have no process.
+const EXCLUSIVE: &str = "FROM pg_catalog.pg_locks l \
+     JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) l.relation \
+     JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+     LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid \
+     WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' \
+     AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock' \
+     AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid() \
+     AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d \
+     WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) \
+     ORDER BY NOT l.granted, a.xact_start, l.pid, c.relname LIMIT 20";
+
+/// How long a question waits for a lock where nobody is seen in the way, in milliseconds. Short:
+/// whoever only asks must not stand in a queue in front of others.
+pub const WAIT: Millis = 500;
+
+/// How long it waits where somebody is: it is told at once, and what that one does not lock answers.
+const NO_WAIT: Millis = 1;
+
+/// Who stands before a question of ours.
+#[derive(Debug, Clone, Default)]
+pub struct Exclusive {
+    /// Who holds a lock that lets nobody read, or waits for one.
+    pub sessions: Vec<Session>,
+}
+
+impl Exclusive {
+    /// Asks `pg_locks`, which waits for nobody. Where it may not be asked nobody is seen.
+    ///
+    /// # Errors
+    /// When the link breaks.
+    pub async fn look(link: &mut Link) -> Result<Exclusive, Broken> {
+        let text = format!(
+            "SELECT l.pid, {SESSION}, \
+             pg_catalog.concat(n.nspname, '.', c.relname, \
+             CASE WHEN NOT l.granted THEN ' (waits for it)' END) {EXCLUSIVE}"
+        );
+        let limits = Limits {
+            statement: 5_000,
+            lock: Some(WAIT),
+        };
+        let answers = read_only::each(link, &[Query::from(text.as_str())], limits).await?;
+        let rows = answers.into_iter().flatten().filter_map(|r| r.result);
+        let sessions = rows.flat_map(|set| set.rows).map(|row| Session {
+            relation: row.get(1 + COLUMNS).cloned().flatten(),
+            ..session(&row)
+        });
+        Ok(Exclusive {
+            sessions: sessions.collect(),
+        })
+    }
+
+    /// How long a question may wait for a lock, in milliseconds.
+    pub fn wait(&self) -> Millis {
+        match self.sessions.is_empty() {
+            true => WAIT,
+            false => NO_WAIT,
+        }
+    }
+
+    /// Why a question got no answer, if the only reason is that somebody was in its way or time ran
+    /// out: nothing that it asked about failed. Who came in between is seen as well.
+    ///
+    /// # Errors
+    /// When the link breaks.
+    pub async fn silence(
+        &self,
+        link: &mut Link,
+        error: &ServerMessage,
+    ) -> Result<Option<String>, Broken> {
+        let why = match error.sqlstate.as_deref() {
+            Some("55P03") => "a lock is held by somebody else",
+            Some("57014") => "the server did not answer in time",
+            Some("40P01") => "two sessions waited for each other",
+            _ => return Ok(None),
+        };
+        let seen = match self.sessions.is_empty() {
+            true => Exclusive::look(link).await?.sessions,
+            false => self.sessions.clone(),
+        };
+        let holders: Vec<String> = seen.iter().map(Session::in_the_way).collect();
+        Ok(Some(match holders.is_empty() {
+            true => format!("{why} ({})", message::line(error)),
+            false => format!("{why}: ACCESS EXCLUSIVE of {}", holders.join("; and of ")),
+        }))
+    }
+}
