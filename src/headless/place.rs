@@ -50,15 +50,15 @@ impl<'a> Place<'a> {
         let before: String = text.chars().take(self.column.saturating_sub(1)).collect();
         let behind: String = text.chars().skip(self.column.saturating_sub(1)).collect();
         // A tab would be as wide as the terminal likes.
-        let clean = |text: &str| printable(&text.replace('\t', " ")).into_owned();
-        let (before, behind) = (clean(&before), clean(&behind));
+        let shown = |text: &str| printable(&text.replace('\t', " ")).into_owned();
+        let (before, behind) = (shown(&before), shown(&behind));
         let cut = before.chars().count().saturating_sub(ABOUT);
         let mut head = format!("LINE {}: ", self.line);
         if cut > 0 {
             head.push_str("...");
         }
         head.extend(before.chars().skip(cut));
-        let caret = " ".repeat(crate::tui::text::width(&head));
+        let caret = " ".repeat(head.chars().count());
         let mut line = head;
         line.extend(behind.chars().take(ABOUT));
         if behind.chars().nth(ABOUT).is_some() {
