@@ -184,6 +184,7 @@ impl Page<'_> {
             },
             text: self.text.to_owned(),
             sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            remarks: Vec::new(),
         }
     }
 
