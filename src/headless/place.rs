@@ -19,7 +19,11 @@ pub(super) struct Place<'a> {
 
 impl<'a> Place<'a> {
     /// Where the server means with `error` about the statement `number`; `None` for what is no error.
-    pub(super) fn of(script: &'a Script, number: usize, error: &ServerMessage) -> Option<Place<'a>> {
+    pub(super) fn of(
+        script: &'a Script,
+        number: usize,
+        error: &ServerMessage,
+    ) -> Option<Place<'a>> {
         if !matches!(error.severity.as_str(), "ERROR" | "FATAL" | "PANIC") {
             return None;
         }
@@ -103,7 +107,14 @@ mod tests {
         let [line, caret] = &Place::of(&script, 1, &error(Some(at))).unwrap().shown()[..] else {
             panic!("no place");
         };
-        assert!(line.starts_with("LINE 1: ...aaa") && line.ends_with("bbb..."), "{line}");
-        assert_eq!(line.chars().nth(caret.chars().count() - 1), Some('x'), "{line}");
+        assert!(
+            line.starts_with("LINE 1: ...aaa") && line.ends_with("bbb..."),
+            "{line}"
+        );
+        assert_eq!(
+            line.chars().nth(caret.chars().count() - 1),
+            Some('x'),
+            "{line}"
+        );
     }
 }

@@ -270,7 +270,9 @@ impl Answers {
                 pid: by.pid,
                 who: by.who(),
                 open: by.since.unwrap_or(0),
-                query: by.query.map(|query| query.chars().take(QUERY_LENGTH).collect()),
+                query: by
+                    .query
+                    .map(|query| query.chars().take(QUERY_LENGTH).collect()),
             }
         })
         .collect()

@@ -168,10 +168,7 @@ fn rollback(runbook: &Runbook) -> Evidence {
         "rollback scripts",
     );
     let (standing, said) = if refused == 0 {
-        (
-            Standing::Asks,
-            "read to the end before you sign".to_owned(),
-        )
+        (Standing::Asks, "read to the end before you sign".to_owned())
     } else {
         (
             Standing::Fails,

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::{Body, Evidence, ServerMessage, Standing};
+use stagegate::runbook::impact::Measure;
 use stagegate::runbook::script::Script;
 use stagegate::runbook::{ItemKind, Runbook};
-use stagegate::runbook::impact::Measure;
 use stagegate::sandbox::{Options, Sandbox};
 use tokio::net::TcpListener;
 
@@ -592,13 +592,17 @@ async fn whatever_the_script_touches_is_looked_at_though_a_bare_script_has_no_it
     let quiet = evidence(&mut stage, 1).await;
     assert_eq!(quiet.standing, Standing::Holds, "{}", quiet.summary);
     let other = stage.psql().await;
-    let hold = "SET application_name = 'stagegate'; BEGIN; LOCK public.orders IN ROW EXCLUSIVE MODE";
+    let hold =
+        "SET application_name = 'stagegate'; BEGIN; LOCK public.orders IN ROW EXCLUSIVE MODE";
     other.batch_execute(hold).await.unwrap();
     let busy = evidence(&mut stage, 1).await;
     assert_eq!(busy.standing, Standing::Warns, "{}", busy.summary);
     let line = &busy.lines[0];
     assert!(line.contains("ROW EXCLUSIVE of pid "), "{line}");
-    assert!(line.contains("another stagegate on this database"), "{line}");
+    assert!(
+        line.contains("another stagegate on this database"),
+        "{line}"
+    );
 }
 
 #[tokio::test]
@@ -617,7 +621,9 @@ async fn a_file_of_checks_behind_a_lock_gives_no_answer_and_does_not_fail() {
     let silent = evidence(&mut stage, 2).await;
     assert_eq!(silent.standing, Standing::Silent, "{}", silent.summary);
     assert!(
-        silent.summary.contains("a lock is held by somebody else: ACCESS EXCLUSIVE of pid "),
+        silent
+            .summary
+            .contains("a lock is held by somebody else: ACCESS EXCLUSIVE of pid "),
         "{}",
         silent.summary
     );

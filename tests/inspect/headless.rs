@@ -235,16 +235,18 @@ fn a_bare_script_without_checks_is_no_pass() {
 #[test]
 fn behind_a_lock_there_is_no_answer_and_nothing_failed() {
     let stage = Stage::migrated();
-    let config = stage.demo().sandbox().connection(stage.demo().role(), "wiser_ops");
+    let config = stage
+        .demo()
+        .sandbox()
+        .connection(stage.demo().role(), "wiser_ops");
     let mut config = config;
     config.application_name("stagegate");
     let somebody = Session::open(
         &config,
         "BEGIN; LOCK service_ops.packet_decision IN ACCESS EXCLUSIVE MODE",
     );
-    let pid = stage.superuser(
-        "SELECT pid::text FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted",
-    );
+    let pid = stage
+        .superuser("SELECT pid::text FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted");
     let said = stage.verify(&[]);
     said.ended(8).said(&[
         "  NO ANSWER  ",
@@ -262,7 +264,10 @@ fn behind_a_lock_there_is_no_answer_and_nothing_failed() {
     assert_ne!(json["tally"]["no_answer"], 0);
     // What is broken beside it is told as that.
     stage.superuser("DROP INDEX integration.idx_irs_attempt_count");
-    stage.verify(&[]).ended(4).said(&["  FAIL  ", "  NO ANSWER  "]);
+    stage
+        .verify(&[])
+        .ended(4)
+        .said(&["  FAIL  ", "  NO ANSWER  "]);
     drop(somebody);
     stage.superuser("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stagegate'");
     stage.assert_only_read();

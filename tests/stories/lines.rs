@@ -498,7 +498,14 @@ fn who_did_not_give_the_lock_is_in_the_lines_the_journal_and_the_report() {
     let somebody = stage.session(hold);
     stage.ask(&format!("GRANT pg_read_all_stats TO {}", stage.role()));
     let script = stage.file("bare.sql", "TRUNCATE service_ops.packet_decision;");
-    let arguments = ["--rehearse", "--lock-attempts", "1", "--lock-timeout", "4s", &script];
+    let arguments = [
+        "--rehearse",
+        "--lock-attempts",
+        "1",
+        "--lock-timeout",
+        "4s",
+        &script,
+    ];
     let output = without_a_terminal(&stage, &stage.arguments(&arguments), "");
     assert_eq!(output.status.code(), Some(3), "{}", text_of(&output));
     let who = |line: &str| {
@@ -519,7 +526,10 @@ fn who_did_not_give_the_lock_is_in_the_lines_the_journal_and_the_report() {
     drop(somebody);
     let report = text(&without_a_terminal(&stage, &["report".to_owned()], "").stdout);
     let line = report.lines().find(|line| line.contains("Blocked by"));
-    assert!(line.is_some_and(|line| line.contains("month end")), "{report}");
+    assert!(
+        line.is_some_and(|line| line.contains("month end")),
+        "{report}"
+    );
 }
 
 fn text_of(output: &Output) -> String {

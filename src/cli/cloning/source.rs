@@ -3,8 +3,8 @@
 
 use crate::database::link::{Broken, Link};
 use crate::database::message;
-use crate::database::session::read_only::{self, Limits, Query};
 use crate::database::session::READ_TIMEOUT;
+use crate::database::session::read_only::{self, Limits, Query};
 use crate::database::tables;
 use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::runbook::{Runbook, rehearsal};
@@ -120,10 +120,7 @@ pub(super) async fn read(
 ) -> Result<Told, ServerMessage> {
     let catalogs = CATALOGS
         .replace("ROWS", &tables::estimated_rows("q"))
-        .replace(
-            "NAMED",
-            &tables::named(&runbook.impact().relations, false),
-        );
+        .replace("NAMED", &tables::named(&runbook.impact().relations, false));
     let catalogs: Catalogs = object(&mut link, &[catalogs], lock).await?;
     let structure = structure(&mut link, lock).await?;
     Ok(Told {

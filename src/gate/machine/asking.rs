@@ -335,10 +335,14 @@ impl Machine {
                 Standing::Awaited => Refusal::EvidenceAwaited,
                 Standing::Fails => Refusal::EvidenceFails,
                 Standing::Silent => Refusal::NoEvidence,
-                Standing::Holds | Standing::Warns | Standing::Asks if item.to_read().next().is_some() => {
+                Standing::Holds | Standing::Warns | Standing::Asks
+                    if item.to_read().next().is_some() =>
+                {
                     Refusal::NotReadToEnd
                 }
-                Standing::Holds | Standing::Warns | Standing::Asks if item.acknowledged < needed.findings => {
+                Standing::Holds | Standing::Warns | Standing::Asks
+                    if item.acknowledged < needed.findings =>
+                {
                     Refusal::FindingsOpen(needed.findings - item.acknowledged)
                 }
                 Standing::Holds | Standing::Warns | Standing::Asks
@@ -351,7 +355,9 @@ impl Machine {
                 {
                     Refusal::NoReference
                 }
-                Standing::Holds | Standing::Warns | Standing::Asks if needed.database_name && note.is_empty() => {
+                Standing::Holds | Standing::Warns | Standing::Asks
+                    if needed.database_name && note.is_empty() =>
+                {
                     Refusal::NameMissing
                 }
                 Standing::Holds | Standing::Warns | Standing::Asks
@@ -486,5 +492,8 @@ impl Machine {
 
 /// Whether somebody else can find a backup by it: one letter, or dots, lead nowhere.
 fn is_reference(note: &str) -> bool {
-    note.chars().filter(|c| c.is_alphanumeric()).nth(1).is_some()
+    note.chars()
+        .filter(|c| c.is_alphanumeric())
+        .nth(1)
+        .is_some()
 }

@@ -173,9 +173,7 @@ pub(crate) fn hold_left(scene: &Scene<'_>) -> Option<Millis> {
         | Phase::Verifying { .. }
         | Phase::Deciding { .. }
         | Phase::Querying { .. } => scene.machine.hold_left(),
-        Phase::MustRollBack { .. } => {
-            (scene.machine.hold_left()).filter(|_| scene.holds_locks())
-        }
+        Phase::MustRollBack { .. } => (scene.machine.hold_left()).filter(|_| scene.holds_locks()),
         Phase::Connecting
         | Phase::Checklist
         | Phase::Beginning
@@ -225,7 +223,11 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
         }
         Phase::Deciding { .. } => words.push("TRANSACTION OPEN".to_owned()),
         Phase::MustRollBack { .. } if !scene.holds_locks() => {
-            let words = ["TRANSACTION FAILED", "ONLY ROLLBACK", "no lock is held any more"];
+            let words = [
+                "TRANSACTION FAILED",
+                "ONLY ROLLBACK",
+                "no lock is held any more",
+            ];
             return Some((words.map(str::to_owned).to_vec(), look.band_bad()));
         }
         Phase::MustRollBack { .. } => {
