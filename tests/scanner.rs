@@ -469,7 +469,7 @@ fn meta_commands_are_understood_or_refused() {
     refused("SELECT 1 \\gset", 1, 10, "server's answers");
     refused("SELECT 1\n\\echo x\n+ 1;", 2, 1, "inside a statement");
     refused("\\i x.sql", 1, 1, "stands alone");
-    refused("\\copy t from 'x'", 1, 1, "COPY");
+    refused("\\copy t from 'x'", 1, 1, "stands alone");
     assert_eq!(
         texts(&read("SELECT 1 \\g\nSELECT 2;")),
         ["SELECT 1", "SELECT 2"]
@@ -509,19 +509,51 @@ fn what_pg_dump_and_other_tools_write_is_taken() {
     accepted("\\unset ON_ERROR_STOP\nSELECT 1;");
     refused("\\unset AUTOCOMMIT", 1, 1, "AUTOCOMMIT");
     refused("\\encoding LATIN1", 1, 1, "convert the file");
-    refused("\\COPY t FROM 't.csv'", 1, 1, "file of the client");
-    refused(
-        "\\Copy t FROM STDIN\n1;2\n\\.\nSELECT 1;",
-        1,
-        1,
-        "file of the client",
-    );
-    assert_eq!(
-        texts(&read("\\COPY t FROM STDIN\n1;2\n\\.\nSELECT 1;")),
-        ["SELECT 1"]
-    );
     // A variable that is unset is text again.
     accepted("\\set n 1\n\\unset n\nSELECT :n;");
+}
+
+#[test]
+fn copy_of_the_client_is_a_copy_with_the_data_that_were_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("it's.csv");
+    std::fs::write(&path, "1,a\n2,b\n").unwrap();
+    let name = path.display().to_string().replace('\'', "''");
+    let read = |text: &str| Script::read("x.sql", Some(&folder.path().join("x.sql")), text.as_bytes());
+    for (spelling, text) in [
+        (format!("\\copy s.t (a, \"from\") FROM '{name}' (FORMAT csv)"), "COPY s.t (a, \"from\") FROM STDIN (FORMAT csv)"),
+        (format!("\\COPY t from '{name}' CSV DELIMITER ';' ;"), "COPY t FROM STDIN CSV DELIMITER ';'"),
+        (format!("\\copy t from '{name}';"), "COPY t FROM STDIN"),
+    ] {
+        let script = read(&format!("{spelling}\nSELECT 1;"));
+        assert_eq!(script.refusals, [], "{spelling}");
+        assert_eq!(texts(&script), [text, "SELECT 1"]);
+        let first = &script.statements[0];
+        assert_eq!((first.kind.as_str(), first.line), ("COPY", 1));
+        assert_eq!(script.copy_data(first), Some("1,a\n2,b\n"));
+    }
+    let text = format!("\\copy t from '{name}'\n");
+    let before = read(&text).sha256();
+    std::fs::write(&path, "1,a\n2,c\n").unwrap();
+    assert_ne!(before, read(&text).sha256());
+    let script = read("\\copy t FROM stdin (DELIMITER ',')\n1;2\n\\.\nSELECT 1;");
+    assert_eq!(script.refusals, []);
+    assert_eq!(script.copy_data(&script.statements[0]), Some("1;2\n"));
+    assert_eq!(texts(&script), ["COPY t FROM STDIN (DELIMITER ',')", "SELECT 1"]);
+    for (text, why) in [
+        ("\\copy t TO 'x'", "writes a file"),
+        ("\\copy (SELECT 1 AS \"from\") to 'x'", "writes a file"),
+        ("\\COPY t FROM PROGRAM 'cat x'", "runs a program"),
+        ("\\copy t from pstdin", "psql's own input"),
+        ("\\copy t from '/nowhere/x'", "cannot be read"),
+        ("\\copy t from 'x", "never ends"),
+        ("\\copy t", "no FROM"),
+        ("\\copy t from '/dev/zero'", "not an ordinary file"),
+    ] {
+        let script = read(&format!("{text}\nSELECT 1;"));
+        let reason = &script.refusals[0].reason;
+        assert!(reason.contains(why), "{text}: {reason}");
+    }
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub(super) struct Joined {
 pub(super) struct Part<'a> {
     script: &'a Script,
     base: usize,
+    /// Where its files of data begin.
+    data: usize,
 }
 
 impl Joined {
@@ -40,6 +42,7 @@ impl Joined {
                 refusals: Vec::new(),
                 findings: Vec::new(),
                 variables: Vec::new(),
+                data: Vec::new(),
             },
             sections: HashMap::new(),
             numbers: HashMap::new(),
@@ -52,7 +55,9 @@ impl Joined {
         // They are the command line's, so every part has the same.
         self.script.variables.clone_from(&script.variables);
         self.script.sources.extend(script.sources.iter().cloned());
-        Part { script, base }
+        let data = self.script.data.len();
+        self.script.data.extend(script.data.iter().cloned());
+        Part { script, base, data }
     }
 
     /// Takes the statements of a part for which `keep` has a fate, in their order, behind what is
@@ -98,6 +103,7 @@ impl Joined {
                 number,
                 section,
                 source: part.base + statement.source,
+                data_file: statement.data_file.map(|file| part.data + file),
                 fate,
                 ..statement.clone()
             });

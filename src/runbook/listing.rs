@@ -154,6 +154,9 @@ fn script(out: &mut String, paint: &Paint, what: &str, script: &Script) {
     for source in script.sources.iter().skip(1) {
         let _ = writeln!(out, "includes  {}", printable(&source.name));
     }
+    for file in &script.data {
+        let _ = writeln!(out, "loads     {}", printable(&file.name));
+    }
     let counts: Vec<String> = kinds(script)
         .into_iter()
         .map(|(kind, count)| format!("{count} {}", printable(kind)))
@@ -453,6 +456,10 @@ fn script_json(script: &Script) -> Value {
         "script": printable(&script.name),
         "sha256": script.sha256(),
         "variables": variables,
+        "data": script.data.iter().map(|file| json!({
+            "file": printable(&file.name),
+            "sha256": file.sha256,
+        })).collect::<Vec<Value>>(),
         "substituted": substituted,
         "statements": statements,
         "refusals": refusals,

@@ -73,7 +73,7 @@ fn takes_whole_line(name: &str) -> bool {
 }
 
 /// psql takes this one in any case.
-fn is_copy(name: &str) -> bool {
+pub(super) fn is_copy(name: &str) -> bool {
     name.eq_ignore_ascii_case("copy")
 }
 
@@ -488,9 +488,6 @@ pub(super) fn unset(variable: &str) -> Meaning {
 
 fn refused(name: &str) -> String {
     let why = match name {
-        name if is_copy(name) => {
-            "it reads or writes a file of the client; use COPY … FROM STDIN with the data inline"
-        }
         "" => return "a backslash outside of quotes starts a psql meta-command; remove it".into(),
         "gset" | "gexec" => {
             "what runs after it depends on the server's answers, which nobody has read before \

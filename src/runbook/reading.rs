@@ -4,6 +4,7 @@
 //! listed all the same, so that a person sees what was refused. Only files are read here; a
 //! refused script must never look like one that can run.
 
+mod copying;
 mod fates;
 mod halves;
 mod meta_commands;
@@ -64,6 +65,7 @@ impl Script {
                 refusals: Vec::new(),
                 findings: Vec::new(),
                 variables: variables.of_command_line().to_vec(),
+                data: Vec::new(),
             },
             open_files: Vec::new(),
             bytes: 0,
@@ -440,6 +442,7 @@ impl Reading {
             text,
             edits,
             copy_data: (piece.copy_data.as_ref()).map(|data| at.laid.range_in_file(data)),
+            data_file: None,
             fate: Fate::Sent,
             goes_back: false,
             lasting,

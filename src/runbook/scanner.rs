@@ -84,6 +84,8 @@ pub(super) struct MetaCommand {
     pub inside_statement: bool,
     /// Comments that stand before it.
     pub comments: Vec<Range<usize>>,
+    /// The lines behind a `\copy … FROM STDIN`.
+    pub copy_data: Option<Range<usize>>,
 }
 
 /// What comes next in a file.
@@ -482,10 +484,7 @@ impl<'a> Scanner<'a> {
             Effect::None if self.started => self.piece.cuts.push(start..end),
             Effect::None => {}
         }
-        if meta::takes_data(&parsed) {
-            // It is refused; its data must not be listed as statements.
-            self.copy_data();
-        }
+        let copy_data = meta::takes_data(&parsed).then(|| self.copy_data().0);
         let comments = if self.started {
             Vec::new()
         } else {
@@ -498,6 +497,7 @@ impl<'a> Scanner<'a> {
             open_quote: parsed.open_quote,
             inside_statement,
             comments,
+            copy_data,
         })));
     }
 

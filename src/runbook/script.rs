@@ -27,6 +27,19 @@ pub struct Script {
     pub findings: Vec<Finding>,
     /// psql's variables as they were given on the command line, in the order of their names.
     pub variables: Vec<(String, String)>,
+    /// The files of data that `\copy` loads.
+    pub data: Vec<DataFile>,
+}
+
+/// A file of data, as it was when the script was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFile {
+    /// Its name, as the script gives it.
+    pub name: String,
+    /// What it holds.
+    pub text: String,
+    /// SHA-256 of its bytes, in lower-case hexadecimal.
+    pub sha256: String,
 }
 
 /// One file that a script was read from.
@@ -109,6 +122,8 @@ pub struct Statement {
     pub edits: Vec<Edit>,
     /// The inline data of COPY … FROM STDIN, in bytes of its file, up to but without `\.`.
     pub copy_data: Option<Range<usize>>,
+    /// The file that its data come from, as an index into [`Script::data`].
+    pub data_file: Option<usize>,
     /// It goes back to a savepoint, which lets a failed transaction live on: it is sent only when
     /// everything before it is known to have succeeded.
     pub goes_back: bool,
@@ -232,6 +247,9 @@ impl Script {
 
     /// The bytes of a statement's COPY data.
     pub fn copy_data(&self, statement: &Statement) -> Option<&str> {
+        if let Some(file) = statement.data_file {
+            return Some(self.data.get(file)?.text.as_str());
+        }
         let range = statement.copy_data.clone()?;
         self.sources.get(statement.source)?.text.get(range)
     }
@@ -295,16 +313,20 @@ impl Script {
             .collect()
     }
 
-    /// SHA-256 over the hashes of all its files and the variables of the command line, or of the one
+    /// SHA-256 over the hashes of all its files, of data too, and the variables of the command line, or of the one
     /// file where there is nothing else.
     pub fn sha256(&self) -> String {
         use sha2::{Digest, Sha256};
-        match (self.sources.as_slice(), self.variables.as_slice()) {
-            ([only], []) => only.sha256.clone(),
-            (many, variables) => {
+        let (data, variables) = (self.data.as_slice(), self.variables.as_slice());
+        match (self.sources.as_slice(), data, variables) {
+            ([only], [], []) => only.sha256.clone(),
+            (many, data, variables) => {
                 let mut hash = Sha256::new();
                 for source in many {
                     hash.update(source.sha256.as_bytes());
+                }
+                for file in data {
+                    hash.update(format!("\\copy {}", file.sha256));
                 }
                 for (name, value) in variables {
                     hash.update(format!(

@@ -45,19 +45,24 @@ fn counts(script: &Script) -> String {
 /// The hash of all that a script is, and of what it is made of where that is more than a file.
 fn hashes(script: &Script) -> Vec<String> {
     let whole = format!("SHA-256 {}", script.sha256());
-    if script.variables.is_empty() && script.sources.len() == 1 {
+    if script.variables.is_empty() && script.data.is_empty() && script.sources.len() == 1 {
         return vec![whole];
     }
     let files = script
         .sources
         .iter()
         .map(|source| format!("{}: SHA-256 {}", source.name, source.sha256));
+    let data = script.data.iter().map(|file| {
+        let lines = counted(file.text.lines().count(), "line", "lines");
+        format!("\\copy loads {}: {lines}, SHA-256 {}", file.name, file.sha256)
+    });
     let variables = script
         .variables
         .iter()
         .map(|(name, value)| format!("-v {name}={value}"));
     std::iter::once(format!("{whole}, of all of these:"))
         .chain(files)
+        .chain(data)
         .chain(variables)
         .collect()
 }

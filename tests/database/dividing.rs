@@ -1,4 +1,4 @@
-//! A script that divides its transaction by savepoints, or opens it in its own way.
+//! A script that divides its transaction by savepoints, opens it in its own way, or loads a file.
 
 use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::Body;
@@ -9,7 +9,8 @@ use crate::stage::{Stage, database, over_socket, psql, runbook, server};
 
 /// A session on a new database with a script that is read as a file is.
 async fn stage(before: &str, text: &str) -> Stage {
-    let script = Script::read("divided.sql", None, text.as_bytes());
+    let path = std::path::Path::new("divided.sql");
+    let script = Script::read("divided.sql", Some(path), text.as_bytes());
     assert_eq!(script.refusals, [], "{text}");
     let name = database(server()).await;
     let client = psql(server(), &name).await;
@@ -111,4 +112,22 @@ async fn the_transaction_is_opened_as_the_script_words_it() {
             .collect();
         assert_eq!(verdicts, ["Pass"], "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_file_is_loaded_as_it_was_when_the_script_was_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("t.csv");
+    std::fs::write(&data, "1;\"a\"\n2;\"b;c\"\n").unwrap();
+    let text = format!(
+        "SELECT 1;\n\\copy t (i, w) FROM '{}' (FORMAT csv, DELIMITER ';')\n\
+         SELECT 'loaded' AS c, CASE string_agg(w, '|' ORDER BY i) WHEN 'a|b;c' THEN 'PASS' END \
+         AS status FROM t;",
+        data.display()
+    );
+    let mut stage = stage("CREATE TABLE t (i int, w text)", &text).await;
+    std::fs::write(&data, "3;other\n").unwrap();
+    let (_, statements) = stage.apply().await;
+    assert_eq!(statements[1].tag, "COPY 2");
+    assert_eq!(format!("{:?}", statements[2].checks[0].verdict), "Pass");
 }

@@ -136,6 +136,7 @@ fn statement(number: usize, text: &str, source: &mut String) -> Statement {
         relation: words.get(2).map(|w| (*w).to_owned()),
         text: text.to_owned(),
         edits: Vec::new(),
+        data_file: None,
         goes_back: false,
         copy_data,
         fate,
@@ -165,6 +166,7 @@ pub fn script(statements: &[&str]) -> Script {
         echoes: Vec::new(),
         refusals: Vec::new(),
         variables: Vec::new(),
+        data: Vec::new(),
         findings: Vec::new(),
     }
 }

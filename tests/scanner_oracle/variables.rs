@@ -174,3 +174,35 @@ fn variables_and_branches_are_psqls() {
         "{compared} {statements} {refused}"
     );
 }
+
+#[test]
+fn copy_of_the_client_is_sent_as_psql_sends_it() {
+    let Some(server) = Server::start() else {
+        aloud::skip("no psql on this machine");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data.csv");
+    std::fs::write(&data, "1,a\n2,b\n").unwrap();
+    let name = data.display();
+    let file = folder.path().join("copies.sql");
+    let text = format!(
+        "CREATE TABLE \"Load\" (i int, \"from\" text);\n\
+         \\copy \"Load\" FROM '{name}' (FORMAT csv)\n\
+         \\COPY public.\"Load\" (i, \"from\") from '{name}' CSV;\n\
+         \\copy \"Load\"(i,\"from\") from {name} with (format csv, header off)\n\
+         \\copy \"Load\" from stdin csv\n3,c\n\\.\n\
+         SELECT count(*) FROM \"Load\";\n"
+    );
+    std::fs::write(&file, &text).unwrap();
+    let script = Script::read("copies.sql", Some(&file), text.as_bytes());
+    assert_eq!(script.refusals, []);
+    let squeeze = |text: &str| {
+        let text: String = text.split_whitespace().collect();
+        text.replace(';', "")
+    };
+    let theirs = server.sent("postgres", &file, |_| {});
+    let theirs: Vec<String> = theirs.iter().map(|text| squeeze(text)).collect();
+    let ours: Vec<String> = script.statements.iter().map(|one| squeeze(&one.text)).collect();
+    assert_eq!(ours, theirs);
+}

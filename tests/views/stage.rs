@@ -166,6 +166,7 @@ fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> 
             relation: (!relation.is_empty()).then(|| (*relation).into()),
             text: (*sql).into(),
             edits: Vec::new(),
+            data_file: None,
             goes_back: false,
             copy_data: None,
             lasting: Vec::new(),
@@ -195,6 +196,7 @@ fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> 
         echoes: Vec::new(),
         refusals: Vec::new(),
         variables: Vec::new(),
+        data: Vec::new(),
         findings: Vec::new(),
     }
 }

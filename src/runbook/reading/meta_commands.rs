@@ -9,17 +9,28 @@ use super::super::meta::{self, Meaning};
 use super::super::printable::printable;
 use super::super::scanner::MetaCommand;
 use super::super::script::Echo;
-use super::{At, File, INCLUDE_DEPTH, Reading, SCRIPT_LIMIT};
+use super::{At, copying, File, INCLUDE_DEPTH, Reading, SCRIPT_LIMIT};
 
 impl Reading {
     pub(super) fn meta_command(&mut self, file: &mut File<'_>, at: At<'_>, command: &MetaCommand) {
         let (line, _) = self.place(file, at.laid.in_file(command.span.start));
-        self.comments(file, at, &command.comments, Some(line));
+        let comment = self.comments(file, at, &command.comments, Some(line));
         self.blank(file.source, command.span.clone());
         let shown = printable(&command.name).into_owned();
         let inside = command
             .inside_statement
             .then(|| self.script.statements.len() + 1);
+        let may_stand = !command.inside_statement && self.restricted.is_none();
+        if copying::is_one(&command.name) && may_stand {
+            if let Err(why) = self.copy_command(file, at, command, comment) {
+                if let Some(data) = &command.copy_data {
+                    self.blank(file.source, data.clone());
+                }
+                let why = copying::refused(&shown, &why);
+                self.refuse(file, at, command.span.start, None, why);
+            }
+            return;
+        }
         let refuse = |reading: &mut Reading, reason: String| {
             // `\g` and its like have ended the statement that they belong to.
             let statement = match meta::effect(&command.name) {
