@@ -519,10 +519,17 @@ fn copy_of_the_client_is_a_copy_with_the_data_that_were_read() {
     let path = folder.path().join("it's.csv");
     std::fs::write(&path, "1,a\n2,b\n").unwrap();
     let name = path.display().to_string().replace('\'', "''");
-    let read = |text: &str| Script::read("x.sql", Some(&folder.path().join("x.sql")), text.as_bytes());
+    let read =
+        |text: &str| Script::read("x.sql", Some(&folder.path().join("x.sql")), text.as_bytes());
     for (spelling, text) in [
-        (format!("\\copy s.t (a, \"from\") FROM '{name}' (FORMAT csv)"), "COPY s.t (a, \"from\") FROM STDIN (FORMAT csv)"),
-        (format!("\\COPY t from '{name}' CSV DELIMITER ';' ;"), "COPY t FROM STDIN CSV DELIMITER ';'"),
+        (
+            format!("\\copy s.t (a, \"from\") FROM '{name}' (FORMAT csv)"),
+            "COPY s.t (a, \"from\") FROM STDIN (FORMAT csv)",
+        ),
+        (
+            format!("\\COPY t from '{name}' CSV DELIMITER ';' ;"),
+            "COPY t FROM STDIN CSV DELIMITER ';'",
+        ),
         (format!("\\copy t from '{name}';"), "COPY t FROM STDIN"),
     ] {
         let script = read(&format!("{spelling}\nSELECT 1;"));
@@ -539,7 +546,10 @@ fn copy_of_the_client_is_a_copy_with_the_data_that_were_read() {
     let script = read("\\copy t FROM stdin (DELIMITER ',')\n1;2\n\\.\nSELECT 1;");
     assert_eq!(script.refusals, []);
     assert_eq!(script.copy_data(&script.statements[0]), Some("1;2\n"));
-    assert_eq!(texts(&script), ["COPY t FROM STDIN (DELIMITER ',')", "SELECT 1"]);
+    assert_eq!(
+        texts(&script),
+        ["COPY t FROM STDIN (DELIMITER ',')", "SELECT 1"]
+    );
     for (text, why) in [
         ("\\copy t TO 'x'", "writes a file"),
         ("\\copy (SELECT 1 AS \"from\") to 'x'", "writes a file"),

@@ -54,7 +54,10 @@ fn hashes(script: &Script) -> Vec<String> {
         .map(|source| format!("{}: SHA-256 {}", source.name, source.sha256));
     let data = script.data.iter().map(|file| {
         let lines = counted(file.text.lines().count(), "line", "lines");
-        format!("\\copy loads {}: {lines}, SHA-256 {}", file.name, file.sha256)
+        format!(
+            "\\copy loads {}: {lines}, SHA-256 {}",
+            file.name, file.sha256
+        )
     });
     let variables = script
         .variables

@@ -203,6 +203,10 @@ fn copy_of_the_client_is_sent_as_psql_sends_it() {
     };
     let theirs = server.sent("postgres", &file, |_| {});
     let theirs: Vec<String> = theirs.iter().map(|text| squeeze(text)).collect();
-    let ours: Vec<String> = script.statements.iter().map(|one| squeeze(&one.text)).collect();
+    let ours: Vec<String> = script
+        .statements
+        .iter()
+        .map(|one| squeeze(&one.text))
+        .collect();
     assert_eq!(ours, theirs);
 }

@@ -106,7 +106,10 @@ impl Reading {
         command: &MetaCommand,
         comment: Option<String>,
     ) -> Result<(), String> {
-        let line = command.arguments.first().map_or("", |argument| argument.text.as_str());
+        let line = command
+            .arguments
+            .first()
+            .map_or("", |argument| argument.text.as_str());
         let copy = read(line)?;
         let options = copy.options.trim().trim_end_matches(';').trim_end();
         let text = format!("COPY {} FROM STDIN {options}", copy.table);
@@ -166,7 +169,9 @@ impl Reading {
     fn data_file(&mut self, from: &File<'_>, name: &str) -> Result<usize, String> {
         let shown = printable(name).into_owned();
         if from.path.is_none() {
-            return Err(format!("{shown} is not read: a built-in script stands alone"));
+            return Err(format!(
+                "{shown} is not read: a built-in script stands alone"
+            ));
         }
         if name.starts_with('~') {
             return Err(format!("{shown}: write the folder out instead of ~"));

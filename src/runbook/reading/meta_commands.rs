@@ -9,7 +9,7 @@ use super::super::meta::{self, Meaning};
 use super::super::printable::printable;
 use super::super::scanner::MetaCommand;
 use super::super::script::Echo;
-use super::{At, copying, File, INCLUDE_DEPTH, Reading, SCRIPT_LIMIT};
+use super::{At, File, INCLUDE_DEPTH, Reading, SCRIPT_LIMIT, copying};
 
 impl Reading {
     pub(super) fn meta_command(&mut self, file: &mut File<'_>, at: At<'_>, command: &MetaCommand) {
