@@ -593,7 +593,7 @@ mod behaviour {
     use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
     use proptest::prelude::*;
     use ratatui::style::{Color, Modifier};
-    use stagegate::gate::event::Document;
+    use stagegate::gate::event::{Document, Reach};
     use stagegate::gate::phase::{Phase, Prompt};
     use stagegate::gate::{Command, Event};
     use stagegate::runbook::check::{Check, Verdict};
@@ -653,6 +653,58 @@ mod behaviour {
         walk.palette = Palette::Mono;
         let buffer = walk.buffer((80, 24), Glyphs::Unicode);
         assert!(buffer[(79, y)].modifier.contains(Modifier::REVERSED));
+    }
+
+    /// The first line of the screen.
+    fn header(walk: &mut Walk, columns: u16, glyphs: Glyphs) -> String {
+        let text = walk.text((columns, 24), glyphs);
+        text.lines().next().unwrap().trim_end().to_owned()
+    }
+
+    #[test]
+    fn the_header_says_where_we_are_and_never_cuts_the_database() {
+        let mut walk = deciding();
+        let target = walk.account.target.as_mut().unwrap();
+        target.host = "/var/lib/a/very/long/folder/of/sockets/that/fills/the/line".into();
+        target.tls = None;
+        target.reach = Reach::Socket;
+        target.database = "wiser_ops_production_of_the_east".into();
+        for columns in [80, 200] {
+            for glyphs in [Glyphs::Unicode, Glyphs::Ascii] {
+                let line = header(&mut walk, columns, glyphs);
+                let dot = if glyphs == Glyphs::Unicode { "·" } else { "|" };
+                let end =
+                    format!(":5432/wiser_ops_production_of_the_east {dot} socket {dot} primary");
+                assert!(line.contains(&end), "{line}");
+                assert!(line.contains('@') && line.contains(" mig"), "{line}");
+            }
+        }
+        assert!(header(&mut walk, 200, Glyphs::Unicode).contains("/var/lib/a/very/long"));
+        // It stands out of its line without colours, too.
+        walk.palette = Palette::Mono;
+        let buffer = walk.buffer((80, 24), Glyphs::Unicode);
+        let (x, y) = find(&buffer, "wiser_ops_production").expect("said");
+        assert!(buffer[(x, y)].modifier.contains(Modifier::REVERSED));
+        assert!(!buffer[(x - 1, y)].modifier.contains(Modifier::REVERSED));
+    }
+
+    #[test]
+    fn the_header_says_plaintext_and_standby() {
+        let mut walk = deciding();
+        let target = walk.account.target.as_mut().unwrap();
+        target.tls = None;
+        target.in_recovery = true;
+        for (reach, colour) in [
+            (Reach::Network, Color::Red),
+            (Reach::ThisMachine, Color::Yellow),
+        ] {
+            walk.account.target.as_mut().unwrap().reach = reach;
+            let line = header(&mut walk, 80, Glyphs::Unicode);
+            assert!(line.contains("/wiser_ops · plaintext · standby"), "{line}");
+            let buffer = walk.buffer((80, 24), Glyphs::Unicode);
+            let (x, y) = find(&buffer, "plaintext").expect("said");
+            assert_eq!(buffer[(x, y)].fg, colour);
+        }
     }
 
     #[test]

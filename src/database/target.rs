@@ -4,7 +4,7 @@ use super::link::{Broken, Link};
 use super::message;
 use super::session::Identity;
 use super::stream::Endpoint;
-use crate::gate::event::{ServerMessage, Target};
+use crate::gate::event::{Reach, ServerMessage, Target};
 
 /// Oldest server that has `pg_current_xact_id()`.
 pub const OLDEST_SERVER: u32 = 130_000;
@@ -68,6 +68,7 @@ pub async fn read(link: &mut Link) -> Result<Target, ServerMessage> {
         asked_at: Some(cell()).filter(|at| !at.is_empty()),
         protocol_pid: link.protocol_pid(),
         tls: link.tls().map(str::to_owned),
+        reach: reach(link),
         ..Target::default()
     };
     let may_see_files = cell() == "t";
@@ -80,6 +81,15 @@ pub async fn read(link: &mut Link) -> Result<Target, ServerMessage> {
     target.timeline = timeline;
     target.recovered = recovered(link).await.map_err(Broken::why)?;
     Ok(target)
+}
+
+/// How far it is, by the address alone.
+fn reach(link: &Link) -> Reach {
+    match link.endpoint() {
+        Endpoint::Unix(_) => Reach::Socket,
+        Endpoint::Tcp(address) if address.ip().to_canonical().is_loopback() => Reach::ThisMachine,
+        Endpoint::Tcp(_) => Reach::Network,
+    }
 }
 
 /// The sign of a crash recovery, as in [`Target::recovered`].
@@ -207,6 +217,10 @@ pub fn objections(target: &Target, expected_database: Option<&str>) -> Vec<Strin
     reasons
 }
 
+/// What is told of a link that anybody on the way can read.
+const EXPOSED: &str = "PLAINTEXT over the network: whoever is on the way can read and change what is \
+                       sent; sslmode=require asks for TLS";
+
 /// The target in lines for a person.
 pub fn lines(target: &Target) -> Vec<String> {
     let at = match &target.address {
@@ -230,7 +244,12 @@ pub fn lines(target: &Target) -> Vec<String> {
         ),
         format!(
             "link       {}",
-            target.tls.as_deref().unwrap_or("plain text, no TLS")
+            match (&target.tls, target.protection()) {
+                (Some(tls), _) => tls,
+                (None, "socket") => "unix socket of this machine, no TLS",
+                (None, _) if target.is_exposed() => EXPOSED,
+                (None, _) => "plaintext on this machine, no TLS",
+            }
         ),
         format!("backend    process {}", target.backend_pid),
         match target.standbys {

@@ -392,8 +392,69 @@ pub struct Target {
     pub protocol_pid: i32,
     /// TLS version and cipher, or `None` for plain text.
     pub tls: Option<String>,
+    /// How far it is to the address that was reached.
+    #[serde(default)]
+    pub reach: Reach,
     /// Replication clients that this server feeds; their sessions wait too.
     pub standbys: u32,
+}
+
+/// How far it is to the address that was reached; what it is called does not count.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// An older journal does not say it.
+    #[default]
+    Unknown,
+    /// A unix socket.
+    Socket,
+    /// A loopback address.
+    ThisMachine,
+    /// Over the network.
+    Network,
+}
+
+impl Target {
+    /// `role@host:port/database`.
+    pub fn place(&self) -> String {
+        let Target {
+            role,
+            host,
+            port,
+            database,
+            ..
+        } = self;
+        format!("{role}@{host}:{port}/{database}")
+    }
+
+    /// How the link is protected, in a word: the version of TLS, `plaintext`, or `socket`, which is neither.
+    pub fn protection(&self) -> &str {
+        let socket = match self.reach {
+            Reach::Socket => true,
+            Reach::Unknown => self.host.starts_with(['/', '@']),
+            Reach::ThisMachine | Reach::Network => false,
+        };
+        match &self.tls {
+            Some(tls) => tls.split(',').next().unwrap_or(tls),
+            None if socket => "socket",
+            None => "plaintext",
+        }
+    }
+
+    /// Whether whoever is on the way can read and change what is sent.
+    pub fn is_exposed(&self) -> bool {
+        self.tls.is_none() && self.reach == Reach::Network
+    }
+
+    /// `primary` or `standby`.
+    pub fn part(&self) -> &'static str {
+        match self.in_recovery {
+            true => "standby",
+            false => "primary",
+        }
+    }
 }
 
 /// What the program found out for a checklist item.

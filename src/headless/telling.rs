@@ -380,12 +380,14 @@ impl<'a> Teller<'a> {
             Phase::Checklist => {
                 if let Some(target) = &account.target {
                     self.say(&format!(
-                        "Connected to {} on {}:{} as {}, PostgreSQL {}.",
+                        "Connected to {} on {}:{} as {}, PostgreSQL {}; {}, {}.",
                         target.database,
                         target.host,
                         target.port,
                         target.role,
-                        target.server_version
+                        target.server_version,
+                        target.protection(),
+                        target.part()
                     ));
                 }
                 self.say("Checklist: type help to see what can be typed.");

@@ -5,6 +5,7 @@
 
 use super::applied::migrations;
 use super::{CheckSet, Sight, silent, structure, tally};
+use crate::gate::event::Reach;
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Tally};
 use crate::runbook::printable::{printable, printable_lines};
@@ -14,12 +15,13 @@ use serde_json::json;
 pub fn place(sight: &Sight) -> String {
     let target = &sight.target;
     format!(
-        "{} on {} port {} as {}, PostgreSQL {}, {}; read-only by the server",
+        "{} on {} port {} as {}, PostgreSQL {}, {}, {}; read-only by the server",
         target.database,
         target.host,
         target.port,
         target.role,
         target.server_version,
+        target.protection(),
         if target.in_recovery {
             "a standby"
         } else {
@@ -202,6 +204,9 @@ pub fn json(runbook: &Runbook, sight: &Sight) -> String {
             "role": target.role,
             "server_version": target.server_version,
             "standby": target.in_recovery,
+            "protection": target.protection(),
+            "tls": target.tls,
+            "over_network": target.reach == Reach::Network,
         },
         "applied": applied,
         "checks": checks,

@@ -289,6 +289,6 @@ fn a_key_that_is_encrypted_is_opened_with_what_is_typed_and_both_decisions_hold(
         door.conninfo_with_papers("pkcs8 encrypted")
     );
     let mut terminal = door.open(&[], &["inspect", "-d", &given]);
-    terminal.wait_for("Verification, ").key("q");
+    terminal.wait_for("TLSv1.").key("q");
     assert_eq!(terminal.exit_code(), 0);
 }

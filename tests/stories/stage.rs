@@ -448,7 +448,7 @@ fn finding(screen: &str) -> Option<usize> {
 /// The database, as the header names it.
 fn database(screen: &str) -> Option<String> {
     let mut words = screen.lines().next()?.split_whitespace();
-    words.find_map(|word| Some(word.split_once('@')?.0.to_owned()))
+    words.find_map(|word| Some(word.split_once('@')?.1.rsplit_once('/')?.1.to_owned()))
 }
 
 impl Walk for Terminal {

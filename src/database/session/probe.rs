@@ -93,7 +93,7 @@ impl Actor {
             self.runbook.search_path.checks.as_deref(),
         );
         // Now, and not at BEGIN: whoever signs knows then that it is missing.
-        if found.standing == Standing::Holds
+        if found.standing != Standing::Fails
             && let Some(why) = self.post_sentry(seq).await
         {
             found.standing = Standing::Warns;
@@ -242,11 +242,13 @@ fn connection_evidence(
         target.database, target.host, target.port, target.role, target.server_version
     );
     Evidence {
-        standing: match objections.is_empty() {
-            true => Standing::Holds,
-            false => Standing::Fails,
+        standing: match (objections.is_empty(), target.is_exposed()) {
+            (true, false) => Standing::Holds,
+            (true, true) => Standing::Warns,
+            (false, _) => Standing::Fails,
         },
         summary: match objections.first() {
+            None if target.is_exposed() => format!("PLAINTEXT over the network; {reached}"),
             None => reached,
             Some(first) => first.clone(),
         },

@@ -197,10 +197,12 @@ fn target(facts: &Facts, blocks: &mut Vec<Block>) {
     ));
     rows.push((
         "Encryption",
-        target
-            .tls
-            .clone()
-            .unwrap_or_else(|| "none: plain text".to_owned()),
+        match (&target.tls, target.is_exposed()) {
+            (Some(tls), _) => tls.clone(),
+            (None, true) => "none: plaintext over the network".to_owned(),
+            (None, false) if target.protection() == "socket" => "none: unix socket".to_owned(),
+            (None, false) => "none: plaintext".to_owned(),
+        },
     ));
     let pooled = target.backend_pid != target.protocol_pid;
     rows.push((

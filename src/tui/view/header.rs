@@ -1,7 +1,7 @@
 //! The three lines at the top, on every screen.
 //!
 //! ```text
-//! Stage 1 UTN Workflow             wiser_ops@db1:5432 as migrator · PostgreSQL 15.18
+//! Stage 1 UTN Workflow      migrator@db1:5432/wiser_ops · TLSv1.3 · primary · PG 15.18
 //! Checklist ✓ › Apply ✓ › Verify ✓ › [Decide] › Proof › Post-verify
 //! TRANSACTION OPEN   held 0:23   rolls back by itself in 4:37   ██████████████░░░░
 //! ```
@@ -11,7 +11,7 @@
 
 use super::Scene;
 use crate::gate::Machine;
-use crate::gate::event::Millis;
+use crate::gate::event::{Millis, Target};
 use crate::gate::phase::{Ending, Phase, Stage, Why};
 use crate::gate::plan::{self, Mode};
 use crate::tui::text::{clock, countdown, counted, width};
@@ -51,32 +51,72 @@ fn title(scene: &Scene<'_>, columns: usize) -> Line<'static> {
     };
     let name = format!("{mode}{}", look.clean(&scene.runbook.title));
     let room = columns.saturating_sub(2);
-    let (before, host, after) = match &scene.account.target {
-        None => (String::new(), "not connected".to_owned(), String::new()),
-        Some(target) => (
-            format!("{}@", look.clean(&target.database)),
-            scene.host(target),
-            format!(
-                " as {} {} PG {}",
-                look.clean(&target.role),
-                look.glyphs.dot(),
-                scene.version(target)
-            ),
-        ),
+    let target = match &scene.account.target {
+        None => vec!["not connected".set_style(look.strong())],
+        Some(target) => place(scene, target, room, width(mode), width(&name)),
     };
-    // The target goes before the title, and its ends before its middle.
-    let fixed = width(&before) + width(&after);
-    let for_host = room.saturating_sub(fixed + width(mode).max(12) + 2).max(8);
-    let host = look.clip_left(&host, for_host);
-    let target = look.clip(&format!("{before}{host}{after}"), room);
-    let left = room.saturating_sub(width(&target) + 2);
-    Line::from(vec![
+    let taken: usize = target.iter().map(Span::width).sum();
+    let left = room.saturating_sub(taken + 2);
+    let mut spans = vec![
         Span::raw(" "),
         look.fit(&name, left).set_style(look.strong()),
         Span::raw("  "),
-        target.set_style(look.strong()),
-        Span::raw(" "),
-    ])
+    ];
+    spans.extend(target);
+    spans.push(Span::raw(" "));
+    Line::from(spans)
+}
+
+/// Where we are: `role@host:port/database`, how the link is protected, primary or standby. The database is
+/// whole as long as a line can hold it; what gives way to it is the server's version, the title, the
+/// beginning of the host, the end of the role.
+fn place(
+    scene: &Scene<'_>,
+    target: &Target,
+    room: usize,
+    mode: usize,
+    title: usize,
+) -> Vec<Span<'static>> {
+    let look = scene.look;
+    let dot = format!(" {} ", look.glyphs.dot());
+    let protection = look.clean(target.protection());
+    let database = look.clip(&look.clean(&target.database), room);
+    let role = look.clean(&target.role);
+    let host = look.clean(&target.host);
+    let [at, port] = ["@".to_owned(), format!(":{}/", target.port)];
+    let version = format!("{dot}PG {}", scene.version(target));
+    let after = width(&dot) * 2 + width(&protection) + width(target.part());
+    let fixed = width(&at) + width(&port) + width(&database) + after;
+    let with_all = fixed + width(&role) + width(&host) + width(&version) + title + 2;
+    let names = width(&role) + width(&host);
+    // A piece of the title is worth less than who and where.
+    let kept = match names + fixed + 14 > room {
+        true => mode,
+        false => mode.max(12),
+    };
+    let for_names = room.saturating_sub(fixed + kept + 2);
+    let host = look.clip_left(&host, for_names.saturating_sub(width(&role)).max(8));
+    let role = look.clip(&role, for_names.saturating_sub(width(&host)).max(4));
+    let style = match (target.protection(), target.is_exposed()) {
+        ("plaintext", true) => look.bad(),
+        ("plaintext", false) => look.warn(),
+        _ => ratatui::style::Style::new(),
+    };
+    let mut spans = vec![
+        Span::raw(format!("{role}{at}{host}{port}")),
+        database.set_style(look.here()),
+        Span::raw(dot.clone()),
+        protection.set_style(style),
+        Span::raw(dot),
+        match target.in_recovery {
+            true => target.part().set_style(look.warn()),
+            false => Span::raw(target.part()),
+        },
+    ];
+    if with_all <= room {
+        spans.push(Span::raw(version));
+    }
+    spans
 }
 
 /// How a step stands.
