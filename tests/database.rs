@@ -7,6 +7,8 @@ mod child;
 mod connecting;
 #[path = "database/dividing.rs"]
 mod dividing;
+#[path = "database/encodings.rs"]
+mod encodings;
 #[path = "database/ending.rs"]
 mod ending;
 #[path = "database/escaping.rs"]

@@ -156,6 +156,11 @@ impl Link {
         self.parameters.read_otherwise()
     }
 
+    /// Whether the database is SQL_ASCII: it keeps bytes of any encoding, and converts none.
+    pub fn keeps_any_bytes(&self) -> bool {
+        self.parameters.keeps_any_bytes()
+    }
+
     /// The host it was asked to reach.
     pub fn host(&self) -> &Host {
         &self.host

@@ -13,6 +13,8 @@ use crate::gate::event::ServerMessage;
 pub(super) struct Parameters {
     strings: Option<String>,
     encoding: Option<String>,
+    /// The encoding of the database.
+    server: Option<String>,
 }
 
 /// Encodings, as the server names them, in whose longer characters no byte is an ASCII character.
@@ -34,8 +36,14 @@ impl Parameters {
         match name.as_str() {
             "standard_conforming_strings" => self.strings = Some(value),
             "client_encoding" => self.encoding = Some(value),
+            "server_encoding" => self.server = Some(value),
             _ => {}
         }
+    }
+
+    /// Whether the database keeps bytes of any encoding, and converts none.
+    pub(super) fn keeps_any_bytes(&self) -> bool {
+        self.server.as_deref() == Some("SQL_ASCII")
     }
 
     /// Why statements end elsewhere for this session than here.

@@ -124,6 +124,10 @@ impl Actor {
         let levels = taken_over().filter(|s| sets(s) && Some(s.source) == source);
         let mut added = vec![begin.map_or_else(|| "BEGIN".to_owned(), text)];
         added.extend(levels.map(text));
+        if self.link.as_ref().is_some_and(Link::keeps_any_bytes) {
+            // Otherwise the server answers a byte that is no UTF-8 with an error, where psql shows it.
+            added.push("SET LOCAL client_encoding = 'SQL_ASCII'".into());
+        }
         added.extend([
             format!(
                 "SET LOCAL lock_timeout = '{}ms'",

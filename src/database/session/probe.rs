@@ -18,6 +18,12 @@ use crate::runbook::printable::counted;
 use crate::runbook::script::{Refusal, Script};
 use crate::runbook::{ItemKind, rehearsal};
 
+/// What a person has to know of a database that keeps bytes of any encoding.
+const ANY_BYTES: &str = "encoding   SQL_ASCII: the database keeps bytes of any encoding and converts \
+                         none. The script is sent as it is, in UTF-8; if the data are in another \
+                         encoding, its letters beyond ASCII will not match theirs. A value that is no \
+                         UTF-8 is shown as (not UTF-8).";
+
 impl Actor {
     pub(super) async fn probe(&mut self, seq: Seq, items: Vec<usize>) -> Result<(), Broken> {
         let runbook = Arc::clone(&self.runbook);
@@ -92,6 +98,11 @@ impl Actor {
             self.runbook.expected_database.as_deref(),
             self.runbook.search_path.checks.as_deref(),
         );
+        if self.link()?.keeps_any_bytes() && found.standing != Standing::Fails {
+            found.standing = Standing::Warns;
+            found.summary.push_str("; its encoding is SQL_ASCII");
+            found.lines.push(ANY_BYTES.to_owned());
+        }
         // Now, and not at BEGIN: whoever signs knows then that it is missing.
         if found.standing != Standing::Fails
             && let Some(why) = self.post_sentry(seq).await
