@@ -47,7 +47,10 @@ async fn bytes_of_any_encoding_never_cost_the_transaction() {
     assert!(statements[2].locks.iter().any(kept), "{:?}", statements[2]);
     stage.commit(&xid).await;
     let row = client
-        .query_one("SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname::bytea = '\\x74ff'", &[])
+        .query_one(
+            "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname::bytea = '\\x74ff'",
+            &[],
+        )
         .await
         .unwrap();
     assert_eq!(row.get::<_, i64>(0), 1);
