@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stagegate::database::link::Link;
 use stagegate::database::session::{HoldOptions, Order, Session, read_only};
 use stagegate::gate::event::{Body, Report, Seq, ServerMessage, XactStatus};
-use stagegate::runbook::script::Script;
+use stagegate::runbook::script::{Script, Statement};
 use stagegate::runbook::{Origin, Runbook};
 use tokio::sync::mpsc;
 
@@ -163,6 +163,8 @@ impl Worker {
 
     /// As `run` does, up to a decision that is ROLLBACK. What went wrong.
     async fn holds(&mut self, script: Script) -> Option<String> {
+        let read = script.statements.clone();
+        let ended = |body: &Body| ended(body, &read);
         let book = Runbook {
             title: "fuzz".into(),
             origin: Origin::BareScript(PathBuf::new()),
@@ -187,18 +189,18 @@ impl Worker {
             return Some("not begun".into());
         };
         let ran = held.ask(Order::RunScript).await;
-        let mut wrong = ran.iter().find_map(ended);
+        let mut wrong = ran.iter().find_map(&ended);
         match ran.last() {
             Some(Body::ScriptFinished) => {
                 self.tally.whole += 1;
                 let settled = held.ask(Order::Settle).await;
-                wrong = wrong.or_else(|| settled.iter().find_map(ended));
+                wrong = wrong.or_else(|| settled.iter().find_map(&ended));
             }
             Some(Body::StatementFailed { error, .. }) => self.count(error),
             _ => {}
         }
         let rolled_back = held.ask(Order::RollBack).await;
-        wrong = wrong.or_else(|| rolled_back.iter().find_map(ended));
+        wrong = wrong.or_else(|| rolled_back.iter().find_map(&ended));
         held.end().await;
         if self.ground.status(&xid).await == "committed" {
             return Some(format!("transaction {xid} was committed; {ran:?}"));
@@ -207,8 +209,9 @@ impl Worker {
     }
 }
 
-/// The transaction ended, or was divided, by a statement of the script.
-fn ended(body: &Body) -> Option<String> {
+/// The transaction ended, or was divided, by a statement of the script that the reader did not take
+/// for one about a savepoint.
+fn ended(body: &Body, read: &[Statement]) -> Option<String> {
     const TAGS: &[&str] = &[
         "COMMIT",
         "ROLLBACK",
@@ -221,7 +224,15 @@ fn ended(body: &Body) -> Option<String> {
         "ROLLBACK PREPARED",
     ];
     let wrong = match body {
-        Body::StatementFinished(report) => TAGS.contains(&report.tag.as_str()),
+        Body::StatementFinished(report) => {
+            let statement = read.iter().find(|s| s.number == report.number).unwrap();
+            let known = match report.tag.as_str() {
+                tag @ ("SAVEPOINT" | "RELEASE") => statement.kind == tag,
+                "ROLLBACK" => statement.goes_back,
+                _ => false,
+            };
+            TAGS.contains(&report.tag.as_str()) && !known
+        }
         Body::StatementFailed { error, .. } => error.message.contains("ended the transaction"),
         Body::Settled { same_transaction } => !same_transaction,
         Body::RollbackAnswered { xact_status, .. } => *xact_status != Some(XactStatus::Aborted),

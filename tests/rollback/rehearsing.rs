@@ -45,6 +45,39 @@ fn somebody_at_a_terminal_cannot_make_it_commit() {
     assert_eq!(stage.dump(), before);
 }
 
+#[test]
+fn a_rehearsal_that_would_leave_something_behind_is_asked_for_by_its_name() {
+    let stage = Stage::set();
+    let script = stage.home().join("taking.sql");
+    let taking = "SELECT setval('service_ops.packet_packet_id_seq', 70000);\n\
+        SELECT 'it is set' AS \"check\", 'PASS' AS status;\n";
+    std::fs::write(&script, taking).unwrap();
+    let script = script.to_str().unwrap();
+    let (output, journal) = stage.alone(&["run", "--rehearse", script]);
+    let said_aside = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said_aside}");
+    for words in [
+        "line 1: ROLLBACK does not take all of it back: setval: ",
+        "nothing was sent to any server",
+        "--leave-traces",
+    ] {
+        assert!(
+            said_aside.contains(words),
+            "{words:?} is not in\n{said_aside}"
+        );
+    }
+    assert_eq!(journal, []);
+
+    let (output, _) = stage.alone(&["run", "--rehearse", "--leave-traces", script]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(
+        text.contains("NOT ROLLED BACK with it, as far as it ran: setval."),
+        "{text}"
+    );
+    assert!(text.contains("REHEARSED: every statement worked"), "{text}");
+}
+
 /// The built-in runbook as a folder, with the text of one file changed.
 pub fn changed(stage: &Stage, name: &str, from: &str, to: &str) -> String {
     let folder = stage.home().join("runbook");
