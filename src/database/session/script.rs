@@ -210,8 +210,15 @@ impl Actor {
                     return Ok(());
                 }
                 if let Some(error) = answer.error {
+                    let ours = ServerMessage {
+                        message: format!(
+                            "the program's own SET LOCAL behind this statement failed: {}",
+                            error.message
+                        ),
+                        ..error
+                    };
                     self.finish(run, Vec::new());
-                    self.fail(run, statement, error);
+                    self.fail(run, statement, ours);
                     if self.line.cancel_asked() {
                         self.cancel_the_rest();
                     }
