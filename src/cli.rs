@@ -22,10 +22,12 @@ pub use arguments::{Arguments, Command, Connection, Holding};
 use crate::gate::ExitCode;
 use crate::runbook::printable::printable_lines;
 use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::Write;
 
 /// Parses the process's arguments and runs what they ask for.
 pub fn run() -> ExitCode {
+    keep_memory_to_itself();
     let typed: Vec<String> = std::env::args_os()
         .skip(1)
         .map(|argument| argument.to_string_lossy().into_owned())
@@ -56,6 +58,19 @@ pub fn run() -> ExitCode {
             failure.code
         }
     }
+}
+
+/// A crash leaves no picture of memory on a disk: passwords stand in it (I9).
+fn keep_memory_to_itself() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Core);
+    // Where it cannot be set, it is as it always was.
+    let _ = setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum,
+        },
+    );
 }
 
 /// The environment, as far as it is text.

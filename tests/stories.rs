@@ -52,6 +52,8 @@ mod picture;
 mod recording;
 #[path = "stories/refusing.rs"]
 mod refusing;
+#[path = "stories/secret.rs"]
+mod secret;
 #[path = "shared/session.rs"]
 mod session;
 #[path = "stories/stage.rs"]

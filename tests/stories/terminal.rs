@@ -448,7 +448,6 @@ impl Terminal {
     }
 
     /// The program's process id.
-    #[allow(dead_code)]
     pub fn process_id(&self) -> u32 {
         self.child.process_id().expect("the program is gone")
     }
