@@ -32,6 +32,8 @@ mod deciding;
 mod entering;
 #[path = "stories/foreign.rs"]
 mod foreign;
+#[path = "stories/habits.rs"]
+mod habits;
 #[path = "stories/hanging.rs"]
 mod hanging;
 #[path = "stories/hiding.rs"]

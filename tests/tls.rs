@@ -18,3 +18,5 @@ mod ground;
 mod matrix;
 #[path = "tls/ways.rs"]
 mod ways;
+#[path = "tls/words.rs"]
+mod words;

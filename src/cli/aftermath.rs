@@ -390,7 +390,10 @@ fn settings(connection: &Connection, target: &Target) -> Result<Settings, Failur
         connection.port.get_or_insert(target.port.to_string());
     }
     if connection.dbname.is_none() {
-        connection.dbname = Some(target.database.clone());
+        let database = target.database.replace('\\', "\\\\").replace('\'', "\\'");
+        // Addresses in the environment are of other names.
+        let addresses = if named { "" } else { " hostaddr=''" };
+        connection.dbname = Some(format!("dbname='{database}'{addresses}"));
     }
     let role = target.session_role.as_ref().unwrap_or(&target.role);
     connection.username.get_or_insert(role.clone());
