@@ -305,6 +305,16 @@ pub(super) fn attend(
             }
             // One line that stays in the terminal's history when the screen is gone.
             let mut last = last_words(engine.machine(), engine.account());
+            let stays = engine.account().outliving(&runbook.script);
+            if let (false, Some(Ending::RolledBack { .. })) =
+                (stays.is_empty(), engine.machine().ending())
+            {
+                let stays = stays.join(", ");
+                last.push_str(&format!(
+                    " What ROLLBACK does not take back stays: {}.",
+                    printable(&stays)
+                ));
+            }
             if let (Some(left_out), Some(Ending::Committed { .. })) =
                 (runbook.left_out(), engine.machine().ending())
             {

@@ -14,7 +14,7 @@ use crate::runbook::check::{Check, Verdict};
 use crate::runbook::impact::Measure;
 use crate::runbook::script::{Fate, Script};
 use crate::runbook::{ItemKind, Runbook};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of a run.
 #[derive(Debug, Clone, Default)]
@@ -119,6 +119,16 @@ pub enum Step {
 }
 
 impl Account {
+    /// What ROLLBACK does not take back of the statements of `script` that were sent, each once. Of one
+    /// that failed it is not known how far it came.
+    pub fn outliving(&self, script: &Script) -> Vec<String> {
+        let steps = self.steps.iter().zip(&script.statements);
+        let sent =
+            steps.filter(|(step, _)| !matches!(step, Step::Waiting | Step::NotRun | Step::Gate(_)));
+        let lasting: BTreeSet<_> = sent.flat_map(|(_, sent)| &sent.lasting).collect();
+        lasting.into_iter().map(|lasts| lasts.by.clone()).collect()
+    }
+
     /// An account of a run of `runbook` that has not begun.
     pub fn new(runbook: &Runbook) -> Account {
         let mut account = Account {

@@ -76,6 +76,8 @@ fn a_rehearsal_that_would_leave_something_behind_is_asked_for_by_its_name() {
         "{text}"
     );
     assert!(text.contains("REHEARSED: every statement worked"), "{text}");
+    let last = " What ROLLBACK does not take back stays: setval.";
+    assert!(text.contains(last), "{text}");
 }
 
 /// The built-in runbook as a folder, with the text of one file changed.

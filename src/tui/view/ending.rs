@@ -106,12 +106,18 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
                 columns,
             ));
             lines.extend(common(scene, columns));
-            lines.extend(fact(
-                scene,
-                "Changed",
-                "Nothing. The database is as it was before BEGIN; no lock is held.",
-                columns,
-            ));
+            let stays = scene.account.outliving(&scene.runbook.script);
+            let changed = match stays.is_empty() {
+                true => {
+                    "Nothing. The database is as it was before BEGIN; no lock is held.".to_owned()
+                }
+                false => format!(
+                    "No row and no object; no lock of the transaction is held. What ROLLBACK does not \
+                     take back stays: {}.",
+                    stays.join(", ")
+                ),
+            };
+            lines.extend(fact(scene, "Changed", &changed, columns));
             lines.extend(journal(scene, columns));
             let w = keymap::key_of(Act::Again);
             let next = match (scene.machine.plan().mode, why) {
