@@ -4,6 +4,7 @@
 //! TRANSACTION OPEN   held 0:23   rolls back by itself in 4:37
 //! At the gate: decide
 //! r ROLLBACK   + extend   (q quit)
+//! migrator@db1:5432/wiser_ops · TLSv1.3 · primary
 //!
 //! needs 80×24, has 60×15: enlarge the window.
 //! The keys above work here; COMMIT waits for the window.
@@ -58,6 +59,18 @@ pub(crate) fn lines(
         lines.extend(said(toast, look.warn()));
     }
     if has.1 > 6 {
+        if let Some(target) = &scene.account.target {
+            // Of a long one its end is kept: the database, how the link is protected, the part.
+            let dot = look.glyphs.dot();
+            let place = format!(
+                "{} {dot} {} {dot} {}",
+                look.clean(&target.place()),
+                look.clean(target.protection()),
+                target.part()
+            );
+            let place = look.clip_left(&place, inner.saturating_sub(1));
+            lines.push(scene.line(format!(" {place}"), look.strong()));
+        }
         lines.push(Line::default());
     }
     let times = look.glyphs.times();
