@@ -593,7 +593,7 @@ mod behaviour {
     use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
     use proptest::prelude::*;
     use ratatui::style::{Color, Modifier};
-    use stagegate::gate::event::{Document, Reach};
+    use stagegate::gate::event::{Body, CommitAnswer, Document, Reach};
     use stagegate::gate::phase::{Phase, Prompt};
     use stagegate::gate::{Command, Event};
     use stagegate::runbook::check::{Check, Verdict};
@@ -744,6 +744,31 @@ mod behaviour {
         walk.press("c");
         let text = walk.text((80, 24), Glyphs::Unicode);
         assert!(text.contains("> █"), "{text}");
+    }
+
+    #[test]
+    fn nobody_watching_over_the_hold_is_said_at_the_gate() {
+        let mut walk = deciding();
+        let words = "nobody beside this program ends it";
+        assert!(!walk.text((80, 24), Glyphs::Unicode).contains(words));
+        let missing = Some(Box::default());
+        walk.report(Body::Guard { missing });
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains(words), "{text}");
+        walk.report(Body::Guard { missing: None });
+        assert!(!walk.text((80, 24), Glyphs::Unicode).contains(words));
+    }
+
+    #[test]
+    fn a_link_that_this_program_closed_is_not_said_to_be_lost() {
+        let mut walk = committing();
+        walk.report(Body::CommitAnswered(CommitAnswer::Refused {
+            error: Box::default(),
+            xact_status: None,
+        }));
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("this program closed it"), "{text}");
+        assert!(!text.contains("link was lost"), "{text}");
     }
 
     #[test]
