@@ -8,6 +8,7 @@
 
 pub mod engine;
 pub mod evidence;
+mod files;
 pub mod live;
 pub mod record;
 pub mod rehearsed;

@@ -736,7 +736,7 @@ mod behaviour {
         assert!(at_name(&walk));
         let text = walk.text((80, 24), Glyphs::Unicode);
         assert!(
-            text.contains("That is not the name of the database"),
+            text.contains("That is not the name that is asked for"),
             "{text}"
         );
         assert!(!text.contains("wiser_prod"), "{text}");
@@ -1098,7 +1098,7 @@ mod behaviour {
         walk.press("Enter");
         let text = walk.text((80, 24), Glyphs::Unicode);
         assert!(
-            text.contains("That is not the name of the database"),
+            text.contains("That is not the name that is asked for"),
             "{text}"
         );
         assert!(text.contains("DATABASE NAME"), "{text}");

@@ -46,6 +46,9 @@ pub(super) enum Whose<'a> {
     Nobodys(&'a Runbook, Option<&'a cloning::Clone>),
 }
 
+/// Reads the runbook's files again: the runbook, and its other form where it has one to choose.
+pub(super) type Anew<'a> = dyn Fn() -> Result<(Arc<Runbook>, Option<Arc<Runbook>>), Failure> + 'a;
+
 /// Whether it can be run at all, before anything is connected to.
 pub(super) fn may_be_run(runbook: &Runbook, holding: &Holding) -> Result<(), Failure> {
     if let Some(objection) = holding.objection() {
@@ -164,6 +167,7 @@ pub(super) fn attend(
     look: &Look,
     greeting: Option<String>,
     whose: Whose<'_>,
+    anew: Option<&Anew<'_>>,
 ) -> Result<ExitCode, Failure> {
     if matches!(runbook.origin, Origin::BareScript(_)) && runbook.script.does_nothing() {
         // As psql: what does nothing has done it.
@@ -262,7 +266,8 @@ pub(super) fn attend(
             let mut engine = Engine::new(Arc::clone(&runbook), plan, log, live)
                 .with_watchdog(watchdog.clone())
                 .with_journals(folders)
-                .with_earlier(earlier);
+                .with_earlier(earlier)
+                .with_files(anew.is_some());
             let code = match &mut seat {
                 Seat::Screen {
                     terminal, wires, ..
@@ -285,6 +290,26 @@ pub(super) fn attend(
                     headless::walk(&mut engine, &runbook, &mut std::io::stdout(), feed).await
                 }
             };
+            let changed = engine.changed_files().join(". ");
+            if let (false, Some(anew)) = (changed.is_empty(), anew) {
+                log = engine.into_log();
+                (runbook, other) = anew()?;
+                may_be_run(&runbook, holding)?;
+                runbook.impact();
+                if let Log::Kept(journal) = &mut log {
+                    journal
+                        .record_durably(&Entry::Opened(Box::new(opened(&runbook, mode, holding))))
+                        .map_err(|error| {
+                            Failure::usage(Report::from(error).wrap_err("nothing was applied"))
+                        })?;
+                }
+                let said = format!("{changed}. It was read anew; nothing is signed yet.");
+                if let Seat::Lines(_) = seat {
+                    println!("{}", printable(&said));
+                }
+                greeting = Some(said);
+                continue;
+            }
             if engine.starts_over()
                 && let Some(chosen) = other.take()
             {

@@ -4,7 +4,7 @@
 //! with both; whatever is wrong with either is a usage error, and nothing was sent to a server.
 
 use super::arguments::{Arguments, Command, Connection, Format, Given, Holding, Look};
-use super::attending::{Whose, attend, may_be_run};
+use super::attending::{Anew, Whose, attend, may_be_run};
 use super::{aftermath, cloning, inspection, man};
 use crate::database::settings::{Options, Settings};
 use crate::gate::ExitCode;
@@ -63,7 +63,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             holding,
             look,
         } => {
-            let runbook = load(runbook.as_deref(), &given)?;
+            let path = runbook.as_deref();
+            let runbook = load(path, &given)?;
             let settings = connect_to(&connection, &runbook)?;
             let by_wish = runbook.script.closing_rollback();
             if let (Some(last), false) = (by_wish, rehearse) {
@@ -77,7 +78,10 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
                 true => Whose::Script,
                 false => Whose::Persons(None),
             };
-            attend(runbook, settings, &holding, &look, None, whose)
+            let persons = matches!(whose, Whose::Persons(_));
+            let anew = || Ok((load(path, &given)?, None));
+            let anew = persons.then_some(&anew as &Anew<'_>);
+            attend(runbook, settings, &holding, &look, None, whose, anew)
         }
         Command::Rollback {
             runbook,
@@ -89,18 +93,23 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             holding,
             look,
         } => {
-            let runbook = load(runbook.as_deref(), &given)?;
-            let way_back = runbook
-                .rollback(to.as_deref(), without_restore)
-                .map_err(Failure::usage)?;
-            // None where nothing says (if needed): then there is no choice.
-            let other = runbook.rollback(to.as_deref(), !without_restore).ok();
+            let forms = || {
+                let runbook = load(runbook.as_deref(), &given)?;
+                let way_back = runbook
+                    .rollback(to.as_deref(), without_restore)
+                    .map_err(Failure::usage)?;
+                // None where nothing says (if needed): then there is no choice.
+                let other = runbook.rollback(to.as_deref(), !without_restore).ok();
+                Ok((Arc::new(way_back), other.map(Arc::new)))
+            };
+            let (way_back, other) = forms()?;
             let settings = connect_to(&connection, &way_back)?;
             let whose = match rehearse {
                 true => Whose::Script,
-                false => Whose::Persons(other.map(Arc::new)),
+                false => Whose::Persons(other),
             };
-            attend(Arc::new(way_back), settings, &holding, &look, None, whose)
+            let anew = (!rehearse).then_some(&forms as &Anew<'_>);
+            attend(way_back, settings, &holding, &look, None, whose, anew)
         }
         Command::Rehearse {
             runbook,
@@ -121,7 +130,15 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
                 settings = clone.settings.clone();
             }
             let whose = Whose::Nobodys(&runbook, clone.as_ref());
-            attend(rehearsal, settings, &holding, &Look::default(), None, whose)
+            attend(
+                rehearsal,
+                settings,
+                &holding,
+                &Look::default(),
+                None,
+                whose,
+                None,
+            )
         }
         Command::Inspect {
             runbook,
@@ -284,7 +301,7 @@ fn demo(scenario: Scenario, holding: &Holding, look: &Look) -> Result<ExitCode, 
         true => Whose::Persons(None),
         false => Whose::Script,
     };
-    attend(runbook, settings, holding, look, Some(psql), whose)
+    attend(runbook, settings, holding, look, Some(psql), whose, None)
 }
 
 /// Flag before environment before terminal.

@@ -37,6 +37,7 @@ pub(super) fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened
             .collect(),
         rollbacks: runbook.rollbacks.iter().map(file).collect(),
         checks: runbook.check_files().map(file).collect(),
+        files: files(runbook),
         folder: match &runbook.origin {
             Origin::BuiltIn => None,
             Origin::Folder(path) | Origin::BareScript(path) => {
@@ -47,6 +48,24 @@ pub(super) fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened
         rehearses: None,
         variables: runbook.script.variables.clone(),
     }
+}
+
+/// Every file of a runbook, those that a script brings in too.
+fn files(runbook: &Runbook) -> Vec<entry::File> {
+    let scripts = std::iter::once(&runbook.script).chain(runbook.check_files());
+    let scripts = scripts.chain(&runbook.rollbacks);
+    let sources = scripts.flat_map(|script| &script.sources);
+    let mut files: Vec<entry::File> = Vec::new();
+    for source in runbook.manifest.iter().chain(sources) {
+        let file = entry::File {
+            name: source.name.clone(),
+            sha256: source.sha256.clone(),
+        };
+        if !files.contains(&file) {
+            files.push(file);
+        }
+    }
+    files
 }
 
 fn file(script: &Script) -> entry::File {

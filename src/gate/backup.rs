@@ -125,7 +125,7 @@ impl Backup {
             (Some(_), None) => {}
             (None, _) => lines.push(
                 "Name the backup so that somebody else finds it: where it lies, and of when it is. \
-                 Or b makes one now, with pg_dump."
+                 Or have one made from here, with pg_dump."
                     .into(),
             ),
         }

@@ -7,6 +7,7 @@
 use super::backup::{Dump, Dumping};
 use crate::runbook::check::{Check, ResultSet};
 use crate::runbook::impact::Measure;
+use crate::runbook::targets::{self, Named, Reached};
 
 pub use crate::runbook::lock::LockMode;
 
@@ -454,6 +455,18 @@ impl Target {
             true => "standby",
             false => "primary",
         }
+    }
+
+    /// What a runbook calls it, where it knows it.
+    pub fn named<'a>(&self, known: &'a [Named]) -> Option<&'a Named> {
+        let reached = Reached {
+            host: &self.host,
+            address: self.address.as_deref(),
+            port: self.port,
+            database: &self.database,
+            system_identifier: self.system_identifier.as_deref(),
+        };
+        targets::find(known, reached)
     }
 }
 

@@ -59,6 +59,7 @@ fn plan(mode: Mode, items: usize, post_verification: bool) -> Plan {
         second_signer: None,
         post_verification,
         lock_attempts: 2,
+        targets: Vec::new(),
         other_form: false,
         max_waiters: Some(0),
         max_wait: None,
@@ -826,6 +827,7 @@ fn every_reachable_state_of_a_run_whose_rollback_was_rehearsed() {
     let plan = Plan {
         items: vec![item],
         lock_attempts: 1,
+        targets: Vec::new(),
         other_form: true,
         max_waiters: None,
         ..plan(Mode::Run, 0, false)

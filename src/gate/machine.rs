@@ -245,6 +245,30 @@ impl Machine {
         self.hold_left
     }
 
+    /// What is typed so that nobody takes one server for another: the name that the runbook has for it,
+    /// where it knows several, and else its database's.
+    fn name_of(&self, target: &Target) -> String {
+        let named = target.named(&self.plan.targets);
+        match (named, self.plan.targets.len()) {
+            (Some(named), 2..) => named.name.clone(),
+            (Some(_) | None, _) => target.database.clone(),
+        }
+    }
+
+    /// Of what the name is that is typed: `database`, or `target` where the runbook knows several.
+    pub fn name_is_of(&self) -> &'static str {
+        let name = self.database.as_deref();
+        let targets = &self.plan.targets;
+        match targets.len() > 1
+            && targets
+                .iter()
+                .any(|known| Some(known.name.as_str()) == name)
+        {
+            true => "target",
+            false => "database",
+        }
+    }
+
     /// Whether a person did what the evidence of an item cannot do for them: it is signed, or all that
     /// is to be read was read and nothing else is asked for.
     pub fn is_answered(&self, index: usize) -> bool {

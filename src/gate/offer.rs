@@ -191,7 +191,7 @@ impl std::fmt::Display for Refusal {
             }
             Refusal::WrongName { expected } => write!(
                 f,
-                "That is not the name of the database ({expected}). Nothing was sent; type it again, or Esc."
+                "That is not the name that is asked for ({expected}). Nothing was sent; type it again, or Esc."
             ),
             Refusal::ReasonMissing => f.write_str(
                 "Nothing checks what the script did, so COMMIT needs a reason: type one, or Esc.",

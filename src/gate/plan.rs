@@ -1,6 +1,7 @@
 //! What the machine knows of a run before it begins.
 
 use super::event::{Document, Millis};
+use crate::runbook::targets::Named;
 use crate::runbook::{ItemKind, Origin, Runbook};
 
 /// The hold limit where the command line gives none: 5 minutes.
@@ -54,6 +55,9 @@ pub struct Plan {
     pub post_verification: bool,
     /// How often the transaction is begun when a lock is not granted in time.
     pub lock_attempts: u32,
+    /// The servers that the runbook knows by name. Where there are several, the name of the one that
+    /// was reached is what is typed.
+    pub targets: Vec<Named>,
     /// The runbook has another form, which leaves something out or takes it back in.
     pub other_form: bool,
     /// Roll back when more sessions than this wait for us.
@@ -143,6 +147,7 @@ impl Plan {
             second_signer: None,
             post_verification: runbook.post_verification.is_some(),
             lock_attempts: LOCK_ATTEMPTS,
+            targets: runbook.targets.clone(),
             other_form: false,
             max_waiters: None,
             max_wait: None,

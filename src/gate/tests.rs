@@ -43,6 +43,7 @@ impl Run {
             second_signer: None,
             post_verification: true,
             lock_attempts: 3,
+            targets: Vec::new(),
             other_form: false,
             max_waiters: Some(2),
             max_wait: Some(5_000),

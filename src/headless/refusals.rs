@@ -39,7 +39,7 @@ pub fn in_words(refusal: &Refusal) -> String {
         }
         Refusal::WrongName { expected } => {
             return format!(
-                "That is not the name of the database ({expected}). Nothing was sent; type it again, or back."
+                "That is not the name that is asked for ({expected}). Nothing was sent; type it again, or back."
             );
         }
         Refusal::ReasonMissing => {

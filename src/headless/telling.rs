@@ -424,7 +424,10 @@ impl<'a> Teller<'a> {
                     "COMMIT needs a second person: type their name, then Enter. back goes back.",
                 ),
                 Prompt::Name => {
-                    self.say("COMMIT: type the name of the database, then Enter. back goes back.")
+                    self.say(&format!(
+                        "COMMIT: type the name of the {}, then Enter. back goes back.",
+                        machine.name_is_of()
+                    ))
                 }
                 Prompt::RollBack => self.say("ROLLBACK? Type yes or no."),
             },

@@ -107,13 +107,19 @@ async fn look(
         target,
         ..Sight::default()
     };
-    if let Some(expected) = &runbook.expected_database
-        && *expected != sight.target.database
-    {
-        sight.problems.push(format!(
-            "this is database {}, and the runbook is for {expected}",
-            sight.target.database
-        ));
+    let known = &runbook.targets;
+    match (sight.target.named(known), &runbook.expected_database) {
+        (Some(named), _) => sight.problems.push(format!("this is {}", named.name)),
+        (None, _) if !known.is_empty() => sight
+            .problems
+            .push("this is an unknown server: none that runbook.toml names".to_owned()),
+        (None, Some(expected)) if *expected != sight.target.database => {
+            sight.problems.push(format!(
+                "this is database {}, and the runbook is for {expected}",
+                sight.target.database
+            ));
+        }
+        (None, _) => {}
     }
     // Asked first: whoever only looks stands in no queue.
     let before = Exclusive::look(link).await?;

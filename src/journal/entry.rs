@@ -247,6 +247,9 @@ pub struct Opened {
     /// The files of checks: before, on the checklist, after.
     #[serde(default)]
     pub checks: Vec<File>,
+    /// Every file that was read, `runbook.toml` first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<File>,
     /// The runbook's folder, where it is not the built-in one.
     #[serde(default)]
     pub folder: Option<String>,

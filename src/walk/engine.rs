@@ -4,9 +4,10 @@
 //! intent is not on disk is not sent (I6).
 
 use super::watchdog::{Known, Watchdog};
-use super::{evidence, record, rehearsed};
+use super::{evidence, files, record, rehearsed};
 use crate::backup;
 use crate::database::session::{Claim, Order};
+use crate::gate::Offer;
 use crate::gate::event::{Body, Command, Event, Millis, Report, Seq, Target};
 use crate::gate::warrant::Warrant;
 use crate::gate::{Account, Effect, Ending, ExitCode, Machine, Phase, Plan, Refusal, Request};
@@ -53,6 +54,10 @@ pub struct Engine<H> {
     said: Vec<Remark>,
     left: Option<ExitCode>,
     over: bool,
+    /// Look at the files again before the walk goes on with them.
+    looks_at_files: bool,
+    /// Those that are not what was read.
+    changed: Vec<String>,
 }
 
 /// Something for the person.
@@ -90,6 +95,8 @@ impl<H: Held> Engine<H> {
             said: Vec::new(),
             left: None,
             over: false,
+            looks_at_files: false,
+            changed: Vec::new(),
         }
     }
 
@@ -109,6 +116,18 @@ impl<H: Held> Engine<H> {
     pub fn with_watchdog(mut self, watchdog: Watchdog) -> Engine<H> {
         self.watchdog = Some(watchdog);
         self
+    }
+
+    /// Looks at the files again before a person has the walk go on with them: where they are not what
+    /// was read, this walk is left for one of what they are now.
+    pub fn with_files(mut self, looks: bool) -> Engine<H> {
+        self.looks_at_files = looks;
+        self
+    }
+
+    /// The files that are not what was read, in words, where this walk was left for that.
+    pub fn changed_files(&self) -> &[String] {
+        &self.changed
     }
 
     /// Sets the run off.
@@ -163,7 +182,29 @@ impl<H: Held> Engine<H> {
 
     /// Takes an event to its end: account, journal, machine, effects, and what follows from them.
     pub fn take(&mut self, event: Event) {
+        if self.goes_on_with_files(&event) {
+            self.changed = files::changed(&self.runbook);
+            if !self.changed.is_empty() {
+                let why = Some(self.changed.join("; "));
+                let phase = "starting over".to_owned();
+                // What cannot be written down ends the next walk before it begins.
+                let _ = self.write(&Entry::Phase { phase, why }, true);
+                self.over = true;
+                self.left = Some(ExitCode::RolledBack);
+                return;
+            }
+        }
         self.drain(VecDeque::from([event]));
+    }
+
+    /// Whether a person asks for something, and is let, that rests on the files as they were read.
+    fn goes_on_with_files(&self, event: &Event) -> bool {
+        let Event::Asked(command @ (Command::Again | Command::ProbeAgain | Command::Apply)) = event
+        else {
+            return false;
+        };
+        let open = |offer: &Offer| offer.act == command.act() && offer.refused.is_none();
+        self.looks_at_files && self.machine.is_shown() && self.machine.offers().iter().any(open)
     }
 
     fn drain(&mut self, mut events: VecDeque<Event>) {

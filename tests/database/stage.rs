@@ -356,6 +356,7 @@ pub fn recorded(xid: &str) -> Recorded {
         items: Vec::new(),
         hold_limit: 60_000,
         post_verification: false,
+        targets: Vec::new(),
         lock_attempts: 1,
         other_form: false,
         max_waiters: None,

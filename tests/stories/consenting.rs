@@ -78,7 +78,7 @@ fn the_connection_takes_the_name_by_hand_and_only_the_right_one() {
         .wait_for("Pasted text was refused")
         .type_slowly("wiser_dev")
         .key("Enter")
-        .wait_for("That is not the name of the database (wiser_ops).")
+        .wait_for("That is not the name that is asked for (wiser_ops).")
         .wait_for("CHECKLIST  0 of 5 signed");
     terminal
         .wait_for("DATABASE NAME")

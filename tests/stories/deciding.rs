@@ -87,7 +87,7 @@ fn a_wrong_name_sends_nothing_and_the_right_one_commits() {
         .wait_for("Type the name of the database")
         .type_slowly("wiser")
         .key("Enter")
-        .wait_for("That is not the name of the database (wiser_ops). Nothing was sent")
+        .wait_for("That is not the name that is asked for (wiser_ops). Nothing was sent")
         // It is typed anew, not gone on with.
         .shows_no("> wiser");
     assert_eq!(stage.held(), held);

@@ -34,7 +34,7 @@ fn walk_to_the_gate(terminal: &mut Terminal) {
         .wait_for("1 of 1 finding acknowledged.");
     terminal
         .line("sign 3 wiser_dev")
-        .wait_for("That is not the name of the database (wiser_ops).");
+        .wait_for("That is not the name that is asked for (wiser_ops).");
     for (number, with, sentence) in [
         (2, "", "The migration script was read to its end"),
         (
@@ -534,4 +534,83 @@ fn who_did_not_give_the_lock_is_in_the_lines_the_journal_and_the_report() {
 
 fn text_of(output: &Output) -> String {
     text(&output.stdout) + &text(&output.stderr)
+}
+
+#[test]
+fn a_file_that_changed_is_read_anew_before_the_walk_goes_on_with_it() {
+    let stage = Stage::set(Scenario::Clean);
+    let old = "CREATE TABLE public.old (a int);";
+    let script = stage.file("bare.sql", old);
+    let mut terminal = stage.run_with(&["--plain", &script]);
+    terminal.wait_for("2. This is the right server, database and role: HOLDS");
+    terminal.line("read script");
+    terminal
+        .line("sign 1")
+        .wait_for("1. The script was read to its end: signed.");
+    stage.file("bare.sql", "CREATE TABLE public.new (a int);");
+    terminal
+        .line("probe")
+        .wait_for("bare.sql has changed: its SHA-256 was ")
+        .wait_for("It was read anew; nothing is signed yet.");
+    terminal.line("sign 1").wait_for("Read it to its end first");
+    terminal.line("read script").wait_for("public.new");
+    terminal.line("quit");
+    terminal.exit_code();
+    let journal = stage.journal();
+    let opened: Vec<&str> = journal
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Opened(opened) => Some(opened.script_sha256.as_str()),
+            _ => None,
+        })
+        .collect();
+    let [was, is] = opened.as_slice() else {
+        panic!("not two walks: {opened:?}");
+    };
+    assert_ne!(was, is);
+    let told = journal.iter().any(|entry| {
+        matches!(entry, Entry::Phase { phase, why: Some(why) }
+            if phase == "starting over" && why.contains(was) && why.contains(is))
+    });
+    assert!(told, "{journal:?}");
+    stage.assert_untouched();
+}
+
+#[test]
+fn where_a_runbook_knows_several_servers_the_name_of_the_one_that_was_reached_is_typed() {
+    let stage = Stage::set(Scenario::Clean);
+    let folder = stage.home().join("book");
+    let folder = folder.to_str().unwrap();
+    let (code, _, err) = stagegate(&["export", folder]);
+    assert_eq!(code, Some(0), "{err}");
+    let manifest = stage.home().join("book/runbook.toml");
+    let known = std::fs::read_to_string(&manifest).unwrap();
+    let with = |targets: &str| std::fs::write(&manifest, format!("{known}\n{targets}")).unwrap();
+    let system = stage.ask_one("SELECT system_identifier FROM pg_control_system()");
+    let there = format!(
+        "[[target]]\nname = 'production'\nhost = 'db9'\n\
+         [[target]]\nname = 'stage'\ndatabase = 'wiser_ops'\nsystem_identifier = '{system}'\n"
+    );
+    with(&there);
+    let mut terminal = stage.run_with(&["--plain", folder]);
+    terminal.wait_for("server, database and role: HOLDS. stage: wiser_ops on ");
+    terminal
+        .line("sign 3 wiser_ops")
+        .wait_for("That is not the name that is asked for (stage).");
+    terminal
+        .line("sign 3 stage")
+        .wait_for("database and role: signed.");
+    terminal.line("quit");
+    terminal.exit_code();
+    let Some(Entry::Opened(opened)) = stage.journal().into_iter().next() else {
+        panic!("no opening");
+    };
+    assert_eq!(opened.files[0].name, "runbook.toml");
+    assert!(opened.files.len() > 5, "{:?}", opened.files);
+
+    // The screen has it in its first cells; an unknown server is a warning.
+    stage.run_with(&[folder]).wait_for("  STAGE  ");
+    with("[[target]]\nname = 'production'\nhost = 'db9'\n");
+    let mut terminal = stage.run_with(&["--plain", folder]);
+    terminal.wait_for("server, database and role: WARNS. UNKNOWN SERVER: wiser_ops on ");
 }

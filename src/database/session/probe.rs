@@ -16,7 +16,7 @@ use crate::runbook::check::{Check, Tally};
 use crate::runbook::objects::Name;
 use crate::runbook::printable::counted;
 use crate::runbook::script::{Refusal, Script};
-use crate::runbook::{ItemKind, rehearsal};
+use crate::runbook::{ItemKind, Runbook, rehearsal};
 
 /// What a person has to know of a database that keeps bytes of any encoding.
 const ANY_BYTES: &str = "encoding   SQL_ASCII: the database keeps bytes of any encoding and converts \
@@ -93,11 +93,7 @@ impl Actor {
             }
         };
         self.target = Some(target.clone());
-        let mut found = connection_evidence(
-            &target,
-            self.runbook.expected_database.as_deref(),
-            self.runbook.search_path.checks.as_deref(),
-        );
+        let mut found = connection_evidence(&target, &self.runbook);
         if self.link()?.keeps_any_bytes() && found.standing != Standing::Fails {
             found.standing = Standing::Warns;
             found.summary.push_str("; its encoding is SQL_ASCII");
@@ -234,11 +230,27 @@ impl Actor {
     }
 }
 
-fn connection_evidence(
-    target: &Target,
-    expected_database: Option<&str>,
-    path: Option<&str>,
-) -> Evidence {
+fn connection_evidence(target: &Target, runbook: &Runbook) -> Evidence {
+    let path = runbook.search_path.checks.as_deref();
+    let known = &runbook.targets;
+    let named = target.named(known);
+    // Where the runbook knows its servers by name, its database is only what is taken by itself.
+    let expected_database = match known.is_empty() {
+        true => runbook.expected_database.as_deref(),
+        false => None,
+    };
+    let which = match named {
+        _ if known.is_empty() => None,
+        Some(named) => Some(format!("target     {}", named.name)),
+        None => {
+            let names: Vec<&str> = known.iter().map(|known| known.name.as_str()).collect();
+            Some(format!(
+                "target     UNKNOWN SERVER: it is none that runbook.toml names ({})",
+                names.join(", ")
+            ))
+        }
+    };
+    let unknown = !known.is_empty() && named.is_none();
     // Whoever made what is found there first, it runs with the rights of whoever looks.
     let risk = path.map(|path| {
         format!(
@@ -248,12 +260,17 @@ fn connection_evidence(
         )
     });
     let objections = target::objections(target, expected_database);
+    let name = match named {
+        Some(named) => format!("{}: ", named.name),
+        None if unknown => "UNKNOWN SERVER: ".to_owned(),
+        None => String::new(),
+    };
     let reached = format!(
-        "{} on {} port {} as {}, PostgreSQL {}",
+        "{name}{} on {} port {} as {}, PostgreSQL {}",
         target.database, target.host, target.port, target.role, target.server_version
     );
     Evidence {
-        standing: match (objections.is_empty(), target.is_exposed()) {
+        standing: match (objections.is_empty(), target.is_exposed() || unknown) {
             (true, false) => Standing::Holds,
             (true, true) => Standing::Warns,
             (false, _) => Standing::Fails,
@@ -265,6 +282,7 @@ fn connection_evidence(
         },
         lines: objections
             .into_iter()
+            .chain(which)
             .chain(target::lines(target))
             .chain(risk)
             .collect(),

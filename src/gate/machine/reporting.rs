@@ -114,7 +114,7 @@ impl Machine {
                     return Vec::new();
                 }
                 let mut effects = self.arrived(&target);
-                self.database = Some(target.database);
+                self.database = Some(self.name_of(&target));
                 self.phase = Phase::Checklist;
                 self.awaiting = None;
                 effects.extend(self.probe());

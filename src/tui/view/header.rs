@@ -14,6 +14,7 @@ use crate::gate::Machine;
 use crate::gate::event::{Millis, Target};
 use crate::gate::phase::{Ending, Phase, Stage, Why};
 use crate::gate::plan::{self, Mode};
+use crate::runbook::targets::Colour;
 use crate::tui::text::{clock, countdown, counted, width};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
@@ -50,18 +51,19 @@ fn title(scene: &Scene<'_>, columns: usize) -> Line<'static> {
         Mode::Inspect => "READ-ONLY: ",
     };
     let name = format!("{mode}{}", look.clean(&scene.runbook.title));
-    let room = columns.saturating_sub(2);
+    let chip = chip(scene);
+    let for_chip = chip.as_ref().map_or(0, |chip| chip.width() + 1);
+    let room = columns.saturating_sub(2 + for_chip);
     let target = match &scene.account.target {
         None => vec!["not connected".set_style(look.strong())],
         Some(target) => place(scene, target, room, width(mode), width(&name)),
     };
     let taken: usize = target.iter().map(Span::width).sum();
     let left = room.saturating_sub(taken + 2);
-    let mut spans = vec![
-        Span::raw(" "),
-        look.fit(&name, left).set_style(look.strong()),
-        Span::raw("  "),
-    ];
+    let mut spans = vec![Span::raw(" ")];
+    spans.extend(chip.into_iter().flat_map(|chip| [chip, Span::raw(" ")]));
+    spans.push(look.fit(&name, left).set_style(look.strong()));
+    spans.push(Span::raw("  "));
     spans.extend(target);
     spans.push(Span::raw(" "));
     Line::from(spans)
@@ -117,6 +119,26 @@ fn place(
         spans.push(Span::raw(version));
     }
     spans
+}
+
+/// Which of the runbook's servers it is, where it knows them: in the first cells, in its colour.
+fn chip(scene: &Scene<'_>) -> Option<Span<'static>> {
+    let (look, known) = (scene.look, &scene.runbook.targets);
+    let target = scene.account.target.as_ref()?;
+    let (name, colour) = match target.named(known) {
+        _ if known.is_empty() => return None,
+        Some(named) => (look.clean(&named.name), named.shown_in()),
+        None => ("unknown server".to_owned(), Some(Colour::Yellow)),
+    };
+    let style = match colour {
+        Some(Colour::Red) => look.band_bad(),
+        Some(Colour::Yellow) => look.band_warn(),
+        Some(Colour::Green) => look.band_good(),
+        Some(Colour::Blue | Colour::Magenta | Colour::Cyan) => look.here(),
+        None => look.strong(),
+    };
+    let name = look.clip(&name.to_uppercase(), 16);
+    Some(format!(" {name} ").set_style(style))
 }
 
 /// How a step stands.

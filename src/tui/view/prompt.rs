@@ -26,6 +26,9 @@ pub(crate) fn name(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<
         counted(scene.sent(), "statement", "statements")
     ))];
     if let Some(target) = &scene.account.target {
+        if let Some(known) = target.named(&scene.runbook.targets) {
+            lines.push(named(scene, "target", &look.clean(&known.name), columns));
+        }
         for (label, value) in [
             ("database", look.clean(&target.database)),
             ("host", scene.host(target)),
@@ -48,7 +51,10 @@ pub(crate) fn name(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<
         }
     }
     lines.extend(sentences(
-        "Type the name of the database; Enter sends COMMIT, Esc goes back.",
+        &format!(
+            "Type the name of the {}; Enter sends COMMIT, Esc goes back.",
+            scene.machine.name_is_of()
+        ),
         columns,
     ));
     lines.push(field(scene, typed, columns));
@@ -104,11 +110,17 @@ pub(crate) fn database_name(
     let mut lines = sentences("Is this the server that you mean?", columns);
     // The box stands on the evidence, so it says itself what is signed for.
     if let Some(target) = &scene.account.target {
+        if let Some(known) = target.named(&scene.runbook.targets) {
+            lines.push(named(scene, "target", &look.clean(&known.name), columns));
+        }
         lines.push(named(scene, "host", &scene.host(target), columns));
         lines.push(named(scene, "role", &look.clean(&target.role), columns));
     }
     lines.extend(sentences(
-        "Type the name of the database; Enter signs, Esc leaves it unsigned.",
+        &format!(
+            "Type the name of the {}; Enter signs, Esc leaves it unsigned.",
+            scene.machine.name_is_of()
+        ),
         columns,
     ));
     lines.push(field(scene, typed, columns));

@@ -1,0 +1,43 @@
+//! Whether the files that a walk was read from are still what they were.
+//!
+//! Looked at before a person has the walk go on with them: what was put right on the disk in the
+//! meantime is not what would run. Ordinary files only; a pipe would never end.
+
+use crate::runbook::Runbook;
+use crate::runbook::script::{Script, Source};
+use sha2::{Digest, Sha256};
+
+/// Every file that `runbook` was read from, in words where it is not what it was.
+pub(super) fn changed(runbook: &Runbook) -> Vec<String> {
+    let scripts = std::iter::once(&runbook.script).chain(runbook.check_files());
+    let scripts: Vec<&Script> = scripts.chain(&runbook.rollbacks).collect();
+    let sources = scripts.into_iter().flat_map(|script| &script.sources);
+    let mut changed: Vec<String> = Vec::new();
+    for told in sources.chain(&runbook.manifest).filter_map(differs) {
+        if !changed.contains(&told) {
+            changed.push(told);
+        }
+    }
+    changed
+}
+
+fn differs(source: &Source) -> Option<String> {
+    let path = source.path.as_deref()?;
+    let name = &source.name;
+    let was = &source.sha256;
+    let bytes = match path.metadata() {
+        Ok(found) if !found.is_file() => return None,
+        Ok(_) => std::fs::read(path),
+        Err(error) => Err(error),
+    };
+    match bytes {
+        Ok(bytes) => {
+            let hash = Sha256::digest(&bytes);
+            let is: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+            (is != *was).then(|| format!("{name} has changed: its SHA-256 was {was}, and is {is}"))
+        }
+        Err(error) => Some(format!(
+            "{name} cannot be read any more ({error}); its SHA-256 was {was}"
+        )),
+    }
+}
