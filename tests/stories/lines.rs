@@ -551,7 +551,10 @@ fn a_file_that_changed_is_read_anew_before_the_walk_goes_on_with_it() {
     terminal
         .line("probe")
         .wait_for("bare.sql has changed: its SHA-256 was ")
-        .wait_for("It was read anew; nothing is signed yet.");
+        .wait_until("the checklist of what was read anew", |screen| {
+            let (_, anew) = screen.rsplit_once("signed yet.").unwrap_or_default();
+            anew.contains("2. This is the right server, database and role: HOLDS")
+        });
     terminal.line("sign 1").wait_for("Read it to its end first");
     terminal.line("read script").wait_for("public.new");
     terminal.line("quit");
