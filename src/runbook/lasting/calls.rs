@@ -275,6 +275,10 @@ struct Called {
 fn called(words: Words<'_>, open: usize, kind: &str, joins: bool) -> Option<Called> {
     let tokens = words.tokens();
     let name = tokens.get(open - 1).filter(|token| is_name(token))?;
+    if kind == "COPY" && (words.is(open - 1, "STDIN") || words.is(open - 1, "STDOUT")) {
+        // The options of COPY stand behind it.
+        return None;
+    }
     let mut first = open - 1;
     let dot = |at: usize| tokens.get(at).is_some_and(|token| words.text(token) == ".");
     while first >= 2 && dot(first - 1) && tokens.get(first - 2).is_some_and(is_name) {

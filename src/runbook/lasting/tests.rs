@@ -114,6 +114,7 @@ fn what_rolls_back_and_what_is_only_named_is_left_alone() {
         "DO $$ BEGIN EXECUTE format('ALTER TABLE %I ADD a int', 't'); END $$;",
         "COPY t (a, b) FROM '/tmp/t';",
         "COPY t (a, b) TO STDOUT;",
+        "COPY t FROM STDIN (FORMAT csv);\n\\.\n",
         "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT nextval('s')::int $$;",
         "NOTIFY a;",
     ] {

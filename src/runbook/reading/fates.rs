@@ -153,8 +153,12 @@ fn undone(statement: &Statement, name: &str, since: usize) -> Option<Finding> {
         statement: Some(statement.number),
         rule: "undoes-a-part".to_owned(),
         message: format!(
-            "It goes back to savepoint {name}: what statements {first} to {last} did is undone, and \
-             checks among them have seen what is not there any more."
+            "It goes back to savepoint {name}: what {} did is undone, and a check among it has seen \
+             what is not there any more.",
+            match first == last {
+                true => format!("statement {first}"),
+                false => format!("statements {first} to {last}"),
+            }
         ),
         help: None,
     })
