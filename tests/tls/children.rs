@@ -92,13 +92,22 @@ fn cannot_dump(ground: &Ground) -> bool {
         .unwrap()
         .parse()
         .unwrap();
-    let own = Search::here().clients(major).is_ok_and(|clients| {
+    let found = Search::here().clients(major).ok();
+    let Some(clients) = found.filter(|clients| {
         clients.version.split('.').next() == ground.sandbox.version().split('.').next()
-    });
-    if !own {
+    }) else {
         crate::aloud::skip("there is no pg_dump of this server's version");
+        return true;
+    };
+    let program = clients.pg_dump;
+    let mut asked = Command::new(&program);
+    asked.args(["-w", "-d", "host=/nonexistent sslmode=require"]);
+    let said = (&mut asked).finish("pg_dump");
+    let plain = String::from_utf8_lossy(&said.stderr).contains("not compiled in");
+    if plain {
+        crate::aloud::skip("this pg_dump was built without TLS");
     }
-    !own
+    plain
 }
 
 /// Nobody on this machine but us has a secret in arguments or environment.
