@@ -6,8 +6,8 @@
 -- object ids, and it is read with search_path = pg_catalog, for names to be whole. What is data is
 -- left out (rows, a sequence's position), and so is what differs without a difference in meaning:
 -- the order of privileges and of options, and default privileges that were never written down.
--- Options are those that a person can declare: a server may keep others in the same place. Definitions
--- are read through jsonb where a catalog has a column only in some versions of PostgreSQL.
+-- Options are those that a person can declare: a server may keep others in the same place. Where
+-- a catalog has a column only in some versions of PostgreSQL, a name beside it stands for it in others.
 
 WITH space AS (
          SELECT s.oid, s.nspname, quote_ident(s.nspname) AS name, s.nspowner, s.nspacl
@@ -45,6 +45,7 @@ WITH space AS (
                              UNION ALL
                              SELECT 'toast.' || o FROM unnest(toast.reloptions) AS o) AS one (text)
          WHERE r.kind <> 'index'
+           AND (r.reloptions IS NOT NULL OR toast.reloptions IS NOT NULL)
            AND split_part(one.text, '=', 1) ~ ('^(toast\.)?(autovacuum_[a-z_]+|vacuum_[a-z_]+|log_auto(vacuum|analyze)_min_duration)$'
                '|^(fillfactor|toast_tuple_target|parallel_workers|user_catalog_table)$'
                '|^(check_option|security_barrier|security_invoker)$')
@@ -64,6 +65,18 @@ WITH space AS (
          SELECT 'function', name, coalesce(proacl, pg_catalog.acldefault('f', proowner)) FROM routine
          UNION ALL
          SELECT 'type', name, coalesce(typacl, pg_catalog.acldefault('T', typowner)) FROM type
+     ),
+     -- Many objects have the same privileges, so each list of them is told once.
+     granted (acl, text) AS (
+         SELECT each.acl::text,
+                string_agg(concat_ws(' ', CASE one.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(one.grantee)::text END,
+                                     one.privilege_type, CASE WHEN one.is_grantable THEN 'with grant option' END,
+                                     'by ' || pg_catalog.pg_get_userbyid(one.grantor)), '; '
+                           ORDER BY CASE one.grantee WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(one.grantee)::text END COLLATE "C",
+                                    one.privilege_type COLLATE "C", pg_catalog.pg_get_userbyid(one.grantor)::text COLLATE "C")
+         FROM (SELECT DISTINCT ON (p.acl::text) p.acl FROM privilege AS p) AS each
+         CROSS JOIN LATERAL pg_catalog.aclexplode(each.acl) AS one
+         GROUP BY each.acl::text
      ),
      object (kind, name, definition) AS (
          SELECT 'schema', name, 'owner ' || pg_catalog.pg_get_userbyid(nspowner) FROM space
@@ -98,12 +111,14 @@ WITH space AS (
                           'identity ' || nullif(a.attidentity::text, ''),
                           'collation ' || nullif(l.collname, 'default'),
                           'storage ' || a.attstorage::text,
-                          'compression ' || nullif(to_jsonb(a) ->> 'attcompression', ''),
-                          'statistics ' || nullif(nullif(to_jsonb(a) ->> 'attstattarget', '-1'), ''),
+                          'compression ' || nullif(a.compression::text, ''),
+                          'statistics ' || nullif(a.attstattarget, -1),
                           'options ' || (SELECT string_agg(o, ' ' ORDER BY o COLLATE "C") FROM unnest(a.attoptions) AS o
                                          WHERE split_part(o, '=', 1) IN ('n_distinct', 'n_distinct_inherited')),
                           CASE WHEN NOT a.attislocal THEN 'inherited' END)
-         FROM pg_catalog.pg_attribute AS a
+         -- A name that the catalog has not yet is the one beside it.
+         FROM (SELECT ''::"char") AS older (attcompression)
+         CROSS JOIN LATERAL (SELECT c.*, attcompression AS compression FROM pg_catalog.pg_attribute AS c) AS a
          JOIN relation AS r ON r.oid = a.attrelid AND r.kind NOT IN ('index', 'sequence')
          LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
          LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = a.attcollation
@@ -112,8 +127,9 @@ WITH space AS (
          SELECT 'constraint', quote_ident(o.conname) || ' on ' || coalesce(r.name, t.name),
                 concat_ws(', ', pg_catalog.pg_get_constraintdef(o.oid),
                           CASE WHEN NOT o.convalidated THEN 'not valid' END,
-                          CASE WHEN to_jsonb(o) ->> 'conenforced' = 'false' THEN 'not enforced' END)
-         FROM pg_catalog.pg_constraint AS o
+                          CASE WHEN NOT o.enforced THEN 'not enforced' END)
+         FROM (SELECT true) AS older (conenforced)
+         CROSS JOIN LATERAL (SELECT c.*, conenforced AS enforced FROM pg_catalog.pg_constraint AS c) AS o
          LEFT JOIN relation AS r ON r.oid = o.conrelid
          LEFT JOIN type AS t ON t.oid = o.contypid
          WHERE coalesce(r.name, t.name) IS NOT NULL
@@ -183,38 +199,51 @@ WITH space AS (
          UNION ALL
          SELECT 'extension', quote_ident(e.extname), 'version ' || e.extversion FROM pg_catalog.pg_extension AS e
          UNION ALL
-         SELECT 'privileges', p.kind || ' ' || p.name,
-                string_agg(concat_ws(' ', CASE one.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(one.grantee)::text END,
-                                     one.privilege_type, CASE WHEN one.is_grantable THEN 'with grant option' END,
-                                     'by ' || pg_catalog.pg_get_userbyid(one.grantor)), '; '
-                           ORDER BY CASE one.grantee WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(one.grantee)::text END COLLATE "C",
-                                    one.privilege_type COLLATE "C", pg_catalog.pg_get_userbyid(one.grantor)::text COLLATE "C")
+         SELECT 'privileges', p.kind || ' ' || p.name, granted.text
          FROM privilege AS p
-         CROSS JOIN LATERAL pg_catalog.aclexplode(p.acl) AS one
-         GROUP BY p.kind, p.name
+         JOIN granted ON granted.acl = p.acl::text
          UNION ALL
+         -- From the comments that there are, which are fewer than what may have one.
          SELECT 'comment', d.kind || ' ' || d.name, d.text
-         FROM (SELECT 'schema', name, pg_catalog.obj_description(oid, 'pg_namespace') FROM space
+         FROM (SELECT 'schema', space.name, t.description
+               FROM pg_catalog.pg_description AS t JOIN space ON space.oid = t.objoid
+               WHERE t.classoid = 'pg_catalog.pg_namespace'::regclass AND t.objsubid = 0
                UNION ALL
-               SELECT kind, name, pg_catalog.obj_description(oid, 'pg_class') FROM relation
+               SELECT r.kind, r.name, t.description
+               FROM pg_catalog.pg_description AS t JOIN relation AS r ON r.oid = t.objoid
+               WHERE t.classoid = 'pg_catalog.pg_class'::regclass AND t.objsubid = 0
                UNION ALL
-               SELECT 'column', r.name || '.' || quote_ident(a.attname), pg_catalog.col_description(a.attrelid, a.attnum)
-               FROM pg_catalog.pg_attribute AS a JOIN relation AS r ON r.oid = a.attrelid
-               WHERE a.attnum > 0 AND NOT a.attisdropped
+               SELECT 'column', r.name || '.' || quote_ident(a.attname), t.description
+               FROM pg_catalog.pg_description AS t
+               JOIN relation AS r ON r.oid = t.objoid
+               JOIN pg_catalog.pg_attribute AS a ON a.attrelid = t.objoid AND a.attnum = t.objsubid
+               WHERE t.classoid = 'pg_catalog.pg_class'::regclass AND a.attnum > 0 AND NOT a.attisdropped
                UNION ALL
-               SELECT 'constraint', quote_ident(o.conname) || ' on ' || r.name, pg_catalog.obj_description(o.oid, 'pg_constraint')
-               FROM pg_catalog.pg_constraint AS o JOIN relation AS r ON r.oid = o.conrelid
+               SELECT 'constraint', quote_ident(o.conname) || ' on ' || r.name, t.description
+               FROM pg_catalog.pg_description AS t
+               JOIN pg_catalog.pg_constraint AS o ON o.oid = t.objoid
+               JOIN relation AS r ON r.oid = o.conrelid
+               WHERE t.classoid = 'pg_catalog.pg_constraint'::regclass AND t.objsubid = 0
                UNION ALL
-               SELECT 'trigger', quote_ident(g.tgname) || ' on ' || r.name, pg_catalog.obj_description(g.oid, 'pg_trigger')
-               FROM pg_catalog.pg_trigger AS g JOIN relation AS r ON r.oid = g.tgrelid
-               WHERE NOT g.tgisinternal
+               SELECT 'trigger', quote_ident(g.tgname) || ' on ' || r.name, t.description
+               FROM pg_catalog.pg_description AS t
+               JOIN pg_catalog.pg_trigger AS g ON g.oid = t.objoid
+               JOIN relation AS r ON r.oid = g.tgrelid
+               WHERE t.classoid = 'pg_catalog.pg_trigger'::regclass AND t.objsubid = 0 AND NOT g.tgisinternal
                UNION ALL
-               SELECT 'policy', quote_ident(p.polname) || ' on ' || r.name, pg_catalog.obj_description(p.oid, 'pg_policy')
-               FROM pg_catalog.pg_policy AS p JOIN relation AS r ON r.oid = p.polrelid
+               SELECT 'policy', quote_ident(p.polname) || ' on ' || r.name, t.description
+               FROM pg_catalog.pg_description AS t
+               JOIN pg_catalog.pg_policy AS p ON p.oid = t.objoid
+               JOIN relation AS r ON r.oid = p.polrelid
+               WHERE t.classoid = 'pg_catalog.pg_policy'::regclass AND t.objsubid = 0
                UNION ALL
-               SELECT 'function', name, pg_catalog.obj_description(oid, 'pg_proc') FROM routine
+               SELECT 'function', f.name, t.description
+               FROM pg_catalog.pg_description AS t JOIN routine AS f ON f.oid = t.objoid
+               WHERE t.classoid = 'pg_catalog.pg_proc'::regclass AND t.objsubid = 0
                UNION ALL
-               SELECT 'type', name, pg_catalog.obj_description(oid, 'pg_type') FROM type) AS d (kind, name, text)
+               SELECT 'type', type.name, t.description
+               FROM pg_catalog.pg_description AS t JOIN type ON type.oid = t.objoid
+               WHERE t.classoid = 'pg_catalog.pg_type'::regclass AND t.objsubid = 0) AS d (kind, name, text)
          WHERE d.text IS NOT NULL
      )
 SELECT kind, name, definition FROM object

@@ -11,7 +11,7 @@ mod typing;
 mod words;
 
 use crate::asking::Challenge;
-use crate::gate::event::{Alarm, Event, Observation, Report};
+use crate::gate::event::{Alarm, Body, Event, Observation, Report};
 use crate::gate::phase::Prompt;
 use crate::gate::plan;
 use crate::gate::{Act, Command, ExitCode, Machine, Mode, Phase};
@@ -131,7 +131,36 @@ pub async fn walk<H: Held>(
                 engine.take(Event::Observed(observation));
                 take_report(engine, feed);
             }
-            Some(report) = feed.reports.recv() => engine.take(Event::Reported(report)),
+            Some(report) = feed.reports.recv() => {
+                engine.take(Event::Reported(report));
+                take_batch(engine, feed);
+            }
+        }
+    }
+}
+
+/// The most reports that are taken before somebody else is heard.
+const BATCH: usize = 64;
+
+/// Takes what streams while nothing else happens: each step is told, and written with others.
+fn take_batch<H: Held>(engine: &mut Engine<H>, feed: &mut Feed) {
+    let phase = std::mem::discriminant(engine.machine().phase());
+    for _ in 0..BATCH {
+        let moved = std::mem::discriminant(engine.machine().phase()) != phase;
+        if moved || engine.left().is_some() {
+            return;
+        }
+        let Ok(report) = feed.reports.try_recv() else {
+            return;
+        };
+        // What is said between two statements is told between them.
+        let streams = matches!(
+            report.body,
+            Body::StatementStarted { .. } | Body::StatementFinished(_)
+        );
+        engine.take(Event::Reported(report));
+        if !streams {
+            return;
         }
     }
 }

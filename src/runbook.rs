@@ -13,6 +13,7 @@ mod join;
 pub mod lasting;
 mod lexer;
 mod lint;
+mod linting;
 pub mod listing;
 pub mod lock;
 pub mod manifest;
@@ -30,6 +31,7 @@ mod sections;
 mod setting;
 mod substitution;
 pub mod targets;
+pub mod text;
 pub mod variables;
 
 use impact::Impact;

@@ -16,7 +16,7 @@ pub mod signals;
 pub mod watchdog;
 
 use crate::asking::Challenge;
-use crate::gate::event::{Alarm, Event, Millis, Observation, Report};
+use crate::gate::event::{Alarm, Body, Event, Millis, Observation, Report};
 use crate::gate::{ExitCode, Phase};
 use crate::tui::input::{Input, What};
 use crate::tui::screen::{Motion, Screen};
@@ -180,6 +180,15 @@ pub async fn walk<H: Held, B: Surface>(
                 dirty |= take_batch(engine, wires);
             }
             Some(report) = wires.reports.recv() => {
+                // What a person waits for is drawn at once; none of these streams.
+                urgent |= matches!(
+                    report.body,
+                    Body::Connected(_)
+                        | Body::Probed { .. }
+                        | Body::CommitAnswered(_)
+                        | Body::RollbackAnswered { .. }
+                        | Body::PostVerified { .. }
+                );
                 engine.take(Event::Reported(report));
                 dirty = true;
                 take_batch(engine, wires);

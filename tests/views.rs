@@ -30,7 +30,7 @@ mod hostile {
             statement.relation = Some(HOSTILE.into());
         }
         for source in &mut runbook.script.sources {
-            source.text = format!("-- {HOSTILE}\n{}", source.text);
+            source.text = format!("-- {HOSTILE}\n{}", source.text).into();
         }
         runbook.script.name = HOSTILE.into();
         for finding in &mut runbook.script.findings {

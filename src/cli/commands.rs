@@ -199,7 +199,12 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 
 pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    unless_gone(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// What became of writing to standard output.
+fn unless_gone(written: std::io::Result<()>) -> Result<ExitCode, Failure> {
+    match written {
         Ok(()) => Ok(ExitCode::Committed),
         // A reader that has seen enough, such as `head`.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::Committed),
@@ -218,14 +223,22 @@ pub(super) fn load(path: Option<&Path>, given: &Given) -> Result<Arc<Runbook>, F
 
 fn show(path: Option<&Path>, given: &Given, format: Format) -> Result<ExitCode, Failure> {
     let runbook = load(path, given)?;
-    let text = match format {
-        Format::Text => listing::text(
-            &runbook,
-            std::io::stdout().is_terminal() && env("NO_COLOR").is_none_or(|v| v.is_empty()),
-        ),
-        Format::Json => format!("{:#}\n", listing::json(&runbook)),
-    };
-    print(&text)?;
+    match format {
+        Format::Text => {
+            let color = env("NO_COLOR").is_none_or(|v| v.is_empty());
+            print(&listing::text(
+                &runbook,
+                color && std::io::stdout().is_terminal(),
+            ))?;
+        }
+        Format::Json => {
+            let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+            let written = listing::write_json(&runbook, &mut out)
+                .and_then(|()| writeln!(out))
+                .and_then(|()| out.flush());
+            unless_gone(written)?;
+        }
+    }
     Ok(if runbook.refusals().next().is_none() {
         ExitCode::Committed
     } else {

@@ -63,6 +63,8 @@ impl From<Unsent> for Broken {
 
 /// A request that was sent and is not answered yet.
 pub struct Sent {
+    /// Which of the link's requests it is.
+    number: u64,
     /// `None` once nothing more of it is read here; tokio-postgres lets the rest pass.
     stream: Option<Pin<Box<SimpleQueryStream>>>,
 }
@@ -92,6 +94,9 @@ pub struct Link {
     protocol_pid: i32,
     parameters: Parameters,
     early_notices: Vec<ServerMessage>,
+    /// How many requests were sent, and how many of them are answered.
+    sent: u64,
+    answered: u64,
 }
 
 /// The task that moves the bytes. The socket closes with it; without the abort it would wait for
@@ -106,6 +111,15 @@ impl Drop for Driver {
 
 /// How long the end of the driver is waited for, once it is known to be ending.
 const DRIVER_END: Duration = Duration::from_secs(1);
+
+fn no_nul(sql: &str) -> Result<(), Unsent> {
+    match sql.contains('\0') {
+        false => Ok(()),
+        true => Err(Unsent::Text(message::own(
+            "the text holds a NUL character, which the protocol cannot carry",
+        ))),
+    }
+}
 
 impl Link {
     /// Takes over a connection that is ready for its first request.
@@ -147,6 +161,8 @@ impl Link {
             protocol_pid,
             parameters,
             early_notices,
+            sent: 0,
+            answered: 0,
         }
     }
 
@@ -159,6 +175,16 @@ impl Link {
     /// Whether the database is SQL_ASCII: it keeps bytes of any encoding, and converts none.
     pub fn keeps_any_bytes(&self) -> bool {
         self.parameters.keeps_any_bytes()
+    }
+
+    /// Whether the server says that the session's role is a superuser.
+    pub fn is_superuser(&self) -> bool {
+        self.parameters.superuser()
+    }
+
+    /// The server's major version, 0 where it does not say.
+    pub fn server_major(&self) -> u32 {
+        self.parameters.major()
     }
 
     /// The host it was asked to reach.
@@ -224,17 +250,34 @@ impl Link {
         self.send(Form::One, sql).await
     }
 
+    /// Sends texts of one command each as one request. After one that fails the server passes over
+    /// all the others, and none of them has begun before the ones ahead of it have succeeded.
+    ///
+    /// # Errors
+    /// When a text cannot be sent, or the link is gone.
+    pub async fn send_chain(&mut self, texts: &[&str]) -> Result<Sent, Unsent> {
+        let whole = texts.concat();
+        no_nul(&whole)?;
+        self.side_door.announce_chain(texts);
+        self.request(&whole).await
+    }
+
     async fn send(&mut self, form: Form, sql: &str) -> Result<Sent, Unsent> {
-        if sql.contains('\0') {
-            return Err(Unsent::Text(message::own(
-                "the text holds a NUL character, which the protocol cannot carry",
-            )));
-        }
+        no_nul(sql)?;
         self.side_door.announce(form, sql);
+        self.request(sql).await
+    }
+
+    /// Hands an announced request to tokio-postgres.
+    async fn request(&mut self, sql: &str) -> Result<Sent, Unsent> {
         match self.client.simple_query_raw(sql).await {
-            Ok(stream) => Ok(Sent {
-                stream: Some(Box::pin(stream)),
-            }),
+            Ok(stream) => {
+                self.sent += 1;
+                Ok(Sent {
+                    number: self.sent,
+                    stream: Some(Box::pin(stream)),
+                })
+            }
             Err(error) if error.is_closed() => Err(Unsent::Gone(self.broken().await)),
             Err(error) => {
                 // It was not even put into words for the wire.
@@ -244,6 +287,14 @@ impl Link {
         }
     }
 
+    /// The same, unless the server says nothing for so long.
+    ///
+    /// # Errors
+    /// When the link breaks, or the server stays silent, before the answer is whole.
+    pub async fn answer_within(&mut self, sent: Sent, silence: Duration) -> Result<Answer, Broken> {
+        self.read(sent, &mut |_| {}, Some(silence)).await
+    }
+
     /// Reads the whole answer to the oldest request that has none. Notices go to `notice` while
     /// the request is worked on.
     ///
@@ -251,13 +302,36 @@ impl Link {
     /// When the link breaks before the answer is whole.
     pub async fn answer(
         &mut self,
-        mut sent: Sent,
+        sent: Sent,
         notice: &mut (dyn FnMut(ServerMessage) + Send),
     ) -> Result<Answer, Broken> {
+        self.read(sent, notice, None).await
+    }
+
+    async fn read(
+        &mut self,
+        mut sent: Sent,
+        notice: &mut (dyn FnMut(ServerMessage) + Send),
+        silence: Option<Duration>,
+    ) -> Result<Answer, Broken> {
+        self.answered += 1;
+        if sent.number != self.answered {
+            // One answer taken for another's could tell a COMMIT that was none.
+            self.sever();
+            return Err(Broken::new(message::own(
+                "an answer was read out of its order, and this program closed the link",
+            )));
+        }
         let mut reading = Reading::default();
         // Frames first: the tap has seen every message before tokio-postgres hands it on, so the
         // last frame may come long before the last row.
         while reading.ready.is_none() || sent.stream.is_some() {
+            let too_long = async {
+                match silence {
+                    Some(silence) => tokio::time::sleep(silence).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 tapped = self.frames.recv(), if reading.ready.is_none() => match tapped {
@@ -270,6 +344,9 @@ impl Link {
                     // nobody reads would hold everything behind it up, so it is let go of.
                     Some(Err(_)) | None => sent.stream = None,
                 },
+                () = too_long => {
+                    return Err(Broken::new(message::own("the server does not answer any more")));
+                }
             }
         }
         reading

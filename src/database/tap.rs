@@ -58,6 +58,11 @@ impl SideDoor {
         self.forms.announce(form, text);
     }
 
+    /// Says that the next request of tokio-postgres is a chain of these texts.
+    pub fn announce_chain(&self, texts: &[&str]) {
+        self.forms.announce_chain(texts);
+    }
+
     /// The request that was announced last does not come.
     pub fn withdraw(&self) {
         self.forms.withdraw();

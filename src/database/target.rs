@@ -1,6 +1,6 @@
 //! What the session really reached: server, database, role, and whether anything stands between.
 
-use super::link::{Broken, Link};
+use super::link::{Answer, Broken, Link, Sent, Unsent};
 use super::message;
 use super::session::Identity;
 use super::stream::Endpoint;
@@ -48,39 +48,7 @@ const TIMELINE_ONLY: &str = "SELECT NULL, CASE WHEN pg_catalog.pg_is_in_recovery
 /// # Errors
 /// What the server or the link said.
 pub async fn read(link: &mut Link) -> Result<Target, ServerMessage> {
-    let who = link.row(WHO).await?;
-    let mut cells = who.into_iter();
-    let mut cell = || cells.next().flatten().unwrap_or_default();
-    let mut target = Target {
-        host: link.host().place.name(),
-        port: link.host().port,
-        database: cell(),
-        role: cell(),
-        session_role: Some(cell()),
-        server_version: cell(),
-        server_version_num: cell().parse().unwrap_or(0),
-        in_recovery: cell() == "t",
-        read_only: cell() == "on",
-        backend_pid: cell().parse().unwrap_or(0),
-        address: Some(cell()).filter(|a| !a.is_empty()),
-        standbys: cell().parse().unwrap_or(0),
-        started: Some(cell()).filter(|at| !at.is_empty()),
-        asked_at: Some(cell()).filter(|at| !at.is_empty()),
-        protocol_pid: link.protocol_pid(),
-        tls: link.tls().map(str::to_owned),
-        reach: reach(link),
-        ..Target::default()
-    };
-    let may_see_files = cell() == "t";
-    target.session_role = target.session_role.filter(|role| *role != target.role);
-    if may_see_files {
-        target.files_since = only_cell(link, FILES).await.map_err(Broken::why)?;
-    }
-    let (system_identifier, timeline) = identity(link).await?;
-    target.system_identifier = system_identifier;
-    target.timeline = timeline;
-    target.recovered = recovered(link).await.map_err(Broken::why)?;
-    Ok(target)
+    Questions::send(link, None).await?.answer(link).await
 }
 
 /// How far it is, by the address alone.
@@ -101,41 +69,183 @@ const RECOVERED: &str =
 /// # Errors
 /// When the link breaks.
 pub async fn recovered(link: &mut Link) -> Result<Option<String>, Broken> {
-    only_cell(link, RECOVERED).await
+    Ok(only_cell(link.ask(RECOVERED).await?))
 }
 
 /// The one cell of an answer; `None` where the server does not say.
-async fn only_cell(link: &mut Link, sql: &str) -> Result<Option<String>, Broken> {
-    let answer = link.ask(sql).await?;
-    Ok(answer
+fn only_cell(answer: Answer) -> Option<String> {
+    answer
         .results
         .first()
         .and_then(|r| r.set.rows.first())
-        .and_then(|row| row.first().cloned().flatten()))
+        .and_then(|row| row.first().cloned().flatten())
+}
+
+/// The first row of an answer without an error.
+fn first_row(answer: Answer) -> Option<Vec<Option<String>>> {
+    let fails = answer.error.is_some();
+    let mut results = answer.results.into_iter();
+    results
+        .find_map(|r| r.set.rows.into_iter().next())
+        .filter(|_| !fails)
+}
+
+/// The questions for what was reached, on their way together.
+pub struct Questions {
+    who: Sent,
+    identity: Sent,
+    recovered: Sent,
+    files: Option<Sent>,
+    /// What this very session was told before: what it may ask, and what does not change.
+    known: Option<Known>,
+}
+
+struct Known {
+    files_since: Option<String>,
+    system_identifier: Option<String>,
+}
+
+impl Questions {
+    /// Sends them. With what this session was told before, nothing more is asked when they are
+    /// answered, so that others may be under way behind them.
+    ///
+    /// # Errors
+    /// When the link is gone.
+    pub async fn send(
+        link: &mut Link,
+        known: Option<&Target>,
+    ) -> Result<Questions, ServerMessage> {
+        let gone = |why: Unsent| Broken::from(why).why();
+        let known = known.map(|known| Known {
+            files_since: known.files_since.clone(),
+            system_identifier: known.system_identifier.clone(),
+        });
+        let identity = match &known {
+            Some(Known {
+                system_identifier: None,
+                ..
+            }) => TIMELINE_ONLY,
+            Some(_) | None => IDENTITY,
+        };
+        Ok(Questions {
+            who: link.send_ours(WHO).await.map_err(gone)?,
+            identity: link.send_ours(identity).await.map_err(gone)?,
+            recovered: link.send_ours(RECOVERED).await.map_err(gone)?,
+            // Whoever else may ask it is asked first whether they may, or the server's log would
+            // tell of a refusal.
+            files: match known.is_none() && link.is_superuser() {
+                true => Some(link.send_ours(FILES).await.map_err(gone)?),
+                false => None,
+            },
+            known,
+        })
+    }
+
+    /// Reads the answers, and asks what is then still open. Nothing may be under way behind them,
+    /// unless they were sent with what this session was told before.
+    ///
+    /// # Errors
+    /// What the server or the link said.
+    pub async fn answer(self, link: &mut Link) -> Result<Target, ServerMessage> {
+        self.hear(link).await?.complete(link).await
+    }
+
+    /// Reads the answers.
+    ///
+    /// # Errors
+    /// When the link is gone.
+    pub async fn hear(self, link: &mut Link) -> Result<Answers, ServerMessage> {
+        Ok(Answers {
+            who: heard(link, self.who).await?,
+            identity: heard(link, self.identity).await?,
+            recovered: heard(link, self.recovered).await?,
+            files: match self.files {
+                Some(files) => Some(heard(link, files).await?),
+                None => None,
+            },
+            known: self.known,
+        })
+    }
+}
+
+/// What was answered to [`Questions`].
+pub struct Answers {
+    who: Answer,
+    identity: Answer,
+    recovered: Answer,
+    files: Option<Answer>,
+    known: Option<Known>,
+}
+
+impl Answers {
+    /// The target, once nothing else is under way: what was refused is asked for again in another
+    /// way, unless this session was told before.
+    ///
+    /// # Errors
+    /// What the server or the link said.
+    pub async fn complete(self, link: &mut Link) -> Result<Target, ServerMessage> {
+        if let Some(error) = self.who.error {
+            return Err(error);
+        }
+        let who = first_row(self.who)
+            .ok_or_else(|| message::own("the server answered without a row"))?;
+        let mut cells = who.into_iter();
+        let mut cell = || cells.next().flatten().unwrap_or_default();
+        let mut target = Target {
+            host: link.host().place.name(),
+            port: link.host().port,
+            database: cell(),
+            role: cell(),
+            session_role: Some(cell()),
+            server_version: cell(),
+            server_version_num: cell().parse().unwrap_or(0),
+            in_recovery: cell() == "t",
+            read_only: cell() == "on",
+            backend_pid: cell().parse().unwrap_or(0),
+            address: Some(cell()).filter(|a| !a.is_empty()),
+            standbys: cell().parse().unwrap_or(0),
+            started: Some(cell()).filter(|at| !at.is_empty()),
+            asked_at: Some(cell()).filter(|at| !at.is_empty()),
+            protocol_pid: link.protocol_pid(),
+            tls: link.tls().map(str::to_owned),
+            reach: reach(link),
+            ..Target::default()
+        };
+        let may_see_files = cell() == "t";
+        let is_known = self.known.is_some();
+        target.session_role = target.session_role.filter(|role| *role != target.role);
+        target.files_since = match self.files {
+            Some(answer) => only_cell(answer),
+            None if is_known => self.known.and_then(|known| known.files_since),
+            None if may_see_files => only_cell(link.ask(FILES).await.map_err(Broken::why)?),
+            None => None,
+        };
+        target.recovered = only_cell(self.recovered);
+        let identity = match first_row(self.identity) {
+            Some(row) => Some(row),
+            None if is_known => None,
+            // Refused to this role: ask for less.
+            None => first_row(link.ask(TIMELINE_ONLY).await.map_err(Broken::why)?),
+        };
+        (target.system_identifier, target.timeline) = identity.map_or((None, None), told);
+        Ok(target)
+    }
+}
+
+async fn heard(link: &mut Link, sent: Sent) -> Result<Answer, ServerMessage> {
+    link.answer(sent, &mut |_| {}).await.map_err(Broken::why)
 }
 
 /// System identifier and timeline, as far as the role may see them.
-async fn identity(link: &mut Link) -> Result<(Option<String>, Option<u32>), ServerMessage> {
-    for sql in [IDENTITY, TIMELINE_ONLY] {
-        let answer = link.ask(sql).await.map_err(Broken::why)?;
-        let row = answer
-            .results
-            .into_iter()
-            .find_map(|r| r.set.rows.into_iter().next());
-        // Refused to this role: ask for less.
-        let (None, Some(row)) = (answer.error, row) else {
-            continue;
-        };
-        let mut cells = row.into_iter();
-        let system_identifier = cells.next().flatten();
-        let writing = cells.next().flatten();
-        let replayed = cells.next().flatten();
-        let timeline = writing
-            .and_then(|hex| u32::from_str_radix(&hex, 16).ok())
-            .or_else(|| replayed.and_then(|t| t.parse().ok()));
-        return Ok((system_identifier, timeline));
-    }
-    Ok((None, None))
+fn told(row: Vec<Option<String>>) -> (Option<String>, Option<u32>) {
+    let mut cells = row.into_iter();
+    let system_identifier = cells.next().flatten();
+    let writing = cells.next().flatten();
+    let replayed = cells.next().flatten();
+    let timeline = writing
+        .and_then(|hex| u32::from_str_radix(&hex, 16).ok())
+        .or_else(|| replayed.and_then(|t| t.parse().ok()));
+    (system_identifier, timeline)
 }
 
 /// That a pooler stands in between, where one does. What is set there outside a transaction stays on
@@ -170,8 +280,12 @@ pub async fn prove_direct(link: &mut Link) -> Result<(), ServerMessage> {
 /// # Errors
 /// When it is another one, or nobody can say.
 pub async fn prove_same(link: &mut Link, identity: &Identity) -> Result<(), ServerMessage> {
-    let started = only_cell(link, STARTED).await.map_err(Broken::why)?;
-    let (system, _) = self::identity(link).await?;
+    let gone = |why: Unsent| Broken::from(why).why();
+    let started = link.send_ours(STARTED).await.map_err(gone)?;
+    let asked = link.send_ours(IDENTITY).await.map_err(gone)?;
+    let started = only_cell(heard(link, started).await?);
+    // Without a right to it the start alone has to do.
+    let system = first_row(heard(link, asked).await?).and_then(|row| told(row).0);
     let differs = |then: &Option<String>, now: &Option<String>| {
         then.is_some() && now.is_some() && then != now
     };

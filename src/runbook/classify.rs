@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use squawk_syntax::{SourceFile, SyntaxKind, SyntaxNode};
+use squawk_syntax::{Parse, SourceFile, SyntaxKind, SyntaxNode};
 
 use super::lexer::Lexeme;
 use super::scanner::Token;
@@ -83,6 +83,11 @@ impl<'a> Words<'a> {
 
     pub(super) fn tokens(self) -> &'a [Token] {
         self.tokens
+    }
+
+    /// What stands in the file there.
+    pub(super) fn bytes(self, range: std::ops::Range<usize>) -> &'a [u8] {
+        self.bytes.get(range).unwrap_or_default()
     }
 
     /// A token's text.
@@ -308,12 +313,29 @@ fn has_relation(kind: &str) -> bool {
     )
 }
 
-/// The relation a statement is about, as its parse has it. `text` must be [`is_parsable`].
-pub(super) fn relation(text: &str, kind: &str) -> Option<String> {
+/// Whether only a parse tells the relation that a statement is about. Where rows are put into, changed
+/// in or taken from a table, its name stands behind the first words.
+pub(super) fn relation_needs_parse(words: Words<'_>, kind: &str) -> bool {
+    if !has_relation(kind) {
+        return false;
+    }
+    match words.upper(0).as_str() {
+        "INSERT" | "UPDATE" | "DELETE" | "COPY" | "TRUNCATE" => relation_in_words(words).is_none(),
+        // Without FROM, and TABLE as its short form, it reads nothing.
+        "SELECT" | "VALUES" => words
+            .tokens()
+            .iter()
+            .any(|token| words.token_is(token, "FROM") || words.token_is(token, "TABLE")),
+        _ => true,
+    }
+}
+
+/// The relation a statement is about, as its parse has it.
+pub(super) fn relation(file: &Parse<SourceFile>, kind: &str) -> Option<String> {
     if !has_relation(kind) {
         return None;
     }
-    relation_in_tree(&SourceFile::parse(text).syntax_node(), kind)
+    relation_in_tree(&file.syntax_node(), kind)
 }
 
 fn relation_in_tree(root: &SyntaxNode, kind: &str) -> Option<String> {

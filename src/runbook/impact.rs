@@ -14,7 +14,7 @@ use super::Runbook;
 use super::lock::LockMode;
 use super::objects::{self, Change, Deed, Name, Objects, Sort, Unseen};
 use super::script::Script;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 /// What the instructions promise of one section of a script: `[[promise]]` in `runbook.toml`.
@@ -196,15 +196,19 @@ impl Impact {
             parts: parts(script, promises, &objects.changes),
             ..Impact::default()
         };
-        let is_added = |name: &Name| {
-            objects
-                .changes
-                .iter()
-                .any(|change| matches!(&change.deed, Deed::AddTable(table) if table == name))
-        };
+        let added: HashSet<&Name> = objects
+            .changes
+            .iter()
+            .filter_map(|change| match &change.deed {
+                Deed::AddTable(table) => Some(table),
+                _ => None,
+            })
+            .collect();
+        let is_added = |name: &Name| added.contains(name);
         let mut tables: Vec<Touched> = Vec::new();
+        let mut known: HashSet<Name> = HashSet::new();
         let mut touch = |name: &Name| {
-            if !tables.iter().any(|table| table.name == *name) {
+            if known.insert(name.clone()) {
                 tables.push(Touched {
                     name: name.clone(),
                     added: is_added(name),
@@ -229,6 +233,7 @@ impl Impact {
             .into_iter()
             .filter(|scan| !is_added(&scan.table))
             .collect();
+        drop(added);
         impact.unseen = objects.unseen;
         impact
     }
@@ -288,10 +293,11 @@ fn parts(script: &Script, promises: &[Promise], changes: &[Change]) -> Vec<Part>
         })
         .collect();
     for change in changes {
-        let part = parts
-            .iter_mut()
-            .find(|(section, _)| *section == change.section);
-        let Some((_, part)) = part else { continue };
+        // The first part is for what stands in no section.
+        let at = change.section.map_or(0, |section| section + 1);
+        let Some((_, part)) = parts.get_mut(at) else {
+            continue;
+        };
         for (sort, into) in [
             (change.deed.adds(), &mut part.adds),
             (change.deed.changes(), &mut part.changes),
@@ -309,6 +315,7 @@ fn parts(script: &Script, promises: &[Promise], changes: &[Change]) -> Vec<Part>
 /// Of the locks on each relation the strongest, with the statements that take it.
 fn strongest(taken: Vec<rules::Taken>, is_added: impl Fn(&Name) -> bool) -> Vec<Expected> {
     let mut locks: Vec<Expected> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
     for lock in taken {
         let relation = match &lock.on {
             // What nobody else can see yet makes nobody wait.
@@ -316,7 +323,8 @@ fn strongest(taken: Vec<rules::Taken>, is_added: impl Fn(&Name) -> bool) -> Vec<
             rules::On::Table(name) => name.to_string(),
             rules::On::TableOf(name) => format!("the table of index {name}"),
         };
-        match locks.iter_mut().find(|known| known.relation == relation) {
+        let at = *known.entry(relation.clone()).or_insert(locks.len());
+        match locks.get_mut(at) {
             None => locks.push(Expected {
                 relation,
                 mode: lock.mode,

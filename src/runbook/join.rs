@@ -6,6 +6,7 @@
 //! stands against running them together.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use super::script::{Echo, Fate, Refusal, Script, Section, Source, Statement};
 
@@ -43,6 +44,7 @@ impl Joined {
                 findings: Vec::new(),
                 variables: Vec::new(),
                 data: Vec::new(),
+                objects: OnceLock::new(),
             },
             sections: HashMap::new(),
             numbers: HashMap::new(),

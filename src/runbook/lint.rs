@@ -5,15 +5,19 @@
 //! and never prevents a run, and it decides nothing. Each finding is acknowledged by a person, so
 //! what does not apply to a held transaction, or is a matter of taste, is not shown.
 
+use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use squawk_linter::{Linter, Rule, Violation};
 use squawk_syntax::SourceFile;
 use squawk_syntax::ast::{self, AstNode};
 
 use super::classify;
+use super::linting::{Excerpt, Linting, Parsing};
+use super::objects::{self, Objects, Parsed};
 use super::places::Places;
-use super::script::{Fate, Finding, Refusal, Script};
+use super::script::{Fate, Finding, Refusal, Script, Statement};
 use super::substitution::Laid;
 
 /// Rules that are left out: because a held transaction is the purpose, or because they are about
@@ -81,7 +85,7 @@ type Found = (usize, String, String, Option<String>);
 #[derive(Debug, Default)]
 pub(super) struct Linted {
     /// The text with the values of variables, where it is not the file's own.
-    pub text: Option<String>,
+    pub text: Option<Arc<str>>,
     /// How that was made of the file.
     pub laid: Laid,
     /// The places of the text that are no SQL, or too deep.
@@ -90,44 +94,35 @@ pub(super) struct Linted {
     pub ends: Vec<(usize, usize)>,
 }
 
-/// Fills in the relations and the findings of `script`.
-pub(super) fn parse(script: &mut Script, linted: &[Linted]) {
-    let texts: Vec<String> = script
-        .sources
-        .iter()
-        .zip(linted)
-        .map(|(source, linted)| sql_alone(linted.text.as_ref().unwrap_or(&source.text), linted))
-        .collect();
+/// Fills in the relations, the objects and the findings of `script`.
+pub(super) fn parse(script: &mut Script, linted: &[Linted], linting: &Linting) {
     let has_begin = script
         .statements
         .iter()
         .any(|statement| statement.fate == Fate::TakenOver && statement.kind != "SET");
-    let seen = std::thread::scope(|scope| {
-        let statements = &script.statements;
-        let worker = std::thread::Builder::new()
-            .name("squawk".to_owned())
-            .stack_size(classify::PARSER_STACK)
-            .spawn_scoped(scope, || {
-                let relations: Vec<Option<String>> = statements
-                    .iter()
-                    .map(|statement| {
-                        classify::is_parsable(&statement.text)
-                            .then(|| classify::relation(&statement.text, &statement.kind))
-                            .flatten()
-                    })
-                    .collect();
-                let found: Vec<Vec<Found>> = texts
-                    .iter()
-                    .enumerate()
-                    .map(|(source, text)| lint(text, source > 0 || !has_begin))
-                    .collect();
-                (relations, found)
-            });
-        worker.ok().and_then(|worker| worker.join().ok())
+    let seen = on_a_deep_stack(|| {
+        let statements = script.statements.iter().enumerate();
+        let parsed = statements.map(|(index, statement)| (statement, linting.parsing(index)));
+        let (relations, objects) = read_statements(parsed);
+        let sources = script.sources.iter().zip(linted).enumerate();
+        let found: Vec<Vec<Found>> = sources
+            .map(|(source, (file, linted))| {
+                let text = linted.text.as_ref().unwrap_or(&file.text);
+                let excerpt = Excerpt::without(text, &linted.blanks);
+                let mut found = lint(&excerpt.text, source > 0 || !has_begin);
+                for (at, ..) in &mut found {
+                    *at = excerpt.in_whole(*at);
+                }
+                found
+            })
+            .collect();
+        (relations, objects, found)
     });
-    let Some((relations, found)) = seen else {
+    let Some((relations, objects, found)) = seen else {
+        script.objects = OnceLock::from(Objects::unread(&script.statements));
         return;
     };
+    script.objects = OnceLock::from(objects);
     for (statement, relation) in script.statements.iter_mut().zip(relations) {
         statement.relation = relation.or(statement.relation.take());
     }
@@ -138,17 +133,48 @@ pub(super) fn parse(script: &mut Script, linted: &[Linted]) {
     }
 }
 
-/// The SQL of a file with everything else as spaces, so that places stay.
-fn sql_alone(text: &str, linted: &Linted) -> String {
-    let mut bytes = text.to_owned().into_bytes();
-    for range in &linted.blanks {
-        for byte in bytes.get_mut(range.clone()).unwrap_or_default() {
-            if *byte != b'\n' {
-                *byte = b' ';
-            }
-        }
+/// What statements do to the structure, for scripts that were not read as one.
+pub(super) fn objects_of(statements: &[Statement]) -> Objects {
+    let parsed = statements.iter().map(|statement| {
+        let parsing = match objects::may_define(&statement.kind) {
+            false => Parsing::Needless,
+            true if classify::is_parsable(&statement.text) => Parsing::Wanted,
+            true => Parsing::Impossible,
+        };
+        (statement, parsing)
+    });
+    on_a_deep_stack(|| read_statements(parsed).1).unwrap_or_else(|| Objects::unread(statements))
+}
+
+/// Parses each statement that is to be parsed, once: its relation, and what it does to the structure.
+fn read_statements<'s>(
+    statements: impl Iterator<Item = (&'s Statement, Parsing)>,
+) -> (Vec<Option<String>>, Objects) {
+    let mut relations = Vec::new();
+    let mut objects = Objects::default();
+    for (statement, parsing) in statements {
+        let file = (parsing == Parsing::Wanted).then(|| SourceFile::parse(&statement.text));
+        let relation = file.as_ref();
+        relations.push(relation.and_then(|file| classify::relation(file, &statement.kind)));
+        let parsed = match &file {
+            Some(file) => Parsed::As(file),
+            None if parsing == Parsing::Needless => Parsed::Not,
+            None => Parsed::TooLarge,
+        };
+        objects.read(statement, parsed);
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    (relations, objects)
+}
+
+/// Works on a thread with the parser's stack; `None` if that thread fails.
+pub(super) fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    std::thread::scope(|scope| {
+        let worker = std::thread::Builder::new()
+            .name("squawk".to_owned())
+            .stack_size(classify::PARSER_STACK)
+            .spawn_scoped(scope, work);
+        worker.ok().and_then(|worker| worker.join().ok())
+    })
 }
 
 fn lint(text: &str, assume_in_transaction: bool) -> Vec<Found> {
@@ -160,14 +186,17 @@ fn lint(text: &str, assume_in_transaction: bool) -> Vec<Found> {
     linter.settings.assume_in_transaction = assume_in_transaction;
     let parse = SourceFile::parse(text);
     let found = linter.lint(&parse, text);
-    let unscanned = unscanned_references(&parse.tree());
+    let unscanned: HashMap<Range<usize>, Option<String>> = unscanned_references(&parse.tree())
+        .into_iter()
+        .map(|seen| (seen.at, seen.to))
+        .collect();
     found
         .into_iter()
         .filter_map(|violation: Violation| {
             let at = Range::<usize>::from(violation.text_range);
-            let (message, help) = match unscanned.iter().find(|seen| seen.at == at) {
-                Some(Unscanned { to: None, .. }) => return None,
-                Some(Unscanned { to: Some(table), .. }) => (
+            let (message, help) = match unscanned.get(&at) {
+                Some(None) => return None,
+                Some(Some(table)) => (
                     format!(
                         "The foreign key takes a SHARE ROW EXCLUSIVE lock on {table}, so writes to \
                          it wait until the end. The new column has no value yet: nothing is scanned."

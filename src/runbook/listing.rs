@@ -3,13 +3,15 @@
 //! Needs no database. It lists a script that `run` would refuse like any other, with the refusals
 //! beside their statements. What comes from a file is shown printable (I8), in JSON too.
 
+mod as_json;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+pub use as_json::{json, write_json};
 
 use super::impact::{Impact, Told};
-use super::printable::{counted, printable, printable_lines};
+use super::printable::{counted, printable};
 use super::script::{Becomes, Fate, Finding, Refusal, Remark, Script, Statement};
 use super::{ItemKind, Runbook};
 
@@ -345,124 +347,4 @@ fn wrapped(out: &mut String, label: &str, text: &str, paint: impl Fn(&str) -> St
         is_empty = false;
     }
     let _ = writeln!(out, "{}", paint(&line));
-}
-
-/// The runbook as JSON: the script's parts at the top, the other scripts below.
-pub fn json(runbook: &Runbook) -> Value {
-    let mut value = script_json(&runbook.script);
-    let one = |script: &Option<Script>| script.as_ref().map(script_json);
-    let checklist: Vec<Value> = runbook
-        .items
-        .iter()
-        .map(|item| {
-            json!({
-                "id": printable(&item.id),
-                "title": printable(&item.title),
-                "kind": item.kind,
-                "text": item.text.as_deref().map(printable_lines),
-                "checks": item.checks.as_ref().map(script_json),
-            })
-        })
-        .collect();
-    let rollback: Vec<Value> = runbook.rollbacks.iter().map(script_json).collect();
-    if let Some(map) = value.as_object_mut() {
-        map.insert("title".into(), json!(printable(&runbook.title)));
-        map.insert(
-            "database".into(),
-            json!(runbook.expected_database.as_deref().map(printable)),
-        );
-        map.insert("checklist".into(), json!(checklist));
-        map.insert("impact".into(), runbook.impact().json());
-        map.insert("expected_state".into(), json!(one(&runbook.expected_state)));
-        map.insert(
-            "post_verification".into(),
-            json!(one(&runbook.post_verification)),
-        );
-        map.insert("rollback".into(), json!(rollback));
-    }
-    value
-}
-
-fn script_json(script: &Script) -> Value {
-    let file = |source: usize| script.sources.get(source).map(|file| printable(&file.name));
-    let statements: Vec<Value> = script
-        .statements
-        .iter()
-        .map(|statement| {
-            json!({
-                "number": statement.number,
-                "section": script.section_title(statement).map(printable),
-                "file": file(statement.source),
-                "line": statement.line,
-                "column": statement.column,
-                "start": statement.span.start,
-                "end": statement.span.end,
-                "kind": printable(&statement.kind),
-                "relation": statement.relation.as_deref().map(printable),
-                "fate": statement.fate.word(),
-                "outlives_rollback": statement.lasting.iter().map(|lasts| json!({
-                    "by": printable(&lasts.by),
-                    "what": lasts.beyond.words(),
-                })).collect::<Vec<_>>(),
-            })
-        })
-        .collect();
-    let refusals: Vec<Value> = script
-        .refusals
-        .iter()
-        .map(|refusal| {
-            json!({
-                "statement": refusal.statement,
-                "file": file(refusal.source),
-                "line": refusal.line,
-                "column": refusal.column,
-                "reason": printable(&refusal.reason),
-            })
-        })
-        .collect();
-    let findings: Vec<Value> = script
-        .findings
-        .iter()
-        .map(|finding| {
-            json!({
-                "statement": finding.statement,
-                "file": file(finding.source),
-                "line": finding.line,
-                "rule": finding.rule,
-                "message": printable(&finding.message),
-                "help": finding.help.as_deref().map(printable),
-            })
-        })
-        .collect();
-    let variables: serde_json::Map<String, Value> = script
-        .variables
-        .iter()
-        .map(|(name, value)| (printable(name).into_owned(), json!(printable_lines(value))))
-        .collect();
-    let substituted: Vec<Value> = script
-        .sources
-        .iter()
-        .flat_map(|source| {
-            source.remarks.iter().map(|remark| {
-                json!({
-                    "file": printable(&source.name),
-                    "line": remark.line,
-                    "becomes": printable_lines(&remark.words()),
-                })
-            })
-        })
-        .collect();
-    json!({
-        "script": printable(&script.name),
-        "sha256": script.sha256(),
-        "variables": variables,
-        "data": script.data.iter().map(|file| json!({
-            "file": printable(&file.name),
-            "sha256": file.sha256,
-        })).collect::<Vec<Value>>(),
-        "substituted": substituted,
-        "statements": statements,
-        "refusals": refusals,
-        "findings": findings,
-    })
 }

@@ -15,8 +15,10 @@ pub use declared::{Column, Constraint, ConstraintKind, Expression, Generated, In
 pub use deed::{Action, Deed, Facet, Sort};
 pub use name::{Name, quoted};
 
-use super::classify::{PARSER_STACK, is_parsable};
-use super::script::{Fate, Script};
+use super::classify::is_parsable;
+use super::lint;
+use super::script::{Fate, Script, Statement};
+use squawk_syntax::{Parse, SourceFile};
 
 /// What a script does to the structure of a database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,79 +63,104 @@ pub struct Unseen {
 
 /// What `script` does to the structure, as far as its text says.
 pub fn of(script: &Script) -> Objects {
-    let sent = script
-        .statements
-        .iter()
-        .filter(|statement| statement.fate == Fate::Sent);
-    parsing(|| {
-        let mut objects = Objects::default();
-        for statement in sent {
-            let (deeds, why) = if is_parsable(&statement.text) {
-                tree::deeds(&statement.text, &statement.kind)
-            } else {
-                (Vec::new(), Some("it is too large or too deeply nested"))
-            };
-            objects
-                .changes
-                .extend(deeds.into_iter().map(|(guarded, deed)| Change {
-                    statement: statement.number,
-                    source: statement.source,
-                    line: statement.line,
-                    section: statement.section,
-                    guarded,
-                    deed,
-                }));
-            objects.unseen.extend(why.map(|why| Unseen {
-                statement: statement.number,
-                line: statement.line,
-                section: statement.section,
-                kind: statement.kind.clone(),
-                why,
-            }));
-        }
-        objects
-    })
-    .unwrap_or_else(|| Objects {
-        changes: Vec::new(),
-        unseen: script
-            .sent()
-            .map(|statement| Unseen {
-                statement: statement.number,
-                line: statement.line,
-                section: statement.section,
-                kind: statement.kind.clone(),
-                why: "the parser failed",
-            })
+    let sent = |number: usize| {
+        let index = number.checked_sub(1);
+        let statement = index.and_then(|index| script.statements.get(index));
+        statement.is_some_and(|statement| statement.fate == Fate::Sent)
+    };
+    let read = || lint::objects_of(&script.statements);
+    let Objects { changes, unseen } = script.objects.get_or_init(read);
+    Objects {
+        changes: changes
+            .iter()
+            .filter(|change| sent(change.statement))
+            .cloned()
             .collect(),
-    })
+        unseen: unseen
+            .iter()
+            .filter(|unseen| sent(unseen.statement))
+            .cloned()
+            .collect(),
+    }
+}
+
+/// Whether a statement of that kind may define anything.
+pub(super) fn may_define(kind: &str) -> bool {
+    let first = kind.split(' ').next().unwrap_or_default();
+    matches!(first, "CREATE" | "ALTER" | "DROP" | "COMMENT") || kind == "SELECT INTO"
+}
+
+impl Objects {
+    /// Takes down what one statement does; `root` is its parse, where it was parsed.
+    pub(super) fn read(&mut self, statement: &Statement, parse: Parsed<'_>) {
+        let (deeds, why) = match parse {
+            Parsed::Not => (Vec::new(), tree::unseen(&statement.text, &statement.kind)),
+            Parsed::TooLarge => (
+                Vec::new(),
+                Some("it is too large or too deeply nested"),
+            ),
+            Parsed::As(file) => tree::deeds(file, &statement.text, &statement.kind),
+        };
+        self.changes
+            .extend(deeds.into_iter().map(|(guarded, deed)| Change {
+                statement: statement.number,
+                source: statement.source,
+                line: statement.line,
+                section: statement.section,
+                guarded,
+                deed,
+            }));
+        self.unseen
+            .extend(why.map(|why| unseen(statement, why)));
+    }
+
+    /// What is known where the parser failed: nothing, of any statement.
+    pub(super) fn unread(statements: &[Statement]) -> Objects {
+        let unread = statements
+            .iter()
+            .map(|statement| unseen(statement, "the parser failed"));
+        Objects {
+            changes: Vec::new(),
+            unseen: unread.collect(),
+        }
+    }
+}
+
+/// What was made of the text of a statement.
+pub(super) enum Parsed<'t> {
+    /// Nothing: its kind defines nothing.
+    Not,
+    /// Nothing: the parser cannot take it.
+    TooLarge,
+    /// A tree.
+    As(&'t Parse<SourceFile>),
+}
+
+fn unseen(statement: &Statement, why: &'static str) -> Unseen {
+    Unseen {
+        statement: statement.number,
+        line: statement.line,
+        section: statement.section,
+        kind: statement.kind.clone(),
+        why,
+    }
 }
 
 /// Each `ALTER TABLE … ADD …` of `texts` as what it adds; `None` for what cannot be read. For the
 /// definitions that a server gives, which are read as a script's are.
 pub fn definitions(texts: &[String]) -> Vec<Option<Deed>> {
-    parsing(|| {
+    lint::on_a_deep_stack(|| {
         let one = |text: &String| {
             if !is_parsable(text) {
                 return None;
             }
-            let (deeds, why) = tree::deeds(text, "ALTER TABLE");
+            let (deeds, why) = tree::deeds(&SourceFile::parse(text), text, "ALTER TABLE");
             let mut deeds = deeds.into_iter().map(|(_, deed)| deed);
             deeds.next().filter(|_| why.is_none())
         };
         texts.iter().map(one).collect()
     })
     .unwrap_or_else(|| texts.iter().map(|_| None).collect())
-}
-
-/// Works on a thread with the parser's stack; `None` if that thread fails.
-fn parsing<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
-    std::thread::scope(|scope| {
-        let worker = std::thread::Builder::new()
-            .name("squawk".to_owned())
-            .stack_size(PARSER_STACK)
-            .spawn_scoped(scope, work);
-        worker.ok().and_then(|worker| worker.join().ok())
-    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod meta_commands;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
@@ -20,6 +21,7 @@ use super::lasting::{self, Made};
 use super::lexer::Lexeme;
 use super::lexer::Lexer;
 use super::lint::{self, Linted};
+use super::linting::Linting;
 use super::places::Places;
 use super::printable::printable;
 use super::scanner::{Item, Open, Piece, Scanner};
@@ -29,6 +31,7 @@ use super::script::{
 use super::sections;
 use super::setting;
 use super::substitution::Laid;
+use super::text::Passage;
 use super::variables::Variables;
 use halves::Half;
 
@@ -66,12 +69,14 @@ impl Script {
                 findings: Vec::new(),
                 variables: variables.of_command_line().to_vec(),
                 data: Vec::new(),
+                objects: OnceLock::new(),
             },
             open_files: Vec::new(),
             bytes: 0,
             variables: variables.clone(),
             admissions: Vec::new(),
             laid: Vec::new(),
+            linting: Linting::default(),
             own_findings: Vec::new(),
             restricted: None,
             made: Made::default(),
@@ -82,12 +87,13 @@ impl Script {
         reading.refuse_nothing();
         reading.tell_halves();
         let laid = std::mem::take(&mut reading.laid);
+        let linting = std::mem::take(&mut reading.linting);
         let own_findings = std::mem::take(&mut reading.own_findings);
         let mut script = reading.script;
         script
             .refusals
             .sort_by_key(|refusal| (refusal.source, refusal.line, refusal.column));
-        lint::parse(&mut script, &laid);
+        lint::parse(&mut script, &laid, &linting);
         script.findings.extend(own_findings);
         script
             .findings
@@ -153,6 +159,8 @@ struct Reading {
     admissions: Vec<Admission>,
     /// What the linter sees of each source.
     laid: Vec<Linted>,
+    /// What the parser and the linter need to see of the statements.
+    linting: Linting,
     /// What is to be said of the script besides what the linter says.
     own_findings: Vec<Finding>,
     /// The key of `\restrict`: until it is given back, psql takes no other meta-command.
@@ -181,7 +189,10 @@ struct At<'s> {
 }
 
 /// As text of the same length, so that places in it are places in the file.
-fn text_of(bytes: &[u8]) -> (String, Option<usize>) {
+fn text_of(bytes: &[u8]) -> (Arc<str>, Option<usize>) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return (text.into(), None);
+    }
     let mut text = String::with_capacity(bytes.len());
     let mut first_bad = None;
     let mut at = 0;
@@ -194,7 +205,7 @@ fn text_of(bytes: &[u8]) -> (String, Option<usize>) {
             at += chunk.invalid().len();
         }
     }
-    (text, first_bad)
+    (text.into(), first_bad)
 }
 
 impl Reading {
@@ -352,7 +363,7 @@ impl Reading {
             .script
             .sources
             .get(file.source)
-            .map(|s| s.text.as_str());
+            .map(|s| &*s.text);
         file.places.place(text.unwrap_or_default(), in_file)
     }
 
@@ -392,6 +403,16 @@ impl Reading {
         said.comment
     }
 
+    /// The text that psql would send: the file's own where it is sent as it is written.
+    fn sent_text(&self, source: usize, at: At<'_>, piece: &Piece) -> Passage {
+        match self.script.sources.get(source) {
+            Some(file) if piece.cuts.is_empty() && !at.laid.is_altered() => {
+                Passage::of(&file.text, piece.span.clone())
+            }
+            Some(_) | None => Passage::from(sent_text(at.text, piece)),
+        }
+    }
+
     fn blank(&mut self, source: usize, range: Range<usize>) {
         if let Some(linted) = self.laid.get_mut(source) {
             linted.blanks.push(range);
@@ -404,7 +425,7 @@ impl Reading {
         let (line, column) = self.place(file, span.start);
         let comment = self.comments(file, at, &piece.comments, Some(line));
         let words = Words::new(at.text, &piece.tokens);
-        let text = sent_text(at.text, piece);
+        let text = self.sent_text(file.source, at, piece);
         self.refuse_what_cannot_be_sent(file, at, piece, number, &text);
         self.admissions.push(admission::of(words));
         if let Some(data) = &piece.copy_data {
@@ -415,15 +436,14 @@ impl Reading {
                 self.blank(file.source, cut.clone());
             }
         }
+        let kind = classify::kind(words);
+        let unseen = self.linting.note(words, &kind, piece, &text);
         if let Some(linted) = self.laid.get_mut(file.source) {
             linted.ends.push((piece.span.end, number));
-            if !classify::is_parsable(&text) {
-                linted.blanks.push(piece.span.clone());
-            }
+            linted.blanks.extend(unseen);
         }
         file.last_line = Some(file.places.line(span.end));
         let changed = setting::limits_changed(words, &text);
-        let kind = classify::kind(words);
         let lasting = self.made.read(&text, &kind);
         let edits = match piece.is_altered || !piece.cuts.is_empty() {
             true => at.laid.edits(&piece.span, &piece.cuts),
@@ -517,7 +537,7 @@ fn sent_text(text: &[u8], piece: &Piece) -> String {
         from = cut.end.max(from);
     }
     sent.extend_from_slice(text.get(from..piece.span.end).unwrap_or_default());
-    String::from_utf8(sent).unwrap_or_else(|bad| text_of(bad.as_bytes()).0)
+    String::from_utf8(sent).unwrap_or_else(|bad| text_of(bad.as_bytes()).0.to_string())
 }
 
 /// Whether the text that is sent has the words that psql saw. psql reads a value by itself, the server

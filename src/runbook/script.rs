@@ -2,11 +2,14 @@
 //!
 //! What reaches the server is the text of the file, byte for byte; nothing here rewrites SQL.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use super::lasting::{self, Lasting};
+use super::objects::Objects;
+use super::text::Passage;
 
 /// A script that was read: every statement, and what stands against running it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub struct Script {
     pub variables: Vec<(String, String)>,
     /// The files of data that `\copy` loads.
     pub data: Vec<DataFile>,
+    /// What its statements do to the structure, once that was read.
+    pub objects: OnceLock<Objects>,
 }
 
 /// A file of data, as it was when the script was read.
@@ -50,7 +55,7 @@ pub struct Source {
     /// Where it lies; `None` for a built-in file.
     pub path: Option<PathBuf>,
     /// Its text (invalid UTF-8 replaced; such a file is refused).
-    pub text: String,
+    pub text: Arc<str>,
     /// SHA-256 of its bytes, in lower-case hexadecimal.
     pub sha256: String,
     /// What psql's own substitution makes of it.
@@ -117,7 +122,7 @@ pub struct Statement {
     /// The relation it is about, as the script names it.
     pub relation: Option<String>,
     /// The text that is sent: the bytes at `span`, but for `edits`.
-    pub text: String,
+    pub text: Passage,
     /// Where psql's own substitution makes the text another than what is written.
     pub edits: Vec<Edit>,
     /// The inline data of COPY … FROM STDIN, in bytes of its file, up to but without `\.`.
@@ -263,17 +268,21 @@ impl Script {
     /// many places it names; so is what outlives ROLLBACK in the same way in many statements.
     pub fn findings_by_statement(&self) -> Vec<Vec<&Finding>> {
         let mut groups: Vec<Vec<&Finding>> = Vec::new();
+        let mut known: HashMap<(&str, &str, usize, usize), usize> = HashMap::new();
         for finding in &self.findings {
-            let same = |group: &&mut Vec<&Finding>| {
-                group.first().is_some_and(|first| {
-                    first.rule == finding.rule
-                        && first.message == finding.message
-                        && first.source == finding.source
-                        && (first.statement == finding.statement || first.rule == lasting::RULE)
-                        && finding.statement.is_some()
-                })
+            let Some(statement) = finding.statement else {
+                groups.push(vec![finding]);
+                continue;
             };
-            match groups.iter_mut().find(same) {
+            let (rule, message) = (finding.rule.as_str(), finding.message.as_str());
+            let statement = match rule == lasting::RULE {
+                true => 0,
+                false => statement,
+            };
+            let at = *known
+                .entry((rule, message, finding.source, statement))
+                .or_insert(groups.len());
+            match groups.get_mut(at) {
                 Some(group) => group.push(finding),
                 None => groups.push(vec![finding]),
             }

@@ -234,7 +234,7 @@ impl Pages {
         let look = scene.look;
         let Some(text) = script(scene.runbook, self.document)
             .and_then(|script| script.sources.get(source))
-            .map(|source| source.text.as_str())
+            .map(|source| &*source.text)
         else {
             return Vec::new();
         };

@@ -30,13 +30,6 @@ fn first_evidence(table: &mut Table, round_trip: u64) {
     };
     let theirs = link(ground.server.tcp_address().unwrap());
     let ours = link(stage.tcp_address().unwrap());
-    let place = |arguments: Vec<String>| -> Vec<String> {
-        let [host, port] = ["-h", "-p"].map(|name| arguments.iter().position(|word| word == name));
-        let mut arguments = arguments;
-        arguments[host.unwrap() + 1] = "127.0.0.1".to_owned();
-        arguments[port.unwrap() + 1] = ours.clone();
-        arguments
-    };
     table.compare(
         &format!("start to all evidence on the screen, round trip {round_trip} ms"),
         "ms",
@@ -47,9 +40,7 @@ fn first_evidence(table: &mut Table, round_trip: u64) {
         },
         || {
             let since = Instant::now();
-            let env = stage.env(&[]);
-            let env: Vec<(&str, &OsStr)> = env.iter().map(|(n, v)| (*n, v.as_os_str())).collect();
-            Terminal::spawn(80, 24, &env, &place(stage.arguments(&[]))).wait_for_evidence();
+            run_at(&stage, &ours).wait_for_evidence();
             since.elapsed().as_secs_f64() * 1000.0
         },
         "psql -c 'select 1'",
@@ -59,6 +50,18 @@ fn first_evidence(table: &mut Table, round_trip: u64) {
             run(command).milliseconds
         },
     );
+}
+
+/// The walk on a screen, connected at that port of this machine.
+pub fn run_at(stage: &Stage, port: &str) -> Terminal {
+    let env = stage.env(&[]);
+    let env: Vec<(&str, &OsStr)> = env.iter().map(|(n, v)| (*n, v.as_os_str())).collect();
+    let mut arguments = stage.arguments(&[]);
+    for (name, value) in [("-h", "127.0.0.1"), ("-p", port)] {
+        let at = arguments.iter().position(|word| word == name).unwrap();
+        arguments[at + 1] = value.to_owned();
+    }
+    Terminal::spawn(80, 24, &env, &arguments)
 }
 
 /// Looking on a database of very many tables, beside one of three.
@@ -87,6 +90,24 @@ fn many_tables(table: &mut Table) {
         || verify(&many),
         "of a few",
         || verify(&few),
+    );
+    let rehearse = |stage: &Stage| {
+        let mut arguments = stage.arguments(&[]);
+        arguments[0] = "rehearse".to_owned();
+        let mut command = std::process::Command::new(PROGRAM);
+        command.args(arguments).envs(stage.env(&[]));
+        command.stdin(std::process::Stdio::null());
+        command.stdout(std::process::Stdio::null());
+        command.stderr(std::process::Stdio::null());
+        run(command).milliseconds
+    };
+    table.compare(
+        &format!("rehearse on a database of {count} tables"),
+        "ms",
+        "",
+        || rehearse(&many),
+        "of a few",
+        || rehearse(&few),
     );
     let checklist = |stage: &Stage| {
         let since = Instant::now();

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use stagegate::sandbox::demo::Scenario;
+use stagegate::sandbox::demo::{DemoOptions, Scenario};
 
+use crate::delay::delayed;
 use crate::ground::high_water;
 use crate::scripts;
 use crate::stage::{Stage, Walk};
+use crate::starting::run_at;
 use crate::table::Table;
 
 pub fn measure(table: &mut Table) {
@@ -14,7 +16,9 @@ pub fn measure(table: &mut Table) {
         keys(table, milliseconds, count);
     }
     at_the_gate(table);
-    from_enter(table);
+    for round_trip in [0, 20] {
+        from_enter(table, round_trip);
+    }
 }
 
 /// From `?` to the help on the screen and from Esc to the stream, while statements of that length
@@ -65,12 +69,19 @@ fn at_the_gate(table: &mut Table) {
     terminal.roll_back();
 }
 
-/// From Enter on the typed name to the outcome on the screen.
-fn from_enter(table: &mut Table) {
+/// From Enter on the typed name to the outcome on the screen; over a link of that round trip, how
+/// many of it that is.
+fn from_enter(table: &mut Table, round_trip: u64) {
     let mut figures = Vec::new();
     for _ in 0..table.pairs() {
-        let stage = Stage::set(Scenario::Clean);
-        let mut terminal = stage.run();
+        let mut options = DemoOptions::for_tests(Scenario::Clean);
+        options.sandbox.tcp = true;
+        let stage = Stage::with(options);
+        let there = delayed(
+            stage.tcp_address().unwrap(),
+            Duration::from_millis(round_trip),
+        );
+        let mut terminal = run_at(&stage, &there.port().to_string());
         terminal
             .walk_to_the_gate()
             .key("c")
@@ -80,12 +91,17 @@ fn from_enter(table: &mut Table) {
         terminal.key("Enter").wait_for("C O M M I T T E D");
         figures.push(since.elapsed().as_secs_f64() * 1000.0);
     }
-    table.tell(
-        "Enter to COMMITTED, proven, on the screen",
-        "ms",
-        "",
-        figures,
-    );
+    let what = format!("Enter to COMMITTED, proven, on the screen, round trip {round_trip} ms");
+    table.tell(&what, "ms", "", figures.clone());
+    if round_trip > 0 {
+        let trips = figures.iter().map(|taken| taken / round_trip as f64);
+        table.tell(
+            &format!("the same in round trips of {round_trip} ms"),
+            "",
+            "≤ 3",
+            trips.collect(),
+        );
+    }
 }
 
 /// What a process has used so far, in seconds.

@@ -134,7 +134,7 @@ fn statement(number: usize, text: &str, source: &mut String) -> Statement {
         comment: None,
         kind: words.iter().take(2).copied().collect::<Vec<_>>().join(" "),
         relation: words.get(2).map(|w| (*w).to_owned()),
-        text: text.to_owned(),
+        text: text.into(),
         edits: Vec::new(),
         data_file: None,
         goes_back: false,
@@ -157,7 +157,7 @@ pub fn script(statements: &[&str]) -> Script {
         sources: vec![Source {
             name: "script.sql".into(),
             path: None,
-            text,
+            text: text.into(),
             remarks: Vec::new(),
             sha256: String::new(),
         }],
@@ -168,6 +168,7 @@ pub fn script(statements: &[&str]) -> Script {
         variables: Vec::new(),
         data: Vec::new(),
         findings: Vec::new(),
+        objects: Default::default(),
     }
 }
 

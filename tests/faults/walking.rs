@@ -105,7 +105,7 @@ impl Walk {
         if let Some(text) = &self.slips {
             let mut statements = runbook.script.statements.iter_mut();
             let slips = statements.find(|statement| statement.text.contains(SLIPS));
-            text.clone_into(&mut slips.unwrap().text);
+            slips.unwrap().text = text[..].into();
         }
         let runbook = Arc::new(runbook);
         let journal = Journal::create(Some(&self.journal), |_| None).unwrap();

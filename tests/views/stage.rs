@@ -182,7 +182,7 @@ fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> 
         sources: vec![Source {
             name: name.into(),
             path: None,
-            text,
+            text: text.into(),
             remarks: Vec::new(),
             sha256: "5f2c".repeat(16),
         }],
@@ -198,6 +198,7 @@ fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> 
         variables: Vec::new(),
         data: Vec::new(),
         findings: Vec::new(),
+        objects: Default::default(),
     }
 }
 

@@ -38,6 +38,7 @@ impl Link {
         // tokio-postgres knows no CopyInResponse in a simple query: it lets everything up to
         // ReadyForQuery pass; the tap has it all.
         drop(self.send(Form::CopyIn, sql).await?);
+        self.answered += 1;
         let mut reading = Reading::default();
         let mut copying = Copying::Asked;
         let mut pieces = data.as_bytes().chunks(PIECE);

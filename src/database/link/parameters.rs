@@ -1,5 +1,5 @@
 //! What the server reports of its settings by itself (ParameterStatus), as far as it decides where
-//! a statement ends.
+//! a statement ends or what can be asked.
 //!
 //! Scripts are split here with `standard_conforming_strings = on` and in an encoding where no byte
 //! of a longer character looks like one of ASCII. A session where that is otherwise would end a
@@ -15,6 +15,10 @@ pub(super) struct Parameters {
     encoding: Option<String>,
     /// The encoding of the database.
     server: Option<String>,
+    /// `is_superuser`, as it is from the start.
+    superuser: bool,
+    /// `server_version`.
+    version: Option<String>,
 }
 
 /// Encodings, as the server names them, in whose longer characters no byte is an ASCII character.
@@ -37,6 +41,8 @@ impl Parameters {
             "standard_conforming_strings" => self.strings = Some(value),
             "client_encoding" => self.encoding = Some(value),
             "server_encoding" => self.server = Some(value),
+            "is_superuser" => self.superuser = value == "on",
+            "server_version" => self.version = Some(value),
             _ => {}
         }
     }
@@ -44,6 +50,17 @@ impl Parameters {
     /// Whether the database keeps bytes of any encoding, and converts none.
     pub(super) fn keeps_any_bytes(&self) -> bool {
         self.server.as_deref() == Some("SQL_ASCII")
+    }
+
+    pub(super) fn superuser(&self) -> bool {
+        self.superuser
+    }
+
+    /// The first number of the server's version; 0 where it says none.
+    pub(super) fn major(&self) -> u32 {
+        let version = self.version.as_deref().unwrap_or_default();
+        let digits = version.split(|c: char| !c.is_ascii_digit()).next();
+        digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
     }
 
     /// Why statements end elsewhere for this session than here.

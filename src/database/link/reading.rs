@@ -33,6 +33,27 @@ pub struct Answer {
     pub status: Status,
     /// When it was over.
     pub at: Instant,
+    /// When each command of it was done, in order.
+    pub done: Vec<Done>,
+}
+
+/// The end of one command.
+#[derive(Debug, Clone, Copy)]
+pub struct Done {
+    /// When it was done.
+    pub at: Instant,
+    /// It was no command at all, and so has no tag.
+    empty: bool,
+}
+
+impl Answer {
+    /// The tag of one of its commands.
+    pub fn tag(&self, command: usize) -> Option<&str> {
+        let ahead = self.done.get(..command)?.iter();
+        let index = command - ahead.filter(|done| done.empty).count();
+        let tagged = !self.done.get(command)?.empty;
+        self.tags.get(index).filter(|_| tagged).map(String::as_str)
+    }
 }
 
 /// A result as far as it was kept.
@@ -44,6 +65,8 @@ pub struct Gathered {
     pub verdict_beyond: bool,
     /// The data of COPY … TO STDOUT, one row a line. It is data, not checks.
     pub copied: bool,
+    /// How many commands of the request were done before the one that it is of.
+    pub command: usize,
     bytes: usize,
 }
 
@@ -57,17 +80,31 @@ pub(super) struct Reading {
     /// Its rows are lines of COPY data.
     copies_out: bool,
     notices: u64,
+    /// When each command was done, as the tap saw it.
+    done: Vec<Done>,
+    /// How many of them tokio-postgres has handed on.
+    passed: usize,
 }
 
 impl Reading {
     pub(super) fn frame(&mut self, tapped: Tapped, notice: &mut (dyn FnMut(ServerMessage) + Send)) {
         match tapped.frame {
-            Frame::Complete(tag) => self.tags.push(tag),
+            Frame::Complete(tag) => {
+                self.tags.push(tag);
+                self.done.push(Done {
+                    at: tapped.at,
+                    empty: false,
+                });
+            }
+            Frame::Empty => self.done.push(Done {
+                at: tapped.at,
+                empty: true,
+            }),
             Frame::Ready(status) => self.ready = Some((status, tapped.at)),
             Frame::Notice(message) => self.notice(*message, notice),
             Frame::Error(error) => self.error = Some(*error),
             Frame::CopyOut => self.copies_out = true,
-            Frame::CopyIn | Frame::Key(_) | Frame::Empty | Frame::Parameter(..) => {}
+            Frame::CopyIn | Frame::Key(_) | Frame::Parameter(..) => {}
         }
     }
 
@@ -90,6 +127,7 @@ impl Reading {
                     ..ResultSet::default()
                 },
                 copied: self.copies_out,
+                command: self.passed,
                 ..Gathered::default()
             }),
             SimpleQueryMessage::Row(row) => {
@@ -98,6 +136,7 @@ impl Reading {
                 }
             }
             // The tag comes through the tap.
+            SimpleQueryMessage::CommandComplete(_) => self.passed += 1,
             _ => {}
         }
     }
@@ -116,6 +155,7 @@ impl Reading {
             error: self.error,
             status,
             at,
+            done: self.done,
         })
     }
 }

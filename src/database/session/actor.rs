@@ -1,14 +1,16 @@
 //! The task itself: takes an order, does it, and watches the link while there is none to do.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::inquire::Identity;
 use super::{HoldOptions, Line, Order, There, looking};
-use crate::database::link::{Broken, Link};
+use crate::database::link::{Answer, Broken, Link};
 use crate::database::locks::Ledger;
 use crate::database::pinned::Aim;
 use crate::database::sentry::Sentry;
@@ -52,6 +54,8 @@ pub(super) struct Actor {
     pub(super) ends_sessions: Option<usize>,
     /// Who ends our backend when we cannot.
     sentry: Option<Sentry>,
+    /// The same while it starts.
+    posting: Option<JoinHandle<Result<Sentry, String>>>,
     /// Why nobody does.
     unguarded: Option<String>,
     /// What ended the last connection.
@@ -94,6 +98,7 @@ impl Actor {
             ended_by_tag: false,
             ends_sessions: None,
             sentry: None,
+            posting: None,
             unguarded: None,
             ended: message::own("there is no session yet"),
             latest: 0,
@@ -146,14 +151,11 @@ impl Actor {
         if self.sentry.as_ref().is_some_and(Sentry::is_there) {
             return None;
         }
-        let pinned = self.aim.pinned().cloned()?;
-        let line = Arc::clone(&self.line);
-        let silence = Duration::from_millis(self.options.dead_man);
-        let post = move || {
-            let alive = move || !line.lease.is_overdue();
-            Sentry::post(&program, &pinned, silence, alive)
+        let posting = match self.posting.take() {
+            Some(posting) => posting,
+            None => self.start_posting(program)?,
         };
-        let missing = match tokio::task::spawn_blocking(post).await {
+        let missing = match posting.await {
             Ok(Ok(sentry)) => {
                 self.sentry = Some(sentry);
                 None
@@ -163,6 +165,17 @@ impl Actor {
         };
         self.say_guard(seq, missing.clone());
         missing
+    }
+
+    /// Starts it, and waits for nothing.
+    fn start_posting(&self, program: PathBuf) -> Option<JoinHandle<Result<Sentry, String>>> {
+        let pinned = self.aim.pinned().cloned()?;
+        let line = Arc::clone(&self.line);
+        let silence = Duration::from_millis(self.options.dead_man);
+        Some(tokio::task::spawn_blocking(move || {
+            let alive = move || !line.lease.is_overdue();
+            Sentry::post(&program, &pinned, silence, alive)
+        }))
     }
 
     /// Says whether somebody watches over the hold, where that has changed.
@@ -293,12 +306,20 @@ impl Actor {
         self.line.lease.forget();
         // It knows the way to the server of the session before; what that one still holds it ends.
         self.sentry = None;
+        self.posting = None;
         if let Some(link) = self.link.take() {
             link.close(GOODBYE).await;
         }
         self.xid = None;
         match self.reach().await {
             Ok(target) => {
+                // It takes a moment; who looks for evidence meanwhile does not wait for it.
+                let expected = self.runbook.expected_database.as_deref();
+                if target::objections(&target, expected).is_empty()
+                    && let Some(program) = self.options.guard.clone()
+                {
+                    self.posting = self.start_posting(program);
+                }
                 self.say(seq, Body::Connected(Box::new(target)));
             }
             Err(why) => {
@@ -320,10 +341,15 @@ impl Actor {
             // A link that goes silent after the first answer must not hold the attempt for ever.
             let limit = aim.connect_timeout();
             let questions = async {
-                let target = target::read(&mut link)
-                    .await
-                    .map_err(|why| target::unread(&why))?;
-                let checks_client = super::hold::checks_client(&mut link, &target).await?;
+                let unread = |why: ServerMessage| target::unread(&why);
+                let asked = target::Questions::send(&mut link, None).await;
+                let asked = asked.map_err(unread)?;
+                let tried = super::hold::ask_for_client_checks(&mut link).await;
+                let tried = tried.map_err(|broken| unread(broken.why()))?;
+                let answers = asked.hear(&mut link).await.map_err(unread)?;
+                let checks_client = super::hold::checks_client(&mut link, tried).await;
+                let checks_client = checks_client.map_err(|broken| unread(broken.why()))?;
+                let target = answers.complete(&mut link).await.map_err(unread)?;
                 Ok((target, checks_client))
             };
             let (target, checks_client) = match tokio::time::timeout(limit, questions).await {
@@ -382,6 +408,12 @@ impl Actor {
             return Ok(None);
         };
         let (answer, back) = looking::ask_aside(self.link()?, &flushed(&lsn)).await?;
+        self.note_durability(seq, &answer);
+        Ok(back)
+    }
+
+    /// Takes the answer to [`flushed`].
+    pub(super) fn note_durability(&mut self, seq: Seq, answer: &Answer) {
         let first = answer.results.last().and_then(|r| r.set.rows.first());
         let yes = first.is_some_and(|row| row.first() == Some(&Some("t".into())));
         if answer.error.is_some() {
@@ -391,7 +423,6 @@ impl Actor {
             self.written_up_to = None;
             self.say(seq, Body::NumberDurable);
         }
-        Ok(back)
     }
 
     /// [`HoldOptions::answer_timeout`]
@@ -461,7 +492,7 @@ pub(super) fn unanswered(limit: Duration) -> Broken {
 }
 
 /// Whether the WAL is on the server's disk up to there.
-fn flushed(lsn: &str) -> String {
+pub(super) fn flushed(lsn: &str) -> String {
     format!(
         "SELECT pg_catalog.pg_current_wal_flush_lsn() OPERATOR(pg_catalog.>=) \
          '{lsn}'::pg_catalog.pg_lsn"

@@ -9,14 +9,14 @@ use std::time::Duration;
 use super::actor::{Actor, noticed, unanswered, within};
 use super::answers::xact_status;
 use super::settling::COMMIT_BEHIND_SAVEPOINT;
-use super::{HoldOptions, read_only};
-use crate::database::link::{Answer, Broken, Link};
+use super::{HoldOptions, looking, read_only};
+use crate::database::link::{Answer, Broken, Link, Sent};
 use crate::database::locks::Ledger;
 use crate::database::pinned::Pinned;
 use crate::database::tap::Status;
 use crate::database::{message, target};
 use crate::gate::event::{
-    Body, CommitAnswer, CommitWait, Millis, Report, Seq, ServerMessage, Target, XactStatus,
+    Body, CommitAnswer, CommitWait, Millis, Report, Seq, ServerMessage, XactStatus,
 };
 use crate::gate::warrant::Recorded;
 use crate::runbook::script::{Fate, Statement};
@@ -33,20 +33,26 @@ const FIRST_LOOK: Duration = Duration::from_secs(2);
 const WARNING: &str = "01000";
 
 /// First server that has `client_connection_check_interval`.
-const CHECKS_CLIENT: u32 = 140_000;
+const CHECKS_CLIENT: u32 = 14;
 
-/// Whether the server can look for a vanished client in the middle of a statement. Not on every
-/// platform, and only asking tells.
-pub(super) async fn checks_client(link: &mut Link, target: &Target) -> Result<bool, ServerMessage> {
-    if target.server_version_num < CHECKS_CLIENT {
-        return Ok(false);
+/// Asks whether the server can look for a vanished client in the middle of a statement. Not on every
+/// platform, and only trying tells. `None` where it is too old.
+pub(super) async fn ask_for_client_checks(link: &mut Link) -> Result<Option<Sent>, Broken> {
+    if link.server_major() < CHECKS_CLIENT {
+        return Ok(None);
     }
-    let tried = link
-        .ask("BEGIN READ ONLY; SET LOCAL client_connection_check_interval = '1s'; ROLLBACK")
-        .await
-        .map_err(Broken::why)?;
+    let tried = "BEGIN READ ONLY; SET LOCAL client_connection_check_interval = '1s'; ROLLBACK";
+    Ok(Some(link.send_ours(tried).await?))
+}
+
+/// The answer to that.
+pub(super) async fn checks_client(link: &mut Link, asked: Option<Sent>) -> Result<bool, Broken> {
+    let Some(asked) = asked else {
+        return Ok(false);
+    };
+    let tried = link.answer(asked, &mut |_| {}).await?;
     if tried.error.is_some() && tried.status != Status::Idle {
-        link.ask("ROLLBACK").await.map_err(Broken::why)?;
+        link.ask("ROLLBACK").await?;
     }
     Ok(tried.error.is_none())
 }
@@ -169,26 +175,26 @@ impl Actor {
             return Ok(());
         };
         let limit = self.answer_timeout();
-        // Asked now, because after a crash it decides whether the server's word can be taken.
-        let ready = match self.link() {
-            Ok(_) => within(limit, self.look_at_durability(seq))
-                .await
-                .map(|_| ()),
-            Err(broken) => Err(broken),
+        let flight = match self.send_commit(&guarded, &xid).await {
+            Ok(flight) => flight,
+            Err(broken) => {
+                let why = broken.why();
+                let text = format!("COMMIT was not sent, the session was gone: {}", why.message);
+                self.commit_unanswered(
+                    seq,
+                    ServerMessage {
+                        message: text,
+                        ..why
+                    },
+                );
+                return Ok(());
+            }
         };
-        if let Err(broken) = ready {
-            let why = broken.why();
-            let text = format!("COMMIT was not sent, the session was gone: {}", why.message);
-            self.commit_unanswered(
-                seq,
-                ServerMessage {
-                    message: text,
-                    ..why
-                },
-            );
-            return Ok(());
-        }
-        let (answer, warning) = match self.answer_to_commit(seq, &guarded).await {
+        let status = flight.status;
+        let answered = self
+            .answer_to_commit(seq, flight.durable, flight.commit)
+            .await;
+        let (answer, warning) = match answered {
             Ok(answered) => answered,
             Err(broken) => {
                 let why = broken.why();
@@ -197,19 +203,21 @@ impl Actor {
             }
         };
         let link = self.link()?;
-        // After an error the failed transaction may still be open, and no question is answered in
-        // it. What breaks from here on does not change what COMMIT was answered with.
-        let mut after = Ok(());
-        if answer.status != Status::Idle {
-            after = within(limit, link.ask("ROLLBACK")).await.map(|_| ());
-        }
-        let xact_status = match after {
-            Ok(()) => match tokio::time::timeout(limit, asked(link, &xid)).await {
-                Ok(asked) => asked,
-                Err(_) => Err(()),
-            },
-            Err(_) => Err(()),
+        // What breaks from here on does not change what COMMIT was answered with.
+        let asked_behind = async {
+            let Some(status) = status else {
+                return Err(Broken::new(ServerMessage::default()));
+            };
+            let behind = link.answer(status, &mut |_| {}).await?;
+            if answer.status == Status::Idle {
+                return Ok(status_of(&behind));
+            }
+            // After an error the failed transaction may still be open, and no question is answered
+            // in it.
+            link.ask("ROLLBACK").await?;
+            Ok(status_of(&link.ask(&status_question(&xid)).await?))
         };
+        let xact_status = within(limit, asked_behind).await;
         let broken = xact_status.is_err();
         let xact_status = xact_status.ok().flatten();
         let guard_passed = !answer.tags.is_empty();
@@ -245,14 +253,42 @@ impl Actor {
         Ok(())
     }
 
-    /// Sends COMMIT and waits for its answer. The server may take its time over it, and what it waits
+    /// Sends COMMIT, in one flight with what is asked before and behind it: the transaction's number
+    /// may be durable by now, which decides after a crash whether the server's word can be taken;
+    /// and which way it went.
+    async fn send_commit(&mut self, guarded: &str, xid: &str) -> Result<CommitFlight, Broken> {
+        let flushed = self.written_up_to.as_deref().map(super::actor::flushed);
+        let link = self.link()?;
+        let durable = match flushed {
+            Some(question) => {
+                let asked = link.send_ours(&looking::aside(&question)).await?;
+                Some((asked, link.send_ours(looking::BACK).await?))
+            }
+            None => None,
+        };
+        Ok(CommitFlight {
+            durable,
+            commit: link.send_ours(guarded).await?,
+            // COMMIT is on its way: whether this one is, too, does not change that.
+            status: link.send_ours(&status_question(xid)).await.ok(),
+        })
+    }
+
+    /// Waits for the answer to COMMIT. The server may take its time over it, and what it waits
     /// for is told: as long as it is seen to work, the link is not given up. A link that swallows
     /// everything is. With the answer comes what the server warned of in between.
     async fn answer_to_commit(
         &mut self,
         seq: Seq,
-        guarded: &str,
+        durable: Option<(Sent, Sent)>,
+        sent: Sent,
     ) -> Result<(Answer, Option<ServerMessage>), Broken> {
+        if let Some((asked, back)) = durable {
+            let limit = self.answer_timeout();
+            let answer = within(limit, self.link()?.answer(asked, &mut |_| {})).await?;
+            self.note_durability(seq, &answer);
+            within(limit, self.link()?.answer(back, &mut |_| {})).await?;
+        }
         let limit = self.answer_timeout();
         let pinned = self.aim.pinned().cloned();
         let identity = self.identity.clone();
@@ -267,7 +303,6 @@ impl Actor {
             noticed(&reports, seq, None, message);
         };
         let link = self.link()?;
-        let sent = link.send_ours(guarded).await?;
         let answer = {
             let mut answer = std::pin::pin!(link.answer(sent, &mut notice));
             let mut patience = FIRST_LOOK.min(limit);
@@ -302,18 +337,26 @@ impl Actor {
         let xid = self.xid.clone();
         let link = self.link()?;
         for _ in 0..ROLLBACK_TRIES {
-            let answer = link.ask("ROLLBACK").await?;
+            let sent = link.send_ours("ROLLBACK").await?;
+            let asked = match &xid {
+                Some(xid) => Some(link.send_ours(&status_question(xid)).await?),
+                None => None,
+            };
+            let answer = link.answer(sent, &mut |_| {}).await?;
             if answer.status != Status::Idle {
+                if let Some(asked) = asked {
+                    link.answer(asked, &mut |_| {}).await?;
+                }
                 continue;
             }
             let tag = answer.tags.last().cloned().unwrap_or_default();
-            let asked = match &xid {
-                Some(xid) => asked(link, xid).await,
+            let asked = match asked {
+                Some(asked) => link.answer(asked, &mut |_| {}).await.map(Some),
                 None => Ok(None),
             };
             let (xact_status, broken) = match asked {
-                Ok(status) => (status, false),
-                Err(()) => (None, true),
+                Ok(answer) => (answer.as_ref().and_then(status_of), false),
+                Err(_) => (None, true),
             };
             if broken {
                 link.sever();
@@ -367,18 +410,21 @@ pub(super) fn guard(xid: &str) -> Option<String> {
     ))
 }
 
-/// What `pg_xact_status` says, on a session that is idle. `Err` when the link broke.
-async fn asked(link: &mut Link, xid: &str) -> Result<Option<XactStatus>, ()> {
-    let sql = status_question(xid);
-    match link.ask(&sql).await {
-        Ok(answer) => Ok(answer
-            .results
-            .first()
-            .and_then(|r| r.set.rows.first())
-            .and_then(|row| row.first())
-            .and_then(|cell| xact_status(cell.as_deref()))),
-        Err(_) => Err(()),
-    }
+/// What is on its way when COMMIT is.
+struct CommitFlight {
+    durable: Option<(Sent, Sent)>,
+    commit: Sent,
+    status: Option<Sent>,
+}
+
+/// What `pg_xact_status` said.
+fn status_of(answer: &Answer) -> Option<XactStatus> {
+    answer
+        .results
+        .first()
+        .and_then(|r| r.set.rows.first())
+        .and_then(|row| row.first())
+        .and_then(|cell| xact_status(cell.as_deref()))
 }
 
 /// The question which way a transaction went, as one can also ask it by hand.

@@ -1,27 +1,24 @@
 //! Queries that the server keeps read-only.
 //!
-//! Everything runs in a READ ONLY transaction that is rolled back, one command a request, and behind
-//! each the server proves that it is still the same transaction and READ ONLY ([`proof`]); a query
-//! that got out closes the connection. Whoever only looks connects through [`open`] on top, so that
+//! Everything runs in a READ ONLY transaction that is rolled back, one command at a time, and behind
+//! each the server proves that it is still the same transaction and READ ONLY ([`proof`]): it runs
+//! nothing behind a query that got out, and the connection is closed. Whoever only looks connects through [`open`] on top, so that
 //! even outside of a transaction nothing can be written (I4).
 
+mod flight;
 mod proof;
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
-use super::answers::{millis, report};
 use super::caps::Caps;
-use crate::database::link::{Broken, Link, Unsent};
+use crate::database::link::{Broken, Link};
 use crate::database::pinned::Aim;
 use crate::database::settings::Settings;
-use crate::database::tap::Status;
 use crate::database::{message, target};
 use crate::gate::event::{Millis, ServerMessage, StatementReport, Target};
-use crate::runbook::check::Plan;
 use crate::runbook::script::{Script, Statement};
-use proof::Proof;
 
 /// How long a session that only looks may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,8 +192,8 @@ fn silent() -> ServerMessage {
     message::own("the server does not answer any more")
 }
 
-/// Runs the statements of a file one by one, so that one which ends the transaction is followed by
-/// nothing. Names without a schema are looked for on `path`, else on [`PINNED`].
+/// Runs the statements of a file one after the other, so that one which ends the transaction is
+/// followed by nothing. Names without a schema are looked for on `path`, else on [`PINNED`].
 ///
 /// # Errors
 /// When the link breaks.
@@ -207,8 +204,11 @@ pub async fn script(
     path: Option<&str>,
 ) -> Result<Result<Vec<StatementReport>, Stopped>, Broken> {
     let queries: Vec<Query<'_>> = script.sent().map(Query::from).collect();
-    let caps = &mut Some(Caps::default());
-    let (results, stopped) = together(link, &queries, limits, path, caps).await?;
+    let (mut results, stopped) = together(link, &queries, limits, path).await?;
+    let mut caps = Caps::default();
+    for report in &mut results {
+        caps.trim(report);
+    }
     Ok(match stopped {
         Some(stopped) => Err(stopped),
         None => Ok(results),
@@ -254,7 +254,12 @@ async fn each_capped(
     let mut answers = Vec::new();
     let mut rest = queries;
     while !rest.is_empty() {
-        let (results, stopped) = together(link, rest, limits, path, caps).await?;
+        let (mut results, stopped) = together(link, rest, limits, path).await?;
+        if let Some(caps) = caps {
+            for report in &mut results {
+                caps.trim(report);
+            }
+        }
         let mut done = results.len();
         answers.extend(results.into_iter().map(Ok));
         match stopped {
@@ -279,108 +284,11 @@ async fn together(
     queries: &[Query<'_>],
     limits: Limits,
     path: Option<&str>,
-    caps: &mut Option<Caps>,
 ) -> Result<(Vec<StatementReport>, Option<Stopped>), Broken> {
-    let patience = Duration::from_millis(limits.statement) + SILENCE;
-    let lock = limits.lock.map_or_else(String::new, |lock| {
-        format!("SET LOCAL lock_timeout = '{lock}ms'; ")
-    });
-    // The second limit is for a client that is lost between two statements.
-    let opening = format!(
-        "BEGIN READ ONLY; SET LOCAL statement_timeout = '{limit}ms'; \
-         SET LOCAL idle_in_transaction_session_timeout = '{limit}ms'; \
-         {lock}SELECT pg_catalog.set_config('stagegate.schemas', \
-         pg_catalog.current_schemas(true)::pg_catalog.text, true); {path}; {question}",
-        limit = limits.statement,
-        path = search_path(path),
-        question = proof::QUESTION
-    );
-    let opened = heard(patience, link.ask(&opening)).await?;
-    let mut results = Vec::new();
-    let proof = Proof::of(&opened);
-    let mut stopped = match (opened.error, &proof) {
-        (None, Some(_)) => None,
-        (error, _) => Some(Stopped {
-            number: 0,
-            line: 0,
-            error: error.unwrap_or_else(|| {
-                message::own("the server did not make the transaction READ ONLY; nothing was asked")
-            }),
-            escaped: false,
-        }),
-    };
-    let mut since = Instant::now();
-    let mut plan = Plan::default();
-    for (index, query) in queries.iter().enumerate() {
-        if stopped.is_some() {
-            break;
-        }
-        let stop = |error| Stopped {
-            number: query.number,
-            line: query.line,
-            error,
-            escaped: false,
-        };
-        if query.copies {
-            stopped = Some(stop(message::own(
-                "COPY may write files and run programs, which READ ONLY does not prevent; a file \
-                 of checks asks with SELECT",
-            )));
-            continue;
-        }
-        let sent = match link.send_one(query.text).await {
-            Ok(sent) => sent,
-            Err(Unsent::Gone(broken)) => return Err(broken),
-            Err(Unsent::Text(why)) => {
-                stopped = Some(stop(why));
-                continue;
-            }
-        };
-        let asked = link.send_ours(proof::QUESTION).await?;
-        let answer = heard(patience, link.answer(sent, &mut |_| {})).await?;
-        let behind = heard(patience, link.answer(asked, &mut |_| {})).await?;
-        let duration = millis(since, answer.at);
-        since = behind.at;
-        let broken = proof
-            .as_ref()
-            .and_then(|proof| proof.broken_by(&answer, &behind));
-        if let Some(how) = broken {
-            // Whatever it opened the way to, nothing follows; the server rolls back.
-            link.sever();
-            let hint = "the connection was closed, and nothing after it was sent";
-            let stopped = Stopped {
-                escaped: true,
-                ..stop(message::own_with_hint(how, hint))
-            };
-            return Ok((results, Some(stopped)));
-        }
-        if let Some(error) = answer.error {
-            stopped = Some(stop(error));
-        } else if let Some(why) = link.reads_otherwise() {
-            stopped = Some(stop(why));
-        } else {
-            let is_last = index + 1 == queries.len();
-            let data = query.data;
-            let mut report = report(query.number, duration, answer, &mut plan, is_last, data);
-            if let Some(caps) = caps {
-                caps.trim(&mut report);
-            }
-            results.push(report);
-        }
-    }
-    if link.status() != Status::Idle {
-        heard(patience, link.ask("ROLLBACK")).await?;
+    let flight = flight::send(link, queries.to_vec(), limits, path).await?;
+    let (results, stopped) = flight.land(link).await?;
+    if !stopped.as_ref().is_some_and(|stopped| stopped.escaped) {
+        flight::close(link).await?;
     }
     Ok((results, stopped))
-}
-
-/// An answer, unless the server stays silent.
-async fn heard<T>(
-    patience: Duration,
-    answer: impl Future<Output = Result<T, Broken>>,
-) -> Result<T, Broken> {
-    match timeout(patience, answer).await {
-        Ok(answer) => answer,
-        Err(_) => Err(Broken::new(silent())),
-    }
 }

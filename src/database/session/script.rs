@@ -29,6 +29,9 @@ use crate::runbook::script::Statement;
 /// How many statements are sent ahead of their answers.
 const WINDOW: usize = 64;
 
+/// At how few of them under way more are sent: many at once cost each side fewer turns.
+const LOW: usize = WINDOW / 2;
+
 /// A request that was sent and is not answered yet.
 enum Part<'s> {
     Statement(&'s Statement, Sent),
@@ -95,7 +98,11 @@ impl Actor {
         self.link()?;
         let mut ahead = 0;
         loop {
-            while !run.failed && ahead < WINDOW {
+            let room = match ahead <= LOW {
+                true => WINDOW,
+                false => 0,
+            };
+            while !run.failed && ahead < room {
                 let Some(statement) = rest.peek().copied() else {
                     break;
                 };

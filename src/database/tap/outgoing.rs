@@ -23,6 +23,9 @@ pub enum Form {
     /// Exactly one COPY … FROM STDIN. Its Sync comes through the side door, after the data or
     /// after what stood against it.
     CopyIn,
+    /// Several texts of exactly one command each, with one Sync behind the last: after one that
+    /// fails the server passes over all the others.
+    Chain,
 }
 
 /// The forms of the requests that are not written yet, in order.
@@ -31,10 +34,12 @@ pub struct Forms(Arc<Mutex<VecDeque<Announced>>>);
 
 /// A request that is to come: its form, and the length of its text, so that no other is taken
 /// for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Announced {
     form: Form,
     length: usize,
+    /// The lengths of the links of a chain, which are its text one behind the other.
+    links: VecDeque<usize>,
 }
 
 impl Forms {
@@ -45,8 +50,21 @@ impl Forms {
 
     /// Says what the next request is.
     pub fn announce(&self, form: Form, text: &str) {
-        let length = text.len();
-        self.lock().push_back(Announced { form, length });
+        self.lock().push_back(Announced {
+            form,
+            length: text.len(),
+            links: VecDeque::new(),
+        });
+    }
+
+    /// Says that the next request is a chain of these texts, of which there is at least one.
+    pub fn announce_chain(&self, texts: &[&str]) {
+        let links: VecDeque<usize> = texts.iter().map(|text| text.len()).collect();
+        self.lock().push_back(Announced {
+            form: Form::Chain,
+            length: links.iter().sum(),
+            links,
+        });
     }
 
     /// The request that was announced last does not come.
@@ -66,6 +84,8 @@ pub struct Outgoing {
     remaining: usize,
     /// What follows the body of the message that is passing.
     tail: &'static [u8],
+    /// The lengths of the links of a chain that are still to pass.
+    links: VecDeque<usize>,
 }
 
 /// No parameter types; then Bind of no parameters with every column as text, Describe, Execute
@@ -75,6 +95,12 @@ const ONE: &[u8] = b"\0\0\
     D\0\0\0\x06P\0\
     E\0\0\0\x09\0\0\0\0\0\
     S\0\0\0\x04";
+
+/// Behind a link of a chain that others follow: the end of its text, and the same without Sync.
+const LINK: &[u8] = b"\0\0\0\
+    B\0\0\0\x0c\0\0\0\0\0\0\0\0\
+    D\0\0\0\x06P\0\
+    E\0\0\0\x09\0\0\0\0\0";
 
 /// The same, but Flush in the place of Sync: a Sync that arrives during COPY is ignored, and one
 /// that arrived before it would answer for it.
@@ -96,6 +122,7 @@ impl Outgoing {
             head: 4,
             remaining: 0,
             tail: &[],
+            links: VecDeque::new(),
         }
     }
 
@@ -130,13 +157,30 @@ impl Outgoing {
             out.put_slice(body);
             self.remaining -= here;
             bytes = rest;
-            if self.remaining == 0 {
+            while self.remaining == 0 {
                 out.put_slice(self.tail);
                 self.tail = &[];
-                self.filled = 0;
-                self.head = 5;
+                if self.links.is_empty() {
+                    self.filled = 0;
+                    self.head = 5;
+                    break;
+                }
+                self.begin_link(out)?;
             }
         }
+        Ok(())
+    }
+
+    /// The next link of a chain. Behind the last one stands the NUL of the query.
+    fn begin_link(&mut self, out: &mut BytesMut) -> io::Result<()> {
+        let Some(length) = self.links.pop_front() else {
+            return Err(io::Error::other("a chain without a link"));
+        };
+        parse(length + 1, out)?;
+        (self.remaining, self.tail) = match self.links.is_empty() {
+            true => (length + 1, ONE),
+            false => (length, LINK),
+        };
         Ok(())
     }
 
@@ -154,20 +198,22 @@ impl Outgoing {
             b'Q' => {
                 let announced = self.forms.lock().pop_front();
                 let announced = announced.filter(|a| a.length + 1 == self.remaining);
-                self.tail = match announced.map(|a| a.form) {
-                    None => return Err(io::Error::other("a request that was not announced")),
-                    Some(Form::Several) => {
+                let Some(announced) = announced else {
+                    return Err(io::Error::other("a request that was not announced"));
+                };
+                self.tail = match announced.form {
+                    Form::Several => {
                         out.put_slice(&self.header);
                         return Ok(());
                     }
-                    Some(Form::One) => ONE,
-                    Some(Form::CopyIn) => COPY_IN,
+                    Form::One => ONE,
+                    Form::CopyIn => COPY_IN,
+                    Form::Chain => {
+                        self.links = announced.links;
+                        return self.begin_link(out);
+                    }
                 };
-                let length = i32::try_from(4 + self.remaining + AROUND)
-                    .map_err(|_| io::Error::other("a request that is too long"))?;
-                out.put_u8(b'P');
-                out.put_i32(length);
-                out.put_u8(0);
+                parse(self.remaining, out)?;
             }
             _ => {
                 return Err(io::Error::other(
@@ -177,6 +223,16 @@ impl Outgoing {
         }
         Ok(())
     }
+}
+
+/// The head of a Parse without a name, for a text of that length with the NUL behind it.
+fn parse(length: usize, out: &mut BytesMut) -> io::Result<()> {
+    let length = i32::try_from(4 + length + AROUND)
+        .map_err(|_| io::Error::other("a request that is too long"))?;
+    out.put_u8(b'P');
+    out.put_i32(length);
+    out.put_u8(0);
+    Ok(())
 }
 
 fn body_length(length: [u8; 4]) -> io::Result<usize> {
@@ -205,7 +261,10 @@ mod tests {
         let forms = Forms::default();
         let mut bytes = STARTUP.to_vec();
         for (form, text) in requests {
-            forms.announce(*form, text);
+            match form {
+                Form::Chain => forms.announce_chain(&text.split_inclusive('/').collect::<Vec<_>>()),
+                form => forms.announce(*form, text),
+            }
             bytes.extend(query(text));
         }
         bytes.extend(b"X\0\0\0\x04");
@@ -248,6 +307,19 @@ mod tests {
     }
 
     #[test]
+    fn the_links_of_a_chain_have_one_sync_behind_the_last() {
+        let written = write(&[(Form::Chain, "a/bc/d"), (Form::Several, "e")], &[]);
+        assert_eq!(tags(&written), "PBDEPBDEPBDESQX");
+        for parse in [
+            b"P\0\0\0\x0a\0a/\0\0\0B".as_slice(),
+            b"P\0\0\0\x0b\0bc/\0\0\0B",
+            b"P\0\0\0\x09\0d\0\0\0B",
+        ] {
+            assert!(written.windows(parse.len()).any(|w| w == parse));
+        }
+    }
+
+    #[test]
     fn what_was_not_announced_is_not_sent() {
         for (announced, sent) in [
             (None, query("COMMIT")),
@@ -268,11 +340,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_pieces_are_written_the_same(cuts in prop::collection::btree_set(0usize..120, 0..40)) {
+        fn any_pieces_are_written_the_same(cuts in prop::collection::btree_set(0usize..150, 0..40)) {
             let requests = [
                 (Form::One, "SELECT 'one'"),
                 (Form::Several, "BEGIN; SELECT 1"),
                 (Form::One, ""),
+                (Form::Chain, "BEGIN/SELECT 1/"),
+                (Form::Chain, "SELECT 2"),
                 (Form::CopyIn, "COPY t FROM STDIN"),
             ];
             let cuts: Vec<usize> = cuts.into_iter().collect();

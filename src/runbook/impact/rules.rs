@@ -40,8 +40,7 @@ pub(super) fn locks(script: &Script, changes: &[Change]) -> Vec<Taken> {
                 mode,
             });
         };
-        let own = changes.iter().filter(|c| c.statement == statement.number);
-        for change in own {
+        for change in of_statement(changes, statement.number) {
             of_deed(&change.deed, &mut take);
         }
         if let Some((name, mode)) = of_rows(statement) {
@@ -49,6 +48,14 @@ pub(super) fn locks(script: &Script, changes: &[Change]) -> Vec<Taken> {
         }
     }
     taken
+}
+
+/// The changes that one statement makes; they stand in the order of the script.
+fn of_statement(changes: &[Change], number: usize) -> &[Change] {
+    let from = changes.partition_point(|change| change.statement < number);
+    let rest = changes.get(from..).unwrap_or_default();
+    let until = rest.partition_point(|change| change.statement == number);
+    rest.get(..until).unwrap_or_default()
 }
 
 fn of_deed(deed: &Deed, take: &mut impl FnMut(On, LockMode)) {
@@ -124,17 +131,18 @@ fn of_deed(deed: &Deed, take: &mut impl FnMut(On, LockMode)) {
 /// The locks of statements about rows, and of those that have no deed.
 fn of_rows(statement: &Statement) -> Option<(Name, LockMode)> {
     use LockMode::{AccessExclusive, Exclusive, RowExclusive, Share, ShareUpdateExclusive};
-    let text = statement.text.to_ascii_uppercase();
-    let concurrently = text.contains("CONCURRENTLY");
+    let upper = || statement.text.to_ascii_uppercase();
+    let concurrently = || upper().contains("CONCURRENTLY");
     let mode = match statement.kind.as_str() {
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" => RowExclusive,
-        "COPY" if statement.copy_data.is_some() || text.contains(" FROM ") => RowExclusive,
+        "COPY" if statement.copy_data.is_some() || upper().contains(" FROM ") => RowExclusive,
         "TRUNCATE TABLE" | "CLUSTER" => AccessExclusive,
-        "REFRESH MATERIALIZED VIEW" if concurrently => Exclusive,
+        "REFRESH MATERIALIZED VIEW" if concurrently() => Exclusive,
         "REFRESH MATERIALIZED VIEW" => AccessExclusive,
         "REINDEX" => Share,
         "ANALYZE" => ShareUpdateExclusive,
         "LOCK TABLE" => {
+            let text = upper();
             let words: Vec<&str> = text.split_whitespace().collect();
             let words = words.join(" ");
             // Without a mode it is the strongest.
@@ -152,7 +160,7 @@ pub(super) fn scans(script: &Script, changes: &[Change]) -> Vec<Scan> {
     let mut scans = Vec::new();
     for statement in script.sent() {
         let mut column: Option<&Column> = None;
-        for change in changes.iter().filter(|c| c.statement == statement.number) {
+        for change in of_statement(changes, statement.number) {
             if let Deed::AddColumn(added) = &change.deed {
                 column = Some(added);
             }

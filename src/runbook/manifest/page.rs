@@ -182,7 +182,7 @@ impl Page<'_> {
                 Place::Folder(_) => Some(self.path.clone()),
                 Place::BuiltIn => None,
             },
-            text: self.text.to_owned(),
+            text: self.text.into(),
             sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
             remarks: Vec::new(),
         }

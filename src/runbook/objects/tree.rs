@@ -15,15 +15,15 @@ use super::{Action, Deed, Sort};
 use SyntaxKind as Kind;
 use index::index;
 use node::{guarded, has, name, relation, segments};
-use squawk_syntax::{SourceFile, SyntaxKind, SyntaxNode};
+use squawk_syntax::{Parse, SourceFile, SyntaxKind, SyntaxNode};
 use table::{alter_table, create_table};
 
 /// A deed, and whether it says IF [NOT] EXISTS.
 type Guarded = (bool, Deed);
 
-/// What the text of one statement does, and why that may not be all.
-pub(super) fn deeds(text: &str, kind: &str) -> (Vec<Guarded>, Option<&'static str>) {
-    let why = match kind.split(' ').next().unwrap_or_default() {
+/// Why a statement may do more than can be read from it, by its kind.
+pub(super) fn unseen(text: &str, kind: &str) -> Option<&'static str> {
+    match kind.split(' ').next().unwrap_or_default() {
         "DO" => Some("a block of code, which may do anything"),
         "CALL" | "EXECUTE" => Some("what it calls may do anything"),
         "UNKNOWN" => Some("its kind is not known"),
@@ -36,12 +36,20 @@ pub(super) fn deeds(text: &str, kind: &str) -> (Vec<Guarded>, Option<&'static st
             }
             _ => None,
         },
-    };
+    }
+}
+
+/// What the text of one statement does, and why that may not be all.
+pub(super) fn deeds(
+    file: &Parse<SourceFile>,
+    text: &str,
+    kind: &str,
+) -> (Vec<Guarded>, Option<&'static str>) {
+    let why = unseen(text, kind);
     let defines = matches!(
         kind.split(' ').next().unwrap_or_default(),
         "CREATE" | "ALTER" | "DROP" | "COMMENT"
     );
-    let file = SourceFile::parse(text);
     if defines && !file.errors().is_empty() {
         return (Vec::new(), why.or(Some("its text could not be parsed")));
     }

@@ -133,6 +133,7 @@ impl Reading {
         let lasting = self.made.read(&text, &kind);
         let relation = classify::relation_in_words(words);
         self.admissions.push(Admission::Inside);
+        self.linting.pass();
         if let Some(linted) = self.laid.get_mut(file.source) {
             linted.ends.push((command.span.end, number));
         }
@@ -155,7 +156,7 @@ impl Reading {
                 sent: 0..text.len(),
                 written: span,
             }],
-            text,
+            text: text.into(),
             copy_data: command.copy_data.as_ref().map(in_file),
             data_file,
             fate: Fate::Sent,

@@ -40,7 +40,7 @@ fn the_scripts_become_one_in_their_order() {
     assert!(sources.is_sorted(), "{sources:?}");
     for statement in &walk.script.statements {
         let source = &walk.script.sources[statement.source];
-        assert_eq!(statement.text, source.text[statement.span.clone()]);
+        assert_eq!(&*statement.text, &source.text[statement.span.clone()]);
     }
 }
 

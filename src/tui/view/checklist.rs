@@ -239,8 +239,7 @@ fn next_finding(
         let text = format!("{} acknowledged", counted(needed, "finding", "findings"));
         return labelled("", look.good(), &text, look.good(), indent, columns);
     }
-    let findings = scene.runbook.script.findings_in_words();
-    let Some(finding) = findings.get(done) else {
+    let Some(finding) = scene.outline.findings.get(done) else {
         return Vec::new();
     };
     let text = format!(

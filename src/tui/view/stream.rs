@@ -33,6 +33,8 @@ const LONG_LOCKS: usize = 100;
 pub(crate) struct Outline {
     /// How many statements are sent.
     pub sent: usize,
+    /// What a person acknowledges of it, in words.
+    pub findings: Vec<String>,
     /// For each statement, the lines from the first one to its own, with headings and echoes.
     ends: Vec<usize>,
 }
@@ -59,6 +61,7 @@ impl Outline {
             .collect();
         Outline {
             sent: script.sent().count(),
+            findings: script.findings_in_words(),
             ends,
         }
     }

@@ -1,0 +1,244 @@
+//! A READ ONLY transaction in one flight: BEGIN, what bounds it, each query with a guard behind it,
+//! ROLLBACK; one round trip, however many queries there are.
+//!
+//! Every text is one command, and none begins before the ones ahead of it have succeeded: behind a
+//! query that failed, or a guard that found it out of the transaction, the server passes over the
+//! rest by itself.
+
+use std::time::Duration;
+
+use super::proof::{self, Proof};
+use super::{Limits, Query, SILENCE, Stopped, literal, search_path};
+use crate::database::link::{Answer, Broken, Gathered, Link, Sent, Unsent};
+use crate::database::message;
+use crate::database::session::answers::{millis, report};
+use crate::database::tap::Status;
+use crate::gate::event::{ServerMessage, StatementReport};
+use crate::runbook::check::Plan;
+
+/// Queries on their way, and what is known of them already.
+pub(super) struct Flight<'q> {
+    queries: Vec<Query<'q>>,
+    /// The chain; `None` where its text could not be sent.
+    chain: Option<Sent>,
+    back: Sent,
+    /// How many commands go before the first query.
+    head: usize,
+    /// Why what comes behind the queries in flight is not sent.
+    refused: Option<Stopped>,
+    silence: Duration,
+}
+
+/// Sends queries in one READ ONLY transaction, up to the first that may not be sent.
+pub(super) async fn send<'q>(
+    link: &mut Link,
+    mut queries: Vec<Query<'q>>,
+    limits: Limits,
+    path: Option<&str>,
+) -> Result<Flight<'q>, Broken> {
+    let opening = opening(limits, path);
+    let mut refused = None;
+    let mut texts: Vec<&str> = opening.iter().map(String::as_str).collect();
+    let head = texts.len();
+    let mut sent = 0;
+    for query in &queries {
+        if let Some(why) = objection(query) {
+            refused = Some(stopped(query, why));
+            break;
+        }
+        texts.extend([query.text, proof::GUARD]);
+        sent += 1;
+    }
+    let chain = match link.send_chain(&texts).await {
+        Ok(chain) => Some(chain),
+        Err(Unsent::Gone(broken)) => return Err(broken),
+        Err(Unsent::Text(why)) => {
+            refused = Some(Stopped {
+                number: 0,
+                line: 0,
+                error: why,
+                escaped: false,
+            });
+            None
+        }
+    };
+    let back = link.send_ours("ROLLBACK").await?;
+    queries.truncate(sent);
+    Ok(Flight {
+        queries,
+        chain,
+        back,
+        head,
+        refused,
+        silence: Duration::from_millis(limits.statement) + SILENCE,
+    })
+}
+
+/// Ends what a cancelled ROLLBACK has left open. Nothing else may be under way.
+pub(super) async fn close(link: &mut Link) -> Result<(), Broken> {
+    if link.status() != Status::Idle {
+        let again = link.send_ours("ROLLBACK").await?;
+        link.answer_within(again, SILENCE).await?;
+    }
+    Ok(())
+}
+
+/// What stands against sending a query at all.
+fn objection(query: &Query<'_>) -> Option<ServerMessage> {
+    if query.copies {
+        return Some(message::own(
+            "COPY may write files and run programs, which READ ONLY does not prevent; a file \
+             of checks asks with SELECT",
+        ));
+    }
+    query.text.contains('\0').then(|| {
+        message::own("the text holds a NUL character, which the protocol cannot carry")
+    })
+}
+
+/// One command each. The last one tells what the proof rests on.
+fn opening(limits: Limits, path: Option<&str>) -> Vec<String> {
+    let set = |name: &str, value: String| {
+        format!("SELECT pg_catalog.set_config('{name}', {value}, true)")
+    };
+    let bounded = |name: &str, limit| set(name, literal(&format!("{limit}ms")));
+    let mut texts = vec![
+        "BEGIN READ ONLY".to_owned(),
+        bounded("statement_timeout", limits.statement),
+        // For a client that is lost between two statements.
+        bounded("idle_in_transaction_session_timeout", limits.statement),
+    ];
+    texts.extend(limits.lock.map(|lock| bounded("lock_timeout", lock)));
+    texts.push(set(
+        "stagegate.schemas",
+        "pg_catalog.current_schemas(true)::pg_catalog.text".into(),
+    ));
+    texts.push(search_path(path));
+    texts.push(set("stagegate.began", proof::BEGAN.into()));
+    texts.push(proof::QUESTION.to_owned());
+    texts
+}
+
+fn stopped(query: &Query<'_>, error: ServerMessage) -> Stopped {
+    Stopped {
+        number: query.number,
+        line: query.line,
+        error,
+        escaped: false,
+    }
+}
+
+impl Flight<'_> {
+    /// Reads the answers: what the queries found, and the first that did not succeed. Whoever has
+    /// nothing more under way looks then whether the transaction is over ([`close`]).
+    pub(super) async fn land(
+        mut self,
+        link: &mut Link,
+    ) -> Result<(Vec<StatementReport>, Option<Stopped>), Broken> {
+        let answer = match self.chain.take() {
+            Some(chain) => Some(link.answer_within(chain, self.silence).await?),
+            None => None,
+        };
+        let otherwise = link.reads_otherwise();
+        let (results, stopped) = match answer {
+            Some(answer) => self.read(answer, otherwise),
+            None => (Vec::new(), None),
+        };
+        if stopped.as_ref().is_some_and(|stopped| stopped.escaped) {
+            // Whatever it opened the way to, nothing follows; the server rolls back.
+            link.sever();
+            return Ok((results, stopped));
+        }
+        link.answer_within(self.back, self.silence).await?;
+        Ok((results, stopped.or(self.refused)))
+    }
+
+    /// What the answer to the chain says of each query.
+    fn read(
+        &self,
+        mut answer: Answer,
+        otherwise: Option<ServerMessage>,
+    ) -> (Vec<StatementReport>, Option<Stopped>) {
+        let done = answer.done.len();
+        let mut gathered: Vec<Gathered> = std::mem::take(&mut answer.results);
+        let mut results = Vec::new();
+        let proof = rows_of(&mut gathered, self.head - 1)
+            .first()
+            .and_then(Proof::of);
+        let Some(proof) = proof.filter(|_| done >= self.head) else {
+            let error = answer.error.unwrap_or_else(|| {
+                message::own("the server did not make the transaction READ ONLY; nothing was asked")
+            });
+            let stopped = Stopped {
+                number: 0,
+                line: 0,
+                error,
+                escaped: false,
+            };
+            return (results, Some(stopped));
+        };
+        let mut plan = Plan::default();
+        for (index, query) in self.queries.iter().enumerate() {
+            let command = self.head + 2 * index;
+            let escaped = |how: &str| {
+                let hint = "the connection was closed, and nothing after it was sent";
+                Stopped {
+                    escaped: true,
+                    ..stopped(query, message::own_with_hint(how, hint))
+                }
+            };
+            let Some(at) = answer.done.get(command).map(|done| done.at) else {
+                let error = answer.error.unwrap_or_default();
+                // A failed command leaves the transaction open and failed, whatever it was.
+                let stopped = match answer.status {
+                    Status::Failed => stopped(query, error),
+                    _ => escaped("this statement ended the READ ONLY transaction"),
+                };
+                return (results, Some(stopped));
+            };
+            let found = rows_of(&mut gathered, command);
+            let guard = rows_of(&mut gathered, command + 1);
+            let tag = answer.tag(command).unwrap_or_default().to_owned();
+            let broken = match done > command + 1 {
+                true => proof.broken_by(&tag, guard.first()),
+                false => match (&answer.error, &otherwise) {
+                    (Some(error), Some(why)) if proof::is_reading(error) => {
+                        return (results, Some(stopped(query, why.clone())));
+                    }
+                    (error, _) => Some(proof::broken_in_words(&tag, error.as_ref())),
+                },
+            };
+            if let Some(how) = broken {
+                return (results, Some(escaped(how)));
+            }
+            let since = answer.done.get(command - 1).map_or(at, |done| done.at);
+            let is_last = index + 1 == self.queries.len() && self.refused.is_none();
+            let answered = Answer {
+                tags: vec![tag],
+                results: found,
+                error: None,
+                status: Status::Open,
+                at,
+                done: Vec::new(),
+            };
+            results.push(report(
+                query.number,
+                millis(since, at),
+                answered,
+                &mut plan,
+                is_last,
+                query.data,
+            ));
+        }
+        // It was told only at the end, and may be any of them.
+        let last = otherwise.zip(self.queries.last());
+        (results, last.map(|(why, query)| stopped(query, why)))
+    }
+}
+
+/// Takes out what one command of a chain returned.
+fn rows_of(gathered: &mut Vec<Gathered>, command: usize) -> Vec<Gathered> {
+    gathered
+        .extract_if(.., |result| result.command == command)
+        .collect()
+}

@@ -1,0 +1,147 @@
+//! What of a script the parser and the linter are given: what may have something to say to them.
+//!
+//! Rows are most of a long script, and no rule says anything of them. So a statement that only puts
+//! rows in, takes rows out or asks for some is left out of the linter's text, unless it holds what
+//! its rules look at; and a statement whose words tell its relation is not parsed.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use super::classify::{self, Words};
+use super::lexer::Lexeme;
+use super::objects;
+use super::scanner::Piece;
+
+/// Whether a statement is parsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parsing {
+    /// Its words tell what there is to know.
+    Needless,
+    /// It is too large or too deeply nested for the parser.
+    Impossible,
+    /// It is.
+    Wanted,
+}
+
+/// What the parser needs to see, and what the linter has seen.
+#[derive(Debug, Default)]
+pub(super) struct Linting {
+    parsing: Vec<Parsing>,
+    /// What stood before VALUES where columns were named: told once is told.
+    heads: HashSet<Box<[u8]>>,
+}
+
+/// The longest name that PostgreSQL keeps whole, in bytes.
+const NAME: usize = 63;
+
+impl Linting {
+    /// Takes down one statement; what of it the linter need not or must not see.
+    pub(super) fn note(
+        &mut self,
+        words: Words<'_>,
+        kind: &str,
+        piece: &Piece,
+        text: &str,
+    ) -> Option<Range<usize>> {
+        let needed = classify::relation_needs_parse(words, kind) || objects::may_define(kind);
+        let rows = self.rows(words, &piece.span);
+        let linted = rows.as_ref() != Some(&piece.span);
+        let parsable = (needed || linted) && classify::is_parsable(text);
+        self.parsing.push(match needed {
+            false => Parsing::Needless,
+            true if parsable => Parsing::Wanted,
+            true => Parsing::Impossible,
+        });
+        match rows {
+            None if !parsable => Some(piece.span.clone()),
+            rows => rows,
+        }
+    }
+
+    /// Takes down a statement that is read otherwise, with all that there is to know of it.
+    pub(super) fn pass(&mut self) {
+        self.parsing.push(Parsing::Needless);
+    }
+
+    /// Whether the statement at that place in the script is parsed.
+    pub(super) fn parsing(&self, index: usize) -> Parsing {
+        self.parsing
+            .get(index)
+            .copied()
+            .unwrap_or(Parsing::Needless)
+    }
+
+    /// What of a statement no rule looks at. Three rules look into statements about rows: names that
+    /// are too long, columns that are named twice in SET or behind INTO.
+    fn rows(&mut self, words: Words<'_>, span: &Range<usize>) -> Option<Range<usize>> {
+        let first = words.upper(0);
+        if !matches!(first.as_str(), "SELECT" | "VALUES" | "INSERT" | "DELETE") {
+            return None;
+        }
+        let told = words.tokens().iter().any(|token| {
+            matches!(token.kind, Lexeme::Word | Lexeme::QuotedName)
+                && (token.range.len() > NAME
+                    || words.token_is(token, "SET")
+                    || words.token_is(token, "MERGE"))
+        });
+        if told {
+            return None;
+        }
+        if first != "INSERT" {
+            return Some(span.clone());
+        }
+        let source = words.tokens().iter().find(|token| {
+            token.depth == 0
+                && ["VALUES", "SELECT", "DEFAULT", "TABLE", "WITH"]
+                    .iter()
+                    .any(|word| words.token_is(token, word))
+        })?;
+        let head = words.bytes(span.start..source.range.start);
+        if head.contains(&b'(') && self.heads.insert(head.into()) {
+            return Some(source.range.end..span.end);
+        }
+        Some(span.clone())
+    }
+}
+
+/// A text without what was cut out of it.
+#[derive(Debug, Default)]
+pub(super) struct Excerpt {
+    pub(super) text: String,
+    /// Where each piece begins here and in the whole text.
+    starts: Vec<(usize, usize)>,
+}
+
+impl Excerpt {
+    pub(super) fn without(text: &str, cuts: &[Range<usize>]) -> Excerpt {
+        let mut cuts = cuts.to_vec();
+        cuts.sort_by_key(|cut| cut.start);
+        let mut excerpt = Excerpt::default();
+        let mut from = 0;
+        for cut in cuts {
+            if cut.start > from {
+                excerpt.push(text, from..cut.start);
+            }
+            from = from.max(cut.end);
+        }
+        excerpt.push(text, from..text.len());
+        excerpt
+    }
+
+    fn push(&mut self, text: &str, range: Range<usize>) {
+        self.starts.push((self.text.len(), range.start));
+        self.text.push_str(text.get(range).unwrap_or_default());
+    }
+
+    /// Where byte `at` stands in the whole text.
+    pub(super) fn in_whole(&self, at: usize) -> usize {
+        let piece = self.starts.partition_point(|(here, _)| *here <= at);
+        match piece
+            .checked_sub(1)
+            .and_then(|piece| self.starts.get(piece))
+        {
+            Some((here, there)) => there + (at - here),
+            None => at,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! A piece of a text that is kept once and shared: a statement of a file, without a copy of it.
+
+use std::fmt;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+/// A piece of a shared text.
+#[derive(Clone)]
+pub struct Passage {
+    whole: Arc<str>,
+    range: Range<usize>,
+}
+
+impl Passage {
+    /// The bytes `range` of `whole`; empty where they are no whole characters of it.
+    pub fn of(whole: &Arc<str>, range: Range<usize>) -> Passage {
+        let range = match whole.get(range.clone()) {
+            Some(_) => range,
+            None => 0..0,
+        };
+        Passage {
+            whole: Arc::clone(whole),
+            range,
+        }
+    }
+
+    /// The text itself.
+    pub fn as_str(&self) -> &str {
+        self.whole.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
+impl Deref for Passage {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl From<String> for Passage {
+    fn from(text: String) -> Passage {
+        let range = 0..text.len();
+        Passage {
+            whole: text.into(),
+            range,
+        }
+    }
+}
+
+impl From<&str> for Passage {
+    fn from(text: &str) -> Passage {
+        Passage::from(text.to_owned())
+    }
+}
+
+impl PartialEq for Passage {
+    fn eq(&self, other: &Passage) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Passage {}
+
+impl PartialEq<str> for Passage {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Passage {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl fmt::Debug for Passage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+impl fmt::Display for Passage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
