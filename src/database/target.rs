@@ -111,10 +111,7 @@ impl Questions {
     ///
     /// # Errors
     /// When the link is gone.
-    pub async fn send(
-        link: &mut Link,
-        known: Option<&Target>,
-    ) -> Result<Questions, ServerMessage> {
+    pub async fn send(link: &mut Link, known: Option<&Target>) -> Result<Questions, ServerMessage> {
         let gone = |why: Unsent| Broken::from(why).why();
         let known = known.map(|known| Known {
             files_since: known.files_since.clone(),
@@ -187,8 +184,8 @@ impl Answers {
         if let Some(error) = self.who.error {
             return Err(error);
         }
-        let who = first_row(self.who)
-            .ok_or_else(|| message::own("the server answered without a row"))?;
+        let who =
+            first_row(self.who).ok_or_else(|| message::own("the server answered without a row"))?;
         let mut cells = who.into_iter();
         let mut cell = || cells.next().flatten().unwrap_or_default();
         let mut target = Target {

@@ -95,10 +95,7 @@ impl Objects {
     pub(super) fn read(&mut self, statement: &Statement, parse: Parsed<'_>) {
         let (deeds, why) = match parse {
             Parsed::Not => (Vec::new(), tree::unseen(&statement.text, &statement.kind)),
-            Parsed::TooLarge => (
-                Vec::new(),
-                Some("it is too large or too deeply nested"),
-            ),
+            Parsed::TooLarge => (Vec::new(), Some("it is too large or too deeply nested")),
             Parsed::As(file) => tree::deeds(file, &statement.text, &statement.kind),
         };
         self.changes
@@ -110,8 +107,7 @@ impl Objects {
                 guarded,
                 deed,
             }));
-        self.unseen
-            .extend(why.map(|why| unseen(statement, why)));
+        self.unseen.extend(why.map(|why| unseen(statement, why)));
     }
 
     /// What is known where the parser failed: nothing, of any statement.

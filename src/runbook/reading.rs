@@ -359,11 +359,7 @@ impl Reading {
     }
 
     fn place(&self, file: &File<'_>, in_file: usize) -> (usize, usize) {
-        let text = self
-            .script
-            .sources
-            .get(file.source)
-            .map(|s| &*s.text);
+        let text = self.script.sources.get(file.source).map(|s| &*s.text);
         file.places.place(text.unwrap_or_default(), in_file)
     }
 

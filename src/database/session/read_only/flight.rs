@@ -91,9 +91,10 @@ fn objection(query: &Query<'_>) -> Option<ServerMessage> {
              of checks asks with SELECT",
         ));
     }
-    query.text.contains('\0').then(|| {
-        message::own("the text holds a NUL character, which the protocol cannot carry")
-    })
+    query
+        .text
+        .contains('\0')
+        .then(|| message::own("the text holds a NUL character, which the protocol cannot carry"))
 }
 
 /// One command each. The last one tells what the proof rests on.

@@ -93,8 +93,7 @@ impl Proof {
 
 const DIVIDED: &str = "this statement ended or divided the READ ONLY transaction";
 
-const UNTOLD: &str =
-    "whether the transaction is READ ONLY cannot be told after this statement";
+const UNTOLD: &str = "whether the transaction is READ ONLY cannot be told after this statement";
 
 /// How a query got out that the guard behind it stopped at.
 pub(super) fn broken_in_words(tag: &str, error: Option<&ServerMessage>) -> &'static str {
