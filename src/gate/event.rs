@@ -406,15 +406,16 @@ pub struct Target {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Reach {
-    /// An older journal does not say it.
-    #[default]
-    Unknown,
     /// A unix socket.
     Socket,
     /// A loopback address.
     ThisMachine,
     /// Over the network.
     Network,
+    /// An older journal does not say it, or one says it otherwise.
+    #[default]
+    #[serde(other)]
+    Unknown,
 }
 
 impl Target {
