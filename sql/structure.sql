@@ -8,11 +8,14 @@
 -- the order of privileges and of options, and default privileges that were never written down.
 -- Options are those that a person can declare: a server may keep others in the same place. Where
 -- a catalog has a column only in some versions of PostgreSQL, a name beside it stands for it in others.
+--
+-- The comments in /* */ are the places where `runbook::rehearsal` narrows it to what a transaction
+-- touched.
 
 WITH space AS (
          SELECT s.oid, s.nspname, quote_ident(s.nspname) AS name, s.nspowner, s.nspacl
          FROM pg_catalog.pg_namespace AS s
-         WHERE s.nspname !~ '^pg_' AND s.nspname <> 'information_schema'
+         WHERE s.nspname !~ '^pg_' AND s.nspname <> 'information_schema' /* schemas */
      ),
      relation AS (
          SELECT c.*, space.name || '.' || quote_ident(c.relname) AS name,
@@ -21,19 +24,19 @@ WITH space AS (
                                WHEN 'f' THEN 'foreign table' WHEN 'c' THEN 'type' ELSE 'index' END AS kind
          FROM pg_catalog.pg_class AS c
          JOIN space ON space.oid = c.relnamespace
-         WHERE c.relkind <> 't'
+         WHERE c.relkind <> 't' /* relations */
      ),
      routine AS (
          SELECT p.*, space.name || '.' || quote_ident(p.proname) || '('
                      || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')' AS name
          FROM pg_catalog.pg_proc AS p
-         JOIN space ON space.oid = p.pronamespace
+         JOIN space ON space.oid = p.pronamespace /* routines */
      ),
      type AS (
          SELECT t.*, space.name || '.' || quote_ident(t.typname) AS name
          FROM pg_catalog.pg_type AS t
          JOIN space ON space.oid = t.typnamespace
-         WHERE t.typtype IN ('d', 'e', 'r')
+         WHERE t.typtype IN ('d', 'e', 'r') /* types */
      ),
      -- What PostgreSQL documents for tables (and their TOAST tables) and views; an index tells its
      -- own in its definition.
@@ -195,7 +198,7 @@ WITH space AS (
          UNION ALL
          SELECT 'statistics', space.name || '.' || quote_ident(x.stxname), pg_catalog.pg_get_statisticsobjdef(x.oid)
          FROM pg_catalog.pg_statistic_ext AS x
-         JOIN space ON space.oid = x.stxnamespace
+         JOIN space ON space.oid = x.stxnamespace /* statistics */
          UNION ALL
          SELECT 'extension', quote_ident(e.extname), 'version ' || e.extversion FROM pg_catalog.pg_extension AS e
          UNION ALL

@@ -8,7 +8,7 @@
 //!
 //! - **I1** COMMIT is sent at most once, and only from an armed gate: every item signed, every
 //!   statement succeeded, at least one PASS, no FAIL, the same transaction as at BEGIN, the name
-//!   typed. One exception, asked for in words: a bare script that returned no check at all may be
+//!   typed; or on an approval (I13), to which the same was typed. One exception, asked for in words: a bare script that returned no check at all may be
 //!   committed for a typed reason, which the journal keeps. The request carries a [`warrant::Warrant`], which is made in one place.
 //! - **I2** From every state with an open transaction a key leads to ROLLBACK; a hang-up, a timer,
 //!   a lost screen or a dead task leads there by itself.
@@ -30,13 +30,18 @@
 //!   program adds is part of [`event::Body::Begun`] and so on the screen and in the journal.
 //! - **I12** The monitor's failure changes nothing here; what it sees matters only where a limit on
 //!   who may wait was asked for.
+//! - **I13** An approval commits only a pass that came out as approved, at most once, within its
+//!   limit, on the target it was given for. It is an [`approval::Approval`], made by one edge and
+//!   consumed by the warrant.
 
 pub mod account;
+pub mod approval;
 pub mod backup;
 pub mod effect;
 pub mod event;
 pub mod machine;
 pub mod offer;
+pub mod pass;
 pub mod phase;
 pub mod plan;
 pub mod query;

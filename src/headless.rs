@@ -191,7 +191,9 @@ fn take_answer(asked: Option<Asked>, line: Option<Line>) -> Option<Asked> {
 /// the two threads get in each other's way; nobody reads and types it in this time (I5). To go back is always safe.
 fn reading(machine: &Machine, line: &str) -> Duration {
     match machine.phase() {
-        Phase::Deciding { prompt, .. } if prompt.is_for_commit() && line.trim() != "back" => {
+        Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. }
+            if prompt.is_for_commit() && line.trim() != "back" =>
+        {
             Duration::from_millis(plan::ARMING)
         }
         _ => Duration::ZERO,
@@ -239,6 +241,8 @@ fn alone_next(machine: &Machine) -> Option<Command> {
         | Phase::Applying { .. }
         | Phase::Verifying { .. }
         | Phase::Querying { .. }
+        | Phase::Reviewing { .. }
+        | Phase::Returning
         | Phase::Committing
         | Phase::RollingBack { .. }
         | Phase::Inquiring { .. }

@@ -62,6 +62,7 @@ impl Held for Scripted {
             Order::Commit(_) => "commit",
             Order::RollBack => "roll back",
             Order::Query(..) => "query",
+            Order::QueryOutside(_) => "query outside",
             Order::Inquire => "inquire",
             Order::EndBackend => "end backend",
             Order::PostVerify => "post-verify",

@@ -4,7 +4,7 @@ use crate::database::sentry;
 use crate::database::session;
 use crate::database::settings;
 use crate::gate::event::Millis;
-use crate::gate::plan::{self, Mode, Plan};
+use crate::gate::plan::{self, Mode, Plan, Unheld};
 use crate::runbook::Runbook;
 use crate::sandbox::demo::Scenario;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -313,6 +313,16 @@ pub struct Holding {
     /// what other servers and sessions see. `show` lists what it is
     #[arg(long)]
     pub leave_traces: bool,
+    /// Where it is decided: with the locks held, or with nothing held, after which the script runs a
+    /// second time and commits what comes out the same [default: held, or what runbook.toml says]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub decide: Option<Decide>,
+    /// How old what was reviewed with nothing held may be when it is committed
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30min")]
+    pub approval_limit: Millis,
+    /// What happens to a second pass that comes out otherwise than approved
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = OnDifference::Gate)]
+    pub on_difference: OnDifference,
     /// Where to write the journal [default: a new file in $XDG_STATE_HOME/stagegate]
     #[arg(long, value_name = "PATH")]
     pub journal: Option<PathBuf>,
@@ -331,12 +341,37 @@ impl Holding {
             second_signer: self
                 .second_signer
                 .then(|| plan::FirstSigner(crate::database::settings::os_user())),
+            unheld: self.unheld(runbook, mode),
             ..Plan::new(runbook, mode, self.hold_limit)
         }
     }
 
+    /// Whether a run of `runbook` can be decided with nothing held.
+    fn unheld(&self, runbook: &Runbook, mode: Mode) -> Unheld {
+        match (mode, runbook.script.runs_once()) {
+            (Mode::Rehearse | Mode::Inspect, _) => Unheld::Never,
+            (Mode::Run, Some(what)) => Unheld::Refused(what),
+            (Mode::Run, None) => Unheld::Offered {
+                limit: self.approval_limit,
+                by_itself: self.decide == Some(Decide::Unheld),
+                review_again: self.on_difference == OnDifference::Rollback,
+            },
+        }
+    }
+
+    /// Why `runbook` cannot be decided in the way that was asked for, in words.
+    pub fn objection_to(&self, runbook: &Runbook) -> Option<String> {
+        let what = runbook.script.runs_once()?;
+        (self.decide == Some(Decide::Unheld)).then(|| {
+            format!(
+                "--decide unheld runs the script twice, and that cannot be done here: {what}. Leave \
+                 it out to decide with the locks held"
+            )
+        })
+    }
+
     /// The same, as the database code takes it.
-    pub fn options(&self) -> session::HoldOptions {
+    pub fn options(&self, plan: &Plan) -> session::HoldOptions {
         session::HoldOptions {
             guard: sentry::own_program(),
             hold_limit: self.hold_limit,
@@ -344,6 +379,7 @@ impl Holding {
             dead_man: self.dead_man,
             // As much as can be left of a hold at any time.
             statement_limit: self.hold_limit.saturating_mul(2),
+            takes_down: plan.keeps(),
             ..session::HoldOptions::default()
         }
     }
@@ -362,6 +398,24 @@ impl Holding {
         }
         None
     }
+}
+
+/// Where a run is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Decide {
+    /// At the gate, with the transaction held; `t` lets it go
+    Held,
+    /// With nothing held: each pass is rolled back the moment its verdict is there
+    Unheld,
+}
+
+/// What happens to a second pass that comes out otherwise than approved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnDifference {
+    /// It is held at the gate, with the differences on top
+    Gate,
+    /// It is rolled back, and reviewed as well
+    Rollback,
 }
 
 /// How the run looks.

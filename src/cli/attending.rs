@@ -54,6 +54,9 @@ pub(super) fn may_be_run(runbook: &Runbook, holding: &Holding) -> Result<(), Fai
     if let Some(objection) = holding.objection() {
         return Err(Failure::usage(eyre!("{objection}")));
     }
+    if let Some(objection) = holding.objection_to(runbook) {
+        return Err(Failure::usage(eyre!("{}", printable(&objection))));
+    }
     if runbook.refusals().next().is_some() {
         for (script, refusal) in runbook.refusals() {
             let file = script.sources.get(refusal.source);
@@ -253,12 +256,13 @@ pub(super) fn attend(
         // journal and the seat in front of it go on. The gate lets it happen on the checklist alone,
         // where no transaction is open.
         loop {
-            let (live, reports, observations) =
-                Live::start(Arc::clone(&runbook), aim.clone(), holding.options());
             let plan = Plan {
                 other_form: other.is_some(),
                 ..holding.plan(&runbook, mode)
             };
+            let options = holding.options(&plan);
+            let (live, reports, observations) =
+                Live::start(Arc::clone(&runbook), aim.clone(), options);
             let folders = journals(&path);
             let earlier = earlier::find(&folders, &path);
             let shown = path.display().to_string();

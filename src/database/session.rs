@@ -15,8 +15,10 @@ pub mod measure;
 mod probe;
 mod query;
 pub mod read_only;
+mod outside;
 mod script;
 mod settling;
+mod structure;
 mod traffic;
 
 use std::path::PathBuf;
@@ -64,6 +66,8 @@ pub enum Order {
     RollBack,
     /// Ask something inside the transaction and prove that it is as it was. Final: `Looked`.
     Query(Question, Millis),
+    /// Ask something outside of any transaction of the run, in one that is READ ONLY. Final: `Looked`.
+    QueryOutside(Question),
     /// On a new connection: which way did it go? Final: `Asked`.
     Inquire,
     /// End the backend that still holds the transaction after a lost link, and ask again. Takes
@@ -99,6 +103,9 @@ pub struct HoldOptions {
     /// that is stopped in the middle of one can neither cancel it nor be missed: its socket stays
     /// open. A stricter limit of the role or of the script stands; 0 sets none.
     pub statement_limit: Millis,
+    /// The structure of what the script touched is taken down with the last look before the verdict,
+    /// for a second pass to be held against it.
+    pub takes_down: bool,
     /// How long one query of a probe or of the post-verification may take.
     pub read_timeout: Millis,
     /// How long a cancel request may take to be delivered.
@@ -134,6 +141,7 @@ impl Default for HoldOptions {
             lock_timeout: LOCK_TIMEOUT,
             dead_man: DEAD_MAN,
             statement_limit: STATEMENT_LIMIT,
+            takes_down: false,
             read_timeout: READ_TIMEOUT,
             cancel_timeout: CANCEL_TIMEOUT,
             answer_timeout: ANSWER_TIMEOUT,

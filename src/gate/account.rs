@@ -8,6 +8,7 @@ use super::event::{
     Report, ServerLog, ServerMessage, Session, Sight, StatementReport, Target,
 };
 use super::machine::Machine;
+use super::pass::{Pass, Structure};
 use super::phase::{Phase, Why};
 use super::query::Looked;
 use crate::runbook::check::{Check, Verdict};
@@ -56,6 +57,8 @@ pub struct Account {
     taken: Vec<(usize, Lock)>,
     /// Checks that the script returned, each with its statement's number.
     pub checks: Vec<(usize, Check)>,
+    /// What came out of the pass so far, where that is to be kept.
+    pub pass: Option<Pass>,
     /// The newest answer to a query at the gate.
     pub looked: Option<Looked>,
     /// How many queries were answered so far.
@@ -155,6 +158,18 @@ impl Account {
         account
     }
 
+    /// Keeps what comes out of each pass from here on, of the script with this SHA-256.
+    pub fn keep_passes(&mut self, script: &str) {
+        self.pass = Some(Pass::of(script));
+    }
+
+    /// What came out of the pass, for good: the next one is kept anew.
+    pub fn hand_out_pass(&mut self) -> Option<Pass> {
+        let pass = self.pass.as_mut()?;
+        let fresh = Pass::of(&pass.script);
+        Some(std::mem::replace(pass, fresh))
+    }
+
     /// Takes down an event. Give it the event before the machine gets it.
     pub fn take_down(&mut self, event: &Event) {
         match event {
@@ -185,6 +200,7 @@ impl Account {
             | Event::Drawn
             | Event::Edited
             | Event::ReadToEnd(_)
+            | Event::CameOut(_)
             | Event::Alarmed(_) => {}
             Event::JournalLost(why) | Event::IntentLost(why) => {
                 self.unrecorded.get_or_insert_with(|| why.clone());
@@ -223,6 +239,7 @@ impl Account {
         self.looked = None;
         self.commit_wait = None;
         self.sight = None;
+        self.pass = self.pass.take().map(|pass| Pass::of(&pass.script));
     }
 
     fn reported(&mut self, report: &Report) {
@@ -266,6 +283,9 @@ impl Account {
                 }
             }
             Body::StatementFinished(report) => {
+                if let Some(pass) = &mut self.pass {
+                    pass.keep(report);
+                }
                 let number = report.number;
                 self.checks
                     .extend(report.checks.iter().map(|check| (number, check.clone())));
@@ -290,7 +310,17 @@ impl Account {
                     }
                 }
             }
-            Body::Noticed { number, message } => self.say(*number, message),
+            Body::Noticed { number, message } => {
+                if let Some(pass) = &mut self.pass {
+                    pass.warned(*number, message);
+                }
+                self.say(*number, message);
+            }
+            Body::TakenDown(structure) => {
+                if let Some(pass) = &mut self.pass {
+                    pass.structure = Structure::clone(structure);
+                }
+            }
             Body::Looked(looked) => {
                 self.looked = Some((**looked).clone());
                 self.looks += 1;

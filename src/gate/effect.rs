@@ -68,6 +68,8 @@ pub enum Request {
         /// How long the server works on it.
         limit: Millis,
     },
+    /// Ask something outside of any transaction of ours, read-only by the server: what there is now.
+    QueryOutside(Question),
     /// After a lost link: connect anew and ask `pg_xact_status`.
     Inquire,
     /// End the backend of the lost link (`pg_terminate_backend`, same role), then ask as `Inquire` does.
@@ -86,6 +88,7 @@ impl Request {
             | Request::BackUp { .. }
             | Request::RollBack
             | Request::Query { .. }
+            | Request::QueryOutside(_)
             | Request::Inquire
             | Request::EndBackend
             | Request::PostVerify => false,

@@ -5,9 +5,11 @@
 //! decides on.
 
 use super::backup::{Dump, Dumping};
+use super::pass::{Pass, Structure};
 use crate::runbook::check::{Check, ResultSet};
 use crate::runbook::impact::Measure;
 use crate::runbook::targets::{self, Named, Reached};
+use std::sync::Arc;
 
 pub use crate::runbook::lock::LockMode;
 
@@ -41,6 +43,8 @@ pub enum Event {
     Alarmed(Alarm),
     /// The journal cannot be written any more; why. COMMIT is forbidden from here on.
     JournalLost(String),
+    /// What came out of the pass, as it was shown; told before [`Body::Settled`].
+    CameOut(Arc<Pass>),
     /// The intent to COMMIT could not be put on disk, so COMMIT was not sent (I6); why.
     IntentLost(String),
 }
@@ -92,6 +96,10 @@ pub enum Command {
     ConfirmRollback,
     /// Ask something inside the held transaction.
     Query(String),
+    /// Roll back now, and review what the pass showed with nothing held.
+    TakeTime,
+    /// Let counts and numbers differ in the second pass, or not any more.
+    AllowNumbers,
     /// Close the open prompt.
     StepBack,
     /// Extend the hold.
@@ -204,6 +212,8 @@ pub enum Body {
     },
     /// Every statement succeeded.
     ScriptFinished,
+    /// The structure of what the script touched, taken down inside the transaction.
+    TakenDown(Box<Structure>),
     /// Deferred constraints hold, and the transaction was looked at.
     Settled {
         /// It is the one that was begun.

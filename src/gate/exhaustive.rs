@@ -7,12 +7,14 @@
 use super::event::*;
 use super::machine::Machine;
 use super::phase::{Ending, Phase, Prompt, Why};
-use super::plan::{self, FirstSigner, Mode, Plan, Requirement};
+use super::pass::{CameOut, Pass, Structure};
+use super::plan::{self, FirstSigner, Mode, Plan, Requirement, Unheld};
 use super::query::{After, Looked, Rows};
 use super::{Effect, Request};
 use crate::runbook::check::{Check, Verdict};
 use crate::runbook::question::Question;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 
 const DATABASE: &str = "wiser_ops";
 
@@ -30,6 +32,80 @@ struct Witness {
     asking: bool,
     /// Milliseconds for which the closed gate has been on screen, up to the arming time.
     on_screen: Millis,
+    /// Where the session is, and which pass came out of the script.
+    place: Option<Place>,
+    came_out: Option<Shown>,
+    /// What was let go and is reviewed: which pass, where, and for how many ticks.
+    kept: Option<Kept>,
+    /// What was approved, and whether numbers may differ. It is gone with the verdict.
+    approved: Option<(Kept, bool)>,
+}
+
+/// A server that can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Place {
+    There,
+    Elsewhere,
+}
+
+/// Passes that can come out: two that differ in a number, one with another structure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Shown {
+    One,
+    OtherNumber,
+    OtherStructure,
+}
+
+/// A pass as it was let go.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Kept {
+    pass: Shown,
+    place: Place,
+    age: Millis,
+}
+
+/// How old what was shown may be, in the walk.
+const APPROVAL_LIMIT: Millis = 3 * plan::ARMING;
+
+impl Place {
+    fn of(target: &Target) -> Place {
+        match target.host.as_str() {
+            "elsewhere" => Place::Elsewhere,
+            _ => Place::There,
+        }
+    }
+}
+
+impl Shown {
+    const ALL: [Shown; 3] = [Shown::One, Shown::OtherNumber, Shown::OtherStructure];
+
+    fn made(self) -> Pass {
+        let (count, column) = match self {
+            Shown::One => (5, "bigint"),
+            Shown::OtherNumber => (6, "bigint"),
+            Shown::OtherStructure => (5, "text"),
+        };
+        Pass {
+            statements: vec![CameOut {
+                number: 1,
+                tag: format!("UPDATE {count}"),
+                rows: None,
+                checks: Vec::new(),
+            }],
+            structure: Structure::Known(BTreeMap::from([("column".into(), column.into())])),
+            ..Pass::of("script")
+        }
+    }
+
+    fn of(pass: &Pass) -> Shown {
+        let mut all = Shown::ALL.into_iter();
+        all.find(|one| one.made() == *pass).unwrap()
+    }
+
+    fn is_approved_by(self, approved: Shown, numbers: bool) -> bool {
+        let number = |pass| matches!(pass, Shown::One | Shown::OtherNumber);
+        self == approved || numbers && number(self) && number(approved)
+    }
 }
 
 type State = (Machine, Witness);
@@ -63,6 +139,20 @@ fn plan(mode: Mode, items: usize, post_verification: bool) -> Plan {
         other_form: false,
         max_waiters: Some(0),
         max_wait: None,
+        unheld: Unheld::Never,
+    }
+}
+
+/// A run in which COMMIT can be given with nothing held.
+fn unheld(by_itself: bool, review_again: bool) -> Plan {
+    Plan {
+        max_waiters: None,
+        unheld: Unheld::Offered {
+            limit: APPROVAL_LIMIT,
+            by_itself,
+            review_again,
+        },
+        ..plan(Mode::Run, 0, false)
     }
 }
 
@@ -120,7 +210,13 @@ fn bodies(items: usize) -> Vec<Body> {
             database: DATABASE.into(),
             ..Target::default()
         })),
+        Body::Connected(Box::new(Target {
+            database: DATABASE.into(),
+            host: "elsewhere".into(),
+            ..Target::default()
+        })),
         Body::ConnectFailed(ServerMessage::default()),
+        Body::TakenDown(Box::default()),
         Body::BackupStarted(Box::default()),
         Body::BackedUp(Box::default()),
         Body::BackupFailed(String::new()),
@@ -261,6 +357,8 @@ fn commands(items: usize) -> Vec<Command> {
         Command::ConfirmRollback,
         Command::Query("SELECT 1".into()),
         Command::Query("COMMIT".into()),
+        Command::TakeTime,
+        Command::AllowNumbers,
         Command::StepBack,
         Command::Extend,
         Command::Again,
@@ -299,6 +397,10 @@ fn events(machine: &Machine, items: usize, bodies: &[Body]) -> Vec<Event> {
         Event::Alarmed(Alarm::HungUp),
         Event::JournalLost(String::new()),
     ];
+    if machine.plan().keeps() {
+        let passes = Shown::ALL.into_iter().map(|pass| Arc::new(pass.made()));
+        events.extend(passes.map(Event::CameOut));
+    }
     // The intent is lost only instead of sending COMMIT; the walk below takes that edge apart.
     if *machine.phase() == Phase::Committing {
         events.push(Event::IntentLost(String::new()));
@@ -329,9 +431,11 @@ fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine)
             .any(|e| matches!(e, Effect::Request { request, .. } if wanted(request)))
     };
     if asks(|r| matches!(r, Request::Begin)) {
-        let journal_lost = witness.journal_lost;
         witness = Witness {
-            journal_lost,
+            journal_lost: witness.journal_lost,
+            place: witness.place,
+            kept: witness.kept.take(),
+            approved: witness.approved.take(),
             ..Witness::default()
         };
     }
@@ -340,6 +444,9 @@ fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine)
         witness.commits = (witness.commits + 1).min(2);
     }
     let current = machine.sequence_numbers();
+    if machine.plan().keeps() {
+        witness_approval(&mut witness, machine, event, after);
+    }
     if let Event::Reported(Report { seq, body }) = event
         && current.contains(seq)
     {
@@ -385,10 +492,17 @@ fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine)
             Phase::Deciding {
                 prompt: Prompt::Closed,
                 ..
+            } | Phase::Reviewing {
+                prompt: Prompt::Closed,
+                ..
             }
         )
     };
-    if !matches!(after.phase(), Phase::Deciding { .. }) {
+    if !matches!(
+        after.phase(),
+        Phase::Deciding { .. } | Phase::Reviewing { .. }
+    ) || std::mem::discriminant(after.phase()) != std::mem::discriminant(machine.phase())
+    {
         witness.on_screen = 0;
     } else if closed_gate(machine)
         && machine.is_shown()
@@ -397,6 +511,166 @@ fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine)
         witness.on_screen = (witness.on_screen + elapsed).min(plan::ARMING);
     }
     witness
+}
+
+/// What was let go, approved and came out, from the outside.
+fn witness_approval(witness: &mut Witness, machine: &Machine, event: &Event, after: &Machine) {
+    let at = |phase: &Phase| std::mem::discriminant(phase);
+    let moved = at(machine.phase()) != at(after.phase());
+    if let Event::Ticked { elapsed } = event {
+        let older = |kept: &mut Kept| kept.age = (kept.age + elapsed).min(APPROVAL_LIMIT);
+        witness.kept.iter_mut().for_each(older);
+        let approved = witness.approved.iter_mut();
+        approved.for_each(|(kept, _)| older(kept));
+    }
+    match event {
+        Event::CameOut(pass) if matches!(machine.phase(), Phase::Verifying { .. }) => {
+            witness.came_out = Some(Shown::of(pass));
+        }
+        Event::Reported(Report {
+            seq,
+            body: Body::Connected(target),
+        }) if machine.sequence_numbers().contains(seq)
+            && matches!(machine.phase(), Phase::Connecting | Phase::Returning) =>
+        {
+            witness.place = Some(Place::of(target));
+        }
+        Event::Asked(Command::NameTyped(name))
+            if name == DATABASE && moved && *after.phase() == Phase::Returning =>
+        {
+            let kept = witness.kept.take().expect("approved what was never let go");
+            witness.approved = Some((kept, machine.numbers_may_differ()));
+        }
+        _ => {}
+    }
+    if let Phase::RollingBack {
+        why: Why::ForReview,
+        ..
+    } = after.phase()
+        && moved
+        && let (Some(pass), Some(place)) = (witness.came_out, witness.place)
+    {
+        witness.kept = Some(Kept {
+            pass,
+            place,
+            age: 0,
+        });
+    }
+    // It is given back where nothing was begun.
+    if moved
+        && matches!(after.phase(), Phase::Reviewing { .. })
+        && let Some((kept, _)) = witness.approved.take()
+    {
+        witness.kept = Some(kept);
+    }
+    if matches!(after.phase(), Phase::Ended(_) | Phase::Left(_)) {
+        witness.kept = None;
+    }
+    // With the verdict, or with anything that a person has to see, it is over.
+    if matches!(
+        after.phase(),
+        Phase::Deciding { .. }
+            | Phase::MustRollBack { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_)
+            | Phase::PostVerifying { .. }
+    ) {
+        witness.approved = None;
+    }
+    if !matches!(
+        after.phase(),
+        Phase::Verifying { .. }
+            | Phase::Deciding { .. }
+            | Phase::Querying { .. }
+            | Phase::Committing
+    ) {
+        witness.came_out = None;
+    }
+}
+
+/// I13 where COMMIT follows by itself.
+fn hold_approval(before: &State, event: &Event) {
+    let (machine, witness) = before;
+    assert!(
+        matches!(
+            event,
+            Event::Reported(Report {
+                body: Body::Settled {
+                    same_transaction: true
+                },
+                ..
+            })
+        ) && matches!(machine.phase(), Phase::Verifying { cancelling: None }),
+        "I13: {event:?} commits"
+    );
+    let (kept, numbers) = witness.approved.as_ref().expect("I13: nothing is approved");
+    let came_out = witness.came_out.expect("I13: nobody knows what came out");
+    assert!(
+        came_out.is_approved_by(kept.pass, *numbers),
+        "I13: as approved"
+    );
+    assert_eq!(witness.place, Some(kept.place), "I13: on the same target");
+    assert!(kept.age < APPROVAL_LIMIT, "I13: within its limit");
+}
+
+/// I13: what a person types below a review makes the one approval, and only there.
+fn hold_approving(before: &State, event: &Event, effects: &[Effect], after: &State) {
+    let (machine, witness) = before;
+    let given = after.0.approval().is_some() && machine.approval().is_none();
+    if given {
+        let name = Event::Asked(Command::NameTyped(DATABASE.into()));
+        assert_eq!(*event, name, "I13: only the name approves");
+        assert!(machine.is_shown(), "I5: on a drawn frame");
+        assert_eq!(witness.on_screen, plan::ARMING, "I5: armed");
+        assert!(!witness.journal_lost, "I6: never without a journal");
+        assert!(signed(machine), "I1: every item signed");
+        assert!(
+            matches!(
+                machine.phase(),
+                Phase::Reviewing {
+                    prompt: Prompt::Name,
+                    ..
+                }
+            ),
+            "I13: from the review"
+        );
+        let kept = witness.kept.as_ref().expect("I13: on what was shown");
+        assert!(kept.age < APPROVAL_LIMIT, "I13: not too old");
+    }
+    let may_live = matches!(
+        after.0.phase(),
+        Phase::Returning
+            | Phase::Beginning
+            | Phase::Applying { .. }
+            | Phase::Verifying { .. }
+            | Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
+    );
+    assert!(
+        after.0.approval().is_none() || may_live,
+        "I13: an approval lives on in {:?}",
+        after.0.phase()
+    );
+    if matches!(after.0.phase(), Phase::Reviewing { .. }) {
+        assert!(!after.0.phase().transaction_open());
+        let asked = |e: &Effect| matches!(e, Effect::Request { request, .. } if request.writes());
+        assert!(!effects.iter().any(asked), "nothing writes in a review");
+    }
+    // A second pass begins on the target that was approved and nowhere else.
+    let begins = |e: &Effect| {
+        matches!(
+            e,
+            Effect::Request {
+                request: Request::Begin,
+                ..
+            }
+        )
+    };
+    if after.0.approval().is_some() && effects.iter().any(begins) {
+        let (kept, _) = after.1.approved.as_ref().expect("I13: nothing is approved");
+        assert_eq!(after.1.place, Some(kept.place), "I13: begun elsewhere");
+    }
 }
 
 /// I1, I3 and I4 on one edge.
@@ -423,11 +697,15 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
             Mode::Rehearse => assert!(!matches!(request, Request::Commit(_)), "I4: {event:?}"),
         }
         if let Request::Commit(warrant) = request {
-            assert_eq!(
-                *event,
-                Event::Asked(Command::NameTyped(DATABASE.into())),
-                "I1: only the name commits"
-            );
+            let by_itself = warrant.approved().is_some();
+            match by_itself {
+                true => hold_approval(before, event),
+                false => assert_eq!(
+                    *event,
+                    Event::Asked(Command::NameTyped(DATABASE.into())),
+                    "I1: only the name commits"
+                ),
+            }
             assert!(signed(machine), "I1: every item signed");
             assert!(!witness.something_failed, "I1: every statement succeeded");
             let consent = warrant.consent();
@@ -444,13 +722,16 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
                 "a second person, and another one"
             );
             assert!(!witness.asking, "I1: nothing else runs");
-            assert!(witness.settled, "I1: the same transaction");
+            assert!(after.1.settled, "I1: the same transaction");
             assert_eq!(warrant.xid(), "7", "I1: that transaction");
             assert!(!witness.journal_lost, "I6: never without a journal");
-            assert!(machine.is_shown(), "I5: on a drawn frame");
-            assert_eq!(witness.on_screen, plan::ARMING, "I5: armed");
+            assert!(machine.is_shown() || by_itself, "I5: on a drawn frame");
             assert!(
-                matches!(
+                witness.on_screen == plan::ARMING || by_itself,
+                "I5: armed"
+            );
+            assert!(
+                by_itself || matches!(
                     machine.phase(),
                     Phase::Deciding {
                         prompt: Prompt::Name,
@@ -461,6 +742,7 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
             );
         }
     }
+    hold_approving(before, event, effects, after);
     assert!(
         !(after.0.is_backing_up() && after.0.phase().transaction_open()),
         "a backup is under way beside the script on {event:?}"
@@ -737,6 +1019,7 @@ fn hold_way_out(walk: &Walk) {
             | Event::Edited
             | Event::Ticked { .. }
             | Event::ReadToEnd(_)
+            | Event::CameOut(_)
             | Event::Alarmed(_)
             | Event::JournalLost(_)
             | Event::IntentLost(_) => false,
@@ -771,8 +1054,9 @@ fn hold_way_out(walk: &Walk) {
     }
 }
 
-fn walk_every_state(name: &str, plan: Plan) {
+fn walk_every_state(name: &str, plan: Plan) -> Walk {
     let mode = plan.mode;
+    let held = !(plan.lets_go_by_itself());
     let walk = explore(plan);
     hold_way_out(&walk);
     let reached = |wanted: fn(&Phase) -> bool| {
@@ -789,7 +1073,7 @@ fn walk_every_state(name: &str, plan: Plan) {
     assert_eq!(reached(|p| *p == Phase::Committing), mode == Mode::Run);
     assert_eq!(
         reached(|p| matches!(p, Phase::Querying { why: None, .. })),
-        mode != Mode::Inspect
+        mode != Mode::Inspect && held
     );
     assert_eq!(
         reached(|p| matches!(
@@ -806,6 +1090,7 @@ fn walk_every_state(name: &str, plan: Plan) {
         walk.states.len(),
         walk.edges.len()
     );
+    walk
 }
 
 #[test]
@@ -833,6 +1118,26 @@ fn every_reachable_state_of_a_run_whose_rollback_was_rehearsed() {
         ..plan(Mode::Run, 0, false)
     };
     walk_every_state("rehearsed", plan);
+}
+
+#[test]
+fn every_reachable_state_of_a_decision_with_nothing_held() {
+    let walk = walk_every_state("unheld", unheld(false, false));
+    let by_itself = |(from, event, to): &&(usize, Event, usize)| {
+        matches!(event, Event::Reported(_))
+            && matches!(walk.states[*from].0.phase(), Phase::Verifying { .. })
+            && *walk.states[*to].0.phase() == Phase::Committing
+    };
+    assert!(walk.edges.iter().any(|edge| by_itself(&edge)), "no approval ever committed");
+    let second = |(machine, _): &&State| {
+        machine.approval().is_some() && matches!(machine.phase(), Phase::Waiting { .. })
+    };
+    assert!(walk.states.iter().any(|state| second(&state)), "no second pass ever waited for a lock");
+}
+
+#[test]
+fn every_reachable_state_of_a_run_that_holds_nothing_for_a_person() {
+    walk_every_state("unheld by itself", unheld(true, true));
 }
 
 #[test]
@@ -933,6 +1238,19 @@ fn next_step(machine: &Machine) -> Event {
             Prompt::RollBack => Event::Asked(Command::StepBack),
         },
         Phase::Querying { .. } => report(looked(After::Unchanged)),
+        Phase::Reviewing { prompt, arming } => match prompt {
+            Prompt::Closed if machine.asks_outside() => report(looked(After::Unchanged)),
+            Prompt::Closed if *arming > 0 => Event::Ticked { elapsed: *arming },
+            Prompt::Closed if machine.approvable_for() == Some(0) => {
+                Event::Asked(Command::AskRollback)
+            }
+            Prompt::Closed => Event::Asked(Command::AskCommit),
+            Prompt::Reason => Event::Asked(Command::ReasonGiven("it is empty".into())),
+            Prompt::SecondSigner => Event::Asked(Command::SecondSigned("ben".into())),
+            Prompt::Name => Event::Asked(Command::NameTyped(DATABASE.into())),
+            Prompt::RollBack => Event::Asked(Command::ConfirmRollback),
+        },
+        Phase::Returning => report(bodies(0).swap_remove(0)),
         Phase::MustRollBack { asking: false, .. } => Event::Asked(Command::AskRollback),
         Phase::MustRollBack { asking: true, .. } => Event::Asked(Command::ConfirmRollback),
         Phase::Committing => report(Body::CommitAnswered(CommitAnswer::Tag {

@@ -13,14 +13,18 @@ mod leaving;
 mod passing;
 mod querying;
 mod reporting;
+mod reviewing;
 
+use super::approval::{Approval, Basis};
 use super::effect::{Effect, ExitCode, Request};
 use super::event::{Alarm, Document, Event, Millis, Seq, Standing, Target};
 use super::offer::{Act, Offer};
+use super::pass::{Compared, Pass};
 use super::phase::{Ending, Phase, Prompt, Proof, Stage, Why};
 use super::plan::{self, Plan};
 use super::warrant::Consent;
 use crate::runbook::check::Tally;
+use std::sync::Arc;
 
 /// SQLSTATE of a lock that was not granted within `lock_timeout`.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
@@ -35,6 +39,18 @@ pub struct Machine {
     database: Option<String>,
     /// What was signed was signed for this.
     place: Option<Place>,
+    /// What the present session reached.
+    reached: Option<Arc<Target>>,
+    /// What came out of the pass so far, as it was shown.
+    came_out: Option<Arc<Pass>>,
+    /// What is reviewed with nothing held.
+    basis: Option<Basis>,
+    /// COMMIT as it was given on that, until the second pass is held against it.
+    approval: Option<Approval>,
+    /// What the newest second pass was different in.
+    compared: Option<Arc<Compared>>,
+    /// Counts and numbers may differ in the second pass.
+    numbers: bool,
     xid: Option<String>,
     /// What was said to COMMIT so far; it falls with the prompt.
     consent: Consent,
@@ -132,6 +148,7 @@ struct Face {
     backing_up: backing_up::BackingUp,
     parting: bool,
     waits: bool,
+    numbers: bool,
 }
 
 impl Machine {
@@ -152,6 +169,12 @@ impl Machine {
             tally: Tally::default(),
             database: None,
             place: None,
+            reached: None,
+            came_out: None,
+            basis: None,
+            approval: None,
+            compared: None,
+            numbers: false,
             xid: None,
             consent: Consent::default(),
             hold_left: None,
@@ -238,6 +261,11 @@ impl Machine {
     /// What people said to COMMIT so far.
     pub fn consent(&self) -> &Consent {
         &self.consent
+    }
+
+    /// The transaction that was begun last.
+    pub fn xid(&self) -> Option<&str> {
+        self.xid.as_deref()
     }
 
     /// What is left of the hold, in milliseconds, while a transaction is held.
@@ -335,6 +363,12 @@ impl Machine {
                 Vec::new()
             }
             Event::Alarmed(alarm) => self.alarmed(alarm),
+            Event::CameOut(pass) => {
+                if self.plan.keeps() && matches!(self.phase, Phase::Verifying { .. }) {
+                    self.came_out = Some(pass);
+                }
+                Vec::new()
+            }
             Event::JournalLost(_) => self.journal_lost(),
             Event::IntentLost(_) => self.intent_lost(),
         };
@@ -346,7 +380,7 @@ impl Machine {
 
     fn face(&self) -> Face {
         let prompt = match self.phase {
-            Phase::Deciding { prompt, .. } => Some(prompt),
+            Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. } => Some(prompt),
             Phase::MustRollBack { asking: true, .. } | Phase::Querying { asking: true, .. } => {
                 Some(Prompt::RollBack)
             }
@@ -363,6 +397,7 @@ impl Machine {
             backing_up: self.backing_up,
             parting: self.parting.is_some(),
             waits: self.waits,
+            numbers: self.numbers,
         }
     }
 
@@ -404,6 +439,7 @@ impl Machine {
         self.whole = false;
         self.strayed = false;
         self.waits = false;
+        self.came_out = None;
         vec![self.request(Request::Begin)]
     }
 
@@ -438,6 +474,8 @@ impl Machine {
     fn end(&mut self, ending: Ending) -> Vec<Effect> {
         self.hold_left = None;
         self.awaiting = None;
+        self.basis = None;
+        self.approval = None;
         let code = ending.exit_code();
         self.ending = Some(ending.clone());
         self.phase = Phase::Ended(ending);
@@ -456,6 +494,9 @@ impl Machine {
     }
 
     fn rolled_back(&mut self, why: Why, proof: Proof) -> Vec<Effect> {
+        if why == Why::ForReview && self.leaving.is_none() {
+            return self.review(proof);
+        }
         let waited = matches!(self.phase, Phase::Waiting { .. });
         if why == Why::LockTimeout
             && !waited
@@ -472,6 +513,8 @@ impl Machine {
 
     fn committed(&mut self, proof: Proof) -> Vec<Effect> {
         self.hold_left = None;
+        self.basis = None;
+        self.approval = None;
         self.whole = false;
         self.ending = Some(Ending::Committed {
             proof: proof.clone(),

@@ -20,6 +20,8 @@ pub enum Act {
     AskRollback,
     ConfirmRollback,
     StepBack,
+    TakeTime,
+    AllowNumbers,
     Query,
     Extend,
     Again,
@@ -30,7 +32,7 @@ pub enum Act {
 
 impl Act {
     /// Every act there is.
-    pub const ALL: [Act; 19] = [
+    pub const ALL: [Act; 21] = [
         Act::SignOff,
         Act::Withdraw,
         Act::Acknowledge,
@@ -44,6 +46,8 @@ impl Act {
         Act::AskRollback,
         Act::ConfirmRollback,
         Act::StepBack,
+        Act::TakeTime,
+        Act::AllowNumbers,
         Act::Query,
         Act::Extend,
         Act::Again,
@@ -72,6 +76,8 @@ impl Command {
             Command::AskRollback => Act::AskRollback,
             Command::ConfirmRollback => Act::ConfirmRollback,
             Command::StepBack => Act::StepBack,
+            Command::TakeTime => Act::TakeTime,
+            Command::AllowNumbers => Act::AllowNumbers,
             Command::Query(_) => Act::Query,
             Command::Extend => Act::Extend,
             Command::Again => Act::Again,
@@ -128,6 +134,10 @@ pub enum Refusal {
     ScriptRunning,
     OutcomeUnderWay,
     TooSoon,
+    HappensTwice(String),
+    NothingKept(String),
+    TooOld,
+    QueryRuns,
 }
 
 impl std::fmt::Display for Refusal {
@@ -214,6 +224,21 @@ impl std::fmt::Display for Refusal {
                 f.write_str(
                     "The script is running: x cancels it. q again cancels, rolls back and leaves.",
                 )
+            }
+            Refusal::HappensTwice(what) => write!(
+                f,
+                "The script cannot be run twice, so it is decided here, with the locks held: {what}."
+            ),
+            Refusal::NothingKept(why) => write!(
+                f,
+                "A second pass could not be held against this one, so it is decided here: {why}."
+            ),
+            Refusal::TooOld => f.write_str(
+                "What is reviewed here is too old to be approved (--approval-limit). r ends this run; \
+                 then walk again.",
+            ),
+            Refusal::QueryRuns => {
+                f.write_str("A query is still running; x cancels it, or wait for its answer.")
             }
             Refusal::OutcomeUnderWay => {
                 f.write_str("The outcome is being proven. q again leaves, if need be without it.")

@@ -52,6 +52,16 @@ pub enum Phase {
         /// The question whether to roll back is open.
         asking: bool,
     },
+    /// Nothing is held: what a pass showed that was rolled back is reviewed, and COMMIT can be given
+    /// on it.
+    Reviewing {
+        /// What is open.
+        prompt: Prompt,
+        /// As in [`Phase::Deciding`].
+        arming: Millis,
+    },
+    /// A session for the second pass is being opened, to be held against that of the first one.
+    Returning,
     /// COMMIT was handed to the session.
     Committing,
     /// ROLLBACK was handed to the session.
@@ -202,6 +212,12 @@ pub enum Why {
     JournalLost,
     /// The server ended the session, or the link broke.
     SessionEnded,
+    /// What it showed is reviewed with nothing held.
+    ForReview,
+    /// What was approved is too old by now.
+    ApprovalExpired,
+    /// Another server, database or role was reached than the one that was approved.
+    OtherTarget,
     /// The run was ended from outside.
     Alarmed(Alarm),
 }
@@ -243,7 +259,7 @@ impl Why {
     /// The exit code of a run that was rolled back for this reason.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Why::Decision | Why::Rehearsed => ExitCode::RolledBack,
+            Why::Decision | Why::Rehearsed | Why::ForReview => ExitCode::RolledBack,
             Why::ChecksFailed | Why::NothingPassed => ExitCode::RolledBackOnFail,
             Why::Alarmed(alarm) => alarm.exit_code(),
             Why::BeginFailed
@@ -260,6 +276,8 @@ impl Why {
             | Why::CommitRefused
             | Why::HoldLimit
             | Why::JournalLost
+            | Why::ApprovalExpired
+            | Why::OtherTarget
             | Why::SessionEnded => ExitCode::RolledBackOnError,
         }
     }
@@ -287,6 +305,9 @@ impl std::fmt::Display for Why {
             Why::HoldLimit => "the hold limit was reached",
             Why::JournalLost => "the journal was lost",
             Why::SessionEnded => "the session ended",
+            Why::ForReview => "what it showed is reviewed with nothing held",
+            Why::ApprovalExpired => "what was approved is older than --approval-limit",
+            Why::OtherTarget => "another server, database or role was reached than the one approved",
             Why::Alarmed(Alarm::HungUp) => "the terminal is gone",
             Why::Alarmed(Alarm::Interrupted) => "the program was interrupted",
             Why::Alarmed(Alarm::Terminated) => "the program was told to terminate",
@@ -336,6 +357,8 @@ impl Phase {
             | Phase::Inquiring { .. } => true,
             Phase::Connecting
             | Phase::Checklist
+            | Phase::Reviewing { .. }
+            | Phase::Returning
             | Phase::Waiting { .. }
             | Phase::PostVerifying { .. }
             | Phase::Ended(_)

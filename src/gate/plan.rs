@@ -26,6 +26,31 @@ pub const LEAVING: Millis = 4_000;
 /// How long `q` stands open to be pressed again, once it was refused.
 pub const PARTING: Millis = 10_000;
 
+/// How old what was shown may be that COMMIT is given on, where the command line says nothing else:
+/// 30 minutes.
+pub const APPROVAL_LIMIT: Millis = 30 * 60 * 1_000;
+
+/// Whether COMMIT can be given on a pass that was rolled back, for a second one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub enum Unheld {
+    /// It has no meaning in this run.
+    #[default]
+    Never,
+    /// It cannot: a second pass would do something twice. What, in words.
+    Refused(String),
+    /// It can.
+    Offered {
+        /// How old what was shown may be.
+        limit: Millis,
+        /// Every pass is let go by itself the moment its verdict is there: nothing is held for a
+        /// person.
+        by_itself: bool,
+        /// A second pass that comes out otherwise is rolled back and reviewed as well, instead of
+        /// being held at the gate.
+        review_again: bool,
+    },
+}
+
 /// What kind of run it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -64,6 +89,8 @@ pub struct Plan {
     pub max_waiters: Option<usize>,
     /// Roll back when a session waits for us longer than this.
     pub max_wait: Option<Millis>,
+    /// Whether COMMIT can be given with nothing held.
+    pub unheld: Unheld,
 }
 
 /// How long to wait after attempt `attempt` (from 1) before the next: 1, 2, 4, 8 s and so on to
@@ -151,6 +178,31 @@ impl Plan {
             other_form: false,
             max_waiters: None,
             max_wait: None,
+            unheld: Unheld::Never,
+        }
+    }
+
+    /// Whether every pass is let go by itself.
+    pub fn lets_go_by_itself(&self) -> bool {
+        matches!(
+            self.unheld,
+            Unheld::Offered {
+                by_itself: true,
+                ..
+            }
+        )
+    }
+
+    /// Whether what came out of a pass is kept.
+    pub fn keeps(&self) -> bool {
+        matches!(self.unheld, Unheld::Offered { .. })
+    }
+
+    /// How old what was shown may be that COMMIT is given on.
+    pub fn approval_limit(&self) -> Millis {
+        match self.unheld {
+            Unheld::Offered { limit, .. } => limit,
+            Unheld::Never | Unheld::Refused(_) => 0,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::event::*;
 use super::machine::Machine;
 use super::offer::{Act, Refusal};
 use super::phase::{Ending, Phase, Prompt, Proof, Stage, Why};
-use super::plan::{self, Mode, Plan, Requirement};
+use super::plan::{self, Mode, Plan, Requirement, Unheld};
 use super::{Effect, ExitCode, Request};
 use crate::runbook::check::{Check, Verdict};
 
@@ -47,6 +47,7 @@ impl Run {
             other_form: false,
             max_waiters: Some(2),
             max_wait: Some(5_000),
+            unheld: Unheld::Never,
         }
     }
 
@@ -830,6 +831,8 @@ fn what_is_offered_is_what_happens() {
                 Act::AskRollback => Command::AskRollback,
                 Act::ConfirmRollback => Command::ConfirmRollback,
                 Act::StepBack => Command::StepBack,
+                Act::TakeTime => Command::TakeTime,
+                Act::AllowNumbers => Command::AllowNumbers,
                 Act::Extend => Command::Extend,
                 Act::Again => Command::Again,
                 Act::EndBackend => Command::EndBackend,

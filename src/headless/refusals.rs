@@ -65,6 +65,13 @@ pub fn in_words(refusal: &Refusal) -> String {
         Refusal::TooSoon => {
             "That quit came too soon after the first to be an answer: read, then type quit again."
         }
+        Refusal::TooOld => {
+            "What is reviewed here is too old to be approved (--approval-limit). rollback ends this \
+             run; then walk again."
+        }
+        Refusal::QueryRuns => {
+            "A query is still running; cancel cancels it, or wait for its answer."
+        }
         // Nothing in these is about keys.
         Refusal::NoSuchItem
         | Refusal::NotSigned
@@ -74,6 +81,8 @@ pub fn in_words(refusal: &Refusal) -> String {
         | Refusal::ItemsUnsigned(_)
         | Refusal::AlreadyStopping
         | Refusal::AlreadyCancelling
+        | Refusal::HappensTwice(_)
+        | Refusal::NothingKept(_)
         | Refusal::HoldAtMost => return refusal.to_string(),
     };
     text.to_owned()
@@ -121,6 +130,10 @@ mod tests {
             Refusal::ScriptRunning,
             Refusal::OutcomeUnderWay,
             Refusal::TooSoon,
+            Refusal::HappensTwice("statement 2 calls nextval".into()),
+            Refusal::NothingKept("the structure is not known".into()),
+            Refusal::TooOld,
+            Refusal::QueryRuns,
         ];
         for refusal in refusals {
             let text = in_words(&refusal);

@@ -404,6 +404,7 @@ impl<'a> Teller<'a> {
             Phase::Verifying { .. } => self.say("SET CONSTRAINTS ALL IMMEDIATE."),
             Phase::Deciding { prompt, .. } => match prompt {
                 Prompt::Closed => {
+                    self.differences(machine);
                     let tally = machine.tally();
                     let checks = if tally.total() == 0 {
                         "No checks: nothing says whether the script did what it should".to_owned()
@@ -417,24 +418,14 @@ impl<'a> Teller<'a> {
                         "TRANSACTION OPEN. {checks}. Type commit or rollback."
                     ));
                 }
-                Prompt::Reason => self.say(
-                    "COMMIT of a script without checks: type why, then Enter. back goes back.",
-                ),
-                Prompt::SecondSigner => self.say(
-                    "COMMIT needs a second person: type their name, then Enter. back goes back.",
-                ),
-                Prompt::Name => {
-                    self.say(&format!(
-                        "COMMIT: type the name of the {}, then Enter. back goes back.",
-                        machine.name_is_of()
-                    ))
-                }
                 Prompt::RollBack => self.say("ROLLBACK? Type yes or no."),
+                prompt => self.asks_for_commit(*prompt, machine),
             },
             Phase::MustRollBack { why, asking } => {
                 if *asking {
                     self.say("ROLLBACK? Type yes or no.");
                 } else {
+                    self.differences(machine);
                     self.say(&match account.holds_locks(machine, &self.runbook.script) {
                         true => format!(
                             "TRANSACTION OPEN, and it cannot be committed: {why}. Type rollback."
@@ -444,6 +435,11 @@ impl<'a> Teller<'a> {
                         ),
                     });
                 }
+            }
+            Phase::Reviewing { prompt, .. } => self.review(*prompt, machine, account),
+            Phase::Returning => {
+                self.say("APPROVED. A session for the second pass is opened; COMMIT follows by itself if \
+                    it comes out the same.");
             }
             Phase::Querying { question, .. } => {
                 let text = format!("Asking inside the transaction: {}", question.text());
@@ -479,7 +475,7 @@ impl<'a> Teller<'a> {
                 self.say(&format!("COMMITTED: {proof}."));
                 self.say("Post-verification.");
             }
-            Phase::Ended(ending) => self.ended(ending, account),
+            Phase::Ended(ending) => self.ended(ending, machine, account),
             Phase::Left(_) => {}
         }
     }
@@ -494,7 +490,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn ended(&mut self, ending: &Ending, account: &Account) {
+    fn ended(&mut self, ending: &Ending, machine: &Machine, account: &Account) {
         for report in &account.post {
             for check in &report.checks {
                 self.check(check);
@@ -516,6 +512,7 @@ impl<'a> Teller<'a> {
                 }
             }
             Ending::RolledBack { why, proof } => {
+                self.differences(machine);
                 if *why == Why::LockTimeout {
                     self.blockers(account);
                 }
@@ -528,6 +525,77 @@ impl<'a> Teller<'a> {
                 self.say(&how_to_end(gid));
             }
             Ending::Unknown { reason } => self.say(&format!("UNKNOWN: {reason}.")),
+        }
+    }
+
+    /// What is reviewed with nothing held, and what can be typed there.
+    fn review(&mut self, prompt: Prompt, machine: &Machine, account: &Account) {
+        match prompt {
+            Prompt::Closed => {}
+            Prompt::RollBack => {
+                return self.say("End this run, which is rolled back? Type yes or no.");
+            }
+            prompt => return self.asks_for_commit(prompt, machine),
+        }
+        self.differences(machine);
+        let tally = machine.tally();
+        let proof = machine.basis().and_then(|basis| basis.proof());
+        let proof = proof.map_or_else(String::new, |proof| format!(": {proof}"));
+        self.say(&format!("NOTHING IS HELD, NOTHING IS SAVED. Rolled back{proof}."));
+        if let Some(held) = account.held() {
+            self.say(&format!(
+                "It was held {}.{} s. Checks: {} PASS, {} WARN, {} FAIL.",
+                held / 1_000,
+                held % 1_000 / 100,
+                tally.pass,
+                tally.warn,
+                tally.fail
+            ));
+        }
+        if let Some(basis) = machine.basis() {
+            for (number, tag) in basis.shown().counts() {
+                self.say(&format!("  statement {number}: {tag}"));
+            }
+        }
+        let left = machine.approvable_for().unwrap_or_default() / 1_000;
+        self.say(&format!(
+            "commit runs it a second time and commits by itself what comes out as shown; within {}:{:02}. \
+             numbers lets counts and numbers differ, query asks what there is now, rollback ends this run.",
+            left / 60,
+            left % 60
+        ));
+    }
+
+    /// What the second pass was different in.
+    fn differences(&mut self, machine: &Machine) {
+        let Some(compared) = machine.compared().filter(|found| !found.is_same()) else {
+            return;
+        };
+        self.say("DIFFERENT FROM WHAT WAS APPROVED, so COMMIT did not follow:");
+        for one in &compared.differences {
+            self.say(&format!("  {one}"));
+        }
+        if compared.more > 0 {
+            self.say(&format!("  and {} more", compared.more));
+        }
+    }
+
+    /// What COMMIT asks for before it is given.
+    fn asks_for_commit(&mut self, prompt: Prompt, machine: &Machine) {
+        match prompt {
+            Prompt::Reason => self.say(
+                "COMMIT of a script without checks: type why, then Enter. back goes back.",
+            ),
+            Prompt::SecondSigner => self.say(
+                "COMMIT needs a second person: type their name, then Enter. back goes back.",
+            ),
+            Prompt::Name => {
+                self.say(&format!(
+                    "COMMIT: type the name of the {}, then Enter. back goes back.",
+                    machine.name_is_of()
+                ));
+            }
+            Prompt::Closed | Prompt::RollBack => {}
         }
     }
 
@@ -599,7 +667,8 @@ fn name(statement: &Statement) -> String {
 /// Whether the two phases are told in the same words.
 fn same_screen(a: &Phase, b: &Phase) -> bool {
     match (a, b) {
-        (Phase::Deciding { prompt: a, .. }, Phase::Deciding { prompt: b, .. }) => a == b,
+        (Phase::Deciding { prompt: a, .. }, Phase::Deciding { prompt: b, .. })
+        | (Phase::Reviewing { prompt: a, .. }, Phase::Reviewing { prompt: b, .. }) => a == b,
         (Phase::MustRollBack { asking: a, .. }, Phase::MustRollBack { asking: b, .. }) => a == b,
         (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
     }

@@ -36,6 +36,8 @@ pub fn of(act: Act) -> &'static str {
         Act::AskRollback => "rollback",
         Act::ConfirmRollback => "yes",
         Act::StepBack => "back",
+        Act::TakeTime => "take-time",
+        Act::AllowNumbers => "numbers",
         Act::Query => "query SELECT …",
         Act::Extend => "extend",
         Act::Again => "again",
@@ -49,7 +51,7 @@ pub fn of(act: Act) -> &'static str {
 pub fn read(text: &str, machine: &Machine, runbook: &Runbook) -> Meaning {
     let text = text.trim();
     // An open question of COMMIT takes every line but `back`: a database may have any name.
-    if let Phase::Deciding { prompt, .. } = machine.phase()
+    if let Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. } = machine.phase()
         && prompt.is_for_commit()
     {
         let text = text.to_owned();
@@ -115,6 +117,8 @@ pub fn read(text: &str, machine: &Machine, runbook: &Runbook) -> Meaning {
         "rollback" => simple(Command::AskRollback),
         "yes" => simple(Command::ConfirmRollback),
         "back" | "no" => simple(Command::StepBack),
+        "take-time" => simple(Command::TakeTime),
+        "numbers" => simple(Command::AllowNumbers),
         "extend" => simple(Command::Extend),
         "again" => simple(Command::Again),
         "end-backend" => simple(Command::EndBackend),

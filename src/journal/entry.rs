@@ -175,6 +175,39 @@ pub enum Entry {
         /// The second person who agreed to COMMIT.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         second_signer: Option<String>,
+        /// The SHA-256 of what was approved, where COMMIT follows an approval by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approved: Option<String>,
+    },
+    /// COMMIT was given on a pass that was rolled back, for a second one that comes out the same.
+    Approved {
+        /// The transaction that showed it.
+        xid: Option<String>,
+        /// The SHA-256 of what it showed.
+        digest: String,
+        /// How long ago it was let go, in milliseconds.
+        age: u64,
+        /// How old it may become, in milliseconds.
+        limit: u64,
+        /// Row counts and numbers may differ.
+        numbers_may_differ: bool,
+        /// Why a script without checks is committed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// The second person who agreed to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        second_signer: Option<String>,
+    },
+    /// The second pass was held against what was approved.
+    Compared {
+        /// Nothing is different.
+        same: bool,
+        /// What is, each in words; the first ones.
+        #[serde(default)]
+        differences: Vec<String>,
+        /// How many there are beside these.
+        #[serde(default)]
+        more: usize,
     },
     /// A person acknowledged a finding of the linter.
     Acknowledged {
@@ -215,6 +248,7 @@ impl Entry {
             xid,
             reason: None,
             second_signer: None,
+            approved: None,
         }
     }
 }

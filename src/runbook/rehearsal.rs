@@ -89,6 +89,88 @@ pub fn digests_now() -> [String; 2] {
     ]
 }
 
+/// What a transaction touched: the relations that it holds locks on, with their indexes, their
+/// sequences and the views on them.
+const TOUCHED: &str = "held (oid) AS MATERIALIZED (
+         SELECT DISTINCT l.relation FROM pg_catalog.pg_locks AS l
+         WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.granted
+     ),
+     touched (oid) AS MATERIALIZED (
+         SELECT oid FROM held
+         UNION SELECT i.indexrelid FROM pg_catalog.pg_index AS i WHERE i.indrelid IN (SELECT oid FROM held)
+         UNION SELECT u.ev_class FROM pg_catalog.pg_depend AS d
+               JOIN pg_catalog.pg_rewrite AS u ON u.oid = d.objid
+               WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass
+               AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid IN (SELECT oid FROM held)
+         UNION SELECT d.objid FROM pg_catalog.pg_depend AS d
+               WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i')
+               AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid IN (SELECT oid FROM held)
+     ),";
+
+/// Where the structure is narrowed to what was touched, and how. What this very transaction made is
+/// part of it (`age(xmin) <= 0`).
+const NARROWED: [(&str, &str); 5] = [
+    (
+        "/* schemas */",
+        "AND (age(s.xmin) <= 0 OR s.oid IN (SELECT c.relnamespace FROM pg_catalog.pg_class AS c
+              WHERE c.oid IN (SELECT oid FROM touched))
+          OR s.oid IN (SELECT p.pronamespace FROM pg_catalog.pg_proc AS p WHERE age(p.xmin) <= 0
+              OR p.oid IN (SELECT g.tgfoid FROM pg_catalog.pg_trigger AS g
+                           WHERE g.tgrelid IN (SELECT oid FROM touched)))
+          OR s.oid IN (SELECT t.typnamespace FROM pg_catalog.pg_type AS t WHERE age(t.xmin) <= 0
+              OR t.oid IN (SELECT a.atttypid FROM pg_catalog.pg_attribute AS a
+                           WHERE a.attrelid IN (SELECT oid FROM touched))))",
+    ),
+    (
+        "/* relations */",
+        "AND c.oid IN (SELECT oid FROM touched)",
+    ),
+    (
+        "/* routines */",
+        "WHERE age(p.xmin) <= 0 OR p.oid IN (SELECT g.tgfoid FROM pg_catalog.pg_trigger AS g
+              WHERE g.tgrelid IN (SELECT oid FROM touched))",
+    ),
+    (
+        "/* types */",
+        "AND (age(t.xmin) <= 0 OR t.oid IN (SELECT a.atttypid FROM pg_catalog.pg_attribute AS a
+              WHERE a.attrelid IN (SELECT oid FROM touched)))",
+    ),
+    (
+        "/* statistics */",
+        "WHERE x.stxrelid IN (SELECT oid FROM touched)",
+    ),
+];
+
+/// The role that runs the script, what it is a member of, and the settings that sessions begin with.
+const ROLE: &str = "SELECT 'role', quote_ident(r.rolname),
+        concat_ws(', ', CASE WHEN r.rolsuper THEN 'superuser' END, CASE WHEN r.rolbypassrls THEN 'bypasses row security' END,
+                  CASE WHEN r.rolcreaterole THEN 'creates roles' END, CASE WHEN NOT r.rolinherit THEN 'does not inherit' END,
+                  'member of ' || (SELECT string_agg(pg_catalog.pg_get_userbyid(m.roleid)::text, ' '
+                                                     ORDER BY pg_catalog.pg_get_userbyid(m.roleid)::text COLLATE \"C\")
+                                   FROM pg_catalog.pg_auth_members AS m WHERE m.member = r.oid))
+    FROM pg_catalog.pg_roles AS r WHERE r.rolname IN (session_user, current_user)
+    UNION ALL
+    SELECT 'setting', concat_ws(' ', split_part(one, '=', 1), CASE s.setdatabase WHEN 0 THEN NULL ELSE 'of the database' END,
+                                'of ' || nullif(CASE s.setrole WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(s.setrole)::text END, '')),
+           one
+    FROM pg_catalog.pg_db_role_setting AS s CROSS JOIN LATERAL unnest(s.setconfig) AS one
+    WHERE s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()))
+    AND s.setrole IN (0, (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = session_user))";
+
+/// Statements for an open transaction, the last of which returns the structure of what it touched:
+/// kind, name and definition of each object or property, and of the role.
+pub fn touched_now() -> [String; 2] {
+    let mut structure = without_comment(STRUCTURE).to_owned();
+    for (place, narrowed) in NARROWED {
+        structure = structure.replace(place, narrowed);
+    }
+    let structure = structure.replacen("WITH ", &format!("WITH {TOUCHED}\n     "), 1);
+    [
+        WHOLE_NAMES.to_owned(),
+        format!("{structure}\nUNION ALL\n{ROLE}"),
+    ]
+}
+
 /// What the gate would do before COMMIT; and what is deferred would stand in the way of ALTER TABLE.
 const BETWEEN: &str = "SET CONSTRAINTS ALL IMMEDIATE;\n";
 

@@ -244,6 +244,19 @@ impl Script {
             .filter(|last| last.fate == Fate::Ends)
     }
 
+    /// Why it cannot be run a second time after a ROLLBACK, in words; `None` where it can: what
+    /// outlives ROLLBACK would happen twice.
+    pub fn runs_once(&self) -> Option<String> {
+        let lasting = self.lasting();
+        let (first, lines) = lasting.first()?;
+        let at = lines.first().copied().unwrap_or_default();
+        let mut text = format!("line {at}, {}: {}", first.by, first.beyond.words());
+        if lasting.len() > 1 {
+            text.push_str(&format!("; and {} more", lasting.len() - 1));
+        }
+        Some(text)
+    }
+
     /// Whether it was read whole, and there is no statement in it to be sent.
     pub fn does_nothing(&self) -> bool {
         let refused_for_that = |refusal: &Refusal| refusal.reason == NOTHING_TO_RUN;

@@ -63,6 +63,8 @@ pub enum Place {
     Running,
     /// At the gate, and where only ROLLBACK is left.
     Gate,
+    /// Where a pass is reviewed with nothing held.
+    Review,
     /// While COMMIT asks for a reason or a second signer.
     Consent,
     /// While the database name is typed for COMMIT.
@@ -91,10 +93,11 @@ pub enum Place {
 
 impl Place {
     /// Every place, in the order of the help.
-    pub const ALL: [Place; 16] = [
+    pub const ALL: [Place; 17] = [
         Place::Checklist,
         Place::Running,
         Place::Gate,
+        Place::Review,
         Place::Query,
         Place::Querying,
         Place::Consent,
@@ -117,6 +120,7 @@ impl Place {
             Place::Checklist => "Checklist",
             Place::Running => "While the script runs",
             Place::Gate => "At the gate",
+            Place::Review => "In a review, with nothing held",
             Place::Consent => "When COMMIT asks for a reason or a second signer",
             Place::Name => "Typing the name for COMMIT",
             Place::Question => "When asked whether to roll back",
@@ -140,8 +144,12 @@ impl Place {
             Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
+            | Phase::Returning
             | Phase::Waiting { .. } => Place::Running,
-            Phase::Deciding { prompt, .. } => match prompt {
+            Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. } => match prompt {
+                Prompt::Closed if matches!(machine.phase(), Phase::Reviewing { .. }) => {
+                    Place::Review
+                }
                 Prompt::Closed => Place::Gate,
                 Prompt::Reason | Prompt::SecondSigner => Place::Consent,
                 Prompt::Name => Place::Name,
@@ -166,6 +174,7 @@ impl Place {
             | Place::Checklist
             | Place::Running
             | Place::Gate
+            | Place::Review
             | Place::Querying
             | Place::Outcome
             | Place::End
@@ -414,7 +423,7 @@ mod tests {
     #[test]
     fn commit_and_apply_are_bound_where_they_belong_alone() {
         for (act, places) in [
-            (Act::AskCommit, &[Place::Gate][..]),
+            (Act::AskCommit, &[Place::Gate, Place::Review][..]),
             (Act::Answer, &[Place::Consent, Place::Name]),
             (Act::Apply, &[Place::Checklist]),
         ] {

@@ -250,11 +250,14 @@ impl Screen {
                 }
             }
             Phase::Deciding { .. } | Phase::MustRollBack { .. } => Motion::CountsSeconds,
+            Phase::Reviewing { .. } if machine.asks_outside() => Motion::Spins,
+            Phase::Reviewing { .. } => Motion::CountsSeconds,
             Phase::Connecting
             | Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
             | Phase::Querying { .. }
+            | Phase::Returning
             | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }

@@ -16,6 +16,7 @@ pub(crate) mod messages;
 pub(crate) mod must_roll_back;
 pub(crate) mod prompt;
 pub(crate) mod proving;
+pub(crate) mod review;
 #[cfg(test)]
 mod rolls;
 pub(crate) mod statement;
@@ -58,6 +59,7 @@ pub(crate) enum Pane {
     Stream,
     Checks,
     Gate,
+    Review,
     MustRollBack,
     Querying,
     Ending,
@@ -73,11 +75,13 @@ impl Pane {
             Phase::Beginning | Phase::Applying { .. } => &[Pane::Stream, Pane::Checks],
             Phase::Verifying { .. } => &[Pane::Checks, Pane::Stream],
             Phase::Deciding { .. } => &[Pane::Gate, Pane::Checks, Pane::Stream],
+            Phase::Reviewing { .. } => &[Pane::Review, Pane::Checks, Pane::Stream],
             Phase::MustRollBack { .. } => &[Pane::MustRollBack, Pane::Checks, Pane::Stream],
             Phase::Querying { .. } => &[Pane::Querying, Pane::Checks, Pane::Stream],
             Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
+            | Phase::Returning
             | Phase::Waiting { .. } => &[Pane::Proving, Pane::Checks, Pane::Stream],
             Phase::PostVerifying { .. } => &[Pane::Post, Pane::Checks, Pane::Stream],
             Phase::Ended(Ending::NotConnected) => &[Pane::Ending],
@@ -99,6 +103,7 @@ impl Pane {
             Pane::Stream => "statements",
             Pane::Checks => "checks",
             Pane::Gate => "gate",
+            Pane::Review => "review",
             Pane::MustRollBack => "why",
             Pane::Querying => "query",
             Pane::Ending => "outcome",

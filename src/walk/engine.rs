@@ -83,8 +83,12 @@ pub enum Log {
 impl<H: Held> Engine<H> {
     /// A run that has not begun.
     pub fn new(runbook: Arc<Runbook>, plan: Plan, log: Log, held: H) -> Engine<H> {
+        let mut account = Account::new(&runbook);
+        if plan.keeps() {
+            account.keep_passes(&runbook.script.sha256());
+        }
         Engine {
-            account: Account::new(&runbook),
+            account,
             machine: Machine::new(plan),
             runbook,
             log,
@@ -221,6 +225,15 @@ impl<H: Held> Engine<H> {
                 false => record::of_event(&event, &self.runbook),
             };
             let before = self.machine.clone();
+            if let Event::Reported(Report {
+                body: Body::Settled { .. },
+                ..
+            }) = &event
+                && let Some(pass) = self.account.hand_out_pass()
+            {
+                // It asks for nothing; the verdict that follows is decided on it.
+                self.machine.handle(Event::CameOut(Arc::new(pass)));
+            }
             let effects = self.machine.handle(event.clone());
             // Before anything is written: a disk can be what hangs.
             self.tell_watchdog();
@@ -235,7 +248,10 @@ impl<H: Held> Engine<H> {
                 &self.account,
             ));
             for entry in &entries {
-                let durable = matches!(entry, Entry::Outcome { .. } | Entry::Left { .. });
+                let durable = matches!(
+                    entry,
+                    Entry::Approved { .. } | Entry::Outcome { .. } | Entry::Left { .. }
+                );
                 if let Err(error) = self.write(entry, durable) {
                     events.push_back(Event::JournalLost(error.to_string()));
                 }
@@ -386,6 +402,7 @@ impl<H: Held> Engine<H> {
                 Order::RollBack
             }
             Request::Query { question, limit } => Order::Query(question, limit),
+            Request::QueryOutside(question) => Order::QueryOutside(question),
             Request::Inquire => Order::Inquire,
             Request::EndBackend => Order::EndBackend,
             Request::PostVerify => Order::PostVerify,
@@ -403,6 +420,7 @@ impl<H: Held> Engine<H> {
                 xid: Some(warrant.xid().to_owned()),
                 reason: warrant.consent().reason.clone(),
                 second_signer: warrant.consent().second_signer.clone(),
+                approved: warrant.approved().map(str::to_owned),
             };
             self.write(&entry, true).map_err(|error| error.to_string())
         });

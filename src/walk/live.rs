@@ -146,6 +146,7 @@ impl Held for Live {
                 | Order::Settle
                 | Order::Commit(_)
                 | Order::RollBack
+                | Order::QueryOutside(_)
                 | Order::Query(..) => Body::SessionEnded(died()),
             };
             let _ = self.reports.send(Report { seq, body });

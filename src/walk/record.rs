@@ -20,6 +20,7 @@ pub fn of_event(event: &Event, runbook: &Runbook) -> Vec<Entry> {
         Event::Observed(_)
         | Event::Drawn
         | Event::Edited
+        | Event::CameOut(_)
         | Event::Ticked { .. }
         | Event::ReadToEnd(_)
         | Event::JournalLost(_)
@@ -90,6 +91,7 @@ pub fn of_change(
         }
     }
     entries.extend(blocked(before, after, account));
+    entries.extend(of_approval(before, after));
     let word = |machine: &Machine| machine.ending().map(Ending::word);
     if word(after) != word(before) {
         entries.extend(after.ending().map(of_ending));
@@ -100,7 +102,7 @@ pub fn of_change(
                 phase: "starting over".into(),
                 why: Some("what says (if needed) is left out by choice, or taken back in".into()),
             }),
-            _ => of_phase(after.phase()),
+            _ => of_phase(after),
         });
     }
     entries
@@ -125,8 +127,39 @@ fn blocked(before: &Machine, after: &Machine, account: &Account) -> Option<Entry
     (!by.is_empty()).then_some(Entry::Blocked { number, by })
 }
 
-fn of_phase(phase: &Phase) -> Option<Entry> {
-    let (name, why) = match phase {
+/// What was approved, and what the second pass was found to be.
+fn of_approval(before: &Machine, after: &Machine) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    if let (None, Some(approval)) = (before.approval(), after.approval()) {
+        entries.push(Entry::Approved {
+            xid: before.xid().map(str::to_owned),
+            digest: approval.digest().to_owned(),
+            age: approval.basis().age(),
+            limit: after.plan().approval_limit(),
+            numbers_may_differ: approval.numbers_may_differ(),
+            reason: approval.consent().reason.clone(),
+            second_signer: approval.consent().second_signer.clone(),
+        });
+    }
+    if before.approval().is_some() && *after.phase() == Phase::Committing {
+        entries.push(Entry::Compared {
+            same: true,
+            differences: Vec::new(),
+            more: 0,
+        });
+    }
+    if let (Some(compared), true) = (after.compared(), before.compared() != after.compared()) {
+        entries.push(Entry::Compared {
+            same: false,
+            differences: compared.differences.iter().map(|one| one.to_string()).collect(),
+            more: compared.more,
+        });
+    }
+    entries
+}
+
+fn of_phase(after: &Machine) -> Option<Entry> {
+    let (name, why) = match after.phase() {
         Phase::Connecting => ("connecting", None),
         Phase::Checklist => ("checklist", None),
         Phase::Beginning => ("beginning", None),
@@ -135,6 +168,11 @@ fn of_phase(phase: &Phase) -> Option<Entry> {
         Phase::Deciding { .. } => ("deciding", None),
         Phase::MustRollBack { why, .. } => ("must roll back", Some(why.to_string())),
         Phase::Querying { question, .. } => ("querying", Some(question.text().to_owned())),
+        Phase::Reviewing { .. } => (
+            "reviewing",
+            after.basis().and_then(|basis| basis.proof()).map(|proof| proof.to_string()),
+        ),
+        Phase::Returning => ("second pass", None),
         Phase::Committing => ("committing", None),
         Phase::RollingBack { why, .. } => ("rolling back", Some(why.to_string())),
         Phase::Inquiring { why, .. } => ("asking the server", Some(why.to_string())),
@@ -279,6 +317,7 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
         Body::BackupProgressed(_)
         | Body::StatementStarted { .. }
         | Body::ScriptFinished
+        | Body::TakenDown(_)
         | Body::Settled { .. }
         | Body::RollbackAnswered { .. } => Vec::new(),
         Body::CommitWaits(wait) => vec![Entry::Phase {

@@ -362,6 +362,7 @@ pub fn recorded(xid: &str) -> Recorded {
         other_form: false,
         max_waiters: None,
         max_wait: None,
+        unheld: stagegate::gate::plan::Unheld::Never,
     });
     let mut seq = 0;
     let mut effects = machine.start();

@@ -247,6 +247,7 @@ impl Actor {
             | Order::Settle
             | Order::RollBack
             | Order::Query(..)
+            | Order::QueryOutside(_)
             | Order::Inquire
             | Order::EndBackend
             | Order::PostVerify => {}
@@ -294,6 +295,7 @@ impl Actor {
             Order::Commit(recorded) => return self.commit(seq, recorded).await,
             Order::RollBack => return self.roll_back(seq).await,
             Order::Query(question, limit) => return self.query(seq, question, limit).await,
+            Order::QueryOutside(question) => return self.query_outside(seq, question).await,
             Order::Inquire => self.inquire(seq).await,
             Order::EndBackend => self.end_backend(seq).await,
             Order::PostVerify => return self.post_verify(seq).await,

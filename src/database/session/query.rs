@@ -177,7 +177,7 @@ impl Actor {
     }
 
     /// READ ONLY, and the query as far as it is shown.
-    async fn answer_to(
+    pub(super) async fn answer_to(
         &mut self,
         seq: Seq,
         question: &Question,

@@ -84,10 +84,24 @@ impl Actor {
             format!("where that is not answered: {MARK}"),
             aside("and at last", WRITTEN),
         ])
+        .chain(self.options.takes_down.then(|| {
+            "after that, for a second pass to be held against this one: the structure of what is \
+             locked, out of the catalogs, behind a savepoint"
+                .to_owned()
+        }))
     }
 
     pub(super) async fn settle(&mut self, seq: Seq) -> Result<(), Broken> {
-        let body = match self.settled().await? {
+        let mut settled = self.settled().await?;
+        if matches!(settled, Ok(true)) && self.options.takes_down {
+            self.take_down(seq).await?;
+            if self.link()?.status() != Status::Open {
+                settled = Err(Unsettled::ours(message::own(
+                    "the transaction is no longer open",
+                )));
+            }
+        }
+        let body = match settled {
             Ok(same_transaction) => Body::Settled { same_transaction },
             Err(Unsettled { deferred, error }) => Body::SettleFailed {
                 deferred,

@@ -23,10 +23,11 @@ impl Machine {
                 _ => None,
             },
             Phase::Checklist => self.refusal_on_checklist(act),
-            Phase::Waiting { .. } => match act {
+            Phase::Waiting { .. } | Phase::Returning => match act {
                 Act::Cancel | Act::Quit => Some(None),
                 _ => None,
             },
+            Phase::Reviewing { prompt, arming } => self.refusal_in_review(act, *prompt, *arming),
             Phase::Beginning => match act {
                 Act::Cancel => Some(None),
                 Act::Quit => Some(self.refusal_to_part(Refusal::ScriptRunning)),
@@ -132,6 +133,8 @@ impl Machine {
             | Act::AskRollback
             | Act::ConfirmRollback
             | Act::StepBack
+            | Act::TakeTime
+            | Act::AllowNumbers
             | Act::Extend
             | Act::Again
             | Act::EndBackend
@@ -154,6 +157,7 @@ impl Machine {
             Act::AskRollback => (prompt == Prompt::Closed).then_some(None),
             Act::ConfirmRollback => (prompt == Prompt::RollBack).then_some(None),
             Act::StepBack => (prompt != Prompt::Closed).then_some(None),
+            Act::TakeTime if prompt == Prompt::Closed => self.refusal_to_take_time(arming),
             Act::Query => (prompt == Prompt::Closed).then(|| self.refusal_to_query()),
             Act::Extend => Some(self.refusal_to_extend()),
             Act::Quit => Some(self.refusal_to_part(Refusal::TransactionOpen)),
@@ -165,6 +169,8 @@ impl Machine {
             | Act::LeaveOut
             | Act::Apply
             | Act::Cancel
+            | Act::TakeTime
+            | Act::AllowNumbers
             | Act::Again
             | Act::EndBackend
             | Act::AskAgain => None,
@@ -188,7 +194,10 @@ impl Machine {
         };
         if let Some(refusal) = refused {
             // A key that is held down, or typed ahead, never finds the gate armed.
-            if let (Refusal::NotArmed, Phase::Deciding { arming, .. }) = (&refusal, &mut self.phase)
+            if let (
+                Refusal::NotArmed,
+                Phase::Deciding { arming, .. } | Phase::Reviewing { arming, .. },
+            ) = (&refusal, &mut self.phase)
             {
                 *arming = plan::ARMING;
             }
@@ -226,6 +235,7 @@ impl Machine {
             Command::Apply => {
                 self.attempt = 0;
                 self.ending = None;
+                self.compared = None;
                 self.begin()
             }
             Command::Cancel => self.cancel(),
@@ -235,6 +245,14 @@ impl Machine {
             | Command::SecondSigned(_)
             | Command::NameTyped(_) => self.asked_to_commit(command),
             Command::AskRollback => self.open_prompt(Prompt::RollBack),
+            Command::TakeTime => self.take_time(),
+            Command::AllowNumbers => {
+                self.numbers = !self.numbers;
+                Vec::new()
+            }
+            Command::ConfirmRollback if matches!(self.phase, Phase::Reviewing { .. }) => {
+                self.end_review(Why::Decision)
+            }
             Command::ConfirmRollback => {
                 let busy = matches!(self.phase, Phase::Querying { .. });
                 let why = match &self.phase {
@@ -275,6 +293,11 @@ impl Machine {
                 vec![self.request(Request::EndBackend)]
             }
             Command::AskAgain => self.inquire(true, Why::SessionEnded),
+            Command::Quit if matches!(self.phase, Phase::Reviewing { .. } | Phase::Returning) => {
+                let mut effects = self.end_review(Why::Decision);
+                effects.extend(self.leave(ExitCode::RolledBack));
+                effects
+            }
             Command::Quit => {
                 let code = match &self.phase {
                     Phase::Ended(ending) => ending.exit_code(),
@@ -308,6 +331,12 @@ impl Machine {
             Phase::Waiting { proof, .. } => {
                 let proof = proof.clone();
                 self.rolled_back(Why::LockTimeout, proof)
+            }
+            Phase::Reviewing { .. } => vec![Effect::Cancel],
+            Phase::Returning => {
+                let mut effects = vec![Effect::Sever];
+                effects.extend(self.not_returned("Cancelled."));
+                effects
             }
             Phase::Checklist => self.stop_backup(),
             // As Ctrl-C does in psql: what is committed here stays committed here.
@@ -391,7 +420,7 @@ impl Machine {
 
     /// Each step to COMMIT: an answer is taken by the prompt that asked for it alone.
     fn asked_to_commit(&mut self, command: Command) -> Vec<Effect> {
-        let Phase::Deciding { prompt, .. } = &self.phase else {
+        let (Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. }) = &self.phase else {
             return vec![Effect::Refuse(Refusal::NothingToDoHere)];
         };
         let refusal = match (*prompt, command) {
@@ -440,7 +469,7 @@ impl Machine {
 
     fn open_prompt(&mut self, which: Prompt) -> Vec<Effect> {
         match &mut self.phase {
-            Phase::Deciding { prompt, .. } => *prompt = which,
+            Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. } => *prompt = which,
             Phase::MustRollBack { asking, .. } | Phase::Querying { asking, .. } => {
                 *asking = which == Prompt::RollBack;
             }
@@ -452,6 +481,7 @@ impl Machine {
             | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
+            | Phase::Returning
             | Phase::Waiting { .. }
             | Phase::PostVerifying { .. }
             | Phase::Ended(_)
@@ -460,7 +490,7 @@ impl Machine {
         Vec::new()
     }
 
-    /// The one place where a warrant is made (I1).
+    /// The one place where a warrant is made from an armed gate (I1), and from a review an approval.
     fn commit(&mut self, name: &str) -> Vec<Effect> {
         let (Some(xid), Some(database)) = (self.xid.clone(), self.database.clone()) else {
             return vec![Effect::Refuse(Refusal::NothingToDoHere)];
@@ -470,6 +500,9 @@ impl Machine {
             return vec![Effect::Refuse(wrong)];
         }
         let consent = std::mem::take(&mut self.consent);
+        if matches!(self.phase, Phase::Reviewing { .. }) {
+            return self.approve(consent);
+        }
         self.phase = Phase::Committing;
         vec![self.request(Request::Commit(Warrant::new(xid, consent)))]
     }

@@ -3,7 +3,7 @@
 
 use super::{Machine, backing_up};
 use crate::gate::event::{Document, Seq, Standing};
-use crate::gate::phase::{Ending, Phase, Stage};
+use crate::gate::phase::{Ending, Phase, Proof, Stage};
 use crate::gate::plan;
 use crate::gate::warrant::Consent;
 
@@ -49,6 +49,8 @@ impl Machine {
             | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
+            | Phase::Reviewing { .. }
+            | Phase::Returning
             | Phase::Waiting { .. }
             | Phase::PostVerifying { .. }
             | Phase::Ended(_)
@@ -76,6 +78,24 @@ impl Machine {
         }
         // Kept for whoever asks later; no decision reads it.
         self.ending = None;
+        self.compared = None;
+        let limit = self.plan.approval_limit();
+        // What came out is decided on from the verdict to the decision.
+        if !matches!(
+            self.phase,
+            Phase::Verifying { .. } | Phase::Deciding { .. } | Phase::Querying { why: None, .. }
+        ) {
+            self.came_out = None;
+        }
+        if let Some(basis) = &mut self.basis {
+            basis.age = basis.age.min(limit);
+            basis.proof = basis.proof.as_ref().map(|_| Proof::NeverBegun);
+        }
+        if let Some(approval) = &mut self.approval {
+            approval.canonical(limit);
+        }
+        // It is asked anew for each review.
+        self.numbers &= matches!(self.phase, Phase::Reviewing { .. });
         // Where no rollback script is unread, a rehearsal stands for nothing.
         for item in &mut self.items {
             item.rehearsed &= item.unread.iter().any(|unread| *unread != Document::Script);

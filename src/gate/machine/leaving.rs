@@ -74,6 +74,8 @@ impl Machine {
             // They are left at once by an alarm.
             Phase::Connecting
             | Phase::Checklist
+            | Phase::Reviewing { .. }
+            | Phase::Returning
             | Phase::Waiting { .. }
             | Phase::PostVerifying { .. }
             | Phase::Ended(_)

@@ -15,6 +15,7 @@ impl Machine {
             *left = left.saturating_sub(elapsed);
         }
         self.part(elapsed);
+        self.grow_older(elapsed);
         if self.is_out_of_time(elapsed) {
             return self.leave_unproven();
         }
@@ -40,6 +41,12 @@ impl Machine {
                 if hold_over {
                     return self.roll_back(Why::HoldLimit, false);
                 }
+                if self.shown && *prompt == Prompt::Closed {
+                    *arming = arming.saturating_sub(elapsed);
+                }
+                Vec::new()
+            }
+            Phase::Reviewing { arming, prompt } => {
                 if self.shown && *prompt == Prompt::Closed {
                     *arming = arming.saturating_sub(elapsed);
                 }
@@ -89,12 +96,21 @@ impl Machine {
                 }
                 None => Vec::new(),
             },
-            Phase::Waiting { left, .. } => {
+            Phase::Waiting { left, proof } => {
                 *left = left.saturating_sub(elapsed);
-                if *left == 0 { self.begin() } else { Vec::new() }
+                let (over, proof) = (*left == 0, proof.clone());
+                match self.approval.is_some() {
+                    true if self.approvable_for() == Some(0) => {
+                        self.rolled_back(Why::ApprovalExpired, proof)
+                    }
+                    true if over => vec![self.go_back()],
+                    false if over => self.begin(),
+                    true | false => Vec::new(),
+                }
             }
             Phase::Connecting
             | Phase::Checklist
+            | Phase::Returning
             | Phase::Beginning
             | Phase::Committing
             | Phase::PostVerifying { .. }
@@ -133,6 +149,8 @@ impl Machine {
             Phase::Connecting
             | Phase::Checklist
             | Phase::Beginning
+            | Phase::Reviewing { .. }
+            | Phase::Returning
             | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
@@ -156,6 +174,7 @@ impl Machine {
                 let proof = proof.clone();
                 self.rolled_back(why, proof)
             }
+            Phase::Reviewing { .. } | Phase::Returning => self.end_review(why),
             Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
@@ -184,6 +203,10 @@ impl Machine {
             Phase::Querying { why, .. } => {
                 why.get_or_insert(Why::JournalLost);
             }
+            // No approval could be written down any more, and nothing is held.
+            Phase::Reviewing { .. } | Phase::Returning => {
+                return self.end_review(Why::JournalLost);
+            }
             Phase::Connecting
             | Phase::Checklist
             | Phase::Beginning
@@ -208,6 +231,9 @@ impl Machine {
                 let why = Why::Alarmed(alarm.clone());
                 self.roll_back(why, false)
             }
+            (Phase::Committing, None) if self.plan.lets_go_by_itself() => {
+                self.roll_back(Why::JournalLost, false)
+            }
             (Phase::Committing, None) => {
                 self.phase = Phase::MustRollBack {
                     why: Why::JournalLost,
@@ -224,6 +250,8 @@ impl Machine {
                 | Phase::Deciding { .. }
                 | Phase::MustRollBack { .. }
                 | Phase::Querying { .. }
+                | Phase::Reviewing { .. }
+                | Phase::Returning
                 | Phase::RollingBack { .. }
                 | Phase::Inquiring { .. }
                 | Phase::Waiting { .. }

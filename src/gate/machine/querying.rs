@@ -41,6 +41,8 @@ impl Machine {
             | Act::AskCommit
             | Act::Answer
             | Act::Query
+            | Act::TakeTime
+            | Act::AllowNumbers
             | Act::Again
             | Act::EndBackend
             | Act::AskAgain => None,
@@ -52,6 +54,9 @@ impl Machine {
             Ok(question) => question,
             Err(unfit) => return vec![Effect::Say(unfit.to_string())],
         };
+        if matches!(self.phase, Phase::Reviewing { .. }) {
+            return self.query_outside(question);
+        }
         let why = match &self.phase {
             Phase::MustRollBack { why, .. } => Some(why.clone()),
             _ => None,
@@ -93,6 +98,11 @@ impl Machine {
 
     /// Back to where it was asked, unless the transaction is no longer what it was.
     pub(super) fn looked(&mut self, looked: &Looked) -> Vec<Effect> {
+        if let Phase::Reviewing { arming, .. } = &mut self.phase {
+            *arming = plan::ARMING;
+            self.awaiting = None;
+            return Vec::new();
+        }
         let Phase::Querying { why, asking, .. } = &self.phase else {
             return Vec::new();
         };

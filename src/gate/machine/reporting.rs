@@ -11,6 +11,7 @@ use crate::gate::event::{
 use crate::gate::phase::{Ending, Phase, Prompt, Proof, Stage, Why};
 use crate::gate::plan;
 use crate::runbook::check::Tally;
+use std::sync::Arc;
 
 impl Machine {
     pub(super) fn reported(&mut self, report: Report) -> Vec<Effect> {
@@ -110,18 +111,25 @@ impl Machine {
     fn answered(&mut self, body: Body) -> Vec<Effect> {
         match body {
             Body::Connected(target) => {
+                if self.phase == Phase::Returning {
+                    return self.connected_for_second_pass(*target);
+                }
                 if self.phase != Phase::Connecting {
                     return Vec::new();
                 }
                 let mut effects = self.arrived(&target);
+                if self.plan.keeps() {
+                    self.reached = Some(Arc::new((*target).clone()));
+                }
                 self.database = Some(self.name_of(&target));
                 self.phase = Phase::Checklist;
                 self.awaiting = None;
                 effects.extend(self.probe());
                 effects
             }
-            Body::ConnectFailed(_) => match self.phase {
+            Body::ConnectFailed(error) => match self.phase {
                 Phase::Connecting => self.end(Ending::NotConnected),
+                Phase::Returning => self.not_connected_for_second_pass(&error),
                 _ => Vec::new(),
             },
             Body::Begun { xid, .. } => {
@@ -246,6 +254,7 @@ impl Machine {
             | Body::FoundFailed(_)
             | Body::Guard { .. }
             | Body::NumberDurable
+            | Body::TakenDown(_)
             | Body::Probed { .. }
             | Body::BackupStarted(_)
             | Body::BackupProgressed(_)
@@ -256,7 +265,12 @@ impl Machine {
         }
     }
 
-    fn must_roll_back(&mut self, why: Why) -> Vec<Effect> {
+    pub(super) fn must_roll_back(&mut self, why: Why) -> Vec<Effect> {
+        self.approval = None;
+        if self.plan.lets_go_by_itself() {
+            // Nothing is held for a person, and what is left to see is kept without it.
+            return self.roll_back(why, false);
+        }
         self.decided = true;
         self.awaiting = None;
         self.phase = Phase::MustRollBack { why, asking: false };
@@ -281,6 +295,8 @@ impl Machine {
             Phase::Connecting
             | Phase::Checklist
             | Phase::Beginning
+            | Phase::Reviewing { .. }
+            | Phase::Returning
             | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
@@ -300,17 +316,27 @@ impl Machine {
             return self.must_roll_back(Why::Cancelled);
         }
         if self.tally.fail > 0 {
+            self.tell_differences();
             return self.must_roll_back(Why::ChecksFailed);
         }
         let unchecked = self.plan.may_lack_checks && self.tally == Tally::default();
         if !self.tally.passes() && !unchecked {
+            self.tell_differences();
             return self.must_roll_back(Why::NothingPassed);
         }
         if self.journal_lost {
             return self.must_roll_back(Why::JournalLost);
         }
-        self.awaiting = None;
         self.got_to = Stage::Decide;
+        match self.approval.take() {
+            Some(approval) => self.hold_against_approval(approval),
+            None if self.plan.lets_go_by_itself() => self.take_time(),
+            None => self.to_the_gate(),
+        }
+    }
+
+    pub(super) fn to_the_gate(&mut self) -> Vec<Effect> {
+        self.awaiting = None;
         self.decided = true;
         self.phase = Phase::Deciding {
             prompt: Prompt::Closed,
@@ -485,6 +511,12 @@ impl Machine {
                 self.inquire(false, why)
             }
             Phase::Committing => self.inquire(true, Why::SessionEnded),
+            // Nothing is held, and the second pass has a session of its own.
+            Phase::Reviewing { .. } => {
+                self.awaiting = None;
+                Vec::new()
+            }
+            Phase::Returning => self.not_returned("The session ended."),
             Phase::PostVerifying { proof } => {
                 let proof = proof.clone();
                 self.end(Ending::Committed { proof, post: None })

@@ -37,6 +37,8 @@ pub struct Facts {
     pub outcome: Option<Outcome>,
     /// The exit code with which the program was left.
     pub left: Option<u8>,
+    /// What was approved last, for the attempts that follow.
+    pub approved: Option<Approved>,
 }
 
 /// An item of the checklist.
@@ -106,8 +108,31 @@ pub struct Attempt {
     pub why: Option<String>,
     /// How a rollback is known that another attempt followed by itself.
     pub retried: Option<String>,
+    /// It was rolled back to be reviewed with nothing held.
+    pub let_go: bool,
+    /// What was approved before it, for which it is the second pass.
+    pub approved: Option<Approved>,
+    /// What it was different in from that; empty where it came out as approved.
+    pub compared: Option<Vec<String>>,
     /// Its outcome as it was recorded last.
     pub outcome: Option<Outcome>,
+}
+
+/// COMMIT as it was given on a pass that was rolled back.
+#[derive(Debug, Clone)]
+pub struct Approved {
+    /// When.
+    pub at: Timestamp,
+    /// The transaction that showed it.
+    pub xid: Option<String>,
+    /// The SHA-256 of what it showed.
+    pub digest: String,
+    /// Row counts and numbers might differ.
+    pub numbers_may_differ: bool,
+    /// Who agreed to it beside.
+    pub second_signer: Option<String>,
+    /// Why a script without checks is committed.
+    pub reason: Option<String>,
 }
 
 /// A statement that ended.

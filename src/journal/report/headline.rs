@@ -62,6 +62,9 @@ fn told(facts: &Facts) -> Headline {
                     "{}: {proof}. No other attempt {}.",
                     because(attempt.why.as_deref()),
                     match facts.left {
+                        None if attempt.let_go => {
+                            "is recorded: it was being reviewed with nothing held when the journal ends"
+                        }
                         Some(_) => "was made",
                         None => "is recorded, but the end of the run is not either",
                     }

@@ -122,7 +122,7 @@ impl Screen {
             return;
         }
         let beside = match pane {
-            Pane::Gate => Some(Pane::Checks),
+            Pane::Gate | Pane::Review => Some(Pane::Checks),
             Pane::MustRollBack => Some(Pane::Stream),
             _ => None,
         };
@@ -440,6 +440,11 @@ impl Screen {
                 self.look.warn(),
                 view::prompt::name(scene, &self.typed, inner),
             ),
+            (Prompt::RollBack, _) if matches!(scene.machine.phase(), Phase::Reviewing { .. }) => (
+                "END THIS RUN?",
+                self.look.warn(),
+                view::prompt::end_review(scene, inner),
+            ),
             (Prompt::RollBack, _) => (
                 "ROLLBACK?",
                 self.look.warn(),
@@ -499,6 +504,7 @@ fn sheet_of(scene: &Scene<'_>, pane: Pane, area: Rect) -> Sheet {
         Pane::Stream => Sheet::default(),
         Pane::Checks => view::checks::sheet(scene, columns, usize::from(area.height)),
         Pane::Gate => view::gate::sheet(scene, columns),
+        Pane::Review => view::review::sheet(scene, columns),
         Pane::MustRollBack => view::must_roll_back::sheet(scene, columns),
         Pane::Querying => view::answer::asking(scene, columns),
         Pane::Ending => view::ending::sheet(scene, columns),

@@ -167,6 +167,7 @@ impl Screen {
             let news = matches!(
                 machine.phase(),
                 Phase::Deciding { .. }
+                    | Phase::Reviewing { .. }
                     | Phase::MustRollBack { .. }
                     | Phase::RollingBack { .. }
                     | Phase::Inquiring { .. }
@@ -187,7 +188,7 @@ impl Screen {
             self.typed.clear();
         }
         let prompt = match machine.phase() {
-            Phase::Deciding { prompt, .. } => *prompt,
+            Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. } => *prompt,
             Phase::MustRollBack { asking: true, .. } | Phase::Querying { asking: true, .. } => {
                 Prompt::RollBack
             }
@@ -384,7 +385,7 @@ impl Screen {
 /// Whether there is nothing more important to see than the answer of a query.
 fn back_as_it_was(phase: &Phase) -> bool {
     match phase {
-        Phase::Deciding { .. } => true,
+        Phase::Deciding { .. } | Phase::Reviewing { .. } => true,
         Phase::MustRollBack { why, .. } => *why != Why::Disturbed,
         _ => false,
     }
@@ -409,6 +410,8 @@ fn plain_command(act: Act, item: usize) -> Option<Command> {
         Act::AskRollback => Some(Command::AskRollback),
         Act::ConfirmRollback => Some(Command::ConfirmRollback),
         Act::StepBack => Some(Command::StepBack),
+        Act::TakeTime => Some(Command::TakeTime),
+        Act::AllowNumbers => Some(Command::AllowNumbers),
         // What is refused is refused whatever is typed.
         Act::Query => Some(Command::Query(String::new())),
         Act::Extend => Some(Command::Extend),

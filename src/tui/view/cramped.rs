@@ -107,6 +107,14 @@ fn phase(scene: &Scene<'_>) -> String {
             Prompt::Name => "Decide: the name for COMMIT".to_owned(),
             Prompt::RollBack => "Really ROLLBACK? y or n".to_owned(),
         },
+        Phase::Reviewing { prompt, .. } => match prompt {
+            Prompt::Closed => "Review: approve it, or end it".to_owned(),
+            Prompt::RollBack => "Really end this run? y or n".to_owned(),
+            Prompt::Reason | Prompt::SecondSigner | Prompt::Name => {
+                "Review: what COMMIT asks".to_owned()
+            }
+        },
+        Phase::Returning => "Approved; a session is opened".to_owned(),
         Phase::MustRollBack { asking: true, .. } | Phase::Querying { asking: true, .. } => {
             "Really ROLLBACK? y or n".to_owned()
         }

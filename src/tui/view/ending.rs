@@ -13,7 +13,7 @@
 //!  Next      …
 //! ```
 
-use super::{Scene, Sheet, gate, must_roll_back};
+use super::{Scene, Sheet, gate, must_roll_back, review};
 use crate::gate::Act;
 use crate::gate::account::Step;
 use crate::gate::event::{Inquiry, XactStatus};
@@ -125,6 +125,10 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
                     format!("That was the rehearsal. {w} goes back to the checklist, q leaves.")
                 }
                 (_, Why::Decision) => format!("{w} goes back to the checklist, q leaves."),
+                (_, Why::ApprovalExpired) => format!(
+                    "Walk again and review what comes out then; --approval-limit sets how long that \
+                     counts. {w} goes back to the checklist, q leaves."
+                ),
                 (_, Why::HoldLimit) => format!(
                     "No decision came in time; + extends a hold, --hold-limit sets it. {w} goes \
                      back to the checklist, q leaves."
@@ -144,6 +148,11 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
                 }
             };
             lines.extend(fact(scene, "Next", &next, columns));
+            let differences = review::differences(scene, columns);
+            if !differences.is_empty() {
+                lines.push(Line::default());
+                lines.extend(differences);
+            }
             let reason = must_roll_back::reason(scene, why, columns);
             if !reason.is_empty() {
                 lines.push(Line::default());

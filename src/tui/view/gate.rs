@@ -17,7 +17,8 @@
 //! ```
 
 use super::header::{LAST_MINUTE, LAST_SECONDS};
-use super::{Scene, Sheet, locks, stream};
+use super::{Scene, Sheet, locks, review, stream};
+use crate::gate::Act;
 use crate::gate::event::Millis;
 use crate::gate::phase::{Phase, Prompt};
 use crate::gate::plan::Mode;
@@ -77,6 +78,7 @@ pub(crate) fn inner(columns: usize) -> usize {
 pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
     let look = scene.look;
     let mut lines = vec![Line::default()];
+    lines.extend(review::differences(scene, columns));
     lines.extend(facts(scene, columns));
     Sheet {
         head: vec![Line::from(vec![
@@ -91,6 +93,23 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
 
 /// Target, script, checks, hold, waiters, locks.
 pub(crate) fn facts(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let mut lines = told(scene, "", columns);
+    lines.extend(hold(scene, columns));
+    lines.extend(beside(
+        scene,
+        "Waiting",
+        locks::waiters(scene, inner(columns), 2),
+    ));
+    let held = locks::by_strength(scene, inner(columns), true);
+    if held.is_empty() {
+        lines.extend(fact(scene, "Locks", "none known", Style::new(), columns));
+    }
+    lines.extend(beside(scene, "Locks", held));
+    lines
+}
+
+/// Target, script, checks: what a pass came to. `after` is said of its transaction.
+pub(crate) fn told(scene: &Scene<'_>, after: &str, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
     let mut lines = Vec::new();
     if let Some(target) = &scene.account.target {
@@ -114,7 +133,7 @@ pub(crate) fn facts(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         .xid
         .as_deref()
         .map_or_else(String::new, |xid| {
-            format!(", transaction id {}", look.clean(xid))
+            format!(", transaction id {}{after}", look.clean(xid))
         });
     let text = format!(
         "{} of {} statements succeeded{xid}",
@@ -139,17 +158,6 @@ pub(crate) fn facts(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         look.good()
     };
     lines.extend(fact(scene, "Checks", &text, style, columns));
-    lines.extend(hold(scene, columns));
-    lines.extend(beside(
-        scene,
-        "Waiting",
-        locks::waiters(scene, inner(columns), 2),
-    ));
-    let held = locks::by_strength(scene, inner(columns), true);
-    if held.is_empty() {
-        lines.extend(fact(scene, "Locks", "none known", Style::new(), columns));
-    }
-    lines.extend(beside(scene, "Locks", held));
     lines
 }
 
@@ -208,6 +216,29 @@ fn warning(left: Millis, all: Millis) -> Option<(String, bool)> {
     } else {
         None
     }
+}
+
+/// What taking time would spare others, where it is offered.
+fn price_of_staying(scene: &Scene<'_>) -> Option<String> {
+    let offers = scene.machine.offers();
+    offers.iter().find(|offer| offer.act == Act::TakeTime)?;
+    let waiters = scene.account.sight.as_ref().map(|sight| &sight.waiters);
+    let waiters = waiters.filter(|waiters| !waiters.is_empty());
+    Some(match waiters {
+        Some(waiters) => {
+            let longest = waiters.iter().filter_map(|waiter| waiter.since).max();
+            format!(
+                "RECOMMENDED: {} for you to read, the longest {}; this lets them go on",
+                if waiters.len() == 1 {
+                    "1 session waits".to_owned()
+                } else {
+                    format!("{} wait", counted(waiters.len(), "session", "sessions"))
+                },
+                clock(longest.unwrap_or_default())
+            )
+        }
+        None => "rolls back now, to review with nothing held; c then runs it again".to_owned(),
+    })
 }
 
 /// What COMMIT asks for, in the order in which it asks.
@@ -272,6 +303,9 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         "undoes everything; asks for y".to_owned(),
         true,
     ));
+    if let Some(text) = price_of_staying(scene) {
+        lines.push(key("t", "take time", text, scene.open(Act::TakeTime)));
+    }
     lines.push(key(
         ":",
         "query",

@@ -158,8 +158,12 @@ fn standing(machine: &Machine) -> [Step; 6] {
         Phase::Beginning | Phase::Applying { .. } | Phase::Waiting { .. } => {
             [Done, Here, Before, Before, Before, Before]
         }
+        Phase::Returning => [Done, Here, Before, Before, Before, Before],
         Phase::Verifying { .. } => [Done, Done, Here, Before, Before, Before],
-        Phase::Deciding { .. } | Phase::Querying { .. } | Phase::MustRollBack { .. } => {
+        Phase::Deciding { .. }
+        | Phase::Reviewing { .. }
+        | Phase::Querying { .. }
+        | Phase::MustRollBack { .. } => {
             [Done, apply, verify, Here, Before, Before]
         }
         Phase::Committing
@@ -239,6 +243,8 @@ pub(crate) fn hold_left(scene: &Scene<'_>) -> Option<Millis> {
         Phase::Connecting
         | Phase::Checklist
         | Phase::Beginning
+        | Phase::Reviewing { .. }
+        | Phase::Returning
         | Phase::Committing
         | Phase::RollingBack { .. }
         | Phase::Inquiring { .. }
@@ -270,6 +276,22 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
                 scene.machine.plan().lock_attempts,
                 clock(*left)
             ));
+            return Some((words, style));
+        }
+        Phase::Reviewing { .. } => {
+            words.push("NOTHING IS HELD, NOTHING IS SAVED".to_owned());
+            words.push(match scene.machine.approvable_for() {
+                None | Some(0) => "too old to be approved".to_owned(),
+                Some(left) => format!("can be approved for {}", countdown(left)),
+            });
+            if scene.machine.asks_outside() {
+                words.push("A QUERY RUNS".to_owned());
+            }
+            return Some((words, look.band_good()));
+        }
+        Phase::Returning => {
+            words.push("NO TRANSACTION IS OPEN".to_owned());
+            words.push("the second pass begins".to_owned());
             return Some((words, style));
         }
         Phase::Beginning => words.push("TRANSACTION OPENING".to_owned()),
@@ -355,6 +377,9 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
             words.push("the transaction may still be open".to_owned());
             return Some((words, style));
         }
+    }
+    if scene.machine.approval().is_some() {
+        words.push("SECOND PASS".to_owned());
     }
     if let Some(held) = scene.account.held() {
         words.push(format!("held {}", clock(held)));

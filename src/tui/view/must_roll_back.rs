@@ -13,7 +13,7 @@
 //!  Nothing is saved. Look as long as the hold lasts; then r rolls back.
 //! ```
 
-use super::{Scene, Sheet, answer, checks, gate, messages, stream};
+use super::{Scene, Sheet, answer, checks, gate, messages, review, stream};
 use crate::gate::Act;
 use crate::gate::event::ServerMessage;
 use crate::gate::phase::{Phase, Why};
@@ -28,6 +28,7 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
         return Sheet::default();
     };
     let mut lines = vec![Line::default()];
+    lines.extend(review::differences(scene, columns));
     lines.extend(reason(scene, why, columns));
     lines.push(Line::default());
     lines.extend(gate::hold(scene, columns));
@@ -108,6 +109,10 @@ pub(crate) fn reason(scene: &Scene<'_>, why: &Why, columns: usize) -> Vec<Line<'
         Why::TooManyWaiters | Why::WaitedTooLong => sentence(
             "The limit on who may wait for this transaction was reached; l shows who waited.",
         ),
+        Why::ForReview => sentence(
+            "It was rolled back to be reviewed with nothing held. m shows what the server said.",
+        ),
+        Why::ApprovalExpired | Why::OtherTarget => Vec::new(),
         Why::Decision | Why::Rehearsed | Why::HoldLimit | Why::Alarmed(_) => Vec::new(),
         Why::LockTimeout => blockers(scene, columns),
         Why::BeginFailed

@@ -13,6 +13,7 @@
 
 use super::Scene;
 use crate::asking::{Challenge, Wanted};
+use crate::gate::phase::Phase;
 use crate::tui::field::TextField;
 use crate::tui::text::{counted, width, wrap};
 use ratatui::style::{Style, Styled};
@@ -21,10 +22,23 @@ use ratatui::text::{Line, Span};
 /// The lines inside the box for COMMIT.
 pub(crate) fn name(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
-    let mut lines = vec![Line::from(format!(
-        "This makes the work of {} permanent, all at once, in",
-        counted(scene.sent(), "statement", "statements")
-    ))];
+    let review = matches!(scene.machine.phase(), Phase::Reviewing { .. });
+    let work = counted(scene.sent(), "statement", "statements");
+    let mut lines = match review {
+        false => vec![Line::from(format!(
+            "This makes the work of {work} permanent, all at once, in"
+        ))],
+        true => sentences(
+            &format!(
+                "This runs the {work} a second time and commits by itself what comes out as shown{}, in",
+                match scene.machine.numbers_may_differ() {
+                    true => ", numbers aside",
+                    false => "",
+                }
+            ),
+            columns,
+        ),
+    };
     if let Some(target) = &scene.account.target {
         if let Some(known) = target.named(&scene.runbook.targets) {
             lines.push(named(scene, "target", &look.clean(&known.name), columns));
@@ -52,8 +66,12 @@ pub(crate) fn name(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<
     }
     lines.extend(sentences(
         &format!(
-            "Type the name of the {}; Enter sends COMMIT, Esc goes back.",
-            scene.machine.name_is_of()
+            "Type the name of the {}; Enter {}, Esc goes back.",
+            scene.machine.name_is_of(),
+            match review {
+                false => "sends COMMIT",
+                true => "begins the second pass",
+            }
         ),
         columns,
     ));
@@ -137,6 +155,24 @@ pub(crate) fn roll_back(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>>
     lines.push(Line::from(vec![
         "y".set_style(look.key()),
         Span::raw(" yes, ROLLBACK     "),
+        "n".set_style(look.key()),
+        Span::raw(" or "),
+        "Esc".set_style(look.key()),
+        Span::raw(" no, back"),
+    ]));
+    lines
+}
+
+/// The lines inside the box for the end of a review.
+pub(crate) fn end_review(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let mut lines = sentences(
+        "Nothing is held and nothing was saved. What was kept for the review is forgotten.",
+        columns,
+    );
+    lines.push(Line::from(vec![
+        "y".set_style(look.key()),
+        Span::raw(" yes, end it       "),
         "n".set_style(look.key()),
         Span::raw(" or "),
         "Esc".set_style(look.key()),

@@ -105,6 +105,19 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
             }
             ("WHICH WAY DID IT GO?", look.bad(), sentences)
         }
+        Phase::Returning => (
+            "APPROVED: THE SECOND PASS BEGINS",
+            look.strong(),
+            vec![
+                "A session of its own is opened for it, and what it reaches is held against what was \
+                 approved."
+                    .to_owned(),
+                "Then BEGIN, the same script, the same checks. If all of it comes out as approved, \
+                 COMMIT follows by itself; if not, it is yours to decide."
+                    .to_owned(),
+                "x goes back to the review; nothing is approved then.".to_owned(),
+            ],
+        ),
         Phase::Waiting { left, proof } => {
             let (attempt, attempts) = (scene.machine.attempt(), scene.machine.plan().lock_attempts);
             let sentences = vec![

@@ -1,9 +1,10 @@
 //! From the lines of a journal to [`Facts`], line by line, in their order.
 
-use super::{Attempt, Checked, Facts, Item, Outcome, Query, Said, Signature, Statement, Step};
+use super::{Approved, Attempt, Checked, Facts, Item, Outcome, Query, Said, Signature, Statement, Step};
 use crate::journal::chain::Line;
 use crate::journal::entry::{Decision, Entry};
 use crate::journal::report::words::line;
+use crate::runbook::printable::counted;
 use jiff::Timestamp;
 
 impl Facts {
@@ -120,6 +121,44 @@ impl Facts {
                     brought,
                     disturbed: disturbed.is_some(),
                 });
+            }
+            Entry::Approved {
+                xid,
+                digest,
+                numbers_may_differ,
+                reason,
+                second_signer,
+                ..
+            } => {
+                self.step(at, "COMMIT was given on what was reviewed".into(), Some(digest));
+                self.approved = Some(Approved {
+                    at,
+                    xid: xid.clone(),
+                    digest: digest.clone(),
+                    numbers_may_differ: *numbers_may_differ,
+                    second_signer: second_signer.clone(),
+                    reason: reason.clone(),
+                });
+            }
+            Entry::Compared {
+                same,
+                differences,
+                more,
+            } => {
+                let what = match same {
+                    true => "it came out as approved".to_owned(),
+                    false => "it came out otherwise than approved".to_owned(),
+                };
+                let all = differences.len() + more;
+                let told = (!same).then(|| counted(all, "difference", "differences"));
+                self.step(at, what, told.as_deref());
+                if let Some(attempt) = self.attempts.last_mut() {
+                    let mut differences = differences.clone();
+                    if *more > 0 {
+                        differences.push(format!("and {more} more"));
+                    }
+                    attempt.compared = Some(differences);
+                }
             }
             Entry::BackupStarted { path, .. } => {
                 self.step(at, "a backup is being made".into(), Some(path));
@@ -287,9 +326,14 @@ impl Facts {
         if phase == "beginning" {
             self.attempts.push(Attempt {
                 began: Some(at),
+                approved: self.approved.clone(),
                 ..Attempt::default()
             });
             return;
+        }
+        // What was approved is over where the run comes back to a person.
+        if matches!(phase, "reviewing" | "checklist") {
+            self.approved = None;
         }
         let Some(attempt) = self.attempts.last_mut() else {
             return;
@@ -300,6 +344,11 @@ impl Facts {
                 attempt.decided.get_or_insert(at);
             }
             "must roll back" | "rolling back" => attempt.why = why.map(of_a_third),
+            "reviewing" => {
+                attempt.ended.get_or_insert(at);
+                attempt.let_go = true;
+                attempt.retried = Some(why.unwrap_or("the server's answer").to_owned());
+            }
             "waiting for the next attempt" => {
                 attempt.ended.get_or_insert(at);
                 attempt.retried = Some(why.unwrap_or("the server's answer").to_owned());

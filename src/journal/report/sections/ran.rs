@@ -70,6 +70,13 @@ pub fn transaction(
     if let Some(text) = ending(attempt, number < count) {
         blocks.push(Block::Text(text));
     }
+    if let Some(text) = approval(attempt) {
+        blocks.push(Block::Text(text));
+    }
+    if let Some(different) = attempt.compared.as_ref().filter(|found| !found.is_empty()) {
+        blocks.push(Block::Heading(3, "Different from what was approved".to_owned()));
+        blocks.push(Block::Code(different.clone()));
+    }
     let held = attempt.held();
     if let Some((end, known)) = end_of(facts, attempt) {
         if let Some(timeline) = Timeline::of(attempt, &held, end) {
@@ -116,6 +123,36 @@ pub fn transaction(
     }
 }
 
+/// What it was a second pass of, and what came of that.
+fn approval(attempt: &Attempt) -> Option<String> {
+    let approved = attempt.approved.as_ref()?;
+    let shown = approved.xid.as_deref().unwrap_or("without an id");
+    let mut text = format!(
+        "A second pass: COMMIT was given on what transaction {shown} had shown (SHA-256 {}), {}, while \
+         nothing was held{}",
+        approved.digest,
+        approved.at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        match approved.numbers_may_differ {
+            true => "; row counts and numbers might differ",
+            false => "",
+        }
+    );
+    if let Some(name) = &approved.second_signer {
+        text.push_str(&format!("; second signer {name}"));
+    }
+    if let Some(reason) = &approved.reason {
+        text.push_str(&format!("; because {reason}"));
+    }
+    text.push_str(match &attempt.compared {
+        Some(found) if found.is_empty() => {
+            ". It came out as approved, and COMMIT followed with no person in between."
+        }
+        Some(_) => ". It came out otherwise, so COMMIT did not follow by itself.",
+        None => ". It did not come to be held against that.",
+    });
+    Some(text)
+}
+
 fn ending(attempt: &Attempt, followed: bool) -> Option<String> {
     match (&attempt.outcome, &attempt.retried) {
         (Some(outcome), _) => {
@@ -125,7 +162,11 @@ fn ending(attempt: &Attempt, followed: bool) -> Option<String> {
         }
         (None, Some(proof)) => {
             let why = attempt.why.as_deref().unwrap_or("it could not go on");
-            let next = if followed { " It was tried again." } else { "" };
+            let next = match (followed, attempt.let_go) {
+                (true, true) => " It was run a second time.",
+                (true, false) => " It was tried again.",
+                (false, _) => "",
+            };
             Some(format!("ROLLED BACK, because {why}: {proof}.{next}"))
         }
         (None, None) => Some("No outcome of it is recorded.".to_owned()),

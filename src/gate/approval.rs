@@ -1,0 +1,270 @@
+//! COMMIT given on what a pass showed that was rolled back (I13).
+//!
+//! A [`Basis`] is what a person reviews: what came out, where, and how long ago. An [`Approval`] is
+//! made by one edge alone, the typed name of the database, and only from a basis. It ends in
+//! [`super::warrant::Warrant::on_approval`], which takes it whole and gives a warrant only for a
+//! pass that came out the same, on the same target, within the limit.
+
+use super::event::{Millis, Target};
+use super::pass::{Compared, Pass};
+use super::phase::Proof;
+use super::warrant::Consent;
+use std::sync::Arc;
+
+/// What a pass showed that was rolled back.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Basis {
+    pub(super) shown: Arc<Pass>,
+    pub(super) target: Arc<Target>,
+    /// How long ago it was let go.
+    pub(super) age: Millis,
+    /// That nothing is left of it.
+    pub(super) proof: Option<Proof>,
+}
+
+/// COMMIT, given on a basis.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Approval {
+    basis: Basis,
+    consent: Consent,
+    numbers: bool,
+    /// Of what was shown.
+    digest: String,
+}
+
+impl Basis {
+    pub(super) fn new(shown: Arc<Pass>, target: Arc<Target>) -> Basis {
+        Basis {
+            shown,
+            target,
+            age: 0,
+            proof: None,
+        }
+    }
+
+    /// What came out of the pass.
+    pub fn shown(&self) -> &Pass {
+        &self.shown
+    }
+
+    /// That nothing is left of it.
+    pub fn proof(&self) -> Option<&Proof> {
+        self.proof.as_ref()
+    }
+
+    /// How long ago it was let go.
+    pub fn age(&self) -> Millis {
+        self.age
+    }
+}
+
+impl Approval {
+    /// Only the edge from the typed name calls this.
+    pub(super) fn new(basis: Basis, consent: Consent, numbers: bool) -> Approval {
+        Approval {
+            digest: basis.shown.digest(),
+            basis,
+            consent,
+            numbers,
+        }
+    }
+
+    /// What it was given on.
+    pub fn basis(&self) -> &Basis {
+        &self.basis
+    }
+
+    /// What people said to it.
+    pub fn consent(&self) -> &Consent {
+        &self.consent
+    }
+
+    /// The digest of what was shown, in hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Whether counts and numbers may differ.
+    pub fn numbers_may_differ(&self) -> bool {
+        self.numbers
+    }
+
+    pub(super) fn grow_older(&mut self, elapsed: Millis) {
+        self.basis.age += elapsed;
+    }
+
+    /// Takes it back: nothing is approved any more.
+    pub(super) fn withdraw(self) -> Basis {
+        self.basis
+    }
+
+    /// What people said, and the digest of what they said it to.
+    pub(super) fn into_consent(self) -> (Consent, String) {
+        (self.consent, self.digest)
+    }
+
+    /// For the exhaustive walk: beyond the limit all ages are one, and no decision reads the proof.
+    #[cfg(test)]
+    pub(super) fn canonical(&mut self, limit: Millis) {
+        self.basis.age = self.basis.age.min(limit);
+        self.basis.proof = self.basis.proof.as_ref().map(|_| Proof::NeverBegun);
+    }
+
+    /// What `target` is different in.
+    pub(super) fn differs_in_target(&self, target: &Target) -> Compared {
+        let mut found = Compared::default();
+        differing_targets(&self.basis.target, target, &mut found);
+        found
+    }
+
+    /// What stands against COMMIT of a pass that came out as `now`, of which the limit is `limit`.
+    pub(super) fn differs(&self, now: Option<&Pass>, target: &Target, limit: Millis) -> Compared {
+        let mut found = self.differs_in_target(target);
+        if self.basis.age >= limit {
+            found.add(
+                "the age of what was approved",
+                format!("less than {} min", limit / 60_000),
+                format!("{} min", self.basis.age / 60_000),
+            );
+        }
+        let Some(now) = now else {
+            found.add("what came out", "known", "not known");
+            return found;
+        };
+        let compared = self.basis.shown.differs(now, self.numbers);
+        for one in compared.differences {
+            found.add(one.what, one.approved, one.now);
+        }
+        found.more += compared.more;
+        found
+    }
+}
+
+/// Whether it is the same server, database and role. Where the role may not see the system
+/// identifier, only the same process of the server counts as the same.
+fn differing_targets(before: &Target, now: &Target, found: &mut Compared) {
+    let told = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+    let mut hold = |what: &str, before: String, now: String| {
+        if before != now {
+            found.add(what, before, now);
+        }
+    };
+    hold("host", before.host.clone(), now.host.clone());
+    hold("address", told(&before.address), told(&now.address));
+    hold("port", before.port.to_string(), now.port.to_string());
+    hold("database", before.database.clone(), now.database.clone());
+    hold("role", before.role.clone(), now.role.clone());
+    hold(
+        "session role",
+        told(&before.session_role),
+        told(&now.session_role),
+    );
+    hold(
+        "server version",
+        before.server_version.clone(),
+        now.server_version.clone(),
+    );
+    hold(
+        "system identifier",
+        told(&before.system_identifier),
+        told(&now.system_identifier),
+    );
+    let timeline = |target: &Target| target.timeline.map(|number| number.to_string());
+    hold("timeline", told(&timeline(before)), told(&timeline(now)));
+    let identified = before.system_identifier.is_some() && now.system_identifier.is_some();
+    if !identified {
+        hold(
+            "start of the server (its identity is hidden from this role)",
+            told(&before.started),
+            told(&now.started),
+        );
+    }
+    if before.files_since.is_some() && now.files_since.is_some() {
+        hold(
+            "age of the server's files",
+            told(&before.files_since),
+            told(&now.files_since),
+        );
+    }
+    hold(
+        "standby",
+        before.in_recovery.to_string(),
+        now.in_recovery.to_string(),
+    );
+    hold(
+        "read-only by default",
+        before.read_only.to_string(),
+        now.read_only.to_string(),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> Target {
+        Target {
+            host: "db1".into(),
+            database: "d".into(),
+            role: "r".into(),
+            system_identifier: Some("7".into()),
+            timeline: Some(1),
+            started: Some("100.5".into()),
+            files_since: Some("50".into()),
+            server_version: "15.18".into(),
+            ..Target::default()
+        }
+    }
+
+    fn differing(change: impl FnOnce(&mut Target)) -> Vec<String> {
+        let mut now = target();
+        change(&mut now);
+        let mut found = Compared::default();
+        differing_targets(&target(), &now, &mut found);
+        found.differences.into_iter().map(|one| one.what).collect()
+    }
+
+    #[test]
+    fn each_part_of_a_target_is_held_against_the_one_approved() {
+        let what = |change: fn(&mut Target)| differing(change);
+        assert_eq!(what(|_| {}), Vec::<String>::new());
+        assert_eq!(what(|t| t.host = "db2".into()), ["host"]);
+        assert_eq!(what(|t| t.address = Some("1.2.3.4".into())), ["address"]);
+        assert_eq!(what(|t| t.port = 1), ["port"]);
+        assert_eq!(what(|t| t.database = "e".into()), ["database"]);
+        assert_eq!(what(|t| t.role = "s".into()), ["role"]);
+        assert_eq!(
+            what(|t| t.session_role = Some("s".into())),
+            ["session role"]
+        );
+        assert_eq!(
+            what(|t| t.server_version = "16".into()),
+            ["server version"]
+        );
+        assert_eq!(
+            what(|t| t.system_identifier = Some("8".into())),
+            ["system identifier"]
+        );
+        assert_eq!(what(|t| t.timeline = Some(2)), ["timeline"]);
+        assert_eq!(
+            what(|t| t.files_since = Some("60".into())),
+            ["age of the server's files"]
+        );
+        assert_eq!(what(|t| t.in_recovery = true), ["standby"]);
+        assert_eq!(what(|t| t.read_only = true), ["read-only by default"]);
+    }
+
+    #[test]
+    fn a_server_that_was_started_anew_is_the_same_only_where_its_identity_is_seen() {
+        let restart = |t: &mut Target| t.started = Some("200".into());
+        assert_eq!(differing(restart), Vec::<String>::new());
+        let hidden = differing(|t| {
+            t.system_identifier = None;
+            t.started = Some("200".into());
+        });
+        assert!(
+            hidden.iter().any(|what| what.starts_with("start of the")),
+            "{hidden:?}"
+        );
+    }
+}

@@ -1,0 +1,281 @@
+//! Deciding with nothing held: a pass is let go, reviewed, approved, and run a second time.
+//!
+//! What a person approves is a [`Basis`]; the typed name makes it an [`Approval`], and only a
+//! [`Warrant`] takes that. It lives from there to the second pass's verdict and nowhere else:
+//! whatever ends the second pass ends the approval (I13).
+
+use super::Machine;
+use crate::gate::approval::{Approval, Basis};
+use crate::gate::effect::{Effect, Request};
+use crate::gate::event::{Millis, ServerMessage, Target};
+use crate::gate::offer::{Act, Refusal};
+use crate::gate::pass::{Compared, Structure};
+use crate::gate::phase::{Ending, Phase, Prompt, Proof, Why};
+use crate::gate::plan::{self, Mode, Unheld};
+use crate::gate::warrant::{Consent, Warrant};
+use crate::runbook::question::Question;
+use std::sync::Arc;
+
+impl Machine {
+    /// What is reviewed, or what the second pass is held against.
+    pub fn basis(&self) -> Option<&Basis> {
+        let approved = self.approval.as_ref().map(Approval::basis);
+        self.basis.as_ref().or(approved)
+    }
+
+    /// COMMIT as it was given on what was reviewed, until the second pass is held against it.
+    pub fn approval(&self) -> Option<&Approval> {
+        self.approval.as_ref()
+    }
+
+    /// What the newest second pass was different in.
+    pub fn compared(&self) -> Option<&Compared> {
+        self.compared.as_deref()
+    }
+
+    /// Whether counts and numbers may differ in the second pass.
+    pub fn numbers_may_differ(&self) -> bool {
+        self.numbers
+    }
+
+    /// How long what is reviewed can still be approved.
+    pub fn approvable_for(&self) -> Option<Millis> {
+        let age = self.basis()?.age();
+        Some(self.plan.approval_limit().saturating_sub(age))
+    }
+
+    /// Whether a query runs outside of any transaction.
+    pub fn asks_outside(&self) -> bool {
+        matches!(self.phase, Phase::Reviewing { .. }) && self.awaiting.is_some()
+    }
+
+    /// Whether the pass can be let go at the gate, where that has a meaning at all.
+    pub(super) fn refusal_to_take_time(&self, arming: Millis) -> Option<Option<Refusal>> {
+        match (&self.plan.unheld, self.plan.mode) {
+            (Unheld::Never, _) | (_, Mode::Rehearse | Mode::Inspect) => None,
+            (Unheld::Refused(what), Mode::Run) => Some(Some(Refusal::HappensTwice(what.clone()))),
+            (Unheld::Offered { .. }, Mode::Run) => Some(match self.why_nothing_is_kept() {
+                Some(why) => Some(Refusal::NothingKept(why)),
+                None => (arming > 0).then_some(Refusal::NotArmed),
+            }),
+        }
+    }
+
+    /// What is not known of a pass that a second one has to be held against.
+    fn why_nothing_is_kept(&self) -> Option<String> {
+        match (&self.came_out, &self.reached) {
+            (Some(pass), Some(_)) => match &pass.structure {
+                Structure::Known(_) => None,
+                Structure::Unknown(why) => {
+                    Some(format!("the structure could not be taken down, {why}"))
+                }
+            },
+            _ => Some("what came out of it is not known".to_owned()),
+        }
+    }
+
+    pub(super) fn refusal_in_review(
+        &self,
+        act: Act,
+        prompt: Prompt,
+        arming: Millis,
+    ) -> Option<Option<Refusal>> {
+        let closed = prompt == Prompt::Closed;
+        let runs = self.awaiting.is_some().then_some(Refusal::QueryRuns);
+        match act {
+            Act::AskCommit => closed.then(|| {
+                if self.approvable_for() == Some(0) {
+                    Some(Refusal::TooOld)
+                } else if runs.is_some() {
+                    runs
+                } else {
+                    (arming > 0).then_some(Refusal::NotArmed)
+                }
+            }),
+            Act::Answer => prompt.is_for_commit().then_some(None),
+            Act::AskRollback | Act::AllowNumbers => closed.then_some(None),
+            Act::ConfirmRollback => (prompt == Prompt::RollBack).then_some(None),
+            Act::StepBack => (!closed).then_some(None),
+            Act::Query => closed.then_some(runs),
+            Act::Cancel => runs.map(|_| None),
+            Act::Quit => Some(None),
+            Act::SignOff
+            | Act::Withdraw
+            | Act::Acknowledge
+            | Act::ProbeAgain
+            | Act::BackUp
+            | Act::LeaveOut
+            | Act::Apply
+            | Act::TakeTime
+            | Act::Extend
+            | Act::Again
+            | Act::EndBackend
+            | Act::AskAgain => None,
+        }
+    }
+
+    /// Rolls back now, and keeps what the pass showed.
+    pub(super) fn take_time(&mut self) -> Vec<Effect> {
+        if let (Some(shown), Some(reached)) = (&self.came_out, &self.reached) {
+            self.basis = Some(Basis::new(Arc::clone(shown), Arc::clone(reached)));
+            self.numbers = false;
+        }
+        self.roll_back(Why::ForReview, false)
+    }
+
+    /// The pass that was let go is proven to be gone: from here on nothing is held.
+    pub(super) fn review(&mut self, proof: Proof) -> Vec<Effect> {
+        // Where the server could not be asked, something may be held still.
+        let proven = match proof {
+            Proof::Tag { .. } | Proof::Asked { .. } => true,
+            Proof::Local { .. }
+            | Proof::Refused
+            | Proof::NeverSent { .. }
+            | Proof::NeverBegun => false,
+        };
+        let Some(basis) = self.basis.as_mut().filter(|_| proven) else {
+            return self.end(Ending::RolledBack {
+                why: Why::ForReview,
+                proof,
+            });
+        };
+        if self.journal_lost {
+            return self.end(Ending::RolledBack {
+                why: Why::JournalLost,
+                proof,
+            });
+        }
+        basis.proof = Some(proof);
+        self.decided = true;
+        self.reopen_review()
+    }
+
+    fn reopen_review(&mut self) -> Vec<Effect> {
+        self.awaiting = None;
+        self.phase = Phase::Reviewing {
+            prompt: Prompt::Closed,
+            arming: plan::ARMING,
+        };
+        Vec::new()
+    }
+
+    /// Nothing is held, so the run ends with what was proven when it was let go.
+    pub(super) fn end_review(&mut self, why: Why) -> Vec<Effect> {
+        let proof = self.basis().and_then(|basis| basis.proof.clone());
+        let proof = proof.unwrap_or(Proof::NeverBegun);
+        self.end(Ending::RolledBack { why, proof })
+    }
+
+    /// The one place where an approval is made (I13): the name was typed below what is reviewed.
+    pub(super) fn approve(&mut self, consent: Consent) -> Vec<Effect> {
+        if self.approvable_for() == Some(0) {
+            self.reopen_review();
+            return vec![Effect::Refuse(Refusal::TooOld)];
+        }
+        let Some(basis) = self.basis.take() else {
+            return vec![Effect::Refuse(Refusal::NothingToDoHere)];
+        };
+        self.approval = Some(Approval::new(basis, consent, self.numbers));
+        self.attempt = 0;
+        self.compared = None;
+        vec![self.go_back()]
+    }
+
+    /// Each attempt at the second pass has a session of its own, so that it finds what the first one
+    /// found, and says itself what it reached.
+    pub(super) fn go_back(&mut self) -> Effect {
+        self.phase = Phase::Returning;
+        let effect = self.request(Request::Connect);
+        self.session_since = self.last_seq;
+        effect
+    }
+
+    /// Nothing was begun, so nothing but the approval is lost.
+    pub(super) fn not_returned(&mut self, why: &str) -> Vec<Effect> {
+        if let Some(approval) = self.approval.take() {
+            self.basis = Some(approval.withdraw());
+        }
+        self.reopen_review();
+        vec![Effect::Say(format!(
+            "{why} Nothing was begun, and nothing is approved any more."
+        ))]
+    }
+
+    pub(super) fn connected_for_second_pass(&mut self, target: Target) -> Vec<Effect> {
+        let Some(approval) = &self.approval else {
+            return self.end_review(Why::OtherTarget);
+        };
+        let compared = approval.differs_in_target(&target);
+        if !compared.is_same() {
+            self.compared = Some(Arc::new(compared));
+            return self.end_review(Why::OtherTarget);
+        }
+        if self.approvable_for() == Some(0) {
+            return self.not_returned("What was approved is too old by now.");
+        }
+        self.reached = Some(Arc::new(target));
+        self.begin()
+    }
+
+    pub(super) fn not_connected_for_second_pass(&mut self, error: &ServerMessage) -> Vec<Effect> {
+        self.not_returned(&format!(
+            "The server could not be reached: {}.",
+            error.message
+        ))
+    }
+
+    /// The verdict is there and nothing stands against it: COMMIT follows by itself where the pass
+    /// came out as approved, and a person decides otherwise.
+    pub(super) fn hold_against_approval(&mut self, approval: Approval) -> Vec<Effect> {
+        let (Some(xid), Some(reached)) = (self.xid.clone(), self.reached.clone()) else {
+            return self.must_roll_back(Why::OtherTransaction);
+        };
+        let limit = self.plan.approval_limit();
+        let now = self.came_out.clone();
+        match Warrant::on_approval(xid, approval, now.as_deref(), &reached, limit) {
+            Ok(warrant) => {
+                self.phase = Phase::Committing;
+                vec![self.request(Request::Commit(warrant))]
+            }
+            Err(compared) => {
+                self.compared = Some(Arc::new(compared));
+                let again = matches!(
+                    self.plan.unheld,
+                    Unheld::Offered {
+                        review_again: true,
+                        ..
+                    }
+                );
+                if again && self.why_nothing_is_kept().is_none() {
+                    return self.take_time();
+                }
+                self.to_the_gate()
+            }
+        }
+    }
+
+    /// What the second pass is different in, where only ROLLBACK is left of it.
+    pub(super) fn tell_differences(&mut self) {
+        let (Some(approval), Some(reached)) = (self.approval.take(), &self.reached) else {
+            return;
+        };
+        let limit = self.plan.approval_limit();
+        let compared = approval.differs(self.came_out.as_deref(), reached, limit);
+        self.compared = Some(Arc::new(compared));
+    }
+
+    /// Time passes for what was shown, and for what was approved.
+    pub(super) fn grow_older(&mut self, elapsed: Millis) {
+        if let Some(basis) = &mut self.basis {
+            basis.age += elapsed;
+        }
+        if let Some(approval) = &mut self.approval {
+            approval.grow_older(elapsed);
+        }
+    }
+
+    /// Asks outside of any transaction of ours, what there is now.
+    pub(super) fn query_outside(&mut self, question: Question) -> Vec<Effect> {
+        vec![self.request(Request::QueryOutside(question))]
+    }
+}

@@ -1,0 +1,218 @@
+//! A pass that was rolled back, reviewed with nothing held; and what a second pass differs in.
+//!
+//! ```text
+//!  REVIEW  Nothing is held, nothing is saved. Take your time.
+//!
+//!  Target    wiser_ops on db1:5432 as migrator
+//!  Script    24 of 24 statements succeeded, transaction id 748, rolled back
+//!  Checks    8 PASS, 0 WARN, 0 FAIL
+//!  Was held  0:02 from BEGIN to ROLLBACK
+//!  Approve   within 29:10 (--approval-limit)
+//!  Numbers   must be the same (n): 2 statements touched rows
+//!              statement 7, UPDATE 1200
+//!
+//!  c  COMMIT    runs it a second time; what comes out as shown is committed
+//!  n  numbers   lets them differ
+//!  r  end       ends this run, rolled back; asks for y
+//!  :  query     asks what there is now, read-only
+//! ```
+
+use super::{Scene, Sheet, gate, locks};
+use crate::gate::Act;
+use crate::gate::pass::{Compared, Structure};
+use crate::gate::phase::{Phase, Prompt};
+use crate::tui::text::{clock, countdown, counted, width, wrap};
+use ratatui::style::{Style, Styled};
+use ratatui::text::{Line, Span};
+
+/// How many statements with a count are named.
+const MOST_COUNTS: usize = 6;
+/// How many differences a pane tells; the journal has more.
+const MOST_TOLD: usize = 40;
+/// From this width on what was approved stands beside what is now.
+const SIDE_BY_SIDE: usize = 60;
+
+/// The whole pane.
+pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
+    let look = scene.look;
+    let mut lines = vec![Line::default()];
+    lines.extend(differences(scene, columns));
+    lines.extend(facts(scene, columns));
+    Sheet {
+        head: vec![Line::from(vec![
+            " REVIEW".set_style(look.strong()),
+            Span::raw("  Nothing is held, nothing is saved. Take your time."),
+        ])],
+        lines,
+        pinned: keys(scene, columns),
+        follow: None,
+    }
+}
+
+fn facts(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let mut lines = gate::told(scene, ", rolled back", columns);
+    if let Some(held) = scene.account.held() {
+        let text = format!("{} from BEGIN to ROLLBACK", clock(held));
+        lines.extend(gate::fact(scene, "Was held", &text, Style::new(), columns));
+    }
+    lines.extend(gate::beside(
+        scene,
+        "Locked",
+        locks::by_strength(scene, gate::inner(columns), true),
+    ));
+    let (text, style) = match scene.machine.approvable_for() {
+        None | Some(0) => (
+            "NOT ANY MORE: what is shown here is too old (--approval-limit)".to_owned(),
+            look.bad(),
+        ),
+        Some(left) => (
+            format!("within {} (--approval-limit)", countdown(left)),
+            Style::new(),
+        ),
+    };
+    lines.extend(gate::fact(scene, "Approve", &text, style, columns));
+    if let Some(basis) = scene.machine.basis() {
+        if let Structure::Unknown(why) = &basis.shown().structure {
+            let text = format!(
+                "not known ({}): a second pass will stop at the gate",
+                look.clean(why)
+            );
+            lines.extend(gate::fact(scene, "Structure", &text, look.warn(), columns));
+        }
+        let counts: Vec<(usize, &str)> = basis.shown().counts().collect();
+        let (word, style) = match scene.machine.numbers_may_differ() {
+            true => ("MAY DIFFER in the second pass", look.warn()),
+            false => ("must be the same in the second pass", Style::new()),
+        };
+        let text = format!(
+            "{word}; {} returned or touched rows",
+            counted(counts.len(), "statement", "statements")
+        );
+        lines.extend(gate::fact(scene, "Numbers", &text, style, columns));
+        for (number, tag) in counts.iter().take(MOST_COUNTS) {
+            let text = format!("statement {number}: {}", look.clean(tag));
+            lines.extend(gate::fact(scene, "", &text, look.dim(), columns));
+        }
+        if counts.len() > MOST_COUNTS {
+            let text = format!("and {} more; Tab shows them", counts.len() - MOST_COUNTS);
+            lines.extend(gate::fact(scene, "", &text, look.dim(), columns));
+        }
+    }
+    lines
+}
+
+fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let armed = scene.open(Act::AskCommit);
+    let state = match scene.machine.phase() {
+        Phase::Reviewing {
+            prompt: Prompt::Closed,
+            ..
+        } if armed => " ARMED".set_style(look.good()),
+        Phase::Reviewing {
+            prompt: Prompt::Closed,
+            ..
+        } => " NOT ARMED: look, then press".set_style(look.warn()),
+        _ => " Waiting for your answer".set_style(look.warn()),
+    };
+    let key = |key: &'static str, word: &'static str, text: &str, open: bool| {
+        let (key_style, word_style) = match open {
+            true => (look.key(), look.strong()),
+            false => (look.dim(), look.dim()),
+        };
+        Line::from(vec![
+            format!(" {key}  ").set_style(key_style),
+            look.fit(word, 10).set_style(word_style),
+            Span::raw(look.clip(text, columns.saturating_sub(15))),
+        ])
+    };
+    let numbers = match scene.machine.numbers_may_differ() {
+        true => "row counts and numbers must be the same again",
+        false => "row counts and numbers may differ, but not begin at 0 or become 0",
+    };
+    vec![
+        Line::default(),
+        Line::from(state),
+        key(
+            "c",
+            "COMMIT",
+            "runs it again; what comes out as shown here is committed by itself",
+            armed,
+        ),
+        key("n", "numbers", numbers, scene.open(Act::AllowNumbers)),
+        key("r", "end", "ends this run, rolled back; asks for y", true),
+        key(
+            ":",
+            "query",
+            "asks what there is now, read-only",
+            scene.open(Act::Query),
+        ),
+    ]
+}
+
+/// What the second pass was different in, side by side; nothing where there was none.
+pub(crate) fn differences(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let Some(compared) = scene.machine.compared().filter(|found| !found.is_same()) else {
+        return Vec::new();
+    };
+    let all = compared.differences.len() + compared.more;
+    let title = format!(
+        " {} WHAT WAS APPROVED: COMMIT did not follow",
+        counted(all, "DIFFERENCE FROM", "DIFFERENCES FROM")
+    );
+    let mut lines = vec![scene.band(&look.clip(&title, columns), look.band_bad(), columns)];
+    lines.extend(table(scene, compared, columns));
+    lines.push(Line::default());
+    lines
+}
+
+fn table(scene: &Scene<'_>, compared: &Compared, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let inner = columns.saturating_sub(3);
+    let mut lines = Vec::new();
+    let half = inner.saturating_sub(2) / 2;
+    let wide = columns >= SIDE_BY_SIDE;
+    if wide {
+        lines.push(Line::from(vec![
+            Span::raw("   "),
+            look.fit("approved", half).set_style(look.dim()),
+            Span::raw("  "),
+            "now".set_style(look.dim()),
+        ]));
+    }
+    for one in compared.differences.iter().take(MOST_TOLD) {
+        let what = look.clean_lines(&one.what).join(" ");
+        lines.push(scene.line(look.clip(&format!(" {what}"), columns), look.strong()));
+        let (approved, now) = (
+            look.clean_lines(&one.approved).join(" "),
+            look.clean_lines(&one.now).join(" "),
+        );
+        if !wide {
+            for (word, text) in [("approved", approved), ("now", now)] {
+                for part in wrap(&format!("{word}: {text}"), inner) {
+                    lines.push(Line::from(format!("   {part}")));
+                }
+            }
+            continue;
+        }
+        let (left, right) = (wrap(&approved, half), wrap(&now, half));
+        for at in 0..left.len().max(right.len()) {
+            let part = |side: &Vec<String>| side.get(at).cloned().unwrap_or_default();
+            let left = part(&left);
+            let gap = half.saturating_sub(width(&left)) + 2;
+            lines.push(Line::from(vec![
+                Span::raw("   "),
+                Span::raw(left),
+                Span::raw(" ".repeat(gap)),
+                part(&right).set_style(look.warn()),
+            ]));
+        }
+    }
+    let untold = compared.differences.len().saturating_sub(MOST_TOLD) + compared.more;
+    if untold > 0 {
+        lines.push(scene.line(format!(" and {untold} more"), look.dim()));
+    }
+    lines
+}
