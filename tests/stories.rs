@@ -64,3 +64,5 @@ mod stage;
 mod terminal;
 #[path = "shared/typist.rs"]
 mod typist;
+#[path = "stories/unheld.rs"]
+mod unheld;

@@ -129,7 +129,7 @@ impl Held for Scripted {
                     }),
                 );
             }
-            Order::Query(question, _) => self.report(
+            Order::Query(question, _) | Order::QueryOutside(question) => self.report(
                 seq,
                 Body::Looked(Box::new(Looked {
                     question,

@@ -65,7 +65,7 @@ struct Kept {
 }
 
 /// How old what was shown may be, in the walk.
-const APPROVAL_LIMIT: Millis = 3 * plan::ARMING;
+const APPROVAL_LIMIT: Millis = 2 * plan::ARMING;
 
 impl Place {
     fn of(target: &Target) -> Place {
@@ -203,7 +203,45 @@ fn statuses() -> [Option<XactStatus>; 4] {
 }
 
 /// Everything that the session can say, whether or not it makes sense now.
-fn bodies(items: usize) -> Vec<Body> {
+fn bodies(items: usize, keeps: bool) -> Vec<Body> {
+    let mut bodies = every_body(items);
+    if keeps {
+        bodies.retain(is_worth_it_unheld);
+    }
+    bodies
+}
+
+/// What the other plans walk already, and a decision with nothing held takes no notice of: dumps, and
+/// the finer proofs of COMMIT and ROLLBACK.
+fn is_worth_it_unheld(body: &Body) -> bool {
+    match body {
+        Body::BackupStarted(_)
+        | Body::BackedUp(_)
+        | Body::BackupFailed(_)
+        | Body::BackupLost(_)
+        | Body::StatementStarted { .. }
+        | Body::Noticed { .. }
+        | Body::Measured(_)
+        | Body::CommitWaits(_)
+        | Body::TakenDown(_)
+        | Body::PostVerified { .. }
+        | Body::PostVerifyFailed(_) => false,
+        Body::CommitAnswered(CommitAnswer::Tag {
+            tag,
+            idle,
+            xact_status,
+        }) => *idle && tag == "COMMIT" && *xact_status == Some(XactStatus::Committed),
+        Body::CommitAnswered(CommitAnswer::Refused { xact_status, .. }) => {
+            *xact_status == Some(XactStatus::Aborted)
+        }
+        Body::CommitAnswered(CommitAnswer::LinkLost(_)) => true,
+        Body::CommitAnswered(_) => false,
+        Body::Asked(Inquiry::OtherServer(_) | Inquiry::Unknowable(_)) => false,
+        _ => true,
+    }
+}
+
+fn every_body(items: usize) -> Vec<Body> {
     let error = || Box::new(ServerMessage::default());
     let mut bodies = vec![
         Body::Connected(Box::new(Target {
@@ -397,8 +435,13 @@ fn events(machine: &Machine, items: usize, bodies: &[Body]) -> Vec<Event> {
         Event::Alarmed(Alarm::HungUp),
         Event::JournalLost(String::new()),
     ];
-    if machine.plan().keeps() {
-        let passes = Shown::ALL.into_iter().map(|pass| Arc::new(pass.made()));
+    if machine.plan().keeps() && matches!(machine.phase(), Phase::Verifying { .. }) {
+        // Which one a pass is has a meaning only beside the one that was approved.
+        let some = match machine.approval() {
+            Some(_) => &Shown::ALL[..],
+            None => &[Shown::One],
+        };
+        let passes = some.iter().map(|pass| Arc::new(pass.made()));
         events.extend(passes.map(Event::CameOut));
     }
     // The intent is lost only instead of sending COMMIT; the walk below takes that edge apart.
@@ -406,7 +449,13 @@ fn events(machine: &Machine, items: usize, bodies: &[Body]) -> Vec<Event> {
         events.push(Event::IntentLost(String::new()));
     }
     events.extend(commands(items).into_iter().map(Event::Asked));
-    for body in bodies {
+    // The first session is where it is; the others may be elsewhere.
+    let returning = *machine.phase() == Phase::Returning;
+    let elsewhere = |body: &&Body| match body {
+        Body::Connected(target) => returning || Place::of(target) == Place::There,
+        _ => true,
+    };
+    for body in bodies.iter().filter(elsewhere) {
         for seq in &machine.sequence_numbers() {
             events.push(Event::Reported(Report {
                 seq: *seq,
@@ -550,6 +599,7 @@ fn witness_approval(witness: &mut Witness, machine: &Machine, event: &Event, aft
         && moved
         && let (Some(pass), Some(place)) = (witness.came_out, witness.place)
     {
+        witness.approved = None;
         witness.kept = Some(Kept {
             pass,
             place,
@@ -943,6 +993,18 @@ fn hold_against_stale(state: &State, bodies: &[Body]) {
     assert!(machine == state.0, "a stale report was acted on");
 }
 
+/// What is reviewed is [`Shown::One`] from here on: nothing tells passes apart but being held against
+/// each other, and all of them can come out of the next one.
+fn relabel(state: &mut State) {
+    let (machine, witness) = state;
+    if matches!(machine.phase(), Phase::Reviewing { .. })
+        && let Some(kept) = &mut witness.kept
+    {
+        kept.pass = Shown::One;
+        machine.relabel(Shown::One.made());
+    }
+}
+
 fn explore(plan: Plan) -> Walk {
     let items = plan.items.len();
     let mut first = Machine::new(plan);
@@ -957,7 +1019,7 @@ fn explore(plan: Plan) -> Walk {
         edges: Vec::new(),
     };
     let mut queue = VecDeque::from([0]);
-    let bodies = bodies(items);
+    let bodies = bodies(items, walk.states[0].0.plan().keeps());
     while let Some(from) = queue.pop_front() {
         let state = walk.states[from].clone();
         hold_by_itself(&state);
@@ -970,6 +1032,7 @@ fn explore(plan: Plan) -> Walk {
             let mut after = (machine, witness);
             hold(&state, &event, &effects, &after);
             after.0.canonical();
+            relabel(&mut after);
             let to = match index.get(&after) {
                 Some(known) => *known,
                 None => {
@@ -1160,7 +1223,7 @@ proptest::proptest! {
         let mut machine = Machine::new(plan(Mode::Run, 2, true));
         machine.start();
         let mut state: State = (machine, Witness::default());
-        let bodies = bodies(2);
+        let bodies = bodies(2, false);
         for (choice, elapsed) in choices {
             let alphabet = events(&state.0, 2, &bodies);
             // Half of the time the next sensible step, so that lives get far.
@@ -1193,7 +1256,7 @@ fn next_step(machine: &Machine) -> Event {
     let seq = current.last().copied().unwrap_or(0);
     let report = |body| Event::Reported(Report { seq, body });
     match machine.phase() {
-        Phase::Connecting => report(bodies(0).swap_remove(0)),
+        Phase::Connecting => report(bodies(0, false).swap_remove(0)),
         Phase::Checklist => {
             for (item, signature) in machine.items().iter().enumerate() {
                 if signature.standing == Standing::Awaited {
@@ -1250,7 +1313,7 @@ fn next_step(machine: &Machine) -> Event {
             Prompt::Name => Event::Asked(Command::NameTyped(DATABASE.into())),
             Prompt::RollBack => Event::Asked(Command::ConfirmRollback),
         },
-        Phase::Returning => report(bodies(0).swap_remove(0)),
+        Phase::Returning => report(bodies(0, false).swap_remove(0)),
         Phase::MustRollBack { asking: false, .. } => Event::Asked(Command::AskRollback),
         Phase::MustRollBack { asking: true, .. } => Event::Asked(Command::ConfirmRollback),
         Phase::Committing => report(Body::CommitAnswered(CommitAnswer::Tag {

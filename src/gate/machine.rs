@@ -487,6 +487,8 @@ impl Machine {
 
     fn leave(&mut self, code: ExitCode) -> Vec<Effect> {
         self.phase = Phase::Left(code);
+        self.basis = None;
+        self.approval = None;
         let mut effects = self.stop_backup();
         self.backing_up.under_way = None;
         effects.push(Effect::Leave(code));

@@ -198,6 +198,7 @@ impl Place {
             | Place::Checklist
             | Place::Running
             | Place::Gate
+            | Place::Review
             | Place::Question
             | Place::Outcome
             | Place::End

@@ -85,6 +85,25 @@ fn ask_for_commit(terminal: &mut Terminal) {
 }
 
 #[test]
+fn the_plain_walk_takes_time_and_commits_what_comes_out_the_same() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run_in(120, 60, &[], &["--plain"]);
+    walk_to_the_gate(&mut terminal);
+    // A word that comes before the gate is armed is refused, so it is said again.
+    terminal.line("take-time").wait_for("NOTHING IS HELD, NOTHING IS SAVED.");
+    stage.assert_untouched();
+    terminal.line("help").wait_for("numbers");
+    ask_for_commit(&mut terminal);
+    terminal
+        .line("wiser_ops")
+        .wait_for("APPROVED.")
+        .wait_for("COMMITTED:")
+        .wait_for("Type quit")
+        .line("quit");
+    stage.assert_committed(&mut terminal);
+}
+
+#[test]
 fn the_plain_walk_signs_applies_and_commits_by_words() {
     let stage = Stage::set(Scenario::Clean);
     let mut terminal = stage.run_in(120, 50, &[], &["--plain"]);

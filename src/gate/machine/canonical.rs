@@ -3,9 +3,11 @@
 
 use super::{Machine, backing_up};
 use crate::gate::event::{Document, Seq, Standing};
+use crate::gate::pass::Pass;
 use crate::gate::phase::{Ending, Phase, Proof, Stage};
 use crate::gate::plan;
 use crate::gate::warrant::Consent;
+use std::sync::Arc;
 
 impl Machine {
     /// Request numbers that are waited for now.
@@ -18,6 +20,13 @@ impl Machine {
             current.push(self.last_seq);
         }
         current
+    }
+
+    /// What is reviewed is this pass from here on.
+    pub(in crate::gate) fn relabel(&mut self, pass: Pass) {
+        if let Some(basis) = &mut self.basis {
+            basis.shown = Arc::new(pass);
+        }
     }
 
     /// Reduces what is unbounded to what the machine can tell apart.
@@ -93,6 +102,10 @@ impl Machine {
         }
         if let Some(approval) = &mut self.approval {
             approval.canonical(limit);
+            // One tick before the next attempt is as good as any time before.
+            if let Phase::Waiting { left, .. } = &mut self.phase {
+                *left = (*left).min(plan::ARMING);
+            }
         }
         // It is asked anew for each review.
         self.numbers &= matches!(self.phase, Phase::Reviewing { .. });
