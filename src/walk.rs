@@ -228,12 +228,17 @@ fn take_observation<H: Held>(engine: &mut Engine<H>, observation: Observation) -
     news || *engine.machine().phase() != phase
 }
 
-/// The clocks on a screen that only counts: how long it is held, and how much is left of that.
-fn shown_seconds<H: Held>(engine: &Engine<H>) -> [Option<Millis>; 2] {
+/// The clocks on a screen that only counts: how long it is held, how much is left of that, and how
+/// long what is reviewed can still be approved.
+fn shown_seconds<H: Held>(engine: &Engine<H>) -> [Option<Millis>; 3] {
     let left = engine.machine().hold_left();
     [
         engine.account().held().map(|held| held / 1_000),
         left.map(|left| left.div_ceil(1_000)),
+        engine
+            .machine()
+            .approvable_for()
+            .map(|left| left.div_ceil(1_000)),
     ]
 }
 
