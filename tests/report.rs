@@ -442,6 +442,7 @@ fn committed() -> Vec<Entry> {
             xid: Some("771".into()),
             reason: None,
             second_signer: Some("sam".into()),
+            approved: None,
         },
         phase("committing", None),
         Entry::Outcome {

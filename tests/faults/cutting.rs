@@ -18,16 +18,18 @@ pub const AT_ONCE: usize = 8;
 async fn undisturbed_walks_say_what_is() {
     let ground = shared().await;
     let folder = tempfile::tempdir().unwrap();
-    for decision in [Decision::Commit, Decision::RollBack] {
+    for decision in [Decision::Commit, Decision::RollBack, Decision::TakeTime] {
         let table = ground.table().await;
         let proxy = Proxy::to(ground.address()).await;
         let walk = Walk::of(&table, settings(proxy.address), decision, folder.path());
         let said = walk.go().await;
         match decision {
-            Decision::Commit => assert!(matches!(said, Said::Committed(_)), "{said:?}"),
+            Decision::Commit | Decision::TakeTime => {
+                assert!(matches!(said, Said::Committed(_)), "{said:?}");
+            }
             Decision::RollBack => assert!(matches!(said, Said::RolledBack(_)), "{said:?}"),
         }
-        assert_eq!(table.is_altered().await, decision == Decision::Commit);
+        assert_eq!(table.is_altered().await, decision != Decision::RollBack);
     }
 }
 
@@ -35,23 +37,33 @@ async fn undisturbed_walks_say_what_is() {
 async fn a_cut_at_any_message_leaves_nothing_wrong() {
     let ground = shared().await;
     let mut tally = Tally::default();
-    cut_everywhere(&ground, &[Act::Cut], &mut tally).await;
+    cut_everywhere(&ground, Decision::Commit, &[Act::Cut], &mut tally).await;
     println!("{}", tally.markdown());
     tally.assert_nothing_wrong();
     assert!(tally.runs() > 200, "{} runs", tally.runs());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_cut_at_any_message_of_a_decision_with_nothing_held_leaves_nothing_wrong() {
+    let ground = shared().await;
+    let mut tally = Tally::default();
+    cut_everywhere(&ground, Decision::TakeTime, &[Act::Cut], &mut tally).await;
+    println!("{}", tally.markdown());
+    tally.assert_nothing_wrong();
+    assert!(tally.runs() > 300, "{} runs", tally.runs());
+}
+
 /// A run for every message of a walk to COMMIT, for both of its sides, for each kind of cut.
-pub async fn cut_everywhere(ground: &Ground, kinds: &[Act], tally: &mut Tally) {
+pub async fn cut_everywhere(
+    ground: &Ground,
+    decision: Decision,
+    kinds: &[Act],
+    tally: &mut Tally,
+) {
     let folder = tempfile::tempdir().unwrap();
     let table = ground.table().await;
     let proxy = Proxy::to(ground.address()).await;
-    let walk = Walk::of(
-        &table,
-        settings(proxy.address),
-        Decision::Commit,
-        folder.path(),
-    );
+    let walk = Walk::of(&table, settings(proxy.address), decision, folder.path());
     assert!(matches!(walk.go().await, Said::Committed(_)));
     let whole = proxy.counted();
     let ups = (1..=whole.up).map(At::Up);
@@ -69,7 +81,7 @@ pub async fn cut_everywhere(ground: &Ground, kinds: &[Act], tally: &mut Tally) {
                 runs.spawn(async move {
                     let _turn = turns.acquire().await.unwrap();
                     let seed = "every message:".to_owned();
-                    run(&ground, &folder, fault, moment, Decision::Commit, seed).await
+                    run(&ground, &folder, fault, moment, decision, seed).await
                 });
             }
         }

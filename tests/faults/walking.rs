@@ -9,7 +9,7 @@ use stagegate::database::session::HoldOptions;
 use stagegate::database::settings::Settings;
 use stagegate::gate::event::{Alarm, Document, Event, Inquiry, Standing};
 use stagegate::gate::phase::Prompt;
-use stagegate::gate::plan::ARMING;
+use stagegate::gate::plan::{APPROVAL_LIMIT, ARMING, Unheld};
 use stagegate::gate::{Act, Command, Ending, Mode, Phase, Plan};
 use stagegate::journal::{Entry, Journal, chain};
 use stagegate::runbook::Runbook;
@@ -31,6 +31,8 @@ const IMPATIENCE: Duration = Duration::from_secs(10);
 pub enum Decision {
     Commit,
     RollBack,
+    /// Let go, reviewed with nothing held, approved, run a second time.
+    TakeTime,
 }
 
 /// What a person does about a COMMIT that waits.
@@ -112,9 +114,23 @@ impl Walk {
         let (live, mut reports, mut observations) = Live::start(
             Arc::clone(&runbook),
             self.settings.clone(),
-            self.options.clone(),
+            HoldOptions {
+                takes_down: self.decision == Decision::TakeTime,
+                ..self.options.clone()
+            },
         );
-        let plan = Plan::new(&runbook, Mode::Run, HOLD_LIMIT);
+        let unheld = match self.decision {
+            Decision::TakeTime => Unheld::Offered {
+                limit: APPROVAL_LIMIT,
+                by_itself: false,
+                review_again: false,
+            },
+            Decision::Commit | Decision::RollBack => Unheld::Never,
+        };
+        let plan = Plan {
+            unheld,
+            ..Plan::new(&runbook, Mode::Run, HOLD_LIMIT)
+        };
         let log = Log::Kept(Box::new(journal));
         let mut engine = Engine::new(Arc::clone(&runbook), plan, log, live);
         let mut clock = tokio::time::interval(Duration::from_millis(20));
@@ -213,9 +229,17 @@ impl Walk {
                     (Decision::Commit, Prompt::Name) => {
                         ask(engine, Command::NameTyped(DATABASE.to_owned()));
                     }
+                    // Where the second pass came out otherwise, it is decided there.
+                    (Decision::TakeTime, Prompt::Closed) => {
+                        engine.take(Event::Ticked { elapsed: ARMING });
+                        let first = engine.machine().compared().is_none();
+                        ask(engine, if first { Command::TakeTime } else { Command::AskRollback });
+                    }
                     (Decision::RollBack, Prompt::Closed) => ask(engine, Command::AskRollback),
                     (_, Prompt::RollBack) => ask(engine, Command::ConfirmRollback),
-                    (Decision::RollBack, Prompt::Name) => ask(engine, Command::StepBack),
+                    (Decision::RollBack | Decision::TakeTime, Prompt::Name) => {
+                        ask(engine, Command::StepBack);
+                    }
                     (_, Prompt::Reason | Prompt::SecondSigner) => panic!("nothing asks for it"),
                 }
             }
@@ -223,6 +247,17 @@ impl Walk {
                 Waiting::Watch => {}
                 Waiting::LetGo => ask(engine, Command::Cancel),
                 Waiting::Leave => engine.take(Event::Alarmed(Alarm::Terminated)),
+            },
+            Phase::Reviewing { .. } if began.elapsed() > IMPATIENCE * 2 => {
+                ask(engine, Command::Quit);
+            }
+            Phase::Reviewing { prompt, .. } => match prompt {
+                Prompt::Closed => {
+                    engine.take(Event::Ticked { elapsed: ARMING });
+                    ask(engine, Command::AskCommit);
+                }
+                Prompt::Name => ask(engine, Command::NameTyped(DATABASE.to_owned())),
+                _ => ask(engine, Command::StepBack),
             },
             Phase::MustRollBack { asking: false, .. } => ask(engine, Command::AskRollback),
             Phase::MustRollBack { asking: true, .. } => ask(engine, Command::ConfirmRollback),
