@@ -1199,7 +1199,8 @@ mod behaviour {
         let foot: Vec<&str> = text.lines().rev().take(2).collect();
         let foot = foot.join("\n");
         // A run that cannot be decided with nothing held does not offer it.
-        let offered = |binding: &&keymap::Binding| binding.does != Does::Gate(stagegate::gate::Act::TakeTime);
+        let offered =
+            |binding: &&keymap::Binding| binding.does != Does::Gate(stagegate::gate::Act::TakeTime);
         for binding in keymap::at(Place::Gate).filter(offered) {
             assert!(foot.contains(binding.label), "{} in {foot}", binding.label);
         }

@@ -237,10 +237,7 @@ mod tests {
             what(|t| t.session_role = Some("s".into())),
             ["session role"]
         );
-        assert_eq!(
-            what(|t| t.server_version = "16".into()),
-            ["server version"]
-        );
+        assert_eq!(what(|t| t.server_version = "16".into()), ["server version"]);
         assert_eq!(
             what(|t| t.system_identifier = Some("8".into())),
             ["system identifier"]

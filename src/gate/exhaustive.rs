@@ -6,8 +6,8 @@
 
 use super::event::*;
 use super::machine::Machine;
-use super::phase::{Ending, Phase, Prompt, Why};
 use super::pass::{CameOut, Pass, Structure};
+use super::phase::{Ending, Phase, Prompt, Why};
 use super::plan::{self, FirstSigner, Mode, Plan, Requirement, Unheld};
 use super::query::{After, Looked, Rows};
 use super::{Effect, Request};
@@ -776,18 +776,16 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
             assert_eq!(warrant.xid(), "7", "I1: that transaction");
             assert!(!witness.journal_lost, "I6: never without a journal");
             assert!(machine.is_shown() || by_itself, "I5: on a drawn frame");
+            assert!(witness.on_screen == plan::ARMING || by_itself, "I5: armed");
             assert!(
-                witness.on_screen == plan::ARMING || by_itself,
-                "I5: armed"
-            );
-            assert!(
-                by_itself || matches!(
-                    machine.phase(),
-                    Phase::Deciding {
-                        prompt: Prompt::Name,
-                        ..
-                    }
-                ),
+                by_itself
+                    || matches!(
+                        machine.phase(),
+                        Phase::Deciding {
+                            prompt: Prompt::Name,
+                            ..
+                        }
+                    ),
                 "I1: from the gate"
             );
         }
@@ -1190,11 +1188,17 @@ fn every_reachable_state_of_a_decision_with_nothing_held() {
             && matches!(walk.states[*from].0.phase(), Phase::Verifying { .. })
             && *walk.states[*to].0.phase() == Phase::Committing
     };
-    assert!(walk.edges.iter().any(|edge| by_itself(&edge)), "no approval ever committed");
+    assert!(
+        walk.edges.iter().any(|edge| by_itself(&edge)),
+        "no approval ever committed"
+    );
     let second = |(machine, _): &&State| {
         machine.approval().is_some() && matches!(machine.phase(), Phase::Waiting { .. })
     };
-    assert!(walk.states.iter().any(|state| second(&state)), "no second pass ever waited for a lock");
+    assert!(
+        walk.states.iter().any(|state| second(&state)),
+        "no second pass ever waited for a lock"
+    );
 }
 
 #[test]

@@ -296,11 +296,7 @@ fn differing_warnings(before: &Pass, now: &Pass, numbers: bool, found: &mut Comp
     }
     if before.unkept > 0 || now.unkept > 0 {
         let told = |pass: &Pass| (pass.warnings.len() + pass.unkept).to_string();
-        found.add(
-            "warnings, too many to be compared",
-            told(before),
-            told(now),
-        );
+        found.add("warnings, too many to be compared", told(before), told(now));
     }
 }
 

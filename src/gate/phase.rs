@@ -307,7 +307,9 @@ impl std::fmt::Display for Why {
             Why::SessionEnded => "the session ended",
             Why::ForReview => "what it showed is reviewed with nothing held",
             Why::ApprovalExpired => "what was approved is older than --approval-limit",
-            Why::OtherTarget => "another server, database or role was reached than the one approved",
+            Why::OtherTarget => {
+                "another server, database or role was reached than the one approved"
+            }
             Why::Alarmed(Alarm::HungUp) => "the terminal is gone",
             Why::Alarmed(Alarm::Interrupted) => "the program was interrupted",
             Why::Alarmed(Alarm::Terminated) => "the program was told to terminate",

@@ -541,7 +541,9 @@ impl<'a> Teller<'a> {
         let tally = machine.tally();
         let proof = machine.basis().and_then(|basis| basis.proof());
         let proof = proof.map_or_else(String::new, |proof| format!(": {proof}"));
-        self.say(&format!("NOTHING IS HELD, NOTHING IS SAVED. Rolled back{proof}."));
+        self.say(&format!(
+            "NOTHING IS HELD, NOTHING IS SAVED. Rolled back{proof}."
+        ));
         if let Some(held) = account.held() {
             self.say(&format!(
                 "It was held {}.{} s. Checks: {} PASS, {} WARN, {} FAIL.",
@@ -583,12 +585,11 @@ impl<'a> Teller<'a> {
     /// What COMMIT asks for before it is given.
     fn asks_for_commit(&mut self, prompt: Prompt, machine: &Machine) {
         match prompt {
-            Prompt::Reason => self.say(
-                "COMMIT of a script without checks: type why, then Enter. back goes back.",
-            ),
-            Prompt::SecondSigner => self.say(
-                "COMMIT needs a second person: type their name, then Enter. back goes back.",
-            ),
+            Prompt::Reason => {
+                self.say("COMMIT of a script without checks: type why, then Enter. back goes back.")
+            }
+            Prompt::SecondSigner => self
+                .say("COMMIT needs a second person: type their name, then Enter. back goes back."),
             Prompt::Name => {
                 self.say(&format!(
                     "COMMIT: type the name of the {}, then Enter. back goes back.",

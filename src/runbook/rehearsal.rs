@@ -121,10 +121,7 @@ const NARROWED: [(&str, &str); 5] = [
               OR t.oid IN (SELECT a.atttypid FROM pg_catalog.pg_attribute AS a
                            WHERE a.attrelid IN (SELECT oid FROM touched))))",
     ),
-    (
-        "/* relations */",
-        "AND c.oid IN (SELECT oid FROM touched)",
-    ),
+    ("/* relations */", "AND c.oid IN (SELECT oid FROM touched)"),
     (
         "/* routines */",
         "WHERE age(p.xmin) <= 0 OR p.oid IN (SELECT g.tgfoid FROM pg_catalog.pg_trigger AS g

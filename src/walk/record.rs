@@ -151,7 +151,11 @@ fn of_approval(before: &Machine, after: &Machine) -> Vec<Entry> {
     if let (Some(compared), true) = (after.compared(), before.compared() != after.compared()) {
         entries.push(Entry::Compared {
             same: false,
-            differences: compared.differences.iter().map(|one| one.to_string()).collect(),
+            differences: compared
+                .differences
+                .iter()
+                .map(|one| one.to_string())
+                .collect(),
             more: compared.more,
         });
     }
@@ -170,7 +174,10 @@ fn of_phase(after: &Machine) -> Option<Entry> {
         Phase::Querying { question, .. } => ("querying", Some(question.text().to_owned())),
         Phase::Reviewing { .. } => (
             "reviewing",
-            after.basis().and_then(|basis| basis.proof()).map(|proof| proof.to_string()),
+            after
+                .basis()
+                .and_then(|basis| basis.proof())
+                .map(|proof| proof.to_string()),
         ),
         Phase::Returning => ("second pass", None),
         Phase::Committing => ("committing", None),

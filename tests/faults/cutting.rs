@@ -54,12 +54,7 @@ async fn a_cut_at_any_message_of_a_decision_with_nothing_held_leaves_nothing_wro
 }
 
 /// A run for every message of a walk to COMMIT, for both of its sides, for each kind of cut.
-pub async fn cut_everywhere(
-    ground: &Ground,
-    decision: Decision,
-    kinds: &[Act],
-    tally: &mut Tally,
-) {
+pub async fn cut_everywhere(ground: &Ground, decision: Decision, kinds: &[Act], tally: &mut Tally) {
     let folder = tempfile::tempdir().unwrap();
     let table = ground.table().await;
     let proxy = Proxy::to(ground.address()).await;

@@ -23,7 +23,13 @@ async fn the_table() {
     let ground = shared().await;
     let mut tally = Tally::default();
     let kinds = [Act::Cut, Act::Reset, Act::CutClient];
-    cut_everywhere(&ground, crate::walking::Decision::Commit, &kinds, &mut tally).await;
+    cut_everywhere(
+        &ground,
+        crate::walking::Decision::Commit,
+        &kinds,
+        &mut tally,
+    )
+    .await;
     eprintln!("{} runs, every message cut", tally.runs());
     let share = drawing::Share {
         links: 160,

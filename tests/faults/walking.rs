@@ -233,7 +233,14 @@ impl Walk {
                     (Decision::TakeTime, Prompt::Closed) => {
                         engine.take(Event::Ticked { elapsed: ARMING });
                         let first = engine.machine().compared().is_none();
-                        ask(engine, if first { Command::TakeTime } else { Command::AskRollback });
+                        ask(
+                            engine,
+                            if first {
+                                Command::TakeTime
+                            } else {
+                                Command::AskRollback
+                            },
+                        );
                     }
                     (Decision::RollBack, Prompt::Closed) => ask(engine, Command::AskRollback),
                     (_, Prompt::RollBack) => ask(engine, Command::ConfirmRollback),

@@ -90,7 +90,9 @@ fn the_plain_walk_takes_time_and_commits_what_comes_out_the_same() {
     let mut terminal = stage.run_in(120, 60, &[], &["--plain"]);
     walk_to_the_gate(&mut terminal);
     // A word that comes before the gate is armed is refused, so it is said again.
-    terminal.line("take-time").wait_for("NOTHING IS HELD, NOTHING IS SAVED.");
+    terminal
+        .line("take-time")
+        .wait_for("NOTHING IS HELD, NOTHING IS SAVED.");
     stage.assert_untouched();
     terminal.line("help").wait_for("numbers");
     ask_for_commit(&mut terminal);

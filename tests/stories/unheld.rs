@@ -55,7 +55,9 @@ fn stopped_by(change: &str, told: &[&str]) {
     approve(&mut terminal).wait_for(DIFFERENT).shows(told);
     terminal.shows(&["TRANSACTION OPEN", "approved", "now"]);
     assert!(
-        stage.ask("SELECT 1 FROM pg_attribute WHERE attname = 'looked_at'").is_empty(),
+        stage
+            .ask("SELECT 1 FROM pg_attribute WHERE attname = 'looked_at'")
+            .is_empty(),
         "it was committed"
     );
     let compared = |entry: &Entry| matches!(entry, Entry::Compared { same: false, differences, .. } if !differences.is_empty());
@@ -138,7 +140,9 @@ fn numbers_that_may_differ_do_not_stop_commit() {
     take_time(&mut terminal).shows(&["must be the same in the second pass", "UPDATE 5"]);
     terminal.key("n").wait_for("MAY DIFFER").wait_for_the_gate();
     stage.ask("DELETE FROM service_ops.packet_decision WHERE packet_decision_id = 5");
-    approve(&mut terminal).wait_for("C O M M I T T E D").key("q");
+    approve(&mut terminal)
+        .wait_for("C O M M I T T E D")
+        .key("q");
     assert_eq!(terminal.exit_code(), 0);
     stage.assert_nobody_left();
 }
@@ -149,7 +153,11 @@ fn a_run_that_holds_nothing_reviews_again_what_came_out_otherwise() {
     let script = stage.file("small.sql", SCRIPT);
     let arguments = ["--decide", "unheld", "--on-difference", "rollback", &script];
     let mut terminal = stage.run_in(120, 50, &[], &arguments);
-    terminal.sign_everything().key("a").wait_for(FREE).wait_for_the_gate();
+    terminal
+        .sign_everything()
+        .key("a")
+        .wait_for(FREE)
+        .wait_for_the_gate();
     stage.wait_until(LOCKS, "0");
     stage.ask("DELETE FROM service_ops.packet_decision WHERE packet_decision_id = 5");
     approve(&mut terminal)
@@ -159,7 +167,9 @@ fn a_run_that_holds_nothing_reviews_again_what_came_out_otherwise() {
         .shows(&["UPDATE 5", "UPDATE 4"]);
     stage.wait_until(LOCKS, "0");
     // What is approved now is what was shown last.
-    approve(&mut terminal).wait_for("C O M M I T T E D").key("q");
+    approve(&mut terminal)
+        .wait_for("C O M M I T T E D")
+        .key("q");
     assert_eq!(terminal.exit_code(), 0);
 }
 
@@ -167,7 +177,13 @@ fn a_run_that_holds_nothing_reviews_again_what_came_out_otherwise() {
 fn a_lock_that_is_not_granted_in_the_second_pass_is_tried_again_until_the_approval_is_too_old() {
     let stage = Stage::set(Scenario::Clean);
     let script = stage.file("small.sql", SCRIPT);
-    let arguments = ["--lock-timeout", "500ms", "--approval-limit", "10s", &script];
+    let arguments = [
+        "--lock-timeout",
+        "500ms",
+        "--approval-limit",
+        "10s",
+        &script,
+    ];
     let mut terminal = stage.run_in(120, 50, &[], &arguments);
     terminal.walk_to_the_gate();
     take_time(&mut terminal);
@@ -189,8 +205,13 @@ fn a_review_that_is_too_old_cannot_be_approved_any_more() {
     let script = stage.file("small.sql", SCRIPT);
     let mut terminal = stage.run_in(120, 50, &[], &["--approval-limit", "3s", &script]);
     terminal.walk_to_the_gate();
-    terminal.key("t").wait_for(FREE).wait_for("too old to be approved");
-    terminal.key("c").wait_for("is too old to be approved (--approval-limit)");
+    terminal
+        .key("t")
+        .wait_for(FREE)
+        .wait_for("too old to be approved");
+    terminal
+        .key("c")
+        .wait_for("is too old to be approved (--approval-limit)");
     terminal
         .key("r")
         .wait_for("END THIS RUN?")
@@ -226,7 +247,10 @@ fn what_happens_twice_is_decided_with_the_locks_held() {
         .finish("stagegate");
     assert_eq!(refused.status.code(), Some(2));
     let said = String::from_utf8(refused.stderr).unwrap();
-    assert!(said.contains("runs the script twice") && said.contains("setval"), "{said}");
+    assert!(
+        said.contains("runs the script twice") && said.contains("setval"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -34,9 +34,8 @@ impl Actor {
             Some(error) => Structure::Unknown(message::line(&error)),
             None => {
                 let last = answer.results.into_iter().next_back().unwrap_or_default();
-                read(&last.set.rows, last.set.total).unwrap_or_else(|why| {
-                    Structure::Unknown(message::line(&why))
-                })
+                read(&last.set.rows, last.set.total)
+                    .unwrap_or_else(|why| Structure::Unknown(message::line(&why)))
             }
         };
         self.say(seq, Body::TakenDown(Box::new(structure)));

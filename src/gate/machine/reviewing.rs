@@ -128,10 +128,9 @@ impl Machine {
         // Where the server could not be asked, something may be held still.
         let proven = match proof {
             Proof::Tag { .. } | Proof::Asked { .. } => true,
-            Proof::Local { .. }
-            | Proof::Refused
-            | Proof::NeverSent { .. }
-            | Proof::NeverBegun => false,
+            Proof::Local { .. } | Proof::Refused | Proof::NeverSent { .. } | Proof::NeverBegun => {
+                false
+            }
         };
         let Some(basis) = self.basis.as_mut().filter(|_| proven) else {
             return self.end(Ending::RolledBack {

@@ -163,9 +163,7 @@ fn standing(machine: &Machine) -> [Step; 6] {
         Phase::Deciding { .. }
         | Phase::Reviewing { .. }
         | Phase::Querying { .. }
-        | Phase::MustRollBack { .. } => {
-            [Done, apply, verify, Here, Before, Before]
-        }
+        | Phase::MustRollBack { .. } => [Done, apply, verify, Here, Before, Before],
         Phase::Committing
         | Phase::RollingBack { .. }
         | Phase::Inquiring { .. }

@@ -1,6 +1,8 @@
 //! From the lines of a journal to [`Facts`], line by line, in their order.
 
-use super::{Approved, Attempt, Checked, Facts, Item, Outcome, Query, Said, Signature, Statement, Step};
+use super::{
+    Approved, Attempt, Checked, Facts, Item, Outcome, Query, Said, Signature, Statement, Step,
+};
 use crate::journal::chain::Line;
 use crate::journal::entry::{Decision, Entry};
 use crate::journal::report::words::line;
@@ -130,7 +132,11 @@ impl Facts {
                 second_signer,
                 ..
             } => {
-                self.step(at, "COMMIT was given on what was reviewed".into(), Some(digest));
+                self.step(
+                    at,
+                    "COMMIT was given on what was reviewed".into(),
+                    Some(digest),
+                );
                 self.approved = Some(Approved {
                     at,
                     xid: xid.clone(),

@@ -74,7 +74,10 @@ pub fn transaction(
         blocks.push(Block::Text(text));
     }
     if let Some(different) = attempt.compared.as_ref().filter(|found| !found.is_empty()) {
-        blocks.push(Block::Heading(3, "Different from what was approved".to_owned()));
+        blocks.push(Block::Heading(
+            3,
+            "Different from what was approved".to_owned(),
+        ));
         blocks.push(Block::Code(different.clone()));
     }
     let held = attempt.held();
