@@ -331,11 +331,11 @@ impl Machine {
         match self.approval.take() {
             Some(approval) => self.hold_against_approval(approval),
             None if self.plan.lets_go_by_itself() => self.take_time(),
-            None => self.to_the_gate(),
+            None => self.come_to_the_gate(),
         }
     }
 
-    pub(super) fn to_the_gate(&mut self) -> Vec<Effect> {
+    pub(super) fn come_to_the_gate(&mut self) -> Vec<Effect> {
         self.awaiting = None;
         self.decided = true;
         self.phase = Phase::Deciding {

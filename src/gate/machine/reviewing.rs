@@ -248,7 +248,7 @@ impl Machine {
                 if again && self.why_nothing_is_kept().is_none() {
                     return self.take_time();
                 }
-                self.to_the_gate()
+                self.come_to_the_gate()
             }
         }
     }
