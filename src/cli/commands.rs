@@ -68,6 +68,14 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let settings = connect_to(&connection, &runbook)?;
             let by_wish = runbook.script.closing_rollback();
             if let (Some(last), false) = (by_wish, rehearse) {
+                if !std::io::stdin().is_terminal() {
+                    return Err(Failure::usage(eyre!(
+                        "the script ends in ROLLBACK (line {}), so it would be run as a rehearsal, which \
+                         takes its locks with nothing signed, and standard input is no terminal; nothing \
+                         was sent to any server. Ask for that by its name: add --rehearse",
+                        last.line
+                    )));
+                }
                 print(&format!(
                     "The script ends in ROLLBACK (line {}), as its author wants: it is run as a \
                      rehearsal, and nothing of it stays.\n",

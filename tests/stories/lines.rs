@@ -237,8 +237,14 @@ fn a_rehearsal_never_commits_whatever_is_typed() {
 #[test]
 fn without_a_terminal_nothing_is_sent_and_the_rehearsal_is_named() {
     let stage = Stage::set(Scenario::Clean);
-    for command in ["run", "rollback"] {
-        let mut arguments = stage.arguments(&[]);
+    // Its author wants it rolled back, and it would take its locks all the same.
+    let undone = stage.file(
+        "undone.sql",
+        "BEGIN;\nCREATE TABLE public.undone (i int);\nROLLBACK;\n",
+    );
+    for (command, script) in [("run", None), ("rollback", None), ("run", Some(&undone))] {
+        let script: Vec<&str> = script.into_iter().map(String::as_str).collect();
+        let mut arguments = stage.arguments(&script);
         arguments[0] = command.to_owned();
         let output = without_a_terminal(&stage, &arguments, "apply\n");
         let noted = text(&output.stderr);
