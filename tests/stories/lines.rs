@@ -400,7 +400,7 @@ fn show_lists_a_script_that_run_refuses_before_it_connects() {
     let script = folder.path().join("refused.sql");
     std::fs::write(
         &script,
-        "CREATE TABLE t (i int);\nVACUUM t;\nSAVEPOINT s;\n\\! rm -rf /\nINSERT INTO t VALUES (1);\n",
+        "CREATE TABLE t (i int);\nVACUUM t;\nPREPARE TRANSACTION 's';\n\\! rm -rf /\nINSERT INTO t VALUES (1);\n",
     )
     .unwrap();
     let script = script.to_str().unwrap();
@@ -414,7 +414,7 @@ fn show_lists_a_script_that_run_refuses_before_it_connects() {
         .iter()
         .map(|statement| statement["kind"].as_str().unwrap())
         .collect();
-    assert_eq!(kinds, ["CREATE TABLE", "VACUUM", "SAVEPOINT", "INSERT"]);
+    assert_eq!(kinds, ["CREATE TABLE", "VACUUM", "PREPARE TRANSACTION", "INSERT"]);
     let lines: Vec<u64> = shown["refusals"]
         .as_array()
         .unwrap()
@@ -435,7 +435,7 @@ fn show_lists_a_script_that_run_refuses_before_it_connects() {
         .finish("stagegate");
     let err = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{err}");
-    for (line, word) in [(2, "VACUUM"), (3, "savepoint"), (4, "\\!")] {
+    for (line, word) in [(2, "VACUUM"), (3, "PREPARE TRANSACTION"), (4, "\\!")] {
         let place = format!("refused.sql:{line}:");
         let found = err.lines().find(|text| text.contains(&place));
         assert!(found.is_some_and(|text| text.contains(word)), "{err}");
@@ -467,7 +467,8 @@ fn export_writes_a_runbook_once_and_it_runs_like_the_built_in_one() {
     assert!(err.contains("mine/"), "{err}");
     assert_eq!(std::fs::read_to_string(&manifest).unwrap(), mine);
 
-    let mut terminal = stage.run_with(&[folder]);
+    // On 80 columns the title gives way to who and where we are.
+    let mut terminal = stage.run_in(140, 30, &[], &[folder]);
     terminal
         .walk_to_the_gate()
         .shows(&["Mine"])
