@@ -8,7 +8,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-/// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     /// The password of the role.
@@ -20,7 +19,6 @@ pub enum Wanted {
 /// What a person is asked.
 #[derive(Debug, Clone)]
 pub struct Challenge {
-    /// What is asked for.
     pub wanted: Wanted,
     /// Whom it lets in and where, `role@host:port/database`, or the key's file.
     pub place: String,
@@ -42,7 +40,6 @@ impl std::fmt::Debug for ReplySlot {
 }
 
 impl Challenge {
-    /// Answers it.
     pub fn answer(&self, secret: Zeroizing<String>) {
         if let Some(reply) = self.take() {
             // Where nobody waits any more the secret is wiped here.
@@ -68,7 +65,6 @@ impl Challenge {
     }
 }
 
-/// Where questions are put.
 #[derive(Debug, Clone)]
 pub struct Desk(UnboundedSender<Challenge>);
 

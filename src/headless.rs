@@ -28,14 +28,10 @@ pub use typing::{Line, Unseen, listen, write_prompt, write_to_terminal};
 
 const TICK: Duration = Duration::from_millis(100);
 
-/// Where events come from.
 #[derive(Debug)]
 pub struct Feed {
-    /// The held session's reports.
     pub reports: UnboundedReceiver<Report>,
-    /// What the monitor sees.
     pub observations: UnboundedReceiver<Observation>,
-    /// Signals.
     pub alarms: UnboundedReceiver<Alarm>,
     /// What a person is asked for on the way in.
     pub questions: UnboundedReceiver<Challenge>,

@@ -34,16 +34,12 @@ pub struct Look {
     pub checks: bool,
 }
 
-/// Where checks come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
-    /// The runbook's checks before.
     ExpectedState,
     /// The checks that the checklist item with this index brings.
     Item(usize),
-    /// The script's own checks.
     Verification,
-    /// The runbook's checks after.
     PostVerification,
 }
 
@@ -112,9 +108,7 @@ pub fn own_checks(script: &Script) -> Vec<&Statement> {
 /// The checks of one stage, as a look found them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckSet {
-    /// Where they come from.
     pub stage: Stage,
-    /// The file's name.
     pub file: String,
     /// Each check, and the number of its statement.
     pub checks: Vec<(usize, Check)>,
@@ -127,9 +121,7 @@ pub struct CheckSet {
 /// A statement of checks that nothing answered, and that says nothing about what it would check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Silent {
-    /// Its number.
     pub number: usize,
-    /// Where it stands.
     pub name: String,
     /// Why, with who is in the way.
     pub why: String,
@@ -160,10 +152,8 @@ pub fn tally(sets: &[CheckSet]) -> Tally {
     all
 }
 
-/// What one look found.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sight {
-    /// What was reached.
     pub target: Target,
     /// The checks, where they were asked for.
     pub sets: Option<Vec<CheckSet>>,
@@ -197,7 +187,6 @@ pub struct Table {
 pub struct Found {
     /// `table`, `partitioned table`, `view` …
     pub kind: String,
-    /// Its owner.
     pub owner: String,
     /// The planner's estimate; `None` where it was never analysed.
     pub rows: Option<u64>,
@@ -207,26 +196,19 @@ pub struct Found {
     pub sizes: Option<[String; 3]>,
     /// Its columns.
     pub columns: Vec<Column>,
-    /// Its indexes.
     pub indexes: Vec<Part>,
-    /// Its constraints.
     pub constraints: Vec<Part>,
-    /// Its triggers.
     pub triggers: Vec<Part>,
 }
 
 /// A column.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Column {
-    /// Its name.
     pub name: String,
-    /// Its type.
     pub kind: String,
     /// `NOT NULL`, `DEFAULT …`, as it would be declared.
     pub rest: String,
-    /// It is NOT NULL.
     pub not_null: bool,
-    /// Its default.
     pub default: Option<String>,
     /// `a`, `d` for IDENTITY, `s`, `v` for a generated column, else empty, as the catalog says.
     pub generated: String,
@@ -235,9 +217,7 @@ pub struct Column {
 /// An index, a constraint or a trigger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Part {
-    /// Its name.
     pub name: String,
-    /// Its definition.
     pub definition: String,
     /// `INVALID`, `not validated`: what keeps it from doing its work.
     pub trouble: Option<String>,
@@ -252,9 +232,7 @@ pub struct Held {
     pub pid: Option<i32>,
     /// Role, application, state, as far as they are visible.
     pub who: String,
-    /// The table or index.
     pub relation: String,
-    /// The lock's name.
     pub mode: String,
     /// It is held; otherwise it is waited for.
     pub granted: bool,
@@ -265,9 +243,7 @@ pub struct Held {
 /// A transaction that has been open for long.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Long {
-    /// The session's process.
     pub pid: i32,
-    /// Role, application, state.
     pub who: String,
     /// For how long, in milliseconds.
     pub open: Millis,

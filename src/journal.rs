@@ -39,33 +39,22 @@ pub enum JournalError {
     /// The folder cannot be made.
     #[error("the journal's folder {path} cannot be made: {source}")]
     Folder {
-        /// The folder.
         path: PathBuf,
-        /// What the system says.
         source: std::io::Error,
     },
     /// The file cannot be opened.
     #[error("the journal {path} cannot be opened: {source}; say --journal PATH for another place")]
     Open {
-        /// The file.
         path: PathBuf,
-        /// What the system says.
         source: std::io::Error,
     },
     /// The name no longer leads to what this run wrote.
     #[error("the journal {path} is not what this run wrote any more: {what}")]
-    Displaced {
-        /// The file.
-        path: PathBuf,
-        /// What became of it.
-        what: String,
-    },
+    Displaced { path: PathBuf, what: String },
     /// A line cannot be written.
     #[error("the journal {path} cannot be written: {source}")]
     Write {
-        /// The file.
         path: PathBuf,
-        /// What the system says.
         source: std::io::Error,
     },
 }
@@ -154,7 +143,6 @@ impl Journal {
         }
     }
 
-    /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -81,7 +81,6 @@ pub struct SearchPath {
 /// Where a runbook was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Compiled into the program.
     BuiltIn,
     /// A folder with a `runbook.toml`.
     Folder(std::path::PathBuf),

@@ -36,18 +36,14 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often a screen with a spinner on it is drawn, if nothing else happens.
 const SPIN: Duration = Duration::from_millis(250);
 
-/// Where events come from.
 #[derive(Debug)]
 pub struct Wires {
-    /// The held session's reports.
     pub reports: UnboundedReceiver<Report>,
-    /// What the monitor sees.
     pub observations: UnboundedReceiver<Observation>,
     /// Signals, and parts of the program that died.
     pub alarms: UnboundedReceiver<Alarm>,
     /// What a person is asked for on the way in.
     pub questions: UnboundedReceiver<Challenge>,
-    /// Keys, pastes, resizes.
     pub input: UnboundedReceiver<Input>,
 }
 

@@ -1,13 +1,11 @@
 //! The table of contents of a dump, as `pg_restore --list` writes it.
 
-/// What the list says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Contents {
     /// The database that was dumped.
     pub database: String,
     /// The version of the server.
     pub server: String,
-    /// Entries in all.
     pub entries: usize,
     /// Entries that are the contents of a table.
     pub tables: usize,

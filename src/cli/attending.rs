@@ -35,7 +35,6 @@ use std::io::{IsTerminal, Stdout, Write};
 use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// Whose decision it is.
 pub(super) enum Whose<'a> {
     /// The person's at the terminal; without one it is refused. With the runbook's other form, where
     /// it has one to choose instead.
@@ -81,13 +80,11 @@ pub(super) fn may_be_run(runbook: &Runbook, holding: &Holding) -> Result<(), Fai
 
 /// What a person sits at, or a log that nobody reads yet: it outlasts a walk that starts over.
 enum Seat {
-    /// A full screen.
     Screen {
         terminal: Box<Terminal<Ours<Stdout>>>,
         wires: Wires,
         _reader: input::Reader,
     },
-    /// Lines.
     Lines(headless::Feed),
 }
 

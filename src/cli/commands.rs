@@ -23,9 +23,7 @@ use std::sync::Arc;
 /// A command that could not be carried out.
 #[derive(Debug)]
 pub struct Failure {
-    /// What to tell.
     pub report: Report,
-    /// The exit code.
     pub code: ExitCode,
 }
 

@@ -70,7 +70,6 @@ fn ask_at_terminal(question: &Challenge) {
     }
 }
 
-/// How the typing ended.
 enum Keyed {
     Done(Zeroizing<String>),
     Ended,

@@ -31,7 +31,6 @@ struct Slot {
 /// Why an attempt failed that another answer may help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Miss {
-    /// There was no secret.
     Absent(String),
     /// What was typed is not the one.
     Wrong(String),

@@ -212,7 +212,6 @@ async fn one(settings: &Settings, host: &Host, wanted: SessionAttributes) -> Res
     Err(last)
 }
 
-/// With TLS or without.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Manner {
     Plain,

@@ -31,12 +31,10 @@ pub use reading::{Answer, BYTE_CAP, Gathered, NOTICE_CAP, ROW_CAP};
 pub struct Broken(Box<ServerMessage>);
 
 impl Broken {
-    /// Gone, and why.
     pub fn new(why: ServerMessage) -> Broken {
         Broken(Box::new(why))
     }
 
-    /// Why it is gone.
     pub fn why(self) -> ServerMessage {
         *self.0
     }
@@ -47,7 +45,6 @@ impl Broken {
 pub enum Unsent {
     /// The text cannot be sent as it is; the session is as it was.
     Text(ServerMessage),
-    /// The link is gone.
     Gone(Broken),
 }
 
@@ -192,7 +189,6 @@ impl Link {
         &self.host
     }
 
-    /// The address it reached.
     pub fn endpoint(&self) -> &Endpoint {
         &self.route.endpoint
     }

@@ -23,7 +23,6 @@ use super::session::Identity;
 use super::target;
 use crate::gate::event::{Observation, ServerMessage, Sight};
 
-/// How often it looks.
 pub const INTERVAL: Duration = Duration::from_secs(1);
 
 /// What makes its session one that only looks; the server ends a look after two seconds.
@@ -54,7 +53,6 @@ impl LogWanted {
     }
 }
 
-/// Starts monitors.
 #[derive(Debug)]
 pub struct Monitor;
 

@@ -22,9 +22,7 @@ pub struct Entry<'a> {
     pub host: &'a str,
     /// Port, as it was written.
     pub port: &'a str,
-    /// Database.
     pub database: &'a str,
-    /// Role.
     pub user: &'a str,
 }
 

@@ -106,7 +106,6 @@ impl Pinned {
         &self.host
     }
 
-    /// Everything but the place.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings

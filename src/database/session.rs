@@ -258,7 +258,6 @@ impl Severer {
         self.line.let_go();
     }
 
-    /// Closes the link now.
     pub fn sever(&self) {
         self.line.sever();
     }

@@ -49,7 +49,6 @@ pub struct Options {
 
 /// `target_session_attrs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum SessionAttributes {
     Any,
     ReadWrite,
@@ -62,11 +61,8 @@ pub enum SessionAttributes {
 /// Everything that is needed to connect.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Tried in order.
     pub hosts: Vec<Host>,
-    /// Role.
     pub user: String,
-    /// Database.
     pub database: String,
     /// Password, where one was given.
     pub password: Option<Secret>,
@@ -133,17 +129,13 @@ pub enum SettingsError {
     /// A value that means nothing.
     #[error("invalid value \"{value}\" for connection option \"{keyword}\"{help}")]
     Value {
-        /// The keyword.
         keyword: &'static str,
-        /// What was given.
         value: String,
-        /// What would do.
         help: String,
     },
     /// Something that libpq can do and this build cannot.
     #[error("connection option \"{keyword}\" is not supported: {reason}")]
     Unsupported {
-        /// The keyword.
         keyword: &'static str,
         /// Why, and what to do instead.
         reason: &'static str,
@@ -287,7 +279,6 @@ fn text<'v>(values: &'v Values, keyword: &str) -> Option<&'v str> {
         .filter(|value| !value.is_empty())
 }
 
-/// The same, taken out.
 fn given(values: &mut Values, keyword: &str) -> Option<String> {
     values.remove(keyword).filter(|value| !value.is_empty())
 }

@@ -36,7 +36,6 @@ const USER_TIMEOUT: Duration = Duration::from_secs(10);
 /// One address of one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
-    /// A unix socket.
     Unix(PathBuf),
     /// An address on the network.
     Tcp(SocketAddr),
@@ -149,13 +148,11 @@ fn user_name(uid: u32) -> Option<String> {
 /// The way that led to a server: enough to go there once more, as protected as before.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// The address.
     pub endpoint: Endpoint,
     /// What the host is called.
     pub name: String,
     /// How links to it are protected.
     pub protection: Protection,
-    /// When its silence counts.
     pub keepalive: Keepalive,
     /// Whom it has to run as.
     pub peer: Option<String>,

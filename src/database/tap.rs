@@ -31,7 +31,6 @@ pub use outgoing::Form;
 pub struct Tapped {
     /// When it was read from the socket.
     pub at: Instant,
-    /// What it was.
     pub frame: Frame,
 }
 
@@ -49,7 +48,6 @@ pub struct SideDoor {
 /// CopyDone, then the one Sync of a COPY.
 const COPY_DONE: &[u8] = b"c\0\0\0\x04S\0\0\0\x04";
 
-/// Sync.
 const SYNC: &[u8] = b"S\0\0\0\x04";
 
 impl SideDoor {

@@ -45,7 +45,6 @@ pub enum NoTlsWhy {
 }
 
 impl NoTlsWhy {
-    /// In words.
     #[must_use]
     pub fn said(self) -> ServerMessage {
         match self {
@@ -261,7 +260,6 @@ fn end_point(certificate: &X509Ref) -> Option<Vec<u8>> {
 /// What is known of the TLS below a stream; to tokio-postgres it is the TLS.
 #[derive(Debug, Clone)]
 pub struct Seal {
-    /// Version and cipher.
     pub words: String,
     /// What a password can be bound to.
     end_point: Option<Vec<u8>>,

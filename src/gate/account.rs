@@ -22,9 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Account {
     /// Time since the run began, in milliseconds, as the ticks told it.
     pub now: Millis,
-    /// What the session reached.
     pub target: Option<Target>,
-    /// Evidence, by checklist item.
     pub evidence: Vec<Evidence>,
     /// How large the tables were that the script touches, when the checklist's evidence was found.
     pub measure: Option<Measure>,
@@ -34,7 +32,6 @@ pub struct Account {
     pub backup: Backup,
     /// Which items are about a backup.
     backups: Vec<usize>,
-    /// The transaction's id.
     pub xid: Option<String>,
     /// What the program itself sent after BEGIN.
     pub added: Vec<String>,
@@ -65,7 +62,6 @@ pub struct Account {
     pub looks: usize,
     /// Everything the server said, oldest first.
     pub messages: Vec<Said>,
-    /// Results of the post-verification.
     pub post: Vec<StatementReport>,
     /// The newest look of the monitor.
     pub sight: Option<Sight>,
@@ -92,7 +88,6 @@ pub struct Said {
     pub at: Millis,
     /// The statement that ran then.
     pub number: Option<usize>,
-    /// The message.
     pub message: ServerMessage,
 }
 
@@ -103,18 +98,13 @@ pub enum Step {
     Waiting,
     /// It is not sent: BEGIN is taken over, COMMIT is held, or it is left out by choice.
     Gate(Fate),
-    /// It runs.
     Running {
         /// When it started, on the scale of [`Account::now`].
         since: Millis,
     },
-    /// It succeeded.
     Done(Box<StatementReport>),
-    /// It failed.
     Failed {
-        /// How long it took.
         duration: Millis,
-        /// What the server said.
         error: Box<ServerMessage>,
     },
     /// It was not run, because one before it failed.

@@ -28,7 +28,6 @@ pub struct Approval {
     basis: Basis,
     consent: Consent,
     numbers: bool,
-    /// Of what was shown.
     digest: String,
 }
 

@@ -8,14 +8,11 @@ use super::event::{Body, Evidence, Millis, Seq, Standing};
 use crate::runbook::printable::counted;
 use std::path::PathBuf;
 
-/// A dump under way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Dumping {
     /// The file that it is going to be; until then it has `.partial` behind its name.
     pub path: PathBuf,
-    /// Bytes written so far.
     pub bytes: u64,
-    /// Since it was begun.
     pub elapsed: Millis,
     /// What is being done, such as `dumping contents of table "public.x"`.
     pub doing: String,
@@ -28,7 +25,6 @@ pub struct Dumping {
 /// A dump that was made and read back.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Dump {
-    /// The file.
     pub path: PathBuf,
     /// Its size in bytes.
     pub bytes: u64,
@@ -55,7 +51,6 @@ pub struct Dump {
 /// What is known of backups in a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Backup {
-    /// The dump under way.
     pub under_way: Option<(Seq, Dumping)>,
     /// The dump that was made last, while its file is there.
     pub made: Option<Dump>,

@@ -5,14 +5,12 @@ use super::offer::Refusal;
 use super::warrant::Warrant;
 use crate::runbook::question::Question;
 
-/// Something to be done.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Send a request to the held session.
     Request {
         /// Its number, which the reports echo.
         seq: Seq,
-        /// What is asked.
         request: Request,
     },
     /// Send a cancel request for the statement that runs, on a connection of its own.
@@ -29,7 +27,6 @@ pub enum Effect {
     Refuse(Refusal),
     /// Tell the person what changed.
     Say(String),
-    /// Leave the program.
     Leave(ExitCode),
     /// Leave this walk, in which nothing was applied, for one of the runbook's other form.
     StartOver,
@@ -47,23 +44,18 @@ pub enum Request {
     /// and is answered by [`super::event::Body::BackedUp`] or its failure, whatever else is asked
     /// meanwhile.
     BackUp {
-        /// The folder.
         folder: String,
     },
-    /// Open the held transaction.
     Begin,
-    /// Run the script's statements.
     RunScript,
     /// `SET CONSTRAINTS ALL IMMEDIATE`, and whether it is still the same transaction.
     Settle,
     /// COMMIT. Needs a [`Warrant`], which only an armed gate gives out (I1).
     Commit(Warrant),
-    /// ROLLBACK.
     RollBack,
     /// Ask something inside the held transaction, read-only by the server, and prove that the
     /// transaction is as it was.
     Query {
-        /// What is asked.
         question: Question,
         /// How long the server works on it.
         limit: Millis,
@@ -96,22 +88,18 @@ impl Request {
     }
 }
 
-/// The program's exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExitCode {
     /// Committed, or: all checks pass.
     Committed,
     /// Rolled back by decision. Also: left before anything was applied.
     RolledBack,
-    /// Wrong usage.
     Usage,
     /// Rolled back after an error.
     RolledBackOnError,
     /// Rolled back or refused on FAIL.
     RolledBackOnFail,
-    /// The outcome is unknown.
     OutcomeUnknown,
-    /// Could not connect.
     NoConnection,
     /// Rehearsed: every statement worked, and there was no check.
     Unchecked,
@@ -126,9 +114,7 @@ pub enum ExitCode {
 pub enum Signal {
     /// SIGHUP, or the terminal is gone.
     HangUp,
-    /// SIGINT or SIGQUIT.
     Interrupt,
-    /// SIGTERM.
     Terminate,
 }
 

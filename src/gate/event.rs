@@ -19,10 +19,8 @@ pub type Millis = u64;
 /// The number of a database request; its reports echo it.
 pub type Seq = u32;
 
-/// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// The held session reports.
     Reported(Report),
     /// The monitor saw something. It is shown and never acted on (I12).
     Observed(Observation),
@@ -32,9 +30,7 @@ pub enum Event {
     Drawn,
     /// The text in the open prompt changed; the frame that shows it is not drawn yet.
     Edited,
-    /// Time passed.
     Ticked {
-        /// Since the tick before.
         elapsed: Millis,
     },
     /// A document was read to its end.
@@ -54,14 +50,11 @@ pub enum Event {
 pub enum Command {
     /// Sign an item, with the typed reference where it takes one.
     SignOff {
-        /// Index into the checklist.
         item: usize,
         /// The typed text, such as the reference to a backup.
         note: Option<String>,
     },
-    /// Take a sign-off back.
     Withdraw {
-        /// Index into the checklist.
         item: usize,
     },
     /// Look for the evidence of every item again.
@@ -79,7 +72,6 @@ pub enum Command {
     Cancel,
     /// Acknowledge the next finding of the linter on an item.
     Acknowledge {
-        /// Index into the checklist.
         item: usize,
     },
     /// Open what COMMIT asks first.
@@ -92,7 +84,6 @@ pub enum Command {
     NameTyped(String),
     /// Open the question whether to roll back.
     AskRollback,
-    /// Yes, roll back.
     ConfirmRollback,
     /// Ask something inside the held transaction.
     Query(String),
@@ -100,9 +91,7 @@ pub enum Command {
     TakeTime,
     /// Let counts and numbers differ in the second pass, or not any more.
     AllowNumbers,
-    /// Close the open prompt.
     StepBack,
-    /// Extend the hold.
     Extend,
     /// Back to the checklist after a rollback.
     Again,
@@ -110,14 +99,12 @@ pub enum Command {
     EndBackend,
     /// Ask the server again which way the transaction went.
     AskAgain,
-    /// Leave the program.
     Quit,
 }
 
 /// A text that a person reads before signing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Document {
-    /// The script.
     Script,
     /// The rollback script with this index.
     Rollback(usize),
@@ -130,9 +117,7 @@ pub enum Document {
 pub enum Alarm {
     /// SIGHUP, or the terminal is gone.
     HungUp,
-    /// SIGINT or SIGQUIT.
     Interrupted,
-    /// SIGTERM.
     Terminated,
     /// A part of the program itself died; its name.
     PartDied(&'static str),
@@ -145,7 +130,6 @@ pub enum Alarm {
 pub struct Report {
     /// The request that it answers.
     pub seq: Seq,
-    /// What it says.
     pub body: Body,
 }
 
@@ -155,20 +139,15 @@ pub const CLOSED_BY_US: &str = "this program closed the link";
 /// What the held session reports.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
-    /// The session is there.
     Connected(Box<Target>),
-    /// It is not.
     ConnectFailed(ServerMessage),
     /// Evidence for the item with this index was found, or found missing.
     Probed {
-        /// Index into the checklist.
         item: usize,
-        /// What was found.
         evidence: Evidence,
     },
     /// A dump is being made.
     BackupStarted(Box<Dumping>),
-    /// It went on.
     BackupProgressed(Box<Dumping>),
     /// It is made, and was read back.
     BackedUp(Box<Dump>),
@@ -189,28 +168,21 @@ pub enum Body {
     BeginFailed(ServerMessage),
     /// A statement went to the server and is being worked on.
     StatementStarted {
-        /// Its number.
         number: usize,
     },
-    /// A statement succeeded.
     StatementFinished(Box<StatementReport>),
     /// A statement failed; those after it were not run.
     StatementFailed {
-        /// Its number.
         number: usize,
-        /// How long it took.
         duration: Millis,
-        /// What the server said.
         error: Box<ServerMessage>,
     },
     /// A notice or warning, while the statement with this number ran.
     Noticed {
         /// The statement; `None` outside the script.
         number: Option<usize>,
-        /// What it says.
         message: Box<ServerMessage>,
     },
-    /// Every statement succeeded.
     ScriptFinished,
     /// The structure of what the script touched, taken down inside the transaction.
     TakenDown(Box<Structure>),
@@ -223,7 +195,6 @@ pub enum Body {
     SettleFailed {
         /// What was deferred to COMMIT does not hold; otherwise it was something else.
         deferred: bool,
-        /// The server's words.
         error: Box<ServerMessage>,
     },
     /// COMMIT was sent some time ago and is not answered; what the server is seen to wait for.
@@ -232,7 +203,6 @@ pub enum Body {
     CommitAnswered(CommitAnswer),
     /// ROLLBACK was answered: the tag and the status after it.
     RollbackAnswered {
-        /// The command tag.
         tag: String,
         /// What `pg_xact_status` says of the transaction, where it could be asked.
         xact_status: Option<XactStatus>,
@@ -256,16 +226,13 @@ pub enum Body {
     NumberDurable,
     /// The session is gone: the server ended it, or the link broke.
     SessionEnded(ServerMessage),
-    /// The post-verification was run.
     PostVerified {
-        /// Its results.
         results: Vec<StatementReport>,
     },
     /// The post-verification could not be run.
     PostVerifyFailed(Box<ServerMessage>),
 }
 
-/// How COMMIT was answered.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CommitAnswer {
     /// With a tag and a transaction status.
@@ -279,7 +246,6 @@ pub enum CommitAnswer {
     },
     /// With an error: the transaction is rolled back.
     Refused {
-        /// What the server said.
         error: Box<ServerMessage>,
         /// What `pg_xact_status` says of the transaction, where it could be asked.
         xact_status: Option<XactStatus>,
@@ -292,7 +258,6 @@ pub enum CommitAnswer {
     /// With the tag COMMIT, after the wait for synchronous standbys was cancelled: it is committed on
     /// this server, and nobody knows whether anywhere else.
     Local {
-        /// The server's warning.
         warning: Box<ServerMessage>,
         /// Whether the session is idle afterwards.
         idle: bool,
@@ -334,9 +299,7 @@ pub enum XactStatus {
 /// The answer to "which way did it go?", asked on a new connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Inquiry {
-    /// The same server answers.
     Answered {
-        /// What it says.
         status: XactStatus,
         /// Where it said so: system identifier and timeline, in words.
         server: String,
@@ -344,7 +307,6 @@ pub enum Inquiry {
     /// It was prepared for a two-phase COMMIT: no session runs it, its locks are held until somebody
     /// ends it by its name.
     Prepared {
-        /// Its name.
         gid: String,
         /// Where it was found, in words.
         server: String,
@@ -353,7 +315,6 @@ pub enum Inquiry {
     OtherServer(String),
     /// The server does not know the transaction any more.
     Unknowable(String),
-    /// No server answers; why.
     Unreachable(String),
 }
 
@@ -364,7 +325,6 @@ pub struct Target {
     pub host: String,
     /// The server's own address, where it has one.
     pub address: Option<String>,
-    /// Port.
     pub port: u16,
     /// `current_database()`
     pub database: String,
@@ -397,7 +357,6 @@ pub struct Target {
     pub in_recovery: bool,
     /// `transaction_read_only` is on for new transactions.
     pub read_only: bool,
-    /// Our backend's process id.
     pub backend_pid: i32,
     /// The process id that the wire protocol named; a different one means a pooler.
     pub protocol_pid: i32,
@@ -416,11 +375,8 @@ pub struct Target {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Reach {
-    /// A unix socket.
     Socket,
-    /// A loopback address.
     ThisMachine,
-    /// Over the network.
     Network,
     /// An older journal does not say it, or one says it otherwise.
     #[default]
@@ -486,7 +442,6 @@ impl Target {
 pub struct Evidence {
     /// Whether it supports a signature.
     pub standing: Standing,
-    /// It in a line.
     pub summary: String,
     /// The rest, a line each.
     pub lines: Vec<String>,
@@ -510,10 +465,8 @@ impl Evidence {
 /// Whether evidence supports a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize)]
 pub enum Standing {
-    /// Not looked at yet.
     #[default]
     Awaited,
-    /// It does.
     Holds,
     /// It does, with a warning.
     Warns,
@@ -550,7 +503,6 @@ impl Standing {
 /// What a statement that succeeded left behind.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct StatementReport {
-    /// Its number.
     pub number: usize,
     /// From the answer before it to its own.
     pub duration: Millis,
@@ -567,7 +519,6 @@ pub struct StatementReport {
 /// A lock on a relation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lock {
-    /// How strong it is.
     pub mode: LockMode,
     /// The relation, qualified with its schema.
     pub relation: String,
@@ -580,19 +531,14 @@ pub struct ServerMessage {
     pub severity: String,
     /// SQLSTATE; `None` when it does not come from the server.
     pub sqlstate: Option<String>,
-    /// The primary message.
     pub message: String,
-    /// The detail.
     pub detail: Option<String>,
-    /// The hint.
     pub hint: Option<String>,
-    /// The context (call stack).
     pub context: Option<String>,
     /// Where in the statement, in characters from 1.
     pub position: Option<usize>,
 }
 
-/// What the monitor saw.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Observation {
     /// A look at the server.
@@ -606,7 +552,6 @@ pub enum Observation {
 /// The server's own log, as far as the role may see it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ServerLog {
-    /// Its last lines.
     Tail {
         /// The file, as the server names it.
         file: String,
@@ -639,7 +584,6 @@ pub struct Sight {
 pub struct Progress {
     /// Its phase in the server's words, such as `building index: scanning table`.
     pub phase: String,
-    /// Units done.
     pub done: u64,
     /// Units in all; 0 where the server does not know.
     pub total: u64,
@@ -647,12 +591,9 @@ pub struct Progress {
     pub unit: &'static str,
 }
 
-/// Another session.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Session {
-    /// Its backend's process id.
     pub pid: i32,
-    /// Its role.
     pub role: String,
     /// Its `application_name`.
     pub application: String,

@@ -115,7 +115,6 @@ impl Place {
 /// A checklist item as the machine sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Signature {
-    /// What the evidence says.
     pub standing: Standing,
     /// Documents that are still to be read to their end.
     pub unread: Vec<Document>,
@@ -123,7 +122,6 @@ pub struct Signature {
     pub acknowledged: usize,
     /// The evidence has a rehearsal that stands for reading the rollback scripts.
     pub rehearsed: bool,
-    /// A person signed it.
     pub signed: bool,
 }
 
@@ -203,7 +201,6 @@ impl Machine {
         vec![self.connect()]
     }
 
-    /// Where the run is.
     pub fn phase(&self) -> &Phase {
         &self.phase
     }

@@ -5,7 +5,6 @@ use super::phase::Why;
 
 /// A command without what goes with it: what footer, help and dispatch share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs)]
 pub enum Act {
     SignOff,
     Withdraw,
@@ -31,7 +30,6 @@ pub enum Act {
 }
 
 impl Act {
-    /// Every act there is.
     pub const ALL: [Act; 21] = [
         Act::SignOff,
         Act::Withdraw,
@@ -91,7 +89,6 @@ impl Command {
 /// An act that has a meaning in the present phase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
-    /// The act.
     pub act: Act,
     /// Why it is refused now; `None` when it is open.
     pub refused: Option<Refusal>,
@@ -99,7 +96,6 @@ pub struct Offer {
 
 /// Why a key is refused, in words.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum Refusal {
     NothingToDoHere,
     NotDrawn,

@@ -34,9 +34,7 @@ pub struct Pass {
 /// What one statement came to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CameOut {
-    /// Its number.
     pub number: usize,
-    /// The server's command tag.
     pub tag: String,
     /// Its rows, where they are no checks: a digest of them, and one with all numbers alike.
     pub rows: Option<(String, String)>,
@@ -47,11 +45,8 @@ pub struct CameOut {
 /// A warning, or a notice with an SQLSTATE of its own such as "already exists, skipping".
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Warned {
-    /// The statement that ran.
     pub number: Option<usize>,
-    /// SQLSTATE.
     pub sqlstate: String,
-    /// What it says.
     pub text: String,
 }
 
@@ -73,25 +68,20 @@ impl Default for Structure {
 /// One thing that is not as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Difference {
-    /// What.
     pub what: String,
-    /// As it was approved.
     pub approved: String,
-    /// As it is now.
     pub now: String,
 }
 
 /// What two passes differ in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Compared {
-    /// The first differences.
     pub differences: Vec<Difference>,
     /// How many there are beside these.
     pub more: usize,
 }
 
 impl Compared {
-    /// Whether nothing differs.
     pub fn is_same(&self) -> bool {
         self.differences.is_empty()
     }

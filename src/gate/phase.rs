@@ -5,16 +5,13 @@ use super::event::{Alarm, CommitWait, Inquiry, Millis, XactStatus};
 use crate::runbook::check::Tally;
 use crate::runbook::question::Question;
 
-/// Where a run is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// The session is being opened.
     Connecting,
     /// Evidence is looked for and items are signed. No transaction is open.
     Checklist,
-    /// BEGIN is under way.
     Beginning,
-    /// The script is running.
     Applying {
         /// How long ago a person asked to cancel, up to [`super::plan::CANCEL_PATIENCE`].
         cancelling: Option<Millis>,
@@ -33,7 +30,6 @@ pub enum Phase {
     },
     /// Only ROLLBACK is left; the person looks first.
     MustRollBack {
-        /// Why.
         why: Why,
         /// The question whether to roll back is open.
         asking: bool,
@@ -41,13 +37,11 @@ pub enum Phase {
     /// A query runs inside the held transaction; it was asked at the gate, or where only ROLLBACK
     /// is left.
     Querying {
-        /// What was asked.
         question: Question,
         /// Why only ROLLBACK is left, if that is so.
         why: Option<Why>,
         /// How much longer it may take before it is cancelled.
         left: Millis,
-        /// It is being cancelled.
         cancelling: bool,
         /// The question whether to roll back is open.
         asking: bool,
@@ -55,7 +49,6 @@ pub enum Phase {
     /// Nothing is held: what a pass showed that was rolled back is reviewed, and COMMIT can be given
     /// on it.
     Reviewing {
-        /// What is open.
         prompt: Prompt,
         /// As in [`Phase::Deciding`].
         arming: Millis,
@@ -66,7 +59,6 @@ pub enum Phase {
     Committing,
     /// ROLLBACK was handed to the session.
     RollingBack {
-        /// Why.
         why: Why,
         /// How much longer to wait for the answer before the link is closed.
         patience: Millis,
@@ -86,37 +78,30 @@ pub enum Phase {
     },
     /// Rolled back because a lock was not granted in time; it is tried again by itself.
     Waiting {
-        /// How long until then.
         left: Millis,
         /// The proof that nothing of the last attempt is left.
         proof: Proof,
     },
     /// The outcome is known to be COMMITTED and the post-verification runs.
     PostVerifying {
-        /// The proof of COMMIT.
         proof: Proof,
     },
-    /// The end screen.
     Ended(Ending),
-    /// The program was left.
     Left(ExitCode),
 }
 
 /// The part of a pass that a transaction came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
-    /// Its statements.
     Apply,
     /// What is looked at after the last one.
     Verify,
-    /// The decision.
     Decide,
 }
 
 /// What is open on the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Prompt {
-    /// Nothing.
     Closed,
     /// The reason is being typed why a script without checks is committed.
     Reason,
@@ -138,23 +123,17 @@ impl Prompt {
     }
 }
 
-/// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Ending {
     /// No session could be opened. Nothing was changed.
     NotConnected,
-    /// COMMITTED.
     Committed {
-        /// How that is known.
         proof: Proof,
         /// What the post-verification says; `None` where there is none or it could not be run.
         post: Option<Tally>,
     },
-    /// ROLLED BACK.
     RolledBack {
-        /// Why.
         why: Why,
-        /// How that is known.
         proof: Proof,
     },
     /// PREPARED: neither committed nor rolled back until somebody says which.
@@ -164,7 +143,6 @@ pub enum Ending {
         /// Where it was found, in words.
         server: String,
     },
-    /// UNKNOWN.
     Unknown {
         /// Why it cannot be known now.
         reason: Inquiry,
@@ -174,13 +152,10 @@ pub enum Ending {
 /// Why a transaction is rolled back.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Why {
-    /// A person decided so.
     Decision,
-    /// It was a rehearsal.
     Rehearsed,
     /// BEGIN or what belongs to it failed.
     BeginFailed,
-    /// A statement failed.
     StatementFailed,
     /// A lock was not granted within `lock_timeout`.
     LockTimeout,
@@ -196,7 +171,6 @@ pub enum Why {
     NotSettled,
     /// At least one check says FAIL.
     ChecksFailed,
-    /// No check says PASS.
     NothingPassed,
     /// The script ended the transaction that was begun.
     OtherTransaction,
@@ -204,7 +178,6 @@ pub enum Why {
     FailedWhileHeld,
     /// A query at the gate did not leave the transaction as it was.
     Disturbed,
-    /// The server refused COMMIT.
     CommitRefused,
     /// The hold limit was reached.
     HoldLimit,
@@ -234,7 +207,6 @@ pub enum Proof {
     },
     /// The server answered COMMIT after its wait for standbys was cancelled.
     Local {
-        /// The server's warning.
         warning: String,
         /// The server's word on the transaction id.
         xact_status: Option<XactStatus>,

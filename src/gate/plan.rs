@@ -38,7 +38,6 @@ pub enum Unheld {
     Never,
     /// It cannot: a second pass would do something twice. What, in words.
     Refused(String),
-    /// It can.
     Offered {
         /// How old what was shown may be.
         limit: Millis,

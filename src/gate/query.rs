@@ -15,13 +15,10 @@ pub const ROWS: usize = 1_000;
 /// The answer to a query, and the proof that it changed nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Looked {
-    /// What was asked.
     pub question: Question,
     /// How long it took, with everything around it.
     pub duration: Millis,
-    /// What it brought.
     pub answer: Result<Rows, ServerMessage>,
-    /// The transaction afterwards.
     pub after: After,
 }
 

@@ -41,7 +41,6 @@ const MILESTONES: [Millis; 2] = [60_000, 10_000];
 const BACKUP_TOLD: Millis = 10_000;
 
 impl<'a> Teller<'a> {
-    /// Nothing told yet.
     pub fn new(runbook: &'a Runbook) -> Teller<'a> {
         Teller {
             runbook,
@@ -614,7 +613,6 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// A document, whole.
     pub fn read_out(&mut self, document: Document) {
         let script = match document {
             Document::Script => Some(&self.runbook.script),

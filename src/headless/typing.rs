@@ -14,9 +14,7 @@ use zeroize::Zeroizing;
 /// A line that was typed, and when it was read.
 #[derive(Debug)]
 pub struct Line {
-    /// When.
     pub at: Instant,
-    /// What.
     pub text: Zeroizing<String>,
 }
 

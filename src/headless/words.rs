@@ -16,7 +16,6 @@ pub enum Meaning {
     Read(Document),
     /// Say what can be typed.
     Help,
-    /// Nothing; why.
     Nothing(String),
 }
 
@@ -47,7 +46,6 @@ pub fn of(act: Act) -> &'static str {
     }
 }
 
-/// Reads a line.
 pub fn read(text: &str, machine: &Machine, runbook: &Runbook) -> Meaning {
     let text = text.trim();
     // An open question of COMMIT takes every line but `back`: a database may have any name.

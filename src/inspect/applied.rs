@@ -23,7 +23,6 @@ pub enum Extent {
 }
 
 impl Extent {
-    /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
             Extent::No => "no",
@@ -43,7 +42,6 @@ pub struct Migration {
     pub title: String,
     /// How far it is applied.
     pub extent: Extent,
-    /// By which checks.
     pub why: String,
     /// What its checks say that do not pass.
     pub lacking: Vec<String>,

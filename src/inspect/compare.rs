@@ -25,7 +25,6 @@ pub enum Mark {
     Differs,
     /// An expression of it has another text, which need not be another meaning.
     Text,
-    /// It is not there.
     Missing,
     /// The script gives it no name, and what is there has another text: it may be it.
     Unsure,
@@ -40,19 +39,15 @@ pub struct Compared {
     pub table: String,
     /// The section of the script that leaves it so, as an index.
     pub section: Option<usize>,
-    /// What kind of object.
     pub sort: Sort,
     /// The script adds it; otherwise it was there before, and is changed or dropped.
     pub added: bool,
     /// Its name, or words for one that has none.
     pub name: String,
-    /// What the script leaves.
     pub expected: String,
-    /// What is there.
     pub actual: Option<String>,
     /// How the two stand to one another.
     pub mark: Mark,
-    /// What differs, in words.
     pub why: Vec<String>,
 }
 

@@ -32,7 +32,6 @@ pub(super) enum Wanted {
     },
     Index(Index),
     Constraint(Constraint),
-    /// It is dropped.
     Gone(Sort, String),
 }
 

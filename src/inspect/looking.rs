@@ -38,7 +38,6 @@ fn limits(statement: Millis, before: &Exclusive) -> Limits {
 /// What the task has to say.
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
-    /// A look ended.
     Seen(Box<Sight>),
     /// There is nothing to look at; why. The next look tries again.
     Blind(String),

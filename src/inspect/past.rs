@@ -16,10 +16,8 @@ const MOST: usize = 100;
 /// The largest journal that is read, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// One past run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PastRun {
-    /// Its journal.
     pub path: PathBuf,
     /// When it began, UTC, in words.
     pub began: String,
@@ -27,7 +25,6 @@ pub struct PastRun {
     pub opened: Opened,
     /// `database on host:port as role`, where it connected.
     pub target: Option<String>,
-    /// Its outcome in words.
     pub outcome: String,
     /// Why the journal cannot be trusted, if it cannot.
     pub broken: Option<String>,

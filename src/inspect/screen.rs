@@ -33,11 +33,9 @@ use std::sync::Arc;
 /// What a key asks for beside another view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
-    /// Nothing.
     None,
     /// To look at everything again.
     Look,
-    /// To leave.
     Leave,
     /// To have the whole screen drawn anew.
     Repaint,
@@ -45,7 +43,6 @@ pub enum Wish {
 
 /// The panes, in the order of their tabs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Pane {
     Applied,
     Checks,
@@ -58,7 +55,6 @@ pub enum Pane {
 }
 
 impl Pane {
-    /// Every pane.
     pub const ALL: [Pane; 8] = [
         Pane::Applied,
         Pane::Checks,
@@ -92,7 +88,6 @@ pub(super) struct Checked {
     pub(super) at: Millis,
 }
 
-/// The screen.
 pub struct Screen {
     pub(super) runbook: Arc<Runbook>,
     pub(super) impact: Arc<Impact>,
@@ -203,7 +198,6 @@ impl Screen {
         }
     }
 
-    /// Takes the past runs.
     pub fn take_runs(&mut self, runs: Result<Vec<PastRun>, String>) {
         self.runs = runs;
     }
@@ -228,7 +222,6 @@ impl Screen {
 
     // ---- keys -----------------------------------------------------------------------------------
 
-    /// A key.
     pub fn key(&mut self, key: KeyEvent) -> Wish {
         if key.kind == KeyEventKind::Release {
             return Wish::None;

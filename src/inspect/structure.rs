@@ -29,7 +29,6 @@ use ratatui::text::Line;
 use remainder::{checks, others};
 use rows::expected;
 
-/// The pane.
 pub(super) fn lines(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = screen.look;
     let Some(sight) = &screen.sight else {

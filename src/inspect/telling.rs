@@ -68,7 +68,6 @@ pub fn result(tally: Tally, silent: usize) -> String {
     }
 }
 
-/// The whole as text.
 pub fn text(runbook: &Runbook, sight: &Sight) -> String {
     let sets = sight.sets.as_deref().unwrap_or_default();
     let mut out = format!("{}\n{}\n", runbook.title, place(sight));
@@ -132,7 +131,6 @@ fn sorted(set: &CheckSet) -> Vec<&Check> {
     checks
 }
 
-/// The whole as JSON.
 pub fn json(runbook: &Runbook, sight: &Sight) -> String {
     let sets = sight.sets.as_deref().unwrap_or_default();
     let target = &sight.target;

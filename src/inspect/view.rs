@@ -89,7 +89,6 @@ fn freshness(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Line<'static
     scene.band(&format!(" {}", parts.join(&dot)), style, columns)
 }
 
-/// The open pane.
 pub(super) fn sheet(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Sheet {
     match screen.pane {
         Pane::Applied => Sheet::of(applied(screen, scene, columns)),

@@ -29,14 +29,11 @@ const CLOCK: Duration = Duration::from_millis(500);
 /// Checks that took longer than this, in milliseconds, are looked at again only when a person asks.
 const CHEAP: Millis = 500;
 
-/// Where events come from.
 #[derive(Debug)]
 pub struct Wires {
-    /// Signals.
     pub alarms: UnboundedReceiver<Alarm>,
     /// What a person is asked for on the way in.
     pub questions: UnboundedReceiver<Challenge>,
-    /// Keys, pastes, resizes.
     pub input: UnboundedReceiver<Input>,
 }
 

@@ -38,7 +38,6 @@ pub struct Line {
     pub at: jiff::Timestamp,
     /// The hash of the line before.
     pub prev: String,
-    /// What it says.
     pub entry: Entry,
 }
 
@@ -48,7 +47,6 @@ pub struct Line {
 pub struct Broken {
     /// The line in the file, from 1.
     pub line: usize,
-    /// What is wrong there.
     pub what: String,
 }
 

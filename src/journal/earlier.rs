@@ -26,17 +26,13 @@ const TAIL: u64 = 8 * 1024;
 /// A run without an outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Earlier {
-    /// Its journal.
     pub path: PathBuf,
-    /// When it began.
     pub began: Timestamp,
-    /// What it reached.
     pub target: Target,
     /// The last transaction that it began.
     pub xid: String,
     /// COMMIT may have been sent.
     pub commit_intended: bool,
-    /// Its program still runs.
     pub under_way: bool,
 }
 
@@ -119,7 +115,6 @@ impl Earlier {
             }
     }
 
-    /// It in a line.
     pub fn told(&self) -> String {
         let began = self.began.strftime("%Y-%m-%d %H:%M:%S UTC");
         let path = self.path.display();

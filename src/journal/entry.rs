@@ -4,24 +4,19 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One line's content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Entry {
-    /// The run began.
     Opened(Box<Opened>),
     /// The session reached a server.
     Connected {
-        /// The target in full.
         target: serde_json::Value,
     },
     /// Evidence was found for an item.
     Evidence {
-        /// The item's id.
         item: String,
         /// Whether it supports a signature.
         standing: String,
-        /// It in a line.
         summary: String,
         /// The rest of it, a line each.
         #[serde(default)]
@@ -32,7 +27,6 @@ pub enum Entry {
     },
     /// A person signed an item.
     Signed {
-        /// The item's id.
         item: String,
         /// The sentence that was signed.
         title: String,
@@ -43,7 +37,6 @@ pub enum Entry {
     },
     /// A person withdrew a sign-off.
     Withdrawn {
-        /// The item's id.
         item: String,
     },
     /// A dump is being made.
@@ -57,7 +50,6 @@ pub enum Entry {
     },
     /// A dump was made and read back.
     BackedUp {
-        /// The file.
         path: String,
         /// Its size, in bytes.
         bytes: u64,
@@ -76,12 +68,9 @@ pub enum Entry {
     },
     /// No dump was made, or what was made is not there any more.
     BackupFailed {
-        /// Why.
         why: String,
     },
-    /// The transaction was opened.
     Begun {
-        /// Its id.
         xid: String,
         /// What the program itself sent.
         added: Vec<String>,
@@ -89,9 +78,7 @@ pub enum Entry {
     /// The transaction's number is on the server's disk, so that what the server says of it counts
     /// after a crash as well.
     NumberDurable,
-    /// A statement ended.
     Statement {
-        /// Its number.
         number: usize,
         /// Its line in its file.
         line: usize,
@@ -101,31 +88,24 @@ pub enum Entry {
         /// The title of its section.
         #[serde(default)]
         section: Option<String>,
-        /// Its kind.
         kind: String,
-        /// Its relation.
         relation: Option<String>,
         /// How long it took, in milliseconds.
         milliseconds: u64,
         /// The server's tag; `None` where it failed.
         tag: Option<String>,
-        /// Rows returned.
         rows: Option<u64>,
         /// Locks newly taken, `mode relation`.
         locks: Vec<String>,
         /// What the server said, where it failed.
         error: Option<Message>,
     },
-    /// The server said something.
     Said {
-        /// The statement that ran.
         number: Option<usize>,
-        /// What it said.
         message: Message,
     },
     /// Whom the statement waited for that was ended by a lock it did not get.
     Blocked {
-        /// The statement.
         number: Option<usize>,
         /// Each session in a line: pid, role, application, client, since when, its query.
         by: Vec<String>,
@@ -134,16 +114,13 @@ pub enum Entry {
     Checked {
         /// `verification` or `post-verification`.
         stage: String,
-        /// Its name.
         name: String,
-        /// PASS, WARN or FAIL.
         verdict: String,
         /// The rest of the row.
         detail: String,
     },
     /// A query inside the transaction was answered.
     Queried {
-        /// What was asked.
         query: String,
         /// How long it took, in milliseconds.
         milliseconds: u64,
@@ -158,16 +135,13 @@ pub enum Entry {
     },
     /// The run came to another phase.
     Phase {
-        /// Its name.
         phase: String,
         /// Why, where there is a reason.
         why: Option<String>,
     },
     /// COMMIT or ROLLBACK is about to be sent.
     Intent {
-        /// Which.
         decision: Decision,
-        /// For which transaction.
         xid: Option<String>,
         /// Why a script without checks is committed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -200,7 +174,6 @@ pub enum Entry {
     },
     /// The second pass was held against what was approved.
     Compared {
-        /// Nothing is different.
         same: bool,
         /// What is, each in words; the first ones.
         #[serde(default)]
@@ -211,31 +184,23 @@ pub enum Entry {
     },
     /// A person acknowledged a finding of the linter.
     Acknowledged {
-        /// The item's id.
         item: String,
-        /// The finding.
         finding: String,
     },
     /// The run was ended from outside.
     Alarm {
-        /// By what.
         alarm: String,
     },
-    /// The outcome.
     Outcome {
         /// COMMITTED, ROLLED BACK, UNKNOWN or NOT CONNECTED.
         outcome: String,
-        /// Why, for a rollback.
         why: Option<String>,
-        /// How it is known.
         proof: String,
         /// It was rolled back because that was the plan of a rehearsal, which came to its end.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         rehearsed: bool,
     },
-    /// The program was left.
     Left {
-        /// Its exit code.
         code: u8,
     },
 }
@@ -260,13 +225,10 @@ pub struct Opened {
     pub version: String,
     /// `run`, `rehearse` or `inspect`.
     pub mode: String,
-    /// The runbook's title.
     pub runbook: String,
-    /// The script's name.
     pub script: String,
     /// The script's SHA-256.
     pub script_sha256: String,
-    /// The operating system's user.
     pub os_user: Option<String>,
     /// `SSH_CONNECTION`, where there is one.
     pub ssh_connection: Option<String>,
@@ -298,7 +260,6 @@ pub struct Opened {
 /// What a rehearsal up and down is of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rehearses {
-    /// The runbook's script.
     pub script: File,
     /// Its rollback scripts, in their order.
     pub rollbacks: Vec<File>,
@@ -310,44 +271,32 @@ pub struct Rehearses {
 /// An item of the checklist.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
-    /// Its id.
     pub id: String,
-    /// The sentence to sign.
     pub title: String,
 }
 
 /// A file of the runbook as it was at the time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
-    /// Its name.
     pub name: String,
     /// Its SHA-256.
     pub sha256: String,
 }
 
-/// COMMIT or ROLLBACK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Decision {
-    /// COMMIT
     Commit,
-    /// ROLLBACK
     #[serde(rename = "ROLLBACK")]
     RollBack,
 }
 
-/// A server's message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Its severity.
     pub severity: String,
-    /// Its SQLSTATE.
     pub sqlstate: Option<String>,
-    /// The primary message.
     pub message: String,
-    /// The detail.
     pub detail: Option<String>,
-    /// The hint.
     pub hint: Option<String>,
     /// The context (call stack, or the file and statement of a post-verification).
     #[serde(default)]

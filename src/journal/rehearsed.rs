@@ -23,24 +23,18 @@ const OLD_REASON: &str = "a rehearsal always ends in ROLLBACK";
 /// The largest journal that is read, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// A rehearsal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rehearsed {
-    /// Its journal.
     pub path: PathBuf,
     /// What its journal says of its beginning; not to be believed where `end` is not trusted.
     pub opened: Opened,
-    /// What it was of.
     pub of: Rehearses,
-    /// When it ended.
     pub at: Timestamp,
     /// Where it was done; for a clone, the throw-away server.
     pub target: Option<Target>,
-    /// How it ended.
     pub end: End,
 }
 
-/// How a rehearsal ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum End {
     /// Up, verified, down, and the structure came back.
@@ -50,9 +44,7 @@ pub enum End {
         /// From the first lock that others feel to the end, in milliseconds.
         window: Option<Millis>,
     },
-    /// It failed.
     Failed {
-        /// Why.
         why: String,
         /// The rows that say FAIL.
         rows: Vec<String>,

@@ -21,7 +21,6 @@ pub use timeline::{Bar, Blocking, Timeline};
 /// A report, not yet written in any markup.
 #[derive(Debug)]
 pub struct Report {
-    /// Its title.
     pub title: String,
     /// What it says, from the top.
     pub blocks: Vec<Block>,
@@ -36,19 +35,15 @@ pub enum Block {
     Heading(u8, String),
     /// A word that nobody may overlook, and a sentence to it.
     Banner(Tone, String, String),
-    /// A paragraph.
     Text(String),
-    /// A list.
     List(Vec<String>),
     /// Lines that stand as they are: SQL, commands, hashes.
     Code(Vec<String>),
-    /// A table.
     Table(Table),
     /// The lock window as a picture.
     Timeline(Timeline),
 }
 
-/// A table.
 #[derive(Debug)]
 pub struct Table {
     /// The columns' names; empty for a table of names and values.
@@ -71,18 +66,13 @@ pub enum Row {
 pub struct Cell {
     /// What it says; the meaning is in these words, the tone only stresses it (I10).
     pub text: String,
-    /// How it says it.
     pub tone: Tone,
 }
 
-/// How something is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// Without stress.
     Plain,
-    /// As it should be.
     Good,
-    /// To be looked at.
     Doubtful,
     /// Not as it should be.
     Bad,

@@ -8,7 +8,6 @@ use crate::gate::event::Target;
 /// ones before it were rolled back with proof, or there would not have been another.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Story {
-    /// What the session reached.
     pub target: Option<Target>,
     /// The last transaction that was begun.
     pub xid: Option<String>,

@@ -12,7 +12,6 @@ use super::setting::{self, Target};
 /// How a statement stands to the transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// It runs inside.
     Inside,
     /// A plain BEGIN: fine as the first statement.
     Begin,
@@ -22,11 +21,8 @@ pub(super) enum Admission {
     RollBack,
     /// The isolation level of this transaction: fine before the first query.
     SetTransaction,
-    /// SAVEPOINT of that name.
     Savepoint(String),
-    /// RELEASE of that name.
     Release(String),
-    /// ROLLBACK TO that name.
     BackTo(String),
     /// Refused: why, and what to do.
     Refused(String),

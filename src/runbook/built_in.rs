@@ -16,7 +16,6 @@ macro_rules! built_in {
     };
 }
 
-/// The built-in manifest.
 pub(super) const MANIFEST_TEXT: &str = built_in!("runbook.toml");
 
 /// The built-in files by the names that the manifest gives them.

@@ -11,14 +11,12 @@ use columns::Says;
 
 pub use tap::Plan;
 
-/// What a check says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {
     /// It does not hold; COMMIT is refused.
     Fail,
     /// It holds, with something a person should know.
     Warn,
-    /// It holds.
     Pass,
 }
 
@@ -38,7 +36,6 @@ impl Verdict {
 pub struct Check {
     /// What was checked: the first column that is neither verdict nor detail.
     pub name: String,
-    /// What it says.
     pub verdict: Verdict,
     /// The rest of the row, in words.
     pub detail: String,
@@ -47,7 +44,6 @@ pub struct Check {
 /// One result as text, as the simple query protocol delivers it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ResultSet {
-    /// Column names.
     pub columns: Vec<String>,
     /// The rows that were kept; `None` is NULL.
     pub rows: Vec<Vec<Option<String>>>,
@@ -58,9 +54,7 @@ pub struct ResultSet {
 /// How many checks there are of each verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Tally {
-    /// Checks that say PASS.
     pub pass: u32,
-    /// Checks that say WARN.
     pub warn: u32,
     /// Checks that say FAIL, unrecognised verdicts included.
     pub fail: u32,
@@ -76,7 +70,6 @@ impl Tally {
         tally
     }
 
-    /// Adds one verdict.
     pub fn count(&mut self, verdict: Verdict) {
         match verdict {
             Verdict::Pass => self.pass += 1,
@@ -85,7 +78,6 @@ impl Tally {
         }
     }
 
-    /// Adds another tally.
     pub fn add(&mut self, other: Tally) {
         self.pass += other.pass;
         self.warn += other.warn;

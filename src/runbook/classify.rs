@@ -90,7 +90,6 @@ impl<'a> Words<'a> {
         self.bytes.get(range).unwrap_or_default()
     }
 
-    /// A token's text.
     pub(super) fn text(self, token: &Token) -> &'a str {
         let bytes = self.bytes.get(token.range.clone()).unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()

@@ -17,13 +17,10 @@ pub enum Token {
     Keyword,
     /// A name, quoted or not.
     Name,
-    /// A string, dollar-quoted too.
     String,
     /// A number or a parameter.
     Number,
-    /// A comment.
     Comment,
-    /// An operator or punctuation.
     Operator,
     /// A psql meta-command or variable.
     Meta,

@@ -70,9 +70,7 @@ pub struct Part {
     pub title: Option<String>,
     /// How many objects it adds, by kind.
     pub adds: BTreeMap<Sort, usize>,
-    /// How many it changes.
     pub changes: BTreeMap<Sort, usize>,
-    /// How many it drops.
     pub drops: BTreeMap<Sort, usize>,
     /// What was promised of it.
     pub promise: Option<Promise>,
@@ -92,7 +90,6 @@ pub struct Touched {
 pub struct Expected {
     /// The relation, or words for one that the script does not name.
     pub relation: String,
-    /// The lock.
     pub mode: LockMode,
     /// The numbers of the statements that take it, in order.
     pub statements: Vec<usize>,
@@ -101,11 +98,9 @@ pub struct Expected {
 /// A statement that reads or writes a whole table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scan {
-    /// Its number.
     pub statement: usize,
     /// Its line, from 1.
     pub line: usize,
-    /// The table.
     pub table: Name,
     /// Each row is, or may be, written anew; otherwise each is read.
     pub rewrites: bool,

@@ -13,7 +13,6 @@ use super::script::{Echo, Fate, Refusal, Script, Section, Source, Statement};
 /// What the name of a source that the program adds begins with.
 pub(super) const ADDED: &str = "added by stagegate: ";
 
-/// A script of several.
 pub(super) struct Joined {
     script: Script,
     /// Where a section of a part is now: its first source and its number there.

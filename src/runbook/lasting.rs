@@ -22,14 +22,12 @@ pub const RULE: &str = "outlives-rollback";
 /// One effect that outlives ROLLBACK.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lasting {
-    /// What stays.
     pub beyond: Beyond,
     /// What the script calls to get it, such as `nextval` or `COPY … TO PROGRAM`. It is the script's
     /// own text in part, so it is not printable by itself.
     pub by: String,
 }
 
-/// What stays after ROLLBACK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Beyond {
     /// Numbers that were taken from a sequence, or the number that it goes on from.
@@ -98,7 +96,6 @@ impl Lasting {
         self.beyond != Beyond::Unknown
     }
 
-    /// It in a sentence.
     pub fn message(&self) -> String {
         format!(
             "ROLLBACK does not take all of it back: {}: {}.",

@@ -28,7 +28,6 @@ pub(super) enum Lexeme {
     QuotedName,
     /// `'…'` with its prefix, or `$tag$…$tag$`.
     String,
-    /// A number.
     Number,
     /// `$1`.
     Parameter,
@@ -46,11 +45,9 @@ pub(super) enum Lexeme {
     EscapedColon,
     /// A backslash: a psql meta-command starts.
     Backslash,
-    /// Any other character.
     Symbol,
 }
 
-/// One piece of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Lexed {
     pub kind: Lexeme,
@@ -64,7 +61,6 @@ pub(super) struct Lexed {
 struct Skip {
     /// The newline after which the lines start.
     newline: usize,
-    /// Where SQL goes on.
     resume: usize,
 }
 
@@ -289,7 +285,6 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The file ends.
     pub(super) fn end_line(&mut self) {
         if matches!(self.bytes, Cow::Owned(_)) {
             self.laid.line_ends(&self.bytes, self.bytes.len());

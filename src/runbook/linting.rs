@@ -19,7 +19,6 @@ pub(super) enum Parsing {
     Needless,
     /// It is too large or too deeply nested for the parser.
     Impossible,
-    /// It is.
     Wanted,
 }
 

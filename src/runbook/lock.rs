@@ -2,7 +2,6 @@
 
 /// A lock mode on a relation, from the weakest to the strongest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs)]
 pub enum LockMode {
     AccessShare,
     RowShare,

@@ -28,36 +28,24 @@ pub const MANIFEST: &str = "runbook.toml";
 pub enum RunbookError {
     /// A file cannot be read.
     #[error("{path} cannot be read: {why}. Nothing was sent to a database.", path = .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
+    Unreadable { path: PathBuf, why: String },
     /// A bare word that is neither a folder nor a file.
     #[error(
         "there is no runbook {path}. If you mean a database: -d {path}. Nothing was sent to a \
          database.",
         path = .path.display()
     )]
-    NoSuchRunbook {
-        /// What was named.
-        path: PathBuf,
-    },
+    NoSuchRunbook { path: PathBuf },
     /// A folder without a manifest.
     #[error(
         "{path} has no runbook.toml. Name a folder that has one, or a .sql file; \
          `stagegate export DIR` writes an example.",
         path = .path.display()
     )]
-    NoManifest {
-        /// The folder.
-        path: PathBuf,
-    },
+    NoManifest { path: PathBuf },
     /// The manifest is not what it should be.
     #[error("{path}:{line}: {key}{message}", path = .path.display(), key = shown_key(.key))]
     Manifest {
-        /// The manifest.
         path: PathBuf,
         /// Line, from 1.
         line: usize,
@@ -77,12 +65,7 @@ pub enum RunbookError {
         "there is no rollback script whose name begins with {to}; there are {known}, in this \
          order. Nothing was sent to a database."
     )]
-    NoSuchRollback {
-        /// What was asked for.
-        to: String,
-        /// What there is.
-        known: String,
-    },
+    NoSuchRollback { to: String, known: String },
     /// Nothing in the rollback scripts says `(if needed)`.
     #[error(
         "--without-restore leaves out sections whose title ends with (if needed), and there is \
@@ -94,16 +77,11 @@ pub enum RunbookError {
     },
     /// A file that would be written is there already.
     #[error("{path} exists already and is not overwritten; name another folder.", path = .path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
+    Exists { path: PathBuf },
     /// A file or folder cannot be written.
     #[error("{path} cannot be written: {error}.", path = .path.display())]
     Unwritable {
-        /// The file or folder.
         path: PathBuf,
-        /// Why.
         error: std::io::Error,
     },
 }

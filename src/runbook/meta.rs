@@ -11,7 +11,6 @@ use super::variables::{self, Known, Variables};
 /// One argument of a meta-command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Argument {
-    /// Its text, unquoted.
     pub text: String,
     /// Whether it holds a shell command in back-quotes.
     pub runs_shell: bool,

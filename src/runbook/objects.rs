@@ -42,14 +42,12 @@ pub struct Change {
     pub section: Option<usize>,
     /// It says IF EXISTS or IF NOT EXISTS.
     pub guarded: bool,
-    /// What becomes of what.
     pub deed: Deed,
 }
 
 /// A statement that may do more than can be read from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unseen {
-    /// Its number.
     pub statement: usize,
     /// Its line, from 1.
     pub line: usize,
@@ -128,7 +126,6 @@ pub(super) enum Parsed<'t> {
     Not,
     /// Nothing: the parser cannot take it.
     TooLarge,
-    /// A tree.
     As(&'t Parse<SourceFile>),
 }
 

@@ -47,7 +47,6 @@ pub struct Question {
 
 /// Why a text may not.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum Unfit {
     #[error("There is nothing to ask: type SELECT …, VALUES, WITH, TABLE, SHOW or EXPLAIN.")]
     Empty,
@@ -125,7 +124,6 @@ impl Question {
         })
     }
 
-    /// What was typed.
     pub fn text(&self) -> &str {
         &self.text
     }

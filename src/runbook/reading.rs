@@ -171,7 +171,6 @@ struct Reading {
     halves: Vec<Half>,
 }
 
-/// The file at hand.
 struct File<'a> {
     source: usize,
     bytes: &'a [u8],

@@ -185,7 +185,6 @@ impl Runbook {
 struct Omissions {
     /// The titles of the sections.
     sections: Vec<String>,
-    /// Checks that say so.
     sql: Option<String>,
 }
 

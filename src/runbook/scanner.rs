@@ -44,14 +44,12 @@ pub(super) enum Open {
     CopyData,
 }
 
-/// One statement.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Piece {
     /// From its first word to its last.
     pub span: Range<usize>,
     /// What of `span` is not sent: the backslash of `\;`, meta-commands, COPY data.
     pub cuts: Vec<Range<usize>>,
-    /// Its words.
     pub tokens: Vec<Token>,
     /// The comments before it that stand in no statement.
     pub comments: Vec<Range<usize>>,
@@ -69,14 +67,12 @@ pub(super) struct Piece {
     pub unset: Vec<Range<usize>>,
 }
 
-/// A meta-command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MetaCommand {
     /// From its backslash to its end.
     pub span: Range<usize>,
     /// Its name, without the backslash.
     pub name: String,
-    /// Its arguments, unquoted.
     pub arguments: Vec<meta::Argument>,
     /// Whether a quote in it never ends.
     pub open_quote: bool,

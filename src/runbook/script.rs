@@ -18,7 +18,6 @@ pub struct Script {
     pub name: String,
     /// The files it was read from: the script itself first, then what `\i` and `\ir` brought in.
     pub sources: Vec<Source>,
-    /// Its sections, in order.
     pub sections: Vec<Section>,
     /// Its statements, in order, numbered from 1.
     pub statements: Vec<Statement>,
@@ -26,7 +25,6 @@ pub struct Script {
     pub echoes: Vec<Echo>,
     /// Why `run` would refuse it. Empty for a script that can run.
     pub refusals: Vec<Refusal>,
-    /// What the linter says.
     pub findings: Vec<Finding>,
     /// psql's variables as they were given on the command line, in the order of their names.
     pub variables: Vec<(String, String)>,
@@ -41,7 +39,6 @@ pub struct Script {
 pub struct DataFile {
     /// Its name, as the script gives it.
     pub name: String,
-    /// What it holds.
     pub text: String,
     /// SHA-256 of its bytes, in lower-case hexadecimal.
     pub sha256: String,
@@ -50,7 +47,6 @@ pub struct DataFile {
 /// One file that a script was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// Its name for people.
     pub name: String,
     /// Where it lies; `None` for a built-in file.
     pub path: Option<PathBuf>,
@@ -67,7 +63,6 @@ pub struct Source {
 pub struct Remark {
     /// Line, from 1.
     pub line: usize,
-    /// What becomes of it.
     pub becomes: Becomes,
 }
 
@@ -83,7 +78,6 @@ pub enum Becomes {
 }
 
 impl Remark {
-    /// It in words.
     pub fn words(&self) -> String {
         match &self.becomes {
             Becomes::Text(text) => format!("sent as: {}", text.trim_start()),
@@ -150,7 +144,6 @@ pub struct Edit {
 /// What becomes of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fate {
-    /// Sent in its turn.
     Sent,
     /// The leading BEGIN: the gate sends its own.
     TakenOver,
@@ -167,7 +160,6 @@ pub enum Fate {
 pub struct Echo {
     /// The number of the statement it precedes; one past the last for a closing echo.
     pub before: usize,
-    /// The text.
     pub text: String,
 }
 
@@ -203,7 +195,6 @@ pub struct Finding {
     pub statement: Option<usize>,
     /// The rule's name, such as `adding-required-field`.
     pub rule: String,
-    /// The finding in words.
     pub message: String,
     /// What to do about it, if the linter knows.
     pub help: Option<String>,

@@ -7,9 +7,7 @@ pub struct Named {
     pub name: String,
     /// The host, as it is asked for or as the server's address.
     pub host: Option<String>,
-    /// The port.
     pub port: Option<u16>,
-    /// The database.
     pub database: Option<String>,
     /// `system_identifier`, which no other cluster has unless it is a copy.
     pub system_identifier: Option<String>,
@@ -20,7 +18,6 @@ pub struct Named {
 /// The colours that every terminal has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
 pub enum Colour {
     Red,
     Yellow,
@@ -33,13 +30,9 @@ pub enum Colour {
 /// What was reached, as far as a name can be told by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reached<'a> {
-    /// As asked for.
     pub host: &'a str,
-    /// The server's own address.
     pub address: Option<&'a str>,
-    /// Port.
     pub port: u16,
-    /// The database.
     pub database: &'a str,
     /// Where the role may see it.
     pub system_identifier: Option<&'a str>,

@@ -24,7 +24,6 @@ impl Passage {
         }
     }
 
-    /// The text itself.
     pub fn as_str(&self) -> &str {
         self.whole.get(self.range.clone()).unwrap_or_default()
     }

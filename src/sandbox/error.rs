@@ -57,14 +57,12 @@ pub enum SandboxError {
     Io {
         /// What was being done, as the end of the sentence "Could not …".
         doing: String,
-        /// What the system said.
         source: std::io::Error,
     },
 
     /// `initdb` failed.
     #[error("initdb could not make the throw-away server's files ({status}):\n{output}")]
     Initdb {
-        /// How it ended.
         status: String,
         /// The end of what it printed.
         output: String,
@@ -73,7 +71,6 @@ pub enum SandboxError {
     /// The server ended before it was ready, or did not become ready.
     #[error("The throw-away server did not start: {why}.\nThe end of its log:\n{log_tail}")]
     NotStarted {
-        /// What was seen.
         why: String,
         /// The last lines of the server's log.
         log_tail: String,
@@ -82,7 +79,6 @@ pub enum SandboxError {
     /// The server would not stop.
     #[error("The throw-away server (process {pid}) did not stop within {seconds} s and was killed")]
     NotStopped {
-        /// The postmaster's process id.
         pid: u32,
         /// How long it was given, in seconds.
         seconds: u64,
@@ -93,7 +89,6 @@ pub enum SandboxError {
     Sql {
         /// What was being done, as the end of the sentence "refused to …".
         doing: String,
-        /// What the server said.
         problem: String,
     },
 }

@@ -28,7 +28,6 @@ pub(super) const SETTINGS: &[(&str, &str)] = &[
 pub struct Options {
     /// Which server programs; the newest on this machine by default.
     pub programs: Option<Programs>,
-    /// Where its files go.
     pub place: Place,
     /// The folder that keeps the template; `$XDG_CACHE_HOME/stagegate` or the like by default.
     pub cache: Option<PathBuf>,
@@ -52,7 +51,6 @@ impl Options {
         }
     }
 
-    /// Adds one server setting.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));

@@ -43,7 +43,6 @@ pub struct Programs {
     pub postgres: PathBuf,
     /// The version as `postgres` tells it, such as `15.18` or `18beta1`.
     pub version: String,
-    /// Its first number.
     pub major: u32,
 }
 
@@ -83,7 +82,6 @@ impl Search {
         }
     }
 
-    /// The newest usable programs.
     pub fn newest(&self) -> Result<Programs, SandboxError> {
         if let Some(folder) = &self.only {
             return examine(folder).map_err(|problem| SandboxError::Override {

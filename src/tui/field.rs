@@ -7,7 +7,6 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// What a key does to a text that is being typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Edit {
     Left,
     Right,
@@ -40,7 +39,6 @@ pub enum Taken {
     Nothing,
 }
 
-/// The text.
 #[derive(Debug)]
 pub struct TextField {
     text: Zeroizing<String>,
@@ -97,7 +95,6 @@ impl TextField {
         field
     }
 
-    /// What is in it.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -123,7 +120,6 @@ impl TextField {
         self.spoiled
     }
 
-    /// Empties it.
     pub fn clear(&mut self) {
         self.text.zeroize();
         self.at = 0;

@@ -29,16 +29,13 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Something came from the terminal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
-    /// When it was read.
     pub at: Instant,
-    /// What it is.
     pub what: What,
 }
 
 /// What came from the terminal.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// A key.
     Key(KeyEvent),
     /// Keys that came too fast for a person. They are text, never keys.
     Burst(Burst),
@@ -53,7 +50,6 @@ pub enum What {
 /// Keys that came too fast for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Burst {
-    /// Their characters.
     pub text: String,
     /// Whether each of them is one: no Enter, and none that is held together with Ctrl.
     pub letters_only: bool,

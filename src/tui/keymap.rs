@@ -13,7 +13,6 @@ use crate::gate::machine::Machine;
 use crate::gate::phase::{Phase, Prompt};
 use crossterm::event::KeyCode;
 
-/// What a key does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Does {
     /// It asks the gate for something.
@@ -24,7 +23,6 @@ pub enum Does {
 
 /// What changes only what is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum ViewAct {
     Up,
     Down,
@@ -52,14 +50,11 @@ pub enum ViewAct {
     LookAgain,
 }
 
-/// Where a binding holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Place {
     /// On every screen of the walk.
     Everywhere,
-    /// On the checklist.
     Checklist,
-    /// While the script runs.
     Running,
     /// At the gate, and where only ROLLBACK is left.
     Gate,
@@ -73,7 +68,6 @@ pub enum Place {
     Question,
     /// While the outcome is being proven.
     Outcome,
-    /// On the end screen.
     End,
     /// In a pane that covers the screen: scripts, locks, messages, evidence, help.
     Reader,
@@ -213,15 +207,12 @@ impl Place {
 /// One line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding {
-    /// Where it holds.
     pub place: Place,
     /// The keys, the one that is shown first.
     pub keys: &'static [KeyCode],
-    /// What they do.
     pub does: Does,
     /// The word in the footer; empty for what only the help tells.
     pub label: &'static str,
-    /// What the help says.
     pub help: &'static str,
 }
 

@@ -36,7 +36,6 @@ pub const LEAST: (u16, u16) = (80, 23);
 /// The longest query, in characters.
 const LONGEST_QUERY: usize = 4_000;
 
-/// What covers the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cover {
     Scripts,
@@ -199,7 +198,6 @@ impl Screen {
         self.brackets = brackets;
     }
 
-    /// Changes how everything looks.
     pub fn set_appearance(&mut self, appearance: Appearance) {
         if self.look != appearance {
             self.look = appearance;
@@ -271,7 +269,6 @@ impl Screen {
 /// What time alone changes on a screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Motion {
-    /// Nothing.
     None,
     /// Clocks of whole seconds.
     CountsSeconds,

@@ -6,7 +6,6 @@ use super::theme::Appearance;
 use crate::runbook::highlight::Token;
 use ratatui::style::Style;
 
-/// How a token looks.
 pub(crate) fn style(look: Appearance, token: Token) -> Style {
     match token {
         Token::Keyword => look.sql_keyword(),

@@ -5,10 +5,8 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
-/// Which styles are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Palette {
-    /// The terminal's colours.
     Colour,
     /// Bold, reverse and underline only.
     Mono,
@@ -23,12 +21,9 @@ pub enum Glyphs {
     Ascii,
 }
 
-/// How everything looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Appearance {
-    /// The styles.
     pub colour: Palette,
-    /// The characters.
     pub glyphs: Glyphs,
 }
 
@@ -100,7 +95,6 @@ impl Appearance {
         )
     }
 
-    /// A key.
     pub(crate) fn key(self) -> Style {
         self.style(
             Style::new().fg(Color::Cyan).add_modifier(Modifier::BOLD),
@@ -108,12 +102,10 @@ impl Appearance {
         )
     }
 
-    /// What may be overlooked.
     pub(crate) fn dim(self) -> Style {
         self.style(Style::new().add_modifier(Modifier::DIM), Style::new())
     }
 
-    /// What is read first.
     pub(crate) fn strong(self) -> Style {
         Style::new().add_modifier(Modifier::BOLD)
     }
@@ -161,7 +153,6 @@ impl Appearance {
         )
     }
 
-    /// SQL keywords.
     pub(crate) fn sql_keyword(self) -> Style {
         self.style(
             Style::new().fg(Color::Blue).add_modifier(Modifier::BOLD),
@@ -169,22 +160,18 @@ impl Appearance {
         )
     }
 
-    /// SQL strings.
     pub(crate) fn sql_string(self) -> Style {
         self.style(Style::new().fg(Color::Green), Style::new())
     }
 
-    /// SQL numbers.
     pub(crate) fn sql_number(self) -> Style {
         self.style(Style::new().fg(Color::Magenta), Style::new())
     }
 
-    /// SQL comments.
     pub(crate) fn sql_comment(self) -> Style {
         self.style(Style::new().add_modifier(Modifier::DIM), Style::new())
     }
 
-    /// psql's own commands.
     pub(crate) fn sql_meta(self) -> Style {
         self.style(
             Style::new().fg(Color::Yellow),
@@ -221,17 +208,14 @@ impl Glyphs {
         self.pick("▸", ">")
     }
 
-    /// It was done.
     pub(crate) fn tick(self) -> &'static str {
         self.pick("✓", "ok")
     }
 
-    /// It was signed.
     pub(crate) fn signed(self) -> &'static str {
         self.pick("✓", "*")
     }
 
-    /// It failed.
     pub(crate) fn cross(self) -> &'static str {
         self.pick("✗", "FAILED")
     }
@@ -246,12 +230,10 @@ impl Glyphs {
         self.pick("×", "x")
     }
 
-    /// A level line.
     pub(crate) fn rule(self) -> &'static str {
         self.pick("─", "-")
     }
 
-    /// An upright line.
     pub(crate) fn upright(self) -> &'static str {
         self.pick("│", "|")
     }

@@ -43,11 +43,9 @@ pub(crate) struct Scene<'a> {
     pub runbook: &'a Runbook,
     pub machine: &'a Machine,
     pub account: &'a Account,
-    /// The checklist's cursor.
     pub cursor: usize,
     /// What is counted once of the script.
     pub outline: &'a stream::Outline,
-    /// Where the journal is.
     pub journal: Option<&'a str>,
 }
 

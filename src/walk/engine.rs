@@ -60,19 +60,16 @@ pub struct Engine<H> {
     changed: Vec<String>,
 }
 
-/// Something for the person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remark {
     /// Why what they asked for was not done.
     Refused(Refusal),
-    /// Anything else.
     Said(String),
 }
 
 /// Where the run is written down.
 #[derive(Debug)]
 pub enum Log {
-    /// In a journal.
     Kept(Box<Journal>),
     /// Nowhere, as agreed: a run that can never commit.
     Unwanted,
@@ -134,7 +131,6 @@ impl<H: Held> Engine<H> {
         &self.changed
     }
 
-    /// Sets the run off.
     pub fn start(&mut self) {
         let effects = self.machine.start();
         let mut events = VecDeque::new();

@@ -92,7 +92,6 @@ impl Live {
     }
 }
 
-/// What a monitor needs.
 struct Beside {
     aim: Aim,
     observations: UnboundedSender<Observation>,

@@ -28,7 +28,6 @@ const EXIT: Duration = Duration::from_millis(600);
 /// What would be true if the process ended now.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Known {
-    /// No transaction was begun.
     #[default]
     Nothing,
     /// COMMIT was never sent: with the link the transaction is gone.
@@ -36,16 +35,12 @@ pub enum Known {
         /// Its number, if it has one.
         xid: Option<String>,
     },
-    /// Only the server knows.
     Unknown {
-        /// Its number.
         xid: Option<String>,
     },
     /// It is over, and that was proven.
     Over {
-        /// Which way.
         word: &'static str,
-        /// Its number.
         xid: Option<String>,
         /// The exit code, where the run has come to its end with it.
         code: Option<ExitCode>,
@@ -107,7 +102,6 @@ impl Watchdog {
         self.0.1.notify_all();
     }
 
-    /// The loop lives.
     pub fn hear(&self) {
         self.lock().heard = Instant::now();
     }

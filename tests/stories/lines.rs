@@ -414,7 +414,10 @@ fn show_lists_a_script_that_run_refuses_before_it_connects() {
         .iter()
         .map(|statement| statement["kind"].as_str().unwrap())
         .collect();
-    assert_eq!(kinds, ["CREATE TABLE", "VACUUM", "PREPARE TRANSACTION", "INSERT"]);
+    assert_eq!(
+        kinds,
+        ["CREATE TABLE", "VACUUM", "PREPARE TRANSACTION", "INSERT"]
+    );
     let lines: Vec<u64> = shown["refusals"]
         .as_array()
         .unwrap()

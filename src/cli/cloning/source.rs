@@ -17,7 +17,6 @@ pub(super) type Structure = BTreeMap<String, String>;
 
 /// The source as it was read.
 pub(super) struct Told {
-    /// What was reached.
     pub(super) target: Target,
     pub(super) extensions: Vec<Extension>,
     /// The tables that the runbook touches.
@@ -49,7 +48,6 @@ pub(super) struct Table {
     pub(super) name: String,
     /// Its estimate of the rows; `None` before the first ANALYZE.
     pub(super) rows: Option<u64>,
-    /// In words.
     pub(super) size: String,
 }
 

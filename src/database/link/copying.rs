@@ -11,12 +11,10 @@ use super::{Answer, Broken, Form, Frame, Link, Reading, ServerMessage, Tapped, U
 /// COPY data is sent in pieces of this many bytes.
 const PIECE: usize = 64 * 1024;
 
-/// Where a COPY stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Copying {
     /// The server has not said yet what it makes of the statement.
     Asked,
-    /// The server takes data.
     Feeding,
     /// It takes none, or no more.
     Over,

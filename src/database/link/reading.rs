@@ -25,13 +25,11 @@ pub const NOTICE_CAP: u64 = 1_000;
 pub struct Answer {
     /// The command tags, in order.
     pub tags: Vec<String>,
-    /// The results, in order.
     pub results: Vec<Gathered>,
     /// The error, where it ended with one.
     pub error: Option<ServerMessage>,
     /// The transaction status after it.
     pub status: Status,
-    /// When it was over.
     pub at: Instant,
     /// When each command of it was done, in order.
     pub done: Vec<Done>,
@@ -40,7 +38,6 @@ pub struct Answer {
 /// The end of one command.
 #[derive(Debug, Clone, Copy)]
 pub struct Done {
-    /// When it was done.
     pub at: Instant,
     /// It was no command at all, and so has no tag.
     empty: bool,

@@ -19,7 +19,6 @@ const AFTER_THE_END: Duration = Duration::from_secs(1);
 /// How long it tries to reach a server before it gives up. One that is down has rolled back.
 const TRIES_FOR: Duration = Duration::from_secs(3 * 60);
 
-/// Between two tries.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Keeps watch until the pipe ends. The exit code says only whether it could begin.

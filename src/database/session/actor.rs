@@ -28,7 +28,6 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 pub(super) struct Actor {
     pub(super) runbook: Arc<Runbook>,
-    /// Where it connects.
     pub(super) aim: Aim,
     pub(super) options: HoldOptions,
     pub(super) reports: mpsc::UnboundedSender<Report>,
@@ -56,7 +55,6 @@ pub(super) struct Actor {
     sentry: Option<Sentry>,
     /// The same while it starts.
     posting: Option<JoinHandle<Result<Sentry, String>>>,
-    /// Why nobody does.
     unguarded: Option<String>,
     /// What ended the last connection.
     ended: ServerMessage,
@@ -501,7 +499,6 @@ pub(super) fn flushed(lsn: &str) -> String {
     )
 }
 
-/// Passes a notice on.
 pub(super) fn noticed(
     reports: &mpsc::UnboundedSender<Report>,
     seq: Seq,

@@ -45,7 +45,6 @@ pub(super) async fn ask_for_client_checks(link: &mut Link) -> Result<Option<Sent
     Ok(Some(link.send_ours(tried).await?))
 }
 
-/// The answer to that.
 pub(super) async fn checks_client(link: &mut Link, asked: Option<Sent>) -> Result<bool, Broken> {
     let Some(asked) = asked else {
         return Ok(false);
@@ -57,7 +56,6 @@ pub(super) async fn checks_client(link: &mut Link, asked: Option<Sent>) -> Resul
     Ok(tried.error.is_none())
 }
 
-/// The dead-man's switch.
 pub(super) fn idle_limit(options: &HoldOptions) -> String {
     format!(
         "SET LOCAL idle_in_transaction_session_timeout = '{}ms'",

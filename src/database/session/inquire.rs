@@ -39,7 +39,6 @@ pub struct Identity {
     pub system_identifier: Option<String>,
     /// `timeline_id`
     pub timeline: Option<u32>,
-    /// The backend's process id.
     pub backend_pid: i32,
     /// [`Target::recovered`]
     pub recovered: Option<String>,

@@ -36,7 +36,6 @@ pub struct Query<'a> {
     pub number: usize,
     /// The line where it stands.
     pub line: usize,
-    /// What is sent.
     pub text: &'a str,
     /// COPY, which may read and write files and run programs: READ ONLY does not prevent that.
     pub copies: bool,
@@ -118,9 +117,7 @@ pub fn numbered(texts: &[String]) -> Vec<Query<'_>> {
 pub struct Stopped {
     /// Its number; 0 where the transaction could not be opened.
     pub number: usize,
-    /// Its line.
     pub line: usize,
-    /// What stood against it.
     pub error: ServerMessage,
     /// It got out of the READ ONLY transaction, which no query does; the connection was closed.
     pub escaped: bool,

@@ -50,7 +50,6 @@ struct Between {
     back: Sent,
 }
 
-/// Where a run stands.
 struct Run {
     seq: Seq,
     /// When the answer before came; the next statement is worked on since then.

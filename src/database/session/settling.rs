@@ -13,7 +13,6 @@ use crate::database::message;
 use crate::database::tap::Status;
 use crate::gate::event::{Body, Seq, ServerMessage};
 
-/// What COMMIT would check.
 const DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
 /// Whether COMMIT would wait for the disk.
@@ -36,7 +35,6 @@ pub(super) const COMMIT_BEHIND_SAVEPOINT: &str = "RELEASE SAVEPOINT stagegate_he
 /// SQLSTATEs that say nothing about a deferred constraint: cancelled, a lock not granted, aborted before.
 const NOT_DEFERRED: &[&str] = &["57014", "55P03", "25P02"];
 
-/// How settling failed.
 struct Unsettled {
     /// It is what was deferred to COMMIT.
     deferred: bool,

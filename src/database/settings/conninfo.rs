@@ -3,7 +3,6 @@
 use super::SettingsError;
 use super::keywords::{Values, put};
 
-/// Reads a conninfo string.
 pub(super) fn parse(text: &str) -> Result<Values, SettingsError> {
     let mut values = Values::new();
     let mut rest = text.trim_start_matches(blank);

@@ -10,7 +10,6 @@ use crate::database::secret::Secret;
 /// One place where a server may listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
-    /// How to reach it.
     pub place: Place,
     /// Port, also part of a socket's name.
     pub port: u16,
@@ -25,7 +24,6 @@ pub struct Host {
 pub enum Place {
     /// A directory that holds the server's unix socket.
     Socket(PathBuf),
-    /// TCP.
     Tcp {
         /// Host name, as asked for.
         host: String,
@@ -56,7 +54,6 @@ impl std::fmt::Display for Host {
     }
 }
 
-/// libpq's built-in port.
 const PORT: u16 = 5432;
 
 /// Where servers put their sockets when nobody says otherwise: Debian's place, then upstream's.

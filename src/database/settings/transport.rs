@@ -9,7 +9,6 @@ use crate::database::secret::Secret;
 
 /// `sslmode`, in libpq's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs)]
 pub enum SslMode {
     Disable,
     Allow,
@@ -29,7 +28,6 @@ impl SslMode {
         SslMode::VerifyFull,
     ];
 
-    /// libpq's word for it.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -45,16 +43,13 @@ impl SslMode {
 
 /// Whether something that can be used is used, may be, or has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum Use {
     Never,
     Possible,
     Required,
 }
 
-/// A version of TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs)]
 pub enum TlsVersion {
     V1,
     V1_1,
@@ -82,11 +77,8 @@ pub struct Protection {
     pub authorities: Option<Authorities>,
     /// A file of revoked certificates.
     pub revoked: Option<PathBuf>,
-    /// A folder of them.
     pub revoked_folder: Option<PathBuf>,
-    /// Our certificate.
     pub certificate: Option<PathBuf>,
-    /// Its key.
     pub key: Option<PathBuf>,
     /// What the key is encrypted with, where it was given.
     pub key_password: Option<Secret>,
@@ -98,7 +90,6 @@ pub struct Protection {
     pub names_server: bool,
     /// The oldest version that will do.
     pub oldest: Option<TlsVersion>,
-    /// The newest one.
     pub newest: Option<TlsVersion>,
     /// Whether a password is bound to this very link.
     pub channel_binding: Use,

@@ -4,7 +4,6 @@ use super::SettingsError;
 
 /// A way that the wire protocol knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum Way {
     Password,
     Md5,
@@ -26,7 +25,6 @@ impl Way {
         ("none", Way::None),
     ];
 
-    /// libpq's word for it.
     #[must_use]
     pub fn word(self) -> &'static str {
         Way::ALL
@@ -40,7 +38,6 @@ impl Way {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ways {
     allowed: Vec<Way>,
-    /// As it was written.
     pub written: String,
 }
 

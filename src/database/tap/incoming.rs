@@ -17,7 +17,6 @@ pub const PAYLOAD_CAP: usize = 64 * 1024;
 /// A message of the server that matters for the truth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
-    /// CommandComplete, with its tag.
     Complete(String),
     /// EmptyQueryResponse: the text held no command.
     Empty,
@@ -27,9 +26,7 @@ pub enum Frame {
     Key(i32),
     /// ParameterStatus: a setting of the session and its value from here on.
     Parameter(String, String),
-    /// NoticeResponse.
     Notice(Box<ServerMessage>),
-    /// ErrorResponse.
     Error(Box<ServerMessage>),
     /// CopyInResponse: the server waits for data.
     CopyIn,

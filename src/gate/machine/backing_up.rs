@@ -17,7 +17,6 @@ pub(super) struct BackingUp {
     made: bool,
 }
 
-/// A dump under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct UnderWay {
     pub(super) seq: Seq,

@@ -15,11 +15,9 @@ use std::collections::BTreeMap;
 pub struct Facts {
     /// What was known when it began.
     pub opened: Option<Opened>,
-    /// When it began.
     pub began: Option<Timestamp>,
     /// When its last line was written.
     pub ended: Option<Timestamp>,
-    /// What the session reached.
     pub target: Option<Target>,
     /// The checklist, in its order.
     pub items: Vec<Item>,
@@ -44,9 +42,7 @@ pub struct Facts {
 /// An item of the checklist.
 #[derive(Debug, Default)]
 pub struct Item {
-    /// Its id.
     pub id: String,
-    /// The sentence to sign.
     pub title: Option<String>,
     /// Whether the evidence supported a signature, where any was found.
     pub standing: Option<String>,
@@ -67,7 +63,6 @@ pub struct Item {
 /// A signature, or its withdrawal.
 #[derive(Debug)]
 pub struct Signature {
-    /// When.
     pub at: Timestamp,
     /// The item's sentence, or its id where the sentence is not known.
     pub title: String,
@@ -90,13 +85,11 @@ pub struct Attempt {
     pub decided: Option<Timestamp>,
     /// What the program itself sent.
     pub added: Vec<String>,
-    /// The statements that ended.
     pub statements: Vec<Statement>,
     /// Whom it waited for when it stopped.
     pub blocked: Vec<String>,
     /// The checks of the script.
     pub verification: Vec<Checked>,
-    /// The checks after COMMIT.
     pub post_verification: Vec<Checked>,
     /// Whether COMMIT may have been sent.
     pub commit_intended: bool,
@@ -121,7 +114,6 @@ pub struct Attempt {
 /// COMMIT as it was given on a pass that was rolled back.
 #[derive(Debug, Clone)]
 pub struct Approved {
-    /// When.
     pub at: Timestamp,
     /// The transaction that showed it.
     pub xid: Option<String>,
@@ -135,24 +127,19 @@ pub struct Approved {
     pub reason: Option<String>,
 }
 
-/// A statement that ended.
 #[derive(Debug)]
 pub struct Statement {
     /// When its end was taken down.
     pub at: Timestamp,
-    /// Its number.
     pub number: usize,
     /// `line 53`, with its file where it is not the script's own.
     pub place: String,
-    /// Its section's title.
     pub section: Option<String>,
-    /// Its kind and relation.
     pub what: String,
     /// How long it took, in milliseconds.
     pub milliseconds: u64,
     /// The server's tag; `None` where it failed.
     pub tag: Option<String>,
-    /// Rows returned.
     pub rows: Option<u64>,
     /// Locks newly taken, `mode relation`.
     pub locks: Vec<String>,
@@ -160,12 +147,9 @@ pub struct Statement {
     pub error: Option<Message>,
 }
 
-/// A check.
 #[derive(Debug)]
 pub struct Checked {
-    /// Its name.
     pub name: String,
-    /// PASS, WARN or FAIL.
     pub verdict: String,
     /// The rest of the row.
     pub detail: String,
@@ -176,9 +160,7 @@ pub struct Checked {
 pub struct Said {
     /// When it was taken down.
     pub at: Timestamp,
-    /// The statement that ran.
     pub number: Option<usize>,
-    /// What it said.
     pub message: Message,
 }
 
@@ -187,7 +169,6 @@ pub struct Said {
 pub struct Query {
     /// When its answer was taken down.
     pub at: Timestamp,
-    /// What was asked.
     pub text: String,
     /// How it went, in words.
     pub brought: String,
@@ -198,9 +179,7 @@ pub struct Query {
 /// Something that moved the run.
 #[derive(Debug)]
 pub struct Step {
-    /// When.
     pub at: Timestamp,
-    /// What.
     pub what: String,
     /// Why, where there is a reason.
     pub why: Option<String>,
@@ -209,20 +188,16 @@ pub struct Step {
 /// An outcome as the program recorded it.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// When.
     pub at: Timestamp,
     /// COMMITTED, ROLLED BACK, UNKNOWN or NOT CONNECTED.
     pub word: String,
-    /// Why, for a rollback.
     pub why: Option<String>,
-    /// How it is known.
     pub proof: String,
 }
 
 /// What was held on one relation, and since when.
 #[derive(Debug)]
 pub struct Held {
-    /// The relation.
     pub relation: String,
     /// Each mode when it became the strongest, the weakest first.
     pub modes: Vec<(Timestamp, LockMode)>,
@@ -244,7 +219,6 @@ impl Item {
 }
 
 impl Attempt {
-    /// The statement that failed.
     pub fn failed(&self) -> Option<&Statement> {
         self.statements.iter().find(|s| s.error.is_some())
     }

@@ -6,13 +6,9 @@ use super::Tone;
 use super::facts::{Attempt, Facts, Outcome};
 use super::sections::Journal;
 
-/// Which way it went.
 pub struct Headline {
-    /// How to say it.
     pub tone: Tone,
-    /// The word.
     pub word: &'static str,
-    /// A sentence or two.
     pub sentence: String,
     /// Whether the server is to be asked.
     pub ask: bool,

@@ -12,13 +12,11 @@ use crate::journal::chain::Broken;
 
 /// The journal as a file.
 pub struct Journal<'a> {
-    /// Its name.
     pub name: &'a str,
     /// How many lines it has.
     pub lines: usize,
     /// How many of them are as they were written.
     pub believed: usize,
-    /// Where it breaks.
     pub broken: Option<&'a Broken>,
 }
 

@@ -24,7 +24,6 @@ pub struct Timeline {
 /// One line of the picture.
 #[derive(Debug)]
 pub struct Bar {
-    /// What it stands for.
     pub label: String,
     /// What it says in words.
     pub note: String,
@@ -39,9 +38,7 @@ pub enum Blocking {
     Nothing,
     /// Only DDL and the like waited.
     Ddl,
-    /// Writes waited.
     Writes,
-    /// Reads and writes waited.
     Everything,
 }
 

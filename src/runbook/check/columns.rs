@@ -9,14 +9,12 @@ use super::{ResultSet, Verdict, cell};
 /// Names of columns that decide, where the result holds a verdict at all.
 const NAMES: &[&str] = &["status", "verdict", "result"];
 
-/// What a cell says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Says {
     /// A verdict, and nothing beside it.
     Plainly(Verdict),
     /// A person would read a verdict, but something in it cannot be seen.
     Unseen,
-    /// Anything else.
     Nothing,
 }
 

@@ -7,7 +7,6 @@
 use super::columns::seen;
 use super::{Check, ResultSet, Verdict};
 
-/// One line of TAP.
 enum Line<'a> {
     Test {
         verdict: Verdict,

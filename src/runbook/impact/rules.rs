@@ -15,7 +15,6 @@ use crate::runbook::script::{Script, Statement};
 /// What a lock is on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum On {
-    /// A table.
     Table(Name),
     /// The table of this index, which a DROP INDEX does not name.
     TableOf(Name),

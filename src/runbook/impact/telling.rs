@@ -12,11 +12,9 @@ use std::collections::BTreeMap;
 pub enum Told {
     /// What the lines below are about.
     Heading(String),
-    /// Something to know.
     Line(String),
     /// More about the line above.
     More(String),
-    /// Something to weigh.
     Warn(String),
 }
 

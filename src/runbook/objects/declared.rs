@@ -19,13 +19,9 @@ pub struct Expression {
 /// A column, as it is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// Its table.
     pub table: Name,
-    /// Its name.
     pub name: String,
-    /// Its type, as written.
     pub kind: String,
-    /// Its default.
     pub default: Option<Expression>,
     /// NOT NULL, said or implied by PRIMARY KEY, IDENTITY or a serial type.
     pub not_null: bool,
@@ -38,7 +34,6 @@ pub struct Column {
 /// What the server gives a column itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generated {
-    /// Nothing.
     No,
     /// A number of its own sequence: IDENTITY.
     Identity,
@@ -53,13 +48,10 @@ pub enum Generated {
 /// An index, as it is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
-    /// Its table.
     pub table: Name,
     /// Its name; `None` lets the server choose one.
     pub name: Option<String>,
-    /// It is unique.
     pub unique: bool,
-    /// Its access method.
     pub method: String,
     /// What it is on, in one form each.
     pub keys: Vec<String>,
@@ -73,23 +65,16 @@ pub struct Index {
     pub definition: String,
 }
 
-/// What kind of constraint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConstraintKind {
-    /// PRIMARY KEY.
     Primary,
-    /// UNIQUE.
     Unique,
-    /// FOREIGN KEY, REFERENCES.
     Foreign,
-    /// CHECK.
     Check,
-    /// EXCLUDE.
     Exclude,
 }
 
 impl ConstraintKind {
-    /// What SQL calls it.
     pub fn word(self) -> &'static str {
         match self {
             ConstraintKind::Primary => "PRIMARY KEY",
@@ -104,11 +89,9 @@ impl ConstraintKind {
 /// A constraint, as it is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Constraint {
-    /// Its table.
     pub table: Name,
     /// Its name; `None` lets the server choose one.
     pub name: Option<String>,
-    /// Its kind.
     pub kind: ConstraintKind,
     /// Its columns; those of a CHECK are not read.
     pub columns: Vec<String>,
@@ -126,6 +109,5 @@ pub struct Constraint {
     pub with_column: bool,
     /// Its table is added by the same statement.
     pub with_table: bool,
-    /// The definition, for people.
     pub definition: String,
 }

@@ -7,17 +7,12 @@ use super::{Column, Constraint, Expression, Index, Name, quoted};
 /// What becomes of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deed {
-    /// A table is added.
     AddTable(Name),
     /// A column is added, by ALTER TABLE or with its table.
     AddColumn(Column),
-    /// An index is added.
     AddIndex(Index),
-    /// A constraint is added.
     AddConstraint(Constraint),
-    /// Something else is added.
     Add {
-        /// What kind of object.
         sort: Sort,
         /// Its name, as far as it has one.
         name: String,
@@ -26,18 +21,12 @@ pub enum Deed {
     },
     /// A column is changed.
     AlterColumn {
-        /// Its table.
         table: Name,
-        /// Its name.
         name: String,
-        /// In which respect.
         facet: Facet,
     },
-    /// Something else is changed.
     Alter {
-        /// What kind of object.
         sort: Sort,
-        /// Its name.
         name: String,
         /// The table that it is or belongs to.
         table: Option<Name>,
@@ -46,11 +35,8 @@ pub enum Deed {
         /// Which action of ALTER TABLE it is, for those that are one.
         action: Action,
     },
-    /// Something is dropped.
     Drop {
-        /// What kind of object.
         sort: Sort,
-        /// Its name.
         name: Name,
         /// The table that it is or belongs to, where the statement names it.
         table: Option<Name>,
@@ -122,20 +108,14 @@ impl Deed {
     }
 }
 
-/// A kind of object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sort {
-    /// A table.
     Table,
     /// A column.
     Column,
-    /// An index.
     Index,
-    /// A constraint.
     Constraint,
-    /// A sequence.
     Sequence,
-    /// A comment.
     Comment,
     /// Another kind, in the words of the command, such as `trigger`.
     Other(String),
@@ -186,13 +166,10 @@ pub enum Facet {
 /// Which action of ALTER TABLE, as far as its lock differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// VALIDATE CONSTRAINT.
     Validate,
     /// CLUSTER ON, SET WITHOUT CLUSTER, SET of storage parameters.
     Parameters,
-    /// ENABLE, DISABLE TRIGGER.
     Trigger,
-    /// ATTACH PARTITION.
     Attach,
     /// SET LOGGED, SET UNLOGGED, SET TABLESPACE, SET ACCESS METHOD: each row is written anew.
     Rewrite,

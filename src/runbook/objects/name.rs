@@ -13,7 +13,6 @@ const LONGEST: usize = 63;
 pub struct Name {
     /// Its schema, where it is named.
     pub schema: Option<String>,
-    /// Its own name.
     pub name: String,
 }
 

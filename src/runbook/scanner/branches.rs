@@ -12,7 +12,6 @@ use super::{Item, Scanner};
 /// What psql thinks of the branch that it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It is taken.
     True,
     /// It is left out, and none before it was taken.
     False,

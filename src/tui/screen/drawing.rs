@@ -27,7 +27,6 @@ const STREAM_AND_LOCKS: u16 = 118;
 const LOCKS_FIT: u16 = 10;
 
 impl Screen {
-    /// Draws the present state.
     pub fn draw(&mut self, frame: &mut Frame<'_>, machine: &Machine, account: &Account) {
         self.settle(machine);
         self.take_answer(machine, account);

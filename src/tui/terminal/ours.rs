@@ -23,7 +23,6 @@ const NO_SIZE: Size = Size {
 #[derive(Debug)]
 pub struct Ours<W: Write> {
     out: W,
-    /// The frame so far.
     frame: Vec<u8>,
     cursor_hidden: bool,
 }

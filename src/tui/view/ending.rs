@@ -26,7 +26,6 @@ use ratatui::style::Style;
 use ratatui::text::Line;
 use std::collections::BTreeMap;
 
-/// The whole pane.
 pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
     let look = scene.look;
     let Phase::Ended(ending) = scene.machine.phase() else {

@@ -26,7 +26,6 @@ use crate::tui::text::{clock, countdown, counted, labelled, width};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
-/// Columns of the labels.
 const INDENT: usize = 11;
 
 /// A labelled fact of one style.
@@ -74,7 +73,6 @@ pub(crate) fn inner(columns: usize) -> usize {
     columns.saturating_sub(INDENT + 1)
 }
 
-/// The whole pane.
 pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
     let look = scene.look;
     let mut lines = vec![Line::default()];

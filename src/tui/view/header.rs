@@ -34,7 +34,6 @@ const STEPS: [&str; 6] = [
     "Post-verify",
 ];
 
-/// The three lines.
 pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> [Line<'static>; 3] {
     [
         title(scene, columns),
@@ -141,7 +140,6 @@ fn chip(scene: &Scene<'_>) -> Option<Span<'static>> {
     Some(format!(" {name} ").set_style(style))
 }
 
-/// How a step stands.
 #[derive(Clone, Copy, PartialEq)]
 enum Step {
     Before,

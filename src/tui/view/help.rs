@@ -6,7 +6,6 @@ use crate::tui::text::labelled;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
-/// The whole pane.
 pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let here = Place::of(scene.machine);
     let mut places: Vec<Place> = Place::ALL.to_vec();

@@ -21,7 +21,6 @@ use crate::tui::text::{hanging, take, width, wrap};
 use ratatui::style::Styled;
 use ratatui::text::{Line, Span};
 
-/// The whole pane.
 pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
     let look = scene.look;
     let Phase::MustRollBack { why, .. } = scene.machine.phase() else {

@@ -34,7 +34,6 @@ fn waits(scene: &Scene<'_>) -> Vec<String> {
     sentences
 }
 
-/// The whole pane.
 pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
     let look = scene.look;
     let xid = look.clean(scene.account.xid.as_deref().unwrap_or("unknown"));

@@ -32,7 +32,6 @@ const MOST_TOLD: usize = 40;
 /// From this width on what was approved stands beside what is now.
 const SIDE_BY_SIDE: usize = 60;
 
-/// The whole pane.
 pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
     let look = scene.look;
     let mut lines = vec![Line::default()];
