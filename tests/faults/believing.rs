@@ -68,7 +68,11 @@ async fn a_commit_into_a_black_hole_ends_unknown_and_is_told_later() {
             let mut settings = settings(proxy.address);
             settings.connect_timeout = SHORT;
             let walk = Walk {
-                options: impatient(),
+                // So that the server has let go before the frozen COMMIT comes through after all.
+                options: HoldOptions {
+                    dead_man: 5_000,
+                    ..impatient()
+                },
                 ..Walk::of(&table, settings, Decision::Commit, &folder)
             };
             let journal = walk.journal.clone();
