@@ -165,7 +165,7 @@ async fn each_refusal_says_what_happened_and_what_to_do_next() {
             tcp("user=password"),
             None,
             "asks for a password, and none was given",
-            "-W",
+            "PGPASSWORD",
         ),
         (
             "role missing",
