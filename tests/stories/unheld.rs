@@ -138,7 +138,7 @@ fn numbers_that_may_differ_do_not_stop_commit() {
     let mut terminal = stage.run_in(120, 50, &[], &[&script]);
     terminal.walk_to_the_gate();
     take_time(&mut terminal).shows(&["must be the same in the second pass", "UPDATE 5"]);
-    terminal.key("n").wait_for("MAY DIFFER").wait_for_the_gate();
+    terminal.key("v").wait_for("MAY DIFFER").wait_for_the_gate();
     stage.ask("DELETE FROM service_ops.packet_decision WHERE packet_decision_id = 5");
     approve(&mut terminal)
         .wait_for("C O M M I T T E D")

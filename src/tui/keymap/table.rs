@@ -148,7 +148,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     gate(
         Place::Review,
-        &[Char('n')],
+        &[Char('v')],
         Act::AllowNumbers,
         "numbers",
         "let row counts and numbers differ in the second pass, or not any more",

@@ -139,7 +139,7 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
             "runs it again; what comes out as shown here is committed by itself",
             armed,
         ),
-        key("n", "numbers", numbers, scene.open(Act::AllowNumbers)),
+        key("v", "numbers", numbers, scene.open(Act::AllowNumbers)),
         key("r", "end", "ends this run, rolled back; asks for y", true),
         key(
             ":",
