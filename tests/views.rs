@@ -1205,7 +1205,7 @@ mod behaviour {
             assert!(foot.contains(binding.label), "{} in {foot}", binding.label);
         }
         walk.press("?");
-        let text = walk.text((200, 120), Glyphs::Unicode);
+        let text = walk.text((200, 160), Glyphs::Unicode);
         // What holds only in `inspect` is told there.
         let here = keymap::BINDINGS
             .iter()
