@@ -314,7 +314,7 @@ pub struct Holding {
     #[arg(long)]
     pub leave_traces: bool,
     /// Where it is decided: with the locks held, or with nothing held, after which the script runs a
-    /// second time and commits what comes out the same [default: held, or what runbook.toml says]
+    /// second time and commits what comes out the same [default: held]
     #[arg(long, value_enum, value_name = "HOW")]
     pub decide: Option<Decide>,
     /// How old what was reviewed with nothing held may be when it is committed
