@@ -59,6 +59,11 @@ fn title(scene: &Scene<'_>, columns: usize) -> Line<'static> {
     };
     let taken: usize = target.iter().map(Span::width).sum();
     let left = room.saturating_sub(taken + 2);
+    // A letter of a title is none.
+    let name = match mode.is_empty() && left < 6 && width(&name) > left {
+        true => String::new(),
+        false => name,
+    };
     let mut spans = vec![Span::raw(" ")];
     spans.extend(chip.into_iter().flat_map(|chip| [chip, Span::raw(" ")]));
     spans.push(look.fit(&name, left).set_style(look.strong()));
