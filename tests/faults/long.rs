@@ -27,6 +27,15 @@ async fn the_table() {
         &ground,
         crate::walking::Decision::Commit,
         &kinds,
+        1,
+        &mut tally,
+    )
+    .await;
+    cut_everywhere(
+        &ground,
+        crate::walking::Decision::TakeTime,
+        &[Act::Cut],
+        1,
         &mut tally,
     )
     .await;
