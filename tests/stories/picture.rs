@@ -1,6 +1,6 @@
-//! The README's picture: a real walk on a real server, its screen at the gate as an SVG.
+//! The README's pictures: real walks on a real server, their screens as SVG.
 //!
-//! `cargo test --test stories -- --ignored picture` draws it anew into `assets/gate.svg`.
+//! `cargo test --test stories -- --ignored picture` draws them anew into `assets`.
 
 use crate::stage::{Stage, Walk};
 use stagegate::sandbox::demo::Scenario;
@@ -22,18 +22,64 @@ fn picture_of_the_gate() {
     let stage = Stage::set(Scenario::Busy);
     let mut terminal = stage.run();
     terminal.walk_to_the_gate().wait_for("wait for us");
-    let svg = terminal.with_screen(svg);
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/gate.svg");
-    std::fs::write(path, svg).unwrap();
+    draw(&terminal, "gate.svg");
     terminal.roll_back().key("q");
 }
 
 #[test]
-fn the_picture_is_there_and_shows_the_gate() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/gate.svg");
-    let svg = std::fs::read_to_string(path).unwrap();
-    for words in ["TRANSACTION OPEN", "COMMIT", "ROLLBACK", "8 PASS"] {
-        assert!(svg.contains(words), "{words}");
+#[ignore = "draws assets/review.svg and assets/difference.svg anew"]
+fn pictures_of_a_decision_with_nothing_held() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run_in(100, 30, &[], &[]);
+    terminal.walk_to_the_gate();
+    terminal
+        .key("t")
+        .wait_for("NOTHING IS HELD, NOTHING IS SAVED")
+        .wait_for_the_gate();
+    draw(&terminal, "review.svg");
+    stage.ask("GRANT DELETE ON service_ops.packet_decision TO wiser_app");
+    terminal
+        .key("c")
+        .wait_for("Type the name of the database")
+        .type_slowly("wiser_ops")
+        .key("Enter")
+        .wait_for("COMMIT did not follow")
+        .wait_for_the_gate();
+    draw(&terminal, "difference.svg");
+    terminal.roll_back().key("q");
+}
+
+fn draw(terminal: &crate::terminal::Terminal, name: &str) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/");
+    std::fs::write(format!("{folder}{name}"), terminal.with_screen(svg)).unwrap();
+}
+
+#[test]
+fn the_pictures_are_there_and_show_what_they_are_of() {
+    for (name, shown) in [
+        (
+            "gate.svg",
+            ["TRANSACTION OPEN", "COMMIT", "ROLLBACK", "8 PASS"],
+        ),
+        (
+            "review.svg",
+            ["NOTHING IS HELD", "Was held", "numbers", "8 PASS"],
+        ),
+        (
+            "difference.svg",
+            [
+                "TRANSACTION OPEN",
+                "COMMIT did not follow",
+                "DELETE",
+                "approved",
+            ],
+        ),
+    ] {
+        let path = format!("{}/assets/{name}", env!("CARGO_MANIFEST_DIR"));
+        let svg = std::fs::read_to_string(path).unwrap();
+        for words in shown {
+            assert!(svg.contains(words), "{name}: {words}");
+        }
     }
 }
 
