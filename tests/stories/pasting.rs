@@ -79,7 +79,7 @@ fn a_name_that_a_slow_link_held_up_is_typed_to_its_end() {
     terminal.paste_raw("er_o").wait_for("> wiser_o").breathe();
     terminal.key("p").wait_for("> wiser_op").breathe();
     terminal.key("s").wait_for("> wiser_ops");
-    terminal.key("Enter").wait_for("COMMITTED").key("q");
+    terminal.key("Enter").wait_for("C O M M I T T E D").key("q");
     stage.assert_committed(&mut terminal);
 }
 
@@ -99,6 +99,6 @@ fn keys_at_once_are_no_name_where_pastes_have_no_brackets() {
     terminal.shows(&["Emptied: keys came all at once"]);
     terminal.key("Enter").wait_while("Emptied").breathe();
     terminal.type_slowly("wiser_ops");
-    terminal.key("Enter").wait_for("COMMITTED").key("q");
+    terminal.key("Enter").wait_for("C O M M I T T E D").key("q");
     stage.assert_committed(&mut terminal);
 }
