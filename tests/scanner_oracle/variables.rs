@@ -126,6 +126,7 @@ fn variables_and_branches_are_psqls() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("generated.sql");
     let (mut compared, mut refused, mut statements, mut different) = (0, 0, 0, Vec::new());
+    let mut given_up = 0;
     for seed in 0..400 {
         let dice = &mut Dice::new(seed);
         let mut text = String::new();
@@ -156,13 +157,22 @@ fn variables_and_branches_are_psqls() {
                 .strip_prefix(ours.as_str())
                 .is_some_and(|rest| without_trivia(rest).is_empty())
         };
-        if ours.len() != theirs.len() || !ours.iter().zip(&theirs).all(same) {
+        // psql 15.20 leaves a file without a word at the first error behind a COPY FROM STDIN.
+        let gave_up =
+            ours.len() > theirs.len() && theirs.iter().any(|text| text.starts_with("COPY"));
+        given_up += usize::from(gave_up);
+        let as_many = ours.len() == theirs.len() || gave_up;
+        if !as_many || !ours.iter().zip(&theirs).all(same) {
             different.push(format!(
                 "{text}\nwith {given:?}\nours {ours:#?}\npsql {theirs:#?}"
             ));
         }
     }
-    println!("{compared} files with {statements} statements compared, {refused} refused");
+    println!(
+        "{compared} files with {statements} statements compared, {given_up} of them not to their end, \
+         {refused} refused"
+    );
+    assert!(given_up * 10 < compared, "{given_up} of {compared}");
     assert!(
         different.is_empty(),
         "{} differ:\n{}",
