@@ -20,17 +20,30 @@ pub(super) fn between(limits: &Limits, look: bool) -> String {
         limits.where_wider
     );
     match look {
-        true => format!("{again}; {OWN_LIMITS}; {}", crate::database::locks::QUERY),
+        true => format!(
+            "{again}; {}; {}",
+            own_limits(SHORT),
+            crate::database::locks::QUERY
+        ),
         false => again,
     }
 }
 
+/// How long a question of ours may take, in PostgreSQL's words.
+const SHORT: &str = "2s";
+
 /// For a question of ours: neither the script's limits nor a lock on a catalog may keep it.
-const OWN_LIMITS: &str = "SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '100ms'";
+fn own_limits(statement: &str) -> String {
+    format!("SET LOCAL statement_timeout = '{statement}'; SET LOCAL lock_timeout = '100ms'")
+}
 
 /// A question of ours in the held transaction, as it is sent before [`BACK`].
 pub(super) fn aside(sql: &str) -> String {
-    format!("SAVEPOINT stagegate_look; {OWN_LIMITS}; {sql}")
+    aside_within(SHORT, sql)
+}
+
+fn aside_within(limit: &str, sql: &str) -> String {
+    format!("SAVEPOINT stagegate_look; {}; {sql}", own_limits(limit))
 }
 
 /// Asks something in the held transaction and goes back to where it was. What the server has
@@ -40,7 +53,16 @@ pub(super) async fn ask_aside(
     link: &mut Link,
     sql: &str,
 ) -> Result<(Answer, Option<ServerMessage>), Broken> {
-    let first = link.send_ours(&aside(sql)).await?;
+    ask_aside_within(link, SHORT, sql).await
+}
+
+/// The same for what may take as long as `limit`, in PostgreSQL's words.
+pub(super) async fn ask_aside_within(
+    link: &mut Link,
+    limit: &str,
+    sql: &str,
+) -> Result<(Answer, Option<ServerMessage>), Broken> {
+    let first = link.send_ours(&aside_within(limit, sql)).await?;
     let back = link.send_ours(BACK).await?;
     let answer = link.answer(first, &mut |_| {}).await?;
     let back = link.answer(back, &mut |_| {}).await?;

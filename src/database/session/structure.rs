@@ -8,29 +8,23 @@
 use std::collections::BTreeMap;
 
 use super::actor::Actor;
+use super::looking;
 use crate::database::link::Broken;
 use crate::database::message;
 use crate::gate::event::{Body, Seq, ServerMessage};
 use crate::gate::pass::Structure;
 use crate::runbook::rehearsal;
 
-/// Its own limits: neither the script's nor a lock on a catalog may keep it.
-const OPEN: &str = "SAVEPOINT stagegate_look; SET LOCAL statement_timeout = '5s'; \
-    SET LOCAL lock_timeout = '100ms'";
-
-const BACK: &str = "ROLLBACK TO SAVEPOINT stagegate_look; RELEASE SAVEPOINT stagegate_look";
+/// How long it may take, in PostgreSQL's words.
+const LIMIT: &str = "5s";
 
 impl Actor {
     /// Takes the structure down and says it.
     pub(super) async fn take_down(&mut self, seq: Seq) -> Result<(), Broken> {
         let [names, rows] = rehearsal::touched_now();
-        let asked = format!("{OPEN}; {names} {rows}");
-        let link = self.link()?;
-        let first = link.send_ours(&asked).await?;
-        let second = link.send_ours(BACK).await?;
-        let answer = link.answer(first, &mut |_| {}).await?;
-        let back = link.answer(second, &mut |_| {}).await?;
-        let structure = match answer.error.or(back.error) {
+        let asked = format!("{names} {rows}");
+        let (answer, back) = looking::ask_aside_within(self.link()?, LIMIT, &asked).await?;
+        let structure = match answer.error.or(back) {
             Some(error) => Structure::Unknown(message::line(&error)),
             None => {
                 let last = answer.results.into_iter().next_back().unwrap_or_default();
