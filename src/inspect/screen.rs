@@ -173,11 +173,6 @@ impl Screen {
         self.looking = true;
     }
 
-    /// Whether a look is under way.
-    pub fn is_looking(&self) -> bool {
-        self.looking
-    }
-
     /// Takes what the task found.
     pub fn take(&mut self, news: News) {
         self.looking = false;

@@ -7,6 +7,7 @@ use stagegate::gate::event::{Body, CommitAnswer, Inquiry, ServerMessage, XactSta
 use stagegate::runbook::question::Question;
 use stagegate::runbook::script::Script;
 use stagegate::sandbox::{Options, Sandbox};
+use tokio_postgres::Client;
 
 use crate::proxy::Proxy;
 use crate::stage::{
@@ -285,15 +286,16 @@ async fn dropping_the_session_ends_it_and_its_transaction() {
     .await;
 }
 
-#[tokio::test]
-async fn a_commit_whose_answer_is_lost_is_found_to_be_committed() {
-    let mut proxy = Proxy::to(server().tcp_address().unwrap()).await;
-    let mut stage = through(&proxy, &["CREATE TABLE t (i int)"]).await;
-    let (xid, _) = stage.apply().await;
+/// Commits; the answer is swallowed in full, so the server has said its last word on it, and the link is
+/// cut then.
+pub async fn commit_without_its_answer(
+    stage: &mut Stage,
+    proxy: &mut Proxy,
+    other: &Client,
+    xid: &str,
+) {
     proxy.swallow_answers(true);
-    stage.order(Order::Commit(recorded(&xid)));
-    let other = stage.psql().await;
-    // Swallowed in full: the server has said its last word on it.
+    stage.order(Order::Commit(recorded(xid)));
     within("the server commits", async {
         let sql = format!("SELECT pg_xact_status('{xid}')");
         while other.query_one(&sql, &[]).await.unwrap().get::<_, &str>(0) != "committed" {}
@@ -309,6 +311,15 @@ async fn a_commit_whose_answer_is_lost_is_found_to_be_committed() {
         "{answer:?}"
     );
     proxy.swallow_answers(false);
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_found_to_be_committed() {
+    let mut proxy = Proxy::to(server().tcp_address().unwrap()).await;
+    let mut stage = through(&proxy, &["CREATE TABLE t (i int)"]).await;
+    let (xid, _) = stage.apply().await;
+    let other = stage.psql().await;
+    commit_without_its_answer(&mut stage, &mut proxy, &other, &xid).await;
     let Body::Asked(Inquiry::Answered { status, .. }) = stage.ask(Order::Inquire).await else {
         panic!()
     };

@@ -11,9 +11,10 @@ use stagegate::walk::live::Live;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::child::Finish;
-use crate::ending::{Own, data_of};
+use crate::ending::{Own, commit_without_its_answer, data_of};
 use crate::proxy::Proxy;
-use crate::stage::{Stage, psql, recorded, runbook, settings, within};
+use crate::stage::{Stage, psql, runbook, settings, within};
+use crate::waiting::{commit_towards_nobody, demand_nobody};
 
 /// Two servers that write down who knocks. From one template, so that nothing but their processes and
 /// files tells them apart.
@@ -243,26 +244,9 @@ async fn a_monitor_that_meets_another_server_at_the_address_says_so_and_shows_no
 #[tokio::test]
 async fn what_a_commit_waits_for_is_asked_of_the_server_that_it_was_sent_to() {
     let mut servers = two().await;
-    let client = psql(servers[1].server(), "postgres").await;
-    for sql in [
-        "ALTER SYSTEM SET synchronous_standby_names = 'nobody'",
-        "SELECT pg_reload_conf()",
-    ] {
-        client.batch_execute(sql).await.unwrap();
-    }
+    demand_nobody(servers[1].server()).await;
     let mut stage = on_the_second(&mut servers, "", &["CREATE TABLE t (i int)"]).await;
-    let (xid, _) = stage.apply().await;
-    stage.order(Order::Commit(recorded(&xid)));
-    loop {
-        match stage.next().await.body {
-            Body::CommitWaits(wait) if wait.is_replication() => {
-                assert_eq!(wait.standbys, "nobody");
-                break;
-            }
-            Body::CommitWaits(_) | Body::NumberDurable => {}
-            other => panic!("{other:?}"),
-        }
-    }
+    commit_towards_nobody(&mut stage).await;
     stage.session.cancel();
     let answer = after_notices(&mut stage).await;
     assert!(
@@ -302,24 +286,8 @@ async fn a_commit_whose_link_is_cut_is_asked_of_the_right_server_alone() {
         stage
     };
     let (xid, _) = stage.apply().await;
-    proxy.swallow_answers(true);
-    stage.order(Order::Commit(recorded(&xid)));
     let there = psql(servers[1].server(), "postgres").await;
-    within("the server commits", async {
-        let sql = format!("SELECT pg_xact_status('{xid}')");
-        while there.query_one(&sql, &[]).await.unwrap().get::<_, &str>(0) != "committed" {}
-        while *proxy.swallowed.borrow_and_update() == 0 {
-            proxy.swallowed.changed().await.unwrap();
-        }
-    })
-    .await;
-    proxy.cut();
-    let answer = stage.all().await.pop().unwrap();
-    assert!(
-        matches!(answer, Body::CommitAnswered(CommitAnswer::LinkLost(_))),
-        "{answer:?}"
-    );
-    proxy.swallow_answers(false);
+    commit_without_its_answer(&mut stage, &mut proxy, &there, &xid).await;
     let inquiry = inquire(&mut stage).await;
     assert!(
         matches!(

@@ -19,8 +19,8 @@ async fn on(server: &Sandbox, statements: &[&str]) -> Stage {
     stage
 }
 
-/// A COMMIT under way that waits for a standby of that name, which nobody is.
-async fn waits_for_nobody(server: &Sandbox) -> Stage {
+/// Has COMMIT wait for a standby of that name, which nobody is.
+pub async fn demand_nobody(server: &Sandbox) {
     let client = psql(server, "postgres").await;
     for sql in [
         "ALTER SYSTEM SET synchronous_standby_names = 'nobody'",
@@ -28,14 +28,25 @@ async fn waits_for_nobody(server: &Sandbox) -> Stage {
     ] {
         client.batch_execute(sql).await.unwrap();
     }
+}
+
+/// A COMMIT under way on such a server.
+async fn waits_for_nobody(server: &Sandbox) -> Stage {
+    demand_nobody(server).await;
     let mut stage = on(server, &["CREATE TABLE t (i int)"]).await;
+    commit_towards_nobody(&mut stage).await;
+    stage
+}
+
+/// Commits, and sees that it waits for nobody.
+pub async fn commit_towards_nobody(stage: &mut Stage) {
     let (xid, _) = stage.apply().await;
     stage.order(Order::Commit(recorded(&xid)));
     loop {
         match stage.next().await.body {
             Body::CommitWaits(wait) if wait.is_replication() => {
                 assert_eq!(wait.standbys, "nobody");
-                return stage;
+                return;
             }
             Body::CommitWaits(_) | Body::NumberDurable => {}
             other => panic!("{other:?}"),

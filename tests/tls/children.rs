@@ -84,15 +84,7 @@ async fn admin(ground: &Ground) -> tokio_postgres::Client {
 
 /// Whether there is a `pg_dump` for this server.
 fn cannot_dump(ground: &Ground) -> bool {
-    let major = ground
-        .sandbox
-        .version()
-        .split('.')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
-    let found = Search::here().clients(major).ok();
+    let found = Search::here().clients(ground.major()).ok();
     let Some(clients) = found.filter(|clients| {
         clients.version.split('.').next() == ground.sandbox.version().split('.').next()
     }) else {

@@ -24,6 +24,13 @@ pub struct Ground {
 }
 
 impl Ground {
+    /// The server's major version.
+    pub fn major(&self) -> u32 {
+        let version = self.sandbox.version();
+        let digits = version.split(|c: char| !c.is_ascii_digit()).next();
+        digits.unwrap().parse().unwrap()
+    }
+
     /// One that asks TLS links for nothing and plain ones for nothing either, unless `rules` say so.
     pub fn new(rules: &str) -> Ground {
         let folder = tempfile::tempdir().unwrap();

@@ -294,15 +294,7 @@ async fn on_a_unix_socket_the_server_has_to_be_whom_requirepeer_names() {
 #[tokio::test(flavor = "multi_thread")]
 async fn direct_tls_begins_with_the_first_byte_where_the_server_knows_it() {
     let set = set().await;
-    let major: u32 = {
-        let version = set.ground.sandbox.version().to_owned();
-        version
-            .split(|c: char| !c.is_ascii_digit())
-            .next()
-            .unwrap()
-            .parse()
-            .unwrap()
-    };
+    let major = set.ground.major();
     let mut rows = Rows::new();
     for mode in ["require", "verify-ca", "verify-full"] {
         let conninfo = format!(
