@@ -7,6 +7,7 @@ pub mod admission;
 pub mod client;
 pub mod connect;
 pub mod doorkeeper;
+mod legible;
 pub mod link;
 pub mod locks;
 pub mod message;

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::io::ErrorKind;
 
+use super::legible::legible;
 use crate::gate::event::ServerMessage;
 
 /// Reads the fields of an ErrorResponse or NoticeResponse. Total: what it cannot read it leaves out.
@@ -19,7 +20,7 @@ pub fn from_fields(payload: &[u8]) -> ServerMessage {
         let Some((code, text)) = field.split_first() else {
             break;
         };
-        let text = String::from_utf8_lossy(text).into_owned();
+        let text = legible(text).into_owned();
         match code {
             b'S' => localised = text,
             // The same in every language (9.6 and later): what the program decides on.

@@ -131,11 +131,12 @@ async fn watch(
     }
 }
 
-/// All that it sets, it sets with the first packet: what is set later stays, behind a pooler, for
-/// whoever has the server's session next.
+/// What it sets, it sets with the first packet, or once no pooler is in between: what is set later stays
+/// there for whoever has the server's session next.
 async fn open(pinned: &Pinned, identity: &Identity) -> Result<(Link, u32), ServerMessage> {
     let mut link = pinned.open().await?;
     bounded(target::prove_direct(&mut link)).await?;
+    bounded(target::take_any_bytes(&mut link)).await?;
     bounded(target::prove_same(&mut link, identity)).await?;
     let row = bounded(link.row(
         "SELECT pg_catalog.current_setting('default_transaction_read_only'), \

@@ -8,6 +8,7 @@
 //! fails at once (its request holds a Sync before the data and one after). Through the side door
 //! exactly one Sync follows a COPY, whatever becomes of it.
 
+mod escaping;
 mod incoming;
 mod outgoing;
 

@@ -271,6 +271,21 @@ pub async fn prove_direct(link: &mut Link) -> Result<(), ServerMessage> {
     }
 }
 
+/// Lets the session take the bytes of a SQL_ASCII database as they are, where psql shows them too: in
+/// UTF-8 the server would answer one that is no text with an error. It is for a session that is proven
+/// to be no pooler's.
+///
+/// # Errors
+/// The server's error, or what broke the link.
+pub async fn take_any_bytes(link: &mut Link) -> Result<(), ServerMessage> {
+    if !link.keeps_any_bytes() {
+        return Ok(());
+    }
+    let set = link.ask("SET client_encoding = 'SQL_ASCII'").await;
+    let answer = set.map_err(Broken::why)?;
+    answer.error.map_or(Ok(()), Err)
+}
+
 /// Proves that it is the very server process that `identity` was read from: what stands there is about
 /// its backends, and a process number means somebody else anywhere else.
 ///

@@ -20,6 +20,9 @@ pub const BYTE_CAP: usize = 1024 * 1024;
 /// How many notices of one request are passed on. A loop that raises notices must not fill memory.
 pub const NOTICE_CAP: u64 = 1_000;
 
+/// What is shown for a value that is no text, where the row is too long to look at each byte.
+const NO_TEXT: &str = "(not text, in a row of more than 1 MB)";
+
 /// The whole answer to one request.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -171,8 +174,8 @@ impl Gathered {
                     text.map(|line| line.strip_suffix('\n').unwrap_or(line).to_owned())
                 }
                 Ok(text) => text.map(str::to_owned),
-                // Only a script that changed client_encoding gets here.
-                Err(_) => Some("(not UTF-8)".into()),
+                // In a row of more than TEXT_CAP the tap has not looked.
+                Err(_) => Some(NO_TEXT.into()),
             })
             .collect();
         self.keep(kept);

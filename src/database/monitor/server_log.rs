@@ -4,6 +4,7 @@
 //! it costs this display and nothing else (I12).
 
 use super::bounded;
+use crate::database::legible::legible;
 use crate::database::link::{Answer, Broken, Link};
 use crate::database::message;
 use crate::gate::event::{ServerLog, ServerMessage};
@@ -73,7 +74,7 @@ pub(super) async fn look(
         Err(error) => return Ok(Some(unreadable(&error))),
     };
     known.0 = now;
-    let (lines, cut) = last_lines(&String::from_utf8_lossy(&bytes), from > 0);
+    let (lines, cut) = last_lines(&legible(&bytes), from > 0);
     Ok(Some(ServerLog::Tail { file, lines, cut }))
 }
 

@@ -21,8 +21,8 @@ use crate::runbook::{ItemKind, Runbook, rehearsal};
 /// What a person has to know of a database that keeps bytes of any encoding.
 const ANY_BYTES: &str = "encoding   SQL_ASCII: the database keeps bytes of any encoding and converts \
                          none. The script is sent as it is, in UTF-8; if the data are in another \
-                         encoding, its letters beyond ASCII will not match theirs. A value that is no \
-                         UTF-8 is shown as (not UTF-8).";
+                         encoding, its letters beyond ASCII will not match theirs. A byte that is no \
+                         UTF-8 is shown as an escape, such as \\xE9.";
 
 impl Actor {
     pub(super) async fn probe(&mut self, seq: Seq, items: Vec<usize>) -> Result<(), Broken> {

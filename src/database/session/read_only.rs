@@ -164,6 +164,7 @@ pub async fn open_where(aim: &Aim) -> Result<(Link, Target), ServerMessage> {
     }
     let reached = async {
         target::prove_direct(&mut link).await?;
+        target::take_any_bytes(&mut link).await?;
         let row = link
             .row("SELECT pg_catalog.current_setting('default_transaction_read_only')")
             .await?;

@@ -3,16 +3,23 @@
 //!
 //! A request of one command goes out by the extended protocol (see [`super::outgoing`]), whose
 //! answer holds messages that tokio-postgres' simple query does not know: they are left out here.
-//! The data of COPY … TO STDOUT becomes rows of one column. Everything else passes as it is. It
-//! survives any bytes, and holds at most [`PAYLOAD_CAP`] bytes of one message.
+//! The data of COPY … TO STDOUT becomes rows of one column. In what holds text, bytes that are none
+//! become escapes ([`escaping`]). Everything else passes as it is. It survives any bytes, and holds
+//! at most [`TEXT_CAP`] bytes of one message.
 
 use bytes::{BufMut, BytesMut};
 
+use super::escaping;
+use crate::database::legible::legible;
 use crate::database::message;
 use crate::gate::event::ServerMessage;
 
 /// How much of one message is kept, in bytes. What an error or notice says beyond is lost to us.
 pub const PAYLOAD_CAP: usize = 64 * 1024;
+
+/// How long a message may be whose text is looked at, in bytes. In a longer one a value that is no
+/// text is lost as a whole; nothing else is.
+pub const TEXT_CAP: usize = 1024 * 1024;
 
 /// A message of the server that matters for the truth.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +60,8 @@ enum Fare {
     #[default]
     Passes,
     LeftOut,
+    /// It waits until it is whole, and is looked at then.
+    Held,
 }
 
 /// Cuts a stream of bytes into messages, in whatever pieces it comes.
@@ -89,18 +98,29 @@ impl Incoming {
             }
             let here = self.remaining.min(bytes.len());
             let (body, rest) = bytes.split_at(here);
-            if matches!(self.header[0], b'C' | b'Z' | b'K' | b'S' | b'N' | b'E') {
-                let room = PAYLOAD_CAP.saturating_sub(self.payload.len());
-                self.payload.extend(body.iter().take(room));
-            }
-            if self.fare == Fare::Passes {
-                out.put_slice(body);
-            }
             self.remaining -= here;
             bytes = rest;
+            let tag = self.header[0];
+            match self.fare {
+                Fare::Held if self.remaining == 0 && self.payload.is_empty() => {
+                    let_in(tag, body, out, &mut sink);
+                }
+                Fare::Held => self.payload.extend_from_slice(body),
+                fare => {
+                    if matches!(tag, b'C' | b'Z' | b'K' | b'N' | b'E') {
+                        let room = PAYLOAD_CAP.saturating_sub(self.payload.len());
+                        self.payload.extend(body.iter().take(room));
+                    }
+                    if fare == Fare::Passes {
+                        out.put_slice(body);
+                    }
+                }
+            }
             if self.remaining == 0 {
-                if let Some(frame) = frame(self.header[0], &self.payload) {
-                    sink(frame);
+                match self.fare {
+                    Fare::Held if self.payload.is_empty() => {}
+                    Fare::Held => let_in(tag, &self.payload, out, &mut sink),
+                    _ => sink_frame(tag, &self.payload, &mut sink),
                 }
                 self.filled = 0;
                 self.payload = Vec::new();
@@ -140,12 +160,36 @@ impl Incoming {
 /// How much longer a row is than the line of COPY data that it holds.
 const ROW_AROUND: i32 = 6;
 
+fn sink_frame(tag: u8, payload: &[u8], sink: &mut impl FnMut(Frame)) {
+    if let Some(frame) = frame(tag, payload) {
+        sink(frame);
+    }
+}
+
+/// Puts a message that was held, or what stands for it, into `out`.
+fn let_in(tag: u8, body: &[u8], out: &mut BytesMut, sink: &mut impl FnMut(Frame)) {
+    let (tag_out, anew) = match tag {
+        b'd' => (b'D', Some(escaping::line(body))),
+        b'D' => (tag, escaping::row(body)),
+        b'T' => (tag, escaping::columns(body)),
+        _ => (tag, escaping::parameter(body)),
+    };
+    let body_out = anew.as_deref().unwrap_or(body);
+    out.put_u8(tag_out);
+    // It is no longer than four times TEXT_CAP.
+    out.put_i32(i32::try_from(body_out.len() + 4).unwrap_or(i32::MAX));
+    out.put_slice(body_out);
+    sink_frame(tag, body, sink);
+}
+
 /// Puts the head of a message into `out`, or of what stands for it; says whether its body follows.
 fn head_of(tag: u8, length: i32, out: &mut BytesMut) -> Fare {
+    let held = usize::try_from(length).is_ok_and(|length| length <= TEXT_CAP);
     match tag {
         // ParseComplete, BindComplete, CloseComplete, NoData, PortalSuspended,
-        // ParameterDescription, CopyDone.
-        b'1' | b'2' | b'3' | b'n' | b's' | b't' | b'c' => Fare::LeftOut,
+        // ParameterDescription, CopyDone; NotificationResponse, for which nobody listens here.
+        b'1' | b'2' | b'3' | b'n' | b's' | b't' | b'c' | b'A' => Fare::LeftOut,
+        b'D' | b'T' | b'S' | b'd' if held => Fare::Held,
         b'H' => {
             out.put_slice(COPY_COLUMN);
             Fare::LeftOut
@@ -172,7 +216,7 @@ const COPY_COLUMN: &[u8] =
 fn frame(tag: u8, payload: &[u8]) -> Option<Frame> {
     let mut texts = payload
         .split(|b| *b == 0)
-        .map(|text| String::from_utf8_lossy(text).into_owned());
+        .map(|text| legible(text).into_owned());
     match tag {
         b'C' => Some(Frame::Complete(texts.next().unwrap_or_default())),
         b'I' => Some(Frame::Empty),

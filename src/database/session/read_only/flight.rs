@@ -36,7 +36,7 @@ pub(super) async fn send<'q>(
     limits: Limits,
     path: Option<&str>,
 ) -> Result<Flight<'q>, Broken> {
-    let opening = opening(limits, path);
+    let opening = opening(limits, path, link.keeps_any_bytes());
     let mut refused = None;
     let mut texts: Vec<&str> = opening.iter().map(String::as_str).collect();
     let head = texts.len();
@@ -97,8 +97,9 @@ fn objection(query: &Query<'_>) -> Option<ServerMessage> {
         .then(|| message::own("the text holds a NUL character, which the protocol cannot carry"))
 }
 
-/// One command each. The last one tells what the proof rests on.
-fn opening(limits: Limits, path: Option<&str>) -> Vec<String> {
+/// One command each. The last one tells what the proof rests on. With `any_bytes` those of a SQL_ASCII
+/// database come as they are.
+fn opening(limits: Limits, path: Option<&str>, any_bytes: bool) -> Vec<String> {
     let set = |name: &str, value: String| {
         format!("SELECT pg_catalog.set_config('{name}', {value}, true)")
     };
@@ -109,6 +110,9 @@ fn opening(limits: Limits, path: Option<&str>) -> Vec<String> {
         // For a client that is lost between two statements.
         bounded("idle_in_transaction_session_timeout", limits.statement),
     ];
+    if any_bytes {
+        texts.push(set("client_encoding", literal("SQL_ASCII")));
+    }
     texts.extend(limits.lock.map(|lock| bounded("lock_timeout", lock)));
     texts.push(set(
         "stagegate.schemas",
