@@ -5,6 +5,8 @@
 mod child;
 #[path = "database/connecting.rs"]
 mod connecting;
+#[path = "database/counting.rs"]
+mod counting;
 #[path = "database/dividing.rs"]
 mod dividing;
 #[path = "database/encodings.rs"]

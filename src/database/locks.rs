@@ -14,7 +14,8 @@ use crate::runbook::script::Statement;
 ///
 /// Left out: what reading catalogs leaves behind, TOAST tables, indexes in the weak modes that go
 /// with every use of their table, and relations made in this very transaction (nobody else can see
-/// them yet; `age(xmin) <= 0` is "not older than our own transaction").
+/// them yet; `age(xmin) <= 0` is "not older than our own transaction"). The server's own relations have
+/// numbers below 16384 (`FirstNormalObjectId`): most of what is left out goes before anything is joined.
 ///
 /// The one risk of it: a `statement_timeout` that the script sets covers it too.
 pub const QUERY: &str = "SELECT l.mode, \
@@ -25,6 +26,8 @@ pub const QUERY: &str = "SELECT l.mode, \
     LEFT JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
     WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
     AND l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.granted \
+    AND NOT (l.relation OPERATOR(pg_catalog.<) 16384::pg_catalog.oid \
+    AND l.mode OPERATOR(pg_catalog.=) ANY ('{AccessShareLock,RowShareLock,RowExclusiveLock}'::pg_catalog.text[])) \
     AND (c.oid IS NULL OR c.relkind OPERATOR(pg_catalog.<>) 't') \
     AND NOT (l.mode OPERATOR(pg_catalog.=) ANY ('{AccessShareLock,RowShareLock,RowExclusiveLock}'::pg_catalog.text[]) \
     AND (c.oid IS NULL OR c.relkind OPERATOR(pg_catalog.=) ANY ('{i,I}'::pg_catalog.\"char\"[]) \

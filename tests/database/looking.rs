@@ -156,3 +156,78 @@ async fn a_short_limit_of_the_script_does_not_end_a_look() {
     let mut stage = Stage::new(&statements).await;
     assert_eq!(stage.apply().await.1.len(), statements.len());
 }
+
+/// What each statement locked, as it was told.
+fn locked(bodies: &[Body]) -> Vec<(usize, Vec<String>)> {
+    let finished = bodies.iter().filter_map(|body| match body {
+        Body::StatementFinished(report) => Some(report),
+        _ => None,
+    });
+    let told = finished.map(|report| {
+        let relations = report.locks.iter().map(|lock| lock.relation.clone());
+        (report.number, relations.collect::<Vec<_>>())
+    });
+    told.filter(|(_, relations)| !relations.is_empty())
+        .collect()
+}
+
+#[tokio::test]
+async fn whatever_becomes_of_the_prepared_look_every_lock_is_told_and_the_transaction_lives() {
+    let replaced = "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; EXECUTE 'PREPARE stagegate_look AS \
+        SELECT set_config(''lock_timeout'', ''0'', false), ''public.never'', 1'; END $$";
+    // Where the text tells that it is gone, nothing is missed; where code takes it, what is told is told
+    // by the end.
+    let cases = [
+        ("SELECT 2", 3, 0),
+        ("DEALLOCATE ALL", 3, 0),
+        ("DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$", 5, 1),
+        (replaced, 5, 0),
+    ];
+    for (takes, told_at, notices) in cases {
+        let statements = [
+            "LOCK TABLE public.a IN SHARE MODE",
+            takes,
+            "LOCK TABLE public.b IN SHARE MODE",
+            "SHOW lock_timeout",
+            "SHOW lock_timeout",
+        ];
+        let mut stage = Stage::set("CREATE TABLE a (); CREATE TABLE b ()", &statements).await;
+        // And in the next transaction of the session again.
+        for round in 1..=2 {
+            let (xid, _) = stage.begin().await;
+            stage.order(Order::RunScript);
+            let bodies = stage.all().await;
+            assert_eq!(bodies.last(), Some(&Body::ScriptFinished), "{bodies:?}");
+            let own = |body: &&Body| matches!(body, Body::Noticed { number: None, .. });
+            assert_eq!(bodies.iter().filter(own).count(), notices, "{bodies:?}");
+            let locked = locked(&bodies);
+            let all: Vec<&String> = locked.iter().flat_map(|(_, relations)| relations).collect();
+            assert_eq!(
+                all,
+                ["public.a", "public.b"],
+                "{takes}, {round}: {locked:?}"
+            );
+            assert_eq!(locked[0].0, 1, "{takes}, {round}");
+            if round == 1 {
+                assert_eq!(locked[1].0, told_at, "{takes}");
+            }
+            let limits = bodies.iter().filter_map(|body| match body {
+                Body::StatementFinished(report) if report.tag == "SHOW" => report.result.as_ref(),
+                _ => None,
+            });
+            for limit in limits {
+                assert_eq!(limit.rows, [[Some("3s".to_owned())]], "{takes}, {round}");
+            }
+            let settled = stage.ask(Order::Settle).await;
+            let same_transaction = true;
+            assert_eq!(settled, Body::Settled { same_transaction }, "{takes}");
+            match round {
+                1 => drop(stage.ask(Order::RollBack).await),
+                _ => {
+                    let answer = stage.commit(&xid).await;
+                    assert!(format!("{answer:?}").contains("Committed"), "{answer:?}");
+                }
+            }
+        }
+    }
+}

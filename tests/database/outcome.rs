@@ -233,7 +233,8 @@ async fn a_hostile_search_path_does_not_bend_the_guard() {
 async fn what_the_program_adds_ends_with_the_transaction() {
     let mut stage = Stage::new(&["SHOW lock_timeout"]).await;
     let (_, added) = stage.begin().await;
-    assert_eq!(added[0], "BEGIN");
+    assert!(added[0].starts_with("PREPARE stagegate_look "), "{added:?}");
+    assert_eq!(added[1], "BEGIN");
     for setting in [
         "lock_timeout = '3000ms'",
         "session_timeout = '15000ms'",

@@ -2,7 +2,9 @@
 //! client's end from the server, cut the connections, and lead to another server.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,12 +15,17 @@ struct Ways {
     server: SocketAddr,
     swallow: bool,
     hold_open: bool,
+    linger: bool,
 }
+
+/// How long an answer takes then; long against what a client needs to send what does not wait for it.
+const LINGER: Duration = Duration::from_millis(100);
 
 pub struct Proxy {
     pub address: SocketAddr,
     ways: Arc<Mutex<Ways>>,
     cut: watch::Sender<u32>,
+    flights: Arc<AtomicUsize>,
     /// How many bytes of the server were swallowed.
     pub swallowed: watch::Receiver<usize>,
 }
@@ -32,18 +39,22 @@ impl Proxy {
             server,
             swallow: false,
             hold_open: false,
+            linger: false,
         }));
         let (cut, cuts) = watch::channel(0);
         let (count, swallowed) = watch::channel(0);
         let shared = Arc::clone(&ways);
+        let flights = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&flights);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (ways, count) = (Arc::clone(&shared), count.clone());
+                let flights = Arc::clone(&counted);
                 let mut cuts = cuts.clone();
                 cuts.mark_unchanged();
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = pass(client, ways, count) => {}
+                        () = pass(client, ways, count, flights) => {}
                         _ = cuts.changed() => {}
                     }
                 });
@@ -53,8 +64,20 @@ impl Proxy {
             address,
             ways,
             cut,
+            flights,
             swallowed,
         }
+    }
+
+    /// How often a client has spoken after the server had: each time it had waited for a round trip.
+    pub fn flights(&self) -> usize {
+        self.flights.load(Ordering::SeqCst)
+    }
+
+    /// From now on what the server says takes its time: whatever a client has to say without waiting
+    /// for it is said before.
+    pub fn linger(&self, on: bool) {
+        self.ways.lock().unwrap().linger = on;
     }
 
     /// From now on nothing that the server says gets through.
@@ -78,15 +101,33 @@ impl Proxy {
     }
 }
 
-async fn pass(client: TcpStream, ways: Arc<Mutex<Ways>>, count: watch::Sender<usize>) {
+async fn pass(
+    client: TcpStream,
+    ways: Arc<Mutex<Ways>>,
+    count: watch::Sender<usize>,
+    flights: Arc<AtomicUsize>,
+) {
     let now = || *ways.lock().unwrap();
     let Ok(server) = TcpStream::connect(now().server).await else {
         return;
     };
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
+    // The first flight is answered by nobody before it.
+    let answered = AtomicBool::new(true);
     let up = async {
-        let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+        let mut buffer = vec![0; 65_536];
+        while let Ok(read) = from_client.read(&mut buffer).await {
+            if read == 0 {
+                break;
+            }
+            if answered.swap(false, Ordering::SeqCst) {
+                flights.fetch_add(1, Ordering::SeqCst);
+            }
+            if to_server.write_all(&buffer[..read]).await.is_err() {
+                break;
+            }
+        }
         if now().hold_open {
             std::future::pending::<()>().await;
         }
@@ -98,6 +139,10 @@ async fn pass(client: TcpStream, ways: Arc<Mutex<Ways>>, count: watch::Sender<us
             if read == 0 {
                 break;
             }
+            if now().linger {
+                tokio::time::sleep(LINGER).await;
+            }
+            answered.store(true, Ordering::SeqCst);
             if now().swallow {
                 count.send_modify(|n| *n += read);
             } else if to_client.write_all(&buffer[..read]).await.is_err() {

@@ -9,7 +9,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::inquire::Identity;
-use super::{HoldOptions, Line, Order, There, looking};
+use super::looking::{self, Looks};
+use super::{HoldOptions, Line, Order, There};
 use crate::database::link::{Answer, Broken, Link};
 use crate::database::locks::Ledger;
 use crate::database::pinned::Aim;
@@ -41,6 +42,10 @@ pub(super) struct Actor {
     /// The transaction that was opened last.
     pub(super) xid: Option<String>,
     pub(super) ledger: Ledger,
+    /// How this session looks at the locks.
+    pub(super) looks: Looks,
+    /// SQL that sets the limits as they were at BEGIN.
+    pub(super) limits_found: Option<String>,
     /// Whether the server takes `client_connection_check_interval`.
     pub(super) checks_client: bool,
     /// Up to where the WAL must be on disk for the transaction's number to be durable.
@@ -90,6 +95,8 @@ impl Actor {
             identity: None,
             xid: None,
             ledger: Ledger::default(),
+            looks: Looks::default(),
+            limits_found: None,
             checks_client: false,
             written_up_to: None,
             guarded_by_savepoint: false,
@@ -372,6 +379,7 @@ impl Actor {
             abort: link.abort_handle(),
         }));
         self.link = Some(link);
+        self.looks = Looks::default();
         self.checks_client = checks_client;
         self.target = Some(target.clone());
         Ok(target)

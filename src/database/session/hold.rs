@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use super::actor::{Actor, noticed, unanswered, within};
 use super::answers::xact_status;
+use super::looking::{self, Looks};
 use super::settling::COMMIT_BEHIND_SAVEPOINT;
-use super::{HoldOptions, looking, read_only};
+use super::{HoldOptions, read_only};
 use crate::database::link::{Answer, Broken, Link, Sent};
 use crate::database::locks::Ledger;
 use crate::database::pinned::Pinned;
 use crate::database::tap::Status;
 use crate::database::{message, target};
 use crate::gate::event::{
-    Body, CommitAnswer, CommitWait, Millis, Report, Seq, ServerMessage, XactStatus,
+    Body, CommitAnswer, CommitWait, Millis, Report, Seq, ServerMessage, Target, XactStatus,
 };
 use crate::gate::warrant::Recorded;
 use crate::runbook::script::{Fate, Statement};
@@ -82,9 +83,33 @@ impl Actor {
             return Ok(());
         }
         let over_network = target::over_network(link);
-        let added = self.opening(over_network);
+        let mut added = self.opening(over_network);
+        let limits = looking::limits(&self.options, self.checks_client);
+        let shown = limits.shown();
+        let many = shown.len();
+        added.extend(shown);
+        added.push(XID.into());
+        let preparing = self.may_prepare().then(|| looking::preparing(self.looks));
         let limit = self.answer_timeout();
-        let answer = within(limit, self.link()?.ask(&added.join("; "))).await?;
+        let link = self.link()?;
+        let prepared = match &preparing {
+            Some(sql) => Some(link.send_ours(sql).await?),
+            None => None,
+        };
+        let begun = link.send_ours(&added.join("; ")).await?;
+        if let Some(prepared) = prepared {
+            let answer = within(limit, link.answer(prepared, &mut |_| {})).await?;
+            self.looks = match answer.error {
+                None => Looks::Prepared,
+                Some(_) => Looks::InFull,
+            };
+        }
+        let answer = within(limit, self.link()?.answer(begun, &mut |_| {})).await?;
+        let before_xid = answer.results.len().saturating_sub(1);
+        let shown = answer
+            .results
+            .get(before_xid.saturating_sub(many)..before_xid);
+        self.limits_found = shown.and_then(|shown| limits.as_found(shown));
         let xid = answer
             .results
             .last()
@@ -98,7 +123,11 @@ impl Actor {
                 self.guarded_by_savepoint = false;
                 self.ended_by_tag = false;
                 self.ledger = Ledger::default();
-                let added = added.into_iter().chain(self.still_to_come()).collect();
+                let added = preparing
+                    .into_iter()
+                    .chain(added)
+                    .chain(self.still_to_come())
+                    .collect();
                 self.say(seq, Body::Begun { xid, added });
                 return Ok(());
             }
@@ -156,8 +185,15 @@ impl Actor {
             // is bounded by this one, and otherwise by the system's quarter of an hour.
             added.push("SET LOCAL tcp_user_timeout = '6s'".into());
         }
-        added.push(XID.into());
         added
+    }
+
+    /// Whether something may be prepared on the session, which outlives the transaction: not where a
+    /// pooler gives it to somebody else.
+    fn may_prepare(&self) -> bool {
+        let direct =
+            |target: &Target| target::pooler(target.protocol_pid, target.backend_pid).is_none();
+        self.target.as_ref().is_some_and(direct)
     }
 
     /// Never fails: whatever happens, the order is answered as a COMMIT.

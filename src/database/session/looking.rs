@@ -3,30 +3,72 @@
 //!
 //! Everything runs behind a savepoint of its own and goes back to it, so that nothing of it can
 //! cost the transaction: no missing right, no name in another encoding, no limit of the script
-//! (I12). It is sent in the same flight as the statement before it.
+//! (I12). It is sent in the same flight as the statement before it. The look is planned once, ahead of
+//! BEGIN: to plan it takes the server three times as long as to run it, with the script's locks held.
 
 use std::time::Duration;
 
 use super::HoldOptions;
-use crate::database::link::{Answer, Broken, Link};
+use crate::database::link::{Answer, Broken, Gathered, Link, Sent};
+use crate::database::locks::QUERY;
 use crate::gate::event::ServerMessage;
 use crate::runbook::script::Statement;
 
 /// What is sent before the next statement, in two requests: where the first one fails, the second
 /// takes it back; where it does not, the limits stay and the look is undone.
-pub(super) fn between(limits: &Limits, look: bool) -> String {
+pub(super) fn between(limits: &Limits, look: bool, looks: Looks) -> String {
     let again = format!(
         "SAVEPOINT stagegate_look; {}; RELEASE SAVEPOINT stagegate_look; SAVEPOINT stagegate_look",
-        limits.where_wider
+        wider_and_shown(limits)
     );
     match look {
-        true => format!(
-            "{again}; {}; {}",
-            own_limits(SHORT),
-            crate::database::locks::QUERY
-        ),
+        true => format!("{again}; {}; {}", own_limits(SHORT), looks.sql()),
         false => again,
     }
+}
+
+/// How the locks are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Looks {
+    /// By the statement that was prepared.
+    Prepared,
+    /// By its text: nothing is prepared on this session, or not any more.
+    #[default]
+    InFull,
+}
+
+impl Looks {
+    pub(super) fn sql(self) -> &'static str {
+        match self {
+            Looks::Prepared => "EXECUTE stagegate_look",
+            Looks::InFull => QUERY,
+        }
+    }
+}
+
+/// Prepares the look, ahead of BEGIN: a failure costs nothing there. What was prepared for a transaction
+/// before is made anew, whatever its script made of it.
+pub(super) fn preparing(before: Looks) -> String {
+    let anew = match before {
+        Looks::Prepared => "DEALLOCATE stagegate_look; ",
+        Looks::InFull => "",
+    };
+    format!("{anew}PREPARE stagegate_look AS {QUERY}")
+}
+
+/// SQLSTATE of what was prepared and is not there any more.
+pub(super) const UNPREPARED: &str = "26000";
+
+/// Whether a statement may take away what is prepared.
+pub(super) fn may_unprepare(statement: &Statement) -> bool {
+    let first = statement.kind.split(' ').next().unwrap_or_default();
+    ["DEALLOCATE", "PREPARE", "DISCARD"]
+        .iter()
+        .any(|word| first.eq_ignore_ascii_case(word))
+}
+
+fn wider_and_shown(limits: &Limits) -> String {
+    format!("{}; {}", limits.where_wider, limits.shown().join("; "))
 }
 
 /// How long a question of ours may take, in PostgreSQL's words.
@@ -46,14 +88,43 @@ fn aside_within(limit: &str, sql: &str) -> String {
     format!("SAVEPOINT stagegate_look; {}; {sql}", own_limits(limit))
 }
 
-/// Asks something in the held transaction and goes back to where it was. What the server has
-/// against the question is in the answer and costs nothing else; what it has against the way back
-/// comes beside it, and the transaction has failed.
+/// A question of ours on its way, with the way back from it.
+pub(super) struct Aside {
+    asked: Sent,
+    back: Sent,
+}
+
+/// Sends something that is asked in the held transaction, and the way back to where it was.
+pub(super) async fn send_aside(link: &mut Link, sql: &str) -> Result<Aside, Broken> {
+    send_aside_within(link, SHORT, sql).await
+}
+
+async fn send_aside_within(link: &mut Link, limit: &str, sql: &str) -> Result<Aside, Broken> {
+    Ok(Aside {
+        asked: link.send_ours(&aside_within(limit, sql)).await?,
+        back: link.send_ours(BACK).await?,
+    })
+}
+
+impl Aside {
+    /// What the server has against the question is in the answer and costs nothing else; what it has
+    /// against the way back comes beside it, and the transaction has failed.
+    pub(super) async fn hear(
+        self,
+        link: &mut Link,
+    ) -> Result<(Answer, Option<ServerMessage>), Broken> {
+        let answer = link.answer(self.asked, &mut |_| {}).await?;
+        let back = link.answer(self.back, &mut |_| {}).await?;
+        Ok((answer, back.error))
+    }
+}
+
+/// Asks something in the held transaction and goes back to where it was, as [`Aside::hear`] tells it.
 pub(super) async fn ask_aside(
     link: &mut Link,
     sql: &str,
 ) -> Result<(Answer, Option<ServerMessage>), Broken> {
-    ask_aside_within(link, SHORT, sql).await
+    send_aside(link, sql).await?.hear(link).await
 }
 
 /// The same for what may take as long as `limit`, in PostgreSQL's words.
@@ -62,11 +133,7 @@ pub(super) async fn ask_aside_within(
     limit: &str,
     sql: &str,
 ) -> Result<(Answer, Option<ServerMessage>), Broken> {
-    let first = link.send_ours(&aside_within(limit, sql)).await?;
-    let back = link.send_ours(BACK).await?;
-    let answer = link.answer(first, &mut |_| {}).await?;
-    let back = link.answer(back, &mut |_| {}).await?;
-    Ok((answer, back.error))
+    send_aside_within(link, limit, sql).await?.hear(link).await
 }
 
 /// The second request.
@@ -77,16 +144,22 @@ pub(super) const BACK: &str =
 pub(super) struct Limits {
     names: Vec<&'static str>,
     /// Where the script made one wider; a stricter one stands. Calls functions, so it goes behind a
-    /// savepoint; what the limits are then is asked with it.
+    /// savepoint.
     where_wider: String,
     /// Whatever the script made of them. Needs no right.
     pub(super) ours: String,
 }
 
 impl Limits {
-    /// SQL that sets the limits to what they were found to be; `None` where they were not told.
-    pub(super) fn as_found(&self, answer: &Answer) -> Option<String> {
-        let mut results = answer.results.iter().skip(1);
+    /// What tells the limits as they are, one row each. Needs no right.
+    pub(super) fn shown(&self) -> Vec<String> {
+        let names = self.names.iter();
+        names.map(|name| format!("SHOW {name}")).collect()
+    }
+
+    /// SQL that sets the limits to what they were shown to be; `None` where they were not told.
+    pub(super) fn as_found(&self, shown: &[Gathered]) -> Option<String> {
+        let mut results = shown.iter();
         let mut set = Vec::new();
         for name in &self.names {
             let [Some(value)] = results.next()?.set.rows.first()?.as_slice() else {
@@ -126,7 +199,6 @@ pub(super) fn limits(options: &HoldOptions, checks_client: bool) -> Limits {
         .map(|(name, limit)| format!("('{name}', '{limit}ms')"))
         .collect();
     let names: Vec<&'static str> = wanted.iter().map(|(name, _)| *name).collect();
-    let shown: Vec<String> = names.iter().map(|name| format!("SHOW {name}")).collect();
     let ours: Vec<String> = wanted
         .iter()
         .map(|(name, limit)| set_local(name, &format!("{limit}ms")))
@@ -136,9 +208,8 @@ pub(super) fn limits(options: &HoldOptions, checks_client: bool) -> Limits {
          WHERE pg_catalog.current_setting(w.name)::pg_catalog.interval OPERATOR(pg_catalog.=) \
          '0'::pg_catalog.interval \
          OR pg_catalog.current_setting(w.name)::pg_catalog.interval OPERATOR(pg_catalog.>) \
-         w.value::pg_catalog.interval; {}",
-        rows.join(", "),
-        shown.join("; ")
+         w.value::pg_catalog.interval",
+        rows.join(", ")
     );
     Limits {
         names,
@@ -185,7 +256,7 @@ const STRONG: Duration = Duration::from_millis(100);
 const PART: u32 = 20;
 
 /// What one look is taken to cost until one was measured.
-const GUESS: Duration = Duration::from_micros(700);
+const GUESS: Duration = Duration::from_micros(300);
 
 /// What the looks cost, and may cost.
 #[derive(Debug, Default)]

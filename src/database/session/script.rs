@@ -16,9 +16,8 @@ use tokio::time::Instant;
 use super::actor::{Actor, noticed};
 use super::answers::{millis, report};
 use super::caps::{self, Caps};
-use super::looking::{self, Budget, Limits};
+use super::looking::{self, Budget, Limits, Looks};
 use crate::database::link::{Answer, Broken, Link, Sent, Unsent};
-use crate::database::locks::QUERY;
 use crate::database::message;
 use crate::database::tap::Status;
 use crate::gate::event::{Body, Millis, Seq, ServerMessage, StatementReport};
@@ -44,6 +43,8 @@ enum Part<'s> {
 /// Two requests of ours after a statement.
 struct Between {
     look: bool,
+    /// The limits are in it, to be compared.
+    limits: bool,
     /// How many statements before may have changed a limit on purpose.
     changes: usize,
     first: Sent,
@@ -67,6 +68,7 @@ struct Run {
     /// statement that may have changed one on purpose.
     again: Option<String>,
     changes: usize,
+    looks: Looks,
     /// The limits cannot be compared any more, so ours are set whatever the script wants.
     forced: bool,
     limits: Limits,
@@ -88,8 +90,9 @@ impl Actor {
             plan: Plan::default(),
             budget: Budget::default(),
             blind: false,
-            again: None,
+            again: self.limits_found.clone(),
             changes: 0,
+            looks: self.looks,
             forced: false,
             limits: looking::limits(&self.options, self.checks_client),
             caps: Caps::default(),
@@ -169,7 +172,16 @@ impl Actor {
         let on_purpose = looking::may_change_limits(statement);
         let again = match run.forced {
             true => Some(run.limits.ours.clone()),
-            false => run.again.clone().filter(|_| !look && !on_purpose),
+            false => run.again.clone().filter(|_| !on_purpose),
+        };
+        if looking::may_unprepare(statement) {
+            self.looks = Looks::InFull;
+            run.looks = Looks::InFull;
+        }
+        // The last one is asked in full, whatever became of what was prepared.
+        let looks = match statement.number == run.last {
+            true => Looks::InFull,
+            false => run.looks,
         };
         let link = self.link()?;
         if let Some(again) = &again {
@@ -177,8 +189,8 @@ impl Actor {
         }
         let first = match (&again, look) {
             (Some(_), false) => return Ok(()),
-            (Some(_), true) => looking::aside(QUERY),
-            (None, _) => looking::between(&run.limits, look),
+            (Some(_), true) => looking::aside(looks.sql()),
+            (None, _) => looking::between(&run.limits, look, looks),
         };
         if on_purpose {
             run.again = None;
@@ -186,6 +198,7 @@ impl Actor {
         }
         let between = Between {
             look,
+            limits: again.is_none(),
             changes: run.changes,
             first: link.send_ours(&first).await?,
             back: link.send_ours(looking::BACK).await?,
@@ -231,21 +244,27 @@ impl Actor {
                 }
             }
             Part::Between(statement, between) => {
-                let Between { look, changes, .. } = between;
+                let Between {
+                    look,
+                    limits,
+                    changes,
+                    ..
+                } = between;
                 let first = self.link()?.answer(between.first, &mut |_| {}).await?;
                 let back = self.link()?.answer(between.back, &mut |_| {}).await?;
                 if run.failed {
                     return Ok(());
                 }
-                if !run.forced && first.error.is_some() && !looking::set_again(&first) {
+                if limits && !run.forced && first.error.is_some() && !looking::set_again(&first) {
                     run.forced = true;
                     // What is under way already runs with the limits that are there.
                     let ours = run.limits.ours.clone();
                     let sent = self.link()?.send_ours(&ours).await?;
                     flight.push_back(Part::Again(statement, sent));
                 }
-                if changes == run.changes && looking::set_again(&first) {
-                    run.again = run.limits.as_found(&first);
+                if limits && changes == run.changes && looking::set_again(&first) {
+                    let shown = first.results.get(1..).unwrap_or_default();
+                    run.again = run.limits.as_found(shown);
                 }
                 let since = std::mem::replace(&mut run.since, back.at);
                 if look {
@@ -266,7 +285,13 @@ impl Actor {
                         self.cancel_the_rest();
                         return Ok(());
                     }
-                    Some(error) => self.tell_blind(run, &error),
+                    Some(error) => {
+                        if error.sqlstate.as_deref() == Some(looking::UNPREPARED) {
+                            self.looks = Looks::InFull;
+                            run.looks = Looks::InFull;
+                        }
+                        self.tell_blind(run, &error);
+                    }
                     None if look => {
                         let rows = first.results.into_iter().next_back().unwrap_or_default();
                         locks = self.ledger.look(&rows.set, statement);

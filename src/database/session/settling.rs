@@ -67,14 +67,17 @@ impl Actor {
             |what: &str, sql: &str| format!("{what}: {}; {}", looking::aside(sql), looking::BACK);
         [format!(
             "between the statements: {}; {}",
-            looking::between(&limits, true),
+            looking::between(&limits, true, self.looks),
             looking::BACK
         )]
         .into_iter()
-        .chain([format!(
-            "or, where the script itself changed none on purpose: {}",
-            limits.ours
-        )])
+        .chain([
+            format!(
+                "or, where the script itself changed none on purpose: {}",
+                limits.ours
+            ),
+            aside("and for a look at the locks behind that", self.looks.sql()),
+        ])
         .chain(requests(&self.options).map(|sql| format!("after the last one: {sql}")))
         .chain([
             format!("where that one is off: {WAIT_FOR_DISK}"),
@@ -110,35 +113,38 @@ impl Actor {
         Ok(())
     }
 
-    /// Whether it is the same transaction still, or what made it fail.
+    /// Whether it is the same transaction still, or what made it fail. Everything is in one flight,
+    /// for the locks are held meanwhile; behind what fails the server refuses the rest by itself.
     async fn settled(&mut self) -> Result<Result<bool, Unsettled>, Broken> {
-        let [deferred, rest] = requests(&self.options);
-        if let Some(error) = self.link()?.ask(&deferred).await?.error {
-            let known = error.sqlstate.as_deref().unwrap_or_default();
-            let deferred = !NOT_DEFERRED.contains(&known);
-            return Ok(Err(Unsettled { deferred, error }));
-        }
-        if self.link()?.status() != Status::Open {
-            return Ok(Ok(false));
-        }
-        let answer = self.link()?.ask(&rest).await?;
-        if let Some(error) = answer.error {
-            return Ok(Err(Unsettled::ours(error)));
-        }
-        if first_cell(&answer).as_deref() == Some("off")
-            && let Some(error) = self.link()?.ask(WAIT_FOR_DISK).await?.error
-        {
-            return Ok(Err(Unsettled::ours(error)));
-        }
+        self.link()?;
         // Asked as COMMIT will ask it, because an error there would cost the transaction.
         let Some(guard) = self.xid.as_deref().and_then(guard) else {
             return Ok(Ok(false));
         };
-        let (answer, back) = looking::ask_aside(self.link()?, &guard).await?;
-        if let Some(error) = back {
+        let [deferred, rest] = requests(&self.options);
+        let link = self.link()?;
+        let deferred = link.send_ours(&deferred).await?;
+        let rest = link.send_ours(&rest).await?;
+        let guard = looking::send_aside(link, &guard).await?;
+        let written = looking::send_aside(link, WRITTEN).await?;
+        let deferred = link.answer(deferred, &mut |_| {}).await?;
+        let open = link.status() == Status::Open;
+        let rest = link.answer(rest, &mut |_| {}).await?;
+        let (guard, back) = guard.hear(link).await?;
+        let (written, back_again) = written.hear(link).await?;
+        if let Some(error) = deferred.error {
+            let known = error.sqlstate.as_deref().unwrap_or_default();
+            let deferred = !NOT_DEFERRED.contains(&known);
+            return Ok(Err(Unsettled { deferred, error }));
+        }
+        if !open {
+            return Ok(Ok(false));
+        }
+        let waits = first_cell(&rest);
+        if let Some(error) = rest.error.or(back) {
             return Ok(Err(Unsettled::ours(error)));
         }
-        let same = match &answer.error {
+        let same = match &guard.error {
             None => true,
             Some(error) if is_guards(error.sqlstate.as_deref()) => false,
             // Each command was one, and none of them said that it ended a transaction.
@@ -147,21 +153,26 @@ impl Actor {
         if !same {
             return Ok(Ok(false));
         }
-        if answer.error.is_some() {
-            if let Some(error) = self.link()?.ask(MARK).await?.error {
+        if let Some(error) = back_again {
+            return Ok(Err(Unsettled::ours(error)));
+        }
+        let mark = guard.error.is_some();
+        for (needed, command) in [
+            (waits.as_deref() == Some("off"), WAIT_FOR_DISK),
+            (mark, MARK),
+        ] {
+            if needed && let Some(error) = self.link()?.ask(command).await?.error {
                 return Ok(Err(Unsettled::ours(error)));
             }
-            self.guarded_by_savepoint = true;
         }
-        let (written, back) = looking::ask_aside(self.link()?, WRITTEN).await?;
+        self.guarded_by_savepoint = mark;
         self.written_up_to = match &written.error {
             None => first_cell(&written),
             Some(_) => None,
         };
-        Ok(match back {
-            Some(error) => Err(Unsettled::ours(error)),
-            None if self.link()?.status() == Status::Open => Ok(true),
-            None => Err(Unsettled::ours(message::own(
+        Ok(match self.link()?.status() {
+            Status::Open => Ok(true),
+            Status::Idle | Status::Failed | Status::Unknown => Err(Unsettled::ours(message::own(
                 "the transaction is no longer open",
             ))),
         })

@@ -1,0 +1,94 @@
+//! How often the program waits for the server while locks are held, counted at the wire.
+
+use stagegate::database::session::{HoldOptions, Order};
+use stagegate::gate::event::{Body, CommitAnswer, XactStatus};
+
+use crate::proxy::Proxy;
+use crate::stage::{Stage, database, runbook, script, server, settings};
+
+/// A connected session, and the proxy that it is connected through.
+async fn through_a_proxy(statements: &[&str]) -> (Stage, Proxy) {
+    let proxy = Proxy::to(server().tcp_address().unwrap()).await;
+    let database = database(server()).await;
+    let to = settings(&format!(
+        "host=127.0.0.1 port={} user=postgres dbname={database} sslmode=disable",
+        proxy.address.port()
+    ));
+    let mut book = runbook(statements);
+    book.post_verification = Some(script(&["SELECT 'x' AS c, 'PASS' AS status", "SELECT 1"]));
+    let mut stage = Stage::with(to, book, HoldOptions::default());
+    stage.connect().await;
+    proxy.linger(true);
+    (stage, proxy)
+}
+
+/// How many round trips that took.
+macro_rules! flights {
+    ($proxy:expr, $done:expr) => {{
+        let before = $proxy.flights();
+        let done = $done;
+        ($proxy.flights() - before, done)
+    }};
+}
+
+#[tokio::test]
+async fn from_begin_to_the_verdict_and_from_enter_to_the_outcome_each_step_is_one_round_trip() {
+    let statements = [
+        "CREATE TABLE public.t (i int)",
+        "ALTER TABLE public.t ADD COLUMN j int",
+        "INSERT INTO public.t VALUES (1, 2)",
+        "SELECT 'x' AS c, 'PASS' AS status",
+    ];
+    let (mut stage, proxy) = through_a_proxy(&statements).await;
+    let (begun, (xid, _)) = flights!(proxy, stage.begin().await);
+    assert_eq!(begun, 1, "BEGIN, and what is prepared ahead of it");
+    stage.order(Order::RunScript);
+    let (ran, said) = flights!(proxy, stage.all().await);
+    assert_eq!(said.last(), Some(&Body::ScriptFinished), "{said:?}");
+    assert_eq!(ran, 1, "the script with the looks at its locks");
+    let (settled, body) = flights!(proxy, stage.ask(Order::Settle).await);
+    let same_transaction = true;
+    assert_eq!(body, Body::Settled { same_transaction });
+    assert_eq!(settled, 1, "what comes before the decision");
+    let (committed, answer) = flights!(proxy, stage.commit(&xid).await);
+    let proven = Some(XactStatus::Committed);
+    assert!(
+        matches!(&answer, CommitAnswer::Tag { xact_status, .. } if *xact_status == proven),
+        "{answer:?}"
+    );
+    assert_eq!(committed, 1, "COMMIT and its proof");
+    let (verified, body) = flights!(proxy, stage.ask(Order::PostVerify).await);
+    assert!(matches!(body, Body::PostVerified { .. }), "{body:?}");
+    assert_eq!(verified, 1, "the post-verification");
+}
+
+/// Rare: where COMMIT would not wait for the disk, or its number may not be asked, something more is
+/// said to the server before the decision.
+#[tokio::test]
+async fn what_only_some_servers_need_costs_those_one_round_trip_more_each() {
+    let revoke =
+        "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_current_xact_id_if_assigned() FROM PUBLIC";
+    let cases: [(&[&str], usize); 3] = [
+        (&["SET LOCAL synchronous_commit = off", "SELECT 1"], 2),
+        (&[revoke, "SET ROLE pg_monitor", "SELECT 1"], 2),
+        (
+            &[
+                revoke,
+                "SET LOCAL synchronous_commit = off",
+                "SET ROLE pg_monitor",
+                "SELECT 1",
+            ],
+            3,
+        ),
+    ];
+    for (statements, expected) in cases {
+        let (mut stage, proxy) = through_a_proxy(statements).await;
+        let (xid, _) = stage.apply().await;
+        let (settled, body) = flights!(proxy, stage.ask(Order::Settle).await);
+        let same_transaction = true;
+        assert_eq!(body, Body::Settled { same_transaction }, "{statements:?}");
+        assert_eq!(settled, expected, "{statements:?}");
+        let answer = stage.commit(&xid).await;
+        assert!(format!("{answer:?}").contains("COMMIT"), "{answer:?}");
+    }
+}
