@@ -1,8 +1,9 @@
 //! HOW IT LOOKS: the terminal, the input, the keys and one view a region.
 //!
 //! It reads the gate and the account and changes neither: a key becomes a [`crate::gate::Event`],
-//! which the machine takes or refuses. Nothing here awaits, asks a server or reads a clock, so a
-//! view is a function of what is known, and a test draws it without a terminal.
+//! which the machine takes or refuses. Nothing here asks a server or reads a clock, and nothing waits
+//! but a terminal for its own writer, so a view is a function of what is known, and a test draws it
+//! without a terminal.
 
 pub mod field;
 pub mod input;

@@ -4,7 +4,8 @@
 //! What ends the run comes first, then time, which comes ten times a second and no more often.
 //! Reports come in bounded batches. A key that arrives while something waits to be drawn has that
 //! drawn at once, is taken on that frame before the next report (I5), and is itself drawn at once;
-//! only what streams by itself waits for the frame clock.
+//! only what streams by itself waits for the frame clock. The terminal is never waited for: it says
+//! itself when it has taken a frame.
 
 pub mod engine;
 pub mod evidence;
@@ -12,6 +13,7 @@ mod files;
 pub mod live;
 pub mod record;
 pub mod rehearsed;
+mod showing;
 pub mod signals;
 pub mod watchdog;
 
@@ -22,6 +24,7 @@ use crate::tui::input::{Input, What};
 use crate::tui::screen::{Motion, Screen};
 use crate::tui::terminal::{Surface, Terminal};
 use engine::{Engine, Held, Remark};
+use showing::{STUCK, Showing};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -29,8 +32,6 @@ use tokio::time::Instant;
 
 /// The most reports that are taken before somebody else is heard.
 const BATCH: usize = 64;
-/// The shortest time between two frames of what streams by itself: 30 a second.
-const FRAME: Duration = Duration::from_millis(33);
 /// How often time is told to the machine. The arming time is four of these.
 const TICK: Duration = Duration::from_millis(100);
 /// How often a screen with a spinner on it is drawn, if nothing else happens.
@@ -58,12 +59,9 @@ pub async fn walk<H: Held, B: Surface>(
     let mut clock = tokio::time::interval(TICK);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut told = Instant::now();
-    let mut drawn: Option<Instant> = None;
+    let mut showing = Showing::new();
     // When the present state came on screen: keys older than this were typed ahead of it.
     let mut face_since = Instant::now();
-    let mut dirty = true;
-    // A person waits for the next frame, so it does not wait for the frame clock.
-    let mut urgent = true;
     // A key that came while something else waited to be drawn.
     let mut pending: Option<Input> = None;
     let mut screen_lost = false;
@@ -79,19 +77,17 @@ pub async fn walk<H: Held, B: Surface>(
                 Remark::Refused(refusal) => refusal.to_string(),
                 Remark::Said(text) => text,
             });
-            dirty = true;
+            showing.change();
         }
         engine.look_at_log(screen.shows_log());
-        let due = match drawn {
-            Some(drawn) if !urgent && pending.is_none() => drawn + FRAME,
-            Some(_) | None => Instant::now(),
-        };
-        let may_draw = dirty && !screen_lost;
+        let due = showing.due(pending.is_some()).filter(|_| !screen_lost);
+        // The session waits for the frame that a key is taken on, as long as that can be expected.
+        let heard = pending.is_none() || !showing.is_under_way() || showing.is_stuck();
         tokio::select! {
             biased;
             Some(alarm) = wires.alarms.recv() => {
                 engine.take(Event::Alarmed(alarm));
-                dirty = true;
+                showing.change();
             }
             _ = clock.tick() => {
                 let now = Instant::now();
@@ -108,35 +104,54 @@ pub async fn walk<H: Held, B: Surface>(
                 }
                 hold_left = left;
                 let stale = match screen.motion(engine.machine()) {
-                    Motion::Spins => drawn.is_none_or(|drawn| now.duration_since(drawn) >= SPIN),
+                    Motion::Spins => showing.drawn_since(now).is_none_or(|since| since >= SPIN),
                     Motion::CountsSeconds => shown_seconds(engine) != seconds,
                     Motion::None => false,
                 };
-                dirty |= stale || *engine.machine().phase() != before;
+                if *engine.machine().phase() != before {
+                    showing.change();
+                } else if stale {
+                    showing.count_on();
+                }
                 if matches!(engine.machine().phase(), Phase::Left(_)) {
-                    dirty = false;
+                    showing.rest();
                 }
             }
-            () = tokio::time::sleep_until(due), if may_draw => {
+            written = terminal.written(), if showing.is_under_way() && !screen_lost => {
+                if showing.arrive(&engine.machine().face()) && written.is_ok() {
+                    if !engine.machine().is_shown() {
+                        face_since = Instant::now();
+                    }
+                    engine.take(Event::Drawn);
+                }
+                match written {
+                    Ok(()) => for event in screen.take_events() {
+                        engine.take(event);
+                        showing.change();
+                    },
+                    Err(_) => {
+                        screen_lost = true;
+                        engine.take(Event::Alarmed(Alarm::HungUp));
+                    }
+                }
+                if !showing.is_behind() && !screen_lost && let Some(input) = pending.take() {
+                    screen_lost = take_input(engine, screen, terminal, input, face_since);
+                    showing.press();
+                }
+                // Keys in heaps have a frame each; the session is heard between them.
+                if take_batch(engine, wires) {
+                    showing.change();
+                }
+            }
+            () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                 let (machine, account) = (engine.machine(), engine.account());
                 // A fault in drawing must not take the transaction's end with it (I2).
                 let painted = catch_unwind(AssertUnwindSafe(|| {
                     terminal.draw(|frame| screen.draw(frame, machine, account))
                 }));
-                drawn = Some(Instant::now());
-                dirty = false;
-                urgent = false;
+                showing.hand_over(machine.face());
                 match painted {
-                    Ok(Ok(())) => {
-                        if !engine.machine().is_shown() {
-                            face_since = Instant::now();
-                        }
-                        engine.take(Event::Drawn);
-                        for event in screen.take_events() {
-                            engine.take(event);
-                            dirty = true;
-                        }
-                    }
+                    Ok(Ok(())) => {}
                     Ok(Err(_)) => {
                         screen_lost = true;
                         engine.take(Event::Alarmed(Alarm::HungUp));
@@ -146,20 +161,18 @@ pub async fn walk<H: Held, B: Surface>(
                         engine.take(Event::Alarmed(Alarm::PartDied("the screen")));
                     }
                 }
-                if !dirty && !screen_lost && let Some(input) = pending.take() {
-                    screen_lost = take_input(engine, screen, terminal, input, face_since);
-                    dirty = true;
-                    urgent = true;
-                }
-                // Keys in heaps have a frame each; the session is heard between them.
-                dirty |= take_batch(engine, wires);
             }
-            input = wires.input.recv(), if pending.is_none() && !screen_lost => match input {
-                Some(input) if dirty => pending = Some(input),
+            input = wires.input.recv(),
+                if !screen_lost && (pending.is_none() || showing.is_stuck()) => match input
+            {
+                // What needs no frame, such as the end of the terminal, waits for none.
+                Some(input) if showing.is_behind() && matches!(input.what, What::Key(_) | What::Burst(_) | What::Paste(_)) => {
+                    // Behind a key that a stuck terminal keeps waiting there is no second one.
+                    pending.get_or_insert(input);
+                }
                 Some(input) => {
                     screen_lost = take_input(engine, screen, terminal, input, face_since);
-                    dirty = true;
-                    urgent = true;
+                    showing.press();
                 }
                 None => {
                     screen_lost = true;
@@ -168,25 +181,29 @@ pub async fn walk<H: Held, B: Surface>(
             },
             Some(question) = wires.questions.recv() => {
                 screen.ask_for(question);
-                dirty = true;
-                urgent = true;
+                showing.change();
+                showing.hurry();
             }
-            Some(observation) = wires.observations.recv() => {
-                dirty |= take_observation(engine, observation);
-                dirty |= take_batch(engine, wires);
+            Some(observation) = wires.observations.recv(), if heard => {
+                let news = take_observation(engine, observation);
+                if take_batch(engine, wires) || news {
+                    showing.change();
+                }
             }
-            Some(report) = wires.reports.recv() => {
+            Some(report) = wires.reports.recv(), if heard => {
                 // What a person waits for is drawn at once; none of these streams.
-                urgent |= matches!(
+                if matches!(
                     report.body,
                     Body::Connected(_)
                         | Body::Probed { .. }
                         | Body::CommitAnswered(_)
                         | Body::RollbackAnswered { .. }
                         | Body::PostVerified { .. }
-                );
+                ) {
+                    showing.hurry();
+                }
                 engine.take(Event::Reported(report));
-                dirty = true;
+                showing.change();
                 take_batch(engine, wires);
             }
         }
@@ -259,8 +276,10 @@ fn take_input<H: Held, B: Surface>(
     let events = match input.what {
         What::Key(key) => {
             // A key from before its frame is tried on a copy: what it would have asked for is not
-            // asked, and what was typed so far is still there.
-            let ahead = Instant::from_std(input.at) <= face_since;
+            // asked, and what was typed so far is still there. So is one that waited for a stuck
+            // terminal: by now somebody may want something else.
+            let at = Instant::from_std(input.at);
+            let ahead = at <= face_since || at.elapsed() >= STUCK;
             let before = ahead.then(|| screen.clone());
             let events = screen.key(key, engine.machine(), engine.account());
             let asks = events.iter().any(|event| matches!(event, Event::Asked(_)));

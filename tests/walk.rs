@@ -21,6 +21,7 @@ use stagegate::tui::{Appearance, Screen};
 use stagegate::walk::engine::{Engine, Held, Log, Remark};
 use stagegate::walk::{self, Wires};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -647,19 +648,29 @@ async fn no_flood_of_keys_keeps_the_session_waiting() {
     stage.run.abort();
 }
 
-/// A backend whose terminal is gone, or whose drawing has a fault, from the third frame on.
+/// What is wrong with a terminal.
+#[derive(Clone)]
+enum Fault {
+    /// It is gone from the third frame on.
+    Gone,
+    /// Drawing has a fault from the third frame on.
+    Panics,
+    /// It takes no frame for as long as this is set.
+    Stalls(Arc<AtomicBool>),
+}
+
 struct Broken {
     inner: TestBackend,
     frames: usize,
-    panics: bool,
+    fault: Fault,
 }
 
 impl Broken {
-    fn new(panics: bool) -> Broken {
+    fn new(fault: Fault) -> Broken {
         Broken {
             inner: TestBackend::new(80, 24),
             frames: 0,
-            panics,
+            fault,
         }
     }
 }
@@ -672,9 +683,10 @@ impl ratatui::backend::Backend for Broken {
         I: Iterator<Item = (u16, u16, &'a ratatui::buffer::Cell)>,
     {
         self.frames += 1;
-        if self.frames > 2 {
-            assert!(!self.panics, "a fault in drawing");
-            return Err(std::io::Error::other("EIO"));
+        match &self.fault {
+            Fault::Gone if self.frames > 2 => return Err(std::io::Error::other("EIO")),
+            Fault::Panics => assert!(self.frames <= 2, "a fault in drawing"),
+            Fault::Gone | Fault::Stalls(_) => {}
         }
         self.inner.draw(content).map_err(std::io::Error::other)
     }
@@ -719,15 +731,76 @@ impl ratatui::backend::Backend for Broken {
     }
 }
 
-impl Surface for Broken {}
+impl Surface for Broken {
+    async fn written(&mut self) -> Result<(), Self::Error> {
+        if let Fault::Stalls(stalls) = &self.fault {
+            while stalls.load(Ordering::SeqCst) {
+                sleep(Duration::from_millis(10)).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// At the armed gate of a terminal that takes nothing any more, and what lets it go on.
+async fn stalled_at_the_gate() -> (Stage, Arc<AtomicBool>) {
+    let stalls = Arc::new(AtomicBool::new(false));
+    let stage = Stage::on(
+        Broken::new(Fault::Stalls(Arc::clone(&stalls))),
+        &[],
+        Log::Unwanted,
+    );
+    stage.pass(Duration::from_secs(1)).await;
+    stage.key(KeyCode::Char(' ')).await;
+    stage.key(KeyCode::Char('a')).await;
+    stage.pass(Duration::from_secs(1)).await;
+    assert_eq!(stage.count("settle"), 1);
+    stalls.store(true, Ordering::SeqCst);
+    (stage, stalls)
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_key_acts_on_what_a_stalled_terminal_has_not_taken() {
+    let (stage, stalls) = stalled_at_the_gate().await;
+    // The gate was seen, so `r` asks; the question was not, so `y` answers nothing.
+    stage.key(KeyCode::Char('r')).await;
+    stage.pass(Duration::from_secs(3)).await;
+    for _ in 0..20 {
+        stage.key(KeyCode::Char('y')).await;
+        stage.pass(Duration::from_secs(1)).await;
+    }
+    assert_eq!(stage.count("roll back"), 0);
+    // Nor does what was typed at nothing count when the question comes up.
+    stalls.store(false, Ordering::SeqCst);
+    stage.pass(Duration::from_secs(2)).await;
+    assert_eq!(stage.count("roll back"), 0);
+    stage.key(KeyCode::Char('y')).await;
+    assert_eq!(stage.count("roll back"), 1);
+    stage.run.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_terminal_keeps_neither_time_nor_a_signal_nor_an_answer_waiting() {
+    let (stage, _stalls) = stalled_at_the_gate().await;
+    // A key that waits for its frame, too.
+    stage.key(KeyCode::Char('r')).await;
+    stage.key(KeyCode::Char('y')).await;
+    stage.pass(Duration::from_millis(HOLD_LIMIT)).await;
+    assert_eq!(stage.count("roll back"), 1);
+    assert!(!stage.run.is_finished());
+    stage.alarms.send(Alarm::Terminated).unwrap();
+    let (code, ending) = stage.end().await;
+    assert!(rolled_back(&ending, &Why::HoldLimit), "{ending:?}");
+    assert_eq!(code, ExitCode::RolledBackOnError);
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_screen_that_is_gone_rolls_back_and_leaves() {
-    for (panics, alarm) in [
-        (false, Alarm::HungUp),
-        (true, Alarm::PartDied("the screen")),
+    for (fault, alarm) in [
+        (Fault::Gone, Alarm::HungUp),
+        (Fault::Panics, Alarm::PartDied("the screen")),
     ] {
-        let stage = Stage::on(Broken::new(panics), &["settle"], Log::Unwanted);
+        let stage = Stage::on(Broken::new(fault), &["settle"], Log::Unwanted);
         stage.pass(Duration::from_secs(1)).await;
         stage.key(KeyCode::Char(' ')).await;
         stage.key(KeyCode::Char('a')).await;

@@ -6,7 +6,7 @@
 
 use super::arguments::{Holding, Look};
 use super::commands::{Failure, appearance, env};
-use super::last_words::last_words;
+use super::last_words::{last_words, say_last};
 use super::opening::{journals, opened, rehearses};
 use super::questions::seat_at_desk;
 use super::{cloning, rehearsal};
@@ -31,7 +31,7 @@ use crate::walk::watchdog::Watchdog;
 use crate::walk::{self, Wires, signals};
 use color_eyre::eyre::{Report, WrapErr, eyre};
 
-use std::io::{IsTerminal, Stdout, Write};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -81,7 +81,7 @@ pub(super) fn may_be_run(runbook: &Runbook, holding: &Holding) -> Result<(), Fai
 /// What a person sits at, or a log that nobody reads yet: it outlasts a walk that starts over.
 enum Seat {
     Screen {
-        terminal: Box<Terminal<Ours<Stdout>>>,
+        terminal: Box<Terminal<Ours>>,
         wires: Wires,
         _reader: input::Reader,
     },
@@ -362,16 +362,14 @@ pub(super) fn attend(
         }
     });
     let told = result.map(|(code, closing, last, unrecorded)| {
-        // Where the terminal is gone there is nobody to tell; the outcome and its code stand.
-        let mut out = std::io::stdout();
-        for line in closing.iter().chain(std::iter::once(&last)) {
-            let _ = writeln!(out, "{line}");
-        }
         let journal = match unrecorded {
             Some(why) => format!("LOST: {why}"),
             None => path.display().to_string(),
         };
-        let _ = writeln!(out, "Journal: {}", printable(&journal));
+        let mut lines = closing;
+        lines.push(last);
+        lines.push(format!("Journal: {}", printable(&journal)));
+        say_last(lines);
         code
     });
     // Not before: signals are heard until the last word is said. A thread that still waits for a key

@@ -5,6 +5,33 @@
 use crate::gate::phase::how_to_end;
 use crate::gate::{Account, Ending, Machine};
 use crate::runbook::printable::printable;
+use std::io::{IsTerminal, Write, stdout};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+/// How long a terminal has to take the last lines; one that is stalled never does.
+const TAKING: Duration = Duration::from_secs(1);
+
+/// Says the last lines. Where the terminal is gone there is nobody to tell; the outcome and its code
+/// stand.
+pub(super) fn say_last(lines: Vec<String>) {
+    let say = move || {
+        for line in &lines {
+            let _ = writeln!(stdout(), "{line}");
+        }
+    };
+    if !stdout().is_terminal() {
+        return say();
+    }
+    let (done, said) = channel();
+    let saying = std::thread::Builder::new().spawn(move || {
+        say();
+        let _ = done.send(());
+    });
+    if saying.is_ok() {
+        let _ = said.recv_timeout(TAKING);
+    }
+}
 
 /// The outcome in a line or two.
 pub(super) fn last_words(machine: &Machine, account: &Account) -> String {

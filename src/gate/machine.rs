@@ -138,8 +138,8 @@ impl Signature {
 }
 
 /// What must be drawn anew before a key acts on it (I5).
-#[derive(PartialEq)]
-struct Face {
+#[derive(Debug, PartialEq)]
+pub struct Face {
     screen: std::mem::Discriminant<Phase>,
     prompt: Option<Prompt>,
     signed: Vec<(bool, usize)>,
@@ -375,7 +375,8 @@ impl Machine {
         effects
     }
 
-    fn face(&self) -> Face {
+    /// What a frame of the present state shows.
+    pub fn face(&self) -> Face {
         let prompt = match self.phase {
             Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. } => Some(prompt),
             Phase::MustRollBack { asking: true, .. } | Phase::Querying { asking: true, .. } => {

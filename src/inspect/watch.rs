@@ -53,6 +53,8 @@ pub async fn watch<B: Surface>(
     let began = Instant::now();
     let mut drawn: Option<Instant> = None;
     let mut dirty = true;
+    // A frame that the terminal has not taken yet. Nothing but keys waits for it.
+    let mut under_way = false;
     let mut cheap = true;
     let mut next: Option<Instant> = None;
 
@@ -85,15 +87,22 @@ pub async fn watch<B: Surface>(
                 screen.take_runs(read);
                 dirty = true;
             }
-            () = tokio::time::sleep_until(due), if dirty => {
+            written = terminal.written(), if under_way => {
+                if written.is_err() {
+                    break Alarm::HungUp.exit_code();
+                }
+                under_way = false;
+            }
+            () = tokio::time::sleep_until(due), if dirty && !under_way => {
                 screen.tick(since(began));
                 if terminal.draw(|frame| screen.draw(frame)).is_err() {
                     break Alarm::HungUp.exit_code();
                 }
                 drawn = Some(Instant::now());
                 dirty = false;
+                under_way = true;
             }
-            input = wires.input.recv(), if !dirty => {
+            input = wires.input.recv(), if !dirty && !under_way => {
                 dirty = true;
                 let wish = match input.map(|input| input.what) {
                     Some(What::Key(key)) => screen.key(key),

@@ -3,17 +3,15 @@
 //! Raw mode, alternate screen, bracketed paste and the hidden cursor are undone when it is dropped
 //! and, before anything is printed, when any thread panics. Each frame is drawn inside a
 //! synchronized update, so a terminal never shows half of one; a frame that changes nothing is not
-//! sent at all.
+//! sent at all. A thread of its own writes them, so that only that one waits for a terminal that
+//! takes nothing.
 //!
 //! It must never ask the terminal anything: the answer would come through the input's thread.
 //! `ratatui::Terminal::clear` does; a repaint is forced by resizing instead.
 
-use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::event::EnableBracketedPaste;
 use crossterm::style::force_color_output;
-use crossterm::terminal::{
-    EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-    enable_raw_mode,
-};
+use crossterm::terminal::{EnterAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, execute};
 use ratatui::Frame;
 use ratatui::backend::{Backend, TestBackend};
@@ -22,8 +20,10 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, OnceLock};
+use std::time::Duration;
 
 mod ours;
+mod writer;
 
 pub use ours::Ours;
 
@@ -33,25 +33,28 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 /// The terminal's settings from before it was ours.
 static SETTINGS: OnceLock<rustix::termios::Termios> = OnceLock::new();
 
-/// What [`restore`] writes, for a writer that cannot wait for standard output.
+/// How long a terminal has to take what gives it back; one that is stalled never does.
+const GIVING_BACK: Duration = Duration::from_millis(300);
+
+/// What gives the terminal back: end of the update, no brackets, the main screen, a cursor.
 pub(crate) const LEAVING: &[u8] = b"\x1b[?2026l\x1b[?2004l\x1b[?1049l\x1b[?25h";
 
 /// A backend that can hold a frame back until it is whole.
 pub trait Surface: Backend {
-    /// Nothing is shown from here on …
-    ///
-    /// # Errors
-    /// When the terminal cannot be written to.
-    fn begin_frame(&mut self) -> Result<(), Self::Error> {
-        Ok(())
-    }
-
-    /// … until here.
+    /// The frame is whole, and may be shown.
     ///
     /// # Errors
     /// When the terminal cannot be written to.
     fn end_frame(&mut self) -> Result<(), Self::Error> {
         Ok(())
+    }
+
+    /// Waits until the terminal has taken every frame so far. The wait can be given up at any time.
+    ///
+    /// # Errors
+    /// When the terminal cannot be written to.
+    fn written(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async { Ok(()) }
     }
 
     /// Rings the bell.
@@ -79,7 +82,7 @@ pub struct Terminal<B: Surface> {
     real: bool,
 }
 
-impl Terminal<Ours<io::Stdout>> {
+impl Terminal<Ours> {
     /// Takes the terminal: raw mode, alternate screen, bracketed paste, no cursor.
     ///
     /// # Errors
@@ -100,7 +103,8 @@ impl Terminal<Ours<io::Stdout>> {
             EnableBracketedPaste,
             cursor::Hide
         )
-        .and_then(|()| ratatui::Terminal::new(Ours::over(io::stdout())));
+        .and_then(|()| Ours::start())
+        .and_then(ratatui::Terminal::new);
         match entered {
             Ok(inner) => Ok(Terminal {
                 inner: ManuallyDrop::new(inner),
@@ -124,7 +128,8 @@ impl<B: Surface> Terminal<B> {
         Ok(Terminal { inner, real: false })
     }
 
-    /// Draws a frame, whole or not at all. Does nothing once a panic has given the terminal back.
+    /// Draws a frame, whole or not at all; it is on the terminal when [`Terminal::written`] says so. Does
+    /// nothing once a panic has given the terminal back.
     ///
     /// # Errors
     /// When the terminal cannot be written to.
@@ -132,11 +137,18 @@ impl<B: Surface> Terminal<B> {
         if self.real && !self.inner.backend().is_ours() {
             return Ok(());
         }
-        self.inner.backend_mut().begin_frame()?;
         let drawn = self.inner.draw(render).map(|_| ());
         // Ended even when drawing failed: a terminal must not stay frozen.
         let ended = self.inner.backend_mut().end_frame();
         drawn.and(ended)
+    }
+
+    /// Waits until the terminal has taken every frame so far. The wait can be given up at any time.
+    ///
+    /// # Errors
+    /// When the terminal cannot be written to.
+    pub async fn written(&mut self) -> Result<(), B::Error> {
+        self.inner.backend_mut().written().await
     }
 
     /// Rings the terminal's bell.
@@ -183,18 +195,21 @@ impl<B: Surface> Drop for Terminal<B> {
     }
 }
 
-/// Gives the terminal back, once. What cannot be written any more is not an error: it is gone.
+/// Gives the terminal back, once. What cannot be written any more is not an error: it is gone, or it
+/// takes nothing, and then it is not waited for.
 pub fn restore() {
     if !ENTERED.swap(false, Ordering::SeqCst) {
         return;
     }
-    let _ = execute!(
-        io::stdout(),
-        EndSynchronizedUpdate,
-        DisableBracketedPaste,
-        LeaveAlternateScreen,
-        cursor::Show
-    );
+    let (done, given) = std::sync::mpsc::channel();
+    let giving = std::thread::Builder::new().spawn(move || {
+        let _turn = writer::take_turn();
+        let _ = writer::write_whole(LEAVING);
+        let _ = done.send(());
+    });
+    if giving.is_ok() {
+        let _ = given.recv_timeout(GIVING_BACK);
+    }
     let _ = disable_raw_mode();
 }
 

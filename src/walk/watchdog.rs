@@ -1,4 +1,4 @@
-//! The end of a program that hangs: in a write to a terminal that takes nothing, or on a dead disk.
+//! The end of a program that hangs: on a dead disk, or in a write of lines that nobody reads.
 //!
 //! Whoever is told to leave does so by itself, and this only watches. When the loop has not left in
 //! time and gives no sign of life, its thread is stuck, and another one ends the process: the link is

@@ -1,5 +1,5 @@
-//! A program that is stuck itself, on a terminal that takes nothing or on a dead disk, still leaves
-//! when it is told to, in time and with the truth.
+//! A terminal that takes nothing keeps nothing waiting. A program that is stuck itself, on a dead disk,
+//! still leaves when it is told to, in time and with the truth.
 
 use crate::aloud::skip;
 use crate::child::{Finish, until};
@@ -50,16 +50,50 @@ fn wait_until_it_writes(terminal: &Terminal) -> bool {
     true
 }
 
-fn told_to_leave_a_stalled_terminal(signal: Signal, code: u8) {
-    let stage = Stage::set(Scenario::Clean);
-    let mut terminal = stage.run();
+fn stall_at_the_gate(stage: &Stage, arguments: &[&str]) -> Terminal {
+    let mut terminal = stage.run_with(arguments);
     terminal.walk_to_the_gate().stall();
     if !wait_until_it_writes(&terminal) {
         skip("whether a program waits in a write is seen in /proc alone");
     }
+    terminal
+}
+
+fn told_to_leave_a_stalled_terminal(signal: Signal, code: u8) {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stall_at_the_gate(&stage, &[]);
     let since = Instant::now();
     terminal.signal(signal);
     assert_gone(&stage, &mut terminal, code.into(), since);
+    // By itself: the watchdog would have left the journal without its end.
+    let journal = stage.journal();
+    let last = journal.last();
+    assert!(matches!(last, Some(Entry::Left { .. })), "{last:?}");
+    let rolled_back =
+        |entry: &Entry| matches!(entry, Entry::Outcome { outcome, .. } if outcome == "ROLLED BACK");
+    assert!(journal.iter().any(rolled_back), "{journal:?}");
+}
+
+#[test]
+fn a_terminal_that_takes_nothing_keeps_the_hold_limit_and_shows_its_end_when_it_is_back() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stall_at_the_gate(&stage, &["--hold-limit", "10s"]);
+    until("the journal tells how it ended", || {
+        stage
+            .journal_text()
+            .contains("\"ROLLED BACK\"")
+            .then_some(())
+    });
+    stage.assert_untouched();
+    terminal
+        .listen_again()
+        .wait_for("no transaction is open")
+        // What filled the terminal is still among it.
+        .key("Ctrl-L")
+        .wait_while("xxx")
+        .shows(&["R O L L E D   B A C K", "The hold limit was reached"])
+        .key("q");
+    assert_eq!(terminal.exit_code(), 3, "{}", terminal.picture());
 }
 
 #[test]

@@ -312,7 +312,7 @@ impl Terminal {
 
     // ---- what a person does -------------------------------------------------------------------
 
-    /// Presses a key: one character, or one of Space, Enter, Esc, Tab, Down, Up, Left, Right, Ctrl-C, Ctrl-Z.
+    /// Presses a key: one character, or one of Space, Enter, Esc, Tab, Down, Up, Left, Right, Ctrl-C, Ctrl-L, Ctrl-Z.
     ///
     /// Like a person, it looks first: a key in the same instant as the frame would count as typed
     /// before it.
@@ -332,6 +332,7 @@ impl Terminal {
             "Right" => "\x1b[C",
             "Backspace" => "\x7f",
             "Ctrl-C" => "\x03",
+            "Ctrl-L" => "\x0c",
             "Ctrl-Z" => "\x1a",
             one if one.chars().count() == 1 => one,
             other => panic!("no such key: {other}"),
@@ -450,6 +451,13 @@ impl Terminal {
     /// The program's process id.
     pub fn process_id(&self) -> u32 {
         self.child.process_id().expect("the program is gone")
+    }
+
+    /// Reads again, after [`Terminal::stall`].
+    #[allow(dead_code)]
+    pub fn listen_again(&mut self) -> &mut Self {
+        self.deaf.store(false, Ordering::SeqCst);
+        self
     }
 
     // ---- ends ---------------------------------------------------------------------------------

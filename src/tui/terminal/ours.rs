@@ -1,16 +1,17 @@
-//! The real terminal behind ratatui: a frame is gathered and sent in one piece.
+//! The real terminal behind ratatui: a frame is gathered and handed to the writer in one piece.
 //!
 //! ratatui sends some bytes for a frame that changes nothing, and hides the cursor anew with each.
 //! Over a slow link at the gate that is most of what is sent, so only what changes is. A terminal
 //! that does not know its size (0 by 0: a serial line, some `docker exec`) is taken as 80 by 24.
 
+use super::writer::{Writer, write_frame};
 use super::{ENTERED, Surface};
 use crossterm::queue;
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
-use std::io::{self, Write};
+use std::io;
 use std::sync::atomic::Ordering;
 
 /// What a terminal of no size is taken for.
@@ -19,21 +20,34 @@ const NO_SIZE: Size = Size {
     height: 24,
 };
 
+const BELL: u8 = 0x07;
+
 /// The terminal that the program was started in.
 #[derive(Debug)]
-pub struct Ours<W: Write> {
-    out: W,
+pub struct Ours {
+    writer: Writer,
+    /// What was drawn since the last frame was handed over; what erases the old picture, too.
     frame: Vec<u8>,
     cursor_hidden: bool,
+    /// A bell that waits for the terminal.
+    rings: bool,
 }
 
-impl<W: Write> Ours<W> {
-    /// A terminal behind `out`.
-    pub fn over(out: W) -> Ours<W> {
+impl Ours {
+    /// The terminal behind standard output.
+    ///
+    /// # Errors
+    /// When the thread that writes cannot be started.
+    pub fn start() -> io::Result<Ours> {
+        Ok(Ours::over(Writer::start(write_frame)?))
+    }
+
+    fn over(writer: Writer) -> Ours {
         Ours {
-            out,
+            writer,
             frame: Vec::new(),
             cursor_hidden: false,
+            rings: false,
         }
     }
 
@@ -50,27 +64,33 @@ pub fn size_or_usual(columns: u16, rows: u16) -> Size {
     }
 }
 
-impl<W: Write> Surface for Ours<W> {
-    fn begin_frame(&mut self) -> io::Result<()> {
-        self.frame.clear();
-        Ok(())
-    }
-
+impl Surface for Ours {
     fn end_frame(&mut self) -> io::Result<()> {
-        if self.frame.is_empty() {
+        let rings = std::mem::take(&mut self.rings);
+        if self.frame.is_empty() && !rings {
             return Ok(());
         }
-        let mut whole = Vec::with_capacity(self.frame.len() + 16);
+        let mut whole = Vec::with_capacity(self.frame.len() + 24);
         queue!(whole, BeginSynchronizedUpdate)?;
         whole.append(&mut self.frame);
         queue!(whole, EndSynchronizedUpdate)?;
-        self.out.write_all(&whole)?;
-        self.out.flush()
+        whole.extend(rings.then_some(BELL));
+        self.writer.send(whole)
+    }
+
+    async fn written(&mut self) -> io::Result<()> {
+        self.writer.written().await
     }
 
     fn ring(&mut self) -> io::Result<()> {
-        self.out.write_all(b"")?;
-        self.out.flush()
+        match self.writer.is_free() {
+            true => self.writer.send(vec![BELL]),
+            false => {
+                // With the next frame: bells must not heap up in front of a stalled link.
+                self.rings = true;
+                Ok(())
+            }
+        }
     }
 
     fn is_ours(&self) -> bool {
@@ -78,7 +98,7 @@ impl<W: Write> Surface for Ours<W> {
     }
 }
 
-impl<W: Write> Backend for Ours<W> {
+impl Backend for Ours {
     type Error = io::Error;
 
     fn draw<'a, I>(&mut self, content: I) -> io::Result<()>
@@ -135,7 +155,7 @@ impl<W: Write> Backend for Ours<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        // The frame is sent whole, at its end.
+        // The frame is handed over whole, at its end.
         Ok(())
     }
 }
@@ -143,32 +163,72 @@ impl<W: Write> Backend for Ours<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc::{Receiver, channel};
 
-    fn frame(ours: &mut Ours<Vec<u8>>, cells: &[(u16, u16, &Cell)]) -> usize {
-        let before = ours.out.len();
-        ours.begin_frame().unwrap();
+    fn over_a_channel() -> (Ours, Receiver<Vec<u8>>) {
+        let (out, sent) = channel();
+        let write = move |frame: &[u8]| out.send(frame.to_vec()).map_err(io::Error::other);
+        (Ours::over(Writer::start(write).unwrap()), sent)
+    }
+
+    /// Draws a frame, and returns what was sent of it.
+    async fn frame(
+        ours: &mut Ours,
+        sent: &Receiver<Vec<u8>>,
+        cells: &[(u16, u16, &Cell)],
+    ) -> String {
         ours.draw(cells.iter().copied()).unwrap();
         ours.hide_cursor().unwrap();
         ours.flush().unwrap();
         ours.end_frame().unwrap();
-        ours.out.len() - before
+        ours.written().await.unwrap();
+        String::from_utf8(sent.try_iter().flatten().collect()).unwrap()
     }
 
-    #[test]
-    fn a_frame_that_changes_nothing_sends_nothing() {
-        let mut ours = Ours::over(Vec::new());
+    #[tokio::test]
+    async fn a_frame_that_changes_nothing_sends_nothing() {
+        let (mut ours, sent) = over_a_channel();
         let cell = Cell::new("x");
-        assert!(frame(&mut ours, &[(0, 0, &cell)]) > 0);
-        assert_eq!(frame(&mut ours, &[]), 0);
-        assert_eq!(frame(&mut ours, &[]), 0);
-        frame(&mut ours, &[(1, 0, &cell)]);
-        let sent = String::from_utf8(ours.out).unwrap();
-        for part in sent.split_inclusive("[?2026l") {
-            assert!(
-                part.starts_with("[?2026h") && part.ends_with("[?2026l"),
-                "{part:?}"
-            );
+        let whole = frame(&mut ours, &sent, &[(0, 0, &cell)]).await;
+        assert!(whole.starts_with("\x1b[?2026h") && whole.ends_with("\x1b[?2026l"));
+        assert_eq!(frame(&mut ours, &sent, &[]).await, "");
+        assert_eq!(frame(&mut ours, &sent, &[]).await, "");
+        let whole = frame(&mut ours, &sent, &[(1, 0, &cell)]).await;
+        assert!(whole.starts_with("\x1b[?2026h") && whole.ends_with("\x1b[?2026l"));
+    }
+
+    #[tokio::test]
+    async fn what_erases_the_old_picture_goes_out_with_the_next_frame() {
+        let (mut ours, sent) = over_a_channel();
+        ours.clear_region(ClearType::All).unwrap();
+        let whole = frame(&mut ours, &sent, &[]).await;
+        assert!(whole.contains("\x1b[2J"), "{whole:?}");
+    }
+
+    #[tokio::test]
+    async fn a_bell_waits_with_the_frame_that_the_terminal_does_not_take() {
+        let (go_on, wait) = channel::<()>();
+        let (out, sent) = channel();
+        let write = move |frame: &[u8]| {
+            wait.recv().map_err(io::Error::other)?;
+            out.send(frame.to_vec()).map_err(io::Error::other)
+        };
+        let mut ours = Ours::over(Writer::start(write).unwrap());
+        for _ in 0..100 {
+            ours.ring().unwrap();
         }
+        ours.end_frame().unwrap();
+        ours.end_frame().unwrap();
+        for _ in 0..2 {
+            go_on.send(()).unwrap();
+        }
+        ours.written().await.unwrap();
+        let bells = sent.try_iter().flatten().filter(|byte| *byte == BELL);
+        assert_eq!(
+            bells.count(),
+            2,
+            "one that went out, one for all that waited"
+        );
     }
 
     #[test]
