@@ -5,7 +5,7 @@
 
 use super::link::{Broken, Link};
 use super::message;
-use super::session::read_only::{self, Limits, Query};
+use super::session::read_only::{self, Flight, Limits};
 use crate::gate::event::{Millis, ServerMessage, Session};
 
 /// What `pg_stat_activity.query` says to a role that may not see it.
@@ -77,20 +77,43 @@ impl Exclusive {
     /// # Errors
     /// When the link breaks.
     pub async fn look(link: &mut Link) -> Result<Exclusive, Broken> {
-        let text = format!(
+        let question = Exclusive::question();
+        let flight = Exclusive::send(link, &question).await?;
+        let found = Exclusive::hear(link, flight).await?;
+        read_only::close(link).await?;
+        Ok(found)
+    }
+
+    /// What [`Exclusive::send`] sends.
+    pub fn question() -> String {
+        format!(
             "SELECT l.pid, {SESSION}, \
              pg_catalog.concat(n.nspname, '.', c.relname, \
              CASE WHEN NOT l.granted THEN ' (waits for it)' END) {EXCLUSIVE}"
-        );
+        )
+    }
+
+    /// Asks without waiting for the answer.
+    ///
+    /// # Errors
+    /// When the link breaks.
+    pub async fn send<'q>(link: &mut Link, question: &'q str) -> Result<Flight<'q>, Broken> {
         let limits = Limits {
             statement: 5_000,
             lock: Some(WAIT),
         };
-        let answers = read_only::each(link, &[Query::from(text.as_str())], limits).await?;
-        let rows = answers.into_iter().flatten().filter_map(|r| r.result);
-        let sessions = rows.flat_map(|set| set.rows).map(|row| Session {
+        read_only::send(link, question, limits).await
+    }
+
+    /// Takes the answer.
+    ///
+    /// # Errors
+    /// When the link breaks.
+    pub async fn hear(link: &mut Link, flight: Flight<'_>) -> Result<Exclusive, Broken> {
+        let rows = flight.rows(link).await?.unwrap_or_default();
+        let sessions = rows.iter().map(|row| Session {
             relation: row.get(1 + COLUMNS).cloned().flatten(),
-            ..session(&row)
+            ..session(row)
         });
         Ok(Exclusive {
             sessions: sessions.collect(),

@@ -2,20 +2,25 @@
 
 use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::{Body, CommitAnswer, XactStatus};
+use stagegate::runbook::Runbook;
 
 use crate::proxy::Proxy;
 use crate::stage::{Stage, database, runbook, script, server, settings};
 
 /// A connected session, and the proxy that it is connected through.
 async fn through_a_proxy(statements: &[&str]) -> (Stage, Proxy) {
+    let mut book = runbook(statements);
+    book.post_verification = Some(script(&["SELECT 'x' AS c, 'PASS' AS status", "SELECT 1"]));
+    connected(book).await
+}
+
+async fn connected(book: Runbook) -> (Stage, Proxy) {
     let proxy = Proxy::to(server().tcp_address().unwrap()).await;
     let database = database(server()).await;
     let to = settings(&format!(
         "host=127.0.0.1 port={} user=postgres dbname={database} sslmode=disable",
         proxy.address.port()
     ));
-    let mut book = runbook(statements);
-    book.post_verification = Some(script(&["SELECT 'x' AS c, 'PASS' AS status", "SELECT 1"]));
     let mut stage = Stage::with(to, book, HoldOptions::default());
     stage.connect().await;
     proxy.linger(true);
@@ -91,4 +96,27 @@ async fn what_only_some_servers_need_costs_those_one_round_trip_more_each() {
         let answer = stage.commit(&xid).await;
         assert!(format!("{answer:?}").contains("COMMIT"), "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn the_evidence_of_a_checklist_takes_one_round_trip_and_one_for_the_file_of_checks() {
+    let statements = ["ALTER TABLE public.t ADD COLUMN j int"];
+    let mut book = runbook(&statements);
+    book.expected_state = Some(script(&["SELECT 'x' AS c, 'PASS' AS status", "SELECT 1"]));
+    let (mut stage, proxy) = connected(book).await;
+    let before = proxy.flights();
+    stage.order(Order::Probe(vec![1, 2]));
+    for item in [1, 2] {
+        match stage.next().await.body {
+            Body::Probed { item: found, .. } => assert_eq!(found, item),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(proxy.flights() - before, 2);
+    assert!(matches!(stage.next().await.body, Body::Measured(_)));
+    assert_eq!(
+        proxy.flights() - before,
+        3,
+        "with the sizes, which are no evidence"
+    );
 }

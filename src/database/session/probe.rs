@@ -8,9 +8,11 @@ use super::Claim;
 use super::actor::{Actor, UNGUARDED};
 use super::measure;
 use super::read_only::{self, Limits, Query, Stopped};
+use super::traffic::Traffic;
 use crate::database::link::Broken;
+use crate::database::message;
 use crate::database::others::Exclusive;
-use crate::database::{message, target};
+use crate::database::target::{self, Questions};
 use crate::gate::event::{Body, Evidence, Seq, ServerMessage, Standing, StatementReport, Target};
 use crate::runbook::check::{Check, Tally};
 use crate::runbook::objects::Name;
@@ -24,36 +26,52 @@ const ANY_BYTES: &str = "encoding   SQL_ASCII: the database keeps bytes of any e
                          encoding, its letters beyond ASCII will not match theirs. A byte that is no \
                          UTF-8 is shown as an escape, such as \\xE9.";
 
+/// What is there around what the files of checks ask for.
+struct Around {
+    /// What was reached, or why the server does not say.
+    target: Result<Target, ServerMessage>,
+    /// Who stands before a question.
+    before: Exclusive,
+    /// Who holds locks on what the script touches; until it is told.
+    traffic: Option<Traffic>,
+}
+
 impl Actor {
     pub(super) async fn probe(&mut self, seq: Seq, items: Vec<usize>) -> Result<(), Broken> {
         let runbook = Arc::clone(&self.runbook);
+        let looks_at_structure = runbook.items.iter().any(|i| i.kind == ItemKind::Structure);
+        let mut around = self.look_around().await?;
         for item in items {
             let Some(asked) = runbook.items.get(item) else {
                 continue;
             };
             let evidence = match asked.kind {
                 ItemKind::Connection => {
-                    let found = self.connection(seq).await?;
+                    let target = around.target.clone();
+                    let found = self.connection(seq, target).await?;
                     // Told once: where the structure is looked at, else here.
-                    match runbook.items.iter().any(|i| i.kind == ItemKind::Structure) {
-                        true => found,
-                        false => self.add_traffic(found).await?,
+                    match around.traffic.take_if(|_| !looks_at_structure) {
+                        Some(first) => self.add_traffic(found, first).await?,
+                        None => found,
                     }
                 }
                 ItemKind::Structure => {
                     let found = match &runbook.expected_state {
-                        Some(script) => self.checks(script).await?,
+                        Some(script) => self.checks(script, &around.before).await?,
                         None => Evidence {
                             standing: Standing::Warns,
                             summary: "the runbook has no expected-state file".into(),
                             ..Evidence::default()
                         },
                     };
-                    self.add_traffic(found).await?
+                    match around.traffic.take() {
+                        Some(first) => self.add_traffic(found, first).await?,
+                        None => found,
+                    }
                 }
                 ItemKind::Checks => match &asked.checks {
                     Some(script) => {
-                        let mut found = self.checks(script).await?;
+                        let mut found = self.checks(script, &around.before).await?;
                         found
                             .lines
                             .insert(0, format!("SHA-256 {}", script.sha256()));
@@ -73,17 +91,51 @@ impl Actor {
         }
         let tables = runbook.impact().tables.iter();
         let names: Vec<Name> = tables.map(|table| table.name.clone()).collect();
-        let before = Exclusive::look(self.link()?).await?;
-        let measure = measure::of(self.link()?, &names, before.wait()).await?;
+        let measure = measure::of(self.link()?, &names, around.before.wait()).await?;
         self.say(seq, Body::Measured(measure));
         Ok(())
     }
 
-    /// Asked afresh: the server may have become a standby since the session connected.
-    async fn connection(&mut self, seq: Seq) -> Result<Evidence, Broken> {
-        let target = match target::read(self.link()?).await {
-            Ok(target) => target,
+    /// What the program's own questions find out before files of checks are run, in one flight. What
+    /// was reached is asked afresh: the server may have become a standby since.
+    async fn look_around(&mut self) -> Result<Around, Broken> {
+        let known = self.target.clone();
+        let traffic = self.traffic_question();
+        let exclusive = Exclusive::question();
+        let link = self.link()?;
+        let asked = Questions::send(link, known.as_ref()).await;
+        let asked = asked.map_err(Broken::new)?;
+        let before = Exclusive::send(link, &exclusive).await?;
+        let traffic = match &traffic {
+            Some(question) => Some(self.send_traffic(question).await?),
+            None => None,
+        };
+        let link = self.link()?;
+        let answers = asked.hear(link).await.map_err(Broken::new)?;
+        let before = Exclusive::hear(link, before).await?;
+        let traffic = match traffic {
+            Some(traffic) => Some(Traffic::hear(link, traffic).await?),
+            None => None,
+        };
+        read_only::close(link).await?;
+        let target = match answers.complete(link).await {
             Err(why) if why.sqlstate.is_none() => return Err(Broken::new(why)),
+            target => target,
+        };
+        Ok(Around {
+            target,
+            before,
+            traffic,
+        })
+    }
+
+    async fn connection(
+        &mut self,
+        seq: Seq,
+        target: Result<Target, ServerMessage>,
+    ) -> Result<Evidence, Broken> {
+        let target = match target {
+            Ok(target) => target,
             Err(why) => {
                 return Ok(Evidence {
                     standing: Standing::Fails,
@@ -114,14 +166,13 @@ impl Actor {
     }
 
     /// The rows of a file of checks as evidence. What is refused in it is never sent.
-    async fn checks(&mut self, script: &Script) -> Result<Evidence, Broken> {
+    async fn checks(&mut self, script: &Script, before: &Exclusive) -> Result<Evidence, Broken> {
         if !script.refusals.is_empty() {
             return Ok(refused(script));
         }
         let limit = self.options.read_timeout;
         let runbook = Arc::clone(&self.runbook);
         let path = runbook.search_path.checks.as_deref();
-        let before = Exclusive::look(self.link()?).await?;
         let limits = Limits {
             statement: limit,
             lock: Some(before.wait()),

@@ -8,6 +8,8 @@
 mod flight;
 mod proof;
 
+pub use flight::Flight;
+
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -240,6 +242,28 @@ pub async fn each_on(
     path: Option<&str>,
 ) -> Result<Vec<Result<StatementReport, Stopped>>, Broken> {
     each_capped(link, queries, limits, path, &mut Some(Caps::default())).await
+}
+
+/// Sends one question of the program's own, without waiting for the server: others may follow it in the
+/// same flight. Whoever has landed the last of them calls [`close`]. A file of SQL is never sent with
+/// others behind it: what gets out of its transaction must be the last that the connection carries.
+///
+/// # Errors
+/// When the link breaks.
+pub async fn send<'q>(
+    link: &mut Link,
+    question: &'q str,
+    limits: Limits,
+) -> Result<Flight<'q>, Broken> {
+    flight::send(link, vec![Query::from(question)], limits, None).await
+}
+
+/// Ends what is still open behind flights that have landed.
+///
+/// # Errors
+/// When the link breaks.
+pub async fn close(link: &mut Link) -> Result<(), Broken> {
+    flight::close(link).await
 }
 
 async fn each_capped(

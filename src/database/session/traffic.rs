@@ -7,9 +7,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::actor::Actor;
-use super::read_only::{self, Limits, Query};
-use crate::database::link::Broken;
+use super::read_only::{self, Flight, Limits};
+use crate::database::link::{Broken, Link};
 use crate::database::others::{self, COLUMNS, SESSION, WAIT};
 use crate::database::{message, tables};
 use crate::gate::event::{Evidence, LockMode, Session as Other, Standing};
@@ -44,19 +46,42 @@ fn question(relations: &[Name]) -> String {
 }
 
 impl Actor {
-    /// Adds to `evidence` who holds locks on what the script touches and keeps them.
-    pub(super) async fn add_traffic(&mut self, evidence: Evidence) -> Result<Evidence, Broken> {
+    /// The question who holds locks on what the script touches; `None` where it touches nothing.
+    pub(super) fn traffic_question(&self) -> Option<String> {
         let impact = Arc::clone(self.runbook.impact());
-        if impact.relations.is_empty() {
-            return Ok(evidence);
-        }
-        let question = question(&impact.relations);
-        let first = self.look(&question).await?;
+        (!impact.relations.is_empty()).then(|| question(&impact.relations))
+    }
+
+    /// Asks it without waiting for the answer.
+    pub(super) async fn send_traffic<'q>(
+        &mut self,
+        question: &'q str,
+    ) -> Result<Flight<'q>, Broken> {
+        let limits = Limits {
+            statement: self.options.read_timeout,
+            lock: Some(WAIT),
+        };
+        read_only::send(self.link()?, question, limits).await
+    }
+
+    /// Adds to `evidence` who held locks on what the script touches at the `first` look, and keeps
+    /// them.
+    pub(super) async fn add_traffic(
+        &mut self,
+        evidence: Evidence,
+        first: Traffic,
+    ) -> Result<Evidence, Broken> {
+        let Traffic { first, at } = first;
         if matches!(&first, Ok(held) if held.is_empty()) {
             return Ok(evidence);
         }
-        tokio::time::sleep(APART).await;
-        let second = self.look(&question).await?;
+        let Some(question) = self.traffic_question() else {
+            return Ok(evidence);
+        };
+        tokio::time::sleep_until(at + APART).await;
+        let flight = self.send_traffic(&question).await?;
+        let second = Traffic::hear(self.link()?, flight).await?.first;
+        read_only::close(self.link()?).await?;
         Ok(match (first, second) {
             (Ok(first), Ok(second)) => told(evidence, &first, second),
             (Err(why), _) | (_, Err(why)) => Evidence {
@@ -71,21 +96,23 @@ impl Actor {
             },
         })
     }
+}
 
-    async fn look(&mut self, question: &str) -> Result<Result<Vec<Held>, String>, Broken> {
-        let limits = Limits {
-            statement: self.options.read_timeout,
-            lock: Some(WAIT),
+/// What a first look saw, and when.
+pub(super) struct Traffic {
+    first: Result<Vec<Held>, String>,
+    at: Instant,
+}
+
+impl Traffic {
+    pub(super) async fn hear(link: &mut Link, flight: Flight<'_>) -> Result<Traffic, Broken> {
+        let rows = flight.rows(link).await?;
+        let first = match rows {
+            Ok(rows) => Ok(rows.iter().map(|row| held(row)).collect()),
+            Err(why) => Err(message::line(&why)),
         };
-        let queries = [Query::from(question)];
-        let answers = read_only::each(self.link()?, &queries, limits).await?;
-        let report = match answers.into_iter().next() {
-            Some(Ok(report)) => report,
-            Some(Err(stopped)) => return Ok(Err(message::line(&stopped.error))),
-            None => return Ok(Ok(Vec::new())),
-        };
-        let rows = report.result.map(|set| set.rows).unwrap_or_default();
-        Ok(Ok(rows.iter().map(|row| held(row)).collect()))
+        let at = Instant::now();
+        Ok(Traffic { first, at })
     }
 }
 

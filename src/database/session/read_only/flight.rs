@@ -17,7 +17,7 @@ use crate::gate::event::{ServerMessage, StatementReport};
 use crate::runbook::check::Plan;
 
 /// Queries on their way, and what is known of them already.
-pub(super) struct Flight<'q> {
+pub struct Flight<'q> {
     queries: Vec<Query<'q>>,
     /// The chain; `None` where its text could not be sent.
     chain: Option<Sent>,
@@ -134,6 +134,24 @@ fn stopped(query: &Query<'_>, error: ServerMessage) -> Stopped {
 }
 
 impl Flight<'_> {
+    /// The rows of the one question that was sent, or why there are none.
+    ///
+    /// # Errors
+    /// When the link breaks.
+    pub async fn rows(
+        self,
+        link: &mut Link,
+    ) -> Result<Result<Vec<Vec<Option<String>>>, ServerMessage>, Broken> {
+        let (results, stopped) = self.land(link).await?;
+        Ok(match stopped {
+            Some(stopped) => Err(stopped.error),
+            None => {
+                let results = results.into_iter().filter_map(|report| report.result);
+                Ok(results.flat_map(|set| set.rows).collect())
+            }
+        })
+    }
+
     /// Reads the answers: what the queries found, and the first that did not succeed. Whoever has
     /// nothing more under way looks then whether the transaction is over ([`close`]).
     pub(super) async fn land(
