@@ -5,7 +5,8 @@ use stagegate::database::session::read_only::{self, Limits, Query};
 use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::{Body, Standing};
 
-use crate::stage::{Stage, database, over_socket, psql, runbook, script, server};
+use crate::proxy::Proxy;
+use crate::stage::{Stage, database, over_socket, psql, runbook, script, server, settings};
 
 const GROUND: &str = "CREATE TABLE victim (i int); CREATE SEQUENCE counter;
     CREATE FUNCTION strike() RETURNS text LANGUAGE plpgsql AS
@@ -154,6 +155,27 @@ async fn no_text_writes_on_a_session_that_only_looks() {
     }
     // Otherwise the server alone did all of it, and what looks behind it was never tried.
     assert!(got_out >= 8, "{got_out}");
+}
+
+/// That a session is READ ONLY is not taken on trust: what stands in between may have dropped the wish.
+#[tokio::test]
+async fn a_session_that_the_server_did_not_make_read_only_is_not_used() {
+    let name = database(server()).await;
+    let proxy = Proxy::to(server().tcp_address().unwrap()).await;
+    let port = proxy.address.port();
+    let through = settings(&format!(
+        "host=127.0.0.1 port={port} user=postgres dbname={name} sslmode=disable"
+    ));
+    // What hides nothing is fine.
+    read_only::open(&through).await.unwrap();
+    proxy.forget_read_only();
+    let Err(why) = read_only::open(&through).await else {
+        panic!("it looks through a session that may write");
+    };
+    assert_eq!(
+        why.message,
+        "the server did not make this session read-only, so nothing was looked at"
+    );
 }
 
 #[tokio::test]

@@ -370,6 +370,16 @@ async fn the_server_of_an_earlier_run_is_found_in_a_list_wherever_it_stands() {
     }
 }
 
+/// Has a server that is stopped come up as a standby.
+fn make_standby(data: &std::path::Path) {
+    // Of the same owner as the rest, whoever that is.
+    let said = std::process::Command::new("cp")
+        .arg("-a")
+        .args([data.join("PG_VERSION"), data.join("standby.signal")])
+        .finish("cp");
+    assert!(said.status.success());
+}
+
 /// A standby of `primary`, in place of the cluster that `place` had.
 async fn follow(primary: &mut Own, place: &mut Own) {
     let (from, to) = (data_of(primary.server()), data_of(place.server()));
@@ -386,12 +396,7 @@ async fn follow(primary: &mut Own, place: &mut Own) {
                 .args([&from, &to])
                 .finish("cp");
             assert!(copied.status.success());
-            // Of the same owner as the rest, whoever that is.
-            let said = std::process::Command::new("cp")
-                .arg("-a")
-                .args([to.join("PG_VERSION"), to.join("standby.signal")])
-                .finish("cp");
-            assert!(said.status.success());
+            make_standby(&to);
             let auto = to.join("postgresql.auto.conf");
             let mut text = std::fs::read_to_string(&auto).unwrap();
             text.push_str(&format!(
@@ -467,4 +472,55 @@ async fn a_standby_that_was_promoted_at_the_gate_answers_for_nobody() {
     // The one who knows is asked when it is back.
     primary.restart().await;
     aborted(&inquire(&mut listed).await);
+}
+
+/// As after a fail-over and back, where the first server was wound back in place: its files are those of
+/// then, and only the timeline tells that the numbers given out since may be other people's.
+#[tokio::test]
+async fn the_same_files_on_another_timeline_answer_for_nobody() {
+    let mut own = Own::start(Options {
+        tcp: true,
+        ..Options::for_tests()
+    })
+    .await;
+    let mut proxy = Proxy::to(own.server().tcp_address().unwrap()).await;
+    let port = proxy.address.port();
+    let settings = settings(&format!(
+        "host=127.0.0.1 port={port} user=postgres dbname=postgres"
+    ));
+    let book = runbook(&["CREATE TABLE t (i int)"]);
+    let mut stage = Stage::with(settings, book, HoldOptions::default());
+    let target: Target = stage.connect().await;
+    let (xid, _) = stage.apply().await;
+    let other = psql(own.server(), "postgres").await;
+    commit_without_its_answer(&mut stage, &mut proxy, &other, &xid).await;
+    drop(other);
+    let data = data_of(own.server());
+    own.change(move |server| {
+        server.stop_fast().unwrap();
+        make_standby(&data);
+        server.restart().unwrap();
+    })
+    .await;
+    let there = psql(own.server(), "postgres").await;
+    let promoted = there.query_one("SELECT pg_promote()", &[]).await.unwrap();
+    assert!(promoted.get::<_, bool>(0));
+    let now = format!("SELECT pg_xact_status('{xid}')");
+    let said = there.query_one(&now, &[]).await.unwrap();
+    assert_eq!(said.get::<_, &str>(0), "committed", "so it would be told");
+    for inquiry in [
+        inquire(&mut stage).await,
+        of_earlier_run(
+            &crate::stage::over_socket(own.server(), "postgres"),
+            &Identity::of(&target),
+            &xid,
+            false,
+        )
+        .await,
+    ] {
+        assert!(
+            matches!(&inquiry, Inquiry::OtherServer(why) if why.contains("opened on timeline 1")),
+            "{inquiry:?}"
+        );
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -16,6 +16,7 @@ struct Ways {
     swallow: bool,
     hold_open: bool,
     linger: bool,
+    writable: bool,
 }
 
 /// How long an answer takes then; long against what a client needs to send what does not wait for it.
@@ -40,6 +41,7 @@ impl Proxy {
             swallow: false,
             hold_open: false,
             linger: false,
+            writable: false,
         }));
         let (cut, cuts) = watch::channel(0);
         let (count, swallowed) = watch::channel(0);
@@ -90,6 +92,11 @@ impl Proxy {
         self.ways.lock().unwrap().hold_open = on;
     }
 
+    /// New sessions begin as if nobody had asked for READ ONLY, as behind what drops options.
+    pub fn forget_read_only(&self) {
+        self.ways.lock().unwrap().writable = true;
+    }
+
     /// Leads new connections to another server.
     pub fn redirect(&self, server: SocketAddr) {
         self.ways.lock().unwrap().server = server;
@@ -116,6 +123,9 @@ async fn pass(
     // The first flight is answered by nobody before it.
     let answered = AtomicBool::new(true);
     let up = async {
+        if now().writable && begin_writable(&mut from_client, &mut to_server).await.is_err() {
+            return;
+        }
         let mut buffer = vec![0; 65_536];
         while let Ok(read) = from_client.read(&mut buffer).await {
             if read == 0 {
@@ -152,4 +162,23 @@ async fn pass(
         let _ = to_client.shutdown().await;
     };
     tokio::join!(up, down);
+}
+
+/// Passes the first message on with READ ONLY turned off in it: by a word of the same length, so that
+/// the message is as long as it says.
+async fn begin_writable(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+) -> std::io::Result<()> {
+    const ON: &[u8] = b"default_transaction_read_only=on";
+    const OFF: &[u8] = b"default_transaction_read_only=no";
+    let mut length = [0; 4];
+    from.read_exact(&mut length).await?;
+    let mut message = vec![0; u32::from_be_bytes(length) as usize - 4];
+    from.read_exact(&mut message).await?;
+    let at = message.windows(ON.len()).position(|words| words == ON);
+    let at = at.expect("READ ONLY is asked for from the first message on");
+    message[at..at + ON.len()].copy_from_slice(OFF);
+    to.write_all(&length).await?;
+    to.write_all(&message).await
 }
