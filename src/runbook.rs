@@ -101,6 +101,8 @@ pub struct Item {
     pub text: Option<String>,
     /// The checks of an [`ItemKind::Checks`].
     pub checks: Option<Script>,
+    /// What a person is asked for with the signature, as a question; it is recorded.
+    pub asks: Option<String>,
 }
 
 impl Item {
@@ -112,6 +114,7 @@ impl Item {
             kind,
             text: None,
             checks: None,
+            asks: None,
         }
     }
 }

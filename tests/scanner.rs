@@ -457,7 +457,7 @@ fn meta_commands_are_understood_or_refused() {
     let echoes: Vec<_> = script
         .echoes
         .iter()
-        .map(|e| (e.before, e.text.as_str()))
+        .map(|e| (e.behind + 1, e.text.as_str()))
         .collect();
     assert_eq!(echoes, [(1, "a  b c"), (2, "done")]);
     refused("SELECT 1;\n\\! rm x\n", 2, 1, "outside of the database");

@@ -66,3 +66,5 @@ mod terminal;
 mod typist;
 #[path = "stories/unheld.rs"]
 mod unheld;
+#[path = "stories/wording.rs"]
+mod wording;

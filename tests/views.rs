@@ -1070,6 +1070,49 @@ mod behaviour {
         }
     }
 
+    /// The line that `s` opens the script at: the one that stands out.
+    fn opened_at(walk: &mut Walk) -> String {
+        walk.press("s");
+        let buffer = walk.buffer((60, 15), Glyphs::Unicode);
+        let rows = (0..15).filter(|y| {
+            let cell = &buffer[(10, *y)];
+            *y > 3 && cell.modifier.contains(ratatui::style::Modifier::REVERSED)
+        });
+        let rows: Vec<u16> = rows.collect();
+        walk.press("s");
+        let text = text(&buffer);
+        let lines: Vec<&str> = text.lines().collect();
+        let marked = rows.iter().map(|y| lines[usize::from(*y)].trim());
+        marked.collect::<Vec<_>>().join(" / ")
+    }
+
+    #[test]
+    fn the_script_is_opened_where_what_failed_stands() {
+        // Where the server points at, in the middle of the statement.
+        let mut walk = error();
+        assert_eq!(
+            opened_at(&mut walk),
+            "15       ON service_ops.integration_inbox (message_id)"
+        );
+        // The second of them as it is left by then.
+        walk.press("s");
+        walk.press("g");
+        walk.press("s");
+        assert!(opened_at(&mut walk).starts_with("15"));
+        // The statement whose check says FAIL.
+        let mut walk = failing();
+        let line = runbook().script.statements[12].line.to_string();
+        assert!(opened_at(&mut walk).starts_with(&line), "{line}");
+        // The one under the cursor, while all is well.
+        let mut walk = deciding();
+        assert_eq!(opened_at(&mut walk), "");
+        for key in ["Tab", "Tab", "g", "Down"] {
+            walk.press(key);
+        }
+        let line = runbook().script.statements[2].line.to_string();
+        assert!(opened_at(&mut walk).starts_with(&line), "{line}");
+    }
+
     #[test]
     fn how_to_go_on_and_how_to_leave_stand_in_the_footer_of_80_columns() {
         let mut walk = Walk::rolling_back_by_choice(runbook());

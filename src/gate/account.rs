@@ -39,8 +39,10 @@ pub struct Account {
     pub begun_at: Option<Millis>,
     /// When the held transaction ended, on the scale of `now`.
     pub ended_at: Option<Millis>,
-    /// The script's statements; index 0 is statement 1.
+    /// What became of each of the script's statements, in their order.
     pub steps: Vec<Step>,
+    /// The number of each of them.
+    numbers: Vec<usize>,
     /// Which of them runs, which failed, and which was done last; how many are done. They are kept,
     /// because a frame asks for them and a script may have a hundred thousand statements.
     running: Option<usize>,
@@ -134,9 +136,9 @@ impl Account {
                 .collect(),
             ..Account::default()
         };
-        account.steps = runbook
-            .script
-            .statements
+        let statements = &runbook.script.statements;
+        account.numbers = statements.iter().map(|one| one.number).collect();
+        account.steps = statements
             .iter()
             .map(|statement| match statement.fate {
                 Fate::Sent => Step::Waiting,
@@ -294,7 +296,8 @@ impl Account {
                 };
                 self.step(*number, failed);
                 self.running = None;
-                for step in self.steps.iter_mut().skip(*number) {
+                let behind = self.place_of(*number).map_or(0, |at| at + 1);
+                for step in self.steps.iter_mut().skip(behind) {
                     if matches!(step, Step::Waiting | Step::Running { .. }) {
                         *step = Step::NotRun;
                     }
@@ -393,7 +396,8 @@ impl Account {
     }
 
     fn step(&mut self, number: usize, step: Step) {
-        let Some(slot) = number.checked_sub(1).and_then(|i| self.steps.get_mut(i)) else {
+        let place = self.place_of(number);
+        let Some(slot) = place.and_then(|at| self.steps.get_mut(at)) else {
             return;
         };
         self.done -= usize::from(matches!(slot, Step::Done(_)));
@@ -469,10 +473,16 @@ impl Account {
         !by_server || saved
     }
 
-    /// The step of the statement with this number, from 1.
+    /// The step of the statement with this number.
     pub fn step_of(&self, number: usize) -> &Step {
-        let step = number.checked_sub(1).and_then(|at| self.steps.get(at));
+        let step = self.place_of(number).and_then(|at| self.steps.get(at));
         step.unwrap_or(&Step::Waiting)
+    }
+
+    /// Where the step of the statement with this number is, as [`Script::index_of`] has it.
+    fn place_of(&self, number: usize) -> Option<usize> {
+        let at = self.numbers.partition_point(|one| *one < number);
+        (number > 0 && self.numbers.get(at) == Some(&number)).then_some(at)
     }
 
     /// The statement that runs now: its number and since when it runs.

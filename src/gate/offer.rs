@@ -110,6 +110,7 @@ pub enum Refusal {
     FindingsOpen(usize),
     NothingToAcknowledge,
     ReferenceMissing,
+    WordsMissing,
     NoReference,
     NameMissing,
     ItemsUnsigned(usize),
@@ -173,6 +174,9 @@ impl std::fmt::Display for Refusal {
                 f.write_str("Type the name of the database that you mean, then it is signed.")
             }
             Refusal::ReferenceMissing => f.write_str("It needs a reference: type one."),
+            Refusal::WordsMissing => {
+                f.write_str("It needs words that tell somebody else: type them.")
+            }
             Refusal::NoReference => f.write_str(
                 "That is no reference: say where the backup lies, so that somebody else finds it.",
             ),

@@ -125,8 +125,10 @@ impl FirstSigner {
 /// What a signature needs beside evidence that holds.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Requirement {
-    /// A text is typed with it, such as the reference to a backup.
+    /// The reference to a backup is typed with it.
     pub reference: bool,
+    /// Words are typed with it, which are recorded: how to undo what is done, for instance.
+    pub words: bool,
     /// The name of the database is typed with it: the guard against the wrong server.
     pub database_name: bool,
     /// How many findings of the linter are acknowledged first, one by one.
@@ -161,7 +163,10 @@ impl Plan {
                     database_name: true,
                     ..Requirement::default()
                 },
-                ItemKind::Structure | ItemKind::Attest | ItemKind::Checks => Requirement::default(),
+                ItemKind::Structure | ItemKind::Attest | ItemKind::Checks => Requirement {
+                    words: item.asks.is_some(),
+                    ..Requirement::default()
+                },
             })
             .collect();
         Plan {

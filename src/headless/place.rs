@@ -27,7 +27,7 @@ impl<'a> Place<'a> {
         if !matches!(error.severity.as_str(), "ERROR" | "FATAL" | "PANIC") {
             return None;
         }
-        let statement = script.statements.get(number.checked_sub(1)?)?;
+        let statement = script.statement(number)?;
         let source = script.sources.get(statement.source)?;
         let pointed = error
             .position

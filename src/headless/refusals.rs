@@ -28,6 +28,7 @@ pub fn in_words(refusal: &Refusal) -> String {
         }
         Refusal::NameMissing => "It needs the name of the database that you mean: sign N DATABASE.",
         Refusal::ReferenceMissing => "It needs a reference: sign N REFERENCE.",
+        Refusal::WordsMissing => "It needs words that tell somebody else: sign N WORDS.",
         Refusal::BackupUnderWay => "The backup is still being made; cancel cancels it.",
         Refusal::CancelWithoutEffect => {
             "The cancel has no effect yet. cancel again rolls back, and closes the link if it is silent."
@@ -109,6 +110,7 @@ mod tests {
             Refusal::FindingsOpen(2),
             Refusal::NothingToAcknowledge,
             Refusal::ReferenceMissing,
+            Refusal::WordsMissing,
             Refusal::NameMissing,
             Refusal::ItemsUnsigned(2),
             Refusal::BackupUnderWay,

@@ -657,9 +657,11 @@ fn shown(machine: &Machine, index: usize, standing: Standing) -> &'static str {
 }
 
 fn name(statement: &Statement) -> String {
-    match &statement.relation {
-        Some(relation) => format!("{:>3} {} {relation}:", statement.number, statement.kind),
-        None => format!("{:>3} {}:", statement.number, statement.kind),
+    let number = statement.own_number();
+    let number = number.map_or_else(String::new, |number| number.to_string());
+    match statement.about() {
+        Some(about) => format!("{number:>3} {} {about}:", statement.kind),
+        None => format!("{number:>3} {}:", statement.kind),
     }
 }
 

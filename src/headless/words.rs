@@ -22,7 +22,7 @@ pub enum Meaning {
 /// The word for an act, with what goes with it.
 pub fn of(act: Act) -> &'static str {
     match act {
-        Act::SignOff => "sign N [REFERENCE or DATABASE]",
+        Act::SignOff => "sign N [REFERENCE, DATABASE or WORDS]",
         Act::Withdraw => "withdraw N",
         Act::ProbeAgain => "probe",
         Act::BackUp => "backup FOLDER",

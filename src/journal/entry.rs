@@ -90,6 +90,9 @@ pub enum Entry {
         section: Option<String>,
         kind: String,
         relation: Option<String>,
+        /// [`Statement::about`](crate::runbook::script::Statement::about)
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<String>,
         /// How long it took, in milliseconds.
         milliseconds: u64,
         /// The server's tag; `None` where it failed.

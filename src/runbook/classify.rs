@@ -393,6 +393,36 @@ fn flat(node: &SyntaxNode) -> String {
         .collect()
 }
 
+/// What on a relation is made or taken away and has a name of its own.
+const NAMED_ON_A_TABLE: [&str; 4] = ["INDEX", "TRIGGER", "POLICY", "RULE"];
+
+/// What a statement does, by a name of its own: that of an index, a trigger, a policy or a rule, and of a
+/// query the text that is its first column, which names a check.
+pub(super) fn subject_in_words(words: Words<'_>) -> Option<String> {
+    let words = words.statements().next().unwrap_or(words);
+    match words.upper(0).as_str() {
+        "CREATE" | "ALTER" | "DROP" => {
+            let object = words.object();
+            let named = NAMED_ON_A_TABLE.iter().any(|word| words.is(object, word));
+            let name = named.then(|| name_at(words, object + 1)).flatten()?;
+            (!name.eq_ignore_ascii_case("ON")).then_some(name)
+        }
+        "SELECT" => {
+            let first = words.tokens.get(1)?;
+            let text = words.text(first);
+            let inside = text.strip_prefix('\'')?.strip_suffix('\'')?;
+            let named = words.tokens.get(2).is_some_and(|next| {
+                next.kind == Lexeme::Word
+                    || next.kind == Lexeme::QuotedName
+                    || words.text(next) == ","
+            });
+            (first.kind == Lexeme::String && named && !inside.is_empty())
+                .then(|| inside.replace("''", "'"))
+        }
+        _ => None,
+    }
+}
+
 /// The name that the leading words point at: what is left when there is no parse.
 pub(super) fn relation_in_words(words: Words<'_>) -> Option<String> {
     let words = words.statements().next().unwrap_or(words);
@@ -415,9 +445,7 @@ pub(super) fn relation_in_words(words: Words<'_>) -> Option<String> {
             if nameless {
                 return None;
             }
-            let owned = ["INDEX", "TRIGGER", "POLICY", "RULE"]
-                .iter()
-                .any(|word| words.is(object, word));
+            let owned = NAMED_ON_A_TABLE.iter().any(|word| words.is(object, word));
             match after("ON") {
                 Some(on) if owned => on,
                 _ => object + words.object_words(object),
@@ -425,6 +453,11 @@ pub(super) fn relation_in_words(words: Words<'_>) -> Option<String> {
         }
         _ => return None,
     };
+    name_at(words, at)
+}
+
+/// The name, qualified or not, that stands at `at` or behind the words that may go before one.
+fn name_at(words: Words<'_>, at: usize) -> Option<String> {
     let mut at = at;
     for word in ["CONCURRENTLY", "IF", "NOT", "EXISTS", "ONLY"] {
         at += usize::from(words.is(at, word));

@@ -17,7 +17,7 @@ pub(super) struct Joined {
     script: Script,
     /// Where a section of a part is now: its first source and its number there.
     sections: HashMap<(usize, usize), usize>,
-    /// Where a statement of a part is now.
+    /// The number that a statement of a part has now, by its place there.
     numbers: HashMap<(usize, usize), usize>,
 }
 
@@ -69,20 +69,20 @@ impl Joined {
         mut keep: impl FnMut(&Statement) -> Option<Fate>,
     ) {
         let mut echoes = part.script.echoes.iter().peekable();
-        for statement in &part.script.statements {
-            let place = (part.base, statement.number);
+        for (index, statement) in part.script.statements.iter().enumerate() {
+            let place = (part.base, index);
             if self.numbers.contains_key(&place) {
                 continue;
             }
             let Some(fate) = keep(statement) else {
                 continue;
             };
-            let number = self.script.statements.len() + 1;
+            let number = self.script.last_number() + usize::from(!fate.is_the_gates());
             self.numbers.insert(place, number);
-            while let Some(echo) = echoes.next_if(|echo| echo.before <= statement.number) {
-                if echo.before == statement.number {
+            while let Some(echo) = echoes.next_if(|echo| echo.behind <= index) {
+                if echo.behind == index {
                     self.script.echoes.push(Echo {
-                        before: number,
+                        behind: self.script.statements.len(),
                         text: echo.text.clone(),
                     });
                 }
@@ -134,7 +134,10 @@ impl Joined {
 
     /// Takes over what stands against a part, once its statements are taken.
     pub(super) fn weigh(&mut self, part: Part<'_>) {
-        let at = |number: Option<usize>| self.numbers.get(&(part.base, number?)).copied();
+        let at = |number: Option<usize>| {
+            let index = part.script.index_of(number?)?;
+            self.numbers.get(&(part.base, index)).copied()
+        };
         for refusal in &part.script.refusals {
             self.script.refusals.push(Refusal {
                 source: part.base + refusal.source,

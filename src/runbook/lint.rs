@@ -10,8 +10,8 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use squawk_linter::{Linter, Rule, Violation};
-use squawk_syntax::SourceFile;
 use squawk_syntax::ast::{self, AstNode};
+use squawk_syntax::{Parse, SourceFile};
 
 use super::classify;
 use super::linting::{Excerpt, Linting, Parsing};
@@ -103,7 +103,7 @@ pub(super) fn parse(script: &mut Script, linted: &[Linted], linting: &Linting) {
     let seen = on_a_deep_stack(|| {
         let statements = script.statements.iter().enumerate();
         let parsed = statements.map(|(index, statement)| (statement, linting.parsing(index)));
-        let (relations, objects) = read_statements(parsed);
+        let (relations, objects, stumbles) = read_statements(parsed, READ_FOR_ERRORS);
         let sources = script.sources.iter().zip(linted).enumerate();
         let found: Vec<Vec<Found>> = sources
             .map(|(source, (file, linted))| {
@@ -116,9 +116,9 @@ pub(super) fn parse(script: &mut Script, linted: &[Linted], linting: &Linting) {
                 found
             })
             .collect();
-        (relations, objects, found)
+        (relations, objects, stumbles, found)
     });
-    let Some((relations, objects, found)) = seen else {
+    let Some((relations, objects, stumbles, found)) = seen else {
         script.objects = OnceLock::from(Objects::unread(&script.statements));
         return;
     };
@@ -131,6 +131,56 @@ pub(super) fn parse(script: &mut Script, linted: &[Linted], linting: &Linting) {
             findings(script, source, linted, found);
         }
     }
+    let sent = stumbles
+        .into_iter()
+        .filter_map(|stumble| tell_stumble(script, &stumble));
+    let told: Vec<Finding> = sent.collect();
+    script.findings.extend(told);
+}
+
+/// Where the parser did not understand a statement first.
+struct Stumble {
+    /// The statement, as an index.
+    index: usize,
+    /// In bytes of its text.
+    at: usize,
+    why: String,
+}
+
+impl Stumble {
+    fn over(index: usize, file: &Parse<SourceFile>) -> Option<Stumble> {
+        let errors = file.errors();
+        let first = errors.iter().min_by_key(|error| error.range().start())?;
+        Some(Stumble {
+            index,
+            at: first.range().start().into(),
+            why: first.message().to_owned(),
+        })
+    }
+}
+
+/// The server is the judge of what is SQL, but it tells only when the transaction is open.
+fn tell_stumble(script: &Script, stumble: &Stumble) -> Option<Finding> {
+    let statement = script.statements.get(stumble.index)?;
+    if statement.fate != Fate::Sent {
+        return None;
+    }
+    let before = statement.text.get(..stumble.at);
+    let place = before.map(|text| text.chars().count() + 1);
+    let place = place.and_then(|position| script.place(statement, position));
+    let why = stumble.why.trim_end_matches('.');
+    Some(Finding {
+        source: statement.source,
+        line: place.map_or(statement.line, |(line, _)| line),
+        statement: Some(statement.number),
+        rule: "not-understood".to_owned(),
+        message: format!(
+            "The linter does not understand this {}: {why}. Where the server does not either, it ends \
+             the run with a syntax error.",
+            statement.kind
+        ),
+        help: None,
+    })
 }
 
 /// What statements do to the structure, for scripts that were not read as one.
@@ -143,17 +193,33 @@ pub(super) fn objects_of(statements: &[Statement]) -> Objects {
         };
         (statement, parsing)
     });
-    on_a_deep_stack(|| read_statements(parsed).1).unwrap_or_else(|| Objects::unread(statements))
+    on_a_deep_stack(|| read_statements(parsed, 0).1).unwrap_or_else(|| Objects::unread(statements))
 }
 
-/// Parses each statement that is to be parsed, once: its relation, and what it does to the structure.
+/// How much of what is parsed for its errors alone is read, in bytes: the beginning of a long script tells
+/// what there is to know of rows that look alike.
+const READ_FOR_ERRORS: usize = 128 << 10;
+
+/// Parses each statement that is to be parsed, once: its relation, what it does to the structure, and
+/// whether it is understood at all.
 fn read_statements<'s>(
     statements: impl Iterator<Item = (&'s Statement, Parsing)>,
-) -> (Vec<Option<String>>, Objects) {
+    mut left: usize,
+) -> (Vec<Option<String>>, Objects, Vec<Stumble>) {
     let mut relations = Vec::new();
     let mut objects = Objects::default();
-    for (statement, parsing) in statements {
+    let mut stumbles = Vec::new();
+    for (index, (statement, parsing)) in statements.enumerate() {
         let file = (parsing == Parsing::Wanted).then(|| SourceFile::parse(&statement.text));
+        if let Some(file) = &file {
+            stumbles.extend(Stumble::over(index, file));
+        } else if parsing == Parsing::Needless && statement.data_file.is_none() {
+            let size = statement.text.len();
+            if size <= left && classify::is_parsable(&statement.text) {
+                left -= size;
+                stumbles.extend(Stumble::over(index, &SourceFile::parse(&statement.text)));
+            }
+        }
         let relation = file.as_ref();
         relations.push(relation.and_then(|file| classify::relation(file, &statement.kind)));
         let parsed = match &file {
@@ -163,7 +229,7 @@ fn read_statements<'s>(
         };
         objects.read(statement, parsed);
     }
-    (relations, objects)
+    (relations, objects, stumbles)
 }
 
 /// Works on a thread with the parser's stack; `None` if that thread fails.

@@ -228,17 +228,14 @@ fn statements(out: &mut String, paint: &Paint, script: &Script) {
         }
     }
     let mut section = None;
-    for statement in &script.statements {
-        if statement.section != section || statement.number == 1 {
+    for (index, statement) in script.statements.iter().enumerate() {
+        if statement.section != section || index == 0 {
             section = statement.section;
             out.push('\n');
             if let Some(title) = script.section_title(statement) {
                 let _ = writeln!(out, "{}", paint.heading(&printable(title)));
             }
-            let head = format!(
-                "{:>4} {:>5}  {:<kind_width$}  relation",
-                "no.", "line", "kind"
-            );
+            let head = format!("{:>4} {:>5}  {:<kind_width$}  about", "no.", "line", "kind");
             let _ = writeln!(out, "{}", paint.quiet(&head));
         }
         line(out, paint, script, statement, kind_width);
@@ -250,7 +247,8 @@ fn statements(out: &mut String, paint: &Paint, script: &Script) {
                 paint.quiet(line)
             });
         }
-        if let Some((refusals, findings)) = beside.get(&statement.number) {
+        let beside = (statement.own_number()).and_then(|number| beside.get(&number));
+        if let Some((refusals, findings)) = beside {
             for refusal in refusals {
                 refused(out, paint, script, refusal);
             }
@@ -265,14 +263,13 @@ fn statements(out: &mut String, paint: &Paint, script: &Script) {
 }
 
 fn line(out: &mut String, paint: &Paint, script: &Script, statement: &Statement, width: usize) {
-    let relation = statement
-        .relation
-        .as_deref()
-        .map(printable)
-        .unwrap_or_default();
+    let about = statement.about().unwrap_or_default();
+    let about = printable(&about);
     let mut text = format!(
-        "{:>4} {:>5}  {:<width$}  {relation}",
-        statement.number,
+        "{:>4} {:>5}  {:<width$}  {about}",
+        statement
+            .own_number()
+            .map_or_else(String::new, |number| number.to_string()),
         statement.line,
         printable(&statement.kind),
     );

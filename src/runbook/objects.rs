@@ -62,8 +62,7 @@ pub struct Unseen {
 /// What `script` does to the structure, as far as its text says.
 pub fn of(script: &Script) -> Objects {
     let sent = |number: usize| {
-        let index = number.checked_sub(1);
-        let statement = index.and_then(|index| script.statements.get(index));
+        let statement = script.statement(number);
         statement.is_some_and(|statement| statement.fate == Fate::Sent)
     };
     let read = || lint::objects_of(&script.statements);

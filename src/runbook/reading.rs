@@ -454,6 +454,7 @@ impl Reading {
             comment,
             kind,
             relation: classify::relation_in_words(words),
+            subject: classify::subject_in_words(words),
             text,
             edits,
             copy_data: (piece.copy_data.as_ref()).map(|data| at.laid.range_in_file(data)),

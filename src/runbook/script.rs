@@ -19,7 +19,7 @@ pub struct Script {
     /// The files it was read from: the script itself first, then what `\i` and `\ir` brought in.
     pub sources: Vec<Source>,
     pub sections: Vec<Section>,
-    /// Its statements, in order, numbered from 1.
+    /// Its statements, in order.
     pub statements: Vec<Statement>,
     /// Text of `\echo` and `\qecho`, shown before the statement it precedes.
     pub echoes: Vec<Echo>,
@@ -97,7 +97,8 @@ pub struct Section {
 /// One statement as psql would send it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
-    /// Its number in the script, from 1.
+    /// Its number in the script, from 1. What the gate sends or holds itself has none of its own, but the
+    /// number of the one before it, which is 0 at the beginning.
     pub number: usize,
     /// Its section, as an index into [`Script::sections`].
     pub section: Option<usize>,
@@ -115,6 +116,8 @@ pub struct Statement {
     pub kind: String,
     /// The relation it is about, as the script names it.
     pub relation: Option<String>,
+    /// What it does by a name of its own: the index that it makes, the check that it is.
+    pub subject: Option<String>,
     /// The text that is sent: the bytes at `span`, but for `edits`.
     pub text: Passage,
     /// Where psql's own substitution makes the text another than what is written.
@@ -155,11 +158,21 @@ pub enum Fate {
     LeftOut,
 }
 
+impl Fate {
+    /// Whether the gate sends or holds it itself, so that it is not numbered.
+    pub fn is_the_gates(self) -> bool {
+        match self {
+            Fate::TakenOver | Fate::Held | Fate::Ends => true,
+            Fate::Sent | Fate::LeftOut => false,
+        }
+    }
+}
+
 /// Text that psql would print between statements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Echo {
-    /// The number of the statement it precedes; one past the last for a closing echo.
-    pub before: usize,
+    /// How many statements stand before it, numbered or not.
+    pub behind: usize,
     pub text: String,
 }
 
@@ -201,6 +214,26 @@ pub struct Finding {
 }
 
 impl Statement {
+    /// Whether it is of a kind that looks or sets and leaves nothing behind by itself.
+    pub fn only_looks(&self) -> bool {
+        matches!(self.kind.as_str(), "SELECT" | "SHOW" | "SET" | "VALUES")
+    }
+
+    /// What tells it from others of its kind, in a line: its own name, else its relation.
+    pub fn about(&self) -> Option<String> {
+        match (&self.subject, &self.relation) {
+            (Some(name), _) if self.kind == "SELECT" => Some(name.clone()),
+            (Some(name), Some(table)) if name != table => Some(format!("{name} on {table}")),
+            (Some(name), _) | (None, Some(name)) => Some(name.clone()),
+            (None, None) => None,
+        }
+    }
+
+    /// Its number, where it has one of its own.
+    pub fn own_number(&self) -> Option<usize> {
+        (!self.fate.is_the_gates()).then_some(self.number)
+    }
+
     /// Whether the comment above it says that its rows are data, whatever they look like.
     pub fn returns_data(&self) -> bool {
         let comment = self.comment.as_deref().unwrap_or_default();
@@ -212,6 +245,23 @@ impl Statement {
 }
 
 impl Script {
+    /// Where the statement with this number stands in [`Script::statements`].
+    pub fn index_of(&self, number: usize) -> Option<usize> {
+        let at = (self.statements).partition_point(|statement| statement.number < number);
+        let there = self.statements.get(at)?;
+        (there.number == number && number > 0).then_some(at)
+    }
+
+    /// The statement with this number.
+    pub fn statement(&self, number: usize) -> Option<&Statement> {
+        self.statements.get(self.index_of(number)?)
+    }
+
+    /// How many statements are numbered.
+    pub fn last_number(&self) -> usize {
+        self.statements.last().map_or(0, |last| last.number)
+    }
+
     /// The statements that are sent in the held transaction, in order.
     pub fn sent(&self) -> impl Iterator<Item = &Statement> {
         self.statements.iter().filter(|s| s.fate == Fate::Sent)
@@ -353,3 +403,6 @@ impl Script {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -141,6 +141,15 @@ impl Pages {
         self.rows.len()
     }
 
+    /// The row where a line of one of the files begins.
+    pub(crate) fn row_of(&self, file: usize, number: usize) -> Option<usize> {
+        let begins = |row: &Row| match row {
+            Row::Code { source, line, .. } => (*source, *line) == (file, number),
+            Row::File(_) | Row::Note { .. } => false,
+        };
+        self.rows.iter().position(begins)
+    }
+
     /// The first row from `from` on, in the given direction and round the end, that holds `needle`.
     pub(crate) fn find(
         &self,

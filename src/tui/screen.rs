@@ -111,6 +111,8 @@ pub struct Screen {
     /// The open document's tab, and how far each is scrolled.
     tab: usize,
     documents: Vec<Scroll>,
+    /// Where the script is to be opened: the file, as an index into its sources, and the line.
+    goal: Option<(usize, usize)>,
     pages: Option<Arc<Pages>>,
     cover_text: Arc<Vec<String>>,
     answer: Option<Answer>,
@@ -162,6 +164,7 @@ impl Screen {
             heights: Arc::default(),
             tab: 0,
             documents,
+            goal: None,
             pages: None,
             cover_text: Arc::default(),
             answer: None,

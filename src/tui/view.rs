@@ -22,6 +22,7 @@ mod rolls;
 pub(crate) mod statement;
 pub(crate) mod stream;
 
+use super::text::counted;
 use super::theme::Appearance;
 use crate::gate::event::{Millis, Target};
 use crate::gate::machine::Machine;
@@ -158,6 +159,14 @@ impl Scene<'_> {
     /// How many statements the script sends.
     pub(crate) fn sent(&self) -> usize {
         self.outline.sent
+    }
+
+    /// What COMMIT makes permanent: what only looks leaves nothing behind that could be.
+    pub(crate) fn work(&self) -> String {
+        match self.outline.working {
+            0 => "what the script did".to_owned(),
+            working => counted(working, "statement", "statements"),
+        }
     }
 
     /// The whole length of the hold as it stands now.

@@ -8,6 +8,7 @@ use crate::gate::{Account, Command, Ending, Machine, Phase, Why};
 use crate::journal::Entry;
 use crate::journal::entry::Message;
 use crate::runbook::check::Check;
+use crate::runbook::script::Statement;
 use crate::runbook::{Item, ItemKind, Runbook};
 
 /// The lines for an event as it arrives.
@@ -373,10 +374,7 @@ fn checked(stage: &str, check: &Check) -> Entry {
 }
 
 fn statement(runbook: &Runbook, report: &StatementReport) -> Entry {
-    let known = report
-        .number
-        .checked_sub(1)
-        .and_then(|index| runbook.script.statements.get(index));
+    let known = runbook.script.statement(report.number);
     Entry::Statement {
         number: report.number,
         line: known.map_or(0, |s| s.line),
@@ -389,6 +387,7 @@ fn statement(runbook: &Runbook, report: &StatementReport) -> Entry {
             .map(str::to_owned),
         kind: known.map_or_else(String::new, |s| s.kind.clone()),
         relation: known.and_then(|s| s.relation.clone()),
+        about: known.and_then(Statement::about),
         milliseconds: report.duration,
         tag: Some(report.tag.clone()),
         rows: report.result.as_ref().map(|result| result.total),

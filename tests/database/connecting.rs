@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use stagegate::database::session::{HoldOptions, Order};
+use stagegate::database::session::{HoldOptions, Order, read_only};
 use stagegate::gate::event::{Body, Evidence, ServerMessage, Standing};
 use stagegate::runbook::impact::Measure;
 use stagegate::runbook::script::Script;
@@ -231,7 +231,17 @@ async fn the_kind_of_server_that_is_asked_for_is_looked_for() {
         Stage::with(settings(&conninfo), runbook(&[]), HoldOptions::default())
             .connect()
             .await;
+        // Whoever only looks made the session read-only; that says nothing of the server.
+        read_only::open(&settings(&conninfo)).await.unwrap();
     }
+    let conninfo = tcp("target_session_attrs=read-only");
+    let Err(why) = read_only::open(&settings(&conninfo)).await else {
+        panic!("a primary is taken for read-only");
+    };
+    assert_eq!(
+        why.message,
+        "the session is not read-only (target_session_attrs)"
+    );
 }
 
 #[tokio::test]

@@ -123,7 +123,11 @@ async fn pass(
     // The first flight is answered by nobody before it.
     let answered = AtomicBool::new(true);
     let up = async {
-        if now().writable && begin_writable(&mut from_client, &mut to_server).await.is_err() {
+        if now().writable
+            && begin_writable(&mut from_client, &mut to_server)
+                .await
+                .is_err()
+        {
             return;
         }
         let mut buffer = vec![0; 65_536];

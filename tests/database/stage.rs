@@ -137,6 +137,7 @@ fn statement(number: usize, text: &str, source: &mut String) -> Statement {
         text: text.into(),
         edits: Vec::new(),
         data_file: None,
+        subject: None,
         goes_back: false,
         copy_data,
         fate,

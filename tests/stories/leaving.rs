@@ -144,7 +144,7 @@ fn a_window_closed_on_the_plain_walk_rolls_back() {
         ),
         ("sign 3 b7", "3. A backup of the database exists: signed."),
         (
-            "sign 4",
+            "sign 4 drop it",
             "4. The way back is planned: how to undo this is known: signed.",
         ),
     ] {

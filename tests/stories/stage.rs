@@ -534,7 +534,13 @@ impl Walk for Terminal {
             let name = self
                 .screen_text()
                 .contains("Space asks for the database name");
+            let words = self.screen_text().contains("Space asks for the words");
             self.key("Space");
+            if words {
+                self.wait_for("YOUR WORDS")
+                    .type_slowly("drop it")
+                    .key("Enter");
+            }
             if reference {
                 self.wait_for("REFERENCE").type_slowly("b7").key("Enter");
             }

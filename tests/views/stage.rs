@@ -138,24 +138,39 @@ pub const CHECKS: [(&str, &str); 8] = [
     ("receive_serviceops: 4 indexes", "all present and valid"),
 ];
 
+/// As the reader of scripts finds it.
+fn subject_of(sql: &str) -> Option<String> {
+    Script::read("s.sql", None, sql.as_bytes())
+        .statements
+        .remove(0)
+        .subject
+}
+
 fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> Script {
     let mut text = format!(
         "-- {title}\n-- The reason for each choice stands in a line above it.\n\n\\set ON_ERROR_STOP on\n"
     );
     let mut out = Vec::new();
     let mut section = usize::MAX;
-    for (index, (at, kind, relation, sql)) in statements.iter().enumerate() {
+    let mut number = 0;
+    for (at, kind, relation, sql) in statements {
         if *at != section {
             section = *at;
             text.push_str(&format!("\n-- {}\n", SECTIONS[section]));
         }
+        let fate = match *kind {
+            "BEGIN" => Fate::TakenOver,
+            "COMMIT" => Fate::Held,
+            _ => Fate::Sent,
+        };
+        number += usize::from(!fate.is_the_gates());
         let start = text.len();
         let line = text.matches('\n').count() + 1;
         text.push_str(sql);
         let span = start..text.len();
         text.push_str(";\n");
         out.push(Statement {
-            number: index + 1,
+            number,
             section: Some(section),
             source: 0,
             line,
@@ -167,14 +182,11 @@ fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> 
             text: (*sql).into(),
             edits: Vec::new(),
             data_file: None,
+            subject: subject_of(sql),
             goes_back: false,
             copy_data: None,
             lasting: Vec::new(),
-            fate: match *kind {
-                "BEGIN" => Fate::TakenOver,
-                "COMMIT" => Fate::Held,
-                _ => Fate::Sent,
-            },
+            fate,
         });
     }
     Script {
@@ -209,13 +221,13 @@ pub fn runbook() -> Runbook {
         STATEMENTS,
     );
     main.echoes.push(Echo {
-        before: 12,
+        behind: 11,
         text: "Verification: eight checks, all should say PASS".into(),
     });
     main.findings.push(Finding {
         source: 0,
         line: main.statements[3].line,
-        statement: Some(4),
+        statement: Some(3),
         rule: "require-concurrent-index-creation".into(),
         message:
             "During normal index creation, table updates are blocked, but reads are still allowed."
@@ -590,19 +602,19 @@ impl Walk {
     }
 
     pub fn finish(&mut self, number: usize, duration: Millis, checks: Vec<Check>) {
-        let (_, kind, relation, _) = STATEMENTS[number - 1];
+        let (_, kind, relation, _) = STATEMENTS[number];
         let lock = |mode| {
             vec![Lock {
                 mode,
                 relation: relation.into(),
             }]
         };
-        let first = !STATEMENTS[..number - 1]
+        let first = !STATEMENTS[..number]
             .iter()
             .any(|(_, _, earlier, _)| *earlier == relation);
         let locks = match kind {
             "ALTER TABLE" if first => lock(LockMode::AccessExclusive),
-            "CREATE INDEX" if number.is_multiple_of(3) => lock(LockMode::Share),
+            "CREATE INDEX" if (number + 1).is_multiple_of(3) => lock(LockMode::Share),
             _ => Vec::new(),
         };
         self.tick(duration);
@@ -628,16 +640,16 @@ impl Walk {
             .collect();
         checks.iter_mut().for_each(&mut change);
         let rest = checks.split_off(4);
-        for number in 2..=STATEMENTS.len() {
+        for number in 1..STATEMENTS.len() {
             self.start(number);
             let checks = match number {
-                12 => checks.clone(),
-                13 => rest.clone(),
+                11 => checks.clone(),
+                12 => rest.clone(),
                 _ => Vec::new(),
             };
             self.finish(
                 number,
-                13 * number as u64 + if number == 4 { 1_900 } else { 0 },
+                13 * (number as u64 + 1) + if number == 3 { 1_900 } else { 0 },
                 checks,
             );
         }
@@ -834,12 +846,12 @@ pub fn applying() -> Walk {
     walk.sign_all();
     walk.press("a");
     walk.begin();
-    for number in 2..=6 {
+    for number in 1..=5 {
         walk.start(number);
-        walk.finish(number, if number == 4 { 1_912 } else { 14 }, Vec::new());
+        walk.finish(number, if number == 3 { 1_912 } else { 14 }, Vec::new());
     }
     walk.report(Body::Noticed {
-        number: Some(6),
+        number: Some(5),
         message: Box::new(ServerMessage {
             severity: "NOTICE".into(),
             sqlstate: Some("42701".into()),
@@ -933,14 +945,14 @@ pub fn error() -> Walk {
     walk.sign_all();
     walk.press("a");
     walk.begin();
-    for number in 2..=3 {
+    for number in 1..=2 {
         walk.start(number);
         walk.finish(number, 14, Vec::new());
     }
-    walk.start(4);
+    walk.start(3);
     walk.tick(1_840);
     walk.report(Body::StatementFailed {
-        number: 4,
+        number: 3,
         duration: 1_840,
         error: Box::new(ServerMessage {
             severity: "ERROR".into(),
@@ -973,7 +985,7 @@ pub fn blocked() -> Walk {
         ..Sight::default()
     });
     walk.report(Body::StatementFailed {
-        number: 7,
+        number: 6,
         duration: 3_000,
         error: Box::new(ServerMessage {
             severity: "ERROR".into(),

@@ -385,6 +385,11 @@ impl Machine {
                     Refusal::NoReference
                 }
                 Standing::Holds | Standing::Warns | Standing::Asks
+                    if needed.words && !is_reference(note) =>
+                {
+                    Refusal::WordsMissing
+                }
+                Standing::Holds | Standing::Warns | Standing::Asks
                     if needed.database_name && note.is_empty() =>
                 {
                     Refusal::NameMissing
@@ -523,7 +528,7 @@ impl Machine {
     }
 }
 
-/// Whether somebody else can find a backup by it: one letter, or dots, lead nowhere.
+/// Whether it can tell somebody else anything: one letter, or dots, do not.
 fn is_reference(note: &str) -> bool {
     note.chars()
         .filter(|c| c.is_alphanumeric())

@@ -35,6 +35,27 @@ fn on_checklist(plan: Plan) -> Run {
     run
 }
 
+#[test]
+fn an_item_that_asks_for_words_is_not_signed_without_them() {
+    let mut plan = bare();
+    plan.items = vec![Requirement {
+        words: true,
+        ..Requirement::default()
+    }];
+    let mut run = on_checklist(plan);
+    run.key(Command::SignOff {
+        item: 0,
+        note: None,
+    });
+    assert!(run.says(&Refusal::WordsMissing));
+    for nothing in ["", "  ", "x", "..."] {
+        run.key(sign(nothing));
+        assert!(run.says(&Refusal::WordsMissing), "{nothing}");
+    }
+    run.key(sign("DROP INDEX i"));
+    assert!(run.machine.items()[0].signed);
+}
+
 /// At the gate, with what the script returned.
 fn at_gate(plan: Plan, verdicts: &[Verdict]) -> Run {
     let mut run = on_checklist(plan);

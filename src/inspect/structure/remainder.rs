@@ -73,8 +73,7 @@ fn differences<'a>(screen: &'a Screen, sight: &Sight, table: &Table) -> Vec<&'a 
 }
 
 fn statement(runbook: &Runbook, stage: Stage, number: usize) -> Option<&str> {
-    let statements = &stage.script(runbook)?.statements;
-    Some(&statements.get(number.checked_sub(1)?)?.text)
+    Some(&stage.script(runbook)?.statement(number)?.text)
 }
 
 /// What is on a table and not of the script.

@@ -267,7 +267,7 @@ fn people(facts: &Facts, blocks: &mut Vec<Block>) {
         })
         .collect();
     blocks.push(Block::Table(Table {
-        head: vec!["when", "what", "item", "reference, or name typed"],
+        head: vec!["when", "what", "item", "reference, name or words typed"],
         rows,
     }));
 }
@@ -298,7 +298,7 @@ fn checklist(facts: &Facts, blocks: &mut Vec<Block>) {
         ];
         cells.push(Cell::plain(item.note.clone().unwrap_or_default()));
         blocks.push(Block::Table(Table {
-            head: vec!["signature", "standing", "reference, or name typed"],
+            head: vec!["signature", "standing", "reference, name or words typed"],
             rows: vec![Row::Cells(cells)],
         }));
         if !item.evidence().is_empty() {

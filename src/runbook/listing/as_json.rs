@@ -107,7 +107,7 @@ impl<'s> ListedScript<'s> {
         let script = self.0;
         script.statements.iter().map(|statement| {
             json!({
-                "number": statement.number,
+                "number": statement.own_number(),
                 "section": script.section_title(statement).map(printable),
                 "file": self.file(statement.source),
                 "line": statement.line,
@@ -116,6 +116,7 @@ impl<'s> ListedScript<'s> {
                 "end": statement.span.end,
                 "kind": printable(&statement.kind),
                 "relation": statement.relation.as_deref().map(printable),
+                "subject": statement.subject.as_deref().map(printable),
                 "fate": statement.fate.word(),
                 "outlives_rollback": statement.lasting.iter().map(|lasts| json!({
                     "by": printable(&lasts.by),

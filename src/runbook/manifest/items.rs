@@ -91,7 +91,10 @@ pub(super) fn where_none(has_expected_state: bool, has_rollbacks: bool) -> Vec<I
         items.push(Item::new("rollback", title, ItemKind::Rollback));
     } else {
         let title = "The way back is planned: how to undo this is known";
-        items.push(Item::new("rollback-plan", title, ItemKind::Attest));
+        items.push(Item {
+            asks: Some("how is this undone, once it is committed?".to_owned()),
+            ..Item::new("rollback-plan", title, ItemKind::Attest)
+        });
     }
     items
 }

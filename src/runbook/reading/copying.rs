@@ -152,6 +152,7 @@ impl Reading {
             comment,
             kind,
             relation,
+            subject: None,
             edits: vec![super::super::script::Edit {
                 sent: 0..text.len(),
                 written: span,

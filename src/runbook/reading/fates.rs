@@ -27,6 +27,7 @@ impl Reading {
     /// What becomes of BEGIN, COMMIT and their kind.
     pub(super) fn settle_fates(&mut self) {
         let admissions = std::mem::take(&mut self.admissions);
+        let told = (self.script.refusals.len(), self.own_findings.len());
         let last = admissions.len().saturating_sub(1);
         let mut course = Course {
             only_settings: true,
@@ -34,10 +35,14 @@ impl Reading {
             is_set: false,
             open: Vec::new(),
         };
+        let mut before = 0;
         for (index, admission) in admissions.into_iter().enumerate() {
             let Some(statement) = self.script.statements.get_mut(index) else {
                 continue;
             };
+            statement.fate = course.fate_of(&admission, index == last);
+            statement.number = before + usize::from(!statement.fate.is_the_gates());
+            before = statement.number;
             let reason = match admission {
                 Admission::Inside => {
                     let sets = statement.kind == "SET";
@@ -45,22 +50,15 @@ impl Reading {
                     course.nothing_asked &= sets;
                     continue;
                 }
-                Admission::Begin if course.only_settings && !course.is_set => {
-                    statement.fate = Fate::TakenOver;
+                Admission::Begin if statement.fate == Fate::TakenOver => {
                     course.only_settings = false;
                     continue;
                 }
-                Admission::SetTransaction if course.nothing_asked => {
-                    statement.fate = Fate::TakenOver;
+                Admission::SetTransaction if statement.fate == Fate::TakenOver => {
                     course.is_set = true;
                     continue;
                 }
-                Admission::Commit if index == last => {
-                    statement.fate = Fate::Held;
-                    continue;
-                }
-                Admission::RollBack if index == last => {
-                    statement.fate = Fate::Ends;
+                Admission::Commit | Admission::RollBack if statement.fate.is_the_gates() => {
                     continue;
                 }
                 Admission::Savepoint(name) => {
@@ -121,10 +119,44 @@ impl Reading {
             let refusal = refusal(statement, reason);
             self.script.refusals.push(refusal);
         }
+        self.number_anew(told);
+    }
+
+    /// Has what was told of statements by their places, before it was known which are the gate's, name
+    /// their numbers: so many refusals and findings.
+    fn number_anew(&mut self, (refusals, findings): (usize, usize)) {
+        let statements = &self.script.statements;
+        let number_at = |place: usize| match statements.get(place.saturating_sub(1)) {
+            Some(statement) => statement.number,
+            // It stands inside of one that never ended.
+            None => self.script.last_number() + 1,
+        };
+        let refusals = self.script.refusals.iter().take(refusals);
+        let refusals: Vec<_> = refusals.map(|told| told.statement.map(number_at)).collect();
+        for finding in self.own_findings.iter_mut().take(findings) {
+            finding.statement = finding.statement.map(number_at);
+        }
+        for (_, number) in self.laid.iter_mut().flat_map(|linted| &mut linted.ends) {
+            *number = number_at(*number);
+        }
+        for (told, number) in self.script.refusals.iter_mut().zip(refusals) {
+            told.statement = number;
+        }
     }
 }
 
 impl Course {
+    /// What becomes of a statement where the reading stands.
+    fn fate_of(&self, admission: &Admission, is_last: bool) -> Fate {
+        match admission {
+            Admission::Begin if self.only_settings && !self.is_set => Fate::TakenOver,
+            Admission::SetTransaction if self.nothing_asked => Fate::TakenOver,
+            Admission::Commit if is_last => Fate::Held,
+            Admission::RollBack if is_last => Fate::Ends,
+            _ => Fate::Sent,
+        }
+    }
+
     fn find(&self, name: &str) -> Option<usize> {
         self.open.iter().rposition(|(open, _)| open == name)
     }

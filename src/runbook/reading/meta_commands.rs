@@ -56,7 +56,7 @@ impl Reading {
             ),
             Meaning::Nothing => {}
             Meaning::Echo(text) => self.script.echoes.push(Echo {
-                before: self.script.statements.len() + 1,
+                behind: self.script.statements.len(),
                 text,
             }),
             Meaning::Set(variable, value) => {

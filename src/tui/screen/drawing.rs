@@ -406,6 +406,13 @@ impl Screen {
         let Some(scroll) = self.documents.get_mut(self.tab) else {
             return;
         };
+        let goal = self.goal.take();
+        let goal = goal.and_then(|(source, line)| pages.row_of(source, line));
+        if let Some(row) = goal {
+            // What stands above it belongs to it as often as not.
+            scroll.top = row.saturating_sub(usize::from(below.height) / 3);
+            self.found = Some(row);
+        }
         scroll.settle(pages.len(), usize::from(below.height), None);
         let range = scroll.top..scroll.top + scroll.height;
         put(buffer, below, &pages.lines(scene, range, self.found));
@@ -450,7 +457,15 @@ impl Screen {
                 view::prompt::roll_back(scene, inner),
             ),
             (Prompt::Closed, Some(Typing::Reference { item })) => (
-                "REFERENCE",
+                match scene
+                    .runbook
+                    .items
+                    .get(item)
+                    .is_some_and(|item| item.asks.is_some())
+                {
+                    true => "YOUR WORDS",
+                    false => "REFERENCE",
+                },
                 self.look.key(),
                 view::prompt::reference(scene, item, &self.typed, inner),
             ),

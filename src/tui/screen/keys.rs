@@ -329,9 +329,11 @@ impl Screen {
             Act::SignOff if offered && self.asks_for_text(machine).is_some() => {
                 self.typing = self.asks_for_text(machine);
                 self.typed = match self.typing {
-                    Some(Typing::Reference { .. }) => {
+                    // What was typed to one question is no answer to another.
+                    Some(Typing::Reference { item }) if machine.is_of_backup(item) => {
                         TextField::opened(LONGEST, "", &self.past.references)
                     }
+                    Some(Typing::Reference { .. }) => TextField::new(LONGEST),
                     _ => TextField::default(),
                 };
                 vec![Event::Edited]
@@ -372,7 +374,7 @@ impl Screen {
             && !signature.standing.forbids();
         let item = self.cursor;
         let dump = machine.is_backing_up() || machine.is_backed_up(item);
-        if ready && needed.reference && !dump {
+        if ready && (needed.words || needed.reference && !dump) {
             Some(Typing::Reference { item })
         } else if ready && needed.database_name {
             Some(Typing::DatabaseName { item })

@@ -5,6 +5,7 @@ use crate::asking::Challenge;
 use crate::gate::machine::Machine;
 use crate::gate::phase::Phase;
 use crate::gate::{Account, Command, Event};
+use crate::runbook::check::Verdict;
 use crate::runbook::question::Question;
 use crate::tui::field::{LONGEST, TextField, remember};
 use crate::tui::keymap::ViewAct;
@@ -18,7 +19,14 @@ impl Screen {
         account: &Account,
     ) -> Vec<Event> {
         match act {
-            ViewAct::Scripts => self.toggle(Cover::Scripts),
+            ViewAct::Scripts => {
+                let goal = self.place_in_question(machine, account);
+                self.toggle(Cover::Scripts);
+                if goal.is_some() && self.cover == Some(Cover::Scripts) {
+                    self.tab = 0;
+                    self.goal = goal;
+                }
+            }
             ViewAct::Locks => self.toggle(Cover::Locks),
             ViewAct::Messages => self.toggle(Cover::Messages),
             ViewAct::Impact => self.toggle(Cover::Impact),
@@ -69,6 +77,34 @@ impl Screen {
             | ViewAct::Last => self.move_by(act, machine, account),
         }
         Vec::new()
+    }
+
+    /// Where in the script stands what a person looks at: the statement that is open or under the cursor,
+    /// else the one that failed, or whose check says FAIL.
+    fn place_in_question(&self, machine: &Machine, account: &Account) -> Option<(usize, usize)> {
+        let script = &self.runbook.script;
+        let is_over = matches!(
+            machine.phase(),
+            Phase::MustRollBack { .. } | Phase::RollingBack { .. } | Phase::Ended(_)
+        );
+        let chosen = match self.cover {
+            Some(Cover::Statement(number)) => Some(number),
+            _ if self.open_pane(machine) == Some(Pane::Stream) => self.at,
+            _ => None,
+        };
+        let failed = account.failed().filter(|_| is_over);
+        let fails = || {
+            let mut checks = account.checks.iter();
+            let fail = checks.find(|(_, check)| check.verdict == Verdict::Fail);
+            fail.filter(|_| is_over).map(|(number, _)| *number)
+        };
+        let number = chosen.or(failed.map(|(number, _)| number)).or_else(fails)?;
+        let statement = script.statement(number)?;
+        let pointed = failed
+            .filter(|(failed, _)| *failed == number)
+            .and_then(|(_, error)| script.place(statement, error.position?));
+        let line = pointed.map_or(statement.line, |(line, _)| line);
+        Some((statement.source, line))
     }
 
     fn toggle(&mut self, cover: Cover) {
@@ -137,7 +173,7 @@ impl Screen {
 
     /// Moves the cursor from statement to statement.
     fn move_in_stream(&mut self, act: ViewAct, account: &Account) {
-        let last = self.runbook.script.statements.len();
+        let last = self.runbook.script.last_number();
         let from = self.at.or(account.newest()).unwrap_or(1);
         let page = self.scroll.height.saturating_sub(2).max(1);
         let to = match act {
@@ -192,7 +228,10 @@ impl Screen {
                     && database != Some(&text);
                 if !text.is_empty() {
                     self.typed.clear();
-                    if !again && let Some(Typing::Reference { .. }) = self.typing.take() {
+                    if !again
+                        && let Some(Typing::Reference { .. }) = self.typing.take()
+                        && machine.is_of_backup(item)
+                    {
                         remember(&mut self.past.references, &text);
                     }
                 }

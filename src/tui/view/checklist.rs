@@ -178,7 +178,8 @@ fn need(scene: &Scene<'_>, index: usize) -> Option<String> {
     if signature.signed {
         let note = scene.account.notes.get(index)?.as_ref()?;
         let asked = scene.machine.plan().items.get(index)?;
-        return (!asked.database_name).then(|| format!("reference: {}", scene.look.clean(note)));
+        let label = if asked.words { "as typed" } else { "reference" };
+        return (!asked.database_name).then(|| format!("{label}: {}", scene.look.clean(note)));
     }
     if scene.machine.plan().mode != Mode::Run {
         return None;
@@ -206,6 +207,8 @@ fn need(scene: &Scene<'_>, index: usize) -> Option<String> {
         Some("Space signs on the dump; b makes another".to_owned())
     } else if plan.reference {
         Some("Space asks for its reference; b makes a dump now".to_owned())
+    } else if plan.words {
+        Some("Space asks for the words".to_owned())
     } else if plan.database_name {
         Some("Space asks for the database name".to_owned())
     } else {

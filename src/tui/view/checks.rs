@@ -171,11 +171,7 @@ fn row(
 
 /// Where a statement stands, in words.
 fn place(scene: &Scene<'_>, number: usize) -> Option<String> {
-    let statement = scene
-        .runbook
-        .script
-        .statements
-        .get(number.checked_sub(1)?)?;
+    let statement = scene.runbook.script.statement(number)?;
     Some(format!("from statement {number}, line {}", statement.line))
 }
 

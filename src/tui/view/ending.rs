@@ -203,8 +203,7 @@ fn because(scene: &Scene<'_>, why: &Why) -> String {
                 let line = scene
                     .runbook
                     .script
-                    .statements
-                    .get(number.saturating_sub(1))
+                    .statement(number)
                     .map_or(0, |statement| statement.line);
                 text.push_str(&format!(
                     ": statement {number}, line {line}: {}",
@@ -269,11 +268,7 @@ fn changed(scene: &Scene<'_>) -> String {
         .iter()
         .zip(&scene.account.steps)
     {
-        let reads = matches!(
-            statement.kind.as_str(),
-            "SELECT" | "SHOW" | "SET" | "VALUES"
-        );
-        if matches!(step, Step::Done(_)) && !reads {
+        if matches!(step, Step::Done(_)) && !statement.only_looks() {
             *kinds.entry(&statement.kind).or_default() += 1;
         }
     }

@@ -11,7 +11,7 @@
 //!  Locks     ACCESS EXCLUSIVE on 3 relations: reads and writes wait
 //!              service_ops.integration_inbox, …
 //!
-//!  c  COMMIT    makes the work of 24 statements permanent; asks for a name
+//!  c  COMMIT    makes the work of 16 statements permanent; asks for a name
 //!  r  ROLLBACK  undoes everything; asks for y
 //!  :  query     asks inside the transaction, read-only
 //! ```
@@ -287,11 +287,7 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         lines.push(key(
             "c",
             "COMMIT",
-            format!(
-                "makes {} permanent; asks {}",
-                counted(scene.sent(), "statement", "statements"),
-                asked(scene)
-            ),
+            format!("makes {} permanent; asks {}", scene.work(), asked(scene)),
             armed,
         ));
     }

@@ -177,17 +177,15 @@ fn failed(
 ) -> Vec<Line<'static>> {
     let look = scene.look;
     let script = &scene.runbook.script;
-    let statement = number
-        .checked_sub(1)
-        .and_then(|index| script.statements.get(index));
+    let statement = script.statement(number);
     let mut lines = Vec::new();
     if let Some(statement) = statement {
         let text = format!(
             " Statement {number} of {}, line {}: {} {}",
-            script.statements.len(),
+            script.last_number(),
             statement.line,
             look.clean(&statement.kind),
-            look.clean(statement.relation.as_deref().unwrap_or_default())
+            look.clean(&statement.about().unwrap_or_default())
         );
         lines.push(scene.line(look.clip(&text, columns), look.strong()));
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ╭ COMMIT ───────────────────────────────────────────────────────────╮
-//! │ This makes the work of 24 statements permanent, all at once, in   │
+//! │ This makes the work of 16 statements permanent, all at once, in   │
 //! │   database  wiser_ops                                             │
 //! │   host      db1:5432                                              │
 //! │   role      migrator                                              │
@@ -26,7 +26,8 @@ pub(crate) fn name(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<
     let work = counted(scene.sent(), "statement", "statements");
     let mut lines = match review {
         false => vec![Line::from(format!(
-            "This makes the work of {work} permanent, all at once, in"
+            "This makes {} permanent, all at once, in",
+            scene.work()
         ))],
         true => sentences(
             &format!(
@@ -188,13 +189,16 @@ pub(crate) fn reference(
     typed: &TextField,
     columns: usize,
 ) -> Vec<Line<'static>> {
-    let title = scene.runbook.items.get(item).map_or("", |item| &item.title);
-    let title = scene
+    let item = scene.runbook.items.get(item);
+    let title = scene.look.clean(item.map_or("", |item| &item.title));
+    let title = scene.look.clip(&title, columns.saturating_sub(6));
+    let asks = item.and_then(|item| item.asks.as_deref());
+    let asks = scene
         .look
-        .clip(&scene.look.clean(title), columns.saturating_sub(6));
+        .clean(asks.unwrap_or("where can others find it?"));
     let mut lines = sentences(
         &format!(
-            "{title}: where can others find it? The answer is recorded with your signature. Enter \
+            "{title}: {asks} The answer is recorded with your signature. Enter \
              signs, Esc leaves it unsigned."
         ),
         columns,

@@ -58,8 +58,7 @@ pub(crate) struct Opened<'a> {
 }
 
 fn statement<'a>(scene: &Scene<'a>, number: usize) -> Option<&'a Statement> {
-    let statements = &scene.runbook.script.statements;
-    statements.get(number.checked_sub(1)?)
+    scene.runbook.script.statement(number)
 }
 
 fn result<'a>(scene: &Scene<'a>, number: usize) -> Option<&'a ResultSet> {
@@ -82,10 +81,10 @@ pub(crate) fn head(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line
     };
     let title = format!(
         " STATEMENT {number} of {}, line {}{file}: {} {}",
-        script.statements.len(),
+        script.last_number(),
         statement.line,
         look.clean(&statement.kind),
-        look.clean(statement.relation.as_deref().unwrap_or_default()),
+        look.clean(&statement.about().unwrap_or_default()),
     );
     let (text, style) = match scene.account.step_of(number) {
         Step::Waiting => ("It has not had its turn.".to_owned(), look.dim()),

@@ -33,6 +33,8 @@ const LONG_LOCKS: usize = 100;
 pub(crate) struct Outline {
     /// How many statements are sent.
     pub sent: usize,
+    /// How many of them do more than look.
+    pub working: usize,
     /// What a person acknowledges of it, in words.
     pub findings: Vec<String>,
     /// For each statement, the lines from the first one to its own, with headings and echoes.
@@ -44,23 +46,25 @@ impl Outline {
     pub(crate) fn of(script: &Script) -> Outline {
         let mut echoes: BTreeMap<usize, usize> = BTreeMap::new();
         for echo in &script.echoes {
-            *echoes.entry(echo.before).or_default() += echo.text.lines().count();
+            *echoes.entry(echo.behind).or_default() += echo.text.lines().count();
         }
         let (mut lines, mut section) = (0, None);
         let ends = script
             .statements
             .iter()
-            .map(|statement| {
+            .enumerate()
+            .map(|(index, statement)| {
                 if statement.section != section {
                     section = statement.section;
                     lines += usize::from(script.section_title(statement).is_some());
                 }
-                lines += echoes.get(&statement.number).copied().unwrap_or(0) + 1;
+                lines += echoes.get(&index).copied().unwrap_or(0) + 1;
                 lines
             })
             .collect();
         Outline {
             sent: script.sent().count(),
+            working: script.sent().filter(|one| !one.only_looks()).count(),
             findings: script.findings_in_words(),
             ends,
         }
@@ -73,7 +77,7 @@ pub(crate) struct Stream<'a> {
     columns: usize,
     /// The statement under the cursor.
     at: Option<usize>,
-    /// What stands below the statement that runs or failed, and which that is.
+    /// What stands below the statement that runs or failed, and where that is among all.
     below: Vec<Line<'static>>,
     newest: Option<usize>,
 }
@@ -81,10 +85,11 @@ pub(crate) struct Stream<'a> {
 impl<'a> Stream<'a> {
     /// The stream as it is now; the cursor stands on statement `at`, where there is one.
     pub(crate) fn new(scene: &'a Scene<'a>, columns: usize, at: Option<usize>) -> Stream<'a> {
+        let script = &scene.runbook.script;
         let newest = scene.account.newest();
-        let statements = &scene.runbook.script.statements;
+        let newest = newest.and_then(|number| script.index_of(number));
         let mut below = newest
-            .and_then(|number| statements.get(number.checked_sub(1)?))
+            .and_then(|index| script.statements.get(index))
             .map(|statement| rows(scene, statement, columns, false))
             .unwrap_or_default();
         below.drain(..below.len().min(1));
@@ -104,9 +109,10 @@ impl<'a> Stream<'a> {
 
     /// The line of the statement with this number.
     pub(crate) fn line_of(&self, number: usize) -> Option<usize> {
-        let end = self.scene.outline.ends.get(number.checked_sub(1)?)?;
+        let index = self.scene.runbook.script.index_of(number)?;
+        let end = self.scene.outline.ends.get(index)?;
         let below = match self.newest {
-            Some(newest) if newest < number => self.below.len(),
+            Some(newest) if newest < index => self.below.len(),
             Some(_) | None => 0,
         };
         Some(self.scene.account.added.len() + below + end - 1)
@@ -127,19 +133,17 @@ impl<'a> Stream<'a> {
             let title = format!(" {}", look.clean(title));
             lines.push(scene.heading(&title, columns.saturating_sub(1)));
         }
-        let first = script
-            .echoes
-            .partition_point(|e| e.before < statement.number);
+        let first = script.echoes.partition_point(|e| e.behind < index);
         let echoes = script.echoes.iter().skip(first);
-        for echo in echoes.take_while(|e| e.before == statement.number) {
+        for echo in echoes.take_while(|e| e.behind == index) {
             for text in look.clean_lines(&echo.text) {
                 let text = look.clip(&format!("      {text}"), columns);
                 lines.push(scene.line(text, look.dim()));
             }
         }
-        let here = self.at == Some(statement.number);
+        let here = self.at.is_some() && self.at == statement.own_number();
         let own = rows(scene, statement, columns, here);
-        if self.newest == Some(statement.number) {
+        if self.newest == Some(index) {
             lines.extend(own.into_iter().take(1));
             lines.extend(self.below.iter().cloned());
         } else {
@@ -156,7 +160,7 @@ impl Roll for Stream<'_> {
     }
 
     fn follow(&self) -> Option<usize> {
-        self.line_of(self.at.or(self.newest)?)
+        self.line_of(self.at.or_else(|| self.scene.account.newest())?)
     }
 
     fn lines(&self, range: Range<usize>) -> Vec<Line<'static>> {
@@ -177,7 +181,7 @@ impl Roll for Stream<'_> {
         let first = ends.partition_point(|end| end + self.below.len() <= wanted);
         let before = first.checked_sub(1).and_then(|index| ends.get(index));
         let above = match self.newest {
-            Some(newest) if newest <= first => self.below.len(),
+            Some(newest) if newest < first => self.below.len(),
             Some(_) | None => 0,
         };
         let start = added.len() + before.copied().unwrap_or(0) + above;
@@ -283,8 +287,13 @@ fn rows(
     MADE.with(|made| made.set(made.get() + 1));
     let mark = if here { look.glyphs.cursor() } else { " " };
     let digits = scene.runbook.script.statements.len().to_string().len();
-    let number = look.fit_right(&statement.number.to_string(), digits.max(4));
-    let step = scene.account.step_of(statement.number);
+    let shown = statement.own_number();
+    let shown = shown.map_or_else(String::new, |number| number.to_string());
+    let number = look.fit_right(&shown, digits.max(4));
+    let step = match statement.fate {
+        Fate::Sent => scene.account.step_of(statement.number),
+        fate => &Step::Gate(fate),
+    };
     let mut below = Vec::new();
     let told = match step {
         Step::Gate(fate) => {
@@ -297,7 +306,9 @@ fn rows(
             };
             let kind = look.clean(&statement.kind);
             let head = format!("{number}{mark}");
-            return vec![aside(scene, head.trim_end(), &kind, what, columns)];
+            // Its own gap stands behind it.
+            let head = head.strip_suffix(' ').unwrap_or(&head);
+            return vec![aside(scene, head, &kind, what, columns)];
         }
         Step::Waiting => Told::of("", look.dim()),
         Step::NotRun => Told::of("not run", look.dim()),
@@ -406,20 +417,22 @@ fn row(
     ])
 }
 
-/// Kind and relation in exactly `room` columns; of a long relation the end is kept, which tells
-/// tables apart.
+/// Kind and name in exactly `room` columns. The table of an index gives way to its name; of a long name
+/// the end is kept, which tells names apart, of a check's the beginning.
 fn what(scene: &Scene<'_>, statement: &Statement, room: usize) -> String {
     let look = scene.look;
     let kind = look.clean(&statement.kind);
-    let Some(relation) = &statement.relation else {
-        return look.fit(&kind, room);
+    let left = room.saturating_sub(width(&kind) + 1).max(8);
+    let clean = |name: &str| look.clean_lines(name).join(" ");
+    let name = match (statement.about(), &statement.subject) {
+        (None, _) => return look.fit(&kind, room),
+        (Some(_), Some(check)) if statement.kind == "SELECT" => look.clip(&clean(check), left),
+        (Some(about), Some(name)) if width(&clean(&about)) > left => {
+            look.clip_left(&clean(name), left)
+        }
+        (Some(about), _) => look.clip_left(&clean(&about), left),
     };
-    let relation = look.clean(relation);
-    let left = room.saturating_sub(width(&kind) + 1);
-    look.fit(
-        &format!("{kind} {}", look.clip_left(&relation, left.max(8))),
-        room,
-    )
+    look.fit(&format!("{kind} {name}"), room)
 }
 
 /// A lock mode in 13 columns.

@@ -300,6 +300,7 @@ impl Facts {
                 section,
                 kind,
                 relation,
+                about,
                 milliseconds,
                 tag,
                 rows,
@@ -313,7 +314,7 @@ impl Facts {
                     None => format!("line {line}"),
                 },
                 section: section.clone(),
-                what: match relation {
+                what: match about.as_ref().or(relation.as_ref()) {
                     Some(relation) => format!("{kind} {relation}"),
                     None => kind.clone(),
                 },
