@@ -246,6 +246,7 @@ fn statement(number: usize, kind: &str, relation: &str, locks: &[&str]) -> Entry
         section: Some("Migration 011: integration_inbox".into()),
         kind: kind.into(),
         relation: Some(relation.into()),
+        about: (kind == "CREATE INDEX").then(|| format!("uq_{number} on {relation}")),
         milliseconds: 200,
         tag: Some(kind.into()),
         rows: None,
@@ -333,6 +334,7 @@ fn committed() -> Vec<Entry> {
             section,
             kind,
             relation,
+            about,
             milliseconds,
             ..
         } => Entry::Statement {
@@ -342,6 +344,7 @@ fn committed() -> Vec<Entry> {
             section,
             kind,
             relation,
+            about,
             milliseconds,
             tag: None,
             rows: None,

@@ -451,6 +451,35 @@ fn a_bare_file_that_is_no_script_is_refused_in_words() {
 }
 
 #[test]
+fn a_result_is_data_where_the_runbook_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let jobs = "SELECT id,\n  status FROM jobs ORDER BY 1;\nSELECT 'x' AS c, 'PASS' AS status;\n";
+    write(folder.path(), "up.sql", jobs);
+    let manifest = |queries: &str| {
+        let text = format!("title = \"t\"\nscript = \"up.sql\"\ndata_results = [{queries}]");
+        write(folder.path(), "runbook.toml", &text);
+        Runbook::load(Some(folder.path()))
+    };
+    let script = manifest("\"SELECT id, status  FROM jobs\"").unwrap().script;
+    let data: Vec<bool> = (script.statements.iter())
+        .map(|statement| statement.returns_data())
+        .collect();
+    assert_eq!(data, [true, false]);
+    let told = script.findings_in_words().join("\n");
+    assert!(
+        told.contains("line 1: The runbook says that its rows are data"),
+        "{told}"
+    );
+    let script = manifest("").unwrap().script;
+    assert!(!script.statements[0].returns_data());
+    let why = manifest("\"SELECT id FROM jobs\"").unwrap_err().to_string();
+    assert!(
+        why.contains("no statement of the script begins with"),
+        "{why}"
+    );
+}
+
+#[test]
 fn a_folder_without_a_checklist_gets_one() {
     let folder = tempfile::tempdir().unwrap();
     write(

@@ -1073,8 +1073,8 @@ mod behaviour {
     /// The line that `s` opens the script at: the one that stands out.
     fn opened_at(walk: &mut Walk) -> String {
         walk.press("s");
-        let buffer = walk.buffer((60, 15), Glyphs::Unicode);
-        let rows = (0..15).filter(|y| {
+        let buffer = walk.buffer((80, 24), Glyphs::Unicode);
+        let rows = (0..24).filter(|y| {
             let cell = &buffer[(10, *y)];
             *y > 3 && cell.modifier.contains(ratatui::style::Modifier::REVERSED)
         });

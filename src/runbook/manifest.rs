@@ -6,6 +6,7 @@
 mod items;
 mod page;
 mod promises;
+mod results;
 mod targets;
 
 use std::path::{Path, PathBuf};
@@ -104,6 +105,8 @@ struct Manifest {
     #[serde(default)]
     rollback: Vec<Spanned<String>>,
     #[serde(default)]
+    data_results: Vec<Spanned<String>>,
+    #[serde(default)]
     checklist: Vec<ManifestItem>,
     #[serde(default)]
     promise: Vec<ManifestPromise>,
@@ -158,7 +161,8 @@ fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
     let one = |key, name: &Option<Spanned<String>>| {
         name.as_ref().map(|name| page.checks(key, name)).transpose()
     };
-    let script = page.script("script", &manifest.script)?;
+    let mut script = page.script("script", &manifest.script)?;
+    results::mark_data(&page, &manifest, &mut script)?;
     let expected_state = one("expected_state", &manifest.expected_state)?;
     let post_verification = one("post_verification", &manifest.post_verification)?;
     let rollbacks = manifest

@@ -147,6 +147,9 @@ impl Script {
 const DATA: &str = "The comment above it says that its rows are data: nothing in them counts as a \
                     check, neither PASS nor FAIL.";
 
+/// The rule under which that is told.
+pub(super) const DATA_RULE: &str = "result-is-data";
+
 /// A script that is being read.
 struct Reading {
     script: Script,
@@ -460,6 +463,7 @@ impl Reading {
             copy_data: (piece.copy_data.as_ref()).map(|data| at.laid.range_in_file(data)),
             data_file: None,
             fate: Fate::Sent,
+            is_data: false,
             goes_back: false,
             lasting,
         };
@@ -467,7 +471,7 @@ impl Reading {
         let stays = statement.lasting.iter();
         let rules = [
             ("changes-a-limit", changed),
-            ("result-is-data", data),
+            (DATA_RULE, data),
             ("variable-not-set", not_set(at.text, piece)),
             ("data-to-the-end", unended(piece)),
         ]

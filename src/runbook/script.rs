@@ -129,6 +129,8 @@ pub struct Statement {
     /// It goes back to a savepoint, which lets a failed transaction live on: it is sent only when
     /// everything before it is known to have succeeded.
     pub goes_back: bool,
+    /// The runbook says that its rows are data.
+    pub is_data: bool,
     /// What becomes of it in the walk.
     pub fate: Fate,
     /// What of it outlives ROLLBACK, each once.
@@ -225,6 +227,11 @@ impl Statement {
             (Some(name), _) if self.kind == "SELECT" => Some(name.clone()),
             (Some(name), Some(table)) if name != table => Some(format!("{name} on {table}")),
             (Some(name), _) | (None, Some(name)) => Some(name.clone()),
+            // A block of code has no name; what it is for stands above it.
+            (None, None) if self.kind == "DO" => {
+                let said = self.comment.as_deref()?.lines().next()?;
+                Some(said.trim_end_matches('.').chars().take(80).collect())
+            }
             (None, None) => None,
         }
     }
@@ -234,8 +241,11 @@ impl Statement {
         (!self.fate.is_the_gates()).then_some(self.number)
     }
 
-    /// Whether the comment above it says that its rows are data, whatever they look like.
+    /// Whether the runbook or the comment above it says that its rows are data, whatever they look like.
     pub fn returns_data(&self) -> bool {
+        if self.is_data {
+            return true;
+        }
         let comment = self.comment.as_deref().unwrap_or_default();
         comment.lines().any(|line| {
             let (who, what) = line.split_once(':').unwrap_or_default();

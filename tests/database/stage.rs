@@ -138,6 +138,7 @@ fn statement(number: usize, text: &str, source: &mut String) -> Statement {
         edits: Vec::new(),
         data_file: None,
         subject: None,
+        is_data: false,
         goes_back: false,
         copy_data,
         fate,

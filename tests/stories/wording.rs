@@ -95,7 +95,10 @@ fn no_walk_by_lines_names_a_key() {
         ("sign 3 b7", "3. A backup of the database exists: signed."),
         ("sign 4", "It needs words"),
         ("sign 4 drop it", "is known: signed."),
-        ("apply", "Only ROLLBACK is left: at least one check says FAIL."),
+        (
+            "apply",
+            "Only ROLLBACK is left: at least one check says FAIL.",
+        ),
         ("help", "rollback"),
         ("commit", "COMMIT is refused"),
         ("quit", "The transaction is open"),

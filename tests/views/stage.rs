@@ -183,6 +183,7 @@ fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> 
             edits: Vec::new(),
             data_file: None,
             subject: subject_of(sql),
+            is_data: false,
             goes_back: false,
             copy_data: None,
             lasting: Vec::new(),

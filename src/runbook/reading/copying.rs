@@ -161,6 +161,7 @@ impl Reading {
             copy_data: command.copy_data.as_ref().map(in_file),
             data_file,
             fate: Fate::Sent,
+            is_data: false,
             goes_back: false,
             lasting,
         });

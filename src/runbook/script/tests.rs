@@ -96,6 +96,10 @@ fn a_statement_is_named_by_what_it_does() {
         ("SELECT count(*) FROM s.t", Some("s.t")),
         ("ALTER TABLE s.t ADD COLUMN a int", Some("s.t")),
         ("DO 'BEGIN END'", None),
+        (
+            "-- fills the gap.\n-- slowly\nDO 'BEGIN END'",
+            Some("fills the gap"),
+        ),
     ] {
         let script = read(text);
         assert_eq!(script.statements[0].about().as_deref(), about, "{text}");
