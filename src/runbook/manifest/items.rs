@@ -92,7 +92,7 @@ pub(super) fn where_none(has_expected_state: bool, has_rollbacks: bool) -> Vec<I
     } else {
         let title = "The way back is planned: how to undo this is known";
         items.push(Item {
-            asks: Some("how is this undone, once it is committed?".to_owned()),
+            asks: Some("How is this undone, once it is committed?".to_owned()),
             ..Item::new("rollback-plan", title, ItemKind::Attest)
         });
     }

@@ -368,7 +368,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Char('s')],
         ViewAct::Scripts,
         "script",
-        "read the script and the rollback scripts",
+        "read the scripts; the script opens at what failed, or at the statement under the cursor",
     ),
     view(
         Place::Everywhere,

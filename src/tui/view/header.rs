@@ -197,10 +197,22 @@ fn trodden(machine: &Machine) -> [Step; 3] {
         Stage::Decide => [Done, Done],
     };
     let decide = match machine.was_decided() {
+        true if is_taken_away(machine.phase()) => Failed,
         true => Done,
         false => Before,
     };
     [apply, verify, decide]
+}
+
+/// Whether the decision was nobody's: the time was over, or who was to make it was gone.
+fn is_taken_away(phase: &Phase) -> bool {
+    match phase {
+        Phase::RollingBack { why, .. } | Phase::Ended(Ending::RolledBack { why, .. }) => matches!(
+            why,
+            Why::HoldLimit | Why::TooManyWaiters | Why::WaitedTooLong | Why::Alarmed(_)
+        ),
+        _ => false,
+    }
 }
 
 fn steps(scene: &Scene<'_>, columns: usize) -> Line<'static> {

@@ -192,14 +192,13 @@ pub(crate) fn reference(
     let item = scene.runbook.items.get(item);
     let title = scene.look.clean(item.map_or("", |item| &item.title));
     let title = scene.look.clip(&title, columns.saturating_sub(6));
-    let asks = item.and_then(|item| item.asks.as_deref());
-    let asks = scene
-        .look
-        .clean(asks.unwrap_or("where can others find it?"));
+    let asks = match item.and_then(|item| item.asks.as_deref()) {
+        Some(question) => scene.look.clean(question),
+        None => format!("{title}: where can others find it?"),
+    };
     let mut lines = sentences(
         &format!(
-            "{title}: {asks} The answer is recorded with your signature. Enter \
-             signs, Esc leaves it unsigned."
+            "{asks} The answer is recorded with your signature. Enter signs, Esc leaves it unsigned."
         ),
         columns,
     );
