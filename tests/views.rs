@@ -1090,10 +1090,8 @@ mod behaviour {
     fn the_script_is_opened_where_what_failed_stands() {
         // Where the server points at, in the middle of the statement.
         let mut walk = error();
-        assert_eq!(
-            opened_at(&mut walk),
-            "15       ON service_ops.integration_inbox (message_id)"
-        );
+        let pointed = "15      ON service_ops.integration_inbox (message_id);";
+        assert_eq!(opened_at(&mut walk), pointed);
         // The second of them as it is left by then.
         walk.press("s");
         walk.press("g");

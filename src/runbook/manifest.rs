@@ -37,6 +37,12 @@ pub enum RunbookError {
         path = .path.display()
     )]
     NoSuchRunbook { path: PathBuf },
+    /// Where psql takes a connection string. It may hold a password, so it is not repeated.
+    #[error(
+        "a connection string stands after -d here; without an option stands a runbook or a script. \
+         Nothing was sent to a database."
+    )]
+    NoConnection,
     /// A folder without a manifest.
     #[error(
         "{path} has no runbook.toml. Name a folder that has one, or a .sql file; \
@@ -243,7 +249,13 @@ impl Runbook {
         let bytes = std::fs::read(path).map_err(|error| {
             // psql takes the database's name there.
             let bare = path.components().count() == 1 && path.extension().is_none();
+            let words = path.to_string_lossy();
+            let uri = ["postgres://", "postgresql://"];
+            let leads_there = uri.iter().any(|scheme| words.starts_with(scheme))
+                || words.contains("host=")
+                || words.contains("dbname=");
             match error.kind() {
+                std::io::ErrorKind::NotFound if leads_there => RunbookError::NoConnection,
                 std::io::ErrorKind::NotFound if bare => RunbookError::NoSuchRunbook {
                     path: path.to_path_buf(),
                 },

@@ -81,6 +81,14 @@ fn words_that_mean_something_else_in_psql_are_told_by_what_they_are_here() {
             "a script always runs in one transaction",
         ),
         (&["run", "x.sql", "mydb"], "A database is named with -d"),
+        (
+            &["run", "postgresql://dba@db1/wiser_ops"],
+            "a connection string stands after -d here",
+        ),
+        (
+            &["verify", "host=db1 dbname=wiser_ops"],
+            "a connection string stands after -d here",
+        ),
     ] {
         let (code, said) = told(&stage, arguments, &[]);
         assert_eq!(code, Some(2), "{arguments:?}: {said}");

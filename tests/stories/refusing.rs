@@ -19,7 +19,7 @@ fn a_failing_statement_shows_its_sqlstate_and_line() {
         .key("a")
         .wait_for("ONLY ROLLBACK IS LEFT: a statement failed")
         .shows(&[
-            "Statement 3 of 4, line 3: UPDATE service_ops.packet_decision",
+            "Statement 2 of 3, line 3: UPDATE service_ops.packet_decision",
             "ERROR 42703",
             "column \"walkd\" of relation \"packet_decision\" does not exist",
             "4 │     SET walkd = true",

@@ -127,7 +127,7 @@ fn a_column_a_right_and_a_check_that_changed_in_between_each_stop_commit() {
         "INSERT INTO service_ops.packet_decision (packet_decision_id, packet_id, decision_type)
          SELECT -n, packet_id, decision_type FROM service_ops.packet_decision, generate_series(1, 40) AS n
          WHERE packet_decision_id = 1",
-        &["check few rows", "PASS of the", "WARN of the", "statement 2", "UPDATE 5", "UPDATE 45"],
+        &["check few rows", "PASS of the", "WARN of the", "statement 1", "UPDATE 5", "UPDATE 45"],
     );
 }
 
