@@ -1087,6 +1087,25 @@ mod behaviour {
     }
 
     #[test]
+    fn a_transaction_that_failed_is_not_called_open() {
+        for (mut walk, word) in [
+            (error(), "TRANSACTION FAILED"),
+            (failing(), "TRANSACTION OPEN"),
+        ] {
+            for keys in [&[][..], &["r"], &["y"]] {
+                keys.iter().for_each(|key| {
+                    walk.press(key);
+                });
+                let text = walk.text((80, 24), Glyphs::Unicode);
+                let band = text.lines().nth(2).unwrap();
+                assert!(band.trim().starts_with(word), "{band}");
+            }
+            let text = walk.text((80, 24), Glyphs::Unicode);
+            assert!(text.contains("ROLLBACK is under way"), "{text}");
+        }
+    }
+
+    #[test]
     fn the_script_is_opened_where_what_failed_stands() {
         // Where the server points at, in the middle of the statement.
         let mut walk = error();

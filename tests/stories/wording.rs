@@ -18,7 +18,8 @@ fn key_in(line: &str) -> Option<&str> {
 #[track_caller]
 fn names_no_key(what: &str, text: &str) {
     assert!(text.lines().count() > 5, "{what} says nothing: {text}");
-    for line in text.lines() {
+    // What the program adds to the transaction is SQL, with names of one letter in it.
+    for line in text.lines().filter(|line| !line.contains("pg_catalog.")) {
         assert_eq!(key_in(line), None, "{what} names a key: {line}");
     }
 }

@@ -353,7 +353,10 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
             words.push("COMMIT is under way".to_owned());
         }
         Phase::RollingBack { .. } => {
-            words.push("TRANSACTION OPEN".to_owned());
+            words.push(match scene.holds_locks() {
+                true => "TRANSACTION OPEN".to_owned(),
+                false => "TRANSACTION FAILED".to_owned(),
+            });
             words.push("ROLLBACK is under way".to_owned());
         }
         Phase::Inquiring {
