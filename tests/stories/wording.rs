@@ -98,7 +98,7 @@ fn no_walk_by_lines_names_a_key() {
         ("sign 4 drop it", "is known: signed."),
         (
             "apply",
-            "Only ROLLBACK is left: at least one check says FAIL.",
+            "it cannot be committed: at least one check says FAIL.",
         ),
         ("help", "rollback"),
         ("commit", "COMMIT is refused"),
