@@ -215,6 +215,9 @@ pub struct Finding {
     pub help: Option<String>,
 }
 
+/// How much of the comment above a block of code names it, in characters.
+const DO_WORDS: usize = 70;
+
 impl Statement {
     /// Whether it is of a kind that looks or sets and leaves nothing behind by itself.
     pub fn only_looks(&self) -> bool {
@@ -230,7 +233,16 @@ impl Statement {
             // A block of code has no name; what it is for stands above it.
             (None, None) if self.kind == "DO" => {
                 let said = self.comment.as_deref()?.lines().next()?;
-                Some(said.trim_end_matches('.').chars().take(80).collect())
+                let first = said.split(['.', ';']).next().unwrap_or(said);
+                let mut short = String::new();
+                for word in first.split_whitespace() {
+                    if short.chars().count() + word.chars().count() >= DO_WORDS {
+                        break;
+                    }
+                    let gap = if short.is_empty() { "" } else { " " };
+                    short.extend([gap, word]);
+                }
+                (!short.is_empty()).then_some(short)
             }
             (None, None) => None,
         }
