@@ -92,7 +92,7 @@ fn no_walk_by_lines_names_a_key() {
         ("sign 1", "1. The script was read to its end: signed."),
         ("sign 2", "It needs the name of the database"),
         ("sign 2 wiser_ops", "role: signed."),
-        ("sign 3 x", "That is no reference"),
+        ("sign 3 ..", "That is no reference"),
         ("sign 3 b7", "3. A backup of the database exists: signed."),
         ("sign 4", "It needs words"),
         ("sign 4 drop it", "is known: signed."),

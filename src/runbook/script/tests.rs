@@ -97,7 +97,7 @@ fn a_statement_is_named_by_what_it_does() {
         ("ALTER TABLE s.t ADD COLUMN a int", Some("s.t")),
         ("DO 'BEGIN END'", None),
         (
-            "-- fills the gap.\n-- slowly\nDO 'BEGIN END'",
+            "-- fills the gap. But\n-- slowly\nDO 'BEGIN END'",
             Some("fills the gap"),
         ),
     ] {
