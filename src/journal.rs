@@ -152,23 +152,23 @@ impl Journal {
     /// # Errors
     /// When the system does not take it, or the file is no longer the one that its name leads to.
     pub fn record(&mut self, entry: &Entry) -> Result<(), JournalError> {
-        self.append(entry).map(|_| ())
+        self.append(entry)
     }
 
     /// Appends a line and waits until it is on disk, under the journal's own name: read back from
-    /// there, it is what was written.
+    /// there, all of it is what was written.
     ///
     /// # Errors
     /// When the system does not take it, does not say that it is on disk, or the file is no longer the
     /// one that its name leads to.
     pub fn record_durably(&mut self, entry: &Entry) -> Result<(), JournalError> {
-        let line = self.append(entry)?;
+        self.append(entry)?;
         self.file
             .sync_data()
             .map_err(|source| self.write_error(source))?;
         self.stands()?;
         self.footing
-            .reads_back(&self.path, line.as_bytes())
+            .reads_back(&self.path)
             .map_err(|what| self.displaced(what))
     }
 
@@ -183,14 +183,14 @@ impl Journal {
             .map_err(|what| self.displaced(what))
     }
 
-    fn append(&mut self, entry: &Entry) -> Result<String, JournalError> {
+    fn append(&mut self, entry: &Entry) -> Result<(), JournalError> {
         self.stands()?;
         let line = self.chain.line(entry, jiff::Timestamp::now());
         self.file
             .write_all(line.as_bytes())
             .map_err(|source| self.write_error(source))?;
-        self.footing.wrote(line.len());
-        Ok(line)
+        self.footing.wrote(line.as_bytes());
+        Ok(())
     }
 
     fn displaced(&self, what: String) -> JournalError {

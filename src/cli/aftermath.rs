@@ -261,13 +261,22 @@ pub(super) fn outcome(
             (answer, code)
         }
     };
+    let left_open = code == ExitCode::RolledBackOnError && story.goes_on && !story.ended;
+    let (answer, code) = match code {
+        ExitCode::RolledBackOnError if left_open => (
+            followed_by_more(&answer, still_runs),
+            ExitCode::OutcomeUnknown,
+        ),
+        code => (answer, code),
+    };
     let (answer, code) = match broken {
         Some(broken) => doubted(answer, code, &broken),
         None => (answer, code),
     };
     print(&format!("{}\n", printable(&answer)))?;
-    let proven = matches!(code, ExitCode::Committed | ExitCode::RolledBackOnError);
-    if proven && !still_runs {
+    // Of what was left open the server has said all that it ever will.
+    let asked = left_open || matches!(code, ExitCode::Committed | ExitCode::RolledBackOnError);
+    if asked && !still_runs {
         // So that the next run here does not ask for it again. Where it cannot be kept, it is asked.
         let _ = write_new(&earlier::answer_beside(path), &format!("{answer}\n"));
     }
@@ -287,6 +296,20 @@ fn doubted(answer: String, code: ExitCode, broken: &Broken) -> (String, ExitCode
             ExitCode::OutcomeUnknown,
         ),
     }
+}
+
+/// A pass that was not to be the last one tells nothing of the run: the next may have been committed.
+fn followed_by_more(answer: &str, still_runs: bool) -> String {
+    let where_it_ends = match still_runs {
+        true => "is there so far",
+        false => "ends there",
+    };
+    format!(
+        "UNKNOWN: the run was to go on after its last transaction (a review, another attempt, the \
+         checklist), and the journal {where_it_ends}, so what followed may have been committed. \
+         `stagegate inspect` and `stagegate verify` tell whether what the script makes is there. Of \
+         that transaction it says: {answer}"
+    )
 }
 
 /// What a journal without the end of its run leaves open, beside the transaction that is told of.

@@ -2,8 +2,9 @@
 //!
 //! A file that was removed, replaced or covered by a mount takes every line without a word, and
 //! nobody finds them. So the open file is held against its name: device, inode, number of names,
-//! and length as far as it was written.
+//! and length as far as it was written; where it decides, every byte is read back as well.
 
+use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata, OpenOptions};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -13,22 +14,32 @@ use std::path::Path;
 pub(super) struct Footing {
     /// Device and inode; `None` where the system does not say, or it is no regular file.
     born: Option<(u64, u64)>,
+    /// How long it was then.
+    found: u64,
     length: u64,
+    written: Sha256,
 }
+
+/// How much is read back at once.
+const PIECE: usize = 64 * 1024;
 
 impl Footing {
     /// Of a file that was just opened.
     pub(super) fn of(file: &File) -> Footing {
         let about = file.metadata().ok().filter(Metadata::is_file);
+        let found = about.as_ref().map_or(0, Metadata::len);
         Footing {
-            length: about.as_ref().map_or(0, Metadata::len),
+            found,
+            length: found,
+            written: Sha256::new(),
             born: about.map(|about| (about.dev(), about.ino())),
         }
     }
 
-    /// So many bytes were written.
-    pub(super) fn wrote(&mut self, bytes: usize) {
-        self.length = self.length.saturating_add(bytes as u64);
+    /// These bytes were written.
+    pub(super) fn wrote(&mut self, bytes: &[u8]) {
+        self.length = self.length.saturating_add(bytes.len() as u64);
+        self.written.update(bytes);
     }
 
     /// Whether `path` leads to `file`, and `file` holds what was written and no more; otherwise what
@@ -63,24 +74,36 @@ impl Footing {
         }
     }
 
-    /// Whether the file under this name ends in `line`; otherwise what stands against it.
-    pub(super) fn reads_back(&self, path: &Path, line: &[u8]) -> Result<(), String> {
+    /// Whether every byte that was written stands in the file under this name; otherwise what stands
+    /// against it.
+    pub(super) fn reads_back(&self, path: &Path) -> Result<(), String> {
         if self.born.is_none() {
             return Ok(());
         }
-        let mut read = vec![0; line.len()];
-        OpenOptions::new()
-            .read(true)
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-            .open(path)
-            .and_then(|file| {
-                let from = self.length.saturating_sub(line.len() as u64);
-                file.read_exact_at(&mut read, from)
-            })
-            .map_err(|error| format!("what was written cannot be read back: {error}"))?;
-        match read == line {
+        let read = || -> std::io::Result<Sha256> {
+            let file = OpenOptions::new()
+                .read(true)
+                .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+                .open(path)?;
+            let mut hash = Sha256::new();
+            let mut piece = vec![0; PIECE];
+            let mut at = self.found;
+            while at < self.length {
+                let left = usize::try_from(self.length - at).unwrap_or(PIECE);
+                let (piece, _) = piece.split_at_mut(left.min(PIECE));
+                file.read_exact_at(piece, at)?;
+                hash.update(&piece);
+                at += piece.len() as u64;
+            }
+            Ok(hash)
+        };
+        let read =
+            read().map_err(|error| format!("what was written cannot be read back: {error}"))?;
+        match read.finalize() == self.written.clone().finalize() {
             true => Ok(()),
-            false => Err("what was written is not what is read back".to_owned()),
+            false => {
+                Err("somebody else wrote into it: what was written is not what is read back".into())
+            }
         }
     }
 }
@@ -90,6 +113,7 @@ mod tests {
     use crate::journal::{Entry, Journal};
     use std::fs::OpenOptions;
     use std::io::Write;
+    use std::os::unix::fs::FileExt;
     use std::path::Path;
 
     /// What the journal says after somebody did `deed` to it between two lines.
@@ -147,5 +171,21 @@ mod tests {
         assert!(cut.contains("it was cut: it has 10 of"), "{cut}");
         let longer = after(|path| open(path).write_all(b"x\n").unwrap());
         assert!(longer.contains("somebody else wrote into it"), "{longer}");
+    }
+
+    #[test]
+    fn a_byte_that_somebody_else_changed_in_place_is_found_before_a_decision() {
+        for at in [10, 300] {
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("run.jsonl");
+            let mut journal = Journal::create(Some(&path), |_| None).unwrap();
+            let opened = Entry::Opened(Box::default());
+            journal.record(&opened).unwrap();
+            journal.record(&opened).unwrap();
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            file.write_all_at(b"~", at).unwrap();
+            let error = journal.record_durably(&opened).unwrap_err().to_string();
+            assert!(error.contains("somebody else wrote into it"), "{error}");
+        }
     }
 }

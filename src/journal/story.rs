@@ -17,6 +17,9 @@ pub struct Story {
     pub commit_intended: bool,
     /// Its outcome, where the program lived to write it: the word and its proof.
     pub outcome: Option<(String, String)>,
+    /// The last transaction was not to be the last: the run was reviewed, was to be tried again, or was
+    /// back at its checklist. What followed may have been committed.
+    pub goes_on: bool,
     /// The journal has the end of its run. Without it, what the journal does not say may have
     /// happened all the same.
     pub ended: bool,
@@ -32,7 +35,16 @@ impl Story {
                 Entry::Connected { target } => {
                     story.target = serde_json::from_value(target.clone()).ok();
                 }
+                Entry::Phase { phase, .. }
+                    if matches!(
+                        phase.as_str(),
+                        "reviewing" | "waiting for the next attempt" | "checklist"
+                    ) =>
+                {
+                    story.goes_on = story.xid.is_some();
+                }
                 Entry::Phase { phase, .. } if phase == "beginning" => {
+                    story.goes_on = false;
                     story.xid = None;
                     story.durable = false;
                     story.commit_intended = false;
@@ -120,6 +132,23 @@ mod tests {
         assert_eq!(story.xid.as_deref(), Some("8"));
         assert!(!story.commit_intended);
         assert_eq!(story.outcome, None);
+    }
+
+    #[test]
+    fn a_run_that_was_to_go_on_is_known_until_it_does() {
+        let one = [phase("checklist"), phase("beginning"), begun("7")];
+        let then = |next: &[&str]| {
+            let next = next.iter().map(|name| phase(name));
+            story(&one.iter().cloned().chain(next).collect::<Vec<_>>()).goes_on
+        };
+        assert!(!then(&[]));
+        assert!(!then(&["rolling back", "ended"]));
+        for name in ["reviewing", "waiting for the next attempt", "checklist"] {
+            assert!(then(&["rolling back", name]), "{name}");
+        }
+        assert!(then(&["reviewing", "second pass"]));
+        assert!(!then(&["reviewing", "second pass", "beginning"]));
+        assert!(!story(&[phase("checklist")]).goes_on, "nothing was begun");
     }
 
     #[test]

@@ -68,6 +68,20 @@ impl Beyond {
         }
     }
 
+    /// Whether a READ ONLY transaction lets it happen: it changes something, but nothing that the server
+    /// counts as writing. Numbers it refuses, and what stays in the session ends with that.
+    pub fn passes_read_only(self) -> bool {
+        match self {
+            Beyond::File
+            | Beyond::Program
+            | Beyond::Elsewhere
+            | Beyond::Sessions
+            | Beyond::Locks
+            | Beyond::Server => true,
+            Beyond::Numbers | Beyond::Session | Beyond::Unknown => false,
+        }
+    }
+
     /// Whether it reaches something that a throw-away copy of the database does not have: a file, a
     /// program, another server.
     pub fn leaves_the_server(self) -> bool {

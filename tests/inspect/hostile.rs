@@ -86,6 +86,42 @@ fn a_file_that_ends_the_transaction_is_not_gone_on_with() {
 }
 
 #[test]
+fn what_read_only_does_not_prevent_is_not_sent() {
+    let stage = Stage::pristine();
+    let calls = [
+        "SELECT pg_terminate_backend(pid), 'PASS' AS status FROM pg_stat_activity",
+        "SELECT 'PASS' AS status FROM pg_create_restore_point('here')",
+        "SELECT dblink_exec('dbname=wiser_ops', 'CREATE TABLE public.made (i int)') AS status",
+        "SELECT pg_advisory_lock(1), 'PASS' AS status",
+        "DO $$ BEGIN PERFORM pg_switch_wal(); END $$",
+    ];
+    for call in calls {
+        let tail = format!("SELECT 'own' AS \"check\", 'PASS' AS status;\n{call};\n");
+        let script = stage.file("tail.sql", &tail);
+        let plain = stage.file("plain/script.sql", "CREATE TABLE public.other (i int);\n");
+        stage.file("plain/before.sql", &format!("{call};\n"));
+        stage.file(
+            "plain/runbook.toml",
+            "title = \"plain\"\nscript = \"script.sql\"\nexpected_state = \"before.sql\"\n",
+        );
+        let folder = plain.strip_suffix("/script.sql").unwrap();
+        let words = &["not run where only looking is meant"];
+        stage.verify(&[folder]).ended(4).said(words);
+        // Of a script nothing is sent but its queries.
+        let said = stage.verify(&[script.as_str()]);
+        said.ended(4);
+        if call.starts_with("SELECT") {
+            said.said(words);
+        }
+    }
+    let sent = stage.logged().join("\n");
+    for word in ["restore_point", "dblink", "advisory", "switch_wal"] {
+        assert!(!sent.contains(word), "{word} was sent");
+    }
+    assert!(!sent.contains("pg_terminate_backend(pid), "), "{sent}");
+}
+
+#[test]
 fn settings_of_the_role_or_the_environment_do_not_lift_read_only() {
     let stage = Stage::pristine();
     stage.superuser("ALTER ROLE wiser_owner SET default_transaction_read_only = off");

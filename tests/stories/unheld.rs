@@ -253,23 +253,59 @@ fn what_happens_twice_is_decided_with_the_locks_held() {
     );
 }
 
+/// What `stagegate outcome` says, with its exit code.
+fn outcome(stage: &Stage, journal: &[&str]) -> (String, Option<i32>) {
+    let outcome = Command::new(PROGRAM)
+        .args(["outcome", "-w"])
+        .args(journal)
+        .env_clear()
+        .envs(stage.env(&[]))
+        .finish("stagegate");
+    let said = [outcome.stdout, outcome.stderr].concat();
+    (String::from_utf8(said).unwrap(), outcome.status.code())
+}
+
 #[test]
-fn a_run_that_was_killed_in_its_review_was_rolled_back_and_says_so() {
+fn of_a_run_that_was_killed_in_its_review_only_its_pass_is_said_to_be_rolled_back() {
     let stage = Stage::set(Scenario::Clean);
     let mut terminal = stage.run();
     terminal.walk_to_the_gate();
     take_time(&mut terminal);
     terminal.signal(rustix::process::Signal::KILL);
     stage.assert_nobody_left();
-    let outcome = Command::new(PROGRAM)
-        .args(["outcome", "-w"])
-        .env_clear()
-        .envs(stage.env(&[]))
-        .finish("stagegate");
-    let said = String::from_utf8([outcome.stdout, outcome.stderr].concat()).unwrap();
-    assert_eq!(outcome.status.code(), Some(3), "{said}");
-    assert!(said.contains("ROLLED BACK"), "{said}");
+    let (said, code) = outcome(&stage, &[]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.starts_with("UNKNOWN: the run was to go on"), "{said}");
+    assert!(said.contains("it says: ROLLED BACK"), "{said}");
     stage.assert_untouched();
+}
+
+#[test]
+fn a_journal_cut_before_its_second_pass_does_not_say_that_its_run_was_rolled_back() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run();
+    terminal.walk_to_the_gate();
+    take_time(&mut terminal);
+    approve(&mut terminal)
+        .wait_for("C O M M I T T E D")
+        .key("q");
+    terminal.exit_code();
+    let whole = stage.journal_text();
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    let second = lines
+        .iter()
+        .rposition(|line| line.contains("\"beginning\""))
+        .unwrap();
+    let first = lines
+        .iter()
+        .position(|line| line.contains("\"reviewing\""))
+        .unwrap();
+    for end in first + 1..=second {
+        let part = stage.file("part.jsonl", &lines[..end].concat());
+        let (said, code) = outcome(&stage, &[&part]);
+        assert_eq!(code, Some(5), "{end}: {said}");
+        assert!(said.starts_with("UNKNOWN"), "{end}: {said}");
+    }
 }
 
 #[test]

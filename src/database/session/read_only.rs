@@ -20,6 +20,7 @@ use crate::database::pinned::Aim;
 use crate::database::settings::Settings;
 use crate::database::{message, target};
 use crate::gate::event::{Millis, ServerMessage, StatementReport, Target};
+use crate::runbook::lasting::Lasting;
 use crate::runbook::script::{Script, Statement};
 
 /// How long a session that only looks may take.
@@ -41,6 +42,8 @@ pub struct Query<'a> {
     pub text: &'a str,
     /// COPY, which may read and write files and run programs: READ ONLY does not prevent that.
     pub copies: bool,
+    /// What it does that READ ONLY does not prevent and ROLLBACK does not take back.
+    pub stays: Option<&'a Lasting>,
     /// Its rows are no checks, whatever they look like.
     pub data: bool,
 }
@@ -52,6 +55,7 @@ impl<'a> From<&'a Statement> for Query<'a> {
             line: statement.line,
             text: &statement.text,
             copies: statement.kind == "COPY",
+            stays: (statement.lasting.iter()).find(|lasts| lasts.beyond.passes_read_only()),
             data: statement.returns_data(),
         }
     }
@@ -65,6 +69,7 @@ impl<'a> From<&'a str> for Query<'a> {
             line: 0,
             text,
             copies: false,
+            stays: None,
             data: false,
         }
     }

@@ -51,24 +51,35 @@ fn told(facts: &Facts) -> Headline {
         None => nothing_begun(facts),
         Some(attempt) => match (&attempt.outcome, &attempt.retried) {
             (Some(outcome), _) => recorded(facts, attempt, outcome),
-            (None, Some(proof)) => Headline {
-                tone: Tone::Doubtful,
-                word: "ROLLED BACK",
-                sentence: format!(
-                    "{}: {proof}. No other attempt {}.",
-                    because(attempt.why.as_deref()),
-                    match facts.left {
-                        None if attempt.let_go => {
-                            "is recorded: it was being reviewed with nothing held when the journal ends"
-                        }
-                        Some(_) => "was made",
-                        None => "is recorded, but the end of the run is not either",
-                    }
-                ),
-                ask: facts.left.is_none(),
+            (None, Some(proof)) => match facts.left {
+                None => left_open(attempt.why.as_deref(), proof),
+                Some(_) => Headline {
+                    tone: Tone::Doubtful,
+                    word: "ROLLED BACK",
+                    sentence: format!(
+                        "{}: {proof}. No other attempt was made.",
+                        because(attempt.why.as_deref())
+                    ),
+                    ask: false,
+                },
             },
             (None, None) => unrecorded(attempt),
         },
+    }
+}
+
+/// A pass that was not to be the last one, at the end of a journal that does not have the run's.
+fn left_open(why: Option<&str>, proof: &str) -> Headline {
+    Headline {
+        tone: Tone::Bad,
+        word: "NOT RECORDED",
+        sentence: format!(
+            "The last transaction that is recorded was rolled back ({}: {proof}), and the run was to go \
+             on after it: a review, another attempt, or the checklist. The journal does not have the \
+             end of its run: {ENDS_EARLY}. What followed may have been committed.",
+            because(why)
+        ),
+        ask: true,
     }
 }
 
@@ -134,6 +145,9 @@ fn recorded(facts: &Facts, attempt: &Attempt, outcome: &Outcome) -> Headline {
         }
         "ROLLED BACK" => {
             let again = match facts.course.iter().rev().find(|s| s.what == "checklist") {
+                Some(step) if facts.left.is_none() && step.at > outcome.at => {
+                    return left_open(outcome.why.as_deref(), proof);
+                }
                 _ if facts.left.is_none() => {
                     " The end of the run is not recorded, and whether another transaction followed \
                      is not either."

@@ -91,6 +91,16 @@ fn objection(query: &Query<'_>) -> Option<ServerMessage> {
              of checks asks with SELECT",
         ));
     }
+    if let Some(lasts) = query.stays {
+        return Some(message::own_with_hint(
+            format!(
+                "{} is not run where only looking is meant: {}",
+                lasts.by,
+                lasts.beyond.words()
+            ),
+            "READ ONLY does not prevent it; nothing of this statement was sent",
+        ));
+    }
     query
         .text
         .contains('\0')
