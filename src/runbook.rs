@@ -7,6 +7,7 @@ mod admission;
 mod built_in;
 pub mod check;
 mod classify;
+pub mod encoding;
 pub mod highlight;
 pub mod impact;
 mod join;

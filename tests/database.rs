@@ -1,12 +1,20 @@
 //! The database code on real servers: what the session says is held against what the server has.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "shared/aloud.rs"]
+mod aloud;
 #[path = "shared/child.rs"]
 mod child;
+#[path = "shared/psql.rs"]
+mod client;
+#[path = "shared/clients.rs"]
+mod clients;
 #[path = "database/connecting.rs"]
 mod connecting;
 #[path = "database/counting.rs"]
 mod counting;
+#[path = "database/decoding.rs"]
+mod decoding;
 #[path = "database/dividing.rs"]
 mod dividing;
 #[path = "database/encodings.rs"]

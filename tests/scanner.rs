@@ -508,7 +508,7 @@ fn what_pg_dump_and_other_tools_write_is_taken() {
     // What is refused as \set is refused as \unset, for the same reason.
     accepted("\\unset ON_ERROR_STOP\nSELECT 1;");
     refused("\\unset AUTOCOMMIT", 1, 1, "AUTOCOMMIT");
-    refused("\\encoding LATIN1", 1, 1, "convert the file");
+    refused("\\encoding SJIS", 1, 1, "convert the script");
     // A variable that is unset is text again.
     accepted("\\set n 1\n\\unset n\nSELECT :n;");
 }

@@ -6,8 +6,9 @@
 use super::arguments::{Arguments, Command, Connection, Format, Given, Holding, Look};
 use super::attending::{Anew, Whose, attend, may_be_run};
 use super::{aftermath, cloning, inspection, man};
-use crate::database::settings::{Options, Settings};
+use crate::database::settings::{self, Options, Settings};
 use crate::gate::ExitCode;
+use crate::runbook::encoding::Charset;
 use crate::runbook::printable::printable;
 use crate::runbook::variables::Variables;
 use crate::runbook::{Runbook, listing};
@@ -62,7 +63,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             look,
         } => {
             let path = runbook.as_deref();
-            let runbook = load(path, &given)?;
+            let written_in = charset_of(&connection)?;
+            let runbook = load(path, &given, written_in)?;
             let settings = connect_to(&connection, &runbook)?;
             let by_wish = runbook.script.closing_rollback();
             if let (Some(last), false) = (by_wish, rehearse) {
@@ -85,7 +87,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
                 false => Whose::Persons(None),
             };
             let persons = matches!(whose, Whose::Persons(_));
-            let anew = || Ok((load(path, &given)?, None));
+            let anew = || Ok((load(path, &given, written_in)?, None));
             let anew = persons.then_some(&anew as &Anew<'_>);
             attend(runbook, settings, &holding, &look, None, whose, anew)
         }
@@ -99,8 +101,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             holding,
             look,
         } => {
+            let written_in = charset_of(&connection)?;
             let forms = || {
-                let runbook = load(runbook.as_deref(), &given)?;
+                let runbook = load(runbook.as_deref(), &given, written_in)?;
                 let way_back = runbook
                     .rollback(to.as_deref(), without_restore)
                     .map_err(Failure::usage)?;
@@ -124,7 +127,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             connection,
             holding,
         } => {
-            let runbook = load(runbook.as_deref(), &given)?;
+            let runbook = load(runbook.as_deref(), &given, charset_of(&connection)?)?;
             let rehearsal = Arc::new(runbook.rehearsal().map_err(Failure::usage)?);
             may_be_run(&rehearsal, &holding)?;
             let mut settings = connect_to(&connection, &runbook)?;
@@ -220,15 +223,23 @@ fn unless_gone(written: std::io::Result<()>) -> Result<ExitCode, Failure> {
     }
 }
 
-pub(super) fn load(path: Option<&Path>, given: &Given) -> Result<Arc<Runbook>, Failure> {
+/// Reads a runbook whose files of SQL are in that encoding where they do not say otherwise.
+pub(super) fn load(
+    path: Option<&Path>,
+    given: &Given,
+    charset: Charset,
+) -> Result<Arc<Runbook>, Failure> {
     let variables = Variables::given(&given.variables)
-        .map_err(|why| Failure::usage(eyre!("{why}. Nothing was sent to a database.")))?;
+        .map_err(|why| Failure::usage(eyre!("{why}. Nothing was sent to a database.")))?
+        .in_encoding(charset);
     let runbook = Runbook::load_with(path, &variables).map_err(Failure::usage)?;
     Ok(Arc::new(runbook))
 }
 
 fn show(path: Option<&Path>, given: &Given, format: Format) -> Result<ExitCode, Failure> {
-    let runbook = load(path, given)?;
+    let options = Options::default();
+    let charset = settings::find_charset(&options).map_err(Failure::usage)?;
+    let runbook = load(path, given, charset)?;
     match format {
         Format::Text => {
             let color = env("NO_COLOR").is_none_or(|v| v.is_empty());
@@ -267,6 +278,11 @@ fn export(folder: &Path) -> Result<ExitCode, Failure> {
     print(&text)
 }
 
+/// What scripts are written in, as psql would be told it.
+pub(super) fn charset_of(connection: &Connection) -> Result<Charset, Failure> {
+    settings::find_charset(&connection.options()).map_err(Failure::usage)
+}
+
 /// Settings the way psql finds them; the runbook's database stands in where none is named.
 pub(super) fn connect_to(connection: &Connection, runbook: &Runbook) -> Result<Settings, Failure> {
     settings_of(Options {
@@ -292,7 +308,7 @@ fn settings_of(options: Options) -> Result<Settings, Failure> {
 }
 
 fn demo(scenario: Scenario, holding: &Holding, look: &Look) -> Result<ExitCode, Failure> {
-    let runbook = load(None, &Given::default())?;
+    let runbook = load(None, &Given::default(), Charset::Utf8)?;
     let demo = DemoOptions::new(scenario)
         .prepare(|line| eprintln!("{line}"))
         .map_err(|error| Failure::from(Report::from(error)))?;

@@ -3,7 +3,7 @@
 //! Both work on connections that the server keeps read-only, and neither writes a file.
 
 use super::arguments::{Connection, Format, Given, Look};
-use super::commands::{Failure, appearance, connect_to, load, print};
+use super::commands::{Failure, appearance, charset_of, connect_to, load, print};
 use super::questions::{attended, seat_at_desk};
 use crate::gate::ExitCode;
 use crate::inspect::screen::Screen;
@@ -38,7 +38,7 @@ pub(super) fn verify(
     connection: &Connection,
     format: Format,
 ) -> Result<ExitCode, Failure> {
-    let runbook = load(runbook, given)?;
+    let runbook = load(runbook, given, charset_of(connection)?)?;
     let settings = connect_to(connection, &runbook)?;
     let looked = runtime()?.block_on(attended(&settings, async |settings| {
         looking::once(&runbook, &settings).await
@@ -85,7 +85,7 @@ pub(super) fn inspect(
     if look.plain || !terminal {
         return verify(runbook, given, connection, Format::Text);
     }
-    let runbook = load(runbook, given)?;
+    let runbook = load(runbook, given, charset_of(connection)?)?;
     let mut settings = connect_to(connection, &runbook)?;
     let questions = seat_at_desk(&mut settings)?;
     let runtime = runtime()?;

@@ -20,6 +20,7 @@ use super::admission::Typed;
 use super::passfile::Passfile;
 use super::secret::Secret;
 use crate::asking::Desk;
+use crate::runbook::encoding::Charset;
 use hosts::{hosts, look_passwords_up};
 
 pub use hosts::{Host, Place};
@@ -167,6 +168,8 @@ impl Settings {
     ) -> Result<Settings, SettingsError> {
         let mut values = resolve(options, environment)?;
         refuse_unsupported(&values)?;
+        // The session speaks UTF-8 whatever it says; scripts are read by it.
+        read_charset(&values, environment)?;
         let user = match given(&mut values, "user").or(os_user) {
             Some(user) => user,
             None => return Err(SettingsError::NoUser),
@@ -428,13 +431,44 @@ fn refuse_unsupported(values: &Values) -> Result<(), SettingsError> {
             );
         }
     }
-    if let Some(encoding) = text(values, "client_encoding") {
-        let plain = encoding.replace(['-', '_'], "").to_ascii_uppercase();
-        if !matches!(plain.as_str(), "UTF8" | "UNICODE" | "AUTO") {
-            return refuse("client_encoding", "the session speaks UTF-8");
-        }
-    }
     Ok(())
+}
+
+/// What scripts are written in, as psql is told it. `auto` asks the locale, as libpq does.
+fn read_charset(
+    values: &Values,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Charset, SettingsError> {
+    let Some(name) = text(values, "client_encoding") else {
+        return Ok(Charset::Utf8);
+    };
+    let of_locale;
+    let name = match name {
+        "auto" => {
+            let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+                .into_iter()
+                .find_map(|variable| environment(variable).filter(|value| !value.is_empty()));
+            let locale = locale.unwrap_or_default();
+            let behind = locale.split_once('.').map_or("UTF-8", |(_, behind)| behind);
+            of_locale = behind.split('@').next().unwrap_or_default().to_owned();
+            of_locale.as_str()
+        }
+        name => name,
+    };
+    Charset::named(name).map_err(|why| SettingsError::Value {
+        keyword: "client_encoding",
+        value: name.to_owned(),
+        help: format!(": {why}"),
+    })
+}
+
+/// What scripts are written in, from the command line and this process's environment.
+///
+/// # Errors
+/// As [`Settings::find`].
+pub fn find_charset(options: &Options) -> Result<Charset, SettingsError> {
+    let environment = |name: &str| std::env::var(name).ok();
+    read_charset(&resolve(options, &environment)?, &environment)
 }
 
 /// As libpq: 0 and below mean no limit, and 1 is taken as 2. No limit becomes a day, because an

@@ -311,7 +311,8 @@ fn reading_setting(words: Words<'_>) -> Option<String> {
         ("client_encoding", Some("utf8" | "utf-8" | "unicode" | "default")) => None,
         ("client_encoding", None) if words.is(0, "RESET") => None,
         ("client_encoding", _) => Some(
-            "a script is read and sent as UTF-8; convert the file and remove this statement"
+            "a script is sent as UTF-8; where the file is in another encoding, write \\encoding and its \
+             name, \\encoding LATIN1 for instance, in the place of this statement"
                 .to_owned(),
         ),
         _ => None,

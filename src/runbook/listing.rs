@@ -153,6 +153,11 @@ fn script(out: &mut String, paint: &Paint, what: &str, script: &Script) {
         let text = format!("{} = {}", printable(name), printable(value));
         wrapped(out, "variable  ", &text, str::to_owned);
     }
+    for source in &script.sources {
+        if let Some(read) = source.encoding_in_words() {
+            let _ = writeln!(out, "encoding  {}: {read}", printable(&source.name));
+        }
+    }
     for source in script.sources.iter().skip(1) {
         let _ = writeln!(out, "includes  {}", printable(&source.name));
     }

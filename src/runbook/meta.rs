@@ -286,6 +286,8 @@ pub(super) enum Meaning {
     Restrict(String),
     /// `\unrestrict KEY`.
     Unrestrict(String),
+    /// `\encoding NAME`: what follows is in it.
+    Encoding(String),
     /// `\i FILE`: relative to the working directory.
     Include(String),
     /// `\ir FILE`: relative to the file it stands in.
@@ -324,13 +326,7 @@ pub(super) fn meaning(name: &str, arguments: &[Argument], open_quote: bool) -> M
         }
         ("p" | "print" | "errverbose", _) => Meaning::Nothing,
         ("encoding", []) => Meaning::Nothing,
-        ("encoding", [name, ..])
-            if ["utf8", "utf-8", "unicode"]
-                .iter()
-                .any(|own| name.eq_ignore_ascii_case(own)) =>
-        {
-            Meaning::Nothing
-        }
+        ("encoding", [name, ..]) => Meaning::Encoding((*name).to_owned()),
         ("echo" | "qecho" | "warn", ["-n", rest @ ..] | rest) => Meaning::Echo(rest.join(" ")),
         ("unset", [variable, ..]) => unset(variable),
         ("restrict", [key, ..]) if !key.is_empty() => Meaning::Restrict((*key).to_owned()),
@@ -504,7 +500,6 @@ fn refused(name: &str) -> String {
         }
         "r" | "reset" => "psql would throw away the text before it; remove both",
         "o" | "out" | "w" | "write" | "s" => "it writes a file",
-        "encoding" => "scripts are read as UTF-8; convert the file",
         "prompt" => "nobody is there to answer psql; give the value with -v",
         _ => "psql alone knows it; remove the line",
     };

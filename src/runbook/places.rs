@@ -42,6 +42,12 @@ impl Places {
             .max(1)
     }
 
+    /// Where a line begins, counted from 1.
+    pub(super) fn start(&self, line: usize) -> usize {
+        let at = self.line_starts.get(line.saturating_sub(1));
+        at.copied().unwrap_or_default()
+    }
+
     /// Line and column of byte `at` of `text`; the column in characters from 1.
     pub(super) fn place(&self, text: &str, at: usize) -> (usize, usize) {
         let line = self.line(at);

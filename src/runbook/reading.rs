@@ -4,6 +4,7 @@
 //! listed all the same, so that a person sees what was refused. Only files are read here; a
 //! refused script must never look like one that can run.
 
+mod charsets;
 mod copying;
 mod fates;
 mod halves;
@@ -17,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::admission::{self, Admission};
 use super::classify::{self, Words};
+use super::encoding::{Charset, Charsets, Switch};
 use super::lasting::{self, Made};
 use super::lexer::Lexeme;
 use super::lexer::Lexer;
@@ -33,6 +35,7 @@ use super::setting;
 use super::substitution::Laid;
 use super::text::Passage;
 use super::variables::Variables;
+use charsets::not_in;
 use halves::Half;
 
 /// How deep files may include one another.
@@ -58,47 +61,16 @@ impl Script {
         bytes: &[u8],
         variables: &Variables,
     ) -> Script {
-        let mut reading = Reading {
-            script: Script {
-                name: name.to_owned(),
-                sources: Vec::new(),
-                sections: Vec::new(),
-                statements: Vec::new(),
-                echoes: Vec::new(),
-                refusals: Vec::new(),
-                findings: Vec::new(),
-                variables: variables.of_command_line().to_vec(),
-                data: Vec::new(),
-                objects: OnceLock::new(),
-            },
-            open_files: Vec::new(),
-            bytes: 0,
-            variables: variables.clone(),
-            admissions: Vec::new(),
-            laid: Vec::new(),
-            linting: Linting::default(),
-            own_findings: Vec::new(),
-            restricted: None,
-            made: Made::default(),
-            halves: Vec::new(),
-        };
-        reading.file(name.to_owned(), path, bytes);
-        reading.settle_fates();
-        reading.refuse_nothing();
-        reading.tell_halves();
-        let laid = std::mem::take(&mut reading.laid);
-        let linting = std::mem::take(&mut reading.linting);
-        let own_findings = std::mem::take(&mut reading.own_findings);
-        let mut script = reading.script;
-        script
-            .refusals
-            .sort_by_key(|refusal| (refusal.source, refusal.line, refusal.column));
-        lint::parse(&mut script, &laid, &linting);
-        script.findings.extend(own_findings);
-        script
-            .findings
-            .sort_by_key(|finding| (finding.source, finding.line));
-        script
+        let mut switches = Vec::new();
+        loop {
+            let mut reading = Reading::new(name, variables, &switches);
+            reading.file(name.to_owned(), path, bytes);
+            match reading.unknown_switch.take() {
+                // Read anew, in the light of what it says of itself.
+                Some(switch) => switches.push(switch),
+                None => return reading.finish(),
+            }
+        }
     }
 
     /// Line and column, from 1, of the character `position` (from 1, as PostgreSQL counts in its
@@ -172,11 +144,21 @@ struct Reading {
     made: Made,
     /// Where comments say that a half of a migration begins.
     halves: Vec<Half>,
+    /// What the next file is written in.
+    charset: Charset,
+    /// Where files go over to another encoding, as far as that was found out.
+    switches: Vec<Switch>,
+    /// One more of them: all has to be read anew.
+    unknown_switch: Option<Switch>,
 }
 
 struct File<'a> {
     source: usize,
+    /// Its text.
     bytes: &'a [u8],
+    /// What lies on the disk.
+    raw: &'a [u8],
+    charsets: Charsets,
     places: Places,
     path: Option<&'a Path>,
     /// The line on which the last statement ended.
@@ -191,33 +173,78 @@ struct At<'s> {
 }
 
 /// As text of the same length, so that places in it are places in the file.
-fn text_of(bytes: &[u8]) -> (Arc<str>, Option<usize>) {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return (text.into(), None);
+fn text_of(bytes: &[u8]) -> Arc<str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => Charset::Utf8.decode(bytes).0.into(),
     }
-    let mut text = String::with_capacity(bytes.len());
-    let mut first_bad = None;
-    let mut at = 0;
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        at += chunk.valid().len();
-        if !chunk.invalid().is_empty() {
-            first_bad.get_or_insert(at);
-            text.extend(chunk.invalid().iter().map(|_| '?'));
-            at += chunk.invalid().len();
-        }
-    }
-    (text.into(), first_bad)
 }
 
 impl Reading {
+    fn new(name: &str, variables: &Variables, switches: &[Switch]) -> Reading {
+        Reading {
+            script: Script {
+                name: name.to_owned(),
+                sources: Vec::new(),
+                sections: Vec::new(),
+                statements: Vec::new(),
+                echoes: Vec::new(),
+                refusals: Vec::new(),
+                findings: Vec::new(),
+                variables: variables.of_command_line().to_vec(),
+                data: Vec::new(),
+                objects: OnceLock::new(),
+            },
+            open_files: Vec::new(),
+            bytes: 0,
+            variables: variables.clone(),
+            admissions: Vec::new(),
+            laid: Vec::new(),
+            linting: Linting::default(),
+            own_findings: Vec::new(),
+            restricted: None,
+            made: Made::default(),
+            halves: Vec::new(),
+            charset: variables.charset(),
+            switches: switches.to_vec(),
+            unknown_switch: None,
+        }
+    }
+
+    /// What was read, once every file was.
+    fn finish(mut self) -> Script {
+        self.settle_fates();
+        self.refuse_nothing();
+        self.tell_halves();
+        let mut script = self.script;
+        script
+            .refusals
+            .sort_by_key(|refusal| (refusal.source, refusal.line, refusal.column));
+        lint::parse(&mut script, &self.laid, &self.linting);
+        script.findings.extend(self.own_findings);
+        script
+            .findings
+            .sort_by_key(|finding| (finding.source, finding.line));
+        script
+    }
+
     fn file(&mut self, name: String, path: Option<&Path>, bytes: &[u8]) {
         let source = self.script.sources.len();
-        let (text, first_bad) = text_of(bytes);
+        let charsets = self.charsets(path.is_none());
+        let (text, first_bad) = charsets.decode(bytes);
+        let text: Arc<str> = text.into();
+        let encodings = charsets.used(bytes);
         self.bytes += bytes.len();
+        // In UTF-8 what is sent is the bytes themselves.
+        let sent = match encodings.is_empty() {
+            true => bytes,
+            false => text.as_bytes(),
+        };
         let file = File {
             source,
-            bytes,
+            bytes: sent,
+            raw: bytes,
+            charsets,
             places: Places::new(&text),
             path,
             last_line: None,
@@ -227,22 +254,22 @@ impl Reading {
             name,
             remarks: Vec::new(),
             path: path.map(Path::to_path_buf),
-            text,
+            text: Arc::clone(&text),
             sha256: Sha256::digest(bytes)
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
                 .collect(),
+            encodings,
         });
         if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
             let reason = "this is UTF-16; convert the file to UTF-8";
             self.refuse_in_file(&file, 0, None, reason.to_owned());
             return;
         }
-        if let Some(at) = first_bad {
-            let reason = "this is not UTF-8; convert the file to UTF-8";
-            self.refuse_in_file(&file, at, None, reason.to_owned());
+        if let Some((at, charset)) = first_bad {
+            self.refuse_in_file(&file, at, None, not_in(charset));
         }
-        if let Some(at) = bytes.iter().position(|&byte| byte == 0) {
+        if let Some(at) = sent.iter().position(|&byte| byte == 0) {
             let reason = "a NUL byte cannot be sent to PostgreSQL; remove it";
             self.refuse_in_file(&file, at, None, reason.to_owned());
         }
@@ -306,7 +333,7 @@ impl Reading {
         if laid.is_altered()
             && let Some(linted) = self.laid.get_mut(file.source)
         {
-            linted.text = Some(text_of(scanner.text()).0);
+            linted.text = Some(text_of(scanner.text()));
             linted.laid = laid.clone();
         }
     }
@@ -435,6 +462,12 @@ impl Reading {
             }
         }
         let kind = classify::kind(words);
+        if kind == "COPY"
+            && let Some(why) =
+                self.objection_to_copy(file, at, words, piece.copy_data.as_ref(), line)
+        {
+            self.refuse(file, at, piece.span.start, Some(number), why.to_owned());
+        }
         let unseen = self.linting.note(words, &kind, piece, &text);
         if let Some(linted) = self.laid.get_mut(file.source) {
             linted.ends.push((piece.span.end, number));
@@ -537,7 +570,7 @@ fn sent_text(text: &[u8], piece: &Piece) -> String {
         from = cut.end.max(from);
     }
     sent.extend_from_slice(text.get(from..piece.span.end).unwrap_or_default());
-    String::from_utf8(sent).unwrap_or_else(|bad| text_of(bad.as_bytes()).0.to_string())
+    String::from_utf8(sent).unwrap_or_else(|bad| text_of(bad.as_bytes()).to_string())
 }
 
 /// Whether the text that is sent has the words that psql saw. psql reads a value by itself, the server

@@ -42,6 +42,8 @@ pub struct DataFile {
     pub text: String,
     /// SHA-256 of its bytes, in lower-case hexadecimal.
     pub sha256: String,
+    /// The encoding other than UTF-8 that letters of it are in.
+    pub encodings: Vec<&'static str>,
 }
 
 /// One file that a script was read from.
@@ -54,6 +56,8 @@ pub struct Source {
     pub text: Arc<str>,
     /// SHA-256 of its bytes, in lower-case hexadecimal.
     pub sha256: String,
+    /// The encodings other than UTF-8 that letters of it are in; `text` has them in UTF-8.
+    pub encodings: Vec<&'static str>,
     /// What psql's own substitution makes of it.
     pub remarks: Vec<Remark>,
 }
@@ -266,6 +270,14 @@ impl Statement {
     }
 }
 
+impl Source {
+    /// That it is not sent byte for byte, where it is in another encoding than UTF-8.
+    pub fn encoding_in_words(&self) -> Option<String> {
+        let named = self.encodings.join(" and ");
+        (!named.is_empty()).then(|| format!("read as {named}, sent as UTF-8"))
+    }
+}
+
 impl Script {
     /// Where the statement with this number stands in [`Script::statements`].
     pub fn index_of(&self, number: usize) -> Option<usize> {
@@ -282,6 +294,16 @@ impl Script {
     /// How many statements are numbered.
     pub fn last_number(&self) -> usize {
         self.statements.last().map_or(0, |last| last.number)
+    }
+
+    /// The encodings other than UTF-8 that letters of its files are in.
+    pub fn encodings(&self) -> Vec<&'static str> {
+        let all = self.sources.iter().flat_map(|source| &source.encodings);
+        let all = all.chain(self.data.iter().flat_map(|file| &file.encodings));
+        let mut names: Vec<&'static str> = all.copied().collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// The statements that are sent in the held transaction, in order.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::encoding::Charset;
 use super::meta::{self, Meaning};
 
 /// A longer value is no value of a variable, in bytes.
@@ -13,6 +14,7 @@ const LONGEST: usize = 1 << 20;
 pub struct Variables {
     given: Vec<(String, String)>,
     values: BTreeMap<String, String>,
+    charset: Charset,
 }
 
 /// What is known of a variable.
@@ -105,6 +107,22 @@ impl Variables {
         }
         variables.given = variables.values.clone().into_iter().collect();
         Ok(variables)
+    }
+
+    /// The same for scripts that are in another encoding than UTF-8, as psql's variable ENCODING has it.
+    #[must_use]
+    pub fn in_encoding(mut self, charset: Charset) -> Variables {
+        self.charset = charset;
+        if charset != Charset::Utf8 {
+            let named = ("ENCODING".to_owned(), charset.name().to_owned());
+            self.given.push(named);
+        }
+        self
+    }
+
+    /// What files are written in that say nothing of it.
+    pub(super) fn charset(&self) -> Charset {
+        self.charset
     }
 
     /// Those of the command line.

@@ -45,8 +45,15 @@ fn counts(script: &Script) -> String {
 /// The hash of all that a script is, and of what it is made of where that is more than a file.
 fn hashes(script: &Script) -> Vec<String> {
     let whole = format!("SHA-256 {}", script.sha256());
+    let encodings = script.sources.iter().filter_map(|source| {
+        let read = source.encoding_in_words()?;
+        Some(format!(
+            "{}: {read}; the hash is of its own bytes",
+            source.name
+        ))
+    });
     if script.variables.is_empty() && script.data.is_empty() && script.sources.len() == 1 {
-        return vec![whole];
+        return std::iter::once(whole).chain(encodings).collect();
     }
     let files = script
         .sources
@@ -62,9 +69,13 @@ fn hashes(script: &Script) -> Vec<String> {
     let variables = script
         .variables
         .iter()
-        .map(|(name, value)| format!("-v {name}={value}"));
+        .map(|(name, value)| match name.as_str() {
+            "ENCODING" => format!("client_encoding {value}"),
+            _ => format!("-v {name}={value}"),
+        });
     std::iter::once(format!("{whole}, of all of these:"))
         .chain(files)
+        .chain(encodings)
         .chain(data)
         .chain(variables)
         .collect()

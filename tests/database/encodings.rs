@@ -18,7 +18,7 @@ const BYTES: [&str; 6] = [
     "SELECT * FROM odd",
 ];
 
-async fn sql_ascii() -> String {
+pub async fn sql_ascii() -> String {
     let name = format!("{}_bytes", database(server()).await);
     let client = psql(server(), "postgres").await;
     let made = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'");

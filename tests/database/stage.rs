@@ -160,6 +160,7 @@ pub fn script(statements: &[&str]) -> Script {
             name: "script.sql".into(),
             path: None,
             text: text.into(),
+            encodings: Vec::new(),
             remarks: Vec::new(),
             sha256: String::new(),
         }],

@@ -196,6 +196,7 @@ fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> 
             name: name.into(),
             path: None,
             text: text.into(),
+            encodings: Vec::new(),
             remarks: Vec::new(),
             sha256: "5f2c".repeat(16),
         }],

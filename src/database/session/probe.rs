@@ -151,6 +151,11 @@ impl Actor {
             found.summary.push_str("; its encoding is SQL_ASCII");
             found.lines.push(ANY_BYTES.to_owned());
         }
+        if let (true, Some(why)) = (self.link()?.keeps_any_bytes(), not_as_bytes(&self.runbook)) {
+            found.standing = Standing::Fails;
+            found.lines.insert(0, found.summary);
+            found.summary = why;
+        }
         // Now, and not at BEGIN: whoever signs knows then that it is missing.
         if found.standing != Standing::Fails
             && let Some(why) = self.post_sentry(seq).await
@@ -279,6 +284,18 @@ impl Actor {
         self.say(seq, body);
         Ok(())
     }
+}
+
+/// Why a database that converts nothing would not get what psql sends: the bytes of the file.
+fn not_as_bytes(runbook: &Runbook) -> Option<String> {
+    let scripts = std::iter::once(&runbook.script).chain(runbook.check_files());
+    let mut named = scripts.map(|script| (&script.name, script.encodings()));
+    let (name, encodings) = named.find(|(_, encodings)| !encodings.is_empty())?;
+    Some(format!(
+        "the database is SQL_ASCII and would keep the letters of {name} in UTF-8, where psql sends its \
+         bytes in {}: convert the file to UTF-8 if the data are in that, else run it with psql",
+        encodings.join(" and ")
+    ))
 }
 
 fn connection_evidence(target: &Target, runbook: &Runbook) -> Evidence {

@@ -184,6 +184,7 @@ impl Page<'_> {
             },
             text: self.text.into(),
             sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            encodings: Vec::new(),
             remarks: Vec::new(),
         }
     }

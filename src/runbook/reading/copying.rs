@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::super::classify::{self, Words};
+use super::super::encoding::Charset;
 use super::super::lexer::{Lexed, Lexeme, Lexer};
 use super::super::meta;
 use super::super::printable::printable;
 use super::super::scanner::{Item, MetaCommand, Scanner};
 use super::super::script::{DataFile, Fate, Statement};
 use super::super::variables::Variables;
+use super::charsets::{DATA_ENCODING, not_in, says_encoding};
 use super::{At, File, Reading, SCRIPT_LIMIT};
 use crate::runbook::admission::Admission;
 
@@ -122,7 +124,15 @@ impl Reading {
             return Err("there is more than one command in it; write one on each line".into());
         }
         let data_file = match &copy.file {
-            Some(name) => Some(self.data_file(file, name)?),
+            Some(name) => {
+                let data_file = self.data_file(file, name)?;
+                let own = says_encoding(Words::new(text.as_bytes(), &piece.tokens));
+                let read = self.script.data.last();
+                if own && read.is_some_and(|file| !file.encodings.is_empty()) {
+                    return Err(DATA_ENCODING.into());
+                }
+                Some(data_file)
+            }
             None => None,
         };
         let number = self.script.statements.len() + 1;
@@ -203,12 +213,16 @@ impl Reading {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        let text = String::from_utf8(bytes)
-            .map_err(|_| format!("{shown} is not UTF-8; convert the file to UTF-8"))?;
+        let (text, bad) = self.charset.decode(&bytes);
+        if bad.is_some() {
+            return Err(format!("{shown}: {}", not_in(self.charset)));
+        }
+        let named = self.charset != Charset::Utf8 && !bytes.is_ascii();
         self.script.data.push(DataFile {
             name: name.to_owned(),
             text,
             sha256,
+            encodings: named.then(|| self.charset.name()).into_iter().collect(),
         });
         Ok(self.script.data.len() - 1)
     }

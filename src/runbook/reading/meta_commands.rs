@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::super::encoding::Charset;
 use super::super::meta::{self, Meaning};
 use super::super::printable::printable;
 use super::super::scanner::MetaCommand;
@@ -65,6 +66,10 @@ impl Reading {
             Meaning::Unset(variable) => {
                 self.variables.unset(&variable);
             }
+            Meaning::Encoding(name) => match Charset::named(&name) {
+                Ok(charset) => self.go_over(file, line, charset),
+                Err(why) => refuse(self, format!("\\encoding {}: {why}", printable(&name))),
+            },
             Meaning::Restrict(key) => self.restricted = Some(key),
             Meaning::Unrestrict(key) => match self.restricted.take() {
                 Some(own) if own == key => {}
@@ -81,12 +86,14 @@ impl Reading {
                 if let Err(reason) = self.include(file, &name, None) {
                     refuse(self, reason);
                 }
+                self.go_over(file, line, self.charset);
             }
             Meaning::IncludeRelative(name) => {
                 let folder = file.path.and_then(Path::parent);
                 if let Err(reason) = self.include(file, &name, folder) {
                     refuse(self, reason);
                 }
+                self.go_over(file, line, self.charset);
             }
         }
     }
