@@ -144,7 +144,8 @@ struct Layout<'a> {
 
 /// What is said of a row whose verdict may be data.
 const LIKE_DATA: &str = "most of this column is no verdict, so it looks like data: if it is, write \
-                         -- stagegate: data above the statement";
+                         -- stagegate: data above the statement, or name it in runbook.toml, \
+                         data_results";
 
 impl Layout<'_> {
     fn of<'a>(result: &ResultSet, verdicts: &'a [usize]) -> Layout<'a> {
