@@ -1087,6 +1087,23 @@ mod behaviour {
     }
 
     #[test]
+    fn the_gate_says_which_results_are_called_data() {
+        let mut book = runbook();
+        book.script.statements[11].is_data = true;
+        let mut walk = Walk::new(book);
+        walk.connect();
+        walk.evidence(|_, _| {});
+        walk.sign_all();
+        walk.press("a");
+        walk.begin();
+        walk.run_script(|_| {});
+        walk.settle();
+        let text = walk.text((120, 40), Glyphs::Unicode);
+        let said = "the rows of statement 11 are called data and count as no check";
+        assert!(text.contains(said), "{text}");
+    }
+
+    #[test]
     fn a_transaction_that_failed_is_not_called_open() {
         for (mut walk, word) in [
             (error(), "TRANSACTION FAILED"),

@@ -413,8 +413,10 @@ impl<'a> Teller<'a> {
                             tally.pass, tally.warn, tally.fail
                         )
                     };
+                    let data = self.runbook.script.data_in_words();
+                    let data = data.map_or_else(String::new, |data| format!("; {data}"));
                     self.say(&format!(
-                        "TRANSACTION OPEN. {checks}. Type commit or rollback."
+                        "TRANSACTION OPEN. {checks}{data}. Type commit or rollback."
                     ));
                 }
                 Prompt::RollBack => self.say("ROLLBACK? Type yes or no."),

@@ -342,6 +342,25 @@ impl Script {
         Some(text)
     }
 
+    /// Which of its results are called data, in words; `None` where none is.
+    pub fn data_in_words(&self) -> Option<String> {
+        let data = self.sent().filter(|statement| statement.returns_data());
+        let mut numbers: Vec<String> = data.map(|one| one.number.to_string()).collect();
+        let noun = match numbers.len() {
+            0 => return None,
+            1 => "statement",
+            _ => "statements",
+        };
+        if numbers.len() > LINES_NAMED {
+            let more = numbers.split_off(LINES_NAMED).len();
+            numbers.push(format!("and {more} more"));
+        }
+        Some(format!(
+            "the rows of {noun} {} are called data and count as no check",
+            numbers.join(", ")
+        ))
+    }
+
     /// Whether it was read whole, and there is no statement in it to be sent.
     pub fn does_nothing(&self) -> bool {
         let refused_for_that = |refusal: &Refusal| refusal.reason == NOTHING_TO_RUN;

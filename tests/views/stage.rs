@@ -862,7 +862,7 @@ pub fn applying() -> Walk {
             ..ServerMessage::default()
         }),
     });
-    walk.start(7);
+    walk.start(6);
     walk.tick(3_200);
     walk.busy();
     walk

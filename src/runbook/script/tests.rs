@@ -62,6 +62,20 @@ fn what_is_told_of_a_statement_names_its_number() {
 }
 
 #[test]
+fn which_results_are_called_data_is_said_in_words() {
+    let words = |text: &str| read(text).data_in_words();
+    assert_eq!(words("SELECT 1;"), None);
+    let one = "BEGIN;\nSELECT 1;\n-- stagegate: data\nSELECT status FROM jobs;\nCOMMIT;";
+    assert_eq!(
+        words(one).as_deref(),
+        Some("the rows of statement 2 are called data and count as no check")
+    );
+    let many = words(&"-- stagegate: data\nSELECT 1;\n".repeat(20)).unwrap();
+    assert!(many.contains("statements 1, 2, 3"), "{many}");
+    assert!(many.contains("12, and 8 more are"), "{many}");
+}
+
+#[test]
 fn scripts_that_are_one_are_numbered_through() {
     let runbook = Runbook::load(None).unwrap();
     let alone: usize = runbook.rollbacks.iter().map(|one| one.sent().count()).sum();

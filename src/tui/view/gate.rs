@@ -156,6 +156,9 @@ pub(crate) fn told(scene: &Scene<'_>, after: &str, columns: usize) -> Vec<Line<'
         look.good()
     };
     lines.extend(fact(scene, "Checks", &text, style, columns));
+    if let Some(data) = &scene.outline.data {
+        lines.extend(fact(scene, "", data, look.warn(), columns));
+    }
     lines
 }
 

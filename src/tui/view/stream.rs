@@ -35,6 +35,8 @@ pub(crate) struct Outline {
     pub sent: usize,
     /// How many of them do more than look.
     pub working: usize,
+    /// Which results are called data, in words.
+    pub data: Option<String>,
     /// What a person acknowledges of it, in words.
     pub findings: Vec<String>,
     /// For each statement, the lines from the first one to its own, with headings and echoes.
@@ -65,6 +67,7 @@ impl Outline {
         Outline {
             sent: script.sent().count(),
             working: script.sent().filter(|one| !one.only_looks()).count(),
+            data: script.data_in_words(),
             findings: script.findings_in_words(),
             ends,
         }
