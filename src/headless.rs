@@ -259,7 +259,7 @@ fn take_line<H: Held>(
         words::Meaning::Command(command) => engine.take(Event::Asked(command)),
         words::Meaning::Show(item) => teller.show_item(engine.account(), item),
         words::Meaning::Read(document) => {
-            teller.read_out(document);
+            engine.take(Event::Perused(teller.read_out(document)));
             engine.take(Event::ReadToEnd(document));
         }
         words::Meaning::Help => teller.help(engine.machine()),

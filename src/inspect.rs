@@ -112,6 +112,9 @@ pub struct CheckSet {
     pub file: String,
     /// Each check, and the number of its statement.
     pub checks: Vec<(usize, Check)>,
+    /// The checks that say FAIL because nothing of their migration is there: no fault, it is not
+    /// applied.
+    pub absent: Vec<(usize, Check)>,
     /// How many statements did not answer. A FAIL among the checks, or a silence, says why for each.
     pub unanswered: usize,
     /// Statements that got no answer though nothing failed: somebody else holds a lock.
@@ -130,6 +133,11 @@ pub struct Silent {
 /// How many statements of all stages nothing answered.
 pub fn silent(sets: &[CheckSet]) -> usize {
     sets.iter().map(|set| set.silent.len()).sum()
+}
+
+/// How many checks of all stages are of what is not applied.
+pub fn absent(sets: &[CheckSet]) -> usize {
+    sets.iter().map(|set| set.absent.len()).sum()
 }
 
 impl CheckSet {

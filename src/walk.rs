@@ -147,6 +147,7 @@ pub async fn walk<H: Held, B: Surface>(
                 let (machine, account) = (engine.machine(), engine.account());
                 // A fault in drawing must not take the transaction's end with it (I2).
                 let painted = catch_unwind(AssertUnwindSafe(|| {
+                    terminal.set_title(&screen.title(machine, account));
                     terminal.draw(|frame| screen.draw(frame, machine, account))
                 }));
                 showing.hand_over(machine.face());

@@ -249,12 +249,10 @@ mod snapshots {
         walk.type_text("ticket 4711, pg_dump of 02:10, /backup/wiser_ops.dump");
         walk.press("Enter");
         walk.press("Down");
-        walk.press("Down");
         walk.press("Space");
         walk.type_text("wiser_ops");
         shoot("checklist_database_name", &mut walk);
         walk.press("Enter");
-        walk.press("Down");
         shoot("checklist_partly_signed", &mut walk);
         walk.press("Enter");
         shoot("checklist_evidence", &mut walk);
@@ -904,7 +902,94 @@ mod behaviour {
         let signed = walk.machine.items().iter().filter(|i| i.signed).count();
         assert_eq!(signed, 1);
         let text = walk.text((80, 24), Glyphs::Unicode);
-        assert!(text.contains("Signed already"), "{text}");
+        assert!(text.contains("This is the next item: look at it"), "{text}");
+        // As long as it is held, and a key that repeats comes again in less than a second.
+        for _ in 0..20 {
+            walk.tick(900);
+            walk.press("Space");
+        }
+        let signed = walk.machine.items().iter().filter(|i| i.signed).count();
+        assert_eq!(signed, 1);
+    }
+
+    #[test]
+    fn after_a_sign_off_the_cursor_is_on_the_next_item_that_is_open() {
+        let mut walk = checklist();
+        let at = |walk: &mut Walk| {
+            let text = walk.text((80, 24), Glyphs::Unicode);
+            let here = text.lines().find(|line| line.starts_with(" ▸ ")).unwrap();
+            here.chars().nth(3).unwrap()
+        };
+        for _ in 0..3 {
+            walk.press("Down");
+        }
+        walk.press("Space");
+        assert!(walk.machine.items()[3].signed);
+        assert_eq!(at(&mut walk), '5');
+        // From the last one to the first that is open.
+        walk.press("Enter");
+        for _ in 0..3 {
+            for _ in 0..40 {
+                walk.press("PageDown");
+            }
+            walk.press("Tab");
+        }
+        walk.press("Esc");
+        walk.tick(1_000);
+        walk.press("Space");
+        assert!(
+            walk.machine.items()[4].signed,
+            "{}",
+            walk.text((80, 24), Glyphs::Unicode)
+        );
+        assert_eq!(at(&mut walk), '1');
+        // One that is signed is passed over, and what falls takes no cursor along.
+        walk.tick(1_000);
+        walk.press("Space");
+        walk.type_text("ticket 4711");
+        walk.press("Enter");
+        assert_eq!(at(&mut walk), '2');
+        walk.press("g");
+        walk.press("u");
+        assert_eq!(at(&mut walk), '1');
+    }
+
+    #[test]
+    fn enter_goes_to_what_an_item_waits_for_and_escape_comes_back() {
+        let mut walk = checklist();
+        walk.press("Enter");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("REFERENCE"), "{text}");
+        walk.press("Esc");
+        walk.press("Down");
+        walk.press("Enter");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("[script]"), "{text}");
+        for _ in 0..40 {
+            walk.press("PageDown");
+        }
+        walk.press("Esc");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("▸ 2   open"), "{text}");
+        // Its finding is what it waits for now.
+        walk.press("Enter");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("▲ 14 CREATE UNIQUE INDEX"), "{text}");
+        walk.press("Esc");
+        walk.press("f");
+        walk.press("Enter");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("EVIDENCE"), "{text}");
+        walk.press("Esc");
+        walk.press("Down");
+        walk.press("Enter");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("DATABASE NAME"), "{text}");
+        walk.press("Esc");
+        walk.press("G");
+        walk.press("Enter");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("[rollback 1]"), "{text}");
     }
 
     #[test]
@@ -943,6 +1028,11 @@ mod behaviour {
         assert!(text.contains("Read it to its end first"), "{text}");
         walk.press("s");
         assert_eq!(walk.machine.items()[1].unread, [Document::Script]);
+        // Its end alone is no reading.
+        walk.press("G");
+        assert_eq!(walk.machine.items()[1].unread, [Document::Script]);
+        walk.press("g");
+        assert_eq!(walk.machine.items()[1].unread, [Document::Script]);
         for _ in 0..40 {
             walk.press("PageDown");
         }
@@ -954,6 +1044,108 @@ mod behaviour {
         walk.press("f");
         walk.press("Space");
         assert!(walk.machine.items()[1].signed);
+    }
+
+    #[test]
+    fn what_is_cut_at_the_right_is_read_once_it_was_moved_into_sight() {
+        let mut runbook = runbook();
+        let text = format!("SELECT '{}last';\n", "a long way to go ".repeat(20));
+        runbook.script.sources[0].text = text.into();
+        let mut walk = Walk::new(runbook);
+        walk.connect();
+        walk.evidence(|_, _| {});
+        // Before the script is on the screen for the first time.
+        let event = KeyEvent::new(KeyCode::Char('s'), KeyModifiers::NONE);
+        walk.screen.key(event, &walk.machine, &walk.account);
+        walk.press("w");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("1 line, 1 not on the screen yet"), "{text}");
+        assert!(text.contains("a long way to go a long w"), "{text}");
+        assert!(!text.contains("last"), "{text}");
+        for _ in 0..3 {
+            walk.press("Right");
+            assert_eq!(walk.machine.items()[1].unread, [Document::Script]);
+        }
+        for _ in 0..8 {
+            walk.press("Right");
+        }
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("last';"), "{text}");
+        assert_eq!(walk.machine.items()[1].unread, []);
+    }
+
+    #[test]
+    fn keys_go_from_finding_to_finding_and_from_section_to_section() {
+        let mut walk = checklist();
+        walk.press("s");
+        walk.press("n");
+        let text = walk.text((80, 15 + 8), Glyphs::Unicode);
+        assert!(text.contains("▲ 14 CREATE UNIQUE INDEX"), "{text}");
+        let top = |walk: &mut Walk| {
+            let text = walk.text((80, 24), Glyphs::Unicode);
+            text.lines().nth(5).unwrap().trim().to_owned()
+        };
+        walk.press("g");
+        walk.press("]");
+        assert!(
+            top(&mut walk).contains("-- Stage 1 UTN workflow"),
+            "{}",
+            top(&mut walk)
+        );
+        walk.press("]");
+        assert!(
+            top(&mut walk).contains("-- Migration 011"),
+            "{}",
+            top(&mut walk)
+        );
+        walk.press("]");
+        assert!(
+            top(&mut walk).contains("-- Migration 012"),
+            "{}",
+            top(&mut walk)
+        );
+        walk.press("[");
+        assert!(
+            top(&mut walk).contains("-- Migration 011"),
+            "{}",
+            top(&mut walk)
+        );
+        walk.press("[");
+        assert!(
+            top(&mut walk).contains("-- Stage 1 UTN workflow"),
+            "{}",
+            top(&mut walk)
+        );
+        walk.press("[");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("No section begins further up."), "{text}");
+    }
+
+    #[test]
+    fn a_reading_is_recorded_with_what_was_on_the_screen() {
+        let mut walk = checklist();
+        walk.press("s");
+        walk.tick(4_000);
+        walk.press("G");
+        walk.tick(2_000);
+        let event = KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE);
+        walk.screen.key(event, &walk.machine, &walk.account);
+        walk.buffer((80, 24), Glyphs::Unicode);
+        let perused = walk
+            .screen
+            .take_events()
+            .into_iter()
+            .find_map(|event| match event {
+                Event::Perused(perusal) => Some(perusal),
+                _ => None,
+            });
+        let perusal = perused.unwrap();
+        assert_eq!(
+            (perusal.document, perusal.lasted, perusal.lines),
+            (Document::Script, 6_000, 41)
+        );
+        assert!((20..41).contains(&perusal.shown), "{perusal:?}");
+        assert_eq!(perusal.seen, perusal.shown);
     }
 
     #[test]
@@ -1230,6 +1422,9 @@ mod behaviour {
             detail,
         };
         walk.evidence(|_, evidence| evidence.checks = vec![check.clone(); 20]);
+        for _ in 0..3 {
+            walk.press("Down");
+        }
         walk.press("Enter");
         walk.text((80, 24), Glyphs::Unicode);
         walk.press("G");

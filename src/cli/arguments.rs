@@ -24,7 +24,7 @@ use std::path::PathBuf;
     after_help = "Exit codes: 0 committed; rehearse, verify: every check passes · 1 rolled back by decision, or \
     left before anything was applied · 2 wrong usage · 3 rolled back after an error · 4 rolled back or \
     refused on FAIL; verify: a check fails, or there was none · 5 outcome unknown · 6 could not connect · \
-    7 rehearsed: every statement worked, and there was no check · 8 nothing failed, and a question got no answer (a lock in the way) · 129, 130, 143 hang-up, interrupt, terminate (rolled back)"
+    7 rehearsed: every statement worked, and there was no check · 8 nothing failed, and a question got no answer (a lock in the way) · 9 nothing failed, and something is not applied · 129, 130, 143 hang-up, interrupt, terminate (rolled back)"
 )]
 pub struct Arguments {
     /// Print help

@@ -31,7 +31,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 /// `stagegate verify`: every check once; 0 when all pass, 4 on FAIL, 6 without a connection,
-/// 8 where something got no answer.
+/// 8 where something got no answer, 9 where nothing failed and something is not applied.
 pub(super) fn verify(
     runbook: Option<&Path>,
     given: &Given,
@@ -71,6 +71,7 @@ pub(super) fn verify(
         telling::Result::Passes => ExitCode::Committed,
         telling::Result::Fails => ExitCode::RolledBackOnFail,
         telling::Result::NoAnswer => ExitCode::NoAnswer,
+        telling::Result::NotApplied => ExitCode::NotApplied,
     })
 }
 

@@ -192,6 +192,7 @@ impl Account {
             | Event::Drawn
             | Event::Edited
             | Event::ReadToEnd(_)
+            | Event::Perused(_)
             | Event::CameOut(_)
             | Event::Alarmed(_) => {}
             Event::JournalLost(why) | Event::IntentLost(why) => {

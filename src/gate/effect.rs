@@ -105,6 +105,8 @@ pub enum ExitCode {
     Unchecked,
     /// Nothing failed, and a question got no answer: somebody holds a lock, for instance.
     NoAnswer,
+    /// Nothing failed, and something of the script is not applied.
+    NotApplied,
     /// Ended by a hang-up, an interrupt or a termination; rolled back.
     Signalled(Signal),
 }
@@ -131,6 +133,7 @@ impl ExitCode {
             ExitCode::NoConnection => 6,
             ExitCode::Unchecked => 7,
             ExitCode::NoAnswer => 8,
+            ExitCode::NotApplied => 9,
             ExitCode::Signalled(Signal::HangUp) => 129,
             ExitCode::Signalled(Signal::Interrupt) => 130,
             ExitCode::Signalled(Signal::Terminate) => 143,

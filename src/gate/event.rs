@@ -6,8 +6,10 @@
 
 use super::backup::{Dump, Dumping};
 use super::pass::{Pass, Structure};
+use crate::runbook::Runbook;
 use crate::runbook::check::{Check, ResultSet};
 use crate::runbook::impact::Measure;
+use crate::runbook::script::Script;
 use crate::runbook::targets::{self, Named, Reached};
 use std::sync::Arc;
 
@@ -33,8 +35,10 @@ pub enum Event {
     Ticked {
         elapsed: Millis,
     },
-    /// A document was read to its end.
+    /// Each line of a document was on the screen.
     ReadToEnd(Document),
+    /// A document was opened, looked at and left. It is recorded and never acted on.
+    Perused(Perusal),
     /// Something ends the run, whatever a person wants.
     Alarmed(Alarm),
     /// The journal cannot be written any more; why. COMMIT is forbidden from here on.
@@ -102,6 +106,20 @@ pub enum Command {
     Quit,
 }
 
+/// One time that a document was open before a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Perusal {
+    pub document: Document,
+    /// From when it was opened until it was left.
+    pub lasted: Millis,
+    /// How many lines it has.
+    pub lines: usize,
+    /// How many of them were on the screen this time.
+    pub shown: usize,
+    /// How many of them were on the screen at any time so far.
+    pub seen: usize,
+}
+
 /// A text that a person reads before signing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Document {
@@ -110,6 +128,17 @@ pub enum Document {
     Rollback(usize),
     /// The file of checks that the item with this index brings.
     Checks(usize),
+}
+
+impl Document {
+    /// The file that it is.
+    pub fn script_of(self, runbook: &Runbook) -> Option<&Script> {
+        match self {
+            Document::Script => Some(&runbook.script),
+            Document::Rollback(index) => runbook.rollbacks.get(index),
+            Document::Checks(item) => runbook.items.get(item)?.checks.as_ref(),
+        }
+    }
 }
 
 /// What ends a run from outside.

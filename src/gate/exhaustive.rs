@@ -1080,6 +1080,7 @@ fn hold_way_out(walk: &Walk) {
             | Event::Edited
             | Event::Ticked { .. }
             | Event::ReadToEnd(_)
+            | Event::Perused(_)
             | Event::CameOut(_)
             | Event::Alarmed(_)
             | Event::JournalLost(_)

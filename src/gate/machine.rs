@@ -359,6 +359,7 @@ impl Machine {
                 }
                 Vec::new()
             }
+            Event::Perused(_) => Vec::new(),
             Event::Alarmed(alarm) => self.alarmed(alarm),
             Event::CameOut(pass) => {
                 if self.plan.keeps() && matches!(self.phase, Phase::Verifying { .. }) {

@@ -3,7 +3,7 @@
 use super::place::Place;
 use super::{refusals, table, words};
 use crate::gate::account::Step;
-use crate::gate::event::{CLOSED_BY_US, Document, Millis, Seq, ServerMessage, Standing};
+use crate::gate::event::{CLOSED_BY_US, Document, Millis, Perusal, Seq, ServerMessage, Standing};
 use crate::gate::phase::{Prompt, Why, how_to_end};
 use crate::gate::query::After;
 use crate::gate::{Account, Ending, Machine, Phase};
@@ -615,19 +615,22 @@ impl<'a> Teller<'a> {
         }
     }
 
-    pub fn read_out(&mut self, document: Document) {
-        let script = match document {
-            Document::Script => Some(&self.runbook.script),
-            Document::Rollback(index) => self.runbook.rollbacks.get(index),
-            Document::Checks(item) => {
-                (self.runbook.items.get(item)).and_then(|i| i.checks.as_ref())
-            }
-        };
+    pub fn read_out(&mut self, document: Document) -> Perusal {
+        let script = document.script_of(self.runbook);
+        let mut lines = 0;
         for source in script.into_iter().flat_map(|script| &script.sources) {
             self.out.push_str(&printable_lines(&source.text));
             if !self.out.ends_with('\n') {
                 self.out.push('\n');
             }
+            lines += source.text.lines().count();
+        }
+        Perusal {
+            document,
+            lasted: 0,
+            lines,
+            shown: lines,
+            seen: lines,
         }
     }
 

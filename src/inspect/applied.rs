@@ -76,7 +76,32 @@ pub fn migrations(runbook: &Runbook, sets: &[CheckSet]) -> Vec<Migration> {
 
 fn of(sets: &[CheckSet], stage: Stage) -> impl Iterator<Item = &Check> {
     let sets = sets.iter().filter(move |set| set.stage == stage);
-    sets.flat_map(|set| set.checks.iter().map(|(_, check)| check))
+    sets.flat_map(|set| set.checks.iter().chain(&set.absent).map(|(_, check)| check))
+}
+
+/// Sets apart what says FAIL only because its migration is not applied: its own checks, and those
+/// that come after all of it where nothing of any migration is there. FAIL stays what should be there
+/// and is not; so does whatever gave no answer.
+pub(super) fn set_apart(runbook: &Runbook, sets: &mut [CheckSet]) {
+    let migrations = migrations(runbook, sets);
+    let not_applied = |number: &str| {
+        let mut all = migrations.iter();
+        all.any(|migration| migration.number == number && migration.extent == Extent::No)
+    };
+    let nothing = !migrations.is_empty() && migrations.iter().all(|m| m.extent == Extent::No);
+    for set in sets.iter_mut().filter(|set| set.unanswered == 0) {
+        let stage = set.stage;
+        let absent = |check: &Check| {
+            check.verdict == Verdict::Fail
+                && match stage {
+                    Stage::ExpectedState | Stage::Item(_) => false,
+                    Stage::Verification => leading_number(&check.name).is_some_and(not_applied),
+                    Stage::PostVerification => nothing,
+                }
+        };
+        let all = std::mem::take(&mut set.checks).into_iter();
+        (set.absent, set.checks) = all.partition(|(_, check)| absent(check));
+    }
 }
 
 /// The number that a name begins with: `012` of `012 packet_decision columns`.
@@ -168,6 +193,7 @@ mod tests {
             stage,
             file: String::new(),
             checks,
+            absent: Vec::new(),
             unanswered,
             silent: Vec::new(),
         };
@@ -177,6 +203,40 @@ mod tests {
         ];
         let runbook = Runbook::load(None).unwrap();
         migrations(&runbook, &sets).first().map(|m| m.extent)
+    }
+
+    #[test]
+    fn what_is_not_applied_is_set_apart_and_what_should_be_there_is_not() {
+        use Verdict::{Fail, Pass};
+        let apart = |own: [Verdict; 2], before, unanswered| {
+            let set = |stage, checks, unanswered| CheckSet {
+                stage,
+                file: String::new(),
+                checks,
+                absent: Vec::new(),
+                unanswered,
+                silent: Vec::new(),
+            };
+            let own = own
+                .iter()
+                .map(|verdict| check("012 it", *verdict))
+                .collect();
+            let mut sets = [
+                set(
+                    Stage::ExpectedState,
+                    vec![check("migration 012", before), check("it", Fail)],
+                    0,
+                ),
+                set(Stage::Verification, own, unanswered),
+                set(Stage::PostVerification, vec![check("rows", Fail)], 0),
+            ];
+            set_apart(&Runbook::load(None).unwrap(), &mut sets);
+            sets.map(|set| set.absent.len())
+        };
+        assert_eq!(apart([Fail, Fail], Pass, 0), [0, 2, 1]);
+        assert_eq!(apart([Fail, Pass], Pass, 0), [0, 0, 0]);
+        assert_eq!(apart([Fail, Fail], Fail, 0), [0, 0, 0]);
+        assert_eq!(apart([Fail, Fail], Pass, 1), [0, 0, 1]);
     }
 
     #[test]

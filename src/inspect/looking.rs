@@ -6,7 +6,7 @@
 
 use super::catalog::{Answers, Question};
 use super::compare::compare;
-use super::{CheckSet, Look, Sight, Silent, Stage, expected, kinds};
+use super::{CheckSet, Look, Sight, Silent, Stage, applied, expected, kinds};
 use crate::database::link::{Broken, Link};
 use crate::database::message;
 use crate::database::others::Exclusive;
@@ -135,6 +135,7 @@ async fn look(
         for stage in Stage::all(runbook) {
             sets.extend(checks(link, runbook, stage, &before, &mut closed).await?);
         }
+        applied::set_apart(runbook, &mut sets);
         sight.sets = Some(sets);
     }
     sight.took = Millis::try_from(began.elapsed().as_millis()).unwrap_or(Millis::MAX);
@@ -235,6 +236,7 @@ async fn checks(
         file: script.name.clone(),
         checks: Vec::new(),
         unanswered: 0,
+        absent: Vec::new(),
         silent: Vec::new(),
     };
     let refused = script.refusals.iter().find(|refusal| {

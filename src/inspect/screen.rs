@@ -333,7 +333,12 @@ impl Screen {
             }
             ViewAct::FindNext => self.find(true),
             ViewAct::FindPrevious => self.find(false),
-            ViewAct::Detail => {}
+            ViewAct::Detail
+            | ViewAct::Wrap
+            | ViewAct::NextSection
+            | ViewAct::PreviousSection
+            | ViewAct::HalfDown
+            | ViewAct::HalfUp => {}
             ViewAct::Up
             | ViewAct::Down
             | ViewAct::PageUp
@@ -523,22 +528,23 @@ impl Screen {
         put(
             buffer,
             rows(body, 0, 2),
-            &reader::tabs(scene, self.tab, columns),
+            &reader::tabs(scene, (self.tab, None), columns),
         );
         let area = rows(body, 2, body.height.saturating_sub(2));
         if !self
             .pages
             .as_ref()
-            .is_some_and(|pages| pages.fits(document, columns))
+            .is_some_and(|pages| pages.fits(document, (columns, true)))
         {
-            self.pages = Some(Pages::new(&self.runbook, self.look, document, columns));
+            let layout = (columns, true);
+            self.pages = Some(Pages::new(&self.runbook, self.look, document, layout));
         }
         let (Some(pages), Some(scroll)) = (&self.pages, self.documents.get_mut(self.tab)) else {
             return;
         };
         scroll.settle(pages.len(), usize::from(area.height), None);
         let end = (scroll.top + scroll.height).min(pages.len());
-        let lines = pages.lines(scene, scroll.top..end, self.found);
+        let lines = pages.lines(scene, scroll.top..end, 0, self.found);
         put(buffer, area, &lines);
         more(buffer, area, scene, scroll);
     }

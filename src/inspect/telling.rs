@@ -4,7 +4,7 @@
 //! reaches a terminal or a log (I8).
 
 use super::applied::migrations;
-use super::{CheckSet, Sight, silent, structure, tally};
+use super::{CheckSet, Sight, absent, silent, structure, tally};
 use crate::gate::event::Reach;
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Tally};
@@ -39,20 +39,23 @@ pub enum Result {
     Fails,
     /// Nothing failed, and something was not answered.
     NoAnswer,
+    /// Nothing failed, everything answered, and something is not applied.
+    NotApplied,
 }
 
 /// What all the checks of a look come to.
 pub fn result_of(sight: &Sight) -> Result {
     let sets = sight.sets.as_deref().unwrap_or_default();
     match (tally(sets), silent(sets)) {
-        (tally, 0) if tally.passes() => Result::Passes,
         (tally, 1..) if tally.fail == 0 => Result::NoAnswer,
+        (tally, 0) if tally.fail == 0 && absent(sets) > 0 => Result::NotApplied,
+        (tally, 0) if tally.passes() => Result::Passes,
         _ => Result::Fails,
     }
 }
 
 /// The verdict over all in a line.
-pub fn result(tally: Tally, silent: usize) -> String {
+pub fn result(tally: Tally, silent: usize, absent: usize) -> String {
     let mut counts = format!(
         "{} PASS, {} WARN, {} FAIL",
         tally.pass, tally.warn, tally.fail
@@ -60,8 +63,12 @@ pub fn result(tally: Tally, silent: usize) -> String {
     if silent > 0 {
         counts.push_str(&format!(", {silent} NO ANSWER"));
     }
+    if absent > 0 {
+        counts.push_str(&format!(", {absent} NOT APPLIED"));
+    }
     match (tally.fail, tally.pass, silent) {
         (0, _, 1..) => format!("NO ANSWER: {counts}"),
+        (0, _, 0) if absent > 0 => format!("NOT APPLIED: {counts}"),
         (0, 0, _) => format!("FAIL: no check passed, and zero checks is not a pass ({counts})"),
         (0, _, _) => format!("PASS: {counts}"),
         (_, _, _) => format!("FAIL: {counts}"),
@@ -102,8 +109,17 @@ pub fn text(runbook: &Runbook, sight: &Sight) -> String {
                 out.push_str(&format!("        {line}\n"));
             }
         }
+        for (_, check) in &set.absent {
+            out.push_str(&format!("  NOT APPLIED  {}\n", check.name));
+            for line in check.detail.lines() {
+                out.push_str(&format!("        {line}\n"));
+            }
+        }
     }
-    out.push_str(&format!("\n{}\n", result(tally(sets), silent(sets))));
+    out.push_str(&format!(
+        "\n{}\n",
+        result(tally(sets), silent(sets), absent(sets))
+    ));
     printable_lines(&out).into_owned()
 }
 
@@ -118,8 +134,12 @@ pub fn heading(set: &CheckSet) -> String {
         0 => String::new(),
         silent => format!("{silent} NO ANSWER, "),
     };
+    let absent = match set.absent.len() {
+        0 => String::new(),
+        absent => format!("{absent} NOT APPLIED, "),
+    };
     format!(
-        "{title}, {}: {silent}{} FAIL, {} WARN, {} PASS",
+        "{title}, {}: {silent}{absent}{} FAIL, {} WARN, {} PASS",
         set.file, tally.fail, tally.warn, tally.pass
     )
 }
@@ -158,7 +178,17 @@ pub fn json(runbook: &Runbook, sight: &Sight) -> String {
                     "detail": check.detail,
                 })
             });
-            silent.chain(checks).collect::<Vec<_>>()
+            let absent = set.absent.iter().map(|(number, check)| {
+                json!({
+                    "stage": set.stage.word(),
+                    "file": set.file,
+                    "statement": (*number > 0).then_some(number),
+                    "check": check.name,
+                    "status": "NOT APPLIED",
+                    "detail": check.detail,
+                })
+            });
+            silent.chain(absent).chain(checks).collect::<Vec<_>>()
         })
         .collect();
     let applied: Vec<_> = migrations(runbook, sets)
@@ -215,6 +245,7 @@ pub fn json(runbook: &Runbook, sight: &Sight) -> String {
             "warn": all.warn,
             "fail": all.fail,
             "no_answer": silent(sets),
+            "not_applied": absent(sets),
         },
         "passes": result_of(sight) == Result::Passes,
     });

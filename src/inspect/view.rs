@@ -3,7 +3,7 @@
 
 use super::applied::{Extent, migrations};
 use super::screen::{Pane, Screen};
-use super::{CheckSet, Stage, silent, structure, tally, telling};
+use super::{CheckSet, Stage, absent, silent, structure, tally, telling};
 use crate::tui::keymap::{self, Place};
 use crate::tui::text::{clock, counted, hanging, took, wrap};
 use crate::tui::view::{
@@ -74,8 +74,12 @@ fn freshness(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Line<'static
             0 => String::new(),
             silent => format!("{silent} NO ANSWER, "),
         };
+        let missing = match absent(&checked.sets) {
+            0 => String::new(),
+            missing => format!("{missing} NOT APPLIED, "),
+        };
         parts.push(format!(
-            "{unanswered}{} FAIL, {} WARN, {} PASS{age}",
+            "{unanswered}{missing}{} FAIL, {} WARN, {} PASS{age}",
             tally.fail, tally.warn, tally.pass
         ));
         if tally.fail > 0 || silent > 0 {
@@ -204,6 +208,10 @@ fn all_checks(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'s
             .iter()
             .map(|(number, check)| ((own && *number > 0).then_some(*number), check));
         lines.extend(checks::rows(scene, numbered, columns, usize::MAX));
+        for (_, check) in &set.absent {
+            let text = look.clean(&format!("NOT APPLIED  {}: {}", check.name, check.detail));
+            lines.extend(hanging(&text, look.dim(), 3, columns.saturating_sub(1)));
+        }
         lines.push(Line::default());
     }
     lines.pop();

@@ -39,6 +39,19 @@ pub enum Entry {
     Withdrawn {
         item: String,
     },
+    /// A document was before a person, and was left now.
+    Perused {
+        /// The file's name.
+        document: String,
+        /// From when it was opened, in milliseconds.
+        milliseconds: u64,
+        /// How many lines it has.
+        lines: usize,
+        /// How many of them were on the screen this time.
+        shown: usize,
+        /// How many of them were on the screen at any time so far.
+        seen: usize,
+    },
     /// A dump is being made.
     BackupStarted {
         /// The file that it is going to be.

@@ -44,6 +44,11 @@ pub enum ViewAct {
     Find,
     FindNext,
     FindPrevious,
+    HalfUp,
+    HalfDown,
+    NextSection,
+    PreviousSection,
+    Wrap,
     Repaint,
     Accept,
     Edit(Edit),
@@ -252,6 +257,17 @@ pub fn control_edit(key: char) -> Option<Edit> {
     }
 }
 
+/// What `key` does held together with Ctrl where nothing is typed: the habits of vi and less.
+pub fn control_look(key: char) -> Option<ViewAct> {
+    match key {
+        'f' => Some(ViewAct::PageDown),
+        'b' => Some(ViewAct::PageUp),
+        'd' => Some(ViewAct::HalfDown),
+        'u' => Some(ViewAct::HalfUp),
+        _ => None,
+    }
+}
+
 /// What `key` does anywhere at all: for saying why it does nothing here.
 pub fn elsewhere(key: KeyCode) -> Option<&'static Binding> {
     BINDINGS.iter().find(|binding| binding.keys.contains(&key))
@@ -339,7 +355,7 @@ pub fn rows() -> impl Iterator<Item = (&'static str, String, &'static str)> {
 }
 
 /// The keys with Ctrl, which hold in every place, prompts too.
-pub const CONTROL: [(&str, &str); 5] = [
+pub const CONTROL: [(&str, &str); 6] = [
     ("Ctrl-C", "as q"),
     (
         "Ctrl-Z",
@@ -351,6 +367,10 @@ pub const CONTROL: [(&str, &str); 5] = [
         "in a text: to its beginning, to its end, erase a word, empty it",
     ),
     ("Ctrl-K", "in a text: erase what is behind the cursor"),
+    (
+        "Ctrl-F, Ctrl-B, Ctrl-D, Ctrl-U",
+        "a page down or up, half a page down or up",
+    ),
 ];
 
 #[cfg(test)]

@@ -2,32 +2,33 @@
 //!
 //! ```text
 //!  [script]  rollback 1 read   rollback 2
-//!  STAGE_1_UTN_WORKFLOW_MIGRATIONS.sql  212 lines, not read to its end yet
-//!     1   -- Stage 1 UTN workflow
-//!     2   BEGIN;
-//!         taken over by the gate: stagegate sends its own
-//!  ▲  9   ALTER TABLE service_ops.packet_decision ADD COLUMN …
-//!         adding-required-field: …
+//!  STAGE_1_UTN_WORKFLOW_MIGRATIONS.sql  212 lines, 187 not on the screen yet
+//!    1 -- Stage 1 UTN workflow
+//!    2 BEGIN;
+//!      taken over by the gate: stagegate sends its own
+//! ▲  9 ALTER TABLE service_ops.packet_decision ADD COLUMN …
+//!      adding-required-field: …
 //! ```
 //!
-//! Long lines are wrapped, never cut: who signs has seen everything. Rows are made once for a
-//! document and a width, so that a large script scrolls as fast as a small one.
+//! Long lines are wrapped, or on a key scrolled sideways, and never lost: who signs has seen
+//! everything. Rows are made once for a document and a width, so that a large script scrolls as fast
+//! as a small one.
+
+pub(crate) mod perusal;
 
 use super::sql;
-use super::text::{take, width, wrap};
+use super::text::{counted, take, width, wrap};
 use super::theme::{Appearance, Glyphs};
 use super::view::Scene;
 use crate::gate::event::Document;
 use crate::runbook::Runbook;
 use crate::runbook::highlight::{self, Token};
 use crate::runbook::script::{Fate, Script};
+use perusal::Seen;
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 use std::collections::BTreeMap;
 use std::ops::Range;
-
-/// Columns of line number and mark.
-const GUTTER: usize = 9;
 
 /// One row of the view.
 #[derive(Clone)]
@@ -41,6 +42,8 @@ enum Row {
         span: Range<usize>,
         first: bool,
         marked: bool,
+        /// How many columns it takes.
+        wide: usize,
     },
     /// What the program or the linter says about the line above.
     Note { text: String, grave: bool },
@@ -51,7 +54,15 @@ enum Row {
 pub(crate) struct Pages {
     document: Document,
     width: usize,
+    wrapped: bool,
+    /// Columns of mark and line number.
+    gutter: usize,
     rows: Vec<Row>,
+    /// The number of the first line of each file, over all of them.
+    bases: Vec<usize>,
+    /// The rows at which a section begins, and those below which a finding stands.
+    sections: Vec<usize>,
+    findings: Vec<usize>,
     tokens: Vec<Vec<(Range<usize>, Token)>>,
 }
 
@@ -67,33 +78,36 @@ pub(crate) fn documents(runbook: &Runbook) -> Vec<Document> {
         .collect()
 }
 
-fn script(runbook: &Runbook, document: Document) -> Option<&Script> {
-    match document {
-        Document::Script => Some(&runbook.script),
-        Document::Rollback(index) => runbook.rollbacks.get(index),
-        Document::Checks(item) => runbook.items.get(item)?.checks.as_ref(),
-    }
-}
-
 impl Pages {
-    /// The rows of `document` at `width`.
+    /// The rows of `document` at a width; its long lines are wrapped or not.
     pub(crate) fn new(
         runbook: &Runbook,
         look: Appearance,
         document: Document,
-        width: usize,
+        (width, wrapped): (usize, bool),
     ) -> Pages {
         let mut pages = Pages {
             document,
             width,
+            wrapped,
+            gutter: 0,
             rows: Vec::new(),
+            bases: Vec::new(),
+            sections: Vec::new(),
+            findings: Vec::new(),
             tokens: Vec::new(),
         };
-        let Some(script) = script(runbook, document) else {
+        let Some(script) = document.script_of(runbook) else {
             return pages;
         };
-        let inner = width.saturating_sub(GUTTER + 1).max(1);
+        let longest = script.sources.iter().map(|s| s.text.lines().count()).max();
+        pages.gutter = 3 + longest.unwrap_or(0).to_string().len().max(2);
+        let inner = pages.inner();
+        let mut base = 0;
         for (number, source) in script.sources.iter().enumerate() {
+            pages.bases.push(base);
+            base += source.text.lines().count();
+            let begins = section_lines(script, number, &source.text);
             pages.tokens.push(highlight::tokens(&source.text));
             if script.sources.len() > 1 {
                 pages.rows.push(Row::File(look.clean(&source.name)));
@@ -105,14 +119,22 @@ impl Pages {
                 let said = notes.get(&line);
                 let code = text.trim_end_matches(['\n', '\r']);
                 let marked = said.is_some_and(|said| said.iter().any(|(_, grave)| *grave));
-                let parts = broken(look, code, inner);
-                for (nth, part) in parts.into_iter().enumerate() {
+                if begins.contains(&line) {
+                    pages.sections.push(pages.rows.len());
+                }
+                if marked {
+                    pages.findings.push(pages.rows.len());
+                }
+                let columns = if wrapped { inner } else { usize::MAX };
+                let parts = broken(look, code, columns);
+                for (nth, (part, wide)) in parts.into_iter().enumerate() {
                     pages.rows.push(Row::Code {
                         source: number,
                         line,
                         span: start + part.start..start + part.end,
                         first: nth == 0,
                         marked,
+                        wide,
                     });
                 }
                 for (text, grave) in said.into_iter().flatten() {
@@ -131,9 +153,76 @@ impl Pages {
         pages
     }
 
-    /// Whether these are the rows of `document` at `width`.
-    pub(crate) fn fits(&self, document: Document, width: usize) -> bool {
-        self.document == document && self.width == width
+    /// Whether these are the rows of `document` in that layout.
+    pub(crate) fn fits(&self, document: Document, layout: (usize, bool)) -> bool {
+        self.document == document && self.layout() == layout
+    }
+
+    /// The width, and whether long lines are wrapped.
+    pub(crate) fn layout(&self) -> (usize, bool) {
+        (self.width, self.wrapped)
+    }
+
+    /// How many columns there are for the text of a line; the last one is the scroll bar's.
+    pub(crate) fn inner(&self) -> usize {
+        self.width.saturating_sub(self.gutter + 1).max(1)
+    }
+
+    /// The line that a row is of, counted over all files, and how many columns the row takes.
+    pub(crate) fn line_at(&self, index: usize) -> Option<(usize, usize)> {
+        match self.rows.get(index)? {
+            Row::Code {
+                source, line, wide, ..
+            } => Some((self.bases.get(*source)? + line - 1, *wide)),
+            Row::File(_) | Row::Note { .. } => None,
+        }
+    }
+
+    /// The first line from a row on.
+    pub(crate) fn line_from(&self, row: usize) -> Option<usize> {
+        let mut rows = row..self.rows.len();
+        rows.find_map(|row| self.line_at(row)).map(|(line, _)| line)
+    }
+
+    /// The first row of a line.
+    pub(crate) fn row_of_line(&self, line: usize) -> Option<usize> {
+        (0..self.rows.len()).find(|row| self.line_at(*row).is_some_and(|(at, _)| at == line))
+    }
+
+    /// How far the rows of `range` can be moved to the left, in columns.
+    pub(crate) fn furthest(&self, range: Range<usize>) -> usize {
+        let wide = |index: usize| self.line_at(index).map_or(0, |(_, wide)| wide);
+        let most = range.map(wide).max().unwrap_or(0);
+        most.saturating_sub(self.inner())
+    }
+
+    /// The row with the finding of this number in the script's order.
+    pub(crate) fn finding(&self, runbook: &Runbook, number: usize) -> Option<usize> {
+        let script = self.document.script_of(runbook)?;
+        let group = script.findings_by_statement().into_iter().nth(number)?;
+        let finding = group.first()?;
+        self.rows.iter().position(|row| {
+            matches!(row, Row::Code { source, line, .. }
+                if (*source, *line) == (finding.source, finding.line))
+        })
+    }
+
+    /// The next row behind (or before) `from` that has a finding below it, round the end.
+    pub(crate) fn next_finding(&self, from: usize, forward: bool) -> Option<usize> {
+        let behind = || self.findings.iter().copied();
+        match forward {
+            true => behind().find(|row| *row > from).or(behind().next()),
+            false => behind().rfind(|row| *row < from).or(behind().last()),
+        }
+    }
+
+    /// The next row behind (or before) `from` at which a section begins.
+    pub(crate) fn next_section(&self, from: usize, forward: bool) -> Option<usize> {
+        let mut sections = self.sections.iter().copied();
+        match forward {
+            true => sections.find(|row| *row > from),
+            false => sections.rfind(|row| *row < from),
+        }
     }
 
     /// How many rows there are.
@@ -177,7 +266,7 @@ impl Pages {
     fn text<'a>(&'a self, runbook: &'a Runbook, index: usize) -> Option<&'a str> {
         match self.rows.get(index)? {
             Row::File(text) | Row::Note { text, .. } => Some(text),
-            Row::Code { source, span, .. } => script(runbook, self.document)?
+            Row::Code { source, span, .. } => (self.document.script_of(runbook)?)
                 .sources
                 .get(*source)?
                 .text
@@ -185,11 +274,12 @@ impl Pages {
         }
     }
 
-    /// The rows of `range` as lines; the row `found` stands out.
+    /// The rows of `range` as lines, from column `shift` on; the row `found` stands out.
     pub(crate) fn lines(
         &self,
         scene: &Scene<'_>,
         range: Range<usize>,
+        shift: usize,
         found: Option<usize>,
     ) -> Vec<Line<'static>> {
         let look = scene.look;
@@ -200,7 +290,7 @@ impl Pages {
                 let line = match row {
                     Row::File(name) => scene.heading(&format!(" {name}"), self.width),
                     Row::Note { text, grave } => Line::from(vec![
-                        Span::raw(" ".repeat(GUTTER)),
+                        Span::raw(" ".repeat(self.gutter)),
                         text.clone()
                             .set_style(if *grave { look.warn() } else { look.dim() }),
                     ]),
@@ -210,6 +300,7 @@ impl Pages {
                         marked,
                         source,
                         span,
+                        wide,
                     } => {
                         let number = if *first {
                             line.to_string()
@@ -221,11 +312,27 @@ impl Pages {
                         } else {
                             " "
                         };
+                        let digits = self.gutter.saturating_sub(3);
+                        let before = if shift > 0 && *wide > 0 {
+                            look.glyphs.to_left()
+                        } else {
+                            " "
+                        };
                         let mut spans = vec![
-                            format!(" {mark}").set_style(look.warn()),
-                            format!("{}  ", look.fit_right(&number, 5)).set_style(look.dim()),
+                            format!("{mark} ").set_style(look.warn()),
+                            format!("{}{before}", look.fit_right(&number, digits))
+                                .set_style(look.dim()),
                         ];
-                        spans.extend(self.coloured(scene, *source, span.clone()));
+                        let cut = !self.wrapped && *wide > shift + self.inner();
+                        let columns = self.inner() - usize::from(cut);
+                        let part = match self.wrapped {
+                            true => span.clone(),
+                            false => self.window(scene, *source, span.clone(), (shift, columns)),
+                        };
+                        spans.extend(self.coloured(scene, *source, part));
+                        if cut {
+                            spans.push(look.glyphs.to_right().set_style(look.here()));
+                        }
                         Line::from(spans)
                     }
                 };
@@ -238,10 +345,38 @@ impl Pages {
             .collect()
     }
 
+    /// What of a line is seen from column `shift` on, in so many columns.
+    fn window(
+        &self,
+        scene: &Scene<'_>,
+        source: usize,
+        span: Range<usize>,
+        (shift, columns): (usize, usize),
+    ) -> Range<usize> {
+        let text = (self.document.script_of(scene.runbook))
+            .and_then(|script| script.sources.get(source))
+            .and_then(|source| source.text.get(span.clone()))
+            .unwrap_or_default();
+        let (mut at, mut used) = (0, 0);
+        let mut from = None;
+        while at < text.len() {
+            let (bytes, shown) = step(scene.look, text.get(at..).unwrap_or_default());
+            if used >= shift {
+                from.get_or_insert(at);
+            }
+            if used + shown > shift + columns {
+                break;
+            }
+            used += shown;
+            at += bytes;
+        }
+        span.start + from.unwrap_or(at)..span.start + at
+    }
+
     /// A stretch of a source in the colours of its tokens.
     fn coloured(&self, scene: &Scene<'_>, source: usize, span: Range<usize>) -> Vec<Span<'static>> {
         let look = scene.look;
-        let Some(text) = script(scene.runbook, self.document)
+        let Some(text) = (self.document.script_of(scene.runbook))
             .and_then(|script| script.sources.get(source))
             .map(|source| &*source.text)
         else {
@@ -271,11 +406,49 @@ impl Pages {
     }
 }
 
-/// Where a line of code is broken, as byte ranges, so that each part fits as it is shown.
-fn broken(look: Appearance, code: &str, columns: usize) -> Vec<Range<usize>> {
+/// The first thing that is drawn of `rest`: how many bytes it is, and how many columns it takes.
+fn step(look: Appearance, rest: &str) -> (usize, usize) {
+    // One character as it is drawn; of those that are escaped, one character as it is shown.
+    let bytes = match look.glyphs {
+        Glyphs::Unicode if !rest.starts_with(char::is_control) => {
+            let first = rest.chars().next().map_or(1, char::len_utf8);
+            let (whole, _) = take(rest, width(rest.get(..first).unwrap_or_default()));
+            whole.len().max(first)
+        }
+        Glyphs::Unicode | Glyphs::Ascii => rest.chars().next().map_or(1, char::len_utf8),
+    };
+    let shown = width(&look.clean(rest.get(..bytes).unwrap_or_default()));
+    (bytes, shown)
+}
+
+/// The lines at which a section begins in a file: the comment that leads its first statement.
+fn section_lines(script: &Script, source: usize, text: &str) -> Vec<usize> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut before = None;
+    let mut begins = Vec::new();
+    for statement in script.statements.iter().filter(|s| s.source == source) {
+        if statement.section.is_some() && statement.section != before {
+            let mut line = statement.line;
+            let comment = |line: usize| {
+                let above = line.checked_sub(2).and_then(|above| lines.get(above));
+                above.is_some_and(|text| text.trim_start().starts_with("--"))
+            };
+            while comment(line) {
+                line -= 1;
+            }
+            begins.push(line);
+        }
+        before = statement.section;
+    }
+    begins
+}
+
+/// Where a line of code is broken, as byte ranges with the columns they take, so that each part fits
+/// as it is shown.
+fn broken(look: Appearance, code: &str, columns: usize) -> Vec<(Range<usize>, usize)> {
     let plain = code.is_ascii() && !code.contains(|c: char| c.is_control());
     if plain && code.len() <= columns {
-        return std::iter::once(0..code.len()).collect();
+        return vec![(0..code.len(), code.len())];
     }
     let mut parts = Vec::new();
     let (mut start, mut used) = (0, 0);
@@ -284,22 +457,13 @@ fn broken(look: Appearance, code: &str, columns: usize) -> Vec<Range<usize>> {
     let mut at = 0;
     while at < code.len() {
         let rest = code.get(at..).unwrap_or_default();
-        // One character as it is drawn; of those that are escaped, one character as it is shown.
-        let step = match look.glyphs {
-            Glyphs::Unicode if !rest.starts_with(char::is_control) => {
-                let first = rest.chars().next().map_or(1, char::len_utf8);
-                let (whole, _) = take(rest, width(rest.get(..first).unwrap_or_default()));
-                whole.len().max(first)
-            }
-            Glyphs::Unicode | Glyphs::Ascii => rest.chars().next().map_or(1, char::len_utf8),
-        };
-        let shown = width(&look.clean(rest.get(..step).unwrap_or_default()));
+        let (step, shown) = step(look, rest);
         if used + shown > columns && at > start {
             // Between words where that leaves no more than a third of the line empty.
             let (end, before) = blank
                 .filter(|(_, before)| before * 3 >= columns * 2)
                 .unwrap_or((at, used));
-            parts.push(start..end);
+            parts.push((start..end, before));
             start = end;
             used = used.saturating_sub(before);
             blank = None;
@@ -310,7 +474,7 @@ fn broken(look: Appearance, code: &str, columns: usize) -> Vec<Range<usize>> {
             blank = Some((at, used));
         }
     }
-    parts.push(start..code.len());
+    parts.push((start..code.len(), used));
     parts
 }
 
@@ -353,7 +517,11 @@ fn notes(script: &Script, source: usize) -> BTreeMap<usize, Vec<(String, bool)>>
 
 /// The tabs, and below them the name of the open document; each with whether it was read, where a
 /// signature asks for that.
-pub(crate) fn tabs(scene: &Scene<'_>, open: usize, columns: usize) -> [Line<'static>; 2] {
+pub(crate) fn tabs(
+    scene: &Scene<'_>,
+    (open, seen): (usize, Option<&Seen>),
+    columns: usize,
+) -> [Line<'static>; 2] {
     let look = scene.look;
     let mut spans = Vec::new();
     let mut title = Line::default();
@@ -367,18 +535,21 @@ pub(crate) fn tabs(scene: &Scene<'_>, open: usize, columns: usize) -> [Line<'sta
         spans.push(Span::raw(" "));
         if index == open {
             spans.push(format!("[{short}]").set_style(look.strong()));
-            let script = script(scene.runbook, document);
+            let script = document.script_of(scene.runbook);
             let name = look.clean(script.map_or("", |script| script.name.as_str()));
-            let lines: usize = script.map_or(0, |script| {
-                let sources = script.sources.iter();
-                sources.map(|source| source.text.lines().count()).sum()
-            });
+            let sources = script.into_iter().flat_map(|script| &script.sources);
+            let lines = seen.map_or_else(
+                || sources.map(|source| source.text.lines().count()).sum(),
+                Seen::all,
+            );
             let after = format!(
-                "  {lines} lines{}",
-                match state {
-                    Some(true) => ", read to its end",
-                    Some(false) => ", not read to its end yet",
-                    None => "",
+                "  {}{}",
+                counted(lines, "line", "lines"),
+                match (state, seen) {
+                    (Some(true), _) => ", each was on the screen".to_owned(),
+                    (Some(false), Some(seen)) => format!(", {} not on the screen yet", seen.left()),
+                    (Some(false), None) => ", not read to the end yet".to_owned(),
+                    (None, _) => String::new(),
                 }
             );
             let room = columns.saturating_sub(width(&after) + 2);
@@ -425,7 +596,13 @@ mod tests {
             let ranges = broken(look, code, columns);
             ranges
                 .into_iter()
-                .map(|range| code[range].to_owned())
+                .map(|(range, wide)| {
+                    assert!(
+                        wide <= columns.max(width(&look.clean(&code[range.clone()]))),
+                        "{wide}"
+                    );
+                    code[range].to_owned()
+                })
                 .collect()
         };
         assert_eq!(parts("one two three", 8), ["one two ", "three"]);

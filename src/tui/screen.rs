@@ -8,9 +8,11 @@ pub(crate) mod drawing;
 mod keys;
 mod looking;
 pub(crate) mod paint;
+mod reading;
 pub(crate) mod scroll;
 
 use super::field::{SECRET, TextField};
+use super::reader::perusal::Seen;
 use super::reader::{self, Pages};
 use super::theme::Appearance;
 use super::view::messages::Heights;
@@ -18,7 +20,7 @@ use super::view::statement::Detail;
 use super::view::stream::Outline;
 use crate::asking::Challenge;
 use crate::gate::Event;
-use crate::gate::event::{Document, Standing};
+use crate::gate::event::{Document, Millis, Standing};
 use crate::gate::machine::{Machine, Signature};
 use crate::gate::phase::{Phase, Prompt};
 use crate::runbook::Runbook;
@@ -47,6 +49,15 @@ enum Cover {
     Answer,
     /// All of the statement with this number.
     Statement(usize),
+}
+
+/// A place in a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum InScript {
+    /// The finding of this number, in the script's order.
+    Finding(usize),
+    /// This line, over all its files.
+    Line(usize),
 }
 
 /// A text that is being typed for the screen itself; the name for COMMIT is the machine's prompt.
@@ -114,6 +125,19 @@ pub struct Screen {
     /// Where the script is to be opened: the file, as an index into its sources, and the line.
     goal: Option<(usize, usize)>,
     pages: Option<Arc<Pages>>,
+    /// What of each document was on the screen.
+    seen: Arc<Vec<Seen>>,
+    /// The document that is open, and since when.
+    reading: Option<(usize, Millis)>,
+    /// Whether a script's long lines are wrapped; else how far they are moved to the left, in columns.
+    wrapped: bool,
+    moved: usize,
+    /// Where to go in the script once its rows are made.
+    place: Option<InScript>,
+    /// Which items were signed in the last frame.
+    signed: Vec<bool>,
+    /// When the cursor went on by itself, or Space was pressed since; until another key is.
+    carried: Option<Millis>,
     cover_text: Arc<Vec<String>>,
     answer: Option<Answer>,
     typing: Option<Typing>,
@@ -142,7 +166,10 @@ pub struct Screen {
 impl Screen {
     /// A screen for a run of `runbook`.
     pub fn new(runbook: Arc<Runbook>, appearance: Appearance) -> Screen {
-        let documents = vec![Scroll::default(); reader::documents(&runbook).len()];
+        let kinds = reader::documents(&runbook);
+        let documents = vec![Scroll::default(); kinds.len()];
+        let seen = kinds.iter().map(|kind| Seen::of(kind.script_of(&runbook)));
+        let seen = Arc::new(seen.collect());
         let impact = Arc::clone(runbook.impact());
         let outline = Arc::new(Outline::of(&runbook.script));
         Screen {
@@ -166,6 +193,13 @@ impl Screen {
             documents,
             goal: None,
             pages: None,
+            seen,
+            reading: None,
+            wrapped: true,
+            moved: 0,
+            place: None,
+            signed: Vec::new(),
+            carried: None,
             cover_text: Arc::default(),
             answer: None,
             typing: None,

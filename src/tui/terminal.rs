@@ -10,7 +10,7 @@
 //! `ratatui::Terminal::clear` does; a repaint is forced by resizing instead.
 
 use crossterm::event::EnableBracketedPaste;
-use crossterm::style::force_color_output;
+use crossterm::style::{Print, force_color_output};
 use crossterm::terminal::{EnterAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, execute};
 use ratatui::Frame;
@@ -36,8 +36,36 @@ static SETTINGS: OnceLock<rustix::termios::Termios> = OnceLock::new();
 /// How long a terminal has to take what gives it back; one that is stalled never does.
 const GIVING_BACK: Duration = Duration::from_millis(300);
 
-/// What gives the terminal back: end of the update, no brackets, the main screen, a cursor.
-pub(crate) const LEAVING: &[u8] = b"\x1b[?2026l\x1b[?2004l\x1b[?1049l\x1b[?25h";
+/// What gives the terminal back: end of the update, no brackets, the main screen, a cursor, the title
+/// that was put aside.
+pub(crate) const LEAVING: &[u8] = b"\x1b[?2026l\x1b[?2004l\x1b[?1049l\x1b[?25h\x1b[23;2t";
+
+/// Puts the window's title aside.
+const KEEP_TITLE: &str = "\x1b[22;2t";
+
+/// Whether a terminal of that kind has a title that can be set. Of the others some show what they do
+/// not know.
+fn has_title(term: &str) -> bool {
+    let kinds = [
+        "xterm",
+        "tmux",
+        "screen",
+        "rxvt",
+        "alacritty",
+        "foot",
+        "kitty",
+        "wezterm",
+        "vte",
+        "gnome",
+        "konsole",
+        "ghostty",
+        "iterm",
+        "contour",
+        "putty",
+        "mintty",
+    ];
+    kinds.iter().any(|kind| term.starts_with(kind))
+}
 
 /// A backend that can hold a frame back until it is whole.
 pub trait Surface: Backend {
@@ -56,6 +84,9 @@ pub trait Surface: Backend {
     fn written(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
         async { Ok(()) }
     }
+
+    /// Gives the terminal's window another title, with the next frame.
+    fn set_title(&mut self, _title: &str) {}
 
     /// Rings the bell.
     ///
@@ -97,13 +128,15 @@ impl Terminal<Ours> {
         }
         enable_raw_mode()?;
         ENTERED.store(true, Ordering::SeqCst);
+        let titled = std::env::var("TERM").is_ok_and(|term| has_title(&term));
         let entered = execute!(
             io::stdout(),
+            Print(if titled { KEEP_TITLE } else { "" }),
             EnterAlternateScreen,
             EnableBracketedPaste,
             cursor::Hide
         )
-        .and_then(|()| Ours::start())
+        .and_then(|()| Ours::start(titled))
         .and_then(ratatui::Terminal::new);
         match entered {
             Ok(inner) => Ok(Terminal {
@@ -149,6 +182,11 @@ impl<B: Surface> Terminal<B> {
     /// When the terminal cannot be written to.
     pub async fn written(&mut self) -> Result<(), B::Error> {
         self.inner.backend_mut().written().await
+    }
+
+    /// Gives the terminal's window another title, with the next frame.
+    pub fn set_title(&mut self, title: &str) {
+        self.inner.backend_mut().set_title(title);
     }
 
     /// Rings the terminal's bell.

@@ -267,6 +267,15 @@ impl Glyphs {
         }
     }
 
+    /// A line goes on to the left, and to the right.
+    pub(crate) fn to_left(self) -> &'static str {
+        self.pick("‹", "<")
+    }
+
+    pub(crate) fn to_right(self) -> &'static str {
+        self.pick("›", ">")
+    }
+
     /// Something moves; `now` in milliseconds.
     pub(crate) fn spinner(self, now: u64) -> &'static str {
         let frames: &[&'static str] = match self {

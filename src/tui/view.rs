@@ -21,6 +21,7 @@ pub(crate) mod review;
 mod rolls;
 pub(crate) mod statement;
 pub(crate) mod stream;
+pub(crate) mod title;
 
 use super::text::counted;
 use super::theme::Appearance;

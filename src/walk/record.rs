@@ -18,6 +18,16 @@ pub fn of_event(event: &Event, runbook: &Runbook) -> Vec<Entry> {
         Event::Alarmed(alarm) => vec![Entry::Alarm {
             alarm: crate::gate::Why::Alarmed(alarm.clone()).to_string(),
         }],
+        Event::Perused(perusal) => vec![Entry::Perused {
+            document: perusal
+                .document
+                .script_of(runbook)
+                .map_or_else(String::new, |script| script.name.clone()),
+            milliseconds: perusal.lasted,
+            lines: perusal.lines,
+            shown: perusal.shown,
+            seen: perusal.seen,
+        }],
         Event::Observed(_)
         | Event::Drawn
         | Event::Edited

@@ -40,17 +40,20 @@ fn a_pristine_database_is_told_as_not_migrated() {
     let stage = Stage::pristine();
     let before = stage.content();
     let said = stage.verify(&[]);
-    said.ended(4).said(&[
+    said.ended(9).said(&[
         "  011  no ",
         "  012  no ",
         "  013  no ",
-        "FAIL  012 packet_decision columns",
+        "  NOT APPLIED  012 packet_decision columns",
         "  PASS  message_id: no duplicates",
-        "FAIL: ",
+        "NOT APPLIED: ",
+        ", 0 FAIL, ",
     ]);
-    let json = stage.verify(&["--format", "json"]).ended(4).json();
+    let json = stage.verify(&["--format", "json"]).ended(9).json();
     assert_eq!(applied(&json), extents(["no", "no", "no"]));
     assert_eq!(json["passes"], false);
+    assert_eq!(json["tally"]["fail"], 0);
+    assert_eq!(json["tally"]["not_applied"], 11);
     stage.assert_only_read();
     assert_eq!(stage.content(), before);
 }

@@ -133,6 +133,7 @@ fn a_backup_is_made_signed_without_a_question_and_looked_at_again() {
         .shows(&["reference: /"])
         .key("p")
         .wait_for_evidence()
+        .go_to_item(1)
         .shows(&["CHECKLIST  1 of 5 signed", "wiser_ops is dumped: "]);
     // Another session sees it as the first one did.
     stage.ask(

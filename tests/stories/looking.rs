@@ -123,6 +123,7 @@ fn signing_asks_for_reading_and_for_a_reference() {
         .key("Enter")
         .wait_for("CHECKLIST  1 of 5 signed");
     terminal
+        .go_to_item(1)
         .key("Space")
         .wait_for("Signed already; u withdraws it.");
     terminal.key("u").wait_for("CHECKLIST  0 of 5 signed");

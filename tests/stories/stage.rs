@@ -439,6 +439,12 @@ fn signed(screen: &str) -> Option<(usize, usize)> {
     Some((signed, of))
 }
 
+/// How many lines of the open script were not on the screen yet.
+fn unseen(screen: &str) -> Option<usize> {
+    let (before, _) = screen.split_once(" not on the screen yet")?;
+    before.rsplit(' ').next()?.parse().ok()
+}
+
 /// Which finding of the item under the cursor is to be acknowledged next.
 fn finding(screen: &str) -> Option<usize> {
     let (_, after) = screen.split_once("  acknowledges ")?;
@@ -478,8 +484,10 @@ impl Walk for Terminal {
         let first = open(&self.screen_text());
         loop {
             // What no signature asks for has no such words.
-            self.key("G")
-                .wait_until("its end", |screen| !screen.contains("not read to its end"));
+            while let Some(left) = unseen(&self.screen_text()) {
+                self.key("PgDn")
+                    .wait_until("the next page", |screen| unseen(screen) != Some(left));
+            }
             let this = open(&self.screen_text());
             if !self.screen_text().contains("Tab next") {
                 break;
@@ -495,14 +503,16 @@ impl Walk for Terminal {
     }
 
     fn go_to_item(&mut self, number: usize) -> &mut Self {
-        // The evidence below the list has the number and the title of the item.
+        // The evidence below the list has the number and the title of the item, and a scroll bar
+        // beside it.
+        let bar = [' ', '█', '│', '▲', '▼', '#', '|', '^', 'v'];
         let at = |screen: &str| {
             screen.lines().skip(4).find_map(|line| {
                 let (number, title) = line.trim_start().split_once(' ')?;
                 let number: usize = number.parse().ok()?;
                 let ruled = ["──", "--"]
                     .iter()
-                    .any(|rule| title.trim_end().ends_with(rule));
+                    .any(|rule| title.trim_end_matches(bar).ends_with(rule));
                 ruled.then_some(number)
             })
         };
@@ -535,7 +545,8 @@ impl Walk for Terminal {
                 .screen_text()
                 .contains("Space asks for the database name");
             let words = self.screen_text().contains("Space asks for the words");
-            self.key("Space");
+            // The cursor may have come here by itself, and Space may be the one from before.
+            self.key("PgUp").key("Space");
             if words {
                 self.wait_for("YOUR WORDS")
                     .type_slowly("drop it")

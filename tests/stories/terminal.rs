@@ -318,7 +318,11 @@ impl Terminal {
     /// before it.
     #[track_caller]
     pub fn key(&mut self, name: &str) -> &mut Self {
-        if !["Tab", "Down", "Up", "Left", "Right", "s", "G"].contains(&name) {
+        if ![
+            "Tab", "Down", "Up", "Left", "Right", "PgUp", "PgDn", "s", "G",
+        ]
+        .contains(&name)
+        {
             self.look();
         }
         let bytes = match name {
@@ -330,6 +334,8 @@ impl Terminal {
             "Up" => "\x1b[A",
             "Left" => "\x1b[D",
             "Right" => "\x1b[C",
+            "PgUp" => "\x1b[5~",
+            "PgDn" => "\x1b[6~",
             "Backspace" => "\x7f",
             "Ctrl-C" => "\x03",
             "Ctrl-L" => "\x0c",

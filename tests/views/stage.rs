@@ -511,6 +511,7 @@ impl Walk {
             "Backspace" => KeyCode::Backspace,
             "Home" => KeyCode::Home,
             "Right" => KeyCode::Right,
+            "Left" => KeyCode::Left,
             one => KeyCode::Char(one.chars().next().unwrap()),
         };
         let events = self.screen.key(
@@ -571,7 +572,10 @@ impl Walk {
         self.type_text("ticket 4711");
         self.press("Enter");
         for item in 1..5 {
-            self.press("Down");
+            assert_eq!(self.press("g"), []);
+            for _ in 0..item {
+                self.press("Down");
+            }
             for _ in 0..self.machine.plan().items[item].findings {
                 self.press("f");
             }

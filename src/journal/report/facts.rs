@@ -23,6 +23,8 @@ pub struct Facts {
     pub items: Vec<Item>,
     /// Every signature and withdrawal, in the order in which they were given.
     pub signatures: Vec<Signature>,
+    /// Each time that a document was open before a person, in order.
+    pub perusals: Vec<Perusal>,
     /// The transactions, in order. All but the last were rolled back.
     pub attempts: Vec<Attempt>,
     /// Everything the server said outside a statement's own error.
@@ -58,6 +60,20 @@ pub struct Item {
     pub signed: Option<Timestamp>,
     /// What was typed with the signature.
     pub note: Option<String>,
+}
+
+/// One time that a document was open before a person.
+#[derive(Debug)]
+pub struct Perusal {
+    /// When it was left.
+    pub left: Timestamp,
+    /// How long it was open, in milliseconds.
+    pub lasted: u64,
+    pub document: String,
+    /// How many lines it has, how many were on the screen this time, and in all so far.
+    pub lines: usize,
+    pub shown: usize,
+    pub seen: usize,
 }
 
 /// A signature, or its withdrawal.

@@ -277,30 +277,46 @@ fn checklist(facts: &Facts, blocks: &mut Vec<Block>) {
         return;
     }
     blocks.push(heading("Checklist"));
-    for item in &facts.items {
-        blocks.push(Block::Heading(3, item.name().to_owned()));
-        let evidence = match item.standing.as_deref() {
+    let rows = facts.items.iter().map(|item| {
+        let (standing, tone) = match item.standing.as_deref() {
             Some("holds") => ("evidence holds", Tone::Good),
             Some("warns") => ("evidence holds, with a warning", Tone::Doubtful),
             Some("fails") => ("evidence FAILS", Tone::Bad),
+            Some("needs you") => ("for a person to answer", Tone::Plain),
+            Some("no answer") => ("NO ANSWER", Tone::Doubtful),
             _ => ("no evidence was looked for", Tone::Plain),
         };
-        let (signed, tone) = match item.signed {
+        let (signed, signed_tone) = match item.signed {
             Some(at) => (format!("signed {}", instant(at)), Tone::Good),
             None => ("not signed".to_owned(), Tone::Plain),
         };
-        let mut cells = vec![
-            Cell { text: signed, tone },
+        Row::Cells(vec![
+            Cell::plain(item.name().to_owned()),
             Cell {
-                text: evidence.0.to_owned(),
-                tone: evidence.1,
+                text: signed,
+                tone: signed_tone,
             },
-        ];
-        cells.push(Cell::plain(item.note.clone().unwrap_or_default()));
-        blocks.push(Block::Table(Table {
-            head: vec!["signature", "standing", "reference, name or words typed"],
-            rows: vec![Row::Cells(cells)],
-        }));
+            Cell {
+                text: standing.to_owned(),
+                tone,
+            },
+            Cell::plain(item.note.clone().unwrap_or_default()),
+        ])
+    });
+    blocks.push(Block::Table(Table {
+        head: vec![
+            "item",
+            "signature",
+            "standing",
+            "reference, name or words typed",
+        ],
+        rows: rows.collect(),
+    }));
+    for item in &facts.items {
+        if item.evidence().is_empty() && item.acknowledged.is_empty() {
+            continue;
+        }
+        blocks.push(Block::Heading(3, item.name().to_owned()));
         if !item.evidence().is_empty() {
             blocks.push(Block::List(item.evidence().to_vec()));
         }
@@ -309,4 +325,34 @@ fn checklist(facts: &Facts, blocks: &mut Vec<Block>) {
             blocks.push(Block::List(item.acknowledged.clone()));
         }
     }
+    readings(facts, blocks);
+}
+
+/// How long each document was open, and how much of it was on the screen.
+fn readings(facts: &Facts, blocks: &mut Vec<Block>) {
+    if facts.perusals.is_empty() {
+        return;
+    }
+    blocks.push(Block::Heading(3, "What was on the screen".to_owned()));
+    let rows = facts.perusals.iter().map(|perusal| {
+        let lasted = std::time::Duration::from_millis(perusal.lasted);
+        let opened = perusal.left.checked_sub(lasted).unwrap_or(perusal.left);
+        Row::Cells(vec![
+            Cell::plain(perusal.document.clone()),
+            Cell::plain(instant(opened)),
+            Cell::plain(stretch(perusal.lasted.saturating_mul(1_000))),
+            Cell::plain(format!("{} of {}", perusal.shown, perusal.lines)),
+            Cell::plain(format!("{} of {}", perusal.seen, perusal.lines)),
+        ])
+    });
+    blocks.push(Block::Table(Table {
+        head: vec![
+            "document",
+            "opened",
+            "left after",
+            "lines shown",
+            "lines shown so far",
+        ],
+        rows: rows.collect(),
+    }));
 }

@@ -42,6 +42,7 @@ pub fn exit_code(code: u8) -> &'static str {
         6 => "could not connect",
         7 => "rehearsed: every statement worked, and there was no check",
         8 => "nothing failed, and a question got no answer",
+        9 => "nothing failed, and something is not applied",
         129 => "hang-up; rolled back",
         130 => "interrupted; rolled back",
         143 => "told to terminate; rolled back",

@@ -3,7 +3,7 @@
 //! What is noticed on the way, such as a script whose end was on screen, is kept for the loop.
 
 use super::paint::{draw_roll, draw_sheet, guard, more, put, rows, split, upright};
-use super::{Answer, Cover, NEEDS, Screen, Scroll, Typing};
+use super::{Answer, Cover, InScript, NEEDS, Screen, Scroll, Typing};
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Ending, Phase, Prompt};
 use crate::gate::{Account, Event};
@@ -30,6 +30,8 @@ impl Screen {
     pub fn draw(&mut self, frame: &mut Frame<'_>, machine: &Machine, account: &Account) {
         self.settle(machine);
         self.take_answer(machine, account);
+        self.go_on_after_sign_off(machine, account);
+        self.note_reading(account);
         let area = frame.area();
         self.size = (area.width, area.height);
         let runbook = Arc::clone(&self.runbook);
@@ -61,6 +63,19 @@ impl Screen {
             self.draw_whole(buffer, area, &scene);
         }
         guard(buffer, self.look.glyphs);
+    }
+
+    /// The title of the terminal's window.
+    pub fn title(&self, machine: &Machine, account: &Account) -> String {
+        view::title::title(&Scene {
+            look: self.look,
+            runbook: &self.runbook,
+            machine,
+            account,
+            cursor: self.cursor,
+            outline: &self.outline,
+            journal: None,
+        })
     }
 
     fn draw_whole(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
@@ -392,17 +407,16 @@ impl Screen {
 
     fn draw_scripts(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
         let columns = usize::from(body.width);
-        let tabs = reader::tabs(scene, self.tab, columns);
-        put(buffer, rows(body, 0, 2), &tabs);
         let below = rows(body, 2, body.height.saturating_sub(2));
         let Some(document) = reader::documents(scene.runbook).get(self.tab).copied() else {
             return;
         };
+        let layout = (columns, self.wrapped);
         let fresh = match self.pages.take() {
-            Some(pages) if pages.fits(document, columns) => pages,
-            Some(_) | None => Arc::new(Pages::new(scene.runbook, self.look, document, columns)),
+            Some(pages) if pages.fits(document, layout) => pages,
+            Some(_) | None => Arc::new(Pages::new(scene.runbook, self.look, document, layout)),
         };
-        let pages = self.pages.insert(fresh);
+        let pages = Arc::clone(self.pages.insert(fresh));
         let Some(scroll) = self.documents.get_mut(self.tab) else {
             return;
         };
@@ -414,12 +428,40 @@ impl Screen {
             self.found = Some(row);
         }
         scroll.settle(pages.len(), usize::from(below.height), None);
-        let range = scroll.top..scroll.top + scroll.height;
-        put(buffer, below, &pages.lines(scene, range, self.found));
-        more(buffer, below, scene, scroll);
-        if scroll.at_end() && self.read.insert(document) {
-            self.events.push(Event::ReadToEnd(document));
+        match self.place.take() {
+            Some(InScript::Finding(number)) => {
+                if let Some(row) = pages.finding(scene.runbook, number) {
+                    scroll.top = row.saturating_sub(2).min(scroll.last());
+                    self.found = Some(row);
+                }
+            }
+            Some(InScript::Line(line)) => {
+                scroll.top = pages.row_of_line(line).unwrap_or(0).min(scroll.last());
+            }
+            None => {}
         }
+        let range = scroll.top..(scroll.top + scroll.height).min(pages.len());
+        self.moved = match self.wrapped {
+            true => 0,
+            false => self
+                .moved
+                .min(pages.furthest(range.clone()).div_ceil(2) * 2),
+        };
+        put(
+            buffer,
+            below,
+            &pages.lines(scene, range.clone(), self.moved, self.found),
+        );
+        more(buffer, below, scene, scroll);
+        let covered = self.typing.is_some() || self.prompt != Prompt::Closed;
+        if let (Some(seen), false) = (Arc::make_mut(&mut self.seen).get_mut(self.tab), covered) {
+            seen.show(&pages, range, self.moved);
+            if seen.left() == 0 && self.read.insert(document) {
+                self.events.push(Event::ReadToEnd(document));
+            }
+        }
+        let tabs = reader::tabs(scene, (self.tab, self.seen.get(self.tab)), columns);
+        put(buffer, rows(body, 0, 2), &tabs);
     }
 
     fn draw_prompt(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {

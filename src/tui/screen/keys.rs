@@ -24,11 +24,14 @@ impl Screen {
         self.settle(machine);
         let held_down = key.kind == KeyEventKind::Repeat;
         self.toast = None;
+        if key.code != KeyCode::Char(' ') {
+            self.carried = None;
+        }
         if key.modifiers.contains(KeyModifiers::CONTROL) {
             return if held_down {
                 Vec::new()
             } else {
-                self.control(key.code, machine)
+                self.control(key.code, machine, account)
             };
         }
         if key
@@ -52,6 +55,7 @@ impl Screen {
         match keymap::lookup(place, key.code) {
             Some(binding) => match binding.does {
                 Does::Gate(_) if held_down => Vec::new(),
+                Does::Gate(Act::SignOff) if self.is_carried_along(account.now) => Vec::new(),
                 Does::Gate(act) => self.ask(act, machine),
                 Does::View(act) => self.look_at(act, machine, account),
             },
@@ -215,7 +219,7 @@ impl Screen {
         self.answered = account.looks;
     }
 
-    fn control(&mut self, code: KeyCode, machine: &Machine) -> Vec<Event> {
+    fn control(&mut self, code: KeyCode, machine: &Machine, account: &Account) -> Vec<Event> {
         match code {
             KeyCode::Char('c') => vec![Event::Asked(Command::Quit)],
             KeyCode::Char('z') => {
@@ -237,6 +241,10 @@ impl Screen {
                     None => Vec::new(),
                 }
             }
+            KeyCode::Char(letter) => match keymap::control_look(letter) {
+                Some(act) if self.question.is_none() => self.look_at(act, machine, account),
+                Some(_) | None => Vec::new(),
+            },
             _ => Vec::new(),
         }
     }
@@ -302,7 +310,7 @@ impl Screen {
     }
 
     /// Asks the gate for `act`.
-    fn ask(&mut self, act: Act, machine: &Machine) -> Vec<Event> {
+    pub(super) fn ask(&mut self, act: Act, machine: &Machine) -> Vec<Event> {
         if self.cramped() && view::footer::NEEDS_ROOM.contains(&act) {
             let what = match act {
                 Act::AskCommit | Act::Answer => "COMMIT",
@@ -364,7 +372,7 @@ impl Screen {
     }
 
     /// What is typed to sign the item under the cursor, once nothing else is missing.
-    fn asks_for_text(&self, machine: &Machine) -> Option<Typing> {
+    pub(super) fn asks_for_text(&self, machine: &Machine) -> Option<Typing> {
         let needed = machine.plan().items.get(self.cursor)?;
         let signature = machine.items().get(self.cursor)?;
         let ready = !signature.signed

@@ -33,7 +33,7 @@ impl Screen {
             ViewAct::Help => self.toggle(Cover::Help),
             ViewAct::Repaint => self.repaint = true,
             ViewAct::Detail => match (machine.phase(), self.open_pane(machine)) {
-                (Phase::Checklist, _) => self.toggle(Cover::Evidence),
+                (Phase::Checklist, _) => return self.go_where_it_waits(machine),
                 (_, Some(Pane::Stream)) => {
                     if let Some(number) = self.at.or(account.newest()) {
                         self.toggle(Cover::Statement(number));
@@ -65,14 +65,22 @@ impl Screen {
                 self.typed = TextField::opened(LONGEST, "", &self.past.searches);
                 self.typing = Some(Typing::Find);
             }
+            ViewAct::FindNext | ViewAct::FindPrevious if self.seeks_findings() => {
+                self.go_to_finding(act == ViewAct::FindNext);
+            }
             ViewAct::FindNext => self.find(true, machine, account),
             ViewAct::FindPrevious => self.find(false, machine, account),
+            ViewAct::NextSection => self.go_to_section(true),
+            ViewAct::PreviousSection => self.go_to_section(false),
+            ViewAct::Wrap => self.turn_wrapping(),
             // Only `inspect` looks again by itself; here the evidence is the gate's.
             ViewAct::LookAgain => {}
             ViewAct::Up
             | ViewAct::Down
             | ViewAct::PageUp
             | ViewAct::PageDown
+            | ViewAct::HalfUp
+            | ViewAct::HalfDown
             | ViewAct::First
             | ViewAct::Last => self.move_by(act, machine, account),
         }
@@ -107,7 +115,7 @@ impl Screen {
         Some((statement.source, line))
     }
 
-    fn toggle(&mut self, cover: Cover) {
+    pub(super) fn toggle(&mut self, cover: Cover) {
         self.cover = (self.cover != Some(cover)).then_some(cover);
         self.cover_scroll = Scroll::default();
         self.sideways = 0;
@@ -181,6 +189,8 @@ impl Screen {
             ViewAct::Down => from + 1,
             ViewAct::PageUp => from.saturating_sub(page),
             ViewAct::PageDown => from + page,
+            ViewAct::HalfUp => from.saturating_sub((page / 2).max(1)),
+            ViewAct::HalfDown => from + (page / 2).max(1),
             ViewAct::First => 1,
             // Whoever goes to the end of what still runs follows it again.
             ViewAct::Last if account.running().is_some() => {
@@ -199,6 +209,10 @@ impl Screen {
             // How far they can be moved is known when they are drawn.
             (Some(Cover::Statement(_)), ViewAct::Right) => self.sideways += step,
             (Some(Cover::Statement(_)), _) => self.sideways = self.sideways.saturating_sub(step),
+            (Some(Cover::Scripts), ViewAct::Right) if !self.wrapped => self.moved += step,
+            (Some(Cover::Scripts), _) if !self.wrapped => {
+                self.moved = self.moved.saturating_sub(step);
+            }
             (_, ViewAct::Right) => self.turn(ViewAct::NextPane, machine),
             _ => self.turn(ViewAct::PreviousPane, machine),
         }

@@ -1,7 +1,6 @@
 //! Lines into cells: areas, sheets with what stays above and below them, and the guard of I8.
 
 use super::Scroll;
-use crate::tui::text;
 use crate::tui::theme::Glyphs;
 use crate::tui::view::{Roll, Scene, Sheet};
 use ratatui::buffer::Buffer;
@@ -59,23 +58,30 @@ pub(crate) fn draw_roll(
     more(buffer, area, scene, scroll);
 }
 
-/// Says at the right edge that there is more above or below.
+/// A scroll bar in the last column, where there is more than fits: how much of all is seen, and where
+/// that lies. An arrow at its end says that there is more in that direction.
 pub(crate) fn more(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, scroll: &Scroll) {
     let look = scene.look;
     let (below, above) = look.glyphs.more();
     let hidden = scroll.total.saturating_sub(scroll.top + scroll.height);
-    for (number, sign, y) in [
-        (scroll.top, above, area.y),
-        (hidden, below, area.bottom().saturating_sub(1)),
-    ] {
-        if number == 0 || area.height < 2 {
-            continue;
-        }
-        let text = format!(" {sign} {number} more ");
-        let wide = u16::try_from(text::width(&text)).unwrap_or(0);
-        if wide < area.width {
-            buffer.set_string(area.right() - wide, y, text, look.here());
-        }
+    if scroll.top + hidden == 0 || area.height < 2 || area.width < 2 {
+        return;
+    }
+    let rows = usize::from(area.height);
+    let long = (rows * rows / scroll.total.max(1)).clamp(1, rows);
+    // Of what the bar can be moved by, as much as the text is of what it can.
+    let from = (rows - long) * scroll.top / (scroll.top + hidden);
+    for (row, y) in (area.top()..area.bottom()).enumerate() {
+        let (sign, style) = if row == 0 && scroll.top > 0 {
+            (above, look.key())
+        } else if row + 1 == rows && hidden > 0 {
+            (below, look.key())
+        } else if (from..from + long).contains(&row) {
+            (look.glyphs.bar().0, look.dim())
+        } else {
+            (look.glyphs.upright(), look.dim())
+        };
+        buffer.set_string(area.right() - 1, y, sign, style);
     }
 }
 

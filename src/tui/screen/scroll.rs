@@ -24,6 +24,8 @@ impl Scroll {
             ViewAct::Down => self.top + 1,
             ViewAct::PageUp => self.top.saturating_sub(page),
             ViewAct::PageDown => self.top + page,
+            ViewAct::HalfUp => self.top.saturating_sub((page / 2).max(1)),
+            ViewAct::HalfDown => self.top + (page / 2).max(1),
             ViewAct::First => 0,
             ViewAct::Last => {
                 self.moved = false;
@@ -57,7 +59,8 @@ impl Scroll {
             .clamp(lowest, line.saturating_sub(margin).max(lowest));
     }
 
-    pub(crate) fn at_end(&self) -> bool {
-        self.height > 0 && self.top + self.height >= self.total
+    /// How far it can be scrolled.
+    pub(crate) fn last(&self) -> usize {
+        self.total.saturating_sub(self.height)
     }
 }

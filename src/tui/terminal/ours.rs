@@ -7,7 +7,7 @@
 use super::writer::{Writer, write_frame};
 use super::{ENTERED, Surface};
 use crossterm::queue;
-use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
+use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate, SetTitle};
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
@@ -20,6 +20,9 @@ const NO_SIZE: Size = Size {
     height: 24,
 };
 
+/// How many characters of a title are sent.
+const LONGEST_TITLE: usize = 80;
+
 const BELL: u8 = 0x07;
 
 /// The terminal that the program was started in.
@@ -31,23 +34,29 @@ pub struct Ours {
     cursor_hidden: bool,
     /// A bell that waits for the terminal.
     rings: bool,
+    /// The window's title, where it has one.
+    title: Option<String>,
+    /// The one that it gets with the next frame.
+    next_title: Option<String>,
 }
 
 impl Ours {
-    /// The terminal behind standard output.
+    /// The terminal behind standard output, whose window has a title or not.
     ///
     /// # Errors
     /// When the thread that writes cannot be started.
-    pub fn start() -> io::Result<Ours> {
-        Ok(Ours::over(Writer::start(write_frame)?))
+    pub fn start(titled: bool) -> io::Result<Ours> {
+        Ok(Ours::over(Writer::start(write_frame)?, titled))
     }
 
-    fn over(writer: Writer) -> Ours {
+    fn over(writer: Writer, titled: bool) -> Ours {
         Ours {
             writer,
             frame: Vec::new(),
             cursor_hidden: false,
             rings: false,
+            title: titled.then(String::new),
+            next_title: None,
         }
     }
 
@@ -67,6 +76,13 @@ pub fn size_or_usual(columns: u16, rows: u16) -> Size {
 impl Surface for Ours {
     fn end_frame(&mut self) -> io::Result<()> {
         let rings = std::mem::take(&mut self.rings);
+        if let Some(title) = self.next_title.take() {
+            // What a name brings along must not end it, or begin anything else (I8).
+            let shown = title.chars().filter(|c| !c.is_control());
+            let shown: String = shown.take(LONGEST_TITLE).collect();
+            queue!(self.frame, SetTitle(shown))?;
+            self.title = Some(title);
+        }
         if self.frame.is_empty() && !rings {
             return Ok(());
         }
@@ -76,6 +92,12 @@ impl Surface for Ours {
         queue!(whole, EndSynchronizedUpdate)?;
         whole.extend(rings.then_some(BELL));
         self.writer.send(whole)
+    }
+
+    fn set_title(&mut self, title: &str) {
+        if self.title.as_deref().is_some_and(|shown| shown != title) {
+            self.next_title = Some(title.to_owned());
+        }
     }
 
     async fn written(&mut self) -> io::Result<()> {
@@ -168,7 +190,7 @@ mod tests {
     fn over_a_channel() -> (Ours, Receiver<Vec<u8>>) {
         let (out, sent) = channel();
         let write = move |frame: &[u8]| out.send(frame.to_vec()).map_err(io::Error::other);
-        (Ours::over(Writer::start(write).unwrap()), sent)
+        (Ours::over(Writer::start(write).unwrap(), true), sent)
     }
 
     /// Draws a frame, and returns what was sent of it.
@@ -206,6 +228,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_title_is_sent_once_and_nothing_in_it_is_obeyed() {
+        let (mut ours, sent) = over_a_channel();
+        frame(&mut ours, &sent, &[]).await;
+        ours.set_title("HELD 4:32 wi\x1b]2;owned\x07ser\u{9c}");
+        let whole = frame(&mut ours, &sent, &[]).await;
+        assert!(
+            whole.contains("\x1b]0;HELD 4:32 wi]2;ownedser\x07"),
+            "{whole:?}"
+        );
+        assert_eq!(whole.matches('\x07').count(), 1, "{whole:?}");
+        ours.set_title("HELD 4:32 wi\x1b]2;owned\x07ser\u{9c}");
+        assert_eq!(frame(&mut ours, &sent, &[]).await, "");
+    }
+
+    #[tokio::test]
     async fn a_bell_waits_with_the_frame_that_the_terminal_does_not_take() {
         let (go_on, wait) = channel::<()>();
         let (out, sent) = channel();
@@ -213,7 +250,7 @@ mod tests {
             wait.recv().map_err(io::Error::other)?;
             out.send(frame.to_vec()).map_err(io::Error::other)
         };
-        let mut ours = Ours::over(Writer::start(write).unwrap());
+        let mut ours = Ours::over(Writer::start(write).unwrap(), false);
         for _ in 0..100 {
             ours.ring().unwrap();
         }

@@ -187,7 +187,7 @@ fn need(scene: &Scene<'_>, index: usize) -> Option<String> {
     let to_read = signature.to_read().count();
     if to_read > 0 {
         return Some(format!(
-            "{} not read to the end yet: s opens",
+            "{} not read yet: Enter opens",
             counted(to_read, "script", "scripts")
         ));
     }

@@ -115,7 +115,12 @@ fn row(
     for (binding, open) in shown {
         let key = binding.first_key();
         if open {
-            spans.push(key.set_style(look.key()));
+            let commits = binding.does == Does::Gate(Act::AskCommit);
+            spans.push(key.set_style(if commits {
+                look.band_warn()
+            } else {
+                look.key()
+            }));
             spans.push(Span::raw(format!(" {}", binding.label)));
         } else {
             spans.push(format!("({key} {})", binding.label).set_style(look.dim()));

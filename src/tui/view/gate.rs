@@ -6,7 +6,7 @@
 //!  Target    wiser_ops on db1:5432 as migrator
 //!  Script    24 of 24 statements succeeded, transaction 748
 //!  Checks    8 PASS, 0 WARN, 0 FAIL
-//!  Hold      0:23 of 5:00, 4:37 left   ███████████████████░░
+//!  Hold      5:00 at most from BEGIN; + extends it
 //!  Waiting   pid 4242 app_writer (packet-api), for 0:12, on service_ops.packet_decision
 //!  Locks     ACCESS EXCLUSIVE on 3 relations: reads and writes wait
 //!              service_ops.integration_inbox, …
@@ -22,7 +22,7 @@ use crate::gate::Act;
 use crate::gate::event::Millis;
 use crate::gate::phase::{Phase, Prompt};
 use crate::gate::plan::Mode;
-use crate::tui::text::{clock, countdown, counted, labelled, width};
+use crate::tui::text::{clock, counted, labelled, width};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -168,12 +168,12 @@ pub(crate) fn hold(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let (Some(left), Some(all)) = (super::header::hold_left(scene), scene.hold_in_all()) else {
         return Vec::new();
     };
-    let text = format!(
-        "held {} of {}, {} left",
-        clock(all.saturating_sub(left)),
-        clock(all),
-        countdown(left)
-    );
+    // How much of it is left is counted down in the header, and there alone.
+    let more = match scene.open(Act::Extend) {
+        true => "; + extends it",
+        false => "",
+    };
+    let text = format!("{} at most from BEGIN{more}", clock(all));
     let style = if left <= LAST_MINUTE {
         look.bad()
     } else if left * 2 <= all {
@@ -181,13 +181,7 @@ pub(crate) fn hold(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     } else {
         Style::new()
     };
-    let room = inner(columns).saturating_sub(width(&text) + 3).min(30);
-    let mut spans = vec![text.set_style(style)];
-    if room >= 6 {
-        spans.push(Span::raw("  "));
-        spans.push(look.bar(left, all, room).set_style(style));
-    }
-    let mut lines = beside(scene, "Hold", vec![Line::from(spans)]);
+    let mut lines = fact(scene, "Hold", &text, style, columns);
     if let Some((warning, grave)) = warning(left, all) {
         let style = if grave { look.band_bad() } else { look.warn() };
         lines.extend(beside(
@@ -206,7 +200,7 @@ pub(crate) fn hold(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
 /// The warning that belongs to what is left of the hold, and whether it is grave.
 fn warning(left: Millis, all: Millis) -> Option<(String, bool)> {
     if left <= LAST_SECONDS {
-        Some((format!("ROLLS BACK BY ITSELF IN {}", countdown(left)), true))
+        Some(("ROLLS BACK BY ITSELF IN A MOMENT".to_owned(), true))
     } else if left <= LAST_MINUTE {
         Some((
             "LESS THAN A MINUTE LEFT: decide, or + extends the hold".to_owned(),
@@ -275,13 +269,18 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     };
     let mut lines = vec![Line::default(), Line::from(state)];
     let key = |key: &'static str, word: &'static str, text: String, open: bool| {
-        let (key_style, word_style) = if open {
+        let (key_style, word_style) = if open && word == "COMMIT" {
+            // It looks like no other key, and only while it would be taken.
+            (look.band_warn(), look.strong())
+        } else if open {
             (look.key(), look.strong())
         } else {
             (look.dim(), look.dim())
         };
         Line::from(vec![
-            format!(" {key}  ").set_style(key_style),
+            Span::raw(" "),
+            key.set_style(key_style),
+            Span::raw("  "),
             look.fit(word, 10).set_style(word_style),
             Span::raw(look.clip(&text, columns.saturating_sub(15))),
         ])

@@ -1,7 +1,8 @@
 //! From the lines of a journal to [`Facts`], line by line, in their order.
 
 use super::{
-    Approved, Attempt, Checked, Facts, Item, Outcome, Query, Said, Signature, Statement, Step,
+    Approved, Attempt, Checked, Facts, Item, Outcome, Perusal, Query, Said, Signature, Statement,
+    Step,
 };
 use crate::journal::chain::Line;
 use crate::journal::entry::{Decision, Entry};
@@ -77,6 +78,20 @@ impl Facts {
             Entry::Acknowledged { item, finding } => {
                 self.item(item, |item| item.acknowledged.push(finding.clone()));
             }
+            Entry::Perused {
+                document,
+                milliseconds,
+                lines,
+                shown,
+                seen,
+            } => self.perusals.push(Perusal {
+                left: at,
+                lasted: *milliseconds,
+                document: document.clone(),
+                lines: *lines,
+                shown: *shown,
+                seen: *seen,
+            }),
             // What it is good for is asked by `stagegate outcome`.
             Entry::NumberDurable => {}
             Entry::Withdrawn { item } => {
