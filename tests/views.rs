@@ -1274,7 +1274,11 @@ mod behaviour {
         walk.press("s");
         let text = text(&buffer);
         let lines: Vec<&str> = text.lines().collect();
-        let marked = rows.iter().map(|y| lines[usize::from(*y)].trim());
+        // The scroll bar stands in the last column.
+        let bar = [' ', '█', '│', '▲', '▼'];
+        let marked = rows
+            .iter()
+            .map(|y| lines[usize::from(*y)].trim_start().trim_end_matches(bar));
         marked.collect::<Vec<_>>().join(" / ")
     }
 
@@ -1318,7 +1322,7 @@ mod behaviour {
     fn the_script_is_opened_where_what_failed_stands() {
         // Where the server points at, in the middle of the statement.
         let mut walk = error();
-        let pointed = "15      ON service_ops.integration_inbox (message_id);";
+        let pointed = "15     ON service_ops.integration_inbox (message_id);";
         assert_eq!(opened_at(&mut walk), pointed);
         // The second of them as it is left by then.
         walk.press("s");
