@@ -25,6 +25,8 @@ pub const BURST_WITHIN: Duration = Duration::from_millis(40);
 const GLANCE: Duration = Duration::from_millis(1);
 /// How long the reader waits before it looks for a change of size and for its own end.
 const LOOK: Duration = Duration::from_millis(50);
+/// After so many looks that found nothing crossterm is asked all the same.
+const LOOKS: u32 = 20;
 
 /// Something came from the terminal.
 #[derive(Debug, Clone, PartialEq)]
@@ -168,12 +170,13 @@ fn watch(stop: &AtomicBool, gone: &impl Fn(String)) {
 
 fn read(stop: &AtomicBool, send: &impl Fn(Input) -> bool, gone: &impl Fn(String)) {
     let mut pace = Pace::default();
+    let mut sizes = Sizes::default();
     while !stop.load(Ordering::SeqCst) {
-        if let Found::HungUp(why) = look(PollFlags::IN) {
-            gone(why);
-            return;
+        match look(PollFlags::IN) {
+            Found::HungUp(why) => return gone(why),
+            Found::Nothing if !sizes.may_have_changed() => continue,
+            Found::Nothing | Found::Input => {}
         }
-        // Asked even when nothing can be read: a change of size comes by a signal.
         let mut batch = Vec::new();
         loop {
             match crossterm::event::poll(GLANCE) {
@@ -192,6 +195,29 @@ fn read(stop: &AtomicBool, send: &impl Fn(Input) -> bool, gone: &impl Fn(String)
                 return;
             }
         }
+    }
+}
+
+/// Whether crossterm may have a change of size to tell, which comes by a signal and not by what can be
+/// read. To ask it keeps a processor busy for the whole of [`GLANCE`].
+#[derive(Debug, Default)]
+struct Sizes {
+    last: Option<(u16, u16)>,
+    looks: u32,
+}
+
+impl Sizes {
+    fn may_have_changed(&mut self) -> bool {
+        let size = rustix::termios::tcgetwinsize(rustix::stdio::stdin());
+        let size = size.ok().map(|size| (size.ws_col, size.ws_row));
+        self.looks += 1;
+        // One that came back between two looks has left its traces on the screen all the same.
+        let asks = size.is_none() || size != self.last || self.looks >= LOOKS;
+        self.last = size;
+        if asks {
+            self.looks = 0;
+        }
+        asks
     }
 }
 

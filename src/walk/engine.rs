@@ -372,10 +372,15 @@ impl<H: Held> Engine<H> {
         let order = match request {
             Request::Connect => Order::Connect,
             Request::Probe(items) => {
-                let (asked, claims) = self.evidence_from_files(seq, items, events);
+                let kind = |item: &usize| self.runbook.items.get(*item).map(|item| item.kind);
+                let (asked, items): (Vec<usize>, Vec<usize>) = items
+                    .into_iter()
+                    .partition(|item| kind(item).is_some_and(evidence::is_the_servers));
+                // The server works on it while the files are looked at.
                 if !asked.is_empty() {
                     self.held.order(seq, Order::Probe(asked));
                 }
+                let claims = self.evidence_from_files(seq, items, events);
                 for (item, claim) in claims {
                     self.held.order(seq, Order::Compare(item, Box::new(claim)));
                 }
@@ -431,15 +436,14 @@ impl<H: Held> Engine<H> {
         }
     }
 
-    /// Reports the evidence that the files give, and returns the items that only the server knows, and
-    /// those for which it has to tell whether what was rehearsed is what is there.
+    /// Reports the evidence that the files give, and returns the items for which the server has to tell
+    /// whether what was rehearsed is what is there.
     fn evidence_from_files(
         &self,
         seq: Seq,
         items: Vec<usize>,
         events: &mut VecDeque<Event>,
-    ) -> (Vec<usize>, Vec<(usize, Claim)>) {
-        let mut asked = Vec::new();
+    ) -> Vec<(usize, Claim)> {
         let mut backup = self.account.backup.clone();
         if let Some(dump) = &backup.made
             && let Err(why) = backup::look_again(dump, self.account.target.as_ref())
@@ -467,17 +471,16 @@ impl<H: Held> Engine<H> {
                 claims.push((index, claim));
                 continue;
             }
-            match found {
-                Some(evidence) => events.push_back(Event::Reported(Report {
+            if let Some(evidence) = found {
+                events.push_back(Event::Reported(Report {
                     seq,
                     body: Body::Probed {
                         item: index,
                         evidence,
                     },
-                })),
-                None => asked.push(index),
+                }));
             }
         }
-        (asked, claims)
+        claims
     }
 }

@@ -28,6 +28,14 @@ pub fn from_files(runbook: &Runbook, item: &Item, backup: &Backup) -> Option<Evi
     }
 }
 
+/// Whether only the server gives the evidence for items of that kind.
+pub fn is_the_servers(kind: ItemKind) -> bool {
+    matches!(
+        kind,
+        ItemKind::Connection | ItemKind::Structure | ItemKind::Checks
+    )
+}
+
 fn counts(script: &Script) -> String {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for statement in script.sent() {

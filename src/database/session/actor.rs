@@ -59,13 +59,23 @@ pub(super) struct Actor {
     /// Who ends our backend when we cannot.
     sentry: Option<Sentry>,
     /// The same while it starts.
-    posting: Option<JoinHandle<Result<Sentry, String>>>,
+    posting: Option<Posting>,
     unguarded: Option<String>,
     /// What ended the last connection.
     ended: ServerMessage,
     latest: Seq,
     /// When the server last heard of us.
     heard: Instant,
+}
+
+/// The process that watches over the hold while it starts.
+pub(super) type Posting = JoinHandle<Result<Sentry, String>>;
+
+/// Waits until it is there.
+pub(super) async fn wait_for_post(posting: Posting) -> Result<Sentry, String> {
+    posting
+        .await
+        .unwrap_or_else(|_| Err("its start failed".into()))
 }
 
 /// What the task turns to.
@@ -152,28 +162,34 @@ impl Actor {
     /// Starts the process that watches over the hold, unless one does; why there is none. It is there
     /// before there is anything to hold.
     pub(super) async fn post_sentry(&mut self, seq: Seq) -> Option<String> {
+        let posting = self.posting_under_way()?;
+        self.posted(seq, wait_for_post(posting).await)
+    }
+
+    /// Its start, unless it is there.
+    pub(super) fn posting_under_way(&mut self) -> Option<Posting> {
         let program = self.options.guard.clone()?;
         if self.sentry.as_ref().is_some_and(Sentry::is_there) {
             return None;
         }
-        let posting = match self.posting.take() {
-            Some(posting) => posting,
-            None => self.start_posting(program)?,
-        };
-        let missing = match posting.await {
-            Ok(Ok(sentry)) => {
+        self.posting.take().or_else(|| self.start_posting(program))
+    }
+
+    /// Takes the process that was started; why there is none.
+    pub(super) fn posted(&mut self, seq: Seq, posted: Result<Sentry, String>) -> Option<String> {
+        let missing = match posted {
+            Ok(sentry) => {
                 self.sentry = Some(sentry);
                 None
             }
-            Ok(Err(why)) => Some(why),
-            Err(_) => Some("its start failed".into()),
+            Err(why) => Some(why),
         };
         self.say_guard(seq, missing.clone());
         missing
     }
 
     /// Starts it, and waits for nothing.
-    fn start_posting(&self, program: PathBuf) -> Option<JoinHandle<Result<Sentry, String>>> {
+    fn start_posting(&self, program: PathBuf) -> Option<Posting> {
         let pinned = self.aim.pinned().cloned()?;
         let line = Arc::clone(&self.line);
         let silence = Duration::from_millis(self.options.dead_man);

@@ -5,15 +5,20 @@
 use std::sync::Arc;
 
 use super::Claim;
-use super::actor::{Actor, UNGUARDED};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::actor::{Actor, Posting, UNGUARDED, wait_for_post};
 use super::measure;
 use super::read_only::{self, Limits, Query, Stopped};
 use super::traffic::Traffic;
 use crate::database::link::Broken;
 use crate::database::message;
 use crate::database::others::Exclusive;
+use crate::database::sentry::Sentry;
 use crate::database::target::{self, Questions};
-use crate::gate::event::{Body, Evidence, Seq, ServerMessage, Standing, StatementReport, Target};
+use crate::gate::event::{
+    Body, Evidence, Report, Seq, ServerMessage, Standing, StatementReport, Target,
+};
 use crate::runbook::check::{Check, Tally};
 use crate::runbook::objects::Name;
 use crate::runbook::printable::counted;
@@ -41,20 +46,55 @@ impl Actor {
         let runbook = Arc::clone(&self.runbook);
         let looks_at_structure = runbook.items.iter().any(|i| i.kind == ItemKind::Structure);
         let mut around = self.look_around().await?;
+        let is_connection = |item: &usize| {
+            let item = runbook.items.get(*item);
+            item.is_some_and(|item| item.kind == ItemKind::Connection)
+        };
+        let (connection, others): (Vec<usize>, Vec<usize>) =
+            items.into_iter().partition(is_connection);
+        let mut reached = Vec::new();
+        for item in connection {
+            let found = self.connection(around.target.clone())?;
+            // Told once: where the structure is looked at, else here.
+            let found = match around.traffic.take_if(|_| !looks_at_structure) {
+                Some(first) => self.add_traffic(found, first).await?,
+                None => found,
+            };
+            reached.push((item, found));
+        }
+        let holds = reached.iter().any(|(_, f)| f.standing != Standing::Fails);
+        let posting = match holds {
+            true => self.posting_under_way(),
+            false => None,
+        };
+        // Its start takes a moment, in which the files of checks are run.
+        let telling = tell_reached(self.reports.clone(), seq, reached, posting);
+        let before = around.before.clone();
+        let (posted, done) = tokio::join!(telling, self.probe_others(seq, others, around));
+        if let Some(posted) = posted {
+            self.posted(seq, posted);
+        }
+        done?;
+        let tables = runbook.impact().tables.iter();
+        let names: Vec<Name> = tables.map(|table| table.name.clone()).collect();
+        let measure = measure::of(self.link()?, &names, before.wait()).await?;
+        self.say(seq, Body::Measured(measure));
+        Ok(())
+    }
+
+    /// The evidence of every item but that of the connection, one after the other.
+    async fn probe_others(
+        &mut self,
+        seq: Seq,
+        items: Vec<usize>,
+        mut around: Around,
+    ) -> Result<(), Broken> {
+        let runbook = Arc::clone(&self.runbook);
         for item in items {
             let Some(asked) = runbook.items.get(item) else {
                 continue;
             };
             let evidence = match asked.kind {
-                ItemKind::Connection => {
-                    let target = around.target.clone();
-                    let found = self.connection(seq, target).await?;
-                    // Told once: where the structure is looked at, else here.
-                    match around.traffic.take_if(|_| !looks_at_structure) {
-                        Some(first) => self.add_traffic(found, first).await?,
-                        None => found,
-                    }
-                }
                 ItemKind::Structure => {
                     let found = match &runbook.expected_state {
                         Some(script) => self.checks(script, &around.before).await?,
@@ -83,16 +123,14 @@ impl Actor {
                         ..Evidence::default()
                     },
                 },
-                ItemKind::Backup | ItemKind::Review | ItemKind::Rollback | ItemKind::Attest => {
-                    continue;
-                }
+                ItemKind::Connection
+                | ItemKind::Backup
+                | ItemKind::Review
+                | ItemKind::Rollback
+                | ItemKind::Attest => continue,
             };
             self.say(seq, Body::Probed { item, evidence });
         }
-        let tables = runbook.impact().tables.iter();
-        let names: Vec<Name> = tables.map(|table| table.name.clone()).collect();
-        let measure = measure::of(self.link()?, &names, around.before.wait()).await?;
-        self.say(seq, Body::Measured(measure));
         Ok(())
     }
 
@@ -129,11 +167,7 @@ impl Actor {
         })
     }
 
-    async fn connection(
-        &mut self,
-        seq: Seq,
-        target: Result<Target, ServerMessage>,
-    ) -> Result<Evidence, Broken> {
+    fn connection(&mut self, target: Result<Target, ServerMessage>) -> Result<Evidence, Broken> {
         let target = match target {
             Ok(target) => target,
             Err(why) => {
@@ -155,17 +189,6 @@ impl Actor {
             found.standing = Standing::Fails;
             found.lines.insert(0, found.summary);
             found.summary = why;
-        }
-        // Now, and not at BEGIN: whoever signs knows then that it is missing.
-        if found.standing != Standing::Fails
-            && let Some(why) = self.post_sentry(seq).await
-        {
-            found.standing = Standing::Warns;
-            found
-                .summary
-                .push_str("; no process watches over the hold beside this one");
-            let line = format!("guard      cannot be started ({why}): {UNGUARDED}");
-            found.lines.insert(0, line);
         }
         Ok(found)
     }
@@ -296,6 +319,36 @@ fn not_as_bytes(runbook: &Runbook) -> Option<String> {
          bytes in {}: convert the file to UTF-8 if the data are in that, else run it with psql",
         encodings.join(" and ")
     ))
+}
+
+/// Tells what was reached, once it is known whether somebody watches over a hold there: whoever signs
+/// knows then that nobody does. Returns who does.
+async fn tell_reached(
+    reports: UnboundedSender<Report>,
+    seq: Seq,
+    reached: Vec<(usize, Evidence)>,
+    posting: Option<Posting>,
+) -> Option<Result<Sentry, String>> {
+    let posted = match posting {
+        Some(posting) => Some(wait_for_post(posting).await),
+        None => None,
+    };
+    for (item, mut evidence) in reached {
+        if evidence.standing != Standing::Fails
+            && let Some(Err(why)) = &posted
+        {
+            evidence.standing = Standing::Warns;
+            evidence
+                .summary
+                .push_str("; no process watches over the hold beside this one");
+            let line = format!("guard      cannot be started ({why}): {UNGUARDED}");
+            evidence.lines.insert(0, line);
+        }
+        let body = Body::Probed { item, evidence };
+        // Nobody listens any more: the run is over.
+        let _ = reports.send(Report { seq, body });
+    }
+    posted
 }
 
 fn connection_evidence(target: &Target, runbook: &Runbook) -> Evidence {
