@@ -78,6 +78,17 @@ pub(super) async fn wait_for_post(posting: Posting) -> Result<Sentry, String> {
         .unwrap_or_else(|_| Err("its start failed".into()))
 }
 
+/// Whether somebody watches over the hold, as it is told.
+pub(super) fn guard_told(missing: Option<String>) -> Body {
+    let why = missing.map(|why| {
+        Box::new(message::own_with_hint(
+            format!("the process that watches over the hold is not there: {why}"),
+            UNGUARDED,
+        ))
+    });
+    Body::Guard { missing: why }
+}
+
 /// What the task turns to.
 enum Turn {
     Lost(Broken),
@@ -177,15 +188,21 @@ impl Actor {
 
     /// Takes the process that was started; why there is none.
     pub(super) fn posted(&mut self, seq: Seq, posted: Result<Sentry, String>) -> Option<String> {
-        let missing = match posted {
-            Ok(sentry) => {
-                self.sentry = Some(sentry);
-                None
-            }
-            Err(why) => Some(why),
-        };
+        let missing = posted.as_ref().err().cloned();
         self.say_guard(seq, missing.clone());
+        self.take_post(posted);
         missing
+    }
+
+    /// The same where it was told already.
+    pub(super) fn take_post(&mut self, posted: Result<Sentry, String>) {
+        self.unguarded = posted.as_ref().err().cloned();
+        self.sentry = posted.ok();
+    }
+
+    /// Why nobody watches over the hold, as it was told last.
+    pub(super) fn unguarded(&self) -> Option<String> {
+        self.unguarded.clone()
     }
 
     /// Starts it, and waits for nothing.
@@ -208,13 +225,7 @@ impl Actor {
             return;
         }
         self.unguarded.clone_from(&missing);
-        let why = missing.map(|why| {
-            Box::new(message::own_with_hint(
-                format!("the process that watches over the hold is not there: {why}"),
-                UNGUARDED,
-            ))
-        });
-        self.say(seq, Body::Guard { missing: why });
+        self.say(seq, guard_told(missing));
     }
 
     /// From here on the transaction is ended by others than us, too.

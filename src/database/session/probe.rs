@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Claim;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::actor::{Actor, Posting, UNGUARDED, wait_for_post};
+use super::actor::{Actor, Posting, UNGUARDED, guard_told, wait_for_post};
 use super::measure;
 use super::read_only::{self, Limits, Query, Stopped};
 use super::traffic::Traffic;
@@ -68,11 +68,16 @@ impl Actor {
             false => None,
         };
         // Its start takes a moment, in which the files of checks are run.
-        let telling = tell_reached(self.reports.clone(), seq, reached, posting);
+        let telling = Telling {
+            reports: self.reports.clone(),
+            seq,
+            unguarded: self.unguarded(),
+        };
+        let telling = telling.tell_reached(reached, posting);
         let before = around.before.clone();
         let (posted, done) = tokio::join!(telling, self.probe_others(seq, others, around));
         if let Some(posted) = posted {
-            self.posted(seq, posted);
+            self.take_post(posted);
         }
         done?;
         let tables = runbook.impact().tables.iter();
@@ -321,34 +326,53 @@ fn not_as_bytes(runbook: &Runbook) -> Option<String> {
     ))
 }
 
-/// Tells what was reached, once it is known whether somebody watches over a hold there: whoever signs
-/// knows then that nobody does. Returns who does.
-async fn tell_reached(
+/// What is told while the actor does something else.
+struct Telling {
     reports: UnboundedSender<Report>,
     seq: Seq,
-    reached: Vec<(usize, Evidence)>,
-    posting: Option<Posting>,
-) -> Option<Result<Sentry, String>> {
-    let posted = match posting {
-        Some(posting) => Some(wait_for_post(posting).await),
-        None => None,
-    };
-    for (item, mut evidence) in reached {
-        if evidence.standing != Standing::Fails
-            && let Some(Err(why)) = &posted
-        {
-            evidence.standing = Standing::Warns;
-            evidence
-                .summary
-                .push_str("; no process watches over the hold beside this one");
-            let line = format!("guard      cannot be started ({why}): {UNGUARDED}");
-            evidence.lines.insert(0, line);
-        }
-        let body = Body::Probed { item, evidence };
+    /// Why nobody watches over the hold, as it was told last.
+    unguarded: Option<String>,
+}
+
+impl Telling {
+    fn say(&self, body: Body) {
         // Nobody listens any more: the run is over.
-        let _ = reports.send(Report { seq, body });
+        let seq = self.seq;
+        let _ = self.reports.send(Report { seq, body });
     }
-    posted
+
+    /// Tells what was reached, once it is known whether somebody watches over a hold there: whoever signs
+    /// knows then that nobody does. Returns who does.
+    async fn tell_reached(
+        self,
+        reached: Vec<(usize, Evidence)>,
+        posting: Option<Posting>,
+    ) -> Option<Result<Sentry, String>> {
+        let posted = match posting {
+            Some(posting) => Some(wait_for_post(posting).await),
+            None => None,
+        };
+        if let Some(posted) = &posted {
+            let missing = posted.as_ref().err().cloned();
+            if missing != self.unguarded {
+                self.say(guard_told(missing));
+            }
+        }
+        for (item, mut evidence) in reached {
+            if evidence.standing != Standing::Fails
+                && let Some(Err(why)) = &posted
+            {
+                evidence.standing = Standing::Warns;
+                evidence
+                    .summary
+                    .push_str("; no process watches over the hold beside this one");
+                let line = format!("guard      cannot be started ({why}): {UNGUARDED}");
+                evidence.lines.insert(0, line);
+            }
+            self.say(Body::Probed { item, evidence });
+        }
+        posted
+    }
 }
 
 fn connection_evidence(target: &Target, runbook: &Runbook) -> Evidence {
