@@ -629,6 +629,37 @@ fn a_file_that_changed_is_read_anew_before_the_walk_goes_on_with_it() {
 }
 
 #[test]
+fn data_that_changed_are_read_anew_with_the_script_that_loads_them() {
+    let stage = Stage::set(Scenario::Clean);
+    let data = stage.file("numbers.txt", "1\n");
+    let text = format!("CREATE TABLE public.new (a int);\n\\copy public.new FROM '{data}'\n");
+    let script = stage.file("bare.sql", &text);
+    let mut terminal = stage.run_with(&["--plain", &script]);
+    terminal.wait_for("2. This is the right server, database and role: HOLDS");
+    terminal.line("read script");
+    terminal
+        .line("sign 1")
+        .wait_for("1. The script was read to its end: signed.");
+    stage.file("numbers.txt", "666\n");
+    terminal
+        .line("probe")
+        .wait_for("numbers.txt has changed: its SHA-256 was ")
+        .wait_until("the checklist of what was read anew", |screen| {
+            let (_, anew) = screen.rsplit_once("signed yet.").unwrap_or_default();
+            anew.contains("2. This is the right server, database and role: HOLDS")
+        });
+    terminal.line("sign 1").wait_for("Read it to its end first");
+    // It is not there any more: that is told as well, and nothing runs on what was read.
+    std::fs::remove_file(&data).unwrap();
+    terminal
+        .line("probe")
+        .wait_for("numbers.txt cannot be read");
+    assert_ne!(terminal.exit_code(), 0, "{}", terminal.picture());
+    stage.assert_untouched();
+    stage.assert_nobody_left();
+}
+
+#[test]
 fn where_a_runbook_knows_several_servers_the_name_of_the_one_that_was_reached_is_typed() {
     let stage = Stage::set(Scenario::Clean);
     let folder = stage.home().join("book");
