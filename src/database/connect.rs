@@ -15,7 +15,7 @@ use super::session::read_only::STARTUP as READ_ONLY;
 use super::settings::{Host, Place, SessionAttributes, Settings, SslMode, Use, Way};
 use super::stream::{Endpoint, Route, numeric};
 use super::tap::Tap;
-use super::tls::{self, NoTlsWhy};
+use super::tls::{self, NoTlsWhy, Shown};
 use crate::gate::event::ServerMessage;
 
 /// Why a link was not opened, and whether another address may do.
@@ -341,6 +341,11 @@ async fn enter(
             }),
     };
     match entered {
+        Ok((_, driver)) if objection_to_showing(settings, &route).is_some() => {
+            driver.abort();
+            let why = objection_to_showing(settings, &route).unwrap_or_default();
+            Err(Setback::Final(why).into())
+        }
         Ok((client, driver)) => Ok(Link::new(
             client,
             frames,
@@ -362,6 +367,26 @@ async fn enter(
                 },
             })
         }
+    }
+}
+
+/// What stands against a link on which our certificate was to be shown (sslcertmode=require). As in
+/// libpq it counts once the server lets us in: what it says before goes first.
+fn objection_to_showing(settings: &Settings, route: &Route) -> Option<ServerMessage> {
+    if settings.protection.show_certificate != Use::Required {
+        return None;
+    }
+    match route.seal.as_ref().map(|seal| seal.shown) {
+        Some(Shown::Yes) => None,
+        Some(Shown::Nothing) => Some(message::own_with_hint(
+            "the server let us in without a certificate of ours (sslcertmode=require)",
+            "sslcert and sslkey name it, or ~/.postgresql/postgresql.crt and .key hold it",
+        )),
+        Some(Shown::NotAsked) | None => Some(message::own_with_hint(
+            "the server did not ask for our certificate (sslcertmode=require)",
+            "it asks over TLS (sslmode=require), and where its ssl_ca_file is set; sslcertmode=allow \
+             does without it",
+        )),
     }
 }
 

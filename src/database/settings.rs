@@ -395,12 +395,6 @@ fn refuse_unsupported(values: &Values) -> Result<(), SettingsError> {
             return refuse(keyword, "give the password instead");
         }
     }
-    if text(values, "sslcertmode") == Some("require") {
-        return refuse(
-            "sslcertmode",
-            "whether the server asked for a certificate cannot be told here; sslcertmode=allow shows it",
-        );
-    }
     if text(values, "sslkeylogfile").is_some() {
         return refuse(
             "sslkeylogfile",

@@ -6,6 +6,7 @@
 
 mod context;
 mod name;
+mod shown;
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -21,6 +22,10 @@ use openssl::x509::X509Ref;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_openssl::SslStream;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
+
+use shown::Watched;
+
+pub use shown::Shown;
 
 use super::message;
 use super::settings::{Protection, SslMode};
@@ -130,7 +135,7 @@ async fn secure(
             good
         });
     }
-    let mut stream = SslStream::new(ssl, wire).map_err(|error| failed(error.to_string()))?;
+    let mut stream = SslStream::new(ssl, Watched::new(wire)).map_err(|error| failed(error.to_string()))?;
     if let Err(error) = Pin::new(&mut stream).connect().await {
         let objection = objection
             .lock()
@@ -155,6 +160,7 @@ async fn secure(
     let seal = Seal {
         words: words(stream.ssl()),
         end_point: end_point(&certificate),
+        shown: stream.get_mut().tell(),
     };
     Ok((Box::new(stream), Some(seal)))
 }
@@ -263,6 +269,8 @@ pub struct Seal {
     pub words: String,
     /// What a password can be bound to.
     end_point: Option<Vec<u8>>,
+    /// What became of our certificate.
+    pub shown: Shown,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsConnect<S> for Seal {

@@ -54,7 +54,7 @@ fn value(dice: &mut Dice, keyword: &str, folder: &Path) -> String {
         "ssl_max_protocol_version" => &["TLSv1.2", "TLSv1.3", ""],
         "gssencmode" => &["disable", "prefer", "wrong"],
         "sslnegotiation" => &["postgres", "direct", "x"],
-        "sslcertmode" => &["disable", "allow", "x"],
+        "sslcertmode" => &["disable", "allow", "require", "x"],
         "require_auth" => &[
             "password",
             "!md5",

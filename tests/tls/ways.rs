@@ -198,6 +198,68 @@ async fn require_auth_lets_the_server_ask_in_the_named_ways_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sslcertmode_require_lets_in_only_where_our_certificate_was_shown() {
+    let set = set().await;
+    let mine = set.ca.issue(&Wanted {
+        common: "certified",
+        serial: 8,
+        ..Wanted::default()
+    });
+    let folder = set.ground.folder.path();
+    let certificate = mine.write_certificate(folder, "shown");
+    let key = folder.join("shown.key");
+    std::fs::write(&key, mine.key_bytes("pkcs8")).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let shown = format!("sslcert={} sslkey={}", certificate.display(), key.display());
+    let none = "sslcert=/nowhere/mine.crt".to_owned();
+    let good = set.ca.issue(&Wanted {
+        common: "x",
+        names: &["localhost", "127.0.0.1"],
+        serial: 9,
+        ..Wanted::default()
+    });
+    let root = folder.join("root.crt");
+    let mut rows = Rows::new();
+    for asks in [true, false] {
+        set.ground.show(&good, asks.then_some(&root)).await;
+        for version in ["TLSv1.2", "TLSv1.3"] {
+            for (certificate, has) in [(&shown, true), (&none, false)] {
+                for (mode, required) in [("allow", false), ("require", true), ("disable", false)] {
+                    let expected = match required && !(asks && has) {
+                        true => End::Refused,
+                        false => End::Tls,
+                    };
+                    let conninfo = format!(
+                        "{} user=trusted sslmode=require {certificate} sslcertmode={mode} \
+                         ssl_min_protocol_version={version} ssl_max_protocol_version={version}",
+                        set.base
+                    );
+                    rows.row(16, &conninfo, expected).await;
+                }
+            }
+        }
+        // Nobody asks for it where there is no TLS; only where the server refuses that, another try
+        // is made.
+        let certified = match asks {
+            true => End::Tls,
+            false => End::Refused,
+        };
+        for (role, mode, expected) in [
+            ("trusted", "disable", End::Refused),
+            ("trusted", "allow", End::Refused),
+            ("certified", "allow", certified),
+        ] {
+            let conninfo = format!(
+                "{} user={role} sslmode={mode} {shown} sslcertmode=require",
+                set.base
+            );
+            rows.row(16, &conninfo, expected).await;
+        }
+    }
+    rows.held("sslcertmode");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn channel_binding_is_had_where_it_is_required_or_nobody_gets_in() {
     let set = set().await;
     let mut rows = Rows::new();
