@@ -135,7 +135,8 @@ async fn secure(
             good
         });
     }
-    let mut stream = SslStream::new(ssl, Watched::new(wire)).map_err(|error| failed(error.to_string()))?;
+    let mut stream =
+        SslStream::new(ssl, Watched::new(wire)).map_err(|error| failed(error.to_string()))?;
     if let Err(error) = Pin::new(&mut stream).connect().await {
         let objection = objection
             .lock()
