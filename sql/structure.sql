@@ -1,4 +1,4 @@
--- The structure of all schemas but the system's own: one row an object or a property of it, with a
+-- The structure of all schemas but the system's own, and of what is in no schema: one row an object or a property of it, with a
 -- definition that says all that a dump of the schema would say of it.
 --
 -- `stagegate rehearse` takes it at the start and at the end and compares the two; its digest tells
@@ -68,6 +68,23 @@ WITH space AS (
          SELECT 'function', name, coalesce(proacl, pg_catalog.acldefault('f', proowner)) FROM routine
          UNION ALL
          SELECT 'type', name, coalesce(typacl, pg_catalog.acldefault('T', typowner)) FROM type
+         UNION ALL
+         SELECT 'language', quote_ident(lanname), coalesce(lanacl, pg_catalog.acldefault('l', lanowner))
+         FROM pg_catalog.pg_language WHERE lanispl AND lanacl IS NOT NULL
+         UNION ALL
+         SELECT 'foreign-data wrapper', quote_ident(fdwname), coalesce(fdwacl, pg_catalog.acldefault('F', fdwowner))
+         FROM pg_catalog.pg_foreign_data_wrapper
+         UNION ALL
+         SELECT 'server', quote_ident(srvname), coalesce(srvacl, pg_catalog.acldefault('S', srvowner))
+         FROM pg_catalog.pg_foreign_server
+         UNION ALL
+         -- What objects made later begin with.
+         SELECT 'default', concat_ws(' ', CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions'
+                                               WHEN 'T' THEN 'types' WHEN 'n' THEN 'schemas' ELSE 'large objects' END,
+                                     'of', quote_ident(pg_catalog.pg_get_userbyid(d.defaclrole)),
+                                     'in ' || d.defaclnamespace::regnamespace), d.defaclacl
+         FROM (SELECT defaclrole, nullif(defaclnamespace, 0) AS defaclnamespace, defaclobjtype, defaclacl
+               FROM pg_catalog.pg_default_acl) AS d
      ),
      -- Many objects have the same privileges, so each list of them is told once.
      granted (acl, text) AS (
@@ -91,6 +108,7 @@ WITH space AS (
                           'access method ' || m.amname,
                           'tablespace ' || s.spcname,
                           'options ' || options.text,
+                          'server ' || v.srvname, 'options ' || f.ftoptions::text,
                           'replica identity ' || nullif(r.relreplident::text, 'n'),
                           CASE WHEN r.relrowsecurity THEN 'row security' END,
                           CASE WHEN r.relforcerowsecurity THEN 'forced row security' END,
@@ -101,6 +119,8 @@ WITH space AS (
                           CASE WHEN r.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(r.oid) END)
          FROM relation AS r
          LEFT JOIN options ON options.relid = r.oid
+         LEFT JOIN pg_catalog.pg_foreign_table AS f ON f.ftrelid = r.oid
+         LEFT JOIN pg_catalog.pg_foreign_server AS v ON v.oid = f.ftserver
          LEFT JOIN pg_catalog.pg_am AS m ON m.oid = r.relam
          LEFT JOIN pg_catalog.pg_tablespace AS s ON s.oid = r.reltablespace
          WHERE r.kind <> 'index'
@@ -118,6 +138,7 @@ WITH space AS (
                           'statistics ' || nullif(a.attstattarget, -1),
                           'options ' || (SELECT string_agg(o, ' ' ORDER BY o COLLATE "C") FROM unnest(a.attoptions) AS o
                                          WHERE split_part(o, '=', 1) IN ('n_distinct', 'n_distinct_inherited')),
+                          'foreign options ' || a.attfdwoptions::text,
                           CASE WHEN NOT a.attislocal THEN 'inherited' END)
          -- A name that the catalog has not yet is the one beside it.
          FROM (SELECT ''::"char") AS older (attcompression)
@@ -185,7 +206,12 @@ WITH space AS (
          UNION ALL
          SELECT 'function', f.name,
                 'owner ' || pg_catalog.pg_get_userbyid(f.proowner) || ', '
-                    || CASE WHEN f.prokind = 'a' THEN 'aggregate' ELSE pg_catalog.pg_get_functiondef(f.oid) END
+                    || CASE WHEN f.prokind = 'a'
+                            THEN (SELECT concat_ws(', ', 'aggregate', a.aggtransfn::regprocedure, pg_catalog.format_type(a.aggtranstype, NULL),
+                                                   nullif(a.aggfinalfn, 0)::regprocedure, nullif(a.aggcombinefn, 0)::regprocedure,
+                                                   'begins at ' || a.agginitval)
+                                  FROM pg_catalog.pg_aggregate AS a WHERE a.aggfnoid = f.oid)
+                            ELSE pg_catalog.pg_get_functiondef(f.oid) END
          FROM routine AS f
          UNION ALL
          SELECT 'type', t.name,
@@ -196,9 +222,138 @@ WITH space AS (
                            FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = t.oid))
          FROM type AS t
          UNION ALL
-         SELECT 'statistics', space.name || '.' || quote_ident(x.stxname), pg_catalog.pg_get_statisticsobjdef(x.oid)
+         SELECT 'statistics', space.name || '.' || quote_ident(x.stxname),
+                concat_ws(', ', pg_catalog.pg_get_statisticsobjdef(x.oid), 'target ' || nullif(x.stxstattarget, -1),
+                          'owner ' || pg_catalog.pg_get_userbyid(x.stxowner))
          FROM pg_catalog.pg_statistic_ext AS x
          JOIN space ON space.oid = x.stxnamespace /* statistics */
+         UNION ALL
+         SELECT 'collation', space.name || '.' || quote_ident(l.collname),
+                concat_ws(', ', 'owner ' || pg_catalog.pg_get_userbyid(l.collowner), 'provider ' || l.collprovider::text,
+                          CASE WHEN NOT l.collisdeterministic THEN 'not deterministic' END,
+                          'collate ' || l.collcollate, 'ctype ' || l.collctype, 'locale ' || l.locale, 'rules ' || l.rules)
+         FROM (SELECT NULL::text, NULL::text, NULL::text) AS older (colllocale, colliculocale, collicurules)
+         CROSS JOIN LATERAL (SELECT c.*, coalesce(colllocale, colliculocale) AS locale, collicurules AS rules
+                             FROM pg_catalog.pg_collation AS c) AS l
+         JOIN space ON space.oid = l.collnamespace
+         UNION ALL
+         SELECT 'operator', space.name || '.' || o.oprname || ' (' || pg_catalog.format_type(o.oprleft, NULL) || ', '
+                    || pg_catalog.format_type(o.oprright, NULL) || ')',
+                concat_ws(', ', 'owner ' || pg_catalog.pg_get_userbyid(o.oprowner), o.oprcode::regprocedure::text,
+                          'commutator ' || nullif(o.oprcom, 0)::regoperator, 'negator ' || nullif(o.oprnegate, 0)::regoperator,
+                          'restrict ' || nullif(o.oprrest, 0)::regprocedure, 'join ' || nullif(o.oprjoin, 0)::regprocedure,
+                          CASE WHEN o.oprcanhash THEN 'hashes' END, CASE WHEN o.oprcanmerge THEN 'merges' END)
+         FROM pg_catalog.pg_operator AS o
+         JOIN space ON space.oid = o.oprnamespace
+         UNION ALL
+         SELECT 'operator family', space.name || '.' || quote_ident(f.opfname) || ' using ' || m.amname,
+                concat_ws(', ', 'owner ' || pg_catalog.pg_get_userbyid(f.opfowner),
+                          (SELECT string_agg(concat_ws(' ', 'operator', o.amopstrategy, o.amopopr::regoperator,
+                                                       'order by ' || (SELECT s.opfname FROM pg_catalog.pg_opfamily AS s
+                                                                       WHERE s.oid = o.amopsortfamily)), ', '
+                                             ORDER BY o.amopstrategy, o.amopopr::regoperator::text COLLATE "C")
+                           FROM pg_catalog.pg_amop AS o WHERE o.amopfamily = f.oid),
+                          (SELECT string_agg(concat_ws(' ', 'function', p.amprocnum, pg_catalog.format_type(p.amproclefttype, NULL),
+                                                       pg_catalog.format_type(p.amprocrighttype, NULL), p.amproc::regprocedure), ', '
+                                             ORDER BY p.amprocnum, p.amproc::regprocedure::text COLLATE "C",
+                                                      p.amproclefttype::regtype::text COLLATE "C", p.amprocrighttype::regtype::text COLLATE "C")
+                           FROM pg_catalog.pg_amproc AS p WHERE p.amprocfamily = f.oid))
+         FROM pg_catalog.pg_opfamily AS f
+         JOIN space ON space.oid = f.opfnamespace
+         JOIN pg_catalog.pg_am AS m ON m.oid = f.opfmethod
+         UNION ALL
+         SELECT 'operator class', space.name || '.' || quote_ident(c.opcname) || ' using ' || m.amname,
+                concat_ws(', ', 'owner ' || pg_catalog.pg_get_userbyid(c.opcowner), 'for ' || pg_catalog.format_type(c.opcintype, NULL),
+                          CASE WHEN c.opcdefault THEN 'default' END, 'stores ' || pg_catalog.format_type(nullif(c.opckeytype, 0), NULL),
+                          'family ' || f.opfname)
+         FROM pg_catalog.pg_opclass AS c
+         JOIN space ON space.oid = c.opcnamespace
+         JOIN pg_catalog.pg_am AS m ON m.oid = c.opcmethod
+         JOIN pg_catalog.pg_opfamily AS f ON f.oid = c.opcfamily
+         UNION ALL
+         SELECT 'conversion', space.name || '.' || quote_ident(c.conname),
+                concat_ws(', ', 'owner ' || pg_catalog.pg_get_userbyid(c.conowner), pg_catalog.pg_encoding_to_char(c.conforencoding)
+                          || ' to ' || pg_catalog.pg_encoding_to_char(c.contoencoding), c.conproc::regproc::text,
+                          CASE WHEN c.condefault THEN 'default' END)
+         FROM pg_catalog.pg_conversion AS c
+         JOIN space ON space.oid = c.connamespace
+         UNION ALL
+         SELECT 'text search configuration', space.name || '.' || quote_ident(c.cfgname),
+                concat_ws(', ', 'owner ' || pg_catalog.pg_get_userbyid(c.cfgowner), 'parser ' || p.prsname,
+                          (SELECT string_agg(m.maptokentype || ' with ' || m.mapdict::regdictionary, ', ' ORDER BY m.maptokentype, m.mapseqno)
+                           FROM pg_catalog.pg_ts_config_map AS m WHERE m.mapcfg = c.oid))
+         FROM pg_catalog.pg_ts_config AS c
+         JOIN space ON space.oid = c.cfgnamespace
+         JOIN pg_catalog.pg_ts_parser AS p ON p.oid = c.cfgparser
+         UNION ALL
+         SELECT 'text search dictionary', space.name || '.' || quote_ident(d.dictname),
+                concat_ws(', ', 'owner ' || pg_catalog.pg_get_userbyid(d.dictowner), 'template ' || t.tmplname, d.dictinitoption)
+         FROM pg_catalog.pg_ts_dict AS d
+         JOIN space ON space.oid = d.dictnamespace
+         JOIN pg_catalog.pg_ts_template AS t ON t.oid = d.dicttemplate
+         UNION ALL
+         SELECT 'text search parser', space.name || '.' || quote_ident(p.prsname),
+                concat_ws(', ', p.prsstart::regproc, p.prstoken::regproc, p.prsend::regproc, p.prslextype::regproc,
+                          nullif(p.prsheadline, 0)::regproc)
+         FROM pg_catalog.pg_ts_parser AS p
+         JOIN space ON space.oid = p.prsnamespace
+         UNION ALL
+         SELECT 'text search template', space.name || '.' || quote_ident(t.tmplname),
+                concat_ws(', ', nullif(t.tmplinit, 0)::regproc, t.tmpllexize::regproc)
+         FROM pg_catalog.pg_ts_template AS t
+         JOIN space ON space.oid = t.tmplnamespace
+         UNION ALL
+         -- From here on what is in no schema; the server's own have oids below 16384.
+         SELECT 'event trigger', quote_ident(g.evtname),
+                concat_ws(', ', 'owner ' || pg_catalog.pg_get_userbyid(g.evtowner), 'on ' || g.evtevent, g.evtfoid::regprocedure::text,
+                          'enabled ' || g.evtenabled::text, 'when ' || g.evttags::text)
+         FROM pg_catalog.pg_event_trigger AS g
+         UNION ALL
+         SELECT 'publication', quote_ident(p.pubname),
+                concat_ws(', ', 'owner ' || pg_catalog.pg_get_userbyid(p.pubowner), CASE WHEN p.puballtables THEN 'all tables' END,
+                          CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END,
+                          CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END,
+                          CASE WHEN p.pubviaroot THEN 'via root' END)
+         FROM pg_catalog.pg_publication AS p
+         UNION ALL
+         SELECT 'published', t.schemaname || '.' || t.tablename || ' by ' || quote_ident(p.pubname),
+                concat_ws(', ', 'columns ' || t.columns::text, 'where ' || t.filter)
+         FROM pg_catalog.pg_publication AS p
+         CROSS JOIN (SELECT NULL::name[], NULL::text) AS older (attnames, rowfilter)
+         CROSS JOIN LATERAL (SELECT schemaname, tablename, attnames AS columns, rowfilter AS filter
+                             FROM pg_catalog.pg_publication_tables WHERE pubname = p.pubname) AS t
+         WHERE NOT p.puballtables
+         UNION ALL
+         SELECT 'cast', pg_catalog.format_type(c.castsource, NULL) || ' as ' || pg_catalog.format_type(c.casttarget, NULL),
+                concat_ws(', ', nullif(c.castfunc, 0)::regprocedure, 'context ' || c.castcontext::text, 'method ' || c.castmethod::text)
+         FROM pg_catalog.pg_cast AS c WHERE c.oid >= 16384
+         UNION ALL
+         SELECT 'language', quote_ident(l.lanname),
+                concat_ws(', ', CASE WHEN l.oid >= 16384 THEN 'owner ' || pg_catalog.pg_get_userbyid(l.lanowner) END, CASE WHEN l.lanpltrusted THEN 'trusted' END,
+                          nullif(l.lanplcallfoid, 0)::regproc, nullif(l.laninline, 0)::regproc, nullif(l.lanvalidator, 0)::regproc)
+         FROM pg_catalog.pg_language AS l WHERE l.lanispl
+         UNION ALL
+         SELECT 'access method', quote_ident(m.amname), m.amtype::text || ' ' || m.amhandler
+         FROM pg_catalog.pg_am AS m WHERE m.oid >= 16384
+         UNION ALL
+         SELECT 'transform', pg_catalog.format_type(t.trftype, NULL) || ' in ' || quote_ident(l.lanname),
+                concat_ws(', ', 'from ' || nullif(t.trffromsql, 0)::regprocedure, 'to ' || nullif(t.trftosql, 0)::regprocedure)
+         FROM pg_catalog.pg_transform AS t JOIN pg_catalog.pg_language AS l ON l.oid = t.trflang
+         UNION ALL
+         SELECT 'foreign-data wrapper', quote_ident(w.fdwname),
+                concat_ws(', ', 'owner ' || pg_catalog.pg_get_userbyid(w.fdwowner), nullif(w.fdwhandler, 0)::regproc,
+                          nullif(w.fdwvalidator, 0)::regproc, 'options ' || w.fdwoptions::text)
+         FROM pg_catalog.pg_foreign_data_wrapper AS w
+         UNION ALL
+         SELECT 'server', quote_ident(v.srvname),
+                concat_ws(', ', 'owner ' || pg_catalog.pg_get_userbyid(v.srvowner), 'wrapper ' || w.fdwname, 'type ' || v.srvtype,
+                          'version ' || v.srvversion, 'options ' || v.srvoptions::text)
+         FROM pg_catalog.pg_foreign_server AS v JOIN pg_catalog.pg_foreign_data_wrapper AS w ON w.oid = v.srvfdw
+         UNION ALL
+         -- Its options may be a password, so they are told as a digest.
+         SELECT 'user mapping', coalesce(quote_ident(u.usename), 'public') || ' on ' || quote_ident(u.srvname),
+                'options md5 ' || pg_catalog.md5(u.umoptions::text)
+         FROM pg_catalog.pg_user_mappings AS u
          UNION ALL
          SELECT 'extension', quote_ident(e.extname), 'version ' || e.extversion FROM pg_catalog.pg_extension AS e
          UNION ALL

@@ -13,6 +13,9 @@ use super::{Item, ItemKind, Runbook};
 /// The structure of all schemas but the system's own.
 const STRUCTURE: &str = include_str!("../../sql/structure.sql");
 
+/// What a script can leave behind beside it. It is no part of the digest.
+const CLUSTER: &str = include_str!("../../sql/cluster.sql");
+
 /// Where the structure at the start is kept. It goes with the transaction.
 const BEFORE: &str = "stagegate_structure_before";
 
@@ -30,11 +33,22 @@ fn at_the_start() -> String {
     format!(
         "SELECT pg_catalog.set_config('{PATH_KEPT}', \
          pg_catalog.current_setting('search_path'), true) AS search_path;\n{WHOLE_NAMES}\
-         CREATE TEMPORARY TABLE {BEFORE} (kind text, name text, definition text) ON COMMIT DROP;\n\
+         CREATE TEMPORARY TABLE {BEFORE} (kind text, name text, definition text, is_structure boolean) ON COMMIT DROP;\n\
          INSERT INTO pg_temp.{BEFORE}\n{};\n\
          SELECT pg_catalog.set_config('search_path', \
          pg_catalog.current_setting('{PATH_KEPT}'), true) AS search_path;\n",
-        without_comment(STRUCTURE)
+        everything()
+    )
+}
+
+/// The structure and what is beside it, told apart by `is_structure`.
+fn everything() -> String {
+    format!(
+        "SELECT kind, name, definition, true AS is_structure FROM (\n{}) AS structure\n\
+         UNION ALL\n\
+         SELECT kind, name, definition, false FROM (\n{}) AS cluster",
+        without_comment(STRUCTURE),
+        without_comment(CLUSTER)
     )
 }
 
@@ -173,10 +187,10 @@ const BETWEEN: &str = "SET CONSTRAINTS ALL IMMEDIATE;\n";
 
 /// Each difference is a FAIL that names the object.
 fn at_the_end() -> String {
-    let after = without_comment(STRUCTURE);
+    let after = everything();
     let digest = digest();
     format!(
-        "{WHOLE_NAMES}WITH present AS (\n{after}), past AS (\n    SELECT kind, name, definition FROM \
+        "{WHOLE_NAMES}WITH present AS (\n{after}), past AS (\n    SELECT kind, name, definition, is_structure FROM \
          pg_temp.{BEFORE}\n), difference AS (\n    \
          SELECT kind, name, past.definition AS was, present.definition AS now_is\n    \
          FROM past FULL JOIN present USING (kind, name)\n    \
@@ -188,7 +202,7 @@ fn at_the_end() -> String {
          FROM difference\n\
          UNION ALL\n\
          SELECT '{RESTORED}', 'PASS', count(*) || ' {BEFORE_DIGEST}' || {digest}\n\
-         FROM past WHERE NOT EXISTS (SELECT FROM difference);\n"
+         FROM past WHERE is_structure AND NOT EXISTS (SELECT FROM difference);\n"
     )
 }
 

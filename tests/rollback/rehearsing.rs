@@ -263,6 +263,154 @@ fn every_kind_of_difference_is_seen() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
 }
 
+/// What a dump has beside tables, and what is in no dump at all.
+#[test]
+fn what_is_forgotten_beside_the_tables_is_seen_too() {
+    let stage = Stage::set();
+    let cases: &[(&str, &str)] = &[
+        (
+            "DROP COLLATION public.was_co",
+            "collation public.was_co not restored: ",
+        ),
+        (
+            "DROP OPERATOR public.==% (int, int)",
+            "operator public.==% (integer, integer) not restored: ",
+        ),
+        (
+            "ALTER TEXT SEARCH CONFIGURATION public.was_ts DROP MAPPING FOR word",
+            "text search configuration public.was_ts was: ",
+        ),
+        (
+            "CREATE CONVERSION public.left_cv FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8",
+            "conversion public.left_cv left behind: ",
+        ),
+        (
+            "CREATE OPERATOR FAMILY public.left_of USING btree",
+            "operator family public.left_of using btree left behind: ",
+        ),
+        (
+            "ALTER STATISTICS public.was_st SET STATISTICS 5",
+            "statistics public.was_st was: ",
+        ),
+        (
+            "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO was_role",
+            "privileges default tables of ",
+        ),
+        (
+            "ALTER EVENT TRIGGER was_ev DISABLE",
+            "event trigger was_ev was: ",
+        ),
+        (
+            "ALTER PUBLICATION was_pb SET (publish = 'insert')",
+            "publication was_pb was: ",
+        ),
+        (
+            "ALTER PUBLICATION was_pb ADD TABLE service_ops.packet_decision",
+            "published service_ops.packet_decision by was_pb left behind: ",
+        ),
+        (
+            "DROP CAST (public.was_en AS integer)",
+            "cast public.was_en as integer not restored: ",
+        ),
+        (
+            "CREATE LANGUAGE left_la HANDLER plpgsql_call_handler",
+            "language left_la left behind: ",
+        ),
+        (
+            "CREATE ACCESS METHOD left_am TYPE TABLE HANDLER heap_tableam_handler",
+            "access method left_am left behind: ",
+        ),
+        (
+            "CREATE FOREIGN DATA WRAPPER left_fw",
+            "foreign-data wrapper left_fw left behind: ",
+        ),
+        (
+            "ALTER SERVER was_sv OPTIONS (host 'x')",
+            "server was_sv was: ",
+        ),
+        (
+            "ALTER FOREIGN TABLE public.was_ft OPTIONS (name 'z')",
+            "foreign table public.was_ft was: ",
+        ),
+        (
+            "ALTER FOREIGN TABLE public.was_ft ALTER a OPTIONS (name 'z')",
+            "column public.was_ft.a was: ",
+        ),
+        (
+            "DROP USER MAPPING FOR public SERVER was_sv",
+            "user mapping public on was_sv not restored: ",
+        ),
+        (
+            "GRANT USAGE ON FOREIGN SERVER was_sv TO was_role",
+            "privileges server was_sv was: ",
+        ),
+        (
+            "GRANT CREATE ON DATABASE wiser_ops TO was_role",
+            "database wiser_ops was: ",
+        ),
+        (
+            "ALTER DATABASE wiser_ops SET work_mem = '5MB'",
+            "setting work_mem of the database left behind: ",
+        ),
+        (
+            "ALTER ROLE was_role SET work_mem = '5MB'",
+            "setting work_mem of was_role left behind: ",
+        ),
+        ("ALTER ROLE was_role SUPERUSER", "role was_role was: "),
+        ("CREATE ROLE left_role", "role left_role left behind: "),
+        (
+            "GRANT was_role TO pg_monitor",
+            "membership pg_monitor in was_role by ",
+        ),
+        (
+            "CREATE SUBSCRIPTION left_sb CONNECTION 'host=x' PUBLICATION p WITH (connect = false)",
+            "subscription left_sb left behind: ",
+        ),
+    ];
+    stage.superuser(&[
+        "CREATE ROLE was_role",
+        "CREATE COLLATION public.was_co FROM \"C\"",
+        "CREATE OPERATOR public.==% (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq)",
+        "CREATE TEXT SEARCH CONFIGURATION public.was_ts (COPY = simple)",
+        "CREATE TABLE public.was_tb (a int, b int)",
+        "CREATE STATISTICS public.was_st ON a, b FROM public.was_tb",
+        "CREATE FUNCTION public.was_fn() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
+        "CREATE EVENT TRIGGER was_ev ON sql_drop EXECUTE FUNCTION public.was_fn()",
+        "CREATE PUBLICATION was_pb FOR TABLE public.was_tb",
+        "CREATE TYPE public.was_en AS ENUM ('a')",
+        "CREATE FUNCTION public.was_ca(public.was_en) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE CAST (public.was_en AS int) WITH FUNCTION public.was_ca(public.was_en)",
+        "CREATE FOREIGN DATA WRAPPER was_fw",
+        "CREATE SERVER was_sv FOREIGN DATA WRAPPER was_fw",
+        "CREATE FOREIGN TABLE public.was_ft (a int) SERVER was_sv",
+        "CREATE USER MAPPING FOR public SERVER was_sv OPTIONS (password 'never-told')",
+    ]);
+    let folder = stage.home().join("own");
+    std::fs::create_dir(&folder).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write(
+        "runbook.toml",
+        "title = \"own\"\nscript = \"up.sql\"\nrollback = [\"1_down.sql\"]\n",
+    );
+    let up: Vec<&str> = cases.iter().map(|(sql, _)| *sql).collect();
+    write("up.sql", &format!("BEGIN;\n{};\n", up.join(";\n")));
+    write(
+        "1_down.sql",
+        "SELECT 'down' AS \"check\", 'PASS' AS status;\n",
+    );
+    let folder = folder.display().to_string();
+    let (output, _) = stage.alone_as("postgres", &["rehearse", &folder]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    for (sql, expected) in cases {
+        assert!(
+            text.contains(&format!("  FAIL structure: {expected}")),
+            "{sql}: {text}"
+        );
+    }
+    assert!(!text.contains("never-told"), "{text}");
+}
+
 #[test]
 fn an_error_on_the_way_is_told_as_one() {
     let stage = Stage::set();
