@@ -1,6 +1,7 @@
 //! What the machine knows of a run before it begins.
 
 use super::event::{Document, Millis};
+use crate::runbook::printable::misleads;
 use crate::runbook::targets::Named;
 use crate::runbook::{ItemKind, Origin, Runbook};
 
@@ -114,11 +115,15 @@ pub fn ask_again(times: u32) -> Millis {
 pub struct FirstSigner(pub Option<String>);
 
 impl FirstSigner {
-    /// Whether `name` is theirs: spaces around it and case do not make another person.
+    /// Whether `name` is theirs: spaces around it, case and what nobody sees do not make another person.
     pub fn is(&self, name: &str) -> bool {
+        let seen = |name: &str| -> String {
+            let seen = name.chars().filter(|c| !misleads(*c) && !c.is_control());
+            seen.collect::<String>().trim().to_lowercase()
+        };
         self.0
             .as_ref()
-            .is_some_and(|first| first.trim().to_lowercase() == name.trim().to_lowercase())
+            .is_some_and(|first| seen(first) == seen(name))
     }
 }
 

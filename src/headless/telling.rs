@@ -355,7 +355,9 @@ impl<'a> Teller<'a> {
     }
 
     fn hold(&mut self, machine: &Machine) {
-        let Some(left) = machine.hold_left() else {
+        // A COMMIT on its way is not called back.
+        let counts = !matches!(machine.phase(), Phase::Committing);
+        let Some(left) = machine.hold_left().filter(|_| counts) else {
             self.hold_told = None;
             return;
         };

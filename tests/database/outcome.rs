@@ -104,6 +104,27 @@ async fn a_deferred_constraint_is_caught_before_the_decision() {
 }
 
 #[tokio::test]
+async fn what_a_deferred_trigger_defers_itself_is_caught_before_the_decision() {
+    let chain = "CREATE TABLE t (i int); CREATE TABLE log (i int);
+        CREATE FUNCTION early() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN SET CONSTRAINTS ALL DEFERRED; INSERT INTO log VALUES (1); RETURN NULL; END';
+        CREATE CONSTRAINT TRIGGER early AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION early();
+        CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN RAISE EXCEPTION ''late''; END';
+        CREATE CONSTRAINT TRIGGER late AFTER INSERT ON log DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION late()";
+    let mut stage = Stage::set(chain, &["INSERT INTO t VALUES (1)"]).await;
+    stage.apply().await;
+    match stage.ask(Order::Settle).await {
+        Body::SettleFailed { deferred, error } => {
+            assert_eq!((deferred, error.message.as_str()), (true, "late"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn a_deferred_constraint_that_fails_at_commit_is_no_commit() {
     let deferred = "CREATE TABLE t (i int UNIQUE DEFERRABLE INITIALLY DEFERRED)";
     let mut stage = Stage::set(deferred, &["INSERT INTO t VALUES (1), (1)"]).await;

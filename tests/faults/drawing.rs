@@ -11,9 +11,9 @@ use crate::cutting::AT_ONCE;
 use crate::dice::{Dice, seed};
 use crate::ground::{Ground, shared};
 use crate::proxy::Act;
-use crate::striking::{Fault, Moment, run};
+use crate::striking::{Fault, LATEST, Moment, run};
 use crate::tally::Tally;
-use crate::walking::Decision;
+use crate::walking::{Decision, Said};
 
 /// How many runs of each kind.
 #[derive(Debug, Clone, Copy)]
@@ -84,9 +84,18 @@ pub async fn draw(seed: u64, share: Share, tally: &mut Tally) {
             });
         }
     }
+    let mut came_through = 0;
     while let Some(run) = runs.join_next().await {
-        tally.add(run.unwrap());
+        let run = run.unwrap();
+        let late = run.fault == Fault::Late(LATEST).name();
+        came_through += usize::from(late && matches!(run.said, Said::Committed(_)));
+        tally.add(run);
     }
+    // Else the old session was ended before its COMMIT arrived, each time.
+    assert!(
+        share.late < 30 || came_through >= 5,
+        "{came_through} came through"
+    );
 }
 
 fn faults(dice: &mut Dice, share: Share) -> Vec<Fault> {
@@ -120,7 +129,7 @@ fn faults(dice: &mut Dice, share: Share) -> Vec<Fault> {
         }));
     }
     for _ in 0..share.late {
-        faults.push(Fault::Late(dice.up_to(ms(2_500))));
+        faults.push(Fault::Late(dice.up_to(LATEST)));
     }
     for _ in 0..share.slow {
         faults.push(Fault::Slow(dice.up_to(ms(20))));

@@ -116,6 +116,9 @@ impl Moment {
 /// would, so that many runs fit into a minute.
 pub const SHORT: Duration = Duration::from_millis(700);
 
+/// The latest that a COMMIT arrives which was held up.
+pub const LATEST: Duration = Duration::from_millis(2_500);
+
 /// One run.
 pub async fn run(
     ground: &Ground,
@@ -154,6 +157,11 @@ pub async fn run(
         options: HoldOptions {
             answer_timeout: u64::try_from(SHORT.as_millis()).unwrap(),
             ..HoldOptions::default()
+        },
+        // Half of what comes late comes before that.
+        let_be: match fault {
+            Fault::Late(_) => LATEST / 2,
+            _ => Duration::ZERO,
         },
         ..Walk::of(&table, settings_of_run, decision, folder)
     };

@@ -60,6 +60,8 @@ pub struct Walk {
     pub alarm: Option<Alarm>,
     /// What is done about a COMMIT that is seen to wait.
     pub waiting: Waiting,
+    /// How long an old session that still holds the transaction is let be before it is ended.
+    pub let_be: Duration,
     /// A statement that slips past the reader, in place of the one that says [`SLIPS`].
     pub slips: Option<String>,
     /// Told when the gate is reached.
@@ -92,6 +94,7 @@ impl Walk {
             look: Duration::ZERO,
             alarm: None,
             waiting: Waiting::Watch,
+            let_be: Duration::ZERO,
             slips: None,
             at_gate: watch::channel(false).0,
             journal: folder.join(format!("{}.jsonl", table.name)),
@@ -137,6 +140,7 @@ impl Walk {
         let mut told = Instant::now();
         let began = Instant::now();
         let mut gate_since = None;
+        let mut open_since = None;
         engine.start();
         let ending = loop {
             if let Phase::Ended(ending) = engine.machine().phase() {
@@ -169,6 +173,14 @@ impl Walk {
                 }
             }
             engine.take(Event::Drawn);
+            if let Phase::Inquiring {
+                still_open: Some(_),
+                ..
+            } = engine.machine().phase()
+                && open_since.get_or_insert_with(Instant::now).elapsed() >= self.let_be
+            {
+                engine.take(Event::Asked(Command::EndBackend));
+            }
             self.act(&mut engine, began, &mut gate_since);
         };
         let said = match ending {
@@ -268,10 +280,6 @@ impl Walk {
             },
             Phase::MustRollBack { asking: false, .. } => ask(engine, Command::AskRollback),
             Phase::MustRollBack { asking: true, .. } => ask(engine, Command::ConfirmRollback),
-            Phase::Inquiring {
-                still_open: Some(left),
-                ..
-            } if left < 1_000 => ask(engine, Command::EndBackend),
             _ => {}
         }
     }

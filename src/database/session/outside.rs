@@ -17,6 +17,8 @@ use crate::runbook::question::Question;
 /// The idle limit is for a client that is lost between two requests.
 const OPEN: &str = "BEGIN READ ONLY; SET LOCAL idle_in_transaction_session_timeout = '15s'";
 
+const UNLOCK: &str = "SELECT pg_catalog.pg_advisory_unlock_all()";
+
 impl Actor {
     pub(super) async fn query_outside(
         &mut self,
@@ -75,6 +77,8 @@ impl Actor {
         // A late cancel request may hit the first of them.
         for _ in 0..3 {
             if link.status() == Status::Idle {
+                // Locks of the session outlive ROLLBACK, and nothing is held here.
+                link.ask(UNLOCK).await?;
                 return Ok(answer);
             }
             link.ask("ROLLBACK").await?;

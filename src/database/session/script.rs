@@ -272,8 +272,12 @@ impl Actor {
                 }
                 if let Some(error) = back.error {
                     // The way back was cut off: the transaction is gone with it.
+                    let why = match first.error {
+                        Some(own) if first.tags.is_empty() => cut_short(own),
+                        _ => error,
+                    };
                     self.finish(run, Vec::new());
-                    self.fail(run, statement, error);
+                    self.fail(run, statement, why);
                     return Ok(());
                 }
                 let mut locks = Vec::new();
@@ -464,4 +468,24 @@ fn begins_or_ends(tag: &str) -> bool {
         tag,
         "BEGIN" | "START TRANSACTION" | "COMMIT" | "ROLLBACK" | "PREPARE TRANSACTION"
     )
+}
+
+/// Our own savepoint failed, which no savepoint is around: said as ours, and why it can be.
+fn cut_short(error: ServerMessage) -> ServerMessage {
+    let limited = error.sqlstate.as_deref() == Some("57014");
+    ServerMessage {
+        message: format!(
+            "the program's own SAVEPOINT behind this statement failed: {}",
+            error.message
+        ),
+        hint: match limited {
+            true => Some(
+                "the statement_timeout that the script set counts for it, too; a longer one leaves \
+                 room for it"
+                    .to_owned(),
+            ),
+            false => error.hint,
+        },
+        ..error
+    }
 }

@@ -141,8 +141,10 @@ fn a_script_without_checks_is_committed_only_with_a_reason_and_a_second_person()
     assert_eq!(prompt(&run), Prompt::SecondSigner);
     run.key(Command::SecondSigned("".into()));
     assert!(run.says(&Refusal::SecondSignerMissing));
-    run.key(Command::SecondSigned("ANN ".into()));
-    assert!(run.says(&Refusal::SamePerson));
+    for same in ["ANN ", "a\u{200b}nn", "\u{2060} Ann\u{feff}"] {
+        run.key(Command::SecondSigned(same.into()));
+        assert!(run.says(&Refusal::SamePerson), "{same:?}");
+    }
     run.key(Command::SecondSigned("ben".into()));
     assert_eq!(prompt(&run), Prompt::Name);
     run.key(Command::NameTyped("wiser_ops".into()));
