@@ -1,9 +1,9 @@
 //! What the server reports of its settings by itself (ParameterStatus), as far as it decides where
 //! a statement ends or what can be asked.
 //!
-//! Scripts are split here with `standard_conforming_strings = on` and in an encoding where no byte
-//! of a longer character looks like one of ASCII. A session where that is otherwise would end a
-//! statement elsewhere. One command a request bounds the harm; this is how it is told in words.
+//! Scripts are split here with `standard_conforming_strings = on` and sent in UTF-8. A session where
+//! that is otherwise would end a statement elsewhere, or keep other letters than those of the script.
+//! One command a request bounds the first harm; this is how both are told in words.
 
 use crate::database::message;
 use crate::gate::event::ServerMessage;
@@ -20,20 +20,6 @@ pub(super) struct Parameters {
     /// `server_version`.
     version: Option<String>,
 }
-
-/// Encodings, as the server names them, in whose longer characters no byte is an ASCII character.
-/// In others (SJIS, BIG5, GBK, UHC, GB18030, JOHAB) the second byte may be a backslash.
-const PLAIN: [&str; 9] = [
-    "UTF8",
-    "UNICODE",
-    "SQL_ASCII",
-    "EUC_",
-    "LATIN",
-    "ISO_8859_",
-    "WIN",
-    "KOI8",
-    "MULE_INTERNAL",
-];
 
 impl Parameters {
     pub(super) fn set(&mut self, name: String, value: String) {
@@ -74,13 +60,14 @@ impl Parameters {
             ));
         }
         let encoding = self.encoding.as_deref().unwrap_or("UTF8");
-        if !PLAIN.iter().any(|plain| encoding.starts_with(plain)) {
+        let as_it_is = encoding == "SQL_ASCII" && self.keeps_any_bytes();
+        if !(as_it_is || ["UTF8", "UNICODE"].contains(&encoding)) {
             return Some(message::own_with_hint(
                 format!(
-                    "client_encoding is {encoding} here: the server ends a string, and so a \
-                     statement, elsewhere than this program does"
+                    "client_encoding is {encoding} here: the server would take the script, which is \
+                     sent in UTF-8, for other letters, and may end a statement elsewhere"
                 ),
-                "turn the script into UTF-8 and leave client_encoding as it is",
+                "leave client_encoding as it is",
             ));
         }
         None
