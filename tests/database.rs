@@ -51,6 +51,8 @@ mod refusing;
 mod script;
 #[path = "database/stage.rs"]
 mod stage;
+#[path = "database/starting.rs"]
+mod starting;
 #[path = "database/unharmed.rs"]
 mod unharmed;
 #[path = "database/waiting.rs"]

@@ -415,7 +415,10 @@ fn settings(connection: &Connection, target: &Target) -> Result<Settings, Failur
     if connection.dbname.is_none() {
         let database = target.database.replace('\\', "\\\\").replace('\'', "\\'");
         // Addresses in the environment are of other names.
-        let addresses = if named { "" } else { " hostaddr=''" };
+        let addresses = match (named, &target.hostaddr) {
+            (true, _) => String::new(),
+            (false, address) => format!(" hostaddr='{}'", address.as_deref().unwrap_or_default()),
+        };
         connection.dbname = Some(format!("dbname='{database}'{addresses}"));
     }
     let role = target.session_role.as_ref().unwrap_or(&target.role);

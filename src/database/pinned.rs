@@ -170,6 +170,17 @@ impl Aim {
             .get_or_init(|| Pinned::of(&self.settings, link));
     }
 
+    /// The address that was asked for beside that name (`hostaddr`).
+    #[must_use]
+    pub fn address_asked(&self, name: &str, port: u16) -> Option<String> {
+        let mut hosts = self.settings.hosts.iter();
+        let named = hosts.find(|host| host.port == port && host.place.name() == name)?;
+        match &named.place {
+            Place::Tcp { address, host } => address.clone().filter(|address| address != host),
+            Place::Socket(_) => None,
+        }
+    }
+
     /// Where it is, once it was reached.
     #[must_use]
     pub fn pinned(&self) -> Option<&Pinned> {

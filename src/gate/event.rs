@@ -352,6 +352,9 @@ pub enum Inquiry {
 pub struct Target {
     /// Host name or socket directory, as asked for.
     pub host: String,
+    /// The address that was asked for beside the name (`hostaddr`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostaddr: Option<String>,
     /// The server's own address, where it has one.
     pub address: Option<String>,
     pub port: u16,

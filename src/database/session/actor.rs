@@ -89,6 +89,14 @@ pub(super) fn guard_told(missing: Option<String>) -> Body {
     Body::Guard { missing: why }
 }
 
+/// `cannot_connect_now`: the server starts up, recovers or shuts down.
+const NOT_READY: &str = "57P03";
+
+/// How long such a server is waited for at the most, whatever connect_timeout says.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(500);
+
 /// What the task turns to.
 enum Turn {
     Lost(Broken),
@@ -345,7 +353,7 @@ impl Actor {
             link.close(GOODBYE).await;
         }
         self.xid = None;
-        match self.reach().await {
+        match self.reach_patiently(seq).await {
             Ok(target) => {
                 // It takes a moment; who looks for evidence meanwhile does not wait for it.
                 let expected = self.runbook.expected_database.as_deref();
@@ -359,6 +367,41 @@ impl Actor {
             Err(why) => {
                 self.ended = why.clone();
                 self.say(seq, Body::ConnectFailed(why));
+            }
+        }
+    }
+
+    /// Reaches a server; one that is starting up is asked again for as long as an attempt may take.
+    async fn reach_patiently(&mut self, seq: Seq) -> Result<Target, ServerMessage> {
+        let mut severed = self.line.severed.subscribe();
+        let limit = self.aim.connect_timeout().min(LONGEST_WAIT);
+        let until = Instant::now() + limit;
+        let mut told = false;
+        loop {
+            let why = match self.reach().await {
+                Err(why) if why.sqlstate.as_deref() == Some(NOT_READY) => why,
+                reached => return reached,
+            };
+            let given_up = severed.has_changed().unwrap_or(true);
+            if given_up || Instant::now() >= until {
+                return Err(why);
+            }
+            if !told {
+                told = true;
+                let limit = limit.as_secs();
+                let told = ServerMessage {
+                    hint: Some(format!(
+                        "it is asked again for up to {limit} s (psql would not wait); leaving ends that"
+                    )),
+                    ..why
+                };
+                noticed(&self.reports, seq, None, told);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(BETWEEN_ATTEMPTS) => {}
+                _ = severed.changed() => {
+                    return Err(message::own("the attempt was given up"));
+                }
             }
         }
     }
@@ -386,10 +429,11 @@ impl Actor {
                 let target = answers.complete(&mut link).await.map_err(unread)?;
                 Ok((target, checks_client))
             };
-            let (target, checks_client) = match tokio::time::timeout(limit, questions).await {
+            let (mut target, checks_client) = match tokio::time::timeout(limit, questions).await {
                 Ok(answered) => answered?,
                 Err(_) => return Err(target::unread(&ServerMessage::default())),
             };
+            target.hostaddr = aim.address_asked(&target.host, target.port);
             Ok((link, target, checks_client))
         };
         let (mut link, target, checks_client) = tokio::select! {

@@ -41,7 +41,12 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
         Phase::Connecting => (
             "CONNECTING",
             look.strong(),
-            vec!["The session is being opened. Nothing has been changed.".to_owned()],
+            std::iter::once("The session is being opened. Nothing has been changed.".to_owned())
+                .chain(scene.account.messages.last().filter(|said| said.message.sqlstate.as_deref() == Some("57P03")).map(|said| {
+                    let hint = said.message.hint.as_deref().unwrap_or_default();
+                    look.clean(&format!("{}: {hint}.", said.message.message))
+                }))
+                .collect(),
         ),
         Phase::Committing => (
             "COMMIT IS UNDER WAY",
