@@ -590,7 +590,7 @@ fn a_file_that_changed_is_read_anew_before_the_walk_goes_on_with_it() {
     let stage = Stage::set(Scenario::Clean);
     let old = "CREATE TABLE public.old (a int);";
     let script = stage.file("bare.sql", old);
-    let mut terminal = stage.run_with(&["--plain", &script]);
+    let mut terminal = stage.run_in(120, 60, &[], &["--plain", &script]);
     terminal.wait_for("2. This is the right server, database and role: HOLDS");
     terminal.line("read script");
     terminal
@@ -634,7 +634,7 @@ fn data_that_changed_are_read_anew_with_the_script_that_loads_them() {
     let data = stage.file("numbers.txt", "1\n");
     let text = format!("CREATE TABLE public.new (a int);\n\\copy public.new FROM '{data}'\n");
     let script = stage.file("bare.sql", &text);
-    let mut terminal = stage.run_with(&["--plain", &script]);
+    let mut terminal = stage.run_in(120, 60, &[], &["--plain", &script]);
     terminal.wait_for("2. This is the right server, database and role: HOLDS");
     terminal.line("read script");
     terminal
