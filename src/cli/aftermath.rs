@@ -429,9 +429,29 @@ fn settings(connection: &Connection, target: &Target) -> Result<Settings, Failur
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::database::settings::Place;
 
     fn unreachable() -> Inquiry {
         Inquiry::Unreachable("refused".into())
+    }
+
+    #[test]
+    fn an_address_that_was_asked_for_is_asked_again() {
+        let target = Target {
+            host: "db.example.invalid".into(),
+            hostaddr: Some("192.0.2.1".into()),
+            port: 5433,
+            database: "it's".into(),
+            role: "dba".into(),
+            ..Target::default()
+        };
+        let found = settings(&Connection::default(), &target).ok().unwrap();
+        assert_eq!((found.database.as_str(), found.hosts.len()), ("it's", 1));
+        let place = Place::Tcp {
+            host: target.host.clone(),
+            address: target.hostaddr.clone(),
+        };
+        assert_eq!(found.hosts[0].place, place);
     }
 
     #[test]

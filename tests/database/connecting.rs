@@ -27,6 +27,22 @@ fn tcp(more: &str) -> String {
     format!("host=127.0.0.1 port={port} user=postgres dbname=postgres {more}")
 }
 
+/// So that whoever asks for the outcome later asks there, and not where the name leads then.
+#[tokio::test]
+async fn the_address_that_was_asked_for_beside_a_name_is_told() {
+    let port = server().tcp_address().unwrap().port();
+    let named = "host=db.example.invalid hostaddr=127.0.0.1";
+    for (place, address) in [(named, Some("127.0.0.1")), ("host=127.0.0.1", None)] {
+        let way = settings(&format!("{place} port={port} user=postgres dbname=postgres"));
+        let mut stage = Stage::with(way, runbook(&[]), HoldOptions::default());
+        for _ in ["at first", "and on a session of its own"] {
+            let target = stage.connect().await;
+            assert_eq!(target.hostaddr.as_deref(), address, "{place}");
+            assert!(place.contains(&target.host), "{target:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_was_reached_is_told_in_full() {
     let name = database(server()).await;
