@@ -33,7 +33,9 @@ async fn the_address_that_was_asked_for_beside_a_name_is_told() {
     let port = server().tcp_address().unwrap().port();
     let named = "host=db.example.invalid hostaddr=127.0.0.1";
     for (place, address) in [(named, Some("127.0.0.1")), ("host=127.0.0.1", None)] {
-        let way = settings(&format!("{place} port={port} user=postgres dbname=postgres"));
+        let way = settings(&format!(
+            "{place} port={port} user=postgres dbname=postgres"
+        ));
         let mut stage = Stage::with(way, runbook(&[]), HoldOptions::default());
         for _ in ["at first", "and on a session of its own"] {
             let target = stage.connect().await;
