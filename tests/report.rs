@@ -5,7 +5,7 @@
 
 use stagegate::journal::chain::Chain;
 use stagegate::journal::entry::*;
-use stagegate::journal::report::{Report, html, markdown};
+use stagegate::journal::report::{Report, html, json, markdown};
 use stagegate::sandbox::demo::{Demo, DemoOptions, Scenario};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -287,6 +287,10 @@ fn opened() -> Opened {
         script_sha256: "4fe4d9a7".repeat(8),
         os_user: Some("kim".into()),
         ssh_connection: Some("10.1.2.3 50122 10.0.0.5 22".into()),
+        sudo_user: Some("kim.admin".into()),
+        machine: Some("jump1".into()),
+        local_time: Some("2026-03-07 22:00:00 +01:00 (Europe/Berlin)".into()),
+        ticket: Some("CHG-4711".into()),
         hold_limit: 300_000,
         checklist: vec![
             Item {
@@ -473,6 +477,14 @@ fn a_committed_run_reads_as_it_should() {
     assert!(report.broken.is_none());
     snapshot("report_markdown", &markdown::render(&report));
     snapshot("report_html", &html::render(&report));
+    let told: serde_json::Value = serde_json::from_str(&json::render(&report)).unwrap();
+    assert_eq!(told["outcome"]["word"], "COMMITTED");
+    assert_eq!(told["journal_as_written"], true);
+    let sections = told["sections"].as_array().unwrap();
+    let checklist = sections.iter().find(|s| s["title"] == "Checklist").unwrap();
+    let table = &checklist["content"][0]["table"];
+    assert_eq!(table["head"][0], "item");
+    assert_eq!(table["rows"][0][0], "A backup exists");
 }
 
 #[test]
@@ -595,6 +607,7 @@ fn hostile_text_stays_text() {
     let tags = |page: &str| page.matches('<').count();
     assert_eq!(tags(&page), tags(&html::render(&clean)));
 
+    nothing_raw(&json::render(&report));
     let text = markdown::render(&report);
     nothing_raw(&text);
     // What a reader of Markdown makes of it: the same structure, cell for cell. Stress aside, which

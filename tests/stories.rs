@@ -38,6 +38,8 @@ mod habits;
 mod hanging;
 #[path = "stories/hiding.rs"]
 mod hiding;
+#[path = "stories/kinds.rs"]
+mod kinds;
 #[path = "stories/leaving.rs"]
 mod leaving;
 #[path = "stories/lines.rs"]

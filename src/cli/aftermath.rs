@@ -13,7 +13,7 @@ use crate::inspect::past;
 use crate::journal;
 use crate::journal::chain::{self, Broken, Line};
 use crate::journal::earlier;
-use crate::journal::report::{Report as Told, html, markdown};
+use crate::journal::report::{Report as Told, html, json, markdown};
 use crate::journal::story::Story;
 use crate::runbook::printable::printable;
 use color_eyre::eyre::{Report, WrapErr, eyre};
@@ -141,13 +141,15 @@ pub(super) fn report(
             "{shown} is no journal, or nothing in it can be believed: {broken}"
         ))
     })?;
-    let html_file = output.is_some_and(|file| {
-        let ending = file.extension();
-        ending.is_some_and(|e| e.eq_ignore_ascii_case("html") || e.eq_ignore_ascii_case("htm"))
-    });
+    let ends_in = |known: &[&str]| {
+        let ending = output.and_then(Path::extension);
+        ending.is_some_and(|e| known.iter().any(|known| e.eq_ignore_ascii_case(known)))
+    };
     let written = match format {
         Some(Markup::Html) => html::render(&report),
-        None if html_file => html::render(&report),
+        None if ends_in(&["html", "htm"]) => html::render(&report),
+        Some(Markup::Json) => json::render(&report),
+        None if ends_in(&["json"]) => json::render(&report),
         Some(Markup::Markdown) | None => markdown::render(&report),
     };
     match output {

@@ -323,6 +323,9 @@ pub struct Holding {
     /// What happens to a second pass that comes out otherwise than approved
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = OnDifference::Gate)]
     pub on_difference: OnDifference,
+    /// The number of the change that this run is for, for the journal and the report
+    #[arg(long, value_name = "TEXT", value_parser = ticket)]
+    pub ticket: Option<String>,
     /// Where to write the journal [default: a new file in $XDG_STATE_HOME/stagegate]
     #[arg(long, value_name = "PATH")]
     pub journal: Option<PathBuf>,
@@ -452,6 +455,25 @@ pub enum Markup {
     Markdown,
     /// One page that needs nothing else
     Html,
+    /// For programs
+    Json,
+}
+
+/// The longest name of a change, in characters.
+const LONGEST_TICKET: usize = 200;
+
+/// The name of a change.
+///
+/// # Errors
+/// When it is empty, or longer than a line.
+fn ticket(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("say which change it is, such as CHG-4711".into()),
+        long if long.chars().count() > LONGEST_TICKET => {
+            Err(format!("at most {LONGEST_TICKET} characters"))
+        }
+        ticket => Ok(ticket.to_owned()),
+    }
 }
 
 /// A time as PostgreSQL writes it: a number and one of ms, s, min, h. In milliseconds.

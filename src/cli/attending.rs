@@ -181,7 +181,8 @@ pub(super) fn attend(
     // Read from the script's text here, where no key waits for it.
     runbook.impact();
     let interactive = matches!(whose, Whose::Persons(_));
-    let by_lines = look.plain || !std::io::stdout().is_terminal();
+    let dumb = env("TERM").as_deref() == Some("dumb");
+    let by_lines = look.plain || dumb || !std::io::stdout().is_terminal();
     if interactive && !std::io::stdin().is_terminal() {
         // To fall into a rehearsal would take the script's locks on somebody's server unasked.
         return Err(Failure::usage(eyre!(
@@ -211,6 +212,8 @@ pub(super) fn attend(
         eprintln!(
             "A rehearsal of the script alone: it applies, verifies and rolls back; it never commits, and locks as the script does."
         );
+    } else if dumb && !look.plain {
+        eprintln!("TERM is dumb: the walk goes by lines, as with --plain.");
     } else if by_lines && !look.plain {
         eprintln!("Standard output is no terminal: the walk goes by lines, as with --plain.");
     }

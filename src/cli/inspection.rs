@@ -83,7 +83,8 @@ pub(super) fn inspect(
     look: &Look,
 ) -> Result<ExitCode, Failure> {
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    if look.plain || !terminal {
+    let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+    if look.plain || dumb || !terminal {
         return verify(runbook, given, connection, Format::Text);
     }
     let runbook = load(runbook, given, charset_of(connection)?)?;

@@ -25,7 +25,11 @@ pub(super) fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened
         script: runbook.script.name.clone(),
         script_sha256: runbook.script.sha256(),
         os_user: crate::database::settings::os_user(),
+        sudo_user: env("SUDO_USER"),
         ssh_connection: env("SSH_CONNECTION"),
+        machine: machine(),
+        local_time: Some(local_time()),
+        ticket: holding.ticket.clone(),
         hold_limit: holding.hold_limit,
         checklist: runbook
             .items
@@ -48,6 +52,22 @@ pub(super) fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened
         rehearses: None,
         variables: runbook.script.variables.clone(),
     }
+}
+
+/// This machine's name.
+fn machine() -> Option<String> {
+    let known = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let known = known.or_else(|| env("HOSTNAME"));
+    known
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+}
+
+/// What the clock on the wall says here.
+fn local_time() -> String {
+    jiff::Zoned::now()
+        .strftime("%Y-%m-%d %H:%M:%S %:z (%Q)")
+        .to_string()
 }
 
 /// Every file of a runbook, those that a script brings in too.

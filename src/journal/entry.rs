@@ -246,8 +246,20 @@ pub struct Opened {
     /// The script's SHA-256.
     pub script_sha256: String,
     pub os_user: Option<String>,
+    /// Who became that user by sudo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sudo_user: Option<String>,
     /// `SSH_CONNECTION`, where there is one.
     pub ssh_connection: Option<String>,
+    /// The machine that the program runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// The time of that machine's own zone, with its distance from UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_time: Option<String>,
+    /// The change that it is for, as `--ticket` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
     /// The hold limit, in milliseconds.
     pub hold_limit: u64,
     /// The checklist, so that an item nobody signed has its sentence too.

@@ -8,6 +8,7 @@
 mod facts;
 mod headline;
 pub mod html;
+pub mod json;
 pub mod markdown;
 mod sections;
 mod timeline;

@@ -238,7 +238,7 @@ fn by_lines_and_by_commands_it_is_asked_for_with_the_echo_off() {
             [_, "--rehearse", ..] | ["rehearse", ..] => {
                 assert_eq!(terminal.exit_code(), 0, "{}", terminal.picture());
             }
-            _ => assert_eq!(terminal.exit_code(), 4, "{}", terminal.picture()),
+            _ => assert_eq!(terminal.exit_code(), 9, "{}", terminal.picture()),
         }
         let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
         assert!(!raw.contains("hunter2"), "{raw}");

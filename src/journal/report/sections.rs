@@ -79,6 +79,12 @@ fn outcome(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
     }
     let mut rows = Vec::new();
     if let Some(opened) = &facts.opened {
+        rows.extend(
+            opened
+                .ticket
+                .iter()
+                .map(|ticket| ("Ticket", ticket.clone())),
+        );
         if opened.mode == "rehearse" {
             rows.push((
                 "Kind of run",
@@ -126,6 +132,11 @@ fn outcome(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
             ),
         ));
     }
+    let local = facts
+        .opened
+        .iter()
+        .filter_map(|opened| opened.local_time.as_ref());
+    rows.extend(local.map(|local| ("Begun, by the clock of that machine", local.clone())));
     rows.push((
         "Left with",
         match facts.left {
@@ -222,6 +233,12 @@ fn people(facts: &Facts, blocks: &mut Vec<Block>) {
             "Operating system's user",
             opened.os_user.clone().unwrap_or_else(unknown),
         ));
+        if let Some(before) = &opened.sudo_user {
+            rows.push(("Became that user by sudo", before.clone()));
+        }
+        if let Some(machine) = &opened.machine {
+            rows.push(("On the machine", machine.clone()));
+        }
         let ssh = opened.ssh_connection.clone();
         rows.push((
             "SSH connection",

@@ -148,7 +148,7 @@ impl Impact {
     fn tell_tables(&self, measure: Option<Option<&Measure>>, told: &mut Vec<Told>) {
         told.push(Told::Heading("TABLES TOUCHED".into()));
         if self.tables.is_empty() {
-            told.push(Told::Line("none that could be read".into()));
+            told.push(Told::Line("none".into()));
         }
         for table in &self.tables {
             let found = measure.flatten().map(|measure| measure.of(&table.name));
@@ -190,7 +190,7 @@ impl Impact {
     fn tell_parts(&self, told: &mut Vec<Told>) {
         told.push(Told::Heading("OBJECTS, counted in the script".into()));
         if self.parts.is_empty() {
-            told.push(Told::Line("none that could be read".into()));
+            told.push(Told::Line("none".into()));
         }
         for part in &self.parts {
             let title = part.title.as_deref().unwrap_or("in no section");
@@ -210,7 +210,7 @@ impl Impact {
             "LOCKS EXPECTED: the strongest on each table, held until COMMIT or ROLLBACK".into(),
         ));
         if self.locks.is_empty() {
-            told.push(Told::Line("none that could be read".into()));
+            told.push(Told::Line("none".into()));
         }
         for lock in &self.locks {
             let line = format!(
@@ -232,7 +232,7 @@ impl Impact {
             "STATEMENTS THAT READ OR WRITE WHOLE TABLES".into(),
         ));
         if self.scans.is_empty() {
-            told.push(Told::Line("none that could be read".into()));
+            told.push(Told::Line("none".into()));
         }
         for table in &self.tables {
             let own = self.scans.iter().filter(|scan| scan.table == table.name);

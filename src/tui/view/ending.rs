@@ -85,7 +85,10 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
                     "Look into the checks that fail: the change is live. The rollback scripts are \
                      under s."
                 }
-                Some(_) | None => "Nothing is left to do here. q leaves.",
+                Some(_) | None => {
+                    "It is done. stagegate report writes it down for the ticket, stagegate rollback is the way \
+                               back; q leaves."
+                }
             };
             lines.extend(fact(scene, "Next", next, columns));
         }

@@ -222,7 +222,16 @@ fn above(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         for waiter in &sight.waiters {
             let mut text = stream::session(scene, waiter);
             if !waiter.behind.is_empty() {
-                let behind: Vec<String> = waiter.behind.iter().map(i32::to_string).collect();
+                let ours = scene
+                    .account
+                    .target
+                    .as_ref()
+                    .map(|target| target.backend_pid);
+                let name = |pid: &i32| match ours == Some(*pid) {
+                    true => format!("{pid} (us)"),
+                    false => pid.to_string(),
+                };
+                let behind: Vec<String> = waiter.behind.iter().map(name).collect();
                 text.push_str(&format!(", behind {}", behind.join(", ")));
             }
             lines.extend(hanging(&text, look.warn(), 1, inner));
