@@ -236,6 +236,7 @@ fn alone_next(machine: &Machine) -> Option<Command> {
         | Phase::Beginning
         | Phase::Applying { .. }
         | Phase::Verifying { .. }
+        | Phase::TakingDown { .. }
         | Phase::Querying { .. }
         | Phase::Reviewing { .. }
         | Phase::Returning

@@ -15,6 +15,8 @@ mod connecting;
 mod counting;
 #[path = "database/decoding.rs"]
 mod decoding;
+#[path = "shared/copying.rs"]
+mod copying;
 #[path = "database/dividing.rs"]
 mod dividing;
 #[path = "database/encodings.rs"]

@@ -16,6 +16,8 @@ mod asking;
 mod authority;
 #[path = "stories/backing_up.rs"]
 mod backing_up;
+#[path = "stories/between.rs"]
+mod between;
 #[path = "shared/child.rs"]
 mod child;
 #[path = "stories/choosing.rs"]
@@ -24,6 +26,8 @@ mod choosing;
 mod clients;
 #[path = "stories/consenting.rs"]
 mod consenting;
+#[path = "shared/copying.rs"]
+mod copying;
 #[path = "stories/counting.rs"]
 mod counting;
 #[path = "stories/deciding.rs"]

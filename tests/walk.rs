@@ -60,6 +60,7 @@ impl Held for Scripted {
             Order::Begin => "begin",
             Order::RunScript => "run script",
             Order::Settle => "settle",
+            Order::TakeDown => "take down",
             Order::Commit(_) => "commit",
             Order::RollBack => "roll back",
             Order::Query(..) => "query",
@@ -117,6 +118,13 @@ impl Held for Scripted {
                 seq,
                 Body::Settled {
                     same_transaction: true,
+                },
+            ),
+            Order::TakeDown => self.report(
+                seq,
+                Body::TakenDown {
+                    structure: Box::default(),
+                    duration: 1,
                 },
             ),
             Order::Commit(recorded) => {

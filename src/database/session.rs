@@ -60,6 +60,9 @@ pub enum Order {
     RunScript,
     /// Bring deferred constraints forward. Final: `Settled` or `SettleFailed`.
     Settle,
+    /// Take down the structure of what the transaction touched. Final: `TakenDown`, or what became of
+    /// the transaction.
+    TakeDown,
     /// COMMIT, guarded and proven. Final: `CommitAnswered`, even when the link is gone.
     Commit(Recorded),
     /// ROLLBACK. Final: `RollbackAnswered`.
@@ -103,8 +106,8 @@ pub struct HoldOptions {
     /// that is stopped in the middle of one can neither cancel it nor be missed: its socket stays
     /// open. A stricter limit of the role or of the script stands; 0 sets none.
     pub statement_limit: Millis,
-    /// The structure of what the script touched is taken down with the last look before the verdict,
-    /// for a second pass to be held against it.
+    /// The structure of what the script touched may be taken down before the transaction's end, for one
+    /// pass to be held against another: said before anything is begun.
     pub takes_down: bool,
     /// How long one query of a probe or of the post-verification may take.
     pub read_timeout: Millis,

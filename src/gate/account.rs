@@ -58,6 +58,8 @@ pub struct Account {
     pub checks: Vec<(usize, Check)>,
     /// What came out of the pass so far, where that is to be kept.
     pub pass: Option<Pass>,
+    /// How long it took to take down the structure of what the script touched, once that was done.
+    pub taken_down: Option<Millis>,
     /// The newest answer to a query at the gate.
     pub looked: Option<Looked>,
     /// How many queries were answered so far.
@@ -230,6 +232,7 @@ impl Account {
         self.checks.clear();
         self.post.clear();
         self.looked = None;
+        self.taken_down = None;
         self.commit_wait = None;
         self.sight = None;
         self.pass = self.pass.take().map(|pass| Pass::of(&pass.script));
@@ -310,11 +313,12 @@ impl Account {
                 }
                 self.say(*number, message);
             }
-            Body::TakenDown(structure) => {
+            Body::StoodBefore { structure, .. } => {
                 if let Some(pass) = &mut self.pass {
-                    pass.structure = Structure::clone(structure);
+                    pass.before = Structure::clone(structure);
                 }
             }
+            Body::TakenDown { duration, .. } => self.taken_down = Some(*duration),
             Body::Looked(looked) => {
                 self.looked = Some((**looked).clone());
                 self.looks += 1;

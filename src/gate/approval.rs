@@ -116,6 +116,21 @@ impl Approval {
         found
     }
 
+    /// The same for a pass of which only ROLLBACK is left: its structure was not looked at, and says
+    /// nothing.
+    pub(super) fn differs_in_what_came_out(
+        &self,
+        now: Option<&Pass>,
+        target: &Target,
+        limit: Millis,
+    ) -> Compared {
+        let looked_at = now.map(|now| Pass {
+            structure: self.basis.shown.structure.clone(),
+            ..now.clone()
+        });
+        self.differs(looked_at.as_ref(), target, limit)
+    }
+
     /// What stands against COMMIT of a pass that came out as `now`, of which the limit is `limit`.
     pub(super) fn differs(&self, now: Option<&Pass>, target: &Target, limit: Millis) -> Compared {
         let mut found = self.differs_in_target(target);
@@ -139,8 +154,8 @@ impl Approval {
     }
 }
 
-/// Whether it is the same server, database and role. Where the role may not see the system
-/// identifier, only the same process of the server counts as the same.
+/// Whether it is the same server, database and role. Where the role may not see the system identifier,
+/// or not whether the files are the same, only the same process of the server counts as the same.
 fn differing_targets(before: &Target, now: &Target, found: &mut Compared) {
     let told = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
     let mut hold = |what: &str, before: String, now: String| {
@@ -170,19 +185,27 @@ fn differing_targets(before: &Target, now: &Target, found: &mut Compared) {
     );
     let timeline = |target: &Target| target.timeline.map(|number| number.to_string());
     hold("timeline", told(&timeline(before)), told(&timeline(now)));
+    // A copy has the identifier of what it is a copy of, and no other files.
+    let files = before.files_since.is_some() && now.files_since.is_some();
     let identified = before.system_identifier.is_some() && now.system_identifier.is_some();
+    match (identified, files) {
+        (_, true) => hold(
+            "age of the server's files",
+            told(&before.files_since),
+            told(&now.files_since),
+        ),
+        (true, false) => hold(
+            "start of the server (this role cannot see whether its files are the same)",
+            told(&before.started),
+            told(&now.started),
+        ),
+        (false, false) => {}
+    }
     if !identified {
         hold(
             "start of the server (its identity is hidden from this role)",
             told(&before.started),
             told(&now.started),
-        );
-    }
-    if before.files_since.is_some() && now.files_since.is_some() {
-        hold(
-            "age of the server's files",
-            told(&before.files_since),
-            told(&now.files_since),
         );
     }
     hold(
@@ -254,6 +277,14 @@ mod tests {
     fn a_server_that_was_started_anew_is_the_same_only_where_its_identity_is_seen() {
         let restart = |t: &mut Target| t.started = Some("200".into());
         assert_eq!(differing(restart), Vec::<String>::new());
+        let unseen = |started: &str| Target {
+            files_since: None,
+            started: Some(started.into()),
+            ..target()
+        };
+        let mut found = Compared::default();
+        differing_targets(&unseen("1"), &unseen("2"), &mut found);
+        assert_eq!(found.differences.len(), 1, "{found:?}");
         let hidden = differing(|t| {
             t.system_identifier = None;
             t.started = Some("200".into());

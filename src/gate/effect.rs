@@ -50,6 +50,9 @@ pub enum Request {
     RunScript,
     /// `SET CONSTRAINTS ALL IMMEDIATE`, and whether it is still the same transaction.
     Settle,
+    /// Take down the structure of what the transaction touched, as it sees it: for a pass that is let
+    /// go, or one that is held against what was approved.
+    TakeDown,
     /// COMMIT. Needs a [`Warrant`], which only an armed gate gives out (I1).
     Commit(Warrant),
     RollBack,
@@ -78,6 +81,7 @@ impl Request {
             Request::Connect
             | Request::Probe(_)
             | Request::BackUp { .. }
+            | Request::TakeDown
             | Request::RollBack
             | Request::Query { .. }
             | Request::QueryOutside(_)

@@ -43,7 +43,8 @@ pub enum Event {
     Alarmed(Alarm),
     /// The journal cannot be written any more; why. COMMIT is forbidden from here on.
     JournalLost(String),
-    /// What came out of the pass, as it was shown; told before [`Body::Settled`].
+    /// What came out of the pass, as it was shown, but for its structure; told before
+    /// [`Body::Settled`].
     CameOut(Arc<Pass>),
     /// The intent to COMMIT could not be put on disk, so COMMIT was not sent (I6); why.
     IntentLost(String),
@@ -213,8 +214,16 @@ pub enum Body {
         message: Box<ServerMessage>,
     },
     ScriptFinished,
+    /// The structure of the whole database, as it was before BEGIN.
+    StoodBefore {
+        structure: Box<Structure>,
+        duration: Millis,
+    },
     /// The structure of what the script touched, taken down inside the transaction.
-    TakenDown(Box<Structure>),
+    TakenDown {
+        structure: Box<Structure>,
+        duration: Millis,
+    },
     /// Deferred constraints hold, and the transaction was looked at.
     Settled {
         /// It is the one that was begun.

@@ -48,12 +48,21 @@ enum Place {
     Elsewhere,
 }
 
-/// Passes that can come out: two that differ in a number, one with another structure.
+/// What a pass comes out as: the rows that its statement touched, and the structure once it is taken
+/// down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Shown {
-    One,
-    OtherNumber,
-    OtherStructure,
+struct Shown {
+    rows: u8,
+    column: Column,
+}
+
+/// A structure of one column, by its type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Column {
+    NotLookedAt,
+    NotKnown,
+    Bigint,
+    Text,
 }
 
 /// A pass as it was let go.
@@ -76,23 +85,48 @@ impl Place {
     }
 }
 
+impl Column {
+    fn made(self) -> Structure {
+        let known = |column: &str| Structure::Known(BTreeMap::from([("c".into(), column.into())]));
+        match self {
+            Column::NotLookedAt => Structure::default(),
+            Column::NotKnown => Structure::Unknown("it was cancelled".into()),
+            Column::Bigint => known("bigint"),
+            Column::Text => known("text"),
+        }
+    }
+
+    fn of(structure: &Structure) -> Column {
+        let mut all = [Column::NotKnown, Column::Bigint, Column::Text].into_iter();
+        all.find(|one| one.made() == *structure).unwrap()
+    }
+
+    fn is_known(self) -> bool {
+        matches!(self, Column::Bigint | Column::Text)
+    }
+}
+
 impl Shown {
-    const ALL: [Shown; 3] = [Shown::One, Shown::OtherNumber, Shown::OtherStructure];
+    /// Those that a script comes to, before its structure is taken down.
+    const ALL: [Shown; 2] = [Shown::touching(5), Shown::touching(6)];
+
+    const fn touching(rows: u8) -> Shown {
+        Shown {
+            rows,
+            column: Column::NotLookedAt,
+        }
+    }
 
     fn made(self) -> Pass {
-        let (count, column) = match self {
-            Shown::One => (5, "bigint"),
-            Shown::OtherNumber => (6, "bigint"),
-            Shown::OtherStructure => (5, "text"),
-        };
         Pass {
             statements: vec![CameOut {
                 number: 1,
-                tag: format!("UPDATE {count}"),
+                tag: format!("UPDATE {}", self.rows),
                 rows: None,
                 checks: Vec::new(),
             }],
-            structure: Structure::Known(BTreeMap::from([("column".into(), column.into())])),
+            before: Structure::Known(BTreeMap::new()),
+            structure: self.column.made(),
             ..Pass::of("script")
         }
     }
@@ -103,8 +137,9 @@ impl Shown {
     }
 
     fn is_approved_by(self, approved: Shown, numbers: bool) -> bool {
-        let number = |pass| matches!(pass, Shown::One | Shown::OtherNumber);
-        self == approved || numbers && number(self) && number(approved)
+        self.column == approved.column
+            && self.column.is_known()
+            && (self.rows == approved.rows || numbers)
     }
 }
 
@@ -184,6 +219,13 @@ fn check(verdict: Verdict) -> Body {
     }))
 }
 
+fn taken_down(column: Column) -> Body {
+    Body::TakenDown {
+        structure: Box::new(column.made()),
+        duration: 0,
+    }
+}
+
 fn looked(after: After) -> Body {
     Body::Looked(Box::new(Looked {
         question: Question::read("SELECT 1").unwrap(),
@@ -222,8 +264,8 @@ fn is_worth_it_unheld(body: &Body) -> bool {
         | Body::StatementStarted { .. }
         | Body::Noticed { .. }
         | Body::Measured(_)
+        | Body::StoodBefore { .. }
         | Body::CommitWaits(_)
-        | Body::TakenDown(_)
         | Body::PostVerified { .. }
         | Body::PostVerifyFailed(_) => false,
         Body::CommitAnswered(CommitAnswer::Tag {
@@ -254,7 +296,13 @@ fn every_body(items: usize) -> Vec<Body> {
             ..Target::default()
         })),
         Body::ConnectFailed(ServerMessage::default()),
-        Body::TakenDown(Box::default()),
+        Body::StoodBefore {
+            structure: Box::default(),
+            duration: 0,
+        },
+        taken_down(Column::Bigint),
+        taken_down(Column::Text),
+        taken_down(Column::NotKnown),
         Body::BackupStarted(Box::default()),
         Body::BackedUp(Box::default()),
         Body::BackupFailed(String::new()),
@@ -439,7 +487,7 @@ fn events(machine: &Machine, items: usize, bodies: &[Body]) -> Vec<Event> {
         // Which one a pass is has a meaning only beside the one that was approved.
         let some = match machine.approval() {
             Some(_) => &Shown::ALL[..],
-            None => &[Shown::One],
+            None => &Shown::ALL[..1],
         };
         let passes = some.iter().map(|pass| Arc::new(pass.made()));
         events.extend(passes.map(Event::CameOut));
@@ -449,13 +497,16 @@ fn events(machine: &Machine, items: usize, bodies: &[Body]) -> Vec<Event> {
         events.push(Event::IntentLost(String::new()));
     }
     events.extend(commands(items).into_iter().map(Event::Asked));
-    // The first session is where it is; the others may be elsewhere.
+    // The first session is where it is; the others may be elsewhere. So with the structure.
     let returning = *machine.phase() == Phase::Returning;
-    let elsewhere = |body: &&Body| match body {
+    let worth_it = |body: &&Body| match body {
         Body::Connected(target) => returning || Place::of(target) == Place::There,
+        Body::TakenDown { structure, .. } => {
+            machine.approval().is_some() || Column::of(structure) != Column::Text
+        }
         _ => true,
     };
-    for body in bodies.iter().filter(elsewhere) {
+    for body in bodies.iter().filter(worth_it) {
         for seq in &machine.sequence_numbers() {
             events.push(Event::Reported(Report {
                 seq: *seq,
@@ -578,6 +629,15 @@ fn witness_approval(witness: &mut Witness, machine: &Machine, event: &Event, aft
         }
         Event::Reported(Report {
             seq,
+            body: Body::TakenDown { structure, .. },
+        }) if machine.sequence_numbers().contains(seq)
+            && matches!(machine.phase(), Phase::TakingDown { .. }) =>
+        {
+            let column = Column::of(structure);
+            witness.came_out = witness.came_out.map(|shown| Shown { column, ..shown });
+        }
+        Event::Reported(Report {
+            seq,
             body: Body::Connected(target),
         }) if machine.sequence_numbers().contains(seq)
             && matches!(machine.phase(), Phase::Connecting | Phase::Returning) =>
@@ -630,6 +690,7 @@ fn witness_approval(witness: &mut Witness, machine: &Machine, event: &Event, aft
     if !matches!(
         after.phase(),
         Phase::Verifying { .. }
+            | Phase::TakingDown { .. }
             | Phase::Deciding { .. }
             | Phase::Querying { .. }
             | Phase::Committing
@@ -639,22 +700,20 @@ fn witness_approval(witness: &mut Witness, machine: &Machine, event: &Event, aft
 }
 
 /// I13 where COMMIT follows by itself.
-fn hold_approval(before: &State, event: &Event) {
+fn hold_approval(before: &State, event: &Event, after: &State) {
     let (machine, witness) = before;
     assert!(
         matches!(
             event,
             Event::Reported(Report {
-                body: Body::Settled {
-                    same_transaction: true
-                },
+                body: Body::TakenDown { .. },
                 ..
             })
-        ) && matches!(machine.phase(), Phase::Verifying { cancelling: None }),
+        ) && matches!(machine.phase(), Phase::TakingDown { cancelling: false }),
         "I13: {event:?} commits"
     );
     let (kept, numbers) = witness.approved.as_ref().expect("I13: nothing is approved");
-    let came_out = witness.came_out.expect("I13: nobody knows what came out");
+    let came_out = after.1.came_out.expect("I13: nobody knows what came out");
     assert!(
         came_out.is_approved_by(kept.pass, *numbers),
         "I13: as approved"
@@ -693,6 +752,7 @@ fn hold_approving(before: &State, event: &Event, effects: &[Effect], after: &Sta
             | Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
+            | Phase::TakingDown { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
             | Phase::Waiting { .. }
@@ -749,7 +809,7 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
         if let Request::Commit(warrant) = request {
             let by_itself = warrant.approved().is_some();
             match by_itself {
-                true => hold_approval(before, event),
+                true => hold_approval(before, event, after),
                 false => assert_eq!(
                     *event,
                     Event::Asked(Command::NameTyped(DATABASE.into())),
@@ -991,15 +1051,19 @@ fn hold_against_stale(state: &State, bodies: &[Body]) {
     assert!(machine == state.0, "a stale report was acted on");
 }
 
-/// What is reviewed is [`Shown::One`] from here on: nothing tells passes apart but being held against
-/// each other, and all of them can come out of the next one.
+/// What is reviewed touched the rows and has the structure of the first one from here on, where it is
+/// known: nothing tells passes apart but being held against each other, and all of them can come out of
+/// the next one.
 fn relabel(state: &mut State) {
     let (machine, witness) = state;
     if matches!(machine.phase(), Phase::Reviewing { .. })
         && let Some(kept) = &mut witness.kept
     {
-        kept.pass = Shown::One;
-        machine.relabel(Shown::One.made());
+        kept.pass.rows = 5;
+        if kept.pass.column.is_known() {
+            kept.pass.column = Column::Bigint;
+        }
+        machine.relabel(kept.pass.made());
     }
 }
 
@@ -1068,6 +1132,7 @@ fn hold_way_out(walk: &Walk) {
                 body,
                 Body::StatementFailed { .. }
                     | Body::SettleFailed { .. }
+                    | Body::TakenDown { .. }
                     | Body::Looked(_)
                     | Body::RollbackAnswered {
                         xact_status: Some(XactStatus::Aborted),
@@ -1118,6 +1183,15 @@ fn hold_way_out(walk: &Walk) {
 
 fn walk_every_state(name: &str, plan: Plan) -> Walk {
     let mode = plan.mode;
+    // Where each pass is let go, no lock is ever held for a person.
+    let never_held = matches!(
+        plan.unheld,
+        Unheld::Offered {
+            by_itself: true,
+            review_again: true,
+            ..
+        }
+    );
     let walk = explore(plan);
     hold_way_out(&walk);
     let reached = |wanted: fn(&Phase) -> bool| {
@@ -1132,9 +1206,11 @@ fn walk_every_state(name: &str, plan: Plan) -> Walk {
         "the script itself may have committed, even in a rehearsal"
     );
     assert_eq!(reached(|p| *p == Phase::Committing), mode == Mode::Run);
+    let held = mode != Mode::Inspect && !never_held;
+    assert_eq!(reached(|p| matches!(p, Phase::Deciding { .. })), held);
     assert_eq!(
         reached(|p| matches!(p, Phase::Querying { why: None, .. })),
-        mode != Mode::Inspect
+        held
     );
     assert_eq!(
         reached(|p| matches!(
@@ -1186,7 +1262,7 @@ fn every_reachable_state_of_a_decision_with_nothing_held() {
     let walk = walk_every_state("unheld", unheld(false, false));
     let by_itself = |(from, event, to): &&(usize, Event, usize)| {
         matches!(event, Event::Reported(_))
-            && matches!(walk.states[*from].0.phase(), Phase::Verifying { .. })
+            && matches!(walk.states[*from].0.phase(), Phase::TakingDown { .. })
             && *walk.states[*to].0.phase() == Phase::Committing
     };
     assert!(
@@ -1296,6 +1372,7 @@ fn next_step(machine: &Machine) -> Event {
         Phase::Verifying { .. } => report(Body::Settled {
             same_transaction: true,
         }),
+        Phase::TakingDown { .. } => report(taken_down(Column::Bigint)),
         Phase::Deciding { prompt, arming, .. } => match prompt {
             Prompt::Closed if *arming > 0 => Event::Ticked { elapsed: *arming },
             Prompt::Closed => Event::Asked(Command::AskCommit),

@@ -13,6 +13,8 @@ use std::fmt::Write;
 const MOST_WARNINGS: usize = 1_000;
 /// The most differences that are told.
 const MOST_TOLD: usize = 200;
+/// Which of all the things of one name it is: how the kind of such a line begins.
+const NUMBER: &str = "number of ";
 /// SQLSTATE of a notice that says nothing but itself.
 const PLAIN_NOTICE: &str = "00000";
 
@@ -27,6 +29,8 @@ pub struct Pass {
     pub warnings: Vec<Warned>,
     /// How many warnings more there were.
     pub unkept: usize,
+    /// The whole database before it: what a script takes away is seen there alone, and what it calls.
+    pub before: Structure,
     /// The relations that the script touched, after it.
     pub structure: Structure,
 }
@@ -149,7 +153,7 @@ impl Pass {
         self.warnings.push(Warned {
             number,
             sqlstate: sqlstate.clone(),
-            text: message.message.clone(),
+            text: told_whole(message),
         });
     }
 
@@ -191,7 +195,8 @@ impl Pass {
             }
         }
         differing_warnings(self, now, numbers, &mut found);
-        differing_structure(&self.structure, &now.structure, &mut found);
+        differing_structure("before the script: ", &self.before, &now.before, &mut found);
+        differing_structure("", &self.structure, &now.structure, &mut found);
         found
     }
 }
@@ -290,16 +295,18 @@ fn differing_warnings(before: &Pass, now: &Pass, numbers: bool, found: &mut Comp
     }
 }
 
-fn differing_structure(before: &Structure, now: &Structure, found: &mut Compared) {
+fn differing_structure(when: &str, before: &Structure, now: &Structure, found: &mut Compared) {
     match (before, now) {
         (Structure::Known(before), Structure::Known(now)) => {
             for name in union(before, now) {
                 let (was, is) = (before.get(name), now.get(name));
-                if was != is {
+                // What is new or gone is told by itself already.
+                let numbered = name.starts_with(NUMBER) && (was.is_none() || is.is_none());
+                if was != is && !numbered {
                     let told = |one: Option<&String>| {
                         one.cloned().unwrap_or_else(|| "not there".to_owned())
                     };
-                    found.add(name, told(was), told(is));
+                    found.add(format!("{when}{name}"), told(was), told(is));
                 }
             }
         }
@@ -308,7 +315,7 @@ fn differing_structure(before: &Structure, now: &Structure, found: &mut Compared
                 Structure::Known(_) => "known".to_owned(),
                 Structure::Unknown(why) => format!("not known: {why}"),
             };
-            found.add("the structure", told(before), told(now));
+            found.add(format!("{when}the structure"), told(before), told(now));
         }
     }
 }
@@ -340,7 +347,19 @@ fn split_tag(tag: &str) -> (&str, Option<u64>) {
     }
 }
 
-/// The text with every number alike.
+/// What was said, with what was said beside it.
+fn told_whole(message: &ServerMessage) -> String {
+    let beside = [("detail", &message.detail), ("hint", &message.hint)];
+    let mut text = message.message.clone();
+    for (word, said) in beside {
+        if let Some(said) = said {
+            let _ = write!(text, "; {word}: {said}");
+        }
+    }
+    text
+}
+
+/// The text with every number alike but 0, in however many digits.
 fn alike(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -349,8 +368,11 @@ fn alike(text: &str) -> String {
             out.push(c);
             continue;
         }
-        while chars.next_if(char::is_ascii_digit).is_some() {}
-        out.push('#');
+        let mut zero = c == '0';
+        while let Some(digit) = chars.next_if(char::is_ascii_digit) {
+            zero &= digit == '0';
+        }
+        out.push(if zero { '0' } else { '#' });
     }
     out
 }

@@ -21,6 +21,12 @@ pub enum Phase {
         /// As in [`Phase::Applying`].
         cancelling: Option<Millis>,
     },
+    /// The structure of what the script touched is taken down: the pass is let go with it, or held
+    /// against what was approved.
+    TakingDown {
+        /// A person asked to stop.
+        cancelling: bool,
+    },
     /// The gate: COMMIT or ROLLBACK.
     Deciding {
         /// What is open on it.
@@ -323,6 +329,7 @@ impl Phase {
             Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
+            | Phase::TakingDown { .. }
             | Phase::Deciding { .. }
             | Phase::MustRollBack { .. }
             | Phase::Querying { .. }

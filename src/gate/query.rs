@@ -36,6 +36,8 @@ pub struct Rows {
 pub enum After {
     /// As before: the same transaction, open, with the same locks, role and settings.
     Unchanged,
+    /// There was none: it was asked outside of any.
+    Outside,
     /// Not as before, or it cannot be proven; what, in words.
     Disturbed(String),
 }

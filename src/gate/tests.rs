@@ -10,6 +10,7 @@ use crate::runbook::check::{Check, Verdict};
 
 mod consent;
 mod leaving;
+mod letting_go;
 mod limits;
 mod querying;
 

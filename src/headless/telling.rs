@@ -319,6 +319,7 @@ impl<'a> Teller<'a> {
         }
         self.say(&match &looked.after {
             After::Unchanged => "The transaction is as it was before.".to_owned(),
+            After::Outside => "Asked outside of any transaction; nothing is held.".to_owned(),
             After::Disturbed(what) => format!("The transaction is not as it was: {what}."),
         });
     }
@@ -440,6 +441,9 @@ impl<'a> Teller<'a> {
                 }
             }
             Phase::Reviewing { prompt, .. } => self.review(*prompt, machine, account),
+            Phase::TakingDown { .. } => {
+                self.say("The structure of what the script touched is taken down, inside the transaction.");
+            }
             Phase::Returning => {
                 self.say("APPROVED. A session for the second pass is opened; COMMIT follows by itself if \
                     it comes out the same.");

@@ -152,34 +152,43 @@ const NARROWED: [(&str, &str); 5] = [
     ),
 ];
 
-/// The role that runs the script, what it is a member of, and the settings that sessions begin with.
-const ROLE: &str = "SELECT 'role', quote_ident(r.rolname),
-        concat_ws(', ', CASE WHEN r.rolsuper THEN 'superuser' END, CASE WHEN r.rolbypassrls THEN 'bypasses row security' END,
-                  CASE WHEN r.rolcreaterole THEN 'creates roles' END, CASE WHEN NOT r.rolinherit THEN 'does not inherit' END,
-                  'member of ' || (SELECT string_agg(pg_catalog.pg_get_userbyid(m.roleid)::text, ' '
-                                                     ORDER BY pg_catalog.pg_get_userbyid(m.roleid)::text COLLATE \"C\")
-                                   FROM pg_catalog.pg_auth_members AS m WHERE m.member = r.oid))
-    FROM pg_catalog.pg_roles AS r WHERE r.rolname IN (session_user, current_user)
-    UNION ALL
-    SELECT 'setting', concat_ws(' ', split_part(one, '=', 1), CASE s.setdatabase WHEN 0 THEN NULL ELSE 'of the database' END,
-                                'of ' || nullif(CASE s.setrole WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(s.setrole)::text END, '')),
-           one
-    FROM pg_catalog.pg_db_role_setting AS s CROSS JOIN LATERAL unnest(s.setconfig) AS one
-    WHERE s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()))
-    AND s.setrole IN (0, (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = session_user))";
+/// Roles, memberships and settings, by name.
+const ROLES: &str = include_str!("../../sql/roles.sql");
+
+/// What else stands in the database, and the numbers of what does.
+const STANDING: &str = include_str!("../../sql/standing.sql");
 
 /// Statements for an open transaction, the last of which returns the structure of what it touched:
-/// kind, name and definition of each object or property, and of the role.
+/// kind, name and definition of each object or property, and of the roles.
 pub fn touched_now() -> [String; 2] {
     let mut structure = without_comment(STRUCTURE).to_owned();
     for (place, narrowed) in NARROWED {
         structure = structure.replace(place, narrowed);
     }
     let structure = structure.replacen("WITH ", &format!("WITH {TOUCHED}\n     "), 1);
+    let roles = from_first_select(ROLES);
     [
         WHOLE_NAMES.to_owned(),
-        format!("{structure}\nUNION ALL\n{ROLE}"),
+        format!("{structure}\nUNION ALL\n{roles}"),
     ]
+}
+
+/// The same of all that stands in the database, before anything is touched: what a script takes away
+/// is seen there alone, and so is whatever it might call.
+pub fn standing_now() -> [String; 2] {
+    let structure = without_comment(STRUCTURE);
+    let (roles, standing) = (from_first_select(ROLES), from_first_select(STANDING));
+    [
+        WHOLE_NAMES.to_owned(),
+        format!("{structure}\nUNION ALL\n{roles}\nUNION ALL\n{standing}"),
+    ]
+}
+
+/// A query without the comment at its head.
+fn from_first_select(sql: &str) -> &str {
+    sql.find("SELECT ")
+        .and_then(|at| sql.get(at..))
+        .unwrap_or(sql)
 }
 
 /// What the gate would do before COMMIT; and what is deferred would stand in the way of ALTER TABLE.

@@ -143,6 +143,7 @@ impl Place {
             Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
+            | Phase::TakingDown { .. }
             | Phase::Returning
             | Phase::Waiting { .. } => Place::Running,
             Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. } => match prompt {

@@ -291,6 +291,7 @@ impl Screen {
             | Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
+            | Phase::TakingDown { .. }
             | Phase::Querying { .. }
             | Phase::Returning
             | Phase::Committing

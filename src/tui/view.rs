@@ -78,7 +78,8 @@ impl Pane {
             Phase::Reviewing { .. } => &[Pane::Review, Pane::Checks, Pane::Stream],
             Phase::MustRollBack { .. } => &[Pane::MustRollBack, Pane::Checks, Pane::Stream],
             Phase::Querying { .. } => &[Pane::Querying, Pane::Checks, Pane::Stream],
-            Phase::Committing
+            Phase::TakingDown { .. }
+            | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
             | Phase::Returning

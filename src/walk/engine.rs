@@ -393,6 +393,7 @@ impl<H: Held> Engine<H> {
             Request::Begin => Order::Begin,
             Request::RunScript => Order::RunScript,
             Request::Settle => Order::Settle,
+            Request::TakeDown => Order::TakeDown,
             Request::Commit(warrant) => return self.commit(seq, warrant, events),
             Request::RollBack => {
                 // A rollback is sent in any case: keeping the locks would be worse than a gap.

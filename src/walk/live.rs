@@ -143,6 +143,7 @@ impl Held for Live {
                 | Order::Begin
                 | Order::RunScript
                 | Order::Settle
+                | Order::TakeDown
                 | Order::Commit(_)
                 | Order::RollBack
                 | Order::QueryOutside(_)

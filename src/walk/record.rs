@@ -1,8 +1,10 @@
 //! What of an event goes into the journal.
 
 use crate::gate::event::{
-    Body, Event, Evidence, Inquiry, Report, ServerMessage, Session, Standing, StatementReport,
+    Body, Event, Evidence, Inquiry, Millis, Report, ServerMessage, Session, Standing,
+    StatementReport,
 };
+use crate::gate::pass::Structure;
 use crate::gate::query::After;
 use crate::gate::{Account, Command, Ending, Machine, Phase, Why};
 use crate::journal::Entry;
@@ -180,6 +182,7 @@ fn of_phase(after: &Machine) -> Option<Entry> {
         Phase::Beginning => ("beginning", None),
         Phase::Applying { .. } => ("applying", None),
         Phase::Verifying { .. } => ("verifying", None),
+        Phase::TakingDown { .. } => ("taking down the structure", None),
         Phase::Deciding { .. } => ("deciding", None),
         Phase::MustRollBack { why, .. } => ("must roll back", Some(why.to_string())),
         Phase::Querying { question, .. } => ("querying", Some(question.text().to_owned())),
@@ -306,7 +309,7 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
             more: looked.answer.as_ref().is_ok_and(|rows| rows.more),
             error: looked.answer.as_ref().err().map(Message::from),
             disturbed: match &looked.after {
-                After::Unchanged => None,
+                After::Unchanged | After::Outside => None,
                 After::Disturbed(what) => Some(what.clone()),
             },
         }],
@@ -335,9 +338,16 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
         Body::BackupProgressed(_)
         | Body::StatementStarted { .. }
         | Body::ScriptFinished
-        | Body::TakenDown(_)
         | Body::Settled { .. }
         | Body::RollbackAnswered { .. } => Vec::new(),
+        Body::StoodBefore {
+            structure,
+            duration,
+        } => vec![looked_at("structure before BEGIN", structure, *duration)],
+        Body::TakenDown {
+            structure,
+            duration,
+        } => vec![looked_at("structure taken down", structure, *duration)],
         Body::CommitWaits(wait) => vec![Entry::Phase {
             phase: "COMMIT waits".into(),
             why: Some(wait.to_string()),
@@ -346,6 +356,19 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
             phase: "the transaction is gone".into(),
             why: Some("it ended although nobody asked for that".into()),
         }],
+    }
+}
+
+/// What a look at the structure came to, and what it took.
+fn looked_at(which: &str, structure: &Structure, duration: Millis) -> Entry {
+    Entry::Phase {
+        phase: which.into(),
+        why: Some(match structure {
+            Structure::Known(all) => {
+                format!("{} objects and properties, in {duration} ms", all.len())
+            }
+            Structure::Unknown(why) => format!("not known, after {duration} ms: {why}"),
+        }),
     }
 }
 

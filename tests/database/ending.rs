@@ -1,7 +1,5 @@
 //! How a session ends that nobody wanted to end, and how the truth is found afterwards.
 
-use std::time::Duration;
-
 use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::{Body, CommitAnswer, Inquiry, ServerMessage, XactStatus};
 use stagegate::runbook::question::Question;
@@ -575,34 +573,6 @@ pub fn data_of(server: &Sandbox) -> std::path::PathBuf {
     std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap()
 }
 
-/// Puts a copy of a folder in its place, with the same names, contents, owners and times; done
-/// again until the copy's change time shows it, which the server tells in whole seconds.
-fn put_a_copy(folder: &std::path::Path) {
-    use crate::child::Finish;
-    use std::os::unix::fs::MetadataExt;
-    let moved = folder.with_extension("moved");
-    std::fs::rename(folder, &moved).unwrap();
-    let changed = |folder: &std::path::Path| folder.join("PG_VERSION").metadata().unwrap().ctime();
-    let give_up = std::time::Instant::now() + Duration::from_secs(30);
-    loop {
-        let copied = std::process::Command::new("cp")
-            .arg("-a")
-            .args([&moved, folder])
-            .finish("cp");
-        assert!(copied.status.success());
-        if changed(folder) != changed(&moved) {
-            break;
-        }
-        assert!(
-            std::time::Instant::now() < give_up,
-            "the clock stands still"
-        );
-        std::fs::remove_dir_all(folder).unwrap();
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    std::fs::remove_dir_all(moved).unwrap();
-}
-
 /// A copy made after BEGIN has the transaction's number and its WAL, and knows nothing of a COMMIT
 /// that the server itself may have seen.
 #[tokio::test]
@@ -613,7 +583,7 @@ async fn a_copy_made_after_begin_is_not_believed() {
     let data = data_of(own.server());
     own.crash().await;
     ended(after_notices(&mut stage).await);
-    own.change(move |_| put_a_copy(&data)).await;
+    own.change(move |_| crate::copying::put_a_copy(&data)).await;
     own.restart().await;
     let inquiry = inquire(&mut stage).await;
     assert!(

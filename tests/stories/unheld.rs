@@ -11,7 +11,7 @@ use std::process::Command;
 const FREE: &str = "NOTHING IS HELD, NOTHING IS SAVED";
 
 /// What stands on top of the gate where the second pass came out otherwise.
-const DIFFERENT: &str = "WHAT WAS APPROVED: COMMIT did not follow";
+pub const DIFFERENT: &str = "WHAT WAS APPROVED: COMMIT did not follow";
 
 /// Locks on the tables that the script touches.
 const LOCKS: &str = "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
@@ -19,7 +19,7 @@ const LOCKS: &str = "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = 
     WHERE n.nspname IN ('service_ops', 'integration') AND l.pid <> pg_backend_pid()";
 
 /// A script whose every part can come out otherwise, with the rows and the check that it is about.
-const SCRIPT: &str = "BEGIN;
+pub const SCRIPT: &str = "BEGIN;
 UPDATE service_ops.packet_decision SET packet_id = packet_id WHERE packet_decision_id <= 5;
 ALTER TABLE service_ops.packet_decision ADD COLUMN looked_at timestamptz;
 SELECT 'few rows' AS check, CASE WHEN count(*) < 40 THEN 'PASS' ELSE 'WARN' END AS status,
@@ -29,13 +29,20 @@ UNION ALL SELECT 'it ran', 'PASS', '';
 COMMIT;
 ";
 
+/// How often the structure was taken down, each time told with what it took.
+fn taken_down(stage: &Stage) -> usize {
+    let told = |entry: &Entry| matches!(entry, Entry::Phase { phase, why: Some(why) } if phase == "structure taken down" && why.ends_with(" ms"));
+    let entries = stage.journal();
+    entries.iter().filter(|entry| told(entry)).count()
+}
+
 /// At the gate: lets the pass go and waits until it is reviewed.
-fn take_time(terminal: &mut Terminal) -> &mut Terminal {
+pub fn take_time(terminal: &mut Terminal) -> &mut Terminal {
     terminal.key("t").wait_for(FREE).wait_for_the_gate()
 }
 
 /// In a review: gives COMMIT.
-fn approve(terminal: &mut Terminal) -> &mut Terminal {
+pub fn approve(terminal: &mut Terminal) -> &mut Terminal {
     terminal
         .key("c")
         .wait_for("Type the name of the database")
@@ -47,11 +54,20 @@ fn approve(terminal: &mut Terminal) -> &mut Terminal {
 /// not follow. What the differences say is left on the screen.
 fn stopped_by(change: &str, told: &[&str]) {
     let stage = Stage::set(Scenario::Clean);
-    let script = stage.file("small.sql", SCRIPT);
+    stop(&stage, SCRIPT, &[change], told);
+}
+
+/// The same of another script, on a server that stays.
+pub fn stop(stage: &Stage, script: &str, changes: &[&str], told: &[&str]) {
+    // The journal is that of this run.
+    let _ = std::fs::remove_dir_all(stage.home().join("state"));
+    let script = stage.file("small.sql", script);
     let mut terminal = stage.run_in(120, 50, &[], &[&script]);
     terminal.walk_to_the_gate();
     take_time(&mut terminal);
-    stage.ask(change);
+    for change in changes {
+        stage.ask(change);
+    }
     approve(&mut terminal).wait_for(DIFFERENT).shows(told);
     terminal.shows(&["TRANSACTION OPEN", "approved", "now"]);
     assert!(
@@ -103,6 +119,7 @@ fn what_was_reviewed_with_nothing_held_is_committed_by_a_second_pass() {
     assert_eq!(xid, Some(first));
     let same = |entry: &Entry| matches!(entry, Entry::Compared { same: true, .. });
     assert!(entries.iter().any(same));
+    assert_eq!(taken_down(&stage), 2, "once in each pass");
     let intent = entries.iter().find_map(|entry| match entry {
         Entry::Intent {
             approved: Some(approved),
@@ -111,6 +128,23 @@ fn what_was_reviewed_with_nothing_held_is_committed_by_a_second_pass() {
         _ => None,
     });
     assert_eq!(intent, Some(digest));
+}
+
+#[test]
+fn what_is_decided_at_the_gate_never_has_its_structure_taken_down() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run();
+    terminal.walk_to_the_gate().shows(&["take time"]);
+    assert_eq!(taken_down(&stage), 0, "before the decision");
+    terminal
+        .key("c")
+        .wait_for("Type the name of the database")
+        .type_slowly("wiser_ops")
+        .key("Enter")
+        .wait_for("C O M M I T T E D")
+        .key("q");
+    stage.assert_committed(&mut terminal);
+    assert_eq!(taken_down(&stage), 0, "at the decision");
 }
 
 #[test]

@@ -285,6 +285,7 @@ impl Actor {
             | Order::Compare(..)
             | Order::RunScript
             | Order::Settle
+            | Order::TakeDown
             | Order::RollBack
             | Order::Query(..)
             | Order::QueryOutside(_)
@@ -332,6 +333,7 @@ impl Actor {
             }
             Order::RunScript => return self.run_script(seq).await,
             Order::Settle => return self.settle(seq).await,
+            Order::TakeDown => return self.take_down(seq).await,
             Order::Commit(recorded) => return self.commit(seq, recorded).await,
             Order::RollBack => return self.roll_back(seq).await,
             Order::Query(question, limit) => return self.query(seq, question, limit).await,

@@ -4,7 +4,7 @@
 //! COMMIT is guarded by the transaction's identity, and "committed" is never more than what the
 //! tag, the status and `pg_xact_status` say.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::actor::{Actor, noticed, unanswered, within};
 use super::answers::xact_status;
@@ -82,7 +82,16 @@ impl Actor {
             self.say(seq, Body::BeginFailed(why));
             return Ok(());
         }
-        let over_network = target::over_network(link);
+        let before = match self.options.takes_down {
+            true => {
+                let began = Instant::now();
+                let structure = self.stands_before().await?;
+                let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                Some((Box::new(structure), took))
+            }
+            false => None,
+        };
+        let over_network = target::over_network(self.link()?);
         let mut added = self.opening(over_network);
         let limits = looking::limits(&self.options, self.checks_client);
         let shown = limits.shown();
@@ -129,6 +138,13 @@ impl Actor {
                     .chain(self.still_to_come())
                     .collect();
                 self.say(seq, Body::Begun { xid, added });
+                if let Some((structure, duration)) = before {
+                    let body = Body::StoodBefore {
+                        structure,
+                        duration,
+                    };
+                    self.say(seq, body);
+                }
                 return Ok(());
             }
             (Some(error), _) => error,

@@ -17,7 +17,8 @@ use crate::runbook::question::Question;
 /// The idle limit is for a client that is lost between two requests.
 const OPEN: &str = "BEGIN READ ONLY; SET LOCAL idle_in_transaction_session_timeout = '15s'";
 
-const UNLOCK: &str = "SELECT pg_catalog.pg_advisory_unlock_all()";
+/// Session locks that a query took.
+const LET_GO: &str = "SELECT pg_catalog.pg_advisory_unlock_all()";
 
 impl Actor {
     pub(super) async fn query_outside(
@@ -34,7 +35,7 @@ impl Actor {
             question,
             duration: millis(since, Instant::now()),
             answer,
-            after: After::Unchanged,
+            after: After::Outside,
         };
         self.say(seq, Body::Looked(Box::new(looked)));
         Ok(())
@@ -77,8 +78,10 @@ impl Actor {
         // A late cancel request may hit the first of them.
         for _ in 0..3 {
             if link.status() == Status::Idle {
-                // Locks of the session outlive ROLLBACK, and nothing is held here.
-                link.ask(UNLOCK).await?;
+                // What a query can leave behind without a transaction: nothing is held in a review.
+                if link.ask(LET_GO).await?.error.is_some() {
+                    link.sever();
+                }
                 return Ok(answer);
             }
             link.ask("ROLLBACK").await?;

@@ -89,23 +89,15 @@ impl Actor {
             aside("and at last", WRITTEN),
         ])
         .chain(self.options.takes_down.then(|| {
-            "after that, for a second pass to be held against this one: the structure of what is \
-             locked, out of the catalogs, behind a savepoint"
+            "where it is let go, or held against what was approved: the structure of what is locked, out \
+             of the catalogs, behind a savepoint; that of the whole database was taken down before \
+             BEGIN"
                 .to_owned()
         }))
     }
 
     pub(super) async fn settle(&mut self, seq: Seq) -> Result<(), Broken> {
-        let mut settled = self.settled().await?;
-        if matches!(settled, Ok(true)) && self.options.takes_down {
-            self.take_down(seq).await?;
-            if self.link()?.status() != Status::Open {
-                settled = Err(Unsettled::ours(message::own(
-                    "the transaction is no longer open",
-                )));
-            }
-        }
-        let body = match settled {
+        let body = match self.settled().await? {
             Ok(same_transaction) => Body::Settled { same_transaction },
             Err(Unsettled { deferred, error }) => Body::SettleFailed {
                 deferred,

@@ -1,30 +1,72 @@
-//! The structure of what the script touched, as the transaction sees it: for a second pass to be held
-//! against it.
+//! The structure of the database before BEGIN, and of what the script touched as the transaction sees
+//! it: for a second pass to be held against it.
 //!
-//! What was touched is what the transaction holds locks on, never guessed from a text. It is taken
+//! Before BEGIN it is all of it, with nothing held. After that what was touched is what the transaction holds locks on, never guessed from a text. It is taken
 //! down behind a savepoint with limits of its own, so that nothing of it can cost the transaction
 //! (I12); where it cannot be taken down, no pass is the same as this one.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use super::actor::Actor;
 use super::looking;
+use super::read_only::{self, Limits};
 use crate::database::link::Broken;
 use crate::database::message;
-use crate::gate::event::{Body, Seq, ServerMessage};
+use crate::database::tap::Status;
+use crate::gate::event::{Body, Millis, Seq, ServerMessage};
 use crate::gate::pass::Structure;
 use crate::runbook::rehearsal;
 
 /// How long it may take, in PostgreSQL's words.
 const LIMIT: &str = "5s";
 
+/// How long it may take before BEGIN.
+const LIMIT_BEFORE: Millis = 5_000;
+
 impl Actor {
-    /// Takes the structure down and says it.
+    /// All that stands in the database before BEGIN: nothing is held for it, and whatever goes wrong costs
+    /// nothing else.
+    pub(super) async fn stands_before(&mut self) -> Result<Structure, Broken> {
+        let texts = rehearsal::standing_now();
+        let queries = read_only::numbered(&texts);
+        let limits = Limits {
+            statement: LIMIT_BEFORE,
+            // Whoever waits to read is in nobody's way but that of an ACCESS EXCLUSIVE lock.
+            lock: Some(self.options.lock_timeout.min(LIMIT_BEFORE)),
+        };
+        let mut last = None;
+        for answer in read_only::each(self.link()?, &queries, limits).await? {
+            match answer {
+                Ok(report) => last = report.result,
+                Err(stopped) => return Ok(Structure::Unknown(message::line(&stopped.error))),
+            }
+        }
+        let set = last.unwrap_or_default();
+        let known = read(&set.rows, set.total);
+        Ok(known.unwrap_or_else(|why| Structure::Unknown(message::line(&why))))
+    }
+
+    /// Takes the structure down and says it. Where the transaction is lost over it that is said
+    /// instead, here or by whoever looks at what an order leaves behind.
     pub(super) async fn take_down(&mut self, seq: Seq) -> Result<(), Broken> {
         let [names, rows] = rehearsal::touched_now();
         let asked = format!("{names} {rows}");
+        let began = Instant::now();
         let (answer, back) = looking::ask_aside_within(self.link()?, LIMIT, &asked).await?;
-        let structure = match answer.error.or(back) {
+        let duration = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match (self.link()?.status(), &back) {
+            (Status::Open, None) => {}
+            (Status::Idle, _) => return Ok(()),
+            (_, failed) => {
+                let why = failed
+                    .clone()
+                    .unwrap_or_else(|| message::own("the transaction failed"));
+                self.say(seq, Body::FoundFailed(Box::new(why)));
+                return Ok(());
+            }
+        }
+        let structure = match answer.error {
             Some(error) => Structure::Unknown(message::line(&error)),
             None => {
                 let last = answer.results.into_iter().next_back().unwrap_or_default();
@@ -32,7 +74,14 @@ impl Actor {
                     .unwrap_or_else(|why| Structure::Unknown(message::line(&why)))
             }
         };
-        self.say(seq, Body::TakenDown(Box::new(structure)));
+        let structure = Box::new(structure);
+        self.say(
+            seq,
+            Body::TakenDown {
+                structure,
+                duration,
+            },
+        );
         Ok(())
     }
 }

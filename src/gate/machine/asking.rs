@@ -44,6 +44,12 @@ impl Machine {
                 Act::Quit => Some(self.refusal_to_part(Refusal::ScriptRunning)),
                 _ => None,
             },
+            Phase::TakingDown { .. } => match act {
+                Act::Cancel => Some(None),
+                Act::Extend => Some(self.refusal_to_extend()),
+                Act::Quit => Some(self.refusal_to_part(Refusal::TransactionOpen)),
+                _ => None,
+            },
             Phase::Deciding { prompt, arming } => self.refusal_at_gate(act, *prompt, *arming),
             Phase::MustRollBack { why, asking } => match act {
                 Act::AskRollback => (!asking).then_some(None),
@@ -245,7 +251,7 @@ impl Machine {
             | Command::SecondSigned(_)
             | Command::NameTyped(_) => self.asked_to_commit(command),
             Command::AskRollback => self.open_prompt(Prompt::RollBack),
-            Command::TakeTime => self.take_time(),
+            Command::TakeTime => self.let_go(),
             Command::AllowNumbers => {
                 self.numbers = !self.numbers;
                 Vec::new()
@@ -324,7 +330,8 @@ impl Machine {
                 // Asked once more after it had no effect: the link is closed if need be.
                 Some(_) => self.roll_back(Why::Cancelled, true),
             },
-            Phase::Querying { cancelling, .. } => {
+            Phase::TakingDown { cancelling } if *cancelling => self.roll_back(Why::Cancelled, true),
+            Phase::Querying { cancelling, .. } | Phase::TakingDown { cancelling } => {
                 *cancelling = true;
                 vec![Effect::Cancel]
             }
@@ -483,6 +490,7 @@ impl Machine {
             | Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
+            | Phase::TakingDown { .. }
             | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }

@@ -52,6 +52,7 @@ impl Machine {
             Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
+            | Phase::TakingDown { .. }
             | Phase::Deciding { .. }
             | Phase::Querying { .. }
             | Phase::MustRollBack { .. }
@@ -92,7 +93,10 @@ impl Machine {
         // What came out is decided on from the verdict to the decision.
         if !matches!(
             self.phase,
-            Phase::Verifying { .. } | Phase::Deciding { .. } | Phase::Querying { why: None, .. }
+            Phase::Verifying { .. }
+                | Phase::TakingDown { .. }
+                | Phase::Deciding { .. }
+                | Phase::Querying { why: None, .. }
         ) {
             self.came_out = None;
         }

@@ -68,6 +68,7 @@ impl Machine {
             Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
+            | Phase::TakingDown { .. }
             | Phase::Deciding { .. }
             | Phase::MustRollBack { .. }
             | Phase::Querying { .. } => (false, Why::Alarmed(alarm)),

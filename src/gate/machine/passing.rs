@@ -52,6 +52,10 @@ impl Machine {
                 }
                 Vec::new()
             }
+            Phase::TakingDown { .. } => match hold_over {
+                true => self.roll_back(Why::HoldLimit, true),
+                false => Vec::new(),
+            },
             Phase::MustRollBack { .. } => {
                 if hold_over {
                     return self.roll_back(Why::HoldLimit, false);
@@ -142,9 +146,10 @@ impl Machine {
             return Vec::new();
         };
         match &self.phase {
-            Phase::Applying { .. } | Phase::Verifying { .. } | Phase::Querying { .. } => {
-                self.roll_back(why, true)
-            }
+            Phase::Applying { .. }
+            | Phase::Verifying { .. }
+            | Phase::TakingDown { .. }
+            | Phase::Querying { .. } => self.roll_back(why, true),
             Phase::Deciding { .. } | Phase::MustRollBack { .. } => self.roll_back(why, false),
             Phase::Connecting
             | Phase::Checklist
@@ -178,6 +183,7 @@ impl Machine {
             Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
+            | Phase::TakingDown { .. }
             | Phase::Querying { .. } => self.roll_back(why, true),
             Phase::Deciding { .. } | Phase::MustRollBack { .. } => self.roll_back(why, false),
             // Under way already; the proof is waited for.
@@ -212,6 +218,8 @@ impl Machine {
             | Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
+            // What follows from it sees that the journal is lost.
+            | Phase::TakingDown { .. }
             | Phase::MustRollBack { .. }
             | Phase::Committing
             | Phase::RollingBack { .. }
@@ -247,6 +255,7 @@ impl Machine {
                 | Phase::Beginning
                 | Phase::Applying { .. }
                 | Phase::Verifying { .. }
+                | Phase::TakingDown { .. }
                 | Phase::Deciding { .. }
                 | Phase::MustRollBack { .. }
                 | Phase::Querying { .. }

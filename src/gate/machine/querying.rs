@@ -110,6 +110,10 @@ impl Machine {
         self.awaiting = None;
         let (why, effects) = match &looked.after {
             After::Unchanged => (why, Vec::new()),
+            After::Outside => {
+                self.whole = false;
+                (why.or(Some(Why::Disturbed)), Vec::new())
+            }
             After::Disturbed(what) => {
                 self.whole = false;
                 let text = format!("The query did not leave the transaction as it was: {what}.");

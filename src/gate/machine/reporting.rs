@@ -39,7 +39,7 @@ impl Machine {
                     return Vec::new();
                 }
                 match self.phase {
-                    Phase::Deciding { .. } => {
+                    Phase::Deciding { .. } | Phase::TakingDown { .. } => {
                         self.whole = false;
                         self.must_roll_back(Why::FailedWhileHeld)
                     }
@@ -190,6 +190,10 @@ impl Machine {
                 }
                 _ => Vec::new(),
             },
+            Body::TakenDown { structure, .. } => match self.phase {
+                Phase::TakingDown { cancelling } => self.taken_down(&structure, cancelling),
+                _ => Vec::new(),
+            },
             Body::SettleFailed { deferred, .. } => match self.phase {
                 Phase::Verifying { cancelling } => {
                     self.whole = false;
@@ -254,7 +258,7 @@ impl Machine {
             | Body::FoundFailed(_)
             | Body::Guard { .. }
             | Body::NumberDurable
-            | Body::TakenDown(_)
+            | Body::StoodBefore { .. }
             | Body::Probed { .. }
             | Body::BackupStarted(_)
             | Body::BackupProgressed(_)
@@ -283,6 +287,7 @@ impl Machine {
         match &self.phase {
             Phase::Applying { .. }
             | Phase::Verifying { .. }
+            | Phase::TakingDown { .. }
             | Phase::Deciding { .. }
             | Phase::MustRollBack { .. }
             | Phase::Querying { .. } => {
@@ -328,10 +333,9 @@ impl Machine {
             return self.must_roll_back(Why::JournalLost);
         }
         self.got_to = Stage::Decide;
-        match self.approval.take() {
-            Some(approval) => self.hold_against_approval(approval),
-            None if self.plan.lets_go_by_itself() => self.take_time(),
-            None => self.come_to_the_gate(),
+        match self.approval.is_some() || self.plan.lets_go_by_itself() {
+            true => self.take_down(),
+            false => self.come_to_the_gate(),
         }
     }
 
@@ -498,6 +502,7 @@ impl Machine {
             Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
+            | Phase::TakingDown { .. }
             | Phase::Deciding { .. } => self.inquire(false, Why::SessionEnded),
             Phase::Querying { why, .. } => {
                 let why = why.clone().unwrap_or(Why::SessionEnded);

@@ -9,7 +9,7 @@ use crate::gate::approval::{Approval, Basis};
 use crate::gate::effect::{Effect, Request};
 use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::gate::offer::{Act, Refusal};
-use crate::gate::pass::{Compared, Structure};
+use crate::gate::pass::{Compared, Pass, Structure};
 use crate::gate::phase::{Ending, Phase, Prompt, Proof, Why};
 use crate::gate::plan::{self, Mode, Unheld};
 use crate::gate::warrant::{Consent, Warrant};
@@ -64,11 +64,11 @@ impl Machine {
     /// What is not known of a pass that a second one has to be held against.
     fn why_nothing_is_kept(&self) -> Option<String> {
         match (&self.came_out, &self.reached) {
-            (Some(pass), Some(_)) => match &pass.structure {
+            (Some(pass), Some(_)) => match &pass.before {
                 Structure::Known(_) => None,
-                Structure::Unknown(why) => {
-                    Some(format!("the structure could not be taken down, {why}"))
-                }
+                Structure::Unknown(why) => Some(format!(
+                    "the structure before the script could not be taken down, {why}"
+                )),
             },
             _ => Some("what came out of it is not known".to_owned()),
         }
@@ -111,6 +111,48 @@ impl Machine {
             | Act::Again
             | Act::EndBackend
             | Act::AskAgain => None,
+        }
+    }
+
+    /// A person lets the pass go: what is not known of it yet is looked at first.
+    pub(super) fn let_go(&mut self) -> Vec<Effect> {
+        let known = |pass: &Arc<Pass>| matches!(pass.structure, Structure::Known(_));
+        match self.came_out.as_ref().is_some_and(known) {
+            true => self.take_time(),
+            false => self.take_down(),
+        }
+    }
+
+    /// It is looked at inside the transaction, and only where it is needed: the locks stay meanwhile.
+    pub(super) fn take_down(&mut self) -> Vec<Effect> {
+        self.phase = Phase::TakingDown { cancelling: false };
+        vec![self.request(Request::TakeDown)]
+    }
+
+    /// All of the pass is known now, as far as it can be.
+    pub(super) fn taken_down(&mut self, structure: &Structure, cancelled: bool) -> Vec<Effect> {
+        if let Some(pass) = &mut self.came_out {
+            Arc::make_mut(pass).structure = structure.clone();
+        }
+        if self.journal_lost {
+            return self.must_roll_back(Why::JournalLost);
+        }
+        if let Some(approval) = self.approval.take() {
+            return match cancelled {
+                true => self.must_roll_back(Why::Cancelled),
+                false => self.hold_against_approval(approval),
+            };
+        }
+        match structure {
+            _ if self.plan.lets_go_by_itself() => self.take_time(),
+            _ if cancelled => self.come_to_the_gate(),
+            Structure::Known(_) => self.take_time(),
+            Structure::Unknown(why) => {
+                let why = format!("the structure could not be taken down, {why}");
+                let mut effects = self.come_to_the_gate();
+                effects.push(Effect::Refuse(Refusal::NothingKept(why)));
+                effects
+            }
         }
     }
 
@@ -233,6 +275,7 @@ impl Machine {
         let now = self.came_out.clone();
         match Warrant::on_approval(xid, approval, now.as_deref(), &reached, limit) {
             Ok(warrant) => {
+                self.decided = true;
                 self.phase = Phase::Committing;
                 vec![self.request(Request::Commit(warrant))]
             }
@@ -245,7 +288,10 @@ impl Machine {
                         ..
                     }
                 );
-                if again && self.why_nothing_is_kept().is_none() {
+                let known = |pass: &Arc<Pass>| matches!(pass.structure, Structure::Known(_));
+                let whole = self.came_out.as_ref().is_some_and(known);
+                let whole = whole && self.why_nothing_is_kept().is_none();
+                if again && (whole || self.plan.lets_go_by_itself()) {
                     return self.take_time();
                 }
                 self.come_to_the_gate()
@@ -259,7 +305,8 @@ impl Machine {
             return;
         };
         let limit = self.plan.approval_limit();
-        let compared = approval.differs(self.came_out.as_deref(), reached, limit);
+        let now = self.came_out.as_deref();
+        let compared = approval.differs_in_what_came_out(now, reached, limit);
         self.compared = Some(Arc::new(compared));
     }
 

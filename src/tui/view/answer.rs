@@ -79,6 +79,10 @@ pub(crate) fn lines(scene: &Scene<'_>, looked: &Looked, columns: usize) -> Vec<L
             "The transaction is as it was before.".to_owned(),
             look.dim(),
         ),
+        After::Outside => (
+            "Asked outside of any transaction; nothing is held.".to_owned(),
+            look.dim(),
+        ),
         After::Disturbed(what) => (
             format!(
                 "THE TRANSACTION IS NOT AS IT WAS: {}. Only ROLLBACK is left.",

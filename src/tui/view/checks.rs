@@ -178,13 +178,13 @@ fn place(scene: &Scene<'_>, number: usize) -> Option<String> {
 /// The checks of the script itself.
 pub(crate) fn sheet(scene: &Scene<'_>, columns: usize, height: usize) -> Sheet {
     let look = scene.look;
-    let mut head = vec![title(
-        scene,
-        scene.machine.tally(),
-        "in the transaction",
-        columns,
-    )];
     let phase = scene.machine.phase();
+    let whose = match phase {
+        Phase::Reviewing { .. } | Phase::Returning => "of the pass that was rolled back",
+        phase if phase.transaction_open() => "in the transaction",
+        _ => "of the script",
+    };
+    let mut head = vec![title(scene, scene.machine.tally(), whose, columns)];
     if matches!(phase, Phase::Verifying { .. }) {
         let text = format!(
             " {} Deferred constraints are checked now, then the gate opens.",

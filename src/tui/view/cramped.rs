@@ -100,6 +100,7 @@ fn phase(scene: &Scene<'_>) -> String {
             counted(scene.sent(), "statement", "statements")
         ),
         Phase::Verifying { .. } => "Verify".to_owned(),
+        Phase::TakingDown { .. } => "The structure is taken down".to_owned(),
         Phase::Deciding { prompt, .. } => match prompt {
             Prompt::Closed => "Decide: COMMIT or ROLLBACK".to_owned(),
             Prompt::Reason => "Decide: why it is committed".to_owned(),

@@ -163,7 +163,8 @@ fn standing(machine: &Machine) -> [Step; 6] {
         }
         Phase::Returning => [Done, Here, Before, Before, Before, Before],
         Phase::Verifying { .. } => [Done, Done, Here, Before, Before, Before],
-        Phase::Deciding { .. }
+        Phase::TakingDown { .. }
+        | Phase::Deciding { .. }
         | Phase::Reviewing { .. }
         | Phase::Querying { .. }
         | Phase::MustRollBack { .. } => [Done, apply, verify, Here, Before, Before],
@@ -250,6 +251,7 @@ pub(crate) fn hold_left(scene: &Scene<'_>) -> Option<Millis> {
     match scene.machine.phase() {
         Phase::Applying { .. }
         | Phase::Verifying { .. }
+        | Phase::TakingDown { .. }
         | Phase::Deciding { .. }
         | Phase::Querying { .. } => scene.machine.hold_left(),
         Phase::MustRollBack { .. } => (scene.machine.hold_left()).filter(|_| scene.holds_locks()),
@@ -316,6 +318,12 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
                     words.push("CANCELLING".to_owned());
                 }
                 Some(_) => words.push("CANCEL HAS NO EFFECT".to_owned()),
+            }
+        }
+        Phase::TakingDown { cancelling } => {
+            words.push("TRANSACTION OPEN".to_owned());
+            if *cancelling {
+                words.push("CANCELLING".to_owned());
             }
         }
         Phase::Deciding { .. } => words.push("TRANSACTION OPEN".to_owned()),

@@ -109,6 +109,21 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
             }
             ("WHICH WAY DID IT GO?", look.bad(), sentences)
         }
+        Phase::TakingDown { .. } => (
+            "THE STRUCTURE IS TAKEN DOWN",
+            look.warn(),
+            vec![
+                "Inside the transaction, of what the script touched, so that one pass can be held against \
+                 the other. The locks are held meanwhile, for 5 s at most."
+                    .to_owned(),
+                match scene.machine.approval() {
+                    Some(_) => "If all of it is as approved, COMMIT follows by itself.",
+                    None => "ROLLBACK follows by itself. Then nothing is held any more.",
+                }
+                .to_owned(),
+                "x stops it; x again rolls back.".to_owned(),
+            ],
+        ),
         Phase::Returning => (
             "APPROVED: THE SECOND PASS BEGINS",
             look.strong(),

@@ -21,7 +21,7 @@ use super::{Scene, Sheet, gate, locks};
 use crate::gate::Act;
 use crate::gate::pass::{Compared, Structure};
 use crate::gate::phase::{Phase, Prompt};
-use crate::tui::text::{clock, countdown, counted, width, wrap};
+use crate::tui::text::{clock, countdown, counted, took, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -72,13 +72,24 @@ fn facts(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     };
     lines.extend(gate::fact(scene, "Approve", &text, style, columns));
     if let Some(basis) = scene.machine.basis() {
-        if let Structure::Unknown(why) = &basis.shown().structure {
-            let text = format!(
-                "not known ({}): a second pass will stop at the gate",
-                look.clean(why)
-            );
-            lines.extend(gate::fact(scene, "Structure", &text, look.warn(), columns));
-        }
+        let (text, style) = match &basis.shown().structure {
+            Structure::Unknown(why) => (
+                format!(
+                    "not known ({}): a second pass will stop at the gate",
+                    look.clean(why)
+                ),
+                look.warn(),
+            ),
+            Structure::Known(all) => (
+                format!(
+                    "{}, taken down in {} of that",
+                    counted(all.len(), "object or property", "objects and properties"),
+                    took(scene.account.taken_down.unwrap_or_default()),
+                ),
+                Style::new(),
+            ),
+        };
+        lines.extend(gate::fact(scene, "Structure", &text, style, columns));
         let counts: Vec<(usize, &str)> = basis.shown().counts().collect();
         let (word, style) = match scene.machine.numbers_may_differ() {
             true => ("MAY DIFFER in the second pass", look.warn()),

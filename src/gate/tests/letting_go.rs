@@ -1,0 +1,148 @@
+//! A pass that is let go: its structure is looked at first, inside the transaction, and only then.
+
+use super::*;
+use crate::gate::pass::{Pass, Structure};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// At the gate of a run that can be decided with nothing held.
+fn at_the_gate() -> Run {
+    at_the_gate_after(Structure::Known(BTreeMap::new()))
+}
+
+fn at_the_gate_after(before: Structure) -> Run {
+    let pass = Pass {
+        before,
+        ..Pass::of("script")
+    };
+    let mut run = Run::of(Plan {
+        items: Vec::new(),
+        unheld: Unheld::Offered {
+            limit: plan::APPROVAL_LIMIT,
+            by_itself: false,
+            review_again: false,
+        },
+        ..Run::plan(Mode::Run)
+    });
+    run.report(Body::Connected(Box::new(Target {
+        database: "wiser_ops".into(),
+        ..Target::default()
+    })));
+    run.key(Command::Apply).report(Body::Begun {
+        xid: "7".into(),
+        added: Vec::new(),
+    });
+    run.verdict(Verdict::Pass)
+        .report(Body::ScriptFinished)
+        .event(Event::CameOut(Arc::new(pass)))
+        .report(Body::Settled {
+            same_transaction: true,
+        });
+    assert!(
+        !run.asks(takes_down),
+        "nobody needs it before it is decided"
+    );
+    run.event(Event::Drawn).tick(plan::ARMING);
+    assert!(run.machine.armed());
+    run
+}
+
+fn takes_down(request: &Request) -> bool {
+    matches!(request, Request::TakeDown)
+}
+
+fn taken_down(structure: Structure) -> Body {
+    Body::TakenDown {
+        structure: Box::new(structure),
+        duration: 3,
+    }
+}
+
+fn let_go() -> Run {
+    let mut run = at_the_gate();
+    run.key(Command::TakeTime);
+    assert!(run.asks(takes_down));
+    assert_eq!(*run.phase(), Phase::TakingDown { cancelling: false });
+    run
+}
+
+#[test]
+fn a_pass_is_let_go_as_soon_as_its_structure_is_known() {
+    let mut run = let_go();
+    let known = BTreeMap::from([("column a.b".to_owned(), "bigint".to_owned())]);
+    run.report(taken_down(Structure::Known(known.clone())));
+    assert!(run.asks(rolls_back));
+    run.report(Body::RollbackAnswered {
+        tag: "ROLLBACK".into(),
+        xact_status: Some(XactStatus::Aborted),
+    });
+    assert!(matches!(run.phase(), Phase::Reviewing { .. }));
+    let kept = run.machine.basis().map(|basis| &basis.shown().structure);
+    assert_eq!(kept, Some(&Structure::Known(known)));
+}
+
+#[test]
+fn a_structure_that_cannot_be_taken_down_leaves_the_decision_at_the_gate() {
+    let mut run = let_go();
+    run.report(taken_down(Structure::Unknown("a lock".into())));
+    assert!(!run.asks(rolls_back));
+    assert!(matches!(run.phase(), Phase::Deciding { .. }));
+    assert!(matches!(
+        run.effects[..],
+        [Effect::Refuse(Refusal::NothingKept(_))]
+    ));
+    // It can be tried again, once the gate was looked at.
+    run.event(Event::Drawn).tick(plan::ARMING);
+    run.key(Command::TakeTime);
+    assert!(run.asks(takes_down));
+}
+
+#[test]
+fn a_pass_whose_beginning_is_not_known_is_decided_at_the_gate() {
+    let mut run = at_the_gate_after(Structure::Unknown("a lock".into()));
+    run.key(Command::TakeTime);
+    assert!(matches!(
+        run.effects[..],
+        [Effect::Refuse(Refusal::NothingKept(_))]
+    ));
+    assert!(matches!(run.phase(), Phase::Deciding { .. }));
+}
+
+#[test]
+fn what_is_cancelled_stays_at_the_gate_and_cancelled_twice_is_rolled_back() {
+    let mut run = let_go();
+    run.key(Command::Cancel);
+    assert_eq!(run.effects, [Effect::Cancel]);
+    run.report(taken_down(Structure::Known(BTreeMap::new())));
+    assert!(matches!(run.phase(), Phase::Deciding { .. }));
+
+    let mut run = let_go();
+    run.key(Command::Cancel).key(Command::Cancel);
+    assert!(run.asks(rolls_back));
+}
+
+#[test]
+fn nothing_keeps_the_hold_from_its_end_meanwhile() {
+    let mut run = let_go();
+    run.tick(60_000);
+    assert!(run.asks(rolls_back));
+    let why = Why::HoldLimit;
+    assert!(matches!(run.phase(), Phase::RollingBack { why: now, .. } if *now == why));
+}
+
+#[test]
+fn a_transaction_that_fails_meanwhile_never_comes_back_to_an_armed_gate() {
+    let mut run = let_go();
+    run.report(Body::FoundFailed(error()));
+    let failed = Why::FailedWhileHeld;
+    assert!(matches!(run.phase(), Phase::MustRollBack { why, .. } if *why == failed));
+}
+
+#[test]
+fn without_a_journal_nothing_is_reviewed_and_nothing_comes_back_to_the_gate() {
+    let mut run = let_go();
+    run.event(Event::JournalLost("disk full".into()))
+        .report(taken_down(Structure::Unknown("a lock".into())));
+    let lost = Why::JournalLost;
+    assert!(matches!(run.phase(), Phase::MustRollBack { why, .. } if *why == lost));
+}
