@@ -11,12 +11,12 @@ mod client;
 mod clients;
 #[path = "database/connecting.rs"]
 mod connecting;
+#[path = "shared/copying.rs"]
+mod copying;
 #[path = "database/counting.rs"]
 mod counting;
 #[path = "database/decoding.rs"]
 mod decoding;
-#[path = "shared/copying.rs"]
-mod copying;
 #[path = "database/dividing.rs"]
 mod dividing;
 #[path = "database/encodings.rs"]

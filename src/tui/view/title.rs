@@ -12,7 +12,7 @@ pub(crate) fn title(scene: &Scene<'_>) -> String {
         Phase::Checklist => "CHECKLIST",
         Phase::Beginning | Phase::Applying { .. } => "APPLYING",
         Phase::Verifying { .. } => "VERIFYING",
-        Phase::Deciding { .. } | Phase::Querying { .. } => "HELD",
+        Phase::TakingDown { .. } | Phase::Deciding { .. } | Phase::Querying { .. } => "HELD",
         Phase::MustRollBack { .. } => "MUST ROLL BACK",
         Phase::Reviewing { .. } => "REVIEW, nothing held",
         Phase::Returning => "SECOND PASS",
