@@ -152,11 +152,14 @@ const NARROWED: [(&str, &str); 5] = [
     ),
 ];
 
-/// Roles, memberships and settings, by name.
-const ROLES: &str = include_str!("../../sql/roles.sql");
-
-/// What else stands in the database, and the numbers of what does.
+/// The numbers of what stands in the database.
 const STANDING: &str = include_str!("../../sql/standing.sql");
+
+/// The settings that decide what a script does, as they are for the session; one that may hold a
+/// password as a digest.
+const IN_EFFECT: &str = "SELECT 'setting in effect', s.name, \
+    CASE s.name WHEN 'primary_conninfo' THEN pg_catalog.md5(s.setting) ELSE s.setting END \
+    FROM pg_catalog.pg_settings AS s WHERE s.source <> 'default'";
 
 /// Statements for an open transaction, the last of which returns the structure of what it touched:
 /// kind, name and definition of each object or property, and of the roles.
@@ -166,29 +169,27 @@ pub fn touched_now() -> [String; 2] {
         structure = structure.replace(place, narrowed);
     }
     let structure = structure.replacen("WITH ", &format!("WITH {TOUCHED}\n     "), 1);
-    let roles = from_first_select(ROLES);
-    [
-        WHOLE_NAMES.to_owned(),
-        format!("{structure}\nUNION ALL\n{roles}"),
-    ]
+    beside(&structure, "")
 }
 
 /// The same of all that stands in the database, before anything is touched: what a script takes away
 /// is seen there alone, and so is whatever it might call.
 pub fn standing_now() -> [String; 2] {
-    let structure = without_comment(STRUCTURE);
-    let (roles, standing) = (from_first_select(ROLES), from_first_select(STANDING));
-    [
-        WHOLE_NAMES.to_owned(),
-        format!("{structure}\nUNION ALL\n{roles}\nUNION ALL\n{standing}"),
-    ]
+    let numbers = STANDING.find("SELECT ").and_then(|at| STANDING.get(at..));
+    let numbers = numbers.unwrap_or(STANDING);
+    beside(without_comment(STRUCTURE), &format!("UNION ALL\n{numbers}"))
 }
 
-/// A query without the comment at its head.
-fn from_first_select(sql: &str) -> &str {
-    sql.find("SELECT ")
-        .and_then(|at| sql.get(at..))
-        .unwrap_or(sql)
+/// The structure with what is beside it, and the settings in effect.
+fn beside(structure: &str, more: &str) -> [String; 2] {
+    let cluster = without_comment(CLUSTER);
+    [
+        WHOLE_NAMES.to_owned(),
+        format!(
+            "{structure}\nUNION ALL\nSELECT * FROM (\n{cluster}) AS cluster\n\
+             UNION ALL\n{IN_EFFECT}\n{more}"
+        ),
+    ]
 }
 
 /// What the gate would do before COMMIT; and what is deferred would stand in the way of ALTER TABLE.

@@ -1,9 +1,10 @@
 //! The structure of the database before BEGIN, and of what the script touched as the transaction sees
 //! it: for a second pass to be held against it.
 //!
-//! Before BEGIN it is all of it, with nothing held. After that what was touched is what the transaction holds locks on, never guessed from a text. It is taken
-//! down behind a savepoint with limits of its own, so that nothing of it can cost the transaction
-//! (I12); where it cannot be taken down, no pass is the same as this one.
+//! Before BEGIN it is all of it, with nothing held. After that what was touched is what the transaction
+//! holds locks on, never guessed from a text. It is taken down behind a savepoint with limits of its
+//! own, so that nothing of it can cost the transaction (I12); where it cannot be taken down, no pass is
+//! the same as this one.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -90,13 +91,15 @@ fn read(rows: &[Vec<Option<String>>], total: u64) -> Result<Structure, ServerMes
     if u64::try_from(rows.len()).unwrap_or(u64::MAX) < total {
         return Err(message::own("there is too much of it to be kept"));
     }
-    let mut known = BTreeMap::new();
+    let mut known = BTreeMap::<String, String>::new();
     for row in rows {
         let [Some(kind), Some(name), definition] = row.as_slice() else {
             return Err(message::own("the server told it in another form"));
         };
         let definition = definition.clone().unwrap_or_default();
-        known.insert(format!("{kind} {name}"), definition);
+        // Two of one name are both kept, so that neither hides what became of the other.
+        let told = known.entry(format!("{kind} {name}")).or_default();
+        told.push_str(&definition);
     }
     if known.is_empty() {
         // Not even the role that runs the script: whatever it is, it is no structure.
