@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use stagegate::sandbox::Options;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::ground::{Ground, settings, shared};
@@ -16,7 +17,8 @@ pub const AT_ONCE: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn undisturbed_walks_say_what_is() {
-    let ground = shared().await;
+    // Of its own: a table that somebody else makes meanwhile is a difference between two passes.
+    let ground = Ground::start(Options::for_tests()).await;
     let folder = tempfile::tempdir().unwrap();
     for decision in [Decision::Commit, Decision::RollBack, Decision::TakeTime] {
         let table = ground.table().await;
@@ -64,8 +66,15 @@ pub async fn cut_everywhere(
     tally: &mut Tally,
 ) {
     let folder = tempfile::tempdir().unwrap();
-    let table = ground.table().await;
-    let proxy = Proxy::to(ground.address()).await;
+    // Each under way has a server of its own where what others make would be a difference.
+    let mut free = vec![ground.clone(); AT_ONCE];
+    if decision == Decision::TakeTime {
+        for lane in &mut free {
+            *lane = Ground::start(Options::for_tests()).await;
+        }
+    }
+    let table = free[0].table().await;
+    let proxy = Proxy::to(free[0].address()).await;
     let walk = Walk::of(&table, settings(proxy.address), decision, folder.path());
     assert!(matches!(walk.go().await, Said::Committed(_)));
     let whole = proxy.counted();
@@ -74,17 +83,21 @@ pub async fn cut_everywhere(
     let places: Vec<At> = ups.chain(downs).step_by(step).collect();
 
     let turns = Arc::new(Semaphore::new(AT_ONCE));
+    let free = Arc::new(Mutex::new(free));
     let mut runs = JoinSet::new();
     for act in kinds {
         for at in &places {
             for side in [Side::Before, Side::After] {
-                let (ground, folder) = (ground.clone(), folder.path().to_owned());
+                let (free, folder) = (Arc::clone(&free), folder.path().to_owned());
                 let (turns, fault) = (Arc::clone(&turns), Fault::Link(*act));
                 let moment = Moment::exactly(*at, side);
                 runs.spawn(async move {
                     let _turn = turns.acquire().await.unwrap();
                     let seed = "every message:".to_owned();
-                    run(&ground, &folder, fault, moment, decision, seed).await
+                    let ground = free.lock().await.pop().unwrap();
+                    let run = run(&ground, &folder, fault, moment, decision, seed).await;
+                    free.lock().await.push(ground);
+                    run
                 });
             }
         }
