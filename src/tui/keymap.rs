@@ -1,4 +1,4 @@
-//! The one table of keys: dispatch, footer, `?` help, README and man page all read it.
+//! The one table of keys: dispatch, footer, `?` help, `assets/keys.md` and man page all read it.
 //!
 //! A key does one thing in one place. Whether a gate key is open is the machine's to say, so the
 //! table never repeats a condition; it only says which key asks for which act, and where.
@@ -112,7 +112,7 @@ impl Place {
         Place::Inspect,
     ];
 
-    /// What it is called in help and README.
+    /// What it is called in help and `assets/keys.md`.
     pub fn title(self) -> &'static str {
         match self {
             Place::Everywhere => "Everywhere",
@@ -318,7 +318,7 @@ pub fn at(place: Place) -> impl Iterator<Item = &'static Binding> {
         .filter(move |binding| binding.place == place)
 }
 
-/// The table as Markdown, for the README.
+/// The table as Markdown, for `assets/keys.md`.
 pub fn markdown() -> String {
     let mut out = String::from("| where | key | what it does |\n| --- | --- | --- |\n");
     for (place, keys, help) in rows() {
