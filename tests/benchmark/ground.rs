@@ -133,7 +133,7 @@ pub fn run(mut command: Command) -> Cost {
         if let Some(exit) = child.try_wait().unwrap() {
             let milliseconds = since.elapsed().as_secs_f64() * 1000.0;
             assert!(
-                matches!(exit.code(), Some(0 | 4 | 7)),
+                matches!(exit.code(), Some(0 | 4 | 7 | 9)),
                 "{command:?} ended with {exit}"
             );
             return Cost { milliseconds, peak };
