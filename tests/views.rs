@@ -1086,36 +1086,17 @@ mod behaviour {
             text.lines().nth(5).unwrap().trim().to_owned()
         };
         walk.press("g");
-        walk.press("]");
-        assert!(
-            top(&mut walk).contains("-- Stage 1 UTN workflow"),
-            "{}",
-            top(&mut walk)
-        );
-        walk.press("]");
-        assert!(
-            top(&mut walk).contains("-- Migration 011"),
-            "{}",
-            top(&mut walk)
-        );
-        walk.press("]");
-        assert!(
-            top(&mut walk).contains("-- Migration 012"),
-            "{}",
-            top(&mut walk)
-        );
-        walk.press("[");
-        assert!(
-            top(&mut walk).contains("-- Migration 011"),
-            "{}",
-            top(&mut walk)
-        );
-        walk.press("[");
-        assert!(
-            top(&mut walk).contains("-- Stage 1 UTN workflow"),
-            "{}",
-            top(&mut walk)
-        );
+        for (key, section) in [
+            ("]", "-- Stage 1 UTN workflow"),
+            ("]", "-- Migration 011"),
+            ("]", "-- Migration 012"),
+            ("[", "-- Migration 011"),
+            ("[", "-- Stage 1 UTN workflow"),
+        ] {
+            walk.press(key);
+            let top = top(&mut walk);
+            assert!(top.contains(section), "{key}: {top}");
+        }
         walk.press("[");
         let text = walk.text((80, 24), Glyphs::Unicode);
         assert!(text.contains("No section begins further up."), "{text}");

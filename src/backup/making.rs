@@ -11,7 +11,7 @@ use crate::database::pinned::Pinned;
 use crate::database::{client, message, passfile, target};
 use crate::gate::backup::{Dump, Dumping};
 use crate::gate::event::{Body, Millis, Target};
-use crate::runbook::printable::printable;
+use crate::runbook::printable::{hexadecimal, printable};
 use crate::sandbox::programs::{Clients, Search};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
@@ -361,7 +361,7 @@ async fn hash(
             counted.store(bytes, Ordering::Relaxed);
         }
         let digest = hasher.finalize();
-        Ok((bytes, digest.iter().map(|b| format!("{b:02x}")).collect()))
+        Ok((bytes, hexadecimal(digest)))
     });
     let mut clock = interval(PROGRESS);
     loop {

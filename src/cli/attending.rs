@@ -5,7 +5,7 @@
 //! of it outlast a walk that starts over; nothing that was signed does.
 
 use super::arguments::{Holding, Look};
-use super::commands::{Failure, appearance, env};
+use super::commands::{Failure, appearance, env, is_dumb};
 use super::last_words::{last_words, say_last};
 use super::opening::{journals, opened, rehearses};
 use super::questions::seat_at_desk;
@@ -181,7 +181,7 @@ pub(super) fn attend(
     // Read from the script's text here, where no key waits for it.
     runbook.impact();
     let interactive = matches!(whose, Whose::Persons(_));
-    let dumb = env("TERM").as_deref() == Some("dumb");
+    let dumb = is_dumb();
     let by_lines = look.plain || dumb || !std::io::stdout().is_terminal();
     if interactive && !std::io::stdin().is_terminal() {
         // To fall into a rehearsal would take the script's locks on somebody's server unasked.

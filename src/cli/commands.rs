@@ -278,6 +278,11 @@ fn export(folder: &Path) -> Result<ExitCode, Failure> {
     print(&text)
 }
 
+/// Whether the terminal can show lines and nothing else.
+pub(super) fn is_dumb() -> bool {
+    env("TERM").as_deref() == Some("dumb")
+}
+
 /// What scripts are written in, as psql would be told it.
 pub(super) fn charset_of(connection: &Connection) -> Result<Charset, Failure> {
     settings::find_charset(&connection.options()).map_err(Failure::usage)

@@ -3,7 +3,7 @@
 //! Both work on connections that the server keeps read-only, and neither writes a file.
 
 use super::arguments::{Connection, Format, Given, Look};
-use super::commands::{Failure, appearance, charset_of, connect_to, load, print};
+use super::commands::{Failure, appearance, charset_of, connect_to, is_dumb, load, print};
 use super::questions::{attended, seat_at_desk};
 use crate::gate::ExitCode;
 use crate::inspect::screen::Screen;
@@ -83,8 +83,7 @@ pub(super) fn inspect(
     look: &Look,
 ) -> Result<ExitCode, Failure> {
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
-    if look.plain || dumb || !terminal {
+    if look.plain || is_dumb() || !terminal {
         return verify(runbook, given, connection, Format::Text);
     }
     let runbook = load(runbook, given, charset_of(connection)?)?;

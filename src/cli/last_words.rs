@@ -5,8 +5,8 @@
 use crate::gate::phase::how_to_end;
 use crate::gate::{Account, Ending, Machine};
 use crate::runbook::printable::printable;
+use crate::tui::terminal::write_within;
 use std::io::{IsTerminal, Write, stdout};
-use std::sync::mpsc::channel;
 use std::time::Duration;
 
 /// How long a terminal has to take the last lines; one that is stalled never does.
@@ -23,14 +23,7 @@ pub(super) fn say_last(lines: Vec<String>) {
     if !stdout().is_terminal() {
         return say();
     }
-    let (done, said) = channel();
-    let saying = std::thread::Builder::new().spawn(move || {
-        say();
-        let _ = done.send(());
-    });
-    if saying.is_ok() {
-        let _ = said.recv_timeout(TAKING);
-    }
+    write_within(TAKING, say);
 }
 
 /// The outcome in a line or two.

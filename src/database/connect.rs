@@ -341,29 +341,30 @@ async fn enter(
             }),
     };
     match entered {
-        Ok((_, driver)) if objection_to_showing(settings, &route).is_some() => {
-            driver.abort();
-            let why = objection_to_showing(settings, &route).unwrap_or_default();
-            Err(Setback::Final(why).into())
-        }
-        Ok((client, driver)) => Ok(Link::new(
-            client,
-            frames,
-            side_door,
-            driver,
-            host.clone(),
-            route,
-        )),
+        Ok((client, driver)) => match objection_to_showing(settings, &route) {
+            Some(why) => {
+                driver.abort();
+                Err(Setback::Final(why).into())
+            }
+            None => Ok(Link::new(
+                client,
+                frames,
+                side_door,
+                driver,
+                host.clone(),
+                route,
+            )),
+        },
         Err(error) => {
             let seen = *seen.lock().unwrap_or_else(PoisonError::into_inner);
             let said = refused(settings, host, seen, &error);
-            let answered = said.sqlstate.as_deref().is_some_and(|s| s != "57P03");
+            let answered = said.sqlstate.is_some() && !said.is_not_ready();
             Err(Refusal {
                 // Before it lets us in, the server may have another rule for the other manner.
                 otherwise: answered && !seen.admitted,
-                setback: match said.sqlstate.as_deref() {
-                    Some("57P03") => Setback::Elsewhere(said),
-                    _ => Setback::Final(said),
+                setback: match said.is_not_ready() {
+                    true => Setback::Elsewhere(said),
+                    false => Setback::Final(said),
                 },
             })
         }

@@ -580,6 +580,13 @@ pub struct ServerMessage {
     pub position: Option<usize>,
 }
 
+impl ServerMessage {
+    /// Whether the server says that it starts up, recovers or shuts down (`cannot_connect_now`).
+    pub fn is_not_ready(&self) -> bool {
+        self.sqlstate.as_deref() == Some("57P03")
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Observation {
     /// A look at the server.

@@ -5,6 +5,7 @@
 
 use super::event::{ServerMessage, StatementReport};
 use crate::runbook::check::{Check, ResultSet};
+use crate::runbook::printable::hexadecimal;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -167,7 +168,7 @@ impl Pass {
     /// A digest of all of it, in hexadecimal: what an approval is bound to.
     pub fn digest(&self) -> String {
         // The derived form names every field; nothing of it depends on where or when it is made.
-        hex(Sha256::digest(format!("{self:?}").as_bytes()).as_slice())
+        hexadecimal(Sha256::digest(format!("{self:?}").as_bytes()))
     }
 
     /// What `now` is different in. With `numbers`, counts of rows may differ, and texts whose
@@ -396,15 +397,5 @@ fn digests_of(rows: &ResultSet) -> (String, String) {
             }
         }
     }
-    (
-        hex(all.finalize().as_slice()),
-        hex(same.finalize().as_slice()),
-    )
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    (hexadecimal(all.finalize()), hexadecimal(same.finalize()))
 }

@@ -183,20 +183,23 @@ mod tests {
         (1, check)
     }
 
-    fn extent(own: &[Verdict], before: Option<Verdict>, unanswered: usize) -> Option<Extent> {
-        let own = own
-            .iter()
-            .map(|verdict| check("012 it", *verdict))
-            .collect();
-        let before = before.map(|verdict| check("migration 012", verdict));
-        let set = |stage, checks, unanswered| CheckSet {
+    fn set(stage: Stage, checks: Vec<(usize, Check)>, unanswered: usize) -> CheckSet {
+        CheckSet {
             stage,
             file: String::new(),
             checks,
             absent: Vec::new(),
             unanswered,
             silent: Vec::new(),
-        };
+        }
+    }
+
+    fn extent(own: &[Verdict], before: Option<Verdict>, unanswered: usize) -> Option<Extent> {
+        let own = own
+            .iter()
+            .map(|verdict| check("012 it", *verdict))
+            .collect();
+        let before = before.map(|verdict| check("migration 012", verdict));
         let sets = [
             set(Stage::ExpectedState, before.into_iter().collect(), 0),
             set(Stage::Verification, own, unanswered),
@@ -209,14 +212,6 @@ mod tests {
     fn what_is_not_applied_is_set_apart_and_what_should_be_there_is_not() {
         use Verdict::{Fail, Pass};
         let apart = |own: [Verdict; 2], before, unanswered| {
-            let set = |stage, checks, unanswered| CheckSet {
-                stage,
-                file: String::new(),
-                checks,
-                absent: Vec::new(),
-                unanswered,
-                silent: Vec::new(),
-            };
             let own = own
                 .iter()
                 .map(|verdict| check("012 it", *verdict))

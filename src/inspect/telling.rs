@@ -130,18 +130,23 @@ pub fn heading(set: &CheckSet) -> String {
     if let Some(first) = title.get_mut(..1) {
         first.make_ascii_uppercase();
     }
-    let silent = match set.silent.len() {
-        0 => String::new(),
-        silent => format!("{silent} NO ANSWER, "),
-    };
-    let absent = match set.absent.len() {
-        0 => String::new(),
-        absent => format!("{absent} NOT APPLIED, "),
-    };
-    format!(
-        "{title}, {}: {silent}{absent}{} FAIL, {} WARN, {} PASS",
-        set.file, tally.fail, tally.warn, tally.pass
-    )
+    let counts = counts(tally, set.silent.len(), set.absent.len());
+    format!("{title}, {}: {counts}", set.file)
+}
+
+/// How many checks came out how, the worst first.
+pub fn counts(tally: Tally, silent: usize, absent: usize) -> String {
+    let mut counts = String::new();
+    for (number, word) in [(silent, "NO ANSWER"), (absent, "NOT APPLIED")] {
+        if number > 0 {
+            counts.push_str(&format!("{number} {word}, "));
+        }
+    }
+    counts.push_str(&format!(
+        "{} FAIL, {} WARN, {} PASS",
+        tally.fail, tally.warn, tally.pass
+    ));
+    counts
 }
 
 /// The checks of a stage, FAIL first.

@@ -70,18 +70,8 @@ fn freshness(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Line<'static
             age => format!(", {age}"),
         };
         let silent = silent(&checked.sets);
-        let unanswered = match silent {
-            0 => String::new(),
-            silent => format!("{silent} NO ANSWER, "),
-        };
-        let missing = match absent(&checked.sets) {
-            0 => String::new(),
-            missing => format!("{missing} NOT APPLIED, "),
-        };
-        parts.push(format!(
-            "{unanswered}{missing}{} FAIL, {} WARN, {} PASS{age}",
-            tally.fail, tally.warn, tally.pass
-        ));
+        let counts = telling::counts(tally, silent, absent(&checked.sets));
+        parts.push(format!("{counts}{age}"));
         if tally.fail > 0 || silent > 0 {
             style = look.band_warn();
         }

@@ -5,7 +5,7 @@
 //! edits; who can write the file can also compute the chain anew.
 
 use super::entry::Entry;
-use crate::runbook::printable::misleads;
+use crate::runbook::printable::{hexadecimal, misleads};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -51,10 +51,7 @@ pub struct Broken {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hexadecimal(Sha256::digest(bytes))
 }
 
 /// `json` with every character that misleads a reader as `\uXXXX`: it reads back as the same.

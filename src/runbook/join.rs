@@ -6,7 +6,6 @@
 //! stands against running them together.
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
 
 use super::script::{Echo, Fate, Refusal, Script, Section, Source, Statement};
 
@@ -33,18 +32,7 @@ pub(super) struct Part<'a> {
 impl Joined {
     pub(super) fn new(name: String) -> Joined {
         Joined {
-            script: Script {
-                name,
-                sources: Vec::new(),
-                sections: Vec::new(),
-                statements: Vec::new(),
-                echoes: Vec::new(),
-                refusals: Vec::new(),
-                findings: Vec::new(),
-                variables: Vec::new(),
-                data: Vec::new(),
-                objects: OnceLock::new(),
-            },
+            script: Script::of(name, Vec::new()),
             sections: HashMap::new(),
             numbers: HashMap::new(),
         }

@@ -30,6 +30,12 @@ fn push_escaped(out: &mut String, c: char) {
     }
 }
 
+/// Bytes, such as a hash, in lower-case hexadecimal.
+pub fn hexadecimal(bytes: impl AsRef<[u8]>) -> String {
+    let bytes = bytes.as_ref().iter();
+    bytes.map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// `text` on one line: every control character, line breaks and tabs included, as an escape.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(|c| c.is_control() || misleads(c)) {

@@ -12,7 +12,7 @@ mod meta_commands;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -25,7 +25,7 @@ use super::lexer::Lexer;
 use super::lint::{self, Linted};
 use super::linting::Linting;
 use super::places::Places;
-use super::printable::printable;
+use super::printable::{hexadecimal, printable};
 use super::scanner::{Item, Open, Piece, Scanner};
 use super::script::{
     Becomes, Fate, Finding, NOTHING_TO_RUN, Refusal, Remark, Script, Section, Source, Statement,
@@ -183,18 +183,7 @@ fn text_of(bytes: &[u8]) -> Arc<str> {
 impl Reading {
     fn new(name: &str, variables: &Variables, switches: &[Switch]) -> Reading {
         Reading {
-            script: Script {
-                name: name.to_owned(),
-                sources: Vec::new(),
-                sections: Vec::new(),
-                statements: Vec::new(),
-                echoes: Vec::new(),
-                refusals: Vec::new(),
-                findings: Vec::new(),
-                variables: variables.of_command_line().to_vec(),
-                data: Vec::new(),
-                objects: OnceLock::new(),
-            },
+            script: Script::of(name.to_owned(), variables.of_command_line().to_vec()),
             open_files: Vec::new(),
             bytes: 0,
             variables: variables.clone(),
@@ -255,10 +244,7 @@ impl Reading {
             remarks: Vec::new(),
             path: path.map(Path::to_path_buf),
             text: Arc::clone(&text),
-            sha256: Sha256::digest(bytes)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            sha256: hexadecimal(Sha256::digest(bytes)),
             encodings,
         });
         if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::lasting::{self, Lasting};
 use super::objects::Objects;
+use super::printable::hexadecimal;
 use super::text::Passage;
 
 /// A script that was read: every statement, and what stands against running it.
@@ -197,8 +198,16 @@ pub struct Refusal {
     pub reason: String,
 }
 
-/// How many lines a finding names.
-const LINES_NAMED: usize = 12;
+/// How many lines or statements are named one by one.
+const MOST_NAMED: usize = 12;
+
+/// Leaves the first names, and how many more there are.
+fn cut(names: &mut Vec<String>) {
+    if names.len() > MOST_NAMED {
+        let more = names.split_off(MOST_NAMED).len();
+        names.push(format!("and {more} more"));
+    }
+}
 
 /// The reason of the refusal of a file without a statement.
 pub(super) const NOTHING_TO_RUN: &str = "there is nothing to run in it; name another file";
@@ -279,6 +288,22 @@ impl Source {
 }
 
 impl Script {
+    /// A script of which nothing was read yet.
+    pub(super) fn of(name: String, variables: Vec<(String, String)>) -> Script {
+        Script {
+            name,
+            sources: Vec::new(),
+            sections: Vec::new(),
+            statements: Vec::new(),
+            echoes: Vec::new(),
+            refusals: Vec::new(),
+            findings: Vec::new(),
+            variables,
+            data: Vec::new(),
+            objects: OnceLock::new(),
+        }
+    }
+
     /// Where the statement with this number stands in [`Script::statements`].
     pub fn index_of(&self, number: usize) -> Option<usize> {
         let at = (self.statements).partition_point(|statement| statement.number < number);
@@ -351,10 +376,7 @@ impl Script {
             1 => "statement",
             _ => "statements",
         };
-        if numbers.len() > LINES_NAMED {
-            let more = numbers.split_off(LINES_NAMED).len();
-            numbers.push(format!("and {more} more"));
-        }
+        cut(&mut numbers);
         Some(format!(
             "the rows of {noun} {} are called data and count as no check",
             numbers.join(", ")
@@ -418,10 +440,7 @@ impl Script {
                 (_, Some(source)) => format!("{}, ", source.name),
             };
             let noun = if lines.len() == 1 { "line" } else { "lines" };
-            if lines.len() > LINES_NAMED {
-                let more = lines.split_off(LINES_NAMED).len();
-                lines.push(format!("and {more} more"));
-            }
+            cut(&mut lines);
             let help = first
                 .help
                 .as_ref()
@@ -461,7 +480,7 @@ impl Script {
                         value.len()
                     ));
                 }
-                hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+                hexadecimal(hash.finalize())
             }
         }
     }

@@ -201,10 +201,7 @@ impl Pages {
         let script = self.document.script_of(runbook)?;
         let group = script.findings_by_statement().into_iter().nth(number)?;
         let finding = group.first()?;
-        self.rows.iter().position(|row| {
-            matches!(row, Row::Code { source, line, .. }
-                if (*source, *line) == (finding.source, finding.line))
-        })
+        self.row_of(finding.source, finding.line)
     }
 
     /// The next row behind (or before) `from` that has a finding below it, round the end.

@@ -58,6 +58,8 @@ enum InScript {
     Finding(usize),
     /// This line, over all its files.
     Line(usize),
+    /// What is in question: the file, as an index into its sources, and the line.
+    InQuestion(usize, usize),
 }
 
 /// A text that is being typed for the screen itself; the name for COMMIT is the machine's prompt.
@@ -122,8 +124,6 @@ pub struct Screen {
     /// The open document's tab, and how far each is scrolled.
     tab: usize,
     documents: Vec<Scroll>,
-    /// Where the script is to be opened: the file, as an index into its sources, and the line.
-    goal: Option<(usize, usize)>,
     pages: Option<Arc<Pages>>,
     /// What of each document was on the screen.
     seen: Arc<Vec<Seen>>,
@@ -191,7 +191,6 @@ impl Screen {
             heights: Arc::default(),
             tab: 0,
             documents,
-            goal: None,
             pages: None,
             seen,
             reading: None,

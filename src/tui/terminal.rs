@@ -26,6 +26,7 @@ mod ours;
 mod writer;
 
 pub use ours::Ours;
+pub(crate) use writer::write_within;
 
 /// Whether the real terminal is in our hands.
 static ENTERED: AtomicBool = AtomicBool::new(false);
@@ -239,15 +240,10 @@ pub fn restore() {
     if !ENTERED.swap(false, Ordering::SeqCst) {
         return;
     }
-    let (done, given) = std::sync::mpsc::channel();
-    let giving = std::thread::Builder::new().spawn(move || {
+    write_within(GIVING_BACK, || {
         let _turn = writer::take_turn();
         let _ = writer::write_whole(LEAVING);
-        let _ = done.send(());
     });
-    if giving.is_ok() {
-        let _ = given.recv_timeout(GIVING_BACK);
-    }
     let _ = disable_raw_mode();
 }
 

@@ -4,6 +4,7 @@
 //! meantime is not what would run. Ordinary files only; a pipe would never end.
 
 use crate::runbook::Runbook;
+use crate::runbook::printable::hexadecimal;
 use crate::runbook::script::Script;
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -36,8 +37,7 @@ fn differs(name: &str, path: &Path, was: &str) -> Option<String> {
     };
     match bytes {
         Ok(bytes) => {
-            let hash = Sha256::digest(&bytes);
-            let is: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+            let is = hexadecimal(Sha256::digest(&bytes));
             (is != was).then(|| format!("{name} has changed: its SHA-256 was {was}, and is {is}"))
         }
         Err(error) => Some(format!(

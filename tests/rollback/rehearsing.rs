@@ -129,6 +129,19 @@ fn an_index_that_a_rollback_script_forgot_is_named() {
     assert_eq!(stage.dump(), before);
 }
 
+/// The folder of a runbook with a script and its way back, and what writes a file into it.
+fn own_runbook(stage: &Stage) -> (String, impl Fn(&str, &str)) {
+    let folder = stage.home().join("own");
+    std::fs::create_dir(&folder).unwrap();
+    let named = folder.display().to_string();
+    let write = move |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write(
+        "runbook.toml",
+        "title = \"own\"\nscript = \"up.sql\"\nrollback = [\"1_down.sql\"]\n",
+    );
+    (named, write)
+}
+
 /// Whatever a script can leave behind or fail to restore, each is named.
 #[test]
 fn every_kind_of_difference_is_seen() {
@@ -217,13 +230,7 @@ fn every_kind_of_difference_is_seen() {
             "table service_ops.left_tb left behind: ",
         ),
     ];
-    let folder = stage.home().join("own");
-    std::fs::create_dir(&folder).unwrap();
-    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
-    write(
-        "runbook.toml",
-        "title = \"own\"\nscript = \"up.sql\"\nrollback = [\"1_down.sql\"]\n",
-    );
+    let (folder, write) = own_runbook(&stage);
     let up: Vec<&str> = cases
         .iter()
         .filter(|(sql, _)| !sql.contains("SET NOT NULL"))
@@ -234,7 +241,7 @@ fn every_kind_of_difference_is_seen() {
         "1_down.sql",
         "SELECT 'down' AS \"check\", 'PASS' AS status;\n",
     );
-    let (output, _) = stage.alone(&["rehearse", &folder.display().to_string()]);
+    let (output, _) = stage.alone(&["rehearse", &folder]);
     let text = said(&output);
     assert_eq!(output.status.code(), Some(4), "{text}");
     for (sql, expected) in cases {
@@ -259,7 +266,7 @@ fn every_kind_of_difference_is_seen() {
             "BEGIN;\nALTER TABLE {t} DROP passing;\nSELECT 'down' AS \"check\", 'PASS' AS status;\nCOMMIT;\n"
         ),
     );
-    let (output, _) = stage.alone(&["rehearse", &folder.display().to_string()]);
+    let (output, _) = stage.alone(&["rehearse", &folder]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
 }
 
@@ -385,20 +392,13 @@ fn what_is_forgotten_beside_the_tables_is_seen_too() {
         "CREATE FOREIGN TABLE public.was_ft (a int) SERVER was_sv",
         "CREATE USER MAPPING FOR public SERVER was_sv OPTIONS (password 'never-told')",
     ]);
-    let folder = stage.home().join("own");
-    std::fs::create_dir(&folder).unwrap();
-    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
-    write(
-        "runbook.toml",
-        "title = \"own\"\nscript = \"up.sql\"\nrollback = [\"1_down.sql\"]\n",
-    );
+    let (folder, write) = own_runbook(&stage);
     let up: Vec<&str> = cases.iter().map(|(sql, _)| *sql).collect();
     write("up.sql", &format!("BEGIN;\n{};\n", up.join(";\n")));
     write(
         "1_down.sql",
         "SELECT 'down' AS \"check\", 'PASS' AS status;\n",
     );
-    let folder = folder.display().to_string();
     let (output, _) = stage.alone_as("postgres", &["rehearse", &folder]);
     let text = said(&output);
     assert_eq!(output.status.code(), Some(4), "{text}");

@@ -3,7 +3,7 @@
 use crate::answers;
 use crate::child::Finish;
 use crate::stage::{Stage, Walk};
-use crate::terminal::PROGRAM;
+use crate::terminal::{PROGRAM, Terminal};
 use crate::unheld::{DIFFERENT, SCRIPT, approve, stop, take_time};
 use stagegate::journal::Entry;
 use stagegate::sandbox::demo::Scenario;
@@ -12,6 +12,15 @@ use std::process::Command;
 /// Calls a function that its text does not name: it makes the default of a column.
 const CALLING: &str = "BEGIN; INSERT INTO service_ops.noted (m) VALUES (1);
     SELECT 'it ran' AS check, 'PASS' AS status; COMMIT;";
+
+/// A walk of the small script, let go at the gate.
+fn reviewed(stage: &Stage, options: &[&str]) -> Terminal {
+    let script = stage.file("small.sql", SCRIPT);
+    let mut terminal = stage.run_in(120, 50, &[], &[options, &[&script]].concat());
+    terminal.walk_to_the_gate();
+    take_time(&mut terminal);
+    terminal
+}
 
 #[test]
 fn what_a_script_takes_away_is_held_against_what_it_was_when_it_was_approved() {
@@ -96,10 +105,7 @@ fn another_database_of_the_same_name_is_not_the_one_that_was_approved() {
     let sandbox = stage.server();
     let beside = sandbox.connection(sandbox.superuser(), "postgres");
     answers::ask(&beside, "CREATE DATABASE twin TEMPLATE wiser_ops");
-    let script = stage.file("small.sql", SCRIPT);
-    let mut terminal = stage.run_in(120, 50, &[], &[&script]);
-    terminal.walk_to_the_gate();
-    take_time(&mut terminal);
+    let mut terminal = reviewed(&stage, &[]);
     answers::ask(&beside, "DROP DATABASE wiser_ops WITH (FORCE)");
     answers::ask(&beside, "ALTER DATABASE twin RENAME TO wiser_ops");
     approve(&mut terminal)
@@ -120,10 +126,7 @@ fn a_server_that_was_started_anew_is_the_one_that_was_approved_only_where_that_i
                 "GRANT EXECUTE ON FUNCTION pg_stat_file(text) TO {role}"
             ));
         }
-        let script = stage.file("small.sql", SCRIPT);
-        let mut terminal = stage.run_in(120, 50, &[], &[&script]);
-        terminal.walk_to_the_gate();
-        take_time(&mut terminal);
+        let mut terminal = reviewed(&stage, &[]);
         stage.server().restart().unwrap();
         approve(&mut terminal);
         match may_see {
@@ -145,10 +148,7 @@ fn a_copy_at_the_same_address_is_not_the_server_that_was_approved() {
     stage.ask(&format!(
         "GRANT EXECUTE ON FUNCTION pg_stat_file(text) TO {role}"
     ));
-    let script = stage.file("small.sql", SCRIPT);
-    let mut terminal = stage.run_in(120, 50, &[], &[&script]);
-    terminal.walk_to_the_gate();
-    take_time(&mut terminal);
+    let mut terminal = reviewed(&stage, &[]);
     let pid = stage.server().pid().unwrap();
     let data = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap();
     stage.server().stop_immediate().unwrap();
@@ -165,10 +165,7 @@ fn a_copy_at_the_same_address_is_not_the_server_that_was_approved() {
 #[test]
 fn a_run_that_is_killed_in_its_second_pass_was_rolled_back_and_says_so() {
     let stage = Stage::set(Scenario::Clean);
-    let script = stage.file("small.sql", SCRIPT);
-    let mut terminal = stage.run_in(120, 50, &[], &["--lock-timeout", "60s", &script]);
-    terminal.walk_to_the_gate();
-    take_time(&mut terminal);
+    let mut terminal = reviewed(&stage, &["--lock-timeout", "60s"]);
     let other = stage.session("BEGIN; LOCK service_ops.packet_decision IN SHARE MODE");
     approve(&mut terminal);
     stage.wait_until(

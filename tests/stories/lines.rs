@@ -585,26 +585,37 @@ fn text_of(output: &Output) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
 
-#[test]
-fn a_file_that_changed_is_read_anew_before_the_walk_goes_on_with_it() {
-    let stage = Stage::set(Scenario::Clean);
-    let old = "CREATE TABLE public.old (a int);";
-    let script = stage.file("bare.sql", old);
-    let mut terminal = stage.run_in(120, 60, &[], &["--plain", &script]);
+/// A walk by lines of a bare script, which is signed as read.
+fn signed_by_lines(stage: &Stage, script: &str) -> Terminal {
+    let mut terminal = stage.run_in(120, 60, &[], &["--plain", script]);
     terminal.wait_for("2. This is the right server, database and role: HOLDS");
     terminal.line("read script");
     terminal
         .line("sign 1")
         .wait_for("1. The script was read to its end: signed.");
-    stage.file("bare.sql", "CREATE TABLE public.new (a int);");
+    terminal
+}
+
+/// Looks at the files again: `name` has changed, and is read anew with nothing signed.
+fn find_changed(terminal: &mut Terminal, name: &str) {
     terminal
         .line("probe")
-        .wait_for("bare.sql has changed: its SHA-256 was ")
+        .wait_for(&format!("{name} has changed: its SHA-256 was "))
         .wait_until("the checklist of what was read anew", |screen| {
             let (_, anew) = screen.rsplit_once("signed yet.").unwrap_or_default();
             anew.contains("2. This is the right server, database and role: HOLDS")
         });
     terminal.line("sign 1").wait_for("Read it to its end first");
+}
+
+#[test]
+fn a_file_that_changed_is_read_anew_before_the_walk_goes_on_with_it() {
+    let stage = Stage::set(Scenario::Clean);
+    let old = "CREATE TABLE public.old (a int);";
+    let script = stage.file("bare.sql", old);
+    let mut terminal = signed_by_lines(&stage, &script);
+    stage.file("bare.sql", "CREATE TABLE public.new (a int);");
+    find_changed(&mut terminal, "bare.sql");
     terminal.line("read script").wait_for("public.new");
     terminal.line("quit");
     terminal.exit_code();
@@ -634,21 +645,9 @@ fn data_that_changed_are_read_anew_with_the_script_that_loads_them() {
     let data = stage.file("numbers.txt", "1\n");
     let text = format!("CREATE TABLE public.new (a int);\n\\copy public.new FROM '{data}'\n");
     let script = stage.file("bare.sql", &text);
-    let mut terminal = stage.run_in(120, 60, &[], &["--plain", &script]);
-    terminal.wait_for("2. This is the right server, database and role: HOLDS");
-    terminal.line("read script");
-    terminal
-        .line("sign 1")
-        .wait_for("1. The script was read to its end: signed.");
+    let mut terminal = signed_by_lines(&stage, &script);
     stage.file("numbers.txt", "666\n");
-    terminal
-        .line("probe")
-        .wait_for("numbers.txt has changed: its SHA-256 was ")
-        .wait_until("the checklist of what was read anew", |screen| {
-            let (_, anew) = screen.rsplit_once("signed yet.").unwrap_or_default();
-            anew.contains("2. This is the right server, database and role: HOLDS")
-        });
-    terminal.line("sign 1").wait_for("Read it to its end first");
+    find_changed(&mut terminal, "numbers.txt");
     // It is not there any more: that is told as well, and nothing runs on what was read.
     std::fs::remove_file(&data).unwrap();
     terminal

@@ -89,10 +89,7 @@ pub(super) fn guard_told(missing: Option<String>) -> Body {
     Body::Guard { missing: why }
 }
 
-/// `cannot_connect_now`: the server starts up, recovers or shuts down.
-const NOT_READY: &str = "57P03";
-
-/// How long such a server is waited for at the most, whatever connect_timeout says.
+/// How long a server that is not ready is waited for at the most, whatever connect_timeout says.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(500);
@@ -381,7 +378,7 @@ impl Actor {
         let mut told = false;
         loop {
             let why = match self.reach().await {
-                Err(why) if why.sqlstate.as_deref() == Some(NOT_READY) => why,
+                Err(why) if why.is_not_ready() => why,
                 reached => return reached,
             };
             let given_up = severed.has_changed().unwrap_or(true);

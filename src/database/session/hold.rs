@@ -4,10 +4,12 @@
 //! COMMIT is guarded by the transaction's identity, and "committed" is never more than what the
 //! tag, the status and `pg_xact_status` say.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::actor::{Actor, noticed, unanswered, within};
-use super::answers::xact_status;
+use super::answers::{millis, xact_status};
 use super::looking::{self, Looks};
 use super::settling::COMMIT_BEHIND_SAVEPOINT;
 use super::{HoldOptions, read_only};
@@ -86,8 +88,7 @@ impl Actor {
             true => {
                 let began = Instant::now();
                 let structure = self.stands_before().await?;
-                let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-                Some((Box::new(structure), took))
+                Some((Box::new(structure), millis(began, Instant::now())))
             }
             false => None,
         };

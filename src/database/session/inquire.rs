@@ -419,7 +419,7 @@ async fn ask_each(
             Ok(inquiry) => return Ok(inquiry),
             Err(why) => {
                 // As everywhere: a server that says no ends the list.
-                let no = why.sqlstate.as_deref().is_some_and(|s| s != "57P03");
+                let no = why.sqlstate.is_some() && !why.is_not_ready();
                 silent.get_or_insert(why);
                 if no {
                     break;

@@ -7,9 +7,11 @@
 //! the same as this one.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 use super::actor::Actor;
+use super::answers::millis;
 use super::looking;
 use super::read_only::{self, Limits};
 use crate::database::link::Broken;
@@ -19,11 +21,8 @@ use crate::gate::event::{Body, Millis, Seq, ServerMessage};
 use crate::gate::pass::Structure;
 use crate::runbook::rehearsal;
 
-/// How long it may take, in PostgreSQL's words.
-const LIMIT: &str = "5s";
-
-/// How long it may take before BEGIN.
-const LIMIT_BEFORE: Millis = 5_000;
+/// How long it may take.
+const LIMIT: Millis = 5_000;
 
 impl Actor {
     /// All that stands in the database before BEGIN: nothing is held for it, and whatever goes wrong costs
@@ -32,9 +31,9 @@ impl Actor {
         let texts = rehearsal::standing_now();
         let queries = read_only::numbered(&texts);
         let limits = Limits {
-            statement: LIMIT_BEFORE,
+            statement: LIMIT,
             // Whoever waits to read is in nobody's way but that of an ACCESS EXCLUSIVE lock.
-            lock: Some(self.options.lock_timeout.min(LIMIT_BEFORE)),
+            lock: Some(self.options.lock_timeout.min(LIMIT)),
         };
         let mut last = None;
         for answer in read_only::each(self.link()?, &queries, limits).await? {
@@ -54,8 +53,9 @@ impl Actor {
         let [names, rows] = rehearsal::touched_now();
         let asked = format!("{names} {rows}");
         let began = Instant::now();
-        let (answer, back) = looking::ask_aside_within(self.link()?, LIMIT, &asked).await?;
-        let duration = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let limit = format!("{LIMIT}ms");
+        let (answer, back) = looking::ask_aside_within(self.link()?, &limit, &asked).await?;
+        let duration = millis(began, Instant::now());
         match (self.link()?.status(), &back) {
             (Status::Open, None) => {}
             (Status::Idle, _) => return Ok(()),

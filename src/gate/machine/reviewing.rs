@@ -116,11 +116,16 @@ impl Machine {
 
     /// A person lets the pass go: what is not known of it yet is looked at first.
     pub(super) fn let_go(&mut self) -> Vec<Effect> {
-        let known = |pass: &Arc<Pass>| matches!(pass.structure, Structure::Known(_));
-        match self.came_out.as_ref().is_some_and(known) {
+        match self.is_taken_down() {
             true => self.take_time(),
             false => self.take_down(),
         }
+    }
+
+    /// Whether the structure after the script is known.
+    fn is_taken_down(&self) -> bool {
+        let known = |pass: &Arc<Pass>| matches!(pass.structure, Structure::Known(_));
+        self.came_out.as_ref().is_some_and(known)
     }
 
     /// It is looked at inside the transaction, and only where it is needed: the locks stay meanwhile.
@@ -288,9 +293,7 @@ impl Machine {
                         ..
                     }
                 );
-                let known = |pass: &Arc<Pass>| matches!(pass.structure, Structure::Known(_));
-                let whole = self.came_out.as_ref().is_some_and(known);
-                let whole = whole && self.why_nothing_is_kept().is_none();
+                let whole = self.is_taken_down() && self.why_nothing_is_kept().is_none();
                 if again && (whole || self.plan.lets_go_by_itself()) {
                     return self.take_time();
                 }

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use toml::Spanned;
 
 use super::{MANIFEST, RunbookError};
-use crate::runbook::printable::printable;
+use crate::runbook::printable::{hexadecimal, printable};
 use crate::runbook::script::{Script, Source};
 use crate::runbook::variables::Variables;
 use crate::runbook::{built_in, lint};
@@ -183,7 +183,7 @@ impl Page<'_> {
                 Place::BuiltIn => None,
             },
             text: self.text.into(),
-            sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hexadecimal(hash),
             encodings: Vec::new(),
             remarks: Vec::new(),
         }

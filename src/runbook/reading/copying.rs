@@ -12,7 +12,7 @@ use super::super::classify::{self, Words};
 use super::super::encoding::Charset;
 use super::super::lexer::{Lexed, Lexeme, Lexer};
 use super::super::meta;
-use super::super::printable::printable;
+use super::super::printable::{hexadecimal, printable};
 use super::super::scanner::{Item, MetaCommand, Scanner};
 use super::super::script::{DataFile, Fate, Statement};
 use super::super::variables::Variables;
@@ -209,10 +209,7 @@ impl Reading {
             ));
         }
         self.bytes += bytes.len();
-        let sha256: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let sha256 = hexadecimal(Sha256::digest(&bytes));
         let (text, bad) = self.charset.decode(&bytes);
         if bad.is_some() {
             return Err(format!("{shown}: {}", not_in(self.charset)));

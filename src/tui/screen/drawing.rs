@@ -420,18 +420,18 @@ impl Screen {
         let Some(scroll) = self.documents.get_mut(self.tab) else {
             return;
         };
-        let goal = self.goal.take();
-        let goal = goal.and_then(|(source, line)| pages.row_of(source, line));
-        if let Some(row) = goal {
-            // What stands above it belongs to it as often as not.
-            scroll.top = row.saturating_sub(usize::from(below.height) / 3);
-            self.found = Some(row);
-        }
         scroll.settle(pages.len(), usize::from(below.height), None);
         match self.place.take() {
             Some(InScript::Finding(number)) => {
                 if let Some(row) = pages.finding(scene.runbook, number) {
                     scroll.top = row.saturating_sub(2).min(scroll.last());
+                    self.found = Some(row);
+                }
+            }
+            Some(InScript::InQuestion(source, line)) => {
+                if let Some(row) = pages.row_of(source, line) {
+                    // What stands above it belongs to it as often as not.
+                    scroll.top = row.saturating_sub(scroll.height / 3).min(scroll.last());
                     self.found = Some(row);
                 }
             }

@@ -1,6 +1,6 @@
 //! Keys that change only what is looked at: panes, scrolling, searching, the texts of prompts.
 
-use super::{Cover, Screen, Scroll, Typing};
+use super::{Cover, InScript, Screen, Scroll, Typing};
 use crate::asking::Challenge;
 use crate::gate::machine::Machine;
 use crate::gate::phase::Phase;
@@ -24,7 +24,7 @@ impl Screen {
                 self.toggle(Cover::Scripts);
                 if goal.is_some() && self.cover == Some(Cover::Scripts) {
                     self.tab = 0;
-                    self.goal = goal;
+                    self.place = goal.map(|(source, line)| InScript::InQuestion(source, line));
                 }
             }
             ViewAct::Locks => self.toggle(Cover::Locks),

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, mpsc};
+use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Whose turn it is to write: a frame must not come behind the bytes that give the terminal back.
@@ -81,6 +82,19 @@ impl Writer {
             told.unwrap_or_else(|| Err(io::ErrorKind::BrokenPipe.into()))?;
         }
         Ok(())
+    }
+}
+
+/// Has a thread of its own write, and waits for it no longer than that: a terminal that is stalled
+/// never takes anything.
+pub(crate) fn write_within(limit: Duration, write: impl FnOnce() + Send + 'static) {
+    let (done, written) = mpsc::channel();
+    let writing = std::thread::Builder::new().spawn(move || {
+        write();
+        let _ = done.send(());
+    });
+    if writing.is_ok() {
+        let _ = written.recv_timeout(limit);
     }
 }
 

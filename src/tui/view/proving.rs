@@ -42,7 +42,7 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
             "CONNECTING",
             look.strong(),
             std::iter::once("The session is being opened. Nothing has been changed.".to_owned())
-                .chain(scene.account.messages.last().filter(|said| said.message.sqlstate.as_deref() == Some("57P03")).map(|said| {
+                .chain(scene.account.messages.last().filter(|said| said.message.is_not_ready()).map(|said| {
                     let hint = said.message.hint.as_deref().unwrap_or_default();
                     look.clean(&format!("{}: {hint}.", said.message.message))
                 }))
