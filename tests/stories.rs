@@ -32,6 +32,8 @@ mod copying;
 mod counting;
 #[path = "stories/deciding.rs"]
 mod deciding;
+#[path = "shared/encrypting.rs"]
+mod encrypting;
 #[path = "stories/entering.rs"]
 mod entering;
 #[path = "stories/foreign.rs"]

@@ -12,6 +12,8 @@ mod cancelling;
 mod child;
 #[path = "tls/children.rs"]
 mod children;
+#[path = "shared/encrypting.rs"]
+mod encrypting;
 #[path = "tls/ground.rs"]
 mod ground;
 #[path = "tls/matrix.rs"]

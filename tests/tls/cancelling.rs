@@ -51,6 +51,9 @@ async fn listen_in(port: u16) -> (u16, Arc<Mutex<Vec<Opening>>>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_request_is_as_protected_as_its_session() {
+    if crate::encrypting::cannot_encrypt() {
+        return;
+    }
     let rules = "host all postgres 127.0.0.1/32 trust";
     let ground = tokio::task::spawn_blocking(move || Ground::new(rules))
         .await

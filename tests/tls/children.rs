@@ -140,6 +140,9 @@ async fn waits(admin: &tokio_postgres::Client, application: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_goes_to_the_server_that_was_reached_under_the_same_tls() {
+    if crate::encrypting::cannot_encrypt() {
+        return;
+    }
     let (ground, way) = set().await;
     if cannot_dump(&ground) {
         return;
@@ -197,6 +200,9 @@ fn clone(folder: &Path, service: &Path, passfile: &Path) -> Command {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clone_is_made_of_the_server_that_was_reached_under_the_same_tls() {
+    if crate::encrypting::cannot_encrypt() {
+        return;
+    }
     let (ground, way) = set().await;
     if cannot_dump(&ground) {
         return;

@@ -78,6 +78,9 @@ impl Tally {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_psql_connects_so_does_it_and_in_the_same_way() {
+    if crate::encrypting::cannot_encrypt() {
+        return;
+    }
     let Some(program) = find_psql() else { return };
     let rules = "hostssl all only_tls 127.0.0.1/32 trust\nhostnossl all only_plain 127.0.0.1/32 trust\n\
                  hostssl all by_certificate 127.0.0.1/32 cert\n\

@@ -7,6 +7,9 @@ use crate::ground::{Ground, settings};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_a_certificate_is_told_with_the_next_step() {
+    if crate::encrypting::cannot_encrypt() {
+        return;
+    }
     let rules = "hostssl all only_tls 127.0.0.1/32 trust\nhostssl all certified 127.0.0.1/32 cert\n\
                  host all postgres 127.0.0.1/32 trust";
     let ground = tokio::task::spawn_blocking(move || Ground::new(rules))
