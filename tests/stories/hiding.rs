@@ -7,10 +7,10 @@ use stagegate::sandbox::demo::Scenario;
 use std::path::Path;
 use std::process::Command;
 
-/// A password that is found in nothing else.
-const PASSWORD: &str = "Zq7%vX@k9";
+/// A password that is found in nothing else, not even in a folder's name made of letters drawn at random.
+const PASSWORD: &str = "Zq7quitte%vXbirne@k9pflaume";
 /// Its pieces, as a reader of URIs would take it apart.
-const PIECES: [&str; 3] = ["Zq7", "vX", "k9"];
+const PIECES: [&str; 3] = ["Zq7quitte", "vXbirne", "k9pflaume"];
 
 /// Runs the program; what it said, and its exit code.
 fn said(stage: &Stage, arguments: &[&str], env: &[(&str, &str)]) -> (String, Option<i32>) {
