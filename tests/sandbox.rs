@@ -4,11 +4,12 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -299,6 +300,29 @@ fn restart_after_every_kind_of_stop() {
     // Still running: stopped in order first.
     sandbox.restart().unwrap();
     committed(4);
+}
+
+/// Up to 17 a client that connects late and says nothing keeps the postmaster for a minute.
+#[test]
+fn an_immediate_stop_waits_for_no_silent_client() {
+    let sandbox = start();
+    let socket = sandbox.socket_dir().join(".s.PGSQL.5432");
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let over = &over;
+        scope.spawn(move || {
+            let mut silent = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                silent.extend(UnixStream::connect(&socket));
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let stopped = sandbox.stop_immediate();
+        over.store(true, Ordering::Relaxed);
+        stopped.unwrap();
+    });
+    sandbox.restart().unwrap();
+    assert_eq!(ask(&sandbox, "SELECT 'there again'"), "there again");
 }
 
 #[test]

@@ -77,11 +77,16 @@ pub enum SandboxError {
     },
 
     /// The server would not stop.
-    #[error("The throw-away server (process {pid}) did not stop within {seconds} s and was killed")]
+    #[error(
+        "The throw-away server (process {pid}) did not stop within {seconds} s and was killed.\n\
+         The end of its log:\n{log_tail}"
+    )]
     NotStopped {
         pid: u32,
         /// How long it was given, in seconds.
         seconds: u64,
+        /// The last lines of the server's log.
+        log_tail: String,
     },
 
     /// The throw-away server refused what the demo asked of it.

@@ -32,6 +32,11 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long an ordered stop may take. PostgreSQL itself kills lingering sessions after 5 s.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
+/// How long an immediate stop may take before the postmaster itself is killed. The server kills what
+/// lingers after 5 s; up to 17 it goes on taking connections until then, and waits for one that
+/// says nothing as long as `authentication_timeout` (60 s).
+const CRASH_LIMIT: Duration = Duration::from_secs(8);
+
 /// How long a start is tried again after a crash: the kernel may still hold the dead server's
 /// shared memory (2 starts in 50).
 const RESTART_LIMIT: Duration = Duration::from_secs(10);
@@ -333,18 +338,22 @@ impl Sandbox {
         if matches!(child.try_wait(), Ok(None)) {
             let _ = kill_process(Pid::from_child(&child), signal);
         }
-        let in_time = wait(&mut child, STOP_LIMIT);
+        let crash = signal == Signal::QUIT;
+        let limit = if crash { CRASH_LIMIT } else { STOP_LIMIT };
+        let in_time = wait(&mut child, limit);
         if !in_time {
             let _ = child.kill();
             let _ = child.wait();
         }
         reaper::forget(&self.folder);
-        if in_time {
+        // A postmaster that had to be killed has crashed as well as any.
+        if in_time || crash {
             Ok(())
         } else {
             Err(SandboxError::NotStopped {
                 pid,
-                seconds: STOP_LIMIT.as_secs(),
+                seconds: limit.as_secs(),
+                log_tail: tail(&fs::read(&self.log_path).unwrap_or_default(), 20),
             })
         }
     }
@@ -356,7 +365,6 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        // A server that had to be killed is as gone as one that stopped.
         let _ = self.stop_immediate();
     }
 }
