@@ -308,10 +308,13 @@ fn an_immediate_stop_waits_for_no_silent_client() {
     let sandbox = start();
     let socket = sandbox.socket_dir().join(".s.PGSQL.5432");
     let over = AtomicBool::new(false);
+    let mut silent = Vec::new();
+    silent.extend(UnixStream::connect(&socket));
+    // It connects after that one and is answered: that one has a process by now.
+    assert_eq!(ask(&sandbox, "SELECT 'here'"), "here");
     std::thread::scope(|scope| {
         let over = &over;
         scope.spawn(move || {
-            let mut silent = Vec::new();
             while !over.load(Ordering::Relaxed) {
                 silent.extend(UnixStream::connect(&socket));
                 std::thread::sleep(Duration::from_millis(20));
