@@ -29,6 +29,8 @@ mod escaping;
 mod guarding;
 #[path = "database/hijacking.rs"]
 mod hijacking;
+#[path = "database/limiting.rs"]
+mod limiting;
 #[path = "database/looking.rs"]
 mod looking;
 #[path = "database/many.rs"]

@@ -16,8 +16,6 @@ use crate::runbook::script::Statement;
 /// with every use of their table, and relations made in this very transaction (nobody else can see
 /// them yet; `age(xmin) <= 0` is "not older than our own transaction"). The server's own relations have
 /// numbers below 16384 (`FirstNormalObjectId`): most of what is left out goes before anything is joined.
-///
-/// The one risk of it: a `statement_timeout` that the script sets covers it too.
 pub const QUERY: &str = "SELECT l.mode, \
     n.nspname OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) c.relname, \
     l.relation \

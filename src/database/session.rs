@@ -10,6 +10,7 @@ pub mod caps;
 mod hold;
 mod inquire;
 mod lease;
+mod limits;
 mod looking;
 pub mod measure;
 mod outside;

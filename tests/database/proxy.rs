@@ -17,7 +17,11 @@ struct Ways {
     hold_open: bool,
     linger: bool,
     writable: bool,
+    /// Up to so many words of the client, and what the server hears in their place.
+    misheard: [Option<(&'static str, &'static str)>; MISHEARD],
 }
+
+const MISHEARD: usize = 6;
 
 /// How long an answer takes then; long against what a client needs to send what does not wait for it.
 const LINGER: Duration = Duration::from_millis(100);
@@ -42,6 +46,7 @@ impl Proxy {
             hold_open: false,
             linger: false,
             writable: false,
+            misheard: [None; MISHEARD],
         }));
         let (cut, cuts) = watch::channel(0);
         let (count, swallowed) = watch::channel(0);
@@ -97,6 +102,18 @@ impl Proxy {
         self.ways.lock().unwrap().writable = true;
     }
 
+    /// From now on the server hears others in the place of these words of a client. The others are no
+    /// longer than they, and what is missing is filled with spaces.
+    pub fn mishear(&self, words: &[&'static str], heard: &'static str) {
+        let misheard = &mut self.ways.lock().unwrap().misheard;
+        assert!(words.len() <= misheard.len());
+        *misheard = [None; MISHEARD];
+        for (slot, word) in misheard.iter_mut().zip(words) {
+            assert!(heard.len() <= word.len(), "{word}");
+            *slot = Some((word, heard));
+        }
+    }
+
     /// Leads new connections to another server.
     pub fn redirect(&self, server: SocketAddr) {
         self.ways.lock().unwrap().server = server;
@@ -138,6 +155,9 @@ async fn pass(
             if answered.swap(false, Ordering::SeqCst) {
                 flights.fetch_add(1, Ordering::SeqCst);
             }
+            for (words, heard) in now().misheard.into_iter().flatten() {
+                mishear(&mut buffer[..read], words.as_bytes(), heard.as_bytes());
+            }
             if to_server.write_all(&buffer[..read]).await.is_err() {
                 break;
             }
@@ -166,6 +186,20 @@ async fn pass(
         let _ = to_client.shutdown().await;
     };
     tokio::join!(up, down);
+}
+
+/// Puts `heard` in every place of `words`, as long as they are.
+fn mishear(bytes: &mut [u8], words: &[u8], heard: &[u8]) {
+    let mut from = 0;
+    while let Some(at) = bytes[from..]
+        .windows(words.len())
+        .position(|part| part == words)
+    {
+        let place = &mut bytes[from + at..from + at + words.len()];
+        place.fill(b' ');
+        place[..heard.len()].copy_from_slice(heard);
+        from += at + words.len();
+    }
 }
 
 /// Passes the first message on with READ ONLY turned off in it: by a word of the same length, so that

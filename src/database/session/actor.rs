@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::inquire::Identity;
+use super::limits::Limits;
 use super::looking::{self, Looks};
 use super::{HoldOptions, Line, Order, There};
 use crate::database::link::{Answer, Broken, Link};
@@ -44,8 +45,8 @@ pub(super) struct Actor {
     pub(super) ledger: Ledger,
     /// How this session looks at the locks.
     pub(super) looks: Looks,
-    /// SQL that sets the limits as they were at BEGIN.
-    pub(super) limits_found: Option<String>,
+    /// The limits as they are to stand from BEGIN on.
+    pub(super) limits_found: Option<Limits>,
     /// Whether the server takes `client_connection_check_interval`.
     pub(super) checks_client: bool,
     /// Up to where the WAL must be on disk for the transaction's number to be durable.

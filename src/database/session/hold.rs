@@ -10,16 +10,17 @@ use tokio::time::Instant;
 
 use super::actor::{Actor, noticed, unanswered, within};
 use super::answers::{millis, xact_status};
+use super::limits::{self, Limits};
 use super::looking::{self, Looks};
 use super::settling::COMMIT_BEHIND_SAVEPOINT;
 use super::{HoldOptions, read_only};
-use crate::database::link::{Answer, Broken, Link, Sent};
+use crate::database::link::{Answer, Broken, Gathered, Link, Sent};
 use crate::database::locks::Ledger;
 use crate::database::pinned::Pinned;
 use crate::database::tap::Status;
 use crate::database::{message, target};
 use crate::gate::event::{
-    Body, CommitAnswer, CommitWait, Millis, Report, Seq, ServerMessage, Target, XactStatus,
+    Body, CommitAnswer, CommitWait, Report, Seq, ServerMessage, Target, XactStatus,
 };
 use crate::gate::warrant::Recorded;
 use crate::runbook::script::{Fate, Statement};
@@ -66,16 +67,6 @@ pub(super) fn idle_limit(options: &HoldOptions) -> String {
     )
 }
 
-/// Bounds a statement, unless it is bound more strictly already.
-fn statement_limit(limit: Millis) -> String {
-    format!(
-        "SELECT pg_catalog.set_config('statement_timeout', '{limit}ms', true) \
-         FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'statement_timeout' \
-         AND (setting::pg_catalog.int8 OPERATOR(pg_catalog.<) 1 \
-         OR setting::pg_catalog.int8 OPERATOR(pg_catalog.>) {limit})"
-    )
-}
-
 impl Actor {
     pub(super) async fn begin(&mut self, seq: Seq) -> Result<(), Broken> {
         let link = self.link()?;
@@ -93,11 +84,8 @@ impl Actor {
             false => None,
         };
         let over_network = target::over_network(self.link()?);
-        let mut added = self.opening(over_network);
-        let limits = looking::limits(&self.options, self.checks_client);
-        let shown = limits.shown();
-        let many = shown.len();
-        added.extend(shown);
+        let ours = Limits::ours(&self.options, self.checks_client);
+        let mut added = self.opening(over_network, &ours);
         added.push(XID.into());
         let preparing = self.may_prepare().then(|| looking::preparing(self.looks));
         let limit = self.answer_timeout();
@@ -115,16 +103,11 @@ impl Actor {
             };
         }
         let answer = within(limit, self.link()?.answer(begun, &mut |_| {})).await?;
-        let before_xid = answer.results.len().saturating_sub(1);
-        let shown = answer
-            .results
-            .get(before_xid.saturating_sub(many)..before_xid);
-        self.limits_found = shown.and_then(|shown| limits.as_found(shown));
-        let xid = answer
-            .results
-            .last()
-            .and_then(|r| r.set.rows.first())
-            .and_then(|row| row.first().cloned().flatten());
+        let cell = |result: Option<&Gathered>| result?.set.rows.first()?.first()?.clone();
+        // The first answer is the limit on statements that the session has.
+        let shown = cell(answer.results.first());
+        self.limits_found = shown.and_then(|shown| ours.keep_stricter(&shown));
+        let xid = cell(answer.results.last());
         let failure = match (answer.error, xid) {
             (None, Some(xid)) if answer.status == Status::Open => {
                 self.xid = Some(xid.clone());
@@ -148,7 +131,7 @@ impl Actor {
                 }
                 return Ok(());
             }
-            (Some(error), _) => error,
+            (Some(error), _) => limits::of_the_session(error),
             (None, _) => message::own("the server opened no transaction"),
         };
         if answer.status != Status::Idle {
@@ -160,7 +143,7 @@ impl Actor {
 
     /// BEGIN, as the script words it, and the settings that bound the hold. They end with the
     /// transaction.
-    fn opening(&self, over_network: bool) -> Vec<String> {
+    fn opening(&self, over_network: bool, ours: &Limits) -> Vec<String> {
         let script = &self.runbook.script;
         let taken_over = || {
             let all = script.statements.iter();
@@ -178,21 +161,9 @@ impl Actor {
             // Otherwise the server answers a byte that is no UTF-8 with an error, where psql shows it.
             added.push("SET LOCAL client_encoding = 'SQL_ASCII'".into());
         }
-        added.extend([
-            format!(
-                "SET LOCAL lock_timeout = '{}ms'",
-                self.options.lock_timeout.max(1)
-            ),
-            idle_limit(&self.options),
-        ]);
+        added.extend(ours.opening());
         if let Some(path) = &self.runbook.search_path.script {
             added.push(read_only::search_path(Some(path)));
-        }
-        if self.options.statement_limit > 0 {
-            added.push(statement_limit(self.options.statement_limit));
-        }
-        if self.checks_client {
-            added.push("SET LOCAL client_connection_check_interval = '1s'".into());
         }
         if over_network {
             added.push("SET LOCAL tcp_keepalives_idle = 3".into());

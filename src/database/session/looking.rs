@@ -1,29 +1,31 @@
 //! What the program puts between the statements of a script: its limits again, and a look at the
 //! locks; how much of the script's time that may take; and how it asks anything else.
 //!
-//! Everything runs behind a savepoint of its own and goes back to it, so that nothing of it can
-//! cost the transaction: no missing right, no name in another encoding, no limit of the script
-//! (I12). It is sent in the same flight as the statement before it. The look is planned once, ahead of
+//! A look runs behind a savepoint of its own and goes back to it, so that nothing of it can cost the
+//! transaction: no missing right, no name in another encoding (I12). It is sent in the same flight as the statement before it. The look is planned once, ahead of
 //! BEGIN: to plan it takes the server three times as long as to run it, with the script's locks held.
 
 use std::time::Duration;
 
-use super::HoldOptions;
-use crate::database::link::{Answer, Broken, Gathered, Link, Sent};
+use super::limits::Limits;
+use crate::database::link::{Answer, Broken, Link, Sent};
 use crate::database::locks::QUERY;
 use crate::gate::event::ServerMessage;
 use crate::runbook::script::Statement;
 
-/// What is sent before the next statement, in two requests: where the first one fails, the second
-/// takes it back; where it does not, the limits stay and the look is undone.
-pub(super) fn between(limits: &Limits, look: bool, looks: Looks) -> String {
-    let again = format!(
-        "SAVEPOINT stagegate_look; {}; RELEASE SAVEPOINT stagegate_look; SAVEPOINT stagegate_look",
-        wider_and_shown(limits)
-    );
-    match look {
-        true => format!("{again}; {}; {}", own_limits(SHORT), looks.sql()),
-        false => again,
+/// What is sent before the next statement. Limits first; with a look it is two requests: where the
+/// first one fails, the second takes the look back, and the limits stay.
+pub(super) fn between(
+    limits: &Limits,
+    told: bool,
+    looks: Option<Looks>,
+) -> (String, Option<String>) {
+    match looks {
+        Some(looks) => (
+            format!("{}; {}", limits.begin(told), aside(looks.sql())),
+            Some(limits.end(BACK)),
+        ),
+        None => (limits.set(told), None),
     }
 }
 
@@ -65,10 +67,6 @@ pub(super) fn may_unprepare(statement: &Statement) -> bool {
     ["DEALLOCATE", "PREPARE", "DISCARD"]
         .iter()
         .any(|word| first.eq_ignore_ascii_case(word))
-}
-
-fn wider_and_shown(limits: &Limits) -> String {
-    format!("{}; {}", limits.where_wider, limits.shown().join("; "))
 }
 
 /// How long a question of ours may take, in PostgreSQL's words.
@@ -139,103 +137,6 @@ pub(super) async fn ask_aside_within(
 /// The second request.
 pub(super) const BACK: &str =
     "ROLLBACK TO SAVEPOINT stagegate_look; RELEASE SAVEPOINT stagegate_look";
-
-/// The limits that keep the hold safe, as SQL that sets them again.
-pub(super) struct Limits {
-    names: Vec<&'static str>,
-    /// Where the script made one wider; a stricter one stands. Calls functions, so it goes behind a
-    /// savepoint.
-    where_wider: String,
-    /// Whatever the script made of them. Needs no right.
-    pub(super) ours: String,
-}
-
-impl Limits {
-    /// What tells the limits as they are, one row each. Needs no right.
-    pub(super) fn shown(&self) -> Vec<String> {
-        let names = self.names.iter();
-        names.map(|name| format!("SHOW {name}")).collect()
-    }
-
-    /// SQL that sets the limits to what they were shown to be; `None` where they were not told.
-    pub(super) fn as_found(&self, shown: &[Gathered]) -> Option<String> {
-        let mut results = shown.iter();
-        let mut set = Vec::new();
-        for name in &self.names {
-            let [Some(value)] = results.next()?.set.rows.first()?.as_slice() else {
-                return None;
-            };
-            set.push(set_local(name, value));
-        }
-        Some(set.join("; "))
-    }
-}
-
-fn set_local(name: &str, value: &str) -> String {
-    format!("SET LOCAL {name} = '{}'", value.replace('\'', "''"))
-}
-
-/// Whether the limits were set again before what failed.
-pub(super) fn set_again(answer: &Answer) -> bool {
-    answer.tags.iter().any(|tag| tag == "RELEASE")
-}
-
-pub(super) fn limits(options: &HoldOptions, checks_client: bool) -> Limits {
-    let mut wanted = vec![
-        ("lock_timeout", options.lock_timeout.max(1)),
-        (
-            "idle_in_transaction_session_timeout",
-            options.dead_man.max(1),
-        ),
-    ];
-    if options.statement_limit > 0 {
-        wanted.push(("statement_timeout", options.statement_limit));
-    }
-    if checks_client {
-        wanted.push(("client_connection_check_interval", 1_000));
-    }
-    let rows: Vec<String> = wanted
-        .iter()
-        .map(|(name, limit)| format!("('{name}', '{limit}ms')"))
-        .collect();
-    let names: Vec<&'static str> = wanted.iter().map(|(name, _)| *name).collect();
-    let ours: Vec<String> = wanted
-        .iter()
-        .map(|(name, limit)| set_local(name, &format!("{limit}ms")))
-        .collect();
-    let where_wider = format!(
-        "SELECT pg_catalog.set_config(w.name, w.value, true) FROM (VALUES {}) AS w (name, value) \
-         WHERE pg_catalog.current_setting(w.name)::pg_catalog.interval OPERATOR(pg_catalog.=) \
-         '0'::pg_catalog.interval \
-         OR pg_catalog.current_setting(w.name)::pg_catalog.interval OPERATOR(pg_catalog.>) \
-         w.value::pg_catalog.interval",
-        rows.join(", ")
-    );
-    Limits {
-        names,
-        where_wider,
-        ours: ours.join("; "),
-    }
-}
-
-/// Whether a statement may change a limit on purpose: SET and its kind, and what calls functions.
-/// What a trigger changes behind any other is set back to what it was.
-pub(super) fn may_change_limits(statement: &Statement) -> bool {
-    const LONG: usize = 64 * 1024;
-    if statement.text.len() > LONG {
-        return true;
-    }
-    let first = statement.kind.split(' ').next().unwrap_or_default();
-    match first.to_ascii_uppercase().as_str() {
-        "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "CREATE" | "ALTER" | "DROP" | "COPY"
-        | "COMMENT" | "GRANT" | "REVOKE" | "LOCK" | "TRUNCATE" => {
-            let text = statement.text.to_ascii_lowercase();
-            text.contains("set_config") || text.contains("pg_settings")
-        }
-        "SELECT" | "VALUES" => statement.text.contains('('),
-        _ => true,
-    }
-}
 
 /// The text says that a lock is taken that others wait for.
 fn is_strong(statement: &Statement) -> bool {

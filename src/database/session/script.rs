@@ -16,7 +16,8 @@ use tokio::time::Instant;
 use super::actor::{Actor, noticed};
 use super::answers::{millis, report};
 use super::caps::{self, Caps};
-use super::looking::{self, Budget, Limits, Looks};
+use super::limits::{self, Limits};
+use super::looking::{self, Budget, Looks};
 use crate::database::link::{Answer, Broken, Link, Sent, Unsent};
 use crate::database::message;
 use crate::database::tap::Status;
@@ -34,21 +35,17 @@ const LOW: usize = WINDOW / 2;
 /// A request that was sent and is not answered yet.
 enum Part<'s> {
     Statement(&'s Statement, Sent),
-    /// Limits, perhaps a look at the locks, and the way back from it.
+    /// The limits again, perhaps a look at the locks and the way back from it.
     Between(&'s Statement, Between),
-    /// The limits as they were before the statement.
-    Again(&'s Statement, Sent),
 }
 
-/// Two requests of ours after a statement.
+/// What of ours follows a statement.
 struct Between {
-    look: bool,
-    /// The limits are in it, to be compared.
-    limits: bool,
-    /// How many statements before may have changed a limit on purpose.
-    changes: usize,
+    /// The limits before the statement, where it may have changed one on purpose and the answer tells.
+    told: Option<Limits>,
     first: Sent,
-    back: Sent,
+    /// Behind a look.
+    back: Option<Sent>,
 }
 
 struct Run {
@@ -64,14 +61,12 @@ struct Run {
     budget: Budget,
     /// It was told that a look failed.
     blind: bool,
-    /// What sets the limits again as they are: known once the server has said it after the last
-    /// statement that may have changed one on purpose.
-    again: Option<String>,
-    changes: usize,
     looks: Looks,
-    /// The limits cannot be compared any more, so ours are set whatever the script wants.
-    forced: bool,
-    limits: Limits,
+    ours: Limits,
+    /// What stands: ours, and what the script made stricter, as far as the server has told it.
+    standing: Limits,
+    /// The next statement waits for what is under way.
+    waits: bool,
     caps: Caps,
 }
 
@@ -81,6 +76,7 @@ impl Actor {
         let script = &runbook.script;
         let mut rest = script.sent().peekable();
         let mut flight: VecDeque<Part<'_>> = VecDeque::new();
+        let ours = Limits::ours(&self.options, self.checks_client);
         let mut run = Run {
             seq,
             since: Instant::now(),
@@ -90,14 +86,19 @@ impl Actor {
             plan: Plan::default(),
             budget: Budget::default(),
             blind: false,
-            again: self.limits_found.clone(),
-            changes: 0,
             looks: self.looks,
-            forced: false,
-            limits: looking::limits(&self.options, self.checks_client),
+            standing: self.limits_found.clone().unwrap_or_else(|| ours.clone()),
+            ours,
+            waits: false,
             caps: Caps::default(),
         };
         self.link()?;
+        if let Some(first) = rest.peek().copied()
+            && run.standing != run.ours
+        {
+            let part = self.set_standing(&run, first).await?;
+            flight.push_back(part);
+        }
         let mut ahead = 0;
         loop {
             let room = match ahead <= LOW {
@@ -111,9 +112,11 @@ impl Actor {
                 let data = script.copy_data(statement);
                 // Data cannot share the wire with what is under way. And what goes back to a savepoint
                 // would let the transaction live on behind a failure that nobody has read yet.
-                if (data.is_some() || statement.goes_back) && !flight.is_empty() {
+                let waits = data.is_some() || statement.goes_back || run.waits;
+                if waits && !flight.is_empty() {
                     break;
                 }
+                run.waits = false;
                 match data {
                     Some(data) => self.copy(&mut run, statement, data).await?,
                     None => match self.link()?.send_one(&statement.text).await {
@@ -160,8 +163,8 @@ impl Actor {
         Ok(())
     }
 
-    /// Sends what comes after a statement: its limits are set again before the next one, whatever
-    /// code it ran, in the same flight.
+    /// Sends what comes after a statement: the limits again before the next one, whatever code it ran,
+    /// in the same flight.
     async fn between<'s>(
         &mut self,
         run: &mut Run,
@@ -169,42 +172,50 @@ impl Actor {
         look: bool,
         flight: &mut VecDeque<Part<'s>>,
     ) -> Result<(), Broken> {
-        let on_purpose = looking::may_change_limits(statement);
-        let again = match run.forced {
-            true => Some(run.limits.ours.clone()),
-            false => run.again.clone().filter(|_| !on_purpose),
-        };
         if looking::may_unprepare(statement) {
             self.looks = Looks::InFull;
             run.looks = Looks::InFull;
         }
+        let last = statement.number == run.last;
         // The last one is asked in full, whatever became of what was prepared.
-        let looks = match statement.number == run.last {
+        let looks = match last {
             true => Looks::InFull,
             false => run.looks,
         };
-        let link = self.link()?;
-        if let Some(again) = &again {
-            flight.push_back(Part::Again(statement, link.send_ours(again).await?));
-        }
-        let first = match (&again, look) {
-            (Some(_), false) => return Ok(()),
-            (Some(_), true) => looking::aside(looks.sql()),
-            (None, _) => looking::between(&run.limits, look, looks),
+        let told = limits::may_change_limits(statement);
+        run.waits |= told && limits::names_a_limit(statement);
+        // Behind the last one everything is the program's, and under its own limit on statements.
+        let limits = match last {
+            true => run.standing.with_statements_of(&run.ours),
+            false => run.standing.clone(),
         };
-        if on_purpose {
-            run.again = None;
-            run.changes += 1;
-        }
+        let (first, back) = looking::between(&limits, told, look.then_some(looks));
+        let link = self.link()?;
         let between = Between {
-            look,
-            limits: again.is_none(),
-            changes: run.changes,
+            told: told.then(|| run.standing.clone()),
             first: link.send_ours(&first).await?,
-            back: link.send_ours(looking::BACK).await?,
+            back: match back {
+                Some(back) => Some(link.send_ours(&back).await?),
+                None => None,
+            },
         };
         flight.push_back(Part::Between(statement, between));
         Ok(())
+    }
+
+    /// Sends what stands, before the next statement or behind what is under way.
+    async fn set_standing<'s>(
+        &mut self,
+        run: &Run,
+        statement: &'s Statement,
+    ) -> Result<Part<'s>, Broken> {
+        let first = self.link()?.send_ours(&run.standing.set(false)).await?;
+        let between = Between {
+            told: None,
+            first,
+            back: None,
+        };
+        Ok(Part::Between(statement, between))
     }
 
     /// Reads one answer and says what it means.
@@ -223,89 +234,85 @@ impl Actor {
                 let answer = self.listen(run, statement, sent).await?;
                 self.answered(run, statement, answer);
             }
-            Part::Again(statement, sent) => {
-                let answer = self.link()?.answer(sent, &mut |_| {}).await?;
-                if run.failed {
-                    return Ok(());
-                }
-                if let Some(error) = answer.error {
-                    let ours = ServerMessage {
-                        message: format!(
-                            "the program's own SET LOCAL behind this statement failed: {}",
-                            error.message
-                        ),
-                        ..error
-                    };
-                    self.finish(run, Vec::new());
-                    self.fail(run, statement, ours);
-                    if self.line.cancel_asked() {
-                        self.cancel_the_rest();
-                    }
-                }
-            }
             Part::Between(statement, between) => {
-                let Between {
-                    look,
-                    limits,
-                    changes,
-                    ..
-                } = between;
                 let first = self.link()?.answer(between.first, &mut |_| {}).await?;
-                let back = self.link()?.answer(between.back, &mut |_| {}).await?;
+                let back = match between.back {
+                    Some(back) => Some(self.link()?.answer(back, &mut |_| {}).await?),
+                    None => None,
+                };
                 if run.failed {
                     return Ok(());
                 }
-                if limits && !run.forced && first.error.is_some() && !looking::set_again(&first) {
-                    run.forced = true;
-                    // What is under way already runs with the limits that are there.
-                    let ours = run.limits.ours.clone();
-                    let sent = self.link()?.send_ours(&ours).await?;
-                    flight.push_back(Part::Again(statement, sent));
-                }
-                if limits && changes == run.changes && looking::set_again(&first) {
-                    let shown = first.results.get(1..).unwrap_or_default();
-                    run.again = run.limits.as_found(shown);
-                }
-                let since = std::mem::replace(&mut run.since, back.at);
-                if look {
-                    run.budget.looked(back.at.saturating_duration_since(since));
-                }
-                if let Some(error) = back.error {
-                    // The way back was cut off: the transaction is gone with it.
-                    let why = match first.error {
-                        Some(own) if first.tags.is_empty() => cut_short(own),
-                        _ => error,
-                    };
-                    self.finish(run, Vec::new());
-                    self.fail(run, statement, why);
-                    return Ok(());
-                }
-                let mut locks = Vec::new();
-                match first.error {
-                    Some(error) if self.line.cancel_asked() => {
-                        // It fell between two statements; what is on its way must not go on.
-                        self.finish(run, Vec::new());
-                        self.fail(run, statement, error);
-                        self.cancel_the_rest();
-                        return Ok(());
+                let found = between
+                    .told
+                    .as_ref()
+                    .map(|before| (before, before.told(&first)));
+                if let Some((before, Some(found))) = found {
+                    let stood = run.standing.clone();
+                    run.standing.follow(before, &found, &run.ours);
+                    if run.standing != stood && statement.number != run.last {
+                        let part = self.set_standing(run, statement).await?;
+                        flight.push_back(part);
                     }
-                    Some(error) => {
-                        if error.sqlstate.as_deref() == Some(looking::UNPREPARED) {
-                            self.looks = Looks::InFull;
-                            run.looks = Looks::InFull;
-                        }
-                        self.tell_blind(run, &error);
-                    }
-                    None if look => {
-                        let rows = first.results.into_iter().next_back().unwrap_or_default();
-                        locks = self.ledger.look(&rows.set, statement);
-                    }
-                    None => {}
                 }
-                self.finish(run, locks);
+                self.heard_behind(run, statement, first, back);
             }
         }
         Ok(())
+    }
+
+    /// Says what the answers to what was sent behind a statement mean for it.
+    fn heard_behind(
+        &mut self,
+        run: &mut Run,
+        statement: &Statement,
+        first: Answer,
+        back: Option<Answer>,
+    ) {
+        let at = back.as_ref().map_or(first.at, |back| back.at);
+        let since = std::mem::replace(&mut run.since, at);
+        let looked = first.tags.iter().any(|tag| tag == "SAVEPOINT");
+        if back.is_some() {
+            run.budget.looked(at.saturating_duration_since(since));
+        }
+        let lost = match (&first.error, back.as_ref().map(|back| &back.error)) {
+            (Some(error), _) if !looked => Some(("SET LOCAL", error)),
+            (_, Some(Some(error))) => Some(("way back from its look", error)),
+            _ => None,
+        };
+        if let Some((what, error)) = lost {
+            self.finish(run, Vec::new());
+            if self.line.cancel_asked() {
+                self.fail(run, statement, error.clone());
+                self.cancel_the_rest();
+            } else {
+                self.fail(run, statement, limits::told_as_ours(what, error.clone()));
+            }
+            return;
+        }
+        let mut locks = Vec::new();
+        match first.error {
+            Some(error) if self.line.cancel_asked() => {
+                // It fell between two statements; what is on its way must not go on.
+                self.finish(run, Vec::new());
+                self.fail(run, statement, error);
+                self.cancel_the_rest();
+                return;
+            }
+            Some(error) => {
+                if error.sqlstate.as_deref() == Some(looking::UNPREPARED) {
+                    self.looks = Looks::InFull;
+                    run.looks = Looks::InFull;
+                }
+                self.tell_blind(run, &error);
+            }
+            None if back.is_some() => {
+                let rows = first.results.into_iter().next_back().unwrap_or_default();
+                locks = self.ledger.look(&rows.set, statement);
+            }
+            None => {}
+        }
+        self.finish(run, locks);
     }
 
     /// A look that failed costs what it would have shown, and is told as ours, once.
@@ -313,7 +320,7 @@ impl Actor {
         if !std::mem::replace(&mut run.blind, true) {
             let why = message::own_with_hint(
                 format!(
-                    "this program's own look at the locks and limits failed: {}",
+                    "this program's own look at the locks failed: {}",
                     message::line(error)
                 ),
                 "the script and its transaction are not affected; its locks may be missing from \
@@ -468,24 +475,4 @@ fn begins_or_ends(tag: &str) -> bool {
         tag,
         "BEGIN" | "START TRANSACTION" | "COMMIT" | "ROLLBACK" | "PREPARE TRANSACTION"
     )
-}
-
-/// Our own savepoint failed, which no savepoint is around: said as ours, and why it can be.
-fn cut_short(error: ServerMessage) -> ServerMessage {
-    let limited = error.sqlstate.as_deref() == Some("57014");
-    ServerMessage {
-        message: format!(
-            "the program's own SAVEPOINT behind this statement failed: {}",
-            error.message
-        ),
-        hint: match limited {
-            true => Some(
-                "the statement_timeout that the script set counts for it, too; a longer one leaves \
-                 room for it"
-                    .to_owned(),
-            ),
-            false => error.hint,
-        },
-        ..error
-    }
 }

@@ -7,6 +7,7 @@
 
 use super::actor::Actor;
 use super::hold::{guard, idle_limit, is_guards};
+use super::limits::Limits;
 use super::{HoldOptions, looking};
 use crate::database::link::Broken;
 use crate::database::message;
@@ -54,9 +55,9 @@ impl Unsettled {
 }
 
 /// The requests of settling that cannot be missing, in their order.
-fn requests(options: &HoldOptions) -> [String; 2] {
+fn requests(options: &HoldOptions, limits: &Limits) -> [String; 2] {
     [
-        DEFERRED.to_owned(),
+        format!("{}; {DEFERRED}", limits.set_statements()),
         format!("{}; {WAITS}", idle_limit(options)),
     ]
 }
@@ -64,24 +65,21 @@ fn requests(options: &HoldOptions) -> [String; 2] {
 impl Actor {
     /// What the program will send besides what it sent with BEGIN, so that it is shown (I11).
     pub(super) fn still_to_come(&self) -> impl Iterator<Item = String> + use<> {
-        let limits = looking::limits(&self.options, self.checks_client);
+        let limits = Limits::ours(&self.options, self.checks_client);
         let guard = self.xid.as_deref().and_then(guard).unwrap_or_default();
         let aside =
             |what: &str, sql: &str| format!("{what}: {}; {}", looking::aside(sql), looking::BACK);
-        [format!(
-            "between the statements: {}; {}",
-            looking::between(&limits, true, self.looks),
-            looking::BACK
-        )]
-        .into_iter()
-        .chain([
+        [
+            format!("behind each statement: {}", limits.set(false)),
             format!(
-                "or, where the script itself changed none on purpose: {}",
-                limits.ours
+                "where it may have changed one on purpose: {}; a stricter one stands, and a short one on \
+                 statements is set last",
+                limits.set(true)
             ),
             aside("and for a look at the locks behind that", self.looks.sql()),
-        ])
-        .chain(requests(&self.options).map(|sql| format!("after the last one: {sql}")))
+        ]
+        .into_iter()
+        .chain(requests(&self.options, &limits).map(|sql| format!("after the last one: {sql}")))
         .chain([
             format!("where that one is off: {WAIT_FOR_DISK}"),
             aside("then, as before COMMIT", &guard),
@@ -116,7 +114,8 @@ impl Actor {
         let Some(guard) = self.xid.as_deref().and_then(guard) else {
             return Ok(Ok(false));
         };
-        let [deferred, rest] = requests(&self.options);
+        let limits = Limits::ours(&self.options, self.checks_client);
+        let [deferred, rest] = requests(&self.options, &limits);
         let link = self.link()?;
         let deferred = link.send_ours(&deferred).await?;
         let rest = link.send_ours(&rest).await?;
