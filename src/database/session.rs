@@ -105,7 +105,10 @@ pub struct HoldOptions {
     pub dead_man: Millis,
     /// How long a statement of the script may take at most, by the server's own clock. A client
     /// that is stopped in the middle of one can neither cancel it nor be missed: its socket stays
-    /// open. A stricter limit of the role or of the script stands; 0 sets none.
+    /// open. A stricter limit of the role or of the script stands; 0 sets none. What COMMIT runs itself
+    /// (triggers that defer anew what was brought forward) is cancelled after as long, by this program:
+    /// the server's clock does not run there. A wait for standbys is not: what is given up then is for a
+    /// person to decide.
     pub statement_limit: Millis,
     /// The structure of what the script touched may be taken down before the transaction's end, for one
     /// pass to be held against another: said before anything is begun.
@@ -370,6 +373,16 @@ impl Line {
             !cancels.closed
         });
         open.then(|| (there, UnderWay(self.cancels.clone())))
+    }
+
+    /// Cancels what is under way, if that may be, in a task of its own, and says nothing of it.
+    fn cancel_under_way(&self, limit: Duration) {
+        if let Some((there, under_way)) = self.to_be_cancelled() {
+            tokio::spawn(async move {
+                let _under_way = under_way;
+                let _ = tokio::time::timeout(limit, there.deliver_cancel()).await;
+            });
+        }
     }
 
     /// Whether what is being done was to be cancelled.

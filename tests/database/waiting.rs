@@ -136,3 +136,123 @@ async fn a_prepared_transaction_is_found_by_its_name() {
     };
     assert_eq!(status, XactStatus::Aborted);
 }
+
+/// A trigger that defers itself anew, however often that is brought forward, and then takes its time.
+const LATE: &str = "CREATE TABLE t (i int);
+    CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.i > 5 THEN PERFORM pg_sleep(3600); RETURN NULL; END IF;
+        SET CONSTRAINTS ALL DEFERRED; INSERT INTO t VALUES (NEW.i + 1); RETURN NULL;
+    END $$;
+    CREATE CONSTRAINT TRIGGER late AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION late()";
+
+/// A COMMIT that does not come to its end by itself, under such a limit on statements.
+async fn commits_late(statement_limit: u64) -> Stage {
+    let stage = Stage::set(LATE, &[]).await;
+    let options = HoldOptions {
+        statement_limit,
+        ..HoldOptions::default()
+    };
+    let settings = over_socket(crate::stage::server(), &stage.database);
+    let mut stage = Stage::with(settings, runbook(&["INSERT INTO t VALUES (1)"]), options);
+    stage.connect().await;
+    let (xid, _) = stage.apply().await;
+    let same_transaction = true;
+    assert_eq!(
+        stage.ask(Order::Settle).await,
+        Body::Settled { same_transaction }
+    );
+    stage.order(Order::Commit(recorded(&xid)));
+    stage
+}
+
+/// That it was refused as cancelled, nothing of it is there, and nothing is held.
+async fn was_cancelled(stage: &Stage, answer: CommitAnswer) {
+    let CommitAnswer::Refused { error, xact_status } = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(error.sqlstate.as_deref(), Some("57014"));
+    assert_eq!(xact_status, Some(XactStatus::Aborted));
+    let client = stage.psql().await;
+    client
+        .batch_execute("BEGIN; LOCK t NOWAIT; ROLLBACK")
+        .await
+        .unwrap();
+    assert!(client.query("TABLE t", &[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_trigger_does_inside_commit_is_told_and_ends_when_it_is_cancelled() {
+    let mut stage = commits_late(3_600_000).await;
+    loop {
+        match stage.next().await.body {
+            Body::CommitWaits(wait) => {
+                assert_eq!(wait.event.as_deref(), Some("PgSleep"));
+                break;
+            }
+            Body::NumberDurable => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    stage.session.cancel();
+    let Body::CommitAnswered(answer) = stage.next().await.body else {
+        panic!("it is not answered");
+    };
+    was_cancelled(&stage, answer).await;
+}
+
+#[tokio::test]
+async fn a_commit_that_runs_for_longer_than_a_statement_may_is_cancelled_by_itself() {
+    let mut stage = commits_late(1_500).await;
+    let mut told = None;
+    let answer = loop {
+        match stage.next().await.body {
+            Body::CommitAnswered(answer) => break answer,
+            Body::Noticed { message, .. } => told = Some(message.message),
+            Body::CommitWaits(_) | Body::NumberDurable => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    let told = told.expect("it is told");
+    assert!(told.contains("a cancel request was sent"), "{told}");
+    was_cancelled(&stage, answer).await;
+}
+
+#[tokio::test]
+async fn a_commit_that_waits_for_a_standby_is_not_given_up_but_by_a_person() {
+    let server = start(Options::for_tests()).await;
+    demand_nobody(&server).await;
+    let options = HoldOptions {
+        statement_limit: 1_000,
+        answer_timeout: 500,
+        ..HoldOptions::default()
+    };
+    let settings = over_socket(&server, "postgres");
+    let mut stage = Stage::with(settings, runbook(&["CREATE TABLE t (i int)"]), options);
+    stage.connect().await;
+    commit_towards_nobody(&mut stage).await;
+    let client = psql(&server, "postgres").await;
+    let waits = "SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep'
+        AND clock_timestamp() - query_start > '4 s'";
+    within("it waits for four times its limit", async {
+        while client.query(waits, &[]).await.unwrap().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    stage.session.cancel();
+    loop {
+        match stage.next().await.body {
+            Body::CommitAnswered(answer) => {
+                assert!(matches!(answer, CommitAnswer::Local { .. }), "{answer:?}");
+                break;
+            }
+            Body::Noticed { message, .. } => {
+                let own = message.message.contains("a cancel request was sent");
+                assert!(!own, "{message:?}");
+            }
+            Body::CommitWaits(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}

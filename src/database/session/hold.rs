@@ -4,6 +4,7 @@
 //! COMMIT is guarded by the transaction's identity, and "committed" is never more than what the
 //! tag, the status and `pg_xact_status` say.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -318,6 +319,10 @@ impl Actor {
         let mut told = None;
         let mut warning = None;
         let says = reports.clone();
+        let line = Arc::clone(&self.line);
+        let cancel_timeout = Duration::from_millis(self.options.cancel_timeout);
+        let longest = Duration::from_millis(self.options.statement_limit);
+        let (since, mut cut) = (Instant::now(), longest.is_zero());
         let mut notice = |message: ServerMessage| {
             if message.sqlstate.as_deref() == Some(WARNING) {
                 warning = Some(message.clone());
@@ -343,6 +348,11 @@ impl Actor {
                         Ok(None) | Err(_) => return Err(unanswered(limit)),
                     },
                 };
+                if !cut && !wait.is_replication() && since.elapsed() >= longest {
+                    cut = true;
+                    noticed(&says, seq, None, took_too_long(longest));
+                    line.cancel_under_way(cancel_timeout);
+                }
                 if told.as_ref() != Some(&wait) {
                     let body = Body::CommitWaits(wait.clone());
                     let _ = says.send(Report { seq, body });
@@ -391,6 +401,17 @@ impl Actor {
             "the server did not take ROLLBACK; the link was closed",
         )))
     }
+}
+
+/// Why COMMIT was cancelled by itself.
+fn took_too_long(longest: Duration) -> ServerMessage {
+    message::own_with_hint(
+        format!(
+            "COMMIT has run for {} s, which is what a statement may take; a cancel request was sent",
+            longest.as_secs_f32()
+        ),
+        "a trigger that runs inside COMMIT ends with it, and everything is rolled back",
+    )
 }
 
 /// What that backend waits for in the middle of what it executes, seen over a connection of its own.

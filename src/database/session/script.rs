@@ -332,13 +332,8 @@ impl Actor {
 
     /// Cancels what is still on its way, where a cancel request fell on nothing of the script.
     fn cancel_the_rest(&self) {
-        if let Some((there, under_way)) = self.line.to_be_cancelled() {
-            let limit = Duration::from_millis(self.options.cancel_timeout);
-            tokio::spawn(async move {
-                let _under_way = under_way;
-                let _ = tokio::time::timeout(limit, there.deliver_cancel()).await;
-            });
-        }
+        let limit = Duration::from_millis(self.options.cancel_timeout);
+        self.line.cancel_under_way(limit);
     }
 
     /// Tells what of the run was not kept.
