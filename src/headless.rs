@@ -3,7 +3,9 @@
 //! With somebody at the terminal, words stand for keys and the same machine decides. With nobody
 //! there it is a rehearsal: it applies, verifies and rolls back, and never commits.
 
+mod pages;
 mod place;
+mod prompt;
 mod refusals;
 mod table;
 mod telling;
@@ -17,6 +19,7 @@ use crate::gate::plan;
 use crate::gate::{Act, Command, ExitCode, Machine, Mode, Phase};
 use crate::runbook::Runbook;
 use crate::walk::engine::{Engine, Held, Remark};
+use prompt::Invitation;
 use std::io::Write;
 use std::time::Duration;
 use telling::Teller;
@@ -37,6 +40,8 @@ pub struct Feed {
     pub questions: UnboundedReceiver<Challenge>,
     /// Typed lines; `None` where nobody is there to type.
     pub lines: Option<UnboundedReceiver<Line>>,
+    /// Whether a terminal is on both sides: there is a prompt, and what is long comes in pages.
+    pub prompts: bool,
 }
 
 /// Walks from connect to the end, telling each step on `out`.
@@ -46,10 +51,11 @@ pub async fn walk<H: Held>(
     out: &mut dyn Write,
     feed: &mut Feed,
 ) -> ExitCode {
-    let mut teller = Teller::new(runbook);
+    let mut teller = Teller::new(runbook, feed.prompts);
+    let mut invite = Invitation::new(feed.prompts);
     let mut clock = tokio::time::interval(TICK);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut told = Instant::now();
+    let mut ticked = Instant::now();
     let mut prompted = Instant::now();
     let alone = feed.lines.is_none();
     let mut asked: Option<Asked> = None;
@@ -65,9 +71,14 @@ pub async fn walk<H: Held>(
             });
         }
         teller.tell(engine.machine(), engine.account());
+        if teller.take_turn() {
+            invite.leave(engine);
+        }
+        invite.open(engine, teller.take_long(), None);
         // Whoever read the output is gone: there is no screen any more.
+        let told = invite.before(teller.take());
         let lost = out
-            .write_all(teller.take().as_bytes())
+            .write_all(told.as_bytes())
             .and_then(|()| out.flush())
             .is_err();
         if lost && engine.left().is_none() {
@@ -92,10 +103,11 @@ pub async fn walk<H: Held>(
             Some(alarm) = feed.alarms.recv() => engine.take(Event::Alarmed(alarm)),
             _ = clock.tick() => {
                 let now = Instant::now();
-                let elapsed = now.duration_since(told).as_millis();
-                told = now;
+                let elapsed = now.duration_since(ticked).as_millis();
+                ticked = now;
                 let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX);
                 engine.take(Event::Ticked { elapsed });
+                invite.wait(engine, asked.is_some());
             }
             Some(question) = feed.questions.recv(), if asked.is_none() => {
                 asked = Asked::put(question);
@@ -112,10 +124,11 @@ pub async fn walk<H: Held>(
             line = next_line(&mut feed.lines) => {
                 match line {
                     line @ Some(_) if asked.is_some() => asked = take_answer(asked, line),
+                    Some(line) if invite.turns(engine, &line.text) => {}
                     Some(line) if line.at <= prompted + reading(engine.machine(), &line.text) => {
                         teller.say("Typed before this was asked; type it again.");
                     }
-                    Some(line) => take_line(engine, runbook, &mut teller, &line.text),
+                    Some(line) => take_line(engine, runbook, &mut teller, &mut invite, &line.text),
                     None => {
                         feed.lines = None;
                         engine.take(Event::Alarmed(Alarm::HungUp));
@@ -254,15 +267,16 @@ fn take_line<H: Held>(
     engine: &mut Engine<H>,
     runbook: &Runbook,
     teller: &mut Teller<'_>,
+    invite: &mut Invitation,
     text: &str,
 ) {
     match words::read(text, engine.machine(), runbook) {
         words::Meaning::Command(command) => engine.take(Event::Asked(command)),
         words::Meaning::Show(item) => teller.show_item(engine.account(), item),
         words::Meaning::Read(document) => {
-            engine.take(Event::Perused(teller.read_out(document)));
-            engine.take(Event::ReadToEnd(document));
+            invite.open(engine, teller.read_out(document), Some(document));
         }
+        words::Meaning::Impact => teller.impact_in_full(engine.account()),
         words::Meaning::Help => teller.help(engine.machine()),
         words::Meaning::Nothing(why) => teller.say(&why),
     }

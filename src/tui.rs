@@ -18,4 +18,4 @@ pub(crate) mod text;
 pub(crate) mod view;
 
 pub use screen::Screen;
-pub use theme::{Appearance, Glyphs, Palette};
+pub use theme::{Appearance, Glyphs, Palette, Theme};

@@ -290,6 +290,7 @@ fn opened() -> Opened {
         sudo_user: Some("kim.admin".into()),
         machine: Some("jump1".into()),
         local_time: Some("2026-03-07 22:00:00 +01:00 (Europe/Berlin)".into()),
+        window: Some("22:00 to 23:30 in Berlin".into()),
         ticket: Some("CHG-4711".into()),
         hold_limit: 300_000,
         checklist: vec![
@@ -452,6 +453,16 @@ fn committed() -> Vec<Entry> {
             approved: None,
         },
         phase("committing", None),
+        Entry::Waited {
+            sessions: 7,
+            more: false,
+            milliseconds: 2_100,
+            who: vec![
+                "pid 4242 wiser_app (packet-api), 10.1.2.3, active, on service_ops.packet_decision, \
+                 for 2 s"
+                    .into(),
+            ],
+        },
         Entry::Outcome {
             outcome: "COMMITTED".into(),
             why: None,

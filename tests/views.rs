@@ -207,6 +207,16 @@ mod snapshots {
     }
 
     #[test]
+    fn half_of_a_wide_screen_and_twenty_rows() {
+        for size in [(79, 24), (80, 20)] {
+            shoot_at("checklist", &mut checklist(), size);
+            shoot_at("applying", &mut applying(), size);
+            shoot_at("gate", &mut deciding(), size);
+            shoot_at("must_roll_back_fail", &mut failing(), size);
+        }
+    }
+
+    #[test]
     fn checklist_looking() {
         let mut walk = Walk::new(runbook());
         walk.connect();
@@ -671,10 +681,12 @@ mod behaviour {
             for glyphs in [Glyphs::Unicode, Glyphs::Ascii] {
                 let line = header(&mut walk, columns, glyphs);
                 let dot = if glyphs == Glyphs::Unicode { "·" } else { "|" };
-                let end =
-                    format!(":5432/wiser_ops_production_of_the_east {dot} socket {dot} primary");
+                // Before the folder, and the folder's end is what is kept of it.
+                let begin = format!("@wiser_ops_production_of_the_east {dot} socket ");
+                assert!(line.contains(&begin), "{line}");
+                let end = format!("line:5432 {dot} primary");
                 assert!(line.contains(&end), "{line}");
-                assert!(line.contains('@') && line.contains(" mig"), "{line}");
+                assert!(line.contains(" mig"), "{line}");
             }
         }
         assert!(header(&mut walk, 200, Glyphs::Unicode).contains("/var/lib/a/very/long"));
@@ -1194,17 +1206,44 @@ mod behaviour {
         let mut walk = deciding();
         walk.press("c");
         walk.type_text("wiser_ops");
-        walk.text((79, 24), Glyphs::Unicode);
+        walk.text((78, 24), Glyphs::Unicode);
         let enter = KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE);
         assert_eq!(walk.screen.key(enter, &walk.machine, &walk.account), []);
     }
 
     #[test]
-    fn tmux_takes_one_row_of_24_and_the_walk_still_fits() {
-        let mut walk = deciding();
-        let text = walk.text((80, 23), Glyphs::Unicode);
-        assert!(!text.contains("needs 80"), "{text}");
-        assert!(text.contains("COMMIT"), "{text}");
+    fn half_a_screen_and_what_tmux_leaves_of_24_rows_are_enough_to_decide() {
+        for size in [(80, 23), (79, 24), (80, 20), (79, 20)] {
+            let mut walk = deciding();
+            let text = walk.text(size, Glyphs::Unicode);
+            assert!(!text.contains("needs 80"), "{text}");
+            for said in ["c  COMMIT", "r  ROLLBACK", "8 PASS, 0 WARN", "Target"] {
+                assert!(text.contains(said), "{said}: {text}");
+            }
+            walk.press("c");
+            let text = walk.text(size, Glyphs::Unicode);
+            assert!(text.contains("Type the name of the database"), "{text}");
+        }
+    }
+
+    #[test]
+    fn from_120_columns_on_what_a_decision_rests_on_stands_beside_it() {
+        let row_with = |text: &str, left: &str, right: &str| {
+            text.lines()
+                .any(|line| line.contains(left) && line.contains(right))
+        };
+        for (size, wide) in [((120, 30), true), ((119, 24), false)] {
+            let text = deciding().text(size, Glyphs::Unicode);
+            let beside = text
+                .lines()
+                .any(|line| line.find("│").is_some_and(|at| line[at..].contains("PASS")));
+            assert_eq!(beside, wide, "{text}");
+            let text = checklist().text(size, Glyphs::Unicode);
+            assert_eq!(row_with(&text, "CHECKLIST", " 1 "), wide, "{text}");
+            let text = applying().text(size, Glyphs::Unicode);
+            assert_eq!(text.contains("│  STATEMENT "), wide, "{text}");
+            assert_eq!(text.contains("│  LOCKS HELD"), wide, "{text}");
+        }
     }
 
     #[test]
@@ -1275,7 +1314,7 @@ mod behaviour {
         walk.begin();
         walk.run_script(|_| {});
         walk.settle();
-        let text = walk.text((120, 40), Glyphs::Unicode);
+        let text = walk.text((119, 40), Glyphs::Unicode);
         let said = "the rows of statement 11 are called data and count as no check";
         assert!(text.contains(said), "{text}");
     }

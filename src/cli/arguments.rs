@@ -7,6 +7,7 @@ use crate::gate::event::Millis;
 use crate::gate::plan::{self, Mode, Plan, Unheld};
 use crate::runbook::Runbook;
 use crate::sandbox::demo::Scenario;
+use crate::tui::Theme;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -326,6 +327,9 @@ pub struct Holding {
     /// The number of the change that this run is for, for the journal and the report
     #[arg(long, value_name = "TEXT", value_parser = ticket)]
     pub ticket: Option<String>,
+    /// The window that this change was given, as its plan says it, for the journal and the report
+    #[arg(long, value_name = "TEXT", value_parser = window)]
+    pub window: Option<String>,
     /// Where to write the journal [default: a new file in $XDG_STATE_HOME/stagegate]
     #[arg(long, value_name = "PATH")]
     pub journal: Option<PathBuf>,
@@ -431,6 +435,9 @@ pub struct Look {
     /// No colours, whatever the terminal can do
     #[arg(long)]
     pub no_color: bool,
+    /// The ground of this terminal, for colours that can be read on it
+    #[arg(long, value_enum, value_name = "GROUND", default_value_t = Theme::Own)]
+    pub theme: Theme,
     /// No bell when the hold is half over, in its last minute and in its last ten seconds
     #[arg(long)]
     pub quiet: bool,
@@ -459,7 +466,7 @@ pub enum Markup {
     Json,
 }
 
-/// The longest name of a change, in characters.
+/// The longest name of a change, and of its window, in characters.
 const LONGEST_TICKET: usize = 200;
 
 /// The name of a change.
@@ -467,12 +474,27 @@ const LONGEST_TICKET: usize = 200;
 /// # Errors
 /// When it is empty, or longer than a line.
 fn ticket(text: &str) -> Result<String, String> {
+    label(text, "say which change it is, such as CHG-4711")
+}
+
+/// The window of a change, in the words of whoever planned it.
+///
+/// # Errors
+/// When it is empty, or longer than a line.
+fn window(text: &str) -> Result<String, String> {
+    label(
+        text,
+        "say from when to when, such as \"22:00 to 23:30 UTC\"",
+    )
+}
+
+fn label(text: &str, without: &str) -> Result<String, String> {
     match text.trim() {
-        "" => Err("say which change it is, such as CHG-4711".into()),
+        "" => Err(without.into()),
         long if long.chars().count() > LONGEST_TICKET => {
             Err(format!("at most {LONGEST_TICKET} characters"))
         }
-        ticket => Ok(ticket.to_owned()),
+        text => Ok(text.to_owned()),
     }
 }
 

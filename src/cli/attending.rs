@@ -121,6 +121,9 @@ impl Seat {
             alarms,
             questions,
             lines: interactive.then(headless::listen),
+            prompts: interactive
+                && std::io::stdin().is_terminal()
+                && std::io::stdout().is_terminal(),
         })
     }
 }

@@ -354,4 +354,5 @@ pub(super) fn appearance(look: &Look) -> Appearance {
         },
         true,
     )
+    .on(look.theme, env)
 }

@@ -30,6 +30,7 @@ pub(super) fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened
         machine: machine(),
         local_time: Some(local_time()),
         ticket: holding.ticket.clone(),
+        window: holding.window.clone(),
         hold_limit: holding.hold_limit,
         checklist: runbook
             .items

@@ -2,6 +2,8 @@
 //!
 //! It collects and never decides; the machine does not read it.
 
+mod waited;
+
 use super::backup::Backup;
 use super::event::{
     Body, CLOSED_BY_US, Command, CommitWait, Event, Evidence, Lock, LockMode, Millis, Observation,
@@ -16,6 +18,7 @@ use crate::runbook::impact::Measure;
 use crate::runbook::script::{Fate, Script};
 use crate::runbook::{ItemKind, Runbook};
 use std::collections::{BTreeMap, BTreeSet};
+pub use waited::{Waited, WaitsInShort};
 
 /// What is known of a run.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +74,8 @@ pub struct Account {
     pub sight: Option<Sight>,
     /// Who blocked us last, in this attempt or the one before: it outlives the wait it explains.
     pub blockers: Vec<Session>,
+    /// Who waited for this transaction, or for the last one.
+    pub waited: Waited,
     /// The end of the server's log, once somebody looked at it.
     pub log: Option<ServerLog>,
     /// What COMMIT was seen to wait for.
@@ -173,6 +178,9 @@ impl Account {
                 if !sight.blockers.is_empty() {
                     self.blockers.clone_from(&sight.blockers);
                 }
+                if self.begun_at.is_some() && self.ended_at.is_none() {
+                    self.waited.take_down(&sight.waiters);
+                }
                 self.sight = Some((**sight).clone());
                 self.blind = None;
             }
@@ -235,6 +243,7 @@ impl Account {
         self.taken_down = None;
         self.commit_wait = None;
         self.sight = None;
+        self.waited = Waited::default();
         self.pass = self.pass.take().map(|pass| Pass::of(&pass.script));
     }
 

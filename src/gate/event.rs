@@ -679,6 +679,18 @@ impl Session {
         text.trim_start().to_owned()
     }
 
+    /// A session that waits for us, in one line: on what, and for how long.
+    pub fn in_the_queue(&self) -> String {
+        let mut text = format!("pid {} {}", self.pid, self.who());
+        if let Some(relation) = &self.relation {
+            text.push_str(&format!(", on {relation}"));
+        }
+        if let Some(since) = self.since {
+            text.push_str(&format!(", for {}", in_words(since)));
+        }
+        text
+    }
+
     /// All of a session that is in the way, in one line: its transaction's age, and its query as far as
     /// our role may see it.
     pub fn in_the_way(&self) -> String {

@@ -3,7 +3,7 @@
 use super::place::Place;
 use super::{refusals, table, words};
 use crate::gate::account::Step;
-use crate::gate::event::{CLOSED_BY_US, Document, Millis, Perusal, Seq, ServerMessage, Standing};
+use crate::gate::event::{CLOSED_BY_US, Document, Millis, Seq, ServerMessage, Standing};
 use crate::gate::phase::{Prompt, Why, how_to_end};
 use crate::gate::query::After;
 use crate::gate::{Account, Ending, Machine, Phase};
@@ -32,6 +32,10 @@ pub struct Teller<'a> {
     backup_told: Millis,
     backup_failed: Option<String>,
     measured: Option<Measure>,
+    /// Whether a person reads along at a terminal: what is long is asked for, and shown in pages.
+    attended: bool,
+    long: Vec<String>,
+    turned: bool,
 }
 
 /// The milestones of a hold at which its countdown is told: one minute and ten seconds.
@@ -41,7 +45,7 @@ const MILESTONES: [Millis; 2] = [60_000, 10_000];
 const BACKUP_TOLD: Millis = 10_000;
 
 impl<'a> Teller<'a> {
-    pub fn new(runbook: &'a Runbook) -> Teller<'a> {
+    pub fn new(runbook: &'a Runbook, attended: bool) -> Teller<'a> {
         Teller {
             runbook,
             out: String::new(),
@@ -58,6 +62,27 @@ impl<'a> Teller<'a> {
             backup_told: 0,
             backup_failed: None,
             measured: None,
+            attended,
+            long: Vec::new(),
+            turned: false,
+        }
+    }
+
+    /// What is to be shown in pages.
+    pub fn take_long(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.long)
+    }
+
+    /// Whether the walk came to another place since the last time.
+    pub fn take_turn(&mut self) -> bool {
+        std::mem::take(&mut self.turned)
+    }
+
+    /// A line of something that may be long.
+    fn say_at_length(&mut self, text: &str) {
+        match self.attended {
+            true => self.long.push(printable(text).into_owned()),
+            false => self.say(text),
         }
     }
 
@@ -74,20 +99,17 @@ impl<'a> Teller<'a> {
 
     /// Everything that changed since the last time.
     pub fn tell(&mut self, machine: &Machine, account: &Account) {
+        // Where one is comes before what is found there; what a stage came to, before the next one.
+        if *machine.phase() == Phase::Checklist {
+            self.arrive(machine, account);
+        }
         self.backup(machine, account);
         self.evidence(machine, account);
         self.impact(account);
         self.steps(account);
         self.messages(account);
         self.answer(account);
-        let moved = match &self.phase {
-            Some(told) => told != machine.phase() && !same_screen(told, machine.phase()),
-            None => true,
-        };
-        if moved {
-            self.arrived(machine, account);
-            self.phase = Some(machine.phase().clone());
-        }
+        self.arrive(machine, account);
         self.hold(machine);
         let waiting = account
             .sight
@@ -101,6 +123,18 @@ impl<'a> Teller<'a> {
                 "sessions wait"
             };
             self.say(&format!("{waiting} {sessions} for this transaction."));
+        }
+    }
+
+    fn arrive(&mut self, machine: &Machine, account: &Account) {
+        let moved = match &self.phase {
+            Some(told) => told != machine.phase() && !same_screen(told, machine.phase()),
+            None => true,
+        };
+        if moved {
+            self.arrived(machine, account);
+            self.phase = Some(machine.phase().clone());
+            self.turned = true;
         }
     }
 
@@ -201,16 +235,27 @@ impl<'a> Teller<'a> {
         if self.measured == account.measure {
             return;
         }
-        let impact = Arc::clone(self.runbook.impact());
-        self.say(&format!("Impact: {}.", impact.brief()));
-        for told in impact.told_in_short(Some(account.measure.as_ref())) {
-            match told {
-                Told::Heading(text) => self.say(&format!("  {text}")),
-                Told::Line(text) | Told::Warn(text) => self.say(&format!("    {text}")),
-                Told::More(text) => self.say(&format!("      {text}")),
+        let brief = self.runbook.impact().brief();
+        match self.attended {
+            true => self.say(&format!("Impact: {brief}; impact shows all of it.")),
+            false => {
+                self.say(&format!("Impact: {brief}."));
+                self.impact_in_full(account);
             }
         }
         self.measured.clone_from(&account.measure);
+    }
+
+    /// What the script is expected to do to each table.
+    pub fn impact_in_full(&mut self, account: &Account) {
+        let impact = Arc::clone(self.runbook.impact());
+        for told in impact.told_in_short(Some(account.measure.as_ref())) {
+            match told {
+                Told::Heading(text) => self.say_at_length(&format!("  {text}")),
+                Told::Line(text) | Told::Warn(text) => self.say_at_length(&format!("    {text}")),
+                Told::More(text) => self.say_at_length(&format!("      {text}")),
+            }
+        }
     }
 
     fn steps(&mut self, account: &Account) {
@@ -294,7 +339,7 @@ impl<'a> Teller<'a> {
         };
         match &looked.answer {
             Ok(rows) => {
-                self.say(&rows.set.columns.join(" | "));
+                self.say_at_length(&rows.set.columns.join(" | "));
                 for row in &rows.set.rows {
                     let cells: Vec<&str> = row
                         .iter()
@@ -304,10 +349,10 @@ impl<'a> Teller<'a> {
                             Some(text) => text,
                         })
                         .collect();
-                    self.say(&cells.join(" | "));
+                    self.say_at_length(&cells.join(" | "));
                 }
                 let count = rows.set.rows.len();
-                self.say(&match rows.more {
+                self.say_at_length(&match rows.more {
                     true => format!(
                         "The first {}; there are more.",
                         counted(count, "row", "rows")
@@ -317,7 +362,7 @@ impl<'a> Teller<'a> {
             }
             Err(error) => self.message(error),
         }
-        self.say(&match &looked.after {
+        self.say_at_length(&match &looked.after {
             After::Unchanged => "The transaction is as it was before.".to_owned(),
             After::Outside => "Asked outside of any transaction; nothing is held.".to_owned(),
             After::Disturbed(what) => format!("The transaction is not as it was: {what}."),
@@ -347,12 +392,7 @@ impl<'a> Teller<'a> {
     }
 
     fn check(&mut self, check: &Check) {
-        self.say(&format!(
-            "  {} {} {}",
-            check.verdict.word(),
-            check.name,
-            check.detail
-        ));
+        self.say(&check_in_a_line(check));
     }
 
     fn hold(&mut self, machine: &Machine) {
@@ -612,32 +652,23 @@ impl<'a> Teller<'a> {
         let Some(evidence) = account.evidence.get(index) else {
             return;
         };
-        self.say(&evidence.summary);
+        self.say_at_length(&evidence.summary);
         for line in &evidence.lines {
-            self.say(&format!("  {line}"));
+            self.say_at_length(&format!("  {line}"));
         }
         for check in &evidence.checks {
-            self.check(check);
+            self.say_at_length(&check_in_a_line(check));
         }
     }
 
-    pub fn read_out(&mut self, document: Document) -> Perusal {
+    /// A document, line by line.
+    pub fn read_out(&self, document: Document) -> Vec<String> {
         let script = document.script_of(self.runbook);
-        let mut lines = 0;
-        for source in script.into_iter().flat_map(|script| &script.sources) {
-            self.out.push_str(&printable_lines(&source.text));
-            if !self.out.ends_with('\n') {
-                self.out.push('\n');
-            }
-            lines += source.text.lines().count();
-        }
-        Perusal {
-            document,
-            lasted: 0,
-            lines,
-            shown: lines,
-            seen: lines,
-        }
+        let sources = script.into_iter().flat_map(|script| &script.sources);
+        sources
+            .flat_map(|source| source.text.lines())
+            .map(|line| printable_lines(line).into())
+            .collect()
     }
 
     /// What can be typed now.
@@ -653,10 +684,15 @@ impl<'a> Teller<'a> {
         }
         if *machine.phase() == Phase::Checklist {
             self.say(
-                "  show N, read script, read N (a rollback script), read checks N (of item N)",
+                "  impact, show N, read script, read N (a rollback script), read checks N (of item N)",
             );
         }
     }
+}
+
+fn check_in_a_line(check: &Check) -> String {
+    let verdict = check.verdict.word();
+    format!("  {verdict} {} {}", check.name, check.detail)
 }
 
 /// What an item's standing is called: what waits for a person says so.

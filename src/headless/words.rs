@@ -14,6 +14,8 @@ pub enum Meaning {
     Show(usize),
     /// Print a document, which counts as reading it to its end.
     Read(Document),
+    /// Show what the script is expected to do.
+    Impact,
     /// Say what can be typed.
     Help,
     Nothing(String),
@@ -95,6 +97,7 @@ pub fn read(text: &str, machine: &Machine, runbook: &Runbook) -> Meaning {
             Ok((item, _)) => Meaning::Command(Command::Acknowledge { item }),
             Err(why) => why,
         },
+        "impact" => Meaning::Impact,
         "show" => match item(rest) {
             Ok((item, _)) => Meaning::Show(item),
             Err(why) => why,

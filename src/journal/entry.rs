@@ -126,6 +126,17 @@ pub enum Entry {
         /// Each session in a line: pid, role, application, client, since when, its query.
         by: Vec<String>,
     },
+    /// Who waited for the transaction while it was open, as far as somebody looked.
+    Waited {
+        /// How many sessions; where `more` says so there were more of them.
+        sessions: usize,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        more: bool,
+        /// The longest wait that was seen, in milliseconds.
+        milliseconds: u64,
+        /// Those that waited longest, each in a line.
+        who: Vec<String>,
+    },
     /// A check of the script, or of the post-verification.
     Checked {
         /// `verification` or `post-verification`.
@@ -260,6 +271,9 @@ pub struct Opened {
     /// The change that it is for, as `--ticket` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
+    /// The window that it was given, as `--window` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<String>,
     /// The hold limit, in milliseconds.
     pub hold_limit: u64,
     /// The checklist, so that an item nobody signed has its sentence too.

@@ -33,8 +33,9 @@ use std::sync::Arc;
 
 /// The size that a small screen is told to take.
 pub const NEEDS: (u16, u16) = (80, 24);
-/// The size from which everything is shown: a row less, because tmux takes one of 24 for itself.
-pub const LEAST: (u16, u16) = (80, 23);
+/// The size from which everything is shown: half of a screen of 160 columns without the line between the
+/// halves, and 24 rows without those that tmux and a second pane take.
+pub const LEAST: (u16, u16) = (79, 20);
 /// The longest query, in characters.
 const LONGEST_QUERY: usize = 4_000;
 

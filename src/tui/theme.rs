@@ -1,13 +1,19 @@
 //! Colours and glyphs, each in two sets: with and without colour, Unicode and ASCII.
 //!
 //! A meaning is never in a colour or a glyph alone; the word stands beside it (I10). Colours are
-//! the terminal's own sixteen, so they follow the theme that its owner can read.
+//! the terminal's own sixteen, so they follow the theme that its owner can read; who says that the ground
+//! is light or dark gets colours chosen for it.
 
 use ratatui::style::{Color, Modifier, Style};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Palette {
+    /// The terminal's own sixteen.
     Colour,
+    /// Chosen for a light ground, from the sixteen or from 256.
+    Light { many: bool },
+    /// Chosen for a dark ground, from 256; of the sixteen it is [`Palette::Colour`].
+    Dark,
     /// Bold, reverse and underline only.
     Mono,
 }
@@ -20,6 +26,44 @@ pub enum Glyphs {
     /// ASCII only; what a server or script says is escaped to ASCII as well.
     Ascii,
 }
+
+/// What a person says of the terminal's ground.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Theme {
+    /// The terminal's own sixteen colours, as its owner has set them
+    #[default]
+    Own,
+    /// Dark letters, for a white or light ground
+    Light,
+    /// Light letters, for a black or dark ground
+    Dark,
+}
+
+/// The colours of a palette.
+struct Inks {
+    good: Color,
+    bad: Color,
+    warn: Color,
+    key: Color,
+    keyword: Color,
+    number: Color,
+    /// What stands on a band of one of the first three.
+    on_good: Color,
+    on_bad: Color,
+    on_warn: Color,
+}
+
+const OWN: Inks = Inks {
+    good: Color::Green,
+    bad: Color::Red,
+    warn: Color::Yellow,
+    key: Color::Cyan,
+    keyword: Color::Blue,
+    number: Color::Magenta,
+    on_good: Color::Black,
+    on_bad: Color::White,
+    on_warn: Color::Black,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Appearance {
@@ -64,9 +108,58 @@ impl Appearance {
         Appearance { colour, glyphs }
     }
 
+    /// The same on a ground that a person named; without colours there is nothing to choose.
+    #[must_use]
+    pub fn on(self, theme: Theme, env: impl Fn(&str) -> Option<String>) -> Appearance {
+        let many = env("TERM").is_some_and(|term| term.contains("256"))
+            || env("COLORTERM").is_some_and(|depth| !depth.is_empty());
+        let colour = match (self.colour, theme) {
+            (Palette::Mono, _) => Palette::Mono,
+            (_, Theme::Light) => Palette::Light { many },
+            (_, Theme::Dark) if many => Palette::Dark,
+            (_, Theme::Own | Theme::Dark) => Palette::Colour,
+        };
+        Appearance { colour, ..self }
+    }
+
+    fn inks(self) -> Inks {
+        match self.colour {
+            // Bright yellow and cyan cannot be read on white.
+            Palette::Light { many: true } => Inks {
+                good: Color::Indexed(22),
+                bad: Color::Indexed(124),
+                warn: Color::Indexed(94),
+                key: Color::Indexed(24),
+                keyword: Color::Indexed(18),
+                number: Color::Indexed(90),
+                on_good: Color::Indexed(231),
+                on_bad: Color::Indexed(231),
+                on_warn: Color::Indexed(231),
+            },
+            Palette::Light { many: false } => Inks {
+                warn: Color::Magenta,
+                key: Color::Blue,
+                on_warn: Color::White,
+                ..OWN
+            },
+            Palette::Dark => Inks {
+                good: Color::Indexed(114),
+                bad: Color::Indexed(210),
+                warn: Color::Indexed(221),
+                key: Color::Indexed(117),
+                keyword: Color::Indexed(111),
+                number: Color::Indexed(183),
+                on_good: Color::Indexed(16),
+                on_bad: Color::Indexed(16),
+                on_warn: Color::Indexed(16),
+            },
+            Palette::Colour | Palette::Mono => OWN,
+        }
+    }
+
     fn style(self, colour: Style, mono: Style) -> Style {
         match self.colour {
-            Palette::Colour => colour,
+            Palette::Colour | Palette::Light { .. } | Palette::Dark => colour,
             Palette::Mono => mono,
         }
     }
@@ -74,7 +167,9 @@ impl Appearance {
     /// It holds, it is done, it is committed.
     pub(crate) fn good(self) -> Style {
         self.style(
-            Style::new().fg(Color::Green).add_modifier(Modifier::BOLD),
+            Style::new()
+                .fg(self.inks().good)
+                .add_modifier(Modifier::BOLD),
             Style::new().add_modifier(Modifier::BOLD),
         )
     }
@@ -82,7 +177,9 @@ impl Appearance {
     /// It fails; it locks others out.
     pub(crate) fn bad(self) -> Style {
         self.style(
-            Style::new().fg(Color::Red).add_modifier(Modifier::BOLD),
+            Style::new()
+                .fg(self.inks().bad)
+                .add_modifier(Modifier::BOLD),
             Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
         )
     }
@@ -90,14 +187,16 @@ impl Appearance {
     /// It waits, or a person should know.
     pub(crate) fn warn(self) -> Style {
         self.style(
-            Style::new().fg(Color::Yellow),
+            Style::new().fg(self.inks().warn),
             Style::new().add_modifier(Modifier::UNDERLINED),
         )
     }
 
     pub(crate) fn key(self) -> Style {
         self.style(
-            Style::new().fg(Color::Cyan).add_modifier(Modifier::BOLD),
+            Style::new()
+                .fg(self.inks().key)
+                .add_modifier(Modifier::BOLD),
             Style::new().add_modifier(Modifier::BOLD),
         )
     }
@@ -114,7 +213,7 @@ impl Appearance {
     pub(crate) fn here(self) -> Style {
         self.style(
             Style::new()
-                .fg(Color::Cyan)
+                .fg(self.inks().key)
                 .add_modifier(Modifier::BOLD | Modifier::REVERSED),
             Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED),
         )
@@ -124,8 +223,8 @@ impl Appearance {
     pub(crate) fn band_good(self) -> Style {
         self.style(
             Style::new()
-                .fg(Color::Black)
-                .bg(Color::Green)
+                .fg(self.inks().on_good)
+                .bg(self.inks().good)
                 .add_modifier(Modifier::BOLD),
             Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED),
         )
@@ -135,8 +234,8 @@ impl Appearance {
     pub(crate) fn band_warn(self) -> Style {
         self.style(
             Style::new()
-                .fg(Color::Black)
-                .bg(Color::Yellow)
+                .fg(self.inks().on_warn)
+                .bg(self.inks().warn)
                 .add_modifier(Modifier::BOLD),
             Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED),
         )
@@ -146,8 +245,8 @@ impl Appearance {
     pub(crate) fn band_bad(self) -> Style {
         self.style(
             Style::new()
-                .fg(Color::White)
-                .bg(Color::Red)
+                .fg(self.inks().on_bad)
+                .bg(self.inks().bad)
                 .add_modifier(Modifier::BOLD),
             Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED | Modifier::UNDERLINED),
         )
@@ -155,17 +254,19 @@ impl Appearance {
 
     pub(crate) fn sql_keyword(self) -> Style {
         self.style(
-            Style::new().fg(Color::Blue).add_modifier(Modifier::BOLD),
+            Style::new()
+                .fg(self.inks().keyword)
+                .add_modifier(Modifier::BOLD),
             Style::new().add_modifier(Modifier::BOLD),
         )
     }
 
     pub(crate) fn sql_string(self) -> Style {
-        self.style(Style::new().fg(Color::Green), Style::new())
+        self.style(Style::new().fg(self.inks().good), Style::new())
     }
 
     pub(crate) fn sql_number(self) -> Style {
-        self.style(Style::new().fg(Color::Magenta), Style::new())
+        self.style(Style::new().fg(self.inks().number), Style::new())
     }
 
     pub(crate) fn sql_comment(self) -> Style {
@@ -174,7 +275,7 @@ impl Appearance {
 
     pub(crate) fn sql_meta(self) -> Style {
         self.style(
-            Style::new().fg(Color::Yellow),
+            Style::new().fg(self.inks().warn),
             Style::new().add_modifier(Modifier::UNDERLINED),
         )
     }
@@ -323,6 +424,77 @@ mod tests {
         assert_eq!(detect(&[("TERM", "linux"), utf8]), (Colour, Ascii));
         assert_eq!(detect(&[("TERM", "vt220"), utf8]), (Mono, Unicode));
         assert_eq!(detect(&[utf8]), (Mono, Unicode));
+    }
+
+    /// How light a colour is, from 0 to 1, as eyes see it (WCAG 2).
+    fn luminance(colour: Color) -> f64 {
+        let Color::Indexed(index) = colour else {
+            panic!("{colour:?} is the terminal's own");
+        };
+        let level = |n: u8| if n == 0 { 0 } else { 55 + 40 * n };
+        let n = index - 16;
+        let linear = |n: u8| {
+            let part = f64::from(level(n)) / 255.0;
+            match part <= 0.04045 {
+                true => part / 12.92,
+                false => ((part + 0.055) / 1.055).powf(2.4),
+            }
+        };
+        0.2126 * linear(n / 36) + 0.7152 * linear(n / 6 % 6) + 0.0722 * linear(n % 6)
+    }
+
+    fn contrast(one: f64, other: f64) -> f64 {
+        (one.max(other) + 0.05) / (one.min(other) + 0.05)
+    }
+
+    #[test]
+    fn what_is_chosen_for_a_ground_can_be_read_on_it() {
+        let env = |name: &str| (name == "TERM").then(|| "xterm-256color".to_owned());
+        let plain = Appearance::detect(env, true);
+        // Not only on pure white and black.
+        let white = luminance(Color::Indexed(230));
+        let black = luminance(Color::Indexed(16)) + 0.02;
+        for (theme, ground) in [(Theme::Light, white), (Theme::Dark, black)] {
+            let inks = plain.on(theme, env).inks();
+            let letters = [
+                inks.good,
+                inks.bad,
+                inks.warn,
+                inks.key,
+                inks.keyword,
+                inks.number,
+            ];
+            for ink in letters {
+                let seen = contrast(luminance(ink), ground);
+                assert!(seen >= 4.5, "{theme:?} {ink:?}: {seen}");
+            }
+            for (ink, band) in [
+                (inks.on_good, inks.good),
+                (inks.on_bad, inks.bad),
+                (inks.on_warn, inks.warn),
+            ] {
+                let seen = contrast(luminance(ink), luminance(band));
+                assert!(seen >= 4.5, "{theme:?} {ink:?} on {band:?}: {seen}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_ground_is_no_reason_for_colours_that_are_not_wanted_or_not_there() {
+        let plain = Appearance {
+            colour: Palette::Mono,
+            glyphs: Glyphs::Ascii,
+        };
+        assert_eq!(plain.on(Theme::Light, |_| None).colour, Palette::Mono);
+        let own = Appearance {
+            colour: Palette::Colour,
+            ..plain
+        };
+        assert_eq!(own.on(Theme::Own, |_| None), own);
+        assert_eq!(own.on(Theme::Dark, |_| None), own);
+        let few = own.on(Theme::Light, |_| None);
+        assert_eq!(few.colour, Palette::Light { many: false });
+        assert_eq!(few.inks().warn, Color::Magenta);
     }
 
     #[test]

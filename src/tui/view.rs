@@ -34,7 +34,7 @@ use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
 /// From this width on there are two columns.
-pub(crate) const TWO_COLUMNS: u16 = 150;
+pub(crate) const TWO_COLUMNS: u16 = 120;
 /// From this height of the body on a second pane stands below the first.
 pub(crate) const TWO_ROWS: u16 = 28;
 

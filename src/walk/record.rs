@@ -104,6 +104,7 @@ pub fn of_change(
         }
     }
     entries.extend(blocked(before, after, account));
+    entries.extend(waited(before, after, account));
     entries.extend(of_approval(before, after));
     let word = |machine: &Machine| machine.ending().map(Ending::word);
     if word(after) != word(before) {
@@ -138,6 +139,20 @@ fn blocked(before: &Machine, after: &Machine, account: &Account) -> Option<Entry
     };
     let by: Vec<String> = by.iter().map(Session::in_the_way).collect();
     (!by.is_empty()).then_some(Entry::Blocked { number, by })
+}
+
+/// Who waited for a transaction that is over now.
+fn waited(before: &Machine, after: &Machine, account: &Account) -> Option<Entry> {
+    if !before.phase().transaction_open() || after.phase().transaction_open() {
+        return None;
+    }
+    let told = account.waited.in_short()?;
+    Some(Entry::Waited {
+        sessions: told.sessions,
+        more: told.more,
+        milliseconds: told.longest,
+        who: told.who,
+    })
 }
 
 /// What was approved, and what the second pass was found to be.

@@ -42,10 +42,20 @@ fn on_every_kind_of_terminal_the_checklist_is_shown_and_left() {
 #[test]
 fn at_every_size_something_is_shown_and_a_key_leaves() {
     let stage = Stage::set(Scenario::Clean);
-    for (columns, rows) in [(20, 5), (79, 24), (80, 20), (80, 23), (200, 50), (500, 200)] {
+    let sizes = [
+        (20, 5),
+        (78, 24),
+        (80, 19),
+        (79, 20),
+        (80, 23),
+        (200, 50),
+        (500, 200),
+    ];
+    for (columns, rows) in sizes {
         let mut terminal = stage.run_in(columns, rows, &[], &[]);
-        match columns < 80 || rows < 23 {
-            true => terminal.wait_for("q quit"),
+        match columns < 79 || rows < 20 {
+            // Not the one that is shown while it connects.
+            true => terminal.wait_for("Checklist").wait_for("q quit"),
             false => terminal.wait_for_evidence(),
         };
         terminal.key("q");
@@ -63,7 +73,12 @@ fn at_every_size_something_is_shown_and_a_key_leaves() {
 fn a_dumb_terminal_walks_by_lines_and_the_journal_knows_the_ticket() {
     let stage = Stage::set(Scenario::Clean);
     let env = [("TERM", "dumb"), ("SUDO_USER", "kim")];
-    let mut terminal = stage.run_in(80, 24, &env, &["--ticket", "CHG-4711"]);
+    let mut terminal = stage.run_in(
+        80,
+        24,
+        &env,
+        &["--ticket", "CHG-4711", "--window", "22:00 to 23:30 UTC"],
+    );
     terminal
         .wait_for("TERM is dumb: the walk goes by lines")
         .wait_for("Checklist: type help");
@@ -79,6 +94,7 @@ fn a_dumb_terminal_walks_by_lines_and_the_journal_knows_the_ticket() {
         panic!("{journal:?}");
     };
     assert_eq!(opened.ticket.as_deref(), Some("CHG-4711"));
+    assert_eq!(opened.window.as_deref(), Some("22:00 to 23:30 UTC"));
     assert_eq!(opened.sudo_user.as_deref(), Some("kim"));
     assert!(opened.machine.is_some());
     let local = opened.local_time.as_deref().unwrap();

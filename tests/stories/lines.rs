@@ -11,6 +11,30 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+/// Reads a document page by page, until the prompt is there again.
+fn read_out(terminal: &mut Terminal, document: &str) {
+    let last = |screen: &str| {
+        let lines = screen.lines().rev().map(str::trim);
+        let mut lines = lines.filter(|line| !line.is_empty());
+        lines.next().unwrap_or_default().to_owned()
+    };
+    let mut word = format!("read {document}");
+    loop {
+        let before = terminal.screen_text();
+        let seen = last(&before);
+        terminal.line(&word);
+        terminal.wait_until("another page, or the prompt", |screen| {
+            let now = last(screen);
+            let is_page = now.starts_with("-- ") && now != seen;
+            screen != before && (is_page || now.ends_with("checklist>"))
+        });
+        if !last(&terminal.screen_text()).starts_with("-- ") {
+            return;
+        }
+        word.clear();
+    }
+}
+
 /// Signs everything by words, applies, and waits until the gate is there.
 fn walk_to_the_gate(terminal: &mut Terminal) {
     terminal.wait_for("Checklist: type help");
@@ -24,7 +48,7 @@ fn walk_to_the_gate(terminal: &mut Terminal) {
         .wait_for("1. A backup of the production database exists: signed.");
     terminal.line("sign 2").wait_for("Read it to its end first");
     for document in ["script", "1", "2", "3"] {
-        terminal.line(&format!("read {document}"));
+        read_out(terminal, document);
     }
     terminal
         .line("sign 2")
@@ -695,4 +719,37 @@ fn where_a_runbook_knows_several_servers_the_name_of_the_one_that_was_reached_is
     with("[[target]]\nname = 'production'\nhost = 'db9'\n");
     let mut terminal = stage.run_with(&["--plain", folder]);
     terminal.wait_for("server, database and role: WARNS. UNKNOWN SERVER: wiser_ops on ");
+}
+
+#[test]
+fn a_walk_by_lines_begins_on_one_screen_invites_and_turns_pages() {
+    let stage = Stage::set(Scenario::Clean);
+    let env = [("NO_COLOR", "1"), ("LC_ALL", "C")];
+    let mut terminal = stage.run_in(80, 24, &env, &["--plain"]);
+    terminal.wait_for("wiser_ops checklist>");
+    terminal.shows(&["Connecting.", "Impact: adds 27", "impact shows all"]);
+    terminal.shows_no("TABLES TOUCHED");
+    terminal.line("impact").wait_for("TABLES TOUCHED");
+    terminal
+        .line("read script")
+        .wait_for("lines more: Enter goes on, stop ends --");
+    // Another word ends the pages, and is taken.
+    terminal.line("sign 2").wait_for("Read it to its end first");
+    read_out(&mut terminal, "script");
+    terminal
+        .line("sign 2")
+        .wait_for("1 finding is not acknowledged yet")
+        .line("quit");
+    assert_eq!(terminal.exit_code(), 1, "{}", terminal.picture());
+    let read: Vec<(usize, usize)> = (stage.journal().into_iter())
+        .filter_map(|entry| match entry {
+            Entry::Perused { lines, shown, .. } => Some((lines, shown)),
+            _ => None,
+        })
+        .collect();
+    let [(lines, some), (all, whole)] = read[..] else {
+        panic!("{read:?}");
+    };
+    assert_eq!((lines, whole), (all, all), "{read:?}");
+    assert!(some > 0 && some < 24, "{read:?}");
 }

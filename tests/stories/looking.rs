@@ -1,6 +1,8 @@
 //! What is on the screen: without colour, without Unicode, with others waiting.
 
+use crate::lines::without_a_terminal;
 use crate::stage::{Stage, Walk};
+use stagegate::journal::Entry;
 use stagegate::sandbox::demo::Scenario;
 
 /// The parameters of every "select graphic rendition" sequence in `raw`.
@@ -70,6 +72,26 @@ fn a_busy_application_shows_as_waiting_sessions() {
     stage.assert_left(&mut terminal, 0, "COMMITTED wiser_ops on ");
     stage.assert_nobody_left();
     stage.assert_journal(&["COMMITTED"], 0);
+    // Who waited is kept, and stands on the report's first page, above everything else.
+    let journal = stage.journal();
+    let waited = journal.iter().find_map(|entry| match entry {
+        Entry::Waited { sessions, who, .. } => Some((*sessions, who.clone())),
+        _ => None,
+    });
+    let (sessions, who) = waited.expect("a line of the journal");
+    assert!(sessions > 1, "{sessions}");
+    assert!(
+        who.iter()
+            .all(|one| one.contains("wiser_app (serviceops-app)") && one.contains(", for ")),
+        "{who:?}"
+    );
+    let report = without_a_terminal(&stage, &["report".to_owned()], "").stdout;
+    let report = String::from_utf8(report).expect("a report");
+    let first = report.find("serviceops-app").expect("who waited");
+    assert!(
+        first < report.find("## Target").expect("a section"),
+        "{report}"
+    );
 }
 
 #[test]

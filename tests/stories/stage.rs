@@ -454,7 +454,11 @@ fn finding(screen: &str) -> Option<usize> {
 /// The database, as the header names it.
 fn database(screen: &str) -> Option<String> {
     let mut words = screen.lines().next()?.split_whitespace();
-    words.find_map(|word| Some(word.split_once('@')?.1.rsplit_once('/')?.1.to_owned()))
+    // Of a socket it stands before the folder, which is further on.
+    words.find_map(|word| {
+        let (_, place) = word.split_once('@')?;
+        Some(place.rsplit('/').next()?.to_owned())
+    })
 }
 
 impl Walk for Terminal {
@@ -507,7 +511,11 @@ impl Walk for Terminal {
         // beside it.
         let bar = [' ', '█', '│', '▲', '▼', '#', '|', '^', 'v'];
         let at = |screen: &str| {
-            screen.lines().skip(4).find_map(|line| {
+            // Below the list, or to the right of it.
+            let aside = |line: &str| Some(line.split_once("│  ")?.1.to_owned());
+            let lines = screen.lines().skip(3);
+            let parts = lines.flat_map(|line| [Some(line.to_owned()), aside(line)]);
+            parts.flatten().find_map(|line| {
                 let (number, title) = line.trim_start().split_once(' ')?;
                 let number: usize = number.parse().ok()?;
                 let ruled = ["──", "--"]
@@ -572,7 +580,11 @@ impl Walk for Terminal {
 
     fn wait_for_the_gate(&mut self) -> &mut Self {
         self.wait_until("an armed gate", |screen| {
-            screen.lines().any(|line| line.trim() == "ARMED")
+            // The checks may stand beside it.
+            let mut left = screen
+                .lines()
+                .filter_map(|line| line.split(['│', '|']).next());
+            left.any(|line| line.trim() == "ARMED")
         })
     }
 

@@ -104,6 +104,8 @@ pub struct Attempt {
     pub statements: Vec<Statement>,
     /// Whom it waited for when it stopped.
     pub blocked: Vec<String>,
+    /// Who waited for it, where anybody was seen to.
+    pub waited: Option<Waiting>,
     /// The checks of the script.
     pub verification: Vec<Checked>,
     pub post_verification: Vec<Checked>,
@@ -125,6 +127,18 @@ pub struct Attempt {
     pub compared: Option<Vec<String>>,
     /// Its outcome as it was recorded last.
     pub outcome: Option<Outcome>,
+}
+
+/// The sessions that waited for a transaction.
+#[derive(Debug)]
+pub struct Waiting {
+    pub sessions: usize,
+    /// There were more than are counted.
+    pub more: bool,
+    /// The longest wait that was seen, in milliseconds.
+    pub longest: u64,
+    /// Those that waited longest.
+    pub who: Vec<String>,
 }
 
 /// COMMIT as it was given on a pass that was rolled back.

@@ -85,6 +85,12 @@ fn outcome(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
                 .iter()
                 .map(|ticket| ("Ticket", ticket.clone())),
         );
+        rows.extend(
+            opened
+                .window
+                .iter()
+                .map(|window| ("Planned window", window.clone())),
+        );
         if opened.mode == "rehearse" {
             rows.push((
                 "Kind of run",
@@ -120,6 +126,11 @@ fn outcome(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
             rows.push(("Blocked by", who.clone()));
         }
         rows.push(("Lock window", ran::window(facts, attempt)));
+        rows.extend(
+            ran::waited(attempt)
+                .into_iter()
+                .map(|text| ("Waited for it", text)),
+        );
     }
     if let (Some(began), Some(ended)) = (facts.began, facts.ended) {
         rows.push((

@@ -21,8 +21,10 @@ use ratatui::style::Styled;
 use ratatui::text::{Line, Span};
 use std::sync::Arc;
 
-/// From this width on the locks stand beside the statements.
-const STREAM_AND_LOCKS: u16 = 118;
+/// The least width of the statements where something stands beside them.
+const STREAM: u16 = 72;
+/// The same of the decision and of the checklist: their sentences fit into it.
+const DECISION: u16 = 66;
 /// With this many rows left beside the gate, the locks are shown there as well.
 const LOCKS_FIT: u16 = 10;
 
@@ -143,7 +145,7 @@ impl Screen {
         let wide = body.width >= view::TWO_COLUMNS;
         match beside {
             Some(beside) if wide => {
-                let (left, right) = split(body, body.width / 2);
+                let (left, right) = split(body, (body.width / 2).max(DECISION));
                 self.draw_pane(buffer, left, scene, pane);
                 let used = draw_aside(buffer, right, scene, beside) + 1;
                 let below = rows(right, used, right.height.saturating_sub(used));
@@ -170,13 +172,14 @@ impl Screen {
                 let lower = rows(body, upper + 2, body.height.saturating_sub(upper + 2));
                 draw_aside(buffer, lower, scene, beside);
             }
-            None if pane == Pane::Stream
-                && body.width >= STREAM_AND_LOCKS
-                && scene.machine.phase().transaction_open() =>
-            {
-                let (left, right) = split(body, (body.width * 3 / 5).max(82));
+            None if pane == Pane::Stream && wide => {
+                let (left, right) = split(body, (body.width * 3 / 5).max(STREAM));
                 self.draw_pane(buffer, left, scene, pane);
-                draw_locks(buffer, right, scene);
+                let used = self.draw_statement_aside(buffer, right, scene);
+                if scene.machine.phase().transaction_open() {
+                    let below = rows(right, used, right.height.saturating_sub(used));
+                    draw_locks(buffer, below, scene);
+                }
                 upright(buffer, body, left.width + 1, scene);
             }
             _ => self.draw_pane(buffer, body, scene, pane),
@@ -206,10 +209,22 @@ impl Screen {
         draw_roll(buffer, area, scene, &head, &stream, &mut self.scroll, None);
     }
 
+    /// The statement under the cursor, or else the newest, beside the others: what fits into the upper
+    /// half, for below it stand the locks. Returns how many rows it took.
+    fn draw_statement_aside(&self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) -> u16 {
+        let Some(number) = self.at.or(scene.account.newest()) else {
+            return 0;
+        };
+        let (columns, height) = (usize::from(area.width), usize::from(area.height / 2));
+        let lines = view::statement::in_short(scene, number, columns, height);
+        put(buffer, area, &lines);
+        u16::try_from(lines.len()).unwrap_or(area.height) + 1
+    }
+
     fn draw_checklist(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
         let wide = body.width >= view::TWO_COLUMNS;
         let (left, right) = if wide {
-            split(body, body.width / 2)
+            split(body, (body.width / 2).max(DECISION))
         } else {
             let most = body.height * 2 / 3;
             let list = view::checklist::list(scene, usize::from(body.width), usize::from(most));

@@ -73,8 +73,8 @@ fn title(scene: &Scene<'_>, columns: usize) -> Line<'static> {
     Line::from(spans)
 }
 
-/// Where we are: `role@host:port/database`, how the link is protected, primary or standby. The database is
-/// whole as long as a line can hold it; what gives way to it is the server's version, the title, the
+/// Where we are: `role@host:port/database`, how the link is protected, primary or standby; of a socket
+/// `role@database`, and its folder and port behind that. The database is whole as long as a line can hold it; what gives way to it is the server's version, the title, the
 /// beginning of the host, the end of the role.
 fn place(
     scene: &Scene<'_>,
@@ -89,10 +89,15 @@ fn place(
     let database = look.clip(&look.clean(&target.database), room);
     let role = look.clean(&target.role);
     let host = look.clean(&target.host);
-    let [at, port] = ["@".to_owned(), format!(":{}/", target.port)];
+    let socket = host.starts_with(['/', '@']);
+    // The folder of a socket can be long, and says less than the database: it stands behind it.
+    let [at, port] = match socket {
+        true => ["@".to_owned(), format!(":{}", target.port)],
+        false => ["@".to_owned(), format!(":{}/", target.port)],
+    };
     let version = format!("{dot}PG {}", scene.version(target));
     let after = width(&dot) * 2 + width(&protection) + width(target.part());
-    let fixed = width(&at) + width(&port) + width(&database) + after;
+    let fixed = width(&at) + width(&port) + width(&database) + after + usize::from(socket);
     let with_all = fixed + width(&role) + width(&host) + width(&version) + title + 2;
     let names = width(&role) + width(&host);
     // A piece of the title is worth less than who and where.
@@ -108,17 +113,29 @@ fn place(
         ("plaintext", false) => look.warn(),
         _ => ratatui::style::Style::new(),
     };
-    let mut spans = vec![
-        Span::raw(format!("{role}{at}{host}{port}")),
-        database.set_style(look.here()),
-        Span::raw(dot.clone()),
-        protection.set_style(style),
+    let protection = protection.set_style(style);
+    let mut spans = match socket {
+        true => vec![
+            Span::raw(format!("{role}{at}")),
+            database.set_style(look.here()),
+            Span::raw(dot.clone()),
+            protection,
+            Span::raw(format!(" {host}{port}")),
+        ],
+        false => vec![
+            Span::raw(format!("{role}{at}{host}{port}")),
+            database.set_style(look.here()),
+            Span::raw(dot.clone()),
+            protection,
+        ],
+    };
+    spans.extend([
         Span::raw(dot),
         match target.in_recovery {
             true => target.part().set_style(look.warn()),
             false => Span::raw(target.part()),
         },
-    ];
+    ]);
     if with_all <= room {
         spans.push(Span::raw(version));
     }

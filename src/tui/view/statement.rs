@@ -124,6 +124,43 @@ pub(crate) fn head(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line
     ]
 }
 
+/// A statement beside the others: which one, how it went, and its text, in at most `height` lines. Of a
+/// text of any length no more is looked at than can be shown.
+pub(crate) fn in_short(
+    scene: &Scene<'_>,
+    number: usize,
+    columns: usize,
+    height: usize,
+) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let Some(statement) = statement(scene, number) else {
+        return Vec::new();
+    };
+    let line = statement.line;
+    let mut lines = vec![heading(
+        scene,
+        &format!(" STATEMENT {number}, line {line}"),
+        columns,
+    )];
+    lines.extend(head(scene, number, columns).into_iter().skip(1));
+    let room = columns.saturating_sub(2);
+    let text = statement.text.lines().take(height).flat_map(|line| {
+        let seen = line.char_indices().nth(room * height);
+        let seen = line.get(..seen.map_or(line.len(), |(end, _)| end));
+        wrap(&look.clean(seen.unwrap_or_default()), room)
+    });
+    lines.extend(
+        text.take(height + 1)
+            .map(|part| Line::from(format!(" {part}"))),
+    );
+    if lines.len() > height {
+        lines.truncate(height.saturating_sub(1));
+        let more = format!(" {} Enter opens all of it", look.glyphs.ellipsis());
+        lines.push(scene.line(look.clip(&more, columns), look.dim()));
+    }
+    lines
+}
+
 impl Detail {
     /// The detail of a statement; `before` is taken where nothing has changed since.
     pub(crate) fn of(

@@ -2,7 +2,7 @@
 
 use super::{
     Approved, Attempt, Checked, Facts, Item, Outcome, Perusal, Query, Said, Signature, Statement,
-    Step,
+    Step, Waiting,
 };
 use crate::journal::chain::Line;
 use crate::journal::entry::{Decision, Entry};
@@ -212,6 +212,21 @@ impl Facts {
                 }
                 if let Some(attempt) = self.attempts.last_mut() {
                     attempt.blocked.clone_from(by);
+                }
+            }
+            Entry::Waited {
+                sessions,
+                more,
+                milliseconds,
+                who,
+            } => {
+                if let Some(attempt) = self.attempts.last_mut() {
+                    attempt.waited = Some(Waiting {
+                        sessions: *sessions,
+                        more: *more,
+                        longest: *milliseconds,
+                        who: who.clone(),
+                    });
                 }
             }
             Entry::Begun { .. }

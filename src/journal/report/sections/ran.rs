@@ -51,6 +51,25 @@ pub fn window(facts: &Facts, attempt: &Attempt) -> String {
     }
 }
 
+/// Who waited for it, in words: how many, the longest wait, and then each of those that waited longest.
+pub fn waited(attempt: &Attempt) -> Vec<String> {
+    let Some(waited) = &attempt.waited else {
+        return Vec::new();
+    };
+    let sessions = counted(waited.sessions, "session", "sessions");
+    let at_least = if waited.more { "at least " } else { "" };
+    let longest = crate::gate::event::in_words(waited.longest);
+    let mut told = vec![format!(
+        "{at_least}{sessions}, the longest for {longest} or a little more"
+    )];
+    told.extend(waited.who.iter().cloned());
+    let more = waited.sessions.saturating_sub(waited.who.len());
+    if more > 0 || waited.more {
+        told.push(format!("and {at_least}{more} more"));
+    }
+    told
+}
+
 /// The transaction with this number, of so many.
 pub fn transaction(
     facts: &Facts,

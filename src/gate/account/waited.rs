@@ -1,0 +1,101 @@
+//! Who waited for the held transaction while it was open, each with its longest wait that was seen.
+//!
+//! A look is taken now and then, so a wait is told as long as it was when it was seen last: never longer
+//! than it was. Bounded: an application can bring thousands of sessions (I15).
+
+use crate::gate::event::{Millis, Session};
+use std::collections::BTreeMap;
+
+/// How many sessions are kept, and how many of them are told.
+const KEPT: usize = 1_000;
+const TOLD: usize = 5;
+
+/// The sessions that waited for one transaction.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waited {
+    by_pid: BTreeMap<i32, (Millis, String)>,
+    /// There were more than are kept.
+    more: bool,
+}
+
+/// What is told of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitsInShort {
+    /// How many sessions waited; at least so many, where `more` says so.
+    pub sessions: usize,
+    pub more: bool,
+    /// The longest wait, in milliseconds.
+    pub longest: Millis,
+    /// Those that waited longest, a line each.
+    pub who: Vec<String>,
+}
+
+impl Waited {
+    /// Takes down those who wait now.
+    pub(super) fn take_down(&mut self, waiters: &[Session]) {
+        for waiter in waiters {
+            let lasted = waiter.since.unwrap_or_default();
+            match self.by_pid.get(&waiter.pid) {
+                Some((known, _)) if *known >= lasted => {}
+                None if self.by_pid.len() >= KEPT => self.more = true,
+                Some(_) | None => {
+                    let told = (lasted, waiter.in_the_queue());
+                    self.by_pid.insert(waiter.pid, told);
+                }
+            }
+        }
+    }
+
+    /// `None` where nobody was seen to wait.
+    #[must_use]
+    pub fn in_short(&self) -> Option<WaitsInShort> {
+        let mut all: Vec<&(Millis, String)> = self.by_pid.values().collect();
+        all.sort_by_key(|(lasted, _)| std::cmp::Reverse(*lasted));
+        let (longest, _) = all.first()?;
+        Some(WaitsInShort {
+            sessions: all.len(),
+            more: self.more,
+            longest: *longest,
+            who: all.iter().take(TOLD).map(|(_, who)| who.clone()).collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiter(pid: i32, since: Millis) -> Session {
+        Session {
+            pid,
+            role: "app".into(),
+            since: Some(since),
+            ..Session::default()
+        }
+    }
+
+    #[test]
+    fn each_session_counts_once_with_its_longest_wait() {
+        let mut waited = Waited::default();
+        assert_eq!(waited.in_short(), None);
+        waited.take_down(&[waiter(7, 500), waiter(8, 100)]);
+        waited.take_down(&[waiter(7, 1_500)]);
+        // It waits anew: the longer wait stays.
+        waited.take_down(&[waiter(7, 20), waiter(8, 2_000)]);
+        let told = waited.in_short().unwrap();
+        assert_eq!((told.sessions, told.longest, told.more), (2, 2_000, false));
+        assert_eq!(told.who.len(), 2);
+        assert!(told.who[0].starts_with("pid 8 app"), "{:?}", told.who);
+        assert!(told.who[1].contains("for 1 s"), "{:?}", told.who);
+    }
+
+    #[test]
+    fn thousands_of_sessions_are_bounded_and_that_is_told() {
+        let mut waited = Waited::default();
+        let crowd: Vec<Session> = (0..5_000).map(|pid| waiter(pid, 10)).collect();
+        waited.take_down(&crowd);
+        let told = waited.in_short().unwrap();
+        assert_eq!((told.sessions, told.more), (KEPT, true));
+        assert_eq!(told.who.len(), TOLD);
+    }
+}

@@ -1,0 +1,101 @@
+//! What is longer than the screen, page by page, where a person sits before it: Enter goes on, any
+//! other word ends it.
+//!
+//! It never stands between a person and the transaction: what happens meanwhile is told at once, and a
+//! word that is typed is taken.
+
+use crate::gate::event::{Document, Perusal};
+use crate::tui::text::width;
+use std::time::Instant;
+
+/// Lines of which the first ones were shown.
+pub(super) struct Pages {
+    lines: Vec<String>,
+    shown: usize,
+    /// Which document they are, where they are one.
+    document: Option<Document>,
+    opened: Instant,
+}
+
+impl Pages {
+    /// Lines that nobody has seen yet; at least one.
+    pub(super) fn of(lines: Vec<String>, document: Option<Document>) -> Pages {
+        Pages {
+            lines,
+            shown: 0,
+            document,
+            opened: Instant::now(),
+        }
+    }
+
+    /// The next lines that fit on a screen of `rows` with `columns`, with one row left for the prompt. A line
+    /// that is longer than the screen is shown all the same.
+    pub(super) fn turn(&mut self, (columns, rows): (usize, usize)) -> &[String] {
+        let from = self.shown;
+        let mut room = rows.saturating_sub(1).max(1);
+        while let Some(line) = self.lines.get(self.shown) {
+            let takes = width(line).div_ceil(columns.max(1)).max(1);
+            if takes > room && self.shown > from {
+                break;
+            }
+            self.shown += 1;
+            room = room.saturating_sub(takes);
+            if room == 0 {
+                break;
+            }
+        }
+        self.lines.get(from..self.shown).unwrap_or_default()
+    }
+
+    /// How many lines nobody has seen yet.
+    pub(super) fn left(&self) -> usize {
+        self.lines.len() - self.shown
+    }
+
+    /// How the document was before a person until now, and whether its end was.
+    pub(super) fn perusal(&self) -> Option<(Perusal, bool)> {
+        let document = self.document?;
+        let perusal = Perusal {
+            document,
+            lasted: u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX),
+            lines: self.lines.len(),
+            shown: self.shown,
+            seen: self.shown,
+        };
+        Some((perusal, self.left() == 0))
+    }
+}
+
+/// Columns and rows of the terminal that standard output is; `None` where it is none, or does not say.
+pub(super) fn screen() -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
+    (size.ws_row > 1 && size.ws_col > 1)
+        .then(|| (usize::from(size.ws_col), usize::from(size.ws_row)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_leaves_a_row_for_the_prompt_and_counts_rows_that_are_wrapped() {
+        let lines = ["a", "bbbbbbbbbbbb", "c", "", "d"].map(str::to_owned);
+        let mut pages = Pages::of(lines.into(), Some(Document::Script));
+        // Three rows: the second line takes two of them.
+        assert_eq!(pages.turn((10, 4)), ["a", "bbbbbbbbbbbb"]);
+        assert_eq!(pages.left(), 3);
+        let (perusal, whole) = pages.perusal().unwrap();
+        assert_eq!((perusal.lines, perusal.shown, whole), (5, 2, false));
+        assert_eq!(pages.turn((10, 4)), ["c", "", "d"]);
+        assert!(pages.perusal().unwrap().1);
+        assert!(pages.turn((10, 4)).is_empty());
+    }
+
+    #[test]
+    fn a_line_longer_than_the_screen_does_not_stop_the_pages() {
+        let mut pages = Pages::of(vec!["x".repeat(1_000), "y".into()], None);
+        assert_eq!(pages.turn((10, 5)).len(), 1);
+        assert_eq!(pages.turn((10, 5)), ["y"]);
+        assert_eq!(pages.perusal(), None);
+    }
+}
