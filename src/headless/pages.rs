@@ -5,7 +5,7 @@
 //! word that is typed is taken.
 
 use crate::gate::event::{Document, Perusal};
-use crate::tui::text::width;
+use ratatui::text::Span;
 use std::time::Instant;
 
 /// Lines of which the first ones were shown.
@@ -34,7 +34,8 @@ impl Pages {
         let from = self.shown;
         let mut room = rows.saturating_sub(1).max(1);
         while let Some(line) = self.lines.get(self.shown) {
-            let takes = width(line).div_ceil(columns.max(1)).max(1);
+            let wide = Span::raw(line.as_str()).width();
+            let takes = wide.div_ceil(columns.max(1)).max(1);
             if takes > room && self.shown > from {
                 break;
             }
