@@ -133,6 +133,13 @@ impl Stage {
         Terminal::spawn(columns, rows, &env, &self.arguments(arguments))
     }
 
+    /// Another command, with all its arguments.
+    pub fn open(&self, columns: u16, rows: u16, arguments: &[String]) -> Terminal {
+        let env = self.env(&[]);
+        let env: Vec<(&str, &OsStr)> = env.iter().map(|(n, v)| (*n, v.as_os_str())).collect();
+        Terminal::spawn(columns, rows, &env, arguments)
+    }
+
     /// The same, but at another port.
     pub fn run_at(&self, port: &str) -> Terminal {
         let mut arguments = self.arguments(&[]);
@@ -507,21 +514,11 @@ impl Walk for Terminal {
     }
 
     fn go_to_item(&mut self, number: usize) -> &mut Self {
-        // The evidence below the list has the number and the title of the item, and a scroll bar
-        // beside it.
-        let bar = [' ', '█', '│', '▲', '▼', '#', '|', '^', 'v'];
+        // The cursor stands before its number.
         let at = |screen: &str| {
-            // Below the list, or to the right of it.
-            let aside = |line: &str| Some(line.split_once("│  ")?.1.to_owned());
-            let lines = screen.lines().skip(3);
-            let parts = lines.flat_map(|line| [Some(line.to_owned()), aside(line)]);
-            parts.flatten().find_map(|line| {
-                let (number, title) = line.trim_start().split_once(' ')?;
-                let number: usize = number.parse().ok()?;
-                let ruled = ["──", "--"]
-                    .iter()
-                    .any(|rule| title.trim_end_matches(bar).ends_with(rule));
-                ruled.then_some(number)
+            screen.lines().skip(3).find_map(|line| {
+                let item = line.trim_start().strip_prefix(['▸', '>'])?;
+                item.split_whitespace().next()?.parse::<usize>().ok()
             })
         };
         loop {
