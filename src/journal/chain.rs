@@ -192,6 +192,32 @@ mod tests {
         assert_eq!(read[0].entry, entry);
     }
 
+    /// Each by its number, and not by what the program takes for misleading: DEL and the C1 controls, the
+    /// soft hyphen, marks of direction, what has no width, separators of lines, overrides, tags.
+    #[test]
+    fn each_character_that_misleads_is_an_escape_in_the_line() {
+        let alone = [
+            0xad, 0x34f, 0x61c, 0x115f, 0x180e, 0x3164, 0xfeff, 0xffa0, 0x1d173, 0xe0001,
+        ];
+        let ranges = [
+            0x7f..=0x9f,
+            0x200b..=0x200f,
+            0x2028..=0x202e,
+            0x2060..=0x206f,
+            0xfff9..=0xfffb,
+            0xe0020..=0xe007f,
+        ];
+        for code in alone.into_iter().chain(ranges.into_iter().flatten()) {
+            let raw = char::from_u32(code).expect("a character");
+            let said = format!("x{raw}y");
+            let entry = Entry::BackupFailed { why: said };
+            let line = Chain::default().line(&entry, jiff::Timestamp::UNIX_EPOCH);
+            assert!(line.is_ascii(), "U+{code:04X} in {line}");
+            assert!(line.contains("x\\u"), "{line}");
+            assert_eq!(verify(&line).unwrap()[0].entry, entry);
+        }
+    }
+
     #[test]
     fn an_edit_of_any_single_byte_is_found() {
         let journal = journal();

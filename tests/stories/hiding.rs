@@ -1,4 +1,5 @@
-//! A password reaches no error, no screen and no journal, however it was given (I9).
+//! A password reaches no error, no screen and no journal, however it was given (I9), and nothing that
+//! misleads a reader stands raw in one (I8).
 
 use crate::child::Finish;
 use crate::stage::Stage;
@@ -183,4 +184,63 @@ fn an_error_is_told_once() {
             assert!(said.matches(cause).count() <= 1, "{arguments:?}: {said}");
         }
     }
+}
+
+/// Characters by their numbers: C1 controls, marks and overrides of direction, separators of lines, what
+/// has no width.
+const MISLEADING: &str = "generate_series(127, 159) UNION ALL SELECT generate_series(8203, 8207) \
+    UNION ALL SELECT generate_series(8232, 8238) UNION ALL SELECT generate_series(8288, 8297) \
+    UNION ALL SELECT unnest(ARRAY[173, 1564, 6158, 65279, 65529, 917569])";
+
+#[test]
+fn what_misleads_a_reader_is_an_escape_in_the_journal_and_reads_back_as_it_was() {
+    let stage = Stage::set(Scenario::Clean);
+    let script = stage.file(
+        "misleading.sql",
+        &format!(
+            "SELECT 'x' || chr(n) || 'y' AS \"check\", 'PASS' AS status FROM (SELECT {MISLEADING}) s (n);
+             DO $$ DECLARE n int; BEGIN FOR n IN SELECT {MISLEADING} LOOP
+             RAISE NOTICE '%', 'x' || chr(n) || 'y'; END LOOP; END $$;
+             SELECT ('x' || chr(155) || chr(8238) || chr(8232) || chr(8203) || 'y')::int;"
+        ),
+    );
+    let path = stage.home().join("misleading.jsonl");
+    let journal = path.to_str().unwrap();
+    let arguments = stage.arguments(&["--rehearse", "--journal", journal, &script]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (said, code) = said(&stage, &arguments, &[]);
+    assert_eq!(code, Some(3), "{said}");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let raw = |text: &str| {
+        let raw = text.chars().find(|c| match u32::from(*c) {
+            0x0a => false,
+            code => matches!(code, 0..0x20 | 0x7f..=0x9f | 0xad | 0x61c | 0x180e | 0x200b..=0x200f
+                | 0x2028..=0x202e | 0x2060..=0x2069 | 0xfeff | 0xfff9 | 0xe0041),
+        });
+        raw.map(|c| format!("U+{:04X}", u32::from(c)))
+    };
+    assert_eq!(raw(&text), None, "in the journal");
+    assert_eq!(raw(&said), None, "in what was said");
+    // It is JSON, and each of them is in it: as a check, as a notice, and in the error.
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let all = format!("{lines:?}");
+    for code in [
+        "\\u{9b}",
+        "\\u{202e}",
+        "\\u{2028}",
+        "\\u{200b}",
+        "\\u{feff}",
+    ] {
+        assert!(
+            all.matches(&format!("x{code}y")).count() >= 2,
+            "{code}: {all}"
+        );
+    }
+    assert!(
+        all.contains("x\\u{9b}\\u{202e}\\u{2028}\\u{200b}y"),
+        "{all}"
+    );
 }
