@@ -5,6 +5,8 @@
 //! Nothing here is the only guard: the text goes by the extended protocol, which takes one
 //! statement, and the server keeps it read-only.
 
+mod describe;
+
 use super::lexer::{Lexeme, Lexer};
 
 /// What stands before a query, so that it cannot be anything else.
@@ -42,6 +44,8 @@ const EXPLAINS: [&str; 17] = [
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Question {
     text: String,
+    /// The query that it stands for, where it is none itself.
+    select: Option<String>,
     cursor: bool,
 }
 
@@ -57,7 +61,10 @@ pub enum Unfit {
     Other(String),
     #[error("One query at a time: there is something behind the semicolon. Nothing was sent.")]
     Several,
-    #[error("psql's backslash commands are not known here; ask with SELECT. Nothing was sent.")]
+    #[error(
+        "Of psql's backslash commands \\d NAME and \\dt are known here; ask for the rest with SELECT. \
+         Nothing was sent."
+    )]
     Meta,
     #[error(
         "EXPLAIN takes no ANALYZE here, because that executes the statement, nor an option that is \
@@ -94,6 +101,13 @@ impl Question {
         if text.contains('\0') {
             return Err(Unfit::Nul);
         }
+        if let Some(select) = describe::select_for(text) {
+            return Ok(Question {
+                text: text.to_owned(),
+                select: Some(select),
+                cursor: true,
+            });
+        }
         let tokens = tokens(text);
         let Some(first) = tokens.first() else {
             return Err(Unfit::Empty);
@@ -120,19 +134,22 @@ impl Question {
         }
         Ok(Question {
             text: text.to_owned(),
+            select: None,
             cursor,
         })
     }
 
+    /// What was typed.
     pub fn text(&self) -> &str {
         &self.text
     }
 
     /// What is sent: one statement, by the extended protocol.
     pub fn statement(&self) -> String {
+        let query = self.select.as_ref().unwrap_or(&self.text);
         match self.cursor {
-            true => format!("{CURSOR}{}", self.text),
-            false => self.text.clone(),
+            true => format!("{CURSOR}{query}"),
+            false => query.clone(),
         }
     }
 
@@ -144,6 +161,9 @@ impl Question {
 
     /// A position in what was sent, in characters from 1, as one in what was typed.
     pub fn position(&self, sent: usize) -> Option<usize> {
+        if self.select.is_some() {
+            return None;
+        }
         let before = if self.cursor { CURSOR.len() } else { 0 };
         sent.checked_sub(before).filter(|position| *position > 0)
     }
@@ -307,7 +327,7 @@ mod tests {
         assert_eq!(refused("SELECT 1; ; SELECT 2"), Unfit::Several);
         assert_eq!(refused(" -- only words"), Unfit::Empty);
         assert_eq!(refused(";"), Unfit::Empty);
-        assert_eq!(refused("\\d t"), Unfit::Meta);
+        assert_eq!(refused("\\gexec"), Unfit::Meta);
         assert_eq!(refused("SELECT 1 \\; COMMIT"), Unfit::Meta);
         assert_eq!(refused("SELECT '\0'"), Unfit::Nul);
     }

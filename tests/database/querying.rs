@@ -109,6 +109,37 @@ async fn a_query_sees_what_is_not_committed_and_then_all_of_it_is() {
 }
 
 #[tokio::test]
+async fn a_table_is_described_as_the_transaction_sees_it() {
+    let before = "CREATE TABLE t (i int PRIMARY KEY DEFAULT 7);
+        CREATE FUNCTION public.lies(name, name) RETURNS bool LANGUAGE sql AS 'SELECT false';
+        CREATE OPERATOR public.!~ (LEFTARG = name, RIGHTARG = name, FUNCTION = public.lies)";
+    let script = [
+        "ALTER TABLE t ADD COLUMN utn text",
+        "CREATE INDEX t_utn ON t (utn)",
+    ];
+    let mut stage = Stage::set(before, &script).await;
+    let (xid, _) = stage.apply().await;
+    let told = ask(&mut stage, "\\d t").await.unwrap();
+    let told: Vec<String> = (told.into_iter())
+        .map(|row| row.into_iter().flatten().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "column i integer not null default 7",
+            "column utn text",
+            "index t_pkey CREATE UNIQUE INDEX t_pkey ON public.t USING btree (i)",
+            "index t_utn CREATE INDEX t_utn ON public.t USING btree (utn)",
+            "constraint t_pkey PRIMARY KEY (i)",
+        ]
+    );
+    let tables = ask(&mut stage, "\\dt").await.unwrap();
+    assert!(tables.iter().any(|row| row[1].as_deref() == Some("t")));
+    assert!(ask(&mut stage, "\\d nowhere").await.unwrap().is_empty());
+    committed(&mut stage, &xid).await;
+}
+
+#[tokio::test]
 async fn show_and_explain_answer_and_execute_nothing() {
     let mut stage = Stage::set(BEFORE, &SCRIPT).await;
     let (xid, _) = stage.apply().await;

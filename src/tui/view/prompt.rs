@@ -209,8 +209,8 @@ pub(crate) fn reference(
 /// The lines inside the box for a query.
 pub(crate) fn query(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<Line<'static>> {
     let mut lines = sentences(
-        "SELECT, VALUES, WITH, TABLE, SHOW or EXPLAIN, read-only by the server. What a function \
-         does outside of the transaction stays done.",
+        "SELECT, VALUES, WITH, TABLE, SHOW, EXPLAIN, \\d NAME or \\dt, read-only by the server. What a \
+         function does outside of the transaction stays done.",
         columns,
     );
     lines.push(field(scene, typed, columns));
