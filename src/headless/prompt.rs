@@ -122,7 +122,7 @@ impl Invitation {
         }
         let prompt = match (&self.pages, place(engine)) {
             (Some(pages), _) => format!(
-                "-- {} more: Enter goes on, stop ends --",
+                "-- {} more: Enter goes on, stop ends -- ",
                 counted(pages.left(), "line", "lines")
             ),
             (None, Some(place)) => {
