@@ -128,7 +128,8 @@ impl Program {
         command.env("PGGSSENCMODE", "disable");
         command.cwd("/");
         let size = PtySize {
-            rows: 24,
+            // So many that the longest script is one page.
+            rows: 20_000,
             cols: 500,
             pixel_width: 0,
             pixel_height: 0,
