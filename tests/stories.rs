@@ -62,6 +62,8 @@ mod picture;
 mod recording;
 #[path = "stories/refusing.rs"]
 mod refusing;
+#[path = "stories/remote.rs"]
+mod remote;
 #[path = "stories/secret.rs"]
 mod secret;
 #[path = "shared/session.rs"]

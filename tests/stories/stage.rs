@@ -510,7 +510,7 @@ impl Walk for Terminal {
                 break;
             }
         }
-        self.key("Esc").wait_for("CHECKLIST")
+        self.key("Esc").wait_for("CHECKLIST  ")
     }
 
     fn go_to_item(&mut self, number: usize) -> &mut Self {
@@ -538,7 +538,8 @@ impl Walk for Terminal {
 
     fn sign_everything(&mut self) -> &mut Self {
         self.wait_for_evidence().read_everything();
-        let (_, items) = signed(&self.screen_text()).unwrap();
+        let (_, items) =
+            signed(&self.screen_text()).unwrap_or_else(|| panic!("{}", self.picture()));
         for item in 1..=items {
             self.go_to_item(item);
             while let Some(open) = finding(&self.screen_text()) {

@@ -23,6 +23,9 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The shortest time from a frame to the key that answers it. Keys that are asked for sooner wait.
 const GLANCE: Duration = Duration::from_millis(30);
 
+/// How long nothing comes behind a whole frame, where its end is not told.
+const SETTLED: Duration = Duration::from_millis(50);
+
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_stagegate");
 
@@ -63,6 +66,9 @@ pub struct Terminal {
     code: Option<u32>,
     /// The last key, for as long as it may be pressed again.
     pressed: Option<Pressed>,
+    /// What is between the program and us does not pass on where a frame ends: it is whole when
+    /// nothing has come for a while.
+    settles: bool,
 }
 
 struct Pressed {
@@ -131,6 +137,21 @@ impl Terminal {
         Self::start(columns, rows, env, command)
     }
 
+    /// Another program, which leads to ours.
+    pub fn spawn_by(
+        columns: u16,
+        rows: u16,
+        env: &[(&str, &OsStr)],
+        program: &str,
+        args: &[impl AsRef<OsStr>],
+    ) -> Terminal {
+        let mut command = CommandBuilder::new(program);
+        command.args(args);
+        let mut terminal = Self::start(columns, rows, env, command);
+        terminal.settles = true;
+        terminal
+    }
+
     fn start(
         columns: u16,
         rows: u16,
@@ -175,6 +196,7 @@ impl Terminal {
             reader: Some(reader),
             code: None,
             pressed: None,
+            settles: false,
         }
     }
 
@@ -215,10 +237,11 @@ impl Terminal {
         let give_up = Instant::now() + PATIENCE;
         let mut shown = self.shared.lock();
         loop {
-            if !shown.torn && holds(&shown) {
+            let whole = !shown.torn && !(self.settles && shown.last.elapsed() < SETTLED);
+            if whole && holds(&shown) {
                 break;
             }
-            if !shown.torn && too_quick(shown.parser.screen()) {
+            if whole && too_quick(shown.parser.screen()) {
                 press_again(&mut self.pressed, &mut self.keys);
             }
             let left = give_up.saturating_duration_since(Instant::now());
@@ -232,11 +255,11 @@ impl Terminal {
                 drop(shown);
                 panic!("this never came: {what} ({why})\n{text}");
             }
-            let waited = self
-                .shared
-                .0
-                .1
-                .wait_timeout(shown, left.min(PRESS_AGAIN_AFTER));
+            let next = match whole {
+                true => PRESS_AGAIN_AFTER,
+                false => SETTLED,
+            };
+            let waited = self.shared.0.1.wait_timeout(shown, left.min(next));
             shown = waited.unwrap_or_else(|broken| broken.into_inner()).0;
         }
         drop(shown);
@@ -245,7 +268,14 @@ impl Terminal {
 
     /// The text on the screen now.
     pub fn screen_text(&self) -> String {
-        self.shared.lock().parser.screen().contents()
+        loop {
+            let shown = self.shared.lock();
+            if !self.settles || shown.last.elapsed() >= SETTLED {
+                return shown.parser.screen().contents();
+            }
+            drop(shown);
+            std::thread::sleep(SETTLED);
+        }
     }
 
     /// Looks at the screen as it is now.
@@ -581,7 +611,15 @@ impl Drop for Terminal {
 
 fn too_quick(screen: &vt100::Screen) -> bool {
     let text = screen.contents();
-    TOO_QUICK.iter().any(|words| text.contains(words))
+    let narrow = screen.size().1.get() < 80;
+    TOO_QUICK.iter().any(|words| {
+        // A small window cuts them behind a word.
+        let begin = words.match_indices(' ').nth(2).map(|(at, _)| at);
+        text.contains(match begin.filter(|_| narrow) {
+            Some(end) => &words[..end],
+            None => words,
+        })
+    })
 }
 
 /// Presses the last key once more, when the words have stood for a while.
