@@ -31,9 +31,18 @@ struct Sshd {
 impl Sshd {
     /// Starts it, or says what is missing.
     fn start() -> Option<Sshd> {
-        let missing = [("ssh", "-V"), ("tmux", "-V"), (SSHD, "-?")]
-            .iter()
-            .find(|(program, asked)| Command::new(program).arg(asked).output().is_err());
+        let missing =
+            [("ssh", "-V"), ("tmux", "-V"), (SSHD, "-?")]
+                .iter()
+                .find(|(program, asked)| {
+                    let asking = Command::new(program)
+                        .arg(asked)
+                        .stdin(Stdio::null())
+                        .stdout(Stdio::null())
+                        .stderr(Stdio::null())
+                        .spawn();
+                    asking.map(|child| child.finish(program)).is_err()
+                });
         if let Some((program, _)) = missing {
             skip(&format!("there is no {program} here"));
             return None;

@@ -237,7 +237,8 @@ impl Terminal {
         let give_up = Instant::now() + PATIENCE;
         let mut shown = self.shared.lock();
         loop {
-            let whole = !shown.torn && !(self.settles && shown.last.elapsed() < SETTLED);
+            let coming = self.settles && shown.last.elapsed() < SETTLED;
+            let whole = !(shown.torn || coming);
             if whole && holds(&shown) {
                 break;
             }
