@@ -233,7 +233,8 @@ impl Person {
         command.env("TERM", "dumb");
         let size = PtySize {
             cols: 200,
-            rows: 50,
+            // So many that the longest script is one page.
+            rows: 20_000,
             ..PtySize::default()
         };
         let pair = native_pty_system().openpty(size).unwrap();
