@@ -1,6 +1,6 @@
 //! What the session really reached: server, database, role, and whether anything stands between.
 
-use super::link::{Answer, Broken, Link, Sent, Unsent};
+use super::link::{Answer, Broken, Gathered, Link, Sent, Unsent};
 use super::message;
 use super::session::Identity;
 use super::stream::Endpoint;
@@ -74,11 +74,8 @@ pub async fn recovered(link: &mut Link) -> Result<Option<String>, Broken> {
 
 /// The one cell of an answer; `None` where the server does not say.
 fn only_cell(answer: Answer) -> Option<String> {
-    answer
-        .results
-        .first()
-        .and_then(|r| r.set.rows.first())
-        .and_then(|row| row.first().cloned().flatten())
+    let cell = answer.results.first().and_then(Gathered::first_cell);
+    cell.map(str::to_owned)
 }
 
 /// The first row of an answer without an error.

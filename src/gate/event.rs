@@ -679,12 +679,22 @@ impl Session {
         text.trim_start().to_owned()
     }
 
-    /// A session that waits for us, in one line: on what, and for how long.
-    pub fn in_the_queue(&self) -> String {
-        let mut text = format!("pid {} {}", self.pid, self.who());
+    /// The session with its process number, and the relation that it is about.
+    fn who_on_what(&self) -> String {
+        let mut text = match self.pid {
+            // A transaction that is prepared has no session.
+            0 => self.who(),
+            pid => format!("pid {pid} {}", self.who()),
+        };
         if let Some(relation) = &self.relation {
             text.push_str(&format!(", on {relation}"));
         }
+        text
+    }
+
+    /// A session that waits for us, in one line: on what, and for how long.
+    pub fn in_the_queue(&self) -> String {
+        let mut text = self.who_on_what();
         if let Some(since) = self.since {
             text.push_str(&format!(", for {}", in_words(since)));
         }
@@ -694,14 +704,7 @@ impl Session {
     /// All of a session that is in the way, in one line: its transaction's age, and its query as far as
     /// our role may see it.
     pub fn in_the_way(&self) -> String {
-        let mut text = match self.pid {
-            // A transaction that is prepared has no session.
-            0 => self.who(),
-            pid => format!("pid {pid} {}", self.who()),
-        };
-        if let Some(relation) = &self.relation {
-            text.push_str(&format!(", on {relation}"));
-        }
+        let mut text = self.who_on_what();
         if let Some(since) = self.since {
             text.push_str(&format!(", open for {}", in_words(since)));
         }

@@ -160,6 +160,23 @@ impl Drop for Tmux {
     }
 }
 
+impl Sshd {
+    /// A walk on that stage over ssh, perhaps in tmux on the other side. `folder` is the person's home.
+    fn open(&self, stage: &Stage, folder: &Path, tmux: Option<&Tmux>) -> Terminal {
+        let command = write_command(stage, folder).display().to_string();
+        let mut words = self.words();
+        words.push(match tmux {
+            None => command,
+            Some(Tmux(socket)) => format!(
+                "LANG=C.UTF-8 exec tmux -u -f /dev/null -S '{}' new-session '{command}'",
+                socket.display()
+            ),
+        });
+        let env = [("HOME", folder.as_os_str())];
+        Terminal::spawn_by(80, 24, &env, "ssh", &words)
+    }
+}
+
 /// Writes what the other side runs: the program on that stage, and its exit code into a file.
 fn write_command(stage: &Stage, folder: &Path) -> PathBuf {
     let quoted = |word: &OsStr| format!("'{}'", word.to_str().unwrap().replace('\'', "'\\''"));
@@ -187,18 +204,8 @@ fn over_ssh_and_in_tmux_there_both_decisions_hold() {
         for commits in [false, true] {
             let stage = Stage::set(Scenario::Clean);
             let folder = tempfile::tempdir().unwrap();
-            let command = write_command(&stage, folder.path()).display().to_string();
-            let tmux = Tmux(folder.path().join("tmux"));
-            let mut words = sshd.words();
-            words.push(match in_tmux {
-                false => command,
-                true => format!(
-                    "LANG=C.UTF-8 exec tmux -u -f /dev/null -S '{}' new-session '{command}'",
-                    tmux.0.display()
-                ),
-            });
-            let env = [("HOME", folder.path().as_os_str())];
-            let mut terminal = Terminal::spawn_by(80, 24, &env, "ssh", &words);
+            let tmux = in_tmux.then(|| Tmux(folder.path().join("tmux")));
+            let mut terminal = sshd.open(&stage, folder.path(), tmux.as_ref());
             terminal.walk_to_the_gate().shows(&["TRANSACTION OPEN"]);
             match commits {
                 true => terminal.commit().key("q"),
@@ -237,11 +244,7 @@ fn a_connection_that_is_cut_at_the_gate_rolls_back() {
     let Some(sshd) = Sshd::start() else { return };
     let stage = Stage::set(Scenario::Clean);
     let folder = tempfile::tempdir().unwrap();
-    let command = write_command(&stage, folder.path()).display().to_string();
-    let mut words = sshd.words();
-    words.push(command);
-    let env = [("HOME", folder.path().as_os_str())];
-    let mut terminal = Terminal::spawn_by(80, 24, &env, "ssh", &words);
+    let mut terminal = sshd.open(&stage, folder.path(), None);
     terminal.walk_to_the_gate();
     let ssh = i32::try_from(terminal.process_id()).unwrap();
     kill_process(Pid::from_raw(ssh).unwrap(), Signal::KILL).unwrap();

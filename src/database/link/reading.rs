@@ -70,6 +70,13 @@ pub struct Gathered {
     bytes: usize,
 }
 
+impl Gathered {
+    /// The first cell of the first row, where there is one that is not NULL.
+    pub fn first_cell(&self) -> Option<&str> {
+        self.set.rows.first()?.first()?.as_deref()
+    }
+}
+
 /// An answer while it is being read.
 #[derive(Default)]
 pub(super) struct Reading {

@@ -104,11 +104,11 @@ impl Actor {
             };
         }
         let answer = within(limit, self.link()?.answer(begun, &mut |_| {})).await?;
-        let cell = |result: Option<&Gathered>| result?.set.rows.first()?.first()?.clone();
         // The first answer is the limit on statements that the session has.
-        let shown = cell(answer.results.first());
-        self.limits_found = shown.and_then(|shown| ours.keep_stricter(&shown));
-        let xid = cell(answer.results.last());
+        let shown = answer.results.first().and_then(Gathered::first_cell);
+        self.limits_found = shown.and_then(|shown| ours.keep_stricter(shown));
+        let xid = answer.results.last().and_then(Gathered::first_cell);
+        let xid = xid.map(str::to_owned);
         let failure = match (answer.error, xid) {
             (None, Some(xid)) if answer.status == Status::Open => {
                 self.xid = Some(xid.clone());

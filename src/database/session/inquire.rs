@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::actor::{Actor, unanswered, within};
 use super::answers::xact_status;
 use super::hold::status_question;
-use crate::database::link::{Broken, Link};
+use crate::database::link::{Broken, Gathered, Link};
 use crate::database::settings::Settings;
 use crate::database::{connect, message, target};
 use crate::gate::event::{Body, Inquiry, Seq, ServerMessage, Target, XactStatus};
@@ -113,12 +113,7 @@ pub async fn ask(
             _ => Inquiry::Unknowable(message::line(&error)),
         });
     }
-    let cell = answer
-        .results
-        .first()
-        .and_then(|r| r.set.rows.first())
-        .and_then(|row| row.first().cloned().flatten());
-    let status = xact_status(cell.as_deref());
+    let status = xact_status(answer.results.first().and_then(Gathered::first_cell));
     if status == Some(XactStatus::InProgress)
         && let Some(gid) = prepared(link, xid).await?
     {

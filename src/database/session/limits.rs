@@ -107,10 +107,10 @@ impl Limits {
 
     /// The limits as an answer to [`Limits::begin`] tells them.
     pub(super) fn told(&self, answer: &Answer) -> Option<Limits> {
-        let mut shown = answer.results.iter().map(|result| {
-            let cell = result.set.rows.first()?.first()?.as_deref()?;
-            read_shown(cell)
-        });
+        let mut shown = answer
+            .results
+            .iter()
+            .map(|result| read_shown(result.first_cell()?));
         let statement = shown.next()??;
         let mut others = Vec::new();
         for (name, _) in &self.others {
@@ -205,10 +205,10 @@ pub(super) fn names_a_limit(statement: &Statement) -> bool {
         "pg_settings",
         "reset",
     ];
-    let text = match statement.text.len() > LONG {
-        true => return false,
-        false => statement.text.to_ascii_lowercase(),
-    };
+    if statement.text.len() > LONG {
+        return false;
+    }
+    let text = statement.text.to_ascii_lowercase();
     words.iter().any(|word| text.contains(word))
 }
 

@@ -2,8 +2,9 @@
 //! locks; how much of the script's time that may take; and how it asks anything else.
 //!
 //! A look runs behind a savepoint of its own and goes back to it, so that nothing of it can cost the
-//! transaction: no missing right, no name in another encoding (I12). It is sent in the same flight as the statement before it. The look is planned once, ahead of
-//! BEGIN: to plan it takes the server three times as long as to run it, with the script's locks held.
+//! transaction: no missing right, no name in another encoding (I12). It is sent in the same flight as
+//! the statement before it. The look is planned once, ahead of BEGIN: to plan it takes the server three
+//! times as long as to run it, with the script's locks held.
 
 use std::time::Duration;
 

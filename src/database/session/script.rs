@@ -280,25 +280,26 @@ impl Actor {
             (_, Some(Some(error))) => Some(("way back from its look", error)),
             _ => None,
         };
-        if let Some((what, error)) = lost {
+        let cancelled = self.line.cancel_asked();
+        let why = match (lost, &first.error) {
+            (Some((what, error)), _) if !cancelled => {
+                Some(limits::told_as_ours(what, error.clone()))
+            }
+            (Some((_, error)), _) => Some(error.clone()),
+            (None, Some(error)) if cancelled => Some(error.clone()),
+            (None, _) => None,
+        };
+        if let Some(why) = why {
             self.finish(run, Vec::new());
-            if self.line.cancel_asked() {
-                self.fail(run, statement, error.clone());
+            self.fail(run, statement, why);
+            if cancelled {
+                // It fell between two statements; what is on its way must not go on.
                 self.cancel_the_rest();
-            } else {
-                self.fail(run, statement, limits::told_as_ours(what, error.clone()));
             }
             return;
         }
         let mut locks = Vec::new();
         match first.error {
-            Some(error) if self.line.cancel_asked() => {
-                // It fell between two statements; what is on its way must not go on.
-                self.finish(run, Vec::new());
-                self.fail(run, statement, error);
-                self.cancel_the_rest();
-                return;
-            }
             Some(error) => {
                 if error.sqlstate.as_deref() == Some(looking::UNPREPARED) {
                     self.looks = Looks::InFull;

@@ -5,6 +5,7 @@
 
 mod gathering;
 
+use crate::gate::account::WaitsInShort;
 use crate::gate::event::{LockMode, Target};
 use crate::journal::entry::{Message, Opened};
 use jiff::Timestamp;
@@ -105,7 +106,7 @@ pub struct Attempt {
     /// Whom it waited for when it stopped.
     pub blocked: Vec<String>,
     /// Who waited for it, where anybody was seen to.
-    pub waited: Option<Waiting>,
+    pub waited: Option<WaitsInShort>,
     /// The checks of the script.
     pub verification: Vec<Checked>,
     pub post_verification: Vec<Checked>,
@@ -127,18 +128,6 @@ pub struct Attempt {
     pub compared: Option<Vec<String>>,
     /// Its outcome as it was recorded last.
     pub outcome: Option<Outcome>,
-}
-
-/// The sessions that waited for a transaction.
-#[derive(Debug)]
-pub struct Waiting {
-    pub sessions: usize,
-    /// There were more than are counted.
-    pub more: bool,
-    /// The longest wait that was seen, in milliseconds.
-    pub longest: u64,
-    /// Those that waited longest.
-    pub who: Vec<String>,
 }
 
 /// COMMIT as it was given on a pass that was rolled back.

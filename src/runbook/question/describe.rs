@@ -1,8 +1,8 @@
 //! `\d NAME` and `\dt` as questions to the catalogs: what a table looks like inside the transaction.
 //!
 //! Names and types are such that the server's own functions and operators match exactly, whatever somebody
-//! created in `public`. Each becomes one SELECT, which goes the way of every other question; psql's patterns and its other
-//! words stay unknown.
+//! created in `public`. Each becomes one SELECT, which goes the way of every other question; psql's
+//! patterns and its other words stay unknown.
 
 /// Every table that is not the server's own.
 const TABLES: &str = "SELECT n.nspname AS schema, c.relname AS name, \

@@ -74,8 +74,9 @@ fn title(scene: &Scene<'_>, columns: usize) -> Line<'static> {
 }
 
 /// Where we are: `role@host:port/database`, how the link is protected, primary or standby; of a socket
-/// `role@database`, and its folder and port behind that. The database is whole as long as a line can hold it; what gives way to it is the server's version, the title, the
-/// beginning of the host, the end of the role.
+/// `role@database`, and its folder and port behind that. The database is whole as long as a line can hold
+/// it; what gives way to it is the server's version, the title, the beginning of the host, the end of the
+/// role.
 fn place(
     scene: &Scene<'_>,
     target: &Target,
@@ -91,13 +92,10 @@ fn place(
     let host = look.clean(&target.host);
     let socket = host.starts_with(['/', '@']);
     // The folder of a socket can be long, and says less than the database: it stands behind it.
-    let [at, port] = match socket {
-        true => ["@".to_owned(), format!(":{}", target.port)],
-        false => ["@".to_owned(), format!(":{}/", target.port)],
-    };
+    let port = format!(":{}{}", target.port, if socket { "" } else { "/" });
     let version = format!("{dot}PG {}", scene.version(target));
     let after = width(&dot) * 2 + width(&protection) + width(target.part());
-    let fixed = width(&at) + width(&port) + width(&database) + after + usize::from(socket);
+    let fixed = width("@") + width(&port) + width(&database) + after + usize::from(socket);
     let with_all = fixed + width(&role) + width(&host) + width(&version) + title + 2;
     let names = width(&role) + width(&host);
     // A piece of the title is worth less than who and where.
@@ -113,29 +111,22 @@ fn place(
         ("plaintext", false) => look.warn(),
         _ => ratatui::style::Style::new(),
     };
-    let protection = protection.set_style(style);
-    let mut spans = match socket {
-        true => vec![
-            Span::raw(format!("{role}{at}")),
-            database.set_style(look.here()),
-            Span::raw(dot.clone()),
-            protection,
-            Span::raw(format!(" {host}{port}")),
-        ],
-        false => vec![
-            Span::raw(format!("{role}{at}{host}{port}")),
-            database.set_style(look.here()),
-            Span::raw(dot.clone()),
-            protection,
-        ],
+    let address = format!("{host}{port}");
+    let (before, behind) = match socket {
+        true => (String::new(), format!(" {address}")),
+        false => (address, String::new()),
     };
-    spans.extend([
-        Span::raw(dot),
+    let mut spans = vec![
+        Span::raw(format!("{role}@{before}")),
+        database.set_style(look.here()),
+        Span::raw(dot.clone()),
+        protection.set_style(style),
+        Span::raw(format!("{behind}{dot}")),
         match target.in_recovery {
             true => target.part().set_style(look.warn()),
             false => Span::raw(target.part()),
         },
-    ]);
+    ];
     if with_all <= room {
         spans.push(Span::raw(version));
     }

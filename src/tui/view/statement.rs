@@ -86,6 +86,15 @@ pub(crate) fn head(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line
         look.clean(&statement.kind),
         look.clean(&statement.about().unwrap_or_default()),
     );
+    vec![
+        scene.line(look.clip(title.trim_end(), columns), look.strong()),
+        state(scene, number, columns),
+    ]
+}
+
+/// How it went with a statement, in a line.
+fn state(scene: &Scene<'_>, number: usize, columns: usize) -> Line<'static> {
+    let look = scene.look;
     let (text, style) = match scene.account.step_of(number) {
         Step::Waiting => ("It has not had its turn.".to_owned(), look.dim()),
         Step::NotRun => (
@@ -118,10 +127,7 @@ pub(crate) fn head(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line
         ),
         Step::Failed { duration, .. } => (format!("FAILED after {}", took(*duration)), look.bad()),
     };
-    vec![
-        scene.line(look.clip(title.trim_end(), columns), look.strong()),
-        scene.line(look.clip(&format!(" {text}"), columns), style),
-    ]
+    scene.line(look.clip(&format!(" {text}"), columns), style)
 }
 
 /// A statement beside the others: which one, how it went, and its text, in at most `height` lines. Of a
@@ -137,12 +143,11 @@ pub(crate) fn in_short(
         return Vec::new();
     };
     let line = statement.line;
-    let mut lines = vec![heading(
-        scene,
-        &format!(" STATEMENT {number}, line {line}"),
-        columns,
-    )];
-    lines.extend(head(scene, number, columns).into_iter().skip(1));
+    let title = format!(" STATEMENT {number}, line {line}");
+    let mut lines = vec![
+        heading(scene, &title, columns),
+        state(scene, number, columns),
+    ];
     let room = columns.saturating_sub(2);
     let text = statement.text.lines().take(height).flat_map(|line| {
         let seen = line.char_indices().nth(room * height);

@@ -2,8 +2,9 @@
 
 use super::{
     Approved, Attempt, Checked, Facts, Item, Outcome, Perusal, Query, Said, Signature, Statement,
-    Step, Waiting,
+    Step,
 };
+use crate::gate::account::WaitsInShort;
 use crate::journal::chain::Line;
 use crate::journal::entry::{Decision, Entry};
 use crate::journal::report::words::line;
@@ -221,7 +222,7 @@ impl Facts {
                 who,
             } => {
                 if let Some(attempt) = self.attempts.last_mut() {
-                    attempt.waited = Some(Waiting {
+                    attempt.waited = Some(WaitsInShort {
                         sessions: *sessions,
                         more: *more,
                         longest: *milliseconds,
