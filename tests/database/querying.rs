@@ -112,10 +112,20 @@ async fn a_query_sees_what_is_not_committed_and_then_all_of_it_is() {
 async fn a_table_is_described_as_the_transaction_sees_it() {
     let before = "CREATE TABLE t (i int PRIMARY KEY DEFAULT 7);
         CREATE FUNCTION public.lies(name, name) RETURNS bool LANGUAGE sql AS 'SELECT false';
-        CREATE OPERATOR public.!~ (LEFTARG = name, RIGHTARG = name, FUNCTION = public.lies)";
+        CREATE OPERATOR public.!~ (LEFTARG = name, RIGHTARG = name, FUNCTION = public.lies);
+        CREATE FUNCTION public.trap(oid, oid) RETURNS bool LANGUAGE plpgsql AS
+            'BEGIN RAISE ''sprung''; END';
+        CREATE OPERATOR public.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = public.trap);
+        CREATE FUNCTION public.trap(\"char\", \"char\") RETURNS bool LANGUAGE plpgsql AS
+            'BEGIN RAISE ''sprung''; END';
+        CREATE OPERATOR public.= (LEFTARG = \"char\", RIGHTARG = \"char\", FUNCTION = public.trap);
+        CREATE FUNCTION public.trap(text, text) RETURNS text LANGUAGE plpgsql AS
+            'BEGIN RAISE ''sprung''; END';
+        CREATE OPERATOR public.|| (LEFTARG = text, RIGHTARG = text, FUNCTION = public.trap)";
     let script = [
         "ALTER TABLE t ADD COLUMN utn text",
         "CREATE INDEX t_utn ON t (utn)",
+        "SET LOCAL search_path = public, pg_catalog",
     ];
     let mut stage = Stage::set(before, &script).await;
     let (xid, _) = stage.apply().await;

@@ -610,8 +610,8 @@ fn explained(
     }
     let hint = match why.sqlstate.as_deref() {
         Some("25P03") => format!(
-            "the server heard nothing from this program for {} s and rolled the open transaction \
-             back",
+            "the server heard nothing from this program for {} s, or for less where the script sets a \
+             shorter idle_in_transaction_session_timeout, and rolled the open transaction back",
             options.dead_man / 1000
         ),
         Some("57P01") if let Some(line) = ends_sessions => format!(

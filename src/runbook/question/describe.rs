@@ -1,34 +1,44 @@
 //! `\d NAME` and `\dt` as questions to the catalogs: what a table looks like inside the transaction.
 //!
-//! Names and types are such that the server's own functions and operators match exactly, whatever somebody
-//! created in `public`. Each becomes one SELECT, which goes the way of every other question; psql's
-//! patterns and its other words stay unknown.
+//! Functions, operators and types are named with their schema, whatever somebody created in `public` and
+//! wherever the script's search_path leads. Each becomes one SELECT, which goes the way of every other
+//! question; psql's patterns and its other words stay unknown.
 
 /// Every table that is not the server's own.
 const TABLES: &str = "SELECT n.nspname AS schema, c.relname AS name, \
-    CASE c.relkind WHEN 'p' THEN 'partitioned table' WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind, \
+    CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'p' THEN 'partitioned table' \
+    WHEN c.relkind OPERATOR(pg_catalog.=) 'f' THEN 'foreign table' ELSE 'table' END AS kind, \
     pg_catalog.pg_get_userbyid(c.relowner) AS owner \
-    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-    WHERE c.relkind IN ('r', 'p', 'f') AND n.nspname::text !~ '^pg_'::text \
-    AND n.nspname <> 'information_schema'::name \
+    FROM pg_catalog.pg_class AS c \
+    JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+    WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,f}'::pg_catalog.\"char\"[]) \
+    AND n.nspname::pg_catalog.text OPERATOR(pg_catalog.!~) '^pg_'::pg_catalog.text \
+    AND n.nspname OPERATOR(pg_catalog.<>) 'information_schema'::pg_catalog.name \
     ORDER BY 1, 2";
 
 /// Columns in their order, then indexes, constraints and triggers of the relation `$`. From 18 on NOT NULL is
 /// a constraint as well, and stands with its column already.
 const PARTS: &str = "SELECT what, name, definition FROM (\
-    SELECT 1 AS rank, a.attnum::int AS place, 'column'::text AS what, a.attname::text AS name, \
-    pg_catalog.format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END \
-    || COALESCE(' default ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid), '') AS definition \
+    SELECT 1 AS rank, a.attnum::pg_catalog.int4 AS place, 'column'::pg_catalog.text AS what, \
+    a.attname::pg_catalog.text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) \
+    OPERATOR(pg_catalog.||) CASE WHEN a.attnotnull THEN ' not null' ELSE '' END \
+    OPERATOR(pg_catalog.||) COALESCE(' default ' OPERATOR(pg_catalog.||) \
+    pg_catalog.pg_get_expr(d.adbin, d.adrelid), '') AS definition \
     FROM pg_catalog.pg_attribute AS a \
-    LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
-    WHERE a.attrelid = $ AND a.attnum > 0 AND NOT a.attisdropped \
-    UNION ALL SELECT 2, 0, 'index', c.relname::text, pg_catalog.pg_get_indexdef(i.indexrelid) \
-    || CASE WHEN i.indisvalid THEN '' ELSE ' INVALID' END \
-    FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid WHERE i.indrelid = $ \
-    UNION ALL SELECT 3, 0, 'constraint', o.conname::text, pg_catalog.pg_get_constraintdef(o.oid) \
-    FROM pg_catalog.pg_constraint AS o WHERE o.conrelid = $ AND o.contype <> 'n' \
-    UNION ALL SELECT 4, 0, 'trigger', t.tgname::text, pg_catalog.pg_get_triggerdef(t.oid) \
-    FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = $ AND NOT t.tgisinternal\
+    LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid OPERATOR(pg_catalog.=) a.attrelid \
+    AND d.adnum OPERATOR(pg_catalog.=) a.attnum \
+    WHERE a.attrelid OPERATOR(pg_catalog.=) $ AND a.attnum OPERATOR(pg_catalog.>) 0 \
+    AND NOT a.attisdropped \
+    UNION ALL SELECT 2, 0, 'index', c.relname::pg_catalog.text, pg_catalog.pg_get_indexdef(i.indexrelid) \
+    OPERATOR(pg_catalog.||) CASE WHEN i.indisvalid THEN '' ELSE ' INVALID' END \
+    FROM pg_catalog.pg_index AS i \
+    JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid \
+    WHERE i.indrelid OPERATOR(pg_catalog.=) $ \
+    UNION ALL SELECT 3, 0, 'constraint', o.conname::pg_catalog.text, pg_catalog.pg_get_constraintdef(o.oid) \
+    FROM pg_catalog.pg_constraint AS o WHERE o.conrelid OPERATOR(pg_catalog.=) $ \
+    AND o.contype OPERATOR(pg_catalog.<>) 'n' \
+    UNION ALL SELECT 4, 0, 'trigger', t.tgname::pg_catalog.text, pg_catalog.pg_get_triggerdef(t.oid) \
+    FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid OPERATOR(pg_catalog.=) $ AND NOT t.tgisinternal\
     ) AS parts ORDER BY rank, place, name";
 
 /// The SELECT that `text` stands for; `None` for every other text.
