@@ -19,6 +19,7 @@ mod query;
 pub mod read_only;
 mod script;
 mod settling;
+mod status;
 mod structure;
 mod traffic;
 

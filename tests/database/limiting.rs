@@ -4,7 +4,7 @@
 //! What is to be slow is made slow at the wire: the server hears a sleep in the place of a command.
 
 use stagegate::database::session::{HoldOptions, Order};
-use stagegate::gate::event::Body;
+use stagegate::gate::event::{Body, CommitAnswer, XactStatus};
 use stagegate::runbook::Runbook;
 use stagegate::runbook::script::Script;
 
@@ -87,6 +87,52 @@ async fn a_short_limit_of_the_script_does_not_end_what_the_program_sends_behind_
     for walk in walks {
         walk.await.unwrap();
     }
+}
+
+/// A script whose limit outlives COMMIT, up to there; the transaction's number.
+async fn up_to_commit(shortens: &str) -> (Stage, Proxy, String) {
+    let book = runbook(&["CREATE TABLE public.t (i int)", shortens]);
+    let (mut stage, proxy) = through_a_proxy("postgres", HIDING, book).await;
+    let (xid, _) = stage.apply().await;
+    let same_transaction = true;
+    let settled = stage.ask(Order::Settle).await;
+    assert_eq!(settled, Body::Settled { same_transaction }, "{shortens}");
+    (stage, proxy, xid)
+}
+
+/// What the answer is with the whole of the proof.
+fn proven() -> CommitAnswer {
+    CommitAnswer::Tag {
+        tag: "COMMIT".into(),
+        idle: true,
+        xact_status: Some(XactStatus::Committed),
+    }
+}
+
+async fn asks_a_slow_server(shortens: String) {
+    let (mut stage, proxy, xid) = up_to_commit(&shortens).await;
+    let asked = format!("SELECT pg_catalog.pg_xact_status('{xid}'::pg_catalog.xid8)");
+    let slow = format!("SELECT pg_xact_status('{xid}') FROM pg_sleep(.6)");
+    proxy.mishear(&[asked.leak()], slow.leak());
+    // Nobody to ask but that session.
+    let nobody = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    proxy.redirect(nobody.local_addr().unwrap());
+    assert_eq!(stage.commit(&xid).await, proven(), "{shortens}");
+}
+
+#[tokio::test]
+async fn a_short_limit_that_outlives_commit_does_not_cut_the_question_which_way_it_went() {
+    let walks = shortens().map(|shortens| tokio::spawn(asks_a_slow_server(shortens)));
+    for walk in walks {
+        walk.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn where_lifting_the_limit_is_itself_cut_short_the_question_is_asked_on_another_connection() {
+    let (mut stage, proxy, xid) = up_to_commit(&shortens()[0]).await;
+    proxy.mishear(&["SET LOCAL statement_timeout = 0"], SLOW);
+    assert_eq!(stage.commit(&xid).await, proven());
 }
 
 #[tokio::test]

@@ -12,9 +12,8 @@
 use std::time::Duration;
 
 use super::actor::{Actor, unanswered, within};
-use super::answers::xact_status;
-use super::hold::status_question;
-use crate::database::link::{Broken, Gathered, Link};
+use super::status::{status_of, status_question};
+use crate::database::link::{Broken, Link};
 use crate::database::settings::Settings;
 use crate::database::{connect, message, target};
 use crate::gate::event::{Body, Inquiry, Seq, ServerMessage, Target, XactStatus};
@@ -113,7 +112,7 @@ pub async fn ask(
             _ => Inquiry::Unknowable(message::line(&error)),
         });
     }
-    let status = xact_status(answer.results.first().and_then(Gathered::first_cell));
+    let status = status_of(&answer);
     if status == Some(XactStatus::InProgress)
         && let Some(gid) = prepared(link, xid).await?
     {
