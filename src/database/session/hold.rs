@@ -21,9 +21,7 @@ use crate::database::locks::Ledger;
 use crate::database::pinned::Pinned;
 use crate::database::tap::Status;
 use crate::database::{message, target};
-use crate::gate::event::{
-    Body, CommitAnswer, CommitWait, Report, Seq, ServerMessage, Target,
-};
+use crate::gate::event::{Body, CommitAnswer, CommitWait, Report, Seq, ServerMessage, Target};
 use crate::gate::warrant::Recorded;
 use crate::runbook::script::{Fate, Statement};
 
