@@ -24,6 +24,8 @@ mod child;
 mod choosing;
 #[path = "shared/clients.rs"]
 mod clients;
+#[path = "stories/company.rs"]
+mod company;
 #[path = "stories/consenting.rs"]
 mod consenting;
 #[path = "shared/copying.rs"]

@@ -9,7 +9,7 @@ use super::event::{
     Body, CLOSED_BY_US, Command, CommitWait, Event, Evidence, Lock, LockMode, Millis, Observation,
     Report, ServerLog, ServerMessage, Session, Sight, StatementReport, Target,
 };
-use super::machine::Machine;
+use super::machine::{LOCK_NOT_AVAILABLE, Machine};
 use super::pass::{Pass, Structure};
 use super::phase::{Phase, Why};
 use super::query::Looked;
@@ -72,8 +72,11 @@ pub struct Account {
     pub post: Vec<StatementReport>,
     /// The newest look of the monitor.
     pub sight: Option<Sight>,
-    /// Who blocked us last, in this attempt or the one before: it outlives the wait it explains.
+    /// Who blocked us last, in this attempt or the one before: it outlives the wait it explains. Behind a
+    /// statement that failed, whom that one waited for.
     pub blockers: Vec<Session>,
+    /// The statement that waited for them.
+    blocked: Option<usize>,
     /// Who waited for this transaction, or for the last one.
     pub waited: Waited,
     /// The end of the server's log, once somebody looked at it.
@@ -177,6 +180,7 @@ impl Account {
             Event::Observed(Observation::Seen(sight)) => {
                 if !sight.blockers.is_empty() {
                     self.blockers.clone_from(&sight.blockers);
+                    self.blocked = self.newest();
                 }
                 if self.begun_at.is_some() && self.ended_at.is_none() {
                     self.waited.take_down(&sight.waiters);
@@ -303,6 +307,7 @@ impl Account {
                 error,
             } => {
                 self.say(Some(*number), error);
+                self.keep_who_stopped(*number, error);
                 let failed = Step::Failed {
                     duration: *duration,
                     error: error.clone(),
@@ -428,6 +433,26 @@ impl Account {
             Step::Waiting | Step::Gate(_) | Step::NotRun => {}
         }
         *slot = step;
+    }
+
+    /// Keeps of those who blocked us the ones that this failure is about: it did not get its lock, or
+    /// ended while it waited.
+    fn keep_who_stopped(&mut self, number: usize, error: &ServerMessage) {
+        let about = match error.sqlstate.as_deref() {
+            Some(LOCK_NOT_AVAILABLE) => self.blocked == Some(number),
+            _ => (self.sight.as_ref()).is_some_and(|sight| !sight.blockers.is_empty()),
+        };
+        if !about {
+            self.blockers.clear();
+        }
+    }
+
+    /// Whom the statement that failed waited for, as far as anybody saw it.
+    pub fn stopped_by(&self) -> &[Session] {
+        match self.failed {
+            Some(_) => &self.blockers,
+            None => &[],
+        }
     }
 
     fn take_locks(&mut self, number: usize, locks: &[Lock]) {

@@ -27,7 +27,7 @@ use crate::runbook::check::Tally;
 use std::sync::Arc;
 
 /// SQLSTATE of a lock that was not granted within `lock_timeout`.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
+pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// The gate of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -27,6 +27,8 @@ pub struct Teller<'a> {
     messages: usize,
     hold_told: Option<Millis>,
     waiting: usize,
+    /// For whom the statement that runs waits, as it was told last.
+    blocked: Vec<i32>,
     looks: usize,
     backup: Option<Seq>,
     backup_told: Millis,
@@ -57,6 +59,7 @@ impl<'a> Teller<'a> {
             messages: 0,
             hold_told: None,
             waiting: 0,
+            blocked: Vec::new(),
             looks: 0,
             backup: None,
             backup_told: 0,
@@ -110,6 +113,7 @@ impl<'a> Teller<'a> {
         self.messages(account);
         self.answer(account);
         self.arrive(machine, account);
+        self.waits(account);
         self.hold(machine);
         let waiting = account
             .sight
@@ -124,6 +128,25 @@ impl<'a> Teller<'a> {
             };
             self.say(&format!("{waiting} {sessions} for this transaction."));
         }
+    }
+
+    /// Whom the statement that runs waits for, when that becomes known and when it changes.
+    fn waits(&mut self, account: &Account) {
+        let running = account.running().map(|(number, _)| number);
+        let seen = account.sight.as_ref().filter(|_| running.is_some());
+        let blockers = seen.map_or(&[][..], |sight| sight.blockers.as_slice());
+        let blocked: Vec<i32> = blockers.iter().map(|session| session.pid).collect();
+        if blocked == self.blocked {
+            return;
+        }
+        for session in blockers {
+            let number = running.unwrap_or_default();
+            self.say(&format!(
+                "Statement {number} waits for {}",
+                session.in_the_way()
+            ));
+        }
+        self.blocked = blocked;
     }
 
     fn arrive(&mut self, machine: &Machine, account: &Account) {
@@ -560,7 +583,7 @@ impl<'a> Teller<'a> {
             }
             Ending::RolledBack { why, proof } => {
                 self.differences(machine);
-                if *why == Why::LockTimeout {
+                if *why == Why::LockTimeout || !account.stopped_by().is_empty() {
                     self.blockers(account);
                 }
                 self.say(&format!("ROLLED BACK, because {why}: {proof}."));

@@ -129,11 +129,9 @@ fn blocked(before: &Machine, after: &Machine, account: &Account) -> Option<Entry
         return None;
     }
     let (number, by) = match account.failed() {
-        Some((number, error)) if error.sqlstate.as_deref() == Some("55P03") => {
-            (Some(number), account.blockers.as_slice())
-        }
-        failed => (
-            failed.map(|(number, _)| number),
+        Some((number, _)) => (Some(number), account.stopped_by()),
+        None => (
+            None,
             (account.sight.as_ref()).map_or(&[][..], |sight| sight.blockers.as_slice()),
         ),
     };

@@ -122,6 +122,7 @@ pub(crate) fn reason(scene: &Scene<'_>, why: &Why, columns: usize) -> Vec<Line<'
         | Why::CommitRefused
         | Why::FailedWhileHeld
         | Why::SessionEnded => match scene.account.failed() {
+            Some(_) if !scene.account.stopped_by().is_empty() => blockers(scene, columns),
             Some((number, error)) => failed(scene, number, error, columns),
             None => match scene.account.last_error() {
                 Some(said) => error(scene, &said.message, columns),
