@@ -9,6 +9,8 @@ mod child;
 mod client;
 #[path = "shared/clients.rs"]
 mod clients;
+#[path = "database/compiling.rs"]
+mod compiling;
 #[path = "database/connecting.rs"]
 mod connecting;
 #[path = "shared/copying.rs"]

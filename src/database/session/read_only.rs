@@ -144,6 +144,15 @@ const CHECK_CLIENT: &str = "SELECT pg_catalog.set_config(name, '1s', false) \
 /// How much longer than its own limit an answer is waited for, before the server counts as silent.
 const SILENCE: Duration = Duration::from_secs(5);
 
+/// Whose queries they are.
+#[derive(Debug, Clone, Copy)]
+enum Asker<'p> {
+    /// The program itself, which asks the catalogs.
+    Program,
+    /// A file of checks; names without a schema are looked for on this path, else on [`PINNED`].
+    File(Option<&'p str>),
+}
+
 /// Connects for looking only: read-only from the first packet on.
 ///
 /// # Errors
@@ -209,7 +218,8 @@ pub async fn script(
     path: Option<&str>,
 ) -> Result<Result<Vec<StatementReport>, Stopped>, Broken> {
     let queries: Vec<Query<'_>> = script.sent().map(Query::from).collect();
-    let (mut results, stopped) = together(link, &queries, limits, path).await?;
+    let (mut results, stopped) =
+        together(link, &queries, limits, Asker::File(path)).await?;
     let mut caps = Caps::default();
     for report in &mut results {
         caps.trim(report);
@@ -233,7 +243,7 @@ pub async fn each(
     limits: Limits,
 ) -> Result<Vec<Result<StatementReport, Stopped>>, Broken> {
     // The program's own questions, which are bounded by what they ask.
-    each_capped(link, queries, limits, None, &mut None).await
+    each_capped(link, queries, limits, Asker::Program, &mut None).await
 }
 
 /// The same with the queries of a file of checks, and names looked for on `path`, else on [`PINNED`].
@@ -246,7 +256,8 @@ pub async fn each_on(
     limits: Limits,
     path: Option<&str>,
 ) -> Result<Vec<Result<StatementReport, Stopped>>, Broken> {
-    each_capped(link, queries, limits, path, &mut Some(Caps::default())).await
+    let caps = &mut Some(Caps::default());
+    each_capped(link, queries, limits, Asker::File(path), caps).await
 }
 
 /// Sends one question of the program's own, without waiting for the server: others may follow it in the
@@ -260,7 +271,7 @@ pub async fn send<'q>(
     question: &'q str,
     limits: Limits,
 ) -> Result<Flight<'q>, Broken> {
-    flight::send(link, vec![Query::from(question)], limits, None).await
+    flight::send(link, vec![Query::from(question)], limits, Asker::Program).await
 }
 
 /// Ends what is still open behind flights that have landed.
@@ -275,13 +286,13 @@ async fn each_capped(
     link: &mut Link,
     queries: &[Query<'_>],
     limits: Limits,
-    path: Option<&str>,
+    asker: Asker<'_>,
     caps: &mut Option<Caps>,
 ) -> Result<Vec<Result<StatementReport, Stopped>>, Broken> {
     let mut answers = Vec::new();
     let mut rest = queries;
     while !rest.is_empty() {
-        let (mut results, stopped) = together(link, rest, limits, path).await?;
+        let (mut results, stopped) = together(link, rest, limits, asker).await?;
         if let Some(caps) = caps {
             for report in &mut results {
                 caps.trim(report);
@@ -310,9 +321,9 @@ async fn together(
     link: &mut Link,
     queries: &[Query<'_>],
     limits: Limits,
-    path: Option<&str>,
+    asker: Asker<'_>,
 ) -> Result<(Vec<StatementReport>, Option<Stopped>), Broken> {
-    let flight = flight::send(link, queries.to_vec(), limits, path).await?;
+    let flight = flight::send(link, queries.to_vec(), limits, asker).await?;
     let (results, stopped) = flight.land(link).await?;
     if !stopped.as_ref().is_some_and(|stopped| stopped.escaped) {
         flight::close(link).await?;

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::proof::{self, Proof};
-use super::{Limits, Query, SILENCE, Stopped, literal, search_path};
+use super::{Asker, Limits, Query, SILENCE, Stopped, literal, search_path};
 use crate::database::link::{Answer, Broken, Gathered, Link, Sent, Unsent};
 use crate::database::message;
 use crate::database::session::answers::{millis, report};
@@ -34,9 +34,9 @@ pub(super) async fn send<'q>(
     link: &mut Link,
     mut queries: Vec<Query<'q>>,
     limits: Limits,
-    path: Option<&str>,
+    asker: Asker<'_>,
 ) -> Result<Flight<'q>, Broken> {
-    let opening = opening(limits, path, link.keeps_any_bytes());
+    let opening = opening(limits, asker, link.keeps_any_bytes());
     let mut refused = None;
     let mut texts: Vec<&str> = opening.iter().map(String::as_str).collect();
     let head = texts.len();
@@ -109,7 +109,7 @@ fn objection(query: &Query<'_>) -> Option<ServerMessage> {
 
 /// One command each. The last one tells what the proof rests on. With `any_bytes` those of a SQL_ASCII
 /// database come as they are.
-fn opening(limits: Limits, path: Option<&str>, any_bytes: bool) -> Vec<String> {
+fn opening(limits: Limits, asker: Asker<'_>, any_bytes: bool) -> Vec<String> {
     let set = |name: &str, value: String| {
         format!("SELECT pg_catalog.set_config('{name}', {value}, true)")
     };
@@ -128,6 +128,15 @@ fn opening(limits: Limits, path: Option<&str>, any_bytes: bool) -> Vec<String> {
         "stagegate.schemas",
         "pg_catalog.current_schemas(true)::pg_catalog.text".into(),
     ));
+    let path = match asker {
+        Asker::File(path) => path,
+        Asker::Program => {
+            // With many tables the planner takes a question to the catalogs for one that is worth being
+            // compiled, which then takes longer than what it saves.
+            texts.push(set("jit", literal("off")));
+            None
+        }
+    };
     texts.push(search_path(path));
     texts.push(set("stagegate.began", proof::BEGAN.into()));
     texts.push(proof::QUESTION.to_owned());
