@@ -218,8 +218,7 @@ pub async fn script(
     path: Option<&str>,
 ) -> Result<Result<Vec<StatementReport>, Stopped>, Broken> {
     let queries: Vec<Query<'_>> = script.sent().map(Query::from).collect();
-    let (mut results, stopped) =
-        together(link, &queries, limits, Asker::File(path)).await?;
+    let (mut results, stopped) = together(link, &queries, limits, Asker::File(path)).await?;
     let mut caps = Caps::default();
     for report in &mut results {
         caps.trim(report);
