@@ -60,6 +60,8 @@ mod page;
 mod pasting;
 #[path = "stories/picture.rs"]
 mod picture;
+#[path = "stories/prying.rs"]
+mod prying;
 #[path = "stories/recording.rs"]
 mod recording;
 #[path = "stories/refusing.rs"]

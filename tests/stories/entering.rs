@@ -100,6 +100,12 @@ impl Door {
         )
     }
 
+    /// The same as a URI; `login` stands behind the role, `parameters` behind the database.
+    pub fn uri(&self, login: &str, parameters: &str) -> String {
+        let (role, port) = (self.stage.role(), self.stage.port());
+        format!("postgresql://{role}{login}@127.0.0.1:{port}/wiser_ops{parameters}")
+    }
+
     /// The same with a certificate of ours, whose key is kept in that form.
     pub fn conninfo_with_papers(&self, form: &str) -> String {
         let papers = self.issue(self.stage.role(), "ours", form);

@@ -1,163 +1,207 @@
-//! However a password is given, nobody sees it: not in a process list, an environment, an output, a journal
-//! or a report (I9).
+//! However a password is given, nobody sees it: not in a process list, an environment, an open file, an
+//! output, a journal or a report (I9).
 
 use crate::child::Finish;
-use crate::entering::{Door, PASSWORD};
+use crate::entering::{Door, PASSPHRASE, PASSWORD};
+use crate::prying::{assert_unseen, assert_unwritten, tells};
 use crate::stage::Walk;
-use crate::terminal::{PROGRAM, Terminal};
-use std::collections::BTreeMap;
+use crate::terminal::PROGRAM;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// The part of the password that no quoting changes.
-const PIECE: &str = "hunter2";
-
-/// A process as others see it: what it was started with.
-struct Seen {
-    parent: u32,
-    arguments: String,
-    environment: String,
-}
-
-/// Every process of this machine that can be looked at.
-fn processes() -> BTreeMap<u32, Seen> {
-    let mut found = BTreeMap::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
-            continue;
-        };
-        // One that ends while it is looked at is none.
-        let read = |name: &str| std::fs::read(entry.path().join(name)).ok();
-        let (Some(stat), Some(arguments), Some(environment)) =
-            (read("stat"), read("cmdline"), read("environ"))
-        else {
-            continue;
-        };
-        let stat = String::from_utf8_lossy(&stat).into_owned();
-        let after = stat.rsplit_once(") ").map_or("", |(_, after)| after);
-        let parent = after.split(' ').nth(1).and_then(|pid| pid.parse().ok());
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        found.insert(
-            pid,
-            Seen {
-                parent: parent.unwrap_or(0),
-                arguments: text(arguments),
-                environment: text(environment),
-            },
-        );
-    }
-    found
-}
-
-/// Looks at the program and at all that it started. What the person put into its arguments or environment
-/// stands there already; `own` says that it does.
-#[track_caller]
-fn assert_unseen(terminal: &Terminal, own: bool) {
-    let all = processes();
-    let program = terminal.process_id();
-    let mut family = vec![program];
-    while let Some(next) = all
-        .iter()
-        .find(|(pid, seen)| family.contains(&seen.parent) && !family.contains(pid))
-    {
-        family.push(*next.0);
-    }
-    let watches = |seen: &Seen| seen.arguments.contains("keep-watch-over-a-hold");
-    assert!(
-        family.iter().filter_map(|pid| all.get(pid)).any(watches),
-        "the process that watches over the hold is not among {family:?}"
-    );
-    for (pid, seen) in family.iter().filter_map(|pid| Some((pid, all.get(pid)?))) {
-        let shown = seen.arguments.contains(PIECE) || seen.environment.contains(PIECE);
-        let expected = own && *pid == program;
-        assert_eq!(shown, expected, "{pid}: {}", seen.arguments);
-    }
-}
-
-/// Nothing below a folder holds it, but for one file.
-fn assert_unwritten(folder: &Path, but: &Path) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            assert_unwritten(&path, but);
-        } else if path != but {
-            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
-            assert!(!text.contains(PIECE), "{}:\n{text}", path.display());
-        }
-    }
-}
 
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
+/// As a URI has it: all but letters and digits, byte by byte.
+fn percent_encoded(text: &str) -> String {
+    let encoded = |byte: u8| match byte.is_ascii_alphanumeric() {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encoded).collect()
+}
+
+/// One way to give a secret.
+#[derive(Default)]
+struct Way<'a> {
+    name: &'a str,
+    /// Where it is: a conninfo string or a URI.
+    place: String,
+    options: &'a [&'a str],
+    env: Vec<(&'a str, &'a str)>,
+    /// What asks for it, and what is typed there.
+    typed: Option<(&'a str, &'a str)>,
+    /// The person put it into arguments or environment.
+    own: bool,
+}
+
+/// A file that keeps a secret, for its owner alone.
+fn keep(door: &Door, text: &str) -> PathBuf {
+    let kept = door.stage.home().join("kept");
+    std::fs::write(&kept, text).unwrap();
+    std::fs::set_permissions(&kept, Permissions::from_mode(0o600)).unwrap();
+    kept
+}
+
+/// Walks to the gate and back, and looks everywhere.
+fn walk(door: &Door, way: &Way, kept: &Path) {
+    let name = way.name;
+    let arguments = [way.options, &["-d", &way.place]].concat();
+    let mut terminal = door.open(&way.env, &[&["run"], arguments.as_slice()].concat());
+    if let Some((asked, secret)) = way.typed {
+        terminal.wait_for(asked).type_unseen(secret);
+    }
+    terminal.walk_to_the_gate();
+    assert_unseen(&terminal, way.own, kept);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", terminal.process_id()));
+    let limits = limits.unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let soft = core.and_then(|line| line.split_whitespace().nth(4));
+    assert_eq!(soft, Some("0"), "memory is not written down: {core:?}");
+    terminal.roll_back().key("q");
+    door.stage
+        .assert_rolled_back(&mut terminal, 1, "you decided so");
+    let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
+    assert!(!tells(&raw), "{name}: {raw}");
+    for format in ["markdown", "html"] {
+        let report = Command::new(PROGRAM)
+            .args(["report", "--format", format])
+            .env_clear()
+            .envs(door.stage.env(&way.env))
+            .finish("stagegate report");
+        let report = String::from_utf8([report.stdout, report.stderr].concat()).unwrap();
+        assert!(report.contains("ROLLED BACK"), "{name}: {report}");
+        assert!(!tells(&report), "{name}: {report}");
+    }
+    assert_unwritten(door.stage.home(), kept);
+}
+
+fn nobody_can_be_looked_at() -> bool {
+    let blind = !Path::new("/proc/self/environ").exists();
+    if blind {
+        crate::aloud::skip("without /proc nobody can be looked at");
+    }
+    blind
+}
+
 #[test]
 fn however_it_is_given_a_password_is_seen_nowhere() {
-    if !Path::new("/proc/self/environ").exists() {
-        crate::aloud::skip("without /proc nobody can be looked at");
+    if nobody_can_be_looked_at() {
         return;
     }
-    for way in ["typed", "variable", "passfile", "service", "conninfo"] {
+    for name in [
+        "typed",
+        "-W",
+        "variable",
+        "passfile",
+        "service",
+        "conninfo",
+        "uri",
+        "parameter",
+    ] {
         let door = Door::with_password();
-        let kept = door.stage.home().join("kept");
-        let file = |text: String| {
-            std::fs::write(&kept, text).unwrap();
-            std::fs::set_permissions(&kept, Permissions::from_mode(0o600)).unwrap();
+        let escaped = PASSWORD.replace('\\', "\\\\").replace(':', "\\:");
+        let kept = match name {
+            "service" => keep(&door, &format!("[it]\npassword={PASSWORD}\n")),
+            _ => keep(&door, &format!("*:*:*:*:{escaped}\n")),
         };
         let path = kept.display().to_string();
-        let mut conninfo = door.conninfo();
-        let env = match way {
-            "variable" => vec![("PGPASSWORD", PASSWORD)],
-            "passfile" => {
-                let escaped = PASSWORD.replace('\\', "\\\\").replace(':', "\\:");
-                file(format!("*:*:*:*:{escaped}\n"));
-                vec![("PGPASSFILE", path.as_str())]
-            }
-            "service" => {
-                file(format!("[it]\npassword={PASSWORD}\n"));
-                conninfo.push_str(" service=it");
-                vec![("PGSERVICEFILE", path.as_str())]
-            }
-            "conninfo" => {
-                conninfo.push_str(&format!(" password={}", quoted(PASSWORD)));
-                vec![]
-            }
-            _ => vec![],
+        let place = door.conninfo();
+        let way = match name {
+            "-W" => Way {
+                place,
+                options: &["-W"],
+                env: vec![("PGPASSWORD", "old")],
+                typed: Some(("PASSWORD", PASSWORD)),
+                ..Way::default()
+            },
+            "variable" => Way {
+                place,
+                env: vec![("PGPASSWORD", PASSWORD)],
+                own: true,
+                ..Way::default()
+            },
+            "passfile" => Way {
+                place,
+                env: vec![("PGPASSFILE", &path)],
+                ..Way::default()
+            },
+            "service" => Way {
+                place: format!("{place} service=it"),
+                env: vec![("PGSERVICEFILE", &path)],
+                ..Way::default()
+            },
+            "conninfo" => Way {
+                place: format!("{place} password={}", quoted(PASSWORD)),
+                own: true,
+                ..Way::default()
+            },
+            "uri" => Way {
+                place: door.uri(&format!(":{}", percent_encoded(PASSWORD)), ""),
+                own: true,
+                ..Way::default()
+            },
+            "parameter" => Way {
+                place: door.uri("", &format!("?password={}", percent_encoded(PASSWORD))),
+                own: true,
+                ..Way::default()
+            },
+            _ => Way {
+                place,
+                typed: Some(("PASSWORD", PASSWORD)),
+                ..Way::default()
+            },
         };
-        let mut terminal = door.open(&env, &["run", "-d", &conninfo]);
-        if way == "typed" {
-            terminal.wait_for("PASSWORD").type_unseen(PASSWORD);
-        }
-        terminal.walk_to_the_gate();
-        assert_unseen(&terminal, matches!(way, "variable" | "conninfo"));
-        let limits = std::fs::read_to_string(format!("/proc/{}/limits", terminal.process_id()));
-        let limits = limits.unwrap();
-        let core = limits
-            .lines()
-            .find(|line| line.starts_with("Max core file size"));
-        let soft = core.and_then(|line| line.split_whitespace().nth(4));
-        assert_eq!(soft, Some("0"), "memory is not written down: {core:?}");
-        terminal.roll_back().key("q");
-        door.stage
-            .assert_rolled_back(&mut terminal, 1, "you decided so");
+        walk(&door, &Way { name, ..way }, &kept);
+    }
+}
+
+#[test]
+fn however_it_is_given_a_pass_phrase_is_seen_nowhere() {
+    if nobody_can_be_looked_at() || crate::encrypting::cannot_encrypt() {
+        return;
+    }
+    for name in ["typed", "service", "conninfo"] {
+        let door = Door::with_certificate();
+        let place = door.conninfo_with_papers("pkcs8 encrypted");
+        let kept = keep(&door, &format!("[it]\nsslpassword={PASSPHRASE}\n"));
+        let path = kept.display().to_string();
+        let way = match name {
+            "service" => Way {
+                place: format!("{place} service=it"),
+                env: vec![("PGSERVICEFILE", &path)],
+                ..Way::default()
+            },
+            "conninfo" => Way {
+                place: format!("{place} sslpassword={}", quoted(PASSPHRASE)),
+                own: true,
+                ..Way::default()
+            },
+            _ => Way {
+                place,
+                typed: Some(("PASS PHRASE", PASSPHRASE)),
+                ..Way::default()
+            },
+        };
+        walk(&door, &Way { name, ..way }, &kept);
+    }
+}
+
+#[test]
+fn a_uri_that_is_typed_where_no_database_belongs_is_not_shown() {
+    let door = Door::with_password();
+    let uri = door.uri(&format!(":{}", percent_encoded(PASSWORD)), "");
+    for command in ["run", "rehearse", "verify", "inspect", "rollback"] {
+        let mut terminal = door.open(&[], &[command, &uri]);
+        terminal.wait_for("holds a password, and is not shown here");
+        assert_eq!(terminal.exit_code(), 2, "{command}: {}", terminal.picture());
         let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
-        assert!(!raw.contains(PIECE), "{way}: {raw}");
-        for format in ["markdown", "html"] {
-            let report = Command::new(PROGRAM)
-                .args(["report", "--format", format])
-                .env_clear()
-                .envs(door.stage.env(&env))
-                .finish("stagegate report");
-            let report = String::from_utf8([report.stdout, report.stderr].concat()).unwrap();
-            assert!(report.contains("ROLLED BACK"), "{report}");
-            assert!(!report.contains(PIECE), "{way}: {report}");
-        }
-        assert_unwritten(door.stage.home(), &kept);
+        assert!(!tells(&raw), "{command}: {raw}");
+        assert_unwritten(door.stage.home(), Path::new(""));
     }
 }
