@@ -249,7 +249,7 @@ pub fn pooler(protocol_pid: i32, backend_pid: i32) -> Option<String> {
         format!(
             "a pooler stands in between (the protocol says process {protocol_pid}, the server \
              {backend_pid}): it may hand the session to another backend; connect to the server \
-             directly"
+             directly, with its own host and port (-h, -p)"
         )
     })
 }

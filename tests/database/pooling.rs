@@ -4,10 +4,10 @@
 use std::process::Command;
 use std::time::Duration;
 
-use stagegate::database::connect;
 use stagegate::database::monitor::{LogWanted, Monitor};
 use stagegate::database::pinned::Pinned;
 use stagegate::database::session::{HoldOptions, Identity, Order};
+use stagegate::database::{connect, target};
 use stagegate::gate::event::{Body, Observation, Target};
 use stagegate::walk::engine::Held;
 use stagegate::walk::live::Live;
@@ -16,7 +16,10 @@ use tokio_postgres::NoTls;
 
 use crate::child::Finish;
 use crate::pooler::Pooler;
-use crate::stage::{database, psql, runbook, server, settings, within};
+use crate::stage::{database, over_socket, psql, runbook, server, settings, within};
+
+/// The next step.
+const WAY_AROUND: &str = "connect to the server directly, with its own host and port (-h, -p)";
 
 struct Behind {
     pooler: Pooler,
@@ -97,6 +100,31 @@ async fn the_pooler_of_these_tests_hands_one_session_to_all() {
     assert_eq!(behind.pooler.clients(), 3);
 }
 
+/// A pooler lets us in; what is refused is what it leads to.
+async fn refused(conninfo: &str) -> [String; 2] {
+    let mut link = connect::connect(&settings(conninfo)).await.unwrap();
+    let why = within("an answer", target::prove_direct(&mut link)).await;
+    let reached = within("an answer", target::read(&mut link)).await.unwrap();
+    let objections = target::objections(&reached, None);
+    [why.unwrap_err().message, objections.join("\n")]
+}
+
+#[tokio::test]
+async fn a_pooler_is_refused_with_the_way_around_it() {
+    let behind = Behind::a_pooler().await;
+    for why in refused(&behind.conninfo()).await {
+        assert!(why.starts_with("a pooler stands in between"), "{why}");
+        assert!(why.ends_with(WAY_AROUND), "{why}");
+    }
+    // The step that is told leads there.
+    let mut link = connect::connect(&over_socket(server(), &behind.database))
+        .await
+        .unwrap();
+    target::prove_direct(&mut link).await.unwrap();
+    let reached = target::read(&mut link).await.unwrap();
+    assert_eq!(target::objections(&reached, None), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn no_command_leaves_anything_on_a_poolers_session() {
     // The name that the built-in runbook expects, so that the pooler is what stands in the way.
@@ -126,6 +154,7 @@ async fn no_command_leaves_anything_on_a_poolers_session() {
             said.contains("a pooler stands in between"),
             "{arguments:?}: {said}"
         );
+        assert!(said.contains(WAY_AROUND), "{arguments:?}: {said}");
         assert_eq!(left_with, Some(code), "{arguments:?}: {said}");
         assert!(behind.pooler.clients() > before, "{arguments:?}: {said}");
         let left = behind.left_behind().await;
