@@ -1,5 +1,7 @@
 //! A server that is not ready yet: it is waited for, told, and left when somebody leaves.
 
+use std::time::Duration;
+
 use rustix::process::{Pid, Signal, kill_process};
 use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::Body;
@@ -39,6 +41,10 @@ fn connecting(own: &Own) -> Stage {
 /// What is told first, once the server says that it is not ready; it may still let somebody in when
 /// it has not noticed the crash yet.
 async fn told(own: &Own) -> Stage {
+    within("the server says that it is not ready", asking(own)).await
+}
+
+async fn asking(own: &Own) -> Stage {
     loop {
         let mut stage = connecting(own);
         match within("an answer of the server", stage.next()).await.body {
@@ -48,16 +54,31 @@ async fn told(own: &Own) -> Stage {
                 assert!(hint.contains("asked again for up to 10 s"), "{hint}");
                 return stage;
             }
+            // Told at once, and not waited for.
+            Body::ConnectFailed(why) if why.is_not_ready() => panic!("{why:?}"),
             Body::Connected(_) | Body::ConnectFailed(_) => {}
             other => panic!("{other:?}"),
         }
     }
 }
 
+/// How many the server did not let in for not being ready.
+fn turned_away(own: &Own) -> usize {
+    let log = std::fs::read_to_string(own.server().log_path()).unwrap();
+    log.matches("FATAL:  the database system is").count()
+}
+
 #[tokio::test]
 async fn a_server_that_recovers_is_waited_for_and_reached() {
     let (own, stopped) = recovering().await;
     let mut stage = told(&own).await;
+    let before = turned_away(&own);
+    within("it is asked again, and again", async {
+        while turned_away(&own) < before + 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
     kill_process(stopped, Signal::CONT).unwrap();
     match within("the server to be ready", stage.next()).await.body {
         Body::Connected(target) => assert_eq!(target.database, "postgres"),
@@ -71,7 +92,8 @@ async fn who_leaves_does_not_wait_for_a_server_to_be_ready() {
     let mut stage = told(&own).await;
     stage.session.sever();
     match within("the end of the wait", stage.next()).await.body {
-        Body::ConnectFailed(_) => {}
+        // The wait itself ends in the server's words.
+        Body::ConnectFailed(why) => assert_eq!(why.message, "the attempt was given up"),
         other => panic!("{other:?}"),
     }
     kill_process(stopped, Signal::CONT).unwrap();

@@ -382,8 +382,10 @@ impl Actor {
                 Err(why) if why.is_not_ready() => why,
                 reached => return reached,
             };
-            let given_up = severed.has_changed().unwrap_or(true);
-            if given_up || Instant::now() >= until {
+            if severed.has_changed().unwrap_or(true) {
+                return Err(given_up());
+            }
+            if Instant::now() >= until {
                 return Err(why);
             }
             if !told {
@@ -399,9 +401,7 @@ impl Actor {
             }
             tokio::select! {
                 () = tokio::time::sleep(BETWEEN_ATTEMPTS) => {}
-                _ = severed.changed() => {
-                    return Err(message::own("the attempt was given up"));
-                }
+                _ = severed.changed() => return Err(given_up()),
             }
         }
     }
@@ -438,7 +438,7 @@ impl Actor {
         };
         let (mut link, target, checks_client) = tokio::select! {
             result = attempt => result?,
-            _ = severed.changed() => return Err(message::own("the attempt was given up")),
+            _ = severed.changed() => return Err(given_up()),
         };
         for notice in link.take_early_notices() {
             noticed(&self.reports, self.latest, None, notice);
@@ -560,6 +560,11 @@ pub(super) async fn within<T>(
         Ok(answer) => answer,
         Err(_) => Err(unanswered(limit)),
     }
+}
+
+/// What is told of an attempt to connect that somebody left.
+fn given_up() -> ServerMessage {
+    message::own("the attempt was given up")
 }
 
 /// Why a silent link was given up.
