@@ -245,18 +245,21 @@ async fn sslcertmode_require_lets_in_only_where_our_certificate_was_shown() {
             }
         }
         // Nobody asks for it where there is no TLS; only where the server refuses that, another try
-        // is made.
+        // is made. Where the certificate is what lets us in, it is seen whether it was shown.
         let certified = match asks {
             true => End::Tls,
             false => End::Refused,
         };
-        for (role, mode, expected) in [
-            ("trusted", "disable", End::Refused),
-            ("trusted", "allow", End::Refused),
-            ("certified", "allow", certified),
+        for (role, mode, show, expected) in [
+            ("trusted", "disable", "require", End::Refused),
+            ("trusted", "allow", "require", End::Refused),
+            ("certified", "allow", "require", certified),
+            ("certified", "require", "require", certified),
+            ("certified", "require", "allow", certified),
+            ("certified", "require", "disable", End::Refused),
         ] {
             let conninfo = format!(
-                "{} user={role} sslmode={mode} {shown} sslcertmode=require",
+                "{} user={role} sslmode={mode} {shown} sslcertmode={show}",
                 set.base
             );
             rows.row(16, &conninfo, expected).await;
