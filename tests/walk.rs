@@ -24,7 +24,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep};
 
 const DATABASE: &str = "wiser_ops";
@@ -36,6 +36,48 @@ struct Scripted {
     said: Arc<Mutex<Vec<(Instant, String)>>>,
     /// Orders that are never answered.
     silent: &'static [&'static str],
+    spring: Arc<Spring>,
+}
+
+/// What comes without end, whatever is taken of it: at each turn of the loop there is more than before.
+#[derive(Default)]
+struct Spring {
+    reports: AtomicBool,
+    observations: AtomicBool,
+    keys: AtomicBool,
+    to_observe: Mutex<Option<UnboundedSender<Observation>>>,
+    /// Where keys go, for as long as there is a keyboard.
+    to_press: Mutex<Option<WeakUnboundedSender<Input>>>,
+}
+
+impl Spring {
+    /// From now on it flows, or does not; what flows wakes the loop.
+    fn flow(&self, flood: Option<Flood>) {
+        let among = |floods: &[Flood]| flood.is_some_and(|flood| floods.contains(&flood));
+        for (flows, floods) in [
+            (&self.reports, &[Flood::Reports, Flood::Everything][..]),
+            (&self.observations, &[Flood::Observations, Flood::Everything]),
+            (&self.keys, &[Flood::Keys]),
+        ] {
+            flows.store(among(floods), Ordering::SeqCst);
+        }
+        self.see(u64::from(flood.is_some()));
+    }
+
+    fn press(&self) {
+        let to = self.to_press.lock().unwrap();
+        if let Some(to) = to.as_ref().and_then(WeakUnboundedSender::upgrade) {
+            press(&to, Instant::now(), KeyCode::Down);
+        }
+    }
+
+    fn see(&self, times: u64) {
+        if let Some(to) = &*self.to_observe.lock().unwrap() {
+            for nth in 0..times {
+                let _ = to.send(Observation::Blind(format!("for reason {nth}")));
+            }
+        }
+    }
 }
 
 impl Scripted {
@@ -190,13 +232,36 @@ impl Held for Scripted {
     fn stop_backup(&self) {
         self.note("stop the backup");
     }
+
+    /// Asked for at each turn.
+    fn look_at_log(&self, _: bool) {
+        if self.spring.reports.load(Ordering::SeqCst) {
+            for _ in 0..Flood::HEAP {
+                self.report(0, Body::StatementStarted { number: 1 });
+            }
+        }
+        if self.spring.observations.load(Ordering::SeqCst) {
+            self.spring.see(Flood::HEAP);
+        }
+        if self.spring.keys.load(Ordering::SeqCst) {
+            self.spring.press();
+        }
+    }
+}
+
+fn press(input: &UnboundedSender<Input>, at: Instant, code: KeyCode) {
+    let key = KeyEvent::new(code, KeyModifiers::NONE);
+    // A run that was left takes no more keys.
+    let _ = input.send(Input {
+        at: at.into_std(),
+        what: What::Key(key),
+    });
 }
 
 /// A run under way: the wires' other ends, and what was said so far.
 struct Stage {
     input: Option<UnboundedSender<Input>>,
-    reports: UnboundedSender<Report>,
-    observations: UnboundedSender<Observation>,
+    spring: Arc<Spring>,
     alarms: UnboundedSender<Alarm>,
     said: Arc<Mutex<Vec<(Instant, String)>>>,
     run: tokio::task::JoinHandle<(ExitCode, Option<Ending>)>,
@@ -243,12 +308,17 @@ impl Stage {
         let (alarms, alarmed) = unbounded_channel();
         let (input, typed) = unbounded_channel();
         let (seen, observations) = unbounded_channel();
-        let told = reports.clone();
+        let spring = Arc::new(Spring {
+            to_observe: Mutex::new(Some(seen)),
+            to_press: Mutex::new(Some(input.downgrade())),
+            ..Spring::default()
+        });
         let said: Arc<Mutex<Vec<(Instant, String)>>> = Arc::default();
         let held = Scripted {
             reports,
             said: Arc::clone(&said),
             silent,
+            spring: Arc::clone(&spring),
         };
         let plan = Plan::new(&runbook, Mode::Run, HOLD_LIMIT);
         let run = tokio::spawn(async move {
@@ -267,8 +337,7 @@ impl Stage {
         });
         Stage {
             input: Some(input),
-            reports: told,
-            observations: seen,
+            spring,
             alarms,
             said,
             run,
@@ -281,13 +350,7 @@ impl Stage {
     }
 
     fn send(&self, at: Instant, code: KeyCode) {
-        let key = KeyEvent::new(code, KeyModifiers::NONE);
-        let input = self.input.as_ref().unwrap();
-        // A run that was left takes no more keys.
-        let _ = input.send(Input {
-            at: at.into_std(),
-            what: What::Key(key),
-        });
+        press(self.input.as_ref().unwrap(), at, code);
     }
 
     async fn key(&self, code: KeyCode) {
@@ -542,7 +605,7 @@ async fn a_rollback_that_is_not_answered_severs_the_link_and_asks() {
     assert_eq!(said.last().unwrap().1, "inquire");
 }
 
-/// Something that comes without end, in far larger heaps than anybody takes at once.
+/// Something that comes without end.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Flood {
     Reports,
@@ -552,21 +615,13 @@ enum Flood {
 }
 
 impl Flood {
-    /// A heap comes with each millisecond: more than any session can send.
-    const HEAP: usize = 2_000;
+    /// More than one turn of the loop must find, so that there is something left at the next.
+    const HEAP: u64 = 2;
 
-    /// Puts another heap into the wires.
-    fn rise(self, stage: &Stage) {
-        for nth in 0..Flood::HEAP {
-            if matches!(self, Flood::Reports | Flood::Everything) {
-                let body = Body::StatementStarted { number: 1 };
-                let _ = stage.reports.send(Report { seq: 0, body });
-            }
-            if matches!(self, Flood::Observations | Flood::Everything) {
-                let seen = Observation::Blind(format!("for reason {nth}"));
-                let _ = stage.observations.send(seen);
-            }
-            if matches!(self, Flood::Keys | Flood::Everything) && nth % 100 == 0 {
+    /// Among everything, keys come as from a terminal, or another key would stand behind too many of them.
+    fn press(self, stage: &Stage) {
+        if self == Flood::Everything {
+            for _ in 0..20 {
                 stage.send(Instant::now(), KeyCode::Down);
             }
         }
@@ -575,15 +630,14 @@ impl Flood {
 
 /// Whether something is noted `within` milliseconds of `start`, while a flood goes on.
 async fn noted(stage: &Stage, flood: Flood, what: &str, start: Instant, within: u64) -> bool {
-    while Instant::now() < start + Duration::from_millis(within) {
-        flood.rise(stage);
+    stage.spring.flow(Some(flood));
+    while Instant::now() < start + Duration::from_millis(within) && stage.count(what) == 0 {
+        flood.press(stage);
         tokio::time::advance(Duration::from_millis(1)).await;
         tokio::task::yield_now().await;
-        if stage.count(what) > 0 {
-            return true;
-        }
     }
-    false
+    stage.spring.flow(None);
+    stage.count(what) > 0
 }
 
 /// A script that runs, on a screen that shows it.
@@ -833,6 +887,7 @@ fn engine_with_a_backup(
         reports,
         said: Arc::default(),
         silent: &["connect", "probe", "begin"],
+        spring: Arc::default(),
     };
     let runbook = Runbook {
         items: vec![Item::new("backup", "A backup", ItemKind::Backup)],
