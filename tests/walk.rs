@@ -56,7 +56,10 @@ impl Spring {
         let among = |floods: &[Flood]| flood.is_some_and(|flood| floods.contains(&flood));
         for (flows, floods) in [
             (&self.reports, &[Flood::Reports, Flood::Everything][..]),
-            (&self.observations, &[Flood::Observations, Flood::Everything]),
+            (
+                &self.observations,
+                &[Flood::Observations, Flood::Everything],
+            ),
             (&self.keys, &[Flood::Keys]),
         ] {
             flows.store(among(floods), Ordering::SeqCst);
