@@ -66,7 +66,7 @@ fn sign_by_reference(terminal: &mut Terminal) -> &mut Terminal {
 }
 
 /// Keeps `pg_dump` waiting for a lock.
-fn block(stage: &Stage) -> Session {
+pub fn block(stage: &Stage) -> Session {
     // No evidence looks at this one.
     stage.ask(
         "CREATE TABLE service_ops.held (i int);

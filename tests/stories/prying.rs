@@ -76,9 +76,10 @@ fn open_files(pid: u32) -> Vec<(String, String)> {
 }
 
 /// Looks at the program and at all that it started. What the person put into its arguments or environment
-/// stands there already, `own` says that it does; so does what is in the file `kept`.
+/// stands there already, `own` says that it does; so does what is in the file `kept`. One whose arguments hold
+/// `child` has to be among them.
 #[track_caller]
-pub fn assert_unseen(terminal: &Terminal, own: bool, kept: &Path) {
+pub fn assert_unseen(terminal: &Terminal, own: bool, kept: &Path, child: &str) {
     let all = processes();
     let program = terminal.process_id();
     let mut family = vec![program];
@@ -88,10 +89,10 @@ pub fn assert_unseen(terminal: &Terminal, own: bool, kept: &Path) {
     {
         family.push(*next.0);
     }
-    let watches = |seen: &Seen| seen.arguments.contains("keep-watch-over-a-hold");
+    let is_child = |seen: &Seen| seen.arguments.contains(child);
     assert!(
-        family.iter().filter_map(|pid| all.get(pid)).any(watches),
-        "the process that watches over the hold is not among {family:?}"
+        family.iter().filter_map(|pid| all.get(pid)).any(is_child),
+        "{child} is not among {family:?}"
     );
     for (pid, seen) in family.iter().filter_map(|pid| Some((pid, all.get(pid)?))) {
         let shown = tells(&seen.arguments) || tells(&seen.environment);

@@ -1,6 +1,7 @@
 //! However a password is given, nobody sees it: not in a process list, an environment, an open file, an
 //! output, a journal or a report (I9).
 
+use crate::backing_up::block;
 use crate::child::Finish;
 use crate::entering::{Door, PASSPHRASE, PASSWORD};
 use crate::prying::{assert_unseen, assert_unwritten, tells};
@@ -55,7 +56,7 @@ fn walk(door: &Door, way: &Way, kept: &Path) {
         terminal.wait_for(asked).type_unseen(secret);
     }
     terminal.walk_to_the_gate();
-    assert_unseen(&terminal, way.own, kept);
+    assert_unseen(&terminal, way.own, kept, "keep-watch-over-a-hold");
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", terminal.process_id()));
     let limits = limits.unwrap();
     let core = limits
@@ -189,6 +190,55 @@ fn however_it_is_given_a_pass_phrase_is_seen_nowhere() {
             },
         };
         walk(&door, &Way { name, ..way }, &kept);
+    }
+}
+
+#[test]
+fn a_backup_has_the_password_in_a_file_of_its_own_and_nowhere_else() {
+    if nobody_can_be_looked_at() {
+        return;
+    }
+    for own in [false, true] {
+        let door = Door::with_password();
+        let home = door.stage.home();
+        for name in ["b", "private"] {
+            std::fs::create_dir(home.join(name)).unwrap();
+        }
+        let private = home.join("private").display().to_string();
+        let mut env = vec![("XDG_RUNTIME_DIR", private.as_str())];
+        env.extend(own.then_some(("PGPASSWORD", PASSWORD)));
+        let place = door.conninfo();
+        let mut terminal = door.open(&env, &["run", "--backup-dir", "~/b", "-d", &place]);
+        if !own {
+            terminal.wait_for("PASSWORD").type_unseen(PASSWORD);
+        }
+        terminal.wait_for_evidence();
+        let blocker = block(&door.stage);
+        terminal.key("b").wait_for("> ~/b");
+        terminal.key("Enter").wait_for("x cancels it");
+        door.stage.wait_until(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE application_name = 'stagegate backup' AND wait_event_type = 'Lock'",
+            "1",
+        );
+        let within = |folder: &Path| -> Vec<PathBuf> {
+            let entries = std::fs::read_dir(folder).unwrap();
+            entries.map(|entry| entry.unwrap().path()).collect()
+        };
+        let [guarded] = within(Path::new(&private)).try_into().unwrap();
+        let passfile = guarded.join("passfile");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&guarded), mode(&passfile)), (0o700, 0o600));
+        assert!(tells(&std::fs::read_to_string(&passfile).unwrap()));
+        assert_unseen(&terminal, own, Path::new(""), "--no-password");
+        assert_unwritten(home, &passfile);
+        drop(blocker);
+        terminal.wait_for("Space signs on the dump").key("q");
+        assert_eq!(terminal.exit_code(), 1, "{}", terminal.picture());
+        assert_eq!(within(Path::new(&private)), Vec::<PathBuf>::new());
+        let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
+        assert!(!tells(&raw), "{raw}");
+        assert_unwritten(home, Path::new(""));
     }
 }
 
