@@ -26,6 +26,8 @@ mod choosing;
 mod clients;
 #[path = "stories/company.rs"]
 mod company;
+#[path = "stories/comparing.rs"]
+mod comparing;
 #[path = "stories/consenting.rs"]
 mod consenting;
 #[path = "shared/copying.rs"]

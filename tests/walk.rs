@@ -19,6 +19,7 @@ use stagegate::tui::input::{Input, What};
 use stagegate::tui::terminal::{Surface, Terminal};
 use stagegate::tui::{Appearance, Screen};
 use stagegate::walk::engine::{Engine, Held, Log, Remark};
+use stagegate::walk::rehearsed::Weighing;
 use stagegate::walk::{self, Wires};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -97,6 +98,11 @@ impl Scripted {
 }
 
 impl Held for Scripted {
+    fn weigh(&self, seq: Seq, item: usize, weighing: Weighing) {
+        let (evidence, _) = weighing.weigh();
+        self.report(seq, Body::Probed { item, evidence });
+    }
+
     fn order(&self, seq: Seq, order: Order) {
         let name = match &order {
             Order::Connect => "connect",
@@ -135,10 +141,7 @@ impl Held for Scripted {
                     self.report(seq, Body::Probed { item, evidence });
                 }
             }
-            Order::Compare(item, claim) => {
-                let evidence = claim.otherwise;
-                self.report(seq, Body::Probed { item, evidence });
-            }
+            Order::Compare(..) => {}
             Order::Begin => self.report(
                 seq,
                 Body::Begun {

@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
+use tokio::sync::oneshot;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_postgres::{CancelToken, NoTls};
@@ -54,8 +55,9 @@ pub enum Order {
     /// Look for the evidence of the items with these indexes, as far as it comes from the server
     /// (connection, structure); others are passed over. One `Probed` for each; the last is final.
     Probe(Vec<usize>),
-    /// Whether the structure is one that was rehearsed, for the item with this index. One `Probed`.
-    Compare(usize, Box<Claim>),
+    /// Whether the structure is one that was rehearsed, for the item with this index: one `Probed`. What
+    /// is to be compared comes when it was read; where nothing comes there is nothing to do.
+    Compare(usize, oneshot::Receiver<Claim>),
     /// Open the held transaction. Final: `Begun` or `BeginFailed`.
     Begin,
     /// Run the script. Final: `ScriptFinished` or `StatementFailed`.

@@ -7,7 +7,7 @@ mod waited;
 use super::backup::Backup;
 use super::event::{
     Body, CLOSED_BY_US, Command, CommitWait, Event, Evidence, Lock, LockMode, Millis, Observation,
-    Report, ServerLog, ServerMessage, Session, Sight, StatementReport, Target,
+    Report, Seq, ServerLog, ServerMessage, Session, Sight, StatementReport, Target,
 };
 use super::machine::{LOCK_NOT_AVAILABLE, Machine};
 use super::pass::{Pass, Structure};
@@ -27,6 +27,8 @@ pub struct Account {
     pub now: Millis,
     pub target: Option<Target>,
     pub evidence: Vec<Evidence>,
+    /// The latest look that evidence is of.
+    probed: Seq,
     /// How large the tables were that the script touches, when the checklist's evidence was found.
     pub measure: Option<Measure>,
     /// What a person typed when signing, by checklist item.
@@ -138,6 +140,7 @@ impl Account {
     pub fn new(runbook: &Runbook) -> Account {
         let mut account = Account {
             evidence: vec![Evidence::default(); runbook.items.len()],
+            probed: 0,
             notes: vec![None; runbook.items.len()],
             backups: (0..)
                 .zip(&runbook.items)
@@ -269,7 +272,10 @@ impl Account {
                 self.target = Some((**target).clone());
             }
             Body::ConnectFailed(error) | Body::BeginFailed(error) => self.say(None, error),
+            // One of an earlier look comes too late.
+            Body::Probed { .. } if report.seq < self.probed => {}
             Body::Probed { item, evidence } => {
+                self.probed = report.seq;
                 if let Some(slot) = self.evidence.get_mut(*item) {
                     slot.clone_from(evidence);
                 }

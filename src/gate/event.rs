@@ -171,7 +171,8 @@ pub const CLOSED_BY_US: &str = "this program closed the link";
 pub enum Body {
     Connected(Box<Target>),
     ConnectFailed(ServerMessage),
-    /// Evidence for the item with this index was found, or found missing.
+    /// Evidence for the item with this index was found, or found missing; with [`Standing::Awaited`] it
+    /// says what it is that takes a while.
     Probed {
         item: usize,
         evidence: Evidence,
@@ -495,6 +496,11 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// Whether it is not there yet, and what takes a while is known.
+    pub fn is_under_way(&self) -> bool {
+        self.standing == Standing::Awaited && !self.summary.is_empty()
+    }
+
     /// All of it below the summary, a line each: the lines, then the checks.
     pub fn told(&self) -> impl Iterator<Item = String> {
         let checks = self.checks.iter();

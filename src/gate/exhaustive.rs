@@ -373,6 +373,7 @@ fn every_body(items: usize) -> Vec<Body> {
         (Standing::Holds, None),
         (Standing::Holds, Some("run.jsonl")),
         (Standing::Fails, None),
+        (Standing::Awaited, None),
     ];
     for (standing, rehearsal) in evidences {
         for item in 0..items {

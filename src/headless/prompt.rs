@@ -139,10 +139,13 @@ impl Invitation {
 /// What is waited for in this place, in a word.
 fn place<H: Held>(engine: &Engine<H>) -> Option<&'static str> {
     match engine.machine().phase() {
-        // Evidence that is still looked for is told first.
+        // Evidence that is still looked for is told first, unless that takes a while.
         Phase::Checklist => {
             let items = engine.machine().items();
-            let looks = items.iter().any(|item| item.standing == Standing::Awaited);
+            let evidence = &engine.account().evidence;
+            let looks = items.iter().zip(evidence).any(|(item, evidence)| {
+                item.standing == Standing::Awaited && !evidence.is_under_way()
+            });
             (!looks).then_some("checklist")
         }
         Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. }

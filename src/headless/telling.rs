@@ -23,6 +23,8 @@ pub struct Teller<'a> {
     standings: Vec<Standing>,
     signed: Vec<bool>,
     acknowledged: Vec<usize>,
+    /// That it is being compared was told.
+    compares: Vec<bool>,
     steps: usize,
     messages: usize,
     hold_told: Option<Millis>,
@@ -55,6 +57,7 @@ impl<'a> Teller<'a> {
             standings: vec![Standing::Awaited; runbook.items.len()],
             signed: vec![false; runbook.items.len()],
             acknowledged: vec![0; runbook.items.len()],
+            compares: vec![false; runbook.items.len()],
             steps: 0,
             messages: 0,
             hold_told: None,
@@ -225,6 +228,14 @@ impl<'a> Teller<'a> {
                         self.check(check);
                     }
                 }
+            }
+            let compares = item.standing == Standing::Awaited && evidence.is_under_way();
+            if let Some(slot) = self.compares.get_mut(index)
+                && std::mem::replace(slot, compares) != compares
+                && compares
+                && self.attended
+            {
+                self.say(&format!("Item {}: {}.", index + 1, evidence.summary));
             }
             if let Some(slot) = self.acknowledged.get_mut(index)
                 && *slot != item.acknowledged

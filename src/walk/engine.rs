@@ -3,17 +3,18 @@
 //! It enqueues and never waits for the database. Journal first, then the wire: a COMMIT whose
 //! intent is not on disk is not sent (I6).
 
+use super::rehearsed::Weighing;
 use super::watchdog::{Known, Watchdog};
-use super::{evidence, files, record, rehearsed};
+use super::{evidence, files, record};
 use crate::backup;
-use crate::database::session::{Claim, Order};
+use crate::database::session::Order;
 use crate::gate::Offer;
-use crate::gate::event::{Body, Command, Event, Millis, Report, Seq, Target};
+use crate::gate::event::{Body, Command, Event, Millis, Report, Seq, Standing, Target};
 use crate::gate::warrant::Warrant;
 use crate::gate::{Account, Effect, Ending, ExitCode, Machine, Phase, Plan, Refusal, Request};
 use crate::journal::earlier::{Earlier, told_first};
 use crate::journal::entry::Decision;
-use crate::journal::{self, Entry, Journal, JournalError};
+use crate::journal::{Entry, Journal, JournalError};
 use crate::runbook::{ItemKind, Runbook};
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ use std::sync::Arc;
 pub trait Held {
     /// Puts an order into the session's queue; its reports carry `seq`.
     fn order(&self, seq: Seq, order: Order);
+    /// Weighs rehearsals for the item with this index, which are read from disk; its reports carry `seq`.
+    fn weigh(&self, seq: Seq, item: usize, weighing: Weighing);
     /// Sends a cancel request for what runs, on a connection of its own.
     fn cancel(&self);
     /// The transaction may be held for so long from now on.
@@ -380,11 +383,7 @@ impl<H: Held> Engine<H> {
                 if !asked.is_empty() {
                     self.held.order(seq, Order::Probe(asked));
                 }
-                let claims = self.evidence_from_files(seq, items, events);
-                for (item, claim) in claims {
-                    self.held.order(seq, Order::Compare(item, Box::new(claim)));
-                }
-                return;
+                return self.evidence_from_files(seq, items, events);
             }
             Request::BackUp { folder } => {
                 let target = self.account.target.clone().unwrap_or_default();
@@ -437,14 +436,9 @@ impl<H: Held> Engine<H> {
         }
     }
 
-    /// Reports the evidence that the files give, and returns the items for which the server has to tell
-    /// whether what was rehearsed is what is there.
-    fn evidence_from_files(
-        &self,
-        seq: Seq,
-        items: Vec<usize>,
-        events: &mut VecDeque<Event>,
-    ) -> Vec<(usize, Claim)> {
+    /// Reports the evidence that the files of the runbook give. What journals say besides is read by the
+    /// session, off this loop.
+    fn evidence_from_files(&self, seq: Seq, items: Vec<usize>, events: &mut VecDeque<Event>) {
         let mut backup = self.account.backup.clone();
         if let Some(dump) = &backup.made
             && let Err(why) = backup::look_again(dump, self.account.target.as_ref())
@@ -454,22 +448,21 @@ impl<H: Held> Engine<H> {
             backup.take_down(seq, &body);
             events.push_back(Event::Reported(Report { seq, body }));
         }
-        let mut claims = Vec::new();
         for index in items {
             let Some(item) = self.runbook.items.get(index) else {
                 continue;
             };
             let found = evidence::from_files(&self.runbook, item, &backup);
-            let (found, claim) = match found {
-                Some(found) if item.kind == ItemKind::Rollback => {
-                    let past = journal::rehearsed::find(&self.journals);
-                    let (found, claim) = rehearsed::weigh(&self.runbook, found, &past);
-                    (Some(found), claim)
-                }
-                found => (found, None),
-            };
-            if let Some(claim) = claim {
-                claims.push((index, claim));
+            if let (Some(plain), ItemKind::Rollback) = (&found, item.kind)
+                && plain.standing == Standing::Asks
+                && !self.journals.is_empty()
+            {
+                let weighing = Weighing {
+                    runbook: Arc::clone(&self.runbook),
+                    plain: plain.clone(),
+                    journals: self.journals.clone(),
+                };
+                self.held.weigh(seq, index, weighing);
                 continue;
             }
             if let Some(evidence) = found {
@@ -482,6 +475,5 @@ impl<H: Held> Engine<H> {
                 }));
             }
         }
-        claims
     }
 }

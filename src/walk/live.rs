@@ -4,6 +4,7 @@
 //! the monitor's as a display that went blind (I12). No order is left without an answer.
 
 use super::engine::Held;
+use super::rehearsed::Weighing;
 use crate::backup::Backups;
 use crate::database::monitor::{LogWanted, Monitor};
 use crate::database::pinned::Aim;
@@ -14,6 +15,7 @@ use crate::runbook::Runbook;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
 /// The session of a run.
 #[derive(Debug)]
@@ -153,6 +155,25 @@ impl Held for Live {
             return;
         }
         self.session.order(seq, order);
+    }
+
+    fn weigh(&self, seq: Seq, item: usize, weighing: Weighing) {
+        let (claims, claimed) = oneshot::channel();
+        // It has its place among the orders now: what is read late is never compared inside of what
+        // comes behind.
+        self.order(seq, Order::Compare(item, claimed));
+        let reports = self.reports.clone();
+        tokio::spawn(async move {
+            let plain = weighing.plain.clone();
+            let weighed = tokio::task::spawn_blocking(|| weighing.weigh()).await;
+            // Where reading them failed, all is read as without them.
+            let (evidence, claim) = weighed.unwrap_or((plain, None));
+            let body = Body::Probed { item, evidence };
+            let _ = reports.send(Report { seq, body });
+            if let Some(claim) = claim {
+                let _ = claims.send(claim);
+            }
+        });
     }
 
     fn cancel(&self) {

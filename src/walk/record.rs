@@ -257,6 +257,8 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
         Body::ConnectFailed(error) | Body::BeginFailed(error) | Body::SessionEnded(error) => {
             vec![said(None, error)]
         }
+        // It is written down once it is there.
+        Body::Probed { evidence, .. } if evidence.standing == Standing::Awaited => Vec::new(),
         Body::Probed { item, evidence } => runbook
             .items
             .get(*item)

@@ -3,16 +3,38 @@
 //! It does when it passed with this script and these rollback scripts, byte for byte, and its
 //! structure is the one that the target has now: that last part only the session can tell. The
 //! newest rehearsal of the present scripts decides. Stale, failed or untrusted ones are told with
-//! the reason, and then everything is read as without them.
+//! the reason, and then everything is read as without them. Journals can be long and on a slow disk, so
+//! none is read where a person waits for a key (I14).
 
 use crate::database::session::Claim;
 use crate::gate::event::{Evidence, Millis, Standing};
-use crate::journal::rehearsed::{End, Rehearsed};
+use crate::journal::rehearsed::{self, End, Rehearsed};
 use crate::runbook::Runbook;
 use crate::runbook::script::Script;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What is to be weighed.
+#[derive(Debug, Clone)]
+pub struct Weighing {
+    /// The runbook, whose scripts were rehearsed or not.
+    pub runbook: Arc<Runbook>,
+    /// The evidence without any rehearsal.
+    pub plain: Evidence,
+    /// Where journals of rehearsals may lie.
+    pub journals: Vec<PathBuf>,
+}
+
+impl Weighing {
+    /// Reads the journals, which can take a while: the evidence for now, and what has to be compared
+    /// before there is more.
+    pub fn weigh(self) -> (Evidence, Option<Claim>) {
+        weigh(&self.runbook, self.plain, &rehearsed::find(&self.journals))
+    }
+}
 
 /// What the rehearsals say: the evidence, and what would stand if the structure is one of theirs.
-pub fn weigh(runbook: &Runbook, plain: Evidence, past: &[Rehearsed]) -> (Evidence, Option<Claim>) {
+fn weigh(runbook: &Runbook, plain: Evidence, past: &[Rehearsed]) -> (Evidence, Option<Claim>) {
     if plain.standing != Standing::Asks {
         return (plain, None);
     }
@@ -70,12 +92,20 @@ pub fn weigh(runbook: &Runbook, plain: Evidence, past: &[Rehearsed]) -> (Evidenc
                     Some((structure.clone(), stands(&plain, one, *window)))
                 });
                 let rehearsed = rehearsed.collect();
+                let meanwhile = Evidence {
+                    standing: Standing::Awaited,
+                    summary: format!(
+                        "the structure is compared with that of the rehearsal of {}",
+                        when(last)
+                    ),
+                    ..evidence.clone()
+                };
                 evidence.summary = stale(&plain, last, "the structure has changed since");
                 let claim = Claim {
                     rehearsed,
-                    otherwise: evidence.clone(),
+                    otherwise: evidence,
                 };
-                (evidence, Some(claim))
+                (meanwhile, Some(claim))
             }
         },
     }

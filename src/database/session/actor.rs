@@ -321,7 +321,7 @@ impl Actor {
         match order {
             Order::Connect => self.connect(seq).await,
             Order::Probe(items) => return self.probe(seq, items).await,
-            Order::Compare(item, claim) => return self.compare(seq, item, *claim).await,
+            Order::Compare(item, claim) => return self.compare(seq, item, claim).await,
             Order::Begin => {
                 self.begin(seq).await?;
                 let open = |link: &Link| link.status() == Status::Open;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Claim;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 
 use super::actor::{Actor, Posting, UNGUARDED, guard_told, wait_for_post};
 use super::measure;
@@ -230,8 +231,11 @@ impl Actor {
         &mut self,
         seq: Seq,
         item: usize,
-        claim: Claim,
+        claim: oneshot::Receiver<Claim>,
     ) -> Result<(), Broken> {
+        let Ok(claim) = claim.await else {
+            return Ok(());
+        };
         let evidence = match self.structure_digest().await? {
             Ok(now) => {
                 let mut rehearsed = claim.rehearsed.into_iter();

@@ -51,7 +51,8 @@ impl Machine {
                 }
             }
             Body::Probed { item, evidence } => {
-                if self.probing == Some(seq) {
+                // What only says that it takes a while changes nothing, not even what was signed before.
+                if self.probing == Some(seq) && evidence.standing != Standing::Awaited {
                     self.probed(item, &evidence);
                 }
                 Vec::new()

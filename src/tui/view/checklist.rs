@@ -18,7 +18,7 @@
 use super::{Scene, Sheet};
 use crate::gate::Act;
 use crate::gate::backup::Dumping;
-use crate::gate::event::Standing;
+use crate::gate::event::{Evidence, Standing};
 use crate::gate::plan::Mode;
 use crate::tui::text::{counted, labelled, width, wrap};
 use ratatui::style::{Style, Styled};
@@ -34,7 +34,12 @@ fn word(scene: &Scene<'_>, index: usize, standing: Standing) -> (String, Style) 
             look.warn(),
         );
     }
+    let evidence = scene.account.evidence.get(index);
     match standing {
+        Standing::Awaited if evidence.is_some_and(Evidence::is_under_way) => {
+            let spinner = look.glyphs.spinner(scene.account.now);
+            (format!("{spinner} comparing"), look.warn())
+        }
         Standing::Awaited => (
             format!(
                 "{} looking{}",
@@ -281,7 +286,7 @@ pub(crate) fn evidence(
         look.clean(doing)
     } else if scene.machine.is_backing_up() && scene.machine.is_of_backup(index) {
         "the folder, pg_dump and the server are looked at first".to_owned()
-    } else if signature.standing == Standing::Awaited {
+    } else if signature.standing == Standing::Awaited && !evidence.is_under_way() {
         "the evidence is being looked for".to_owned()
     } else {
         look.clean(&evidence.summary)
