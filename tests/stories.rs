@@ -74,6 +74,8 @@ mod remote;
 mod secret;
 #[path = "shared/session.rs"]
 mod session;
+#[path = "stories/sizing.rs"]
+mod sizing;
 #[path = "stories/stage.rs"]
 mod stage;
 #[path = "stories/terminal.rs"]

@@ -474,7 +474,7 @@ impl Terminal {
 
     /// Gives the window another size.
     pub fn resize(&mut self, columns: u16, rows: u16) -> &mut Self {
-        let [wide, high] = [columns, rows].map(|n| NonZeroU16::new(n).unwrap());
+        let (wide, high) = cells(columns, rows);
         // Emptied, so that nothing of the old size is taken for the new frame.
         let mut shown = self.shared.lock();
         shown.parser.set_size(high, wide);
@@ -649,8 +649,14 @@ fn size(columns: u16, rows: u16) -> PtySize {
 }
 
 fn parser(columns: u16, rows: u16) -> vt100::Parser {
-    let [wide, high] = [columns, rows].map(|n| NonZeroU16::new(n).unwrap());
+    let (wide, high) = cells(columns, rows);
     vt100::Parser::new(high, wide, 0)
+}
+
+/// What is on the desk of whoever has a terminal that says no size.
+fn cells(columns: u16, rows: u16) -> (NonZeroU16, NonZeroU16) {
+    let both = NonZeroU16::new(columns).zip(NonZeroU16::new(rows));
+    both.unwrap_or_else(|| (NonZeroU16::new(80).unwrap(), NonZeroU16::new(24).unwrap()))
 }
 
 fn read(
