@@ -91,6 +91,7 @@ pub struct Link {
     protocol_pid: i32,
     parameters: Parameters,
     early_notices: Vec<ServerMessage>,
+    checks_client: bool,
     /// How many requests were sent, and how many of them are answered.
     sent: u64,
     answered: u64,
@@ -158,6 +159,7 @@ impl Link {
             protocol_pid,
             parameters,
             early_notices,
+            checks_client: false,
             sent: 0,
             answered: 0,
         }
@@ -182,6 +184,16 @@ impl Link {
     /// The server's major version, 0 where it does not say.
     pub fn server_major(&self) -> u32 {
         self.parameters.major()
+    }
+
+    /// Whether the server is known to take `client_connection_check_interval`.
+    pub fn checks_client(&self) -> bool {
+        self.checks_client
+    }
+
+    /// It was tried.
+    pub fn knows_client_checks(&mut self, taken: bool) {
+        self.checks_client = taken;
     }
 
     /// The host it was asked to reach.

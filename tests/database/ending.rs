@@ -9,8 +9,9 @@ use tokio_postgres::Client;
 
 use crate::proxy::Proxy;
 use crate::stage::{
-    Stage, database, over_socket, psql, recorded, runbook, server, settings, within,
+    Stage, database, over_socket, psql, recorded, runbook, script, server, settings, within,
 };
+use std::time::Duration;
 
 fn ended(body: Body) -> ServerMessage {
     match body {
@@ -626,5 +627,49 @@ async fn a_role_that_cannot_see_the_files_is_not_told_a_guess() {
             _ => false,
         };
         assert!(right, "{may_see}: {inquiry:?}");
+    }
+}
+
+/// Whoever leaves a checklist leaves no query behind, and nobody in the queue for a lock.
+#[tokio::test]
+async fn a_question_to_which_nobody_listens_any_more_ends() {
+    let name = database(server()).await;
+    let other = psql(server(), &name).await;
+    let mut waiter = psql(server(), &name).await;
+    other.batch_execute("CREATE TABLE t (i int)").await.unwrap();
+    let lock = waiter.transaction().await.unwrap();
+    let minutes = 600_000;
+    for (asks, event) in [
+        ("SELECT pg_sleep(600)", "PgSleep"),
+        ("SELECT count(*) FROM public.t", "relation"),
+    ] {
+        let mut book = runbook(&["SELECT 1"]);
+        book.post_verification = Some(script(&[asks]));
+        let options = HoldOptions {
+            read_timeout: minutes,
+            ..HoldOptions::default()
+        };
+        let mut stage = Stage::with(over_socket(server(), &name), book, options);
+        stage.connect().await;
+        lock.batch_execute("LOCK TABLE t").await.unwrap();
+        stage.order(Order::PostVerify);
+        let there = format!(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event = '{event}'"
+        );
+        let count = async || other.query_one(&there, &[]).await.unwrap().get::<_, i64>(0);
+        within("the question is asked", async {
+            while count().await == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        stage.task.abort();
+        within("the question ends", async {
+            while count().await > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
     }
 }

@@ -47,8 +47,6 @@ pub(super) struct Actor {
     pub(super) looks: Looks,
     /// The limits as they are to stand from BEGIN on.
     pub(super) limits_found: Option<Limits>,
-    /// Whether the server takes `client_connection_check_interval`.
-    pub(super) checks_client: bool,
     /// Up to where the WAL must be on disk for the transaction's number to be durable.
     pub(super) written_up_to: Option<String>,
     /// A savepoint tells this transaction from others at COMMIT, because its number cannot be asked.
@@ -124,7 +122,6 @@ impl Actor {
             ledger: Ledger::default(),
             looks: Looks::default(),
             limits_found: None,
-            checks_client: false,
             written_up_to: None,
             guarded_by_savepoint: false,
             ended_by_tag: false,
@@ -424,19 +421,18 @@ impl Actor {
                 let tried = super::hold::ask_for_client_checks(&mut link).await;
                 let tried = tried.map_err(|broken| unread(broken.why()))?;
                 let answers = asked.hear(&mut link).await.map_err(unread)?;
-                let checks_client = super::hold::checks_client(&mut link, tried).await;
-                let checks_client = checks_client.map_err(|broken| unread(broken.why()))?;
-                let target = answers.complete(&mut link).await.map_err(unread)?;
-                Ok((target, checks_client))
+                let learned = super::hold::learn_client_checks(&mut link, tried).await;
+                learned.map_err(|broken| unread(broken.why()))?;
+                answers.complete(&mut link).await.map_err(unread)
             };
-            let (mut target, checks_client) = match tokio::time::timeout(limit, questions).await {
+            let mut target: Target = match tokio::time::timeout(limit, questions).await {
                 Ok(answered) => answered?,
                 Err(_) => return Err(target::unread(&ServerMessage::default())),
             };
             target.hostaddr = aim.address_asked(&target.host, target.port);
-            Ok((link, target, checks_client))
+            Ok((link, target))
         };
-        let (mut link, target, checks_client) = tokio::select! {
+        let (mut link, target) = tokio::select! {
             result = attempt => result?,
             _ = severed.changed() => return Err(given_up()),
         };
@@ -451,7 +447,6 @@ impl Actor {
         }));
         self.link = Some(link);
         self.looks = Looks::default();
-        self.checks_client = checks_client;
         self.target = Some(target.clone());
         Ok(target)
     }

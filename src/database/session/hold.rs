@@ -49,15 +49,20 @@ pub(super) async fn ask_for_client_checks(link: &mut Link) -> Result<Option<Sent
     Ok(Some(link.send_ours(tried).await?))
 }
 
-pub(super) async fn checks_client(link: &mut Link, asked: Option<Sent>) -> Result<bool, Broken> {
+/// Takes the answer; the link knows it then.
+pub(super) async fn learn_client_checks(
+    link: &mut Link,
+    asked: Option<Sent>,
+) -> Result<(), Broken> {
     let Some(asked) = asked else {
-        return Ok(false);
+        return Ok(());
     };
     let tried = link.answer(asked, &mut |_| {}).await?;
     if tried.error.is_some() && tried.status != Status::Idle {
         link.ask("ROLLBACK").await?;
     }
-    Ok(tried.error.is_none())
+    link.knows_client_checks(tried.error.is_none());
+    Ok(())
 }
 
 pub(super) fn idle_limit(options: &HoldOptions) -> String {
@@ -84,7 +89,7 @@ impl Actor {
             false => None,
         };
         let over_network = target::over_network(self.link()?);
-        let ours = Limits::ours(&self.options, self.checks_client);
+        let ours = self.limits();
         let mut added = self.opening(over_network, &ours);
         added.push(XID.into());
         let preparing = self.may_prepare().then(|| looking::preparing(self.looks));

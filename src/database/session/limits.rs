@@ -6,7 +6,8 @@
 //! until then the one that the script may have set counts for what the program sends as well.
 
 use super::HoldOptions;
-use crate::database::link::Answer;
+use super::actor::Actor;
+use crate::database::link::{Answer, Link};
 use crate::gate::event::{Millis, ServerMessage};
 use crate::runbook::script::Statement;
 
@@ -23,9 +24,16 @@ pub(super) struct Limits {
     others: Vec<(&'static str, Millis)>,
 }
 
+impl Actor {
+    /// The program's own limits on this server.
+    pub(super) fn limits(&self) -> Limits {
+        let checks_client = self.link.as_ref().is_some_and(Link::checks_client);
+        Limits::ours(&self.options, checks_client)
+    }
+}
+
 impl Limits {
-    /// The program's own.
-    pub(super) fn ours(options: &HoldOptions, checks_client: bool) -> Limits {
+    fn ours(options: &HoldOptions, checks_client: bool) -> Limits {
         let mut others = vec![
             ("lock_timeout", options.lock_timeout.max(1)),
             (

@@ -76,7 +76,7 @@ impl Actor {
         let script = &runbook.script;
         let mut rest = script.sent().peekable();
         let mut flight: VecDeque<Part<'_>> = VecDeque::new();
-        let ours = Limits::ours(&self.options, self.checks_client);
+        let ours = self.limits();
         let mut run = Run {
             seq,
             since: Instant::now(),

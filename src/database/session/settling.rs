@@ -65,7 +65,7 @@ fn requests(options: &HoldOptions, limits: &Limits) -> [String; 2] {
 impl Actor {
     /// What the program will send besides what it sent with BEGIN, so that it is shown (I11).
     pub(super) fn still_to_come(&self) -> impl Iterator<Item = String> + use<> {
-        let limits = Limits::ours(&self.options, self.checks_client);
+        let limits = self.limits();
         let guard = self.xid.as_deref().and_then(guard).unwrap_or_default();
         let aside =
             |what: &str, sql: &str| format!("{what}: {}; {}", looking::aside(sql), looking::BACK);
@@ -114,7 +114,7 @@ impl Actor {
         let Some(guard) = self.xid.as_deref().and_then(guard) else {
             return Ok(Ok(false));
         };
-        let limits = Limits::ours(&self.options, self.checks_client);
+        let limits = self.limits();
         let [deferred, rest] = requests(&self.options, &limits);
         let link = self.link()?;
         let deferred = link.send_ours(&deferred).await?;

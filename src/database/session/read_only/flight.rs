@@ -36,7 +36,7 @@ pub(super) async fn send<'q>(
     limits: Limits,
     asker: Asker<'_>,
 ) -> Result<Flight<'q>, Broken> {
-    let opening = opening(limits, asker, link.keeps_any_bytes());
+    let opening = opening(limits, asker, link);
     let mut refused = None;
     let mut texts: Vec<&str> = opening.iter().map(String::as_str).collect();
     let head = texts.len();
@@ -107,9 +107,8 @@ fn objection(query: &Query<'_>) -> Option<ServerMessage> {
         .then(|| message::own("the text holds a NUL character, which the protocol cannot carry"))
 }
 
-/// One command each. The last one tells what the proof rests on. With `any_bytes` those of a SQL_ASCII
-/// database come as they are.
-fn opening(limits: Limits, asker: Asker<'_>, any_bytes: bool) -> Vec<String> {
+/// One command each. The last one tells what the proof rests on.
+fn opening(limits: Limits, asker: Asker<'_>, link: &Link) -> Vec<String> {
     let set = |name: &str, value: String| {
         format!("SELECT pg_catalog.set_config('{name}', {value}, true)")
     };
@@ -120,7 +119,12 @@ fn opening(limits: Limits, asker: Asker<'_>, any_bytes: bool) -> Vec<String> {
         // For a client that is lost between two statements.
         bounded("idle_in_transaction_session_timeout", limits.statement),
     ];
-    if any_bytes {
+    if link.checks_client() {
+        // Nobody listens any more: then it neither works nor stands in a queue for a lock.
+        texts.push(set("client_connection_check_interval", literal("1s")));
+    }
+    // The bytes of a SQL_ASCII database come as they are.
+    if link.keeps_any_bytes() {
         texts.push(set("client_encoding", literal("SQL_ASCII")));
     }
     texts.extend(limits.lock.map(|lock| bounded("lock_timeout", lock)));
