@@ -12,6 +12,7 @@ pub mod highlight;
 pub mod impact;
 mod join;
 pub mod lasting;
+mod letters;
 mod lexer;
 mod lint;
 mod linting;

@@ -3,6 +3,8 @@
 
 #[path = "shared/aloud.rs"]
 mod aloud;
+#[path = "database/bytes.rs"]
+mod bytes;
 #[path = "shared/child.rs"]
 mod child;
 #[path = "shared/psql.rs"]

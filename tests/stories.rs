@@ -18,6 +18,8 @@ mod authority;
 mod backing_up;
 #[path = "stories/between.rs"]
 mod between;
+#[path = "stories/bytes.rs"]
+mod bytes;
 #[path = "shared/child.rs"]
 mod child;
 #[path = "stories/choosing.rs"]

@@ -290,10 +290,16 @@ pub(super) fn charset_of(connection: &Connection) -> Result<Charset, Failure> {
 
 /// Settings the way psql finds them; the runbook's database stands in where none is named.
 pub(super) fn connect_to(connection: &Connection, runbook: &Runbook) -> Result<Settings, Failure> {
-    settings_of(Options {
+    let mut settings = settings_of(Options {
         usual_database: runbook.expected_database.clone(),
         ..connection.options()
-    })
+    })?;
+    // What the files say goes before what was said of them. Where they are not at one the connection
+    // item says so, if the database is one for which that counts.
+    if let Ok(Some(charset)) = runbook.letters_in() {
+        settings.charset = charset;
+    }
+    Ok(settings)
 }
 
 /// Settings from the command line and the environment.

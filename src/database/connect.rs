@@ -322,7 +322,7 @@ async fn enter(
         .into());
     }
     let (door, seen) = Doorkeeper::new(wire, settings.ways.clone());
-    let (tap, frames, side_door) = Tap::new(door);
+    let (tap, frames, side_door) = Tap::new(door, settings.charset);
     let config = config(settings, host, protected);
     let entered = match route.seal.clone() {
         Some(seal) => config
@@ -353,6 +353,7 @@ async fn enter(
                 driver,
                 host.clone(),
                 route,
+                settings.charset,
             )),
         },
         Err(error) => {

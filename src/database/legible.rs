@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::runbook::encoding::Charset;
+
 /// The text that the bytes are in UTF-8; each one that is none as `\xE9`.
 pub fn legible(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
@@ -20,9 +22,37 @@ pub fn legible(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// The same for bytes in that encoding: one that has no letter in it is an escape.
+pub fn legible_in(charset: Charset, bytes: &[u8]) -> Cow<'_, str> {
+    if charset == Charset::Utf8 || bytes.is_ascii() {
+        return legible(bytes);
+    }
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        match byte.is_ascii().then(|| char::from(*byte)) {
+            Some(letter) => text.push(letter),
+            None => match charset.letter(*byte) {
+                Some(letter) => text.push(letter),
+                None => text.push_str(&format!("\\x{byte:02X}")),
+            },
+        }
+    }
+    Cow::Owned(text)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::legible;
+    use super::{legible, legible_in};
+    use crate::runbook::encoding::Charset;
+
+    #[test]
+    fn in_a_named_encoding_a_byte_is_its_letter_though_it_may_be_utf_8_too() {
+        let win = Charset::named("WIN1252").unwrap();
+        assert_eq!(legible_in(win, b"caf\xe9 \x80"), "café €");
+        assert_eq!(legible_in(win, "é".as_bytes()), "Ã©");
+        assert_eq!(legible_in(win, b"a\x81"), "a\\x81");
+        assert_eq!(legible_in(Charset::Utf8, "é\u{20ac}".as_bytes()), "é€");
+    }
 
     #[test]
     fn what_is_no_text_is_an_escape_and_the_rest_stays() {

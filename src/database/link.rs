@@ -19,8 +19,9 @@ use tokio_postgres::{CancelToken, Client, SimpleQueryStream};
 use super::message;
 use super::settings::Host;
 use super::stream::{Endpoint, Route};
-use super::tap::{Form, Frame, SideDoor, Status, Tapped};
+use super::tap::{Form, Frame, NoByte, SideDoor, Status, Tapped};
 use crate::gate::event::{CLOSED_BY_US, ServerMessage};
+use crate::runbook::encoding::Charset;
 use parameters::Parameters;
 use reading::Reading;
 
@@ -119,6 +120,14 @@ fn no_nul(sql: &str) -> Result<(), Unsent> {
     }
 }
 
+fn no_byte(charset: Charset) -> Unsent {
+    Unsent::Text(message::own(format!(
+        "the text holds a letter that {} does not have, in which the bytes of this database are read \
+         and sent here",
+        charset.name()
+    )))
+}
+
 impl Link {
     /// Takes over a connection that is ready for its first request.
     pub(super) fn new(
@@ -128,9 +137,10 @@ impl Link {
         driver: JoinHandle<Result<(), tokio_postgres::Error>>,
         host: Host,
         route: Route,
+        charset: Charset,
     ) -> Link {
         let mut protocol_pid = 0;
-        let mut parameters = Parameters::default();
+        let mut parameters = Parameters::new(charset);
         let mut early_notices = Vec::new();
         // Everything up to the first ReadyForQuery was read while connecting.
         while let Ok(tapped) = frames.try_recv() {
@@ -174,6 +184,53 @@ impl Link {
     /// Whether the database is SQL_ASCII: it keeps bytes of any encoding, and converts none.
     pub fn keeps_any_bytes(&self) -> bool {
         self.parameters.keeps_any_bytes()
+    }
+
+    /// The client_encoding to be set there, so that bytes come and go as they are.
+    pub fn takes_bytes_in(&self) -> Option<&'static str> {
+        self.parameters.takes()
+    }
+
+    /// What the letters of a text are sent in and read in: UTF-8, unless the database converts none
+    /// and another encoding is named for its bytes.
+    pub fn charset(&self) -> Charset {
+        self.parameters.charset()
+    }
+
+    /// Why a database that converts nothing would not get what psql sends, the bytes of files whose
+    /// letters are so.
+    pub fn objection_to_letters(&self, letters: Result<Option<Charset>, String>) -> Option<String> {
+        if !self.keeps_any_bytes() {
+            return None;
+        }
+        let here = "the database is SQL_ASCII and keeps the bytes that it is sent";
+        match letters {
+            Err(why) => Some(format!(
+                "{here}, and {why}: convert all of it to one encoding, else run it with psql"
+            )),
+            Ok(Some(now)) if now != self.charset() => Some(format!(
+                "{here}; these are read in {} here and the files are in {} now: leave, and start anew",
+                self.charset().name(),
+                now.name()
+            )),
+            Ok(_) => None,
+        }
+    }
+
+    /// An error about this text, with its place counted in letters: where the server knows of no
+    /// letters, it counts the bytes that came.
+    pub fn placed(&self, error: ServerMessage, text: &str) -> ServerMessage {
+        let bytes = self.keeps_any_bytes() && self.charset() == Charset::Utf8;
+        match error.position {
+            Some(position) if bytes => {
+                let ahead = text.char_indices().take_while(|(at, _)| *at + 1 < position);
+                ServerMessage {
+                    position: Some(ahead.count() + 1),
+                    ..error
+                }
+            }
+            _ => error,
+        }
     }
 
     /// Whether the server says that the session's role is a superuser.
@@ -266,13 +323,17 @@ impl Link {
     pub async fn send_chain(&mut self, texts: &[&str]) -> Result<Sent, Unsent> {
         let whole = texts.concat();
         no_nul(&whole)?;
-        self.side_door.announce_chain(texts);
+        let charset = self.charset();
+        let announced = self.side_door.announce_chain(texts, charset);
+        announced.map_err(|NoByte| no_byte(charset))?;
         self.request(&whole).await
     }
 
     async fn send(&mut self, form: Form, sql: &str) -> Result<Sent, Unsent> {
         no_nul(sql)?;
-        self.side_door.announce(form, sql);
+        let charset = self.charset();
+        let announced = self.side_door.announce(form, sql, charset);
+        announced.map_err(|NoByte| no_byte(charset))?;
         self.request(sql).await
     }
 

@@ -6,11 +6,12 @@
 use std::error::Error;
 use std::io::ErrorKind;
 
-use super::legible::legible;
+use super::legible::legible_in;
 use crate::gate::event::ServerMessage;
+use crate::runbook::encoding::Charset;
 
 /// Reads the fields of an ErrorResponse or NoticeResponse. Total: what it cannot read it leaves out.
-pub fn from_fields(payload: &[u8]) -> ServerMessage {
+pub fn from_fields(payload: &[u8], charset: Charset) -> ServerMessage {
     let mut message = ServerMessage::default();
     let mut localised = String::new();
     let mut internal_query = None;
@@ -20,7 +21,7 @@ pub fn from_fields(payload: &[u8]) -> ServerMessage {
         let Some((code, text)) = field.split_first() else {
             break;
         };
-        let text = legible(text).into_owned();
+        let text = legible_in(charset, text).into_owned();
         match code {
             b'S' => localised = text,
             // The same in every language (9.6 and later): what the program decides on.

@@ -97,6 +97,8 @@ pub struct Settings {
     pub options: Option<String>,
     /// Which kind of server will do.
     pub session_attributes: SessionAttributes,
+    /// What the bytes of a database are in that converts none.
+    pub charset: Charset,
 }
 
 /// When a peer that says nothing counts as gone. `None` leaves it to this program's own times, zero
@@ -169,7 +171,7 @@ impl Settings {
         let mut values = resolve(options, environment)?;
         refuse_unsupported(&values)?;
         // The session speaks UTF-8 whatever it says; scripts are read by it.
-        read_charset(&values, environment)?;
+        let charset = read_charset(&values, environment)?;
         let user = match given(&mut values, "user").or(os_user) {
             Some(user) => user,
             None => return Err(SettingsError::NoUser),
@@ -223,6 +225,7 @@ impl Settings {
                 .unwrap_or_else(|| "stagegate".into()),
             options: server_options(given(&mut values, "options"), environment),
             session_attributes: session_attributes(&values)?,
+            charset,
         })
     }
 

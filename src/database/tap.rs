@@ -21,11 +21,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::runbook::encoding::Charset;
 use incoming::Incoming;
 use outgoing::{Forms, Outgoing};
 
 pub use incoming::{Frame, PAYLOAD_CAP, Status};
-pub use outgoing::Form;
+pub use outgoing::{Form, NoByte};
 
 /// A frame and when it arrived.
 #[derive(Debug, Clone)]
@@ -52,14 +53,20 @@ const COPY_DONE: &[u8] = b"c\0\0\0\x04S\0\0\0\x04";
 const SYNC: &[u8] = b"S\0\0\0\x04";
 
 impl SideDoor {
-    /// Says what the next request of tokio-postgres is.
-    pub fn announce(&self, form: Form, text: &str) {
-        self.forms.announce(form, text);
+    /// Says what the next request of tokio-postgres is, and what its letters are sent in.
+    ///
+    /// # Errors
+    /// Where a letter cannot be sent.
+    pub fn announce(&self, form: Form, text: &str, charset: Charset) -> Result<(), NoByte> {
+        self.forms.announce(form, text, charset)
     }
 
     /// Says that the next request of tokio-postgres is a chain of these texts.
-    pub fn announce_chain(&self, texts: &[&str]) {
-        self.forms.announce_chain(texts);
+    ///
+    /// # Errors
+    /// Where a letter cannot be sent.
+    pub fn announce_chain(&self, texts: &[&str], charset: Charset) -> Result<(), NoByte> {
+        self.forms.announce_chain(texts, charset)
     }
 
     /// The request that was announced last does not come.
@@ -116,14 +123,14 @@ pub struct Tap<S> {
 
 impl<S> Tap<S> {
     /// Puts a tap on `inner`. The receiver ends when the stream is dropped, which is how the end
-    /// of a connection is noticed.
-    pub fn new(inner: S) -> (Tap<S>, mpsc::UnboundedReceiver<Tapped>, SideDoor) {
+    /// of a connection is noticed. The bytes of a database that converts none are in `charset`.
+    pub fn new(inner: S, charset: Charset) -> (Tap<S>, mpsc::UnboundedReceiver<Tapped>, SideDoor) {
         let (frames, receiver) = mpsc::unbounded_channel();
         let (extras, side_door) = mpsc::channel(1);
         let forms = Forms::default();
         let tap = Tap {
             inner,
-            incoming: Incoming::default(),
+            incoming: Incoming::new(charset),
             read: BytesMut::new(),
             outgoing: Outgoing::new(forms.clone()),
             written: BytesMut::new(),

@@ -275,10 +275,12 @@ pub async fn prove_direct(link: &mut Link) -> Result<(), ServerMessage> {
 /// # Errors
 /// The server's error, or what broke the link.
 pub async fn take_any_bytes(link: &mut Link) -> Result<(), ServerMessage> {
-    if !link.keeps_any_bytes() {
+    let Some(encoding) = link.takes_bytes_in() else {
         return Ok(());
-    }
-    let set = link.ask("SET client_encoding = 'SQL_ASCII'").await;
+    };
+    let set = link
+        .ask(&format!("SET client_encoding = '{encoding}'"))
+        .await;
     let answer = set.map_err(Broken::why)?;
     answer.error.map_or(Ok(()), Err)
 }

@@ -128,6 +128,17 @@ impl Charset {
         (text, first_bad)
     }
 
+    /// The letter of a byte beyond ASCII; `None` where it has none, and in UTF-8, where a byte is none.
+    #[must_use]
+    pub fn letter(self, byte: u8) -> Option<char> {
+        let Charset::Single(table) = self else {
+            return None;
+        };
+        let at = usize::from(byte.checked_sub(0x80)?);
+        let letter = letters(table)?.of_bytes.get(at).copied()?;
+        (letter != NONE).then_some(letter)
+    }
+
     /// The bytes that a text has in it; `None` where a letter has none.
     #[must_use]
     pub fn encode(self, text: &str) -> Option<Vec<u8>> {
@@ -224,7 +235,7 @@ impl Charsets {
         (text, first_bad)
     }
 
-    /// Names of those in which letters beyond ASCII stand, other than UTF-8.
+    /// Names of those in which letters beyond ASCII stand; none where that is UTF-8 alone.
     pub fn used(&self, bytes: &[u8]) -> Vec<&'static str> {
         let mut used = Vec::new();
         let mut from = 0;
@@ -233,12 +244,15 @@ impl Charsets {
         for (end, charset) in ends.map(Some).chain([None]).zip(charsets) {
             let to = end.map_or(bytes.len(), |line| behind_line(bytes, line));
             let ascii = bytes.get(from..to).is_none_or(<[u8]>::is_ascii);
-            if charset != Charset::Utf8 && !ascii && !used.contains(&charset.name()) {
+            if !ascii && !used.contains(&charset.name()) {
                 used.push(charset.name());
             }
             from = to;
         }
-        used
+        match used.as_slice() {
+            [only] if *only == Charset::Utf8.name() => Vec::new(),
+            _ => used,
+        }
     }
 }
 

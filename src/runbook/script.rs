@@ -283,7 +283,8 @@ impl Source {
     /// That it is not sent byte for byte, where it is in another encoding than UTF-8.
     pub fn encoding_in_words(&self) -> Option<String> {
         let named = self.encodings.join(" and ");
-        (!named.is_empty()).then(|| format!("read as {named}, sent as UTF-8"))
+        (!named.is_empty())
+            .then(|| format!("read as {named}, sent as UTF-8 (to a SQL_ASCII database as it is)"))
     }
 }
 

@@ -6,7 +6,10 @@
 //! COPY at all, as soon as that is known. None may be missing, or the server waits for ever with
 //! every lock held, and none may be too many, or every later answer belongs to another request.
 
-use super::{Answer, Broken, Form, Frame, Link, Reading, ServerMessage, Tapped, Unsent};
+use std::borrow::Cow;
+
+use super::{Answer, Broken, Form, Frame, Link, Reading, ServerMessage, Tapped, Unsent, no_byte};
+use crate::runbook::encoding::Charset;
 
 /// COPY data is sent in pieces of this many bytes.
 const PIECE: usize = 64 * 1024;
@@ -33,13 +36,18 @@ impl Link {
         data: &str,
         notice: &mut (dyn FnMut(ServerMessage) + Send),
     ) -> Result<Answer, Unsent> {
+        let charset = self.charset();
+        let data: Cow<'_, [u8]> = match charset {
+            Charset::Utf8 => data.as_bytes().into(),
+            named => (named.encode(data).ok_or_else(|| no_byte(named))?).into(),
+        };
         // tokio-postgres knows no CopyInResponse in a simple query: it lets everything up to
         // ReadyForQuery pass; the tap has it all.
         drop(self.send(Form::CopyIn, sql).await?);
         self.answered += 1;
         let mut reading = Reading::default();
         let mut copying = Copying::Asked;
-        let mut pieces = data.as_bytes().chunks(PIECE);
+        let mut pieces = data.chunks(PIECE);
         while reading.ready.is_none() {
             let next = match copying {
                 Copying::Feeding => Some(pieces.next()),

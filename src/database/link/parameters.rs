@@ -7,6 +7,7 @@
 
 use crate::database::message;
 use crate::gate::event::ServerMessage;
+use crate::runbook::encoding::Charset;
 
 /// The settings that reading depends on.
 #[derive(Debug, Default)]
@@ -19,9 +20,18 @@ pub(super) struct Parameters {
     superuser: bool,
     /// `server_version`.
     version: Option<String>,
+    /// What the bytes of a database are in that converts none.
+    bytes_in: Charset,
 }
 
 impl Parameters {
+    pub(super) fn new(bytes_in: Charset) -> Parameters {
+        Parameters {
+            bytes_in,
+            ..Parameters::default()
+        }
+    }
+
     pub(super) fn set(&mut self, name: String, value: String) {
         match name.as_str() {
             "standard_conforming_strings" => self.strings = Some(value),
@@ -36,6 +46,23 @@ impl Parameters {
     /// Whether the database keeps bytes of any encoding, and converts none.
     pub(super) fn keeps_any_bytes(&self) -> bool {
         self.server.as_deref() == Some("SQL_ASCII")
+    }
+
+    /// What letters are sent and read in.
+    pub(super) fn charset(&self) -> Charset {
+        match self.keeps_any_bytes() {
+            true => self.bytes_in,
+            false => Charset::Utf8,
+        }
+    }
+
+    /// The client_encoding in which a database that converts none takes and gives them so: as under
+    /// psql the named one, else the one in which any byte is taken.
+    pub(super) fn takes(&self) -> Option<&'static str> {
+        self.keeps_any_bytes().then(|| match self.bytes_in {
+            Charset::Utf8 => "SQL_ASCII",
+            named @ Charset::Single(_) => named.name(),
+        })
     }
 
     pub(super) fn superuser(&self) -> bool {
@@ -60,7 +87,7 @@ impl Parameters {
             ));
         }
         let encoding = self.encoding.as_deref().unwrap_or("UTF8");
-        let as_it_is = encoding == "SQL_ASCII" && self.keeps_any_bytes();
+        let as_it_is = self.takes() == Some(encoding);
         if !(as_it_is || ["UTF8", "UNICODE"].contains(&encoding)) {
             return Some(message::own_with_hint(
                 format!(

@@ -162,9 +162,9 @@ impl Actor {
         let levels = taken_over().filter(|s| sets(s) && Some(s.source) == source);
         let mut added = vec![begin.map_or_else(|| "BEGIN".to_owned(), text)];
         added.extend(levels.map(text));
-        if self.link.as_ref().is_some_and(Link::keeps_any_bytes) {
+        if let Some(encoding) = self.link.as_ref().and_then(Link::takes_bytes_in) {
             // Otherwise the server answers a byte that is no UTF-8 with an error, where psql shows it.
-            added.push("SET LOCAL client_encoding = 'SQL_ASCII'".into());
+            added.push(format!("SET LOCAL client_encoding = '{encoding}'"));
         }
         added.extend(ours.opening());
         if let Some(path) = &self.runbook.search_path.script {

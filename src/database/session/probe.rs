@@ -21,16 +21,25 @@ use crate::gate::event::{
     Body, Evidence, Report, Seq, ServerMessage, Standing, StatementReport, Target,
 };
 use crate::runbook::check::{Check, Tally};
+use crate::runbook::encoding::Charset;
 use crate::runbook::objects::Name;
 use crate::runbook::printable::counted;
 use crate::runbook::script::{Refusal, Script};
 use crate::runbook::{ItemKind, Runbook, rehearsal};
 
 /// What a person has to know of a database that keeps bytes of any encoding.
-const ANY_BYTES: &str = "encoding   SQL_ASCII: the database keeps bytes of any encoding and converts \
-                         none. The script is sent as it is, in UTF-8; if the data are in another \
-                         encoding, its letters beyond ASCII will not match theirs. A byte that is no \
-                         UTF-8 is shown as an escape, such as \\xE9.";
+fn any_bytes(charset: Charset) -> String {
+    let (name, escaped) = match charset {
+        Charset::Utf8 => ("UTF-8", "is no UTF-8"),
+        Charset::Single(_) => (charset.name(), "has no letter in it"),
+    };
+    format!(
+        "encoding   SQL_ASCII: the database keeps bytes of any encoding and converts none. The script \
+         is sent byte for byte and what comes is read in {name}; if the data are in another encoding, \
+         letters beyond ASCII will not match theirs. A byte that {escaped} is shown as an escape, such \
+         as \\x81."
+    )
+}
 
 /// What is there around what the files of checks ask for.
 struct Around {
@@ -189,9 +198,10 @@ impl Actor {
         if self.link()?.keeps_any_bytes() && found.standing != Standing::Fails {
             found.standing = Standing::Warns;
             found.summary.push_str("; its encoding is SQL_ASCII");
-            found.lines.push(ANY_BYTES.to_owned());
+            found.lines.push(any_bytes(self.link()?.charset()));
         }
-        if let (true, Some(why)) = (self.link()?.keeps_any_bytes(), not_as_bytes(&self.runbook)) {
+        let letters = self.runbook.letters_in();
+        if let Some(why) = self.link()?.objection_to_letters(letters) {
             found.standing = Standing::Fails;
             found.lines.insert(0, found.summary);
             found.summary = why;
@@ -316,18 +326,6 @@ impl Actor {
         self.say(seq, body);
         Ok(())
     }
-}
-
-/// Why a database that converts nothing would not get what psql sends: the bytes of the file.
-fn not_as_bytes(runbook: &Runbook) -> Option<String> {
-    let scripts = std::iter::once(&runbook.script).chain(runbook.check_files());
-    let mut named = scripts.map(|script| (&script.name, script.encodings()));
-    let (name, encodings) = named.find(|(_, encodings)| !encodings.is_empty())?;
-    Some(format!(
-        "the database is SQL_ASCII and would keep the letters of {name} in UTF-8, where psql sends its \
-         bytes in {}: convert the file to UTF-8 if the data are in that, else run it with psql",
-        encodings.join(" and ")
-    ))
 }
 
 /// What is told while the actor does something else.

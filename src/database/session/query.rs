@@ -206,6 +206,11 @@ impl Actor {
             Err(Unsent::Gone(broken)) => return Err(broken),
             Err(Unsent::Text(why)) => return Ok(Err(why)),
         };
+        let link = self.link()?;
+        let answer = Answer {
+            error: answer.error.map(|error| link.placed(error, &sent)),
+            ..answer
+        };
         let mut rows = Rows::default();
         let mut bytes = 0;
         match take(answer, &mut rows, &mut bytes) {

@@ -217,6 +217,14 @@ pub async fn script(
     limits: Limits,
     path: Option<&str>,
 ) -> Result<Result<Vec<StatementReport>, Stopped>, Broken> {
+    if let Some(why) = link.objection_to_letters(script.letters_in()) {
+        return Ok(Err(Stopped {
+            number: 0,
+            line: 0,
+            error: message::own(why),
+            escaped: false,
+        }));
+    }
     let queries: Vec<Query<'_>> = script.sent().map(Query::from).collect();
     let (mut results, stopped) = together(link, &queries, limits, Asker::File(path)).await?;
     let mut caps = Caps::default();

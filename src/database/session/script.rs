@@ -398,6 +398,10 @@ impl Actor {
         }
         if let Some(error) = answer.error {
             let duration = millis(run.since, answer.at);
+            let error = match &self.link {
+                Some(link) => link.placed(error, &statement.text),
+                None => error,
+            };
             self.failed_after(run, statement, duration, error);
             return;
         }

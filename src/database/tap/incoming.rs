@@ -4,15 +4,16 @@
 //! A request of one command goes out by the extended protocol (see [`super::outgoing`]), whose
 //! answer holds messages that tokio-postgres' simple query does not know: they are left out here.
 //! The data of COPY … TO STDOUT becomes rows of one column. In what holds text, bytes that are none
-//! become escapes ([`escaping`]). Everything else passes as it is. It survives any bytes, and holds
+//! become escapes, and those of another encoding its letters ([`escaping`]). Everything else passes as it is. It survives any bytes, and holds
 //! at most [`TEXT_CAP`] bytes of one message.
 
 use bytes::{BufMut, BytesMut};
 
 use super::escaping;
-use crate::database::legible::legible;
+use crate::database::legible::legible_in;
 use crate::database::message;
 use crate::gate::event::ServerMessage;
+use crate::runbook::encoding::Charset;
 
 /// How much of one message is kept, in bytes. What an error or notice says beyond is lost to us.
 pub const PAYLOAD_CAP: usize = 64 * 1024;
@@ -73,9 +74,21 @@ pub struct Incoming {
     payload: Vec<u8>,
     fare: Fare,
     lost: bool,
+    /// What the bytes of a database that converts none are in.
+    bytes_in: Charset,
+    /// What the server's texts are in, as far as it is known.
+    charset: Charset,
 }
 
 impl Incoming {
+    /// Reads texts in UTF-8, and those of a database that converts no bytes in that encoding.
+    pub fn new(bytes_in: Charset) -> Incoming {
+        Incoming {
+            bytes_in,
+            ..Incoming::default()
+        }
+    }
+
     /// Takes the next bytes, puts what tokio-postgres is to read into `out`, and hands every
     /// message that they complete to `sink`.
     ///
@@ -103,7 +116,8 @@ impl Incoming {
             let tag = self.header[0];
             match self.fare {
                 Fare::Held if self.remaining == 0 && self.payload.is_empty() => {
-                    let_in(tag, body, out, &mut sink);
+                    let frame = let_in(tag, body, self.charset, out);
+                    self.let_go(frame, &mut sink);
                 }
                 Fare::Held => self.payload.extend_from_slice(body),
                 fare => {
@@ -117,15 +131,32 @@ impl Incoming {
                 }
             }
             if self.remaining == 0 {
-                match self.fare {
-                    Fare::Held if self.payload.is_empty() => {}
-                    Fare::Held => let_in(tag, &self.payload, out, &mut sink),
-                    _ => sink_frame(tag, &self.payload, &mut sink),
-                }
+                let frame = match self.fare {
+                    Fare::Held if self.payload.is_empty() => None,
+                    Fare::Held => let_in(tag, &self.payload, self.charset, out),
+                    _ => frame(tag, &self.payload, self.charset),
+                };
+                self.let_go(frame, &mut sink);
                 self.filled = 0;
                 self.payload = Vec::new();
             }
         }
+    }
+
+    /// Hands a message on, and notes where it says that the database converts no bytes.
+    fn let_go(&mut self, frame: Option<Frame>, sink: &mut impl FnMut(Frame)) {
+        let Some(frame) = frame else {
+            return;
+        };
+        if let Frame::Parameter(name, value) = &frame
+            && name == "server_encoding"
+        {
+            self.charset = match value.as_str() {
+                "SQL_ASCII" => self.bytes_in,
+                _ => Charset::Utf8,
+            };
+        }
+        sink(frame);
     }
 
     fn fill_header<'b>(&mut self, bytes: &'b [u8], out: &mut BytesMut) -> &'b [u8] {
@@ -160,26 +191,20 @@ impl Incoming {
 /// How much longer a row is than the line of COPY data that it holds.
 const ROW_AROUND: i32 = 6;
 
-fn sink_frame(tag: u8, payload: &[u8], sink: &mut impl FnMut(Frame)) {
-    if let Some(frame) = frame(tag, payload) {
-        sink(frame);
-    }
-}
-
 /// Puts a message that was held, or what stands for it, into `out`.
-fn let_in(tag: u8, body: &[u8], out: &mut BytesMut, sink: &mut impl FnMut(Frame)) {
+fn let_in(tag: u8, body: &[u8], charset: Charset, out: &mut BytesMut) -> Option<Frame> {
     let (tag_out, anew) = match tag {
-        b'd' => (b'D', Some(escaping::line(body))),
-        b'D' => (tag, escaping::row(body)),
-        b'T' => (tag, escaping::columns(body)),
-        _ => (tag, escaping::parameter(body)),
+        b'd' => (b'D', Some(escaping::line(body, charset))),
+        b'D' => (tag, escaping::row(body, charset)),
+        b'T' => (tag, escaping::columns(body, charset)),
+        _ => (tag, escaping::parameter(body, charset)),
     };
     let body_out = anew.as_deref().unwrap_or(body);
     out.put_u8(tag_out);
     // It is no longer than four times TEXT_CAP.
     out.put_i32(i32::try_from(body_out.len() + 4).unwrap_or(i32::MAX));
     out.put_slice(body_out);
-    sink_frame(tag, body, sink);
+    frame(tag, body, charset)
 }
 
 /// Puts the head of a message into `out`, or of what stands for it; says whether its body follows.
@@ -213,10 +238,10 @@ fn head_of(tag: u8, length: i32, out: &mut BytesMut) -> Fare {
 const COPY_COLUMN: &[u8] =
     b"T\0\0\0\x1d\0\x01COPY\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0";
 
-fn frame(tag: u8, payload: &[u8]) -> Option<Frame> {
+fn frame(tag: u8, payload: &[u8], charset: Charset) -> Option<Frame> {
     let mut texts = payload
         .split(|b| *b == 0)
-        .map(|text| legible(text).into_owned());
+        .map(|text| legible_in(charset, text).into_owned());
     match tag {
         b'C' => Some(Frame::Complete(texts.next().unwrap_or_default())),
         b'I' => Some(Frame::Empty),
@@ -231,8 +256,12 @@ fn frame(tag: u8, payload: &[u8]) -> Option<Frame> {
             Some(Frame::Key(i32::from_be_bytes(pid)))
         }
         b'S' => Some(Frame::Parameter(texts.next()?, texts.next()?)),
-        b'N' => Some(Frame::Notice(Box::new(message::from_fields(payload)))),
-        b'E' => Some(Frame::Error(Box::new(message::from_fields(payload)))),
+        b'N' => Some(Frame::Notice(Box::new(message::from_fields(
+            payload, charset,
+        )))),
+        b'E' => Some(Frame::Error(Box::new(message::from_fields(
+            payload, charset,
+        )))),
         // CopyBothResponse waits for data as well.
         b'G' | b'W' => Some(Frame::CopyIn),
         b'H' => Some(Frame::CopyOut),

@@ -6,12 +6,17 @@
 //! announces the form of each request, and this part writes Parse, Bind, Describe, Execute and
 //! Sync in the place of the query where it is one command. A request that was not announced is
 //! never sent: the connection ends (I1).
+//!
+//! tokio-postgres takes texts in UTF-8 only. Where the bytes of a database are in another encoding,
+//! those of the text in it are announced with the form, and go in the place of what comes.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::runbook::encoding::Charset;
 
 /// How a request is put to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +43,22 @@ pub struct Forms(Arc<Mutex<VecDeque<Announced>>>);
 struct Announced {
     form: Form,
     length: usize,
-    /// The lengths of the links of a chain, which are its text one behind the other.
+    /// What is sent in its place.
+    instead: Option<Bytes>,
+    /// The lengths of the links of a chain, which are what is sent one behind the other.
     links: VecDeque<usize>,
+}
+
+/// A letter that the encoding of a database does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoByte;
+
+/// The bytes of a text, where they are not the text's own.
+fn instead(text: &str, charset: Charset) -> Result<Option<Bytes>, NoByte> {
+    if charset == Charset::Utf8 || text.is_ascii() {
+        return Ok(None);
+    }
+    Ok(Some(charset.encode(text).ok_or(NoByte)?.into()))
 }
 
 impl Forms {
@@ -48,23 +67,39 @@ impl Forms {
         self.0.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// Says what the next request is.
-    pub fn announce(&self, form: Form, text: &str) {
+    /// Says what the next request is, and what its letters are sent in.
+    ///
+    /// # Errors
+    /// Where a letter cannot be sent; nothing is announced then.
+    pub fn announce(&self, form: Form, text: &str, charset: Charset) -> Result<(), NoByte> {
+        let instead = instead(text, charset)?;
         self.lock().push_back(Announced {
             form,
             length: text.len(),
+            instead,
             links: VecDeque::new(),
         });
+        Ok(())
     }
 
     /// Says that the next request is a chain of these texts, of which there is at least one.
-    pub fn announce_chain(&self, texts: &[&str]) {
-        let links: VecDeque<usize> = texts.iter().map(|text| text.len()).collect();
+    ///
+    /// # Errors
+    /// Where a letter cannot be sent; nothing is announced then.
+    pub fn announce_chain(&self, texts: &[&str], charset: Charset) -> Result<(), NoByte> {
+        let instead = instead(&texts.concat(), charset)?;
+        let sent = |text: &&str| match &instead {
+            // One byte a letter.
+            Some(_) => text.chars().count(),
+            None => text.len(),
+        };
         self.lock().push_back(Announced {
             form: Form::Chain,
-            length: links.iter().sum(),
-            links,
+            length: texts.iter().map(|text| text.len()).sum(),
+            links: texts.iter().map(sent).collect(),
+            instead,
         });
+        Ok(())
     }
 
     /// The request that was announced last does not come.
@@ -86,6 +121,8 @@ pub struct Outgoing {
     tail: &'static [u8],
     /// The lengths of the links of a chain that are still to pass.
     links: VecDeque<usize>,
+    /// How much of the text is still to come in whose place something else went.
+    replaced: usize,
 }
 
 /// No parameter types; then Bind of no parameters with every column as text, Describe, Execute
@@ -123,12 +160,13 @@ impl Outgoing {
             remaining: 0,
             tail: &[],
             links: VecDeque::new(),
+            replaced: 0,
         }
     }
 
     /// Whether the last message was taken to its end.
     pub fn between_messages(&self) -> bool {
-        self.filled == 0
+        self.filled == 0 && self.replaced == 0
     }
 
     /// Takes bytes of the client and puts what is to be written for them into `out`.
@@ -137,6 +175,12 @@ impl Outgoing {
     /// On a message that nobody announced; nothing may be written after it.
     pub fn feed(&mut self, mut bytes: &[u8], out: &mut BytesMut) -> io::Result<()> {
         while !bytes.is_empty() {
+            if self.replaced > 0 {
+                let here = self.replaced.min(bytes.len());
+                self.replaced -= here;
+                bytes = bytes.get(here..).unwrap_or_default();
+                continue;
+            }
             if self.filled < self.head {
                 let here = (self.head - self.filled).min(bytes.len());
                 let (head, rest) = bytes.split_at(here);
@@ -150,24 +194,41 @@ impl Outgoing {
                 if self.filled < self.head {
                     return Ok(());
                 }
-                self.begin(out)?;
-            }
-            let here = self.remaining.min(bytes.len());
-            let (body, rest) = bytes.split_at(here);
-            out.put_slice(body);
-            self.remaining -= here;
-            bytes = rest;
-            while self.remaining == 0 {
-                out.put_slice(self.tail);
-                self.tail = &[];
-                if self.links.is_empty() {
-                    self.filled = 0;
-                    self.head = 5;
-                    break;
+                if let Some(instead) = self.begin(out)? {
+                    self.pass_whole(&instead, out)?;
+                    continue;
                 }
-                self.begin_link(out)?;
             }
+            bytes = self.pass(bytes, out)?;
         }
+        Ok(())
+    }
+
+    /// Passes on of the body what there is; returns what lies behind it.
+    fn pass<'b>(&mut self, bytes: &'b [u8], out: &mut BytesMut) -> io::Result<&'b [u8]> {
+        let here = self.remaining.min(bytes.len());
+        let (body, rest) = bytes.split_at(here);
+        out.put_slice(body);
+        self.remaining -= here;
+        while self.remaining == 0 {
+            out.put_slice(self.tail);
+            self.tail = &[];
+            if self.links.is_empty() {
+                self.filled = 0;
+                self.head = 5;
+                break;
+            }
+            self.begin_link(out)?;
+        }
+        Ok(rest)
+    }
+
+    /// Passes this on, and the NUL of the query, in the place of the text that comes.
+    fn pass_whole(&mut self, mut instead: &[u8], out: &mut BytesMut) -> io::Result<()> {
+        while !instead.is_empty() {
+            instead = self.pass(instead, out)?;
+        }
+        self.pass(&[0], out)?;
         Ok(())
     }
 
@@ -184,12 +245,13 @@ impl Outgoing {
         Ok(())
     }
 
-    fn begin(&mut self, out: &mut BytesMut) -> io::Result<()> {
+    /// Begins a message. Returns what goes in the place of its text, if that is something else.
+    fn begin(&mut self, out: &mut BytesMut) -> io::Result<Option<Bytes>> {
         let [a, b, c, d, e] = self.header;
         if self.head == 4 {
             self.remaining = body_length([a, b, c, d])?;
             out.put_slice(&[a, b, c, d]);
-            return Ok(());
+            return Ok(None);
         }
         self.remaining = body_length([b, c, d, e])?;
         match a {
@@ -201,19 +263,26 @@ impl Outgoing {
                 let Some(announced) = announced else {
                     return Err(io::Error::other("a request that was not announced"));
                 };
-                self.tail = match announced.form {
-                    Form::Several => {
-                        out.put_slice(&self.header);
-                        return Ok(());
+                if let Some(instead) = &announced.instead {
+                    self.replaced = self.remaining;
+                    self.remaining = instead.len() + 1;
+                }
+                match announced.form {
+                    Form::Several => query(self.remaining, out)?,
+                    Form::One => {
+                        self.tail = ONE;
+                        parse(self.remaining, out)?;
                     }
-                    Form::One => ONE,
-                    Form::CopyIn => COPY_IN,
+                    Form::CopyIn => {
+                        self.tail = COPY_IN;
+                        parse(self.remaining, out)?;
+                    }
                     Form::Chain => {
                         self.links = announced.links;
-                        return self.begin_link(out);
+                        self.begin_link(out)?;
                     }
-                };
-                parse(self.remaining, out)?;
+                }
+                return Ok(announced.instead);
             }
             _ => {
                 return Err(io::Error::other(
@@ -221,14 +290,25 @@ impl Outgoing {
                 ));
             }
         }
-        Ok(())
+        Ok(None)
     }
+}
+
+/// The head of a simple query, for a text of that length with the NUL behind it.
+fn query(length: usize, out: &mut BytesMut) -> io::Result<()> {
+    let length = i32::try_from(4 + length).map_err(|_| too_long())?;
+    out.put_u8(b'Q');
+    out.put_i32(length);
+    Ok(())
+}
+
+fn too_long() -> io::Error {
+    io::Error::other("a request that is too long")
 }
 
 /// The head of a Parse without a name, for a text of that length with the NUL behind it.
 fn parse(length: usize, out: &mut BytesMut) -> io::Result<()> {
-    let length = i32::try_from(4 + length + AROUND)
-        .map_err(|_| io::Error::other("a request that is too long"))?;
+    let length = i32::try_from(4 + length + AROUND).map_err(|_| too_long())?;
     out.put_u8(b'P');
     out.put_i32(length);
     out.put_u8(0);
@@ -258,12 +338,19 @@ mod tests {
     const STARTUP: &[u8] = b"\0\0\0\x10\0\x03\0\0user\0a\0\0";
 
     fn write(requests: &[(Form, &str)], cuts: &[usize]) -> Vec<u8> {
+        write_in(Charset::Utf8, requests, cuts)
+    }
+
+    fn write_in(charset: Charset, requests: &[(Form, &str)], cuts: &[usize]) -> Vec<u8> {
         let forms = Forms::default();
         let mut bytes = STARTUP.to_vec();
         for (form, text) in requests {
             match form {
-                Form::Chain => forms.announce_chain(&text.split_inclusive('/').collect::<Vec<_>>()),
-                form => forms.announce(*form, text),
+                Form::Chain => {
+                    let links: Vec<&str> = text.split_inclusive('/').collect();
+                    forms.announce_chain(&links, charset).unwrap();
+                }
+                form => forms.announce(*form, text, charset).unwrap(),
             }
             bytes.extend(query(text));
         }
@@ -289,6 +376,55 @@ mod tests {
         }
         assert_eq!(rest, b"");
         tags
+    }
+
+    /// The same with one byte for each letter, all of which are of LATIN1.
+    fn in_latin1(text: &str) -> Vec<u8> {
+        text.chars().map(|c| u8::try_from(c).unwrap()).collect()
+    }
+
+    #[test]
+    fn in_another_encoding_the_bytes_of_the_text_in_it_are_sent_and_their_number_is_told() {
+        let latin1 = Charset::named("LATIN1").unwrap();
+        let requests = [
+            (Form::One, "SELECT 'é'"),
+            (Form::Chain, "SELECT 'ü'/SELECT 2/Ã©"),
+            (Form::Several, "BEGIN; SELECT 'ß'"),
+            (Form::CopyIn, "COPY é FROM STDIN"),
+            (Form::One, "SELECT 3"),
+        ];
+        // Nothing else differs from what letters of one byte each make.
+        let plain = requests.map(|(form, text)| {
+            let text: String = text
+                .chars()
+                .map(|c| if c.is_ascii() { c } else { '?' })
+                .collect();
+            (form, text)
+        });
+        let plain: Vec<(Form, &str)> = plain.iter().map(|(f, t)| (*f, t.as_str())).collect();
+        let mut expected = write(&plain, &[]);
+        let mut letters = requests.iter().flat_map(|(_, text)| in_latin1(text));
+        for byte in expected.iter_mut().filter(|byte| **byte == b'?') {
+            *byte = letters.find(|letter| !letter.is_ascii()).unwrap();
+        }
+        let written = write_in(latin1, &requests, &[]);
+        assert_eq!(written, expected);
+        for cut in 0..200 {
+            assert_eq!(
+                write_in(latin1, &requests, &[cut, cut + 3]),
+                written,
+                "{cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_letter_without_a_byte_announces_nothing() {
+        let forms = Forms::default();
+        let latin1 = Charset::named("LATIN1").unwrap();
+        assert_eq!(forms.announce(Form::One, "SELECT '€'", latin1), Err(NoByte));
+        assert_eq!(forms.announce_chain(&["SELECT '€'"], latin1), Err(NoByte));
+        assert!(forms.lock().is_empty());
     }
 
     #[test]
@@ -328,7 +464,7 @@ mod tests {
         ] {
             let forms = Forms::default();
             if let Some((form, text)) = announced {
-                forms.announce(form, text);
+                forms.announce(form, text, Charset::Utf8).unwrap();
             }
             let mut outgoing = Outgoing::new(forms);
             let mut out = BytesMut::new();

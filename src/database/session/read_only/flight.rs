@@ -124,9 +124,8 @@ fn opening(limits: Limits, asker: Asker<'_>, link: &Link) -> Vec<String> {
         texts.push(set("client_connection_check_interval", literal("1s")));
     }
     // The bytes of a SQL_ASCII database come as they are.
-    if link.keeps_any_bytes() {
-        texts.push(set("client_encoding", literal("SQL_ASCII")));
-    }
+    let any_bytes = link.takes_bytes_in();
+    texts.extend(any_bytes.map(|encoding| set("client_encoding", literal(encoding))));
     texts.extend(limits.lock.map(|lock| bounded("lock_timeout", lock)));
     texts.push(set(
         "stagegate.schemas",
@@ -187,7 +186,7 @@ impl Flight<'_> {
         };
         let otherwise = link.reads_otherwise();
         let (results, stopped) = match answer {
-            Some(answer) => self.read(answer, otherwise),
+            Some(answer) => self.read(link, answer, otherwise),
             None => (Vec::new(), None),
         };
         if stopped.as_ref().is_some_and(|stopped| stopped.escaped) {
@@ -202,6 +201,7 @@ impl Flight<'_> {
     /// What the answer to the chain says of each query.
     fn read(
         &self,
+        link: &Link,
         mut answer: Answer,
         otherwise: Option<ServerMessage>,
     ) -> (Vec<StatementReport>, Option<Stopped>) {
@@ -234,7 +234,7 @@ impl Flight<'_> {
                 }
             };
             let Some(at) = answer.done.get(command).map(|done| done.at) else {
-                let error = answer.error.unwrap_or_default();
+                let error = link.placed(answer.error.unwrap_or_default(), query.text);
                 // A failed command leaves the transaction open and failed, whatever it was.
                 let stopped = match answer.status {
                     Status::Failed => stopped(query, error),
