@@ -130,7 +130,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let runbook = load(runbook.as_deref(), &given, charset_of(&connection)?)?;
             let rehearsal = Arc::new(runbook.rehearsal().map_err(Failure::usage)?);
             may_be_run(&rehearsal, &holding)?;
-            let mut settings = connect_to(&connection, &runbook)?;
+            // Its letters are those of the way back too.
+            let mut settings = connect_to(&connection, &rehearsal)?;
             let clone = match clone {
                 true => Some(cloning::clone(&runbook, &settings, holding.lock_timeout)?),
                 false => None,
