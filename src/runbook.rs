@@ -67,6 +67,8 @@ pub struct Runbook {
     pub targets: Vec<targets::Named>,
     /// `runbook.toml` itself, where there is one.
     pub manifest: Option<script::Source>,
+    /// Where a run of it is decided, unless the command line says otherwise.
+    pub decide: Decide,
     /// What the script is expected to do, once somebody asked.
     pub weighed: impact::Weighed,
 }
@@ -78,6 +80,17 @@ pub struct SearchPath {
     pub checks: Option<String>,
     /// In the script and the rollback scripts; else where the session looks, as in psql.
     pub script: Option<String>,
+}
+
+/// Where a run is decided, `decide` in `runbook.toml`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decide {
+    /// At the gate, with the transaction held.
+    #[default]
+    Held,
+    /// With nothing held: each pass is rolled back the moment its verdict is there.
+    Unheld,
 }
 
 /// Where a runbook was read from.

@@ -292,6 +292,7 @@ fn runbook() -> Runbook {
         promises: Vec::new(),
         targets: Vec::new(),
         manifest: None,
+        decide: Default::default(),
         weighed: Default::default(),
     }
 }

@@ -5,7 +5,7 @@ use crate::database::session;
 use crate::database::settings;
 use crate::gate::event::Millis;
 use crate::gate::plan::{self, Mode, Plan, Unheld};
-use crate::runbook::Runbook;
+use crate::runbook::{self, Runbook};
 use crate::sandbox::demo::Scenario;
 use crate::tui::Theme;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -315,7 +315,7 @@ pub struct Holding {
     #[arg(long)]
     pub leave_traces: bool,
     /// Where it is decided: with the locks held, or with nothing held, after which the script runs a
-    /// second time and commits what comes out the same [default: held]
+    /// second time and commits what comes out the same [default: held, or what runbook.toml says]
     #[arg(long, value_enum, value_name = "HOW")]
     pub decide: Option<Decide>,
     /// How old what was reviewed with nothing held may be when it is committed
@@ -360,19 +360,31 @@ impl Holding {
             (Mode::Run, Some(what)) => Unheld::Refused(what),
             (Mode::Run, None) => Unheld::Offered {
                 limit: self.approval_limit,
-                by_itself: self.decide == Some(Decide::Unheld),
+                by_itself: self.is_unheld(runbook),
                 review_again: self.on_difference == OnDifference::Rollback,
             },
+        }
+    }
+
+    /// Whether nothing is held for a person: the command line says so, and else the runbook.
+    fn is_unheld(&self, runbook: &Runbook) -> bool {
+        match self.decide {
+            Some(decide) => decide == Decide::Unheld,
+            None => runbook.decide == runbook::Decide::Unheld,
         }
     }
 
     /// Why `runbook` cannot be decided in the way that was asked for, in words.
     pub fn objection_to(&self, runbook: &Runbook) -> Option<String> {
         let what = runbook.script.runs_once()?;
-        (self.decide == Some(Decide::Unheld)).then(|| {
+        let (asked, instead) = match self.decide {
+            Some(_) => ("--decide unheld", "Leave it out"),
+            None => ("decide = \"unheld\" in runbook.toml", "Say --decide held"),
+        };
+        self.is_unheld(runbook).then(|| {
             format!(
-                "--decide unheld runs the script twice, and that cannot be done here: {what}. Leave \
-                 it out to decide with the locks held"
+                "{asked} runs the script twice, and that cannot be done here: {what}. {instead} to \
+                 decide with the locks held"
             )
         })
     }

@@ -53,9 +53,6 @@ pub(super) fn may_be_run(runbook: &Runbook, holding: &Holding) -> Result<(), Fai
     if let Some(objection) = holding.objection() {
         return Err(Failure::usage(eyre!("{objection}")));
     }
-    if let Some(objection) = holding.objection_to(runbook) {
-        return Err(Failure::usage(eyre!("{}", printable(&objection))));
-    }
     if runbook.refusals().next().is_some() {
         for (script, refusal) in runbook.refusals() {
             let file = script.sources.get(refusal.source);
@@ -162,6 +159,16 @@ fn named(lines: &[usize]) -> String {
     format!("{noun} {}{more}", shown.join(", "))
 }
 
+/// Whether it can be decided in the way that was asked for.
+fn may_be_decided(runbook: &Runbook, mode: Mode, holding: &Holding) -> Result<(), Failure> {
+    match holding.objection_to(runbook) {
+        Some(objection) if mode == Mode::Run => {
+            Err(Failure::usage(eyre!("{}", printable(&objection))))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Attends to one walk, until it is left or ended.
 pub(super) fn attend(
     runbook: Arc<Runbook>,
@@ -199,6 +206,7 @@ pub(super) fn attend(
     } else {
         Mode::Rehearse
     };
+    may_be_decided(&runbook, mode, holding)?;
     if mode == Mode::Rehearse {
         let on_a_copy = matches!(whose, Whose::Nobodys(_, Some(_)));
         may_be_rehearsed(&runbook, on_a_copy, holding.leave_traces)?;
@@ -302,6 +310,7 @@ pub(super) fn attend(
                 log = engine.into_log();
                 (runbook, other) = anew()?;
                 may_be_run(&runbook, holding)?;
+                may_be_decided(&runbook, mode, holding)?;
                 runbook.impact();
                 if let Log::Kept(journal) = &mut log {
                     journal

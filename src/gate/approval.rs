@@ -6,7 +6,7 @@
 //! pass that came out the same, on the same target, within the limit.
 
 use super::event::{Millis, Target};
-use super::pass::{Compared, Pass};
+use super::pass::{Allowance, Compared, Pass};
 use super::phase::Proof;
 use super::warrant::Consent;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub struct Basis {
     pub(super) age: Millis,
     /// That nothing is left of it.
     pub(super) proof: Option<Proof>,
+    /// Of which statements the numbers may differ, so far.
+    pub(super) allowance: Allowance,
 }
 
 /// COMMIT, given on a basis.
@@ -27,7 +29,6 @@ pub struct Basis {
 pub struct Approval {
     basis: Basis,
     consent: Consent,
-    numbers: bool,
     digest: String,
 }
 
@@ -38,6 +39,7 @@ impl Basis {
             target,
             age: 0,
             proof: None,
+            allowance: Allowance::Nothing,
         }
     }
 
@@ -55,16 +57,20 @@ impl Basis {
     pub fn age(&self) -> Millis {
         self.age
     }
+
+    /// Of which statements the numbers may differ in a second pass.
+    pub fn allowance(&self) -> &Allowance {
+        &self.allowance
+    }
 }
 
 impl Approval {
     /// Only the edge from the typed name calls this.
-    pub(super) fn new(basis: Basis, consent: Consent, numbers: bool) -> Approval {
+    pub(super) fn new(basis: Basis, consent: Consent) -> Approval {
         Approval {
             digest: basis.shown.digest(),
             basis,
             consent,
-            numbers,
         }
     }
 
@@ -81,11 +87,6 @@ impl Approval {
     /// The digest of what was shown, in hexadecimal.
     pub fn digest(&self) -> &str {
         &self.digest
-    }
-
-    /// Whether counts and numbers may differ.
-    pub fn numbers_may_differ(&self) -> bool {
-        self.numbers
     }
 
     pub(super) fn grow_older(&mut self, elapsed: Millis) {
@@ -145,7 +146,7 @@ impl Approval {
             found.add("what came out", "known", "not known");
             return found;
         };
-        let compared = self.basis.shown.differs(now, self.numbers);
+        let compared = self.basis.shown.differs(now, &self.basis.allowance);
         for one in compared.differences {
             found.add(one.what, one.approved, one.now);
         }

@@ -94,8 +94,9 @@ pub enum Command {
     Query(String),
     /// Roll back now, and review what the pass showed with nothing held.
     TakeTime,
-    /// Let counts and numbers differ in the second pass, or not any more.
-    AllowNumbers,
+    /// Let counts and numbers differ in the second pass, or not any more: those of the statement with
+    /// this number, or all.
+    AllowNumbers(Option<usize>),
     StepBack,
     Extend,
     /// Back to the checklist after a rollback.

@@ -37,7 +37,7 @@ struct Witness {
     came_out: Option<Shown>,
     /// What was let go and is reviewed: which pass, where, and for how many ticks.
     kept: Option<Kept>,
-    /// What was approved, and whether numbers may differ. It is gone with the verdict.
+    /// What was approved, and whether the first statement's rows may differ. It is gone with the verdict.
     approved: Option<(Kept, bool)>,
 }
 
@@ -119,12 +119,14 @@ impl Shown {
 
     fn made(self) -> Pass {
         Pass {
-            statements: vec![CameOut {
-                number: 1,
-                tag: format!("UPDATE {}", self.rows),
-                rows: None,
-                checks: Vec::new(),
-            }],
+            statements: [(1, self.rows), (2, 3)]
+                .map(|(number, rows)| CameOut {
+                    number,
+                    tag: format!("UPDATE {rows}"),
+                    rows: None,
+                    checks: Vec::new(),
+                })
+                .to_vec(),
             before: Structure::Known(BTreeMap::new()),
             structure: self.column.made(),
             ..Pass::of("script")
@@ -445,7 +447,8 @@ fn commands(items: usize) -> Vec<Command> {
         Command::Query("SELECT 1".into()),
         Command::Query("COMMIT".into()),
         Command::TakeTime,
-        Command::AllowNumbers,
+        Command::AllowNumbers(None),
+        Command::AllowNumbers(Some(2)),
         Command::StepBack,
         Command::Extend,
         Command::Again,
@@ -649,7 +652,7 @@ fn witness_approval(witness: &mut Witness, machine: &Machine, event: &Event, aft
             if name == DATABASE && moved && *after.phase() == Phase::Returning =>
         {
             let kept = witness.kept.take().expect("approved what was never let go");
-            witness.approved = Some((kept, machine.numbers_may_differ()));
+            witness.approved = Some((kept, machine.allowance().covers(Some(1))));
         }
         _ => {}
     }

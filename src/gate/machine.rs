@@ -19,7 +19,7 @@ use super::approval::{Approval, Basis};
 use super::effect::{Effect, ExitCode, Request};
 use super::event::{Alarm, Document, Event, Millis, Seq, Standing, Target};
 use super::offer::{Act, Offer};
-use super::pass::{Compared, Pass};
+use super::pass::{Allowance, Compared, Pass};
 use super::phase::{Ending, Phase, Prompt, Proof, Stage, Why};
 use super::plan::{self, Plan};
 use super::warrant::Consent;
@@ -49,8 +49,6 @@ pub struct Machine {
     approval: Option<Approval>,
     /// What the newest second pass was different in.
     compared: Option<Arc<Compared>>,
-    /// Counts and numbers may differ in the second pass.
-    numbers: bool,
     xid: Option<String>,
     /// What was said to COMMIT so far; it falls with the prompt.
     consent: Consent,
@@ -146,7 +144,7 @@ pub struct Face {
     backing_up: backing_up::BackingUp,
     parting: bool,
     waits: bool,
-    numbers: bool,
+    allowance: Allowance,
 }
 
 impl Machine {
@@ -172,7 +170,6 @@ impl Machine {
             basis: None,
             approval: None,
             compared: None,
-            numbers: false,
             xid: None,
             consent: Consent::default(),
             hold_left: None,
@@ -396,7 +393,7 @@ impl Machine {
             backing_up: self.backing_up,
             parting: self.parting.is_some(),
             waits: self.waits,
-            numbers: self.numbers,
+            allowance: self.allowance().clone(),
         }
     }
 

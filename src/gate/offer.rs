@@ -75,7 +75,7 @@ impl Command {
             Command::ConfirmRollback => Act::ConfirmRollback,
             Command::StepBack => Act::StepBack,
             Command::TakeTime => Act::TakeTime,
-            Command::AllowNumbers => Act::AllowNumbers,
+            Command::AllowNumbers(_) => Act::AllowNumbers,
             Command::Query(_) => Act::Query,
             Command::Extend => Act::Extend,
             Command::Again => Act::Again,
@@ -133,6 +133,7 @@ pub enum Refusal {
     TooSoon,
     HappensTwice(String),
     NothingKept(String),
+    NoNumbers(usize),
     TooOld,
     QueryRuns,
 }
@@ -232,6 +233,10 @@ impl std::fmt::Display for Refusal {
             Refusal::NothingKept(why) => write!(
                 f,
                 "A second pass could not be held against this one, so it is decided here: {why}."
+            ),
+            Refusal::NoNumbers(number) => write!(
+                f,
+                "Statement {number} showed no number that could differ: no rows, or 0."
             ),
             Refusal::TooOld => f.write_str(
                 "What is reviewed here is too old to be approved (--approval-limit). r ends this run; \

@@ -1,7 +1,10 @@
-//! What came out of a pass, and how it is held against what another pass showed.
-//!
-//! It is kept from the reports that the screen shows. What cannot be told counts as a difference:
-//! two passes are the same only where everything of both is known and equal.
+//! What came out of a pass, kept from the reports that the screen shows.
+
+mod differing;
+#[cfg(test)]
+mod tests;
+
+pub use differing::{Allowance, Compared, Difference};
 
 use super::event::{ServerMessage, StatementReport};
 use crate::runbook::check::{Check, ResultSet};
@@ -12,10 +15,6 @@ use std::fmt::Write;
 
 /// The most warnings that are kept of a pass.
 const MOST_WARNINGS: usize = 1_000;
-/// The most differences that are told.
-const MOST_TOLD: usize = 200;
-/// Which of all the things of one name it is: how the kind of such a line begins.
-const NUMBER: &str = "number of ";
 /// SQLSTATE of a notice that says nothing but itself.
 const PLAIN_NOTICE: &str = "00000";
 
@@ -70,55 +69,6 @@ impl Default for Structure {
     }
 }
 
-/// One thing that is not as it was.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Difference {
-    pub what: String,
-    pub approved: String,
-    pub now: String,
-}
-
-/// What two passes differ in.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Compared {
-    pub differences: Vec<Difference>,
-    /// How many there are beside these.
-    pub more: usize,
-}
-
-impl Compared {
-    pub fn is_same(&self) -> bool {
-        self.differences.is_empty()
-    }
-
-    pub(super) fn add(
-        &mut self,
-        what: impl Into<String>,
-        approved: impl Into<String>,
-        now: impl Into<String>,
-    ) {
-        if self.differences.len() >= MOST_TOLD {
-            self.more += 1;
-            return;
-        }
-        self.differences.push(Difference {
-            what: what.into(),
-            approved: approved.into(),
-            now: now.into(),
-        });
-    }
-}
-
-impl std::fmt::Display for Difference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{}: approved {}, now {}",
-            self.what, self.approved, self.now
-        )
-    }
-}
-
 impl Pass {
     /// Nothing came out yet of the script with this SHA-256.
     pub fn of(script: &str) -> Pass {
@@ -158,11 +108,28 @@ impl Pass {
         });
     }
 
-    /// The statements that touched rows, with how many.
-    pub fn counts(&self) -> impl Iterator<Item = (usize, &str)> {
-        let counted = |one: &&CameOut| split_tag(&one.tag).1.is_some_and(|count| count > 0);
-        let statements = self.statements.iter().filter(counted);
-        statements.map(|one| (one.number, one.tag.as_str()))
+    /// The statements with numbers that can be another time: counts of rows that are not 0, and
+    /// numbers in rows, in details of checks and in warnings.
+    pub fn numbered(&self) -> impl Iterator<Item = &CameOut> {
+        let statements = self.statements.iter();
+        statements.filter(|one| self.has_numbers(one))
+    }
+
+    /// Whether the statement with this number is one of these.
+    pub fn is_numbered(&self, number: usize) -> bool {
+        let found = self
+            .statements
+            .binary_search_by_key(&number, |one| one.number);
+        let one = found.ok().and_then(|at| self.statements.get(at));
+        one.is_some_and(|one| self.has_numbers(one))
+    }
+
+    fn has_numbers(&self, one: &CameOut) -> bool {
+        let mut warnings = self.warnings.iter();
+        one.has_numbers()
+            || warnings.any(|warned| {
+                warned.number == Some(one.number) && alike(&warned.text) != warned.text
+            })
     }
 
     /// A digest of all of it, in hexadecimal: what an approval is bound to.
@@ -170,171 +137,15 @@ impl Pass {
         // The derived form names every field; nothing of it depends on where or when it is made.
         hexadecimal(Sha256::digest(format!("{self:?}").as_bytes()))
     }
-
-    /// What `now` is different in. With `numbers`, counts of rows may differ, and texts whose
-    /// numbers alone differ; but nothing becomes 0 or begins at 0.
-    pub fn differs(&self, now: &Pass, numbers: bool) -> Compared {
-        let mut found = Compared::default();
-        if self.script != now.script {
-            found.add("the script's SHA-256", &self.script, &now.script);
-        }
-        let by_number = |pass: &Pass| -> BTreeMap<usize, CameOut> {
-            let all = pass.statements.iter().cloned();
-            all.map(|one| (one.number, one)).collect()
-        };
-        let (before, after) = (by_number(self), by_number(now));
-        for number in union(&before, &after) {
-            match (before.get(number), after.get(number)) {
-                (Some(before), Some(after)) => before.differs(after, numbers, &mut found),
-                (Some(before), None) => {
-                    found.add(format!("statement {number}"), &before.tag, "not run")
-                }
-                (None, Some(after)) => {
-                    found.add(format!("statement {number}"), "not run", &after.tag)
-                }
-                (None, None) => {}
-            }
-        }
-        differing_warnings(self, now, numbers, &mut found);
-        differing_structure("before the script: ", &self.before, &now.before, &mut found);
-        differing_structure("", &self.structure, &now.structure, &mut found);
-        found
-    }
 }
 
 impl CameOut {
-    fn differs(&self, now: &CameOut, numbers: bool, found: &mut Compared) {
-        let what = format!("statement {}", self.number);
-        let ((word, count), (word_now, count_now)) = (split_tag(&self.tag), split_tag(&now.tag));
-        let same_count = count == count_now || numbers && both_some(count, count_now);
-        if word != word_now || !same_count {
-            found.add(&what, &self.tag, &now.tag);
-        }
-        let same_rows = match (&self.rows, &now.rows) {
-            (Some((all, alike)), Some((all_now, alike_now))) => {
-                all == all_now || numbers && alike == alike_now
-            }
-            // What has no rows where the other one has tells so by its tag or its checks.
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        if !same_rows {
-            found.add(format!("{what}, its rows"), "as shown", "others");
-        }
-        differing_checks(self, now, numbers, found);
+    fn has_numbers(&self) -> bool {
+        let counted = split_tag(&self.tag).1.is_some_and(|count| count > 0);
+        let rows = self.rows.as_ref().is_some_and(|(all, same)| all != same);
+        let mut details = self.checks.iter().map(|check| &check.detail);
+        counted || rows || details.any(|detail| alike(detail) != *detail)
     }
-}
-
-/// The checks by name; of the same name, in an order of their own.
-fn by_name(checks: &[Check]) -> BTreeMap<&str, Vec<&Check>> {
-    let mut named: BTreeMap<&str, Vec<&Check>> = BTreeMap::new();
-    for check in checks {
-        named.entry(&check.name).or_default().push(check);
-    }
-    for same in named.values_mut() {
-        same.sort_by(|a, b| (a.verdict, &a.detail).cmp(&(b.verdict, &b.detail)));
-    }
-    named
-}
-
-fn differing_checks(before: &CameOut, now: &CameOut, numbers: bool, found: &mut Compared) {
-    let (shown, present) = (by_name(&before.checks), by_name(&now.checks));
-    for name in union(&shown, &present) {
-        let all = |checks: &BTreeMap<&str, Vec<&Check>>| {
-            let checks = checks.get(name).cloned().unwrap_or_default();
-            checks.into_iter().cloned().collect::<Vec<Check>>()
-        };
-        let (before, after) = (all(&shown), all(&present));
-        for at in 0..before.len().max(after.len()) {
-            let (one, other) = (before.get(at), after.get(at));
-            let same = match (one, other) {
-                (Some(one), Some(other)) => {
-                    one.verdict == other.verdict && same_text(&one.detail, &other.detail, numbers)
-                }
-                _ => false,
-            };
-            if !same {
-                let told = |check: Option<&Check>| match check {
-                    Some(check) if check.detail.is_empty() => check.verdict.word().to_owned(),
-                    Some(check) => format!("{} {}", check.verdict.word(), check.detail),
-                    None => "not there".to_owned(),
-                };
-                found.add(format!("check {name}"), told(one), told(other));
-            }
-        }
-    }
-}
-
-fn differing_warnings(before: &Pass, now: &Pass, numbers: bool, found: &mut Compared) {
-    let key = |one: &Warned| {
-        let text = if numbers {
-            alike(&one.text)
-        } else {
-            one.text.clone()
-        };
-        (one.number, one.sqlstate.clone(), text)
-    };
-    let mut counted: BTreeMap<_, (i64, &str)> = BTreeMap::new();
-    for one in &before.warnings {
-        counted.entry(key(one)).or_insert((0, &one.text)).0 += 1;
-    }
-    for one in &now.warnings {
-        counted.entry(key(one)).or_insert((0, &one.text)).0 -= 1;
-    }
-    for ((number, sqlstate, _), (balance, text)) in counted {
-        let of = number.map_or_else(String::new, |number| format!(" of statement {number}"));
-        let what = format!("warning {sqlstate}{of}");
-        match balance {
-            0 => {}
-            1.. => found.add(what, text, "not said"),
-            _ => found.add(what, "not said", text),
-        }
-    }
-    if before.unkept > 0 || now.unkept > 0 {
-        let told = |pass: &Pass| (pass.warnings.len() + pass.unkept).to_string();
-        found.add("warnings, too many to be compared", told(before), told(now));
-    }
-}
-
-fn differing_structure(when: &str, before: &Structure, now: &Structure, found: &mut Compared) {
-    match (before, now) {
-        (Structure::Known(before), Structure::Known(now)) => {
-            for name in union(before, now) {
-                let (was, is) = (before.get(name), now.get(name));
-                // What is new or gone is told by itself already.
-                let numbered = name.starts_with(NUMBER) && (was.is_none() || is.is_none());
-                if was != is && !numbered {
-                    let told = |one: Option<&String>| {
-                        one.cloned().unwrap_or_else(|| "not there".to_owned())
-                    };
-                    found.add(format!("{when}{name}"), told(was), told(is));
-                }
-            }
-        }
-        (before, now) => {
-            let told = |one: &Structure| match one {
-                Structure::Known(_) => "known".to_owned(),
-                Structure::Unknown(why) => format!("not known: {why}"),
-            };
-            found.add(format!("{when}the structure"), told(before), told(now));
-        }
-    }
-}
-
-fn union<'a, K: Ord, V>(one: &'a BTreeMap<K, V>, other: &'a BTreeMap<K, V>) -> Vec<&'a K> {
-    let mut keys: Vec<&K> = one.keys().chain(other.keys()).collect();
-    keys.sort();
-    keys.dedup();
-    keys
-}
-
-/// A count that is not 0 may be another one that is not 0.
-fn both_some(before: Option<u64>, now: Option<u64>) -> bool {
-    matches!((before, now), (Some(before), Some(now)) if before > 0 && now > 0)
-}
-
-fn same_text(before: &str, now: &str, numbers: bool) -> bool {
-    before == now || numbers && alike(before) == alike(now)
 }
 
 /// The tag without the count at its end, and the count.
@@ -360,26 +171,30 @@ fn told_whole(message: &ServerMessage) -> String {
     text
 }
 
-/// The text with every number alike but 0, in however many digits.
+/// The text with every number alike but 0, in however many digits, also behind a point.
 fn alike(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        if !c.is_ascii_digit() {
-            out.push(c);
-            continue;
-        }
-        let mut zero = c == '0';
-        while let Some(digit) = chars.next_if(char::is_ascii_digit) {
-            zero &= digit == '0';
-        }
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, number) = rest.split_at(start);
+        let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+        let whole = digits(number);
+        let behind = number[whole..].strip_prefix('.').map_or(0, digits);
+        let length = whole + behind + usize::from(behind > 0);
+        let (number, after) = number.split_at(length);
+        let zero = number.bytes().all(|c| matches!(c, b'0' | b'.'));
+        out.push_str(before);
         out.push(if zero { '0' } else { '#' });
+        rest = after;
     }
+    out.push_str(rest);
     out
 }
 
 fn digests_of(rows: &ResultSet) -> (String, String) {
-    let (mut all, mut same) = (Sha256::new(), Sha256::new());
+    // So many columns, so that no name runs into the rows.
+    let columns = Sha256::new().chain_update(format!("{} ", rows.columns.len()));
+    let (mut all, mut same) = (columns.clone(), columns);
     let mut take = |text: &str| {
         // The length stands before the text, so that no two rows run into one.
         all.update(format!("{} {text}", text.len()).as_bytes());

@@ -833,7 +833,7 @@ fn what_is_offered_is_what_happens() {
                 Act::ConfirmRollback => Command::ConfirmRollback,
                 Act::StepBack => Command::StepBack,
                 Act::TakeTime => Command::TakeTime,
-                Act::AllowNumbers => Command::AllowNumbers,
+                Act::AllowNumbers => Command::AllowNumbers(None),
                 Act::Extend => Command::Extend,
                 Act::Again => Command::Again,
                 Act::EndBackend => Command::EndBackend,

@@ -84,6 +84,7 @@ pub fn in_words(refusal: &Refusal) -> String {
         | Refusal::AlreadyCancelling
         | Refusal::HappensTwice(_)
         | Refusal::NothingKept(_)
+        | Refusal::NoNumbers(_)
         | Refusal::HoldAtMost => return refusal.to_string(),
     };
     text.to_owned()
@@ -134,6 +135,7 @@ mod tests {
             Refusal::TooSoon,
             Refusal::HappensTwice("statement 2 calls nextval".into()),
             Refusal::NothingKept("the structure is not known".into()),
+            Refusal::NoNumbers(3),
             Refusal::TooOld,
             Refusal::QueryRuns,
         ];

@@ -636,14 +636,14 @@ impl<'a> Teller<'a> {
             ));
         }
         if let Some(basis) = machine.basis() {
-            for (number, tag) in basis.shown().counts() {
-                self.say(&format!("  statement {number}: {tag}"));
+            for one in basis.shown().numbered() {
+                self.say(&format!("  statement {}: {}", one.number, one.tag));
             }
         }
         let left = machine.approvable_for().unwrap_or_default() / 1_000;
         self.say(&format!(
             "commit runs it a second time and commits by itself what comes out as shown; within {}:{:02}. \
-             numbers lets counts and numbers differ, query asks what there is now, rollback ends this run.",
+             numbers lets counts and numbers differ (numbers 7: those of statement 7), query asks what there is now, rollback ends this run.",
             left / 60,
             left % 60
         ));

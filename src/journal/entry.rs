@@ -192,6 +192,9 @@ pub enum Entry {
         limit: u64,
         /// Row counts and numbers may differ.
         numbers_may_differ: bool,
+        /// Those of these statements; of all where there is none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        numbers_of: Vec<usize>,
         /// Why a script without checks is committed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,

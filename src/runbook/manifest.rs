@@ -18,7 +18,7 @@ use super::built_in;
 use super::lint;
 use super::script::Script;
 use super::variables::Variables;
-use super::{ItemKind, Origin, Runbook, SearchPath};
+use super::{Decide, ItemKind, Origin, Runbook, SearchPath};
 use page::{Files, Page, Place};
 
 /// The manifest's name in a runbook's folder.
@@ -108,6 +108,8 @@ struct Manifest {
     post_verification: Option<Spanned<String>>,
     search_path: Option<Spanned<String>>,
     script_search_path: Option<Spanned<String>>,
+    #[serde(default)]
+    decide: Decide,
     #[serde(default)]
     rollback: Vec<Spanned<String>>,
     #[serde(default)]
@@ -212,6 +214,7 @@ fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
         search_path,
         targets: targets::of(&page, &manifest)?,
         manifest: Some(page.source()),
+        decide: manifest.decide,
         weighed: Default::default(),
     })
 }
@@ -279,6 +282,7 @@ impl Runbook {
             search_path: SearchPath::default(),
             targets: Vec::new(),
             manifest: None,
+            decide: Default::default(),
             weighed: Default::default(),
         })
     }

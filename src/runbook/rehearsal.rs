@@ -274,6 +274,7 @@ impl Runbook {
             search_path: self.search_path.clone(),
             targets: self.targets.clone(),
             manifest: self.manifest.clone(),
+            decide: Default::default(),
             weighed: Default::default(),
         })
     }

@@ -163,6 +163,14 @@ impl Scene<'_> {
         self.outline.sent
     }
 
+    /// Whether this statement's numbers may come out otherwise in a second pass, and are told so.
+    pub(crate) fn may_differ(&self, number: usize) -> bool {
+        let allowance = self.machine.allowance();
+        let basis = self.machine.basis();
+        allowance.covers(Some(number))
+            && basis.is_some_and(|basis| basis.shown().is_numbered(number))
+    }
+
     /// What COMMIT makes permanent: what only looks leaves nothing behind that could be.
     pub(crate) fn work(&self) -> String {
         match self.outline.working {

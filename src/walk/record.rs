@@ -4,7 +4,7 @@ use crate::gate::event::{
     Body, Event, Evidence, Inquiry, Millis, Report, ServerMessage, Session, Standing,
     StatementReport,
 };
-use crate::gate::pass::Structure;
+use crate::gate::pass::{Allowance, Structure};
 use crate::gate::query::After;
 use crate::gate::{Account, Command, Ending, Machine, Phase, Why};
 use crate::journal::Entry;
@@ -162,7 +162,11 @@ fn of_approval(before: &Machine, after: &Machine) -> Vec<Entry> {
             digest: approval.digest().to_owned(),
             age: approval.basis().age(),
             limit: after.plan().approval_limit(),
-            numbers_may_differ: approval.numbers_may_differ(),
+            numbers_may_differ: *approval.basis().allowance() != Allowance::Nothing,
+            numbers_of: match approval.basis().allowance() {
+                Allowance::Nothing | Allowance::Everything => Vec::new(),
+                Allowance::Of(numbers) => numbers.iter().copied().collect(),
+            },
             reason: approval.consent().reason.clone(),
             second_signer: approval.consent().second_signer.clone(),
         });

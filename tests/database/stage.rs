@@ -195,6 +195,7 @@ pub fn runbook(statements: &[&str]) -> Runbook {
         promises: Vec::new(),
         targets: Vec::new(),
         manifest: None,
+        decide: Default::default(),
         weighed: Default::default(),
     }
 }

@@ -177,6 +177,7 @@ impl Worker {
             promises: Vec::new(),
             targets: Vec::new(),
             manifest: None,
+            decide: Default::default(),
             weighed: Default::default(),
             search_path: Default::default(),
         };

@@ -297,6 +297,7 @@ pub fn runbook() -> Runbook {
         ],
         targets: Vec::new(),
         manifest: None,
+        decide: Default::default(),
         weighed: Default::default(),
         promises: vec![
             Promise {

@@ -252,10 +252,7 @@ impl Machine {
             | Command::NameTyped(_) => self.asked_to_commit(command),
             Command::AskRollback => self.open_prompt(Prompt::RollBack),
             Command::TakeTime => self.let_go(),
-            Command::AllowNumbers => {
-                self.numbers = !self.numbers;
-                Vec::new()
-            }
+            Command::AllowNumbers(statement) => self.allow_numbers(statement),
             Command::ConfirmRollback if matches!(self.phase, Phase::Reviewing { .. }) => {
                 self.end_review(Why::Decision)
             }

@@ -111,8 +111,6 @@ impl Machine {
                 *left = (*left).min(plan::ARMING);
             }
         }
-        // It is asked anew for each review.
-        self.numbers &= matches!(self.phase, Phase::Reviewing { .. });
         // Where no rollback script is unread, a rehearsal stands for nothing.
         for item in &mut self.items {
             item.rehearsed &= item.unread.iter().any(|unread| *unread != Document::Script);

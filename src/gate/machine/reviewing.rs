@@ -9,7 +9,7 @@ use crate::gate::approval::{Approval, Basis};
 use crate::gate::effect::{Effect, Request};
 use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::gate::offer::{Act, Refusal};
-use crate::gate::pass::{Compared, Pass, Structure};
+use crate::gate::pass::{Allowance, Compared, Pass, Structure};
 use crate::gate::phase::{Ending, Phase, Prompt, Proof, Why};
 use crate::gate::plan::{self, Mode, Unheld};
 use crate::gate::warrant::{Consent, Warrant};
@@ -33,9 +33,26 @@ impl Machine {
         self.compared.as_deref()
     }
 
-    /// Whether counts and numbers may differ in the second pass.
-    pub fn numbers_may_differ(&self) -> bool {
-        self.numbers
+    /// Of which statements the numbers may differ in the second pass.
+    pub fn allowance(&self) -> &Allowance {
+        const NOTHING: &Allowance = &Allowance::Nothing;
+        self.basis().map_or(NOTHING, Basis::allowance)
+    }
+
+    /// A person lets the numbers of all statements differ, or of this one; or not any more.
+    pub(super) fn allow_numbers(&mut self, statement: Option<usize>) -> Vec<Effect> {
+        let Some(basis) = &mut self.basis else {
+            return vec![Effect::Refuse(Refusal::NothingToDoHere)];
+        };
+        let all = || basis.shown.numbered().map(|one| one.number);
+        match statement {
+            None => basis.allowance.turn(),
+            Some(number) if basis.shown.is_numbered(number) => {
+                basis.allowance.turn_one(number, all());
+            }
+            Some(number) => return vec![Effect::Refuse(Refusal::NoNumbers(number))],
+        }
+        Vec::new()
     }
 
     /// How long what is reviewed can still be approved.
@@ -165,7 +182,6 @@ impl Machine {
     pub(super) fn take_time(&mut self) -> Vec<Effect> {
         if let (Some(shown), Some(reached)) = (&self.came_out, &self.reached) {
             self.basis = Some(Basis::new(Arc::clone(shown), Arc::clone(reached)));
-            self.numbers = false;
         }
         self.roll_back(Why::ForReview, false)
     }
@@ -221,7 +237,7 @@ impl Machine {
         let Some(basis) = self.basis.take() else {
             return vec![Effect::Refuse(Refusal::NothingToDoHere)];
         };
-        self.approval = Some(Approval::new(basis, consent, self.numbers));
+        self.approval = Some(Approval::new(basis, consent));
         self.attempt = 0;
         self.compared = None;
         vec![self.go_back()]

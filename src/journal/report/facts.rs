@@ -138,8 +138,8 @@ pub struct Approved {
     pub xid: Option<String>,
     /// The SHA-256 of what it showed.
     pub digest: String,
-    /// Row counts and numbers might differ.
-    pub numbers_may_differ: bool,
+    /// Of which statements row counts and numbers might differ, where they might: none means of all.
+    pub numbers_of: Option<Vec<usize>>,
     /// Who agreed to it beside.
     pub second_signer: Option<String>,
     /// Why a script without checks is committed.

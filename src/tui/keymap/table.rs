@@ -151,7 +151,8 @@ pub const BINDINGS: &[Binding] = &[
         &[Char('v')],
         Act::AllowNumbers,
         "numbers",
-        "let row counts and numbers differ in the second pass, or not any more",
+        "let row counts and numbers differ in the second pass, or not any more; among the statements: \
+         those of the one under the cursor",
     ),
     gate(
         Place::Review,

@@ -12,7 +12,7 @@ use crate::tui::field::{Edit, LONGEST, Taken, TextField, remember};
 use crate::tui::input::Burst;
 use crate::tui::keymap::{self, Does, Place};
 use crate::tui::theme::Appearance;
-use crate::tui::view;
+use crate::tui::view::{self, Pane};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 impl Screen {
@@ -360,6 +360,14 @@ impl Screen {
                 self.typing = Some(Typing::Folder);
                 vec![Event::Edited]
             }
+            // Among the statements it means the one under the cursor.
+            Act::AllowNumbers if self.open_pane(machine) == Some(Pane::Stream) => {
+                if self.at.is_none() {
+                    self.say("Choose the statement first, with the arrows; then v.".into());
+                    return Vec::new();
+                }
+                vec![Event::Asked(Command::AllowNumbers(self.at))]
+            }
             Act::AskRollback if offered => {
                 self.cover = None;
                 vec![Event::Asked(Command::AskRollback)]
@@ -421,7 +429,7 @@ fn plain_command(act: Act, item: usize) -> Option<Command> {
         Act::ConfirmRollback => Some(Command::ConfirmRollback),
         Act::StepBack => Some(Command::StepBack),
         Act::TakeTime => Some(Command::TakeTime),
-        Act::AllowNumbers => Some(Command::AllowNumbers),
+        Act::AllowNumbers => Some(Command::AllowNumbers(None)),
         // What is refused is refused whatever is typed.
         Act::Query => Some(Command::Query(String::new())),
         Act::Extend => Some(Command::Extend),

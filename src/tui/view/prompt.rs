@@ -13,6 +13,7 @@
 
 use super::Scene;
 use crate::asking::{Challenge, Wanted};
+use crate::gate::pass::Allowance;
 use crate::gate::phase::Phase;
 use crate::tui::field::TextField;
 use crate::tui::text::{counted, width, wrap};
@@ -32,9 +33,10 @@ pub(crate) fn name(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<
         true => sentences(
             &format!(
                 "This runs the {work} a second time and commits by itself what comes out as shown{}, in",
-                match scene.machine.numbers_may_differ() {
-                    true => ", numbers aside",
-                    false => "",
+                match scene.machine.allowance() {
+                    Allowance::Nothing => "",
+                    Allowance::Of(_) => ", the numbers that may differ aside",
+                    Allowance::Everything => ", numbers aside",
                 }
             ),
             columns,

@@ -8,18 +8,20 @@
 //!  Checks    8 PASS, 0 WARN, 0 FAIL
 //!  Was held  0:02 from BEGIN to ROLLBACK
 //!  Approve   within 29:10 (--approval-limit)
-//!  Numbers   must be the same (n): 2 statements touched rows
-//!              statement 7, UPDATE 1200
+//!  Numbers   of 1 statement MAY DIFFER in the second pass; 2 statements showed rows or numbers
+//!            statement 7: UPDATE 1200  MAY DIFFER
+//!            statement 9: DELETE 3
 //!
 //!  c  COMMIT    runs it a second time; what comes out as shown is committed
-//!  n  numbers   lets them differ
+//!  v  numbers   lets them differ; on a statement (Tab): its own
 //!  r  end       ends this run, rolled back; asks for y
 //!  :  query     asks what there is now, read-only
 //! ```
 
 use super::{Scene, Sheet, gate, locks};
 use crate::gate::Act;
-use crate::gate::pass::{Compared, Structure};
+use crate::gate::approval::Basis;
+use crate::gate::pass::{Allowance, CameOut, Compared, Structure};
 use crate::gate::phase::{Phase, Prompt};
 use crate::tui::text::{clock, countdown, counted, took, width, wrap};
 use ratatui::style::{Style, Styled};
@@ -90,24 +92,47 @@ fn facts(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
             ),
         };
         lines.extend(gate::fact(scene, "Structure", &text, style, columns));
-        let counts: Vec<(usize, &str)> = basis.shown().counts().collect();
-        let (word, style) = match scene.machine.numbers_may_differ() {
-            true => ("MAY DIFFER in the second pass", look.warn()),
-            false => ("must be the same in the second pass", Style::new()),
-        };
-        let text = format!(
-            "{word}; {} returned or touched rows",
-            counted(counts.len(), "statement", "statements")
-        );
-        lines.extend(gate::fact(scene, "Numbers", &text, style, columns));
-        for (number, tag) in counts.iter().take(MOST_COUNTS) {
-            let text = format!("statement {number}: {}", look.clean(tag));
-            lines.extend(gate::fact(scene, "", &text, look.dim(), columns));
+        lines.extend(numbers(scene, basis, columns));
+    }
+    lines
+}
+
+/// Of which statements the numbers may differ in the second pass.
+fn numbers(scene: &Scene<'_>, basis: &Basis, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let all: Vec<&CameOut> = basis.shown().numbered().collect();
+    let showed = format!(
+        "{} showed rows or numbers",
+        counted(all.len(), "statement", "statements")
+    );
+    let (text, style) = match basis.allowance() {
+        Allowance::Nothing => (
+            format!("must be the same in the second pass; {showed}"),
+            Style::new(),
+        ),
+        Allowance::Of(some) => {
+            let of = counted(some.len(), "statement", "statements");
+            let text = format!("of {of} MAY DIFFER in the second pass; {showed}");
+            (text, look.warn())
         }
-        if counts.len() > MOST_COUNTS {
-            let text = format!("and {} more; Tab shows them", counts.len() - MOST_COUNTS);
-            lines.extend(gate::fact(scene, "", &text, look.dim(), columns));
+        Allowance::Everything => (
+            format!("MAY DIFFER in the second pass; {showed}"),
+            look.warn(),
+        ),
+    };
+    let mut lines = gate::fact(scene, "Numbers", &text, style, columns);
+    for one in all.iter().take(MOST_COUNTS) {
+        let mut text = format!("statement {}: {}", one.number, look.clean(&one.tag));
+        let mut style = look.dim();
+        if scene.may_differ(one.number) {
+            text.push_str("  MAY DIFFER");
+            style = look.warn();
         }
+        lines.extend(gate::fact(scene, "", &text, style, columns));
+    }
+    if all.len() > MOST_COUNTS {
+        let text = format!("and {} more; Tab shows them", all.len() - MOST_COUNTS);
+        lines.extend(gate::fact(scene, "", &text, look.dim(), columns));
     }
     lines
 }
@@ -137,9 +162,13 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
             Span::raw(look.clip(text, columns.saturating_sub(15))),
         ])
     };
-    let numbers = match scene.machine.numbers_may_differ() {
-        true => "row counts and numbers must be the same again",
-        false => "row counts and numbers may differ, but not begin at 0 or become 0",
+    let numbers = match scene.machine.allowance() {
+        Allowance::Nothing => {
+            "row counts and numbers may differ, but not begin at 0 or become 0; on a statement (Tab): its own"
+        }
+        Allowance::Of(_) | Allowance::Everything => {
+            "row counts and numbers must be the same again; on a statement (Tab): its own"
+        }
     };
     vec![
         Line::default(),

@@ -46,6 +46,7 @@ fn runbook(count: usize) -> Runbook {
         promises: Vec::new(),
         targets: Vec::new(),
         manifest: None,
+        decide: Default::default(),
         weighed: Default::default(),
         search_path: Default::default(),
     }

@@ -374,9 +374,13 @@ fn rows(
 /// 12245`, and else that it is done, because its name is on the line already.
 fn brought(scene: &Scene<'_>, report: &StatementReport) -> String {
     let counts = report.tag.ends_with(|c: char| c.is_ascii_digit());
-    match counts {
+    let told = match counts {
         true => scene.look.clean(&report.tag),
         false => "done".to_owned(),
+    };
+    match scene.may_differ(report.number) {
+        true => format!("MAY DIFFER {told}"),
+        false => told,
     }
 }
 

@@ -144,6 +144,7 @@ impl Facts {
                 xid,
                 digest,
                 numbers_may_differ,
+                numbers_of,
                 reason,
                 second_signer,
                 ..
@@ -157,7 +158,7 @@ impl Facts {
                     at,
                     xid: xid.clone(),
                     digest: digest.clone(),
-                    numbers_may_differ: *numbers_may_differ,
+                    numbers_of: numbers_may_differ.then(|| numbers_of.clone()),
                     second_signer: second_signer.clone(),
                     reason: reason.clone(),
                 });

@@ -154,9 +154,14 @@ fn approval(attempt: &Attempt) -> Option<String> {
          nothing was held{}",
         approved.digest,
         approved.at.strftime("%Y-%m-%d %H:%M:%S UTC"),
-        match approved.numbers_may_differ {
-            true => "; row counts and numbers might differ",
-            false => "",
+        match &approved.numbers_of {
+            None => String::new(),
+            Some(of) if of.is_empty() => "; row counts and numbers might differ".to_owned(),
+            Some(of) => {
+                let of: Vec<String> = of.iter().map(usize::to_string).collect();
+                let of = of.join(", ");
+                format!("; row counts and numbers of these statements might differ: {of}")
+            }
         }
     );
     if let Some(name) = &approved.second_signer {
