@@ -182,6 +182,87 @@ fn numbers_that_may_differ_do_not_stop_commit() {
 }
 
 #[test]
+fn the_numbers_of_one_statement_may_differ_and_those_of_another_may_not() {
+    let stage = Stage::set(Scenario::Clean);
+    let script = SCRIPT.replace("ALTER TABLE", "UPDATE service_ops.packet_decision SET packet_id = packet_id WHERE packet_decision_id <= 3;\nALTER TABLE");
+    let script = stage.file("small.sql", &script);
+    let mut terminal = stage.run_in(120, 50, &[], &["--on-difference", "rollback", &script]);
+    terminal.walk_to_the_gate();
+    take_time(&mut terminal)
+        .shows(&["statement 1: UPDATE 5", "statement 2: UPDATE 3"])
+        .key("Tab")
+        .key("Tab")
+        .wait_for("4 of 4 statements done")
+        .key("v")
+        .wait_for("Choose the statement first");
+    // The check's row has no number, so there is nothing to allow.
+    terminal
+        .key("End")
+        .key("v")
+        .wait_for("showed no number that could differ");
+    terminal
+        .key("Home")
+        .key("v")
+        .wait_for("MAY DIFFER UPDATE 5")
+        .key("Tab")
+        .wait_for("of 1 statement MAY DIFFER")
+        .shows(&["statement 1: UPDATE 5  MAY DIFFER"])
+        .wait_for_the_gate();
+    stage.ask("DELETE FROM service_ops.packet_decision WHERE packet_decision_id = 3");
+    // Both counts are others now, and one of them was not allowed.
+    approve(&mut terminal)
+        .wait_for(DIFFERENT)
+        .wait_for(FREE)
+        .wait_for_the_gate()
+        .shows(&["1 DIFFERENCE FROM", "UPDATE 3", "UPDATE 2"])
+        .wait_for("must be the same in the second pass");
+    // It is allowed anew for what is shown now.
+    terminal
+        .key("Tab")
+        .key("Tab")
+        .key("Home")
+        .key("v")
+        .wait_for("MAY DIFFER UPDATE 4")
+        .key("Tab")
+        .wait_for_the_gate();
+    stage.ask("DELETE FROM service_ops.packet_decision WHERE packet_decision_id = 5");
+    approve(&mut terminal)
+        .wait_for("C O M M I T T E D")
+        .key("q");
+    assert_eq!(terminal.exit_code(), 0);
+    let allowed = |entry: &Entry| matches!(entry, Entry::Approved { numbers_may_differ: true, numbers_of, .. } if numbers_of == &[1]);
+    assert_eq!(stage.journal().iter().filter(|entry| allowed(entry)).count(), 2);
+}
+
+#[test]
+fn a_runbook_says_where_it_is_decided_and_the_command_line_goes_before_it() {
+    let stage = Stage::set(Scenario::Clean);
+    let runbook = stage.runbook("decide = \"unheld\"", SCRIPT);
+    let mut terminal = stage.run_in(120, 50, &[], &[&runbook]);
+    terminal
+        .wait_for("decided with nothing held")
+        .sign_everything()
+        .key("a")
+        .wait_for(FREE)
+        .wait_for_the_gate()
+        .key("r")
+        .wait_for("END THIS RUN?")
+        .key("y")
+        .wait_for("R O L L E D   B A C K")
+        .key("q");
+    assert_eq!(terminal.exit_code(), 1);
+    let mut terminal = stage.run_in(120, 50, &[], &["--decide", "held", &runbook]);
+    terminal
+        .wait_for("decided at the gate")
+        .walk_to_the_gate()
+        .shows(&["TRANSACTION OPEN"])
+        .roll_back()
+        .key("q");
+    assert_eq!(terminal.exit_code(), 1);
+    stage.assert_untouched();
+}
+
+#[test]
 fn a_run_that_holds_nothing_reviews_again_what_came_out_otherwise() {
     let stage = Stage::set(Scenario::Clean);
     let script = stage.file("small.sql", SCRIPT);
