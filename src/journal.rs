@@ -8,6 +8,7 @@ pub mod chain;
 pub mod earlier;
 pub mod entry;
 mod footing;
+pub mod measured;
 pub mod rehearsed;
 pub mod report;
 pub mod story;

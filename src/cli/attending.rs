@@ -18,6 +18,7 @@ use crate::gate::{Ending, ExitCode, Mode, Plan};
 use crate::headless;
 use crate::journal::earlier;
 use crate::journal::entry::Opened;
+use crate::journal::measured;
 use crate::journal::{Entry, Journal};
 use crate::runbook::lasting::Lasting;
 use crate::runbook::printable::printable;
@@ -280,8 +281,9 @@ pub(super) fn attend(
             watchdog.goes_with(&printable(&shown), live.severer());
             let mut engine = Engine::new(Arc::clone(&runbook), plan, log, live)
                 .with_watchdog(watchdog.clone())
-                .with_journals(folders)
                 .with_earlier(earlier)
+                .with_measured(measured::find(&folders, &path, &runbook))
+                .with_journals(folders)
                 .with_files(anew.is_some());
             let code = match &mut seat {
                 Seat::Screen {

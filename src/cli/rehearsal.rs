@@ -2,7 +2,7 @@
 //! would have waited.
 
 use crate::gate::account::Step;
-use crate::gate::event::{Lock, LockMode, Millis};
+use crate::gate::event::Millis;
 use crate::gate::{Account, Ending, ExitCode, Machine, Why};
 use crate::runbook::Runbook;
 use crate::runbook::check::Tally;
@@ -102,11 +102,6 @@ fn left(rehearsal: &Runbook, machine: &Machine) -> Option<String> {
     })
 }
 
-/// A lock for which somebody may have to wait who only uses the tables.
-fn felt(lock: &Lock) -> bool {
-    lock.mode >= LockMode::Share
-}
-
 /// The time in which locks were held, and the strongest that each statement took.
 fn window(runbook: &Runbook, rehearsal: &Runbook, account: &Account) -> Vec<String> {
     let up_to = runbook.rehearsed_up_to(&rehearsal.script);
@@ -115,7 +110,7 @@ fn window(runbook: &Runbook, rehearsal: &Runbook, account: &Account) -> Vec<Stri
     let mut lines = Vec::new();
     for (step, statement) in account.steps.iter().zip(&rehearsal.script.statements) {
         let Step::Done(report) = step else { continue };
-        let strongest = report.locks.iter().filter(|lock| felt(lock));
+        let strongest = report.locks.iter().filter(|lock| lock.mode.is_felt());
         let strongest = strongest.max_by_key(|lock| lock.mode);
         if first.is_none() {
             match strongest {

@@ -18,7 +18,7 @@ use crate::runbook::impact::Measure;
 use crate::runbook::script::{Fate, Script};
 use crate::runbook::{ItemKind, Runbook};
 use std::collections::{BTreeMap, BTreeSet};
-pub use waited::{Waited, WaitsInShort};
+pub use waited::{LockWaits, Waited, WaitsInShort};
 
 /// What is known of a run.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +26,8 @@ pub struct Account {
     /// Time since the run began, in milliseconds, as the ticks told it.
     pub now: Millis,
     pub target: Option<Target>,
+    /// How long the script held locks the last time, in words, where that was measured.
+    pub expected: Option<String>,
     pub evidence: Vec<Evidence>,
     /// The latest look that evidence is of.
     probed: Seq,
@@ -79,6 +81,10 @@ pub struct Account {
     pub blockers: Vec<Session>,
     /// The statement that waited for them.
     blocked: Option<usize>,
+    /// What the statements took since the first lock that others feel.
+    pub with_locks: WithLocks,
+    /// How long each statement was seen to wait for locks.
+    lock_waits: LockWaits,
     /// Who waited for this transaction, or for the last one.
     pub waited: Waited,
     /// The end of the server's log, once somebody looked at it.
@@ -93,6 +99,28 @@ pub struct Account {
     pub unguarded: bool,
     /// Why the journal does not hold this run, if it does not.
     pub unrecorded: Option<String>,
+}
+
+/// The script's own time since its first lock that others feel, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WithLocks {
+    locked: bool,
+    pub all: Millis,
+    /// What of it went to statements that only look, and lock nothing anew.
+    pub looking: Millis,
+}
+
+impl WithLocks {
+    fn take_down(&mut self, report: &StatementReport) {
+        self.locked |= report.locks.iter().any(|lock| lock.mode.is_felt());
+        if !self.locked {
+            return;
+        }
+        self.all += report.duration;
+        if report.locks.is_empty() && report.tag.starts_with("SELECT") {
+            self.looking += report.duration;
+        }
+    }
 }
 
 /// A message and when it came.
@@ -187,6 +215,7 @@ impl Account {
                 }
                 if self.begun_at.is_some() && self.ended_at.is_none() {
                     self.waited.take_down(&sight.waiters);
+                    self.lock_waits.take_down(self.running, sight.waits);
                 }
                 self.sight = Some((**sight).clone());
                 self.blind = None;
@@ -216,6 +245,11 @@ impl Account {
                 self.unrecorded.get_or_insert_with(|| why.clone());
             }
         }
+    }
+
+    /// How long the statement with this number was seen to wait for locks: never longer than it did.
+    pub fn waited_for_locks(&self, number: usize) -> Option<Millis> {
+        self.lock_waits.of(number)
     }
 
     /// Whether an observation tells something that is not known yet.
@@ -251,6 +285,8 @@ impl Account {
         self.commit_wait = None;
         self.sight = None;
         self.waited = Waited::default();
+        self.lock_waits = LockWaits::default();
+        self.with_locks = WithLocks::default();
         self.pass = self.pass.take().map(|pass| Pass::of(&pass.script));
     }
 
@@ -305,6 +341,7 @@ impl Account {
                 self.checks
                     .extend(report.checks.iter().map(|check| (number, check.clone())));
                 self.take_locks(number, &report.locks);
+                self.with_locks.take_down(report);
                 self.step(number, Step::Done(report.clone()));
             }
             Body::StatementFailed {

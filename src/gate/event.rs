@@ -428,6 +428,15 @@ pub enum Reach {
 }
 
 impl Target {
+    /// Whether it is the same database, as far as both tell.
+    pub fn is_same_database(&self, other: &Target) -> bool {
+        self.database == other.database
+            && match (&self.system_identifier, &other.system_identifier) {
+                (Some(one), Some(other)) => one == other,
+                _ => self.host == other.host && self.port == other.port,
+            }
+    }
+
     /// `role@host:port/database`.
     pub fn place(&self) -> String {
         let Target {
@@ -632,6 +641,8 @@ pub struct Sight {
     pub waiters: Vec<Session>,
     /// Sessions that we wait for.
     pub blockers: Vec<Session>,
+    /// How long we have waited for them so far, where we do.
+    pub waits: Option<Millis>,
 }
 
 /// Progress of a long command.

@@ -191,6 +191,21 @@ impl Plan {
         }
     }
 
+    /// Where a run of it is decided, in words.
+    pub fn where_decided(&self) -> &'static str {
+        match self.unheld {
+            Unheld::Offered {
+                by_itself: true, ..
+            } => {
+                "with nothing held: rolled back at its verdict; c then runs it again and commits it"
+            }
+            Unheld::Offered { .. } => {
+                "at the gate, with the locks held; taking time there lets them go"
+            }
+            Unheld::Never | Unheld::Refused(_) => "at the gate, with the locks held",
+        }
+    }
+
     /// Whether every pass is let go by itself.
     pub fn lets_go_by_itself(&self) -> bool {
         matches!(

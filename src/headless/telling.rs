@@ -5,6 +5,7 @@ use super::{refusals, table, words};
 use crate::gate::account::Step;
 use crate::gate::event::{CLOSED_BY_US, Document, Millis, Seq, ServerMessage, Standing};
 use crate::gate::phase::{Prompt, Why, how_to_end};
+use crate::gate::plan::Mode;
 use crate::gate::query::After;
 use crate::gate::{Account, Ending, Machine, Phase};
 use crate::runbook::Runbook;
@@ -465,6 +466,12 @@ impl<'a> Teller<'a> {
                         target.protection(),
                         target.part()
                     ));
+                }
+                if machine.plan().mode == Mode::Run {
+                    self.say(&format!("Decided {}.", machine.plan().where_decided()));
+                }
+                if let Some(expected) = &account.expected {
+                    self.say(&format!("Locks: {expected}."));
                 }
                 self.say("Checklist: type help to see what can be typed.");
             }

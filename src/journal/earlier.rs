@@ -107,12 +107,7 @@ fn has_its_end(path: &Path, length: u64) -> Option<bool> {
 impl Earlier {
     /// Whether it was on this database.
     pub fn concerns(&self, target: &Target) -> bool {
-        let (then, now) = (&self.target, target);
-        then.database == now.database
-            && match (&then.system_identifier, &now.system_identifier) {
-                (Some(then), Some(now)) => then == now,
-                _ => then.host == now.host && then.port == now.port,
-            }
+        self.target.is_same_database(target)
     }
 
     pub fn told(&self) -> String {

@@ -108,6 +108,9 @@ pub enum Entry {
         about: Option<String>,
         /// How long it took, in milliseconds.
         milliseconds: u64,
+        /// For how much of that it was seen to wait for locks, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waited: Option<u64>,
         /// The server's tag; `None` where it failed.
         tag: Option<String>,
         rows: Option<u64>,

@@ -7,7 +7,8 @@
 use super::chain::{self, Line};
 use super::entry::{Entry, Opened, Rehearses};
 use super::is_being_written;
-use crate::gate::event::{LockMode, Millis, Target};
+use super::report::facts::parse;
+use crate::gate::event::{Millis, Target};
 use crate::runbook::rehearsal;
 use jiff::Timestamp;
 use std::io::{BufRead, BufReader, Read};
@@ -205,14 +206,9 @@ fn end(lines: &[Line]) -> End {
     }
 }
 
-/// A lock, as the journal writes it, for which somebody may have to wait who only uses the tables.
+/// Whether somebody may have to wait for this lock, as the journal writes it, who only uses the tables.
 fn felt(lock: &str) -> bool {
-    let feels = |mode: &LockMode| lock.starts_with(&format!("{} ", mode.name()));
-    LockMode::ALL
-        .iter()
-        .filter(|mode| **mode >= LockMode::Share)
-        .any(feels)
-        && !lock.starts_with("SHARE UPDATE EXCLUSIVE ")
+    parse(lock).is_some_and(|(mode, _)| mode.is_felt())
 }
 
 #[cfg(test)]

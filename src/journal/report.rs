@@ -5,7 +5,7 @@
 //! server or a script stands in it as data; only the two writers make markup, and they escape every
 //! text they are given (I8).
 
-mod facts;
+pub(super) mod facts;
 mod headline;
 pub mod html;
 pub mod json;

@@ -53,6 +53,11 @@ impl LockMode {
         }
     }
 
+    /// Whether somebody may have to wait for it who only uses the tables.
+    pub fn is_felt(self) -> bool {
+        self >= LockMode::Share
+    }
+
     /// From the spelling in `pg_locks.mode`, such as `AccessExclusiveLock`.
     pub fn from_catalog(mode: &str) -> Option<LockMode> {
         LockMode::ALL

@@ -14,6 +14,7 @@ use crate::gate::warrant::Warrant;
 use crate::gate::{Account, Effect, Ending, ExitCode, Machine, Phase, Plan, Refusal, Request};
 use crate::journal::earlier::{Earlier, told_first};
 use crate::journal::entry::Decision;
+use crate::journal::measured::{self, Measured};
 use crate::journal::{Entry, Journal, JournalError};
 use crate::runbook::{ItemKind, Runbook};
 use std::collections::VecDeque;
@@ -52,6 +53,8 @@ pub struct Engine<H> {
     journals: Vec<PathBuf>,
     /// Runs before this one that nobody knows the outcome of.
     earlier: Vec<Earlier>,
+    /// What earlier passes of the same script measured, the newest first.
+    measured: Vec<Measured>,
     /// Who ends the process when this hangs.
     watchdog: Option<Watchdog>,
     said: Vec<Remark>,
@@ -95,6 +98,7 @@ impl<H: Held> Engine<H> {
             held,
             journals: Vec::new(),
             earlier: Vec::new(),
+            measured: Vec::new(),
             watchdog: None,
             said: Vec::new(),
             left: None,
@@ -113,6 +117,12 @@ impl<H: Held> Engine<H> {
     /// Tells these before anything else, where they were on the database that is reached.
     pub fn with_earlier(mut self, earlier: Vec<Earlier>) -> Engine<H> {
         self.earlier = earlier;
+        self
+    }
+
+    /// Tells what is to be expected of the locks, where it was measured on the database that is reached.
+    pub fn with_measured(mut self, measured: Vec<Measured>) -> Engine<H> {
+        self.measured = measured;
         self
     }
 
@@ -219,9 +229,16 @@ impl<H: Held> Engine<H> {
             if !again {
                 self.account.take_down(&event);
             }
+            if let Event::Reported(Report {
+                body: Body::Connected(target),
+                ..
+            }) = &event
+            {
+                self.account.expected = measured::told(&self.measured, target);
+            }
             let mut entries = match told {
                 true => Vec::new(),
-                false => record::of_event(&event, &self.runbook),
+                false => record::of_event(&event, &self.runbook, &self.account),
             };
             let before = self.machine.clone();
             if let Event::Reported(Report {

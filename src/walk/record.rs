@@ -14,9 +14,9 @@ use crate::runbook::script::Statement;
 use crate::runbook::{Item, ItemKind, Runbook};
 
 /// The lines for an event as it arrives.
-pub fn of_event(event: &Event, runbook: &Runbook) -> Vec<Entry> {
+pub fn of_event(event: &Event, runbook: &Runbook, account: &Account) -> Vec<Entry> {
     match event {
-        Event::Reported(report) => of_report(&report.body, runbook),
+        Event::Reported(report) => of_report(&report.body, runbook, account),
         Event::Alarmed(alarm) => vec![Entry::Alarm {
             alarm: crate::gate::Why::Alarmed(alarm.clone()).to_string(),
         }],
@@ -253,7 +253,7 @@ fn of_ending(ending: &Ending) -> Entry {
     }
 }
 
-fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
+fn of_report(body: &Body, runbook: &Runbook, account: &Account) -> Vec<Entry> {
     match body {
         Body::Connected(target) => vec![Entry::Connected {
             target: serde_json::to_value(target).unwrap_or_default(),
@@ -293,7 +293,7 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
         }],
         Body::NumberDurable => vec![Entry::NumberDurable],
         Body::StatementFinished(report) => {
-            let mut entries = vec![statement(runbook, report)];
+            let mut entries = vec![statement(runbook, account, report)];
             entries.extend(report.checks.iter().map(|c| checked("verification", c)));
             entries
         }
@@ -307,7 +307,7 @@ fn of_report(body: &Body, runbook: &Runbook) -> Vec<Entry> {
                 duration: *duration,
                 ..StatementReport::default()
             };
-            let mut entry = statement(runbook, &report);
+            let mut entry = statement(runbook, account, &report);
             if let Entry::Statement {
                 tag, error: slot, ..
             } = &mut entry
@@ -425,7 +425,7 @@ fn checked(stage: &str, check: &Check) -> Entry {
     }
 }
 
-fn statement(runbook: &Runbook, report: &StatementReport) -> Entry {
+fn statement(runbook: &Runbook, account: &Account, report: &StatementReport) -> Entry {
     let known = runbook.script.statement(report.number);
     Entry::Statement {
         number: report.number,
@@ -441,6 +441,7 @@ fn statement(runbook: &Runbook, report: &StatementReport) -> Entry {
         relation: known.and_then(|s| s.relation.clone()),
         about: known.and_then(Statement::about),
         milliseconds: report.duration,
+        waited: account.waited_for_locks(report.number),
         tag: Some(report.tag.clone()),
         rows: report.result.as_ref().map(|result| result.total),
         locks: report

@@ -231,16 +231,29 @@ fn the_numbers_of_one_statement_may_differ_and_those_of_another_may_not() {
         .key("q");
     assert_eq!(terminal.exit_code(), 0);
     let allowed = |entry: &Entry| matches!(entry, Entry::Approved { numbers_may_differ: true, numbers_of, .. } if numbers_of == &[1]);
-    assert_eq!(stage.journal().iter().filter(|entry| allowed(entry)).count(), 2);
+    assert_eq!(
+        stage
+            .journal()
+            .iter()
+            .filter(|entry| allowed(entry))
+            .count(),
+        2
+    );
 }
 
 #[test]
 fn a_runbook_says_where_it_is_decided_and_the_command_line_goes_before_it() {
     let stage = Stage::set(Scenario::Clean);
-    let runbook = stage.runbook("decide = \"unheld\"", SCRIPT);
+    let folder = stage.home().join("book");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("small.sql"), SCRIPT).unwrap();
+    let manifest =
+        "title = 'Small'\ndatabase = 'wiser_ops'\nscript = 'small.sql'\ndecide = 'unheld'\n";
+    std::fs::write(folder.join("runbook.toml"), manifest).unwrap();
+    let runbook = folder.to_string_lossy();
     let mut terminal = stage.run_in(120, 50, &[], &[&runbook]);
     terminal
-        .wait_for("decided with nothing held")
+        .wait_for("Decided  with nothing held")
         .sign_everything()
         .key("a")
         .wait_for(FREE)
@@ -253,7 +266,7 @@ fn a_runbook_says_where_it_is_decided_and_the_command_line_goes_before_it() {
     assert_eq!(terminal.exit_code(), 1);
     let mut terminal = stage.run_in(120, 50, &[], &["--decide", "held", &runbook]);
     terminal
-        .wait_for("decided at the gate")
+        .wait_for("Decided  at the gate")
         .walk_to_the_gate()
         .shows(&["TRANSACTION OPEN"])
         .roll_back()

@@ -838,6 +838,7 @@ pub fn sight_with(name: &str) -> Sight {
             session(4251, 700, vec![4243]),
         ],
         blockers: vec![],
+        waits: None,
     }
 }
 

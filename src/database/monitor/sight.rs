@@ -104,6 +104,7 @@ pub(super) fn read(pid: i32, progress: &[Row], sessions: &[Row], seen: &mut Seen
         progress: progress.first().and_then(read_progress),
         waiters: waiters(pid, &involved),
         blockers: blockers(pid, &involved),
+        waits: involved.get(&pid).and_then(|ours| ours.session.since),
     }
 }
 

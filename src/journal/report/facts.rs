@@ -98,8 +98,11 @@ pub struct Attempt {
     pub began: Option<Timestamp>,
     /// When its end was recorded; a little after the locks were let go.
     pub ended: Option<Timestamp>,
-    /// When the gate opened for a decision.
+    /// When its last statement had come to its end and the verdict was known.
+    pub verdict: Option<Timestamp>,
+    /// When the gate opened for a decision, and when the decision was made there.
     pub decided: Option<Timestamp>,
+    pub answered: Option<Timestamp>,
     /// What the program itself sent.
     pub added: Vec<String>,
     pub statements: Vec<Statement>,
@@ -157,6 +160,8 @@ pub struct Statement {
     pub what: String,
     /// How long it took, in milliseconds.
     pub milliseconds: u64,
+    /// For how much of that it was seen to wait for locks.
+    pub waited: u64,
     /// The server's tag; `None` where it failed.
     pub tag: Option<String>,
     pub rows: Option<u64>,
@@ -275,7 +280,42 @@ impl Attempt {
     }
 }
 
+impl Attempt {
+    /// When the first lock was asked for that reads or writes wait for.
+    pub fn first_felt(&self) -> Option<Timestamp> {
+        let held = self.held();
+        let felt = held.iter().filter_map(Held::felt_since);
+        felt.min()
+    }
+
+    /// Of the script's own time from the first lock on that others feel to its end: how much
+    /// there was, and for how much of it statements only looked, in milliseconds.
+    pub fn looking(&self) -> Option<(u64, u64)> {
+        let first = self.first_felt()?;
+        let behind = || self.statements.iter().filter(|one| one.started() >= first);
+        let looks = |one: &&Statement| {
+            one.locks.is_empty()
+                && one
+                    .tag
+                    .as_ref()
+                    .is_some_and(|tag| tag.starts_with("SELECT"))
+        };
+        let all = behind().map(|one| one.milliseconds).sum();
+        Some((
+            all,
+            behind().filter(looks).map(|one| one.milliseconds).sum(),
+        ))
+    }
+}
+
 impl Held {
+    /// Since when reads or writes wait for it.
+    pub fn felt_since(&self) -> Option<Timestamp> {
+        let mut modes = self.modes.iter();
+        let (since, _) = modes.find(|(_, mode)| mode.is_felt())?;
+        Some(*since)
+    }
+
     /// The strongest mode, and since when.
     pub fn strongest(&self) -> Option<(Timestamp, LockMode)> {
         self.modes.last().copied()
@@ -293,7 +333,7 @@ impl Statement {
 }
 
 /// `mode relation`, as the journal writes it. Some modes begin like others, so the longest counts.
-fn parse(lock: &str) -> Option<(LockMode, &str)> {
+pub(in crate::journal) fn parse(lock: &str) -> Option<(LockMode, &str)> {
     LockMode::ALL
         .into_iter()
         .filter_map(|mode| {

@@ -1,5 +1,6 @@
-//! The lock window as a picture: the transaction, the script, the decision, and each relation from
-//! its first lock to the end, with what others could not do meanwhile.
+//! The lock window as a picture: the transaction, what of it went to our own work, the script, waits for
+//! locks and a person, and each relation from its first lock to the end, with what others could not do
+//! meanwhile.
 //!
 //! Times are those at which the program took something down, so a lock is drawn from the start of
 //! the statement that took it to the moment its end was known: never too short.
@@ -34,7 +35,7 @@ pub struct Bar {
 /// What others could not do meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blocking {
-    /// No lock: our own work or thought.
+    /// No lock: what the time went to.
     Nothing,
     /// Only DDL and the like waited.
     Ddl,
@@ -45,7 +46,7 @@ pub enum Blocking {
 impl Blocking {
     /// Every kind, with its words.
     pub const LEGEND: [(Blocking, &'static str); 4] = [
-        (Blocking::Nothing, "our own work"),
+        (Blocking::Nothing, "time spent"),
         (Blocking::Ddl, "DDL waits"),
         (Blocking::Writes, "writes wait"),
         (Blocking::Everything, "reads and writes wait"),
@@ -78,29 +79,22 @@ impl Timeline {
             note: stretch(length),
             pieces: vec![(0, length, Blocking::Nothing)],
         }];
-        let mut reached = 0;
-        let pieces: Vec<_> = attempt
-            .statements
-            .iter()
-            .map(|statement| {
-                let to = place(statement.at);
-                let from = place(statement.started()).max(reached).min(to);
-                reached = to;
-                (from, to, Blocking::Nothing)
-            })
-            .collect();
-        bars.push(Bar {
-            label: "script".to_owned(),
-            note: stretch(pieces.iter().map(|(from, to, _)| to - from).sum()),
-            pieces,
-        });
-        if let Some(decided) = attempt.decided {
+        let script = script(attempt, place);
+        let person = attempt.decided.map(|decided| {
             let from = place(decided);
-            bars.push(Bar {
-                label: "at the gate".to_owned(),
-                note: stretch(length - from),
-                pieces: vec![(from, length, Blocking::Nothing)],
-            });
+            (from, attempt.answered.map_or(length, place).max(from))
+        });
+        let taken = script.iter().chain(&person).copied().collect();
+        bars.push(quiet("our own work", rest_of(length, taken)));
+        let waits = waits(attempt, &script);
+        bars.push(quiet("script", script));
+        if !waits.is_empty() {
+            let mut bar = quiet("waiting for locks", waits);
+            bar.note.insert_str(0, "at least ");
+            bars.push(bar);
+        }
+        if let Some(person) = person {
+            bars.push(quiet("a person", vec![person]));
         }
         let strong = held.iter().filter(|held| {
             held.strongest()
@@ -108,6 +102,62 @@ impl Timeline {
         });
         bars.extend(strong.take(RELATIONS).map(|held| bar(held, length, place)));
         Some(Timeline { length, bars })
+    }
+}
+
+/// Each statement from its start to its end.
+fn script(attempt: &Attempt, place: impl Fn(Timestamp) -> u64) -> Vec<(u64, u64)> {
+    let mut reached = 0;
+    let statements = attempt.statements.iter();
+    let pieces = statements.map(|statement| {
+        let to = place(statement.at);
+        let from = place(statement.started()).max(reached).min(to);
+        reached = to;
+        (from, to)
+    });
+    pieces.collect()
+}
+
+/// For how long each statement was seen to wait, drawn at its beginning.
+fn waits(attempt: &Attempt, script: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let statements = attempt.statements.iter().zip(script);
+    let waits = statements.filter(|(statement, _)| statement.waited > 0);
+    waits
+        .map(|(statement, (from, to))| {
+            (
+                *from,
+                from.saturating_add(statement.waited * 1_000).min(*to),
+            )
+        })
+        .collect()
+}
+
+/// What of a transaction of this length is in none of these pieces.
+fn rest_of(length: u64, mut taken: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+    taken.sort_unstable();
+    let mut rest = Vec::new();
+    let mut reached = 0;
+    for (from, to) in taken {
+        if from > reached {
+            rest.push((reached, from));
+        }
+        reached = reached.max(to);
+    }
+    if reached < length {
+        rest.push((reached, length));
+    }
+    rest
+}
+
+/// A bar that keeps nothing from anybody.
+fn quiet(label: &str, pieces: Vec<(u64, u64)>) -> Bar {
+    Bar {
+        label: label.to_owned(),
+        note: stretch(pieces.iter().map(|(from, to)| to - from).sum()),
+        pieces: pieces
+            .into_iter()
+            .map(|(from, to)| (from, to, Blocking::Nothing))
+            .collect(),
     }
 }
 

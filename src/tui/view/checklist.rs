@@ -73,7 +73,13 @@ pub(crate) fn list(scene: &Scene<'_>, columns: usize, height: usize) -> Sheet {
     let (lines, _) = rows(scene, columns, false);
     if lines.len() < height {
         let mut head = vec![title];
-        if lines.len() + 2 <= height {
+        let way = way(scene, columns);
+        let room = height - lines.len();
+        // The way goes below the title, and a gap below both, as far as there is room.
+        if way.len() + 2 <= room {
+            head.extend(way);
+        }
+        if head.len() + 1 <= room {
             head.push(Line::default());
         }
         return Sheet {
@@ -175,6 +181,22 @@ fn title(scene: &Scene<'_>, signed: usize, all: usize, columns: usize) -> Line<'
             Style::new()
         }),
     ])
+}
+
+/// Where this run is decided, and how long the script held its locks the last time.
+fn way(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let plan = scene.machine.plan();
+    if plan.mode != Mode::Run {
+        return Vec::new();
+    }
+    let mut told = vec![("Decided", plan.where_decided().to_owned())];
+    told.extend((scene.account.expected.as_deref()).map(|text| ("Locks", look.clean(text))));
+    let lines = told.into_iter().flat_map(|(label, text)| {
+        let label = format!(" {label}");
+        labelled(&label, look.dim(), &text, Style::new(), 10, columns)
+    });
+    lines.collect()
 }
 
 /// What is missing before an item can be signed, beside its evidence.

@@ -19,6 +19,7 @@
 use super::header::{LAST_MINUTE, LAST_SECONDS};
 use super::{Scene, Sheet, locks, review, stream};
 use crate::gate::Act;
+use crate::gate::account::WithLocks;
 use crate::gate::event::Millis;
 use crate::gate::phase::{Phase, Prompt};
 use crate::gate::plan::Mode;
@@ -143,10 +144,16 @@ pub(crate) fn told(scene: &Scene<'_>, after: &str, columns: usize) -> Vec<Line<'
     let text = if tally.total() == 0 {
         "NONE: nothing says whether the script did what it should".to_owned()
     } else {
-        format!(
+        let counts = format!(
             "{} PASS, {} WARN, {} FAIL",
             tally.pass, tally.warn, tally.fail
-        )
+        );
+        match scene.account.with_locks {
+            WithLocks { looking: 0, .. } => counts,
+            WithLocks { looking, all, .. } => {
+                format!("{counts}; looking took {looking} of {all} ms with locks")
+            }
+        }
     };
     let style = if tally.fail > 0 || tally.pass == 0 {
         look.bad()

@@ -304,6 +304,7 @@ impl Facts {
                 second_signer,
                 ..
             } => {
+                attempt.answered = Some(at);
                 attempt.commit_intended = true;
                 attempt.reason.clone_from(reason);
                 attempt.second_signer.clone_from(second_signer);
@@ -334,6 +335,7 @@ impl Facts {
                 relation,
                 about,
                 milliseconds,
+                waited,
                 tag,
                 rows,
                 locks,
@@ -351,11 +353,18 @@ impl Facts {
                     None => kind.clone(),
                 },
                 milliseconds: *milliseconds,
+                waited: waited.unwrap_or_default(),
                 tag: tag.clone(),
                 rows: *rows,
                 locks: locks.clone(),
                 error: error.clone(),
             }),
+            Entry::Intent {
+                decision: Decision::RollBack,
+                ..
+            } => {
+                attempt.answered.get_or_insert(at);
+            }
             _ => {}
         }
     }
@@ -377,6 +386,9 @@ impl Facts {
         let Some(attempt) = self.attempts.last_mut() else {
             return;
         };
+        if attempt.is_verified(phase) {
+            attempt.verdict.get_or_insert(at);
+        }
         match phase {
             // It opens anew after each query; the decision was there to be made from the first time on.
             "deciding" => {
@@ -414,6 +426,22 @@ impl Facts {
         };
         change(&mut item);
         self.items.push(item);
+    }
+}
+
+impl Attempt {
+    /// Whether the run came to this phase because the last statement's end was known.
+    fn is_verified(&self, phase: &str) -> bool {
+        let unfailed = self.failed().is_none() && !self.statements.is_empty();
+        unfailed
+            && matches!(
+                phase,
+                "deciding"
+                    | "must roll back"
+                    | "taking down the structure"
+                    | "committing"
+                    | "rolling back"
+            )
     }
 }
 

@@ -4,7 +4,7 @@
 use super::said::table_of;
 use crate::gate::event::LockMode;
 use crate::journal::report::facts::{Attempt, Facts, Statement};
-use crate::journal::report::timeline::{Blocking, Timeline};
+use crate::journal::report::timeline::Timeline;
 use crate::journal::report::words::{between, counted, line, stretch};
 use crate::journal::report::{Block, Cell, Row, Table, Tone};
 use jiff::Timestamp;
@@ -21,12 +21,8 @@ pub fn window(facts: &Facts, attempt: &Attempt) -> String {
     let felt: Vec<_> = held
         .iter()
         .filter_map(|held| {
-            let (since, _) = held
-                .modes
-                .iter()
-                .find(|(_, mode)| Blocking::of(*mode) != Blocking::Ddl)?;
             let (_, strongest) = held.strongest()?;
-            Some((*since, strongest))
+            Some((held.felt_since()?, strongest))
         })
         .collect();
     let (Some(first), Some(strongest)) = (
@@ -41,6 +37,14 @@ pub fn window(facts: &Facts, attempt: &Attempt) -> String {
         strongest.name(),
         strongest.blocks()
     );
+    let what = match attempt.looking() {
+        Some((all, looking)) if looking > 0 => format!(
+            "{what}; of the {} that the script ran since then, {} went to statements that only look",
+            stretch(all * 1_000),
+            stretch(looking * 1_000)
+        ),
+        Some(_) | None => what,
+    };
     match end_of(facts, attempt) {
         Some((end, true)) => format!("{}, {what}", stretch(between(first, end))),
         Some((end, false)) => format!(

@@ -1,0 +1,228 @@
+//! How long the same script held locks before, on the same database: from the journal of its newest pass
+//! or rehearsal there. It is measured or it is not told; nothing is made up of it.
+
+use super::chain;
+use super::earlier::newest_first;
+use super::entry::{Entry, Opened};
+use super::report::facts::{Attempt, Facts};
+use crate::gate::event::{Millis, Target, in_words};
+use crate::runbook::Runbook;
+use jiff::Timestamp;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// How many journals are opened, the newest, and how many bytes of them are read.
+const MOST: usize = 100;
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A pass whose statements all succeeded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// When its last statement was done.
+    pub at: Timestamp,
+    pub target: Target,
+    /// It was the way up of a rehearsal of both ways.
+    pub rehearsed: bool,
+    /// From the first lock that others feel to the end of the last statement; `None` where there was
+    /// none.
+    pub locked: Option<Millis>,
+}
+
+/// A script as it was run, by its hash, and its last statement that counts.
+struct Wanted {
+    sha256: String,
+    up_to: usize,
+    rehearsed: bool,
+}
+
+/// What was measured of the script of `runbook`, the newest first. What cannot be read or was changed is
+/// left out, and so is `own`.
+pub fn find(folders: &[PathBuf], own: &Path, runbook: &Runbook) -> Vec<Measured> {
+    let mut wanted = vec![Wanted {
+        sha256: runbook.script.sha256(),
+        up_to: usize::MAX,
+        rehearsed: false,
+    }];
+    wanted.extend(runbook.rehearsal().ok().map(|both| Wanted {
+        sha256: both.script.sha256(),
+        up_to: runbook.rehearsed_up_to(&both.script),
+        rehearsed: true,
+    }));
+    let own = std::fs::canonicalize(own).unwrap_or_else(|_| own.to_owned());
+    let mut left = MOST_BYTES;
+    let journals = folders
+        .iter()
+        .filter_map(|folder| newest_first(folder).ok())
+        .flat_map(|paths| paths.into_iter().take(MOST))
+        .filter(|path| std::fs::canonicalize(path).is_ok_and(|path| path != own));
+    let mut found: Vec<Measured> = journals
+        .filter_map(|path| read(&path, &wanted, &mut left))
+        .collect();
+    found.sort_by_key(|one| std::cmp::Reverse(one.at));
+    found
+}
+
+fn read(path: &Path, wanted: &[Wanted], left: &mut u64) -> Option<Measured> {
+    let about = std::fs::metadata(path)
+        .ok()
+        .filter(|about| about.is_file())?;
+    let opened = opening(path, *left)?;
+    // A clone is another server, and perhaps another's data.
+    let on_a_clone = (opened.rehearses.as_ref()).is_some_and(|of| of.clone_of.is_some());
+    let wanted = wanted.iter().find(|one| one.sha256 == opened.script_sha256);
+    let wanted = wanted.filter(|_| !on_a_clone && about.len() <= *left)?;
+    *left -= about.len();
+    let text = std::fs::read_to_string(path).ok()?;
+    let (lines, broken) = chain::read(&text);
+    if broken.is_some() {
+        return None;
+    }
+    let facts = Facts::of(&lines);
+    // Where a walk started over, the last opening is of another script perhaps.
+    if facts.opened.as_ref()?.script_sha256 != wanted.sha256 {
+        return None;
+    }
+    let whole = |attempt: &&Attempt| attempt.verdict.is_some() && attempt.failed().is_none();
+    let attempt = facts.attempts.iter().rfind(whole)?;
+    let mut counted = attempt
+        .statements
+        .iter()
+        .filter(|one| one.number <= wanted.up_to);
+    let at = counted.next_back()?.at;
+    let locked = attempt.first_felt().filter(|first| *first <= at);
+    Some(Measured {
+        at,
+        target: facts.target?,
+        rehearsed: wanted.rehearsed,
+        locked: locked
+            .and_then(|first| Millis::try_from(at.duration_since(first).as_millis()).ok()),
+    })
+}
+
+/// The first line of a journal, without trust in it.
+fn opening(path: &Path, most: u64) -> Option<Opened> {
+    let mut first = String::new();
+    let file = File::open(path).ok()?;
+    BufReader::new(file.take(most)).read_line(&mut first).ok()?;
+    let line: chain::Line = serde_json::from_str(&first).ok()?;
+    match line.entry {
+        Entry::Opened(opened) => Some(*opened),
+        _ => None,
+    }
+}
+
+/// The newest of these that was on this database, in words.
+pub fn told(all: &[Measured], target: &Target) -> Option<String> {
+    let newest = all.iter().find(|one| one.target.is_same_database(target))?;
+    let of = match newest.rehearsed {
+        true => "its rehearsal",
+        false => "its last pass here",
+    };
+    let at = newest.at.strftime("%Y-%m-%d %H:%M UTC");
+    Some(match newest.locked {
+        Some(locked) => format!(
+            "{} in {of}, {at}, without anybody's reading",
+            in_words(locked)
+        ),
+        None => format!("none that reads or writes wait for in {of}, {at}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Journal;
+
+    fn target(database: &str) -> Target {
+        Target {
+            host: "db1".into(),
+            port: 5432,
+            database: database.into(),
+            ..Target::default()
+        }
+    }
+
+    fn statement(number: usize, locks: &[&str]) -> Entry {
+        Entry::Statement {
+            number,
+            line: number,
+            file: None,
+            section: None,
+            kind: "ALTER TABLE".into(),
+            relation: None,
+            about: None,
+            milliseconds: 200,
+            waited: None,
+            tag: Some("ALTER TABLE".into()),
+            rows: None,
+            locks: locks.iter().map(|&lock| lock.to_owned()).collect(),
+            error: None,
+        }
+    }
+
+    fn phase(phase: &str) -> Entry {
+        Entry::Phase {
+            phase: phase.into(),
+            why: None,
+        }
+    }
+
+    /// A journal of `runbook`'s script with these lines behind its target.
+    fn journal(folder: &Path, name: &str, runbook: &Runbook, lines: &[Entry]) -> PathBuf {
+        let path = folder.join(name);
+        let mut journal = Journal::create(Some(&path), |_| None).unwrap();
+        let opened = Entry::Opened(Box::new(Opened {
+            script_sha256: runbook.script.sha256(),
+            ..Opened::default()
+        }));
+        let connected = Entry::Connected {
+            target: serde_json::to_value(target("d")).unwrap(),
+        };
+        for entry in [opened, connected].iter().chain(lines) {
+            journal.record(entry).unwrap();
+        }
+        path
+    }
+
+    fn found(folder: &Path, runbook: &Runbook) -> Vec<Option<String>> {
+        let found = find(&[folder.to_owned()], Path::new("/none"), runbook);
+        vec![told(&found, &target("d")), told(&found, &target("e"))]
+    }
+
+    #[test]
+    fn only_a_whole_pass_of_the_same_script_on_the_same_database_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let runbook = Runbook::load(None).unwrap();
+        let locked = statement(1, &["ACCESS EXCLUSIVE s.t"]);
+        let whole = [phase("beginning"), locked.clone(), phase("deciding")];
+        let failed = [phase("beginning"), locked.clone(), phase("must roll back")];
+        assert_eq!(found(folder, &runbook), [None, None]);
+        journal(folder, "1.jsonl", &runbook, &failed[..2]);
+        assert_eq!(found(folder, &runbook), [None, None], "without a verdict");
+        let mut other = runbook.clone();
+        other.script = crate::runbook::script::Script::read("other.sql", None, b"SELECT 1;");
+        journal(folder, "2.jsonl", &other, &whole);
+        assert_eq!(found(folder, &runbook), [None, None], "another script");
+        let path = journal(folder, "3.jsonl", &runbook, &whole);
+        let told = found(folder, &runbook);
+        let words = told[0].as_deref().unwrap();
+        assert!(words.contains(" ms in its last pass here, "), "{words}");
+        assert_eq!(told[1], None, "another database");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(
+            &path,
+            text.replace("\"milliseconds\":200", "\"milliseconds\":100"),
+        )
+        .unwrap();
+        assert_eq!(found(folder, &runbook), [None, None], "changed");
+        let quiet = [phase("beginning"), statement(1, &[]), phase("deciding")];
+        journal(folder, "4.jsonl", &runbook, &quiet);
+        let told = found(folder, &runbook);
+        assert!(
+            told[0].as_deref().unwrap().starts_with("none that reads"),
+            "{told:?}"
+        );
+    }
+}
