@@ -188,10 +188,15 @@ pub(super) fn attend(
         );
         return Ok(ExitCode::Committed);
     }
+    let interactive = matches!(whose, Whose::Persons(_));
+    let mode = match interactive {
+        true => Mode::Run,
+        false => Mode::Rehearse,
+    };
     may_be_run(&runbook, holding)?;
+    may_be_decided(&runbook, mode, holding)?;
     // Read from the script's text here, where no key waits for it.
     runbook.impact();
-    let interactive = matches!(whose, Whose::Persons(_));
     let dumb = is_dumb();
     let by_lines = look.plain || dumb || !std::io::stdout().is_terminal();
     if interactive && !std::io::stdin().is_terminal() {
@@ -202,12 +207,6 @@ pub(super) fn attend(
              back: add --rehearse, or `stagegate rehearse` for up and down"
         )));
     }
-    let mode = if interactive {
-        Mode::Run
-    } else {
-        Mode::Rehearse
-    };
-    may_be_decided(&runbook, mode, holding)?;
     if mode == Mode::Rehearse {
         let on_a_copy = matches!(whose, Whose::Nobodys(_, Some(_)));
         may_be_rehearsed(&runbook, on_a_copy, holding.leave_traces)?;

@@ -135,6 +135,7 @@ pub enum Refusal {
     NothingKept(String),
     NoNumbers(usize),
     TooOld,
+    NotComparable(String),
     QueryRuns,
 }
 
@@ -241,6 +242,11 @@ impl std::fmt::Display for Refusal {
             Refusal::TooOld => f.write_str(
                 "What is reviewed here is too old to be approved (--approval-limit). r ends this run; \
                  then walk again.",
+            ),
+            Refusal::NotComparable(why) => write!(
+                f,
+                "Nothing can be approved here, because a second pass cannot be held against this one: {why}. \
+                 r ends this run; walk it again with --decide held."
             ),
             Refusal::QueryRuns => {
                 f.write_str("A query is still running; x cancels it, or wait for its answer.")

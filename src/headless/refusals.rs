@@ -66,6 +66,12 @@ pub fn in_words(refusal: &Refusal) -> String {
         Refusal::TooSoon => {
             "That quit came too soon after the first to be an answer: read, then type quit again."
         }
+        Refusal::NotComparable(why) => {
+            return format!(
+                "Nothing can be approved here, because a second pass cannot be held against this one: {why}. \
+                 rollback ends this run; walk it again with --decide held."
+            );
+        }
         Refusal::TooOld => {
             "What is reviewed here is too old to be approved (--approval-limit). rollback ends this \
              run; then walk again."
@@ -137,6 +143,7 @@ mod tests {
             Refusal::NothingKept("the structure is not known".into()),
             Refusal::NoNumbers(3),
             Refusal::TooOld,
+            Refusal::NotComparable("it is not known".into()),
             Refusal::QueryRuns,
         ];
         for refusal in refusals {

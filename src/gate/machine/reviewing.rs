@@ -91,6 +91,18 @@ impl Machine {
         }
     }
 
+    /// What of a pass that was let go by itself is not known, so that no second one can be the same.
+    pub fn why_not_comparable(&self) -> Option<String> {
+        let shown = self.basis.as_ref()?.shown();
+        let unknown = |when: &str, structure: &Structure| match structure {
+            Structure::Known(_) => None,
+            Structure::Unknown(why) => Some(format!(
+                "the structure {when} the script is not known, {why}"
+            )),
+        };
+        unknown("before", &shown.before).or_else(|| unknown("behind", &shown.structure))
+    }
+
     pub(super) fn refusal_in_review(
         &self,
         act: Act,
@@ -101,7 +113,9 @@ impl Machine {
         let runs = self.awaiting.is_some().then_some(Refusal::QueryRuns);
         match act {
             Act::AskCommit => closed.then(|| {
-                if self.approvable_for() == Some(0) {
+                if let Some(why) = self.why_not_comparable() {
+                    Some(Refusal::NotComparable(why))
+                } else if self.approvable_for() == Some(0) {
                     Some(Refusal::TooOld)
                 } else if runs.is_some() {
                     runs

@@ -151,7 +151,7 @@ pub(crate) fn told(scene: &Scene<'_>, after: &str, columns: usize) -> Vec<Line<'
         match scene.account.with_locks {
             WithLocks { looking: 0, .. } => counts,
             WithLocks { looking, all, .. } => {
-                format!("{counts}; looking took {looking} of {all} ms with locks")
+                format!("{counts}; took {looking} of {all} ms with locks")
             }
         }
     };

@@ -63,6 +63,11 @@ fn facts(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         locks::by_strength(scene, gate::inner(columns), true),
     ));
     let (text, style) = match scene.machine.approvable_for() {
+        _ if scene.machine.why_not_comparable().is_some() => (
+            "NOT POSSIBLE: no second pass can be held against this one; r, then --decide held"
+                .to_owned(),
+            look.bad(),
+        ),
         None | Some(0) => (
             "NOT ANY MORE: what is shown here is too old (--approval-limit)".to_owned(),
             look.bad(),
@@ -74,22 +79,20 @@ fn facts(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     };
     lines.extend(gate::fact(scene, "Approve", &text, style, columns));
     if let Some(basis) = scene.machine.basis() {
-        let (text, style) = match &basis.shown().structure {
-            Structure::Unknown(why) => (
-                format!(
-                    "not known ({}): a second pass will stop at the gate",
-                    look.clean(why)
-                ),
-                look.warn(),
-            ),
-            Structure::Known(all) => (
-                format!(
+        let (text, style) = match (scene.machine.why_not_comparable(), &basis.shown().structure) {
+            (Some(why), _) => (look.clean(&why), look.warn()),
+            (None, structure) => {
+                let all = match structure {
+                    Structure::Known(all) => all.len(),
+                    Structure::Unknown(_) => 0,
+                };
+                let text = format!(
                     "{}, taken down in {} of that",
-                    counted(all.len(), "object or property", "objects and properties"),
+                    counted(all, "object or property", "objects and properties"),
                     took(scene.account.taken_down.unwrap_or_default()),
-                ),
-                Style::new(),
-            ),
+                );
+                (text, Style::new())
+            }
         };
         lines.extend(gate::fact(scene, "Structure", &text, style, columns));
         lines.extend(numbers(scene, basis, columns));
