@@ -303,6 +303,41 @@ fn a_run_that_holds_nothing_reviews_again_what_came_out_otherwise() {
 }
 
 #[test]
+fn what_no_second_pass_can_be_held_against_cannot_be_approved() {
+    let stage = Stage::set(Scenario::Clean);
+    stage.ask("REVOKE SELECT ON pg_catalog.pg_policy FROM PUBLIC");
+    let script = stage.file("small.sql", SCRIPT);
+    let arguments = ["--decide", "unheld", "--on-difference", "rollback", &script];
+    let mut terminal = stage.run_in(120, 50, &[], &arguments);
+    terminal
+        .sign_everything()
+        .key("a")
+        .wait_for(FREE)
+        .wait_for("NOT POSSIBLE")
+        .shows(&["permission denied for table pg_policy"])
+        .key("c")
+        .wait_for("Nothing can be approved here")
+        .key("r")
+        .wait_for("END THIS RUN?")
+        .key("y")
+        .wait_for("R O L L E D   B A C K")
+        .key("q");
+    assert_eq!(terminal.exit_code(), 1);
+    // At the held gate the pass is not let go, and it can be committed there.
+    let mut terminal = stage.run_in(120, 50, &[], &[&script]);
+    terminal
+        .walk_to_the_gate()
+        .key("t")
+        .wait_for("so it is decided here")
+        .shows(&["TRANSACTION OPEN", "permission denied"])
+        .wait_for_the_gate()
+        .roll_back()
+        .key("q");
+    assert_eq!(terminal.exit_code(), 1);
+    stage.assert_untouched();
+}
+
+#[test]
 fn a_lock_that_is_not_granted_in_the_second_pass_is_tried_again_until_the_approval_is_too_old() {
     let stage = Stage::set(Scenario::Clean);
     let script = stage.file("small.sql", SCRIPT);
