@@ -211,3 +211,28 @@ fn a_query_in_a_review_leaves_no_lock_behind() {
     assert_eq!(terminal.exit_code(), 1);
     stage.assert_untouched();
 }
+
+/// Both were shown the same; only one of them can be right about what it commits.
+#[test]
+fn what_a_second_stagegate_committed_in_between_stops_the_first_one() {
+    let stage = Stage::set(Scenario::Clean);
+    let script = SCRIPT.replace("ADD COLUMN", "ADD COLUMN IF NOT EXISTS");
+    let script = stage.file("small.sql", &script);
+    let walk = || {
+        let mut terminal = stage.run_in(120, 50, &[], &[&script]);
+        terminal.walk_to_the_gate();
+        take_time(&mut terminal);
+        terminal
+    };
+    let (mut first, mut second) = (walk(), walk());
+    approve(&mut second).wait_for("C O M M I T T E D").key("q");
+    assert_eq!(second.exit_code(), 0);
+    approve(&mut first).wait_for(DIFFERENT).shows(&[
+        "TRANSACTION OPEN",
+        "before the script: column service_ops.packet_decision.looked_at",
+        "not there",
+    ]);
+    first.wait_for_the_gate().roll_back().key("q");
+    assert_eq!(first.exit_code(), 1);
+    stage.assert_nobody_left();
+}
