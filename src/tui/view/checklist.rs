@@ -76,10 +76,10 @@ pub(crate) fn list(scene: &Scene<'_>, columns: usize, height: usize) -> Sheet {
         let way = way(scene, columns);
         let room = height - lines.len();
         // The way goes below the title, and a gap below both, as far as there is room.
-        if way.len() + 2 <= room {
+        if way.len() + 1 < room {
             head.extend(way);
         }
-        if head.len() + 1 <= room {
+        if head.len() < room {
             head.push(Line::default());
         }
         return Sheet {
