@@ -28,16 +28,21 @@ const WHOLE_NAMES: &str = "SET LOCAL search_path = pg_catalog, pg_temp;\n";
 /// The setting that keeps the search_path of the script while the structure is taken down.
 const PATH_KEPT: &str = "stagegate.search_path";
 
-/// Takes down the structure, and the search_path that the script is to find again.
+/// Takes down the structure, and the search_path that the script is to find again. Its digest is made
+/// here as well, where no lock of the script is held yet: it stands in the one row that is neither
+/// structure nor beside it.
 fn at_the_start() -> String {
+    let digest = digest();
+    let everything = everything();
     format!(
         "SELECT pg_catalog.set_config('{PATH_KEPT}', \
          pg_catalog.current_setting('search_path'), true) AS search_path;\n{WHOLE_NAMES}\
          CREATE TEMPORARY TABLE {BEFORE} (kind text, name text, definition text, is_structure boolean) ON COMMIT DROP;\n\
-         INSERT INTO pg_temp.{BEFORE}\n{};\n\
+         INSERT INTO pg_temp.{BEFORE}\nWITH everything AS MATERIALIZED (\n{everything})\n\
+         SELECT * FROM everything\nUNION ALL\n\
+         SELECT 'digest', '', {digest}, NULL FROM everything WHERE is_structure;\n\
          SELECT pg_catalog.set_config('search_path', \
-         pg_catalog.current_setting('{PATH_KEPT}'), true) AS search_path;\n",
-        everything()
+         pg_catalog.current_setting('{PATH_KEPT}'), true) AS search_path;\n"
     )
 }
 
@@ -198,10 +203,9 @@ const BETWEEN: &str = "SET CONSTRAINTS ALL IMMEDIATE;\n";
 /// Each difference is a FAIL that names the object.
 fn at_the_end() -> String {
     let after = everything();
-    let digest = digest();
     format!(
         "{WHOLE_NAMES}WITH present AS (\n{after}), past AS (\n    SELECT kind, name, definition, is_structure FROM \
-         pg_temp.{BEFORE}\n), difference AS (\n    \
+         pg_temp.{BEFORE} WHERE is_structure IS NOT NULL\n), difference AS (\n    \
          SELECT kind, name, past.definition AS was, present.definition AS now_is\n    \
          FROM past FULL JOIN present USING (kind, name)\n    \
          WHERE past.definition IS DISTINCT FROM present.definition\n)\n\
@@ -211,7 +215,8 @@ fn at_the_end() -> String {
          ELSE 'was: ' || was || '; is: ' || now_is END AS detail\n\
          FROM difference\n\
          UNION ALL\n\
-         SELECT '{RESTORED}', 'PASS', count(*) || ' {BEFORE_DIGEST}' || {digest}\n\
+         SELECT '{RESTORED}', 'PASS', count(*) || ' {BEFORE_DIGEST}' ||\n       \
+         (SELECT definition FROM pg_temp.{BEFORE} WHERE is_structure IS NULL)\n\
          FROM past WHERE is_structure AND NOT EXISTS (SELECT FROM difference);\n"
     )
 }
