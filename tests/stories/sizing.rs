@@ -8,6 +8,9 @@ use stagegate::sandbox::demo::Scenario;
 /// What a terminal without a size is taken for, in whichever direction it has none.
 const SIZELESS: [(u16, u16); 3] = [(0, 0), (0, 24), (80, 0)];
 
+/// Where a frame is whole.
+const FRAME_END: &[u8] = b"\x1b[?2026l";
+
 #[test]
 fn a_terminal_that_says_no_size_at_the_start_is_taken_for_the_usual_one() {
     for (columns, rows) in SIZELESS {
@@ -46,9 +49,15 @@ fn one_cell_at_the_start_is_waited_with_until_there_is_more() {
     for (columns, rows) in [(1, 1), (80, 1), (1, 24)] {
         let stage = Stage::set(Scenario::Clean);
         let mut terminal = stage.run_in(columns, rows, &[], &[]);
-        until("it has the terminal", || {
-            terminal.is_taken()[0].then_some(())
+        // There may be no room for a letter.
+        until("a frame was drawn", || {
+            let drawn = terminal.raw();
+            let mut ends = drawn.windows(FRAME_END.len());
+            ends.any(|bytes| bytes == FRAME_END).then_some(())
         });
+        for key in ["?", "Esc", "s", "G", "Esc"] {
+            terminal.breathe().key(key);
+        }
         terminal.resize(80, 24).walk_to_the_gate();
         terminal.roll_back().key("q");
         stage.assert_rolled_back(&mut terminal, 1, "you decided so");
