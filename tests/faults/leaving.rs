@@ -131,7 +131,7 @@ pub async fn lock_in(seed: u64, share: Share, tally: &mut Tally) {
     for number in 0..share.pasted {
         let mut dice = Dice::new(seed.wrapping_add(2_000_000 + number as u64));
         let run = tokio::task::spawn_blocking(move || paste(&mut dice));
-        tally.add(run.await.unwrap());
+        tally.add_wanted(run.await.unwrap(), "RolledBack(");
     }
 }
 
@@ -172,14 +172,15 @@ async fn prepare(runs: usize, tally: &mut Tally) {
             .batch_execute(&format!("{word} PREPARED '{quoted}'"))
             .await
             .unwrap();
-        tally.add(Run {
+        let run = Run {
             fault: "PREPARE TRANSACTION slipped through",
             seed: format!("#{number}, then {word} PREPARED"),
             altered: table.is_altered_as_seen_by(&client).await,
             later: Some(told_by_journal(&journal, &ground).await),
             excuse,
             said,
-        });
+        };
+        tally.add_wanted(run, "Prepared(");
     }
 }
 
@@ -202,7 +203,15 @@ async fn copy(runs: usize, tally: &mut Tally) {
             &table,
             walk,
         );
-        tally.add(run.await);
+        tally.add_wanted(run.await, decided(decision));
+    }
+}
+
+/// What is said where it went as a person decided.
+fn decided(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Commit => "Committed(",
+        Decision::RollBack | Decision::TakeTime => "RolledBack(\"you decided so",
     }
 }
 
@@ -240,10 +249,18 @@ async fn wait_for_standbys(runs: usize, tally: &mut Tally) {
             walk,
         );
         let mut run = run.await;
-        if waiting == Waiting::Leave {
-            run.excuse = Some("the program was told to leave while COMMIT waited for a standby");
-        }
-        tally.add(run);
+        let wanted = match waiting {
+            Waiting::Leave => {
+                run.excuse =
+                    Some("the program was told to leave while COMMIT waited for a standby");
+                "Unknown("
+            }
+            Waiting::LetGo | Waiting::Watch => {
+                "Committed(\"the server answered COMMIT, committed locally and not known to be \
+                 replicated"
+            }
+        };
+        tally.add_wanted(run, wanted);
     }
 }
 
@@ -296,7 +313,7 @@ async fn freeze(seed: u64, runs: usize, tally: &mut Tally) {
             };
             stop();
             // For good as far as an alarm is concerned; else for some time.
-            let said = match alarm {
+            let said = match &alarm {
                 Some(_) => {
                     let said = walking.await.unwrap();
                     go_on();
@@ -310,7 +327,12 @@ async fn freeze(seed: u64, runs: usize, tally: &mut Tally) {
             };
             let free = table.wait_until_free(&client, PATIENCE).await;
             assert!(free.is_some(), "still held: {said:?}");
-            Run {
+            let wanted = match &alarm {
+                Some(Alarm::Quit) => "RolledBack(\"you left while it was open",
+                Some(_) => "RolledBack(\"the program was told to terminate",
+                None => decided(decision),
+            };
+            let run = Run {
                 fault: match dead {
                     Dead::Backend => "backend SIGSTOP at the gate",
                     Dead::Link => "link frozen at the gate",
@@ -320,11 +342,13 @@ async fn freeze(seed: u64, runs: usize, tally: &mut Tally) {
                 later: Some(told_by_journal(&journal, &ground).await),
                 excuse: None,
                 said,
-            }
+            };
+            (run, wanted)
         });
     }
     while let Some(run) = walks.join_next().await {
-        tally.add(run.unwrap());
+        let (run, wanted) = run.unwrap();
+        tally.add_wanted(run, wanted);
     }
 }
 

@@ -102,6 +102,15 @@ impl Tally {
         }
     }
 
+    /// The same where a fault takes nobody's decision away: what it says must begin like this. A run that
+    /// a limit ends is true to the server, too.
+    pub fn add_wanted(&mut self, run: Run, wanted: &str) {
+        if !format!("{:?}", run.said).starts_with(wanted) {
+            self.faults.push(run.told(&format!("NOT {wanted}")));
+        }
+        self.add(run);
+    }
+
     pub fn runs(&self) -> usize {
         self.rows.values().map(|row| row.runs).sum()
     }
