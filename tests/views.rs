@@ -416,6 +416,34 @@ mod snapshots {
     }
 
     #[test]
+    fn who_was_in_the_way_of_one_statement_is_not_told_of_the_next() {
+        let blocker = || Session {
+            pid: 5150,
+            role: "report_reader".into(),
+            ..Session::default()
+        };
+        for (blocked, told) in [(6, false), (7, true)] {
+            let mut walk = applying();
+            for number in [6, 7] {
+                if number == blocked {
+                    walk.sight(Sight {
+                        blockers: vec![blocker()],
+                        ..Sight::default()
+                    });
+                }
+                if number == 6 {
+                    walk.finish(6, 900, Vec::new());
+                    walk.start(7);
+                }
+            }
+            walk.lock_timeout(7);
+            let text = walk.text((80, 24), stagegate::tui::Glyphs::Unicode);
+            assert_eq!(text.contains("waited for pid 5150"), told, "{text}");
+            assert_eq!(text.contains("Who held the lock was not seen"), !told);
+        }
+    }
+
+    #[test]
     fn lock_not_granted() {
         let mut walk = blocked();
         shoot("waiting", &mut walk);

@@ -669,6 +669,22 @@ impl Walk {
         });
     }
 
+    /// A statement that does not get its lock, and the rollback before the next attempt.
+    pub fn lock_timeout(&mut self, number: usize) {
+        self.report(Body::StatementFailed {
+            number,
+            duration: 3_000,
+            error: Box::new(ServerMessage {
+                severity: "ERROR".into(),
+                sqlstate: Some("55P03".into()),
+                message: "canceling statement due to lock timeout".into(),
+                ..ServerMessage::default()
+            }),
+        });
+        self.answer_rollback();
+        assert!(matches!(self.machine.phase(), Phase::Waiting { .. }));
+    }
+
     pub fn sight(&mut self, sight: Sight) {
         self.feed(Event::Observed(Observation::Seen(Box::new(sight))));
         self.show();
@@ -992,18 +1008,7 @@ pub fn blocked() -> Walk {
         }],
         ..Sight::default()
     });
-    walk.report(Body::StatementFailed {
-        number: 6,
-        duration: 3_000,
-        error: Box::new(ServerMessage {
-            severity: "ERROR".into(),
-            sqlstate: Some("55P03".into()),
-            message: "canceling statement due to lock timeout".into(),
-            ..ServerMessage::default()
-        }),
-    });
-    walk.answer_rollback();
-    assert!(matches!(walk.machine.phase(), Phase::Waiting { .. }));
+    walk.lock_timeout(6);
     walk
 }
 
