@@ -80,6 +80,8 @@ mod session;
 mod sizing;
 #[path = "stories/stage.rs"]
 mod stage;
+#[path = "stories/stalling.rs"]
+mod stalling;
 #[path = "stories/terminal.rs"]
 mod terminal;
 #[path = "shared/typist.rs"]
