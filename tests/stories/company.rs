@@ -32,7 +32,8 @@ fn a_second_stagegate_names_the_first_before_begin_while_it_waits_and_when_it_st
         "ALTER TABLE service_ops.packet_decision ADD COLUMN late int;\n",
     );
 
-    let mut second = stage.run_with(&["--lock-timeout", "60s", &script]);
+    let limit = ["--lock-timeout", "60s", &script];
+    let mut second = stage.run_in(80, 50, &[], &limit);
     second.wait_for_evidence().go_to_item(2);
     let in_the_way = format!("in the way: ACCESS EXCLUSIVE of {holder}");
     second.wait_until("the first, in the way", |screen| {
