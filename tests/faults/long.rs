@@ -84,7 +84,8 @@ async fn the_table() {
          {} runs on PostgreSQL {} (seed {seed}), **{} wrong statements**. Each walks a script of two \
          DDL statements and a check to its decision while a fault strikes, most of them around \
          COMMIT; then the server is asked whether the column and the index are there. A cut was \
-         made before and after every single message of a walk, in both directions.\n\n{}\n\
+         made before and after every single message of a walk, in both directions, also of one that is \
+         let go, approved and run a second time.\n\n{}\n\
          \"Told once more\": with the fault gone the server was asked for the transaction in the \
          run's journal, past what the journal says of its end, and told COMMITTED or ROLLED BACK; a \
          wrong one counts as wrong. After a crash of the server \"committed\" is believed only \

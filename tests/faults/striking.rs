@@ -210,7 +210,10 @@ pub async fn run(
         _ => None,
     };
     let run = Run {
-        fault: fault.name(),
+        fault: match (fault, decision) {
+            (Fault::Link(Act::Cut), Decision::TakeTime) => "link cut, decided with nothing held",
+            (fault, _) => fault.name(),
+        },
         seed: format!("{seed} {fault:?} {moment:?} {decision:?}"),
         said,
         altered,
