@@ -95,6 +95,18 @@ fn by_lines_a_second_stagegate_names_the_first_too() {
     }
     let text = std::fs::read_to_string(&journal).unwrap();
     let lines = chain::verify(&text).unwrap();
+    let waited = lines.iter().find_map(|line| match &line.entry {
+        Entry::Statement {
+            milliseconds,
+            waited,
+            ..
+        } => Some((*milliseconds, *waited)),
+        _ => None,
+    });
+    let (took, waited) = waited.expect("the statement");
+    let waited = waited.expect("how long it waited for the lock");
+    // It is as long as it was when somebody looked, and somebody did while it was told.
+    assert!(0 < waited && waited <= took, "{waited} of {took} ms");
     let by = lines.into_iter().find_map(|line| match line.entry {
         Entry::Blocked { number, by } => Some((number, by)),
         _ => None,

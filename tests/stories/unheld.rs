@@ -268,6 +268,7 @@ fn a_runbook_says_where_it_is_decided_and_the_command_line_goes_before_it() {
     let mut terminal = stage.run_in(120, 50, &[], &["--decide", "held", &runbook]);
     terminal
         .wait_for("Decided  at the gate")
+        .wait_for(" in its last pass here, ")
         .walk_to_the_gate()
         .shows(&["TRANSACTION OPEN"])
         .roll_back()
