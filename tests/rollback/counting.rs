@@ -230,3 +230,24 @@ fn what_a_server_keeps_among_the_options_is_no_other_structure() {
     let mut person = stage.typed(&["run", "--plain", folder.to_str().unwrap()]);
     person.wait_for("is stale: the structure has changed since");
 }
+
+/// pg_dump writes some conditions in another form, and a server tells them so ever after.
+#[test]
+fn a_condition_that_a_dump_writes_in_another_form_is_no_other_structure() {
+    if cannot_clone() {
+        return;
+    }
+    let stage = Stage::set();
+    let folder = exported(&stage);
+    stage.superuser(&[
+        "CREATE TABLE service_ops.worded (word varchar(9) \
+         CHECK (word IN ('a', 'it''s (b)')), CHECK (word <> 'c' AND word::text <> 'd'))",
+        "ALTER TABLE service_ops.worded OWNER TO wiser_owner",
+    ]);
+    rehearsed(&stage, &folder);
+    let (line, _) = told(&stage, &folder);
+    assert!(line.contains("HOLDS. rehearsed on"), "{line}");
+    stage.superuser(&["ALTER TABLE service_ops.worded DROP CONSTRAINT worded_word_check"]);
+    let (line, _) = told(&stage, &folder);
+    assert!(line.contains("the structure has changed since"), "{line}");
+}
