@@ -526,7 +526,7 @@ pub fn duration(text: &str) -> Result<Millis, String> {
         "s" => 1_000,
         "min" => 60_000,
         "h" => 3_600_000,
-        _ => return Err("say it with a unit: ms, s, min or h, such as 30s".into()),
+        _ => return Err("it needs a unit: ms, s, min or h, such as 30s or 5min".into()),
     };
     let number: u64 = number
         .parse()

@@ -596,7 +596,7 @@ impl<'a> Teller<'a> {
                         "Post-verification: {} PASS, {} WARN, {} FAIL. Type quit.",
                         tally.pass, tally.warn, tally.fail
                     )),
-                    None => self.say("Nothing is left to do here. Type quit."),
+                    None => self.say("Type quit. stagegate report writes this run down for others; stagegate rollback walks the way back."),
                 }
             }
             Ending::RolledBack { why, proof } => {
