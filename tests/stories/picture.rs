@@ -2,9 +2,12 @@
 //!
 //! `cargo test --test stories -- --ignored picture` draws them anew into `assets`.
 
+use crate::child::Finish;
 use crate::stage::{Stage, Walk};
+use crate::terminal::PROGRAM;
 use stagegate::sandbox::demo::Scenario;
 use std::fmt::Write;
+use std::process::Command;
 
 const CELL: (f32, f32) = (8.4, 18.0);
 const MARGIN: f32 = 14.0;
@@ -85,7 +88,7 @@ fn pictures_of_a_walk_that_commits() {
 }
 
 #[test]
-#[ignore = "draws what runs and waits for a lock anew"]
+#[ignore = "draws what runs and waits for a lock, and its report, anew"]
 fn picture_of_the_statements() {
     let stage = Stage::set(Scenario::Blocked);
     let mut terminal = stage.run_in(120, 30, &[], &[]);
@@ -96,6 +99,29 @@ fn picture_of_the_statements() {
         .wait_for("WE WAIT FOR");
     draw(&terminal, "stream.svg");
     terminal.wait_for_the_gate().roll_back().key("q");
+    assert_eq!(terminal.exit_code(), 1);
+    let report = Command::new(PROGRAM)
+        .args(["report", "--format", "html"])
+        .env_clear()
+        .envs(stage.env(&[]))
+        .finish("stagegate");
+    let page = String::from_utf8(report.stdout).unwrap();
+    std::fs::write(asset("report.svg"), window_of(&page)).unwrap();
+}
+
+/// The picture of the lock window in a report, by itself.
+fn window_of(page: &str) -> String {
+    let between = |from: &str, to: &str| {
+        let start = page.find(from).expect(from);
+        let length = page[start..].find(to).expect(to) + to.len();
+        &page[start..start + length]
+    };
+    let style = between("<style>", "</style>");
+    let picture = between("<svg ", "</svg>\n");
+    let (head, bars) = picture.split_once('\n').unwrap();
+    let named = "<svg xmlns=\"http://www.w3.org/2000/svg\" font-family=\"system-ui, sans-serif\" ";
+    let head = head.replacen("<svg ", named, 1);
+    format!("{head}\n{style}\n<rect width=\"100%\" height=\"100%\" fill=\"var(--paper)\"/>\n{bars}")
 }
 
 #[test]
@@ -116,9 +142,12 @@ fn draw(terminal: &crate::terminal::Terminal, name: &str) {
 }
 
 fn draw_on(ground: &Ground, terminal: &crate::terminal::Terminal, name: &str) {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/");
     let picture = terminal.with_screen(|screen| svg(screen, ground));
-    std::fs::write(format!("{folder}{name}"), picture).unwrap();
+    std::fs::write(asset(name), picture).unwrap();
+}
+
+fn asset(name: &str) -> String {
+    format!("{}/assets/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 #[test]
@@ -171,10 +200,18 @@ fn the_pictures_are_there_and_show_what_they_are_of() {
                 "pg_xact_status",
             ],
         ),
+        (
+            "report.svg",
+            [
+                "transaction",
+                "waiting for locks: at least",
+                "a person",
+                "ACCESS EXCLUSIVE",
+            ],
+        ),
         ("inspect.svg", ["READ-ONLY", "PASS", "wiser_ops", "quit"]),
     ] {
-        let path = format!("{}/assets/{name}", env!("CARGO_MANIFEST_DIR"));
-        let svg = std::fs::read_to_string(path).unwrap();
+        let svg = std::fs::read_to_string(asset(name)).unwrap();
         for words in shown {
             assert!(svg.contains(words), "{name}: {words}");
         }
