@@ -109,32 +109,18 @@ fn picture_of_the_statements() {
     std::fs::write(asset("report.svg"), window_of(&page)).unwrap();
 }
 
-/// The picture of the lock window in a report, by itself.
+/// The picture of a report's last lock window, by itself.
 fn window_of(page: &str) -> String {
-    let between = |from: &str, to: &str| {
-        let start = page.find(from).expect(from);
+    let until = |start: usize, to: &str| {
         let length = page[start..].find(to).expect(to) + to.len();
         &page[start..start + length]
     };
-    let style = between("<style>", "</style>");
-    let picture = between("<svg ", "</svg>\n");
+    let style = until(page.find("<style>").unwrap(), "</style>");
+    let picture = until(page.rfind("<svg ").unwrap(), "</svg>\n");
     let (head, bars) = picture.split_once('\n').unwrap();
     let named = "<svg xmlns=\"http://www.w3.org/2000/svg\" font-family=\"system-ui, sans-serif\" ";
     let head = head.replacen("<svg ", named, 1);
     format!("{head}\n{style}\n<rect width=\"100%\" height=\"100%\" fill=\"var(--paper)\"/>\n{bars}")
-}
-
-#[test]
-#[ignore = "draws a check that says FAIL anew"]
-fn picture_of_only_rollback() {
-    let stage = Stage::set(Scenario::FailingCheck);
-    let mut terminal = stage.run_in(100, 30, &[], &["--theme", "light"]);
-    terminal
-        .sign_everything()
-        .key("a")
-        .wait_for("ONLY ROLLBACK IS LEFT");
-    draw_on(&LIGHT, &terminal, "fail.svg");
-    terminal.roll_back().key("q");
 }
 
 fn draw(terminal: &crate::terminal::Terminal, name: &str) {
@@ -204,7 +190,7 @@ fn the_pictures_are_there_and_show_what_they_are_of() {
             "report.svg",
             [
                 "transaction",
-                "waiting for locks: at least",
+                "our own work",
                 "a person",
                 "ACCESS EXCLUSIVE",
             ],
