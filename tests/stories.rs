@@ -88,5 +88,7 @@ mod terminal;
 mod typist;
 #[path = "stories/unheld.rs"]
 mod unheld;
+#[path = "stories/wheel.rs"]
+mod wheel;
 #[path = "stories/wording.rs"]
 mod wording;

@@ -26,7 +26,7 @@ fn inside() {
         return;
     };
     let tell = |text: &str| std::fs::write(std::env::var(TOLD).unwrap(), text).unwrap();
-    let mut terminal = Terminal::enter().unwrap();
+    let mut terminal = Terminal::enter(true).unwrap();
     let (send, inputs) = mpsc::channel();
     let reader = input::spawn(move |input| send.send(input).is_ok()).unwrap();
     let mut draw = |text: &str| {

@@ -453,6 +453,9 @@ pub struct Look {
     /// No bell when the hold is half over, in its last minute and in its last ten seconds
     #[arg(long)]
     pub quiet: bool,
+    /// Leave the mouse's wheel to the terminal, instead of having it send arrow keys
+    #[arg(long)]
+    pub no_mouse: bool,
     /// ASCII only, whatever the locale says
     #[arg(long)]
     pub ascii: bool,

@@ -88,10 +88,11 @@ enum Seat {
 
 impl Seat {
     fn screen(
+        scrolls: bool,
         alarms: UnboundedReceiver<Alarm>,
         questions: UnboundedReceiver<Challenge>,
     ) -> Result<Seat, Failure> {
-        let terminal = Terminal::enter().wrap_err("the screen cannot be set up")?;
+        let terminal = Terminal::enter(scrolls).wrap_err("the screen cannot be set up")?;
         let (keys, input) = unbounded_channel();
         let reader = input::spawn(move |input| keys.send(input).is_ok())
             .wrap_err("the keyboard cannot be read")?;
@@ -250,7 +251,7 @@ pub(super) fn attend(
         let watchdog = Watchdog::start().wrap_err("the program's own tasks cannot be started")?;
         signals::listen(&alarms, &watchdog).wrap_err("signals cannot be listened to")?;
         let mut seat = match interactive && !by_lines {
-            true => Seat::screen(alarmed, questions)?,
+            true => Seat::screen(!look.no_mouse, alarmed, questions)?,
             false => Seat::lines(alarmed, questions, interactive),
         };
         let mut other = match &whose {

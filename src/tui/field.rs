@@ -50,6 +50,8 @@ pub struct TextField {
     past: Vec<String>,
     /// Which of them is in the field; as many as there are for none.
     recalled: usize,
+    /// What was typed when the first of them was brought back.
+    draft: Zeroizing<String>,
 }
 
 impl Default for TextField {
@@ -66,6 +68,7 @@ impl Clone for TextField {
         copy.spoiled = self.spoiled;
         copy.past.clone_from(&self.past);
         copy.recalled = self.recalled;
+        copy.draft.clone_from(&self.draft);
         copy
     }
 }
@@ -82,6 +85,7 @@ impl TextField {
             spoiled: false,
             past: Vec::new(),
             recalled: 0,
+            draft: Zeroizing::default(),
         }
     }
 
@@ -218,16 +222,23 @@ impl TextField {
         true
     }
 
-    /// Brings back what was typed before.
+    /// Brings back what was typed before, and behind the last of it what is being typed: arrow keys can
+    /// come from the mouse's wheel.
     fn recall(&mut self, edit: Edit) -> bool {
-        if self.past.is_empty() {
+        let newest = self.past.len();
+        let to = match edit {
+            Edit::Older => self.recalled.saturating_sub(1),
+            _ => (self.recalled + 1).min(newest),
+        };
+        if to == self.recalled {
             return false;
         }
-        self.recalled = match edit {
-            Edit::Older => self.recalled.saturating_sub(1),
-            _ => (self.recalled + 1).min(self.past.len()),
-        };
-        let text = self.past.get(self.recalled).cloned().unwrap_or_default();
+        if self.recalled == newest {
+            self.draft = self.text.clone();
+        }
+        self.recalled = to;
+        let text = self.past.get(to).cloned();
+        let text = text.unwrap_or_else(|| self.draft.as_str().to_owned());
         self.set(&text);
         true
     }
@@ -296,6 +307,14 @@ mod tests {
             field.edit(Edit::Newer);
             assert_eq!(field.text(), expected);
         }
+        // Arrow keys on their way through it cost nothing of what was typed.
+        field.insert("three".chars());
+        for edit in [Edit::Newer, Edit::Older, Edit::Older, Edit::Newer] {
+            field.edit(edit);
+        }
+        assert_eq!(field.text(), "two");
+        field.edit(Edit::Newer);
+        assert_eq!(field.text(), "three");
     }
 
     #[test]

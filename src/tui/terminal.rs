@@ -6,6 +6,9 @@
 //! sent at all. A thread of its own writes them, so that only that one waits for a terminal that
 //! takes nothing.
 //!
+//! The mouse is never taken: its selection stays the terminal's own, and copies as everywhere. The
+//! wheel comes as arrow keys, which a terminal can send by itself while the alternate screen is shown.
+//!
 //! It must never ask the terminal anything: the answer would come through the input's thread.
 //! `ratatui::Terminal::clear` does; a repaint is forced by resizing instead.
 
@@ -37,9 +40,17 @@ static SETTINGS: OnceLock<rustix::termios::Termios> = OnceLock::new();
 /// How long a terminal has to take what gives it back; one that is stalled never does.
 const GIVING_BACK: Duration = Duration::from_millis(300);
 
-/// What gives the terminal back: end of the update, no brackets, the main screen, a cursor, the title
-/// that was put aside.
-pub(crate) const LEAVING: &[u8] = b"\x1b[?2026l\x1b[?2004l\x1b[?1049l\x1b[?25h\x1b[23;2t";
+/// What gives the terminal back: end of the update, no brackets, the wheel as it was, the main screen, a
+/// cursor, the title that was put aside.
+pub(crate) const LEAVING: &[u8] =
+    b"\x1b[?2026l\x1b[?2004l\x1b[?1007r\x1b[?1049l\x1b[?25h\x1b[23;2t";
+
+/// Puts aside what the wheel does on the alternate screen. Many terminals send arrow keys anyway, and
+/// for `less` they must do so afterwards as well.
+const KEEP_WHEEL: &str = "\x1b[?1007s";
+
+/// Has the wheel send arrow keys on the alternate screen.
+const WHEEL_AS_ARROWS: &str = "\x1b[?1007h";
 
 /// Puts the window's title aside.
 const KEEP_TITLE: &str = "\x1b[22;2t";
@@ -115,11 +126,12 @@ pub struct Terminal<B: Surface> {
 }
 
 impl Terminal<Ours> {
-    /// Takes the terminal: raw mode, alternate screen, bracketed paste, no cursor.
+    /// Takes the terminal: raw mode, alternate screen, bracketed paste, no cursor, and the wheel as arrow
+    /// keys if it `scrolls`.
     ///
     /// # Errors
     /// When it is not a terminal, or cannot be written to; it is then as it was.
-    pub fn enter() -> io::Result<Self> {
+    pub fn enter(scrolls: bool) -> io::Result<Self> {
         restore_on_panic();
         // With NO_COLOR crossterm writes `ESC[;m`, which erases bold and reverse as well. Whether
         // there is colour is decided by our palette, and only there.
@@ -133,6 +145,8 @@ impl Terminal<Ours> {
         let entered = execute!(
             io::stdout(),
             Print(if titled { KEEP_TITLE } else { "" }),
+            Print(KEEP_WHEEL),
+            Print(if scrolls { WHEEL_AS_ARROWS } else { "" }),
             EnterAlternateScreen,
             EnableBracketedPaste,
             cursor::Hide

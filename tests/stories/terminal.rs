@@ -310,6 +310,13 @@ impl Terminal {
         self
     }
 
+    /// How often the program wrote these bytes so far.
+    pub fn wrote(&self, bytes: &[u8]) -> usize {
+        let shown = self.shared.lock();
+        let parts = shown.raw.windows(bytes.len());
+        parts.filter(|part| *part == bytes).count()
+    }
+
     /// Every byte that the program wrote.
     pub fn raw(&self) -> Vec<u8> {
         self.shared.lock().raw.clone()
