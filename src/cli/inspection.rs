@@ -97,7 +97,8 @@ pub(super) fn inspect(
         let journals = journal::folder(|name| std::env::var(name).ok());
         let shown = journals.as_ref().map(|folder| folder.display().to_string());
         let mut screen = Screen::new(Arc::clone(&runbook), appearance(look), shown);
-        let mut terminal = Terminal::enter(!look.no_mouse).wrap_err("the screen cannot be set up")?;
+        let mut terminal =
+            Terminal::enter(!look.no_mouse).wrap_err("the screen cannot be set up")?;
         let (keys, input) = unbounded_channel();
         let _reader = input::spawn(move |input| keys.send(input).is_ok())
             .wrap_err("the keyboard cannot be read")?;

@@ -57,10 +57,15 @@ fn the_wheel_scrolls_at_the_gate_and_no_heap_of_it_is_a_paste_or_a_decision() {
             terminal.key(key).wait_for(question);
         }
         for (up, down) in WHEEL {
-            terminal.paste_raw(&down.repeat(500)).paste_raw(&up.repeat(500));
+            terminal
+                .paste_raw(&down.repeat(500))
+                .paste_raw(&up.repeat(500));
         }
         // A key behind them all is heard, and what was open before them still is.
-        terminal.key("Ctrl-L").shows(&[question]).shows_no("refused");
+        terminal
+            .key("Ctrl-L")
+            .shows(&[question])
+            .shows_no("refused");
         if key.is_some() {
             terminal.key("Esc").wait_while(question);
         }
@@ -71,14 +76,20 @@ fn the_wheel_scrolls_at_the_gate_and_no_heap_of_it_is_a_paste_or_a_decision() {
         terminal.key(":").wait_for("read-only by").type_slowly(text);
         terminal.key("Enter").wait_for("1 row in ");
     }
-    terminal.key(":").wait_for("read-only by").type_slowly("SELECT 3");
+    terminal
+        .key(":")
+        .wait_for("read-only by")
+        .type_slowly("SELECT 3");
     let (up, down) = WHEEL[0];
     terminal
         .paste_raw(&up.repeat(20))
         .wait_for("> SELECT 1")
         .paste_raw(&down.repeat(20))
         .wait_for("> SELECT 3");
-    terminal.key("Esc").wait_while("read-only by").wait_for_the_gate();
+    terminal
+        .key("Esc")
+        .wait_while("read-only by")
+        .wait_for_the_gate();
     terminal.roll_back().key("q");
     stage.assert_rolled_back(&mut terminal, 1, "you decided so");
 }
