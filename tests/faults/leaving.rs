@@ -39,7 +39,7 @@ async fn nobody_is_locked_in_at_the_gate() {
     let mut tally = Tally::default();
     let share = Share {
         prepared: 4,
-        pasted: 1,
+        pasted: 2,
         copied: 4,
         standby: 4,
         frozen: 8,
@@ -47,7 +47,7 @@ async fn nobody_is_locked_in_at_the_gate() {
     lock_in(seed, share, &mut tally).await;
     println!("{}", tally.markdown());
     tally.assert_nothing_wrong();
-    assert_eq!(tally.runs(), 21);
+    assert_eq!(tally.runs(), 22);
 }
 
 /// How the real program is told to leave.
@@ -130,7 +130,7 @@ pub async fn lock_in(seed: u64, share: Share, tally: &mut Tally) {
     freeze(seed, share.frozen, tally).await;
     for number in 0..share.pasted {
         let mut dice = Dice::new(seed.wrapping_add(2_000_000 + number as u64));
-        let run = tokio::task::spawn_blocking(move || paste(&mut dice));
+        let run = tokio::task::spawn_blocking(move || paste(&mut dice, number % 2 == 0));
         tally.add_wanted(run.await.unwrap(), "RolledBack(");
     }
 }
@@ -381,7 +381,7 @@ async fn walk_through(
 }
 
 /// A paste of keys that would decide, at the gate on a full screen; then a person's own decision.
-fn paste(dice: &mut Dice) -> Run {
+fn paste(dice: &mut Dice, brackets: bool) -> Run {
     let stage = Stage::set(Scenario::Clean);
     let mut terminal = stage.run();
     terminal.walk_to_the_gate();
@@ -389,7 +389,7 @@ fn paste(dice: &mut Dice) -> Run {
     let keys = "c\rwiser_ops\rr\ry\rx\rq\ra\r";
     let text = keys.repeat(bytes / keys.len());
     terminal.breathe();
-    match dice.percent(50) {
+    match brackets {
         true => terminal.paste_bracketed(&text).wait_for("Pasted text was"),
         false => terminal.paste_raw(&text).wait_for("they were refused."),
     };
@@ -403,7 +403,7 @@ fn paste(dice: &mut Dice) -> Run {
         AND attrelid = 'service_ops.integration_inbox'::regclass)";
     Run {
         fault: "a paste at the gate",
-        seed: format!("{bytes} bytes, exit code {code}"),
+        seed: format!("{bytes} bytes, brackets {brackets}, exit code {code}"),
         altered: stage.ask_one(added) == "t",
         later: None,
         excuse: None,
