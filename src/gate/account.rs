@@ -26,8 +26,8 @@ pub struct Account {
     /// Time since the run began, in milliseconds, as the ticks told it.
     pub now: Millis,
     pub target: Option<Target>,
-    /// How long the script held locks the last time, in words, where that was measured.
-    pub expected: Option<String>,
+    /// How long the script held locks the last time, where that was measured.
+    pub expected: Option<Expected>,
     pub evidence: Vec<Evidence>,
     /// The latest look that evidence is of.
     probed: Seq,
@@ -99,6 +99,14 @@ pub struct Account {
     pub unguarded: bool,
     /// Why the journal does not hold this run, if it does not.
     pub unrecorded: Option<String>,
+}
+
+/// How long a script held locks before, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    pub in_short: String,
+    /// With where and when that was.
+    pub told: String,
 }
 
 /// The script's own time since its first lock that others feel, in milliseconds.

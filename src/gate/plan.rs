@@ -193,16 +193,9 @@ impl Plan {
 
     /// Where a run of it is decided, in words.
     pub fn where_decided(&self) -> &'static str {
-        match self.unheld {
-            Unheld::Offered {
-                by_itself: true, ..
-            } => {
-                "with nothing held: rolled back at its verdict; c then runs it again and commits it"
-            }
-            Unheld::Offered { .. } => {
-                "at the gate, with the locks held; taking time there lets them go"
-            }
-            Unheld::Never | Unheld::Refused(_) => "at the gate, with the locks held",
+        match self.lets_go_by_itself() {
+            true => "decided with nothing held",
+            false => "decided at the gate",
         }
     }
 

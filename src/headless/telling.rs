@@ -468,10 +468,10 @@ impl<'a> Teller<'a> {
                     ));
                 }
                 if machine.plan().mode == Mode::Run {
-                    self.say(&format!("Decided {}.", machine.plan().where_decided()));
+                    self.say(&format!("This run is {}.", machine.plan().where_decided()));
                 }
                 if let Some(expected) = &account.expected {
-                    self.say(&format!("Locks: {expected}."));
+                    self.say(&format!("Locks: {}.", expected.told));
                 }
                 self.say("Checklist: type help to see what can be typed.");
             }

@@ -5,6 +5,7 @@ use super::chain;
 use super::earlier::newest_first;
 use super::entry::{Entry, Opened};
 use super::report::facts::{Attempt, Facts};
+use crate::gate::account::Expected;
 use crate::gate::event::{Millis, Target, in_words};
 use crate::runbook::Runbook;
 use jiff::Timestamp;
@@ -113,19 +114,22 @@ fn opening(path: &Path, most: u64) -> Option<Opened> {
 }
 
 /// The newest of these that was on this database, in words.
-pub fn told(all: &[Measured], target: &Target) -> Option<String> {
+pub fn told(all: &[Measured], target: &Target) -> Option<Expected> {
     let newest = all.iter().find(|one| one.target.is_same_database(target))?;
     let of = match newest.rehearsed {
         true => "its rehearsal",
         false => "its last pass here",
     };
     let at = newest.at.strftime("%Y-%m-%d %H:%M UTC");
-    Some(match newest.locked {
-        Some(locked) => format!(
-            "{} in {of}, {at}, without anybody's reading",
-            in_words(locked)
-        ),
-        None => format!("none that reads or writes wait for in {of}, {at}"),
+    Some(match newest.locked.map(in_words) {
+        Some(locked) => Expected {
+            in_short: format!("locks {locked} the last time"),
+            told: format!("{locked} in {of}, {at}, without anybody's reading"),
+        },
+        None => Expected {
+            in_short: "no lock that others feel the last time".to_owned(),
+            told: format!("none that reads or writes wait for in {of}, {at}"),
+        },
     })
 }
 
@@ -187,7 +191,8 @@ mod tests {
 
     fn found(folder: &Path, runbook: &Runbook) -> Vec<Option<String>> {
         let found = find(&[folder.to_owned()], Path::new("/none"), runbook);
-        vec![told(&found, &target("d")), told(&found, &target("e"))]
+        let told = |database| told(&found, &target(database)).map(|expected| expected.told);
+        vec![told("d"), told("e")]
     }
 
     #[test]

@@ -254,7 +254,7 @@ fn a_runbook_says_where_it_is_decided_and_the_command_line_goes_before_it() {
     let runbook = folder.to_string_lossy();
     let mut terminal = stage.run_in(120, 50, &[], &[&runbook]);
     terminal
-        .wait_for("Decided  with nothing held")
+        .wait_for("decided with nothing held")
         .sign_everything()
         .key("a")
         .wait_for(FREE)
@@ -267,7 +267,8 @@ fn a_runbook_says_where_it_is_decided_and_the_command_line_goes_before_it() {
     assert_eq!(terminal.exit_code(), 1);
     let mut terminal = stage.run_in(120, 50, &[], &["--decide", "held", &runbook]);
     terminal
-        .wait_for("Decided  at the gate")
+        .wait_for("decided at the gate")
+        .shows(&[" ms the last time"])
         .wait_for(" in its last pass here, ")
         .walk_to_the_gate()
         .shows(&["TRANSACTION OPEN"])

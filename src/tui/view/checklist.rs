@@ -73,11 +73,10 @@ pub(crate) fn list(scene: &Scene<'_>, columns: usize, height: usize) -> Sheet {
     let (lines, _) = rows(scene, columns, false);
     if lines.len() < height {
         let mut head = vec![title];
-        let way = way(scene, columns);
+        let locks = locks(scene, columns);
         let room = height - lines.len();
-        // The way goes below the title, and a gap below both, as far as there is room.
-        if way.len() + 1 < room {
-            head.extend(way);
+        if locks.len() + 1 < room {
+            head.extend(locks);
         }
         if head.len() < room {
             head.push(Line::default());
@@ -183,20 +182,15 @@ fn title(scene: &Scene<'_>, signed: usize, all: usize, columns: usize) -> Line<'
     ])
 }
 
-/// Where this run is decided, and how long the script held its locks the last time.
-fn way(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+/// How long the script held its locks the last time.
+fn locks(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
-    let plan = scene.machine.plan();
-    if plan.mode != Mode::Run {
-        return Vec::new();
-    }
-    let mut told = vec![("Decided", plan.where_decided().to_owned())];
-    told.extend((scene.account.expected.as_deref()).map(|text| ("Locks", look.clean(text))));
-    let lines = told.into_iter().flat_map(|(label, text)| {
-        let label = format!(" {label}");
-        labelled(&label, look.dim(), &text, Style::new(), 10, columns)
-    });
-    lines.collect()
+    let expected = scene.account.expected.as_ref();
+    let expected = expected.filter(|_| scene.machine.plan().mode == Mode::Run);
+    expected.map_or_else(Vec::new, |expected| {
+        let text = look.clean(&expected.told);
+        labelled(" Locks", look.dim(), &text, Style::new(), 8, columns)
+    })
 }
 
 /// What is missing before an item can be signed, beside its evidence.

@@ -435,11 +435,30 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
     Some((words, style))
 }
 
+/// On the checklist: where this run is decided, and what is to be expected of its locks.
+fn ahead(scene: &Scene<'_>) -> Vec<String> {
+    let plan = scene.machine.plan();
+    if *scene.machine.phase() != Phase::Checklist || plan.mode != Mode::Run {
+        return Vec::new();
+    }
+    let expected = scene.account.expected.as_ref();
+    let expected = expected.map(|expected| scene.look.clean(&expected.in_short));
+    std::iter::once(plan.where_decided().to_owned())
+        .chain(expected)
+        .collect()
+}
+
 fn band(scene: &Scene<'_>, columns: usize) -> Line<'static> {
     let look = scene.look;
     let Some((words, style)) = words(scene) else {
         let rule = look.glyphs.rule();
-        let text = format!("{} no transaction is open ", rule.repeat(2));
+        let mut text = format!("{} no transaction is open ", rule.repeat(2));
+        for part in ahead(scene) {
+            let part = format!("{} {part} ", rule.repeat(2));
+            if width(&text) + width(&part) < columns {
+                text.push_str(&part);
+            }
+        }
         let rest = columns.saturating_sub(width(&text));
         return scene.line(format!("{text}{}", rule.repeat(rest)), look.dim());
     };
