@@ -311,5 +311,8 @@ fn take_input<H: Held, B: Surface>(
     for event in events {
         engine.take(event);
     }
+    if let Some(text) = screen.take_copied() {
+        terminal.copy(&text);
+    }
     screen.take_repaint() && terminal.repaint().is_err()
 }

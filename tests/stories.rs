@@ -24,6 +24,8 @@ mod bytes;
 mod child;
 #[path = "stories/choosing.rs"]
 mod choosing;
+#[path = "stories/clipboard.rs"]
+mod clipboard;
 #[path = "shared/clients.rs"]
 mod clients;
 #[path = "stories/company.rs"]

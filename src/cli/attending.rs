@@ -25,7 +25,7 @@ use crate::runbook::printable::printable;
 use crate::runbook::{Origin, Runbook};
 use crate::tui::input;
 use crate::tui::screen::Screen;
-use crate::tui::terminal::{Ours, Terminal};
+use crate::tui::terminal::{Ours, Terminal, takes_texts};
 use crate::walk::engine::{Engine, Log};
 use crate::walk::live::Live;
 use crate::walk::watchdog::Watchdog;
@@ -291,7 +291,9 @@ pub(super) fn attend(
                 } => {
                     let mut screen = Screen::new(Arc::clone(&runbook), appearance(look));
                     screen.set_journal(&path);
-                    screen.set_brackets(input::brackets_pastes(&env("TERM").unwrap_or_default()));
+                    let kind = env("TERM").unwrap_or_default();
+                    screen.set_brackets(input::brackets_pastes(&kind));
+                    screen.set_clipboard(takes_texts(&kind));
                     let here = std::env::current_dir().unwrap_or_default();
                     screen.set_backup_folder(holding.backup_dir.as_deref().unwrap_or(&here));
                     if let Some(greeting) = greeting.take() {

@@ -12,7 +12,7 @@ use crate::inspect::{looking, telling};
 use crate::journal;
 use crate::runbook::printable::printable;
 use crate::tui::input;
-use crate::tui::terminal::Terminal;
+use crate::tui::terminal::{Terminal, takes_texts};
 use crate::walk::signals;
 use crate::walk::watchdog::Watchdog;
 use color_eyre::eyre::WrapErr;
@@ -97,6 +97,7 @@ pub(super) fn inspect(
         let journals = journal::folder(|name| std::env::var(name).ok());
         let shown = journals.as_ref().map(|folder| folder.display().to_string());
         let mut screen = Screen::new(Arc::clone(&runbook), appearance(look), shown);
+        screen.set_clipboard(takes_texts(&std::env::var("TERM").unwrap_or_default()));
         let mut terminal =
             Terminal::enter(!look.no_mouse).wrap_err("the screen cannot be set up")?;
         let (keys, input) = unbounded_channel();

@@ -16,6 +16,7 @@ use crate::runbook::impact::Impact;
 use crate::tui::field::{LONGEST, SECRET, TextField, remember};
 use crate::tui::keymap::{self, Does, Place, ViewAct};
 use crate::tui::reader::{self, Pages};
+use crate::tui::screen::copying::hand_over;
 use crate::tui::screen::drawing::draw_box;
 use crate::tui::screen::paint::{draw_sheet, guard, more, put, rows};
 use crate::tui::screen::scroll::Scroll;
@@ -111,6 +112,8 @@ pub struct Screen {
     help: bool,
     help_scroll: Scroll,
     toast: Option<String>,
+    clipboard: bool,
+    copied: Option<String>,
     /// Since the start, in milliseconds.
     pub(super) now: Millis,
     pub(super) sight: Option<Sight>,
@@ -152,6 +155,8 @@ impl Screen {
             help: false,
             help_scroll: Scroll::default(),
             toast: None,
+            clipboard: false,
+            copied: None,
             now: 0,
             sight: None,
             seen_at: None,
@@ -289,6 +294,7 @@ impl Screen {
             ViewAct::LookAgain if self.looking => self.say("A look is under way."),
             ViewAct::LookAgain => return Wish::Look,
             ViewAct::Repaint => return Wish::Repaint,
+            ViewAct::Copy => self.copy(),
             ViewAct::Scripts => self.open(Pane::Scripts),
             ViewAct::Locks => self.open(Pane::Locks),
             ViewAct::Messages => self.open(Pane::Messages),
@@ -393,6 +399,41 @@ impl Screen {
             Pane::Scripts => self.documents.get_mut(self.tab),
             pane => self.scrolls.get_mut(pane as usize),
         }
+    }
+
+    /// Copies the script's line, or the line that was found.
+    fn copy(&mut self) {
+        let under = match (self.pane, self.found) {
+            (Pane::Scripts, found) if !self.help => {
+                let top = self.documents.get(self.tab).map_or(0, |scroll| scroll.top);
+                let pages = self.pages.as_ref();
+                let line = pages.and_then(|pages| {
+                    pages.whole_line(&self.runbook, found.unwrap_or(top))
+                });
+                line.map(|(name, number, text)| {
+                    (format!("line {number} of {name}"), text.to_owned())
+                })
+            }
+            (_, Some(row)) if !self.help => {
+                let line = self.texts.get(row).map(|line| line.trim().to_owned());
+                line.map(|line| ("the line that was found".to_owned(), line))
+            }
+            _ => None,
+        };
+        let under = under.ok_or("Find a line first: / goes to it, then Y copies it.");
+        let (copied, said) = hand_over(under, self.clipboard);
+        self.copied = copied;
+        self.say(said);
+    }
+
+    /// Tells it whether the terminal has a clipboard that takes a text.
+    pub fn set_clipboard(&mut self, clipboard: bool) {
+        self.clipboard = clipboard;
+    }
+
+    /// What the terminal's clipboard is to take.
+    pub fn take_copied(&mut self) -> Option<String> {
+        self.copied.take()
     }
 
     /// Goes to the next place that holds what is sought.

@@ -121,6 +121,9 @@ pub async fn watch<B: Surface>(
                     Some(What::Resize(..)) => Wish::Repaint,
                     Some(What::Gone(_)) | None => break Alarm::HungUp.exit_code(),
                 };
+                if let Some(text) = screen.take_copied() {
+                    terminal.copy(&text);
+                }
                 match wish {
                     Wish::None => {}
                     Wish::Leave => break ExitCode::Committed,

@@ -53,6 +53,7 @@ pub enum ViewAct {
     Accept,
     Edit(Edit),
     LookAgain,
+    Copy,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -184,6 +184,22 @@ impl Pages {
         rows.find_map(|row| self.line_at(row)).map(|(line, _)| line)
     }
 
+    /// The first line of a file from a row on, whole: the file's name, its number, its text.
+    pub(crate) fn whole_line<'a>(
+        &self,
+        runbook: &'a Runbook,
+        row: usize,
+    ) -> Option<(&'a str, usize, &'a str)> {
+        let mut rows = self.rows.iter().skip(row);
+        let (source, line) = rows.find_map(|row| match row {
+            Row::Code { source, line, .. } => Some((*source, *line)),
+            Row::File(_) | Row::Note { .. } => None,
+        })?;
+        let source = self.document.script_of(runbook)?.sources.get(source)?;
+        let text = source.text.lines().nth(line.checked_sub(1)?)?;
+        Some((&source.name, line, text))
+    }
+
     /// The first row of a line.
     pub(crate) fn row_of_line(&self, line: usize) -> Option<usize> {
         (0..self.rows.len()).find(|row| self.line_at(*row).is_some_and(|(at, _)| at == line))

@@ -4,6 +4,7 @@
 //! the command, and the machine's refusal comes back as words. Only two things it refuses on its
 //! own, both on the side of safety: COMMIT on a screen too small to show the gate, and pasted text.
 
+pub(crate) mod copying;
 pub(crate) mod drawing;
 mod keys;
 mod looking;
@@ -162,6 +163,9 @@ pub struct Screen {
     /// answered between two frames, so the phase alone does not tell that there is one.
     answered: usize,
     repaint: bool,
+    /// Whether the terminal has a clipboard that takes a text, and what it is to take.
+    clipboard: bool,
+    copied: Option<String>,
 }
 
 impl Screen {
@@ -217,6 +221,8 @@ impl Screen {
             prompt: Prompt::Closed,
             answered: 0,
             repaint: false,
+            clipboard: false,
+            copied: None,
         }
     }
 
@@ -233,6 +239,11 @@ impl Screen {
     /// Tells it whether the terminal puts brackets around what is pasted.
     pub fn set_brackets(&mut self, brackets: bool) {
         self.brackets = brackets;
+    }
+
+    /// Tells it whether the terminal has a clipboard that takes a text.
+    pub fn set_clipboard(&mut self, clipboard: bool) {
+        self.clipboard = clipboard;
     }
 
     pub fn set_appearance(&mut self, appearance: Appearance) {
@@ -266,6 +277,11 @@ impl Screen {
     /// Whether a person asked for the whole screen to be drawn anew.
     pub fn take_repaint(&mut self) -> bool {
         std::mem::take(&mut self.repaint)
+    }
+
+    /// What the terminal's clipboard is to take.
+    pub fn take_copied(&mut self) -> Option<String> {
+        self.copied.take()
     }
 
     /// Whether the server's log is on screen.

@@ -55,9 +55,9 @@ const WHEEL_AS_ARROWS: &str = "\x1b[?1007h";
 /// Puts the window's title aside.
 const KEEP_TITLE: &str = "\x1b[22;2t";
 
-/// Whether a terminal of that kind has a title that can be set. Of the others some show what they do
-/// not know.
-fn has_title(term: &str) -> bool {
+/// Whether a terminal of that kind takes a title for its window and a text for its clipboard. Of the
+/// others some show what they do not know.
+pub(crate) fn takes_texts(term: &str) -> bool {
     let kinds = [
         "xterm",
         "tmux",
@@ -100,6 +100,9 @@ pub trait Surface: Backend {
     /// Gives the terminal's window another title, with the next frame.
     fn set_title(&mut self, _title: &str) {}
 
+    /// Puts a text into the terminal's clipboard, with the next frame.
+    fn copy(&mut self, _text: &str) {}
+
     /// Rings the bell.
     ///
     /// # Errors
@@ -141,7 +144,7 @@ impl Terminal<Ours> {
         }
         enable_raw_mode()?;
         ENTERED.store(true, Ordering::SeqCst);
-        let titled = std::env::var("TERM").is_ok_and(|term| has_title(&term));
+        let titled = std::env::var("TERM").is_ok_and(|term| takes_texts(&term));
         let entered = execute!(
             io::stdout(),
             Print(if titled { KEEP_TITLE } else { "" }),
@@ -202,6 +205,11 @@ impl<B: Surface> Terminal<B> {
     /// Gives the terminal's window another title, with the next frame.
     pub fn set_title(&mut self, title: &str) {
         self.inner.backend_mut().set_title(title);
+    }
+
+    /// Puts a text into the terminal's clipboard, with the next frame.
+    pub fn copy(&mut self, text: &str) {
+        self.inner.backend_mut().copy(text);
     }
 
     /// Rings the terminal's bell.

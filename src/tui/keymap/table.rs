@@ -492,6 +492,14 @@ pub const BINDINGS: &[Binding] = &[
     ),
     view(
         Place::Everywhere,
+        &[Char('Y')],
+        ViewAct::Copy,
+        "",
+        "copy into the terminal's clipboard: the statement under the cursor, the script's line, the \
+         evidence, the answer, what failed; after a search the line that was found",
+    ),
+    view(
+        Place::Everywhere,
         &[Char('?')],
         ViewAct::Help,
         "help",

@@ -316,7 +316,7 @@ impl Screen {
     }
 
     /// Brings up to date what a long cover keeps from frame to frame.
-    fn make_ready(&mut self, scene: &Scene<'_>, cover: Cover, columns: usize) {
+    pub(super) fn make_ready(&mut self, scene: &Scene<'_>, cover: Cover, columns: usize) {
         match cover {
             Cover::Messages => Arc::make_mut(&mut self.heights).catch_up(scene, columns),
             Cover::Statement(number) => {
@@ -330,7 +330,7 @@ impl Screen {
     }
 
     /// The lines of a long cover, made as they are asked for.
-    fn roll<'a>(
+    pub(super) fn roll<'a>(
         &'a self,
         scene: &'a Scene<'a>,
         cover: Cover,

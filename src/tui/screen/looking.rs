@@ -32,6 +32,7 @@ impl Screen {
             ViewAct::Impact => self.toggle(Cover::Impact),
             ViewAct::Help => self.toggle(Cover::Help),
             ViewAct::Repaint => self.repaint = true,
+            ViewAct::Copy => self.copy(machine, account),
             ViewAct::Detail => match (machine.phase(), self.open_pane(machine)) {
                 (Phase::Checklist, _) => return self.go_where_it_waits(machine),
                 (_, Some(Pane::Stream)) => {

@@ -6,6 +6,7 @@
 
 use super::writer::{Writer, write_frame};
 use super::{ENTERED, Surface};
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::queue;
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate, SetTitle};
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
@@ -38,6 +39,8 @@ pub struct Ours {
     title: Option<String>,
     /// The one that it gets with the next frame.
     next_title: Option<String>,
+    /// What its clipboard gets with the next frame.
+    next_copy: Option<String>,
 }
 
 impl Ours {
@@ -57,6 +60,7 @@ impl Ours {
             rings: false,
             title: titled.then(String::new),
             next_title: None,
+            next_copy: None,
         }
     }
 
@@ -83,6 +87,9 @@ impl Surface for Ours {
             queue!(self.frame, SetTitle(shown))?;
             self.title = Some(title);
         }
+        if let Some(text) = self.next_copy.take() {
+            queue!(self.frame, CopyToClipboard::to_clipboard_from(text))?;
+        }
         if self.frame.is_empty() && !rings {
             return Ok(());
         }
@@ -98,6 +105,10 @@ impl Surface for Ours {
         if self.title.as_deref().is_some_and(|shown| shown != title) {
             self.next_title = Some(title.to_owned());
         }
+    }
+
+    fn copy(&mut self, text: &str) {
+        self.next_copy = self.title.is_some().then(|| text.to_owned());
     }
 
     async fn written(&mut self) -> io::Result<()> {
