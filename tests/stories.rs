@@ -24,10 +24,10 @@ mod bytes;
 mod child;
 #[path = "stories/choosing.rs"]
 mod choosing;
-#[path = "stories/clipboard.rs"]
-mod clipboard;
 #[path = "shared/clients.rs"]
 mod clients;
+#[path = "stories/clipboard.rs"]
+mod clipboard;
 #[path = "stories/company.rs"]
 mod company;
 #[path = "stories/comparing.rs"]

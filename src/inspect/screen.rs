@@ -407,9 +407,8 @@ impl Screen {
             (Pane::Scripts, found) if !self.help => {
                 let top = self.documents.get(self.tab).map_or(0, |scroll| scroll.top);
                 let pages = self.pages.as_ref();
-                let line = pages.and_then(|pages| {
-                    pages.whole_line(&self.runbook, found.unwrap_or(top))
-                });
+                let line =
+                    pages.and_then(|pages| pages.whole_line(&self.runbook, found.unwrap_or(top)));
                 line.map(|(name, number, text)| {
                     (format!("line {number} of {name}"), text.to_owned())
                 })

@@ -14,7 +14,9 @@ fn copied(terminal: &Terminal) -> Vec<String> {
     let raw = String::from_utf8(terminal.raw()).unwrap();
     let sent = raw.split("\x1b]52;").skip(1);
     sent.map(|rest| {
-        let text = rest.strip_prefix("c;").expect("the clipboard, and no other");
+        let text = rest
+            .strip_prefix("c;")
+            .expect("the clipboard, and no other");
         let (text, _) = text.split_once("\x1b\\").expect("its end");
         let text = openssl::base64::decode_block(text).expect("base64");
         String::from_utf8(text).unwrap()
@@ -44,10 +46,16 @@ fn the_statement_the_line_and_the_answer_are_copied_and_the_question_is_not_answ
     terminal.key("Up").key("Y").wait_for("statement 2, 2 lines");
     let statement = "SELECT 'one',\n        '\\x1b]0;owned\\x07' AS x;";
     let last = |terminal: &Terminal| copied(terminal).pop().unwrap();
-    assert_eq!(last(&terminal).trim_end_matches(';'), statement.trim_end_matches(';'));
+    assert_eq!(
+        last(&terminal).trim_end_matches(';'),
+        statement.trim_end_matches(';')
+    );
     terminal.key(":").wait_for("read-only by");
     terminal.type_slowly("SELECT 42 AS n").key("Enter");
-    terminal.wait_for("1 row in ").key("Y").wait_for("the value, 1 line");
+    terminal
+        .wait_for("1 row in ")
+        .key("Y")
+        .wait_for("the value, 1 line");
     assert_eq!(last(&terminal), "42");
     terminal.key("Esc").wait_while("ANSWER");
     // Where y is the answer, Y is nothing at all.
@@ -66,7 +74,9 @@ fn a_terminal_without_a_clipboard_is_sent_nothing() {
     let stage = Stage::set(Scenario::Clean);
     let mut terminal = stage.run_in(80, 24, &[("TERM", "linux")], &[]);
     terminal.wait_for_evidence();
-    terminal.key("Y").wait_for("Not copied: a terminal of this kind");
+    terminal
+        .key("Y")
+        .wait_for("Not copied: a terminal of this kind");
     assert_eq!(terminal.wrote(b"\x1b]"), 0);
     terminal.key("q");
     stage.assert_left(&mut terminal, 1, "Nothing was applied.");

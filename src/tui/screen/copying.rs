@@ -58,14 +58,14 @@ impl Screen {
     }
 
     fn under_cursor(&mut self, machine: &Machine, account: &Account) -> UnderCursor {
-        const NOWHERE: &str = "No cursor is here: Tab goes to the statements, s opens the scripts; then Y.";
+        const NOWHERE: &str =
+            "No cursor is here: Tab goes to the statements, s opens the scripts; then Y.";
         match (self.cover, self.found) {
             (Some(Cover::Scripts), found) => {
                 let top = self.documents.get(self.tab).map_or(0, |scroll| scroll.top);
                 let pages = self.pages.as_ref();
-                let line = pages.and_then(|pages| {
-                    pages.whole_line(&self.runbook, found.unwrap_or(top))
-                });
+                let line =
+                    pages.and_then(|pages| pages.whole_line(&self.runbook, found.unwrap_or(top)));
                 let (name, number, text) = line.ok_or("No line of a file is on the screen.")?;
                 Ok((format!("line {number} of {name}"), text.to_owned()))
             }
