@@ -271,6 +271,9 @@ enum Dead {
     Backend,
 }
 
+/// How long the gate is looked at before the decision.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// The backend or the link stopped at the gate, and what a person or a signal asks then.
 async fn freeze(seed: u64, runs: usize, tally: &mut Tally) {
     let ground = shared().await;
@@ -293,7 +296,7 @@ async fn freeze(seed: u64, runs: usize, tally: &mut Tally) {
                 _ => (None, Decision::Commit),
             };
             let walk = Walk {
-                look: Duration::from_millis(500),
+                look: LOOK,
                 alarm: alarm.clone(),
                 ..Walk::of(&table, settings(proxy.address), decision, &folder)
             };
@@ -320,7 +323,9 @@ async fn freeze(seed: u64, runs: usize, tally: &mut Tally) {
                     said
                 }
                 None => {
-                    tokio::time::sleep(dice.up_to(Duration::from_secs(4))).await;
+                    // Past the decision, or nothing stood still in it.
+                    let past = LOOK + Duration::from_millis(500);
+                    tokio::time::sleep(past + dice.up_to(Duration::from_secs(3))).await;
                     go_on();
                     walking.await.unwrap()
                 }
