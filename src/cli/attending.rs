@@ -14,7 +14,7 @@ use crate::asking::Challenge;
 use crate::database::pinned::Aim;
 use crate::database::settings::Settings;
 use crate::gate::event::Alarm;
-use crate::gate::{Ending, ExitCode, Mode, Plan};
+use crate::gate::{ExitCode, Mode, Plan};
 use crate::headless;
 use crate::journal::earlier;
 use crate::journal::entry::Opened;
@@ -171,6 +171,32 @@ fn may_be_decided(runbook: &Runbook, mode: Mode, holding: &Holding) -> Result<()
     }
 }
 
+/// Says what kind of walk it is, where that is not what was typed.
+fn say_what_it_is(whose: &Whose<'_>, by_lines: bool, dumb: bool, look: &Look) {
+    match whose {
+        Whose::Nobodys(_, clone) => {
+            let locks = match clone {
+                None => "locks as the script does",
+                Some(_) => "locks only the clone's tables",
+            };
+            eprintln!(
+                "A rehearsal: it applies, verifies, goes back, compares and rolls back; it never commits, and {locks}."
+            );
+        }
+        Whose::Script => eprintln!(
+            "A rehearsal of the script alone: it applies, verifies and rolls back; it never commits, and locks as the script does."
+        ),
+        Whose::Persons(_) if look.plain => {}
+        Whose::Persons(_) if dumb => {
+            eprintln!("TERM is dumb: the walk goes by lines, as with --plain.");
+        }
+        Whose::Persons(_) if by_lines => {
+            eprintln!("Standard output is no terminal: the walk goes by lines, as with --plain.");
+        }
+        Whose::Persons(_) => {}
+    }
+}
+
 /// Attends to one walk, until it is left or ended.
 pub(super) fn attend(
     runbook: Arc<Runbook>,
@@ -212,23 +238,7 @@ pub(super) fn attend(
         let on_a_copy = matches!(whose, Whose::Nobodys(_, Some(_)));
         may_be_rehearsed(&runbook, on_a_copy, holding.leave_traces)?;
     }
-    if let Whose::Nobodys(_, clone) = whose {
-        let locks = match clone {
-            None => "locks as the script does",
-            Some(_) => "locks only the clone's tables",
-        };
-        eprintln!(
-            "A rehearsal: it applies, verifies, goes back, compares and rolls back; it never commits, and {locks}."
-        );
-    } else if !interactive {
-        eprintln!(
-            "A rehearsal of the script alone: it applies, verifies and rolls back; it never commits, and locks as the script does."
-        );
-    } else if dumb && !look.plain {
-        eprintln!("TERM is dumb: the walk goes by lines, as with --plain.");
-    } else if by_lines && !look.plain {
-        eprintln!("Standard output is no terminal: the walk goes by lines, as with --plain.");
-    }
+    say_what_it_is(&whose, by_lines, dumb, look);
     let mut journal = Journal::create(holding.journal.as_deref(), env)
         .map_err(|error| Failure::usage(Report::from(error).wrap_err("nothing was sent")))?;
     let path = journal.path().to_owned();
@@ -348,23 +358,7 @@ pub(super) fn attend(
                 other = Some(std::mem::replace(&mut runbook, chosen));
                 continue;
             }
-            // One line that stays in the terminal's history when the screen is gone.
-            let mut last = last_words(engine.machine(), engine.account());
-            let stays = engine.account().outliving(&runbook.script);
-            if let (false, Some(Ending::RolledBack { .. })) =
-                (stays.is_empty(), engine.machine().ending())
-            {
-                let stays = stays.join(", ");
-                last.push_str(&format!(
-                    " What ROLLBACK does not take back stays: {}.",
-                    printable(&stays)
-                ));
-            }
-            if let (Some(left_out), Some(Ending::Committed { .. })) =
-                (runbook.left_out(), engine.machine().ending())
-            {
-                last.push_str(&format!(" {}.", printable(left_out)));
-            }
+            let last = last_words(engine.machine(), engine.account(), &runbook);
             let (machine, account) = (engine.machine(), engine.account());
             let (code, closing) = match whose {
                 Whose::Persons(_) => (code, Vec::new()),

@@ -4,6 +4,7 @@
 
 use crate::gate::phase::how_to_end;
 use crate::gate::{Account, Ending, Machine};
+use crate::runbook::Runbook;
 use crate::runbook::printable::printable;
 use crate::tui::terminal::write_within;
 use std::io::{IsTerminal, Write, stdout};
@@ -26,8 +27,27 @@ pub(super) fn say_last(lines: Vec<String>) {
     write_within(TAKING, say);
 }
 
+/// The outcome, with what ROLLBACK does not take back and what was left out.
+pub(super) fn last_words(machine: &Machine, account: &Account, runbook: &Runbook) -> String {
+    let mut last = outcome(machine, account);
+    let stays = account.outliving(&runbook.script).join(", ");
+    match machine.ending() {
+        Some(Ending::RolledBack { .. }) if !stays.is_empty() => last.push_str(&format!(
+            " What ROLLBACK does not take back stays: {}.",
+            printable(&stays)
+        )),
+        Some(Ending::Committed { .. }) => {
+            if let Some(left_out) = runbook.left_out() {
+                last.push_str(&format!(" {}.", printable(left_out)));
+            }
+        }
+        Some(_) | None => {}
+    }
+    last
+}
+
 /// The outcome in a line or two.
-pub(super) fn last_words(machine: &Machine, account: &Account) -> String {
+fn outcome(machine: &Machine, account: &Account) -> String {
     let place = account.target.as_ref().map_or_else(String::new, |target| {
         format!(
             " {} on {}:{}",

@@ -5,12 +5,13 @@
 //! only the last few kilobytes.
 
 use super::chain;
-use super::entry::Entry;
+use super::entry::{Entry, Opened};
 use super::is_being_written;
 use super::story::Story;
 use crate::gate::event::{Evidence, Standing, Target};
 use jiff::Timestamp;
 use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +45,19 @@ pub fn newest_first(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
         .collect();
     paths.sort_by(|a, b| b.file_name().cmp(&a.file_name()));
     Ok(paths)
+}
+
+/// What a journal opens with, without trust in it: to tell the few that matter from the rest. No more than
+/// `most` bytes are read.
+pub fn opening(path: &Path, most: u64) -> Option<Opened> {
+    let mut first = String::new();
+    let file = File::open(path).ok()?;
+    BufReader::new(file.take(most)).read_line(&mut first).ok()?;
+    let line: chain::Line = serde_json::from_str(&first).ok()?;
+    match line.entry {
+        Entry::Opened(opened) => Some(*opened),
+        _ => None,
+    }
 }
 
 /// Where an answer of the server is kept that was asked for after a run.
@@ -154,7 +168,7 @@ pub fn told_first(earlier: &[Earlier], target: &Target, mut evidence: Evidence) 
 mod tests {
     use super::*;
     use crate::journal::Journal;
-    use crate::journal::entry::{Decision, Opened};
+    use crate::journal::entry::Decision;
 
     fn target(system: &str, database: &str) -> Target {
         Target {

@@ -2,15 +2,12 @@
 //! or rehearsal there. It is measured or it is not told; nothing is made up of it.
 
 use super::chain;
-use super::earlier::newest_first;
-use super::entry::{Entry, Opened};
+use super::earlier::{newest_first, opening};
 use super::report::facts::{Attempt, Facts};
 use crate::gate::account::Expected;
 use crate::gate::event::{Millis, Target, in_words};
 use crate::runbook::Runbook;
 use jiff::Timestamp;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// How many journals are opened, the newest, and how many bytes of them are read.
@@ -101,18 +98,6 @@ fn read(path: &Path, wanted: &[Wanted], left: &mut u64) -> Option<Measured> {
     })
 }
 
-/// The first line of a journal, without trust in it.
-fn opening(path: &Path, most: u64) -> Option<Opened> {
-    let mut first = String::new();
-    let file = File::open(path).ok()?;
-    BufReader::new(file.take(most)).read_line(&mut first).ok()?;
-    let line: chain::Line = serde_json::from_str(&first).ok()?;
-    match line.entry {
-        Entry::Opened(opened) => Some(*opened),
-        _ => None,
-    }
-}
-
 /// The newest of these that was on this database, in words.
 pub fn told(all: &[Measured], target: &Target) -> Option<Expected> {
     let newest = all.iter().find(|one| one.target.is_same_database(target))?;
@@ -137,6 +122,7 @@ pub fn told(all: &[Measured], target: &Target) -> Option<Expected> {
 mod tests {
     use super::*;
     use crate::journal::Journal;
+    use crate::journal::entry::{Entry, Opened};
 
     fn target(database: &str) -> Target {
         Target {

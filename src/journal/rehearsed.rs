@@ -5,13 +5,13 @@
 //! trusted is told with the reason, and never counts. It reads files and writes none.
 
 use super::chain::{self, Line};
+use super::earlier::opening;
 use super::entry::{Entry, Opened, Rehearses};
 use super::is_being_written;
 use super::report::facts::parse;
 use crate::gate::event::{Millis, Target};
 use crate::runbook::rehearsal;
 use jiff::Timestamp;
-use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -77,22 +77,8 @@ pub fn find(folders: &[PathBuf]) -> Vec<Rehearsed> {
     paths.iter().filter_map(|(_, path)| read(path)).collect()
 }
 
-/// The beginning of a journal, without trust in it: to tell the few that matter from the rest.
-fn beginning(path: &Path) -> Option<Opened> {
-    let mut first = String::new();
-    let file = std::fs::File::open(path).ok()?;
-    BufReader::new(file.take(LARGEST))
-        .read_line(&mut first)
-        .ok()?;
-    let line: Line = serde_json::from_str(&first).ok()?;
-    match line.entry {
-        Entry::Opened(opened) if opened.rehearses.is_some() => Some(*opened),
-        _ => None,
-    }
-}
-
 fn read(path: &Path) -> Option<Rehearsed> {
-    let opened = beginning(path)?;
+    let opened = opening(path, LARGEST)?;
     let of = opened.rehearses.clone()?;
     let mut rehearsed = Rehearsed {
         path: path.to_owned(),

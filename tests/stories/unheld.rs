@@ -50,6 +50,17 @@ pub fn approve(terminal: &mut Terminal) -> &mut Terminal {
         .key("Enter")
 }
 
+/// In a review: ends the run, of which nothing is left.
+fn end_review(terminal: &mut Terminal) {
+    terminal
+        .key("r")
+        .wait_for("END THIS RUN?")
+        .key("y")
+        .wait_for("R O L L E D   B A C K")
+        .key("q");
+    assert_eq!(terminal.exit_code(), 1);
+}
+
 /// Reviews the small script; what `change` does happens while nothing is held, and COMMIT then does
 /// not follow. What the differences say is left on the screen.
 fn stopped_by(change: &str, told: &[&str]) {
@@ -258,13 +269,8 @@ fn a_runbook_says_where_it_is_decided_and_the_command_line_goes_before_it() {
         .sign_everything()
         .key("a")
         .wait_for(FREE)
-        .wait_for_the_gate()
-        .key("r")
-        .wait_for("END THIS RUN?")
-        .key("y")
-        .wait_for("R O L L E D   B A C K")
-        .key("q");
-    assert_eq!(terminal.exit_code(), 1);
+        .wait_for_the_gate();
+    end_review(&mut terminal);
     let mut terminal = stage.run_in(120, 50, &[], &["--decide", "held", &runbook]);
     terminal
         .wait_for("decided at the gate")
@@ -318,13 +324,8 @@ fn what_no_second_pass_can_be_held_against_cannot_be_approved() {
         .wait_for("NOT POSSIBLE")
         .shows(&["permission denied for table pg_policy"])
         .key("c")
-        .wait_for("Nothing can be approved here")
-        .key("r")
-        .wait_for("END THIS RUN?")
-        .key("y")
-        .wait_for("R O L L E D   B A C K")
-        .key("q");
-    assert_eq!(terminal.exit_code(), 1);
+        .wait_for("Nothing can be approved here");
+    end_review(&mut terminal);
     // At the held gate the pass is not let go, and it can be committed there.
     let mut terminal = stage.run_in(120, 50, &[], &[&script]);
     terminal
@@ -378,13 +379,7 @@ fn a_review_that_is_too_old_cannot_be_approved_any_more() {
     terminal
         .key("c")
         .wait_for("is too old to be approved (--approval-limit)");
-    terminal
-        .key("r")
-        .wait_for("END THIS RUN?")
-        .key("y")
-        .wait_for("R O L L E D   B A C K")
-        .key("q");
-    assert_eq!(terminal.exit_code(), 1);
+    end_review(&mut terminal);
     stage.assert_untouched();
 }
 
