@@ -647,6 +647,12 @@ impl<'a> Teller<'a> {
                 self.say(&format!("  statement {}: {}", one.number, one.tag));
             }
         }
+        if let Some(why) = machine.why_not_comparable() {
+            return self.say(&format!(
+                "It cannot be approved, because no second pass can be held against it: {why}. rollback ends \
+                 this run; walk it again with --decide held."
+            ));
+        }
         let left = machine.approvable_for().unwrap_or_default() / 1_000;
         self.say(&format!(
             "commit runs it a second time and commits by itself what comes out as shown; within {}:{:02}. \

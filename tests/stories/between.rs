@@ -236,3 +236,26 @@ fn what_a_second_stagegate_committed_in_between_stops_the_first_one() {
     assert_eq!(first.exit_code(), 1);
     stage.assert_nobody_left();
 }
+
+/// What a deferred trigger warns of is said where it runs, and counts like any other warning.
+#[test]
+fn a_warning_of_a_deferred_trigger_is_told_and_another_one_stops_commit() {
+    let stage = Stage::set(Scenario::Clean);
+    stage.ask("CREATE TABLE public.state (word text); INSERT INTO public.state VALUES ('few')");
+    stage.ask("GRANT SELECT ON public.state TO PUBLIC");
+    stop(
+        &stage,
+        "BEGIN;
+         CREATE FUNCTION service_ops.warns() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+             RAISE WARNING '% rows are wrong', (SELECT word FROM public.state); RETURN NULL; END$$;
+         CREATE TABLE service_ops.late (n int);
+         CREATE CONSTRAINT TRIGGER late AFTER INSERT ON service_ops.late
+             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION service_ops.warns();
+         INSERT INTO service_ops.late VALUES (1);
+         SELECT 'it ran' AS check, 'PASS' AS status; COMMIT;",
+        &["UPDATE public.state SET word = 'many'"],
+        &["few rows are wrong", "many rows are wrong", "not said"],
+    );
+    let said = |entry: &Entry| matches!(entry, Entry::Said { message, .. } if message.message == "few rows are wrong");
+    assert!(stage.journal().iter().any(said));
+}

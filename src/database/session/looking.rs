@@ -73,9 +73,13 @@ pub(super) fn may_unprepare(statement: &Statement) -> bool {
 /// How long a question of ours may take, in PostgreSQL's words.
 const SHORT: &str = "2s";
 
-/// For a question of ours: neither the script's limits nor a lock on a catalog may keep it.
+/// For a question of ours: neither the script's limits nor a lock on a catalog may keep it, nor a
+/// compiler, which takes longer than the catalogs do and hears of no limit. It ends with the savepoint.
 fn own_limits(statement: &str) -> String {
-    format!("SET LOCAL statement_timeout = '{statement}'; SET LOCAL lock_timeout = '100ms'")
+    format!(
+        "SET LOCAL statement_timeout = '{statement}'; SET LOCAL lock_timeout = '100ms'; \
+         SET LOCAL jit = off"
+    )
 }
 
 /// A question of ours in the held transaction, as it is sent before [`BACK`].

@@ -5,7 +5,8 @@
 //! where it is not answered the transaction stays as good as it was (I12). Only what COMMIT would run
 //! into as well, a deferred constraint, costs it.
 
-use super::actor::Actor;
+use super::actor::{Actor, noticed};
+use super::caps::Caps;
 use super::hold::{guard, idle_limit, is_guards};
 use super::limits::Limits;
 use super::{HoldOptions, looking};
@@ -95,7 +96,7 @@ impl Actor {
     }
 
     pub(super) async fn settle(&mut self, seq: Seq) -> Result<(), Broken> {
-        let body = match self.settled().await? {
+        let body = match self.settled(seq).await? {
             Ok(same_transaction) => Body::Settled { same_transaction },
             Err(Unsettled { deferred, error }) => Body::SettleFailed {
                 deferred,
@@ -108,7 +109,7 @@ impl Actor {
 
     /// Whether it is the same transaction still, or what made it fail. Everything is in one flight,
     /// for the locks are held meanwhile; behind what fails the server refuses the rest by itself.
-    async fn settled(&mut self) -> Result<Result<bool, Unsettled>, Broken> {
+    async fn settled(&mut self, seq: Seq) -> Result<Result<bool, Unsettled>, Broken> {
         self.link()?;
         // Asked as COMMIT will ask it, because an error there would cost the transaction.
         let Some(guard) = self.xid.as_deref().and_then(guard) else {
@@ -116,12 +117,25 @@ impl Actor {
         };
         let limits = self.limits();
         let [deferred, rest] = requests(&self.options, &limits);
+        let reports = self.reports.clone();
         let link = self.link()?;
         let deferred = link.send_ours(&deferred).await?;
         let rest = link.send_ours(&rest).await?;
         let guard = looking::send_aside(link, &guard).await?;
         let written = looking::send_aside(link, WRITTEN).await?;
-        let deferred = link.answer(deferred, &mut |_| {}).await?;
+        // What was deferred says what it has to say here, as it would in COMMIT.
+        let mut caps = Caps::default();
+        let deferred = {
+            let mut notice = |message| {
+                if let Some(message) = caps.notice(message) {
+                    noticed(&reports, seq, None, message);
+                }
+            };
+            link.answer(deferred, &mut notice).await?
+        };
+        if let Some(why) = caps.told() {
+            noticed(&reports, seq, None, why);
+        }
         let open = link.status() == Status::Open;
         let rest = link.answer(rest, &mut |_| {}).await?;
         let (guard, back) = guard.hear(link).await?;
