@@ -1740,7 +1740,9 @@ mod querying {
         walk.press(":");
         let events = walk.screen.paste("SELECT 1\nFROM t\n", &walk.machine);
         walk.feed_all(events);
-        assert!(screen(&mut walk).contains("> SELECT 1 FROM t"));
+        let text = screen(&mut walk);
+        assert!(text.contains("> SELECT 1 "), "{text}");
+        assert!(text.contains("   FROM t "), "{text}");
         assert!(matches!(
             walk.machine.phase(),
             stagegate::gate::Phase::Deciding { .. }

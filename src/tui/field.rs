@@ -1,4 +1,4 @@
-//! One line of text that is being typed, with a cursor in it and what was typed before.
+//! A text that is being typed, with a cursor in it and what was typed before: one line, a query's more.
 //!
 //! Every prompt has one of these, a password's too, so what is in it is wiped when it goes. It takes
 //! letters and judges none; which of them may come in is told to it.
@@ -19,6 +19,8 @@ pub enum Edit {
     EraseAll,
     Older,
     Newer,
+    /// Begins a new line, in a text that has several.
+    NewLine,
 }
 
 /// The longest text in characters, unless another is said: far more than a name (63 bytes) needs.
@@ -45,6 +47,8 @@ pub struct TextField {
     /// Where the cursor stands, in bytes; always between two characters.
     at: usize,
     most: usize,
+    /// Whether it has as many lines as are typed.
+    lines: bool,
     /// A part of what was typed was refused: nothing is taken until the field is emptied.
     spoiled: bool,
     past: Vec<String>,
@@ -65,6 +69,7 @@ impl Clone for TextField {
         let mut copy = TextField::new(self.most);
         copy.text.push_str(&self.text);
         copy.at = self.at;
+        copy.lines = self.lines;
         copy.spoiled = self.spoiled;
         copy.past.clone_from(&self.past);
         copy.recalled = self.recalled;
@@ -82,6 +87,7 @@ impl TextField {
             text: Zeroizing::new(String::with_capacity(most * 4)),
             at: 0,
             most,
+            lines: false,
             spoiled: false,
             past: Vec::new(),
             recalled: 0,
@@ -96,6 +102,14 @@ impl TextField {
         field.set(text);
         field.past = past.to_vec();
         field.recalled = past.len();
+        field
+    }
+
+    /// The same, for a text of several lines.
+    #[must_use]
+    pub fn of_lines(most: usize, past: &[String]) -> TextField {
+        let mut field = TextField::opened(most, "", past);
+        field.lines = true;
         field
     }
 
@@ -148,13 +162,25 @@ impl TextField {
         self.at = self.text.len();
     }
 
-    /// Puts letters in at the cursor, as many as there is room for.
+    /// Puts letters in at the cursor, as many as there is room for. Terminals send a line break as `\r`,
+    /// or as it was copied.
     pub fn insert(&mut self, letters: impl IntoIterator<Item = char>) {
         if self.spoiled {
             return;
         }
         let room = self.most.saturating_sub(self.text.chars().count());
-        for letter in letters.into_iter().filter(|c| !c.is_control()).take(room) {
+        let mut last = None;
+        let lines = self.lines;
+        let taken = letters.into_iter().filter_map(|letter| {
+            let before = last.replace(letter);
+            match letter {
+                '\n' if before == Some('\r') => None,
+                '\r' | '\n' => lines.then_some('\n'),
+                '\t' => lines.then_some('\t'),
+                letter => (!letter.is_control()).then_some(letter),
+            }
+        });
+        for letter in taken.take(room) {
             self.text.insert(self.at, letter);
             self.at += letter.len_utf8();
         }
@@ -189,11 +215,19 @@ impl TextField {
         let (before, behind) = self.halves();
         let [last, next] = [before.chars().next_back(), behind.chars().next()]
             .map(|letter| letter.map_or(0, char::len_utf8));
+        let begin = before.rfind('\n').map_or(0, |at| at + 1);
+        let end = self.at + behind.find('\n').unwrap_or(behind.len());
         match edit {
             Edit::Left => self.at -= last,
             Edit::Right => self.at += next,
-            Edit::Home => self.at = 0,
-            Edit::End => self.at = self.text.len(),
+            Edit::Home => self.at = begin,
+            Edit::End => self.at = end,
+            Edit::Older if begin > 0 => self.at = self.beside(begin, edit),
+            Edit::Newer if end < self.text.len() => self.at = self.beside(begin, edit),
+            Edit::NewLine => {
+                self.insert(['\n']);
+                return self.lines;
+            }
             Edit::Erase => return self.erase(self.at - last..self.at),
             Edit::EraseAhead => return self.erase(self.at..self.at + next),
             Edit::EraseWord => {
@@ -220,6 +254,23 @@ impl TextField {
         self.text = kept;
         self.at = part.start;
         true
+    }
+
+    /// Where the cursor goes in the line above or below its own, which begins at `begin`.
+    fn beside(&self, begin: usize, edit: Edit) -> usize {
+        let (above, line) = self.text.split_at_checked(begin).unwrap_or_default();
+        let column = self.text.get(begin..self.at).map_or(0, |text| text.chars().count());
+        let from = match edit {
+            Edit::Older => {
+                let above = above.strip_suffix('\n').unwrap_or(above);
+                above.rfind('\n').map_or(0, |at| at + 1)
+            }
+            _ => begin + line.find('\n').map_or(line.len(), |at| at + 1),
+        };
+        let rest = self.text.get(from..).unwrap_or_default();
+        let rest = rest.split('\n').next().unwrap_or_default();
+        let letters = rest.char_indices().map(|(at, _)| at);
+        from + letters.chain([rest.len()]).nth(column).unwrap_or(rest.len())
     }
 
     /// Brings back what was typed before, and behind the last of it what is being typed: arrow keys can
@@ -315,6 +366,39 @@ mod tests {
         assert_eq!(field.text(), "two");
         field.edit(Edit::Newer);
         assert_eq!(field.text(), "three");
+    }
+
+    #[test]
+    fn a_text_of_several_lines_keeps_them_and_the_cursor_goes_from_line_to_line() {
+        let past = ["SELECT 0".to_owned()];
+        let mut field = TextField::of_lines(LONGEST, &past);
+        field.insert("SELECT 1 -- öne\r\n\tFROM t\rLIMIT 1\n\x1b".chars());
+        assert_eq!(field.text(), "SELECT 1 -- öne\n\tFROM t\nLIMIT 1\n");
+        assert!(field.edit(Edit::Erase));
+        for (edit, before) in [
+            (Edit::Older, "SELECT 1 -- öne\n\tFROM t"),
+            (Edit::Home, "SELECT 1 -- öne\n"),
+            (Edit::End, "SELECT 1 -- öne\n\tFROM t"),
+            (Edit::Older, "SELECT "),
+            (Edit::Newer, "SELECT 1 -- öne\n\tFROM t"),
+            (Edit::Newer, "SELECT 1 -- öne\n\tFROM t\nLIMIT 1"),
+        ] {
+            assert!(!field.edit(edit));
+            assert_eq!(field.halves().0, before, "{edit:?}");
+        }
+        // Above the first line is what was asked before, and the text is not lost to it.
+        for _ in 0..2 {
+            field.edit(Edit::Older);
+        }
+        assert!(field.edit(Edit::Older));
+        assert_eq!(field.text(), "SELECT 0");
+        assert!(field.edit(Edit::Newer));
+        assert!(field.edit(Edit::NewLine));
+        assert_eq!(field.text(), "SELECT 1 -- öne\n\tFROM t\nLIMIT 1\n");
+        let mut line = typed("a");
+        assert!(!line.edit(Edit::NewLine));
+        line.insert("\r\nb\tc".chars());
+        assert_eq!(line.text(), "abc");
     }
 
     #[test]

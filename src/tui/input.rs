@@ -252,8 +252,12 @@ impl Pace {
             match event {
                 Event::Key(key) if burst && counts(&Event::Key(key)) => {
                     let plain = key.modifiers.difference(KeyModifiers::SHIFT).is_empty();
+                    let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
                     let letter = match key.code {
                         KeyCode::Char(letter) if plain => Some(letter),
+                        // What a paste sends for a line break, which is one where there are lines.
+                        KeyCode::Enter => Some('\n'),
+                        KeyCode::Char('j') if ctrl => Some('\n'),
                         _ => None,
                     };
                     if !matches!(out.last(), Some(What::Burst(_))) {
@@ -265,7 +269,7 @@ impl Pace {
                     }
                     if let Some(What::Burst(burst)) = out.last_mut() {
                         burst.text.extend(letter);
-                        burst.letters_only &= letter.is_some();
+                        burst.letters_only &= letter.is_some_and(|letter| letter != '\n');
                     }
                 }
                 Event::Key(key) => out.push(What::Key(key)),
@@ -310,7 +314,7 @@ mod tests {
         assert_eq!(
             pace.judge(Instant::now(), batch),
             [What::Burst(Burst {
-                text: "wiser_ops".into(),
+                text: "wiser_ops\n".into(),
                 letters_only: false,
                 run: 10,
             })]

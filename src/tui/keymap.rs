@@ -252,6 +252,7 @@ pub fn control_edit(key: char) -> Option<Edit> {
         'f' => Some(Edit::Right),
         // What some terminals send for Backspace.
         'h' => Some(Edit::Erase),
+        'j' => Some(Edit::NewLine),
         'k' => Some(Edit::EraseToEnd),
         'u' => Some(Edit::EraseAll),
         'w' => Some(Edit::EraseWord),
@@ -357,7 +358,7 @@ pub fn rows() -> impl Iterator<Item = (&'static str, String, &'static str)> {
 }
 
 /// The keys with Ctrl, which hold in every place, prompts too.
-pub const CONTROL: [(&str, &str); 6] = [
+pub const CONTROL: [(&str, &str); 7] = [
     ("Ctrl-C", "as q"),
     (
         "Ctrl-Z",
@@ -369,6 +370,10 @@ pub const CONTROL: [(&str, &str); 6] = [
         "in a text: to its beginning, to its end, erase a word, empty it",
     ),
     ("Ctrl-K", "in a text: erase what is behind the cursor"),
+    (
+        "Ctrl-J, Alt-Enter",
+        "in a query: begin a new line; Enter asks. A paste keeps its lines",
+    ),
     (
         "Ctrl-F, Ctrl-B, Ctrl-D, Ctrl-U",
         "a page down or up, half a page down or up",

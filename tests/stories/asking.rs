@@ -172,3 +172,61 @@ fn rollback_does_not_wait_for_a_query() {
     terminal.long_query().roll_back().key("q");
     stage.assert_rolled_back(&mut terminal, 1, "you decided so");
 }
+
+/// As terminals send a statement that was copied with its lines.
+const PASTED: &str = "SELECT 1 AS a, -- the first\r       2 AS b\r\nFROM (VALUES (7)) AS v(x)\n";
+
+/// Types a text where there is one already, letter by letter, until the screen shows `shown`.
+fn write(terminal: &mut Terminal, text: &str, shown: &str) {
+    for letter in text.split("").filter(|letter| !letter.is_empty()) {
+        terminal.paste_raw(letter).breathe();
+    }
+    terminal.wait_for(shown);
+}
+
+#[test]
+fn a_statement_of_several_lines_is_pasted_typed_and_asked_as_it_stands() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run();
+    terminal.walk_to_the_gate();
+    terminal.key(":").wait_for("read-only by");
+    terminal
+        .paste_bracketed(PASTED)
+        .wait_for("> SELECT 1 AS a, -- the first ")
+        .shows(&["          2 AS b ", "   FROM (VALUES (7)) AS v(x) "]);
+    // The cursor stands on the empty line below them; from there it goes up.
+    terminal.key("Up").breathe();
+    write(&mut terminal, ", x ", "  , x FROM (VALUES (7)) AS v(x) ");
+    terminal.key("Enter").wait_for("1 row in ");
+    terminal.shows(&[" a │ b │ x", "\n , x FROM (VALUES (7)) AS v(x)"]);
+    terminal.key(":").wait_for("read-only by");
+    terminal.type_slowly("SELECT 8").breathe();
+    // Ctrl-J and Alt-Enter begin a line; a paste without brackets has its lines as well, and asks nothing.
+    write(&mut terminal, "\n", "> SELECT 8 ");
+    write(&mut terminal, "AS", "   AS");
+    write(&mut terminal, "\n", "> SELECT 8 ");
+    terminal.paste_raw("\x1b\r").breathe();
+    write(&mut terminal, "c", "   c");
+    terminal.paste_raw(", 9\rAS d\r").wait_for("AS d").breathe();
+    terminal.shows(&["> SELECT 8 ", "read-only by"]);
+    terminal.key("Enter").wait_for(" c │ d");
+    // No more of it than a third of the screen, and the cursor's line is among it.
+    terminal.key(":").wait_for("read-only by");
+    let many: Vec<String> = (1..=30).map(|line| format!("line{line:02}")).collect();
+    terminal
+        .paste_bracketed(&many.join("\r"))
+        .wait_for("▲ line23")
+        .shows(&["  line30"])
+        .shows_no("line22");
+    for line in (1..30).rev() {
+        let text = format!("line{line:02}");
+        terminal.key("Up").wait_for(&text);
+    }
+    terminal.shows(&["> line01", "▼ line08"]).shows_no("line09");
+    terminal.key("Esc").wait_while("read-only by");
+    terminal.roll_back().key("q");
+    stage.assert_rolled_back(&mut terminal, 1, "you decided so");
+    let texts: Vec<String> = asked(&stage).into_iter().map(|(text, _)| text).collect();
+    let pasted = "SELECT 1 AS a, -- the first\n       2 AS b\n, x FROM (VALUES (7)) AS v(x)";
+    assert_eq!(texts, [pasted, "SELECT 8\nAS\n\nc, 9\nAS d"]);
+}

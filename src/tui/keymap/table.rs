@@ -179,7 +179,7 @@ pub const BINDINGS: &[Binding] = &[
         Place::Query,
         &[Enter],
         ViewAct::Accept,
-        "ask",
+        "ask, Ctrl-J new line",
         "ask it: one SELECT, VALUES, WITH, TABLE, SHOW or EXPLAIN",
     ),
     view(
@@ -194,7 +194,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Up],
         ViewAct::Edit(Edit::Older),
         "the one before",
-        "the query before",
+        "a line up; on the first line the query before",
     ),
     gate(
         Place::Querying,
@@ -559,7 +559,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Home],
         ViewAct::Edit(Edit::Home),
         "",
-        "to the beginning of the text",
+        "to the beginning of the line",
     ),
     view(
         Place::Field,

@@ -539,7 +539,7 @@ impl Screen {
             (Prompt::Closed, Some(Typing::Query)) => (
                 "QUERY",
                 self.look.key(),
-                view::prompt::query(scene, &self.typed, inner),
+                view::prompt::query(scene, &self.typed, inner, usize::from(self.size.1 / 3)),
             ),
             (Prompt::Closed, Some(Typing::Find)) => (
                 "FIND",

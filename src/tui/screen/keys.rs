@@ -38,7 +38,11 @@ impl Screen {
             .modifiers
             .intersects(KeyModifiers::ALT | KeyModifiers::META | KeyModifiers::SUPER)
         {
-            return Vec::new();
+            // As in many a shell; where one line is typed it does nothing.
+            return match (key.code, self.place(machine)) {
+                (KeyCode::Enter, Place::Query) => self.edit(Edit::NewLine),
+                _ => Vec::new(),
+            };
         }
         let place = self.place(machine);
         if let (true, KeyCode::Char(c)) = (place.types(), key.code) {
@@ -91,10 +95,7 @@ impl Screen {
     }
 
     fn insert(&mut self, text: &str) -> Vec<Event> {
-        // The lines of a query are one line here.
-        let query = self.typing == Some(Typing::Query);
-        let spaced = |c: char| if query && c == '\n' { ' ' } else { c };
-        self.typed.insert(text.chars().map(spaced));
+        self.typed.insert(text.chars());
         self.edited()
     }
 
@@ -348,7 +349,7 @@ impl Screen {
             }
             Act::Query if machine.offers().contains(&Offer { act, refused: None }) => {
                 self.cover = None;
-                self.typed = TextField::opened(LONGEST_QUERY, "", &self.past.queries);
+                self.typed = TextField::of_lines(LONGEST_QUERY, &self.past.queries);
                 self.typing = Some(Typing::Query);
                 vec![Event::Edited]
             }

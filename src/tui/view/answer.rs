@@ -23,6 +23,9 @@ use ratatui::text::{Line, Span};
 /// The widest column of names where each row is shown over several lines.
 const LONGEST_NAME: usize = 30;
 
+/// This many lines of what was asked are shown above its answer.
+const MOST_ASKED: usize = 4;
+
 /// What stands for NULL. A text that reads the same is quoted.
 const NULL: &str = "NULL";
 
@@ -39,8 +42,7 @@ pub(crate) fn asking(scene: &Scene<'_>, columns: usize) -> Sheet {
         return Sheet::default();
     };
     let mut lines = vec![Line::default()];
-    let text = look.clean_lines(question.text()).join(" ");
-    lines.extend(hanging(&text, look.strong(), 1, columns));
+    lines.extend(asked(look, question.text(), columns));
     lines.push(Line::default());
     let state = match cancelling {
         true => "Cancelling; waiting for the server's answer.".to_owned(),
@@ -59,12 +61,30 @@ pub(crate) fn asking(scene: &Scene<'_>, columns: usize) -> Sheet {
     }
 }
 
+/// What was asked, the beginning of it: the rows are what is looked for. Its lines stay lines, for a
+/// comment ends with its own.
+fn asked(look: Appearance, text: &str, columns: usize) -> Vec<Line<'static>> {
+    let all = look.clean_lines(text);
+    let shown = match all.len() > MOST_ASKED + 1 {
+        true => MOST_ASKED,
+        false => all.len(),
+    };
+    let parts = all.iter().take(shown);
+    let mut lines: Vec<_> = parts
+        .flat_map(|part| hanging(part, look.strong(), 1, columns))
+        .collect();
+    if shown < all.len() {
+        let more = format!("{} {} more lines", look.glyphs.ellipsis(), all.len() - shown);
+        lines.extend(hanging(&more, look.dim(), 1, columns));
+    }
+    lines
+}
+
 /// What was asked, how it went, and what it brought.
 pub(crate) fn lines(scene: &Scene<'_>, looked: &Looked, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
     let columns = columns.saturating_sub(1);
-    let asked = look.clean_lines(looked.question.text()).join(" ");
-    let mut lines = hanging(&asked, look.strong(), 1, columns);
+    let mut lines = asked(look, looked.question.text(), columns);
     let took = took(looked.duration);
     let came = match &looked.answer {
         Ok(rows) if rows.more => format!(

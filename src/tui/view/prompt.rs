@@ -208,15 +208,65 @@ pub(crate) fn reference(
     lines
 }
 
-/// The lines inside the box for a query.
-pub(crate) fn query(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<Line<'static>> {
+/// The lines inside the box for a query, of which `most` are its own.
+pub(crate) fn query(
+    scene: &Scene<'_>,
+    typed: &TextField,
+    columns: usize,
+    most: usize,
+) -> Vec<Line<'static>> {
     let mut lines = sentences(
         "SELECT, VALUES, WITH, TABLE, SHOW, EXPLAIN, \\d NAME or \\dt, read-only by the server. What a \
          function does outside of the transaction stays done.",
         columns,
     );
-    lines.push(field(scene, typed, columns));
+    lines.extend(fields(scene, typed, columns, most));
     lines
+}
+
+/// A text of several lines with the cursor in it: at most so many, those around the cursor. An arrow says
+/// that there are more.
+fn fields(
+    scene: &Scene<'_>,
+    typed: &TextField,
+    columns: usize,
+    most: usize,
+) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let (before, behind) = typed.halves();
+    let (above, before) = match before.rsplit_once('\n') {
+        Some((above, before)) => (above.split('\n').collect(), before),
+        None => (Vec::new(), before),
+    };
+    let (behind, below) = match behind.split_once('\n') {
+        Some((behind, below)) => (behind, below.split('\n').collect()),
+        None => (behind, Vec::new()),
+    };
+    let all = above.len() + 1 + below.len();
+    let most = most.max(1).min(all);
+    // The cursor's line stands last, unless what is below it needs less room than there is.
+    let from = (above.len() + 1).saturating_sub(most);
+    let (down, up) = look.glyphs.more();
+    let other = |text: &&str| {
+        let shown = look.clip(&look.clean(text), columns.saturating_sub(2));
+        Line::from(vec!["  ".set_style(look.key()), shown.set_style(look.strong())])
+    };
+    let mut lines: Vec<Line<'static>> = above.iter().map(other).collect();
+    lines.push(part(scene, before, behind, columns, "  "));
+    lines.extend(below.iter().map(other));
+    let mut shown: Vec<Line<'static>> = lines.drain(from..from + most).collect();
+    let signs = [(0, from > 0, up), (most - 1, from + most < all, down)];
+    for (row, more, sign) in signs {
+        let sign = match (more, from + row) {
+            (true, _) => sign,
+            (false, 0) => ">",
+            (false, _) => continue,
+        };
+        if let Some(begin) = shown.get_mut(row).and_then(|line| line.spans.first_mut()) {
+            *begin = format!("{sign} ").set_style(look.key());
+        }
+    }
+    shown
 }
 
 /// The lines inside the box for the folder of a backup.
@@ -312,8 +362,20 @@ pub(crate) fn field(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Lin
                 .set_style(look.warn()),
         ]);
     }
-    let room = columns.saturating_sub(3);
     let (before, behind) = typed.halves();
+    part(scene, before, behind, columns, "> ")
+}
+
+/// A line with the cursor between what is before it and what is behind it.
+fn part(
+    scene: &Scene<'_>,
+    before: &str,
+    behind: &str,
+    columns: usize,
+    begin: &'static str,
+) -> Line<'static> {
+    let look = scene.look;
+    let room = columns.saturating_sub(3);
     let (before, behind) = (look.clean(before), look.clean(behind));
     let mut letters = behind.chars();
     let under = letters.next();
@@ -321,7 +383,7 @@ pub(crate) fn field(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Lin
     let ahead = width(letters.as_str()).min(room / 3);
     let shown = look.clip_left(&before, room.saturating_sub(ahead));
     let rest = room.saturating_sub(width(&shown));
-    let mut spans = vec!["> ".set_style(look.key()), shown.set_style(look.strong())];
+    let mut spans = vec![begin.set_style(look.key()), shown.set_style(look.strong())];
     match under {
         None => spans.push(look.glyphs.caret().set_style(look.key())),
         Some(under) => {
