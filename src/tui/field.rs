@@ -259,7 +259,10 @@ impl TextField {
     /// Where the cursor goes in the line above or below its own, which begins at `begin`.
     fn beside(&self, begin: usize, edit: Edit) -> usize {
         let (above, line) = self.text.split_at_checked(begin).unwrap_or_default();
-        let column = self.text.get(begin..self.at).map_or(0, |text| text.chars().count());
+        let column = self
+            .text
+            .get(begin..self.at)
+            .map_or(0, |text| text.chars().count());
         let from = match edit {
             Edit::Older => {
                 let above = above.strip_suffix('\n').unwrap_or(above);
@@ -270,7 +273,10 @@ impl TextField {
         let rest = self.text.get(from..).unwrap_or_default();
         let rest = rest.split('\n').next().unwrap_or_default();
         let letters = rest.char_indices().map(|(at, _)| at);
-        from + letters.chain([rest.len()]).nth(column).unwrap_or(rest.len())
+        from + letters
+            .chain([rest.len()])
+            .nth(column)
+            .unwrap_or(rest.len())
     }
 
     /// Brings back what was typed before, and behind the last of it what is being typed: arrow keys can

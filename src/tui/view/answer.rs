@@ -74,7 +74,11 @@ fn asked(look: Appearance, text: &str, columns: usize) -> Vec<Line<'static>> {
         .flat_map(|part| hanging(part, look.strong(), 1, columns))
         .collect();
     if shown < all.len() {
-        let more = format!("{} {} more lines", look.glyphs.ellipsis(), all.len() - shown);
+        let more = format!(
+            "{} {} more lines",
+            look.glyphs.ellipsis(),
+            all.len() - shown
+        );
         lines.extend(hanging(&more, look.dim(), 1, columns));
     }
     lines

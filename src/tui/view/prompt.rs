@@ -226,12 +226,7 @@ pub(crate) fn query(
 
 /// A text of several lines with the cursor in it: at most so many, those around the cursor. An arrow says
 /// that there are more.
-fn fields(
-    scene: &Scene<'_>,
-    typed: &TextField,
-    columns: usize,
-    most: usize,
-) -> Vec<Line<'static>> {
+fn fields(scene: &Scene<'_>, typed: &TextField, columns: usize, most: usize) -> Vec<Line<'static>> {
     let look = scene.look;
     let (before, behind) = typed.halves();
     let (above, before) = match before.rsplit_once('\n') {
@@ -249,7 +244,10 @@ fn fields(
     let (down, up) = look.glyphs.more();
     let other = |text: &&str| {
         let shown = look.clip(&look.clean(text), columns.saturating_sub(2));
-        Line::from(vec!["  ".set_style(look.key()), shown.set_style(look.strong())])
+        Line::from(vec![
+            "  ".set_style(look.key()),
+            shown.set_style(look.strong()),
+        ])
     };
     let mut lines: Vec<Line<'static>> = above.iter().map(other).collect();
     lines.push(part(scene, before, behind, columns, "  "));
