@@ -1,5 +1,6 @@
 -- What a script can leave behind outside of what a dump of the database says: the database's own
--- properties, roles and what they are members of, settings that sessions begin with, subscriptions.
+-- properties, roles and what they are members of, settings that sessions begin with, privileges on
+-- tablespaces, subscriptions.
 --
 -- A rehearsal compares it at the end with the start, as `structure.sql`; it is no part of the digest,
 -- since a clone has roles and a database of its own. Passwords are in no row. Privileges on
@@ -42,6 +43,10 @@ SELECT 'setting', concat_ws(' ', split_part(one, '=', 1), CASE WHEN s.setdatabas
 FROM pg_catalog.pg_db_role_setting AS s
 CROSS JOIN LATERAL unnest(s.setconfig) AS one
 WHERE s.setdatabase IN (0, (SELECT oid FROM here))
+UNION ALL
+SELECT 'privileges', 'tablespace ' || quote_ident(t.spcname),
+       (SELECT string_agg(one::text, ' ' ORDER BY one::text COLLATE "C") FROM unnest(t.spcacl) AS one)
+FROM pg_catalog.pg_tablespace AS t WHERE t.spcacl IS NOT NULL
 UNION ALL
 SELECT 'subscription', quote_ident(b.subname),
        concat_ws(', ', 'owner ' || pg_catalog.pg_get_userbyid(b.subowner), CASE WHEN b.subenabled THEN 'enabled' ELSE 'disabled' END,

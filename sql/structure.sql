@@ -116,7 +116,8 @@ WITH space AS (
                           'partition ' || pg_catalog.pg_get_expr(r.relpartbound, r.oid),
                           'inherits ' || (SELECT string_agg(i.inhparent::regclass::text, ' ' ORDER BY i.inhseqno)
                                           FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = r.oid),
-                          CASE WHEN r.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(r.oid) END)
+                          CASE WHEN r.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(r.oid) END,
+                          CASE WHEN NOT r.relispopulated THEN 'not populated' END)
          FROM relation AS r
          LEFT JOIN options ON options.relid = r.oid
          LEFT JOIN pg_catalog.pg_foreign_table AS f ON f.ftrelid = r.oid
@@ -188,6 +189,15 @@ WITH space AS (
          FROM pg_catalog.pg_trigger AS g
          JOIN relation AS r ON r.oid = g.tgrelid
          WHERE NOT g.tgisinternal
+         UNION ALL
+         -- A foreign key whose own triggers are switched off holds nobody to anything.
+         SELECT 'enforcement', quote_ident(o.conname) || ' on ' || r.name,
+                'enabled ' || string_agg(g.tgenabled::text, ' ' ORDER BY g.tgtype, g.tgenabled::text COLLATE "C")
+         FROM pg_catalog.pg_trigger AS g
+         JOIN pg_catalog.pg_constraint AS o ON o.oid = g.tgconstraint
+         JOIN relation AS r ON r.oid = g.tgrelid
+         WHERE g.tgisinternal AND g.tgenabled <> 'O'
+         GROUP BY o.conname, r.name
          UNION ALL
          SELECT 'rule', quote_ident(u.rulename) || ' on ' || r.name,
                 pg_catalog.pg_get_ruledef(u.oid) || ', enabled ' || u.ev_enabled::text

@@ -72,7 +72,18 @@ fn a_function_a_role_and_a_setting_that_changed_each_stop_commit() {
     stage.ask("CREATE TABLE service_ops.noted (n int DEFAULT service_ops.made(), m int)");
     stage.ask(&format!("GRANT ALL ON service_ops.noted TO {role}"));
     stage.ask(&format!("CREATE ROLE reader; GRANT reader TO {role}"));
-    let changed: [(&[&str], &str); 4] = [
+    stage.ask("CREATE TABLE service_ops.up (n int PRIMARY KEY)");
+    stage.ask("CREATE TABLE service_ops.down (n int CONSTRAINT held REFERENCES service_ops.up)");
+    let changed: [(&[&str], &str); 6] = [
+        // The foreign key is there still, and holds nobody to anything.
+        (
+            &["ALTER TABLE service_ops.down DISABLE TRIGGER ALL"],
+            "before the script: enforcement held on service_ops.down",
+        ),
+        (
+            &["GRANT CREATE ON TABLESPACE pg_default TO reader"],
+            "before the script: privileges tablespace pg_default",
+        ),
         (
             &[&function("2")],
             "before the script: function service_ops.made()",
