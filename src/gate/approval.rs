@@ -5,7 +5,7 @@
 //! [`super::warrant::Warrant::on_approval`], which takes it whole and gives a warrant only for a
 //! pass that came out the same, on the same target, within the limit.
 
-use super::event::{Millis, Target};
+use super::event::{Millis, Target, in_words};
 use super::pass::{Allowance, Compared, Pass};
 use super::phase::Proof;
 use super::warrant::Consent;
@@ -138,8 +138,8 @@ impl Approval {
         if self.basis.age >= limit {
             found.add(
                 "the age of what was approved",
-                format!("less than {} min", limit / 60_000),
-                format!("{} min", self.basis.age / 60_000),
+                format!("less than {}", in_words(limit)),
+                in_words(self.basis.age),
             );
         }
         let Some(now) = now else {

@@ -4,6 +4,7 @@ use super::place::Place;
 use super::{refusals, table, words};
 use crate::gate::account::Step;
 use crate::gate::event::{CLOSED_BY_US, Document, Millis, Seq, ServerMessage, Standing};
+use crate::gate::pass::CameOut;
 use crate::gate::phase::{Prompt, Why, how_to_end};
 use crate::gate::plan::Mode;
 use crate::gate::query::After;
@@ -643,7 +644,8 @@ impl<'a> Teller<'a> {
             ));
         }
         if let Some(basis) = machine.basis() {
-            for one in basis.shown().numbered() {
+            let counts = |one: &&CameOut| one.tag.ends_with(|c: char| c.is_ascii_digit());
+            for one in basis.shown().statements.iter().filter(counts) {
                 self.say(&format!("  statement {}: {}", one.number, one.tag));
             }
         }
