@@ -284,6 +284,11 @@ impl Screen {
                     self.typed.edit(edit);
                 }
             }
+            KeyCode::Char(letter) => {
+                if let Some(act) = keymap::control_look(letter) {
+                    return self.look_at(act);
+                }
+            }
             _ => {}
         }
         Wish::None
@@ -342,13 +347,13 @@ impl Screen {
             ViewAct::Detail
             | ViewAct::Wrap
             | ViewAct::NextSection
-            | ViewAct::PreviousSection
-            | ViewAct::HalfDown
-            | ViewAct::HalfUp => {}
+            | ViewAct::PreviousSection => {}
             ViewAct::Up
             | ViewAct::Down
             | ViewAct::PageUp
             | ViewAct::PageDown
+            | ViewAct::HalfUp
+            | ViewAct::HalfDown
             | ViewAct::First
             | ViewAct::Last => {
                 if self.help {

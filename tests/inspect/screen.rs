@@ -68,6 +68,26 @@ fn the_panes_tell_what_is_there() {
 }
 
 #[test]
+fn pages_are_turned_with_ctrl_and_a_line_is_copied() {
+    let stage = Stage::pristine();
+    let mut pane = open(&stage, stage.demo().role());
+    seen(&mut pane)
+        .send(b"s")
+        .wait_for(" 1 -- ")
+        .send(b"Y")
+        .wait_for("line 1 of STAGE_1_UTN_WORKFLOW_MIGRATIONS.sql, 1 line");
+    let first = |screen: &str| screen.contains(" 1 -- ");
+    // Half a page, and the other half: then the first line is far above.
+    for key in [b"\x04", b"\x06"] {
+        pane.send(key).until("a later page", |screen| !first(screen));
+        pane.send(b"\x02").until("the first page", first);
+    }
+    pane.send(b"q");
+    assert_eq!(pane.exit_code(), 0);
+    stage.assert_only_read();
+}
+
+#[test]
 fn it_looks_again_by_itself_and_when_asked() {
     let stage = Stage::pristine();
     let mut pane = open(&stage, stage.demo().role());
