@@ -344,10 +344,7 @@ impl Screen {
             }
             ViewAct::FindNext => self.find(true),
             ViewAct::FindPrevious => self.find(false),
-            ViewAct::Detail
-            | ViewAct::Wrap
-            | ViewAct::NextSection
-            | ViewAct::PreviousSection => {}
+            ViewAct::Detail | ViewAct::Wrap | ViewAct::NextSection | ViewAct::PreviousSection => {}
             ViewAct::Up
             | ViewAct::Down
             | ViewAct::PageUp

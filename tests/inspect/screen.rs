@@ -79,7 +79,8 @@ fn pages_are_turned_with_ctrl_and_a_line_is_copied() {
     let first = |screen: &str| screen.contains(" 1 -- ");
     // Half a page, and the other half: then the first line is far above.
     for key in [b"\x04", b"\x06"] {
-        pane.send(key).until("a later page", |screen| !first(screen));
+        pane.send(key)
+            .until("a later page", |screen| !first(screen));
         pane.send(b"\x02").until("the first page", first);
     }
     pane.send(b"q");
