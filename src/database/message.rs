@@ -7,7 +7,7 @@ use std::error::Error;
 use std::io::ErrorKind;
 
 use super::legible::legible_in;
-use crate::gate::event::ServerMessage;
+use crate::gate::event::{NOT_KEPT, ServerMessage};
 use crate::runbook::encoding::Charset;
 
 /// Reads the fields of an ErrorResponse or NoticeResponse. Total: what it cannot read it leaves out.
@@ -82,6 +82,14 @@ pub fn own(text: impl Into<String>) -> ServerMessage {
     ServerMessage {
         message: text.into(),
         ..ServerMessage::default()
+    }
+}
+
+/// That messages of the server were not kept.
+pub fn not_kept(text: impl Into<String>) -> ServerMessage {
+    ServerMessage {
+        severity: NOT_KEPT.to_owned(),
+        ..own(text)
     }
 }
 

@@ -427,6 +427,9 @@ pub enum Reach {
     Unknown,
 }
 
+/// The severity of what this program says of messages of the server that it did not keep.
+pub const NOT_KEPT: &str = "NOT KEPT";
+
 impl Target {
     /// Whether it is the same database, as far as both tell.
     pub fn is_same_database(&self, other: &Target) -> bool {

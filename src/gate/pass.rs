@@ -6,7 +6,7 @@ mod tests;
 
 pub use differing::{Allowance, Compared, Difference};
 
-use super::event::{ServerMessage, StatementReport};
+use super::event::{NOT_KEPT, ServerMessage, StatementReport};
 use crate::runbook::check::{Check, ResultSet};
 use crate::runbook::printable::hexadecimal;
 use sha2::{Digest, Sha256};
@@ -27,7 +27,7 @@ pub struct Pass {
     pub statements: Vec<CameOut>,
     /// What the server warned of, in its order.
     pub warnings: Vec<Warned>,
-    /// How many warnings more there were.
+    /// How often there were more than are kept: what was left out might differ.
     pub unkept: usize,
     /// The whole database before it: what a script takes away is seen there alone, and what it calls.
     pub before: Structure,
@@ -91,6 +91,9 @@ impl Pass {
 
     /// Keeps what the server said while the statement with this number ran, where it is a warning.
     pub fn warned(&mut self, number: Option<usize>, message: &ServerMessage) {
+        if message.severity == NOT_KEPT {
+            self.unkept += 1;
+        }
         let Some(sqlstate) = &message.sqlstate else {
             return;
         };

@@ -3,6 +3,7 @@
 
 use super::chain;
 use super::earlier::{newest_first, opening};
+use super::rehearsed::guarded;
 use super::report::facts::{Attempt, Facts};
 use crate::gate::account::Expected;
 use crate::gate::event::{Millis, Target, in_words};
@@ -70,6 +71,7 @@ fn read(path: &Path, wanted: &[Wanted], left: &mut u64) -> Option<Measured> {
     let on_a_clone = (opened.rehearses.as_ref()).is_some_and(|of| of.clone_of.is_some());
     let wanted = wanted.iter().find(|one| one.sha256 == opened.script_sha256);
     let wanted = wanted.filter(|_| !on_a_clone && about.len() <= *left)?;
+    guarded(path).ok()?;
     *left -= about.len();
     let text = std::fs::read_to_string(path).ok()?;
     let (lines, broken) = chain::read(&text);
@@ -201,6 +203,14 @@ mod tests {
         let words = told[0].as_deref().unwrap();
         assert!(words.contains(" ms in its last pass here, "), "{words}");
         assert_eq!(told[1], None, "another database");
+        let with_mode = |mode| {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(&path, mode).unwrap();
+        };
+        with_mode(0o666);
+        assert_eq!(found(folder, &runbook), [None, None], "others may write it");
+        with_mode(0o600);
+        assert!(found(folder, &runbook)[0].is_some());
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(
             &path,

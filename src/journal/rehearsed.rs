@@ -110,7 +110,7 @@ fn read(path: &Path) -> Option<Rehearsed> {
 }
 
 /// Whether nobody else could have written it.
-fn guarded(path: &Path) -> Result<(), String> {
+pub(super) fn guarded(path: &Path) -> Result<(), String> {
     let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if about.uid() != rustix::process::geteuid().as_raw() {
         return Err("it belongs to another user".to_owned());

@@ -270,3 +270,34 @@ fn a_warning_of_a_deferred_trigger_is_told_and_another_one_stops_commit() {
     let said = |entry: &Entry| matches!(entry, Entry::Said { message, .. } if message.message == "few rows are wrong");
     assert!(stage.journal().iter().any(said));
 }
+
+/// A warning may be among what the server said beyond what is kept.
+#[test]
+fn where_more_was_said_than_is_kept_nothing_can_be_approved() {
+    let stage = Stage::set(Scenario::Clean);
+    let script = stage.file(
+        "loud.sql",
+        "DO $$BEGIN FOR n IN 1..1001 LOOP RAISE NOTICE '%', n; END LOOP;
+             RAISE WARNING 'the last one'; END$$;
+         SELECT 'it ran' AS check, 'PASS' AS status;",
+    );
+    let mut terminal = stage.run_in(120, 50, &[], &["--decide", "unheld", &script]);
+    terminal
+        .sign_everything()
+        .key("a")
+        .wait_for("NOT POSSIBLE")
+        .shows(&["the server said more than is kept"])
+        .key("c")
+        .wait_for("Nothing can be approved here")
+        .key("q");
+    assert_eq!(terminal.exit_code(), 1);
+    let mut terminal = stage.run_in(120, 50, &[], &[&script]);
+    terminal
+        .walk_to_the_gate()
+        .key("t")
+        .wait_for("so it is decided here")
+        .wait_for_the_gate()
+        .roll_back()
+        .key("q");
+    assert_eq!(terminal.exit_code(), 1);
+}

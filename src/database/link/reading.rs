@@ -150,7 +150,7 @@ impl Reading {
 
     pub(super) fn finish(self, notice: &mut (dyn FnMut(ServerMessage) + Send)) -> Option<Answer> {
         if self.notices > NOTICE_CAP {
-            notice(message::own(format!(
+            notice(message::not_kept(format!(
                 "{} more notices were not kept",
                 self.notices - NOTICE_CAP
             )));

@@ -5,8 +5,10 @@
 //! ever counts as a PASS.
 
 use crate::database::message;
-use crate::gate::event::{ServerMessage, StatementReport};
+use crate::gate::event::{NOT_KEPT, ServerMessage, StatementReport};
 use crate::runbook::check::{Check, ResultSet, Verdict};
+use crate::runbook::printable::hexadecimal;
+use sha2::{Digest, Sha256};
 
 /// How many bytes of rows are kept in a run.
 pub const ROWS: usize = 8 << 20;
@@ -163,9 +165,11 @@ impl Caps {
     pub(super) fn told(&mut self) -> Option<ServerMessage> {
         let rows = std::mem::take(&mut self.cut_rows).words("rows");
         let notices = std::mem::take(&mut self.cut_notices).words("notices");
+        let severity = notices.as_ref().map(|_| NOT_KEPT.to_owned());
         let words: Vec<String> = rows.into_iter().chain(notices).collect();
-        (!words.is_empty()).then(|| {
-            message::own_with_hint(
+        (!words.is_empty()).then(|| ServerMessage {
+            severity: severity.unwrap_or_default(),
+            ..message::own_with_hint(
                 words.join("; "),
                 "everything was sent and counted; only what is kept here is bounded",
             )
@@ -190,8 +194,12 @@ fn cut(text: &mut String) {
         while !text.is_char_boundary(end) {
             end -= 1;
         }
+        // Two texts that differ only in what is cut are told apart by it.
+        let whole = hexadecimal(Sha256::digest(text.as_bytes()));
         text.truncate(end);
-        text.push_str(&format!(" … ({end} of {all} bytes kept)"));
+        text.push_str(&format!(
+            " … ({end} of {all} bytes kept, SHA-256 of all {whole})"
+        ));
         text.shrink_to_fit();
     }
 }
@@ -264,7 +272,7 @@ mod tests {
         };
         let first = caps.notice(notice()).unwrap().message;
         assert!(
-            first.ends_with("ä … (16384 of 40000 bytes kept)"),
+            first.contains("ä … (16384 of 40000 bytes kept, SHA-256 of all "),
             "{:.40}",
             first
         );

@@ -16,6 +16,10 @@ use crate::gate::warrant::{Consent, Warrant};
 use crate::runbook::question::Question;
 use std::sync::Arc;
 
+/// Why a pass cannot be compared of which not every warning was kept.
+const TOO_MUCH_SAID: &str =
+    "the server said more than is kept, and a warning may be among the rest";
+
 impl Machine {
     /// What is reviewed, or what the second pass is held against.
     pub fn basis(&self) -> Option<&Basis> {
@@ -81,6 +85,7 @@ impl Machine {
     /// What is not known of a pass that a second one has to be held against.
     fn why_nothing_is_kept(&self) -> Option<String> {
         match (&self.came_out, &self.reached) {
+            (Some(pass), Some(_)) if pass.unkept > 0 => Some(TOO_MUCH_SAID.to_owned()),
             (Some(pass), Some(_)) => match &pass.before {
                 Structure::Known(_) => None,
                 Structure::Unknown(why) => Some(format!(
@@ -100,7 +105,9 @@ impl Machine {
                 "the structure {when} the script is not known, {why}"
             )),
         };
-        unknown("before", &shown.before).or_else(|| unknown("behind", &shown.structure))
+        unknown("before", &shown.before)
+            .or_else(|| unknown("behind", &shown.structure))
+            .or_else(|| (shown.unkept > 0).then(|| TOO_MUCH_SAID.to_owned()))
     }
 
     pub(super) fn refusal_in_review(

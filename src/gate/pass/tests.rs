@@ -117,6 +117,24 @@ fn a_warning_of_no_statement_is_covered_by_everything_alone() {
 }
 
 #[test]
+fn what_was_not_kept_is_never_the_same() {
+    let said = ServerMessage {
+        severity: NOT_KEPT.into(),
+        message: "100 more notices were not kept".into(),
+        ..ServerMessage::default()
+    };
+    let mut shown = pass(&["DO"]);
+    let now = shown.clone();
+    shown.warned(Some(1), &said);
+    assert_eq!(differing(&shown, &now, &Allowance::Everything).len(), 1);
+    assert_eq!(differing(&now, &shown, &Allowance::Nothing).len(), 1);
+    assert_eq!(
+        differing(&shown, &shown.clone(), &Allowance::Nothing).len(),
+        1
+    );
+}
+
+#[test]
 fn numbers_are_alike_but_0() {
     for (text, told) in [
         ("12 of 40 rows", "# of # rows"),
