@@ -6,8 +6,8 @@ mod waited;
 
 use super::backup::Backup;
 use super::event::{
-    Body, CLOSED_BY_US, Command, CommitWait, Event, Evidence, Lock, LockMode, Millis, Observation,
-    Report, Seq, ServerLog, ServerMessage, Session, Sight, StatementReport, Target,
+    Added, Body, CLOSED_BY_US, Command, CommitWait, Event, Evidence, Lock, LockMode, Millis,
+    Observation, Report, Seq, ServerLog, ServerMessage, Session, Sight, StatementReport, Target,
 };
 use super::machine::{LOCK_NOT_AVAILABLE, Machine};
 use super::pass::{Pass, Structure};
@@ -41,7 +41,7 @@ pub struct Account {
     backups: Vec<usize>,
     pub xid: Option<String>,
     /// What the program itself sent after BEGIN.
-    pub added: Vec<String>,
+    pub added: Vec<Added>,
     /// When BEGIN was answered, on the scale of `now`.
     pub begun_at: Option<Millis>,
     /// When the held transaction ended, on the scale of `now`.

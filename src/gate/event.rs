@@ -193,8 +193,8 @@ pub enum Body {
     Begun {
         /// `pg_current_xact_id()`.
         xid: String,
-        /// What the program itself sent, BEGIN first, in order (I11).
-        added: Vec<String>,
+        /// What the program itself sends, BEGIN first, in order (I11).
+        added: Vec<Added>,
     },
     /// BEGIN or what the program adds to it failed.
     BeginFailed(ServerMessage),
@@ -425,6 +425,22 @@ pub enum Reach {
     #[default]
     #[serde(other)]
     Unknown,
+}
+
+/// Something that the program itself sends.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Added {
+    /// Ahead of the script's statements, or between them.
+    Ahead(String),
+    /// Behind the last one.
+    Behind(String),
+}
+
+impl std::fmt::Display for Added {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Added::Ahead(sql) | Added::Behind(sql)) = self;
+        f.write_str(sql)
+    }
 }
 
 /// The severity of what this program says of messages of the server that it did not keep.

@@ -5,6 +5,7 @@
 //! Expected, from the text alone: which lock a statement took is read from the server after it. A
 //! statement that cannot be looked into is listed as that and counts for nothing.
 
+mod looking;
 mod rules;
 mod telling;
 

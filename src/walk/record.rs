@@ -1,7 +1,7 @@
 //! What of an event goes into the journal.
 
 use crate::gate::event::{
-    Body, Event, Evidence, Inquiry, Millis, Report, ServerMessage, Session, Standing,
+    Added, Body, Event, Evidence, Inquiry, Millis, Report, ServerMessage, Session, Standing,
     StatementReport,
 };
 use crate::gate::pass::{Allowance, Structure};
@@ -289,7 +289,7 @@ fn of_report(body: &Body, runbook: &Runbook, account: &Account) -> Vec<Entry> {
         }
         Body::Begun { xid, added } => vec![Entry::Begun {
             xid: xid.clone(),
-            added: added.clone(),
+            added: added.iter().map(Added::to_string).collect(),
         }],
         Body::NumberDurable => vec![Entry::NumberDurable],
         Body::StatementFinished(report) => {

@@ -11,7 +11,7 @@ use stagegate::database::session::{HoldOptions, Order, Session};
 use stagegate::database::settings::{Options as Given, Settings};
 use stagegate::gate::effect::{Effect, Request};
 use stagegate::gate::event::{
-    Body, Command, Event, Report, Seq, ServerMessage, StatementReport, Target,
+    Added, Body, Command, Event, Report, Seq, ServerMessage, StatementReport, Target,
 };
 use stagegate::gate::plan::ARMING;
 use stagegate::gate::warrant::Recorded;
@@ -301,7 +301,7 @@ impl Stage {
     /// BEGIN; the transaction's number and what was sent.
     pub async fn begin(&mut self) -> (String, Vec<String>) {
         match self.ask(Order::Begin).await {
-            Body::Begun { xid, added } => (xid, added),
+            Body::Begun { xid, added } => (xid, added.iter().map(Added::to_string).collect()),
             other => panic!("{other:?}"),
         }
     }

@@ -595,12 +595,16 @@ impl Walk {
         self.tick(40);
         self.report(Body::Begun {
             xid: "748".into(),
-            added: vec![
-                "BEGIN".into(),
-                "SET LOCAL lock_timeout = '3s'".into(),
-                "SET LOCAL idle_in_transaction_session_timeout = '15s'".into(),
-                "SET LOCAL client_connection_check_interval = '1s'".into(),
-            ],
+            added: [
+                "BEGIN",
+                "SET LOCAL lock_timeout = '3s'",
+                "SET LOCAL idle_in_transaction_session_timeout = '15s'",
+                "SET LOCAL client_connection_check_interval = '1s'",
+            ]
+            .into_iter()
+            .map(|sql| Added::Ahead(sql.into()))
+            .chain([Added::Behind("SHOW synchronous_commit".into())])
+            .collect(),
         });
     }
 

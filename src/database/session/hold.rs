@@ -21,7 +21,9 @@ use crate::database::locks::Ledger;
 use crate::database::pinned::Pinned;
 use crate::database::tap::Status;
 use crate::database::{message, target};
-use crate::gate::event::{Body, CommitAnswer, CommitWait, Report, Seq, ServerMessage, Target};
+use crate::gate::event::{
+    Added, Body, CommitAnswer, CommitWait, Report, Seq, ServerMessage, Target,
+};
 use crate::gate::warrant::Recorded;
 use crate::runbook::script::{Fate, Statement};
 
@@ -121,11 +123,8 @@ impl Actor {
                 self.guarded_by_savepoint = false;
                 self.ended_by_tag = false;
                 self.ledger = Ledger::default();
-                let added = preparing
-                    .into_iter()
-                    .chain(added)
-                    .chain(self.still_to_come())
-                    .collect();
+                let sent = preparing.into_iter().chain(added).map(Added::Ahead);
+                let added = sent.chain(self.still_to_come()).collect();
                 self.say(seq, Body::Begun { xid, added });
                 if let Some((structure, duration)) = before {
                     let body = Body::StoodBefore {

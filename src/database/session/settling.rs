@@ -13,7 +13,7 @@ use super::{HoldOptions, looking};
 use crate::database::link::Broken;
 use crate::database::message;
 use crate::database::tap::Status;
-use crate::gate::event::{Body, Seq, ServerMessage};
+use crate::gate::event::{Added, Body, Seq, ServerMessage};
 
 /// What was deferred runs here, and not in COMMIT, where no limit ends it and nobody sees what it does.
 /// More than once: a trigger can defer what it sets off itself.
@@ -65,12 +65,12 @@ fn requests(options: &HoldOptions, limits: &Limits) -> [String; 2] {
 
 impl Actor {
     /// What the program will send besides what it sent with BEGIN, so that it is shown (I11).
-    pub(super) fn still_to_come(&self) -> impl Iterator<Item = String> + use<> {
+    pub(super) fn still_to_come(&self) -> impl Iterator<Item = Added> + use<> {
         let limits = self.limits();
         let guard = self.xid.as_deref().and_then(guard).unwrap_or_default();
         let aside =
             |what: &str, sql: &str| format!("{what}: {}; {}", looking::aside(sql), looking::BACK);
-        [
+        let between = [
             format!("behind each statement: {}", limits.set(false)),
             format!(
                 "where it may have changed one on purpose: {}; a stricter one stands, and a short one on \
@@ -78,21 +78,22 @@ impl Actor {
                 limits.set(true)
             ),
             aside("and for a look at the locks behind that", self.looks.sql()),
-        ]
-        .into_iter()
-        .chain(requests(&self.options, &limits).map(|sql| format!("after the last one: {sql}")))
-        .chain([
+        ];
+        let last = requests(&self.options, &limits).map(|sql| format!("after the last one: {sql}"));
+        let behind = last.into_iter().chain([
             format!("where that one is off: {WAIT_FOR_DISK}"),
             aside("then, as before COMMIT", &guard),
             format!("where that is not answered: {MARK}"),
             aside("and at last", WRITTEN),
-        ])
-        .chain(self.options.takes_down.then(|| {
+        ]);
+        let behind = behind.chain(self.options.takes_down.then(|| {
             "where it is let go, or held against what was approved: the structure of what is locked, out \
              of the catalogs, behind a savepoint; that of the whole database was taken down before \
              BEGIN"
                 .to_owned()
-        }))
+        }));
+        let between = between.into_iter().map(Added::Ahead);
+        between.chain(behind.map(Added::Behind))
     }
 
     pub(super) async fn settle(&mut self, seq: Seq) -> Result<(), Broken> {

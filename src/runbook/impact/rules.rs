@@ -5,7 +5,7 @@
 //! notes of ALTER TABLE. That REFERENCES on a column that is added without a default reads nothing
 //! was tried on servers; the manual does not say so.
 
-use super::Scan;
+use super::{Scan, looking};
 use crate::runbook::lock::LockMode;
 use crate::runbook::objects::{
     Action, Change, Column, ConstraintKind, Deed, Facet, Generated, Name, Sort,
@@ -175,6 +175,19 @@ pub(super) fn scans(script: &Script, changes: &[Change]) -> Vec<Scan> {
                 });
             }
         }
+        scans.extend(
+            looking::read_whole(statement)
+                .into_iter()
+                .map(|table| Scan {
+                    statement: statement.number,
+                    line: statement.line,
+                    table,
+                    rewrites: false,
+                    guarded: false,
+                    what: "SELECT without a condition: each row is read, with the locks held"
+                        .to_owned(),
+                }),
+        );
         let (rewrites, what) = match statement.kind.as_str() {
             "UPDATE" | "DELETE" | "MERGE" => (false, "seeks the rows that it changes"),
             "CLUSTER" => (true, "writes each row anew, in the order of an index"),

@@ -234,16 +234,24 @@ impl Impact {
         if self.scans.is_empty() {
             told.push(Told::Line("none".into()));
         }
-        for table in &self.tables {
-            let own = self.scans.iter().filter(|scan| scan.table == table.name);
+        // What is only looked at is told behind what is touched.
+        let touched = self.tables.iter().map(|table| &table.name);
+        let mut tables: Vec<&Name> = touched.collect();
+        for scan in &self.scans {
+            if !tables.contains(&&scan.table) {
+                tables.push(&scan.table);
+            }
+        }
+        for table in tables {
+            let own = self.scans.iter().filter(|scan| scan.table == *table);
             let found = measure
-                .and_then(|measure| measure.of(&table.name))
+                .and_then(|measure| measure.of(table))
                 .flatten()
                 .map(|found| format!(": {}", size(found)));
             for (nth, scan) in own.enumerate() {
                 if nth == 0 {
                     let found = found.clone().unwrap_or_default();
-                    told.push(Told::Line(format!("{}{found}", table.name)));
+                    told.push(Told::Line(format!("{table}{found}")));
                 }
                 let line = format!(
                     "statement {}, line {}, {} {}{}",

@@ -193,6 +193,37 @@ fn only_what_touches_every_row_is_called_a_scan() {
 }
 
 #[test]
+fn a_select_without_a_condition_reads_its_tables_whole() {
+    for (sql, told) in [
+        ("SELECT count(*) FROM s.t", vec!["1 reads s.t"]),
+        (
+            "SELECT 'n' AS \"check\", CASE WHEN count(*) > 0 THEN 'PASS' END AS status FROM ONLY t AS x",
+            vec!["1 reads t"],
+        ),
+        (
+            "SELECT count(*) FROM a, s.\"B\" AS b JOIN c ON true",
+            vec!["1 reads a", "1 reads c", "1 reads s.\"B\""],
+        ),
+        (
+            "SELECT (SELECT max(id) FROM t) UNION ALL SELECT 1",
+            vec!["1 reads t"],
+        ),
+        ("SELECT count(*) FROM t WHERE id = 3", vec![]),
+        ("SELECT id FROM t LIMIT 1", vec![]),
+        ("SELECT count(*) FROM pg_class", vec![]),
+        ("SELECT count(*) FROM pg_catalog.pg_class", vec![]),
+        ("SELECT * FROM generate_series(1, 3) AS n", vec![]),
+        (
+            "SELECT extract(year FROM now()), trim(both FROM 'x'), 1 IS DISTINCT FROM two",
+            vec![],
+        ),
+        ("SELECT 'FROM t'", vec![]),
+    ] {
+        assert_eq!(scans(sql), told, "{sql}");
+    }
+}
+
+#[test]
 fn a_table_is_told_as_far_as_it_is_known() {
     let impact = impact("ALTER TABLE s.t ADD a int; CREATE TABLE n (a int); UPDATE gone SET a = 1");
     let name = |text| Name::parse(text).unwrap();

@@ -166,11 +166,9 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         ])
     };
     let numbers = match scene.machine.allowance() {
-        Allowance::Nothing => {
-            "row counts and numbers may differ, but not begin at 0 or become 0; on a statement (Tab): its own"
-        }
+        Allowance::Nothing => "lets numbers differ, never from or to 0; on a statement its own",
         Allowance::Of(_) | Allowance::Everything => {
-            "row counts and numbers must be the same again; on a statement (Tab): its own"
+            "all must be the same again; on a statement its own"
         }
     };
     vec![
@@ -179,7 +177,7 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         key(
             "c",
             "COMMIT",
-            "runs it again; what comes out as shown here is committed by itself",
+            "runs it again; what comes out as shown is committed by itself",
             armed,
         ),
         key("v", "numbers", numbers, scene.open(Act::AllowNumbers)),

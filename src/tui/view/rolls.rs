@@ -6,7 +6,7 @@ use super::messages::{Heard, Heights};
 use super::statement::{Detail, Opened};
 use super::stream::{MADE, Outline, Stream};
 use super::{Roll, Scene};
-use crate::gate::event::{Body, Lock, LockMode, Report, ServerMessage, StatementReport};
+use crate::gate::event::{Added, Body, Lock, LockMode, Report, ServerMessage, StatementReport};
 use crate::gate::plan::{Mode, Plan};
 use crate::gate::{Account, Event, Machine};
 use crate::runbook::check::ResultSet;
@@ -60,8 +60,8 @@ fn told(account: &mut Account, body: Body) {
 fn account(runbook: &Runbook, done: usize, fails: bool) -> Account {
     let mut account = Account::new(runbook);
     let added = vec![
-        "BEGIN".to_owned(),
-        "SET LOCAL lock_timeout = 3000".to_owned(),
+        Added::Ahead("BEGIN".to_owned()),
+        Added::Behind("SHOW synchronous_commit".to_owned()),
     ];
     let xid = "7".to_owned();
     told(&mut account, Body::Begun { xid, added });

@@ -17,7 +17,7 @@
 
 use super::{Roll, Scene};
 use crate::gate::account::Step;
-use crate::gate::event::{LockMode, Session, StatementReport};
+use crate::gate::event::{Added, LockMode, Session, StatementReport};
 use crate::runbook::script::{Fate, Script, Statement};
 use crate::tui::text::{clock, hanging, took, width, wrap};
 use ratatui::style::{Style, Styled};
@@ -118,7 +118,35 @@ impl<'a> Stream<'a> {
             Some(newest) if newest < index => self.below.len(),
             Some(_) | None => 0,
         };
-        Some(self.scene.account.added.len() + below + end - 1)
+        Some(self.ahead().count() + below + end - 1)
+    }
+
+    /// What the program sends ahead of the statements and between them, and what behind the last one.
+    fn ahead(&self) -> impl Iterator<Item = &Added> {
+        let added = self.scene.account.added.iter();
+        added.filter(|one| matches!(one, Added::Ahead(_)))
+    }
+
+    fn behind(&self) -> impl Iterator<Item = &Added> {
+        let added = self.scene.account.added.iter();
+        added.filter(|one| matches!(one, Added::Behind(_)))
+    }
+
+    /// Of what the program sends, each in a line, those whose lines are in the range; the first one
+    /// stands on line `start`.
+    fn added<'b>(
+        &self,
+        all: impl Iterator<Item = &'b Added>,
+        start: usize,
+        range: &Range<usize>,
+    ) -> Vec<Line<'static>> {
+        let scene = self.scene;
+        let shown = (start..).zip(all).filter(|(line, _)| range.contains(line));
+        let lines = shown.map(|(_, sent)| {
+            let text = scene.look.clean(&sent.to_string());
+            aside(scene, "  +", &text, "sent by stagegate", self.columns)
+        });
+        lines.collect()
     }
 
     /// The lines of a statement: its heading and echoes, its own, and what stands below it.
@@ -167,35 +195,28 @@ impl Roll for Stream<'_> {
     }
 
     fn lines(&self, range: Range<usize>) -> Vec<Line<'static>> {
-        let scene = self.scene;
-        let added = &scene.account.added;
-        let mut lines: Vec<Line<'static>> = added
-            .iter()
-            .enumerate()
-            .filter(|(nth, _)| range.contains(nth))
-            .map(|(_, sent)| {
-                let text = scene.look.clean(sent);
-                aside(scene, "  +", &text, "sent by stagegate", self.columns)
-            })
-            .collect();
+        let ahead = self.ahead().count();
+        let mut lines = self.added(self.ahead(), 0, &range);
         // The statement whose block reaches into the range, or one a little before it.
-        let wanted = range.start.saturating_sub(added.len());
-        let ends = &scene.outline.ends;
+        let wanted = range.start.saturating_sub(ahead);
+        let ends = &self.scene.outline.ends;
         let first = ends.partition_point(|end| end + self.below.len() <= wanted);
         let before = first.checked_sub(1).and_then(|index| ends.get(index));
         let above = match self.newest {
             Some(newest) if newest < first => self.below.len(),
             Some(_) | None => 0,
         };
-        let start = added.len() + before.copied().unwrap_or(0) + above;
-        lines.extend(self.from(first, start, range));
+        let start = ahead + before.copied().unwrap_or(0) + above;
+        lines.extend(self.from(first, start, &range));
+        let behind = ahead + ends.last().copied().unwrap_or(0) + self.below.len();
+        lines.extend(self.added(self.behind(), behind, &range));
         lines
     }
 }
 
 impl Stream<'_> {
     /// The lines of `range`, made from the statement at `index` on, whose block begins at `line`.
-    fn from(&self, index: usize, line: usize, range: Range<usize>) -> Vec<Line<'static>> {
+    fn from(&self, index: usize, line: usize, range: &Range<usize>) -> Vec<Line<'static>> {
         let mut lines = Vec::new();
         let mut line = line;
         let statements = self.scene.runbook.script.statements.iter().enumerate();
