@@ -201,3 +201,18 @@ impl Budget {
         self.sent += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_of_ours_is_not_compiled_and_what_it_sets_ends_with_its_savepoint() {
+        let sent = aside("SELECT 1");
+        let place = |words| sent.find(words).unwrap_or(usize::MAX);
+        let [savepoint, jit, question] =
+            ["SAVEPOINT", "SET LOCAL jit = off", "SELECT 1"].map(place);
+        assert!(savepoint < jit && jit < question, "{sent}");
+        assert!(BACK.starts_with("ROLLBACK TO"), "{BACK}");
+    }
+}
