@@ -3,12 +3,14 @@
 
 use super::chain;
 use super::earlier::{newest_first, opening};
+use super::entry::Opened;
 use super::rehearsed::guarded;
 use super::report::facts::{Attempt, Facts};
 use crate::gate::account::Expected;
 use crate::gate::event::{Millis, Target, in_words};
 use crate::runbook::Runbook;
 use jiff::Timestamp;
+use std::cell::LazyCell;
 use std::path::{Path, PathBuf};
 
 /// How many journals are opened, the newest, and how many bytes of them are read.
@@ -28,26 +30,26 @@ pub struct Measured {
     pub locked: Option<Millis>,
 }
 
-/// A script as it was run, by its hash, and its last statement that counts.
-struct Wanted {
-    sha256: String,
-    up_to: usize,
-    rehearsed: bool,
-}
-
 /// What was measured of the script of `runbook`, the newest first. What cannot be read or was changed is
 /// left out, and so is `own`.
 pub fn find(folders: &[PathBuf], own: &Path, runbook: &Runbook) -> Vec<Measured> {
-    let mut wanted = vec![Wanted {
-        sha256: runbook.script.sha256(),
-        up_to: usize::MAX,
-        rehearsed: false,
-    }];
-    wanted.extend(runbook.rehearsal().ok().map(|both| Wanted {
-        sha256: both.script.sha256(),
-        up_to: runbook.rehearsed_up_to(&both.script),
-        rehearsed: true,
-    }));
+    let sha256 = runbook.script.sha256();
+    // Up and down as one script, and the last statement of the way up; put together only where there is
+    // a journal of that.
+    let both = LazyCell::new(|| {
+        let both = runbook.rehearsal().ok()?;
+        let up_to = runbook.rehearsed_up_to(&both.script);
+        Some((both.script.sha256(), up_to))
+    });
+    let last = |opened: &Opened| match &opened.rehearses {
+        None => (opened.script_sha256 == sha256).then_some(usize::MAX),
+        // A clone is another server, and perhaps another's data.
+        Some(of) if of.clone_of.is_some() || of.script.sha256 != sha256 => None,
+        Some(_) => {
+            let (sha256, up_to) = both.as_ref()?;
+            (opened.script_sha256 == *sha256).then_some(*up_to)
+        }
+    };
     let own = std::fs::canonicalize(own).unwrap_or_else(|_| own.to_owned());
     let mut left = MOST_BYTES;
     let journals = folders
@@ -56,21 +58,19 @@ pub fn find(folders: &[PathBuf], own: &Path, runbook: &Runbook) -> Vec<Measured>
         .flat_map(|paths| paths.into_iter().take(MOST))
         .filter(|path| std::fs::canonicalize(path).is_ok_and(|path| path != own));
     let mut found: Vec<Measured> = journals
-        .filter_map(|path| read(&path, &wanted, &mut left))
+        .filter_map(|path| read(&path, &last, &mut left))
         .collect();
     found.sort_by_key(|one| std::cmp::Reverse(one.at));
     found
 }
 
-fn read(path: &Path, wanted: &[Wanted], left: &mut u64) -> Option<Measured> {
+/// The pass of that journal, where `last` knows its last statement that counts.
+fn read(path: &Path, last: &dyn Fn(&Opened) -> Option<usize>, left: &mut u64) -> Option<Measured> {
     let about = std::fs::metadata(path)
         .ok()
         .filter(|about| about.is_file())?;
     let opened = opening(path, *left)?;
-    // A clone is another server, and perhaps another's data.
-    let on_a_clone = (opened.rehearses.as_ref()).is_some_and(|of| of.clone_of.is_some());
-    let wanted = wanted.iter().find(|one| one.sha256 == opened.script_sha256);
-    let wanted = wanted.filter(|_| !on_a_clone && about.len() <= *left)?;
+    let up_to = last(&opened).filter(|_| about.len() <= *left)?;
     guarded(path).ok()?;
     *left -= about.len();
     let text = std::fs::read_to_string(path).ok()?;
@@ -80,21 +80,18 @@ fn read(path: &Path, wanted: &[Wanted], left: &mut u64) -> Option<Measured> {
     }
     let facts = Facts::of(&lines);
     // Where a walk started over, the last opening is of another script perhaps.
-    if facts.opened.as_ref()?.script_sha256 != wanted.sha256 {
+    if facts.opened.as_ref()?.script_sha256 != opened.script_sha256 {
         return None;
     }
     let whole = |attempt: &&Attempt| attempt.verdict.is_some() && attempt.failed().is_none();
     let attempt = facts.attempts.iter().rfind(whole)?;
-    let mut counted = attempt
-        .statements
-        .iter()
-        .filter(|one| one.number <= wanted.up_to);
+    let mut counted = attempt.statements.iter().filter(|one| one.number <= up_to);
     let at = counted.next_back()?.at;
     let locked = attempt.first_felt().filter(|first| *first <= at);
     Some(Measured {
         at,
         target: facts.target?,
-        rehearsed: wanted.rehearsed,
+        rehearsed: opened.rehearses.is_some(),
         locked: locked
             .and_then(|first| Millis::try_from(at.duration_since(first).as_millis()).ok()),
     })
@@ -124,7 +121,7 @@ pub fn told(all: &[Measured], target: &Target) -> Option<Expected> {
 mod tests {
     use super::*;
     use crate::journal::Journal;
-    use crate::journal::entry::{Entry, Opened};
+    use crate::journal::entry::Entry;
 
     fn target(database: &str) -> Target {
         Target {

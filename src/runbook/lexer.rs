@@ -86,6 +86,44 @@ pub(super) struct Lexer<'a> {
     pub standard_strings: bool,
 }
 
+/// A word or a sign of a text that means something.
+pub(super) struct Token<'a> {
+    pub kind: Lexeme,
+    pub text: &'a str,
+}
+
+impl Token<'_> {
+    /// Whether it is this word, unquoted.
+    pub(super) fn is(&self, word: &str) -> bool {
+        self.kind == Lexeme::Word && self.text.eq_ignore_ascii_case(word)
+    }
+
+    pub(super) fn is_one_of(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.is(word))
+    }
+
+    pub(super) fn is_name(&self) -> bool {
+        matches!(self.kind, Lexeme::Word | Lexeme::QuotedName)
+    }
+}
+
+/// Those of a text that is all SQL, without white space and comments.
+pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
+    let mut lexer = Lexer::new(text.as_bytes());
+    std::iter::from_fn(move || lexer.next())
+        .filter(|lexed| {
+            !matches!(
+                lexed.kind,
+                Lexeme::Space | Lexeme::Newline | Lexeme::LineComment | Lexeme::BlockComment
+            )
+        })
+        .map(|lexed| Token {
+            kind: lexed.kind,
+            text: text.get(lexed.range).unwrap_or_default(),
+        })
+        .collect()
+}
+
 fn is_name_start(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }

@@ -7,7 +7,7 @@
 
 mod describe;
 
-use super::lexer::{Lexeme, Lexer};
+use super::lexer::{Lexeme, Token, tokens};
 
 /// What stands before a query, so that it cannot be anything else.
 const CURSOR: &str = "DECLARE stagegate_query NO SCROLL CURSOR FOR ";
@@ -73,22 +73,6 @@ pub enum Unfit {
     Executes(String),
     #[error("The text holds a NUL character, which the protocol cannot carry. Nothing was sent.")]
     Nul,
-}
-
-/// A word or a sign of the text that means something.
-struct Token<'a> {
-    kind: Lexeme,
-    text: &'a str,
-}
-
-impl Token<'_> {
-    fn is(&self, word: &str) -> bool {
-        self.kind == Lexeme::Word && self.text.eq_ignore_ascii_case(word)
-    }
-
-    fn is_one_of(&self, words: &[&str]) -> bool {
-        words.iter().any(|word| self.is(word))
-    }
 }
 
 impl Question {
@@ -167,22 +151,6 @@ impl Question {
         let before = if self.cursor { CURSOR.len() } else { 0 };
         sent.checked_sub(before).filter(|position| *position > 0)
     }
-}
-
-fn tokens(text: &str) -> Vec<Token<'_>> {
-    let mut lexer = Lexer::new(text.as_bytes());
-    std::iter::from_fn(move || lexer.next())
-        .filter(|lexed| {
-            !matches!(
-                lexed.kind,
-                Lexeme::Space | Lexeme::Newline | Lexeme::LineComment | Lexeme::BlockComment
-            )
-        })
-        .map(|lexed| Token {
-            kind: lexed.kind,
-            text: text.get(lexed.range).unwrap_or_default(),
-        })
-        .collect()
 }
 
 /// EXPLAIN with options that execute nothing. What is not known counts as executing: an option's

@@ -3,39 +3,20 @@
 //! A WHERE may be answered by an index, so nothing is said where there is one. The server is not asked:
 //! to plan a script runs functions of it, before anybody has signed it.
 
-use crate::runbook::lexer::{Lexeme, Lexer};
+use crate::runbook::lexer::{Lexeme, Token, tokens};
 use crate::runbook::objects::Name;
 use crate::runbook::script::Statement;
 
 /// With one of these it may read less than all of it.
 const LESS: [&str; 3] = ["WHERE", "LIMIT", "FETCH"];
 
-/// A word of a statement, with what it is.
-struct Word<'a> {
-    kind: Lexeme,
-    text: &'a str,
-}
-
-impl Word<'_> {
-    fn is(&self, word: &str) -> bool {
-        self.kind == Lexeme::Word && self.text.eq_ignore_ascii_case(word)
-    }
-
-    fn is_name(&self) -> bool {
-        matches!(self.kind, Lexeme::Word | Lexeme::QuotedName)
-    }
-}
-
 /// These tables, each once.
 pub(super) fn read_whole(statement: &Statement) -> Vec<Name> {
     if statement.kind != "SELECT" {
         return Vec::new();
     }
-    let words = words(&statement.text);
-    if words
-        .iter()
-        .any(|word| LESS.iter().any(|less| word.is(less)))
-    {
+    let words = tokens(&statement.text);
+    if words.iter().any(|word| word.is_one_of(&LESS)) {
         return Vec::new();
     }
     // What a WITH names is no table.
@@ -64,7 +45,7 @@ pub(super) fn read_whole(statement: &Statement) -> Vec<Name> {
 }
 
 /// The names of a list behind FROM, up to whatever is none.
-fn tables(words: &[Word<'_>]) -> Vec<Name> {
+fn tables(words: &[Token<'_>]) -> Vec<Name> {
     let mut found = Vec::new();
     let mut rest = words;
     loop {
@@ -72,7 +53,7 @@ fn tables(words: &[Word<'_>]) -> Vec<Name> {
             rest = rest.get(1..).unwrap_or_default();
         }
         let mut length = 0;
-        while rest.get(length).is_some_and(Word::is_name) {
+        while rest.get(length).is_some_and(Token::is_name) {
             length += 1;
             match rest.get(length) {
                 Some(dot) if dot.text == "." => length += 1,
@@ -99,20 +80,4 @@ fn is_the_servers(name: &Name) -> bool {
         Some(schema) => schema == "pg_catalog" || schema == "information_schema",
         None => name.name.starts_with("pg_"),
     }
-}
-
-fn words(text: &str) -> Vec<Word<'_>> {
-    let mut lexer = Lexer::new(text.as_bytes());
-    std::iter::from_fn(|| lexer.next())
-        .filter(|lexed| {
-            !matches!(
-                lexed.kind,
-                Lexeme::Space | Lexeme::Newline | Lexeme::LineComment | Lexeme::BlockComment
-            )
-        })
-        .map(|lexed| Word {
-            kind: lexed.kind,
-            text: text.get(lexed.range).unwrap_or_default(),
-        })
-        .collect()
 }

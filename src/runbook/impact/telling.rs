@@ -1,6 +1,6 @@
 //! The impact as lines: one text for the full screen, the plain lines and `show`.
 
-use super::{Impact, Measure, Part, Size};
+use super::{Impact, Measure, Part, Scan, Size};
 use crate::runbook::lock::LockMode;
 use crate::runbook::objects::{Name, Sort};
 use crate::runbook::printable::{counted, printable};
@@ -235,24 +235,22 @@ impl Impact {
             told.push(Told::Line("none".into()));
         }
         // What is only looked at is told behind what is touched.
-        let touched = self.tables.iter().map(|table| &table.name);
-        let mut tables: Vec<&Name> = touched.collect();
+        let mut by_table: BTreeMap<&Name, Vec<&Scan>> = BTreeMap::new();
         for scan in &self.scans {
-            if !tables.contains(&&scan.table) {
-                tables.push(&scan.table);
-            }
+            by_table.entry(&scan.table).or_default().push(scan);
         }
-        for table in tables {
-            let own = self.scans.iter().filter(|scan| scan.table == *table);
+        let touched = self.tables.iter().map(|table| &table.name);
+        let looked_at = self.scans.iter().map(|scan| &scan.table);
+        for table in touched.chain(looked_at) {
+            let Some(own) = by_table.remove(table) else {
+                continue;
+            };
             let found = measure
                 .and_then(|measure| measure.of(table))
                 .flatten()
                 .map(|found| format!(": {}", size(found)));
-            for (nth, scan) in own.enumerate() {
-                if nth == 0 {
-                    let found = found.clone().unwrap_or_default();
-                    told.push(Told::Line(format!("{table}{found}")));
-                }
+            told.push(Told::Line(format!("{table}{}", found.unwrap_or_default())));
+            for scan in own {
                 let line = format!(
                     "statement {}, line {}, {} {}{}",
                     scan.statement,

@@ -12,7 +12,6 @@ use crate::runbook::printable::printable_lines;
 use crate::tui::text::counted;
 use crate::tui::view::{self, Pane, Scene};
 use ratatui::text::Line;
-use std::sync::Arc;
 
 /// The longest text, in bytes: of longer ones terminals take a part or nothing.
 const LONGEST: usize = 50_000;
@@ -139,22 +138,10 @@ impl Screen {
         cover: Cover,
         row: usize,
     ) -> Option<String> {
-        let columns = usize::from(self.size.0);
-        let (runbook, outline) = (Arc::clone(&self.runbook), Arc::clone(&self.outline));
-        let scene = Scene {
-            look: self.look,
-            runbook: &runbook,
-            machine,
-            account,
-            cursor: self.cursor,
-            outline: &outline,
-            journal: None,
-        };
-        self.make_ready(&scene, cover, columns);
-        let line = match self.roll(&scene, cover, columns) {
-            Some(roll) => roll.lines(row..row + 1).first().map(Line::to_string),
-            None => self.cover_text.get(row).cloned(),
-        };
+        let made = self.ask_roll(machine, account, cover, |roll| {
+            roll.map(|roll| roll.lines(row..row + 1).first().map(Line::to_string))
+        });
+        let line = made.unwrap_or_else(|| self.cover_text.get(row).cloned());
         line.map(|line| line.trim().to_owned())
     }
 

@@ -348,15 +348,16 @@ impl Screen {
         }
     }
 
-    /// The first line of a long cover from `from` on that holds `needle`, round the end; `None` also
+    /// What `ask` says of a cover that is made as it is asked for, between two frames; it is given none
     /// where the cover is not a long one.
-    pub(super) fn find_in_roll(
+    pub(super) fn ask_roll<T>(
         &mut self,
         machine: &Machine,
         account: &Account,
-        needle: &str,
-        (from, forward): (usize, bool),
-    ) -> Option<Option<usize>> {
+        cover: Cover,
+        ask: impl FnOnce(Option<&dyn Roll>) -> T,
+    ) -> T {
+        let columns = usize::from(self.size.0);
         let (runbook, outline) = (Arc::clone(&self.runbook), Arc::clone(&self.outline));
         let scene = Scene {
             look: self.look,
@@ -367,19 +368,34 @@ impl Screen {
             outline: &outline,
             journal: None,
         };
-        let (cover, columns) = (self.cover?, usize::from(self.size.0));
         self.make_ready(&scene, cover, columns);
-        let roll = self.roll(&scene, cover, columns)?;
-        let all = roll.total();
-        let holds = |line: &usize| {
-            let mut made = roll.lines(*line..*line + 1).into_iter();
-            made.any(|line| line.to_string().to_lowercase().contains(needle))
-        };
-        Some(
-            (0..all)
-                .map(|step| (from + if forward { step } else { all - step }) % all)
-                .find(holds),
-        )
+        let roll = self.roll(&scene, cover, columns);
+        ask(roll.as_deref())
+    }
+
+    /// The first line of a long cover from `from` on that holds `needle`, round the end; `None` also
+    /// where the cover is not a long one.
+    pub(super) fn find_in_roll(
+        &mut self,
+        machine: &Machine,
+        account: &Account,
+        needle: &str,
+        (from, forward): (usize, bool),
+    ) -> Option<Option<usize>> {
+        let cover = self.cover?;
+        self.ask_roll(machine, account, cover, |roll| {
+            let roll = roll?;
+            let all = roll.total();
+            let holds = |line: &usize| {
+                let mut made = roll.lines(*line..*line + 1).into_iter();
+                made.any(|line| line.to_string().to_lowercase().contains(needle))
+            };
+            Some(
+                (0..all)
+                    .map(|step| (from + if forward { step } else { all - step }) % all)
+                    .find(holds),
+            )
+        })
     }
 
     fn draw_answer(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
