@@ -85,16 +85,29 @@ impl Writer {
     }
 }
 
+/// What was not written in its time, and may be still.
+static LATE: Mutex<Option<mpsc::Receiver<()>>> = Mutex::new(None);
+
+fn late() -> MutexGuard<'static, Option<mpsc::Receiver<()>>> {
+    LATE.lock().unwrap_or_else(|broken| broken.into_inner())
+}
+
 /// Has a thread of its own write, and waits for it no longer than that: a terminal that is stalled
-/// never takes anything.
+/// never takes anything. What is late goes out first: the last words of a run belong behind the bytes
+/// that give the terminal back, or they go with the screen that these put away.
 pub(crate) fn write_within(limit: Duration, write: impl FnOnce() + Send + 'static) {
     let (done, written) = mpsc::channel();
+    let before = late().take();
     let writing = std::thread::Builder::new().spawn(move || {
+        if let Some(before) = before {
+            // Also where nobody is left to say that it was written.
+            let _ = before.recv();
+        }
         write();
         let _ = done.send(());
     });
-    if writing.is_ok() {
-        let _ = written.recv_timeout(limit);
+    if writing.is_ok() && written.recv_timeout(limit).is_err() {
+        *late() = Some(written);
     }
 }
 
@@ -124,4 +137,27 @@ pub(super) fn write_whole(mut bytes: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_behind_something_late_is_written_behind_it() {
+        let (go, going) = mpsc::channel::<()>();
+        let (log, written) = mpsc::channel();
+        let first = log.clone();
+        write_within(Duration::from_millis(1), move || {
+            let _ = going.recv();
+            first.send("gives the terminal back").unwrap();
+        });
+        // Without waiting for the other one it would be written by the time this returns.
+        write_within(Duration::from_millis(200), move || {
+            log.send("the last words").unwrap();
+        });
+        go.send(()).unwrap();
+        let order: Vec<&str> = written.iter().collect();
+        assert_eq!(order, ["gives the terminal back", "the last words"]);
+    }
 }
