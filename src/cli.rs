@@ -17,7 +17,7 @@ mod rehearsal;
 mod secrecy;
 mod usage;
 
-pub use arguments::{Arguments, Command, Connection, Holding};
+pub use arguments::{Arguments, CliCommand, Connection, Holding};
 
 use crate::gate::ExitCode;
 use crate::runbook::printable::printable_lines;

@@ -27,7 +27,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use typing::Asked;
 
-pub use typing::{Line, Unseen, listen, write_prompt, write_to_terminal};
+pub use typing::{EchoOff, TypedLine, listen, write_prompt, write_to_terminal};
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -39,7 +39,7 @@ pub struct Feed {
     /// What a person is asked for on the way in.
     pub questions: UnboundedReceiver<Challenge>,
     /// Typed lines; `None` where nobody is there to type.
-    pub lines: Option<UnboundedReceiver<Line>>,
+    pub lines: Option<UnboundedReceiver<TypedLine>>,
     /// Whether a terminal is on both sides: there is a prompt, and what is long comes in pages.
     pub prompts: bool,
 }
@@ -60,7 +60,7 @@ pub async fn walk<H: Held>(
     let alone = feed.lines.is_none();
     let mut asked: Option<Asked> = None;
     // Where nobody decides, lines are read only while a question is open.
-    let mut answers: Option<UnboundedReceiver<Line>> = None;
+    let mut answers: Option<UnboundedReceiver<TypedLine>> = None;
 
     engine.start();
     loop {
@@ -184,7 +184,7 @@ fn take_report<H: Held>(engine: &mut Engine<H>, feed: &mut Feed) {
 }
 
 /// Takes a line as the answer; what was typed before the question was put leaves it open.
-fn take_answer(asked: Option<Asked>, line: Option<Line>) -> Option<Asked> {
+fn take_answer(asked: Option<Asked>, line: Option<TypedLine>) -> Option<Asked> {
     match (asked, line) {
         (Some(asked), Some(line)) if asked.takes(&line) => {
             asked.answer(line);
@@ -209,7 +209,7 @@ fn reading(machine: &Machine, line: &str) -> Duration {
     }
 }
 
-async fn next_line(lines: &mut Option<UnboundedReceiver<Line>>) -> Option<Line> {
+async fn next_line(lines: &mut Option<UnboundedReceiver<TypedLine>>) -> Option<TypedLine> {
     match lines {
         Some(lines) => lines.recv().await,
         None => std::future::pending().await,
@@ -271,13 +271,13 @@ fn take_line<H: Held>(
     text: &str,
 ) {
     match words::read(text, engine.machine(), runbook) {
-        words::Meaning::Command(command) => engine.take(Event::Asked(command)),
-        words::Meaning::Show(item) => teller.show_item(engine.account(), item),
-        words::Meaning::Read(document) => {
+        words::TypedMeaning::Command(command) => engine.take(Event::Asked(command)),
+        words::TypedMeaning::Show(item) => teller.show_item(engine.account(), item),
+        words::TypedMeaning::Read(document) => {
             invite.open(engine, teller.read_out(document), Some(document));
         }
-        words::Meaning::Impact => teller.impact_in_full(engine.account()),
-        words::Meaning::Help => teller.help(engine.machine()),
-        words::Meaning::Nothing(why) => teller.say(&why),
+        words::TypedMeaning::Impact => teller.impact_in_full(engine.account()),
+        words::TypedMeaning::Help => teller.help(engine.machine()),
+        words::TypedMeaning::Nothing(why) => teller.say(&why),
     }
 }

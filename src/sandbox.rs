@@ -19,6 +19,6 @@ mod template;
 pub mod watch;
 
 pub use error::SandboxError;
-pub use options::Options;
-pub use place::Place;
+pub use options::SandboxOptions;
+pub use place::ClusterPlace;
 pub use server::Sandbox;

@@ -11,7 +11,7 @@ use stagegate::database::settings::{Options as Given, Settings};
 use stagegate::database::{connect, target};
 use stagegate::gate::backup::{Dump, Dumping};
 use stagegate::gate::event::{Body, Report, Target};
-use stagegate::sandbox::{Options, Sandbox};
+use stagegate::sandbox::{Sandbox, SandboxOptions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,9 +46,9 @@ impl Stage {
         let hba = rules.path().join("hba.conf");
         let text = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
         std::fs::write(&hba, text).unwrap();
-        let options = Options {
+        let options = SandboxOptions {
             tcp: true,
-            ..Options::for_tests()
+            ..SandboxOptions::for_tests()
         }
         .with("hba_file", &hba.display().to_string());
         let server = tokio::task::spawn_blocking(|| Sandbox::start(options).unwrap())

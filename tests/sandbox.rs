@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use stagegate::sandbox::demo::{Demo, DemoOptions, Scenario};
 use stagegate::sandbox::programs::{Programs, Search};
-use stagegate::sandbox::{Options, Place, Sandbox, SandboxError};
+use stagegate::sandbox::{ClusterPlace, Sandbox, SandboxError, SandboxOptions};
 use tokio_postgres::{Client, NoTls};
 
 #[path = "shared/child.rs"]
@@ -84,7 +84,7 @@ fn ask(sandbox: &Sandbox, query: &str) -> String {
 }
 
 fn start() -> Sandbox {
-    Sandbox::start(Options::for_tests()).unwrap_or_else(|error| panic!("{error}"))
+    Sandbox::start(SandboxOptions::for_tests()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn exists(pid: u32) -> bool {
@@ -150,7 +150,7 @@ fn two_servers_at_once_are_two() {
 
 #[test]
 fn settings_are_on_top_of_the_sandboxes_own() {
-    let options = Options::for_tests()
+    let options = SandboxOptions::for_tests()
         .with("autovacuum", "on")
         .with("wal_level", "logical");
     let sandbox = Sandbox::start(options).unwrap();
@@ -172,9 +172,9 @@ fn settings_are_on_top_of_the_sandboxes_own() {
 #[test]
 fn tcp_is_on_loopback_only_and_only_when_asked_for() {
     assert_eq!(start().tcp_address(), None);
-    let options = Options {
+    let options = SandboxOptions {
         tcp: true,
-        ..Options::for_tests()
+        ..SandboxOptions::for_tests()
     };
     let sandbox = Sandbox::start(options).unwrap();
     let address = sandbox.tcp_address().unwrap();
@@ -196,9 +196,9 @@ fn tcp_is_on_loopback_only_and_only_when_asked_for() {
 fn many_starts_from_a_cold_cache_make_one_template() {
     let cache = Folder::new();
     let start = || {
-        Sandbox::start(Options {
+        Sandbox::start(SandboxOptions {
             cache: Some(cache.0.clone()),
-            ..Options::for_tests()
+            ..SandboxOptions::for_tests()
         })
         .unwrap_or_else(|error| panic!("{error}"))
     };
@@ -231,9 +231,9 @@ fn many_starts_from_a_cold_cache_make_one_template() {
 fn a_template_cut_short_is_made_anew() {
     let cache = Folder::new();
     let begin = || {
-        let options = Options {
+        let options = SandboxOptions {
             cache: Some(cache.0.clone()),
-            ..Options::for_tests()
+            ..SandboxOptions::for_tests()
         };
         let sandbox = Sandbox::start(options).unwrap_or_else(|error| panic!("{error}"));
         ask(
@@ -330,7 +330,7 @@ fn an_immediate_stop_waits_for_no_silent_client() {
 
 #[test]
 fn a_start_that_fails_shows_the_log() {
-    let options = Options::for_tests().with("shared_preload_libraries", "no_such_library");
+    let options = SandboxOptions::for_tests().with("shared_preload_libraries", "no_such_library");
     let error = Sandbox::start(options).unwrap_err();
     assert!(matches!(error, SandboxError::NotStarted { .. }));
     let text = error.to_string();
@@ -410,9 +410,9 @@ fn a_folder_that_the_server_cannot_reach_is_named() {
     let inner = private.join("inner");
     fs::create_dir_all(&inner).unwrap();
     fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).unwrap();
-    let options = Options {
-        place: Place::In(inner.clone()),
-        ..Options::default()
+    let options = SandboxOptions {
+        place: ClusterPlace::In(inner.clone()),
+        ..SandboxOptions::default()
     };
     let text = Sandbox::start(options).unwrap_err().to_string();
     assert!(text.contains("cannot enter"), "{text}");
@@ -433,10 +433,10 @@ fn a_process_with_a_server() {
         return;
     };
     let stage = PathBuf::from(stage);
-    let sandbox = Sandbox::start(Options {
-        place: Place::In(stage.join("servers")),
+    let sandbox = Sandbox::start(SandboxOptions {
+        place: ClusterPlace::In(stage.join("servers")),
         cache: Some(stage.join("cache")),
-        ..Options::default()
+        ..SandboxOptions::default()
     })
     .unwrap();
     fs::write(stage.join("starting"), sandbox.pid().unwrap().to_string()).unwrap();
@@ -533,10 +533,10 @@ fn no_orphan_whenever_the_process_is_killed() {
         let stage = stage();
         let cold = moment % 2 == 0;
         if !cold {
-            Sandbox::start(Options {
-                place: Place::In(stage.0.join("servers")),
+            Sandbox::start(SandboxOptions {
+                place: ClusterPlace::In(stage.0.join("servers")),
                 cache: Some(stage.0.join("cache")),
-                ..Options::default()
+                ..SandboxOptions::default()
             })
             .unwrap();
         }
@@ -547,10 +547,10 @@ fn no_orphan_whenever_the_process_is_killed() {
         process.wait().unwrap();
         assert_nothing_is_left(&stage, &format!("SIGKILL, moment {moment}"));
         // What it left in the cache is in nobody's way.
-        let next = Sandbox::start(Options {
-            place: Place::In(stage.0.join("servers")),
+        let next = Sandbox::start(SandboxOptions {
+            place: ClusterPlace::In(stage.0.join("servers")),
             cache: Some(stage.0.join("cache")),
-            ..Options::default()
+            ..SandboxOptions::default()
         })
         .unwrap();
         assert_eq!(ask(&next, "SELECT 'here'"), "here");
@@ -570,9 +570,9 @@ fn a_template_of_long_ago_is_removed() {
     let old = template("postgresql-14.0-000000000000", 31);
     let recent = template("postgresql-14.1-000000000000", 29);
     let foreign = template("something-else", 31);
-    Sandbox::start(Options {
+    Sandbox::start(SandboxOptions {
         cache: Some(cache.0.clone()),
-        ..Options::for_tests()
+        ..SandboxOptions::for_tests()
     })
     .unwrap();
     assert!(!old.exists());
@@ -753,20 +753,20 @@ fn how_long_a_start_takes() {
     for _ in 0..3 {
         let cache = Folder::new();
         let begin = Instant::now();
-        let options = Options {
+        let options = SandboxOptions {
             cache: Some(cache.0.clone()),
-            ..Options::for_tests()
+            ..SandboxOptions::for_tests()
         };
         let _sandbox = Sandbox::start(options).unwrap();
         cold.push(begin.elapsed());
     }
-    for place in [Place::Memory, Place::Temporary] {
+    for place in [ClusterPlace::Memory, ClusterPlace::Temporary] {
         let (mut warm, mut stop) = (Vec::new(), Vec::new());
         for _ in 0..20 {
             let begin = Instant::now();
-            let options = Options {
+            let options = SandboxOptions {
                 place: place.clone(),
-                ..Options::default()
+                ..SandboxOptions::default()
             };
             let sandbox = Sandbox::start(options).unwrap();
             warm.push(begin.elapsed());

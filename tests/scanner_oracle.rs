@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use stagegate::runbook::script::{Script, Statement};
-use stagegate::sandbox::{Options, Sandbox};
+use stagegate::sandbox::{Sandbox, SandboxOptions};
 
 #[path = "shared/aloud.rs"]
 mod aloud;
@@ -53,7 +53,7 @@ impl Server {
     /// None where there is no `psql`.
     fn start() -> Option<Server> {
         let program = clients::find_client("psql")?;
-        let options = Options::for_tests()
+        let options = SandboxOptions::for_tests()
             .with("max_prepared_transactions", "2")
             .with("max_locks_per_transaction", "256")
             .with("statement_timeout", "120s");

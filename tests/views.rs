@@ -635,7 +635,7 @@ mod behaviour {
     use stagegate::runbook::check::{Check, Verdict};
     use stagegate::runbook::{Item, ItemKind};
     use stagegate::tui::input::Burst;
-    use stagegate::tui::keymap::{self, Does, Place};
+    use stagegate::tui::keymap::{self, Does, KeyPlace};
     use stagegate::tui::{Glyphs, Palette};
 
     fn at_name(walk: &Walk) -> bool {
@@ -1525,7 +1525,7 @@ mod behaviour {
         // A run that cannot be decided with nothing held does not offer it.
         let offered =
             |binding: &&keymap::Binding| binding.does != Does::Gate(stagegate::gate::Act::TakeTime);
-        for binding in keymap::at(Place::Gate).filter(offered) {
+        for binding in keymap::at(KeyPlace::Gate).filter(offered) {
             assert!(foot.contains(binding.label), "{} in {foot}", binding.label);
         }
         walk.press("?");
@@ -1533,7 +1533,7 @@ mod behaviour {
         // What holds only in `inspect` is told there.
         let here = keymap::BINDINGS
             .iter()
-            .filter(|binding| binding.place != Place::Inspect);
+            .filter(|binding| binding.place != KeyPlace::Inspect);
         for binding in here {
             assert!(text.contains(binding.help), "{} in the help", binding.help);
         }
@@ -1543,10 +1543,10 @@ mod behaviour {
     #[test]
     fn every_offered_act_can_be_pressed_where_it_is_offered() {
         for walk in every_phase() {
-            let place = Place::of(&walk.machine);
+            let place = KeyPlace::of(&walk.machine);
             for offer in walk.machine.offers() {
                 let bound = keymap::at(place)
-                    .chain(keymap::at(Place::Everywhere).filter(|_| place.shares()))
+                    .chain(keymap::at(KeyPlace::Everywhere).filter(|_| place.shares()))
                     .any(|binding| binding.does == Does::Gate(offer.act));
                 // At a prompt, + and q are not keys but characters, or stray ones.
                 let typed = !place.shares();

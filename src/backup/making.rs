@@ -89,7 +89,7 @@ async fn steps(
         }
     };
     let begun = Instant::now();
-    let mut progress = Progress {
+    let mut progress = DumpProgress {
         partial: &reserved.partial,
         begun,
         dumping: Dumping {
@@ -209,13 +209,13 @@ async fn meet(pinned: &Pinned, reached: &Target) -> Result<u64, String> {
 }
 
 /// How far it is, as the file's size tells.
-struct Progress<'a> {
+struct DumpProgress<'a> {
     partial: &'a Path,
     begun: Instant,
     dumping: Dumping,
 }
 
-impl Progress<'_> {
+impl DumpProgress<'_> {
     fn now(&mut self) -> Dumping {
         self.dumping.elapsed = millis(self.begun.elapsed());
         if let Ok(found) = std::fs::metadata(self.partial) {
@@ -234,7 +234,7 @@ impl Progress<'_> {
 async fn dump(
     mut command: std::process::Command,
     guard: &Guard,
-    progress: &mut Progress<'_>,
+    progress: &mut DumpProgress<'_>,
     tell: &impl Fn(Body),
 ) -> Result<(), String> {
     command.stdout(Stdio::null()).stderr(Stdio::piped());
@@ -338,7 +338,7 @@ impl Drop for StopOnDrop {
 /// Size and SHA-256 of the file, read once more from its beginning to its end.
 async fn hash(
     reserved: &Reserved,
-    progress: &mut Progress<'_>,
+    progress: &mut DumpProgress<'_>,
     tell: &impl Fn(Body),
 ) -> Result<(u64, String), String> {
     let (stopped, done) = (

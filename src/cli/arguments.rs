@@ -33,12 +33,12 @@ pub struct Arguments {
     help: Option<bool>,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CliCommand,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum CliCommand {
     /// Walk a runbook: checklist, apply, verify, COMMIT or ROLLBACK, prove, verify again
     #[command(disable_help_flag = true)]
     Run {
@@ -59,7 +59,7 @@ pub enum Command {
         holding: Holding,
         /// How it looks.
         #[command(flatten)]
-        look: Look,
+        look: LookArguments,
     },
     /// Walk the rollback scripts: what would be lost, checklist, apply, verify, decide
     #[command(disable_help_flag = true)]
@@ -88,7 +88,7 @@ pub enum Command {
         holding: Holding,
         /// How it looks.
         #[command(flatten)]
-        look: Look,
+        look: LookArguments,
     },
     /// Rehearse: up, verify, down, compare the structure with the start, and ROLLBACK, always
     #[command(disable_help_flag = true)]
@@ -124,7 +124,7 @@ pub enum Command {
         connection: Connection,
         /// How it looks.
         #[command(flatten)]
-        look: Look,
+        look: LookArguments,
     },
     /// Run every check of a runbook, read-only: exit code 0 when all pass, 4 on FAIL, 8 where something got no answer
     #[command(disable_help_flag = true)]
@@ -173,7 +173,7 @@ pub enum Command {
         holding: Holding,
         /// How it looks.
         #[command(flatten)]
-        look: Look,
+        look: LookArguments,
     },
     /// Ask the server which way a run's transaction went, after the program or its host died
     #[command(disable_help_flag = true)]
@@ -317,7 +317,7 @@ pub struct Holding {
     /// Where it is decided: with the locks held, or with nothing held, after which the script runs a
     /// second time and commits what comes out the same [default: held, or what runbook.toml says]
     #[arg(long, value_enum, value_name = "HOW")]
-    pub decide: Option<Decide>,
+    pub decide: Option<DecideArgument>,
     /// How old what was reviewed with nothing held may be when it is committed
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30min")]
     pub approval_limit: Millis,
@@ -369,7 +369,7 @@ impl Holding {
     /// Whether nothing is held for a person: the command line says so, and else the runbook.
     fn is_unheld(&self, runbook: &Runbook) -> bool {
         match self.decide {
-            Some(decide) => decide == Decide::Unheld,
+            Some(decide) => decide == DecideArgument::Unheld,
             None => runbook.decide == runbook::Decide::Unheld,
         }
     }
@@ -421,7 +421,7 @@ impl Holding {
 
 /// Where a run is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Decide {
+pub enum DecideArgument {
     /// At the gate, with the transaction held; `t` lets it go
     Held,
     /// With nothing held: each pass is rolled back the moment its verdict is there
@@ -440,7 +440,7 @@ pub enum OnDifference {
 /// How the run looks.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Look")]
-pub struct Look {
+pub struct LookArguments {
     /// Walk line by line instead of on a full screen
     #[arg(long)]
     pub plain: bool,
@@ -588,7 +588,7 @@ mod tests {
             "-W",
         ])
         .unwrap();
-        let Command::Run { connection, .. } = arguments.command else {
+        let CliCommand::Run { connection, .. } = arguments.command else {
             panic!("not run");
         };
         let options = connection.options();
@@ -614,7 +614,7 @@ mod tests {
             "b",
         ];
         let read = |given: &[&str]| match Arguments::try_parse_from(given).unwrap().command {
-            Command::Run { connection, .. } => connection.options(),
+            CliCommand::Run { connection, .. } => connection.options(),
             _ => panic!("not run"),
         };
         let options = read(&given);
@@ -628,7 +628,7 @@ mod tests {
     #[test]
     fn defaults_are_the_documented_ones() {
         let arguments = Arguments::try_parse_from(["stagegate", "run"]).unwrap();
-        let Command::Run { holding, .. } = arguments.command else {
+        let CliCommand::Run { holding, .. } = arguments.command else {
             panic!("not run");
         };
         assert_eq!(holding.hold_limit, plan::HOLD_LIMIT);

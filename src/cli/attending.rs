@@ -4,7 +4,7 @@
 //! What cannot be run is refused before anything is connected to. The journal and the seat in front
 //! of it outlast a walk that starts over; nothing that was signed does.
 
-use super::arguments::{Holding, Look};
+use super::arguments::{Holding, LookArguments};
 use super::commands::{Failure, appearance, env, is_dumb};
 use super::last_words::{last_words, say_last};
 use super::opening::{journals, opened, rehearses};
@@ -172,7 +172,7 @@ fn may_be_decided(runbook: &Runbook, mode: Mode, holding: &Holding) -> Result<()
 }
 
 /// Says what kind of walk it is, where that is not what was typed.
-fn say_what_it_is(whose: &Whose<'_>, by_lines: bool, dumb: bool, look: &Look) {
+fn say_what_it_is(whose: &Whose<'_>, by_lines: bool, dumb: bool, look: &LookArguments) {
     match whose {
         Whose::Nobodys(_, clone) => {
             let locks = match clone {
@@ -202,7 +202,7 @@ pub(super) fn attend(
     runbook: Arc<Runbook>,
     settings: Settings,
     holding: &Holding,
-    look: &Look,
+    look: &LookArguments,
     greeting: Option<String>,
     whose: Whose<'_>,
     anew: Option<&Anew<'_>>,

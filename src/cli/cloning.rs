@@ -22,7 +22,7 @@ use crate::runbook::printable::{counted, printable};
 use crate::sandbox::programs::{Programs, Search};
 use crate::sandbox::{self, Sandbox, SandboxError};
 use color_eyre::eyre::{Report, WrapErr, eyre};
-use source::{Structure, Told};
+use source::{SourceDatabase, StructureDigests};
 use tokio_postgres::NoTls;
 
 /// How many objects that differ are named.
@@ -96,10 +96,10 @@ pub(super) fn clone(
         printable(&place),
         client.version()
     );
-    let sandbox = Sandbox::start(sandbox::Options {
+    let sandbox = Sandbox::start(sandbox::SandboxOptions {
         programs: Some(programs),
-        place: sandbox::Place::Memory,
-        ..sandbox::Options::default()
+        place: sandbox::ClusterPlace::Memory,
+        ..sandbox::SandboxOptions::default()
     })
     .map_err(broken)?;
     let maintenance = match told.target.database.as_str() {
@@ -210,7 +210,7 @@ fn programs(target: &Target) -> Result<(Programs, Vec<String>), Failure> {
 async fn prepare(
     sandbox: &Sandbox,
     maintenance: &str,
-    told: &Told,
+    told: &SourceDatabase,
 ) -> Result<Vec<String>, Failure> {
     let config = sandbox.connection(sandbox.superuser(), maintenance);
     let (client, connection) = config
@@ -270,7 +270,7 @@ async fn prepare(
 }
 
 /// Where the clone is not what it was made from.
-fn differences(source: &Structure, clone: &Structure) -> Vec<String> {
+fn differences(source: &StructureDigests, clone: &StructureDigests) -> Vec<String> {
     let mut names: Vec<&str> = source
         .iter()
         .filter(|(name, digest)| clone.get(*name) != Some(*digest))
@@ -301,7 +301,7 @@ fn differences(source: &Structure, clone: &Structure) -> Vec<String> {
 }
 
 /// What the source's tables hold, as its planner estimates it: the clone's are empty.
-fn rows(told: &Told) -> Vec<String> {
+fn rows(told: &SourceDatabase) -> Vec<String> {
     let mut lines: Vec<String> = told
         .tables
         .iter()
@@ -337,7 +337,7 @@ fn thousands(number: u64) -> String {
 mod tests {
     use super::*;
 
-    fn structure(objects: &[(&str, &str)]) -> Structure {
+    fn structure(objects: &[(&str, &str)]) -> StructureDigests {
         let own = |(name, digest): &(&str, &str)| ((*name).to_owned(), (*digest).to_owned());
         objects.iter().map(own).collect()
     }

@@ -3,7 +3,7 @@
 //! A command gets its runbook and its settings here, the way psql finds them, and goes on elsewhere
 //! with both; whatever is wrong with either is a usage error, and nothing was sent to a server.
 
-use super::arguments::{Arguments, Command, Connection, Format, Given, Holding, Look};
+use super::arguments::{Arguments, CliCommand, Connection, Format, Given, Holding, LookArguments};
 use super::attending::{Anew, Whose, attend, may_be_run};
 use super::{aftermath, cloning, inspection, man};
 use crate::database::settings::{self, Options, Settings};
@@ -54,7 +54,7 @@ pub(super) fn env(name: &str) -> Option<String> {
 /// Runs a command to its exit code.
 pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
-        Command::Run {
+        CliCommand::Run {
             runbook,
             given,
             rehearse,
@@ -91,7 +91,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let anew = persons.then_some(&anew as &Anew<'_>);
             attend(runbook, settings, &holding, &look, None, whose, anew)
         }
-        Command::Rollback {
+        CliCommand::Rollback {
             runbook,
             given,
             to,
@@ -120,7 +120,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let anew = (!rehearse).then_some(&forms as &Anew<'_>);
             attend(way_back, settings, &holding, &look, None, whose, anew)
         }
-        Command::Rehearse {
+        CliCommand::Rehearse {
             runbook,
             given,
             clone,
@@ -144,54 +144,54 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
                 rehearsal,
                 settings,
                 &holding,
-                &Look::default(),
+                &LookArguments::default(),
                 None,
                 whose,
                 None,
             )
         }
-        Command::Inspect {
+        CliCommand::Inspect {
             runbook,
             given,
             connection,
             look,
         } => inspection::inspect(runbook.as_deref(), &given, &connection, &look),
-        Command::Verify {
+        CliCommand::Verify {
             runbook,
             given,
             connection,
             format,
         } => inspection::verify(runbook.as_deref(), &given, &connection, format),
-        Command::Show {
+        CliCommand::Show {
             runbook,
             given,
             format,
         } => show(runbook.as_deref(), &given, format),
-        Command::Export { folder } => export(&folder),
-        Command::Demo {
+        CliCommand::Export { folder } => export(&folder),
+        CliCommand::Demo {
             scenario,
             holding,
             look,
         } => demo(scenario, &holding, &look),
-        Command::Outcome {
+        CliCommand::Outcome {
             journal,
             end_backend,
             connection,
         } => aftermath::outcome(&aftermath::or_newest(journal)?, &connection, end_backend),
-        Command::Report {
+        CliCommand::Report {
             journal,
             verify: true,
             ..
         } => aftermath::verify(&aftermath::or_newest(journal)?),
-        Command::Report {
+        CliCommand::Report {
             journal,
             format,
             output,
             verify: false,
         } => aftermath::report(&aftermath::or_newest(journal)?, format, output.as_deref()),
-        Command::Runs => aftermath::runs(),
-        Command::Keys => print(&keymap::markdown()),
-        Command::Man {
+        CliCommand::Runs => aftermath::runs(),
+        CliCommand::Keys => print(&keymap::markdown()),
+        CliCommand::Man {
             into: Some(folder), ..
         } => {
             man::write_into(&folder)
@@ -199,11 +199,11 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
                 .map_err(Failure::usage)?;
             Ok(ExitCode::Committed)
         }
-        Command::Man {
+        CliCommand::Man {
             command,
             into: None,
         } => print(&man::page(command.as_deref()).map_err(Failure::usage)?),
-        Command::Completions { shell } => print(&completions(shell)),
+        CliCommand::Completions { shell } => print(&completions(shell)),
     }
 }
 
@@ -319,7 +319,7 @@ fn settings_of(options: Options) -> Result<Settings, Failure> {
     Ok(settings)
 }
 
-fn demo(scenario: Scenario, holding: &Holding, look: &Look) -> Result<ExitCode, Failure> {
+fn demo(scenario: Scenario, holding: &Holding, look: &LookArguments) -> Result<ExitCode, Failure> {
     let runbook = load(None, &Given::default(), Charset::Utf8)?;
     let demo = DemoOptions::new(scenario)
         .prepare(|line| eprintln!("{line}"))
@@ -352,7 +352,7 @@ fn demo(scenario: Scenario, holding: &Holding, look: &Look) -> Result<ExitCode, 
 }
 
 /// Flag before environment before terminal.
-pub(super) fn appearance(look: &Look) -> Appearance {
+pub(super) fn appearance(look: &LookArguments) -> Appearance {
     Appearance::detect(
         |name| match name {
             "NO_COLOR" if look.no_color => Some("1".into()),

@@ -2,7 +2,7 @@
 //!
 //! Both work on connections that the server keeps read-only, and neither writes a file.
 
-use super::arguments::{Connection, Format, Given, Look};
+use super::arguments::{Connection, Format, Given, LookArguments};
 use super::commands::{Failure, appearance, charset_of, connect_to, is_dumb, load, print};
 use super::questions::{attended, seat_at_desk};
 use crate::gate::ExitCode;
@@ -80,7 +80,7 @@ pub(super) fn inspect(
     runbook: Option<&Path>,
     given: &Given,
     connection: &Connection,
-    look: &Look,
+    look: &LookArguments,
 ) -> Result<ExitCode, Failure> {
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if look.plain || is_dumb() || !terminal {

@@ -3,7 +3,7 @@
 use super::commands::Failure;
 use crate::asking::{Challenge, open_desk};
 use crate::database::settings::Settings;
-use crate::headless::{Unseen, write_prompt, write_to_terminal};
+use crate::headless::{EchoOff, write_prompt, write_to_terminal};
 use color_eyre::eyre::eyre;
 use rustix::process::{Signal, getpid, kill_process};
 use std::io::IsTerminal;
@@ -51,7 +51,7 @@ pub(super) async fn attended<T>(
 
 /// Asks, and waits: whoever works on waits for the answer as well.
 fn ask_at_terminal(question: &Challenge) {
-    let Some(unseen) = Unseen::begin(true) else {
+    let Some(unseen) = EchoOff::begin(true) else {
         return question.decline();
     };
     write_prompt(question);

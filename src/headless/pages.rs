@@ -9,7 +9,7 @@ use ratatui::text::Span;
 use std::time::Instant;
 
 /// Lines of which the first ones were shown.
-pub(super) struct Pages {
+pub(super) struct LinePages {
     lines: Vec<String>,
     shown: usize,
     /// Which document they are, where they are one.
@@ -17,10 +17,10 @@ pub(super) struct Pages {
     opened: Instant,
 }
 
-impl Pages {
+impl LinePages {
     /// Lines that nobody has seen yet; at least one.
-    pub(super) fn of(lines: Vec<String>, document: Option<Document>) -> Pages {
-        Pages {
+    pub(super) fn of(lines: Vec<String>, document: Option<Document>) -> LinePages {
+        LinePages {
             lines,
             shown: 0,
             document,
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_page_leaves_a_row_for_the_prompt_and_counts_rows_that_are_wrapped() {
         let lines = ["a", "bbbbbbbbbbbb", "c", "", "d"].map(str::to_owned);
-        let mut pages = Pages::of(lines.into(), Some(Document::Script));
+        let mut pages = LinePages::of(lines.into(), Some(Document::Script));
         // Three rows: the second line takes two of them.
         assert_eq!(pages.turn((10, 4)), ["a", "bbbbbbbbbbbb"]);
         assert_eq!(pages.left(), 3);
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_line_longer_than_the_screen_does_not_stop_the_pages() {
-        let mut pages = Pages::of(vec!["x".repeat(1_000), "y".into()], None);
+        let mut pages = LinePages::of(vec!["x".repeat(1_000), "y".into()], None);
         assert_eq!(pages.turn((10, 5)).len(), 1);
         assert_eq!(pages.turn((10, 5)), ["y"]);
         assert_eq!(pages.perusal(), None);

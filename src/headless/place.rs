@@ -9,7 +9,7 @@ use crate::runbook::script::Script;
 const ABOUT: usize = 60;
 
 /// A place in a file.
-pub(super) struct Place<'a> {
+pub(super) struct ScriptPosition<'a> {
     file: &'a str,
     line: usize,
     column: usize,
@@ -17,13 +17,13 @@ pub(super) struct Place<'a> {
     text: Option<&'a str>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> ScriptPosition<'a> {
     /// Where the server means with `error` about the statement `number`; `None` for what is no error.
     pub(super) fn of(
         script: &'a Script,
         number: usize,
         error: &ServerMessage,
-    ) -> Option<Place<'a>> {
+    ) -> Option<ScriptPosition<'a>> {
         if !matches!(error.severity.as_str(), "ERROR" | "FATAL" | "PANIC") {
             return None;
         }
@@ -33,7 +33,7 @@ impl<'a> Place<'a> {
             .position
             .and_then(|position| script.place(statement, position));
         let (line, column) = pointed.unwrap_or((statement.line, statement.column));
-        Some(Place {
+        Some(ScriptPosition {
             file: &source.name,
             line,
             column,
@@ -88,15 +88,15 @@ mod tests {
     fn the_caret_stands_below_the_character_that_the_server_means() {
         let text = "CREATE TABLE ok(a int);\n\nSELECT\n  1,\n\t2 FRM x;\n";
         let script = Script::read("bare.sql", None, text.as_bytes());
-        let place = Place::of(&script, 2, &error(Some(20))).unwrap();
+        let place = ScriptPosition::of(&script, 2, &error(Some(20))).unwrap();
         assert_eq!(place.head(), "bare.sql:5:8");
         assert_eq!(place.shown(), ["LINE 5:  2 FRM x;", "               ^"]);
         // Without a position it is the statement's own place.
-        let place = Place::of(&script, 2, &error(None)).unwrap();
+        let place = ScriptPosition::of(&script, 2, &error(None)).unwrap();
         assert_eq!(place.head(), "bare.sql:3:1");
         assert!(place.shown().is_empty());
         let notice = ServerMessage::default();
-        assert!(Place::of(&script, 2, &notice).is_none());
+        assert!(ScriptPosition::of(&script, 2, &notice).is_none());
     }
 
     #[test]
@@ -104,7 +104,10 @@ mod tests {
         let text = format!("SELECT '{}', x, '{}';", "a".repeat(500), "b".repeat(500));
         let script = Script::read("long.sql", None, text.as_bytes());
         let at = text.find(", x").unwrap() + 3;
-        let [line, caret] = &Place::of(&script, 1, &error(Some(at))).unwrap().shown()[..] else {
+        let [line, caret] = &ScriptPosition::of(&script, 1, &error(Some(at)))
+            .unwrap()
+            .shown()[..]
+        else {
             panic!("no place");
         };
         assert!(

@@ -3,7 +3,7 @@
 //! It comes when nothing was told for a moment, so that evidence that arrives piece by piece is not cut
 //! up by it, and only where a word is waited for.
 
-use super::pages::{self, Pages};
+use super::pages::{self, LinePages};
 use crate::gate::event::{Document, Event, Standing};
 use crate::gate::phase::{Phase, Prompt};
 use crate::runbook::printable::{counted, printable};
@@ -13,7 +13,7 @@ use crate::walk::engine::{Engine, Held};
 pub(super) struct Invitation {
     /// There is somebody to be invited.
     wanted: bool,
-    pages: Option<Pages>,
+    pages: Option<LinePages>,
     /// What is to be written next, and the prompt, where nothing else is.
     text: String,
     prompt: Option<String>,
@@ -47,7 +47,7 @@ impl Invitation {
             return;
         }
         self.leave(engine);
-        self.pages = Some(Pages::of(lines, document));
+        self.pages = Some(LinePages::of(lines, document));
         self.turn(engine);
     }
 

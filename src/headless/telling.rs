@@ -1,6 +1,6 @@
 //! What the lines say: each change of the run once, in the order in which it came.
 
-use super::place::Place;
+use super::place::ScriptPosition;
 use super::{refusals, table, words};
 use crate::gate::account::Step;
 use crate::gate::event::{CLOSED_BY_US, Document, Millis, Seq, ServerMessage, Standing};
@@ -350,7 +350,7 @@ impl<'a> Teller<'a> {
             }
             let place = said
                 .number
-                .and_then(|number| Place::of(&self.runbook.script, number, &said.message));
+                .and_then(|number| ScriptPosition::of(&self.runbook.script, number, &said.message));
             match place {
                 Some(place) => {
                     self.say_message(&format!("{}: ", place.head()), &said.message);

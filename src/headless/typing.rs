@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 /// A line that was typed, and when it was read.
 #[derive(Debug)]
-pub struct Line {
+pub struct TypedLine {
     pub at: Instant,
     pub text: Zeroizing<String>,
 }
@@ -22,7 +22,7 @@ pub struct Line {
 const LONGEST_LINE: usize = 4096;
 
 /// Reads lines from standard input, on a thread of its own.
-pub fn listen() -> UnboundedReceiver<Line> {
+pub fn listen() -> UnboundedReceiver<TypedLine> {
     let (lines, typed) = unbounded_channel();
     std::thread::spawn(move || {
         let stdin = rustix::stdio::stdin();
@@ -55,25 +55,25 @@ pub fn listen() -> UnboundedReceiver<Line> {
     typed
 }
 
-fn line(at: Instant, held: &mut Zeroizing<Vec<u8>>) -> Line {
+fn line(at: Instant, held: &mut Zeroizing<Vec<u8>>) -> TypedLine {
     let whole = std::mem::replace(held, Zeroizing::new(Vec::with_capacity(LONGEST_LINE)));
     let text = String::from_utf8_lossy(whole.strip_suffix(b"\r").unwrap_or(&whole));
-    Line {
+    TypedLine {
         at,
         text: Zeroizing::new(text.into_owned()),
     }
 }
 
 /// A terminal that does not show what is typed, until this is dropped.
-pub struct Unseen {
+pub struct EchoOff {
     before: Termios,
 }
 
-impl Unseen {
+impl EchoOff {
     /// What was typed ahead is thrown away. `None` where standard input is no terminal. With `keys` each key
     /// comes by itself, Ctrl-C too; without, a line is edited as always.
     #[must_use]
-    pub fn begin(keys: bool) -> Option<Unseen> {
+    pub fn begin(keys: bool) -> Option<EchoOff> {
         let stdin = rustix::stdio::stdin();
         let before = tcgetattr(stdin).ok()?;
         let mut now = before.clone();
@@ -85,11 +85,11 @@ impl Unseen {
             false => now.local_modes.insert(LocalModes::ECHONL),
         }
         tcsetattr(stdin, OptionalActions::Flush, &now).ok()?;
-        Some(Unseen { before })
+        Some(EchoOff { before })
     }
 }
 
-impl Drop for Unseen {
+impl Drop for EchoOff {
     fn drop(&mut self) {
         // A terminal that is gone has nothing to show.
         let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.before);
@@ -100,14 +100,14 @@ impl Drop for Unseen {
 pub struct Asked {
     question: Challenge,
     since: Instant,
-    _unseen: Unseen,
+    _unseen: EchoOff,
 }
 
 impl Asked {
     /// Puts it at the terminal; `None` where there is none, and then it stays without an answer.
     #[must_use]
     pub fn put(question: Challenge) -> Option<Asked> {
-        let unseen = Unseen::begin(false)?;
+        let unseen = EchoOff::begin(false)?;
         write_prompt(&question);
         Some(Asked {
             question,
@@ -118,7 +118,7 @@ impl Asked {
 
     /// Whether that line was typed after it was put.
     #[must_use]
-    pub fn takes(&self, line: &Line) -> bool {
+    pub fn takes(&self, line: &TypedLine) -> bool {
         line.at > self.since
     }
 
@@ -129,7 +129,7 @@ impl Asked {
     }
 
     /// Answers it; an empty line is no answer, as in psql.
-    pub fn answer(self, line: Line) {
+    pub fn answer(self, line: TypedLine) {
         match line.text.is_empty() {
             true => self.question.decline(),
             false => self.question.answer(line.text),

@@ -7,7 +7,7 @@ use crate::runbook::Runbook;
 
 /// What a typed line means.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Meaning {
+pub enum TypedMeaning {
     /// A command for the machine.
     Command(Command),
     /// Show the evidence of the item with this index.
@@ -48,14 +48,14 @@ pub fn of(act: Act) -> &'static str {
     }
 }
 
-pub fn read(text: &str, machine: &Machine, runbook: &Runbook) -> Meaning {
+pub fn read(text: &str, machine: &Machine, runbook: &Runbook) -> TypedMeaning {
     let text = text.trim();
     // An open question of COMMIT takes every line but `back`: a database may have any name.
     if let Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. } = machine.phase()
         && prompt.is_for_commit()
     {
         let text = text.to_owned();
-        return Meaning::Command(match prompt {
+        return TypedMeaning::Command(match prompt {
             _ if text == "back" => Command::StepBack,
             Prompt::Reason => Command::ReasonGiven(text),
             Prompt::SecondSigner => Command::SecondSigned(text),
@@ -64,14 +64,14 @@ pub fn read(text: &str, machine: &Machine, runbook: &Runbook) -> Meaning {
     }
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let rest = rest.trim();
-    let item = |rest: &str| -> Result<(usize, Option<String>), Meaning> {
+    let item = |rest: &str| -> Result<(usize, Option<String>), TypedMeaning> {
         let (number, note) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         match number.parse::<usize>() {
             Ok(number) if (1..=runbook.items.len()).contains(&number) => {
                 let note = note.trim();
                 Ok((number - 1, (!note.is_empty()).then(|| note.to_owned())))
             }
-            Ok(_) | Err(_) => Err(Meaning::Nothing(format!(
+            Ok(_) | Err(_) => Err(TypedMeaning::Nothing(format!(
                 "Say which item: a number from 1 to {}.",
                 runbook.items.len()
             ))),
@@ -79,36 +79,36 @@ pub fn read(text: &str, machine: &Machine, runbook: &Runbook) -> Meaning {
     };
     let simple = |command| {
         if rest.is_empty() {
-            Meaning::Command(command)
+            TypedMeaning::Command(command)
         } else {
-            Meaning::Nothing(format!("{word} takes nothing after it; nothing was done."))
+            TypedMeaning::Nothing(format!("{word} takes nothing after it; nothing was done."))
         }
     };
     match word {
         "sign" => match item(rest) {
-            Ok((item, note)) => Meaning::Command(Command::SignOff { item, note }),
+            Ok((item, note)) => TypedMeaning::Command(Command::SignOff { item, note }),
             Err(why) => why,
         },
         "withdraw" => match item(rest) {
-            Ok((item, _)) => Meaning::Command(Command::Withdraw { item }),
+            Ok((item, _)) => TypedMeaning::Command(Command::Withdraw { item }),
             Err(why) => why,
         },
         "acknowledge" => match item(rest) {
-            Ok((item, _)) => Meaning::Command(Command::Acknowledge { item }),
+            Ok((item, _)) => TypedMeaning::Command(Command::Acknowledge { item }),
             Err(why) => why,
         },
-        "impact" => Meaning::Impact,
+        "impact" => TypedMeaning::Impact,
         "show" => match item(rest) {
-            Ok((item, _)) => Meaning::Show(item),
+            Ok((item, _)) => TypedMeaning::Show(item),
             Err(why) => why,
         },
         "read" => document(rest, runbook),
-        "query" | ":" => Meaning::Command(Command::Query(rest.to_owned())),
+        "query" | ":" => TypedMeaning::Command(Command::Query(rest.to_owned())),
         "probe" => simple(Command::ProbeAgain),
         "backup" if rest.is_empty() => {
-            Meaning::Nothing("Say where to: backup and a folder. Nothing was done.".into())
+            TypedMeaning::Nothing("Say where to: backup and a folder. Nothing was done.".into())
         }
-        "backup" => Meaning::Command(Command::BackUp {
+        "backup" => TypedMeaning::Command(Command::BackUp {
             folder: rest.to_owned(),
         }),
         "leave-out" => simple(Command::LeaveOut),
@@ -119,34 +119,34 @@ pub fn read(text: &str, machine: &Machine, runbook: &Runbook) -> Meaning {
         "yes" => simple(Command::ConfirmRollback),
         "back" | "no" => simple(Command::StepBack),
         "take-time" => simple(Command::TakeTime),
-        "numbers" if rest.is_empty() => Meaning::Command(Command::AllowNumbers(None)),
+        "numbers" if rest.is_empty() => TypedMeaning::Command(Command::AllowNumbers(None)),
         "numbers" => match rest.parse() {
-            Ok(number) => Meaning::Command(Command::AllowNumbers(Some(number))),
-            Err(_) => Meaning::Nothing("Say numbers, or numbers and a statement's.".into()),
+            Ok(number) => TypedMeaning::Command(Command::AllowNumbers(Some(number))),
+            Err(_) => TypedMeaning::Nothing("Say numbers, or numbers and a statement's.".into()),
         },
         "extend" => simple(Command::Extend),
         "again" => simple(Command::Again),
         "end-backend" => simple(Command::EndBackend),
         "ask" => simple(Command::AskAgain),
         "quit" => simple(Command::Quit),
-        "help" | "?" => Meaning::Help,
-        "" => Meaning::Nothing("Type help to see what can be typed here.".into()),
-        _ => Meaning::Nothing(format!(
+        "help" | "?" => TypedMeaning::Help,
+        "" => TypedMeaning::Nothing("Type help to see what can be typed here.".into()),
+        _ => TypedMeaning::Nothing(format!(
             "No such word: {}. Type help to see what can be typed here.",
             crate::runbook::printable::printable(word)
         )),
     }
 }
 
-fn document(rest: &str, runbook: &Runbook) -> Meaning {
+fn document(rest: &str, runbook: &Runbook) -> TypedMeaning {
     match rest {
-        "script" | "" => Meaning::Read(Document::Script),
+        "script" | "" => TypedMeaning::Read(Document::Script),
         words if words.starts_with("checks") => checks(words.trim_start_matches("checks"), runbook),
         number => match number.parse::<usize>() {
             Ok(number) if (1..=runbook.rollbacks.len()).contains(&number) => {
-                Meaning::Read(Document::Rollback(number - 1))
+                TypedMeaning::Read(Document::Rollback(number - 1))
             }
-            Ok(_) | Err(_) => Meaning::Nothing(format!(
+            Ok(_) | Err(_) => TypedMeaning::Nothing(format!(
                 "Say read script, or read and the number of a rollback script, 1 to {}.",
                 runbook.rollbacks.len()
             )),
@@ -155,14 +155,14 @@ fn document(rest: &str, runbook: &Runbook) -> Meaning {
 }
 
 /// The file of checks of an item, by the item's number.
-fn checks(number: &str, runbook: &Runbook) -> Meaning {
+fn checks(number: &str, runbook: &Runbook) -> TypedMeaning {
     let item = number.trim().parse::<usize>().ok().and_then(|number| {
         let item = number.checked_sub(1)?;
         runbook.items.get(item)?.checks.as_ref().map(|_| item)
     });
     match item {
-        Some(item) => Meaning::Read(Document::Checks(item)),
-        None => Meaning::Nothing(
+        Some(item) => TypedMeaning::Read(Document::Checks(item)),
+        None => TypedMeaning::Nothing(
             "Say read checks and the number of an item that brings a file of checks.".into(),
         ),
     }

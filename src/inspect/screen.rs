@@ -14,8 +14,8 @@ use crate::gate::{Account, Act};
 use crate::runbook::Runbook;
 use crate::runbook::impact::Impact;
 use crate::tui::field::{LONGEST, SECRET, TextField, remember};
-use crate::tui::keymap::{self, Does, Place, ViewAct};
-use crate::tui::reader::{self, Pages};
+use crate::tui::keymap::{self, Does, KeyPlace, ViewAct};
+use crate::tui::reader::{self, DocumentPages};
 use crate::tui::screen::copying::hand_over;
 use crate::tui::screen::drawing::draw_box;
 use crate::tui::screen::paint::{draw_sheet, guard, more, put, rows};
@@ -100,7 +100,7 @@ pub struct Screen {
     scrolls: [Scroll; Pane::ALL.len()],
     pub(super) tab: usize,
     documents: Vec<Scroll>,
-    pages: Option<Pages>,
+    pages: Option<DocumentPages>,
     /// The lines of the open pane, for a search.
     texts: Vec<String>,
     question: Option<Challenge>,
@@ -529,13 +529,13 @@ impl Screen {
         self.account = account;
     }
 
-    fn place(&self) -> Place {
+    fn place(&self) -> KeyPlace {
         if self.is_asked() {
-            Place::Secret
+            KeyPlace::Secret
         } else if self.typing {
-            Place::Text
+            KeyPlace::Text
         } else {
-            Place::Inspect
+            KeyPlace::Inspect
         }
     }
 
@@ -579,7 +579,12 @@ impl Screen {
             .is_some_and(|pages| pages.fits(document, (columns, true)))
         {
             let layout = (columns, true);
-            self.pages = Some(Pages::new(&self.runbook, self.look, document, layout));
+            self.pages = Some(DocumentPages::new(
+                &self.runbook,
+                self.look,
+                document,
+                layout,
+            ));
         }
         let (Some(pages), Some(scroll)) = (&self.pages, self.documents.get_mut(self.tab)) else {
             return;

@@ -4,7 +4,7 @@
 use super::applied::{Extent, migrations};
 use super::screen::{Pane, Screen};
 use super::{CheckSet, Stage, absent, silent, structure, tally, telling};
-use crate::tui::keymap::{self, Place};
+use crate::tui::keymap::{self, KeyPlace};
 use crate::tui::text::{clock, counted, hanging, took, wrap};
 use crate::tui::view::{
     Scene, Sheet, checks, header as walk_header, help as walk_help, impact as walk_impact,
@@ -344,7 +344,7 @@ fn messages(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'sta
 pub(super) fn help(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let inner = columns.saturating_sub(1);
     let mut lines = vec![scene.heading(" Keys", inner)];
-    let table = [Place::Inspect, Place::Everywhere, Place::Text]
+    let table = [KeyPlace::Inspect, KeyPlace::Everywhere, KeyPlace::Text]
         .into_iter()
         .flat_map(keymap::at)
         .map(|binding| (binding.key_names(), binding.help));

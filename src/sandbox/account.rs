@@ -9,13 +9,13 @@ use super::{SandboxError, template};
 
 /// A user of this system that the server is run as.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Account {
+pub(super) struct SystemAccount {
     pub(super) name: String,
     pub(super) uid: u32,
     pub(super) gid: u32,
 }
 
-impl Account {
+impl SystemAccount {
     /// Whom to become: nobody else for an ordinary user; `postgres`, else `nobody`, for root.
     pub(super) fn for_server() -> Result<Option<Self>, SandboxError> {
         if !rustix::process::geteuid().is_root() {
@@ -52,7 +52,7 @@ impl Account {
 }
 
 /// Makes a command run as that account. Supplementary groups go with root's user id.
-pub(super) fn run_as(command: &mut Command, account: Option<&Account>) {
+pub(super) fn run_as(command: &mut Command, account: Option<&SystemAccount>) {
     if let Some(account) = account {
         command.uid(account.uid).gid(account.gid);
     }
@@ -61,7 +61,11 @@ pub(super) fn run_as(command: &mut Command, account: Option<&Account>) {
 /// Whether the account can run that program and enter that folder; the reason if it cannot.
 ///
 /// Asked by trying it: permissions of every parent, ACLs and mount options all have their say.
-pub(super) fn reaches(account: &Account, program: &Path, folder: &Path) -> Result<(), String> {
+pub(super) fn reaches(
+    account: &SystemAccount,
+    program: &Path,
+    folder: &Path,
+) -> Result<(), String> {
     let mut probe = Command::new("/bin/sh");
     template::clean_environment(&mut probe);
     probe
@@ -101,11 +105,11 @@ mod tests {
         let users = "root:x:0:0::/root:/bin/sh\n\
                      nobody:*:-2:-2:Unprivileged User:/var/empty:/usr/bin/false\n\
                      postgres:x:101:104::/var/lib/postgresql:/bin/bash\n";
-        let found = Account::in_passwd(users, "postgres").unwrap();
+        let found = SystemAccount::in_passwd(users, "postgres").unwrap();
         assert_eq!((found.uid, found.gid), (101, 104));
-        let nobody = Account::in_passwd(users, "nobody").unwrap();
+        let nobody = SystemAccount::in_passwd(users, "nobody").unwrap();
         assert_eq!(nobody.uid, 4_294_967_294);
-        assert_eq!(Account::in_passwd(users, "root"), None, "never root");
-        assert_eq!(Account::in_passwd(users, "absent"), None);
+        assert_eq!(SystemAccount::in_passwd(users, "root"), None, "never root");
+        assert_eq!(SystemAccount::in_passwd(users, "absent"), None);
     }
 }

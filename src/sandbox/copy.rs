@@ -5,16 +5,16 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 
-use super::account::Account;
+use super::account::SystemAccount;
 
 /// What a copy came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size {
+pub(super) struct CopySize {
     files: u64,
     bytes: u64,
 }
 
-impl Size {
+impl CopySize {
     /// As it is noted beside a template.
     pub(super) fn to_line(self) -> String {
         format!("{} files, {} bytes\n", self.files, self.bytes)
@@ -22,7 +22,11 @@ impl Size {
 }
 
 /// Copies a tree of folders and plain files, modes included; the copy belongs to `account`.
-pub(super) fn copy(from: &Path, to: &Path, account: Option<&Account>) -> io::Result<Size> {
+pub(super) fn copy(
+    from: &Path,
+    to: &Path,
+    account: Option<&SystemAccount>,
+) -> io::Result<CopySize> {
     let mut files = Vec::new();
     lay_out(from, to, account, &mut files)?;
     // A second thread takes about a third off; more gain nothing, the kernel is the limit.
@@ -35,7 +39,7 @@ pub(super) fn copy(from: &Path, to: &Path, account: Option<&Account>) -> io::Res
             .map_err(|_| io::Error::other("the copying thread died"))?;
         Ok::<_, io::Error>(ours? + theirs?)
     })?;
-    Ok(Size {
+    Ok(CopySize {
         files: files.len() as u64,
         bytes,
     })
@@ -44,7 +48,7 @@ pub(super) fn copy(from: &Path, to: &Path, account: Option<&Account>) -> io::Res
 fn lay_out(
     from: &Path,
     to: &Path,
-    account: Option<&Account>,
+    account: Option<&SystemAccount>,
     files: &mut Vec<(PathBuf, PathBuf)>,
 ) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(to)?;
@@ -61,7 +65,7 @@ fn lay_out(
     Ok(())
 }
 
-fn copy_files(files: &[(PathBuf, PathBuf)], account: Option<&Account>) -> io::Result<u64> {
+fn copy_files(files: &[(PathBuf, PathBuf)], account: Option<&SystemAccount>) -> io::Result<u64> {
     let mut bytes = 0;
     for (source, copy) in files {
         bytes += fs::copy(source, copy)?;
@@ -71,7 +75,7 @@ fn copy_files(files: &[(PathBuf, PathBuf)], account: Option<&Account>) -> io::Re
 }
 
 /// Gives a file of ours to the account that runs the server.
-pub(super) fn give(path: &Path, account: Option<&Account>) -> io::Result<()> {
+pub(super) fn give(path: &Path, account: Option<&SystemAccount>) -> io::Result<()> {
     match account {
         Some(account) => chown(path, Some(account.uid), Some(account.gid)),
         None => Ok(()),

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::programs::Programs;
-use super::{Options, Place, Sandbox, SandboxError};
+use super::{ClusterPlace, Sandbox, SandboxError, SandboxOptions};
 
 /// The database of the demo, as the runbook expects it.
 pub const DATABASE: &str = "wiser_ops";
@@ -46,7 +46,7 @@ pub struct DemoOptions {
     /// What to meet.
     pub scenario: Scenario,
     /// The server.
-    pub sandbox: Options,
+    pub sandbox: SandboxOptions,
     /// [`Scenario::Blocked`]: how long the report goes on holding its lock after somebody first
     /// waits for it. Counted from then, not from the start, so that there is a blocker however long
     /// the checklist takes to read.
@@ -63,9 +63,9 @@ impl DemoOptions {
     pub fn new(scenario: Scenario) -> Self {
         Self {
             scenario,
-            sandbox: Options {
-                place: Place::Memory,
-                ..Options::default()
+            sandbox: SandboxOptions {
+                place: ClusterPlace::Memory,
+                ..SandboxOptions::default()
             },
             blocker_patience: Duration::from_secs(20),
             kept: false,
@@ -94,7 +94,7 @@ impl DemoOptions {
             self.sandbox.content = Some(load::content_name());
         }
         let mut sandbox = Sandbox::start(self.sandbox)?;
-        let stage = Stage {
+        let stage = DemoStage {
             scenario: self.scenario,
             superuser: sandbox.connection(sandbox.superuser(), "postgres"),
             owner: sandbox.connection(OWNER, DATABASE),
@@ -191,7 +191,7 @@ impl Drop for Demo {
 }
 
 /// All that the demo's thread needs to know.
-struct Stage {
+struct DemoStage {
     scenario: Scenario,
     superuser: tokio_postgres::Config,
     owner: tokio_postgres::Config,
@@ -200,10 +200,10 @@ struct Stage {
 }
 
 /// What the demo's thread tells the one that waits for it: once, that all is in place, or why not.
-type Report = mpsc::Sender<Result<(), SandboxError>>;
+type DemoReady = mpsc::Sender<Result<(), SandboxError>>;
 
-impl Stage {
-    fn play(self, report: &Report, stopped: oneshot::Receiver<()>) {
+impl DemoStage {
+    fn play(self, report: &DemoReady, stopped: oneshot::Receiver<()>) {
         // Nobody listens any more once the caller has its answer, or is gone.
         let tell = |what| {
             let _ = report.send(what);

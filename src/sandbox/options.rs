@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::place::Place;
+use super::place::ClusterPlace;
 use super::programs::Programs;
 
 /// Settings of every sandbox. `synchronous_commit` stays on: a crash must not lose a commit.
@@ -25,10 +25,10 @@ pub(super) const SETTINGS: &[(&str, &str)] = &[
 
 /// What kind of throw-away server is wanted.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct SandboxOptions {
     /// Which server programs; the newest on this machine by default.
     pub programs: Option<Programs>,
-    pub place: Place,
+    pub place: ClusterPlace,
     /// The folder that keeps the template; `$XDG_CACHE_HOME/stagegate` or the like by default.
     pub cache: Option<PathBuf>,
     /// Listen on a free port of 127.0.0.1 as well. Anybody on this machine can then connect.
@@ -41,12 +41,12 @@ pub struct Options {
     pub settings: Vec<(String, String)>,
 }
 
-impl Options {
+impl SandboxOptions {
     /// For tests: in memory where there is room.
     #[must_use]
     pub fn for_tests() -> Self {
         Self {
-            place: Place::Memory,
+            place: ClusterPlace::Memory,
             ..Self::default()
         }
     }

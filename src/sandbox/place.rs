@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::SandboxError;
-use super::account::{self, Account};
+use super::account::{self, SystemAccount};
 
 /// Longest path of a socket that is used, in bytes. Linux takes 107, macOS 103.
 const SOCKET_PATH_LIMIT: usize = 100;
@@ -21,17 +21,17 @@ const MEMORY_ROOM: u64 = 1 << 29;
 
 /// Where to put the server's files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Place {
+pub enum ClusterPlace {
     /// The system's folder for temporary files.
     #[default]
     Temporary,
-    /// `/dev/shm` where it is there and roomy, else as [`Place::Temporary`]. For tests.
+    /// `/dev/shm` where it is there and roomy, else as [`ClusterPlace::Temporary`]. For tests.
     Memory,
     /// This folder and no other.
     In(PathBuf),
 }
 
-impl Place {
+impl ClusterPlace {
     fn candidates(&self) -> Vec<PathBuf> {
         let mut folders = Vec::new();
         match self {
@@ -52,7 +52,7 @@ impl Place {
     /// Makes an empty folder, mode 0700 and ours, in the first fit place.
     pub(super) fn make_folder(
         &self,
-        account: Option<&Account>,
+        account: Option<&SystemAccount>,
         program: &Path,
     ) -> Result<PathBuf, SandboxError> {
         let mut tried = Vec::new();
@@ -68,7 +68,11 @@ impl Place {
     }
 }
 
-fn make_in(parent: &Path, account: Option<&Account>, program: &Path) -> Result<PathBuf, String> {
+fn make_in(
+    parent: &Path,
+    account: Option<&SystemAccount>,
+    program: &Path,
+) -> Result<PathBuf, String> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let parent = fs::canonicalize(parent).map_err(|error| error.to_string())?;
     if let Some(account) = account {

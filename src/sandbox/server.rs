@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::account::{Account, run_as};
+use super::account::{SystemAccount, run_as};
 use super::error::tail;
-use super::options::{Options, SETTINGS};
+use super::options::{SETTINGS, SandboxOptions};
 use super::place::{self, socket_folder};
 use super::programs::Programs;
 use super::reaper::{self, Reaper};
-use super::template::{self, Provided, Slot};
+use super::template::{self, Provided, TemplateSlot};
 use super::{SandboxError, copy};
 
 /// The port of a server without TCP: it names the socket's file, and each server has its own folder.
@@ -51,25 +51,25 @@ pub struct Sandbox {
     socket_folder: PathBuf,
     log_path: PathBuf,
     programs: Programs,
-    account: Option<Account>,
+    account: Option<SystemAccount>,
     settings: Vec<(String, String)>,
     tcp: bool,
     port: u16,
     postmaster: Mutex<Option<Child>>,
     filled: bool,
-    slot: Option<Slot>,
+    slot: Option<TemplateSlot>,
     /// Only dropped, and last: it removes the folder.
     _reaper: Reaper,
 }
 
 impl Sandbox {
     /// Makes a cluster and starts a server on it. Blocks until it accepts connections.
-    pub fn start(options: Options) -> Result<Self, SandboxError> {
+    pub fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
         let programs = match options.programs {
             Some(programs) => programs,
             None => Programs::find()?,
         };
-        let account = Account::for_server()?;
+        let account = SystemAccount::for_server()?;
         let folder = options
             .place
             .make_folder(account.as_ref(), &programs.postgres)?;
@@ -88,7 +88,7 @@ impl Sandbox {
             .map_err(SandboxError::io("make the folder of the server's socket"))?;
         own(&socket_folder)?;
         let cache = place::cache_folder(options.cache.as_deref());
-        let origin = template::Origin {
+        let origin = template::TemplateOrigin {
             programs: &programs,
             account: account.as_ref(),
             cache: cache.as_deref(),
@@ -150,7 +150,7 @@ impl Sandbox {
         &self.socket_folder
     }
 
-    /// The port: of the socket, and of 127.0.0.1 where [`Options::tcp`] asked for it.
+    /// The port: of the socket, and of 127.0.0.1 where [`SandboxOptions::tcp`] asked for it.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
@@ -230,14 +230,14 @@ impl Sandbox {
         }
     }
 
-    /// Whether it already held [`Options::content`] when it was started.
+    /// Whether it already held [`SandboxOptions::content`] when it was started.
     #[must_use]
     pub fn is_filled(&self) -> bool {
         self.filled
     }
 
     /// Keeps a copy of the cluster as it is now for later starts with the same
-    /// [`Options::content`]. The server is restarted for it. Without a folder to keep it in, or
+    /// [`SandboxOptions::content`]. The server is restarted for it. Without a folder to keep it in, or
     /// when there is one already, nothing happens.
     pub fn keep(&mut self) -> Result<(), SandboxError> {
         let Some(slot) = self.slot.take() else {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use super::account::{Account, run_as};
+use super::account::{SystemAccount, run_as};
 use super::copy::copy;
 use super::error::tail;
 use super::programs::Programs;
@@ -47,9 +47,9 @@ const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const FILLING_LIMIT: Duration = Duration::from_secs(60);
 
 /// Whose programs, for whom, and where.
-pub(super) struct Origin<'a> {
+pub(super) struct TemplateOrigin<'a> {
     pub(super) programs: &'a Programs,
-    pub(super) account: Option<&'a Account>,
+    pub(super) account: Option<&'a SystemAccount>,
     pub(super) cache: Option<&'a Path>,
     /// The server's folder, which the reaper watches and the data folder is in.
     pub(super) folder: &'a Path,
@@ -60,18 +60,18 @@ pub(super) enum Provided {
     /// A cluster with the content that was asked for.
     Filled,
     /// A fresh one; and where there is a slot, it may be kept there once it is filled.
-    Fresh(Option<Slot>),
+    Fresh(Option<TemplateSlot>),
 }
 
 /// A template that only we may make, for as long as this lives.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(super) struct TemplateSlot {
     cache: PathBuf,
     name: String,
     _lock: File,
 }
 
-impl Slot {
+impl TemplateSlot {
     /// Keeps a copy of the (stopped) cluster as the template. Whether that works is nobody's worry.
     pub(super) fn fill(self, data: &Path) {
         let _ = keep(&self.cache, &self.name, data);
@@ -80,7 +80,7 @@ impl Slot {
 
 /// Makes a cluster at `data`: a copy of one with that content, else a fresh one.
 pub(super) fn provide(
-    origin: &Origin<'_>,
+    origin: &TemplateOrigin<'_>,
     content: Option<&str>,
     data: &Path,
 ) -> Result<Provided, SandboxError> {
@@ -95,7 +95,7 @@ pub(super) fn provide(
         return Ok(Provided::Filled);
     }
     let slot = match File::create(cache.join(format!("{name}.lock"))) {
-        Ok(lock) if locked(&lock) => Some(Slot {
+        Ok(lock) if locked(&lock) => Some(TemplateSlot {
             cache: cache.to_owned(),
             name,
             _lock: lock,
@@ -122,8 +122,8 @@ fn locked(lock: &File) -> bool {
 }
 
 /// Makes a fresh cluster at `data`, from the template where possible.
-fn fresh(origin: &Origin<'_>, data: &Path) -> Result<(), SandboxError> {
-    let Origin {
+fn fresh(origin: &TemplateOrigin<'_>, data: &Path) -> Result<(), SandboxError> {
+    let TemplateOrigin {
         programs,
         account,
         folder,
@@ -155,7 +155,7 @@ fn fresh(origin: &Origin<'_>, data: &Path) -> Result<(), SandboxError> {
 /// Runs `initdb`, as the account.
 fn initdb(
     programs: &Programs,
-    account: Option<&Account>,
+    account: Option<&SystemAccount>,
     folder: &Path,
     data: &Path,
 ) -> Result<(), SandboxError> {
@@ -198,8 +198,8 @@ pub(super) fn clean_environment(command: &mut Command) {
 
 /// A name that differs whenever the files would: other programs, another user, another recipe,
 /// another content.
-fn template_name(origin: &Origin<'_>, content: &str) -> Result<String, SandboxError> {
-    let Origin {
+fn template_name(origin: &TemplateOrigin<'_>, content: &str) -> Result<String, SandboxError> {
+    let TemplateOrigin {
         programs, account, ..
     } = *origin;
     let binary = fs::metadata(&programs.postgres).map_err(SandboxError::io(format!(
@@ -257,7 +257,7 @@ fn remove_stale(cache: &Path) -> io::Result<()> {
 }
 
 /// Copies the template to `data`; false, with nothing left at `data`, where there is no whole one.
-fn instantiate(template: &Path, data: &Path, account: Option<&Account>) -> bool {
+fn instantiate(template: &Path, data: &Path, account: Option<&SystemAccount>) -> bool {
     let Ok(expected) = fs::read_to_string(template.join("size")) else {
         return false;
     };

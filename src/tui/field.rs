@@ -7,7 +7,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// What a key does to a text that is being typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Edit {
+pub enum FieldEdit {
     Left,
     Right,
     Home,
@@ -34,7 +34,7 @@ pub const TYPED_AT_ONCE: usize = 6;
 
 /// What became of keys that came at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
+pub enum KeysTaken {
     /// They are in the field.
     All,
     /// None of them is, and what was there is gone.
@@ -189,15 +189,15 @@ impl TextField {
     /// Takes keys that came at once, of which `run` came without a pause: a few of them into what was
     /// begun before them are a typist's on a slow link. More, or all that there is, are not; then nothing
     /// of it stays, and nothing is taken until the field is emptied.
-    pub fn insert_burst(&mut self, letters: &str, run: usize) -> Taken {
+    pub fn insert_burst(&mut self, letters: &str, run: usize) -> KeysTaken {
         let count = letters.chars().count();
         let begun = self.text.chars().count() + count > run;
         if self.spoiled || !begun || run > TYPED_AT_ONCE {
             self.spoil();
-            return Taken::Nothing;
+            return KeysTaken::Nothing;
         }
         self.insert(letters.chars());
-        Taken::All
+        KeysTaken::All
     }
 
     /// Empties it, and takes nothing until a person empties it as well.
@@ -207,9 +207,12 @@ impl TextField {
     }
 
     /// Does what a key does; whether the text is another one now.
-    pub fn edit(&mut self, edit: Edit) -> bool {
+    pub fn edit(&mut self, edit: FieldEdit) -> bool {
         if self.spoiled {
-            self.spoiled = !matches!(edit, Edit::Erase | Edit::EraseWord | Edit::EraseAll);
+            self.spoiled = !matches!(
+                edit,
+                FieldEdit::Erase | FieldEdit::EraseWord | FieldEdit::EraseAll
+            );
             return true;
         }
         let (before, behind) = self.halves();
@@ -218,28 +221,28 @@ impl TextField {
         let begin = before.rfind('\n').map_or(0, |at| at + 1);
         let end = self.at + behind.find('\n').unwrap_or(behind.len());
         match edit {
-            Edit::Left => self.at -= last,
-            Edit::Right => self.at += next,
-            Edit::Home => self.at = begin,
-            Edit::End => self.at = end,
-            Edit::Older if begin > 0 => self.at = self.beside(begin, edit),
-            Edit::Newer if end < self.text.len() => self.at = self.beside(begin, edit),
-            Edit::NewLine => {
+            FieldEdit::Left => self.at -= last,
+            FieldEdit::Right => self.at += next,
+            FieldEdit::Home => self.at = begin,
+            FieldEdit::End => self.at = end,
+            FieldEdit::Older if begin > 0 => self.at = self.beside(begin, edit),
+            FieldEdit::Newer if end < self.text.len() => self.at = self.beside(begin, edit),
+            FieldEdit::NewLine => {
                 self.insert(['\n']);
                 return self.lines;
             }
-            Edit::Erase => return self.erase(self.at - last..self.at),
-            Edit::EraseAhead => return self.erase(self.at..self.at + next),
-            Edit::EraseWord => {
+            FieldEdit::Erase => return self.erase(self.at - last..self.at),
+            FieldEdit::EraseAhead => return self.erase(self.at..self.at + next),
+            FieldEdit::EraseWord => {
                 let rest = before.trim_end();
                 let mut letters = rest.char_indices().rev();
                 let space = letters.find(|(_, letter)| letter.is_whitespace());
                 let word = space.map_or(0, |(at, space)| at + space.len_utf8());
                 return self.erase(word..self.at);
             }
-            Edit::EraseToEnd => return self.erase(self.at..self.text.len()),
-            Edit::EraseAll => return self.erase(0..self.text.len()),
-            Edit::Older | Edit::Newer => return self.recall(edit),
+            FieldEdit::EraseToEnd => return self.erase(self.at..self.text.len()),
+            FieldEdit::EraseAll => return self.erase(0..self.text.len()),
+            FieldEdit::Older | FieldEdit::Newer => return self.recall(edit),
         }
         false
     }
@@ -257,14 +260,14 @@ impl TextField {
     }
 
     /// Where the cursor goes in the line above or below its own, which begins at `begin`.
-    fn beside(&self, begin: usize, edit: Edit) -> usize {
+    fn beside(&self, begin: usize, edit: FieldEdit) -> usize {
         let (above, line) = self.text.split_at_checked(begin).unwrap_or_default();
         let column = self
             .text
             .get(begin..self.at)
             .map_or(0, |text| text.chars().count());
         let from = match edit {
-            Edit::Older => {
+            FieldEdit::Older => {
                 let above = above.strip_suffix('\n').unwrap_or(above);
                 above.rfind('\n').map_or(0, |at| at + 1)
             }
@@ -281,10 +284,10 @@ impl TextField {
 
     /// Brings back what was typed before, and behind the last of it what is being typed: arrow keys can
     /// come from the mouse's wheel.
-    fn recall(&mut self, edit: Edit) -> bool {
+    fn recall(&mut self, edit: FieldEdit) -> bool {
         let newest = self.past.len();
         let to = match edit {
-            Edit::Older => self.recalled.saturating_sub(1),
+            FieldEdit::Older => self.recalled.saturating_sub(1),
             _ => (self.recalled + 1).min(newest),
         };
         if to == self.recalled {
@@ -320,36 +323,36 @@ mod tests {
     fn a_letter_goes_where_the_cursor_is() {
         let mut field = typed("wisr_öps");
         for _ in 0..5 {
-            field.edit(Edit::Left);
+            field.edit(FieldEdit::Left);
         }
         field.insert(['e']);
         assert_eq!(field.text(), "wiser_öps");
         assert_eq!(field.halves(), ("wise", "r_öps"));
-        field.edit(Edit::Home);
-        assert!(field.edit(Edit::EraseAhead));
-        assert!(!field.edit(Edit::Left), "beyond the beginning");
-        field.edit(Edit::End);
+        field.edit(FieldEdit::Home);
+        assert!(field.edit(FieldEdit::EraseAhead));
+        assert!(!field.edit(FieldEdit::Left), "beyond the beginning");
+        field.edit(FieldEdit::End);
         for _ in 0..2 {
-            field.edit(Edit::Left);
+            field.edit(FieldEdit::Left);
         }
-        assert!(field.edit(Edit::Erase));
+        assert!(field.edit(FieldEdit::Erase));
         assert_eq!(field.text(), "iser_ps");
     }
 
     #[test]
     fn words_go_as_in_a_shell() {
         let mut field = typed("SELECT 1  FROM t  ");
-        assert!(field.edit(Edit::EraseWord));
+        assert!(field.edit(FieldEdit::EraseWord));
         assert_eq!(field.text(), "SELECT 1  FROM ");
-        assert!(field.edit(Edit::EraseWord));
+        assert!(field.edit(FieldEdit::EraseWord));
         assert_eq!(field.text(), "SELECT 1  ");
-        field.edit(Edit::Home);
-        field.edit(Edit::Right);
-        assert!(field.edit(Edit::EraseToEnd));
+        field.edit(FieldEdit::Home);
+        field.edit(FieldEdit::Right);
+        assert!(field.edit(FieldEdit::EraseToEnd));
         assert_eq!(field.text(), "S");
-        assert!(field.edit(Edit::EraseAll));
-        assert!(!field.edit(Edit::EraseAll));
-        assert!(!field.edit(Edit::EraseWord));
+        assert!(field.edit(FieldEdit::EraseAll));
+        assert!(!field.edit(FieldEdit::EraseAll));
+        assert!(!field.edit(FieldEdit::EraseWord));
     }
 
     #[test]
@@ -357,20 +360,25 @@ mod tests {
         let past = ["one".to_owned(), "two".to_owned()];
         let mut field = TextField::opened(LONGEST, "", &past);
         for expected in ["two", "one", "one"] {
-            field.edit(Edit::Older);
+            field.edit(FieldEdit::Older);
             assert_eq!(field.text(), expected);
         }
         for expected in ["two", "", ""] {
-            field.edit(Edit::Newer);
+            field.edit(FieldEdit::Newer);
             assert_eq!(field.text(), expected);
         }
         // Arrow keys on their way through it cost nothing of what was typed.
         field.insert("three".chars());
-        for edit in [Edit::Newer, Edit::Older, Edit::Older, Edit::Newer] {
+        for edit in [
+            FieldEdit::Newer,
+            FieldEdit::Older,
+            FieldEdit::Older,
+            FieldEdit::Newer,
+        ] {
             field.edit(edit);
         }
         assert_eq!(field.text(), "two");
-        field.edit(Edit::Newer);
+        field.edit(FieldEdit::Newer);
         assert_eq!(field.text(), "three");
     }
 
@@ -380,29 +388,29 @@ mod tests {
         let mut field = TextField::of_lines(LONGEST, &past);
         field.insert("SELECT 1 -- öne\r\n\tFROM t\rLIMIT 1\n\x1b".chars());
         assert_eq!(field.text(), "SELECT 1 -- öne\n\tFROM t\nLIMIT 1\n");
-        assert!(field.edit(Edit::Erase));
+        assert!(field.edit(FieldEdit::Erase));
         for (edit, before) in [
-            (Edit::Older, "SELECT 1 -- öne\n\tFROM t"),
-            (Edit::Home, "SELECT 1 -- öne\n"),
-            (Edit::End, "SELECT 1 -- öne\n\tFROM t"),
-            (Edit::Older, "SELECT "),
-            (Edit::Newer, "SELECT 1 -- öne\n\tFROM t"),
-            (Edit::Newer, "SELECT 1 -- öne\n\tFROM t\nLIMIT 1"),
+            (FieldEdit::Older, "SELECT 1 -- öne\n\tFROM t"),
+            (FieldEdit::Home, "SELECT 1 -- öne\n"),
+            (FieldEdit::End, "SELECT 1 -- öne\n\tFROM t"),
+            (FieldEdit::Older, "SELECT "),
+            (FieldEdit::Newer, "SELECT 1 -- öne\n\tFROM t"),
+            (FieldEdit::Newer, "SELECT 1 -- öne\n\tFROM t\nLIMIT 1"),
         ] {
             assert!(!field.edit(edit));
             assert_eq!(field.halves().0, before, "{edit:?}");
         }
         // Above the first line is what was asked before, and the text is not lost to it.
         for _ in 0..2 {
-            field.edit(Edit::Older);
+            field.edit(FieldEdit::Older);
         }
-        assert!(field.edit(Edit::Older));
+        assert!(field.edit(FieldEdit::Older));
         assert_eq!(field.text(), "SELECT 0");
-        assert!(field.edit(Edit::Newer));
-        assert!(field.edit(Edit::NewLine));
+        assert!(field.edit(FieldEdit::Newer));
+        assert!(field.edit(FieldEdit::NewLine));
         assert_eq!(field.text(), "SELECT 1 -- öne\n\tFROM t\nLIMIT 1\n");
         let mut line = typed("a");
-        assert!(!line.edit(Edit::NewLine));
+        assert!(!line.edit(FieldEdit::NewLine));
         line.insert("\r\nb\tc".chars());
         assert_eq!(line.text(), "abc");
     }
@@ -410,19 +418,19 @@ mod tests {
     #[test]
     fn a_few_keys_at_once_continue_what_was_begun() {
         let mut field = typed("wis");
-        assert_eq!(field.insert_burst("er_o", 4), Taken::All);
+        assert_eq!(field.insert_burst("er_o", 4), KeysTaken::All);
         assert_eq!(field.text(), "wiser_o");
-        assert_eq!(field.insert_burst("abcdefg", 7), Taken::Nothing);
+        assert_eq!(field.insert_burst("abcdefg", 7), KeysTaken::Nothing);
         assert!(field.is_spoiled() && field.is_empty());
     }
 
     #[test]
     fn what_came_in_one_run_from_the_first_letter_on_is_no_typing() {
         let mut field = typed("");
-        assert_eq!(field.insert_burst("prod", 4), Taken::Nothing);
+        assert_eq!(field.insert_burst("prod", 4), KeysTaken::Nothing);
         // The first three keys of a run come as keys, the fourth tells what they were.
         let mut field = typed("pro");
-        assert_eq!(field.insert_burst("d", 4), Taken::Nothing);
+        assert_eq!(field.insert_burst("d", 4), KeysTaken::Nothing);
         assert!(field.is_empty());
     }
 
@@ -431,10 +439,10 @@ mod tests {
         let mut field = typed("x");
         field.spoil();
         field.insert("abc".chars());
-        field.edit(Edit::Left);
-        assert_eq!(field.insert_burst("abcd", 4), Taken::Nothing);
+        field.edit(FieldEdit::Left);
+        assert_eq!(field.insert_burst("abcd", 4), KeysTaken::Nothing);
         assert!(field.is_empty() && field.is_spoiled());
-        field.edit(Edit::Erase);
+        field.edit(FieldEdit::Erase);
         field.insert("abc".chars());
         assert_eq!(field.text(), "abc");
     }

@@ -132,13 +132,13 @@ pub fn spawn(send: impl Fn(Input) -> bool + Send + Sync + 'static) -> io::Result
 }
 
 /// What a look at standard input found.
-enum Found {
+enum StdinState {
     Nothing,
     Input,
     HungUp(String),
 }
 
-fn look(wanted: PollFlags) -> Found {
+fn look(wanted: PollFlags) -> StdinState {
     let stdin = rustix::stdio::stdin();
     let mut fds = [PollFd::new(&stdin, wanted)];
     let wait = Timespec {
@@ -147,22 +147,24 @@ fn look(wanted: PollFlags) -> Found {
     };
     match poll(&mut fds, Some(&wait)) {
         Ok(_) => {}
-        Err(error) if error == rustix::io::Errno::INTR => return Found::Nothing,
-        Err(error) => return Found::HungUp(format!("the terminal cannot be watched: {error}")),
+        Err(error) if error == rustix::io::Errno::INTR => return StdinState::Nothing,
+        Err(error) => {
+            return StdinState::HungUp(format!("the terminal cannot be watched: {error}"));
+        }
     }
     let found = fds.first().map_or(PollFlags::empty(), PollFd::revents);
     if found.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-        Found::HungUp("the terminal hung up".to_owned())
+        StdinState::HungUp("the terminal hung up".to_owned())
     } else if found.contains(PollFlags::IN) {
-        Found::Input
+        StdinState::Input
     } else {
-        Found::Nothing
+        StdinState::Nothing
     }
 }
 
 fn watch(stop: &AtomicBool, gone: &impl Fn(String)) {
     while !stop.load(Ordering::SeqCst) {
-        if let Found::HungUp(why) = look(PollFlags::empty()) {
+        if let StdinState::HungUp(why) = look(PollFlags::empty()) {
             gone(why);
         }
     }
@@ -173,9 +175,9 @@ fn read(stop: &AtomicBool, send: &impl Fn(Input) -> bool, gone: &impl Fn(String)
     let mut sizes = Sizes::default();
     while !stop.load(Ordering::SeqCst) {
         match look(PollFlags::IN) {
-            Found::HungUp(why) => return gone(why),
-            Found::Nothing if !sizes.may_have_changed() => continue,
-            Found::Nothing | Found::Input => {}
+            StdinState::HungUp(why) => return gone(why),
+            StdinState::Nothing if !sizes.may_have_changed() => continue,
+            StdinState::Nothing | StdinState::Input => {}
         }
         let mut batch = Vec::new();
         loop {

@@ -7,7 +7,7 @@ mod table;
 
 pub use table::BINDINGS;
 
-use super::field::Edit;
+use super::field::FieldEdit;
 use crate::gate::Act;
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Phase, Prompt};
@@ -51,13 +51,13 @@ pub enum ViewAct {
     Wrap,
     Repaint,
     Accept,
-    Edit(Edit),
+    Edit(FieldEdit),
     LookAgain,
     Copy,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Place {
+pub enum KeyPlace {
     /// On every screen of the walk.
     Everywhere,
     Checklist,
@@ -91,122 +91,126 @@ pub enum Place {
     Inspect,
 }
 
-impl Place {
+impl KeyPlace {
     /// Every place, in the order of the help.
-    pub const ALL: [Place; 17] = [
-        Place::Checklist,
-        Place::Running,
-        Place::Gate,
-        Place::Review,
-        Place::Query,
-        Place::Querying,
-        Place::Consent,
-        Place::Name,
-        Place::Question,
-        Place::Outcome,
-        Place::End,
-        Place::Everywhere,
-        Place::Reader,
-        Place::Secret,
-        Place::Text,
-        Place::Field,
-        Place::Inspect,
+    pub const ALL: [KeyPlace; 17] = [
+        KeyPlace::Checklist,
+        KeyPlace::Running,
+        KeyPlace::Gate,
+        KeyPlace::Review,
+        KeyPlace::Query,
+        KeyPlace::Querying,
+        KeyPlace::Consent,
+        KeyPlace::Name,
+        KeyPlace::Question,
+        KeyPlace::Outcome,
+        KeyPlace::End,
+        KeyPlace::Everywhere,
+        KeyPlace::Reader,
+        KeyPlace::Secret,
+        KeyPlace::Text,
+        KeyPlace::Field,
+        KeyPlace::Inspect,
     ];
 
     /// What it is called in help and `assets/keys.md`.
     pub fn title(self) -> &'static str {
         match self {
-            Place::Everywhere => "Everywhere",
-            Place::Checklist => "Checklist",
-            Place::Running => "While the script runs",
-            Place::Gate => "At the gate",
-            Place::Review => "In a review, with nothing held",
-            Place::Consent => "When COMMIT asks for a reason or a second signer",
-            Place::Name => "Typing the name for COMMIT",
-            Place::Question => "When asked whether to roll back",
-            Place::Outcome => "While the outcome is proven",
-            Place::End => "At the end",
-            Place::Reader => "In a pane that covers the screen",
-            Place::Text => "While typing a reference, a folder or a search",
-            Place::Secret => "Typing a password or a passphrase",
-            Place::Field => "In every text that is typed",
-            Place::Query => "Typing a query",
-            Place::Querying => "While a query runs",
-            Place::Inspect => "In inspect",
+            KeyPlace::Everywhere => "Everywhere",
+            KeyPlace::Checklist => "Checklist",
+            KeyPlace::Running => "While the script runs",
+            KeyPlace::Gate => "At the gate",
+            KeyPlace::Review => "In a review, with nothing held",
+            KeyPlace::Consent => "When COMMIT asks for a reason or a second signer",
+            KeyPlace::Name => "Typing the name for COMMIT",
+            KeyPlace::Question => "When asked whether to roll back",
+            KeyPlace::Outcome => "While the outcome is proven",
+            KeyPlace::End => "At the end",
+            KeyPlace::Reader => "In a pane that covers the screen",
+            KeyPlace::Text => "While typing a reference, a folder or a search",
+            KeyPlace::Secret => "Typing a password or a passphrase",
+            KeyPlace::Field => "In every text that is typed",
+            KeyPlace::Query => "Typing a query",
+            KeyPlace::Querying => "While a query runs",
+            KeyPlace::Inspect => "In inspect",
         }
     }
 
     /// The place that the machine's phase is, whatever the screen covers it with.
-    pub fn of(machine: &Machine) -> Place {
+    pub fn of(machine: &Machine) -> KeyPlace {
         match machine.phase() {
-            Phase::Connecting => Place::Everywhere,
-            Phase::Checklist => Place::Checklist,
+            Phase::Connecting => KeyPlace::Everywhere,
+            Phase::Checklist => KeyPlace::Checklist,
             Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
             | Phase::TakingDown { .. }
             | Phase::Returning
-            | Phase::Waiting { .. } => Place::Running,
+            | Phase::Waiting { .. } => KeyPlace::Running,
             Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. } => match prompt {
                 Prompt::Closed if matches!(machine.phase(), Phase::Reviewing { .. }) => {
-                    Place::Review
+                    KeyPlace::Review
                 }
-                Prompt::Closed => Place::Gate,
-                Prompt::Reason | Prompt::SecondSigner => Place::Consent,
-                Prompt::Name => Place::Name,
-                Prompt::RollBack => Place::Question,
+                Prompt::Closed => KeyPlace::Gate,
+                Prompt::Reason | Prompt::SecondSigner => KeyPlace::Consent,
+                Prompt::Name => KeyPlace::Name,
+                Prompt::RollBack => KeyPlace::Question,
             },
             Phase::MustRollBack { asking: true, .. } | Phase::Querying { asking: true, .. } => {
-                Place::Question
+                KeyPlace::Question
             }
-            Phase::Querying { asking: false, .. } => Place::Querying,
-            Phase::MustRollBack { asking: false, .. } => Place::Gate,
+            Phase::Querying { asking: false, .. } => KeyPlace::Querying,
+            Phase::MustRollBack { asking: false, .. } => KeyPlace::Gate,
             Phase::Committing | Phase::RollingBack { .. } | Phase::Inquiring { .. } => {
-                Place::Outcome
+                KeyPlace::Outcome
             }
-            Phase::PostVerifying { .. } | Phase::Ended(_) | Phase::Left(_) => Place::End,
+            Phase::PostVerifying { .. } | Phase::Ended(_) | Phase::Left(_) => KeyPlace::End,
         }
     }
 
-    /// Whether the keys of [`Place::Everywhere`] hold here too.
+    /// Whether the keys of [`KeyPlace::Everywhere`] hold here too.
     pub fn shares(self) -> bool {
         match self {
-            Place::Everywhere
-            | Place::Checklist
-            | Place::Running
-            | Place::Gate
-            | Place::Review
-            | Place::Querying
-            | Place::Outcome
-            | Place::End
-            | Place::Reader
-            | Place::Inspect => true,
-            Place::Consent
-            | Place::Name
-            | Place::Question
-            | Place::Text
-            | Place::Secret
-            | Place::Field
-            | Place::Query => false,
+            KeyPlace::Everywhere
+            | KeyPlace::Checklist
+            | KeyPlace::Running
+            | KeyPlace::Gate
+            | KeyPlace::Review
+            | KeyPlace::Querying
+            | KeyPlace::Outcome
+            | KeyPlace::End
+            | KeyPlace::Reader
+            | KeyPlace::Inspect => true,
+            KeyPlace::Consent
+            | KeyPlace::Name
+            | KeyPlace::Question
+            | KeyPlace::Text
+            | KeyPlace::Secret
+            | KeyPlace::Field
+            | KeyPlace::Query => false,
         }
     }
 
-    /// Whether a text is typed here, so that a letter is a letter and the keys of [`Place::Field`] hold.
+    /// Whether a text is typed here, so that a letter is a letter and the keys of [`KeyPlace::Field`] hold.
     pub fn types(self) -> bool {
         match self {
-            Place::Consent | Place::Name | Place::Text | Place::Secret | Place::Query => true,
-            Place::Everywhere
-            | Place::Checklist
-            | Place::Running
-            | Place::Gate
-            | Place::Review
-            | Place::Question
-            | Place::Outcome
-            | Place::End
-            | Place::Reader
-            | Place::Field
-            | Place::Querying
-            | Place::Inspect => false,
+            KeyPlace::Consent
+            | KeyPlace::Name
+            | KeyPlace::Text
+            | KeyPlace::Secret
+            | KeyPlace::Query => true,
+            KeyPlace::Everywhere
+            | KeyPlace::Checklist
+            | KeyPlace::Running
+            | KeyPlace::Gate
+            | KeyPlace::Review
+            | KeyPlace::Question
+            | KeyPlace::Outcome
+            | KeyPlace::End
+            | KeyPlace::Reader
+            | KeyPlace::Field
+            | KeyPlace::Querying
+            | KeyPlace::Inspect => false,
         }
     }
 }
@@ -214,7 +218,7 @@ impl Place {
 /// One line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding {
-    pub place: Place,
+    pub place: KeyPlace,
     /// The keys, the one that is shown first.
     pub keys: &'static [KeyCode],
     pub does: Does,
@@ -226,17 +230,17 @@ pub struct Binding {
 use KeyCode::{BackTab, Char, Down, Left, PageDown, PageUp, Right, Up};
 
 /// What `key` does at `place`.
-pub fn lookup(place: Place, key: KeyCode) -> Option<&'static Binding> {
-    let at = |place: Place| {
+pub fn lookup(place: KeyPlace, key: KeyCode) -> Option<&'static Binding> {
+    let at = |place: KeyPlace| {
         BINDINGS
             .iter()
             .find(|binding| binding.place == place && binding.keys.contains(&key))
     };
     at(place).or_else(|| {
         if place.shares() {
-            at(Place::Everywhere)
+            at(KeyPlace::Everywhere)
         } else if place.types() {
-            at(Place::Field)
+            at(KeyPlace::Field)
         } else {
             None
         }
@@ -244,18 +248,18 @@ pub fn lookup(place: Place, key: KeyCode) -> Option<&'static Binding> {
 }
 
 /// What `key` does to a text that is typed, held together with Ctrl: the shell's habits.
-pub fn control_edit(key: char) -> Option<Edit> {
+pub fn control_edit(key: char) -> Option<FieldEdit> {
     match key {
-        'a' => Some(Edit::Home),
-        'e' => Some(Edit::End),
-        'b' => Some(Edit::Left),
-        'f' => Some(Edit::Right),
+        'a' => Some(FieldEdit::Home),
+        'e' => Some(FieldEdit::End),
+        'b' => Some(FieldEdit::Left),
+        'f' => Some(FieldEdit::Right),
         // What some terminals send for Backspace.
-        'h' => Some(Edit::Erase),
-        'j' => Some(Edit::NewLine),
-        'k' => Some(Edit::EraseToEnd),
-        'u' => Some(Edit::EraseAll),
-        'w' => Some(Edit::EraseWord),
+        'h' => Some(FieldEdit::Erase),
+        'j' => Some(FieldEdit::NewLine),
+        'k' => Some(FieldEdit::EraseToEnd),
+        'u' => Some(FieldEdit::EraseAll),
+        'w' => Some(FieldEdit::EraseWord),
         _ => None,
     }
 }
@@ -314,7 +318,7 @@ impl Binding {
 }
 
 /// The bindings of a place, in the table's order.
-pub fn at(place: Place) -> impl Iterator<Item = &'static Binding> {
+pub fn at(place: KeyPlace) -> impl Iterator<Item = &'static Binding> {
     BINDINGS
         .iter()
         .filter(move |binding| binding.place == place)
@@ -346,14 +350,14 @@ pub fn roff_rows() -> Vec<String> {
 /// Place, keys and help of every binding, in the order of the help; the two keys outside the table
 /// come last.
 pub fn rows() -> impl Iterator<Item = (&'static str, String, &'static str)> {
-    let table = Place::ALL
+    let table = KeyPlace::ALL
         .into_iter()
         .flat_map(at)
         .map(|binding| (binding.place.title(), binding.key_names(), binding.help));
     table.chain(
         CONTROL
             .iter()
-            .map(|(key, help)| (Place::Everywhere.title(), (*key).to_owned(), *help)),
+            .map(|(key, help)| (KeyPlace::Everywhere.title(), (*key).to_owned(), *help)),
     )
 }
 
@@ -397,10 +401,16 @@ mod tests {
 
     #[test]
     fn no_two_bindings_of_a_place_share_a_key() {
-        for place in Place::ALL {
+        for place in KeyPlace::ALL {
             let mut seen = Vec::new();
-            let shared = place.shares() && place != Place::Everywhere && place != Place::Reader;
-            let all = at(place).chain(shared.then(|| at(Place::Everywhere)).into_iter().flatten());
+            let shared =
+                place.shares() && place != KeyPlace::Everywhere && place != KeyPlace::Reader;
+            let all = at(place).chain(
+                shared
+                    .then(|| at(KeyPlace::Everywhere))
+                    .into_iter()
+                    .flatten(),
+            );
             for binding in all {
                 for key in binding.keys {
                     assert!(!seen.contains(key), "{key:?} twice at {place:?}");
@@ -412,10 +422,10 @@ mod tests {
 
     #[test]
     fn only_q_means_something_else_in_a_pane() {
-        let everywhere: Vec<KeyCode> = at(Place::Everywhere)
+        let everywhere: Vec<KeyCode> = at(KeyPlace::Everywhere)
             .flat_map(|b| b.keys.iter().copied())
             .collect();
-        let shadowed: Vec<KeyCode> = at(Place::Reader)
+        let shadowed: Vec<KeyCode> = at(KeyPlace::Reader)
             .flat_map(|b| b.keys.iter().copied())
             .filter(|key| everywhere.contains(key))
             .collect();
@@ -442,12 +452,12 @@ mod tests {
     #[test]
     fn commit_and_apply_are_bound_where_they_belong_alone() {
         for (act, places) in [
-            (Act::AskCommit, &[Place::Gate, Place::Review][..]),
-            (Act::Answer, &[Place::Consent, Place::Name]),
-            (Act::Apply, &[Place::Checklist]),
+            (Act::AskCommit, &[KeyPlace::Gate, KeyPlace::Review][..]),
+            (Act::Answer, &[KeyPlace::Consent, KeyPlace::Name]),
+            (Act::Apply, &[KeyPlace::Checklist]),
         ] {
             let bound = BINDINGS.iter().filter(|b| b.does == Does::Gate(act));
-            let bound: Vec<Place> = bound.map(|binding| binding.place).collect();
+            let bound: Vec<KeyPlace> = bound.map(|binding| binding.place).collect();
             assert_eq!(bound, places, "{act:?}");
         }
     }
@@ -458,7 +468,7 @@ mod tests {
         assert_eq!(listed, BINDINGS.len() + CONTROL.len());
         assert_eq!(markdown().lines().count(), listed + 2);
         assert_eq!(roff_rows().len(), listed);
-        let places: BTreeSet<Place> = BINDINGS.iter().map(|b| b.place).collect();
-        assert_eq!(places.len(), Place::ALL.len());
+        let places: BTreeSet<KeyPlace> = BINDINGS.iter().map(|b| b.place).collect();
+        assert_eq!(places.len(), KeyPlace::ALL.len());
     }
 }

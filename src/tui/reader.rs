@@ -24,7 +24,7 @@ use crate::gate::event::Document;
 use crate::runbook::Runbook;
 use crate::runbook::highlight::{self, Token};
 use crate::runbook::script::{Fate, Script};
-use perusal::Seen;
+use perusal::SeenLines;
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ use std::ops::Range;
 
 /// One row of the view.
 #[derive(Clone)]
-enum Row {
+enum PageRow {
     /// The name of a file that the script includes.
     File(String),
     /// A line of a file, or a further part of one that is wrapped.
@@ -51,13 +51,13 @@ enum Row {
 
 /// A document as rows of one width.
 #[derive(Clone)]
-pub(crate) struct Pages {
+pub(crate) struct DocumentPages {
     document: Document,
     width: usize,
     wrapped: bool,
     /// Columns of mark and line number.
     gutter: usize,
-    rows: Vec<Row>,
+    rows: Vec<PageRow>,
     /// The number of the first line of each file, over all of them.
     bases: Vec<usize>,
     /// The rows at which a section begins, and those below which a finding stands.
@@ -78,15 +78,15 @@ pub(crate) fn documents(runbook: &Runbook) -> Vec<Document> {
         .collect()
 }
 
-impl Pages {
+impl DocumentPages {
     /// The rows of `document` at a width; its long lines are wrapped or not.
     pub(crate) fn new(
         runbook: &Runbook,
         look: Appearance,
         document: Document,
         (width, wrapped): (usize, bool),
-    ) -> Pages {
-        let mut pages = Pages {
+    ) -> DocumentPages {
+        let mut pages = DocumentPages {
             document,
             width,
             wrapped,
@@ -110,7 +110,7 @@ impl Pages {
             let begins = section_lines(script, number, &source.text);
             pages.tokens.push(highlight::tokens(&source.text));
             if script.sources.len() > 1 {
-                pages.rows.push(Row::File(look.clean(&source.name)));
+                pages.rows.push(PageRow::File(look.clean(&source.name)));
             }
             let notes = notes(script, number);
             let mut start = 0;
@@ -128,7 +128,7 @@ impl Pages {
                 let columns = if wrapped { inner } else { usize::MAX };
                 let parts = broken(look, code, columns);
                 for (nth, (part, wide)) in parts.into_iter().enumerate() {
-                    pages.rows.push(Row::Code {
+                    pages.rows.push(PageRow::Code {
                         source: number,
                         line,
                         span: start + part.start..start + part.end,
@@ -140,7 +140,7 @@ impl Pages {
                 for (text, grave) in said.into_iter().flatten() {
                     for text in look.clean_lines(text) {
                         for text in wrap(&text, inner) {
-                            pages.rows.push(Row::Note {
+                            pages.rows.push(PageRow::Note {
                                 text,
                                 grave: *grave,
                             });
@@ -171,10 +171,10 @@ impl Pages {
     /// The line that a row is of, counted over all files, and how many columns the row takes.
     pub(crate) fn line_at(&self, index: usize) -> Option<(usize, usize)> {
         match self.rows.get(index)? {
-            Row::Code {
+            PageRow::Code {
                 source, line, wide, ..
             } => Some((self.bases.get(*source)? + line - 1, *wide)),
-            Row::File(_) | Row::Note { .. } => None,
+            PageRow::File(_) | PageRow::Note { .. } => None,
         }
     }
 
@@ -192,8 +192,8 @@ impl Pages {
     ) -> Option<(&'a str, usize, &'a str)> {
         let mut rows = self.rows.iter().skip(row);
         let (source, line) = rows.find_map(|row| match row {
-            Row::Code { source, line, .. } => Some((*source, *line)),
-            Row::File(_) | Row::Note { .. } => None,
+            PageRow::Code { source, line, .. } => Some((*source, *line)),
+            PageRow::File(_) | PageRow::Note { .. } => None,
         })?;
         let source = self.document.script_of(runbook)?.sources.get(source)?;
         let text = source.text.lines().nth(line.checked_sub(1)?)?;
@@ -245,9 +245,9 @@ impl Pages {
 
     /// The row where a line of one of the files begins.
     pub(crate) fn row_of(&self, file: usize, number: usize) -> Option<usize> {
-        let begins = |row: &Row| match row {
-            Row::Code { source, line, .. } => (*source, *line) == (file, number),
-            Row::File(_) | Row::Note { .. } => false,
+        let begins = |row: &PageRow| match row {
+            PageRow::Code { source, line, .. } => (*source, *line) == (file, number),
+            PageRow::File(_) | PageRow::Note { .. } => false,
         };
         self.rows.iter().position(begins)
     }
@@ -278,8 +278,8 @@ impl Pages {
 
     fn text<'a>(&'a self, runbook: &'a Runbook, index: usize) -> Option<&'a str> {
         match self.rows.get(index)? {
-            Row::File(text) | Row::Note { text, .. } => Some(text),
-            Row::Code { source, span, .. } => (self.document.script_of(runbook)?)
+            PageRow::File(text) | PageRow::Note { text, .. } => Some(text),
+            PageRow::Code { source, span, .. } => (self.document.script_of(runbook)?)
                 .sources
                 .get(*source)?
                 .text
@@ -301,13 +301,13 @@ impl Pages {
             .take(range.len())
             .map(|(index, row)| {
                 let line = match row {
-                    Row::File(name) => scene.heading(&format!(" {name}"), self.width),
-                    Row::Note { text, grave } => Line::from(vec![
+                    PageRow::File(name) => scene.heading(&format!(" {name}"), self.width),
+                    PageRow::Note { text, grave } => Line::from(vec![
                         Span::raw(" ".repeat(self.gutter)),
                         text.clone()
                             .set_style(if *grave { look.warn() } else { look.dim() }),
                     ]),
-                    Row::Code {
+                    PageRow::Code {
                         line,
                         first,
                         marked,
@@ -532,7 +532,7 @@ fn notes(script: &Script, source: usize) -> BTreeMap<usize, Vec<(String, bool)>>
 /// signature asks for that.
 pub(crate) fn tabs(
     scene: &Scene<'_>,
-    (open, seen): (usize, Option<&Seen>),
+    (open, seen): (usize, Option<&SeenLines>),
     columns: usize,
 ) -> [Line<'static>; 2] {
     let look = scene.look;
@@ -553,7 +553,7 @@ pub(crate) fn tabs(
             let sources = script.into_iter().flat_map(|script| &script.sources);
             let lines = seen.map_or_else(
                 || sources.map(|source| source.text.lines().count()).sum(),
-                Seen::all,
+                SeenLines::all,
             );
             let after = format!(
                 "  {}{}",

@@ -13,8 +13,8 @@ mod reading;
 pub(crate) mod scroll;
 
 use super::field::{SECRET, TextField};
-use super::reader::perusal::Seen;
-use super::reader::{self, Pages};
+use super::reader::perusal::SeenLines;
+use super::reader::{self, DocumentPages};
 use super::theme::Appearance;
 use super::view::messages::Heights;
 use super::view::statement::Detail;
@@ -92,7 +92,7 @@ struct Past {
 
 /// The lines of an answer, made once for a width: a thousand rows are too many for every frame.
 #[derive(Clone)]
-struct Answer {
+struct AnswerLines {
     /// Which answer it is: [`crate::gate::Account::looks`].
     number: usize,
     columns: usize,
@@ -126,9 +126,9 @@ pub struct Screen {
     /// The open document's tab, and how far each is scrolled.
     tab: usize,
     documents: Vec<Scroll>,
-    pages: Option<Arc<Pages>>,
+    pages: Option<Arc<DocumentPages>>,
     /// What of each document was on the screen.
-    seen: Arc<Vec<Seen>>,
+    seen: Arc<Vec<SeenLines>>,
     /// The document that is open, and since when.
     reading: Option<(usize, Millis)>,
     /// Whether a script's long lines are wrapped; else how far they are moved to the left, in columns.
@@ -141,7 +141,7 @@ pub struct Screen {
     /// When the cursor went on by itself, or Space was pressed since; until another key is.
     carried: Option<Millis>,
     cover_text: Arc<Vec<String>>,
-    answer: Option<Answer>,
+    answer: Option<AnswerLines>,
     typing: Option<Typing>,
     typed: TextField,
     /// What a person is asked for on the way in; it is typed too.
@@ -173,7 +173,9 @@ impl Screen {
     pub fn new(runbook: Arc<Runbook>, appearance: Appearance) -> Screen {
         let kinds = reader::documents(&runbook);
         let documents = vec![Scroll::default(); kinds.len()];
-        let seen = kinds.iter().map(|kind| Seen::of(kind.script_of(&runbook)));
+        let seen = kinds
+            .iter()
+            .map(|kind| SeenLines::of(kind.script_of(&runbook)));
         let seen = Arc::new(seen.collect());
         let impact = Arc::clone(runbook.impact());
         let outline = Arc::new(Outline::of(&runbook.script));

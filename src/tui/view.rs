@@ -53,7 +53,7 @@ pub(crate) struct Scene<'a> {
 
 /// What fills the body of a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pane {
+pub(crate) enum PhasePane {
     Proving,
     Checklist,
     Stream,
@@ -66,49 +66,56 @@ pub(crate) enum Pane {
     Post,
 }
 
-impl Pane {
+impl PhasePane {
     /// The panes of a phase; the first is the one that it opens with.
-    pub(crate) fn of(machine: &Machine) -> &'static [Pane] {
+    pub(crate) fn of(machine: &Machine) -> &'static [PhasePane] {
         match machine.phase() {
-            Phase::Connecting => &[Pane::Proving],
-            Phase::Checklist => &[Pane::Checklist],
-            Phase::Beginning | Phase::Applying { .. } => &[Pane::Stream, Pane::Checks],
-            Phase::Verifying { .. } => &[Pane::Checks, Pane::Stream],
-            Phase::Deciding { .. } => &[Pane::Gate, Pane::Checks, Pane::Stream],
-            Phase::Reviewing { .. } => &[Pane::Review, Pane::Checks, Pane::Stream],
-            Phase::MustRollBack { .. } => &[Pane::MustRollBack, Pane::Checks, Pane::Stream],
-            Phase::Querying { .. } => &[Pane::Querying, Pane::Checks, Pane::Stream],
+            Phase::Connecting => &[PhasePane::Proving],
+            Phase::Checklist => &[PhasePane::Checklist],
+            Phase::Beginning | Phase::Applying { .. } => &[PhasePane::Stream, PhasePane::Checks],
+            Phase::Verifying { .. } => &[PhasePane::Checks, PhasePane::Stream],
+            Phase::Deciding { .. } => &[PhasePane::Gate, PhasePane::Checks, PhasePane::Stream],
+            Phase::Reviewing { .. } => &[PhasePane::Review, PhasePane::Checks, PhasePane::Stream],
+            Phase::MustRollBack { .. } => &[
+                PhasePane::MustRollBack,
+                PhasePane::Checks,
+                PhasePane::Stream,
+            ],
+            Phase::Querying { .. } => &[PhasePane::Querying, PhasePane::Checks, PhasePane::Stream],
             Phase::TakingDown { .. }
             | Phase::Committing
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
             | Phase::Returning
-            | Phase::Waiting { .. } => &[Pane::Proving, Pane::Checks, Pane::Stream],
-            Phase::PostVerifying { .. } => &[Pane::Post, Pane::Checks, Pane::Stream],
-            Phase::Ended(Ending::NotConnected) => &[Pane::Ending],
-            Phase::Ended(Ending::Committed { .. }) => {
-                &[Pane::Ending, Pane::Post, Pane::Checks, Pane::Stream]
-            }
+            | Phase::Waiting { .. } => &[PhasePane::Proving, PhasePane::Checks, PhasePane::Stream],
+            Phase::PostVerifying { .. } => &[PhasePane::Post, PhasePane::Checks, PhasePane::Stream],
+            Phase::Ended(Ending::NotConnected) => &[PhasePane::Ending],
+            Phase::Ended(Ending::Committed { .. }) => &[
+                PhasePane::Ending,
+                PhasePane::Post,
+                PhasePane::Checks,
+                PhasePane::Stream,
+            ],
             Phase::Ended(
                 Ending::RolledBack { .. } | Ending::Prepared { .. } | Ending::Unknown { .. },
             )
-            | Phase::Left(_) => &[Pane::Ending, Pane::Checks, Pane::Stream],
+            | Phase::Left(_) => &[PhasePane::Ending, PhasePane::Checks, PhasePane::Stream],
         }
     }
 
     /// Its name among its neighbours.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Pane::Proving => "now",
-            Pane::Checklist => "checklist",
-            Pane::Stream => "statements",
-            Pane::Checks => "checks",
-            Pane::Gate => "gate",
-            Pane::Review => "review",
-            Pane::MustRollBack => "why",
-            Pane::Querying => "query",
-            Pane::Ending => "outcome",
-            Pane::Post => "post-verify",
+            PhasePane::Proving => "now",
+            PhasePane::Checklist => "checklist",
+            PhasePane::Stream => "statements",
+            PhasePane::Checks => "checks",
+            PhasePane::Gate => "gate",
+            PhasePane::Review => "review",
+            PhasePane::MustRollBack => "why",
+            PhasePane::Querying => "query",
+            PhasePane::Ending => "outcome",
+            PhasePane::Post => "post-verify",
         }
     }
 }

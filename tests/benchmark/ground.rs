@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use stagegate::sandbox::{Options, Sandbox};
+use stagegate::sandbox::{Sandbox, SandboxOptions};
 
 use crate::terminal::PROGRAM;
 use crate::{clients, psql};
@@ -28,7 +28,7 @@ pub struct Cost {
 impl Ground {
     /// With `log_line_prefix` in milliseconds, so that the server's clock tells the lock window.
     pub fn lay() -> Ground {
-        let mut options = Options::for_tests()
+        let mut options = SandboxOptions::for_tests()
             .with("log_line_prefix", "%n %a|")
             .with("max_locks_per_transaction", "512");
         options.tcp = true;

@@ -9,7 +9,7 @@ use stagegate::gate::event::{Body, Evidence, ServerMessage, Standing};
 use stagegate::runbook::impact::Measure;
 use stagegate::runbook::script::Script;
 use stagegate::runbook::{ItemKind, Runbook};
-use stagegate::sandbox::{Options, Sandbox};
+use stagegate::sandbox::{Sandbox, SandboxOptions};
 use tokio::net::TcpListener;
 
 use crate::stage::{Stage, database, over_socket, psql, runbook, script, server, settings, within};
@@ -91,7 +91,7 @@ async fn what_was_reached_is_told_in_full() {
 
 #[tokio::test]
 async fn a_role_that_may_not_read_the_control_file_still_gets_a_target() {
-    let own = tokio::task::spawn_blocking(|| Sandbox::start(Options::for_tests()).unwrap())
+    let own = tokio::task::spawn_blocking(|| Sandbox::start(SandboxOptions::for_tests()).unwrap())
         .await
         .unwrap();
     let admin = psql(&own, "postgres").await;
@@ -269,9 +269,9 @@ async fn a_password_is_used_and_a_wrong_or_missing_one_is_named() {
     let hba = folder.path().join("hba.conf");
     let rules = "local all all trust\nhost all scram 127.0.0.1/32 scram-sha-256\nhost all plain 127.0.0.1/32 password\n";
     std::fs::write(&hba, rules).unwrap();
-    let options = Options {
+    let options = SandboxOptions {
         tcp: true,
-        ..Options::for_tests()
+        ..SandboxOptions::for_tests()
     }
     .with("hba_file", &hba.display().to_string());
     let own = tokio::task::spawn_blocking(|| Sandbox::start(options).unwrap())

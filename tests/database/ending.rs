@@ -4,7 +4,7 @@ use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::{Body, CommitAnswer, Inquiry, ServerMessage, XactStatus};
 use stagegate::runbook::question::Question;
 use stagegate::runbook::script::Script;
-use stagegate::sandbox::{Options, Sandbox};
+use stagegate::sandbox::{Sandbox, SandboxOptions};
 use tokio_postgres::Client;
 
 use crate::proxy::Proxy;
@@ -377,7 +377,7 @@ async fn an_old_backend_that_lives_on_can_be_ended() {
 pub struct Own(Option<Sandbox>);
 
 impl Own {
-    pub async fn start(options: Options) -> Own {
+    pub async fn start(options: SandboxOptions) -> Own {
         let started = tokio::task::spawn_blocking(|| Sandbox::start(options));
         Own(Some(started.await.unwrap().unwrap()))
     }
@@ -431,7 +431,7 @@ async fn inquire(stage: &mut Stage) -> Inquiry {
 
 #[tokio::test]
 async fn a_crash_of_the_server_is_noticed_and_the_truth_is_found_when_it_is_back() {
-    let mut own = Own::start(Options::for_tests()).await;
+    let mut own = Own::start(SandboxOptions::for_tests()).await;
     let mut stage = own.stage(&["CREATE TABLE t (i int)"]).await;
     stage.apply().await;
     own.crash().await;
@@ -450,7 +450,7 @@ async fn a_crash_of_the_server_is_noticed_and_the_truth_is_found_when_it_is_back
 
 #[tokio::test]
 async fn after_a_crash_another_transaction_with_our_number_is_not_taken_for_ours() {
-    let mut own = Own::start(Options::for_tests()).await;
+    let mut own = Own::start(SandboxOptions::for_tests()).await;
     let mut stage = own.stage(&["CREATE TABLE t (i int)"]).await;
     let (xid, _) = stage.apply().await;
     own.crash().await;
@@ -478,9 +478,9 @@ async fn after_a_crash_another_transaction_with_our_number_is_not_taken_for_ours
 
 #[tokio::test]
 async fn a_commit_that_is_on_disk_is_found_after_a_crash() {
-    let mut own = Own::start(Options {
+    let mut own = Own::start(SandboxOptions {
         tcp: true,
-        ..Options::for_tests()
+        ..SandboxOptions::for_tests()
     })
     .await;
     let mut proxy = Proxy::to(own.server().tcp_address().unwrap()).await;
@@ -532,14 +532,14 @@ async fn a_commit_that_is_on_disk_is_found_after_a_crash() {
 
 #[tokio::test]
 async fn another_server_at_the_same_address_is_not_believed() {
-    let tcp = || Options {
+    let tcp = || SandboxOptions {
         tcp: true,
-        ..Options::for_tests()
+        ..SandboxOptions::for_tests()
     };
     let first = Own::start(tcp()).await;
     // Servers from one template are copies of one another; this one is made from nothing.
     let cache = tempfile::tempdir().unwrap();
-    let made = Options {
+    let made = SandboxOptions {
         cache: Some(cache.path().to_owned()),
         ..tcp()
     };
@@ -578,7 +578,7 @@ pub fn data_of(server: &Sandbox) -> std::path::PathBuf {
 /// that the server itself may have seen.
 #[tokio::test]
 async fn a_copy_made_after_begin_is_not_believed() {
-    let mut own = Own::start(Options::for_tests()).await;
+    let mut own = Own::start(SandboxOptions::for_tests()).await;
     let mut stage = own.stage(&["CREATE TABLE t (i int)"]).await;
     stage.apply().await;
     let data = data_of(own.server());
@@ -597,7 +597,7 @@ async fn a_copy_made_after_begin_is_not_believed() {
 #[tokio::test]
 async fn a_role_that_cannot_see_the_files_is_not_told_a_guess() {
     for may_see in [false, true] {
-        let mut own = Own::start(Options::for_tests()).await;
+        let mut own = Own::start(SandboxOptions::for_tests()).await;
         let database = database(own.server()).await;
         let client = psql(own.server(), &database).await;
         let grant = match may_see {

@@ -5,7 +5,7 @@ use stagegate::database::settings::Settings;
 use stagegate::gate::event::{
     Body, CommitAnswer, Inquiry, Observation, Report, Target, XactStatus,
 };
-use stagegate::sandbox::{Options, Sandbox};
+use stagegate::sandbox::{Sandbox, SandboxOptions};
 use stagegate::walk::engine::Held;
 use stagegate::walk::live::Live;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -20,9 +20,9 @@ use crate::waiting::{commit_towards_nobody, demand_nobody};
 /// files tells them apart.
 async fn two() -> [Own; 2] {
     let options = || {
-        Options {
+        SandboxOptions {
             tcp: true,
-            ..Options::for_tests()
+            ..SandboxOptions::for_tests()
         }
         .with("log_connections", "on")
     };
@@ -412,9 +412,9 @@ async fn follow(primary: &mut Own, place: &mut Own) {
 #[tokio::test]
 async fn a_standby_that_was_promoted_at_the_gate_answers_for_nobody() {
     let replicating = || {
-        Options {
+        SandboxOptions {
             tcp: true,
-            ..Options::for_tests()
+            ..SandboxOptions::for_tests()
         }
         .with("wal_level", "replica")
         .with("max_wal_senders", "4")
@@ -478,9 +478,9 @@ async fn a_standby_that_was_promoted_at_the_gate_answers_for_nobody() {
 /// then, and only the timeline tells that the numbers given out since may be other people's.
 #[tokio::test]
 async fn the_same_files_on_another_timeline_answer_for_nobody() {
-    let mut own = Own::start(Options {
+    let mut own = Own::start(SandboxOptions {
         tcp: true,
-        ..Options::for_tests()
+        ..SandboxOptions::for_tests()
     })
     .await;
     let mut proxy = Proxy::to(own.server().tcp_address().unwrap()).await;

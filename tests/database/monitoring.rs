@@ -8,7 +8,7 @@ use stagegate::database::session::{HoldOptions, Identity, Order};
 use stagegate::database::settings::Settings;
 use stagegate::database::{connect, target};
 use stagegate::gate::event::{Body, Observation, Progress, ServerLog, Sight};
-use stagegate::sandbox::{Options, Sandbox};
+use stagegate::sandbox::{Sandbox, SandboxOptions};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 
@@ -215,7 +215,7 @@ async fn it_is_read_only_and_its_end_does_not_touch_the_transaction() {
 
 #[tokio::test]
 async fn without_a_server_it_says_so_and_ends_when_nobody_listens() {
-    let own = tokio::task::spawn_blocking(|| Sandbox::start(Options::for_tests()).unwrap())
+    let own = tokio::task::spawn_blocking(|| Sandbox::start(SandboxOptions::for_tests()).unwrap())
         .await
         .unwrap();
     let settings = over_socket(&own, "postgres");
@@ -237,7 +237,7 @@ async fn without_a_server_it_says_so_and_ends_when_nobody_listens() {
 
 #[tokio::test]
 async fn a_catalog_that_is_locked_makes_it_blind_and_nothing_more() {
-    let own = tokio::task::spawn_blocking(|| Sandbox::start(Options::for_tests()).unwrap())
+    let own = tokio::task::spawn_blocking(|| Sandbox::start(SandboxOptions::for_tests()).unwrap())
         .await
         .unwrap();
     let name = database(&own).await;
@@ -293,7 +293,7 @@ async fn a_server_that_collects_no_log_is_told_as_one() {
 
 #[tokio::test]
 async fn the_log_is_shown_to_whoever_may_read_it_and_follows_what_comes() {
-    let options = Options::for_tests()
+    let options = SandboxOptions::for_tests()
         .with("logging_collector", "on")
         .with("log_destination", "stderr");
     let server = Sandbox::start(options).unwrap();

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use stagegate::database::connect::connect;
 use stagegate::gate::event::ServerMessage;
-use stagegate::sandbox::{Options, Sandbox};
+use stagegate::sandbox::{Sandbox, SandboxOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -65,9 +65,9 @@ async fn with_rules(folder: &tempfile::TempDir) -> Own {
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let hba = folder.path().join("hba.conf");
     std::fs::write(&hba, HBA).unwrap();
-    let options = Options {
+    let options = SandboxOptions {
         tcp: true,
-        ..Options::for_tests()
+        ..SandboxOptions::for_tests()
     }
     .with("hba_file", &hba.display().to_string());
     let own = Own::start(options).await;
@@ -237,9 +237,9 @@ async fn each_refusal_says_what_happened_and_what_to_do_next() {
 
 #[tokio::test]
 async fn a_server_that_is_full_or_going_down_is_worth_another_try() {
-    let options = Options {
+    let options = SandboxOptions {
         tcp: true,
-        ..Options::for_tests()
+        ..SandboxOptions::for_tests()
     }
     .with("max_connections", "4")
     .with("superuser_reserved_connections", "1");
@@ -281,9 +281,9 @@ async fn a_server_that_is_full_or_going_down_is_worth_another_try() {
 #[tokio::test]
 async fn an_abstract_socket_is_reached_as_in_psql() {
     let name = format!("@stagegate-test-{}", std::process::id());
-    let options = Options {
+    let options = SandboxOptions {
         tcp: true,
-        ..Options::for_tests()
+        ..SandboxOptions::for_tests()
     }
     .with("unix_socket_directories", &name);
     let own = tokio::task::spawn_blocking(|| Sandbox::start(options).unwrap())

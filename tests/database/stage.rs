@@ -19,7 +19,7 @@ use stagegate::gate::{Machine, Mode, Plan};
 use stagegate::runbook::check::{Check, Verdict};
 use stagegate::runbook::script::{Fate, Script, Source, Statement};
 use stagegate::runbook::{Item, ItemKind, Origin, Runbook};
-use stagegate::sandbox::{Options, Sandbox};
+use stagegate::sandbox::{Sandbox, SandboxOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls};
@@ -31,9 +31,9 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub fn server() -> &'static Sandbox {
     static SERVER: OnceLock<Sandbox> = OnceLock::new();
     SERVER.get_or_init(|| {
-        let options = Options {
+        let options = SandboxOptions {
             tcp: true,
-            ..Options::for_tests()
+            ..SandboxOptions::for_tests()
         };
         Sandbox::start(options).unwrap()
     })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::Body;
-use stagegate::sandbox::Options;
+use stagegate::sandbox::SandboxOptions;
 use tokio_postgres::Client;
 
 use crate::ending::Own;
@@ -19,7 +19,7 @@ async fn process_of(client: &Client) -> Pid {
 /// A server after a crash of one of its processes, which waits for another one that is stopped: until
 /// then it recovers, and lets nobody in.
 async fn recovering() -> (Own, Pid) {
-    let own = Own::start(Options::for_tests()).await;
+    let own = Own::start(SandboxOptions::for_tests()).await;
     let (stopped, killed) = (
         psql(own.server(), "postgres").await,
         psql(own.server(), "postgres").await,

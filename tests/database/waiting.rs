@@ -2,11 +2,11 @@
 
 use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::{Body, CommitAnswer, Inquiry, XactStatus};
-use stagegate::sandbox::{Options, Sandbox};
+use stagegate::sandbox::{Sandbox, SandboxOptions};
 
 use crate::stage::{Stage, over_socket, psql, recorded, runbook, within};
 
-async fn start(options: Options) -> Sandbox {
+async fn start(options: SandboxOptions) -> Sandbox {
     tokio::task::spawn_blocking(move || Sandbox::start(options).unwrap())
         .await
         .unwrap()
@@ -56,7 +56,7 @@ pub async fn commit_towards_nobody(stage: &mut Stage) {
 
 #[tokio::test]
 async fn a_commit_that_waits_for_a_dead_standby_says_so_and_is_let_go_of_as_committed_here() {
-    let server = start(Options::for_tests()).await;
+    let server = start(SandboxOptions::for_tests()).await;
     let mut stage = waits_for_nobody(&server).await;
     stage.session.cancel();
     let answer = loop {
@@ -87,7 +87,7 @@ async fn a_commit_that_waits_for_a_dead_standby_says_so_and_is_let_go_of_as_comm
 
 #[tokio::test]
 async fn a_commit_without_a_standby_to_wait_for_is_no_local_one_though_a_trigger_warns() {
-    let server = start(Options::for_tests()).await;
+    let server = start(SandboxOptions::for_tests()).await;
     let before = "CREATE TABLE t (i int);
         CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN RAISE WARNING 'as loud as it can'; RETURN NULL; END $$;
@@ -110,7 +110,7 @@ async fn a_commit_without_a_standby_to_wait_for_is_no_local_one_though_a_trigger
 
 #[tokio::test]
 async fn a_prepared_transaction_is_found_by_its_name() {
-    let server = start(Options::for_tests().with("max_prepared_transactions", "2")).await;
+    let server = start(SandboxOptions::for_tests().with("max_prepared_transactions", "2")).await;
     // As if the reader of the script had let it through.
     let statements = ["CREATE TABLE t (i int)", "PREPARE TRANSACTION 'it''s left'"];
     let mut stage = on(&server, &statements).await;
@@ -220,7 +220,7 @@ async fn a_commit_that_runs_for_longer_than_a_statement_may_is_cancelled_by_itse
 
 #[tokio::test]
 async fn a_commit_that_waits_for_a_standby_is_not_given_up_but_by_a_person() {
-    let server = start(Options::for_tests()).await;
+    let server = start(SandboxOptions::for_tests()).await;
     demand_nobody(&server).await;
     let options = HoldOptions {
         statement_limit: 1_000,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use stagegate::database::session::{HoldOptions, Order, Session};
 use stagegate::runbook::script::Script;
 use stagegate::runbook::{Item, ItemKind, Runbook};
-use stagegate::sandbox::Options;
+use stagegate::sandbox::SandboxOptions;
 
 use crate::ground::{DATABASE, Ground, settings, shared};
 use crate::program::Program;
@@ -120,7 +120,7 @@ async fn a_link_that_goes_dead_at_the_gate_is_given_up_when_beats_stay_unanswere
 /// under our number. Here nobody crashed, and COMMIT is still on its way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reset_of_statistics_is_not_taken_for_a_crash() {
-    let ground = Ground::start(Options::for_tests()).await;
+    let ground = Ground::start(SandboxOptions::for_tests()).await;
     let folder = tempfile::tempdir().unwrap();
     let table = ground.table().await;
     let proxy = Proxy::striking(ground.address(), at_commit(Side::Before, Act::Late)).await;
@@ -162,7 +162,7 @@ async fn a_reset_of_statistics_is_not_taken_for_a_crash() {
 /// Where the server does not wait for the disk, its word COMMIT would not outlive a crash.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_said_to_be_committed_outlives_a_crash_whatever_the_servers_default() {
-    let options = Options::for_tests()
+    let options = SandboxOptions::for_tests()
         .with("synchronous_commit", "off")
         .with("wal_writer_delay", "10s");
     let ground = Ground::start(options).await;
@@ -245,7 +245,7 @@ async fn a_pooler_in_between_is_refused_with_the_reason() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_read_only_server_is_refused_with_the_reason() {
-    let options = Options::for_tests();
+    let options = SandboxOptions::for_tests();
     let ground = Ground::start(options).await;
     let folder = tempfile::tempdir().unwrap();
     let table = ground.table().await;

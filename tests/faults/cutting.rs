@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stagegate::sandbox::Options;
+use stagegate::sandbox::SandboxOptions;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 
@@ -18,7 +18,7 @@ pub const AT_ONCE: usize = 8;
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn undisturbed_walks_say_what_is() {
     // Of its own: a table that somebody else makes meanwhile is a difference between two passes.
-    let ground = Ground::start(Options::for_tests()).await;
+    let ground = Ground::start(SandboxOptions::for_tests()).await;
     let folder = tempfile::tempdir().unwrap();
     for decision in [Decision::Commit, Decision::RollBack, Decision::TakeTime] {
         let table = ground.table().await;
@@ -70,7 +70,7 @@ pub async fn cut_everywhere(
     let mut free = vec![ground.clone(); AT_ONCE];
     if decision == Decision::TakeTime {
         for lane in &mut free {
-            *lane = Ground::start(Options::for_tests()).await;
+            *lane = Ground::start(SandboxOptions::for_tests()).await;
         }
     }
     let table = free[0].table().await;

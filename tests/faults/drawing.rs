@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stagegate::sandbox::Options;
+use stagegate::sandbox::SandboxOptions;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 
@@ -140,7 +140,7 @@ fn faults(dice: &mut Dice, share: Share) -> Vec<Fault> {
 async fn own_servers(count: usize) -> Arc<Mutex<Vec<Ground>>> {
     let mut servers = Vec::new();
     for _ in 0..count {
-        servers.push(Ground::start(Options::for_tests()).await);
+        servers.push(Ground::start(SandboxOptions::for_tests()).await);
     }
     Arc::new(Mutex::new(servers))
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use stagegate::database::settings::{Options as Given, Settings};
-use stagegate::sandbox::{Options, Sandbox};
+use stagegate::sandbox::{Sandbox, SandboxOptions};
 use tokio::time::Instant;
 use tokio_postgres::{Client, NoTls};
 
@@ -31,14 +31,14 @@ pub async fn shared() -> Ground {
     if let Some(ground) = SHARED.get() {
         return ground.clone();
     }
-    let ground = Ground::start(Options::for_tests()).await;
+    let ground = Ground::start(SandboxOptions::for_tests()).await;
     SHARED.get_or_init(|| ground).clone()
 }
 
 impl Ground {
     /// A server of one's own.
-    pub async fn start(options: Options) -> Ground {
-        let options = Options {
+    pub async fn start(options: SandboxOptions) -> Ground {
+        let options = SandboxOptions {
             tcp: true,
             ..options.with("max_connections", "200")
         };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use stagegate::gate::event::Alarm;
 use stagegate::gate::plan::ARMING;
-use stagegate::sandbox::Options;
+use stagegate::sandbox::SandboxOptions;
 use stagegate::sandbox::demo::Scenario;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -137,7 +137,7 @@ pub async fn lock_in(seed: u64, share: Share, tally: &mut Tally) {
 
 /// A PREPARE TRANSACTION that the reader did not know as one, for half of them ended in COMMIT.
 async fn prepare(runs: usize, tally: &mut Tally) {
-    let options = Options::for_tests().with("max_prepared_transactions", "10");
+    let options = SandboxOptions::for_tests().with("max_prepared_transactions", "10");
     let ground = Ground::start(options).await;
     let folder = tempfile::tempdir().unwrap();
     for number in 0..runs {
@@ -217,7 +217,7 @@ fn decided(decision: Decision) -> &'static str {
 
 /// COMMIT that waits for a standby that nobody is: let go of, or left.
 async fn wait_for_standbys(runs: usize, tally: &mut Tally) {
-    let ground = Ground::start(Options::for_tests()).await;
+    let ground = Ground::start(SandboxOptions::for_tests()).await;
     let folder = tempfile::tempdir().unwrap();
     let mut tables = Vec::new();
     for _ in 0..runs {

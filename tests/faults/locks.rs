@@ -9,7 +9,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use stagegate::sandbox::Options;
+use stagegate::sandbox::SandboxOptions;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -277,7 +277,7 @@ pub async fn measure(extent: Extent) -> (Releases, Vec<String>) {
 async fn drop_packets(extent: Extent, folder: &Path) -> Result<Releases, String> {
     let namespace = Namespace::make()?;
     let listen = format!("127.0.0.1,{}", namespace.server);
-    let options = Options::for_tests().with("listen_addresses", &listen);
+    let options = SandboxOptions::for_tests().with("listen_addresses", &listen);
     let ground = Ground::start(options).await;
     let data = ground.sandbox.log_path().with_file_name("data");
     let admission = format!("\nhost all all {} trust\n", namespace.network());

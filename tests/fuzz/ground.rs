@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stagegate::database::settings::{Options as Given, Settings};
-use stagegate::sandbox::{Options, Sandbox};
+use stagegate::sandbox::{Sandbox, SandboxOptions};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 /// How long a condition may take to come true before the run is given up.
@@ -40,7 +40,7 @@ pub struct Ground {
 
 /// A server with a role of its own for each ground: what a script does to its role waits for nobody.
 pub fn server() -> Sandbox {
-    let options = Options::for_tests()
+    let options = SandboxOptions::for_tests()
         .with("max_prepared_transactions", "10")
         .with("log_min_messages", "fatal");
     Sandbox::start(options).unwrap()

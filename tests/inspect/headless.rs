@@ -136,10 +136,10 @@ fn without_a_connection_it_is_6() {
 
 #[test]
 fn a_wrong_password_is_6_and_never_shown() {
-    use stagegate::sandbox::{Options, Sandbox};
-    let sandbox = Sandbox::start(Options {
+    use stagegate::sandbox::{Sandbox, SandboxOptions};
+    let sandbox = Sandbox::start(SandboxOptions {
         tcp: true,
-        ..Options::for_tests()
+        ..SandboxOptions::for_tests()
     })
     .unwrap();
     let home = tempfile::tempdir().unwrap();

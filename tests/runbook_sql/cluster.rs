@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use stagegate::sandbox::{Options, Sandbox};
+use stagegate::sandbox::{Sandbox, SandboxOptions};
 use tokio_postgres::{Client, NoTls};
 
 use crate::clients::find_client;
@@ -31,7 +31,8 @@ pub struct Cluster {
 pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| Cluster {
-        sandbox: Sandbox::start(Options::for_tests()).unwrap_or_else(|error| panic!("{error}")),
+        sandbox: Sandbox::start(SandboxOptions::for_tests())
+            .unwrap_or_else(|error| panic!("{error}")),
     })
 }
 

@@ -4,7 +4,7 @@
 use crate::authority::{self, Pair, Wanted};
 use crate::stage::{Stage, Walk};
 use crate::terminal::Terminal;
-use stagegate::sandbox::Options;
+use stagegate::sandbox::SandboxOptions;
 use stagegate::sandbox::demo::{DemoOptions, Scenario};
 use std::ffi::OsStr;
 use std::fs::Permissions;
@@ -31,7 +31,7 @@ impl Door {
         let hba = folder.path().join("hba.conf");
         std::fs::write(&hba, format!("local all all trust\n{rules}\n")).unwrap();
         let mut options = DemoOptions::for_tests(Scenario::Clean);
-        options.sandbox = Options {
+        options.sandbox = SandboxOptions {
             tcp: true,
             ..options.sandbox
         }

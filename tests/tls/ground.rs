@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use stagegate::database::connect::connect;
 use stagegate::database::settings::{Options as Given, Settings};
-use stagegate::sandbox::{Options, Sandbox};
+use stagegate::sandbox::{Sandbox, SandboxOptions};
 use std::process::{Command, Stdio};
 use tokio_postgres::NoTls;
 
@@ -37,9 +37,9 @@ impl Ground {
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let hba = folder.path().join("hba.conf");
         std::fs::write(&hba, format!("local all all trust\n{rules}\n")).unwrap();
-        let options = Options {
+        let options = SandboxOptions {
             tcp: true,
-            ..Options::for_tests()
+            ..SandboxOptions::for_tests()
         }
         .with("hba_file", &hba.display().to_string());
         Ground {

@@ -55,7 +55,7 @@ impl Client {
         lock_timeout: Millis,
     ) -> Result<PathBuf, Report> {
         // It lives until the dump is done.
-        let passfile = Passfile::of(pinned.password().as_ref(), folder)?;
+        let passfile = ChildPassfile::of(pinned.password().as_ref(), folder)?;
         let archive = folder.join("schema.dump");
         let read_only = "-c default_transaction_read_only=on";
         let there = pinned.with(|settings| {
@@ -67,7 +67,7 @@ impl Client {
         });
         let passfile = passfile.as_ref().map(|file| file.0.as_path());
         let mut command = clean(&self.0.pg_dump);
-        let service = Passfile(folder.join("service"));
+        let service = ChildPassfile(folder.join("service"));
         let handed = client::write_service(&service.0, pinned.settings())
             .wrap_err("the service file cannot be written")?;
         if handed {
@@ -173,20 +173,20 @@ fn private(path: &Path) -> Result<File, Report> {
 }
 
 /// A passfile for one child. It is gone when this is dropped.
-struct Passfile(PathBuf);
+struct ChildPassfile(PathBuf);
 
-impl Passfile {
-    fn of(password: Option<&Secret>, folder: &Path) -> Result<Option<Passfile>, Report> {
+impl ChildPassfile {
+    fn of(password: Option<&Secret>, folder: &Path) -> Result<Option<ChildPassfile>, Report> {
         let Some(password) = password else {
             return Ok(None);
         };
-        let file = Passfile(folder.join("passfile"));
+        let file = ChildPassfile(folder.join("passfile"));
         passfile::write(&file.0, password).wrap_err("the password file cannot be written")?;
         Ok(Some(file))
     }
 }
 
-impl Drop for Passfile {
+impl Drop for ChildPassfile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
@@ -215,7 +215,7 @@ mod tests {
     fn a_password_is_in_a_file_for_its_owner_alone_until_it_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let password = Secret::new("a:b\\c".to_owned());
-        let passfile = Passfile::of(Some(&password), folder.path())
+        let passfile = ChildPassfile::of(Some(&password), folder.path())
             .unwrap()
             .unwrap();
         let path = passfile.0.clone();

@@ -13,15 +13,15 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
 /// A digest for each object, by kind and name.
-pub(super) type Structure = BTreeMap<String, String>;
+pub(super) type StructureDigests = BTreeMap<String, String>;
 
 /// The source as it was read.
-pub(super) struct Told {
+pub(super) struct SourceDatabase {
     pub(super) target: Target,
     pub(super) extensions: Vec<Extension>,
     /// The tables that the runbook touches.
-    pub(super) tables: Vec<Table>,
-    pub(super) structure: Structure,
+    pub(super) tables: Vec<SourceTable>,
+    pub(super) structure: StructureDigests,
     roles: Vec<Role>,
     members: Vec<Member>,
     settings: Vec<RoleSettings>,
@@ -33,7 +33,7 @@ struct Catalogs {
     members: Option<Vec<Member>>,
     settings: Option<Vec<RoleSettings>>,
     extensions: Option<Vec<Extension>>,
-    tables: Option<Vec<Table>>,
+    tables: Option<Vec<SourceTable>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -44,7 +44,7 @@ pub(super) struct Extension {
 
 /// A table as the planner knows it.
 #[derive(Debug, Deserialize)]
-pub(super) struct Table {
+pub(super) struct SourceTable {
     pub(super) name: String,
     /// Its estimate of the rows; `None` before the first ANALYZE.
     pub(super) rows: Option<u64>,
@@ -115,13 +115,13 @@ pub(super) async fn read(
     target: Target,
     runbook: &Runbook,
     lock: Millis,
-) -> Result<Told, ServerMessage> {
+) -> Result<SourceDatabase, ServerMessage> {
     let catalogs = CATALOGS
         .replace("ROWS", &tables::estimated_rows("q"))
         .replace("NAMED", &tables::named(&runbook.impact().relations, false));
     let catalogs: Catalogs = object(&mut link, &[catalogs], lock).await?;
     let structure = structure(&mut link, lock).await?;
-    Ok(Told {
+    Ok(SourceDatabase {
         target,
         structure,
         extensions: catalogs.extensions.unwrap_or_default(),
@@ -136,7 +136,10 @@ pub(super) async fn read(
 ///
 /// # Errors
 /// What stood in the way.
-pub(super) async fn structure(link: &mut Link, lock: Millis) -> Result<Structure, ServerMessage> {
+pub(super) async fn structure(
+    link: &mut Link,
+    lock: Millis,
+) -> Result<StructureDigests, ServerMessage> {
     object(link, &rehearsal::digests_now(), lock).await
 }
 
@@ -174,7 +177,7 @@ fn literal(text: &str) -> String {
     format!(" E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
-impl Told {
+impl SourceDatabase {
     /// The source's role of the throw-away superuser's name is none there.
     pub(super) fn promotes(&self, superuser: &str) -> bool {
         let same = |role: &&Role| role.name == superuser;

@@ -3,14 +3,14 @@
 //! A line counts once all of it was there: each of its rows where it is wrapped, and from its first
 //! column to its last where it is scrolled sideways. What lies under a box was not on the screen.
 
-use super::Pages;
+use super::DocumentPages;
 use crate::gate::event::{Document, Millis, Perusal};
 use crate::runbook::script::Script;
 use std::ops::Range;
 
 /// What was seen of one document.
 #[derive(Clone, Default)]
-pub(crate) struct Seen {
+pub(crate) struct SeenLines {
     /// By line, over all its files.
     lines: Vec<bool>,
     left: usize,
@@ -24,15 +24,15 @@ pub(crate) struct Seen {
     shown: usize,
 }
 
-impl Seen {
+impl SeenLines {
     /// Nothing of `script` yet.
-    pub(crate) fn of(script: Option<&Script>) -> Seen {
+    pub(crate) fn of(script: Option<&Script>) -> SeenLines {
         let sources = script.into_iter().flat_map(|script| &script.sources);
         let all = sources.map(|source| source.text.lines().count()).sum();
-        Seen {
+        SeenLines {
             lines: vec![false; all],
             left: all,
-            ..Seen::default()
+            ..SeenLines::default()
         }
     }
 
@@ -65,7 +65,7 @@ impl Seen {
     }
 
     /// The rows of `range` are on the screen, from column `shift` on.
-    pub(crate) fn show(&mut self, pages: &Pages, range: Range<usize>, shift: usize) {
+    pub(crate) fn show(&mut self, pages: &DocumentPages, range: Range<usize>, shift: usize) {
         self.lay_out(pages);
         let inner = pages.inner();
         for index in range {
@@ -108,7 +108,7 @@ impl Seen {
 
     /// Counts the rows of each line anew where they are laid out otherwise than before. What was
     /// seen of a line in part is seen again then.
-    fn lay_out(&mut self, pages: &Pages) {
+    fn lay_out(&mut self, pages: &DocumentPages) {
         let layout = Some(pages.layout());
         if self.layout == layout {
             return;

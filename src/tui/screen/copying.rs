@@ -10,7 +10,7 @@ use crate::gate::phase::Phase;
 use crate::gate::query::Looked;
 use crate::runbook::printable::printable_lines;
 use crate::tui::text::counted;
-use crate::tui::view::{self, Pane, Scene};
+use crate::tui::view::{self, PhasePane, Scene};
 use ratatui::text::Line;
 
 /// The longest text, in bytes: of longer ones terminals take a part or nothing.
@@ -84,7 +84,7 @@ impl Screen {
             }
             (None, _) => match (machine.phase(), self.open_pane(machine)) {
                 (Phase::Checklist, _) => Ok(self.evidence_text(machine, account)),
-                (_, Some(Pane::Stream)) => {
+                (_, Some(PhasePane::Stream)) => {
                     self.statement(self.at.or(account.newest()).ok_or(NOWHERE)?)
                 }
                 _ => self.failure(machine, account).ok_or(NOWHERE),

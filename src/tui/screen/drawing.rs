@@ -3,17 +3,17 @@
 //! What is noticed on the way, such as a script whose end was on screen, is kept for the loop.
 
 use super::paint::{draw_roll, draw_sheet, guard, more, put, rows, split, upright};
-use super::{Answer, Cover, InScript, NEEDS, Screen, Scroll, Typing};
+use super::{AnswerLines, Cover, InScript, NEEDS, Screen, Scroll, Typing};
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Ending, Phase, Prompt};
 use crate::gate::{Account, Event};
-use crate::tui::reader::{self, Pages};
+use crate::tui::reader::{self, DocumentPages};
 use crate::tui::text;
-use crate::tui::view::locks::Ledger;
+use crate::tui::view::locks::LockPane;
 use crate::tui::view::messages::Heard;
-use crate::tui::view::statement::{Detail, Opened};
+use crate::tui::view::statement::{Detail, OpenedStatement};
 use crate::tui::view::stream::Stream;
-use crate::tui::view::{self, Pane, Roll, Scene, Sheet};
+use crate::tui::view::{self, PhasePane, Roll, Scene, Sheet};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -89,7 +89,7 @@ impl Screen {
         let panes = match self.cover {
             Some(Cover::Scripts) => self.documents.len() > 1,
             Some(_) => false,
-            None => Pane::of(scene.machine).len() > 1,
+            None => PhasePane::of(scene.machine).len() > 1,
         };
         let keys = view::footer::lines(scene, place, panes, columns);
         put(buffer, rows(area, area.height.saturating_sub(2), 2), &keys);
@@ -123,7 +123,7 @@ impl Screen {
     }
 
     fn draw_panes(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
-        let panes = Pane::of(scene.machine);
+        let panes = PhasePane::of(scene.machine);
         let pane = panes.get(self.pane).or(panes.first()).copied();
         let Some(pane) = pane else { return };
         let body = if panes.len() > 1 {
@@ -133,13 +133,13 @@ impl Screen {
         } else {
             body
         };
-        if pane == Pane::Checklist {
+        if pane == PhasePane::Checklist {
             self.draw_checklist(buffer, body, scene);
             return;
         }
         let beside = match pane {
-            Pane::Gate | Pane::Review => Some(Pane::Checks),
-            Pane::MustRollBack => Some(Pane::Stream),
+            PhasePane::Gate | PhasePane::Review => Some(PhasePane::Checks),
+            PhasePane::MustRollBack => Some(PhasePane::Stream),
             _ => None,
         };
         let wide = body.width >= view::TWO_COLUMNS;
@@ -149,7 +149,7 @@ impl Screen {
                 self.draw_pane(buffer, left, scene, pane);
                 let used = draw_aside(buffer, right, scene, beside) + 1;
                 let below = rows(right, used, right.height.saturating_sub(used));
-                if pane == Pane::Gate && below.height >= LOCKS_FIT {
+                if pane == PhasePane::Gate && below.height >= LOCKS_FIT {
                     draw_locks(buffer, below, scene);
                 }
                 upright(buffer, body, left.width + 1, scene);
@@ -172,7 +172,7 @@ impl Screen {
                 let lower = rows(body, upper + 2, body.height.saturating_sub(upper + 2));
                 draw_aside(buffer, lower, scene, beside);
             }
-            None if pane == Pane::Stream && wide => {
+            None if pane == PhasePane::Stream && wide => {
                 let (left, right) = split(body, (body.width * 3 / 5).max(STREAM));
                 self.draw_pane(buffer, left, scene, pane);
                 let used = self.draw_statement_aside(buffer, right, scene);
@@ -186,8 +186,8 @@ impl Screen {
         }
     }
 
-    fn draw_pane(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, pane: Pane) {
-        if pane == Pane::Stream {
+    fn draw_pane(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, pane: PhasePane) {
+        if pane == PhasePane::Stream {
             self.draw_stream(buffer, area, scene);
             return;
         }
@@ -337,9 +337,9 @@ impl Screen {
         columns: usize,
     ) -> Option<Box<dyn Roll + 'a>> {
         match cover {
-            Cover::Locks => Some(Box::new(Ledger::new(scene, columns))),
+            Cover::Locks => Some(Box::new(LockPane::new(scene, columns))),
             Cover::Messages => Some(Box::new(Heard::new(scene, &self.heights, columns))),
-            Cover::Statement(_) => Some(Box::new(Opened {
+            Cover::Statement(_) => Some(Box::new(OpenedStatement {
                 scene,
                 detail: self.detail.as_ref()?,
                 sideways: self.sideways,
@@ -409,7 +409,7 @@ impl Screen {
             .filter(|kept| kept.number == number && kept.columns == columns);
         let answer = self.answer.insert(kept.unwrap_or_else(|| {
             let lines = view::answer::lines(scene, looked, columns);
-            Answer {
+            AnswerLines {
                 number,
                 columns,
                 text: Arc::new(lines.iter().map(Line::to_string).collect()),
@@ -445,7 +445,12 @@ impl Screen {
         let layout = (columns, self.wrapped);
         let fresh = match self.pages.take() {
             Some(pages) if pages.fits(document, layout) => pages,
-            Some(_) | None => Arc::new(Pages::new(scene.runbook, self.look, document, layout)),
+            Some(_) | None => Arc::new(DocumentPages::new(
+                scene.runbook,
+                self.look,
+                document,
+                layout,
+            )),
         };
         let pages = Arc::clone(self.pages.insert(fresh));
         let Some(scroll) = self.documents.get_mut(self.tab) else {
@@ -583,25 +588,25 @@ pub(crate) fn draw_box(buffer: &mut Buffer, body: Rect, lines: &[Line<'static>])
     put(buffer, area, lines);
 }
 
-fn sheet_of(scene: &Scene<'_>, pane: Pane, area: Rect) -> Sheet {
+fn sheet_of(scene: &Scene<'_>, pane: PhasePane, area: Rect) -> Sheet {
     let columns = usize::from(area.width);
     match pane {
-        Pane::Proving => view::proving::sheet(scene, columns),
-        Pane::Checklist => view::checklist::list(scene, columns, usize::from(area.height)),
-        Pane::Stream => Sheet::default(),
-        Pane::Checks => view::checks::sheet(scene, columns, usize::from(area.height)),
-        Pane::Gate => view::gate::sheet(scene, columns),
-        Pane::Review => view::review::sheet(scene, columns),
-        Pane::MustRollBack => view::must_roll_back::sheet(scene, columns),
-        Pane::Querying => view::answer::asking(scene, columns),
-        Pane::Ending => view::ending::sheet(scene, columns),
-        Pane::Post => view::checks::post(scene, columns),
+        PhasePane::Proving => view::proving::sheet(scene, columns),
+        PhasePane::Checklist => view::checklist::list(scene, columns, usize::from(area.height)),
+        PhasePane::Stream => Sheet::default(),
+        PhasePane::Checks => view::checks::sheet(scene, columns, usize::from(area.height)),
+        PhasePane::Gate => view::gate::sheet(scene, columns),
+        PhasePane::Review => view::review::sheet(scene, columns),
+        PhasePane::MustRollBack => view::must_roll_back::sheet(scene, columns),
+        PhasePane::Querying => view::answer::asking(scene, columns),
+        PhasePane::Ending => view::ending::sheet(scene, columns),
+        PhasePane::Post => view::checks::post(scene, columns),
     }
 }
 
 /// A pane beside the one that is open: it shows what fits. Returns how many rows it took.
-fn draw_aside(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, pane: Pane) -> u16 {
-    if pane == Pane::Stream {
+fn draw_aside(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, pane: PhasePane) -> u16 {
+    if pane == PhasePane::Stream {
         let stream = Stream::new(scene, usize::from(area.width), None);
         let head = stream.head();
         let all = u16::try_from(head.len() + stream.total()).unwrap_or(u16::MAX);
@@ -624,7 +629,7 @@ fn draw_aside(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, pane: Pane) ->
 
 /// The locks beside something else: what fits.
 fn draw_locks(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
-    let ledger = Ledger::new(scene, usize::from(area.width));
+    let ledger = LockPane::new(scene, usize::from(area.width));
     draw_roll(
         buffer,
         area,
@@ -637,12 +642,17 @@ fn draw_locks(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
 }
 
 /// The names of the panes; the open one is marked.
-fn pane_tabs(scene: &Scene<'_>, panes: &[Pane], open: Pane, columns: usize) -> Line<'static> {
+fn pane_tabs(
+    scene: &Scene<'_>,
+    panes: &[PhasePane],
+    open: PhasePane,
+    columns: usize,
+) -> Line<'static> {
     let look = scene.look;
     let mut spans = Vec::new();
     for pane in panes {
         let name = match (pane, scene.machine.phase()) {
-            (Pane::Ending, Phase::Ended(Ending::NotConnected)) => "why",
+            (PhasePane::Ending, Phase::Ended(Ending::NotConnected)) => "why",
             (pane, _) => pane.name(),
         };
         spans.push(Span::raw(" "));

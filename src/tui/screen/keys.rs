@@ -8,11 +8,11 @@ use crate::gate::event::Standing;
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Phase, Prompt, Why};
 use crate::gate::{Account, Act, Command, Event, Offer};
-use crate::tui::field::{Edit, LONGEST, Taken, TextField, remember};
+use crate::tui::field::{FieldEdit, KeysTaken, LONGEST, TextField, remember};
 use crate::tui::input::Burst;
-use crate::tui::keymap::{self, Does, Place};
+use crate::tui::keymap::{self, Does, KeyPlace};
 use crate::tui::theme::Appearance;
-use crate::tui::view::{self, Pane};
+use crate::tui::view::{self, PhasePane};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 impl Screen {
@@ -40,7 +40,7 @@ impl Screen {
         {
             // As in many a shell; where one line is typed it does nothing.
             return match (key.code, self.place(machine)) {
-                (KeyCode::Enter, Place::Query) => self.edit(Edit::NewLine),
+                (KeyCode::Enter, KeyPlace::Query) => self.edit(FieldEdit::NewLine),
                 _ => Vec::new(),
             };
         }
@@ -54,7 +54,7 @@ impl Screen {
         }
         if self.typed.is_spoiled() && place.types() && key.code == KeyCode::Enter {
             // Whoever did not see that it is empty has to see it now, and nothing is sent.
-            return self.edit(Edit::EraseAll);
+            return self.edit(FieldEdit::EraseAll);
         }
         match keymap::lookup(place, key.code) {
             Some(binding) => match binding.does {
@@ -73,17 +73,17 @@ impl Screen {
         let place = self.place(machine);
         let by_hand = matches!(self.typing, Some(Typing::DatabaseName { .. }));
         match place {
-            Place::Text if by_hand => {
+            KeyPlace::Text if by_hand => {
                 self.say("Pasted text was refused: the name is typed by hand.".into());
                 Vec::new()
             }
-            Place::Text | Place::Query | Place::Secret => self.insert(text),
-            Place::Consent if self.prompt == Prompt::Reason => self.insert(text),
-            Place::Consent => {
+            KeyPlace::Text | KeyPlace::Query | KeyPlace::Secret => self.insert(text),
+            KeyPlace::Consent if self.prompt == Prompt::Reason => self.insert(text),
+            KeyPlace::Consent => {
                 self.say("Pasted text was refused: the second signer types the name.".into());
                 Vec::new()
             }
-            Place::Name => {
+            KeyPlace::Name => {
                 self.say("Pasted text was refused: the name for COMMIT is typed by hand.".into());
                 Vec::new()
             }
@@ -106,9 +106,9 @@ impl Screen {
         self.settle(machine);
         let place = self.place(machine);
         let by_hand = match place {
-            Place::Name => true,
-            Place::Consent => self.prompt == Prompt::SecondSigner,
-            Place::Text => matches!(self.typing, Some(Typing::DatabaseName { .. })),
+            KeyPlace::Name => true,
+            KeyPlace::Consent => self.prompt == Prompt::SecondSigner,
+            KeyPlace::Text => matches!(self.typing, Some(Typing::DatabaseName { .. })),
             _ => false,
         };
         if place.types() && !by_hand {
@@ -118,11 +118,11 @@ impl Screen {
             true => self.typed.insert_burst(&burst.text, burst.run),
             false if by_hand => {
                 self.typed.spoil();
-                Taken::Nothing
+                KeysTaken::Nothing
             }
-            false => Taken::Nothing,
+            false => KeysTaken::Nothing,
         };
-        if taken == Taken::Nothing {
+        if taken == KeysTaken::Nothing {
             self.say(
                 "Keys came faster than a person types, as a paste does: they were refused.".into(),
             );
@@ -141,16 +141,16 @@ impl Screen {
         }
     }
 
-    pub(super) fn place(&self, machine: &Machine) -> Place {
-        let phase = Place::of(machine);
+    pub(super) fn place(&self, machine: &Machine) -> KeyPlace {
+        let phase = KeyPlace::of(machine);
         if self.question.is_some() {
-            return Place::Secret;
+            return KeyPlace::Secret;
         }
         match (phase, self.typing, self.cover) {
-            (Place::Consent | Place::Name | Place::Question, _, _) => phase,
-            (_, Some(Typing::Query), _) => Place::Query,
-            (_, Some(_), _) => Place::Text,
-            (_, None, Some(_)) => Place::Reader,
+            (KeyPlace::Consent | KeyPlace::Name | KeyPlace::Question, _, _) => phase,
+            (_, Some(Typing::Query), _) => KeyPlace::Query,
+            (_, Some(_), _) => KeyPlace::Text,
+            (_, None, Some(_)) => KeyPlace::Reader,
             (_, None, None) => phase,
         }
     }
@@ -250,7 +250,7 @@ impl Screen {
         }
     }
 
-    pub(super) fn edit(&mut self, edit: Edit) -> Vec<Event> {
+    pub(super) fn edit(&mut self, edit: FieldEdit) -> Vec<Event> {
         match self.typed.edit(edit) {
             true => self.edited(),
             false => Vec::new(),
@@ -274,8 +274,8 @@ impl Screen {
         }
     }
 
-    fn typed_character(&mut self, c: char, place: Place) -> Vec<Event> {
-        if self.cramped() && matches!(place, Place::Consent | Place::Name) {
+    fn typed_character(&mut self, c: char, place: KeyPlace) -> Vec<Event> {
+        if self.cramped() && matches!(place, KeyPlace::Consent | KeyPlace::Name) {
             self.say(too_small("COMMIT", self.look));
             return Vec::new();
         }
@@ -283,11 +283,11 @@ impl Screen {
         self.edited()
     }
 
-    fn nothing_here(&mut self, code: KeyCode, place: Place, held_down: bool) -> Vec<Event> {
+    fn nothing_here(&mut self, code: KeyCode, place: KeyPlace, held_down: bool) -> Vec<Event> {
         match place {
             // In a prompt a stray key changes nothing.
             place if place.types() => return Vec::new(),
-            Place::Reader => {
+            KeyPlace::Reader => {
                 self.say("That key does nothing in this pane; Esc closes it.".into());
                 return Vec::new();
             }
@@ -362,7 +362,7 @@ impl Screen {
                 vec![Event::Edited]
             }
             // Among the statements it means the one under the cursor.
-            Act::AllowNumbers if self.open_pane(machine) == Some(Pane::Stream) => {
+            Act::AllowNumbers if self.open_pane(machine) == Some(PhasePane::Stream) => {
                 if self.at.is_none() {
                     self.say("Choose the statement first, with the arrows; then v.".into());
                     return Vec::new();

@@ -9,7 +9,7 @@ use crate::runbook::check::Verdict;
 use crate::runbook::question::Question;
 use crate::tui::field::{LONGEST, TextField, remember};
 use crate::tui::keymap::ViewAct;
-use crate::tui::view::Pane;
+use crate::tui::view::PhasePane;
 
 impl Screen {
     pub(super) fn look_at(
@@ -35,13 +35,13 @@ impl Screen {
             ViewAct::Copy => self.copy(machine, account),
             ViewAct::Detail => match (machine.phase(), self.open_pane(machine)) {
                 (Phase::Checklist, _) => return self.go_where_it_waits(machine),
-                (_, Some(Pane::Stream)) => {
+                (_, Some(PhasePane::Stream)) => {
                     if let Some(number) = self.at.or(account.newest()) {
                         self.toggle(Cover::Statement(number));
                     }
                 }
                 _ => {
-                    let panes = Pane::of(machine).len();
+                    let panes = PhasePane::of(machine).len();
                     self.pane = usize::from(self.pane == 0 && panes > 1);
                     self.scroll = Scroll::default();
                 }
@@ -98,7 +98,7 @@ impl Screen {
         );
         let chosen = match self.cover {
             Some(Cover::Statement(number)) => Some(number),
-            _ if self.open_pane(machine) == Some(Pane::Stream) => self.at,
+            _ if self.open_pane(machine) == Some(PhasePane::Stream) => self.at,
             _ => None,
         };
         let failed = account.failed().filter(|_| is_over);
@@ -128,7 +128,7 @@ impl Screen {
         let (slot, all) = match self.cover {
             Some(Cover::Scripts) => (&mut self.tab, self.documents.len()),
             Some(_) => return,
-            None => (&mut self.pane, Pane::of(machine).len()),
+            None => (&mut self.pane, PhasePane::of(machine).len()),
         };
         if all == 0 {
             return;
@@ -167,7 +167,7 @@ impl Screen {
                     self.evidence = Scroll::default();
                 }
             }
-            (None, _) if self.open_pane(machine) == Some(Pane::Stream) => {
+            (None, _) if self.open_pane(machine) == Some(PhasePane::Stream) => {
                 self.move_in_stream(act, account);
             }
             (None, _) => self.scroll.act(act),
@@ -175,8 +175,8 @@ impl Screen {
     }
 
     /// The pane that is open.
-    pub(super) fn open_pane(&self, machine: &Machine) -> Option<Pane> {
-        let panes = Pane::of(machine);
+    pub(super) fn open_pane(&self, machine: &Machine) -> Option<PhasePane> {
+        let panes = PhasePane::of(machine);
         panes.get(self.pane).or(panes.first()).copied()
     }
 

@@ -53,7 +53,7 @@ pub(crate) fn title(scene: &Scene<'_>, tally: Tally, what: &str, columns: usize)
 /// How the checks that pass are laid out: columns for their names, and whether there is room to
 /// wrap what they say.
 #[derive(Clone, Copy)]
-struct Layout {
+struct ChecksLayout {
     name: usize,
     wrapped: bool,
 }
@@ -79,7 +79,13 @@ pub(crate) fn rows<'a>(
         checks
             .iter()
             .flat_map(|(number, check)| {
-                row(scene, check, *number, columns, Layout { name, wrapped })
+                row(
+                    scene,
+                    check,
+                    *number,
+                    columns,
+                    ChecksLayout { name, wrapped },
+                )
             })
             .collect()
     };
@@ -97,7 +103,7 @@ fn row(
     check: &Check,
     statement: Option<usize>,
     columns: usize,
-    layout: Layout,
+    layout: ChecksLayout,
 ) -> Vec<Line<'static>> {
     let look = scene.look;
     let word = check.verdict.word();

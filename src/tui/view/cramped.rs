@@ -12,7 +12,7 @@
 
 use super::{Scene, footer, header};
 use crate::gate::phase::{Ending, Phase, Prompt};
-use crate::tui::keymap::Place;
+use crate::tui::keymap::KeyPlace;
 use crate::tui::text::{countdown, counted, width, wrap};
 use ratatui::style::Style;
 use ratatui::text::Line;
@@ -20,7 +20,7 @@ use ratatui::text::Line;
 /// Every line, the most important first.
 pub(crate) fn lines(
     scene: &Scene<'_>,
-    place: Place,
+    place: KeyPlace,
     needs: (u16, u16),
     has: (u16, u16),
     toast: Option<&str>,

@@ -10,7 +10,7 @@
 
 use super::Scene;
 use crate::gate::Act;
-use crate::tui::keymap::{self, Binding, Does, Place, ViewAct};
+use crate::tui::keymap::{self, Binding, Does, KeyPlace, ViewAct};
 use crate::tui::text::width;
 use ratatui::style::Styled;
 use ratatui::text::{Line, Span};
@@ -18,7 +18,7 @@ use ratatui::text::{Line, Span};
 /// The two lines for `place`; `panes` says whether there is a next pane.
 pub(crate) fn lines(
     scene: &Scene<'_>,
-    place: Place,
+    place: KeyPlace,
     panes: bool,
     columns: usize,
 ) -> [Line<'static>; 2] {
@@ -37,14 +37,14 @@ pub(crate) fn lines(
     let mut first: Vec<&Binding> = Vec::new();
     let mut second: Vec<&Binding> = Vec::new();
     for binding in keymap::at(place) {
-        if place != Place::Everywhere {
+        if place != KeyPlace::Everywhere {
             first.push(binding);
         }
     }
     if place.shares() {
-        for binding in keymap::at(Place::Everywhere) {
+        for binding in keymap::at(KeyPlace::Everywhere) {
             match binding.does {
-                Does::Gate(_) if place != Place::Reader => first.push(binding),
+                Does::Gate(_) if place != KeyPlace::Reader => first.push(binding),
                 Does::Gate(_) => {}
                 Does::View(_) => second.push(binding),
             }
@@ -67,7 +67,7 @@ pub(crate) const NEEDS_ROOM: [Act; 6] = [
 ];
 
 /// The one line of a screen that is too small: what works there, and COMMIT, which does not.
-pub(crate) fn cramped(scene: &Scene<'_>, place: Place, columns: usize) -> Line<'static> {
+pub(crate) fn cramped(scene: &Scene<'_>, place: KeyPlace, columns: usize) -> Line<'static> {
     let offers = scene.machine.offers();
     let standing = |binding: &Binding| match binding.does {
         Does::Gate(act) => offers
@@ -78,8 +78,8 @@ pub(crate) fn cramped(scene: &Scene<'_>, place: Place, columns: usize) -> Line<'
         Does::View(_) => None,
     };
     let mut bindings: Vec<&Binding> = keymap::at(place).collect();
-    if place.shares() && place != Place::Everywhere {
-        bindings.extend(keymap::at(Place::Everywhere));
+    if place.shares() && place != KeyPlace::Everywhere {
+        bindings.extend(keymap::at(KeyPlace::Everywhere));
     }
     row(scene, &bindings, standing, columns)
 }

@@ -154,15 +154,15 @@ fn chip(scene: &Scene<'_>) -> Option<Span<'static>> {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Step {
+enum HeaderStep {
     Before,
     Done,
     Failed,
     Here,
 }
 
-fn standing(machine: &Machine) -> [Step; 6] {
-    use Step::{Before, Done, Here};
+fn standing(machine: &Machine) -> [HeaderStep; 6] {
+    use HeaderStep::{Before, Done, Here};
     let [apply, verify, decide] = trodden(machine);
     match machine.phase() {
         Phase::Connecting | Phase::Checklist => [Here, Before, Before, Before, Before, Before],
@@ -187,7 +187,7 @@ fn standing(machine: &Machine) -> [Step; 6] {
         Phase::Ended(Ending::Committed { post, .. }) => {
             let after = match post {
                 Some(tally) if tally.passes() => Done,
-                Some(_) => Step::Failed,
+                Some(_) => HeaderStep::Failed,
                 None => Before,
             };
             [Done, apply, verify, decide, Done, after]
@@ -198,8 +198,8 @@ fn standing(machine: &Machine) -> [Step; 6] {
 
 /// How Apply, Verify and Decide stand, as far as the newest attempt came: where it was ended is what
 /// failed, and what it never came to was not done.
-fn trodden(machine: &Machine) -> [Step; 3] {
-    use Step::{Before, Done, Failed};
+fn trodden(machine: &Machine) -> [HeaderStep; 3] {
+    use HeaderStep::{Before, Done, Failed};
     let [apply, verify] = match machine.got_to() {
         Stage::Apply => [Failed, Before],
         Stage::Verify => [Done, Failed],
@@ -235,16 +235,16 @@ fn steps(scene: &Scene<'_>, columns: usize) -> Line<'static> {
             spans.push(format!(" {} ", look.glyphs.then()).set_style(look.dim()));
         }
         match step {
-            Step::Before => spans.push(name.set_style(look.dim())),
-            Step::Done => {
+            HeaderStep::Before => spans.push(name.set_style(look.dim())),
+            HeaderStep::Done => {
                 spans.push(Span::raw(name));
                 spans.push(format!(" {}", look.glyphs.tick()).set_style(look.good()));
             }
-            Step::Failed => {
+            HeaderStep::Failed => {
                 spans.push(Span::raw(name));
                 spans.push(format!(" {}", look.glyphs.cross()).set_style(look.bad()));
             }
-            Step::Here => spans.push(format!("[{name}]").set_style(look.here())),
+            HeaderStep::Here => spans.push(format!("[{name}]").set_style(look.here())),
         }
     }
     let mut line = Line::from(spans);

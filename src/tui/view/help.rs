@@ -1,20 +1,20 @@
 //! The key table as help, the place one is at first.
 
 use super::Scene;
-use crate::tui::keymap::{self, Place};
+use crate::tui::keymap::{self, KeyPlace};
 use crate::tui::text::labelled;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
 pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
-    let here = Place::of(scene.machine);
-    let mut places: Vec<Place> = Place::ALL.to_vec();
-    places.retain(|place| *place != Place::Inspect);
+    let here = KeyPlace::of(scene.machine);
+    let mut places: Vec<KeyPlace> = KeyPlace::ALL.to_vec();
+    places.retain(|place| *place != KeyPlace::Inspect);
     places.sort_by_key(|place| *place != here);
     let inner = columns.saturating_sub(1);
     let mut lines = Vec::new();
     for place in places {
-        let title = if place == here && place != Place::Everywhere {
+        let title = if place == here && place != KeyPlace::Everywhere {
             format!(" {} (here)", place.title())
         } else {
             format!(" {}", place.title())
@@ -23,7 +23,7 @@ pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         let mut rows: Vec<(String, &str)> = keymap::at(place)
             .map(|binding| (binding.key_names(), binding.help))
             .collect();
-        if place == Place::Everywhere {
+        if place == KeyPlace::Everywhere {
             rows.extend(control());
         }
         lines.extend(keys(scene, rows, inner));

@@ -143,16 +143,16 @@ fn waiting(scene: &Scene<'_>, waiter: &Session) -> String {
 }
 
 /// The pane: who holds and waits, then every lock with its statement.
-pub(crate) struct Ledger<'a> {
+pub(crate) struct LockPane<'a> {
     scene: &'a Scene<'a>,
     inner: usize,
     above: Vec<Line<'static>>,
 }
 
-impl<'a> Ledger<'a> {
+impl<'a> LockPane<'a> {
     /// The pane as it is now.
-    pub(crate) fn new(scene: &'a Scene<'a>, columns: usize) -> Ledger<'a> {
-        Ledger {
+    pub(crate) fn new(scene: &'a Scene<'a>, columns: usize) -> LockPane<'a> {
+        LockPane {
             scene,
             inner: columns.saturating_sub(1),
             above: above(scene, columns),
@@ -179,7 +179,7 @@ impl<'a> Ledger<'a> {
     }
 }
 
-impl Roll for Ledger<'_> {
+impl Roll for LockPane<'_> {
     fn total(&self) -> usize {
         self.above.len() + self.scene.account.locks_taken().len()
     }

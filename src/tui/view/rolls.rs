@@ -1,9 +1,9 @@
 //! What every roll promises: any range of it is that part of the whole, and a frame of a long script
 //! costs no more than one of a short one (I14). Counted, never timed.
 
-use super::locks::Ledger;
+use super::locks::LockPane;
 use super::messages::{Heard, Heights};
-use super::statement::{Detail, Opened};
+use super::statement::{Detail, OpenedStatement};
 use super::stream::{MADE, Outline, Stream};
 use super::{Roll, Scene};
 use crate::gate::event::{Added, Body, Lock, LockMode, Report, ServerMessage, StatementReport};
@@ -131,13 +131,13 @@ fn with_rolls(count: usize, done: usize, fails: bool, check: impl Fn(&str, &dyn 
     };
     for columns in [60, 80, 120] {
         check("stream", &Stream::new(&scene, columns, Some(done)));
-        check("locks", &Ledger::new(&scene, columns));
+        check("locks", &LockPane::new(&scene, columns));
         let mut heights = Heights::default();
         heights.catch_up(&scene, columns);
         check("messages", &Heard::new(&scene, &heights, columns));
         let detail = Detail::of(&scene, done.max(1), columns, None);
         for sideways in [0, 5] {
-            let opened = Opened {
+            let opened = OpenedStatement {
                 scene: &scene,
                 detail: &detail,
                 sideways,

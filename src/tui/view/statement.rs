@@ -51,7 +51,7 @@ struct Stamp {
 }
 
 /// A statement's detail on a screen, moved sideways by some columns.
-pub(crate) struct Opened<'a> {
+pub(crate) struct OpenedStatement<'a> {
     pub scene: &'a Scene<'a>,
     pub detail: &'a Detail,
     pub sideways: usize,
@@ -313,7 +313,7 @@ fn widths(scene: &Scene<'_>, set: &ResultSet) -> Vec<usize> {
     widths
 }
 
-impl Opened<'_> {
+impl OpenedStatement<'_> {
     /// How many lines the rows take: their names, a rule, themselves, and what was not kept.
     fn table(&self) -> usize {
         match result(self.scene, self.detail.of.number) {
@@ -380,7 +380,7 @@ fn move_left(spans: Vec<Span<'static>>, columns: usize) -> Vec<Span<'static>> {
     kept
 }
 
-impl Roll for Opened<'_> {
+impl Roll for OpenedStatement<'_> {
     fn total(&self) -> usize {
         self.detail.above.len() + self.table() + self.detail.below.len()
     }

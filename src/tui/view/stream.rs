@@ -279,7 +279,7 @@ fn aside(scene: &Scene<'_>, mark: &str, text: &str, what: &str, columns: usize) 
 }
 
 /// What stands to the right of a statement's name.
-struct Told {
+struct StatementMark {
     state: String,
     state_style: Style,
     time: String,
@@ -287,9 +287,9 @@ struct Told {
     style: Style,
 }
 
-impl Told {
-    fn of(state: impl Into<String>, style: Style) -> Told {
-        Told {
+impl StatementMark {
+    fn of(state: impl Into<String>, style: Style) -> StatementMark {
+        StatementMark {
             state: state.into(),
             state_style: style,
             time: String::new(),
@@ -334,8 +334,8 @@ fn rows(
             let head = head.strip_suffix(' ').unwrap_or(&head);
             return vec![aside(scene, head, &kind, what, columns)];
         }
-        Step::Waiting => Told::of("", look.dim()),
-        Step::NotRun => Told::of("not run", look.dim()),
+        Step::Waiting => StatementMark::of("", look.dim()),
+        Step::NotRun => StatementMark::of("not run", look.dim()),
         Step::Running { since } => {
             // What is longer than the line is not even looked at.
             let text: String = statement.text.chars().take(columns * 4).collect();
@@ -344,21 +344,21 @@ fn rows(
             let text = look.clip(&format!("      {}", words.join(" ")), columns);
             below.push(scene.line(text, look.dim()));
             below.extend(progress(scene, columns));
-            Told {
+            StatementMark {
                 state_style: look.warn(),
                 time: format!(
                     "{} {}",
                     look.glyphs.spinner(scene.account.now),
                     clock(scene.account.now.saturating_sub(*since))
                 ),
-                ..Told::of("RUNNING", look.strong())
+                ..StatementMark::of("RUNNING", look.strong())
             }
         }
-        Step::Done(report) => Told {
+        Step::Done(report) => StatementMark {
             state_style: look.good(),
             time: took(report.duration),
             lock: strongest(report),
-            ..Told::of(brought(scene, report), Style::new())
+            ..StatementMark::of(brought(scene, report), Style::new())
         },
         Step::Failed { duration, error } => {
             let text = format!(
@@ -373,10 +373,10 @@ fn rows(
             ) {
                 below.push(scene.line(format!("      {part}"), look.bad()));
             }
-            Told {
+            StatementMark {
                 state_style: look.band_bad(),
                 time: took(*duration),
-                ..Told::of("FAILED", look.bad())
+                ..StatementMark::of("FAILED", look.bad())
             }
         }
     };
@@ -415,7 +415,7 @@ fn row(
     scene: &Scene<'_>,
     number: &str,
     statement: &Statement,
-    told: Told,
+    told: StatementMark,
     columns: usize,
 ) -> Line<'static> {
     let look = scene.look;
