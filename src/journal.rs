@@ -10,8 +10,8 @@ pub mod entry;
 mod footing;
 pub mod measured;
 pub mod rehearsed;
+pub mod replay;
 pub mod report;
-pub mod story;
 
 pub use entry::Entry;
 

@@ -239,21 +239,18 @@ fn checked(stage: &str, name: &str, verdict: &str, detail: &str) -> Entry {
 }
 
 fn statement(number: usize, kind: &str, relation: &str, locks: &[&str]) -> Entry {
-    Entry::Statement {
+    Entry::Statement(Box::new(StatementEnded {
         number,
         line: number * 10,
-        file: None,
         section: Some("Migration 011: integration_inbox".into()),
         kind: kind.into(),
         relation: Some(relation.into()),
         about: (kind == "CREATE INDEX").then(|| format!("uq_{number} on {relation}")),
         milliseconds: 200,
-        waited: None,
         tag: Some(kind.into()),
-        rows: None,
         locks: locks.iter().map(|&lock| lock.to_owned()).collect(),
-        error: None,
-    }
+        ..StatementEnded::default()
+    }))
 }
 
 fn target(host: &str) -> Entry {
@@ -332,39 +329,22 @@ fn begun(xid: &str) -> Entry {
 /// A run that was tried twice and committed.
 fn committed() -> Vec<Entry> {
     let inbox = "service_ops.integration_inbox";
-    let failed = match statement(2, "ALTER TABLE", inbox, &[]) {
-        Entry::Statement {
-            number,
-            line,
-            file,
-            section,
-            kind,
-            relation,
-            about,
-            milliseconds,
-            ..
-        } => Entry::Statement {
-            number,
-            line,
-            file,
-            section,
-            kind,
-            relation,
-            about,
-            milliseconds,
-            waited: Some(150),
-            tag: None,
-            rows: None,
-            locks: Vec::new(),
-            error: Some(Message {
-                severity: "ERROR".into(),
-                sqlstate: Some("55P03".into()),
-                message: "canceling statement due to lock timeout".into(),
-                ..Message::default()
-            }),
-        },
-        other => other,
-    };
+    let failed = Entry::Statement(Box::new(StatementEnded {
+        number: 2,
+        line: 20,
+        section: Some("Migration 011: integration_inbox".into()),
+        kind: "ALTER TABLE".into(),
+        relation: Some(inbox.into()),
+        milliseconds: 200,
+        waited: Some(150),
+        error: Some(Message {
+            severity: "ERROR".into(),
+            sqlstate: Some("55P03".into()),
+            message: "canceling statement due to lock timeout".into(),
+            ..Message::default()
+        }),
+        ..StatementEnded::default()
+    }));
     vec![
         Entry::Opened(Box::new(opened())),
         target("db1"),

@@ -11,10 +11,10 @@ use crate::gate::event::{Inquiry, Target, XactStatus};
 use crate::gate::phase::how_to_end;
 use crate::inspect::past;
 use crate::journal;
-use crate::journal::chain::{self, Broken, Line};
+use crate::journal::chain::{self, Broken};
 use crate::journal::earlier;
+use crate::journal::replay::{RecordedOutcome, Replay};
 use crate::journal::report::{Report as Told, html, json, markdown};
-use crate::journal::story::Story;
 use crate::runbook::printable::printable;
 use color_eyre::eyre::{Report, WrapErr, eyre};
 use std::fs::OpenOptions;
@@ -102,7 +102,8 @@ pub(super) fn verify(path: &Path) -> Result<ExitCode, Failure> {
     match chain::verify(&text(path)?) {
         Ok(lines) if lines.is_empty() => Err(Failure::usage(eyre!("{shown} is empty"))),
         Ok(lines) => {
-            let (end, code) = match (Story::of(&lines).ended, still_runs) {
+            let count = lines.len();
+            let (end, code) = match (Replay::of(lines).is_whole(), still_runs) {
                 (true, _) => ("to the end of its run", ExitCode::Committed),
                 (false, true) => (
                     "but THE END OF ITS RUN IS NOT THERE: the program still runs",
@@ -115,8 +116,7 @@ pub(super) fn verify(path: &Path) -> Result<ExitCode, Failure> {
                 ),
             };
             print(&format!(
-                "{shown}: {} lines, every one as it was written, {end}\n",
-                lines.len()
+                "{shown}: {count} lines, every one as it was written, {end}\n"
             ))?;
             Ok(code)
         }
@@ -200,26 +200,28 @@ pub(super) fn outcome(
 ) -> Result<ExitCode, Failure> {
     // Asked before the lines are read: what is read after it is the whole of what was written.
     let still_runs = journal::is_being_written(path);
-    let (lines, broken): (Vec<Line>, _) = chain::read(&text(path)?);
+    let (lines, broken) = chain::read(&text(path)?);
     if lines.is_empty() {
         let shown = printable(&path.display().to_string()).into_owned();
         let why = broken.map_or("it is empty".to_owned(), |broken| broken.to_string());
         return Err(Failure::usage(eyre!("{shown} is no journal: {why}")));
     }
-    let story = Story::of(&lines);
-    let (answer, code) = match (&story.outcome, &story.xid, &story.target) {
-        (Some((word, proof)), xid, _) if word != "UNKNOWN" && word != "PREPARED" => {
-            let of = xid.as_ref().map(|xid| format!(" (transaction {xid})"));
+    let replay = Replay::of(lines);
+    let (answer, code) = match (replay.outcome(), replay.xid(), &replay.target) {
+        (Some(RecordedOutcome { word, proof, .. }), xid, _)
+            if word != "UNKNOWN" && word != "PREPARED" =>
+        {
+            let of = xid.map(|xid| format!(" (transaction {xid})"));
             let of = of.unwrap_or_default();
             (
                 format!(
                     "{word}{of}, as the program itself recorded: {proof}.{}",
-                    open_end(&story, still_runs)
+                    open_end(&replay, still_runs)
                 ),
                 code_of(word),
             )
         }
-        (_, None, _) if story.ended => (
+        (_, None, _) if replay.is_whole() => (
             "ROLLED BACK: no transaction was begun.".to_owned(),
             ExitCode::RolledBackOnError,
         ),
@@ -244,7 +246,7 @@ pub(super) fn outcome(
                 .build()
                 .wrap_err("the program's own tasks cannot be started")?;
             let identity = Identity {
-                durable: story.durable,
+                durable: replay.last().is_some_and(|attempt| attempt.durable),
                 ..Identity::of(target)
             };
             let inquiry = runtime.block_on(attended(&settings, async |settings| {
@@ -252,18 +254,18 @@ pub(super) fn outcome(
                 let _ = admit(&settings).await;
                 of_earlier_run(&settings, &identity, xid, end_backend).await
             }))?;
-            let never_sent = story.ended && !story.commit_intended;
+            let never_sent = replay.is_whole() && !replay.commit_intended();
             let (mut answer, code) = told(&inquiry, xid, never_sent);
             if code != ExitCode::Committed {
-                if !story.ended && !story.commit_intended {
+                if !replay.is_whole() && !replay.commit_intended() {
                     answer.push_str(" Up to where the journal ends COMMIT was not sent.");
                 }
-                answer.push_str(open_end(&story, still_runs));
+                answer.push_str(open_end(&replay, still_runs));
             }
             (answer, code)
         }
     };
-    let left_open = code == ExitCode::RolledBackOnError && story.goes_on && !story.ended;
+    let left_open = code == ExitCode::RolledBackOnError && replay.goes_on() && !replay.is_whole();
     let (answer, code) = match code {
         ExitCode::RolledBackOnError if left_open => (
             followed_by_more(&answer, still_runs),
@@ -315,8 +317,8 @@ fn followed_by_more(answer: &str, still_runs: bool) -> String {
 }
 
 /// What a journal without the end of its run leaves open, beside the transaction that is told of.
-fn open_end(story: &Story, still_runs: bool) -> &'static str {
-    match (story.ended, still_runs) {
+fn open_end(replay: &Replay, still_runs: bool) -> &'static str {
+    match (replay.is_whole(), still_runs) {
         (true, _) => "",
         (false, true) => " The program that writes this journal still runs.",
         (false, false) => {

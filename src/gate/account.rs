@@ -2,12 +2,13 @@
 //!
 //! It collects and never decides; the machine does not read it.
 
+mod locks_taken;
 mod waited;
 
 use super::backup::Backup;
 use super::event::{
-    Added, Body, CLOSED_BY_US, Command, CommitWait, Event, Evidence, Lock, LockMode, Millis,
-    Observation, Report, Seq, ServerLog, ServerMessage, Session, Sight, StatementReport, Target,
+    Added, Body, CLOSED_BY_US, Command, CommitWait, Event, Evidence, Millis, Observation, Report,
+    Seq, ServerLog, ServerMessage, Session, Sight, StatementReport, Target,
 };
 use super::machine::{LOCK_NOT_AVAILABLE, Machine};
 use super::pass::{Pass, Structure};
@@ -17,7 +18,8 @@ use crate::runbook::check::{Check, Verdict};
 use crate::runbook::impact::Measure;
 use crate::runbook::script::{Fate, Script};
 use crate::runbook::{ItemKind, Runbook};
-use std::collections::{BTreeMap, BTreeSet};
+pub use locks_taken::{LocksTaken, StatementEnd, WithLocks};
+use std::collections::BTreeSet;
 pub use waited::{LockWaits, Waited, WaitsInShort};
 
 /// What is known of a run.
@@ -56,11 +58,8 @@ pub struct Account {
     failed: Option<usize>,
     last_done: Option<usize>,
     done: usize,
-    /// The strongest lock on each relation, the strongest first, and the same by relation.
-    locks: Vec<Lock>,
-    strongest: BTreeMap<String, LockMode>,
-    /// Each lock with the statement that took it, in their order.
-    taken: Vec<(usize, Lock)>,
+    /// Who took which lock, and where the script's time went since.
+    pub locks: LocksTaken,
     /// Checks that the script returned, each with its statement's number.
     pub checks: Vec<(usize, Check)>,
     /// What came out of the pass so far, where that is to be kept.
@@ -81,8 +80,6 @@ pub struct Account {
     pub blockers: Vec<Session>,
     /// The statement that waited for them.
     blocked: Option<usize>,
-    /// What the statements took since the first lock that others feel.
-    pub with_locks: WithLocks,
     /// How long each statement was seen to wait for locks.
     lock_waits: LockWaits,
     /// Who waited for this transaction, or for the last one.
@@ -107,28 +104,6 @@ pub struct Expected {
     pub in_short: String,
     /// With where and when that was.
     pub told: String,
-}
-
-/// The script's own time since its first lock that others feel, in milliseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct WithLocks {
-    locked: bool,
-    pub all: Millis,
-    /// What of it went to statements that only look, and lock nothing anew.
-    pub looking: Millis,
-}
-
-impl WithLocks {
-    fn take_down(&mut self, report: &StatementReport) {
-        self.locked |= report.locks.iter().any(|lock| lock.mode.is_felt());
-        if !self.locked {
-            return;
-        }
-        self.all += report.duration;
-        if report.locks.is_empty() && report.tag.starts_with("SELECT") {
-            self.looking += report.duration;
-        }
-    }
 }
 
 /// A message and when it came.
@@ -279,9 +254,7 @@ impl Account {
         self.failed = None;
         self.last_done = None;
         self.done = 0;
-        self.locks.clear();
-        self.strongest.clear();
-        self.taken.clear();
+        self.locks = LocksTaken::default();
         self.xid = None;
         self.added.clear();
         self.begun_at = None;
@@ -294,7 +267,6 @@ impl Account {
         self.sight = None;
         self.waited = Waited::default();
         self.lock_waits = LockWaits::default();
-        self.with_locks = WithLocks::default();
         self.pass = self.pass.take().map(|pass| Pass::of(&pass.script));
     }
 
@@ -348,8 +320,7 @@ impl Account {
                 let number = report.number;
                 self.checks
                     .extend(report.checks.iter().map(|check| (number, check.clone())));
-                self.take_locks(number, &report.locks);
-                self.with_locks.take_down(report);
+                self.locks.take_down(StatementEnd::from(&**report));
                 self.step(number, Step::Done(report.clone()));
             }
             Body::StatementFailed {
@@ -359,6 +330,12 @@ impl Account {
             } => {
                 self.say(Some(*number), error);
                 self.keep_who_stopped(*number, error);
+                self.locks.take_down(StatementEnd {
+                    number: *number,
+                    duration: *duration,
+                    tag: None,
+                    locks: &[],
+                });
                 let failed = Step::Failed {
                     duration: *duration,
                     error: error.clone(),
@@ -506,38 +483,6 @@ impl Account {
         }
     }
 
-    fn take_locks(&mut self, number: usize, locks: &[Lock]) {
-        if locks.is_empty() {
-            return;
-        }
-        let mut sorted: Vec<&Lock> = locks.iter().collect();
-        sorted.sort_by_key(|lock| std::cmp::Reverse(lock.mode));
-        for lock in sorted {
-            self.taken.push((number, lock.clone()));
-            let known = self.strongest.get(&lock.relation).copied();
-            if known.is_some_and(|known| known >= lock.mode) {
-                continue;
-            }
-            if let Some(mode) = known
-                && let Ok(at) = self.place_of_lock(mode, &lock.relation)
-            {
-                self.locks.remove(at);
-            }
-            if let Err(at) = self.place_of_lock(lock.mode, &lock.relation) {
-                self.locks.insert(at, lock.clone());
-            }
-            self.strongest.insert(lock.relation.clone(), lock.mode);
-        }
-    }
-
-    /// Where a lock stands among all, or belongs.
-    fn place_of_lock(&self, mode: LockMode, relation: &str) -> Result<usize, usize> {
-        self.locks.binary_search_by(|other| {
-            let order = mode.cmp(&other.mode);
-            order.then_with(|| other.relation.as_str().cmp(relation))
-        })
-    }
-
     /// How long the transaction has been held, or was.
     pub fn held(&self) -> Option<Millis> {
         let begun = self.begun_at?;
@@ -613,16 +558,6 @@ impl Account {
             Verdict::Pass => 2,
         });
         checks
-    }
-
-    /// The strongest lock on each relation, the strongest first.
-    pub fn locks(&self) -> &[Lock] {
-        &self.locks
-    }
-
-    /// Each lock with the number of the statement that took it, in the script's order.
-    pub fn locks_taken(&self) -> &[(usize, Lock)] {
-        &self.taken
     }
 
     /// The last message with a severity of ERROR or worse, or about the link.

@@ -3,11 +3,11 @@
 //! It reads files and writes none. A journal that does not read to its end is told as such; its
 //! outcome counts only as far as the chain of its hashes holds.
 
-use crate::journal::chain::{self, Line};
+use crate::journal::chain;
 use crate::journal::earlier::newest_first;
-use crate::journal::entry::{Entry, Opened};
+use crate::journal::entry::Opened;
 use crate::journal::is_being_written;
-use crate::journal::story::Story;
+use crate::journal::replay::Replay;
 use std::path::{Path, PathBuf};
 
 /// How many journals are read.
@@ -68,39 +68,29 @@ fn run(path: PathBuf) -> PastRun {
     if lines.is_empty() {
         return unread(broken.map_or("it is empty".into(), |broken| broken.to_string()));
     }
-    told(
-        path,
-        &lines,
-        broken.map(|broken| broken.to_string()),
-        writing,
-    )
+    let broken = broken.map(|broken| broken.to_string());
+    told(path, Replay::of(lines), broken, writing)
 }
 
-fn told(path: PathBuf, lines: &[Line], broken: Option<String>, writing: bool) -> PastRun {
-    let story = Story::of(lines);
-    // The last: a walk may have started over.
-    let opened = lines.iter().rev().find_map(|line| match &line.entry {
-        Entry::Opened(opened) => Some((**opened).clone()),
-        _ => None,
-    });
-    let outcome = match (&story.outcome, &story.xid) {
-        (Some((word, _)), _) if story.ended || word == "COMMITTED" => word.clone(),
-        (Some((word, _)), _) => format!("{word}; the end of the run is not recorded"),
-        (None, None) if story.ended => "nothing was applied".into(),
+fn told(path: PathBuf, replay: Replay, broken: Option<String>, writing: bool) -> PastRun {
+    let word = replay.outcome().map(|outcome| &outcome.word);
+    let outcome = match (word, replay.xid()) {
+        (Some(word), _) if replay.is_whole() || word == "COMMITTED" => word.clone(),
+        (Some(word), _) => format!("{word}; the end of the run is not recorded"),
+        (None, None) if replay.is_whole() => "nothing was applied".into(),
         _ if writing => "under way".into(),
-        (None, Some(_)) if story.commit_intended => {
+        (None, Some(_)) if replay.commit_intended() => {
             "not known: ask `stagegate outcome`; COMMIT may have been sent".into()
         }
         (None, _) => "not known: ask `stagegate outcome`; its end is not recorded".into(),
     };
     PastRun {
         path,
-        began: lines
-            .first()
-            .map(|line| line.at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
-            .unwrap_or_default(),
-        opened: opened.unwrap_or_default(),
-        target: story.target.map(|target| {
+        began: replay.began.map_or_else(String::new, |at| {
+            at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+        }),
+        opened: replay.opened.unwrap_or_default(),
+        target: replay.target.map(|target| {
             format!(
                 "{} on {}:{} as {}",
                 target.database, target.host, target.port, target.role
@@ -115,7 +105,7 @@ fn told(path: PathBuf, lines: &[Line], broken: Option<String>, writing: bool) ->
 mod tests {
     use super::*;
     use crate::journal::Journal;
-    use crate::journal::entry::Decision;
+    use crate::journal::entry::{Decision, Entry};
 
     fn journal(folder: &Path, name: &str, entries: &[Entry]) {
         let mut journal = Journal::create(Some(&folder.join(name)), |_| None).unwrap();

@@ -7,7 +7,7 @@
 use super::chain;
 use super::entry::{Entry, Opened};
 use super::is_being_written;
-use super::story::Story;
+use super::replay::Replay;
 use crate::gate::event::{Evidence, Standing, Target};
 use jiff::Timestamp;
 use std::fs::File;
@@ -88,22 +88,18 @@ fn open_end(path: &Path) -> Option<Earlier> {
         return None;
     }
     let text = std::fs::read_to_string(path).ok()?;
-    let (lines, _) = chain::read(&text);
-    let story = Story::of(&lines);
-    // A rehearsal never commits.
-    let rehearses = lines
-        .iter()
-        .any(|line| matches!(&line.entry, Entry::Opened(opened) if opened.mode == "rehearse"));
-    let known = story.outcome.is_some_and(|(word, _)| word != "UNKNOWN");
-    if rehearses || known {
+    let replay = Replay::of(chain::read(&text).0);
+    let outcome = replay.outcome();
+    let known = outcome.is_some_and(|outcome| outcome.word != "UNKNOWN");
+    if replay.is_rehearsal() || known {
         return None;
     }
     Some(Earlier {
         path: path.to_owned(),
-        began: lines.first()?.at,
-        target: story.target?,
-        xid: story.xid?,
-        commit_intended: story.commit_intended,
+        began: replay.began?,
+        xid: replay.xid()?.to_owned(),
+        commit_intended: replay.commit_intended(),
+        target: replay.target?,
         under_way: is_being_written(path),
     })
 }

@@ -91,34 +91,7 @@ pub enum Entry {
     /// The transaction's number is on the server's disk, so that what the server says of it counts
     /// after a crash as well.
     NumberDurable,
-    Statement {
-        number: usize,
-        /// Its line in its file.
-        line: usize,
-        /// Its file, where it is not the script's own.
-        #[serde(default)]
-        file: Option<String>,
-        /// The title of its section.
-        #[serde(default)]
-        section: Option<String>,
-        kind: String,
-        relation: Option<String>,
-        /// [`Statement::about`](crate::runbook::script::Statement::about)
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        about: Option<String>,
-        /// How long it took, in milliseconds.
-        milliseconds: u64,
-        /// For how much of that it was seen to wait for locks, in milliseconds.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        waited: Option<u64>,
-        /// The server's tag; `None` where it failed.
-        tag: Option<String>,
-        rows: Option<u64>,
-        /// Locks newly taken, `mode relation`.
-        locks: Vec<String>,
-        /// What the server said, where it failed.
-        error: Option<Message>,
-    },
+    Statement(Box<StatementEnded>),
     Said {
         number: Option<usize>,
         message: Message,
@@ -249,6 +222,37 @@ impl Entry {
             approved: None,
         }
     }
+}
+
+/// A statement of the script that came to its end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementEnded {
+    pub number: usize,
+    /// Its line in its file.
+    pub line: usize,
+    /// Its file, where it is not the script's own.
+    #[serde(default)]
+    pub file: Option<String>,
+    /// The title of its section.
+    #[serde(default)]
+    pub section: Option<String>,
+    pub kind: String,
+    pub relation: Option<String>,
+    /// [`Statement::about`](crate::runbook::script::Statement::about)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// How long it took, in milliseconds.
+    pub milliseconds: u64,
+    /// For how much of that it was seen to wait for locks, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited: Option<u64>,
+    /// The server's tag; `None` where it failed.
+    pub tag: Option<String>,
+    pub rows: Option<u64>,
+    /// Locks newly taken, `mode relation`.
+    pub locks: Vec<String>,
+    /// What the server said, where it failed.
+    pub error: Option<Message>,
 }
 
 /// What is known when a run begins.

@@ -5,7 +5,7 @@ use super::chain;
 use super::earlier::{newest_first, opening};
 use super::entry::Opened;
 use super::rehearsed::guarded;
-use super::report::facts::{Attempt, Facts};
+use super::replay::{Attempt, Replay};
 use crate::gate::account::Expected;
 use crate::gate::event::{Millis, Target, in_words};
 use crate::runbook::Runbook;
@@ -78,19 +78,22 @@ fn read(path: &Path, last: &dyn Fn(&Opened) -> Option<usize>, left: &mut u64) ->
     if broken.is_some() {
         return None;
     }
-    let facts = Facts::of(&lines);
+    let replay = Replay::of(lines);
     // Where a walk started over, the last opening is of another script perhaps.
-    if facts.opened.as_ref()?.script_sha256 != opened.script_sha256 {
+    if replay.opened.as_ref()?.script_sha256 != opened.script_sha256 {
         return None;
     }
     let whole = |attempt: &&Attempt| attempt.verdict.is_some() && attempt.failed().is_none();
-    let attempt = facts.attempts.iter().rfind(whole)?;
-    let mut counted = attempt.statements.iter().filter(|one| one.number <= up_to);
+    let attempt = replay.attempts.iter().rfind(whole)?;
+    let mut counted = attempt
+        .statements
+        .iter()
+        .filter(|one| one.ended.number <= up_to);
     let at = counted.next_back()?.at;
     let locked = attempt.first_felt().filter(|first| *first <= at);
     Some(Measured {
         at,
-        target: facts.target?,
+        target: replay.target?,
         rehearsed: opened.rehearses.is_some(),
         locked: locked
             .and_then(|first| Millis::try_from(at.duration_since(first).as_millis()).ok()),
@@ -121,7 +124,7 @@ pub fn told(all: &[Measured], target: &Target) -> Option<Expected> {
 mod tests {
     use super::*;
     use crate::journal::Journal;
-    use crate::journal::entry::Entry;
+    use crate::journal::entry::{Entry, StatementEnded};
 
     fn target(database: &str) -> Target {
         Target {
@@ -133,21 +136,15 @@ mod tests {
     }
 
     fn statement(number: usize, locks: &[&str]) -> Entry {
-        Entry::Statement {
+        Entry::Statement(Box::new(StatementEnded {
             number,
             line: number,
-            file: None,
-            section: None,
             kind: "ALTER TABLE".into(),
-            relation: None,
-            about: None,
             milliseconds: 200,
-            waited: None,
             tag: Some("ALTER TABLE".into()),
-            rows: None,
             locks: locks.iter().map(|&lock| lock.to_owned()).collect(),
-            error: None,
-        }
+            ..StatementEnded::default()
+        }))
     }
 
     fn phase(phase: &str) -> Entry {

@@ -4,11 +4,11 @@
 //! must hold to the end, and nobody but its owner may have been able to write it. What cannot be
 //! trusted is told with the reason, and never counts. It reads files and writes none.
 
-use super::chain::{self, Line};
+use super::chain;
 use super::earlier::opening;
-use super::entry::{Entry, Opened, Rehearses};
+use super::entry::{Opened, Rehearses};
 use super::is_being_written;
-use super::report::facts::parse;
+use super::replay::{Replay, ReplayedCheck};
 use crate::gate::event::{Millis, Target};
 use crate::runbook::rehearsal;
 use jiff::Timestamp;
@@ -17,9 +17,6 @@ use std::path::{Path, PathBuf};
 
 /// How many journals are looked at, the newest.
 const MOST: usize = 200;
-
-/// How the first release said that a rehearsal came to its end, before its journals had a word for it.
-const OLD_REASON: &str = "a rehearsal always ends in ROLLBACK";
 
 /// The largest journal that is read, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -95,16 +92,14 @@ fn read(path: &Path) -> Option<Rehearsed> {
     let text = std::fs::read_to_string(path).ok()?;
     let writing = is_being_written(path);
     let (lines, broken) = chain::read(&text);
-    rehearsed.at = lines.last()?.at;
-    rehearsed.target = lines.iter().rev().find_map(|line| match &line.entry {
-        Entry::Connected { target } => serde_json::from_value(target.clone()).ok(),
-        _ => None,
-    });
+    let replay = Replay::of(lines);
+    rehearsed.at = replay.ended?;
+    rehearsed.target.clone_from(&replay.target);
     rehearsed.end = match broken {
         // Half a line is what one finds while it is written.
         Some(_) | None if writing => End::Unfinished,
         Some(broken) => End::Untrusted(format!("it is not as it was written, {broken}")),
-        None => end(&lines),
+        None => end_of(&replay),
     };
     Some(rehearsed)
 }
@@ -122,86 +117,52 @@ pub(super) fn guarded(path: &Path) -> Result<(), String> {
 }
 
 /// Only the last transaction counts: the ones before it were retried.
-fn end(lines: &[Line]) -> End {
-    let mut rows = Vec::new();
-    let mut structure = None;
-    let mut locked = None;
-    let mut ended = None;
-    // Without the end of its run, what a journal does not say may have happened all the same.
-    if !matches!(
-        lines.last().map(|line| &line.entry),
-        Some(Entry::Left { .. })
-    ) {
-        return End::Unfinished;
-    }
-    for line in lines {
-        match &line.entry {
-            Entry::Phase { phase, .. } if phase == "beginning" => {
-                (rows, structure, locked, ended) = (Vec::new(), None, None, None);
-            }
-            Entry::Checked {
-                name,
-                verdict,
-                detail,
-                ..
-            } => match verdict.as_str() {
-                "FAIL" => rows.push(format!("FAIL  {name}  {detail}")),
-                "PASS" if name == rehearsal::RESTORED => {
-                    structure = rehearsal::digest_in(detail).map(str::to_owned);
-                }
-                _ => {}
-            },
-            Entry::Statement {
-                number,
-                milliseconds,
-                locks,
-                error,
-                ..
-            } => {
-                if let Some(error) = error {
-                    rows.push(format!("statement {number}: {}", error.message));
-                }
-                if locked.is_none() && locks.iter().any(|lock| felt(lock)) {
-                    let took = i64::try_from(*milliseconds).unwrap_or(i64::MAX);
-                    locked = Some(line.at.as_millisecond().saturating_sub(took));
-                }
-            }
-            Entry::Outcome {
-                outcome,
-                why,
-                rehearsed,
-                ..
-            } => {
-                let why = why.clone().unwrap_or_default();
-                let as_planned = outcome == "ROLLED BACK" && (*rehearsed || why == OLD_REASON);
-                ended = Some((line.at, as_planned, why));
-            }
-            _ => {}
-        }
-    }
-    let Some((at, went_well, why)) = ended else {
+fn end_of(replay: &Replay) -> End {
+    let (true, Some(attempt), Some(outcome)) = (replay.is_whole(), replay.last(), replay.outcome())
+    else {
         return End::Unfinished;
     };
+    let checks = || {
+        attempt
+            .verification
+            .iter()
+            .chain(&attempt.post_verification)
+    };
+    let failed = checks().filter(|check| check.verdict == "FAIL");
+    let mut rows: Vec<String> = failed
+        .map(|check| format!("FAIL  {}  {}", check.name, check.detail))
+        .collect();
+    rows.extend(attempt.failed().and_then(|statement| {
+        let error = statement.ended.error.as_ref()?;
+        Some(format!(
+            "statement {}: {}",
+            statement.ended.number, error.message
+        ))
+    }));
+    let came_back =
+        |check: &ReplayedCheck| check.verdict == "PASS" && check.name == rehearsal::RESTORED;
+    let restored = checks().filter(|check| came_back(check)).last();
+    let structure = restored.and_then(|check| rehearsal::digest_in(&check.detail));
+    let as_planned = outcome.word == "ROLLED BACK" && outcome.rehearsed;
     match structure {
-        Some(structure) if went_well && rows.is_empty() => End::Passed {
-            structure,
-            window: locked
-                .and_then(|from| Millis::try_from(at.as_millisecond().saturating_sub(from)).ok()),
+        Some(structure) if as_planned && rows.is_empty() => End::Passed {
+            structure: structure.to_owned(),
+            window: attempt.first_felt().and_then(|from| {
+                Millis::try_from(outcome.at.duration_since(from).as_millis()).ok()
+            }),
         },
-        Some(_) | None => End::Failed { why, rows },
+        Some(_) | None => End::Failed {
+            why: outcome.why.clone().unwrap_or_default(),
+            rows,
+        },
     }
-}
-
-/// Whether somebody may have to wait for this lock, as the journal writes it, who only uses the tables.
-fn felt(lock: &str) -> bool {
-    parse(lock).is_some_and(|(mode, _)| mode.is_felt())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::journal::Journal;
-    use crate::journal::entry::File;
+    use crate::journal::entry::{Entry, File};
 
     const DETAIL: &str = "3 objects and properties compared, md5 0123456789abcdef0123456789abcdef";
 
@@ -255,10 +216,19 @@ mod tests {
 
     const LEFT: Entry = Entry::Left { code: 1 };
 
+    fn beginning() -> Entry {
+        Entry::Phase {
+            phase: "beginning".into(),
+            why: None,
+        }
+    }
+
+    /// What it opens with, and then a transaction with the other entries.
     fn journal(folder: &Path, name: &str, entries: &[Entry]) -> PathBuf {
         let path = folder.join(name);
         let mut journal = Journal::create(Some(&path), |_| None).unwrap();
-        for entry in entries {
+        let (opened, of_transaction) = entries.split_first().unwrap();
+        for entry in [opened, &beginning()].into_iter().chain(of_transaction) {
             journal.record(entry).unwrap();
         }
         path
@@ -370,7 +340,7 @@ mod tests {
         let End::Untrusted(why) = only(home.path()).end else {
             panic!("trusted");
         };
-        assert!(why.contains("line 2: it was edited"), "{why}");
+        assert!(why.contains("line 3: it was edited"), "{why}");
     }
 
     #[test]
@@ -378,7 +348,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("1.jsonl");
         let mut writing = Journal::create(Some(&path), |_| None).unwrap();
-        for entry in [opened(of()), restored(), as_planned(), LEFT] {
+        for entry in [opened(of()), beginning(), restored(), as_planned(), LEFT] {
             writing.record(&entry).unwrap();
         }
         assert_eq!(only(home.path()).end, End::Unfinished);

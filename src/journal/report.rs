@@ -5,7 +5,6 @@
 //! server or a script stands in it as data; only the two writers make markup, and they escape every
 //! text they are given (I8).
 
-pub(super) mod facts;
 mod headline;
 pub mod html;
 pub mod json;
@@ -15,7 +14,7 @@ mod timeline;
 mod words;
 
 use super::chain::{self, Broken};
-use facts::Facts;
+use super::replay::Replay;
 
 pub use timeline::{Bar, Blocking, Timeline};
 
@@ -95,16 +94,17 @@ impl Report {
                 what: "it is empty".to_owned(),
             }),
             broken => {
-                let facts = Facts::of(&lines);
+                let believed = lines.len();
+                let replay = Replay::of(lines);
                 let journal = sections::Journal {
                     name,
                     lines: text.lines().count(),
-                    believed: lines.len(),
+                    believed,
                     broken: broken.as_ref(),
                 };
                 Ok(Report {
-                    title: sections::title(&facts),
-                    blocks: sections::all(&facts, &journal),
+                    title: sections::title(&replay),
+                    blocks: sections::all(&replay, &journal),
                     broken,
                 })
             }

@@ -8,7 +8,7 @@ use crate::gate::pass::{Allowance, Structure};
 use crate::gate::query::After;
 use crate::gate::{Account, Command, Ending, Machine, Phase, Why};
 use crate::journal::Entry;
-use crate::journal::entry::Message;
+use crate::journal::entry::{Message, StatementEnded};
 use crate::runbook::check::Check;
 use crate::runbook::script::Statement;
 use crate::runbook::{Item, ItemKind, Runbook};
@@ -293,7 +293,8 @@ fn of_report(body: &Body, runbook: &Runbook, account: &Account) -> Vec<Entry> {
         }],
         Body::NumberDurable => vec![Entry::NumberDurable],
         Body::StatementFinished(report) => {
-            let mut entries = vec![statement(runbook, account, report)];
+            let ended = statement(runbook, account, report);
+            let mut entries = vec![Entry::Statement(Box::new(ended))];
             entries.extend(report.checks.iter().map(|c| checked("verification", c)));
             entries
         }
@@ -307,15 +308,11 @@ fn of_report(body: &Body, runbook: &Runbook, account: &Account) -> Vec<Entry> {
                 duration: *duration,
                 ..StatementReport::default()
             };
-            let mut entry = statement(runbook, account, &report);
-            if let Entry::Statement {
-                tag, error: slot, ..
-            } = &mut entry
-            {
-                *tag = None;
-                *slot = Some(Message::from(&**error));
-            }
-            vec![entry]
+            vec![Entry::Statement(Box::new(StatementEnded {
+                tag: None,
+                error: Some(Message::from(&**error)),
+                ..statement(runbook, account, &report)
+            }))]
         }
         Body::Noticed { number, message } => vec![said(*number, message)],
         Body::Guard { missing } => missing.iter().map(|why| said(None, why)).collect(),
@@ -425,9 +422,9 @@ fn checked(stage: &str, check: &Check) -> Entry {
     }
 }
 
-fn statement(runbook: &Runbook, account: &Account, report: &StatementReport) -> Entry {
+fn statement(runbook: &Runbook, account: &Account, report: &StatementReport) -> StatementEnded {
     let known = runbook.script.statement(report.number);
-    Entry::Statement {
+    StatementEnded {
         number: report.number,
         line: known.map_or(0, |s| s.line),
         file: known

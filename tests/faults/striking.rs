@@ -6,7 +6,7 @@ use std::time::Duration;
 use stagegate::database::session::{HoldOptions, Identity, of_earlier_run};
 use stagegate::gate::event::{Inquiry, XactStatus};
 use stagegate::journal::chain;
-use stagegate::journal::story::Story;
+use stagegate::journal::replay::Replay;
 
 use crate::dice::Dice;
 use crate::ground::{DATABASE, Ground, settings};
@@ -281,12 +281,12 @@ async fn bystander(ground: &Ground) -> tokio::task::JoinHandle<()> {
 pub async fn told_by_journal(journal: &Path, ground: &Ground) -> Said {
     let text = std::fs::read_to_string(journal).unwrap();
     let (lines, _) = chain::read(&text);
-    let story = Story::of(&lines);
-    let (Some(xid), Some(target)) = (story.xid, story.target) else {
+    let replay = Replay::of(lines);
+    let (Some(xid), Some(target)) = (replay.xid(), replay.target.as_ref()) else {
         return Said::RolledBack("no transaction was begun".into());
     };
     let settings = settings(ground.address());
-    let inquiry = of_earlier_run(&settings, &Identity::of(&target), &xid, true).await;
+    let inquiry = of_earlier_run(&settings, &Identity::of(target), xid, true).await;
     match inquiry {
         Inquiry::Answered {
             status: XactStatus::Committed,

@@ -96,11 +96,7 @@ fn by_lines_a_second_stagegate_names_the_first_too() {
     let text = std::fs::read_to_string(&journal).unwrap();
     let lines = chain::verify(&text).unwrap();
     let waited = lines.iter().find_map(|line| match &line.entry {
-        Entry::Statement {
-            milliseconds,
-            waited,
-            ..
-        } => Some((*milliseconds, *waited)),
+        Entry::Statement(ended) => Some((ended.milliseconds, ended.waited)),
         _ => None,
     });
     let (took, waited) = waited.expect("the statement");

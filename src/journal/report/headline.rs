@@ -3,8 +3,9 @@
 //! It never says COMMITTED or ROLLED BACK where the journal does not prove it.
 
 use super::Tone;
-use super::facts::{Attempt, Facts, Outcome};
 use super::sections::Journal;
+use super::words::told_to_others;
+use crate::journal::replay::{Attempt, RecordedOutcome, Replay};
 
 pub struct Headline {
     pub tone: Tone,
@@ -18,8 +19,8 @@ pub struct Headline {
 const ENDS_EARLY: &str = "the program or its host died, the run goes on, or the journal was cut";
 
 /// The headline of a run.
-pub fn of(facts: &Facts, journal: &Journal<'_>) -> Headline {
-    let told = told(facts);
+pub fn of(replay: &Replay, journal: &Journal<'_>) -> Headline {
+    let told = told(replay);
     match journal.broken {
         // What stood after the break may have been another transaction.
         Some(broken) if told.word != "COMMITTED" => Headline {
@@ -46,12 +47,12 @@ pub fn of(facts: &Facts, journal: &Journal<'_>) -> Headline {
     }
 }
 
-fn told(facts: &Facts) -> Headline {
-    match facts.last() {
-        None => nothing_begun(facts),
+fn told(replay: &Replay) -> Headline {
+    match replay.last() {
+        None => nothing_begun(replay),
         Some(attempt) => match (&attempt.outcome, &attempt.retried) {
-            (Some(outcome), _) => recorded(facts, attempt, outcome),
-            (None, Some(proof)) => match facts.left {
+            (Some(outcome), _) => recorded(replay, attempt, outcome),
+            (None, Some(proof)) => match replay.left {
                 None => left_open(attempt.why.as_deref(), proof),
                 Some(_) => Headline {
                     tone: Tone::Doubtful,
@@ -85,13 +86,13 @@ fn left_open(why: Option<&str>, proof: &str) -> Headline {
 
 fn because(why: Option<&str>) -> String {
     match why {
-        Some(why) => format!("Because {why}"),
+        Some(why) => format!("Because {}", told_to_others(why)),
         None => "The transaction was rolled back".to_owned(),
     }
 }
 
-fn nothing_begun(facts: &Facts) -> Headline {
-    if facts.left.is_none() {
+fn nothing_begun(replay: &Replay) -> Headline {
+    if replay.left.is_none() {
         return Headline {
             tone: Tone::Bad,
             word: "NOT RECORDED",
@@ -102,7 +103,7 @@ fn nothing_begun(facts: &Facts) -> Headline {
             ask: true,
         };
     }
-    let sentence = match &facts.outcome {
+    let sentence = match replay.outcome() {
         Some(outcome) if outcome.word == "NOT CONNECTED" => {
             "No server was reached; the messages say why."
         }
@@ -116,7 +117,7 @@ fn nothing_begun(facts: &Facts) -> Headline {
     }
 }
 
-fn recorded(facts: &Facts, attempt: &Attempt, outcome: &Outcome) -> Headline {
+fn recorded(replay: &Replay, attempt: &Attempt, outcome: &RecordedOutcome) -> Headline {
     let proof = &outcome.proof;
     match outcome.word.as_str() {
         "COMMITTED" => {
@@ -125,7 +126,7 @@ fn recorded(facts: &Facts, attempt: &Attempt, outcome: &Outcome) -> Headline {
                 .iter()
                 .filter(|check| !matches!(check.verdict.as_str(), "PASS" | "WARN"))
                 .count();
-            let (tone, rest) = match (failed, attempt.post_verification.len(), facts.left) {
+            let (tone, rest) = match (failed, attempt.post_verification.len(), replay.left) {
                 (0, 0, None) => (
                     Tone::Doubtful,
                     " The journal ends there: no post-verification is recorded.",
@@ -144,18 +145,16 @@ fn recorded(facts: &Facts, attempt: &Attempt, outcome: &Outcome) -> Headline {
             }
         }
         "ROLLED BACK" => {
-            let again = match facts.course.iter().rev().find(|s| s.what == "checklist") {
-                Some(step) if facts.left.is_none() && step.at > outcome.at => {
-                    return left_open(outcome.why.as_deref(), proof);
-                }
-                _ if facts.left.is_none() => {
+            let again = match (attempt.back_at_checklist, replay.is_whole()) {
+                (true, false) => return left_open(outcome.why.as_deref(), proof),
+                (false, false) => {
                     " The end of the run is not recorded, and whether another transaction followed \
                      is not either."
                 }
-                Some(step) if step.at > outcome.at => {
+                (true, true) => {
                     " The walk went back to the checklist; no other transaction was begun."
                 }
-                _ => "",
+                (false, true) => "",
             };
             Headline {
                 tone: Tone::Doubtful,
@@ -164,10 +163,10 @@ fn recorded(facts: &Facts, attempt: &Attempt, outcome: &Outcome) -> Headline {
                     "{}. Proof: {proof}.{again}",
                     because(outcome.why.as_deref())
                 ),
-                ask: facts.left.is_none(),
+                ask: replay.left.is_none(),
             }
         }
-        "NOT CONNECTED" => nothing_begun(facts),
+        "NOT CONNECTED" => nothing_begun(replay),
         _ => Headline {
             tone: Tone::Bad,
             word: "UNKNOWN",

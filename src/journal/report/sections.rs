@@ -2,13 +2,14 @@
 //! signed for what, what ran, what was checked, what the server said, how to get back.
 
 mod closing;
+mod course;
 mod ran;
 mod said;
 
-use super::facts::Facts;
 use super::words::{between, exit_code, instant, shell, stretch};
 use super::{Block, Cell, Row, Table, Tone, headline};
 use crate::journal::chain::Broken;
+use crate::journal::replay::Replay;
 
 /// The journal as a file.
 pub struct Journal<'a> {
@@ -21,30 +22,30 @@ pub struct Journal<'a> {
 }
 
 /// The title of the report.
-pub fn title(facts: &Facts) -> String {
-    match &facts.opened {
+pub fn title(replay: &Replay) -> String {
+    match &replay.opened {
         Some(opened) if !opened.runbook.trim().is_empty() => opened.runbook.clone(),
         _ => "A run of stagegate".to_owned(),
     }
 }
 
 /// Every block, from the top.
-pub fn all(facts: &Facts, journal: &Journal<'_>) -> Vec<Block> {
+pub fn all(replay: &Replay, journal: &Journal<'_>) -> Vec<Block> {
     let mut blocks = Vec::new();
-    outcome(facts, journal, &mut blocks);
-    target(facts, &mut blocks);
-    people(facts, &mut blocks);
-    checklist(facts, &mut blocks);
-    let count = facts.attempts.len();
-    for (index, attempt) in facts.attempts.iter().enumerate() {
-        ran::transaction(facts, attempt, index + 1, count, &mut blocks);
+    outcome(replay, journal, &mut blocks);
+    target(replay, &mut blocks);
+    people(replay, &mut blocks);
+    checklist(replay, &mut blocks);
+    let count = replay.attempts.len();
+    for (index, attempt) in replay.attempts.iter().enumerate() {
+        ran::transaction(replay, attempt, index + 1, count, &mut blocks);
     }
-    said::checks(facts, &mut blocks);
-    said::queries(facts, &mut blocks);
-    said::messages(facts, &mut blocks);
-    closing::way_back(facts, journal, &mut blocks);
-    closing::course(facts, &mut blocks);
-    closing::integrity(journal, facts, &mut blocks);
+    said::checks(replay, &mut blocks);
+    said::queries(replay, &mut blocks);
+    said::messages(replay, &mut blocks);
+    closing::way_back(replay, journal, &mut blocks);
+    closing::course(replay, &mut blocks);
+    closing::integrity(journal, replay, &mut blocks);
     blocks
 }
 
@@ -63,8 +64,8 @@ fn named(rows: Vec<(&str, String)>) -> Block {
     })
 }
 
-fn outcome(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
-    let headline = headline::of(facts, journal);
+fn outcome(replay: &Replay, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
+    let headline = headline::of(replay, journal);
     blocks.push(Block::Banner(
         headline.tone,
         headline.word.to_owned(),
@@ -78,7 +79,7 @@ fn outcome(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
         )]));
     }
     let mut rows = Vec::new();
-    if let Some(opened) = &facts.opened {
+    if let Some(opened) = &replay.opened {
         rows.extend(
             opened
                 .ticket
@@ -105,12 +106,12 @@ fn outcome(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
             rows.push(("psql variable", format!("{name} = {value}")));
         }
     }
-    if let Some(attempt) = facts.last() {
+    if let Some(attempt) = replay.last() {
         let xid = attempt
             .xid
             .as_deref()
             .unwrap_or("no answer to BEGIN is recorded");
-        let of = match facts.attempts.len() {
+        let of = match replay.attempts.len() {
             1 => String::new(),
             count => format!(", the last of {count}"),
         };
@@ -125,14 +126,14 @@ fn outcome(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
         for who in &attempt.blocked {
             rows.push(("Blocked by", who.clone()));
         }
-        rows.push(("Lock window", ran::window(facts, attempt)));
+        rows.push(("Lock window", ran::window(replay, attempt)));
         rows.extend(
             ran::waited(attempt)
                 .into_iter()
                 .map(|text| ("Waited for it", text)),
         );
     }
-    if let (Some(began), Some(ended)) = (facts.began, facts.ended) {
+    if let (Some(began), Some(ended)) = (replay.began, replay.ended) {
         rows.push((
             "Run",
             format!(
@@ -143,14 +144,14 @@ fn outcome(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
             ),
         ));
     }
-    let local = facts
+    let local = replay
         .opened
         .iter()
         .filter_map(|opened| opened.local_time.as_ref());
     rows.extend(local.map(|local| ("Begun, by the clock of that machine", local.clone())));
     rows.push((
         "Left with",
-        match facts.left {
+        match replay.left {
             Some(code) => format!("exit code {code}: {}", exit_code(code)),
             None => {
                 "no exit code is recorded: the journal does not have the end of the run".to_owned()
@@ -160,11 +161,11 @@ fn outcome(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
     blocks.push(named(rows));
 }
 
-fn target(facts: &Facts, blocks: &mut Vec<Block>) {
+fn target(replay: &Replay, blocks: &mut Vec<Block>) {
     blocks.push(heading("Target"));
-    let Some(target) = &facts.target else {
+    let Some(target) = &replay.target else {
         blocks.push(Block::Text(
-            match facts.left {
+            match replay.left {
                 Some(_) => "No server was reached.",
                 None => "No server is recorded.",
             }
@@ -235,11 +236,11 @@ fn target(facts: &Facts, blocks: &mut Vec<Block>) {
     blocks.push(named(rows));
 }
 
-fn people(facts: &Facts, blocks: &mut Vec<Block>) {
+fn people(replay: &Replay, blocks: &mut Vec<Block>) {
     blocks.push(heading("People"));
     let unknown = || "not known".to_owned();
     let mut rows = Vec::new();
-    if let Some(opened) = &facts.opened {
+    if let Some(opened) = &replay.opened {
         rows.push((
             "Operating system's user",
             opened.os_user.clone().unwrap_or_else(unknown),
@@ -256,7 +257,7 @@ fn people(facts: &Facts, blocks: &mut Vec<Block>) {
             ssh.unwrap_or_else(|| "none: at the machine itself, or not handed on".to_owned()),
         ));
     }
-    let role = facts.target.as_ref().map(|target| {
+    let role = replay.target.as_ref().map(|target| {
         let session = target.session_role.as_ref();
         session.map_or_else(
             || target.role.clone(),
@@ -264,11 +265,11 @@ fn people(facts: &Facts, blocks: &mut Vec<Block>) {
         )
     });
     rows.push(("Database role", role.unwrap_or_else(unknown)));
-    if let Some(name) = facts.last().and_then(|a| a.second_signer.clone()) {
+    if let Some(name) = replay.last().and_then(|a| a.second_signer.clone()) {
         rows.push(("Second signer, for COMMIT", name));
     }
     blocks.push(named(rows));
-    if facts.signatures.is_empty() {
+    if replay.signatures.is_empty() {
         blocks.push(Block::Text(
             "Nobody signed anything in this run.".to_owned(),
         ));
@@ -277,7 +278,7 @@ fn people(facts: &Facts, blocks: &mut Vec<Block>) {
     blocks.push(Block::Text(
         "Signed by the operating system's user, in this order:".to_owned(),
     ));
-    let rows = facts
+    let rows = replay
         .signatures
         .iter()
         .map(|signature| {
@@ -300,12 +301,12 @@ fn people(facts: &Facts, blocks: &mut Vec<Block>) {
     }));
 }
 
-fn checklist(facts: &Facts, blocks: &mut Vec<Block>) {
-    if facts.items.is_empty() {
+fn checklist(replay: &Replay, blocks: &mut Vec<Block>) {
+    if replay.items.is_empty() {
         return;
     }
     blocks.push(heading("Checklist"));
-    let rows = facts.items.iter().map(|item| {
+    let rows = replay.items.iter().map(|item| {
         let (standing, tone) = match item.standing.as_deref() {
             Some("holds") => ("evidence holds", Tone::Good),
             Some("warns") => ("evidence holds, with a warning", Tone::Doubtful),
@@ -340,7 +341,7 @@ fn checklist(facts: &Facts, blocks: &mut Vec<Block>) {
         ],
         rows: rows.collect(),
     }));
-    for item in &facts.items {
+    for item in &replay.items {
         if item.evidence().is_empty() && item.acknowledged.is_empty() {
             continue;
         }
@@ -353,16 +354,16 @@ fn checklist(facts: &Facts, blocks: &mut Vec<Block>) {
             blocks.push(Block::List(item.acknowledged.clone()));
         }
     }
-    readings(facts, blocks);
+    readings(replay, blocks);
 }
 
 /// How long each document was open, and how much of it was on the screen.
-fn readings(facts: &Facts, blocks: &mut Vec<Block>) {
-    if facts.perusals.is_empty() {
+fn readings(replay: &Replay, blocks: &mut Vec<Block>) {
+    if replay.perusals.is_empty() {
         return;
     }
     blocks.push(Block::Heading(3, "What was on the screen".to_owned()));
-    let rows = facts.perusals.iter().map(|perusal| {
+    let rows = replay.perusals.iter().map(|perusal| {
         let lasted = std::time::Duration::from_millis(perusal.lasted);
         let opened = perusal.left.checked_sub(lasted).unwrap_or(perusal.left);
         Row::Cells(vec![

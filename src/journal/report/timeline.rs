@@ -5,9 +5,9 @@
 //! Times are those at which the program took something down, so a lock is drawn from the start of
 //! the statement that took it to the moment its end was known: never too short.
 
-use super::facts::{Attempt, Held};
 use super::words::{between, stretch};
 use crate::gate::event::LockMode;
+use crate::journal::replay::{Attempt, HeldRelation};
 use jiff::Timestamp;
 
 /// How many relations are drawn; a table lists the rest.
@@ -67,7 +67,7 @@ impl Blocking {
 
 impl Timeline {
     /// The picture of `attempt`, whose end is at `end`; `None` where there is nothing to draw.
-    pub fn of(attempt: &Attempt, held: &[Held], end: Timestamp) -> Option<Timeline> {
+    pub fn of(attempt: &Attempt, held: &[HeldRelation], end: Timestamp) -> Option<Timeline> {
         let began = attempt.began?;
         if attempt.statements.is_empty() {
             return None;
@@ -121,14 +121,12 @@ fn script(attempt: &Attempt, place: impl Fn(Timestamp) -> u64) -> Vec<(u64, u64)
 /// For how long each statement was seen to wait, drawn at its beginning.
 fn waits(attempt: &Attempt, script: &[(u64, u64)]) -> Vec<(u64, u64)> {
     let statements = attempt.statements.iter().zip(script);
-    let waits = statements.filter(|(statement, _)| statement.waited > 0);
+    let waits = statements.filter_map(|(statement, piece)| {
+        let waited = statement.ended.waited.filter(|waited| *waited > 0)?;
+        Some((waited, piece))
+    });
     waits
-        .map(|(statement, (from, to))| {
-            (
-                *from,
-                from.saturating_add(statement.waited * 1_000).min(*to),
-            )
-        })
+        .map(|(waited, (from, to))| (*from, from.saturating_add(waited * 1_000).min(*to)))
         .collect()
 }
 
@@ -161,7 +159,7 @@ fn quiet(label: &str, pieces: Vec<(u64, u64)>) -> Bar {
     }
 }
 
-fn bar(held: &Held, length: u64, place: impl Fn(Timestamp) -> u64) -> Bar {
+fn bar(held: &HeldRelation, length: u64, place: impl Fn(Timestamp) -> u64) -> Bar {
     let mut pieces = Vec::new();
     for (index, (since, mode)) in held.modes.iter().enumerate() {
         let to = held

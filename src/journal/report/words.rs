@@ -60,6 +60,14 @@ pub fn shell(argument: &str) -> String {
     }
 }
 
+/// A reason for somebody who was not there: the journal says "you" to the person who was.
+pub fn told_to_others(why: &str) -> String {
+    match why.strip_prefix("you ") {
+        Some(rest) => format!("the person at the terminal {rest}"),
+        None => why.to_owned(),
+    }
+}
+
 /// A message in a line.
 pub fn line(message: &Message) -> String {
     let mut text = String::new();

@@ -148,7 +148,7 @@ pub(crate) fn told(scene: &Scene<'_>, after: &str, columns: usize) -> Vec<Line<'
             "{} PASS, {} WARN, {} FAIL",
             tally.pass, tally.warn, tally.fail
         );
-        match scene.account.with_locks {
+        match scene.account.locks.time() {
             WithLocks { looking: 0, .. } => counts,
             WithLocks { looking, all, .. } => {
                 format!("{counts}; took {looking} of {all} ms with locks")

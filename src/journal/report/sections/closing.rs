@@ -1,17 +1,17 @@
 //! What a reader does next, and what the report rests on: the way back, the course of the run, the
 //! journal.
 
-use super::{Journal, heading, named};
-use crate::journal::report::facts::Facts;
-use crate::journal::report::words::{clock, counted};
+use super::{Journal, course, heading, named};
+use crate::journal::replay::Replay;
+use crate::journal::report::words::{clock, counted, told_to_others};
 use crate::journal::report::{Block, Cell, Row, Table, headline};
 use crate::runbook::rollback::number_of;
 
 /// The rollback scripts, or why none is needed.
-pub fn way_back(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
+pub fn way_back(replay: &Replay, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
     blocks.push(heading("Way back"));
-    let headline = headline::of(facts, journal);
-    let ended = facts.left.is_some();
+    let headline = headline::of(replay, journal);
+    let ended = replay.is_whole();
     if ended && matches!(headline.word, "ROLLED BACK" | "NOTHING WAS APPLIED") {
         blocks.push(Block::Text(
             "There is nothing to undo: nothing of this run is left in the database, beside numbers \
@@ -25,7 +25,7 @@ pub fn way_back(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
             "Undo nothing before the server has said which way the transaction went.".to_owned(),
         ));
     }
-    let scripts = facts
+    let scripts = replay
         .opened
         .as_ref()
         .map(|opened| opened.rollbacks.as_slice());
@@ -62,8 +62,8 @@ pub fn way_back(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
                  leaves the decision to a person:"
                     .to_owned(),
             ));
-            blocks.push(Block::Code(vec![command(facts)]));
-            let rehearsed = facts.items.iter().find_map(|item| {
+            blocks.push(Block::Code(vec![command(replay)]));
+            let rehearsed = replay.items.iter().find_map(|item| {
                 let summary = item.found.first()?;
                 Some((summary, item.rehearsal.as_ref()?))
             });
@@ -91,11 +91,11 @@ pub fn way_back(facts: &Facts, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
 }
 
 /// The rollback of this run, for a shell.
-fn command(facts: &Facts) -> String {
+fn command(replay: &Replay) -> String {
     let mut words = vec!["stagegate".to_owned(), "rollback".to_owned()];
-    let opened = facts.opened.as_ref();
+    let opened = replay.opened.as_ref();
     words.extend(opened.and_then(|opened| opened.folder.clone()));
-    if let Some(target) = &facts.target {
+    if let Some(target) = &replay.target {
         let role = target.session_role.as_ref().unwrap_or(&target.role);
         for (option, value) in [
             ("-h", &target.host),
@@ -120,16 +120,18 @@ fn quoted(word: &str) -> String {
 }
 
 /// Phases, decisions and alarms, in order.
-pub fn course(facts: &Facts, blocks: &mut Vec<Block>) {
+pub fn course(replay: &Replay, blocks: &mut Vec<Block>) {
     blocks.push(heading("Course of the run"));
-    let rows = facts
-        .course
-        .iter()
-        .map(|step| {
+    let told = replay.course.iter().flat_map(|(at, entry)| {
+        let steps = course::tell_steps(entry).into_iter();
+        steps.map(|(what, why)| (*at, what, why))
+    });
+    let rows = told
+        .map(|(at, what, why)| {
             Row::Cells(vec![
-                Cell::plain(clock(step.at)),
-                Cell::plain(step.what.clone()),
-                Cell::plain(step.why.clone().unwrap_or_default()),
+                Cell::plain(clock(at)),
+                Cell::plain(what),
+                Cell::plain(why.map_or_else(String::new, |why| told_to_others(&why))),
             ])
         })
         .collect();
@@ -140,15 +142,15 @@ pub fn course(facts: &Facts, blocks: &mut Vec<Block>) {
 }
 
 /// Whether the journal is as it was written.
-pub fn integrity(journal: &Journal<'_>, facts: &Facts, blocks: &mut Vec<Block>) {
+pub fn integrity(journal: &Journal<'_>, replay: &Replay, blocks: &mut Vec<Block>) {
     blocks.push(heading("Journal"));
     let lines = counted(journal.lines, "line", "lines");
     let text = match journal.broken {
         None => format!(
             "{lines}, every one as it was written: the chain of hashes holds.{}",
-            match facts.left {
-                Some(_) => "",
-                None => " The end of the run is not among them.",
+            match replay.is_whole() {
+                true => "",
+                false => " The end of the run is not among them.",
             }
         ),
         Some(broken) => format!(
@@ -158,7 +160,7 @@ pub fn integrity(journal: &Journal<'_>, facts: &Facts, blocks: &mut Vec<Block>) 
         ),
     };
     blocks.push(Block::Text(text));
-    let version = facts
+    let version = replay
         .opened
         .as_ref()
         .map_or("", |opened| opened.version.as_str());

@@ -2,21 +2,23 @@
 //! itself added to them.
 
 use super::said::table_of;
+use crate::gate::account::WithLocks;
 use crate::gate::event::LockMode;
-use crate::journal::report::facts::{Attempt, Facts, Statement};
+use crate::journal::entry::StatementEnded;
+use crate::journal::replay::{Attempt, Replay, TimedStatement};
 use crate::journal::report::timeline::Timeline;
-use crate::journal::report::words::{between, counted, line, stretch};
+use crate::journal::report::words::{between, counted, line, stretch, told_to_others};
 use crate::journal::report::{Block, Cell, Row, Table, Tone};
 use jiff::Timestamp;
 
 /// Where an attempt ended, and whether that is recorded.
-fn end_of(facts: &Facts, attempt: &Attempt) -> Option<(Timestamp, bool)> {
+fn end_of(replay: &Replay, attempt: &Attempt) -> Option<(Timestamp, bool)> {
     let known = attempt.ended.map(|at| (at, true));
-    known.or(facts.ended.map(|at| (at, false)))
+    known.or(replay.ended.map(|at| (at, false)))
 }
 
 /// From the first lock that others feel to the end, in words.
-pub fn window(facts: &Facts, attempt: &Attempt) -> String {
+pub fn window(replay: &Replay, attempt: &Attempt) -> String {
     let held = attempt.held();
     let felt: Vec<_> = held
         .iter()
@@ -37,15 +39,15 @@ pub fn window(facts: &Facts, attempt: &Attempt) -> String {
         strongest.name(),
         strongest.blocks()
     );
-    let what = match attempt.looking() {
-        Some((all, looking)) if looking > 0 => format!(
+    let what = match attempt.locks.time() {
+        WithLocks { looking: 0, .. } => what,
+        WithLocks { all, looking } => format!(
             "{what}; of the {} that the script ran since then, {} went to statements that only look",
             stretch(all * 1_000),
             stretch(looking * 1_000)
         ),
-        Some(_) | None => what,
     };
-    match end_of(facts, attempt) {
+    match end_of(replay, attempt) {
         Some((end, true)) => format!("{}, {what}", stretch(between(first, end))),
         Some((end, false)) => format!(
             "at least {}, {what}; its end is not recorded",
@@ -76,7 +78,7 @@ pub fn waited(attempt: &Attempt) -> Vec<String> {
 
 /// The transaction with this number, of so many.
 pub fn transaction(
-    facts: &Facts,
+    replay: &Replay,
     attempt: &Attempt,
     number: usize,
     count: usize,
@@ -104,7 +106,7 @@ pub fn transaction(
         blocks.push(Block::Code(different.clone()));
     }
     let held = attempt.held();
-    if let Some((end, known)) = end_of(facts, attempt) {
+    if let Some((end, known)) = end_of(replay, attempt) {
         if let Some(timeline) = Timeline::of(attempt, &held, end) {
             blocks.push(Block::Timeline(timeline));
         }
@@ -188,11 +190,14 @@ fn ending(attempt: &Attempt, followed: bool) -> Option<String> {
     match (&attempt.outcome, &attempt.retried) {
         (Some(outcome), _) => {
             let why = outcome.why.as_ref();
-            let why = why.map_or_else(String::new, |why| format!(", because {why}"));
+            let why = why.map_or_else(String::new, |why| {
+                format!(", because {}", told_to_others(why))
+            });
             Some(format!("{}{why}: {}.", outcome.word, outcome.proof))
         }
         (None, Some(proof)) => {
             let why = attempt.why.as_deref().unwrap_or("it could not go on");
+            let why = told_to_others(why);
             let next = match (followed, attempt.let_go) {
                 (true, true) => " It was run a second time.",
                 (true, false) => " It was tried again.",
@@ -207,7 +212,8 @@ fn ending(attempt: &Attempt, followed: bool) -> Option<String> {
 fn statements(attempt: &Attempt) -> Table {
     let mut rows = Vec::new();
     let mut section = None;
-    for statement in &attempt.statements {
+    for TimedStatement { at, ended } in &attempt.statements {
+        let statement = &**ended;
         if statement.section != section {
             section.clone_from(&statement.section);
             rows.push(Row::Title(
@@ -218,14 +224,14 @@ fn statements(attempt: &Attempt) -> Table {
         }
         rows.push(Row::Cells(vec![
             Cell::plain(statement.number.to_string()),
-            Cell::plain(statement.place.clone()),
-            Cell::plain(statement.what.clone()),
+            Cell::plain(place(statement)),
+            Cell::plain(what(statement)),
             result(statement),
             Cell::plain(stretch(statement.milliseconds.saturating_mul(1_000))),
             Cell::plain(
                 attempt
                     .began
-                    .map_or_else(String::new, |began| stretch(between(began, statement.at))),
+                    .map_or_else(String::new, |began| stretch(between(began, *at))),
             ),
             Cell::plain(statement.locks.join(", ")),
         ]));
@@ -244,7 +250,24 @@ fn statements(attempt: &Attempt) -> Table {
     }
 }
 
-fn result(statement: &Statement) -> Cell {
+/// `line 53`, with its file where it is not the script's own.
+fn place(statement: &StatementEnded) -> String {
+    let line = statement.line;
+    match &statement.file {
+        Some(file) => format!("{file} line {line}"),
+        None => format!("line {line}"),
+    }
+}
+
+fn what(statement: &StatementEnded) -> String {
+    let kind = &statement.kind;
+    match statement.about.as_ref().or(statement.relation.as_ref()) {
+        Some(about) => format!("{kind} {about}"),
+        None => kind.clone(),
+    }
+}
+
+fn result(statement: &StatementEnded) -> Cell {
     match (&statement.error, &statement.tag) {
         (Some(error), _) => Cell {
             text: format!("FAILED: {}", line(error)),

@@ -1,12 +1,12 @@
 //! What was said of it: the checks, FAIL first, and the server's messages.
 
 use super::heading;
-use crate::journal::report::facts::{Checked, Facts};
+use crate::journal::replay::{Replay, ReplayedCheck, TimedQuery};
 use crate::journal::report::words::{clock, line};
 use crate::journal::report::{Block, Cell, Row, Table, Tone};
 
 /// How many checks there are of each verdict, in words.
-pub fn tally(checks: &[Checked]) -> String {
+pub fn tally(checks: &[ReplayedCheck]) -> String {
     let count = |verdict| checks.iter().filter(|c| c.verdict == verdict).count();
     match checks.len() {
         0 => "no checks; zero checks is not a pass".to_owned(),
@@ -18,8 +18,8 @@ pub fn tally(checks: &[Checked]) -> String {
 }
 
 /// The checks of the transaction that counts.
-pub fn checks(facts: &Facts, blocks: &mut Vec<Block>) {
-    let Some(attempt) = facts.last() else {
+pub fn checks(replay: &Replay, blocks: &mut Vec<Block>) {
+    let Some(attempt) = replay.last() else {
         return;
     };
     blocks.push(heading("Verification, inside the transaction"));
@@ -33,16 +33,16 @@ pub fn checks(facts: &Facts, blocks: &mut Vec<Block>) {
 }
 
 /// FAIL first, then WARN, then PASS; a word that is none of them counts as FAIL.
-pub fn table_of(checks: &[Checked]) -> Block {
+pub fn table_of(checks: &[ReplayedCheck]) -> Block {
     if checks.is_empty() {
         return Block::Text("No check is recorded; zero checks is not a pass.".to_owned());
     }
-    let rank = |check: &Checked| match check.verdict.as_str() {
+    let rank = |check: &ReplayedCheck| match check.verdict.as_str() {
         "PASS" => (2, Tone::Good),
         "WARN" => (1, Tone::Doubtful),
         _ => (0, Tone::Bad),
     };
-    let mut sorted: Vec<&Checked> = checks.iter().collect();
+    let mut sorted: Vec<&ReplayedCheck> = checks.iter().collect();
     sorted.sort_by_key(|check| rank(check).0);
     Block::Table(Table {
         head: vec!["verdict", "check", "detail"],
@@ -63,11 +63,11 @@ pub fn table_of(checks: &[Checked]) -> Block {
 }
 
 /// The queries that a person asked inside the transaction, where there were any.
-pub fn queries(facts: &Facts, blocks: &mut Vec<Block>) {
-    if facts.queries.is_empty() {
+pub fn queries(replay: &Replay, blocks: &mut Vec<Block>) {
+    if replay.queries.is_empty() {
         return;
     }
-    let count = match facts.queries.len() {
+    let count = match replay.queries.len() {
         1 => "1 query".to_owned(),
         count => format!("{count} queries"),
     };
@@ -75,7 +75,7 @@ pub fn queries(facts: &Facts, blocks: &mut Vec<Block>) {
     blocks.push(Block::Text(format!(
         "{count}, read-only by the server and undone at a savepoint."
     )));
-    let rows = facts
+    let rows = replay
         .queries
         .iter()
         .map(|query| {
@@ -83,8 +83,8 @@ pub fn queries(facts: &Facts, blocks: &mut Vec<Block>) {
                 Cell::plain(clock(query.at)),
                 Cell::plain(query.text.clone()),
                 Cell {
-                    text: query.brought.clone(),
-                    tone: if query.disturbed {
+                    text: brought(query),
+                    tone: if query.disturbed.is_some() {
                         Tone::Bad
                     } else {
                         Tone::Plain
@@ -99,17 +99,33 @@ pub fn queries(facts: &Facts, blocks: &mut Vec<Block>) {
     }));
 }
 
+/// How a query went, in words.
+fn brought(query: &TimedQuery) -> String {
+    let mut brought = match (query.rows, &query.error) {
+        (Some(rows), _) if query.more => format!("the first {rows} rows"),
+        (Some(1), _) => "1 row".to_owned(),
+        (Some(rows), _) => format!("{rows} rows"),
+        (None, Some(error)) => line(error),
+        (None, None) => "no answer".to_owned(),
+    };
+    if let Some(what) = &query.disturbed {
+        brought.push_str("; the transaction was not as before: ");
+        brought.push_str(what);
+    }
+    brought
+}
+
 /// Everything the server said, errors of statements among it.
-pub fn messages(facts: &Facts, blocks: &mut Vec<Block>) {
-    let failed = facts.attempts.iter().filter_map(|attempt| {
+pub fn messages(replay: &Replay, blocks: &mut Vec<Block>) {
+    let failed = replay.attempts.iter().filter_map(|attempt| {
         let statement = attempt.failed()?;
         Some((
             statement.at,
-            Some(statement.number),
-            statement.error.as_ref()?,
+            Some(statement.ended.number),
+            statement.ended.error.as_ref()?,
         ))
     });
-    let said = facts
+    let said = replay
         .messages
         .iter()
         .map(|said| (said.at, said.number, &said.message));

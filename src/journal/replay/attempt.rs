@@ -1,0 +1,226 @@
+//! One transaction, from BEGIN to its end, as a journal tells it.
+
+use crate::gate::account::{LocksTaken, StatementEnd, WaitsInShort};
+use crate::gate::event::{Lock, LockMode};
+use crate::journal::entry::StatementEnded;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Default)]
+pub struct Attempt {
+    /// Its id; `None` where BEGIN was not answered.
+    pub xid: Option<String>,
+    /// When BEGIN was about to be sent.
+    pub began: Option<Timestamp>,
+    /// Its number was on the server's disk.
+    pub durable: bool,
+    /// When its end was recorded; a little after the locks were let go.
+    pub ended: Option<Timestamp>,
+    /// When its last statement had come to its end and the verdict was known.
+    pub verdict: Option<Timestamp>,
+    /// When the gate opened for a decision, and when the decision was made there.
+    pub decided: Option<Timestamp>,
+    pub answered: Option<Timestamp>,
+    /// What the program itself sent.
+    pub added: Vec<String>,
+    pub statements: Vec<TimedStatement>,
+    pub locks: LocksTaken,
+    /// Whom it waited for when it stopped.
+    pub blocked: Vec<String>,
+    /// Who waited for it, where anybody was seen to.
+    pub waited: Option<WaitsInShort>,
+    /// The checks of the script.
+    pub verification: Vec<ReplayedCheck>,
+    pub post_verification: Vec<ReplayedCheck>,
+    /// Whether COMMIT may have been sent.
+    pub commit_intended: bool,
+    /// The reason that was given for committing a script without checks.
+    pub reason: Option<String>,
+    /// The second person who agreed to COMMIT.
+    pub second_signer: Option<String>,
+    /// Why it was rolled back, where it was.
+    pub why: Option<String>,
+    /// How a rollback is known that another attempt was to follow.
+    pub retried: Option<String>,
+    /// It was rolled back to be reviewed with nothing held.
+    pub let_go: bool,
+    /// The walk went back to its checklist after it.
+    pub back_at_checklist: bool,
+    /// What was approved before it, for which it is the second pass.
+    pub approved: Option<Approved>,
+    /// What it was different in from that; empty where it came out as approved.
+    pub compared: Option<Vec<String>>,
+    /// Its outcome as it was recorded last.
+    pub outcome: Option<RecordedOutcome>,
+}
+
+/// COMMIT as it was given on a pass that was rolled back.
+#[derive(Debug, Clone)]
+pub struct Approved {
+    pub at: Timestamp,
+    /// The transaction that showed it.
+    pub xid: Option<String>,
+    /// The SHA-256 of what it showed.
+    pub digest: String,
+    /// Of which statements row counts and numbers might differ, where they might: none means of all.
+    pub numbers_of: Option<Vec<usize>>,
+    /// Who agreed to it beside.
+    pub second_signer: Option<String>,
+    /// Why a script without checks is committed.
+    pub reason: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct TimedStatement {
+    /// When its end was taken down.
+    pub at: Timestamp,
+    pub ended: Box<StatementEnded>,
+}
+
+#[derive(Debug)]
+pub struct ReplayedCheck {
+    pub name: String,
+    pub verdict: String,
+    /// The rest of the row.
+    pub detail: String,
+}
+
+/// An outcome as the program recorded it.
+#[derive(Debug, Clone)]
+pub struct RecordedOutcome {
+    pub at: Timestamp,
+    /// COMMITTED, ROLLED BACK, UNKNOWN or NOT CONNECTED.
+    pub word: String,
+    pub why: Option<String>,
+    pub proof: String,
+    /// It was rolled back because that was the plan of a rehearsal, which came to its end.
+    pub rehearsed: bool,
+}
+
+/// What was held on one relation, and since when.
+#[derive(Debug)]
+pub struct HeldRelation {
+    pub relation: String,
+    /// Each mode when it became the strongest, the weakest first.
+    pub modes: Vec<(Timestamp, LockMode)>,
+}
+
+impl Attempt {
+    pub(super) fn keep_statement(&mut self, at: Timestamp, ended: Box<StatementEnded>) {
+        let locks: Vec<Lock> = ended
+            .locks
+            .iter()
+            .filter_map(|told| read_lock(told))
+            .collect();
+        self.locks.take_down(StatementEnd {
+            number: ended.number,
+            duration: ended.milliseconds,
+            tag: ended.tag.as_deref(),
+            locks: &locks,
+        });
+        self.statements.push(TimedStatement { at, ended });
+    }
+
+    pub fn failed(&self) -> Option<&TimedStatement> {
+        let mut statements = self.statements.iter();
+        statements.find(|statement| statement.ended.error.is_some())
+    }
+
+    /// It was not to be the last: it was let go for a review, was to be tried again, or the walk went back
+    /// to its checklist.
+    pub fn goes_on(&self) -> bool {
+        self.retried.is_some() || self.back_at_checklist
+    }
+
+    /// Which relations were locked how strongly, and since when; the first one locked first. A
+    /// statement's locks count from its start: it took them somewhere on its way.
+    pub fn held(&self) -> Vec<HeldRelation> {
+        let mut held: Vec<HeldRelation> = Vec::new();
+        let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+        for (number, lock) in self.locks.taken() {
+            let Some(since) = self.started(*number) else {
+                continue;
+            };
+            let index = *known.entry(&lock.relation).or_insert_with(|| {
+                held.push(HeldRelation {
+                    relation: lock.relation.clone(),
+                    modes: Vec::new(),
+                });
+                held.len() - 1
+            });
+            let Some(held) = held.get_mut(index) else {
+                continue;
+            };
+            if held.strongest().is_none_or(|(_, mode)| mode < lock.mode) {
+                held.modes.push((since, lock.mode));
+            }
+        }
+        held
+    }
+
+    /// When the statement with this number began.
+    fn started(&self, number: usize) -> Option<Timestamp> {
+        let at = self
+            .statements
+            .partition_point(|one| one.ended.number < number);
+        let statement = self.statements.get(at)?;
+        (statement.ended.number == number).then(|| statement.started())
+    }
+
+    /// When the first lock was asked for that reads or writes wait for.
+    pub fn first_felt(&self) -> Option<Timestamp> {
+        self.started(self.locks.first_felt()?)
+    }
+}
+
+impl HeldRelation {
+    /// Since when reads or writes wait for it.
+    pub fn felt_since(&self) -> Option<Timestamp> {
+        let mut modes = self.modes.iter();
+        let (since, _) = modes.find(|(_, mode)| mode.is_felt())?;
+        Some(*since)
+    }
+
+    /// The strongest mode, and since when.
+    pub fn strongest(&self) -> Option<(Timestamp, LockMode)> {
+        self.modes.last().copied()
+    }
+}
+
+impl TimedStatement {
+    /// When it began, as far as its end and its duration tell.
+    pub fn started(&self) -> Timestamp {
+        let took = i64::try_from(self.ended.milliseconds).unwrap_or(i64::MAX);
+        self.at
+            .checked_sub(SignedDuration::from_millis(took))
+            .unwrap_or(self.at)
+    }
+}
+
+/// `mode relation`, as the journal writes it. Some modes begin like others, so the longest counts.
+fn read_lock(told: &str) -> Option<Lock> {
+    let fits = LockMode::ALL.into_iter().filter_map(|mode| {
+        let relation = told.strip_prefix(mode.name())?.strip_prefix(' ')?;
+        Some((mode, relation))
+    });
+    let (mode, relation) = fits.max_by_key(|(mode, _)| mode.name().len())?;
+    Some(Lock {
+        mode,
+        relation: relation.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_read_back_from_the_way_it_is_written() {
+        for mode in LockMode::ALL {
+            let relation = "a.\"b c\"".to_owned();
+            let written = format!("{} {relation}", mode.name());
+            assert_eq!(read_lock(&written), Some(Lock { mode, relation }));
+        }
+        assert_eq!(read_lock("nonsense"), None);
+    }
+}

@@ -1,0 +1,384 @@
+//! The fold: from the lines of a journal to a [`Replay`], line by line, in their order.
+
+use super::attempt::ReplayedCheck;
+use super::{
+    Approved, Attempt, RecordedOutcome, Replay, ReplayedItem, TimedMessage, TimedPerusal,
+    TimedQuery, TimedSignature,
+};
+use crate::gate::account::WaitsInShort;
+use crate::journal::chain::Line;
+use crate::journal::entry::{Decision, Entry, Opened};
+use jiff::Timestamp;
+
+/// How the first release said that a rehearsal came to its end, before its journals had a word for it.
+const OLD_REASON: &str = "a rehearsal always ends in ROLLBACK";
+
+impl Replay {
+    /// Folds the lines of a journal.
+    pub fn of(lines: Vec<Line>) -> Replay {
+        let mut replay = Replay {
+            began: lines.first().map(|line| line.at),
+            ended: lines.last().map(|line| line.at),
+            ..Replay::default()
+        };
+        for line in lines {
+            // Only the last line can be the end of the run.
+            replay.left = None;
+            if moves(&line.entry) {
+                replay.course.push((line.at, line.entry.clone()));
+            }
+            replay.take(line.at, line.entry);
+        }
+        replay
+    }
+
+    fn take(&mut self, at: Timestamp, entry: Entry) {
+        match entry {
+            Entry::Opened(opened) => self.open(*opened),
+            Entry::Connected { target } => self.target = serde_json::from_value(target).ok(),
+            Entry::Said { number, message } => self.messages.push(TimedMessage {
+                at,
+                number,
+                message,
+            }),
+            Entry::Queried {
+                query,
+                rows,
+                more,
+                error,
+                disturbed,
+                ..
+            } => self.queries.push(TimedQuery {
+                at,
+                text: query,
+                rows,
+                more,
+                error,
+                disturbed,
+            }),
+            Entry::Left { code } => self.left = Some(code),
+            Entry::Evidence { .. }
+            | Entry::Signed { .. }
+            | Entry::Acknowledged { .. }
+            | Entry::Perused { .. }
+            | Entry::Withdrawn { .. } => self.take_of_checklist(at, entry),
+            Entry::Approved { .. } | Entry::Compared { .. } => self.take_of_approval(at, entry),
+            Entry::Phase { phase, why } => self.come_to(at, &phase, why),
+            Entry::Outcome { .. } => self.end(at, entry),
+            Entry::Begun { .. }
+            | Entry::NumberDurable
+            | Entry::Statement(_)
+            | Entry::Checked { .. }
+            | Entry::Blocked { .. }
+            | Entry::Waited { .. }
+            | Entry::Intent { .. } => self.take_of_transaction(at, entry),
+            // They stand in the course.
+            Entry::BackupStarted { .. }
+            | Entry::BackedUp { .. }
+            | Entry::BackupFailed { .. }
+            | Entry::Alarm { .. } => {}
+        }
+    }
+
+    /// A walk that started over has another checklist, and what was found, acknowledged or signed before
+    /// was of another script.
+    fn open(&mut self, opened: Opened) {
+        let titled = opened.checklist.iter().map(|item| ReplayedItem {
+            id: item.id.clone(),
+            title: Some(item.title.clone()),
+            ..ReplayedItem::default()
+        });
+        self.items = titled.collect();
+        self.opened = Some(opened);
+    }
+
+    fn take_of_checklist(&mut self, at: Timestamp, entry: Entry) {
+        match entry {
+            Entry::Evidence {
+                item,
+                standing,
+                summary,
+                lines,
+                rehearsal,
+            } => {
+                let item = self.item(item);
+                item.rehearsal = rehearsal;
+                item.standing = Some(standing);
+                item.found = std::iter::once(summary).chain(lines).collect();
+            }
+            Entry::Signed {
+                item,
+                title,
+                note,
+                evidence,
+            } => {
+                let item = self.item(item);
+                item.title = Some(title.clone());
+                item.signed = Some(at);
+                item.note.clone_from(&note);
+                item.seen = evidence;
+                self.signatures.push(TimedSignature {
+                    at,
+                    title,
+                    note,
+                    withdrawn: false,
+                });
+            }
+            Entry::Withdrawn { item } => {
+                let item = self.item(item);
+                item.signed = None;
+                item.note = None;
+                let title = item.name().to_owned();
+                self.signatures.push(TimedSignature {
+                    at,
+                    title,
+                    note: None,
+                    withdrawn: true,
+                });
+            }
+            Entry::Acknowledged { item, finding } => self.item(item).acknowledged.push(finding),
+            Entry::Perused {
+                document,
+                milliseconds,
+                lines,
+                shown,
+                seen,
+            } => self.perusals.push(TimedPerusal {
+                left: at,
+                lasted: milliseconds,
+                document,
+                lines,
+                shown,
+                seen,
+            }),
+            _ => {}
+        }
+    }
+
+    fn item(&mut self, id: String) -> &mut ReplayedItem {
+        let known = self.items.iter().position(|item| item.id == id);
+        let at = known.unwrap_or_else(|| {
+            self.items.push(ReplayedItem {
+                id,
+                ..ReplayedItem::default()
+            });
+            self.items.len() - 1
+        });
+        &mut self.items[at]
+    }
+
+    fn take_of_approval(&mut self, at: Timestamp, entry: Entry) {
+        match entry {
+            Entry::Approved {
+                xid,
+                digest,
+                numbers_may_differ,
+                numbers_of,
+                reason,
+                second_signer,
+                ..
+            } => {
+                self.approved = Some(Approved {
+                    at,
+                    xid,
+                    digest,
+                    numbers_of: numbers_may_differ.then_some(numbers_of),
+                    second_signer,
+                    reason,
+                });
+            }
+            Entry::Compared {
+                mut differences,
+                more,
+                ..
+            } => {
+                if more > 0 {
+                    differences.push(format!("and {more} more"));
+                }
+                if let Some(attempt) = self.attempts.last_mut() {
+                    attempt.compared = Some(differences);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn come_to(&mut self, at: Timestamp, phase: &str, why: Option<String>) {
+        if phase == "beginning" {
+            return self.begin(Some(at));
+        }
+        // What was approved is over where the run comes back to a person.
+        if matches!(phase, "reviewing" | "checklist") {
+            self.approved = None;
+        }
+        let Some(attempt) = self.attempts.last_mut() else {
+            return;
+        };
+        if attempt.is_verified(phase) {
+            attempt.verdict.get_or_insert(at);
+        }
+        match phase {
+            // It opens anew after each query; the decision was there to be made from the first time on.
+            "deciding" => {
+                attempt.decided.get_or_insert(at);
+            }
+            "must roll back" | "rolling back" => attempt.why = why,
+            "reviewing" | "waiting for the next attempt" => {
+                attempt.ended.get_or_insert(at);
+                attempt.let_go |= phase == "reviewing";
+                attempt.retried = why.or_else(|| Some("the server's answer".to_owned()));
+            }
+            "checklist" => attempt.back_at_checklist = true,
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, began: Option<Timestamp>) {
+        self.attempts.push(Attempt {
+            began,
+            approved: self.approved.clone(),
+            ..Attempt::default()
+        });
+    }
+
+    /// An outcome is of the transaction that was begun last, or of a run without any.
+    fn end(&mut self, at: Timestamp, entry: Entry) {
+        let Entry::Outcome {
+            outcome: word,
+            why,
+            proof,
+            rehearsed,
+        } = entry
+        else {
+            return;
+        };
+        let outcome = RecordedOutcome {
+            at,
+            rehearsed: rehearsed || why.as_deref() == Some(OLD_REASON),
+            word,
+            why,
+            proof,
+        };
+        let Some(attempt) = self.attempts.last_mut() else {
+            self.unbegun = Some(outcome);
+            return;
+        };
+        // While it is unknown the locks may be held still. Asked for once more, an outcome does not move
+        // the moment at which they went.
+        if outcome.word != "UNKNOWN" {
+            attempt.ended.get_or_insert(at);
+        }
+        attempt.outcome = Some(outcome);
+    }
+
+    fn take_of_transaction(&mut self, at: Timestamp, entry: Entry) {
+        // Neither a transaction nor that it may have been committed is lost, whatever stands before it.
+        let begins = matches!(
+            entry,
+            Entry::Begun { .. }
+                | Entry::Intent {
+                    decision: Decision::Commit,
+                    ..
+                }
+        );
+        if begins && self.attempts.is_empty() {
+            self.begin(None);
+        }
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.take(at, entry);
+        }
+    }
+}
+
+impl Attempt {
+    fn take(&mut self, at: Timestamp, entry: Entry) {
+        match entry {
+            Entry::Begun { xid, added } => {
+                self.xid = Some(xid);
+                self.added = added;
+            }
+            Entry::NumberDurable => self.durable = true,
+            Entry::Statement(ended) => self.keep_statement(at, ended),
+            Entry::Checked {
+                stage,
+                name,
+                verdict,
+                detail,
+            } => {
+                let checks = match stage.as_str() {
+                    "verification" => &mut self.verification,
+                    _ => &mut self.post_verification,
+                };
+                checks.push(ReplayedCheck {
+                    name,
+                    verdict,
+                    detail,
+                });
+            }
+            Entry::Blocked { by, .. } => self.blocked = by,
+            Entry::Waited {
+                sessions,
+                more,
+                milliseconds,
+                who,
+            } => {
+                self.waited = Some(WaitsInShort {
+                    sessions,
+                    more,
+                    longest: milliseconds,
+                    who,
+                });
+            }
+            Entry::Intent {
+                decision: Decision::Commit,
+                reason,
+                second_signer,
+                ..
+            } => {
+                self.answered = Some(at);
+                self.commit_intended = true;
+                self.reason = reason;
+                self.second_signer = second_signer;
+            }
+            Entry::Intent {
+                decision: Decision::RollBack,
+                ..
+            } => {
+                self.answered.get_or_insert(at);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the run came to this phase because the last statement's end was known.
+    fn is_verified(&self, phase: &str) -> bool {
+        let unfailed = self.failed().is_none() && !self.statements.is_empty();
+        unfailed
+            && matches!(
+                phase,
+                "deciding"
+                    | "must roll back"
+                    | "taking down the structure"
+                    | "committing"
+                    | "rolling back"
+            )
+    }
+}
+
+/// Whether a line moved the run, or says what it waited for.
+fn moves(entry: &Entry) -> bool {
+    matches!(
+        entry,
+        Entry::Approved { .. }
+            | Entry::Compared { .. }
+            | Entry::BackupStarted { .. }
+            | Entry::BackedUp { .. }
+            | Entry::BackupFailed { .. }
+            | Entry::Phase { .. }
+            | Entry::Alarm { .. }
+            | Entry::Left { .. }
+            | Entry::Blocked { .. }
+            | Entry::Intent { .. }
+            | Entry::Outcome { .. }
+    )
+}

@@ -1,0 +1,129 @@
+use super::*;
+use crate::journal::chain::{Chain, verify};
+use crate::journal::entry::{Decision, Item};
+
+fn replayed(entries: &[Entry]) -> Replay {
+    let mut chain = Chain::default();
+    let text: String = entries
+        .iter()
+        .map(|entry| chain.line(entry, jiff::Timestamp::UNIX_EPOCH))
+        .collect();
+    Replay::of(verify(&text).unwrap())
+}
+
+fn phase(phase: &str) -> Entry {
+    Entry::Phase {
+        phase: phase.into(),
+        why: None,
+    }
+}
+
+fn begun(xid: &str) -> Entry {
+    Entry::Begun {
+        xid: xid.into(),
+        added: Vec::new(),
+    }
+}
+
+fn intent(decision: Decision) -> Entry {
+    Entry::intent(decision, Some("7".into()))
+}
+
+#[test]
+fn a_run_that_died_before_its_decision_never_meant_to_commit() {
+    let replay = replayed(&[phase("beginning"), begun("7"), intent(Decision::RollBack)]);
+    assert_eq!(replay.xid(), Some("7"));
+    assert!(!replay.commit_intended());
+    assert!(replay.outcome().is_none());
+}
+
+#[test]
+fn a_run_that_died_after_its_intent_may_have_committed() {
+    assert!(
+        replayed(&[phase("beginning"), begun("7"), intent(Decision::Commit)]).commit_intended()
+    );
+}
+
+#[test]
+fn only_the_last_transaction_counts() {
+    let rolled_back = Entry::Outcome {
+        outcome: "ROLLED BACK".into(),
+        why: None,
+        proof: "tag".into(),
+        rehearsed: false,
+    };
+    let replay = replayed(&[
+        phase("beginning"),
+        begun("7"),
+        Entry::NumberDurable,
+        intent(Decision::Commit),
+        rolled_back,
+        phase("beginning"),
+        begun("8"),
+    ]);
+    assert!(!replay.last().unwrap().durable);
+    assert_eq!(replay.xid(), Some("8"));
+    assert!(!replay.commit_intended());
+    assert!(replay.outcome().is_none());
+}
+
+#[test]
+fn a_run_that_was_to_go_on_is_known_until_it_does() {
+    let one = [phase("checklist"), phase("beginning"), begun("7")];
+    let then = |next: &[&str]| {
+        let next = next.iter().map(|name| phase(name));
+        replayed(&one.iter().cloned().chain(next).collect::<Vec<_>>()).goes_on()
+    };
+    assert!(!then(&[]));
+    assert!(!then(&["rolling back", "ended"]));
+    for name in ["reviewing", "waiting for the next attempt", "checklist"] {
+        assert!(then(&["rolling back", name]), "{name}");
+    }
+    assert!(then(&["reviewing", "second pass"]));
+    assert!(!then(&["reviewing", "second pass", "beginning"]));
+    assert!(
+        !replayed(&[phase("checklist")]).goes_on(),
+        "nothing was begun"
+    );
+}
+
+#[test]
+fn only_the_last_line_can_be_the_end_of_the_run() {
+    assert!(replayed(&[phase("ended"), Entry::Left { code: 0 }]).is_whole());
+    assert!(!replayed(&[phase("ended")]).is_whole());
+    assert!(!replayed(&[Entry::Left { code: 0 }, phase("beginning")]).is_whole());
+    assert!(!replayed(&[]).is_whole());
+}
+
+#[test]
+fn the_target_is_read_back_whole() {
+    let target = Target {
+        database: "d".into(),
+        recovered: Some("1.5".into()),
+        ..Target::default()
+    };
+    let entry = Entry::Connected {
+        target: serde_json::to_value(&target).unwrap(),
+    };
+    assert_eq!(replayed(&[entry]).target, Some(target));
+}
+
+#[test]
+fn what_was_acknowledged_before_a_walk_started_over_is_not_told_of_the_one_after() {
+    let opened = || {
+        Entry::Opened(Box::new(Opened {
+            checklist: vec![Item {
+                id: "review".into(),
+                title: "Read".into(),
+            }],
+            ..Opened::default()
+        }))
+    };
+    let acknowledged = Entry::Acknowledged {
+        item: "review".into(),
+        finding: "of the other script".into(),
+    };
+    let replay = replayed(&[opened(), acknowledged, opened()]);
+    assert_eq!(replay.items.len(), 1);
+    assert_eq!(replay.items[0].acknowledged, Vec::<String>::new());
+}
