@@ -141,7 +141,7 @@ fn end_of(replay: &Replay) -> End {
     }));
     let came_back =
         |check: &ReplayedCheck| check.verdict == "PASS" && check.name == rehearsal::RESTORED;
-    let restored = checks().filter(|check| came_back(check)).last();
+    let restored = checks().rfind(|check| came_back(check));
     let structure = restored.and_then(|check| rehearsal::digest_in(&check.detail));
     let as_planned = outcome.word == "ROLLED BACK" && outcome.rehearsed;
     match structure {
