@@ -16,6 +16,8 @@ use crate::runbook::question::Question;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+mod hashing;
+
 const DATABASE: &str = "wiser_ops";
 
 /// What happened since BEGIN, by its own bookkeeping.
@@ -510,8 +512,9 @@ fn events(machine: &Machine, items: usize, bodies: &[Body]) -> Vec<Event> {
         }
         _ => true,
     };
+    let current = machine.sequence_numbers();
     for body in bodies.iter().filter(worth_it) {
-        for seq in &machine.sequence_numbers() {
+        for seq in &current {
             events.push(Event::Reported(Report {
                 seq: *seq,
                 body: body.clone(),
@@ -547,12 +550,11 @@ fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine)
     if asks(|r| matches!(r, Request::Commit(_))) {
         witness.commits = (witness.commits + 1).min(2);
     }
-    let current = machine.sequence_numbers();
     if machine.plan().keeps() {
         witness_approval(&mut witness, machine, event, after);
     }
     if let Event::Reported(Report { seq, body }) = event
-        && current.contains(seq)
+        && machine.sequence_numbers().contains(seq)
     {
         let applying = matches!(machine.phase(), Phase::Applying { .. });
         match body {
@@ -1079,7 +1081,8 @@ fn explore(plan: Plan) -> Walk {
     first.canonical();
     let start: State = (first, Witness::default());
 
-    let mut index: HashMap<State, usize> = HashMap::from([(start.clone(), 0)]);
+    let mut index: HashMap<State, usize, hashing::Hashing> =
+        HashMap::from_iter([(start.clone(), 0)]);
     let mut walk = Walk {
         states: vec![start],
         edges: Vec::new(),
@@ -1099,6 +1102,10 @@ fn explore(plan: Plan) -> Walk {
             hold(&state, &event, &effects, &after);
             after.0.canonical();
             relabel(&mut after);
+            // Most events change nothing, and comparing costs less than looking it up.
+            if after == state {
+                continue;
+            }
             let to = match index.get(&after) {
                 Some(known) => *known,
                 None => {
@@ -1109,9 +1116,7 @@ fn explore(plan: Plan) -> Walk {
                     new
                 }
             };
-            if to != from {
-                walk.edges.push((from, event, to));
-            }
+            walk.edges.push((from, event, to));
         }
     }
     walk

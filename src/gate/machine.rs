@@ -32,13 +32,14 @@ pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// The gate of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Machine {
-    plan: Plan,
+    /// It never changes, and is shared by all copies.
+    plan: Arc<Plan>,
     phase: Phase,
     items: Vec<Signature>,
     tally: Tally,
     database: Option<String>,
     /// What was signed was signed for this.
-    place: Option<Place>,
+    place: Option<Arc<Place>>,
     /// What the present session reached.
     reached: Option<Arc<Target>>,
     /// What came out of the pass so far, as it was shown.
@@ -159,7 +160,7 @@ impl Machine {
             })
             .collect();
         Machine {
-            plan,
+            plan: Arc::new(plan),
             phase: Phase::Connecting,
             items,
             tally: Tally::default(),

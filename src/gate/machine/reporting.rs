@@ -91,7 +91,7 @@ impl Machine {
     /// What was signed for one server, database and role was not signed for another, however alike
     /// its evidence is.
     fn arrived(&mut self, target: &Target) -> Vec<Effect> {
-        let place = Some(Place::of(target));
+        let place = Some(Arc::new(Place::of(target)));
         let before = std::mem::replace(&mut self.place, place);
         let signed = self.items.iter().any(|item| item.signed);
         if before.is_none() || before == self.place || !signed {
