@@ -7,6 +7,8 @@
 
 #[path = "shared/aloud.rs"]
 mod aloud;
+#[path = "stories/answering.rs"]
+mod answering;
 #[path = "shared/answers.rs"]
 mod answers;
 #[path = "stories/asking.rs"]

@@ -1662,19 +1662,87 @@ mod querying {
     }
 
     #[test]
-    fn a_wide_answer_is_shown_row_by_row() {
+    fn a_wide_answer_moves_sideways_and_a_key_shows_it_row_by_row() {
         let mut walk = querying("SELECT * FROM t");
         let long = "a long text ".repeat(12);
         let mut answer = rows(
             &["id", "what_the_server_said", "utn"],
             &[
                 &[Some("1"), Some(&long), None],
-                &[Some("2"), Some("a\nb"), None],
+                &[Some("24"), Some("short"), Some("A-1")],
             ],
         );
         answer.more = true;
         walk.looked(Ok(answer), After::Unchanged);
+        shoot_at("query_wide", &mut walk, SIZE);
+        for _ in 0..9 {
+            walk.press("Right");
+            screen(&mut walk);
+        }
+        let text = screen(&mut walk);
+        assert!(text.contains("│ utn") && text.contains("│ A-1"), "{text}");
+        assert!(!text.contains("what_the_server_said"), "{text}");
+        walk.press("w");
         shoot_at("query_rows", &mut walk, SIZE);
+        // The choice stays for the next answer.
+        walk.show();
+        walk.press(":");
+        walk.type_text("SELECT 2");
+        walk.press("Enter");
+        walk.looked(Ok(rows(&["a"], &[&[Some("2")]])), After::Unchanged);
+        assert!(screen(&mut walk).contains("── row 1 "));
+        walk.press("w");
+        assert!(!screen(&mut walk).contains("── row 1 "));
+    }
+
+    #[test]
+    fn a_value_of_several_lines_has_them_row_by_row() {
+        let mut walk = querying("SELECT * FROM t");
+        let answer = rows(&["id", "text"], &[&[Some("2"), Some("a\nb")]]);
+        walk.looked(Ok(answer), After::Unchanged);
+        let text = screen(&mut walk);
+        assert!(
+            text.contains(" text  a") && text.contains("\n       b"),
+            "{text}"
+        );
+        walk.press("w");
+        let text = screen(&mut walk);
+        assert!(text.contains("  2 │ a\\nb"), "{text}");
+    }
+
+    #[test]
+    fn the_names_stay_above_the_rows_and_what_is_moved_out_is_found() {
+        let mut walk = querying("SELECT * FROM t");
+        let wide = "x".repeat(200);
+        let numbers: Vec<String> = (1..=100).map(|n| n.to_string()).collect();
+        let cells: Vec<[Option<&str>; 3]> = numbers
+            .iter()
+            .map(|n| {
+                let last = if n == "90" { "needle" } else { "hay" };
+                [Some(n.as_str()), Some(wide.as_str()), Some(last)]
+            })
+            .collect();
+        let all: Vec<&[Option<&str>]> = cells.iter().map(|row| row.as_slice()).collect();
+        walk.looked(
+            Ok(rows(&["number", "wide", "last"], &all)),
+            After::Unchanged,
+        );
+        assert!(screen(&mut walk).contains("      1 │ xxx"));
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..20 {
+            let text = screen(&mut walk);
+            assert!(text.contains(" number │ wide"), "{text}");
+            let first = text.lines().filter_map(|line| line.split('│').next());
+            seen.extend(first.filter_map(|cell| cell.trim().parse::<u32>().ok()));
+            walk.press("PageDown");
+        }
+        assert_eq!(seen.len(), 100, "a page hides none of them: {seen:?}");
+        walk.press("g");
+        walk.press("/");
+        walk.type_text("needle");
+        walk.press("Enter");
+        let text = screen(&mut walk);
+        assert!(text.contains("     90 │ xxx"), "{text}");
     }
 
     #[test]

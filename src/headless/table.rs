@@ -38,13 +38,7 @@ pub(super) fn lines(set: &ResultSet) -> Vec<String> {
             cells.max().unwrap_or(0).max(name.chars().count())
         })
         .collect();
-    let numbers: Vec<bool> = (0..names.len())
-        .map(|nth| {
-            let cells = set.rows.iter().filter_map(|row| row.get(nth)?.as_deref());
-            let mut cells = cells.peekable();
-            cells.peek().is_some() && cells.all(|cell| cell.parse::<f64>().is_ok())
-        })
-        .collect();
+    let numbers = set.columns_of_numbers();
     let line = |cells: &[String]| {
         let cells: Vec<String> = cells
             .iter()

@@ -51,6 +51,21 @@ pub struct ResultSet {
     pub total: u64,
 }
 
+impl ResultSet {
+    /// Which columns hold nothing but numbers and NULL, as far as their values say: psql sets these at
+    /// the right.
+    pub fn columns_of_numbers(&self) -> Vec<bool> {
+        let columns = 0..self.columns.len();
+        columns
+            .map(|nth| {
+                let cells = self.rows.iter().filter_map(|row| row.get(nth)?.as_deref());
+                let mut cells = cells.peekable();
+                cells.peek().is_some() && cells.all(|cell| cell.parse::<f64>().is_ok())
+            })
+            .collect()
+    }
+}
+
 /// How many checks there are of each verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Tally {

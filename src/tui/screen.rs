@@ -16,6 +16,7 @@ use super::field::{SECRET, TextField};
 use super::reader::perusal::SeenLines;
 use super::reader::{self, DocumentPages};
 use super::theme::Appearance;
+use super::view::answer::AnswerLines;
 use super::view::messages::Heights;
 use super::view::statement::Detail;
 use super::view::stream::Outline;
@@ -26,7 +27,6 @@ use crate::gate::machine::{Machine, Signature};
 use crate::gate::phase::{Phase, Prompt};
 use crate::runbook::Runbook;
 use crate::runbook::impact::Impact;
-use ratatui::text::Line;
 use scroll::Scroll;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -90,16 +90,6 @@ struct Past {
     reasons: Vec<String>,
 }
 
-/// The lines of an answer, made once for a width: a thousand rows are too many for every frame.
-#[derive(Clone)]
-struct AnswerLines {
-    /// Which answer it is: [`crate::gate::Account::looks`].
-    number: usize,
-    columns: usize,
-    lines: Arc<Vec<Line<'static>>>,
-    text: Arc<Vec<String>>,
-}
-
 /// The screen of one run.
 #[derive(Clone)]
 pub struct Screen {
@@ -119,8 +109,10 @@ pub struct Screen {
     evidence: Scroll,
     cover: Option<Cover>,
     cover_scroll: Scroll,
-    /// How far the rows of a statement are moved to the left, in columns.
+    /// How far the rows of a statement, or of an answer, are moved to the left, in columns.
     sideways: usize,
+    /// Whether an answer stands row by row, once somebody chose.
+    by_rows: Option<bool>,
     detail: Option<Arc<Detail>>,
     heights: Arc<Heights>,
     /// The open document's tab, and how far each is scrolled.
@@ -141,7 +133,7 @@ pub struct Screen {
     /// When the cursor went on by itself, or Space was pressed since; until another key is.
     carried: Option<Millis>,
     cover_text: Arc<Vec<String>>,
-    answer: Option<AnswerLines>,
+    answer: Option<Arc<AnswerLines>>,
     typing: Option<Typing>,
     typed: TextField,
     /// What a person is asked for on the way in; it is typed too.
@@ -194,6 +186,7 @@ impl Screen {
             cover: None,
             cover_scroll: Scroll::default(),
             sideways: 0,
+            by_rows: None,
             detail: None,
             heights: Arc::default(),
             tab: 0,

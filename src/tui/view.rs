@@ -8,6 +8,7 @@ pub(crate) mod cramped;
 pub(crate) mod ending;
 pub(crate) mod footer;
 pub(crate) mod gate;
+pub(crate) mod grid;
 pub(crate) mod header;
 pub(crate) mod help;
 pub(crate) mod impact;
@@ -137,6 +138,10 @@ pub(crate) trait Roll {
     /// The line to keep in sight, where the pane follows something.
     fn follow(&self) -> Option<usize> {
         None
+    }
+    /// Where a grid stands in it, whose first lines name its columns; empty where none does.
+    fn grid(&self) -> std::ops::Range<usize> {
+        0..0
     }
     /// The lines of a range.
     fn lines(&self, range: std::ops::Range<usize>) -> Vec<Line<'static>>;

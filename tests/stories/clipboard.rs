@@ -10,7 +10,7 @@ const SCRIPT: &str = "CREATE TABLE public.copied (i int);\n\
     SELECT 'it is there' AS check, 'PASS' AS status;\n";
 
 /// Every text that the terminal was handed for its clipboard, in order.
-fn copied(terminal: &Terminal) -> Vec<String> {
+pub fn copied(terminal: &Terminal) -> Vec<String> {
     let raw = String::from_utf8(terminal.raw()).unwrap();
     let sent = raw.split("\x1b]52;").skip(1);
     sent.map(|rest| {

@@ -383,7 +383,8 @@ pub const BINDINGS: &[Binding] = &[
         &[Char('w')],
         ViewAct::Wrap,
         "",
-        "in a script: move long lines sideways with Left and Right, or wrap them",
+        "in a script: move long lines sideways with Left and Right, or wrap them; in an answer: row by \
+         row, as psql's expanded display, or as a grid",
     ),
     view(
         KeyPlace::Reader,
@@ -439,14 +440,14 @@ pub const BINDINGS: &[Binding] = &[
         &[Right],
         ViewAct::Right,
         "",
-        "further to the right in a statement's rows; else the next pane",
+        "further to the right in the rows of a statement or an answer; else the next pane",
     ),
     view(
         KeyPlace::Everywhere,
         &[Left],
         ViewAct::Left,
         "",
-        "further to the left in a statement's rows; else the pane before",
+        "further to the left in them; else the pane before",
     ),
     view(
         KeyPlace::Everywhere,

@@ -10,7 +10,8 @@ use crate::gate::phase::Phase;
 use crate::gate::query::Looked;
 use crate::runbook::printable::printable_lines;
 use crate::tui::text::counted;
-use crate::tui::view::{self, PhasePane, Scene};
+use crate::tui::view::answer::{AnswerLines, AnswerPane, AnswerStamp};
+use crate::tui::view::{self, PhasePane, Roll, Scene};
 use ratatui::text::Line;
 
 /// The longest text, in bytes: of longer ones terminals take a part or nothing.
@@ -33,10 +34,8 @@ pub(crate) fn hand_over(under: UnderCursor, clipboard: bool) -> (Option<String>,
         let said = "Not copied: a terminal of this kind has no clipboard for programs.";
         (None, said.to_owned())
     } else if text.len() > LONGEST {
-        let said = format!(
-            "Not copied: {what} has {} bytes, and terminals take no more than {LONGEST}.",
-            text.len()
-        );
+        let said =
+            format!("Not copied: {what} is longer than the {LONGEST} bytes that terminals take.");
         (None, said)
     } else {
         let lines = counted(text.lines().count(), "line", "lines");
@@ -76,7 +75,7 @@ impl Screen {
             (Some(Cover::Statement(number)), None) => self.statement(number),
             (Some(Cover::Answer), None) => {
                 let looked = account.looked.as_ref().ok_or("There is no answer yet.")?;
-                Ok(self.answered_text(looked))
+                Ok(self.answered_text(machine, account, looked))
             }
             (Some(Cover::Evidence), None) => Ok(self.evidence_text(machine, account)),
             (Some(Cover::Locks | Cover::Messages | Cover::Impact | Cover::Help), None) => {
@@ -98,8 +97,14 @@ impl Screen {
         Ok((format!("statement {number}"), statement.text.to_string()))
     }
 
-    /// The one value of an answer, or else the whole of it as it is shown.
-    fn answered_text(&self, looked: &Looked) -> (String, String) {
+    /// The one value of an answer, or else the whole of it in the shape that it is shown in, as wide as it
+    /// is.
+    fn answered_text(
+        &self,
+        machine: &Machine,
+        account: &Account,
+        looked: &Looked,
+    ) -> (String, String) {
         if let Ok(rows) = &looked.answer
             && let ([row], false) = (rows.set.rows.as_slice(), rows.more)
             && let [value] = row.as_slice()
@@ -107,7 +112,31 @@ impl Screen {
             let value = value.as_deref().unwrap_or("NULL");
             return ("the value".to_owned(), value.to_owned());
         }
-        ("the answer".to_owned(), joined(self.cover_text.iter()))
+        let by_rows = self.answer.as_ref().and_then(|answer| answer.is_by_rows());
+        let text = self.in_scene(machine, account, |scene| {
+            let stamp = AnswerStamp {
+                number: account.looks,
+                columns: UNWRAPPED,
+                by_rows,
+            };
+            let answer = &AnswerLines::of(scene, looked, stamp, None);
+            let roll = AnswerPane {
+                scene,
+                looked,
+                answer,
+                sideways: 0,
+            };
+            // A grid's lines are as wide as its widest value: no more of them than is of use.
+            let mut room = LONGEST + 1;
+            let lines = (0..roll.total()).flat_map(|nth| roll.lines(nth..nth + 1));
+            let lines = lines.map(|line| line.to_string());
+            joined(lines.take_while(|line| {
+                let fits = room > 0;
+                room = room.saturating_sub(line.trim_end().len() + 1);
+                fits
+            }))
+        });
+        ("the answer".to_owned(), text)
     }
 
     fn evidence_text(&self, machine: &Machine, account: &Account) -> (String, String) {

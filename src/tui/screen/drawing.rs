@@ -3,12 +3,13 @@
 //! What is noticed on the way, such as a script whose end was on screen, is kept for the loop.
 
 use super::paint::{draw_roll, draw_sheet, guard, more, put, rows, split, upright};
-use super::{AnswerLines, Cover, InScript, NEEDS, Screen, Scroll, Typing};
+use super::{Cover, InScript, NEEDS, Screen, Scroll, Typing};
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Ending, Phase, Prompt};
 use crate::gate::{Account, Event};
 use crate::tui::reader::{self, DocumentPages};
 use crate::tui::text;
+use crate::tui::view::answer::{AnswerLines, AnswerPane, AnswerStamp};
 use crate::tui::view::locks::LockPane;
 use crate::tui::view::messages::Heard;
 use crate::tui::view::statement::{Detail, OpenedStatement};
@@ -260,11 +261,7 @@ impl Screen {
                 self.draw_scripts(buffer, body, scene);
                 return;
             }
-            Cover::Answer => {
-                self.draw_answer(buffer, body, scene);
-                return;
-            }
-            Cover::Locks | Cover::Messages | Cover::Statement(_) => {
+            Cover::Locks | Cover::Messages | Cover::Statement(_) | Cover::Answer => {
                 self.draw_long_cover(buffer, body, scene, cover);
                 return;
             }
@@ -306,10 +303,15 @@ impl Screen {
         let head = match cover {
             Cover::Statement(number) => view::statement::head(scene, number, columns),
             Cover::Messages => vec![scene.line(" MESSAGES", self.look.strong())],
+            Cover::Answer => self
+                .answer
+                .iter()
+                .map(|answer| answer.title(self.look))
+                .collect(),
             _ => vec![scene.line(" LOCKS", self.look.strong())],
         };
         let mut scroll = self.cover_scroll;
-        if let Some(roll) = self.roll(scene, cover, columns) {
+        if let Some(roll) = self.roll(scene, cover, (columns, self.sideways)) {
             draw_roll(buffer, body, scene, &head, &*roll, &mut scroll, self.found);
         }
         self.cover_scroll = scroll;
@@ -325,16 +327,30 @@ impl Screen {
                 self.sideways = self.sideways.min(detail.furthest());
                 self.detail = Some(Arc::new(detail));
             }
+            Cover::Answer => {
+                let Some(looked) = &scene.account.looked else {
+                    return;
+                };
+                let stamp = AnswerStamp {
+                    number: scene.account.looks,
+                    columns,
+                    by_rows: self.by_rows,
+                };
+                let before = self.answer.take().map(Arc::unwrap_or_clone);
+                let answer = AnswerLines::of(scene, looked, stamp, before);
+                self.sideways = self.sideways.min(answer.furthest());
+                self.answer = Some(Arc::new(answer));
+            }
             _ => {}
         }
     }
 
-    /// The lines of a long cover, made as they are asked for.
+    /// The lines of a long cover, made as they are asked for, moved sideways by some columns.
     pub(super) fn roll<'a>(
         &'a self,
         scene: &'a Scene<'a>,
         cover: Cover,
-        columns: usize,
+        (columns, sideways): (usize, usize),
     ) -> Option<Box<dyn Roll + 'a>> {
         match cover {
             Cover::Locks => Some(Box::new(LockPane::new(scene, columns))),
@@ -342,14 +358,20 @@ impl Screen {
             Cover::Statement(_) => Some(Box::new(OpenedStatement {
                 scene,
                 detail: self.detail.as_ref()?,
-                sideways: self.sideways,
+                sideways,
             })),
-            Cover::Scripts | Cover::Impact | Cover::Help | Cover::Evidence | Cover::Answer => None,
+            Cover::Answer => Some(Box::new(AnswerPane {
+                scene,
+                looked: scene.account.looked.as_ref()?,
+                answer: self.answer.as_ref()?,
+                sideways,
+            })),
+            Cover::Scripts | Cover::Impact | Cover::Help | Cover::Evidence => None,
         }
     }
 
-    /// What `ask` says of a cover that is made as it is asked for, between two frames; it is given none
-    /// where the cover is not a long one.
+    /// What `ask` says of a cover that is made as it is asked for, between two frames, with nothing of it
+    /// moved out of the screen; it is given none where the cover is not a long one.
     pub(super) fn ask_roll<T>(
         &mut self,
         machine: &Machine,
@@ -369,7 +391,7 @@ impl Screen {
             journal: None,
         };
         self.make_ready(&scene, cover, columns);
-        let roll = self.roll(&scene, cover, columns);
+        let roll = self.roll(&scene, cover, (columns, 0));
         ask(roll.as_deref())
     }
 
@@ -396,44 +418,6 @@ impl Screen {
                     .find(holds),
             )
         })
-    }
-
-    fn draw_answer(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
-        let Some(looked) = &scene.account.looked else {
-            return;
-        };
-        let (number, columns) = (scene.account.looks, usize::from(body.width));
-        let kept = self
-            .answer
-            .take()
-            .filter(|kept| kept.number == number && kept.columns == columns);
-        let answer = self.answer.insert(kept.unwrap_or_else(|| {
-            let lines = view::answer::lines(scene, looked, columns);
-            AnswerLines {
-                number,
-                columns,
-                text: Arc::new(lines.iter().map(Line::to_string).collect()),
-                lines: Arc::new(lines),
-            }
-        }));
-        self.cover_text = Arc::clone(&answer.text);
-        let title = scene.line(" ANSWER", self.look.strong());
-        put(buffer, rows(body, 0, 1), &[title]);
-        let below = rows(body, 1, body.height.saturating_sub(1));
-        let scroll = &mut self.cover_scroll;
-        scroll.settle(answer.lines.len(), usize::from(below.height), None);
-        let end = (scroll.top + scroll.height).min(answer.lines.len());
-        let mut shown = answer
-            .lines
-            .get(scroll.top..end)
-            .unwrap_or_default()
-            .to_vec();
-        let found = self.found.and_then(|found| found.checked_sub(scroll.top));
-        if let Some(line) = found.and_then(|found| shown.get_mut(found)) {
-            *line = std::mem::take(line).patch_style(self.look.here());
-        }
-        put(buffer, below, &shown);
-        more(buffer, below, scene, scroll);
     }
 
     fn draw_scripts(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {

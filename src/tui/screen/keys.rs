@@ -215,6 +215,7 @@ impl Screen {
         if account.looks != self.answered && back_as_it_was(machine.phase()) {
             self.cover = Some(Cover::Answer);
             self.cover_scroll = Scroll::default();
+            self.sideways = 0;
             self.found = None;
         }
         self.answered = account.looks;

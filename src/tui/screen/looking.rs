@@ -73,6 +73,7 @@ impl Screen {
             ViewAct::FindPrevious => self.find(false, machine, account),
             ViewAct::NextSection => self.go_to_section(true),
             ViewAct::PreviousSection => self.go_to_section(false),
+            ViewAct::Wrap if self.cover == Some(Cover::Answer) => self.turn_rows(),
             ViewAct::Wrap => self.turn_wrapping(),
             // Only `inspect` looks again by itself; here the evidence is the gate's.
             ViewAct::LookAgain => {}
@@ -208,8 +209,10 @@ impl Screen {
         let step = usize::from(self.size.0 / 2).max(1);
         match (self.cover, act) {
             // How far they can be moved is known when they are drawn.
-            (Some(Cover::Statement(_)), ViewAct::Right) => self.sideways += step,
-            (Some(Cover::Statement(_)), _) => self.sideways = self.sideways.saturating_sub(step),
+            (Some(Cover::Statement(_) | Cover::Answer), ViewAct::Right) => self.sideways += step,
+            (Some(Cover::Statement(_) | Cover::Answer), _) => {
+                self.sideways = self.sideways.saturating_sub(step);
+            }
             (Some(Cover::Scripts), ViewAct::Right) if !self.wrapped => self.moved += step,
             (Some(Cover::Scripts), _) if !self.wrapped => {
                 self.moved = self.moved.saturating_sub(step);
@@ -217,6 +220,17 @@ impl Screen {
             (_, ViewAct::Right) => self.turn(ViewAct::NextPane, machine),
             _ => self.turn(ViewAct::PreviousPane, machine),
         }
+    }
+
+    /// Shows an answer row by row, or as a grid again.
+    fn turn_rows(&mut self) {
+        let Some(by_rows) = self.answer.as_ref().and_then(|answer| answer.is_by_rows()) else {
+            return;
+        };
+        self.by_rows = Some(!by_rows);
+        self.cover_scroll = Scroll::default();
+        self.sideways = 0;
+        self.found = None;
     }
 
     /// Answers the question with what was typed.

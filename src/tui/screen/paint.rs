@@ -2,6 +2,7 @@
 
 use super::Scroll;
 use crate::tui::theme::Glyphs;
+use crate::tui::view::grid::NAMES;
 use crate::tui::view::{Roll, Scene, Sheet};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -50,6 +51,12 @@ pub(crate) fn draw_roll(
     scroll.settle(roll.total(), usize::from(area.height), roll.follow());
     let end = (scroll.top + scroll.height).min(scroll.total);
     let mut shown = roll.lines(scroll.top..end);
+    // The names of a grid stay above its rows. What they cover was seen: a page keeps two rows.
+    let grid = roll.grid();
+    if scroll.top > grid.start && scroll.top + NAMES < grid.end {
+        let names = roll.lines(grid.start..grid.start + NAMES);
+        shown.splice(..NAMES.min(shown.len()), names);
+    }
     let found = found.and_then(|found| found.checked_sub(scroll.top));
     if let Some(line) = found.and_then(|found| shown.get_mut(found)) {
         *line = std::mem::take(line).patch_style(scene.look.here());

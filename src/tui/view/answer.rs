@@ -5,29 +5,26 @@
 //!  2 rows in 12 ms. The transaction is as it was before.
 //!
 //!   id | utn
-//!  ----+------
+//!  ----------
 //!    7 | NULL
 //! ```
 //!
-//! Rows that are too wide for the screen are shown one below the other, a column a line.
+//! A grid that is too wide for the screen moves sideways; a key shows it row by row, a column a line, as
+//! one is by itself whose values have lines.
 
-use super::{Scene, Sheet, must_roll_back};
+use super::grid::{self, NAMES, ResultGrid};
+use super::{Roll, Scene, Sheet, must_roll_back};
 use crate::gate::phase::Phase;
 use crate::gate::query::{After, Looked, Rows};
 use crate::runbook::printable::counted;
-use crate::tui::text::{clock, hanging, labelled, took, width};
+use crate::tui::text::{clock, hanging, took};
 use crate::tui::theme::Appearance;
 use ratatui::style::{Style, Styled};
-use ratatui::text::{Line, Span};
-
-/// The widest column of names where each row is shown over several lines.
-const LONGEST_NAME: usize = 30;
+use ratatui::text::Line;
+use std::ops::Range;
 
 /// This many lines of what was asked are shown above its answer.
 const MOST_ASKED: usize = 4;
-
-/// What stands for NULL. A text that reads the same is quoted.
-const NULL: &str = "NULL";
 
 /// The pane while a query runs.
 pub(crate) fn asking(scene: &Scene<'_>, columns: usize) -> Sheet {
@@ -84,10 +81,9 @@ fn asked(look: Appearance, text: &str, columns: usize) -> Vec<Line<'static>> {
     lines
 }
 
-/// What was asked, how it went, and what it brought.
-pub(crate) fn lines(scene: &Scene<'_>, looked: &Looked, columns: usize) -> Vec<Line<'static>> {
+/// What was asked, and how it went.
+fn above(scene: &Scene<'_>, looked: &Looked, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
-    let columns = columns.saturating_sub(1);
     let mut lines = asked(look, looked.question.text(), columns);
     let took = took(looked.duration);
     let came = match &looked.answer {
@@ -118,116 +114,169 @@ pub(crate) fn lines(scene: &Scene<'_>, looked: &Looked, columns: usize) -> Vec<L
     lines.extend(hanging(&came, Style::new(), 1, columns));
     lines.extend(hanging(&after, style, 1, columns));
     lines.push(Line::default());
-    match &looked.answer {
-        Ok(rows) => lines.extend(table(look, rows, columns)),
-        Err(error) => {
-            lines.extend(must_roll_back::error(scene, error, columns));
-            if let Some(position) = error.position {
-                let text = looked.question.text();
-                lines.extend(must_roll_back::caret(scene, text, 1, position, columns));
-            }
+    if let Err(error) = &looked.answer {
+        lines.extend(must_roll_back::error(scene, error, columns));
+        if let Some(position) = error.position {
+            let text = looked.question.text();
+            lines.extend(must_roll_back::caret(scene, text, 1, position, columns));
         }
     }
     lines
 }
 
-/// A value, and whether it is NULL.
-fn shown(look: Appearance, cell: Option<&String>) -> (String, bool) {
-    match cell {
-        None => (NULL.to_owned(), true),
-        Some(text) if text == NULL => (format!("'{NULL}'"), false),
-        Some(text) => (look.clean(text), false),
-    }
+/// What was made of an answer for a width.
+#[derive(Clone)]
+pub(crate) struct AnswerLines {
+    of: AnswerStamp,
+    above: Vec<Line<'static>>,
+    rows: AnswerShape,
 }
 
-fn styled(look: Appearance, text: String, null: bool) -> Span<'static> {
-    text.set_style(match null {
-        true => look.dim(),
-        false => Style::new(),
-    })
+/// What an answer is made of: when one of these changes, it is made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AnswerStamp {
+    /// Which answer it is: [`crate::gate::Account::looks`].
+    pub number: usize,
+    pub columns: usize,
+    /// Whether its rows stand one value below the other, where somebody chose.
+    pub by_rows: Option<bool>,
 }
 
-/// The rows as a table where that fits, otherwise row by row.
-fn table(look: Appearance, rows: &Rows, columns: usize) -> Vec<Line<'static>> {
-    let set = &rows.set;
-    let names: Vec<String> = set.columns.iter().map(|name| look.clean(name)).collect();
-    let mut widths: Vec<usize> = names.iter().map(|name| width(name)).collect();
-    let mut one_line = true;
-    let cells: Vec<Vec<(String, bool)>> = set
-        .rows
-        .iter()
-        .map(|row| {
-            let row: Vec<_> = row
-                .iter()
-                .map(|cell| {
-                    one_line &= !cell.as_ref().is_some_and(|text| text.contains('\n'));
-                    shown(look, cell.as_ref())
-                })
-                .collect();
-            for (slot, (text, _)) in widths.iter_mut().zip(&row) {
-                *slot = (*slot).max(width(text));
-            }
-            row
-        })
-        .collect();
-    let all = widths.iter().sum::<usize>() + 3 * widths.len();
-    if all > columns || !one_line {
-        return row_by_row(look, &names, rows, columns);
-    }
-    let upright = look.glyphs.upright();
-    let mut head = vec![Span::raw(" ")];
-    let mut rule = String::from(" ");
-    for (index, (name, wide)) in names.iter().zip(&widths).enumerate() {
-        if index > 0 {
-            head.push(format!(" {upright} ").set_style(look.dim()));
-            rule.push_str(&look.glyphs.rule().repeat(3));
+#[derive(Clone)]
+enum AnswerShape {
+    Grid(ResultGrid),
+    ByRows(Vec<Line<'static>>),
+    Nothing,
+}
+
+impl AnswerLines {
+    /// An answer; `before` is taken where nothing has changed since.
+    pub(crate) fn of(
+        scene: &Scene<'_>,
+        looked: &Looked,
+        of: AnswerStamp,
+        before: Option<AnswerLines>,
+    ) -> AnswerLines {
+        if let Some(before) = before.filter(|before| before.of == of) {
+            return before;
         }
-        head.push(look.fit(name, *wide).set_style(look.strong()));
-        rule.push_str(&look.glyphs.rule().repeat(*wide));
-    }
-    let mut lines = vec![Line::from(head), Line::from(rule.set_style(look.dim()))];
-    for row in cells {
-        let mut spans = vec![Span::raw(" ")];
-        for (index, ((text, null), wide)) in row.into_iter().zip(&widths).enumerate() {
-            if index > 0 {
-                spans.push(format!(" {upright} ").set_style(look.dim()));
+        let columns = of.columns.saturating_sub(1);
+        let rows = match &looked.answer {
+            Ok(rows) if of.by_rows.unwrap_or_else(|| has_lines(rows)) => {
+                AnswerShape::ByRows(grid::row_by_row(scene.look, &rows.set, columns))
             }
-            spans.push(styled(look, look.fit(&text, *wide), null));
+            Ok(rows) => AnswerShape::Grid(ResultGrid::of(scene.look, &rows.set)),
+            Err(_) => AnswerShape::Nothing,
+        };
+        AnswerLines {
+            of,
+            above: above(scene, looked, columns),
+            rows,
         }
-        lines.push(Line::from(spans));
     }
-    lines
+
+    /// Whether its rows stand one value below the other; `None` where there are none.
+    pub(crate) fn is_by_rows(&self) -> Option<bool> {
+        match self.rows {
+            AnswerShape::ByRows(_) => Some(true),
+            AnswerShape::Grid(_) => Some(false),
+            AnswerShape::Nothing => None,
+        }
+    }
+
+    /// How far it can be moved to the left.
+    pub(crate) fn furthest(&self) -> usize {
+        match &self.rows {
+            AnswerShape::Grid(grid) => grid.furthest(self.of.columns.saturating_sub(1)),
+            AnswerShape::ByRows(_) | AnswerShape::Nothing => 0,
+        }
+    }
+
+    /// What it is, and which keys change how it is shown.
+    pub(crate) fn title(&self, look: Appearance) -> Line<'static> {
+        let keys = match self.is_by_rows() {
+            Some(false) if self.furthest() > 0 => {
+                "wider than the screen: Right and Left move it, w shows it row by row"
+            }
+            Some(false) => "w shows it row by row",
+            Some(true) => "row by row; w shows it as a grid",
+            None => "",
+        };
+        let keys = look.clip(keys, self.of.columns.saturating_sub(9));
+        Line::from(vec![
+            " ANSWER  ".set_style(look.strong()),
+            keys.set_style(look.dim()),
+        ])
+    }
 }
 
-fn row_by_row(
-    look: Appearance,
-    names: &[String],
-    rows: &Rows,
-    columns: usize,
-) -> Vec<Line<'static>> {
-    let longest = names.iter().map(|name| width(name)).max().unwrap_or(0);
-    let indent = longest.min(LONGEST_NAME) + 3;
-    let mut lines = Vec::new();
-    for (index, row) in rows.set.rows.iter().enumerate() {
-        let title = format!(" row {} ", index + 1);
-        let rest = columns.saturating_sub(width(&title) + 2);
-        let rule = look.glyphs.rule();
-        lines.push(Line::from(
-            format!("{}{title}{}", rule.repeat(2), rule.repeat(rest)).set_style(look.dim()),
-        ));
-        for (name, cell) in names.iter().zip(row) {
-            let name = format!(" {}", look.clip(name, LONGEST_NAME));
-            let (text, style) = match cell {
-                Some(text) if text.contains('\n') => {
-                    (look.clean_lines(text).join("\n"), Style::new())
-                }
-                cell => match shown(look, cell.as_ref()) {
-                    (text, true) => (text, look.dim()),
-                    (text, false) => (text, Style::new()),
+/// Whether a value has lines, which no grid shows.
+fn has_lines(rows: &Rows) -> bool {
+    let mut cells = rows.set.rows.iter().flatten().flatten();
+    cells.any(|text| text.contains('\n'))
+}
+
+/// An answer on a screen, its grid moved sideways by some columns.
+pub(crate) struct AnswerPane<'a> {
+    pub scene: &'a Scene<'a>,
+    pub looked: &'a Looked,
+    pub answer: &'a AnswerLines,
+    pub sideways: usize,
+}
+
+impl Roll for AnswerPane<'_> {
+    fn total(&self) -> usize {
+        let above = self.answer.above.len();
+        match (&self.answer.rows, &self.looked.answer) {
+            (AnswerShape::Grid(_), Ok(rows)) => above + NAMES + rows.set.rows.len(),
+            (AnswerShape::ByRows(lines), _) => above + lines.len(),
+            (AnswerShape::Grid(_) | AnswerShape::Nothing, _) => above,
+        }
+    }
+
+    fn grid(&self) -> Range<usize> {
+        match self.answer.rows {
+            AnswerShape::Grid(_) => self.answer.above.len()..self.total(),
+            AnswerShape::ByRows(_) | AnswerShape::Nothing => 0..0,
+        }
+    }
+
+    fn lines(&self, range: Range<usize>) -> Vec<Line<'static>> {
+        let above = &self.answer.above;
+        range
+            .filter_map(
+                |line| match (line.checked_sub(above.len()), &self.answer.rows) {
+                    (None, _) => above.get(line).cloned(),
+                    (Some(nth), AnswerShape::Grid(grid)) => {
+                        let set = &self.looked.answer.as_ref().ok()?.set;
+                        grid.line(self.scene.look, set, nth, self.sideways)
+                    }
+                    (Some(nth), AnswerShape::ByRows(lines)) => lines.get(nth).cloned(),
+                    (Some(_), AnswerShape::Nothing) => None,
                 },
-            };
-            lines.extend(labelled(&name, look.dim(), &text, style, indent, columns));
-        }
+            )
+            .collect()
     }
-    lines
+}
+
+/// All of an answer, as a grid where that fits.
+pub(crate) fn lines(scene: &Scene<'_>, looked: &Looked, columns: usize) -> Vec<Line<'static>> {
+    let stamp = |by_rows| AnswerStamp {
+        number: scene.account.looks,
+        columns,
+        by_rows,
+    };
+    let grid = AnswerLines::of(scene, looked, stamp(None), None);
+    let answer = &match grid.furthest() {
+        0 => grid,
+        _ => AnswerLines::of(scene, looked, stamp(Some(true)), None),
+    };
+    let sideways = 0;
+    let roll = AnswerPane {
+        scene,
+        looked,
+        answer,
+        sideways,
+    };
+    roll.lines(0..roll.total())
 }

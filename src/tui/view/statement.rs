@@ -14,21 +14,18 @@
 //! Rows are made where they are seen only, and wide ones scroll sideways. What is above and below
 //! them is made once for a state and a width.
 
+use super::grid::{NAMES, ResultGrid};
 use super::{Roll, Scene, messages, must_roll_back};
 use crate::gate::account::Step;
 use crate::runbook::check::ResultSet;
 use crate::runbook::script::{Fate, Statement};
-use crate::tui::text::{clock, counted, hanging, take, took, width, wrap};
-use ratatui::style::{Style, Styled};
-use ratatui::text::{Line, Span};
+use crate::tui::text::{clock, counted, hanging, took, wrap};
+use ratatui::style::Style;
+use ratatui::text::Line;
 use std::ops::Range;
 
 /// The most lines of a statement's text; the script has all of them.
 const LONGEST_TEXT: usize = 2_000;
-/// The widest column of a result, in columns of the screen.
-const WIDEST: usize = 10_000;
-/// What stands for NULL. A text that reads the same is quoted.
-const NULL: &str = "NULL";
 
 /// What was made of a statement for a state and a width.
 #[derive(Clone, PartialEq)]
@@ -36,8 +33,7 @@ pub(crate) struct Detail {
     /// Which statement, at which width, in which state.
     of: Stamp,
     above: Vec<Line<'static>>,
-    /// The widths of its result's columns.
-    widths: Vec<usize>,
+    grid: Option<ResultGrid>,
     below: Vec<Line<'static>>,
 }
 
@@ -182,19 +178,22 @@ impl Detail {
         };
         match before {
             Some(before) if before.of == of => before,
-            Some(_) | None => Detail {
-                of,
-                above: above(scene, number, columns),
-                widths: result(scene, number).map_or_else(Vec::new, |set| widths(scene, set)),
-                below: below(scene, number, columns),
-            },
+            Some(_) | None => {
+                let grid = result(scene, number).map(|set| ResultGrid::of(scene.look, set));
+                Detail {
+                    of,
+                    above: above(scene, number, grid.as_ref(), columns),
+                    grid,
+                    below: below(scene, number, columns),
+                }
+            }
         }
     }
 
-    /// Columns of the whole result, and the furthest that it can be moved sideways.
+    /// The furthest that the result can be moved sideways.
     pub(crate) fn furthest(&self) -> usize {
-        let all: usize = self.widths.iter().map(|wide| wide + 3).sum();
-        all.saturating_sub(self.of.columns.saturating_sub(1))
+        let room = self.of.columns.saturating_sub(1);
+        self.grid.as_ref().map_or(0, |grid| grid.furthest(room))
     }
 }
 
@@ -203,7 +202,12 @@ fn heading(scene: &Scene<'_>, text: &str, columns: usize) -> Line<'static> {
 }
 
 /// What stands above the rows: why it failed, or how many rows there are.
-fn above(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line<'static>> {
+fn above(
+    scene: &Scene<'_>,
+    number: usize,
+    grid: Option<&ResultGrid>,
+    columns: usize,
+) -> Vec<Line<'static>> {
     let look = scene.look;
     let mut lines = Vec::new();
     match scene.account.step_of(number) {
@@ -224,9 +228,8 @@ fn above(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line<'static>>
                 } else {
                     format!(" ROWS: {}", set.total)
                 };
-                let widths = widths(scene, set);
-                let all: usize = widths.iter().map(|wide| wide + 3).sum();
-                let text = match all > columns.saturating_sub(1) {
+                let room = columns.saturating_sub(1);
+                let text = match grid.is_some_and(|grid| grid.furthest(room) > 0) {
                     true => format!("{text}, wider than the screen: Right and Left move it"),
                     false => text,
                 };
@@ -291,34 +294,12 @@ fn below(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line<'static>>
     lines
 }
 
-fn shown(scene: &Scene<'_>, cell: Option<&String>) -> (String, bool) {
-    match cell {
-        None => (NULL.to_owned(), true),
-        Some(text) if text == NULL => (format!("'{NULL}'"), false),
-        Some(text) => (scene.look.clean(text), false),
-    }
-}
-
-fn widths(scene: &Scene<'_>, set: &ResultSet) -> Vec<usize> {
-    let names = set.columns.iter();
-    let mut widths: Vec<usize> = names.map(|name| width(&scene.look.clean(name))).collect();
-    for row in &set.rows {
-        for (slot, cell) in widths.iter_mut().zip(row) {
-            *slot = (*slot).max(width(&shown(scene, cell.as_ref()).0));
-        }
-    }
-    widths
-        .iter_mut()
-        .for_each(|wide| *wide = (*wide).min(WIDEST));
-    widths
-}
-
 impl OpenedStatement<'_> {
     /// How many lines the rows take: their names, a rule, themselves, and what was not kept.
     fn table(&self) -> usize {
         match result(self.scene, self.detail.of.number) {
             None => 0,
-            Some(set) => set.rows.len() + 2 + usize::from(self.rest(set) > 0),
+            Some(set) => set.rows.len() + NAMES + usize::from(self.rest(set) > 0),
         }
     }
 
@@ -330,59 +311,23 @@ impl OpenedStatement<'_> {
     fn row(&self, nth: usize) -> Option<Line<'static>> {
         let (scene, look) = (self.scene, self.scene.look);
         let set = result(scene, self.detail.of.number)?;
-        let upright = look.glyphs.upright();
-        let widths = &self.detail.widths;
-        if nth == 1 {
-            let all: usize = widths.iter().map(|wide| wide + 3).sum();
-            let all = all.saturating_sub(1 + self.sideways);
-            let rule = look.glyphs.rule().repeat(all.min(self.detail.of.columns));
-            return Some(scene.line(format!(" {rule}"), look.dim()));
-        }
-        let row = nth.checked_sub(2);
-        if row == Some(set.rows.len()) {
+        if nth == set.rows.len() + NAMES {
             let text = format!(" and {} more rows, not kept", self.rest(set));
             return Some(scene.line(text, look.dim()));
         }
-        let mut spans = Vec::new();
-        for (index, wide) in widths.iter().enumerate() {
-            let (text, style) = match row {
-                None => (look.clean(set.columns.get(index)?), look.strong()),
-                Some(row) => match shown(scene, set.rows.get(row)?.get(index)?.as_ref()) {
-                    (text, true) => (text, look.dim()),
-                    (text, false) => (text, Style::new()),
-                },
-            };
-            let before = match index {
-                0 => " ".to_owned(),
-                _ => format!(" {upright} "),
-            };
-            spans.push(before.set_style(look.dim()));
-            spans.push(look.fit(&text, *wide).set_style(style));
-        }
-        Some(Line::from(move_left(spans, self.sideways)))
+        let grid = self.detail.grid.as_ref()?;
+        grid.line(look, set, nth, self.sideways)
     }
-}
-
-/// The spans without their first columns.
-fn move_left(spans: Vec<Span<'static>>, columns: usize) -> Vec<Span<'static>> {
-    let mut left = columns;
-    let mut kept = Vec::new();
-    for span in spans {
-        let wide = width(&span.content);
-        if wide <= left {
-            left -= wide;
-            continue;
-        }
-        let (_, rest) = take(&span.content, left);
-        left = 0;
-        kept.push(rest.to_owned().set_style(span.style));
-    }
-    kept
 }
 
 impl Roll for OpenedStatement<'_> {
     fn total(&self) -> usize {
         self.detail.above.len() + self.table() + self.detail.below.len()
+    }
+
+    fn grid(&self) -> Range<usize> {
+        let above = self.detail.above.len();
+        above..above + self.table()
     }
 
     fn lines(&self, range: Range<usize>) -> Vec<Line<'static>> {
@@ -394,27 +339,5 @@ impl Roll for OpenedStatement<'_> {
                 Some(nth) => self.detail.below.get(nth - table).cloned(),
             })
             .collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_moves_sideways_by_columns_and_keeps_its_styles() {
-        let spans = || vec![Span::raw("ab"), Span::raw(" | "), Span::raw("東京")];
-        let text = |columns| {
-            let moved = move_left(spans(), columns);
-            moved
-                .iter()
-                .map(|span| span.content.clone())
-                .collect::<String>()
-        };
-        assert_eq!(text(0), "ab | 東京");
-        assert_eq!(text(1), "b | 東京");
-        assert_eq!(text(5), "東京");
-        assert_eq!(text(7), "京");
-        assert_eq!(text(90), "");
     }
 }
