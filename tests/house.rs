@@ -9,6 +9,8 @@ use std::process::Command;
 #[path = "shared/child.rs"]
 mod child;
 
+#[path = "house/dependencies.rs"]
+mod dependencies;
 #[path = "house/programs.rs"]
 mod programs;
 

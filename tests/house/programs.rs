@@ -11,6 +11,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("PROGRAM", "ourselves"),
     ("STAGEGATE", "ourselves"),
     ("std::env::current_exe().unwrap()", "a test, by itself"),
+    (r#"env!("CARGO")"#, "what builds the tests"),
     (r#""/bin/sh""#, "every Unix has it"),
     (r#""sh""#, "every Unix has it"),
     (r#""cc""#, "what builds Rust's programs as well"),
