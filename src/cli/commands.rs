@@ -4,7 +4,7 @@
 //! with both; whatever is wrong with either is a usage error, and nothing was sent to a server.
 
 use super::arguments::{Arguments, CliCommand, Connection, Format, Given, Holding, LookArguments};
-use super::attending::{Anew, Whose, attend, may_be_run};
+use super::attending::{Whose, attend, may_be_run};
 use super::{aftermath, cloning, inspection, man};
 use crate::database::settings::{self, Options, Settings};
 use crate::gate::ExitCode;
@@ -82,14 +82,15 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
                     last.line
                 ))?;
             }
+            let anew = || Ok((load(path, &given, written_in)?, None));
             let whose = match rehearse || by_wish.is_some() {
                 true => Whose::Script,
-                false => Whose::Persons(None),
+                false => Whose::Persons {
+                    other: None,
+                    anew: Some(&anew),
+                },
             };
-            let persons = matches!(whose, Whose::Persons(_));
-            let anew = || Ok((load(path, &given, written_in)?, None));
-            let anew = persons.then_some(&anew as &Anew<'_>);
-            attend(runbook, settings, &holding, &look, None, whose, anew)
+            attend(runbook, settings, &holding, &look, None, whose)
         }
         CliCommand::Rollback {
             runbook,
@@ -115,10 +116,12 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let settings = connect_to(&connection, &way_back)?;
             let whose = match rehearse {
                 true => Whose::Script,
-                false => Whose::Persons(other),
+                false => Whose::Persons {
+                    other,
+                    anew: Some(&forms),
+                },
             };
-            let anew = (!rehearse).then_some(&forms as &Anew<'_>);
-            attend(way_back, settings, &holding, &look, None, whose, anew)
+            attend(way_back, settings, &holding, &look, None, whose)
         }
         CliCommand::Rehearse {
             runbook,
@@ -147,7 +150,6 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
                 &LookArguments::default(),
                 None,
                 whose,
-                None,
             )
         }
         CliCommand::Inspect {
@@ -345,10 +347,13 @@ fn demo(scenario: Scenario, holding: &Holding, look: &LookArguments) -> Result<E
     eprintln!("{psql}");
     // The server is the demo's own: where nobody is there to decide, a rehearsal hurts nobody.
     let whose = match std::io::stdin().is_terminal() {
-        true => Whose::Persons(None),
+        true => Whose::Persons {
+            other: None,
+            anew: None,
+        },
         false => Whose::Script,
     };
-    attend(runbook, settings, holding, look, Some(psql), whose, None)
+    attend(runbook, settings, holding, look, Some(psql), whose)
 }
 
 /// Flag before environment before terminal.

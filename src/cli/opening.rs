@@ -99,7 +99,7 @@ fn file(script: &Script) -> entry::File {
 /// What it rehearses, where it is the rehearsal of another runbook.
 pub(super) fn rehearses(whose: &Whose<'_>) -> Option<entry::Rehearses> {
     match whose {
-        Whose::Persons(_) | Whose::Script => None,
+        Whose::Persons { .. } | Whose::Script => None,
         Whose::Nobodys(of, clone) => Some(entry::Rehearses {
             script: file(&of.script),
             rollbacks: of.rollbacks.iter().map(file).collect(),
