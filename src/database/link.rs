@@ -19,7 +19,7 @@ use tokio_postgres::{CancelToken, Client, SimpleQueryStream};
 use super::message;
 use super::settings::Host;
 use super::stream::{Endpoint, Route};
-use super::tap::{Form, Frame, NoByte, SideDoor, Status, Tapped};
+use super::tap::{Form, Frame, NoByte, Outlet, SideDoor, Status, Tapped};
 use crate::gate::event::{CLOSED_BY_US, ServerMessage};
 use crate::runbook::encoding::Charset;
 use parameters::Parameters;
@@ -132,13 +132,16 @@ impl Link {
     /// Takes over a connection that is ready for its first request.
     pub(super) fn new(
         client: Client,
-        mut frames: UnboundedReceiver<Tapped>,
-        side_door: SideDoor,
+        outlet: Outlet,
         driver: JoinHandle<Result<(), tokio_postgres::Error>>,
         host: Host,
         route: Route,
         charset: Charset,
     ) -> Link {
+        let Outlet {
+            mut frames,
+            side_door,
+        } = outlet;
         let mut protocol_pid = 0;
         let mut parameters = Parameters::new(charset);
         let mut early_notices = Vec::new();

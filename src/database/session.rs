@@ -7,6 +7,7 @@
 mod actor;
 mod answers;
 pub mod caps;
+mod committing;
 mod hold;
 mod inquire;
 mod lease;

@@ -121,11 +121,18 @@ pub struct Tap<S> {
     extra: Option<Extra>,
 }
 
+/// The other end of a tap: what it hears comes out here, and what is put in here it lets out.
+#[derive(Debug)]
+pub struct Outlet {
+    pub frames: mpsc::UnboundedReceiver<Tapped>,
+    pub side_door: SideDoor,
+}
+
 impl<S> Tap<S> {
     /// Puts a tap on `inner`. The receiver ends when the stream is dropped, which is how the end
     /// of a connection is noticed. The bytes of a database that converts none are in `charset`.
-    pub fn new(inner: S, charset: Charset) -> (Tap<S>, mpsc::UnboundedReceiver<Tapped>, SideDoor) {
-        let (frames, receiver) = mpsc::unbounded_channel();
+    pub fn new(inner: S, charset: Charset) -> (Tap<S>, Outlet) {
+        let (frames, heard) = mpsc::unbounded_channel();
         let (extras, side_door) = mpsc::channel(1);
         let forms = Forms::default();
         let tap = Tap {
@@ -138,7 +145,11 @@ impl<S> Tap<S> {
             side_door,
             extra: None,
         };
-        (tap, receiver, SideDoor { extras, forms })
+        let outlet = Outlet {
+            frames: heard,
+            side_door: SideDoor { extras, forms },
+        };
+        (tap, outlet)
     }
 }
 

@@ -8,6 +8,7 @@
 //! failure nothing more is sent, and what was sent is refused by the server (25P02).
 
 use std::collections::VecDeque;
+use std::iter::Peekable;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::database::tap::Status;
 use crate::gate::event::{Body, Millis, Seq, ServerMessage, StatementReport};
 use crate::runbook::check::Plan;
 use crate::runbook::lasting::{Beyond, Lasting};
-use crate::runbook::script::Statement;
+use crate::runbook::script::{Script, Statement};
 
 /// How many statements are sent ahead of their answers.
 const WINDOW: usize = 64;
@@ -67,6 +68,8 @@ struct Run {
     standing: Limits,
     /// The next statement waits for what is under way.
     waits: bool,
+    /// How many statements are under way.
+    ahead: usize,
     caps: Caps,
 }
 
@@ -76,22 +79,7 @@ impl Actor {
         let script = &runbook.script;
         let mut rest = script.sent().peekable();
         let mut flight: VecDeque<Part<'_>> = VecDeque::new();
-        let ours = self.limits();
-        let mut run = Run {
-            seq,
-            since: Instant::now(),
-            waiting: None,
-            failed: false,
-            last: script.sent().last().map_or(0, |statement| statement.number),
-            plan: Plan::default(),
-            budget: Budget::default(),
-            blind: false,
-            looks: self.looks,
-            standing: self.limits_found.clone().unwrap_or_else(|| ours.clone()),
-            ours,
-            waits: false,
-            caps: Caps::default(),
-        };
+        let mut run = self.start_run(seq, script.sent().last());
         self.link()?;
         if let Some(first) = rest.peek().copied()
             && run.standing != run.ours
@@ -99,56 +87,12 @@ impl Actor {
             let part = self.set_standing(&run, first).await?;
             flight.push_back(part);
         }
-        let mut ahead = 0;
         loop {
-            let room = match ahead <= LOW {
-                true => WINDOW,
-                false => 0,
-            };
-            while !run.failed && ahead < room {
-                let Some(statement) = rest.peek().copied() else {
-                    break;
-                };
-                let data = script.copy_data(statement);
-                // Data cannot share the wire with what is under way. And what goes back to a savepoint
-                // would let the transaction live on behind a failure that nobody has read yet.
-                let waits = data.is_some() || statement.goes_back || run.waits;
-                if waits && !flight.is_empty() {
-                    break;
-                }
-                run.waits = false;
-                match data {
-                    Some(data) => self.copy(&mut run, statement, data).await?,
-                    None => match self.link()?.send_one(&statement.text).await {
-                        Ok(sent) => {
-                            flight.push_back(Part::Statement(statement, sent));
-                            ahead += 1;
-                        }
-                        Err(Unsent::Gone(broken)) => return Err(broken),
-                        Err(Unsent::Text(why)) if flight.is_empty() => {
-                            self.finish(&mut run, Vec::new());
-                            self.started(&run, statement);
-                            self.fail(&mut run, statement, why);
-                        }
-                        // What was sent before is answered first; then this comes round again.
-                        Err(Unsent::Text(_)) => break,
-                    },
-                }
-                rest.next();
-                if run.failed {
-                    break;
-                }
-                let look = if rest.peek().is_none() || statement.goes_back {
-                    run.budget.must();
-                    true
-                } else {
-                    run.budget.allows(statement)
-                };
-                self.between(&mut run, statement, look, &mut flight).await?;
-            }
+            self.send_ahead(&mut run, script, &mut rest, &mut flight)
+                .await?;
             match flight.pop_front() {
                 Some(part) => {
-                    ahead -= usize::from(matches!(part, Part::Statement(..)));
+                    run.ahead -= usize::from(matches!(part, Part::Statement(..)));
                     self.read(&mut run, part, &mut flight).await?;
                 }
                 None => break,
@@ -159,6 +103,82 @@ impl Actor {
             self.finish(&mut run, Vec::new());
             self.tell_cuts(&mut run);
             self.say(seq, Body::ScriptFinished);
+        }
+        Ok(())
+    }
+
+    fn start_run(&self, seq: Seq, last: Option<&Statement>) -> Run {
+        let ours = self.limits();
+        Run {
+            seq,
+            since: Instant::now(),
+            waiting: None,
+            failed: false,
+            last: last.map_or(0, |statement| statement.number),
+            plan: Plan::default(),
+            budget: Budget::default(),
+            blind: false,
+            looks: self.looks,
+            standing: self.limits_found.clone().unwrap_or_else(|| ours.clone()),
+            ours,
+            waits: false,
+            ahead: 0,
+            caps: Caps::default(),
+        }
+    }
+
+    /// Sends statements ahead of their answers, up to the first that needs to know them.
+    async fn send_ahead<'s>(
+        &mut self,
+        run: &mut Run,
+        script: &'s Script,
+        rest: &mut Peekable<impl Iterator<Item = &'s Statement>>,
+        flight: &mut VecDeque<Part<'s>>,
+    ) -> Result<(), Broken> {
+        let room = match run.ahead <= LOW {
+            true => WINDOW,
+            false => 0,
+        };
+        while !run.failed && run.ahead < room {
+            let Some(statement) = rest.peek().copied() else {
+                break;
+            };
+            let data = script.copy_data(statement);
+            // Data cannot share the wire with what is under way. And what goes back to a savepoint
+            // would let the transaction live on behind a failure that nobody has read yet.
+            let waits = data.is_some() || statement.goes_back || run.waits;
+            if waits && !flight.is_empty() {
+                break;
+            }
+            run.waits = false;
+            match data {
+                Some(data) => self.copy(run, statement, data).await?,
+                None => match self.link()?.send_one(&statement.text).await {
+                    Ok(sent) => {
+                        flight.push_back(Part::Statement(statement, sent));
+                        run.ahead += 1;
+                    }
+                    Err(Unsent::Gone(broken)) => return Err(broken),
+                    Err(Unsent::Text(why)) if flight.is_empty() => {
+                        self.finish(run, Vec::new());
+                        self.started(run, statement);
+                        self.fail(run, statement, why);
+                    }
+                    // What was sent before is answered first; then this comes round again.
+                    Err(Unsent::Text(_)) => break,
+                },
+            }
+            rest.next();
+            if run.failed {
+                break;
+            }
+            let look = if rest.peek().is_none() || statement.goes_back {
+                run.budget.must();
+                true
+            } else {
+                run.budget.allows(statement)
+            };
+            self.between(run, statement, look, flight).await?;
         }
         Ok(())
     }

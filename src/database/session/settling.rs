@@ -7,7 +7,8 @@
 
 use super::actor::{Actor, noticed};
 use super::caps::Caps;
-use super::hold::{guard, idle_limit, is_guards};
+use super::committing::{guard, is_guards};
+use super::hold::idle_limit;
 use super::limits::Limits;
 use super::{HoldOptions, looking};
 use crate::database::link::Broken;
