@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum SecretKind {
     /// The password of the role.
     Password,
     /// What a key is encrypted with.
@@ -19,7 +19,7 @@ pub enum Wanted {
 /// What a person is asked.
 #[derive(Debug, Clone)]
 pub struct Challenge {
-    pub wanted: Wanted,
+    pub wanted: SecretKind,
     /// Whom it lets in and where, `role@host:port/database`, or the key's file.
     pub place: String,
     /// What was wrong with the answer before.
@@ -79,7 +79,7 @@ impl Desk {
     /// Puts a question and waits; `None` where there is no answer.
     pub async fn ask(
         &self,
-        wanted: Wanted,
+        wanted: SecretKind,
         place: String,
         wrong: Option<String>,
     ) -> Option<Zeroizing<String>> {

@@ -26,7 +26,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::Write;
 
 /// Parses the process's arguments and runs what they ask for.
-pub fn run() -> ExitCode {
+pub fn run_program() -> ExitCode {
     keep_memory_to_itself();
     let typed: Vec<String> = std::env::args_os()
         .skip(1)
@@ -51,7 +51,7 @@ pub fn run() -> ExitCode {
             };
         }
     };
-    match commands::run(arguments) {
+    match commands::run_command(arguments) {
         Ok(code) => code,
         Err(failure) => {
             complain(&told_once(&failure.report), &typed);

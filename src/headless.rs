@@ -18,7 +18,7 @@ use crate::gate::phase::Prompt;
 use crate::gate::plan;
 use crate::gate::{Act, Command, ExitCode, Machine, Mode, Phase};
 use crate::runbook::Runbook;
-use crate::walk::engine::{Engine, Held, Remark};
+use crate::walk::engine::{Engine, EngineRemark, HeldSession};
 use prompt::Invitation;
 use std::io::Write;
 use std::time::Duration;
@@ -45,7 +45,7 @@ pub struct Feed {
 }
 
 /// Walks from connect to the end, telling each step on `out`.
-pub async fn walk<H: Held>(
+pub async fn walk<H: HeldSession>(
     engine: &mut Engine<H>,
     runbook: &Runbook,
     out: &mut dyn Write,
@@ -66,8 +66,8 @@ pub async fn walk<H: Held>(
     loop {
         for remark in engine.take_said() {
             teller.say(&match remark {
-                Remark::Refused(refusal) => refusals::in_words(&refusal),
-                Remark::Said(text) => text,
+                EngineRemark::Refused(refusal) => refusals::in_words(&refusal),
+                EngineRemark::Said(text) => text,
             });
         }
         teller.tell(engine.machine(), engine.account());
@@ -152,7 +152,7 @@ pub async fn walk<H: Held>(
 const BATCH: usize = 64;
 
 /// Takes what streams while nothing else happens: each step is told, and written with others.
-fn take_batch<H: Held>(engine: &mut Engine<H>, feed: &mut Feed) {
+fn take_batch<H: HeldSession>(engine: &mut Engine<H>, feed: &mut Feed) {
     let phase = std::mem::discriminant(engine.machine().phase());
     for _ in 0..BATCH {
         let moved = std::mem::discriminant(engine.machine().phase()) != phase;
@@ -175,7 +175,7 @@ fn take_batch<H: Held>(engine: &mut Engine<H>, feed: &mut Feed) {
 }
 
 /// Takes a report, if one waits: whoever is heard before the session lets it speak as well (I14).
-fn take_report<H: Held>(engine: &mut Engine<H>, feed: &mut Feed) {
+fn take_report<H: HeldSession>(engine: &mut Engine<H>, feed: &mut Feed) {
     if engine.left().is_none()
         && let Ok(report) = feed.reports.try_recv()
     {
@@ -263,14 +263,14 @@ fn alone_next(machine: &Machine) -> Option<Command> {
 }
 
 /// A typed line: words for commands, or the answer to the question that is open.
-fn take_line<H: Held>(
+fn take_line<H: HeldSession>(
     engine: &mut Engine<H>,
     runbook: &Runbook,
     teller: &mut Teller<'_>,
     invite: &mut Invitation,
     text: &str,
 ) {
-    match words::read(text, engine.machine(), runbook) {
+    match words::read_typed_line(text, engine.machine(), runbook) {
         words::TypedMeaning::Command(command) => engine.take(Event::Asked(command)),
         words::TypedMeaning::Show(item) => teller.show_item(engine.account(), item),
         words::TypedMeaning::Read(document) => {

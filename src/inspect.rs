@@ -1,7 +1,7 @@
 //! For looking, at any time, with any role that may connect: what is applied, the checks, the
 //! structure of the script's tables, who holds locks on them, the scripts, past runs.
 //!
-//! Nothing here can write. The only order that its task with the server takes is [`Look`]; there is
+//! Nothing here can write. The only order that its task with the server takes is [`LookOrder`]; there is
 //! no word for anything else. The connection is read-only by the server, each query runs in a READ
 //! ONLY transaction, and of the script itself only the queries behind its last statement that
 //! changes something are ever sent (I4).
@@ -29,13 +29,13 @@ use compare::Comparison;
 
 /// The one thing that can be ordered: to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub struct LookOrder {
     /// The checks as well, which may read whole tables; otherwise catalogs and locks only.
     pub checks: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Stage {
+pub enum CheckStage {
     ExpectedState,
     /// The checks that the checklist item with this index brings.
     Item(usize),
@@ -43,44 +43,44 @@ pub enum Stage {
     PostVerification,
 }
 
-impl Stage {
+impl CheckStage {
     /// Every stage of a runbook, in the order of the walk.
-    pub fn all(runbook: &Runbook) -> Vec<Stage> {
-        let items = (0..runbook.items.len()).map(Stage::Item);
+    pub fn all(runbook: &Runbook) -> Vec<CheckStage> {
+        let items = (0..runbook.items.len()).map(CheckStage::Item);
         let own = items.filter(|item| item.script(runbook).is_some());
-        std::iter::once(Stage::ExpectedState)
+        std::iter::once(CheckStage::ExpectedState)
             .chain(own)
-            .chain([Stage::Verification, Stage::PostVerification])
+            .chain([CheckStage::Verification, CheckStage::PostVerification])
             .collect()
     }
 
     /// What it is called on screens.
     pub fn title(self) -> &'static str {
         match self {
-            Stage::ExpectedState => "expected state",
-            Stage::Item(_) => "checklist",
-            Stage::Verification => "verification",
-            Stage::PostVerification => "post-verification",
+            CheckStage::ExpectedState => "expected state",
+            CheckStage::Item(_) => "checklist",
+            CheckStage::Verification => "verification",
+            CheckStage::PostVerification => "post-verification",
         }
     }
 
     /// What it is called in JSON.
     pub fn word(self) -> &'static str {
         match self {
-            Stage::ExpectedState => "expected_state",
-            Stage::Item(_) => "checklist",
-            Stage::Verification => "verification",
-            Stage::PostVerification => "post_verification",
+            CheckStage::ExpectedState => "expected_state",
+            CheckStage::Item(_) => "checklist",
+            CheckStage::Verification => "verification",
+            CheckStage::PostVerification => "post_verification",
         }
     }
 
     /// The file its checks stand in.
     pub fn script(self, runbook: &Runbook) -> Option<&Script> {
         match self {
-            Stage::ExpectedState => runbook.expected_state.as_ref(),
-            Stage::Item(item) => runbook.items.get(item)?.checks.as_ref(),
-            Stage::Verification => Some(&runbook.script),
-            Stage::PostVerification => runbook.post_verification.as_ref(),
+            CheckStage::ExpectedState => runbook.expected_state.as_ref(),
+            CheckStage::Item(item) => runbook.items.get(item)?.checks.as_ref(),
+            CheckStage::Verification => Some(&runbook.script),
+            CheckStage::PostVerification => runbook.post_verification.as_ref(),
         }
     }
 
@@ -88,7 +88,7 @@ impl Stage {
     pub fn queries(self, runbook: &Runbook) -> Vec<&Statement> {
         match (self, self.script(runbook)) {
             (_, None) => Vec::new(),
-            (Stage::Verification, Some(script)) => own_checks(script),
+            (CheckStage::Verification, Some(script)) => own_checks(script),
             (_, Some(script)) => script.sent().collect(),
         }
     }
@@ -108,7 +108,7 @@ pub fn own_checks(script: &Script) -> Vec<&Statement> {
 /// The checks of one stage, as a look found them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckSet {
-    pub stage: Stage,
+    pub stage: CheckStage,
     pub file: String,
     /// Each check, and the number of its statement.
     pub checks: Vec<(usize, Check)>,
@@ -161,18 +161,18 @@ pub fn tally(sets: &[CheckSet]) -> Tally {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Sight {
+pub struct Inspection {
     pub target: Target,
     /// The checks, where they were asked for.
     pub sets: Option<Vec<CheckSet>>,
     /// The tables that the script changes.
-    pub tables: Vec<Table>,
+    pub tables: Vec<InspectedTable>,
     /// What the script makes of its tables, beside what is there.
     pub compared: Comparison,
     /// How large the tables are that the script touches.
     pub measure: Measure,
     /// Locks of others on those tables, held and waited for.
-    pub locks: Vec<Held>,
+    pub locks: Vec<TableLock>,
     /// Transactions of others in this database that have been open for long.
     pub long: Vec<Long>,
     /// What could not be seen, in words.
@@ -183,16 +183,16 @@ pub struct Sight {
 
 /// A table as it is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Table {
+pub struct InspectedTable {
     /// Its name, with its schema, quoted where it must be.
     pub name: String,
     /// What the catalog says; `None` where there is no such table, or none that is visible.
-    pub found: Option<Found>,
+    pub found: Option<CatalogTable>,
 }
 
 /// What the catalog says of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct CatalogTable {
     /// `table`, `partitioned table`, `view` …
     pub kind: String,
     pub owner: String,
@@ -203,15 +203,15 @@ pub struct Found {
     /// Table, its indexes, all of it, in words; `None` where they could not be read.
     pub sizes: Option<[String; 3]>,
     /// Its columns.
-    pub columns: Vec<Column>,
-    pub indexes: Vec<Part>,
-    pub constraints: Vec<Part>,
-    pub triggers: Vec<Part>,
+    pub columns: Vec<CatalogColumn>,
+    pub indexes: Vec<TablePart>,
+    pub constraints: Vec<TablePart>,
+    pub triggers: Vec<TablePart>,
 }
 
 /// A column.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Column {
+pub struct CatalogColumn {
     pub name: String,
     pub kind: String,
     /// `NOT NULL`, `DEFAULT …`, as it would be declared.
@@ -224,7 +224,7 @@ pub struct Column {
 
 /// An index, a constraint or a trigger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Part {
+pub struct TablePart {
     pub name: String,
     pub definition: String,
     /// `INVALID`, `not validated`: what keeps it from doing its work.
@@ -235,7 +235,7 @@ pub struct Part {
 
 /// A lock of another session on one of the tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct TableLock {
     /// The session's process; `None` for a prepared transaction.
     pub pid: Option<i32>,
     /// Role, application, state, as far as they are visible.

@@ -16,5 +16,5 @@ fn main() -> ExitCode {
     if let Err(error) = color_eyre::install() {
         eprintln!("stagegate: {error}");
     }
-    ExitCode::from(stagegate::cli::run().code())
+    ExitCode::from(stagegate::cli::run_program().code())
 }

@@ -37,7 +37,7 @@ pub mod text;
 pub mod variables;
 
 use impact::Impact;
-use script::{Refusal, Script};
+use script::{Script, ScriptRefusal};
 use std::sync::Arc;
 
 /// Everything for one change: script, checklist, expected state, post-verification, rollbacks.
@@ -46,13 +46,13 @@ pub struct Runbook {
     /// What the change is called, on every screen and in the journal.
     pub title: String,
     /// Where it was read from.
-    pub origin: Origin,
+    pub origin: RunbookOrigin,
     /// The database it is meant for; another one is a failed probe of the connection item.
     pub expected_database: Option<String>,
     /// The script that is applied in the held transaction.
     pub script: Script,
     /// The checklist, in the order in which it is shown.
-    pub items: Vec<Item>,
+    pub items: Vec<ChecklistItem>,
     /// Checks that must hold before the script is applied.
     pub expected_state: Option<Script>,
     /// Checks that are run, read-only, after COMMIT.
@@ -95,7 +95,7 @@ pub enum Decide {
 
 /// Where a runbook was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum RunbookOrigin {
     BuiltIn,
     /// A folder with a `runbook.toml`.
     Folder(std::path::PathBuf),
@@ -105,7 +105,7 @@ pub enum Origin {
 
 /// One item of the checklist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub struct ChecklistItem {
     /// Stable name, as in `runbook.toml`.
     pub id: String,
     /// The sentence a person signs.
@@ -120,10 +120,10 @@ pub struct Item {
     pub asks: Option<String>,
 }
 
-impl Item {
+impl ChecklistItem {
     /// An item that brings neither a text nor checks of its own.
-    pub fn new(id: &str, title: &str, kind: ItemKind) -> Item {
-        Item {
+    pub fn new(id: &str, title: &str, kind: ItemKind) -> ChecklistItem {
+        ChecklistItem {
             id: id.to_owned(),
             title: title.to_owned(),
             kind,
@@ -150,7 +150,7 @@ impl Runbook {
 
     /// Why `run` would not start: what is refused in the script and in the files of checks. A
     /// rollback script that is refused stands against the item that signs for it.
-    pub fn refusals(&self) -> impl Iterator<Item = (&Script, &Refusal)> {
+    pub fn refusals(&self) -> impl Iterator<Item = (&Script, &ScriptRefusal)> {
         let scripts = std::iter::once(&self.script).chain(self.check_files());
         scripts.flat_map(|script| script.refusals.iter().map(move |refusal| (script, refusal)))
     }

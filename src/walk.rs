@@ -24,7 +24,7 @@ use crate::gate::event::{Alarm, Event, Observation, Report};
 use crate::tui::input::Input;
 use crate::tui::screen::Screen;
 use crate::tui::terminal::{Surface, Terminal};
-use engine::{Engine, Held};
+use engine::{Engine, HeldSession};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
@@ -34,7 +34,7 @@ use turn::Turn;
 const TICK: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
-pub struct Wires {
+pub struct WalkWires {
     pub reports: UnboundedReceiver<Report>,
     pub observations: UnboundedReceiver<Observation>,
     /// Signals, and parts of the program that died.
@@ -45,11 +45,11 @@ pub struct Wires {
 }
 
 /// Walks from connect to the end, on a screen.
-pub async fn walk<H: Held, B: Surface>(
+pub async fn walk<H: HeldSession, B: Surface>(
     engine: &mut Engine<H>,
     screen: &mut Screen,
     terminal: &mut Terminal<B>,
-    wires: &mut Wires,
+    wires: &mut WalkWires,
     bell: bool,
 ) -> ExitCode {
     let mut clock = tokio::time::interval(TICK);

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use stagegate::backup::Backups;
 use stagegate::database::pinned::Pinned;
 use stagegate::database::secret::Secret;
-use stagegate::database::settings::{Options as Given, Settings};
+use stagegate::database::settings::{ConnectionOptions as Given, Settings};
 use stagegate::database::{connect, target};
 use stagegate::gate::backup::{Dump, Dumping};
 use stagegate::gate::event::{Body, Report, Target};
@@ -158,7 +158,7 @@ async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 
 async fn reached(settings: &Settings) -> (Pinned, Target) {
     let mut link = connect::connect(settings).await.unwrap();
-    let target = target::read(&mut link).await.unwrap();
+    let target = target::read_target(&mut link).await.unwrap();
     (Pinned::of(settings, &link), target)
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use stagegate::runbook::manifest::RunbookError;
 use stagegate::runbook::script::Fate;
-use stagegate::runbook::{ItemKind, Origin, Runbook, listing};
+use stagegate::runbook::{ItemKind, Runbook, RunbookOrigin, listing};
 
 fn write(folder: &Path, name: &str, text: &str) {
     let path = folder.join(name);
@@ -48,7 +48,7 @@ fn a_bare_word_may_be_meant_as_a_database() {
 #[test]
 fn the_built_in_runbook_can_run() {
     let runbook = Runbook::load(None).unwrap();
-    assert_eq!(runbook.origin, Origin::BuiltIn);
+    assert_eq!(runbook.origin, RunbookOrigin::BuiltIn);
     assert_eq!(runbook.expected_database.as_deref(), Some("wiser_ops"));
     let kinds: Vec<ItemKind> = runbook.items.iter().map(|item| item.kind).collect();
     assert_eq!(
@@ -95,7 +95,7 @@ fn what_is_exported_loads_as_the_same_runbook() {
     let loaded = Runbook::load(Some(&target)).unwrap();
     let built_in = Runbook::load(None).unwrap();
     assert_eq!(listing::json(&loaded), listing::json(&built_in));
-    assert!(matches!(loaded.origin, Origin::Folder(_)));
+    assert!(matches!(loaded.origin, RunbookOrigin::Folder(_)));
     let by_file = Runbook::load(Some(&target.join("runbook.toml"))).unwrap();
     assert_eq!(by_file.origin, loaded.origin);
 }
@@ -540,7 +540,7 @@ fn the_listing_shows_refusals_beside_their_statements_and_nothing_raw() {
         "-- Section: a\x1b[2Jb\nBEGIN;\nALTER TABLE \"t\x1b[31m\" ADD c int;\nVACUUM;\nCOMMIT;\n\\! ls\x07\n",
     );
     let runbook = Runbook::load(Some(&folder.path().join("x.sql"))).unwrap();
-    let text = listing::text(&runbook, false);
+    let text = listing::list_runbook(&runbook, false);
     assert!(
         !text.chars().any(|c| c.is_control() && c != '\n'),
         "{text:?}"

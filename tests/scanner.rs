@@ -324,7 +324,7 @@ fn what_a_server_takes_for_several_commands_is_refused_with_its_place() {
         ("SELECT 1\\; SELECT 2;", 1, 9),
     ] {
         let script = read(text);
-        let place = |r: &stagegate::runbook::script::Refusal| (r.line, r.column);
+        let place = |r: &stagegate::runbook::script::ScriptRefusal| (r.line, r.column);
         assert!(
             script.refusals.iter().any(|r| place(r) == (line, column)),
             "{text}: {:?}",

@@ -184,7 +184,7 @@ mod snapshots {
     use stagegate::gate::event::*;
     use stagegate::gate::plan::Mode;
     use stagegate::runbook::check::Verdict;
-    use stagegate::runbook::impact::{Measure, Measured, Size};
+    use stagegate::runbook::impact::{Measure, MeasuredTable, TableSize};
     use stagegate::runbook::objects::Name;
 
     #[test]
@@ -229,7 +229,7 @@ mod snapshots {
         let mut walk = checklist();
         walk.press("i");
         shoot("impact_unmeasured", &mut walk);
-        let size = |total: &str, rows| Size {
+        let size = |total: &str, rows| TableSize {
             total: Some(total.into()),
             rows,
         };
@@ -241,7 +241,7 @@ mod snapshots {
             ),
             ("integration.integration_receive_serviceops", None),
         ];
-        let tables = tables.map(|(name, found)| Measured {
+        let tables = tables.map(|(name, found)| MeasuredTable {
             name: Name::parse(name).unwrap(),
             found,
         });
@@ -633,7 +633,7 @@ mod behaviour {
     use stagegate::gate::phase::{Phase, Prompt};
     use stagegate::gate::{Command, Event};
     use stagegate::runbook::check::{Check, Verdict};
-    use stagegate::runbook::{Item, ItemKind};
+    use stagegate::runbook::{ChecklistItem, ItemKind};
     use stagegate::tui::input::Burst;
     use stagegate::tui::keymap::{self, Does, KeyPlace};
     use stagegate::tui::{Glyphs, Palette};
@@ -1281,7 +1281,7 @@ mod behaviour {
             ("desk", "The desk knows"),
             ("ticket", "The ticket is approved"),
         ] {
-            let item = Item::new(id, title, ItemKind::Attest);
+            let item = ChecklistItem::new(id, title, ItemKind::Attest);
             runbook.items.insert(4, item);
         }
         for item in &mut runbook.items {

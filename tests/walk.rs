@@ -14,13 +14,13 @@ use stagegate::journal::chain;
 use stagegate::journal::{Entry, Journal};
 use stagegate::runbook::check::{Check, Verdict};
 use stagegate::runbook::script::Script;
-use stagegate::runbook::{Item, ItemKind, Origin, Runbook};
+use stagegate::runbook::{ChecklistItem, ItemKind, Runbook, RunbookOrigin};
 use stagegate::tui::input::{Input, What};
 use stagegate::tui::terminal::{Surface, Terminal};
 use stagegate::tui::{Appearance, Screen};
-use stagegate::walk::engine::{Engine, Held, Log, Remark};
+use stagegate::walk::engine::{Engine, EngineRemark, HeldSession, Log};
 use stagegate::walk::rehearsed::Weighing;
-use stagegate::walk::{self, Wires};
+use stagegate::walk::{self, WalkWires};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -97,7 +97,7 @@ impl Scripted {
     }
 }
 
-impl Held for Scripted {
+impl HeldSession for Scripted {
     fn weigh(&self, seq: Seq, item: usize, weighing: Weighing) {
         let (evidence, _) = weighing.weigh();
         self.report(seq, Body::Probed { item, evidence });
@@ -277,11 +277,11 @@ fn runbook() -> Runbook {
     let text = "BEGIN;\nSELECT 'c' AS \"check\", 'PASS' AS status;\n";
     Runbook {
         title: "Title".into(),
-        origin: Origin::BuiltIn,
+        origin: RunbookOrigin::BuiltIn,
         expected_database: None,
         search_path: Default::default(),
         script: Script::read("script.sql", None, text.as_bytes()),
-        items: vec![Item::new(
+        items: vec![ChecklistItem::new(
             "structure",
             "The expected tables",
             ItemKind::Structure,
@@ -332,7 +332,7 @@ impl Stage {
             let mut engine = Engine::new(Arc::clone(&runbook), plan, log, held);
             let mut screen = Screen::new(runbook, Appearance::detect(|_| None, true));
             let mut terminal = Terminal::over(backend).unwrap();
-            let mut wires = Wires {
+            let mut wires = WalkWires {
                 reports: reported,
                 observations,
                 alarms: alarmed,
@@ -897,7 +897,7 @@ fn engine_with_a_backup(
         spring: Arc::default(),
     };
     let runbook = Runbook {
-        items: vec![Item::new("backup", "A backup", ItemKind::Backup)],
+        items: vec![ChecklistItem::new("backup", "A backup", ItemKind::Backup)],
         ..runbook()
     };
     let plan = Plan::new(&runbook, Mode::Run, 60_000);
@@ -946,6 +946,6 @@ fn a_walk_after_one_that_lost_its_journal_knows_it_from_the_start() {
     let (mut engine, _reported) = engine_with_a_backup(Log::Lost);
     engine.start();
     let said = engine.take_said();
-    let told = |remark: &Remark| matches!(remark, Remark::Said(text) if text.contains("COMMIT is forbidden"));
+    let told = |remark: &EngineRemark| matches!(remark, EngineRemark::Said(text) if text.contains("COMMIT is forbidden"));
     assert!(said.iter().any(told), "{said:?}");
 }

@@ -12,7 +12,7 @@ pub(super) struct Contents {
 }
 
 /// Reads the list; `None` when it is not one.
-pub(super) fn read(list: &str) -> Option<Contents> {
+pub(super) fn read_dump_list(list: &str) -> Option<Contents> {
     let said = |label: &str| {
         list.lines()
             .take_while(|line| line.starts_with(';') || line.is_empty())
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn entries_and_tables_are_counted_by_what_they_are_not_by_their_names() {
         assert_eq!(
-            read(LIST),
+            read_dump_list(LIST),
             Some(Contents {
                 database: "wiser_ops".into(),
                 server: "15.18 (Debian 15.18-0+deb12u1)".into(),
@@ -73,7 +73,7 @@ mod tests {
                 tables: 1,
             })
         );
-        assert_eq!(read("nothing of the kind"), None);
-        assert_eq!(read(""), None);
+        assert_eq!(read_dump_list("nothing of the kind"), None);
+        assert_eq!(read_dump_list(""), None);
     }
 }

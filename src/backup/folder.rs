@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The typed folder as a path; `~` is the home folder.
-pub(super) fn find(typed: &str, home: Option<PathBuf>) -> Result<PathBuf, String> {
+pub(super) fn resolve_folder(typed: &str, home: Option<PathBuf>) -> Result<PathBuf, String> {
     let typed = typed.trim();
     if typed.is_empty() {
         return Err("no folder was named".into());
@@ -138,7 +138,7 @@ mod tests {
         let real = fs::canonicalize(home.path()).unwrap();
         fs::create_dir(real.join("b")).unwrap();
         fs::write(real.join("f"), "").unwrap();
-        let found = |typed: &str| find(typed, Some(real.clone()));
+        let found = |typed: &str| resolve_folder(typed, Some(real.clone()));
         assert_eq!(found(" ~ "), Ok(real.clone()));
         assert_eq!(found("~/b"), Ok(real.join("b")));
         assert_eq!(

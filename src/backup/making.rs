@@ -66,7 +66,7 @@ async fn steps(
     slot: &mut Option<Guard>,
     tell: &impl Fn(Body),
 ) -> Result<Dump, String> {
-    let folder = folder::find(typed, std::env::var_os("HOME").map(PathBuf::from))?;
+    let folder = folder::resolve_folder(typed, std::env::var_os("HOME").map(PathBuf::from))?;
     let major = reached.server_version_num / 10_000;
     let clients = tokio::task::spawn_blocking(move || Search::here().clients(major))
         .await
@@ -105,7 +105,7 @@ async fn steps(
     let mut command = guard.launch(&clients.pg_dump);
     if let Some(password) = pinned.password() {
         let path = guard.passfile();
-        passfile::write(&path, &password)
+        passfile::write_passfile(&path, &password)
             .map_err(|error| format!("the password file cannot be written: {error}"))?;
         command.env("PGPASSFILE", path);
     }
@@ -179,7 +179,7 @@ async fn meet(pinned: &Pinned, reached: &Target) -> Result<u64, String> {
     target::prove_direct(&mut link)
         .await
         .map_err(|why| message::line(&why))?;
-    let met = target::read(&mut link)
+    let met = target::read_target(&mut link)
         .await
         .map_err(|why| message::line(&why))?;
     let same = met.started == reached.started
@@ -322,7 +322,7 @@ async fn read_back(clients: &Clients, partial: &Path) -> Result<Contents, String
             said.trim_end()
         ));
     }
-    contents::read(&String::from_utf8_lossy(&output.stdout))
+    contents::read_dump_list(&String::from_utf8_lossy(&output.stdout))
         .ok_or_else(|| "pg_restore lists no table of contents".to_owned())
 }
 

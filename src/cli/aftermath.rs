@@ -22,7 +22,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-fn text(path: &Path) -> Result<String, Failure> {
+fn read_journal_text(path: &Path) -> Result<String, Failure> {
     let shown = printable(&path.display().to_string()).into_owned();
     let read = || {
         // Asked of the name first: to open a pipe waits for somebody who writes into it.
@@ -99,7 +99,7 @@ pub(super) fn runs() -> Result<ExitCode, Failure> {
 pub(super) fn verify(path: &Path) -> Result<ExitCode, Failure> {
     let shown = printable(&path.display().to_string()).into_owned();
     let still_runs = journal::is_being_written(path);
-    match chain::verify(&text(path)?) {
+    match chain::verify(&read_journal_text(path)?) {
         Ok(lines) if lines.is_empty() => Err(Failure::usage(eyre!("{shown} is empty"))),
         Ok(lines) => {
             let count = lines.len();
@@ -135,7 +135,7 @@ pub(super) fn report(
     output: Option<&Path>,
 ) -> Result<ExitCode, Failure> {
     let name = path.display().to_string();
-    let report = Told::of(&text(path)?, &name).map_err(|broken| {
+    let report = Told::of(&read_journal_text(path)?, &name).map_err(|broken| {
         let shown = printable(&name);
         Failure::usage(eyre!(
             "{shown} is no journal, or nothing in it can be believed: {broken}"
@@ -200,7 +200,7 @@ pub(super) fn outcome(
 ) -> Result<ExitCode, Failure> {
     // Asked before the lines are read: what is read after it is the whole of what was written.
     let still_runs = journal::is_being_written(path);
-    let (lines, broken) = chain::read(&text(path)?);
+    let (lines, broken) = chain::read(&read_journal_text(path)?);
     if lines.is_empty() {
         let shown = printable(&path.display().to_string()).into_owned();
         let why = broken.map_or("it is empty".to_owned(), |broken| broken.to_string());
@@ -433,7 +433,7 @@ fn settings(connection: &Connection, target: &Target) -> Result<Settings, Failur
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database::settings::Place;
+    use crate::database::settings::ServerAddress;
 
     fn unreachable() -> Inquiry {
         Inquiry::Unreachable("refused".into())
@@ -451,7 +451,7 @@ mod tests {
         };
         let found = settings(&Connection::default(), &target).ok().unwrap();
         assert_eq!((found.database.as_str(), found.hosts.len()), ("it's", 1));
-        let place = Place::Tcp {
+        let place = ServerAddress::Tcp {
             host: target.host.clone(),
             address: target.hostaddr.clone(),
         };

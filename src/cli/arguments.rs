@@ -267,8 +267,8 @@ pub struct Connection {
 
 impl Connection {
     /// The same, as the database code takes it.
-    pub fn options(&self) -> settings::Options {
-        settings::Options {
+    pub fn options(&self) -> settings::ConnectionOptions {
+        settings::ConnectionOptions {
             host: self.host.clone(),
             port: self.port.clone(),
             user: self.username.clone(),

@@ -22,7 +22,7 @@ use crate::journal::entry::Opened;
 use crate::journal::measured;
 use crate::journal::{Entry, Journal};
 use crate::runbook::printable::printable;
-use crate::runbook::{Origin, Runbook};
+use crate::runbook::{Runbook, RunbookOrigin};
 use crate::tui::input;
 use crate::tui::screen::Screen;
 use crate::tui::terminal::takes_texts;
@@ -65,7 +65,7 @@ pub(super) fn attend(
     greeting: Option<String>,
     whose: Whose<'_>,
 ) -> Result<ExitCode, Failure> {
-    if matches!(runbook.origin, Origin::BareScript(_)) && runbook.script.does_nothing() {
+    if matches!(runbook.origin, RunbookOrigin::BareScript(_)) && runbook.script.does_nothing() {
         // As psql: what does nothing has done it.
         println!(
             "{}: nothing to do: there is no statement in it. Nothing was sent to any server.",

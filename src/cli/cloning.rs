@@ -13,7 +13,7 @@ use super::questions::attended;
 use crate::database::admission::Typed;
 use crate::database::pinned::Aim;
 use crate::database::session::read_only;
-use crate::database::settings::{Host, Place, Settings};
+use crate::database::settings::{Host, ServerAddress, Settings};
 use crate::gate::ExitCode;
 use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::inspect::looking;
@@ -82,7 +82,7 @@ pub(super) fn clone(
         code: ExitCode::NoConnection,
     })?;
     let told = runtime
-        .block_on(source::read(link, target, runbook, lock_timeout))
+        .block_on(source::read_source(link, target, runbook, lock_timeout))
         .map_err(|why| unread("the source", &why))?;
     let place = format!(
         "{} on {}:{}",
@@ -129,7 +129,7 @@ pub(super) fn clone(
         .wrap_err_with(|| format!("the clone of {} could not be made", printable(&place)))?;
     let on_the_clone = Settings {
         hosts: vec![Host {
-            place: Place::Socket(sandbox.socket_dir().to_owned()),
+            place: ServerAddress::Socket(sandbox.socket_dir().to_owned()),
             port: sandbox.port(),
             password: None,
             nameless: false,

@@ -6,7 +6,7 @@
 use super::arguments::{Arguments, CliCommand, Connection, Format, Given, Holding, LookArguments};
 use super::attending::{Whose, attend, may_be_run};
 use super::{aftermath, cloning, inspection, man};
-use crate::database::settings::{self, Options, Settings};
+use crate::database::settings::{self, ConnectionOptions, Settings};
 use crate::gate::ExitCode;
 use crate::runbook::encoding::Charset;
 use crate::runbook::printable::printable;
@@ -52,7 +52,7 @@ pub(super) fn env(name: &str) -> Option<String> {
 }
 
 /// Runs a command to its exit code.
-pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+pub fn run_command(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         CliCommand::Run {
             runbook,
@@ -240,13 +240,13 @@ pub(super) fn load(
 }
 
 fn show(path: Option<&Path>, given: &Given, format: Format) -> Result<ExitCode, Failure> {
-    let options = Options::default();
+    let options = ConnectionOptions::default();
     let charset = settings::find_charset(&options).map_err(Failure::usage)?;
     let runbook = load(path, given, charset)?;
     match format {
         Format::Text => {
             let color = env("NO_COLOR").is_none_or(|v| v.is_empty());
-            print(&listing::text(
+            print(&listing::list_runbook(
                 &runbook,
                 color && std::io::stdout().is_terminal(),
             ))?;
@@ -293,7 +293,7 @@ pub(super) fn charset_of(connection: &Connection) -> Result<Charset, Failure> {
 
 /// Settings the way psql finds them; the runbook's database stands in where none is named.
 pub(super) fn connect_to(connection: &Connection, runbook: &Runbook) -> Result<Settings, Failure> {
-    let mut settings = settings_of(Options {
+    let mut settings = settings_of(ConnectionOptions {
         usual_database: runbook.expected_database.clone(),
         ..connection.options()
     })?;
@@ -310,7 +310,7 @@ pub(super) fn settings(connection: &Connection) -> Result<Settings, Failure> {
     settings_of(connection.options())
 }
 
-fn settings_of(options: Options) -> Result<Settings, Failure> {
+fn settings_of(options: ConnectionOptions) -> Result<Settings, Failure> {
     let settings = Settings::from_process(&options).map_err(Failure::usage)?;
     if let Some(objection) = super::secrecy::misread(&settings) {
         return Err(Failure::usage(eyre!("{objection}")));
@@ -326,13 +326,13 @@ fn demo(scenario: Scenario, holding: &Holding, look: &LookArguments) -> Result<E
     let demo = DemoOptions::new(scenario)
         .prepare(|line| eprintln!("{line}"))
         .map_err(|error| Failure::from(Report::from(error)))?;
-    let options = Options {
+    let options = ConnectionOptions {
         host: Some(demo.host().display().to_string()),
         port: Some(demo.port().to_string()),
         user: Some(demo.role().to_owned()),
         database: Some(demo.database().to_owned()),
         no_password: true,
-        ..Options::default()
+        ..ConnectionOptions::default()
     };
     // The demo's own server, whatever the environment says.
     let settings =

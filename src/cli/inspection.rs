@@ -6,8 +6,8 @@ use super::arguments::{Connection, Format, Given, LookArguments};
 use super::commands::{Failure, appearance, charset_of, connect_to, is_dumb, load, print};
 use super::questions::{attended, seat_at_desk};
 use crate::gate::ExitCode;
-use crate::inspect::screen::Screen;
-use crate::inspect::watch::{Wires, watch};
+use crate::inspect::screen::InspectScreen;
+use crate::inspect::watch::{WatchWires, watch};
 use crate::inspect::{looking, telling};
 use crate::journal;
 use crate::runbook::printable::printable;
@@ -64,7 +64,7 @@ pub(super) fn verify(
         }
     };
     print(&match format {
-        Format::Text => telling::text(&runbook, &sight),
+        Format::Text => telling::tell_inspection(&runbook, &sight),
         Format::Json => telling::json(&runbook, &sight),
     })?;
     Ok(match telling::result_of(&sight) {
@@ -96,14 +96,14 @@ pub(super) fn inspect(
         signals::listen(&alarms, &watchdog).wrap_err("signals cannot be listened to")?;
         let journals = journal::folder(|name| std::env::var(name).ok());
         let shown = journals.as_ref().map(|folder| folder.display().to_string());
-        let mut screen = Screen::new(Arc::clone(&runbook), appearance(look), shown);
+        let mut screen = InspectScreen::new(Arc::clone(&runbook), appearance(look), shown);
         screen.set_clipboard(takes_texts(&std::env::var("TERM").unwrap_or_default()));
         let mut terminal =
             Terminal::enter(!look.no_mouse).wrap_err("the screen cannot be set up")?;
         let (keys, input) = unbounded_channel();
         let _reader = input::spawn(move |input| keys.send(input).is_ok())
             .wrap_err("the keyboard cannot be read")?;
-        let wires = Wires {
+        let wires = WatchWires {
             alarms: alarmed,
             questions,
             input,

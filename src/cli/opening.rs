@@ -8,7 +8,7 @@ use super::commands::env;
 use crate::gate::Mode;
 use crate::journal::entry::{self, Opened};
 use crate::runbook::script::Script;
-use crate::runbook::{Origin, Runbook};
+use crate::runbook::{Runbook, RunbookOrigin};
 use std::path::{Path, PathBuf};
 
 /// The first entry of a walk of that runbook.
@@ -44,8 +44,8 @@ pub(super) fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened
         checks: runbook.check_files().map(file).collect(),
         files: files(runbook),
         folder: match &runbook.origin {
-            Origin::BuiltIn => None,
-            Origin::Folder(path) | Origin::BareScript(path) => {
+            RunbookOrigin::BuiltIn => None,
+            RunbookOrigin::Folder(path) | RunbookOrigin::BareScript(path) => {
                 let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
                 Some(whole.display().to_string())
             }

@@ -4,7 +4,7 @@
 //! by its form and without its text, before anything else looks at it. A password has its own ways in:
 //! it is asked for, stands in `PGPASSWORD` or in a passfile, or in a URI or conninfo string after `-d`.
 
-use crate::database::settings::{Place, Settings};
+use crate::database::settings::{ServerAddress, Settings};
 use std::path::Path;
 
 /// Names under which a conninfo string, a URI or an option has a password.
@@ -105,9 +105,9 @@ pub(super) fn objection(
 /// be shown as the host's or the database's.
 pub(super) fn misread(settings: &Settings) -> Option<&'static str> {
     let hosts = settings.hosts.iter().filter_map(|host| match &host.place {
-        Place::Tcp { host, .. } => Some(host.as_str()),
+        ServerAddress::Tcp { host, .. } => Some(host.as_str()),
         // A name that begins with @ is one of the abstract sockets.
-        Place::Socket(folder) => folder.to_str().map(|name| name.trim_start_matches('@')),
+        ServerAddress::Socket(folder) => folder.to_str().map(|name| name.trim_start_matches('@')),
     });
     for host in hosts {
         if host.contains('@') || host.contains("://") || !passwords_in(host).is_empty() {

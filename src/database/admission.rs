@@ -12,7 +12,7 @@ use super::link::Link;
 use super::message;
 use super::secret::Secret;
 use super::settings::{Host, Settings};
-use crate::asking::{Desk, Wanted};
+use crate::asking::{Desk, SecretKind};
 use crate::gate::event::ServerMessage;
 
 /// How often a wrong answer is followed by another question.
@@ -20,10 +20,10 @@ const ONCE_MORE: usize = 2;
 
 /// A secret that is typed while it is needed, shared by every copy.
 #[derive(Clone, Default)]
-pub struct Typed(Arc<Mutex<Slot>>);
+pub struct Typed(Arc<Mutex<SecretSlot>>);
 
 #[derive(Default)]
-struct Slot {
+struct SecretSlot {
     secret: Option<Secret>,
     missed: Option<Miss>,
 }
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Typed {
 }
 
 impl Typed {
-    fn slot(&self) -> MutexGuard<'_, Slot> {
+    fn slot(&self) -> MutexGuard<'_, SecretSlot> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -98,8 +98,11 @@ pub async fn connect_asking(settings: &Settings) -> Result<Link, ServerMessage> 
     let Some(desk) = &settings.desk else {
         return connect(settings).await;
     };
-    let password = (Wanted::Password, &settings.typed_password);
-    let passphrase = (Wanted::Passphrase, &settings.protection.typed_passphrase);
+    let password = (SecretKind::Password, &settings.typed_password);
+    let passphrase = (
+        SecretKind::Passphrase,
+        &settings.protection.typed_passphrase,
+    );
     if settings.ask_password
         && settings.typed_password.secret().is_none()
         && !ask(desk, password, settings.place(), None).await
@@ -118,7 +121,7 @@ pub async fn connect_asking(settings: &Settings) -> Result<Link, ServerMessage> 
         // What let us in without the key, because TLS is only preferred, is not what was asked for.
         let ((wanted, typed), miss) = match (&reached, missed) {
             (Ok(link), _) if link.route().seal.is_some() => return reached,
-            (_, Some((asked @ (Wanted::Passphrase, _), miss))) => (asked, miss),
+            (_, Some((asked @ (SecretKind::Passphrase, _), miss))) => (asked, miss),
             (Err(_), Some(missed)) => missed,
             (_, None) | (Ok(_), _) => return reached,
         };
@@ -143,7 +146,7 @@ pub async fn connect_asking(settings: &Settings) -> Result<Link, ServerMessage> 
 /// Asks, and keeps the answer; whether there was one.
 async fn ask(
     desk: &Desk,
-    (wanted, typed): (Wanted, &Typed),
+    (wanted, typed): (SecretKind, &Typed),
     place: String,
     wrong: Option<String>,
 ) -> bool {

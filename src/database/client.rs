@@ -5,7 +5,7 @@
 
 use super::passfile;
 use super::pinned::Pinned;
-use super::settings::{Place, Settings};
+use super::settings::{ServerAddress, Settings};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -69,8 +69,8 @@ pub fn conninfo(pinned: &Pinned, passfile: Option<&Path>) -> String {
         false => Some(host.place.name()),
     };
     let address = match &host.place {
-        Place::Tcp { address, .. } => address.clone(),
-        Place::Socket(_) => None,
+        ServerAddress::Tcp { address, .. } => address.clone(),
+        ServerAddress::Socket(_) => None,
     };
     let timeout = settings.connect_timeout.as_secs().max(2);
     let values = [
@@ -114,15 +114,15 @@ fn quote(keyword: &str, value: &str) -> String {
 mod tests {
     use super::*;
     use crate::database::secret::Secret;
-    use crate::database::settings::{Host, Options};
+    use crate::database::settings::{ConnectionOptions, Host};
     use std::path::PathBuf;
 
     fn settings() -> Settings {
-        let options = Options {
+        let options = ConnectionOptions {
             host: Some("/tmp/o'dd \\ one".into()),
             user: Some("dba".into()),
             database: Some("wiser".into()),
-            ..Options::default()
+            ..ConnectionOptions::default()
         };
         let mut settings = Settings::find(&options, &|_| None, None, &Path::is_dir).unwrap();
         settings.password = Some(Secret::new("a:b\\c".to_owned()));
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_name_on_the_network_goes_with_the_one_address_that_answered() {
         let host = Host {
-            place: Place::Tcp {
+            place: ServerAddress::Tcp {
                 host: "db.example".into(),
                 address: Some("192.0.2.7".into()),
             },

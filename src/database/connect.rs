@@ -8,11 +8,11 @@ mod entering;
 use super::link::Link;
 use super::message;
 use super::session::read_only::STARTUP as READ_ONLY;
-use super::settings::{Host, Place, SessionAttributes, Settings, SslMode};
+use super::settings::{Host, ServerAddress, SessionAttributes, Settings, SslMode};
 use super::stream::{Endpoint, numeric};
 use crate::gate::event::ServerMessage;
 pub use entering::PASSWORD_WANTED;
-use entering::{Manner, Refusal, enter};
+use entering::{ConnectRefusal, Manner, enter};
 
 /// Why a link was not opened, and whether another address may do.
 enum Setback {
@@ -80,8 +80,8 @@ pub async fn each_address(settings: &Settings) -> Vec<Settings> {
         let addresses: Vec<Host> = endpoints
             .iter()
             .filter_map(|endpoint| match (endpoint, &host.place) {
-                (Endpoint::Tcp(address), Place::Tcp { host: name, .. }) => Some(Host {
-                    place: Place::Tcp {
+                (Endpoint::Tcp(address), ServerAddress::Tcp { host: name, .. }) => Some(Host {
+                    place: ServerAddress::Tcp {
                         host: name.clone(),
                         address: Some(numeric(*address)),
                     },
@@ -226,7 +226,7 @@ async fn attempt(
         Ok(link) => link,
         Err(refusal) => match (refusal, other) {
             (
-                Refusal {
+                ConnectRefusal {
                     setback: Setback::Final(error),
                     otherwise: true,
                 },

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::settings::{Way, Ways};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct AuthenticationSeen {
     /// The way that was asked for.
     pub asked: Option<Way>,
     /// The server let us in; what it says from now on is no longer about who we are.
@@ -24,7 +24,7 @@ pub struct Seen {
 pub struct Doorkeeper<S> {
     inner: S,
     ways: Option<Ways>,
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<AuthenticationSeen>>,
     head: Vec<u8>,
     skip: usize,
     done: bool,
@@ -35,8 +35,8 @@ const HEAD: usize = 9;
 
 impl<S> Doorkeeper<S> {
     /// Watches `inner`; what was seen can be asked for at any time.
-    pub fn new(inner: S, ways: Option<Ways>) -> (Doorkeeper<S>, Arc<Mutex<Seen>>) {
-        let seen = Arc::<Mutex<Seen>>::default();
+    pub fn new(inner: S, ways: Option<Ways>) -> (Doorkeeper<S>, Arc<Mutex<AuthenticationSeen>>) {
+        let seen = Arc::<Mutex<AuthenticationSeen>>::default();
         let keeper = Doorkeeper {
             inner,
             ways,

@@ -19,21 +19,21 @@ use tokio_postgres::{CancelToken, Client, SimpleQueryStream};
 use super::message;
 use super::settings::Host;
 use super::stream::{Endpoint, Route};
-use super::tap::{Form, Frame, NoByte, Outlet, SideDoor, Status, Tapped};
+use super::tap::{Frame, NoByte, Outlet, RequestForm, SideDoor, Status, Tapped};
 use crate::gate::event::{CLOSED_BY_US, ServerMessage};
 use crate::runbook::encoding::Charset;
 use parameters::Parameters;
-use reading::Reading;
+use reading::AnswerReading;
 
 pub use reading::{Answer, BYTE_CAP, Gathered, NOTICE_CAP, ROW_CAP};
 
 /// The link is gone; what is known of the cause.
 #[derive(Debug, Clone)]
-pub struct Broken(Box<ServerMessage>);
+pub struct BrokenLink(Box<ServerMessage>);
 
-impl Broken {
-    pub fn new(why: ServerMessage) -> Broken {
-        Broken(Box::new(why))
+impl BrokenLink {
+    pub fn new(why: ServerMessage) -> BrokenLink {
+        BrokenLink(Box::new(why))
     }
 
     pub fn why(self) -> ServerMessage {
@@ -46,15 +46,15 @@ impl Broken {
 pub enum Unsent {
     /// The text cannot be sent as it is; the session is as it was.
     Text(ServerMessage),
-    Gone(Broken),
+    Gone(BrokenLink),
 }
 
 /// For whom a request that cannot be sent is as bad as a link that is gone.
-impl From<Unsent> for Broken {
-    fn from(why: Unsent) -> Broken {
+impl From<Unsent> for BrokenLink {
+    fn from(why: Unsent) -> BrokenLink {
         match why {
             Unsent::Gone(broken) => broken,
-            Unsent::Text(why) => Broken::new(why),
+            Unsent::Text(why) => BrokenLink::new(why),
         }
     }
 }
@@ -306,7 +306,7 @@ impl Link {
     /// # Errors
     /// When the text cannot be sent, or the link is gone.
     pub async fn send_ours(&mut self, sql: &str) -> Result<Sent, Unsent> {
-        self.send(Form::Several, sql).await
+        self.send(RequestForm::Several, sql).await
     }
 
     /// Sends one command of a script, without waiting for the server. A text that the server reads
@@ -315,7 +315,7 @@ impl Link {
     /// # Errors
     /// When the text cannot be sent, or the link is gone.
     pub async fn send_one(&mut self, sql: &str) -> Result<Sent, Unsent> {
-        self.send(Form::One, sql).await
+        self.send(RequestForm::One, sql).await
     }
 
     /// Sends texts of one command each as one request. After one that fails the server passes over
@@ -332,7 +332,7 @@ impl Link {
         self.request(&whole).await
     }
 
-    async fn send(&mut self, form: Form, sql: &str) -> Result<Sent, Unsent> {
+    async fn send(&mut self, form: RequestForm, sql: &str) -> Result<Sent, Unsent> {
         no_nul(sql)?;
         let charset = self.charset();
         let announced = self.side_door.announce(form, sql, charset);
@@ -363,7 +363,11 @@ impl Link {
     ///
     /// # Errors
     /// When the link breaks, or the server stays silent, before the answer is whole.
-    pub async fn answer_within(&mut self, sent: Sent, silence: Duration) -> Result<Answer, Broken> {
+    pub async fn answer_within(
+        &mut self,
+        sent: Sent,
+        silence: Duration,
+    ) -> Result<Answer, BrokenLink> {
         self.read(sent, &mut |_| {}, Some(silence)).await
     }
 
@@ -376,7 +380,7 @@ impl Link {
         &mut self,
         sent: Sent,
         notice: &mut (dyn FnMut(ServerMessage) + Send),
-    ) -> Result<Answer, Broken> {
+    ) -> Result<Answer, BrokenLink> {
         self.read(sent, notice, None).await
     }
 
@@ -385,16 +389,16 @@ impl Link {
         mut sent: Sent,
         notice: &mut (dyn FnMut(ServerMessage) + Send),
         silence: Option<Duration>,
-    ) -> Result<Answer, Broken> {
+    ) -> Result<Answer, BrokenLink> {
         self.answered += 1;
         if sent.number != self.answered {
             // One answer taken for another's could tell a COMMIT that was none.
             self.sever();
-            return Err(Broken::new(message::own(
+            return Err(BrokenLink::new(message::own(
                 "an answer was read out of its order, and this program closed the link",
             )));
         }
-        let mut reading = Reading::default();
+        let mut reading = AnswerReading::default();
         // Frames first: the tap has seen every message before tokio-postgres hands it on, so the
         // last frame may come long before the last row.
         while reading.ready.is_none() || sent.stream.is_some() {
@@ -417,22 +421,22 @@ impl Link {
                     Some(Err(_)) | None => sent.stream = None,
                 },
                 () = too_long => {
-                    return Err(Broken::new(message::own("the server does not answer any more")));
+                    return Err(BrokenLink::new(message::own("the server does not answer any more")));
                 }
             }
         }
         reading
             .finish(notice)
-            .ok_or_else(|| Broken::new(ServerMessage::default()))
+            .ok_or_else(|| BrokenLink::new(ServerMessage::default()))
     }
 
     /// Takes one frame of the answer that is being read.
     fn take(
         &mut self,
         tapped: Tapped,
-        reading: &mut Reading,
+        reading: &mut AnswerReading,
         notice: &mut (dyn FnMut(ServerMessage) + Send),
-    ) -> Result<(), Broken> {
+    ) -> Result<(), BrokenLink> {
         match tapped.frame {
             Frame::Ready(status) => {
                 self.status = status;
@@ -457,7 +461,7 @@ impl Link {
                      closed, which rolls the transaction back",
                 );
                 self.cause = Some(why.clone());
-                return Err(Broken::new(why));
+                return Err(BrokenLink::new(why));
             }
             frame => reading.frame(Tapped { frame, ..tapped }, notice),
         }
@@ -481,7 +485,7 @@ impl Link {
     ///
     /// # Errors
     /// When the link is or gets broken.
-    pub async fn ask(&mut self, sql: &str) -> Result<Answer, Broken> {
+    pub async fn ask(&mut self, sql: &str) -> Result<Answer, BrokenLink> {
         let sent = self.send_ours(sql).await?;
         self.answer(sent, &mut |_| {}).await
     }
@@ -491,7 +495,7 @@ impl Link {
     /// # Errors
     /// The server's error, or what broke the link; also when there is no row.
     pub async fn row(&mut self, sql: &str) -> Result<Vec<Option<String>>, ServerMessage> {
-        let answer = self.ask(sql).await.map_err(Broken::why)?;
+        let answer = self.ask(sql).await.map_err(BrokenLink::why)?;
         if let Some(error) = answer.error {
             return Err(error);
         }
@@ -503,7 +507,7 @@ impl Link {
     }
 
     /// Waits, while nothing was asked, for the end of the session. Notices go to `notice`.
-    pub async fn idle(&mut self, notice: &mut (dyn FnMut(ServerMessage) + Send)) -> Broken {
+    pub async fn idle(&mut self, notice: &mut (dyn FnMut(ServerMessage) + Send)) -> BrokenLink {
         while let Some(tapped) = self.frames.recv().await {
             match tapped.frame {
                 Frame::Notice(message) => {
@@ -546,9 +550,9 @@ impl Link {
     }
 
     /// Why the link is gone: the server's last word, else what the connection died of.
-    async fn broken(&mut self) -> Broken {
+    async fn broken(&mut self) -> BrokenLink {
         if let Some(cause) = &self.cause {
-            return Broken::new(cause.clone());
+            return BrokenLink::new(cause.clone());
         }
         // The server's last word may still be on its way through the tap.
         while let Ok(tapped) = self.frames.try_recv() {
@@ -569,6 +573,6 @@ impl Link {
         };
         self.sever();
         self.cause = Some(cause.clone());
-        Broken::new(cause)
+        BrokenLink::new(cause)
     }
 }

@@ -38,12 +38,12 @@ pub const QUERY: &str = "SELECT l.mode, \
 
 /// What our session holds so far.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub struct LockLedger {
     held: HashSet<(String, LockMode)>,
     names: HashMap<String, String>,
 }
 
-impl Ledger {
+impl LockLedger {
     /// Takes a fresh look and says what is new since the last, the strongest first. A stronger
     /// mode on a relation that was locked already is new.
     pub fn look(&mut self, rows: &ResultSet, after: &Statement) -> Vec<Lock> {

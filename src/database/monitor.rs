@@ -16,7 +16,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::link::{Broken, Link};
+use super::link::{BrokenLink, Link};
 use super::message;
 use super::pinned::Pinned;
 use super::session::Identity;
@@ -99,8 +99,8 @@ async fn watch(
     loop {
         let ended = async {
             let (mut link, version) = open(&pinned, &identity).await?;
-            let mut seen = Seen::default();
-            let mut known = server_log::Known::default();
+            let mut seen = FirstWaits::default();
+            let mut known = server_log::ReadLogFile::default();
             loop {
                 let sight = look(&mut link, identity.backend_pid, version, &mut seen).await?;
                 failures = 0;
@@ -164,7 +164,7 @@ async fn bounded<T>(
 
 /// When the monitor itself saw a session wait first, for servers that do not say since when.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct FirstWaits {
     since: HashMap<i32, Instant>,
 }
 
@@ -172,11 +172,11 @@ async fn look(
     link: &mut Link,
     pid: i32,
     version: u32,
-    seen: &mut Seen,
+    seen: &mut FirstWaits,
 ) -> Result<Sight, ServerMessage> {
     let mut rows = Vec::new();
     for sql in sight::queries(pid, version) {
-        let answer = bounded(async { link.ask(&sql).await.map_err(Broken::why) }).await?;
+        let answer = bounded(async { link.ask(&sql).await.map_err(BrokenLink::why) }).await?;
         if let Some(error) = answer.error {
             return Err(error);
         }
@@ -185,5 +185,5 @@ async fn look(
     let mut rows = rows.into_iter().map(|r| r.set.rows);
     let progress = rows.next().unwrap_or_default();
     let sessions = rows.next().unwrap_or_default();
-    Ok(sight::read(pid, &progress, &sessions, seen))
+    Ok(sight::read_sight(pid, &progress, &sessions, seen))
 }

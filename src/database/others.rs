@@ -3,9 +3,9 @@
 //!
 //! What a role may not see is NULL, and nothing is filtered on it.
 
-use super::link::{Broken, Link};
+use super::link::{BrokenLink, Link};
 use super::message;
-use super::session::read_only::{self, Flight, Limits};
+use super::session::read_only::{self, Flight, ReadOnlyLimits};
 use crate::gate::event::{Millis, ServerMessage, Session};
 
 /// What `pg_stat_activity.query` says to a role that may not see it.
@@ -76,7 +76,7 @@ impl Exclusive {
     ///
     /// # Errors
     /// When the link breaks.
-    pub async fn look(link: &mut Link) -> Result<Exclusive, Broken> {
+    pub async fn look(link: &mut Link) -> Result<Exclusive, BrokenLink> {
         let question = Exclusive::question();
         let flight = Exclusive::send(link, &question).await?;
         let found = Exclusive::hear(link, flight).await?;
@@ -97,8 +97,8 @@ impl Exclusive {
     ///
     /// # Errors
     /// When the link breaks.
-    pub async fn send<'q>(link: &mut Link, question: &'q str) -> Result<Flight<'q>, Broken> {
-        let limits = Limits {
+    pub async fn send<'q>(link: &mut Link, question: &'q str) -> Result<Flight<'q>, BrokenLink> {
+        let limits = ReadOnlyLimits {
             statement: 5_000,
             lock: Some(WAIT),
         };
@@ -109,7 +109,7 @@ impl Exclusive {
     ///
     /// # Errors
     /// When the link breaks.
-    pub async fn hear(link: &mut Link, flight: Flight<'_>) -> Result<Exclusive, Broken> {
+    pub async fn hear(link: &mut Link, flight: Flight<'_>) -> Result<Exclusive, BrokenLink> {
         let rows = flight.rows(link).await?.unwrap_or_default();
         let sessions = rows.iter().map(|row| Session {
             relation: row.get(1 + COLUMNS).cloned().flatten(),
@@ -137,7 +137,7 @@ impl Exclusive {
         &self,
         link: &mut Link,
         error: &ServerMessage,
-    ) -> Result<Option<String>, Broken> {
+    ) -> Result<Option<String>, BrokenLink> {
         let why = match error.sqlstate.as_deref() {
             Some("55P03") => "a lock is held by somebody else",
             Some("57014") => "the server did not answer in time",

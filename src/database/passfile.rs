@@ -17,7 +17,7 @@ pub struct Passfile(Zeroizing<Vec<u8>>);
 
 /// Whom a password is looked up for, as the file names it.
 #[derive(Debug, Clone, Copy)]
-pub struct Entry<'a> {
+pub struct PassfileEntry<'a> {
     /// Host name, address or socket directory; `localhost` for the default socket directory.
     pub host: &'a str,
     /// Port, as it was written.
@@ -53,7 +53,7 @@ impl Passfile {
 
     /// The password of the first line that fits.
     #[must_use]
-    pub fn find(&self, entry: Entry<'_>) -> Option<Secret> {
+    pub fn find(&self, entry: PassfileEntry<'_>) -> Option<Secret> {
         if entry.database.is_empty() || entry.user.is_empty() {
             return None;
         }
@@ -110,7 +110,7 @@ fn unescape(text: &[u8]) -> Secret {
 ///
 /// # Errors
 /// When it cannot be written, or when the password holds what such a file cannot.
-pub fn write(path: &Path, password: &Secret) -> std::io::Result<()> {
+pub fn write_passfile(path: &Path, password: &Secret) -> std::io::Result<()> {
     let password = password.reveal();
     if password.contains(['\n', '\r', '\0']) {
         return Err(Error::new(

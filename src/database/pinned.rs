@@ -12,7 +12,7 @@ use super::admission;
 use super::connect;
 use super::link::Link;
 use super::secret::Secret;
-use super::settings::{Host, Place, SessionAttributes, Settings};
+use super::settings::{Host, ServerAddress, SessionAttributes, Settings};
 use super::stream::{Endpoint, numeric};
 use crate::gate::event::ServerMessage;
 
@@ -37,7 +37,7 @@ impl Pinned {
         let endpoint = link.endpoint().clone();
         let host = Host {
             place: match &endpoint {
-                Endpoint::Tcp(address) => Place::Tcp {
+                Endpoint::Tcp(address) => ServerAddress::Tcp {
                     host: link.host().place.name(),
                     address: Some(numeric(*address)),
                 },
@@ -176,8 +176,10 @@ impl Aim {
         let mut hosts = self.settings.hosts.iter();
         let named = hosts.find(|host| host.port == port && host.place.name() == name)?;
         match &named.place {
-            Place::Tcp { address, host } => address.clone().filter(|address| address != host),
-            Place::Socket(_) => None,
+            ServerAddress::Tcp { address, host } => {
+                address.clone().filter(|address| address != host)
+            }
+            ServerAddress::Socket(_) => None,
         }
     }
 

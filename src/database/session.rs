@@ -167,7 +167,7 @@ pub struct Session {
     aim: Aim,
     orders: mpsc::UnboundedSender<(Seq, Order)>,
     reports: mpsc::UnboundedSender<Report>,
-    line: Arc<Line>,
+    line: Arc<OutsideHandle>,
     cancel_timeout: Duration,
 }
 
@@ -181,7 +181,7 @@ impl Session {
         reports: mpsc::UnboundedSender<Report>,
     ) -> (Session, JoinHandle<()>) {
         let (orders, queue) = mpsc::unbounded_channel();
-        let line = Arc::new(Line::default());
+        let line = Arc::new(OutsideHandle::default());
         let aim = aim.into();
         let session = Session {
             aim: aim.clone(),
@@ -258,7 +258,7 @@ impl Session {
 /// session alive.
 #[derive(Debug, Clone)]
 pub struct Severer {
-    line: Arc<Line>,
+    line: Arc<OutsideHandle>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -279,8 +279,8 @@ const LAST_CANCEL: Duration = Duration::from_secs(1);
 
 /// What works from outside the task.
 #[derive(Debug)]
-struct Line {
-    there: Mutex<(Seq, Option<There>)>,
+struct OutsideHandle {
+    there: Mutex<(Seq, Option<PresentConnection>)>,
     severed: watch::Sender<u64>,
     cancels: watch::Sender<Cancels>,
     lease: lease::Lease,
@@ -297,18 +297,18 @@ struct Cancels {
 }
 
 /// A cancel request on its way, for as long as this lives.
-struct UnderWay(watch::Sender<Cancels>);
+struct CancelUnderWay(watch::Sender<Cancels>);
 
-impl Drop for UnderWay {
+impl Drop for CancelUnderWay {
     fn drop(&mut self) {
         self.0
             .send_modify(|cancels| cancels.under_way = cancels.under_way.saturating_sub(1));
     }
 }
 
-impl Default for Line {
-    fn default() -> Line {
-        Line {
+impl Default for OutsideHandle {
+    fn default() -> OutsideHandle {
+        OutsideHandle {
             there: Mutex::default(),
             severed: watch::channel(0).0,
             cancels: watch::Sender::default(),
@@ -317,13 +317,13 @@ impl Default for Line {
     }
 }
 
-impl Line {
-    fn lock(&self) -> MutexGuard<'_, (Seq, Option<There>)> {
+impl OutsideHandle {
+    fn lock(&self) -> MutexGuard<'_, (Seq, Option<PresentConnection>)> {
         // A panic elsewhere must not take the cancel key away.
         self.there.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    fn there(&self) -> Option<There> {
+    fn there(&self) -> Option<PresentConnection> {
         self.lock().1.clone()
     }
 
@@ -331,7 +331,7 @@ impl Line {
         self.lock().0
     }
 
-    fn set(&self, there: Option<There>) {
+    fn set(&self, there: Option<PresentConnection>) {
         self.lock().1 = there;
     }
 
@@ -369,14 +369,14 @@ impl Line {
     }
 
     /// The connection on which something is to be cancelled, if that may still be.
-    fn to_be_cancelled(&self) -> Option<(There, UnderWay)> {
+    fn to_be_cancelled(&self) -> Option<(PresentConnection, CancelUnderWay)> {
         let there = self.there()?;
         let open = self.cancels.send_if_modified(|cancels| {
             cancels.under_way += usize::from(!cancels.closed);
             cancels.asked |= !cancels.closed;
             !cancels.closed
         });
-        open.then(|| (there, UnderWay(self.cancels.clone())))
+        open.then(|| (there, CancelUnderWay(self.cancels.clone())))
     }
 
     /// Cancels what is under way, if that may be, in a task of its own, and says nothing of it.
@@ -406,13 +406,13 @@ impl Line {
 
 /// The connection that is there, as far as others may touch it.
 #[derive(Clone)]
-struct There {
+struct PresentConnection {
     token: CancelToken,
     route: Route,
     abort: AbortHandle,
 }
 
-impl std::fmt::Debug for There {
+impl std::fmt::Debug for PresentConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The token is a key to the session.
         f.debug_struct("There")
@@ -421,7 +421,7 @@ impl std::fmt::Debug for There {
     }
 }
 
-impl There {
+impl PresentConnection {
     /// Sends the cancel request and waits until the server has closed, that is, has acted on it.
     async fn deliver_cancel(&self) -> Result<(), String> {
         let (mut wire, seal) = self

@@ -23,7 +23,7 @@ use crate::asking::Desk;
 use crate::runbook::encoding::Charset;
 use hosts::{hosts, look_passwords_up};
 
-pub use hosts::{Host, Place};
+pub use hosts::{Host, ServerAddress};
 pub use keywords::Values;
 pub use sources::{parse_string, resolve};
 pub use transport::{Authorities, Protection, SslMode, TlsVersion, Use};
@@ -31,7 +31,7 @@ pub use ways::{Way, Ways};
 
 /// What the command line gives.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct ConnectionOptions {
     /// `-h`: host names or socket directories, separated by commas.
     pub host: Option<String>,
     /// `-p`: ports, separated by commas.
@@ -163,7 +163,7 @@ impl Settings {
     /// # Errors
     /// Anything that libpq would refuse, and what this build cannot do.
     pub fn find(
-        options: &Options,
+        options: &ConnectionOptions,
         environment: &dyn Fn(&str) -> Option<String>,
         os_user: Option<String>,
         exists: &dyn Fn(&Path) -> bool,
@@ -182,7 +182,7 @@ impl Settings {
         let password = given(&mut values, "password").map(Secret::new);
         let home = environment("HOME").filter(|home| !home.is_empty());
         let home = home.as_deref().map(Path::new);
-        let passfile = match text(&values, "passfile") {
+        let passfile = match look_up_keyword(&values, "passfile") {
             Some(path) => Some(PathBuf::from(path)),
             None => home.map(|home| home.join(".pgpass")),
         };
@@ -209,8 +209,10 @@ impl Settings {
             never_ask_password: options.no_password,
             passfile,
             protection: Protection::read(&values, home)?,
-            ways: text(&values, "require_auth").map(Ways::read).transpose()?,
-            peer: text(&values, "requirepeer").map(str::to_owned),
+            ways: look_up_keyword(&values, "require_auth")
+                .map(Ways::read)
+                .transpose()?,
+            peer: look_up_keyword(&values, "requirepeer").map(str::to_owned),
             keepalive: keepalive(&values)?,
             shuffled: choice(
                 &values,
@@ -219,7 +221,7 @@ impl Settings {
             )?
             .unwrap_or(false),
             warnings,
-            connect_timeout: connect_timeout(text(&values, "connect_timeout"))?,
+            connect_timeout: connect_timeout(look_up_keyword(&values, "connect_timeout"))?,
             // As psql does it, the program's name stands in, whatever the string calls its own.
             application_name: given(&mut values, "application_name")
                 .unwrap_or_else(|| "stagegate".into()),
@@ -240,7 +242,7 @@ impl Settings {
     ///
     /// # Errors
     /// As [`Settings::find`].
-    pub fn from_process(options: &Options) -> Result<Settings, SettingsError> {
+    pub fn from_process(options: &ConnectionOptions) -> Result<Settings, SettingsError> {
         Settings::find(
             options,
             &|name| match (name, std::env::var(name).ok()) {
@@ -278,7 +280,7 @@ fn home() -> Option<String> {
 }
 
 /// What a keyword says, where it says anything.
-fn text<'v>(values: &'v Values, keyword: &str) -> Option<&'v str> {
+fn look_up_keyword<'v>(values: &'v Values, keyword: &str) -> Option<&'v str> {
     values
         .get(keyword)
         .map(String::as_str)
@@ -325,14 +327,14 @@ fn whole(keyword: &'static str, text: &str) -> Result<i32, SettingsError> {
 
 fn keepalive(values: &Values) -> Result<Keepalive, SettingsError> {
     let number = |keyword| {
-        text(values, keyword)
+        look_up_keyword(values, keyword)
             .map(|text| whole(keyword, text))
             .transpose()
             // Below zero is taken as zero.
             .map(|number| number.map(|n| u32::try_from(n).unwrap_or(0)))
     };
     Ok(Keepalive {
-        off: text(values, "keepalives")
+        off: look_up_keyword(values, "keepalives")
             .map(|text| whole("keepalives", text))
             .transpose()?
             == Some(0),
@@ -382,10 +384,10 @@ fn refuse_unsupported(values: &Values) -> Result<(), SettingsError> {
         "gssencmode",
         &[("disable", ()), ("prefer", ()), ("require", ())],
     )?;
-    if text(values, "gssencmode") == Some("require") {
+    if look_up_keyword(values, "gssencmode") == Some("require") {
         return refuse("gssencmode", "GSSAPI is not spoken here; use TLS");
     }
-    if text(values, "replication")
+    if look_up_keyword(values, "replication")
         .is_some_and(|v| !matches!(v, "false" | "off" | "no" | "0" | "f" | "n"))
     {
         return refuse(
@@ -394,18 +396,18 @@ fn refuse_unsupported(values: &Values) -> Result<(), SettingsError> {
         );
     }
     for keyword in ["scram_client_key", "scram_server_key"] {
-        if text(values, keyword).is_some() {
+        if look_up_keyword(values, keyword).is_some() {
             return refuse(keyword, "give the password instead");
         }
     }
-    if text(values, "sslkeylogfile").is_some() {
+    if look_up_keyword(values, "sslkeylogfile").is_some() {
         return refuse(
             "sslkeylogfile",
             "the keys of a session that changes a database are not written down",
         );
     }
     for keyword in ["oauth_issuer", "oauth_client_id", "oauth_client_secret"] {
-        if text(values, keyword).is_some() {
+        if look_up_keyword(values, keyword).is_some() {
             return refuse(keyword, "OAuth is not spoken here");
         }
     }
@@ -419,7 +421,7 @@ fn refuse_unsupported(values: &Values) -> Result<(), SettingsError> {
         Some(none) if none.is_empty() => Ok(None),
         _ => Err(error),
     })?;
-    match text(values, "min_protocol_version") {
+    match look_up_keyword(values, "min_protocol_version") {
         None | Some("3.0") => {}
         Some(_) => {
             return refuse(
@@ -436,7 +438,7 @@ fn read_charset(
     values: &Values,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Charset, SettingsError> {
-    let Some(name) = text(values, "client_encoding") else {
+    let Some(name) = look_up_keyword(values, "client_encoding") else {
         return Ok(Charset::Utf8);
     };
     let of_locale;
@@ -463,7 +465,7 @@ fn read_charset(
 ///
 /// # Errors
 /// As [`Settings::find`].
-pub fn find_charset(options: &Options) -> Result<Charset, SettingsError> {
+pub fn find_charset(options: &ConnectionOptions) -> Result<Charset, SettingsError> {
     let environment = |name: &str| std::env::var(name).ok();
     read_charset(&resolve(options, &environment)?, &environment)
 }

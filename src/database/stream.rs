@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::message;
-use super::settings::{Host, Keepalive, Place, Protection};
+use super::settings::{Host, Keepalive, Protection, ServerAddress};
 use super::tls::{self, NoTlsWhy, Seal};
 use crate::gate::event::ServerMessage;
 
@@ -48,10 +48,10 @@ impl Endpoint {
     /// When the name has no address.
     pub async fn of(host: &Host) -> io::Result<Vec<Endpoint>> {
         match &host.place {
-            Place::Socket(directory) => Ok(vec![Endpoint::Unix(
+            ServerAddress::Socket(directory) => Ok(vec![Endpoint::Unix(
                 directory.join(format!(".s.PGSQL.{}", host.port)),
             )]),
-            Place::Tcp {
+            ServerAddress::Tcp {
                 host: name,
                 address,
             } => {

@@ -26,7 +26,7 @@ use incoming::Incoming;
 use outgoing::{Forms, Outgoing};
 
 pub use incoming::{Frame, PAYLOAD_CAP, Status};
-pub use outgoing::{Form, NoByte};
+pub use outgoing::{NoByte, RequestForm};
 
 /// A frame and when it arrived.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ impl SideDoor {
     ///
     /// # Errors
     /// Where a letter cannot be sent.
-    pub fn announce(&self, form: Form, text: &str, charset: Charset) -> Result<(), NoByte> {
+    pub fn announce(&self, form: RequestForm, text: &str, charset: Charset) -> Result<(), NoByte> {
         self.forms.announce(form, text, charset)
     }
 

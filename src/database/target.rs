@@ -1,6 +1,6 @@
 //! What the session really reached: server, database, role, and whether anything stands between.
 
-use super::link::{Answer, Broken, Gathered, Link, Sent, Unsent};
+use super::link::{Answer, BrokenLink, Gathered, Link, Sent, Unsent};
 use super::message;
 use super::session::Identity;
 use super::stream::Endpoint;
@@ -47,7 +47,7 @@ const TIMELINE_ONLY: &str = "SELECT NULL, CASE WHEN pg_catalog.pg_is_in_recovery
 ///
 /// # Errors
 /// What the server or the link said.
-pub async fn read(link: &mut Link) -> Result<Target, ServerMessage> {
+pub async fn read_target(link: &mut Link) -> Result<Target, ServerMessage> {
     Questions::send(link, None).await?.answer(link).await
 }
 
@@ -68,7 +68,7 @@ const RECOVERED: &str =
 ///
 /// # Errors
 /// When the link breaks.
-pub async fn recovered(link: &mut Link) -> Result<Option<String>, Broken> {
+pub async fn recovered(link: &mut Link) -> Result<Option<String>, BrokenLink> {
     Ok(only_cell(link.ask(RECOVERED).await?))
 }
 
@@ -94,10 +94,10 @@ pub struct Questions {
     recovered: Sent,
     files: Option<Sent>,
     /// What this very session was told before: what it may ask, and what does not change.
-    known: Option<Known>,
+    known: Option<KnownIdentity>,
 }
 
-struct Known {
+struct KnownIdentity {
     files_since: Option<String>,
     system_identifier: Option<String>,
 }
@@ -109,13 +109,13 @@ impl Questions {
     /// # Errors
     /// When the link is gone.
     pub async fn send(link: &mut Link, known: Option<&Target>) -> Result<Questions, ServerMessage> {
-        let gone = |why: Unsent| Broken::from(why).why();
-        let known = known.map(|known| Known {
+        let gone = |why: Unsent| BrokenLink::from(why).why();
+        let known = known.map(|known| KnownIdentity {
             files_since: known.files_since.clone(),
             system_identifier: known.system_identifier.clone(),
         });
         let identity = match &known {
-            Some(Known {
+            Some(KnownIdentity {
                 system_identifier: None,
                 ..
             }) => TIMELINE_ONLY,
@@ -148,8 +148,8 @@ impl Questions {
     ///
     /// # Errors
     /// When the link is gone.
-    pub async fn hear(self, link: &mut Link) -> Result<Answers, ServerMessage> {
-        Ok(Answers {
+    pub async fn hear(self, link: &mut Link) -> Result<TargetAnswers, ServerMessage> {
+        Ok(TargetAnswers {
             who: heard(link, self.who).await?,
             identity: heard(link, self.identity).await?,
             recovered: heard(link, self.recovered).await?,
@@ -163,15 +163,15 @@ impl Questions {
 }
 
 /// What was answered to [`Questions`].
-pub struct Answers {
+pub struct TargetAnswers {
     who: Answer,
     identity: Answer,
     recovered: Answer,
     files: Option<Answer>,
-    known: Option<Known>,
+    known: Option<KnownIdentity>,
 }
 
-impl Answers {
+impl TargetAnswers {
     /// The target, once nothing else is under way: what was refused is asked for again in another
     /// way, unless this session was told before.
     ///
@@ -211,7 +211,7 @@ impl Answers {
         target.files_since = match self.files {
             Some(answer) => only_cell(answer),
             None if is_known => self.known.and_then(|known| known.files_since),
-            None if may_see_files => only_cell(link.ask(FILES).await.map_err(Broken::why)?),
+            None if may_see_files => only_cell(link.ask(FILES).await.map_err(BrokenLink::why)?),
             None => None,
         };
         target.recovered = only_cell(self.recovered);
@@ -219,7 +219,7 @@ impl Answers {
             Some(row) => Some(row),
             None if is_known => None,
             // Refused to this role: ask for less.
-            None => first_row(link.ask(TIMELINE_ONLY).await.map_err(Broken::why)?),
+            None => first_row(link.ask(TIMELINE_ONLY).await.map_err(BrokenLink::why)?),
         };
         (target.system_identifier, target.timeline) = identity.map_or((None, None), told);
         Ok(target)
@@ -227,7 +227,9 @@ impl Answers {
 }
 
 async fn heard(link: &mut Link, sent: Sent) -> Result<Answer, ServerMessage> {
-    link.answer(sent, &mut |_| {}).await.map_err(Broken::why)
+    link.answer(sent, &mut |_| {})
+        .await
+        .map_err(BrokenLink::why)
 }
 
 /// System identifier and timeline, as far as the role may see them.
@@ -281,7 +283,7 @@ pub async fn take_any_bytes(link: &mut Link) -> Result<(), ServerMessage> {
     let set = link
         .ask(&format!("SET client_encoding = '{encoding}'"))
         .await;
-    let answer = set.map_err(Broken::why)?;
+    let answer = set.map_err(BrokenLink::why)?;
     answer.error.map_or(Ok(()), Err)
 }
 
@@ -291,7 +293,7 @@ pub async fn take_any_bytes(link: &mut Link) -> Result<(), ServerMessage> {
 /// # Errors
 /// When it is another one, or nobody can say.
 pub async fn prove_same(link: &mut Link, identity: &Identity) -> Result<(), ServerMessage> {
-    let gone = |why: Unsent| Broken::from(why).why();
+    let gone = |why: Unsent| BrokenLink::from(why).why();
     let started = link.send_ours(STARTED).await.map_err(gone)?;
     let asked = link.send_ours(IDENTITY).await.map_err(gone)?;
     let started = only_cell(heard(link, started).await?);
@@ -347,7 +349,7 @@ const EXPOSED: &str = "PLAINTEXT over the network: whoever is on the way can rea
                        sent; sslmode=require asks for TLS";
 
 /// The target in lines for a person.
-pub fn lines(target: &Target) -> Vec<String> {
+pub fn describe_target(target: &Target) -> Vec<String> {
     let at = match &target.address {
         Some(address) => format!("{} ({address}) port {}", target.host, target.port),
         None => format!("{} port {}", target.host, target.port),

@@ -25,7 +25,7 @@ use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
 use shown::Watched;
 
-pub use shown::Shown;
+pub use shown::CertificateShown;
 
 use super::message;
 use super::settings::{Protection, SslMode};
@@ -271,7 +271,7 @@ pub struct Seal {
     /// What a password can be bound to.
     end_point: Option<Vec<u8>>,
     /// What became of our certificate.
-    pub shown: Shown,
+    pub shown: CertificateShown,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsConnect<S> for Seal {

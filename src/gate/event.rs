@@ -504,7 +504,7 @@ impl Target {
             database: &self.database,
             system_identifier: self.system_identifier.as_deref(),
         };
-        targets::find(known, reached)
+        targets::find_target(known, reached)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::event::{Document, Millis};
 use crate::runbook::printable::misleads;
 use crate::runbook::targets::Named;
-use crate::runbook::{ItemKind, Origin, Runbook};
+use crate::runbook::{ItemKind, Runbook, RunbookOrigin};
 
 /// The hold limit where the command line gives none: 5 minutes.
 pub const HOLD_LIMIT: Millis = 5 * 60 * 1000;
@@ -179,7 +179,7 @@ impl Plan {
             items,
             hold_limit,
             may_lack_checks: matches!(mode, Mode::Run | Mode::Rehearse)
-                && matches!(runbook.origin, Origin::BareScript(_)),
+                && matches!(runbook.origin, RunbookOrigin::BareScript(_)),
             second_signer: None,
             post_verification: runbook.post_verification.is_some(),
             lock_attempts: LOCK_ATTEMPTS,

@@ -7,7 +7,7 @@ use super::pages::{self, LinePages};
 use crate::gate::event::{Document, Event, Standing};
 use crate::gate::phase::{Phase, Prompt};
 use crate::runbook::printable::{counted, printable};
-use crate::walk::engine::{Engine, Held};
+use crate::walk::engine::{Engine, HeldSession};
 
 /// The prompt of a terminal, and what is open in pages before it.
 pub(super) struct Invitation {
@@ -37,7 +37,7 @@ impl Invitation {
 
     /// Shows `lines`, the first page of them where they are more than that. A document whose end was shown
     /// has been read to its end.
-    pub(super) fn open<H: Held>(
+    pub(super) fn open<H: HeldSession>(
         &mut self,
         engine: &mut Engine<H>,
         lines: Vec<String>,
@@ -51,7 +51,7 @@ impl Invitation {
         self.turn(engine);
     }
 
-    fn turn<H: Held>(&mut self, engine: &mut Engine<H>) {
+    fn turn<H: HeldSession>(&mut self, engine: &mut Engine<H>) {
         let Some(pages) = &mut self.pages else {
             return;
         };
@@ -69,7 +69,7 @@ impl Invitation {
     }
 
     /// Puts away what is open, and takes down how far it was read.
-    pub(super) fn leave<H: Held>(&mut self, engine: &mut Engine<H>) {
+    pub(super) fn leave<H: HeldSession>(&mut self, engine: &mut Engine<H>) {
         let Some((perusal, whole)) = self.pages.take().and_then(|pages| pages.perusal()) else {
             return;
         };
@@ -82,7 +82,7 @@ impl Invitation {
 
     /// Takes a line that was typed, where it is for the pages that are open: Enter, or the word that ends
     /// them. Every other word ends them as well, and is taken by whom it is for.
-    pub(super) fn turns<H: Held>(&mut self, engine: &mut Engine<H>, line: &str) -> bool {
+    pub(super) fn turns<H: HeldSession>(&mut self, engine: &mut Engine<H>, line: &str) -> bool {
         // The terminal has gone to the next line.
         self.stands = false;
         self.told = true;
@@ -116,7 +116,7 @@ impl Invitation {
     }
 
     /// A tick went by: where nothing was told meanwhile and a word is waited for, the prompt comes.
-    pub(super) fn wait<H: Held>(&mut self, engine: &Engine<H>, asked: bool) {
+    pub(super) fn wait<H: HeldSession>(&mut self, engine: &Engine<H>, asked: bool) {
         if std::mem::take(&mut self.told) || self.stands || asked || !self.wanted {
             return;
         }
@@ -137,7 +137,7 @@ impl Invitation {
 }
 
 /// What is waited for in this place, in a word.
-fn place<H: Held>(engine: &Engine<H>) -> Option<&'static str> {
+fn place<H: HeldSession>(engine: &Engine<H>) -> Option<&'static str> {
     match engine.machine().phase() {
         // Evidence that is still looked for is told first, unless that takes a while.
         Phase::Checklist => {

@@ -17,7 +17,7 @@ const PRINTED: usize = 100;
 const WIDEST: usize = 200;
 
 /// The lines of a result. Columns of numbers stand at the right, as psql sets them.
-pub(super) fn lines(set: &ResultSet) -> Vec<String> {
+pub(super) fn format_table(set: &ResultSet) -> Vec<String> {
     let rows: Vec<Vec<String>> = set
         .rows
         .iter()
@@ -107,7 +107,7 @@ mod tests {
             &[Some("7"), Some("NULL"), Some("b\nc\x1b[2J")],
         ];
         assert_eq!(
-            lines(&set(&["how_many", "x", "y"], rows, 2)),
+            format_table(&set(&["how_many", "x", "y"], rows, 2)),
             [
                 " how_many |   x    |      y",
                 "----------+--------+-------------",
@@ -116,14 +116,17 @@ mod tests {
                 "(2 rows)",
             ]
         );
-        assert_eq!(lines(&set(&["n"], &[], 0)), [" n", "---", "(0 rows)"]);
+        assert_eq!(
+            format_table(&set(&["n"], &[], 0)),
+            [" n", "---", "(0 rows)"]
+        );
     }
 
     #[test]
     fn a_long_result_is_cut_and_says_so() {
         let row: &[Option<&str>] = &[Some("1")];
         let rows = vec![row; 300];
-        let told = lines(&set(&["n"], &rows, 2_400_000));
+        let told = format_table(&set(&["n"], &rows, 2_400_000));
         assert_eq!(told.len(), 2 + 100 + 1);
         assert_eq!(
             told.last().unwrap(),

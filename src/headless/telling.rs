@@ -11,7 +11,7 @@ use crate::gate::query::After;
 use crate::gate::{Account, Ending, Machine, Phase};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
-use crate::runbook::impact::{Measure, Told};
+use crate::runbook::impact::{ImpactLine, Measure};
 use crate::runbook::printable::{counted, printable, printable_lines};
 use crate::runbook::script::{Fate, Statement};
 use std::sync::Arc;
@@ -287,9 +287,11 @@ impl<'a> Teller<'a> {
         let impact = Arc::clone(self.runbook.impact());
         for told in impact.told_in_short(Some(account.measure.as_ref())) {
             match told {
-                Told::Heading(text) => self.say_at_length(&format!("  {text}")),
-                Told::Line(text) | Told::Warn(text) => self.say_at_length(&format!("    {text}")),
-                Told::More(text) => self.say_at_length(&format!("      {text}")),
+                ImpactLine::Heading(text) => self.say_at_length(&format!("  {text}")),
+                ImpactLine::Line(text) | ImpactLine::Warn(text) => {
+                    self.say_at_length(&format!("    {text}"))
+                }
+                ImpactLine::More(text) => self.say_at_length(&format!("      {text}")),
             }
         }
     }
@@ -332,7 +334,7 @@ impl<'a> Teller<'a> {
                 }
                 // What is a set of checks was told as that.
                 if let (Some(set), true) = (&report.result, report.checks.is_empty()) {
-                    for line in table::lines(set) {
+                    for line in table::format_table(set) {
                         self.say(&line);
                     }
                 }
@@ -724,9 +726,9 @@ impl<'a> Teller<'a> {
     pub fn help(&mut self, machine: &Machine) {
         for offer in machine.offers() {
             match offer.refused {
-                None => self.say(&format!("  {}", words::of(offer.act))),
+                None => self.say(&format!("  {}", words::name_act(offer.act))),
                 Some(refusal) => {
-                    let (word, why) = (words::of(offer.act), refusals::in_words(&refusal));
+                    let (word, why) = (words::name_act(offer.act), refusals::in_words(&refusal));
                     self.say(&format!("  {word} (not now: {why})"));
                 }
             }

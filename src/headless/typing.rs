@@ -3,7 +3,7 @@
 //! A line may be a password, so it is kept in memory that is wiped, and there is one reader of standard
 //! input: two would take each other's lines.
 
-use crate::asking::{Challenge, Wanted};
+use crate::asking::{Challenge, SecretKind};
 use crate::runbook::printable::printable;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::Write;
@@ -144,8 +144,8 @@ pub fn write_prompt(question: &Challenge) {
         None => String::new(),
     };
     text.push_str(match question.wanted {
-        Wanted::Password => "Password for ",
-        Wanted::Passphrase => "Pass phrase for ",
+        SecretKind::Password => "Password for ",
+        SecretKind::Passphrase => "Pass phrase for ",
     });
     text.push_str(&printable(&question.place));
     text.push_str(" (not shown): ");

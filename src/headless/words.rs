@@ -22,7 +22,7 @@ pub enum TypedMeaning {
 }
 
 /// The word for an act, with what goes with it.
-pub fn of(act: Act) -> &'static str {
+pub fn name_act(act: Act) -> &'static str {
     match act {
         Act::SignOff => "sign N [REFERENCE, DATABASE or WORDS]",
         Act::Withdraw => "withdraw N",
@@ -48,7 +48,7 @@ pub fn of(act: Act) -> &'static str {
     }
 }
 
-pub fn read(text: &str, machine: &Machine, runbook: &Runbook) -> TypedMeaning {
+pub fn read_typed_line(text: &str, machine: &Machine, runbook: &Runbook) -> TypedMeaning {
     let text = text.trim();
     // An open question of COMMIT takes every line but `back`: a database may have any name.
     if let Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. } = machine.phase()

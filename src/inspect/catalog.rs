@@ -4,11 +4,11 @@
 //! raises without USAGE on its schema. What needs a lock on a table (its size) is a question of its
 //! own, so that a lock in the way costs only that.
 
-use super::{Column, Found, Held, Long, Part, Table};
+use super::{CatalogColumn, CatalogTable, InspectedTable, Long, TableLock, TablePart};
 use crate::database::others::{self, COLUMNS, SESSION};
 use crate::database::tables::{estimated_rows, named};
 use crate::gate::event::{LockMode, Millis};
-use crate::runbook::check::ResultSet;
+use crate::runbook::check::{ResultRow, ResultSet};
 use crate::runbook::objects::Name;
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ const QUERY_LENGTH: usize = 200;
 
 /// What is asked, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Question {
+pub(super) enum CatalogQuestion {
     Tables,
     Columns,
     Indexes,
@@ -32,45 +32,45 @@ pub(super) enum Question {
     Sees,
 }
 
-impl Question {
-    pub(super) const ALL: [Question; 9] = [
-        Question::Tables,
-        Question::Columns,
-        Question::Indexes,
-        Question::Constraints,
-        Question::Triggers,
-        Question::Sizes,
-        Question::Locks,
-        Question::Long,
-        Question::Sees,
+impl CatalogQuestion {
+    pub(super) const ALL: [CatalogQuestion; 9] = [
+        CatalogQuestion::Tables,
+        CatalogQuestion::Columns,
+        CatalogQuestion::Indexes,
+        CatalogQuestion::Constraints,
+        CatalogQuestion::Triggers,
+        CatalogQuestion::Sizes,
+        CatalogQuestion::Locks,
+        CatalogQuestion::Long,
+        CatalogQuestion::Sees,
     ];
 
     /// What it is about, for when it is not answered.
     pub(super) fn about(self) -> &'static str {
         match self {
-            Question::Tables => "the tables",
-            Question::Columns => "the columns",
-            Question::Indexes => "the indexes",
-            Question::Constraints => "the constraints",
-            Question::Triggers => "the triggers",
-            Question::Sizes => "the sizes of tables and indexes",
-            Question::Locks => "locks on the tables",
-            Question::Long => "long transactions",
-            Question::Sees => "what this role may see of other sessions",
+            CatalogQuestion::Tables => "the tables",
+            CatalogQuestion::Columns => "the columns",
+            CatalogQuestion::Indexes => "the indexes",
+            CatalogQuestion::Constraints => "the constraints",
+            CatalogQuestion::Triggers => "the triggers",
+            CatalogQuestion::Sizes => "the sizes of tables and indexes",
+            CatalogQuestion::Locks => "locks on the tables",
+            CatalogQuestion::Long => "long transactions",
+            CatalogQuestion::Sees => "what this role may see of other sessions",
         }
     }
 
     pub(super) fn sql(self, names: &[Name]) -> String {
         let tables = tables(names);
         match self {
-            Question::Tables => format!(
+            CatalogQuestion::Tables => format!(
                 "SELECT t.oid, t.name, t.relkind, pg_catalog.pg_get_userbyid(t.relowner), \
                  {}, pg_catalog.has_schema_privilege(t.relnamespace, 'USAGE') \
                  AND pg_catalog.has_table_privilege(t.oid, 'SELECT') \
                  FROM ({tables}) t ORDER BY t.name",
                 estimated_rows("t")
             ),
-            Question::Columns => format!(
+            CatalogQuestion::Columns => format!(
                 "SELECT a.attrelid, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), \
                  pg_catalog.concat_ws(' ', CASE WHEN a.attnotnull THEN 'NOT NULL' END, \
                  CASE WHEN a.attidentity <> '' THEN 'GENERATED AS IDENTITY' \
@@ -85,7 +85,7 @@ impl Question {
                  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
                  WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum"
             ),
-            Question::Indexes => format!(
+            CatalogQuestion::Indexes => format!(
                 "SELECT i.indrelid, c.relname, pg_catalog.pg_get_indexdef(i.indexrelid), \
                  CASE WHEN NOT i.indisvalid THEN 'INVALID' WHEN NOT i.indisready THEN 'not ready' END, \
                  i.indexrelid \
@@ -93,20 +93,20 @@ impl Question {
                  JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
                  ORDER BY i.indrelid, NOT i.indisprimary, NOT i.indisunique, c.relname"
             ),
-            Question::Constraints => format!(
+            CatalogQuestion::Constraints => format!(
                 "SELECT k.conrelid, k.conname, pg_catalog.pg_get_constraintdef(k.oid), \
                  CASE WHEN NOT k.convalidated THEN 'not validated' END, NULL \
                  FROM ({tables}) t JOIN pg_catalog.pg_constraint k ON k.conrelid = t.oid \
                  WHERE k.contype <> 'n' \
                  ORDER BY k.conrelid, pg_catalog.strpos('pufxc', k.contype::pg_catalog.text), k.conname"
             ),
-            Question::Triggers => format!(
+            CatalogQuestion::Triggers => format!(
                 "SELECT g.tgrelid, g.tgname, pg_catalog.pg_get_triggerdef(g.oid), \
                  CASE WHEN g.tgenabled = 'D' THEN 'disabled' END, NULL \
                  FROM ({tables}) t JOIN pg_catalog.pg_trigger g ON g.tgrelid = t.oid \
                  WHERE NOT g.tgisinternal ORDER BY g.tgrelid, g.tgname"
             ),
-            Question::Sizes => format!(
+            CatalogQuestion::Sizes => format!(
                 "SELECT t.oid, pg_catalog.pg_size_pretty(pg_catalog.pg_table_size(t.oid)), \
                  pg_catalog.pg_size_pretty(pg_catalog.pg_indexes_size(t.oid)), \
                  pg_catalog.pg_size_pretty(pg_catalog.pg_total_relation_size(t.oid)) \
@@ -116,7 +116,7 @@ impl Question {
                  pg_catalog.pg_size_pretty(pg_catalog.pg_relation_size(i.indexrelid)), NULL, NULL \
                  FROM ({tables}) t JOIN pg_catalog.pg_index i ON i.indrelid = t.oid"
             ),
-            Question::Locks => format!(
+            CatalogQuestion::Locks => format!(
                 "SELECT l.pid, {SESSION}, t.name, l.mode, l.granted \
                  FROM pg_catalog.pg_locks l JOIN ({tables}) t ON t.oid = l.relation \
                  LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
@@ -126,7 +126,7 @@ impl Question {
                  WHERE datname = pg_catalog.current_database()) \
                  ORDER BY t.name, NOT l.granted, a.xact_start, l.pid"
             ),
-            Question::Long => format!(
+            CatalogQuestion::Long => format!(
                 "SELECT a.pid, {SESSION} \
                  FROM pg_catalog.pg_stat_activity a \
                  WHERE a.datname = pg_catalog.current_database() \
@@ -135,7 +135,7 @@ impl Question {
                  > pg_catalog.make_interval(secs => {LONG}) \
                  ORDER BY a.xact_start LIMIT 50"
             ),
-            Question::Sees => {
+            CatalogQuestion::Sees => {
                 "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')".to_owned()
             }
         }
@@ -153,89 +153,98 @@ fn tables(names: &[Name]) -> String {
     )
 }
 
-type Row = Vec<Option<String>>;
-
 /// The answers so far, each under its question.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
-    by: HashMap<u8, Vec<Row>>,
+pub(super) struct CatalogAnswers {
+    by: HashMap<u8, Vec<ResultRow>>,
 }
 
-fn text(row: &Row, at: usize) -> String {
+fn read_cell(row: &ResultRow, at: usize) -> String {
     optional(row, at).unwrap_or_default()
 }
 
-fn optional(row: &Row, at: usize) -> Option<String> {
+fn optional(row: &ResultRow, at: usize) -> Option<String> {
     row.get(at).cloned().flatten()
 }
 
-fn number(row: &Row, at: usize) -> Option<Millis> {
+fn number(row: &ResultRow, at: usize) -> Option<Millis> {
     optional(row, at)?.parse().ok()
 }
 
-impl Answers {
-    pub(super) fn take(&mut self, question: Question, set: Option<ResultSet>) {
+impl CatalogAnswers {
+    pub(super) fn take(&mut self, question: CatalogQuestion, set: Option<ResultSet>) {
         let rows = set.map(|set| set.rows).unwrap_or_default();
         self.by.insert(question as u8, rows);
     }
 
-    fn rows(&self, question: Question) -> &[Row] {
+    fn rows(&self, question: CatalogQuestion) -> &[ResultRow] {
         self.by.get(&(question as u8)).map_or(&[], Vec::as_slice)
     }
 
     /// The tables; those of `wanted` that are not among them are told as missing.
-    pub(super) fn tables(&self, wanted: &[Name]) -> Vec<Table> {
-        let sizes: HashMap<String, &Row> = self
-            .rows(Question::Sizes)
+    pub(super) fn tables(&self, wanted: &[Name]) -> Vec<InspectedTable> {
+        let sizes: HashMap<String, &ResultRow> = self
+            .rows(CatalogQuestion::Sizes)
             .iter()
-            .map(|row| (text(row, 0), row))
+            .map(|row| (read_cell(row, 0), row))
             .collect();
-        let of = |question: Question, oid: &str| -> Vec<&Row> {
+        let of = |question: CatalogQuestion, oid: &str| -> Vec<&ResultRow> {
             let rows = self.rows(question).iter();
-            rows.filter(|row| text(row, 0) == oid).collect()
+            rows.filter(|row| read_cell(row, 0) == oid).collect()
         };
-        let part = |row: &&Row| Part {
-            name: text(row, 1),
-            definition: text(row, 2),
+        let part = |row: &&ResultRow| TablePart {
+            name: read_cell(row, 1),
+            definition: read_cell(row, 2),
             trouble: optional(row, 3),
             size: optional(row, 4).and_then(|oid| optional(sizes.get(&oid)?, 1)),
         };
-        let mut tables: Vec<Table> = self
-            .rows(Question::Tables)
+        let mut tables: Vec<InspectedTable> = self
+            .rows(CatalogQuestion::Tables)
             .iter()
             .map(|row| {
-                let oid = text(row, 0);
+                let oid = read_cell(row, 0);
                 let size = sizes.get(&oid);
-                Table {
-                    name: text(row, 1),
-                    found: Some(Found {
-                        kind: kind(&text(row, 2)).to_owned(),
-                        owner: text(row, 3),
+                InspectedTable {
+                    name: read_cell(row, 1),
+                    found: Some(CatalogTable {
+                        kind: kind(&read_cell(row, 2)).to_owned(),
+                        owner: read_cell(row, 3),
                         rows: number(row, 4),
-                        readable: text(row, 5) == "t",
-                        sizes: size.map(|row| [text(row, 1), text(row, 2), text(row, 3)]),
-                        columns: of(Question::Columns, &oid)
+                        readable: read_cell(row, 5) == "t",
+                        sizes: size
+                            .map(|row| [read_cell(row, 1), read_cell(row, 2), read_cell(row, 3)]),
+                        columns: of(CatalogQuestion::Columns, &oid)
                             .into_iter()
-                            .map(|row| Column {
-                                name: text(row, 1),
-                                kind: text(row, 2),
-                                rest: text(row, 3),
-                                not_null: text(row, 4) == "t",
+                            .map(|row| CatalogColumn {
+                                name: read_cell(row, 1),
+                                kind: read_cell(row, 2),
+                                rest: read_cell(row, 3),
+                                not_null: read_cell(row, 4) == "t",
                                 default: optional(row, 5),
-                                generated: text(row, 6),
+                                generated: read_cell(row, 6),
                             })
                             .collect(),
-                        indexes: of(Question::Indexes, &oid).iter().map(part).collect(),
-                        constraints: of(Question::Constraints, &oid).iter().map(part).collect(),
-                        triggers: of(Question::Triggers, &oid).iter().map(part).collect(),
+                        indexes: of(CatalogQuestion::Indexes, &oid)
+                            .iter()
+                            .map(part)
+                            .collect(),
+                        constraints: of(CatalogQuestion::Constraints, &oid)
+                            .iter()
+                            .map(part)
+                            .collect(),
+                        triggers: of(CatalogQuestion::Triggers, &oid)
+                            .iter()
+                            .map(part)
+                            .collect(),
                     }),
                 }
             })
             .collect();
         for name in wanted {
-            let there = |table: &Table| Name::parse(&table.name).is_some_and(|t| t.fits(name));
+            let there =
+                |table: &InspectedTable| Name::parse(&table.name).is_some_and(|t| t.fits(name));
             if !tables.iter().any(there) {
-                tables.push(Table {
+                tables.push(InspectedTable {
                     name: name.to_string(),
                     found: None,
                 });
@@ -245,17 +254,17 @@ impl Answers {
         tables
     }
 
-    pub(super) fn locks(&self) -> Vec<Held> {
-        let rows = self.rows(Question::Locks).iter();
+    pub(super) fn locks(&self) -> Vec<TableLock> {
+        let rows = self.rows(CatalogQuestion::Locks).iter();
         rows.map(|row| {
-            let mode = text(row, 2 + COLUMNS);
+            let mode = read_cell(row, 2 + COLUMNS);
             let by = others::session(row);
-            Held {
+            TableLock {
                 pid: Some(by.pid).filter(|pid| *pid != 0),
                 who: by.who(),
-                relation: text(row, 1 + COLUMNS),
+                relation: read_cell(row, 1 + COLUMNS),
                 mode: LockMode::from_catalog(&mode).map_or(mode, |mode| mode.name().to_owned()),
-                granted: text(row, 3 + COLUMNS) == "t",
+                granted: read_cell(row, 3 + COLUMNS) == "t",
                 open: by.since,
             }
         })
@@ -263,7 +272,7 @@ impl Answers {
     }
 
     pub(super) fn long(&self) -> Vec<Long> {
-        let rows = self.rows(Question::Long).iter();
+        let rows = self.rows(CatalogQuestion::Long).iter();
         rows.map(|row| {
             let by = others::session(row);
             Long {
@@ -280,8 +289,8 @@ impl Answers {
 
     /// Whether the role sees everything of other sessions; `None` where that was not answered.
     pub(super) fn sees_others(&self) -> Option<bool> {
-        let row = self.rows(Question::Sees).first()?;
-        Some(text(row, 0) == "t")
+        let row = self.rows(CatalogQuestion::Sees).first()?;
+        Some(read_cell(row, 0) == "t")
     }
 }
 

@@ -10,8 +10,8 @@ mod differences;
 mod hold;
 mod index;
 
-use super::expected::{Expectation, Wanted};
-use super::{Found, Table};
+use super::expected::{Expectation, ExpectedObject};
+use super::{CatalogTable, InspectedTable};
 use crate::runbook::objects::{self, Deed, Name, Sort, quoted};
 use hold::hold;
 use std::collections::{BTreeSet, HashMap};
@@ -34,7 +34,7 @@ pub enum Mark {
 
 /// An object, expected beside actual.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Compared {
+pub struct ComparedObject {
     /// The table as the catalog or the script names it; empty where it is not known.
     pub table: String,
     /// The section of the script that leaves it so, as an index.
@@ -55,7 +55,7 @@ pub struct Compared {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Comparison {
     /// Each object of the script.
-    pub rows: Vec<Compared>,
+    pub rows: Vec<ComparedObject>,
     /// Which of what is there a row tells of: the table, and kind and name.
     pub told: BTreeSet<(String, String)>,
 }
@@ -64,14 +64,14 @@ pub struct Comparison {
 type Read = HashMap<(String, String), Deed>;
 
 /// What is there to hold against: a table as it was found, if it was.
-struct There<'a> {
+struct FoundTable<'a> {
     table: &'a str,
-    found: Option<&'a Found>,
+    found: Option<&'a CatalogTable>,
     read: &'a Read,
     spelt: &'a HashMap<String, String>,
 }
 
-impl There<'_> {
+impl FoundTable<'_> {
     /// The server's definition of an index `i`, a constraint `c` or the default of a column `d`.
     fn definition(&self, of: char, name: &str) -> Option<&Deed> {
         self.read
@@ -80,18 +80,18 @@ impl There<'_> {
 }
 
 /// The name of an object in words, what is expected of it, and what it is called and is.
-type Beside = (String, String, Option<(String, String)>);
+type NameExpectedActual = (String, String, Option<(String, String)>);
 
 /// Holds every expectation against the tables; `spelt` is the server's spelling of each type.
 pub(super) fn compare(
     expectations: &[Expectation],
-    tables: &[Table],
+    tables: &[InspectedTable],
     spelt: &HashMap<String, String>,
 ) -> Comparison {
     let read = definitions(tables);
     let mut comparison = Comparison::default();
     for expectation in expectations {
-        let of_table = |table: &&Table| {
+        let of_table = |table: &&InspectedTable| {
             let own = Name::parse(&table.name);
             match (&expectation.table, &table.found) {
                 (Some(name), _) => own.is_some_and(|own| own.fits(name)),
@@ -111,7 +111,7 @@ pub(super) fn compare(
         };
         let held = hold(
             &expectation.wanted,
-            &There {
+            &FoundTable {
                 table: &place,
                 found: table.and_then(|table| table.found.as_ref()),
                 read: &read,
@@ -124,13 +124,13 @@ pub(super) fn compare(
                 .told
                 .insert((place.clone(), format!("{} {name}", sort.word())));
         }
-        comparison.rows.push(Compared {
+        comparison.rows.push(ComparedObject {
             table: place,
             section: expectation.section,
             sort: expectation.wanted.sort(),
             added: !matches!(
                 expectation.wanted,
-                Wanted::Changed { .. } | Wanted::Gone(..)
+                ExpectedObject::Changed { .. } | ExpectedObject::Gone(..)
             ),
             name: held.name,
             expected: held.expected,
@@ -143,7 +143,7 @@ pub(super) fn compare(
 }
 
 /// The server's definitions of all indexes and constraints, by table and name.
-fn definitions(tables: &[Table]) -> Read {
+fn definitions(tables: &[InspectedTable]) -> Read {
     let mut names = Vec::new();
     let mut texts = Vec::new();
     for table in tables {

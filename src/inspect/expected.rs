@@ -5,7 +5,8 @@
 //! never told as missing.
 
 use crate::runbook::objects::{
-    Change, Column, Constraint, Deed, Expression, Facet, Generated, Index, Name, Objects, Sort,
+    Change, Constraint, DeclaredColumn, Deed, Expression, Facet, Generated, Index, Name, Objects,
+    Sort,
 };
 
 /// One object as the script leaves it.
@@ -15,14 +16,14 @@ pub(super) struct Expectation {
     pub(super) section: Option<usize>,
     /// Its table; `None` for an index that is dropped by its name alone.
     pub(super) table: Option<Name>,
-    pub(super) wanted: Wanted,
+    pub(super) wanted: ExpectedObject,
 }
 
 /// What is expected of an object.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Wanted {
+pub(super) enum ExpectedObject {
     /// A column as the script declares it.
-    Column(Column),
+    Column(DeclaredColumn),
     /// A column that was there before, in the respects that the script changes.
     Changed {
         name: String,
@@ -35,29 +36,29 @@ pub(super) enum Wanted {
     Gone(Sort, String),
 }
 
-impl Wanted {
+impl ExpectedObject {
     /// Its name; `None` where the server chooses one.
     pub(super) fn name(&self) -> Option<&str> {
         match self {
-            Wanted::Column(column) => Some(&column.name),
-            Wanted::Changed { name, .. } | Wanted::Gone(_, name) => Some(name),
-            Wanted::Index(index) => index.name.as_deref(),
-            Wanted::Constraint(constraint) => constraint.name.as_deref(),
+            ExpectedObject::Column(column) => Some(&column.name),
+            ExpectedObject::Changed { name, .. } | ExpectedObject::Gone(_, name) => Some(name),
+            ExpectedObject::Index(index) => index.name.as_deref(),
+            ExpectedObject::Constraint(constraint) => constraint.name.as_deref(),
         }
     }
 
     pub(super) fn sort(&self) -> Sort {
         match self {
-            Wanted::Column(_) | Wanted::Changed { .. } => Sort::Column,
-            Wanted::Index(_) => Sort::Index,
-            Wanted::Constraint(_) => Sort::Constraint,
-            Wanted::Gone(sort, _) => sort.clone(),
+            ExpectedObject::Column(_) | ExpectedObject::Changed { .. } => Sort::Column,
+            ExpectedObject::Index(_) => Sort::Index,
+            ExpectedObject::Constraint(_) => Sort::Constraint,
+            ExpectedObject::Gone(sort, _) => sort.clone(),
         }
     }
 }
 
 /// Everything that the script leaves behind on tables, in its order.
-pub(super) fn of(objects: &Objects) -> Vec<Expectation> {
+pub(super) fn list_expected_objects(objects: &Objects) -> Vec<Expectation> {
     let mut all = Vec::new();
     for change in &objects.changes {
         take(&mut all, change);
@@ -67,7 +68,7 @@ pub(super) fn of(objects: &Objects) -> Vec<Expectation> {
 
 fn take(all: &mut Vec<Expectation>, change: &Change) {
     let table = change.deed.table().cloned();
-    let mut put = |wanted: Wanted| {
+    let mut put = |wanted: ExpectedObject| {
         let expectation = Expectation {
             section: change.section,
             table: table.clone(),
@@ -95,14 +96,14 @@ fn take(all: &mut Vec<Expectation>, change: &Change) {
         }
     };
     match &change.deed {
-        Deed::AddColumn(column) => put(Wanted::Column(column.clone())),
-        Deed::AddIndex(index) => put(Wanted::Index(index.clone())),
+        Deed::AddColumn(column) => put(ExpectedObject::Column(column.clone())),
+        Deed::AddIndex(index) => put(ExpectedObject::Index(index.clone())),
         Deed::AddConstraint(constraint) if !constraint.using_index => {
-            put(Wanted::Constraint(constraint.clone()));
+            put(ExpectedObject::Constraint(constraint.clone()));
         }
         Deed::Drop { sort, name, .. } => match sort {
             Sort::Column | Sort::Constraint | Sort::Index => {
-                put(Wanted::Gone(sort.clone(), name.name.clone()));
+                put(ExpectedObject::Gone(sort.clone(), name.name.clone()));
             }
             Sort::Table => all.retain(|known| known.table.as_ref() != Some(name)),
             _ => {}
@@ -115,7 +116,7 @@ fn take(all: &mut Vec<Expectation>, change: &Change) {
             ..
         } if how.to_ascii_uppercase().starts_with("VALIDATE") => {
             for known in all.iter_mut() {
-                if let Wanted::Constraint(constraint) = &mut known.wanted
+                if let ExpectedObject::Constraint(constraint) = &mut known.wanted
                     && known.table == table
                     && constraint.name.as_deref() == Name::parse(name).as_ref().map(|n| &*n.name)
                 {
@@ -131,8 +132,8 @@ fn adds(change: &Change) -> bool {
     change.deed.adds().is_some()
 }
 
-fn is_there(wanted: &Wanted) -> bool {
-    !matches!(wanted, Wanted::Gone(..))
+fn is_there(wanted: &ExpectedObject) -> bool {
+    !matches!(wanted, ExpectedObject::Gone(..))
 }
 
 fn alter(all: &mut Vec<Expectation>, change: &Change, table: &Name, called: &str, facet: &Facet) {
@@ -145,7 +146,7 @@ fn alter(all: &mut Vec<Expectation>, change: &Change, table: &Name, called: &str
         all.push(Expectation {
             section: change.section,
             table: Some(table.clone()),
-            wanted: Wanted::Changed {
+            wanted: ExpectedObject::Changed {
                 name: called.to_owned(),
                 kind: None,
                 default: None,
@@ -159,30 +160,35 @@ fn alter(all: &mut Vec<Expectation>, change: &Change, table: &Name, called: &str
     };
     expectation.section = change.section;
     match (&mut expectation.wanted, facet) {
-        (Wanted::Column(column), Facet::Kind(new)) => column.kind.clone_from(new),
-        (Wanted::Column(column), Facet::Default(new)) => {
+        (ExpectedObject::Column(column), Facet::Kind(new)) => column.kind.clone_from(new),
+        (ExpectedObject::Column(column), Facet::Default(new)) => {
             column.default.clone_from(new);
             if column.generated == Generated::Serial {
                 column.generated = Generated::No;
             }
         }
-        (Wanted::Column(column), Facet::NotNull(new)) => column.not_null = *new,
-        (Wanted::Column(column), Facet::Name(new)) => column.name.clone_from(new),
-        (Wanted::Changed { kind, .. }, Facet::Kind(new)) => *kind = Some(new.clone()),
-        (Wanted::Changed { default, .. }, Facet::Default(new)) => *default = Some(new.clone()),
-        (Wanted::Changed { not_null, .. }, Facet::NotNull(new)) => *not_null = Some(*new),
-        (Wanted::Changed { name, .. }, Facet::Name(new)) => name.clone_from(new),
-        (Wanted::Column(_) | Wanted::Changed { .. }, Facet::Other(_))
-        | (Wanted::Index(_) | Wanted::Constraint(_) | Wanted::Gone(..), _) => {}
+        (ExpectedObject::Column(column), Facet::NotNull(new)) => column.not_null = *new,
+        (ExpectedObject::Column(column), Facet::Name(new)) => column.name.clone_from(new),
+        (ExpectedObject::Changed { kind, .. }, Facet::Kind(new)) => *kind = Some(new.clone()),
+        (ExpectedObject::Changed { default, .. }, Facet::Default(new)) => {
+            *default = Some(new.clone())
+        }
+        (ExpectedObject::Changed { not_null, .. }, Facet::NotNull(new)) => *not_null = Some(*new),
+        (ExpectedObject::Changed { name, .. }, Facet::Name(new)) => name.clone_from(new),
+        (ExpectedObject::Column(_) | ExpectedObject::Changed { .. }, Facet::Other(_))
+        | (
+            ExpectedObject::Index(_) | ExpectedObject::Constraint(_) | ExpectedObject::Gone(..),
+            _,
+        ) => {}
     }
 }
 
 /// The types that are to be asked for, as they are written.
 pub(super) fn types(expectations: &[Expectation]) -> Vec<String> {
     let kinds = expectations.iter().filter_map(|one| match &one.wanted {
-        Wanted::Column(column) => Some(column.kind.clone()),
-        Wanted::Changed { kind, .. } => kind.clone(),
-        Wanted::Index(_) | Wanted::Constraint(_) | Wanted::Gone(..) => None,
+        ExpectedObject::Column(column) => Some(column.kind.clone()),
+        ExpectedObject::Changed { kind, .. } => kind.clone(),
+        ExpectedObject::Index(_) | ExpectedObject::Constraint(_) | ExpectedObject::Gone(..) => None,
     });
     let mut kinds: Vec<String> = kinds.filter(|kind| !kind.is_empty()).collect();
     kinds.sort_unstable();

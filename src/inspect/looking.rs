@@ -4,16 +4,16 @@
 //! runbook's files, in a READ ONLY transaction. A question that is refused costs its own answer and
 //! is told in words; so a role with nothing but CONNECT still sees the rest.
 
-use super::catalog::{Answers, Question};
+use super::catalog::{CatalogAnswers, CatalogQuestion};
 use super::compare::compare;
-use super::{CheckSet, Look, Sight, Silent, Stage, applied, expected, kinds};
-use crate::database::link::{Broken, Link};
+use super::{CheckSet, CheckStage, Inspection, LookOrder, Silent, applied, expected, kinds};
+use crate::database::link::{BrokenLink, Link};
 use crate::database::message;
 use crate::database::others::Exclusive;
 use crate::database::pinned::Aim;
 use crate::database::session::READ_TIMEOUT;
 use crate::database::session::measure;
-use crate::database::session::read_only::{self, Limits, Query, Stopped};
+use crate::database::session::read_only::{self, ReadOnlyLimits, ReadOnlyQuery, Stopped};
 use crate::database::settings::Settings;
 use crate::gate::event::{Millis, ServerMessage, StatementReport, Target};
 use crate::runbook::Runbook;
@@ -28,8 +28,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 /// [`Exclusive::wait`] says.
 const CATALOGS: Millis = 5_000;
 
-fn limits(statement: Millis, before: &Exclusive) -> Limits {
-    Limits {
+fn limits(statement: Millis, before: &Exclusive) -> ReadOnlyLimits {
+    ReadOnlyLimits {
         statement,
         lock: Some(before.wait()),
     }
@@ -38,7 +38,7 @@ fn limits(statement: Millis, before: &Exclusive) -> Limits {
 /// What the task has to say.
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
-    Seen(Box<Sight>),
+    Seen(Box<Inspection>),
     /// There is nothing to look at; why. The next look tries again.
     Blind(String),
 }
@@ -47,11 +47,11 @@ pub enum News {
 ///
 /// # Errors
 /// When the server cannot be reached, or is lost on the way.
-pub async fn once(runbook: &Runbook, settings: &Settings) -> Result<Sight, ServerMessage> {
+pub async fn once(runbook: &Runbook, settings: &Settings) -> Result<Inspection, ServerMessage> {
     let (mut link, target) = read_only::open(settings).await?;
-    look(&mut link, target, runbook, Look { checks: true })
+    look(&mut link, target, runbook, LookOrder { checks: true })
         .await
-        .map_err(Broken::why)
+        .map_err(BrokenLink::why)
 }
 
 /// The task: looks when it is told to, and connects anew where it must. It ends when nobody can
@@ -59,7 +59,7 @@ pub async fn once(runbook: &Runbook, settings: &Settings) -> Result<Sight, Serve
 pub async fn task(
     runbook: Arc<Runbook>,
     aim: Aim,
-    mut orders: UnboundedReceiver<Look>,
+    mut orders: UnboundedReceiver<LookOrder>,
     news: UnboundedSender<News>,
 ) {
     let mut reached: Option<(Link, Target)> = None;
@@ -71,7 +71,7 @@ pub async fn task(
             };
             let sight = look(&mut link, target.clone(), &runbook, order)
                 .await
-                .map_err(Broken::why)?;
+                .map_err(BrokenLink::why)?;
             reached = Some((link, target));
             Ok::<_, ServerMessage>(sight)
         };
@@ -99,12 +99,12 @@ async fn look(
     link: &mut Link,
     target: Target,
     runbook: &Runbook,
-    order: Look,
-) -> Result<Sight, Broken> {
+    order: LookOrder,
+) -> Result<Inspection, BrokenLink> {
     let began = Instant::now();
-    let mut sight = Sight {
+    let mut sight = Inspection {
         target,
-        ..Sight::default()
+        ..Inspection::default()
     };
     let known = &runbook.targets;
     match (sight.target.named(known), &runbook.expected_database) {
@@ -132,7 +132,7 @@ async fn look(
     if order.checks {
         let mut sets = Vec::new();
         let mut closed = None;
-        for stage in Stage::all(runbook) {
+        for stage in CheckStage::all(runbook) {
             sets.extend(checks(link, runbook, stage, &before, &mut closed).await?);
         }
         applied::set_apart(runbook, &mut sets);
@@ -145,18 +145,18 @@ async fn look(
 async fn catalogs(
     link: &mut Link,
     runbook: &Runbook,
-    sight: &mut Sight,
+    sight: &mut Inspection,
     before: &Exclusive,
-) -> Result<(), Broken> {
+) -> Result<(), BrokenLink> {
     let impact = runbook.impact();
-    let texts: Vec<String> = Question::ALL
+    let texts: Vec<String> = CatalogQuestion::ALL
         .iter()
         .map(|question| question.sql(&impact.relations))
         .collect();
     let queries = read_only::numbered(&texts);
     let answered = read_only::each(link, &queries, limits(CATALOGS, before)).await?;
-    let mut answers = Answers::default();
-    for (question, answer) in Question::ALL.into_iter().zip(answered) {
+    let mut answers = CatalogAnswers::default();
+    for (question, answer) in CatalogQuestion::ALL.into_iter().zip(answered) {
         match answer {
             Ok(report) => answers.take(question, report.result),
             Err(stopped) => sight.problems.push(format!(
@@ -166,9 +166,9 @@ async fn catalogs(
             )),
         }
     }
-    let expectations = expected::of(&objects::of(&runbook.script));
+    let expectations = expected::list_expected_objects(&objects::list_objects(&runbook.script));
     let touched: Vec<Name> = impact.tables.iter().map(|t| t.name.clone()).collect();
-    sight.measure = measure::of(link, &touched, before.wait()).await?;
+    sight.measure = measure::measure_tables(link, &touched, before.wait()).await?;
     sight.tables = answers.tables(&touched);
     let spelt = spellings(link, &expected::types(&expectations), before).await?;
     sight.compared = compare(&expectations, &sight.tables, &spelt);
@@ -203,7 +203,7 @@ async fn spellings(
     link: &mut Link,
     types: &[String],
     before: &Exclusive,
-) -> Result<HashMap<String, String>, Broken> {
+) -> Result<HashMap<String, String>, BrokenLink> {
     let texts: Vec<String> = types.iter().map(|kind| kinds::question(kind)).collect();
     let queries = read_only::numbered(&texts);
     let answers = read_only::each(link, &queries, limits(CATALOGS, before)).await?;
@@ -220,15 +220,15 @@ async fn spellings(
 async fn checks(
     link: &mut Link,
     runbook: &Runbook,
-    stage: Stage,
+    stage: CheckStage,
     before: &Exclusive,
     closed: &mut Option<String>,
-) -> Result<Option<CheckSet>, Broken> {
+) -> Result<Option<CheckSet>, BrokenLink> {
     let Some(script) = stage.script(runbook) else {
         return Ok(None);
     };
     let statements = stage.queries(runbook);
-    if stage == Stage::Verification && statements.is_empty() {
+    if stage == CheckStage::Verification && statements.is_empty() {
         return Ok(None);
     }
     let mut set = CheckSet {
@@ -240,7 +240,7 @@ async fn checks(
         silent: Vec::new(),
     };
     let refused = script.refusals.iter().find(|refusal| {
-        stage != Stage::Verification
+        stage != CheckStage::Verification
             || statements
                 .iter()
                 .any(|statement| Some(statement.number) == refusal.statement)
@@ -262,7 +262,8 @@ async fn checks(
         set.checks.push((0, failed(script.name.clone(), detail)));
         return Ok(Some(set));
     }
-    let queries: Vec<Query<'_>> = statements.iter().map(|s| Query::from(*s)).collect();
+    let queries: Vec<ReadOnlyQuery<'_>> =
+        statements.iter().map(|s| ReadOnlyQuery::from(*s)).collect();
     let path = runbook.search_path.checks.as_deref();
     let limits = limits(READ_TIMEOUT, before);
     let answered = read_only::each_on(link, &queries, limits, path).await?;

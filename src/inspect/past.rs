@@ -41,10 +41,10 @@ pub fn runs(folder: &Path) -> Result<Vec<PastRun>, String> {
         Err(error) => return Err(format!("{} cannot be read: {error}", folder.display())),
     };
     paths.truncate(MOST);
-    Ok(paths.into_iter().map(run).collect())
+    Ok(paths.into_iter().map(read_past_run).collect())
 }
 
-fn run(path: PathBuf) -> PastRun {
+fn read_past_run(path: PathBuf) -> PastRun {
     let unread = |why: String| PastRun {
         path: path.clone(),
         outcome: "not read".into(),

@@ -5,7 +5,7 @@
 
 use super::looking::News;
 use super::past::PastRun;
-use super::{CheckSet, Sight, view};
+use super::{CheckSet, Inspection, view};
 use crate::asking::Challenge;
 use crate::gate::event::{Document, Millis};
 use crate::gate::machine::Machine;
@@ -44,7 +44,7 @@ pub enum Wish {
 
 /// The panes, in the order of their tabs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pane {
+pub enum InspectPane {
     Applied,
     Checks,
     Structure,
@@ -55,49 +55,49 @@ pub enum Pane {
     Messages,
 }
 
-impl Pane {
-    pub const ALL: [Pane; 8] = [
-        Pane::Applied,
-        Pane::Checks,
-        Pane::Structure,
-        Pane::Impact,
-        Pane::Locks,
-        Pane::Scripts,
-        Pane::Runs,
-        Pane::Messages,
+impl InspectPane {
+    pub const ALL: [InspectPane; 8] = [
+        InspectPane::Applied,
+        InspectPane::Checks,
+        InspectPane::Structure,
+        InspectPane::Impact,
+        InspectPane::Locks,
+        InspectPane::Scripts,
+        InspectPane::Runs,
+        InspectPane::Messages,
     ];
 
     /// Its name among its neighbours.
     pub fn name(self) -> &'static str {
         match self {
-            Pane::Applied => "applied",
-            Pane::Checks => "checks",
-            Pane::Structure => "structure",
-            Pane::Impact => "impact",
-            Pane::Locks => "locks",
-            Pane::Scripts => "scripts",
-            Pane::Runs => "runs",
-            Pane::Messages => "messages",
+            InspectPane::Applied => "applied",
+            InspectPane::Checks => "checks",
+            InspectPane::Structure => "structure",
+            InspectPane::Impact => "impact",
+            InspectPane::Locks => "locks",
+            InspectPane::Scripts => "scripts",
+            InspectPane::Runs => "runs",
+            InspectPane::Messages => "messages",
         }
     }
 }
 
 /// The last checks, and when they came.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Checked {
+pub(super) struct LastChecks {
     pub(super) sets: Vec<CheckSet>,
     pub(super) at: Millis,
 }
 
-pub struct Screen {
+pub struct InspectScreen {
     pub(super) runbook: Arc<Runbook>,
     pub(super) impact: Arc<Impact>,
     pub(super) look: Appearance,
     /// For the views that the walk shares: a machine that was never told anything.
     machine: Machine,
     account: Account,
-    pub(super) pane: Pane,
-    scrolls: [Scroll; Pane::ALL.len()],
+    pub(super) pane: InspectPane,
+    scrolls: [Scroll; InspectPane::ALL.len()],
     pub(super) tab: usize,
     documents: Vec<Scroll>,
     pages: Option<DocumentPages>,
@@ -116,32 +116,32 @@ pub struct Screen {
     copied: Option<String>,
     /// Since the start, in milliseconds.
     pub(super) now: Millis,
-    pub(super) sight: Option<Sight>,
+    pub(super) sight: Option<Inspection>,
     pub(super) seen_at: Option<Millis>,
-    pub(super) checked: Option<Checked>,
+    pub(super) checked: Option<LastChecks>,
     pub(super) blind: Option<String>,
     pub(super) looking: bool,
     pub(super) runs: Result<Vec<PastRun>, String>,
     pub(super) folder: Option<String>,
 }
 
-impl Screen {
+impl InspectScreen {
     /// A screen for `runbook`; `folder` is where the journals lie, for people.
-    pub fn new(runbook: Arc<Runbook>, look: Appearance, folder: Option<String>) -> Screen {
+    pub fn new(runbook: Arc<Runbook>, look: Appearance, folder: Option<String>) -> InspectScreen {
         let plan = Plan {
             // Nothing is signed here, so nothing has to be read first.
             items: Vec::new(),
             ..Plan::new(&runbook, Mode::Inspect, 0)
         };
         let documents = vec![Scroll::default(); reader::documents(&runbook).len()];
-        Screen {
+        InspectScreen {
             impact: Arc::clone(runbook.impact()),
             runbook,
             look,
             machine: Machine::new(plan),
             account: Account::default(),
-            pane: Pane::Applied,
-            scrolls: [Scroll::default(); Pane::ALL.len()],
+            pane: InspectPane::Applied,
+            scrolls: [Scroll::default(); InspectPane::ALL.len()],
             tab: 0,
             documents,
             pages: None,
@@ -188,7 +188,7 @@ impl Screen {
                 let mut sight = *sight;
                 if let Some(sets) = sight.sets.take() {
                     let at = self.now;
-                    self.checked = Some(Checked { sets, at });
+                    self.checked = Some(LastChecks { sets, at });
                 }
                 self.account.target = Some(sight.target.clone());
                 self.sight = Some(sight);
@@ -300,10 +300,10 @@ impl Screen {
             ViewAct::LookAgain => return Wish::Look,
             ViewAct::Repaint => return Wish::Repaint,
             ViewAct::Copy => self.copy(),
-            ViewAct::Scripts => self.open(Pane::Scripts),
-            ViewAct::Locks => self.open(Pane::Locks),
-            ViewAct::Messages => self.open(Pane::Messages),
-            ViewAct::Impact => self.open(Pane::Impact),
+            ViewAct::Scripts => self.open(InspectPane::Scripts),
+            ViewAct::Locks => self.open(InspectPane::Locks),
+            ViewAct::Messages => self.open(InspectPane::Messages),
+            ViewAct::Impact => self.open(InspectPane::Impact),
             ViewAct::Help => {
                 self.help = !self.help;
                 self.help_scroll = Scroll::default();
@@ -363,7 +363,7 @@ impl Screen {
         Wish::None
     }
 
-    fn open(&mut self, pane: Pane) {
+    fn open(&mut self, pane: InspectPane) {
         self.help = false;
         self.found = None;
         self.pane = pane;
@@ -373,7 +373,7 @@ impl Screen {
     fn turn(&mut self, forward: bool) {
         self.found = None;
         let last = self.documents.len().saturating_sub(1);
-        if self.pane == Pane::Scripts && !self.help {
+        if self.pane == InspectPane::Scripts && !self.help {
             if forward && self.tab < last {
                 self.tab += 1;
                 return;
@@ -383,22 +383,27 @@ impl Screen {
                 return;
             }
         }
-        let all = Pane::ALL.len();
+        let all = InspectPane::ALL.len();
         let here = self.pane as usize;
         let next = if forward {
             (here + 1) % all
         } else {
             (here + all - 1) % all
         };
-        self.open(Pane::ALL.get(next).copied().unwrap_or(Pane::Applied));
-        if self.pane == Pane::Scripts {
+        self.open(
+            InspectPane::ALL
+                .get(next)
+                .copied()
+                .unwrap_or(InspectPane::Applied),
+        );
+        if self.pane == InspectPane::Scripts {
             self.tab = if forward { 0 } else { last };
         }
     }
 
     fn scroll(&mut self) -> Option<&mut Scroll> {
         match self.pane {
-            Pane::Scripts => self.documents.get_mut(self.tab),
+            InspectPane::Scripts => self.documents.get_mut(self.tab),
             pane => self.scrolls.get_mut(pane as usize),
         }
     }
@@ -406,7 +411,7 @@ impl Screen {
     /// Copies the script's line, or the line that was found.
     fn copy(&mut self) {
         let under = match (self.pane, self.found) {
-            (Pane::Scripts, found) if !self.help => {
+            (InspectPane::Scripts, found) if !self.help => {
                 let top = self.documents.get(self.tab).map_or(0, |scroll| scroll.top);
                 let pages = self.pages.as_ref();
                 let line =
@@ -449,7 +454,7 @@ impl Screen {
             (Some(found), false) => found + scroll.total.saturating_sub(1),
             (None, _) => scroll.top,
         };
-        let found = if self.pane == Pane::Scripts {
+        let found = if self.pane == InspectPane::Scripts {
             let pages = self.pages.as_ref();
             pages.and_then(|pages| pages.find(&self.runbook, &self.sought, from, forward))
         } else {
@@ -503,7 +508,7 @@ impl Screen {
             rows(area, 0, 3),
             &view::header(self, &scene, columns),
         );
-        let keys = footer::lines(&scene, self.place(), true, columns);
+        let keys = footer::draw_footer(&scene, self.place(), true, columns);
         put(buffer, rows(area, area.height.saturating_sub(2), 2), &keys);
         let toast = self.toast_lines(&scene, columns);
         let said = u16::try_from(toast.len()).unwrap_or(1).max(1);
@@ -513,7 +518,7 @@ impl Screen {
         if self.help {
             let sheet = Sheet::of(view::help(&scene, columns));
             draw_sheet(buffer, body, &scene, &sheet, &mut self.help_scroll);
-        } else if self.pane == Pane::Scripts {
+        } else if self.pane == InspectPane::Scripts {
             self.draw_script(buffer, body, &scene);
         } else {
             self.draw_pane(buffer, body, &scene);

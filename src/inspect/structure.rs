@@ -19,8 +19,8 @@ mod rows;
 
 pub(super) use extent::{extent, word};
 
-use super::Found;
-use super::screen::Screen;
+use super::CatalogTable;
+use super::screen::InspectScreen;
 use super::view::{nothing_yet, said};
 use crate::runbook::impact::grouped;
 use crate::tui::view::Scene;
@@ -29,7 +29,11 @@ use ratatui::text::Line;
 use remainder::{checks, others};
 use rows::expected;
 
-pub(super) fn lines(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+pub(super) fn draw_structure(
+    screen: &InspectScreen,
+    scene: &Scene<'_>,
+    columns: usize,
+) -> Vec<Line<'static>> {
     let look = screen.look;
     let Some(sight) = &screen.sight else {
         return nothing_yet(screen, columns);
@@ -87,7 +91,7 @@ pub(super) fn lines(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<L
 }
 
 /// A table in a line.
-fn facts(found: &Found) -> String {
+fn facts(found: &CatalogTable) -> String {
     let rows = match found.rows {
         Some(rows) => format!("about {} rows", grouped(rows)),
         None => "never analysed, so nobody knows how many rows".into(),

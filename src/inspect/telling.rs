@@ -4,7 +4,7 @@
 //! reaches a terminal or a log (I8).
 
 use super::applied::migrations;
-use super::{CheckSet, Sight, absent, silent, structure, tally};
+use super::{CheckSet, Inspection, absent, silent, structure, tally};
 use crate::gate::event::Reach;
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Tally};
@@ -12,7 +12,7 @@ use crate::runbook::printable::{printable, printable_lines};
 use serde_json::json;
 
 /// Where it was looked, in a line.
-pub fn place(sight: &Sight) -> String {
+pub fn place(sight: &Inspection) -> String {
     let target = &sight.target;
     format!(
         "{} on {} port {} as {}, PostgreSQL {}, {}, {}; read-only by the server",
@@ -44,7 +44,7 @@ pub enum Result {
 }
 
 /// What all the checks of a look come to.
-pub fn result_of(sight: &Sight) -> Result {
+pub fn result_of(sight: &Inspection) -> Result {
     let sets = sight.sets.as_deref().unwrap_or_default();
     match (tally(sets), silent(sets)) {
         (tally, 1..) if tally.fail == 0 => Result::NoAnswer,
@@ -75,7 +75,7 @@ pub fn result(tally: Tally, silent: usize, absent: usize) -> String {
     }
 }
 
-pub fn text(runbook: &Runbook, sight: &Sight) -> String {
+pub fn tell_inspection(runbook: &Runbook, sight: &Inspection) -> String {
     let sets = sight.sets.as_deref().unwrap_or_default();
     let mut out = format!("{}\n{}\n", runbook.title, place(sight));
     for problem in &sight.problems {
@@ -156,7 +156,7 @@ fn sorted(set: &CheckSet) -> Vec<&Check> {
     checks
 }
 
-pub fn json(runbook: &Runbook, sight: &Sight) -> String {
+pub fn json(runbook: &Runbook, sight: &Inspection) -> String {
     let sets = sight.sets.as_deref().unwrap_or_default();
     let target = &sight.target;
     let all = tally(sets);

@@ -2,8 +2,8 @@
 //! a file or a journal is cleaned before it is put on a line (I8).
 
 use super::applied::{Extent, migrations};
-use super::screen::{Pane, Screen};
-use super::{CheckSet, Stage, absent, silent, structure, tally, telling};
+use super::screen::{InspectPane, InspectScreen};
+use super::{CheckSet, CheckStage, absent, silent, structure, tally, telling};
 use crate::tui::keymap::{self, KeyPlace};
 use crate::tui::text::{clock, counted, hanging, took, wrap};
 use crate::tui::view::{
@@ -13,8 +13,12 @@ use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
 /// The three lines at the top: what is looked at, the panes, how fresh it is.
-pub(super) fn header(screen: &Screen, scene: &Scene<'_>, columns: usize) -> [Line<'static>; 3] {
-    let [title, _, _] = walk_header::lines(scene, columns);
+pub(super) fn header(
+    screen: &InspectScreen,
+    scene: &Scene<'_>,
+    columns: usize,
+) -> [Line<'static>; 3] {
+    let [title, _, _] = walk_header::draw_header(scene, columns);
     [
         title,
         tabs(screen, columns),
@@ -22,10 +26,10 @@ pub(super) fn header(screen: &Screen, scene: &Scene<'_>, columns: usize) -> [Lin
     ]
 }
 
-fn tabs(screen: &Screen, columns: usize) -> Line<'static> {
+fn tabs(screen: &InspectScreen, columns: usize) -> Line<'static> {
     let look = screen.look;
     let mut spans = vec![Span::raw(" ")];
-    for pane in Pane::ALL {
+    for pane in InspectPane::ALL {
         spans.push(if pane == screen.pane {
             format!("[{}]", pane.name()).set_style(look.here())
         } else {
@@ -43,7 +47,7 @@ fn tabs(screen: &Screen, columns: usize) -> Line<'static> {
     }
 }
 
-fn freshness(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Line<'static> {
+fn freshness(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Line<'static> {
     let look = screen.look;
     let ago = |at: u64| {
         let age = screen.now.saturating_sub(at);
@@ -83,22 +87,22 @@ fn freshness(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Line<'static
     scene.band(&format!(" {}", parts.join(&dot)), style, columns)
 }
 
-pub(super) fn sheet(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Sheet {
+pub(super) fn sheet(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Sheet {
     match screen.pane {
-        Pane::Applied => Sheet::of(applied(screen, scene, columns)),
-        Pane::Checks => Sheet::of(all_checks(screen, scene, columns)),
-        Pane::Structure => Sheet::of(structure::lines(screen, scene, columns)),
-        Pane::Impact => Sheet::of(impact(screen, columns)),
-        Pane::Locks => Sheet::of(locks(screen, scene, columns)),
-        Pane::Runs => Sheet::of(runs(screen, scene, columns)),
-        Pane::Messages => Sheet::of(messages(screen, scene, columns)),
+        InspectPane::Applied => Sheet::of(applied(screen, scene, columns)),
+        InspectPane::Checks => Sheet::of(all_checks(screen, scene, columns)),
+        InspectPane::Structure => Sheet::of(structure::draw_structure(screen, scene, columns)),
+        InspectPane::Impact => Sheet::of(impact(screen, columns)),
+        InspectPane::Locks => Sheet::of(locks(screen, scene, columns)),
+        InspectPane::Runs => Sheet::of(runs(screen, scene, columns)),
+        InspectPane::Messages => Sheet::of(messages(screen, scene, columns)),
         // Drawn by the reader.
-        Pane::Scripts => Sheet::default(),
+        InspectPane::Scripts => Sheet::default(),
     }
 }
 
 /// What stands where there is nothing yet.
-pub(super) fn nothing_yet(screen: &Screen, columns: usize) -> Vec<Line<'static>> {
+pub(super) fn nothing_yet(screen: &InspectScreen, columns: usize) -> Vec<Line<'static>> {
     let text = match &screen.blind {
         Some(why) => format!("Nothing was seen yet: {why}"),
         None => "Looking. Nothing was seen yet.".to_owned(),
@@ -108,7 +112,7 @@ pub(super) fn nothing_yet(screen: &Screen, columns: usize) -> Vec<Line<'static>>
 
 /// Text from the first column on, cleaned and wrapped.
 pub(super) fn said(
-    screen: &Screen,
+    screen: &InspectScreen,
     text: &str,
     style: Style,
     columns: usize,
@@ -122,7 +126,7 @@ pub(super) fn said(
         .collect()
 }
 
-fn applied(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+fn applied(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = screen.look;
     let Some(checked) = &screen.checked else {
         return nothing_yet(screen, columns);
@@ -175,7 +179,7 @@ fn applied(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'stat
     lines
 }
 
-fn all_checks(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+fn all_checks(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = screen.look;
     let Some(checked) = &screen.checked else {
         return nothing_yet(screen, columns);
@@ -192,7 +196,7 @@ fn all_checks(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'s
             lines.extend(hanging(&text, look.warn(), 3, columns.saturating_sub(1)));
         }
         // Only the numbers of the script itself can be looked up.
-        let own = set.stage == Stage::Verification;
+        let own = set.stage == CheckStage::Verification;
         let numbered = set
             .checks
             .iter()
@@ -208,12 +212,12 @@ fn all_checks(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'s
     lines
 }
 
-fn impact(screen: &Screen, columns: usize) -> Vec<Line<'static>> {
+fn impact(screen: &InspectScreen, columns: usize) -> Vec<Line<'static>> {
     let measure = screen.sight.as_ref().map(|sight| &sight.measure);
-    walk_impact::lines(screen.look, &screen.impact, measure, columns)
+    walk_impact::draw_impact(screen.look, &screen.impact, measure, columns)
 }
 
-fn locks(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+fn locks(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = screen.look;
     let Some(sight) = &screen.sight else {
         return nothing_yet(screen, columns);
@@ -269,7 +273,7 @@ fn locks(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static
     lines
 }
 
-fn runs(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+fn runs(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = screen.look;
     let inner = columns.saturating_sub(1);
     let place = screen
@@ -311,7 +315,7 @@ fn runs(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>
     lines
 }
 
-fn messages(screen: &Screen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+fn messages(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = screen.look;
     let inner = columns.saturating_sub(1);
     let mut lines = vec![scene.heading(" What could not be seen, and what to know", inner)];

@@ -1,12 +1,12 @@
 //! The loop of `inspect`: news in, looks out, frames drawn.
 //!
-//! All it can send is a [`Look`]. It looks by itself every few seconds; at the checks only while
+//! All it can send is a [`LookOrder`]. It looks by itself every few seconds; at the checks only while
 //! they are cheap, because they may read whole tables.
 
 use super::looking::{self, News};
 use super::past;
-use super::screen::{Screen, Wish};
-use super::{Look, Sight};
+use super::screen::{InspectScreen, Wish};
+use super::{Inspection, LookOrder};
 use crate::asking::Challenge;
 use crate::database::settings::Settings;
 use crate::gate::ExitCode;
@@ -30,7 +30,7 @@ const CLOCK: Duration = Duration::from_millis(500);
 const CHEAP: Millis = 500;
 
 #[derive(Debug)]
-pub struct Wires {
+pub struct WatchWires {
     pub alarms: UnboundedReceiver<Alarm>,
     /// What a person is asked for on the way in.
     pub questions: UnboundedReceiver<Challenge>,
@@ -42,9 +42,9 @@ pub async fn watch<B: Surface>(
     runbook: Arc<Runbook>,
     settings: Settings,
     journals: Option<PathBuf>,
-    screen: &mut Screen,
+    screen: &mut InspectScreen,
     terminal: &mut Terminal<B>,
-    mut wires: Wires,
+    mut wires: WatchWires,
 ) -> ExitCode {
     let (orders, queue) = unbounded_channel();
     let (news, mut arrived) = unbounded_channel();
@@ -58,7 +58,7 @@ pub async fn watch<B: Surface>(
     let mut cheap = true;
     let mut next: Option<Instant> = None;
 
-    order(&orders, screen, Look { checks: true });
+    order(&orders, screen, LookOrder { checks: true });
     read_runs(&journals, &runs);
     let code = loop {
         let due = drawn.map_or(began, |drawn| drawn + FRAME);
@@ -129,7 +129,7 @@ pub async fn watch<B: Surface>(
                     Wish::Leave => break ExitCode::Committed,
                     Wish::Look => {
                         next = None;
-                        order(&orders, screen, Look { checks: true });
+                        order(&orders, screen, LookOrder { checks: true });
                         read_runs(&journals, &runs);
                     }
                     Wish::Repaint => {
@@ -141,7 +141,7 @@ pub async fn watch<B: Surface>(
             }
             () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
                 next = None;
-                order(&orders, screen, Look { checks: cheap });
+                order(&orders, screen, LookOrder { checks: cheap });
                 read_runs(&journals, &runs);
                 dirty = true;
             }
@@ -157,14 +157,14 @@ fn since(began: Instant) -> Millis {
     Millis::try_from(began.elapsed().as_millis()).unwrap_or(Millis::MAX)
 }
 
-fn order(orders: &UnboundedSender<Look>, screen: &mut Screen, look: Look) {
+fn order(orders: &UnboundedSender<LookOrder>, screen: &mut InspectScreen, look: LookOrder) {
     if orders.send(look).is_ok() {
         screen.looks();
     }
 }
 
 /// Whether the checks may be looked at again unasked.
-fn is_cheap(sight: &Sight, before: bool) -> bool {
+fn is_cheap(sight: &Inspection, before: bool) -> bool {
     match sight.sets {
         Some(_) => sight.took <= CHEAP,
         None => before,

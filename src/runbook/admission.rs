@@ -7,7 +7,7 @@
 
 use super::classify::Words;
 use super::lexer::Lexeme;
-use super::setting::{self, Target};
+use super::setting::{self, SettingName};
 
 /// How a statement stands to the transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) enum Admission {
 }
 
 /// How the statement (one, without `\;`) stands to the transaction.
-pub(super) fn of(words: Words<'_>) -> Admission {
+pub(super) fn judge_admission(words: Words<'_>) -> Admission {
     match transaction_control(words) {
         Admission::Inside => match outside_only(words) {
             Some(reason) => Admission::Refused(reason),
@@ -66,11 +66,11 @@ fn transaction_control(words: Words<'_>) -> Admission {
             Err(reason) => Admission::Refused(reason),
         },
         "SET" | "RESET" => match setting::target(words) {
-            Some((Target::Transaction { later: false }, _)) => refused(
+            Some((SettingName::Transaction { later: false }, _)) => refused(
                 "the gate opens the transaction itself, and statements of its own run first; write \
                  SET TRANSACTION, or BEGIN with the option",
             ),
-            Some((Target::Transaction { later: true }, _)) => refused(
+            Some((SettingName::Transaction { later: true }, _)) => refused(
                 "it is about the transactions after this one, and the session has no other; \
                  remove it",
             ),
@@ -290,8 +290,8 @@ fn makes_slot(words: Words<'_>) -> bool {
 fn reading_setting(words: Words<'_>) -> Option<String> {
     let (target, at) = setting::target(words)?;
     let name = match target {
-        Target::Named(name) => name,
-        Target::Escaped => {
+        SettingName::Named(name) => name,
+        SettingName::Escaped => {
             return Some(
                 "the name of the setting is written with escapes, so it cannot be told which one \
                  it is; write it plainly"
@@ -322,7 +322,7 @@ fn reading_setting(words: Words<'_>) -> Option<String> {
 /// The value of `SET standard_conforming_strings`, if the statement is that.
 pub(super) fn sets_standard_strings(words: Words<'_>) -> Option<bool> {
     let (target, _) = setting::target(words)?;
-    (target == Target::Named("standard_conforming_strings".to_owned()))
+    (target == SettingName::Named("standard_conforming_strings".to_owned()))
         .then(|| reading_setting(words).is_none())
 }
 

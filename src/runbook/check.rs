@@ -9,7 +9,7 @@ mod tap;
 
 use columns::Says;
 
-pub use tap::Plan;
+pub use tap::TapPlan;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {
@@ -41,12 +41,15 @@ pub struct Check {
     pub detail: String,
 }
 
+/// One row of a result; `None` is NULL.
+pub type ResultRow = Vec<Option<String>>;
+
 /// One result as text, as the simple query protocol delivers it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ResultSet {
     pub columns: Vec<String>,
-    /// The rows that were kept; `None` is NULL.
-    pub rows: Vec<Vec<Option<String>>>,
+    /// The rows that were kept.
+    pub rows: Vec<ResultRow>,
     /// How many rows the server sent; more than `rows` holds where the rest was not kept.
     pub total: u64,
 }
@@ -123,11 +126,11 @@ const DETAIL_COLUMNS: &[&str] = &["detail", "details"];
 /// In a set of checks the columns of those names decide, whatever they hold, and so do those that
 /// hold nothing but verdicts; the worst one of a row counts. Every other verdict, NULL included, is
 /// FAIL, and so is a set that was not read to its end.
-pub fn read(result: &ResultSet) -> Option<Vec<Check>> {
+pub fn read_checks(result: &ResultSet) -> Option<Vec<Check>> {
     let mut checks = match columns::deciding(result).as_slice() {
-        [] => tap::read(result)?,
+        [] => tap::read_tap(result)?,
         verdicts => {
-            let layout = Layout::of(result, verdicts);
+            let layout = CheckColumns::of(result, verdicts);
             let rows = result.rows.iter().enumerate();
             rows.map(|(index, row)| layout.check(result, index, row))
                 .collect()
@@ -149,7 +152,7 @@ fn cell(row: &[Option<String>], column: usize) -> Option<&str> {
 }
 
 /// Which column is what.
-struct Layout<'a> {
+struct CheckColumns<'a> {
     verdicts: &'a [usize],
     name: Option<usize>,
     detail: Vec<usize>,
@@ -162,8 +165,8 @@ const LIKE_DATA: &str = "most of this column is no verdict, so it looks like dat
                          -- stagegate: data above the statement, or name it in runbook.toml, \
                          data_results";
 
-impl Layout<'_> {
-    fn of<'a>(result: &ResultSet, verdicts: &'a [usize]) -> Layout<'a> {
+impl CheckColumns<'_> {
+    fn of<'a>(result: &ResultSet, verdicts: &'a [usize]) -> CheckColumns<'a> {
         let named = |names: &[&str], column: usize| {
             let own = result.columns.get(column);
             own.is_some_and(|own| names.iter().any(|name| own.eq_ignore_ascii_case(name)))
@@ -187,7 +190,7 @@ impl Layout<'_> {
         let data = (verdicts.iter().copied())
             .filter(|&column| columns::looks_like_data(result, column))
             .collect();
-        Layout {
+        CheckColumns {
             verdicts,
             name,
             detail,

@@ -10,13 +10,13 @@ use std::collections::BTreeSet;
 use squawk_syntax::{Parse, SourceFile, SyntaxKind, SyntaxNode};
 
 use super::lexer::Lexeme;
-use super::scanner::Token;
+use super::scanner::StatementWord;
 
 /// The words of one statement, for looking at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Words<'a> {
     bytes: &'a [u8],
-    tokens: &'a [Token],
+    tokens: &'a [StatementWord],
 }
 
 /// Objects whose name in CREATE, ALTER and DROP has more than one word.
@@ -54,7 +54,7 @@ const CREATE_MODIFIERS: &[&str] = &[
 ];
 
 impl<'a> Words<'a> {
-    pub(super) fn new(bytes: &'a [u8], tokens: &'a [Token]) -> Words<'a> {
+    pub(super) fn new(bytes: &'a [u8], tokens: &'a [StatementWord]) -> Words<'a> {
         Words { bytes, tokens }
     }
 
@@ -73,7 +73,7 @@ impl<'a> Words<'a> {
     }
 
     /// Some of these words alone.
-    pub(super) fn part(self, tokens: &'a [Token]) -> Words<'a> {
+    pub(super) fn part(self, tokens: &'a [StatementWord]) -> Words<'a> {
         Words { tokens, ..self }
     }
 
@@ -81,7 +81,7 @@ impl<'a> Words<'a> {
         self.tokens.len()
     }
 
-    pub(super) fn tokens(self) -> &'a [Token] {
+    pub(super) fn tokens(self) -> &'a [StatementWord] {
         self.tokens
     }
 
@@ -90,7 +90,7 @@ impl<'a> Words<'a> {
         self.bytes.get(range).unwrap_or_default()
     }
 
-    pub(super) fn text(self, token: &Token) -> &'a str {
+    pub(super) fn text(self, token: &StatementWord) -> &'a str {
         let bytes = self.bytes.get(token.range.clone()).unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()
     }
@@ -102,7 +102,7 @@ impl<'a> Words<'a> {
             .is_some_and(|token| self.token_is(token, name))
     }
 
-    pub(super) fn token_is(self, token: &Token, name: &str) -> bool {
+    pub(super) fn token_is(self, token: &StatementWord, name: &str) -> bool {
         token.kind == Lexeme::Word && self.text(token).eq_ignore_ascii_case(name)
     }
 

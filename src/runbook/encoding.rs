@@ -33,12 +33,17 @@ struct Letters {
 
 fn letters(table: usize) -> Option<&'static Letters> {
     static ALL: OnceLock<Vec<Letters>> = OnceLock::new();
-    let all = ALL.get_or_init(|| TABLES.iter().map(|(_, table)| read(table)).collect());
+    let all = ALL.get_or_init(|| {
+        TABLES
+            .iter()
+            .map(|(_, table)| read_letter_table(table))
+            .collect()
+    });
     all.get(table)
 }
 
 /// Reads a table in the form that [`tables`] has it.
-fn read(table: &str) -> Letters {
+fn read_letter_table(table: &str) -> Letters {
     let letter = |text: &str| {
         let number = u32::from_str_radix(text, 16).ok();
         number.and_then(char::from_u32).unwrap_or(NONE)
@@ -275,7 +280,7 @@ mod tests {
     #[test]
     fn every_table_has_a_letter_or_none_for_each_byte_and_no_letter_twice() {
         for (name, table) in TABLES {
-            let letters = read(table);
+            let letters = read_letter_table(table);
             assert_eq!(letters.of_bytes.len(), 128, "{name}");
             let known = letters.of_bytes.iter().filter(|c| **c != NONE).count();
             assert_eq!(letters.bytes_of.len(), known, "{name}");

@@ -7,12 +7,12 @@ use std::ops::Range;
 
 use super::lexer::{Lexeme, Lexer};
 use super::meta;
-use super::scanner::{Item, Scanner};
+use super::scanner::{ScannedItem, Scanner};
 use super::variables::Variables;
 
 /// What a part of a script is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Token {
+pub enum Highlight {
     /// A word of the SQL language.
     Keyword,
     /// A name, quoted or not.
@@ -28,10 +28,10 @@ pub enum Token {
 
 /// The parts of `text` that are coloured, in order, in bytes. They do not overlap; a part may
 /// span lines.
-pub fn tokens(text: &str) -> Vec<(Range<usize>, Token)> {
+pub fn tokens(text: &str) -> Vec<(Range<usize>, Highlight)> {
     let mut lexer = Lexer::new(text.as_bytes());
     let mut data = copy_data(text).into_iter().peekable();
-    let mut tokens: Vec<(Range<usize>, Token)> = Vec::new();
+    let mut tokens: Vec<(Range<usize>, Highlight)> = Vec::new();
     while let Some(lexed) = lexer.next() {
         let token = match lexed.kind {
             Lexeme::Space => continue,
@@ -42,19 +42,21 @@ pub fn tokens(text: &str) -> Vec<(Range<usize>, Token)> {
                 }
                 continue;
             }
-            Lexeme::LineComment | Lexeme::BlockComment => Token::Comment,
-            Lexeme::Word if text.get(lexed.range.clone()).is_some_and(is_keyword) => Token::Keyword,
-            Lexeme::Word | Lexeme::QuotedName => Token::Name,
-            Lexeme::String => Token::String,
-            Lexeme::Number | Lexeme::Parameter => Token::Number,
-            Lexeme::Variable => Token::Meta,
+            Lexeme::LineComment | Lexeme::BlockComment => Highlight::Comment,
+            Lexeme::Word if text.get(lexed.range.clone()).is_some_and(is_keyword) => {
+                Highlight::Keyword
+            }
+            Lexeme::Word | Lexeme::QuotedName => Highlight::Name,
+            Lexeme::String => Highlight::String,
+            Lexeme::Number | Lexeme::Parameter => Highlight::Number,
+            Lexeme::Variable => Highlight::Meta,
             Lexeme::Backslash => {
-                let (_, end) = meta::parse(text.as_bytes(), lexed.range.start, None);
+                let (_, end) = meta::parse_meta(text.as_bytes(), lexed.range.start, None);
                 lexer.seek(end);
-                tokens.push((lexed.range.start..end, Token::Meta));
+                tokens.push((lexed.range.start..end, Highlight::Meta));
                 continue;
             }
-            _ => Token::Operator,
+            _ => Highlight::Operator,
         };
         tokens.push((lexed.range, token));
     }
@@ -66,7 +68,7 @@ fn copy_data(text: &str) -> Vec<Range<usize>> {
     let mut data = Vec::new();
     let none = Variables::default();
     while let Some(item) = scanner.next(&none) {
-        if let Item::Statement(piece) = item {
+        if let ScannedItem::Statement(piece) = item {
             data.extend(piece.copy_data);
         }
     }
@@ -124,28 +126,28 @@ mod tests {
     #[test]
     fn a_statement_is_coloured() {
         let text = "\\echo hi\nALTER table s.\"T\" -- c\n SET a = 'x' || 1;";
-        let seen: Vec<(&str, Token)> = tokens(text)
+        let seen: Vec<(&str, Highlight)> = tokens(text)
             .into_iter()
             .map(|(range, token)| (&text[range], token))
             .collect();
         assert_eq!(
             seen,
             [
-                ("\\echo hi", Token::Meta),
-                ("ALTER", Token::Keyword),
-                ("table", Token::Keyword),
-                ("s", Token::Name),
-                (".", Token::Operator),
-                ("\"T\"", Token::Name),
-                ("-- c", Token::Comment),
-                ("SET", Token::Keyword),
-                ("a", Token::Name),
-                ("=", Token::Operator),
-                ("'x'", Token::String),
-                ("|", Token::Operator),
-                ("|", Token::Operator),
-                ("1", Token::Number),
-                (";", Token::Operator),
+                ("\\echo hi", Highlight::Meta),
+                ("ALTER", Highlight::Keyword),
+                ("table", Highlight::Keyword),
+                ("s", Highlight::Name),
+                (".", Highlight::Operator),
+                ("\"T\"", Highlight::Name),
+                ("-- c", Highlight::Comment),
+                ("SET", Highlight::Keyword),
+                ("a", Highlight::Name),
+                ("=", Highlight::Operator),
+                ("'x'", Highlight::String),
+                ("|", Highlight::Operator),
+                ("|", Highlight::Operator),
+                ("1", Highlight::Number),
+                (";", Highlight::Operator),
             ]
         );
     }
@@ -154,7 +156,7 @@ mod tests {
     fn copy_data_is_left_alone() {
         let text = "COPY t FROM stdin;\n1\tit's\n\\.\nSELECT 'x';";
         let seen = tokens(text);
-        assert!(seen.contains(&(36..39, Token::String)), "{seen:?}");
+        assert!(seen.contains(&(36..39, Highlight::String)), "{seen:?}");
     }
 
     proptest! {

@@ -9,11 +9,11 @@ mod looking;
 mod rules;
 mod telling;
 
-pub use telling::{Told, grouped};
+pub use telling::{ImpactLine, grouped};
 
 use super::Runbook;
 use super::lock::LockMode;
-use super::objects::{self, Change, Deed, Name, Objects, Sort, Unseen};
+use super::objects::{self, Change, Deed, Name, Objects, OpaqueStatement, Sort};
 use super::script::Script;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
@@ -33,18 +33,18 @@ pub struct Promise {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Impact {
     /// What each section adds, changes and drops.
-    pub parts: Vec<Part>,
+    pub parts: Vec<SectionImpact>,
     /// The tables that it touches, in the order of the script.
     pub tables: Vec<Touched>,
     /// These, and what else a statement names that is no query: indexes, sequences, views. Whoever
     /// asks the server about what the script touches asks for these.
     pub relations: Vec<Name>,
     /// The strongest lock that it is expected to take on each relation that is there before.
-    pub locks: Vec<Expected>,
+    pub locks: Vec<ExpectedLock>,
     /// Its statements that read or write whole tables.
     pub scans: Vec<Scan>,
     /// Its statements that were not looked into.
-    pub unseen: Vec<Unseen>,
+    pub unseen: Vec<OpaqueStatement>,
 }
 
 /// The impact of one runbook's script, from the first time that somebody asks for it. A copy of the
@@ -66,7 +66,7 @@ impl Weighed {
 
 /// One section of a script, counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Part {
+pub struct SectionImpact {
     /// Its title; `None` for what stands in no section.
     pub title: Option<String>,
     /// How many objects it adds, by kind.
@@ -88,7 +88,7 @@ pub struct Touched {
 
 /// The strongest lock that is expected on a relation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expected {
+pub struct ExpectedLock {
     /// The relation, or words for one that the script does not name.
     pub relation: String,
     pub mode: LockMode,
@@ -115,30 +115,30 @@ pub struct Scan {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Measure {
     /// Each table that was asked for.
-    pub tables: Vec<Measured>,
+    pub tables: Vec<MeasuredTable>,
     /// What could not be read, in words.
     pub problem: Option<String>,
 }
 
 /// One table that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Measured {
+pub struct MeasuredTable {
     /// Its name, as the script has it.
     pub name: Name,
     /// What was found; `None` where there is no such table.
-    pub found: Option<Size>,
+    pub found: Option<TableSize>,
 }
 
 /// How large a table is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Size {
+pub struct TableSize {
     /// Table, indexes and TOAST, in words; `None` where it could not be read.
     pub total: Option<String>,
     /// The planner's estimate of its rows; `None` where it was never analysed.
     pub rows: Option<u64>,
 }
 
-impl Part {
+impl SectionImpact {
     /// Where what was counted is not what was promised, in words.
     pub fn differences(&self) -> Vec<String> {
         let Some(promise) = &self.promise else {
@@ -182,7 +182,7 @@ impl Promise {
 impl Impact {
     /// The impact of a runbook's script.
     fn of(runbook: &Runbook) -> Impact {
-        let objects = objects::of(&runbook.script);
+        let objects = objects::list_objects(&runbook.script);
         Impact::of_objects(&runbook.script, &runbook.promises, objects)
     }
 
@@ -271,19 +271,19 @@ fn relations(script: &Script, tables: &[Touched]) -> Vec<Name> {
     names
 }
 
-fn parts(script: &Script, promises: &[Promise], changes: &[Change]) -> Vec<Part> {
+fn parts(script: &Script, promises: &[Promise], changes: &[Change]) -> Vec<SectionImpact> {
     let sections = (0..script.sections.len()).map(Some);
-    let mut parts: Vec<(Option<usize>, Part)> = std::iter::once(None)
+    let mut parts: Vec<(Option<usize>, SectionImpact)> = std::iter::once(None)
         .chain(sections)
         .map(|section| {
             let title = section.and_then(|at| Some(script.sections.get(at)?.title.clone()));
             let promise = title
                 .as_ref()
                 .and_then(|title| promises.iter().find(|promise| promise.is_of(title)));
-            let part = Part {
+            let part = SectionImpact {
                 promise: promise.cloned(),
                 title,
-                ..Part::default()
+                ..SectionImpact::default()
             };
             (section, part)
         })
@@ -309,8 +309,8 @@ fn parts(script: &Script, promises: &[Promise], changes: &[Change]) -> Vec<Part>
 }
 
 /// Of the locks on each relation the strongest, with the statements that take it.
-fn strongest(taken: Vec<rules::Taken>, is_added: impl Fn(&Name) -> bool) -> Vec<Expected> {
-    let mut locks: Vec<Expected> = Vec::new();
+fn strongest(taken: Vec<rules::TakenLock>, is_added: impl Fn(&Name) -> bool) -> Vec<ExpectedLock> {
+    let mut locks: Vec<ExpectedLock> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
     for lock in taken {
         let relation = match &lock.on {
@@ -321,7 +321,7 @@ fn strongest(taken: Vec<rules::Taken>, is_added: impl Fn(&Name) -> bool) -> Vec<
         };
         let at = *known.entry(relation.clone()).or_insert(locks.len());
         match locks.get_mut(at) {
-            None => locks.push(Expected {
+            None => locks.push(ExpectedLock {
                 relation,
                 mode: lock.mode,
                 statements: vec![lock.statement],

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::script::{Echo, Fate, Refusal, Script, Section, Source, Statement};
+use super::script::{Echo, Fate, Script, ScriptRefusal, Section, Source, Statement};
 
 /// What the name of a source that the program adds begins with.
 pub(super) const ADDED: &str = "added by stagegate: ";
@@ -22,7 +22,7 @@ pub(super) struct Joined {
 
 /// A script that was laid beside the others: where its sources begin.
 #[derive(Clone, Copy)]
-pub(super) struct Part<'a> {
+pub(super) struct JoinedPart<'a> {
     script: &'a Script,
     base: usize,
     /// Where its files of data begin.
@@ -39,21 +39,21 @@ impl Joined {
     }
 
     /// Lays a script beside the others; its statements come with [`Joined::take`].
-    pub(super) fn part<'a>(&mut self, script: &'a Script) -> Part<'a> {
+    pub(super) fn part<'a>(&mut self, script: &'a Script) -> JoinedPart<'a> {
         let base = self.script.sources.len();
         // They are the command line's, so every part has the same.
         self.script.variables.clone_from(&script.variables);
         self.script.sources.extend(script.sources.iter().cloned());
         let data = self.script.data.len();
         self.script.data.extend(script.data.iter().cloned());
-        Part { script, base, data }
+        JoinedPart { script, base, data }
     }
 
     /// Takes the statements of a part for which `keep` has a fate, in their order, behind what is
     /// there already. A statement is taken once.
     pub(super) fn take(
         &mut self,
-        part: Part<'_>,
+        part: JoinedPart<'_>,
         mut keep: impl FnMut(&Statement) -> Option<Fate>,
     ) {
         let mut echoes = part.script.echoes.iter().peekable();
@@ -121,13 +121,13 @@ impl Joined {
     }
 
     /// Takes over what stands against a part, once its statements are taken.
-    pub(super) fn weigh(&mut self, part: Part<'_>) {
+    pub(super) fn weigh(&mut self, part: JoinedPart<'_>) {
         let at = |number: Option<usize>| {
             let index = part.script.index_of(number?)?;
             self.numbers.get(&(part.base, index)).copied()
         };
         for refusal in &part.script.refusals {
-            self.script.refusals.push(Refusal {
+            self.script.refusals.push(ScriptRefusal {
                 source: part.base + refusal.source,
                 statement: at(refusal.statement),
                 ..refusal.clone()

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::classify::Words;
 use super::script::Statement;
-use calls::Seen;
+use calls::SideEffects;
 
 /// The name of the rule in findings.
 pub const RULE: &str = "outlives-rollback";
@@ -128,7 +128,7 @@ pub fn effects(statement: &Statement) -> &[Lasting] {
 #[derive(Debug, Default)]
 pub(super) struct Made {
     /// Functions and procedures by their own name, with what their bodies do.
-    routines: BTreeMap<String, Seen>,
+    routines: BTreeMap<String, SideEffects>,
     /// Sequences by their own name: what is done to them goes with them.
     sequences: BTreeSet<String>,
 }
@@ -144,7 +144,7 @@ impl Made {
             self.routines.entry(name).or_default().add(body);
             return Vec::new();
         }
-        let seen = calls::read(words, kind);
+        let seen = calls::read_side_effects(words, kind);
         let mut lasting = BTreeSet::new();
         let mut entered = BTreeSet::new();
         self.resolve(&seen, &mut entered, &mut lasting);
@@ -158,7 +158,7 @@ impl Made {
     /// Follows calls into the bodies that the script brings.
     fn resolve(
         &self,
-        seen: &Seen,
+        seen: &SideEffects,
         entered: &mut BTreeSet<String>,
         lasting: &mut BTreeSet<Lasting>,
     ) {

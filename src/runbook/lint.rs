@@ -15,9 +15,9 @@ use squawk_syntax::{Parse, SourceFile};
 
 use super::classify;
 use super::linting::{Excerpt, Linting, Parsing};
-use super::objects::{self, Objects, Parsed};
+use super::objects::{self, Objects, ParsedText};
 use super::places::Places;
-use super::script::{Fate, Finding, Refusal, Script, Statement};
+use super::script::{Fate, Finding, Script, ScriptRefusal, Statement};
 use super::substitution::Laid;
 
 /// Rules that are left out: because a held transaction is the purpose, or because they are about
@@ -65,8 +65,8 @@ pub(super) fn as_checks(script: &mut Script) {
     let divides = |statement: &&super::script::Statement| {
         statement.goes_back || matches!(statement.kind.as_str(), "SAVEPOINT" | "RELEASE")
     };
-    let refusals: Vec<Refusal> = (script.statements.iter().filter(divides))
-        .map(|statement| Refusal {
+    let refusals: Vec<ScriptRefusal> = (script.statements.iter().filter(divides))
+        .map(|statement| ScriptRefusal {
             source: statement.source,
             line: statement.line,
             column: statement.column,
@@ -79,7 +79,7 @@ pub(super) fn as_checks(script: &mut Script) {
 }
 
 /// What one file gives: findings as (byte, rule, message, help).
-type Found = (usize, String, String, Option<String>);
+type LintResult = (usize, String, String, Option<String>);
 
 /// What there is to be linted of a source.
 #[derive(Debug, Default)]
@@ -95,7 +95,7 @@ pub(super) struct Linted {
 }
 
 /// Fills in the relations, the objects and the findings of `script`.
-pub(super) fn parse(script: &mut Script, linted: &[Linted], linting: &Linting) {
+pub(super) fn parse_and_lint(script: &mut Script, linted: &[Linted], linting: &Linting) {
     let has_begin = script
         .statements
         .iter()
@@ -105,7 +105,7 @@ pub(super) fn parse(script: &mut Script, linted: &[Linted], linting: &Linting) {
         let parsed = statements.map(|(index, statement)| (statement, linting.parsing(index)));
         let (relations, objects, stumbles) = read_statements(parsed, READ_FOR_ERRORS);
         let sources = script.sources.iter().zip(linted).enumerate();
-        let found: Vec<Vec<Found>> = sources
+        let found: Vec<Vec<LintResult>> = sources
             .map(|(source, (file, linted))| {
                 let text = linted.text.as_ref().unwrap_or(&file.text);
                 let excerpt = Excerpt::without(text, &linted.blanks);
@@ -223,9 +223,9 @@ fn read_statements<'s>(
         let relation = file.as_ref();
         relations.push(relation.and_then(|file| classify::relation(file, &statement.kind)));
         let parsed = match &file {
-            Some(file) => Parsed::As(file),
-            None if parsing == Parsing::Needless => Parsed::Not,
-            None => Parsed::TooLarge,
+            Some(file) => ParsedText::As(file),
+            None if parsing == Parsing::Needless => ParsedText::Not,
+            None => ParsedText::TooLarge,
         };
         objects.read(statement, parsed);
     }
@@ -243,7 +243,7 @@ pub(super) fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Optio
     })
 }
 
-fn lint(text: &str, assume_in_transaction: bool) -> Vec<Found> {
+fn lint(text: &str, assume_in_transaction: bool) -> Vec<LintResult> {
     if !classify::is_parsable(text) {
         let message = "the file is too large or too deeply nested for the linter";
         return vec![(0, "not-linted".to_owned(), message.to_owned(), None)];
@@ -331,7 +331,7 @@ fn unscanned_references(file: &ast::SourceFile) -> Vec<Unscanned> {
     seen
 }
 
-fn findings(script: &mut Script, source: usize, linted: &Linted, found: Vec<Found>) {
+fn findings(script: &mut Script, source: usize, linted: &Linted, found: Vec<LintResult>) {
     let Some(text) = script.sources.get(source).map(|source| &source.text) else {
         return;
     };

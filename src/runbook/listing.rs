@@ -10,9 +10,9 @@ use std::fmt::Write as _;
 
 pub use as_json::{json, write_json};
 
-use super::impact::{Impact, Told};
+use super::impact::{Impact, ImpactLine};
 use super::printable::{counted, printable};
-use super::script::{Becomes, Fate, Finding, Refusal, Remark, Script, Statement};
+use super::script::{Becomes, Fate, Finding, LineRemark, Script, ScriptRefusal, Statement};
 use super::{ItemKind, Runbook};
 
 /// How wide the lines of the text are, in characters.
@@ -83,7 +83,7 @@ impl Paint {
 }
 
 /// The runbook as text, with colours if `color`.
-pub fn text(runbook: &Runbook, color: bool) -> String {
+pub fn list_runbook(runbook: &Runbook, color: bool) -> String {
     let paint = Paint(color);
     let mut out = String::new();
     let _ = writeln!(out, "{}", paint.heading(&printable(&runbook.title)));
@@ -132,14 +132,16 @@ fn impact(out: &mut String, paint: &Paint, impact: &Impact) {
     let _ = writeln!(out, "\n{}", paint.heading("Impact"));
     for told in impact.told(None) {
         match told {
-            Told::Heading(text) => {
+            ImpactLine::Heading(text) => {
                 wrapped(out, "  ", &printable(&text), |line| paint.heading(line));
             }
-            Told::Line(text) => wrapped(out, "    ", &printable(&text), str::to_owned),
-            Told::More(text) => {
+            ImpactLine::Line(text) => wrapped(out, "    ", &printable(&text), str::to_owned),
+            ImpactLine::More(text) => {
                 wrapped(out, "      ", &printable(&text), |line| paint.quiet(line));
             }
-            Told::Warn(text) => wrapped(out, "    ", &printable(&text), |line| paint.note(line)),
+            ImpactLine::Warn(text) => {
+                wrapped(out, "    ", &printable(&text), |line| paint.note(line))
+            }
         }
     }
 }
@@ -209,7 +211,7 @@ fn statements(out: &mut String, paint: &Paint, script: &Script) {
     for refusal in script.refusals.iter().filter(|r| r.statement.is_none()) {
         refused(out, paint, script, refusal);
     }
-    let mut beside: BTreeMap<usize, (Vec<&Refusal>, Vec<&Finding>)> = BTreeMap::new();
+    let mut beside: BTreeMap<usize, (Vec<&ScriptRefusal>, Vec<&Finding>)> = BTreeMap::new();
     for refusal in &script.refusals {
         let number = refusal.statement.unwrap_or_default();
         beside.entry(number).or_default().0.push(refusal);
@@ -218,7 +220,7 @@ fn statements(out: &mut String, paint: &Paint, script: &Script) {
         let number = finding.statement.unwrap_or_default();
         beside.entry(number).or_default().1.push(finding);
     }
-    let mut remarks: BTreeMap<(usize, usize), Vec<&Remark>> = BTreeMap::new();
+    let mut remarks: BTreeMap<(usize, usize), Vec<&LineRemark>> = BTreeMap::new();
     for (source, file) in script.sources.iter().enumerate() {
         for remark in &file.remarks {
             if matches!(remark.becomes, Becomes::Text(_)) {
@@ -308,7 +310,7 @@ fn place(script: &Script, source: usize, line: usize) -> String {
     }
 }
 
-fn refused(out: &mut String, paint: &Paint, script: &Script, refusal: &Refusal) {
+fn refused(out: &mut String, paint: &Paint, script: &Script, refusal: &ScriptRefusal) {
     let place = place(script, refusal.source, refusal.line);
     let text = format!(
         "{place}, column {}: {}",

@@ -18,8 +18,8 @@ use super::built_in;
 use super::lint;
 use super::script::Script;
 use super::variables::Variables;
-use super::{Decide, ItemKind, Origin, Runbook, SearchPath};
-use page::{Files, Page, Place};
+use super::{Decide, ItemKind, Runbook, RunbookOrigin, SearchPath};
+use page::{Files, FilesRoot, Page};
 
 /// The manifest's name in a runbook's folder.
 pub const MANIFEST: &str = "runbook.toml";
@@ -159,10 +159,10 @@ struct ManifestItem {
 }
 
 /// Reads a manifest and the files it names.
-fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
+fn read_manifest(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
     let origin = match files.place {
-        Place::Folder(folder) => Origin::Folder(folder.to_path_buf()),
-        Place::BuiltIn => Origin::BuiltIn,
+        FilesRoot::Folder(folder) => RunbookOrigin::Folder(folder.to_path_buf()),
+        FilesRoot::BuiltIn => RunbookOrigin::BuiltIn,
     };
     let page = Page::new(text, files);
     let manifest: Manifest = toml::from_str(text).map_err(|error| page.of_toml(&error))?;
@@ -196,8 +196,8 @@ fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
         checks: path("search_path", &manifest.search_path)?,
         script: path("script_search_path", &manifest.script_search_path)?,
     };
-    let promises = promises::of(&page, &manifest, &script)?;
-    let mut items = items::of(&page, &manifest)?;
+    let promises = promises::read_promises(&page, &manifest, &script)?;
+    let mut items = items::read_items(&page, &manifest)?;
     if items.is_empty() {
         items = items::where_none(expected_state.is_some(), !rollbacks.is_empty());
     }
@@ -212,7 +212,7 @@ fn read(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
         rollbacks,
         promises,
         search_path,
-        targets: targets::of(&page, &manifest)?,
+        targets: targets::read_targets(&page, &manifest)?,
         manifest: Some(page.source()),
         decide: manifest.decide,
         weighed: Default::default(),
@@ -237,8 +237,8 @@ impl Runbook {
     /// As [`Runbook::load`].
     pub fn load_with(path: Option<&Path>, variables: &Variables) -> Result<Runbook, RunbookError> {
         let Some(path) = path else {
-            let place = Place::BuiltIn;
-            return read(built_in::MANIFEST_TEXT, Files { place, variables });
+            let place = FilesRoot::BuiltIn;
+            return read_manifest(built_in::MANIFEST_TEXT, Files { place, variables });
         };
         if path.is_dir() {
             return Runbook::load_folder(path, variables);
@@ -271,7 +271,7 @@ impl Runbook {
             .to_string_lossy();
         Ok(Runbook {
             title: name.clone().into_owned(),
-            origin: Origin::BareScript(path.to_path_buf()),
+            origin: RunbookOrigin::BareScript(path.to_path_buf()),
             expected_database: None,
             script: Script::read_with(&name, Some(path), &bytes, variables),
             items: items::where_none(false, false),
@@ -295,8 +295,11 @@ impl Runbook {
             },
             _ => unreadable(&path, &error),
         })?;
-        let place = Place::Folder(folder);
-        read(page::text(&path, &bytes)?, Files { place, variables })
+        let place = FilesRoot::Folder(folder);
+        read_manifest(
+            page::decode_manifest(&path, &bytes)?,
+            Files { place, variables },
+        )
     }
 }
 

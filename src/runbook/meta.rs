@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::lexer::{is_space, is_variable_part};
-use super::variables::{self, Known, Variables};
+use super::variables::{self, KnownVariable, Variables};
 
 /// One argument of a meta-command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Argument {
 
 /// A meta-command as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Parsed {
+pub(super) struct ParsedMeta {
     pub name: String,
     pub arguments: Vec<Argument>,
     pub open_quote: bool,
@@ -44,7 +44,7 @@ pub(super) struct Parsed {
 
 /// What a meta-command does to the statement that is being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(super) enum MetaEffect {
     /// Sends it, as a semicolon would.
     Send,
     /// Throws it away.
@@ -54,11 +54,11 @@ pub(super) enum Effect {
 }
 
 /// What `name` does to the statement that is being read.
-pub(super) fn effect(name: &str) -> Effect {
+pub(super) fn effect(name: &str) -> MetaEffect {
     match name {
-        "g" | "gx" | "gset" | "gexec" | "gdesc" | "crosstabview" | "watch" => Effect::Send,
-        "r" | "reset" => Effect::Reset,
-        _ => Effect::None,
+        "g" | "gx" | "gset" | "gexec" | "gdesc" | "crosstabview" | "watch" => MetaEffect::Send,
+        "r" | "reset" => MetaEffect::Reset,
+        _ => MetaEffect::None,
     }
 }
 
@@ -77,7 +77,7 @@ pub(super) fn is_copy(name: &str) -> bool {
 }
 
 /// Whether it is `\copy … from stdin`, which reads the lines behind it.
-pub(super) fn takes_data(parsed: &Parsed) -> bool {
+pub(super) fn takes_data(parsed: &ParsedMeta) -> bool {
     let words = |argument: &Argument| {
         let text = argument.text.to_ascii_lowercase();
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
@@ -90,7 +90,11 @@ pub(super) fn takes_data(parsed: &Parsed) -> bool {
 
 /// Reads the meta-command whose backslash is at `start`; also says where it ends. Without
 /// `variables` none is substituted.
-pub(super) fn parse(bytes: &[u8], start: usize, variables: Option<&Variables>) -> (Parsed, usize) {
+pub(super) fn parse_meta(
+    bytes: &[u8],
+    start: usize,
+    variables: Option<&Variables>,
+) -> (ParsedMeta, usize) {
     let at = |pos: usize| bytes.get(pos).copied().filter(|&b| b != b'\n');
     let mut pos = start + 1;
     while at(pos).is_some_and(|b| !is_space(b) && b != b'\\') {
@@ -134,7 +138,7 @@ pub(super) fn parse(bytes: &[u8], start: usize, variables: Option<&Variables>) -
             pos += 2;
         }
     }
-    let parsed = Parsed {
+    let parsed = ParsedMeta {
         name,
         arguments,
         open_quote,
@@ -180,7 +184,7 @@ fn argument(bytes: &[u8], start: usize, variables: Option<&Variables>) -> (Argum
                         Some(value) => text.extend(value.bytes()),
                         None => text.extend(written.bytes()),
                     }
-                    if known == Some(Known::ByPsql) {
+                    if known == Some(KnownVariable::ByPsql) {
                         unknown.get_or_insert_with(|| written.clone().into_owned());
                     }
                     bare = 0;
@@ -273,7 +277,7 @@ fn variable(bytes: &[u8], start: usize) -> Option<usize> {
 
 /// What a meta-command means for a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(super) enum MetaMeaning {
     /// It only concerns psql's display.
     Nothing,
     /// `\echo`, `\qecho`.
@@ -302,19 +306,19 @@ pub(super) const BY_PSQL: &str = "psql sets that variable itself, from the serve
                                   the value";
 
 /// What a meta-command means for a script.
-pub(super) fn meaning(name: &str, arguments: &[Argument], open_quote: bool) -> Meaning {
+pub(super) fn meaning(name: &str, arguments: &[Argument], open_quote: bool) -> MetaMeaning {
     if open_quote {
-        return Meaning::Refused(format!(
+        return MetaMeaning::Refused(format!(
             "a quote in \\{name} never ends; close it on its line"
         ));
     }
     if arguments.iter().any(|argument| argument.runs_shell) {
-        return Meaning::Refused(format!(
+        return MetaMeaning::Refused(format!(
             "\\{name} would run a shell command in back-quotes; write its result instead"
         ));
     }
     if let Some(variable) = arguments.iter().find_map(|one| one.unknown.as_deref()) {
-        return Meaning::Refused(format!("\\{name} has {variable}: {}", BY_PSQL));
+        return MetaMeaning::Refused(format!("\\{name} has {variable}: {}", BY_PSQL));
     }
     let texts: Vec<&str> = arguments
         .iter()
@@ -322,30 +326,30 @@ pub(super) fn meaning(name: &str, arguments: &[Argument], open_quote: bool) -> M
         .collect();
     match (name, texts.as_slice()) {
         ("timing" | "pset" | "x" | "t" | "a" | "H" | "html" | "f" | "C" | "T", _) => {
-            Meaning::Nothing
+            MetaMeaning::Nothing
         }
-        ("p" | "print" | "errverbose", _) => Meaning::Nothing,
-        ("encoding", []) => Meaning::Nothing,
-        ("encoding", [name, ..]) => Meaning::Encoding((*name).to_owned()),
-        ("echo" | "qecho" | "warn", ["-n", rest @ ..] | rest) => Meaning::Echo(rest.join(" ")),
+        ("p" | "print" | "errverbose", _) => MetaMeaning::Nothing,
+        ("encoding", []) => MetaMeaning::Nothing,
+        ("encoding", [name, ..]) => MetaMeaning::Encoding((*name).to_owned()),
+        ("echo" | "qecho" | "warn", ["-n", rest @ ..] | rest) => MetaMeaning::Echo(rest.join(" ")),
         ("unset", [variable, ..]) => unset(variable),
-        ("restrict", [key, ..]) if !key.is_empty() => Meaning::Restrict((*key).to_owned()),
-        ("unrestrict", [key, ..]) if !key.is_empty() => Meaning::Unrestrict((*key).to_owned()),
+        ("restrict", [key, ..]) if !key.is_empty() => MetaMeaning::Restrict((*key).to_owned()),
+        ("unrestrict", [key, ..]) if !key.is_empty() => MetaMeaning::Unrestrict((*key).to_owned()),
         ("unset" | "restrict" | "unrestrict", _) => {
-            Meaning::Refused(format!("\\{name} needs a name behind it"))
+            MetaMeaning::Refused(format!("\\{name} needs a name behind it"))
         }
         ("set", []) => {
-            Meaning::Refused("\\set without a name prints psql's variables; remove it".into())
+            MetaMeaning::Refused("\\set without a name prints psql's variables; remove it".into())
         }
         ("set", [variable, value @ ..]) => set(variable, &value.concat()),
-        ("i" | "include", [file, ..]) if *file != "-" => Meaning::Include(file_name(arguments)),
+        ("i" | "include", [file, ..]) if *file != "-" => MetaMeaning::Include(file_name(arguments)),
         ("ir" | "include_relative", [file, ..]) if *file != "-" => {
-            Meaning::IncludeRelative(file_name(arguments))
+            MetaMeaning::IncludeRelative(file_name(arguments))
         }
         ("i" | "include" | "ir" | "include_relative", _) => {
-            Meaning::Refused(format!("\\{name} needs the name of a file"))
+            MetaMeaning::Refused(format!("\\{name} needs the name of a file"))
         }
-        _ => Meaning::Refused(refused(name)),
+        _ => MetaMeaning::Refused(refused(name)),
     }
 }
 
@@ -415,8 +419,8 @@ pub(super) fn first_value(name: &str) -> Option<&'static str> {
 }
 
 /// Most of psql's own variables concern its display alone; these change what a script does.
-pub(super) fn set(variable: &str, value: &str) -> Meaning {
-    let refuse = |reason: &str| Meaning::Refused(format!("\\set {variable}: {reason}"));
+pub(super) fn set(variable: &str, value: &str) -> MetaMeaning {
+    let refuse = |reason: &str| MetaMeaning::Refused(format!("\\set {variable}: {reason}"));
     if !variables::is_name(variable) {
         return refuse("psql takes letters, digits and underscores in a variable's name");
     }
@@ -460,23 +464,25 @@ pub(super) fn set(variable: &str, value: &str) -> Meaning {
     };
     match refused {
         Some(reason) => refuse(reason),
-        None => Meaning::Set(variable.to_owned(), value.to_owned()),
+        None => MetaMeaning::Set(variable.to_owned(), value.to_owned()),
     }
 }
 
 /// ON_ERROR_STOP may be unset: what it asks for happens here in any case, and scripts take it back
 /// at their end.
-pub(super) fn unset(variable: &str) -> Meaning {
+pub(super) fn unset(variable: &str) -> MetaMeaning {
     if !variables::is_name(variable) {
-        return Meaning::Refused(format!(
+        return MetaMeaning::Refused(format!(
             "\\unset {variable}: psql takes letters, digits and underscores in a variable's name"
         ));
     }
     match (variable, first_value(variable)) {
-        ("ON_ERROR_STOP", _) | (_, None) => Meaning::Unset(variable.to_owned()),
+        ("ON_ERROR_STOP", _) | (_, None) => MetaMeaning::Unset(variable.to_owned()),
         (_, Some(first)) => match set(variable, first) {
-            Meaning::Refused(reason) => Meaning::Refused(reason.replacen("\\set", "\\unset", 1)),
-            _ => Meaning::Unset(variable.to_owned()),
+            MetaMeaning::Refused(reason) => {
+                MetaMeaning::Refused(reason.replacen("\\set", "\\unset", 1))
+            }
+            _ => MetaMeaning::Unset(variable.to_owned()),
         },
     }
 }

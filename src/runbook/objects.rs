@@ -11,7 +11,7 @@ mod form;
 mod name;
 mod tree;
 
-pub use declared::{Column, Constraint, ConstraintKind, Expression, Generated, Index};
+pub use declared::{Constraint, ConstraintKind, DeclaredColumn, Expression, Generated, Index};
 pub use deed::{Action, Deed, Facet, Sort};
 pub use name::{Name, quoted};
 
@@ -26,7 +26,7 @@ pub struct Objects {
     /// Each object that is added, changed or dropped, in the order of the script.
     pub changes: Vec<Change>,
     /// The statements that may do more than can be read from them.
-    pub unseen: Vec<Unseen>,
+    pub unseen: Vec<OpaqueStatement>,
 }
 
 /// One object that a statement adds, changes or drops.
@@ -47,7 +47,7 @@ pub struct Change {
 
 /// A statement that may do more than can be read from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unseen {
+pub struct OpaqueStatement {
     pub statement: usize,
     /// Its line, from 1.
     pub line: usize,
@@ -60,7 +60,7 @@ pub struct Unseen {
 }
 
 /// What `script` does to the structure, as far as its text says.
-pub fn of(script: &Script) -> Objects {
+pub fn list_objects(script: &Script) -> Objects {
     let sent = |number: usize| {
         let statement = script.statement(number);
         statement.is_some_and(|statement| statement.fate == Fate::Sent)
@@ -89,11 +89,11 @@ pub(super) fn may_define(kind: &str) -> bool {
 
 impl Objects {
     /// Takes down what one statement does; `root` is its parse, where it was parsed.
-    pub(super) fn read(&mut self, statement: &Statement, parse: Parsed<'_>) {
+    pub(super) fn read(&mut self, statement: &Statement, parse: ParsedText<'_>) {
         let (deeds, why) = match parse {
-            Parsed::Not => (Vec::new(), tree::unseen(&statement.text, &statement.kind)),
-            Parsed::TooLarge => (Vec::new(), Some("it is too large or too deeply nested")),
-            Parsed::As(file) => tree::deeds(file, &statement.text, &statement.kind),
+            ParsedText::Not => (Vec::new(), tree::unseen(&statement.text, &statement.kind)),
+            ParsedText::TooLarge => (Vec::new(), Some("it is too large or too deeply nested")),
+            ParsedText::As(file) => tree::deeds(file, &statement.text, &statement.kind),
         };
         self.changes
             .extend(deeds.into_iter().map(|(guarded, deed)| Change {
@@ -120,7 +120,7 @@ impl Objects {
 }
 
 /// What was made of the text of a statement.
-pub(super) enum Parsed<'t> {
+pub(super) enum ParsedText<'t> {
     /// Nothing: its kind defines nothing.
     Not,
     /// Nothing: the parser cannot take it.
@@ -128,8 +128,8 @@ pub(super) enum Parsed<'t> {
     As(&'t Parse<SourceFile>),
 }
 
-fn unseen(statement: &Statement, why: &'static str) -> Unseen {
-    Unseen {
+fn unseen(statement: &Statement, why: &'static str) -> OpaqueStatement {
+    OpaqueStatement {
         statement: statement.number,
         line: statement.line,
         section: statement.section,

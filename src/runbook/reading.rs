@@ -26,9 +26,10 @@ use super::lint::{self, Linted};
 use super::linting::Linting;
 use super::places::Places;
 use super::printable::{hexadecimal, printable};
-use super::scanner::{Item, Open, Piece, Scanner};
+use super::scanner::{Open, Piece, ScannedItem, Scanner};
 use super::script::{
-    Becomes, Fate, Finding, NOTHING_TO_RUN, Refusal, Remark, Script, Section, Source, Statement,
+    Becomes, Fate, Finding, LineRemark, NOTHING_TO_RUN, Script, ScriptRefusal, Section, Source,
+    Statement,
 };
 use super::sections;
 use super::setting;
@@ -63,7 +64,7 @@ impl Script {
     ) -> Script {
         let mut switches = Vec::new();
         loop {
-            let mut reading = Reading::new(name, variables, &switches);
+            let mut reading = ScriptReading::new(name, variables, &switches);
             reading.file(name.to_owned(), path, bytes);
             match reading.unknown_switch.take() {
                 // Read anew, in the light of what it says of itself.
@@ -123,7 +124,7 @@ const DATA: &str = "The comment above it says that its rows are data: nothing in
 pub(super) const DATA_RULE: &str = "result-is-data";
 
 /// A script that is being read.
-struct Reading {
+struct ScriptReading {
     script: Script,
     /// The files that are being read, outermost first, to find cycles.
     open_files: Vec<PathBuf>,
@@ -152,7 +153,7 @@ struct Reading {
     unknown_switch: Option<Switch>,
 }
 
-struct File<'a> {
+struct ScriptFile<'a> {
     source: usize,
     /// Its text.
     bytes: &'a [u8],
@@ -180,9 +181,9 @@ fn text_of(bytes: &[u8]) -> Arc<str> {
     }
 }
 
-impl Reading {
-    fn new(name: &str, variables: &Variables, switches: &[Switch]) -> Reading {
-        Reading {
+impl ScriptReading {
+    fn new(name: &str, variables: &Variables, switches: &[Switch]) -> ScriptReading {
+        ScriptReading {
             script: Script::of(name.to_owned(), variables.of_command_line().to_vec()),
             open_files: Vec::new(),
             bytes: 0,
@@ -209,7 +210,7 @@ impl Reading {
         script
             .refusals
             .sort_by_key(|refusal| (refusal.source, refusal.line, refusal.column));
-        lint::parse(&mut script, &self.laid, &self.linting);
+        lint::parse_and_lint(&mut script, &self.laid, &self.linting);
         script.findings.extend(self.own_findings);
         script
             .findings
@@ -229,7 +230,7 @@ impl Reading {
             true => bytes,
             false => text.as_bytes(),
         };
-        let file = File {
+        let file = ScriptFile {
             source,
             bytes: sent,
             raw: bytes,
@@ -266,7 +267,7 @@ impl Reading {
         self.items(file);
     }
 
-    fn items(&mut self, mut file: File<'_>) {
+    fn items(&mut self, mut file: ScriptFile<'_>) {
         let mut scanner = Scanner::new(file.bytes);
         while let Some(item) = scanner.next(&self.variables) {
             let at = At {
@@ -274,7 +275,7 @@ impl Reading {
                 laid: scanner.laid(),
             };
             match item {
-                Item::Statement(piece) => {
+                ScannedItem::Statement(piece) => {
                     let words = Words::new(at.text, &piece.tokens);
                     let on = admission::sets_standard_strings(words);
                     self.statement(&mut file, at, &piece);
@@ -282,8 +283,8 @@ impl Reading {
                         scanner.set_standard_strings(on);
                     }
                 }
-                Item::Meta(command) => self.meta_command(&mut file, at, &command),
-                Item::Branch {
+                ScannedItem::Meta(command) => self.meta_command(&mut file, at, &command),
+                ScannedItem::Branch {
                     at: place,
                     taken,
                     comments,
@@ -300,8 +301,8 @@ impl Reading {
                     };
                     self.remark(&file, at.laid.in_file(place), becomes);
                 }
-                Item::Trouble(place, why) => self.refuse(&file, at, place, None, why),
-                Item::End { comments, open } => {
+                ScannedItem::Trouble(place, why) => self.refuse(&file, at, place, None, why),
+                ScannedItem::End { comments, open } => {
                     self.comments(&mut file, at, &comments, None);
                     if let Some((what, place)) = open {
                         self.refuse(&file, at, place, None, never_ends(what));
@@ -324,10 +325,10 @@ impl Reading {
         }
     }
 
-    fn remark(&mut self, file: &File<'_>, in_file: usize, becomes: Becomes) {
+    fn remark(&mut self, file: &ScriptFile<'_>, in_file: usize, becomes: Becomes) {
         let line = file.places.line(in_file);
         if let Some(source) = self.script.sources.get_mut(file.source) {
-            source.remarks.push(Remark { line, becomes });
+            source.remarks.push(LineRemark { line, becomes });
         }
     }
 
@@ -335,7 +336,7 @@ impl Reading {
     fn refuse_nothing(&mut self) {
         let script = &mut self.script;
         if script.refusals.is_empty() && script.sent().next().is_none() {
-            script.refusals.push(Refusal {
+            script.refusals.push(ScriptRefusal {
                 source: 0,
                 line: 1,
                 column: 1,
@@ -347,7 +348,7 @@ impl Reading {
 
     fn refuse(
         &mut self,
-        file: &File<'_>,
+        file: &ScriptFile<'_>,
         at: At<'_>,
         place: usize,
         statement: Option<usize>,
@@ -358,13 +359,13 @@ impl Reading {
 
     fn refuse_in_file(
         &mut self,
-        file: &File<'_>,
+        file: &ScriptFile<'_>,
         at: usize,
         statement: Option<usize>,
         reason: String,
     ) {
         let (line, column) = self.place(file, at);
-        self.script.refusals.push(Refusal {
+        self.script.refusals.push(ScriptRefusal {
             source: file.source,
             line,
             column,
@@ -373,7 +374,7 @@ impl Reading {
         });
     }
 
-    fn place(&self, file: &File<'_>, in_file: usize) -> (usize, usize) {
+    fn place(&self, file: &ScriptFile<'_>, in_file: usize) -> (usize, usize) {
         let text = self.script.sources.get(file.source).map(|s| &*s.text);
         file.places.place(text.unwrap_or_default(), in_file)
     }
@@ -381,7 +382,7 @@ impl Reading {
     /// Sections start in comments; what is left may lead a statement on line `before`.
     fn comments(
         &mut self,
-        file: &mut File<'_>,
+        file: &mut ScriptFile<'_>,
         at: At<'_>,
         comments: &[Range<usize>],
         before: Option<usize>,
@@ -399,10 +400,12 @@ impl Reading {
         for range in &comments {
             let text = source.text.get(range.clone()).unwrap_or_default();
             let first = file.places.line(range.start);
-            self.halves.extend(halves::find(text, file.source, first));
+            self.halves
+                .extend(halves::find_half_marks(text, file.source, first));
         }
         let line_of = |at| file.places.line(at);
-        let said = sections::read(&source.text, &comments, line_of, file.last_line, before);
+        let said =
+            sections::read_comments(&source.text, &comments, line_of, file.last_line, before);
         for title in said.titles {
             // A section without statements is a heading that another one follows.
             let used = self.script.statements.last().and_then(|s| s.section);
@@ -430,7 +433,7 @@ impl Reading {
         }
     }
 
-    fn statement(&mut self, file: &mut File<'_>, at: At<'_>, piece: &Piece) {
+    fn statement(&mut self, file: &mut ScriptFile<'_>, at: At<'_>, piece: &Piece) {
         let number = self.script.statements.len() + 1;
         let span = at.laid.range_in_file(&piece.span);
         let (line, column) = self.place(file, span.start);
@@ -438,7 +441,7 @@ impl Reading {
         let words = Words::new(at.text, &piece.tokens);
         let text = self.sent_text(file.source, at, piece);
         self.refuse_what_cannot_be_sent(file, at, piece, number, &text);
-        self.admissions.push(admission::of(words));
+        self.admissions.push(admission::judge_admission(words));
         if let Some(data) = &piece.copy_data {
             self.blank(file.source, data.clone());
         }
@@ -512,7 +515,7 @@ impl Reading {
 
     fn refuse_what_cannot_be_sent(
         &mut self,
-        file: &File<'_>,
+        file: &ScriptFile<'_>,
         at: At<'_>,
         piece: &Piece,
         number: usize,

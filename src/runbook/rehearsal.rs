@@ -8,7 +8,7 @@
 use super::join::Joined;
 use super::manifest::RunbookError;
 use super::script::{Fate, Script};
-use super::{Item, ItemKind, Runbook};
+use super::{ChecklistItem, ItemKind, Runbook};
 
 /// The structure of all schemas but the system's own.
 const STRUCTURE: &str = include_str!("../../sql/structure.sql");
@@ -255,8 +255,8 @@ impl Runbook {
         }
         joined.add("the structure at the end", &at_the_end());
         let mut items = vec![
-            Item::new("review", "The scripts can be run", ItemKind::Review),
-            Item::new(
+            ChecklistItem::new("review", "The scripts can be run", ItemKind::Review),
+            ChecklistItem::new(
                 "connection",
                 "Server, database and role",
                 ItemKind::Connection,
@@ -264,7 +264,7 @@ impl Runbook {
         ];
         if self.expected_state.is_some() {
             let title = "The structure is as the script expects it";
-            items.push(Item::new("structure", title, ItemKind::Structure));
+            items.push(ChecklistItem::new("structure", title, ItemKind::Structure));
         }
         let own = self.items.iter().filter(|item| item.checks.is_some());
         items.extend(own.cloned());

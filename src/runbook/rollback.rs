@@ -12,7 +12,7 @@
 use super::join::Joined;
 use super::manifest::RunbookError;
 use super::script::{Fate, Script, Statement};
-use super::{Item, ItemKind, Runbook};
+use super::{ChecklistItem, ItemKind, Runbook};
 
 /// How the titles of sections with counts of what would be lost begin, in lower case.
 const LOST: &str = "what would be lost";
@@ -276,7 +276,7 @@ fn checks(
     Some(joined.script())
 }
 
-fn items(scripts: usize, has_preview: bool, omitted: &Omissions) -> Vec<Item> {
+fn items(scripts: usize, has_preview: bool, omitted: &Omissions) -> Vec<ChecklistItem> {
     let review = match scripts {
         1 => "The rollback script was read to its end".to_owned(),
         2 => "Both rollback scripts were read to their end".to_owned(),
@@ -284,26 +284,26 @@ fn items(scripts: usize, has_preview: bool, omitted: &Omissions) -> Vec<Item> {
         many => format!("All {many} rollback scripts were read to their end"),
     };
     let mut items = vec![
-        Item::new(
+        ChecklistItem::new(
             "backup",
             "A backup that holds what will be dropped exists",
             ItemKind::Backup,
         ),
-        Item::new("review", &review, ItemKind::Review),
-        Item::new(
+        ChecklistItem::new("review", &review, ItemKind::Review),
+        ChecklistItem::new(
             "connection",
             "This is the right server, database and role",
             ItemKind::Connection,
         ),
     ];
     if has_preview {
-        items.push(Item::new(
+        items.push(ChecklistItem::new(
             "structure",
             "What would be lost was read",
             ItemKind::Structure,
         ));
     } else {
-        items.push(Item::new(
+        items.push(ChecklistItem::new(
             "loss",
             "What would be lost is known; the scripts do not count it",
             ItemKind::Attest,
@@ -311,7 +311,7 @@ fn items(scripts: usize, has_preview: bool, omitted: &Omissions) -> Vec<Item> {
     }
     if !omitted.is_empty() {
         let title = format!("Left out on purpose: {}", omitted.sections.join("; "));
-        items.push(Item::new(LEFT_OUT, &title, ItemKind::Attest));
+        items.push(ChecklistItem::new(LEFT_OUT, &title, ItemKind::Attest));
     }
     items
 }

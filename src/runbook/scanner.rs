@@ -11,10 +11,10 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::lexer::{Lexed, Lexeme, Lexer};
-use super::meta::{self, Effect};
+use super::meta::{self, MetaEffect};
 use super::printable::printable;
 use super::substitution::Laid;
-use super::variables::{self, Known, Variables};
+use super::variables::{self, KnownVariable, Variables};
 use branches::Branches;
 
 /// How many bytes may be moved to make room for values, in bytes: it is lines of many megabytes with
@@ -26,7 +26,7 @@ const LARGEST: usize = 64 << 20;
 
 /// A word of a statement: white space and comments are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Token {
+pub(super) struct StatementWord {
     pub kind: Lexeme,
     pub range: Range<usize>,
     /// How many parentheses it stands in.
@@ -50,7 +50,7 @@ pub(super) struct Piece {
     pub span: Range<usize>,
     /// What of `span` is not sent: the backslash of `\;`, meta-commands, COPY data.
     pub cuts: Vec<Range<usize>>,
-    pub tokens: Vec<Token>,
+    pub tokens: Vec<StatementWord>,
     /// The comments before it that stand in no statement.
     pub comments: Vec<Range<usize>>,
     /// The inline data of COPY … FROM STDIN.
@@ -86,7 +86,7 @@ pub(super) struct MetaCommand {
 
 /// What comes next in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Item {
+pub(super) enum ScannedItem {
     Statement(Box<Piece>),
     Meta(Box<MetaCommand>),
     /// A branch of `\if` was looked at: the place of the meta-command, and what became of it.
@@ -108,7 +108,7 @@ pub(super) enum Item {
 #[derive(Debug)]
 pub(super) struct Scanner<'a> {
     lexer: Lexer<'a>,
-    ready: VecDeque<Item>,
+    ready: VecDeque<ScannedItem>,
     piece: Piece,
     started: bool,
     comments: Vec<Range<usize>>,
@@ -204,8 +204,8 @@ impl<'a> Scanner<'a> {
         self.strings_from_next_line = Some(on);
     }
 
-    /// The next piece. After [`Item::End`] there is nothing more: `None`.
-    pub(super) fn next(&mut self, variables: &Variables) -> Option<Item> {
+    /// The next piece. After [`ScannedItem::End`] there is nothing more: `None`.
+    pub(super) fn next(&mut self, variables: &Variables) -> Option<ScannedItem> {
         loop {
             if let Some(item) = self.ready.pop_front() {
                 return Some(item);
@@ -263,7 +263,7 @@ impl<'a> Scanner<'a> {
                     alone.is_some_and(|alone| alone.range.len() == lexed.range.len())
                 };
                 if lexed.closed && self.laid().is_altered() && !is_one(text) {
-                    self.ready.push_back(Item::Trouble(
+                    self.ready.push_back(ScannedItem::Trouble(
                         lexed.range.start,
                         "this comment begins in one value of a variable and ends elsewhere, so psql \
                          and the server do not see the same; write it into the script"
@@ -284,12 +284,14 @@ impl<'a> Scanner<'a> {
                 self.body.words = 0;
                 self.end_statement(false);
             }
-            Lexeme::Backslash if self.lexer.in_value() => self.ready.push_back(Item::Trouble(
-                lexed.range.start,
-                "the value of a variable has a backslash outside of quotes, which would be a \
+            Lexeme::Backslash if self.lexer.in_value() => {
+                self.ready.push_back(ScannedItem::Trouble(
+                    lexed.range.start,
+                    "the value of a variable has a backslash outside of quotes, which would be a \
                  command to psql; write it into the script"
-                    .to_owned(),
-            )),
+                        .to_owned(),
+                ))
+            }
             Lexeme::Backslash => self.meta_command(lexed.range.start, variables),
             _ => self.word(lexed),
         }
@@ -310,16 +312,16 @@ impl<'a> Scanner<'a> {
         let known = variables.look_up(name);
         let trouble = |why: &str| {
             let why = format!("{}: {why}", printable(&written));
-            Item::Trouble(range.start, why)
+            ScannedItem::Trouble(range.start, why)
         };
         let Some(value) = form.of(known) else {
             match known {
-                Known::ByPsql => self.ready.push_back(trouble(meta::BY_PSQL)),
+                KnownVariable::ByPsql => self.ready.push_back(trouble(meta::BY_PSQL)),
                 _ => self.piece.unset.push(range.clone()),
             }
             return self.word(lexed);
         };
-        let is_sql = form == variables::Form::Plain;
+        let is_sql = form == variables::ValueForm::Plain;
         if is_sql && self.lexer.in_value_of(name) {
             // psql warns, and leaves it as it is written.
             return self.word(lexed);
@@ -349,9 +351,9 @@ impl<'a> Scanner<'a> {
             let start = end - value.trim_start().len();
             self.lexer.substitute(range, &value, None);
             let kind = match form {
-                variables::Form::Literal => Lexeme::String,
-                variables::Form::Identifier => Lexeme::QuotedName,
-                variables::Form::Plain | variables::Form::Test => Lexeme::Word,
+                variables::ValueForm::Literal => Lexeme::String,
+                variables::ValueForm::Identifier => Lexeme::QuotedName,
+                variables::ValueForm::Plain | variables::ValueForm::Test => Lexeme::Word,
             };
             self.word(Lexed {
                 kind,
@@ -409,7 +411,7 @@ impl<'a> Scanner<'a> {
             self.piece.open = Some((what, range.start));
         }
         self.piece.span.end = range.end;
-        self.piece.tokens.push(Token { kind, range, depth });
+        self.piece.tokens.push(StatementWord { kind, range, depth });
     }
 
     /// The statement ends here. One of comments alone is none.
@@ -431,7 +433,8 @@ impl<'a> Scanner<'a> {
             }
             piece.copy_data = Some(data);
         }
-        self.ready.push_back(Item::Statement(Box::new(piece)));
+        self.ready
+            .push_back(ScannedItem::Statement(Box::new(piece)));
     }
 
     /// The lines from the next one on, up to `\.`.
@@ -456,7 +459,7 @@ impl<'a> Scanner<'a> {
 
     fn meta_command(&mut self, start: usize, variables: &Variables) {
         let is_active = self.branches.is_active();
-        let (parsed, end) = meta::parse(self.text(), start, is_active.then_some(variables));
+        let (parsed, end) = meta::parse_meta(self.text(), start, is_active.then_some(variables));
         self.lexer.seek(end);
         if branches::is_one(&parsed.name) {
             return self.branch(start, end, parsed, variables);
@@ -467,18 +470,18 @@ impl<'a> Scanner<'a> {
         let effect = meta::effect(&parsed.name);
         let inside_statement = self.started && !self.piece.tokens.is_empty();
         match effect {
-            Effect::Send if self.started => {
+            MetaEffect::Send if self.started => {
                 self.end_statement(true);
                 self.forget_nesting();
             }
-            Effect::Send => self.forget_nesting(),
-            Effect::Reset => {
+            MetaEffect::Send => self.forget_nesting(),
+            MetaEffect::Reset => {
                 self.piece = Piece::default();
                 self.started = false;
                 self.forget_nesting();
             }
-            Effect::None if self.started => self.piece.cuts.push(start..end),
-            Effect::None => {}
+            MetaEffect::None if self.started => self.piece.cuts.push(start..end),
+            MetaEffect::None => {}
         }
         let copy_data = meta::takes_data(&parsed).then(|| self.copy_data().0);
         let comments = if self.started {
@@ -486,15 +489,16 @@ impl<'a> Scanner<'a> {
         } else {
             std::mem::take(&mut self.comments)
         };
-        self.ready.push_back(Item::Meta(Box::new(MetaCommand {
-            span: start..end,
-            name: parsed.name,
-            arguments: parsed.arguments,
-            open_quote: parsed.open_quote,
-            inside_statement,
-            comments,
-            copy_data,
-        })));
+        self.ready
+            .push_back(ScannedItem::Meta(Box::new(MetaCommand {
+                span: start..end,
+                name: parsed.name,
+                arguments: parsed.arguments,
+                open_quote: parsed.open_quote,
+                inside_statement,
+                comments,
+                copy_data,
+            })));
     }
 
     fn forget_nesting(&mut self) {
@@ -507,7 +511,8 @@ impl<'a> Scanner<'a> {
         self.lexer.end_line();
         if let Some(at) = self.branches.open_since() {
             let why = "the \\if that stands here has no \\endif in its file; end it";
-            self.ready.push_back(Item::Trouble(at, why.to_owned()));
+            self.ready
+                .push_back(ScannedItem::Trouble(at, why.to_owned()));
         }
         if self.piece.open.is_none() {
             self.piece.open = if self.depth > 0 {
@@ -522,12 +527,12 @@ impl<'a> Scanner<'a> {
         if self.started && !self.piece.tokens.is_empty() {
             self.piece.open = open;
             self.end_statement(false);
-            self.ready.push_back(Item::End {
+            self.ready.push_back(ScannedItem::End {
                 comments: std::mem::take(&mut self.comments),
                 open: None,
             });
         } else {
-            self.ready.push_back(Item::End {
+            self.ready.push_back(ScannedItem::End {
                 comments: std::mem::take(&mut self.comments),
                 open,
             });
@@ -537,8 +542,8 @@ impl<'a> Scanner<'a> {
 
 /// How many of the `\;`-joined statements are COPY … FROM STDIN. (To the server `FROM STDOUT`
 /// is the same, so psql reads data for it too.)
-fn copies_from_stdin(bytes: &[u8], tokens: &[Token]) -> usize {
-    let is = |token: &Token, name: &str| {
+fn copies_from_stdin(bytes: &[u8], tokens: &[StatementWord]) -> usize {
+    let is = |token: &StatementWord, name: &str| {
         token.kind == Lexeme::Word
             && bytes
                 .get(token.range.clone())

@@ -25,7 +25,7 @@ pub struct Script {
     /// Text of `\echo` and `\qecho`, shown before the statement it precedes.
     pub echoes: Vec<Echo>,
     /// Why `run` would refuse it. Empty for a script that can run.
-    pub refusals: Vec<Refusal>,
+    pub refusals: Vec<ScriptRefusal>,
     pub findings: Vec<Finding>,
     /// psql's variables as they were given on the command line, in the order of their names.
     pub variables: Vec<(String, String)>,
@@ -60,12 +60,12 @@ pub struct Source {
     /// The encodings other than UTF-8 that letters of it are in; `text` has them in UTF-8.
     pub encodings: Vec<&'static str>,
     /// What psql's own substitution makes of it.
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<LineRemark>,
 }
 
 /// What a line of a file becomes where it is not sent as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remark {
+pub struct LineRemark {
     /// Line, from 1.
     pub line: usize,
     pub becomes: Becomes,
@@ -82,7 +82,7 @@ pub enum Becomes {
     LeftOut,
 }
 
-impl Remark {
+impl LineRemark {
     pub fn words(&self) -> String {
         match &self.becomes {
             Becomes::Text(text) => format!("sent as: {}", text.trim_start()),
@@ -126,7 +126,7 @@ pub struct Statement {
     /// The text that is sent: the bytes at `span`, but for `edits`.
     pub text: Passage,
     /// Where psql's own substitution makes the text another than what is written.
-    pub edits: Vec<Edit>,
+    pub edits: Vec<SentEdit>,
     /// The inline data of COPY … FROM STDIN, in bytes of its file, up to but without `\.`.
     pub copy_data: Option<Range<usize>>,
     /// The file that its data come from, as an index into [`Script::data`].
@@ -144,7 +144,7 @@ pub struct Statement {
 
 /// A part of a statement that is sent otherwise than it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edit {
+pub struct SentEdit {
     /// What is sent, in bytes of the statement's text.
     pub sent: Range<usize>,
     /// In the place of what, in bytes of its file.
@@ -185,7 +185,7 @@ pub struct Echo {
 
 /// Why a script cannot be run, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ScriptRefusal {
     /// The file, as an index into [`Script::sources`].
     pub source: usize,
     /// Line, from 1.
@@ -386,7 +386,7 @@ impl Script {
 
     /// Whether it was read whole, and there is no statement in it to be sent.
     pub fn does_nothing(&self) -> bool {
-        let refused_for_that = |refusal: &Refusal| refusal.reason == NOTHING_TO_RUN;
+        let refused_for_that = |refusal: &ScriptRefusal| refusal.reason == NOTHING_TO_RUN;
         self.sent().next().is_none() && self.refusals.iter().all(refused_for_that)
     }
 

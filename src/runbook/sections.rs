@@ -16,7 +16,7 @@ use std::ops::Range;
 
 /// What one comment line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Line {
+struct CommentLine {
     /// The line it stands on.
     number: usize,
     text: String,
@@ -25,7 +25,7 @@ struct Line {
 
 /// What the comments before a statement say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Said {
+pub(super) struct CommentsBefore {
     /// Titles of sections that start here, in order.
     pub titles: Vec<String>,
     /// The comment directly above the statement.
@@ -35,13 +35,13 @@ pub(super) struct Said {
 /// Reads `comments`, which stand between two statements. `line_of` numbers the lines; a comment
 /// on line `after`, behind the statement before, belongs to that one; `before` is the line of
 /// the statement that they lead.
-pub(super) fn read(
+pub(super) fn read_comments(
     text: &str,
     comments: &[Range<usize>],
     line_of: impl Fn(usize) -> usize,
     after: Option<usize>,
     before: Option<usize>,
-) -> Said {
+) -> CommentsBefore {
     let mut lines = Vec::new();
     for range in comments {
         let first = line_of(range.start);
@@ -51,7 +51,7 @@ pub(super) fn read(
         let comment = text.get(range.clone()).unwrap_or_default();
         lines.extend(comment_lines(comment, first));
     }
-    let mut said = Said::default();
+    let mut said = CommentsBefore::default();
     let mut titles = vec![false; lines.len()];
     let mut at = 0;
     while let Some(line) = lines.get(at) {
@@ -82,7 +82,7 @@ pub(super) fn read(
 }
 
 /// The lines directly above line `before`, without a gap.
-fn leading(lines: &[Line], titles: &[bool], before: usize) -> Option<String> {
+fn leading(lines: &[CommentLine], titles: &[bool], before: usize) -> Option<String> {
     let mut next = before;
     let mut texts = Vec::new();
     for (line, is_title) in lines.iter().zip(titles).rev() {
@@ -105,7 +105,7 @@ fn section_title(text: &str) -> Option<&str> {
     (word.trim().eq_ignore_ascii_case("section") && !title.is_empty()).then_some(title)
 }
 
-fn comment_lines(comment: &str, first: usize) -> Vec<Line> {
+fn comment_lines(comment: &str, first: usize) -> Vec<CommentLine> {
     let (body, is_block) = match comment.strip_prefix("--") {
         Some(body) => (body, false),
         None => {
@@ -124,7 +124,7 @@ fn comment_lines(comment: &str, first: usize) -> Vec<Line> {
             } else {
                 line
             };
-            Line {
+            CommentLine {
                 number: first + offset,
                 text: text.to_owned(),
                 is_rule,

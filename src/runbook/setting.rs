@@ -8,7 +8,7 @@ use super::lexer::Lexeme;
 
 /// What SET or RESET names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Target {
+pub(super) enum SettingName {
     /// One setting, in lower case, as the server looks it up.
     Named(String),
     /// `RESET ALL`.
@@ -25,13 +25,13 @@ pub(super) enum Target {
 }
 
 /// What a statement sets, and where its value begins among the words; `None` for any other.
-pub(super) fn target(words: Words<'_>) -> Option<(Target, usize)> {
+pub(super) fn target(words: Words<'_>) -> Option<(SettingName, usize)> {
     let resets = words.is(0, "RESET");
     if !resets && !words.is(0, "SET") {
         return None;
     }
     if words.are(1, &["SESSION", "CHARACTERISTICS"]) {
-        return Some((Target::Transaction { later: true }, 0));
+        return Some((SettingName::Transaction { later: true }, 0));
     }
     let at = match words.is(1, "SESSION") || words.is(1, "LOCAL") {
         true if !resets => 2,
@@ -43,20 +43,22 @@ pub(super) fn target(words: Words<'_>) -> Option<(Target, usize)> {
         Lexeme::Word => written.to_ascii_lowercase(),
         Lexeme::QuotedName => match written.strip_prefix('"') {
             Some(inner) => inner.trim_end_matches('"').to_ascii_lowercase(),
-            None => return Some((Target::Escaped, at + 1)),
+            None => return Some((SettingName::Escaped, at + 1)),
         },
-        _ => return Some((Target::Other, at + 1)),
+        _ => return Some((SettingName::Other, at + 1)),
     };
     let plain = token.kind == Lexeme::Word;
     let target = match named.as_str() {
-        "transaction" if plain => Target::Transaction { later: false },
+        "transaction" if plain => SettingName::Transaction { later: false },
         "transaction_isolation" | "transaction_read_only" | "transaction_deferrable" => {
-            Target::Transaction { later: false }
+            SettingName::Transaction { later: false }
         }
-        "all" if plain && resets => Target::All,
-        "names" if plain => return Some((Target::Named("client_encoding".to_owned()), at + 1)),
-        "role" | "session" | "constraints" | "time" | "local" if plain => Target::Other,
-        _ => Target::Named(named),
+        "all" if plain && resets => SettingName::All,
+        "names" if plain => {
+            return Some((SettingName::Named("client_encoding".to_owned()), at + 1));
+        }
+        "role" | "session" | "constraints" | "time" | "local" if plain => SettingName::Other,
+        _ => SettingName::Named(named),
     };
     let behind = words.tokens().get(at + 1);
     let sign = behind.is_some_and(|token| words.text(token) == "=" || words.token_is(token, "TO"));
@@ -97,8 +99,8 @@ pub(super) fn limits_changed(words: Words<'_>, text: &str) -> Option<String> {
         named.collect()
     };
     let (does, what) = match target(words) {
-        Some((Target::Named(name), _)) if LIMITS.contains(&name.as_str()) => ("changes", name),
-        Some((Target::All, _)) => ("resets", "every setting".to_owned()),
+        Some((SettingName::Named(name), _)) if LIMITS.contains(&name.as_str()) => ("changes", name),
+        Some((SettingName::All, _)) => ("resets", "every setting".to_owned()),
         Some(_) => return None,
         // The name stands in a string: set_config, a DO, a function's own SET, UPDATE pg_settings.
         None if text.len() <= LONGEST_NAMING => {

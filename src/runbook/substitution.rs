@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::script::Edit;
+use super::script::SentEdit;
 
 /// The end of a value that is being read as SQL.
 #[derive(Debug, Clone)]
@@ -103,7 +103,7 @@ impl Laid {
     }
 
     /// Where the text that is sent of `span`, without `cuts`, differs from the file.
-    pub(super) fn edits(&self, span: &Range<usize>, cuts: &[Range<usize>]) -> Vec<Edit> {
+    pub(super) fn edits(&self, span: &Range<usize>, cuts: &[Range<usize>]) -> Vec<SentEdit> {
         let first = self
             .values
             .partition_point(|value| value.at + value.len <= span.start && value.at < span.start);
@@ -115,8 +115,8 @@ impl Laid {
             let gone: usize = gone.map(|cut| cut.end.min(at) - cut.start).sum();
             at - span.start - gone
         };
-        let mut edits: Vec<Edit> = values
-            .map(|value| Edit {
+        let mut edits: Vec<SentEdit> = values
+            .map(|value| SentEdit {
                 sent: sent(value.at)..sent(value.at + value.len),
                 written: value.written.clone(),
             })
@@ -128,7 +128,7 @@ impl Laid {
         edits.extend(
             cuts.iter()
                 .filter(|cut| !in_value(cut.start))
-                .map(|cut| Edit {
+                .map(|cut| SentEdit {
                     sent: sent(cut.start)..sent(cut.start),
                     written: self.range_in_file(cut),
                 }),

@@ -62,7 +62,7 @@ impl Named {
 }
 
 /// The first of them that is what was reached.
-pub fn find<'a>(targets: &'a [Named], reached: Reached<'_>) -> Option<&'a Named> {
+pub fn find_target<'a>(targets: &'a [Named], reached: Reached<'_>) -> Option<&'a Named> {
     targets.iter().find(|target| target.is(reached))
 }
 
@@ -114,7 +114,7 @@ mod tests {
         assert!(!other("db1", 5433, "wiser_ops").is(reached));
         assert!(!other("db1", 5432, "wiser_stage").is(reached));
         let all = [other("db2", 5432, "wiser_ops"), target.clone()];
-        assert_eq!(find(&all, reached), Some(&target));
+        assert_eq!(find_target(&all, reached), Some(&target));
         assert_eq!(target.shown_in(), Some(Colour::Red));
         assert_eq!(named("stage").shown_in(), None);
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::encoding::Charset;
-use super::meta::{self, Meaning};
+use super::meta::{self, MetaMeaning};
 
 /// A longer value is no value of a variable, in bytes.
 const LONGEST: usize = 1 << 20;
@@ -19,7 +19,7 @@ pub struct Variables {
 
 /// What is known of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known<'a> {
+pub(super) enum KnownVariable<'a> {
     Value(&'a str),
     Unset,
     /// psql sets it itself, from the server's answers or its own version.
@@ -28,7 +28,7 @@ pub(super) enum Known<'a> {
 
 /// How the value of a variable is to be put in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum ValueForm {
     /// `:name`
     Plain,
     /// `:'name'`
@@ -40,28 +40,28 @@ pub(super) enum Form {
 }
 
 /// Which variable is written there, and how it is asked for.
-pub(super) fn written(text: &str) -> (Form, &str) {
+pub(super) fn written(text: &str) -> (ValueForm, &str) {
     let inner = |from: usize| text.get(from..text.len() - 1).unwrap_or_default();
     match text.as_bytes().get(1) {
-        Some(b'\'') => (Form::Literal, inner(2)),
-        Some(b'"') => (Form::Identifier, inner(2)),
-        Some(b'{') => (Form::Test, inner(3)),
-        _ => (Form::Plain, text.get(1..).unwrap_or_default()),
+        Some(b'\'') => (ValueForm::Literal, inner(2)),
+        Some(b'"') => (ValueForm::Identifier, inner(2)),
+        Some(b'{') => (ValueForm::Test, inner(3)),
+        _ => (ValueForm::Plain, text.get(1..).unwrap_or_default()),
     }
 }
 
-impl Form {
+impl ValueForm {
     /// The text that psql puts there; `None` where it leaves what is written.
-    pub(super) fn of(self, known: Known<'_>) -> Option<String> {
+    pub(super) fn of(self, known: KnownVariable<'_>) -> Option<String> {
         match (self, known) {
-            (Form::Test, Known::Value(_)) => Some("TRUE".to_owned()),
-            (Form::Test, Known::Unset) => Some("FALSE".to_owned()),
-            (Form::Plain, Known::Value(value)) => Some(value.to_owned()),
-            (Form::Literal, Known::Value(value)) => Some(quoted(value)),
-            (Form::Identifier, Known::Value(value)) => {
+            (ValueForm::Test, KnownVariable::Value(_)) => Some("TRUE".to_owned()),
+            (ValueForm::Test, KnownVariable::Unset) => Some("FALSE".to_owned()),
+            (ValueForm::Plain, KnownVariable::Value(value)) => Some(value.to_owned()),
+            (ValueForm::Literal, KnownVariable::Value(value)) => Some(quoted(value)),
+            (ValueForm::Identifier, KnownVariable::Value(value)) => {
                 Some(format!("\"{}\"", value.replace('"', "\"\"")))
             }
-            (_, Known::Unset | Known::ByPsql) => None,
+            (_, KnownVariable::Unset | KnownVariable::ByPsql) => None,
         }
     }
 }
@@ -99,9 +99,9 @@ impl Variables {
                 None => meta::unset(name),
             };
             match meaning {
-                Meaning::Set(name, value) => variables.set(name, value),
-                Meaning::Unset(name) => variables.unset(&name),
-                Meaning::Refused(why) => return Err(why.replacen("\\set", "-v", 1)),
+                MetaMeaning::Set(name, value) => variables.set(name, value),
+                MetaMeaning::Unset(name) => variables.unset(&name),
+                MetaMeaning::Refused(why) => return Err(why.replacen("\\set", "-v", 1)),
                 _ => {}
             }
         }
@@ -144,11 +144,11 @@ impl Variables {
         }
     }
 
-    pub(super) fn look_up(&self, name: &str) -> Known<'_> {
+    pub(super) fn look_up(&self, name: &str) -> KnownVariable<'_> {
         match self.values.get(name) {
-            Some(value) => Known::Value(value),
-            None if meta::set_by_psql(name) => Known::ByPsql,
-            None => Known::Unset,
+            Some(value) => KnownVariable::Value(value),
+            None if meta::set_by_psql(name) => KnownVariable::ByPsql,
+            None => KnownVariable::Unset,
         }
     }
 

@@ -123,7 +123,7 @@ pub fn spawn(send: impl Fn(Input) -> bool + Send + Sync + 'static) -> io::Result
     let stopped = Arc::clone(&stop);
     let reader = std::thread::Builder::new()
         .name("input".to_owned())
-        .spawn(move || read(&stopped, &*send, &gone));
+        .spawn(move || read_stdin(&stopped, &*send, &gone));
     if let Err(error) = reader {
         stop.store(true, Ordering::SeqCst);
         return Err(error);
@@ -170,7 +170,7 @@ fn watch(stop: &AtomicBool, gone: &impl Fn(String)) {
     }
 }
 
-fn read(stop: &AtomicBool, send: &impl Fn(Input) -> bool, gone: &impl Fn(String)) {
+fn read_stdin(stop: &AtomicBool, send: &impl Fn(Input) -> bool, gone: &impl Fn(String)) {
     let mut pace = Pace::default();
     let mut sizes = Sizes::default();
     while !stop.load(Ordering::SeqCst) {

@@ -22,7 +22,7 @@ use super::theme::{Appearance, Glyphs};
 use super::view::Scene;
 use crate::gate::event::Document;
 use crate::runbook::Runbook;
-use crate::runbook::highlight::{self, Token};
+use crate::runbook::highlight::{self, Highlight};
 use crate::runbook::script::{Fate, Script};
 use perusal::SeenLines;
 use ratatui::style::{Style, Styled};
@@ -63,7 +63,7 @@ pub(crate) struct DocumentPages {
     /// The rows at which a section begins, and those below which a finding stands.
     sections: Vec<usize>,
     findings: Vec<usize>,
-    tokens: Vec<Vec<(Range<usize>, Token)>>,
+    tokens: Vec<Vec<(Range<usize>, Highlight)>>,
 }
 
 /// The script, the rollback scripts and the items' files of checks, in the order of their tabs.

@@ -3,16 +3,16 @@
 //! It never changes the text, only how it is drawn.
 
 use super::theme::Appearance;
-use crate::runbook::highlight::Token;
+use crate::runbook::highlight::Highlight;
 use ratatui::style::Style;
 
-pub(crate) fn style(look: Appearance, token: Token) -> Style {
+pub(crate) fn style(look: Appearance, token: Highlight) -> Style {
     match token {
-        Token::Keyword => look.sql_keyword(),
-        Token::String => look.sql_string(),
-        Token::Number => look.sql_number(),
-        Token::Comment => look.sql_comment(),
-        Token::Meta => look.sql_meta(),
-        Token::Name | Token::Operator => Style::new(),
+        Highlight::Keyword => look.sql_keyword(),
+        Highlight::String => look.sql_string(),
+        Highlight::Number => look.sql_number(),
+        Highlight::Comment => look.sql_comment(),
+        Highlight::Meta => look.sql_meta(),
+        Highlight::Name | Highlight::Operator => Style::new(),
     }
 }

@@ -4,7 +4,7 @@
 //! intent is not on disk is not sent (I6).
 
 use super::rehearsed::Weighing;
-use super::watchdog::{Known, Watchdog};
+use super::watchdog::{EndingNow, Watchdog};
 use super::{evidence, files, record};
 use crate::backup;
 use crate::database::session::Order;
@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The held session as the engine needs it. None of it waits.
-pub trait Held {
+pub trait HeldSession {
     /// Puts an order into the session's queue; its reports carry `seq`.
     fn order(&self, seq: Seq, order: Order);
     /// Weighs rehearsals for the item with this index, which are read from disk; its reports carry `seq`.
@@ -57,7 +57,7 @@ pub struct Engine<H> {
     measured: Vec<Measured>,
     /// Who ends the process when this hangs.
     watchdog: Option<Watchdog>,
-    said: Vec<Remark>,
+    said: Vec<EngineRemark>,
     left: Option<ExitCode>,
     over: bool,
     /// Look at the files again before the walk goes on with them.
@@ -67,7 +67,7 @@ pub struct Engine<H> {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Remark {
+pub enum EngineRemark {
     /// Why what they asked for was not done.
     Refused(Refusal),
     Said(String),
@@ -83,7 +83,7 @@ pub enum Log {
     Lost,
 }
 
-impl<H: Held> Engine<H> {
+impl<H: HeldSession> Engine<H> {
     /// A run that has not begun.
     pub fn new(runbook: Arc<Runbook>, plan: Plan, log: Log, held: H) -> Engine<H> {
         let mut account = Account::new(&runbook);
@@ -150,7 +150,7 @@ impl<H: Held> Engine<H> {
         self.enact(effects, &mut events);
         if matches!(self.log, Log::Lost) {
             let why = "The journal failed before this walk began";
-            self.said.push(Remark::Said(format!(
+            self.said.push(EngineRemark::Said(format!(
                 "{why}. COMMIT is forbidden from here on."
             )));
             events.push_back(Event::JournalLost(why.to_owned()));
@@ -174,7 +174,7 @@ impl<H: Held> Engine<H> {
     }
 
     /// What was said to the person since this was asked last.
-    pub fn take_said(&mut self) -> Vec<Remark> {
+    pub fn take_said(&mut self) -> Vec<EngineRemark> {
         std::mem::take(&mut self.said)
     }
 
@@ -291,14 +291,14 @@ impl<H: Held> Engine<H> {
             Phase::Committing => return,
             Phase::Inquiring {
                 commit_sent: true, ..
-            } => Known::Unknown { xid },
+            } => EndingNow::Unknown { xid },
             phase if phase.transaction_open() => match self.machine.is_strayed() {
-                true => Known::Unknown { xid },
-                false => Known::Open { xid },
+                true => EndingNow::Unknown { xid },
+                false => EndingNow::Open { xid },
             },
             phase => match self.machine.ending() {
-                None => Known::Nothing,
-                Some(ending) => Known::Over {
+                None => EndingNow::Nothing,
+                Some(ending) => EndingNow::Over {
                     word: ending.word(),
                     xid,
                     code: match phase {
@@ -363,7 +363,8 @@ impl<H: Held> Engine<H> {
                 }
                 _ => "COMMIT is forbidden from here on.",
             };
-            self.said.push(Remark::Said(format!("{error}. {rest}")));
+            self.said
+                .push(EngineRemark::Said(format!("{error}. {rest}")));
             self.log = Log::Lost;
         }
         written
@@ -377,8 +378,8 @@ impl<H: Held> Engine<H> {
                 Effect::Renew(left) => self.held.renew(left),
                 Effect::Sever => self.held.sever(),
                 Effect::StopBackup => self.held.stop_backup(),
-                Effect::Refuse(refusal) => self.said.push(Remark::Refused(refusal)),
-                Effect::Say(text) => self.said.push(Remark::Said(text)),
+                Effect::Refuse(refusal) => self.said.push(EngineRemark::Refused(refusal)),
+                Effect::Say(text) => self.said.push(EngineRemark::Said(text)),
                 Effect::Leave(code) => self.left = Some(code),
                 Effect::StartOver => {
                     self.over = true;

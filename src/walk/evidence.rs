@@ -4,11 +4,11 @@ use crate::gate::backup::Backup;
 use crate::gate::event::{Evidence, Standing};
 use crate::runbook::printable::counted;
 use crate::runbook::script::{Fate, Script};
-use crate::runbook::{Item, ItemKind, Runbook};
+use crate::runbook::{ChecklistItem, ItemKind, Runbook};
 use std::collections::BTreeMap;
 
 /// The evidence for `item`, or `None` where only the server can give it.
-pub fn from_files(runbook: &Runbook, item: &Item, backup: &Backup) -> Option<Evidence> {
+pub fn from_files(runbook: &Runbook, item: &ChecklistItem, backup: &Backup) -> Option<Evidence> {
     match item.kind {
         ItemKind::Backup => Some(backup.evidence()),
         ItemKind::Attest => Some(Evidence {

@@ -3,7 +3,7 @@
 //! A task that dies is told as what it means for the run: the session's as a session that ended,
 //! the monitor's as a display that went blind (I12). No order is left without an answer.
 
-use super::engine::Held;
+use super::engine::HeldSession;
 use super::rehearsed::Weighing;
 use crate::backup::Backups;
 use crate::database::monitor::{LogWanted, Monitor};
@@ -22,13 +22,13 @@ use tokio::sync::oneshot;
 pub struct Live {
     session: Session,
     reports: UnboundedSender<Report>,
-    state: Arc<State>,
+    state: Arc<LiveState>,
     log: LogWanted,
     backups: Backups,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct LiveState {
     last: AtomicU32,
     dead: AtomicBool,
 }
@@ -59,9 +59,9 @@ impl Live {
         let (observations, seen) = unbounded_channel();
         let aim: Aim = aim.into();
         let (session, task) = Session::spawn(runbook, aim.clone(), options, inner);
-        let state = Arc::new(State::default());
+        let state = Arc::new(LiveState::default());
         let log = LogWanted::default();
-        let beside = Beside {
+        let beside = MonitorNeeds {
             aim,
             observations,
             log: log.clone(),
@@ -94,14 +94,18 @@ impl Live {
     }
 }
 
-struct Beside {
+struct MonitorNeeds {
     aim: Aim,
     observations: UnboundedSender<Observation>,
     log: LogWanted,
 }
 
 /// Passes reports on, and puts a monitor beside each session.
-async fn relay(beside: Beside, mut from: UnboundedReceiver<Report>, to: UnboundedSender<Report>) {
+async fn relay(
+    beside: MonitorNeeds,
+    mut from: UnboundedReceiver<Report>,
+    to: UnboundedSender<Report>,
+) {
     let mut monitor: Option<tokio::task::JoinHandle<()>> = None;
     while let Some(report) = from.recv().await {
         if let Body::Connected(target) = &report.body {
@@ -130,7 +134,7 @@ async fn relay(beside: Beside, mut from: UnboundedReceiver<Report>, to: Unbounde
     }
 }
 
-impl Held for Live {
+impl HeldSession for Live {
     fn order(&self, seq: Seq, order: Order) {
         self.state.last.store(seq, Ordering::SeqCst);
         if self.state.dead.load(Ordering::SeqCst) {

@@ -11,7 +11,7 @@ use crate::journal::Entry;
 use crate::journal::entry::{Message, StatementEnded};
 use crate::runbook::check::Check;
 use crate::runbook::script::Statement;
-use crate::runbook::{Item, ItemKind, Runbook};
+use crate::runbook::{ChecklistItem, ItemKind, Runbook};
 
 /// The lines for an event as it arrives.
 pub fn of_event(event: &Event, runbook: &Runbook, account: &Account) -> Vec<Entry> {
@@ -58,7 +58,7 @@ pub fn of_change(
     }) = event
     {
         let evidence = account.backup.evidence();
-        let of_backup = |item: &&Item| item.kind == ItemKind::Backup;
+        let of_backup = |item: &&ChecklistItem| item.kind == ItemKind::Backup;
         let items = runbook.items.iter().filter(of_backup);
         entries.extend(items.map(|item| found(item, &evidence)));
     }
@@ -388,7 +388,7 @@ fn looked_at(which: &str, structure: &Structure, duration: Millis) -> Entry {
     }
 }
 
-fn found(item: &Item, evidence: &Evidence) -> Entry {
+fn found(item: &ChecklistItem, evidence: &Evidence) -> Entry {
     Entry::Evidence {
         item: item.id.clone(),
         standing: match evidence.standing {

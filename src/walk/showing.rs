@@ -15,7 +15,7 @@ pub(super) const STUCK: Duration = Duration::from_secs(1);
 
 /// What a frame shows: `F` is what a machine says of its face.
 #[derive(Debug)]
-struct UnderWay<F> {
+struct FrameUnderWay<F> {
     since: Instant,
     news: u64,
     pressed: u64,
@@ -31,7 +31,7 @@ pub(super) struct Showing<F> {
     shown: u64,
     /// Counts the keys that were taken.
     pressed: u64,
-    under_way: Option<UnderWay<F>>,
+    under_way: Option<FrameUnderWay<F>>,
     drawn: Option<Instant>,
     dirty: bool,
     urgent: bool,
@@ -98,7 +98,7 @@ impl<F: PartialEq> Showing<F> {
         self.drawn = Some(now);
         self.dirty = false;
         self.urgent = false;
-        self.under_way = Some(UnderWay {
+        self.under_way = Some(FrameUnderWay {
             since: now,
             news: self.news,
             pressed: self.pressed,

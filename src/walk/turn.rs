@@ -3,8 +3,8 @@
 //! Every change asks for a frame, a key is taken on the frame that it was typed at (I5), and a screen
 //! that is lost, in whatever way, is told to the machine (I2).
 
-use super::Wires;
-use super::engine::{Engine, Held, Remark};
+use super::WalkWires;
+use super::engine::{Engine, EngineRemark, HeldSession};
 use super::showing::{STUCK, Showing};
 use crate::asking::Challenge;
 use crate::gate::Phase;
@@ -42,7 +42,7 @@ pub(super) struct Turn<'a, H, B: Surface> {
     hold_left: Option<Millis>,
 }
 
-impl<'a, H: Held, B: Surface> Turn<'a, H, B> {
+impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
     pub(super) fn new(
         engine: &'a mut Engine<H>,
         screen: &'a mut Screen,
@@ -66,8 +66,8 @@ impl<'a, H: Held, B: Surface> Turn<'a, H, B> {
     pub(super) fn say_remarks(&mut self) {
         for remark in self.engine.take_said() {
             self.screen.say(match remark {
-                Remark::Refused(refusal) => refusal.to_string(),
-                Remark::Said(text) => text,
+                EngineRemark::Refused(refusal) => refusal.to_string(),
+                EngineRemark::Said(text) => text,
             });
             self.showing.change();
         }
@@ -284,7 +284,7 @@ impl<'a, H: Held, B: Surface> Turn<'a, H, B> {
     }
 
     /// Takes what the session and the monitor have said, as much as a turn may take.
-    pub(super) fn take_batch(&mut self, wires: &mut Wires) {
+    pub(super) fn take_batch(&mut self, wires: &mut WalkWires) {
         for _ in 0..BATCH {
             // What comes after the end of a run belongs to nobody.
             if self.engine.left().is_some() {

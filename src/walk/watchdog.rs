@@ -27,7 +27,7 @@ const EXIT: Duration = Duration::from_millis(600);
 
 /// What would be true if the process ended now.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Known {
+pub enum EndingNow {
     #[default]
     Nothing,
     /// COMMIT was never sent: with the link the transaction is gone.
@@ -48,11 +48,11 @@ pub enum Known {
 }
 
 #[derive(Debug)]
-struct State {
+struct WatchdogState {
     /// When it was first told to leave, and what it leaves with after a rollback.
     told: Option<(Instant, ExitCode)>,
     heard: Instant,
-    known: Known,
+    known: EndingNow,
     link: Option<Severer>,
     /// The journal, for the last words.
     journal: String,
@@ -61,7 +61,7 @@ struct State {
 
 /// The watch over one process.
 #[derive(Debug, Clone)]
-pub struct Watchdog(Arc<(Mutex<State>, Condvar)>);
+pub struct Watchdog(Arc<(Mutex<WatchdogState>, Condvar)>);
 
 impl Watchdog {
     /// Starts to watch.
@@ -69,10 +69,10 @@ impl Watchdog {
     /// # Errors
     /// When the thread cannot be started.
     pub fn start() -> std::io::Result<Watchdog> {
-        let state = State {
+        let state = WatchdogState {
             told: None,
             heard: Instant::now(),
-            known: Known::Nothing,
+            known: EndingNow::Nothing,
             link: None,
             journal: String::new(),
             bites: false,
@@ -85,7 +85,7 @@ impl Watchdog {
         Ok(watchdog)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, WatchdogState> {
         self.0.0.lock().unwrap_or_else(|broken| broken.into_inner())
     }
 
@@ -107,7 +107,7 @@ impl Watchdog {
     }
 
     /// What would be true if the process ended now.
-    pub fn learn(&self, known: Known) {
+    pub fn learn(&self, known: EndingNow) {
         let mut state = self.lock();
         if !state.bites {
             state.known = known;
@@ -119,7 +119,7 @@ impl Watchdog {
         let mut state = self.lock();
         if !state.bites {
             let xid = Some(xid.to_owned());
-            state.known = Known::Unknown { xid };
+            state.known = EndingNow::Unknown { xid };
         }
         !state.bites
     }
@@ -153,9 +153,9 @@ impl Watchdog {
 }
 
 /// Ends the process. What is open is rolled back by the server, which sees its link closed.
-fn end(known: &Known, link: Option<&Severer>, journal: &str, code: ExitCode) -> ! {
+fn end(known: &EndingNow, link: Option<&Severer>, journal: &str, code: ExitCode) -> ! {
     if let Some(link) = link {
-        if let Known::Open { .. } = known {
+        if let EndingNow::Open { .. } = known {
             link.cancel();
             thread::sleep(CANCELLING);
         }
@@ -173,19 +173,19 @@ fn end(known: &Known, link: Option<&Severer>, journal: &str, code: ExitCode) -> 
 }
 
 /// What is said, and what the process ends with.
-fn last_words(known: &Known, journal: &str, told: ExitCode) -> (String, ExitCode) {
+fn last_words(known: &EndingNow, journal: &str, told: ExitCode) -> (String, ExitCode) {
     let of = |xid: &Option<String>| {
         let of = xid.as_ref().map(|xid| format!(" (transaction {xid})"));
         of.unwrap_or_default()
     };
     let (outcome, code) = match known {
-        Known::Nothing => ("Nothing was applied.".to_owned(), told),
-        Known::Open { xid } => {
+        EndingNow::Nothing => ("Nothing was applied.".to_owned(), told),
+        EndingNow::Open { xid } => {
             let of = of(xid);
             let text = format!("ROLLED BACK{of}: COMMIT was never sent, and the link was closed.");
             (text, told)
         }
-        Known::Unknown { xid } => {
+        EndingNow::Unknown { xid } => {
             let ask = xid.as_deref().unwrap_or("?");
             let text = format!(
                 "UNKNOWN{}: ask that server later: SELECT pg_xact_status('{ask}');",
@@ -193,7 +193,9 @@ fn last_words(known: &Known, journal: &str, told: ExitCode) -> (String, ExitCode
             );
             (text, ExitCode::OutcomeUnknown)
         }
-        Known::Over { word, xid, code } => (format!("{word}{}.", of(xid)), code.unwrap_or(told)),
+        EndingNow::Over { word, xid, code } => {
+            (format!("{word}{}.", of(xid)), code.unwrap_or(told))
+        }
     };
     let journal = match journal {
         "" => String::new(),
@@ -232,14 +234,14 @@ mod tests {
     #[test]
     fn no_more_is_said_than_what_is_known() {
         let xid = Some("7".to_owned());
-        let said = |known: &Known| last_words(known, "", TOLD);
-        let (text, code) = said(&Known::Open { xid: xid.clone() });
+        let said = |known: &EndingNow| last_words(known, "", TOLD);
+        let (text, code) = said(&EndingNow::Open { xid: xid.clone() });
         assert!(text.contains("ROLLED BACK (transaction 7): COMMIT was never sent"));
         assert_eq!(code, TOLD);
-        let (text, code) = said(&Known::Unknown { xid: xid.clone() });
+        let (text, code) = said(&EndingNow::Unknown { xid: xid.clone() });
         assert!(text.contains("UNKNOWN (transaction 7)"), "{text}");
         assert_eq!(code, ExitCode::OutcomeUnknown);
-        let over = Known::Over {
+        let over = EndingNow::Over {
             word: "COMMITTED",
             xid,
             code: Some(ExitCode::Committed),
@@ -247,19 +249,19 @@ mod tests {
         let (text, code) = said(&over);
         assert!(text.contains("COMMITTED (transaction 7)."), "{text}");
         assert_eq!(code, ExitCode::Committed);
-        assert!(said(&Known::Nothing).0.contains("Nothing was applied."));
+        assert!(said(&EndingNow::Nothing).0.contains("Nothing was applied."));
     }
 
     #[test]
     fn a_commit_that_may_go_out_is_not_said_to_be_rolled_back_and_none_goes_out_after_that() {
         let watchdog = Watchdog::start().unwrap();
-        watchdog.learn(Known::Open { xid: None });
+        watchdog.learn(EndingNow::Open { xid: None });
         assert!(watchdog.lets_commit("7"));
         let known = watchdog.lock().known.clone();
-        assert!(matches!(known, Known::Unknown { .. }), "{known:?}");
-        watchdog.learn(Known::Open { xid: None });
+        assert!(matches!(known, EndingNow::Unknown { .. }), "{known:?}");
+        watchdog.learn(EndingNow::Open { xid: None });
         watchdog.lock().bites = true;
         assert!(!watchdog.lets_commit("7"));
-        assert_eq!(watchdog.lock().known, Known::Open { xid: None });
+        assert_eq!(watchdog.lock().known, EndingNow::Open { xid: None });
     }
 }

@@ -39,7 +39,7 @@ fn write_script(folder: &Path) -> std::path::PathBuf {
     script
 }
 
-const LIMITS: read_only::Limits = read_only::Limits {
+const LIMITS: read_only::ReadOnlyLimits = read_only::ReadOnlyLimits {
     statement: 10_000,
     lock: None,
 };
@@ -167,11 +167,11 @@ async fn a_database_that_converts_nothing_gets_the_bytes_that_psql_sends() {
         // What only looks asks by the same letters.
         let (mut link, _) = read_only::open(&settings).await.unwrap();
         let query = format!("SELECT relname FROM pg_class WHERE relname = '{table}'");
-        let asked = [read_only::Query::from(query.as_str())];
+        let asked = [read_only::ReadOnlyQuery::from(query.as_str())];
         let mut answers = read_only::each(&mut link, &asked, LIMITS).await.unwrap();
         let rows = answers.remove(0).unwrap().result.unwrap().rows;
         assert_eq!(rows[0][0].as_deref(), Some(table.as_str()));
-        let asked = [read_only::Query::from("SELECT '\u{4e00}'")];
+        let asked = [read_only::ReadOnlyQuery::from("SELECT '\u{4e00}'")];
         let mut answers = read_only::each(&mut link, &asked, LIMITS).await.unwrap();
         let why = answers.remove(0).unwrap_err().error.message;
         assert!(why.contains("a letter that"), "{why}");

@@ -1,7 +1,7 @@
 //! Which queries a server may compile before it runs them: those of people, and none of the program's own.
 
 use stagegate::database::link::Link;
-use stagegate::database::session::read_only::{self, Limits, Query};
+use stagegate::database::session::read_only::{self, ReadOnlyLimits, ReadOnlyQuery};
 use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::Body;
 
@@ -9,7 +9,7 @@ use crate::stage::{Stage, database, over_socket, runbook, script, server};
 
 const SHOW: &str = "SELECT pg_catalog.current_setting('jit')";
 
-const LIMITS: Limits = Limits {
+const LIMITS: ReadOnlyLimits = ReadOnlyLimits {
     statement: 10_000,
     lock: None,
 };
@@ -25,7 +25,7 @@ async fn what_the_program_asks_is_not_compiled_and_a_file_of_checks_is_as_the_se
         .await
         .unwrap();
     link.ask("SET jit = on").await.unwrap();
-    let asked = read_only::each(&mut link, &[Query::from(SHOW)], LIMITS).await;
+    let asked = read_only::each(&mut link, &[ReadOnlyQuery::from(SHOW)], LIMITS).await;
     let report = asked.unwrap().remove(0).unwrap();
     assert_eq!(report.result.unwrap().rows, [[Some("off".to_owned())]]);
     let sent = read_only::send(&mut link, SHOW, LIMITS).await.unwrap();

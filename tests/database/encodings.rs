@@ -91,12 +91,12 @@ async fn what_only_looks_is_shown_bytes_of_any_encoding() {
     let name = sql_ascii().await;
     let settings = over_socket(server(), &name);
     let (mut link, _) = read_only::open(&settings).await.unwrap();
-    let limits = read_only::Limits {
+    let limits = read_only::ReadOnlyLimits {
         statement: 10_000,
         lock: None,
     };
     let query = "SELECT convert_from('\\xe9'::bytea, 'SQL_ASCII')";
-    let asked = [read_only::Query::from(query)];
+    let asked = [read_only::ReadOnlyQuery::from(query)];
     let mut answers = read_only::each(&mut link, &asked, limits).await.unwrap();
     let report = answers.remove(0).unwrap();
     assert_eq!(report.result.unwrap().rows[0][0].as_deref(), Some("\\xE9"));

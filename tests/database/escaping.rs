@@ -1,7 +1,7 @@
 //! Files of checks that try to write by every route there is, past the reader: the server and what
 //! it is asked behind each query are all that stands against them here.
 
-use stagegate::database::session::read_only::{self, Limits, Query};
+use stagegate::database::session::read_only::{self, ReadOnlyLimits, ReadOnlyQuery};
 use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::{Body, Standing};
 
@@ -17,7 +17,7 @@ const GROUND: &str = "CREATE TABLE victim (i int); CREATE SEQUENCE counter;
         $$BEGIN RESET transaction_read_only; RETURN 'PASS'; END$$;
     CREATE PROCEDURE ending() LANGUAGE plpgsql AS $$BEGIN COMMIT; INSERT INTO victim VALUES (3); END$$";
 
-const LIMITS: Limits = Limits {
+const LIMITS: ReadOnlyLimits = ReadOnlyLimits {
     statement: 10_000,
     lock: None,
 };
@@ -187,14 +187,14 @@ async fn whatever_becomes_of_one_query_the_others_write_nothing() {
         .await
         .unwrap();
     let settings = over_socket(server(), &name);
-    let limits = Limits {
+    let limits = ReadOnlyLimits {
         statement: 10_000,
         lock: Some(500),
     };
     for route in routes() {
         let (mut link, _) = read_only::open(&settings).await.unwrap();
         let script = script(&route);
-        let queries: Vec<Query<'_>> = script.sent().map(Query::from).collect();
+        let queries: Vec<ReadOnlyQuery<'_>> = script.sent().map(ReadOnlyQuery::from).collect();
         let answers = read_only::each(&mut link, &queries, limits).await.unwrap();
         assert!(answers.iter().any(Result::is_err), "{route:?}");
         assert_eq!(traces(&name).await, "", "{route:?}");

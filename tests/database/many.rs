@@ -6,7 +6,7 @@ use stagegate::gate::event::{
     Body, CommitAnswer, Inquiry, Observation, Report, Target, XactStatus,
 };
 use stagegate::sandbox::{Sandbox, SandboxOptions};
-use stagegate::walk::engine::Held;
+use stagegate::walk::engine::HeldSession;
 use stagegate::walk::live::Live;
 use tokio::sync::mpsc::UnboundedReceiver;
 

@@ -29,7 +29,7 @@ impl Watch {
     /// As `settings` say, of the backend `pid` of the server that they lead to.
     async fn of(settings: &Settings, pid: i32) -> Watch {
         let mut link = connect::connect(settings).await.unwrap();
-        let target = target::read(&mut link).await.unwrap();
+        let target = target::read_target(&mut link).await.unwrap();
         let identity = Identity {
             backend_pid: pid,
             ..Identity::of(&target)
@@ -220,7 +220,7 @@ async fn without_a_server_it_says_so_and_ends_when_nobody_listens() {
         .unwrap();
     let settings = over_socket(&own, "postgres");
     let mut link = connect::connect(&settings).await.unwrap();
-    let identity = Identity::of(&target::read(&mut link).await.unwrap());
+    let identity = Identity::of(&target::read_target(&mut link).await.unwrap());
     let pinned = Pinned::of(&settings, &link);
     tokio::task::spawn_blocking(|| drop(own)).await.unwrap();
     let mut watch = Watch::with(&pinned, identity);

@@ -9,7 +9,7 @@ use stagegate::database::pinned::Pinned;
 use stagegate::database::session::{HoldOptions, Identity, Order};
 use stagegate::database::{connect, target};
 use stagegate::gate::event::{Body, Observation, Target};
-use stagegate::walk::engine::Held;
+use stagegate::walk::engine::HeldSession;
 use stagegate::walk::live::Live;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_postgres::NoTls;
@@ -104,7 +104,9 @@ async fn the_pooler_of_these_tests_hands_one_session_to_all() {
 async fn refused(conninfo: &str) -> [String; 2] {
     let mut link = connect::connect(&settings(conninfo)).await.unwrap();
     let why = within("an answer", target::prove_direct(&mut link)).await;
-    let reached = within("an answer", target::read(&mut link)).await.unwrap();
+    let reached = within("an answer", target::read_target(&mut link))
+        .await
+        .unwrap();
     let objections = target::objections(&reached, None);
     [why.unwrap_err().message, objections.join("\n")]
 }
@@ -121,7 +123,7 @@ async fn a_pooler_is_refused_with_the_way_around_it() {
         .await
         .unwrap();
     target::prove_direct(&mut link).await.unwrap();
-    let reached = target::read(&mut link).await.unwrap();
+    let reached = target::read_target(&mut link).await.unwrap();
     assert_eq!(target::objections(&reached, None), Vec::<String>::new());
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use stagegate::database::session::{HoldOptions, Order, Session};
-use stagegate::database::settings::{Options as Given, Settings};
+use stagegate::database::settings::{ConnectionOptions as Given, Settings};
 use stagegate::gate::effect::{Effect, Request};
 use stagegate::gate::event::{
     Added, Body, Command, Event, Report, Seq, ServerMessage, StatementReport, Target,
@@ -18,7 +18,7 @@ use stagegate::gate::warrant::Recorded;
 use stagegate::gate::{Machine, Mode, Plan};
 use stagegate::runbook::check::{Check, Verdict};
 use stagegate::runbook::script::{Fate, Script, Source, Statement};
-use stagegate::runbook::{Item, ItemKind, Origin, Runbook};
+use stagegate::runbook::{ChecklistItem, ItemKind, Runbook, RunbookOrigin};
 use stagegate::sandbox::{Sandbox, SandboxOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -177,10 +177,10 @@ pub fn script(statements: &[&str]) -> Script {
 
 /// A runbook with this script and nothing else.
 pub fn runbook(statements: &[&str]) -> Runbook {
-    let item = |id: &str, kind| Item::new(id, id, kind);
+    let item = |id: &str, kind| ChecklistItem::new(id, id, kind);
     Runbook {
         title: "a test".into(),
-        origin: Origin::BareScript(PathBuf::new()),
+        origin: RunbookOrigin::BareScript(PathBuf::new()),
         expected_database: None,
         search_path: Default::default(),
         script: script(statements),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stagegate::database::session::{HoldOptions, Order, Session};
 use stagegate::runbook::script::Script;
-use stagegate::runbook::{Item, ItemKind, Runbook};
+use stagegate::runbook::{ChecklistItem, ItemKind, Runbook};
 use stagegate::sandbox::SandboxOptions;
 
 use crate::ground::{DATABASE, Ground, settings, shared};
@@ -202,7 +202,11 @@ async fn a_client_lost_while_it_probes_leaves_no_transaction_open() {
         table.name
     );
     runbook.expected_state = Some(Script::read("state.sql", None, state.as_bytes()));
-    runbook.items = vec![Item::new("structure", "structure", ItemKind::Structure)];
+    runbook.items = vec![ChecklistItem::new(
+        "structure",
+        "structure",
+        ItemKind::Structure,
+    )];
     let proxy = Proxy::to(ground.address()).await;
     let (reports, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let options = HoldOptions {

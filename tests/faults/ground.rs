@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use stagegate::database::settings::{Options as Given, Settings};
+use stagegate::database::settings::{ConnectionOptions as Given, Settings};
 use stagegate::sandbox::{Sandbox, SandboxOptions};
 use tokio::time::Instant;
 use tokio_postgres::{Client, NoTls};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stagegate::database::settings::{Options as Given, Settings};
+use stagegate::database::settings::{ConnectionOptions as Given, Settings};
 use stagegate::sandbox::{Sandbox, SandboxOptions};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 

@@ -8,7 +8,7 @@ use stagegate::database::link::Link;
 use stagegate::database::session::{HoldOptions, Order, Session, read_only};
 use stagegate::gate::event::{Body, Report, Seq, ServerMessage, XactStatus};
 use stagegate::runbook::script::{Script, Statement};
-use stagegate::runbook::{Origin, Runbook};
+use stagegate::runbook::{Runbook, RunbookOrigin};
 use tokio::sync::mpsc;
 
 use crate::ground::{Ground, PATIENCE, server};
@@ -132,7 +132,7 @@ impl Worker {
             Some(link) => link,
             None => read_only::open(&self.ground.settings()).await.unwrap().0,
         };
-        let limits = read_only::Limits {
+        let limits = read_only::ReadOnlyLimits {
             statement: 10_000,
             lock: None,
         };
@@ -167,7 +167,7 @@ impl Worker {
         let ended = |body: &Body| ended(body, &read);
         let book = Runbook {
             title: "fuzz".into(),
-            origin: Origin::BareScript(PathBuf::new()),
+            origin: RunbookOrigin::BareScript(PathBuf::new()),
             expected_database: None,
             script,
             items: Vec::new(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use stagegate::database::passfile;
 use stagegate::database::secret::Secret;
-use stagegate::database::settings::{Options, Settings, os_user, resolve};
+use stagegate::database::settings::{ConnectionOptions, Settings, os_user, resolve};
 
 use crate::dice::Dice;
 use crate::oracle::{Answer, Libpq};
@@ -243,7 +243,7 @@ fn setup(dice: &mut Dice, known: &[(&str, &str)], folder: &Path, directory: &str
 fn shown(password: &Secret) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shown");
-    passfile::write(&path, password).unwrap();
+    passfile::write_passfile(&path, password).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     let mut escaped = text.trim_end_matches('\n')["*:*:*:*:".len()..].chars();
     let mut out = String::new();
@@ -272,12 +272,12 @@ fn ours(setup: &Setup, directory: &str) -> Answer {
             .find(|(l, _)| *l == letter)
             .map(|(_, value)| value.clone())
     };
-    let options = Options {
+    let options = ConnectionOptions {
         host: option('h'),
         port: option('p'),
         user: option('u'),
         database: option('d'),
-        ..Options::default()
+        ..ConnectionOptions::default()
     };
     let values = resolve(&options, &environment).map_err(|e| e.to_string())?;
     let exists = |path: &Path| path == Path::new(directory);

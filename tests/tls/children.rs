@@ -151,7 +151,7 @@ async fn a_backup_goes_to_the_server_that_was_reached_under_the_same_tls() {
         "{way} password={PASSWORD} sslpassword={PASSPHRASE}"
     ));
     let mut link = connect::connect(&settings).await.unwrap();
-    let reached = target::read(&mut link).await.unwrap();
+    let reached = target::read_target(&mut link).await.unwrap();
     let admin = admin(&ground).await;
     admin
         .batch_execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE")

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use stagegate::database::connect::connect;
-use stagegate::database::settings::{Options as Given, Settings};
+use stagegate::database::settings::{ConnectionOptions as Given, Settings};
 use stagegate::sandbox::{Sandbox, SandboxOptions};
 use std::process::{Command, Stdio};
 use tokio_postgres::NoTls;

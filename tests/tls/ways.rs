@@ -396,7 +396,7 @@ async fn direct_tls_begins_with_the_first_byte_where_the_server_knows_it() {
     }
     // What libpq calls weak is refused before anything is sent.
     for mode in ["disable", "allow", "prefer"] {
-        let given = stagegate::database::settings::Options {
+        let given = stagegate::database::settings::ConnectionOptions {
             database: Some(format!("sslmode={mode} sslnegotiation=direct user=u")),
             ..Default::default()
         };

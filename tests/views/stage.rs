@@ -14,7 +14,7 @@ use stagegate::runbook::check::{Check, ResultSet, Verdict};
 use stagegate::runbook::impact::Promise;
 use stagegate::runbook::objects::Sort;
 use stagegate::runbook::script::*;
-use stagegate::runbook::{Item, ItemKind, Origin, Runbook};
+use stagegate::runbook::{ChecklistItem, ItemKind, Runbook, RunbookOrigin};
 use stagegate::tui::{Appearance, Glyphs, Palette, Screen};
 use std::sync::Arc;
 
@@ -265,24 +265,24 @@ pub fn runbook() -> Runbook {
     };
     Runbook {
         title: "Stage 1 UTN workflow".into(),
-        origin: Origin::BuiltIn,
+        origin: RunbookOrigin::BuiltIn,
         expected_database: Some("wiser_ops".into()),
         search_path: Default::default(),
         script: main,
         items: vec![
-            Item::new("backup", "Backup production database", ItemKind::Backup),
-            Item::new("review", "Review migration script", ItemKind::Review),
-            Item::new(
+            ChecklistItem::new("backup", "Backup production database", ItemKind::Backup),
+            ChecklistItem::new("review", "Review migration script", ItemKind::Review),
+            ChecklistItem::new(
                 "connection",
                 "Verify database connection",
                 ItemKind::Connection,
             ),
-            Item::new(
+            ChecklistItem::new(
                 "structure",
                 "Check current table structures match expected state",
                 ItemKind::Structure,
             ),
-            Item::new("rollback", "Plan rollback procedure", ItemKind::Rollback),
+            ChecklistItem::new("rollback", "Plan rollback procedure", ItemKind::Rollback),
         ],
         expected_state: None,
         post_verification: Some(script("post_migration_verification.sql", "after", &[])),

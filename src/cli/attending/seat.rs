@@ -8,7 +8,7 @@ use crate::gate::event::{Alarm, Observation, Report};
 use crate::headless;
 use crate::tui::input;
 use crate::tui::terminal::{Ours, Terminal};
-use crate::walk::Wires;
+use crate::walk::WalkWires;
 use color_eyre::eyre::WrapErr;
 use std::io::IsTerminal;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -20,7 +20,7 @@ pub(super) type Heard = (UnboundedReceiver<Report>, UnboundedReceiver<Observatio
 pub(super) enum Seat {
     Screen {
         terminal: Box<Terminal<Ours>>,
-        wires: Wires,
+        wires: WalkWires,
         _reader: input::Reader,
     },
     Lines(headless::Feed),
@@ -38,7 +38,7 @@ impl Seat {
             .wrap_err("the keyboard cannot be read")?;
         Ok(Seat::Screen {
             terminal: Box::new(terminal),
-            wires: Wires {
+            wires: WalkWires {
                 reports: unbounded_channel().1,
                 observations: unbounded_channel().1,
                 alarms,

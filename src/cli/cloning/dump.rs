@@ -89,7 +89,7 @@ impl Client {
             ))
             // Through us, so that it ends by itself when we do.
             .stdout(Stdio::piped());
-        let dumped = run(command, "pg_dump")?;
+        let dumped = run_to_end(command, "pg_dump")?;
         private(&archive)?
             .write_all(&dumped)
             .wrap_err("the dump cannot be written")?;
@@ -110,7 +110,7 @@ impl Client {
     ) -> Result<(), Report> {
         let mut command = clean(&self.0.pg_restore);
         command.arg("--list").arg(archive).stdout(Stdio::piped());
-        let list = run(command, "pg_restore --list")?;
+        let list = run_to_end(command, "pg_restore --list")?;
         let list = String::from_utf8_lossy(&list);
         let path = archive.with_extension("list");
         private(&path)?
@@ -132,12 +132,12 @@ impl Client {
             .args(["--dbname", maintenance])
             .arg(archive)
             .stdout(Stdio::null());
-        run(command, "pg_restore").map(|_| ())
+        run_to_end(command, "pg_restore").map(|_| ())
     }
 }
 
 /// Runs it to its end; its standard output, where it was piped.
-fn run(mut command: Command, name: &str) -> Result<Vec<u8>, Report> {
+fn run_to_end(mut command: Command, name: &str) -> Result<Vec<u8>, Report> {
     let output = command
         .stderr(Stdio::piped())
         .spawn()
@@ -181,7 +181,8 @@ impl ChildPassfile {
             return Ok(None);
         };
         let file = ChildPassfile(folder.join("passfile"));
-        passfile::write(&file.0, password).wrap_err("the password file cannot be written")?;
+        passfile::write_passfile(&file.0, password)
+            .wrap_err("the password file cannot be written")?;
         Ok(Some(file))
     }
 }

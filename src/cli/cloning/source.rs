@@ -1,10 +1,10 @@
 //! What a clone has to know of its source, read from the catalogs in sessions that the server keeps
 //! read-only.
 
-use crate::database::link::{Broken, Link};
+use crate::database::link::{BrokenLink, Link};
 use crate::database::message;
 use crate::database::session::READ_TIMEOUT;
-use crate::database::session::read_only::{self, Limits, Query};
+use crate::database::session::read_only::{self, ReadOnlyLimits, ReadOnlyQuery};
 use crate::database::tables;
 use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::runbook::{Runbook, rehearsal};
@@ -110,7 +110,7 @@ const CATALOGS: &str = "SELECT pg_catalog.json_build_object(
 ///
 /// # Errors
 /// What stood in the way.
-pub(super) async fn read(
+pub(super) async fn read_source(
     mut link: Link,
     target: Target,
     runbook: &Runbook,
@@ -149,17 +149,17 @@ async fn object<T: DeserializeOwned>(
     texts: &[String],
     lock: Millis,
 ) -> Result<T, ServerMessage> {
-    let queries: Vec<Query<'_>> = texts
+    let queries: Vec<ReadOnlyQuery<'_>> = texts
         .iter()
-        .map(|text| Query::from(text.as_str()))
+        .map(|text| ReadOnlyQuery::from(text.as_str()))
         .collect();
-    let limits = Limits {
+    let limits = ReadOnlyLimits {
         statement: READ_TIMEOUT,
         lock: Some(lock),
     };
     let answers = read_only::each(link, &queries, limits).await;
     let mut cell = None;
-    for answer in answers.map_err(Broken::why)? {
+    for answer in answers.map_err(BrokenLink::why)? {
         let report = answer.map_err(|stopped| stopped.error)?;
         let rows = report.result.map(|result| result.rows).unwrap_or_default();
         cell = rows.into_iter().flatten().flatten().next().or(cell);

@@ -7,13 +7,13 @@ use tokio_postgres::config::{ChannelBinding, SslNegotiation};
 use tokio_postgres::{Client, Config, Connection, NoTls};
 
 use super::Setback;
-use crate::database::doorkeeper::{Doorkeeper, Seen};
+use crate::database::doorkeeper::{AuthenticationSeen, Doorkeeper};
 use crate::database::link::Link;
 use crate::database::message;
-use crate::database::settings::{Host, Place, Settings, Use, Way};
+use crate::database::settings::{Host, ServerAddress, Settings, Use, Way};
 use crate::database::stream::{Endpoint, Route};
 use crate::database::tap::Tap;
-use crate::database::tls::{self, NoTlsWhy, Shown};
+use crate::database::tls::{self, CertificateShown, NoTlsWhy};
 use crate::gate::event::ServerMessage;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,14 +23,14 @@ pub(super) enum Manner {
 }
 
 /// A refusal, and whether it may be otherwise in the other manner.
-pub(super) struct Refusal {
+pub(super) struct ConnectRefusal {
     pub(super) setback: Setback,
     pub(super) otherwise: bool,
 }
 
-impl From<Setback> for Refusal {
-    fn from(setback: Setback) -> Refusal {
-        Refusal {
+impl From<Setback> for ConnectRefusal {
+    fn from(setback: Setback) -> ConnectRefusal {
+        ConnectRefusal {
             setback,
             otherwise: false,
         }
@@ -43,12 +43,12 @@ pub(super) async fn enter(
     host: &Host,
     endpoint: &Endpoint,
     manner: Manner,
-) -> Result<Link, Refusal> {
+) -> Result<Link, ConnectRefusal> {
     let mut route = Route {
         endpoint: endpoint.clone(),
         name: match &host.place {
-            Place::Tcp { host: name, .. } if !host.nameless => name.clone(),
-            Place::Tcp { .. } | Place::Socket(_) => String::new(),
+            ServerAddress::Tcp { host: name, .. } if !host.nameless => name.clone(),
+            ServerAddress::Tcp { .. } | ServerAddress::Socket(_) => String::new(),
         },
         protection: settings.protection.clone(),
         keepalive: settings.keepalive,
@@ -59,7 +59,7 @@ pub(super) async fn enter(
     let mut wire = opened.await.map_err(|error| not_met(&error))?;
     if manner == Manner::Tls {
         let negotiated = tls::negotiate(wire, &route.name, &settings.protection).await;
-        (wire, route.seal) = negotiated.map_err(|why| Refusal {
+        (wire, route.seal) = negotiated.map_err(|why| ConnectRefusal {
             otherwise: matches!(why, NoTlsWhy::Failed(_) | NoTlsWhy::Unusable(_)),
             setback: Setback::Final(why.said()),
         })?;
@@ -110,21 +110,21 @@ where
     entered.map(|(client, connection)| (client, tokio::spawn(connection)))
 }
 
-fn not_met(error: &std::io::Error) -> Refusal {
+fn not_met(error: &std::io::Error) -> ConnectRefusal {
     let said = ServerMessage {
         hint: unreached(error.kind()).map(str::to_owned),
         ..message::own(message::from_io(error))
     };
-    Refusal::from(match error.kind() {
+    ConnectRefusal::from(match error.kind() {
         // Somebody else than the one who was to be there.
         std::io::ErrorKind::Other => Setback::Final(said),
         _ => Setback::Elsewhere(said),
     })
 }
 
-fn not_let_in(said: ServerMessage, seen: Seen) -> Refusal {
+fn not_let_in(said: ServerMessage, seen: AuthenticationSeen) -> ConnectRefusal {
     let answered = said.sqlstate.is_some() && !said.is_not_ready();
-    Refusal {
+    ConnectRefusal {
         // Before it lets us in, the server may have another rule for the other manner.
         otherwise: answered && !seen.admitted,
         setback: match said.is_not_ready() {
@@ -141,12 +141,12 @@ fn objection_to_showing(settings: &Settings, route: &Route) -> Option<ServerMess
         return None;
     }
     match route.seal.as_ref().map(|seal| seal.shown) {
-        Some(Shown::Yes) => None,
-        Some(Shown::Nothing) => Some(message::own_with_hint(
+        Some(CertificateShown::Yes) => None,
+        Some(CertificateShown::Nothing) => Some(message::own_with_hint(
             "the server let us in without a certificate of ours (sslcertmode=require)",
             "sslcert and sslkey name it, or ~/.postgresql/postgresql.crt and .key hold it",
         )),
-        Some(Shown::NotAsked) | None => Some(message::own_with_hint(
+        Some(CertificateShown::NotAsked) | None => Some(message::own_with_hint(
             "the server did not ask for our certificate (sslcertmode=require)",
             "it asks over TLS (sslmode=require), and where its ssl_ca_file is set; sslcertmode=allow \
              does without it",
@@ -214,7 +214,7 @@ pub const PASSWORD_WANTED: &str = "the server asks for a password, and none was 
 fn refused(
     settings: &Settings,
     host: &Host,
-    seen: Seen,
+    seen: AuthenticationSeen,
     error: &tokio_postgres::Error,
 ) -> ServerMessage {
     let said = message::from_error(error);

@@ -8,7 +8,10 @@
 
 use std::borrow::Cow;
 
-use super::{Answer, Broken, Form, Frame, Link, Reading, ServerMessage, Tapped, Unsent, no_byte};
+use super::{
+    Answer, AnswerReading, BrokenLink, Frame, Link, RequestForm, ServerMessage, Tapped, Unsent,
+    no_byte,
+};
 use crate::runbook::encoding::Charset;
 
 /// COPY data is sent in pieces of this many bytes.
@@ -43,9 +46,9 @@ impl Link {
         };
         // tokio-postgres knows no CopyInResponse in a simple query: it lets everything up to
         // ReadyForQuery pass; the tap has it all.
-        drop(self.send(Form::CopyIn, sql).await?);
+        drop(self.send(RequestForm::CopyIn, sql).await?);
         self.answered += 1;
-        let mut reading = Reading::default();
+        let mut reading = AnswerReading::default();
         let mut copying = Copying::Asked;
         let mut pieces = data.chunks(PIECE);
         while reading.ready.is_none() {
@@ -96,12 +99,12 @@ impl Link {
         }
         reading
             .finish(notice)
-            .ok_or_else(|| Unsent::Gone(Broken::new(ServerMessage::default())))
+            .ok_or_else(|| Unsent::Gone(BrokenLink::new(ServerMessage::default())))
     }
 
     async fn listen(
         &mut self,
-        reading: &mut Reading,
+        reading: &mut AnswerReading,
         copying: &mut Copying,
         notice: &mut (dyn FnMut(ServerMessage) + Send),
     ) -> Result<(), Unsent> {
@@ -115,7 +118,7 @@ impl Link {
     fn hear(
         &mut self,
         tapped: Tapped,
-        reading: &mut Reading,
+        reading: &mut AnswerReading,
         copying: &mut Copying,
         notice: &mut (dyn FnMut(ServerMessage) + Send),
     ) {

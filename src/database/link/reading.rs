@@ -79,7 +79,7 @@ impl Gathered {
 
 /// An answer while it is being read.
 #[derive(Default)]
-pub(super) struct Reading {
+pub(super) struct AnswerReading {
     pub(super) tags: Vec<String>,
     pub(super) results: Vec<Gathered>,
     pub(super) error: Option<ServerMessage>,
@@ -93,7 +93,7 @@ pub(super) struct Reading {
     passed: usize,
 }
 
-impl Reading {
+impl AnswerReading {
     pub(super) fn frame(&mut self, tapped: Tapped, notice: &mut (dyn FnMut(ServerMessage) + Send)) {
         match tapped.frame {
             Frame::Complete(tag) => {

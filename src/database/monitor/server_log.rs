@@ -5,7 +5,7 @@
 
 use super::bounded;
 use crate::database::legible::legible;
-use crate::database::link::{Answer, Broken, Link};
+use crate::database::link::{Answer, BrokenLink, Link};
 use crate::database::message;
 use crate::gate::event::{ServerLog, ServerMessage};
 
@@ -30,7 +30,7 @@ const FILE: &str = "SELECT f, (pg_catalog.pg_stat_file(f)).size \
 /// The file and its size when it was read last: as long as they stay the same there is nothing to
 /// read.
 #[derive(Debug, Default)]
-pub(super) struct Known(Option<(String, u64)>);
+pub(super) struct ReadLogFile(Option<(String, u64)>);
 
 /// What there is to tell; `None` where it is what was told before.
 ///
@@ -38,7 +38,7 @@ pub(super) struct Known(Option<(String, u64)>);
 /// When the link breaks or is silent.
 pub(super) async fn look(
     link: &mut Link,
-    known: &mut Known,
+    known: &mut ReadLogFile,
 ) -> Result<Option<ServerLog>, ServerMessage> {
     let first = match ask(link, MAY_READ).await? {
         Ok(row) => row,
@@ -83,7 +83,7 @@ async fn ask(
     link: &mut Link,
     sql: &str,
 ) -> Result<Result<Vec<Option<String>>, ServerMessage>, ServerMessage> {
-    let answer: Answer = bounded(async { link.ask(sql).await.map_err(Broken::why) }).await?;
+    let answer: Answer = bounded(async { link.ask(sql).await.map_err(BrokenLink::why) }).await?;
     if let Some(error) = answer.error {
         return Ok(Err(error));
     }

@@ -7,14 +7,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use tokio::time::Instant;
 
-use super::Seen;
+use super::FirstWaits;
 use crate::database::others::{self, COLUMNS, SESSION};
 use crate::gate::event::{Millis, Progress, Session, Sight};
+use crate::runbook::check::ResultRow;
 
 /// First server with `pg_locks.waitstart` and `pg_stat_progress_copy`.
 const WAITSTART: u32 = 140_000;
-
-type Row = Vec<Option<String>>;
 
 /// The questions, one request each: within one request the server would answer the second from
 /// the picture of its sessions that it took for the first.
@@ -80,7 +79,12 @@ struct Involved {
 }
 
 /// What the rows mean for the session `pid`.
-pub(super) fn read(pid: i32, progress: &[Row], sessions: &[Row], seen: &mut Seen) -> Sight {
+pub(super) fn read_sight(
+    pid: i32,
+    progress: &[ResultRow],
+    sessions: &[ResultRow],
+    seen: &mut FirstWaits,
+) -> Sight {
     let now = Instant::now();
     let involved: HashMap<i32, Involved> = sessions
         .iter()
@@ -108,7 +112,7 @@ pub(super) fn read(pid: i32, progress: &[Row], sessions: &[Row], seen: &mut Seen
     }
 }
 
-fn involved(row: &Row) -> (bool, Involved) {
+fn involved(row: &ResultRow) -> (bool, Involved) {
     let cell = |i: usize| row.get(i).cloned().flatten();
     let behind = 1 + COLUMNS;
     let waits = cell(behind + 3).as_deref() == Some("t");
@@ -179,7 +183,7 @@ fn blockers(pid: i32, involved: &HashMap<i32, Involved>) -> Vec<Session> {
 }
 
 /// The unit that has a total, the coarsest first.
-fn read_progress(row: &Row) -> Option<Progress> {
+fn read_progress(row: &ResultRow) -> Option<Progress> {
     let phase = row.first().cloned().flatten()?;
     let number = |i: usize| {
         row.get(i)

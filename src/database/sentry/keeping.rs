@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{READY, Word};
 use crate::database::secret::Secret;
 use crate::database::session::{Identity, of_earlier_run};
-use crate::database::settings::{Options, Settings};
+use crate::database::settings::{ConnectionOptions, Settings};
 use crate::gate::event::{Inquiry, XactStatus};
 
 /// How long after the end of the pipe: the server misses most who are gone by itself, and tells more.
@@ -79,10 +79,10 @@ fn outlive() -> Vec<Signal> {
 }
 
 fn settings(conninfo: String, password: Option<String>) -> Option<Settings> {
-    let options = Options {
+    let options = ConnectionOptions {
         database: Some(conninfo),
         no_password: true,
-        ..Options::default()
+        ..ConnectionOptions::default()
     };
     let home = |name: &str| match name {
         "HOME" => std::env::var(name).ok(),

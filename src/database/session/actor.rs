@@ -9,11 +9,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::inquire::Identity;
-use super::limits::Limits;
+use super::limits::SessionLimits;
 use super::looking::{self, Looks};
-use super::{HoldOptions, Line, Order, There};
-use crate::database::link::{Answer, Broken, Link};
-use crate::database::locks::Ledger;
+use super::{HoldOptions, Order, OutsideHandle, PresentConnection};
+use crate::database::link::{Answer, BrokenLink, Link};
+use crate::database::locks::LockLedger;
 use crate::database::pinned::Aim;
 use crate::database::sentry::Sentry;
 use crate::database::tap::Status;
@@ -33,7 +33,7 @@ pub(super) struct Actor {
     pub(super) aim: Aim,
     pub(super) options: HoldOptions,
     pub(super) reports: mpsc::UnboundedSender<Report>,
-    pub(super) line: Arc<Line>,
+    pub(super) line: Arc<OutsideHandle>,
     /// The connection, while there is one.
     pub(super) link: Option<Link>,
     /// What the last connection reached.
@@ -42,11 +42,11 @@ pub(super) struct Actor {
     pub(super) identity: Option<Identity>,
     /// The transaction that was opened last.
     pub(super) xid: Option<String>,
-    pub(super) ledger: Ledger,
+    pub(super) ledger: LockLedger,
     /// How this session looks at the locks.
     pub(super) looks: Looks,
     /// The limits as they are to stand from BEGIN on.
-    pub(super) limits_found: Option<Limits>,
+    pub(super) limits_found: Option<SessionLimits>,
     /// Up to where the WAL must be on disk for the transaction's number to be durable.
     pub(super) written_up_to: Option<String>,
     /// A savepoint tells this transaction from others at COMMIT, because its number cannot be asked.
@@ -95,7 +95,7 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(500);
 
 /// What the task turns to.
 enum Turn {
-    Lost(Broken),
+    Lost(BrokenLink),
     Obey(Option<(Seq, Order)>),
     Beat,
     LetGo,
@@ -107,7 +107,7 @@ impl Actor {
         aim: Aim,
         options: HoldOptions,
         reports: mpsc::UnboundedSender<Report>,
-        line: Arc<Line>,
+        line: Arc<OutsideHandle>,
     ) -> Actor {
         Actor {
             runbook,
@@ -119,7 +119,7 @@ impl Actor {
             target: None,
             identity: None,
             xid: None,
-            ledger: Ledger::default(),
+            ledger: LockLedger::default(),
             looks: Looks::default(),
             limits_found: None,
             written_up_to: None,
@@ -262,7 +262,7 @@ impl Actor {
     }
 
     /// Does an order, and lets go when the hold ends in the middle of it and nobody else ends it.
-    async fn obey_within_lease(&mut self, seq: Seq, order: Order) -> Result<(), Broken> {
+    async fn obey_within_lease(&mut self, seq: Seq, order: Order) -> Result<(), BrokenLink> {
         let line = Arc::clone(&self.line);
         match &order {
             Order::Begin if !line.lease.is_held() => {
@@ -314,7 +314,7 @@ impl Actor {
         done
     }
 
-    async fn obey(&mut self, seq: Seq, order: Order) -> Result<(), Broken> {
+    async fn obey(&mut self, seq: Seq, order: Order) -> Result<(), BrokenLink> {
         match order {
             Order::Connect => self.connect(seq).await,
             Order::Probe(items) => return self.probe(seq, items).await,
@@ -440,7 +440,7 @@ impl Actor {
             noticed(&self.reports, self.latest, None, notice);
         }
         self.aim.pin(&link);
-        self.line.set(Some(There {
+        self.line.set(Some(PresentConnection {
             token: link.cancel_token(),
             route: link.route().clone(),
             abort: link.abort_handle(),
@@ -453,7 +453,7 @@ impl Actor {
 
     /// Proves to the server that we are alive, and looks whether the transaction is. An empty query
     /// calls nothing that could be forbidden, and runs into no limit.
-    async fn beat(&mut self, seq: Seq) -> Result<(), Broken> {
+    async fn beat(&mut self, seq: Seq) -> Result<(), BrokenLink> {
         self.look_after_sentry(seq).await;
         // In an aborted transaction it is activity all the same.
         let limit = Duration::from_millis(self.options.dead_man);
@@ -477,7 +477,7 @@ impl Actor {
     pub(super) async fn look_at_durability(
         &mut self,
         seq: Seq,
-    ) -> Result<Option<ServerMessage>, Broken> {
+    ) -> Result<Option<ServerMessage>, BrokenLink> {
         let Some(lsn) = self.written_up_to.clone() else {
             return Ok(None);
         };
@@ -505,10 +505,10 @@ impl Actor {
     }
 
     /// The link, or why there is none.
-    pub(super) fn link(&mut self) -> Result<&mut Link, Broken> {
+    pub(super) fn link(&mut self) -> Result<&mut Link, BrokenLink> {
         match &mut self.link {
             Some(link) => Ok(link),
-            None => Err(Broken::new(self.ended.clone())),
+            None => Err(BrokenLink::new(self.ended.clone())),
         }
     }
 
@@ -549,8 +549,8 @@ impl Actor {
 /// Gives a link up on which an answer does not come in that time.
 pub(super) async fn within<T>(
     limit: Duration,
-    answer: impl Future<Output = Result<T, Broken>>,
-) -> Result<T, Broken> {
+    answer: impl Future<Output = Result<T, BrokenLink>>,
+) -> Result<T, BrokenLink> {
     match tokio::time::timeout(limit, answer).await {
         Ok(answer) => answer,
         Err(_) => Err(unanswered(limit)),
@@ -563,8 +563,8 @@ fn given_up() -> ServerMessage {
 }
 
 /// Why a silent link was given up.
-pub(super) fn unanswered(limit: Duration) -> Broken {
-    Broken::new(message::own(format!(
+pub(super) fn unanswered(limit: Duration) -> BrokenLink {
+    BrokenLink::new(message::own(format!(
         "the server did not answer within {} s, so the link was given up",
         limit.as_secs_f32()
     )))
@@ -592,7 +592,10 @@ pub(super) fn noticed(
 }
 
 /// The end of the link, noticed while nothing is asked; never, where there is no link.
-async fn watch(link: &mut Option<Link>, notice: &mut (dyn FnMut(ServerMessage) + Send)) -> Broken {
+async fn watch(
+    link: &mut Option<Link>,
+    notice: &mut (dyn FnMut(ServerMessage) + Send),
+) -> BrokenLink {
     match link {
         Some(link) => link.idle(notice).await,
         None => std::future::pending().await,

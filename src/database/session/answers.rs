@@ -2,7 +2,7 @@
 
 use crate::database::link::{Answer, Gathered, ROW_CAP};
 use crate::gate::event::{Millis, StatementReport, XactStatus};
-use crate::runbook::check::{self, Check, Plan, Verdict};
+use crate::runbook::check::{self, Check, TapPlan, Verdict};
 
 /// What a statement that succeeded left behind; locks come later. `plan` counts pgTAP's tests over
 /// the script, and is settled with its last statement. Rows that are `data` are no checks.
@@ -10,7 +10,7 @@ pub(super) fn report(
     number: usize,
     duration: Millis,
     answer: Answer,
-    plan: &mut Plan,
+    plan: &mut TapPlan,
     is_last: bool,
     data: bool,
 ) -> StatementReport {
@@ -40,7 +40,7 @@ pub(super) fn checks(result: &Gathered) -> Vec<Check> {
     if result.copied {
         return Vec::new();
     }
-    let read = check::read(&result.set);
+    let read = check::read_checks(&result.set);
     let unread = result.capped() && (read.is_some() || result.verdict_beyond);
     let mut checks = read.unwrap_or_default();
     if unread {

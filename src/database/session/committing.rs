@@ -11,7 +11,7 @@ use super::actor::{Actor, noticed, unanswered, within};
 use super::looking;
 use super::settling::COMMIT_BEHIND_SAVEPOINT;
 use super::status::{ask_elsewhere, ask_status, status_of, status_question};
-use crate::database::link::{Answer, Broken, Sent};
+use crate::database::link::{Answer, BrokenLink, Sent};
 use crate::database::pinned::Pinned;
 use crate::database::tap::Status;
 use crate::database::{message, target};
@@ -33,7 +33,7 @@ struct CommitFlight {
 
 impl Actor {
     /// Never fails: whatever happens, the order is answered as a COMMIT.
-    pub(super) async fn commit(&mut self, seq: Seq, recorded: Recorded) -> Result<(), Broken> {
+    pub(super) async fn commit(&mut self, seq: Seq, recorded: Recorded) -> Result<(), BrokenLink> {
         let xid = recorded.xid().to_owned();
         let guarded = match self.guarded_by_savepoint {
             true => Some(COMMIT_BEHIND_SAVEPOINT.to_owned()),
@@ -94,10 +94,10 @@ impl Actor {
         asked: Option<Sent>,
         left_as: Status,
         xid: &str,
-    ) -> Result<Option<XactStatus>, Broken> {
+    ) -> Result<Option<XactStatus>, BrokenLink> {
         let link = self.link()?;
         let Some(asked) = asked else {
-            return Err(Broken::new(ServerMessage::default()));
+            return Err(BrokenLink::new(ServerMessage::default()));
         };
         let behind = link.answer(asked, &mut |_| {}).await?;
         if left_as == Status::Idle {
@@ -111,7 +111,7 @@ impl Actor {
     /// Sends COMMIT, in one flight with what is asked before and behind it: the transaction's number
     /// may be durable by now, which decides after a crash whether the server's word can be taken;
     /// and which way it went.
-    async fn send_commit(&mut self, guarded: &str, xid: &str) -> Result<CommitFlight, Broken> {
+    async fn send_commit(&mut self, guarded: &str, xid: &str) -> Result<CommitFlight, BrokenLink> {
         let flushed = self.written_up_to.as_deref().map(super::actor::flushed);
         let link = self.link()?;
         let durable = match flushed {
@@ -137,7 +137,7 @@ impl Actor {
         seq: Seq,
         durable: Option<(Sent, Sent)>,
         sent: Sent,
-    ) -> Result<(Answer, Option<ServerMessage>), Broken> {
+    ) -> Result<(Answer, Option<ServerMessage>), BrokenLink> {
         if let Some((asked, back)) = durable {
             let limit = self.answer_timeout();
             let answer = within(limit, self.link()?.answer(asked, &mut |_| {})).await?;

@@ -4,12 +4,12 @@ use tokio::time::Instant;
 
 use super::actor::{Actor, within};
 use super::answers::millis;
-use super::limits::{self, Limits};
+use super::limits::{self, SessionLimits};
 use super::looking::{self, Looks};
 use super::status::{status_of, status_question};
 use super::{HoldOptions, read_only};
-use crate::database::link::{Broken, Gathered, Link, Sent};
-use crate::database::locks::Ledger;
+use crate::database::link::{BrokenLink, Gathered, Link, Sent};
+use crate::database::locks::LockLedger;
 use crate::database::tap::Status;
 use crate::database::{message, target};
 use crate::gate::event::{Added, Body, Seq, Target};
@@ -25,7 +25,7 @@ const CHECKS_CLIENT: u32 = 14;
 
 /// Asks whether the server can look for a vanished client in the middle of a statement. Not on every
 /// platform, and only trying tells. `None` where it is too old.
-pub(super) async fn ask_for_client_checks(link: &mut Link) -> Result<Option<Sent>, Broken> {
+pub(super) async fn ask_for_client_checks(link: &mut Link) -> Result<Option<Sent>, BrokenLink> {
     if link.server_major() < CHECKS_CLIENT {
         return Ok(None);
     }
@@ -37,7 +37,7 @@ pub(super) async fn ask_for_client_checks(link: &mut Link) -> Result<Option<Sent
 pub(super) async fn learn_client_checks(
     link: &mut Link,
     asked: Option<Sent>,
-) -> Result<(), Broken> {
+) -> Result<(), BrokenLink> {
     let Some(asked) = asked else {
         return Ok(());
     };
@@ -57,7 +57,7 @@ pub(super) fn idle_limit(options: &HoldOptions) -> String {
 }
 
 impl Actor {
-    pub(super) async fn begin(&mut self, seq: Seq) -> Result<(), Broken> {
+    pub(super) async fn begin(&mut self, seq: Seq) -> Result<(), BrokenLink> {
         let link = self.link()?;
         if link.status() != Status::Idle {
             let why = message::own("a transaction is open already; nothing was sent");
@@ -104,7 +104,7 @@ impl Actor {
                 self.written_up_to = None;
                 self.guarded_by_savepoint = false;
                 self.ended_by_tag = false;
-                self.ledger = Ledger::default();
+                self.ledger = LockLedger::default();
                 let sent = preparing.into_iter().chain(added).map(Added::Ahead);
                 let added = sent.chain(self.still_to_come()).collect();
                 self.say(seq, Body::Begun { xid, added });
@@ -129,7 +129,7 @@ impl Actor {
 
     /// BEGIN, as the script words it, and the settings that bound the hold. They end with the
     /// transaction.
-    fn opening(&self, over_network: bool, ours: &Limits) -> Vec<String> {
+    fn opening(&self, over_network: bool, ours: &SessionLimits) -> Vec<String> {
         let script = &self.runbook.script;
         let taken_over = || {
             let all = script.statements.iter();
@@ -170,7 +170,7 @@ impl Actor {
         self.target.as_ref().is_some_and(direct)
     }
 
-    pub(super) async fn roll_back(&mut self, seq: Seq) -> Result<(), Broken> {
+    pub(super) async fn roll_back(&mut self, seq: Seq) -> Result<(), BrokenLink> {
         let xid = self.xid.clone();
         let link = self.link()?;
         for _ in 0..ROLLBACK_TRIES {
@@ -202,7 +202,7 @@ impl Actor {
             return Ok(());
         }
         link.sever();
-        Err(Broken::new(message::own(
+        Err(BrokenLink::new(message::own(
             "the server did not take ROLLBACK; the link was closed",
         )))
     }

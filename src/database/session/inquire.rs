@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::actor::{Actor, unanswered, within};
 use super::status::{status_of, status_question};
-use crate::database::link::{Broken, Link};
+use crate::database::link::{BrokenLink, Link};
 use crate::database::settings::Settings;
 use crate::database::{connect, message, target};
 use crate::gate::event::{Body, Inquiry, Seq, ServerMessage, Target, XactStatus};
@@ -88,14 +88,17 @@ pub async fn ask(
     if xid.is_empty() || !xid.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(Inquiry::Unknowable("the transaction has no number".into()));
     }
-    let now = target::recovered(link).await.map_err(Broken::why)?;
+    let now = target::recovered(link).await.map_err(BrokenLink::why)?;
     let crashed = match (&identity.recovered, &now) {
         (Some(then), Some(now)) => Some(then != now),
         _ => None,
     };
     // Before the status: what has ended in between must not be taken for somebody else's.
     let runs = crashed == Some(true) && runs(link, identity, xid).await?;
-    let answer = link.ask(&status_question(xid)).await.map_err(Broken::why)?;
+    let answer = link
+        .ask(&status_question(xid))
+        .await
+        .map_err(BrokenLink::why)?;
     let server = target::identity_words(here);
     let not_ours = format!("{server}; it crashed since, and what was not written is rolled back");
     if let Some(error) = answer.error {
@@ -144,7 +147,7 @@ async fn prepared(link: &mut Link, xid: &str) -> Result<Option<String>, ServerMe
         "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE transaction \
          OPERATOR(pg_catalog.=) pg_catalog.xid('{xid}'::pg_catalog.xid8)"
     );
-    let answer = link.ask(&sql).await.map_err(Broken::why)?;
+    let answer = link.ask(&sql).await.map_err(BrokenLink::why)?;
     let row = answer
         .results
         .into_iter()
@@ -296,7 +299,7 @@ impl Actor {
         xid: &str,
     ) -> Result<Inquiry, ServerMessage> {
         let limit = self.answer_timeout();
-        let link = self.link().map_err(Broken::why)?;
+        let link = self.link().map_err(BrokenLink::why)?;
         match tokio::time::timeout(limit, ask(link, here, identity, xid)).await {
             Ok(answer) => answer,
             Err(_) => Err(unanswered(limit).why()),
@@ -439,7 +442,7 @@ async fn ask_once(
     end_backend: bool,
 ) -> Result<Inquiry, ServerMessage> {
     let mut link = connect::connect(settings).await?;
-    let here = target::read(&mut link).await?;
+    let here = target::read_target(&mut link).await?;
     let first = ask(&mut link, &here, identity, xid).await?;
     let in_progress = matches!(
         first,
@@ -454,7 +457,7 @@ async fn ask_once(
     let ended = link
         .ask(&termination(identity, xid, here.server_version_num))
         .await
-        .map_err(Broken::why)?;
+        .map_err(BrokenLink::why)?;
     if let Some(error) = ended.error {
         return Ok(Inquiry::Unknowable(format!(
             "the old backend could not be ended: {}",

@@ -19,21 +19,21 @@ const ROOMY: Millis = 1_000;
 
 /// Limits in milliseconds; 0 is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Limits {
+pub(super) struct SessionLimits {
     statement: Millis,
     others: Vec<(&'static str, Millis)>,
 }
 
 impl Actor {
     /// The program's own limits on this server.
-    pub(super) fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> SessionLimits {
         let checks_client = self.link.as_ref().is_some_and(Link::checks_client);
-        Limits::ours(&self.options, checks_client)
+        SessionLimits::ours(&self.options, checks_client)
     }
 }
 
-impl Limits {
-    fn ours(options: &HoldOptions, checks_client: bool) -> Limits {
+impl SessionLimits {
+    fn ours(options: &HoldOptions, checks_client: bool) -> SessionLimits {
         let mut others = vec![
             ("lock_timeout", options.lock_timeout.max(1)),
             (
@@ -44,15 +44,15 @@ impl Limits {
         if checks_client {
             others.push(("client_connection_check_interval", 1_000));
         }
-        Limits {
+        SessionLimits {
             statement: options.statement_limit,
             others,
         }
     }
 
     /// These with another limit on statements.
-    pub(super) fn with_statements_of(&self, other: &Limits) -> Limits {
-        Limits {
+    pub(super) fn with_statements_of(&self, other: &SessionLimits) -> SessionLimits {
+        SessionLimits {
             statement: other.statement,
             others: self.others.clone(),
         }
@@ -99,7 +99,7 @@ impl Limits {
             .collect()
     }
 
-    /// What ends what [`Limits::begin`] began, with what goes before it.
+    /// What ends what [`SessionLimits::begin`] began, with what goes before it.
     pub(super) fn end(&self, before: &str) -> String {
         match self.is_roomy() {
             true => before.to_owned(),
@@ -113,8 +113,8 @@ impl Limits {
         self.end(&self.begin(told))
     }
 
-    /// The limits as an answer to [`Limits::begin`] tells them.
-    pub(super) fn told(&self, answer: &Answer) -> Option<Limits> {
+    /// The limits as an answer to [`SessionLimits::begin`] tells them.
+    pub(super) fn told(&self, answer: &Answer) -> Option<SessionLimits> {
         let mut shown = answer
             .results
             .iter()
@@ -124,12 +124,17 @@ impl Limits {
         for (name, _) in &self.others {
             others.push((*name, shown.next()??));
         }
-        Some(Limits { statement, others })
+        Some(SessionLimits { statement, others })
     }
 
     /// What is to stand from now on, where a statement that ran under `before` left `found`: what it
     /// changed, as far as that is no wider than `ours`.
-    pub(super) fn follow(&mut self, before: &Limits, found: &Limits, ours: &Limits) {
+    pub(super) fn follow(
+        &mut self,
+        before: &SessionLimits,
+        found: &SessionLimits,
+        ours: &SessionLimits,
+    ) {
         if found.statement != before.statement {
             self.statement = stricter(ours.statement, found.statement);
         }
@@ -143,9 +148,9 @@ impl Limits {
     }
 
     /// The same before anything ran: a stricter limit on statements that the session has stands.
-    pub(super) fn keep_stricter(&self, statement: &str) -> Option<Limits> {
+    pub(super) fn keep_stricter(&self, statement: &str) -> Option<SessionLimits> {
         let statement = stricter(self.statement, read_shown(statement)?);
-        Some(Limits {
+        Some(SessionLimits {
             statement,
             others: self.others.clone(),
         })

@@ -8,8 +8,8 @@
 
 use std::time::Duration;
 
-use super::limits::Limits;
-use crate::database::link::{Answer, Broken, Link, Sent};
+use super::limits::SessionLimits;
+use crate::database::link::{Answer, BrokenLink, Link, Sent};
 use crate::database::locks::QUERY;
 use crate::gate::event::ServerMessage;
 use crate::runbook::script::Statement;
@@ -17,7 +17,7 @@ use crate::runbook::script::Statement;
 /// What is sent before the next statement. Limits first; with a look it is two requests: where the
 /// first one fails, the second takes the look back, and the limits stay.
 pub(super) fn between(
-    limits: &Limits,
+    limits: &SessionLimits,
     told: bool,
     looks: Option<Looks>,
 ) -> (String, Option<String>) {
@@ -98,11 +98,11 @@ pub(super) struct Aside {
 }
 
 /// Sends something that is asked in the held transaction, and the way back to where it was.
-pub(super) async fn send_aside(link: &mut Link, sql: &str) -> Result<Aside, Broken> {
+pub(super) async fn send_aside(link: &mut Link, sql: &str) -> Result<Aside, BrokenLink> {
     send_aside_within(link, SHORT, sql).await
 }
 
-async fn send_aside_within(link: &mut Link, limit: &str, sql: &str) -> Result<Aside, Broken> {
+async fn send_aside_within(link: &mut Link, limit: &str, sql: &str) -> Result<Aside, BrokenLink> {
     Ok(Aside {
         asked: link.send_ours(&aside_within(limit, sql)).await?,
         back: link.send_ours(BACK).await?,
@@ -115,7 +115,7 @@ impl Aside {
     pub(super) async fn hear(
         self,
         link: &mut Link,
-    ) -> Result<(Answer, Option<ServerMessage>), Broken> {
+    ) -> Result<(Answer, Option<ServerMessage>), BrokenLink> {
         let answer = link.answer(self.asked, &mut |_| {}).await?;
         let back = link.answer(self.back, &mut |_| {}).await?;
         Ok((answer, back.error))
@@ -126,7 +126,7 @@ impl Aside {
 pub(super) async fn ask_aside(
     link: &mut Link,
     sql: &str,
-) -> Result<(Answer, Option<ServerMessage>), Broken> {
+) -> Result<(Answer, Option<ServerMessage>), BrokenLink> {
     send_aside(link, sql).await?.hear(link).await
 }
 
@@ -135,7 +135,7 @@ pub(super) async fn ask_aside_within(
     link: &mut Link,
     limit: &str,
     sql: &str,
-) -> Result<(Answer, Option<ServerMessage>), Broken> {
+) -> Result<(Answer, Option<ServerMessage>), BrokenLink> {
     send_aside_within(link, limit, sql).await?.hear(link).await
 }
 

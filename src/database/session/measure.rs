@@ -5,12 +5,13 @@
 //! on each table: one in the way costs the sizes and nothing else. Operators are qualified: whoever
 //! may make one in a schema of the search path could otherwise act with our role.
 
-use super::read_only::{self, Limits};
-use crate::database::link::{Broken, Link};
+use super::read_only::{self, ReadOnlyLimits};
+use crate::database::link::{BrokenLink, Link};
 use crate::database::message;
 use crate::database::tables;
 use crate::gate::event::{Millis, StatementReport};
-use crate::runbook::impact::{Measure, Measured, Size};
+use crate::runbook::check::ResultRow;
+use crate::runbook::impact::{Measure, MeasuredTable, TableSize};
 use crate::runbook::objects::Name;
 
 /// How long it may take, in milliseconds.
@@ -20,11 +21,15 @@ const LIMIT: Millis = 5_000;
 ///
 /// # Errors
 /// When the link breaks; a question that is refused is told in the answer.
-pub async fn of(link: &mut Link, names: &[Name], lock: Millis) -> Result<Measure, Broken> {
+pub async fn measure_tables(
+    link: &mut Link,
+    names: &[Name],
+    lock: Millis,
+) -> Result<Measure, BrokenLink> {
     if names.is_empty() {
         return Ok(Measure::default());
     }
-    let limits = Limits {
+    let limits = ReadOnlyLimits {
         statement: LIMIT,
         lock: Some(lock),
     };
@@ -69,25 +74,26 @@ pub async fn of(link: &mut Link, names: &[Name], lock: Millis) -> Result<Measure
             problem,
         });
     }
-    let of = |rows: &[Row], number: usize| -> Option<Row> {
+    let of = |rows: &[ResultRow], number: usize| -> Option<ResultRow> {
         let own = Some(number.to_string());
         rows.iter().find(|row| row.first() == Some(&own)).cloned()
     };
-    let tables = names.iter().enumerate().map(|(number, name)| Measured {
-        name: name.clone(),
-        found: of(&there, number).map(|row| Size {
-            total: of(&sizes, number).and_then(|row| row.get(1).cloned().flatten()),
-            rows: row.get(2).and_then(|rows| rows.as_ref()?.parse().ok()),
-        }),
-    });
+    let tables = names
+        .iter()
+        .enumerate()
+        .map(|(number, name)| MeasuredTable {
+            name: name.clone(),
+            found: of(&there, number).map(|row| TableSize {
+                total: of(&sizes, number).and_then(|row| row.get(1).cloned().flatten()),
+                rows: row.get(2).and_then(|rows| rows.as_ref()?.parse().ok()),
+            }),
+        });
     Ok(Measure {
         tables: tables.collect(),
         problem,
     })
 }
 
-type Row = Vec<Option<String>>;
-
-fn rows_of(report: StatementReport) -> Vec<Row> {
+fn rows_of(report: StatementReport) -> Vec<ResultRow> {
     report.result.map(|set| set.rows).unwrap_or_default()
 }

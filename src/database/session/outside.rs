@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::actor::Actor;
 use super::answers::millis;
-use crate::database::link::Broken;
+use crate::database::link::BrokenLink;
 use crate::database::message;
 use crate::database::tap::Status;
 use crate::gate::event::{Body, Seq, ServerMessage, Target};
@@ -25,7 +25,7 @@ impl Actor {
         &mut self,
         seq: Seq,
         question: Question,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), BrokenLink> {
         let since = Instant::now();
         let answer = match self.there_again().await {
             Ok(()) => self.answer_outside(seq, &question).await?,
@@ -69,7 +69,7 @@ impl Actor {
         &mut self,
         seq: Seq,
         question: &Question,
-    ) -> Result<Result<Rows, ServerMessage>, Broken> {
+    ) -> Result<Result<Rows, ServerMessage>, BrokenLink> {
         let answer = match self.link()?.ask(OPEN).await?.error {
             Some(error) => Err(error),
             None => self.answer_to(seq, question, LIMIT).await?,

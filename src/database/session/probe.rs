@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 
 use super::actor::{Actor, Posting, UNGUARDED, guard_told, wait_for_post};
 use super::measure;
-use super::read_only::{self, Limits, Query, Stopped};
+use super::read_only::{self, ReadOnlyLimits, ReadOnlyQuery, Stopped};
 use super::traffic::Traffic;
-use crate::database::link::Broken;
+use crate::database::link::BrokenLink;
 use crate::database::message;
 use crate::database::others::Exclusive;
 use crate::database::sentry::Sentry;
@@ -24,7 +24,7 @@ use crate::runbook::check::{Check, Tally};
 use crate::runbook::encoding::Charset;
 use crate::runbook::objects::Name;
 use crate::runbook::printable::counted;
-use crate::runbook::script::{Refusal, Script};
+use crate::runbook::script::{Script, ScriptRefusal};
 use crate::runbook::{ItemKind, Runbook, rehearsal};
 
 /// What a person has to know of a database that keeps bytes of any encoding.
@@ -52,7 +52,7 @@ struct Around {
 }
 
 impl Actor {
-    pub(super) async fn probe(&mut self, seq: Seq, items: Vec<usize>) -> Result<(), Broken> {
+    pub(super) async fn probe(&mut self, seq: Seq, items: Vec<usize>) -> Result<(), BrokenLink> {
         let runbook = Arc::clone(&self.runbook);
         let looks_at_structure = runbook.items.iter().any(|i| i.kind == ItemKind::Structure);
         let mut around = self.look_around().await?;
@@ -92,7 +92,7 @@ impl Actor {
         done?;
         let tables = runbook.impact().tables.iter();
         let names: Vec<Name> = tables.map(|table| table.name.clone()).collect();
-        let measure = measure::of(self.link()?, &names, before.wait()).await?;
+        let measure = measure::measure_tables(self.link()?, &names, before.wait()).await?;
         self.say(seq, Body::Measured(measure));
         Ok(())
     }
@@ -103,7 +103,7 @@ impl Actor {
         seq: Seq,
         items: Vec<usize>,
         mut around: Around,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), BrokenLink> {
         let runbook = Arc::clone(&self.runbook);
         for item in items {
             let Some(asked) = runbook.items.get(item) else {
@@ -151,20 +151,20 @@ impl Actor {
 
     /// What the program's own questions find out before files of checks are run, in one flight. What
     /// was reached is asked afresh: the server may have become a standby since.
-    async fn look_around(&mut self) -> Result<Around, Broken> {
+    async fn look_around(&mut self) -> Result<Around, BrokenLink> {
         let known = self.target.clone();
         let traffic = self.traffic_question();
         let exclusive = Exclusive::question();
         let link = self.link()?;
         let asked = Questions::send(link, known.as_ref()).await;
-        let asked = asked.map_err(Broken::new)?;
+        let asked = asked.map_err(BrokenLink::new)?;
         let before = Exclusive::send(link, &exclusive).await?;
         let traffic = match &traffic {
             Some(question) => Some(self.send_traffic(question).await?),
             None => None,
         };
         let link = self.link()?;
-        let answers = asked.hear(link).await.map_err(Broken::new)?;
+        let answers = asked.hear(link).await.map_err(BrokenLink::new)?;
         let before = Exclusive::hear(link, before).await?;
         let traffic = match traffic {
             Some(traffic) => Some(Traffic::hear(link, traffic).await?),
@@ -172,7 +172,7 @@ impl Actor {
         };
         read_only::close(link).await?;
         let target = match answers.complete(link).await {
-            Err(why) if why.sqlstate.is_none() => return Err(Broken::new(why)),
+            Err(why) if why.sqlstate.is_none() => return Err(BrokenLink::new(why)),
             target => target,
         };
         Ok(Around {
@@ -182,7 +182,10 @@ impl Actor {
         })
     }
 
-    fn connection(&mut self, target: Result<Target, ServerMessage>) -> Result<Evidence, Broken> {
+    fn connection(
+        &mut self,
+        target: Result<Target, ServerMessage>,
+    ) -> Result<Evidence, BrokenLink> {
         let target = match target {
             Ok(target) => target,
             Err(why) => {
@@ -210,14 +213,18 @@ impl Actor {
     }
 
     /// The rows of a file of checks as evidence. What is refused in it is never sent.
-    async fn checks(&mut self, script: &Script, before: &Exclusive) -> Result<Evidence, Broken> {
+    async fn checks(
+        &mut self,
+        script: &Script,
+        before: &Exclusive,
+    ) -> Result<Evidence, BrokenLink> {
         if !script.refusals.is_empty() {
             return Ok(refused(script));
         }
         let limit = self.options.read_timeout;
         let runbook = Arc::clone(&self.runbook);
         let path = runbook.search_path.checks.as_deref();
-        let limits = Limits {
+        let limits = ReadOnlyLimits {
             statement: limit,
             lock: Some(before.wait()),
         };
@@ -242,7 +249,7 @@ impl Actor {
         seq: Seq,
         item: usize,
         claim: oneshot::Receiver<Claim>,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), BrokenLink> {
         let Ok(claim) = claim.await else {
             return Ok(());
         };
@@ -266,13 +273,13 @@ impl Actor {
         Ok(())
     }
 
-    async fn structure_digest(&mut self) -> Result<Result<String, ServerMessage>, Broken> {
+    async fn structure_digest(&mut self) -> Result<Result<String, ServerMessage>, BrokenLink> {
         let texts = rehearsal::digest_now();
-        let queries: Vec<Query<'_>> = texts
+        let queries: Vec<ReadOnlyQuery<'_>> = texts
             .iter()
-            .map(|text| Query::from(text.as_str()))
+            .map(|text| ReadOnlyQuery::from(text.as_str()))
             .collect();
-        let limits = Limits {
+        let limits = ReadOnlyLimits {
             statement: self.options.read_timeout,
             lock: Some(self.options.lock_timeout),
         };
@@ -289,7 +296,7 @@ impl Actor {
         Ok(digest.ok_or_else(|| message::own("the server did not tell its structure")))
     }
 
-    pub(super) async fn post_verify(&mut self, seq: Seq) -> Result<(), Broken> {
+    pub(super) async fn post_verify(&mut self, seq: Seq) -> Result<(), BrokenLink> {
         let runbook = Arc::clone(&self.runbook);
         let Some(script) = &runbook.post_verification else {
             let results = Vec::new();
@@ -304,7 +311,7 @@ impl Actor {
         }
         let limit = self.options.read_timeout;
         let path = runbook.search_path.checks.as_deref();
-        let limits = Limits {
+        let limits = ReadOnlyLimits {
             statement: limit,
             lock: None,
         };
@@ -430,7 +437,7 @@ fn connection_evidence(target: &Target, runbook: &Runbook) -> Evidence {
         lines: objections
             .into_iter()
             .chain(which)
-            .chain(target::lines(target))
+            .chain(target::describe_target(target))
             .chain(risk)
             .collect(),
         ..Evidence::default()
@@ -440,7 +447,8 @@ fn connection_evidence(target: &Target, runbook: &Runbook) -> Evidence {
 /// What stands against running a file of checks.
 fn refused(script: &Script) -> Evidence {
     let places = counted(script.refusals.len(), "place", "places");
-    let said = |refusal: &Refusal| format!("refused, line {}: {}", refusal.line, refusal.reason);
+    let said =
+        |refusal: &ScriptRefusal| format!("refused, line {}: {}", refusal.line, refusal.reason);
     Evidence {
         standing: Standing::Fails,
         summary: format!("{} cannot be run: {places} refused", script.name),

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::actor::{Actor, noticed};
 use super::answers::millis;
-use crate::database::link::{Answer, BYTE_CAP, Broken, Unsent};
+use crate::database::link::{Answer, BYTE_CAP, BrokenLink, Unsent};
 use crate::database::message;
 use crate::database::tap::Status;
 use crate::gate::event::{Body, Millis, Seq, ServerMessage};
@@ -57,21 +57,21 @@ const LOOK: &str = "SELECT pg_catalog.pg_current_xact_id_if_assigned(), \
 
 /// The transaction as a look saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Seen {
+struct TransactionState {
     xid: Option<String>,
     role: Option<String>,
     settings: BTreeSet<String>,
     locks: BTreeSet<String>,
 }
 
-impl Seen {
-    fn read(row: &[Option<String>]) -> Seen {
+impl TransactionState {
+    fn read(row: &[Option<String>]) -> TransactionState {
         let cell = |i: usize| row.get(i).cloned().flatten();
         let lines = |i: usize| {
             let text = cell(i).unwrap_or_default();
             text.lines().map(str::to_owned).collect()
         };
-        Seen {
+        TransactionState {
             xid: cell(0),
             role: cell(1),
             settings: lines(2),
@@ -80,7 +80,7 @@ impl Seen {
     }
 
     /// What is not as it was `before`, in words.
-    fn differs(&self, before: &Seen) -> Option<String> {
+    fn differs(&self, before: &TransactionState) -> Option<String> {
         let names = |lines: Vec<&String>, words: usize| -> String {
             let cut = |line: &&String| {
                 let words: Vec<&str> = line.split(' ').take(words).collect();
@@ -125,7 +125,7 @@ impl Actor {
         seq: Seq,
         question: Question,
         limit: Millis,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), BrokenLink> {
         let since = Instant::now();
         // Before the savepoint an error would cost the transaction. Whoever wants to cancel asks again.
         self.line.close_to_cancels().await;
@@ -145,7 +145,7 @@ impl Actor {
         seq: Seq,
         question: &Question,
         limit: Millis,
-    ) -> Result<(Result<Rows, ServerMessage>, After), Broken> {
+    ) -> Result<(Result<Rows, ServerMessage>, After), BrokenLink> {
         let opened = match self.link()?.status() {
             Status::Open => self.link()?.ask(SAVEPOINT).await?.error,
             Status::Idle | Status::Failed | Status::Unknown => Some(message::own(
@@ -182,7 +182,7 @@ impl Actor {
         seq: Seq,
         question: &Question,
         limit: Millis,
-    ) -> Result<Result<Rows, ServerMessage>, Broken> {
+    ) -> Result<Result<Rows, ServerMessage>, BrokenLink> {
         let until = Instant::now() + Duration::from_millis(limit);
         let bounds = format!(
             "SET LOCAL transaction_read_only = on; \
@@ -242,7 +242,7 @@ impl Actor {
     }
 
     /// Back to the savepoint, which is then gone; or why not.
-    async fn back(&mut self) -> Result<Result<(), String>, Broken> {
+    async fn back(&mut self) -> Result<Result<(), String>, BrokenLink> {
         let mut why = String::new();
         for _ in 0..TRIES {
             let answer = self.link()?.ask(BACK).await?;
@@ -255,19 +255,19 @@ impl Actor {
         Ok(Err(why))
     }
 
-    async fn sight(&mut self) -> Result<Result<Seen, ServerMessage>, Broken> {
+    async fn sight(&mut self) -> Result<Result<TransactionState, ServerMessage>, BrokenLink> {
         let answer = self.link()?.ask(&format!("{LOOKS_LIMITS}; {LOOK}")).await?;
         if let Some(error) = answer.error {
             return Ok(Err(error));
         }
         let row = answer.results.first().and_then(|r| r.set.rows.first());
         Ok(row
-            .map(|row| Seen::read(row))
+            .map(|row| TransactionState::read(row))
             .ok_or_else(|| message::own("the server answered without a row")))
     }
 
     /// The second look, behind a savepoint of its own.
-    async fn compared(&mut self, before: Seen) -> Result<After, Broken> {
+    async fn compared(&mut self, before: TransactionState) -> Result<After, BrokenLink> {
         let unknown = |error: &ServerMessage| {
             After::Disturbed(format!("it cannot be looked at: {}", message::line(error)))
         };

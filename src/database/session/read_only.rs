@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::caps::Caps;
-use crate::database::link::{Broken, Link};
+use crate::database::link::{BrokenLink, Link};
 use crate::database::pinned::Aim;
 use crate::database::settings::Settings;
 use crate::database::{message, target};
@@ -25,7 +25,7 @@ use crate::runbook::script::{Script, Statement};
 
 /// How long a session that only looks may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ReadOnlyLimits {
     /// One query, in milliseconds.
     pub statement: Millis,
     /// Waiting for one lock, in milliseconds; `None` leaves it to the server's setting.
@@ -34,7 +34,7 @@ pub struct Limits {
 
 /// What is to be run.
 #[derive(Debug, Clone, Copy)]
-pub struct Query<'a> {
+pub struct ReadOnlyQuery<'a> {
     /// The number under which it is reported.
     pub number: usize,
     /// The line where it stands.
@@ -48,9 +48,9 @@ pub struct Query<'a> {
     pub data: bool,
 }
 
-impl<'a> From<&'a Statement> for Query<'a> {
-    fn from(statement: &'a Statement) -> Query<'a> {
-        Query {
+impl<'a> From<&'a Statement> for ReadOnlyQuery<'a> {
+    fn from(statement: &'a Statement) -> ReadOnlyQuery<'a> {
+        ReadOnlyQuery {
             number: statement.number,
             line: statement.line,
             text: &statement.text,
@@ -62,9 +62,9 @@ impl<'a> From<&'a Statement> for Query<'a> {
 }
 
 /// A query of the program's own.
-impl<'a> From<&'a str> for Query<'a> {
-    fn from(text: &'a str) -> Query<'a> {
-        Query {
+impl<'a> From<&'a str> for ReadOnlyQuery<'a> {
+    fn from(text: &'a str) -> ReadOnlyQuery<'a> {
+        ReadOnlyQuery {
             number: 1,
             line: 0,
             text,
@@ -108,13 +108,13 @@ pub fn search_path(path: Option<&str>) -> String {
 }
 
 /// Queries of the program's own, numbered from 1 in their order.
-pub fn numbered(texts: &[String]) -> Vec<Query<'_>> {
+pub fn numbered(texts: &[String]) -> Vec<ReadOnlyQuery<'_>> {
     let numbers = 1..;
     numbers
         .zip(texts)
-        .map(|(number, text)| Query {
+        .map(|(number, text)| ReadOnlyQuery {
             number,
-            ..Query::from(text.as_str())
+            ..ReadOnlyQuery::from(text.as_str())
         })
         .collect()
 }
@@ -189,8 +189,8 @@ pub async fn open_where(aim: &Aim) -> Result<(Link, Target), ServerMessage> {
                 "the server did not make this session read-only, so nothing was looked at",
             ));
         }
-        link.ask(CHECK_CLIENT).await.map_err(Broken::why)?;
-        target::read(&mut link)
+        link.ask(CHECK_CLIENT).await.map_err(BrokenLink::why)?;
+        target::read_target(&mut link)
             .await
             .map_err(|why| target::unread(&why))
     };
@@ -214,9 +214,9 @@ fn silent() -> ServerMessage {
 pub async fn script(
     link: &mut Link,
     script: &Script,
-    limits: Limits,
+    limits: ReadOnlyLimits,
     path: Option<&str>,
-) -> Result<Result<Vec<StatementReport>, Stopped>, Broken> {
+) -> Result<Result<Vec<StatementReport>, Stopped>, BrokenLink> {
     if let Some(why) = link.objection_to_letters(script.letters_in()) {
         return Ok(Err(Stopped {
             number: 0,
@@ -225,7 +225,7 @@ pub async fn script(
             escaped: false,
         }));
     }
-    let queries: Vec<Query<'_>> = script.sent().map(Query::from).collect();
+    let queries: Vec<ReadOnlyQuery<'_>> = script.sent().map(ReadOnlyQuery::from).collect();
     let (mut results, stopped) = together(link, &queries, limits, Asker::File(path)).await?;
     let mut caps = Caps::default();
     for report in &mut results {
@@ -246,9 +246,9 @@ pub async fn script(
 /// When the link breaks, or the server is silent for longer than the limits allow.
 pub async fn each(
     link: &mut Link,
-    queries: &[Query<'_>],
-    limits: Limits,
-) -> Result<Vec<Result<StatementReport, Stopped>>, Broken> {
+    queries: &[ReadOnlyQuery<'_>],
+    limits: ReadOnlyLimits,
+) -> Result<Vec<Result<StatementReport, Stopped>>, BrokenLink> {
     // The program's own questions, which are bounded by what they ask.
     each_capped(link, queries, limits, Asker::Program, &mut None).await
 }
@@ -259,10 +259,10 @@ pub async fn each(
 /// When the link breaks, or the server is silent for longer than the limits allow.
 pub async fn each_on(
     link: &mut Link,
-    queries: &[Query<'_>],
-    limits: Limits,
+    queries: &[ReadOnlyQuery<'_>],
+    limits: ReadOnlyLimits,
     path: Option<&str>,
-) -> Result<Vec<Result<StatementReport, Stopped>>, Broken> {
+) -> Result<Vec<Result<StatementReport, Stopped>>, BrokenLink> {
     let caps = &mut Some(Caps::default());
     each_capped(link, queries, limits, Asker::File(path), caps).await
 }
@@ -276,26 +276,32 @@ pub async fn each_on(
 pub async fn send<'q>(
     link: &mut Link,
     question: &'q str,
-    limits: Limits,
-) -> Result<Flight<'q>, Broken> {
-    flight::send(link, vec![Query::from(question)], limits, Asker::Program).await
+    limits: ReadOnlyLimits,
+) -> Result<Flight<'q>, BrokenLink> {
+    flight::send(
+        link,
+        vec![ReadOnlyQuery::from(question)],
+        limits,
+        Asker::Program,
+    )
+    .await
 }
 
 /// Ends what is still open behind flights that have landed.
 ///
 /// # Errors
 /// When the link breaks.
-pub async fn close(link: &mut Link) -> Result<(), Broken> {
+pub async fn close(link: &mut Link) -> Result<(), BrokenLink> {
     flight::close(link).await
 }
 
 async fn each_capped(
     link: &mut Link,
-    queries: &[Query<'_>],
-    limits: Limits,
+    queries: &[ReadOnlyQuery<'_>],
+    limits: ReadOnlyLimits,
     asker: Asker<'_>,
     caps: &mut Option<Caps>,
-) -> Result<Vec<Result<StatementReport, Stopped>>, Broken> {
+) -> Result<Vec<Result<StatementReport, Stopped>>, BrokenLink> {
     let mut answers = Vec::new();
     let mut rest = queries;
     while !rest.is_empty() {
@@ -326,10 +332,10 @@ async fn each_capped(
 /// Runs queries in one READ ONLY transaction, up to the first that does not succeed.
 async fn together(
     link: &mut Link,
-    queries: &[Query<'_>],
-    limits: Limits,
+    queries: &[ReadOnlyQuery<'_>],
+    limits: ReadOnlyLimits,
     asker: Asker<'_>,
-) -> Result<(Vec<StatementReport>, Option<Stopped>), Broken> {
+) -> Result<(Vec<StatementReport>, Option<Stopped>), BrokenLink> {
     let flight = flight::send(link, queries.to_vec(), limits, asker).await?;
     let (results, stopped) = flight.land(link).await?;
     if !stopped.as_ref().is_some_and(|stopped| stopped.escaped) {

@@ -17,13 +17,13 @@ use tokio::time::Instant;
 use super::actor::{Actor, noticed};
 use super::answers::{millis, report};
 use super::caps::{self, Caps};
-use super::limits::{self, Limits};
+use super::limits::{self, SessionLimits};
 use super::looking::{self, Budget, Looks};
-use crate::database::link::{Answer, Broken, Link, Sent, Unsent};
+use crate::database::link::{Answer, BrokenLink, Link, Sent, Unsent};
 use crate::database::message;
 use crate::database::tap::Status;
 use crate::gate::event::{Body, Millis, Seq, ServerMessage, StatementReport};
-use crate::runbook::check::Plan;
+use crate::runbook::check::TapPlan;
 use crate::runbook::lasting::{Beyond, Lasting};
 use crate::runbook::script::{Script, Statement};
 
@@ -34,7 +34,7 @@ const WINDOW: usize = 64;
 const LOW: usize = WINDOW / 2;
 
 /// A request that was sent and is not answered yet.
-enum Part<'s> {
+enum PendingRequest<'s> {
     Statement(&'s Statement, Sent),
     /// The limits again, perhaps a look at the locks and the way back from it.
     Between(&'s Statement, Between),
@@ -43,13 +43,13 @@ enum Part<'s> {
 /// What of ours follows a statement.
 struct Between {
     /// The limits before the statement, where it may have changed one on purpose and the answer tells.
-    told: Option<Limits>,
+    told: Option<SessionLimits>,
     first: Sent,
     /// Behind a look.
     back: Option<Sent>,
 }
 
-struct Run {
+struct ScriptRun {
     seq: Seq,
     /// When the answer before came; the next statement is worked on since then.
     since: Instant,
@@ -58,14 +58,14 @@ struct Run {
     failed: bool,
     /// The number of the script's last statement, and the plan of its pgTAP tests until then.
     last: usize,
-    plan: Plan,
+    plan: TapPlan,
     budget: Budget,
     /// It was told that a look failed.
     blind: bool,
     looks: Looks,
-    ours: Limits,
+    ours: SessionLimits,
     /// What stands: ours, and what the script made stricter, as far as the server has told it.
-    standing: Limits,
+    standing: SessionLimits,
     /// The next statement waits for what is under way.
     waits: bool,
     /// How many statements are under way.
@@ -74,11 +74,11 @@ struct Run {
 }
 
 impl Actor {
-    pub(super) async fn run_script(&mut self, seq: Seq) -> Result<(), Broken> {
+    pub(super) async fn run_script(&mut self, seq: Seq) -> Result<(), BrokenLink> {
         let runbook = Arc::clone(&self.runbook);
         let script = &runbook.script;
         let mut rest = script.sent().peekable();
-        let mut flight: VecDeque<Part<'_>> = VecDeque::new();
+        let mut flight: VecDeque<PendingRequest<'_>> = VecDeque::new();
         let mut run = self.start_run(seq, script.sent().last());
         self.link()?;
         if let Some(first) = rest.peek().copied()
@@ -92,7 +92,7 @@ impl Actor {
                 .await?;
             match flight.pop_front() {
                 Some(part) => {
-                    run.ahead -= usize::from(matches!(part, Part::Statement(..)));
+                    run.ahead -= usize::from(matches!(part, PendingRequest::Statement(..)));
                     self.read(&mut run, part, &mut flight).await?;
                 }
                 None => break,
@@ -107,15 +107,15 @@ impl Actor {
         Ok(())
     }
 
-    fn start_run(&self, seq: Seq, last: Option<&Statement>) -> Run {
+    fn start_run(&self, seq: Seq, last: Option<&Statement>) -> ScriptRun {
         let ours = self.limits();
-        Run {
+        ScriptRun {
             seq,
             since: Instant::now(),
             waiting: None,
             failed: false,
             last: last.map_or(0, |statement| statement.number),
-            plan: Plan::default(),
+            plan: TapPlan::default(),
             budget: Budget::default(),
             blind: false,
             looks: self.looks,
@@ -130,11 +130,11 @@ impl Actor {
     /// Sends statements ahead of their answers, up to the first that needs to know them.
     async fn send_ahead<'s>(
         &mut self,
-        run: &mut Run,
+        run: &mut ScriptRun,
         script: &'s Script,
         rest: &mut Peekable<impl Iterator<Item = &'s Statement>>,
-        flight: &mut VecDeque<Part<'s>>,
-    ) -> Result<(), Broken> {
+        flight: &mut VecDeque<PendingRequest<'s>>,
+    ) -> Result<(), BrokenLink> {
         let room = match run.ahead <= LOW {
             true => WINDOW,
             false => 0,
@@ -155,7 +155,7 @@ impl Actor {
                 Some(data) => self.copy(run, statement, data).await?,
                 None => match self.link()?.send_one(&statement.text).await {
                     Ok(sent) => {
-                        flight.push_back(Part::Statement(statement, sent));
+                        flight.push_back(PendingRequest::Statement(statement, sent));
                         run.ahead += 1;
                     }
                     Err(Unsent::Gone(broken)) => return Err(broken),
@@ -187,11 +187,11 @@ impl Actor {
     /// in the same flight.
     async fn between<'s>(
         &mut self,
-        run: &mut Run,
+        run: &mut ScriptRun,
         statement: &'s Statement,
         look: bool,
-        flight: &mut VecDeque<Part<'s>>,
-    ) -> Result<(), Broken> {
+        flight: &mut VecDeque<PendingRequest<'s>>,
+    ) -> Result<(), BrokenLink> {
         if looking::may_unprepare(statement) {
             self.looks = Looks::InFull;
             run.looks = Looks::InFull;
@@ -219,34 +219,34 @@ impl Actor {
                 None => None,
             },
         };
-        flight.push_back(Part::Between(statement, between));
+        flight.push_back(PendingRequest::Between(statement, between));
         Ok(())
     }
 
     /// Sends what stands, before the next statement or behind what is under way.
     async fn set_standing<'s>(
         &mut self,
-        run: &Run,
+        run: &ScriptRun,
         statement: &'s Statement,
-    ) -> Result<Part<'s>, Broken> {
+    ) -> Result<PendingRequest<'s>, BrokenLink> {
         let first = self.link()?.send_ours(&run.standing.set(false)).await?;
         let between = Between {
             told: None,
             first,
             back: None,
         };
-        Ok(Part::Between(statement, between))
+        Ok(PendingRequest::Between(statement, between))
     }
 
     /// Reads one answer and says what it means.
     async fn read<'s>(
         &mut self,
-        run: &mut Run,
-        part: Part<'s>,
-        flight: &mut VecDeque<Part<'s>>,
-    ) -> Result<(), Broken> {
+        run: &mut ScriptRun,
+        part: PendingRequest<'s>,
+        flight: &mut VecDeque<PendingRequest<'s>>,
+    ) -> Result<(), BrokenLink> {
         match part {
-            Part::Statement(statement, sent) => {
+            PendingRequest::Statement(statement, sent) => {
                 if !run.failed {
                     self.finish(run, Vec::new());
                     self.started(run, statement);
@@ -254,7 +254,7 @@ impl Actor {
                 let answer = self.listen(run, statement, sent).await?;
                 self.answered(run, statement, answer);
             }
-            Part::Between(statement, between) => {
+            PendingRequest::Between(statement, between) => {
                 let first = self.link()?.answer(between.first, &mut |_| {}).await?;
                 let back = match between.back {
                     Some(back) => Some(self.link()?.answer(back, &mut |_| {}).await?),
@@ -284,7 +284,7 @@ impl Actor {
     /// Says what the answers to what was sent behind a statement mean for it.
     fn heard_behind(
         &mut self,
-        run: &mut Run,
+        run: &mut ScriptRun,
         statement: &Statement,
         first: Answer,
         back: Option<Answer>,
@@ -337,7 +337,7 @@ impl Actor {
     }
 
     /// A look that failed costs what it would have shown, and is told as ours, once.
-    fn tell_blind(&self, run: &mut Run, error: &ServerMessage) {
+    fn tell_blind(&self, run: &mut ScriptRun, error: &ServerMessage) {
         if !std::mem::replace(&mut run.blind, true) {
             let why = message::own_with_hint(
                 format!(
@@ -358,7 +358,7 @@ impl Actor {
     }
 
     /// Tells what of the run was not kept.
-    fn tell_cuts(&self, run: &mut Run) {
+    fn tell_cuts(&self, run: &mut ScriptRun) {
         if let Some(why) = run.caps.told() {
             noticed(&self.reports, run.seq, None, why);
         }
@@ -366,10 +366,10 @@ impl Actor {
 
     async fn listen(
         &mut self,
-        run: &mut Run,
+        run: &mut ScriptRun,
         statement: &Statement,
         sent: Sent,
-    ) -> Result<Answer, Broken> {
+    ) -> Result<Answer, BrokenLink> {
         let (reports, seq, number) = (self.reports.clone(), run.seq, statement.number);
         let (failed, caps) = (run.failed, &mut run.caps);
         let mut notice = move |message| {
@@ -382,10 +382,10 @@ impl Actor {
 
     async fn copy(
         &mut self,
-        run: &mut Run,
+        run: &mut ScriptRun,
         statement: &Statement,
         data: &str,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), BrokenLink> {
         self.finish(run, Vec::new());
         self.started(run, statement);
         let (reports, seq, number) = (self.reports.clone(), run.seq, statement.number);
@@ -404,7 +404,7 @@ impl Actor {
         Ok(())
     }
 
-    fn started(&mut self, run: &Run, statement: &Statement) {
+    fn started(&mut self, run: &ScriptRun, statement: &Statement) {
         let ends = |lasts: &Lasting| matches!(lasts.beyond, Beyond::Sessions | Beyond::Unknown);
         let ends = statement.lasting.iter().any(ends);
         self.ends_sessions = ends.then_some(statement.line);
@@ -412,7 +412,7 @@ impl Actor {
         self.say(run.seq, Body::StatementStarted { number });
     }
 
-    fn answered(&mut self, run: &mut Run, statement: &Statement, answer: Answer) {
+    fn answered(&mut self, run: &mut ScriptRun, statement: &Statement, answer: Answer) {
         if run.failed {
             return;
         }
@@ -458,21 +458,21 @@ impl Actor {
     }
 
     /// Reports the statement that waits for its locks.
-    fn finish(&self, run: &mut Run, locks: Vec<crate::gate::event::Lock>) {
+    fn finish(&self, run: &mut ScriptRun, locks: Vec<crate::gate::event::Lock>) {
         if let Some(mut report) = run.waiting.take() {
             report.locks = locks;
             self.say(run.seq, Body::StatementFinished(Box::new(report)));
         }
     }
 
-    fn fail(&self, run: &mut Run, statement: &Statement, error: ServerMessage) {
+    fn fail(&self, run: &mut ScriptRun, statement: &Statement, error: ServerMessage) {
         let duration = millis(run.since, Instant::now());
         self.failed_after(run, statement, duration, error);
     }
 
     fn failed_after(
         &self,
-        run: &mut Run,
+        run: &mut ScriptRun,
         statement: &Statement,
         duration: Millis,
         error: ServerMessage,

@@ -9,9 +9,9 @@ use super::actor::{Actor, noticed};
 use super::caps::Caps;
 use super::committing::{guard, is_guards};
 use super::hold::idle_limit;
-use super::limits::Limits;
+use super::limits::SessionLimits;
 use super::{HoldOptions, looking};
-use crate::database::link::Broken;
+use crate::database::link::BrokenLink;
 use crate::database::message;
 use crate::database::tap::Status;
 use crate::gate::event::{Added, Body, Seq, ServerMessage};
@@ -57,7 +57,7 @@ impl Unsettled {
 }
 
 /// The requests of settling that cannot be missing, in their order.
-fn requests(options: &HoldOptions, limits: &Limits) -> [String; 2] {
+fn requests(options: &HoldOptions, limits: &SessionLimits) -> [String; 2] {
     [
         format!("{}; {DEFERRED}", limits.set_statements()),
         format!("{}; {WAITS}", idle_limit(options)),
@@ -97,7 +97,7 @@ impl Actor {
         between.chain(behind.map(Added::Behind))
     }
 
-    pub(super) async fn settle(&mut self, seq: Seq) -> Result<(), Broken> {
+    pub(super) async fn settle(&mut self, seq: Seq) -> Result<(), BrokenLink> {
         let body = match self.settled(seq).await? {
             Ok(same_transaction) => Body::Settled { same_transaction },
             Err(Unsettled { deferred, error }) => Body::SettleFailed {
@@ -111,7 +111,7 @@ impl Actor {
 
     /// Whether it is the same transaction still, or what made it fail. Everything is in one flight,
     /// for the locks are held meanwhile; behind what fails the server refuses the rest by itself.
-    async fn settled(&mut self, seq: Seq) -> Result<Result<bool, Unsettled>, Broken> {
+    async fn settled(&mut self, seq: Seq) -> Result<Result<bool, Unsettled>, BrokenLink> {
         self.link()?;
         // Asked as COMMIT will ask it, because an error there would cost the transaction.
         let Some(guard) = self.xid.as_deref().and_then(guard) else {

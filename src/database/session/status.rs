@@ -4,7 +4,7 @@
 //! question. So the question lifts them for itself; and where even that was cut short, it is asked once
 //! more where no script has been.
 
-use crate::database::link::{Answer, Broken, Link};
+use crate::database::link::{Answer, BrokenLink, Link};
 use crate::database::pinned::Pinned;
 use crate::database::target;
 use crate::gate::event::{ServerMessage, XactStatus};
@@ -35,10 +35,13 @@ pub(super) async fn ask_elsewhere(
 ) -> Result<Option<XactStatus>, ServerMessage> {
     let mut link = pinned.open().await?;
     target::prove_same(&mut link, identity).await?;
-    ask_status(&mut link, xid).await.map_err(Broken::why)
+    ask_status(&mut link, xid).await.map_err(BrokenLink::why)
 }
 
 /// Asks for the status alone, and hears the answer.
-pub(super) async fn ask_status(link: &mut Link, xid: &str) -> Result<Option<XactStatus>, Broken> {
+pub(super) async fn ask_status(
+    link: &mut Link,
+    xid: &str,
+) -> Result<Option<XactStatus>, BrokenLink> {
     Ok(status_of(&link.ask(&status_question(xid)).await?))
 }

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::actor::Actor;
 use super::answers::millis;
 use super::looking;
-use super::read_only::{self, Limits};
-use crate::database::link::Broken;
+use super::read_only::{self, ReadOnlyLimits};
+use crate::database::link::BrokenLink;
 use crate::database::message;
 use crate::database::tap::Status;
 use crate::gate::event::{Body, Millis, Seq, ServerMessage};
@@ -27,10 +27,10 @@ const LIMIT: Millis = 5_000;
 impl Actor {
     /// All that stands in the database before BEGIN: nothing is held for it, and whatever goes wrong costs
     /// nothing else.
-    pub(super) async fn stands_before(&mut self) -> Result<Structure, Broken> {
+    pub(super) async fn stands_before(&mut self) -> Result<Structure, BrokenLink> {
         let texts = rehearsal::standing_now();
         let queries = read_only::numbered(&texts);
-        let limits = Limits {
+        let limits = ReadOnlyLimits {
             statement: LIMIT,
             // Whoever waits to read is in nobody's way but that of an ACCESS EXCLUSIVE lock.
             lock: Some(self.options.lock_timeout.min(LIMIT)),
@@ -43,13 +43,13 @@ impl Actor {
             }
         }
         let set = last.unwrap_or_default();
-        let known = read(&set.rows, set.total);
+        let known = read_structure(&set.rows, set.total);
         Ok(known.unwrap_or_else(|why| Structure::Unknown(message::line(&why))))
     }
 
     /// Takes the structure down and says it. Where the transaction is lost over it that is said
     /// instead, here or by whoever looks at what an order leaves behind.
-    pub(super) async fn take_down(&mut self, seq: Seq) -> Result<(), Broken> {
+    pub(super) async fn take_down(&mut self, seq: Seq) -> Result<(), BrokenLink> {
         let [names, rows] = rehearsal::touched_now();
         let asked = format!("{names} {rows}");
         let began = Instant::now();
@@ -71,7 +71,7 @@ impl Actor {
             Some(error) => Structure::Unknown(message::line(&error)),
             None => {
                 let last = answer.results.into_iter().next_back().unwrap_or_default();
-                read(&last.set.rows, last.set.total)
+                read_structure(&last.set.rows, last.set.total)
                     .unwrap_or_else(|why| Structure::Unknown(message::line(&why)))
             }
         };
@@ -87,7 +87,7 @@ impl Actor {
     }
 }
 
-fn read(rows: &[Vec<Option<String>>], total: u64) -> Result<Structure, ServerMessage> {
+fn read_structure(rows: &[Vec<Option<String>>], total: u64) -> Result<Structure, ServerMessage> {
     if u64::try_from(rows.len()).unwrap_or(u64::MAX) < total {
         return Err(message::own("there is too much of it to be kept"));
     }

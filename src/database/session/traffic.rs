@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::actor::Actor;
-use super::read_only::{self, Flight, Limits};
-use crate::database::link::{Broken, Link};
+use super::read_only::{self, Flight, ReadOnlyLimits};
+use crate::database::link::{BrokenLink, Link};
 use crate::database::others::{self, COLUMNS, SESSION, WAIT};
 use crate::database::{message, tables};
 use crate::gate::event::{Evidence, LockMode, Session as Other, Standing};
@@ -23,7 +23,7 @@ const APART: Duration = Duration::from_millis(500);
 
 /// A lock that somebody else holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Held {
+struct ForeignLock {
     transaction: String,
     mode: String,
     by: Other,
@@ -56,8 +56,8 @@ impl Actor {
     pub(super) async fn send_traffic<'q>(
         &mut self,
         question: &'q str,
-    ) -> Result<Flight<'q>, Broken> {
-        let limits = Limits {
+    ) -> Result<Flight<'q>, BrokenLink> {
+        let limits = ReadOnlyLimits {
             statement: self.options.read_timeout,
             lock: Some(WAIT),
         };
@@ -70,7 +70,7 @@ impl Actor {
         &mut self,
         evidence: Evidence,
         first: Traffic,
-    ) -> Result<Evidence, Broken> {
+    ) -> Result<Evidence, BrokenLink> {
         let Traffic { first, at } = first;
         if matches!(&first, Ok(held) if held.is_empty()) {
             return Ok(evidence);
@@ -100,12 +100,12 @@ impl Actor {
 
 /// What a first look saw, and when.
 pub(super) struct Traffic {
-    first: Result<Vec<Held>, String>,
+    first: Result<Vec<ForeignLock>, String>,
     at: Instant,
 }
 
 impl Traffic {
-    pub(super) async fn hear(link: &mut Link, flight: Flight<'_>) -> Result<Traffic, Broken> {
+    pub(super) async fn hear(link: &mut Link, flight: Flight<'_>) -> Result<Traffic, BrokenLink> {
         let rows = flight.rows(link).await?;
         let first = match rows {
             Ok(rows) => Ok(rows.iter().map(|row| held(row)).collect()),
@@ -116,10 +116,10 @@ impl Traffic {
     }
 }
 
-fn held(row: &[Option<String>]) -> Held {
+fn held(row: &[Option<String>]) -> ForeignLock {
     let cell = |i: usize| row.get(i).cloned().flatten();
     let behind = 1 + COLUMNS;
-    Held {
+    ForeignLock {
         by: Other {
             relation: cell(behind),
             ..others::session(row)
@@ -141,14 +141,14 @@ fn with(mut lines: Vec<String>, more: impl IntoIterator<Item = String>) -> Vec<S
     lines
 }
 
-fn told(evidence: Evidence, first: &[Held], second: Vec<Held>) -> Evidence {
+fn told(evidence: Evidence, first: &[ForeignLock], second: Vec<ForeignLock>) -> Evidence {
     // The state may have changed in between; the lock is what counts.
-    let lock = |held: &Held| {
+    let lock = |held: &ForeignLock| {
         let (by, mode) = (&held.by, held.mode.clone());
         (by.pid, held.transaction.clone(), by.relation.clone(), mode)
     };
     let before: HashSet<_> = first.iter().map(lock).collect();
-    let mut kept: Vec<Held> = second
+    let mut kept: Vec<ForeignLock> = second
         .into_iter()
         .filter(|held| before.contains(&lock(held)))
         .collect();

@@ -3,7 +3,7 @@
 use super::SettingsError;
 use super::keywords::{Values, put};
 
-pub(super) fn parse(text: &str) -> Result<Values, SettingsError> {
+pub(super) fn parse_conninfo(text: &str) -> Result<Values, SettingsError> {
     let mut values = Values::new();
     let mut rest = text.trim_start_matches(blank);
     while !rest.is_empty() {

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::SettingsError;
 use super::keywords::Values;
-use crate::database::passfile::{Entry, Passfile};
+use crate::database::passfile::{Passfile, PassfileEntry};
 use crate::database::secret::Secret;
 
 /// One place where a server may listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
-    pub place: Place,
+    pub place: ServerAddress,
     /// Port, also part of a socket's name.
     pub port: u16,
     /// Its password out of the password file, where nobody gave another.
@@ -21,7 +21,7 @@ pub struct Host {
 
 /// A socket directory or a name on the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum ServerAddress {
     /// A directory that holds the server's unix socket.
     Socket(PathBuf),
     Tcp {
@@ -32,13 +32,13 @@ pub enum Place {
     },
 }
 
-impl Place {
+impl ServerAddress {
     /// The socket directory or the host name, as a target is called by it.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
-            Place::Socket(directory) => directory.display().to_string(),
-            Place::Tcp { host, .. } => host.clone(),
+            ServerAddress::Socket(directory) => directory.display().to_string(),
+            ServerAddress::Tcp { host, .. } => host.clone(),
         }
     }
 }
@@ -46,10 +46,10 @@ impl Place {
 impl std::fmt::Display for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.place {
-            Place::Socket(directory) => {
+            ServerAddress::Socket(directory) => {
                 write!(f, "socket {}/.s.PGSQL.{}", directory.display(), self.port)
             }
-            Place::Tcp { host, .. } => write!(f, "{host} port {}", self.port),
+            ServerAddress::Tcp { host, .. } => write!(f, "{host} port {}", self.port),
         }
     }
 }
@@ -64,7 +64,7 @@ const LOCALHOST: &str = "localhost";
 
 /// The list in `keyword`; `None` where it is not given.
 fn list<'v>(values: &'v Values, keyword: &str) -> Option<Vec<&'v str>> {
-    super::text(values, keyword).map(|text| text.split(',').collect())
+    super::look_up_keyword(values, keyword).map(|text| text.split(',').collect())
 }
 
 /// The places to try, in order.
@@ -128,10 +128,12 @@ pub(super) fn look_passwords_up(
             Some(_) | None => PORT.to_string(),
         };
         let name = match &host.place {
-            Place::Socket(directory) if Some(directory.as_path()) == usual => LOCALHOST.to_owned(),
+            ServerAddress::Socket(directory) if Some(directory.as_path()) == usual => {
+                LOCALHOST.to_owned()
+            }
             place => place.name(),
         };
-        let entry = Entry {
+        let entry = PassfileEntry {
             host: &name,
             port: &port,
             database,
@@ -148,27 +150,27 @@ fn usual_directory(exists: &dyn Fn(&Path) -> bool) -> Option<&'static Path> {
         .find(|directory| exists(directory))
 }
 
-fn place(name: &str, address: &str, exists: &dyn Fn(&Path) -> bool) -> Place {
+fn place(name: &str, address: &str, exists: &dyn Fn(&Path) -> bool) -> ServerAddress {
     if !address.is_empty() {
         let host = if name.is_empty() { address } else { name };
-        return Place::Tcp {
+        return ServerAddress::Tcp {
             host: host.to_owned(),
             address: Some(address.to_owned()),
         };
     }
     // `@` leads an abstract socket.
     if name.starts_with('/') || name.starts_with('@') {
-        return Place::Socket(PathBuf::from(name));
+        return ServerAddress::Socket(PathBuf::from(name));
     }
     if !name.is_empty() {
-        return Place::Tcp {
+        return ServerAddress::Tcp {
             host: name.to_owned(),
             address: None,
         };
     }
     match usual_directory(exists) {
-        Some(directory) => Place::Socket(directory.to_owned()),
-        None => Place::Tcp {
+        Some(directory) => ServerAddress::Socket(directory.to_owned()),
+        None => ServerAddress::Tcp {
             host: LOCALHOST.into(),
             address: None,
         },

@@ -39,7 +39,7 @@ pub(super) fn add(
         .map(|folder| folder.join("pg_service.conf"))
         .find(|path| path.exists());
     for file in own.into_iter().chain(system) {
-        if read(values, name, &file)? {
+        if read_service(values, name, &file)? {
             return Ok(());
         }
     }
@@ -49,7 +49,7 @@ pub(super) fn add(
 }
 
 /// Whether the file has the service.
-fn read(values: &mut Values, name: &str, file: &Path) -> Result<bool, SettingsError> {
+fn read_service(values: &mut Values, name: &str, file: &Path) -> Result<bool, SettingsError> {
     let shown = file.display();
     let text = std::fs::read(file).map_err(|error| {
         SettingsError::Service(match error.kind() {

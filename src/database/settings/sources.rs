@@ -2,7 +2,7 @@
 //! default.
 
 use super::keywords::{KEYWORDS, Values};
-use super::{Options, SettingsError, conninfo, service, uri};
+use super::{ConnectionOptions, SettingsError, conninfo, service, uri};
 
 /// A connection string as libpq would take it, with nothing else added.
 ///
@@ -10,8 +10,8 @@ use super::{Options, SettingsError, conninfo, service, uri};
 /// What cannot be read in it.
 pub fn parse_string(text: &str) -> Result<Values, SettingsError> {
     match uri::looks_like_one(text) {
-        true => uri::parse(text),
-        false => conninfo::parse(text),
+        true => uri::parse_uri(text),
+        false => conninfo::parse_conninfo(text),
     }
 }
 
@@ -20,7 +20,7 @@ pub fn parse_string(text: &str) -> Result<Values, SettingsError> {
 /// # Errors
 /// A string or a service that cannot be read.
 pub fn resolve(
-    options: &Options,
+    options: &ConnectionOptions,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Values, SettingsError> {
     let mut values = given(options)?;
@@ -61,7 +61,7 @@ pub fn resolve(
 
 /// What the command line says. As in psql, a connection string overrides `-h`, `-p` and `-U`, and an
 /// option that is empty is not given.
-fn given(options: &Options) -> Result<Values, SettingsError> {
+fn given(options: &ConnectionOptions) -> Result<Values, SettingsError> {
     let mut values = Values::new();
     let plain = [
         ("host", &options.host),

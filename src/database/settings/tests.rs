@@ -1,6 +1,9 @@
 use super::*;
 
-fn find(options: Options, environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+fn find_settings(
+    options: ConnectionOptions,
+    environment: &[(&str, &str)],
+) -> Result<Settings, SettingsError> {
     Settings::find(
         &options,
         &|name| {
@@ -15,10 +18,10 @@ fn find(options: Options, environment: &[(&str, &str)]) -> Result<Settings, Sett
 }
 
 fn from(text: &str) -> Result<Settings, SettingsError> {
-    find(
-        Options {
+    find_settings(
+        ConnectionOptions {
             database: Some(text.into()),
-            ..Options::default()
+            ..ConnectionOptions::default()
         },
         &[],
     )
@@ -30,8 +33,8 @@ fn shape(settings: &Settings) -> String {
         .hosts
         .iter()
         .map(|h| match &h.place {
-            Place::Socket(d) => format!("{}:{}", d.display(), h.port),
-            Place::Tcp { host, address } => format!(
+            ServerAddress::Socket(d) => format!("{}:{}", d.display(), h.port),
+            ServerAddress::Tcp { host, address } => format!(
                 "{host}{}:{}",
                 address.as_ref().map_or(String::new(), |a| format!("({a})")),
                 h.port
@@ -179,36 +182,41 @@ fn given_beats_environment_beats_default() {
         ("PGAPPNAME", ""),
         ("PGSSLMODE", "disable"),
     ];
-    let settings = find(Options::default(), &environment).unwrap();
+    let settings = find_settings(ConnectionOptions::default(), &environment).unwrap();
     assert_eq!(shape(&settings), "envhost:6000 envuser envuser envpass");
     assert_eq!(settings.protection.mode, SslMode::Disable);
     assert_eq!(settings.application_name, "stagegate");
 
-    let options = Options {
+    let options = ConnectionOptions {
         host: Some("optionhost".into()),
         user: Some("optionuser".into()),
         database: Some("host=stringhost dbname=d".into()),
-        ..Options::default()
+        ..ConnectionOptions::default()
     };
-    let settings = find(options, &environment).unwrap();
+    let settings = find_settings(options, &environment).unwrap();
     // As in psql, the connection string wins over -h.
     assert_eq!(shape(&settings), "stringhost:6000 optionuser d envpass");
 }
 
 #[test]
 fn an_option_that_is_empty_is_not_given() {
-    let options = Options {
+    let options = ConnectionOptions {
         host: Some(String::new()),
-        ..Options::default()
+        ..ConnectionOptions::default()
     };
-    let settings = find(options, &[("PGHOST", "envhost")]).unwrap();
+    let settings = find_settings(options, &[("PGHOST", "envhost")]).unwrap();
     assert_eq!(shape(&settings), "envhost:5432 osuser osuser -");
 }
 
 #[test]
 fn without_a_socket_directory_it_is_localhost() {
-    let settings =
-        Settings::find(&Options::default(), &|_| None, Some("u".into()), &|_| false).unwrap();
+    let settings = Settings::find(
+        &ConnectionOptions::default(),
+        &|_| None,
+        Some("u".into()),
+        &|_| false,
+    )
+    .unwrap();
     assert_eq!(shape(&settings), "localhost:5432 u u -");
 }
 

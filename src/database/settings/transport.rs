@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::keywords::Values;
-use super::{SettingsError, choice, text};
+use super::{SettingsError, choice, look_up_keyword};
 use crate::database::admission::Typed;
 use crate::database::secret::Secret;
 
@@ -128,11 +128,11 @@ impl Protection {
             &SslMode::ALL.map(|mode| (mode.word(), mode)),
         )?
         .unwrap_or(SslMode::Prefer);
-        let file = |keyword: &str, usual: &str| match text(values, keyword) {
+        let file = |keyword: &str, usual: &str| match look_up_keyword(values, keyword) {
             Some(path) => Some(PathBuf::from(path)),
             None => Some(home?.join(".postgresql").join(usual)),
         };
-        let authorities = match text(values, "sslrootcert") {
+        let authorities = match look_up_keyword(values, "sslrootcert") {
             Some("system") if mode != SslMode::VerifyFull => {
                 return Err(SettingsError::Lists(format!(
                     "weak sslmode \"{}\" may not be used with sslrootcert=system (use \
@@ -156,8 +156,8 @@ impl Protection {
                 mode.word()
             )));
         }
-        let revoked_folder = text(values, "sslcrldir").map(PathBuf::from);
-        let revoked = match (&revoked_folder, text(values, "sslcrl")) {
+        let revoked_folder = look_up_keyword(values, "sslcrldir").map(PathBuf::from);
+        let revoked = match (&revoked_folder, look_up_keyword(values, "sslcrl")) {
             (Some(_), None) => None,
             _ => file("sslcrl", "root.crl"),
         };
@@ -176,7 +176,7 @@ impl Protection {
             revoked_folder,
             certificate: file("sslcert", "postgresql.crt"),
             key: file("sslkey", "postgresql.key"),
-            key_password: text(values, "sslpassword").map(Secret::new),
+            key_password: look_up_keyword(values, "sslpassword").map(Secret::new),
             typed_passphrase: Typed::default(),
             show_certificate: choice(
                 values,
@@ -247,7 +247,7 @@ fn passed_on(values: &Values) -> Vec<(&'static str, String)> {
 }
 
 fn version(values: &Values, keyword: &'static str) -> Result<Option<TlsVersion>, SettingsError> {
-    let Some(given) = text(values, keyword) else {
+    let Some(given) = look_up_keyword(values, keyword) else {
         return Ok(None);
     };
     match given.to_ascii_lowercase().as_str() {

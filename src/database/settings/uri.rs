@@ -11,7 +11,7 @@ pub(super) fn looks_like_one(text: &str) -> bool {
 }
 
 /// Reads a URI. Errors never repeat it whole, because it may hold a password.
-pub(super) fn parse(text: &str) -> Result<Values, SettingsError> {
+pub(super) fn parse_uri(text: &str) -> Result<Values, SettingsError> {
     let mut rest = SCHEMES
         .iter()
         .find_map(|scheme| text.strip_prefix(scheme))

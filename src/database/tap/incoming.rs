@@ -282,7 +282,7 @@ mod tests {
     }
 
     /// The frames, and what tokio-postgres gets to read.
-    fn read(chunks: &[&[u8]]) -> (Vec<Frame>, Vec<u8>) {
+    fn read_frames(chunks: &[&[u8]]) -> (Vec<Frame>, Vec<u8>) {
         let mut incoming = Incoming::default();
         let mut frames = Vec::new();
         let mut out = BytesMut::new();
@@ -292,8 +292,8 @@ mod tests {
         (frames, out.to_vec())
     }
 
-    fn all(chunks: &[&[u8]]) -> Vec<Frame> {
-        read(chunks).0
+    fn read_all_frames(chunks: &[&[u8]]) -> Vec<Frame> {
+        read_frames(chunks).0
     }
 
     fn conversation() -> Vec<u8> {
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn messages_are_read_whole() {
-        let frames = all(&[&conversation()]);
+        let frames = read_all_frames(&[&conversation()]);
         assert_eq!(frames.len(), 9);
         assert_eq!(frames[0], Frame::Key(258));
         let parameter = Frame::Parameter("client_encoding".into(), "UTF8".into());
@@ -346,7 +346,7 @@ mod tests {
 
     #[test]
     fn what_a_simple_query_does_not_know_is_left_out_and_copy_data_becomes_rows() {
-        let (_, out) = read(&[&conversation()]);
+        let (_, out) = read_frames(&[&conversation()]);
         let mut tags = Vec::new();
         let mut rest = out.as_slice();
         while let [tag, a, b, c, d, body @ ..] = rest {
@@ -374,7 +374,7 @@ mod tests {
         body.extend(b"\0\0");
         let mut bytes = wire(b'N', &body);
         bytes.extend(wire(b'Z', b"I"));
-        let frames = all(&[&bytes]);
+        let frames = read_all_frames(&[&bytes]);
         let Frame::Notice(notice) = &frames[0] else {
             panic!("no notice")
         };
@@ -388,7 +388,7 @@ mod tests {
             let mut bytes = vec![b'C'];
             bytes.extend(length.to_be_bytes());
             bytes.extend(conversation());
-            assert_eq!(all(&[&bytes]), []);
+            assert_eq!(read_all_frames(&[&bytes]), []);
         }
     }
 
@@ -405,7 +405,7 @@ mod tests {
                 from = cut;
             }
             chunks.push(&bytes[from..]);
-            prop_assert_eq!(read(&chunks), read(&[&bytes]));
+            prop_assert_eq!(read_frames(&chunks), read_frames(&[&bytes]));
         }
 
         #[test]
@@ -414,7 +414,7 @@ mod tests {
         ) {
             let pieces: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
             let whole = chunks.concat();
-            prop_assert_eq!(read(&pieces), read(&[&whole]));
+            prop_assert_eq!(read_frames(&pieces), read_frames(&[&whole]));
         }
     }
 }

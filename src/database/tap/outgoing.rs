@@ -20,7 +20,7 @@ use crate::runbook::encoding::Charset;
 
 /// How a request is put to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum RequestForm {
     /// A simple query: requests of the program's own, of one or several commands.
     Several,
     /// Exactly one command; the server refuses any other text.
@@ -41,7 +41,7 @@ pub struct Forms(Arc<Mutex<VecDeque<Announced>>>);
 /// for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Announced {
-    form: Form,
+    form: RequestForm,
     length: usize,
     /// What is sent in its place.
     instead: Option<Bytes>,
@@ -71,7 +71,7 @@ impl Forms {
     ///
     /// # Errors
     /// Where a letter cannot be sent; nothing is announced then.
-    pub fn announce(&self, form: Form, text: &str, charset: Charset) -> Result<(), NoByte> {
+    pub fn announce(&self, form: RequestForm, text: &str, charset: Charset) -> Result<(), NoByte> {
         let instead = instead(text, charset)?;
         self.lock().push_back(Announced {
             form,
@@ -94,7 +94,7 @@ impl Forms {
             None => text.len(),
         };
         self.lock().push_back(Announced {
-            form: Form::Chain,
+            form: RequestForm::Chain,
             length: texts.iter().map(|text| text.len()).sum(),
             links: texts.iter().map(sent).collect(),
             instead,
@@ -237,7 +237,7 @@ impl Outgoing {
         let Some(length) = self.links.pop_front() else {
             return Err(io::Error::other("a chain without a link"));
         };
-        parse(length + 1, out)?;
+        write_parse_head(length + 1, out)?;
         (self.remaining, self.tail) = match self.links.is_empty() {
             true => (length + 1, ONE),
             false => (length, LINK),
@@ -268,16 +268,16 @@ impl Outgoing {
                     self.remaining = instead.len() + 1;
                 }
                 match announced.form {
-                    Form::Several => query(self.remaining, out)?,
-                    Form::One => {
+                    RequestForm::Several => query(self.remaining, out)?,
+                    RequestForm::One => {
                         self.tail = ONE;
-                        parse(self.remaining, out)?;
+                        write_parse_head(self.remaining, out)?;
                     }
-                    Form::CopyIn => {
+                    RequestForm::CopyIn => {
                         self.tail = COPY_IN;
-                        parse(self.remaining, out)?;
+                        write_parse_head(self.remaining, out)?;
                     }
-                    Form::Chain => {
+                    RequestForm::Chain => {
                         self.links = announced.links;
                         self.begin_link(out)?;
                     }
@@ -307,7 +307,7 @@ fn too_long() -> io::Error {
 }
 
 /// The head of a Parse without a name, for a text of that length with the NUL behind it.
-fn parse(length: usize, out: &mut BytesMut) -> io::Result<()> {
+fn write_parse_head(length: usize, out: &mut BytesMut) -> io::Result<()> {
     let length = i32::try_from(4 + length + AROUND).map_err(|_| too_long())?;
     out.put_u8(b'P');
     out.put_i32(length);
@@ -337,16 +337,16 @@ mod tests {
 
     const STARTUP: &[u8] = b"\0\0\0\x10\0\x03\0\0user\0a\0\0";
 
-    fn write(requests: &[(Form, &str)], cuts: &[usize]) -> Vec<u8> {
+    fn write_requests(requests: &[(RequestForm, &str)], cuts: &[usize]) -> Vec<u8> {
         write_in(Charset::Utf8, requests, cuts)
     }
 
-    fn write_in(charset: Charset, requests: &[(Form, &str)], cuts: &[usize]) -> Vec<u8> {
+    fn write_in(charset: Charset, requests: &[(RequestForm, &str)], cuts: &[usize]) -> Vec<u8> {
         let forms = Forms::default();
         let mut bytes = STARTUP.to_vec();
         for (form, text) in requests {
             match form {
-                Form::Chain => {
+                RequestForm::Chain => {
                     let links: Vec<&str> = text.split_inclusive('/').collect();
                     forms.announce_chain(&links, charset).unwrap();
                 }
@@ -387,11 +387,11 @@ mod tests {
     fn in_another_encoding_the_bytes_of_the_text_in_it_are_sent_and_their_number_is_told() {
         let latin1 = Charset::named("LATIN1").unwrap();
         let requests = [
-            (Form::One, "SELECT 'é'"),
-            (Form::Chain, "SELECT 'ü'/SELECT 2/Ã©"),
-            (Form::Several, "BEGIN; SELECT 'ß'"),
-            (Form::CopyIn, "COPY é FROM STDIN"),
-            (Form::One, "SELECT 3"),
+            (RequestForm::One, "SELECT 'é'"),
+            (RequestForm::Chain, "SELECT 'ü'/SELECT 2/Ã©"),
+            (RequestForm::Several, "BEGIN; SELECT 'ß'"),
+            (RequestForm::CopyIn, "COPY é FROM STDIN"),
+            (RequestForm::One, "SELECT 3"),
         ];
         // Nothing else differs from what letters of one byte each make.
         let plain = requests.map(|(form, text)| {
@@ -401,8 +401,8 @@ mod tests {
                 .collect();
             (form, text)
         });
-        let plain: Vec<(Form, &str)> = plain.iter().map(|(f, t)| (*f, t.as_str())).collect();
-        let mut expected = write(&plain, &[]);
+        let plain: Vec<(RequestForm, &str)> = plain.iter().map(|(f, t)| (*f, t.as_str())).collect();
+        let mut expected = write_requests(&plain, &[]);
         let mut letters = requests.iter().flat_map(|(_, text)| in_latin1(text));
         for byte in expected.iter_mut().filter(|byte| **byte == b'?') {
             *byte = letters.find(|letter| !letter.is_ascii()).unwrap();
@@ -422,18 +422,21 @@ mod tests {
     fn a_letter_without_a_byte_announces_nothing() {
         let forms = Forms::default();
         let latin1 = Charset::named("LATIN1").unwrap();
-        assert_eq!(forms.announce(Form::One, "SELECT '€'", latin1), Err(NoByte));
+        assert_eq!(
+            forms.announce(RequestForm::One, "SELECT '€'", latin1),
+            Err(NoByte)
+        );
         assert_eq!(forms.announce_chain(&["SELECT '€'"], latin1), Err(NoByte));
         assert!(forms.lock().is_empty());
     }
 
     #[test]
     fn one_command_is_parsed_bound_and_executed_and_ours_stay_as_they_are() {
-        let written = write(
+        let written = write_requests(
             &[
-                (Form::Several, "BEGIN; SELECT 1"),
-                (Form::One, "SELECT 2"),
-                (Form::CopyIn, "COPY t FROM STDIN"),
+                (RequestForm::Several, "BEGIN; SELECT 1"),
+                (RequestForm::One, "SELECT 2"),
+                (RequestForm::CopyIn, "COPY t FROM STDIN"),
             ],
             &[],
         );
@@ -444,7 +447,10 @@ mod tests {
 
     #[test]
     fn the_links_of_a_chain_have_one_sync_behind_the_last() {
-        let written = write(&[(Form::Chain, "a/bc/d"), (Form::Several, "e")], &[]);
+        let written = write_requests(
+            &[(RequestForm::Chain, "a/bc/d"), (RequestForm::Several, "e")],
+            &[],
+        );
         assert_eq!(tags(&written), "PBDEPBDEPBDESQX");
         for parse in [
             b"P\0\0\0\x0a\0a/\0\0\0B".as_slice(),
@@ -459,8 +465,11 @@ mod tests {
     fn what_was_not_announced_is_not_sent() {
         for (announced, sent) in [
             (None, query("COMMIT")),
-            (Some((Form::One, "SELECT 1")), query("SELECT 12")),
-            (Some((Form::One, "S")), b"P\0\0\0\x08\0\0\0\0".to_vec()),
+            (Some((RequestForm::One, "SELECT 1")), query("SELECT 12")),
+            (
+                Some((RequestForm::One, "S")),
+                b"P\0\0\0\x08\0\0\0\0".to_vec(),
+            ),
         ] {
             let forms = Forms::default();
             if let Some((form, text)) = announced {
@@ -478,15 +487,15 @@ mod tests {
         #[test]
         fn any_pieces_are_written_the_same(cuts in prop::collection::btree_set(0usize..150, 0..40)) {
             let requests = [
-                (Form::One, "SELECT 'one'"),
-                (Form::Several, "BEGIN; SELECT 1"),
-                (Form::One, ""),
-                (Form::Chain, "BEGIN/SELECT 1/"),
-                (Form::Chain, "SELECT 2"),
-                (Form::CopyIn, "COPY t FROM STDIN"),
+                (RequestForm::One, "SELECT 'one'"),
+                (RequestForm::Several, "BEGIN; SELECT 1"),
+                (RequestForm::One, ""),
+                (RequestForm::Chain, "BEGIN/SELECT 1/"),
+                (RequestForm::Chain, "SELECT 2"),
+                (RequestForm::CopyIn, "COPY t FROM STDIN"),
             ];
             let cuts: Vec<usize> = cuts.into_iter().collect();
-            prop_assert_eq!(write(&requests, &cuts), write(&requests, &[]));
+            prop_assert_eq!(write_requests(&requests, &cuts), write_requests(&requests, &[]));
         }
     }
 }

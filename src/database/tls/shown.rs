@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What became of our certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
+pub enum CertificateShown {
     /// Nobody asked for it.
     NotAsked,
     /// It was asked for, and there was none.
@@ -70,13 +70,13 @@ impl Records {
         }
     }
 
-    fn tell(&self) -> Shown {
+    fn tell(&self) -> CertificateShown {
         match (self.certificate, self.encrypted) {
-            (Some(length), _) if length > NO_CERTIFICATE => Shown::Yes,
-            (Some(_), _) => Shown::Nothing,
-            (None, length) if length > FINISHED_WITHOUT => Shown::Yes,
-            (None, length) if length > FINISHED => Shown::Nothing,
-            (None, _) => Shown::NotAsked,
+            (Some(length), _) if length > NO_CERTIFICATE => CertificateShown::Yes,
+            (Some(_), _) => CertificateShown::Nothing,
+            (None, length) if length > FINISHED_WITHOUT => CertificateShown::Yes,
+            (None, length) if length > FINISHED => CertificateShown::Nothing,
+            (None, _) => CertificateShown::NotAsked,
         }
     }
 }
@@ -96,10 +96,10 @@ impl<S> Watched<S> {
     }
 
     /// What became of our certificate; the handshake is over, and nothing is watched any more.
-    pub(super) fn tell(&mut self) -> Shown {
+    pub(super) fn tell(&mut self) -> CertificateShown {
         self.records
             .take()
-            .map_or(Shown::NotAsked, |records| records.tell())
+            .map_or(CertificateShown::NotAsked, |records| records.tell())
     }
 }
 

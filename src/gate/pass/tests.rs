@@ -17,7 +17,7 @@ fn pass(tags: &[&str]) -> Pass {
     }
 }
 
-fn of(numbers: &[usize]) -> Allowance {
+fn allow_statements(numbers: &[usize]) -> Allowance {
     Allowance::Of(numbers.iter().copied().collect())
 }
 
@@ -51,9 +51,9 @@ fn the_numbers_of_one_statement_are_allowed_and_those_of_another_are_not() {
     );
     let told = |allowance: &Allowance| differing(&shown, &now, allowance);
     assert_eq!(told(&Allowance::Nothing), [first, second]);
-    assert_eq!(told(&of(&[1])), [second]);
-    assert_eq!(told(&of(&[2])), [first]);
-    assert_eq!(told(&of(&[1, 2])), [""; 0]);
+    assert_eq!(told(&allow_statements(&[1])), [second]);
+    assert_eq!(told(&allow_statements(&[2])), [first]);
+    assert_eq!(told(&allow_statements(&[1, 2])), [""; 0]);
     assert_eq!(told(&Allowance::Everything), [""; 0]);
 }
 
@@ -89,13 +89,13 @@ fn allowing_turns_all_or_one_and_back() {
     let mut allowance = Allowance::Nothing;
     let all = || [1, 4, 6].into_iter();
     allowance.turn_one(4, all());
-    assert_eq!(allowance, of(&[4]));
+    assert_eq!(allowance, allow_statements(&[4]));
     allowance.turn_one(4, all());
     assert_eq!(allowance, Allowance::Nothing);
     allowance.turn();
     assert_eq!(allowance, Allowance::Everything);
     allowance.turn_one(4, all());
-    assert_eq!(allowance, of(&[1, 6]));
+    assert_eq!(allowance, allow_statements(&[1, 6]));
     allowance.turn();
     assert_eq!(allowance, Allowance::Nothing);
 }
@@ -112,7 +112,7 @@ fn a_warning_of_no_statement_is_covered_by_everything_alone() {
         pass
     };
     let (shown, now) = (warned("12 left"), warned("13 left"));
-    assert_eq!(differing(&shown, &now, &of(&[1])).len(), 2);
+    assert_eq!(differing(&shown, &now, &allow_statements(&[1])).len(), 2);
     assert_eq!(differing(&shown, &now, &Allowance::Everything), [""; 0]);
 }
 

@@ -4,17 +4,17 @@
 //! text is told as a difference of the text and no more.
 
 use super::differences::Differences;
-use super::{Beside, There};
-use crate::inspect::{Column, kinds};
+use super::{FoundTable, NameExpectedActual};
+use crate::inspect::{CatalogColumn, kinds};
 use crate::runbook::objects::{self, Deed, Expression, Generated, quoted};
 use std::collections::HashMap;
 
 /// One that the script adds.
 pub(super) fn added(
-    column: &objects::Column,
-    there: &There<'_>,
+    column: &objects::DeclaredColumn,
+    there: &FoundTable<'_>,
     differences: &mut Differences,
-) -> Beside {
+) -> NameExpectedActual {
     let own = there
         .found
         .and_then(|found| found.columns.iter().find(|one| one.name == column.name));
@@ -40,9 +40,9 @@ pub(super) fn changed(
     to: Option<&str>,
     given: Option<&Option<Expression>>,
     not_null: Option<bool>,
-    there: &There<'_>,
+    there: &FoundTable<'_>,
     differences: &mut Differences,
-) -> Beside {
+) -> NameExpectedActual {
     let own = there
         .found
         .and_then(|found| found.columns.iter().find(|one| one.name == name));
@@ -77,7 +77,7 @@ pub(super) fn changed(
 }
 
 /// A column of the catalog: its name, and it as it would be declared.
-pub(super) fn shown(column: &Column) -> (String, String) {
+pub(super) fn shown(column: &CatalogColumn) -> (String, String) {
     let text = format!("{} {}", column.kind, column.rest);
     (column.name.clone(), text.trim().to_owned())
 }
@@ -89,7 +89,7 @@ fn spelling(kind: &str, spelt: &HashMap<String, String>) -> String {
     }
 }
 
-fn declared(column: &objects::Column, spelt: &HashMap<String, String>) -> String {
+fn declared(column: &objects::DeclaredColumn, spelt: &HashMap<String, String>) -> String {
     let mut text = spelling(&column.kind, spelt);
     if column.not_null {
         text.push_str(" NOT NULL");
@@ -106,7 +106,7 @@ fn declared(column: &objects::Column, spelt: &HashMap<String, String>) -> String
     text
 }
 
-fn kind(wanted: &str, own: &Column, there: &There<'_>, differences: &mut Differences) {
+fn kind(wanted: &str, own: &CatalogColumn, there: &FoundTable<'_>, differences: &mut Differences) {
     match there.spelt.get(wanted) {
         Some(spelt) => differences.value("type", &kinds::whole(wanted, spelt), &own.kind),
         // The server did not say how it spells the type, so another text may be the same type.
@@ -118,12 +118,12 @@ fn kind(wanted: &str, own: &Column, there: &There<'_>, differences: &mut Differe
     }
 }
 
-fn nullable(not_null: bool, own: &Column, differences: &mut Differences) {
+fn nullable(not_null: bool, own: &CatalogColumn, differences: &mut Differences) {
     let word = |not_null| if not_null { "NOT NULL" } else { "nullable" };
     differences.value("it", word(not_null), word(own.not_null));
 }
 
-fn generated(wanted: Generated, own: &Column, differences: &mut Differences) {
+fn generated(wanted: Generated, own: &CatalogColumn, differences: &mut Differences) {
     let word = match wanted {
         Generated::Identity => "identity",
         Generated::Stored => "stored",
@@ -148,7 +148,7 @@ fn generated(wanted: Generated, own: &Column, differences: &mut Differences) {
     }
 }
 
-fn default(own: &Column, there: &There<'_>) -> Option<Expression> {
+fn default(own: &CatalogColumn, there: &FoundTable<'_>) -> Option<Expression> {
     let text = own.default.clone()?;
     match there.definition('d', &own.name) {
         Some(Deed::AddColumn(column)) => column

@@ -4,16 +4,16 @@
 //! chose its name.
 
 use super::differences::Differences;
-use super::{Beside, There};
-use crate::inspect::{Found, Part};
+use super::{FoundTable, NameExpectedActual};
+use crate::inspect::{CatalogTable, TablePart};
 use crate::runbook::objects::{Constraint, ConstraintKind, Deed, quoted};
 
 /// One that the script adds.
 pub(super) fn added(
     constraint: &Constraint,
-    there: &There<'_>,
+    there: &FoundTable<'_>,
     differences: &mut Differences,
-) -> Beside {
+) -> NameExpectedActual {
     let own = there
         .found
         .and_then(|found| same_constraint(constraint, there, found));
@@ -41,9 +41,9 @@ pub(super) fn added(
 
 fn same_constraint<'a>(
     wanted: &Constraint,
-    there: &There<'_>,
-    found: &'a Found,
-) -> Option<&'a Part> {
+    there: &FoundTable<'_>,
+    found: &'a CatalogTable,
+) -> Option<&'a TablePart> {
     let mut parts = found.constraints.iter();
     match &wanted.name {
         Some(name) => parts.find(|part| part.name == *name),

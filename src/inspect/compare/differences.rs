@@ -3,7 +3,7 @@
 //! The server rewrites expressions, so two of another text may be the same; only of constants is
 //! another text another value.
 
-use crate::inspect::Part;
+use crate::inspect::TablePart;
 use crate::runbook::objects::Expression;
 
 /// What differs: surely, or only in its text.
@@ -57,7 +57,7 @@ impl Differences {
     }
 
     /// What the catalog says against an index or a constraint, such as that it is not valid.
-    pub(super) fn trouble(&mut self, part: &Part) {
+    pub(super) fn trouble(&mut self, part: &TablePart) {
         let trouble = part.trouble.iter();
         self.sure
             .extend(trouble.map(|trouble| format!("it is {trouble}")));

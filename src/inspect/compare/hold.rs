@@ -4,13 +4,13 @@
 //! that the server named, and is then neither there nor missing.
 
 use super::differences::Differences;
-use super::{Mark, There, column, constraint, index};
-use crate::inspect::expected::Wanted;
-use crate::inspect::{Found, Part};
+use super::{FoundTable, Mark, column, constraint, index};
+use crate::inspect::expected::ExpectedObject;
+use crate::inspect::{CatalogTable, TablePart};
 use crate::runbook::objects::{ConstraintKind, Name, Sort, quoted};
 
 /// An expectation, held against what is there.
-pub(super) struct Held {
+pub(super) struct HeldExpectation {
     pub(super) name: String,
     pub(super) expected: String,
     pub(super) actual: Option<String>,
@@ -20,11 +20,11 @@ pub(super) struct Held {
 }
 
 /// Holds one expectation against what is there.
-pub(super) fn hold(wanted: &Wanted, there: &There<'_>) -> Held {
+pub(super) fn hold(wanted: &ExpectedObject, there: &FoundTable<'_>) -> HeldExpectation {
     let mut differences = Differences::default();
     let (name, expected, own) = match wanted {
-        Wanted::Column(column) => column::added(column, there, &mut differences),
-        Wanted::Changed {
+        ExpectedObject::Column(column) => column::added(column, there, &mut differences),
+        ExpectedObject::Changed {
             name,
             kind,
             default,
@@ -37,9 +37,11 @@ pub(super) fn hold(wanted: &Wanted, there: &There<'_>) -> Held {
             there,
             &mut differences,
         ),
-        Wanted::Index(index) => index::added(index, there, &mut differences),
-        Wanted::Constraint(constraint) => constraint::added(constraint, there, &mut differences),
-        Wanted::Gone(sort, name) => return gone(sort, name, there.found),
+        ExpectedObject::Index(index) => index::added(index, there, &mut differences),
+        ExpectedObject::Constraint(constraint) => {
+            constraint::added(constraint, there, &mut differences)
+        }
+        ExpectedObject::Gone(sort, name) => return gone(sort, name, there.found),
     };
     let (actual_name, actual) = own.unzip();
     let candidates = match (&actual, wanted.name(), there.found) {
@@ -48,7 +50,7 @@ pub(super) fn hold(wanted: &Wanted, there: &There<'_>) -> Held {
     };
     if !candidates.is_empty() {
         let candidates = candidates.join(", ");
-        return Held {
+        return HeldExpectation {
             name,
             expected,
             actual: None,
@@ -71,7 +73,7 @@ pub(super) fn hold(wanted: &Wanted, there: &There<'_>) -> Held {
     };
     let mut why = differences.sure;
     why.extend(differences.text);
-    Held {
+    HeldExpectation {
         name,
         expected,
         actual,
@@ -81,8 +83,8 @@ pub(super) fn hold(wanted: &Wanted, there: &There<'_>) -> Held {
     }
 }
 
-fn gone(sort: &Sort, name: &str, found: Option<&Found>) -> Held {
-    let part = |parts: &[Part]| {
+fn gone(sort: &Sort, name: &str, found: Option<&CatalogTable>) -> HeldExpectation {
+    let part = |parts: &[TablePart]| {
         let found = parts.iter().find(|part| part.name == name);
         found.map(|part| part.definition.clone())
     };
@@ -95,7 +97,7 @@ fn gone(sort: &Sort, name: &str, found: Option<&Found>) -> Held {
         Sort::Constraint => part(&found.constraints),
         _ => part(&found.indexes),
     });
-    Held {
+    HeldExpectation {
         name: quoted(name),
         expected: "dropped".into(),
         actual_name: there.as_ref().map(|_| name.to_owned()),
@@ -110,11 +112,11 @@ fn gone(sort: &Sort, name: &str, found: Option<&Found>) -> Held {
 }
 
 /// What the server may have made of an object without a name: named as it names them.
-fn candidates(wanted: &Wanted, table: &str, found: &Found) -> Vec<String> {
+fn candidates(wanted: &ExpectedObject, table: &str, found: &CatalogTable) -> Vec<String> {
     let table = Name::parse(table).map_or_else(String::new, |table| table.name);
     let (parts, ending) = match wanted {
-        Wanted::Index(_) => (&found.indexes, "_idx"),
-        Wanted::Constraint(constraint) => match constraint.kind {
+        ExpectedObject::Index(_) => (&found.indexes, "_idx"),
+        ExpectedObject::Constraint(constraint) => match constraint.kind {
             ConstraintKind::Check => (&found.constraints, "_check"),
             ConstraintKind::Exclude => (&found.constraints, "_excl"),
             // These are known by their columns, whatever their text.
@@ -122,7 +124,9 @@ fn candidates(wanted: &Wanted, table: &str, found: &Found) -> Vec<String> {
                 return Vec::new();
             }
         },
-        Wanted::Column(_) | Wanted::Changed { .. } | Wanted::Gone(..) => return Vec::new(),
+        ExpectedObject::Column(_) | ExpectedObject::Changed { .. } | ExpectedObject::Gone(..) => {
+            return Vec::new();
+        }
     };
     let named = parts.iter().filter(|part| {
         let name = part.name.trim_end_matches(|c: char| c.is_ascii_digit());

@@ -3,12 +3,16 @@
 //! One without a name is known by what it is on, because the server chose its name.
 
 use super::differences::Differences;
-use super::{Beside, There};
-use crate::inspect::{Found, Part};
+use super::{FoundTable, NameExpectedActual};
+use crate::inspect::{CatalogTable, TablePart};
 use crate::runbook::objects::{Deed, Index, quoted};
 
 /// One that the script adds.
-pub(super) fn added(index: &Index, there: &There<'_>, differences: &mut Differences) -> Beside {
+pub(super) fn added(
+    index: &Index,
+    there: &FoundTable<'_>,
+    differences: &mut Differences,
+) -> NameExpectedActual {
     let own = there
         .found
         .and_then(|found| same_index(index, there, found));
@@ -31,7 +35,11 @@ pub(super) fn added(index: &Index, there: &There<'_>, differences: &mut Differen
     )
 }
 
-fn same_index<'a>(wanted: &Index, there: &There<'_>, found: &'a Found) -> Option<&'a Part> {
+fn same_index<'a>(
+    wanted: &Index,
+    there: &FoundTable<'_>,
+    found: &'a CatalogTable,
+) -> Option<&'a TablePart> {
     let mut parts = found.indexes.iter();
     match &wanted.name {
         Some(name) => parts.find(|part| part.name == *name),

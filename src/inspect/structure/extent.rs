@@ -5,7 +5,7 @@
 
 use crate::inspect::CheckSet;
 use crate::inspect::applied::{Extent, migrations};
-use crate::inspect::compare::{Compared, Comparison, Mark};
+use crate::inspect::compare::{ComparedObject, Comparison, Mark};
 use crate::runbook::Runbook;
 
 /// The word for what is as it was before, where the section is not applied.
@@ -50,7 +50,7 @@ fn by_objects(comparison: &Comparison, section: Option<usize>) -> Extent {
 }
 
 /// The word for a row in a section that is applied so far.
-pub(in crate::inspect) fn word(row: &Compared, extent: Extent) -> &'static str {
+pub(in crate::inspect) fn word(row: &ComparedObject, extent: Extent) -> &'static str {
     match (row.mark, extent) {
         (Mark::Differs | Mark::Text, Extent::No) if !row.added => NOT_YET,
         (Mark::Same, _) => "same",

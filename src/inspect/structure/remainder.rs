@@ -3,8 +3,8 @@
 //!
 //! Of the latter nothing is expected, so nothing is marked; but a name is never cut.
 
-use crate::inspect::screen::Screen;
-use crate::inspect::{Found, Part, Sight, Stage, Table};
+use crate::inspect::screen::InspectScreen;
+use crate::inspect::{CatalogTable, CheckStage, InspectedTable, Inspection, TablePart};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
 use crate::tui::text::{hanging, labelled, width, wrap};
@@ -16,9 +16,9 @@ const BESIDE: usize = 35;
 
 /// What the checks say of this table that does not pass.
 pub(super) fn checks(
-    screen: &Screen,
-    sight: &Sight,
-    table: &Table,
+    screen: &InspectScreen,
+    sight: &Inspection,
+    table: &InspectedTable,
     columns: usize,
 ) -> Vec<Line<'static>> {
     let look = screen.look;
@@ -42,8 +42,12 @@ pub(super) fn checks(
 }
 
 /// The checks that say of this table that it is not as expected.
-fn differences<'a>(screen: &'a Screen, sight: &Sight, table: &Table) -> Vec<&'a Check> {
-    let bare = |table: &Table| {
+fn differences<'a>(
+    screen: &'a InspectScreen,
+    sight: &Inspection,
+    table: &InspectedTable,
+) -> Vec<&'a Check> {
+    let bare = |table: &InspectedTable| {
         let name = table.name.rsplit_once('.').map_or(&*table.name, |(_, n)| n);
         name.to_owned()
     };
@@ -72,16 +76,16 @@ fn differences<'a>(screen: &'a Screen, sight: &Sight, table: &Table) -> Vec<&'a 
     .collect()
 }
 
-fn statement(runbook: &Runbook, stage: Stage, number: usize) -> Option<&str> {
+fn statement(runbook: &Runbook, stage: CheckStage, number: usize) -> Option<&str> {
     Some(&stage.script(runbook)?.statement(number)?.text)
 }
 
 /// What is on a table and not of the script.
 pub(super) fn others(
-    screen: &Screen,
-    sight: &Sight,
+    screen: &InspectScreen,
+    sight: &Inspection,
     table: &str,
-    found: &Found,
+    found: &CatalogTable,
     columns: usize,
 ) -> Vec<Line<'static>> {
     let look = screen.look;
@@ -117,7 +121,7 @@ pub(super) fn others(
             format!("{} {}", column.kind, column.rest),
         );
     }
-    let part = |part: &Part| {
+    let part = |part: &TablePart| {
         let mut text = part.definition.clone();
         if let Some(size) = &part.size {
             text = format!("{text}, {size}");

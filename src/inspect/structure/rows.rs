@@ -5,9 +5,9 @@
 
 use super::extent::{NOT_YET, extent, word};
 use crate::inspect::applied::Extent;
-use crate::inspect::compare::{Compared, Mark};
-use crate::inspect::screen::Screen;
-use crate::inspect::{CheckSet, Sight};
+use crate::inspect::compare::{ComparedObject, Mark};
+use crate::inspect::screen::InspectScreen;
+use crate::inspect::{CheckSet, Inspection};
 use crate::tui::text::{hanging, labelled, wrap};
 use crate::tui::view::TWO_COLUMNS;
 use ratatui::style::{Style, Styled};
@@ -18,18 +18,18 @@ const MARKS: usize = 18;
 
 /// The objects of the script on a table; of none of the tables, where `table` is empty.
 pub(super) fn expected(
-    screen: &Screen,
-    sight: &Sight,
+    screen: &InspectScreen,
+    sight: &Inspection,
     sets: &[CheckSet],
     table: &str,
     columns: usize,
 ) -> Vec<Line<'static>> {
     let look = screen.look;
-    let is_own = |row: &&Compared| match table {
+    let is_own = |row: &&ComparedObject| match table {
         "" => !sight.tables.iter().any(|table| table.name == row.table),
         table => row.table == table,
     };
-    let own: Vec<&Compared> = sight.compared.rows.iter().filter(is_own).collect();
+    let own: Vec<&ComparedObject> = sight.compared.rows.iter().filter(is_own).collect();
     let mut lines = Vec::new();
     let mut sections: Vec<Option<usize>> = own.iter().map(|row| row.section).collect();
     sections.dedup();
@@ -37,7 +37,8 @@ pub(super) fn expected(
     sections.dedup();
     for section in sections {
         let extent = extent(&screen.runbook, sets, &sight.compared, section);
-        let mut rows: Vec<&&Compared> = own.iter().filter(|row| row.section == section).collect();
+        let mut rows: Vec<&&ComparedObject> =
+            own.iter().filter(|row| row.section == section).collect();
         // What has to be weighed is never below what is in order.
         rows.sort_by_key(|row| match row.mark {
             Mark::Differs | Mark::Missing | Mark::StillThere => 0,
@@ -83,7 +84,7 @@ pub(super) fn expected(
     lines
 }
 
-fn style(screen: &Screen, word: &str) -> Style {
+fn style(screen: &InspectScreen, word: &str) -> Style {
     match word {
         "same" => screen.look.good(),
         NOT_YET => screen.look.dim(),
@@ -93,7 +94,12 @@ fn style(screen: &Screen, word: &str) -> Style {
 }
 
 /// One below the other: a line where expected says it all.
-fn stacked(screen: &Screen, row: &Compared, extent: Extent, columns: usize) -> Vec<Line<'static>> {
+fn stacked(
+    screen: &InspectScreen,
+    row: &ComparedObject,
+    extent: Extent,
+    columns: usize,
+) -> Vec<Line<'static>> {
     let look = screen.look;
     let word = word(row, extent);
     let style = style(screen, word);
@@ -127,7 +133,7 @@ fn shares(columns: usize) -> (usize, usize) {
     (room * 28 / 100, room * 36 / 100)
 }
 
-fn titles(screen: &Screen, columns: usize) -> Line<'static> {
+fn titles(screen: &InspectScreen, columns: usize) -> Line<'static> {
     let look = screen.look;
     let (name, half) = shares(columns);
     let titles = [
@@ -141,7 +147,12 @@ fn titles(screen: &Screen, columns: usize) -> Line<'static> {
 }
 
 /// Side by side: mark, name, expected, actual.
-fn beside(screen: &Screen, row: &Compared, extent: Extent, columns: usize) -> Vec<Line<'static>> {
+fn beside(
+    screen: &InspectScreen,
+    row: &ComparedObject,
+    extent: Extent,
+    columns: usize,
+) -> Vec<Line<'static>> {
     let look = screen.look;
     let word = word(row, extent);
     let style = style(screen, word);

@@ -1,13 +1,13 @@
 //! pgTAP's output as checks: one column of lines `ok 1 - …`, `not ok 2 - …`.
 //!
-//! pgTAP answers each call by itself: `SELECT plan(3)` is a result, and so is each test. [`Plan`]
+//! pgTAP answers each call by itself: `SELECT plan(3)` is a result, and so is each test. [`TapPlan`]
 //! therefore counts over the whole script. A directive never turns `not ok` into a pass, what is
 //! no line of TAP is FAIL, and what only looks like a line of it is a test that failed.
 
 use super::columns::seen;
 use super::{Check, ResultSet, Verdict};
 
-enum Line<'a> {
+enum TapLine<'a> {
     Test {
         verdict: Verdict,
         about: &'a str,
@@ -21,7 +21,7 @@ enum Line<'a> {
 }
 
 /// Reads a result as TAP; `None` if no line of it is a test.
-pub(super) fn read(result: &ResultSet) -> Option<Vec<Check>> {
+pub(super) fn read_tap(result: &ResultSet) -> Option<Vec<Check>> {
     if result.columns.len() != 1 {
         return None;
     }
@@ -33,7 +33,7 @@ pub(super) fn read(result: &ResultSet) -> Option<Vec<Check>> {
     let is_test = |text: &&str| {
         matches!(
             line(text),
-            Line::Test { .. } | Line::BailOut(_) | Line::Complaint(_)
+            TapLine::Test { .. } | TapLine::BailOut(_) | TapLine::Complaint(_)
         )
     };
     rows.iter().flatten().find(|text| is_test(text))?;
@@ -47,7 +47,7 @@ pub(super) fn read(result: &ResultSet) -> Option<Vec<Check>> {
         };
         let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
         match line(text) {
-            Line::Test { verdict, about } => {
+            TapLine::Test { verdict, about } => {
                 // A subtest is indented; the line of its parent counts it.
                 tests += u64::from(!first.starts_with(' '));
                 checks.push(Check {
@@ -56,14 +56,14 @@ pub(super) fn read(result: &ResultSet) -> Option<Vec<Check>> {
                     detail: rest.trim().to_owned(),
                 });
             }
-            Line::Plan(count) if !first.starts_with(' ') => plans.push(count),
-            Line::BailOut(why) => checks.push(fail("Bail out!", why)),
-            Line::Complaint(what) => checks.push(fail("pgTAP", what)),
-            Line::Plan(_) | Line::Diagnostic => {}
-            Line::Other => checks.push(unrecognised(index, first)),
+            TapLine::Plan(count) if !first.starts_with(' ') => plans.push(count),
+            TapLine::BailOut(why) => checks.push(fail("Bail out!", why)),
+            TapLine::Complaint(what) => checks.push(fail("pgTAP", what)),
+            TapLine::Plan(_) | TapLine::Diagnostic => {}
+            TapLine::Other => checks.push(unrecognised(index, first)),
         }
     }
-    // Without a test here, the tests stand in results of their own, where a [`Plan`] counts them.
+    // Without a test here, the tests stand in results of their own, where a [`TapPlan`] counts them.
     if tests > 0 {
         let broken = plans.into_iter().find_map(|plan| compared(plan, tests));
         checks.extend(broken);
@@ -79,14 +79,14 @@ fn compared(planned: u64, ran: u64) -> Option<Check> {
 
 /// The plan of a script's TAP, where plan and tests are results of their own.
 #[derive(Debug, Clone, Default)]
-pub struct Plan {
+pub struct TapPlan {
     planned: Option<u64>,
     ran: u64,
     /// A plan came at the end of its tests; what runs behind it needs another one.
     ended: bool,
 }
 
-impl Plan {
+impl TapPlan {
     /// Counts a result. A FAIL where a plan ends with it that was not kept.
     pub fn count(&mut self, result: &ResultSet) -> Option<Check> {
         if result.columns.len() != 1 {
@@ -99,12 +99,12 @@ impl Plan {
                 continue;
             }
             match line(text) {
-                Line::Plan(count) => plans.push(count),
-                Line::Test { .. } => ran += 1,
-                Line::BailOut(_) | Line::Complaint(_) | Line::Diagnostic => {}
+                TapLine::Plan(count) => plans.push(count),
+                TapLine::Test { .. } => ran += 1,
+                TapLine::BailOut(_) | TapLine::Complaint(_) | TapLine::Diagnostic => {}
                 // A table may hold any text.
-                Line::Other if ran == 0 => return None,
-                Line::Other => {}
+                TapLine::Other if ran == 0 => return None,
+                TapLine::Other => {}
             }
         }
         match plans.as_slice() {
@@ -152,15 +152,15 @@ fn unrecognised(index: usize, text: &str) -> Check {
     fail(&format!("row {}", index + 1), &detail)
 }
 
-fn line(text: &str) -> Line<'_> {
+fn line(text: &str) -> TapLine<'_> {
     let text = text.split('\n').next().unwrap_or_default().trim_ascii();
     match plain_line(text) {
-        Line::Other => blurred_line(text),
+        TapLine::Other => blurred_line(text),
         plain => plain,
     }
 }
 
-fn plain_line(text: &str) -> Line<'_> {
+fn plain_line(text: &str) -> TapLine<'_> {
     if let Some(rest) = text.strip_prefix("not ok").filter(|rest| ends_word(rest)) {
         return test(rest, false);
     }
@@ -169,44 +169,44 @@ fn plain_line(text: &str) -> Line<'_> {
         if begins_test(rest.trim_ascii_start()) {
             return test(rest, true);
         }
-        return Line::Other;
+        return TapLine::Other;
     }
     if let Some(why) = text.strip_prefix("Bail out!") {
-        return Line::BailOut(why.trim());
+        return TapLine::BailOut(why.trim());
     }
     if let Some(count) = text.strip_prefix("1..") {
         // `1..0 # SKIP` says why nothing is run.
         let (count, rest) = count.split_once(' ').unwrap_or((count, "#"));
         return match count.parse() {
-            Ok(count) if rest.trim_start().starts_with('#') => Line::Plan(count),
-            _ => Line::Other,
+            Ok(count) if rest.trim_start().starts_with('#') => TapLine::Plan(count),
+            _ => TapLine::Other,
         };
     }
     match text.strip_prefix('#').map(str::trim) {
-        Some(what) if what.starts_with("Looks like you") => Line::Complaint(what),
-        Some(_) => Line::Diagnostic,
-        None if text.is_empty() => Line::Diagnostic,
-        None => Line::Other,
+        Some(what) if what.starts_with("Looks like you") => TapLine::Complaint(what),
+        Some(_) => TapLine::Diagnostic,
+        None if text.is_empty() => TapLine::Diagnostic,
+        None => TapLine::Other,
     }
 }
 
 /// A line that a person would take for one of TAP, with characters in it that cannot be seen.
-fn blurred_line(text: &str) -> Line<'_> {
+fn blurred_line(text: &str) -> TapLine<'_> {
     if text.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
-        return Line::Other;
+        return TapLine::Other;
     }
     let seen = seen(text);
     let test = (seen.strip_prefix("not").unwrap_or(&seen).strip_prefix("ok"))
         .is_some_and(|rest| begins_test(rest) || rest.is_empty());
     if test {
-        return Line::Test {
+        return TapLine::Test {
             verdict: Verdict::Fail,
             about: text,
         };
     }
     match seen.strip_prefix("1..").map(str::parse) {
-        Some(Ok(count)) => Line::Plan(count),
-        _ => Line::Other,
+        Some(Ok(count)) => TapLine::Plan(count),
+        _ => TapLine::Other,
     }
 }
 
@@ -219,7 +219,7 @@ fn ends_word(rest: &str) -> bool {
     !rest.starts_with(|c: char| !c.is_ascii_whitespace())
 }
 
-fn test(rest: &str, ok: bool) -> Line<'_> {
+fn test(rest: &str, ok: bool) -> TapLine<'_> {
     let rest = rest.trim();
     let numberless = rest
         .trim_start_matches(|c: char| c.is_ascii_digit())
@@ -231,7 +231,7 @@ fn test(rest: &str, ok: bool) -> Line<'_> {
         (false, false) => Verdict::Fail,
     };
     let about = if about.is_empty() { rest } else { about };
-    Line::Test { verdict, about }
+    TapLine::Test { verdict, about }
 }
 
 /// Whether `# TODO` or `# SKIP` stands behind the description, where a `#` is written `\#`.

@@ -13,14 +13,14 @@ fn result(columns: &[&str], rows: &[&[Option<&str>]]) -> ResultSet {
     }
 }
 
-fn lines(lines: &[&str]) -> ResultSet {
+fn make_line_result(lines: &[&str]) -> ResultSet {
     let rows: Vec<[Option<&str>; 1]> = lines.iter().map(|&line| [Some(line)]).collect();
     let rows: Vec<&[Option<&str>]> = rows.iter().map(|row| row.as_slice()).collect();
     result(&["line"], &rows)
 }
 
 fn told(result: &ResultSet) -> Vec<(String, Verdict, String)> {
-    let checks = read(result).expect("a set of checks");
+    let checks = read_checks(result).expect("a set of checks");
     checks
         .into_iter()
         .map(|c| (c.name, c.verdict, c.detail))
@@ -86,15 +86,21 @@ fn in_a_named_column_every_other_verdict_fails() {
 
 #[test]
 fn what_carries_no_verdict_is_no_set_of_checks() {
-    assert_eq!(read(&result(&["status"], &[&[Some("active")]])), None);
     assert_eq!(
-        read(&result(&["x"], &[&[Some("PASS")], &[Some("other")]])),
+        read_checks(&result(&["status"], &[&[Some("active")]])),
         None
     );
-    assert_eq!(read(&result(&["x"], &[&[Some("PASS")], &[None]])), None);
-    assert_eq!(read(&result(&["status"], &[])), None);
-    assert_eq!(read(&result(&["x"], &[&[Some("ok")]])), None);
-    assert_eq!(read(&ResultSet::default()), None);
+    assert_eq!(
+        read_checks(&result(&["x"], &[&[Some("PASS")], &[Some("other")]])),
+        None
+    );
+    assert_eq!(
+        read_checks(&result(&["x"], &[&[Some("PASS")], &[None]])),
+        None
+    );
+    assert_eq!(read_checks(&result(&["status"], &[])), None);
+    assert_eq!(read_checks(&result(&["x"], &[&[Some("ok")]])), None);
+    assert_eq!(read_checks(&ResultSet::default()), None);
 }
 
 #[test]
@@ -129,7 +135,7 @@ fn the_name_is_found_by_its_column() {
 
 #[test]
 fn pgtap_lines_are_checks() {
-    let set = lines(&[
+    let set = make_line_result(&[
         "1..6",
         "ok 1 - table",
         "not ok 2 - column\n# Failed test 2: \"column\"",
@@ -152,7 +158,7 @@ fn pgtap_lines_are_checks() {
             one("last", Verdict::Pass, ""),
         ]
     );
-    let set = lines(&["1..3", "ok 1 - a", "Bail out! no more"]);
+    let set = make_line_result(&["1..3", "ok 1 - a", "Bail out! no more"]);
     assert_eq!(
         told(&set)[1..],
         [
@@ -160,8 +166,8 @@ fn pgtap_lines_are_checks() {
             one("plan", Verdict::Fail, "3 tests were planned, 1 were run"),
         ]
     );
-    assert_eq!(read(&lines(&["1..3"])), None);
-    let set = lines(&["# Looks like you planned 5 tests but ran 3"]);
+    assert_eq!(read_checks(&make_line_result(&["1..3"])), None);
+    let set = make_line_result(&["# Looks like you planned 5 tests but ran 3"]);
     assert_eq!(told(&set)[0].1, Verdict::Fail);
 }
 
@@ -178,7 +184,7 @@ fn a_column_by_the_name_of_a_verdict_decides_over_any_other() {
         let told = told(&set);
         assert_eq!(told[0].1, Verdict::Fail, "{name} {value:?}: {told:?}");
         let set = result(&[name, "expected"], &[&[value, Some("PASS")]]);
-        assert_eq!(read(&set).unwrap()[0].verdict, Verdict::Fail);
+        assert_eq!(read_checks(&set).unwrap()[0].verdict, Verdict::Fail);
     }
     // None of the names overrules another.
     let set = result(&["result", "status"], &[&[Some("ERROR"), Some("PASS")]]);
@@ -227,16 +233,16 @@ fn what_cannot_be_seen_is_never_part_of_a_pass() {
             format!("not{unseen} ok 1 - a"),
             format!("{unseen}not ok 1 - a"),
         ] {
-            let told = told(&lines(&[&text]));
+            let told = told(&make_line_result(&[&text]));
             assert_eq!(told[0].1, Verdict::Fail, "{text:?}");
         }
         assert_eq!(
-            over(&[lines(&[&format!("1..{unseen}3")])])[0].1,
+            over(&[make_line_result(&[&format!("1..{unseen}3")])])[0].1,
             Verdict::Fail
         );
     }
     // A description is free.
-    let set = lines(&["ok 1 - gr\u{f6}\u{df}e\u{a0}"]);
+    let set = make_line_result(&["ok 1 - gr\u{f6}\u{df}e\u{a0}"]);
     assert_eq!(told(&set)[0].1, Verdict::Pass);
 }
 
@@ -254,10 +260,10 @@ fn a_column_that_is_mostly_no_verdict_is_told_to_look_like_data() {
 
 /// Reads results one after another, as the session does.
 fn over(results: &[ResultSet]) -> Vec<(String, Verdict, String)> {
-    let mut plan = Plan::default();
+    let mut plan = TapPlan::default();
     let mut checks = Vec::new();
     for result in results {
-        checks.extend(read(result).unwrap_or_default());
+        checks.extend(read_checks(result).unwrap_or_default());
         checks.extend(plan.count(result));
     }
     checks.extend(plan.end());
@@ -269,9 +275,12 @@ fn over(results: &[ResultSet]) -> Vec<(String, Verdict, String)> {
 fn the_plan_of_pgtap_holds_over_results_of_their_own() {
     let plan = |name: &str, text: &str| ResultSet {
         columns: vec![name.to_owned()],
-        ..lines(&[text])
+        ..make_line_result(&[text])
     };
-    let (a, b) = (lines(&["ok 1 - a"]), lines(&["ok 2 - b"]));
+    let (a, b) = (
+        make_line_result(&["ok 1 - a"]),
+        make_line_result(&["ok 2 - b"]),
+    );
     let short = one("plan", Verdict::Fail, "3 tests were planned, 2 were run");
     let passed = [one("a", Verdict::Pass, ""), one("b", Verdict::Pass, "")];
     let told = over(&[plan("plan", "1..2"), a.clone(), b.clone()]);
@@ -314,16 +323,16 @@ fn the_plan_of_pgtap_holds_over_results_of_their_own() {
     assert_eq!(told[2].2, "0 tests were planned, 1 were run");
     assert_eq!(told.len(), 3, "{told:?}");
     // A table may hold such texts.
-    assert_eq!(over(&[lines(&["1..3", "4..7", "1..9"])]), []);
+    assert_eq!(over(&[make_line_result(&["1..3", "4..7", "1..9"])]), []);
     assert_eq!(over(&[plan("plan", "1..0 # SKIP nothing to do")]), []);
     // Two plans in one result do not agree.
-    let told = over(&[lines(&["1..1", "ok 1 - a", "1..2"])]);
+    let told = over(&[make_line_result(&["1..1", "ok 1 - a", "1..2"])]);
     assert_eq!(told[1].2, "2 tests were planned, 1 were run");
     // What finish() complains of is no test of its own.
     let told = over(&[
         a,
         b,
-        lines(&["1..2", "# Looks like you failed 1 test of 2"]),
+        make_line_result(&["1..2", "# Looks like you failed 1 test of 2"]),
     ]);
     assert_eq!(
         told[2..],
@@ -360,7 +369,7 @@ proptest! {
     ) {
         let total = rows.len() as u64 + cut;
         let set = ResultSet { columns, rows, total };
-        let Some(checks) = read(&set) else { return Ok(()) };
+        let Some(checks) = read_checks(&set) else { return Ok(()) };
         for (index, row) in set.rows.iter().enumerate() {
             let texts: Vec<&str> = row.iter().flatten().map(String::as_str).collect();
             let may_pass = texts.iter().any(|text| {

@@ -8,7 +8,7 @@
 use super::{Scan, looking};
 use crate::runbook::lock::LockMode;
 use crate::runbook::objects::{
-    Action, Change, Column, ConstraintKind, Deed, Facet, Generated, Name, Sort,
+    Action, Change, ConstraintKind, DeclaredColumn, Deed, Facet, Generated, Name, Sort,
 };
 use crate::runbook::script::{Script, Statement};
 
@@ -22,18 +22,18 @@ pub(super) enum On {
 
 /// A lock that a statement is expected to take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(super) struct TakenLock {
     pub(super) statement: usize,
     pub(super) on: On,
     pub(super) mode: LockMode,
 }
 
 /// Every lock that matters to others, in the order of the script.
-pub(super) fn locks(script: &Script, changes: &[Change]) -> Vec<Taken> {
+pub(super) fn locks(script: &Script, changes: &[Change]) -> Vec<TakenLock> {
     let mut taken = Vec::new();
     for statement in script.sent() {
         let mut take = |on, mode| {
-            taken.push(Taken {
+            taken.push(TakenLock {
                 statement: statement.number,
                 on,
                 mode,
@@ -158,7 +158,7 @@ fn of_rows(statement: &Statement) -> Option<(Name, LockMode)> {
 pub(super) fn scans(script: &Script, changes: &[Change]) -> Vec<Scan> {
     let mut scans = Vec::new();
     for statement in script.sent() {
-        let mut column: Option<&Column> = None;
+        let mut column: Option<&DeclaredColumn> = None;
         for change in of_statement(changes, statement.number) {
             if let Deed::AddColumn(added) = &change.deed {
                 column = Some(added);
@@ -209,7 +209,7 @@ pub(super) fn scans(script: &Script, changes: &[Change]) -> Vec<Scan> {
 
 /// Whether a deed reads (`false`) or writes (`true`) every row; `column` is the one that was added
 /// last by the same statement.
-fn scan(deed: &Deed, column: Option<&Column>) -> Option<(bool, String)> {
+fn scan(deed: &Deed, column: Option<&DeclaredColumn>) -> Option<(bool, String)> {
     let words = deed.words();
     let reads = |what: &str| Some((false, format!("{words}: {what}")));
     let rewrites = |what: &str| Some((true, format!("{words}: {what}")));

@@ -1,6 +1,6 @@
 //! The impact as lines: one text for the full screen, the plain lines and `show`.
 
-use super::{Impact, Measure, Part, Scan, Size};
+use super::{Impact, Measure, Scan, SectionImpact, TableSize};
 use crate::runbook::lock::LockMode;
 use crate::runbook::objects::{Name, Sort};
 use crate::runbook::printable::{counted, printable};
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// A line, and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum ImpactLine {
     /// What the lines below are about.
     Heading(String),
     Line(String),
@@ -35,7 +35,7 @@ fn kinds(counts: &BTreeMap<Sort, usize>) -> String {
 }
 
 /// What a section does, in a line.
-fn does(part: &Part) -> String {
+fn does(part: &SectionImpact) -> String {
     let each: Vec<String> = [
         ("adds", &part.adds),
         ("changes", &part.changes),
@@ -52,7 +52,7 @@ fn does(part: &Part) -> String {
 }
 
 /// What was promised of a section, in words.
-fn promised(part: &Part) -> Option<String> {
+fn promised(part: &SectionImpact) -> Option<String> {
     let promise = part.promise.as_ref()?;
     let mut words: Vec<String> = promise
         .adds
@@ -101,14 +101,14 @@ fn cleaned(value: Value) -> Value {
 
 impl Measure {
     /// What is known of a table.
-    fn of(&self, name: &Name) -> Option<Option<&Size>> {
+    fn of(&self, name: &Name) -> Option<Option<&TableSize>> {
         let measured = self.tables.iter().find(|table| table.name == *name)?;
         Some(measured.found.as_ref())
     }
 }
 
 /// A table's size in words.
-fn size(size: &Size) -> String {
+fn size(size: &TableSize) -> String {
     let total = size.total.as_deref().unwrap_or("size not read");
     match size.rows {
         Some(rows) => format!("{total}, about {} rows", grouped(rows)),
@@ -119,15 +119,15 @@ fn size(size: &Size) -> String {
 impl Impact {
     /// The lines. With `measure` the tables' sizes are among them; `None` where there is no server
     /// to ask, `Some(None)` where it was not asked yet.
-    pub fn told(&self, measure: Option<Option<&Measure>>) -> Vec<Told> {
+    pub fn told(&self, measure: Option<Option<&Measure>>) -> Vec<ImpactLine> {
         let mut told = self.told_in_short(measure);
         self.tell_scans(measure.flatten(), &mut told);
         if !self.unseen.is_empty() {
-            told.push(Told::Heading(
+            told.push(ImpactLine::Heading(
                 "NOT LOOKED INTO: what these do is in none of the counts".into(),
             ));
             for one in &self.unseen {
-                told.push(Told::Warn(format!(
+                told.push(ImpactLine::Warn(format!(
                     "statement {} (line {}) {}: {}",
                     one.statement, one.line, one.kind, one.why
                 )));
@@ -137,7 +137,7 @@ impl Impact {
     }
 
     /// The lines on tables, objects and locks alone.
-    pub fn told_in_short(&self, measure: Option<Option<&Measure>>) -> Vec<Told> {
+    pub fn told_in_short(&self, measure: Option<Option<&Measure>>) -> Vec<ImpactLine> {
         let mut told = Vec::new();
         self.tell_tables(measure, &mut told);
         self.tell_parts(&mut told);
@@ -145,10 +145,10 @@ impl Impact {
         told
     }
 
-    fn tell_tables(&self, measure: Option<Option<&Measure>>, told: &mut Vec<Told>) {
-        told.push(Told::Heading("TABLES TOUCHED".into()));
+    fn tell_tables(&self, measure: Option<Option<&Measure>>, told: &mut Vec<ImpactLine>) {
+        told.push(ImpactLine::Heading("TABLES TOUCHED".into()));
         if self.tables.is_empty() {
-            told.push(Told::Line("none".into()));
+            told.push(ImpactLine::Line("none".into()));
         }
         for table in &self.tables {
             let found = measure.flatten().map(|measure| measure.of(&table.name));
@@ -162,23 +162,23 @@ impl Impact {
                         "{}: is not there, or its schema is not on the path",
                         table.name
                     );
-                    told.push(Told::Warn(line));
+                    told.push(ImpactLine::Warn(line));
                     continue;
                 }
                 (Some(Some(Some(found))), false) => format!(": {}", size(found)),
                 (Some(Some(Some(found))), true) => format!(": is there already, {}", size(found)),
             };
-            told.push(Told::Line(format!("{}{words}", table.name)));
+            told.push(ImpactLine::Line(format!("{}{words}", table.name)));
         }
         match measure {
-            Some(None) => told.push(Told::More(
+            Some(None) => told.push(ImpactLine::More(
                 "their sizes were not asked for yet; the checklist's evidence brings them".into(),
             )),
             Some(Some(measure)) => {
                 if let Some(problem) = &measure.problem {
-                    told.push(Told::Warn(problem.clone()));
+                    told.push(ImpactLine::Warn(problem.clone()));
                 }
-                told.push(Told::More(
+                told.push(ImpactLine::More(
                     "sizes with indexes and TOAST; rows are the planner's estimate, nothing was counted"
                         .into(),
                 ));
@@ -187,30 +187,32 @@ impl Impact {
         }
     }
 
-    fn tell_parts(&self, told: &mut Vec<Told>) {
-        told.push(Told::Heading("OBJECTS, counted in the script".into()));
+    fn tell_parts(&self, told: &mut Vec<ImpactLine>) {
+        told.push(ImpactLine::Heading("OBJECTS, counted in the script".into()));
         if self.parts.is_empty() {
-            told.push(Told::Line("none".into()));
+            told.push(ImpactLine::Line("none".into()));
         }
         for part in &self.parts {
             let title = part.title.as_deref().unwrap_or("in no section");
-            told.push(Told::Line(format!("{title}: {}", does(part))));
+            told.push(ImpactLine::Line(format!("{title}: {}", does(part))));
             let differences = part.differences();
             if let Some(promised) = promised(part).filter(|_| differences.is_empty()) {
-                told.push(Told::More(format!("promised: {promised}; as counted")));
+                told.push(ImpactLine::More(format!(
+                    "promised: {promised}; as counted"
+                )));
             }
             for difference in differences {
-                told.push(Told::Warn(format!("WARN  differs: {difference}")));
+                told.push(ImpactLine::Warn(format!("WARN  differs: {difference}")));
             }
         }
     }
 
-    fn tell_locks(&self, told: &mut Vec<Told>) {
-        told.push(Told::Heading(
+    fn tell_locks(&self, told: &mut Vec<ImpactLine>) {
+        told.push(ImpactLine::Heading(
             "LOCKS EXPECTED: the strongest on each table, held until COMMIT or ROLLBACK".into(),
         ));
         if self.locks.is_empty() {
-            told.push(Told::Line("none".into()));
+            told.push(ImpactLine::Line("none".into()));
         }
         for lock in &self.locks {
             let line = format!(
@@ -221,18 +223,18 @@ impl Impact {
                 lock.mode.blocks()
             );
             told.push(match lock.mode >= LockMode::Share {
-                true => Told::Warn(line),
-                false => Told::Line(line),
+                true => ImpactLine::Warn(line),
+                false => ImpactLine::Line(line),
             });
         }
     }
 
-    fn tell_scans(&self, measure: Option<&Measure>, told: &mut Vec<Told>) {
-        told.push(Told::Heading(
+    fn tell_scans(&self, measure: Option<&Measure>, told: &mut Vec<ImpactLine>) {
+        told.push(ImpactLine::Heading(
             "STATEMENTS THAT READ OR WRITE WHOLE TABLES".into(),
         ));
         if self.scans.is_empty() {
-            told.push(Told::Line("none".into()));
+            told.push(ImpactLine::Line("none".into()));
         }
         // What is only looked at is told behind what is touched.
         let mut by_table: BTreeMap<&Name, Vec<&Scan>> = BTreeMap::new();
@@ -249,7 +251,10 @@ impl Impact {
                 .and_then(|measure| measure.of(table))
                 .flatten()
                 .map(|found| format!(": {}", size(found)));
-            told.push(Told::Line(format!("{table}{}", found.unwrap_or_default())));
+            told.push(ImpactLine::Line(format!(
+                "{table}{}",
+                found.unwrap_or_default()
+            )));
             for scan in own {
                 let line = format!(
                     "statement {}, line {}, {} {}{}",
@@ -263,8 +268,8 @@ impl Impact {
                     }
                 );
                 told.push(match scan.rewrites {
-                    true => Told::Warn(line),
-                    false => Told::More(line),
+                    true => ImpactLine::Warn(line),
+                    false => ImpactLine::More(line),
                 });
             }
         }
@@ -282,10 +287,10 @@ impl Impact {
                 *drops.entry(sort.clone()).or_default() += count;
             }
         }
-        let all = Part {
+        let all = SectionImpact {
             adds,
             drops,
-            ..Part::default()
+            ..SectionImpact::default()
         };
         let mut brief = format!(
             "{} on {}; {} that read or write a whole table",

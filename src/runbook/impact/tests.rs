@@ -2,7 +2,7 @@ use super::*;
 
 fn impact(sql: &str) -> Impact {
     let script = Script::read("t.sql", None, sql.as_bytes());
-    Impact::of_objects(&script, &[], objects::of(&script))
+    Impact::of_objects(&script, &[], objects::list_objects(&script))
 }
 
 fn locks(sql: &str) -> Vec<String> {
@@ -76,7 +76,10 @@ fn a_promise_that_is_not_kept_is_told() {
     );
     let told = impact.told(None);
     let difference = "WARN  differs: 20 columns promised, 21 counted in the script";
-    assert!(told.contains(&Told::Warn(difference.into())), "{told:?}");
+    assert!(
+        told.contains(&ImpactLine::Warn(difference.into())),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -227,21 +230,21 @@ fn a_select_without_a_condition_reads_its_tables_whole() {
 fn a_table_is_told_as_far_as_it_is_known() {
     let impact = impact("ALTER TABLE s.t ADD a int; CREATE TABLE n (a int); UPDATE gone SET a = 1");
     let name = |text| Name::parse(text).unwrap();
-    let size = |rows| Size {
+    let size = |rows| TableSize {
         total: Some("12 MB".into()),
         rows,
     };
     let mut measure = Measure {
         tables: vec![
-            Measured {
+            MeasuredTable {
                 name: name("s.t"),
                 found: Some(size(Some(1_204))),
             },
-            Measured {
+            MeasuredTable {
                 name: name("n"),
                 found: None,
             },
-            Measured {
+            MeasuredTable {
                 name: name("gone"),
                 found: None,
             },

@@ -6,23 +6,23 @@
 
 use std::collections::BTreeSet;
 
-use super::functions::{Known, known};
+use super::functions::{KnownFunction, known};
 use super::{Beyond, Lasting};
 use crate::runbook::classify::Words;
 use crate::runbook::lexer::{Lexeme, Lexer};
-use crate::runbook::scanner::Token;
+use crate::runbook::scanner::StatementWord;
 
 /// What the words of a statement or of a body do and call.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen {
+pub(super) struct SideEffects {
     /// What stays, and of which sequence, where it is named.
     pub(super) lasting: BTreeSet<(Lasting, Option<String>)>,
     /// Functions of which nothing is known.
     pub(super) calls: BTreeSet<String>,
 }
 
-impl Seen {
-    pub(super) fn add(&mut self, other: Seen) {
+impl SideEffects {
+    pub(super) fn add(&mut self, other: SideEffects) {
         self.lasting.extend(other.lasting);
         self.calls.extend(other.calls);
     }
@@ -36,8 +36,8 @@ impl Seen {
 const DEPTH: usize = 4;
 
 /// What a statement does when it is run.
-pub(super) fn read(words: Words<'_>, kind: &str) -> Seen {
-    let mut seen = Seen::default();
+pub(super) fn read_side_effects(words: Words<'_>, kind: &str) -> SideEffects {
+    let mut seen = SideEffects::default();
     match kind {
         "CHECKPOINT" => seen.lasts(Beyond::Server, "CHECKPOINT"),
         "LOAD" => seen.lasts(Beyond::Session, "LOAD"),
@@ -80,7 +80,7 @@ fn evaluates(kind: &str) -> bool {
 }
 
 /// The name of the function or procedure that a statement makes, and what its body does.
-pub(super) fn routine(words: Words<'_>, kind: &str) -> Option<(String, Seen)> {
+pub(super) fn routine(words: Words<'_>, kind: &str) -> Option<(String, SideEffects)> {
     if !matches!(kind, "CREATE FUNCTION" | "CREATE PROCEDURE") {
         return None;
     }
@@ -91,7 +91,7 @@ pub(super) fn routine(words: Words<'_>, kind: &str) -> Option<(String, Seen)> {
             break;
         }
     }
-    let mut seen = Seen::default();
+    let mut seen = SideEffects::default();
     body(words, 0, &mut seen);
     Some((name?, seen))
 }
@@ -129,7 +129,7 @@ pub(super) fn sequences(words: Words<'_>, kind: &str) -> Vec<String> {
 }
 
 /// What DO or the definition of a routine would do: its body is a string, or stands there as it is.
-fn body(words: Words<'_>, depth: usize, seen: &mut Seen) {
+fn body(words: Words<'_>, depth: usize, seen: &mut SideEffects) {
     let tokens = words.tokens();
     let language = tokens
         .iter()
@@ -157,12 +157,12 @@ fn body(words: Words<'_>, depth: usize, seen: &mut Seen) {
             && !before.is_some_and(|before| words.is(before, "LANGUAGE"))
     });
     for (_, token) in strings {
-        text(&unquoted(words.text(token)), depth + 1, seen);
+        read_run_text(&unquoted(words.text(token)), depth + 1, seen);
     }
 }
 
 /// A text that is run: the body of a routine, or what EXECUTE is given.
-fn text(text: &str, depth: usize, seen: &mut Seen) {
+fn read_run_text(text: &str, depth: usize, seen: &mut SideEffects) {
     if depth > DEPTH {
         seen.lasts(Beyond::Unknown, "a text in a text in a text that is run");
         return;
@@ -172,7 +172,7 @@ fn text(text: &str, depth: usize, seen: &mut Seen) {
 }
 
 /// The statements of a body, one after the other.
-fn pieces(words: Words<'_>, depth: usize, seen: &mut Seen) {
+fn pieces(words: Words<'_>, depth: usize, seen: &mut SideEffects) {
     for piece in words
         .tokens()
         .split(|token| token.kind == Lexeme::Semicolon)
@@ -182,7 +182,7 @@ fn pieces(words: Words<'_>, depth: usize, seen: &mut Seen) {
 }
 
 /// What the expressions of one statement call; `kind` is empty for one in a body.
-fn expressions(words: Words<'_>, kind: &str, depth: usize, seen: &mut Seen) {
+fn expressions(words: Words<'_>, kind: &str, depth: usize, seen: &mut SideEffects) {
     let tokens = words.tokens();
     let in_body = kind.is_empty();
     let mut runs_text = false;
@@ -206,9 +206,9 @@ fn expressions(words: Words<'_>, kind: &str, depth: usize, seen: &mut Seen) {
             continue;
         };
         match known(&called.name, called.built_in) {
-            Known::Harmless => {}
-            Known::RunsText => runs_text = true,
-            Known::Lasts(beyond) => {
+            KnownFunction::Harmless => {}
+            KnownFunction::RunsText => runs_text = true,
+            KnownFunction::Lasts(beyond) => {
                 let argument = tokens.get(at + 1);
                 let sequence = argument
                     .filter(|token| token.kind == Lexeme::String && beyond == Beyond::Numbers)
@@ -216,7 +216,7 @@ fn expressions(words: Words<'_>, kind: &str, depth: usize, seen: &mut Seen) {
                 seen.lasting
                     .insert((Lasting::new(beyond, called.name), sequence));
             }
-            Known::No => {
+            KnownFunction::No => {
                 seen.calls.insert(called.name);
             }
         }
@@ -227,7 +227,7 @@ fn expressions(words: Words<'_>, kind: &str, depth: usize, seen: &mut Seen) {
 }
 
 /// What COPY writes to, or reads from: `at` is its TO or FROM.
-fn copy(words: Words<'_>, at: usize, seen: &mut Seen) {
+fn copy(words: Words<'_>, at: usize, seen: &mut SideEffects) {
     let direction = words.upper(at);
     let string = |at: usize| {
         let token = words.tokens().get(at);
@@ -241,7 +241,7 @@ fn copy(words: Words<'_>, at: usize, seen: &mut Seen) {
 }
 
 /// What EXECUTE in a body is given: its texts are read, and what is put together is not known.
-fn executed(words: Words<'_>, at: usize, depth: usize, seen: &mut Seen) {
+fn executed(words: Words<'_>, at: usize, depth: usize, seen: &mut SideEffects) {
     let tokens = words.tokens().get(at + 1..).unwrap_or_default();
     // EXECUTE FUNCTION of a trigger.
     if words.is(at + 1, "FUNCTION") || words.is(at + 1, "PROCEDURE") {
@@ -257,10 +257,10 @@ fn executed(words: Words<'_>, at: usize, depth: usize, seen: &mut Seen) {
     }
 }
 
-fn strings(words: Words<'_>, depth: usize, seen: &mut Seen) {
+fn strings(words: Words<'_>, depth: usize, seen: &mut SideEffects) {
     let strings = words.tokens().iter();
     for token in strings.filter(|token| token.kind == Lexeme::String) {
-        text(&unquoted(words.text(token)), depth + 1, seen);
+        read_run_text(&unquoted(words.text(token)), depth + 1, seen);
     }
 }
 
@@ -343,12 +343,12 @@ fn is_common_table(words: Words<'_>, open: usize) -> bool {
     })
 }
 
-fn is_name(token: &Token) -> bool {
+fn is_name(token: &StatementWord) -> bool {
     matches!(token.kind, Lexeme::Word | Lexeme::QuotedName)
 }
 
 /// A name as the server looks it up.
-fn folded(words: Words<'_>, token: &Token) -> String {
+fn folded(words: Words<'_>, token: &StatementWord) -> String {
     let text = words.text(token);
     match token.kind {
         Lexeme::QuotedName => text
@@ -382,7 +382,7 @@ fn unquoted(text: &str) -> String {
 }
 
 /// The words of a text, without space and comments.
-pub(super) fn tokens(text: &str) -> Vec<Token> {
+pub(super) fn tokens(text: &str) -> Vec<StatementWord> {
     let mut lexer = Lexer::new(text.as_bytes());
     let mut depth: usize = 0;
     let mut tokens = Vec::new();
@@ -394,7 +394,7 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
             Lexeme::Close => depth = depth.saturating_sub(1),
             _ => {}
         }
-        tokens.push(Token {
+        tokens.push(StatementWord {
             kind: lexed.kind,
             range: lexed.range,
             depth,

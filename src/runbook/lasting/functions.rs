@@ -30,7 +30,7 @@ const RUN_A_TEXT: &[&str] = &[
 
 /// What is known of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum KnownFunction {
     Harmless,
     Lasts(Beyond),
     RunsText,
@@ -39,15 +39,15 @@ pub(super) enum Known {
 
 /// What is known of the function `name`, which is in lower case unless it was quoted; `built_in` where
 /// it is named with a schema of the server's own.
-pub(super) fn known(name: &str, built_in: bool) -> Known {
+pub(super) fn known(name: &str, built_in: bool) -> KnownFunction {
     if let Some(beyond) = lasts(name) {
-        Known::Lasts(beyond)
+        KnownFunction::Lasts(beyond)
     } else if RUN_A_TEXT.contains(&name) {
-        Known::RunsText
+        KnownFunction::RunsText
     } else if built_in || HARMLESS.contains(name) || is_of_a_harmless_kind(name) {
-        Known::Harmless
+        KnownFunction::Harmless
     } else {
-        Known::No
+        KnownFunction::No
     }
 }
 

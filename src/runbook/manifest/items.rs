@@ -3,10 +3,13 @@
 use super::page::Page;
 use super::{Manifest, ManifestItem, RunbookError};
 use crate::runbook::script::Script;
-use crate::runbook::{Item, ItemKind};
+use crate::runbook::{ChecklistItem, ItemKind};
 
-pub(super) fn of(page: &Page<'_>, manifest: &Manifest) -> Result<Vec<Item>, RunbookError> {
-    let mut items: Vec<Item> = Vec::new();
+pub(super) fn read_items(
+    page: &Page<'_>,
+    manifest: &Manifest,
+) -> Result<Vec<ChecklistItem>, RunbookError> {
+    let mut items: Vec<ChecklistItem> = Vec::new();
     for item in &manifest.checklist {
         let id = page.not_empty("id", &item.id)?;
         let at = item.id.span().start;
@@ -24,17 +27,20 @@ pub(super) fn of(page: &Page<'_>, manifest: &Manifest) -> Result<Vec<Item>, Runb
             return Err(page.error(at, Some("checklist"), message));
         }
         let title = page.not_empty("title", &item.title)?;
-        items.push(Item {
-            text: text(page, item)?,
+        items.push(ChecklistItem {
+            text: read_attested_text(page, item)?,
             checks: checks(page, item)?,
-            ..Item::new(&id, &title, item.kind)
+            ..ChecklistItem::new(&id, &title, item.kind)
         });
     }
     Ok(items)
 }
 
 /// What an item attests in full.
-fn text(page: &Page<'_>, item: &ManifestItem) -> Result<Option<String>, RunbookError> {
+fn read_attested_text(
+    page: &Page<'_>,
+    item: &ManifestItem,
+) -> Result<Option<String>, RunbookError> {
     let Some(text) = &item.text else {
         return Ok(None);
     };
@@ -68,15 +74,15 @@ fn checks(page: &Page<'_>, item: &ManifestItem) -> Result<Option<Script>, Runboo
 }
 
 /// The checklist of a runbook that brings none of its own.
-pub(super) fn where_none(has_expected_state: bool, has_rollbacks: bool) -> Vec<Item> {
+pub(super) fn where_none(has_expected_state: bool, has_rollbacks: bool) -> Vec<ChecklistItem> {
     let mut items = vec![
-        Item::new("review", "The script was read to its end", ItemKind::Review),
-        Item::new(
+        ChecklistItem::new("review", "The script was read to its end", ItemKind::Review),
+        ChecklistItem::new(
             "connection",
             "This is the right server, database and role",
             ItemKind::Connection,
         ),
-        Item::new(
+        ChecklistItem::new(
             "backup",
             "A backup of the database exists",
             ItemKind::Backup,
@@ -84,16 +90,16 @@ pub(super) fn where_none(has_expected_state: bool, has_rollbacks: bool) -> Vec<I
     ];
     if has_expected_state {
         let title = "The structure is as the script expects it";
-        items.push(Item::new("structure", title, ItemKind::Structure));
+        items.push(ChecklistItem::new("structure", title, ItemKind::Structure));
     }
     if has_rollbacks {
         let title = "The way back is planned: the rollback scripts were read";
-        items.push(Item::new("rollback", title, ItemKind::Rollback));
+        items.push(ChecklistItem::new("rollback", title, ItemKind::Rollback));
     } else {
         let title = "The way back is planned: how to undo this is known";
-        items.push(Item {
+        items.push(ChecklistItem {
             asks: Some("How is this undone, once it is committed?".to_owned()),
-            ..Item::new("rollback-plan", title, ItemKind::Attest)
+            ..ChecklistItem::new("rollback-plan", title, ItemKind::Attest)
         });
     }
     items

@@ -16,7 +16,7 @@ use crate::runbook::{built_in, lint};
 
 /// Where the files of a runbook come from.
 #[derive(Clone, Copy)]
-pub(super) enum Place<'a> {
+pub(super) enum FilesRoot<'a> {
     Folder(&'a Path),
     BuiltIn,
 }
@@ -24,7 +24,7 @@ pub(super) enum Place<'a> {
 /// The files of a runbook, and psql's variables for those that are SQL.
 #[derive(Clone, Copy)]
 pub(super) struct Files<'a> {
-    pub place: Place<'a>,
+    pub place: FilesRoot<'a>,
     pub variables: &'a Variables,
 }
 
@@ -32,12 +32,12 @@ impl Files<'_> {
     fn script(&self, name: &str) -> Result<Script, String> {
         let variables = self.variables;
         match self.place {
-            Place::Folder(folder) => {
+            FilesRoot::Folder(folder) => {
                 let bytes = inside(folder, name)?;
                 let path = folder.join(name);
                 Ok(Script::read_with(name, Some(&path), &bytes, variables))
             }
-            Place::BuiltIn => match built_in::file(name) {
+            FilesRoot::BuiltIn => match built_in::file(name) {
                 Some(text) => Ok(Script::read_with(name, None, text.as_bytes(), variables)),
                 None => Err(format!("{name} is not built in")),
             },
@@ -78,7 +78,7 @@ pub(super) fn why(error: &std::io::Error) -> String {
 ///
 /// # Errors
 /// If it is not UTF-8: the line.
-pub(super) fn text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, RunbookError> {
+pub(super) fn decode_manifest<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, RunbookError> {
     std::str::from_utf8(bytes).map_err(|error| {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
         RunbookError::Manifest {
@@ -100,8 +100,8 @@ pub(super) struct Page<'a> {
 impl Page<'_> {
     pub(super) fn new<'a>(text: &'a str, files: Files<'a>) -> Page<'a> {
         let path = match files.place {
-            Place::Folder(folder) => folder.join(MANIFEST),
-            Place::BuiltIn => PathBuf::from(MANIFEST),
+            FilesRoot::Folder(folder) => folder.join(MANIFEST),
+            FilesRoot::BuiltIn => PathBuf::from(MANIFEST),
         };
         Page { path, text, files }
     }
@@ -179,8 +179,8 @@ impl Page<'_> {
         Source {
             name: MANIFEST.to_owned(),
             path: match self.files.place {
-                Place::Folder(_) => Some(self.path.clone()),
-                Place::BuiltIn => None,
+                FilesRoot::Folder(_) => Some(self.path.clone()),
+                FilesRoot::BuiltIn => None,
             },
             text: self.text.into(),
             sha256: hexadecimal(hash),

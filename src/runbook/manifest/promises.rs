@@ -9,7 +9,7 @@ use crate::runbook::objects::Sort;
 use crate::runbook::script::Script;
 
 /// The promises of `manifest`, each for a section of `script`.
-pub(super) fn of(
+pub(super) fn read_promises(
     page: &Page<'_>,
     manifest: &Manifest,
     script: &Script,

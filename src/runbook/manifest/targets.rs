@@ -8,7 +8,10 @@ use super::{Manifest, RunbookError};
 use crate::runbook::targets::Named;
 
 /// The targets of `manifest`, in its order.
-pub(super) fn of(page: &Page<'_>, manifest: &Manifest) -> Result<Vec<Named>, RunbookError> {
+pub(super) fn read_targets(
+    page: &Page<'_>,
+    manifest: &Manifest,
+) -> Result<Vec<Named>, RunbookError> {
     let mut targets: Vec<Named> = Vec::new();
     for one in &manifest.target {
         let at = one.name.span().start;

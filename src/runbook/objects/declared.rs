@@ -18,7 +18,7 @@ pub struct Expression {
 
 /// A column, as it is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
+pub struct DeclaredColumn {
     pub table: Name,
     pub name: String,
     pub kind: String,

@@ -2,14 +2,14 @@
 //!
 //! A deed says what is written in one statement, never what a server made of it.
 
-use super::{Column, Constraint, Expression, Index, Name, quoted};
+use super::{Constraint, DeclaredColumn, Expression, Index, Name, quoted};
 
 /// What becomes of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deed {
     AddTable(Name),
     /// A column is added, by ALTER TABLE or with its table.
-    AddColumn(Column),
+    AddColumn(DeclaredColumn),
     AddIndex(Index),
     AddConstraint(Constraint),
     Add {

@@ -9,17 +9,17 @@ use super::name::{identifier, quoted};
 use squawk_syntax::{SyntaxKind, SyntaxNode, SyntaxToken};
 
 /// An expression in its one form.
-pub(super) fn of(node: &SyntaxNode) -> String {
+pub(super) fn normalize_expression(node: &SyntaxNode) -> String {
     match node.kind() {
         SyntaxKind::PAREN_EXPR => node
             .first_child()
-            .map_or_else(String::new, |inner| of(&inner)),
+            .map_or_else(String::new, |inner| normalize_expression(&inner)),
         SyntaxKind::CAST_EXPR => cast(node),
         SyntaxKind::PREFIX_EXPR => {
             let minus = node.first_token().is_some_and(|sign| sign.text() == "-");
             match node.first_child() {
                 Some(number) if minus && number.kind() == SyntaxKind::LITERAL => {
-                    format!("-{}", of(&number))
+                    format!("-{}", normalize_expression(&number))
                 }
                 _ => composed(node),
             }
@@ -33,7 +33,7 @@ fn composed(node: &SyntaxNode) -> String {
     let parts: Vec<String> = node
         .children_with_tokens()
         .filter_map(|part| match (part.as_node(), part.as_token()) {
-            (Some(node), _) => Some(of(node)),
+            (Some(node), _) => Some(normalize_expression(node)),
             (None, Some(token)) => word(token),
             (None, None) => None,
         })
@@ -74,7 +74,7 @@ fn cast(node: &SyntaxNode) -> String {
     let Some(operand) = operand else {
         return composed(node);
     };
-    let text = of(&operand);
+    let text = normalize_expression(&operand);
     let constant = match operand.kind() {
         SyntaxKind::LITERAL | SyntaxKind::CAST_EXPR => true,
         SyntaxKind::PREFIX_EXPR => !text.starts_with('('),

@@ -1,13 +1,13 @@
 use super::*;
 use crate::runbook::Runbook;
 
-fn read(sql: &str) -> Objects {
-    of(&Script::read("t.sql", None, sql.as_bytes()))
+fn read_objects(sql: &str) -> Objects {
+    list_objects(&Script::read("t.sql", None, sql.as_bytes()))
 }
 
 /// Each deed in short: what becomes of it, of which table.
 fn short(sql: &str) -> Vec<String> {
-    let objects = read(sql);
+    let objects = read_objects(sql);
     assert_eq!(objects.unseen, [], "{sql}");
     objects.changes.iter().map(told).collect()
 }
@@ -30,7 +30,7 @@ fn told(change: &Change) -> String {
 #[test]
 fn the_built_in_script_adds_what_its_instructions_promise() {
     let runbook = Runbook::load(None).unwrap();
-    let objects = of(&runbook.script);
+    let objects = list_objects(&runbook.script);
     let count = |section: &str, sort: Sort| {
         let of_section = objects.changes.iter().filter(|change| {
             let title = change.section.map(|at| &runbook.script.sections[at].title);
@@ -68,7 +68,7 @@ fn the_rollback_scripts_drop_it_all_again() {
     let mut columns = 0;
     let mut indexes = 0;
     for script in &runbook.rollbacks {
-        let objects = of(script);
+        let objects = list_objects(script);
         let dropped = |sort: Sort| {
             let changes = objects.changes.iter();
             changes
@@ -111,7 +111,7 @@ fn several_actions_of_one_alter_are_several_changes() {
 
 #[test]
 fn a_new_table_brings_its_columns_and_constraints() {
-    let objects = read(
+    let objects = read_objects(
         "CREATE TABLE A.b (Id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
              x timestamp(3) with time zone DEFAULT now() CHECK (x > 'epoch'),
              y int CONSTRAINT fk REFERENCES other (id) ON DELETE CASCADE,
@@ -176,7 +176,7 @@ fn a_new_table_brings_its_columns_and_constraints() {
 
 #[test]
 fn an_index_is_read_with_all_that_makes_it() {
-    let objects = read(
+    let objects = read_objects(
         "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS \"I\" ON s.t USING GIN (lower(A) DESC NULLS \
          FIRST, b ASC) INCLUDE (c) WHERE (a > 1) AND b IS NOT NULL; CREATE INDEX ON t (b)",
     );
@@ -233,7 +233,7 @@ fn one_expression_in_two_spellings_has_one_form() {
 #[test]
 fn whatever_cannot_be_read_is_listed() {
     let why = |sql: &str| -> Vec<(String, &'static str)> {
-        let unseen = read(sql).unseen.into_iter();
+        let unseen = read_objects(sql).unseen.into_iter();
         unseen.map(|one| (one.kind, one.why)).collect()
     };
     assert_eq!(why("DO $$ BEGIN EXECUTE 'DROP TABLE t'; END $$")[0].0, "DO");

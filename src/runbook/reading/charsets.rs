@@ -2,7 +2,7 @@
 
 use super::super::classify::Words;
 use super::super::encoding::{Charset, Charsets, MOST_SWITCHES, Switch, behind_line};
-use super::{At, File, Reading};
+use super::{At, ScriptFile, ScriptReading};
 
 /// Why data that say their encoding are refused, where the file says another one.
 pub(super) const DATA_ENCODING: &str = "the data are turned into UTF-8 with the script, and ENCODING \
@@ -34,7 +34,7 @@ fn has(words: Words<'_>, word: &str) -> bool {
     (0..words.tokens().len()).any(|at| words.is(at, word))
 }
 
-impl Reading {
+impl ScriptReading {
     /// The encodings of the file that is read next.
     pub(super) fn charsets(&self, built_in: bool) -> Charsets {
         let first = match built_in {
@@ -45,7 +45,7 @@ impl Reading {
     }
 
     /// What stands behind that line of the file is in this encoding, as `\encoding` says.
-    pub(super) fn go_over(&mut self, file: &File<'_>, line: usize, charset: Charset) {
+    pub(super) fn go_over(&mut self, file: &ScriptFile<'_>, line: usize, charset: Charset) {
         self.charset = charset;
         let is_ascii = |from: usize, to: usize| file.raw.get(from..to).is_none_or(<[u8]>::is_ascii);
         let behind = behind_line(file.raw, line);
@@ -76,7 +76,7 @@ impl Reading {
     /// What stands against a COPY in a file that is not in UTF-8.
     pub(super) fn objection_to_copy(
         &self,
-        file: &File<'_>,
+        file: &ScriptFile<'_>,
         at: At<'_>,
         words: Words<'_>,
         data: Option<&std::ops::Range<usize>>,

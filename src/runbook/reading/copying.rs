@@ -13,11 +13,11 @@ use super::super::encoding::Charset;
 use super::super::lexer::{Lexed, Lexeme, Lexer};
 use super::super::meta;
 use super::super::printable::{hexadecimal, printable};
-use super::super::scanner::{Item, MetaCommand, Scanner};
+use super::super::scanner::{MetaCommand, ScannedItem, Scanner};
 use super::super::script::{DataFile, Fate, Statement};
 use super::super::variables::Variables;
 use super::charsets::{DATA_ENCODING, not_in, says_encoding};
-use super::{At, File, Reading, SCRIPT_LIMIT};
+use super::{At, SCRIPT_LIMIT, ScriptFile, ScriptReading};
 use crate::runbook::admission::Admission;
 
 /// A `\copy` in its parts.
@@ -30,7 +30,7 @@ struct Copy<'a> {
 }
 
 /// Reads the rest of the line behind `\copy`.
-fn read(line: &str) -> Result<Copy<'_>, String> {
+fn read_copy(line: &str) -> Result<Copy<'_>, String> {
     let mut lexer = Lexer::new(line.as_bytes());
     let mut depth = 0_usize;
     let mut behind: Option<(usize, usize)> = None;
@@ -96,14 +96,14 @@ fn source(rest: &str) -> Result<(String, &str, bool), String> {
     Err("a quote in it never ends; close it on its line".into())
 }
 
-impl Reading {
+impl ScriptReading {
     /// Takes a `\copy` as the COPY that psql makes of it.
     ///
     /// # Errors
     /// In words, where it is refused.
     pub(super) fn copy_command(
         &mut self,
-        file: &mut File<'_>,
+        file: &mut ScriptFile<'_>,
         at: At<'_>,
         command: &MetaCommand,
         comment: Option<String>,
@@ -112,12 +112,12 @@ impl Reading {
             .arguments
             .first()
             .map_or("", |argument| argument.text.as_str());
-        let copy = read(line)?;
+        let copy = read_copy(line)?;
         let options = copy.options.trim().trim_end_matches(';').trim_end();
         let text = format!("COPY {} FROM STDIN {options}", copy.table);
         let text = text.trim_end().to_owned();
         let mut scanner = Scanner::new(text.as_bytes());
-        let Some(Item::Statement(piece)) = scanner.next(&Variables::default()) else {
+        let Some(ScannedItem::Statement(piece)) = scanner.next(&Variables::default()) else {
             return Err("it is no COPY of a table; write \\copy TABLE FROM 'FILE'".into());
         };
         if piece.span != (0..text.len()) || piece.tokens.is_empty() {
@@ -163,7 +163,7 @@ impl Reading {
             kind,
             relation,
             subject: None,
-            edits: vec![super::super::script::Edit {
+            edits: vec![super::super::script::SentEdit {
                 sent: 0..text.len(),
                 written: span,
             }],
@@ -179,7 +179,7 @@ impl Reading {
     }
 
     /// Reads a file of data, as psql does relative to the working directory.
-    fn data_file(&mut self, from: &File<'_>, name: &str) -> Result<usize, String> {
+    fn data_file(&mut self, from: &ScriptFile<'_>, name: &str) -> Result<usize, String> {
         let shown = printable(name).into_owned();
         if from.path.is_none() {
             return Err(format!(

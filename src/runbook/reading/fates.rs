@@ -5,8 +5,8 @@
 //! back to one stays inside.
 
 use super::super::admission::Admission;
-use super::super::script::{Fate, Finding, Refusal, Statement};
-use super::Reading;
+use super::super::script::{Fate, Finding, ScriptRefusal, Statement};
+use super::ScriptReading;
 
 /// What the names of the program's own savepoints begin with.
 const OUR_OWN: &str = "stagegate";
@@ -23,7 +23,7 @@ struct Course {
     open: Vec<(String, usize)>,
 }
 
-impl Reading {
+impl ScriptReading {
     /// What becomes of BEGIN, COMMIT and their kind.
     pub(super) fn settle_fates(&mut self) {
         let admissions = std::mem::take(&mut self.admissions);
@@ -162,8 +162,8 @@ impl Course {
     }
 }
 
-fn refusal(statement: &Statement, reason: String) -> Refusal {
-    Refusal {
+fn refusal(statement: &Statement, reason: String) -> ScriptRefusal {
+    ScriptRefusal {
         source: statement.source,
         line: statement.line,
         column: statement.column,

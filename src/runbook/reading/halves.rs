@@ -3,7 +3,7 @@
 //! Those tools run one half; psql and this program run the whole file. That is allowed, and told.
 
 use super::super::script::Finding;
-use super::Reading;
+use super::ScriptReading;
 
 /// How the tools mark where a half begins: of both halves, the first word of the mark.
 const MARKS: &[(&str, &str)] = &[
@@ -24,7 +24,7 @@ pub(super) struct Half {
 }
 
 /// The marks in a comment that begins on line `first`.
-pub(super) fn find(comment: &str, source: usize, first: usize) -> Vec<Half> {
+pub(super) fn find_half_marks(comment: &str, source: usize, first: usize) -> Vec<Half> {
     let mut found = Vec::new();
     for (line, text) in (first..).zip(comment.lines()) {
         let text = text.trim_start_matches(['-', '/', '*', ' ', '\t']);
@@ -50,7 +50,7 @@ pub(super) fn find(comment: &str, source: usize, first: usize) -> Vec<Half> {
     found
 }
 
-impl Reading {
+impl ScriptReading {
     /// A finding at the first mark of the way back, where there is one of the way there too.
     pub(super) fn tell_halves(&mut self) {
         let Some(down) = self.halves.iter().find(|half| half.down) else {

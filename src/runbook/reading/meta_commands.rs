@@ -6,14 +6,19 @@
 use std::path::{Path, PathBuf};
 
 use super::super::encoding::Charset;
-use super::super::meta::{self, Meaning};
+use super::super::meta::{self, MetaMeaning};
 use super::super::printable::printable;
 use super::super::scanner::MetaCommand;
 use super::super::script::Echo;
-use super::{At, File, INCLUDE_DEPTH, Reading, SCRIPT_LIMIT, copying};
+use super::{At, INCLUDE_DEPTH, SCRIPT_LIMIT, ScriptFile, ScriptReading, copying};
 
-impl Reading {
-    pub(super) fn meta_command(&mut self, file: &mut File<'_>, at: At<'_>, command: &MetaCommand) {
+impl ScriptReading {
+    pub(super) fn meta_command(
+        &mut self,
+        file: &mut ScriptFile<'_>,
+        at: At<'_>,
+        command: &MetaCommand,
+    ) {
         let (line, _) = self.place(file, at.laid.in_file(command.span.start));
         let comment = self.comments(file, at, &command.comments, Some(line));
         self.blank(file.source, command.span.clone());
@@ -32,10 +37,10 @@ impl Reading {
             }
             return;
         }
-        let refuse = |reading: &mut Reading, reason: String| {
+        let refuse = |reading: &mut ScriptReading, reason: String| {
             // `\g` and its like have ended the statement that they belong to.
             let statement = match meta::effect(&command.name) {
-                meta::Effect::Send => inside.map(|next| next - 1),
+                meta::MetaEffect::Send => inside.map(|next| next - 1),
                 _ => inside,
             };
             reading.refuse(file, at, command.span.start, statement, reason);
@@ -48,30 +53,30 @@ impl Reading {
             return;
         }
         match meta::meaning(&command.name, &command.arguments, command.open_quote) {
-            Meaning::Refused(reason) => refuse(self, printable(&reason).into_owned()),
+            MetaMeaning::Refused(reason) => refuse(self, printable(&reason).into_owned()),
             _ if command.inside_statement => refuse(
                 self,
                 format!(
                     "\\{shown} stands inside a statement; end the statement with a semicolon first"
                 ),
             ),
-            Meaning::Nothing => {}
-            Meaning::Echo(text) => self.script.echoes.push(Echo {
+            MetaMeaning::Nothing => {}
+            MetaMeaning::Echo(text) => self.script.echoes.push(Echo {
                 behind: self.script.statements.len(),
                 text,
             }),
-            Meaning::Set(variable, value) => {
+            MetaMeaning::Set(variable, value) => {
                 self.variables.set(variable, value);
             }
-            Meaning::Unset(variable) => {
+            MetaMeaning::Unset(variable) => {
                 self.variables.unset(&variable);
             }
-            Meaning::Encoding(name) => match Charset::named(&name) {
+            MetaMeaning::Encoding(name) => match Charset::named(&name) {
                 Ok(charset) => self.go_over(file, line, charset),
                 Err(why) => refuse(self, format!("\\encoding {}: {why}", printable(&name))),
             },
-            Meaning::Restrict(key) => self.restricted = Some(key),
-            Meaning::Unrestrict(key) => match self.restricted.take() {
+            MetaMeaning::Restrict(key) => self.restricted = Some(key),
+            MetaMeaning::Unrestrict(key) => match self.restricted.take() {
                 Some(own) if own == key => {}
                 Some(own) => {
                     self.restricted = Some(own);
@@ -82,13 +87,13 @@ impl Reading {
                 }
                 None => refuse(self, "\\unrestrict stands behind no \\restrict".to_owned()),
             },
-            Meaning::Include(name) => {
+            MetaMeaning::Include(name) => {
                 if let Err(reason) = self.include(file, &name, None) {
                     refuse(self, reason);
                 }
                 self.go_over(file, line, self.charset);
             }
-            Meaning::IncludeRelative(name) => {
+            MetaMeaning::IncludeRelative(name) => {
                 let folder = file.path.and_then(Path::parent);
                 if let Err(reason) = self.include(file, &name, folder) {
                     refuse(self, reason);
@@ -100,7 +105,7 @@ impl Reading {
 
     fn include(
         &mut self,
-        from: &File<'_>,
+        from: &ScriptFile<'_>,
         name: &str,
         folder: Option<&Path>,
     ) -> Result<(), String> {

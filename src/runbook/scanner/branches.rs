@@ -5,13 +5,13 @@
 
 use std::ops::Range;
 
-use super::super::meta::{self, Parsed};
+use super::super::meta::{self, ParsedMeta};
 use super::super::variables::Variables;
-use super::{Item, Scanner};
+use super::{ScannedItem, Scanner};
 
 /// What psql thinks of the branch that it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum BranchState {
     True,
     /// It is left out, and none before it was taken.
     False,
@@ -24,7 +24,7 @@ enum State {
 /// One `\if` that is not ended.
 #[derive(Debug, Clone)]
 struct Branch {
-    state: State,
+    state: BranchState,
     opened_at: usize,
 }
 
@@ -46,7 +46,7 @@ pub(super) fn is_one(name: &str) -> bool {
 impl Branches {
     pub(super) fn is_active(&self) -> bool {
         let last = self.open.last();
-        last.is_none_or(|branch| matches!(branch.state, State::True | State::ElseTrue))
+        last.is_none_or(|branch| matches!(branch.state, BranchState::True | BranchState::ElseTrue))
     }
 
     pub(super) fn open_since(&self) -> Option<usize> {
@@ -59,7 +59,7 @@ impl Scanner<'_> {
         &mut self,
         start: usize,
         end: usize,
-        parsed: Parsed,
+        parsed: ParsedMeta,
         variables: &Variables,
     ) {
         let was_active = self.branches.is_active();
@@ -69,22 +69,22 @@ impl Scanner<'_> {
             ("if", _) if self.branches.open.len() >= DEEPEST => {
                 return self.trouble(start, "\\if is nested too deep to be reviewed".to_owned());
             }
-            ("if", _) if !was_active => State::Ignored,
+            ("if", _) if !was_active => BranchState::Ignored,
             ("if", _) => self.condition(start, parsed.clone()),
             (_, None) => {
                 return self.trouble(start, format!("\\{name} has no \\if before it; remove it"));
             }
-            ("elif" | "else", Some(State::ElseTrue | State::ElseFalse)) => {
+            ("elif" | "else", Some(BranchState::ElseTrue | BranchState::ElseFalse)) => {
                 return self.trouble(start, format!("\\{name} stands behind \\else; remove it"));
             }
-            ("elif", Some(State::True | State::Ignored)) => State::Ignored,
-            ("elif", Some(State::False)) => {
+            ("elif", Some(BranchState::True | BranchState::Ignored)) => BranchState::Ignored,
+            ("elif", Some(BranchState::False)) => {
                 // Only now its variables count.
-                let (parsed, _) = meta::parse(self.text(), start, Some(variables));
+                let (parsed, _) = meta::parse_meta(self.text(), start, Some(variables));
                 self.condition(start, parsed)
             }
-            ("else", Some(State::False)) => State::ElseTrue,
-            ("else", Some(_)) => State::ElseFalse,
+            ("else", Some(BranchState::False)) => BranchState::ElseTrue,
+            ("else", Some(_)) => BranchState::ElseFalse,
             (_, Some(state)) => state,
         };
         if let Some(own) = self.branches.open.last_mut() {
@@ -108,7 +108,7 @@ impl Scanner<'_> {
             false => std::mem::take(&mut self.comments),
         };
         if name != "endif" {
-            self.ready.push_back(Item::Branch {
+            self.ready.push_back(ScannedItem::Branch {
                 at: start,
                 taken: self.branches.is_active(),
                 comments,
@@ -146,7 +146,7 @@ impl Scanner<'_> {
     }
 
     /// Whether the branch is taken.
-    fn condition(&mut self, at: usize, parsed: Parsed) -> State {
+    fn condition(&mut self, at: usize, parsed: ParsedMeta) -> BranchState {
         let words: Vec<&str> = parsed
             .arguments
             .iter()
@@ -166,8 +166,8 @@ impl Scanner<'_> {
             format!("{what} has {variable}: {}", meta::BY_PSQL)
         } else {
             match meta::switch(&words) {
-                Some(true) => return State::True,
-                Some(false) => return State::False,
+                Some(true) => return BranchState::True,
+                Some(false) => return BranchState::False,
                 None if words.contains(':') => format!(
                     "{what} asks for a variable that is not set ({words}); give it with -v \
                      NAME=VALUE, or set it before"
@@ -179,10 +179,10 @@ impl Scanner<'_> {
             }
         };
         self.trouble(at, why);
-        State::False
+        BranchState::False
     }
 
     fn trouble(&mut self, at: usize, why: String) {
-        self.ready.push_back(Item::Trouble(at, why));
+        self.ready.push_back(ScannedItem::Trouble(at, why));
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::runbook::Runbook;
 
-fn read(text: &str) -> Script {
+fn read_script(text: &str) -> Script {
     Script::read("s.sql", None, text.as_bytes())
 }
 
@@ -12,7 +12,7 @@ fn numbers(script: &Script) -> Vec<Option<usize>> {
 
 #[test]
 fn what_is_sent_is_numbered_from_1_and_what_is_the_gates_is_not() {
-    let script = read(
+    let script = read_script(
         "SET a.b = 1; BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;\n\\echo here\nSELECT 1; \
          SELECT 2; COMMIT;",
     );
@@ -32,7 +32,7 @@ fn what_is_sent_is_numbered_from_1_and_what_is_the_gates_is_not() {
 
 #[test]
 fn what_is_told_of_a_statement_names_its_number() {
-    let script = read(
+    let script = read_script(
         "BEGIN;\nCREATE TABLE t (i int);\nSAVEPOINT s;\nINSERT INTO t VALUES (1);\nDELETE FROM t;\n\
          ROLLBACK TO s;\nSET lock_timeout = 0;\nCREATE INDEX i ON t (i);\nVACUUM;\n\\gset\n",
     );
@@ -63,7 +63,7 @@ fn what_is_told_of_a_statement_names_its_number() {
 
 #[test]
 fn which_results_are_called_data_is_said_in_words() {
-    let words = |text: &str| read(text).data_in_words();
+    let words = |text: &str| read_script(text).data_in_words();
     assert_eq!(words("SELECT 1;"), None);
     let one = "BEGIN;\nSELECT 1;\n-- stagegate: data\nSELECT status FROM jobs;\nCOMMIT;";
     assert_eq!(
@@ -115,7 +115,7 @@ fn a_statement_is_named_by_what_it_does() {
             Some("fills the gap"),
         ),
     ] {
-        let script = read(text);
+        let script = read_script(text);
         assert_eq!(script.statements[0].about().as_deref(), about, "{text}");
     }
 }
@@ -123,7 +123,7 @@ fn a_statement_is_named_by_what_it_does() {
 #[test]
 fn what_the_linter_does_not_understand_is_told_before_the_server_says_so() {
     let stumbles = |text: &str| -> Vec<usize> {
-        let script = read(text);
+        let script = read_script(text);
         let found = script.findings.iter();
         found
             .filter(|finding| finding.rule == "not-understood")

@@ -54,7 +54,7 @@ impl Screen {
             let asked = self.question.as_ref().map(view::prompt::asked);
             let toast = asked.as_ref().or(self.toast.as_ref());
             let toast = toast.map(|text| self.look.clean(text));
-            let lines = view::cramped::lines(
+            let lines = view::cramped::draw_cramped(
                 &scene,
                 self.place(machine),
                 NEEDS,
@@ -83,7 +83,7 @@ impl Screen {
 
     fn draw_whole(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
         let columns = usize::from(area.width);
-        let head = view::header::lines(scene, columns);
+        let head = view::header::draw_header(scene, columns);
         put(buffer, rows(area, 0, 3), &head);
 
         let place = self.place(scene.machine);
@@ -92,7 +92,7 @@ impl Screen {
             Some(_) => false,
             None => PhasePane::of(scene.machine).len() > 1,
         };
-        let keys = view::footer::lines(scene, place, panes, columns);
+        let keys = view::footer::draw_footer(scene, place, panes, columns);
         put(buffer, rows(area, area.height.saturating_sub(2), 2), &keys);
 
         let toast = self.toast_lines(scene, columns);
@@ -267,10 +267,10 @@ impl Screen {
             }
             Cover::Impact => {
                 let measure = scene.account.measure.as_ref();
-                let lines = view::impact::lines(scene.look, &self.impact, measure, columns);
+                let lines = view::impact::draw_impact(scene.look, &self.impact, measure, columns);
                 ("IMPACT, as far as the script's text says", lines)
             }
-            Cover::Help => ("KEYS", view::help::lines(scene, columns)),
+            Cover::Help => ("KEYS", view::help::draw_help(scene, columns)),
             Cover::Evidence => (
                 "EVIDENCE",
                 // It can be scrolled, so nothing is cut to fit.

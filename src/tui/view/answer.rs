@@ -260,7 +260,11 @@ impl Roll for AnswerPane<'_> {
 }
 
 /// All of an answer, as a grid where that fits.
-pub(crate) fn lines(scene: &Scene<'_>, looked: &Looked, columns: usize) -> Vec<Line<'static>> {
+pub(crate) fn draw_query_answer(
+    scene: &Scene<'_>,
+    looked: &Looked,
+    columns: usize,
+) -> Vec<Line<'static>> {
     let stamp = |by_rows| AnswerStamp {
         number: scene.account.looks,
         columns,

@@ -18,7 +18,7 @@ use ratatui::style::Style;
 use ratatui::text::Line;
 
 /// Every line, the most important first.
-pub(crate) fn lines(
+pub(crate) fn draw_cramped(
     scene: &Scene<'_>,
     place: KeyPlace,
     needs: (u16, u16),

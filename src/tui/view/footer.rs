@@ -16,7 +16,7 @@ use ratatui::style::Styled;
 use ratatui::text::{Line, Span};
 
 /// The two lines for `place`; `panes` says whether there is a next pane.
-pub(crate) fn lines(
+pub(crate) fn draw_footer(
     scene: &Scene<'_>,
     place: KeyPlace,
     panes: bool,

@@ -34,7 +34,7 @@ const STEPS: [&str; 6] = [
     "Post-verify",
 ];
 
-pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> [Line<'static>; 3] {
+pub(crate) fn draw_header(scene: &Scene<'_>, columns: usize) -> [Line<'static>; 3] {
     [
         title(scene, columns),
         steps(scene, columns),

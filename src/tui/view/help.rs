@@ -6,7 +6,7 @@ use crate::tui::text::labelled;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
-pub(crate) fn lines(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+pub(crate) fn draw_help(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let here = KeyPlace::of(scene.machine);
     let mut places: Vec<KeyPlace> = KeyPlace::ALL.to_vec();
     places.retain(|place| *place != KeyPlace::Inspect);

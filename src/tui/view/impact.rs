@@ -10,14 +10,14 @@
 //!  ACCESS EXCLUSIVE on service_ops.packet_decision, statement 5: reads and writes wait
 //! ```
 
-use crate::runbook::impact::{Impact, Measure, Told};
+use crate::runbook::impact::{Impact, ImpactLine, Measure};
 use crate::tui::text::{hanging, width};
 use crate::tui::theme::Appearance;
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
 /// The pane; `measure` is how large the tables are, where that was asked for.
-pub(crate) fn lines(
+pub(crate) fn draw_impact(
     look: Appearance,
     impact: &Impact,
     measure: Option<&Measure>,
@@ -27,15 +27,21 @@ pub(crate) fn lines(
     let mut lines = Vec::new();
     for told in impact.told(Some(measure)) {
         match told {
-            Told::Heading(text) => {
+            ImpactLine::Heading(text) => {
                 if !lines.is_empty() {
                     lines.push(Line::default());
                 }
                 lines.extend(heading(look, &text, inner));
             }
-            Told::Line(text) => lines.extend(hanging(&look.clean(&text), Style::new(), 1, inner)),
-            Told::More(text) => lines.extend(hanging(&look.clean(&text), look.dim(), 3, inner)),
-            Told::Warn(text) => lines.extend(hanging(&look.clean(&text), look.warn(), 1, inner)),
+            ImpactLine::Line(text) => {
+                lines.extend(hanging(&look.clean(&text), Style::new(), 1, inner))
+            }
+            ImpactLine::More(text) => {
+                lines.extend(hanging(&look.clean(&text), look.dim(), 3, inner))
+            }
+            ImpactLine::Warn(text) => {
+                lines.extend(hanging(&look.clean(&text), look.warn(), 1, inner))
+            }
         }
     }
     lines

@@ -94,7 +94,7 @@ pub(crate) fn reason(scene: &Scene<'_>, why: &Why, columns: usize) -> Vec<Line<'
              m shows what the server said.",
         ),
         Why::Disturbed => match &scene.account.looked {
-            Some(looked) => answer::lines(scene, looked, columns),
+            Some(looked) => answer::draw_query_answer(scene, looked, columns),
             None => Vec::new(),
         },
         Why::JournalLost => {

@@ -12,7 +12,7 @@
 //! ```
 
 use super::Scene;
-use crate::asking::{Challenge, Wanted};
+use crate::asking::{Challenge, SecretKind};
 use crate::gate::pass::Allowance;
 use crate::gate::phase::Phase;
 use crate::tui::field::TextField;
@@ -281,8 +281,8 @@ pub(crate) fn folder(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Ve
 /// What is asked for on the way in, in one sentence.
 pub(crate) fn asked(question: &Challenge) -> String {
     let what = match question.wanted {
-        Wanted::Password => "password",
-        Wanted::Passphrase => "pass phrase",
+        SecretKind::Password => "password",
+        SecretKind::Passphrase => "pass phrase",
     };
     format!(
         "Type the {what} for {}, then Enter; Esc leaves.",
@@ -300,12 +300,12 @@ pub(crate) fn secret(
     let look = scene.look;
     let inner = columns.saturating_sub(4);
     let (title, why) = match question.wanted {
-        Wanted::Password => (
+        SecretKind::Password => (
             "PASSWORD",
             "A password is needed to connect. It is kept in memory until the end of this run, for this \
              server alone, and written nowhere.",
         ),
-        Wanted::Passphrase => (
+        SecretKind::Passphrase => (
             "PASS PHRASE",
             "The key of the certificate that shows who you are is encrypted. Its pass phrase is kept in \
              memory until the end of this run, and written nowhere.",

@@ -11,7 +11,7 @@ use crate::gate::plan::{Mode, Plan};
 use crate::gate::{Account, Event, Machine};
 use crate::runbook::check::ResultSet;
 use crate::runbook::script::Script;
-use crate::runbook::{Origin, Runbook};
+use crate::runbook::{Runbook, RunbookOrigin};
 use crate::tui::screen::Screen;
 use crate::tui::theme::{Appearance, Glyphs, Palette};
 use ratatui::Terminal;
@@ -36,7 +36,7 @@ fn runbook(count: usize) -> Runbook {
     }
     Runbook {
         title: "Title".into(),
-        origin: Origin::BareScript("s.sql".into()),
+        origin: RunbookOrigin::BareScript("s.sql".into()),
         expected_database: None,
         script: Script::read("s.sql", None, text.as_bytes()),
         items: Vec::new(),

@@ -7,18 +7,18 @@
 
 use std::time::Duration;
 
-use super::proof::{self, Proof};
-use super::{Asker, Limits, Query, SILENCE, Stopped, literal, search_path};
-use crate::database::link::{Answer, Broken, Gathered, Link, Sent, Unsent};
+use super::proof::{self, ReadOnlyProof};
+use super::{Asker, ReadOnlyLimits, ReadOnlyQuery, SILENCE, Stopped, literal, search_path};
+use crate::database::link::{Answer, BrokenLink, Gathered, Link, Sent, Unsent};
 use crate::database::message;
 use crate::database::session::answers::{millis, report};
 use crate::database::tap::Status;
 use crate::gate::event::{ServerMessage, StatementReport};
-use crate::runbook::check::Plan;
+use crate::runbook::check::TapPlan;
 
 /// Queries on their way, and what is known of them already.
 pub struct Flight<'q> {
-    queries: Vec<Query<'q>>,
+    queries: Vec<ReadOnlyQuery<'q>>,
     /// The chain; `None` where its text could not be sent.
     chain: Option<Sent>,
     back: Sent,
@@ -32,10 +32,10 @@ pub struct Flight<'q> {
 /// Sends queries in one READ ONLY transaction, up to the first that may not be sent.
 pub(super) async fn send<'q>(
     link: &mut Link,
-    mut queries: Vec<Query<'q>>,
-    limits: Limits,
+    mut queries: Vec<ReadOnlyQuery<'q>>,
+    limits: ReadOnlyLimits,
     asker: Asker<'_>,
-) -> Result<Flight<'q>, Broken> {
+) -> Result<Flight<'q>, BrokenLink> {
     let opening = opening(limits, asker, link);
     let mut refused = None;
     let mut texts: Vec<&str> = opening.iter().map(String::as_str).collect();
@@ -75,7 +75,7 @@ pub(super) async fn send<'q>(
 }
 
 /// Ends what a cancelled ROLLBACK has left open. Nothing else may be under way.
-pub(super) async fn close(link: &mut Link) -> Result<(), Broken> {
+pub(super) async fn close(link: &mut Link) -> Result<(), BrokenLink> {
     if link.status() != Status::Idle {
         let again = link.send_ours("ROLLBACK").await?;
         link.answer_within(again, SILENCE).await?;
@@ -84,7 +84,7 @@ pub(super) async fn close(link: &mut Link) -> Result<(), Broken> {
 }
 
 /// What stands against sending a query at all.
-fn objection(query: &Query<'_>) -> Option<ServerMessage> {
+fn objection(query: &ReadOnlyQuery<'_>) -> Option<ServerMessage> {
     if query.copies {
         return Some(message::own(
             "COPY may write files and run programs, which READ ONLY does not prevent; a file \
@@ -108,7 +108,7 @@ fn objection(query: &Query<'_>) -> Option<ServerMessage> {
 }
 
 /// One command each. The last one tells what the proof rests on.
-fn opening(limits: Limits, asker: Asker<'_>, link: &Link) -> Vec<String> {
+fn opening(limits: ReadOnlyLimits, asker: Asker<'_>, link: &Link) -> Vec<String> {
     let set = |name: &str, value: String| {
         format!("SELECT pg_catalog.set_config('{name}', {value}, true)")
     };
@@ -146,7 +146,7 @@ fn opening(limits: Limits, asker: Asker<'_>, link: &Link) -> Vec<String> {
     texts
 }
 
-fn stopped(query: &Query<'_>, error: ServerMessage) -> Stopped {
+fn stopped(query: &ReadOnlyQuery<'_>, error: ServerMessage) -> Stopped {
     Stopped {
         number: query.number,
         line: query.line,
@@ -163,7 +163,7 @@ impl Flight<'_> {
     pub async fn rows(
         self,
         link: &mut Link,
-    ) -> Result<Result<Vec<Vec<Option<String>>>, ServerMessage>, Broken> {
+    ) -> Result<Result<Vec<Vec<Option<String>>>, ServerMessage>, BrokenLink> {
         let (results, stopped) = self.land(link).await?;
         Ok(match stopped {
             Some(stopped) => Err(stopped.error),
@@ -179,7 +179,7 @@ impl Flight<'_> {
     pub(super) async fn land(
         mut self,
         link: &mut Link,
-    ) -> Result<(Vec<StatementReport>, Option<Stopped>), Broken> {
+    ) -> Result<(Vec<StatementReport>, Option<Stopped>), BrokenLink> {
         let answer = match self.chain.take() {
             Some(chain) => Some(link.answer_within(chain, self.silence).await?),
             None => None,
@@ -210,7 +210,7 @@ impl Flight<'_> {
         let mut results = Vec::new();
         let proof = rows_of(&mut gathered, self.head - 1)
             .first()
-            .and_then(Proof::of);
+            .and_then(ReadOnlyProof::of);
         let Some(proof) = proof.filter(|_| done >= self.head) else {
             let error = answer.error.unwrap_or_else(|| {
                 message::own("the server did not make the transaction READ ONLY; nothing was asked")
@@ -223,7 +223,7 @@ impl Flight<'_> {
             };
             return (results, Some(stopped));
         };
-        let mut plan = Plan::default();
+        let mut plan = TapPlan::default();
         for (index, query) in self.queries.iter().enumerate() {
             let command = self.head + 2 * index;
             let escaped = |how: &str| {

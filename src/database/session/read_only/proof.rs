@@ -60,18 +60,18 @@ const CONTROLS: [&str; 9] = [
 
 /// A transaction that was opened READ ONLY.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Proof {
+pub(super) struct ReadOnlyProof {
     began: String,
 }
 
-impl Proof {
+impl ReadOnlyProof {
     /// What the answer to [`QUESTION`] says of a transaction that was just opened; `None` where it is
     /// not READ ONLY.
-    pub(super) fn of(answer: &Gathered) -> Option<Proof> {
+    pub(super) fn of(answer: &Gathered) -> Option<ReadOnlyProof> {
         let row = answer.set.rows.first()?;
         let cell = |column: usize| row.get(column).and_then(|cell| cell.as_deref());
         match [cell(0), cell(1), cell(2)] {
-            [Some(began), Some("on"), Some("t")] => Some(Proof {
+            [Some(began), Some("on"), Some("t")] => Some(ReadOnlyProof {
                 began: began.to_owned(),
             }),
             _ => None,
@@ -84,7 +84,7 @@ impl Proof {
         if CONTROLS.contains(&tag) {
             return Some(DIVIDED);
         }
-        match guard.and_then(Proof::of).as_ref() == Some(self) {
+        match guard.and_then(ReadOnlyProof::of).as_ref() == Some(self) {
             true => None,
             false => Some(UNTOLD),
         }

@@ -5,7 +5,7 @@
 
 use super::super::form::{self, shown};
 use super::super::name::Name;
-use super::super::{Column, ConstraintKind, Deed, Expression, Generated};
+use super::super::{ConstraintKind, DeclaredColumn, Deed, Expression, Generated};
 use super::constraint::constraint;
 use super::node::{has, own_name};
 use super::{Guarded, Kind};
@@ -27,7 +27,7 @@ pub(super) fn column(
         .find(|child| is_type(child.kind()))
         .map_or_else(String::new, |kind| shown(&kind));
     let serial = kind.to_ascii_lowercase();
-    let mut column = Column {
+    let mut column = DeclaredColumn {
         table: table.clone(),
         name: called.clone(),
         generated: match serial.as_str() {
@@ -120,7 +120,7 @@ pub(super) fn expression(node: &SyntaxNode) -> Expression {
     });
     Expression {
         text: shown(node),
-        form: form::of(node),
+        form: form::normalize_expression(node),
         volatile,
     }
 }

@@ -61,7 +61,7 @@ fn items(list: &SyntaxNode) -> Vec<String> {
                     // What is said without being said.
                     Kind::NULLS_FIRST if descends => {}
                     Kind::NULLS_LAST if !descends => {}
-                    _ if at == 0 => parts.push(form::of(&part)),
+                    _ if at == 0 => parts.push(form::normalize_expression(&part)),
                     _ => parts.push(words(&part)),
                 }
             }
