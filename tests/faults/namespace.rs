@@ -43,14 +43,15 @@ impl Namespace {
             return Err("only root can make a network namespace".into());
         }
         let number = std::process::id();
-        // 198.18.0.0/15 is set aside for tests of networks (RFC 2544).
-        let third = u8::try_from(number % 251).unwrap_or(0);
+        // 198.18.0.0/15 is set aside for tests of networks (RFC 2544). Each process has a part of its own:
+        // the link of a run that was killed stays, and would take the packets of all who come to its part.
+        let part = u32::from(Ipv4Addr::new(198, 18, 0, 0)) + number % (1 << 15) * 4;
         let namespace = Namespace {
             name: format!("stagegate{number}"),
             outside: format!("sgo{number}"),
             inside: format!("sgi{number}"),
-            server: Ipv4Addr::new(198, 18, third, 1),
-            client: Ipv4Addr::new(198, 18, third, 2),
+            server: Ipv4Addr::from(part + 1),
+            client: Ipv4Addr::from(part + 2),
         };
         ip(&["netns", "add", &namespace.name])?;
         // From here on its Drop clears up.
