@@ -19,7 +19,7 @@ use crate::gate::account::Step;
 use crate::gate::event::{Inquiry, XactStatus};
 use crate::gate::phase::{Ending, Phase, Proof, Why, how_to_end};
 use crate::gate::plan::Mode;
-use crate::runbook::check::Verdict;
+use crate::runbook::check::{Tally, Verdict};
 use crate::tui::keymap;
 use crate::tui::text::clock;
 use ratatui::style::Style;
@@ -44,152 +44,141 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
         scene.band("", style, columns),
         Line::default(),
     ];
-    match ending {
-        Ending::NotConnected => lines.extend(not_connected(scene, columns)),
-        Ending::Committed { proof, post } => {
-            lines.extend(fact(
-                scene,
-                "Proof",
-                &proved(scene, proof, "committed"),
-                columns,
-            ));
-            lines.extend(common(scene, columns));
-            lines.extend(fact(scene, "Changed", &changed(scene), columns));
-            let (after, style) = match post {
-                Some(tally) => (
-                    format!(
-                        "{} PASS, {} WARN, {} FAIL in the post-verification; Tab shows it",
-                        tally.pass, tally.warn, tally.fail
-                    ),
-                    if tally.passes() {
-                        look.good()
-                    } else {
-                        look.bad()
-                    },
-                ),
-                None if scene.machine.plan().post_verification => (
-                    "The post-verification could not be run; m shows why. What is committed stays \
-                     committed."
-                        .to_owned(),
-                    look.warn(),
-                ),
-                None => (
-                    "This runbook has no post-verification.".to_owned(),
-                    Style::new(),
-                ),
-            };
-            lines.extend(gate::fact(scene, "After", &after, style, columns));
-            lines.extend(journal(scene, columns));
-            let next = match post {
-                Some(tally) if !tally.passes() => {
-                    "Look into the checks that fail: the change is live. The rollback scripts are \
-                     under s."
-                }
-                Some(_) | None => {
-                    "It is done. stagegate report writes it down for the ticket, stagegate rollback is the way \
-                               back; q leaves."
-                }
-            };
-            lines.extend(fact(scene, "Next", next, columns));
+    lines.extend(match ending {
+        Ending::NotConnected => not_connected(scene, columns),
+        Ending::Committed { proof, post } => committed(scene, proof, post.as_ref(), columns),
+        Ending::RolledBack { why, proof } => rolled_back(scene, why, proof, columns),
+        Ending::Prepared { gid, server } => prepared(scene, gid, server, columns),
+        Ending::Unknown { reason } => unknown(scene, reason, columns),
+    });
+    Sheet::of(lines)
+}
+
+fn committed(
+    scene: &Scene<'_>,
+    proof: &Proof,
+    post: Option<&Tally>,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let proof = proved(scene, proof, "committed");
+    let mut lines = fact(scene, "Proof", &proof, columns);
+    lines.extend(common(scene, columns));
+    lines.extend(fact(scene, "Changed", &changed(scene), columns));
+    let (after, style) = checked_after(scene, post);
+    lines.extend(gate::fact(scene, "After", &after, style, columns));
+    lines.extend(journal(scene, columns));
+    let next = match post {
+        Some(tally) if !tally.passes() => {
+            "Look into the checks that fail: the change is live. The rollback scripts are under s."
         }
-        Ending::RolledBack { why, proof } => {
-            let because = because(scene, why);
-            lines.extend(gate::fact(
-                scene,
-                "Because",
-                &because,
-                look.strong(),
-                columns,
-            ));
-            lines.extend(fact(
-                scene,
-                "Proof",
-                &proved(scene, proof, "aborted"),
-                columns,
-            ));
-            lines.extend(common(scene, columns));
-            let stays = scene.account.outliving(&scene.runbook.script);
-            let changed = match stays.is_empty() {
-                true => {
-                    "Nothing. The database is as it was before BEGIN; no lock is held.".to_owned()
-                }
-                false => format!(
-                    "No row and no object; no lock of the transaction is held. What ROLLBACK does not \
-                     take back stays: {}.",
-                    stays.join(", ")
-                ),
-            };
-            lines.extend(fact(scene, "Changed", &changed, columns));
-            lines.extend(journal(scene, columns));
-            let w = keymap::key_of(Act::Again);
-            let next = match (scene.machine.plan().mode, why) {
-                (Mode::Rehearse, _) => {
-                    format!("That was the rehearsal. {w} goes back to the checklist, q leaves.")
-                }
-                (_, Why::Decision) => format!("{w} goes back to the checklist, q leaves."),
-                (_, Why::ApprovalExpired) => format!(
-                    "Walk again and review what comes out then; --approval-limit sets how long that \
-                     counts. {w} goes back to the checklist, q leaves."
-                ),
-                (_, Why::HoldLimit) => format!(
-                    "No decision came in time; + extends a hold, --hold-limit sets it. {w} goes \
-                     back to the checklist, q leaves."
-                ),
-                (_, Why::LockTimeout) => format!(
-                    "End what held the lock, or wait for it; then {w} goes back to the checklist. q \
-                     leaves."
-                ),
-                (_, Why::TooManyWaiters | Why::WaitedTooLong) => format!(
-                    "Choose a quieter moment, then {w} goes back to the checklist. q leaves."
-                ),
-                (_, Why::JournalLost) => format!(
-                    "Put right what became of the journal, then {w} goes back to the checklist. q leaves."
-                ),
-                _ => {
-                    format!("Put right what failed, then {w} goes back to the checklist. q leaves.")
-                }
-            };
-            lines.extend(fact(scene, "Next", &next, columns));
-            let differences = review::differences(scene, columns);
-            if !differences.is_empty() {
-                lines.push(Line::default());
-                lines.extend(differences);
-            }
-            let reason = must_roll_back::reason(scene, why, columns);
-            if !reason.is_empty() {
-                lines.push(Line::default());
-                lines.extend(reason);
-            }
+        Some(_) | None => {
+            "It is done. stagegate report writes it down for the ticket, stagegate rollback is the way \
+             back; q leaves."
         }
-        Ending::Prepared { gid, server } => {
-            let because = format!(
-                "The transaction was prepared for a two-phase COMMIT, as '{}'. Whoever said so, it was \
-                 not the gate.",
-                look.clean(gid)
-            );
-            lines.extend(gate::fact(
-                scene,
-                "Because",
-                &because,
-                look.strong(),
-                columns,
-            ));
-            lines.extend(fact(scene, "Proof", &look.clean(server), columns));
-            lines.extend(common(scene, columns));
-            lines.extend(fact(
-                scene,
-                "Held",
-                "No session runs it, and no restart ends it: every lock stays until somebody does.",
-                columns,
-            ));
-            lines.extend(journal(scene, columns));
-            lines.extend(fact(scene, "Next", &look.clean(&how_to_end(gid)), columns));
-        }
-        Ending::Unknown { reason } => {
-            lines.extend(unknown(scene, reason, columns));
+    };
+    lines.extend(fact(scene, "Next", next, columns));
+    lines
+}
+
+/// What the checks after COMMIT came to.
+fn checked_after(scene: &Scene<'_>, post: Option<&Tally>) -> (String, Style) {
+    let look = scene.look;
+    match post {
+        Some(tally) => (
+            format!(
+                "{} PASS, {} WARN, {} FAIL in the post-verification; Tab shows it",
+                tally.pass, tally.warn, tally.fail
+            ),
+            match tally.passes() {
+                true => look.good(),
+                false => look.bad(),
+            },
+        ),
+        None if scene.machine.plan().post_verification => (
+            "The post-verification could not be run; m shows why. What is committed stays committed."
+                .to_owned(),
+            look.warn(),
+        ),
+        None => (
+            "This runbook has no post-verification.".to_owned(),
+            Style::new(),
+        ),
+    }
+}
+
+fn rolled_back(scene: &Scene<'_>, why: &Why, proof: &Proof, columns: usize) -> Vec<Line<'static>> {
+    let because = because(scene, why);
+    let strong = scene.look.strong();
+    let mut lines = gate::fact(scene, "Because", &because, strong, columns);
+    let proof = proved(scene, proof, "aborted");
+    lines.extend(fact(scene, "Proof", &proof, columns));
+    lines.extend(common(scene, columns));
+    let stays = scene.account.outliving(&scene.runbook.script);
+    let changed = match stays.is_empty() {
+        true => "Nothing. The database is as it was before BEGIN; no lock is held.".to_owned(),
+        false => format!(
+            "No row and no object; no lock of the transaction is held. What ROLLBACK does not take \
+             back stays: {}.",
+            stays.join(", ")
+        ),
+    };
+    lines.extend(fact(scene, "Changed", &changed, columns));
+    lines.extend(journal(scene, columns));
+    let next = next_after_rollback(scene.machine.plan().mode, why);
+    lines.extend(fact(scene, "Next", &next, columns));
+    for more in [
+        review::differences(scene, columns),
+        must_roll_back::reason(scene, why, columns),
+    ] {
+        if !more.is_empty() {
+            lines.push(Line::default());
+            lines.extend(more);
         }
     }
-    Sheet::of(lines)
+    lines
+}
+
+fn next_after_rollback(mode: Mode, why: &Why) -> String {
+    let w = keymap::key_of(Act::Again);
+    let back = format!("{w} goes back to the checklist");
+    match (mode, why) {
+        (Mode::Rehearse, _) => format!("That was the rehearsal. {back}, q leaves."),
+        (_, Why::Decision) => format!("{back}, q leaves."),
+        (_, Why::ApprovalExpired) => format!(
+            "Walk again and review what comes out then; --approval-limit sets how long that counts. \
+             {back}, q leaves."
+        ),
+        (_, Why::HoldLimit) => format!(
+            "No decision came in time; + extends a hold, --hold-limit sets it. {back}, q leaves."
+        ),
+        (_, Why::LockTimeout) => {
+            format!("End what held the lock, or wait for it; then {back}. q leaves.")
+        }
+        (_, Why::TooManyWaiters | Why::WaitedTooLong) => {
+            format!("Choose a quieter moment, then {back}. q leaves.")
+        }
+        (_, Why::JournalLost) => {
+            format!("Put right what became of the journal, then {back}. q leaves.")
+        }
+        _ => format!("Put right what failed, then {back}. q leaves."),
+    }
+}
+
+fn prepared(scene: &Scene<'_>, gid: &str, server: &str, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let because = format!(
+        "The transaction was prepared for a two-phase COMMIT, as '{}'. Whoever said so, it was not the \
+         gate.",
+        look.clean(gid)
+    );
+    let mut lines = gate::fact(scene, "Because", &because, look.strong(), columns);
+    lines.extend(fact(scene, "Proof", &look.clean(server), columns));
+    lines.extend(common(scene, columns));
+    let held = "No session runs it, and no restart ends it: every lock stays until somebody does.";
+    lines.extend(fact(scene, "Held", held, columns));
+    lines.extend(journal(scene, columns));
+    lines.extend(fact(scene, "Next", &look.clean(&how_to_end(gid)), columns));
+    lines
 }
 
 fn fact(scene: &Scene<'_>, label: &str, text: &str, columns: usize) -> Vec<Line<'static>> {

@@ -9,14 +9,17 @@
 //! What is connected, where one is, what is open and for how much longer. They are never covered
 //! by anything.
 
+mod band;
+
 use super::Scene;
 use crate::gate::Machine;
 use crate::gate::event::{Millis, Target};
 use crate::gate::phase::{Ending, Phase, Stage, Why};
-use crate::gate::plan::{self, Mode};
+use crate::gate::plan::Mode;
 use crate::runbook::targets::Colour;
-use crate::tui::text::{clock, countdown, counted, width};
-use ratatui::style::{Style, Styled};
+use crate::tui::text::width;
+pub(crate) use band::{hold_left, words};
+use ratatui::style::Styled;
 use ratatui::text::{Line, Span};
 
 /// Below this the hold is nearly over, in milliseconds.
@@ -252,187 +255,6 @@ fn steps(scene: &Scene<'_>, columns: usize) -> Line<'static> {
         line.spans.pop();
     }
     line
-}
-
-/// What is left of the hold, while its end would still roll back by itself.
-pub(crate) fn hold_left(scene: &Scene<'_>) -> Option<Millis> {
-    match scene.machine.phase() {
-        Phase::Applying { .. }
-        | Phase::Verifying { .. }
-        | Phase::TakingDown { .. }
-        | Phase::Deciding { .. }
-        | Phase::Querying { .. } => scene.machine.hold_left(),
-        Phase::MustRollBack { .. } => (scene.machine.hold_left()).filter(|_| scene.holds_locks()),
-        Phase::Connecting
-        | Phase::Checklist
-        | Phase::Beginning
-        | Phase::Reviewing { .. }
-        | Phase::Returning
-        | Phase::Committing
-        | Phase::RollingBack { .. }
-        | Phase::Inquiring { .. }
-        | Phase::Waiting { .. }
-        | Phase::PostVerifying { .. }
-        | Phase::Ended(_)
-        | Phase::Left(_) => None,
-    }
-}
-
-/// What the band says: its words, the most important first, and its style.
-pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
-    let look = scene.look;
-    let waiters = scene
-        .account
-        .sight
-        .as_ref()
-        .map_or(0, |sight| sight.waiters.len());
-    let mut words: Vec<String> = Vec::new();
-    let mut style = look.band_warn();
-    match scene.machine.phase() {
-        Phase::Connecting | Phase::Checklist | Phase::Left(_) => return None,
-        Phase::Ended(Ending::NotConnected) => return None,
-        Phase::Waiting { left, .. } => {
-            words.push("NO TRANSACTION IS OPEN".to_owned());
-            words.push(format!(
-                "attempt {} of {} did not get its lock, the next starts in {}",
-                scene.machine.attempt(),
-                scene.machine.plan().lock_attempts,
-                clock(*left)
-            ));
-            return Some((words, style));
-        }
-        Phase::Reviewing { .. } => {
-            words.push("NOTHING IS HELD, NOTHING IS SAVED".to_owned());
-            words.push(match scene.machine.approvable_for() {
-                None | Some(0) => "too old to be approved".to_owned(),
-                Some(left) => format!("can be approved for {}", countdown(left)),
-            });
-            if scene.machine.asks_outside() {
-                words.push("A QUERY RUNS".to_owned());
-            }
-            return Some((words, look.band_good()));
-        }
-        Phase::Returning => {
-            words.push("NO TRANSACTION IS OPEN".to_owned());
-            words.push("the second pass begins".to_owned());
-            return Some((words, style));
-        }
-        Phase::Beginning => words.push("TRANSACTION OPENING".to_owned()),
-        Phase::Applying { cancelling } | Phase::Verifying { cancelling } => {
-            words.push("TRANSACTION OPEN".to_owned());
-            match cancelling {
-                None => {}
-                Some(since) if *since < plan::CANCEL_PATIENCE => {
-                    words.push("CANCELLING".to_owned());
-                }
-                Some(_) => words.push("CANCEL HAS NO EFFECT".to_owned()),
-            }
-        }
-        Phase::TakingDown { cancelling } => {
-            words.push("TRANSACTION OPEN".to_owned());
-            if *cancelling {
-                words.push("CANCELLING".to_owned());
-            }
-        }
-        Phase::Deciding { .. } => words.push("TRANSACTION OPEN".to_owned()),
-        Phase::MustRollBack { .. } if !scene.holds_locks() => {
-            let words = [
-                "TRANSACTION FAILED",
-                "ONLY ROLLBACK",
-                "no lock is held any more",
-            ];
-            return Some((words.map(str::to_owned).to_vec(), look.band_bad()));
-        }
-        Phase::MustRollBack { .. } => {
-            style = look.band_bad();
-            words.push("TRANSACTION OPEN".to_owned());
-            words.push("ONLY ROLLBACK".to_owned());
-        }
-        Phase::Querying {
-            why, cancelling, ..
-        } => {
-            words.push("TRANSACTION OPEN".to_owned());
-            if why.is_some() {
-                style = look.band_bad();
-                words.push("ONLY ROLLBACK".to_owned());
-            }
-            words.push(
-                match cancelling {
-                    true => "CANCELLING",
-                    false => "A QUERY RUNS",
-                }
-                .to_owned(),
-            );
-        }
-        Phase::Committing => {
-            words.push("TRANSACTION OPEN".to_owned());
-            words.push("COMMIT is under way".to_owned());
-        }
-        Phase::RollingBack { .. } => {
-            words.push(match scene.holds_locks() {
-                true => "TRANSACTION OPEN".to_owned(),
-                false => "TRANSACTION FAILED".to_owned(),
-            });
-            words.push("ROLLBACK is under way".to_owned());
-        }
-        Phase::Inquiring {
-            why: Why::OtherTransaction,
-            ..
-        } => {
-            style = look.band_bad();
-            words.push("TRANSACTION GONE".to_owned());
-            words.push("it may be committed".to_owned());
-        }
-        Phase::Inquiring { .. } => {
-            style = look.band_bad();
-            words.push("LINK LOST".to_owned());
-            words.push("the transaction may still be open".to_owned());
-        }
-        Phase::PostVerifying { .. } => {
-            style = look.band_good();
-            words.push("COMMITTED".to_owned());
-            words.push("no transaction is open".to_owned());
-            return Some((words, style));
-        }
-        Phase::Ended(Ending::Committed { .. } | Ending::RolledBack { .. }) => {
-            return None;
-        }
-        Phase::Ended(Ending::Prepared { .. }) => {
-            style = look.band_bad();
-            words.push("PREPARED TRANSACTION".to_owned());
-            words.push("its locks are held until somebody ends it".to_owned());
-            return Some((words, style));
-        }
-        Phase::Ended(Ending::Unknown { .. }) => {
-            style = look.band_bad();
-            words.push("OUTCOME UNKNOWN".to_owned());
-            words.push("the transaction may still be open".to_owned());
-            return Some((words, style));
-        }
-    }
-    if scene.machine.approval().is_some() {
-        words.push("SECOND PASS".to_owned());
-    }
-    if let Some(held) = scene.account.held() {
-        words.push(format!("held {}", clock(held)));
-    }
-    if let Some(left) = hold_left(scene) {
-        words.push(format!("rolls back by itself in {}", countdown(left)));
-        if left <= LAST_MINUTE {
-            style = look.band_bad();
-        }
-    }
-    if waiters > 0 {
-        words.push(format!(
-            "{} us",
-            if waiters == 1 {
-                "1 session waits for".to_owned()
-            } else {
-                format!("{} wait for", counted(waiters, "session", "sessions"))
-            }
-        ));
-    }
-    Some((words, style))
 }
 
 /// On the checklist: where this run is decided, and what is to be expected of its locks.

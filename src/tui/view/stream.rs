@@ -17,7 +17,7 @@
 
 use super::{Roll, Scene};
 use crate::gate::account::Step;
-use crate::gate::event::{Added, LockMode, Session, StatementReport};
+use crate::gate::event::{Added, LockMode, ServerMessage, Session, StatementReport};
 use crate::runbook::script::{Fate, Script, Statement};
 use crate::tui::text::{clock, hanging, took, width, wrap};
 use ratatui::style::{Style, Styled};
@@ -321,28 +321,16 @@ fn rows(
     let mut below = Vec::new();
     let told = match step {
         Step::Gate(fate) => {
-            let what = match fate {
-                Fate::TakenOver => "taken over by the gate",
-                Fate::Held => "held back: only the key sends it",
-                Fate::Ends => "makes the run a rehearsal",
-                Fate::LeftOut => "left out by choice",
-                Fate::Sent => "",
-            };
             let kind = look.clean(&statement.kind);
             let head = format!("{number}{mark}");
             // Its own gap stands behind it.
             let head = head.strip_suffix(' ').unwrap_or(&head);
-            return vec![aside(scene, head, &kind, what, columns)];
+            return vec![aside(scene, head, &kind, say_fate(*fate), columns)];
         }
         Step::Waiting => StatementMark::of("", look.dim()),
         Step::NotRun => StatementMark::of("not run", look.dim()),
         Step::Running { since } => {
-            // What is longer than the line is not even looked at.
-            let text: String = statement.text.chars().take(columns * 4).collect();
-            let text = look.clean_lines(&text).join(" ");
-            let words: Vec<&str> = text.split_whitespace().collect();
-            let text = look.clip(&format!("      {}", words.join(" ")), columns);
-            below.push(scene.line(text, look.dim()));
+            below.push(running(scene, statement, columns));
             below.extend(progress(scene, columns));
             StatementMark {
                 state_style: look.warn(),
@@ -361,18 +349,7 @@ fn rows(
             ..StatementMark::of(brought(scene, report), Style::new())
         },
         Step::Failed { duration, error } => {
-            let text = format!(
-                "{} {}: {}",
-                error.severity,
-                error.sqlstate.as_deref().unwrap_or("no SQLSTATE"),
-                error.message
-            );
-            for part in wrap(
-                &look.clean_lines(&text).join(" "),
-                columns.saturating_sub(7),
-            ) {
-                below.push(scene.line(format!("      {part}"), look.bad()));
-            }
+            below.extend(failed(scene, error, columns));
             StatementMark {
                 state_style: look.band_bad(),
                 time: took(*duration),
@@ -380,15 +357,47 @@ fn rows(
             }
         }
     };
-    let mut lines = vec![row(
-        scene,
-        &format!("{number}{mark}"),
-        statement,
-        told,
-        columns,
-    )];
+    let head = format!("{number}{mark}");
+    let mut lines = vec![row(scene, &head, statement, told, columns)];
     lines.append(&mut below);
     lines
+}
+
+/// What becomes of a statement that is not sent.
+fn say_fate(fate: Fate) -> &'static str {
+    match fate {
+        Fate::TakenOver => "taken over by the gate",
+        Fate::Held => "held back: only the key sends it",
+        Fate::Ends => "makes the run a rehearsal",
+        Fate::LeftOut => "left out by choice",
+        Fate::Sent => "",
+    }
+}
+
+/// The text of the statement that runs, on one line.
+fn running(scene: &Scene<'_>, statement: &Statement, columns: usize) -> Line<'static> {
+    let look = scene.look;
+    // What is longer than the line is not even looked at.
+    let text: String = statement.text.chars().take(columns * 4).collect();
+    let text = look.clean_lines(&text).join(" ");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let text = look.clip(&format!("      {}", words.join(" ")), columns);
+    scene.line(text, look.dim())
+}
+
+fn failed(scene: &Scene<'_>, error: &ServerMessage, columns: usize) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let text = format!(
+        "{} {}: {}",
+        error.severity,
+        error.sqlstate.as_deref().unwrap_or("no SQLSTATE"),
+        error.message
+    );
+    let text = look.clean_lines(&text).join(" ");
+    wrap(&text, columns.saturating_sub(7))
+        .into_iter()
+        .map(|part| scene.line(format!("      {part}"), look.bad()))
+        .collect()
 }
 
 /// What a statement that succeeded says for itself: the command tag where it counts rows, `DELETE

@@ -1,0 +1,183 @@
+//! What the header's band says while a transaction is open, or may be.
+
+use super::LAST_MINUTE;
+use crate::gate::event::Millis;
+use crate::gate::phase::{Ending, Phase, Why};
+use crate::gate::plan;
+use crate::tui::text::{clock, countdown, counted};
+use crate::tui::view::Scene;
+use ratatui::style::Style;
+
+/// What is left of the hold, while its end would still roll back by itself.
+pub(crate) fn hold_left(scene: &Scene<'_>) -> Option<Millis> {
+    match scene.machine.phase() {
+        Phase::Applying { .. }
+        | Phase::Verifying { .. }
+        | Phase::TakingDown { .. }
+        | Phase::Deciding { .. }
+        | Phase::Querying { .. } => scene.machine.hold_left(),
+        Phase::MustRollBack { .. } => (scene.machine.hold_left()).filter(|_| scene.holds_locks()),
+        Phase::Connecting
+        | Phase::Checklist
+        | Phase::Beginning
+        | Phase::Reviewing { .. }
+        | Phase::Returning
+        | Phase::Committing
+        | Phase::RollingBack { .. }
+        | Phase::Inquiring { .. }
+        | Phase::Waiting { .. }
+        | Phase::PostVerifying { .. }
+        | Phase::Ended(_)
+        | Phase::Left(_) => None,
+    }
+}
+
+/// What the band says: its words, the most important first, and its style.
+pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
+    let look = scene.look;
+    let (mut words, mut style) = match say_phase(scene)? {
+        Said::Alone(words, style) => return Some((words, style)),
+        Said::WithHold(words, style) => (words, style),
+    };
+    if scene.machine.approval().is_some() {
+        words.push("SECOND PASS".to_owned());
+    }
+    if let Some(held) = scene.account.held() {
+        words.push(format!("held {}", clock(held)));
+    }
+    if let Some(left) = hold_left(scene) {
+        words.push(format!("rolls back by itself in {}", countdown(left)));
+        if left <= LAST_MINUTE {
+            style = look.band_bad();
+        }
+    }
+    let sight = scene.account.sight.as_ref();
+    match sight.map_or(0, |sight| sight.waiters.len()) {
+        0 => {}
+        1 => words.push("1 session waits for us".to_owned()),
+        waiters => words.push(format!(
+            "{} wait for us",
+            counted(waiters, "session", "sessions")
+        )),
+    }
+    Some((words, style))
+}
+
+/// What the band says of a phase: all of it, or what stands before the hold's clocks and waiters.
+enum Said {
+    Alone(Vec<String>, Style),
+    WithHold(Vec<String>, Style),
+}
+
+impl Said {
+    fn alone<const N: usize>(style: Style, words: [&str; N]) -> Said {
+        Said::Alone(words.map(str::to_owned).to_vec(), style)
+    }
+
+    fn with_hold<const N: usize>(style: Style, words: [&str; N]) -> Said {
+        Said::WithHold(words.map(str::to_owned).to_vec(), style)
+    }
+}
+
+fn say_phase(scene: &Scene<'_>) -> Option<Said> {
+    const OPEN: &str = "TRANSACTION OPEN";
+    const ONLY_ROLLBACK: &str = "ONLY ROLLBACK";
+    let look = scene.look;
+    let (good, warn, bad) = (look.band_good(), look.band_warn(), look.band_bad());
+    Some(match scene.machine.phase() {
+        Phase::Connecting
+        | Phase::Checklist
+        | Phase::Left(_)
+        | Phase::Ended(
+            Ending::NotConnected | Ending::Committed { .. } | Ending::RolledBack { .. },
+        ) => return None,
+        Phase::Waiting { left, .. } => Said::alone(
+            warn,
+            ["NO TRANSACTION IS OPEN", &waits_for_attempt(scene, *left)],
+        ),
+        Phase::Reviewing { .. } => Said::Alone(say_review(scene), good),
+        Phase::Returning => Said::alone(warn, ["NO TRANSACTION IS OPEN", "the second pass begins"]),
+        Phase::Beginning => Said::with_hold(warn, ["TRANSACTION OPENING"]),
+        Phase::Applying { cancelling } | Phase::Verifying { cancelling } => match cancelling {
+            None => Said::with_hold(warn, [OPEN]),
+            Some(since) if *since < plan::CANCEL_PATIENCE => {
+                Said::with_hold(warn, [OPEN, "CANCELLING"])
+            }
+            Some(_) => Said::with_hold(warn, [OPEN, "CANCEL HAS NO EFFECT"]),
+        },
+        Phase::TakingDown { cancelling: true } => Said::with_hold(warn, [OPEN, "CANCELLING"]),
+        Phase::TakingDown { cancelling: false } | Phase::Deciding { .. } => {
+            Said::with_hold(warn, [OPEN])
+        }
+        Phase::MustRollBack { .. } => match scene.holds_locks() {
+            true => Said::with_hold(bad, [OPEN, ONLY_ROLLBACK]),
+            false => Said::alone(
+                bad,
+                [
+                    "TRANSACTION FAILED",
+                    ONLY_ROLLBACK,
+                    "no lock is held any more",
+                ],
+            ),
+        },
+        Phase::Querying {
+            why, cancelling, ..
+        } => {
+            let runs = match cancelling {
+                true => "CANCELLING",
+                false => "A QUERY RUNS",
+            };
+            match why {
+                Some(_) => Said::with_hold(bad, [OPEN, ONLY_ROLLBACK, runs]),
+                None => Said::with_hold(warn, [OPEN, runs]),
+            }
+        }
+        Phase::Committing => Said::with_hold(warn, [OPEN, "COMMIT is under way"]),
+        Phase::RollingBack { .. } => {
+            let open = match scene.holds_locks() {
+                true => OPEN,
+                false => "TRANSACTION FAILED",
+            };
+            Said::with_hold(warn, [open, "ROLLBACK is under way"])
+        }
+        Phase::Inquiring { why, .. } => match why {
+            Why::OtherTransaction => {
+                Said::with_hold(bad, ["TRANSACTION GONE", "it may be committed"])
+            }
+            _ => Said::with_hold(bad, ["LINK LOST", "the transaction may still be open"]),
+        },
+        Phase::PostVerifying { .. } => Said::alone(good, ["COMMITTED", "no transaction is open"]),
+        Phase::Ended(Ending::Prepared { .. }) => Said::alone(
+            bad,
+            [
+                "PREPARED TRANSACTION",
+                "its locks are held until somebody ends it",
+            ],
+        ),
+        Phase::Ended(Ending::Unknown { .. }) => Said::alone(
+            bad,
+            ["OUTCOME UNKNOWN", "the transaction may still be open"],
+        ),
+    })
+}
+
+fn waits_for_attempt(scene: &Scene<'_>, left: Millis) -> String {
+    format!(
+        "attempt {} of {} did not get its lock, the next starts in {}",
+        scene.machine.attempt(),
+        scene.machine.plan().lock_attempts,
+        clock(left)
+    )
+}
+
+fn say_review(scene: &Scene<'_>) -> Vec<String> {
+    let approvable = match scene.machine.approvable_for() {
+        None | Some(0) => "too old to be approved".to_owned(),
+        Some(left) => format!("can be approved for {}", countdown(left)),
+    };
+    let mut words = vec!["NOTHING IS HELD, NOTHING IS SAVED".to_owned(), approvable];
+    if scene.machine.asks_outside() {
+        words.push("A QUERY RUNS".to_owned());
+    }
+    words
+}
