@@ -48,7 +48,7 @@ pub mod query;
 pub mod warrant;
 
 #[cfg(test)]
-mod exhaustive;
+pub(crate) mod exhaustive;
 #[cfg(test)]
 mod tests;
 

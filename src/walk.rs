@@ -18,6 +18,9 @@ pub mod signals;
 mod turn;
 pub mod watchdog;
 
+#[cfg(test)]
+mod replaying;
+
 use crate::asking::Challenge;
 use crate::gate::ExitCode;
 use crate::gate::event::{Alarm, Event, Observation, Report};

@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use stagegate::gate::event::Standing;
+use stagegate::gate::phase::OutcomeWord;
 use stagegate::journal::chain::Chain;
 use stagegate::journal::entry::*;
 use stagegate::journal::report::{Report, html, json, markdown};
+use stagegate::runbook::check::Verdict;
 use stagegate::sandbox::demo::{Demo, DemoOptions, Scenario};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -223,17 +226,14 @@ fn written(entries: &[Entry]) -> String {
 }
 
 fn phase(phase: &str, why: Option<&str>) -> Entry {
-    Entry::Phase {
-        phase: phase.into(),
-        why: why.map(str::to_owned),
-    }
+    Entry::phase(PhaseWord::from(phase.to_owned()), why.map(str::to_owned))
 }
 
-fn checked(stage: &str, name: &str, verdict: &str, detail: &str) -> Entry {
+fn checked(stage: CheckStage, name: &str, verdict: Verdict, detail: &str) -> Entry {
     Entry::Checked {
-        stage: stage.into(),
+        stage,
         name: name.into(),
-        verdict: verdict.into(),
+        verdict,
         detail: detail.into(),
     }
 }
@@ -351,21 +351,21 @@ fn committed() -> Vec<Entry> {
         phase("checklist", None),
         Entry::Evidence {
             item: "backup".into(),
-            standing: "holds".into(),
+            standing: Standing::Holds,
             summary: "a reference is typed".into(),
             lines: Vec::new(),
             rehearsal: None,
         },
         Entry::Evidence {
             item: "review".into(),
-            standing: "warns".into(),
+            standing: Standing::Warns,
             summary: "migrate.sql: 2 statements, 1 lint finding".into(),
             lines: vec!["lint, line 20: adding a unique index".into()],
             rehearsal: None,
         },
         Entry::Evidence {
             item: "rollback".into(),
-            standing: "holds".into(),
+            standing: Standing::Holds,
             summary: "rehearsed on 2026-01-01 09:00 UTC against db1:5432/wiser_ops (clone)".into(),
             lines: Vec::new(),
             rehearsal: Some("/home/kim/.local/state/stagegate/20260101T085900Z-7.jsonl".into()),
@@ -423,8 +423,8 @@ fn committed() -> Vec<Entry> {
             "service_ops.packet_decision",
             &["SHARE service_ops.packet_decision"],
         ),
-        checked("verification", "columns", "PASS", "21 of 21"),
-        checked("verification", "rows", "WARN", "3 without a type"),
+        checked(CheckStage::Verification, "columns", Verdict::Pass, "21 of 21"),
+        checked(CheckStage::Verification, "rows", Verdict::Warn, "3 without a type"),
         phase("verifying", None),
         phase("deciding", None),
         Entry::Intent {
@@ -446,13 +446,13 @@ fn committed() -> Vec<Entry> {
             ],
         },
         Entry::Outcome {
-            outcome: "COMMITTED".into(),
+            outcome: OutcomeWord::Committed,
             why: None,
             proof: "the server answered COMMIT, and pg_xact_status says committed".into(),
             rehearsed: false,
         },
         phase("post-verifying", None),
-        checked("post-verification", "columns are there", "PASS", ""),
+        checked(CheckStage::PostVerification, "columns are there", Verdict::Pass, ""),
         phase("ended", None),
         Entry::Left { code: 0 },
     ]
@@ -516,7 +516,10 @@ fn a_journal_cut_at_any_line_never_claims_what_is_not_in_it() {
 fn a_committed_run_whose_post_verification_fails_is_not_said_to_be_well() {
     let mut entries = committed();
     let at = entries.len() - 2;
-    entries.insert(at, checked("post-verification", "index", "FAIL", "gone"));
+    entries.insert(
+        at,
+        checked(CheckStage::PostVerification, "index", Verdict::Fail, "gone"),
+    );
     let report = Report::of(&written(&entries), "run.jsonl").unwrap();
     let text = markdown::render(&report);
     place(&text, "> **COMMITTED.**");

@@ -7,6 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::backend::TestBackend;
 use stagegate::database::session::Order;
 use stagegate::gate::event::*;
+use stagegate::gate::phase::OutcomeWord;
 use stagegate::gate::plan::{Mode, Plan};
 use stagegate::gate::query::{After, Looked, Rows};
 use stagegate::gate::{Ending, ExitCode, Why};
@@ -428,7 +429,8 @@ async fn keys_lead_to_commit_and_the_journal_has_the_intent_before_the_outcome()
     assert!(
         matches!(
             &entries[..],
-            [Entry::Intent { .. }, Entry::Outcome { outcome, .. }] if outcome == "COMMITTED"
+            [Entry::Intent { .. }, Entry::Outcome { outcome, .. }]
+                if *outcome == OutcomeWord::Committed
         ),
         "{entries:?}"
     );

@@ -8,7 +8,7 @@ use crate::database::session::{Identity, of_earlier_run};
 use crate::database::settings::Settings;
 use crate::gate::ExitCode;
 use crate::gate::event::{Inquiry, Target, XactStatus};
-use crate::gate::phase::how_to_end;
+use crate::gate::phase::{OutcomeWord, how_to_end};
 use crate::inspect::past;
 use crate::journal;
 use crate::journal::chain::{self, Broken};
@@ -209,16 +209,17 @@ pub(super) fn outcome(
     let replay = Replay::of(lines);
     let (answer, code) = match (replay.outcome(), replay.xid(), &replay.target) {
         (Some(RecordedOutcome { word, proof, .. }), xid, _)
-            if word != "UNKNOWN" && word != "PREPARED" =>
+            if word.is_final() =>
         {
             let of = xid.map(|xid| format!(" (transaction {xid})"));
             let of = of.unwrap_or_default();
             (
                 format!(
-                    "{word}{of}, as the program itself recorded: {proof}.{}",
+                    "{}{of}, as the program itself recorded: {proof}.{}",
+                    word.word(),
                     open_end(&replay, still_runs)
                 ),
-                code_of(word),
+                code_of(*word),
             )
         }
         (_, None, _) if replay.is_whole() => (
@@ -346,12 +347,12 @@ fn without_number(target: Option<&Target>) -> String {
     )
 }
 
-fn code_of(word: &str) -> ExitCode {
+fn code_of(word: OutcomeWord) -> ExitCode {
     match word {
-        "COMMITTED" => ExitCode::Committed,
-        "UNKNOWN" | "PREPARED" => ExitCode::OutcomeUnknown,
-        "NOT CONNECTED" => ExitCode::NoConnection,
-        _ => ExitCode::RolledBackOnError,
+        OutcomeWord::Committed => ExitCode::Committed,
+        OutcomeWord::Unknown | OutcomeWord::Prepared => ExitCode::OutcomeUnknown,
+        OutcomeWord::NotConnected => ExitCode::NoConnection,
+        OutcomeWord::RolledBack => ExitCode::RolledBackOnError,
     }
 }
 

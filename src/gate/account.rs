@@ -287,7 +287,12 @@ impl Account {
                 self.lost = None;
                 self.target = Some((**target).clone());
             }
-            Body::ConnectFailed(error) | Body::BeginFailed(error) => self.say(None, error),
+            Body::ConnectFailed(error) => self.say(None, error),
+            Body::BeginFailed(error) => {
+                // What is known is of the attempt before it.
+                self.forget_transaction();
+                self.say(None, error);
+            }
             // One of an earlier look comes too late.
             Body::Probed { .. } if report.seq < self.probed => {}
             Body::Probed { item, evidence } => {
@@ -416,9 +421,13 @@ impl Account {
         }
     }
 
-    /// Whether an event tells what was told already.
+    /// Whether an event tells what was told already, or comes too late to be told.
     pub fn is_told(&self, event: &Event) -> bool {
         match event {
+            Event::Reported(Report {
+                seq,
+                body: Body::Probed { .. },
+            }) => *seq < self.probed,
             Event::Reported(Report {
                 body: Body::SessionEnded(why),
                 ..

@@ -154,7 +154,7 @@ struct Walk {
     edges: Vec<(usize, Event, usize)>,
 }
 
-fn plan(mode: Mode, items: usize, post_verification: bool) -> Plan {
+pub(crate) fn plan(mode: Mode, items: usize, post_verification: bool) -> Plan {
     let mut requirements = vec![
         Requirement {
             reference: true,
@@ -183,7 +183,7 @@ fn plan(mode: Mode, items: usize, post_verification: bool) -> Plan {
 }
 
 /// A run in which COMMIT can be given with nothing held.
-fn unheld(by_itself: bool, review_again: bool) -> Plan {
+pub(crate) fn unheld(by_itself: bool, review_again: bool) -> Plan {
     Plan {
         max_waiters: None,
         unheld: Unheld::Offered {
@@ -429,7 +429,7 @@ fn every_body(items: usize) -> Vec<Body> {
     bodies
 }
 
-fn commands(items: usize) -> Vec<Command> {
+pub(crate) fn commands(items: usize) -> Vec<Command> {
     let mut commands = vec![
         Command::ProbeAgain,
         Command::BackUp {
@@ -1337,7 +1337,7 @@ proptest::proptest! {
 }
 
 /// What would bring a walk forward.
-fn next_step(machine: &Machine) -> Event {
+pub(crate) fn next_step(machine: &Machine) -> Event {
     if !machine.is_shown() {
         return Event::Drawn;
     }

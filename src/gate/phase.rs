@@ -155,6 +155,59 @@ pub enum Ending {
     },
 }
 
+/// Which way it went, without its proof: on screens, and in journals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(into = "&'static str", from = "String")]
+pub enum OutcomeWord {
+    NotConnected,
+    Committed,
+    RolledBack,
+    Prepared,
+    Unknown,
+}
+
+impl OutcomeWord {
+    const ALL: [OutcomeWord; 5] = [
+        OutcomeWord::NotConnected,
+        OutcomeWord::Committed,
+        OutcomeWord::RolledBack,
+        OutcomeWord::Prepared,
+        OutcomeWord::Unknown,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            OutcomeWord::NotConnected => "NOT CONNECTED",
+            OutcomeWord::Committed => "COMMITTED",
+            OutcomeWord::RolledBack => "ROLLED BACK",
+            OutcomeWord::Prepared => "PREPARED",
+            OutcomeWord::Unknown => "UNKNOWN",
+        }
+    }
+
+    /// Whether no more than the server's word is needed to know it: of the others it is to be asked again.
+    pub fn is_final(self) -> bool {
+        match self {
+            OutcomeWord::NotConnected | OutcomeWord::Committed | OutcomeWord::RolledBack => true,
+            OutcomeWord::Prepared | OutcomeWord::Unknown => false,
+        }
+    }
+}
+
+impl From<OutcomeWord> for &'static str {
+    fn from(outcome: OutcomeWord) -> &'static str {
+        outcome.word()
+    }
+}
+
+impl From<String> for OutcomeWord {
+    /// What is none of these words tells nothing.
+    fn from(word: String) -> OutcomeWord {
+        let known = OutcomeWord::ALL.into_iter().find(|one| one.word() == word);
+        known.unwrap_or(OutcomeWord::Unknown)
+    }
+}
+
 /// Why a transaction is rolled back.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Why {
@@ -302,12 +355,16 @@ impl std::fmt::Display for Why {
 impl Ending {
     /// The word that stands on the end screen.
     pub fn word(&self) -> &'static str {
+        self.outcome().word()
+    }
+
+    pub fn outcome(&self) -> OutcomeWord {
         match self {
-            Ending::NotConnected => "NOT CONNECTED",
-            Ending::Committed { .. } => "COMMITTED",
-            Ending::RolledBack { .. } => "ROLLED BACK",
-            Ending::Prepared { .. } => "PREPARED",
-            Ending::Unknown { .. } => "UNKNOWN",
+            Ending::NotConnected => OutcomeWord::NotConnected,
+            Ending::Committed { .. } => OutcomeWord::Committed,
+            Ending::RolledBack { .. } => OutcomeWord::RolledBack,
+            Ending::Prepared { .. } => OutcomeWord::Prepared,
+            Ending::Unknown { .. } => OutcomeWord::Unknown,
         }
     }
 

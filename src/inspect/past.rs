@@ -3,6 +3,7 @@
 //! It reads files and writes none. A journal that does not read to its end is told as such; its
 //! outcome counts only as far as the chain of its hashes holds.
 
+use crate::gate::phase::OutcomeWord;
 use crate::journal::chain;
 use crate::journal::earlier::newest_first;
 use crate::journal::entry::Opened;
@@ -73,10 +74,12 @@ fn read_past_run(path: PathBuf) -> PastRun {
 }
 
 fn told(path: PathBuf, replay: Replay, broken: Option<String>, writing: bool) -> PastRun {
-    let word = replay.outcome().map(|outcome| &outcome.word);
+    let word = replay.outcome().map(|outcome| outcome.word);
     let outcome = match (word, replay.xid()) {
-        (Some(word), _) if replay.is_whole() || word == "COMMITTED" => word.clone(),
-        (Some(word), _) => format!("{word}; the end of the run is not recorded"),
+        (Some(word), _) if replay.is_whole() || word == OutcomeWord::Committed => {
+            word.word().to_owned()
+        }
+        (Some(word), _) => format!("{}; the end of the run is not recorded", word.word()),
         (None, None) if replay.is_whole() => "nothing was applied".into(),
         _ if writing => "under way".into(),
         (None, Some(_)) if replay.commit_intended() => {
@@ -126,7 +129,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path();
         let committed = Entry::Outcome {
-            outcome: "COMMITTED".into(),
+            outcome: OutcomeWord::Committed,
             why: None,
             proof: "tag".into(),
             rehearsed: false,

@@ -9,6 +9,7 @@ use super::entry::{Entry, Opened};
 use super::is_being_written;
 use super::replay::Replay;
 use crate::gate::event::{Evidence, Standing, Target};
+use crate::gate::phase::OutcomeWord;
 use jiff::Timestamp;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -90,7 +91,7 @@ fn open_end(path: &Path) -> Option<Earlier> {
     let text = std::fs::read_to_string(path).ok()?;
     let replay = Replay::of(chain::read(&text).0);
     let outcome = replay.outcome();
-    let known = outcome.is_some_and(|outcome| outcome.word != "UNKNOWN");
+    let known = outcome.is_some_and(|outcome| outcome.word != OutcomeWord::Unknown);
     if replay.is_rehearsal() || known {
         return None;
     }
@@ -200,9 +201,9 @@ mod tests {
         }
     }
 
-    fn outcome(word: &str) -> Entry {
+    fn outcome(outcome: OutcomeWord) -> Entry {
         Entry::Outcome {
-            outcome: word.into(),
+            outcome,
             why: None,
             proof: "p".into(),
             rehearsed: false,
@@ -218,13 +219,17 @@ mod tests {
         let cases: [(&str, &[Entry], bool); 8] = [
             ("run", &[begun()], true),
             ("run", &[begun(), intent()], true),
-            ("run", &[begun(), intent(), outcome("UNKNOWN"), LEFT], true),
             (
                 "run",
-                &[begun(), intent(), outcome("COMMITTED"), LEFT],
+                &[begun(), intent(), outcome(OutcomeWord::Unknown), LEFT],
+                true,
+            ),
+            (
+                "run",
+                &[begun(), intent(), outcome(OutcomeWord::Committed), LEFT],
                 false,
             ),
-            ("run", &[begun(), outcome("ROLLED BACK")], false),
+            ("run", &[begun(), outcome(OutcomeWord::RolledBack)], false),
             ("run", &[], false),
             ("run", &[LEFT], false),
             ("rehearse", &[begun()], false),

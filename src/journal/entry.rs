@@ -2,6 +2,13 @@
 //!
 //! These names are a file format: a field may be added, none renamed.
 
+mod words;
+
+pub use words::{CheckStage, PhaseWord};
+
+use crate::gate::event::Standing;
+use crate::gate::phase::OutcomeWord;
+use crate::runbook::check::Verdict;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +23,11 @@ pub enum Entry {
     Evidence {
         item: String,
         /// Whether it supports a signature.
-        standing: String,
+        #[serde(
+            serialize_with = "words::write_standing",
+            deserialize_with = "words::read_standing"
+        )]
+        standing: Standing,
         summary: String,
         /// The rest of it, a line each.
         #[serde(default)]
@@ -115,10 +126,9 @@ pub enum Entry {
     },
     /// A check of the script, or of the post-verification.
     Checked {
-        /// `verification` or `post-verification`.
-        stage: String,
+        stage: CheckStage,
         name: String,
-        verdict: String,
+        verdict: Verdict,
         /// The rest of the row.
         detail: String,
     },
@@ -138,7 +148,7 @@ pub enum Entry {
     },
     /// The run came to another phase.
     Phase {
-        phase: String,
+        phase: PhaseWord,
         /// Why, where there is a reason.
         why: Option<String>,
     },
@@ -198,8 +208,7 @@ pub enum Entry {
         alarm: String,
     },
     Outcome {
-        /// COMMITTED, ROLLED BACK, UNKNOWN or NOT CONNECTED.
-        outcome: String,
+        outcome: OutcomeWord,
         why: Option<String>,
         proof: String,
         /// It was rolled back because that was the plan of a rehearsal, which came to its end.
@@ -211,7 +220,19 @@ pub enum Entry {
     },
 }
 
+impl Opened {
+    /// Whether it is of a rehearsal, which never commits.
+    pub fn is_rehearsal(&self) -> bool {
+        self.mode == "rehearse"
+    }
+}
+
 impl Entry {
+    /// The run came to this phase.
+    pub fn phase(phase: PhaseWord, why: Option<String>) -> Entry {
+        Entry::Phase { phase, why }
+    }
+
     /// The intent to do `decision`, with nothing said to it.
     pub fn intent(decision: Decision, xid: Option<String>) -> Entry {
         Entry::Intent {

@@ -124,7 +124,7 @@ pub fn told(all: &[Measured], target: &Target) -> Option<Expected> {
 mod tests {
     use super::*;
     use crate::journal::Journal;
-    use crate::journal::entry::{Entry, StatementEnded};
+    use crate::journal::entry::{Entry, PhaseWord, StatementEnded};
 
     fn target(database: &str) -> Target {
         Target {
@@ -147,11 +147,8 @@ mod tests {
         }))
     }
 
-    fn phase(phase: &str) -> Entry {
-        Entry::Phase {
-            phase: phase.into(),
-            why: None,
-        }
+    fn phase(phase: PhaseWord) -> Entry {
+        Entry::phase(phase, None)
     }
 
     /// A journal of `runbook`'s script with these lines behind its target.
@@ -183,8 +180,16 @@ mod tests {
         let folder = folder.path();
         let runbook = Runbook::load(None).unwrap();
         let locked = statement(1, &["ACCESS EXCLUSIVE s.t"]);
-        let whole = [phase("beginning"), locked.clone(), phase("deciding")];
-        let failed = [phase("beginning"), locked.clone(), phase("must roll back")];
+        let whole = [
+            phase(PhaseWord::Beginning),
+            locked.clone(),
+            phase(PhaseWord::Deciding),
+        ];
+        let failed = [
+            phase(PhaseWord::Beginning),
+            locked.clone(),
+            phase(PhaseWord::MustRollBack),
+        ];
         assert_eq!(found(folder, &runbook), [None, None]);
         journal(folder, "1.jsonl", &runbook, &failed[..2]);
         assert_eq!(found(folder, &runbook), [None, None], "without a verdict");
@@ -212,7 +217,11 @@ mod tests {
         )
         .unwrap();
         assert_eq!(found(folder, &runbook), [None, None], "changed");
-        let quiet = [phase("beginning"), statement(1, &[]), phase("deciding")];
+        let quiet = [
+            phase(PhaseWord::Beginning),
+            statement(1, &[]),
+            phase(PhaseWord::Deciding),
+        ];
         journal(folder, "4.jsonl", &runbook, &quiet);
         let told = found(folder, &runbook);
         assert!(

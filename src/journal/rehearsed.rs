@@ -8,8 +8,10 @@ use super::chain;
 use super::earlier::opening;
 use super::entry::{Opened, Rehearses};
 use super::is_being_written;
-use super::replay::{Replay, ReplayedCheck};
+use super::replay::Replay;
 use crate::gate::event::{Millis, Target};
+use crate::gate::phase::OutcomeWord;
+use crate::runbook::check::{Check, Verdict};
 use crate::runbook::rehearsal;
 use jiff::Timestamp;
 use std::os::unix::fs::MetadataExt;
@@ -128,7 +130,7 @@ fn end_of(replay: &Replay) -> End {
             .iter()
             .chain(&attempt.post_verification)
     };
-    let failed = checks().filter(|check| check.verdict == "FAIL");
+    let failed = checks().filter(|check| check.verdict == Verdict::Fail);
     let mut rows: Vec<String> = failed
         .map(|check| format!("FAIL  {}  {}", check.name, check.detail))
         .collect();
@@ -140,10 +142,10 @@ fn end_of(replay: &Replay) -> End {
         ))
     }));
     let came_back =
-        |check: &ReplayedCheck| check.verdict == "PASS" && check.name == rehearsal::RESTORED;
+        |check: &Check| check.verdict == Verdict::Pass && check.name == rehearsal::RESTORED;
     let restored = checks().rfind(|check| came_back(check));
     let structure = restored.and_then(|check| rehearsal::digest_in(&check.detail));
-    let as_planned = outcome.word == "ROLLED BACK" && outcome.rehearsed;
+    let as_planned = outcome.word == OutcomeWord::RolledBack && outcome.rehearsed;
     match structure {
         Some(structure) if as_planned && rows.is_empty() => End::Passed {
             structure: structure.to_owned(),
@@ -162,7 +164,7 @@ fn end_of(replay: &Replay) -> End {
 mod tests {
     use super::*;
     use crate::journal::Journal;
-    use crate::journal::entry::{Entry, File};
+    use crate::journal::entry::{CheckStage, Entry, File, PhaseWord};
 
     const DETAIL: &str = "3 objects and properties compared, md5 0123456789abcdef0123456789abcdef";
 
@@ -183,22 +185,22 @@ mod tests {
         })
     }
 
-    fn checked(name: &str, verdict: &str, detail: &str) -> Entry {
+    fn checked(name: &str, verdict: Verdict, detail: &str) -> Entry {
         Entry::Checked {
-            stage: "verification".into(),
+            stage: CheckStage::Verification,
             name: name.into(),
-            verdict: verdict.into(),
+            verdict,
             detail: detail.into(),
         }
     }
 
     fn restored() -> Entry {
-        checked(rehearsal::RESTORED, "PASS", DETAIL)
+        checked(rehearsal::RESTORED, Verdict::Pass, DETAIL)
     }
 
     fn rolled_back(why: &str) -> Entry {
         Entry::Outcome {
-            outcome: "ROLLED BACK".into(),
+            outcome: OutcomeWord::RolledBack,
             why: Some(why.into()),
             proof: "tag".into(),
             rehearsed: false,
@@ -207,7 +209,7 @@ mod tests {
 
     fn as_planned() -> Entry {
         Entry::Outcome {
-            outcome: "ROLLED BACK".into(),
+            outcome: OutcomeWord::RolledBack,
             why: Some("whatever the sentence is".into()),
             proof: "tag".into(),
             rehearsed: true,
@@ -217,10 +219,7 @@ mod tests {
     const LEFT: Entry = Entry::Left { code: 1 };
 
     fn beginning() -> Entry {
-        Entry::Phase {
-            phase: "beginning".into(),
-            why: None,
-        }
+        Entry::phase(PhaseWord::Beginning, None)
     }
 
     /// What it opens with, and then a transaction with the other entries.
@@ -275,7 +274,7 @@ mod tests {
 
     #[test]
     fn what_failed_or_stopped_on_the_way_did_not_pass() {
-        let fail = || checked("structure: index i", "FAIL", "left behind");
+        let fail = || checked("structure: index i", Verdict::Fail, "left behind");
         let cases: [(&[Entry], bool); 6] = [
             (
                 &[opened(of()), fail(), restored(), as_planned(), LEFT],
@@ -294,7 +293,7 @@ mod tests {
             (
                 &[
                     opened(of()),
-                    checked(rehearsal::RESTORED, "PASS", "md5 x"),
+                    checked(rehearsal::RESTORED, Verdict::Pass, "md5 x"),
                     as_planned(),
                     LEFT,
                 ],

@@ -7,12 +7,10 @@
 mod attempt;
 mod folding;
 
-pub use attempt::{
-    Approved, Attempt, HeldRelation, RecordedOutcome, ReplayedCheck, TimedStatement,
-};
+pub use attempt::{Approved, Attempt, HeldRelation, RecordedOutcome, TimedStatement};
 
 use super::entry::{Entry, Message, Opened};
-use crate::gate::event::Target;
+use crate::gate::event::{Standing, Target};
 use jiff::Timestamp;
 
 /// A run as its journal tells it.
@@ -54,7 +52,7 @@ pub struct ReplayedItem {
     pub id: String,
     pub title: Option<String>,
     /// Whether the evidence supported a signature, where any was found.
-    pub standing: Option<String>,
+    pub standing: Option<Standing>,
     /// The evidence that was found last: a summary, then the rest.
     pub found: Vec<String>,
     /// The journal of the rehearsal that the evidence found last rests on.
@@ -156,8 +154,7 @@ impl Replay {
 
     /// Whether it is of a rehearsal, which never commits.
     pub fn is_rehearsal(&self) -> bool {
-        let opened = self.opened.as_ref();
-        opened.is_some_and(|opened| opened.mode == "rehearse")
+        self.opened.as_ref().is_some_and(Opened::is_rehearsal)
     }
 }
 

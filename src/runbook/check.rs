@@ -11,7 +11,10 @@ use columns::Says;
 
 pub use tap::TapPlan;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "&'static str", from = "String")]
 pub enum Verdict {
     /// It does not hold; COMMIT is refused.
     Fail,
@@ -28,6 +31,19 @@ impl Verdict {
             Verdict::Warn => "WARN",
             Verdict::Pass => "PASS",
         }
+    }
+}
+
+impl From<Verdict> for &'static str {
+    fn from(verdict: Verdict) -> &'static str {
+        verdict.word()
+    }
+}
+
+impl From<String> for Verdict {
+    /// What is none of the words is FAIL.
+    fn from(word: String) -> Verdict {
+        columns::word(&word).unwrap_or(Verdict::Fail)
     }
 }
 

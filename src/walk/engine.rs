@@ -13,7 +13,7 @@ use crate::gate::event::{Body, Command, Event, Millis, Report, Seq, Standing, Ta
 use crate::gate::warrant::Warrant;
 use crate::gate::{Account, Effect, Ending, ExitCode, Machine, Phase, Plan, Refusal, Request};
 use crate::journal::earlier::{Earlier, told_first};
-use crate::journal::entry::Decision;
+use crate::journal::entry::{Decision, PhaseWord};
 use crate::journal::measured::{self, Measured};
 use crate::journal::{Entry, Journal, JournalError};
 use crate::runbook::{ItemKind, Runbook};
@@ -199,9 +199,8 @@ impl<H: HeldSession> Engine<H> {
             self.changed = files::changed(&self.runbook);
             if !self.changed.is_empty() {
                 let why = Some(self.changed.join("; "));
-                let phase = "starting over".to_owned();
                 // What cannot be written down ends the next walk before it begins.
-                let _ = self.write(&Entry::Phase { phase, why }, true);
+                let _ = self.write(&Entry::phase(PhaseWord::StartingOver, why), true);
                 self.over = true;
                 self.left = Some(ExitCode::RolledBack);
                 return;

@@ -8,7 +8,7 @@ use crate::gate::pass::{Allowance, Structure};
 use crate::gate::query::After;
 use crate::gate::{Account, Command, Ending, Machine, Phase, Why};
 use crate::journal::Entry;
-use crate::journal::entry::{Message, StatementEnded};
+use crate::journal::entry::{CheckStage, Message, PhaseWord, StatementEnded};
 use crate::runbook::check::Check;
 use crate::runbook::script::Statement;
 use crate::runbook::{ChecklistItem, ItemKind, Runbook};
@@ -106,16 +106,16 @@ pub fn of_change(
     entries.extend(blocked(before, after, account));
     entries.extend(waited(before, after, account));
     entries.extend(of_approval(before, after));
-    let word = |machine: &Machine| machine.ending().map(Ending::word);
+    let word = |machine: &Machine| machine.ending().map(Ending::outcome);
     if word(after) != word(before) {
         entries.extend(after.ending().map(of_ending));
     }
     if std::mem::discriminant(before.phase()) != std::mem::discriminant(after.phase()) {
         entries.extend(match event {
-            Event::Asked(Command::LeaveOut) => Some(Entry::Phase {
-                phase: "starting over".into(),
-                why: Some("what says (if needed) is left out by choice, or taken back in".into()),
-            }),
+            Event::Asked(Command::LeaveOut) => Some(Entry::phase(
+                PhaseWord::StartingOver,
+                Some("what says (if needed) is left out by choice, or taken back in".into()),
+            )),
             _ => of_phase(after),
         });
     }
@@ -193,36 +193,30 @@ fn of_approval(before: &Machine, after: &Machine) -> Vec<Entry> {
 }
 
 fn of_phase(after: &Machine) -> Option<Entry> {
-    let (name, why) = match after.phase() {
-        Phase::Connecting => ("connecting", None),
-        Phase::Checklist => ("checklist", None),
-        Phase::Beginning => ("beginning", None),
-        Phase::Applying { .. } => ("applying", None),
-        Phase::Verifying { .. } => ("verifying", None),
-        Phase::TakingDown { .. } => ("taking down the structure", None),
-        Phase::Deciding { .. } => ("deciding", None),
-        Phase::MustRollBack { why, .. } => ("must roll back", Some(why.to_string())),
-        Phase::Querying { question, .. } => ("querying", Some(question.text().to_owned())),
-        Phase::Reviewing { .. } => (
-            "reviewing",
-            after
-                .basis()
-                .and_then(|basis| basis.proof())
-                .map(|proof| proof.to_string()),
-        ),
-        Phase::Returning => ("second pass", None),
-        Phase::Committing => ("committing", None),
-        Phase::RollingBack { why, .. } => ("rolling back", Some(why.to_string())),
-        Phase::Inquiring { why, .. } => ("asking the server", Some(why.to_string())),
-        Phase::Waiting { proof, .. } => ("waiting for the next attempt", Some(proof.to_string())),
-        Phase::PostVerifying { .. } => ("post-verifying", None),
-        Phase::Ended(_) => ("ended", None),
+    let (phase, why) = match after.phase() {
+        Phase::Connecting => (PhaseWord::Connecting, None),
+        Phase::Checklist => (PhaseWord::Checklist, None),
+        Phase::Beginning => (PhaseWord::Beginning, None),
+        Phase::Applying { .. } => (PhaseWord::Applying, None),
+        Phase::Verifying { .. } => (PhaseWord::Verifying, None),
+        Phase::TakingDown { .. } => (PhaseWord::TakingDown, None),
+        Phase::Deciding { .. } => (PhaseWord::Deciding, None),
+        Phase::MustRollBack { why, .. } => (PhaseWord::MustRollBack, Some(why.to_string())),
+        Phase::Querying { question, .. } => (PhaseWord::Querying, Some(question.text().to_owned())),
+        Phase::Reviewing { .. } => {
+            let proof = after.basis().and_then(|basis| basis.proof());
+            (PhaseWord::Reviewing, proof.map(|proof| proof.to_string()))
+        }
+        Phase::Returning => (PhaseWord::SecondPass, None),
+        Phase::Committing => (PhaseWord::Committing, None),
+        Phase::RollingBack { why, .. } => (PhaseWord::RollingBack, Some(why.to_string())),
+        Phase::Inquiring { why, .. } => (PhaseWord::Inquiring, Some(why.to_string())),
+        Phase::Waiting { proof, .. } => (PhaseWord::Waiting, Some(proof.to_string())),
+        Phase::PostVerifying { .. } => (PhaseWord::PostVerifying, None),
+        Phase::Ended(_) => (PhaseWord::Ended, None),
         Phase::Left(code) => return Some(Entry::Left { code: code.code() }),
     };
-    Some(Entry::Phase {
-        phase: name.into(),
-        why,
-    })
+    Some(Entry::phase(phase, why))
 }
 
 fn of_ending(ending: &Ending) -> Entry {
@@ -240,7 +234,7 @@ fn of_ending(ending: &Ending) -> Entry {
         Ending::Unknown { reason } => (None, reason.to_string()),
     };
     Entry::Outcome {
-        outcome: ending.word().into(),
+        outcome: ending.outcome(),
         why,
         proof,
         rehearsed: matches!(
@@ -295,7 +289,12 @@ fn of_report(body: &Body, runbook: &Runbook, account: &Account) -> Vec<Entry> {
         Body::StatementFinished(report) => {
             let ended = statement(runbook, account, report);
             let mut entries = vec![Entry::Statement(Box::new(ended))];
-            entries.extend(report.checks.iter().map(|c| checked("verification", c)));
+            entries.extend(
+                report
+                    .checks
+                    .iter()
+                    .map(|c| checked(CheckStage::Verification, c)),
+            );
             entries
         }
         Body::StatementFailed {
@@ -345,12 +344,9 @@ fn of_report(body: &Body, runbook: &Runbook, account: &Account) -> Vec<Entry> {
         Body::PostVerified { results } => results
             .iter()
             .flat_map(|result| &result.checks)
-            .map(|check| checked("post-verification", check))
+            .map(|check| checked(CheckStage::PostVerification, check))
             .collect(),
-        Body::Asked(inquiry) => vec![Entry::Phase {
-            phase: "asked the server".into(),
-            why: Some(inquiry.to_string()),
-        }],
+        Body::Asked(inquiry) => vec![Entry::phase(PhaseWord::Asked, Some(inquiry.to_string()))],
         Body::BackupProgressed(_)
         | Body::StatementStarted { .. }
         | Body::ScriptFinished
@@ -359,47 +355,34 @@ fn of_report(body: &Body, runbook: &Runbook, account: &Account) -> Vec<Entry> {
         Body::StoodBefore {
             structure,
             duration,
-        } => vec![looked_at("structure before BEGIN", structure, *duration)],
+        } => vec![looked_at(PhaseWord::StoodBefore, structure, *duration)],
         Body::TakenDown {
             structure,
             duration,
-        } => vec![looked_at("structure taken down", structure, *duration)],
-        Body::CommitWaits(wait) => vec![Entry::Phase {
-            phase: "COMMIT waits".into(),
-            why: Some(wait.to_string()),
-        }],
-        Body::TransactionGone => vec![Entry::Phase {
-            phase: "the transaction is gone".into(),
-            why: Some("it ended although nobody asked for that".into()),
-        }],
+        } => vec![looked_at(PhaseWord::TakenDown, structure, *duration)],
+        Body::CommitWaits(wait) => {
+            vec![Entry::phase(PhaseWord::CommitWaits, Some(wait.to_string()))]
+        }
+        Body::TransactionGone => vec![Entry::phase(
+            PhaseWord::TransactionGone,
+            Some("it ended although nobody asked for that".into()),
+        )],
     }
 }
 
 /// What a look at the structure came to, and what it took.
-fn looked_at(which: &str, structure: &Structure, duration: Millis) -> Entry {
-    Entry::Phase {
-        phase: which.into(),
-        why: Some(match structure {
-            Structure::Known(all) => {
-                format!("{} objects and properties, in {duration} ms", all.len())
-            }
-            Structure::Unknown(why) => format!("not known, after {duration} ms: {why}"),
-        }),
-    }
+fn looked_at(which: PhaseWord, structure: &Structure, duration: Millis) -> Entry {
+    let came_to = match structure {
+        Structure::Known(all) => format!("{} objects and properties, in {duration} ms", all.len()),
+        Structure::Unknown(why) => format!("not known, after {duration} ms: {why}"),
+    };
+    Entry::phase(which, Some(came_to))
 }
 
 fn found(item: &ChecklistItem, evidence: &Evidence) -> Entry {
     Entry::Evidence {
         item: item.id.clone(),
-        standing: match evidence.standing {
-            Standing::Awaited => "awaited",
-            Standing::Holds => "holds",
-            Standing::Warns => "warns",
-            Standing::Asks => "needs you",
-            Standing::Fails => "fails",
-            Standing::Silent => "no answer",
-        }
-        .into(),
+        standing: evidence.standing,
         summary: evidence.summary.clone(),
         lines: evidence.told().collect(),
         rehearsal: evidence.rehearsal.clone(),
@@ -413,11 +396,11 @@ fn said(number: Option<usize>, message: &ServerMessage) -> Entry {
     }
 }
 
-fn checked(stage: &str, check: &Check) -> Entry {
+fn checked(stage: CheckStage, check: &Check) -> Entry {
     Entry::Checked {
-        stage: stage.into(),
+        stage,
         name: check.name.clone(),
-        verdict: check.verdict.word().into(),
+        verdict: check.verdict,
         detail: check.detail.clone(),
     }
 }

@@ -290,7 +290,7 @@ fn journal_agrees(path: &Path, said: &Said) {
     let text = std::fs::read_to_string(path).unwrap();
     let lines = chain::verify(&text).unwrap();
     let last = lines.iter().rev().find_map(|line| match &line.entry {
-        Entry::Outcome { outcome, .. } => Some(outcome.as_str()),
+        Entry::Outcome { outcome, .. } => Some(outcome.word()),
         _ => None,
     });
     let word = match said {

@@ -3,6 +3,8 @@
 use crate::child::Finish;
 use crate::stage::{Stage, file};
 use stagegate::journal::Entry;
+use stagegate::journal::entry::CheckStage;
+use stagegate::runbook::check::Verdict;
 
 /// 1,204 decisions get a UTN, and a retry makes a pair of (decision, message type) twice.
 const WORK: &str = "
@@ -12,7 +14,7 @@ const RETRY: &str = "
     INSERT INTO service_ops.integration_inbox (message_id, decision_tracking_id, message_type, message_type_id, source_created_at)
     SELECT 900000 + n, md5('packet 7')::uuid, 'UTN_FAIL', 3, now() FROM generate_series(1, 2) AS n";
 
-fn warned(journal: &[Entry], stage: &str) -> Vec<String> {
+fn warned(journal: &[Entry], stage: CheckStage) -> Vec<String> {
     journal
         .iter()
         .filter_map(|entry| match entry {
@@ -21,7 +23,7 @@ fn warned(journal: &[Entry], stage: &str) -> Vec<String> {
                 name,
                 verdict,
                 ..
-            } if at == stage && verdict == "WARN" => Some(name.clone()),
+            } if *at == stage && *verdict == Verdict::Warn => Some(name.clone()),
             _ => None,
         })
         .collect()
@@ -65,7 +67,7 @@ fn what_is_lost_is_counted_in_words_and_the_structure_before_comes_back() {
     );
     assert!(signed[3].starts_with("PASS"), "{signed:?}");
     assert_eq!(
-        warned(&journal, "verification"),
+        warned(&journal, CheckStage::Verification),
         ["012 loses esmd_attempt_count", "012 loses utn"]
     );
 }
@@ -96,10 +98,10 @@ fn a_pair_that_is_there_twice_is_named_and_only_an_explicit_choice_leaves_the_re
     person.walk_to_the_gate(5).commit();
     let (code, journal) = person.leave();
     assert_eq!(code, 0);
-    for at in ["verification", "post-verification"] {
+    for at in [CheckStage::Verification, CheckStage::PostVerification] {
         let warned = warned(&journal, at);
         let left_out = warned.iter().filter(|name| name.starts_with("left out: "));
-        assert_eq!(left_out.count(), 1, "{at}: {warned:?}");
+        assert_eq!(left_out.count(), 1, "{at:?}: {warned:?}");
     }
     assert!(journal.iter().any(|entry| matches!(
         entry,
@@ -175,7 +177,7 @@ fn a_key_on_the_checklist_leaves_the_restore_out_and_takes_it_back_in() {
     assert_eq!(forms[1].1, forms[3].1);
     let fell = |entry: &&Entry| matches!(entry, Entry::Withdrawn { item } if item == "review");
     assert_eq!(journal.iter().filter(fell).count(), 1);
-    let warned = warned(&journal, "post-verification");
+    let warned = warned(&journal, CheckStage::PostVerification);
     assert!(
         warned.iter().any(|name| name.starts_with("left out: ")),
         "{warned:?}"

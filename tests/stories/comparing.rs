@@ -5,6 +5,7 @@ use crate::child::Finish;
 use crate::session::Session;
 use crate::stage::{Stage, Walk};
 use crate::terminal::{PROGRAM, Terminal};
+use stagegate::gate::event::Standing;
 use stagegate::journal::{Entry, chain};
 use stagegate::sandbox::demo::Scenario;
 use std::process::{Command, Stdio};
@@ -76,7 +77,11 @@ fn the_checklist_is_there_and_hears_keys_while_the_structure_is_compared() {
             _ => None,
         })
         .collect();
-    assert_eq!(told, ["holds"], "only what was found is written down");
+    assert_eq!(
+        told,
+        [Standing::Holds],
+        "only what was found is written down"
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::page;
 use crate::stage::{Stage, Walk};
 use crate::terminal::{PROGRAM, Terminal};
 use serde_json::Value;
+use stagegate::gate::event::Standing;
 use stagegate::journal::{Entry, chain};
 use stagegate::sandbox::demo::Scenario;
 use std::process::{Command, Output};
@@ -317,7 +318,7 @@ fn checks_of_an_item_that_do_not_answer_are_no_pass() {
     let fails = |sql: &str, words: &str| {
         let (found, output) = evidence(sql);
         let (standing, summary) = found.unwrap_or_else(|| panic!("{}", said(&output)));
-        assert_eq!(standing, "fails", "{summary}");
+        assert_eq!(standing, Standing::Fails, "{summary}");
         assert!(summary.contains(words), "{summary}");
         assert_ne!(output.status.code(), Some(0), "{}", said(&output));
     };

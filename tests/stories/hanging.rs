@@ -6,6 +6,7 @@ use crate::child::{Finish, until};
 use crate::stage::{Stage, Walk};
 use crate::terminal::Terminal;
 use rustix::process::Signal;
+use stagegate::gate::phase::OutcomeWord;
 use stagegate::gate::plan::ARMING;
 use stagegate::journal::Entry;
 use stagegate::sandbox::demo::Scenario;
@@ -69,8 +70,15 @@ fn told_to_leave_a_stalled_terminal(signal: Signal, code: u8) {
     let journal = stage.journal();
     let last = journal.last();
     assert!(matches!(last, Some(Entry::Left { .. })), "{last:?}");
-    let rolled_back =
-        |entry: &Entry| matches!(entry, Entry::Outcome { outcome, .. } if outcome == "ROLLED BACK");
+    let rolled_back = |entry: &Entry| {
+        matches!(
+            entry,
+            Entry::Outcome {
+                outcome: OutcomeWord::RolledBack,
+                ..
+            }
+        )
+    };
     assert!(journal.iter().any(rolled_back), "{journal:?}");
 }
 

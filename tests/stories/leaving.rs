@@ -4,6 +4,7 @@ use crate::stage::{Stage, Walk};
 use crate::terminal::{PATIENCE, Terminal};
 use rustix::process::{Pid, Signal, kill_process};
 use stagegate::journal::Entry;
+use stagegate::journal::entry::PhaseWord;
 use stagegate::sandbox::demo::Scenario;
 use std::time::Instant;
 
@@ -107,7 +108,7 @@ fn killed_at_the_gate_the_server_rolls_back_and_the_journal_still_verifies() {
     let entries = stage.journal();
     assert!(matches!(
         entries.last(),
-        Some(Entry::Phase { phase, .. }) if phase == "deciding"
+        Some(Entry::Phase { phase, .. }) if *phase == PhaseWord::Deciding
     ));
 }
 

@@ -6,6 +6,7 @@ use crate::stage::{Stage, Walk};
 use crate::terminal::{PROGRAM, Terminal};
 use serde_json::Value;
 use stagegate::journal::Entry;
+use stagegate::journal::entry::PhaseWord;
 use stagegate::sandbox::demo::Scenario;
 use std::io::Write;
 use std::path::Path;
@@ -657,7 +658,7 @@ fn a_file_that_changed_is_read_anew_before_the_walk_goes_on_with_it() {
     assert_ne!(was, is);
     let told = journal.iter().any(|entry| {
         matches!(entry, Entry::Phase { phase, why: Some(why) }
-            if phase == "starting over" && why.contains(was) && why.contains(is))
+            if *phase == PhaseWord::StartingOver && why.contains(was) && why.contains(is))
     });
     assert!(told, "{journal:?}");
     stage.assert_untouched();

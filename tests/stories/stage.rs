@@ -382,7 +382,7 @@ impl Stage {
         let told: Vec<&str> = entries
             .iter()
             .filter_map(|entry| match entry {
-                Entry::Outcome { outcome, .. } => Some(outcome.as_str()),
+                Entry::Outcome { outcome, .. } => Some(outcome.word()),
                 _ => None,
             })
             .collect();

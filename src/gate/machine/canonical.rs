@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 impl Machine {
     /// Request numbers that are waited for now.
-    pub(in crate::gate) fn sequence_numbers(&self) -> Vec<Seq> {
+    pub(crate) fn sequence_numbers(&self) -> Vec<Seq> {
         let dump = self.backing_up.under_way.map(|now| now.seq);
         let awaited = self.awaiting.into_iter().chain(self.probing);
         let mut current: Vec<Seq> = awaited.chain(dump).collect();

@@ -2,7 +2,9 @@
 
 use crate::gate::account::{LocksTaken, StatementEnd, WaitsInShort};
 use crate::gate::event::{Lock, LockMode};
+use crate::gate::phase::OutcomeWord;
 use crate::journal::entry::StatementEnded;
+use crate::runbook::check::Check;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
@@ -30,8 +32,8 @@ pub struct Attempt {
     /// Who waited for it, where anybody was seen to.
     pub waited: Option<WaitsInShort>,
     /// The checks of the script.
-    pub verification: Vec<ReplayedCheck>,
-    pub post_verification: Vec<ReplayedCheck>,
+    pub verification: Vec<Check>,
+    pub post_verification: Vec<Check>,
     /// Whether COMMIT may have been sent.
     pub commit_intended: bool,
     /// The reason that was given for committing a script without checks.
@@ -77,20 +79,11 @@ pub struct TimedStatement {
     pub ended: Box<StatementEnded>,
 }
 
-#[derive(Debug)]
-pub struct ReplayedCheck {
-    pub name: String,
-    pub verdict: String,
-    /// The rest of the row.
-    pub detail: String,
-}
-
 /// An outcome as the program recorded it.
 #[derive(Debug, Clone)]
 pub struct RecordedOutcome {
     pub at: Timestamp,
-    /// COMMITTED, ROLLED BACK, UNKNOWN or NOT CONNECTED.
-    pub word: String,
+    pub word: OutcomeWord,
     pub why: Option<String>,
     pub proof: String,
     /// It was rolled back because that was the plan of a rehearsal, which came to its end.

@@ -1,13 +1,14 @@
 //! The fold: from the lines of a journal to a [`Replay`], line by line, in their order.
 
-use super::attempt::ReplayedCheck;
 use super::{
     Approved, Attempt, RecordedOutcome, Replay, ReplayedItem, TimedMessage, TimedPerusal,
     TimedQuery, TimedSignature,
 };
 use crate::gate::account::WaitsInShort;
+use crate::gate::phase::OutcomeWord;
 use crate::journal::chain::Line;
-use crate::journal::entry::{Decision, Entry, Opened};
+use crate::journal::entry::{CheckStage, Decision, Entry, Opened, PhaseWord};
+use crate::runbook::check::Check;
 use jiff::Timestamp;
 
 /// How the first release said that a rehearsal came to its end, before its journals had a word for it.
@@ -63,7 +64,7 @@ impl Replay {
             | Entry::Perused { .. }
             | Entry::Withdrawn { .. } => self.take_of_checklist(at, entry),
             Entry::Approved { .. } | Entry::Compared { .. } => self.take_of_approval(at, entry),
-            Entry::Phase { phase, why } => self.come_to(at, &phase, why),
+            Entry::Phase { phase, why } => self.come_to(at, phase, why),
             Entry::Outcome { .. } => self.end(at, entry),
             Entry::Begun { .. }
             | Entry::NumberDurable
@@ -203,32 +204,32 @@ impl Replay {
         }
     }
 
-    fn come_to(&mut self, at: Timestamp, phase: &str, why: Option<String>) {
-        if phase == "beginning" {
+    fn come_to(&mut self, at: Timestamp, phase: PhaseWord, why: Option<String>) {
+        if phase == PhaseWord::Beginning {
             return self.begin(Some(at));
         }
         // What was approved is over where the run comes back to a person.
-        if matches!(phase, "reviewing" | "checklist") {
+        if matches!(phase, PhaseWord::Reviewing | PhaseWord::Checklist) {
             self.approved = None;
         }
         let Some(attempt) = self.attempts.last_mut() else {
             return;
         };
-        if attempt.is_verified(phase) {
+        if attempt.is_verified(&phase) {
             attempt.verdict.get_or_insert(at);
         }
         match phase {
             // It opens anew after each query; the decision was there to be made from the first time on.
-            "deciding" => {
+            PhaseWord::Deciding => {
                 attempt.decided.get_or_insert(at);
             }
-            "must roll back" | "rolling back" => attempt.why = why,
-            "reviewing" | "waiting for the next attempt" => {
+            PhaseWord::MustRollBack | PhaseWord::RollingBack => attempt.why = why,
+            PhaseWord::Reviewing | PhaseWord::Waiting => {
                 attempt.ended.get_or_insert(at);
-                attempt.let_go |= phase == "reviewing";
+                attempt.let_go |= phase == PhaseWord::Reviewing;
                 attempt.retried = why.or_else(|| Some("the server's answer".to_owned()));
             }
-            "checklist" => attempt.back_at_checklist = true,
+            PhaseWord::Checklist => attempt.back_at_checklist = true,
             _ => {}
         }
     }
@@ -265,7 +266,7 @@ impl Replay {
         };
         // While it is unknown the locks may be held still. Asked for once more, an outcome does not move
         // the moment at which they went.
-        if outcome.word != "UNKNOWN" {
+        if outcome.word != OutcomeWord::Unknown {
             attempt.ended.get_or_insert(at);
         }
         attempt.outcome = Some(outcome);
@@ -305,11 +306,11 @@ impl Attempt {
                 verdict,
                 detail,
             } => {
-                let checks = match stage.as_str() {
-                    "verification" => &mut self.verification,
-                    _ => &mut self.post_verification,
+                let checks = match stage {
+                    CheckStage::Verification => &mut self.verification,
+                    CheckStage::PostVerification => &mut self.post_verification,
                 };
-                checks.push(ReplayedCheck {
+                checks.push(Check {
                     name,
                     verdict,
                     detail,
@@ -351,16 +352,16 @@ impl Attempt {
     }
 
     /// Whether the run came to this phase because the last statement's end was known.
-    fn is_verified(&self, phase: &str) -> bool {
+    fn is_verified(&self, phase: &PhaseWord) -> bool {
         let unfailed = self.failed().is_none() && !self.statements.is_empty();
         unfailed
             && matches!(
                 phase,
-                "deciding"
-                    | "must roll back"
-                    | "taking down the structure"
-                    | "committing"
-                    | "rolling back"
+                PhaseWord::Deciding
+                    | PhaseWord::MustRollBack
+                    | PhaseWord::TakingDown
+                    | PhaseWord::Committing
+                    | PhaseWord::RollingBack
             )
     }
 }

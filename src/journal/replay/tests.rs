@@ -1,6 +1,7 @@
 use super::*;
+use crate::gate::phase::OutcomeWord;
 use crate::journal::chain::{Chain, verify};
-use crate::journal::entry::{Decision, Item};
+use crate::journal::entry::{Decision, Item, PhaseWord};
 
 fn replayed(entries: &[Entry]) -> Replay {
     let mut chain = Chain::default();
@@ -12,10 +13,7 @@ fn replayed(entries: &[Entry]) -> Replay {
 }
 
 fn phase(phase: &str) -> Entry {
-    Entry::Phase {
-        phase: phase.into(),
-        why: None,
-    }
+    Entry::phase(PhaseWord::from(phase.to_owned()), None)
 }
 
 fn begun(xid: &str) -> Entry {
@@ -47,7 +45,7 @@ fn a_run_that_died_after_its_intent_may_have_committed() {
 #[test]
 fn only_the_last_transaction_counts() {
     let rolled_back = Entry::Outcome {
-        outcome: "ROLLED BACK".into(),
+        outcome: OutcomeWord::RolledBack,
         why: None,
         proof: "tag".into(),
         rehearsed: false,

@@ -5,7 +5,9 @@
 use super::Tone;
 use super::sections::Journal;
 use super::words::told_to_others;
+use crate::gate::phase::OutcomeWord;
 use crate::journal::replay::{Attempt, RecordedOutcome, Replay};
+use crate::runbook::check::Verdict;
 
 pub struct Headline {
     pub tone: Tone,
@@ -104,7 +106,7 @@ fn nothing_begun(replay: &Replay) -> Headline {
         };
     }
     let sentence = match replay.outcome() {
-        Some(outcome) if outcome.word == "NOT CONNECTED" => {
+        Some(outcome) if outcome.word == OutcomeWord::NotConnected => {
             "No server was reached; the messages say why."
         }
         _ => "The program was left before a transaction was begun.",
@@ -119,12 +121,12 @@ fn nothing_begun(replay: &Replay) -> Headline {
 
 fn recorded(replay: &Replay, attempt: &Attempt, outcome: &RecordedOutcome) -> Headline {
     let proof = &outcome.proof;
-    match outcome.word.as_str() {
-        "COMMITTED" => {
+    match outcome.word {
+        OutcomeWord::Committed => {
             let failed = attempt
                 .post_verification
                 .iter()
-                .filter(|check| !matches!(check.verdict.as_str(), "PASS" | "WARN"))
+                .filter(|check| check.verdict == Verdict::Fail)
                 .count();
             let (tone, rest) = match (failed, attempt.post_verification.len(), replay.left) {
                 (0, 0, None) => (
@@ -144,7 +146,7 @@ fn recorded(replay: &Replay, attempt: &Attempt, outcome: &RecordedOutcome) -> He
                 ask: false,
             }
         }
-        "ROLLED BACK" => {
+        OutcomeWord::RolledBack => {
             let again = match (attempt.back_at_checklist, replay.is_whole()) {
                 (true, false) => return left_open(outcome.why.as_deref(), proof),
                 (false, false) => {
@@ -166,8 +168,8 @@ fn recorded(replay: &Replay, attempt: &Attempt, outcome: &RecordedOutcome) -> He
                 ask: replay.left.is_none(),
             }
         }
-        "NOT CONNECTED" => nothing_begun(replay),
-        _ => Headline {
+        OutcomeWord::NotConnected => nothing_begun(replay),
+        OutcomeWord::Prepared | OutcomeWord::Unknown => Headline {
             tone: Tone::Bad,
             word: "UNKNOWN",
             sentence: format!("The outcome could not be proven: {proof}."),

@@ -8,6 +8,7 @@ mod said;
 
 use super::words::{between, exit_code, instant, shell, stretch};
 use super::{Block, Cell, Row, Table, Tone, headline};
+use crate::gate::event::Standing;
 use crate::journal::chain::Broken;
 use crate::journal::replay::Replay;
 
@@ -92,7 +93,7 @@ fn outcome(replay: &Replay, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
                 .iter()
                 .map(|window| ("Planned window", window.clone())),
         );
-        if opened.mode == "rehearse" {
+        if opened.is_rehearsal() {
             rows.push((
                 "Kind of run",
                 "rehearsal: without signatures, and it always ends in ROLLBACK".to_owned(),
@@ -307,13 +308,13 @@ fn checklist(replay: &Replay, blocks: &mut Vec<Block>) {
     }
     blocks.push(heading("Checklist"));
     let rows = replay.items.iter().map(|item| {
-        let (standing, tone) = match item.standing.as_deref() {
-            Some("holds") => ("evidence holds", Tone::Good),
-            Some("warns") => ("evidence holds, with a warning", Tone::Doubtful),
-            Some("fails") => ("evidence FAILS", Tone::Bad),
-            Some("needs you") => ("for a person to answer", Tone::Plain),
-            Some("no answer") => ("NO ANSWER", Tone::Doubtful),
-            _ => ("no evidence was looked for", Tone::Plain),
+        let (standing, tone) = match item.standing {
+            Some(Standing::Holds) => ("evidence holds", Tone::Good),
+            Some(Standing::Warns) => ("evidence holds, with a warning", Tone::Doubtful),
+            Some(Standing::Fails) => ("evidence FAILS", Tone::Bad),
+            Some(Standing::Asks) => ("for a person to answer", Tone::Plain),
+            Some(Standing::Silent) => ("NO ANSWER", Tone::Doubtful),
+            Some(Standing::Awaited) | None => ("no evidence was looked for", Tone::Plain),
         };
         let (signed, signed_tone) = match item.signed {
             Some(at) => (format!("signed {}", instant(at)), Tone::Good),

@@ -36,7 +36,7 @@ impl Says {
     }
 }
 
-fn word(text: &str) -> Option<Verdict> {
+pub(super) fn word(text: &str) -> Option<Verdict> {
     [Verdict::Fail, Verdict::Warn, Verdict::Pass]
         .into_iter()
         .find(|verdict| text.eq_ignore_ascii_case(verdict.word()))

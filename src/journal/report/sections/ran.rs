@@ -193,7 +193,8 @@ fn ending(attempt: &Attempt, followed: bool) -> Option<String> {
             let why = why.map_or_else(String::new, |why| {
                 format!(", because {}", told_to_others(why))
             });
-            Some(format!("{}{why}: {}.", outcome.word, outcome.proof))
+            let word = outcome.word.word();
+            Some(format!("{word}{why}: {}.", outcome.proof))
         }
         (None, Some(proof)) => {
             let why = attempt.why.as_deref().unwrap_or("it could not go on");

@@ -1,17 +1,18 @@
 //! What was said of it: the checks, FAIL first, and the server's messages.
 
 use super::heading;
-use crate::journal::replay::{Replay, ReplayedCheck, TimedQuery};
+use crate::journal::replay::{Replay, TimedQuery};
 use crate::journal::report::words::{clock, line};
 use crate::journal::report::{Block, Cell, Row, Table, Tone};
+use crate::runbook::check::{Check, Verdict};
 
 /// How many checks there are of each verdict, in words.
-pub fn tally(checks: &[ReplayedCheck]) -> String {
-    let count = |verdict| checks.iter().filter(|c| c.verdict == verdict).count();
+pub fn tally(checks: &[Check]) -> String {
+    let count = |verdict: Verdict| checks.iter().filter(|c| c.verdict == verdict).count();
     match checks.len() {
         0 => "no checks; zero checks is not a pass".to_owned(),
         total => {
-            let (pass, warn) = (count("PASS"), count("WARN"));
+            let (pass, warn) = (count(Verdict::Pass), count(Verdict::Warn));
             format!("{pass} PASS, {warn} WARN, {} FAIL", total - pass - warn)
         }
     }
@@ -32,17 +33,17 @@ pub fn checks(replay: &Replay, blocks: &mut Vec<Block>) {
     }
 }
 
-/// FAIL first, then WARN, then PASS; a word that is none of them counts as FAIL.
-pub fn table_of(checks: &[ReplayedCheck]) -> Block {
+/// FAIL first, then WARN, then PASS.
+pub fn table_of(checks: &[Check]) -> Block {
     if checks.is_empty() {
         return Block::Text("No check is recorded; zero checks is not a pass.".to_owned());
     }
-    let rank = |check: &ReplayedCheck| match check.verdict.as_str() {
-        "PASS" => (2, Tone::Good),
-        "WARN" => (1, Tone::Doubtful),
-        _ => (0, Tone::Bad),
+    let rank = |check: &Check| match check.verdict {
+        Verdict::Pass => (2, Tone::Good),
+        Verdict::Warn => (1, Tone::Doubtful),
+        Verdict::Fail => (0, Tone::Bad),
     };
-    let mut sorted: Vec<&ReplayedCheck> = checks.iter().collect();
+    let mut sorted: Vec<&Check> = checks.iter().collect();
     sorted.sort_by_key(|check| rank(check).0);
     Block::Table(Table {
         head: vec!["verdict", "check", "detail"],
@@ -51,7 +52,7 @@ pub fn table_of(checks: &[ReplayedCheck]) -> Block {
             .map(|check| {
                 Row::Cells(vec![
                     Cell {
-                        text: check.verdict.clone(),
+                        text: check.verdict.word().to_owned(),
                         tone: rank(check).1,
                     },
                     Cell::plain(check.name.clone()),

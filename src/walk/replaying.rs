@@ -1,0 +1,355 @@
+//! A journal that is replayed gives the account that was live: random runs through the engine, each read
+//! back from its journal and compared.
+
+use super::engine::{Engine, Held, Log};
+use super::rehearsed::Weighing;
+use crate::database::session::Order;
+use crate::gate::account::Step;
+use crate::gate::event::*;
+use crate::gate::exhaustive::{commands, next_step, plan, unheld};
+use crate::gate::plan::{Mode, Plan};
+use crate::gate::{Account, Machine, Phase, Why};
+use crate::gate::{Ending, phase::OutcomeWord};
+use crate::journal::chain::verify;
+use crate::journal::entry::Opened;
+use crate::journal::replay::{Attempt, Replay};
+use crate::journal::{Entry, Journal};
+use crate::runbook::Runbook;
+use crate::runbook::check::{Check, Verdict};
+use proptest::prelude::*;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, LazyLock};
+
+/// A session that answers nothing by itself, and knows for which transaction COMMIT was sent.
+#[derive(Debug, Clone, Default)]
+struct Wire {
+    committed: Rc<RefCell<Vec<String>>>,
+}
+
+impl Held for Wire {
+    fn order(&self, _: Seq, order: Order) {
+        if let Order::Commit(recorded) = order {
+            self.committed.borrow_mut().push(recorded.xid().to_owned());
+        }
+    }
+    fn weigh(&self, _: Seq, _: usize, _: Weighing) {}
+    fn cancel(&self) {}
+    fn renew(&self, _: Millis) {}
+    fn sever(&self) {}
+    fn back_up(&self, _: Seq, _: Target, _: String) {}
+    fn stop_backup(&self) {}
+}
+
+static RUNBOOK: LazyLock<Arc<Runbook>> = LazyLock::new(|| Arc::new(Runbook::load(None).unwrap()));
+
+/// What a throw of the dice comes to, and where.
+#[derive(Debug, Clone, Copy)]
+struct Throw {
+    which: u16,
+    much: Millis,
+}
+
+impl Throw {
+    /// One of so many, by another part of the throw each time.
+    fn of(self, salt: u16, many: u16) -> u16 {
+        (self.which / 7).wrapping_mul(31).wrapping_add(salt * 17) % many
+    }
+}
+
+fn message(severity: &str, sqlstate: Option<&str>, number: u16) -> ServerMessage {
+    ServerMessage {
+        severity: severity.into(),
+        sqlstate: sqlstate.map(str::to_owned),
+        message: format!("said {number}"),
+        ..ServerMessage::default()
+    }
+}
+
+fn checks(throw: Throw) -> Vec<Check> {
+    let verdicts = [Verdict::Pass, Verdict::Warn, Verdict::Pass, Verdict::Fail];
+    let some = verdicts.into_iter().take(throw.of(1, 6).into());
+    some.map(|verdict| Check {
+        name: format!("check {}", throw.which),
+        verdict,
+        detail: "d".into(),
+    })
+    .collect()
+}
+
+/// A statement that is done: some lock, some look, some do neither.
+fn done(number: usize, throw: Throw) -> Body {
+    let locks = (0..throw.of(2, 3)).map(|nth| Lock {
+        mode: LockMode::ALL[usize::from(throw.of(3 + nth, 8))],
+        relation: format!("s.t{}", throw.of(5 + nth, 3)),
+    });
+    Body::StatementFinished(Box::new(StatementReport {
+        number,
+        duration: throw.much,
+        tag: ["SELECT 3", "ALTER TABLE", "SELECT 0", "UPDATE 5"][usize::from(throw.of(8, 4))]
+            .into(),
+        checks: match throw.of(9, 4) {
+            0 => checks(throw),
+            _ => Vec::new(),
+        },
+        locks: locks.collect(),
+        ..StatementReport::default()
+    }))
+}
+
+fn failed(number: usize, throw: Throw) -> Body {
+    let sqlstate = ["55P03", "23505"][usize::from(throw.of(4, 2))];
+    Body::StatementFailed {
+        number,
+        duration: throw.much,
+        error: Box::new(message("ERROR", Some(sqlstate), throw.which)),
+    }
+}
+
+/// How a script goes on, or comes to its end.
+fn goes_on(account: &Account, throw: Throw) -> Body {
+    match RUNBOOK.script.sent().nth(account.done()) {
+        Some(next) if throw.of(6, 6) > 0 => done(next.number, throw),
+        _ => Body::ScriptFinished,
+    }
+}
+
+/// What the session may say in this phase, beside what brings the walk forward.
+fn session_says(machine: &Machine, account: &Account, throw: Throw) -> Option<Body> {
+    let unharmed = account.failed().is_none();
+    let next = RUNBOOK.script.sent().nth(account.done())?.number;
+    Some(match machine.phase() {
+        Phase::Connecting => Body::ConnectFailed(message("", None, throw.which)),
+        Phase::Checklist => Body::Probed {
+            item: throw.of(1, 2).into(),
+            evidence: Evidence {
+                standing: [Standing::Warns, Standing::Fails, Standing::Holds]
+                    [usize::from(throw.of(2, 3))],
+                summary: format!("found {}", throw.which),
+                lines: vec!["and more".into()],
+                ..Evidence::default()
+            },
+        },
+        Phase::Beginning if throw.of(1, 4) == 0 => {
+            Body::BeginFailed(message("ERROR", Some("42501"), throw.which))
+        }
+        Phase::Beginning => Body::Begun {
+            xid: throw.which.to_string(),
+            added: vec![Added::Ahead(format!("SET LOCAL x = {}", throw.much))],
+        },
+        Phase::Applying { .. } if unharmed && account.running().is_none() => {
+            Body::StatementStarted { number: next }
+        }
+        Phase::Applying { .. } if unharmed && throw.of(7, 9) == 0 => failed(next, throw),
+        Phase::Applying { .. } if unharmed => done(next, throw),
+        Phase::Verifying { .. } if throw.of(1, 3) == 0 => Body::SettleFailed {
+            deferred: true,
+            error: Box::new(message("ERROR", Some("23503"), throw.which)),
+        },
+        Phase::Committing => Body::CommitAnswered(match throw.of(1, 3) {
+            0 => CommitAnswer::LinkLost(Box::new(message("", None, throw.which))),
+            _ => CommitAnswer::Refused {
+                error: Box::new(message("ERROR", Some("40001"), throw.which)),
+                xact_status: Some(XactStatus::Aborted),
+            },
+        }),
+        Phase::PostVerifying { .. } => Body::PostVerified {
+            results: vec![StatementReport {
+                checks: checks(throw),
+                ..StatementReport::default()
+            }],
+        },
+        Phase::Deciding { .. } if throw.of(1, 6) == 0 => {
+            Body::SessionEnded(message("FATAL", Some("57P01"), throw.which))
+        }
+        _ => Body::Noticed {
+            number: account.running().map(|(number, _)| number),
+            message: Box::new(message("NOTICE", Some("00000"), throw.which)),
+        },
+    })
+}
+
+/// What the monitor sees: who waits for us, and how long we wait.
+fn seen(throw: Throw) -> Event {
+    let waiters = (0..throw.of(1, 3)).map(|pid| Session {
+        pid: i32::from(pid),
+        role: "app".into(),
+        since: Some(throw.much),
+        ..Session::default()
+    });
+    Event::Observed(Observation::Seen(Box::new(Sight {
+        waiters: waiters.collect(),
+        waits: (throw.of(2, 2) == 0).then_some(throw.much),
+        ..Sight::default()
+    })))
+}
+
+fn event(engine: &Engine<Wire>, throw: Throw) -> Event {
+    let machine = engine.machine();
+    let seq = machine.sequence_numbers().last().copied().unwrap_or(0);
+    let report = |body| Event::Reported(Report { seq, body });
+    match throw.which % 7 {
+        0 | 1 | 2 => match machine.phase() {
+            Phase::Applying { .. } => report(goes_on(engine.account(), throw)),
+            _ => next_step(machine),
+        },
+        3 | 4 => session_says(machine, engine.account(), throw).map_or(Event::Drawn, report),
+        5 => match throw.of(1, 4) {
+            0 => Event::Ticked {
+                elapsed: throw.much,
+            },
+            _ => seen(throw),
+        },
+        _ => {
+            let asked = commands(2);
+            Event::Asked(asked[usize::from(throw.which / 7) % asked.len()].clone())
+        }
+    }
+}
+
+/// Walks a random life and hands over what is live at its end, and its journal read back.
+fn live(plan: Plan, throws: &[(u16, Millis)]) -> (Engine<Wire>, Wire, Replay) {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("run.jsonl");
+    let mut journal = Journal::create(Some(&path), |_| None).unwrap();
+    journal
+        .record(&Entry::Opened(Box::<Opened>::default()))
+        .unwrap();
+    let wire = Wire::default();
+    let log = Log::Kept(Box::new(journal));
+    let mut engine = Engine::new(Arc::clone(&RUNBOOK), plan, log, wire.clone());
+    engine.start();
+    for (which, much) in throws {
+        if engine.left().is_some() {
+            break;
+        }
+        let throw = Throw {
+            which: *which,
+            much: *much,
+        };
+        engine.take(event(&engine, throw));
+    }
+    let text = std::fs::read_to_string(&path).unwrap();
+    let replay = Replay::of(verify(&text).unwrap());
+    (engine, wire, replay)
+}
+
+/// Holds what is known of the transaction against what its journal says of it.
+fn compare_transaction(machine: &Machine, account: &Account, replayed: &Attempt) {
+    assert_eq!(account.xid, replayed.xid);
+    let added: Vec<String> = account.added.iter().map(Added::to_string).collect();
+    assert_eq!(added, replayed.added);
+    let steps = RUNBOOK.script.statements.iter().zip(&account.steps);
+    let ended: Vec<_> = steps
+        .filter_map(|(statement, step)| {
+            let (tag, duration) = match step {
+                Step::Done(report) => (Some(report.tag.clone()), report.duration),
+                Step::Failed { duration, .. } => (None, *duration),
+                Step::Waiting | Step::Gate(_) | Step::Running { .. } | Step::NotRun => return None,
+            };
+            let number = statement.number;
+            Some((number, tag, duration, account.waited_for_locks(number)))
+        })
+        .collect();
+    let recorded = replayed.statements.iter().map(|one| &one.ended);
+    let recorded: Vec<_> = recorded
+        .map(|one| (one.number, one.tag.clone(), one.milliseconds, one.waited))
+        .collect();
+    assert_eq!(ended, recorded);
+    assert_eq!(account.locks, replayed.locks);
+    let checks: Vec<&Check> = account.checks.iter().map(|(_, check)| check).collect();
+    assert_eq!(checks, replayed.verification.iter().collect::<Vec<_>>());
+    let post: Vec<&Check> = account.post.iter().flat_map(|one| &one.checks).collect();
+    assert_eq!(post, replayed.post_verification.iter().collect::<Vec<_>>());
+    if !machine.phase().transaction_open() {
+        assert_eq!(account.waited.in_short(), replayed.waited);
+    }
+}
+
+/// Holds what was live at its end against its journal.
+fn compare(engine: &Engine<Wire>, wire: &Wire, replay: &Replay) {
+    let (machine, account) = (engine.machine(), engine.account());
+    assert_eq!(account.target, replay.target);
+    assert_eq!(engine.left().map(|code| code.code()), replay.left);
+    if let Some(ending) = machine.ending() {
+        let recorded = replay.outcome().unwrap();
+        assert_eq!(ending.outcome(), recorded.word);
+        let rehearsed = matches!(
+            ending,
+            Ending::RolledBack {
+                why: Why::Rehearsed,
+                ..
+            }
+        );
+        assert_eq!(rehearsed, recorded.rehearsed);
+    }
+    let said = account.messages.iter().map(|said| &said.message.message);
+    let in_statements = replay.attempts.iter().filter_map(Attempt::failed);
+    let mut recorded: Vec<&String> = in_statements
+        .filter_map(|one| Some(&one.ended.error.as_ref()?.message))
+        .chain(replay.messages.iter().map(|said| &said.message.message))
+        .collect();
+    recorded.sort();
+    let mut said: Vec<&String> = said.collect();
+    said.sort();
+    assert_eq!(said, recorded);
+    for (index, signature) in machine.items().iter().enumerate() {
+        let id = &RUNBOOK.items[index].id;
+        let item = replay.items.iter().find(|item| item.id == *id);
+        assert_eq!(
+            signature.signed,
+            item.is_some_and(|item| item.signed.is_some()),
+            "{id}"
+        );
+        let found = &account.evidence[index];
+        if found.standing != Standing::Awaited {
+            let item = item.unwrap();
+            assert_eq!(item.standing, Some(found.standing), "{id}");
+            let told: Vec<String> = std::iter::once(found.summary.clone())
+                .chain(found.told())
+                .collect();
+            assert_eq!(item.found, told, "{id}");
+        }
+    }
+    for xid in &*wire.committed.borrow() {
+        let of = |attempt: &&Attempt| attempt.xid.as_ref() == Some(xid);
+        let intended = replay
+            .attempts
+            .iter()
+            .filter(of)
+            .any(|one| one.commit_intended);
+        assert!(intended, "COMMIT of {xid} was sent");
+    }
+    let open = machine.phase().transaction_open();
+    if *machine.phase() != Phase::Beginning && account.xid.is_some() {
+        compare_transaction(machine, account, replay.last().unwrap());
+    }
+    assert!(
+        !open
+            || replay
+                .outcome()
+                .is_none_or(|one| one.word == OutcomeWord::Unknown)
+    );
+}
+
+fn throws() -> impl Strategy<Value = Vec<(u16, Millis)>> {
+    proptest::collection::vec((any::<u16>(), 0u64..900), 0..220)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_journal_that_is_replayed_gives_the_account_that_was_live(throws in throws()) {
+        let (engine, wire, replay) = live(plan(Mode::Run, 2, true), &throws);
+        compare(&engine, &wire, &replay);
+    }
+
+    #[test]
+    fn so_it_does_of_a_rehearsal_and_of_a_decision_with_nothing_held(throws in throws()) {
+        for plan in [plan(Mode::Rehearse, 0, true), unheld(true, true)] {
+            let (engine, wire, replay) = live(plan, &throws);
+            compare(&engine, &wire, &replay);
+        }
+    }
+}
