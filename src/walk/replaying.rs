@@ -189,7 +189,7 @@ fn event(engine: &Engine<Wire>, throw: Throw) -> Event {
     let seq = machine.sequence_numbers().last().copied().unwrap_or(0);
     let report = |body| Event::Reported(Report { seq, body });
     match throw.which % 7 {
-        0 | 1 | 2 => match machine.phase() {
+        0..=2 => match machine.phase() {
             Phase::Applying { .. } => report(goes_on(engine.account(), throw)),
             _ => next_step(machine),
         },
