@@ -35,7 +35,7 @@ pub struct LookOrder {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CheckStage {
+pub enum InspectStage {
     ExpectedState,
     /// The checks that the checklist item with this index brings.
     Item(usize),
@@ -43,44 +43,44 @@ pub enum CheckStage {
     PostVerification,
 }
 
-impl CheckStage {
+impl InspectStage {
     /// Every stage of a runbook, in the order of the walk.
-    pub fn all(runbook: &Runbook) -> Vec<CheckStage> {
-        let items = (0..runbook.items.len()).map(CheckStage::Item);
+    pub fn all(runbook: &Runbook) -> Vec<InspectStage> {
+        let items = (0..runbook.items.len()).map(InspectStage::Item);
         let own = items.filter(|item| item.script(runbook).is_some());
-        std::iter::once(CheckStage::ExpectedState)
+        std::iter::once(InspectStage::ExpectedState)
             .chain(own)
-            .chain([CheckStage::Verification, CheckStage::PostVerification])
+            .chain([InspectStage::Verification, InspectStage::PostVerification])
             .collect()
     }
 
     /// What it is called on screens.
     pub fn title(self) -> &'static str {
         match self {
-            CheckStage::ExpectedState => "expected state",
-            CheckStage::Item(_) => "checklist",
-            CheckStage::Verification => "verification",
-            CheckStage::PostVerification => "post-verification",
+            InspectStage::ExpectedState => "expected state",
+            InspectStage::Item(_) => "checklist",
+            InspectStage::Verification => "verification",
+            InspectStage::PostVerification => "post-verification",
         }
     }
 
     /// What it is called in JSON.
     pub fn word(self) -> &'static str {
         match self {
-            CheckStage::ExpectedState => "expected_state",
-            CheckStage::Item(_) => "checklist",
-            CheckStage::Verification => "verification",
-            CheckStage::PostVerification => "post_verification",
+            InspectStage::ExpectedState => "expected_state",
+            InspectStage::Item(_) => "checklist",
+            InspectStage::Verification => "verification",
+            InspectStage::PostVerification => "post_verification",
         }
     }
 
     /// The file its checks stand in.
     pub fn script(self, runbook: &Runbook) -> Option<&Script> {
         match self {
-            CheckStage::ExpectedState => runbook.expected_state.as_ref(),
-            CheckStage::Item(item) => runbook.items.get(item)?.checks.as_ref(),
-            CheckStage::Verification => Some(&runbook.script),
-            CheckStage::PostVerification => runbook.post_verification.as_ref(),
+            InspectStage::ExpectedState => runbook.expected_state.as_ref(),
+            InspectStage::Item(item) => runbook.items.get(item)?.checks.as_ref(),
+            InspectStage::Verification => Some(&runbook.script),
+            InspectStage::PostVerification => runbook.post_verification.as_ref(),
         }
     }
 
@@ -88,7 +88,7 @@ impl CheckStage {
     pub fn queries(self, runbook: &Runbook) -> Vec<&Statement> {
         match (self, self.script(runbook)) {
             (_, None) => Vec::new(),
-            (CheckStage::Verification, Some(script)) => own_checks(script),
+            (InspectStage::Verification, Some(script)) => own_checks(script),
             (_, Some(script)) => script.sent().collect(),
         }
     }
@@ -108,7 +108,7 @@ pub fn own_checks(script: &Script) -> Vec<&Statement> {
 /// The checks of one stage, as a look found them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckSet {
-    pub stage: CheckStage,
+    pub stage: InspectStage,
     pub file: String,
     /// Each check, and the number of its statement.
     pub checks: Vec<(usize, Check)>,

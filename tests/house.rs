@@ -11,6 +11,9 @@ mod child;
 
 #[path = "house/dependencies.rs"]
 mod dependencies;
+#[path = "house/names.rs"]
+mod names;
+
 #[path = "house/programs.rs"]
 mod programs;
 

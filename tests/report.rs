@@ -7,7 +7,7 @@ use stagegate::gate::event::Standing;
 use stagegate::gate::phase::OutcomeWord;
 use stagegate::journal::chain::Chain;
 use stagegate::journal::entry::*;
-use stagegate::journal::report::{Report, html, json, markdown};
+use stagegate::journal::report::{RunReport, html, json, markdown};
 use stagegate::runbook::check::Verdict;
 use stagegate::sandbox::demo::{Demo, DemoOptions, Scenario};
 use std::path::{Path, PathBuf};
@@ -466,7 +466,7 @@ fn snapshot(name: &str, text: &str) {
 
 #[test]
 fn a_committed_run_reads_as_it_should() {
-    let report = Report::of(&written(&committed()), "/var/log/run 1.jsonl").unwrap();
+    let report = RunReport::of(&written(&committed()), "/var/log/run 1.jsonl").unwrap();
     assert!(report.broken.is_none());
     snapshot("report_markdown", &markdown::render(&report));
     snapshot("report_html", &html::render(&report));
@@ -487,7 +487,7 @@ fn a_journal_cut_at_any_line_never_claims_what_is_not_in_it() {
     let at = |what: &str| lines.iter().position(|line| line.contains(what)).unwrap();
     let (intent, outcome) = (at("\"COMMIT\""), at("\"what\":\"outcome\""));
     for length in 1..=lines.len() {
-        let report = Report::of(&lines[..length].concat(), "run.jsonl").unwrap();
+        let report = RunReport::of(&lines[..length].concat(), "run.jsonl").unwrap();
         let written = markdown::render(&report);
         html::render(&report);
         let word = match length - 1 {
@@ -501,7 +501,7 @@ fn a_journal_cut_at_any_line_never_claims_what_is_not_in_it() {
         );
         // Half a line at the end, as of a program that died while it wrote.
         let cut = text.split_inclusive('\n').take(length).collect::<String>() + "{\"n\":";
-        let report = Report::of(&cut, "run.jsonl").unwrap();
+        let report = RunReport::of(&cut, "run.jsonl").unwrap();
         let written = markdown::render(&report);
         let word = if word == "COMMITTED" { word } else { "UNKNOWN" };
         assert!(
@@ -520,7 +520,7 @@ fn a_committed_run_whose_post_verification_fails_is_not_said_to_be_well() {
         at,
         checked(CheckStage::PostVerification, "index", Verdict::Fail, "gone"),
     );
-    let report = Report::of(&written(&entries), "run.jsonl").unwrap();
+    let report = RunReport::of(&written(&entries), "run.jsonl").unwrap();
     let text = markdown::render(&report);
     place(&text, "> **COMMITTED.**");
     place(&text, "But the post-verification says FAIL");
@@ -593,8 +593,8 @@ fn nothing_raw(text: &str) {
 #[test]
 fn hostile_text_stays_text() {
     use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
-    let clean = Report::of(&written(&committed()), "run.jsonl").unwrap();
-    let report = Report::of(&written(&hostile(&committed())), HOSTILE).unwrap();
+    let clean = RunReport::of(&written(&committed()), "run.jsonl").unwrap();
+    let report = RunReport::of(&written(&hostile(&committed())), HOSTILE).unwrap();
 
     let page = html::render(&report);
     only_our_tags(&page);

@@ -398,7 +398,7 @@ mod snapshots {
     fn applying_blocked() {
         let mut walk = applying();
         walk.sight(Sight {
-            blockers: vec![Session {
+            blockers: vec![OtherSession {
                 pid: 5150,
                 role: "report_reader".into(),
                 application: "nightly-report".into(),
@@ -417,10 +417,10 @@ mod snapshots {
 
     #[test]
     fn who_was_in_the_way_of_one_statement_is_not_told_of_the_next() {
-        let blocker = || Session {
+        let blocker = || OtherSession {
             pid: 5150,
             role: "report_reader".into(),
-            ..Session::default()
+            ..OtherSession::default()
         };
         for (blocked, told) in [(6, false), (7, true)] {
             let mut walk = applying();

@@ -14,7 +14,7 @@ use crate::journal;
 use crate::journal::chain::{self, Broken};
 use crate::journal::earlier;
 use crate::journal::replay::{RecordedOutcome, Replay};
-use crate::journal::report::{Report as Told, html, json, markdown};
+use crate::journal::report::{RunReport as Told, html, json, markdown};
 use crate::runbook::printable::printable;
 use color_eyre::eyre::{Report, WrapErr, eyre};
 use std::fs::OpenOptions;
@@ -200,7 +200,7 @@ pub(super) fn outcome(
 ) -> Result<ExitCode, Failure> {
     // Asked before the lines are read: what is read after it is the whole of what was written.
     let still_runs = journal::is_being_written(path);
-    let (lines, broken) = chain::read(&read_journal_text(path)?);
+    let (lines, broken) = chain::read_chain(&read_journal_text(path)?);
     if lines.is_empty() {
         let shown = printable(&path.display().to_string()).into_owned();
         let why = broken.map_or("it is empty".to_owned(), |broken| broken.to_string());

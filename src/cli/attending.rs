@@ -211,8 +211,12 @@ impl<'a> Attendance<'a> {
         watchdog.goes_with(&printable(&shown), live.severer());
         let engine = Engine::new(Arc::clone(&self.runbook), plan, log, live)
             .with_watchdog(watchdog.clone())
-            .with_earlier(earlier::find(&folders, &self.path))
-            .with_measured(measured::find(&folders, &self.path, &self.runbook))
+            .with_earlier(earlier::find_earlier_runs(&folders, &self.path))
+            .with_measured(measured::find_measured_passes(
+                &folders,
+                &self.path,
+                &self.runbook,
+            ))
             .with_journals(folders)
             .with_files(self.anew().is_some());
         (engine, (reports, observations))

@@ -6,7 +6,7 @@
 use super::link::{BrokenLink, Link};
 use super::message;
 use super::session::read_only::{self, Flight, ReadOnlyLimits};
-use crate::gate::event::{Millis, ServerMessage, Session};
+use crate::gate::event::{Millis, OtherSession, ServerMessage};
 
 /// What `pg_stat_activity.query` says to a role that may not see it.
 const HIDDEN: &str = "<insufficient privilege>";
@@ -25,10 +25,10 @@ pub const COLUMNS: usize = 6;
 
 /// The session of a row that begins with its process id and [`SESSION`]; `since` is how long its
 /// transaction has been open.
-pub fn session(row: &[Option<String>]) -> Session {
+pub fn session(row: &[Option<String>]) -> OtherSession {
     let cell = |i: usize| row.get(i).cloned().flatten();
     let pid = cell(0).and_then(|p| p.parse().ok()).unwrap_or(0);
-    Session {
+    OtherSession {
         pid,
         role: cell(1).unwrap_or_default(),
         application: match pid {
@@ -68,7 +68,7 @@ const NO_WAIT: Millis = 1;
 #[derive(Debug, Clone, Default)]
 pub struct Exclusive {
     /// Who holds a lock that lets nobody read, or waits for one.
-    pub sessions: Vec<Session>,
+    pub sessions: Vec<OtherSession>,
 }
 
 impl Exclusive {
@@ -111,7 +111,7 @@ impl Exclusive {
     /// When the link breaks.
     pub async fn hear(link: &mut Link, flight: Flight<'_>) -> Result<Exclusive, BrokenLink> {
         let rows = flight.rows(link).await?.unwrap_or_default();
-        let sessions = rows.iter().map(|row| Session {
+        let sessions = rows.iter().map(|row| OtherSession {
             relation: row.get(1 + COLUMNS).cloned().flatten(),
             ..session(row)
         });
@@ -148,7 +148,7 @@ impl Exclusive {
             true => Exclusive::look(link).await?.sessions,
             false => self.sessions.clone(),
         };
-        let holders: Vec<String> = seen.iter().map(Session::in_the_way).collect();
+        let holders: Vec<String> = seen.iter().map(OtherSession::in_the_way).collect();
         Ok(Some(match holders.is_empty() {
             true => format!("{why} ({})", message::line(error)),
             false => format!("{why}: ACCESS EXCLUSIVE of {}", holders.join("; and of ")),

@@ -7,8 +7,8 @@ mod waited;
 
 use super::backup::Backup;
 use super::event::{
-    Added, Body, CLOSED_BY_US, Command, CommitWait, Event, Evidence, Millis, Observation, Report,
-    Seq, ServerLog, ServerMessage, Session, Sight, StatementReport, Target,
+    Added, Body, CLOSED_BY_US, Command, CommitWait, Event, Evidence, Millis, Observation,
+    OtherSession, Report, Seq, ServerLog, ServerMessage, Sight, StatementReport, Target,
 };
 use super::machine::{LOCK_NOT_AVAILABLE, Machine};
 use super::pass::{Pass, Structure};
@@ -77,7 +77,7 @@ pub struct Account {
     pub sight: Option<Sight>,
     /// Who blocked us last, in this attempt or the one before: it outlives the wait it explains. Behind a
     /// statement that failed, whom that one waited for.
-    pub blockers: Vec<Session>,
+    pub blockers: Vec<OtherSession>,
     /// The statement that waited for them.
     blocked: Option<usize>,
     /// How long each statement was seen to wait for locks.
@@ -485,7 +485,7 @@ impl Account {
     }
 
     /// Whom the statement that failed waited for, as far as anybody saw it.
-    pub fn stopped_by(&self) -> &[Session] {
+    pub fn stopped_by(&self) -> &[OtherSession] {
         match self.failed {
             Some(_) => &self.blockers,
             None => &[],

@@ -657,9 +657,9 @@ pub struct Sight {
     /// Progress of the command that our session runs, where the server reports it.
     pub progress: Option<Progress>,
     /// Sessions that wait for us, the longest wait first.
-    pub waiters: Vec<Session>,
+    pub waiters: Vec<OtherSession>,
     /// Sessions that we wait for.
-    pub blockers: Vec<Session>,
+    pub blockers: Vec<OtherSession>,
     /// How long we have waited for them so far, where we do.
     pub waits: Option<Millis>,
 }
@@ -677,7 +677,7 @@ pub struct Progress {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Session {
+pub struct OtherSession {
     pub pid: i32,
     pub role: String,
     /// Its `application_name`.
@@ -696,7 +696,7 @@ pub struct Session {
     pub behind: Vec<i32>,
 }
 
-impl Session {
+impl OtherSession {
     /// Role, application, client and state, as far as they are known. Another stagegate is called one.
     pub fn who(&self) -> String {
         let mut text = self.role.clone();

@@ -35,7 +35,7 @@ struct Witness {
     /// Milliseconds for which the closed gate has been on screen, up to the arming time.
     on_screen: Millis,
     /// Where the session is, and which pass came out of the script.
-    place: Option<Place>,
+    place: Option<WitnessTarget>,
     came_out: Option<Shown>,
     /// What was let go and is reviewed: which pass, where, and for how many ticks.
     kept: Option<Kept>,
@@ -45,7 +45,7 @@ struct Witness {
 
 /// A server that can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Place {
+enum WitnessTarget {
     There,
     Elsewhere,
 }
@@ -71,18 +71,18 @@ enum Column {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Kept {
     pass: Shown,
-    place: Place,
+    place: WitnessTarget,
     age: Millis,
 }
 
 /// How old what was shown may be, in the walk.
 const APPROVAL_LIMIT: Millis = 2 * plan::ARMING;
 
-impl Place {
-    fn of(target: &Target) -> Place {
+impl WitnessTarget {
+    fn of(target: &Target) -> WitnessTarget {
         match target.host.as_str() {
-            "elsewhere" => Place::Elsewhere,
-            _ => Place::There,
+            "elsewhere" => WitnessTarget::Elsewhere,
+            _ => WitnessTarget::There,
         }
     }
 }
@@ -476,7 +476,7 @@ fn events(machine: &Machine, items: usize, bodies: &[Body]) -> Vec<Event> {
     let mut events = vec![
         Event::Observed(Observation::Blind(String::new())),
         Event::Observed(Observation::Seen(Box::new(Sight {
-            waiters: vec![Session::default()],
+            waiters: vec![OtherSession::default()],
             ..Sight::default()
         }))),
         Event::Drawn,
@@ -506,7 +506,7 @@ fn events(machine: &Machine, items: usize, bodies: &[Body]) -> Vec<Event> {
     // The first session is where it is; the others may be elsewhere. So with the structure.
     let returning = *machine.phase() == Phase::Returning;
     let worth_it = |body: &&Body| match body {
-        Body::Connected(target) => returning || Place::of(target) == Place::There,
+        Body::Connected(target) => returning || WitnessTarget::of(target) == WitnessTarget::There,
         Body::TakenDown { structure, .. } => {
             machine.approval().is_some() || Column::of(structure) != Column::Text
         }
@@ -648,7 +648,7 @@ fn witness_approval(witness: &mut Witness, machine: &Machine, event: &Event, aft
         }) if machine.sequence_numbers().contains(seq)
             && matches!(machine.phase(), Phase::Connecting | Phase::Returning) =>
         {
-            witness.place = Some(Place::of(target));
+            witness.place = Some(WitnessTarget::of(target));
         }
         Event::Asked(Command::NameTyped(name))
             if name == DATABASE && moved && *after.phase() == Phase::Returning =>

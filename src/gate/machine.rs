@@ -39,7 +39,7 @@ pub struct Machine {
     tally: Tally,
     database: Option<String>,
     /// What was signed was signed for this.
-    place: Option<Arc<Place>>,
+    place: Option<Arc<TargetIdentity>>,
     /// What the present session reached.
     reached: Option<Arc<Target>>,
     /// What came out of the pass so far, as it was shown.
@@ -85,7 +85,7 @@ pub struct Machine {
 
 /// The server, database and role that were reached, as far as they can be told from others.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Place {
+struct TargetIdentity {
     host: String,
     address: Option<String>,
     port: u16,
@@ -96,9 +96,9 @@ struct Place {
     timeline: Option<u32>,
 }
 
-impl Place {
-    fn of(target: &Target) -> Place {
-        Place {
+impl TargetIdentity {
+    fn of(target: &Target) -> TargetIdentity {
+        TargetIdentity {
             host: target.host.clone(),
             address: target.address.clone(),
             port: target.port,

@@ -4,7 +4,7 @@
 //! verification, `migration 012` in the expected state. "Yes" is said only where every check of the
 //! verification passes and was answered; never on names alone.
 
-use super::{CheckSet, CheckStage};
+use super::{CheckSet, InspectStage};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
 use std::collections::BTreeSet;
@@ -49,10 +49,10 @@ pub struct Migration {
 
 /// The migrations that the checks speak of, in the order of their numbers.
 pub fn migrations(runbook: &Runbook, sets: &[CheckSet]) -> Vec<Migration> {
-    let own: Vec<(&str, &Check)> = select_checks(sets, CheckStage::Verification)
+    let own: Vec<(&str, &Check)> = select_checks(sets, InspectStage::Verification)
         .filter_map(|check| Some((leading_number(&check.name)?, check)))
         .collect();
-    let before: Vec<(&str, &Check)> = select_checks(sets, CheckStage::ExpectedState)
+    let before: Vec<(&str, &Check)> = select_checks(sets, InspectStage::ExpectedState)
         .filter_map(|check| {
             let rest = check.name.strip_prefix("migration ")?;
             Some((leading_number(rest)?, check))
@@ -60,7 +60,7 @@ pub fn migrations(runbook: &Runbook, sets: &[CheckSet]) -> Vec<Migration> {
         .collect();
     let unanswered = sets
         .iter()
-        .any(|set| set.stage == CheckStage::Verification && set.unanswered > 0);
+        .any(|set| set.stage == InspectStage::Verification && set.unanswered > 0);
     let numbers: BTreeSet<&str> = own.iter().chain(&before).map(|(n, _)| *n).collect();
     numbers
         .into_iter()
@@ -74,7 +74,7 @@ pub fn migrations(runbook: &Runbook, sets: &[CheckSet]) -> Vec<Migration> {
         .collect()
 }
 
-fn select_checks(sets: &[CheckSet], stage: CheckStage) -> impl Iterator<Item = &Check> {
+fn select_checks(sets: &[CheckSet], stage: InspectStage) -> impl Iterator<Item = &Check> {
     let sets = sets.iter().filter(move |set| set.stage == stage);
     sets.flat_map(|set| set.checks.iter().chain(&set.absent).map(|(_, check)| check))
 }
@@ -94,11 +94,11 @@ pub(super) fn set_apart(runbook: &Runbook, sets: &mut [CheckSet]) {
         let absent = |check: &Check| {
             check.verdict == Verdict::Fail
                 && match stage {
-                    CheckStage::ExpectedState | CheckStage::Item(_) => false,
-                    CheckStage::Verification => {
+                    InspectStage::ExpectedState | InspectStage::Item(_) => false,
+                    InspectStage::Verification => {
                         leading_number(&check.name).is_some_and(not_applied)
                     }
-                    CheckStage::PostVerification => nothing,
+                    InspectStage::PostVerification => nothing,
                 }
         };
         let all = std::mem::take(&mut set.checks).into_iter();
@@ -185,7 +185,7 @@ mod tests {
         (1, check)
     }
 
-    fn set(stage: CheckStage, checks: Vec<(usize, Check)>, unanswered: usize) -> CheckSet {
+    fn set(stage: InspectStage, checks: Vec<(usize, Check)>, unanswered: usize) -> CheckSet {
         CheckSet {
             stage,
             file: String::new(),
@@ -203,8 +203,8 @@ mod tests {
             .collect();
         let before = before.map(|verdict| check("migration 012", verdict));
         let sets = [
-            set(CheckStage::ExpectedState, before.into_iter().collect(), 0),
-            set(CheckStage::Verification, own, unanswered),
+            set(InspectStage::ExpectedState, before.into_iter().collect(), 0),
+            set(InspectStage::Verification, own, unanswered),
         ];
         let runbook = Runbook::load(None).unwrap();
         migrations(&runbook, &sets).first().map(|m| m.extent)
@@ -220,12 +220,12 @@ mod tests {
                 .collect();
             let mut sets = [
                 set(
-                    CheckStage::ExpectedState,
+                    InspectStage::ExpectedState,
                     vec![check("migration 012", before), check("it", Fail)],
                     0,
                 ),
-                set(CheckStage::Verification, own, unanswered),
-                set(CheckStage::PostVerification, vec![check("rows", Fail)], 0),
+                set(InspectStage::Verification, own, unanswered),
+                set(InspectStage::PostVerification, vec![check("rows", Fail)], 0),
             ];
             set_apart(&Runbook::load(None).unwrap(), &mut sets);
             sets.map(|set| set.absent.len())

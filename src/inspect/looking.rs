@@ -6,7 +6,7 @@
 
 use super::catalog::{CatalogAnswers, CatalogQuestion};
 use super::compare::compare;
-use super::{CheckSet, CheckStage, Inspection, LookOrder, Silent, applied, expected, kinds};
+use super::{CheckSet, InspectStage, Inspection, LookOrder, Silent, applied, expected, kinds};
 use crate::database::link::{BrokenLink, Link};
 use crate::database::message;
 use crate::database::others::Exclusive;
@@ -132,7 +132,7 @@ async fn look(
     if order.checks {
         let mut sets = Vec::new();
         let mut closed = None;
-        for stage in CheckStage::all(runbook) {
+        for stage in InspectStage::all(runbook) {
             sets.extend(checks(link, runbook, stage, &before, &mut closed).await?);
         }
         applied::set_apart(runbook, &mut sets);
@@ -220,7 +220,7 @@ async fn spellings(
 async fn checks(
     link: &mut Link,
     runbook: &Runbook,
-    stage: CheckStage,
+    stage: InspectStage,
     before: &Exclusive,
     closed: &mut Option<String>,
 ) -> Result<Option<CheckSet>, BrokenLink> {
@@ -228,7 +228,7 @@ async fn checks(
         return Ok(None);
     };
     let statements = stage.queries(runbook);
-    if stage == CheckStage::Verification && statements.is_empty() {
+    if stage == InspectStage::Verification && statements.is_empty() {
         return Ok(None);
     }
     let mut set = CheckSet {
@@ -240,7 +240,7 @@ async fn checks(
         silent: Vec::new(),
     };
     let refused = script.refusals.iter().find(|refusal| {
-        stage != CheckStage::Verification
+        stage != InspectStage::Verification
             || statements
                 .iter()
                 .any(|statement| Some(statement.number) == refusal.statement)

@@ -65,7 +65,7 @@ fn read_past_run(path: PathBuf) -> PastRun {
         Err(error) => return unread(error.to_string()),
     };
     let writing = is_being_written(&path);
-    let (lines, broken) = chain::read(&text);
+    let (lines, broken) = chain::read_chain(&text);
     if lines.is_empty() {
         return unread(broken.map_or("it is empty".into(), |broken| broken.to_string()));
     }

@@ -3,7 +3,7 @@
 
 use super::applied::{Extent, migrations};
 use super::screen::{InspectPane, InspectScreen};
-use super::{CheckSet, CheckStage, absent, silent, structure, tally, telling};
+use super::{CheckSet, InspectStage, absent, silent, structure, tally, telling};
 use crate::tui::keymap::{self, KeyPlace};
 use crate::tui::text::{clock, counted, hanging, took, wrap};
 use crate::tui::view::{
@@ -196,7 +196,7 @@ fn all_checks(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Vec<
             lines.extend(hanging(&text, look.warn(), 3, columns.saturating_sub(1)));
         }
         // Only the numbers of the script itself can be looked up.
-        let own = set.stage == CheckStage::Verification;
+        let own = set.stage == InspectStage::Verification;
         let numbered = set
             .checks
             .iter()

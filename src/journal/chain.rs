@@ -105,7 +105,7 @@ impl Chain {
 /// # Errors
 /// The first place where a line was edited, is missing, was cut, or does not read.
 pub fn verify(text: &str) -> Result<Vec<Line>, Broken> {
-    match read(text) {
+    match read_chain(text) {
         (lines, None) => Ok(lines),
         (_, Some(broken)) => Err(broken),
     }
@@ -113,7 +113,7 @@ pub fn verify(text: &str) -> Result<Vec<Line>, Broken> {
 
 /// Reads a journal up to where its chain holds, and says where it no longer does: a program that
 /// died while it wrote leaves half a line at the end.
-pub fn read(text: &str) -> (Vec<Line>, Option<Broken>) {
+pub fn read_chain(text: &str) -> (Vec<Line>, Option<Broken>) {
     let mut lines = Vec::new();
     let broken = follow(text, &mut lines).err();
     (lines, broken)

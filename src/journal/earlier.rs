@@ -68,7 +68,7 @@ pub fn answer_beside(journal: &Path) -> PathBuf {
 
 /// The runs without an outcome whose journals lie in these folders, the newest first in each; `own` is
 /// left out.
-pub fn find(folders: &[PathBuf], own: &Path) -> Vec<Earlier> {
+pub fn find_earlier_runs(folders: &[PathBuf], own: &Path) -> Vec<Earlier> {
     let own = std::fs::canonicalize(own).unwrap_or_else(|_| own.to_owned());
     folders
         .iter()
@@ -89,7 +89,7 @@ fn open_end(path: &Path) -> Option<Earlier> {
         return None;
     }
     let text = std::fs::read_to_string(path).ok()?;
-    let replay = Replay::of(chain::read(&text).0);
+    let replay = Replay::of(chain::read_chain(&text).0);
     let outcome = replay.outcome();
     let known = outcome.is_some_and(|outcome| outcome.word != OutcomeWord::Unknown);
     if replay.is_rehearsal() || known {
@@ -241,10 +241,14 @@ mod tests {
             journal(&path, mode, entries);
             let own = folder.join("2.jsonl");
             journal(&own, "run", &[begun()]);
-            let found = find(std::slice::from_ref(&folder), &own);
+            let found = find_earlier_runs(std::slice::from_ref(&folder), &own);
             assert_eq!(!found.is_empty(), wanted, "{number}: {found:?}");
             std::fs::write(answer_beside(&path), "COMMITTED").unwrap();
-            assert_eq!(find(&[folder], &own), Vec::new(), "{number}: asked since");
+            assert_eq!(
+                find_earlier_runs(&[folder], &own),
+                Vec::new(),
+                "{number}: asked since"
+            );
         }
     }
 
@@ -252,7 +256,7 @@ mod tests {
     fn it_is_told_on_its_own_database_alone_and_before_all_else() {
         let home = tempfile::tempdir().unwrap();
         journal(&home.path().join("1.jsonl"), "run", &[begun()]);
-        let found = find(&[home.path().to_owned()], Path::new("none"));
+        let found = find_earlier_runs(&[home.path().to_owned()], Path::new("none"));
         let evidence = || Evidence {
             standing: Standing::Holds,
             summary: "d on h".into(),

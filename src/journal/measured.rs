@@ -32,7 +32,7 @@ pub struct Measured {
 
 /// What was measured of the script of `runbook`, the newest first. What cannot be read or was changed is
 /// left out, and so is `own`.
-pub fn find(folders: &[PathBuf], own: &Path, runbook: &Runbook) -> Vec<Measured> {
+pub fn find_measured_passes(folders: &[PathBuf], own: &Path, runbook: &Runbook) -> Vec<Measured> {
     let sha256 = runbook.script.sha256();
     // Up and down as one script, and the last statement of the way up; put together only where there is
     // a journal of that.
@@ -58,14 +58,18 @@ pub fn find(folders: &[PathBuf], own: &Path, runbook: &Runbook) -> Vec<Measured>
         .flat_map(|paths| paths.into_iter().take(MOST))
         .filter(|path| std::fs::canonicalize(path).is_ok_and(|path| path != own));
     let mut found: Vec<Measured> = journals
-        .filter_map(|path| read(&path, &last, &mut left))
+        .filter_map(|path| read_measured_pass(&path, &last, &mut left))
         .collect();
     found.sort_by_key(|one| std::cmp::Reverse(one.at));
     found
 }
 
 /// The pass of that journal, where `last` knows its last statement that counts.
-fn read(path: &Path, last: &dyn Fn(&Opened) -> Option<usize>, left: &mut u64) -> Option<Measured> {
+fn read_measured_pass(
+    path: &Path,
+    last: &dyn Fn(&Opened) -> Option<usize>,
+    left: &mut u64,
+) -> Option<Measured> {
     let about = std::fs::metadata(path)
         .ok()
         .filter(|about| about.is_file())?;
@@ -74,7 +78,7 @@ fn read(path: &Path, last: &dyn Fn(&Opened) -> Option<usize>, left: &mut u64) ->
     guarded(path).ok()?;
     *left -= about.len();
     let text = std::fs::read_to_string(path).ok()?;
-    let (lines, broken) = chain::read(&text);
+    let (lines, broken) = chain::read_chain(&text);
     if broken.is_some() {
         return None;
     }
@@ -169,7 +173,7 @@ mod tests {
     }
 
     fn found(folder: &Path, runbook: &Runbook) -> Vec<Option<String>> {
-        let found = find(&[folder.to_owned()], Path::new("/none"), runbook);
+        let found = find_measured_passes(&[folder.to_owned()], Path::new("/none"), runbook);
         let told = |database| told(&found, &target(database)).map(|expected| expected.told);
         vec![told("d"), told("e")]
     }

@@ -57,7 +57,7 @@ pub enum End {
 
 /// The rehearsals whose journals lie in these folders, the newest first. What is no journal of a
 /// rehearsal is passed over, and so is a folder that is not there.
-pub fn find(folders: &[PathBuf]) -> Vec<Rehearsed> {
+pub fn find_rehearsals(folders: &[PathBuf]) -> Vec<Rehearsed> {
     let mut paths: Vec<(std::time::SystemTime, PathBuf)> = folders
         .iter()
         .filter_map(|folder| std::fs::read_dir(folder).ok())
@@ -73,10 +73,13 @@ pub fn find(folders: &[PathBuf]) -> Vec<Rehearsed> {
     paths.dedup();
     paths.reverse();
     paths.truncate(MOST);
-    paths.iter().filter_map(|(_, path)| read(path)).collect()
+    paths
+        .iter()
+        .filter_map(|(_, path)| read_rehearsal(path))
+        .collect()
 }
 
-fn read(path: &Path) -> Option<Rehearsed> {
+fn read_rehearsal(path: &Path) -> Option<Rehearsed> {
     let opened = opening(path, LARGEST)?;
     let of = opened.rehearses.clone()?;
     let mut rehearsed = Rehearsed {
@@ -93,7 +96,7 @@ fn read(path: &Path) -> Option<Rehearsed> {
     }
     let text = std::fs::read_to_string(path).ok()?;
     let writing = is_being_written(path);
-    let (lines, broken) = chain::read(&text);
+    let (lines, broken) = chain::read_chain(&text);
     let replay = Replay::of(lines);
     rehearsed.at = replay.ended?;
     rehearsed.target.clone_from(&replay.target);
@@ -175,7 +178,7 @@ mod tests {
         }))
     }
 
-    fn of() -> Option<Rehearses> {
+    fn make_rehearses() -> Option<Rehearses> {
         Some(Rehearses {
             script: File {
                 name: "up.sql".into(),
@@ -234,7 +237,7 @@ mod tests {
     }
 
     fn only(folder: &Path) -> Rehearsed {
-        let mut found = find(&[folder.to_owned(), folder.join("not there")]);
+        let mut found = find_rehearsals(&[folder.to_owned(), folder.join("not there")]);
         assert_eq!(found.len(), 1);
         found.remove(0)
     }
@@ -245,7 +248,7 @@ mod tests {
         journal(
             home.path(),
             "1.jsonl",
-            &[opened(of()), restored(), as_planned(), LEFT],
+            &[opened(make_rehearses()), restored(), as_planned(), LEFT],
         );
         journal(home.path(), "2.jsonl", &[opened(None), as_planned(), LEFT]);
         std::fs::write(home.path().join("3.jsonl"), "{}\n").unwrap();
@@ -265,7 +268,7 @@ mod tests {
             journal(
                 home.path(),
                 "1.jsonl",
-                &[opened(of()), restored(), rolled_back(why), LEFT],
+                &[opened(make_rehearses()), restored(), rolled_back(why), LEFT],
             );
             let end = only(home.path()).end;
             assert_eq!(matches!(end, End::Passed { .. }), passed, "{why}: {end:?}");
@@ -277,13 +280,19 @@ mod tests {
         let fail = || checked("structure: index i", Verdict::Fail, "left behind");
         let cases: [(&[Entry], bool); 6] = [
             (
-                &[opened(of()), fail(), restored(), as_planned(), LEFT],
+                &[
+                    opened(make_rehearses()),
+                    fail(),
+                    restored(),
+                    as_planned(),
+                    LEFT,
+                ],
                 true,
             ),
-            (&[opened(of()), as_planned(), LEFT], true),
+            (&[opened(make_rehearses()), as_planned(), LEFT], true),
             (
                 &[
-                    opened(of()),
+                    opened(make_rehearses()),
                     restored(),
                     rolled_back("you cancelled the script"),
                     LEFT,
@@ -292,7 +301,7 @@ mod tests {
             ),
             (
                 &[
-                    opened(of()),
+                    opened(make_rehearses()),
                     checked(rehearsal::RESTORED, Verdict::Pass, "md5 x"),
                     as_planned(),
                     LEFT,
@@ -300,8 +309,8 @@ mod tests {
                 true,
             ),
             // What may have followed is not known.
-            (&[opened(of()), restored(), as_planned()], false),
-            (&[opened(of()), restored()], false),
+            (&[opened(make_rehearses()), restored(), as_planned()], false),
+            (&[opened(make_rehearses()), restored()], false),
         ];
         for (entries, finished) in cases {
             let home = tempfile::tempdir().unwrap();
@@ -321,7 +330,7 @@ mod tests {
         let path = journal(
             home.path(),
             "1.jsonl",
-            &[opened(of()), restored(), as_planned(), LEFT],
+            &[opened(make_rehearses()), restored(), as_planned(), LEFT],
         );
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o620)).unwrap();
         let End::Untrusted(why) = only(home.path()).end else {
@@ -347,7 +356,13 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("1.jsonl");
         let mut writing = Journal::create(Some(&path), |_| None).unwrap();
-        for entry in [opened(of()), beginning(), restored(), as_planned(), LEFT] {
+        for entry in [
+            opened(make_rehearses()),
+            beginning(),
+            restored(),
+            as_planned(),
+            LEFT,
+        ] {
             writing.record(&entry).unwrap();
         }
         assert_eq!(only(home.path()).end, End::Unfinished);

@@ -20,7 +20,7 @@ pub use timeline::{Bar, Blocking, Timeline};
 
 /// A report, not yet written in any markup.
 #[derive(Debug)]
-pub struct Report {
+pub struct RunReport {
     pub title: String,
     /// What it says, from the top.
     pub blocks: Vec<Block>,
@@ -78,15 +78,15 @@ pub enum Tone {
     Bad,
 }
 
-impl Report {
+impl RunReport {
     /// The report of the journal with this text; `name` is its file's name, for people and for the
     /// commands that the report gives.
     ///
     /// # Errors
     /// When not even the first line is one of a journal. A journal that breaks later is reported up
     /// to there.
-    pub fn of(text: &str, name: &str) -> Result<Report, Broken> {
-        let (lines, broken) = chain::read(text);
+    pub fn of(text: &str, name: &str) -> Result<RunReport, Broken> {
+        let (lines, broken) = chain::read_chain(text);
         match broken {
             Some(broken) if lines.is_empty() => Err(broken),
             None if lines.is_empty() => Err(Broken {
@@ -96,15 +96,15 @@ impl Report {
             broken => {
                 let believed = lines.len();
                 let replay = Replay::of(lines);
-                let journal = sections::Journal {
+                let journal = sections::JournalFile {
                     name,
                     lines: text.lines().count(),
                     believed,
                     broken: broken.as_ref(),
                 };
-                Ok(Report {
+                Ok(RunReport {
                     title: sections::title(&replay),
-                    blocks: sections::all(&replay, &journal),
+                    blocks: sections::list_blocks(&replay, &journal),
                     broken,
                 })
             }

@@ -1,7 +1,7 @@
 //! What of an event goes into the journal.
 
 use crate::gate::event::{
-    Added, Body, Event, Evidence, Inquiry, Millis, Report, ServerMessage, Session, Standing,
+    Added, Body, Event, Evidence, Inquiry, Millis, OtherSession, Report, ServerMessage, Standing,
     StatementReport,
 };
 use crate::gate::pass::{Allowance, Structure};
@@ -135,7 +135,7 @@ fn blocked(before: &Machine, after: &Machine, account: &Account) -> Option<Entry
             (account.sight.as_ref()).map_or(&[][..], |sight| sight.blockers.as_slice()),
         ),
     };
-    let by: Vec<String> = by.iter().map(Session::in_the_way).collect();
+    let by: Vec<String> = by.iter().map(OtherSession::in_the_way).collect();
     (!by.is_empty()).then_some(Entry::Blocked { number, by })
 }
 

@@ -29,7 +29,11 @@ impl Weighing {
     /// Reads the journals, which can take a while: the evidence for now, and what has to be compared
     /// before there is more.
     pub fn weigh(self) -> (Evidence, Option<Claim>) {
-        weigh(&self.runbook, self.plain, &rehearsed::find(&self.journals))
+        weigh(
+            &self.runbook,
+            self.plain,
+            &rehearsed::find_rehearsals(&self.journals),
+        )
     }
 }
 

@@ -1,7 +1,7 @@
 //! A journal that is replayed gives the account that was live: random runs through the engine, each read
 //! back from its journal and compared.
 
-use super::engine::{Engine, Held, Log};
+use super::engine::{Engine, HeldSession, Log};
 use super::rehearsed::Weighing;
 use crate::database::session::Order;
 use crate::gate::account::Step;
@@ -23,11 +23,11 @@ use std::sync::{Arc, LazyLock};
 
 /// A session that answers nothing by itself, and knows for which transaction COMMIT was sent.
 #[derive(Debug, Clone, Default)]
-struct Wire {
+struct SilentSession {
     committed: Rc<RefCell<Vec<String>>>,
 }
 
-impl Held for Wire {
+impl HeldSession for SilentSession {
     fn order(&self, _: Seq, order: Order) {
         if let Order::Commit(recorded) = order {
             self.committed.borrow_mut().push(recorded.xid().to_owned());
@@ -171,11 +171,11 @@ fn session_says(machine: &Machine, account: &Account, throw: Throw) -> Option<Bo
 
 /// What the monitor sees: who waits for us, and how long we wait.
 fn seen(throw: Throw) -> Event {
-    let waiters = (0..throw.of(1, 3)).map(|pid| Session {
+    let waiters = (0..throw.of(1, 3)).map(|pid| OtherSession {
         pid: i32::from(pid),
         role: "app".into(),
         since: Some(throw.much),
-        ..Session::default()
+        ..OtherSession::default()
     });
     Event::Observed(Observation::Seen(Box::new(Sight {
         waiters: waiters.collect(),
@@ -184,7 +184,7 @@ fn seen(throw: Throw) -> Event {
     })))
 }
 
-fn event(engine: &Engine<Wire>, throw: Throw) -> Event {
+fn event(engine: &Engine<SilentSession>, throw: Throw) -> Event {
     let machine = engine.machine();
     let seq = machine.sequence_numbers().last().copied().unwrap_or(0);
     let report = |body| Event::Reported(Report { seq, body });
@@ -208,14 +208,14 @@ fn event(engine: &Engine<Wire>, throw: Throw) -> Event {
 }
 
 /// Walks a random life and hands over what is live at its end, and its journal read back.
-fn live(plan: Plan, throws: &[(u16, Millis)]) -> (Engine<Wire>, Wire, Replay) {
+fn live(plan: Plan, throws: &[(u16, Millis)]) -> (Engine<SilentSession>, SilentSession, Replay) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("run.jsonl");
     let mut journal = Journal::create(Some(&path), |_| None).unwrap();
     journal
         .record(&Entry::Opened(Box::<Opened>::default()))
         .unwrap();
-    let wire = Wire::default();
+    let wire = SilentSession::default();
     let log = Log::Kept(Box::new(journal));
     let mut engine = Engine::new(Arc::clone(&RUNBOOK), plan, log, wire.clone());
     engine.start();
@@ -267,7 +267,7 @@ fn compare_transaction(machine: &Machine, account: &Account, replayed: &Attempt)
 }
 
 /// Holds what was live at its end against its journal.
-fn compare(engine: &Engine<Wire>, wire: &Wire, replay: &Replay) {
+fn compare(engine: &Engine<SilentSession>, wire: &SilentSession, replay: &Replay) {
     let (machine, account) = (engine.machine(), engine.account());
     assert_eq!(account.target, replay.target);
     assert_eq!(engine.left().map(|code| code.code()), replay.left);

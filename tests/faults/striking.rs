@@ -280,7 +280,7 @@ async fn bystander(ground: &Ground) -> tokio::task::JoinHandle<()> {
 /// What the server says afterwards of the transaction in that journal.
 pub async fn told_by_journal(journal: &Path, ground: &Ground) -> Said {
     let text = std::fs::read_to_string(journal).unwrap();
-    let (lines, _) = chain::read(&text);
+    let (lines, _) = chain::read_chain(&text);
     let replay = Replay::of(lines);
     let (Some(xid), Some(target)) = (replay.xid(), replay.target.as_ref()) else {
         return Said::RolledBack("no transaction was begun".into());

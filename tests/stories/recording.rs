@@ -5,7 +5,7 @@ use crate::child::Finish;
 use crate::stage::{Stage, Walk};
 use crate::terminal::PROGRAM;
 use stagegate::inspect::past;
-use stagegate::journal::report::{Report, markdown};
+use stagegate::journal::report::{RunReport, markdown};
 use stagegate::sandbox::demo::Scenario;
 use std::fs;
 use std::io::Write;
@@ -177,7 +177,7 @@ fn no_reader_takes_the_beginning_of_a_journal_for_the_whole() {
         }
         assert!(!whole || code == Some(0), "{told}: {said}");
 
-        let Ok(report) = Report::of(part, "part.jsonl") else {
+        let Ok(report) = RunReport::of(part, "part.jsonl") else {
             assert!(!part.contains('\n'), "{told}");
             continue;
         };

@@ -833,7 +833,7 @@ pub fn find(buffer: &Buffer, needle: &str) -> Option<(u16, u16)> {
 }
 
 pub fn sight_with(name: &str) -> Sight {
-    let session = |pid, since, behind| Session {
+    let session = |pid, since, behind| OtherSession {
         pid,
         role: "app_writer".into(),
         application: name.into(),
@@ -999,7 +999,7 @@ pub fn error() -> Walk {
 pub fn blocked() -> Walk {
     let mut walk = applying();
     walk.sight(Sight {
-        blockers: vec![Session {
+        blockers: vec![OtherSession {
             pid: 5150,
             role: "report_reader".into(),
             application: "nightly-report".into(),

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::FirstWaits;
 use crate::database::others::{self, COLUMNS, SESSION};
-use crate::gate::event::{Millis, Progress, Session, Sight};
+use crate::gate::event::{Millis, OtherSession, Progress, Sight};
 use crate::runbook::check::ResultRow;
 
 /// First server with `pg_locks.waitstart` and `pg_stat_progress_copy`.
@@ -73,7 +73,7 @@ fn sessions_query(waitstart: &str) -> String {
 
 /// A session in or around a wait, as the server shows it.
 struct Involved {
-    session: Session,
+    session: OtherSession,
     /// How long its transaction has been open.
     open: Option<Millis>,
 }
@@ -129,7 +129,7 @@ fn involved(row: &ResultRow) -> (bool, Involved) {
 }
 
 /// Everybody who waits for us, directly or behind somebody who does; the longest wait first.
-fn waiters(pid: i32, involved: &HashMap<i32, Involved>) -> Vec<Session> {
+fn waiters(pid: i32, involved: &HashMap<i32, Involved>) -> Vec<OtherSession> {
     let mut reached = BTreeSet::from([pid]);
     loop {
         let more: Vec<i32> = involved
@@ -144,7 +144,7 @@ fn waiters(pid: i32, involved: &HashMap<i32, Involved>) -> Vec<Session> {
         reached.extend(more);
     }
     reached.remove(&pid);
-    let mut waiters: Vec<Session> = reached
+    let mut waiters: Vec<OtherSession> = reached
         .iter()
         .filter_map(|p| involved.get(p))
         .map(|i| i.session.clone())
@@ -154,7 +154,7 @@ fn waiters(pid: i32, involved: &HashMap<i32, Involved>) -> Vec<Session> {
 }
 
 /// Whom we wait for, and whom they wait for; the nearest first.
-fn blockers(pid: i32, involved: &HashMap<i32, Involved>) -> Vec<Session> {
+fn blockers(pid: i32, involved: &HashMap<i32, Involved>) -> Vec<OtherSession> {
     let Some(ours) = involved.get(&pid) else {
         return Vec::new();
     };
@@ -174,7 +174,7 @@ fn blockers(pid: i32, involved: &HashMap<i32, Involved>) -> Vec<Session> {
     found
         .iter()
         .filter_map(|p| involved.get(p))
-        .map(|i| Session {
+        .map(|i| OtherSession {
             relation: ours.session.relation.clone(),
             since: i.open,
             ..i.session.clone()

@@ -94,7 +94,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(500);
 
 /// What the task turns to.
-enum Turn {
+enum ActorTurn {
     Lost(BrokenLink),
     Obey(Option<(Seq, Order)>),
     Beat,
@@ -143,21 +143,21 @@ impl Actor {
             let (due, held) = (self.heard + self.between_beats(), line.lease.is_held());
             let turn = tokio::select! {
                 biased;
-                end = watch(&mut self.link, &mut notice) => Turn::Lost(end),
-                order = orders.recv() => Turn::Obey(order),
-                () = line.lease.run_out() => Turn::LetGo,
-                () = tokio::time::sleep_until(due), if held => Turn::Beat,
+                end = watch(&mut self.link, &mut notice) => ActorTurn::Lost(end),
+                order = orders.recv() => ActorTurn::Obey(order),
+                () = line.lease.run_out() => ActorTurn::LetGo,
+                () = tokio::time::sleep_until(due), if held => ActorTurn::Beat,
             };
             let done = match turn {
-                Turn::Lost(broken) => Err(broken),
-                Turn::Obey(None) => break,
-                Turn::Obey(Some((seq, order))) => {
+                ActorTurn::Lost(broken) => Err(broken),
+                ActorTurn::Obey(None) => break,
+                ActorTurn::Obey(Some((seq, order))) => {
                     self.latest = seq;
                     line.note(seq, &order);
                     self.obey_within_lease(seq, order).await
                 }
-                Turn::Beat => self.beat(seq).await,
-                Turn::LetGo => {
+                ActorTurn::Beat => self.beat(seq).await,
+                ActorTurn::LetGo => {
                     line.let_go();
                     Ok(())
                 }

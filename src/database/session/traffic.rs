@@ -14,7 +14,7 @@ use super::read_only::{self, Flight, ReadOnlyLimits};
 use crate::database::link::{BrokenLink, Link};
 use crate::database::others::{self, COLUMNS, SESSION, WAIT};
 use crate::database::{message, tables};
-use crate::gate::event::{Evidence, LockMode, Session as Other, Standing};
+use crate::gate::event::{Evidence, LockMode, OtherSession as Other, Standing};
 use crate::runbook::objects::Name;
 
 /// How far the two looks are apart: long against an application's transaction, short against a

@@ -3,7 +3,7 @@
 //! A look is taken now and then, so a wait is told as long as it was when it was seen last: never longer
 //! than it was. Bounded: an application can bring thousands of sessions (I15).
 
-use crate::gate::event::{Millis, Session};
+use crate::gate::event::{Millis, OtherSession};
 use std::collections::BTreeMap;
 
 /// How many sessions are kept, and how many of them are told.
@@ -32,7 +32,7 @@ pub struct WaitsInShort {
 
 impl Waited {
     /// Takes down those who wait now.
-    pub(super) fn take_down(&mut self, waiters: &[Session]) {
+    pub(super) fn take_down(&mut self, waiters: &[OtherSession]) {
         for waiter in waiters {
             let lasted = waiter.since.unwrap_or_default();
             match self.by_pid.get(&waiter.pid) {
@@ -114,12 +114,12 @@ mod tests {
         assert_eq!(waits.of(5), None);
     }
 
-    fn waiter(pid: i32, since: Millis) -> Session {
-        Session {
+    fn waiter(pid: i32, since: Millis) -> OtherSession {
+        OtherSession {
             pid,
             role: "app".into(),
             since: Some(since),
-            ..Session::default()
+            ..OtherSession::default()
         }
     }
 
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn thousands_of_sessions_are_bounded_and_that_is_told() {
         let mut waited = Waited::default();
-        let crowd: Vec<Session> = (0..5_000).map(|pid| waiter(pid, 10)).collect();
+        let crowd: Vec<OtherSession> = (0..5_000).map(|pid| waiter(pid, 10)).collect();
         waited.take_down(&crowd);
         let told = waited.in_short().unwrap();
         assert_eq!((told.sessions, told.more), (KEPT, true));

@@ -3,7 +3,7 @@
 //! A report of a request that is no longer waited for changes nothing, and COMMITTED is concluded
 //! from the server's word alone (I3).
 
-use super::{LOCK_NOT_AVAILABLE, Machine, Place};
+use super::{LOCK_NOT_AVAILABLE, Machine, TargetIdentity};
 use crate::gate::effect::{Effect, Request};
 use crate::gate::event::{
     Body, CommitAnswer, Evidence, Inquiry, Report, Standing, Target, XactStatus,
@@ -91,7 +91,7 @@ impl Machine {
     /// What was signed for one server, database and role was not signed for another, however alike
     /// its evidence is.
     fn arrived(&mut self, target: &Target) -> Vec<Effect> {
-        let place = Some(Arc::new(Place::of(target)));
+        let place = Some(Arc::new(TargetIdentity::of(target)));
         let before = std::mem::replace(&mut self.place, place);
         let signed = self.items.iter().any(|item| item.signed);
         if before.is_none() || before == self.place || !signed {

@@ -1,13 +1,13 @@
 //! The limits on who waits for us: as many as they say, and as long, and no more.
 
 use super::*;
-use crate::gate::event::{Observation, Session, Sight};
+use crate::gate::event::{Observation, OtherSession, Sight};
 
 /// What the monitor sees: a session that waits for each of these times.
 fn waiting(times: &[Millis]) -> Event {
-    let waiters = times.iter().map(|since| Session {
+    let waiters = times.iter().map(|since| OtherSession {
         since: Some(*since),
-        ..Session::default()
+        ..OtherSession::default()
     });
     Event::Observed(Observation::Seen(Box::new(Sight {
         waiters: waiters.collect(),

@@ -4,7 +4,7 @@
 //! Of the latter nothing is expected, so nothing is marked; but a name is never cut.
 
 use crate::inspect::screen::InspectScreen;
-use crate::inspect::{CatalogTable, CheckStage, InspectedTable, Inspection, TablePart};
+use crate::inspect::{CatalogTable, InspectStage, InspectedTable, Inspection, TablePart};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
 use crate::tui::text::{hanging, labelled, width, wrap};
@@ -76,7 +76,7 @@ fn differences<'a>(
     .collect()
 }
 
-fn statement(runbook: &Runbook, stage: CheckStage, number: usize) -> Option<&str> {
+fn statement(runbook: &Runbook, stage: InspectStage, number: usize) -> Option<&str> {
     Some(&stage.script(runbook)?.statement(number)?.text)
 }
 

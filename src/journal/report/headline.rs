@@ -3,7 +3,7 @@
 //! It never says COMMITTED or ROLLED BACK where the journal does not prove it.
 
 use super::Tone;
-use super::sections::Journal;
+use super::sections::JournalFile;
 use super::words::told_to_others;
 use crate::gate::phase::OutcomeWord;
 use crate::journal::replay::{Attempt, RecordedOutcome, Replay};
@@ -21,7 +21,7 @@ pub struct Headline {
 const ENDS_EARLY: &str = "the program or its host died, the run goes on, or the journal was cut";
 
 /// The headline of a run.
-pub fn of(replay: &Replay, journal: &Journal<'_>) -> Headline {
+pub fn choose_headline(replay: &Replay, journal: &JournalFile<'_>) -> Headline {
     let told = told(replay);
     match journal.broken {
         // What stood after the break may have been another transaction.

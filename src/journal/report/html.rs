@@ -1,17 +1,17 @@
 //! The report as one HTML page that needs nothing else: no script, no font, no picture from
 //! elsewhere, and a policy in its head that forbids them.
 //!
-//! Every text goes through [`text`]; none stands in an attribute without quotes, and none in a
+//! Every text goes through [`escape_html`]; none stands in an attribute without quotes, and none in a
 //! style or a script.
 
-use super::{Block, Blocking, Cell, Report, Row, Table, Timeline, Tone};
+use super::{Block, Blocking, Cell, Row, RunReport, Table, Timeline, Tone};
 use crate::runbook::printable::printable;
 
 const STYLE: &str = include_str!("report.css");
 
 /// Writes `report`.
-pub fn render(report: &Report) -> String {
-    let title = text(&report.title);
+pub fn render(report: &RunReport) -> String {
+    let title = escape_html(&report.title);
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" \
@@ -23,24 +23,24 @@ pub fn render(report: &Report) -> String {
         match block {
             Block::Heading(level, title) => {
                 let level = (*level).clamp(2, 6);
-                out.push_str(&format!("<h{level}>{}</h{level}>\n", text(title)));
+                out.push_str(&format!("<h{level}>{}</h{level}>\n", escape_html(title)));
             }
             Block::Banner(tone, word, sentence) => out.push_str(&format!(
                 "<div class=\"banner {}\"><strong>{}</strong> <span>{}</span></div>\n",
                 class(*tone),
-                text(word),
-                text(sentence)
+                escape_html(word),
+                escape_html(sentence)
             )),
-            Block::Text(sentence) => out.push_str(&format!("<p>{}</p>\n", text(sentence))),
+            Block::Text(sentence) => out.push_str(&format!("<p>{}</p>\n", escape_html(sentence))),
             Block::List(items) => {
                 out.push_str("<ul>\n");
                 for item in items {
-                    out.push_str(&format!("<li>{}</li>\n", text(item)));
+                    out.push_str(&format!("<li>{}</li>\n", escape_html(item)));
                 }
                 out.push_str("</ul>\n");
             }
             Block::Code(lines) => {
-                let lines: Vec<String> = lines.iter().map(|line| text(line)).collect();
+                let lines: Vec<String> = lines.iter().map(|line| escape_html(line)).collect();
                 out.push_str(&format!("<pre>{}</pre>\n", lines.join("\n")));
             }
             Block::Table(rows) => table(rows, &mut out),
@@ -52,7 +52,7 @@ pub fn render(report: &Report) -> String {
 }
 
 /// A text between tags or inside a quoted attribute: nothing of it is markup.
-fn text(raw: &str) -> String {
+fn escape_html(raw: &str) -> String {
     let shown = printable(raw);
     let mut out = String::with_capacity(shown.len() + 8);
     for c in shown.chars() {
@@ -79,8 +79,12 @@ fn class(tone: Tone) -> &'static str {
 
 fn cell(cell: &Cell) -> String {
     match cell.tone {
-        Tone::Plain => format!("<td>{}</td>", text(&cell.text)),
-        tone => format!("<td class=\"{}\">{}</td>", class(tone), text(&cell.text)),
+        Tone::Plain => format!("<td>{}</td>", escape_html(&cell.text)),
+        tone => format!(
+            "<td class=\"{}\">{}</td>",
+            class(tone),
+            escape_html(&cell.text)
+        ),
     }
 }
 
@@ -91,7 +95,7 @@ fn table(table: &Table, out: &mut String) {
         let head: Vec<String> = table
             .head
             .iter()
-            .map(|name| format!("<th scope=\"col\">{}</th>", text(name)))
+            .map(|name| format!("<th scope=\"col\">{}</th>", escape_html(name)))
             .collect();
         out.push_str(&format!("<thead><tr>{}</tr></thead>\n", head.concat()));
     }
@@ -101,14 +105,14 @@ fn table(table: &Table, out: &mut String) {
             Row::Title(title) => out.push_str(&format!(
                 "<tr><th colspan=\"{}\" class=\"section\">{}</th></tr>\n",
                 table.head.len().max(2),
-                text(title)
+                escape_html(title)
             )),
             Row::Cells(cells) => {
                 let cells: Vec<String> = cells
                     .iter()
                     .enumerate()
                     .map(|(index, one)| match (named, index) {
-                        (true, 0) => format!("<th scope=\"row\">{}</th>", text(&one.text)),
+                        (true, 0) => format!("<th scope=\"row\">{}</th>", escape_html(&one.text)),
                         _ => cell(one),
                     })
                     .collect();
@@ -149,8 +153,8 @@ fn picture(timeline: &Timeline, out: &mut String) {
             "<text x=\"0\" y=\"{}\">{}: {}</text>\n<rect class=\"rail\" x=\"0\" y=\"{}\" \
              width=\"{WIDTH}\" height=\"12\"/>\n",
             top + 13,
-            text(&bar.label),
-            text(&bar.note),
+            escape_html(&bar.label),
+            escape_html(&bar.note),
             top + 17
         ));
         for (from, to, blocking) in &bar.pieces {
@@ -174,7 +178,7 @@ fn picture(timeline: &Timeline, out: &mut String) {
             base + 10,
             left + 18,
             base + 20,
-            text(words)
+            escape_html(words)
         ));
     }
     out.push_str("</svg>\n");

@@ -3,19 +3,19 @@
 //! Texts stand in it as they are in the journal, made printable: no control character of a server or a
 //! script comes through, not even as an escape (I8).
 
-use super::{Block, Report, Row, Table, Timeline};
+use super::{Block, Row, RunReport, Table, Timeline};
 use crate::runbook::printable::printable;
 use serde_json::{Value, json};
 
 /// Writes `report`.
-pub fn render(report: &Report) -> String {
-    let mut sections: Vec<Section> = vec![Section::of(String::new())];
+pub fn render(report: &RunReport) -> String {
+    let mut sections: Vec<JsonSection> = vec![JsonSection::of(String::new())];
     let mut outcome = Value::Null;
     for block in &report.blocks {
         match block {
-            Block::Heading(2, title) => sections.push(Section::of(title.clone())),
+            Block::Heading(2, title) => sections.push(JsonSection::of(title.clone())),
             Block::Banner(_, word, sentence) if outcome.is_null() => {
-                outcome = json!({ "word": text(word), "sentence": text(sentence) });
+                outcome = json!({ "word": clean_text(word), "sentence": clean_text(sentence) });
             }
             block => {
                 if let Some(section) = sections.last_mut() {
@@ -26,10 +26,10 @@ pub fn render(report: &Report) -> String {
     }
     let sections: Vec<Value> = sections
         .into_iter()
-        .map(|section| json!({ "title": text(&section.title), "content": section.content }))
+        .map(|section| json!({ "title": clean_text(&section.title), "content": section.content }))
         .collect();
     let whole = json!({
-        "title": text(&report.title),
+        "title": clean_text(&report.title),
         "outcome": outcome,
         "journal_as_written": report.broken.is_none(),
         "sections": sections,
@@ -37,32 +37,32 @@ pub fn render(report: &Report) -> String {
     format!("{whole:#}\n")
 }
 
-struct Section {
+struct JsonSection {
     title: String,
     content: Vec<Value>,
 }
 
-impl Section {
-    fn of(title: String) -> Section {
-        Section {
+impl JsonSection {
+    fn of(title: String) -> JsonSection {
+        JsonSection {
             title,
             content: Vec::new(),
         }
     }
 }
 
-fn text(raw: &str) -> String {
+fn clean_text(raw: &str) -> String {
     printable(raw).into_owned()
 }
 
 fn content(block: &Block) -> Value {
-    let texts = |all: &[String]| all.iter().map(|one| text(one)).collect::<Vec<_>>();
+    let texts = |all: &[String]| all.iter().map(|one| clean_text(one)).collect::<Vec<_>>();
     match block {
-        Block::Heading(_, title) => json!({ "heading": text(title) }),
+        Block::Heading(_, title) => json!({ "heading": clean_text(title) }),
         Block::Banner(_, word, sentence) => {
-            json!({ "banner": { "word": text(word), "sentence": text(sentence) } })
+            json!({ "banner": { "word": clean_text(word), "sentence": clean_text(sentence) } })
         }
-        Block::Text(sentence) => json!({ "text": text(sentence) }),
+        Block::Text(sentence) => json!({ "text": clean_text(sentence) }),
         Block::List(items) => json!({ "list": texts(items) }),
         Block::Code(lines) => json!({ "code": texts(lines) }),
         Block::Table(table) => json!({ "table": rows(table) }),
@@ -75,8 +75,13 @@ fn rows(table: &Table) -> Value {
         .rows
         .iter()
         .map(|row| match row {
-            Row::Title(title) => json!({ "title": text(title) }),
-            Row::Cells(cells) => json!(cells.iter().map(|c| text(&c.text)).collect::<Vec<_>>()),
+            Row::Title(title) => json!({ "title": clean_text(title) }),
+            Row::Cells(cells) => json!(
+                cells
+                    .iter()
+                    .map(|c| clean_text(&c.text))
+                    .collect::<Vec<_>>()
+            ),
         })
         .collect();
     json!({ "head": table.head, "rows": rows })
@@ -90,7 +95,7 @@ fn bars(timeline: &Timeline) -> Value {
             .iter()
             .map(|(from, to, _)| [*from, *to])
             .collect();
-        json!({ "label": text(&bar.label), "note": text(&bar.note), "pieces": pieces })
+        json!({ "label": clean_text(&bar.label), "note": clean_text(&bar.note), "pieces": pieces })
     });
     json!({ "length": timeline.length, "bars": bars.collect::<Vec<_>>() })
 }

@@ -1,31 +1,39 @@
 //! The report as Markdown, for a ticket.
 //!
-//! Every text goes through [`text`], or into a fenced block whose fence is longer than any in it.
+//! Every text goes through [`escape_markdown`], or into a fenced block whose fence is longer than any in it.
 //! A cell or an item is one line: line breaks come out as `\n`, never as new Markdown.
 
-use super::{Block, Blocking, Cell, Report, Row, Table, Timeline, Tone};
+use super::{Block, Blocking, Cell, Row, RunReport, Table, Timeline, Tone};
 use crate::runbook::printable::printable;
 
 /// How many characters wide a bar is.
 const WIDTH: u64 = 60;
 
 /// Writes `report`.
-pub fn render(report: &Report) -> String {
-    let mut out = format!("# {}\n", text(&report.title));
+pub fn render(report: &RunReport) -> String {
+    let mut out = format!("# {}\n", escape_markdown(&report.title));
     for block in &report.blocks {
         out.push('\n');
         match block {
             Block::Heading(level, title) => {
                 let level = usize::from(*level).clamp(1, 6);
-                out.push_str(&format!("{} {}\n", "#".repeat(level), text(title)));
+                out.push_str(&format!(
+                    "{} {}\n",
+                    "#".repeat(level),
+                    escape_markdown(title)
+                ));
             }
             Block::Banner(_, word, sentence) => {
-                out.push_str(&format!("> **{}.** {}\n", text(word), text(sentence)));
+                out.push_str(&format!(
+                    "> **{}.** {}\n",
+                    escape_markdown(word),
+                    escape_markdown(sentence)
+                ));
             }
-            Block::Text(sentence) => out.push_str(&format!("{}\n", text(sentence))),
+            Block::Text(sentence) => out.push_str(&format!("{}\n", escape_markdown(sentence))),
             Block::List(items) => {
                 for item in items {
-                    out.push_str(&format!("- {}\n", text(item)));
+                    out.push_str(&format!("- {}\n", escape_markdown(item)));
                 }
             }
             Block::Code(lines) => fenced(lines.iter().map(|line| printable(line)), &mut out),
@@ -37,7 +45,7 @@ pub fn render(report: &Report) -> String {
 }
 
 /// A text inside a line: nothing of it is markup.
-fn text(raw: &str) -> String {
+fn escape_markdown(raw: &str) -> String {
     let shown = printable(raw);
     let shown = shown.trim();
     let mut out = String::with_capacity(shown.len() + 8);
@@ -85,9 +93,9 @@ fn text(raw: &str) -> String {
 
 fn cell(cell: &Cell) -> String {
     match cell.tone {
-        Tone::Plain | Tone::Good => text(&cell.text),
+        Tone::Plain | Tone::Good => escape_markdown(&cell.text),
         // A verdict to be looked at stands out.
-        Tone::Doubtful | Tone::Bad => format!("**{}**", text(&cell.text)),
+        Tone::Doubtful | Tone::Bad => format!("**{}**", escape_markdown(&cell.text)),
     }
 }
 
@@ -98,14 +106,14 @@ fn table(table: &Table, out: &mut String) {
     };
     let head: Vec<String> = match table.head.as_slice() {
         [] => vec![String::new(); width],
-        names => names.iter().map(|name| text(name)).collect(),
+        names => names.iter().map(|name| escape_markdown(name)).collect(),
     };
     out.push_str(&format!("| {} |\n", head.join(" | ")));
     out.push_str(&format!("|{}\n", " --- |".repeat(width)));
     for row in &table.rows {
         let cells: Vec<String> = match row {
             Row::Title(title) => std::iter::once(String::new())
-                .chain([format!("**{}**", text(title))])
+                .chain([format!("**{}**", escape_markdown(title))])
                 .chain(std::iter::repeat_n(String::new(), width.saturating_sub(2)))
                 .collect(),
             Row::Cells(cells) => cells.iter().map(cell).collect(),
@@ -192,7 +200,7 @@ mod tests {
     use pulldown_cmark::{Event, Options, Parser, Tag};
 
     /// What a reader of Markdown makes of it: the text, and every kind of markup it met.
-    fn read(markdown: &str) -> (String, Vec<String>) {
+    fn read_rendered(markdown: &str) -> (String, Vec<String>) {
         let (mut shown, mut markup) = (String::new(), Vec::new());
         // Typographic quotes would change the text on purpose; no ticket system turns them on.
         let options = Options::all().difference(Options::ENABLE_SMART_PUNCTUATION);
@@ -236,10 +244,10 @@ mod tests {
             let expected = printable(&raw).trim().to_owned();
             prop_assume!(!expected.is_empty());
             let none: Vec<String> = Vec::new();
-            prop_assert_eq!(read(&text(&raw)), (expected.clone(), none.clone()));
-            prop_assert_eq!(read(&format!("- {}\n", text(&raw))), (expected.clone(), none.clone()));
-            prop_assert_eq!(read(&format!("## {}\n", text(&raw))), (expected.clone(), none.clone()));
-            prop_assert_eq!(read(&table_of(&raw)), (format!("{expected}end"), none));
+            prop_assert_eq!(read_rendered(&escape_markdown(&raw)), (expected.clone(), none.clone()));
+            prop_assert_eq!(read_rendered(&format!("- {}\n", escape_markdown(&raw))), (expected.clone(), none.clone()));
+            prop_assert_eq!(read_rendered(&format!("## {}\n", escape_markdown(&raw))), (expected.clone(), none.clone()));
+            prop_assert_eq!(read_rendered(&table_of(&raw)), (format!("{expected}end"), none));
         }
 
         /// A fence holds whatever stands in it.

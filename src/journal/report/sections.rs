@@ -13,7 +13,7 @@ use crate::journal::chain::Broken;
 use crate::journal::replay::Replay;
 
 /// The journal as a file.
-pub struct Journal<'a> {
+pub struct JournalFile<'a> {
     pub name: &'a str,
     /// How many lines it has.
     pub lines: usize,
@@ -31,7 +31,7 @@ pub fn title(replay: &Replay) -> String {
 }
 
 /// Every block, from the top.
-pub fn all(replay: &Replay, journal: &Journal<'_>) -> Vec<Block> {
+pub fn list_blocks(replay: &Replay, journal: &JournalFile<'_>) -> Vec<Block> {
     let mut blocks = Vec::new();
     outcome(replay, journal, &mut blocks);
     target(replay, &mut blocks);
@@ -65,8 +65,8 @@ fn named(rows: Vec<(&str, String)>) -> Block {
     })
 }
 
-fn outcome(replay: &Replay, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
-    let headline = headline::of(replay, journal);
+fn outcome(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Block>) {
+    let headline = headline::choose_headline(replay, journal);
     blocks.push(Block::Banner(
         headline.tone,
         headline.word.to_owned(),

@@ -11,7 +11,7 @@ use crate::tui::reader::{self, DocumentPages};
 use crate::tui::text;
 use crate::tui::view::answer::{AnswerLines, AnswerPane, AnswerStamp};
 use crate::tui::view::locks::LockPane;
-use crate::tui::view::messages::Heard;
+use crate::tui::view::messages::MessagePane;
 use crate::tui::view::statement::{Detail, OpenedStatement};
 use crate::tui::view::stream::Stream;
 use crate::tui::view::{self, PhasePane, Roll, Scene, Sheet};
@@ -354,7 +354,7 @@ impl Screen {
     ) -> Option<Box<dyn Roll + 'a>> {
         match cover {
             Cover::Locks => Some(Box::new(LockPane::new(scene, columns))),
-            Cover::Messages => Some(Box::new(Heard::new(scene, &self.heights, columns))),
+            Cover::Messages => Some(Box::new(MessagePane::new(scene, &self.heights, columns))),
             Cover::Statement(_) => Some(Box::new(OpenedStatement {
                 scene,
                 detail: self.detail.as_ref()?,

@@ -10,7 +10,7 @@
 //! ```
 
 use super::{Roll, Scene, stream};
-use crate::gate::event::{LockMode, Session};
+use crate::gate::event::{LockMode, OtherSession};
 use crate::tui::text::{clock, counted, hanging, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
@@ -129,7 +129,7 @@ pub(crate) fn waiters(scene: &Scene<'_>, columns: usize, most: usize) -> Vec<Lin
 }
 
 /// A waiter in short: `0:12  app_writer (packet-api) on service_ops.packet_decision`.
-fn waiting(scene: &Scene<'_>, waiter: &Session) -> String {
+fn waiting(scene: &Scene<'_>, waiter: &OtherSession) -> String {
     let look = scene.look;
     let since = waiter.since.map_or_else(|| "?".to_owned(), clock);
     let mut text = format!("{since}  {}", look.clean(&waiter.role));

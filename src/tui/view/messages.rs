@@ -108,22 +108,26 @@ fn message(scene: &Scene<'_>, said: &Said, columns: usize) -> Vec<Line<'static>>
 }
 
 /// The pane: every message, then the server's log.
-pub(crate) struct Heard<'a> {
+pub(crate) struct MessagePane<'a> {
     scene: &'a Scene<'a>,
     heights: &'a Heights,
     below: Vec<Line<'static>>,
 }
 
-impl<'a> Heard<'a> {
+impl<'a> MessagePane<'a> {
     /// The pane as it is now; the heights have caught up.
-    pub(crate) fn new(scene: &'a Scene<'a>, heights: &'a Heights, columns: usize) -> Heard<'a> {
+    pub(crate) fn new(
+        scene: &'a Scene<'a>,
+        heights: &'a Heights,
+        columns: usize,
+    ) -> MessagePane<'a> {
         let mut below = Vec::new();
         if scene.account.messages.is_empty() {
             below.push(Line::from(" The server has said nothing so far."));
         }
         below.push(Line::default());
         below.extend(log(scene, columns));
-        Heard {
+        MessagePane {
             scene,
             heights,
             below,
@@ -135,7 +139,7 @@ impl<'a> Heard<'a> {
     }
 }
 
-impl Roll for Heard<'_> {
+impl Roll for MessagePane<'_> {
     fn total(&self) -> usize {
         self.above() + self.below.len()
     }

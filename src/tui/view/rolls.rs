@@ -2,7 +2,7 @@
 //! costs no more than one of a short one (I14). Counted, never timed.
 
 use super::locks::LockPane;
-use super::messages::{Heard, Heights};
+use super::messages::{Heights, MessagePane};
 use super::statement::{Detail, OpenedStatement};
 use super::stream::{MADE, Outline, Stream};
 use super::{Roll, Scene};
@@ -134,7 +134,7 @@ fn with_rolls(count: usize, done: usize, fails: bool, check: impl Fn(&str, &dyn 
         check("locks", &LockPane::new(&scene, columns));
         let mut heights = Heights::default();
         heights.catch_up(&scene, columns);
-        check("messages", &Heard::new(&scene, &heights, columns));
+        check("messages", &MessagePane::new(&scene, &heights, columns));
         let detail = Detail::of(&scene, done.max(1), columns, None);
         for sideways in [0, 5] {
             let opened = OpenedStatement {

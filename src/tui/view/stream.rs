@@ -17,7 +17,7 @@
 
 use super::{Roll, Scene};
 use crate::gate::account::Step;
-use crate::gate::event::{Added, LockMode, ServerMessage, Session, StatementReport};
+use crate::gate::event::{Added, LockMode, OtherSession, ServerMessage, StatementReport};
 use crate::runbook::script::{Fate, Script, Statement};
 use crate::tui::text::{clock, hanging, took, width, wrap};
 use ratatui::style::{Style, Styled};
@@ -535,7 +535,7 @@ fn progress(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
 }
 
 /// A session in words: `pid 4242 app_writer (packet-api), idle in transaction, 0:12, on inbox`.
-pub(crate) fn session(scene: &Scene<'_>, session: &Session) -> String {
+pub(crate) fn session(scene: &Scene<'_>, session: &OtherSession) -> String {
     let look = scene.look;
     let mut text = format!("pid {} {}", session.pid, look.clean(&session.who()));
     if let Some(since) = session.since {

@@ -1,16 +1,16 @@
 //! What a reader does next, and what the report rests on: the way back, the course of the run, the
 //! journal.
 
-use super::{Journal, course, heading, named};
+use super::{JournalFile, course, heading, named};
 use crate::journal::replay::Replay;
 use crate::journal::report::words::{clock, counted, told_to_others};
 use crate::journal::report::{Block, Cell, Row, Table, headline};
 use crate::runbook::rollback::number_of;
 
 /// The rollback scripts, or why none is needed.
-pub fn way_back(replay: &Replay, journal: &Journal<'_>, blocks: &mut Vec<Block>) {
+pub fn way_back(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Block>) {
     blocks.push(heading("Way back"));
-    let headline = headline::of(replay, journal);
+    let headline = headline::choose_headline(replay, journal);
     let ended = replay.is_whole();
     if ended && matches!(headline.word, "ROLLED BACK" | "NOTHING WAS APPLIED") {
         blocks.push(Block::Text(
@@ -142,7 +142,7 @@ pub fn course(replay: &Replay, blocks: &mut Vec<Block>) {
 }
 
 /// Whether the journal is as it was written.
-pub fn integrity(journal: &Journal<'_>, replay: &Replay, blocks: &mut Vec<Block>) {
+pub fn integrity(journal: &JournalFile<'_>, replay: &Replay, blocks: &mut Vec<Block>) {
     blocks.push(heading("Journal"));
     let lines = counted(journal.lines, "line", "lines");
     let text = match journal.broken {

@@ -36,8 +36,8 @@ pub(crate) fn hold_left(scene: &Scene<'_>) -> Option<Millis> {
 pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
     let look = scene.look;
     let (mut words, mut style) = match say_phase(scene)? {
-        Said::Alone(words, style) => return Some((words, style)),
-        Said::WithHold(words, style) => (words, style),
+        BandWords::Alone(words, style) => return Some((words, style)),
+        BandWords::WithHold(words, style) => (words, style),
     };
     if scene.machine.approval().is_some() {
         words.push("SECOND PASS".to_owned());
@@ -64,22 +64,22 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
 }
 
 /// What the band says of a phase: all of it, or what stands before the hold's clocks and waiters.
-enum Said {
+enum BandWords {
     Alone(Vec<String>, Style),
     WithHold(Vec<String>, Style),
 }
 
-impl Said {
-    fn alone<const N: usize>(style: Style, words: [&str; N]) -> Said {
-        Said::Alone(words.map(str::to_owned).to_vec(), style)
+impl BandWords {
+    fn alone<const N: usize>(style: Style, words: [&str; N]) -> BandWords {
+        BandWords::Alone(words.map(str::to_owned).to_vec(), style)
     }
 
-    fn with_hold<const N: usize>(style: Style, words: [&str; N]) -> Said {
-        Said::WithHold(words.map(str::to_owned).to_vec(), style)
+    fn with_hold<const N: usize>(style: Style, words: [&str; N]) -> BandWords {
+        BandWords::WithHold(words.map(str::to_owned).to_vec(), style)
     }
 }
 
-fn say_phase(scene: &Scene<'_>) -> Option<Said> {
+fn say_phase(scene: &Scene<'_>) -> Option<BandWords> {
     const OPEN: &str = "TRANSACTION OPEN";
     const ONLY_ROLLBACK: &str = "ONLY ROLLBACK";
     let look = scene.look;
@@ -91,27 +91,29 @@ fn say_phase(scene: &Scene<'_>) -> Option<Said> {
         | Phase::Ended(
             Ending::NotConnected | Ending::Committed { .. } | Ending::RolledBack { .. },
         ) => return None,
-        Phase::Waiting { left, .. } => Said::alone(
+        Phase::Waiting { left, .. } => BandWords::alone(
             warn,
             ["NO TRANSACTION IS OPEN", &waits_for_attempt(scene, *left)],
         ),
-        Phase::Reviewing { .. } => Said::Alone(say_review(scene), good),
-        Phase::Returning => Said::alone(warn, ["NO TRANSACTION IS OPEN", "the second pass begins"]),
-        Phase::Beginning => Said::with_hold(warn, ["TRANSACTION OPENING"]),
+        Phase::Reviewing { .. } => BandWords::Alone(say_review(scene), good),
+        Phase::Returning => {
+            BandWords::alone(warn, ["NO TRANSACTION IS OPEN", "the second pass begins"])
+        }
+        Phase::Beginning => BandWords::with_hold(warn, ["TRANSACTION OPENING"]),
         Phase::Applying { cancelling } | Phase::Verifying { cancelling } => match cancelling {
-            None => Said::with_hold(warn, [OPEN]),
+            None => BandWords::with_hold(warn, [OPEN]),
             Some(since) if *since < plan::CANCEL_PATIENCE => {
-                Said::with_hold(warn, [OPEN, "CANCELLING"])
+                BandWords::with_hold(warn, [OPEN, "CANCELLING"])
             }
-            Some(_) => Said::with_hold(warn, [OPEN, "CANCEL HAS NO EFFECT"]),
+            Some(_) => BandWords::with_hold(warn, [OPEN, "CANCEL HAS NO EFFECT"]),
         },
-        Phase::TakingDown { cancelling: true } => Said::with_hold(warn, [OPEN, "CANCELLING"]),
+        Phase::TakingDown { cancelling: true } => BandWords::with_hold(warn, [OPEN, "CANCELLING"]),
         Phase::TakingDown { cancelling: false } | Phase::Deciding { .. } => {
-            Said::with_hold(warn, [OPEN])
+            BandWords::with_hold(warn, [OPEN])
         }
         Phase::MustRollBack { .. } => match scene.holds_locks() {
-            true => Said::with_hold(bad, [OPEN, ONLY_ROLLBACK]),
-            false => Said::alone(
+            true => BandWords::with_hold(bad, [OPEN, ONLY_ROLLBACK]),
+            false => BandWords::alone(
                 bad,
                 [
                     "TRANSACTION FAILED",
@@ -128,33 +130,35 @@ fn say_phase(scene: &Scene<'_>) -> Option<Said> {
                 false => "A QUERY RUNS",
             };
             match why {
-                Some(_) => Said::with_hold(bad, [OPEN, ONLY_ROLLBACK, runs]),
-                None => Said::with_hold(warn, [OPEN, runs]),
+                Some(_) => BandWords::with_hold(bad, [OPEN, ONLY_ROLLBACK, runs]),
+                None => BandWords::with_hold(warn, [OPEN, runs]),
             }
         }
-        Phase::Committing => Said::with_hold(warn, [OPEN, "COMMIT is under way"]),
+        Phase::Committing => BandWords::with_hold(warn, [OPEN, "COMMIT is under way"]),
         Phase::RollingBack { .. } => {
             let open = match scene.holds_locks() {
                 true => OPEN,
                 false => "TRANSACTION FAILED",
             };
-            Said::with_hold(warn, [open, "ROLLBACK is under way"])
+            BandWords::with_hold(warn, [open, "ROLLBACK is under way"])
         }
         Phase::Inquiring { why, .. } => match why {
             Why::OtherTransaction => {
-                Said::with_hold(bad, ["TRANSACTION GONE", "it may be committed"])
+                BandWords::with_hold(bad, ["TRANSACTION GONE", "it may be committed"])
             }
-            _ => Said::with_hold(bad, ["LINK LOST", "the transaction may still be open"]),
+            _ => BandWords::with_hold(bad, ["LINK LOST", "the transaction may still be open"]),
         },
-        Phase::PostVerifying { .. } => Said::alone(good, ["COMMITTED", "no transaction is open"]),
-        Phase::Ended(Ending::Prepared { .. }) => Said::alone(
+        Phase::PostVerifying { .. } => {
+            BandWords::alone(good, ["COMMITTED", "no transaction is open"])
+        }
+        Phase::Ended(Ending::Prepared { .. }) => BandWords::alone(
             bad,
             [
                 "PREPARED TRANSACTION",
                 "its locks are held until somebody ends it",
             ],
         ),
-        Phase::Ended(Ending::Unknown { .. }) => Said::alone(
+        Phase::Ended(Ending::Unknown { .. }) => BandWords::alone(
             bad,
             ["OUTCOME UNKNOWN", "the transaction may still be open"],
         ),
