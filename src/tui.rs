@@ -2,9 +2,10 @@
 //!
 //! It reads the gate and the account and changes neither: a key becomes a [`crate::gate::Event`],
 //! which the machine takes or refuses. Nothing here asks a server or reads a clock, and nothing waits
-//! but a terminal for its own writer, so a view is a function of what is known, and a test draws it
+//! but a terminal for its own writer and an editor for its person, so a view is a function of what is known, and a test draws it
 //! without a terminal.
 
+pub mod editor;
 pub mod field;
 pub mod input;
 pub mod keymap;

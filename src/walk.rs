@@ -24,6 +24,7 @@ mod replaying;
 use crate::asking::Challenge;
 use crate::gate::ExitCode;
 use crate::gate::event::{Alarm, Event, Observation, Report};
+use crate::tui::editor::{EditedText, OpenEditor, TextEditor};
 use crate::tui::input::Input;
 use crate::tui::screen::Screen;
 use crate::tui::terminal::{Surface, Terminal};
@@ -45,6 +46,8 @@ pub struct WalkWires {
     /// What a person is asked for on the way in.
     pub questions: UnboundedReceiver<Challenge>,
     pub input: UnboundedReceiver<Input>,
+    /// What a long query is written in, where there is a terminal for it.
+    pub editor: Option<TextEditor>,
 }
 
 /// Walks from connect to the end, on a screen.
@@ -64,6 +67,7 @@ pub async fn walk<H: HeldSession, B: Surface>(
             return code;
         }
         turn.say_remarks();
+        turn.open_editor(wires.editor.as_ref());
         turn.engine.look_at_log(turn.screen.shows_log());
         let due = turn.frame_is_due();
         let heard = turn.hears_session();
@@ -79,6 +83,7 @@ pub async fn walk<H: HeldSession, B: Surface>(
             () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                 turn.draw();
             }
+            edited = edited(&mut turn.open), if turn.open.is_some() => turn.take_edited(edited),
             input = wires.input.recv(), if turn.takes_input() => match input {
                 Some(input) => turn.take_or_keep(input),
                 None => turn.lose_screen(Alarm::PartDied("input")),
@@ -93,5 +98,13 @@ pub async fn walk<H: HeldSession, B: Surface>(
                 turn.take_batch(wires);
             }
         }
+    }
+}
+
+/// Waits for the editor that is open.
+async fn edited(open: &mut Option<OpenEditor>) -> EditedText {
+    match open {
+        Some(open) => open.ended().await,
+        None => std::future::pending().await,
     }
 }

@@ -42,6 +42,8 @@ mod copying;
 mod counting;
 #[path = "stories/deciding.rs"]
 mod deciding;
+#[path = "stories/editing.rs"]
+mod editing;
 #[path = "shared/encrypting.rs"]
 mod encrypting;
 #[path = "stories/entering.rs"]

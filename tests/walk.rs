@@ -339,6 +339,7 @@ impl Stage {
                 alarms: alarmed,
                 questions: stagegate::asking::open_desk().1,
                 input: typed,
+                editor: None,
             };
             let code = walk::walk(&mut engine, &mut screen, &mut terminal, &mut wires, true).await;
             (code, engine.machine().ending().cloned())

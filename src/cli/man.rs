@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 /// Name, and what it is for: what of the environment is read.
-const ENVIRONMENT: [(&str, &str); 9] = [
+const ENVIRONMENT: [(&str, &str); 10] = [
     (
         "PGHOST, PGPORT, PGUSER, PGDATABASE, PGSERVICE, PGSSLMODE and what else libpq reads",
         "Where to connect, as for psql; an option on the command line comes first.",
@@ -37,7 +37,14 @@ const ENVIRONMENT: [(&str, &str); 9] = [
         "STAGEGATE_PG_BIN",
         "The folder of the server programs, for demo and for rehearse --clone.",
     ),
-    ("TMPDIR", "Where throw-away servers live."),
+    (
+        "PSQL_EDITOR, EDITOR, VISUAL",
+        "What Ctrl-X opens a query in, the first that is set; without them vi.",
+    ),
+    (
+        "TMPDIR",
+        "Where throw-away servers live, and the file that an editor is opened on.",
+    ),
 ];
 
 const FILES: [(&str, &str); 4] = [

@@ -10,8 +10,8 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// This many keys that act or write, within [`BURST_WITHIN`], are no person: a paste without
@@ -25,6 +25,8 @@ pub const BURST_WITHIN: Duration = Duration::from_millis(40);
 const GLANCE: Duration = Duration::from_millis(1);
 /// How long the reader waits before it looks for a change of size and for its own end.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long it has to let go of the keyboard: it does so within a look.
+const LETTING_GO: Duration = Duration::from_secs(2);
 /// After so many looks that found nothing crossterm is asked all the same.
 const LOOKS: u32 = 20;
 
@@ -84,6 +86,67 @@ pub fn brackets_pastes(term: &str) -> bool {
 #[derive(Debug)]
 pub struct Reader {
     stop: Arc<AtomicBool>,
+    rest: ReaderRest,
+}
+
+impl Reader {
+    /// What lets it rest.
+    #[must_use]
+    pub fn rest(&self) -> ReaderRest {
+        self.rest.clone()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Resting {
+    #[default]
+    Reads,
+    Asked,
+    Rests,
+}
+
+/// Somebody else reads the keyboard for a while. That the terminal hung up is noticed all the same.
+#[derive(Debug, Clone, Default)]
+pub struct ReaderRest(Arc<(Mutex<Resting>, Condvar)>);
+
+impl ReaderRest {
+    /// Waits until nothing is read any more; says whether that is so.
+    #[must_use]
+    pub fn begin(&self) -> bool {
+        self.set(Resting::Asked);
+        let state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .0
+            .1
+            .wait_timeout_while(state, LETTING_GO, |state| *state != Resting::Rests);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let rests = *state == Resting::Rests;
+        if !rests {
+            *state = Resting::Reads;
+        }
+        rests
+    }
+
+    /// Has it read on.
+    pub fn end(&self) {
+        self.set(Resting::Reads);
+    }
+
+    fn set(&self, to: Resting) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = to;
+        self.0.1.notify_all();
+    }
+
+    /// Rests while that is wanted, and the program goes on.
+    fn take(&self, stop: &AtomicBool) {
+        let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while *state != Resting::Reads && !stop.load(Ordering::SeqCst) {
+            *state = Resting::Rests;
+            self.0.1.notify_all();
+            let waited = self.0.1.wait_timeout(state, LOOK);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
 }
 
 impl Drop for Reader {
@@ -121,14 +184,16 @@ pub fn spawn(send: impl Fn(Input) -> bool + Send + Sync + 'static) -> io::Result
             .spawn(move || watch(&stop, &gone))?;
     }
     let stopped = Arc::clone(&stop);
+    let rest = ReaderRest::default();
+    let resting = rest.clone();
     let reader = std::thread::Builder::new()
         .name("input".to_owned())
-        .spawn(move || read_stdin(&stopped, &*send, &gone));
+        .spawn(move || read_stdin(&stopped, &resting, &*send, &gone));
     if let Err(error) = reader {
         stop.store(true, Ordering::SeqCst);
         return Err(error);
     }
-    Ok(Reader { stop })
+    Ok(Reader { stop, rest })
 }
 
 /// What a look at standard input found.
@@ -170,10 +235,16 @@ fn watch(stop: &AtomicBool, gone: &impl Fn(String)) {
     }
 }
 
-fn read_stdin(stop: &AtomicBool, send: &impl Fn(Input) -> bool, gone: &impl Fn(String)) {
+fn read_stdin(
+    stop: &AtomicBool,
+    rest: &ReaderRest,
+    send: &impl Fn(Input) -> bool,
+    gone: &impl Fn(String),
+) {
     let mut pace = Pace::default();
     let mut sizes = Sizes::default();
     while !stop.load(Ordering::SeqCst) {
+        rest.take(stop);
         match look(PollFlags::IN) {
             StdinState::HungUp(why) => return gone(why),
             StdinState::Nothing if !sizes.may_have_changed() => continue,

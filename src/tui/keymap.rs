@@ -342,6 +342,7 @@ pub fn roff_rows() -> Vec<String> {
     rows()
         .map(|(place, keys, help)| {
             let keys = keys.replace('\\', "\\e").replace('-', "\\-");
+            let help = help.replace('\\', "\\e");
             format!(".TP\n.B {keys}\n{place}: {help}.")
         })
         .collect()
@@ -362,7 +363,7 @@ pub fn rows() -> impl Iterator<Item = (&'static str, String, &'static str)> {
 }
 
 /// The keys with Ctrl, which hold in every place, prompts too.
-pub const CONTROL: [(&str, &str); 7] = [
+pub const CONTROL: [(&str, &str); 8] = [
     ("Ctrl-C", "as q"),
     (
         "Ctrl-Z",
@@ -377,6 +378,10 @@ pub const CONTROL: [(&str, &str); 7] = [
     (
         "Ctrl-J, Alt-Enter",
         "in a query: begin a new line; Enter asks. A paste keeps its lines",
+    ),
+    (
+        "Ctrl-X",
+        "in a query: open it in your editor (PSQL_EDITOR, EDITOR, VISUAL, else vi), as psql's \\e",
     ),
     (
         "Ctrl-F, Ctrl-B, Ctrl-D, Ctrl-U",

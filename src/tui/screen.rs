@@ -38,7 +38,7 @@ pub const NEEDS: (u16, u16) = (80, 24);
 /// halves, and 24 rows without those that tmux and a second pane take.
 pub const LEAST: (u16, u16) = (79, 20);
 /// The longest query, in characters.
-const LONGEST_QUERY: usize = 4_000;
+const LONGEST_QUERY: usize = 20_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cover {
@@ -158,6 +158,8 @@ pub struct Screen {
     /// Whether the terminal has a clipboard that takes a text, and what it is to take.
     clipboard: bool,
     copied: Option<String>,
+    /// Whether the query that is being typed is to be opened in the editor.
+    to_edit: bool,
 }
 
 impl Screen {
@@ -218,6 +220,7 @@ impl Screen {
             repaint: false,
             clipboard: false,
             copied: None,
+            to_edit: false,
         }
     }
 
@@ -277,6 +280,12 @@ impl Screen {
     /// What the terminal's clipboard is to take.
     pub fn take_copied(&mut self) -> Option<String> {
         self.copied.take()
+    }
+
+    /// The query that is to be opened in the editor.
+    pub fn take_to_edit(&mut self) -> Option<String> {
+        let wanted = std::mem::take(&mut self.to_edit);
+        wanted.then(|| self.typed.text().to_owned())
     }
 
     /// Whether the server's log is on screen.

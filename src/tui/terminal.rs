@@ -19,11 +19,12 @@ use crossterm::{cursor, execute};
 use ratatui::Frame;
 use ratatui::backend::{Backend, TestBackend};
 use ratatui::layout::{Rect, Size};
+use rustix::termios::QueueSelector;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Once, OnceLock};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 mod ours;
 mod writer;
@@ -36,6 +37,23 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 
 /// The terminal's settings from before it was ours.
 static SETTINGS: OnceLock<rustix::termios::Termios> = OnceLock::new();
+
+/// Whether a program that we run has the terminal.
+static LENT: Mutex<Lending> = Mutex::new(Lending::Never);
+
+#[derive(Debug, Clone, Copy)]
+enum Lending {
+    Never,
+    Lent,
+    TakenBack(Instant),
+}
+
+fn lending() -> MutexGuard<'static, Lending> {
+    LENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long after that a signal may still be on its way that ended the other program, too.
+const LATE_SIGNAL: Duration = Duration::from_secs(1);
 
 /// How long a terminal has to take what gives it back; one that is stalled never does.
 const GIVING_BACK: Duration = Duration::from_millis(300);
@@ -100,6 +118,9 @@ pub trait Surface: Backend {
     /// Gives the terminal's window another title, with the next frame.
     fn set_title(&mut self, _title: &str) {}
 
+    /// Somebody else had the terminal.
+    fn come_back(&mut self) {}
+
     /// Puts a text into the terminal's clipboard, with the next frame.
     fn copy(&mut self, _text: &str) {}
 
@@ -142,20 +163,9 @@ impl Terminal<Ours> {
         if let Ok(settings) = rustix::termios::tcgetattr(rustix::stdio::stdin()) {
             SETTINGS.get_or_init(|| settings);
         }
-        enable_raw_mode()?;
-        ENTERED.store(true, Ordering::SeqCst);
-        let titled = std::env::var("TERM").is_ok_and(|term| takes_texts(&term));
-        let entered = execute!(
-            io::stdout(),
-            Print(if titled { KEEP_TITLE } else { "" }),
-            Print(KEEP_WHEEL),
-            Print(if scrolls { WHEEL_AS_ARROWS } else { "" }),
-            EnterAlternateScreen,
-            EnableBracketedPaste,
-            cursor::Hide
-        )
-        .and_then(|()| Ours::start(titled))
-        .and_then(ratatui::Terminal::new);
+        let entered = enter_screen(scrolls)
+            .and_then(|()| Ours::start(has_title()))
+            .and_then(ratatui::Terminal::new);
         match entered {
             Ok(inner) => Ok(Terminal {
                 inner: ManuallyDrop::new(inner),
@@ -167,6 +177,24 @@ impl Terminal<Ours> {
             }
         }
     }
+}
+
+fn has_title() -> bool {
+    std::env::var("TERM").is_ok_and(|term| takes_texts(&term))
+}
+
+fn enter_screen(scrolls: bool) -> io::Result<()> {
+    enable_raw_mode()?;
+    ENTERED.store(true, Ordering::SeqCst);
+    execute!(
+        io::stdout(),
+        Print(if has_title() { KEEP_TITLE } else { "" }),
+        Print(KEEP_WHEEL),
+        Print(if scrolls { WHEEL_AS_ARROWS } else { "" }),
+        EnterAlternateScreen,
+        EnableBracketedPaste,
+        cursor::Hide
+    )
 }
 
 impl<B: Surface> Terminal<B> {
@@ -210,6 +238,15 @@ impl<B: Surface> Terminal<B> {
     /// Puts a text into the terminal's clipboard, with the next frame.
     pub fn copy(&mut self, text: &str) {
         self.inner.backend_mut().copy(text);
+    }
+
+    /// Draws everything anew with the next frame, the title too: somebody else had the terminal.
+    ///
+    /// # Errors
+    /// When the terminal cannot be asked for its size.
+    pub fn come_back(&mut self) -> Result<(), B::Error> {
+        self.inner.backend_mut().come_back();
+        self.repaint()
     }
 
     /// Rings the terminal's bell.
@@ -269,13 +306,62 @@ pub fn restore() {
     let _ = disable_raw_mode();
 }
 
+/// Gives the terminal to a program that we run, until [`take_back`].
+pub(crate) fn lend() {
+    *lending() = Lending::Lent;
+    restore();
+}
+
+/// Takes it again, without what was typed meanwhile.
+///
+/// # Errors
+/// When it is gone.
+pub(crate) fn take_back(scrolls: bool) -> io::Result<()> {
+    put_settings_back();
+    let entered = enter_screen(scrolls);
+    let _ = rustix::termios::tcflush(rustix::stdio::stdin(), QueueSelector::IFlush);
+    *lending() = Lending::TakenBack(Instant::now());
+    entered
+}
+
+/// Whether somebody else has the terminal, or had it until now: Ctrl-C is a signal then, and not for us.
+pub(crate) fn is_lent() -> bool {
+    match *lending() {
+        Lending::Never => false,
+        Lending::Lent => true,
+        Lending::TakenBack(at) => at.elapsed() < LATE_SIGNAL,
+    }
+}
+
+/// The settings from before the terminal was ours, whoever changed them since.
+pub(crate) fn put_settings_back() {
+    if let Some(settings) = SETTINGS.get() {
+        let now = rustix::termios::OptionalActions::Now;
+        let _ = rustix::termios::tcsetattr(rustix::stdio::stdin(), now, settings);
+    }
+}
+
+/// Ends the line that a program broke off in, so that the last words begin one of their own.
+pub(crate) fn end_foreign_line() {
+    write_within(GIVING_BACK, || {
+        let _ = writer::write_whole(b"\r\n");
+    });
+}
+
+/// Leaves the screen of a program that could not do so itself.
+pub(crate) fn leave_foreign_screen() {
+    write_within(GIVING_BACK, || {
+        let _ = writer::write_whole(LEAVING);
+    });
+    put_settings_back();
+}
+
 /// Gives back the settings alone, without waiting for what is still to be written; says whether the
 /// terminal was in our hands.
 pub(crate) fn give_back_settings() -> bool {
     let ours = ENTERED.load(Ordering::SeqCst);
-    if ours && let Some(settings) = SETTINGS.get() {
-        let now = rustix::termios::OptionalActions::Now;
-        let _ = rustix::termios::tcsetattr(rustix::stdio::stdin(), now, settings);
+    if ours {
+        put_settings_back();
     }
     ours
 }

@@ -2,6 +2,7 @@
 
 use super::watchdog::Watchdog;
 use crate::gate::event::Alarm;
+use crate::tui::terminal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -23,6 +24,10 @@ pub fn listen(alarms: &UnboundedSender<Alarm>, watchdog: &Watchdog) -> std::io::
         let (alarms, watchdog) = (alarms.clone(), watchdog.clone());
         tokio::spawn(async move {
             while stream.recv().await.is_some() {
+                // What Ctrl-C in an editor sends to the program behind it as well.
+                if alarm == Alarm::Interrupted && terminal::is_lent() {
+                    continue;
+                }
                 watchdog.tell_to_leave(alarm.exit_code());
                 // Where nobody listens any more, the run is over and only its end still to be told.
                 let _ = alarms.send(alarm.clone());

@@ -10,6 +10,7 @@ use crate::asking::Challenge;
 use crate::gate::Phase;
 use crate::gate::event::{Alarm, Body, Event, Millis, Observation, Report};
 use crate::gate::machine::Face;
+use crate::tui::editor::{EditedText, OpenEditor, TextEditor};
 use crate::tui::input::{Input, What};
 use crate::tui::screen::{Motion, Screen};
 use crate::tui::terminal::{Surface, Terminal};
@@ -36,6 +37,10 @@ pub(super) struct Turn<'a, H, B: Surface> {
     /// A key that came while something else waited to be drawn.
     pending: Option<Input>,
     screen_lost: bool,
+    /// The query that the editor is to be opened on, once no frame is under way.
+    to_edit: Option<String>,
+    /// The editor that has the terminal.
+    pub(super) open: Option<OpenEditor>,
     /// When time was told last.
     told: Instant,
     /// What was left of the hold then.
@@ -58,6 +63,8 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
             face_since: Instant::now(),
             pending: None,
             screen_lost: false,
+            to_edit: None,
+            open: None,
             told: Instant::now(),
             hold_left: None,
         }
@@ -76,7 +83,7 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
     /// When the next frame is to be drawn, if one is.
     pub(super) fn frame_is_due(&self) -> Option<Instant> {
         let due = self.showing.due(self.pending.is_some());
-        due.filter(|_| !self.screen_lost)
+        due.filter(|_| !self.screen_lost && !self.is_with_editor())
     }
 
     /// The session waits for the frame that a key is taken on, as long as that can be expected.
@@ -188,9 +195,71 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
         }
     }
 
+    /// Whether the terminal is the editor's, or about to be: a frame that nobody sees would count as drawn.
+    fn is_with_editor(&self) -> bool {
+        self.to_edit.is_some() || self.open.is_some()
+    }
+
+    /// Opens the editor on the query that is being typed, where that was asked for.
+    pub(super) fn open_editor(&mut self, editor: Option<&TextEditor>) {
+        if self.showing.is_under_way() || self.screen_lost {
+            return;
+        }
+        let Some(text) = self.to_edit.take() else {
+            return;
+        };
+        let notes = self.notes();
+        let opened = match editor {
+            Some(editor) => editor.open(&text, &notes),
+            None => Err(std::io::ErrorKind::Unsupported.into()),
+        };
+        match opened {
+            Ok(open) => self.open = Some(open),
+            Err(error) => {
+                self.screen.say(format!("No editor is opened: {error}."));
+                self.repaint();
+                self.showing.press();
+            }
+        }
+    }
+
+    /// What has to be known while the screen cannot say it (I7).
+    fn notes(&self) -> Vec<String> {
+        let mut notes = vec![
+            "Save and leave, and this lies in the field; it is asked with Enter there. These lines go."
+                .to_owned(),
+        ];
+        if let Some(left) = self.engine.machine().hold_left() {
+            let left = Duration::from_millis(left);
+            let end = jiff::Zoned::now().saturating_add(
+                jiff::Span::new().seconds(i64::try_from(left.as_secs()).unwrap_or(i64::MAX)),
+            );
+            notes.push(format!(
+                "THE TRANSACTION IS HELD meanwhile, and rolled back by itself at {}.",
+                end.strftime("%H:%M:%S")
+            ));
+        }
+        notes
+    }
+
+    /// The editor has ended.
+    pub(super) fn take_edited(&mut self, edited: EditedText) {
+        self.open = None;
+        if edited.screen.is_err() || self.terminal.come_back().is_err() {
+            return self.lose_screen(Alarm::HungUp);
+        }
+        for event in self.screen.take_edited(edited.text, self.engine.machine()) {
+            self.engine.take(event);
+        }
+        self.showing.press();
+    }
+
     /// Takes what the person did, or keeps it for the frame that it has to be taken on.
     pub(super) fn take_or_keep(&mut self, input: Input) {
         match input.what {
+            // It was meant for the editor.
+            What::Key(_) | What::Burst(_) | What::Paste(_) | What::Resize(..)
+                if self.is_with_editor() => {}
             // Behind a key that a stuck terminal keeps waiting there is no second one.
             What::Key(_) | What::Burst(_) | What::Paste(_) if self.showing.is_behind() => {
                 self.pending.get_or_insert(input);
@@ -223,6 +292,7 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
         if self.screen.take_repaint() {
             self.repaint();
         }
+        self.to_edit = self.screen.take_to_edit();
         self.showing.press();
     }
 

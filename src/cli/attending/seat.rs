@@ -3,9 +3,10 @@
 use super::Whose;
 use crate::asking::Challenge;
 use crate::cli::arguments::LookArguments;
-use crate::cli::commands::{Failure, is_dumb};
+use crate::cli::commands::{Failure, env, is_dumb};
 use crate::gate::event::{Alarm, Observation, Report};
 use crate::headless;
+use crate::tui::editor::{TextEditor, chosen_editor};
 use crate::tui::input;
 use crate::tui::terminal::{Ours, Terminal};
 use crate::walk::WalkWires;
@@ -36,6 +37,11 @@ impl Seat {
         let (keys, input) = unbounded_channel();
         let reader = input::spawn(move |input| keys.send(input).is_ok())
             .wrap_err("the keyboard cannot be read")?;
+        let editor = TextEditor {
+            command: chosen_editor(env),
+            rest: reader.rest(),
+            scrolls,
+        };
         Ok(Seat::Screen {
             terminal: Box::new(terminal),
             wires: WalkWires {
@@ -44,6 +50,7 @@ impl Seat {
                 alarms,
                 questions,
                 input,
+                editor: Some(editor),
             },
             _reader: reader,
         })

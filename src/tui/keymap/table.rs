@@ -179,7 +179,7 @@ pub const BINDINGS: &[Binding] = &[
         KeyPlace::Query,
         &[Enter],
         ViewAct::Accept,
-        "ask, Ctrl-J new line",
+        "ask, Ctrl-J new line, Ctrl-X editor",
         "ask it: one SELECT, VALUES, WITH, TABLE, SHOW or EXPLAIN",
     ),
     view(
@@ -384,7 +384,7 @@ pub const BINDINGS: &[Binding] = &[
         ViewAct::Wrap,
         "",
         "in a script: move long lines sideways with Left and Right, or wrap them; in an answer: row by \
-         row, as psql's expanded display, or as a grid",
+         row, as psql's \\x, or as a grid",
     ),
     view(
         KeyPlace::Reader,

@@ -237,6 +237,10 @@ impl Screen {
                 self.repaint = true;
                 Vec::new()
             }
+            KeyCode::Char('x') if self.place(machine) == KeyPlace::Query => {
+                self.to_edit = true;
+                Vec::new()
+            }
             KeyCode::Char(letter) if self.place(machine).types() => {
                 match keymap::control_edit(letter) {
                     Some(edit) => self.edit(edit),
@@ -256,6 +260,39 @@ impl Screen {
             true => self.edited(),
             false => Vec::new(),
         }
+    }
+
+    /// What came back from the editor: a text for the field, or why there is none. It asks nothing.
+    pub fn take_edited(&mut self, edited: Result<String, String>, machine: &Machine) -> Vec<Event> {
+        self.settle(machine);
+        let text = match edited {
+            Ok(text) => text,
+            Err(why) => {
+                self.say(why);
+                return Vec::new();
+            }
+        };
+        if self.place(machine) != KeyPlace::Query {
+            remember(&mut self.past.queries, &text);
+            self.say(
+                "What you could ask ended while the editor was open. Nothing was asked; where : is \
+                 offered, Up brings your text back."
+                    .into(),
+            );
+            return Vec::new();
+        }
+        let letters = text.chars().count();
+        if letters > LONGEST_QUERY {
+            self.say(format!(
+                "Nothing was taken from the editor: a query has {LONGEST_QUERY} characters at most, and \
+                 this has {letters}. The query is as it was."
+            ));
+            return Vec::new();
+        }
+        self.typed.clear();
+        self.typed.insert(text.chars());
+        self.say("Your text lies in the field, and is not asked yet: Enter asks it.".into());
+        self.edited()
     }
 
     /// The typed text changed: what the gate's frame showed is no longer what is there (I5).

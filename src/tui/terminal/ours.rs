@@ -24,7 +24,7 @@ const NO_SIZE: Size = Size {
 /// How many characters of a title are sent.
 const LONGEST_TITLE: usize = 80;
 
-const BELL: u8 = 0x07;
+pub(super) const BELL: u8 = 0x07;
 
 /// The terminal that the program was started in.
 #[derive(Debug)]
@@ -104,6 +104,12 @@ impl Surface for Ours {
     fn set_title(&mut self, title: &str) {
         if self.title.as_deref().is_some_and(|shown| shown != title) {
             self.next_title = Some(title.to_owned());
+        }
+    }
+
+    fn come_back(&mut self) {
+        if let Some(title) = &mut self.title {
+            title.clear();
         }
     }
 

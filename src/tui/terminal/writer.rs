@@ -4,7 +4,8 @@
 //! in order, and whoever drew one hears when the terminal has taken it: only then was it drawn (I5).
 //! A frame that is still to go out when the terminal is given back never does.
 
-use super::ENTERED;
+use super::ours::BELL;
+use super::{ENTERED, is_lent};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use std::io;
@@ -111,10 +112,11 @@ pub(crate) fn write_within(limit: Duration, write: impl FnOnce() + Send + 'stati
     }
 }
 
-/// Writes a frame to standard output, where that is still ours.
+/// Writes a frame to standard output, where that is still ours. The bell alone is heard also while
+/// somebody else has the terminal.
 pub(super) fn write_frame(frame: &[u8]) -> io::Result<()> {
     let _turn = take_turn();
-    match ENTERED.load(Ordering::SeqCst) {
+    match ENTERED.load(Ordering::SeqCst) || frame == [BELL] && is_lent() {
         true => write_whole(frame),
         false => Ok(()),
     }

@@ -1,0 +1,202 @@
+//! A long query is written in the person's own editor: it comes back as text, and what holds a
+//! transaction goes on meanwhile.
+
+use crate::stage::{Stage, Walk};
+use crate::terminal::Terminal;
+use rustix::process::Signal;
+use stagegate::journal::Entry;
+use stagegate::sandbox::demo::Scenario;
+
+/// An editor that says what it was given, writes down what is typed into it, and ends with `$LAST`.
+const SCRIPT: &str = r#"
+umask 077
+ls -ld "$1" "$(dirname "$1")" >"$HOME/seen"
+env >>"$HOME/seen"
+cat "$1" >>"$HOME/seen"
+echo "EDITOR IS OPEN"
+read -r first
+read -r second
+echo "it read $first and $second"
+printf 'SELECT 41 + 1\n  AS n -- %s\n' "$first" >"$1"
+eval "$LAST"
+"#;
+
+/// A walk to the armed gate with that editor, and the prompt for a query open.
+fn at_the_prompt(stage: &Stage, last: &str, arguments: &[&str]) -> Terminal {
+    let script = stage.file("editor.sh", SCRIPT);
+    let temporary = stage.home().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let env = [
+        ("PSQL_EDITOR", "/bin/sh".to_owned() + " " + &script),
+        ("EDITOR", "/nonexistent".to_owned()),
+        ("LAST", last.to_owned()),
+        ("TMPDIR", temporary.display().to_string()),
+        ("PGPASSWORD", "hunter2".to_owned()),
+    ];
+    let env: Vec<(&str, &str)> = env.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    let mut terminal = stage.run_in(80, 24, &env, arguments);
+    terminal.walk_to_the_gate();
+    terminal
+        .key(":")
+        .wait_for("Ctrl-X editor")
+        .type_slowly("SELECT 1");
+    terminal
+}
+
+/// What the editor was given.
+fn seen(stage: &Stage) -> String {
+    std::fs::read_to_string(stage.home().join("seen")).unwrap()
+}
+
+/// Asserts that nothing of the editor's files is left.
+#[track_caller]
+fn assert_removed(stage: &Stage) {
+    let left = std::fs::read_dir(stage.home().join("tmp")).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+fn asked(stage: &Stage) -> Vec<String> {
+    let entries = stage.journal().into_iter();
+    let asked = entries.filter_map(|entry| match entry {
+        Entry::Queried { query, .. } => Some(query),
+        _ => None,
+    });
+    asked.collect()
+}
+
+#[test]
+fn a_query_comes_back_from_the_editor_as_text_and_the_transaction_outlives_the_dead_man() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = at_the_prompt(&stage, "exit 0", &["--dead-man", "5s"]);
+    let held = stage.held();
+    terminal
+        .paste_raw("\x18")
+        .wait_for("EDITOR IS OPEN")
+        .shows_no("HELD");
+    assert_eq!(terminal.is_taken(), [false, false, false]);
+    // Longer than the server waits for a sign of life.
+    stage.wait_until(
+        "SELECT bool_or(xact_start < clock_timestamp() - interval '12 s') FROM pg_stat_activity
+         WHERE application_name = 'stagegate' AND backend_xid IS NOT NULL",
+        "t",
+    );
+    assert_eq!(stage.held(), held);
+    // At the gate these would be COMMIT, ROLLBACK and its confirmation. Suspending it is no way out.
+    terminal.paste_raw("\x1a").breathe();
+    terminal.paste_raw("c\r").breathe();
+    terminal
+        .paste_raw("ry\rry\r:")
+        .wait_for("is not asked yet: Enter asks it")
+        .wait_for("> SELECT 41 + 1")
+        .shows(&["    AS n -- c"]);
+    assert_eq!(terminal.is_taken(), [true, true, true]);
+    assert_removed(&stage);
+    assert_eq!(stage.held(), held);
+    terminal.key("Enter").wait_for("1 row in ").shows(&[" 42"]);
+    terminal.key("Esc").wait_for_the_gate().commit().key("q");
+    stage.assert_committed(&mut terminal);
+    assert_eq!(asked(&stage), ["SELECT 41 + 1\n  AS n -- c"]);
+    let seen = seen(&stage);
+    assert!(
+        seen.contains("drwx------ ") && seen.contains("-rw------- "),
+        "{seen}"
+    );
+    assert!(!seen.contains("hunter2"), "{seen}");
+    assert!(
+        seen.contains(
+            "-- stagegate: THE TRANSACTION IS HELD meanwhile, and rolled back by itself at "
+        ),
+        "{seen}"
+    );
+    assert!(seen.ends_with("\nSELECT 1\n"), "{seen}");
+}
+
+#[test]
+fn the_hold_ends_while_the_editor_is_open_and_that_is_what_is_seen_at_the_return() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = at_the_prompt(&stage, "exit 0", &["--hold-limit", "12s"]);
+    terminal.paste_raw("\x18").wait_for("EDITOR IS OPEN");
+    stage.wait_until(
+        "SELECT count(*) FROM pg_stat_activity
+         WHERE application_name = 'stagegate' AND backend_xid IS NOT NULL",
+        "0",
+    );
+    stage.assert_untouched();
+    terminal.shows(&["EDITOR IS OPEN"]);
+    terminal
+        .paste_raw("c\rwiser_ops\r")
+        .wait_for("R O L L E D   B A C K")
+        .wait_for("Nothing was asked");
+    assert_removed(&stage);
+    terminal.key("q");
+    stage.assert_rolled_back(&mut terminal, 3, "the hold limit was reached");
+    assert_eq!(asked(&stage), [""; 0]);
+}
+
+#[test]
+fn an_editor_that_fails_changes_nothing_and_says_so() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = at_the_prompt(&stage, "exit 3", &[]);
+    let held = stage.held();
+    terminal
+        .paste_raw("\x18")
+        .wait_for("EDITOR IS OPEN")
+        .paste_raw("c\ry\r")
+        .wait_for("Nothing was taken: the editor ended with code 3. The query is as it was.")
+        .wait_for("> SELECT 1");
+    // What Ctrl-C ends is the editor, and nothing behind it.
+    terminal
+        .paste_raw("\x18")
+        .wait_for_times("EDITOR IS OPEN", 2)
+        .paste_raw("\x03")
+        .wait_for("the editor was ended by a signal. The query is as")
+        .wait_for("> SELECT 1");
+    assert_removed(&stage);
+    assert_eq!(stage.held(), held);
+    terminal
+        .key("Esc")
+        .wait_while("╭ QUERY")
+        .wait_for_the_gate()
+        .roll_back()
+        .key("q");
+    stage.assert_rolled_back(&mut terminal, 1, "you decided so");
+}
+
+#[test]
+fn an_editor_that_is_not_there_is_said_to_be_so() {
+    let stage = Stage::set(Scenario::Clean);
+    let env = [("VISUAL", "/nonexistent/editor")];
+    let mut terminal = stage.run_in(80, 24, &env, &[]);
+    terminal.walk_to_the_gate();
+    terminal
+        .key(":")
+        .wait_for("read-only by")
+        .type_slowly("SELECT 1")
+        .paste_raw("\x18")
+        .wait_for("/nonexistent/editor cannot be started.")
+        .wait_for("> SELECT 1");
+    terminal
+        .key("Esc")
+        .wait_while("╭ QUERY")
+        .wait_for_the_gate()
+        .roll_back()
+        .key("q");
+    stage.assert_rolled_back(&mut terminal, 1, "you decided so");
+}
+
+#[test]
+fn told_to_leave_while_the_editor_is_open() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+        let stage = Stage::set(Scenario::Clean);
+        let mut terminal = at_the_prompt(&stage, "exit 0", &[]);
+        terminal.paste_raw("\x18").wait_for("EDITOR IS OPEN");
+        terminal.signal(signal);
+        assert_eq!(terminal.exit_code(), code, "{}", terminal.picture());
+        terminal.shows(&["ROLLED BACK"]);
+        stage.assert_untouched();
+        stage.assert_nobody_left();
+        assert_removed(&stage);
+        assert_eq!(terminal.is_taken(), [false, false, false]);
+    }
+}
