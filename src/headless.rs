@@ -109,6 +109,7 @@ pub async fn walk<H: HeldSession>(
                 engine.take(Event::Ticked { elapsed });
                 invite.wait(engine, asked.is_some());
             }
+            () = engine.hear_measured() => {}
             Some(question) = feed.questions.recv(), if asked.is_none() => {
                 asked = Asked::put(question);
                 if alone && asked.is_some() && answers.is_none() {
@@ -153,6 +154,11 @@ const BATCH: usize = 64;
 
 /// Takes what streams while nothing else happens: each step is told, and written with others.
 fn take_batch<H: HeldSession>(engine: &mut Engine<H>, feed: &mut Feed) {
+    take_streaming(engine, feed);
+    engine.write_down();
+}
+
+fn take_streaming<H: HeldSession>(engine: &mut Engine<H>, feed: &mut Feed) {
     let phase = std::mem::discriminant(engine.machine().phase());
     for _ in 0..BATCH {
         let moved = std::mem::discriminant(engine.machine().phase()) != phase;
@@ -167,7 +173,7 @@ fn take_batch<H: HeldSession>(engine: &mut Engine<H>, feed: &mut Feed) {
             report.body,
             Body::StatementStarted { .. } | Body::StatementFinished(_)
         );
-        engine.take(Event::Reported(report));
+        engine.take_among(report);
         if !streams {
             return;
         }

@@ -29,6 +29,19 @@ pub struct Journal {
     file: File,
     chain: Chain,
     footing: Footing,
+    /// Lines that are made and not written yet.
+    kept: String,
+}
+
+/// So many bytes of lines are kept at the most, in bytes.
+const MOST_KEPT: usize = 64 * 1024;
+
+/// However a run ends, what was made is written.
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // What fails now has nobody who could be told.
+        let _ = self.write_kept();
+    }
 }
 
 /// Why a journal cannot be written.
@@ -141,6 +154,7 @@ impl Journal {
             path,
             file,
             chain: Chain::default(),
+            kept: String::new(),
         }
     }
 
@@ -148,12 +162,42 @@ impl Journal {
         &self.path
     }
 
-    /// Appends a line.
+    /// Appends a line, with what was kept for later before it.
     ///
     /// # Errors
     /// When the system does not take it, or the file is no longer the one that its name leads to.
     pub fn record(&mut self, entry: &Entry) -> Result<(), JournalError> {
-        self.append(entry)
+        self.keep(entry);
+        self.write_kept()
+    }
+
+    /// Makes the next line, to be written together with those that follow: at the latest before anything
+    /// is done that rests on it. Its place in the chain and its time are those of now.
+    pub fn keep(&mut self, entry: &Entry) {
+        self.kept
+            .push_str(&self.chain.line(entry, jiff::Timestamp::now()));
+    }
+
+    /// Whether so much is kept that it is to be written.
+    pub fn is_full(&self) -> bool {
+        self.kept.len() >= MOST_KEPT
+    }
+
+    /// Appends what was kept.
+    ///
+    /// # Errors
+    /// As [`Journal::record`].
+    pub fn write_kept(&mut self) -> Result<(), JournalError> {
+        if self.kept.is_empty() {
+            return Ok(());
+        }
+        let lines = std::mem::take(&mut self.kept);
+        self.stands()?;
+        self.file
+            .write_all(lines.as_bytes())
+            .map_err(|source| self.write_error(source))?;
+        self.footing.wrote(lines.as_bytes());
+        Ok(())
     }
 
     /// Appends a line and waits until it is on disk, under the journal's own name: read back from
@@ -163,7 +207,7 @@ impl Journal {
     /// When the system does not take it, does not say that it is on disk, or the file is no longer the
     /// one that its name leads to.
     pub fn record_durably(&mut self, entry: &Entry) -> Result<(), JournalError> {
-        self.append(entry)?;
+        self.record(entry)?;
         self.file
             .sync_data()
             .map_err(|source| self.write_error(source))?;
@@ -182,16 +226,6 @@ impl Journal {
         self.footing
             .holds(&self.path, &self.file)
             .map_err(|what| self.displaced(what))
-    }
-
-    fn append(&mut self, entry: &Entry) -> Result<(), JournalError> {
-        self.stands()?;
-        let line = self.chain.line(entry, jiff::Timestamp::now());
-        self.file
-            .write_all(line.as_bytes())
-            .map_err(|source| self.write_error(source))?;
-        self.footing.wrote(line.as_bytes());
-        Ok(())
     }
 
     fn displaced(&self, what: String) -> JournalError {
@@ -233,6 +267,26 @@ mod tests {
         assert_eq!(mode(journal.path().parent().unwrap()), 0o700);
         let text = std::fs::read_to_string(journal.path()).unwrap();
         assert_eq!(chain::verify(&text).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn lines_that_are_kept_stand_before_what_is_on_disk_and_are_written_at_the_end() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("run.jsonl");
+        let mut journal = Journal::create(Some(&path), |_| None).unwrap();
+        let written = || {
+            let text = std::fs::read_to_string(&path).unwrap();
+            chain::verify(&text).unwrap().len()
+        };
+        journal.keep(&opened());
+        journal.keep(&opened());
+        assert_eq!(written(), 0, "one by one");
+        let intent = Entry::intent(entry::Decision::Commit, Some("7".into()));
+        journal.record_durably(&intent).unwrap();
+        assert_eq!(written(), 3);
+        journal.keep(&opened());
+        drop(journal);
+        assert_eq!(written(), 4);
     }
 
     #[test]

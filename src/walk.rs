@@ -11,6 +11,7 @@ pub mod engine;
 pub mod evidence;
 mod files;
 pub mod live;
+pub mod past;
 pub mod record;
 pub mod rehearsed;
 mod showing;
@@ -88,6 +89,7 @@ pub async fn walk<H: HeldSession, B: Surface>(
                 Some(input) => turn.take_or_keep(input),
                 None => turn.lose_screen(Alarm::PartDied("input")),
             },
+            () = turn.engine.hear_measured() => turn.take_expectation(),
             Some(question) = wires.questions.recv() => turn.ask(question),
             Some(observation) = wires.observations.recv(), if heard => {
                 turn.take_observation(observation);

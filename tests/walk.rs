@@ -12,6 +12,7 @@ use stagegate::gate::plan::{Mode, Plan};
 use stagegate::gate::query::{After, Looked, Rows};
 use stagegate::gate::{Ending, ExitCode, Why};
 use stagegate::journal::chain;
+use stagegate::journal::measured::Measured;
 use stagegate::journal::{Entry, Journal};
 use stagegate::runbook::check::{Check, Verdict};
 use stagegate::runbook::script::Script;
@@ -20,6 +21,7 @@ use stagegate::tui::input::{Input, What};
 use stagegate::tui::terminal::{Surface, Terminal};
 use stagegate::tui::{Appearance, Screen};
 use stagegate::walk::engine::{Engine, EngineRemark, HeldSession, Log};
+use stagegate::walk::past::Measuring;
 use stagegate::walk::rehearsed::Weighing;
 use stagegate::walk::{self, WalkWires};
 use std::path::Path;
@@ -913,6 +915,35 @@ fn reached(system: &str) -> Body {
         system_identifier: Some(system.into()),
         ..Target::default()
     }))
+}
+
+/// The checklist is there, whatever journals are still read; what they tell comes to it.
+#[tokio::test]
+async fn what_earlier_passes_measured_is_told_once_it_was_read_and_nothing_waits_for_it() {
+    let (found, reading) = tokio::sync::oneshot::channel();
+    let (engine, _reported) = engine_with_a_backup(Log::Unwanted);
+    let mut engine = engine.with_measured(Measuring::awaiting(reading));
+    engine.start();
+    let body = reached("1");
+    let Body::Connected(target) = body.clone() else {
+        panic!("{body:?}")
+    };
+    engine.take(Event::Reported(Report { seq: 1, body }));
+    assert_eq!(*engine.machine().phase(), stagegate::gate::Phase::Checklist);
+    assert_eq!(engine.account().expected, None);
+    let measured = Measured {
+        at: jiff::Timestamp::UNIX_EPOCH,
+        target: *target,
+        rehearsed: false,
+        locked: Some(200),
+    };
+    found.send(vec![measured]).unwrap();
+    engine.hear_measured().await;
+    let expected = engine.account().expected.clone().unwrap();
+    assert!(expected.in_short.contains("200 ms"), "{expected:?}");
+    // Once: from here on there is nothing to hear, and the loop is not woken for it.
+    let again = tokio::time::timeout(Duration::from_millis(1), engine.hear_measured());
+    assert!(again.await.is_err());
 }
 
 #[test]

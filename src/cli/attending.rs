@@ -17,9 +17,8 @@ use crate::database::pinned::Aim;
 use crate::database::settings::Settings;
 use crate::gate::{ExitCode, Mode, Plan};
 use crate::headless;
-use crate::journal::earlier;
+use crate::journal::earlier::{self, Earlier};
 use crate::journal::entry::Opened;
-use crate::journal::measured;
 use crate::journal::{Entry, Journal};
 use crate::runbook::printable::printable;
 use crate::runbook::{Runbook, RunbookOrigin};
@@ -28,6 +27,7 @@ use crate::tui::screen::Screen;
 use crate::tui::terminal::takes_texts;
 use crate::walk::engine::{Engine, Log};
 use crate::walk::live::Live;
+use crate::walk::past::Measuring;
 use crate::walk::watchdog::Watchdog;
 use crate::walk::{self, signals};
 use color_eyre::eyre::{Report, WrapErr, eyre};
@@ -37,6 +37,7 @@ use seat::{ByLines, Heard, Seat, say_what_it_is};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use tokio::sync::mpsc::unbounded_channel;
 
 pub(super) enum Whose<'a> {
@@ -93,7 +94,15 @@ pub(super) fn attend(
     say_what_it_is(&whose, by_lines.as_ref());
     let mut journal = Journal::create(holding.journal.as_deref(), env)
         .map_err(|error| Failure::usage(Report::from(error).wrap_err("nothing was sent")))?;
+    let path = journal.path().to_owned();
+    let folders = journals(&path);
     let mut attendance = Attendance {
+        // Read while the journal is begun and the screen is set up.
+        looking_back: Some(std::thread::spawn({
+            let (folders, path) = (folders.clone(), path.clone());
+            move || earlier::find_earlier_runs(&folders, &path)
+        })),
+        folders,
         runbook,
         other: match &whose {
             Whose::Persons { other, .. } => other.clone(),
@@ -104,7 +113,7 @@ pub(super) fn attend(
         holding,
         look,
         greeting,
-        path: journal.path().to_owned(),
+        path,
     };
     attendance.open_in(&mut journal, "nothing was sent")?;
 
@@ -161,6 +170,10 @@ struct Attendance<'a> {
     greeting: Option<String>,
     /// The journal's.
     path: PathBuf,
+    /// Where journals lie.
+    folders: Vec<PathBuf>,
+    /// Who looks for runs without an outcome, for the first walk.
+    looking_back: Option<JoinHandle<Vec<Earlier>>>,
 }
 
 impl<'a> Attendance<'a> {
@@ -198,7 +211,7 @@ impl<'a> Attendance<'a> {
     }
 
     /// A session of its own, and the engine that has it.
-    fn start(&self, aim: &Aim, log: Log, watchdog: &Watchdog) -> (Engine<Live>, Heard) {
+    fn start(&mut self, aim: &Aim, log: Log, watchdog: &Watchdog) -> (Engine<Live>, Heard) {
         let plan = Plan {
             other_form: self.other.is_some(),
             ..self.holding.plan(&self.runbook, self.mode)
@@ -206,18 +219,18 @@ impl<'a> Attendance<'a> {
         let options = self.holding.options(&plan);
         let (live, reports, observations) =
             Live::start(Arc::clone(&self.runbook), aim.clone(), options);
-        let folders = journals(&self.path);
+        let looking = self.looking_back.take();
+        let looked_back = looking.and_then(|looking| looking.join().ok());
+        let earlier = looked_back.unwrap_or_else(|| earlier::find_earlier_runs(&self.folders, &self.path));
+        let (folders, own) = (self.folders.clone(), self.path.clone());
+        let measuring = Measuring::begin(folders, own, Arc::clone(&self.runbook));
         let shown = self.path.display().to_string();
         watchdog.goes_with(&printable(&shown), live.severer());
         let engine = Engine::new(Arc::clone(&self.runbook), plan, log, live)
             .with_watchdog(watchdog.clone())
-            .with_earlier(earlier::find_earlier_runs(&folders, &self.path))
-            .with_measured(measured::find_measured_passes(
-                &folders,
-                &self.path,
-                &self.runbook,
-            ))
-            .with_journals(folders)
+            .with_earlier(earlier)
+            .with_measured(measuring)
+            .with_journals(self.folders.clone())
             .with_files(self.anew().is_some());
         (engine, (reports, observations))
     }

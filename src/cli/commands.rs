@@ -5,6 +5,7 @@
 
 use super::arguments::{Arguments, CliCommand, Connection, Format, Given, Holding, LookArguments};
 use super::attending::{Whose, attend, may_be_run};
+use super::opening::find_time_zone;
 use super::{aftermath, cloning, inspection, man};
 use crate::database::settings::{self, ConnectionOptions, Settings};
 use crate::gate::ExitCode;
@@ -53,6 +54,13 @@ pub(super) fn env(name: &str) -> Option<String> {
 
 /// Runs a command to its exit code.
 pub fn run_command(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let opens_journal = matches!(
+        arguments.command,
+        CliCommand::Run { .. } | CliCommand::Rollback { .. } | CliCommand::Rehearse { .. }
+    );
+    if opens_journal {
+        find_time_zone();
+    }
     match arguments.command {
         CliCommand::Run {
             runbook,

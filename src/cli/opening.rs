@@ -64,6 +64,12 @@ fn machine() -> Option<String> {
         .filter(|name| !name.is_empty())
 }
 
+/// Finds out the zone of the clock on the wall on a thread of its own, while files are read: to know its
+/// name, every zone that the machine knows is looked through. Later it is remembered.
+pub(super) fn find_time_zone() {
+    std::thread::spawn(jiff::tz::TimeZone::system);
+}
+
 /// What the clock on the wall says here.
 fn local_time() -> String {
     jiff::Zoned::now()

@@ -38,6 +38,8 @@ pub struct Teller<'a> {
     backup_told: Millis,
     backup_failed: Option<String>,
     measured: Option<Measure>,
+    /// What is to be expected of the locks was told on this checklist.
+    expected_told: bool,
     /// Whether a person reads along at a terminal: what is long is asked for, and shown in pages.
     attended: bool,
     long: Vec<String>,
@@ -70,6 +72,7 @@ impl<'a> Teller<'a> {
             backup_told: 0,
             backup_failed: None,
             measured: None,
+            expected_told: false,
             attended,
             long: Vec::new(),
             turned: false,
@@ -118,6 +121,7 @@ impl<'a> Teller<'a> {
         self.messages(account);
         self.answer(account);
         self.arrive(machine, account);
+        self.expect(machine, account);
         self.waits(account);
         self.hold(machine);
         let waiting = account
@@ -132,6 +136,16 @@ impl<'a> Teller<'a> {
                 "sessions wait"
             };
             self.say(&format!("{waiting} {sessions} for this transaction."));
+        }
+    }
+
+    /// What is to be expected of the locks, before there are any: as soon as journals were read.
+    fn expect(&mut self, machine: &Machine, account: &Account) {
+        if let (Phase::Checklist, false, Some(expected)) =
+            (machine.phase(), self.expected_told, &account.expected)
+        {
+            self.expected_told = true;
+            self.say(&format!("Locks: {}.", expected.told));
         }
     }
 
@@ -473,9 +487,8 @@ impl<'a> Teller<'a> {
                 if machine.plan().mode == Mode::Run {
                     self.say(&format!("This run is {}.", machine.plan().where_decided()));
                 }
-                if let Some(expected) = &account.expected {
-                    self.say(&format!("Locks: {}.", expected.told));
-                }
+                self.expected_told = false;
+                self.expect(machine, account);
                 self.say("Checklist: type help to see what can be typed.");
             }
             Phase::Beginning => self.say("BEGIN."),

@@ -56,7 +56,9 @@ fn hash(bytes: &[u8]) -> String {
 
 /// `json` with every character that misleads a reader as `\uXXXX`: it reads back as the same.
 fn escape_what_misleads(json: &str) -> Cow<'_, str> {
-    if !json.chars().any(misleads) {
+    // Of ASCII DEL alone misleads; the controls before it JSON writes as escapes.
+    let is_plain = json.is_ascii() && !json.as_bytes().contains(&0x7f);
+    if is_plain || !json.chars().any(misleads) {
         return Cow::Borrowed(json);
     }
     let mut escaped = String::with_capacity(json.len() + 64);

@@ -100,25 +100,28 @@ pub(super) fn parse_and_lint(script: &mut Script, linted: &[Linted], linting: &L
         .statements
         .iter()
         .any(|statement| statement.fate == Fate::TakenOver && statement.kind != "SET");
-    let seen = on_a_deep_stack(|| {
-        let statements = script.statements.iter().enumerate();
+    let shared: &Script = script;
+    let parser = || {
+        let statements = shared.statements.iter().enumerate();
         let parsed = statements.map(|(index, statement)| (statement, linting.parsing(index)));
-        let (relations, objects, stumbles) = read_statements(parsed, READ_FOR_ERRORS);
-        let sources = script.sources.iter().zip(linted).enumerate();
-        let found: Vec<Vec<LintResult>> = sources
-            .map(|(source, (file, linted))| {
-                let text = linted.text.as_ref().unwrap_or(&file.text);
-                let excerpt = Excerpt::without(text, &linted.blanks);
-                let mut found = lint(&excerpt.text, source > 0 || !has_begin);
-                for (at, ..) in &mut found {
-                    *at = excerpt.in_whole(*at);
-                }
-                found
-            })
-            .collect();
-        (relations, objects, stumbles, found)
-    });
-    let Some((relations, objects, stumbles, found)) = seen else {
+        read_statements(parsed, READ_FOR_ERRORS)
+    };
+    let linter = || -> Vec<Vec<LintResult>> {
+        let sources = shared.sources.iter().zip(linted).enumerate();
+        let found = sources.map(|(source, (file, linted))| {
+            let text = linted.text.as_ref().unwrap_or(&file.text);
+            let excerpt = Excerpt::without(text, &linted.blanks);
+            let mut found = lint(&excerpt.text, source > 0 || !has_begin);
+            for (at, ..) in &mut found {
+                *at = excerpt.in_whole(*at);
+            }
+            found
+        });
+        found.collect()
+    };
+    // Each on a core of its own; what only one of them has read is not told.
+    let (read, found) = both_on_deep_stacks(parser, linter);
+    let Some(((relations, objects, stumbles), found)) = read.zip(found) else {
         script.objects = OnceLock::from(Objects::unread(&script.statements));
         return;
     };
@@ -235,11 +238,27 @@ fn read_statements<'s>(
 /// Works on a thread with the parser's stack; `None` if that thread fails.
 pub(super) fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     std::thread::scope(|scope| {
-        let worker = std::thread::Builder::new()
-            .name("squawk".to_owned())
-            .stack_size(classify::PARSER_STACK)
-            .spawn_scoped(scope, work);
+        let worker = deep_stack().spawn_scoped(scope, work);
         worker.ok().and_then(|worker| worker.join().ok())
+    })
+}
+
+fn deep_stack() -> std::thread::Builder {
+    let thread = std::thread::Builder::new().name("squawk".to_owned());
+    thread.stack_size(classify::PARSER_STACK)
+}
+
+/// The same for two at once, each on a thread of its own.
+fn both_on_deep_stacks<A: Send, B: Send>(
+    one: impl FnOnce() -> A + Send,
+    other: impl FnOnce() -> B + Send,
+) -> (Option<A>, Option<B>) {
+    std::thread::scope(|scope| {
+        let one = deep_stack().spawn_scoped(scope, one);
+        let other = deep_stack().spawn_scoped(scope, other);
+        let one = one.ok().and_then(|worker| worker.join().ok());
+        let other = other.ok().and_then(|worker| worker.join().ok());
+        (one, other)
     })
 }
 

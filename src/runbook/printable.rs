@@ -32,8 +32,10 @@ fn push_escaped(out: &mut String, c: char) {
 
 /// Bytes, such as a hash, in lower-case hexadecimal.
 pub fn hexadecimal(bytes: impl AsRef<[u8]>) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16);
     let bytes = bytes.as_ref().iter();
-    bytes.map(|byte| format!("{byte:02x}")).collect()
+    let halves = bytes.flat_map(|byte| [byte >> 4, byte & 0xf]);
+    halves.filter_map(digit).collect()
 }
 
 /// `text` on one line: every control character, line breaks and tabs included, as an escape.

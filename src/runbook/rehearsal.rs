@@ -202,11 +202,15 @@ fn beside(structure: &str, more: &str) -> [String; 2] {
 /// What the gate would do before COMMIT; and what is deferred would stand in the way of ALTER TABLE.
 const BETWEEN: &str = "SET CONSTRAINTS ALL IMMEDIATE;\n";
 
+/// Nothing of the script follows: what the server would spend on compiling the last question is spent with
+/// the script's locks held.
+const NOT_COMPILED: &str = "SET LOCAL jit = off;\n";
+
 /// Each difference is a FAIL that names the object.
 fn at_the_end() -> String {
     let after = everything();
     format!(
-        "{WHOLE_NAMES}WITH present AS (\n{after}), past AS (\n    SELECT kind, name, definition, is_structure FROM \
+        "{WHOLE_NAMES}{NOT_COMPILED}WITH present AS (\n{after}), past AS (\n    SELECT kind, name, definition, is_structure FROM \
          pg_temp.{BEFORE} WHERE is_structure IS NOT NULL\n), difference AS (\n    \
          SELECT kind, name, past.definition AS was, present.definition AS now_is\n    \
          FROM past FULL JOIN present USING (kind, name)\n    \

@@ -3,6 +3,7 @@
 //! It enqueues and never waits for the database. Journal first, then the wire: a COMMIT whose
 //! intent is not on disk is not sent (I6).
 
+use super::past::Measuring;
 use super::rehearsed::Weighing;
 use super::watchdog::{EndingNow, Watchdog};
 use super::{evidence, files, record};
@@ -14,7 +15,7 @@ use crate::gate::warrant::Warrant;
 use crate::gate::{Account, Effect, Ending, ExitCode, Machine, Phase, Plan, Refusal, Request};
 use crate::journal::earlier::{Earlier, told_first};
 use crate::journal::entry::{Decision, PhaseWord};
-use crate::journal::measured::{self, Measured};
+use crate::journal::measured;
 use crate::journal::{Entry, Journal, JournalError};
 use crate::runbook::{ItemKind, Runbook};
 use std::collections::VecDeque;
@@ -54,7 +55,7 @@ pub struct Engine<H> {
     /// Runs before this one that nobody knows the outcome of.
     earlier: Vec<Earlier>,
     /// What earlier passes of the same script measured, the newest first.
-    measured: Vec<Measured>,
+    measured: Measuring,
     /// Who ends the process when this hangs.
     watchdog: Option<Watchdog>,
     said: Vec<EngineRemark>,
@@ -98,7 +99,7 @@ impl<H: HeldSession> Engine<H> {
             held,
             journals: Vec::new(),
             earlier: Vec::new(),
-            measured: Vec::new(),
+            measured: Measuring::default(),
             watchdog: None,
             said: Vec::new(),
             left: None,
@@ -121,9 +122,18 @@ impl<H: HeldSession> Engine<H> {
     }
 
     /// Tells what is to be expected of the locks, where it was measured on the database that is reached.
-    pub fn with_measured(mut self, measured: Vec<Measured>) -> Engine<H> {
+    pub fn with_measured(mut self, measured: Measuring) -> Engine<H> {
         self.measured = measured;
         self
+    }
+
+    /// Waits until it is known what earlier passes measured, and tells it where it was measured on the
+    /// database that is reached; for ever, where nobody looks. To be dropped at any time.
+    pub async fn hear_measured(&mut self) {
+        self.measured.hear().await;
+        if let Some(target) = &self.account.target {
+            self.account.expected = measured::told(self.measured.found(), target);
+        }
     }
 
     /// Is watched by this one.
@@ -156,6 +166,7 @@ impl<H: HeldSession> Engine<H> {
             events.push_back(Event::JournalLost(why.to_owned()));
         }
         self.drain(events);
+        self.write_down();
     }
 
     /// The machine, to be looked at.
@@ -207,6 +218,20 @@ impl<H: HeldSession> Engine<H> {
             }
         }
         self.drain(VecDeque::from([event]));
+        self.write_down();
+    }
+
+    /// Takes one of many reports that wait: what it has for the journal may be written with what the next
+    /// ones have, by [`Engine::write_down`], and is written before anything is done that follows from it.
+    pub fn take_among(&mut self, report: Report) {
+        self.drain(VecDeque::from([Event::Reported(report)]));
+    }
+
+    /// Writes into the journal what was taken so far.
+    pub fn write_down(&mut self) {
+        if let Err(error) = self.write_kept() {
+            self.drain(VecDeque::from([Event::JournalLost(error.to_string())]));
+        }
     }
 
     /// Whether a person asks for something, and is let, that rests on the files as they were read.
@@ -233,7 +258,7 @@ impl<H: HeldSession> Engine<H> {
                 ..
             }) = &event
             {
-                self.account.expected = measured::told(&self.measured, target);
+                self.account.expected = measured::told(self.measured.found(), target);
             }
             let mut entries = match told {
                 true => Vec::new(),
@@ -270,6 +295,12 @@ impl<H: HeldSession> Engine<H> {
                 if let Err(error) = self.write(entry, durable) {
                     events.push_back(Event::JournalLost(error.to_string()));
                 }
+            }
+            // The journal first, then the wire.
+            if !effects.is_empty()
+                && let Err(error) = self.write_kept()
+            {
+                events.push_back(Event::JournalLost(error.to_string()));
             }
             self.enact(effects, &mut events);
         }
@@ -353,8 +384,25 @@ impl<H: HeldSession> Engine<H> {
         let written = if durable {
             journal.record_durably(entry)
         } else {
-            journal.record(entry)
+            journal.keep(entry);
+            match journal.is_full() {
+                true => journal.write_kept(),
+                false => Ok(()),
+            }
         };
+        self.note_loss(written)
+    }
+
+    /// Writes what is kept for the journal.
+    fn write_kept(&mut self) -> Result<(), JournalError> {
+        let Log::Kept(journal) = &mut self.log else {
+            return Ok(());
+        };
+        let written = journal.write_kept();
+        self.note_loss(written)
+    }
+
+    fn note_loss(&mut self, written: Result<(), JournalError>) -> Result<(), JournalError> {
         if let Err(error) = &written {
             let rest = match self.machine.ending() {
                 Some(Ending::Committed { .. }) => {

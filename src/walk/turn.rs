@@ -343,6 +343,11 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
         self.take_event(Event::Reported(report));
     }
 
+    /// What earlier passes measured is known now.
+    pub(super) fn take_expectation(&mut self) {
+        self.showing.change();
+    }
+
     /// What the monitor saw; only what is new is drawn.
     pub(super) fn take_observation(&mut self, observation: Observation) {
         let phase = self.engine.machine().phase().clone();
@@ -358,13 +363,15 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
         for _ in 0..BATCH {
             // What comes after the end of a run belongs to nobody.
             if self.engine.left().is_some() {
-                return;
+                break;
             }
             let Ok(report) = wires.reports.try_recv() else {
                 break;
             };
-            self.take_event(Event::Reported(report));
+            self.engine.take_among(report);
+            self.showing.change();
         }
+        self.engine.write_down();
         if self.engine.left().is_none()
             && let Ok(observation) = wires.observations.try_recv()
         {
