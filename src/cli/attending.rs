@@ -221,7 +221,8 @@ impl<'a> Attendance<'a> {
             Live::start(Arc::clone(&self.runbook), aim.clone(), options);
         let looking = self.looking_back.take();
         let looked_back = looking.and_then(|looking| looking.join().ok());
-        let earlier = looked_back.unwrap_or_else(|| earlier::find_earlier_runs(&self.folders, &self.path));
+        let earlier =
+            looked_back.unwrap_or_else(|| earlier::find_earlier_runs(&self.folders, &self.path));
         let (folders, own) = (self.folders.clone(), self.path.clone());
         let measuring = Measuring::begin(folders, own, Arc::clone(&self.runbook));
         let shown = self.path.display().to_string();
