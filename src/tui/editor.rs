@@ -160,7 +160,7 @@ fn edit(
         };
     }
     terminal::lend();
-    let ended = run(command, &folder.file(), running);
+    let ended = run_editor(command, &folder.file(), running);
     if ended.is_err() {
         terminal::end_foreign_line();
     }
@@ -182,7 +182,7 @@ fn edit(
 }
 
 /// Runs the editor as psql does, by a shell.
-fn run(command: &str, file: &Path, running: &Mutex<Running>) -> Result<(), String> {
+fn run_editor(command: &str, file: &Path, running: &Mutex<Running>) -> Result<(), String> {
     let mut child = {
         let mut running = lock(running);
         if running.leaving {
