@@ -12,6 +12,7 @@ pub mod measured;
 pub mod rehearsed;
 pub mod replay;
 pub mod report;
+pub mod shelf;
 
 pub use entry::Entry;
 

@@ -15,6 +15,7 @@ use crate::journal::chain::{self, Broken};
 use crate::journal::earlier;
 use crate::journal::replay::{RecordedOutcome, Replay};
 use crate::journal::report::{RunReport as Told, html, json, markdown};
+use crate::journal::shelf::newest_first;
 use crate::runbook::printable::printable;
 use color_eyre::eyre::{Report, WrapErr, eyre};
 use std::fs::OpenOptions;
@@ -52,7 +53,7 @@ pub(super) fn or_newest(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     }
     let folder = usual_folder()?;
     let shown = printable(&folder.display().to_string()).into_owned();
-    let newest = earlier::newest_first(&folder)
+    let newest = newest_first(&folder)
         .ok()
         .and_then(|paths| paths.into_iter().next());
     let Some(path) = newest else {

@@ -4,18 +4,12 @@
 //! outcome counts only as far as the chain of its hashes holds.
 
 use crate::gate::phase::OutcomeWord;
-use crate::journal::chain;
-use crate::journal::earlier::newest_first;
 use crate::journal::entry::Opened;
-use crate::journal::is_being_written;
-use crate::journal::replay::Replay;
+use crate::journal::shelf::{ReadJournal, newest_first, read_journal};
 use std::path::{Path, PathBuf};
 
 /// How many journals are read.
 const MOST: usize = 100;
-
-/// The largest journal that is read, in bytes.
-const LARGEST: u64 = 16 * 1024 * 1024;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PastRun {
@@ -52,28 +46,14 @@ fn read_past_run(path: PathBuf) -> PastRun {
         broken: Some(why),
         ..PastRun::default()
     };
-    match std::fs::metadata(&path) {
-        Ok(about) if !about.is_file() => return unread("it is no file".into()),
-        Ok(about) if about.len() > LARGEST => {
-            return unread(format!("it is larger than {} MB", LARGEST / 1024 / 1024));
-        }
-        Ok(_) => {}
-        Err(error) => return unread(error.to_string()),
+    match read_journal(&path) {
+        Ok(read) => told(path, read),
+        Err(why) => unread(why),
     }
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) => return unread(error.to_string()),
-    };
-    let writing = is_being_written(&path);
-    let (lines, broken) = chain::read_chain(&text);
-    if lines.is_empty() {
-        return unread(broken.map_or("it is empty".into(), |broken| broken.to_string()));
-    }
-    let broken = broken.map(|broken| broken.to_string());
-    told(path, Replay::of(lines), broken, writing)
 }
 
-fn told(path: PathBuf, replay: Replay, broken: Option<String>, writing: bool) -> PastRun {
+fn told(path: PathBuf, read: ReadJournal) -> PastRun {
+    let replay = read.replay;
     let word = replay.outcome().map(|outcome| outcome.word);
     let outcome = match (word, replay.xid()) {
         (Some(word), _) if replay.is_whole() || word == OutcomeWord::Committed => {
@@ -81,7 +61,7 @@ fn told(path: PathBuf, replay: Replay, broken: Option<String>, writing: bool) ->
         }
         (Some(word), _) => format!("{}; the end of the run is not recorded", word.word()),
         (None, None) if replay.is_whole() => "nothing was applied".into(),
-        _ if writing => "under way".into(),
+        _ if read.writing => "under way".into(),
         (None, Some(_)) if replay.commit_intended() => {
             "not known: ask `stagegate outcome`; COMMIT may have been sent".into()
         }
@@ -100,7 +80,7 @@ fn told(path: PathBuf, replay: Replay, broken: Option<String>, writing: bool) ->
             )
         }),
         outcome,
-        broken,
+        broken: read.broken.map(|broken| broken.to_string()),
     }
 }
 

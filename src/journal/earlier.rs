@@ -4,23 +4,18 @@
 //! It reads files before a walk begins, never while one goes on, and of a journal that has its end
 //! only the last few kilobytes.
 
-use super::chain;
-use super::entry::{Entry, Opened};
-use super::is_being_written;
-use super::replay::Replay;
+use super::chain::Line;
+use super::entry::Entry;
+use super::shelf::{ReadJournal, newest_of_each, read_journal, size_of};
 use crate::gate::event::{Evidence, Standing, Target};
 use crate::gate::phase::OutcomeWord;
 use jiff::Timestamp;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// How many journals are looked at, the newest.
 const MOST: usize = 100;
-
-/// The largest journal that is read, in bytes.
-const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// So many bytes at the end of a journal hold its last outcome and the end of its run.
 const TAIL: u64 = 8 * 1024;
@@ -38,29 +33,6 @@ pub struct Earlier {
     pub under_way: bool,
 }
 
-/// The journals in a folder, the newest first: names begin with the time.
-pub fn newest_first(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
-        .collect();
-    paths.sort_by(|a, b| b.file_name().cmp(&a.file_name()));
-    Ok(paths)
-}
-
-/// What a journal opens with, without trust in it: to tell the few that matter from the rest. No more than
-/// `most` bytes are read.
-pub fn opening(path: &Path, most: u64) -> Option<Opened> {
-    let mut first = String::new();
-    let file = File::open(path).ok()?;
-    BufReader::new(file.take(most)).read_line(&mut first).ok()?;
-    let line: chain::Line = serde_json::from_str(&first).ok()?;
-    match line.entry {
-        Entry::Opened(opened) => Some(*opened),
-        _ => None,
-    }
-}
-
 /// Where an answer of the server is kept that was asked for after a run.
 pub fn answer_beside(journal: &Path) -> PathBuf {
     journal.with_extension("outcome")
@@ -69,27 +41,18 @@ pub fn answer_beside(journal: &Path) -> PathBuf {
 /// The runs without an outcome whose journals lie in these folders, the newest first in each; `own` is
 /// left out.
 pub fn find_earlier_runs(folders: &[PathBuf], own: &Path) -> Vec<Earlier> {
-    let own = std::fs::canonicalize(own).unwrap_or_else(|_| own.to_owned());
-    folders
-        .iter()
-        .filter_map(|folder| newest_first(folder).ok())
-        .flat_map(|paths| paths.into_iter().take(MOST))
-        .filter(|path| std::fs::canonicalize(path).is_ok_and(|path| path != own))
-        .filter_map(|path| open_end(&path))
-        .collect()
+    let paths = newest_of_each(folders, MOST, own);
+    paths.iter().filter_map(|path| open_end(path)).collect()
 }
 
 /// The run of that journal, where it began a transaction and its outcome is not known.
 fn open_end(path: &Path) -> Option<Earlier> {
-    let about = std::fs::metadata(path).ok()?;
-    if !about.is_file() || about.len() > LARGEST || answer_beside(path).exists() {
+    if answer_beside(path).exists() || has_its_end(path)? {
         return None;
     }
-    if has_its_end(path, about.len())? {
-        return None;
-    }
-    let text = std::fs::read_to_string(path).ok()?;
-    let replay = Replay::of(chain::read_chain(&text).0);
+    let ReadJournal {
+        replay, writing, ..
+    } = read_journal(path).ok()?;
     let outcome = replay.outcome();
     let known = outcome.is_some_and(|outcome| outcome.word != OutcomeWord::Unknown);
     if replay.is_rehearsal() || known {
@@ -101,18 +64,24 @@ fn open_end(path: &Path) -> Option<Earlier> {
         xid: replay.xid()?.to_owned(),
         commit_intended: replay.commit_intended(),
         target: replay.target?,
-        under_way: is_being_written(path),
+        under_way: writing,
     })
 }
 
 /// Whether its last lines have the end of the run, and no outcome that is unknown.
-fn has_its_end(path: &Path, length: u64) -> Option<bool> {
+fn has_its_end(path: &Path) -> Option<bool> {
+    let length = size_of(path).ok()?;
     let from = length.saturating_sub(TAIL);
     let mut tail = vec![0; usize::try_from(length - from).ok()?];
     File::open(path).ok()?.read_exact_at(&mut tail, from).ok()?;
     let tail = String::from_utf8_lossy(&tail);
-    let last = tail.trim_end_matches('\n').rsplit('\n').next()?;
-    Some(last.contains("\"what\":\"left\"") && !tail.contains("\"outcome\":\"UNKNOWN\""))
+    let read = |line: &str| serde_json::from_str(line).ok().map(|line: Line| line.entry);
+    let left = matches!(tail.lines().last().and_then(read), Some(Entry::Left { .. }));
+    let is_open = |entry: Entry| match entry {
+        Entry::Outcome { outcome, .. } => outcome == OutcomeWord::Unknown,
+        _ => false,
+    };
+    Some(left && !tail.lines().filter_map(read).any(is_open))
 }
 
 impl Earlier {
@@ -165,7 +134,7 @@ pub fn told_first(earlier: &[Earlier], target: &Target, mut evidence: Evidence) 
 mod tests {
     use super::*;
     use crate::journal::Journal;
-    use crate::journal::entry::Decision;
+    use crate::journal::entry::{Decision, Opened};
 
     fn target(system: &str, database: &str) -> Target {
         Target {

@@ -1,11 +1,11 @@
 //! How long the same script held locks before, on the same database: from the journal of its newest pass
 //! or rehearsal there. It is measured or it is not told; nothing is made up of it.
 
-use super::chain;
-use super::earlier::{newest_first, opening};
 use super::entry::Opened;
-use super::rehearsed::guarded;
-use super::replay::{Attempt, Replay};
+use super::replay::Attempt;
+use super::shelf::{
+    Head, ReadJournal, is_guarded, newest_of_each, read_head, read_journal, size_of,
+};
 use crate::gate::account::Expected;
 use crate::gate::event::{Millis, Target, in_words};
 use crate::runbook::Runbook;
@@ -30,8 +30,9 @@ pub struct Measured {
     pub locked: Option<Millis>,
 }
 
-/// What was measured of the script of `runbook`, the newest first. What cannot be read or was changed is
-/// left out, and so is `own`.
+/// What was measured of the script of `runbook`, on each database the newest, the newest first. What cannot be
+/// read or was changed is left out, and so is `own`. Of a journal that is of another script, or older than one
+/// of the same database that counts, no more is read than what it opens with.
 pub fn find_measured_passes(folders: &[PathBuf], own: &Path, runbook: &Runbook) -> Vec<Measured> {
     let sha256 = runbook.script.sha256();
     // Up and down as one script, and the last statement of the way up; put together only where there is
@@ -50,41 +51,32 @@ pub fn find_measured_passes(folders: &[PathBuf], own: &Path, runbook: &Runbook) 
             (opened.script_sha256 == *sha256).then_some(*up_to)
         }
     };
-    let own = std::fs::canonicalize(own).unwrap_or_else(|_| own.to_owned());
+    let paths = newest_of_each(folders, MOST, own);
+    let heads = paths.into_iter().filter_map(|path| {
+        let head = read_head(&path)?;
+        Some((last(&head.opened)?, head, path))
+    });
+    let mut heads: Vec<(usize, Head, PathBuf)> = heads.collect();
+    heads.sort_by_key(|(_, head, _)| std::cmp::Reverse(head.at));
+    let mut found: Vec<Measured> = Vec::new();
     let mut left = MOST_BYTES;
-    let journals = folders
-        .iter()
-        .filter_map(|folder| newest_first(folder).ok())
-        .flat_map(|paths| paths.into_iter().take(MOST))
-        .filter(|path| std::fs::canonicalize(path).is_ok_and(|path| path != own));
-    let mut found: Vec<Measured> = journals
-        .filter_map(|path| read_measured_pass(&path, &last, &mut left))
-        .collect();
-    found.sort_by_key(|one| std::cmp::Reverse(one.at));
+    for (up_to, head, path) in heads {
+        let known = |target: &Target| found.iter().any(|one| one.target.is_same_database(target));
+        if !head.target.as_ref().is_some_and(known) {
+            found.extend(read_measured_pass(&path, &head, up_to, &mut left));
+        }
+    }
     found
 }
 
-/// The pass of that journal, where `last` knows its last statement that counts.
-fn read_measured_pass(
-    path: &Path,
-    last: &dyn Fn(&Opened) -> Option<usize>,
-    left: &mut u64,
-) -> Option<Measured> {
-    let about = std::fs::metadata(path)
-        .ok()
-        .filter(|about| about.is_file())?;
-    let opened = opening(path, *left)?;
-    let up_to = last(&opened).filter(|_| about.len() <= *left)?;
-    guarded(path).ok()?;
-    *left -= about.len();
-    let text = std::fs::read_to_string(path).ok()?;
-    let (lines, broken) = chain::read_chain(&text);
-    if broken.is_some() {
-        return None;
-    }
-    let replay = Replay::of(lines);
+/// The pass of that journal up to this statement.
+fn read_measured_pass(path: &Path, head: &Head, up_to: usize, left: &mut u64) -> Option<Measured> {
+    let size = size_of(path).ok().filter(|size| *size <= *left)?;
+    is_guarded(path).ok()?;
+    *left -= size;
+    let ReadJournal { replay, broken, .. } = read_journal(path).ok()?;
     // Where a walk started over, the last opening is of another script perhaps.
-    if replay.opened.as_ref()?.script_sha256 != opened.script_sha256 {
+    if broken.is_some() || replay.opened.as_ref()?.script_sha256 != head.opened.script_sha256 {
         return None;
     }
     let whole = |attempt: &&Attempt| attempt.verdict.is_some() && attempt.failed().is_none();
@@ -98,7 +90,7 @@ fn read_measured_pass(
     Some(Measured {
         at,
         target: replay.target?,
-        rehearsed: opened.rehearses.is_some(),
+        rehearsed: head.opened.rehearses.is_some(),
         locked: locked
             .and_then(|first| Millis::try_from(at.duration_since(first).as_millis()).ok()),
     })

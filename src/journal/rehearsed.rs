@@ -4,24 +4,18 @@
 //! must hold to the end, and nobody but its owner may have been able to write it. What cannot be
 //! trusted is told with the reason, and never counts. It reads files and writes none.
 
-use super::chain;
-use super::earlier::opening;
 use super::entry::{Opened, Rehearses};
-use super::is_being_written;
 use super::replay::Replay;
+use super::shelf::{Head, is_guarded, read_head, read_journal};
 use crate::gate::event::{Millis, Target};
 use crate::gate::phase::OutcomeWord;
 use crate::runbook::check::{Check, Verdict};
 use crate::runbook::rehearsal;
 use jiff::Timestamp;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// How many journals are looked at, the newest.
 const MOST: usize = 200;
-
-/// The largest journal that is read, in bytes.
-const LARGEST: u64 = 16 * 1024 * 1024;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rehearsed {
@@ -65,8 +59,7 @@ pub fn find_rehearsals(folders: &[PathBuf]) -> Vec<Rehearsed> {
         .filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
         .filter_map(|path| {
             let about = std::fs::metadata(&path).ok()?;
-            let small = about.is_file() && about.len() <= LARGEST;
-            small.then_some((about.modified().ok()?, path))
+            Some((about.modified().ok()?, path))
         })
         .collect();
     paths.sort();
@@ -80,45 +73,36 @@ pub fn find_rehearsals(folders: &[PathBuf]) -> Vec<Rehearsed> {
 }
 
 fn read_rehearsal(path: &Path) -> Option<Rehearsed> {
-    let opened = opening(path, LARGEST)?;
+    let Head { opened, at, .. } = read_head(path)?;
     let of = opened.rehearses.clone()?;
     let mut rehearsed = Rehearsed {
         path: path.to_owned(),
         opened,
         of,
-        at: Timestamp::UNIX_EPOCH,
+        at,
         target: None,
         end: End::Unfinished,
     };
-    if let Err(why) = guarded(path) {
+    if let Err(why) = is_guarded(path) {
         rehearsed.end = End::Untrusted(why);
         return Some(rehearsed);
     }
-    let text = std::fs::read_to_string(path).ok()?;
-    let writing = is_being_written(path);
-    let (lines, broken) = chain::read_chain(&text);
-    let replay = Replay::of(lines);
-    rehearsed.at = replay.ended?;
-    rehearsed.target.clone_from(&replay.target);
-    rehearsed.end = match broken {
+    let read = match read_journal(path) {
+        Ok(read) => read,
+        Err(why) => {
+            rehearsed.end = End::Untrusted(why);
+            return Some(rehearsed);
+        }
+    };
+    rehearsed.at = read.replay.ended.unwrap_or(at);
+    rehearsed.target.clone_from(&read.replay.target);
+    rehearsed.end = match read.broken {
         // Half a line is what one finds while it is written.
-        Some(_) | None if writing => End::Unfinished,
+        Some(_) | None if read.writing => End::Unfinished,
         Some(broken) => End::Untrusted(format!("it is not as it was written, {broken}")),
-        None => end_of(&replay),
+        None => end_of(&read.replay),
     };
     Some(rehearsed)
-}
-
-/// Whether nobody else could have written it.
-pub(super) fn guarded(path: &Path) -> Result<(), String> {
-    let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if about.uid() != rustix::process::geteuid().as_raw() {
-        return Err("it belongs to another user".to_owned());
-    }
-    if about.mode() & 0o022 != 0 {
-        return Err("others may write it".to_owned());
-    }
-    Ok(())
 }
 
 /// Only the last transaction counts: the ones before it were retried.

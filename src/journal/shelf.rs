@@ -1,0 +1,133 @@
+//! Where journals lie: which there are, what each opens with, and one read whole and followed to its end.
+//!
+//! It reads files and writes none. What a journal opens with is cheap and not to be trusted: it tells the
+//! few that matter from the rest.
+
+use super::chain::{Broken, Line, read_chain};
+use super::entry::{Entry, Opened};
+use super::is_being_written;
+use super::replay::Replay;
+use crate::gate::event::Target;
+use jiff::Timestamp;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The largest journal that is read, in bytes.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// In so many lines at its beginning a journal names the server that it reached.
+const HEAD: usize = 8;
+
+/// What a journal opens with.
+#[derive(Debug)]
+pub struct Head {
+    pub at: Timestamp,
+    pub opened: Opened,
+    /// What was reached, where its first lines say so.
+    pub target: Option<Target>,
+}
+
+/// A journal that was read to its end, or to where it no longer is what was written.
+#[derive(Debug)]
+pub struct ReadJournal {
+    pub replay: Replay,
+    pub broken: Option<Broken>,
+    /// Its program still ran when it was read.
+    pub writing: bool,
+}
+
+/// The journals in a folder, the newest first: names begin with the time.
+pub fn newest_first(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
+        .collect();
+    paths.sort_by(|a, b| b.file_name().cmp(&a.file_name()));
+    Ok(paths)
+}
+
+/// The newest journals in each of these folders, as many as `most`, without `own`.
+pub fn newest_of_each(folders: &[PathBuf], most: usize, own: &Path) -> Vec<PathBuf> {
+    let own = std::fs::canonicalize(own).unwrap_or_else(|_| own.to_owned());
+    let paths = folders
+        .iter()
+        .filter_map(|folder| newest_first(folder).ok());
+    let paths = paths.flat_map(|paths| paths.into_iter().take(most));
+    let others = paths.filter(|path| std::fs::canonicalize(path).is_ok_and(|path| path != own));
+    others.collect()
+}
+
+/// The size of a journal that can be read.
+///
+/// # Errors
+/// Why it cannot, in words.
+pub(super) fn size_of(path: &Path) -> Result<u64, String> {
+    // Asked of the name first: to open a pipe waits for somebody who writes into it.
+    match std::fs::metadata(path) {
+        Ok(about) if !about.is_file() => Err("it is no file".into()),
+        Ok(about) if about.len() > LARGEST => {
+            Err(format!("it is larger than {} MB", LARGEST / 1024 / 1024))
+        }
+        Ok(about) => Ok(about.len()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// What a journal opens with; `None` where it is none.
+pub fn read_head(path: &Path) -> Option<Head> {
+    size_of(path).ok()?;
+    let mut lines = BufReader::new(File::open(path).ok()?.take(LARGEST)).lines();
+    let mut next = || -> Option<Line> { serde_json::from_str(&lines.next()?.ok()?).ok() };
+    let first = next()?;
+    let Entry::Opened(opened) = first.entry else {
+        return None;
+    };
+    let target = (0..HEAD)
+        .map_while(|_| next())
+        .find_map(|line| match line.entry {
+            Entry::Connected { target } => serde_json::from_value(target).ok(),
+            _ => None,
+        });
+    Some(Head {
+        at: first.at,
+        opened: *opened,
+        target,
+    })
+}
+
+/// Reads a journal.
+///
+/// # Errors
+/// Why nothing of it can be read, in words.
+pub fn read_journal(path: &Path) -> Result<ReadJournal, String> {
+    size_of(path)?;
+    // Asked before the lines are read: what is read after it is the whole of what was written.
+    let writing = is_being_written(path);
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let (lines, broken) = read_chain(&text);
+    if lines.is_empty() {
+        return Err(broken.map_or("it is empty".into(), |broken| broken.to_string()));
+    }
+    Ok(ReadJournal {
+        replay: Replay::of(lines),
+        broken,
+        writing,
+    })
+}
+
+/// Whether nobody else could have written it.
+///
+/// # Errors
+/// Who could, in words.
+pub fn is_guarded(path: &Path) -> Result<(), String> {
+    let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if about.uid() != rustix::process::geteuid().as_raw() {
+        return Err("it belongs to another user".to_owned());
+    }
+    if about.mode() & 0o022 != 0 {
+        return Err("others may write it".to_owned());
+    }
+    Ok(())
+}
