@@ -11,7 +11,7 @@
 //!  Locks     ACCESS EXCLUSIVE on 3 relations: reads and writes wait
 //!              service_ops.integration_inbox, …
 //!
-//!  c  COMMIT    makes the work of 16 statements permanent; asks for a name
+//!  c  COMMIT    makes the work of 16 statements permanent; asks for the name of the database
 //!  r  ROLLBACK  undoes everything; asks for y
 //!  :  query     asks inside the transaction, read-only
 //! ```
@@ -250,7 +250,7 @@ fn asked(scene: &Scene<'_>) -> &'static str {
         (true, true) => "why, who else, and the name",
         (true, false) => "why, and the name",
         (false, true) => "who else, and the name",
-        (false, false) => "for a name",
+        (false, false) => "for the name",
     }
 }
 
@@ -293,12 +293,13 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         ])
     };
     if !rehearsal {
-        lines.push(key(
-            "c",
-            "COMMIT",
-            format!("makes {} permanent; asks {}", scene.work(), asked(scene)),
-            armed,
-        ));
+        let text = format!("makes {} permanent; asks {}", scene.work(), asked(scene));
+        let whole = format!("{text} of the {}", scene.machine.name_is_of());
+        let text = match width(&whole) + 15 > columns {
+            true => text,
+            false => whole,
+        };
+        lines.push(key("c", "COMMIT", text, armed));
     }
     lines.push(key(
         "r",

@@ -102,7 +102,7 @@ pub(crate) fn waiters(scene: &Scene<'_>, columns: usize, most: usize) -> Vec<Lin
         .as_ref()
         .map_or(&[][..], |sight| &sight.waiters);
     if waiters.is_empty() {
-        return vec![Line::from("nobody waits for us")];
+        return vec![Line::from("no session waits for this transaction")];
     }
     let mut text = format!(
         "{} for us",

@@ -194,7 +194,7 @@ fn waiting(scene: &Scene<'_>, left: Millis, proof: &Proof) -> Vec<String> {
     vec![
         format!(
             "Attempt {attempt} of {attempts} did not get a lock in time. All of it was rolled back, so \
-             nobody waits for us meanwhile: {}.",
+             no session waits for it meanwhile: {}.",
             scene.look.clean(&proof.to_string())
         ),
         format!(
