@@ -225,17 +225,15 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
 
     /// What has to be known while the screen cannot say it (I7).
     fn notes(&self) -> Vec<String> {
-        let mut notes = vec![
-            "Save and leave, and this lies in the field; it is asked with Enter there. These lines go."
-                .to_owned(),
-        ];
+        let mut notes =
+            vec!["Save and leave: this lies in the field, to be asked with Enter.".to_owned()];
         if let Some(left) = self.engine.machine().hold_left() {
             let left = Duration::from_millis(left);
             let end = jiff::Zoned::now().saturating_add(
                 jiff::Span::new().seconds(i64::try_from(left.as_secs()).unwrap_or(i64::MAX)),
             );
             notes.push(format!(
-                "THE TRANSACTION IS HELD meanwhile, and rolled back by itself at {}.",
+                "THE TRANSACTION IS HELD; it is rolled back by itself at {}.",
                 end.strftime("%H:%M:%S")
             ));
         }

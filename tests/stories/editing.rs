@@ -104,9 +104,7 @@ fn a_query_comes_back_from_the_editor_as_text_and_the_transaction_outlives_the_d
     );
     assert!(!seen.contains("hunter2"), "{seen}");
     assert!(
-        seen.contains(
-            "-- stagegate: THE TRANSACTION IS HELD meanwhile, and rolled back by itself at "
-        ),
+        seen.contains("-- stagegate: THE TRANSACTION IS HELD; it is rolled back by itself at "),
         "{seen}"
     );
     assert!(seen.ends_with("\nSELECT 1\n"), "{seen}");
