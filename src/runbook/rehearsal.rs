@@ -314,3 +314,21 @@ impl Runbook {
             .unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_question_alone_is_not_compiled() {
+        let rehearsal = Runbook::load(None).unwrap().rehearsal().unwrap();
+        let said: Vec<&str> = (rehearsal.script.sent())
+            .map(|statement| &*statement.text)
+            .collect();
+        let off: Vec<usize> = (0..said.len())
+            .filter(|&at| said[at].contains("jit"))
+            .collect();
+        // Behind it stands the question itself and nothing of the script.
+        assert_eq!(off, [said.len() - 2], "{:?}", said.last());
+    }
+}
