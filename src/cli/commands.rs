@@ -3,7 +3,9 @@
 //! A command gets its runbook and its settings here, the way psql finds them, and goes on elsewhere
 //! with both; whatever is wrong with either is a usage error, and nothing was sent to a server.
 
-use super::arguments::{Arguments, CliCommand, Connection, Format, Given, Holding, LookArguments};
+use super::arguments::{
+    Arguments, CliCommand, Connection, Format, Given, GoingBack, Holding, LookArguments,
+};
 use super::attending::{Whose, attend, may_be_run};
 use super::opening::find_time_zone;
 use super::{aftermath, cloning, inspection, man};
@@ -69,97 +71,36 @@ pub fn run_command(arguments: Arguments) -> Result<ExitCode, Failure> {
             connection,
             holding,
             look,
-        } => {
-            let path = runbook.as_deref();
-            let written_in = charset_of(&connection)?;
-            let runbook = load(path, &given, written_in)?;
-            let settings = connect_to(&connection, &runbook)?;
-            let by_wish = runbook.script.closing_rollback();
-            if let (Some(last), false) = (by_wish, rehearse) {
-                if !std::io::stdin().is_terminal() {
-                    return Err(Failure::usage(eyre!(
-                        "the script ends in ROLLBACK (line {}), so it would be run as a rehearsal, which \
-                         takes its locks with nothing signed, and standard input is no terminal; nothing \
-                         was sent to any server. Ask for that by its name: add --rehearse",
-                        last.line
-                    )));
-                }
-                print(&format!(
-                    "The script ends in ROLLBACK (line {}), as its author wants: it is run as a \
-                     rehearsal, and nothing of it stays.\n",
-                    last.line
-                ))?;
-            }
-            let anew = || Ok((load(path, &given, written_in)?, None));
-            let whose = match rehearse || by_wish.is_some() {
-                true => Whose::Script,
-                false => Whose::Persons {
-                    other: None,
-                    anew: Some(&anew),
-                },
-            };
-            attend(runbook, settings, &holding, &look, None, whose)
-        }
+        } => walk_runbook(
+            runbook.as_deref(),
+            &given,
+            rehearse,
+            &connection,
+            &holding,
+            &look,
+        ),
         CliCommand::Rollback {
             runbook,
             given,
-            to,
-            without_restore,
-            rehearse,
+            back,
             connection,
             holding,
             look,
-        } => {
-            let written_in = charset_of(&connection)?;
-            let forms = || {
-                let runbook = load(runbook.as_deref(), &given, written_in)?;
-                let way_back = runbook
-                    .rollback(to.as_deref(), without_restore)
-                    .map_err(Failure::usage)?;
-                // None where nothing says (if needed): then there is no choice.
-                let other = runbook.rollback(to.as_deref(), !without_restore).ok();
-                Ok((Arc::new(way_back), other.map(Arc::new)))
-            };
-            let (way_back, other) = forms()?;
-            let settings = connect_to(&connection, &way_back)?;
-            let whose = match rehearse {
-                true => Whose::Script,
-                false => Whose::Persons {
-                    other,
-                    anew: Some(&forms),
-                },
-            };
-            attend(way_back, settings, &holding, &look, None, whose)
-        }
+        } => walk_back(
+            runbook.as_deref(),
+            &given,
+            &back,
+            &connection,
+            &holding,
+            &look,
+        ),
         CliCommand::Rehearse {
             runbook,
             given,
             clone,
             connection,
             holding,
-        } => {
-            let runbook = load(runbook.as_deref(), &given, charset_of(&connection)?)?;
-            let rehearsal = Arc::new(runbook.rehearsal().map_err(Failure::usage)?);
-            may_be_run(&rehearsal, &holding)?;
-            // Its letters are those of the way back too.
-            let mut settings = connect_to(&connection, &rehearsal)?;
-            let clone = match clone {
-                true => Some(cloning::clone(&runbook, &settings, holding.lock_timeout)?),
-                false => None,
-            };
-            if let Some(clone) = &clone {
-                settings = clone.settings.clone();
-            }
-            let whose = Whose::Nobodys(&runbook, clone.as_ref());
-            attend(
-                rehearsal,
-                settings,
-                &holding,
-                &LookArguments::default(),
-                None,
-                whose,
-            )
-        }
+        } => rehearse_runbook(runbook.as_deref(), &given, clone, &connection, &holding),
         CliCommand::Inspect {
             runbook,
             given,
@@ -201,20 +142,117 @@ pub fn run_command(arguments: Arguments) -> Result<ExitCode, Failure> {
         } => aftermath::report(&aftermath::or_newest(journal)?, format, output.as_deref()),
         CliCommand::Runs => aftermath::runs(),
         CliCommand::Keys => print(&keymap::markdown()),
-        CliCommand::Man {
-            into: Some(folder), ..
-        } => {
-            man::write_into(&folder)
-                .wrap_err_with(|| format!("cannot write man pages into {}", folder.display()))
-                .map_err(Failure::usage)?;
-            Ok(ExitCode::Committed)
-        }
-        CliCommand::Man {
-            command,
-            into: None,
-        } => print(&man::page(command.as_deref()).map_err(Failure::usage)?),
+        CliCommand::Man { command, into } => match into {
+            Some(folder) => {
+                man::write_into(&folder)
+                    .wrap_err_with(|| format!("cannot write man pages into {}", folder.display()))
+                    .map_err(Failure::usage)?;
+                Ok(ExitCode::Committed)
+            }
+            None => print(&man::page(command.as_deref()).map_err(Failure::usage)?),
+        },
         CliCommand::Completions { shell } => print(&completions(shell)),
     }
+}
+
+fn walk_runbook(
+    path: Option<&Path>,
+    given: &Given,
+    rehearse: bool,
+    connection: &Connection,
+    holding: &Holding,
+    look: &LookArguments,
+) -> Result<ExitCode, Failure> {
+    let written_in = charset_of(connection)?;
+    let runbook = load(path, given, written_in)?;
+    let settings = connect_to(connection, &runbook)?;
+    let by_wish = runbook.script.closing_rollback();
+    if let (Some(last), false) = (by_wish, rehearse) {
+        if !std::io::stdin().is_terminal() {
+            return Err(Failure::usage(eyre!(
+                "the script ends in ROLLBACK (line {}), so it would be run as a rehearsal, which \
+                 takes its locks with nothing signed, and standard input is no terminal; nothing \
+                 was sent to any server. Ask for that by its name: add --rehearse",
+                last.line
+            )));
+        }
+        print(&format!(
+            "The script ends in ROLLBACK (line {}), as its author wants: it is run as a \
+             rehearsal, and nothing of it stays.\n",
+            last.line
+        ))?;
+    }
+    let anew = || Ok((load(path, given, written_in)?, None));
+    let whose = match rehearse || by_wish.is_some() {
+        true => Whose::Script,
+        false => Whose::Persons {
+            other: None,
+            anew: Some(&anew),
+        },
+    };
+    attend(runbook, settings, holding, look, None, whose)
+}
+
+fn walk_back(
+    path: Option<&Path>,
+    given: &Given,
+    back: &GoingBack,
+    connection: &Connection,
+    holding: &Holding,
+    look: &LookArguments,
+) -> Result<ExitCode, Failure> {
+    let written_in = charset_of(connection)?;
+    let forms = || {
+        let runbook = load(path, given, written_in)?;
+        let way_back = runbook
+            .rollback(back.to.as_deref(), back.without_restore)
+            .map_err(Failure::usage)?;
+        // None where nothing says (if needed): then there is no choice.
+        let other = runbook
+            .rollback(back.to.as_deref(), !back.without_restore)
+            .ok();
+        Ok((Arc::new(way_back), other.map(Arc::new)))
+    };
+    let (way_back, other) = forms()?;
+    let settings = connect_to(connection, &way_back)?;
+    let whose = match back.rehearse {
+        true => Whose::Script,
+        false => Whose::Persons {
+            other,
+            anew: Some(&forms),
+        },
+    };
+    attend(way_back, settings, holding, look, None, whose)
+}
+
+fn rehearse_runbook(
+    path: Option<&Path>,
+    given: &Given,
+    clone: bool,
+    connection: &Connection,
+    holding: &Holding,
+) -> Result<ExitCode, Failure> {
+    let runbook = load(path, given, charset_of(connection)?)?;
+    let rehearsal = Arc::new(runbook.rehearsal().map_err(Failure::usage)?);
+    may_be_run(&rehearsal, holding)?;
+    // Its letters are those of the way back too.
+    let mut settings = connect_to(connection, &rehearsal)?;
+    let clone = match clone {
+        true => Some(cloning::clone(&runbook, &settings, holding.lock_timeout)?),
+        false => None,
+    };
+    if let Some(clone) = &clone {
+        settings = clone.settings.clone();
+    }
+    let whose = Whose::Nobodys(&runbook, clone.as_ref());
+    attend(
+        rehearsal,
+        settings,
+        holding,
+        &LookArguments::default(),
+        None,
+        whose,
+    )
 }
 
 pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
