@@ -11,6 +11,7 @@ mod backing_up;
 mod canonical;
 mod leaving;
 mod passing;
+mod proving;
 mod querying;
 mod reporting;
 mod reviewing;
@@ -466,6 +467,13 @@ impl Machine {
             times: 0,
         };
         vec![self.request(Request::Inquire)]
+    }
+
+    /// What may be open on that session must not stay.
+    fn sever_and_inquire(&mut self, commit_sent: bool, why: Why) -> Vec<Effect> {
+        let mut effects = vec![Effect::Sever];
+        effects.extend(self.inquire(commit_sent, why));
+        effects
     }
 
     fn end(&mut self, ending: Ending) -> Vec<Effect> {

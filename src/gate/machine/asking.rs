@@ -60,9 +60,7 @@ impl Machine {
                 Act::Quit => Some(self.refusal_to_part(Refusal::TransactionOpen)),
                 _ => None,
             },
-            Phase::Querying {
-                cancelling, asking, ..
-            } => self.refusal_while_querying(act, *cancelling, *asking),
+            Phase::Querying { .. } => self.refusal_while_querying(act),
             Phase::Committing => match act {
                 Act::Cancel => self.waits.then_some(None),
                 Act::Quit => Some(self.refusal_to_part(Refusal::OutcomeUnderWay)),
@@ -192,25 +190,8 @@ impl Machine {
     }
 
     pub(super) fn asked(&mut self, command: Command) -> Vec<Effect> {
-        let refused = match self.refusal(command.act()) {
-            None => Some(Refusal::NothingToDoHere),
-            Some(Some(refusal)) => Some(refusal),
-            Some(None) if !self.shown => Some(Refusal::NotDrawn),
-            Some(None) => None,
-        };
-        if let Some(refusal) = refused {
-            // A key that is held down, or typed ahead, never finds the gate armed.
-            if let (
-                Refusal::NotArmed,
-                Phase::Deciding { arming, .. } | Phase::Reviewing { arming, .. },
-            ) = (&refusal, &mut self.phase)
-            {
-                *arming = plan::ARMING;
-            }
-            if refusal != Refusal::NotDrawn {
-                self.parting = (command == Command::Quit).then_some(0);
-            }
-            return vec![Effect::Refuse(refusal)];
+        if let Some(refusal) = self.refusal_of(&command) {
+            return self.refuse(&command, refusal);
         }
         if command == Command::Quit && self.phase.transaction_open() {
             return self.part_now();
@@ -218,26 +199,10 @@ impl Machine {
         self.parting = None;
         match command {
             Command::SignOff { item, note } => self.sign_off(item, note),
-            Command::Withdraw { item } => match self.items.get_mut(item) {
-                Some(signature) if signature.signed => {
-                    signature.signed = false;
-                    Vec::new()
-                }
-                Some(_) => vec![Effect::Refuse(Refusal::NotSigned)],
-                None => vec![Effect::Refuse(Refusal::NoSuchItem)],
-            },
+            Command::Withdraw { item } => self.withdraw(item),
             Command::ProbeAgain => self.probe(),
             Command::BackUp { folder } => self.back_up(folder),
-            // What was signed was signed for another script.
-            Command::LeaveOut => {
-                for item in &mut self.items {
-                    item.signed = false;
-                }
-                let mut effects = self.stop_backup();
-                self.phase = Phase::Left(ExitCode::RolledBack);
-                effects.push(Effect::StartOver);
-                effects
-            }
+            Command::LeaveOut => self.leave_out(),
             Command::Apply => {
                 self.attempt = 0;
                 self.ending = None;
@@ -253,41 +218,13 @@ impl Machine {
             Command::AskRollback => self.open_prompt(Prompt::RollBack),
             Command::TakeTime => self.let_go(),
             Command::AllowNumbers(statement) => self.allow_numbers(statement),
-            Command::ConfirmRollback if matches!(self.phase, Phase::Reviewing { .. }) => {
-                self.end_review(Why::Decision)
-            }
-            Command::ConfirmRollback => {
-                let busy = matches!(self.phase, Phase::Querying { .. });
-                let why = match &self.phase {
-                    Phase::MustRollBack { why, .. } | Phase::Querying { why: Some(why), .. } => {
-                        why.clone()
-                    }
-                    _ if self.plan.mode == Mode::Rehearse => Why::Rehearsed,
-                    _ => Why::Decision,
-                };
-                self.roll_back(why, busy)
-            }
+            Command::ConfirmRollback => self.decide_to_roll_back(),
             Command::Query(text) => self.query(&text),
             Command::StepBack => {
                 self.consent = Consent::default();
                 self.open_prompt(Prompt::Closed)
             }
-            Command::Extend => {
-                let Some(left) = &mut self.hold_left else {
-                    return Vec::new();
-                };
-                *left += self.plan.hold_limit;
-                let (by, now) = (self.plan.hold_limit / 1_000, *left / 1_000);
-                let renew = Effect::Renew(*left);
-                let say = Effect::Say(format!(
-                    "Extended by {}:{:02}: it is rolled back by itself in {}:{:02} now.",
-                    by / 60,
-                    by % 60,
-                    now / 60,
-                    now % 60
-                ));
-                vec![renew, say]
-            }
+            Command::Extend => self.extend_hold(),
             Command::Again => self.again(),
             Command::EndBackend => {
                 if let Phase::Inquiring { still_open, .. } = &mut self.phase {
@@ -296,23 +233,103 @@ impl Machine {
                 vec![self.request(Request::EndBackend)]
             }
             Command::AskAgain => self.inquire(true, Why::SessionEnded),
-            Command::Quit if matches!(self.phase, Phase::Reviewing { .. } | Phase::Returning) => {
-                let mut effects = self.end_review(Why::Decision);
-                effects.extend(self.leave(ExitCode::RolledBack));
-                effects
-            }
-            Command::Quit => {
-                let code = match &self.phase {
-                    Phase::Ended(ending) => ending.exit_code(),
-                    Phase::PostVerifying { .. } => ExitCode::Committed,
-                    Phase::Connecting => ExitCode::NoConnection,
-                    Phase::Waiting { .. } => Why::LockTimeout.exit_code(),
-                    Phase::Checklist if self.fails() => self.fails_with(),
-                    _ => ExitCode::RolledBack,
-                };
-                self.leave(code)
-            }
+            Command::Quit => self.quit(),
         }
+    }
+
+    /// Why a command is not taken now, if it is not: it has no meaning here, is refused, or its
+    /// frame was not drawn yet (I5).
+    fn refusal_of(&self, command: &Command) -> Option<Refusal> {
+        match self.refusal(command.act()) {
+            None => Some(Refusal::NothingToDoHere),
+            Some(Some(refusal)) => Some(refusal),
+            Some(None) if !self.shown => Some(Refusal::NotDrawn),
+            Some(None) => None,
+        }
+    }
+
+    fn refuse(&mut self, command: &Command, refusal: Refusal) -> Vec<Effect> {
+        // A key that is held down, or typed ahead, never finds the gate armed.
+        if let (
+            Refusal::NotArmed,
+            Phase::Deciding { arming, .. } | Phase::Reviewing { arming, .. },
+        ) = (&refusal, &mut self.phase)
+        {
+            *arming = plan::ARMING;
+        }
+        if refusal != Refusal::NotDrawn {
+            self.parting = (*command == Command::Quit).then_some(0);
+        }
+        vec![Effect::Refuse(refusal)]
+    }
+
+    fn withdraw(&mut self, index: usize) -> Vec<Effect> {
+        match self.items.get_mut(index) {
+            Some(signature) if signature.signed => {
+                signature.signed = false;
+                Vec::new()
+            }
+            Some(_) => vec![Effect::Refuse(Refusal::NotSigned)],
+            None => vec![Effect::Refuse(Refusal::NoSuchItem)],
+        }
+    }
+
+    /// Starts over with the runbook's other form. What was signed was signed for another script.
+    fn leave_out(&mut self) -> Vec<Effect> {
+        for item in &mut self.items {
+            item.signed = false;
+        }
+        let mut effects = self.stop_backup();
+        self.phase = Phase::Left(ExitCode::RolledBack);
+        effects.push(Effect::StartOver);
+        effects
+    }
+
+    fn decide_to_roll_back(&mut self) -> Vec<Effect> {
+        if matches!(self.phase, Phase::Reviewing { .. }) {
+            return self.end_review(Why::Decision);
+        }
+        let busy = matches!(self.phase, Phase::Querying { .. });
+        let why = match &self.phase {
+            Phase::MustRollBack { why, .. } | Phase::Querying { why: Some(why), .. } => why.clone(),
+            _ if self.plan.mode == Mode::Rehearse => Why::Rehearsed,
+            _ => Why::Decision,
+        };
+        self.roll_back(why, busy)
+    }
+
+    fn extend_hold(&mut self) -> Vec<Effect> {
+        let Some(left) = &mut self.hold_left else {
+            return Vec::new();
+        };
+        *left += self.plan.hold_limit;
+        let (by, now) = (self.plan.hold_limit / 1_000, *left / 1_000);
+        let renew = Effect::Renew(*left);
+        let say = Effect::Say(format!(
+            "Extended by {}:{:02}: it is rolled back by itself in {}:{:02} now.",
+            by / 60,
+            by % 60,
+            now / 60,
+            now % 60
+        ));
+        vec![renew, say]
+    }
+
+    fn quit(&mut self) -> Vec<Effect> {
+        if matches!(self.phase, Phase::Reviewing { .. } | Phase::Returning) {
+            let mut effects = self.end_review(Why::Decision);
+            effects.extend(self.leave(ExitCode::RolledBack));
+            return effects;
+        }
+        let code = match &self.phase {
+            Phase::Ended(ending) => ending.exit_code(),
+            Phase::PostVerifying { .. } => ExitCode::Committed,
+            Phase::Connecting => ExitCode::NoConnection,
+            Phase::Waiting { .. } => Why::LockTimeout.exit_code(),
+            Phase::Checklist if self.fails() => self.fails_with(),
+            _ => ExitCode::RolledBack,
+        };
+        self.leave(code)
     }
 
     /// What runs is cancelled; what only waits for its next attempt is over.

@@ -21,98 +21,28 @@ impl Machine {
         }
         let hold_over = self.hold_left == Some(0);
         match &mut self.phase {
-            Phase::Applying { cancelling } | Phase::Verifying { cancelling } => {
-                if hold_over {
-                    return self.roll_back(Why::HoldLimit, true);
-                }
-                // A cancel request can fall between two statements and hit nothing.
-                let Some(since) = cancelling else {
-                    return Vec::new();
-                };
-                let before = *since;
-                *since = (before + elapsed).min(plan::CANCEL_PATIENCE);
-                let mut effects = vec![Effect::Cancel];
-                if before < plan::CANCEL_PATIENCE && *since == plan::CANCEL_PATIENCE {
-                    effects.push(Effect::Refuse(Refusal::CancelWithoutEffect));
-                }
-                effects
+            Phase::Applying { .. } | Phase::Verifying { .. } | Phase::TakingDown { .. }
+                if hold_over =>
+            {
+                self.roll_back(Why::HoldLimit, true)
             }
-            Phase::Deciding { arming, prompt } => {
-                if hold_over {
-                    return self.roll_back(Why::HoldLimit, false);
-                }
+            Phase::Deciding { .. } | Phase::MustRollBack { .. } if hold_over => {
+                self.roll_back(Why::HoldLimit, false)
+            }
+            Phase::Applying { .. } | Phase::Verifying { .. } => self.cancel_again(elapsed),
+            Phase::Deciding { arming, prompt } | Phase::Reviewing { arming, prompt } => {
                 if self.shown && *prompt == Prompt::Closed {
                     *arming = arming.saturating_sub(elapsed);
-                }
-                Vec::new()
-            }
-            Phase::Reviewing { arming, prompt } => {
-                if self.shown && *prompt == Prompt::Closed {
-                    *arming = arming.saturating_sub(elapsed);
-                }
-                Vec::new()
-            }
-            Phase::TakingDown { .. } => match hold_over {
-                true => self.roll_back(Why::HoldLimit, true),
-                false => Vec::new(),
-            },
-            Phase::MustRollBack { .. } => {
-                if hold_over {
-                    return self.roll_back(Why::HoldLimit, false);
                 }
                 Vec::new()
             }
             Phase::Querying { .. } => self.ticked_while_querying(elapsed, hold_over),
-            Phase::RollingBack {
-                patience,
-                busy,
-                why,
-            } => {
-                *patience = patience.saturating_sub(elapsed);
-                if *patience == 0 {
-                    let why = why.clone();
-                    let mut effects = vec![Effect::Sever];
-                    effects.extend(self.inquire(false, why));
-                    effects
-                } else if *busy {
-                    vec![Effect::Cancel]
-                } else {
-                    Vec::new()
-                }
-            }
-            Phase::Inquiring {
-                still_open,
-                commit_sent,
-                ..
-            } => match still_open {
-                Some(wait) if *wait <= elapsed => {
-                    *still_open = None;
-                    // Nothing is lost by ending what can only be rolled back.
-                    let ends = !*commit_sent;
-                    vec![self.request(match ends {
-                        true => Request::EndBackend,
-                        false => Request::Inquire,
-                    })]
-                }
-                Some(wait) => {
-                    *wait -= elapsed;
-                    Vec::new()
-                }
-                None => Vec::new(),
-            },
-            Phase::Waiting { left, proof } => {
-                *left = left.saturating_sub(elapsed);
-                let (over, proof) = (*left == 0, proof.clone());
-                match self.approval.is_some() {
-                    true if self.approvable_for() == Some(0) => {
-                        self.rolled_back(Why::ApprovalExpired, proof)
-                    }
-                    true if over => vec![self.go_back()],
-                    false if over => self.begin(),
-                    true | false => Vec::new(),
-                }
-            }
-            Phase::Connecting
+            Phase::RollingBack { .. } => self.ticked_while_rolling_back(elapsed),
+            Phase::Inquiring { .. } => self.ask_again_in_time(elapsed),
+            Phase::Waiting { .. } => self.begin_again_in_time(elapsed),
+            Phase::TakingDown { .. }
+            | Phase::MustRollBack { .. }
+            | Phase::Connecting
             | Phase::Checklist
             | Phase::Returning
             | Phase::Beginning
@@ -120,6 +50,91 @@ impl Machine {
             | Phase::PostVerifying { .. }
             | Phase::Ended(_)
             | Phase::Left(_) => Vec::new(),
+        }
+    }
+
+    /// A cancel request can fall between two statements and hit nothing, so it is repeated.
+    fn cancel_again(&mut self, elapsed: Millis) -> Vec<Effect> {
+        let (Phase::Applying {
+            cancelling: Some(since),
+        }
+        | Phase::Verifying {
+            cancelling: Some(since),
+        }) = &mut self.phase
+        else {
+            return Vec::new();
+        };
+        let before = *since;
+        *since = (before + elapsed).min(plan::CANCEL_PATIENCE);
+        let mut effects = vec![Effect::Cancel];
+        if before < plan::CANCEL_PATIENCE && *since == plan::CANCEL_PATIENCE {
+            effects.push(Effect::Refuse(Refusal::CancelWithoutEffect));
+        }
+        effects
+    }
+
+    fn ticked_while_rolling_back(&mut self, elapsed: Millis) -> Vec<Effect> {
+        let Phase::RollingBack {
+            patience,
+            busy,
+            why,
+        } = &mut self.phase
+        else {
+            return Vec::new();
+        };
+        *patience = patience.saturating_sub(elapsed);
+        if *patience == 0 {
+            let why = why.clone();
+            return self.sever_and_inquire(false, why);
+        }
+        match busy {
+            true => vec![Effect::Cancel],
+            false => Vec::new(),
+        }
+    }
+
+    /// The pause before the server is asked once more about what it still had open.
+    fn ask_again_in_time(&mut self, elapsed: Millis) -> Vec<Effect> {
+        let Phase::Inquiring {
+            still_open,
+            commit_sent,
+            ..
+        } = &mut self.phase
+        else {
+            return Vec::new();
+        };
+        match still_open {
+            Some(wait) if *wait <= elapsed => {
+                *still_open = None;
+                // Nothing is lost by ending what can only be rolled back.
+                let next = match commit_sent {
+                    true => Request::Inquire,
+                    false => Request::EndBackend,
+                };
+                vec![self.request(next)]
+            }
+            Some(wait) => {
+                *wait -= elapsed;
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// The pause before the next attempt, or before the second pass is tried again.
+    fn begin_again_in_time(&mut self, elapsed: Millis) -> Vec<Effect> {
+        let Phase::Waiting { left, proof } = &mut self.phase else {
+            return Vec::new();
+        };
+        *left = left.saturating_sub(elapsed);
+        let (over, proof) = (*left == 0, proof.clone());
+        match self.approval.is_some() {
+            true if self.approvable_for() == Some(0) => {
+                self.rolled_back(Why::ApprovalExpired, proof)
+            }
+            true if over => vec![self.go_back()],
+            false if over => self.begin(),
+            true | false => Vec::new(),
         }
     }
 
@@ -200,12 +215,7 @@ impl Machine {
     pub(super) fn journal_lost(&mut self) -> Vec<Effect> {
         self.journal_lost = true;
         match &mut self.phase {
-            Phase::Deciding { .. } => {
-                self.phase = Phase::MustRollBack {
-                    why: Why::JournalLost,
-                    asking: false,
-                };
-            }
+            Phase::Deciding { .. } => self.leave_only_rollback(Why::JournalLost),
             Phase::Querying { why, .. } => {
                 why.get_or_insert(Why::JournalLost);
             }
@@ -243,10 +253,7 @@ impl Machine {
                 self.roll_back(Why::JournalLost, false)
             }
             (Phase::Committing, None) => {
-                self.phase = Phase::MustRollBack {
-                    why: Why::JournalLost,
-                    asking: false,
-                };
+                self.leave_only_rollback(Why::JournalLost);
                 Vec::new()
             }
             (

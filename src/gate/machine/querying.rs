@@ -19,12 +19,13 @@ impl Machine {
         (!self.whole).then_some(Refusal::TransactionFailed)
     }
 
-    pub(super) fn refusal_while_querying(
-        &self,
-        act: Act,
-        cancelling: bool,
-        asking: bool,
-    ) -> Option<Option<Refusal>> {
+    pub(super) fn refusal_while_querying(&self, act: Act) -> Option<Option<Refusal>> {
+        let Phase::Querying {
+            cancelling, asking, ..
+        } = self.phase
+        else {
+            return None;
+        };
         match act {
             Act::Cancel => Some(cancelling.then_some(Refusal::AlreadyCancelling)),
             Act::AskRollback => (!asking).then_some(None),

@@ -1,13 +1,10 @@
 //! What the session reports, and what follows from it.
 //!
-//! A report of a request that is no longer waited for changes nothing, and COMMITTED is concluded
-//! from the server's word alone (I3).
+//! A report of a request that is no longer waited for changes nothing.
 
 use super::{LOCK_NOT_AVAILABLE, Machine, TargetIdentity};
 use crate::gate::effect::{Effect, Request};
-use crate::gate::event::{
-    Body, CommitAnswer, Evidence, Inquiry, Report, Standing, Target, XactStatus,
-};
+use crate::gate::event::{Body, Evidence, Report, Standing, Target};
 use crate::gate::phase::{Ending, Phase, Prompt, Proof, Stage, Why};
 use crate::gate::plan;
 use crate::runbook::check::Tally;
@@ -111,38 +108,13 @@ impl Machine {
     /// present phase changes nothing.
     fn answered(&mut self, body: Body) -> Vec<Effect> {
         match body {
-            Body::Connected(target) => {
-                if self.phase == Phase::Returning {
-                    return self.connected_for_second_pass(*target);
-                }
-                if self.phase != Phase::Connecting {
-                    return Vec::new();
-                }
-                let mut effects = self.arrived(&target);
-                if self.plan.keeps() {
-                    self.reached = Some(Arc::new((*target).clone()));
-                }
-                self.database = Some(self.name_of(&target));
-                self.phase = Phase::Checklist;
-                self.awaiting = None;
-                effects.extend(self.probe());
-                effects
-            }
+            Body::Connected(target) => self.connected(*target),
             Body::ConnectFailed(error) => match self.phase {
                 Phase::Connecting => self.end(Ending::NotConnected),
                 Phase::Returning => self.not_connected_for_second_pass(&error),
                 _ => Vec::new(),
             },
-            Body::Begun { xid, .. } => {
-                if self.phase != Phase::Beginning {
-                    return Vec::new();
-                }
-                self.xid = Some(xid);
-                self.whole = true;
-                self.hold_left = Some(self.plan.hold_limit);
-                self.phase = Phase::Applying { cancelling: None };
-                vec![self.request(Request::RunScript)]
-            }
+            Body::Begun { xid, .. } => self.begun(xid),
             Body::BeginFailed(_) => match self.phase {
                 // The connection's own ROLLBACK makes sure that nothing stays open.
                 Phase::Beginning => self.roll_back(Why::BeginFailed, false),
@@ -154,56 +126,12 @@ impl Machine {
                 }
                 Vec::new()
             }
-            // Nothing that was done so far is worth keeping its locks while somebody else is waited
-            // for: all of it goes back, and is tried again.
-            Body::StatementFailed { error, .. }
-                if self.phase == Phase::Applying { cancelling: None }
-                    && error.sqlstate.as_deref() == Some(LOCK_NOT_AVAILABLE) =>
-            {
-                self.roll_back(Why::LockTimeout, false)
-            }
-            Body::StatementFailed { .. } => match self.phase {
-                Phase::Applying { cancelling } => {
-                    self.whole = false;
-                    self.must_roll_back(if cancelling.is_some() {
-                        Why::Cancelled
-                    } else {
-                        Why::StatementFailed
-                    })
-                }
-                _ => Vec::new(),
-            },
-            Body::ScriptFinished => match self.phase {
-                Phase::Applying { cancelling: None } => {
-                    self.got_to = Stage::Verify;
-                    self.phase = Phase::Verifying { cancelling: None };
-                    vec![self.request(Request::Settle)]
-                }
-                // The cancel came too late to stop anything; it was still a wish to stop.
-                Phase::Applying {
-                    cancelling: Some(_),
-                } => self.must_roll_back(Why::Cancelled),
-                _ => Vec::new(),
-            },
-            Body::Settled { same_transaction } => match self.phase {
-                Phase::Verifying { cancelling } => {
-                    self.settled(same_transaction, cancelling.is_some())
-                }
-                _ => Vec::new(),
-            },
+            Body::StatementFailed { error, .. } => self.statement_failed(error.sqlstate.as_deref()),
+            Body::ScriptFinished => self.script_finished(),
+            Body::Settled { same_transaction } => self.settled(same_transaction),
+            Body::SettleFailed { deferred, .. } => self.settle_failed(deferred),
             Body::TakenDown { structure, .. } => match self.phase {
                 Phase::TakingDown { cancelling } => self.taken_down(&structure, cancelling),
-                _ => Vec::new(),
-            },
-            Body::SettleFailed { deferred, .. } => match self.phase {
-                Phase::Verifying { cancelling } => {
-                    self.whole = false;
-                    self.must_roll_back(match (cancelling, deferred) {
-                        (Some(_), _) => Why::Cancelled,
-                        (None, true) => Why::SettleFailed,
-                        (None, false) => Why::NotSettled,
-                    })
-                }
                 _ => Vec::new(),
             },
             Body::Looked(looked) => self.looked(&looked),
@@ -231,27 +159,14 @@ impl Machine {
                 }
                 _ => Vec::new(),
             },
-            Body::PostVerified { results } => match &self.phase {
-                Phase::PostVerifying { proof } => {
-                    let proof = proof.clone();
-                    let mut tally = Tally::default();
-                    for result in &results {
-                        tally.add(Tally::of(&result.checks));
-                    }
-                    self.end(Ending::Committed {
-                        proof,
-                        post: Some(tally),
-                    })
+            Body::PostVerified { results } => {
+                let mut tally = Tally::default();
+                for result in &results {
+                    tally.add(Tally::of(&result.checks));
                 }
-                _ => Vec::new(),
-            },
-            Body::PostVerifyFailed(_) => match &self.phase {
-                Phase::PostVerifying { proof } => {
-                    let proof = proof.clone();
-                    self.end(Ending::Committed { proof, post: None })
-                }
-                _ => Vec::new(),
-            },
+                self.end_post_verification(Some(tally))
+            }
+            Body::PostVerifyFailed(_) => self.end_post_verification(None),
             Body::StatementStarted { .. }
             | Body::Noticed { .. }
             | Body::Measured(_)
@@ -270,16 +185,106 @@ impl Machine {
         }
     }
 
+    fn connected(&mut self, target: Target) -> Vec<Effect> {
+        if self.phase == Phase::Returning {
+            return self.connected_for_second_pass(target);
+        }
+        if self.phase != Phase::Connecting {
+            return Vec::new();
+        }
+        let mut effects = self.arrived(&target);
+        self.database = Some(self.name_of(&target));
+        if self.plan.keeps() {
+            self.reached = Some(Arc::new(target));
+        }
+        self.phase = Phase::Checklist;
+        self.awaiting = None;
+        effects.extend(self.probe());
+        effects
+    }
+
+    fn begun(&mut self, xid: String) -> Vec<Effect> {
+        if self.phase != Phase::Beginning {
+            return Vec::new();
+        }
+        self.xid = Some(xid);
+        self.whole = true;
+        self.hold_left = Some(self.plan.hold_limit);
+        self.phase = Phase::Applying { cancelling: None };
+        vec![self.request(Request::RunScript)]
+    }
+
+    fn statement_failed(&mut self, sqlstate: Option<&str>) -> Vec<Effect> {
+        match self.phase {
+            // Nothing that was done so far is worth keeping its locks while somebody else is waited
+            // for: all of it goes back, and is tried again.
+            Phase::Applying { cancelling: None } if sqlstate == Some(LOCK_NOT_AVAILABLE) => {
+                self.roll_back(Why::LockTimeout, false)
+            }
+            Phase::Applying { cancelling } => {
+                self.whole = false;
+                self.must_roll_back(match cancelling {
+                    Some(_) => Why::Cancelled,
+                    None => Why::StatementFailed,
+                })
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn script_finished(&mut self) -> Vec<Effect> {
+        match self.phase {
+            Phase::Applying { cancelling: None } => {
+                self.got_to = Stage::Verify;
+                self.phase = Phase::Verifying { cancelling: None };
+                vec![self.request(Request::Settle)]
+            }
+            // The cancel came too late to stop anything; it was still a wish to stop.
+            Phase::Applying {
+                cancelling: Some(_),
+            } => self.must_roll_back(Why::Cancelled),
+            _ => Vec::new(),
+        }
+    }
+
+    fn settle_failed(&mut self, deferred: bool) -> Vec<Effect> {
+        let Phase::Verifying { cancelling } = self.phase else {
+            return Vec::new();
+        };
+        self.whole = false;
+        self.must_roll_back(match (cancelling, deferred) {
+            (Some(_), _) => Why::Cancelled,
+            (None, true) => Why::SettleFailed,
+            (None, false) => Why::NotSettled,
+        })
+    }
+
+    /// The run is committed whatever the checks afterwards say; none were made without a tally.
+    fn end_post_verification(&mut self, post: Option<Tally>) -> Vec<Effect> {
+        match &self.phase {
+            Phase::PostVerifying { proof } => {
+                let proof = proof.clone();
+                self.end(Ending::Committed { proof, post })
+            }
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn must_roll_back(&mut self, why: Why) -> Vec<Effect> {
         self.approval = None;
         if self.plan.lets_go_by_itself() {
             // Nothing is held for a person, and what is left to see is kept without it.
             return self.roll_back(why, false);
         }
-        self.decided = true;
         self.awaiting = None;
-        self.phase = Phase::MustRollBack { why, asking: false };
+        self.leave_only_rollback(why);
         Vec::new()
+    }
+
+    /// A person sees why, and nothing but ROLLBACK is left.
+    pub(super) fn leave_only_rollback(&mut self, why: Why) {
+        self.decided = true;
+        self.phase = Phase::MustRollBack { why, asking: false };
     }
 
     /// The script ended the transaction that was begun, in spite of all. Nothing of ours is open any
@@ -292,10 +297,8 @@ impl Machine {
             | Phase::Deciding { .. }
             | Phase::MustRollBack { .. }
             | Phase::Querying { .. } => {
-                let mut effects = vec![Effect::Sever];
                 // What a script ended by itself it may have committed.
-                effects.extend(self.inquire(true, Why::OtherTransaction));
-                effects
+                self.sever_and_inquire(true, Why::OtherTransaction)
             }
             // Its end was asked for, and is being proven or is told already; or there is none.
             Phase::Connecting
@@ -313,12 +316,15 @@ impl Machine {
         }
     }
 
-    fn settled(&mut self, same_transaction: bool, cancelling: bool) -> Vec<Effect> {
+    fn settled(&mut self, same_transaction: bool) -> Vec<Effect> {
+        let Phase::Verifying { cancelling } = self.phase else {
+            return Vec::new();
+        };
         if !same_transaction {
             self.strayed = true;
             return self.transaction_gone();
         }
-        if cancelling {
+        if cancelling.is_some() {
             return self.must_roll_back(Why::Cancelled);
         }
         if self.tally.fail > 0 {
@@ -348,142 +354,6 @@ impl Machine {
             arming: plan::ARMING,
         };
         Vec::new()
-    }
-
-    fn commit_answered(&mut self, answer: CommitAnswer) -> Vec<Effect> {
-        match answer {
-            CommitAnswer::Tag {
-                tag,
-                idle: true,
-                xact_status: xact_status @ (None | Some(XactStatus::Committed)),
-            } if tag == "COMMIT" => self.committed(Proof::Tag { tag, xact_status }),
-            CommitAnswer::Tag {
-                xact_status: Some(XactStatus::Committed),
-                tag,
-                ..
-            } => self.committed(Proof::Tag {
-                tag,
-                xact_status: Some(XactStatus::Committed),
-            }),
-            CommitAnswer::Tag {
-                xact_status: Some(XactStatus::Aborted),
-                tag,
-                ..
-            } if tag == "ROLLBACK" => self.rolled_back(
-                Why::CommitRefused,
-                Proof::Tag {
-                    tag,
-                    xact_status: Some(XactStatus::Aborted),
-                },
-            ),
-            CommitAnswer::Refused {
-                xact_status: Some(XactStatus::Aborted),
-                ..
-            } => self.rolled_back(Why::CommitRefused, Proof::Refused),
-            CommitAnswer::Local {
-                warning,
-                idle,
-                xact_status,
-            } if xact_status == Some(XactStatus::Committed) || (idle && xact_status.is_none()) => {
-                self.committed(Proof::Local {
-                    warning: warning.message,
-                    xact_status,
-                })
-            }
-            CommitAnswer::OtherTransaction { .. } => {
-                // Another transaction may be open on that session now: it must not stay.
-                let mut effects = vec![Effect::Sever];
-                effects.extend(self.inquire(true, Why::OtherTransaction));
-                effects
-            }
-            // Anything less than a proof is asked for afresh.
-            CommitAnswer::Tag { .. }
-            | CommitAnswer::Local { .. }
-            | CommitAnswer::Refused { .. } => {
-                let mut effects = vec![Effect::Sever];
-                effects.extend(self.inquire(true, Why::CommitRefused));
-                effects
-            }
-            CommitAnswer::LinkLost(_) => self.inquire(true, Why::SessionEnded),
-        }
-    }
-
-    fn rollback_answered(
-        &mut self,
-        why: Why,
-        tag: String,
-        xact_status: Option<XactStatus>,
-    ) -> Vec<Effect> {
-        if self.xid.is_none() {
-            return self.rolled_back(why, Proof::NeverBegun);
-        }
-        match xact_status {
-            Some(XactStatus::Aborted) => self.rolled_back(why, Proof::Tag { tag, xact_status }),
-            // The script had committed by itself; the truth goes before what was wished.
-            Some(XactStatus::Committed) => self.committed(Proof::Tag { tag, xact_status }),
-            Some(XactStatus::InProgress) | None => {
-                let mut effects = vec![Effect::Sever];
-                effects.extend(self.inquire(false, why));
-                effects
-            }
-        }
-    }
-
-    fn inquired(&mut self, inquiry: Inquiry, sent: bool, reason: Why) -> Vec<Effect> {
-        match inquiry {
-            Inquiry::Answered {
-                status: XactStatus::Committed,
-                server,
-            } => self.committed(Proof::Asked { server }),
-            Inquiry::Answered {
-                status: XactStatus::Aborted,
-                server,
-            } => self.rolled_back(reason, Proof::Asked { server }),
-            Inquiry::Answered {
-                status: XactStatus::InProgress,
-                ..
-            } => self.found_in_progress(inquiry, sent),
-            Inquiry::Prepared { gid, server } => self.end(Ending::Prepared { gid, server }),
-            Inquiry::OtherServer(_) | Inquiry::Unknowable(_) | Inquiry::Unreachable(_) => {
-                self.unproven(sent, reason, inquiry)
-            }
-        }
-    }
-
-    /// Asked again after a pause that grows, and not for ever.
-    fn found_in_progress(&mut self, inquiry: Inquiry, sent: bool) -> Vec<Effect> {
-        let ends = !sent || self.leaving.is_some();
-        let Phase::Inquiring {
-            still_open, times, ..
-        } = &mut self.phase
-        else {
-            return Vec::new();
-        };
-        *times += 1;
-        let times = *times;
-        if times >= plan::INQUIRIES {
-            return self.end(Ending::Unknown { reason: inquiry });
-        }
-        // Nothing is lost by ending it at once where it can only be rolled back, or nobody is there
-        // to ask.
-        if ends && times == 1 {
-            return vec![self.request(Request::EndBackend)];
-        }
-        *still_open = Some(plan::ask_again(times));
-        self.awaiting = None;
-        Vec::new()
-    }
-
-    /// What can be said where the server cannot: what was never asked to commit cannot have been
-    /// committed, unless something else ended it.
-    pub(super) fn unproven(&mut self, sent: bool, why: Why, reason: Inquiry) -> Vec<Effect> {
-        if sent || self.strayed {
-            self.end(Ending::Unknown { reason })
-        } else if self.xid.is_none() {
-            self.rolled_back(why, Proof::NeverBegun)
-        } else {
-            self.rolled_back(why, Proof::NeverSent { reason })
-        }
     }
 
     fn session_ended(&mut self) -> Vec<Effect> {

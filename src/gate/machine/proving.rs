@@ -1,0 +1,138 @@
+//! Which way the transaction went, from what the server answers about its end.
+//!
+//! COMMITTED is concluded from the server's word alone, and what is less than a proof is asked for
+//! afresh (I3).
+
+use super::Machine;
+use crate::gate::effect::{Effect, Request};
+use crate::gate::event::{CommitAnswer, Inquiry, XactStatus};
+use crate::gate::phase::{Ending, Phase, Proof, Why};
+use crate::gate::plan;
+
+impl Machine {
+    pub(super) fn commit_answered(&mut self, answer: CommitAnswer) -> Vec<Effect> {
+        match answer {
+            CommitAnswer::Tag {
+                tag,
+                idle: true,
+                xact_status: xact_status @ (None | Some(XactStatus::Committed)),
+            } if tag == "COMMIT" => self.committed(Proof::Tag { tag, xact_status }),
+            CommitAnswer::Tag {
+                xact_status: Some(XactStatus::Committed),
+                tag,
+                ..
+            } => self.committed(Proof::Tag {
+                tag,
+                xact_status: Some(XactStatus::Committed),
+            }),
+            CommitAnswer::Tag {
+                xact_status: Some(XactStatus::Aborted),
+                tag,
+                ..
+            } if tag == "ROLLBACK" => self.rolled_back(
+                Why::CommitRefused,
+                Proof::Tag {
+                    tag,
+                    xact_status: Some(XactStatus::Aborted),
+                },
+            ),
+            CommitAnswer::Refused {
+                xact_status: Some(XactStatus::Aborted),
+                ..
+            } => self.rolled_back(Why::CommitRefused, Proof::Refused),
+            CommitAnswer::Local {
+                warning,
+                idle,
+                xact_status,
+            } if xact_status == Some(XactStatus::Committed) || (idle && xact_status.is_none()) => {
+                self.committed(Proof::Local {
+                    warning: warning.message,
+                    xact_status,
+                })
+            }
+            CommitAnswer::OtherTransaction { .. } => {
+                // Another transaction may be open on that session now: it must not stay.
+                self.sever_and_inquire(true, Why::OtherTransaction)
+            }
+            // Anything less than a proof is asked for afresh.
+            CommitAnswer::Tag { .. }
+            | CommitAnswer::Local { .. }
+            | CommitAnswer::Refused { .. } => self.sever_and_inquire(true, Why::CommitRefused),
+            CommitAnswer::LinkLost(_) => self.inquire(true, Why::SessionEnded),
+        }
+    }
+
+    pub(super) fn rollback_answered(
+        &mut self,
+        why: Why,
+        tag: String,
+        xact_status: Option<XactStatus>,
+    ) -> Vec<Effect> {
+        if self.xid.is_none() {
+            return self.rolled_back(why, Proof::NeverBegun);
+        }
+        match xact_status {
+            Some(XactStatus::Aborted) => self.rolled_back(why, Proof::Tag { tag, xact_status }),
+            // The script had committed by itself; the truth goes before what was wished.
+            Some(XactStatus::Committed) => self.committed(Proof::Tag { tag, xact_status }),
+            Some(XactStatus::InProgress) | None => self.sever_and_inquire(false, why),
+        }
+    }
+
+    pub(super) fn inquired(&mut self, inquiry: Inquiry, sent: bool, reason: Why) -> Vec<Effect> {
+        match inquiry {
+            Inquiry::Answered {
+                status: XactStatus::Committed,
+                server,
+            } => self.committed(Proof::Asked { server }),
+            Inquiry::Answered {
+                status: XactStatus::Aborted,
+                server,
+            } => self.rolled_back(reason, Proof::Asked { server }),
+            Inquiry::Answered {
+                status: XactStatus::InProgress,
+                ..
+            } => self.found_in_progress(inquiry, sent),
+            Inquiry::Prepared { gid, server } => self.end(Ending::Prepared { gid, server }),
+            Inquiry::OtherServer(_) | Inquiry::Unknowable(_) | Inquiry::Unreachable(_) => {
+                self.unproven(sent, reason, inquiry)
+            }
+        }
+    }
+
+    /// Asked again after a pause that grows, and not for ever.
+    fn found_in_progress(&mut self, inquiry: Inquiry, sent: bool) -> Vec<Effect> {
+        let ends = !sent || self.leaving.is_some();
+        let Phase::Inquiring {
+            still_open, times, ..
+        } = &mut self.phase
+        else {
+            return Vec::new();
+        };
+        *times += 1;
+        let times = *times;
+        if times >= plan::INQUIRIES {
+            return self.end(Ending::Unknown { reason: inquiry });
+        }
+        // Nothing is lost by ending it at once where it can only be rolled back, or nobody is there
+        // to ask.
+        if ends && times == 1 {
+            return vec![self.request(Request::EndBackend)];
+        }
+        *still_open = Some(plan::ask_again(times));
+        self.awaiting = None;
+        Vec::new()
+    }
+
+    /// What can be said where the server cannot: what was never asked to commit cannot have been
+    /// committed, unless something else ended it.
+    pub(super) fn unproven(&mut self, sent: bool, why: Why, reason: Inquiry) -> Vec<Effect> {
+        if sent || self.strayed {
+            self.end(Ending::Unknown { reason })
+        } else if self.xid.is_none() {
+            self.rolled_back(why, Proof::NeverBegun)
+        } else {
+            self.rolled_back(why, Proof::NeverSent { reason })
+        }
+    }
+}
