@@ -102,31 +102,7 @@ async fn steps(
     };
     tell(Body::BackupStarted(Box::new(progress.now())));
 
-    let mut command = guard.launch(&clients.pg_dump);
-    if let Some(password) = pinned.password() {
-        let path = guard.passfile();
-        passfile::write_passfile(&path, &password)
-            .map_err(|error| format!("the password file cannot be written: {error}"))?;
-        command.env("PGPASSFILE", path);
-    }
-    let service = guard.passfile().with_file_name("service");
-    let handed = client::write_service(&service, pinned.settings())
-        .map_err(|error| format!("the service file cannot be written: {error}"))?;
-    if handed {
-        command.env("PGSERVICEFILE", service);
-    }
-    let there = pinned.with(|settings| {
-        settings.database = reached.database.clone();
-        settings.application_name = APPLICATION.into();
-    });
-    command
-        .args(["--format=custom", "--no-password", "--verbose"])
-        .arg(option("--file=", &reserved.partial))
-        .arg(format!(
-            "--dbname={}{}",
-            client::conninfo(&there, None),
-            if handed { client::BY_SERVICE } else { "" }
-        ));
+    let command = order_dump(guard, &clients.pg_dump, pinned, reached, &reserved.partial)?;
     dump(command, guard, &mut progress, tell).await?;
 
     progress.tell("pg_restore reads the table of contents", tell);
@@ -155,6 +131,42 @@ async fn steps(
         database: contents.database,
         system_identifier: reached.system_identifier.clone(),
     })
+}
+
+/// pg_dump, led to the server that was reached; what is secret goes by files that go with the guard.
+fn order_dump(
+    guard: &Guard,
+    pg_dump: &Path,
+    pinned: &Pinned,
+    reached: &Target,
+    partial: &Path,
+) -> Result<std::process::Command, String> {
+    let mut command = guard.launch(pg_dump);
+    if let Some(password) = pinned.password() {
+        let path = guard.passfile();
+        passfile::write_passfile(&path, &password)
+            .map_err(|error| format!("the password file cannot be written: {error}"))?;
+        command.env("PGPASSFILE", path);
+    }
+    let service = guard.passfile().with_file_name("service");
+    let handed = client::write_service(&service, pinned.settings())
+        .map_err(|error| format!("the service file cannot be written: {error}"))?;
+    if handed {
+        command.env("PGSERVICEFILE", service);
+    }
+    let there = pinned.with(|settings| {
+        settings.database = reached.database.clone();
+        settings.application_name = APPLICATION.into();
+    });
+    command
+        .args(["--format=custom", "--no-password", "--verbose"])
+        .arg(option("--file=", partial))
+        .arg(format!(
+            "--dbname={}{}",
+            client::conninfo(&there, None),
+            if handed { client::BY_SERVICE } else { "" }
+        ));
+    Ok(command)
 }
 
 fn millis(time: Duration) -> Millis {

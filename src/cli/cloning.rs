@@ -69,21 +69,7 @@ pub(super) fn clone(
         .enable_all()
         .build()
         .wrap_err("the program's own tasks cannot be started")?;
-    let opened = runtime.block_on(attended(settings, async |settings| {
-        let aim = Aim::from(settings);
-        let opened = read_only::open_where(&aim).await;
-        opened.map(|(link, target)| (aim, link, target))
-    }))?;
-    let (aim, link, target) = opened.map_err(|why| Failure {
-        report: eyre!(
-            "NOT CONNECTED, so nothing was cloned and nothing changed: {}",
-            printable(&looking::words(&why))
-        ),
-        code: ExitCode::NoConnection,
-    })?;
-    let told = runtime
-        .block_on(source::read_source(link, target, runbook, lock_timeout))
-        .map_err(|why| unread("the source", &why))?;
+    let (aim, told) = read_source(&runtime, runbook, settings, lock_timeout)?;
     let place = format!(
         "{} on {}:{}",
         told.target.database, told.target.host, told.target.port
@@ -127,20 +113,7 @@ pub(super) fn clone(
             maintenance,
         )
         .wrap_err_with(|| format!("the clone of {} could not be made", printable(&place)))?;
-    let on_the_clone = Settings {
-        hosts: vec![Host {
-            place: ServerAddress::Socket(sandbox.socket_dir().to_owned()),
-            port: sandbox.port(),
-            password: None,
-            nameless: false,
-        }],
-        password: None,
-        typed_password: Typed::default(),
-        ask_password: false,
-        ways: None,
-        peer: None,
-        ..settings.clone()
-    };
+    let on_the_clone = lead_to(&sandbox, settings);
     let cloned = runtime
         .block_on(async {
             let (mut link, _) = read_only::open(&on_the_clone).await?;
@@ -164,6 +137,49 @@ pub(super) fn clone(
         notes,
         _sandbox: sandbox,
     })
+}
+
+/// What the server that `settings` lead to has, and where it was met.
+fn read_source(
+    runtime: &tokio::runtime::Runtime,
+    runbook: &Runbook,
+    settings: &Settings,
+    lock_timeout: Millis,
+) -> Result<(Aim, SourceDatabase), Failure> {
+    let opened = runtime.block_on(attended(settings, async |settings| {
+        let aim = Aim::from(settings);
+        let opened = read_only::open_where(&aim).await;
+        opened.map(|(link, target)| (aim, link, target))
+    }))?;
+    let (aim, link, target) = opened.map_err(|why| Failure {
+        report: eyre!(
+            "NOT CONNECTED, so nothing was cloned and nothing changed: {}",
+            printable(&looking::words(&why))
+        ),
+        code: ExitCode::NoConnection,
+    })?;
+    let told = runtime
+        .block_on(source::read_source(link, target, runbook, lock_timeout))
+        .map_err(|why| unread("the source", &why))?;
+    Ok((aim, told))
+}
+
+/// The same role and database, on the clone's server.
+fn lead_to(sandbox: &Sandbox, settings: &Settings) -> Settings {
+    Settings {
+        hosts: vec![Host {
+            place: ServerAddress::Socket(sandbox.socket_dir().to_owned()),
+            port: sandbox.port(),
+            password: None,
+            nameless: false,
+        }],
+        password: None,
+        typed_password: Typed::default(),
+        ask_password: false,
+        ways: None,
+        peer: None,
+        ..settings.clone()
+    }
 }
 
 fn unread(what: &str, why: &ServerMessage) -> Failure {

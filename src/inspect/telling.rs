@@ -9,7 +9,7 @@ use crate::gate::event::Reach;
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Tally};
 use crate::runbook::printable::{printable, printable_lines};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Where it was looked, in a line.
 pub fn place(sight: &Inspection) -> String {
@@ -160,42 +160,7 @@ pub fn json(runbook: &Runbook, sight: &Inspection) -> String {
     let sets = sight.sets.as_deref().unwrap_or_default();
     let target = &sight.target;
     let all = tally(sets);
-    let checks: Vec<_> = sets
-        .iter()
-        .flat_map(|set| {
-            let silent = set.silent.iter().map(|silent| {
-                json!({
-                    "stage": set.stage.word(),
-                    "file": set.file,
-                    "statement": (silent.number > 0).then_some(silent.number),
-                    "check": silent.name,
-                    "status": "NO ANSWER",
-                    "detail": silent.why,
-                })
-            });
-            let checks = set.checks.iter().map(|(number, check)| {
-                json!({
-                    "stage": set.stage.word(),
-                    "file": set.file,
-                    "statement": (*number > 0).then_some(number),
-                    "check": check.name,
-                    "status": check.verdict.word(),
-                    "detail": check.detail,
-                })
-            });
-            let absent = set.absent.iter().map(|(number, check)| {
-                json!({
-                    "stage": set.stage.word(),
-                    "file": set.file,
-                    "statement": (*number > 0).then_some(number),
-                    "check": check.name,
-                    "status": "NOT APPLIED",
-                    "detail": check.detail,
-                })
-            });
-            silent.chain(absent).chain(checks).collect::<Vec<_>>()
-        })
-        .collect();
+    let checks: Vec<_> = sets.iter().flat_map(checks_as_json).collect();
     let applied: Vec<_> = migrations(runbook, sets)
         .into_iter()
         .map(|migration| {
@@ -255,6 +220,29 @@ pub fn json(runbook: &Runbook, sight: &Inspection) -> String {
         "passes": result_of(sight) == Result::Passes,
     });
     escaped(&format!("{whole:#}\n"))
+}
+
+/// What was asked in a set, and what came of it: what got no answer first.
+fn checks_as_json(set: &CheckSet) -> Vec<Value> {
+    let one = |number: usize, name: &str, status: &str, detail: &str| {
+        json!({
+            "stage": set.stage.word(),
+            "file": set.file,
+            "statement": (number > 0).then_some(number),
+            "check": name,
+            "status": status,
+            "detail": detail,
+        })
+    };
+    let silent = set.silent.iter();
+    let silent = silent.map(|silent| one(silent.number, &silent.name, "NO ANSWER", &silent.why));
+    let absent = set.absent.iter();
+    let absent =
+        absent.map(|(number, check)| one(*number, &check.name, "NOT APPLIED", &check.detail));
+    let checks = set.checks.iter();
+    let checks = checks
+        .map(|(number, check)| one(*number, &check.name, check.verdict.word(), &check.detail));
+    silent.chain(absent).chain(checks).collect()
 }
 
 /// JSON whose text holds no control character at all: what JSON itself lets through, such as the

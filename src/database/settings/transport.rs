@@ -120,6 +120,20 @@ const PASSED_ON: [&str; 19] = [
     "tcp_user_timeout",
 ];
 
+/// How a keyword says that something is to be used; `possible` is its word for what is usual.
+fn use_of(
+    values: &Values,
+    keyword: &'static str,
+    possible: &'static str,
+) -> Result<Use, SettingsError> {
+    let words = [
+        ("disable", Use::Never),
+        (possible, Use::Possible),
+        ("require", Use::Required),
+    ];
+    Ok(choice(values, keyword, &words)?.unwrap_or(Use::Possible))
+}
+
 impl Protection {
     pub(super) fn read(values: &Values, home: Option<&Path>) -> Result<Protection, SettingsError> {
         let mode = choice(
@@ -178,29 +192,11 @@ impl Protection {
             key: file("sslkey", "postgresql.key"),
             key_password: look_up_keyword(values, "sslpassword").map(Secret::new),
             typed_passphrase: Typed::default(),
-            show_certificate: choice(
-                values,
-                "sslcertmode",
-                &[
-                    ("disable", Use::Never),
-                    ("allow", Use::Possible),
-                    ("require", Use::Required),
-                ],
-            )?
-            .unwrap_or(Use::Possible),
+            show_certificate: use_of(values, "sslcertmode", "allow")?,
             names_server: values.get("sslsni").is_none_or(|v| v.starts_with('1')),
             oldest,
             newest,
-            channel_binding: choice(
-                values,
-                "channel_binding",
-                &[
-                    ("disable", Use::Never),
-                    ("prefer", Use::Possible),
-                    ("require", Use::Required),
-                ],
-            )?
-            .unwrap_or(Use::Possible),
+            channel_binding: use_of(values, "channel_binding", "prefer")?,
             given: passed_on(values),
         })
     }

@@ -23,6 +23,20 @@ struct Course {
     open: Vec<(String, usize)>,
 }
 
+const OURS: &str =
+    "savepoints whose names begin with stagegate are the program's own; name it otherwise";
+const LATE_SET: &str = "a transaction takes its isolation level before its first query; move SET \
+                        TRANSACTION before all other statements";
+const EARLY_SET: &str =
+    "SET TRANSACTION before BEGIN is about no transaction; move it behind BEGIN";
+const LATE_BEGIN: &str = "the whole script is one transaction, which the gate opens; only a BEGIN \
+                          before all other statements is taken over: remove this one";
+const EARLY_COMMIT: &str = "a COMMIT before the end would take the decision away; remove it, or make \
+                            several scripts. Only one that is the last statement is held for the gate";
+const EARLY_ROLLBACK: &str = "the script would roll back by itself in the middle; remove the \
+                              statement, the decision is made at the gate. As the last statement it \
+                              makes the run a rehearsal";
+
 impl ScriptReading {
     /// What becomes of BEGIN, COMMIT and their kind.
     pub(super) fn settle_fates(&mut self) {
@@ -68,9 +82,7 @@ impl ScriptReading {
                         course.open.push((name, statement.number));
                         continue;
                     }
-                    "savepoints whose names begin with stagegate are the program's own; name it \
-                     otherwise"
-                        .to_owned()
+                    OURS.to_owned()
                 }
                 Admission::Release(name) => match course.find(&name) {
                     Some(at) => {
@@ -90,30 +102,11 @@ impl ScriptReading {
                     }
                     None => no_savepoint(&name),
                 },
-                Admission::SetTransaction => {
-                    "a transaction takes its isolation level before its first query; move SET \
-                     TRANSACTION before all other statements"
-                        .to_owned()
-                }
-                Admission::Begin if course.only_settings => {
-                    "SET TRANSACTION before BEGIN is about no transaction; move it behind BEGIN"
-                        .to_owned()
-                }
-                Admission::Begin => {
-                    "the whole script is one transaction, which the gate opens; only a BEGIN \
-                     before all other statements is taken over: remove this one"
-                        .to_owned()
-                }
-                Admission::Commit => {
-                    "a COMMIT before the end would take the decision away; remove it, or make \
-                     several scripts. Only one that is the last statement is held for the gate"
-                        .to_owned()
-                }
-                Admission::RollBack => {
-                    "the script would roll back by itself in the middle; remove the statement, the \
-                     decision is made at the gate. As the last statement it makes the run a rehearsal"
-                        .to_owned()
-                }
+                Admission::SetTransaction => LATE_SET.to_owned(),
+                Admission::Begin if course.only_settings => EARLY_SET.to_owned(),
+                Admission::Begin => LATE_BEGIN.to_owned(),
+                Admission::Commit => EARLY_COMMIT.to_owned(),
+                Admission::RollBack => EARLY_ROLLBACK.to_owned(),
                 Admission::Refused(reason) => reason,
             };
             let refusal = refusal(statement, reason);
