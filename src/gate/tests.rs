@@ -464,6 +464,27 @@ fn a_rollback_tag_for_commit_is_never_called_committed() {
 }
 
 #[test]
+fn a_tag_and_a_status_that_contradict_each_other_prove_nothing() {
+    for status in [XactStatus::Aborted, XactStatus::InProgress] {
+        for idle in [true, false] {
+            let mut run = Run::committing();
+            run.report(Body::CommitAnswered(CommitAnswer::Tag {
+                tag: "COMMIT".into(),
+                idle,
+                xact_status: Some(status),
+            }));
+            assert!(!run.asks(|r| matches!(r, Request::Inquire)));
+            assert!(matches!(
+                run.phase(),
+                Phase::Ended(Ending::Unknown { .. })
+            ));
+            run.key(Command::Quit);
+            assert_eq!(run.effects, [Effect::Leave(ExitCode::OutcomeUnknown)]);
+        }
+    }
+}
+
+#[test]
 fn a_link_lost_during_commit_is_asked_about_and_proven_committed() {
     let mut run = Run::committing();
     run.report(Body::CommitAnswered(CommitAnswer::LinkLost(error())));

@@ -330,6 +330,26 @@ async fn an_advisory_lock_beside_one_of_the_script_is_found_out() {
 }
 
 #[tokio::test]
+async fn a_temporary_sequence_of_the_script_that_a_query_moves_is_found_out() {
+    for text in [
+        "SELECT nextval('kept')",
+        "SELECT setval('kept', 55)",
+        "SELECT setval('kept', 55, false)",
+    ] {
+        let script = ["CREATE TEMP SEQUENCE kept", "SELECT nextval('kept')"];
+        let mut stage = Stage::new(&script).await;
+        stage.apply().await;
+        assert_eq!(one(&mut stage, "SELECT currval('kept')").await, "1");
+        let looked = looked(stage.ask(question(text)).await);
+        assert_eq!(
+            looked.after,
+            After::Disturbed("temporary sequences were moved (kept)".into()),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn in_a_failed_transaction_nothing_is_asked() {
     let mut stage = Stage::new(&["SELECT 1/0"]).await;
     stage.fail().await;

@@ -39,7 +39,8 @@ const LOOKS_LIMITS: &str = "SET LOCAL statement_timeout = '5s'; SET LOCAL lock_t
 const BACK: &str = "ROLLBACK TO SAVEPOINT stagegate_query; RELEASE SAVEPOINT stagegate_query";
 
 /// What a query must not change: the transaction's number, the roles, what this session has set,
-/// and the locks. Two kinds of locks stay by design and are left out: the weak one of whoever so
+/// the locks, and the session's own temporary sequences, which READ ONLY lets through and no savepoint
+/// takes back. Two kinds of locks stay by design and are left out: the weak one of whoever so
 /// much as reads a sequence by `currval` (the server ties it to the whole transaction), and the
 /// predicate locks of SERIALIZABLE, which can do no more than make the server refuse COMMIT.
 const LOOK: &str = "SELECT pg_catalog.pg_current_xact_id_if_assigned(), \
@@ -53,7 +54,12 @@ const LOOK: &str = "SELECT pg_catalog.pg_current_xact_id_if_assigned(), \
     pg_catalog.pg_backend_pid() AND l.mode OPERATOR(pg_catalog.<>) 'SIReadLock' \
     AND NOT (l.mode OPERATOR(pg_catalog.=) 'RowExclusiveLock' AND EXISTS (SELECT \
     FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) l.relation \
-    AND c.relkind OPERATOR(pg_catalog.=) 'S')))";
+    AND c.relkind OPERATOR(pg_catalog.=) 'S'))), \
+    CASE WHEN pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0 THEN \
+    (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', pg_catalog.quote_ident(c.relname), \
+    pg_catalog.pg_sequence_last_value(c.oid)), E'\\n') FROM pg_catalog.pg_class c \
+    WHERE c.relkind OPERATOR(pg_catalog.=) 'S' \
+    AND c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()) END";
 
 /// The transaction as a look saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +68,7 @@ struct TransactionState {
     role: Option<String>,
     settings: BTreeSet<String>,
     locks: BTreeSet<String>,
+    sequences: BTreeSet<String>,
 }
 
 impl TransactionState {
@@ -76,6 +83,7 @@ impl TransactionState {
             role: cell(1),
             settings: lines(2),
             locks: lines(3),
+            sequences: lines(4),
         }
     }
 
@@ -110,6 +118,16 @@ impl TransactionState {
         let new: Vec<&String> = self.locks.difference(&before.locks).collect();
         if !new.is_empty() {
             found.push(format!("locks were left ({})", names(new, 2)));
+        }
+        let counted: Vec<&String> = self
+            .sequences
+            .symmetric_difference(&before.sequences)
+            .collect();
+        if !counted.is_empty() {
+            found.push(format!(
+                "temporary sequences were moved ({})",
+                names(counted, 1)
+            ));
         }
         (!found.is_empty()).then(|| found.join("; "))
     }

@@ -17,6 +17,23 @@ impl Machine {
                 idle: true,
                 xact_status: xact_status @ (None | Some(XactStatus::Committed)),
             } if tag == "COMMIT" => self.committed(Proof::Tag { tag, xact_status }),
+            // Whoever may replace functions of pg_catalog makes it say anything: asked again, it
+            // would only say so again.
+            CommitAnswer::Tag {
+                tag,
+                xact_status: Some(status @ (XactStatus::Aborted | XactStatus::InProgress)),
+                ..
+            } if tag == "COMMIT" => {
+                let mut effects = vec![Effect::Sever];
+                effects.extend(self.end(Ending::Unknown {
+                    reason: Inquiry::Unknowable(format!(
+                        "it answered COMMIT with the tag COMMIT, and pg_xact_status says {}; \
+                         one of the two is not true",
+                        status.word()
+                    )),
+                }));
+                effects
+            }
             CommitAnswer::Tag {
                 xact_status: Some(XactStatus::Committed),
                 tag,
