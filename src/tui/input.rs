@@ -1,12 +1,15 @@
 //! The thread that reads the keyboard.
 //!
-//! It reads on its own, because crossterm's reader never ends once the terminal is gone and burns
-//! a processor meanwhile (crossterm #793): so a hang-up is looked for before each read, and by a
-//! second thread in case it falls between the look and the read. Whatever comes is read to its end,
-//! however much it is: what is left in the terminal's queue would keep the next keys behind it. Keys that come faster than a
-//! person types are told apart here and never reach a screen (I5).
+//! It reads and decodes on its own: crossterm's reader never ends once the terminal is gone
+//! (crossterm #793), and waits for ever behind what it does not know. A hang-up is looked for before each
+//! read, and by a second thread in case it falls between the look and the read. Whatever comes is read to its
+//! end, however much it is: what is left in the terminal's queue would keep the next keys behind it. Keys that
+//! come faster than a person types are told apart here and never reach a screen (I5).
+
+mod decoder;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use decoder::Decoder;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
 use std::io;
@@ -20,15 +23,16 @@ use std::time::{Duration, Instant};
 pub const BURST_KEYS: usize = 4;
 /// The time in which they come.
 pub const BURST_WITHIN: Duration = Duration::from_millis(40);
-/// How long it waits for more of what came. Not zero: crossterm's source of events that can be
-/// trusted with a flood looks for nothing in no time.
+/// How long it waits for more of what came.
 const GLANCE: Duration = Duration::from_millis(1);
 /// How long the reader waits before it looks for a change of size and for its own end.
 const LOOK: Duration = Duration::from_millis(50);
 /// How long it has to let go of the keyboard: it does so within a look.
 const LETTING_GO: Duration = Duration::from_secs(2);
-/// After so many looks that found nothing crossterm is asked all the same.
-const LOOKS: u32 = 20;
+/// How much is read at once, in bytes.
+const PIECE: usize = 16 * 1024;
+/// What is handed on together of a flood that does not end, in pieces.
+const PIECES: usize = 64;
 
 /// Something came from the terminal.
 #[derive(Debug, Clone, PartialEq)]
@@ -161,8 +165,8 @@ impl Drop for Reader {
 /// # Errors
 /// When the terminal cannot be read, or a thread cannot be started.
 pub fn spawn(send: impl Fn(Input) -> bool + Send + Sync + 'static) -> io::Result<Reader> {
-    // This puts crossterm's handler for SIGWINCH in place: from here on no change of size is lost.
-    crossterm::event::poll(Duration::ZERO)?;
+    // From here on no change of size is lost.
+    let sizes = Sizes::new()?;
     let stop = Arc::new(AtomicBool::new(false));
     let send = Arc::new(send);
     let gone = {
@@ -188,7 +192,7 @@ pub fn spawn(send: impl Fn(Input) -> bool + Send + Sync + 'static) -> io::Result
     let resting = rest.clone();
     let reader = std::thread::Builder::new()
         .name("input".to_owned())
-        .spawn(move || read_stdin(&stopped, &resting, &*send, &gone));
+        .spawn(move || read_stdin(&stopped, &resting, sizes, &*send, &gone));
     if let Err(error) = reader {
         stop.store(true, Ordering::SeqCst);
         return Err(error);
@@ -203,12 +207,12 @@ enum StdinState {
     HungUp(String),
 }
 
-fn look(wanted: PollFlags) -> StdinState {
+fn look(wanted: PollFlags, wait: Duration) -> StdinState {
     let stdin = rustix::stdio::stdin();
     let mut fds = [PollFd::new(&stdin, wanted)];
     let wait = Timespec {
         tv_sec: 0,
-        tv_nsec: i64::try_from(LOOK.as_nanos()).unwrap_or(50_000_000),
+        tv_nsec: i64::from(wait.subsec_nanos()),
     };
     match poll(&mut fds, Some(&wait)) {
         Ok(_) => {}
@@ -229,7 +233,7 @@ fn look(wanted: PollFlags) -> StdinState {
 
 fn watch(stop: &AtomicBool, gone: &impl Fn(String)) {
     while !stop.load(Ordering::SeqCst) {
-        if let StdinState::HungUp(why) = look(PollFlags::empty()) {
+        if let StdinState::HungUp(why) = look(PollFlags::empty(), LOOK) {
             gone(why);
         }
     }
@@ -238,29 +242,32 @@ fn watch(stop: &AtomicBool, gone: &impl Fn(String)) {
 fn read_stdin(
     stop: &AtomicBool,
     rest: &ReaderRest,
+    mut sizes: Sizes,
     send: &impl Fn(Input) -> bool,
     gone: &impl Fn(String),
 ) {
     let mut pace = Pace::default();
-    let mut sizes = Sizes::default();
+    let mut decoder = Decoder::default();
+    let mut last = Instant::now();
     while !stop.load(Ordering::SeqCst) {
         rest.take(stop);
-        match look(PollFlags::IN) {
-            StdinState::HungUp(why) => return gone(why),
-            StdinState::Nothing if !sizes.may_have_changed() => continue,
-            StdinState::Nothing | StdinState::Input => {}
-        }
         let mut batch = Vec::new();
-        loop {
-            match crossterm::event::poll(GLANCE) {
-                Ok(true) => match crossterm::event::read() {
-                    Ok(event) => batch.push(event),
-                    Err(error) => return gone(format!("the terminal cannot be read: {error}")),
-                },
-                Ok(false) => break,
-                Err(error) => return gone(format!("the terminal cannot be read: {error}")),
+        let pause = decoder.waits();
+        let wait = pause.map_or(LOOK, |pause| pause.saturating_sub(last.elapsed()).min(LOOK));
+        match look(PollFlags::IN, wait) {
+            StdinState::HungUp(why) => return gone(why),
+            StdinState::Input => {
+                if let Err(why) = read_all(&mut decoder, &mut batch) {
+                    return gone(why);
+                }
+                last = Instant::now();
             }
+            StdinState::Nothing if pause.is_some_and(|pause| last.elapsed() >= pause) => {
+                decoder.paused(&mut batch);
+            }
+            StdinState::Nothing => {}
         }
+        batch.extend(sizes.changed());
         let at = Instant::now();
         for what in pace.judge(at, batch) {
             if !send(Input { at, what }) {
@@ -271,26 +278,54 @@ fn read_stdin(
     }
 }
 
-/// Whether crossterm may have a change of size to tell, which comes by a signal and not by what can be
-/// read. To ask it keeps a processor busy for the whole of [`GLANCE`].
-#[derive(Debug, Default)]
+/// Reads until nothing more comes, but no more than [`PIECES`]; or why nothing can be read.
+fn read_all(decoder: &mut Decoder, batch: &mut Vec<Event>) -> Result<(), String> {
+    let mut piece = [0; PIECE];
+    for _ in 0..PIECES {
+        match rustix::io::read(rustix::stdio::stdin(), &mut piece) {
+            Ok(0) => return Err("the terminal hung up".to_owned()),
+            Ok(count) => decoder.feed(piece.get(..count).unwrap_or_default(), batch),
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+            Err(error) => return Err(format!("the terminal cannot be read: {error}")),
+        }
+        match look(PollFlags::IN, GLANCE) {
+            StdinState::Input => {}
+            StdinState::Nothing => break,
+            StdinState::HungUp(why) => return Err(why),
+        }
+    }
+    Ok(())
+}
+
+/// The terminal's size, and whether it changed.
+#[derive(Debug)]
 struct Sizes {
+    /// Set by SIGWINCH: a size that changed and came back between two looks has left its traces on the
+    /// screen all the same.
+    changed: Arc<AtomicBool>,
     last: Option<(u16, u16)>,
-    looks: u32,
 }
 
 impl Sizes {
-    fn may_have_changed(&mut self) -> bool {
+    fn new() -> io::Result<Sizes> {
+        let changed = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(signal_hook::consts::SIGWINCH, Arc::clone(&changed))?;
+        let last = Sizes::now();
+        Ok(Sizes { changed, last })
+    }
+
+    fn now() -> Option<(u16, u16)> {
         let size = rustix::termios::tcgetwinsize(rustix::stdio::stdin());
-        let size = size.ok().map(|size| (size.ws_col, size.ws_row));
-        self.looks += 1;
-        // One that came back between two looks has left its traces on the screen all the same.
-        let asks = size.is_none() || size != self.last || self.looks >= LOOKS;
+        size.ok().map(|size| (size.ws_col, size.ws_row))
+    }
+
+    fn changed(&mut self) -> Option<Event> {
+        let told = self.changed.swap(false, Ordering::SeqCst);
+        let size = Sizes::now();
+        let differs = size != self.last;
         self.last = size;
-        if asks {
-            self.looks = 0;
-        }
-        asks
+        let (columns, rows) = size.filter(|_| told || differs)?;
+        Some(Event::Resize(columns, rows))
     }
 }
 

@@ -54,6 +54,36 @@ fn a_paste_of_any_length_leaves_the_keys_alive_in_every_phase() {
     stage.assert_rolled_back(&mut terminal, 1, "you decided so");
 }
 
+/// What a terminal may say without having been asked by this program.
+const UNASKED: [&str; 9] = [
+    "\x1b[?997;1n",
+    "\x1b[?1007;1$y",
+    "\x1b[?2026;2$y",
+    "\x1b[0;0R",
+    "\x1b[M`\x20\x21",
+    "\x1b[32;0;0M",
+    "\x1b[<0;0;0M",
+    "\x1b]11;rgb:0000/0000",
+    "\x1bP1$r",
+];
+
+#[test]
+fn nothing_that_a_terminal_says_and_no_end_that_is_lost_stops_the_keyboard() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run();
+    terminal.walk_to_the_gate();
+    for said in UNASKED {
+        terminal.paste_raw(said);
+        hear(&mut terminal);
+    }
+    for lost in ["\x1b[200~", "\x1b[200~wiser_ops\x1b[201"] {
+        terminal.paste_raw(lost).wait_for("Pasted text was refused");
+        hear(&mut terminal);
+    }
+    terminal.roll_back().key("q");
+    stage.assert_rolled_back(&mut terminal, 1, "you decided so");
+}
+
 #[test]
 fn a_paste_while_a_statement_runs_leaves_the_cancel_alive() {
     let stage = Stage::set(Scenario::Clean);
