@@ -474,10 +474,7 @@ fn a_tag_and_a_status_that_contradict_each_other_prove_nothing() {
                 xact_status: Some(status),
             }));
             assert!(!run.asks(|r| matches!(r, Request::Inquire)));
-            assert!(matches!(
-                run.phase(),
-                Phase::Ended(Ending::Unknown { .. })
-            ));
+            assert!(matches!(run.phase(), Phase::Ended(Ending::Unknown { .. })));
             run.key(Command::Quit);
             assert_eq!(run.effects, [Effect::Leave(ExitCode::OutcomeUnknown)]);
         }

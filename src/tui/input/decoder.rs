@@ -21,7 +21,7 @@ const LONGEST: usize = 64;
 /// So much of one paste is kept together, in bytes.
 const PASTE_CAP: usize = 16 << 20;
 const PASTE_END: &[u8] = b"\x1b[201~";
-/// ISO 8613-3: what follows as parameters of X10's mouse, button and position.
+/// X10's mouse: the button and the position, a byte each.
 const X10_MOUSE: u8 = 3;
 
 const ESC: u8 = 0x1b;
