@@ -202,6 +202,7 @@ impl HeldSession for Scripted {
                 seq,
                 Body::RollbackAnswered {
                     tag: "ROLLBACK".into(),
+                    ended_ours: true,
                     xact_status: Some(XactStatus::Aborted),
                 },
             ),

@@ -8,7 +8,7 @@ use crate::database::session::{Identity, of_earlier_run};
 use crate::database::settings::Settings;
 use crate::gate::ExitCode;
 use crate::gate::event::{Inquiry, Target, XactStatus};
-use crate::gate::phase::{OutcomeWord, how_to_end};
+use crate::gate::phase::{LOOK_YOURSELF, OutcomeWord, how_to_end};
 use crate::inspect::past;
 use crate::journal;
 use crate::journal::chain::{self, Broken};
@@ -405,6 +405,10 @@ fn told(inquiry: &Inquiry, xid: &str, never_sent: bool) -> (String, ExitCode) {
                 "UNKNOWN (transaction {xid}): {inquiry}. Ask the server it was on: \
                  SELECT pg_xact_status('{xid}');"
             ),
+            ExitCode::OutcomeUnknown,
+        ),
+        Inquiry::Contradicted(_) => (
+            format!("UNKNOWN (transaction {xid}): {inquiry}. {LOOK_YOURSELF}"),
             ExitCode::OutcomeUnknown,
         ),
     }

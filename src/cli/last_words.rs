@@ -2,7 +2,8 @@
 //!
 //! It says no more than what was proven: of an unknown outcome, how to ask for it later.
 
-use crate::gate::phase::how_to_end;
+use crate::gate::phase::{LOOK_YOURSELF, how_to_end};
+use crate::gate::event::Inquiry;
 use crate::gate::{Account, Ending, Machine};
 use crate::runbook::Runbook;
 use crate::runbook::printable::printable;
@@ -87,6 +88,11 @@ fn outcome(machine: &Machine, account: &Account) -> String {
             printable(gid),
             printable(&how_to_end(gid)),
         ),
+        Some(
+            ending @ Ending::Unknown {
+                reason: reason @ Inquiry::Contradicted(_),
+            },
+        ) => format!("{}{place}{xid}: {reason}. {LOOK_YOURSELF}", ending.word()),
         Some(ending @ Ending::Unknown { reason }) => format!(
             "{}{place}{xid}: {reason}. Ask that server later: SELECT pg_xact_status('{}');",
             ending.word(),

@@ -244,6 +244,9 @@ pub enum Body {
     /// ROLLBACK was answered: the tag and the status after it.
     RollbackAnswered {
         tag: String,
+        /// It ended the transaction that was begun: the server did not warn that there was none, and
+        /// nothing of the script was answered as what begins or ends one.
+        ended_ours: bool,
         /// What `pg_xact_status` says of the transaction, where it could be asked.
         xact_status: Option<XactStatus>,
     },
@@ -356,6 +359,8 @@ pub enum Inquiry {
     /// The server does not know the transaction any more.
     Unknowable(String),
     Unreachable(String),
+    /// What is known contradicts what the server says: no word of it is a proof. Both, in words.
+    Contradicted(String),
 }
 
 /// The server, database and role that the session really reached.

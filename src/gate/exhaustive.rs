@@ -30,6 +30,8 @@ struct Witness {
     failed_check: bool,
     settled: bool,
     journal_lost: bool,
+    /// Something else than this program ended the transaction, or may end it.
+    strayed: bool,
     /// A query was sent into the transaction and is not answered.
     asking: bool,
     /// Milliseconds for which the closed gate has been on screen, up to the arming time.
@@ -415,10 +417,13 @@ fn every_body(items: usize) -> Vec<Body> {
                 xact_status,
             }));
         }
-        bodies.push(Body::RollbackAnswered {
-            tag: "ROLLBACK".into(),
-            xact_status,
-        });
+        for ended_ours in [true, false] {
+            bodies.push(Body::RollbackAnswered {
+                tag: "ROLLBACK".into(),
+                ended_ours,
+                xact_status,
+            });
+        }
         if let Some(status) = xact_status {
             bodies.push(Body::Asked(Inquiry::Answered {
                 status,
@@ -571,11 +576,18 @@ fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine)
                 if matches!(machine.phase(), Phase::Verifying { .. }) =>
             {
                 witness.settled = *same_transaction;
+                witness.strayed |= !same_transaction;
             }
             Body::SettleFailed { .. } if matches!(machine.phase(), Phase::Verifying { .. }) => {
                 witness.something_failed = true;
             }
             Body::SessionEnded(_) => witness.something_failed = true,
+            Body::TransactionGone => witness.strayed = true,
+            Body::Asked(Inquiry::Prepared { .. })
+                if matches!(machine.phase(), Phase::Inquiring { .. }) =>
+            {
+                witness.strayed = true;
+            }
             Body::Looked(looked) if matches!(machine.phase(), Phase::Querying { .. }) => {
                 witness.asking = false;
                 witness.something_failed |= looked.after != After::Unchanged;
@@ -592,6 +604,13 @@ fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine)
         }
         _ => {}
     }
+    // Nobody reads it elsewhere.
+    witness.strayed &= matches!(
+        after.phase(),
+        Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Ended(Ending::Unknown { .. } | Ending::Prepared { .. })
+    );
     let closed_gate = |machine: &Machine| {
         matches!(
             machine.phase(),
@@ -923,10 +942,16 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
             Body::CommitAnswered(CommitAnswer::Local {
                 idle, xact_status, ..
             }) => *xact_status == Some(XactStatus::Committed) || (*idle && xact_status.is_none()),
-            Body::RollbackAnswered { xact_status, .. } => {
-                *xact_status == Some(XactStatus::Committed)
+            Body::RollbackAnswered {
+                xact_status,
+                ended_ours,
+                ..
+            } => {
+                *xact_status == Some(XactStatus::Committed) && (!ended_ours || witness.strayed)
             }
-            Body::Asked(Inquiry::Answered { status, .. }) => *status == XactStatus::Committed,
+            Body::Asked(Inquiry::Answered { status, .. }) => {
+                *status == XactStatus::Committed && (witness.commits > 0 || witness.strayed)
+            }
             _ => false,
         };
         assert!(proven, "I3: committed on {body:?}");
@@ -1413,6 +1438,7 @@ pub(crate) fn next_step(machine: &Machine) -> Event {
         })),
         Phase::RollingBack { .. } => report(Body::RollbackAnswered {
             tag: "ROLLBACK".into(),
+            ended_ours: true,
             xact_status: Some(XactStatus::Aborted),
         }),
         Phase::Inquiring { .. } => report(Body::Asked(Inquiry::Answered {

@@ -64,6 +64,8 @@ pub struct Machine {
     parting: Option<Millis>,
     /// COMMIT was seen to wait.
     waits: bool,
+    /// COMMIT was handed to the session.
+    sent: bool,
     /// The transaction ended though nobody asked for that: only the server knows which way.
     strayed: bool,
     ending: Option<Ending>,
@@ -180,6 +182,7 @@ impl Machine {
             leave_in: None,
             parting: None,
             waits: false,
+            sent: false,
             strayed: false,
             ending: None,
             attempt: 0,
@@ -403,6 +406,7 @@ impl Machine {
         self.last_seq += 1;
         let seq = self.last_seq;
         self.awaiting = Some(seq);
+        self.sent |= matches!(request, Request::Commit(_));
         Effect::Request { seq, request }
     }
 
@@ -435,6 +439,7 @@ impl Machine {
         self.tally = Tally::default();
         self.xid = None;
         self.whole = false;
+        self.sent = false;
         self.strayed = false;
         self.waits = false;
         self.came_out = None;

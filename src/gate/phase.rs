@@ -420,9 +420,14 @@ impl std::fmt::Display for Inquiry {
             Inquiry::OtherServer(what) => write!(f, "another server answers: {what}"),
             Inquiry::Unknowable(what) => write!(f, "the server cannot tell: {what}"),
             Inquiry::Unreachable(what) => write!(f, "the server cannot be asked: {what}"),
+            Inquiry::Contradicted(what) => write!(f, "one contradicts the other: {what}"),
         }
     }
 }
+
+/// What to do where an outcome is contradicted: the word that lies may be that of `pg_xact_status`.
+pub const LOOK_YOURSELF: &str = "Look whether what the script makes is there (stagegate inspect), and \
+    whether pg_catalog.pg_xact_status is the server's own.";
 
 /// The statements that end a prepared transaction.
 pub fn how_to_end(gid: &str) -> String {

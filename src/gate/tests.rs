@@ -547,6 +547,70 @@ fn a_script_that_committed_by_itself_is_told_as_committed() {
     run.key(Command::AskRollback).key(Command::ConfirmRollback);
     run.report(Body::RollbackAnswered {
         tag: "ROLLBACK".into(),
+        ended_ours: false,
+        xact_status: Some(XactStatus::Committed),
+    });
+    assert!(matches!(run.phase(), Phase::PostVerifying { .. }));
+}
+
+
+/// Says which way it went where COMMIT was never sent: a proof that contradicts itself is none, however
+/// often it is asked for again.
+fn hold_contradicted(run: &mut Run) {
+    let Phase::Ended(
+        ending @ Ending::Unknown {
+            reason: reason @ Inquiry::Contradicted(_),
+        },
+    ) = run.phase()
+    else {
+        panic!("{:?}", run.phase());
+    };
+    assert_eq!(ending.exit_code(), ExitCode::OutcomeUnknown);
+    let told = reason.to_string();
+    assert!(told.contains("pg_xact_status says committed"), "{told}");
+}
+
+#[test]
+fn committed_where_our_own_rollback_was_answered_is_unknown() {
+    let committed = || {
+        Body::Asked(Inquiry::Answered {
+            status: XactStatus::Committed,
+            server: "s".into(),
+        })
+    };
+    let mut run = Run::armed();
+    run.key(Command::AskRollback).key(Command::ConfirmRollback);
+    run.report(Body::RollbackAnswered {
+        tag: "ROLLBACK".into(),
+        ended_ours: true,
+        xact_status: Some(XactStatus::Committed),
+    });
+    hold_contradicted(&mut run);
+    run.key(Command::AskAgain).report(committed());
+    hold_contradicted(&mut run);
+    // The same where the link was lost before COMMIT was sent.
+    let mut run = Run::armed();
+    run.report(Body::SessionEnded(ServerMessage::default()));
+    run.report(committed());
+    hold_contradicted(&mut run);
+    // And where the intent to COMMIT could not be written down, so that it was not sent.
+    let mut run = Run::committing();
+    run.event(Event::IntentLost(String::new()));
+    run.report(Body::SessionEnded(ServerMessage::default()));
+    run.key(Command::AskRollback).key(Command::ConfirmRollback);
+    run.report(Body::SessionEnded(ServerMessage::default()));
+    run.report(committed());
+    hold_contradicted(&mut run);
+}
+
+#[test]
+fn what_the_script_ended_itself_is_believed_though_rollback_was_answered_too() {
+    let mut run = Run::armed();
+    run.key(Command::AskRollback).key(Command::ConfirmRollback);
+    run.report(Body::TransactionGone);
+    run.report(Body::RollbackAnswered {
+        tag: "ROLLBACK".into(),
+        ended_ours: true,
         xact_status: Some(XactStatus::Committed),
     });
     assert!(matches!(run.phase(), Phase::PostVerifying { .. }));
@@ -641,6 +705,7 @@ fn a_hang_up_rolls_back_and_leaves_with_its_code() {
     assert!(run.asks(rolls_back));
     run.report(Body::RollbackAnswered {
         tag: "ROLLBACK".into(),
+        ended_ours: true,
         xact_status: Some(XactStatus::Aborted),
     });
     assert_eq!(run.effects, [Effect::Leave(Alarm::HungUp.exit_code())]);
@@ -741,6 +806,7 @@ fn again_connects_afresh_and_keeps_sign_offs_where_the_evidence_still_holds() {
         .key(Command::ConfirmRollback)
         .report(Body::RollbackAnswered {
             tag: "ROLLBACK".into(),
+            ended_ours: true,
             xact_status: Some(XactStatus::Aborted),
         })
         .key(Command::Again);
@@ -1019,6 +1085,7 @@ fn what_a_person_cancels_is_not_tried_again_though_it_ends_by_a_lock() {
     run.key(Command::AskRollback).key(Command::ConfirmRollback);
     run.report(Body::RollbackAnswered {
         tag: "ROLLBACK".into(),
+        ended_ours: true,
         xact_status: Some(XactStatus::Aborted),
     });
     assert!(matches!(run.phase(), Phase::Ended(_)), "{:?}", run.phase());

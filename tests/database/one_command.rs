@@ -15,7 +15,9 @@ async fn nothing_came_of(before: &str, statements: &[&str]) -> (usize, ServerMes
     let mut stage = Stage::set(&format!("{TABLE}; {before}"), statements).await;
     let (number, error) = stage.fail().await;
     match stage.ask(Order::RollBack).await {
-        Body::RollbackAnswered { tag, xact_status } => {
+        Body::RollbackAnswered {
+            tag, xact_status, ..
+        } => {
             assert_eq!(tag, "ROLLBACK", "{statements:?}");
             assert_eq!(xact_status, Some(XactStatus::Aborted), "{statements:?}");
         }

@@ -48,6 +48,7 @@ async fn a_rollback_is_proven_and_leaves_nothing() {
     stage.apply().await;
     let rolled_back = Body::RollbackAnswered {
         tag: "ROLLBACK".into(),
+        ended_ours: true,
         xact_status: Some(XactStatus::Aborted),
     };
     assert_eq!(stage.ask(Order::RollBack).await, rolled_back);
@@ -84,6 +85,7 @@ async fn rollback_of_an_aborted_transaction_is_proven_too() {
     stage.fail().await;
     let rolled_back = Body::RollbackAnswered {
         tag: "ROLLBACK".into(),
+        ended_ours: true,
         xact_status: Some(XactStatus::Aborted),
     };
     assert_eq!(stage.ask(Order::RollBack).await, rolled_back);
@@ -204,6 +206,33 @@ async fn a_script_that_ends_the_transaction_by_itself_is_seen_through() {
         };
         assert_eq!(answer, expected, "{statements:?}");
         assert_eq!(exists(&stage, "t").await, went == XactStatus::Committed);
+    }
+}
+
+/// ROLLBACK alone cannot tell whose transaction it ended; with what the script was answered, it can.
+#[tokio::test]
+async fn a_rollback_says_whether_it_ended_the_transaction_that_was_begun() {
+    let cases: [(&[&str], bool); 4] = [
+        (&["SELECT 1"], true),
+        (&["SELECT 1/0"], true),
+        // There is none any more, and the server warns.
+        (&["SELECT 1", "COMMIT "], false),
+        // There is one, and it is another.
+        (&["SELECT 1", "COMMIT AND CHAIN"], false),
+    ];
+    for (statements, expected) in cases {
+        let mut stage = Stage::new(statements).await;
+        stage.begin().await;
+        stage.ask(Order::RunScript).await;
+        if statements.contains(&"COMMIT ") {
+            assert_eq!(stage.next().await.body, Body::TransactionGone);
+        }
+        let Body::RollbackAnswered { tag, ended_ours, .. } = stage.ask(Order::RollBack).await
+        else {
+            panic!("{statements:?}");
+        };
+        let told = (tag.as_str(), ended_ours);
+        assert_eq!(told, ("ROLLBACK", expected), "{statements:?}");
     }
 }
 

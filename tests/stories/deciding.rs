@@ -285,3 +285,34 @@ fn a_window_made_tiny_at_the_gate_forbids_commit_until_it_is_large_again() {
     terminal.key("Esc").wait_for_the_gate().commit().key("q");
     stage.assert_committed(&mut terminal);
 }
+
+/// Whoever may replace functions of the server's own can make it say anything: no word of it outweighs
+/// what this program knows that it did.
+#[test]
+fn a_server_that_calls_committed_what_was_rolled_back_is_not_believed() {
+    let stage = Stage::set(Scenario::Clean);
+    stage.ask(
+        "SET allow_system_table_mods = on;
+         CREATE OR REPLACE FUNCTION pg_catalog.pg_xact_status(xid8) RETURNS text LANGUAGE sql
+         AS $$ SELECT 'committed' $$",
+    );
+    let mut terminal = stage.run();
+    terminal.walk_to_the_gate();
+    terminal
+        .key("r")
+        .wait_for("ROLLBACK?")
+        .key("y")
+        .wait_for("OUTCOME UNKNOWN")
+        .shows(&[
+            "What the server says cannot be true together.",
+            "the server answered ROLLBACK, and pg_xact_status says committed",
+        ]);
+    // Asked again it says the same, and that is no proof either.
+    terminal
+        .key("o")
+        .wait_for("COMMIT was never sent, and pg_xact_status says committed")
+        .key("q");
+    stage.assert_left(&mut terminal, 5, "UNKNOWN wiser_ops on ");
+    stage.assert_untouched();
+    stage.assert_journal(&["UNKNOWN"], 5);
+}

@@ -724,6 +724,7 @@ impl Walk {
         self.tick(20);
         self.report(Body::RollbackAnswered {
             tag: "ROLLBACK".into(),
+            ended_ours: true,
             xact_status: Some(XactStatus::Aborted),
         });
     }

@@ -135,7 +135,8 @@ fn end(runtime: &Runtime, settings: &Settings, identity: &Identity, xid: &str) {
             Inquiry::Answered { .. }
             | Inquiry::Prepared { .. }
             | Inquiry::OtherServer(_)
-            | Inquiry::Unknowable(_) => return,
+            | Inquiry::Unknowable(_)
+            | Inquiry::Contradicted(_) => return,
         }
     }
 }

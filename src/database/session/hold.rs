@@ -12,11 +12,14 @@ use crate::database::link::{BrokenLink, Gathered, Link, Sent};
 use crate::database::locks::LockLedger;
 use crate::database::tap::Status;
 use crate::database::{message, target};
-use crate::gate::event::{Added, Body, Seq, Target};
+use crate::gate::event::{Added, Body, Seq, ServerMessage, Target};
 use crate::runbook::script::{Fate, Statement};
 
 /// How often ROLLBACK is sent when a late cancel request hits it.
 const ROLLBACK_TRIES: u32 = 3;
+
+/// SQLSTATE of the warning that there is no transaction to end.
+const NO_TRANSACTION: &str = "25P01";
 
 const XID: &str = "SELECT pg_catalog.pg_current_xact_id()";
 
@@ -172,6 +175,7 @@ impl Actor {
 
     pub(super) async fn roll_back(&mut self, seq: Seq) -> Result<(), BrokenLink> {
         let xid = self.xid.clone();
+        let ended_by_tag = self.ended_by_tag;
         let link = self.link()?;
         for _ in 0..ROLLBACK_TRIES {
             let sent = link.send_ours("ROLLBACK").await?;
@@ -179,7 +183,11 @@ impl Actor {
                 Some(xid) => Some(link.send_ours(&status_question(xid)).await?),
                 None => None,
             };
-            let answer = link.answer(sent, &mut |_| {}).await?;
+            let mut none_was_open = false;
+            let mut notice = |message: ServerMessage| {
+                none_was_open |= message.sqlstate.as_deref() == Some(NO_TRANSACTION);
+            };
+            let answer = link.answer(sent, &mut notice).await?;
             if answer.status != Status::Idle {
                 if let Some(asked) = asked {
                     link.answer(asked, &mut |_| {}).await?;
@@ -198,7 +206,13 @@ impl Actor {
             if broken {
                 link.sever();
             }
-            self.say(seq, Body::RollbackAnswered { tag, xact_status });
+            let ended_ours = tag == "ROLLBACK" && !none_was_open && !ended_by_tag;
+            let body = Body::RollbackAnswered {
+                tag,
+                ended_ours,
+                xact_status,
+            };
+            self.say(seq, body);
             return Ok(());
         }
         link.sever();

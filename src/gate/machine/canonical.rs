@@ -118,15 +118,21 @@ impl Machine {
         self.got_to = Stage::Apply;
         self.decided = false;
         self.waits &= self.phase == Phase::Committing;
-        // Afterwards it is read for the eye alone, until the next transaction.
-        self.strayed &= matches!(
-            self.phase,
-            Phase::RollingBack { .. }
-                | Phase::Inquiring {
-                    commit_sent: false,
-                    ..
-                }
-        );
+        // Where the server is asked once COMMIT may have been sent, both say that it may be committed.
+        if let Phase::Inquiring {
+            commit_sent: true, ..
+        }
+        | Phase::Ended(Ending::Unknown { .. } | Ending::Prepared { .. }) = self.phase
+        {
+            self.strayed |= self.sent;
+        } else {
+            // Afterwards it is read for the eye alone, until the next transaction.
+            self.strayed &= matches!(
+                self.phase,
+                Phase::RollingBack { .. } | Phase::Inquiring { .. }
+            );
+        }
+        self.sent &= self.phase == Phase::Committing;
         // From each state it is tried by itself: `hold_leaving` of the walk.
         self.parting = None;
         self.leave_in = self.leave_in.map(|_| plan::LEAVING);

@@ -244,6 +244,7 @@ impl Machine {
 
     pub(super) fn intent_lost(&mut self) -> Vec<Effect> {
         self.journal_lost = true;
+        self.sent &= self.phase != Phase::Committing;
         match (&self.phase, &self.leaving) {
             (Phase::Committing, Some(alarm)) => {
                 let why = Why::Alarmed(alarm.clone());

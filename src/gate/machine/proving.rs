@@ -83,6 +83,7 @@ impl Machine {
         &mut self,
         why: Why,
         tag: String,
+        ended_ours: bool,
         xact_status: Option<XactStatus>,
     ) -> Vec<Effect> {
         if self.xid.is_none() {
@@ -90,6 +91,13 @@ impl Machine {
         }
         match xact_status {
             Some(XactStatus::Aborted) => self.rolled_back(why, Proof::Tag { tag, xact_status }),
+            // One of the two is wrong, and nobody can tell which.
+            Some(XactStatus::Committed) if ended_ours && !self.strayed => {
+                let reason = Inquiry::Contradicted(format!(
+                    "the server answered {tag}, and pg_xact_status says committed"
+                ));
+                self.end(Ending::Unknown { reason })
+            }
             // The script had committed by itself; the truth goes before what was wished.
             Some(XactStatus::Committed) => self.committed(Proof::Tag { tag, xact_status }),
             Some(XactStatus::InProgress) | None => self.sever_and_inquire(false, why),
@@ -101,7 +109,15 @@ impl Machine {
             Inquiry::Answered {
                 status: XactStatus::Committed,
                 server,
-            } => self.committed(Proof::Asked { server }),
+            } => match self.sent || self.strayed {
+                true => self.committed(Proof::Asked { server }),
+                // Neither this program nor anything that it saw can have committed it.
+                false => self.end(Ending::Unknown {
+                    reason: Inquiry::Contradicted(format!(
+                        "COMMIT was never sent, and pg_xact_status says committed ({server})"
+                    )),
+                }),
+            },
             Inquiry::Answered {
                 status: XactStatus::Aborted,
                 server,
@@ -110,10 +126,15 @@ impl Machine {
                 status: XactStatus::InProgress,
                 ..
             } => self.found_in_progress(inquiry, sent),
-            Inquiry::Prepared { gid, server } => self.end(Ending::Prepared { gid, server }),
-            Inquiry::OtherServer(_) | Inquiry::Unknowable(_) | Inquiry::Unreachable(_) => {
-                self.unproven(sent, reason, inquiry)
+            Inquiry::Prepared { gid, server } => {
+                // Whoever ends it may commit it.
+                self.strayed = true;
+                self.end(Ending::Prepared { gid, server })
             }
+            Inquiry::OtherServer(_)
+            | Inquiry::Unknowable(_)
+            | Inquiry::Unreachable(_)
+            | Inquiry::Contradicted(_) => self.unproven(sent, reason, inquiry),
         }
     }
 

@@ -143,10 +143,14 @@ impl Machine {
                 Phase::Committing => self.commit_answered(answer),
                 _ => Vec::new(),
             },
-            Body::RollbackAnswered { tag, xact_status } => match &self.phase {
+            Body::RollbackAnswered {
+                tag,
+                ended_ours,
+                xact_status,
+            } => match &self.phase {
                 Phase::RollingBack { why, .. } => {
                     let why = why.clone();
-                    self.rollback_answered(why, tag, xact_status)
+                    self.rollback_answered(why, tag, ended_ours, xact_status)
                 }
                 _ => Vec::new(),
             },

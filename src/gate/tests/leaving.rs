@@ -27,6 +27,7 @@ fn q_twice_at_the_gate_rolls_back_and_leaves() {
     assert!(run.asks(rolls_back));
     run.report(Body::RollbackAnswered {
         tag: "ROLLBACK".into(),
+        ended_ours: true,
         xact_status: Some(XactStatus::Aborted),
     });
     assert_eq!(run.effects, [Effect::Leave(ExitCode::RolledBack)]);
@@ -157,6 +158,7 @@ fn a_prepared_transaction_is_an_outcome_of_its_own() {
     let how = crate::gate::phase::how_to_end(gid);
     assert!(how.contains("ROLLBACK PREPARED 'it''s';"), "{how}");
     // When somebody has ended it, the server is asked once more.
+    let mut other = run.machine.clone();
     run.key(Command::AskAgain);
     run.report(Body::Asked(Inquiry::Answered {
         status: XactStatus::Aborted,
@@ -165,6 +167,17 @@ fn a_prepared_transaction_is_an_outcome_of_its_own() {
     assert!(matches!(
         run.phase(),
         Phase::Ended(Ending::RolledBack { .. })
+    ));
+    // Whoever ended it may have committed it.
+    std::mem::swap(&mut run.machine, &mut other);
+    run.key(Command::AskAgain);
+    run.report(Body::Asked(Inquiry::Answered {
+        status: XactStatus::Committed,
+        server: "s".into(),
+    }));
+    assert!(matches!(
+        run.machine.ending(),
+        Some(Ending::Committed { .. })
     ));
 }
 

@@ -74,6 +74,7 @@ fn a_pass_is_let_go_as_soon_as_its_structure_is_known() {
     assert!(run.asks(rolls_back));
     run.report(Body::RollbackAnswered {
         tag: "ROLLBACK".into(),
+        ended_ours: true,
         xact_status: Some(XactStatus::Aborted),
     });
     assert!(matches!(run.phase(), Phase::Reviewing { .. }));

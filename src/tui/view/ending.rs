@@ -17,7 +17,7 @@ use super::{Scene, Sheet, gate, must_roll_back, review};
 use crate::gate::Act;
 use crate::gate::account::Step;
 use crate::gate::event::{Inquiry, XactStatus};
-use crate::gate::phase::{Ending, Phase, Proof, Why, how_to_end};
+use crate::gate::phase::{Ending, LOOK_YOURSELF, Phase, Proof, Why, how_to_end};
 use crate::gate::plan::Mode;
 use crate::runbook::check::{Tally, Verdict};
 use crate::tui::keymap;
@@ -355,6 +355,7 @@ fn inquiry(scene: &Scene<'_>, reason: &Inquiry) -> String {
             )
         }
         Inquiry::Unreachable(text) => format!("no server answers: {}", joined(text)),
+        Inquiry::Contradicted(text) => format!("one contradicts the other: {}", joined(text)),
     }
 }
 
@@ -364,9 +365,12 @@ fn unknown(scene: &Scene<'_>, reason: &Inquiry, columns: usize) -> Vec<Line<'sta
     let mut lines = gate::fact(
         scene,
         "Because",
-        match scene.machine.is_strayed() {
-            true => "The script ended the transaction itself. It may be committed, or not.",
-            false => {
+        match (reason, scene.machine.is_strayed()) {
+            (Inquiry::Contradicted(_), _) => {
+                "What the server says cannot be true together. It may be committed, or not."
+            }
+            (_, true) => "The script ended the transaction itself. It may be committed, or not.",
+            (_, false) => {
                 "COMMIT may have been sent, and no answer proves it. It may be committed, or not."
             }
         },
@@ -377,6 +381,11 @@ fn unknown(scene: &Scene<'_>, reason: &Inquiry, columns: usize) -> Vec<Line<'sta
     lines.extend(fact(scene, "Proof", &format!("None. {why}"), columns));
     lines.extend(common(scene, columns));
     lines.extend(journal(scene, columns));
+    if matches!(reason, Inquiry::Contradicted(_)) {
+        let next = format!("Do not run the script again yet. {LOOK_YOURSELF}");
+        lines.extend(fact(scene, "Next", &next, columns));
+        return lines;
+    }
     lines.extend(fact(
         scene,
         "Next",
