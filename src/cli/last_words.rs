@@ -2,8 +2,8 @@
 //!
 //! It says no more than what was proven: of an unknown outcome, how to ask for it later.
 
-use crate::gate::phase::{LOOK_YOURSELF, how_to_end};
 use crate::gate::event::Inquiry;
+use crate::gate::phase::{LOOK_YOURSELF, how_to_end};
 use crate::gate::{Account, Ending, Machine};
 use crate::runbook::Runbook;
 use crate::runbook::printable::printable;

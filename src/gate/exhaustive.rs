@@ -946,9 +946,7 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
                 xact_status,
                 ended_ours,
                 ..
-            } => {
-                *xact_status == Some(XactStatus::Committed) && (!ended_ours || witness.strayed)
-            }
+            } => *xact_status == Some(XactStatus::Committed) && (!ended_ours || witness.strayed),
             Body::Asked(Inquiry::Answered { status, .. }) => {
                 *status == XactStatus::Committed && (witness.commits > 0 || witness.strayed)
             }

@@ -553,7 +553,6 @@ fn a_script_that_committed_by_itself_is_told_as_committed() {
     assert!(matches!(run.phase(), Phase::PostVerifying { .. }));
 }
 
-
 /// Says which way it went where COMMIT was never sent: a proof that contradicts itself is none, however
 /// often it is asked for again.
 fn hold_contradicted(run: &mut Run) {

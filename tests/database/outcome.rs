@@ -227,7 +227,9 @@ async fn a_rollback_says_whether_it_ended_the_transaction_that_was_begun() {
         if statements.contains(&"COMMIT ") {
             assert_eq!(stage.next().await.body, Body::TransactionGone);
         }
-        let Body::RollbackAnswered { tag, ended_ours, .. } = stage.ask(Order::RollBack).await
+        let Body::RollbackAnswered {
+            tag, ended_ours, ..
+        } = stage.ask(Order::RollBack).await
         else {
             panic!("{statements:?}");
         };
