@@ -734,7 +734,7 @@ fn hold_approval(before: &State, event: &Event, after: &State) {
                 body: Body::TakenDown { .. },
                 ..
             })
-        ) && matches!(machine.phase(), Phase::TakingDown { cancelling: false }),
+        ) && matches!(machine.phase(), Phase::TakingDown { cancelling: None }),
         "I13: {event:?} commits"
     );
     let (kept, numbers) = witness.approved.as_ref().expect("I13: nothing is approved");

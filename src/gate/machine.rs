@@ -148,6 +148,8 @@ pub struct Face {
     backing_up: backing_up::BackingUp,
     parting: bool,
     waits: bool,
+    /// It is told that a cancel has no effect: pressed again, its key does something else.
+    cancel_failed: bool,
     allowance: Allowance,
 }
 
@@ -398,6 +400,13 @@ impl Machine {
             backing_up: self.backing_up,
             parting: self.parting.is_some(),
             waits: self.waits,
+            cancel_failed: match self.phase {
+                Phase::Applying { cancelling }
+                | Phase::Verifying { cancelling }
+                | Phase::TakingDown { cancelling }
+                | Phase::Querying { cancelling, .. } => cancelling == Some(plan::CANCEL_PATIENCE),
+                _ => false,
+            },
             allowance: self.allowance().clone(),
         }
     }

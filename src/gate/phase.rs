@@ -24,8 +24,8 @@ pub enum Phase {
     /// The structure of what the script touched is taken down: the pass is let go with it, or held
     /// against what was approved.
     TakingDown {
-        /// A person asked to stop.
-        cancelling: bool,
+        /// As in [`Phase::Applying`].
+        cancelling: Option<Millis>,
     },
     /// The gate: COMMIT or ROLLBACK.
     Deciding {
@@ -48,7 +48,8 @@ pub enum Phase {
         why: Option<Why>,
         /// How much longer it may take before it is cancelled.
         left: Millis,
-        cancelling: bool,
+        /// As in [`Phase::Applying`]; or how long ago its time was over.
+        cancelling: Option<Millis>,
         /// The question whether to roll back is open.
         asking: bool,
     },

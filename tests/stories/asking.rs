@@ -164,6 +164,30 @@ fn a_session_that_ends_during_a_query_is_rolled_back_with_proof() {
     stage.assert_rolled_back(&mut terminal, 3, "the session ended");
 }
 
+/// A function that catches every cancel, the server's own limit too.
+#[test]
+fn a_query_that_no_cancel_ends_is_told_and_x_again_rolls_back() {
+    let stage = Stage::set(Scenario::Clean);
+    stage.ask(
+        "CREATE FUNCTION public.swallow() RETURNS int LANGUAGE plpgsql AS $$ BEGIN LOOP
+         BEGIN PERFORM pg_sleep(100); EXCEPTION WHEN query_canceled THEN NULL; END;
+         END LOOP; END $$",
+    );
+    let mut terminal = stage.run();
+    terminal.walk_to_the_gate();
+    terminal
+        .query("SELECT public.swallow()")
+        .wait_for("A QUERY RUNS")
+        .key("x")
+        .wait_for("Cancelling; waiting")
+        .wait_for("CANCEL HAS NO EFFECT")
+        .wait_for("x again rolls back, and closes the link")
+        .key("x")
+        .wait_for("R O L L E D   B A C K")
+        .key("q");
+    stage.assert_rolled_back(&mut terminal, 1, "you decided so");
+}
+
 #[test]
 fn rollback_does_not_wait_for_a_query() {
     let stage = Stage::set(Scenario::Clean);

@@ -34,12 +34,7 @@ impl Machine {
                 _ => None,
             },
             Phase::Applying { cancelling } | Phase::Verifying { cancelling } => match act {
-                Act::Cancel => Some(match cancelling {
-                    Some(since) if *since < plan::CANCEL_PATIENCE => {
-                        Some(Refusal::AlreadyCancelling)
-                    }
-                    Some(_) | None => None,
-                }),
+                Act::Cancel => Some(refusal_to_cancel(*cancelling)),
                 Act::Extend => Some(self.refusal_to_extend()),
                 Act::Quit => Some(self.refusal_to_part(Refusal::ScriptRunning)),
                 _ => None,
@@ -344,9 +339,15 @@ impl Machine {
                 // Asked once more after it had no effect: the link is closed if need be.
                 Some(_) => self.roll_back(Why::Cancelled, true),
             },
-            Phase::TakingDown { cancelling } if *cancelling => self.roll_back(Why::Cancelled, true),
+            Phase::Querying {
+                cancelling: Some(_),
+                ..
+            } => self.decide_to_roll_back(),
+            Phase::TakingDown {
+                cancelling: Some(_),
+            } => self.roll_back(Why::Cancelled, true),
             Phase::Querying { cancelling, .. } | Phase::TakingDown { cancelling } => {
-                *cancelling = true;
+                *cancelling = Some(0);
                 vec![Effect::Cancel]
             }
             Phase::Waiting { proof, .. } => {
@@ -548,6 +549,12 @@ impl Machine {
         }
         vec![self.connect()]
     }
+}
+
+/// `x`, once it was pressed: nothing more until its having no effect is told, and the way out then.
+pub(super) fn refusal_to_cancel(cancelling: Option<Millis>) -> Option<Refusal> {
+    let waits = cancelling.is_some_and(|since| since < plan::CANCEL_PATIENCE);
+    waits.then_some(Refusal::AlreadyCancelling)
 }
 
 /// Whether it can tell somebody else anything: one letter, or dots, do not.

@@ -71,6 +71,13 @@ impl Machine {
         }
         | Phase::Verifying {
             cancelling: Some(since),
+        }
+        | Phase::TakingDown {
+            cancelling: Some(since),
+        }
+        | Phase::Querying {
+            cancelling: Some(since),
+            ..
         } = &mut self.phase
             && *since < plan::CANCEL_PATIENCE
         {
@@ -144,7 +151,7 @@ impl Machine {
             left, cancelling, ..
         } = &mut self.phase
         {
-            *left = u64::from(!*cancelling);
+            *left = u64::from(cancelling.is_none());
         }
     }
 }

@@ -29,7 +29,9 @@ impl Machine {
             Phase::Deciding { .. } | Phase::MustRollBack { .. } if hold_over => {
                 self.roll_back(Why::HoldLimit, false)
             }
-            Phase::Applying { .. } | Phase::Verifying { .. } => self.cancel_again(elapsed),
+            Phase::Applying { .. } | Phase::Verifying { .. } | Phase::TakingDown { .. } => {
+                self.cancel_again(elapsed)
+            }
             Phase::Deciding { arming, prompt } | Phase::Reviewing { arming, prompt } => {
                 if self.shown && *prompt == Prompt::Closed {
                     *arming = arming.saturating_sub(elapsed);
@@ -40,8 +42,7 @@ impl Machine {
             Phase::RollingBack { .. } => self.ticked_while_rolling_back(elapsed),
             Phase::Inquiring { .. } => self.ask_again_in_time(elapsed),
             Phase::Waiting { .. } => self.begin_again_in_time(elapsed),
-            Phase::TakingDown { .. }
-            | Phase::MustRollBack { .. }
+            Phase::MustRollBack { .. }
             | Phase::Connecting
             | Phase::Checklist
             | Phase::Returning
@@ -55,22 +56,15 @@ impl Machine {
 
     /// A cancel request can fall between two statements and hit nothing, so it is repeated.
     fn cancel_again(&mut self, elapsed: Millis) -> Vec<Effect> {
-        let (Phase::Applying {
-            cancelling: Some(since),
-        }
-        | Phase::Verifying {
-            cancelling: Some(since),
-        }) = &mut self.phase
-        else {
-            return Vec::new();
+        let (again, cancelling) = match &mut self.phase {
+            Phase::Applying { cancelling } | Phase::Verifying { cancelling } => (true, cancelling),
+            // Sent once: a late one would cost the transaction, which is to be kept.
+            Phase::TakingDown { cancelling } => (false, cancelling),
+            _ => return Vec::new(),
         };
-        let before = *since;
-        *since = (before + elapsed).min(plan::CANCEL_PATIENCE);
-        let mut effects = vec![Effect::Cancel];
-        if before < plan::CANCEL_PATIENCE && *since == plan::CANCEL_PATIENCE {
-            effects.push(Effect::Refuse(Refusal::CancelWithoutEffect));
-        }
-        effects
+        let again = cancelling.filter(|_| again).map(|_| Effect::Cancel);
+        let told = wait_for_cancel(cancelling, elapsed).map(Effect::Refuse);
+        again.into_iter().chain(told).collect()
     }
 
     fn ticked_while_rolling_back(&mut self, elapsed: Millis) -> Vec<Effect> {
@@ -279,4 +273,13 @@ impl Machine {
             ) => Vec::new(),
         }
     }
+}
+
+/// Time passes for what was cancelled; once, that it has had no effect for too long.
+pub(super) fn wait_for_cancel(cancelling: &mut Option<Millis>, elapsed: Millis) -> Option<Refusal> {
+    let since = cancelling.as_mut()?;
+    let before = *since;
+    *since = (before + elapsed).min(plan::CANCEL_PATIENCE);
+    let told = before < plan::CANCEL_PATIENCE && *since == plan::CANCEL_PATIENCE;
+    told.then_some(Refusal::CancelWithoutEffect)
 }

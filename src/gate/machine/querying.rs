@@ -5,6 +5,8 @@
 //! committed.
 
 use super::Machine;
+use super::asking::refusal_to_cancel;
+use super::passing::wait_for_cancel;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::event::Millis;
 use crate::gate::offer::{Act, Refusal};
@@ -27,7 +29,7 @@ impl Machine {
             return None;
         };
         match act {
-            Act::Cancel => Some(cancelling.then_some(Refusal::AlreadyCancelling)),
+            Act::Cancel => Some(refusal_to_cancel(cancelling)),
             Act::AskRollback => (!asking).then_some(None),
             Act::ConfirmRollback | Act::StepBack => asking.then_some(None),
             Act::Extend => Some(self.refusal_to_extend()),
@@ -68,7 +70,7 @@ impl Machine {
             question: question.clone(),
             why,
             left: limit + query::GRACE,
-            cancelling: false,
+            cancelling: None,
             asking: false,
         };
         vec![self.request(Request::Query { question, limit })]
@@ -87,14 +89,14 @@ impl Machine {
             return Vec::new();
         };
         *left = left.saturating_sub(elapsed);
-        if *left == 0 {
-            *cancelling = true;
+        if *left == 0 && cancelling.is_none() {
+            *cancelling = Some(0);
+            return vec![Effect::Cancel];
         }
         // A cancel request can fall between two requests and hit nothing.
-        match cancelling {
-            true => vec![Effect::Cancel],
-            false => Vec::new(),
-        }
+        let again = cancelling.map(|_| Effect::Cancel);
+        let told = wait_for_cancel(cancelling, elapsed).map(Effect::Refuse);
+        again.into_iter().chain(told).collect()
     }
 
     /// Back to where it was asked, unless the transaction is no longer what it was.

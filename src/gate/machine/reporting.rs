@@ -131,7 +131,9 @@ impl Machine {
             Body::Settled { same_transaction } => self.settled(same_transaction),
             Body::SettleFailed { deferred, .. } => self.settle_failed(deferred),
             Body::TakenDown { structure, .. } => match self.phase {
-                Phase::TakingDown { cancelling } => self.taken_down(&structure, cancelling),
+                Phase::TakingDown { cancelling } => {
+                    self.taken_down(&structure, cancelling.is_some())
+                }
                 _ => Vec::new(),
             },
             Body::Looked(looked) => self.looked(&looked),

@@ -168,7 +168,7 @@ impl Machine {
 
     /// It is looked at inside the transaction, and only where it is needed: the locks stay meanwhile.
     pub(super) fn take_down(&mut self) -> Vec<Effect> {
-        self.phase = Phase::TakingDown { cancelling: false };
+        self.phase = Phase::TakingDown { cancelling: None };
         vec![self.request(Request::TakeDown)]
     }
 

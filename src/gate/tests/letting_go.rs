@@ -62,7 +62,7 @@ fn let_go() -> Run {
     let mut run = at_the_gate();
     run.key(Command::TakeTime);
     assert!(run.asks(takes_down));
-    assert_eq!(*run.phase(), Phase::TakingDown { cancelling: false });
+    assert_eq!(*run.phase(), Phase::TakingDown { cancelling: None });
     run
 }
 
@@ -119,6 +119,15 @@ fn what_is_cancelled_stays_at_the_gate_and_cancelled_twice_is_rolled_back() {
 
     let mut run = let_go();
     run.key(Command::Cancel).key(Command::Cancel);
+    assert!(run.asks(rolls_back));
+
+    let mut run = let_go();
+    run.key(Command::Cancel).tick(plan::CANCEL_PATIENCE);
+    let told = Effect::Refuse(Refusal::CancelWithoutEffect);
+    assert_eq!(run.effects, [told]);
+    run.tick(100);
+    assert!(run.effects.is_empty(), "it is told once");
+    run.key(Command::Cancel);
     assert!(run.asks(rolls_back));
 }
 

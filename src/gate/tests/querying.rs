@@ -146,6 +146,10 @@ fn a_query_is_cancelled_until_it_is_answered_by_key_and_when_its_time_is_over() 
     assert_eq!(run.effects, [Effect::Cancel]);
     run.key(Command::Cancel);
     assert_eq!(run.effects, [Effect::Refuse(Refusal::AlreadyCancelling)]);
+    // Once a query is answered, what was wished of it is over.
+    run.report(answer(After::Unchanged))
+        .tick(plan::CANCEL_PATIENCE);
+    assert!(run.effects.is_empty());
     let mut run = Run::querying();
     run.tick(query::LIMIT);
     assert!(run.effects.is_empty(), "the server's own limit comes first");
@@ -195,5 +199,44 @@ fn what_is_no_query_is_refused_before_anything_is_sent() {
         run.key(Command::Query(text.into()));
         assert!(matches!(run.effects.as_slice(), [Effect::Say(_)]), "{text}");
         assert!(matches!(run.machine.phase(), Phase::Deciding { .. }));
+    }
+}
+
+/// The server's own limit is a cancel too, and a function can catch both.
+#[test]
+fn a_query_that_no_cancel_ends_is_told_and_cancelled_again_it_is_rolled_back() {
+    let by_key = |run: &mut Run| {
+        run.key(Command::Cancel);
+    };
+    let by_its_limit = |run: &mut Run| {
+        run.tick(query::LIMIT + query::GRACE);
+    };
+    let ends: [(&str, &dyn Fn(&mut Run)); 2] = [("x", &by_key), ("its limit", &by_its_limit)];
+    for (by, end) in ends {
+        let mut run = Run::querying();
+        end(&mut run);
+        assert_eq!(run.effects, [Effect::Cancel], "{by}");
+        run.tick(plan::CANCEL_PATIENCE - 1);
+        assert_eq!(run.effects, [Effect::Cancel], "{by}");
+        run.key(Command::Cancel);
+        assert!(run.says(&Refusal::AlreadyCancelling), "{by}");
+        run.tick(1);
+        let told = Effect::Refuse(Refusal::CancelWithoutEffect);
+        assert_eq!(run.effects, [Effect::Cancel, told], "{by}");
+        // Its key does something else from here on: not for who has not seen that (I5).
+        run.event(Event::Asked(Command::Cancel));
+        assert!(run.says(&Refusal::NotDrawn), "{by}");
+        run.key(Command::Cancel);
+        assert!(run.asks(rolls_back), "{by}");
+        run.tick(plan::PATIENCE);
+        assert_eq!(run.effects.first(), Some(&Effect::Sever), "{by}");
+        assert!(matches!(
+            run.phase(),
+            Phase::Inquiring {
+                commit_sent: false,
+                why: Why::Decision,
+                ..
+            }
+        ));
     }
 }

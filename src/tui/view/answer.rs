@@ -14,7 +14,9 @@
 
 use super::grid::{self, NAMES, ResultGrid};
 use super::{Roll, Scene, Sheet, must_roll_back};
+use crate::gate::offer::Refusal;
 use crate::gate::phase::Phase;
+use crate::gate::plan;
 use crate::gate::query::{After, Looked, Rows};
 use crate::runbook::printable::counted;
 use crate::tui::text::{clock, hanging, took};
@@ -42,8 +44,11 @@ pub(crate) fn asking(scene: &Scene<'_>, columns: usize) -> Sheet {
     lines.extend(asked(look, question.text(), columns));
     lines.push(Line::default());
     let state = match cancelling {
-        true => "Cancelling; waiting for the server's answer.".to_owned(),
-        false => format!(
+        Some(since) if *since < plan::CANCEL_PATIENCE => {
+            "Cancelling; waiting for the server's answer.".to_owned()
+        }
+        Some(_) => Refusal::CancelWithoutEffect.to_string(),
+        None => format!(
             "{} The server works on it, read-only, inside the held transaction. It is cancelled by \
              itself in {}; x cancels it now.",
             look.glyphs.spinner(scene.account.now),

@@ -100,17 +100,13 @@ fn say_phase(scene: &Scene<'_>) -> Option<BandWords> {
             BandWords::alone(warn, ["NO TRANSACTION IS OPEN", "the second pass begins"])
         }
         Phase::Beginning => BandWords::with_hold(warn, ["TRANSACTION OPENING"]),
-        Phase::Applying { cancelling } | Phase::Verifying { cancelling } => match cancelling {
+        Phase::Applying { cancelling }
+        | Phase::Verifying { cancelling }
+        | Phase::TakingDown { cancelling } => match cancelling {
             None => BandWords::with_hold(warn, [OPEN]),
-            Some(since) if *since < plan::CANCEL_PATIENCE => {
-                BandWords::with_hold(warn, [OPEN, "CANCELLING"])
-            }
-            Some(_) => BandWords::with_hold(warn, [OPEN, "CANCEL HAS NO EFFECT"]),
+            Some(since) => BandWords::with_hold(warn, [OPEN, cancelled_for(*since)]),
         },
-        Phase::TakingDown { cancelling: true } => BandWords::with_hold(warn, [OPEN, "CANCELLING"]),
-        Phase::TakingDown { cancelling: false } | Phase::Deciding { .. } => {
-            BandWords::with_hold(warn, [OPEN])
-        }
+        Phase::Deciding { .. } => BandWords::with_hold(warn, [OPEN]),
         Phase::MustRollBack { .. } => match scene.holds_locks() {
             true => BandWords::with_hold(bad, [OPEN, ONLY_ROLLBACK]),
             false => BandWords::alone(
@@ -125,10 +121,7 @@ fn say_phase(scene: &Scene<'_>) -> Option<BandWords> {
         Phase::Querying {
             why, cancelling, ..
         } => {
-            let runs = match cancelling {
-                true => "CANCELLING",
-                false => "A QUERY RUNS",
-            };
+            let runs = cancelling.map_or("A QUERY RUNS", cancelled_for);
             match why {
                 Some(_) => BandWords::with_hold(bad, [OPEN, ONLY_ROLLBACK, runs]),
                 None => BandWords::with_hold(warn, [OPEN, runs]),
@@ -184,4 +177,11 @@ fn say_review(scene: &Scene<'_>) -> Vec<String> {
         words.push("A QUERY RUNS".to_owned());
     }
     words
+}
+
+fn cancelled_for(since: Millis) -> &'static str {
+    match since < plan::CANCEL_PATIENCE {
+        true => "CANCELLING",
+        false => "CANCEL HAS NO EFFECT",
+    }
 }
