@@ -38,6 +38,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 use tokio::sync::mpsc::unbounded_channel;
 
 pub(super) enum Whose<'a> {
@@ -135,8 +136,8 @@ pub(super) fn attend(
         let aim = Aim::from(settings);
         attendance.walk_on(seat, &aim, journal, &watchdog).await
     });
-    let told = result.map(|(code, lines)| {
-        say_last(lines);
+    let told = result.map(|(code, lines, until)| {
+        say_last(lines, until);
         code
     });
     // Not before: signals are heard until the last word is said. A thread that still waits for a key
@@ -187,21 +188,27 @@ impl<'a> Attendance<'a> {
             .map_err(|error| Failure::usage(Report::from(error).wrap_err(what_was_done)))
     }
 
-    /// One walk after the other; the exit code of the last, and the last words.
+    /// One walk after the other; the exit code of the last, the last words, and until when a terminal
+    /// that takes nothing is waited for.
     async fn walk_on(
         &mut self,
         mut seat: Seat,
         aim: &Aim,
         journal: Journal,
         watchdog: &Watchdog,
-    ) -> Result<(ExitCode, Vec<String>), Failure> {
+    ) -> Result<(ExitCode, Vec<String>, Instant), Failure> {
         let mut log = Log::Kept(Box::new(journal));
         loop {
             let (mut engine, heard) = self.start(aim, log, watchdog);
             seat.hear(heard);
             let code = self.walk(&mut seat, &mut engine).await;
             if !self.starts_over(&engine, &seat)? {
-                return Ok(self.close(&engine, code));
+                let (code, lines) = self.close(&engine, code);
+                // The session ends first: it must not wait for a terminal.
+                drop(engine);
+                let until = watchdog.let_close();
+                seat.leave(until);
+                return Ok((code, lines, until));
             }
             log = engine.into_log();
             if let Log::Kept(journal) = &mut log {

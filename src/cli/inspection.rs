@@ -116,7 +116,9 @@ pub(super) fn inspect(
             &mut terminal,
             wires,
         );
-        Ok::<_, Failure>(watching.await)
+        let code = watching.await;
+        terminal.leave(watchdog.let_close());
+        Ok::<_, Failure>(code)
     });
     // A thread that still waits for a key must not keep the program from leaving.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));

@@ -7,16 +7,13 @@ use crate::gate::phase::{LOOK_YOURSELF, how_to_end};
 use crate::gate::{Account, Ending, Machine};
 use crate::runbook::Runbook;
 use crate::runbook::printable::printable;
-use crate::tui::terminal::write_within;
+use crate::tui::terminal::write_until;
 use std::io::{IsTerminal, Write, stdout};
-use std::time::Duration;
+use std::time::Instant;
 
-/// How long a terminal has to take the last lines; one that is stalled never does.
-const TAKING: Duration = Duration::from_secs(1);
-
-/// Says the last lines. Where the terminal is gone there is nobody to tell; the outcome and its code
-/// stand.
-pub(super) fn say_last(lines: Vec<String>) {
+/// Says the last lines, behind what gives the terminal back. One that takes nothing is waited for until
+/// then. Where it is gone there is nobody to tell; the outcome and its code stand.
+pub(super) fn say_last(lines: Vec<String>, until: Instant) {
     let say = move || {
         for line in &lines {
             let _ = writeln!(stdout(), "{line}");
@@ -25,7 +22,7 @@ pub(super) fn say_last(lines: Vec<String>) {
     if !stdout().is_terminal() {
         return say();
     }
-    write_within(TAKING, say);
+    write_until(until, say);
 }
 
 /// The outcome, with what ROLLBACK does not take back and what was left out.

@@ -30,7 +30,7 @@ mod ours;
 mod writer;
 
 pub use ours::Ours;
-pub(crate) use writer::write_within;
+pub(crate) use writer::write_until;
 
 /// Whether the real terminal is in our hands.
 static ENTERED: AtomicBool = AtomicBool::new(false);
@@ -55,8 +55,13 @@ fn lending() -> MutexGuard<'static, Lending> {
 /// How long after that a signal may still be on its way that ended the other program, too.
 const LATE_SIGNAL: Duration = Duration::from_secs(1);
 
-/// How long a terminal has to take what gives it back; one that is stalled never does.
-const GIVING_BACK: Duration = Duration::from_millis(300);
+/// How long a terminal has to take what gives it back, where nobody says until when; one that is
+/// stalled never does.
+const GIVING_BACK: Duration = Duration::from_millis(4_500);
+
+/// The same in a panic, which must hold up nothing. What is late is written still, if the program
+/// goes on for long enough.
+const IN_A_PANIC: Duration = Duration::from_millis(300);
 
 /// What gives the terminal back: end of the update, no brackets, the wheel as it was, the main screen, a
 /// cursor, the title that was put aside.
@@ -147,6 +152,8 @@ pub struct Terminal<B: Surface> {
     inner: ManuallyDrop<ratatui::Terminal<B>>,
     /// It has to be given back.
     real: bool,
+    /// How long it is waited for then.
+    until: Option<Instant>,
 }
 
 impl Terminal<Ours> {
@@ -170,9 +177,10 @@ impl Terminal<Ours> {
             Ok(inner) => Ok(Terminal {
                 inner: ManuallyDrop::new(inner),
                 real: true,
+                until: None,
             }),
             Err(error) => {
-                restore();
+                restore(Instant::now() + GIVING_BACK);
                 Err(error)
             }
         }
@@ -204,7 +212,11 @@ impl<B: Surface> Terminal<B> {
     /// When its size cannot be read.
     pub fn over(backend: B) -> Result<Self, B::Error> {
         let inner = ManuallyDrop::new(ratatui::Terminal::new(backend)?);
-        Ok(Terminal { inner, real: false })
+        Ok(Terminal {
+            inner,
+            real: false,
+            until: None,
+        })
     }
 
     /// Draws a frame, whole or not at all; it is on the terminal when [`Terminal::written`] says so. Does
@@ -274,6 +286,12 @@ impl<B: Surface> Terminal<B> {
         self.inner.size()
     }
 
+    /// Gives the terminal back. One that takes nothing is waited for until then, so nothing that cannot
+    /// wait may come behind this.
+    pub fn leave(mut self, until: Instant) {
+        self.until = Some(until);
+    }
+
     /// The backend: what a test looks at.
     pub fn backend(&self) -> &B {
         self.inner.backend()
@@ -288,18 +306,19 @@ impl<B: Surface> Terminal<B> {
 impl<B: Surface> Drop for Terminal<B> {
     fn drop(&mut self) {
         if self.real {
-            restore();
+            let until = self.until.take();
+            restore(until.unwrap_or_else(|| Instant::now() + GIVING_BACK));
         }
     }
 }
 
 /// Gives the terminal back, once. What cannot be written any more is not an error: it is gone, or it
-/// takes nothing, and then it is not waited for.
-pub fn restore() {
+/// takes nothing until then.
+fn restore(until: Instant) {
     if !ENTERED.swap(false, Ordering::SeqCst) {
         return;
     }
-    write_within(GIVING_BACK, || {
+    write_until(until, || {
         let _turn = writer::take_turn();
         let _ = writer::write_whole(LEAVING);
     });
@@ -372,7 +391,7 @@ fn restore_on_panic() {
     INSTALLED.call_once(|| {
         let next = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            restore();
+            restore(Instant::now() + IN_A_PANIC);
             next(info);
         }));
     });

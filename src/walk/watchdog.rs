@@ -18,6 +18,13 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_millis(4_400);
 /// A loop that was heard of in this time is not stuck. It is heard of ten times a second.
 const SILENCE: Duration = Duration::from_millis(600);
+/// How long the last words may take after it was told, where the loop has left in time: a terminal that
+/// took nothing for a while may take them yet.
+const CLOSING: Duration = Duration::from_millis(4_500);
+/// How long they may take in any case.
+const LEAST_CLOSING: Duration = Duration::from_millis(300);
+/// How long after them the process may still be there.
+const CLOSED: Duration = Duration::from_millis(350);
 /// How long what still runs on the server has to be cancelled before the link is closed.
 const CANCELLING: Duration = Duration::from_millis(150);
 /// How long the last words may take, which a terminal may not want.
@@ -52,6 +59,8 @@ struct WatchdogState {
     /// When it was first told to leave, and what it leaves with after a rollback.
     told: Option<(Instant, ExitCode)>,
     heard: Instant,
+    /// The loop has left, and the last words may take until then.
+    closes: Option<Instant>,
     known: EndingNow,
     link: Option<Severer>,
     /// The journal, for the last words.
@@ -72,6 +81,7 @@ impl Watchdog {
         let state = WatchdogState {
             told: None,
             heard: Instant::now(),
+            closes: None,
             known: EndingNow::Nothing,
             link: None,
             journal: String::new(),
@@ -100,6 +110,17 @@ impl Watchdog {
     pub fn tell_to_leave(&self, code: ExitCode) {
         self.lock().told.get_or_insert((Instant::now(), code));
         self.0.1.notify_all();
+    }
+
+    /// The loop has left: nothing is open any more, and the journal has its end. Returns until when the
+    /// terminal may be waited for, which has to be given back and to take the last words.
+    pub fn let_close(&self) -> Instant {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let told = state.told.as_ref().map_or(now, |(told, _)| *told);
+        let until = (told + CLOSING).max(now + LEAST_CLOSING);
+        state.closes = Some(until);
+        until
     }
 
     pub fn hear(&self) {
@@ -132,7 +153,10 @@ impl Watchdog {
                 state = woken.unwrap_or_else(|broken| broken.into_inner());
                 continue;
             };
-            let due = (told + PATIENCE).max(state.heard + SILENCE);
+            let due = match state.closes {
+                Some(until) => until + CLOSED,
+                None => (told + PATIENCE).max(state.heard + SILENCE),
+            };
             let left = due.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break code;

@@ -114,6 +114,30 @@ fn hung_up_in_front_of_a_terminal_that_takes_nothing() {
     told_to_leave_a_stalled_terminal(Signal::HUP, 129);
 }
 
+/// How long the reader of a terminal that is full pauses: longer than a moment, and within the time in
+/// which the program leaves.
+const PAUSE: Duration = Duration::from_secs(2);
+
+#[test]
+fn a_terminal_that_is_read_again_in_time_is_given_back_and_hears_the_last_words() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+        let stage = Stage::set(Scenario::Clean);
+        let mut terminal = stall_at_the_gate(&stage, &[]);
+        terminal.signal(signal);
+        let told = Instant::now();
+        // Neither the transaction nor the journal waits for the terminal.
+        until("the journal has its end", || {
+            let left = |entry: &Entry| matches!(entry, Entry::Left { .. });
+            stage.journal().last().is_some_and(left).then_some(())
+        });
+        stage.assert_nobody_left();
+        std::thread::sleep(PAUSE.saturating_sub(told.elapsed()));
+        terminal.listen_again();
+        assert_eq!(terminal.exit_code(), code, "{}", terminal.picture());
+        assert_said(&terminal, &["ROLLED BACK", "Journal: "]);
+    }
+}
+
 // ---- a dead disk ----------------------------------------------------------------------------------
 
 /// In place of the system's own, for the time in which `$DEAD_DISK` is there. Whoever waits on it makes

@@ -12,6 +12,7 @@ use crate::tui::terminal::{Ours, Terminal};
 use crate::walk::WalkWires;
 use color_eyre::eyre::WrapErr;
 use std::io::IsTerminal;
+use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// What the session reports, and what the monitor sees.
@@ -71,6 +72,13 @@ impl Seat {
                 && std::io::stdin().is_terminal()
                 && std::io::stdout().is_terminal(),
         })
+    }
+
+    /// Gives the terminal back; one that takes nothing is waited for until then.
+    pub(super) fn leave(self, until: Instant) {
+        if let Seat::Screen { terminal, .. } = self {
+            terminal.leave(until);
+        }
     }
 
     /// The next walk's session and monitor are heard from here on.

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, mpsc};
-use std::time::Duration;
+use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Whose turn it is to write: a frame must not come behind the bytes that give the terminal back.
@@ -93,10 +93,10 @@ fn late() -> MutexGuard<'static, Option<mpsc::Receiver<()>>> {
     LATE.lock().unwrap_or_else(|broken| broken.into_inner())
 }
 
-/// Has a thread of its own write, and waits for it no longer than that: a terminal that is stalled
-/// never takes anything. What is late goes out first: the last words of a run belong behind the bytes
+/// Has a thread of its own write, and waits for it until then and no longer: a terminal that is
+/// stalled may never take anything. What is late goes out first: the last words of a run belong behind the bytes
 /// that give the terminal back, or they go with the screen that these put away.
-pub(crate) fn write_within(limit: Duration, write: impl FnOnce() + Send + 'static) {
+pub(crate) fn write_until(until: Instant, write: impl FnOnce() + Send + 'static) {
     let (done, written) = mpsc::channel();
     let before = late().take();
     let writing = std::thread::Builder::new().spawn(move || {
@@ -107,7 +107,8 @@ pub(crate) fn write_within(limit: Duration, write: impl FnOnce() + Send + 'stati
         write();
         let _ = done.send(());
     });
-    if writing.is_ok() && written.recv_timeout(limit).is_err() {
+    let left = until.saturating_duration_since(Instant::now());
+    if writing.is_ok() && written.recv_timeout(left).is_err() {
         *late() = Some(written);
     }
 }
@@ -144,18 +145,23 @@ pub(super) fn write_whole(mut bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    fn in_a_while(millis: u64) -> Instant {
+        Instant::now() + Duration::from_millis(millis)
+    }
 
     #[test]
     fn what_comes_behind_something_late_is_written_behind_it() {
         let (go, going) = mpsc::channel::<()>();
         let (log, written) = mpsc::channel();
         let first = log.clone();
-        write_within(Duration::from_millis(1), move || {
+        write_until(in_a_while(1), move || {
             let _ = going.recv();
             first.send("gives the terminal back").unwrap();
         });
         // Without waiting for the other one it would be written by the time this returns.
-        write_within(Duration::from_millis(200), move || {
+        write_until(in_a_while(200), move || {
             log.send("the last words").unwrap();
         });
         go.send(()).unwrap();
