@@ -59,9 +59,9 @@ const LATE_SIGNAL: Duration = Duration::from_secs(1);
 /// stalled never does.
 const GIVING_BACK: Duration = Duration::from_millis(4_500);
 
-/// The same in a panic, which must hold up nothing. What is late is written still, if the program
-/// goes on for long enough.
-const IN_A_PANIC: Duration = Duration::from_millis(300);
+/// The same where that must hold up nothing: in a panic, or where the program goes on. What is late is
+/// written still, if there is time enough until its end.
+const IN_PASSING: Duration = Duration::from_millis(300);
 
 /// What gives the terminal back: end of the update, no brackets, the wheel as it was, the main screen, a
 /// cursor, the title that was put aside.
@@ -328,7 +328,7 @@ fn restore(until: Instant) {
 /// Gives the terminal to a program that we run, until [`take_back`].
 pub(crate) fn lend() {
     *lending() = Lending::Lent;
-    restore();
+    restore(Instant::now() + IN_PASSING);
 }
 
 /// Takes it again, without what was typed meanwhile.
@@ -362,14 +362,14 @@ pub(crate) fn put_settings_back() {
 
 /// Ends the line that a program broke off in, so that the last words begin one of their own.
 pub(crate) fn end_foreign_line() {
-    write_within(GIVING_BACK, || {
+    write_until(Instant::now() + IN_PASSING, || {
         let _ = writer::write_whole(b"\r\n");
     });
 }
 
 /// Leaves the screen of a program that could not do so itself.
 pub(crate) fn leave_foreign_screen() {
-    write_within(GIVING_BACK, || {
+    write_until(Instant::now() + IN_PASSING, || {
         let _ = writer::write_whole(LEAVING);
     });
     put_settings_back();
@@ -391,7 +391,7 @@ fn restore_on_panic() {
     INSTALLED.call_once(|| {
         let next = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            restore(Instant::now() + IN_A_PANIC);
+            restore(Instant::now() + IN_PASSING);
             next(info);
         }));
     });
