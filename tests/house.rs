@@ -385,6 +385,7 @@ fn each_link_of_the_documents_leads_somewhere() {
         "README.md",
         "assets/built-in.md",
         "assets/connecting.md",
+        "assets/limits.md",
         "assets/promises.md",
         "assets/proof.md",
         "assets/runbook.md",

@@ -29,7 +29,7 @@ const BEL: u8 = 0x07;
 const DELETE: u8 = 0x7f;
 
 #[derive(Debug, Default)]
-enum State {
+enum Unfinished {
     #[default]
     Ground,
     Escape,
@@ -53,7 +53,7 @@ enum State {
 /// Makes keys of bytes.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
-    state: State,
+    state: Unfinished,
 }
 
 impl Decoder {
@@ -67,16 +67,16 @@ impl Decoder {
     /// After how long a pause [`Decoder::paused`] has something to do.
     pub(super) fn waits(&self) -> Option<Duration> {
         match &self.state {
-            State::Ground => None,
-            State::Escape => Some(ESCAPE_PAUSE),
-            State::Paste(_) => Some(PASTE_PAUSE),
-            State::Control(_)
-            | State::Shifted
-            | State::Console
-            | State::Text(..)
-            | State::TextEscape
-            | State::Letter(..)
-            | State::Skip(_) => Some(SEQUENCE_PAUSE),
+            Unfinished::Ground => None,
+            Unfinished::Escape => Some(ESCAPE_PAUSE),
+            Unfinished::Paste(_) => Some(PASTE_PAUSE),
+            Unfinished::Control(_)
+            | Unfinished::Shifted
+            | Unfinished::Console
+            | Unfinished::Text(..)
+            | Unfinished::TextEscape
+            | Unfinished::Letter(..)
+            | Unfinished::Skip(_) => Some(SEQUENCE_PAUSE),
         }
     }
 
@@ -84,48 +84,48 @@ impl Decoder {
     /// the next key.
     pub(super) fn paused(&mut self, out: &mut Vec<Event>) {
         match std::mem::take(&mut self.state) {
-            State::Escape => out.push(key(KeyCode::Esc)),
-            State::Control(so_far) if so_far.is_empty() => out.push(alt(b'[')),
-            State::Shifted => out.push(alt(b'O')),
-            State::Text(introducer, false) => out.push(alt(introducer)),
-            State::Paste(bytes) => out.push(paste(&bytes)),
-            State::Ground
-            | State::Control(_)
-            | State::Console
-            | State::Text(..)
-            | State::TextEscape
-            | State::Letter(..)
-            | State::Skip(_) => {}
+            Unfinished::Escape => out.push(key(KeyCode::Esc)),
+            Unfinished::Control(so_far) if so_far.is_empty() => out.push(alt(b'[')),
+            Unfinished::Shifted => out.push(alt(b'O')),
+            Unfinished::Text(introducer, false) => out.push(alt(introducer)),
+            Unfinished::Paste(bytes) => out.push(paste(&bytes)),
+            Unfinished::Ground
+            | Unfinished::Control(_)
+            | Unfinished::Console
+            | Unfinished::Text(..)
+            | Unfinished::TextEscape
+            | Unfinished::Letter(..)
+            | Unfinished::Skip(_) => {}
         }
     }
 
     fn take(&mut self, byte: u8, out: &mut Vec<Event>) {
         match std::mem::take(&mut self.state) {
-            State::Ground => self.begin(byte, false, out),
-            State::Escape => self.escaped(byte, out),
-            State::Control(so_far) => self.control(so_far, byte, out),
-            State::Shifted => match shifted(byte) {
+            Unfinished::Ground => self.begin(byte, false, out),
+            Unfinished::Escape => self.escaped(byte, out),
+            Unfinished::Control(so_far) => self.control(so_far, byte, out),
+            Unfinished::Shifted => match shifted(byte) {
                 Some(code) => out.push(key(code)),
                 None if byte < b' ' => self.begin(byte, false, out),
                 None => {}
             },
-            State::Console => match byte {
+            Unfinished::Console => match byte {
                 b'A'..=b'E' => out.push(key(KeyCode::F(1 + byte - b'A'))),
                 _ => self.begin(byte, false, out),
             },
-            State::Text(introducer, _) => match byte {
+            Unfinished::Text(introducer, _) => match byte {
                 BEL => {}
-                ESC => self.state = State::TextEscape,
+                ESC => self.state = Unfinished::TextEscape,
                 // No string has them: whoever presses such a key means the key.
                 0..b' ' => self.begin(byte, false, out),
-                _ => self.state = State::Text(introducer, true),
+                _ => self.state = Unfinished::Text(introducer, true),
             },
-            State::TextEscape if byte == b'\\' => {}
-            State::TextEscape => self.escaped(byte, out),
-            State::Letter(so_far, alt) => self.letter(so_far, byte, alt, out),
-            State::Paste(so_far) => self.pasted(so_far, byte, out),
-            State::Skip(left) if left > 1 => self.state = State::Skip(left - 1),
-            State::Skip(_) => {}
+            Unfinished::TextEscape if byte == b'\\' => {}
+            Unfinished::TextEscape => self.escaped(byte, out),
+            Unfinished::Letter(so_far, alt) => self.letter(so_far, byte, alt, out),
+            Unfinished::Paste(so_far) => self.pasted(so_far, byte, out),
+            Unfinished::Skip(left) if left > 1 => self.state = Unfinished::Skip(left - 1),
+            Unfinished::Skip(_) => {}
         }
     }
 
@@ -135,26 +135,26 @@ impl Decoder {
             false => KeyModifiers::NONE,
         };
         match byte {
-            ESC => self.state = State::Escape,
-            0x80.. => self.state = State::Letter(vec![byte], alt),
+            ESC => self.state = Unfinished::Escape,
+            0x80.. => self.state = Unfinished::Letter(vec![byte], alt),
             _ => out.push(single(byte, modifiers)),
         }
-        if let State::Letter(bytes, _) = &self.state
+        if let Unfinished::Letter(bytes, _) = &self.state
             && length(bytes) < 2
         {
             // No letter begins with it.
-            self.state = State::Ground;
+            self.state = Unfinished::Ground;
         }
     }
 
     fn escaped(&mut self, byte: u8, out: &mut Vec<Event>) {
         match byte {
-            b'[' => self.state = State::Control(Vec::new()),
-            b'O' => self.state = State::Shifted,
-            b'P' | b'X' | b']' | b'^' | b'_' => self.state = State::Text(byte, false),
+            b'[' => self.state = Unfinished::Control(Vec::new()),
+            b'O' => self.state = Unfinished::Shifted,
+            b'P' | b'X' | b']' | b'^' | b'_' => self.state = Unfinished::Text(byte, false),
             ESC => {
                 out.push(key(KeyCode::Esc));
-                self.state = State::Escape;
+                self.state = Unfinished::Escape;
             }
             _ => self.begin(byte, true, out),
         }
@@ -162,13 +162,13 @@ impl Decoder {
 
     fn control(&mut self, mut so_far: Vec<u8>, byte: u8, out: &mut Vec<Event>) {
         match byte {
-            b'[' if so_far.is_empty() => self.state = State::Console,
-            b'M' if so_far.is_empty() => self.state = State::Skip(X10_MOUSE),
-            b'~' if so_far == b"200" => self.state = State::Paste(Vec::new()),
+            b'[' if so_far.is_empty() => self.state = Unfinished::Console,
+            b'M' if so_far.is_empty() => self.state = Unfinished::Skip(X10_MOUSE),
+            b'~' if so_far == b"200" => self.state = Unfinished::Paste(Vec::new()),
             b'@'..=b'~' => out.extend(sequence(&so_far, byte)),
             b' '..=b'?' if so_far.len() < LONGEST => {
                 so_far.push(byte);
-                self.state = State::Control(so_far);
+                self.state = Unfinished::Control(so_far);
             }
             b' '..=b'?' | DELETE => {}
             // It cannot belong to a sequence, so that was none, and this begins anew.
@@ -183,7 +183,7 @@ impl Decoder {
         }
         bytes.push(byte);
         if bytes.len() < length(&bytes) {
-            self.state = State::Letter(bytes, alt);
+            self.state = Unfinished::Letter(bytes, alt);
             return;
         }
         let letter = str::from_utf8(&bytes).ok().and_then(|s| s.chars().next());
@@ -201,9 +201,9 @@ impl Decoder {
             out.push(paste(&bytes));
         } else if bytes.len() >= PASTE_CAP {
             out.push(paste(&bytes));
-            self.state = State::Paste(Vec::new());
+            self.state = Unfinished::Paste(Vec::new());
         } else {
-            self.state = State::Paste(bytes);
+            self.state = Unfinished::Paste(bytes);
         }
     }
 }
