@@ -67,6 +67,12 @@ fn told(path: PathBuf, read: ReadJournal) -> PastRun {
         }
         (None, _) => "not known: ask `stagegate outcome`; its end is not recorded".into(),
     };
+    // What stood from there on may have been another transaction: as `outcome` and the report say it.
+    let doubted = read.broken.is_some() && word != Some(OutcomeWord::Committed);
+    let outcome = match doubted && !(read.writing && word.is_none()) {
+        true => format!("UNKNOWN (up to where the journal breaks: {outcome})"),
+        false => outcome,
+    };
     PastRun {
         path,
         began: replay.began.map_or_else(String::new, |at| {
@@ -138,6 +144,38 @@ mod tests {
             ]
         );
         assert!(runs[0].broken.is_some());
+    }
+
+    #[test]
+    fn of_a_journal_with_others_lines_behind_its_end_only_committed_is_believed() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path();
+        for (name, word) in [
+            ("1", OutcomeWord::Committed),
+            ("2", OutcomeWord::RolledBack),
+        ] {
+            let outcome = Entry::Outcome {
+                outcome: word,
+                why: None,
+                proof: "tag".into(),
+                rehearsed: false,
+            };
+            let name = format!("{name}.jsonl");
+            journal(folder, &name, &[begun(), outcome, Entry::Left { code: 1 }]);
+            let path = folder.join(name);
+            let twice = std::fs::read_to_string(&path).unwrap().repeat(2);
+            std::fs::write(&path, twice).unwrap();
+        }
+        let runs = runs(folder).unwrap();
+        assert!(runs.iter().all(|run| run.broken.is_some()), "{runs:?}");
+        let outcomes: Vec<&str> = runs.iter().map(|run| run.outcome.as_str()).collect();
+        assert_eq!(
+            outcomes,
+            [
+                "UNKNOWN (up to where the journal breaks: ROLLED BACK)",
+                "COMMITTED"
+            ]
+        );
     }
 
     #[test]

@@ -67,6 +67,20 @@ async fn an_administrator_ending_the_session_is_noticed_at_once() {
 }
 
 #[tokio::test]
+async fn a_session_that_ends_with_nothing_open_is_not_said_to_be_rolled_back() {
+    let mut stage = Stage::new(&["CREATE TABLE t (i int)"]).await;
+    let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    stage.psql().await.batch_execute(others).await.unwrap();
+    let why = ended(stage.next().await.body);
+    let hint = why.hint.unwrap();
+    assert!(
+        hint.contains("no transaction was open, so nothing was rolled back"),
+        "{hint}"
+    );
+}
+
+#[tokio::test]
 async fn after_the_session_was_ended_the_server_says_aborted() {
     let mut stage = Stage::new(&["CREATE TABLE t (i int)"]).await;
     stage.apply().await;

@@ -519,10 +519,18 @@ impl Actor {
                 "the hold limit was reached, and this program closed the link",
                 "the server rolls the open transaction back as soon as it notices",
             ),
-            false => explained(why, &self.options, self.ends_sessions),
+            false if self.may_be_open() => explained(why, &self.options, self.ends_sessions),
+            false => explained_idle(why),
         };
         self.dropped(&why);
         self.say(seq, Body::SessionEnded(why));
+    }
+
+    /// Whether a transaction may be open on the link: what the server said last cannot tell of a BEGIN that
+    /// is on its way.
+    fn may_be_open(&self) -> bool {
+        let idle = |link: &Link| link.status() == Status::Idle;
+        self.line.lease.is_held() || !self.link.as_ref().is_some_and(idle)
     }
 
     /// Lets go of a link that is gone.
@@ -599,6 +607,24 @@ async fn watch(
     match link {
         Some(link) => link.idle(notice).await,
         None => std::future::pending().await,
+    }
+}
+
+/// The server's last word where no transaction was open.
+fn explained_idle(why: ServerMessage) -> ServerMessage {
+    let ended = match why.sqlstate.as_deref() {
+        Some("57P01") => "an administrator ended this session; ",
+        Some("57P02") => "the server crashed or another backend did; ",
+        Some("57P05") => "the session was idle for longer than its idle_session_timeout; ",
+        Some(_) | None => "",
+    };
+    ServerMessage {
+        hint: why.hint.or_else(|| {
+            Some(format!(
+                "{ended}no transaction was open, so nothing was rolled back"
+            ))
+        }),
+        ..why
     }
 }
 
