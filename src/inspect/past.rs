@@ -68,9 +68,9 @@ fn told(path: PathBuf, read: ReadJournal) -> PastRun {
         (None, _) => "not known: ask `stagegate outcome`; its end is not recorded".into(),
     };
     // What stood from there on may have been another transaction: as `outcome` and the report say it.
-    let doubted = read.broken.is_some() && word != Some(OutcomeWord::Committed);
-    let outcome = match doubted && !(read.writing && word.is_none()) {
-        true => format!("UNKNOWN (up to where the journal breaks: {outcome})"),
+    let believed = word == Some(OutcomeWord::Committed) || (word.is_none() && !replay.is_whole());
+    let outcome = match read.broken.is_some() && !believed {
+        true => format!("not known: ask `stagegate outcome`; up to where it breaks: {outcome}"),
         false => outcome,
     };
     PastRun {
@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(
             outcomes,
             [
-                "UNKNOWN (up to where the journal breaks: ROLLED BACK)",
+                "not known: ask `stagegate outcome`; up to where it breaks: ROLLED BACK",
                 "COMMITTED"
             ]
         );
