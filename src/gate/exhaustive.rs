@@ -604,13 +604,6 @@ fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine)
         }
         _ => {}
     }
-    // Nobody reads it elsewhere.
-    witness.strayed &= matches!(
-        after.phase(),
-        Phase::RollingBack { .. }
-            | Phase::Inquiring { .. }
-            | Phase::Ended(Ending::Unknown { .. } | Ending::Prepared { .. })
-    );
     let closed_gate = |machine: &Machine| {
         matches!(
             machine.phase(),
@@ -1085,6 +1078,13 @@ fn hold_against_stale(state: &State, bodies: &[Body]) {
 /// the next one.
 fn relabel(state: &mut State) {
     let (machine, witness) = state;
+    // As the reduced machine has it.
+    witness.strayed &= matches!(
+        machine.phase(),
+        Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Ended(Ending::Unknown { .. } | Ending::Prepared { .. })
+    );
     if matches!(machine.phase(), Phase::Reviewing { .. })
         && let Some(kept) = &mut witness.kept
     {
