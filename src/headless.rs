@@ -64,26 +64,7 @@ pub async fn walk<H: HeldSession>(
 
     engine.start();
     loop {
-        for remark in engine.take_said() {
-            teller.say(&match remark {
-                EngineRemark::Refused(refusal) => refusals::in_words(&refusal),
-                EngineRemark::Said(text) => text,
-            });
-        }
-        teller.tell(engine.machine(), engine.account());
-        if teller.take_turn() {
-            invite.leave(engine);
-        }
-        invite.open(engine, teller.take_long(), None);
-        // Whoever read the output is gone: there is no screen any more.
-        let told = invite.before(teller.take());
-        let lost = out
-            .write_all(told.as_bytes())
-            .and_then(|()| out.flush())
-            .is_err();
-        if lost && engine.left().is_none() {
-            engine.take(Event::Alarmed(Alarm::HungUp));
-        }
+        tell_news(engine, &mut teller, &mut invite, out);
         if let Some(code) = engine.left() {
             return code;
         }
@@ -146,6 +127,35 @@ pub async fn walk<H: HeldSession>(
                 take_batch(engine, feed);
             }
         }
+    }
+}
+
+/// Writes what there is to tell.
+fn tell_news<H: HeldSession>(
+    engine: &mut Engine<H>,
+    teller: &mut Teller<'_>,
+    invite: &mut Invitation,
+    out: &mut dyn Write,
+) {
+    for remark in engine.take_said() {
+        teller.say(&match remark {
+            EngineRemark::Refused(refusal) => refusals::in_words(&refusal),
+            EngineRemark::Said(text) => text,
+        });
+    }
+    teller.tell(engine.machine(), engine.account());
+    if teller.take_turn() {
+        invite.leave(engine);
+    }
+    invite.open(engine, teller.take_long(), None);
+    let told = invite.before(teller.take());
+    let lost = out
+        .write_all(told.as_bytes())
+        .and_then(|()| out.flush())
+        .is_err();
+    // Whoever read the output is gone: there is no screen any more.
+    if lost && engine.left().is_none() {
+        engine.take(Event::Alarmed(Alarm::HungUp));
     }
 }
 

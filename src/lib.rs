@@ -5,6 +5,16 @@
 //! server, [`backup`] has a dump made, [`journal`] is what happened, [`tui`] is how it looks. [`walk`] and [`headless`] are the
 //! loops that bring them together, [`asking`] what a person is asked for on the way in; [`sandbox`] is a throw-away server.
 
+// Bounds are in clippy.toml. A test tells a story, however long.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::too_many_lines,
+        clippy::too_many_arguments,
+        clippy::fn_params_excessive_bools
+    )
+)]
+
 pub mod asking;
 pub mod backup;
 pub mod cli;

@@ -193,6 +193,25 @@ fn write_new(file: &Path, text: &str) -> Result<(), Failure> {
         })
 }
 
+/// Asks the server that the settings lead to which way the transaction `xid` went.
+fn ask_the_server(
+    settings: &Settings,
+    identity: &Identity,
+    xid: &str,
+    end_backend: bool,
+) -> Result<Inquiry, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .wrap_err("the program's own tasks cannot be started")?;
+    let inquiry = runtime.block_on(attended(settings, async |settings| {
+        // What stands in the way stands there for the question too, and is told of it.
+        let _ = admit(&settings).await;
+        of_earlier_run(&settings, identity, xid, end_backend).await
+    }))?;
+    Ok(inquiry)
+}
+
 /// `stagegate outcome`: which way the last transaction of a run went.
 pub(super) fn outcome(
     path: &Path,
@@ -242,20 +261,12 @@ pub(super) fn outcome(
             )));
         }
         (_, Some(xid), Some(target)) => {
-            let settings = settings(connection, target)?;
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .wrap_err("the program's own tasks cannot be started")?;
             let identity = Identity {
                 durable: replay.last().is_some_and(|attempt| attempt.durable),
                 ..Identity::of(target)
             };
-            let inquiry = runtime.block_on(attended(&settings, async |settings| {
-                // What stands in the way stands there for the question too, and is told of it.
-                let _ = admit(&settings).await;
-                of_earlier_run(&settings, &identity, xid, end_backend).await
-            }))?;
+            let settings = settings(connection, target)?;
+            let inquiry = ask_the_server(&settings, &identity, xid, end_backend)?;
             let never_sent = replay.is_whole() && !replay.commit_intended();
             let (mut answer, code) = told(&inquiry, xid, never_sent);
             if code != ExitCode::Committed {

@@ -55,6 +55,7 @@ pub(super) fn env(name: &str) -> Option<String> {
 }
 
 /// Runs a command to its exit code.
+#[expect(clippy::too_many_lines, reason = "one match over every command")]
 pub fn run_command(arguments: Arguments) -> Result<ExitCode, Failure> {
     let opens_journal = matches!(
         arguments.command,

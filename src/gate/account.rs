@@ -270,6 +270,7 @@ impl Account {
         self.pass = self.pass.take().map(|pass| Pass::of(&pass.script));
     }
 
+    #[expect(clippy::too_many_lines, reason = "one match over every report")]
     fn reported(&mut self, report: &Report) {
         if self.backup.take_down(report.seq, &report.body) {
             let reference = self.backup.made.as_ref().map(|dump| dump.reference());

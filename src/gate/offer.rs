@@ -140,6 +140,7 @@ pub enum Refusal {
 }
 
 impl std::fmt::Display for Refusal {
+    #[expect(clippy::too_many_lines, reason = "one match over every refusal")]
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Refusal::NothingToDoHere => f.write_str("That key does nothing here."),

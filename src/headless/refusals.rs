@@ -3,6 +3,7 @@
 use crate::gate::Refusal;
 
 /// The refusal for somebody who types lines.
+#[expect(clippy::too_many_lines, reason = "one match over every refusal")]
 pub fn in_words(refusal: &Refusal) -> String {
     let text = match refusal {
         Refusal::NothingToDoHere => "That does nothing here. help lists what can be typed.",

@@ -468,6 +468,7 @@ impl<'a> Teller<'a> {
         self.hold_told = Some(left);
     }
 
+    #[expect(clippy::too_many_lines, reason = "one match over every phase")]
     fn arrived(&mut self, machine: &Machine, account: &Account) {
         match machine.phase() {
             Phase::Connecting => self.say("Connecting."),

@@ -38,6 +38,7 @@ pub struct WatchWires {
 }
 
 /// Looks until it is left.
+#[expect(clippy::too_many_lines, reason = "one select over all that wakes it")]
 pub async fn watch<B: Surface>(
     runbook: Arc<Runbook>,
     settings: Settings,
@@ -58,8 +59,11 @@ pub async fn watch<B: Surface>(
     let mut cheap = true;
     let mut next: Option<Instant> = None;
 
-    order(&orders, screen, LookOrder { checks: true });
-    read_runs(&journals, &runs);
+    let look = |checks, screen: &mut InspectScreen| {
+        order(&orders, screen, LookOrder { checks });
+        read_runs(&journals, &runs);
+    };
+    look(true, screen);
     let code = loop {
         let due = drawn.map_or(began, |drawn| drawn + FRAME);
         tokio::select! {
@@ -67,15 +71,14 @@ pub async fn watch<B: Surface>(
             Some(alarm) = wires.alarms.recv() => break alarm.exit_code(),
             told = arrived.recv() => {
                 screen.tick(since(began));
-                match told {
-                    Some(News::Seen(sight)) => {
-                        cheap = is_cheap(&sight, cheap);
-                        screen.take(News::Seen(sight));
-                    }
-                    Some(blind) => screen.take(blind),
-                    // The task is gone: nothing can be looked at any more.
-                    None => break ExitCode::RolledBackOnError,
+                // The task is gone: nothing can be looked at any more.
+                let Some(told) = told else {
+                    break ExitCode::RolledBackOnError;
+                };
+                if let News::Seen(sight) = &told {
+                    cheap = is_cheap(sight, cheap);
                 }
+                screen.take(told);
                 next = Some(Instant::now() + EVERY);
                 dirty = true;
             }
@@ -87,12 +90,10 @@ pub async fn watch<B: Surface>(
                 screen.take_runs(read);
                 dirty = true;
             }
-            written = terminal.written(), if under_way => {
-                if written.is_err() {
-                    break Alarm::HungUp.exit_code();
-                }
-                under_way = false;
-            }
+            written = terminal.written(), if under_way => match written {
+                Ok(_) => under_way = false,
+                Err(_) => break Alarm::HungUp.exit_code(),
+            },
             () = tokio::time::sleep_until(due), if dirty && !under_way => {
                 screen.tick(since(began));
                 if terminal.draw(|frame| screen.draw(frame)).is_err() {
@@ -104,22 +105,8 @@ pub async fn watch<B: Surface>(
             }
             input = wires.input.recv(), if !dirty && !under_way => {
                 dirty = true;
-                let wish = match input.map(|input| input.what) {
-                    Some(What::Key(key)) => screen.key(key),
-                    Some(What::Burst(burst)) if screen.is_asked() => {
-                        screen.paste(&burst.text);
-                        Wish::None
-                    }
-                    Some(What::Burst(_)) => {
-                        screen.say("Keys came faster than a person types: they were refused.");
-                        Wish::None
-                    }
-                    Some(What::Paste(text)) => {
-                        screen.paste(&text);
-                        Wish::None
-                    }
-                    Some(What::Resize(..)) => Wish::Repaint,
-                    Some(What::Gone(_)) | None => break Alarm::HungUp.exit_code(),
+                let Some(wish) = hear(screen, input.map(|input| input.what)) else {
+                    break Alarm::HungUp.exit_code();
                 };
                 if let Some(text) = screen.take_copied() {
                     terminal.copy(&text);
@@ -129,20 +116,15 @@ pub async fn watch<B: Surface>(
                     Wish::Leave => break ExitCode::Committed,
                     Wish::Look => {
                         next = None;
-                        order(&orders, screen, LookOrder { checks: true });
-                        read_runs(&journals, &runs);
+                        look(true, screen);
                     }
-                    Wish::Repaint => {
-                        if terminal.repaint().is_err() {
-                            break Alarm::HungUp.exit_code();
-                        }
-                    }
+                    Wish::Repaint if terminal.repaint().is_ok() => {}
+                    Wish::Repaint => break Alarm::HungUp.exit_code(),
                 }
             }
             () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
                 next = None;
-                order(&orders, screen, LookOrder { checks: cheap });
-                read_runs(&journals, &runs);
+                look(cheap, screen);
                 dirty = true;
             }
             () = tokio::time::sleep(CLOCK) => dirty = true,
@@ -151,6 +133,21 @@ pub async fn watch<B: Surface>(
     // The connection closes with it; a query that runs is ended by the server.
     task.abort();
     code
+}
+
+/// What a person wants; nothing where the terminal is gone.
+fn hear(screen: &mut InspectScreen, what: Option<What>) -> Option<Wish> {
+    match what {
+        Some(What::Key(key)) => return Some(screen.key(key)),
+        Some(What::Burst(burst)) if screen.is_asked() => screen.paste(&burst.text),
+        Some(What::Burst(_)) => {
+            screen.say("Keys came faster than a person types: they were refused.");
+        }
+        Some(What::Paste(text)) => screen.paste(&text),
+        Some(What::Resize(..)) => return Some(Wish::Repaint),
+        Some(What::Gone(_)) | None => return None,
+    }
+    Some(Wish::None)
 }
 
 fn since(began: Instant) -> Millis {

@@ -96,7 +96,7 @@ pub struct Tally {
 
 impl Tally {
     /// Counts `checks`.
-    pub fn of(checks: &[Check]) -> Tally {
+    pub fn of<'a>(checks: impl IntoIterator<Item = &'a Check>) -> Tally {
         let mut tally = Tally::default();
         for check in checks {
             tally.count(check.verdict);

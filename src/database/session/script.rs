@@ -451,8 +451,11 @@ impl Actor {
             return;
         }
         let number = statement.number;
-        let (is_last, data) = (number == run.last, statement.returns_data());
-        let mut report = report(number, duration, answer, &mut run.plan, is_last, data);
+        let data = statement.returns_data();
+        let mut report = report(number, duration, answer, &mut run.plan, data);
+        if number == run.last {
+            report.checks.extend(std::mem::take(&mut run.plan).end());
+        }
         run.caps.trim(&mut report);
         run.waiting = Some(report);
     }

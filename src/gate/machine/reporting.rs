@@ -166,11 +166,8 @@ impl Machine {
                 _ => Vec::new(),
             },
             Body::PostVerified { results } => {
-                let mut tally = Tally::default();
-                for result in &results {
-                    tally.add(Tally::of(&result.checks));
-                }
-                self.end_post_verification(Some(tally))
+                let checks = results.iter().flat_map(|result| &result.checks);
+                self.end_post_verification(Some(Tally::of(checks)))
             }
             Body::PostVerifyFailed(_) => self.end_post_verification(None),
             Body::StatementStarted { .. }

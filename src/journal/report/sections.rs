@@ -10,6 +10,8 @@ use super::words::{between, exit_code, instant, shell, stretch};
 use super::{Block, Cell, Row, Table, Tone, headline};
 use crate::gate::event::Standing;
 use crate::journal::chain::Broken;
+use crate::journal::entry::Opened;
+use crate::journal::replay::Attempt;
 use crate::journal::replay::Replay;
 
 /// The journal as a file.
@@ -65,6 +67,69 @@ fn named(rows: Vec<(&str, String)>) -> Block {
     })
 }
 
+/// A fact of a run: its name and what it is.
+type NamedFact = (&'static str, String);
+
+fn tell_what_was_planned(opened: &Opened) -> Vec<NamedFact> {
+    let mut rows = Vec::new();
+    rows.extend(
+        opened
+            .ticket
+            .iter()
+            .map(|ticket| ("Ticket", ticket.clone())),
+    );
+    rows.extend(
+        opened
+            .window
+            .iter()
+            .map(|window| ("Planned window", window.clone())),
+    );
+    if opened.is_rehearsal() {
+        rows.push((
+            "Kind of run",
+            "rehearsal: without signatures, and it always ends in ROLLBACK".to_owned(),
+        ));
+    } else {
+        rows.push(("Kind of run", opened.mode.clone()));
+    }
+    rows.push(("Script", opened.script.clone()));
+    rows.push(("Its SHA-256", opened.script_sha256.clone()));
+    for (name, value) in &opened.variables {
+        rows.push(("psql variable", format!("{name} = {value}")));
+    }
+    rows
+}
+
+fn tell_last_transaction(replay: &Replay, attempt: &Attempt) -> Vec<NamedFact> {
+    let mut rows = Vec::new();
+    let xid = attempt
+        .xid
+        .as_deref()
+        .unwrap_or("no answer to BEGIN is recorded");
+    let of = match replay.attempts.len() {
+        1 => String::new(),
+        count => format!(", the last of {count}"),
+    };
+    rows.push(("Transaction", format!("{xid}{of}")));
+    rows.push(("Verification", said::tally(&attempt.verification)));
+    if let Some(reason) = &attempt.reason {
+        rows.push(("COMMIT without checks, because", reason.clone()));
+    }
+    if !attempt.post_verification.is_empty() {
+        rows.push(("Post-verification", said::tally(&attempt.post_verification)));
+    }
+    for who in &attempt.blocked {
+        rows.push(("Blocked by", who.clone()));
+    }
+    rows.push(("Lock window", ran::window(replay, attempt)));
+    rows.extend(
+        ran::waited(attempt)
+            .into_iter()
+            .map(|text| ("Waited for it", text)),
+    );
+    rows
+}
+
 fn outcome(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Block>) {
     let headline = headline::choose_headline(replay, journal);
     blocks.push(Block::Banner(
@@ -81,58 +146,10 @@ fn outcome(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Block>) 
     }
     let mut rows = Vec::new();
     if let Some(opened) = &replay.opened {
-        rows.extend(
-            opened
-                .ticket
-                .iter()
-                .map(|ticket| ("Ticket", ticket.clone())),
-        );
-        rows.extend(
-            opened
-                .window
-                .iter()
-                .map(|window| ("Planned window", window.clone())),
-        );
-        if opened.is_rehearsal() {
-            rows.push((
-                "Kind of run",
-                "rehearsal: without signatures, and it always ends in ROLLBACK".to_owned(),
-            ));
-        } else {
-            rows.push(("Kind of run", opened.mode.clone()));
-        }
-        rows.push(("Script", opened.script.clone()));
-        rows.push(("Its SHA-256", opened.script_sha256.clone()));
-        for (name, value) in &opened.variables {
-            rows.push(("psql variable", format!("{name} = {value}")));
-        }
+        rows.extend(tell_what_was_planned(opened));
     }
     if let Some(attempt) = replay.last() {
-        let xid = attempt
-            .xid
-            .as_deref()
-            .unwrap_or("no answer to BEGIN is recorded");
-        let of = match replay.attempts.len() {
-            1 => String::new(),
-            count => format!(", the last of {count}"),
-        };
-        rows.push(("Transaction", format!("{xid}{of}")));
-        rows.push(("Verification", said::tally(&attempt.verification)));
-        if let Some(reason) = &attempt.reason {
-            rows.push(("COMMIT without checks, because", reason.clone()));
-        }
-        if !attempt.post_verification.is_empty() {
-            rows.push(("Post-verification", said::tally(&attempt.post_verification)));
-        }
-        for who in &attempt.blocked {
-            rows.push(("Blocked by", who.clone()));
-        }
-        rows.push(("Lock window", ran::window(replay, attempt)));
-        rows.extend(
-            ran::waited(attempt)
-                .into_iter()
-                .map(|text| ("Waited for it", text)),
-        );
+        rows.extend(tell_last_transaction(replay, attempt));
     }
     if let (Some(began), Some(ended)) = (replay.began, replay.ended) {
         rows.push((

@@ -74,7 +74,7 @@ fn checks(page: &Page<'_>, item: &ManifestItem) -> Result<Option<Script>, Runboo
 }
 
 /// The checklist of a runbook that brings none of its own.
-pub(super) fn where_none(has_expected_state: bool, has_rollbacks: bool) -> Vec<ChecklistItem> {
+pub(super) fn where_none<S, R>(expected_state: Option<&S>, rollbacks: &[R]) -> Vec<ChecklistItem> {
     let mut items = vec![
         ChecklistItem::new("review", "The script was read to its end", ItemKind::Review),
         ChecklistItem::new(
@@ -88,19 +88,19 @@ pub(super) fn where_none(has_expected_state: bool, has_rollbacks: bool) -> Vec<C
             ItemKind::Backup,
         ),
     ];
-    if has_expected_state {
+    if expected_state.is_some() {
         let title = "The structure is as the script expects it";
         items.push(ChecklistItem::new("structure", title, ItemKind::Structure));
     }
-    if has_rollbacks {
-        let title = "The way back is planned: the rollback scripts were read";
-        items.push(ChecklistItem::new("rollback", title, ItemKind::Rollback));
-    } else {
+    if rollbacks.is_empty() {
         let title = "The way back is planned: how to undo this is known";
         items.push(ChecklistItem {
             asks: Some("How is this undone, once it is committed?".to_owned()),
             ..ChecklistItem::new("rollback-plan", title, ItemKind::Attest)
         });
+    } else {
+        let title = "The way back is planned: the rollback scripts were read";
+        items.push(ChecklistItem::new("rollback", title, ItemKind::Rollback));
     }
     items
 }

@@ -13,6 +13,7 @@ use super::super::script::Echo;
 use super::{At, INCLUDE_DEPTH, SCRIPT_LIMIT, ScriptFile, ScriptReading, copying};
 
 impl ScriptReading {
+    #[expect(clippy::too_many_lines, reason = "a table of commands")]
     pub(super) fn meta_command(
         &mut self,
         file: &mut ScriptFile<'_>,

@@ -2,7 +2,7 @@
 //!
 //! What is noticed on the way, such as a script whose end was on screen, is kept for the loop.
 
-use super::paint::{draw_roll, draw_sheet, guard, more, put, rows, split, upright};
+use super::paint::{draw_head, draw_roll, draw_sheet, guard, more, put, rows, split, upright};
 use super::{Cover, InScript, NEEDS, Screen, Scroll, Typing};
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Ending, Phase, Prompt};
@@ -207,7 +207,8 @@ impl Screen {
             }
             None => self.scroll.moved = false,
         }
-        draw_roll(buffer, area, scene, &head, &stream, &mut self.scroll, None);
+        let area = draw_head(buffer, area, &head);
+        draw_roll(buffer, area, scene, &stream, &mut self.scroll, None);
     }
 
     /// The statement under the cursor, or else the newest, beside the others: what fits into the upper
@@ -312,7 +313,8 @@ impl Screen {
         };
         let mut scroll = self.cover_scroll;
         if let Some(roll) = self.roll(scene, cover, (columns, self.sideways)) {
-            draw_roll(buffer, body, scene, &head, &*roll, &mut scroll, self.found);
+            let body = draw_head(buffer, body, &head);
+            draw_roll(buffer, body, scene, &*roll, &mut scroll, self.found);
         }
         self.cover_scroll = scroll;
     }
@@ -594,15 +596,8 @@ fn draw_aside(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, pane: PhasePan
         let stream = Stream::new(scene, usize::from(area.width), None);
         let head = stream.head();
         let all = u16::try_from(head.len() + stream.total()).unwrap_or(u16::MAX);
-        draw_roll(
-            buffer,
-            area,
-            scene,
-            &head,
-            &stream,
-            &mut Scroll::default(),
-            None,
-        );
+        let below = draw_head(buffer, area, &head);
+        draw_roll(buffer, below, scene, &stream, &mut Scroll::default(), None);
         return all.min(area.height);
     }
     let sheet = sheet_of(scene, pane, area);
@@ -614,15 +609,7 @@ fn draw_aside(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, pane: PhasePan
 /// The locks beside something else: what fits.
 fn draw_locks(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
     let ledger = LockPane::new(scene, usize::from(area.width));
-    draw_roll(
-        buffer,
-        area,
-        scene,
-        &[],
-        &ledger,
-        &mut Scroll::default(),
-        None,
-    );
+    draw_roll(buffer, area, scene, &ledger, &mut Scroll::default(), None);
 }
 
 /// The names of the panes; the open one is marked.

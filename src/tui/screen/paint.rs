@@ -35,19 +35,22 @@ pub(crate) fn draw_sheet(
     put(buffer, rows(area, y, area.height - y), &sheet.pinned);
 }
 
+/// Draws what stays on top, and says what is left below it.
+pub(crate) fn draw_head(buffer: &mut Buffer, area: Rect, head: &[Line<'static>]) -> Rect {
+    let top = u16::try_from(head.len()).unwrap_or(u16::MAX);
+    put(buffer, rows(area, 0, top), head);
+    rows(area, top, area.height.saturating_sub(top))
+}
+
 /// Draws as much of a roll as fits, and no more is made.
 pub(crate) fn draw_roll(
     buffer: &mut Buffer,
     area: Rect,
     scene: &Scene<'_>,
-    head: &[Line<'static>],
     roll: &dyn Roll,
     scroll: &mut Scroll,
     found: Option<usize>,
 ) {
-    let top = u16::try_from(head.len()).unwrap_or(u16::MAX);
-    put(buffer, rows(area, 0, top), head);
-    let area = rows(area, top, area.height.saturating_sub(top));
     scroll.settle(roll.total(), usize::from(area.height), roll.follow());
     let end = (scroll.top + scroll.height).min(scroll.total);
     let mut shown = roll.lines(scroll.top..end);

@@ -267,14 +267,12 @@ impl Flight<'_> {
                 at,
                 done: Vec::new(),
             };
-            results.push(report(
-                query.number,
-                millis(since, at),
-                answered,
-                &mut plan,
-                is_last,
-                query.data,
-            ));
+            let took = millis(since, at);
+            let mut told = report(query.number, took, answered, &mut plan, query.data);
+            if is_last {
+                told.checks.extend(std::mem::take(&mut plan).end());
+            }
+            results.push(told);
         }
         // It was told only at the end, and may be any of them.
         let last = otherwise.zip(self.queries.last());

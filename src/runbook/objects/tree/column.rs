@@ -11,12 +11,19 @@ use super::node::{has, own_name};
 use super::{Guarded, Kind};
 use squawk_syntax::SyntaxNode;
 
+/// What a column is added to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ColumnOf {
+    NewTable,
+    Table,
+}
+
 /// A column that is added, and the constraints that it brings.
 pub(super) fn column(
     table: &Name,
     node: &SyntaxNode,
     guard: bool,
-    with_table: bool,
+    owner: ColumnOf,
     deeds: &mut Vec<Guarded>,
 ) {
     let Some(called) = own_name(node, Kind::COLUMN_NAME) else {
@@ -39,7 +46,7 @@ pub(super) fn column(
         not_null: serial.contains("serial"),
         kind,
         default: None,
-        with_table,
+        with_table: owner == ColumnOf::NewTable,
     };
     let mut constraints = Vec::new();
     for part in node.children() {
@@ -59,7 +66,7 @@ pub(super) fn column(
             }
             _ => {
                 if let Some(mut constraint) = constraint(table, &part, Some(&called)) {
-                    constraint.with_table = with_table;
+                    constraint.with_table = owner == ColumnOf::NewTable;
                     column.not_null |= constraint.kind == ConstraintKind::Primary;
                     constraints.push((guard, Deed::AddConstraint(constraint)));
                 }

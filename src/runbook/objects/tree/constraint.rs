@@ -12,6 +12,10 @@ use super::node::{child, has, name, own_name, words};
 use squawk_syntax::SyntaxNode;
 
 /// A constraint of a table, or of the column `of`.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one match over every kind of constraint"
+)]
 pub(super) fn constraint(table: &Name, node: &SyntaxNode, of: Option<&str>) -> Option<Constraint> {
     let kind = match node.kind() {
         Kind::PRIMARY_KEY_CONSTRAINT => ConstraintKind::Primary,

@@ -6,7 +6,7 @@
 use super::super::form::shown;
 use super::super::name::{Name, quoted};
 use super::super::{Action, Deed, Facet, Sort};
-use super::column::{column, expression_in, is_type};
+use super::column::{ColumnOf, column, expression_in, is_type};
 use super::constraint::constraint;
 use super::node::{child, guarded, own_name, relation};
 use super::{Guarded, Kind};
@@ -21,7 +21,7 @@ pub(super) fn create_table(statement: &SyntaxNode, deeds: &mut Vec<Guarded>) {
     let list = child(statement, Kind::TABLE_ARG_LIST);
     for part in list.iter().flat_map(SyntaxNode::children) {
         if part.kind() == Kind::COLUMN {
-            column(&table, &part, guard, true, deeds);
+            column(&table, &part, guard, ColumnOf::NewTable, deeds);
         } else if let Some(mut constraint) = constraint(&table, &part, None) {
             constraint.with_table = true;
             deeds.push((guard, Deed::AddConstraint(constraint)));
@@ -29,6 +29,7 @@ pub(super) fn create_table(statement: &SyntaxNode, deeds: &mut Vec<Guarded>) {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of actions")]
 pub(super) fn alter_table(table: &Name, action: &SyntaxNode, deeds: &mut Vec<Guarded>) {
     let guard = guarded(action);
     let named = |sort: Sort, name: Option<String>| {
@@ -54,7 +55,7 @@ pub(super) fn alter_table(table: &Name, action: &SyntaxNode, deeds: &mut Vec<Gua
     let deed = match action.kind() {
         Kind::TABLE_RELATION_NAME | Kind::IF_EXISTS => None,
         Kind::ADD_COLUMN => {
-            column(table, action, guard, false, deeds);
+            column(table, action, guard, ColumnOf::Table, deeds);
             None
         }
         Kind::ADD_CONSTRAINT => {
