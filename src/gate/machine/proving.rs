@@ -26,7 +26,7 @@ impl Machine {
             } if tag == "COMMIT" => {
                 let mut effects = vec![Effect::Sever];
                 effects.extend(self.end(Ending::Unknown {
-                    reason: Inquiry::Unknowable(format!(
+                    reason: Inquiry::Contradicted(format!(
                         "it answered COMMIT with the tag COMMIT, and pg_xact_status says {}; \
                          one of the two is not true",
                         status.word()

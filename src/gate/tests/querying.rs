@@ -211,7 +211,8 @@ fn a_query_that_no_cancel_ends_is_told_and_cancelled_again_it_is_rolled_back() {
     let by_its_limit = |run: &mut Run| {
         run.tick(query::LIMIT + query::GRACE);
     };
-    let ends: [(&str, &dyn Fn(&mut Run)); 2] = [("x", &by_key), ("its limit", &by_its_limit)];
+    type Ends<'a> = (&'a str, &'a dyn Fn(&mut Run));
+    let ends: [Ends<'_>; 2] = [("x", &by_key), ("its limit", &by_its_limit)];
     for (by, end) in ends {
         let mut run = Run::querying();
         end(&mut run);
