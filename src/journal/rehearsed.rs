@@ -6,7 +6,7 @@
 
 use super::entry::{Opened, Rehearses};
 use super::replay::Replay;
-use super::shelf::{Head, is_guarded, read_head, read_journal};
+use super::shelf::{Head, is_guarded, journals_in, read_head, read_journal};
 use crate::gate::event::{Millis, Target};
 use crate::gate::phase::OutcomeWord;
 use crate::runbook::check::{Check, Verdict};
@@ -54,9 +54,8 @@ pub enum End {
 pub fn find_rehearsals(folders: &[PathBuf]) -> Vec<Rehearsed> {
     let mut paths: Vec<(std::time::SystemTime, PathBuf)> = folders
         .iter()
-        .filter_map(|folder| std::fs::read_dir(folder).ok())
-        .flat_map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())))
-        .filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
+        .filter_map(|folder| journals_in(folder).ok())
+        .flatten()
         .filter_map(|path| {
             let about = std::fs::metadata(&path).ok()?;
             Some((about.modified().ok()?, path))

@@ -38,12 +38,15 @@ pub struct ReadJournal {
     pub writing: bool,
 }
 
+/// The journals in a folder, in no order.
+pub(super) fn journals_in(folder: &Path) -> std::io::Result<impl Iterator<Item = PathBuf>> {
+    let paths = std::fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path()));
+    Ok(paths.filter(|path| path.extension().is_some_and(|ending| ending == "jsonl")))
+}
+
 /// The journals in a folder, the newest first: names begin with the time.
 pub fn newest_first(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
-        .collect();
+    let mut paths: Vec<PathBuf> = journals_in(folder)?.collect();
     paths.sort_by(|a, b| b.file_name().cmp(&a.file_name()));
     Ok(paths)
 }

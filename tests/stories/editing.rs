@@ -56,6 +56,18 @@ fn assert_removed(stage: &Stage) {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// Closes the prompt and rolls back: nothing that was typed in the editor has decided anything.
+#[track_caller]
+fn close_and_roll_back(stage: &Stage, terminal: &mut Terminal) {
+    terminal
+        .key("Esc")
+        .wait_while("╭ QUERY")
+        .wait_for_the_gate()
+        .roll_back()
+        .key("q");
+    stage.assert_rolled_back(terminal, 1, "you decided so");
+}
+
 fn asked(stage: &Stage) -> Vec<String> {
     let entries = stage.journal().into_iter();
     let asked = entries.filter_map(|entry| match entry {
@@ -152,13 +164,7 @@ fn an_editor_that_fails_changes_nothing_and_says_so() {
         .wait_for("> SELECT 1");
     assert_removed(&stage);
     assert_eq!(stage.held(), held);
-    terminal
-        .key("Esc")
-        .wait_while("╭ QUERY")
-        .wait_for_the_gate()
-        .roll_back()
-        .key("q");
-    stage.assert_rolled_back(&mut terminal, 1, "you decided so");
+    close_and_roll_back(&stage, &mut terminal);
 }
 
 #[test]
@@ -174,13 +180,7 @@ fn an_editor_that_is_not_there_is_said_to_be_so() {
         .paste_raw("\x18")
         .wait_for("/nonexistent/editor cannot be started.")
         .wait_for("> SELECT 1");
-    terminal
-        .key("Esc")
-        .wait_while("╭ QUERY")
-        .wait_for_the_gate()
-        .roll_back()
-        .key("q");
-    stage.assert_rolled_back(&mut terminal, 1, "you decided so");
+    close_and_roll_back(&stage, &mut terminal);
 }
 
 #[test]

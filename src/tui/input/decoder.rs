@@ -43,8 +43,8 @@ enum Unfinished {
     Text(u8, bool),
     /// Behind the ESC that may end a string.
     TextEscape,
-    /// The first bytes of a letter, and whether Alt is held.
-    Letter(Vec<u8>, bool),
+    /// The first bytes of a letter, and what is held with it.
+    Letter(Vec<u8>, KeyModifiers),
     Paste(Vec<u8>),
     /// So many bytes that mean nothing here.
     Skip(u8),
@@ -101,49 +101,41 @@ impl Decoder {
 
     fn take(&mut self, byte: u8, out: &mut Vec<Event>) {
         match std::mem::take(&mut self.state) {
-            Unfinished::Ground => self.begin(byte, false, out),
+            Unfinished::Ground => self.begin(byte, KeyModifiers::NONE, out),
             Unfinished::Escape => self.escaped(byte, out),
             Unfinished::Control(so_far) => self.control(so_far, byte, out),
             Unfinished::Shifted => match shifted(byte) {
                 Some(code) => out.push(key(code)),
-                None if byte < b' ' => self.begin(byte, false, out),
+                None if byte < b' ' => self.begin(byte, KeyModifiers::NONE, out),
                 None => {}
             },
             Unfinished::Console => match byte {
                 b'A'..=b'E' => out.push(key(KeyCode::F(1 + byte - b'A'))),
-                _ => self.begin(byte, false, out),
+                _ => self.begin(byte, KeyModifiers::NONE, out),
             },
             Unfinished::Text(introducer, _) => match byte {
                 BEL => {}
                 ESC => self.state = Unfinished::TextEscape,
                 // No string has them: whoever presses such a key means the key.
-                0..b' ' => self.begin(byte, false, out),
+                0..b' ' => self.begin(byte, KeyModifiers::NONE, out),
                 _ => self.state = Unfinished::Text(introducer, true),
             },
             Unfinished::TextEscape if byte == b'\\' => {}
             Unfinished::TextEscape => self.escaped(byte, out),
-            Unfinished::Letter(so_far, alt) => self.letter(so_far, byte, alt, out),
+            Unfinished::Letter(so_far, held) => self.letter(so_far, byte, held, out),
             Unfinished::Paste(so_far) => self.pasted(so_far, byte, out),
             Unfinished::Skip(left) if left > 1 => self.state = Unfinished::Skip(left - 1),
             Unfinished::Skip(_) => {}
         }
     }
 
-    fn begin(&mut self, byte: u8, alt: bool, out: &mut Vec<Event>) {
-        let modifiers = match alt {
-            true => KeyModifiers::ALT,
-            false => KeyModifiers::NONE,
-        };
+    fn begin(&mut self, byte: u8, held: KeyModifiers, out: &mut Vec<Event>) {
         match byte {
             ESC => self.state = Unfinished::Escape,
-            0x80.. => self.state = Unfinished::Letter(vec![byte], alt),
-            _ => out.push(single(byte, modifiers)),
-        }
-        if let Unfinished::Letter(bytes, _) = &self.state
-            && length(bytes) < 2
-        {
+            0..0x80 => out.push(single(byte, held)),
+            _ if length(&[byte]) > 0 => self.state = Unfinished::Letter(vec![byte], held),
             // No letter begins with it.
-            self.state = Unfinished::Ground;
+            _ => {}
         }
     }
 
@@ -156,7 +148,7 @@ impl Decoder {
                 out.push(key(KeyCode::Esc));
                 self.state = Unfinished::Escape;
             }
-            _ => self.begin(byte, true, out),
+            _ => self.begin(byte, KeyModifiers::ALT, out),
         }
     }
 
@@ -172,26 +164,22 @@ impl Decoder {
             }
             b' '..=b'?' | DELETE => {}
             // It cannot belong to a sequence, so that was none, and this begins anew.
-            _ => self.begin(byte, false, out),
+            _ => self.begin(byte, KeyModifiers::NONE, out),
         }
     }
 
-    fn letter(&mut self, mut bytes: Vec<u8>, byte: u8, alt: bool, out: &mut Vec<Event>) {
+    fn letter(&mut self, mut bytes: Vec<u8>, byte: u8, held: KeyModifiers, out: &mut Vec<Event>) {
         if !(0x80..0xc0).contains(&byte) {
             // The letter was cut off, and this begins anew.
-            return self.begin(byte, false, out);
+            return self.begin(byte, KeyModifiers::NONE, out);
         }
         bytes.push(byte);
         if bytes.len() < length(&bytes) {
-            self.state = Unfinished::Letter(bytes, alt);
+            self.state = Unfinished::Letter(bytes, held);
             return;
         }
         let letter = str::from_utf8(&bytes).ok().and_then(|s| s.chars().next());
-        let modifiers = match alt {
-            true => KeyModifiers::ALT,
-            false => KeyModifiers::NONE,
-        };
-        out.extend(letter.map(|letter| typed(letter, modifiers)));
+        out.extend(letter.map(|letter| typed(letter, held)));
     }
 
     fn pasted(&mut self, mut bytes: Vec<u8>, byte: u8, out: &mut Vec<Event>) {
