@@ -210,11 +210,8 @@ impl Session {
         let (seq, reports) = (self.line.latest(), self.reports.clone());
         let limit = self.cancel_timeout;
         tokio::spawn(async move {
-            let _under_way = under_way;
-            let why = match tokio::time::timeout(limit, there.deliver_cancel()).await {
-                Ok(Ok(())) => return,
-                Ok(Err(why)) => why,
-                Err(_) => "no answer in time".into(),
+            let Err(why) = there.keep_cancelling(under_way, limit).await else {
+                return;
             };
             let message = message::own_with_hint(
                 format!("the cancel request could not be delivered: {why}"),
@@ -286,10 +283,17 @@ struct OutsideHandle {
     lease: lease::Lease,
 }
 
+/// How many cancel requests are on their way at once. Each is a connection, and a key that is held down
+/// asks thirty times a second: more of them would fill the server's queue of new connections, for others
+/// too. More than one, since the first may hang.
+const CANCELS_AT_ONCE: usize = 4;
+
 /// Cancel requests that are on their way.
 #[derive(Debug, Default)]
 struct Cancels {
     under_way: usize,
+    /// Asked for while as many were on their way as may be: one more goes behind them.
+    again: bool,
     /// None is sent now: it would hit what must not fail.
     closed: bool,
     /// Somebody wants what is being done to stop.
@@ -297,12 +301,29 @@ struct Cancels {
 }
 
 /// A cancel request on its way, for as long as this lives.
-struct CancelUnderWay(watch::Sender<Cancels>);
+struct CancelUnderWay {
+    cancels: watch::Sender<Cancels>,
+    ended: bool,
+}
+
+impl CancelUnderWay {
+    /// Whether one more is to be sent behind this one; if not, this is on its way no longer.
+    fn goes_again(&mut self) -> bool {
+        let mut again = false;
+        self.cancels.send_modify(|cancels| {
+            again = std::mem::take(&mut cancels.again) && !cancels.closed;
+            cancels.under_way -= usize::from(!again);
+        });
+        self.ended = !again;
+        again
+    }
+}
 
 impl Drop for CancelUnderWay {
     fn drop(&mut self) {
-        self.0
-            .send_modify(|cancels| cancels.under_way = cancels.under_way.saturating_sub(1));
+        if !self.ended {
+            self.cancels.send_modify(|cancels| cancels.under_way -= 1);
+        }
     }
 }
 
@@ -339,7 +360,10 @@ impl OutsideHandle {
     /// requests later.
     fn note(&self, seq: Seq, order: &Order) {
         self.lock().0 = seq;
-        self.cancels.send_modify(|cancels| cancels.asked = false);
+        self.cancels.send_modify(|cancels| {
+            cancels.asked = false;
+            cancels.again = false;
+        });
         if !matches!(order, Order::Query(..)) {
             self.open_to_cancels();
         }
@@ -368,23 +392,30 @@ impl OutsideHandle {
         self.cancels.send_modify(|cancels| cancels.closed = false);
     }
 
-    /// The connection on which something is to be cancelled, if that may still be.
+    /// The connection on which something is to be cancelled, if that may still be and not as many
+    /// requests are on their way already as may be; the last of these is then followed by one more.
     fn to_be_cancelled(&self) -> Option<(PresentConnection, CancelUnderWay)> {
         let there = self.there()?;
-        let open = self.cancels.send_if_modified(|cancels| {
-            cancels.under_way += usize::from(!cancels.closed);
-            cancels.asked |= !cancels.closed;
-            !cancels.closed
+        let mut sent = false;
+        self.cancels.send_modify(|cancels| {
+            let open = !cancels.closed;
+            sent = open && cancels.under_way < CANCELS_AT_ONCE;
+            cancels.under_way += usize::from(sent);
+            cancels.asked |= open;
+            cancels.again |= open && !sent;
         });
-        open.then(|| (there, CancelUnderWay(self.cancels.clone())))
+        sent.then(|| {
+            let cancels = self.cancels.clone();
+            let ended = false;
+            (there, CancelUnderWay { cancels, ended })
+        })
     }
 
     /// Cancels what is under way, if that may be, in a task of its own, and says nothing of it.
     fn cancel_under_way(&self, limit: Duration) {
         if let Some((there, under_way)) = self.to_be_cancelled() {
             tokio::spawn(async move {
-                let _under_way = under_way;
-                let _ = tokio::time::timeout(limit, there.deliver_cancel()).await;
+                let _ = there.keep_cancelling(under_way, limit).await;
             });
         }
     }
@@ -422,6 +453,27 @@ impl std::fmt::Debug for PresentConnection {
 }
 
 impl PresentConnection {
+    /// Delivers a cancel request, and one more behind it as long as one was asked for meanwhile; each may
+    /// take `limit`.
+    ///
+    /// # Errors
+    /// Why the last could not be delivered.
+    async fn keep_cancelling(
+        &self,
+        mut under_way: CancelUnderWay,
+        limit: Duration,
+    ) -> Result<(), String> {
+        loop {
+            let delivered = match tokio::time::timeout(limit, self.deliver_cancel()).await {
+                Ok(delivered) => delivered,
+                Err(_) => Err("no answer in time".into()),
+            };
+            if !under_way.goes_again() {
+                return delivered;
+            }
+        }
+    }
+
     /// Sends the cancel request and waits until the server has closed, that is, has acted on it.
     async fn deliver_cancel(&self) -> Result<(), String> {
         let (mut wire, seal) = self

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Instant;
 
 use super::message;
 use super::settings::{Host, Keepalive, Protection, ServerAddress};
@@ -32,6 +33,11 @@ const KEEPALIVE_COUNT: u32 = 3;
 
 /// How long sent bytes may stay unacknowledged; keepalives are silent while there are such bytes.
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a full queue of new connections is waited for on a unix socket, and how often it is tried
+/// meanwhile.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
+const QUEUE_PAUSE: Duration = Duration::from_millis(20);
 
 /// One address of one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +75,7 @@ impl Endpoint {
     pub async fn open(&self, keepalive: Keepalive, peer: Option<&str>) -> io::Result<Wire> {
         match self {
             Endpoint::Unix(path) => {
-                let stream = UnixStream::connect(abstract_name(path)).await?;
+                let stream = connect_to_socket(path).await?;
                 if let Some(wanted) = peer {
                     let uid = stream.peer_cred()?.uid();
                     let runs_as = user_name(uid).unwrap_or_else(|| format!("number {uid}"));
@@ -87,6 +93,20 @@ impl Endpoint {
                 watch(&stream, keepalive)?;
                 Ok(Box::new(stream))
             }
+        }
+    }
+}
+
+/// Connects to a unix socket. A server whose queue of new connections is full refuses at once there,
+/// where TCP would try again.
+async fn connect_to_socket(path: &Path) -> io::Result<UnixStream> {
+    let until = Instant::now() + QUEUE_PATIENCE;
+    loop {
+        match UnixStream::connect(abstract_name(path)).await {
+            Err(why) if why.kind() == io::ErrorKind::WouldBlock && Instant::now() < until => {
+                tokio::time::sleep(QUEUE_PAUSE).await;
+            }
+            connected => return connected,
         }
     }
 }
@@ -185,5 +205,41 @@ fn abstract_name(path: &Path) -> PathBuf {
     match path.to_str().and_then(|p| p.strip_prefix('@')) {
         Some(rest) => PathBuf::from(format!("\0{rest}")),
         None => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_queue_of_new_connections_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("full");
+        let socket =
+            socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        socket
+            .bind(&socket2::SockAddr::unix(&path).unwrap())
+            .unwrap();
+        socket.listen(0).unwrap();
+        let mut queued = Vec::new();
+        let full = loop {
+            match UnixStream::connect(&path).await {
+                Ok(connection) => queued.push(connection),
+                Err(why) => break why,
+            }
+        };
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+        let connecting = connect_to_socket(&path);
+        tokio::pin!(connecting);
+        tokio::select! {
+            biased;
+            connected = &mut connecting => panic!("{connected:?}"),
+            () = std::future::ready(()) => {}
+        }
+        for _ in &queued {
+            socket.accept().unwrap();
+        }
+        connecting.await.unwrap();
     }
 }

@@ -31,6 +31,7 @@ pub struct Proxy {
     ways: Arc<Mutex<Ways>>,
     cut: watch::Sender<u32>,
     flights: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
     /// How many bytes of the server were swallowed.
     pub swallowed: watch::Receiver<usize>,
 }
@@ -53,8 +54,11 @@ impl Proxy {
         let shared = Arc::clone(&ways);
         let flights = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&flights);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let accepted = Arc::clone(&connections);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                accepted.fetch_add(1, Ordering::SeqCst);
                 let (ways, count) = (Arc::clone(&shared), count.clone());
                 let flights = Arc::clone(&counted);
                 let mut cuts = cuts.clone();
@@ -72,8 +76,14 @@ impl Proxy {
             ways,
             cut,
             flights,
+            connections,
             swallowed,
         }
+    }
+
+    /// How many connections there were so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// How often a client has spoken after the server had: each time it had waited for a round trip.

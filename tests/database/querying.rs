@@ -381,7 +381,25 @@ async fn a_query_that_ends_its_own_session_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_link_that_breaks_during_a_query_is_told() {
+async fn a_cancel_key_that_is_held_down_is_no_flood_of_connections() {
+    let (mut stage, proxy) = behind_a_proxy().await;
+    stage.order(question("SELECT pg_sleep(600)"));
+    works_on(&stage, "PgSleep").await;
+    let before = proxy.connections();
+    for _ in 0..1000 {
+        stage.session.cancel();
+    }
+    // Its end waits for every request that is on its way.
+    let cancelled = looked(stage.all().await.pop().unwrap());
+    assert_eq!(cancelled.after, After::Unchanged);
+    let error = cancelled.answer.unwrap_err();
+    assert_eq!(error.sqlstate.as_deref(), Some("57014"));
+    let cancels = proxy.connections() - before;
+    assert!((1..=8).contains(&cancels), "{cancels} connections");
+}
+
+/// A session behind a proxy, its transaction held.
+async fn behind_a_proxy() -> (Stage, Proxy) {
     let database = database(server()).await;
     let address = ([127, 0, 0, 1], server().port()).into();
     let proxy = Proxy::to(address).await;
@@ -392,6 +410,12 @@ async fn a_link_that_breaks_during_a_query_is_told() {
     let mut stage = Stage::with(settings, runbook(&["SELECT 1"]), HoldOptions::default());
     stage.connect().await;
     stage.apply().await;
+    (stage, proxy)
+}
+
+#[tokio::test]
+async fn a_link_that_breaks_during_a_query_is_told() {
+    let (mut stage, proxy) = behind_a_proxy().await;
     stage.order(question("SELECT pg_sleep(600)"));
     works_on(&stage, "PgSleep").await;
     proxy.cut();
