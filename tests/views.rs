@@ -178,7 +178,8 @@ mod hostile {
 }
 
 mod snapshots {
-    //! Every view, at three sizes, with Unicode and with ASCII.
+    //! Every screen as it usually is, whole, at three sizes, with Unicode and with ASCII; of what else can
+    //! stand on it the lines that are then others.
     use crate::stage::*;
     use stagegate::gate::backup::{Dump, Dumping};
     use stagegate::gate::event::*;
@@ -186,6 +187,38 @@ mod snapshots {
     use stagegate::runbook::check::Verdict;
     use stagegate::runbook::impact::{Measure, MeasuredTable, TableSize};
     use stagegate::runbook::objects::Name;
+
+    fn reading_scripts() -> Walk {
+        let mut walk = checklist();
+        walk.press("s");
+        walk
+    }
+
+    fn committed() -> Walk {
+        let mut walk = committing();
+        walk.answer_commit();
+        walk.post_verified(true);
+        walk
+    }
+
+    fn rolled_back() -> Walk {
+        let mut walk = deciding();
+        walk.press("r");
+        walk.press("y");
+        walk.answer_rollback();
+        walk
+    }
+
+    fn link_cut() -> Walk {
+        let mut walk = committing();
+        walk.report(Body::CommitAnswered(CommitAnswer::LinkLost(Box::new(
+            ServerMessage {
+                message: "connection reset by peer".into(),
+                ..ServerMessage::default()
+            },
+        ))));
+        walk
+    }
 
     #[test]
     fn connecting_phase() {
@@ -207,6 +240,11 @@ mod snapshots {
     }
 
     #[test]
+    fn checklist_phase() {
+        shoot("checklist", &mut checklist());
+    }
+
+    #[test]
     fn half_of_a_wide_screen_and_twenty_rows() {
         for size in [(79, 24), (80, 20)] {
             shoot_at("checklist", &mut checklist(), size);
@@ -221,14 +259,14 @@ mod snapshots {
         let mut walk = Walk::new(runbook());
         walk.connect();
         walk.tick(300);
-        shoot("checklist_looking", &mut walk);
+        shoot_beside(&mut checklist(), "checklist_looking", &mut walk);
     }
 
     #[test]
     fn impact_before_apply() {
         let mut walk = checklist();
         walk.press("i");
-        shoot("impact_unmeasured", &mut walk);
+        shoot_beside(&mut checklist(), "impact_unmeasured", &mut walk);
         let size = |total: &str, rows| TableSize {
             total: Some(total.into()),
             rows,
@@ -261,11 +299,11 @@ mod snapshots {
         walk.press("Down");
         walk.press("Space");
         walk.type_text("wiser_ops");
-        shoot("checklist_database_name", &mut walk);
+        shoot_beside(&mut checklist(), "checklist_database_name", &mut walk);
         walk.press("Enter");
-        shoot("checklist_partly_signed", &mut walk);
+        shoot_beside(&mut checklist(), "checklist_partly_signed", &mut walk);
         walk.press("Enter");
-        shoot("checklist_evidence", &mut walk);
+        shoot_beside(&mut checklist(), "checklist_evidence", &mut walk);
     }
 
     #[test]
@@ -285,7 +323,7 @@ mod snapshots {
             walk.press("Down");
         }
         walk.press("Space");
-        shoot("checklist_fails", &mut walk);
+        shoot_beside(&mut checklist(), "checklist_fails", &mut walk);
     }
 
     #[test]
@@ -293,7 +331,7 @@ mod snapshots {
         let mut walk = checklist();
         walk.press("Space");
         walk.type_text("ticket 4711, pg_dump of 02:10");
-        shoot("checklist_reference", &mut walk);
+        shoot_beside(&mut checklist(), "checklist_reference", &mut walk);
     }
 
     #[test]
@@ -303,7 +341,7 @@ mod snapshots {
             .set_backup_folder(std::path::Path::new("/srv/backup"));
         walk.press("Down");
         walk.press("b");
-        shoot("checklist_backup_folder", &mut walk);
+        shoot_beside(&mut checklist(), "checklist_backup_folder", &mut walk);
         walk.press("Enter");
         let mut dumping = Dumping {
             path: "/srv/backup/wiser_ops-20260117T021200Z.dump".into(),
@@ -318,7 +356,7 @@ mod snapshots {
         dumping.doing = "dumping contents of table \"service_ops.packet_decision\"".into();
         walk.report(Body::BackupProgressed(Box::new(dumping.clone())));
         walk.tick(300);
-        shoot("checklist_backup_dumping", &mut walk);
+        shoot_beside(&mut checklist(), "checklist_backup_dumping", &mut walk);
         walk.report(Body::BackedUp(Box::new(Dump {
             path: dumping.path,
             bytes: 3_221_225_472,
@@ -332,9 +370,9 @@ mod snapshots {
             database: "wiser_ops".into(),
             system_identifier: None,
         })));
-        shoot("checklist_backup_made", &mut walk);
+        shoot_beside(&mut checklist(), "checklist_backup_made", &mut walk);
         walk.press("Space");
-        shoot("checklist_backup_signed", &mut walk);
+        shoot_beside(&mut checklist(), "checklist_backup_signed", &mut walk);
     }
 
     #[test]
@@ -349,29 +387,28 @@ mod snapshots {
              detail: Query was: LOCK TABLE service_ops.packet_decision IN ACCESS SHARE MODE"
                 .into(),
         ));
-        shoot("checklist_backup_failed", &mut walk);
+        shoot_beside(&mut checklist(), "checklist_backup_failed", &mut walk);
     }
 
     #[test]
     fn checklist_signed() {
         let mut walk = checklist();
         walk.sign_all();
-        shoot("checklist_signed", &mut walk);
+        shoot_beside(&mut checklist(), "checklist_signed", &mut walk);
     }
 
     #[test]
     fn scripts() {
-        let mut walk = checklist();
-        walk.press("s");
+        let mut walk = reading_scripts();
         shoot("scripts", &mut walk);
         walk.press("/");
         walk.type_text("letter_status");
-        shoot("scripts_find", &mut walk);
+        shoot_beside(&mut reading_scripts(), "scripts_find", &mut walk);
         walk.press("Enter");
         walk.press("G");
-        shoot("scripts_end", &mut walk);
+        shoot_beside(&mut reading_scripts(), "scripts_end", &mut walk);
         walk.press("Tab");
-        shoot("scripts_rollback", &mut walk);
+        shoot_beside(&mut reading_scripts(), "scripts_rollback", &mut walk);
     }
 
     #[test]
@@ -412,7 +449,7 @@ mod snapshots {
             ..Sight::default()
         });
         walk.press("x");
-        shoot("applying_blocked_cancelling", &mut walk);
+        shoot_beside(&mut applying(), "applying_blocked_cancelling", &mut walk);
     }
 
     #[test]
@@ -448,7 +485,7 @@ mod snapshots {
         let mut walk = blocked();
         shoot("waiting", &mut walk);
         walk.press("x");
-        shoot("rolled_back_lock_timeout", &mut walk);
+        shoot_beside(&mut rolled_back(), "rolled_back_lock_timeout", &mut walk);
     }
 
     #[test]
@@ -462,17 +499,17 @@ mod snapshots {
         let mut walk = deciding();
         shoot("gate", &mut walk);
         walk.press("Enter");
-        shoot("gate_checks", &mut walk);
+        shoot_beside(&mut deciding(), "gate_checks", &mut walk);
         walk.press("Tab");
-        shoot("gate_statements", &mut walk);
+        shoot_beside(&mut deciding(), "gate_statements", &mut walk);
     }
 
     #[test]
     fn a_large_screen() {
         let mut walk = deciding();
-        shoot_at("gate_large", &mut walk, (200, 50));
+        shoot_at("gate", &mut walk, (200, 50));
         let mut walk = failing();
-        shoot_at("must_roll_back_large", &mut walk, (200, 50));
+        shoot_at("must_roll_back_fail", &mut walk, (200, 50));
     }
 
     #[test]
@@ -480,7 +517,7 @@ mod snapshots {
         let mut walk = applied();
         walk.settle();
         walk.press("c");
-        shoot("gate_not_armed", &mut walk);
+        shoot_beside(&mut deciding(), "gate_not_armed", &mut walk);
     }
 
     #[test]
@@ -488,16 +525,16 @@ mod snapshots {
         let mut walk = deciding();
         walk.press("c");
         walk.type_text("wiser");
-        shoot("gate_commit", &mut walk);
+        shoot_beside(&mut deciding(), "gate_commit", &mut walk);
         walk.press("Enter");
-        shoot("gate_commit_wrong_name", &mut walk);
+        shoot_beside(&mut deciding(), "gate_commit_wrong_name", &mut walk);
     }
 
     #[test]
     fn deciding_rollback_question() {
         let mut walk = deciding();
         walk.press("r");
-        shoot("gate_rollback", &mut walk);
+        shoot_beside(&mut deciding(), "gate_rollback", &mut walk);
     }
 
     #[test]
@@ -505,11 +542,11 @@ mod snapshots {
         let mut walk = deciding();
         walk.busy();
         walk.tick_for(140_000);
-        shoot("gate_half", &mut walk);
+        shoot_beside(&mut deciding(), "gate_half", &mut walk);
         walk.tick_for(105_000);
-        shoot("gate_last_minute", &mut walk);
+        shoot_beside(&mut deciding(), "gate_last_minute", &mut walk);
         walk.tick_for(43_000);
-        shoot("gate_last_seconds", &mut walk);
+        shoot_beside(&mut deciding(), "gate_last_seconds", &mut walk);
     }
 
     #[test]
@@ -522,7 +559,7 @@ mod snapshots {
         walk.run_script(|_| {});
         walk.settle();
         walk.tick(500);
-        shoot("gate_rehearsal", &mut walk);
+        shoot_beside(&mut deciding(), "gate_rehearsal", &mut walk);
     }
 
     #[test]
@@ -530,20 +567,24 @@ mod snapshots {
         let mut walk = failing();
         shoot("must_roll_back_fail", &mut walk);
         walk.press("c");
-        shoot("must_roll_back_fail_commit_refused", &mut walk);
+        shoot_beside(
+            &mut failing(),
+            "must_roll_back_fail_commit_refused",
+            &mut walk,
+        );
         walk.press("Tab");
-        shoot("must_roll_back_checks", &mut walk);
+        shoot_beside(&mut failing(), "must_roll_back_checks", &mut walk);
     }
 
     #[test]
     fn must_roll_back_on_error() {
         let mut walk = error();
-        shoot("must_roll_back_error", &mut walk);
+        shoot_beside(&mut failing(), "must_roll_back_error", &mut walk);
         walk.press("Tab");
         walk.press("Tab");
-        shoot("must_roll_back_statements", &mut walk);
+        shoot_beside(&mut error(), "must_roll_back_statements", &mut walk);
         walk.press("r");
-        shoot("must_roll_back_question", &mut walk);
+        shoot_beside(&mut error(), "must_roll_back_question", &mut walk);
     }
 
     #[test]
@@ -552,10 +593,10 @@ mod snapshots {
         shoot("committing", &mut walk);
         walk.answer_commit();
         shoot("post_verifying", &mut walk);
-        walk.post_verified(true);
+        let mut walk = committed();
         shoot("committed", &mut walk);
         walk.press("Tab");
-        shoot("committed_post", &mut walk);
+        shoot_beside(&mut committed(), "committed_post", &mut walk);
     }
 
     #[test]
@@ -563,7 +604,7 @@ mod snapshots {
         let mut walk = committing();
         walk.answer_commit();
         walk.post_verified(false);
-        shoot("committed_post_fails", &mut walk);
+        shoot_beside(&mut committed(), "committed_post_fails", &mut walk);
     }
 
     #[test]
@@ -572,8 +613,7 @@ mod snapshots {
         walk.press("r");
         walk.press("y");
         shoot("rolling_back", &mut walk);
-        walk.answer_rollback();
-        shoot("rolled_back", &mut walk);
+        shoot("rolled_back", &mut rolled_back());
     }
 
     #[test]
@@ -582,7 +622,7 @@ mod snapshots {
         walk.press("r");
         walk.press("y");
         walk.answer_rollback();
-        shoot("rolled_back_error", &mut walk);
+        shoot_beside(&mut rolled_back(), "rolled_back_error", &mut walk);
     }
 
     #[test]
@@ -590,24 +630,18 @@ mod snapshots {
         let mut walk = deciding();
         walk.tick_for(297_000);
         walk.answer_rollback();
-        shoot("rolled_back_hold_limit", &mut walk);
+        shoot_beside(&mut rolled_back(), "rolled_back_hold_limit", &mut walk);
     }
 
     #[test]
     fn link_lost() {
-        let mut walk = committing();
-        walk.report(Body::CommitAnswered(CommitAnswer::LinkLost(Box::new(
-            ServerMessage {
-                message: "connection reset by peer".into(),
-                ..ServerMessage::default()
-            },
-        ))));
+        let mut walk = link_cut();
         shoot("inquiring", &mut walk);
         walk.report(Body::Asked(Inquiry::Answered {
             status: XactStatus::InProgress,
             server: "system 7301, timeline 1".into(),
         }));
-        shoot("inquiring_still_open", &mut walk);
+        shoot_beside(&mut link_cut(), "inquiring_still_open", &mut walk);
         walk.press("e");
         walk.report(Body::Asked(Inquiry::Unreachable(
             "connection to db1:5432 refused, tried for 30 s".into(),
@@ -619,7 +653,7 @@ mod snapshots {
             server: "system 7301, timeline 1".into(),
         }));
         walk.post_verified(true);
-        shoot("committed_asked", &mut walk);
+        shoot_beside(&mut committed(), "committed_asked", &mut walk);
     }
 }
 

@@ -16,6 +16,7 @@ use stagegate::runbook::objects::Sort;
 use stagegate::runbook::script::*;
 use stagegate::runbook::{ChecklistItem, ItemKind, Runbook, RunbookOrigin};
 use stagegate::tui::{Appearance, Glyphs, Palette, Screen};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 pub const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (60, 15)];
@@ -1104,11 +1105,33 @@ pub fn shoot_at(name: &str, walk: &mut Walk, size: (u16, u16)) {
         shots.push_str(&format!("{glyphs:?} {}x{}\n", size.0, size.1));
         shots.push_str(&walk.text(size, glyphs));
     }
+    keep_snapshot(&format!("{name}_{}x{}", size.0, size.1), &shots);
+}
+
+/// A snapshot of the lines alone that `usual` does not have on its screen, at each size.
+pub fn shoot_beside(usual: &mut Walk, name: &str, walk: &mut Walk) {
+    let mut shots = String::new();
+    for size in SIZES {
+        let usual = usual.text(size, Glyphs::Unicode);
+        let usual: HashSet<&str> = usual.lines().collect();
+        shots.push_str(&format!("{}x{}\n", size.0, size.1));
+        for line in walk.text(size, Glyphs::Unicode).lines() {
+            if !usual.contains(line) {
+                shots.push_str(line);
+                shots.push('\n');
+            }
+        }
+    }
+    walk.show();
+    keep_snapshot(name, &shots);
+}
+
+fn keep_snapshot(name: &str, shots: &str) {
     insta::with_settings!({
         prepend_module_to_snapshot => false,
         omit_expression => true,
         snapshot_path => "../snapshots",
     }, {
-        insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), shots);
+        insta::assert_snapshot!(name, shots);
     });
 }
