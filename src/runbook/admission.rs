@@ -333,8 +333,10 @@ pub(super) fn end_inside(words: Words<'_>) -> Option<usize> {
     let mut depth = 0_usize;
     for (index, token) in tokens.iter().enumerate() {
         match token.kind {
-            Lexeme::JoiningSemicolon => return Some(token.range.start),
-            Lexeme::Semicolon if token.depth == 0 && depth == 0 => return Some(token.range.start),
+            Lexeme::JoiningSemicolon => return Some(token.range().start),
+            Lexeme::Semicolon if token.depth == 0 && depth == 0 => {
+                return Some(token.range().start);
+            }
             Lexeme::Word if token.depth > 0 => {}
             Lexeme::Word if words.are(index, &["BEGIN", "ATOMIC"]) => depth += 1,
             Lexeme::Word if depth > 0 && words.is(index, "CASE") => depth += 1,

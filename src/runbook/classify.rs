@@ -91,7 +91,7 @@ impl<'a> Words<'a> {
     }
 
     pub(super) fn text(self, token: &StatementWord) -> &'a str {
-        let bytes = self.bytes.get(token.range.clone()).unwrap_or_default();
+        let bytes = self.bytes.get(token.range()).unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 

@@ -134,10 +134,14 @@ pub(super) struct Made {
 }
 
 impl Made {
-    /// What of the next statement outlives ROLLBACK; `text` is what is sent of it.
-    pub(super) fn read(&mut self, text: &str, kind: &str) -> Vec<Lasting> {
+    /// What of the next statement outlives ROLLBACK, where what is sent of it has other words than its file.
+    pub(super) fn read_sent(&mut self, text: &str, kind: &str) -> Vec<Lasting> {
         let tokens = calls::tokens(text);
-        let words = Words::new(text.as_bytes(), &tokens);
+        self.read(Words::new(text.as_bytes(), &tokens), kind)
+    }
+
+    /// What of the next statement outlives ROLLBACK; `words` are those that are sent.
+    pub(super) fn read(&mut self, words: Words<'_>, kind: &str) -> Vec<Lasting> {
         self.sequences.extend(calls::sequences(words, kind));
         if let Some((name, body)) = calls::routine(words, kind) {
             // One of several of that name may be meant: a call has what any of them does.

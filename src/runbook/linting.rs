@@ -79,7 +79,7 @@ impl Linting {
         }
         let told = words.tokens().iter().any(|token| {
             matches!(token.kind, Lexeme::Word | Lexeme::QuotedName)
-                && (token.range.len() > NAME
+                && (token.range().len() > NAME
                     || words.token_is(token, "SET")
                     || words.token_is(token, "MERGE"))
         });
@@ -95,9 +95,9 @@ impl Linting {
                     .iter()
                     .any(|word| words.token_is(token, word))
         })?;
-        let head = words.bytes(span.start..source.range.start);
+        let head = words.bytes(span.start..source.range().start);
         if head.contains(&b'(') && self.heads.insert(head.into()) {
-            return Some(source.range.end..span.end);
+            return Some(source.range().end..span.end);
         }
         Some(span.clone())
     }

@@ -26,7 +26,7 @@ use super::lint::{self, Linted};
 use super::linting::Linting;
 use super::places::Places;
 use super::printable::{hexadecimal, printable};
-use super::scanner::{Open, Piece, ScannedItem, Scanner};
+use super::scanner::{self, Open, Piece, ScannedItem, Scanner};
 use super::script::{
     Becomes, Fate, Finding, LineRemark, NOTHING_TO_RUN, Script, ScriptRefusal, Section, Source,
     Statement,
@@ -253,6 +253,12 @@ impl ScriptReading {
             self.refuse_in_file(&file, 0, None, reason.to_owned());
             return;
         }
+        if sent.len() > scanner::MOST_BYTES {
+            let most = scanner::MOST_BYTES >> 20;
+            let reason = format!("a script of more than {most} MB is not read; divide it");
+            self.refuse_in_file(&file, 0, None, reason);
+            return;
+        }
         if let Some((at, charset)) = first_bad {
             self.refuse_in_file(&file, at, None, not_in(charset));
         }
@@ -464,10 +470,12 @@ impl ScriptReading {
         }
         file.last_line = Some(file.places.line(span.end));
         let changed = setting::limits_changed(words, &text);
-        let lasting = self.made.read(&text, &kind);
-        let edits = match piece.is_altered || !piece.cuts.is_empty() {
-            true => at.laid.edits(&piece.span, &piece.cuts),
-            false => Vec::new(),
+        let (lasting, edits) = match piece.is_altered || !piece.cuts.is_empty() {
+            true => (
+                self.made.read_sent(&text, &kind),
+                at.laid.edits(&piece.span, &piece.cuts),
+            ),
+            false => (self.made.read(words, &kind), Vec::new()),
         };
         let statement = Statement {
             number,
@@ -542,9 +550,15 @@ impl ScriptReading {
             self.refuse(file, at, piece.span.start, Some(number), reason.to_owned());
         }
         for token in &piece.tokens {
-            let control = at.text.get(token.range.start).copied();
+            let control = at.text.get(token.range().start).copied();
             if let Some(control) = control.filter(|byte| byte.is_ascii_control()) {
-                self.refuse(file, at, token.range.start, Some(number), no_space(control));
+                self.refuse(
+                    file,
+                    at,
+                    token.range().start,
+                    Some(number),
+                    no_space(control),
+                );
             }
         }
     }
@@ -566,7 +580,7 @@ fn sent_text(text: &[u8], piece: &Piece) -> String {
 /// reads it together with what stands around it.
 fn reads_the_same(text: &[u8], piece: &Piece, sent: &str) -> bool {
     let mut words = piece.tokens.iter().map(|token| {
-        let word = text.get(token.range.clone()).unwrap_or_default();
+        let word = text.get(token.range()).unwrap_or_default();
         match (token.kind, word) {
             // What is cut out of it is its backslash.
             (Lexeme::EscapedColon | Lexeme::JoiningSemicolon, [_, sign @ ..]) => sign,
@@ -601,8 +615,8 @@ fn not_set(text: &[u8], piece: &Piece) -> Option<String> {
             .tokens
             .iter()
             .rev()
-            .filter(|token| token.range.end <= at);
-        let mut signs = before.filter_map(|token| match text.get(token.range.clone()) {
+            .filter(|token| token.range().end <= at);
+        let mut signs = before.filter_map(|token| match text.get(token.range()) {
             Some(sign @ (b"[" | b"]")) => Some(sign),
             _ => None,
         });

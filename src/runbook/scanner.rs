@@ -24,13 +24,39 @@ const MOST_MOVED: usize = 1 << 30;
 /// How large a text may become by values, in bytes.
 const LARGEST: usize = 64 << 20;
 
-/// A word of a statement: white space and comments are left out.
+/// A word of a statement: white space and comments are left out. One INSERT may have millions of them,
+/// so that it has 12 bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StatementWord {
+    start: u32,
+    end: u32,
+    /// How many parentheses it stands in; of more than 65,535 no more is counted.
+    pub depth: u16,
     pub kind: Lexeme,
-    pub range: Range<usize>,
-    /// How many parentheses it stands in.
-    pub depth: usize,
+}
+
+/// How large a text may be whose words are told by [`StatementWord`], in bytes: with the values of its
+/// variables a file may become twice as large.
+pub(super) const MOST_BYTES: usize = (u32::MAX / 2) as usize;
+
+const _: () = assert!(size_of::<StatementWord>() == 12);
+
+impl StatementWord {
+    /// `range` in bytes of a text of at most twice [`MOST_BYTES`].
+    pub(super) fn new(kind: Lexeme, range: &Range<usize>, depth: usize) -> StatementWord {
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        StatementWord {
+            start: place(range.start),
+            end: place(range.end),
+            depth: u16::try_from(depth).unwrap_or(u16::MAX),
+            kind,
+        }
+    }
+
+    /// Where it stands, in bytes.
+    pub(super) fn range(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }
 
 /// What never ends in a file that ends.
@@ -411,7 +437,8 @@ impl<'a> Scanner<'a> {
             self.piece.open = Some((what, range.start));
         }
         self.piece.span.end = range.end;
-        self.piece.tokens.push(StatementWord { kind, range, depth });
+        let word = StatementWord::new(kind, &range, depth);
+        self.piece.tokens.push(word);
     }
 
     /// The statement ends here. One of comments alone is none.
@@ -546,7 +573,7 @@ fn copies_from_stdin(bytes: &[u8], tokens: &[StatementWord]) -> usize {
     let is = |token: &StatementWord, name: &str| {
         token.kind == Lexeme::Word
             && bytes
-                .get(token.range.clone())
+                .get(token.range())
                 .is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
     };
     tokens

@@ -120,7 +120,9 @@ pub(super) fn sequences(words: Words<'_>, kind: &str) -> Vec<String> {
             Lexeme::Symbol if words.text(token) == "." => continue,
             _ => break,
         }
-        let next = rest.iter().find(|next| next.range.start >= token.range.end);
+        let next = rest
+            .iter()
+            .find(|next| next.range().start >= token.range().end);
         if next.is_none_or(|next| words.text(next) != ".") {
             break;
         }
@@ -394,11 +396,7 @@ pub(super) fn tokens(text: &str) -> Vec<StatementWord> {
             Lexeme::Close => depth = depth.saturating_sub(1),
             _ => {}
         }
-        tokens.push(StatementWord {
-            kind: lexed.kind,
-            range: lexed.range,
-            depth,
-        });
+        tokens.push(StatementWord::new(lexed.kind, &lexed.range, depth));
         if lexed.kind == Lexeme::Open {
             depth += 1;
         }

@@ -140,7 +140,7 @@ impl ScriptReading {
         let (line, column) = self.place(file, span.start);
         let words = Words::new(text.as_bytes(), &piece.tokens);
         let kind = classify::kind(words);
-        let lasting = self.made.read(&text, &kind);
+        let lasting = self.made.read(words, &kind);
         let relation = classify::relation_in_words(words);
         self.admissions.push(Admission::Inside);
         self.linting.pass();
