@@ -22,6 +22,8 @@ mod backing_up;
 mod between;
 #[path = "stories/bytes.rs"]
 mod bytes;
+#[path = "stories/cancelling.rs"]
+mod cancelling;
 #[path = "shared/child.rs"]
 mod child;
 #[path = "stories/choosing.rs"]

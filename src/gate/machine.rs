@@ -7,6 +7,7 @@
 
 mod asking;
 mod backing_up;
+mod cancelling;
 #[cfg(test)]
 mod canonical;
 mod leaving;
@@ -64,6 +65,8 @@ pub struct Machine {
     parting: Option<Millis>,
     /// COMMIT was seen to wait.
     waits: bool,
+    /// How long ago a person cancelled what is no part of the script, up to [`plan::CANCEL_PATIENCE`].
+    cancelled: Option<Millis>,
     /// COMMIT was handed to the session.
     sent: bool,
     /// The transaction ended though nobody asked for that: only the server knows which way.
@@ -146,6 +149,8 @@ pub struct Face {
     prompt: Option<Prompt>,
     signed: Vec<(bool, usize)>,
     backing_up: backing_up::BackingUp,
+    /// With both, `x` cancels one after the other.
+    probes_beside_backup: bool,
     parting: bool,
     waits: bool,
     /// It is told that a cancel has no effect: pressed again, its key does something else.
@@ -184,6 +189,7 @@ impl Machine {
             leave_in: None,
             parting: None,
             waits: false,
+            cancelled: None,
             sent: false,
             strayed: false,
             ending: None,
@@ -356,7 +362,11 @@ impl Machine {
                 self.shown = false;
                 Vec::new()
             }
-            Event::Ticked { elapsed } => self.ticked(elapsed),
+            Event::Ticked { elapsed } => {
+                let mut effects = self.ticked(elapsed);
+                effects.extend(self.ticked_beside(elapsed));
+                effects
+            }
             Event::ReadToEnd(document) => {
                 for item in &mut self.items {
                     item.unread.retain(|unread| *unread != document);
@@ -374,6 +384,7 @@ impl Machine {
             Event::JournalLost(_) => self.journal_lost(),
             Event::IntentLost(_) => self.intent_lost(),
         };
+        self.forget_cancelled();
         if self.face() != before {
             self.shown = false;
         }
@@ -398,6 +409,7 @@ impl Machine {
                 .map(|item| (item.signed, item.acknowledged))
                 .collect(),
             backing_up: self.backing_up,
+            probes_beside_backup: self.is_backing_up() && self.probing.is_some(),
             parting: self.parting.is_some(),
             waits: self.waits,
             cancel_failed: match self.phase {
@@ -405,7 +417,7 @@ impl Machine {
                 | Phase::Verifying { cancelling }
                 | Phase::TakingDown { cancelling }
                 | Phase::Querying { cancelling, .. } => cancelling == Some(plan::CANCEL_PATIENCE),
-                _ => false,
+                _ => self.cancelled == Some(plan::CANCEL_PATIENCE),
             },
             allowance: self.allowance().clone(),
         }

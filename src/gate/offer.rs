@@ -118,6 +118,8 @@ pub enum Refusal {
     AlreadyStopping,
     AlreadyCancelling,
     CancelWithoutEffect,
+    LookNotCancelled,
+    CommitNotCancelled,
     NotArmed,
     RehearsalNeverCommits,
     MustRollBack(Why),
@@ -192,6 +194,13 @@ impl std::fmt::Display for Refusal {
             }
             Refusal::CancelWithoutEffect => f.write_str(
                 "The cancel has no effect yet. x again rolls back, and closes the link if it is silent.",
+            ),
+            Refusal::LookNotCancelled => f.write_str(
+                "The cancel has no effect yet. x again closes the link; nothing is held on it.",
+            ),
+            Refusal::CommitNotCancelled => f.write_str(
+                "The cancel has no effect yet: COMMIT goes on. x asks once more; q, and q again, leave \
+                 it to the server.",
             ),
             Refusal::NotArmed => f.write_str(
                 "The gate is not armed yet: let go of the keys, look, then press again.",

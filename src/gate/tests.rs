@@ -8,6 +8,7 @@ use super::plan::{self, Mode, Plan, Requirement, Unheld};
 use super::{Effect, ExitCode, Request};
 use crate::runbook::check::{Check, Verdict};
 
+mod cancelling;
 mod consent;
 mod leaving;
 mod letting_go;

@@ -34,6 +34,13 @@ pub fn in_words(refusal: &Refusal) -> String {
         Refusal::CancelWithoutEffect => {
             "The cancel has no effect yet. cancel again rolls back, and closes the link if it is silent."
         }
+        Refusal::LookNotCancelled => {
+            "The cancel has no effect yet. cancel again closes the link; nothing is held on it."
+        }
+        Refusal::CommitNotCancelled => {
+            "The cancel has no effect yet: COMMIT goes on. cancel asks once more; quit, and quit again, \
+             leave it to the server."
+        }
         Refusal::NotArmed => "The gate is not armed yet: read what it says, then type it again.",
         Refusal::RehearsalNeverCommits => "This is a rehearsal: it never commits. Type rollback.",
         Refusal::MustRollBack(why) => {
@@ -125,6 +132,8 @@ mod tests {
             Refusal::AlreadyStopping,
             Refusal::AlreadyCancelling,
             Refusal::CancelWithoutEffect,
+            Refusal::LookNotCancelled,
+            Refusal::CommitNotCancelled,
             Refusal::NotArmed,
             Refusal::RehearsalNeverCommits,
             Refusal::MustRollBack(Why::ChecksFailed),

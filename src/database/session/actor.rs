@@ -289,6 +289,10 @@ impl Actor {
             | Order::PostVerify => {}
         }
         let ends = matches!(order, Order::Begin | Order::RollBack);
+        let looks = matches!(
+            order,
+            Order::Probe(_) | Order::Compare(..) | Order::QueryOutside(_) | Order::PostVerify
+        );
         let done = {
             let mut work = std::pin::pin!(self.obey(seq, order));
             tokio::select! {
@@ -300,6 +304,10 @@ impl Actor {
                 }
             }
         };
+        if looks {
+            // A cancel request that is still on its way would hit what comes next.
+            line.close_to_cancels().await;
+        }
         let idle = |link: &Link| link.status() == Status::Idle;
         if line.lease.is_held() && self.link.as_ref().is_none_or(idle) {
             line.lease.end();

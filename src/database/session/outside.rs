@@ -17,6 +17,9 @@ use crate::runbook::question::Question;
 /// The idle limit is for a client that is lost between two requests.
 const OPEN: &str = "BEGIN READ ONLY; SET LOCAL idle_in_transaction_session_timeout = '15s'";
 
+/// A query that no cancel ends does not outlive its closed link.
+const ENDS_WITHOUT_US: &str = "SET LOCAL client_connection_check_interval = '1s'";
+
 /// Session locks that a query took.
 const LET_GO: &str = "SELECT pg_catalog.pg_advisory_unlock_all()";
 
@@ -70,7 +73,12 @@ impl Actor {
         seq: Seq,
         question: &Question,
     ) -> Result<Result<Rows, ServerMessage>, BrokenLink> {
-        let answer = match self.link()?.ask(OPEN).await?.error {
+        let link = self.link()?;
+        let open = match link.checks_client() {
+            true => format!("{OPEN}; {ENDS_WITHOUT_US}"),
+            false => OPEN.to_owned(),
+        };
+        let answer = match link.ask(&open).await?.error {
             Some(error) => Err(error),
             None => self.answer_to(seq, question, LIMIT).await?,
         };

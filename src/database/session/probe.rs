@@ -27,6 +27,9 @@ use crate::runbook::printable::counted;
 use crate::runbook::script::{Script, ScriptRefusal};
 use crate::runbook::{ItemKind, Runbook, rehearsal};
 
+/// SQLSTATE of a statement that was cancelled, by a person or by its own limit.
+const CANCELLED: &str = "57014";
+
 /// What a person has to know of a database that keeps bytes of any encoding.
 fn any_bytes(charset: Charset) -> String {
     let (name, escaped) = match charset {
@@ -233,7 +236,12 @@ impl Actor {
             Ok(results) => return Ok(evidence_of_checks(&script.name, results)),
             Err(stopped) => stopped,
         };
-        Ok(match before.silence(self.link()?, &stopped.error).await? {
+        let by_person = self.line.cancel_asked();
+        let silence = match stopped.error.sqlstate.as_deref() {
+            Some(CANCELLED) if by_person => Some("it was cancelled".to_owned()),
+            _ => before.silence(self.link()?, &stopped.error).await?,
+        };
+        Ok(match silence {
             Some(why) => Evidence {
                 standing: Standing::Silent,
                 summary: format!("{}: {why}", script.name),

@@ -39,8 +39,8 @@ impl Machine {
                 Act::Quit => Some(self.refusal_to_part(Refusal::ScriptRunning)),
                 _ => None,
             },
-            Phase::TakingDown { .. } => match act {
-                Act::Cancel => Some(None),
+            Phase::TakingDown { cancelling } => match act {
+                Act::Cancel => Some(refusal_to_cancel(*cancelling)),
                 Act::Extend => Some(self.refusal_to_extend()),
                 Act::Quit => Some(self.refusal_to_part(Refusal::TransactionOpen)),
                 _ => None,
@@ -57,7 +57,7 @@ impl Machine {
             },
             Phase::Querying { .. } => self.refusal_while_querying(act),
             Phase::Committing => match act {
-                Act::Cancel => self.waits.then_some(None),
+                Act::Cancel => self.refusal_to_cancel_beside(),
                 Act::Quit => Some(self.refusal_to_part(Refusal::OutcomeUnderWay)),
                 _ => None,
             },
@@ -71,6 +71,7 @@ impl Machine {
                 _ => None,
             },
             Phase::PostVerifying { .. } => match act {
+                Act::Cancel => self.refusal_to_cancel_beside(),
                 Act::Quit => Some(None),
                 _ => None,
             },
@@ -103,7 +104,7 @@ impl Machine {
             }
             Act::ProbeAgain => Some(self.probing.is_some().then_some(Refusal::EvidenceAwaited)),
             Act::BackUp => self.refusal_to_back_up(),
-            Act::Cancel => self.refusal_to_stop_backup(),
+            Act::Cancel => self.refusal_to_cancel_on_checklist(),
             Act::Apply if self.is_backing_up() => Some(Some(Refusal::BackupUnderWay)),
             Act::Apply => match self.plan.mode {
                 Mode::Inspect => None,
@@ -354,21 +355,20 @@ impl Machine {
                 let proof = proof.clone();
                 self.rolled_back(Why::LockTimeout, proof)
             }
-            Phase::Reviewing { .. } => vec![Effect::Cancel],
             Phase::Returning => {
                 let mut effects = vec![Effect::Sever];
                 effects.extend(self.not_returned("Cancelled."));
                 effects
             }
-            Phase::Checklist => self.stop_backup(),
-            // As Ctrl-C does in psql: what is committed here stays committed here.
-            Phase::Committing => vec![Effect::Cancel],
+            Phase::Checklist => self.cancel_on_checklist(),
+            Phase::Reviewing { .. } | Phase::Committing | Phase::PostVerifying { .. } => {
+                self.cancel_beside()
+            }
             Phase::Connecting
             | Phase::Deciding { .. }
             | Phase::MustRollBack { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
-            | Phase::PostVerifying { .. }
             | Phase::Ended(_)
             | Phase::Left(_) => Vec::new(),
         }

@@ -84,6 +84,11 @@ impl Machine {
             // One tick before it is enough is as good as any time before.
             *since = plan::CANCEL_PATIENCE - plan::ARMING;
         }
+        if let Some(since) = &mut self.cancelled
+            && *since < plan::CANCEL_PATIENCE
+        {
+            *since = plan::CANCEL_PATIENCE - plan::ARMING;
+        }
         self.tally.pass = self.tally.pass.min(1);
         // A warning tells a script without checks from one whose checks do not pass.
         let told_apart = if self.plan.may_lack_checks { 1 } else { 0 };

@@ -135,7 +135,7 @@ impl Machine {
             Act::ConfirmRollback => (prompt == Prompt::RollBack).then_some(None),
             Act::StepBack => (!closed).then_some(None),
             Act::Query => closed.then_some(runs),
-            Act::Cancel => runs.map(|_| None),
+            Act::Cancel => self.refusal_to_cancel_beside(),
             Act::Quit => Some(None),
             Act::SignOff
             | Act::Withdraw

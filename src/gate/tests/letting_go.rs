@@ -66,11 +66,10 @@ fn let_go() -> Run {
     run
 }
 
-#[test]
-fn a_pass_is_let_go_as_soon_as_its_structure_is_known() {
+/// A pass that was let go, with nothing held.
+pub(super) fn reviewing() -> Run {
     let mut run = let_go();
-    let known = BTreeMap::from([("column a.b".to_owned(), "bigint".to_owned())]);
-    run.report(taken_down(Structure::Known(known.clone())));
+    run.report(taken_down(known()));
     assert!(run.asks(rolls_back));
     run.report(Body::RollbackAnswered {
         tag: "ROLLBACK".into(),
@@ -78,8 +77,19 @@ fn a_pass_is_let_go_as_soon_as_its_structure_is_known() {
         xact_status: Some(XactStatus::Aborted),
     });
     assert!(matches!(run.phase(), Phase::Reviewing { .. }));
+    run
+}
+
+fn known() -> Structure {
+    let column = ("column a.b".to_owned(), "bigint".to_owned());
+    Structure::Known(BTreeMap::from([column]))
+}
+
+#[test]
+fn a_pass_is_let_go_as_soon_as_its_structure_is_known() {
+    let run = reviewing();
     let kept = run.machine.basis().map(|basis| &basis.shown().structure);
-    assert_eq!(kept, Some(&Structure::Known(known)));
+    assert_eq!(kept, Some(&known()));
 }
 
 #[test]
@@ -110,7 +120,7 @@ fn a_pass_whose_beginning_is_not_known_is_decided_at_the_gate() {
 }
 
 #[test]
-fn what_is_cancelled_stays_at_the_gate_and_cancelled_twice_is_rolled_back() {
+fn what_is_cancelled_stays_at_the_gate_and_cancelled_in_vain_is_rolled_back() {
     let mut run = let_go();
     run.key(Command::Cancel);
     assert_eq!(run.effects, [Effect::Cancel]);
@@ -119,7 +129,7 @@ fn what_is_cancelled_stays_at_the_gate_and_cancelled_twice_is_rolled_back() {
 
     let mut run = let_go();
     run.key(Command::Cancel).key(Command::Cancel);
-    assert!(run.asks(rolls_back));
+    assert!(run.says(&Refusal::AlreadyCancelling));
 
     let mut run = let_go();
     run.key(Command::Cancel).tick(plan::CANCEL_PATIENCE);

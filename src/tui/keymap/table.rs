@@ -66,7 +66,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Char('x')],
         Act::Cancel,
         "cancel",
-        "cancel the backup under way; nothing of it is left",
+        "cancel what is probed, or the backup; nothing of it is left",
     ),
     gate(
         KeyPlace::Checklist,
@@ -296,6 +296,13 @@ pub const BINDINGS: &[Binding] = &[
     ),
     gate(
         KeyPlace::End,
+        &[Char('x')],
+        Act::Cancel,
+        "cancel",
+        "cancel the post-verification; what is committed stays committed",
+    ),
+    gate(
+        KeyPlace::End,
         &[Char('w')],
         Act::Again,
         "walk again",
@@ -334,7 +341,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Char('x')],
         Act::Cancel,
         "cancel",
-        "cancel what runs: the statement, the query, the backup, the wait of COMMIT",
+        "cancel what runs: the statement, the query, the probes, the backup, the wait of COMMIT",
     ),
     gate(
         KeyPlace::Reader,

@@ -1,7 +1,7 @@
 //! What the header's band says while a transaction is open, or may be.
 
 use super::LAST_MINUTE;
-use crate::gate::event::Millis;
+use crate::gate::event::{Inquiry, Millis};
 use crate::gate::phase::{Ending, Phase, Why};
 use crate::gate::plan;
 use crate::tui::text::{clock, countdown, counted};
@@ -35,10 +35,16 @@ pub(crate) fn hold_left(scene: &Scene<'_>) -> Option<Millis> {
 /// What the band says: its words, the most important first, and its style.
 pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
     let look = scene.look;
+    let cancelled = scene.machine.cancelled_for().map(cancelled_for);
+    let cancelled = cancelled.map(str::to_owned);
     let (mut words, mut style) = match say_phase(scene)? {
-        BandWords::Alone(words, style) => return Some((words, style)),
+        BandWords::Alone(mut words, style) => {
+            words.splice(1..1, cancelled);
+            return Some((words, style));
+        }
         BandWords::WithHold(words, style) => (words, style),
     };
+    words.extend(cancelled);
     if scene.machine.approval().is_some() {
         words.push("SECOND PASS".to_owned());
     }
@@ -151,11 +157,22 @@ fn say_phase(scene: &Scene<'_>) -> Option<BandWords> {
                 "its locks are held until somebody ends it",
             ],
         ),
-        Phase::Ended(Ending::Unknown { .. }) => BandWords::alone(
-            bad,
-            ["OUTCOME UNKNOWN", "the transaction may still be open"],
-        ),
+        Phase::Ended(Ending::Unknown { reason }) => {
+            BandWords::alone(bad, ["OUTCOME UNKNOWN", say_unknown(reason)])
+        }
     })
+}
+
+/// Where the server contradicts itself, one of its words is that the transaction has ended.
+fn say_unknown(reason: &Inquiry) -> &'static str {
+    match reason {
+        Inquiry::Contradicted(_) => "what the server says contradicts itself",
+        Inquiry::Answered { .. }
+        | Inquiry::Prepared { .. }
+        | Inquiry::OtherServer(_)
+        | Inquiry::Unknowable(_)
+        | Inquiry::Unreachable(_) => "the transaction may still be open",
+    }
 }
 
 fn waits_for_attempt(scene: &Scene<'_>, left: Millis) -> String {
@@ -173,7 +190,7 @@ fn say_review(scene: &Scene<'_>) -> Vec<String> {
         Some(left) => format!("can be approved for {}", countdown(left)),
     };
     let mut words = vec!["NOTHING IS HELD, NOTHING IS SAVED".to_owned(), approvable];
-    if scene.machine.asks_outside() {
+    if scene.machine.asks_outside() && scene.machine.cancelled_for().is_none() {
         words.push("A QUERY RUNS".to_owned());
     }
     words

@@ -1,0 +1,111 @@
+//! Cancelling what is no part of the script: what is looked at with nothing held, and COMMIT.
+//!
+//! What a person cancels inside the held transaction its phase knows; this is the rest. A cancel that has
+//! no effect is told after the same time, and its key does something else from then on.
+
+use super::Machine;
+use super::asking::refusal_to_cancel;
+use super::passing::wait_for_cancel;
+use crate::gate::effect::Effect;
+use crate::gate::event::Millis;
+use crate::gate::offer::Refusal;
+use crate::gate::phase::Phase;
+
+/// What can be cancelled outside of the script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CancelledBeside {
+    /// Evidence, a query in the review, the post-verification: nothing is held by them.
+    Look,
+    /// COMMIT, once it is seen to wait.
+    Commit,
+}
+
+impl Machine {
+    fn cancelled_beside(&self) -> Option<CancelledBeside> {
+        match &self.phase {
+            Phase::Checklist => self.probing.map(|_| CancelledBeside::Look),
+            Phase::Reviewing { .. } => self.awaiting.map(|_| CancelledBeside::Look),
+            Phase::PostVerifying { .. } => Some(CancelledBeside::Look),
+            Phase::Committing => self.waits.then_some(CancelledBeside::Commit),
+            Phase::Connecting
+            | Phase::Beginning
+            | Phase::Applying { .. }
+            | Phase::Verifying { .. }
+            | Phase::TakingDown { .. }
+            | Phase::Deciding { .. }
+            | Phase::MustRollBack { .. }
+            | Phase::Querying { .. }
+            | Phase::Returning
+            | Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => None,
+        }
+    }
+
+    /// As [`Machine::refusal`], wherever [`Machine::cancel_beside`] is what `x` does.
+    pub(super) fn refusal_to_cancel_beside(&self) -> Option<Option<Refusal>> {
+        let _something = self.cancelled_beside()?;
+        Some(refusal_to_cancel(self.cancelled))
+    }
+
+    /// On the checklist evidence is cancelled first, then the backup that is under way beside it.
+    pub(super) fn refusal_to_cancel_on_checklist(&self) -> Option<Option<Refusal>> {
+        let backup = self.refusal_to_stop_backup();
+        match self.refusal_to_cancel_beside() {
+            None | Some(Some(_)) if backup == Some(None) => backup,
+            None => backup,
+            looking => looking,
+        }
+    }
+
+    pub(super) fn cancel_on_checklist(&mut self) -> Vec<Effect> {
+        match self.refusal_to_cancel_beside() {
+            Some(None) => self.cancel_beside(),
+            None | Some(Some(_)) => self.stop_backup(),
+        }
+    }
+
+    /// What runs is cancelled. Asked once more after that had no effect: nothing is lost by closing the
+    /// link of what holds nothing, and COMMIT can only be asked again.
+    pub(super) fn cancel_beside(&mut self) -> Vec<Effect> {
+        let again = self.cancelled.replace(0).is_some();
+        match self.cancelled_beside() {
+            Some(CancelledBeside::Look) if again => vec![Effect::Sever],
+            // As Ctrl-C does in psql: what is committed here stays committed here.
+            Some(CancelledBeside::Look | CancelledBeside::Commit) => vec![Effect::Cancel],
+            None => Vec::new(),
+        }
+    }
+
+    /// Whether something was cancelled that has not ended, and for how long, up to
+    /// [`crate::gate::plan::CANCEL_PATIENCE`].
+    pub fn cancelled_for(&self) -> Option<Millis> {
+        self.cancelled
+    }
+
+    /// Time passes for what was cancelled.
+    pub(super) fn ticked_beside(&mut self, elapsed: Millis) -> Vec<Effect> {
+        let Some(what) = self.cancelled_beside() else {
+            return Vec::new();
+        };
+        // A cancel request can fall between two requests and hit nothing. COMMIT is one, and runs.
+        let again =
+            (self.cancelled.is_some() && what == CancelledBeside::Look).then_some(Effect::Cancel);
+        let told = wait_for_cancel(&mut self.cancelled, elapsed).map(|_| {
+            Effect::Refuse(match what {
+                CancelledBeside::Look => Refusal::LookNotCancelled,
+                CancelledBeside::Commit => Refusal::CommitNotCancelled,
+            })
+        });
+        again.into_iter().chain(told).collect()
+    }
+
+    /// What ended is not cancelled any more.
+    pub(super) fn forget_cancelled(&mut self) {
+        if self.cancelled_beside().is_none() {
+            self.cancelled = None;
+        }
+    }
+}
