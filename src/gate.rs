@@ -37,14 +37,23 @@
 pub mod account;
 pub mod approval;
 pub mod backup;
+pub mod consent;
 pub mod effect;
+pub mod ending;
 pub mod event;
+pub mod evidence;
+pub mod exit;
+pub mod inquiry;
 pub mod machine;
 pub mod offer;
 pub mod pass;
 pub mod phase;
 pub mod plan;
 pub mod query;
+pub mod sight;
+pub mod statement;
+pub mod target;
+pub mod time;
 pub mod warrant;
 
 #[cfg(test)]
@@ -53,10 +62,12 @@ pub(crate) mod exhaustive;
 mod tests;
 
 pub use account::Account;
-pub use effect::{Effect, ExitCode, Request};
+pub use effect::{Effect, Request};
+pub use ending::{Ending, Proof, Why};
 pub use event::{Command, Event};
+pub use exit::ExitCode;
 pub use machine::Machine;
 pub use offer::{Act, Offer, Refusal};
-pub use phase::{Ending, Phase, Proof, Stage, Why};
+pub use phase::{Phase, Stage};
 pub use plan::{Mode, Plan};
 pub use query::Looked;

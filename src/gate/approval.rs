@@ -5,10 +5,11 @@
 //! [`super::warrant::Warrant::on_approval`], which takes it whole and gives a warrant only for a
 //! pass that came out the same, on the same target, within the limit.
 
-use super::event::{Millis, Target, in_words};
+use super::consent::Consent;
+use super::ending::Proof;
 use super::pass::{Allowance, Compared, Pass};
-use super::phase::Proof;
-use super::warrant::Consent;
+use super::target::Target;
+use super::time::{Millis, in_words};
 use std::sync::Arc;
 
 /// What a pass showed that was rolled back.

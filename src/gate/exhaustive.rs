@@ -4,10 +4,11 @@
 //! without asking the machine. What is unbounded by nature (request numbers, how many checks there
 //! are) is reduced to what the machine can tell apart, so that the walk ends.
 
+use super::ending::{Ending, Why};
 use super::event::*;
 use super::machine::Machine;
 use super::pass::{CameOut, Pass, Structure};
-use super::phase::{Ending, Phase, Prompt, Why};
+use super::phase::{Phase, Prompt};
 use super::plan::{self, FirstSigner, Mode, Plan, Requirement, Unheld};
 use super::query::{After, Looked, Rows};
 use super::{Effect, Request};

@@ -18,13 +18,15 @@ mod reporting;
 mod reviewing;
 
 use super::approval::{Approval, Basis};
-use super::effect::{Effect, ExitCode, Request};
+use super::consent::Consent;
+use super::effect::{Effect, Request};
+use super::ending::{Ending, Proof, Why};
 use super::event::{Alarm, Document, Event, Millis, Seq, Standing, Target};
+use super::exit::ExitCode;
 use super::offer::{Act, Offer};
 use super::pass::{Allowance, Compared, Pass};
-use super::phase::{Ending, Phase, Prompt, Proof, Stage, Why};
+use super::phase::{Phase, Prompt, Stage};
 use super::plan::{self, Plan};
-use super::warrant::Consent;
 use crate::runbook::check::Tally;
 use std::sync::Arc;
 

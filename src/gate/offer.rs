@@ -1,7 +1,7 @@
 //! What a person can do now, and why not the rest.
 
+use super::ending::Why;
 use super::event::Command;
-use super::phase::Why;
 
 /// A command without what goes with it: what footer, help and dispatch share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

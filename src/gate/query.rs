@@ -1,6 +1,7 @@
 //! A query inside the held transaction: what it brought, and what it left behind.
 
-use super::event::{Millis, ServerMessage};
+use super::statement::ServerMessage;
+use super::time::Millis;
 use crate::runbook::check::ResultSet;
 use crate::runbook::question::Question;
 

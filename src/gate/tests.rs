@@ -1,9 +1,10 @@
 //! What the machine does, one story a test, named after what it settles.
 
+use super::ending::{Ending, Proof, Why};
 use super::event::*;
 use super::machine::Machine;
 use super::offer::{Act, Refusal};
-use super::phase::{Ending, Phase, Prompt, Proof, Stage, Why};
+use super::phase::{Phase, Prompt, Stage};
 use super::plan::{self, Mode, Plan, Requirement, Unheld};
 use super::{Effect, ExitCode, Request};
 use crate::runbook::check::{Check, Verdict};

@@ -7,8 +7,10 @@
 //! carries what was asked on the way, so that nothing of it can be left out of the record.
 
 use super::approval::Approval;
-use super::event::{Millis, Target};
+use super::consent::Consent;
 use super::pass::{Compared, Pass};
+use super::target::Target;
+use super::time::Millis;
 
 /// Permission to send COMMIT once, for one transaction.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,15 +18,6 @@ pub struct Warrant {
     xid: String,
     consent: Consent,
     approved: Option<String>,
-}
-
-/// What people said to COMMIT, beside the name of the database.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Consent {
-    /// Why a script without checks is committed.
-    pub reason: Option<String>,
-    /// The second person.
-    pub second_signer: Option<String>,
 }
 
 impl Warrant {

@@ -1,6 +1,6 @@
 //! Evidence that comes from the runbook's files alone.
 
-use crate::gate::backup::Backup;
+use crate::gate::account::Backup;
 use crate::gate::event::{Evidence, Standing};
 use crate::runbook::printable::counted;
 use crate::runbook::script::{Fate, Script};

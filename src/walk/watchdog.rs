@@ -253,7 +253,7 @@ fn say(taken: bool, words: &str) {
 mod tests {
     use super::*;
 
-    const TOLD: ExitCode = ExitCode::Signalled(crate::gate::effect::Signal::Terminate);
+    const TOLD: ExitCode = ExitCode::Signalled(crate::gate::exit::Signal::Terminate);
 
     #[test]
     fn no_more_is_said_than_what_is_known() {

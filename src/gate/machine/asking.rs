@@ -5,12 +5,15 @@
 
 use super::Machine;
 use super::Signature;
-use crate::gate::effect::{Effect, ExitCode, Request};
+use crate::gate::consent::Consent;
+use crate::gate::effect::{Effect, Request};
+use crate::gate::ending::{Ending, Why};
 use crate::gate::event::{Command, Millis, Standing};
+use crate::gate::exit::ExitCode;
 use crate::gate::offer::{Act, Refusal};
-use crate::gate::phase::{Ending, Phase, Prompt, Why};
+use crate::gate::phase::{Phase, Prompt};
 use crate::gate::plan::{self, Mode, Requirement};
-use crate::gate::warrant::{Consent, Warrant};
+use crate::gate::warrant::Warrant;
 use crate::runbook::check::Tally;
 
 impl Machine {

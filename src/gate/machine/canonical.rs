@@ -2,11 +2,12 @@
 //! decision reads.
 
 use super::{Machine, backing_up};
+use crate::gate::consent::Consent;
+use crate::gate::ending::{Ending, Proof};
 use crate::gate::event::{Document, Seq, Standing};
 use crate::gate::pass::Pass;
-use crate::gate::phase::{Ending, Phase, Proof, Stage};
+use crate::gate::phase::{Phase, Stage};
 use crate::gate::plan;
-use crate::gate::warrant::Consent;
 use std::sync::Arc;
 
 impl Machine {

@@ -5,9 +5,10 @@
 
 use super::Machine;
 use crate::gate::effect::Effect;
+use crate::gate::ending::Why;
 use crate::gate::event::{Alarm, Inquiry, Millis};
 use crate::gate::offer::Refusal;
-use crate::gate::phase::{Phase, Why};
+use crate::gate::phase::Phase;
 use crate::gate::plan;
 
 /// Why the proof was not waited for.

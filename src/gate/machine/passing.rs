@@ -3,10 +3,12 @@
 //! Whatever it is, an open transaction is led to its end by it (I2, I7).
 
 use super::Machine;
-use crate::gate::effect::{Effect, ExitCode, Request};
+use crate::gate::effect::{Effect, Request};
+use crate::gate::ending::Why;
 use crate::gate::event::{Alarm, Millis, Observation};
+use crate::gate::exit::ExitCode;
 use crate::gate::offer::Refusal;
-use crate::gate::phase::{Phase, Prompt, Why};
+use crate::gate::phase::{Phase, Prompt};
 use crate::gate::plan;
 
 impl Machine {

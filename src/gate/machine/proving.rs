@@ -5,8 +5,9 @@
 
 use super::Machine;
 use crate::gate::effect::{Effect, Request};
+use crate::gate::ending::{Ending, Proof, Why};
 use crate::gate::event::{CommitAnswer, Inquiry, XactStatus};
-use crate::gate::phase::{Ending, Phase, Proof, Why};
+use crate::gate::phase::Phase;
 use crate::gate::plan;
 
 impl Machine {

@@ -4,8 +4,9 @@
 
 use super::{LOCK_NOT_AVAILABLE, Machine, TargetIdentity};
 use crate::gate::effect::{Effect, Request};
+use crate::gate::ending::{Ending, Proof, Why};
 use crate::gate::event::{Body, Evidence, Report, Standing, Target};
-use crate::gate::phase::{Ending, Phase, Prompt, Proof, Stage, Why};
+use crate::gate::phase::{Phase, Prompt, Stage};
 use crate::gate::plan;
 use crate::runbook::check::Tally;
 use std::sync::Arc;

@@ -6,13 +6,15 @@
 
 use super::Machine;
 use crate::gate::approval::{Approval, Basis};
+use crate::gate::consent::Consent;
 use crate::gate::effect::{Effect, Request};
+use crate::gate::ending::{Ending, Proof, Why};
 use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::gate::offer::{Act, Refusal};
 use crate::gate::pass::{Allowance, Compared, Pass, Structure};
-use crate::gate::phase::{Ending, Phase, Prompt, Proof, Why};
+use crate::gate::phase::{Phase, Prompt};
 use crate::gate::plan::{self, Mode, Unheld};
-use crate::gate::warrant::{Consent, Warrant};
+use crate::gate::warrant::Warrant;
 use crate::runbook::question::Question;
 use std::sync::Arc;
 

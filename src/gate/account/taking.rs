@@ -1,0 +1,271 @@
+//! The fold itself: what each event adds to what is known.
+
+use super::{Account, LockWaits, LocksTaken, Said, StatementEnd, Step, Waited};
+use crate::gate::event::{Body, Command, CommitAnswer, Event, Observation, Report};
+use crate::gate::machine::LOCK_NOT_AVAILABLE;
+use crate::gate::pass::{Pass, Structure};
+use crate::gate::statement::ServerMessage;
+
+impl Account {
+    /// Takes down an event. Give it the event before the machine gets it.
+    pub fn take_down(&mut self, event: &Event) {
+        match event {
+            Event::Ticked { elapsed } => self.now += elapsed,
+            Event::Reported(report) => self.reported(report),
+            Event::Observed(Observation::Seen(sight)) => {
+                if !sight.blockers.is_empty() {
+                    self.blockers.clone_from(&sight.blockers);
+                    self.blocked = self.newest();
+                }
+                if self.begun_at.is_some() && self.ended_at.is_none() {
+                    self.waited.take_down(&sight.waiters);
+                    self.lock_waits.take_down(self.running, sight.waits);
+                }
+                self.sight = Some((**sight).clone());
+                self.blind = None;
+            }
+            Event::Observed(Observation::Logged(log)) => self.log = Some(log.clone()),
+            Event::Observed(Observation::Blind(reason)) => {
+                self.sight = None;
+                self.blind = Some(reason.clone());
+            }
+            Event::Asked(Command::SignOff { item, note }) => {
+                if let (Some(slot), Some(_)) = (self.notes.get_mut(*item), note) {
+                    slot.clone_from(note);
+                }
+            }
+            Event::Asked(Command::Again) => {
+                self.forget_transaction();
+                self.blockers.clear();
+            }
+            Event::Asked(_)
+            | Event::Drawn
+            | Event::Edited
+            | Event::ReadToEnd(_)
+            | Event::Perused(_)
+            | Event::CameOut(_)
+            | Event::Alarmed(_) => {}
+            Event::JournalLost(why) | Event::IntentLost(why) => {
+                self.unrecorded.get_or_insert_with(|| why.clone());
+            }
+        }
+    }
+
+    fn forget_transaction(&mut self) {
+        for step in &mut self.steps {
+            if !matches!(step, Step::Gate(_)) {
+                *step = Step::Waiting;
+            }
+        }
+        self.running = None;
+        self.failed = None;
+        self.last_done = None;
+        self.done = 0;
+        self.locks = LocksTaken::default();
+        self.xid = None;
+        self.added.clear();
+        self.begun_at = None;
+        self.ended_at = None;
+        self.checks.clear();
+        self.post.clear();
+        self.looked = None;
+        self.taken_down = None;
+        self.commit_wait = None;
+        self.sight = None;
+        self.waited = Waited::default();
+        self.lock_waits = LockWaits::default();
+        self.pass = self.pass.take().map(|pass| Pass::of(&pass.script));
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one match over every report")]
+    fn reported(&mut self, report: &Report) {
+        if self.backup.take_down(report.seq, &report.body) {
+            let reference = self.backup.made.as_ref().map(|dump| dump.reference());
+            for item in &self.backups {
+                if let (Some(evidence), Some(note)) =
+                    (self.evidence.get_mut(*item), self.notes.get_mut(*item))
+                {
+                    *evidence = self.backup.evidence();
+                    note.clone_from(&reference);
+                }
+            }
+        }
+        match &report.body {
+            Body::Connected(target) => {
+                self.lost = None;
+                self.target = Some((**target).clone());
+            }
+            Body::ConnectFailed(error) => self.say(None, error),
+            Body::BeginFailed(error) => {
+                // What is known is of the attempt before it.
+                self.forget_transaction();
+                self.say(None, error);
+            }
+            // One of an earlier look comes too late.
+            Body::Probed { .. } if report.seq < self.probed => {}
+            Body::Probed { item, evidence } => {
+                self.probed = report.seq;
+                if let Some(slot) = self.evidence.get_mut(*item) {
+                    slot.clone_from(evidence);
+                }
+            }
+            Body::Begun { xid, added } => {
+                // Another attempt starts from nothing.
+                self.forget_transaction();
+                self.xid = Some(xid.clone());
+                self.added.clone_from(added);
+                self.begun_at = Some(self.now);
+                self.lost = None;
+            }
+            Body::StatementStarted { number } => {
+                let since = self.now;
+                self.step(*number, Step::Running { since });
+                // What was seen of the statement before says nothing about this one.
+                if let Some(sight) = &mut self.sight {
+                    sight.progress = None;
+                    sight.blockers.clear();
+                }
+            }
+            Body::StatementFinished(report) => {
+                if let Some(pass) = &mut self.pass {
+                    pass.keep(report);
+                }
+                let number = report.number;
+                self.checks
+                    .extend(report.checks.iter().map(|check| (number, check.clone())));
+                self.locks.take_down(StatementEnd::from(&**report));
+                self.step(number, Step::Done(report.clone()));
+            }
+            Body::StatementFailed {
+                number,
+                duration,
+                error,
+            } => {
+                self.say(Some(*number), error);
+                self.keep_who_stopped(*number, error);
+                self.locks.take_down(StatementEnd {
+                    number: *number,
+                    duration: *duration,
+                    tag: None,
+                    locks: &[],
+                });
+                let failed = Step::Failed {
+                    duration: *duration,
+                    error: error.clone(),
+                };
+                self.step(*number, failed);
+                self.running = None;
+                let behind = self.place_of(*number).map_or(0, |at| at + 1);
+                for step in self.steps.iter_mut().skip(behind) {
+                    if matches!(step, Step::Waiting | Step::Running { .. }) {
+                        *step = Step::NotRun;
+                    }
+                }
+            }
+            Body::Noticed { number, message } => {
+                if let Some(pass) = &mut self.pass {
+                    pass.warned(*number, message);
+                }
+                self.say(*number, message);
+            }
+            Body::StoodBefore { structure, .. } => {
+                if let Some(pass) = &mut self.pass {
+                    pass.before = Structure::clone(structure);
+                }
+            }
+            Body::TakenDown { duration, .. } => self.taken_down = Some(*duration),
+            Body::Looked(looked) => {
+                self.looked = Some((**looked).clone());
+                self.looks += 1;
+            }
+            Body::Measured(measure) => self.measure = Some(measure.clone()),
+            Body::SettleFailed { error, .. } | Body::PostVerifyFailed(error) => {
+                self.say(None, error);
+            }
+            Body::CommitAnswered(answer) => {
+                self.ended_at = Some(self.now);
+                match answer {
+                    CommitAnswer::Refused { error, .. } => self.say(None, error),
+                    CommitAnswer::LinkLost(error) => self.lose(error),
+                    CommitAnswer::Local { warning, .. } => self.say(None, warning),
+                    CommitAnswer::Tag { .. } | CommitAnswer::OtherTransaction { .. } => {}
+                }
+            }
+            Body::RollbackAnswered { .. } => self.ended_at = Some(self.now),
+            Body::SessionEnded(error) => {
+                if self.begun_at.is_some() && self.ended_at.is_none() {
+                    self.ended_at = Some(self.now);
+                }
+                self.lose(error);
+            }
+            Body::PostVerified { results } => self.post.clone_from(results),
+            Body::BackupStarted(_)
+            | Body::BackupProgressed(_)
+            | Body::BackedUp(_)
+            | Body::BackupFailed(_)
+            | Body::BackupLost(_)
+            | Body::ScriptFinished
+            | Body::Settled { .. }
+            | Body::Asked(_)
+            | Body::NumberDurable => {}
+            Body::CommitWaits(wait) => self.commit_wait = Some(wait.clone()),
+            Body::TransactionGone => self.ended_at = Some(self.now),
+            Body::FoundFailed(error) => self.say(None, error),
+            Body::Guard { missing } => {
+                self.unguarded = missing.is_some();
+                if let Some(why) = missing {
+                    self.say(None, why);
+                }
+            }
+        }
+    }
+
+    /// Each order that finds the session gone is answered with why: that is told once.
+    fn lose(&mut self, why: &ServerMessage) {
+        if self.lost.as_ref() != Some(why) {
+            self.say(None, why);
+            self.lost = Some(why.clone());
+        }
+    }
+
+    fn say(&mut self, number: Option<usize>, message: &ServerMessage) {
+        self.messages.push(Said {
+            at: self.now,
+            number,
+            message: message.clone(),
+        });
+    }
+
+    fn step(&mut self, number: usize, step: Step) {
+        let place = self.place_of(number);
+        let Some(slot) = place.and_then(|at| self.steps.get_mut(at)) else {
+            return;
+        };
+        self.done -= usize::from(matches!(slot, Step::Done(_)));
+        if self.running == Some(number) {
+            self.running = None;
+        }
+        match &step {
+            Step::Running { .. } => self.running = Some(number),
+            Step::Failed { .. } => self.failed = Some(number),
+            Step::Done(_) => {
+                self.done += 1;
+                self.last_done = Some(number);
+            }
+            Step::Waiting | Step::Gate(_) | Step::NotRun => {}
+        }
+        *slot = step;
+    }
+
+    /// Keeps of those who blocked us the ones that this failure is about: it did not get its lock, or
+    /// ended while it waited.
+    fn keep_who_stopped(&mut self, number: usize, error: &ServerMessage) {
+        let about = match error.sqlstate.as_deref() {
+            Some(LOCK_NOT_AVAILABLE) => self.blocked == Some(number),
+            _ => (self.sight.as_ref()).is_some_and(|sight| !sight.blockers.is_empty()),
+        };
+        if !about {
+            self.blockers.clear();
+        }
+    }
+}
