@@ -10,6 +10,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "shared/aloud.rs"]
+mod aloud;
 #[path = "shared/answers.rs"]
 mod answers;
 #[path = "faults/believing.rs"]
@@ -42,6 +44,8 @@ mod program;
 mod proxy;
 #[path = "shared/random.rs"]
 mod random;
+#[path = "faults/relieving.rs"]
+mod relieving;
 #[allow(dead_code)]
 #[path = "shared/session.rs"]
 mod session;

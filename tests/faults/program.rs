@@ -203,9 +203,13 @@ impl Program {
         let _ = self.keys.flush();
     }
 
+    pub fn process_id(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
     pub fn signal(&self, signal: Signal) {
-        let pid = self.child.process_id().unwrap();
-        let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        let pid = i32::try_from(self.process_id()).unwrap();
+        let pid = Pid::from_raw(pid).unwrap();
         let _ = kill_process(pid, signal);
     }
 

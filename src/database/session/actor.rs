@@ -15,7 +15,7 @@ use super::{HoldOptions, Order, OutsideHandle, PresentConnection};
 use crate::database::link::{Answer, BrokenLink, Link};
 use crate::database::locks::LockLedger;
 use crate::database::pinned::Aim;
-use crate::database::sentry::Sentry;
+use crate::database::sentry::{Relieved, Sentry};
 use crate::database::tap::Status;
 use crate::database::{message, target};
 use crate::gate::event::{Body, CommitAnswer, Report, Seq, ServerMessage, Target};
@@ -86,6 +86,22 @@ pub(super) fn guard_told(missing: Option<String>) -> Body {
         ))
     });
     Body::Guard { missing: why }
+}
+
+/// What is told of a process that died.
+fn relieved_told(relieved: &Relieved) -> ServerMessage {
+    let Relieved { how, by_nobody } = relieved;
+    let died = format!("the process that watches over the hold died ({how})");
+    match by_nobody {
+        None => message::own_with_hint(
+            format!("{died}; another one has taken its place"),
+            "until then nobody but this program watched over the hold",
+        ),
+        Some(why) => message::own_with_hint(
+            format!("{died}, and none can be started in its place: {why}"),
+            UNGUARDED,
+        ),
+    }
 }
 
 /// How long a server that is not ready is waited for at the most, whatever connect_timeout says.
@@ -213,9 +229,13 @@ impl Actor {
         let pinned = self.aim.pinned().cloned()?;
         let line = Arc::clone(&self.line);
         let silence = Duration::from_millis(self.options.dead_man);
+        let (told, reports) = (Arc::clone(&self.line), self.reports.clone());
+        let tell = move |relieved: Relieved| {
+            noticed(&reports, told.latest(), None, relieved_told(&relieved));
+        };
         Some(tokio::task::spawn_blocking(move || {
             let alive = move || !line.lease.is_overdue();
-            Sentry::post(&program, &pinned, silence, alive)
+            Sentry::post(&program, &pinned, silence, alive, tell)
         }))
     }
 
@@ -232,21 +252,19 @@ impl Actor {
     }
 
     /// From here on the transaction is ended by others than us, too.
-    fn guard(&mut self, seq: Seq) {
+    fn guard(&self) {
         let (Some(sentry), Some(identity), Some(xid)) = (&self.sentry, &self.identity, &self.xid)
         else {
             return;
         };
-        if let Err(why) = sentry.hold(identity.clone(), xid.clone()) {
-            self.say_guard(seq, Some(why));
-        }
+        sentry.hold(identity.clone(), xid.clone());
     }
 
-    /// Replaces a process that is gone, once.
+    /// Starts a process once more where one died that could not be replaced.
     async fn look_after_sentry(&mut self, seq: Seq) {
         let gone = |sentry: &Sentry| !sentry.is_there();
         if self.sentry.as_ref().is_some_and(gone) && self.post_sentry(seq).await.is_none() {
-            self.guard(seq);
+            self.guard();
         }
     }
 
@@ -331,7 +349,7 @@ impl Actor {
                 self.begin(seq).await?;
                 let open = |link: &Link| link.status() == Status::Open;
                 if self.link.as_ref().is_some_and(open) {
-                    self.guard(seq);
+                    self.guard();
                 }
             }
             Order::RunScript => return self.run_script(seq).await,
