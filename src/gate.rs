@@ -1,7 +1,7 @@
 //! THE DECISION: a pure machine that holds one transaction between a script and a person.
 //!
-//! [`Machine::handle`] takes an [`Event`] and returns [`Effect`]s; [`Machine::offers`] says what a
-//! person can do now and why not the rest. No clock, no I/O, no async: time comes in with events,
+//! [`Machine::handle`] takes an [`Event`] and returns [`Effect`]s; [`Machine::offer`] says what a
+//! key would do now, or why not. No clock, no I/O, no async: time comes in with events,
 //! and everything is done by somebody else. So a test can walk every reachable state.
 //!
 //! The invariants, by number; what the machine cannot hold alone names who does:
@@ -68,6 +68,6 @@ pub use event::{Command, Event};
 pub use exit::ExitCode;
 pub use machine::Machine;
 pub use offer::{Act, Offer, Refusal};
-pub use phase::{Phase, Stage};
+pub use phase::{Phase, PhaseKind, Stage};
 pub use plan::{Mode, Plan};
 pub use query::Looked;

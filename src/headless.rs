@@ -16,7 +16,7 @@ use crate::asking::Challenge;
 use crate::gate::event::{Alarm, Body, Event, Observation, Report};
 use crate::gate::phase::Prompt;
 use crate::gate::plan;
-use crate::gate::{Act, Command, ExitCode, Machine, Mode, Phase};
+use crate::gate::{Act, Command, ExitCode, Machine, Mode, Offer, Phase};
 use crate::runbook::Runbook;
 use crate::walk::engine::{Engine, EngineRemark, HeldSession};
 use prompt::Invitation;
@@ -169,9 +169,9 @@ fn take_batch<H: HeldSession>(engine: &mut Engine<H>, feed: &mut Feed) {
 }
 
 fn take_streaming<H: HeldSession>(engine: &mut Engine<H>, feed: &mut Feed) {
-    let phase = std::mem::discriminant(engine.machine().phase());
+    let phase = engine.machine().phase().kind();
     for _ in 0..BATCH {
-        let moved = std::mem::discriminant(engine.machine().phase()) != phase;
+        let moved = engine.machine().phase().kind() != phase;
         if moved || engine.left().is_some() {
             return;
         }
@@ -215,13 +215,9 @@ fn take_answer(asked: Option<Asked>, line: Option<TypedLine>) -> Option<Asked> {
 /// that was pasted together with the word `commit` may be read after the question was asked, when
 /// the two threads get in each other's way; nobody reads and types it in this time (I5). To go back is always safe.
 fn reading(machine: &Machine, line: &str) -> Duration {
-    match machine.phase() {
-        Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. }
-            if prompt.is_for_commit() && line.trim() != "back" =>
-        {
-            Duration::from_millis(plan::ARMING)
-        }
-        _ => Duration::ZERO,
+    match machine.phase().prompt().is_for_commit() && line.trim() != "back" {
+        true => Duration::from_millis(plan::ARMING),
+        false => Duration::ZERO,
     }
 }
 
@@ -238,14 +234,11 @@ fn alone_next(machine: &Machine) -> Option<Command> {
         return None;
     }
     match machine.phase() {
-        Phase::Checklist => {
-            let apply = machine.offers().into_iter().find(|o| o.act == Act::Apply)?;
-            match apply.refused {
-                None => Some(Command::Apply),
-                Some(_) if machine.fails() => Some(Command::Quit),
-                Some(_) => None,
-            }
-        }
+        Phase::Checklist => match machine.offer(Act::Apply) {
+            Offer::Open => Some(Command::Apply),
+            Offer::Refused(_) if machine.fails() => Some(Command::Quit),
+            Offer::Refused(_) | Offer::Absent => None,
+        },
         Phase::Deciding {
             prompt: Prompt::Closed,
             ..

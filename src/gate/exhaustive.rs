@@ -620,7 +620,7 @@ fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine)
     if !matches!(
         after.phase(),
         Phase::Deciding { .. } | Phase::Reviewing { .. }
-    ) || std::mem::discriminant(after.phase()) != std::mem::discriminant(machine.phase())
+    ) || after.phase().kind() != machine.phase().kind()
     {
         witness.on_screen = 0;
     } else if closed_gate(machine)
@@ -634,8 +634,7 @@ fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine)
 
 /// What was let go, approved and came out, from the outside.
 fn witness_approval(witness: &mut Witness, machine: &Machine, event: &Event, after: &Machine) {
-    let at = |phase: &Phase| std::mem::discriminant(phase);
-    let moved = at(machine.phase()) != at(after.phase());
+    let moved = machine.phase().kind() != after.phase().kind();
     if let Event::Ticked { elapsed } = event {
         let older = |kept: &mut Kept| kept.age = (kept.age + elapsed).min(APPROVAL_LIMIT);
         witness.kept.iter_mut().for_each(older);

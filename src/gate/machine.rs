@@ -11,6 +11,7 @@ mod cancelling;
 #[cfg(test)]
 mod canonical;
 mod leaving;
+mod offering;
 mod passing;
 mod proving;
 mod querying;
@@ -23,9 +24,9 @@ use super::effect::{Effect, Request};
 use super::ending::{Ending, Proof, Why};
 use super::event::{Alarm, Document, Event, Millis, Seq, Standing, Target};
 use super::exit::ExitCode;
-use super::offer::{Act, Offer};
+use super::offer::Act;
 use super::pass::{Allowance, Compared, Pass};
-use super::phase::{Phase, Prompt, Stage};
+use super::phase::{Phase, PhaseKind, Prompt, Stage};
 use super::plan::{self, Plan};
 use crate::runbook::check::Tally;
 use std::sync::Arc;
@@ -147,8 +148,8 @@ impl Signature {
 /// What must be drawn anew before a key acts on it (I5).
 #[derive(Debug, PartialEq)]
 pub struct Face {
-    screen: std::mem::Discriminant<Phase>,
-    prompt: Option<Prompt>,
+    screen: PhaseKind,
+    prompt: Prompt,
     signed: Vec<(bool, usize)>,
     backing_up: backing_up::BackingUp,
     /// With both, `x` cancels one after the other.
@@ -338,15 +339,7 @@ impl Machine {
 
     /// Whether the gate would take `c` now.
     pub fn armed(&self) -> bool {
-        self.refusal(Act::AskCommit) == Some(None)
-    }
-
-    /// What a person can do now: open, or refused with the reason.
-    pub fn offers(&self) -> Vec<Offer> {
-        Act::ALL
-            .into_iter()
-            .filter_map(|act| self.refusal(act).map(|refused| Offer { act, refused }))
-            .collect()
+        self.offer(Act::AskCommit).is_open()
     }
 
     /// Takes an event and says what is to be done about it, in order.
@@ -395,16 +388,9 @@ impl Machine {
 
     /// What a frame of the present state shows.
     pub fn face(&self) -> Face {
-        let prompt = match self.phase {
-            Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. } => Some(prompt),
-            Phase::MustRollBack { asking: true, .. } | Phase::Querying { asking: true, .. } => {
-                Some(Prompt::RollBack)
-            }
-            _ => None,
-        };
         Face {
-            screen: std::mem::discriminant(&self.phase),
-            prompt,
+            screen: self.phase.kind(),
+            prompt: self.phase.prompt(),
             signed: self
                 .items
                 .iter()

@@ -86,12 +86,36 @@ impl Command {
     }
 }
 
-/// An act that has a meaning in the present phase.
+/// What an act is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
-    pub act: Act,
-    /// Why it is refused now; `None` when it is open.
-    pub refused: Option<Refusal>,
+pub enum Offer {
+    /// It has no meaning here.
+    Absent,
+    Open,
+    Refused(Refusal),
+}
+
+impl Offer {
+    pub(super) fn open_if(open: bool) -> Offer {
+        match open {
+            true => Offer::Open,
+            false => Offer::Absent,
+        }
+    }
+
+    /// Open, unless there is a reason against it.
+    pub(super) fn unless(reason: Option<Refusal>) -> Offer {
+        reason.map_or(Offer::Open, Offer::Refused)
+    }
+
+    pub fn is_open(&self) -> bool {
+        *self == Offer::Open
+    }
+
+    /// Whether its key means something here, if only to be told why not now.
+    pub fn is_there(&self) -> bool {
+        *self != Offer::Absent
+    }
 }
 
 /// Why a key is refused, in words.

@@ -98,6 +98,29 @@ pub enum Phase {
     Left(ExitCode),
 }
 
+/// A phase without what is known in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PhaseKind {
+    Connecting,
+    Checklist,
+    Beginning,
+    Applying,
+    Verifying,
+    TakingDown,
+    Deciding,
+    MustRollBack,
+    Querying,
+    Reviewing,
+    Returning,
+    Committing,
+    RollingBack,
+    Inquiring,
+    Waiting,
+    PostVerifying,
+    Ended,
+    Left,
+}
+
 /// The part of a pass that a transaction came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
@@ -132,6 +155,55 @@ impl Prompt {
 }
 
 impl Phase {
+    pub fn kind(&self) -> PhaseKind {
+        match self {
+            Phase::Connecting => PhaseKind::Connecting,
+            Phase::Checklist => PhaseKind::Checklist,
+            Phase::Beginning => PhaseKind::Beginning,
+            Phase::Applying { .. } => PhaseKind::Applying,
+            Phase::Verifying { .. } => PhaseKind::Verifying,
+            Phase::TakingDown { .. } => PhaseKind::TakingDown,
+            Phase::Deciding { .. } => PhaseKind::Deciding,
+            Phase::MustRollBack { .. } => PhaseKind::MustRollBack,
+            Phase::Querying { .. } => PhaseKind::Querying,
+            Phase::Reviewing { .. } => PhaseKind::Reviewing,
+            Phase::Returning => PhaseKind::Returning,
+            Phase::Committing => PhaseKind::Committing,
+            Phase::RollingBack { .. } => PhaseKind::RollingBack,
+            Phase::Inquiring { .. } => PhaseKind::Inquiring,
+            Phase::Waiting { .. } => PhaseKind::Waiting,
+            Phase::PostVerifying { .. } => PhaseKind::PostVerifying,
+            Phase::Ended(_) => PhaseKind::Ended,
+            Phase::Left(_) => PhaseKind::Left,
+        }
+    }
+
+    /// What is open on it: [`Prompt::Closed`] where nothing is, or where there is nothing to ask.
+    pub fn prompt(&self) -> Prompt {
+        match self {
+            Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. } => *prompt,
+            Phase::MustRollBack { asking: true, .. } | Phase::Querying { asking: true, .. } => {
+                Prompt::RollBack
+            }
+            Phase::MustRollBack { asking: false, .. }
+            | Phase::Querying { asking: false, .. }
+            | Phase::Connecting
+            | Phase::Checklist
+            | Phase::Beginning
+            | Phase::Applying { .. }
+            | Phase::Verifying { .. }
+            | Phase::TakingDown { .. }
+            | Phase::Returning
+            | Phase::Committing
+            | Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
+            | Phase::PostVerifying { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => Prompt::Closed,
+        }
+    }
+
     /// Whether a transaction of ours may be open on the server.
     pub fn transaction_open(&self) -> bool {
         match self {

@@ -3,7 +3,7 @@
 use super::ending::{Ending, Proof, Why};
 use super::event::*;
 use super::machine::Machine;
-use super::offer::{Act, Refusal};
+use super::offer::{Act, Offer, Refusal};
 use super::phase::{Phase, Prompt, Stage};
 use super::plan::{self, Mode, Plan, Requirement, Unheld};
 use super::{Effect, ExitCode, Request};
@@ -530,12 +530,7 @@ fn a_transaction_still_in_progress_after_commit_offers_to_end_the_old_backend() 
         status: XactStatus::InProgress,
         server: "s".into(),
     }));
-    let offers = run.machine.offers();
-    assert!(
-        offers
-            .iter()
-            .any(|o| o.act == Act::EndBackend && o.refused.is_none())
-    );
+    assert!(run.machine.offer(Act::EndBackend).is_open());
     run.tick(plan::ask_again(1));
     assert!(
         run.asks(|r| matches!(r, Request::Inquire)),
@@ -900,8 +895,8 @@ fn a_rehearsal_needs_no_signatures_and_never_commits() {
 fn what_is_offered_is_what_happens() {
     // Every offer that is open changes something or asks for something; every refused one says why.
     for run in [Run::signed(), Run::applying(), Run::armed()] {
-        for offer in run.machine.offers() {
-            let command = match offer.act {
+        for act in Act::ALL {
+            let command = match act {
                 Act::SignOff => Command::SignOff {
                     item: 9,
                     note: None,
@@ -931,9 +926,10 @@ fn what_is_offered_is_what_happens() {
             machine.handle(Event::Drawn);
             let before = machine.clone();
             let effects = machine.handle(Event::Asked(command));
-            match offer.refused {
-                Some(refusal) => assert_eq!(effects, [Effect::Refuse(refusal)]),
-                None => assert!(!effects.is_empty() || machine != before, "{:?}", offer.act),
+            match run.machine.offer(act) {
+                Offer::Absent => assert_eq!(effects, [Effect::Refuse(Refusal::NothingToDoHere)]),
+                Offer::Refused(refusal) => assert_eq!(effects, [Effect::Refuse(refusal)]),
+                Offer::Open => assert!(!effects.is_empty() || machine != before, "{act:?}"),
             }
         }
     }
@@ -1051,12 +1047,7 @@ fn a_dump_goes_on_while_the_session_is_lost_and_falls_when_its_file_is_gone() {
 
 #[test]
 fn only_a_run_with_a_backup_item_makes_one() {
-    let offers = |run: &Run| {
-        run.machine
-            .offers()
-            .iter()
-            .any(|offer| offer.act == Act::BackUp)
-    };
+    let offers = |run: &Run| run.machine.offer(Act::BackUp).is_there();
     assert!(offers(&Run::connected(Mode::Run)));
     assert!(!offers(&Run::connected(Mode::Rehearse)));
     assert!(!offers(&Run::connected(Mode::Inspect)));

@@ -8,7 +8,7 @@ use crate::gate::pass::CameOut;
 use crate::gate::phase::{Prompt, Why, how_to_end};
 use crate::gate::plan::Mode;
 use crate::gate::query::After;
-use crate::gate::{Account, Ending, Machine, Phase};
+use crate::gate::{Account, Act, Ending, Machine, Offer, Phase};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
 use crate::runbook::impact::{ImpactLine, Measure};
@@ -738,11 +738,12 @@ impl<'a> Teller<'a> {
 
     /// What can be typed now.
     pub fn help(&mut self, machine: &Machine) {
-        for offer in machine.offers() {
-            match offer.refused {
-                None => self.say(&format!("  {}", words::name_act(offer.act))),
-                Some(refusal) => {
-                    let (word, why) = (words::name_act(offer.act), refusals::in_words(&refusal));
+        for act in Act::ALL {
+            match machine.offer(act) {
+                Offer::Absent => {}
+                Offer::Open => self.say(&format!("  {}", words::name_act(act))),
+                Offer::Refused(refusal) => {
+                    let (word, why) = (words::name_act(act), refusals::in_words(&refusal));
                     self.say(&format!("  {word} (not now: {why})"));
                 }
             }

@@ -2,7 +2,7 @@
 
 use crate::gate::event::Document;
 use crate::gate::phase::Prompt;
-use crate::gate::{Act, Command, Machine, Phase};
+use crate::gate::{Act, Command, Machine};
 use crate::runbook::Runbook;
 
 /// What a typed line means.
@@ -52,9 +52,8 @@ pub fn name_act(act: Act) -> &'static str {
 pub fn read_typed_line(text: &str, machine: &Machine, runbook: &Runbook) -> TypedMeaning {
     let text = text.trim();
     // An open question of COMMIT takes every line but `back`: a database may have any name.
-    if let Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. } = machine.phase()
-        && prompt.is_for_commit()
-    {
+    let prompt = machine.phase().prompt();
+    if prompt.is_for_commit() {
         let text = text.to_owned();
         return TypedMeaning::Command(match prompt {
             _ if text == "back" => Command::StepBack,

@@ -24,7 +24,7 @@ use crate::asking::Challenge;
 use crate::gate::Event;
 use crate::gate::event::{Document, Millis, Standing};
 use crate::gate::machine::{Machine, Signature};
-use crate::gate::phase::{Phase, Prompt};
+use crate::gate::phase::{Phase, PhaseKind, Prompt};
 use crate::runbook::Runbook;
 use crate::runbook::impact::Impact;
 use scroll::Scroll;
@@ -149,7 +149,7 @@ pub struct Screen {
     toast: Option<String>,
     events: Vec<Event>,
     read: BTreeSet<Document>,
-    phase: Option<std::mem::Discriminant<Phase>>,
+    phase: Option<PhaseKind>,
     prompt: Prompt,
     /// The answers that were put in front so far: [`crate::gate::Account::looks`]. A query can be asked and
     /// answered between two frames, so the phase alone does not tell that there is one.

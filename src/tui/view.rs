@@ -164,10 +164,7 @@ impl Scene<'_> {
 
     /// Whether `act` is offered, and open.
     pub(crate) fn open(&self, act: Act) -> bool {
-        self.machine
-            .offers()
-            .iter()
-            .any(|offer| offer.act == act && offer.refused.is_none())
+        self.machine.offer(act).is_open()
     }
 
     /// How many statements the script sends.

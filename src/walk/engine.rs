@@ -9,7 +9,6 @@ use super::watchdog::{EndingNow, Watchdog};
 use super::{evidence, files, record};
 use crate::backup;
 use crate::database::session::Order;
-use crate::gate::Offer;
 use crate::gate::event::{Body, Command, Event, Millis, Report, Seq, Standing, Target};
 use crate::gate::warrant::Warrant;
 use crate::gate::{Account, Effect, Ending, ExitCode, Machine, Phase, Plan, Refusal, Request};
@@ -240,8 +239,8 @@ impl<H: HeldSession> Engine<H> {
         else {
             return false;
         };
-        let open = |offer: &Offer| offer.act == command.act() && offer.refused.is_none();
-        self.looks_at_files && self.machine.is_shown() && self.machine.offers().iter().any(open)
+        let open = || self.machine.offer(command.act()).is_open();
+        self.looks_at_files && self.machine.is_shown() && open()
     }
 
     fn drain(&mut self, mut events: VecDeque<Event>) {

@@ -110,7 +110,7 @@ pub fn of_change(
     if word(after) != word(before) {
         entries.extend(after.ending().map(of_ending));
     }
-    if std::mem::discriminant(before.phase()) != std::mem::discriminant(after.phase()) {
+    if before.phase().kind() != after.phase().kind() {
         entries.extend(match event {
             Event::Asked(Command::LeaveOut) => Some(Entry::phase(
                 PhaseWord::StartingOver,

@@ -217,8 +217,7 @@ impl Walk {
                         ask(engine, Command::SignOff { item, note });
                     }
                 }
-                let offers = engine.machine().offers();
-                if (offers.iter()).any(|o| o.act == Act::Apply && o.refused.is_none()) {
+                if engine.machine().offer(Act::Apply).is_open() {
                     ask(engine, Command::Apply);
                 }
             }

@@ -1,193 +1,18 @@
-//! What a person asks: whether it is open to them now, and what it does.
-//!
-//! Offers and dispatch ask the same function, so what is shown is what happens. The one warrant for
-//! COMMIT is made here (I1).
+//! What a person asks, where it is open to them now. The one warrant for COMMIT is made here (I1).
 
 use super::Machine;
-use super::Signature;
 use crate::gate::consent::Consent;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::ending::{Ending, Why};
-use crate::gate::event::{Command, Millis, Standing};
+use crate::gate::event::{Command, Standing};
 use crate::gate::exit::ExitCode;
-use crate::gate::offer::{Act, Refusal};
+use crate::gate::offer::{Offer, Refusal};
 use crate::gate::phase::{Phase, Prompt};
-use crate::gate::plan::{self, Mode, Requirement};
+use crate::gate::plan::{self, Mode};
 use crate::gate::warrant::Warrant;
 use crate::runbook::check::Tally;
 
 impl Machine {
-    /// `None`: the act has no meaning here. `Some(None)`: it is open. Offers and dispatch both ask
-    /// this, so what is shown is what happens.
-    pub(super) fn refusal(&self, act: Act) -> Option<Option<Refusal>> {
-        match &self.phase {
-            Phase::Connecting => match act {
-                Act::Quit => Some(None),
-                _ => None,
-            },
-            Phase::Checklist => self.refusal_on_checklist(act),
-            Phase::Waiting { .. } | Phase::Returning => match act {
-                Act::Cancel | Act::Quit => Some(None),
-                _ => None,
-            },
-            Phase::Reviewing { prompt, arming } => self.refusal_in_review(act, *prompt, *arming),
-            Phase::Beginning => match act {
-                Act::Cancel => Some(None),
-                Act::Quit => Some(self.refusal_to_part(Refusal::ScriptRunning)),
-                _ => None,
-            },
-            Phase::Applying { cancelling } | Phase::Verifying { cancelling } => match act {
-                Act::Cancel => Some(refusal_to_cancel(*cancelling)),
-                Act::Extend => Some(self.refusal_to_extend()),
-                Act::Quit => Some(self.refusal_to_part(Refusal::ScriptRunning)),
-                _ => None,
-            },
-            Phase::TakingDown { cancelling } => match act {
-                Act::Cancel => Some(refusal_to_cancel(*cancelling)),
-                Act::Extend => Some(self.refusal_to_extend()),
-                Act::Quit => Some(self.refusal_to_part(Refusal::TransactionOpen)),
-                _ => None,
-            },
-            Phase::Deciding { prompt, arming } => self.refusal_at_gate(act, *prompt, *arming),
-            Phase::MustRollBack { why, asking } => match act {
-                Act::AskRollback => (!asking).then_some(None),
-                Act::ConfirmRollback | Act::StepBack => asking.then_some(None),
-                Act::AskCommit => Some(Some(Refusal::MustRollBack(why.clone()))),
-                Act::Query => (!asking).then(|| self.refusal_to_query()),
-                Act::Extend => Some(self.refusal_to_extend()),
-                Act::Quit => Some(self.refusal_to_part(Refusal::TransactionOpen)),
-                _ => None,
-            },
-            Phase::Querying { .. } => self.refusal_while_querying(act),
-            Phase::Committing => match act {
-                Act::Cancel => self.refusal_to_cancel_beside(),
-                Act::Quit => Some(self.refusal_to_part(Refusal::OutcomeUnderWay)),
-                _ => None,
-            },
-            Phase::RollingBack { .. } => match act {
-                Act::Quit => Some(self.refusal_to_part(Refusal::OutcomeUnderWay)),
-                _ => None,
-            },
-            Phase::Inquiring { still_open, .. } => match act {
-                Act::EndBackend => still_open.is_some().then_some(None),
-                Act::Quit => Some(self.refusal_to_part(Refusal::OutcomeUnderWay)),
-                _ => None,
-            },
-            Phase::PostVerifying { .. } => match act {
-                Act::Cancel => self.refusal_to_cancel_beside(),
-                Act::Quit => Some(None),
-                _ => None,
-            },
-            Phase::Ended(ending) => match act {
-                Act::Quit => Some(None),
-                Act::Again => matches!(ending, Ending::RolledBack { .. } | Ending::NotConnected)
-                    .then_some(None),
-                Act::AskAgain => {
-                    let open = matches!(ending, Ending::Unknown { .. } | Ending::Prepared { .. });
-                    open.then_some(None)
-                }
-                _ => None,
-            },
-            Phase::Left(_) => None,
-        }
-    }
-
-    fn refusal_on_checklist(&self, act: Act) -> Option<Option<Refusal>> {
-        match act {
-            Act::SignOff | Act::Withdraw => match self.plan.mode {
-                Mode::Run if !self.items.is_empty() => Some(None),
-                Mode::Run | Mode::Rehearse | Mode::Inspect => None,
-            },
-            Act::Acknowledge => {
-                let open = |(item, needed): (&Signature, &Requirement)| {
-                    item.acknowledged < needed.findings
-                };
-                let any = self.items.iter().zip(&self.plan.items).any(open);
-                (self.plan.mode == Mode::Run && any).then_some(None)
-            }
-            Act::ProbeAgain => Some(self.probing.is_some().then_some(Refusal::EvidenceAwaited)),
-            Act::BackUp => self.refusal_to_back_up(),
-            Act::Cancel => self.refusal_to_cancel_on_checklist(),
-            Act::Apply if self.is_backing_up() => Some(Some(Refusal::BackupUnderWay)),
-            Act::Apply => match self.plan.mode {
-                Mode::Inspect => None,
-                Mode::Rehearse => Some(if self.probing.is_some() {
-                    Some(Refusal::EvidenceAwaited)
-                } else {
-                    let fails = |item: &Signature| item.standing.forbids();
-                    self.items.iter().any(fails).then_some(Refusal::ItemFails)
-                }),
-                Mode::Run => {
-                    let unsigned = self.items.iter().filter(|item| !item.signed).count();
-                    if unsigned > 0 {
-                        Some(Some(Refusal::ItemsUnsigned(unsigned)))
-                    } else if self.probing.is_some() {
-                        Some(Some(Refusal::EvidenceAwaited))
-                    } else {
-                        Some(None)
-                    }
-                }
-            },
-            Act::LeaveOut => self.plan.other_form.then_some(None),
-            Act::Quit => Some(None),
-            Act::AskCommit
-            | Act::Query
-            | Act::Answer
-            | Act::AskRollback
-            | Act::ConfirmRollback
-            | Act::StepBack
-            | Act::TakeTime
-            | Act::AllowNumbers
-            | Act::Extend
-            | Act::Again
-            | Act::EndBackend
-            | Act::AskAgain => None,
-        }
-    }
-
-    fn refusal_at_gate(&self, act: Act, prompt: Prompt, arming: Millis) -> Option<Option<Refusal>> {
-        match act {
-            Act::AskCommit => match (self.plan.mode, prompt) {
-                (Mode::Rehearse | Mode::Inspect, _) => Some(Some(Refusal::RehearsalNeverCommits)),
-                (Mode::Run, Prompt::Closed) if arming > 0 => Some(Some(Refusal::NotArmed)),
-                (Mode::Run, Prompt::Closed) => Some(None),
-                (
-                    Mode::Run,
-                    Prompt::Reason | Prompt::SecondSigner | Prompt::Name | Prompt::RollBack,
-                ) => None,
-            },
-            Act::Answer => prompt.is_for_commit().then_some(None),
-            Act::AskRollback => (prompt == Prompt::Closed).then_some(None),
-            Act::ConfirmRollback => (prompt == Prompt::RollBack).then_some(None),
-            Act::StepBack => (prompt != Prompt::Closed).then_some(None),
-            Act::TakeTime if prompt == Prompt::Closed => self.refusal_to_take_time(arming),
-            Act::Query => (prompt == Prompt::Closed).then(|| self.refusal_to_query()),
-            Act::Extend => Some(self.refusal_to_extend()),
-            Act::Quit => Some(self.refusal_to_part(Refusal::TransactionOpen)),
-            Act::SignOff
-            | Act::Withdraw
-            | Act::Acknowledge
-            | Act::ProbeAgain
-            | Act::BackUp
-            | Act::LeaveOut
-            | Act::Apply
-            | Act::Cancel
-            | Act::TakeTime
-            | Act::AllowNumbers
-            | Act::Again
-            | Act::EndBackend
-            | Act::AskAgain => None,
-        }
-    }
-
-    pub(super) fn refusal_to_extend(&self) -> Option<Refusal> {
-        let most = self.plan.hold_limit * 2;
-        match self.hold_left {
-            Some(left) if left + self.plan.hold_limit <= most => None,
-            Some(_) | None => Some(Refusal::HoldAtMost),
-        }
-    }
-
     pub(super) fn asked(&mut self, command: Command) -> Vec<Effect> {
         if let Some(refusal) = self.refusal_of(&command) {
             return self.refuse(&command, refusal);
@@ -239,11 +64,10 @@ impl Machine {
     /// Why a command is not taken now, if it is not: it has no meaning here, is refused, or its
     /// frame was not drawn yet (I5).
     fn refusal_of(&self, command: &Command) -> Option<Refusal> {
-        match self.refusal(command.act()) {
-            None => Some(Refusal::NothingToDoHere),
-            Some(Some(refusal)) => Some(refusal),
-            Some(None) if !self.shown => Some(Refusal::NotDrawn),
-            Some(None) => None,
+        match self.offer(command.act()) {
+            Offer::Absent => Some(Refusal::NothingToDoHere),
+            Offer::Refused(refusal) => Some(refusal),
+            Offer::Open => (!self.shown).then_some(Refusal::NotDrawn),
         }
     }
 
@@ -552,12 +376,6 @@ impl Machine {
         }
         vec![self.connect()]
     }
-}
-
-/// `x`, once it was pressed: nothing more until its having no effect is told, and the way out then.
-pub(super) fn refusal_to_cancel(cancelling: Option<Millis>) -> Option<Refusal> {
-    let waits = cancelling.is_some_and(|since| since < plan::CANCEL_PATIENCE);
-    waits.then_some(Refusal::AlreadyCancelling)
 }
 
 /// Whether it can tell somebody else anything: one letter, or dots, do not.

@@ -6,7 +6,7 @@
 use super::Machine;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::event::{Body, Seq, Standing};
-use crate::gate::offer::Refusal;
+use crate::gate::offer::{Offer, Refusal};
 use crate::gate::plan::Mode;
 
 /// The backup as far as it decides something.
@@ -39,20 +39,22 @@ impl Machine {
         self.plan.items.get(item).is_some_and(|item| item.reference)
     }
 
-    /// As [`Machine::refusal`], on the checklist.
-    pub(super) fn refusal_to_back_up(&self) -> Option<Option<Refusal>> {
+    /// As [`Machine::offer`], on the checklist.
+    pub(super) fn offer_to_back_up(&self) -> Offer {
         match self.plan.mode {
             Mode::Run if self.plan.items.iter().any(|item| item.reference) => {
-                Some(self.is_backing_up().then_some(Refusal::BackupUnderWay))
+                Offer::unless(self.is_backing_up().then_some(Refusal::BackupUnderWay))
             }
-            Mode::Run | Mode::Rehearse | Mode::Inspect => None,
+            Mode::Run | Mode::Rehearse | Mode::Inspect => Offer::Absent,
         }
     }
 
-    /// As [`Machine::refusal`], on the checklist.
-    pub(super) fn refusal_to_stop_backup(&self) -> Option<Option<Refusal>> {
-        let under_way = self.backing_up.under_way?;
-        Some(under_way.stopping.then_some(Refusal::AlreadyStopping))
+    /// As [`Machine::offer`], on the checklist.
+    pub(super) fn offer_to_stop_backup(&self) -> Offer {
+        match self.backing_up.under_way {
+            Some(now) => Offer::unless(now.stopping.then_some(Refusal::AlreadyStopping)),
+            None => Offer::Absent,
+        }
     }
 
     pub(super) fn back_up(&mut self, folder: String) -> Vec<Effect> {

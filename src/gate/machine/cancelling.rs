@@ -4,11 +4,11 @@
 //! no effect is told after the same time, and its key does something else from then on.
 
 use super::Machine;
-use super::asking::refusal_to_cancel;
+use super::offering::refusal_to_cancel;
 use super::passing::wait_for_cancel;
 use crate::gate::effect::Effect;
 use crate::gate::event::Millis;
-use crate::gate::offer::Refusal;
+use crate::gate::offer::{Offer, Refusal};
 use crate::gate::phase::Phase;
 
 /// What can be cancelled outside of the script.
@@ -44,26 +44,28 @@ impl Machine {
         }
     }
 
-    /// As [`Machine::refusal`], wherever [`Machine::cancel_beside`] is what `x` does.
-    pub(super) fn refusal_to_cancel_beside(&self) -> Option<Option<Refusal>> {
-        let _something = self.cancelled_beside()?;
-        Some(refusal_to_cancel(self.cancelled))
+    /// As [`Machine::offer`], wherever [`Machine::cancel_beside`] is what `x` does.
+    pub(super) fn offer_to_cancel_beside(&self) -> Offer {
+        match self.cancelled_beside() {
+            Some(_) => Offer::unless(refusal_to_cancel(self.cancelled)),
+            None => Offer::Absent,
+        }
     }
 
     /// On the checklist evidence is cancelled first, then the backup that is under way beside it.
-    pub(super) fn refusal_to_cancel_on_checklist(&self) -> Option<Option<Refusal>> {
-        let backup = self.refusal_to_stop_backup();
-        match self.refusal_to_cancel_beside() {
-            None | Some(Some(_)) if backup == Some(None) => backup,
-            None => backup,
+    pub(super) fn offer_to_cancel_on_checklist(&self) -> Offer {
+        let backup = self.offer_to_stop_backup();
+        match self.offer_to_cancel_beside() {
+            Offer::Absent => backup,
+            Offer::Refused(_) if backup.is_open() => backup,
             looking => looking,
         }
     }
 
     pub(super) fn cancel_on_checklist(&mut self) -> Vec<Effect> {
-        match self.refusal_to_cancel_beside() {
-            Some(None) => self.cancel_beside(),
-            None | Some(Some(_)) => self.stop_backup(),
+        match self.offer_to_cancel_beside() {
+            Offer::Open => self.cancel_beside(),
+            Offer::Absent | Offer::Refused(_) => self.stop_backup(),
         }
     }
 

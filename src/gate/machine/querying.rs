@@ -5,12 +5,12 @@
 //! committed.
 
 use super::Machine;
-use super::asking::refusal_to_cancel;
+use super::offering::refusal_to_cancel;
 use super::passing::wait_for_cancel;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::ending::Why;
 use crate::gate::event::Millis;
-use crate::gate::offer::{Act, Refusal};
+use crate::gate::offer::{Act, Offer, Refusal};
 use crate::gate::phase::{Phase, Prompt};
 use crate::gate::plan;
 use crate::gate::query::{self, After, Looked};
@@ -22,19 +22,19 @@ impl Machine {
         (!self.whole).then_some(Refusal::TransactionFailed)
     }
 
-    pub(super) fn refusal_while_querying(&self, act: Act) -> Option<Option<Refusal>> {
+    pub(super) fn offer_while_querying(&self, act: Act) -> Offer {
         let Phase::Querying {
             cancelling, asking, ..
         } = self.phase
         else {
-            return None;
+            return Offer::Absent;
         };
         match act {
-            Act::Cancel => Some(refusal_to_cancel(cancelling)),
-            Act::AskRollback => (!asking).then_some(None),
-            Act::ConfirmRollback | Act::StepBack => asking.then_some(None),
-            Act::Extend => Some(self.refusal_to_extend()),
-            Act::Quit => Some(self.refusal_to_part(Refusal::TransactionOpen)),
+            Act::Cancel => Offer::unless(refusal_to_cancel(cancelling)),
+            Act::AskRollback => Offer::open_if(!asking),
+            Act::ConfirmRollback | Act::StepBack => Offer::open_if(asking),
+            Act::Extend => Offer::unless(self.refusal_to_extend()),
+            Act::Quit => Offer::unless(self.refusal_to_part(Refusal::TransactionOpen)),
             Act::SignOff
             | Act::Withdraw
             | Act::Acknowledge
@@ -49,7 +49,7 @@ impl Machine {
             | Act::AllowNumbers
             | Act::Again
             | Act::EndBackend
-            | Act::AskAgain => None,
+            | Act::AskAgain => Offer::Absent,
         }
     }
 

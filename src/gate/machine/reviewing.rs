@@ -10,7 +10,7 @@ use crate::gate::consent::Consent;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::ending::{Ending, Proof, Why};
 use crate::gate::event::{Millis, ServerMessage, Target};
-use crate::gate::offer::{Act, Refusal};
+use crate::gate::offer::{Act, Offer, Refusal};
 use crate::gate::pass::{Allowance, Compared, Pass, Structure};
 use crate::gate::phase::{Phase, Prompt};
 use crate::gate::plan::{self, Mode, Unheld};
@@ -73,14 +73,16 @@ impl Machine {
     }
 
     /// Whether the pass can be let go at the gate, where that has a meaning at all.
-    pub(super) fn refusal_to_take_time(&self, arming: Millis) -> Option<Option<Refusal>> {
+    pub(super) fn offer_to_take_time(&self, arming: Millis) -> Offer {
         match (&self.plan.unheld, self.plan.mode) {
-            (Unheld::Never, _) | (_, Mode::Rehearse | Mode::Inspect) => None,
-            (Unheld::Refused(what), Mode::Run) => Some(Some(Refusal::HappensTwice(what.clone()))),
-            (Unheld::Offered { .. }, Mode::Run) => Some(match self.why_nothing_is_kept() {
-                Some(why) => Some(Refusal::NothingKept(why)),
-                None => (arming > 0).then_some(Refusal::NotArmed),
-            }),
+            (Unheld::Never, _) | (_, Mode::Rehearse | Mode::Inspect) => Offer::Absent,
+            (Unheld::Refused(what), Mode::Run) => {
+                Offer::Refused(Refusal::HappensTwice(what.clone()))
+            }
+            (Unheld::Offered { .. }, Mode::Run) => match self.why_nothing_is_kept() {
+                Some(why) => Offer::Refused(Refusal::NothingKept(why)),
+                None => Offer::unless((arming > 0).then_some(Refusal::NotArmed)),
+            },
         }
     }
 
@@ -112,17 +114,12 @@ impl Machine {
             .or_else(|| (shown.unkept > 0).then(|| TOO_MUCH_SAID.to_owned()))
     }
 
-    pub(super) fn refusal_in_review(
-        &self,
-        act: Act,
-        prompt: Prompt,
-        arming: Millis,
-    ) -> Option<Option<Refusal>> {
+    pub(super) fn offer_in_review(&self, act: Act, prompt: Prompt, arming: Millis) -> Offer {
         let closed = prompt == Prompt::Closed;
         let runs = self.awaiting.is_some().then_some(Refusal::QueryRuns);
         match act {
-            Act::AskCommit => closed.then(|| {
-                if let Some(why) = self.why_not_comparable() {
+            Act::AskCommit if closed => {
+                Offer::unless(if let Some(why) = self.why_not_comparable() {
                     Some(Refusal::NotComparable(why))
                 } else if self.approvable_for() == Some(0) {
                     Some(Refusal::TooOld)
@@ -130,15 +127,15 @@ impl Machine {
                     runs
                 } else {
                     (arming > 0).then_some(Refusal::NotArmed)
-                }
-            }),
-            Act::Answer => prompt.is_for_commit().then_some(None),
-            Act::AskRollback | Act::AllowNumbers => closed.then_some(None),
-            Act::ConfirmRollback => (prompt == Prompt::RollBack).then_some(None),
-            Act::StepBack => (!closed).then_some(None),
-            Act::Query => closed.then_some(runs),
-            Act::Cancel => self.refusal_to_cancel_beside(),
-            Act::Quit => Some(None),
+                })
+            }
+            Act::Answer => Offer::open_if(prompt.is_for_commit()),
+            Act::AskRollback | Act::AllowNumbers => Offer::open_if(closed),
+            Act::ConfirmRollback => Offer::open_if(prompt == Prompt::RollBack),
+            Act::StepBack => Offer::open_if(!closed),
+            Act::Query if closed => Offer::unless(runs),
+            Act::Cancel => self.offer_to_cancel_beside(),
+            Act::Quit => Offer::Open,
             Act::SignOff
             | Act::Withdraw
             | Act::Acknowledge
@@ -146,11 +143,13 @@ impl Machine {
             | Act::BackUp
             | Act::LeaveOut
             | Act::Apply
+            | Act::AskCommit
+            | Act::Query
             | Act::TakeTime
             | Act::Extend
             | Act::Again
             | Act::EndBackend
-            | Act::AskAgain => None,
+            | Act::AskAgain => Offer::Absent,
         }
     }
 

@@ -7,7 +7,7 @@ use super::{Cover, LEAST, LONGEST_QUERY, NEEDS, Screen, Scroll, Typing};
 use crate::gate::event::Standing;
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Phase, Prompt, Why};
-use crate::gate::{Account, Act, Command, Event, Offer};
+use crate::gate::{Account, Act, Command, Event};
 use crate::tui::field::{FieldEdit, KeysTaken, LONGEST, TextField, remember};
 use crate::tui::input::Burst;
 use crate::tui::keymap::{self, Does, KeyPlace};
@@ -161,7 +161,7 @@ impl Screen {
 
     /// What follows from a change of phase or prompt, before anything else is done.
     pub(super) fn settle(&mut self, machine: &Machine) {
-        let phase = std::mem::discriminant(machine.phase());
+        let phase = machine.phase().kind();
         if self.phase.is_some_and(|before| before != phase) {
             self.pane = 0;
             self.scroll = Scroll::default();
@@ -192,13 +192,7 @@ impl Screen {
         {
             self.typed.clear();
         }
-        let prompt = match machine.phase() {
-            Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. } => *prompt,
-            Phase::MustRollBack { asking: true, .. } | Phase::Querying { asking: true, .. } => {
-                Prompt::RollBack
-            }
-            _ => Prompt::Closed,
-        };
+        let prompt = machine.phase().prompt();
         if prompt != self.prompt {
             self.typed = self.field_for(prompt);
             self.typing = None;
@@ -358,7 +352,7 @@ impl Screen {
             self.say(too_small(what, self.look));
             return Vec::new();
         }
-        let offered = machine.offers().iter().any(|offer| offer.act == act);
+        let offered = machine.offer(act).is_there();
         match act {
             Act::Answer => {
                 // Whatever becomes of it, the next answer is typed anew.
@@ -385,7 +379,7 @@ impl Screen {
                 };
                 vec![Event::Edited]
             }
-            Act::Query if machine.offers().contains(&Offer { act, refused: None }) => {
+            Act::Query if machine.offer(act).is_open() => {
                 self.cover = None;
                 self.typed = TextField::of_lines(LONGEST_QUERY, &self.past.queries);
                 self.typing = Some(Typing::Query);

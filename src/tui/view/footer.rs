@@ -9,7 +9,7 @@
 //! why. The second line is where to look. Both are read from the key table.
 
 use super::Scene;
-use crate::gate::Act;
+use crate::gate::{Act, Offer};
 use crate::tui::keymap::{self, Binding, Does, KeyPlace, ViewAct};
 use crate::tui::text::width;
 use ratatui::style::Styled;
@@ -22,15 +22,15 @@ pub(crate) fn draw_footer(
     panes: bool,
     columns: usize,
 ) -> [Line<'static>; 2] {
-    let offers = scene.machine.offers();
     // Some(true): open, Some(false): refused, None: it has no meaning now.
     let standing = |binding: &Binding| match binding.does {
-        Does::Gate(act) => offers
-            .iter()
-            .find(|offer| offer.act == act)
-            .map(|offer| offer.refused.is_none())
+        Does::Gate(act) => match scene.machine.offer(act) {
+            Offer::Open => Some(true),
             // Its room is needed by the key that cancels the one under way.
-            .filter(|open| *open || act != Act::BackUp),
+            Offer::Refused(_) if act == Act::BackUp => None,
+            Offer::Refused(_) => Some(false),
+            Offer::Absent => None,
+        },
         Does::View(ViewAct::NextPane) => panes.then_some(true),
         Does::View(_) => Some(true),
     };
@@ -68,12 +68,12 @@ pub(crate) const NEEDS_ROOM: [Act; 6] = [
 
 /// The one line of a screen that is too small: what works there, and COMMIT, which does not.
 pub(crate) fn cramped(scene: &Scene<'_>, place: KeyPlace, columns: usize) -> Line<'static> {
-    let offers = scene.machine.offers();
     let standing = |binding: &Binding| match binding.does {
-        Does::Gate(act) => offers
-            .iter()
-            .find(|offer| offer.act == act)
-            .map(|offer| offer.refused.is_none() && !NEEDS_ROOM.contains(&act)),
+        Does::Gate(act) => match scene.machine.offer(act) {
+            Offer::Open => Some(!NEEDS_ROOM.contains(&act)),
+            Offer::Refused(_) => Some(false),
+            Offer::Absent => None,
+        },
         Does::View(ViewAct::Close) => Some(true),
         Does::View(_) => None,
     };

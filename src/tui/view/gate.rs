@@ -222,8 +222,9 @@ fn warning(left: Millis, all: Millis) -> Option<(String, bool)> {
 
 /// What taking time would spare others, where it is offered.
 fn price_of_staying(scene: &Scene<'_>) -> Option<String> {
-    let offers = scene.machine.offers();
-    offers.iter().find(|offer| offer.act == Act::TakeTime)?;
+    if !scene.machine.offer(Act::TakeTime).is_there() {
+        return None;
+    }
     let waiters = scene.account.sight.as_ref().map(|sight| &sight.waiters);
     let waiters = waiters.filter(|waiters| !waiters.is_empty());
     Some(match waiters {

@@ -1,0 +1,195 @@
+//! What each act is now: absent, open, or refused with the reason.
+
+use super::{Machine, Signature};
+use crate::gate::ending::Ending;
+use crate::gate::offer::{Act, Offer, Refusal};
+use crate::gate::phase::{Phase, Prompt};
+use crate::gate::plan::{self, Mode, Requirement};
+use crate::gate::time::Millis;
+
+impl Machine {
+    /// What the act is now: the footer, the help, the typed words and dispatch all ask this, so what is
+    /// shown is what happens.
+    pub fn offer(&self, act: Act) -> Offer {
+        match &self.phase {
+            Phase::Connecting => match act {
+                Act::Quit => Offer::Open,
+                _ => Offer::Absent,
+            },
+            Phase::Checklist => self.offer_on_checklist(act),
+            Phase::Waiting { .. } | Phase::Returning => match act {
+                Act::Cancel | Act::Quit => Offer::Open,
+                _ => Offer::Absent,
+            },
+            Phase::Reviewing { prompt, arming } => self.offer_in_review(act, *prompt, *arming),
+            Phase::Beginning => match act {
+                Act::Cancel => Offer::Open,
+                Act::Quit => Offer::unless(self.refusal_to_part(Refusal::ScriptRunning)),
+                _ => Offer::Absent,
+            },
+            Phase::Applying { cancelling } | Phase::Verifying { cancelling } => match act {
+                Act::Cancel => Offer::unless(refusal_to_cancel(*cancelling)),
+                Act::Extend => Offer::unless(self.refusal_to_extend()),
+                Act::Quit => Offer::unless(self.refusal_to_part(Refusal::ScriptRunning)),
+                _ => Offer::Absent,
+            },
+            Phase::TakingDown { cancelling } => match act {
+                Act::Cancel => Offer::unless(refusal_to_cancel(*cancelling)),
+                Act::Extend => Offer::unless(self.refusal_to_extend()),
+                Act::Quit => Offer::unless(self.refusal_to_part(Refusal::TransactionOpen)),
+                _ => Offer::Absent,
+            },
+            Phase::Deciding { prompt, arming } => self.offer_at_gate(act, *prompt, *arming),
+            Phase::MustRollBack { why, asking } => match act {
+                Act::AskRollback => Offer::open_if(!*asking),
+                Act::ConfirmRollback | Act::StepBack => Offer::open_if(*asking),
+                Act::AskCommit => Offer::Refused(Refusal::MustRollBack(why.clone())),
+                Act::Query if !asking => Offer::unless(self.refusal_to_query()),
+                Act::Extend => Offer::unless(self.refusal_to_extend()),
+                Act::Quit => Offer::unless(self.refusal_to_part(Refusal::TransactionOpen)),
+                _ => Offer::Absent,
+            },
+            Phase::Querying { .. } => self.offer_while_querying(act),
+            Phase::Committing => match act {
+                Act::Cancel => self.offer_to_cancel_beside(),
+                Act::Quit => Offer::unless(self.refusal_to_part(Refusal::OutcomeUnderWay)),
+                _ => Offer::Absent,
+            },
+            Phase::RollingBack { .. } => match act {
+                Act::Quit => Offer::unless(self.refusal_to_part(Refusal::OutcomeUnderWay)),
+                _ => Offer::Absent,
+            },
+            Phase::Inquiring { still_open, .. } => match act {
+                Act::EndBackend => Offer::open_if(still_open.is_some()),
+                Act::Quit => Offer::unless(self.refusal_to_part(Refusal::OutcomeUnderWay)),
+                _ => Offer::Absent,
+            },
+            Phase::PostVerifying { .. } => match act {
+                Act::Cancel => self.offer_to_cancel_beside(),
+                Act::Quit => Offer::Open,
+                _ => Offer::Absent,
+            },
+            Phase::Ended(ending) => match act {
+                Act::Quit => Offer::Open,
+                Act::Again => Offer::open_if(matches!(
+                    ending,
+                    Ending::RolledBack { .. } | Ending::NotConnected
+                )),
+                Act::AskAgain => {
+                    let open = matches!(ending, Ending::Unknown { .. } | Ending::Prepared { .. });
+                    Offer::open_if(open)
+                }
+                _ => Offer::Absent,
+            },
+            Phase::Left(_) => Offer::Absent,
+        }
+    }
+
+    fn offer_on_checklist(&self, act: Act) -> Offer {
+        match act {
+            Act::SignOff | Act::Withdraw => match self.plan.mode {
+                Mode::Run if !self.items.is_empty() => Offer::Open,
+                Mode::Run | Mode::Rehearse | Mode::Inspect => Offer::Absent,
+            },
+            Act::Acknowledge => {
+                let open = |(item, needed): (&Signature, &Requirement)| {
+                    item.acknowledged < needed.findings
+                };
+                let any = self.items.iter().zip(&self.plan.items).any(open);
+                Offer::open_if(self.plan.mode == Mode::Run && any)
+            }
+            Act::ProbeAgain => {
+                Offer::unless(self.probing.is_some().then_some(Refusal::EvidenceAwaited))
+            }
+            Act::BackUp => self.offer_to_back_up(),
+            Act::Cancel => self.offer_to_cancel_on_checklist(),
+            Act::Apply if self.is_backing_up() => Offer::Refused(Refusal::BackupUnderWay),
+            Act::Apply => match self.plan.mode {
+                Mode::Inspect => Offer::Absent,
+                Mode::Rehearse if self.probing.is_some() => {
+                    Offer::Refused(Refusal::EvidenceAwaited)
+                }
+                Mode::Rehearse => {
+                    let fails = |item: &Signature| item.standing.forbids();
+                    Offer::unless(self.items.iter().any(fails).then_some(Refusal::ItemFails))
+                }
+                Mode::Run => {
+                    let unsigned = self.items.iter().filter(|item| !item.signed).count();
+                    if unsigned > 0 {
+                        Offer::Refused(Refusal::ItemsUnsigned(unsigned))
+                    } else if self.probing.is_some() {
+                        Offer::Refused(Refusal::EvidenceAwaited)
+                    } else {
+                        Offer::Open
+                    }
+                }
+            },
+            Act::LeaveOut => Offer::open_if(self.plan.other_form),
+            Act::Quit => Offer::Open,
+            Act::AskCommit
+            | Act::Answer
+            | Act::AskRollback
+            | Act::ConfirmRollback
+            | Act::StepBack
+            | Act::TakeTime
+            | Act::Query
+            | Act::AllowNumbers
+            | Act::Extend
+            | Act::Again
+            | Act::EndBackend
+            | Act::AskAgain => Offer::Absent,
+        }
+    }
+
+    fn offer_at_gate(&self, act: Act, prompt: Prompt, arming: Millis) -> Offer {
+        match act {
+            Act::AskCommit => match (self.plan.mode, prompt) {
+                (Mode::Rehearse | Mode::Inspect, _) => {
+                    Offer::Refused(Refusal::RehearsalNeverCommits)
+                }
+                (Mode::Run, Prompt::Closed) if arming > 0 => Offer::Refused(Refusal::NotArmed),
+                (Mode::Run, Prompt::Closed) => Offer::Open,
+                (
+                    Mode::Run,
+                    Prompt::Reason | Prompt::SecondSigner | Prompt::Name | Prompt::RollBack,
+                ) => Offer::Absent,
+            },
+            Act::Answer => Offer::open_if(prompt.is_for_commit()),
+            Act::AskRollback => Offer::open_if(prompt == Prompt::Closed),
+            Act::ConfirmRollback => Offer::open_if(prompt == Prompt::RollBack),
+            Act::StepBack => Offer::open_if(prompt != Prompt::Closed),
+            Act::TakeTime if prompt == Prompt::Closed => self.offer_to_take_time(arming),
+            Act::Query if prompt == Prompt::Closed => Offer::unless(self.refusal_to_query()),
+            Act::Extend => Offer::unless(self.refusal_to_extend()),
+            Act::Quit => Offer::unless(self.refusal_to_part(Refusal::TransactionOpen)),
+            Act::SignOff
+            | Act::Withdraw
+            | Act::Acknowledge
+            | Act::ProbeAgain
+            | Act::BackUp
+            | Act::LeaveOut
+            | Act::Apply
+            | Act::Cancel
+            | Act::TakeTime
+            | Act::Query
+            | Act::AllowNumbers
+            | Act::Again
+            | Act::EndBackend
+            | Act::AskAgain => Offer::Absent,
+        }
+    }
+
+    pub(super) fn refusal_to_extend(&self) -> Option<Refusal> {
+        let most = self.plan.hold_limit * 2;
+        match self.hold_left {
+            Some(left) if left + self.plan.hold_limit <= most => None,
+            Some(_) | None => Some(Refusal::HoldAtMost),
+        }
+    }
+}
+
+/// `x`, once it was pressed: nothing more until its having no effect is told, and the way out then.
+pub(super) fn refusal_to_cancel(cancelling: Option<Millis>) -> Option<Refusal> {
+    let waits = cancelling.is_some_and(|since| since < plan::CANCEL_PATIENCE);
+    waits.then_some(Refusal::AlreadyCancelling)
+}
