@@ -1,7 +1,9 @@
 //! After the run: which way it went, and whether its journal is what was written.
 
 use super::arguments::{Connection, Markup};
-use super::commands::{Failure, env, print};
+use super::failure::Failure;
+use super::finding::env;
+use super::printing::print;
 use super::questions::attended;
 use crate::database::admission::admit;
 use crate::database::session::{Identity, of_earlier_run};
@@ -444,7 +446,7 @@ fn settings(connection: &Connection, target: &Target) -> Result<Settings, Failur
     }
     let role = target.session_role.as_ref().unwrap_or(&target.role);
     connection.username.get_or_insert(role.clone());
-    super::commands::settings(&connection)
+    super::finding::settings(&connection)
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ mod refusing;
 mod seat;
 
 use super::arguments::{Holding, LookArguments};
-use super::commands::{Failure, appearance, env};
+use super::failure::Failure;
+use super::finding::{appearance, env};
 use super::last_words::{last_words, say_last};
 use super::opening::{journals, opened, rehearses};
 use super::questions::seat_at_desk;
@@ -18,7 +19,7 @@ use crate::database::settings::Settings;
 use crate::gate::{ExitCode, Mode, Plan};
 use crate::headless;
 use crate::journal::earlier::{self, Earlier};
-use crate::journal::entry::Opened;
+use crate::journal::entry::{Opened, Rehearses};
 use crate::journal::{Entry, Journal};
 use crate::runbook::printable::printable;
 use crate::runbook::{Runbook, RunbookOrigin};
@@ -53,6 +54,18 @@ pub(super) enum Whose<'a> {
     Script,
     /// Nobody's: it is the rehearsal of this runbook, on the target or on a clone of it.
     Nobodys(&'a Runbook, Option<&'a cloning::Clone>),
+}
+
+impl Whose<'_> {
+    /// What it rehearses, where it is the rehearsal of another runbook.
+    fn rehearses(&self) -> Option<Rehearses> {
+        match self {
+            Whose::Persons { .. } | Whose::Script => None,
+            Whose::Nobodys(of, clone) => {
+                Some(rehearses(of, clone.map(|clone| clone.source.clone())))
+            }
+        }
+    }
 }
 
 /// Reads the runbook's files again: the runbook, and its other form where it has one to choose.
@@ -182,7 +195,7 @@ impl<'a> Attendance<'a> {
     fn open_in(&self, journal: &mut Journal, what_was_done: &'static str) -> Result<(), Failure> {
         journal
             .record_durably(&Entry::Opened(Box::new(Opened {
-                rehearses: rehearses(self.whose),
+                rehearses: self.whose.rehearses(),
                 ..opened(&self.runbook, self.mode, self.holding)
             })))
             .map_err(|error| Failure::usage(Report::from(error).wrap_err(what_was_done)))

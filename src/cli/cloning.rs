@@ -8,7 +8,7 @@
 mod dump;
 mod source;
 
-use super::commands::Failure;
+use super::failure::Failure;
 use super::questions::attended;
 use crate::database::admission::Typed;
 use crate::database::pinned::Aim;

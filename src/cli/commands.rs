@@ -1,58 +1,28 @@
 //! What each command does.
 //!
-//! A command gets its runbook and its settings here, the way psql finds them, and goes on elsewhere
-//! with both; whatever is wrong with either is a usage error, and nothing was sent to a server.
+//! A command gets its runbook and its settings here, and goes on elsewhere with both.
 
 use super::arguments::{
     Arguments, CliCommand, Connection, Format, Given, GoingBack, Holding, LookArguments,
 };
 use super::attending::{Whose, attend, may_be_run};
+use super::failure::Failure;
+use super::finding::{charset_of, connect_to, env, load};
 use super::opening::find_time_zone;
+use super::printing::{print, unless_gone};
 use super::{aftermath, cloning, inspection, man};
 use crate::database::settings::{self, ConnectionOptions, Settings};
 use crate::gate::ExitCode;
 use crate::runbook::encoding::Charset;
 use crate::runbook::printable::printable;
-use crate::runbook::variables::Variables;
 use crate::runbook::{Runbook, listing};
 use crate::sandbox::demo::{DemoOptions, Scenario};
 use crate::tui::keymap;
-use crate::tui::theme::Appearance;
 use clap::CommandFactory;
 use color_eyre::eyre::{Report, WrapErr, eyre};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
-
-/// A command that could not be carried out.
-#[derive(Debug)]
-pub struct Failure {
-    pub report: Report,
-    pub code: ExitCode,
-}
-
-impl Failure {
-    pub(super) fn usage(report: impl Into<Report>) -> Failure {
-        Failure {
-            report: report.into(),
-            code: ExitCode::Usage,
-        }
-    }
-}
-
-/// Any error in setting up: nothing was sent to a server.
-impl From<Report> for Failure {
-    fn from(report: Report) -> Failure {
-        Failure {
-            report,
-            code: ExitCode::RolledBackOnError,
-        }
-    }
-}
-
-pub(super) fn env(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
 
 /// Runs a command to its exit code.
 #[expect(clippy::too_many_lines, reason = "one match over every command")]
@@ -256,36 +226,6 @@ fn rehearse_runbook(
     )
 }
 
-pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
-    let mut out = std::io::stdout().lock();
-    unless_gone(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
-}
-
-/// What became of writing to standard output.
-fn unless_gone(written: std::io::Result<()>) -> Result<ExitCode, Failure> {
-    match written {
-        Ok(()) => Ok(ExitCode::Committed),
-        // A reader that has seen enough, such as `head`.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::Committed),
-        Err(error) => Err(Report::from(error)
-            .wrap_err("cannot write to standard output")
-            .into()),
-    }
-}
-
-/// Reads a runbook whose files of SQL are in that encoding where they do not say otherwise.
-pub(super) fn load(
-    path: Option<&Path>,
-    given: &Given,
-    charset: Charset,
-) -> Result<Arc<Runbook>, Failure> {
-    let variables = Variables::given(&given.variables)
-        .map_err(|why| Failure::usage(eyre!("{why}. Nothing was sent to a database.")))?
-        .in_encoding(charset);
-    let runbook = Runbook::load_with(path, &variables).map_err(Failure::usage)?;
-    Ok(Arc::new(runbook))
-}
-
 fn show(path: Option<&Path>, given: &Given, format: Format) -> Result<ExitCode, Failure> {
     let options = ConnectionOptions::default();
     let charset = settings::find_charset(&options).map_err(Failure::usage)?;
@@ -328,46 +268,6 @@ fn export(folder: &Path) -> Result<ExitCode, Failure> {
     print(&text)
 }
 
-/// Whether the terminal can show lines and nothing else.
-pub(super) fn is_dumb() -> bool {
-    env("TERM").as_deref() == Some("dumb")
-}
-
-/// What scripts are written in, as psql would be told it.
-pub(super) fn charset_of(connection: &Connection) -> Result<Charset, Failure> {
-    settings::find_charset(&connection.options()).map_err(Failure::usage)
-}
-
-/// Settings the way psql finds them; the runbook's database stands in where none is named.
-pub(super) fn connect_to(connection: &Connection, runbook: &Runbook) -> Result<Settings, Failure> {
-    let mut settings = settings_of(ConnectionOptions {
-        usual_database: runbook.expected_database.clone(),
-        ..connection.options()
-    })?;
-    // What the files say goes before what was said of them. Where they are not at one the connection
-    // item says so, if the database is one for which that counts.
-    if let Ok(Some(charset)) = runbook.letters_in() {
-        settings.charset = charset;
-    }
-    Ok(settings)
-}
-
-/// Settings from the command line and the environment.
-pub(super) fn settings(connection: &Connection) -> Result<Settings, Failure> {
-    settings_of(connection.options())
-}
-
-fn settings_of(options: ConnectionOptions) -> Result<Settings, Failure> {
-    let settings = Settings::from_process(&options).map_err(Failure::usage)?;
-    if let Some(objection) = super::secrecy::misread(&settings) {
-        return Err(Failure::usage(eyre!("{objection}")));
-    }
-    for warning in &settings.warnings {
-        eprintln!("WARNING: {}", printable(warning));
-    }
-    Ok(settings)
-}
-
 fn demo(scenario: Scenario, holding: &Holding, look: &LookArguments) -> Result<ExitCode, Failure> {
     let runbook = load(None, &Given::default(), Charset::Utf8)?;
     let demo = DemoOptions::new(scenario)
@@ -401,17 +301,4 @@ fn demo(scenario: Scenario, holding: &Holding, look: &LookArguments) -> Result<E
         false => Whose::Script,
     };
     attend(runbook, settings, holding, look, Some(psql), whose)
-}
-
-/// Flag before environment before terminal.
-pub(super) fn appearance(look: &LookArguments) -> Appearance {
-    Appearance::detect(
-        |name| match name {
-            "NO_COLOR" if look.no_color => Some("1".into()),
-            "LC_ALL" if look.ascii => Some("C".into()),
-            _ => env(name),
-        },
-        true,
-    )
-    .on(look.theme, env)
 }

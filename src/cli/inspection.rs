@@ -3,7 +3,9 @@
 //! Both work on connections that the server keeps read-only, and neither writes a file.
 
 use super::arguments::{Connection, Format, Given, LookArguments};
-use super::commands::{Failure, appearance, charset_of, connect_to, is_dumb, load, print};
+use super::failure::Failure;
+use super::finding::{appearance, charset_of, connect_to, is_dumb, load};
+use super::printing::print;
 use super::questions::{attended, seat_at_desk};
 use crate::gate::ExitCode;
 use crate::inspect::screen::InspectScreen;

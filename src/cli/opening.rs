@@ -3,9 +3,9 @@
 //! All of it is known before anything is connected to, and none of it is a secret.
 
 use super::arguments::Holding;
-use super::attending::Whose;
-use super::commands::env;
+use super::finding::env;
 use crate::gate::Mode;
+use crate::gate::event::Target;
 use crate::journal::entry::{self, Opened};
 use crate::runbook::script::Script;
 use crate::runbook::{Runbook, RunbookOrigin};
@@ -102,15 +102,12 @@ fn file(script: &Script) -> entry::File {
     }
 }
 
-/// What it rehearses, where it is the rehearsal of another runbook.
-pub(super) fn rehearses(whose: &Whose<'_>) -> Option<entry::Rehearses> {
-    match whose {
-        Whose::Persons { .. } | Whose::Script => None,
-        Whose::Nobodys(of, clone) => Some(entry::Rehearses {
-            script: file(&of.script),
-            rollbacks: of.rollbacks.iter().map(file).collect(),
-            clone_of: clone.map(|clone| clone.source.clone()),
-        }),
+/// What the rehearsal of that runbook rehearses, and what the server that it is on is a clone of.
+pub(super) fn rehearses(of: &Runbook, clone_of: Option<Target>) -> entry::Rehearses {
+    entry::Rehearses {
+        script: file(&of.script),
+        rollbacks: of.rollbacks.iter().map(file).collect(),
+        clone_of,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Questions of the commands that go by lines and read nothing else: put at the terminal, answered there.
 
-use super::commands::Failure;
+use super::failure::Failure;
 use crate::asking::{Challenge, open_desk};
 use crate::database::settings::Settings;
 use crate::headless::{EchoOff, write_prompt, write_to_terminal};

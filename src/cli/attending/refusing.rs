@@ -2,7 +2,7 @@
 
 use super::Whose;
 use crate::cli::arguments::Holding;
-use crate::cli::commands::Failure;
+use crate::cli::failure::Failure;
 use crate::gate::Mode;
 use crate::runbook::Runbook;
 use crate::runbook::lasting::Lasting;

@@ -3,7 +3,8 @@
 use super::Whose;
 use crate::asking::Challenge;
 use crate::cli::arguments::LookArguments;
-use crate::cli::commands::{Failure, env, is_dumb};
+use crate::cli::failure::Failure;
+use crate::cli::finding::{env, is_dumb};
 use crate::gate::event::{Alarm, Observation, Report};
 use crate::headless;
 use crate::tui::editor::{TextEditor, chosen_editor};
