@@ -14,6 +14,7 @@ mod inspection;
 mod last_words;
 mod man;
 mod opening;
+mod outcome;
 mod printing;
 mod questions;
 mod rehearsal;

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::finding::{charset_of, connect_to, env, load};
 use super::opening::find_time_zone;
 use super::printing::{print, unless_gone};
-use super::{aftermath, cloning, inspection, man};
+use super::{aftermath, cloning, inspection, man, outcome};
 use crate::database::settings::{self, ConnectionOptions, Settings};
 use crate::gate::ExitCode;
 use crate::runbook::encoding::Charset;
@@ -99,7 +99,7 @@ pub fn run_command(arguments: Arguments) -> Result<ExitCode, Failure> {
             journal,
             end_backend,
             connection,
-        } => aftermath::outcome(&aftermath::or_newest(journal)?, &connection, end_backend),
+        } => outcome::ask_outcome(&aftermath::or_newest(journal)?, &connection, end_backend),
         CliCommand::Report {
             journal,
             verify: true,

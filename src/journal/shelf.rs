@@ -10,12 +10,16 @@ use super::replay::Replay;
 use crate::gate::event::Target;
 use jiff::Timestamp;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The largest journal that is read, in bytes.
+/// The largest journal that the program reads of itself, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// The largest that is read when a person names it, in bytes: that of a long run is the one that must
+/// not be refused.
+const LARGEST_NAMED: u64 = 1024 * 1024 * 1024;
 
 /// In so many lines at its beginning a journal names the server that it reached.
 const HEAD: usize = 8;
@@ -67,15 +71,40 @@ pub fn newest_of_each(folders: &[PathBuf], most: usize, own: &Path) -> Vec<PathB
 /// # Errors
 /// Why it cannot, in words.
 pub(super) fn size_of(path: &Path) -> Result<u64, String> {
+    size_up_to(path, LARGEST)
+}
+
+fn size_up_to(path: &Path, most: u64) -> Result<u64, String> {
     // Asked of the name first: to open a pipe waits for somebody who writes into it.
     match std::fs::metadata(path) {
-        Ok(about) if !about.is_file() => Err("it is no file".into()),
-        Ok(about) if about.len() > LARGEST => {
-            Err(format!("it is larger than {} MB", LARGEST / 1024 / 1024))
+        Ok(about) if !about.is_file() => Err("it is no regular file".into()),
+        Ok(about) if about.len() > most => {
+            Err(format!("it is larger than {} MB", most / 1024 / 1024))
         }
         Ok(about) => Ok(about.len()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// The text of a journal that a person named.
+///
+/// # Errors
+/// Why it cannot be read, in words.
+pub fn read_named(path: &Path) -> Result<String, String> {
+    size_up_to(path, LARGEST_NAMED)?;
+    read_text(path, LARGEST_NAMED)
+}
+
+/// At most that many bytes of a file: one that is written may have grown since it was asked for its size.
+fn read_text(path: &Path, most: u64) -> Result<String, String> {
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(most).read_to_string(&mut text))
+        .map_err(|error| match error.kind() {
+            ErrorKind::InvalidData => "it is not text".to_owned(),
+            _ => error.to_string(),
+        })?;
+    Ok(text)
 }
 
 /// What a journal opens with; `None` where it is none.
@@ -108,7 +137,7 @@ pub fn read_journal(path: &Path) -> Result<ReadJournal, String> {
     size_of(path)?;
     // Asked before the lines are read: what is read after it is the whole of what was written.
     let writing = is_being_written(path);
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let text = read_text(path, LARGEST)?;
     let (lines, broken) = read_chain(&text);
     if lines.is_empty() {
         return Err(broken.map_or("it is empty".into(), |broken| broken.to_string()));

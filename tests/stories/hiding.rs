@@ -169,6 +169,25 @@ fn what_is_no_file_is_no_journal_and_does_not_keep_anybody_waiting() {
 }
 
 #[test]
+fn a_file_of_any_size_is_not_read_into_memory_as_a_journal() {
+    let stage = Stage::set(Scenario::Clean);
+    // A hole: nothing of it is on the disk.
+    let huge = stage.home().join("huge.jsonl");
+    let file = std::fs::File::create(&huge).unwrap();
+    file.set_len(1024 * 1024 * 1024 + 1).unwrap();
+    let huge = huge.to_str().unwrap();
+    for arguments in [
+        vec!["report", huge],
+        vec!["report", "--verify", huge],
+        vec!["outcome", huge],
+    ] {
+        let (said, code) = said(&stage, &arguments, &[]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("it is larger than 1024 MB"), "{said}");
+    }
+}
+
+#[test]
 fn an_error_is_told_once() {
     let stage = Stage::set(Scenario::Clean);
     let there = stage.file("there", "");
