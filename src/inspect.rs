@@ -14,8 +14,8 @@ mod kinds;
 pub mod looking;
 pub mod past;
 pub mod screen;
+mod shown;
 mod structure;
-
 pub mod telling;
 mod view;
 pub mod watch;

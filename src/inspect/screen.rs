@@ -5,14 +5,14 @@
 
 use super::looking::News;
 use super::past::PastRun;
-use super::{CheckSet, Inspection, view};
+use super::shown::{InspectPane, LastChecks, ShownPanes};
+use super::view;
 use crate::asking::Challenge;
 use crate::gate::event::{Document, Millis};
 use crate::gate::machine::Machine;
 use crate::gate::plan::{Mode, Plan};
 use crate::gate::{Account, Act};
 use crate::runbook::Runbook;
-use crate::runbook::impact::Impact;
 use crate::tui::field::{LONGEST, SECRET, TextField, remember};
 use crate::tui::keymap::{self, Does, KeyPlace, ViewAct};
 use crate::tui::reader::{self, DocumentPages};
@@ -42,63 +42,14 @@ pub enum Wish {
     Repaint,
 }
 
-/// The panes, in the order of their tabs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InspectPane {
-    Applied,
-    Checks,
-    Structure,
-    Impact,
-    Locks,
-    Scripts,
-    Runs,
-    Messages,
-}
-
-impl InspectPane {
-    pub const ALL: [InspectPane; 8] = [
-        InspectPane::Applied,
-        InspectPane::Checks,
-        InspectPane::Structure,
-        InspectPane::Impact,
-        InspectPane::Locks,
-        InspectPane::Scripts,
-        InspectPane::Runs,
-        InspectPane::Messages,
-    ];
-
-    /// Its name among its neighbours.
-    pub fn name(self) -> &'static str {
-        match self {
-            InspectPane::Applied => "applied",
-            InspectPane::Checks => "checks",
-            InspectPane::Structure => "structure",
-            InspectPane::Impact => "impact",
-            InspectPane::Locks => "locks",
-            InspectPane::Scripts => "scripts",
-            InspectPane::Runs => "runs",
-            InspectPane::Messages => "messages",
-        }
-    }
-}
-
-/// The last checks, and when they came.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct LastChecks {
-    pub(super) sets: Vec<CheckSet>,
-    pub(super) at: Millis,
-}
-
 pub struct InspectScreen {
-    pub(super) runbook: Arc<Runbook>,
-    pub(super) impact: Arc<Impact>,
-    pub(super) look: Appearance,
+    /// What the views show of it.
+    shown: ShownPanes,
     /// For the views that the walk shares: a machine that was never told anything.
     machine: Machine,
     account: Account,
-    pub(super) pane: InspectPane,
     scrolls: [Scroll; InspectPane::ALL.len()],
-    pub(super) tab: usize,
+    tab: usize,
     documents: Vec<Scroll>,
     pages: Option<DocumentPages>,
     /// The lines of the open pane, for a search.
@@ -114,15 +65,6 @@ pub struct InspectScreen {
     toast: Option<String>,
     clipboard: bool,
     copied: Option<String>,
-    /// Since the start, in milliseconds.
-    pub(super) now: Millis,
-    pub(super) sight: Option<Inspection>,
-    pub(super) seen_at: Option<Millis>,
-    pub(super) checked: Option<LastChecks>,
-    pub(super) blind: Option<String>,
-    pub(super) looking: bool,
-    pub(super) runs: Result<Vec<PastRun>, String>,
-    pub(super) folder: Option<String>,
 }
 
 impl InspectScreen {
@@ -135,12 +77,9 @@ impl InspectScreen {
         };
         let documents = vec![Scroll::default(); reader::documents(&runbook).len()];
         InspectScreen {
-            impact: Arc::clone(runbook.impact()),
-            runbook,
-            look,
+            shown: ShownPanes::new(runbook, look, folder),
             machine: Machine::new(plan),
             account: Account::default(),
-            pane: InspectPane::Applied,
             scrolls: [Scroll::default(); InspectPane::ALL.len()],
             tab: 0,
             documents,
@@ -157,49 +96,41 @@ impl InspectScreen {
             toast: None,
             clipboard: false,
             copied: None,
-            now: 0,
-            sight: None,
-            seen_at: None,
-            checked: None,
-            blind: None,
-            looking: false,
-            runs: Ok(Vec::new()),
-            folder,
         }
     }
 
     /// Tells it the time since the start.
     pub fn tick(&mut self, now: Millis) {
-        self.now = now;
+        self.shown.now = now;
     }
 
     /// Tells it that a look was ordered.
     pub fn looks(&mut self) {
-        self.looking = true;
+        self.shown.looking = true;
     }
 
     /// Takes what the task found.
     pub fn take(&mut self, news: News) {
-        self.looking = false;
+        self.shown.looking = false;
         match news {
             News::Seen(sight) => {
-                self.blind = None;
-                self.seen_at = Some(self.now);
+                self.shown.blind = None;
+                self.shown.seen_at = Some(self.shown.now);
                 let mut sight = *sight;
                 if let Some(sets) = sight.sets.take() {
-                    let at = self.now;
-                    self.checked = Some(LastChecks { sets, at });
+                    let at = self.shown.now;
+                    self.shown.checked = Some(LastChecks { sets, at });
                 }
                 self.account.target = Some(sight.target.clone());
-                self.sight = Some(sight);
+                self.shown.sight = Some(sight);
             }
             // What was seen before stays, with its age beside it.
-            News::Blind(why) => self.blind = Some(why),
+            News::Blind(why) => self.shown.blind = Some(why),
         }
     }
 
     pub fn take_runs(&mut self, runs: Result<Vec<PastRun>, String>) {
-        self.runs = runs;
+        self.shown.runs = runs;
     }
 
     /// Asks the person for what the server, or a key, wants to know.
@@ -296,7 +227,7 @@ impl InspectScreen {
 
     fn look_at(&mut self, act: ViewAct) -> Wish {
         match act {
-            ViewAct::LookAgain if self.looking => self.say("A look is under way."),
+            ViewAct::LookAgain if self.shown.looking => self.say("A look is under way."),
             ViewAct::LookAgain => return Wish::Look,
             ViewAct::Repaint => return Wish::Repaint,
             ViewAct::Copy => self.copy(),
@@ -366,14 +297,14 @@ impl InspectScreen {
     fn open(&mut self, pane: InspectPane) {
         self.help = false;
         self.found = None;
-        self.pane = pane;
+        self.shown.pane = pane;
     }
 
     /// To the next pane; within the scripts first to the next script.
     fn turn(&mut self, forward: bool) {
         self.found = None;
         let last = self.documents.len().saturating_sub(1);
-        if self.pane == InspectPane::Scripts && !self.help {
+        if self.shown.pane == InspectPane::Scripts && !self.help {
             if forward && self.tab < last {
                 self.tab += 1;
                 return;
@@ -384,7 +315,7 @@ impl InspectScreen {
             }
         }
         let all = InspectPane::ALL.len();
-        let here = self.pane as usize;
+        let here = self.shown.pane as usize;
         let next = if forward {
             (here + 1) % all
         } else {
@@ -396,13 +327,13 @@ impl InspectScreen {
                 .copied()
                 .unwrap_or(InspectPane::Applied),
         );
-        if self.pane == InspectPane::Scripts {
+        if self.shown.pane == InspectPane::Scripts {
             self.tab = if forward { 0 } else { last };
         }
     }
 
     fn scroll(&mut self) -> Option<&mut Scroll> {
-        match self.pane {
+        match self.shown.pane {
             InspectPane::Scripts => self.documents.get_mut(self.tab),
             pane => self.scrolls.get_mut(pane as usize),
         }
@@ -410,12 +341,12 @@ impl InspectScreen {
 
     /// Copies the script's line, or the line that was found.
     fn copy(&mut self) {
-        let under = match (self.pane, self.found) {
+        let under = match (self.shown.pane, self.found) {
             (InspectPane::Scripts, found) if !self.help => {
                 let top = self.documents.get(self.tab).map_or(0, |scroll| scroll.top);
                 let pages = self.pages.as_ref();
-                let line =
-                    pages.and_then(|pages| pages.whole_line(&self.runbook, found.unwrap_or(top)));
+                let line = pages
+                    .and_then(|pages| pages.whole_line(&self.shown.runbook, found.unwrap_or(top)));
                 line.map(|(name, number, text)| {
                     (format!("line {number} of {name}"), text.to_owned())
                 })
@@ -454,9 +385,9 @@ impl InspectScreen {
             (Some(found), false) => found + scroll.total.saturating_sub(1),
             (None, _) => scroll.top,
         };
-        let found = if self.pane == InspectPane::Scripts {
+        let found = if self.shown.pane == InspectPane::Scripts {
             let pages = self.pages.as_ref();
-            pages.and_then(|pages| pages.find(&self.runbook, &self.sought, from, forward))
+            pages.and_then(|pages| pages.find(&self.shown.runbook, &self.sought, from, forward))
         } else {
             let needle = self.sought.to_lowercase();
             let all = self.texts.len();
@@ -476,7 +407,7 @@ impl InspectScreen {
                 }
             }
             _ => {
-                let sought = self.look.clean(&self.sought);
+                let sought = self.shown.look.clean(&self.sought);
                 self.say(format!("Not found: {sought}"));
             }
         }
@@ -488,13 +419,13 @@ impl InspectScreen {
     pub fn draw(&mut self, frame: &mut Frame<'_>) {
         let area = frame.area();
         let columns = usize::from(area.width);
-        let runbook = Arc::clone(&self.runbook);
+        let runbook = Arc::clone(&self.shown.runbook);
         let outline = Outline::default();
         // Taken out for the frame: the scene looks at them while the scrolls are settled.
         let machine = self.machine.clone();
         let account = std::mem::take(&mut self.account);
         let scene = Scene {
-            look: self.look,
+            look: self.shown.look,
             runbook: &runbook,
             machine: &machine,
             account: &account,
@@ -506,7 +437,7 @@ impl InspectScreen {
         put(
             buffer,
             rows(area, 0, 3),
-            &view::header(self, &scene, columns),
+            &view::header(&self.shown, &scene, columns),
         );
         let keys = footer::draw_footer(&scene, self.place(), true, columns);
         put(buffer, rows(area, area.height.saturating_sub(2), 2), &keys);
@@ -518,7 +449,7 @@ impl InspectScreen {
         if self.help {
             let sheet = Sheet::of(view::help(&scene, columns));
             draw_sheet(buffer, body, &scene, &sheet, &mut self.help_scroll);
-        } else if self.pane == InspectPane::Scripts {
+        } else if self.shown.pane == InspectPane::Scripts {
             self.draw_script(buffer, body, &scene);
         } else {
             self.draw_pane(buffer, body, &scene);
@@ -530,7 +461,7 @@ impl InspectScreen {
         } else if self.typing {
             draw_find(buffer, body, &scene, &self.typed);
         }
-        guard(buffer, self.look.glyphs);
+        guard(buffer, self.shown.look.glyphs);
         self.account = account;
     }
 
@@ -545,23 +476,23 @@ impl InspectScreen {
     }
 
     fn toast_lines(&self, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
-        let text = match (&self.toast, &self.blind) {
+        let text = match (&self.toast, &self.shown.blind) {
             (Some(toast), _) => toast.clone(),
             (None, Some(why)) => format!("Cannot look: {why}. It goes on trying; p tries now."),
             (None, None) => return Vec::new(),
         };
-        wrap(&self.look.clean(&text), columns.saturating_sub(2))
+        wrap(&self.shown.look.clean(&text), columns.saturating_sub(2))
             .into_iter()
             .take(3)
-            .map(|part| scene.line(format!(" {part}"), self.look.warn()))
+            .map(|part| scene.line(format!(" {part}"), self.shown.look.warn()))
             .collect()
     }
 
     fn draw_pane(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
-        let mut sheet = view::sheet(self, scene, usize::from(body.width));
+        let mut sheet = view::sheet(&self.shown, scene, usize::from(body.width));
         self.texts = sheet.lines.iter().map(Line::to_string).collect();
         if let Some(line) = self.found.and_then(|found| sheet.lines.get_mut(found)) {
-            *line = std::mem::take(line).patch_style(self.look.here());
+            *line = std::mem::take(line).patch_style(self.shown.look.here());
         }
         if let Some(scroll) = self.scroll() {
             draw_sheet(buffer, body, scene, &sheet, scroll);
@@ -570,7 +501,7 @@ impl InspectScreen {
 
     fn draw_script(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
         let columns = usize::from(body.width);
-        let tabs = reader::documents(&self.runbook);
+        let tabs = reader::documents(&self.shown.runbook);
         let document = tabs.get(self.tab).copied().unwrap_or(Document::Script);
         put(
             buffer,
@@ -585,8 +516,8 @@ impl InspectScreen {
         {
             let layout = (columns, true);
             self.pages = Some(DocumentPages::new(
-                &self.runbook,
-                self.look,
+                &self.shown.runbook,
+                self.shown.look,
                 document,
                 layout,
             ));

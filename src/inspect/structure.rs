@@ -20,8 +20,7 @@ mod rows;
 pub(super) use extent::{extent, word};
 
 use super::CatalogTable;
-use super::screen::InspectScreen;
-use super::view::{nothing_yet, said};
+use super::shown::{ShownPanes, nothing_yet, said};
 use crate::runbook::impact::grouped;
 use crate::tui::view::Scene;
 use ratatui::style::Style;
@@ -30,19 +29,19 @@ use remainder::{checks, others};
 use rows::expected;
 
 pub(super) fn draw_structure(
-    screen: &InspectScreen,
+    shown: &ShownPanes,
     scene: &Scene<'_>,
     columns: usize,
 ) -> Vec<Line<'static>> {
-    let look = screen.look;
-    let Some(sight) = &screen.sight else {
-        return nothing_yet(screen, columns);
+    let look = shown.look;
+    let Some(sight) = &shown.sight else {
+        return nothing_yet(shown, columns);
     };
     if sight.tables.is_empty() {
         let text = "The script changes no table that could be found.";
-        return said(screen, text, Style::new(), columns);
+        return said(shown, text, Style::new(), columns);
     }
-    let sets = screen
+    let sets = shown
         .checked
         .as_ref()
         .map_or(&[][..], |checked| &checked.sets);
@@ -53,14 +52,14 @@ pub(super) fn draw_structure(
         match &table.found {
             None => {
                 let text = "is not there, or not visible to this role";
-                lines.extend(said(screen, text, look.bad(), columns));
+                lines.extend(said(shown, text, look.bad(), columns));
             }
-            Some(found) => lines.extend(said(screen, &facts(found), Style::new(), columns)),
+            Some(found) => lines.extend(said(shown, &facts(found), Style::new(), columns)),
         }
-        lines.extend(expected(screen, sight, sets, &table.name, columns));
-        lines.extend(checks(screen, sight, table, columns));
+        lines.extend(expected(shown, sight, sets, &table.name, columns));
+        lines.extend(checks(shown, sight, table, columns));
         if let Some(found) = &table.found {
-            lines.extend(others(screen, sight, &table.name, found, columns));
+            lines.extend(others(shown, sight, &table.name, found, columns));
         }
         lines.push(Line::default());
     }
@@ -71,11 +70,11 @@ pub(super) fn draw_structure(
         .any(|row| !sight.tables.iter().any(|table| table.name == row.table));
     if elsewhere {
         lines.push(scene.heading(" On none of these tables", columns.saturating_sub(1)));
-        lines.extend(expected(screen, sight, sets, "", columns));
+        lines.extend(expected(shown, sight, sets, "", columns));
         lines.push(Line::default());
     }
-    if !screen.impact.unseen.is_empty() {
-        let unseen: Vec<String> = screen
+    if !shown.impact.unseen.is_empty() {
+        let unseen: Vec<String> = shown
             .impact
             .unseen
             .iter()
@@ -85,7 +84,7 @@ pub(super) fn draw_structure(
             "Expected is what the script's text says; what these do is not looked into: {}.",
             unseen.join(", ")
         );
-        lines.extend(said(screen, &text, look.dim(), columns));
+        lines.extend(said(shown, &text, look.dim(), columns));
     }
     lines
 }

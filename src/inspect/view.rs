@@ -2,10 +2,10 @@
 //! a file or a journal is cleaned before it is put on a line (I8).
 
 use super::applied::{Extent, migrations};
-use super::screen::{InspectPane, InspectScreen};
+use super::shown::{InspectPane, ShownPanes, nothing_yet, said};
 use super::{CheckSet, InspectStage, absent, silent, structure, tally, telling};
 use crate::tui::keymap::{self, KeyPlace};
-use crate::tui::text::{clock, counted, hanging, took, wrap};
+use crate::tui::text::{clock, counted, hanging, took};
 use crate::tui::view::{
     Scene, Sheet, checks, header as walk_header, help as walk_help, impact as walk_impact,
 };
@@ -13,24 +13,20 @@ use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
 /// The three lines at the top: what is looked at, the panes, how fresh it is.
-pub(super) fn header(
-    screen: &InspectScreen,
-    scene: &Scene<'_>,
-    columns: usize,
-) -> [Line<'static>; 3] {
+pub(super) fn header(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> [Line<'static>; 3] {
     let [title, _, _] = walk_header::draw_header(scene, columns);
     [
         title,
-        tabs(screen, columns),
-        freshness(screen, scene, columns),
+        tabs(shown, columns),
+        freshness(shown, scene, columns),
     ]
 }
 
-fn tabs(screen: &InspectScreen, columns: usize) -> Line<'static> {
-    let look = screen.look;
+fn tabs(shown: &ShownPanes, columns: usize) -> Line<'static> {
+    let look = shown.look;
     let mut spans = vec![Span::raw(" ")];
     for pane in InspectPane::ALL {
-        spans.push(if pane == screen.pane {
+        spans.push(if pane == shown.pane {
             format!("[{}]", pane.name()).set_style(look.here())
         } else {
             format!(" {} ", pane.name()).set_style(look.dim())
@@ -42,15 +38,15 @@ fn tabs(screen: &InspectScreen, columns: usize) -> Line<'static> {
     } else {
         Line::from(vec![
             Span::raw(" "),
-            format!("[{}]", screen.pane.name()).set_style(look.here()),
+            format!("[{}]", shown.pane.name()).set_style(look.here()),
         ])
     }
 }
 
-fn freshness(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Line<'static> {
-    let look = screen.look;
+fn freshness(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Line<'static> {
+    let look = shown.look;
     let ago = |at: u64| {
-        let age = screen.now.saturating_sub(at);
+        let age = shown.now.saturating_sub(at);
         match age {
             0..2_000 => "just now".to_owned(),
             2_000..100_000 => format!("{} s ago", age / 1000),
@@ -58,7 +54,7 @@ fn freshness(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Line<
         }
     };
     let mut parts = vec!["READ-ONLY by the server".to_owned()];
-    match (screen.seen_at, screen.looking, &screen.blind) {
+    match (shown.seen_at, shown.looking, &shown.blind) {
         (None, true, _) => parts.push("looking".into()),
         (None, false, None) => {}
         (None, false, Some(_)) => parts.push("NOT CONNECTED".into()),
@@ -66,11 +62,11 @@ fn freshness(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Line<
         (Some(at), _, Some(_)) => parts.push(format!("LOST, last looked {}", ago(at))),
     }
     let mut style = look.band_good();
-    if let Some(checked) = &screen.checked {
+    if let Some(checked) = &shown.checked {
         let tally = tally(&checked.sets);
         // The checks are looked at less often than the rest; their age is told where it is another.
         let age = match ago(checked.at) {
-            age if screen.seen_at.map(ago) == Some(age.clone()) => String::new(),
+            age if shown.seen_at.map(ago) == Some(age.clone()) => String::new(),
             age => format!(", {age}"),
         };
         let silent = silent(&checked.sets);
@@ -80,62 +76,37 @@ fn freshness(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Line<
             style = look.band_warn();
         }
     }
-    if screen.blind.is_some() {
+    if shown.blind.is_some() {
         style = look.band_bad();
     }
     let dot = format!(" {} ", look.glyphs.dot());
     scene.band(&format!(" {}", parts.join(&dot)), style, columns)
 }
 
-pub(super) fn sheet(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Sheet {
-    match screen.pane {
-        InspectPane::Applied => Sheet::of(applied(screen, scene, columns)),
-        InspectPane::Checks => Sheet::of(all_checks(screen, scene, columns)),
-        InspectPane::Structure => Sheet::of(structure::draw_structure(screen, scene, columns)),
-        InspectPane::Impact => Sheet::of(impact(screen, columns)),
-        InspectPane::Locks => Sheet::of(locks(screen, scene, columns)),
-        InspectPane::Runs => Sheet::of(runs(screen, scene, columns)),
-        InspectPane::Messages => Sheet::of(messages(screen, scene, columns)),
+pub(super) fn sheet(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Sheet {
+    match shown.pane {
+        InspectPane::Applied => Sheet::of(applied(shown, scene, columns)),
+        InspectPane::Checks => Sheet::of(all_checks(shown, scene, columns)),
+        InspectPane::Structure => Sheet::of(structure::draw_structure(shown, scene, columns)),
+        InspectPane::Impact => Sheet::of(impact(shown, columns)),
+        InspectPane::Locks => Sheet::of(locks(shown, scene, columns)),
+        InspectPane::Runs => Sheet::of(runs(shown, scene, columns)),
+        InspectPane::Messages => Sheet::of(messages(shown, scene, columns)),
         // Drawn by the reader.
         InspectPane::Scripts => Sheet::default(),
     }
 }
 
-/// What stands where there is nothing yet.
-pub(super) fn nothing_yet(screen: &InspectScreen, columns: usize) -> Vec<Line<'static>> {
-    let text = match &screen.blind {
-        Some(why) => format!("Nothing was seen yet: {why}"),
-        None => "Looking. Nothing was seen yet.".to_owned(),
-    };
-    said(screen, &text, Style::new(), columns)
-}
-
-/// Text from the first column on, cleaned and wrapped.
-pub(super) fn said(
-    screen: &InspectScreen,
-    text: &str,
-    style: Style,
-    columns: usize,
-) -> Vec<Line<'static>> {
-    screen
-        .look
-        .clean_lines(text)
-        .iter()
-        .flat_map(|text| wrap(text, columns.saturating_sub(2)))
-        .map(|part| Line::from(format!(" {part}").set_style(style)))
-        .collect()
-}
-
-fn applied(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
-    let look = screen.look;
-    let Some(checked) = &screen.checked else {
-        return nothing_yet(screen, columns);
+fn applied(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = shown.look;
+    let Some(checked) = &shown.checked else {
+        return nothing_yet(shown, columns);
     };
     let mut lines = Vec::new();
-    let migrations = migrations(&screen.runbook, &checked.sets);
+    let migrations = migrations(&shown.runbook, &checked.sets);
     if migrations.is_empty() {
         lines.extend(said(
-            screen,
+            shown,
             "The checks of this runbook name no migration by its number; see the checks.",
             Style::new(),
             columns,
@@ -179,10 +150,10 @@ fn applied(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Vec<Lin
     lines
 }
 
-fn all_checks(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
-    let look = screen.look;
-    let Some(checked) = &screen.checked else {
-        return nothing_yet(screen, columns);
+fn all_checks(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = shown.look;
+    let Some(checked) = &shown.checked else {
+        return nothing_yet(shown, columns);
     };
     let mut sets: Vec<&CheckSet> = checked.sets.iter().collect();
     // What fails comes first, whatever stage it is of.
@@ -212,15 +183,15 @@ fn all_checks(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Vec<
     lines
 }
 
-fn impact(screen: &InspectScreen, columns: usize) -> Vec<Line<'static>> {
-    let measure = screen.sight.as_ref().map(|sight| &sight.measure);
-    walk_impact::draw_impact(screen.look, &screen.impact, measure, columns)
+fn impact(shown: &ShownPanes, columns: usize) -> Vec<Line<'static>> {
+    let measure = shown.sight.as_ref().map(|sight| &sight.measure);
+    walk_impact::draw_impact(shown.look, &shown.impact, measure, columns)
 }
 
-fn locks(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
-    let look = screen.look;
-    let Some(sight) = &screen.sight else {
-        return nothing_yet(screen, columns);
+fn locks(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = shown.look;
+    let Some(sight) = &shown.sight else {
+        return nothing_yet(shown, columns);
     };
     let inner = columns.saturating_sub(1);
     let mut lines = vec![scene.heading(
@@ -273,16 +244,16 @@ fn locks(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Vec<Line<
     lines
 }
 
-fn runs(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
-    let look = screen.look;
+fn runs(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = shown.look;
     let inner = columns.saturating_sub(1);
-    let place = screen
+    let place = shown
         .folder
         .as_deref()
         .unwrap_or("(no folder: HOME is not set)");
-    let runs = match &screen.runs {
+    let runs = match &shown.runs {
         Ok(runs) => runs,
-        Err(why) => return said(screen, why, look.warn(), columns),
+        Err(why) => return said(shown, why, look.warn(), columns),
     };
     let heading = format!(" {} in {place}", counted(runs.len(), "run", "runs"));
     let mut lines = vec![scene.heading(&look.clean(&heading), inner)];
@@ -315,27 +286,27 @@ fn runs(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'
     lines
 }
 
-fn messages(screen: &InspectScreen, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
-    let look = screen.look;
+fn messages(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
+    let look = shown.look;
     let inner = columns.saturating_sub(1);
     let mut lines = vec![scene.heading(" What could not be seen, and what to know", inner)];
-    if let Some(why) = &screen.blind {
+    if let Some(why) = &shown.blind {
         lines.extend(hanging(&look.clean(why), look.bad(), 1, inner));
     }
-    let problems = screen.sight.iter().flat_map(|sight| &sight.problems);
+    let problems = shown.sight.iter().flat_map(|sight| &sight.problems);
     for problem in problems {
         lines.extend(hanging(&look.clean(problem), look.warn(), 1, inner));
     }
     if lines.len() == 1 {
-        lines.extend(said(screen, "Nothing.", look.dim(), columns));
+        lines.extend(said(shown, "Nothing.", look.dim(), columns));
     }
-    if let Some(sight) = &screen.sight {
+    if let Some(sight) = &shown.sight {
         lines.push(Line::default());
         let text = look.clean(&telling::place(sight));
         lines.extend(hanging(&text, Style::new(), 1, inner));
         let took = took(sight.took);
         lines.extend(said(
-            screen,
+            shown,
             &format!("The last look took {took}."),
             look.dim(),
             columns,

@@ -96,7 +96,7 @@ impl RunReport {
             broken => {
                 let believed = lines.len();
                 let replay = Replay::of(lines);
-                let journal = sections::JournalFile {
+                let journal = headline::JournalFile {
                     name,
                     lines: text.lines().count(),
                     believed,

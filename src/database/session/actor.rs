@@ -1,6 +1,5 @@
 //! The task itself: takes an order, does it, and watches the link while there is none to do.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,25 +7,23 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::inquire::Identity;
+use super::identity::Identity;
+use super::last_words::{explain_end, explain_idle_end};
 use super::limits::SessionLimits;
+use super::line::OutsideHandle;
 use super::looking::{self, Looks};
-use super::{HoldOptions, Order, OutsideHandle, PresentConnection};
+use super::{HoldOptions, Order};
 use crate::database::link::{Answer, BrokenLink, Link};
 use crate::database::locks::LockLedger;
+use crate::database::message;
 use crate::database::pinned::Aim;
-use crate::database::sentry::{Relieved, Sentry};
+use crate::database::sentry::Sentry;
 use crate::database::tap::Status;
-use crate::database::{message, target};
 use crate::gate::event::{Body, CommitAnswer, Report, Seq, ServerMessage, Target};
 use crate::runbook::Runbook;
 
-/// What it means that nobody watches over the hold.
-pub(super) const UNGUARDED: &str = "if this program is stopped while the server waits on the socket \
-    in the middle of a statement, its locks are held until it goes on or is killed";
-
 /// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(1);
+pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
 pub(super) struct Actor {
     pub(super) runbook: Arc<Runbook>,
@@ -56,58 +53,19 @@ pub(super) struct Actor {
     /// The statement of the script that was started last and may end sessions, this one too: its line.
     pub(super) ends_sessions: Option<usize>,
     /// Who ends our backend when we cannot.
-    sentry: Option<Sentry>,
+    pub(super) sentry: Option<Sentry>,
     /// The same while it starts.
-    posting: Option<Posting>,
-    unguarded: Option<String>,
+    pub(super) posting: Option<Posting>,
+    pub(super) unguarded: Option<String>,
     /// What ended the last connection.
-    ended: ServerMessage,
-    latest: Seq,
+    pub(super) ended: ServerMessage,
+    pub(super) latest: Seq,
     /// When the server last heard of us.
     heard: Instant,
 }
 
 /// The process that watches over the hold while it starts.
 pub(super) type Posting = JoinHandle<Result<Sentry, String>>;
-
-/// Waits until it is there.
-pub(super) async fn wait_for_post(posting: Posting) -> Result<Sentry, String> {
-    posting
-        .await
-        .unwrap_or_else(|_| Err("its start failed".into()))
-}
-
-/// Whether somebody watches over the hold, as it is told.
-pub(super) fn guard_told(missing: Option<String>) -> Body {
-    let why = missing.map(|why| {
-        Box::new(message::own_with_hint(
-            format!("the process that watches over the hold is not there: {why}"),
-            UNGUARDED,
-        ))
-    });
-    Body::Guard { missing: why }
-}
-
-/// What is told of a process that died.
-fn relieved_told(relieved: &Relieved) -> ServerMessage {
-    let Relieved { how, by_nobody } = relieved;
-    let died = format!("the process that watches over the hold died ({how})");
-    match by_nobody {
-        None => message::own_with_hint(
-            format!("{died}; another one has taken its place"),
-            "until then nobody but this program watched over the hold",
-        ),
-        Some(why) => message::own_with_hint(
-            format!("{died}, and none can be started in its place: {why}"),
-            UNGUARDED,
-        ),
-    }
-}
-
-/// How long a server that is not ready is waited for at the most, whatever connect_timeout says.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
-const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(500);
 
 /// What the task turns to.
 enum ActorTurn {
@@ -186,91 +144,6 @@ impl Actor {
         self.line.set(None);
         if let Some(link) = self.link.take() {
             link.close(GOODBYE).await;
-        }
-    }
-
-    /// Starts the process that watches over the hold, unless one does; why there is none. It is there
-    /// before there is anything to hold.
-    pub(super) async fn post_sentry(&mut self, seq: Seq) -> Option<String> {
-        let posting = self.posting_under_way()?;
-        self.posted(seq, wait_for_post(posting).await)
-    }
-
-    /// Its start, unless it is there.
-    pub(super) fn posting_under_way(&mut self) -> Option<Posting> {
-        let program = self.options.guard.clone()?;
-        if self.sentry.as_ref().is_some_and(Sentry::is_there) {
-            return None;
-        }
-        self.posting.take().or_else(|| self.start_posting(program))
-    }
-
-    /// Takes the process that was started; why there is none.
-    pub(super) fn posted(&mut self, seq: Seq, posted: Result<Sentry, String>) -> Option<String> {
-        let missing = posted.as_ref().err().cloned();
-        self.say_guard(seq, missing.clone());
-        self.take_post(posted);
-        missing
-    }
-
-    /// The same where it was told already.
-    pub(super) fn take_post(&mut self, posted: Result<Sentry, String>) {
-        self.unguarded = posted.as_ref().err().cloned();
-        self.sentry = posted.ok();
-    }
-
-    /// Why nobody watches over the hold, as it was told last.
-    pub(super) fn unguarded(&self) -> Option<String> {
-        self.unguarded.clone()
-    }
-
-    /// Starts it, and waits for nothing.
-    fn start_posting(&self, program: PathBuf) -> Option<Posting> {
-        let pinned = self.aim.pinned().cloned()?;
-        let line = Arc::clone(&self.line);
-        let silence = Duration::from_millis(self.options.dead_man);
-        let (told, reports) = (Arc::clone(&self.line), self.reports.clone());
-        let tell = move |relieved: Relieved| {
-            noticed(&reports, told.latest(), None, relieved_told(&relieved));
-        };
-        Some(tokio::task::spawn_blocking(move || {
-            let alive = move || !line.lease.is_overdue();
-            Sentry::post(&program, &pinned, silence, alive, tell)
-        }))
-    }
-
-    /// Says whether somebody watches over the hold, where that has changed.
-    fn say_guard(&mut self, seq: Seq, missing: Option<String>) {
-        if missing.is_some() {
-            self.sentry = None;
-        }
-        if self.unguarded == missing {
-            return;
-        }
-        self.unguarded.clone_from(&missing);
-        self.say(seq, guard_told(missing));
-    }
-
-    /// From here on the transaction is ended by others than us, too.
-    fn guard(&self) {
-        let (Some(sentry), Some(identity), Some(xid)) = (&self.sentry, &self.identity, &self.xid)
-        else {
-            return;
-        };
-        sentry.hold(identity.clone(), xid.clone());
-    }
-
-    /// Starts a process once more where one died that could not be replaced.
-    async fn look_after_sentry(&mut self, seq: Seq) {
-        let gone = |sentry: &Sentry| !sentry.is_there();
-        if self.sentry.as_ref().is_some_and(gone) && self.post_sentry(seq).await.is_none() {
-            self.guard();
-        }
-    }
-
-    fn stand_down(&self) {
-        if let Some(sentry) = &self.sentry {
-            sentry.free();
         }
     }
 
@@ -366,117 +239,6 @@ impl Actor {
         Ok(())
     }
 
-    async fn connect(&mut self, seq: Seq) {
-        self.line.set(None);
-        self.line.lease.forget();
-        // It knows the way to the server of the session before; what that one still holds it ends.
-        self.sentry = None;
-        self.posting = None;
-        if let Some(link) = self.link.take() {
-            link.close(GOODBYE).await;
-        }
-        self.xid = None;
-        match self.reach_patiently(seq).await {
-            Ok(target) => {
-                // It takes a moment; who looks for evidence meanwhile does not wait for it.
-                let expected = self.runbook.expected_database.as_deref();
-                if target::objections(&target, expected).is_empty()
-                    && let Some(program) = self.options.guard.clone()
-                {
-                    self.posting = self.start_posting(program);
-                }
-                self.say(seq, Body::Connected(Box::new(target)));
-            }
-            Err(why) => {
-                self.ended = why.clone();
-                self.say(seq, Body::ConnectFailed(why));
-            }
-        }
-    }
-
-    /// Reaches a server; one that is starting up is asked again for as long as an attempt may take.
-    async fn reach_patiently(&mut self, seq: Seq) -> Result<Target, ServerMessage> {
-        let mut severed = self.line.severed.subscribe();
-        let limit = self.aim.connect_timeout().min(LONGEST_WAIT);
-        let until = Instant::now() + limit;
-        let mut told = false;
-        loop {
-            let why = match self.reach().await {
-                Err(why) if why.is_not_ready() => why,
-                reached => return reached,
-            };
-            if severed.has_changed().unwrap_or(true) {
-                return Err(given_up());
-            }
-            if Instant::now() >= until {
-                return Err(why);
-            }
-            if !told {
-                told = true;
-                let limit = limit.as_secs();
-                let told = ServerMessage {
-                    hint: Some(format!(
-                        "it is asked again for up to {limit} s (psql would not wait); leaving ends that"
-                    )),
-                    ..why
-                };
-                noticed(&self.reports, seq, None, told);
-            }
-            tokio::select! {
-                () = tokio::time::sleep(BETWEEN_ATTEMPTS) => {}
-                _ = severed.changed() => return Err(given_up()),
-            }
-        }
-    }
-
-    /// Opens a new connection and finds out what it reached; `sever` gives it up.
-    pub(super) async fn reach(&mut self) -> Result<Target, ServerMessage> {
-        let mut severed = self.line.severed.subscribe();
-        let aim = self.aim.clone();
-        let attempt = async {
-            let mut link = aim.open().await?;
-            if let Some(why) = link.reads_otherwise() {
-                return Err(why);
-            }
-            // A link that goes silent after the first answer must not hold the attempt for ever.
-            let limit = aim.connect_timeout();
-            let questions = async {
-                let unread = |why: ServerMessage| target::unread(&why);
-                let asked = target::Questions::send(&mut link, None).await;
-                let asked = asked.map_err(unread)?;
-                let tried = super::hold::ask_for_client_checks(&mut link).await;
-                let tried = tried.map_err(|broken| unread(broken.why()))?;
-                let answers = asked.hear(&mut link).await.map_err(unread)?;
-                let learned = super::hold::learn_client_checks(&mut link, tried).await;
-                learned.map_err(|broken| unread(broken.why()))?;
-                answers.complete(&mut link).await.map_err(unread)
-            };
-            let mut target: Target = match tokio::time::timeout(limit, questions).await {
-                Ok(answered) => answered?,
-                Err(_) => return Err(target::unread(&ServerMessage::default())),
-            };
-            target.hostaddr = aim.address_asked(&target.host, target.port);
-            Ok((link, target))
-        };
-        let (mut link, target) = tokio::select! {
-            result = attempt => result?,
-            _ = severed.changed() => return Err(given_up()),
-        };
-        for notice in link.take_early_notices() {
-            noticed(&self.reports, self.latest, None, notice);
-        }
-        self.aim.pin(&link);
-        self.line.set(Some(PresentConnection {
-            token: link.cancel_token(),
-            route: link.route().clone(),
-            abort: link.abort_handle(),
-        }));
-        self.link = Some(link);
-        self.looks = Looks::default();
-        self.target = Some(target.clone());
-        Ok(target)
-    }
-
     /// Proves to the server that we are alive, and looks whether the transaction is. An empty query
     /// calls nothing that could be forbidden, and runs into no limit.
     async fn beat(&mut self, seq: Seq) -> Result<(), BrokenLink> {
@@ -525,6 +287,12 @@ impl Actor {
         }
     }
 
+    /// The program's own limits on this server.
+    pub(super) fn limits(&self) -> SessionLimits {
+        let checks_client = self.link.as_ref().is_some_and(Link::checks_client);
+        SessionLimits::ours(&self.options, checks_client)
+    }
+
     /// [`HoldOptions::answer_timeout`]
     pub(super) fn answer_timeout(&self) -> Duration {
         Duration::from_millis(self.options.answer_timeout)
@@ -545,8 +313,8 @@ impl Actor {
                 "the hold limit was reached, and this program closed the link",
                 "the server rolls the open transaction back as soon as it notices",
             ),
-            false if self.may_be_open() => explained(why, &self.options, self.ends_sessions),
-            false => explained_idle(why),
+            false if self.may_be_open() => explain_end(why, &self.options, self.ends_sessions),
+            false => explain_idle_end(why),
         };
         self.dropped(&why);
         self.say(seq, Body::SessionEnded(why));
@@ -591,11 +359,6 @@ pub(super) async fn within<T>(
     }
 }
 
-/// What is told of an attempt to connect that somebody left.
-fn given_up() -> ServerMessage {
-    message::own("the attempt was given up")
-}
-
 /// Why a silent link was given up.
 pub(super) fn unanswered(limit: Duration) -> BrokenLink {
     BrokenLink::new(message::own(format!(
@@ -633,60 +396,5 @@ async fn watch(
     match link {
         Some(link) => link.idle(notice).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The server's last word where no transaction was open.
-fn explained_idle(why: ServerMessage) -> ServerMessage {
-    let ended = match why.sqlstate.as_deref() {
-        Some("57P01") => "an administrator ended this session; ",
-        Some("57P02") => "the server crashed or another backend did; ",
-        Some("57P05") => "the session was idle for longer than its idle_session_timeout; ",
-        Some(_) | None => "",
-    };
-    ServerMessage {
-        hint: why.hint.or_else(|| {
-            Some(format!(
-                "{ended}no transaction was open, so nothing was rolled back"
-            ))
-        }),
-        ..why
-    }
-}
-
-/// The server's last word with what it means for the transaction.
-fn explained(
-    why: ServerMessage,
-    options: &HoldOptions,
-    ends_sessions: Option<usize>,
-) -> ServerMessage {
-    if why.hint.is_some() {
-        return why;
-    }
-    let hint = match why.sqlstate.as_deref() {
-        Some("25P03") => format!(
-            "the server heard nothing from this program for {} s, or for less where the script sets a \
-             shorter idle_in_transaction_session_timeout, and rolled the open transaction back",
-            options.dead_man / 1000
-        ),
-        Some("57P01") if let Some(line) = ends_sessions => format!(
-            "the statement on line {line} ends sessions and was running: it ended its own, unless an \
-             administrator did at that moment; the server rolled the open transaction back"
-        ),
-        Some("57P01") => {
-            "an administrator ended this session, or the process that watches over the \
-                          hold, because this program was stopped; the server rolled the open \
-                          transaction back"
-                .into()
-        }
-        Some("57P02") => "the server crashed or another backend did; it rolls every open \
-                          transaction back when it recovers"
-            .into(),
-        Some(_) => "the server ended the session and rolled the open transaction back".into(),
-        None => "the server rolls an open transaction back as soon as it notices".into(),
-    };
-    ServerMessage {
-        hint: Some(hint),
-        ..why
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::actor::{Actor, noticed, unanswered, within};
+use super::guard::{COMMIT_BEHIND_SAVEPOINT, guard, is_guards};
 use super::looking;
-use super::settling::COMMIT_BEHIND_SAVEPOINT;
 use super::status::{ask_elsewhere, ask_status, status_of, status_question};
 use crate::database::link::{Answer, BrokenLink, Sent};
 use crate::database::pinned::Pinned;
@@ -273,21 +273,4 @@ async fn look_at_commit(
         event: row.next().flatten(),
         standbys: row.next().flatten().unwrap_or_default(),
     })
-}
-
-/// Whether the guard before COMMIT fails with it where the transaction is another one, or none.
-pub(super) fn is_guards(sqlstate: Option<&str>) -> bool {
-    matches!(sqlstate, Some("22012" | "3B001" | "25P01"))
-}
-
-/// A question that divides by zero in any transaction but this one: what COMMIT stands behind.
-/// `None` when the number is none.
-pub(super) fn guard(xid: &str) -> Option<String> {
-    if xid.is_empty() || !xid.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    Some(format!(
-        "SELECT 1 OPERATOR(pg_catalog./) COALESCE(pg_catalog.pg_current_xact_id_if_assigned() \
-         OPERATOR(pg_catalog.=) '{xid}'::pg_catalog.xid8, false)::pg_catalog.int4"
-    ))
 }

@@ -8,7 +8,7 @@ use super::limits::{self, SessionLimits};
 use super::looking::{self, Looks};
 use super::status::{status_of, status_question};
 use super::{HoldOptions, read_only};
-use crate::database::link::{BrokenLink, Gathered, Link, Sent};
+use crate::database::link::{BrokenLink, Gathered, Link};
 use crate::database::locks::LockLedger;
 use crate::database::tap::Status;
 use crate::database::{message, target};
@@ -22,35 +22,6 @@ const ROLLBACK_TRIES: u32 = 3;
 const NO_TRANSACTION: &str = "25P01";
 
 const XID: &str = "SELECT pg_catalog.pg_current_xact_id()";
-
-/// First server that has `client_connection_check_interval`.
-const CHECKS_CLIENT: u32 = 14;
-
-/// Asks whether the server can look for a vanished client in the middle of a statement. Not on every
-/// platform, and only trying tells. `None` where it is too old.
-pub(super) async fn ask_for_client_checks(link: &mut Link) -> Result<Option<Sent>, BrokenLink> {
-    if link.server_major() < CHECKS_CLIENT {
-        return Ok(None);
-    }
-    let tried = "BEGIN READ ONLY; SET LOCAL client_connection_check_interval = '1s'; ROLLBACK";
-    Ok(Some(link.send_ours(tried).await?))
-}
-
-/// Takes the answer; the link knows it then.
-pub(super) async fn learn_client_checks(
-    link: &mut Link,
-    asked: Option<Sent>,
-) -> Result<(), BrokenLink> {
-    let Some(asked) = asked else {
-        return Ok(());
-    };
-    let tried = link.answer(asked, &mut |_| {}).await?;
-    if tried.error.is_some() && tried.status != Status::Idle {
-        link.ask("ROLLBACK").await?;
-    }
-    link.knows_client_checks(tried.error.is_none());
-    Ok(())
-}
 
 pub(super) fn idle_limit(options: &HoldOptions) -> String {
     format!(

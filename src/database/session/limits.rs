@@ -6,8 +6,7 @@
 //! until then the one that the script may have set counts for what the program sends as well.
 
 use super::HoldOptions;
-use super::actor::Actor;
-use crate::database::link::{Answer, Link};
+use crate::database::link::Answer;
 use crate::gate::event::{Millis, ServerMessage};
 use crate::runbook::script::Statement;
 
@@ -24,16 +23,8 @@ pub(super) struct SessionLimits {
     others: Vec<(&'static str, Millis)>,
 }
 
-impl Actor {
-    /// The program's own limits on this server.
-    pub(super) fn limits(&self) -> SessionLimits {
-        let checks_client = self.link.as_ref().is_some_and(Link::checks_client);
-        SessionLimits::ours(&self.options, checks_client)
-    }
-}
-
 impl SessionLimits {
-    fn ours(options: &HoldOptions, checks_client: bool) -> SessionLimits {
+    pub(super) fn ours(options: &HoldOptions, checks_client: bool) -> SessionLimits {
         let mut others = vec![
             ("lock_timeout", options.lock_timeout.max(1)),
             (

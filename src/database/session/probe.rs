@@ -8,8 +8,9 @@ use super::Claim;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
-use super::actor::{Actor, Posting, UNGUARDED, guard_told, wait_for_post};
+use super::actor::{Actor, Posting};
 use super::measure;
+use super::posting::{UNGUARDED, guard_told, wait_for_post};
 use super::read_only::{self, ReadOnlyLimits, ReadOnlyQuery, Stopped};
 use super::traffic::Traffic;
 use crate::database::link::BrokenLink;

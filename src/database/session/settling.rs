@@ -7,7 +7,7 @@
 
 use super::actor::{Actor, noticed};
 use super::caps::Caps;
-use super::committing::{guard, is_guards};
+use super::guard::{MARK, guard, is_guards};
 use super::hold::idle_limit;
 use super::limits::SessionLimits;
 use super::{HoldOptions, looking};
@@ -30,13 +30,6 @@ const WAIT_FOR_DISK: &str = "SET LOCAL synchronous_commit = on";
 
 /// How far the WAL was written; the transaction's number is in it.
 const WRITTEN: &str = "SELECT pg_catalog.pg_current_wal_insert_lsn()";
-
-/// Tells this transaction from others where the guard of COMMIT is not answered: a savepoint is known to
-/// the transaction that made it alone, and needs no right.
-const MARK: &str = "SAVEPOINT stagegate_held";
-
-/// COMMIT that fails in any transaction but the one that was marked.
-pub(super) const COMMIT_BEHIND_SAVEPOINT: &str = "RELEASE SAVEPOINT stagegate_held; COMMIT";
 
 /// SQLSTATEs that say nothing about a deferred constraint: cancelled, a lock not granted, aborted before.
 const NOT_DEFERRED: &[&str] = &["57014", "55P03", "25P02"];

@@ -3,7 +3,7 @@
 //!
 //! Of the latter nothing is expected, so nothing is marked; but a name is never cut.
 
-use crate::inspect::screen::InspectScreen;
+use crate::inspect::shown::ShownPanes;
 use crate::inspect::{CatalogTable, InspectStage, InspectedTable, Inspection, TablePart};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
@@ -16,13 +16,13 @@ const BESIDE: usize = 35;
 
 /// What the checks say of this table that does not pass.
 pub(super) fn checks(
-    screen: &InspectScreen,
+    shown: &ShownPanes,
     sight: &Inspection,
     table: &InspectedTable,
     columns: usize,
 ) -> Vec<Line<'static>> {
-    let look = screen.look;
-    let differences = differences(screen, sight, table);
+    let look = shown.look;
+    let differences = differences(shown, sight, table);
     if differences.is_empty() {
         return Vec::new();
     }
@@ -43,7 +43,7 @@ pub(super) fn checks(
 
 /// The checks that say of this table that it is not as expected.
 fn differences<'a>(
-    screen: &'a InspectScreen,
+    shown: &'a ShownPanes,
     sight: &Inspection,
     table: &InspectedTable,
 ) -> Vec<&'a Check> {
@@ -58,7 +58,7 @@ fn differences<'a>(
         .filter(|other| other.name != table.name)
         .map(bare)
         .collect();
-    let sets = screen.checked.iter().flat_map(|checked| &checked.sets);
+    let sets = shown.checked.iter().flat_map(|checked| &checked.sets);
     sets.flat_map(|set| {
         set.checks
             .iter()
@@ -68,7 +68,7 @@ fn differences<'a>(
         let says = format!("{} {}", check.name, check.detail);
         check.verdict != Verdict::Pass
             && (says.contains(&own)
-                || statement(&screen.runbook, *stage, *number).is_some_and(|text| {
+                || statement(&shown.runbook, *stage, *number).is_some_and(|text| {
                     text.contains(&own) && !others.iter().any(|other| text.contains(other.as_str()))
                 }))
     })
@@ -82,13 +82,13 @@ fn statement(runbook: &Runbook, stage: InspectStage, number: usize) -> Option<&s
 
 /// What is on a table and not of the script.
 pub(super) fn others(
-    screen: &InspectScreen,
+    shown: &ShownPanes,
     sight: &Inspection,
     table: &str,
     found: &CatalogTable,
     columns: usize,
 ) -> Vec<Line<'static>> {
-    let look = screen.look;
+    let look = shown.look;
     let told = &sight.compared.told;
     let inner = columns.saturating_sub(1);
     let mut lines = Vec::new();

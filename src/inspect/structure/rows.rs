@@ -6,7 +6,7 @@
 use super::extent::{NOT_YET, extent, word};
 use crate::inspect::applied::Extent;
 use crate::inspect::compare::{ComparedObject, Mark};
-use crate::inspect::screen::InspectScreen;
+use crate::inspect::shown::ShownPanes;
 use crate::inspect::{CheckSet, Inspection};
 use crate::tui::text::{hanging, labelled, wrap};
 use crate::tui::view::TWO_COLUMNS;
@@ -18,13 +18,13 @@ const MARKS: usize = 18;
 
 /// The objects of the script on a table; of none of the tables, where `table` is empty.
 pub(super) fn expected(
-    screen: &InspectScreen,
+    shown: &ShownPanes,
     sight: &Inspection,
     sets: &[CheckSet],
     table: &str,
     columns: usize,
 ) -> Vec<Line<'static>> {
-    let look = screen.look;
+    let look = shown.look;
     let is_own = |row: &&ComparedObject| match table {
         "" => !sight.tables.iter().any(|table| table.name == row.table),
         table => row.table == table,
@@ -36,7 +36,7 @@ pub(super) fn expected(
     sections.sort_unstable();
     sections.dedup();
     for section in sections {
-        let extent = extent(&screen.runbook, sets, &sight.compared, section);
+        let extent = extent(&shown.runbook, sets, &sight.compared, section);
         let mut rows: Vec<&&ComparedObject> =
             own.iter().filter(|row| row.section == section).collect();
         // What has to be weighed is never below what is in order.
@@ -45,7 +45,7 @@ pub(super) fn expected(
             Mark::Text | Mark::Unsure => 1,
             Mark::Same => 2,
         });
-        let title = section.and_then(|at| screen.runbook.script.sections.get(at));
+        let title = section.and_then(|at| shown.runbook.script.sections.get(at));
         let title = title.map_or("the script", |section| section.title.as_str());
         let mut counts: Vec<(&str, usize)> = Vec::new();
         for row in &rows {
@@ -72,37 +72,37 @@ pub(super) fn expected(
         ));
         let wide = columns >= usize::from(TWO_COLUMNS);
         if wide {
-            lines.push(titles(screen, columns));
+            lines.push(titles(shown, columns));
         }
         for row in rows {
             lines.extend(match wide {
-                true => beside(screen, row, extent, columns),
-                false => stacked(screen, row, extent, columns),
+                true => beside(shown, row, extent, columns),
+                false => stacked(shown, row, extent, columns),
             });
         }
     }
     lines
 }
 
-fn style(screen: &InspectScreen, word: &str) -> Style {
+fn style(shown: &ShownPanes, word: &str) -> Style {
     match word {
-        "same" => screen.look.good(),
-        NOT_YET => screen.look.dim(),
-        "differs in text" | "not sure" => screen.look.warn(),
-        _ => screen.look.bad(),
+        "same" => shown.look.good(),
+        NOT_YET => shown.look.dim(),
+        "differs in text" | "not sure" => shown.look.warn(),
+        _ => shown.look.bad(),
     }
 }
 
 /// One below the other: a line where expected says it all.
 fn stacked(
-    screen: &InspectScreen,
+    shown: &ShownPanes,
     row: &ComparedObject,
     extent: Extent,
     columns: usize,
 ) -> Vec<Line<'static>> {
-    let look = screen.look;
+    let look = shown.look;
     let word = word(row, extent);
-    let style = style(screen, word);
+    let style = style(shown, word);
     let inner = columns.saturating_sub(1);
     let whole = matches!(row.mark, Mark::Same) || word == NOT_YET;
     let name = format!("{} {}", row.sort.word(), row.name);
@@ -133,8 +133,8 @@ fn shares(columns: usize) -> (usize, usize) {
     (room * 28 / 100, room * 36 / 100)
 }
 
-fn titles(screen: &InspectScreen, columns: usize) -> Line<'static> {
-    let look = screen.look;
+fn titles(shown: &ShownPanes, columns: usize) -> Line<'static> {
+    let look = shown.look;
     let (name, half) = shares(columns);
     let titles = [
         ("", MARKS),
@@ -148,14 +148,14 @@ fn titles(screen: &InspectScreen, columns: usize) -> Line<'static> {
 
 /// Side by side: mark, name, expected, actual.
 fn beside(
-    screen: &InspectScreen,
+    shown: &ShownPanes,
     row: &ComparedObject,
     extent: Extent,
     columns: usize,
 ) -> Vec<Line<'static>> {
-    let look = screen.look;
+    let look = shown.look;
     let word = word(row, extent);
-    let style = style(screen, word);
+    let style = style(shown, word);
     let (name, half) = shares(columns);
     let cell = |text: &str, columns: usize| wrap(&look.clean(text), columns.saturating_sub(2));
     let cells = [

@@ -3,11 +3,21 @@
 //! It never says COMMITTED or ROLLED BACK where the journal does not prove it.
 
 use super::Tone;
-use super::sections::JournalFile;
 use super::words::told_to_others;
 use crate::gate::phase::OutcomeWord;
+use crate::journal::chain::Broken;
 use crate::journal::replay::{Attempt, RecordedOutcome, Replay};
 use crate::runbook::check::Verdict;
+
+/// The journal as a file.
+pub struct JournalFile<'a> {
+    pub name: &'a str,
+    /// How many lines it has.
+    pub lines: usize,
+    /// How many of them are as they were written.
+    pub believed: usize,
+    pub broken: Option<&'a Broken>,
+}
 
 pub struct Headline {
     pub tone: Tone,

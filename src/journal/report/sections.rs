@@ -6,23 +6,13 @@ mod course;
 mod ran;
 mod said;
 
+use super::headline::{JournalFile, choose_headline};
 use super::words::{between, exit_code, instant, shell, stretch};
-use super::{Block, Cell, Row, Table, Tone, headline};
+use super::{Block, Cell, Row, Table, Tone};
 use crate::gate::event::Standing;
-use crate::journal::chain::Broken;
 use crate::journal::entry::Opened;
 use crate::journal::replay::Attempt;
 use crate::journal::replay::Replay;
-
-/// The journal as a file.
-pub struct JournalFile<'a> {
-    pub name: &'a str,
-    /// How many lines it has.
-    pub lines: usize,
-    /// How many of them are as they were written.
-    pub believed: usize,
-    pub broken: Option<&'a Broken>,
-}
 
 /// The title of the report.
 pub fn title(replay: &Replay) -> String {
@@ -131,7 +121,7 @@ fn tell_last_transaction(replay: &Replay, attempt: &Attempt) -> Vec<NamedFact> {
 }
 
 fn outcome(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Block>) {
-    let headline = headline::choose_headline(replay, journal);
+    let headline = choose_headline(replay, journal);
     blocks.push(Block::Banner(
         headline.tone,
         headline.word.to_owned(),

@@ -1,16 +1,17 @@
 //! What a reader does next, and what the report rests on: the way back, the course of the run, the
 //! journal.
 
-use super::{JournalFile, course, heading, named};
+use super::{course, heading, named};
 use crate::journal::replay::Replay;
+use crate::journal::report::headline::{JournalFile, choose_headline};
 use crate::journal::report::words::{clock, counted, told_to_others};
-use crate::journal::report::{Block, Cell, Row, Table, headline};
+use crate::journal::report::{Block, Cell, Row, Table};
 use crate::runbook::rollback::number_of;
 
 /// The rollback scripts, or why none is needed.
 pub fn way_back(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Block>) {
     blocks.push(heading("Way back"));
-    let headline = headline::choose_headline(replay, journal);
+    let headline = choose_headline(replay, journal);
     let ended = replay.is_whole();
     if ended && matches!(headline.word, "ROLLED BACK" | "NOTHING WAS APPLIED") {
         blocks.push(Block::Text(

@@ -1,0 +1,135 @@
+//! The way to the server: a connection, what it reached, and how long one that is not ready is asked again.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::actor::{Actor, GOODBYE, noticed};
+use super::client_checks::{ask_for_client_checks, learn_client_checks};
+use super::line::PresentConnection;
+use super::looking::Looks;
+use crate::database::{message, target};
+use crate::gate::event::{Body, Seq, ServerMessage, Target};
+
+/// How long a server that is not ready is waited for at the most, whatever connect_timeout says.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(500);
+
+impl Actor {
+    pub(super) async fn connect(&mut self, seq: Seq) {
+        self.line.set(None);
+        self.line.lease.forget();
+        // It knows the way to the server of the session before; what that one still holds it ends.
+        self.sentry = None;
+        self.posting = None;
+        if let Some(link) = self.link.take() {
+            link.close(GOODBYE).await;
+        }
+        self.xid = None;
+        match self.reach_patiently(seq).await {
+            Ok(target) => {
+                // It takes a moment; who looks for evidence meanwhile does not wait for it.
+                let expected = self.runbook.expected_database.as_deref();
+                if target::objections(&target, expected).is_empty()
+                    && let Some(program) = self.options.guard.clone()
+                {
+                    self.posting = self.start_posting(program);
+                }
+                self.say(seq, Body::Connected(Box::new(target)));
+            }
+            Err(why) => {
+                self.ended = why.clone();
+                self.say(seq, Body::ConnectFailed(why));
+            }
+        }
+    }
+
+    /// Reaches a server; one that is starting up is asked again for as long as an attempt may take.
+    async fn reach_patiently(&mut self, seq: Seq) -> Result<Target, ServerMessage> {
+        let mut severed = self.line.severed.subscribe();
+        let limit = self.aim.connect_timeout().min(LONGEST_WAIT);
+        let until = Instant::now() + limit;
+        let mut told = false;
+        loop {
+            let why = match self.reach().await {
+                Err(why) if why.is_not_ready() => why,
+                reached => return reached,
+            };
+            if severed.has_changed().unwrap_or(true) {
+                return Err(given_up());
+            }
+            if Instant::now() >= until {
+                return Err(why);
+            }
+            if !told {
+                told = true;
+                let limit = limit.as_secs();
+                let told = ServerMessage {
+                    hint: Some(format!(
+                        "it is asked again for up to {limit} s (psql would not wait); leaving ends that"
+                    )),
+                    ..why
+                };
+                noticed(&self.reports, seq, None, told);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(BETWEEN_ATTEMPTS) => {}
+                _ = severed.changed() => return Err(given_up()),
+            }
+        }
+    }
+
+    /// Opens a new connection and finds out what it reached; `sever` gives it up.
+    pub(super) async fn reach(&mut self) -> Result<Target, ServerMessage> {
+        let mut severed = self.line.severed.subscribe();
+        let aim = self.aim.clone();
+        let attempt = async {
+            let mut link = aim.open().await?;
+            if let Some(why) = link.reads_otherwise() {
+                return Err(why);
+            }
+            // A link that goes silent after the first answer must not hold the attempt for ever.
+            let limit = aim.connect_timeout();
+            let questions = async {
+                let unread = |why: ServerMessage| target::unread(&why);
+                let asked = target::Questions::send(&mut link, None).await;
+                let asked = asked.map_err(unread)?;
+                let tried = ask_for_client_checks(&mut link).await;
+                let tried = tried.map_err(|broken| unread(broken.why()))?;
+                let answers = asked.hear(&mut link).await.map_err(unread)?;
+                let learned = learn_client_checks(&mut link, tried).await;
+                learned.map_err(|broken| unread(broken.why()))?;
+                answers.complete(&mut link).await.map_err(unread)
+            };
+            let mut target: Target = match tokio::time::timeout(limit, questions).await {
+                Ok(answered) => answered?,
+                Err(_) => return Err(target::unread(&ServerMessage::default())),
+            };
+            target.hostaddr = aim.address_asked(&target.host, target.port);
+            Ok((link, target))
+        };
+        let (mut link, target) = tokio::select! {
+            result = attempt => result?,
+            _ = severed.changed() => return Err(given_up()),
+        };
+        for notice in link.take_early_notices() {
+            noticed(&self.reports, self.latest, None, notice);
+        }
+        self.aim.pin(&link);
+        self.line.set(Some(PresentConnection {
+            token: link.cancel_token(),
+            route: link.route().clone(),
+            abort: link.abort_handle(),
+        }));
+        self.link = Some(link);
+        self.looks = Looks::default();
+        self.target = Some(target.clone());
+        Ok(target)
+    }
+}
+
+/// What is told of an attempt to connect that somebody left.
+fn given_up() -> ServerMessage {
+    message::own("the attempt was given up")
+}
