@@ -90,6 +90,13 @@ impl<'a> Words<'a> {
         self.bytes.get(range).unwrap_or_default()
     }
 
+    /// Behind the semicolon of a statement whose last word ends there; `None` where no semicolon follows.
+    pub(super) fn end_of_statement(self, last: usize) -> Option<usize> {
+        let rest = self.bytes.get(last..)?;
+        let at = rest.iter().position(|byte| !byte.is_ascii_whitespace())?;
+        (rest.get(at) == Some(&b';')).then_some(last + at + 1)
+    }
+
     pub(super) fn text(self, token: &StatementWord) -> &'a str {
         let bytes = self.bytes.get(token.range()).unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()

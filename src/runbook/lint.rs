@@ -17,6 +17,7 @@ use super::classify;
 use super::linting::{Excerpt, Linting, Parsing};
 use super::objects::{self, Objects, ParsedText};
 use super::places::Places;
+use super::scanner::Piece;
 use super::script::{Fate, Finding, Script, ScriptRefusal, Statement};
 use super::substitution::Laid;
 
@@ -90,8 +91,20 @@ pub(super) struct Linted {
     pub laid: Laid,
     /// The places of the text that are no SQL, or too deep.
     pub blanks: Vec<Range<usize>>,
+    /// Where statements end in the text without a semicolon.
+    pub ended: Vec<usize>,
     /// Where each statement ends in the text, and its number.
     pub ends: Vec<(usize, usize)>,
+}
+
+impl Linted {
+    /// Takes down a statement, and what of it the linter does not see.
+    pub(super) fn note(&mut self, number: usize, piece: &Piece, unseen: Option<Range<usize>>) {
+        self.ends.push((piece.span.end, number));
+        self.ended
+            .extend(piece.ended_by_meta.then_some(piece.span.end));
+        self.blanks.extend(unseen);
+    }
 }
 
 /// Fills in the relations, the objects and the findings of `script`.
@@ -110,7 +123,7 @@ pub(super) fn parse_and_lint(script: &mut Script, linted: &[Linted], linting: &L
         let sources = shared.sources.iter().zip(linted).enumerate();
         let found = sources.map(|(source, (file, linted))| {
             let text = linted.text.as_ref().unwrap_or(&file.text);
-            let excerpt = Excerpt::without(text, &linted.blanks);
+            let excerpt = Excerpt::without(text, &linted.blanks, &linted.ended);
             let mut found = lint(&excerpt.text, source > 0 || !has_begin);
             for (at, ..) in &mut found {
                 *at = excerpt.in_whole(*at);
@@ -127,7 +140,12 @@ pub(super) fn parse_and_lint(script: &mut Script, linted: &[Linted], linting: &L
     };
     script.objects = OnceLock::from(objects);
     for (statement, relation) in script.statements.iter_mut().zip(relations) {
-        statement.relation = relation.or(statement.relation.take());
+        // What is the same is kept once already.
+        if let Some(parsed) = relation
+            && statement.relation.as_deref() != Some(&*parsed)
+        {
+            statement.relation = Some(parsed.into());
+        }
     }
     for (source, found) in found.into_iter().enumerate() {
         if let Some(linted) = linted.get(source) {
@@ -374,6 +392,7 @@ fn findings(script: &mut Script, source: usize, linted: &Linted, found: Vec<Lint
 #[cfg(test)]
 mod tests {
     use super::lint;
+    use crate::runbook::script::Script;
 
     fn rules(sql: &str) -> Vec<(String, String)> {
         let found = lint(sql, true).into_iter();
@@ -401,6 +420,28 @@ mod tests {
             let found = rules(sql);
             let scans = |(_, message): &(String, String)| message.contains("requires a table scan");
             assert!(found.iter().any(scans), "{sql}: {found:?}");
+        }
+    }
+
+    /// Where the linter says something of a script, by rule and statement.
+    fn told(sql: &str) -> Vec<(String, Option<usize>)> {
+        let script = Script::read("t.sql", None, sql.as_bytes());
+        let findings = script.findings.into_iter();
+        findings.map(|one| (one.rule, one.statement)).collect()
+    }
+
+    #[test]
+    fn rows_that_are_left_out_neither_join_nor_divide_what_stands_around_them() {
+        let drops = [1, 3].map(|number| ("ban-drop-table".to_owned(), Some(number)));
+        for rows in [
+            "INSERT INTO t VALUES (1);",
+            "INSERT INTO t VALUES (1) ;",
+            "SELECT 1 \\g",
+        ] {
+            for first in ["DROP TABLE a;", "DROP TABLE a \\g"] {
+                let sql = format!("{first}\n{rows}\nDROP TABLE b;\n");
+                assert_eq!(told(&sql), drops, "{sql}");
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! rows in, takes rows out or asks for some is left out of the linter's text, unless it holds what
 //! its rules look at; and a statement whose words tell its relation is not parsed.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -28,6 +29,8 @@ pub(super) struct Linting {
     parsing: Vec<Parsing>,
     /// What stood before VALUES where columns were named: told once is told.
     heads: HashSet<Box<[u8]>>,
+    /// The statement before has no semicolon that ends it.
+    unended: bool,
 }
 
 /// The longest name that PostgreSQL keeps whole, in bytes.
@@ -51,9 +54,18 @@ impl Linting {
             true if parsable => Parsing::Wanted,
             true => Parsing::Impossible,
         });
-        match rows {
+        let unseen = match rows {
             None if !parsable => Some(piece.span.clone()),
             rows => rows,
+        };
+        let ended = (!piece.ended_by_meta).then(|| words.end_of_statement(piece.span.end));
+        let was_unended = std::mem::replace(&mut self.unended, ended.flatten().is_none());
+        match (unseen, ended.flatten()) {
+            // Nothing of it is left, unless its semicolon ends the one before as well.
+            (Some(unseen), Some(end)) if unseen == piece.span && !was_unended => {
+                Some(unseen.start..end)
+            }
+            (unseen, _) => unseen,
         }
     }
 
@@ -112,19 +124,34 @@ pub(super) struct Excerpt {
 }
 
 impl Excerpt {
-    pub(super) fn without(text: &str, cuts: &[Range<usize>]) -> Excerpt {
-        let mut cuts = cuts.to_vec();
-        cuts.sort_by_key(|cut| cut.start);
+    /// `ended` is where statements end without a semicolon: they have one here.
+    pub(super) fn without(text: &str, cuts: &[Range<usize>], ended: &[usize]) -> Excerpt {
+        let mut cuts = Cow::from(cuts);
+        if !cuts.is_sorted_by_key(|cut| cut.start) {
+            cuts.to_mut().sort_by_key(|cut| cut.start);
+        }
         let mut excerpt = Excerpt::default();
         let mut from = 0;
-        for cut in cuts {
+        for cut in cuts.iter() {
             if cut.start > from {
-                excerpt.push(text, from..cut.start);
+                excerpt.push_ended(text, from..cut.start, ended);
             }
             from = from.max(cut.end);
         }
-        excerpt.push(text, from..text.len());
+        excerpt.push_ended(text, from..text.len(), ended);
         excerpt
+    }
+
+    fn push_ended(&mut self, text: &str, range: Range<usize>, ended: &[usize]) {
+        let first = ended.partition_point(|&end| end <= range.start);
+        let ends = ended.get(first..).unwrap_or_default().iter();
+        let mut from = range.start;
+        for &end in ends.take_while(|&&end| end <= range.end) {
+            self.push(text, from..end);
+            self.text.push(';');
+            from = end;
+        }
+        self.push(text, from..range.end);
     }
 
     fn push(&mut self, text: &str, range: Range<usize>) {

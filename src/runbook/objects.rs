@@ -133,7 +133,7 @@ fn unseen(statement: &Statement, why: &'static str) -> OpaqueStatement {
         statement: statement.number,
         line: statement.line,
         section: statement.section,
-        kind: statement.kind.clone(),
+        kind: statement.kind.to_string(),
         why,
     }
 }

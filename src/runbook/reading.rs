@@ -34,7 +34,7 @@ use super::script::{
 use super::sections;
 use super::setting;
 use super::substitution::Laid;
-use super::text::Passage;
+use super::text::{CommonText, CommonTexts, Passage};
 use super::variables::Variables;
 use charsets::not_in;
 use halves::Half;
@@ -145,6 +145,8 @@ struct ScriptReading {
     made: Made,
     /// Where comments say that a half of a migration begins.
     halves: Vec<Half>,
+    /// The kinds and the relations of the statements.
+    common: CommonTexts,
     /// What the next file is written in.
     charset: Charset,
     /// Where files go over to another encoding, as far as that was found out.
@@ -195,6 +197,7 @@ impl ScriptReading {
             restricted: None,
             made: Made::default(),
             halves: Vec::new(),
+            common: CommonTexts::default(),
             charset: variables.charset(),
             switches: switches.to_vec(),
             unknown_switch: None,
@@ -433,6 +436,10 @@ impl ScriptReading {
         }
     }
 
+    fn share(&mut self, text: Option<String>) -> Option<CommonText> {
+        text.map(|text| self.common.share(&text))
+    }
+
     fn blank(&mut self, source: usize, range: Range<usize>) {
         if let Some(linted) = self.laid.get_mut(source) {
             linted.blanks.push(range);
@@ -465,8 +472,7 @@ impl ScriptReading {
         }
         let unseen = self.linting.note(words, &kind, piece, &text);
         if let Some(linted) = self.laid.get_mut(file.source) {
-            linted.ends.push((piece.span.end, number));
-            linted.blanks.extend(unseen);
+            linted.note(number, piece, unseen);
         }
         file.last_line = Some(file.places.line(span.end));
         let changed = setting::limits_changed(words, &text);
@@ -484,18 +490,18 @@ impl ScriptReading {
             line,
             column,
             span,
-            comment,
-            kind,
-            relation: classify::relation_in_words(words),
-            subject: classify::subject_in_words(words),
+            comment: comment.map(String::into_boxed_str),
+            relation: self.share(classify::relation_in_words(words)),
+            kind: self.common.share(&kind),
+            subject: classify::subject_in_words(words).map(String::into_boxed_str),
             text,
-            edits,
+            edits: edits.into(),
             copy_data: (piece.copy_data.as_ref()).map(|data| at.laid.range_in_file(data)),
             data_file: None,
             fate: Fate::Sent,
             is_data: false,
             goes_back: false,
-            lasting,
+            lasting: lasting.into(),
         };
         let data = statement.returns_data().then(|| DATA.to_owned());
         let stays = statement.lasting.iter();

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use super::lasting::{self, Lasting};
 use super::objects::Objects;
 use super::printable::hexadecimal;
-use super::text::Passage;
+use super::text::{CommonText, Passage};
 
 /// A script that was read: every statement, and what stands against running it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,17 +116,17 @@ pub struct Statement {
     /// Where it stands in its file, in bytes; the closing semicolon is left out.
     pub span: Range<usize>,
     /// The comment that leads it, without comment marks.
-    pub comment: Option<String>,
+    pub comment: Option<Box<str>>,
     /// Its kind in PostgreSQL's words, such as `CREATE INDEX`.
-    pub kind: String,
+    pub kind: CommonText,
     /// The relation it is about, as the script names it.
-    pub relation: Option<String>,
+    pub relation: Option<CommonText>,
     /// What it does by a name of its own: the index that it makes, the check that it is.
-    pub subject: Option<String>,
+    pub subject: Option<Box<str>>,
     /// The text that is sent: the bytes at `span`, but for `edits`.
     pub text: Passage,
     /// Where psql's own substitution makes the text another than what is written.
-    pub edits: Vec<SentEdit>,
+    pub edits: Box<[SentEdit]>,
     /// The inline data of COPY … FROM STDIN, in bytes of its file, up to but without `\.`.
     pub copy_data: Option<Range<usize>>,
     /// The file that its data come from, as an index into [`Script::data`].
@@ -139,7 +139,7 @@ pub struct Statement {
     /// What becomes of it in the walk.
     pub fate: Fate,
     /// What of it outlives ROLLBACK, each once.
-    pub lasting: Vec<Lasting>,
+    pub lasting: Box<[Lasting]>,
 }
 
 /// A part of a statement that is sent otherwise than it is written.
@@ -240,9 +240,10 @@ impl Statement {
     /// What tells it from others of its kind, in a line: its own name, else its relation.
     pub fn about(&self) -> Option<String> {
         match (&self.subject, &self.relation) {
-            (Some(name), _) if self.kind == "SELECT" => Some(name.clone()),
-            (Some(name), Some(table)) if name != table => Some(format!("{name} on {table}")),
-            (Some(name), _) | (None, Some(name)) => Some(name.clone()),
+            (Some(name), _) if self.kind == "SELECT" => Some(name.to_string()),
+            (Some(name), Some(table)) if **name != **table => Some(format!("{name} on {table}")),
+            (Some(name), _) => Some(name.to_string()),
+            (None, Some(name)) => Some(name.to_string()),
             // A block of code has no name; what it is for stands above it.
             (None, None) if self.kind == "DO" => {
                 let said = self.comment.as_deref()?.lines().next()?;

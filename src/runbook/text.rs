@@ -1,8 +1,80 @@
-//! A piece of a text that is kept once and shared: a statement of a file, without a copy of it.
+//! Texts that are kept once and shared: a statement of a file without a copy of it, a kind or a name that
+//! many statements have in common.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
+
+/// A short text that many have in common.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommonText(Arc<str>);
+
+impl CommonText {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deref for CommonText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl From<String> for CommonText {
+    fn from(text: String) -> CommonText {
+        CommonText(text.into())
+    }
+}
+
+impl From<&str> for CommonText {
+    fn from(text: &str) -> CommonText {
+        CommonText(text.into())
+    }
+}
+
+impl PartialEq<str> for CommonText {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for CommonText {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl fmt::Debug for CommonText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+impl fmt::Display for CommonText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+/// Those that were met so far.
+#[derive(Debug, Default)]
+pub(super) struct CommonTexts(HashSet<Arc<str>>);
+
+impl CommonTexts {
+    /// The one that reads so, which is kept once.
+    pub(super) fn share(&mut self, text: &str) -> CommonText {
+        if let Some(known) = self.0.get(text) {
+            return CommonText(Arc::clone(known));
+        }
+        let new: Arc<str> = text.into();
+        self.0.insert(Arc::clone(&new));
+        CommonText(new)
+    }
+}
 
 /// A piece of a shared text.
 #[derive(Clone)]

@@ -132,17 +132,23 @@ fn statement(number: usize, text: &str, source: &mut String) -> Statement {
         column: 1,
         span,
         comment: None,
-        kind: words.iter().take(2).copied().collect::<Vec<_>>().join(" "),
-        relation: words.get(2).map(|w| (*w).to_owned()),
+        kind: words
+            .iter()
+            .take(2)
+            .copied()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .into(),
+        relation: words.get(2).map(|w| (*w).into()),
         text: text.into(),
-        edits: Vec::new(),
+        edits: Box::default(),
         data_file: None,
         subject: None,
         is_data: false,
         goes_back: false,
         copy_data,
         fate,
-        lasting: Vec::new(),
+        lasting: Box::default(),
     }
 }
 

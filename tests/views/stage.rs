@@ -140,7 +140,7 @@ pub const CHECKS: [(&str, &str); 8] = [
 ];
 
 /// As the reader of scripts finds it.
-fn subject_of(sql: &str) -> Option<String> {
+fn subject_of(sql: &str) -> Option<Box<str>> {
     Script::read("s.sql", None, sql.as_bytes())
         .statements
         .remove(0)
@@ -181,13 +181,13 @@ fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> 
             kind: (*kind).into(),
             relation: (!relation.is_empty()).then(|| (*relation).into()),
             text: (*sql).into(),
-            edits: Vec::new(),
+            edits: Box::default(),
             data_file: None,
             subject: subject_of(sql),
             is_data: false,
             goes_back: false,
             copy_data: None,
-            lasting: Vec::new(),
+            lasting: Box::default(),
             fate,
         });
     }

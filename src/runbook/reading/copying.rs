@@ -141,7 +141,7 @@ impl ScriptReading {
         let words = Words::new(text.as_bytes(), &piece.tokens);
         let kind = classify::kind(words);
         let lasting = self.made.read(words, &kind);
-        let relation = classify::relation_in_words(words);
+        let relation = self.share(classify::relation_in_words(words));
         self.admissions.push(Admission::Inside);
         self.linting.pass();
         if let Some(linted) = self.laid.get_mut(file.source) {
@@ -159,21 +159,21 @@ impl ScriptReading {
             line,
             column,
             span: span.clone(),
-            comment,
-            kind,
+            comment: comment.map(String::into_boxed_str),
+            kind: self.common.share(&kind),
             relation,
             subject: None,
-            edits: vec![super::super::script::SentEdit {
+            edits: Box::new([super::super::script::SentEdit {
                 sent: 0..text.len(),
                 written: span,
-            }],
+            }]),
             text: text.into(),
             copy_data: command.copy_data.as_ref().map(in_file),
             data_file,
             fate: Fate::Sent,
             is_data: false,
             goes_back: false,
-            lasting,
+            lasting: lasting.into(),
         });
         Ok(())
     }
