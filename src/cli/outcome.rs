@@ -97,9 +97,14 @@ pub(super) fn ask_outcome(
             };
             let settings = settings(connection, target)?;
             let inquiry = ask_the_server(&settings, &identity, xid, end_backend)?;
-            let never_sent = replay.is_whole() && !replay.commit_intended();
+            let never_sent = replay.is_whole() && replay.never_committed();
+            let inquiry = held_against_journal(inquiry, &replay);
             let (mut answer, code) = told(&inquiry, xid, never_sent);
-            if code != ExitCode::Committed {
+            if code == ExitCode::Committed {
+                if !replay.is_whole() && !replay.commit_intended() && !still_runs {
+                    answer.push_str(COMMIT_MISSING);
+                }
+            } else {
                 if !replay.is_whole() && !replay.commit_intended() {
                     answer.push_str(" Up to where the journal ends COMMIT was not sent.");
                 }
@@ -195,6 +200,24 @@ fn code_of(word: OutcomeWord) -> ExitCode {
         OutcomeWord::Unknown | OutcomeWord::Prepared => ExitCode::OutcomeUnknown,
         OutcomeWord::NotConnected => ExitCode::NoConnection,
         OutcomeWord::RolledBack => ExitCode::RolledBackOnError,
+    }
+}
+
+/// What a journal lacks that does not have its end proves nothing, so the server is believed.
+const COMMIT_MISSING: &str = " The journal ends before COMMIT was sent: the lines that tell of it are \
+    missing, or something else committed it. Look whether what the script makes is there \
+    (stagegate inspect).";
+
+/// A server that says committed of what the journal proves was not is no more believed than in the run.
+fn held_against_journal(inquiry: Inquiry, replay: &Replay) -> Inquiry {
+    match inquiry {
+        Inquiry::Answered {
+            status: XactStatus::Committed,
+            ..
+        } if replay.never_committed() => Inquiry::Contradicted(format!(
+            "COMMIT was never sent, as the journal tells, and {inquiry}"
+        )),
+        inquiry => inquiry,
     }
 }
 

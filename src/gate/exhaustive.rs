@@ -584,6 +584,9 @@ fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine)
             }
             Body::SessionEnded(_) => witness.something_failed = true,
             Body::TransactionGone => witness.strayed = true,
+            Body::RollbackAnswered {
+                ended_ours: false, ..
+            } if matches!(machine.phase(), Phase::RollingBack { .. }) => witness.strayed = true,
             Body::Asked(Inquiry::Prepared { .. })
                 if matches!(machine.phase(), Phase::Inquiring { .. }) =>
             {

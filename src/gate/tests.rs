@@ -610,6 +610,19 @@ fn what_the_script_ended_itself_is_believed_though_rollback_was_answered_too() {
         xact_status: Some(XactStatus::Committed),
     });
     assert!(matches!(run.phase(), Phase::PostVerifying { .. }));
+    // Where that was seen at ROLLBACK alone, and its status came only on another connection.
+    let mut run = Run::armed();
+    run.key(Command::AskRollback).key(Command::ConfirmRollback);
+    run.report(Body::RollbackAnswered {
+        tag: "ROLLBACK".into(),
+        ended_ours: false,
+        xact_status: None,
+    });
+    run.report(Body::Asked(Inquiry::Answered {
+        status: XactStatus::Committed,
+        server: String::new(),
+    }));
+    assert!(matches!(run.phase(), Phase::PostVerifying { .. }));
 }
 
 #[test]

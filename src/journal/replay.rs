@@ -147,6 +147,17 @@ impl Replay {
         self.last().is_some_and(|attempt| attempt.commit_intended)
     }
 
+    /// Whether it proves that nothing of this run committed the transaction that counts: COMMIT stands in
+    /// it before it is sent, and it has the run's end or the ROLLBACK in its place. Without either it may
+    /// be a copy that was made in the middle of the run, or have lost its last lines with the disk.
+    pub fn never_committed(&self) -> bool {
+        let rolled_back = |attempt: &Attempt| attempt.rollback_intended;
+        let strayed = |attempt: &Attempt| attempt.strayed;
+        (self.is_whole() || self.last().is_some_and(rolled_back))
+            && !self.commit_intended()
+            && !self.last().is_some_and(strayed)
+    }
+
     /// The transaction that counts was not to be the last: what followed may have been committed.
     pub fn goes_on(&self) -> bool {
         self.last().is_some_and(Attempt::goes_on)

@@ -1,5 +1,6 @@
 //! The decision: COMMIT and ROLLBACK, and what must never be taken for either.
 
+use crate::recording::outcome;
 use crate::stage::{Stage, Walk};
 use stagegate::sandbox::demo::Scenario;
 use std::time::{Duration, Instant};
@@ -316,4 +317,32 @@ fn a_server_that_calls_committed_what_was_rolled_back_is_not_believed() {
     stage.assert_left(&mut terminal, 5, "UNKNOWN wiser_ops on ");
     stage.assert_untouched();
     stage.assert_journal(&["UNKNOWN"], 5);
+    // Nor is it later, when only the journal knows.
+    let journal = stage.journal_text();
+    let (said, code) = outcome(&stage, journal.as_bytes());
+    assert_eq!(code, Some(5), "{said}");
+    for words in [
+        "UNKNOWN (transaction ",
+        "COMMIT was never sent, as the journal tells",
+        "pg_xact_status says committed (",
+        "whether pg_catalog.pg_xact_status is the server's own",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // Nor without the run's end, where ROLLBACK stands in its place.
+    let last = journal.trim_end().rfind('\n').unwrap() + 1;
+    let (said, code) = outcome(&stage, &journal.as_bytes()[..last]);
+    assert_eq!(code, Some(5), "{said}");
+    // What a journal without either lacks proves nothing: it may be a copy of before COMMIT.
+    let intent = journal.find("\"decision\":\"ROLLBACK\"").unwrap();
+    let before = journal[..intent].rfind('\n').unwrap() + 1;
+    let (said, code) = outcome(&stage, &journal.as_bytes()[..before]);
+    assert_eq!(code, Some(0), "{said}");
+    for words in [
+        "COMMITTED (transaction ",
+        "The journal ends before COMMIT was sent",
+        "or something else committed it",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
 }

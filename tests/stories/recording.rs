@@ -86,7 +86,7 @@ fn a_journal_that_is_gone_or_changed_refuses_commit() {
 }
 
 /// `stagegate outcome` on a journal with this text: what it says, and its exit code.
-fn outcome(stage: &Stage, text: &[u8]) -> (String, Option<i32>) {
+pub fn outcome(stage: &Stage, text: &[u8]) -> (String, Option<i32>) {
     outcome_at(stage, text, &[])
 }
 

@@ -101,6 +101,11 @@ impl Machine {
             }
             // The script had committed by itself; the truth goes before what was wished.
             Some(XactStatus::Committed) => self.committed(Proof::Tag { tag, xact_status }),
+            // What the script ended by itself it may have committed.
+            Some(XactStatus::InProgress) | None if !ended_ours => {
+                self.strayed = true;
+                self.sever_and_inquire(true, Why::OtherTransaction)
+            }
             Some(XactStatus::InProgress) | None => self.sever_and_inquire(false, why),
         }
     }

@@ -36,6 +36,10 @@ pub struct Attempt {
     pub post_verification: Vec<Check>,
     /// Whether COMMIT may have been sent.
     pub commit_intended: bool,
+    /// ROLLBACK was about to be sent: for this transaction COMMIT was not, and is not any more.
+    pub rollback_intended: bool,
+    /// Something else than this program was seen to end it, or may end it: it may have been committed.
+    pub strayed: bool,
     /// The reason that was given for committing a script without checks.
     pub reason: Option<String>,
     /// The second person who agreed to COMMIT.

@@ -5,7 +5,7 @@ use super::{
     TimedQuery, TimedSignature,
 };
 use crate::gate::account::WaitsInShort;
-use crate::gate::phase::OutcomeWord;
+use crate::gate::phase::{OutcomeWord, Why};
 use crate::journal::chain::Line;
 use crate::journal::entry::{CheckStage, Decision, Entry, Opened, PhaseWord};
 use crate::runbook::check::Check;
@@ -224,6 +224,10 @@ impl Replay {
                 attempt.decided.get_or_insert(at);
             }
             PhaseWord::MustRollBack | PhaseWord::RollingBack => attempt.why = why,
+            PhaseWord::TransactionGone => attempt.strayed = true,
+            PhaseWord::Inquiring => {
+                attempt.strayed |= why == Some(Why::OtherTransaction.to_string());
+            }
             PhaseWord::Reviewing | PhaseWord::Waiting => {
                 attempt.ended.get_or_insert(at);
                 attempt.let_go |= phase == PhaseWord::Reviewing;
@@ -269,6 +273,8 @@ impl Replay {
         if outcome.word != OutcomeWord::Unknown {
             attempt.ended.get_or_insert(at);
         }
+        // Whoever ends it may commit it.
+        attempt.strayed |= outcome.word == OutcomeWord::Prepared;
         attempt.outcome = Some(outcome);
     }
 
@@ -346,6 +352,7 @@ impl Attempt {
                 ..
             } => {
                 self.answered.get_or_insert(at);
+                self.rollback_intended = true;
             }
             _ => {}
         }

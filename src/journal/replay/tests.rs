@@ -43,6 +43,35 @@ fn a_run_that_died_after_its_intent_may_have_committed() {
 }
 
 #[test]
+fn that_nothing_was_committed_is_proven_by_what_is_there_and_never_by_what_is_missing() {
+    let left = || Entry::Left { code: 5 };
+    let asking = |why: &str| Entry::phase(PhaseWord::Inquiring, Some(why.into()));
+    let prepared = || Entry::Outcome {
+        outcome: OutcomeWord::Prepared,
+        why: None,
+        proof: String::new(),
+        rehearsed: false,
+    };
+    let proves = |more: Vec<Entry>| {
+        let mut entries = vec![phase("beginning"), begun("7")];
+        entries.extend(more);
+        replayed(&entries).never_committed()
+    };
+    assert!(proves(vec![left()]));
+    assert!(proves(vec![intent(Decision::RollBack)]));
+    assert!(!proves(vec![phase("deciding")]), "it may go on");
+    assert!(!proves(vec![intent(Decision::Commit), left()]));
+    let refused = vec![intent(Decision::Commit), intent(Decision::RollBack), left()];
+    assert!(!proves(refused));
+    // Somebody else may have committed it.
+    assert!(!proves(vec![phase("the transaction is gone"), left()]));
+    let strayed = asking("the script itself ended the transaction");
+    assert!(!proves(vec![strayed, left()]));
+    assert!(!proves(vec![prepared(), left()]));
+    assert!(proves(vec![asking("the session ended"), left()]));
+}
+
+#[test]
 fn only_the_last_transaction_counts() {
     let rolled_back = Entry::Outcome {
         outcome: OutcomeWord::RolledBack,
