@@ -8,14 +8,16 @@ use std::borrow::Cow;
 
 /// Whether a character beyond ASCII's controls shows another text than there is: DEL and the C1
 /// controls, marks and overrides of the writing direction, line breaks that are no `\n`, what has no
-/// width, and the other format characters of Unicode.
+/// width, the other format characters of Unicode, and letters that hang on the next one, to which a
+/// terminal gives a column and a table of widths none.
 pub fn misleads(c: char) -> bool {
     matches!(c,
         '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}'
-        | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}' | '\u{115f}' | '\u{1160}'
+        | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}' | '\u{d4e}' | '\u{115f}' | '\u{1160}'
         | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{a8fa}' | '\u{feff}'
         | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}'
+        | '\u{111c2}' | '\u{111c3}' | '\u{1193f}' | '\u{11941}' | '\u{11a84}'..='\u{11a89}' | '\u{11d46}'
         | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
         | '\u{e0000}'..='\u{e0fff}')
 }
@@ -123,6 +125,16 @@ mod tests {
             let mark = char::from_u32(code).expect("a character").to_string();
             assert_eq!(printable(&mark), format!("\\u{{{code:x}}}"));
             assert_eq!(printable_lines(&mark), format!("\\u{{{code:x}}}"));
+        }
+    }
+
+    #[test]
+    fn letters_that_hang_on_the_next_one_are_escaped() {
+        for code in [
+            0xd4e, 0xa8fa, 0x111c2, 0x111c3, 0x1193f, 0x11941, 0x11a84, 0x11a89, 0x11d46,
+        ] {
+            let letter = char::from_u32(code).expect("a character").to_string();
+            assert_eq!(printable(&letter), format!("\\u{{{code:x}}}"));
         }
     }
 

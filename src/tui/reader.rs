@@ -23,6 +23,7 @@ use super::view::Scene;
 use crate::gate::event::Document;
 use crate::runbook::Runbook;
 use crate::runbook::highlight::{self, Highlight};
+use crate::runbook::printable::misleads;
 use crate::runbook::script::{Fate, Script};
 use perusal::SeenLines;
 use ratatui::style::{Style, Styled};
@@ -426,7 +427,13 @@ fn step(look: Appearance, rest: &str) -> (usize, usize) {
         Glyphs::Unicode if !rest.starts_with(char::is_control) => {
             let first = rest.chars().next().map_or(1, char::len_utf8);
             let (whole, _) = take(rest, width(rest.get(..first).unwrap_or_default()));
-            whole.len().max(first)
+            // What is escaped in it has columns of its own: it must not be cut with what it hangs on.
+            let escaped = |(at, c): (usize, char)| (at > 0 && misleads(c)).then_some(at);
+            let whole = whole
+                .char_indices()
+                .find_map(escaped)
+                .unwrap_or(whole.len());
+            whole.max(first)
         }
         Glyphs::Unicode | Glyphs::Ascii => rest.chars().next().map_or(1, char::len_utf8),
     };
@@ -625,6 +632,18 @@ mod tests {
         for columns in 1..20 {
             let text = "-- a lock \x1b[2J held: 東京都, \t e\u{301}nd";
             assert_eq!(parts(text, columns).concat(), text);
+        }
+        // Escapes are wider than what they stand for, whatever they hang on.
+        for hanging in [
+            "x\u{200b}\u{200b}\u{200b}",
+            "\u{600}\u{600}'",
+            "\u{d4e}\u{d4e}\u{d4e}'",
+        ] {
+            let text = format!("SELECT '{};DELETE FROM t", hanging.repeat(9));
+            let rows = broken(look, &text, 20).into_iter();
+            let shown = rows.map(|(range, _)| look.clean(&text[range]));
+            assert!(shown.clone().all(|row| width(&row) <= 20), "{text:?}");
+            assert_eq!(shown.collect::<String>(), look.clean(&text));
         }
     }
 }

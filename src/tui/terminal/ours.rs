@@ -77,6 +77,14 @@ pub fn size_or_usual(columns: u16, rows: u16) -> Size {
     }
 }
 
+/// Whether every terminal gives a cell's text the columns that it was measured with: one character,
+/// and none of those that stand for half a flag.
+fn has_agreed_width(symbol: &str) -> bool {
+    let mut characters = symbol.chars();
+    let first = characters.next();
+    characters.next().is_none() && !matches!(first, Some('\u{1f1e6}'..='\u{1f1ff}'))
+}
+
 impl Surface for Ours {
     fn end_frame(&mut self) -> io::Result<()> {
         let rings = std::mem::take(&mut self.rings);
@@ -145,10 +153,18 @@ impl Backend for Ours {
         I: Iterator<Item = (u16, u16, &'a Cell)>,
     {
         let mut content = content.peekable();
-        match content.peek() {
-            Some(_) => self.pen().draw(content),
-            None => Ok(()),
+        while content.peek().is_some() {
+            // The next cell is put where it belongs: a terminal that draws this one wider than it was
+            // measured would push the rest of the row over the edge, unseen.
+            let mut agreed = true;
+            let run = std::iter::from_fn(|| {
+                let next = content.next_if(|_| agreed)?;
+                agreed = has_agreed_width(next.2.symbol());
+                Some(next)
+            });
+            self.pen().draw(run)?;
         }
+        Ok(())
     }
 
     fn hide_cursor(&mut self) -> io::Result<()> {
@@ -234,6 +250,22 @@ mod tests {
         assert_eq!(frame(&mut ours, &sent, &[]).await, "");
         let whole = frame(&mut ours, &sent, &[(1, 0, &cell)]).await;
         assert!(whole.starts_with("\x1b[?2026h") && whole.ends_with("\x1b[?2026l"));
+    }
+
+    #[tokio::test]
+    async fn what_a_terminal_may_draw_wider_pushes_nothing_out_of_its_row() {
+        let (mut ours, sent) = over_a_channel();
+        let [plain, joined, flag] = ["x", "e\u{301}", "\u{1f1e6}"].map(Cell::new);
+        let row = [
+            (0, 0, &plain),
+            (1, 0, &joined),
+            (2, 0, &flag),
+            (3, 0, &plain),
+        ];
+        let whole = frame(&mut ours, &sent, &row).await;
+        for place in ["\x1b[1;1Hxe\u{301}", "\x1b[1;3H\u{1f1e6}", "\x1b[1;4Hx"] {
+            assert!(whole.contains(place), "{place:?} in {whole:?}");
+        }
     }
 
     #[tokio::test]
