@@ -1004,7 +1004,7 @@ mod behaviour {
         walk.press("Enter");
         for _ in 0..3 {
             for _ in 0..40 {
-                walk.press("PageDown");
+                walk.press("Space");
             }
             walk.press("Tab");
         }
@@ -1040,7 +1040,7 @@ mod behaviour {
         let text = walk.text((80, 24), Glyphs::Unicode);
         assert!(text.contains("[script]"), "{text}");
         for _ in 0..40 {
-            walk.press("PageDown");
+            walk.press("Space");
         }
         walk.press("Esc");
         let text = walk.text((80, 24), Glyphs::Unicode);
@@ -1048,7 +1048,7 @@ mod behaviour {
         // Its finding is what it waits for now.
         walk.press("Enter");
         let text = walk.text((80, 24), Glyphs::Unicode);
-        assert!(text.contains("▲ 14 CREATE UNIQUE INDEX"), "{text}");
+        assert!(text.contains("line 14, 12-24 of 41"), "{text}");
         walk.press("Esc");
         walk.press("f");
         walk.press("Enter");
@@ -1110,6 +1110,12 @@ mod behaviour {
         for _ in 0..40 {
             walk.press("PageDown");
         }
+        // Two of its lines go on to the right.
+        assert_eq!(walk.machine.items()[1].unread, [Document::Script]);
+        walk.press("g");
+        for _ in 0..12 {
+            walk.press("Space");
+        }
         assert_eq!(walk.machine.items()[1].unread, []);
         walk.press("q");
         walk.press("Space");
@@ -1120,21 +1126,26 @@ mod behaviour {
         assert!(walk.machine.items()[1].signed);
     }
 
-    #[test]
-    fn what_is_cut_at_the_right_is_read_once_it_was_moved_into_sight() {
+    /// A walk whose script is `text`, at the script, before it is on the screen for the first time.
+    fn reading(text: &str) -> Walk {
         let mut runbook = runbook();
-        let text = format!("SELECT '{}last';\n", "a long way to go ".repeat(20));
-        runbook.script.sources[0].text = text.into();
+        runbook.script.sources[0].text = text.to_owned().into();
         let mut walk = Walk::new(runbook);
         walk.connect();
         walk.evidence(|_, _| {});
-        // Before the script is on the screen for the first time.
         let event = KeyEvent::new(KeyCode::Char('s'), KeyModifiers::NONE);
         walk.screen.key(event, &walk.machine, &walk.account);
-        walk.press("w");
+        walk
+    }
+
+    #[test]
+    fn what_is_cut_at_the_right_is_read_once_it_was_moved_into_sight() {
+        let text = format!("SELECT '{}last';\n", "a long way to go ".repeat(20));
+        let mut walk = reading(&text);
         let text = walk.text((80, 24), Glyphs::Unicode);
-        assert!(text.contains("1 line, 1 not on the screen yet"), "{text}");
-        assert!(text.contains("a long way to go a long w"), "{text}");
+        assert!(text.contains("line 1 of 1, 1 unseen (1 in part)"), "{text}");
+        assert!(text.contains("SELECT 'a long way to go a long w"), "{text}");
+        assert!(text.contains(" › 1 line goes on to the right: "), "{text}");
         assert!(!text.contains("last"), "{text}");
         for _ in 0..3 {
             walk.press("Right");
@@ -1146,6 +1157,156 @@ mod behaviour {
         let text = walk.text((80, 24), Glyphs::Unicode);
         assert!(text.contains("last';"), "{text}");
         assert_eq!(walk.machine.items()[1].unread, []);
+        // Where nothing goes on any more, and nothing is moved, it is the next script.
+        for _ in 0..11 {
+            walk.press("Left");
+        }
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("SELECT 'a long way"), "{text}");
+        walk.press("Tab");
+        walk.press("Right");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("[rollback 2]"), "{text}");
+    }
+
+    #[test]
+    fn space_reads_on_until_every_part_was_on_the_screen() {
+        let long = "a long way to go ".repeat(20);
+        let one = |n: usize| match n % 7 {
+            3 => format!("SELECT {n}, '{long}last{n}';\n"),
+            _ => format!("SELECT {n};\n"),
+        };
+        let text: String = (1..=60).map(one).collect();
+        let mut walk = reading(&text);
+        let mut seen = String::new();
+        let mut presses = 0;
+        walk.show();
+        while !walk.machine.items()[1].unread.is_empty() {
+            seen.push_str(&walk.text((80, 24), Glyphs::Unicode));
+            walk.press("Space");
+            presses += 1;
+            let text = walk.text((80, 24), Glyphs::Unicode);
+            assert!(presses < 60, "{text}");
+        }
+        seen.push_str(&walk.text((80, 24), Glyphs::Unicode));
+        for n in 1..=60 {
+            assert!(seen.contains(&format!("SELECT {n}")), "{n}");
+            assert!(n % 7 != 3 || seen.contains(&format!("last{n}';")), "{n}");
+        }
+        walk.press("Space");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(
+            text.contains("every line of it was on the screen"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_was_passed_over_is_where_space_leads_from_the_end() {
+        let text = "SELECT 1;\n".repeat(100);
+        let mut walk = reading(&text);
+        walk.text((80, 24), Glyphs::Unicode);
+        walk.press("G");
+        walk.press("Space");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("lines 15-30 of 100"), "{text}");
+    }
+
+    #[test]
+    fn what_stands_far_to_the_right_behind_blanks_is_said_below_its_line() {
+        let far = format!("SELECT 1;{}DROP TABLE audit;\n", " ".repeat(200));
+        let mut walk = reading(&format!("SELECT 0;\n{far}SELECT 2;\n"));
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        let said = "FAR TO THE RIGHT, behind 200 blanks: DROP TABLE audit;";
+        assert!(text.contains(&format!("▲2  {said}")), "{text}");
+        for _ in 0..20 {
+            walk.press("PageDown");
+        }
+        assert_eq!(walk.machine.items()[1].unread, [Document::Script]);
+        walk.press("n");
+        for _ in 0..4 {
+            walk.press("Right");
+        }
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("‹"), "{text}");
+        assert!(
+            text.lines()
+                .any(|line| line.ends_with("DROP TABLE audit;") && !line.contains("FAR")),
+            "{text}"
+        );
+        assert_eq!(walk.machine.items()[1].unread, []);
+        // Indented code and a comment at the end of a long line are nothing of the kind.
+        let deep = format!("{}SELECT 1;\n", " ".repeat(60));
+        let wide = format!(
+            "    name {}text, -- {}\n",
+            " ".repeat(28),
+            "why ".repeat(20)
+        );
+        let mut walk = reading(&format!("{deep}{wide}"));
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(!text.contains("FAR"), "{text}");
+    }
+
+    #[test]
+    fn eighty_columns_of_sql_fit_eighty_columns() {
+        let wide = format!("-- {}end\n", "x".repeat(74));
+        assert_eq!(wide.trim_end().len(), 80);
+        let text = format!("{}{wide}", "SELECT 1;\n".repeat(30));
+        let mut walk = reading(&text);
+        walk.text((80, 24), Glyphs::Unicode);
+        walk.press("G");
+        let shown = walk.text((80, 24), Glyphs::Unicode);
+        assert!(shown.contains(&format!("\n{wide}")), "{shown}");
+        assert!(!shown.contains("goes on to the right"), "{shown}");
+        assert!(shown.contains("lines 16-31 of 31, "), "{shown}");
+        // Beside numbers it would not: with them it is there as well, in two rows.
+        walk.press("w");
+        walk.press("G");
+        let shown = walk.text((80, 24), Glyphs::Unicode);
+        assert!(shown.contains("\n 31 -- xxx"), "{shown}");
+        // Where eighty columns have room beside numbers they stand there, whatever else is longer.
+        for (size, text) in [
+            ((85, 24), format!("{text}{}\n", "y".repeat(300))),
+            ((80, 24), "SELECT 1;\n".repeat(30)),
+        ] {
+            let mut walk = reading(&text);
+            let shown = walk.text(size, Glyphs::Unicode);
+            assert!(shown.contains("\n  1 SELECT 1;"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn no_script_can_look_like_what_the_program_says_of_it() {
+        let wide = runbook().script.sources[0].text.to_string() + &"-- wide ".repeat(12);
+        let mut walk = reading(&wide);
+        walk.palette = Palette::Mono;
+        let buffer = walk.buffer((80, 24), Glyphs::Unicode);
+        let (_, y) = find(&buffer, "taken over by the gate").unwrap();
+        let reversed = |x: u16, y: u16| buffer[(x, y)].modifier.contains(Modifier::REVERSED);
+        assert!(reversed(0, y), "{}", text(&buffer));
+        let (x, y) = find(&buffer, "BEGIN;").unwrap();
+        assert!(!reversed(x, y));
+    }
+
+    #[test]
+    fn what_is_found_far_to_the_right_is_moved_into_sight() {
+        let text = format!(
+            "SELECT '{}Needle', '{}';\n",
+            "é ".repeat(150),
+            "x".repeat(200)
+        );
+        let mut walk = reading(&text);
+        walk.text((80, 24), Glyphs::Unicode);
+        walk.press("/");
+        walk.type_text("needle");
+        walk.press("Enter");
+        let shown = walk.text((80, 24), Glyphs::Unicode);
+        assert!(shown.contains("é Needle', 'xxx"), "{shown}");
+        walk.press("/");
+        walk.type_text("select");
+        walk.press("Enter");
+        let shown = walk.text((80, 24), Glyphs::Unicode);
+        assert!(shown.contains("SELECT 'é é"), "{shown}");
     }
 
     #[test]
@@ -1154,7 +1315,7 @@ mod behaviour {
         walk.press("s");
         walk.press("n");
         let text = walk.text((80, 15 + 8), Glyphs::Unicode);
-        assert!(text.contains("▲ 14 CREATE UNIQUE INDEX"), "{text}");
+        assert!(text.contains("▲14  require-concurrent-index-creation"), "{text}");
         let top = |walk: &mut Walk| {
             let text = walk.text((80, 24), Glyphs::Unicode);
             text.lines().nth(5).unwrap().trim().to_owned()
@@ -1358,9 +1519,14 @@ mod behaviour {
         let lines: Vec<&str> = text.lines().collect();
         // The scroll bar stands in the last column.
         let bar = [' ', '█', '│', '▲', '▼'];
-        let marked = rows
-            .iter()
-            .map(|y| lines[usize::from(*y)].trim_start().trim_end_matches(bar));
+        let marked = rows.iter().map(|y| {
+            let line = lines[usize::from(*y)].trim_end_matches(bar);
+            // Its number is said where none stands beside it.
+            let said = lines[4].split_once("  line ");
+            let number = said.and_then(|(_, said)| said.split_once(','));
+            let (number, _) = number.unwrap_or_else(|| panic!("{text}"));
+            format!("{number} {line}")
+        });
         marked.collect::<Vec<_>>().join(" / ")
     }
 

@@ -280,6 +280,7 @@ impl InspectScreen {
             | ViewAct::Down
             | ViewAct::PageUp
             | ViewAct::PageDown
+            | ViewAct::ReadOn
             | ViewAct::HalfUp
             | ViewAct::HalfDown
             | ViewAct::First
@@ -503,11 +504,6 @@ impl InspectScreen {
         let columns = usize::from(body.width);
         let tabs = reader::documents(&self.shown.runbook);
         let document = tabs.get(self.tab).copied().unwrap_or(Document::Script);
-        put(
-            buffer,
-            rows(body, 0, 2),
-            &reader::tabs(scene, (self.tab, None), columns),
-        );
         let area = rows(body, 2, body.height.saturating_sub(2));
         if !self
             .pages
@@ -526,10 +522,12 @@ impl InspectScreen {
             return;
         };
         scroll.settle(pages.len(), usize::from(area.height), None);
-        let end = (scroll.top + scroll.height).min(pages.len());
-        let lines = pages.lines(scene, scroll.top..end, 0, self.found);
+        let lines = pages.lines(scene, scroll.shown(), 0, self.found);
         put(buffer, area, &lines);
         more(buffer, area, scene, scroll);
+        let position = pages.position((self.look, &self.runbook), scroll.shown(), self.found);
+        let tabs = reader::tabs(scene, (self.tab, None), &position, columns);
+        put(buffer, rows(body, 0, 2), &tabs);
     }
 }
 

@@ -49,6 +49,8 @@ pub enum ViewAct {
     NextSection,
     PreviousSection,
     Wrap,
+    /// To what of a script was not on the screen yet; elsewhere a page down.
+    ReadOn,
     Repaint,
     Accept,
     Edit(FieldEdit),

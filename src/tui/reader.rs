@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  [script]  rollback 1 read   rollback 2
-//!  STAGE_1_UTN_WORKFLOW_MIGRATIONS.sql  212 lines, 187 not on the screen yet
+//!  STAGE_1_UTN_WORKFLOW_MIGRATIONS.sql  lines 1-9 of 212, 203 unseen
 //!    1 -- Stage 1 UTN workflow
 //!    2 BEGIN;
 //!      taken over by the gate: stagegate sends its own
@@ -10,9 +10,11 @@
 //!      adding-required-field: …
 //! ```
 //!
-//! Long lines are wrapped, or on a key scrolled sideways, and never lost: who signs has seen
-//! everything. Rows are made once for a document and a width, so that a large script scrolls as fast
-//! as a small one.
+//! Long lines go on to the right, or on a key are wrapped, and never lost: who signs has seen
+//! everything. Numbers stand beside the text where it fits beside them, or 80 columns of it do; else
+//! they and the scroll bar give way to it, and what the program says has a margin of its own, which no
+//! script can draw. Rows are made once for a document and a width, so that a large script scrolls as
+//! fast as a small one.
 
 pub(crate) mod perusal;
 
@@ -31,6 +33,13 @@ use ratatui::text::{Line, Span};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+/// So many columns of a script are never cut for the sake of line numbers.
+const ROOMY: usize = 80;
+/// So many blanks in a line are more than any layout needs: what stands behind them, from this column
+/// on, could lie beyond the edge of the screen without anybody missing it.
+const BLANKS: usize = 32;
+const FAR: usize = 70;
+
 /// One row of the view.
 #[derive(Clone)]
 enum PageRow {
@@ -46,8 +55,13 @@ enum PageRow {
         /// How many columns it takes.
         wide: usize,
     },
-    /// What the program or the linter says about the line above.
-    Note { text: String, grave: bool },
+    /// What the program or the linter says about the line above; the number of that line, where it is
+    /// the first part of what is said of it.
+    Note {
+        text: String,
+        grave: bool,
+        line: Option<usize>,
+    },
 }
 
 /// A document as rows of one width.
@@ -56,8 +70,10 @@ pub(crate) struct DocumentPages {
     document: Document,
     width: usize,
     wrapped: bool,
-    /// Columns of mark and line number.
+    /// Columns of mark and line number; none where they give way to the text.
     gutter: usize,
+    /// Columns of the margin in front of what the program says.
+    margin: usize,
     rows: Vec<PageRow>,
     /// The number of the first line of each file, over all of them.
     bases: Vec<usize>,
@@ -92,6 +108,7 @@ impl DocumentPages {
             width,
             wrapped,
             gutter: 0,
+            margin: 0,
             rows: Vec::new(),
             bases: Vec::new(),
             sections: Vec::new(),
@@ -102,56 +119,75 @@ impl DocumentPages {
             return pages;
         };
         let longest = script.sources.iter().map(|s| s.text.lines().count()).max();
-        pages.gutter = 3 + longest.unwrap_or(0).to_string().len().max(2);
-        let inner = pages.inner();
+        let beside = 2 + longest.unwrap_or(0).to_string().len();
+        let room = width.saturating_sub(beside + 1);
+        let bare = !wrapped && room < ROOMY && is_wider(look, script, room);
+        pages.gutter = if bare { 0 } else { beside };
+        pages.margin = beside;
         let mut base = 0;
         for (number, source) in script.sources.iter().enumerate() {
             pages.bases.push(base);
             base += source.text.lines().count();
-            let begins = section_lines(script, number, &source.text);
             pages.tokens.push(highlight::tokens(&source.text));
             if script.sources.len() > 1 {
                 pages.rows.push(PageRow::File(look.clean(&source.name)));
             }
-            let notes = notes(script, number);
-            let mut start = 0;
-            for (index, text) in source.text.split_inclusive('\n').enumerate() {
-                let line = index + 1;
-                let said = notes.get(&line);
-                let code = text.trim_end_matches(['\n', '\r']);
-                let marked = said.is_some_and(|said| said.iter().any(|(_, grave)| *grave));
-                if begins.contains(&line) {
-                    pages.sections.push(pages.rows.len());
-                }
-                if marked {
-                    pages.findings.push(pages.rows.len());
-                }
-                let columns = if wrapped { inner } else { usize::MAX };
-                let parts = broken(look, code, columns);
-                for (nth, (part, wide)) in parts.into_iter().enumerate() {
-                    pages.rows.push(PageRow::Code {
-                        source: number,
-                        line,
-                        span: start + part.start..start + part.end,
-                        first: nth == 0,
-                        marked,
-                        wide,
-                    });
-                }
-                for (text, grave) in said.into_iter().flatten() {
-                    for text in look.clean_lines(text) {
-                        for text in wrap(&text, inner) {
-                            pages.rows.push(PageRow::Note {
-                                text,
-                                grave: *grave,
-                            });
-                        }
-                    }
-                }
-                start += text.len();
-            }
+            pages.lay_out(look, script, number);
         }
         pages
+    }
+
+    /// The rows of one file.
+    fn lay_out(&mut self, look: Appearance, script: &Script, number: usize) {
+        let Some(source) = script.sources.get(number) else {
+            return;
+        };
+        let begins = section_lines(script, number, &source.text);
+        let mut notes = notes(script, number);
+        let columns = if self.wrapped {
+            self.inner()
+        } else {
+            usize::MAX
+        };
+        let mut start = 0;
+        for (index, text) in source.text.split_inclusive('\n').enumerate() {
+            let line = index + 1;
+            let code = text.trim_end_matches(['\n', '\r']);
+            let mut said = notes.remove(&line).unwrap_or_default();
+            said.extend(far_text(look, code).map(|far| (far, true)));
+            let marked = said.iter().any(|(_, grave)| *grave);
+            if begins.contains(&line) {
+                self.sections.push(self.rows.len());
+            }
+            if marked {
+                self.findings.push(self.rows.len());
+            }
+            for (nth, (part, wide)) in broken(look, code, columns).into_iter().enumerate() {
+                self.rows.push(PageRow::Code {
+                    source: number,
+                    line,
+                    span: start + part.start..start + part.end,
+                    first: nth == 0,
+                    marked,
+                    wide,
+                });
+            }
+            for (text, grave) in said {
+                self.say(look, &text, grave, line);
+            }
+            start += text.len();
+        }
+    }
+
+    /// The rows of what is said about a line.
+    fn say(&mut self, look: Appearance, text: &str, grave: bool, line: usize) {
+        let room = self.width.saturating_sub(self.margin + 2).max(1);
+        let parts = look.clean_lines(text).into_iter();
+        let parts = parts.flat_map(|text| wrap(&text, room));
+        for (nth, text) in parts.enumerate() {
+            let line = (nth == 0).then_some(line);
+            self.rows.push(PageRow::Note { text, grave, line });
+        }
     }
 
     /// Whether these are the rows of `document` in that layout.
@@ -164,9 +200,23 @@ impl DocumentPages {
         (self.width, self.wrapped)
     }
 
-    /// How many columns there are for the text of a line; the last one is the scroll bar's.
+    /// How many columns there are for the text of a line: all of them, or those between the numbers and
+    /// the scroll bar.
     pub(crate) fn inner(&self) -> usize {
-        self.width.saturating_sub(self.gutter + 1).max(1)
+        match self.is_bare() {
+            true => self.width,
+            false => self.width.saturating_sub(self.gutter + 1).max(1),
+        }
+    }
+
+    /// Whether numbers and scroll bar give way to the text.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.gutter == 0
+    }
+
+    /// The first column that is seen of a line that is moved by so many: a sign may stand on one before it.
+    pub(crate) fn seen_from(&self, shift: usize) -> usize {
+        shift + usize::from(self.is_bare() && shift > 0)
     }
 
     /// The line that a row is of, counted over all files, and how many columns the row takes.
@@ -177,6 +227,72 @@ impl DocumentPages {
             } => Some((self.bases.get(*source)? + line - 1, *wide)),
             PageRow::File(_) | PageRow::Note { .. } => None,
         }
+    }
+
+    /// Where the rows of `range` lie in their files, and the one that was found among them, in words.
+    pub(crate) fn position(
+        &self,
+        (look, runbook): (Appearance, &Runbook),
+        range: Range<usize>,
+        found: Option<usize>,
+    ) -> String {
+        let Some(script) = self.document.script_of(runbook) else {
+            return String::new();
+        };
+        let place = |row: &PageRow| match row {
+            PageRow::Code { source, line, .. } => Some((*source, *line)),
+            PageRow::File(_) | PageRow::Note { .. } => None,
+        };
+        let rows = self.rows.get(range.clone()).unwrap_or_default();
+        let mut places = rows.iter().filter_map(place);
+        let Some(first) = places.next() else {
+            return String::new();
+        };
+        let last = places.next_back().unwrap_or(first);
+        let found = found.filter(|row| range.contains(row));
+        let found = found.and_then(|row| self.rows.get(row)).and_then(place);
+        let name = |source: usize| {
+            let source = script.sources.get(source);
+            look.clean(source.map_or("", |source| &source.name))
+        };
+        let ((from_file, from), (to_file, to)) = (first, last);
+        if from_file != to_file {
+            let (one, other) = (name(from_file), name(to_file));
+            return format!("line {from} of {one} to {to} of {other}");
+        }
+        let all = match script.sources.as_slice() {
+            [only] => only.text.lines().count().to_string(),
+            _ => name(from_file),
+        };
+        match found {
+            Some((_, line)) => format!("line {line}, {from}-{to} of {all}"),
+            None if from == to => format!("line {from} of {all}"),
+            None => format!("lines {from}-{to} of {all}"),
+        }
+    }
+
+    /// The columns at which `needle` begins and ends in a row, from its first one on.
+    pub(crate) fn columns_of(
+        &self,
+        look: Appearance,
+        runbook: &Runbook,
+        row: usize,
+        needle: &str,
+    ) -> Option<Range<usize>> {
+        let PageRow::Code { .. } = self.rows.get(row)? else {
+            return None;
+        };
+        let text = self.text(runbook, row)?;
+        let needle = needle.to_lowercase();
+        let lower =
+            |text: &str| -> Vec<char> { text.chars().flat_map(char::to_lowercase).collect() };
+        let letters = lower(&needle);
+        let (at, _) = text.char_indices().find(|(at, _)| {
+            let rest = text.get(*at..).unwrap_or_default().chars();
+            (rest.flat_map(char::to_lowercase).take(letters.len())).eq(letters.iter().copied())
+        })?;
+        let from = width(&look.clean(text.get(..at)?));
+        Some(from..from + width(&look.clean(&needle)))
     }
 
     /// The first line from a row on.
@@ -303,11 +419,7 @@ impl DocumentPages {
             .map(|(index, row)| {
                 let line = match row {
                     PageRow::File(name) => scene.heading(&format!(" {name}"), self.width),
-                    PageRow::Note { text, grave } => Line::from(vec![
-                        Span::raw(" ".repeat(self.gutter)),
-                        text.clone()
-                            .set_style(if *grave { look.warn() } else { look.dim() }),
-                    ]),
+                    PageRow::Note { text, grave, line } => self.note(look, text, *grave, *line),
                     PageRow::Code {
                         line,
                         first,
@@ -316,38 +428,9 @@ impl DocumentPages {
                         span,
                         wide,
                     } => {
-                        let number = if *first {
-                            line.to_string()
-                        } else {
-                            String::new()
-                        };
-                        let mark = if *marked && *first {
-                            look.glyphs.mark()
-                        } else {
-                            " "
-                        };
-                        let digits = self.gutter.saturating_sub(3);
-                        let before = if shift > 0 && *wide > 0 {
-                            look.glyphs.to_left()
-                        } else {
-                            " "
-                        };
-                        let mut spans = vec![
-                            format!("{mark} ").set_style(look.warn()),
-                            format!("{}{before}", look.fit_right(&number, digits))
-                                .set_style(look.dim()),
-                        ];
-                        let cut = !self.wrapped && *wide > shift + self.inner();
-                        let columns = self.inner() - usize::from(cut);
-                        let part = match self.wrapped {
-                            true => span.clone(),
-                            false => self.window(scene, *source, span.clone(), (shift, columns)),
-                        };
-                        spans.extend(self.coloured(scene, *source, part));
-                        if cut {
-                            spans.push(look.glyphs.to_right().set_style(look.here()));
-                        }
-                        Line::from(spans)
+                        let numbered = first.then_some((*line, *marked));
+                        let code = (*source, span.clone(), *wide);
+                        self.code(scene, numbered, code, shift)
                     }
                 };
                 if found == Some(index) {
@@ -359,13 +442,91 @@ impl DocumentPages {
             .collect()
     }
 
-    /// What of a line is seen from column `shift` on, in so many columns.
+    /// A row of what is said. Where no numbers stand beside the text its margin is reversed.
+    fn note(
+        &self,
+        look: Appearance,
+        text: &str,
+        grave: bool,
+        line: Option<usize>,
+    ) -> Line<'static> {
+        let style = if grave { look.warn() } else { look.dim() };
+        let text = text.to_owned().set_style(style);
+        if !self.is_bare() {
+            return Line::from(vec![Span::raw(" ".repeat(self.margin)), text]);
+        }
+        let mark = match (grave, line) {
+            (true, Some(_)) => look.glyphs.mark(),
+            _ => " ",
+        };
+        let number = line.map_or_else(String::new, |line| line.to_string());
+        let number = look.fit_right(&number, self.margin.saturating_sub(2));
+        let margin = format!("{mark}{number} ");
+        Line::from(vec![
+            margin.set_style(look.margin(grave)),
+            Span::raw(" "),
+            text,
+        ])
+    }
+
+    /// A row of a file, from column `shift` on: its number and whether it is marked, where they stand
+    /// beside it, and what is seen of its text.
+    fn code(
+        &self,
+        scene: &Scene<'_>,
+        numbered: Option<(usize, bool)>,
+        (source, span, wide): (usize, Range<usize>, usize),
+        shift: usize,
+    ) -> Line<'static> {
+        let look = scene.look;
+        let before = (shift > 0 && wide > 0).then(|| look.glyphs.to_left());
+        let mut spans = Vec::new();
+        if self.is_bare() {
+            spans.extend(before.map(|before| before.set_style(look.here())));
+        } else {
+            let mark = match numbered {
+                Some((_, true)) => look.glyphs.mark(),
+                _ => " ",
+            };
+            let number = numbered.map_or_else(String::new, |(line, _)| line.to_string());
+            let number = look.fit_right(&number, self.gutter.saturating_sub(2));
+            spans.push(mark.set_style(look.warn()));
+            spans.push(number.set_style(look.dim()));
+            spans.push(match before {
+                Some(before) => before.set_style(look.here()),
+                None => Span::raw(" "),
+            });
+        }
+        if self.wrapped {
+            spans.extend(self.coloured(scene, source, span));
+            return Line::from(spans);
+        }
+        let cut = wide > shift + self.inner();
+        let to = shift + self.inner() - usize::from(cut);
+        let part = self.window(scene, source, span, self.seen_from(shift)..to);
+        spans.extend(self.coloured(scene, source, part));
+        if cut {
+            // Right at the edge, also where a wide letter would not have fitted before it.
+            let used: usize = spans.iter().map(Span::width).sum();
+            let edge = self.gutter + self.inner() - 1;
+            spans.push(Span::raw(" ".repeat(edge.saturating_sub(used))));
+            spans.push(look.glyphs.to_right().set_style(look.here()));
+        }
+        Line::from(spans)
+    }
+
+    /// Whether a row goes on to the right of what is seen of it.
+    pub(crate) fn goes_on(&self, index: usize, shift: usize) -> bool {
+        !self.wrapped && (self.line_at(index)).is_some_and(|(_, wide)| wide > shift + self.inner())
+    }
+
+    /// What of a line is seen in these columns of it.
     fn window(
         &self,
         scene: &Scene<'_>,
         source: usize,
         span: Range<usize>,
-        (shift, columns): (usize, usize),
+        columns: Range<usize>,
     ) -> Range<usize> {
         let text = (self.document.script_of(scene.runbook))
             .and_then(|script| script.sources.get(source))
@@ -375,10 +536,10 @@ impl DocumentPages {
         let mut from = None;
         while at < text.len() {
             let (bytes, shown) = step(scene.look, text.get(at..).unwrap_or_default());
-            if used >= shift {
+            if used >= columns.start {
                 from.get_or_insert(at);
             }
-            if used + shown > shift + columns {
+            if used + shown > columns.end {
                 break;
             }
             used += shown;
@@ -418,6 +579,35 @@ impl DocumentPages {
         put(at..span.end, Style::new());
         spans
     }
+}
+
+/// Whether a line of a script takes more than so many columns.
+fn is_wider(look: Appearance, script: &Script, columns: usize) -> bool {
+    let lines = script.sources.iter().flat_map(|source| source.text.lines());
+    let mut wide = lines.flat_map(|code| broken(look, code, usize::MAX));
+    wide.any(|(_, wide)| wide > columns)
+}
+
+/// What is said of a line that has text far to the right, behind more blanks than any layout needs.
+fn far_text(look: Appearance, code: &str) -> Option<String> {
+    if code.len() <= FAR {
+        return None;
+    }
+    let (mut column, mut blanks) = (0, 0);
+    for (at, letter) in code.char_indices() {
+        let shown = look.clean(letter.encode_utf8(&mut [0; 4]));
+        if letter.is_whitespace() {
+            blanks += width(&shown);
+        } else if blanks >= BLANKS && column >= FAR {
+            let rest = look.clean(code.get(at..).unwrap_or_default().trim_end());
+            let rest = look.clip(&rest, ROOMY * 2);
+            return Some(format!("FAR TO THE RIGHT, behind {blanks} blanks: {rest}"));
+        } else {
+            blanks = 0;
+        }
+        column += width(&shown);
+    }
+    None
 }
 
 /// The first thing that is drawn of `rest`: how many bytes it is, and how many columns it takes.
@@ -540,6 +730,7 @@ fn notes(script: &Script, source: usize) -> BTreeMap<usize, Vec<(String, bool)>>
 pub(crate) fn tabs(
     scene: &Scene<'_>,
     (open, seen): (usize, Option<&SeenLines>),
+    position: &str,
     columns: usize,
 ) -> [Line<'static>; 2] {
     let look = scene.look;
@@ -562,16 +753,22 @@ pub(crate) fn tabs(
                 || sources.map(|source| source.text.lines().count()).sum(),
                 SeenLines::all,
             );
-            let after = format!(
-                "  {}{}",
-                counted(lines, "line", "lines"),
-                match (state, seen) {
-                    (Some(true), _) => ", each was on the screen".to_owned(),
-                    (Some(false), Some(seen)) => format!(", {} not on the screen yet", seen.left()),
-                    (Some(false), None) => ", not read to the end yet".to_owned(),
-                    (None, _) => String::new(),
+            let at = match position {
+                "" => counted(lines, "line", "lines"),
+                position => position.to_owned(),
+            };
+            let after = match (state, seen) {
+                (Some(true), _) => format!("  {at}, each was on the screen"),
+                (Some(false), Some(seen)) => {
+                    let part = match seen.begun() {
+                        0 => String::new(),
+                        begun => format!(" ({begun} in part)"),
+                    };
+                    format!("  {at}, {} unseen{part}", seen.left())
                 }
-            );
+                (Some(false), None) => format!("  {at}, not read to the end yet"),
+                (None, _) => format!("  {at}"),
+            };
             let room = columns.saturating_sub(width(&after) + 2);
             title = Line::from(vec![
                 Span::raw(" "),

@@ -196,7 +196,7 @@ impl Screen {
             pages: None,
             seen,
             reading: None,
-            wrapped: true,
+            wrapped: false,
             moved: 0,
             place: None,
             signed: Vec::new(),

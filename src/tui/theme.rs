@@ -219,6 +219,18 @@ impl Appearance {
         )
     }
 
+    /// In front of what the program says amid somebody else's text, which never looks like this.
+    pub(crate) fn margin(self, grave: bool) -> Style {
+        let plain = Style::new().add_modifier(Modifier::REVERSED);
+        match grave {
+            true => self.style(
+                plain.fg(self.inks().warn),
+                plain.add_modifier(Modifier::BOLD),
+            ),
+            false => plain,
+        }
+    }
+
     /// A band across the screen: it went well.
     pub(crate) fn band_good(self) -> Style {
         self.style(

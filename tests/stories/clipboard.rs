@@ -36,7 +36,7 @@ fn the_statement_the_line_and_the_answer_are_copied_and_the_question_is_not_answ
         panic!("{:?}", copied(&terminal));
     };
     assert!(evidence.contains(" 1 "), "{evidence}");
-    terminal.key("s").wait_for("not on the screen yet");
+    terminal.key("s").wait_for(" unseen");
     terminal.key("Y").wait_for("line 1 of copied.sql, 1 line");
     assert_eq!(copied(&terminal)[1], "CREATE TABLE public.copied (i int);");
     terminal.key("Esc").wait_for("CHECKLIST  ");

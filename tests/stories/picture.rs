@@ -71,7 +71,7 @@ fn pictures_of_a_walk_that_commits() {
     let stage = Stage::set(Scenario::Clean);
     let mut terminal = stage.run_in(120, 30, &[], &[]);
     terminal.wait_for_evidence().key("Down").key("Enter");
-    terminal.wait_for("not on the screen yet");
+    terminal.wait_for(" unseen");
     draw(&terminal, "script.svg");
     terminal.key("Esc").wait_for("CHECKLIST");
     draw(&terminal, "checklist.svg");
@@ -162,12 +162,7 @@ fn the_pictures_are_there_and_show_what_they_are_of() {
         ),
         (
             "script.svg",
-            [
-                "not on the screen yet",
-                "rollback 1",
-                "MIGRATIONS.sql",
-                "psql",
-            ],
+            [" unseen", "rollback 1", "MIGRATIONS.sql", "psql"],
         ),
         (
             "stream.svg",

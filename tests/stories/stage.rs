@@ -448,7 +448,8 @@ fn signed(screen: &str) -> Option<(usize, usize)> {
 
 /// How many lines of the open script were not on the screen yet.
 fn unseen(screen: &str) -> Option<usize> {
-    let (before, _) = screen.split_once(" not on the screen yet")?;
+    let title = screen.lines().nth(4)?;
+    let (before, _) = title.split_once(" unseen")?;
     before.rsplit(' ').next()?.parse().ok()
 }
 
@@ -495,9 +496,13 @@ impl Walk for Terminal {
         let first = open(&self.screen_text());
         loop {
             // What no signature asks for has no such words.
-            while let Some(left) = unseen(&self.screen_text()) {
-                self.key("PgDn")
-                    .wait_until("the next page", |screen| unseen(screen) != Some(left));
+            loop {
+                let before = self.screen_text();
+                if unseen(&before).is_none() {
+                    break;
+                }
+                self.key("Space")
+                    .wait_until("the next part", |screen| screen != before);
             }
             let this = open(&self.screen_text());
             if !self.screen_text().contains("Tab next") {

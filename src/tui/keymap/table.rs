@@ -390,15 +390,15 @@ pub const BINDINGS: &[Binding] = &[
         &[Char('w')],
         ViewAct::Wrap,
         "",
-        "in a script: move long lines sideways with Left and Right, or wrap them; in an answer: row by \
-         row, as psql's \\x, or as a grid",
+        "in a script: wrap long lines, or let Left and Right move them; in rows: one value below the \
+         other, as psql's \\x, or as a grid",
     ),
     view(
         KeyPlace::Reader,
         &[Char(' ')],
-        ViewAct::PageDown,
+        ViewAct::ReadOn,
         "",
-        "one page down",
+        "one page down; in a script: to what was not on the screen yet, to the right and then down",
     ),
     view(
         KeyPlace::Everywhere,
@@ -447,7 +447,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Right],
         ViewAct::Right,
         "",
-        "further to the right in the rows of a statement or an answer; else the next pane",
+        "further to the right in long lines and in wide rows; else the next pane",
     ),
     view(
         KeyPlace::Everywhere,

@@ -8,6 +8,10 @@ use crate::gate::event::{Document, Millis, Perusal};
 use crate::runbook::script::Script;
 use std::ops::Range;
 
+/// Of what was seen, so many columns are seen again further to the right: no character is shown on more
+/// of them, so that none is lost between the two.
+const OVERLAP: usize = 10;
+
 /// What was seen of one document.
 #[derive(Clone, Default)]
 pub(crate) struct SeenLines {
@@ -18,6 +22,9 @@ pub(crate) struct SeenLines {
     pending: Vec<usize>,
     /// By row: up to which column it was seen from its first one on.
     reach: Vec<usize>,
+    /// By line: whether a part of it was seen as it is laid out now; and of how many lines no more was.
+    partly: Vec<bool>,
+    begun: usize,
     layout: Option<(usize, bool)>,
     /// By line, while the document is open: whether it was on the screen this time.
     now: Vec<bool>,
@@ -39,6 +46,28 @@ impl SeenLines {
     /// How many lines were never on the screen.
     pub(crate) fn left(&self) -> usize {
         self.left
+    }
+
+    /// Of how many of them a part was.
+    pub(crate) fn begun(&self) -> usize {
+        self.begun
+    }
+
+    /// From which column on the rows of `range` are to be seen next, where something of them was not.
+    pub(crate) fn next_column(&self, pages: &DocumentPages, range: Range<usize>) -> Option<usize> {
+        let reached = range.filter_map(|index| {
+            let (line, wide) = pages.line_at(index)?;
+            let reach = *self.reach.get(index)?;
+            (reach <= wide && !*self.lines.get(line)?).then_some(reach)
+        });
+        let reached = reached.min()?;
+        Some(reached.saturating_sub(OVERLAP + 1))
+    }
+
+    /// The first row of a line that was not seen whole.
+    pub(crate) fn first_unseen(&self, pages: &DocumentPages) -> Option<usize> {
+        let line = self.lines.iter().position(|seen| !seen)?;
+        pages.row_of_line(line)
     }
 
     /// How many lines there are.
@@ -86,10 +115,16 @@ impl SeenLines {
                 true => shift + inner.saturating_sub(1),
                 false => wide + 1,
             };
-            if shift > *reach || to <= *reach {
+            let from = pages.seen_from(shift);
+            if from > 0 && from + OVERLAP > *reach || to <= *reach {
                 continue;
             }
             *reach = to;
+            if let (Some(partly), Some(false)) = (self.partly.get_mut(line), self.lines.get(line))
+                && !std::mem::replace(partly, true)
+            {
+                self.begun += 1;
+            }
             if to <= wide {
                 continue;
             }
@@ -102,6 +137,7 @@ impl SeenLines {
             if *pending == 0 && !*seen {
                 *seen = true;
                 self.left -= 1;
+                self.begun -= 1;
             }
         }
     }
@@ -116,6 +152,8 @@ impl SeenLines {
         self.layout = layout;
         self.pending = vec![0; self.lines.len()];
         self.reach = vec![0; pages.len()];
+        self.partly = vec![false; self.lines.len()];
+        self.begun = 0;
         for index in 0..pages.len() {
             if let Some((line, _)) = pages.line_at(index)
                 && let Some(pending) = self.pending.get_mut(line)

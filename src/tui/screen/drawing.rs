@@ -469,12 +469,14 @@ impl Screen {
                 .moved
                 .min(pages.furthest(range.clone()).div_ceil(2) * 2),
         };
-        put(
-            buffer,
-            below,
-            &pages.lines(scene, range.clone(), self.moved, self.found),
-        );
-        more(buffer, below, scene, scroll);
+        let lines = pages.lines(scene, range.clone(), self.moved, self.found);
+        put(buffer, below, &lines);
+        if !pages.is_bare() {
+            more(buffer, below, scene, scroll);
+        }
+        let position = pages.position((self.look, scene.runbook), range.clone(), self.found);
+        let goes_on = range.clone().filter(|row| pages.goes_on(*row, self.moved));
+        self.say_goes_on(buffer, body, goes_on.count());
         let covered = self.typing.is_some() || self.prompt != Prompt::Closed;
         if let (Some(seen), false) = (Arc::make_mut(&mut self.seen).get_mut(self.tab), covered) {
             seen.show(&pages, range, self.moved);
@@ -482,8 +484,32 @@ impl Screen {
                 self.events.push(Event::ReadToEnd(document));
             }
         }
-        let tabs = reader::tabs(scene, (self.tab, self.seen.get(self.tab)), columns);
+        let seen = self.seen.get(self.tab);
+        let tabs = reader::tabs(scene, (self.tab, seen), &position, columns);
         put(buffer, rows(body, 0, 2), &tabs);
+    }
+
+    /// Says in the line above the keys that lines go on to the right, where nothing else is said there.
+    fn say_goes_on(&self, buffer: &mut Buffer, body: Rect, lines: usize) {
+        let below = Rect {
+            y: body.bottom(),
+            height: 1,
+            ..body
+        };
+        if lines == 0 || self.toast.is_some() {
+            return;
+        }
+        let said = match lines {
+            1 => "1 line goes on to the right".to_owned(),
+            lines => format!("{lines} lines go on to the right"),
+        };
+        let keys = "Right moves, Space reads on, w wraps";
+        let sign = self.look.glyphs.to_right();
+        let line = Line::from(vec![
+            format!(" {sign}").set_style(self.look.here()),
+            format!(" {said}: {keys}").set_style(self.look.warn()),
+        ]);
+        put(buffer, below, &[line]);
     }
 
     fn draw_prompt(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {

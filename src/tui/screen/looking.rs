@@ -73,6 +73,8 @@ impl Screen {
             ViewAct::FindPrevious => self.find(false, machine, account),
             ViewAct::NextSection => self.go_to_section(true),
             ViewAct::PreviousSection => self.go_to_section(false),
+            ViewAct::ReadOn if self.cover == Some(Cover::Scripts) => self.read_on(),
+            ViewAct::ReadOn => self.move_by(ViewAct::PageDown, machine, account),
             ViewAct::Wrap if self.cover == Some(Cover::Answer) => self.turn_rows(),
             ViewAct::Wrap => self.turn_wrapping(),
             // Only `inspect` looks again by itself; here the evidence is the gate's.
@@ -204,7 +206,7 @@ impl Screen {
         self.at = Some(to.clamp(1, last.max(1)));
     }
 
-    /// Moves a statement's rows; anywhere else it is the next pane or script.
+    /// Moves rows and long lines; anywhere else it is the next pane or script.
     fn move_sideways(&mut self, act: ViewAct, machine: &Machine) {
         let step = usize::from(self.size.0 / 2).max(1);
         match (self.cover, act) {
@@ -213,9 +215,12 @@ impl Screen {
             (Some(Cover::Statement(_) | Cover::Answer), _) => {
                 self.sideways = self.sideways.saturating_sub(step);
             }
-            (Some(Cover::Scripts), ViewAct::Right) if !self.wrapped => self.moved += step,
-            (Some(Cover::Scripts), _) if !self.wrapped => {
-                self.moved = self.moved.saturating_sub(step);
+            (Some(Cover::Scripts), ViewAct::Right) if self.goes_on() => self.moved += step,
+            (Some(Cover::Scripts), _) if self.moved > 0 => {
+                self.moved = match act {
+                    ViewAct::Right => self.moved,
+                    _ => self.moved.saturating_sub(step),
+                };
             }
             (_, ViewAct::Right) => self.turn(ViewAct::NextPane, machine),
             _ => self.turn(ViewAct::PreviousPane, machine),
@@ -352,6 +357,9 @@ impl Screen {
                     if row < scroll.top || row >= scroll.top + scroll.height {
                         scroll.top = row.saturating_sub(2).min(last);
                     }
+                }
+                if scripts {
+                    self.move_to_match(row);
                 }
             }
             None => {

@@ -9,6 +9,7 @@ use crate::gate::machine::Machine;
 use crate::gate::phase::Phase;
 use crate::gate::plan::Mode;
 use crate::gate::{Account, Act, Event};
+use crate::tui::keymap::ViewAct;
 use crate::tui::reader;
 use std::sync::Arc;
 
@@ -159,13 +160,60 @@ impl Screen {
         self.found = None;
         self.say(match self.wrapped {
             true => "Long lines are wrapped.".into(),
-            false => {
-                "Long lines go on to the right: Right and Left move them, w wraps them.".into()
-            }
+            false => "Long lines go on to the right.".into(),
         });
     }
 
+    /// Whether something of the script on the screen goes on to the right.
+    pub(super) fn goes_on(&self) -> bool {
+        let shown = self.documents.get(self.tab).map(Scroll::shown);
+        let mut rows = shown.unwrap_or_default();
+        let pages = self.pages.as_ref();
+        pages.is_some_and(|pages| rows.any(|row| pages.goes_on(row, self.moved)))
+    }
+
+    /// Moves the script to what was not on the screen yet: to the right, down, and from its end to what
+    /// was passed over.
+    pub(super) fn read_on(&mut self) {
+        let scroll = self.documents.get_mut(self.tab);
+        let (Some(pages), Some(seen), Some(scroll)) =
+            (&self.pages, self.seen.get(self.tab), scroll)
+        else {
+            return;
+        };
+        let right = seen.next_column(pages, scroll.shown());
+        match right.filter(|_| !self.wrapped) {
+            Some(column) => self.moved = column,
+            None => {
+                self.moved = 0;
+                if scroll.top < scroll.last() {
+                    scroll.act(ViewAct::PageDown);
+                } else if let Some(row) = seen.first_unseen(pages) {
+                    scroll.top = row.min(scroll.last());
+                } else {
+                    self.say("This is its end, and every line of it was on the screen.".into());
+                }
+            }
+        }
+    }
+
+    /// Moves a long line so that what was found in it is seen.
+    pub(super) fn move_to_match(&mut self, row: usize) {
+        let Some(pages) = self.pages.as_ref().filter(|_| !self.wrapped) else {
+            return;
+        };
+        let columns = pages.columns_of(self.look, &self.runbook, row, &self.sought);
+        let Some(columns) = columns else { return };
+        let inner = pages.inner();
+        if columns.end < inner {
+            self.moved = 0;
+        } else if columns.start <= self.moved || columns.end >= self.moved + inner {
+            self.moved = columns.start.saturating_sub(inner / 3);
+        }
+    }
+
     fn scroll_to(&mut self, row: usize) {
+        self.moved = 0;
         if let Some(scroll) = self.documents.get_mut(self.tab) {
             scroll.top = row.saturating_sub(2).min(scroll.last());
         }

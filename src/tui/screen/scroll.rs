@@ -59,6 +59,11 @@ impl Scroll {
             .clamp(lowest, line.saturating_sub(margin).max(lowest));
     }
 
+    /// The rows that are on the screen.
+    pub(crate) fn shown(&self) -> std::ops::Range<usize> {
+        self.top..(self.top + self.height).min(self.total)
+    }
+
     /// How far it can be scrolled.
     pub(crate) fn last(&self) -> usize {
         self.total.saturating_sub(self.height)
