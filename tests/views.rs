@@ -1315,7 +1315,10 @@ mod behaviour {
         walk.press("s");
         walk.press("n");
         let text = walk.text((80, 15 + 8), Glyphs::Unicode);
-        assert!(text.contains("▲14  require-concurrent-index-creation"), "{text}");
+        assert!(
+            text.contains("▲14  require-concurrent-index-creation"),
+            "{text}"
+        );
         let top = |walk: &mut Walk| {
             let text = walk.text((80, 24), Glyphs::Unicode);
             text.lines().nth(5).unwrap().trim().to_owned()

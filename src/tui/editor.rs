@@ -2,20 +2,25 @@
 //!
 //! A thread waits for it, so that nobody else does: the session, the hold's limit and the signals go on as
 //! ever (I2, I7, I14). Its text comes back as text for the field; nothing that was typed in it is a key here
-//! (I5). It is in our process group, as psql's is: Ctrl-C there is not for us, and it cannot be suspended,
-//! for then nobody would have the terminal.
+//! (I5). What was saved in it and cannot be taken is kept, and where is said. It is in our process group, as
+//! psql's is: Ctrl-C there is not for us, and it cannot be suspended, for then nobody would have the
+//! terminal. Where we leave first, it ends with all that it started, so that nobody reads the keyboard
+//! beside the shell.
 
+use super::field::QUERY;
 use super::input::ReaderRest;
 use super::terminal;
 use crate::runbook::printable::printable;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, test_kill_process, waitid,
+};
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// What begins a line of ours in the file; such lines do not come back.
@@ -25,6 +30,11 @@ const LONGEST: u64 = 1 << 20;
 /// How long it has to end when the program leaves, and to be gone when it was made to.
 const LEAVING: Duration = Duration::from_millis(300);
 const GONE: Duration = Duration::from_millis(100);
+/// The same where the process ends without its loop, and both together.
+const HASTE: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(50)];
+pub(crate) const ENDING: Duration = Duration::from_millis(150);
+/// How often it is looked at then.
+const LOOK: Duration = Duration::from_millis(5);
 /// What a child is not told (I9).
 const SECRETS: [&str; 2] = ["PGPASSWORD", "PGSSLPASSWORD"];
 
@@ -57,11 +67,16 @@ pub struct EditedText {
     pub screen: io::Result<()>,
 }
 
+/// The editor that is open, for whom the process ends by.
+static OPEN: Mutex<Option<Arc<Mutex<Running>>>> = Mutex::new(None);
+
 #[derive(Debug, Default)]
 struct Running {
     pid: Option<Pid>,
     /// The program leaves: the screen is not taken again.
     leaving: bool,
+    /// Where what was saved is kept, to be said once its screen is left.
+    kept: Option<String>,
 }
 
 /// An editor that is open. It ends with this.
@@ -72,8 +87,8 @@ pub struct OpenEditor {
     done: mpsc::Receiver<()>,
 }
 
-fn lock(running: &Mutex<Running>) -> MutexGuard<'_, Running> {
-    running.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl TextEditor {
@@ -88,6 +103,7 @@ impl TextEditor {
         let (tell, edited) = oneshot::channel();
         let (end, done) = mpsc::channel();
         let (shared, rest) = (Arc::clone(&running), self.rest.clone());
+        *lock(&OPEN) = Some(Arc::clone(&running));
         let (command, scrolls) = (self.command.clone(), self.scrolls);
         std::thread::Builder::new()
             .name("editor".to_owned())
@@ -117,22 +133,79 @@ impl OpenEditor {
 
 impl Drop for OpenEditor {
     fn drop(&mut self) {
-        for (signal, time) in [(Signal::TERM, LEAVING), (Signal::KILL, GONE)] {
-            {
-                let mut running = lock(&self.running);
-                running.leaving = true;
-                if let Some(pid) = running.pid {
-                    let _ = kill_process(pid, signal);
-                }
-            }
-            // Also where its thread has failed, and nobody says so any more.
-            let ended = self.done.recv_timeout(time);
-            if ended != Err(mpsc::RecvTimeoutError::Timeout) {
-                return;
+        end_editor(&self.running, [LEAVING, GONE]);
+        *lock(&OPEN) = None;
+        // Also where its thread has failed, and nobody says so any more.
+        let _ = self.done.recv_timeout(GONE);
+        if let Some(kept) = lock(&self.running).kept.take() {
+            terminal::say_foreign_line(&kept);
+        }
+    }
+}
+
+/// Ends the editor that is open, if one is, where the process ends without its loop.
+pub(crate) fn end_open_editor() {
+    // Whoever hangs with this in hand must not hold up the end.
+    let open = OPEN.try_lock().ok().and_then(|open| open.clone());
+    if let Some(running) = &open {
+        end_editor(running, HASTE);
+        terminal::put_settings_back();
+    }
+}
+
+/// Ends the editor with all that it started, and leaves its screen where it did not do so itself.
+fn end_editor(running: &Mutex<Running>, times: [Duration; 2]) {
+    let pid = {
+        let mut running = lock(running);
+        running.leaving = true;
+        running.pid
+    };
+    let Some(pid) = pid else { return };
+    let started = started_by(pid);
+    for (signal, time) in [Signal::TERM, Signal::KILL].into_iter().zip(times) {
+        {
+            // Until it is waited for, its number is nobody else's.
+            let running = lock(running);
+            for pid in running.pid.iter().chain(&started) {
+                let _ = kill_process(*pid, signal);
             }
         }
-        terminal::leave_foreign_screen();
+        let since = Instant::now();
+        while since.elapsed() < time {
+            let gone = started.iter().all(|pid| test_kill_process(*pid).is_err());
+            if gone && lock(running).pid.is_none() {
+                if signal == Signal::KILL {
+                    terminal::leave_foreign_screen();
+                }
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
     }
+    terminal::leave_foreign_screen();
+}
+
+/// Every process that `pid` has started, and those that they have, as far as the system tells.
+fn started_by(pid: Pid) -> Vec<Pid> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let parents: Vec<(Pid, Pid)> = processes
+        .filter_map(|entry| {
+            let number = |text: &str| text.parse().ok().and_then(Pid::from_raw);
+            let pid = number(entry.file_name().to_str()?)?;
+            let state = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            // Its name stands in brackets, and may hold anything.
+            let (_, behind) = state.rsplit_once(')')?;
+            Some((pid, number(behind.split_whitespace().nth(1)?)?))
+        })
+        .collect();
+    let mut all = vec![pid];
+    let mut looked = 0;
+    while let Some(parent) = all.get(looked).copied() {
+        let children = parents.iter().filter(|(_, of)| *of == parent);
+        all.extend(children.map(|(pid, _)| *pid));
+        looked += 1;
+    }
+    all.split_off(1)
 }
 
 fn edit(
@@ -142,7 +215,7 @@ fn edit(
     rest: &ReaderRest,
     scrolls: bool,
 ) -> EditedText {
-    let folder = match PrivateFolder::make(text) {
+    let mut folder = match PrivateFolder::make(text) {
         Ok(folder) => folder,
         Err(error) => {
             return EditedText {
@@ -175,18 +248,30 @@ fn edit(
     if !leaving {
         rest.end();
     }
-    let text = ended
-        .and_then(|()| folder.read())
-        .map_err(|why| format!("Nothing was taken: {why}. The query is as it was."));
+    let text = match ended {
+        Ok(()) => folder.take(),
+        // Ended by a signal or by us: whoever saved in it does not lose that.
+        Err(EditorEnd::Struck(why)) => Err(folder.keep_changed(text, &why)),
+        Err(EditorEnd::Refused(why)) => Err(why),
+    };
+    let text = text.map_err(|why| format!("Nothing was taken: {why}. The query is as it was."));
+    lock(running).kept = folder.kept().filter(|_| leaving);
     EditedText { text, screen }
 }
 
+/// How an editor ended from which nothing is taken.
+enum EditorEnd {
+    /// By its own choice, or it never began.
+    Refused(String),
+    Struck(String),
+}
+
 /// Runs the editor as psql does, by a shell.
-fn run_editor(command: &str, file: &Path, running: &Mutex<Running>) -> Result<(), String> {
+fn run_editor(command: &str, file: &Path, running: &Mutex<Running>) -> Result<(), EditorEnd> {
     let mut child = {
         let mut running = lock(running);
         if running.leaving {
-            return Err("the program leaves".into());
+            return Err(EditorEnd::Refused("the program leaves".into()));
         }
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", &format!("exec {command} \"$@\""), "sh"]);
@@ -195,8 +280,12 @@ fn run_editor(command: &str, file: &Path, running: &Mutex<Running>) -> Result<()
             shell.env_remove(name);
         });
         let child = shell.spawn();
-        let child =
-            child.map_err(|error| format!("{} cannot be started ({error})", printable(command)))?;
+        let child = child.map_err(|error| {
+            EditorEnd::Refused(format!(
+                "{} cannot be started ({error})",
+                printable(command)
+            ))
+        })?;
         running.pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         child
     };
@@ -204,12 +293,18 @@ fn run_editor(command: &str, file: &Path, running: &Mutex<Running>) -> Result<()
     wait_for_end(pid);
     // Behind this its number may be somebody else's.
     lock(running).pid = None;
-    let status = child.wait().map_err(|error| error.to_string())?;
+    let status = child
+        .wait()
+        .map_err(|error| EditorEnd::Struck(error.to_string()))?;
+    let refused = |why| Err(EditorEnd::Refused(why));
     match status.code() {
         Some(0) => Ok(()),
-        Some(126 | 127) => Err(format!("{} cannot be started", printable(command))),
-        Some(code) => Err(format!("the editor ended with code {code}")),
-        None => Err("the editor was ended by a signal".into()),
+        Some(126 | 127) => refused(format!("{} cannot be started", printable(command))),
+        Some(code) if code < 128 && !lock(running).leaving => {
+            refused(format!("the editor ended with code {code}"))
+        }
+        // As a shell says that a signal ended what it ran.
+        Some(_) | None => Err(EditorEnd::Struck("the editor was ended by a signal".into())),
     }
 }
 
@@ -230,9 +325,13 @@ fn wait_for_end(pid: Option<Pid>) {
     }
 }
 
-/// A folder that is ours alone, with the text in it; it goes with this, and what else the editor left there.
+/// A folder that is ours alone, with the text in it; it goes with this, and what else the editor left there,
+/// unless it is kept.
 #[derive(Debug)]
-struct PrivateFolder(PathBuf);
+struct PrivateFolder {
+    path: PathBuf,
+    keeps: bool,
+}
 
 impl PrivateFolder {
     fn make(text: &str) -> io::Result<PrivateFolder> {
@@ -241,7 +340,7 @@ impl PrivateFolder {
             let name = format!("stagegate-query-{}-{count}", std::process::id());
             let path = std::env::temp_dir().join(name);
             match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => break PrivateFolder(path),
+                Ok(()) => break PrivateFolder { path, keeps: false },
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && count < 1_000 => {
                     count += 1;
                 }
@@ -256,10 +355,14 @@ impl PrivateFolder {
     }
 
     fn file(&self) -> PathBuf {
-        self.0.join("query.sql")
+        self.path.join("query.sql")
     }
 
-    /// What is in the file now, without our lines and without what ends it.
+    /// What is in the file now, without our lines and without what ends it; what cannot be taken is kept.
+    fn take(&mut self) -> Result<String, String> {
+        self.read().map_err(|why| self.keep(&why))
+    }
+
     fn read(&self) -> Result<String, String> {
         let mut bytes = Vec::new();
         let file = OpenOptions::new().read(true).open(self.file());
@@ -269,15 +372,54 @@ impl PrivateFolder {
             return Err(format!("the editor's file has more than {LONGEST} bytes"));
         }
         let text = String::from_utf8(bytes).map_err(|_| "the editor's file is not in UTF-8")?;
-        let lines = text.lines().filter(|line| !line.starts_with(OURS.trim()));
-        let lines: Vec<&str> = lines.collect();
-        Ok(lines.join("\n").trim_end().to_owned())
+        let text = without_ours(&text);
+        let letters = text.chars().count();
+        if letters > QUERY {
+            return Err(format!(
+                "a query has {QUERY} characters at most, and this has {letters}"
+            ));
+        }
+        Ok(text)
     }
+
+    fn keep(&mut self, why: &str) -> String {
+        self.keeps = true;
+        format!("{why}. It is kept in {}", self.file().display())
+    }
+
+    /// Keeps what was saved since `before` was written; where nothing was, nothing is kept.
+    fn keep_changed(&mut self, before: &str, why: &str) -> String {
+        match self.read() {
+            Ok(text) if text == without_ours(before) => why.to_owned(),
+            Ok(_) | Err(_) => self.keep(&format!("{why}, and what was saved in it is not lost")),
+        }
+    }
+
+    /// Where the text is kept, in a sentence.
+    fn kept(&self) -> Option<String> {
+        let file = self.file();
+        let said = || {
+            format!(
+                "What was saved in the editor is kept in {}.",
+                file.display()
+            )
+        };
+        self.keeps.then(said)
+    }
+}
+
+/// A text without the lines above it that are ours, and without what ends it.
+fn without_ours(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.starts_with(OURS.trim()));
+    let lines: Vec<&str> = lines.collect();
+    lines.join("\n").trim_end().to_owned()
 }
 
 impl Drop for PrivateFolder {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        if !self.keeps {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
     }
 }
 

@@ -29,6 +29,9 @@ pub const LONGEST: usize = 200;
 /// The longest password or passphrase, in characters.
 pub const SECRET: usize = 1_000;
 
+/// The longest query, in characters.
+pub const QUERY: usize = 20_000;
+
 /// How many keys that came at once are still a person's, held up on a slow link.
 pub const TYPED_AT_ONCE: usize = 6;
 

@@ -37,8 +37,6 @@ pub const NEEDS: (u16, u16) = (80, 24);
 /// The size from which everything is shown: half of a screen of 160 columns without the line between the
 /// halves, and 24 rows without those that tmux and a second pane take.
 pub const LEAST: (u16, u16) = (79, 20);
-/// The longest query, in characters.
-const LONGEST_QUERY: usize = 20_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cover {

@@ -12,6 +12,7 @@
 //! It must never ask the terminal anything: the answer would come through the input's thread.
 //! `ratatui::Terminal::clear` does; a repaint is forced by resizing instead.
 
+use crate::runbook::printable::printable;
 use crossterm::event::EnableBracketedPaste;
 use crossterm::style::{Print, force_color_output};
 use crossterm::terminal::{EnterAlternateScreen, disable_raw_mode, enable_raw_mode};
@@ -364,6 +365,14 @@ pub(crate) fn put_settings_back() {
 pub(crate) fn end_foreign_line() {
     write_until(Instant::now() + IN_PASSING, || {
         let _ = writer::write_whole(b"\r\n");
+    });
+}
+
+/// Says something below what a program left behind, on a screen that is not ours again.
+pub(crate) fn say_foreign_line(text: &str) {
+    let line = format!("{}\r\n", printable(text));
+    write_until(Instant::now() + IN_PASSING, move || {
+        let _ = writer::write_whole(line.as_bytes());
     });
 }
 

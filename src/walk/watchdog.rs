@@ -7,7 +7,7 @@
 
 use crate::database::session::Severer;
 use crate::gate::ExitCode;
-use crate::tui::terminal;
+use crate::tui::{editor, terminal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
@@ -170,7 +170,7 @@ impl Watchdog {
         drop(state);
         // An exit hook or the terminal can block as well, so somebody has to stay outside.
         let _ = thread::Builder::new().spawn(move || end(&known, link.as_ref(), &journal, code));
-        thread::sleep(CANCELLING + WORDS + EXIT);
+        thread::sleep(CANCELLING + editor::ENDING + WORDS + EXIT);
         let own = rustix::process::getpid();
         let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
     }
@@ -185,6 +185,8 @@ fn end(known: &EndingNow, link: Option<&Severer>, journal: &str, code: ExitCode)
         }
         link.sever();
     }
+    // Nobody else may read the keyboard beside the shell.
+    editor::end_open_editor();
     let taken = terminal::give_back_settings();
     let (words, code) = last_words(known, journal, code);
     let (done, said) = std::sync::mpsc::channel();

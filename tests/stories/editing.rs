@@ -1,11 +1,14 @@
 //! A long query is written in the person's own editor: it comes back as text, and what holds a
 //! transaction goes on meanwhile.
 
+use crate::child::until;
+use crate::hanging::{Disk, assert_said};
 use crate::stage::{Stage, Walk};
 use crate::terminal::Terminal;
 use rustix::process::Signal;
 use stagegate::journal::Entry;
 use stagegate::sandbox::demo::Scenario;
+use std::os::unix::fs::PermissionsExt;
 
 /// An editor that says what it was given, writes down what is typed into it, and ends with `$LAST`.
 const SCRIPT: &str = r#"
@@ -23,17 +26,27 @@ eval "$LAST"
 
 /// A walk to the armed gate with that editor, and the prompt for a query open.
 fn at_the_prompt(stage: &Stage, last: &str, arguments: &[&str]) -> Terminal {
-    let script = stage.file("editor.sh", SCRIPT);
+    with_editor(stage, SCRIPT, &[("LAST", last)], arguments)
+}
+
+/// The same with another editor, and other variables.
+fn with_editor(
+    stage: &Stage,
+    editor: &str,
+    variables: &[(&str, &str)],
+    arguments: &[&str],
+) -> Terminal {
+    let script = stage.file("editor.sh", editor);
     let temporary = stage.home().join("tmp");
     std::fs::create_dir(&temporary).unwrap();
     let env = [
         ("PSQL_EDITOR", "/bin/sh".to_owned() + " " + &script),
         ("EDITOR", "/nonexistent".to_owned()),
-        ("LAST", last.to_owned()),
         ("TMPDIR", temporary.display().to_string()),
         ("PGPASSWORD", "hunter2".to_owned()),
     ];
-    let env: Vec<(&str, &str)> = env.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    let env = env.iter().map(|(n, v)| (*n, v.as_str()));
+    let env: Vec<(&str, &str)> = env.chain(variables.iter().copied()).collect();
     let mut terminal = stage.run_in(80, 24, &env, arguments);
     terminal.walk_to_the_gate();
     terminal
@@ -197,4 +210,86 @@ fn told_to_leave_while_the_editor_is_open() {
         assert_removed(&stage);
         assert_eq!(terminal.is_taken(), [false, false, false]);
     }
+}
+
+/// The file that is kept of what was saved in the editor; its folder is nobody else's.
+fn kept(stage: &Stage) -> String {
+    let folders = std::fs::read_dir(stage.home().join("tmp")).unwrap();
+    let [folder] = folders.collect::<Vec<_>>().try_into().unwrap();
+    let folder = folder.unwrap().path();
+    let mode = std::fs::metadata(&folder).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    std::fs::read_to_string(folder.join("query.sql")).unwrap()
+}
+
+#[test]
+fn a_text_that_is_longer_than_a_query_is_kept_and_where_is_said() {
+    let stage = Stage::set(Scenario::Clean);
+    let long = r#"head -c 20001 /dev/zero | tr '\0' x >"$1"; exit 0"#;
+    let mut terminal = at_the_prompt(&stage, long, &[]);
+    terminal
+        .paste_raw("\x18")
+        .wait_for("EDITOR IS OPEN")
+        .paste_raw("a\rb\r")
+        .wait_for("Nothing was taken: a query has 20000 characters at most, and this has 20001.")
+        .wait_for("It is kept in")
+        .wait_for("> SELECT 1");
+    assert_eq!(kept(&stage), "x".repeat(20_001));
+    close_and_roll_back(&stage, &mut terminal);
+}
+
+/// An editor that is a program behind a script, has saved something, and does not want to end.
+const STUBBORN: &str = r#"
+sh -c 'trap "" TERM HUP; echo $$ >"$HOME/child"; printf "SELECT saved" >"$1"
+    printf "\033[?1049hEDITOR IS OPEN"; while :; do read -r key; done' sh "$1"
+"#;
+
+/// Asserts that nothing of it is left, on the terminal or among the processes.
+#[track_caller]
+fn assert_ended(stage: &Stage, terminal: &Terminal) {
+    let child = std::fs::read_to_string(stage.home().join("child")).unwrap();
+    let child = std::path::Path::new("/proc")
+        .join(child.trim())
+        .join("cmdline");
+    // One that nobody waited for yet has no command line any more.
+    until("the editor has ended", || {
+        let line = std::fs::read(&child).unwrap_or_default();
+        line.is_empty().then_some(())
+    });
+    assert_eq!(terminal.is_taken(), [false; 3], "{}", terminal.picture());
+}
+
+#[test]
+fn whoever_leaves_ends_an_editor_with_all_that_it_started_and_keeps_what_was_saved() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = with_editor(&stage, STUBBORN, &[], &[]);
+    terminal.paste_raw("\x18").wait_for("EDITOR IS OPEN");
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.exit_code(), 143, "{}", terminal.picture());
+    assert_ended(&stage, &terminal);
+    terminal
+        .shows(&["What was saved in the editor is kept in", "ROLLED BACK"])
+        .shows_no("EDITOR IS OPEN");
+    assert_eq!(kept(&stage), "SELECT saved");
+    stage.assert_untouched();
+    stage.assert_nobody_left();
+}
+
+#[test]
+fn a_program_that_hangs_ends_its_editor_before_it_is_ended_itself() {
+    let stage = Stage::set(Scenario::Clean);
+    let Some(disk) = Disk::new(&stage) else {
+        return;
+    };
+    let mut terminal = with_editor(&stage, STUBBORN, &disk.variables(), &[]);
+    terminal.paste_raw("\x18").wait_for("EDITOR IS OPEN");
+    disk.die();
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.exit_code(), 143, "{}", terminal.picture());
+    disk.wait_until_waited_for();
+    assert_ended(&stage, &terminal);
+    assert_said(&terminal, &["stagegate hung", "COMMIT was never sent"]);
+    terminal.shows_no("EDITOR IS OPEN");
+    stage.assert_nobody_left();
+    stage.assert_untouched();
 }

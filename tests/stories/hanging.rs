@@ -162,14 +162,14 @@ int fdatasync(int fd) {
 "#;
 
 /// The program on a disk that dies when [`Disk::die`] says so.
-struct Disk {
+pub struct Disk {
     dead: String,
     preload: String,
 }
 
 impl Disk {
     /// `None`, said aloud, where it cannot be had.
-    fn new(stage: &Stage) -> Option<Disk> {
+    pub fn new(stage: &Stage) -> Option<Disk> {
         let source = stage.file("disk.c", DEAD_DISK);
         let preload = stage.home().join("disk.so").display().to_string();
         if !cfg!(target_os = "linux") {
@@ -184,19 +184,20 @@ impl Disk {
         Some(Disk { dead, preload })
     }
 
-    fn run(&self, stage: &Stage) -> Terminal {
-        let env = [
-            ("LD_PRELOAD", self.preload.as_str()),
-            ("DEAD_DISK", self.dead.as_str()),
-        ];
-        stage.run_in(80, 24, &env, &[])
+    /// What a program on it has in its environment.
+    pub fn variables(&self) -> [(&str, &str); 2] {
+        [("LD_PRELOAD", &self.preload), ("DEAD_DISK", &self.dead)]
     }
 
-    fn die(&self) {
+    fn run(&self, stage: &Stage) -> Terminal {
+        stage.run_in(80, 24, &self.variables(), &[])
+    }
+
+    pub fn die(&self) {
         std::fs::write(&self.dead, "").unwrap();
     }
 
-    fn wait_until_waited_for(&self) {
+    pub fn wait_until_waited_for(&self) {
         let waited = format!("{}.waited", self.dead);
         until("somebody waits for the disk", || {
             Path::new(&waited).exists().then_some(())
@@ -205,7 +206,7 @@ impl Disk {
 }
 
 /// Asserts that nothing more is said than what is known, on a terminal that was given back.
-fn assert_said(terminal: &Terminal, words: &[&str]) {
+pub fn assert_said(terminal: &Terminal, words: &[&str]) {
     let said = terminal.screen_text().replace('\n', " ");
     for words in words {
         assert!(

@@ -3,12 +3,12 @@
 //! Whether a key is open is not decided here: the command is sent, and the machine's refusal comes
 //! back as words.
 
-use super::{Cover, LEAST, LONGEST_QUERY, NEEDS, Screen, Scroll, Typing};
+use super::{Cover, LEAST, NEEDS, Screen, Scroll, Typing};
 use crate::gate::event::Standing;
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Phase, Prompt, Why};
 use crate::gate::{Account, Act, Command, Event};
-use crate::tui::field::{FieldEdit, KeysTaken, LONGEST, TextField, remember};
+use crate::tui::field::{FieldEdit, KeysTaken, LONGEST, QUERY, TextField, remember};
 use crate::tui::input::Burst;
 use crate::tui::keymap::{self, Does, KeyPlace};
 use crate::tui::theme::Appearance;
@@ -275,14 +275,6 @@ impl Screen {
             );
             return Vec::new();
         }
-        let letters = text.chars().count();
-        if letters > LONGEST_QUERY {
-            self.say(format!(
-                "Nothing was taken from the editor: a query has {LONGEST_QUERY} characters at most, and \
-                 this has {letters}. The query is as it was."
-            ));
-            return Vec::new();
-        }
         self.typed.clear();
         self.typed.insert(text.chars());
         self.say("Your text lies in the field, and is not asked yet: Enter asks it.".into());
@@ -381,7 +373,7 @@ impl Screen {
             }
             Act::Query if machine.offer(act).is_open() => {
                 self.cover = None;
-                self.typed = TextField::of_lines(LONGEST_QUERY, &self.past.queries);
+                self.typed = TextField::of_lines(QUERY, &self.past.queries);
                 self.typing = Some(Typing::Query);
                 vec![Event::Edited]
             }
