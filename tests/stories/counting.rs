@@ -66,6 +66,13 @@ fn the_rows_that_a_script_touched_and_brought_are_there_before_the_decision() {
         .shows(&["NULL"]);
     terminal.key("Left").wait_while("at the right end");
     terminal.key("Left").wait_for("left │");
+    // Or it stands one value below the other, as wide as the screen.
+    terminal
+        .key("w")
+        .wait_for("── row 1 ─")
+        .shows(&["w shows them as a grid"])
+        .shows_no("left │");
+    terminal.key("w").wait_for("left │");
     open(&mut terminal, "5▸SELECT", "STATEMENT 5 of 11");
     terminal.shows(&["how_many", "100", "5050", "SELECT 1 in"]);
     terminal.key("/").wait_for("FIND");

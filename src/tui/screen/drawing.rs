@@ -325,7 +325,7 @@ impl Screen {
             Cover::Messages => Arc::make_mut(&mut self.heights).catch_up(scene, columns),
             Cover::Statement(number) => {
                 let before = self.detail.take().map(Arc::unwrap_or_clone);
-                let detail = Detail::of(scene, number, columns, before);
+                let detail = Detail::of(scene, number, (columns, self.by_rows), before);
                 self.sideways = self.sideways.min(detail.furthest());
                 self.detail = Some(Arc::new(detail));
             }

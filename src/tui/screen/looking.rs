@@ -75,8 +75,15 @@ impl Screen {
             ViewAct::PreviousSection => self.go_to_section(false),
             ViewAct::ReadOn if self.cover == Some(Cover::Scripts) => self.read_on(),
             ViewAct::ReadOn => self.move_by(ViewAct::PageDown, machine, account),
-            ViewAct::Wrap if self.cover == Some(Cover::Answer) => self.turn_rows(),
-            ViewAct::Wrap => self.turn_wrapping(),
+            ViewAct::Wrap => match self.cover {
+                Some(Cover::Answer) => {
+                    self.turn_rows(self.answer.as_ref().and_then(|rows| rows.is_by_rows()));
+                }
+                Some(Cover::Statement(_)) => {
+                    self.turn_rows(self.detail.as_ref().and_then(|rows| rows.is_by_rows()));
+                }
+                _ => self.turn_wrapping(),
+            },
             // Only `inspect` looks again by itself; here the evidence is the gate's.
             ViewAct::LookAgain => {}
             ViewAct::Up
@@ -227,9 +234,9 @@ impl Screen {
         }
     }
 
-    /// Shows an answer row by row, or as a grid again.
-    fn turn_rows(&mut self) {
-        let Some(by_rows) = self.answer.as_ref().and_then(|answer| answer.is_by_rows()) else {
+    /// Shows the rows of an answer, or of a statement, one value below the other, or as a grid again.
+    fn turn_rows(&mut self, by_rows: Option<bool>) {
+        let Some(by_rows) = by_rows else {
             return;
         };
         self.by_rows = Some(!by_rows);

@@ -12,12 +12,12 @@
 //! A grid that is too wide for the screen moves sideways; a key shows it row by row, a column a line, as
 //! one is by itself whose values have lines.
 
-use super::grid::{self, NAMES, ResultGrid};
+use super::grid::ShownRows;
 use super::{Roll, Scene, Sheet, must_roll_back};
 use crate::gate::offer::Refusal;
 use crate::gate::phase::Phase;
 use crate::gate::plan;
-use crate::gate::query::{After, Looked, Rows};
+use crate::gate::query::{After, Looked};
 use crate::runbook::printable::counted;
 use crate::tui::text::{clock, hanging, took};
 use crate::tui::theme::Appearance;
@@ -134,7 +134,8 @@ fn above(scene: &Scene<'_>, looked: &Looked, columns: usize) -> Vec<Line<'static
 pub(crate) struct AnswerLines {
     of: AnswerStamp,
     above: Vec<Line<'static>>,
-    rows: AnswerShape,
+    /// None where there is no answer.
+    rows: Option<ShownRows>,
 }
 
 /// What an answer is made of: when one of these changes, it is made anew.
@@ -145,13 +146,6 @@ pub(crate) struct AnswerStamp {
     pub columns: usize,
     /// Whether its rows stand one value below the other, where somebody chose.
     pub by_rows: Option<bool>,
-}
-
-#[derive(Clone)]
-enum AnswerShape {
-    Grid(ResultGrid),
-    ByRows(Vec<Line<'static>>),
-    Nothing,
 }
 
 impl AnswerLines {
@@ -166,13 +160,8 @@ impl AnswerLines {
             return before;
         }
         let columns = of.columns.saturating_sub(1);
-        let rows = match &looked.answer {
-            Ok(rows) if of.by_rows.unwrap_or_else(|| has_lines(rows)) => {
-                AnswerShape::ByRows(grid::row_by_row(scene.look, &rows.set, columns))
-            }
-            Ok(rows) => AnswerShape::Grid(ResultGrid::of(scene.look, &rows.set)),
-            Err(_) => AnswerShape::Nothing,
-        };
+        let rows = looked.answer.as_ref().ok();
+        let rows = rows.map(|rows| ShownRows::of(scene.look, &rows.set, columns, of.by_rows));
         AnswerLines {
             of,
             above: above(scene, looked, columns),
@@ -182,19 +171,13 @@ impl AnswerLines {
 
     /// Whether its rows stand one value below the other; `None` where there are none.
     pub(crate) fn is_by_rows(&self) -> Option<bool> {
-        match self.rows {
-            AnswerShape::ByRows(_) => Some(true),
-            AnswerShape::Grid(_) => Some(false),
-            AnswerShape::Nothing => None,
-        }
+        self.rows.as_ref().map(ShownRows::is_by_rows)
     }
 
     /// How far it can be moved to the left.
     pub(crate) fn furthest(&self) -> usize {
-        match &self.rows {
-            AnswerShape::Grid(grid) => grid.furthest(self.of.columns.saturating_sub(1)),
-            AnswerShape::ByRows(_) | AnswerShape::Nothing => 0,
-        }
+        let room = self.of.columns.saturating_sub(1);
+        self.rows.as_ref().map_or(0, |rows| rows.furthest(room))
     }
 
     /// What it is, and which keys change how it is shown.
@@ -215,12 +198,6 @@ impl AnswerLines {
     }
 }
 
-/// Whether a value has lines, which no grid shows.
-fn has_lines(rows: &Rows) -> bool {
-    let mut cells = rows.set.rows.iter().flatten().flatten();
-    cells.any(|text| text.contains('\n'))
-}
-
 /// An answer on a screen, its grid moved sideways by some columns.
 pub(crate) struct AnswerPane<'a> {
     pub scene: &'a Scene<'a>,
@@ -231,35 +208,33 @@ pub(crate) struct AnswerPane<'a> {
 
 impl Roll for AnswerPane<'_> {
     fn total(&self) -> usize {
-        let above = self.answer.above.len();
-        match (&self.answer.rows, &self.looked.answer) {
-            (AnswerShape::Grid(_), Ok(rows)) => above + NAMES + rows.set.rows.len(),
-            (AnswerShape::ByRows(lines), _) => above + lines.len(),
-            (AnswerShape::Grid(_) | AnswerShape::Nothing, _) => above,
-        }
+        let rows = self
+            .answer
+            .rows
+            .as_ref()
+            .zip(self.looked.answer.as_ref().ok());
+        let height = rows.map_or(0, |(shown, rows)| shown.height(&rows.set));
+        self.answer.above.len() + height
     }
 
     fn grid(&self) -> Range<usize> {
-        match self.answer.rows {
-            AnswerShape::Grid(_) => self.answer.above.len()..self.total(),
-            AnswerShape::ByRows(_) | AnswerShape::Nothing => 0..0,
+        match &self.answer.rows {
+            Some(ShownRows::Grid(_)) => self.answer.above.len()..self.total(),
+            Some(ShownRows::ByRows(_)) | None => 0..0,
         }
     }
 
     fn lines(&self, range: Range<usize>) -> Vec<Line<'static>> {
         let above = &self.answer.above;
         range
-            .filter_map(
-                |line| match (line.checked_sub(above.len()), &self.answer.rows) {
-                    (None, _) => above.get(line).cloned(),
-                    (Some(nth), AnswerShape::Grid(grid)) => {
-                        let set = &self.looked.answer.as_ref().ok()?.set;
-                        grid.line(self.scene.look, set, nth, self.sideways)
-                    }
-                    (Some(nth), AnswerShape::ByRows(lines)) => lines.get(nth).cloned(),
-                    (Some(_), AnswerShape::Nothing) => None,
-                },
-            )
+            .filter_map(|line| match line.checked_sub(above.len()) {
+                None => above.get(line).cloned(),
+                Some(nth) => {
+                    let set = &self.looked.answer.as_ref().ok()?.set;
+                    let rows = self.answer.rows.as_ref()?;
+                    rows.line(self.scene.look, set, nth, self.sideways)
+                }
+            })
             .collect()
     }
 }

@@ -102,6 +102,67 @@ impl ResultGrid {
     }
 }
 
+/// The rows of a result as they are shown.
+#[derive(Clone, PartialEq)]
+pub(crate) enum ShownRows {
+    Grid(ResultGrid),
+    /// One value below the other.
+    ByRows(Vec<Line<'static>>),
+}
+
+impl ShownRows {
+    /// As somebody chose; by themselves as a grid, unless a value has lines, which no grid shows.
+    pub(crate) fn of(
+        look: Appearance,
+        set: &ResultSet,
+        columns: usize,
+        by_rows: Option<bool>,
+    ) -> ShownRows {
+        let has_lines = || {
+            let mut cells = set.rows.iter().flatten().flatten();
+            cells.any(|text| text.contains('\n'))
+        };
+        match by_rows.unwrap_or_else(has_lines) {
+            true => ShownRows::ByRows(row_by_row(look, set, columns)),
+            false => ShownRows::Grid(ResultGrid::of(look, set)),
+        }
+    }
+
+    pub(crate) fn is_by_rows(&self) -> bool {
+        matches!(self, ShownRows::ByRows(_))
+    }
+
+    /// How far they can be moved to the left on so many columns.
+    pub(crate) fn furthest(&self, columns: usize) -> usize {
+        match self {
+            ShownRows::Grid(grid) => grid.furthest(columns),
+            ShownRows::ByRows(_) => 0,
+        }
+    }
+
+    /// How many lines they take.
+    pub(crate) fn height(&self, set: &ResultSet) -> usize {
+        match self {
+            ShownRows::Grid(_) => NAMES + set.rows.len(),
+            ShownRows::ByRows(lines) => lines.len(),
+        }
+    }
+
+    /// Their line of this number, moved to the left.
+    pub(crate) fn line(
+        &self,
+        look: Appearance,
+        set: &ResultSet,
+        nth: usize,
+        moved: usize,
+    ) -> Option<Line<'static>> {
+        match self {
+            ShownRows::Grid(grid) => grid.line(look, set, nth, moved),
+            ShownRows::ByRows(lines) => lines.get(nth).cloned(),
+        }
+    }
+}
+
 /// A value on one line, and whether it is NULL.
 fn shown(look: Appearance, cell: Option<&String>) -> (String, bool) {
     match cell {
@@ -129,7 +190,7 @@ fn move_left(spans: Vec<Span<'static>>, columns: usize) -> Vec<Span<'static>> {
 }
 
 /// One value below the other, and a heading for each row.
-pub(crate) fn row_by_row(look: Appearance, set: &ResultSet, columns: usize) -> Vec<Line<'static>> {
+fn row_by_row(look: Appearance, set: &ResultSet, columns: usize) -> Vec<Line<'static>> {
     let names: Vec<String> = set.columns.iter().map(|name| look.clean(name)).collect();
     let longest = names.iter().map(|name| width(name)).max().unwrap_or(0);
     let indent = longest.min(LONGEST_NAME) + 3;

@@ -135,14 +135,16 @@ fn with_rolls(count: usize, done: usize, fails: bool, check: impl Fn(&str, &dyn 
         let mut heights = Heights::default();
         heights.catch_up(&scene, columns);
         check("messages", &MessagePane::new(&scene, &heights, columns));
-        let detail = Detail::of(&scene, done.max(1), columns, None);
-        for sideways in [0, 5] {
-            let opened = OpenedStatement {
-                scene: &scene,
-                detail: &detail,
-                sideways,
-            };
-            check("statement", &opened);
+        for by_rows in [None, Some(true)] {
+            let detail = Detail::of(&scene, done.max(1), (columns, by_rows), None);
+            for sideways in [0, 5] {
+                let opened = OpenedStatement {
+                    scene: &scene,
+                    detail: &detail,
+                    sideways,
+                };
+                check("statement", &opened);
+            }
         }
     }
 }

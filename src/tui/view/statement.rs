@@ -14,7 +14,7 @@
 //! Rows are made where they are seen only, and wide ones scroll sideways. What is above and below
 //! them is made once for a state and a width.
 
-use super::grid::{NAMES, ResultGrid};
+use super::grid::ShownRows;
 use super::{Roll, Scene, messages, must_roll_back};
 use crate::gate::account::Step;
 use crate::runbook::check::ResultSet;
@@ -33,7 +33,7 @@ pub(crate) struct Detail {
     /// Which statement, at which width, in which state.
     of: Stamp,
     above: Vec<Line<'static>>,
-    grid: Option<ResultGrid>,
+    rows: Option<ShownRows>,
     below: Vec<Line<'static>>,
 }
 
@@ -42,6 +42,7 @@ pub(crate) struct Detail {
 struct Stamp {
     number: usize,
     columns: usize,
+    by_rows: Option<bool>,
     step: std::mem::Discriminant<Step>,
     messages: usize,
 }
@@ -163,27 +164,31 @@ pub(crate) fn in_short(
 }
 
 impl Detail {
-    /// The detail of a statement; `before` is taken where nothing has changed since.
+    /// The detail of a statement, its rows as somebody chose; `before` is taken where nothing has changed
+    /// since.
     pub(crate) fn of(
         scene: &Scene<'_>,
         number: usize,
-        columns: usize,
+        (columns, by_rows): (usize, Option<bool>),
         before: Option<Detail>,
     ) -> Detail {
         let of = Stamp {
             number,
             columns,
+            by_rows,
             step: std::mem::discriminant(scene.account.step_of(number)),
             messages: scene.account.messages.len(),
         };
         match before {
             Some(before) if before.of == of => before,
             Some(_) | None => {
-                let grid = result(scene, number).map(|set| ResultGrid::of(scene.look, set));
+                let room = columns.saturating_sub(1);
+                let rows =
+                    result(scene, number).map(|set| ShownRows::of(scene.look, set, room, by_rows));
                 Detail {
                     of,
-                    above: above(scene, number, grid.as_ref(), columns),
-                    grid,
+                    above: above(scene, number, rows.as_ref(), columns),
+                    rows,
                     below: below(scene, number, columns),
                 }
             }
@@ -193,7 +198,12 @@ impl Detail {
     /// The furthest that the result can be moved sideways.
     pub(crate) fn furthest(&self) -> usize {
         let room = self.of.columns.saturating_sub(1);
-        self.grid.as_ref().map_or(0, |grid| grid.furthest(room))
+        self.rows.as_ref().map_or(0, |rows| rows.furthest(room))
+    }
+
+    /// Whether its rows stand one value below the other; `None` where there are none.
+    pub(crate) fn is_by_rows(&self) -> Option<bool> {
+        self.rows.as_ref().map(ShownRows::is_by_rows)
     }
 }
 
@@ -205,7 +215,7 @@ fn heading(scene: &Scene<'_>, text: &str, columns: usize) -> Line<'static> {
 fn above(
     scene: &Scene<'_>,
     number: usize,
-    grid: Option<&ResultGrid>,
+    rows: Option<&ShownRows>,
     columns: usize,
 ) -> Vec<Line<'static>> {
     let look = scene.look;
@@ -229,9 +239,12 @@ fn above(
                     format!(" ROWS: {}", set.total)
                 };
                 let room = columns.saturating_sub(1);
-                let text = match grid.is_some_and(|grid| grid.furthest(room) > 0) {
-                    true => format!("{text}, wider than the screen: Right and Left move it"),
-                    false => text,
+                let text = match rows {
+                    Some(rows) if rows.furthest(room) > 0 => {
+                        format!("{text}, wider than the screen: Right and Left move it, w row by row")
+                    }
+                    Some(ShownRows::ByRows(_)) => format!("{text}; w shows them as a grid"),
+                    Some(ShownRows::Grid(_)) | None => text,
                 };
                 lines.push(heading(scene, &text, columns));
             }
@@ -295,11 +308,12 @@ fn below(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line<'static>>
 }
 
 impl OpenedStatement<'_> {
-    /// How many lines the rows take: their names, a rule, themselves, and what was not kept.
+    /// How many lines the rows take, and what was not kept.
     fn table(&self) -> usize {
-        match result(self.scene, self.detail.of.number) {
+        let rows = self.detail.rows.as_ref();
+        match rows.zip(result(self.scene, self.detail.of.number)) {
             None => 0,
-            Some(set) => set.rows.len() + NAMES + usize::from(self.rest(set) > 0),
+            Some((rows, set)) => rows.height(set) + usize::from(self.rest(set) > 0),
         }
     }
 
@@ -311,12 +325,12 @@ impl OpenedStatement<'_> {
     fn row(&self, nth: usize) -> Option<Line<'static>> {
         let (scene, look) = (self.scene, self.scene.look);
         let set = result(scene, self.detail.of.number)?;
-        if nth == set.rows.len() + NAMES {
+        let rows = self.detail.rows.as_ref()?;
+        if nth == rows.height(set) {
             let text = format!(" and {} more rows, not kept", self.rest(set));
             return Some(scene.line(text, look.dim()));
         }
-        let grid = self.detail.grid.as_ref()?;
-        grid.line(look, set, nth, self.sideways)
+        rows.line(look, set, nth, self.sideways)
     }
 }
 
@@ -327,7 +341,10 @@ impl Roll for OpenedStatement<'_> {
 
     fn grid(&self) -> Range<usize> {
         let above = self.detail.above.len();
-        above..above + self.table()
+        match &self.detail.rows {
+            Some(ShownRows::Grid(_)) => above..above + self.table(),
+            Some(ShownRows::ByRows(_)) | None => 0..0,
+        }
     }
 
     fn lines(&self, range: Range<usize>) -> Vec<Line<'static>> {
