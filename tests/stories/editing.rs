@@ -241,7 +241,8 @@ fn a_text_that_is_longer_than_a_query_is_kept_and_where_is_said() {
 /// An editor that is a program behind a script, has saved something, and does not want to end.
 const STUBBORN: &str = r#"
 sh -c 'trap "" TERM HUP; echo $$ >"$HOME/child"; printf "SELECT saved" >"$1"
-    printf "\033[?1049hEDITOR IS OPEN"; while :; do read -r key; done' sh "$1"
+    printf "\033[?1049hEDITOR IS OPEN"; for one in $(seq 100); do sleep 0.1; done
+    : >"$HOME/outlived"' sh "$1"
 "#;
 
 /// Asserts that nothing of it is left, on the terminal or among the processes.
@@ -256,6 +257,10 @@ fn assert_ended(stage: &Stage, terminal: &Terminal) {
         let line = std::fs::read(&child).unwrap_or_default();
         line.is_empty().then_some(())
     });
+    assert!(
+        !stage.home().join("outlived").exists(),
+        "it ended by itself"
+    );
     assert_eq!(terminal.is_taken(), [false; 3], "{}", terminal.picture());
 }
 

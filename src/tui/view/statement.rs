@@ -241,7 +241,9 @@ fn above(
                 let room = columns.saturating_sub(1);
                 let text = match rows {
                     Some(rows) if rows.furthest(room) > 0 => {
-                        format!("{text}, wider than the screen: Right and Left move it, w row by row")
+                        format!(
+                            "{text}, wider than the screen: Right and Left move it, w row by row"
+                        )
                     }
                     Some(ShownRows::ByRows(_)) => format!("{text}; w shows them as a grid"),
                     Some(ShownRows::Grid(_)) | None => text,
