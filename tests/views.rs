@@ -1157,16 +1157,20 @@ mod behaviour {
         let text = walk.text((80, 24), Glyphs::Unicode);
         assert!(text.contains("last';"), "{text}");
         assert_eq!(walk.machine.items()[1].unread, []);
-        // Where nothing goes on any more, and nothing is moved, it is the next script.
-        for _ in 0..11 {
-            walk.press("Left");
-        }
-        let text = walk.text((80, 24), Glyphs::Unicode);
-        assert!(text.contains("SELECT 'a long way"), "{text}");
+        // Another script begins at its left edge, and where nothing goes on, Right is the next one.
         walk.press("Tab");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(
+            text.contains("[rollback 1]") && !text.contains("‹"),
+            "{text}"
+        );
         walk.press("Right");
         let text = walk.text((80, 24), Glyphs::Unicode);
         assert!(text.contains("[rollback 2]"), "{text}");
+        walk.press("Left");
+        walk.press("Left");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        assert!(text.contains("SELECT 'a long way"), "{text}");
     }
 
     #[test]

@@ -130,6 +130,7 @@ impl Screen {
         self.cover = (self.cover != Some(cover)).then_some(cover);
         self.cover_scroll = Scroll::default();
         self.sideways = 0;
+        self.moved = 0;
         self.found = None;
     }
 
@@ -149,6 +150,7 @@ impl Screen {
             (*slot + all - 1) % all
         };
         self.found = None;
+        self.moved = 0;
         if self.cover.is_none() {
             self.scroll = Scroll::default();
             self.at = None;

@@ -191,7 +191,10 @@ impl Screen {
                 } else if let Some(row) = seen.first_unseen(pages) {
                     scroll.top = row.min(scroll.last());
                 } else {
-                    self.say("This is its end, and every line of it was on the screen.".into());
+                    self.say(
+                        "This is its end, and every line of it was on the screen; Esc goes back."
+                            .into(),
+                    );
                 }
             }
         }
