@@ -525,7 +525,7 @@ impl InspectScreen {
         let lines = pages.lines(scene, scroll.shown(), 0, self.found);
         put(buffer, area, &lines);
         more(buffer, area, scene, scroll);
-        let position = pages.position((self.look, &self.runbook), scroll.shown(), self.found);
+        let position = pages.position((scene.look, scene.runbook), scroll.shown(), self.found);
         let tabs = reader::tabs(scene, (self.tab, None), &position, columns);
         put(buffer, rows(body, 0, 2), &tabs);
     }
