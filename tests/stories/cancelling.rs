@@ -1,8 +1,9 @@
-//! `x` where nothing is held: evidence, a query in the review, the post-verification.
+//! `x` where nothing is held (evidence, a query in the review, the post-verification), and of COMMIT.
 
 use crate::stage::{Stage, Walk};
 use crate::terminal::Terminal;
 use crate::unheld::{SCRIPT, take_time};
+use rustix::process::{Pid, Signal, kill_process};
 use stagegate::sandbox::demo::Scenario;
 
 /// Catches every cancel, the server's own limit too.
@@ -85,6 +86,37 @@ fn a_post_verification_that_no_cancel_ends_is_told_and_x_again_closes_its_link()
         .shows(&["The post-verification could not be run"])
         .key("q");
     stage.assert_left(&mut terminal, 0, "COMMITTED wiser_ops on ");
+}
+
+#[test]
+fn a_commit_that_no_cancel_ends_is_told_and_goes_on() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run();
+    terminal.walk_to_the_gate();
+    // It waits for a standby that nobody is, and then its process stands still.
+    stage.ask("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    stage.ask("SELECT pg_reload_conf()");
+    terminal
+        .key("c")
+        .wait_for("Type the name of the database")
+        .type_slowly("wiser_ops")
+        .key("Enter")
+        .wait_for("x end the wait");
+    let commits = "SELECT pid FROM pg_stat_activity
+         WHERE application_name = 'stagegate' AND wait_event = 'SyncRep'";
+    let backend = Pid::from_raw(stage.ask_one(commits).parse().unwrap()).unwrap();
+    kill_process(backend, Signal::STOP).unwrap();
+    terminal
+        .key("x")
+        .wait_for("CANCELLING")
+        .wait_for("CANCEL HAS NO EFFECT")
+        .wait_for("COMMIT goes on. x asks once more");
+    kill_process(backend, Signal::CONT).unwrap();
+    terminal
+        .wait_for("C O M M I T T E D")
+        .wait_for("NOT KNOWN TO BE")
+        .key("q");
+    stage.assert_committed(&mut terminal);
 }
 
 #[test]
