@@ -262,7 +262,7 @@ fn alone_next(machine: &Machine) -> Option<Command> {
         | Phase::Querying { .. }
         | Phase::Reviewing { .. }
         | Phase::Returning
-        | Phase::Committing
+        | Phase::Committing { .. }
         | Phase::RollingBack { .. }
         | Phase::Inquiring { .. }
         | Phase::Waiting { .. }

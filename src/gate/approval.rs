@@ -22,7 +22,7 @@ pub struct Basis {
     /// That nothing is left of it.
     pub(super) proof: Option<Proof>,
     /// Of which statements the numbers may differ, so far.
-    pub(super) allowance: Allowance,
+    pub(super) allowance: Arc<Allowance>,
 }
 
 /// COMMIT, given on a basis.
@@ -40,8 +40,15 @@ impl Basis {
             target,
             age: 0,
             proof: None,
-            allowance: Allowance::Nothing,
+            allowance: Arc::default(),
         }
+    }
+
+    /// For the exhaustive walk: beyond the limit all ages are one, and no decision reads the proof.
+    #[cfg(test)]
+    pub(super) fn canonical(&mut self, limit: Millis) {
+        self.age = self.age.min(limit);
+        self.proof = self.proof.as_ref().map(|_| Proof::NeverBegun);
     }
 
     /// What came out of the pass.
@@ -104,11 +111,10 @@ impl Approval {
         (self.consent, self.digest)
     }
 
-    /// For the exhaustive walk: beyond the limit all ages are one, and no decision reads the proof.
+    /// For the exhaustive walk: as [`Basis::canonical`].
     #[cfg(test)]
     pub(super) fn canonical(&mut self, limit: Millis) {
-        self.basis.age = self.basis.age.min(limit);
-        self.basis.proof = self.basis.proof.as_ref().map(|_| Proof::NeverBegun);
+        self.basis.canonical(limit);
     }
 
     /// What `target` is different in.

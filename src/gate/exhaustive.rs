@@ -505,7 +505,7 @@ fn events(machine: &Machine, items: usize, bodies: &[Body]) -> Vec<Event> {
         events.extend(passes.map(Event::CameOut));
     }
     // The intent is lost only instead of sending COMMIT; the walk below takes that edge apart.
-    if *machine.phase() == Phase::Committing {
+    if matches!(machine.phase(), Phase::Committing { .. }) {
         events.push(Event::IntentLost(String::new()));
     }
     events.extend(commands(items).into_iter().map(Event::Asked));
@@ -714,7 +714,7 @@ fn witness_approval(witness: &mut Witness, machine: &Machine, event: &Event, aft
             | Phase::TakingDown { .. }
             | Phase::Deciding { .. }
             | Phase::Querying { .. }
-            | Phase::Committing
+            | Phase::Committing { .. }
     ) {
         witness.came_out = None;
     }
@@ -730,7 +730,13 @@ fn hold_approval(before: &State, event: &Event, after: &State) {
                 body: Body::TakenDown { .. },
                 ..
             })
-        ) && matches!(machine.phase(), Phase::TakingDown { cancelling: None }),
+        ) && matches!(
+            machine.phase(),
+            Phase::TakingDown {
+                cancelling: None,
+                ..
+            }
+        ),
         "I13: {event:?} commits"
     );
     let (kept, numbers) = witness.approved.as_ref().expect("I13: nothing is approved");
@@ -994,7 +1000,7 @@ fn hold_by_itself(state: &State) {
     let under_way = |phase: &Phase| {
         matches!(
             phase,
-            Phase::RollingBack { .. } | Phase::Committing | Phase::Inquiring { .. }
+            Phase::RollingBack { .. } | Phase::Committing { .. } | Phase::Inquiring { .. }
         )
     };
     if !machine.phase().transaction_open() {
@@ -1240,7 +1246,10 @@ fn walk_every_state(name: &str, plan: Plan) -> Walk {
         mode != Mode::Inspect,
         "the script itself may have committed, even in a rehearsal"
     );
-    assert_eq!(reached(|p| *p == Phase::Committing), mode == Mode::Run);
+    assert_eq!(
+        reached(|p| matches!(p, Phase::Committing { .. })),
+        mode == Mode::Run
+    );
     let held = mode != Mode::Inspect && !never_held;
     assert_eq!(reached(|p| matches!(p, Phase::Deciding { .. })), held);
     assert_eq!(
@@ -1298,7 +1307,7 @@ fn every_reachable_state_of_a_decision_with_nothing_held() {
     let by_itself = |(from, event, to): &&(usize, Event, usize)| {
         matches!(event, Event::Reported(_))
             && matches!(walk.states[*from].0.phase(), Phase::TakingDown { .. })
-            && *walk.states[*to].0.phase() == Phase::Committing
+            && matches!(walk.states[*to].0.phase(), Phase::Committing { .. })
     };
     assert!(
         walk.edges.iter().any(|edge| by_itself(&edge)),
@@ -1417,7 +1426,7 @@ pub(crate) fn next_step(machine: &Machine) -> Event {
             Prompt::RollBack => Event::Asked(Command::StepBack),
         },
         Phase::Querying { .. } => report(looked(After::Unchanged)),
-        Phase::Reviewing { prompt, arming } => match prompt {
+        Phase::Reviewing { prompt, arming, .. } => match prompt {
             Prompt::Closed if machine.asks_outside() => report(looked(After::Unchanged)),
             Prompt::Closed if *arming > 0 => Event::Ticked { elapsed: *arming },
             Prompt::Closed if machine.approvable_for() == Some(0) => {
@@ -1432,7 +1441,7 @@ pub(crate) fn next_step(machine: &Machine) -> Event {
         Phase::Returning => report(bodies(0, false).swap_remove(0)),
         Phase::MustRollBack { asking: false, .. } => Event::Asked(Command::AskRollback),
         Phase::MustRollBack { asking: true, .. } => Event::Asked(Command::ConfirmRollback),
-        Phase::Committing => report(Body::CommitAnswered(CommitAnswer::Tag {
+        Phase::Committing { .. } => report(Body::CommitAnswered(CommitAnswer::Tag {
             tag: "COMMIT".into(),
             idle: true,
             xact_status: Some(XactStatus::Committed),

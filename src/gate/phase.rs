@@ -1,8 +1,11 @@
 //! The states of a run.
 
+use super::consent::Consent;
 use super::exit::ExitCode;
+use super::pass::Pass;
 use super::time::Millis;
 use crate::runbook::question::Question;
+use std::sync::Arc;
 
 pub use super::ending::{Ending, LOOK_YOURSELF, OutcomeWord, Proof, Why, how_to_end};
 
@@ -14,36 +17,46 @@ pub enum Phase {
     Checklist,
     Beginning,
     Applying {
+        held: Held,
         /// How long ago a person asked to cancel, up to [`super::plan::CANCEL_PATIENCE`].
         cancelling: Option<Millis>,
     },
     /// Deferred constraints and the transaction's identity are looked at.
     Verifying {
+        held: Held,
         /// As in [`Phase::Applying`].
         cancelling: Option<Millis>,
     },
     /// The structure of what the script touched is taken down: the pass is let go with it, or held
     /// against what was approved.
     TakingDown {
+        held: Held,
         /// As in [`Phase::Applying`].
         cancelling: Option<Millis>,
     },
     /// The gate: COMMIT or ROLLBACK.
     Deciding {
+        held: Held,
         /// What is open on it.
         prompt: Prompt,
         /// How much longer it must be on screen until it is armed.
         arming: Millis,
+        /// What was said to COMMIT so far; it falls with the prompt.
+        consent: Consent,
     },
     /// Only ROLLBACK is left; the person looks first.
     MustRollBack {
+        held: Held,
         why: Why,
+        /// No statement of it failed, and nothing disturbed it: a query can run in it.
+        whole: bool,
         /// The question whether to roll back is open.
         asking: bool,
     },
     /// A query runs inside the held transaction; it was asked at the gate, or where only ROLLBACK
     /// is left.
     Querying {
+        held: Held,
         question: Question,
         /// Why only ROLLBACK is left, if that is so.
         why: Option<Why>,
@@ -60,11 +73,17 @@ pub enum Phase {
         prompt: Prompt,
         /// As in [`Phase::Deciding`].
         arming: Millis,
+        /// As in [`Phase::Deciding`].
+        consent: Consent,
     },
     /// A session for the second pass is being opened, to be held against that of the first one.
     Returning,
     /// COMMIT was handed to the session.
-    Committing,
+    Committing {
+        held: Held,
+        /// It was seen to wait.
+        waits: bool,
+    },
     /// ROLLBACK was handed to the session.
     RollingBack {
         why: Why,
@@ -98,6 +117,25 @@ pub enum Phase {
     Left(ExitCode),
 }
 
+/// The transaction while it is held: from BEGIN until its end is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Held {
+    /// How much longer it may be held.
+    pub(super) left: Millis,
+    /// What came out of the pass so far, as it was shown, where that is kept for a decision.
+    pub(super) came_out: Option<Arc<Pass>>,
+}
+
+impl Held {
+    /// Nothing more is decided on what came out of it.
+    pub(super) fn without_pass(self) -> Held {
+        Held {
+            came_out: None,
+            ..self
+        }
+    }
+}
+
 /// A phase without what is known in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PhaseKind {
@@ -122,8 +160,9 @@ pub enum PhaseKind {
 }
 
 /// The part of a pass that a transaction came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Stage {
+    #[default]
     Apply,
     /// What is looked at after the last one.
     Verify,
@@ -168,13 +207,84 @@ impl Phase {
             Phase::Querying { .. } => PhaseKind::Querying,
             Phase::Reviewing { .. } => PhaseKind::Reviewing,
             Phase::Returning => PhaseKind::Returning,
-            Phase::Committing => PhaseKind::Committing,
+            Phase::Committing { .. } => PhaseKind::Committing,
             Phase::RollingBack { .. } => PhaseKind::RollingBack,
             Phase::Inquiring { .. } => PhaseKind::Inquiring,
             Phase::Waiting { .. } => PhaseKind::Waiting,
             Phase::PostVerifying { .. } => PhaseKind::PostVerifying,
             Phase::Ended(_) => PhaseKind::Ended,
             Phase::Left(_) => PhaseKind::Left,
+        }
+    }
+
+    /// The held transaction, while it is held.
+    pub fn held(&self) -> Option<&Held> {
+        match self {
+            Phase::Applying { held, .. }
+            | Phase::Verifying { held, .. }
+            | Phase::TakingDown { held, .. }
+            | Phase::Deciding { held, .. }
+            | Phase::MustRollBack { held, .. }
+            | Phase::Querying { held, .. }
+            | Phase::Committing { held, .. } => Some(held),
+            Phase::Connecting
+            | Phase::Checklist
+            | Phase::Beginning
+            | Phase::Reviewing { .. }
+            | Phase::Returning
+            | Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
+            | Phase::PostVerifying { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => None,
+        }
+    }
+
+    pub(super) fn held_mut(&mut self) -> Option<&mut Held> {
+        match self {
+            Phase::Applying { held, .. }
+            | Phase::Verifying { held, .. }
+            | Phase::TakingDown { held, .. }
+            | Phase::Deciding { held, .. }
+            | Phase::MustRollBack { held, .. }
+            | Phase::Querying { held, .. }
+            | Phase::Committing { held, .. } => Some(held),
+            Phase::Connecting
+            | Phase::Checklist
+            | Phase::Beginning
+            | Phase::Reviewing { .. }
+            | Phase::Returning
+            | Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
+            | Phase::PostVerifying { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => None,
+        }
+    }
+
+    /// Whether it is another one, or another thing is known in it, beside how long it may be held.
+    pub fn differs_beside_hold(&self, other: &Phase) -> bool {
+        let timeless = |phase: &Phase| {
+            let mut phase = phase.clone();
+            if let Some(held) = phase.held_mut() {
+                held.left = 0;
+            }
+            phase
+        };
+        timeless(self) != timeless(other)
+    }
+
+    /// What people said to COMMIT so far.
+    pub fn consent(&self) -> &Consent {
+        const NONE: &Consent = &Consent {
+            reason: None,
+            second_signer: None,
+        };
+        match self {
+            Phase::Deciding { consent, .. } | Phase::Reviewing { consent, .. } => consent,
+            _ => NONE,
         }
     }
 
@@ -194,7 +304,7 @@ impl Phase {
             | Phase::Verifying { .. }
             | Phase::TakingDown { .. }
             | Phase::Returning
-            | Phase::Committing
+            | Phase::Committing { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
             | Phase::Waiting { .. }
@@ -214,7 +324,7 @@ impl Phase {
             | Phase::Deciding { .. }
             | Phase::MustRollBack { .. }
             | Phase::Querying { .. }
-            | Phase::Committing
+            | Phase::Committing { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. } => true,
             Phase::Connecting

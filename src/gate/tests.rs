@@ -168,12 +168,22 @@ impl Run {
         let mut run = Run::armed();
         run.key(Command::AskCommit)
             .key(Command::NameTyped("wiser_ops".into()));
-        assert_eq!(*run.machine.phase(), Phase::Committing);
+        assert!(matches!(run.machine.phase(), Phase::Committing { .. }));
         run
     }
 
     fn phase(&self) -> &Phase {
         self.machine.phase()
+    }
+
+    /// Why only ROLLBACK is left, where it is not yet asked whether to do it.
+    fn must_roll_back(&self) -> Option<Why> {
+        match self.phase() {
+            Phase::MustRollBack {
+                why, asking: false, ..
+            } => Some(why.clone()),
+            _ => None,
+        }
     }
 
     fn asks(&self, wanted: fn(&Request) -> bool) -> bool {
@@ -660,13 +670,7 @@ fn a_beat_that_finds_the_transaction_failed_disarms_the_gate() {
         body: Body::FoundFailed(error()),
     }));
     let why = Why::FailedWhileHeld;
-    assert_eq!(
-        *run.phase(),
-        Phase::MustRollBack {
-            why: why.clone(),
-            asking: false
-        }
-    );
+    assert_eq!(run.must_roll_back(), Some(why.clone()));
     run.key(Command::AskCommit);
     assert!(run.says(&Refusal::MustRollBack(why)));
     // What an older session found is nothing to this one.
@@ -1080,13 +1084,7 @@ fn what_a_person_cancels_is_not_tried_again_though_it_ends_by_a_lock() {
         }),
     });
     assert!(!run.asks(rolls_back), "a person looks first");
-    assert_eq!(
-        *run.phase(),
-        Phase::MustRollBack {
-            why: Why::Cancelled,
-            asking: false
-        }
-    );
+    assert_eq!(run.must_roll_back(), Some(Why::Cancelled));
     run.key(Command::AskRollback).key(Command::ConfirmRollback);
     run.report(Body::RollbackAnswered {
         tag: "ROLLBACK".into(),

@@ -170,7 +170,7 @@ fn place<H: HeldSession>(engine: &Engine<H>) -> Option<&'static str> {
         | Phase::TakingDown { .. }
         | Phase::Querying { .. }
         | Phase::Returning
-        | Phase::Committing
+        | Phase::Committing { .. }
         | Phase::RollingBack { .. }
         | Phase::Inquiring { .. }
         | Phase::Waiting { .. }

@@ -449,7 +449,7 @@ impl<'a> Teller<'a> {
 
     fn hold(&mut self, machine: &Machine) {
         // A COMMIT on its way is not called back.
-        let counts = !matches!(machine.phase(), Phase::Committing);
+        let counts = !matches!(machine.phase(), Phase::Committing { .. });
         let Some(left) = machine.hold_left().filter(|_| counts) else {
             self.hold_told = None;
             return;
@@ -523,7 +523,7 @@ impl<'a> Teller<'a> {
                 Prompt::RollBack => self.say("ROLLBACK? Type yes or no."),
                 prompt => self.asks_for_commit(*prompt, machine),
             },
-            Phase::MustRollBack { why, asking } => {
+            Phase::MustRollBack { why, asking, .. } => {
                 if *asking {
                     self.say("ROLLBACK? Type yes or no.");
                 } else {
@@ -550,7 +550,7 @@ impl<'a> Teller<'a> {
                 let text = format!("Asking inside the transaction: {}", question.text());
                 self.say(&text);
             }
-            Phase::Committing => self.say("COMMIT sent; waiting for its proof."),
+            Phase::Committing { .. } => self.say("COMMIT sent; waiting for its proof."),
             Phase::RollingBack { why, .. } => self.say(&format!("ROLLBACK, because {why}.")),
             Phase::Inquiring {
                 why: Why::OtherTransaction,

@@ -163,7 +163,7 @@ impl KeyPlace {
             }
             Phase::Querying { asking: false, .. } => KeyPlace::Querying,
             Phase::MustRollBack { asking: false, .. } => KeyPlace::Gate,
-            Phase::Committing | Phase::RollingBack { .. } | Phase::Inquiring { .. } => {
+            Phase::Committing { .. } | Phase::RollingBack { .. } | Phase::Inquiring { .. } => {
                 KeyPlace::Outcome
             }
             Phase::PostVerifying { .. } | Phase::Ended(_) | Phase::Left(_) => KeyPlace::End,

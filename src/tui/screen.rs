@@ -312,7 +312,7 @@ impl Screen {
             | Phase::TakingDown { .. }
             | Phase::Querying { .. }
             | Phase::Returning
-            | Phase::Committing
+            | Phase::Committing { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
             | Phase::Waiting { .. }

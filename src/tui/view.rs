@@ -84,7 +84,7 @@ impl PhasePane {
             ],
             Phase::Querying { .. } => &[PhasePane::Querying, PhasePane::Checks, PhasePane::Stream],
             Phase::TakingDown { .. }
-            | Phase::Committing
+            | Phase::Committing { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
             | Phase::Returning

@@ -263,7 +263,7 @@ impl<H: HeldSession> Engine<H> {
                 true => Vec::new(),
                 false => record::of_event(&event, &self.runbook, &self.account),
             };
-            let before = self.machine.clone();
+            let before = self.machine.before();
             if let Event::Reported(Report {
                 body: Body::Settled { .. },
                 ..
@@ -276,7 +276,7 @@ impl<H: HeldSession> Engine<H> {
             let effects = self.machine.handle(event.clone());
             // Before anything is written: a disk can be what hangs.
             self.tell_watchdog();
-            if again && self.machine.phase() != before.phase() {
+            if again && self.machine.phase().kind() != before.phase {
                 self.account.take_down(&event);
             }
             entries.extend(record::of_change(
@@ -317,7 +317,7 @@ impl<H: HeldSession> Engine<H> {
         let xid = self.account.xid.clone();
         let known = match self.machine.phase() {
             // Whether it was sent is told where it is sent.
-            Phase::Committing => return,
+            Phase::Committing { .. } => return,
             Phase::Inquiring {
                 commit_sent: true, ..
             } => EndingNow::Unknown { xid },

@@ -4,9 +4,10 @@ use crate::gate::event::{
     Added, Body, Event, Evidence, Inquiry, Millis, OtherSession, Report, ServerMessage, Standing,
     StatementReport,
 };
+use crate::gate::machine::Before;
 use crate::gate::pass::{Allowance, Structure};
 use crate::gate::query::After;
-use crate::gate::{Account, Command, Ending, Machine, Phase, Why};
+use crate::gate::{Account, Command, Ending, Machine, Phase, PhaseKind, Why};
 use crate::journal::Entry;
 use crate::journal::entry::{CheckStage, Message, PhaseWord, StatementEnded};
 use crate::runbook::check::Check;
@@ -45,7 +46,7 @@ pub fn of_event(event: &Event, runbook: &Runbook, account: &Account) -> Vec<Entr
 
 /// The lines for what an event changed in the machine.
 pub fn of_change(
-    before: &Machine,
+    before: &Before,
     after: &Machine,
     event: &Event,
     runbook: &Runbook,
@@ -63,8 +64,11 @@ pub fn of_change(
         entries.extend(items.map(|item| found(item, &evidence)));
     }
     for (index, item) in runbook.items.iter().enumerate() {
-        let signed = |machine: &Machine| machine.items().get(index).is_some_and(|i| i.signed);
-        if signed(after) && !signed(before) {
+        let (was, is) = match (before.items.get(index), after.items().get(index)) {
+            (Some(was), Some(is)) => (was, is),
+            _ => continue,
+        };
+        if is.signed && !was.signed {
             let evidence = account.evidence.get(index);
             entries.push(Entry::Signed {
                 item: item.id.clone(),
@@ -83,21 +87,16 @@ pub fn of_change(
                 }),
             });
         }
-        let acknowledged =
-            |machine: &Machine| machine.items().get(index).map_or(0, |i| i.acknowledged);
-        if acknowledged(after) > acknowledged(before) {
+        if is.acknowledged > was.acknowledged {
             let findings = runbook.script.findings_in_words();
-            entries.extend(
-                findings
-                    .into_iter()
-                    .nth(acknowledged(before))
-                    .map(|finding| Entry::Acknowledged {
-                        item: item.id.clone(),
-                        finding,
-                    }),
-            );
+            entries.extend(findings.into_iter().nth(was.acknowledged).map(|finding| {
+                Entry::Acknowledged {
+                    item: item.id.clone(),
+                    finding,
+                }
+            }));
         }
-        if signed(before) && !signed(after) {
+        if was.signed && !is.signed {
             entries.push(Entry::Withdrawn {
                 item: item.id.clone(),
             });
@@ -106,11 +105,10 @@ pub fn of_change(
     entries.extend(blocked(before, after, account));
     entries.extend(waited(before, after, account));
     entries.extend(of_approval(before, after));
-    let word = |machine: &Machine| machine.ending().map(Ending::outcome);
-    if word(after) != word(before) {
+    if after.ending().map(Ending::outcome) != before.outcome {
         entries.extend(after.ending().map(of_ending));
     }
-    if before.phase().kind() != after.phase().kind() {
+    if before.phase != after.phase().kind() {
         entries.extend(match event {
             Event::Asked(Command::LeaveOut) => Some(Entry::phase(
                 PhaseWord::StartingOver,
@@ -123,9 +121,9 @@ pub fn of_change(
 }
 
 /// Who was in the way when the script stopped for a lock, or for a wish to stop while it waited.
-fn blocked(before: &Machine, after: &Machine, account: &Account) -> Option<Entry> {
-    let applies = |machine: &Machine| matches!(machine.phase(), Phase::Applying { .. });
-    if !applies(before) || applies(after) {
+fn blocked(before: &Before, after: &Machine, account: &Account) -> Option<Entry> {
+    let applies = |phase: PhaseKind| phase == PhaseKind::Applying;
+    if !applies(before.phase) || applies(after.phase().kind()) {
         return None;
     }
     let (number, by) = match account.failed() {
@@ -140,8 +138,8 @@ fn blocked(before: &Machine, after: &Machine, account: &Account) -> Option<Entry
 }
 
 /// Who waited for a transaction that is over now.
-fn waited(before: &Machine, after: &Machine, account: &Account) -> Option<Entry> {
-    if !before.phase().transaction_open() || after.phase().transaction_open() {
+fn waited(before: &Before, after: &Machine, account: &Account) -> Option<Entry> {
+    if !before.transaction_open || after.phase().transaction_open() {
         return None;
     }
     let told = account.waited.in_short()?;
@@ -154,11 +152,11 @@ fn waited(before: &Machine, after: &Machine, account: &Account) -> Option<Entry>
 }
 
 /// What was approved, and what the second pass was found to be.
-fn of_approval(before: &Machine, after: &Machine) -> Vec<Entry> {
+fn of_approval(before: &Before, after: &Machine) -> Vec<Entry> {
     let mut entries = Vec::new();
-    if let (None, Some(approval)) = (before.approval(), after.approval()) {
+    if let (false, Some(approval)) = (before.approved, after.approval()) {
         entries.push(Entry::Approved {
-            xid: before.xid().map(str::to_owned),
+            xid: after.xid().map(str::to_owned),
             digest: approval.digest().to_owned(),
             age: approval.basis().age(),
             limit: after.plan().approval_limit(),
@@ -171,14 +169,17 @@ fn of_approval(before: &Machine, after: &Machine) -> Vec<Entry> {
             second_signer: approval.consent().second_signer.clone(),
         });
     }
-    if before.approval().is_some() && *after.phase() == Phase::Committing {
+    if before.approved && after.phase().kind() == PhaseKind::Committing {
         entries.push(Entry::Compared {
             same: true,
             differences: Vec::new(),
             more: 0,
         });
     }
-    if let (Some(compared), true) = (after.compared(), before.compared() != after.compared()) {
+    if let (Some(compared), true) = (
+        after.compared(),
+        before.compared.as_deref() != after.compared(),
+    ) {
         entries.push(Entry::Compared {
             same: false,
             differences: compared
@@ -208,7 +209,7 @@ fn of_phase(after: &Machine) -> Option<Entry> {
             (PhaseWord::Reviewing, proof.map(|proof| proof.to_string()))
         }
         Phase::Returning => (PhaseWord::SecondPass, None),
-        Phase::Committing => (PhaseWord::Committing, None),
+        Phase::Committing { .. } => (PhaseWord::Committing, None),
         Phase::RollingBack { why, .. } => (PhaseWord::RollingBack, Some(why.to_string())),
         Phase::Inquiring { why, .. } => (PhaseWord::Inquiring, Some(why.to_string())),
         Phase::Waiting { proof, .. } => (PhaseWord::Waiting, Some(proof.to_string())),

@@ -146,7 +146,7 @@ fn session_says(machine: &Machine, account: &Account, throw: Throw) -> Option<Bo
             deferred: true,
             error: Box::new(message("ERROR", Some("23503"), throw.which)),
         },
-        Phase::Committing => Body::CommitAnswered(match throw.of(1, 3) {
+        Phase::Committing { .. } => Body::CommitAnswered(match throw.of(1, 3) {
             0 => CommitAnswer::LinkLost(Box::new(message("", None, throw.which))),
             _ => CommitAnswer::Refused {
                 error: Box::new(message("ERROR", Some("40001"), throw.which)),

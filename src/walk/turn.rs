@@ -126,7 +126,7 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
             Motion::CountsSeconds => self.shown_seconds() != seconds,
             Motion::None => false,
         };
-        if *self.engine.machine().phase() != before {
+        if self.engine.machine().phase().differs_beside_hold(&before) {
             self.showing.change();
         } else if stale {
             self.showing.count_on();
@@ -351,7 +351,7 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
         let phase = self.engine.machine().phase().clone();
         let news = self.engine.account().is_news(&observation);
         self.engine.take(Event::Observed(observation));
-        if news || *self.engine.machine().phase() != phase {
+        if news || self.engine.machine().phase().differs_beside_hold(&phase) {
             self.showing.change();
         }
     }

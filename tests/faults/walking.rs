@@ -261,11 +261,13 @@ impl Walk {
                     (_, Prompt::Reason | Prompt::SecondSigner) => panic!("nothing asks for it"),
                 }
             }
-            Phase::Committing if engine.account().commit_wait.is_some() => match self.waiting {
-                Waiting::Watch => {}
-                Waiting::LetGo => ask(engine, Command::Cancel),
-                Waiting::Leave => engine.take(Event::Alarmed(Alarm::Terminated)),
-            },
+            Phase::Committing { .. } if engine.account().commit_wait.is_some() => {
+                match self.waiting {
+                    Waiting::Watch => {}
+                    Waiting::LetGo => ask(engine, Command::Cancel),
+                    Waiting::Leave => engine.take(Event::Alarmed(Alarm::Terminated)),
+                }
+            }
             Phase::Reviewing { .. } if began.elapsed() > IMPATIENCE * 2 => {
                 ask(engine, Command::Quit);
             }

@@ -7,7 +7,7 @@ use crate::gate::ending::{Ending, Why};
 use crate::gate::event::{Command, Standing};
 use crate::gate::exit::ExitCode;
 use crate::gate::offer::{Offer, Refusal};
-use crate::gate::phase::{Phase, Prompt};
+use crate::gate::phase::{Held, Phase, Prompt};
 use crate::gate::plan::{self, Mode};
 use crate::gate::warrant::Warrant;
 use crate::runbook::check::Tally;
@@ -28,9 +28,7 @@ impl Machine {
             Command::BackUp { folder } => self.back_up(folder),
             Command::LeaveOut => self.leave_out(),
             Command::Apply => {
-                self.attempt = 0;
-                self.ending = None;
-                self.compared = None;
+                self.newest.attempt = 0;
                 self.begin()
             }
             Command::Cancel => self.cancel(),
@@ -45,7 +43,7 @@ impl Machine {
             Command::ConfirmRollback => self.decide_to_roll_back(),
             Command::Query(text) => self.query(&text),
             Command::StepBack => {
-                self.consent = Consent::default();
+                self.say_to_commit(|consent| *consent = Consent::default());
                 self.open_prompt(Prompt::Closed)
             }
             Command::Extend => self.extend_hold(),
@@ -87,7 +85,7 @@ impl Machine {
     }
 
     fn withdraw(&mut self, index: usize) -> Vec<Effect> {
-        match self.items.get_mut(index) {
+        match self.items_mut().get_mut(index) {
             Some(signature) if signature.signed => {
                 signature.signed = false;
                 Vec::new()
@@ -99,7 +97,7 @@ impl Machine {
 
     /// Starts over with the runbook's other form. What was signed was signed for another script.
     fn leave_out(&mut self) -> Vec<Effect> {
-        for item in &mut self.items {
+        for item in self.items_mut() {
             item.signed = false;
         }
         let mut effects = self.stop_backup();
@@ -122,9 +120,10 @@ impl Machine {
     }
 
     fn extend_hold(&mut self) -> Vec<Effect> {
-        let Some(left) = &mut self.hold_left else {
+        let Some(held) = self.phase.held_mut() else {
             return Vec::new();
         };
+        let left = &mut held.left;
         *left += self.plan.hold_limit;
         let (by, now) = (self.plan.hold_limit / 1_000, *left / 1_000);
         let renew = Effect::Renew(*left);
@@ -159,22 +158,25 @@ impl Machine {
     fn cancel(&mut self) -> Vec<Effect> {
         match &mut self.phase {
             Phase::Beginning => self.roll_back(Why::Cancelled, true),
-            Phase::Applying { cancelling } | Phase::Verifying { cancelling } => match cancelling {
-                None => {
-                    *cancelling = Some(0);
-                    vec![Effect::Cancel]
+            Phase::Applying { cancelling, .. } | Phase::Verifying { cancelling, .. } => {
+                match cancelling {
+                    None => {
+                        *cancelling = Some(0);
+                        vec![Effect::Cancel]
+                    }
+                    // Asked once more after it had no effect: the link is closed if need be.
+                    Some(_) => self.roll_back(Why::Cancelled, true),
                 }
-                // Asked once more after it had no effect: the link is closed if need be.
-                Some(_) => self.roll_back(Why::Cancelled, true),
-            },
+            }
             Phase::Querying {
                 cancelling: Some(_),
                 ..
             } => self.decide_to_roll_back(),
             Phase::TakingDown {
                 cancelling: Some(_),
+                ..
             } => self.roll_back(Why::Cancelled, true),
-            Phase::Querying { cancelling, .. } | Phase::TakingDown { cancelling } => {
+            Phase::Querying { cancelling, .. } | Phase::TakingDown { cancelling, .. } => {
                 *cancelling = Some(0);
                 vec![Effect::Cancel]
             }
@@ -188,7 +190,7 @@ impl Machine {
                 effects
             }
             Phase::Checklist => self.cancel_on_checklist(),
-            Phase::Reviewing { .. } | Phase::Committing | Phase::PostVerifying { .. } => {
+            Phase::Reviewing { .. } | Phase::Committing { .. } | Phase::PostVerifying { .. } => {
                 self.cancel_beside()
             }
             Phase::Connecting
@@ -205,7 +207,8 @@ impl Machine {
         let needed = self.plan.items.get(index).cloned().unwrap_or_default();
         let note = note.as_deref().map(str::trim).unwrap_or_default();
         let (backing_up, backed_up) = (self.is_backing_up(), self.is_backed_up(index));
-        let refusal = match self.items.get_mut(index) {
+        let name = self.arrived.as_ref().map(|arrived| arrived.name.clone());
+        let refusal = match self.items_mut().get_mut(index) {
             None => Refusal::NoSuchItem,
             Some(item) if item.signed => Refusal::AlreadySigned,
             Some(_) if needed.reference && backing_up => Refusal::BackupUnderWay,
@@ -244,10 +247,10 @@ impl Machine {
                     Refusal::NameMissing
                 }
                 Standing::Holds | Standing::Warns | Standing::Asks
-                    if needed.database_name && self.database.as_deref() != Some(note) =>
+                    if needed.database_name && name.as_deref() != Some(note) =>
                 {
                     Refusal::WrongName {
-                        expected: self.database.clone().unwrap_or_default(),
+                        expected: name.unwrap_or_default(),
                     }
                 }
                 Standing::Holds | Standing::Warns | Standing::Asks => {
@@ -261,7 +264,7 @@ impl Machine {
 
     fn acknowledge(&mut self, index: usize) -> Vec<Effect> {
         let findings = self.plan.items.get(index).map_or(0, |item| item.findings);
-        let refusal = match self.items.get_mut(index) {
+        let refusal = match self.items_mut().get_mut(index) {
             None => Refusal::NoSuchItem,
             Some(item) if item.acknowledged >= findings => Refusal::NothingToAcknowledge,
             Some(item) => {
@@ -279,13 +282,13 @@ impl Machine {
         };
         let refusal = match (*prompt, command) {
             (Prompt::Closed, Command::AskCommit) => {
-                self.consent = Consent::default();
+                self.say_to_commit(|consent| *consent = Consent::default());
                 return self.open_prompt(self.next_prompt());
             }
             (Prompt::Reason, Command::ReasonGiven(reason)) => match reason.trim() {
                 "" => Refusal::ReasonMissing,
                 reason => {
-                    self.consent.reason = Some(reason.to_owned());
+                    self.say_to_commit(|consent| consent.reason = Some(reason.to_owned()));
                     return self.open_prompt(self.next_prompt());
                 }
             },
@@ -300,7 +303,7 @@ impl Machine {
                     Refusal::SamePerson
                 }
                 name => {
-                    self.consent.second_signer = Some(name.to_owned());
+                    self.say_to_commit(|consent| consent.second_signer = Some(name.to_owned()));
                     return self.open_prompt(self.next_prompt());
                 }
             },
@@ -310,11 +313,19 @@ impl Machine {
         vec![Effect::Refuse(refusal)]
     }
 
+    fn say_to_commit(&mut self, say: impl FnOnce(&mut Consent)) {
+        if let Phase::Deciding { consent, .. } | Phase::Reviewing { consent, .. } = &mut self.phase
+        {
+            say(consent);
+        }
+    }
+
     /// What COMMIT still asks: the name of the database comes last.
     fn next_prompt(&self) -> Prompt {
-        if self.tally == Tally::default() && self.consent.reason.is_none() {
+        let consent = self.consent();
+        if self.newest.tally == Tally::default() && consent.reason.is_none() {
             Prompt::Reason
-        } else if self.plan.second_signer.is_some() && self.consent.second_signer.is_none() {
+        } else if self.plan.second_signer.is_some() && consent.second_signer.is_none() {
             Prompt::SecondSigner
         } else {
             Prompt::Name
@@ -333,7 +344,7 @@ impl Machine {
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
             | Phase::TakingDown { .. }
-            | Phase::Committing
+            | Phase::Committing { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
             | Phase::Returning
@@ -347,31 +358,41 @@ impl Machine {
 
     /// The one place where a warrant is made from an armed gate (I1), and from a review an approval.
     fn commit(&mut self, name: &str) -> Vec<Effect> {
-        let (Some(xid), Some(database)) = (self.xid.clone(), self.database.clone()) else {
+        let (Some(xid), Some(arrived)) = (self.newest.xid.clone(), &self.arrived) else {
             return vec![Effect::Refuse(Refusal::NothingToDoHere)];
         };
-        if name != database {
-            let wrong = Refusal::WrongName { expected: database };
-            return vec![Effect::Refuse(wrong)];
+        if name != arrived.name {
+            let expected = arrived.name.clone();
+            return vec![Effect::Refuse(Refusal::WrongName { expected })];
         }
-        let consent = std::mem::take(&mut self.consent);
-        if matches!(self.phase, Phase::Reviewing { .. }) {
-            return self.approve(consent);
+        match &self.phase {
+            Phase::Deciding { held, consent, .. } => {
+                let (held, consent) = (held.clone(), consent.clone());
+                vec![self.send_commit(held, Warrant::new(xid, consent))]
+            }
+            Phase::Reviewing { consent, .. } => self.approve(consent.clone()),
+            _ => vec![Effect::Refuse(Refusal::NothingToDoHere)],
         }
-        self.phase = Phase::Committing;
-        vec![self.request(Request::Commit(Warrant::new(xid, consent)))]
+    }
+
+    pub(super) fn send_commit(&mut self, held: Held, warrant: Warrant) -> Effect {
+        self.phase = Phase::Committing {
+            held: held.without_pass(),
+            waits: false,
+        };
+        self.request(Request::Commit(warrant))
     }
 
     fn again(&mut self) -> Vec<Effect> {
-        self.tally = Tally::default();
-        self.xid = None;
+        self.newest.tally = Tally::default();
+        self.newest.xid = None;
         // A rollback stays what happened until the next transaction; a failed attempt to connect
         // does not.
-        if self.ending == Some(Ending::NotConnected) {
-            self.ending = None;
+        if self.newest.ending == Some(Ending::NotConnected) {
+            self.newest.ending = None;
         }
         // A fresh look at everything, on a fresh session: the old one may be gone.
-        for item in &mut self.items {
+        for item in self.items_mut() {
             item.standing = Standing::Awaited;
         }
         vec![self.connect()]

@@ -8,6 +8,7 @@ use crate::gate::effect::{Effect, Request};
 use crate::gate::event::{Body, Seq, Standing};
 use crate::gate::offer::{Offer, Refusal};
 use crate::gate::plan::Mode;
+use std::sync::Arc;
 
 /// The backup as far as it decides something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -60,8 +61,7 @@ impl Machine {
     pub(super) fn back_up(&mut self, folder: String) -> Vec<Effect> {
         // What was signed was other evidence.
         self.unsign_backup();
-        self.last_seq += 1;
-        let seq = self.last_seq;
+        let seq = self.requests.number_beside();
         self.backing_up.under_way = Some(UnderWay {
             seq,
             stopping: false,
@@ -87,7 +87,7 @@ impl Machine {
             Body::BackedUp(_) if current => (true, Standing::Holds),
             Body::BackupFailed(_) if current && self.backing_up.made => (true, Standing::Holds),
             Body::BackupFailed(_) if current => (false, Standing::Warns),
-            Body::BackupLost(_) if self.probing == Some(seq) && self.backing_up.made => {
+            Body::BackupLost(_) if self.requests.probing == Some(seq) && self.backing_up.made => {
                 // What the signature rested on is not there any more.
                 self.unsign_backup();
                 self.backing_up.made = false;
@@ -99,7 +99,10 @@ impl Machine {
             under_way: None,
             made,
         };
-        for (item, needed) in self.items.iter_mut().zip(&self.plan.items) {
+        for (item, needed) in Arc::make_mut(&mut self.items)
+            .iter_mut()
+            .zip(&self.plan.items)
+        {
             if needed.reference && item.standing != Standing::Awaited {
                 item.standing = standing;
             }
@@ -107,7 +110,10 @@ impl Machine {
     }
 
     fn unsign_backup(&mut self) {
-        for (item, needed) in self.items.iter_mut().zip(&self.plan.items) {
+        for (item, needed) in Arc::make_mut(&mut self.items)
+            .iter_mut()
+            .zip(&self.plan.items)
+        {
             if needed.reference {
                 item.signed = false;
             }

@@ -14,6 +14,14 @@ use crate::gate::plan;
 /// Why the proof was not waited for.
 const OUT_OF_TIME: &str = "the program was to be left, and no answer came in time";
 
+/// A run that is to be left by all means.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Leaving {
+    pub(super) alarm: Alarm,
+    /// How much longer the proof is waited for.
+    pub(super) left: Millis,
+}
+
 impl Machine {
     /// `q`, where it is refused with `reason` until it is pressed again. As at the gate, a key that is
     /// held down never finds it open.
@@ -46,10 +54,10 @@ impl Machine {
 
     /// Whether the deadline is over with this tick.
     pub(super) fn is_out_of_time(&mut self, elapsed: Millis) -> bool {
-        match &mut self.leave_in {
-            Some(left) => {
-                *left = left.saturating_sub(elapsed);
-                *left == 0
+        match &mut self.leaving {
+            Some(leaving) => {
+                leaving.left = leaving.left.saturating_sub(elapsed);
+                leaving.left == 0
             }
             None => false,
         }
@@ -57,11 +65,11 @@ impl Machine {
 
     /// Leaves with what is known now.
     pub(super) fn leave_unproven(&mut self) -> Vec<Effect> {
-        let Some(alarm) = self.leaving.clone() else {
+        let Some(alarm) = self.leaving().cloned() else {
             return Vec::new();
         };
         let (sent, why) = match &self.phase {
-            Phase::Committing => (true, Why::Alarmed(alarm)),
+            Phase::Committing { .. } => (true, Why::Alarmed(alarm)),
             Phase::RollingBack { why, .. } => (false, why.clone()),
             Phase::Inquiring {
                 commit_sent, why, ..

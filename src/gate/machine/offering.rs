@@ -3,7 +3,7 @@
 use super::{Machine, Signature};
 use crate::gate::ending::Ending;
 use crate::gate::offer::{Act, Offer, Refusal};
-use crate::gate::phase::{Phase, Prompt};
+use crate::gate::phase::{Held, Phase, Prompt};
 use crate::gate::plan::{self, Mode, Requirement};
 use crate::gate::time::Millis;
 
@@ -21,41 +21,47 @@ impl Machine {
                 Act::Cancel | Act::Quit => Offer::Open,
                 _ => Offer::Absent,
             },
-            Phase::Reviewing { prompt, arming } => self.offer_in_review(act, *prompt, *arming),
+            Phase::Reviewing { prompt, arming, .. } => self.offer_in_review(act, *prompt, *arming),
             Phase::Beginning => match act {
                 Act::Cancel => Offer::Open,
                 Act::Quit => Offer::unless(self.refusal_to_part(Refusal::ScriptRunning)),
                 _ => Offer::Absent,
             },
-            Phase::Applying { cancelling } | Phase::Verifying { cancelling } => match act {
+            Phase::Applying { cancelling, .. } | Phase::Verifying { cancelling, .. } => match act {
                 Act::Cancel => Offer::unless(refusal_to_cancel(*cancelling)),
                 Act::Extend => Offer::unless(self.refusal_to_extend()),
                 Act::Quit => Offer::unless(self.refusal_to_part(Refusal::ScriptRunning)),
                 _ => Offer::Absent,
             },
-            Phase::TakingDown { cancelling } => match act {
+            Phase::TakingDown { cancelling, .. } => match act {
                 Act::Cancel => Offer::unless(refusal_to_cancel(*cancelling)),
                 Act::Extend => Offer::unless(self.refusal_to_extend()),
                 Act::Quit => Offer::unless(self.refusal_to_part(Refusal::TransactionOpen)),
                 _ => Offer::Absent,
             },
-            Phase::Deciding { prompt, arming } => self.offer_at_gate(act, *prompt, *arming),
-            Phase::MustRollBack { why, asking } => match act {
+            Phase::Deciding {
+                held,
+                prompt,
+                arming,
+                ..
+            } => self.offer_at_gate(act, held, *prompt, *arming),
+            Phase::MustRollBack {
+                why, asking, whole, ..
+            } => match act {
                 Act::AskRollback => Offer::open_if(!*asking),
                 Act::ConfirmRollback | Act::StepBack => Offer::open_if(*asking),
                 Act::AskCommit => Offer::Refused(Refusal::MustRollBack(why.clone())),
-                Act::Query if !asking => Offer::unless(self.refusal_to_query()),
+                Act::Query if !asking => {
+                    Offer::unless((!whole).then_some(Refusal::TransactionFailed))
+                }
                 Act::Extend => Offer::unless(self.refusal_to_extend()),
                 Act::Quit => Offer::unless(self.refusal_to_part(Refusal::TransactionOpen)),
                 _ => Offer::Absent,
             },
             Phase::Querying { .. } => self.offer_while_querying(act),
-            Phase::Committing => match act {
+            // Of ROLLBACK nothing is cancelled.
+            Phase::Committing { .. } | Phase::RollingBack { .. } => match act {
                 Act::Cancel => self.offer_to_cancel_beside(),
-                Act::Quit => Offer::unless(self.refusal_to_part(Refusal::OutcomeUnderWay)),
-                _ => Offer::Absent,
-            },
-            Phase::RollingBack { .. } => match act {
                 Act::Quit => Offer::unless(self.refusal_to_part(Refusal::OutcomeUnderWay)),
                 _ => Offer::Absent,
             },
@@ -75,10 +81,10 @@ impl Machine {
                     ending,
                     Ending::RolledBack { .. } | Ending::NotConnected
                 )),
-                Act::AskAgain => {
-                    let open = matches!(ending, Ending::Unknown { .. } | Ending::Prepared { .. });
-                    Offer::open_if(open)
-                }
+                Act::AskAgain => Offer::open_if(matches!(
+                    ending,
+                    Ending::Unknown { .. } | Ending::Prepared { .. }
+                )),
                 _ => Offer::Absent,
             },
             Phase::Left(_) => Offer::Absent,
@@ -98,15 +104,18 @@ impl Machine {
                 let any = self.items.iter().zip(&self.plan.items).any(open);
                 Offer::open_if(self.plan.mode == Mode::Run && any)
             }
-            Act::ProbeAgain => {
-                Offer::unless(self.probing.is_some().then_some(Refusal::EvidenceAwaited))
-            }
+            Act::ProbeAgain => Offer::unless(
+                self.requests
+                    .probing
+                    .is_some()
+                    .then_some(Refusal::EvidenceAwaited),
+            ),
             Act::BackUp => self.offer_to_back_up(),
             Act::Cancel => self.offer_to_cancel_on_checklist(),
             Act::Apply if self.is_backing_up() => Offer::Refused(Refusal::BackupUnderWay),
             Act::Apply => match self.plan.mode {
                 Mode::Inspect => Offer::Absent,
-                Mode::Rehearse if self.probing.is_some() => {
+                Mode::Rehearse if self.requests.probing.is_some() => {
                     Offer::Refused(Refusal::EvidenceAwaited)
                 }
                 Mode::Rehearse => {
@@ -117,7 +126,7 @@ impl Machine {
                     let unsigned = self.items.iter().filter(|item| !item.signed).count();
                     if unsigned > 0 {
                         Offer::Refused(Refusal::ItemsUnsigned(unsigned))
-                    } else if self.probing.is_some() {
+                    } else if self.requests.probing.is_some() {
                         Offer::Refused(Refusal::EvidenceAwaited)
                     } else {
                         Offer::Open
@@ -141,7 +150,7 @@ impl Machine {
         }
     }
 
-    fn offer_at_gate(&self, act: Act, prompt: Prompt, arming: Millis) -> Offer {
+    fn offer_at_gate(&self, act: Act, held: &Held, prompt: Prompt, arming: Millis) -> Offer {
         match act {
             Act::AskCommit => match (self.plan.mode, prompt) {
                 (Mode::Rehearse | Mode::Inspect, _) => {
@@ -158,8 +167,8 @@ impl Machine {
             Act::AskRollback => Offer::open_if(prompt == Prompt::Closed),
             Act::ConfirmRollback => Offer::open_if(prompt == Prompt::RollBack),
             Act::StepBack => Offer::open_if(prompt != Prompt::Closed),
-            Act::TakeTime if prompt == Prompt::Closed => self.offer_to_take_time(arming),
-            Act::Query if prompt == Prompt::Closed => Offer::unless(self.refusal_to_query()),
+            Act::TakeTime if prompt == Prompt::Closed => self.offer_to_take_time(held, arming),
+            Act::Query => Offer::open_if(prompt == Prompt::Closed),
             Act::Extend => Offer::unless(self.refusal_to_extend()),
             Act::Quit => Offer::unless(self.refusal_to_part(Refusal::TransactionOpen)),
             Act::SignOff
@@ -171,7 +180,6 @@ impl Machine {
             | Act::Apply
             | Act::Cancel
             | Act::TakeTime
-            | Act::Query
             | Act::AllowNumbers
             | Act::Again
             | Act::EndBackend
@@ -181,7 +189,7 @@ impl Machine {
 
     pub(super) fn refusal_to_extend(&self) -> Option<Refusal> {
         let most = self.plan.hold_limit * 2;
-        match self.hold_left {
+        match self.hold_left() {
             Some(left) if left + self.plan.hold_limit <= most => None,
             Some(_) | None => Some(Refusal::HoldAtMost),
         }

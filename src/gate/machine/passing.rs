@@ -3,6 +3,7 @@
 //! Whatever it is, an open transaction is led to its end by it (I2, I7).
 
 use super::Machine;
+use super::leaving::Leaving;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::ending::Why;
 use crate::gate::event::{Alarm, Millis, Observation};
@@ -13,15 +14,15 @@ use crate::gate::plan;
 
 impl Machine {
     pub(super) fn ticked(&mut self, elapsed: Millis) -> Vec<Effect> {
-        if let Some(left) = &mut self.hold_left {
-            *left = left.saturating_sub(elapsed);
+        if let Some(held) = self.phase.held_mut() {
+            held.left = held.left.saturating_sub(elapsed);
         }
         self.part(elapsed);
         self.grow_older(elapsed);
         if self.is_out_of_time(elapsed) {
             return self.leave_unproven();
         }
-        let hold_over = self.hold_left == Some(0);
+        let hold_over = self.hold_left() == Some(0);
         match &mut self.phase {
             Phase::Applying { .. } | Phase::Verifying { .. } | Phase::TakingDown { .. }
                 if hold_over =>
@@ -34,7 +35,7 @@ impl Machine {
             Phase::Applying { .. } | Phase::Verifying { .. } | Phase::TakingDown { .. } => {
                 self.cancel_again(elapsed)
             }
-            Phase::Deciding { arming, prompt } | Phase::Reviewing { arming, prompt } => {
+            Phase::Deciding { arming, prompt, .. } | Phase::Reviewing { arming, prompt, .. } => {
                 if self.shown && *prompt == Prompt::Closed {
                     *arming = arming.saturating_sub(elapsed);
                 }
@@ -49,7 +50,7 @@ impl Machine {
             | Phase::Checklist
             | Phase::Returning
             | Phase::Beginning
-            | Phase::Committing
+            | Phase::Committing { .. }
             | Phase::PostVerifying { .. }
             | Phase::Ended(_)
             | Phase::Left(_) => Vec::new(),
@@ -59,9 +60,11 @@ impl Machine {
     /// A cancel request can fall between two statements and hit nothing, so it is repeated.
     fn cancel_again(&mut self, elapsed: Millis) -> Vec<Effect> {
         let (again, cancelling) = match &mut self.phase {
-            Phase::Applying { cancelling } | Phase::Verifying { cancelling } => (true, cancelling),
+            Phase::Applying { cancelling, .. } | Phase::Verifying { cancelling, .. } => {
+                (true, cancelling)
+            }
             // Sent once: a late one would cost the transaction, which is to be kept.
-            Phase::TakingDown { cancelling } => (false, cancelling),
+            Phase::TakingDown { cancelling, .. } => (false, cancelling),
             _ => return Vec::new(),
         };
         let again = cancelling.filter(|_| again).map(|_| Effect::Cancel);
@@ -124,7 +127,7 @@ impl Machine {
         };
         *left = left.saturating_sub(elapsed);
         let (over, proof) = (*left == 0, proof.clone());
-        match self.approval.is_some() {
+        match self.approval().is_some() {
             true if self.approvable_for() == Some(0) => {
                 self.rolled_back(Why::ApprovalExpired, proof)
             }
@@ -167,7 +170,7 @@ impl Machine {
             | Phase::Beginning
             | Phase::Reviewing { .. }
             | Phase::Returning
-            | Phase::Committing
+            | Phase::Committing { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
             | Phase::Waiting { .. }
@@ -181,8 +184,10 @@ impl Machine {
         let code = alarm.exit_code();
         let why = Why::Alarmed(alarm.clone());
         if self.leaving.is_none() {
-            self.leaving = Some(alarm);
-            self.leave_in = Some(plan::LEAVING);
+            self.leaving = Some(Leaving {
+                alarm,
+                left: plan::LEAVING,
+            });
         }
         match &self.phase {
             Phase::Connecting | Phase::Checklist => self.leave(code),
@@ -198,7 +203,9 @@ impl Machine {
             | Phase::Querying { .. } => self.roll_back(why, true),
             Phase::Deciding { .. } | Phase::MustRollBack { .. } => self.roll_back(why, false),
             // Under way already; the proof is waited for.
-            Phase::Committing | Phase::RollingBack { .. } | Phase::Inquiring { .. } => Vec::new(),
+            Phase::Committing { .. } | Phase::RollingBack { .. } | Phase::Inquiring { .. } => {
+                Vec::new()
+            }
             Phase::PostVerifying { .. } => self.leave(ExitCode::Committed),
             Phase::Ended(ending) => {
                 let code = ending.exit_code();
@@ -211,7 +218,10 @@ impl Machine {
     pub(super) fn journal_lost(&mut self) -> Vec<Effect> {
         self.journal_lost = true;
         match &mut self.phase {
-            Phase::Deciding { .. } => self.leave_only_rollback(Why::JournalLost),
+            Phase::Deciding { held, .. } => {
+                let held = held.clone();
+                self.leave_only_rollback(held, Why::JournalLost, true);
+            }
             Phase::Querying { why, .. } => {
                 why.get_or_insert(Why::JournalLost);
             }
@@ -227,7 +237,7 @@ impl Machine {
             // What follows from it sees that the journal is lost.
             | Phase::TakingDown { .. }
             | Phase::MustRollBack { .. }
-            | Phase::Committing
+            | Phase::Committing { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
             | Phase::Waiting { .. }
@@ -240,39 +250,18 @@ impl Machine {
 
     pub(super) fn intent_lost(&mut self) -> Vec<Effect> {
         self.journal_lost = true;
-        self.sent &= self.phase != Phase::Committing;
-        match (&self.phase, &self.leaving) {
-            (Phase::Committing, Some(alarm)) => {
-                let why = Why::Alarmed(alarm.clone());
-                self.roll_back(why, false)
-            }
-            (Phase::Committing, None) if self.plan.lets_go_by_itself() => {
-                self.roll_back(Why::JournalLost, false)
-            }
-            (Phase::Committing, None) => {
-                self.leave_only_rollback(Why::JournalLost);
+        let Phase::Committing { held, .. } = &self.phase else {
+            return Vec::new();
+        };
+        let held = held.clone();
+        self.newest.committer.take_back();
+        match self.leaving().cloned() {
+            Some(alarm) => self.roll_back(Why::Alarmed(alarm), false),
+            None if self.plan.lets_go_by_itself() => self.roll_back(Why::JournalLost, false),
+            None => {
+                self.leave_only_rollback(held, Why::JournalLost, true);
                 Vec::new()
             }
-            (
-                Phase::Connecting
-                | Phase::Checklist
-                | Phase::Beginning
-                | Phase::Applying { .. }
-                | Phase::Verifying { .. }
-                | Phase::TakingDown { .. }
-                | Phase::Deciding { .. }
-                | Phase::MustRollBack { .. }
-                | Phase::Querying { .. }
-                | Phase::Reviewing { .. }
-                | Phase::Returning
-                | Phase::RollingBack { .. }
-                | Phase::Inquiring { .. }
-                | Phase::Waiting { .. }
-                | Phase::PostVerifying { .. }
-                | Phase::Ended(_)
-                | Phase::Left(_),
-                _,
-            ) => Vec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! afresh (I3).
 
 use super::Machine;
+use super::newest::Committer;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::ending::{Ending, Proof, Why};
 use crate::gate::event::{CommitAnswer, Inquiry, XactStatus};
@@ -87,13 +88,15 @@ impl Machine {
         ended_ours: bool,
         xact_status: Option<XactStatus>,
     ) -> Vec<Effect> {
-        if self.xid.is_none() {
+        if self.newest.xid.is_none() {
             return self.rolled_back(why, Proof::NeverBegun);
         }
         match xact_status {
             Some(XactStatus::Aborted) => self.rolled_back(why, Proof::Tag { tag, xact_status }),
             // One of the two is wrong, and nobody can tell which.
-            Some(XactStatus::Committed) if ended_ours && !self.strayed => {
+            Some(XactStatus::Committed)
+                if ended_ours && self.newest.committer != Committer::Another =>
+            {
                 let reason = Inquiry::Contradicted(format!(
                     "the server answered {tag}, and pg_xact_status says committed"
                 ));
@@ -103,7 +106,7 @@ impl Machine {
             Some(XactStatus::Committed) => self.committed(Proof::Tag { tag, xact_status }),
             // What the script ended by itself it may have committed.
             Some(XactStatus::InProgress) | None if !ended_ours => {
-                self.strayed = true;
+                self.newest.committer = Committer::Another;
                 self.sever_and_inquire(true, Why::OtherTransaction)
             }
             Some(XactStatus::InProgress) | None => self.sever_and_inquire(false, why),
@@ -115,10 +118,10 @@ impl Machine {
             Inquiry::Answered {
                 status: XactStatus::Committed,
                 server,
-            } => match self.sent || self.strayed {
-                true => self.committed(Proof::Asked { server }),
+            } => match self.newest.committer {
+                Committer::Us | Committer::Another => self.committed(Proof::Asked { server }),
                 // Neither this program nor anything that it saw can have committed it.
-                false => self.end(Ending::Unknown {
+                Committer::Nobody => self.end(Ending::Unknown {
                     reason: Inquiry::Contradicted(format!(
                         "COMMIT was never sent, and pg_xact_status says committed ({server})"
                     )),
@@ -134,7 +137,7 @@ impl Machine {
             } => self.found_in_progress(inquiry, sent),
             Inquiry::Prepared { gid, server } => {
                 // Whoever ends it may commit it.
-                self.strayed = true;
+                self.newest.committer = Committer::Another;
                 self.end(Ending::Prepared { gid, server })
             }
             Inquiry::OtherServer(_)
@@ -164,16 +167,16 @@ impl Machine {
             return vec![self.request(Request::EndBackend)];
         }
         *still_open = Some(plan::ask_again(times));
-        self.awaiting = None;
+        self.requests.awaiting = None;
         Vec::new()
     }
 
     /// What can be said where the server cannot: what was never asked to commit cannot have been
     /// committed, unless something else ended it.
     pub(super) fn unproven(&mut self, sent: bool, why: Why, reason: Inquiry) -> Vec<Effect> {
-        if sent || self.strayed {
+        if sent || self.newest.committer == Committer::Another {
             self.end(Ending::Unknown { reason })
-        } else if self.xid.is_none() {
+        } else if self.newest.xid.is_none() {
             self.rolled_back(why, Proof::NeverBegun)
         } else {
             self.rolled_back(why, Proof::NeverSent { reason })

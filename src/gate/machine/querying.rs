@@ -7,6 +7,7 @@
 use super::Machine;
 use super::offering::refusal_to_cancel;
 use super::passing::wait_for_cancel;
+use crate::gate::consent::Consent;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::ending::Why;
 use crate::gate::event::Millis;
@@ -17,11 +18,6 @@ use crate::gate::query::{self, After, Looked};
 use crate::runbook::question::Question;
 
 impl Machine {
-    /// Whether a query can be asked now, where it has a meaning at all.
-    pub(super) fn refusal_to_query(&self) -> Option<Refusal> {
-        (!self.whole).then_some(Refusal::TransactionFailed)
-    }
-
     pub(super) fn offer_while_querying(&self, act: Act) -> Offer {
         let Phase::Querying {
             cancelling, asking, ..
@@ -65,9 +61,12 @@ impl Machine {
             Phase::MustRollBack { why, .. } => Some(why.clone()),
             _ => None,
         };
-        let left = self.hold_left.unwrap_or_default();
-        let limit = query::LIMIT.min(left / 2).max(1);
+        let Some(held) = self.phase.held().cloned() else {
+            return Vec::new();
+        };
+        let limit = query::LIMIT.min(held.left / 2).max(1);
         self.phase = Phase::Querying {
+            held,
             question: question.clone(),
             why,
             left: limit + query::GRACE,
@@ -104,29 +103,35 @@ impl Machine {
     pub(super) fn looked(&mut self, looked: &Looked) -> Vec<Effect> {
         if let Phase::Reviewing { arming, .. } = &mut self.phase {
             *arming = plan::ARMING;
-            self.awaiting = None;
+            self.requests.awaiting = None;
             return Vec::new();
         }
-        let Phase::Querying { why, asking, .. } = &self.phase else {
+        let Phase::Querying {
+            held, why, asking, ..
+        } = &self.phase
+        else {
             return Vec::new();
         };
-        let (why, asking) = (why.clone(), *asking);
-        self.awaiting = None;
-        let (why, effects) = match &looked.after {
-            After::Unchanged => (why, Vec::new()),
-            After::Outside => {
-                self.whole = false;
-                (why.or(Some(Why::Disturbed)), Vec::new())
-            }
-            After::Disturbed(what) => {
-                self.whole = false;
-                let text = format!("The query did not leave the transaction as it was: {what}.");
-                (why.or(Some(Why::Disturbed)), vec![Effect::Say(text)])
-            }
+        let (held, why, asking) = (held.clone(), why.clone(), *asking);
+        self.requests.awaiting = None;
+        let whole = looked.after == After::Unchanged;
+        let why = why.or((!whole).then_some(Why::Disturbed));
+        let effects = match &looked.after {
+            After::Unchanged | After::Outside => Vec::new(),
+            After::Disturbed(what) => vec![Effect::Say(format!(
+                "The query did not leave the transaction as it was: {what}."
+            ))],
         };
         self.phase = match why {
-            Some(why) => Phase::MustRollBack { why, asking },
+            Some(why) => Phase::MustRollBack {
+                held: held.without_pass(),
+                why,
+                whole,
+                asking,
+            },
             None => Phase::Deciding {
+                held,
+                consent: Consent::default(),
                 prompt: match asking {
                     true => Prompt::RollBack,
                     false => Prompt::Closed,

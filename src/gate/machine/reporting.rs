@@ -2,14 +2,15 @@
 //!
 //! A report of a request that is no longer waited for changes nothing.
 
-use super::{LOCK_NOT_AVAILABLE, Machine, TargetIdentity};
+use super::newest::Committer;
+use super::{LOCK_NOT_AVAILABLE, Machine};
+use crate::gate::consent::Consent;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::ending::{Ending, Proof, Why};
 use crate::gate::event::{Body, Evidence, Report, Standing, Target};
-use crate::gate::phase::{Phase, Prompt, Stage};
+use crate::gate::phase::{Held, Phase, Prompt, Stage};
 use crate::gate::plan;
 use crate::runbook::check::Tally;
-use std::sync::Arc;
 
 impl Machine {
     pub(super) fn reported(&mut self, report: Report) -> Vec<Effect> {
@@ -17,15 +18,15 @@ impl Machine {
         // Some reports are facts rather than answers, and are taken whatever is waited for.
         match body {
             Body::SessionEnded(_) => {
-                if seq >= self.session_since {
+                if self.requests.is_of_session(seq) {
                     self.session_ended()
                 } else {
                     Vec::new()
                 }
             }
             Body::TransactionGone => {
-                if seq >= self.session_since {
-                    self.strayed = true;
+                if self.requests.is_of_session(seq) {
+                    self.newest.committer = Committer::Another;
                     self.transaction_gone()
                 } else {
                     Vec::new()
@@ -33,16 +34,16 @@ impl Machine {
             }
             // A beat is waited for by nobody; what it found is a fact of the session.
             Body::FoundFailed(_) => {
-                if seq < self.session_since {
+                if !self.requests.is_of_session(seq) {
                     return Vec::new();
                 }
-                match self.phase {
-                    Phase::Deciding { .. } | Phase::TakingDown { .. } => {
-                        self.whole = false;
-                        self.must_roll_back(Why::FailedWhileHeld)
+                match &mut self.phase {
+                    Phase::Deciding { held, .. } | Phase::TakingDown { held, .. } => {
+                        let held = held.clone();
+                        self.must_roll_back(held, Why::FailedWhileHeld, false)
                     }
-                    Phase::MustRollBack { .. } => {
-                        self.whole = false;
+                    Phase::MustRollBack { whole, .. } => {
+                        *whole = false;
                         Vec::new()
                     }
                     _ => Vec::new(),
@@ -50,7 +51,7 @@ impl Machine {
             }
             Body::Probed { item, evidence } => {
                 // What only says that it takes a while changes nothing, not even what was signed before.
-                if self.probing == Some(seq) && evidence.standing != Standing::Awaited {
+                if self.requests.probing == Some(seq) && evidence.standing != Standing::Awaited {
                     self.probed(item, &evidence);
                 }
                 Vec::new()
@@ -60,7 +61,7 @@ impl Machine {
                 Vec::new()
             }
             body => {
-                if self.awaiting != Some(seq) {
+                if self.requests.awaiting != Some(seq) {
                     return Vec::new();
                 }
                 self.answered(body)
@@ -69,7 +70,7 @@ impl Machine {
     }
 
     fn probed(&mut self, index: usize, evidence: &Evidence) {
-        if let Some(item) = self.items.get_mut(index) {
+        if let Some(item) = self.items_mut().get_mut(index) {
             item.standing = evidence.standing;
             item.rehearsed = evidence.rehearsal.is_some();
             // What was signed because it was rehearsed falls when that is no longer so.
@@ -82,27 +83,8 @@ impl Machine {
             .iter()
             .all(|item| item.standing != Standing::Awaited)
         {
-            self.probing = None;
+            self.requests.probing = None;
         }
-    }
-
-    /// What was signed for one server, database and role was not signed for another, however alike
-    /// its evidence is.
-    fn arrived(&mut self, target: &Target) -> Vec<Effect> {
-        let place = Some(Arc::new(TargetIdentity::of(target)));
-        let before = std::mem::replace(&mut self.place, place);
-        let signed = self.items.iter().any(|item| item.signed);
-        if before.is_none() || before == self.place || !signed {
-            return Vec::new();
-        }
-        for item in &mut self.items {
-            item.signed = false;
-        }
-        vec![Effect::Say(
-            "Another server, database or role was reached than the one that was signed for: nothing \
-             is signed any more."
-                .into(),
-        )]
     }
 
     /// An answer to the request that is waited for. What a request cannot be answered with in the
@@ -123,7 +105,7 @@ impl Machine {
             },
             Body::StatementFinished(statement) => {
                 if matches!(self.phase, Phase::Applying { .. }) {
-                    self.tally.add(Tally::of(&statement.checks));
+                    self.newest.tally.add(Tally::of(&statement.checks));
                 }
                 Vec::new()
             }
@@ -131,19 +113,22 @@ impl Machine {
             Body::ScriptFinished => self.script_finished(),
             Body::Settled { same_transaction } => self.settled(same_transaction),
             Body::SettleFailed { deferred, .. } => self.settle_failed(deferred),
-            Body::TakenDown { structure, .. } => match self.phase {
-                Phase::TakingDown { cancelling } => {
-                    self.taken_down(&structure, cancelling.is_some())
+            Body::TakenDown { structure, .. } => match &self.phase {
+                Phase::TakingDown { held, cancelling } => {
+                    let (held, cancelled) = (held.clone(), cancelling.is_some());
+                    self.taken_down(held, &structure, cancelled)
                 }
                 _ => Vec::new(),
             },
             Body::Looked(looked) => self.looked(&looked),
             Body::CommitWaits(_) => {
-                self.waits = self.phase == Phase::Committing;
+                if let Phase::Committing { waits, .. } = &mut self.phase {
+                    *waits = true;
+                }
                 Vec::new()
             }
             Body::CommitAnswered(answer) => match self.phase {
-                Phase::Committing => self.commit_answered(answer),
+                Phase::Committing { .. } => self.commit_answered(answer),
                 _ => Vec::new(),
             },
             Body::RollbackAnswered {
@@ -166,10 +151,9 @@ impl Machine {
                 }
                 _ => Vec::new(),
             },
-            Body::PostVerified { results } => {
-                let checks = results.iter().flat_map(|result| &result.checks);
-                self.end_post_verification(Some(Tally::of(checks)))
-            }
+            Body::PostVerified { results } => self.end_post_verification(Some(Tally::of(
+                results.iter().flat_map(|result| &result.checks),
+            ))),
             Body::PostVerifyFailed(_) => self.end_post_verification(None),
             Body::StatementStarted { .. }
             | Body::Noticed { .. }
@@ -196,13 +180,9 @@ impl Machine {
         if self.phase != Phase::Connecting {
             return Vec::new();
         }
-        let mut effects = self.arrived(&target);
-        self.database = Some(self.name_of(&target));
-        if self.plan.keeps() {
-            self.reached = Some(Arc::new(target));
-        }
+        let mut effects = self.arrive(target);
         self.phase = Phase::Checklist;
-        self.awaiting = None;
+        self.requests.awaiting = None;
         effects.extend(self.probe());
         effects
     }
@@ -211,56 +191,67 @@ impl Machine {
         if self.phase != Phase::Beginning {
             return Vec::new();
         }
-        self.xid = Some(xid);
-        self.whole = true;
-        self.hold_left = Some(self.plan.hold_limit);
-        self.phase = Phase::Applying { cancelling: None };
+        self.newest.xid = Some(xid);
+        self.phase = Phase::Applying {
+            held: Held {
+                left: self.plan.hold_limit,
+                came_out: None,
+            },
+            cancelling: None,
+        };
         vec![self.request(Request::RunScript)]
     }
 
     fn statement_failed(&mut self, sqlstate: Option<&str>) -> Vec<Effect> {
-        match self.phase {
+        match &self.phase {
             // Nothing that was done so far is worth keeping its locks while somebody else is waited
             // for: all of it goes back, and is tried again.
-            Phase::Applying { cancelling: None } if sqlstate == Some(LOCK_NOT_AVAILABLE) => {
-                self.roll_back(Why::LockTimeout, false)
-            }
-            Phase::Applying { cancelling } => {
-                self.whole = false;
-                self.must_roll_back(match cancelling {
+            Phase::Applying {
+                cancelling: None, ..
+            } if sqlstate == Some(LOCK_NOT_AVAILABLE) => self.roll_back(Why::LockTimeout, false),
+            Phase::Applying { held, cancelling } => {
+                let why = match cancelling {
                     Some(_) => Why::Cancelled,
                     None => Why::StatementFailed,
-                })
+                };
+                self.must_roll_back(held.clone(), why, false)
             }
             _ => Vec::new(),
         }
     }
 
     fn script_finished(&mut self) -> Vec<Effect> {
-        match self.phase {
-            Phase::Applying { cancelling: None } => {
-                self.got_to = Stage::Verify;
-                self.phase = Phase::Verifying { cancelling: None };
+        match &self.phase {
+            Phase::Applying {
+                held,
+                cancelling: None,
+            } => {
+                self.newest.got_to = Stage::Verify;
+                self.phase = Phase::Verifying {
+                    held: held.clone(),
+                    cancelling: None,
+                };
                 vec![self.request(Request::Settle)]
             }
             // The cancel came too late to stop anything; it was still a wish to stop.
             Phase::Applying {
+                held,
                 cancelling: Some(_),
-            } => self.must_roll_back(Why::Cancelled),
+            } => self.must_roll_back(held.clone(), Why::Cancelled, true),
             _ => Vec::new(),
         }
     }
 
     fn settle_failed(&mut self, deferred: bool) -> Vec<Effect> {
-        let Phase::Verifying { cancelling } = self.phase else {
+        let Phase::Verifying { held, cancelling } = &self.phase else {
             return Vec::new();
         };
-        self.whole = false;
-        self.must_roll_back(match (cancelling, deferred) {
+        let why = match (cancelling, deferred) {
             (Some(_), _) => Why::Cancelled,
             (None, true) => Why::SettleFailed,
             (None, false) => Why::NotSettled,
-        })
+        };
+        self.must_roll_back(held.clone(), why, false)
     }
 
     /// The run is committed whatever the checks afterwards say; none were made without a tally.
@@ -274,21 +265,27 @@ impl Machine {
         }
     }
 
-    pub(super) fn must_roll_back(&mut self, why: Why) -> Vec<Effect> {
-        self.approval = None;
+    /// `whole`: no statement of it failed, and nothing disturbed it.
+    pub(super) fn must_roll_back(&mut self, held: Held, why: Why, whole: bool) -> Vec<Effect> {
+        self.reviewed.take_approval();
         if self.plan.lets_go_by_itself() {
             // Nothing is held for a person, and what is left to see is kept without it.
             return self.roll_back(why, false);
         }
-        self.awaiting = None;
-        self.leave_only_rollback(why);
+        self.requests.awaiting = None;
+        self.leave_only_rollback(held, why, whole);
         Vec::new()
     }
 
     /// A person sees why, and nothing but ROLLBACK is left.
-    pub(super) fn leave_only_rollback(&mut self, why: Why) {
-        self.decided = true;
-        self.phase = Phase::MustRollBack { why, asking: false };
+    pub(super) fn leave_only_rollback(&mut self, held: Held, why: Why, whole: bool) {
+        self.newest.decided = true;
+        self.phase = Phase::MustRollBack {
+            held: held.without_pass(),
+            why,
+            whole,
+            asking: false,
+        };
     }
 
     /// The script ended the transaction that was begun, in spite of all. Nothing of ours is open any
@@ -310,7 +307,7 @@ impl Machine {
             | Phase::Beginning
             | Phase::Reviewing { .. }
             | Phase::Returning
-            | Phase::Committing
+            | Phase::Committing { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
             | Phase::Waiting { .. }
@@ -321,41 +318,44 @@ impl Machine {
     }
 
     fn settled(&mut self, same_transaction: bool) -> Vec<Effect> {
-        let Phase::Verifying { cancelling } = self.phase else {
+        let Phase::Verifying { held, cancelling } = &self.phase else {
             return Vec::new();
         };
+        let (held, cancelled) = (held.clone(), cancelling.is_some());
         if !same_transaction {
-            self.strayed = true;
+            self.newest.committer = Committer::Another;
             return self.transaction_gone();
         }
-        if cancelling.is_some() {
-            return self.must_roll_back(Why::Cancelled);
+        if cancelled {
+            return self.must_roll_back(held, Why::Cancelled, true);
         }
-        if self.tally.fail > 0 {
-            self.tell_differences();
-            return self.must_roll_back(Why::ChecksFailed);
+        if self.newest.tally.fail > 0 {
+            self.tell_differences(&held);
+            return self.must_roll_back(held, Why::ChecksFailed, true);
         }
-        let unchecked = self.plan.may_lack_checks && self.tally == Tally::default();
-        if !self.tally.passes() && !unchecked {
-            self.tell_differences();
-            return self.must_roll_back(Why::NothingPassed);
+        let unchecked = self.plan.may_lack_checks && self.newest.tally == Tally::default();
+        if !self.newest.tally.passes() && !unchecked {
+            self.tell_differences(&held);
+            return self.must_roll_back(held, Why::NothingPassed, true);
         }
         if self.journal_lost {
-            return self.must_roll_back(Why::JournalLost);
+            return self.must_roll_back(held, Why::JournalLost, true);
         }
-        self.got_to = Stage::Decide;
-        match self.approval.is_some() || self.plan.lets_go_by_itself() {
-            true => self.take_down(),
-            false => self.come_to_the_gate(),
+        self.newest.got_to = Stage::Decide;
+        match self.approval().is_some() || self.plan.lets_go_by_itself() {
+            true => self.take_down(held),
+            false => self.come_to_the_gate(held),
         }
     }
 
-    pub(super) fn come_to_the_gate(&mut self) -> Vec<Effect> {
-        self.awaiting = None;
-        self.decided = true;
+    pub(super) fn come_to_the_gate(&mut self, held: Held) -> Vec<Effect> {
+        self.requests.awaiting = None;
+        self.newest.decided = true;
         self.phase = Phase::Deciding {
+            held,
             prompt: Prompt::Closed,
             arming: plan::ARMING,
+            consent: Consent::default(),
         };
         Vec::new()
     }
@@ -365,13 +365,13 @@ impl Machine {
             Phase::Connecting => self.end(Ending::NotConnected),
             // Nothing is open: connect again and look again.
             Phase::Checklist => {
-                for item in &mut self.items {
+                for item in self.items_mut() {
                     item.standing = Standing::Awaited;
                 }
-                self.probing = None;
+                self.requests.probing = None;
                 vec![self.connect()]
             }
-            Phase::Beginning if self.xid.is_none() => {
+            Phase::Beginning if self.newest.xid.is_none() => {
                 self.rolled_back(Why::SessionEnded, Proof::NeverBegun)
             }
             Phase::Beginning
@@ -385,15 +385,15 @@ impl Machine {
             }
             Phase::MustRollBack { why, .. } | Phase::RollingBack { why, .. } => {
                 let why = why.clone();
-                if self.xid.is_none() {
+                if self.newest.xid.is_none() {
                     return self.rolled_back(why, Proof::NeverBegun);
                 }
                 self.inquire(false, why)
             }
-            Phase::Committing => self.inquire(true, Why::SessionEnded),
+            Phase::Committing { .. } => self.inquire(true, Why::SessionEnded),
             // Nothing is held, and the second pass has a session of its own.
             Phase::Reviewing { .. } => {
-                self.awaiting = None;
+                self.requests.awaiting = None;
                 Vec::new()
             }
             Phase::Returning => self.not_returned("The session ended."),

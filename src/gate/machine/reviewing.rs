@@ -12,7 +12,7 @@ use crate::gate::ending::{Ending, Proof, Why};
 use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::gate::offer::{Act, Offer, Refusal};
 use crate::gate::pass::{Allowance, Compared, Pass, Structure};
-use crate::gate::phase::{Phase, Prompt};
+use crate::gate::phase::{Held, Phase, Prompt};
 use crate::gate::plan::{self, Mode, Unheld};
 use crate::gate::warrant::Warrant;
 use crate::runbook::question::Question;
@@ -22,21 +22,54 @@ use std::sync::Arc;
 const TOO_MUCH_SAID: &str =
     "the server said more than is kept, and a warning may be among the rest";
 
+/// What is reviewed with nothing held, or COMMIT as it was given on that.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Reviewed {
+    Nothing,
+    Shown(Basis),
+    /// Until the second pass is held against it.
+    Approved(Approval),
+}
+
+impl Reviewed {
+    pub(super) fn take_approval(&mut self) -> Option<Approval> {
+        match std::mem::replace(self, Reviewed::Nothing) {
+            Reviewed::Approved(approval) => Some(approval),
+            other @ (Reviewed::Nothing | Reviewed::Shown(_)) => {
+                *self = other;
+                None
+            }
+        }
+    }
+}
+
+/// Whether the structure after the script is known.
+fn is_taken_down(held: &Held) -> bool {
+    let known = |pass: &Arc<Pass>| matches!(pass.structure, Structure::Known(_));
+    held.came_out.as_ref().is_some_and(known)
+}
+
 impl Machine {
     /// What is reviewed, or what the second pass is held against.
     pub fn basis(&self) -> Option<&Basis> {
-        let approved = self.approval.as_ref().map(Approval::basis);
-        self.basis.as_ref().or(approved)
+        match &self.reviewed {
+            Reviewed::Nothing => None,
+            Reviewed::Shown(basis) => Some(basis),
+            Reviewed::Approved(approval) => Some(approval.basis()),
+        }
     }
 
     /// COMMIT as it was given on what was reviewed, until the second pass is held against it.
     pub fn approval(&self) -> Option<&Approval> {
-        self.approval.as_ref()
+        match &self.reviewed {
+            Reviewed::Approved(approval) => Some(approval),
+            Reviewed::Nothing | Reviewed::Shown(_) => None,
+        }
     }
 
     /// What the newest second pass was different in.
     pub fn compared(&self) -> Option<&Compared> {
-        self.compared.as_deref()
+        self.newest.compared.as_deref()
     }
 
     /// Of which statements the numbers may differ in the second pass.
@@ -47,15 +80,14 @@ impl Machine {
 
     /// A person lets the numbers of all statements differ, or of this one; or not any more.
     pub(super) fn allow_numbers(&mut self, statement: Option<usize>) -> Vec<Effect> {
-        let Some(basis) = &mut self.basis else {
+        let Reviewed::Shown(basis) = &mut self.reviewed else {
             return vec![Effect::Refuse(Refusal::NothingToDoHere)];
         };
+        let allowance = Arc::make_mut(&mut basis.allowance);
         let all = || basis.shown.numbered().map(|one| one.number);
         match statement {
-            None => basis.allowance.turn(),
-            Some(number) if basis.shown.is_numbered(number) => {
-                basis.allowance.turn_one(number, all());
-            }
+            None => allowance.turn(),
+            Some(number) if basis.shown.is_numbered(number) => allowance.turn_one(number, all()),
             Some(number) => return vec![Effect::Refuse(Refusal::NoNumbers(number))],
         }
         Vec::new()
@@ -69,17 +101,17 @@ impl Machine {
 
     /// Whether a query runs outside of any transaction.
     pub fn asks_outside(&self) -> bool {
-        matches!(self.phase, Phase::Reviewing { .. }) && self.awaiting.is_some()
+        matches!(self.phase, Phase::Reviewing { .. }) && self.requests.awaiting.is_some()
     }
 
     /// Whether the pass can be let go at the gate, where that has a meaning at all.
-    pub(super) fn offer_to_take_time(&self, arming: Millis) -> Offer {
+    pub(super) fn offer_to_take_time(&self, held: &Held, arming: Millis) -> Offer {
         match (&self.plan.unheld, self.plan.mode) {
             (Unheld::Never, _) | (_, Mode::Rehearse | Mode::Inspect) => Offer::Absent,
             (Unheld::Refused(what), Mode::Run) => {
                 Offer::Refused(Refusal::HappensTwice(what.clone()))
             }
-            (Unheld::Offered { .. }, Mode::Run) => match self.why_nothing_is_kept() {
+            (Unheld::Offered { .. }, Mode::Run) => match self.why_nothing_is_kept(held) {
                 Some(why) => Offer::Refused(Refusal::NothingKept(why)),
                 None => Offer::unless((arming > 0).then_some(Refusal::NotArmed)),
             },
@@ -87,8 +119,8 @@ impl Machine {
     }
 
     /// What is not known of a pass that a second one has to be held against.
-    fn why_nothing_is_kept(&self) -> Option<String> {
-        match (&self.came_out, &self.reached) {
+    fn why_nothing_is_kept(&self, held: &Held) -> Option<String> {
+        match (&held.came_out, self.target()) {
             (Some(pass), Some(_)) if pass.unkept > 0 => Some(TOO_MUCH_SAID.to_owned()),
             (Some(pass), Some(_)) => match &pass.before {
                 Structure::Known(_) => None,
@@ -102,7 +134,10 @@ impl Machine {
 
     /// What of a pass that was let go by itself is not known, so that no second one can be the same.
     pub fn why_not_comparable(&self) -> Option<String> {
-        let shown = self.basis.as_ref()?.shown();
+        let Reviewed::Shown(basis) = &self.reviewed else {
+            return None;
+        };
+        let shown = basis.shown();
         let unknown = |when: &str, structure: &Structure| match structure {
             Structure::Known(_) => None,
             Structure::Unknown(why) => Some(format!(
@@ -116,7 +151,11 @@ impl Machine {
 
     pub(super) fn offer_in_review(&self, act: Act, prompt: Prompt, arming: Millis) -> Offer {
         let closed = prompt == Prompt::Closed;
-        let runs = self.awaiting.is_some().then_some(Refusal::QueryRuns);
+        let runs = self
+            .requests
+            .awaiting
+            .is_some()
+            .then_some(Refusal::QueryRuns);
         match act {
             Act::AskCommit if closed => {
                 Offer::unless(if let Some(why) = self.why_not_comparable() {
@@ -153,47 +192,60 @@ impl Machine {
         }
     }
 
+    /// All of what the newest session reached, where it is kept.
+    fn target(&self) -> Option<&Arc<Target>> {
+        self.arrived.as_ref()?.target.as_ref()
+    }
+
     /// A person lets the pass go: what is not known of it yet is looked at first.
     pub(super) fn let_go(&mut self) -> Vec<Effect> {
-        match self.is_taken_down() {
-            true => self.take_time(),
-            false => self.take_down(),
+        match &self.phase {
+            Phase::Deciding { held, .. } => {
+                let held = held.clone();
+                match is_taken_down(&held) {
+                    true => self.take_time(&held),
+                    false => self.take_down(held),
+                }
+            }
+            _ => Vec::new(),
         }
     }
 
-    /// Whether the structure after the script is known.
-    fn is_taken_down(&self) -> bool {
-        let known = |pass: &Arc<Pass>| matches!(pass.structure, Structure::Known(_));
-        self.came_out.as_ref().is_some_and(known)
-    }
-
     /// It is looked at inside the transaction, and only where it is needed: the locks stay meanwhile.
-    pub(super) fn take_down(&mut self) -> Vec<Effect> {
-        self.phase = Phase::TakingDown { cancelling: None };
+    pub(super) fn take_down(&mut self, held: Held) -> Vec<Effect> {
+        self.phase = Phase::TakingDown {
+            held,
+            cancelling: None,
+        };
         vec![self.request(Request::TakeDown)]
     }
 
     /// All of the pass is known now, as far as it can be.
-    pub(super) fn taken_down(&mut self, structure: &Structure, cancelled: bool) -> Vec<Effect> {
-        if let Some(pass) = &mut self.came_out {
+    pub(super) fn taken_down(
+        &mut self,
+        mut held: Held,
+        structure: &Structure,
+        cancelled: bool,
+    ) -> Vec<Effect> {
+        if let Some(pass) = &mut held.came_out {
             Arc::make_mut(pass).structure = structure.clone();
         }
         if self.journal_lost {
-            return self.must_roll_back(Why::JournalLost);
+            return self.must_roll_back(held, Why::JournalLost, true);
         }
-        if let Some(approval) = self.approval.take() {
+        if let Some(approval) = self.reviewed.take_approval() {
             return match cancelled {
-                true => self.must_roll_back(Why::Cancelled),
-                false => self.hold_against_approval(approval),
+                true => self.must_roll_back(held, Why::Cancelled, true),
+                false => self.hold_against_approval(held, approval),
             };
         }
         match structure {
-            _ if self.plan.lets_go_by_itself() => self.take_time(),
-            _ if cancelled => self.come_to_the_gate(),
-            Structure::Known(_) => self.take_time(),
+            _ if self.plan.lets_go_by_itself() => self.take_time(&held),
+            _ if cancelled => self.come_to_the_gate(held),
+            Structure::Known(_) => self.take_time(&held),
             Structure::Unknown(why) => {
                 let why = format!("the structure could not be taken down, {why}");
-                let mut effects = self.come_to_the_gate();
+                let mut effects = self.come_to_the_gate(held);
                 effects.push(Effect::Refuse(Refusal::NothingKept(why)));
                 effects
             }
@@ -201,9 +253,10 @@ impl Machine {
     }
 
     /// Rolls back now, and keeps what the pass showed.
-    pub(super) fn take_time(&mut self) -> Vec<Effect> {
-        if let (Some(shown), Some(reached)) = (&self.came_out, &self.reached) {
-            self.basis = Some(Basis::new(Arc::clone(shown), Arc::clone(reached)));
+    fn take_time(&mut self, held: &Held) -> Vec<Effect> {
+        if let (Some(shown), Some(reached)) = (&held.came_out, self.target()) {
+            let basis = Basis::new(Arc::clone(shown), Arc::clone(reached));
+            self.reviewed = Reviewed::Shown(basis);
         }
         self.roll_back(Why::ForReview, false)
     }
@@ -217,7 +270,7 @@ impl Machine {
                 false
             }
         };
-        let Some(basis) = self.basis.as_mut().filter(|_| proven) else {
+        let (Reviewed::Shown(basis), true) = (&mut self.reviewed, proven) else {
             return self.end(Ending::RolledBack {
                 why: Why::ForReview,
                 proof,
@@ -230,15 +283,16 @@ impl Machine {
             });
         }
         basis.proof = Some(proof);
-        self.decided = true;
+        self.newest.decided = true;
         self.reopen_review()
     }
 
     fn reopen_review(&mut self) -> Vec<Effect> {
-        self.awaiting = None;
+        self.requests.awaiting = None;
         self.phase = Phase::Reviewing {
             prompt: Prompt::Closed,
             arming: plan::ARMING,
+            consent: Consent::default(),
         };
         Vec::new()
     }
@@ -256,12 +310,17 @@ impl Machine {
             self.reopen_review();
             return vec![Effect::Refuse(Refusal::TooOld)];
         }
-        let Some(basis) = self.basis.take() else {
-            return vec![Effect::Refuse(Refusal::NothingToDoHere)];
-        };
-        self.approval = Some(Approval::new(basis, consent));
-        self.attempt = 0;
-        self.compared = None;
+        match std::mem::replace(&mut self.reviewed, Reviewed::Nothing) {
+            Reviewed::Shown(basis) => {
+                self.reviewed = Reviewed::Approved(Approval::new(basis, consent));
+            }
+            other @ (Reviewed::Nothing | Reviewed::Approved(_)) => {
+                self.reviewed = other;
+                return vec![Effect::Refuse(Refusal::NothingToDoHere)];
+            }
+        }
+        self.newest.attempt = 0;
+        self.newest.compared = None;
         vec![self.go_back()]
     }
 
@@ -270,14 +329,14 @@ impl Machine {
     pub(super) fn go_back(&mut self) -> Effect {
         self.phase = Phase::Returning;
         let effect = self.request(Request::Connect);
-        self.session_since = self.last_seq;
+        self.requests.open_session();
         effect
     }
 
     /// Nothing was begun, so nothing but the approval is lost.
     pub(super) fn not_returned(&mut self, why: &str) -> Vec<Effect> {
-        if let Some(approval) = self.approval.take() {
-            self.basis = Some(approval.withdraw());
+        if let Some(approval) = self.reviewed.take_approval() {
+            self.reviewed = Reviewed::Shown(approval.withdraw());
         }
         self.reopen_review();
         vec![Effect::Say(format!(
@@ -286,18 +345,20 @@ impl Machine {
     }
 
     pub(super) fn connected_for_second_pass(&mut self, target: Target) -> Vec<Effect> {
-        let Some(approval) = &self.approval else {
+        let Some(approval) = self.approval() else {
             return self.end_review(Why::OtherTarget);
         };
         let compared = approval.differs_in_target(&target);
         if !compared.is_same() {
-            self.compared = Some(Arc::new(compared));
+            self.newest.compared = Some(Arc::new(compared));
             return self.end_review(Why::OtherTarget);
         }
         if self.approvable_for() == Some(0) {
             return self.not_returned("What was approved is too old by now.");
         }
-        self.reached = Some(Arc::new(target));
+        if let Some(arrived) = &mut self.arrived {
+            arrived.target = Some(Arc::new(target));
+        }
         self.begin()
     }
 
@@ -310,20 +371,18 @@ impl Machine {
 
     /// The verdict is there and nothing stands against it: COMMIT follows by itself where the pass
     /// came out as approved, and a person decides otherwise.
-    pub(super) fn hold_against_approval(&mut self, approval: Approval) -> Vec<Effect> {
-        let (Some(xid), Some(reached)) = (self.xid.clone(), self.reached.clone()) else {
-            return self.must_roll_back(Why::OtherTransaction);
+    fn hold_against_approval(&mut self, held: Held, approval: Approval) -> Vec<Effect> {
+        let (Some(xid), Some(reached)) = (self.newest.xid.clone(), self.target().cloned()) else {
+            return self.must_roll_back(held, Why::OtherTransaction, true);
         };
         let limit = self.plan.approval_limit();
-        let now = self.came_out.clone();
-        match Warrant::on_approval(xid, approval, now.as_deref(), &reached, limit) {
+        match Warrant::on_approval(xid, approval, held.came_out.as_deref(), &reached, limit) {
             Ok(warrant) => {
-                self.decided = true;
-                self.phase = Phase::Committing;
-                vec![self.request(Request::Commit(warrant))]
+                self.newest.decided = true;
+                vec![self.send_commit(held, warrant)]
             }
             Err(compared) => {
-                self.compared = Some(Arc::new(compared));
+                self.newest.compared = Some(Arc::new(compared));
                 let again = matches!(
                     self.plan.unheld,
                     Unheld::Offered {
@@ -331,33 +390,32 @@ impl Machine {
                         ..
                     }
                 );
-                let whole = self.is_taken_down() && self.why_nothing_is_kept().is_none();
+                let whole = is_taken_down(&held) && self.why_nothing_is_kept(&held).is_none();
                 if again && (whole || self.plan.lets_go_by_itself()) {
-                    return self.take_time();
+                    return self.take_time(&held);
                 }
-                self.come_to_the_gate()
+                self.come_to_the_gate(held)
             }
         }
     }
 
     /// What the second pass is different in, where only ROLLBACK is left of it.
-    pub(super) fn tell_differences(&mut self) {
-        let (Some(approval), Some(reached)) = (self.approval.take(), &self.reached) else {
+    pub(super) fn tell_differences(&mut self, held: &Held) {
+        let (Some(approval), Some(reached)) = (self.reviewed.take_approval(), self.target()) else {
             return;
         };
         let limit = self.plan.approval_limit();
-        let now = self.came_out.as_deref();
+        let now = held.came_out.as_deref();
         let compared = approval.differs_in_what_came_out(now, reached, limit);
-        self.compared = Some(Arc::new(compared));
+        self.newest.compared = Some(Arc::new(compared));
     }
 
     /// Time passes for what was shown, and for what was approved.
     pub(super) fn grow_older(&mut self, elapsed: Millis) {
-        if let Some(basis) = &mut self.basis {
-            basis.age += elapsed;
-        }
-        if let Some(approval) = &mut self.approval {
-            approval.grow_older(elapsed);
+        match &mut self.reviewed {
+            Reviewed::Nothing => {}
+            Reviewed::Shown(basis) => basis.age += elapsed,
+            Reviewed::Approved(approval) => approval.grow_older(elapsed),
         }
     }
 

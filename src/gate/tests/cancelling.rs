@@ -108,7 +108,7 @@ fn a_commit_that_no_cancel_ends_is_told_and_asked_again_and_its_link_stays() {
     assert_eq!(run.effects, [Effect::Cancel]);
     run.tick(plan::CANCEL_PATIENCE);
     assert!(run.says(&Refusal::CommitNotCancelled), "and told again");
-    assert_eq!(*run.phase(), Phase::Committing);
+    assert!(matches!(run.phase(), Phase::Committing { .. }));
 }
 
 #[test]

@@ -184,7 +184,7 @@ fn a_bare_script_with_checks_is_asked_for_no_reason_and_bound_by_them() {
         (vec![Verdict::Pass, Verdict::Fail], Why::ChecksFailed),
     ] {
         let run = at_gate(bare(), &verdicts);
-        assert_eq!(*run.phase(), Phase::MustRollBack { why, asking: false });
+        assert_eq!(run.must_roll_back(), Some(why));
     }
 }
 
@@ -198,5 +198,5 @@ fn a_runbook_without_a_check_is_no_bare_script() {
         &[],
     );
     let why = Why::NothingPassed;
-    assert_eq!(*run.phase(), Phase::MustRollBack { why, asking: false });
+    assert_eq!(run.must_roll_back(), Some(why));
 }

@@ -57,13 +57,7 @@ fn while_a_query_runs_commit_is_out_of_reach_and_after_it_the_gate_arms_anew() {
 fn a_query_that_left_something_behind_forbids_commit_for_good() {
     let mut run = Run::querying();
     run.report(answer(After::Disturbed("locks were left".into())));
-    assert_eq!(
-        *run.machine.phase(),
-        Phase::MustRollBack {
-            why: Why::Disturbed,
-            asking: false
-        }
-    );
+    assert_eq!(run.must_roll_back(), Some(Why::Disturbed));
     run.key(Command::Query("SELECT 1".into()));
     assert_eq!(run.effects, [Effect::Refuse(Refusal::TransactionFailed)]);
 }
@@ -180,10 +174,7 @@ fn after_failed_checks_a_query_runs_and_only_rollback_is_left_after_it() {
         Phase::Querying { why: Some(known), .. } if *known == why
     ));
     run.report(answer(After::Disturbed(String::new())));
-    assert_eq!(
-        *run.machine.phase(),
-        Phase::MustRollBack { why, asking: false }
-    );
+    assert_eq!(run.must_roll_back(), Some(why));
 }
 
 #[test]

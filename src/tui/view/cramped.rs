@@ -123,7 +123,7 @@ fn phase(scene: &Scene<'_>) -> String {
         Phase::MustRollBack { why, .. } => {
             format!("Only ROLLBACK: {}", scene.look.clean(&why.to_string()))
         }
-        Phase::Committing => "COMMIT is under way".to_owned(),
+        Phase::Committing { .. } => "COMMIT is under way".to_owned(),
         Phase::RollingBack { .. } => "ROLLBACK is under way".to_owned(),
         Phase::Inquiring { .. } => "Asking which way it went".to_owned(),
         Phase::Waiting { left, .. } => format!("Blocked; next attempt in {}", countdown(*left)),

@@ -179,7 +179,7 @@ fn standing(machine: &Machine) -> [HeaderStep; 6] {
         | Phase::Reviewing { .. }
         | Phase::Querying { .. }
         | Phase::MustRollBack { .. } => [Done, apply, verify, Here, Before, Before],
-        Phase::Committing
+        Phase::Committing { .. }
         | Phase::RollingBack { .. }
         | Phase::Inquiring { .. }
         | Phase::Ended(Ending::Prepared { .. } | Ending::Unknown { .. }) => {

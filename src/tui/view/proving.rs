@@ -64,7 +64,7 @@ fn say_what_is_under_way(scene: &Scene<'_>) -> (&'static str, Style, Vec<String>
     let look = scene.look;
     match scene.machine.phase() {
         Phase::Connecting => ("CONNECTING", look.strong(), connecting(scene)),
-        Phase::Committing => ("COMMIT IS UNDER WAY", look.warn(), committing(scene)),
+        Phase::Committing { .. } => ("COMMIT IS UNDER WAY", look.warn(), committing(scene)),
         Phase::RollingBack { why, busy, .. } => (
             "ROLLBACK IS UNDER WAY",
             look.warn(),

@@ -17,7 +17,7 @@ pub(crate) fn title(scene: &Scene<'_>) -> String {
         Phase::Reviewing { .. } => "REVIEW, nothing held",
         Phase::Returning => "SECOND PASS",
         Phase::Waiting { .. } => "WAITING, nothing held",
-        Phase::Committing => "COMMITTING",
+        Phase::Committing { .. } => "COMMITTING",
         Phase::RollingBack { .. } => "ROLLING BACK",
         Phase::Inquiring { .. } => "OUTCOME NOT KNOWN YET",
         Phase::PostVerifying { .. } => "COMMITTED",

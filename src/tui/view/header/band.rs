@@ -22,7 +22,7 @@ pub(crate) fn hold_left(scene: &Scene<'_>) -> Option<Millis> {
         | Phase::Beginning
         | Phase::Reviewing { .. }
         | Phase::Returning
-        | Phase::Committing
+        | Phase::Committing { .. }
         | Phase::RollingBack { .. }
         | Phase::Inquiring { .. }
         | Phase::Waiting { .. }
@@ -106,9 +106,9 @@ fn say_phase(scene: &Scene<'_>) -> Option<BandWords> {
             BandWords::alone(warn, ["NO TRANSACTION IS OPEN", "the second pass begins"])
         }
         Phase::Beginning => BandWords::with_hold(warn, ["TRANSACTION OPENING"]),
-        Phase::Applying { cancelling }
-        | Phase::Verifying { cancelling }
-        | Phase::TakingDown { cancelling } => match cancelling {
+        Phase::Applying { cancelling, .. }
+        | Phase::Verifying { cancelling, .. }
+        | Phase::TakingDown { cancelling, .. } => match cancelling {
             None => BandWords::with_hold(warn, [OPEN]),
             Some(since) => BandWords::with_hold(warn, [OPEN, cancelled_for(*since)]),
         },
@@ -133,7 +133,7 @@ fn say_phase(scene: &Scene<'_>) -> Option<BandWords> {
                 None => BandWords::with_hold(warn, [OPEN, runs]),
             }
         }
-        Phase::Committing => BandWords::with_hold(warn, [OPEN, "COMMIT is under way"]),
+        Phase::Committing { .. } => BandWords::with_hold(warn, [OPEN, "COMMIT is under way"]),
         Phase::RollingBack { .. } => {
             let open = match scene.holds_locks() {
                 true => OPEN,
