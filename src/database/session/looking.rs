@@ -6,6 +6,7 @@
 //! the statement before it. The look is planned once, ahead of BEGIN: to plan it takes the server three
 //! times as long as to run it, with the script's locks held.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::limits::SessionLimits;
@@ -152,6 +153,59 @@ fn is_strong(statement: &Statement) -> bool {
     strong.iter().any(|word| first.eq_ignore_ascii_case(word))
 }
 
+/// The tables that the script has made so far, as it names them. Nobody else sees them before COMMIT, so
+/// that the ledger leaves them out: a look behind what is about them alone would find nothing.
+#[derive(Debug, Default)]
+struct OwnTables(HashSet<String>);
+
+impl OwnTables {
+    /// Whether the text of a statement says that it is about them alone. What is locked all the same, by
+    /// code that it calls, the next look finds.
+    fn suffice(&mut self, statement: &Statement) -> bool {
+        let Some(table) = &statement.relation else {
+            self.0.clear();
+            return false;
+        };
+        match statement.kind.as_str() {
+            "CREATE TABLE" if names_no_other(&statement.text) => {
+                self.0.insert(table.to_string());
+                true
+            }
+            "ALTER TABLE" | "CREATE INDEX" | "COMMENT" => {
+                self.0.contains(table.as_str()) && names_no_other(&statement.text)
+            }
+            "INSERT" | "UPDATE" | "DELETE" => false,
+            // It may be that a name means another one behind it.
+            _ => {
+                self.0.clear();
+                false
+            }
+        }
+    }
+}
+
+/// Whether a definition of a table has no word by which it is about another one, or one that was there.
+fn names_no_other(text: &str) -> bool {
+    const OTHERS: [&str; 10] = [
+        "references",
+        "inherit",
+        "inherits",
+        "like",
+        "of",
+        "partition",
+        "if",
+        "rename",
+        "schema",
+        "trigger",
+    ];
+    let mut words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    text.len() <= SEARCHED
+        && !words.any(|word| OTHERS.iter().any(|other| word.eq_ignore_ascii_case(other)))
+}
+
+/// A longer text is not searched for words.
+const SEARCHED: usize = 64 * 1024;
+
 /// How many looks a short script has whatever they cost.
 const FREE: u32 = 16;
 
@@ -171,6 +225,7 @@ pub(super) struct Budget {
     looked: Duration,
     done: u32,
     sent: u32,
+    own: OwnTables,
 }
 
 impl Budget {
@@ -188,16 +243,19 @@ impl Budget {
         let one = self.looked.checked_div(self.done).unwrap_or(GUESS);
         let cost = self.looked + one * (self.sent - self.done + 1);
         let mut allowed = self.worked / PART;
-        if is_strong(statement) {
+        let own = self.own.suffice(statement);
+        if is_strong(statement) && !own {
             allowed += STRONG;
         }
-        let allows = self.sent < FREE || cost <= allowed;
+        let allows = (self.sent < FREE && !own) || cost <= allowed;
         self.sent += u32::from(allows);
         allows
     }
 
-    /// A look that is sent whatever it costs.
+    /// A look that is sent, whatever it costs.
     pub(super) fn must(&mut self) {
+        // Behind what goes back to a savepoint a table may not be there any more.
+        self.own = OwnTables::default();
         self.sent += 1;
     }
 }
@@ -205,6 +263,71 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runbook::script::Script;
+
+    /// Which statements of a script are about its own tables alone.
+    fn own(sql: &str) -> Vec<bool> {
+        let script = Script::read("t.sql", None, sql.as_bytes());
+        let mut own = OwnTables::default();
+        let statements = script.statements.iter();
+        statements.map(|one| own.suffice(one)).collect()
+    }
+
+    #[test]
+    fn what_only_defines_tables_of_the_scripts_own_needs_no_look_behind_it() {
+        let made = "CREATE TABLE s.t (id int PRIMARY KEY);\n";
+        for (next, expected) in [
+            ("ALTER TABLE s.t ADD COLUMN n int;", true),
+            ("CREATE INDEX i ON s.t (n);", true),
+            (
+                "INSERT INTO s.t VALUES (1); ALTER TABLE s.t ALTER n SET NOT NULL;",
+                true,
+            ),
+            ("ALTER TABLE s.t ADD FOREIGN KEY (n) REFERENCES s.u;", false),
+            ("ALTER TABLE s.t ADD CONSTRAINT k REFERENCES s.u;", false),
+            ("ALTER TABLE s.t INHERIT s.u;", false),
+            ("ALTER TABLE s.t ATTACH PARTITION s.u DEFAULT;", false),
+            ("ALTER TABLE s.u ADD COLUMN n int;", false),
+            ("ALTER TABLE t ADD COLUMN n int;", false),
+            (
+                "CREATE TRIGGER g AFTER INSERT ON s.t EXECUTE FUNCTION f();",
+                false,
+            ),
+            (
+                "SET search_path = a; ALTER TABLE s.t ADD COLUMN n int;",
+                false,
+            ),
+            ("DROP TABLE s.t; ALTER TABLE s.t ADD COLUMN n int;", false),
+            ("DO $$BEGIN END$$; ALTER TABLE s.t ADD COLUMN n int;", false),
+            ("CREATE TABLE s.w (LIKE s.u);", false),
+            ("CREATE TABLE s.w PARTITION OF s.u DEFAULT;", false),
+            (
+                "CREATE TABLE IF NOT EXISTS s.w (n int); ALTER TABLE s.w ADD o int;",
+                false,
+            ),
+            (
+                "CREATE TABLE s.w AS SELECT 1; ALTER TABLE s.w ADD o int;",
+                false,
+            ),
+        ] {
+            let told = own(&format!("{made}{next}"));
+            assert_eq!(told.first(), Some(&true), "{next}");
+            assert_eq!(told.last(), Some(&expected), "{next}");
+        }
+    }
+
+    #[test]
+    fn a_statement_behind_a_savepoint_that_was_gone_back_to_is_looked_at() {
+        let script = "CREATE TABLE t (n int); ALTER TABLE t ADD o int;";
+        let script = Script::read("t.sql", None, script.as_bytes());
+        let [create, alter] = script.statements.as_slice() else {
+            panic!("{script:?}");
+        };
+        let mut budget = Budget::default();
+        assert!(!budget.allows(create) && !budget.allows(alter));
+        budget.must();
+        assert!(budget.allows(alter));
+    }
 
     #[test]
     fn a_question_of_ours_is_not_compiled_and_what_it_sets_ends_with_its_savepoint() {
