@@ -158,6 +158,46 @@ struct ManifestItem {
     file: Option<Spanned<String>>,
 }
 
+/// What was made of the files that a manifest names, each for itself.
+struct FilesRead {
+    script: Result<Script, RunbookError>,
+    expected_state: Result<Option<Script>, RunbookError>,
+    post_verification: Result<Option<Script>, RunbookError>,
+    rollbacks: Result<Vec<Script>, RunbookError>,
+}
+
+/// Reads them at the same time: nothing in one depends on another, and parsing is what a start takes
+/// longest for.
+fn read_files(page: &Page<'_>, manifest: &Manifest) -> FilesRead {
+    let checks = |key, name: &Option<Spanned<String>>| {
+        name.as_ref().map(|name| page.checks(key, name)).transpose()
+    };
+    let rollback = |name| {
+        let mut script = page.script("rollback", name)?;
+        lint::as_rollback(&mut script);
+        Ok(script)
+    };
+    std::thread::scope(|scope| {
+        let before = scope.spawn(|| checks("expected_state", &manifest.expected_state));
+        let after = scope.spawn(|| checks("post_verification", &manifest.post_verification));
+        let back = scope.spawn(|| manifest.rollback.iter().map(rollback).collect());
+        FilesRead {
+            script: page.script("script", &manifest.script),
+            expected_state: join_reader(before),
+            post_verification: join_reader(after),
+            rollbacks: join_reader(back),
+        }
+    })
+}
+
+/// What a thread has done; where it panicked, so does this.
+fn join_reader<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    match thread.join() {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
 /// Reads a manifest and the files it names.
 fn read_manifest(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
     let origin = match files.place {
@@ -166,22 +206,11 @@ fn read_manifest(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> 
     };
     let page = Page::new(text, files);
     let manifest: Manifest = toml::from_str(text).map_err(|error| page.of_toml(&error))?;
-    let one = |key, name: &Option<Spanned<String>>| {
-        name.as_ref().map(|name| page.checks(key, name)).transpose()
-    };
-    let mut script = page.script("script", &manifest.script)?;
+    let files = read_files(&page, &manifest);
+    let mut script = files.script?;
     results::mark_data(&page, &manifest, &mut script)?;
-    let expected_state = one("expected_state", &manifest.expected_state)?;
-    let post_verification = one("post_verification", &manifest.post_verification)?;
-    let rollbacks = manifest
-        .rollback
-        .iter()
-        .map(|name| {
-            let mut script = page.script("rollback", name)?;
-            lint::as_rollback(&mut script);
-            Ok(script)
-        })
-        .collect::<Result<Vec<Script>, RunbookError>>()?;
+    let (expected_state, post_verification) = (files.expected_state?, files.post_verification?);
+    let rollbacks = files.rollbacks?;
     let database = manifest
         .database
         .as_ref()

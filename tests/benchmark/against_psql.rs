@@ -72,6 +72,12 @@ fn main() {
             measure(&mut table);
         }
     }
+    println!("{}", ground::machine_in_words());
+    if cfg!(debug_assertions) {
+        println!(
+            "A debug build is several times slower: its ratios say nothing about the program."
+        );
+    }
     print!("{}", table.markdown());
     if extent == Extent::Full && chosen.is_empty() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/benchmarks.md");

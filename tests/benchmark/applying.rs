@@ -9,6 +9,8 @@ use crate::table::Table;
 
 pub fn measure(table: &mut Table) {
     let ground = Ground::lay();
+    // What every run needs, whatever is in it: its connections, its questions, its journal.
+    whole(table, &ground, "one SELECT", scripts::CHECK, "");
     let largest = table.by_extent(1_000, 10_000, 100_000);
     for count in [1_000, 10_000, 100_000]
         .into_iter()

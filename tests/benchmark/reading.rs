@@ -25,7 +25,7 @@ pub fn measure(table: &mut Table) {
         let file = ground.file("read.sql", &text);
         let megabytes = text.len() as f64 / 1e6;
         for format in ["text", "json"] {
-            let costs: Vec<_> = (0..table.pairs())
+            let costs: Vec<_> = (0..table.runs())
                 .map(|_| {
                     let path = file.to_str().unwrap();
                     run(ground.offline(&["show", path, "--format", format]))

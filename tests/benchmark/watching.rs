@@ -78,7 +78,7 @@ fn at_the_gate(table: &mut Table) {
 /// median in milliseconds.
 fn from_enter(table: &mut Table, round_trip: u64) -> f64 {
     let mut figures = Vec::new();
-    for _ in 0..table.pairs() {
+    for _ in 0..table.runs() {
         let mut options = DemoOptions::for_tests(Scenario::Clean);
         options.sandbox.tcp = true;
         let stage = Stage::with(options);
