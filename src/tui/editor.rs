@@ -11,6 +11,7 @@ use super::field::QUERY;
 use super::input::ReaderRest;
 use super::terminal;
 use crate::runbook::printable::printable;
+use rustix::fs::OFlags;
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, kill_process, test_kill_process, waitid,
 };
@@ -365,9 +366,16 @@ impl PrivateFolder {
 
     fn read(&self) -> Result<String, String> {
         let mut bytes = Vec::new();
-        let file = OpenOptions::new().read(true).open(self.file());
-        file.and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes))
-            .map_err(|error| format!("the editor's file cannot be read ({error})"))?;
+        // A pipe in its place would let nobody go on before somebody writes into it.
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+            .open(self.file());
+        file.and_then(|file| match file.metadata()?.is_file() {
+            true => file.take(LONGEST + 1).read_to_end(&mut bytes),
+            false => Err(io::Error::other("it is no file")),
+        })
+        .map_err(|error| format!("the editor's file cannot be read ({error})"))?;
         if bytes.len() as u64 > LONGEST {
             return Err(format!("the editor's file has more than {LONGEST} bytes"));
         }
@@ -426,6 +434,19 @@ impl Drop for PrivateFolder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let mut folder = PrivateFolder::make("SELECT 1").unwrap();
+        assert_eq!(folder.take(), Ok("SELECT 1".to_owned()));
+        std::fs::remove_file(folder.file()).unwrap();
+        mknodat(CWD, folder.file(), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let (say, said) = mpsc::channel();
+        std::thread::spawn(move || say.send(folder.read()));
+        let refused = said.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert!(refused.unwrap_err().contains("it is no file"));
+    }
 
     #[test]
     fn the_editor_is_the_one_that_psql_would_open() {
