@@ -14,7 +14,7 @@ use crate::database::session::{Identity, of_earlier_run};
 use crate::database::settings::Settings;
 use crate::gate::ExitCode;
 use crate::gate::event::{Inquiry, Target, XactStatus};
-use crate::gate::phase::{LOOK_YOURSELF, OutcomeWord, how_to_end};
+use crate::gate::phase::{ANSWERED_COMMIT, LOOK_YOURSELF, OutcomeWord, how_to_end};
 use crate::journal;
 use crate::journal::chain::{self, Broken};
 use crate::journal::earlier;
@@ -208,7 +208,7 @@ const COMMIT_MISSING: &str = " The journal ends before COMMIT was sent: the line
     missing, or something else committed it. Look whether what the script makes is there \
     (stagegate inspect).";
 
-/// A server that says committed of what the journal proves was not is no more believed than in the run.
+/// What the journal proves of COMMIT, or heard of it, is no more outweighed by a status than in the run.
 fn held_against_journal(inquiry: Inquiry, replay: &Replay) -> Inquiry {
     match inquiry {
         Inquiry::Answered {
@@ -217,6 +217,12 @@ fn held_against_journal(inquiry: Inquiry, replay: &Replay) -> Inquiry {
         } if replay.never_committed() => Inquiry::Contradicted(format!(
             "COMMIT was never sent, as the journal tells, and {inquiry}"
         )),
+        Inquiry::Answered {
+            status: XactStatus::Aborted,
+            ..
+        } if replay.last().is_some_and(|last| last.tag_contradicted) => Inquiry::Contradicted(
+            format!("{ANSWERED_COMMIT}, as the journal tells, and {inquiry}"),
+        ),
         inquiry => inquiry,
     }
 }

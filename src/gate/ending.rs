@@ -297,6 +297,9 @@ impl std::fmt::Display for Proof {
     }
 }
 
+/// What contradicts a status that says otherwise. Journals are read by these words.
+pub const ANSWERED_COMMIT: &str = "it answered COMMIT with the tag COMMIT";
+
 /// What to do where an outcome is contradicted: the word that lies may be that of `pg_xact_status`.
 pub const LOOK_YOURSELF: &str = "Look whether what the script makes is there (stagegate inspect), and \
     whether pg_catalog.pg_xact_status is the server's own.";

@@ -7,7 +7,9 @@ use super::time::Millis;
 use crate::runbook::question::Question;
 use std::sync::Arc;
 
-pub use super::ending::{Ending, LOOK_YOURSELF, OutcomeWord, Proof, Why, how_to_end};
+pub use super::ending::{
+    ANSWERED_COMMIT, Ending, LOOK_YOURSELF, OutcomeWord, Proof, Why, how_to_end,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Phase {

@@ -287,6 +287,38 @@ fn a_window_made_tiny_at_the_gate_forbids_commit_until_it_is_large_again() {
     stage.assert_committed(&mut terminal);
 }
 
+/// The other way round: COMMIT was answered, and is not called rolled back by a status later.
+#[test]
+fn a_server_that_calls_aborted_what_it_answered_as_committed_is_not_believed() {
+    let stage = Stage::set(Scenario::Clean);
+    stage.ask(
+        "SET allow_system_table_mods = on;
+         CREATE OR REPLACE FUNCTION pg_catalog.pg_xact_status(xid8) RETURNS text LANGUAGE sql
+         AS $$ SELECT 'aborted' $$",
+    );
+    let mut terminal = stage.run();
+    terminal.walk_to_the_gate();
+    terminal
+        .key("c")
+        .wait_for("Type the name of the database")
+        .type_slowly("wiser_ops")
+        .key("Enter")
+        .wait_for("OUTCOME UNKNOWN")
+        .shows(&["what the server says contradicts itself"])
+        .key("q");
+    stage.assert_left(&mut terminal, 5, "UNKNOWN wiser_ops on ");
+    stage.assert_migrated();
+    let (said, code) = outcome(&stage, stage.journal_text().as_bytes());
+    assert_eq!(code, Some(5), "{said}");
+    for words in [
+        "UNKNOWN (transaction ",
+        "it answered COMMIT with the tag COMMIT, as the journal tells",
+        "pg_xact_status says aborted (",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
+
 /// Whoever may replace functions of the server's own can make it say anything: no word of it outweighs
 /// what this program knows that it did.
 #[test]

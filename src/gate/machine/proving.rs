@@ -6,7 +6,7 @@
 use super::Machine;
 use super::newest::Committer;
 use crate::gate::effect::{Effect, Request};
-use crate::gate::ending::{Ending, Proof, Why};
+use crate::gate::ending::{ANSWERED_COMMIT, Ending, Proof, Why};
 use crate::gate::event::{CommitAnswer, Inquiry, XactStatus};
 use crate::gate::phase::Phase;
 use crate::gate::plan;
@@ -29,7 +29,7 @@ impl Machine {
                 let mut effects = vec![Effect::Sever];
                 effects.extend(self.end(Ending::Unknown {
                     reason: Inquiry::Contradicted(format!(
-                        "it answered COMMIT with the tag COMMIT, and pg_xact_status says {}; \
+                        "{ANSWERED_COMMIT}, and pg_xact_status says {}; \
                          one of the two is not true",
                         status.word()
                     )),

@@ -38,6 +38,8 @@ pub struct Attempt {
     pub commit_intended: bool,
     /// ROLLBACK was about to be sent: for this transaction COMMIT was not, and is not any more.
     pub rollback_intended: bool,
+    /// COMMIT was answered with the tag COMMIT, and the status contradicted it.
+    pub tag_contradicted: bool,
     /// Something else than this program was seen to end it, or may end it: it may have been committed.
     pub strayed: bool,
     /// The reason that was given for committing a script without checks.

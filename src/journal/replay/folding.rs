@@ -5,7 +5,7 @@ use super::{
     TimedQuery, TimedSignature,
 };
 use crate::gate::account::WaitsInShort;
-use crate::gate::phase::{OutcomeWord, Why};
+use crate::gate::phase::{ANSWERED_COMMIT, OutcomeWord, Why};
 use crate::journal::chain::Line;
 use crate::journal::entry::{CheckStage, Decision, Entry, Opened, PhaseWord};
 use crate::runbook::check::Check;
@@ -273,6 +273,7 @@ impl Replay {
         if outcome.word != OutcomeWord::Unknown {
             attempt.ended.get_or_insert(at);
         }
+        attempt.tag_contradicted |= outcome.proof.contains(ANSWERED_COMMIT);
         // Whoever ends it may commit it.
         attempt.strayed |= outcome.word == OutcomeWord::Prepared;
         attempt.outcome = Some(outcome);
