@@ -41,7 +41,7 @@ pub fn measure(table: &mut Table) {
         "≤ 1.2",
     );
     window(table, &ground, None);
-    let many = table.by_extent(40, 200, 800);
+    let many = table.by_extent(10, 200, 800);
     let said = table.by_extent(2_000, 10_000, 40_000);
     for (what, script) in [
         (
