@@ -11,8 +11,10 @@ mod backing_up;
 mod cancelling;
 #[cfg(test)]
 mod canonical;
+mod consenting;
 mod face;
 mod leaving;
+mod losing;
 mod newest;
 mod offering;
 mod passing;
@@ -21,13 +23,15 @@ mod querying;
 mod reporting;
 mod requests;
 mod reviewing;
+mod signature;
 
 pub use face::{Before, Face};
+pub use signature::Signature;
 
 use super::consent::Consent;
 use super::effect::{Effect, Request};
 use super::ending::{Ending, Proof, Why};
-use super::event::{Alarm, Document, Event, Millis, Standing};
+use super::event::{Alarm, Event, Millis, Standing};
 use super::exit::ExitCode;
 use super::offer::Act;
 use super::phase::{Phase, Stage};
@@ -65,31 +69,6 @@ pub struct Machine {
     /// `q` was refused, and has stood open for so long to be pressed again.
     parting: Option<Millis>,
     journal_lost: bool,
-}
-
-/// A checklist item as the machine sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Signature {
-    pub standing: Standing,
-    /// Documents that are still to be read to their end.
-    pub unread: Vec<Document>,
-    /// How many findings of the linter were acknowledged.
-    pub acknowledged: usize,
-    /// The evidence has a rehearsal that stands for reading the rollback scripts.
-    pub rehearsed: bool,
-    pub signed: bool,
-}
-
-impl Signature {
-    /// What is still to be read before it can be signed. No evidence stands for reading the script
-    /// itself.
-    pub fn to_read(&self) -> impl Iterator<Item = Document> {
-        let unread = self.unread.iter().copied();
-        unread.filter(|document| match document {
-            Document::Script | Document::Checks(_) => true,
-            Document::Rollback(_) => !self.rehearsed,
-        })
-    }
 }
 
 impl Machine {
@@ -195,36 +174,6 @@ impl Machine {
     /// What is left of the hold, in milliseconds, while a transaction is held.
     pub fn hold_left(&self) -> Option<Millis> {
         self.phase.held().map(|held| held.left)
-    }
-
-    /// Whether a person did what the evidence of an item cannot do for them: it is signed, or all that
-    /// is to be read was read and nothing else is asked for.
-    pub fn is_answered(&self, index: usize) -> bool {
-        let (Some(item), Some(needed)) = (self.items.get(index), self.plan.items.get(index)) else {
-            return true;
-        };
-        let read = item.to_read().next().is_none() && item.acknowledged >= needed.findings;
-        item.signed
-            || match item.standing {
-                Standing::Asks => read && !needed.documents.is_empty(),
-                _ => read,
-            }
-    }
-
-    /// Whether all evidence was looked at, and an item's fails: nothing can be applied.
-    pub fn fails(&self) -> bool {
-        let standings = || self.items.iter().map(|item| item.standing);
-        standings().all(|standing| standing != Standing::Awaited)
-            && standings().any(Standing::forbids)
-    }
-
-    /// What a walk that cannot be applied ends with: nothing failed where nothing answered.
-    fn fails_with(&self) -> ExitCode {
-        let fails = |item: &Signature| item.standing == Standing::Fails;
-        match self.items.iter().any(fails) {
-            true => ExitCode::RolledBackOnFail,
-            false => ExitCode::NoAnswer,
-        }
     }
 
     /// Whether the gate would take `c` now.

@@ -8,7 +8,7 @@ use crate::gate::account::Step;
 use crate::gate::event::*;
 use crate::gate::exhaustive::{commands, next_step, plan, unheld};
 use crate::gate::plan::{Mode, Plan};
-use crate::gate::{Account, Machine, Phase, Why};
+use crate::gate::{Account, Machine, Phase, Stage, Why};
 use crate::gate::{Ending, phase::OutcomeWord};
 use crate::journal::chain::verify;
 use crate::journal::entry::Opened;
@@ -259,6 +259,10 @@ fn compare_transaction(machine: &Machine, account: &Account, replayed: &Attempt)
     assert_eq!(account.locks, replayed.locks);
     let checks: Vec<&Check> = account.checks.iter().map(|(_, check)| check).collect();
     assert_eq!(checks, replayed.verification.iter().collect::<Vec<_>>());
+    if !machine.plan().lets_go_by_itself() {
+        let came_to_the_gate = machine.got_to() == Stage::Decide;
+        assert_eq!(came_to_the_gate, replayed.decided.is_some());
+    }
     let post: Vec<&Check> = account.post.iter().flat_map(|one| &one.checks).collect();
     assert_eq!(post, replayed.post_verification.iter().collect::<Vec<_>>());
     if !machine.phase().transaction_open() {

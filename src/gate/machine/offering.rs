@@ -4,7 +4,7 @@ use super::{Machine, Signature};
 use crate::gate::ending::Ending;
 use crate::gate::offer::{Act, Offer, Refusal};
 use crate::gate::phase::{Held, Phase, Prompt};
-use crate::gate::plan::{self, Mode, Requirement};
+use crate::gate::plan::{self, Mode, Requirement, Unheld};
 use crate::gate::time::Millis;
 
 impl Machine {
@@ -181,6 +181,63 @@ impl Machine {
             | Act::Cancel
             | Act::TakeTime
             | Act::AllowNumbers
+            | Act::Again
+            | Act::EndBackend
+            | Act::AskAgain => Offer::Absent,
+        }
+    }
+
+    /// Whether the pass can be let go at the gate, where that has a meaning at all.
+    fn offer_to_take_time(&self, held: &Held, arming: Millis) -> Offer {
+        match (&self.plan.unheld, self.plan.mode) {
+            (Unheld::Never, _) | (_, Mode::Rehearse | Mode::Inspect) => Offer::Absent,
+            (Unheld::Refused(what), Mode::Run) => {
+                Offer::Refused(Refusal::HappensTwice(what.clone()))
+            }
+            (Unheld::Offered { .. }, Mode::Run) => match self.why_nothing_is_kept(held) {
+                Some(why) => Offer::Refused(Refusal::NothingKept(why)),
+                None => Offer::unless((arming > 0).then_some(Refusal::NotArmed)),
+            },
+        }
+    }
+
+    fn offer_in_review(&self, act: Act, prompt: Prompt, arming: Millis) -> Offer {
+        let closed = prompt == Prompt::Closed;
+        let runs = self
+            .requests
+            .awaiting
+            .is_some()
+            .then_some(Refusal::QueryRuns);
+        match act {
+            Act::AskCommit if closed => {
+                Offer::unless(if let Some(why) = self.why_not_comparable() {
+                    Some(Refusal::NotComparable(why))
+                } else if self.approvable_for() == Some(0) {
+                    Some(Refusal::TooOld)
+                } else if runs.is_some() {
+                    runs
+                } else {
+                    (arming > 0).then_some(Refusal::NotArmed)
+                })
+            }
+            Act::Answer => Offer::open_if(prompt.is_for_commit()),
+            Act::AskRollback | Act::AllowNumbers => Offer::open_if(closed),
+            Act::ConfirmRollback => Offer::open_if(prompt == Prompt::RollBack),
+            Act::StepBack => Offer::open_if(!closed),
+            Act::Query if closed => Offer::unless(runs),
+            Act::Cancel => self.offer_to_cancel_beside(),
+            Act::Quit => Offer::Open,
+            Act::SignOff
+            | Act::Withdraw
+            | Act::Acknowledge
+            | Act::ProbeAgain
+            | Act::BackUp
+            | Act::LeaveOut
+            | Act::Apply
+            | Act::AskCommit
+            | Act::Query
+            | Act::TakeTime
+            | Act::Extend
             | Act::Again
             | Act::EndBackend
             | Act::AskAgain => Offer::Absent,

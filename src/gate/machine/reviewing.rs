@@ -10,10 +10,10 @@ use crate::gate::consent::Consent;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::ending::{Ending, Proof, Why};
 use crate::gate::event::{Millis, ServerMessage, Target};
-use crate::gate::offer::{Act, Offer, Refusal};
+use crate::gate::offer::Refusal;
 use crate::gate::pass::{Allowance, Compared, Pass, Structure};
 use crate::gate::phase::{Held, Phase, Prompt};
-use crate::gate::plan::{self, Mode, Unheld};
+use crate::gate::plan::{self, Unheld};
 use crate::gate::warrant::Warrant;
 use crate::runbook::question::Question;
 use std::sync::Arc;
@@ -104,22 +104,8 @@ impl Machine {
         matches!(self.phase, Phase::Reviewing { .. }) && self.requests.awaiting.is_some()
     }
 
-    /// Whether the pass can be let go at the gate, where that has a meaning at all.
-    pub(super) fn offer_to_take_time(&self, held: &Held, arming: Millis) -> Offer {
-        match (&self.plan.unheld, self.plan.mode) {
-            (Unheld::Never, _) | (_, Mode::Rehearse | Mode::Inspect) => Offer::Absent,
-            (Unheld::Refused(what), Mode::Run) => {
-                Offer::Refused(Refusal::HappensTwice(what.clone()))
-            }
-            (Unheld::Offered { .. }, Mode::Run) => match self.why_nothing_is_kept(held) {
-                Some(why) => Offer::Refused(Refusal::NothingKept(why)),
-                None => Offer::unless((arming > 0).then_some(Refusal::NotArmed)),
-            },
-        }
-    }
-
     /// What is not known of a pass that a second one has to be held against.
-    fn why_nothing_is_kept(&self, held: &Held) -> Option<String> {
+    pub(super) fn why_nothing_is_kept(&self, held: &Held) -> Option<String> {
         match (&held.came_out, self.target()) {
             (Some(pass), Some(_)) if pass.unkept > 0 => Some(TOO_MUCH_SAID.to_owned()),
             (Some(pass), Some(_)) => match &pass.before {
@@ -147,49 +133,6 @@ impl Machine {
         unknown("before", &shown.before)
             .or_else(|| unknown("behind", &shown.structure))
             .or_else(|| (shown.unkept > 0).then(|| TOO_MUCH_SAID.to_owned()))
-    }
-
-    pub(super) fn offer_in_review(&self, act: Act, prompt: Prompt, arming: Millis) -> Offer {
-        let closed = prompt == Prompt::Closed;
-        let runs = self
-            .requests
-            .awaiting
-            .is_some()
-            .then_some(Refusal::QueryRuns);
-        match act {
-            Act::AskCommit if closed => {
-                Offer::unless(if let Some(why) = self.why_not_comparable() {
-                    Some(Refusal::NotComparable(why))
-                } else if self.approvable_for() == Some(0) {
-                    Some(Refusal::TooOld)
-                } else if runs.is_some() {
-                    runs
-                } else {
-                    (arming > 0).then_some(Refusal::NotArmed)
-                })
-            }
-            Act::Answer => Offer::open_if(prompt.is_for_commit()),
-            Act::AskRollback | Act::AllowNumbers => Offer::open_if(closed),
-            Act::ConfirmRollback => Offer::open_if(prompt == Prompt::RollBack),
-            Act::StepBack => Offer::open_if(!closed),
-            Act::Query if closed => Offer::unless(runs),
-            Act::Cancel => self.offer_to_cancel_beside(),
-            Act::Quit => Offer::Open,
-            Act::SignOff
-            | Act::Withdraw
-            | Act::Acknowledge
-            | Act::ProbeAgain
-            | Act::BackUp
-            | Act::LeaveOut
-            | Act::Apply
-            | Act::AskCommit
-            | Act::Query
-            | Act::TakeTime
-            | Act::Extend
-            | Act::Again
-            | Act::EndBackend
-            | Act::AskAgain => Offer::Absent,
-        }
     }
 
     /// All of what the newest session reached, where it is kept.

@@ -1,0 +1,89 @@
+//! What ended though nobody asked for that: the transaction, or the session.
+
+use super::Machine;
+use crate::gate::effect::Effect;
+use crate::gate::ending::{Ending, Proof, Why};
+use crate::gate::event::Standing;
+use crate::gate::phase::Phase;
+
+impl Machine {
+    /// The script ended the transaction that was begun, in spite of all. Nothing of ours is open any
+    /// more, and what the session is in now must not stay; which way it went, the server tells.
+    pub(super) fn transaction_gone(&mut self) -> Vec<Effect> {
+        match &self.phase {
+            Phase::Applying { .. }
+            | Phase::Verifying { .. }
+            | Phase::TakingDown { .. }
+            | Phase::Deciding { .. }
+            | Phase::MustRollBack { .. }
+            | Phase::Querying { .. } => {
+                // What a script ended by itself it may have committed.
+                self.sever_and_inquire(true, Why::OtherTransaction)
+            }
+            // Its end was asked for, and is being proven or is told already; or there is none.
+            Phase::Connecting
+            | Phase::Checklist
+            | Phase::Beginning
+            | Phase::Reviewing { .. }
+            | Phase::Returning
+            | Phase::Committing { .. }
+            | Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
+            | Phase::PostVerifying { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => Vec::new(),
+        }
+    }
+
+    pub(super) fn session_ended(&mut self) -> Vec<Effect> {
+        match &self.phase {
+            Phase::Connecting => self.end(Ending::NotConnected),
+            // Nothing is open: connect again and look again.
+            Phase::Checklist => {
+                for item in self.items_mut() {
+                    item.standing = Standing::Awaited;
+                }
+                self.requests.probing = None;
+                vec![self.connect()]
+            }
+            Phase::Beginning if self.newest.xid.is_none() => {
+                self.rolled_back(Why::SessionEnded, Proof::NeverBegun)
+            }
+            Phase::Beginning
+            | Phase::Applying { .. }
+            | Phase::Verifying { .. }
+            | Phase::TakingDown { .. }
+            | Phase::Deciding { .. } => self.inquire(false, Why::SessionEnded),
+            Phase::Querying { why, .. } => {
+                let why = why.clone().unwrap_or(Why::SessionEnded);
+                self.inquire(false, why)
+            }
+            Phase::MustRollBack { why, .. } | Phase::RollingBack { why, .. } => {
+                let why = why.clone();
+                if self.newest.xid.is_none() {
+                    return self.rolled_back(why, Proof::NeverBegun);
+                }
+                self.inquire(false, why)
+            }
+            Phase::Committing { .. } => self.inquire(true, Why::SessionEnded),
+            // Nothing is held, and the second pass has a session of its own.
+            Phase::Reviewing { .. } => {
+                self.requests.awaiting = None;
+                Vec::new()
+            }
+            Phase::Returning => self.not_returned("The session ended."),
+            Phase::PostVerifying { proof } => {
+                let proof = proof.clone();
+                self.end(Ending::Committed { proof, post: None })
+            }
+            // The next attempt connects afresh.
+            Phase::Waiting { proof, .. } => {
+                let proof = proof.clone();
+                self.rolled_back(Why::LockTimeout, proof)
+            }
+            // It is asked on connections of its own, and the end needs no session.
+            Phase::Inquiring { .. } | Phase::Ended(_) | Phase::Left(_) => Vec::new(),
+        }
+    }
+}
