@@ -136,10 +136,16 @@ pub(super) fn ask_outcome(
 }
 
 /// What stood after the place where a journal breaks may have been another transaction, so of a
-/// broken one only "committed" can be believed.
+/// broken one only "committed" can be believed, of the transaction that it is said of.
 fn doubted(answer: String, code: ExitCode, broken: &Broken) -> (String, ExitCode) {
     match code {
-        ExitCode::Committed => (answer, code),
+        ExitCode::Committed => (
+            format!(
+                "{answer} But the journal is not as it was written ({broken}); what stood from there \
+                 on is left out, and may have been another transaction."
+            ),
+            code,
+        ),
         _ => (
             format!(
                 "UNKNOWN: the journal is not as it was written ({broken}), and what stood there may \
@@ -313,6 +319,19 @@ mod tests {
 
     fn unreachable() -> Inquiry {
         Inquiry::Unreachable("refused".into())
+    }
+
+    #[test]
+    fn what_is_committed_is_told_with_the_place_where_the_journal_breaks() {
+        let broken = Broken {
+            line: 25,
+            what: "it was edited".into(),
+        };
+        let said = "COMMITTED (transaction 7).".to_owned();
+        let (answer, code) = doubted(said.clone(), ExitCode::Committed, &broken);
+        assert_eq!(code, ExitCode::Committed);
+        assert!(answer.starts_with(&said), "{answer}");
+        assert!(answer.contains("line 25: it was edited"), "{answer}");
     }
 
     #[test]
