@@ -8,6 +8,7 @@ mod built_in;
 pub mod check;
 mod classify;
 pub mod encoding;
+pub mod error;
 pub mod highlight;
 pub mod impact;
 mod join;
@@ -39,6 +40,9 @@ pub mod variables;
 use impact::Impact;
 use script::{Script, ScriptRefusal};
 use std::sync::Arc;
+
+/// The manifest's name in a runbook's folder.
+pub const MANIFEST: &str = "runbook.toml";
 
 /// Everything for one change: script, checklist, expected state, post-verification, rollbacks.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@
 mod account;
 mod copy;
 pub mod demo;
+mod environment;
 mod error;
 mod options;
 mod place;

@@ -9,8 +9,12 @@ use std::process::Command;
 #[path = "shared/child.rs"]
 mod child;
 
+#[path = "house/circles.rs"]
+mod circles;
 #[path = "house/dependencies.rs"]
 mod dependencies;
+#[path = "house/lengths.rs"]
+mod lengths;
 #[path = "house/names.rs"]
 mod names;
 

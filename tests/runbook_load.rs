@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use stagegate::runbook::manifest::RunbookError;
+use stagegate::runbook::error::RunbookError;
 use stagegate::runbook::script::Fate;
 use stagegate::runbook::{ItemKind, Runbook, RunbookOrigin, listing};
 

@@ -7,8 +7,9 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::MANIFEST;
 use super::Runbook;
-use super::manifest::{MANIFEST, RunbookError};
+use super::error::RunbookError;
 
 macro_rules! built_in {
     ($name:literal) => {

@@ -5,8 +5,8 @@
 //! The program's own statements stand in the script as the program's, to be read like the others
 //! (I11). It must never be walked in a mode that can commit.
 
+use super::error::RunbookError;
 use super::join::Joined;
-use super::manifest::RunbookError;
 use super::script::{Fate, Script};
 use super::{ChecklistItem, ItemKind, Runbook};
 

@@ -9,8 +9,8 @@
 //! holds the counts, `What is left …` the checks of the end, and a title that ends with
 //! `(if needed)` what a key on the checklist, or `--without-restore`, leaves out.
 
+use super::error::RunbookError;
 use super::join::Joined;
-use super::manifest::RunbookError;
 use super::script::{Fate, Script, Statement};
 use super::{ChecklistItem, ItemKind, Runbook};
 

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{SandboxError, template};
+use super::{SandboxError, environment};
 
 /// A user of this system that the server is run as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub(super) fn reaches(
     folder: &Path,
 ) -> Result<(), String> {
     let mut probe = Command::new("/bin/sh");
-    template::clean_environment(&mut probe);
+    environment::clean_environment(&mut probe);
     probe
         .args(["-c", r#"[ -x "$1" ] || exit 3; cd "$2" || exit 4"#, "sh"])
         .arg(program)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use super::{SandboxError, template};
+use super::{SandboxError, environment};
 
 mod clients;
 
@@ -198,7 +198,7 @@ fn examine(folder: &Path) -> Result<Programs, String> {
 /// is not its own: a password may be in it (I9).
 fn asked_for_version(program: &Path) -> std::io::Result<Output> {
     let mut command = Command::new(program);
-    template::clean_environment(&mut command);
+    environment::clean_environment(&mut command);
     command.arg("--version").stdin(Stdio::null()).output()
 }
 

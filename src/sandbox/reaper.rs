@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::watch::{self, Watch};
-use super::{SandboxError, template};
+use super::{SandboxError, environment};
 
 /// SIGQUIT is PostgreSQL's immediate stop: it takes its sessions along, within 5 s at worst.
 /// A postmaster that was killed outright leaves a 56-byte System V segment, named in its pid file.
@@ -43,7 +43,7 @@ impl Reaper {
     pub(super) fn start(folder: &Path) -> Result<Self, SandboxError> {
         let mut shell = Command::new("/bin/sh");
         // It lives as long as we do, and a password may be in our environment (I9).
-        template::clean_environment(&mut shell);
+        environment::clean_environment(&mut shell);
         let watch = Watch::start(shell, "stagegate-reaper", ENDING, &[folder])
             .map_err(SandboxError::io("start the sandbox's reaper (/bin/sh)"))?;
         Ok(Self {

@@ -281,7 +281,7 @@ impl Sandbox {
         command
             .stdout(Stdio::from(log("for its output")?))
             .stderr(Stdio::from(log("for its errors")?));
-        template::clean_environment(&mut command);
+        super::environment::clean_environment(&mut command);
         run_as(&mut command, self.account.as_ref());
         let child = command.spawn().map_err(SandboxError::io(format!(
             "run {}",

@@ -9,7 +9,6 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -32,10 +31,6 @@ const RECIPE: &[&str] = &[
     "--no-instructions",
     "--wal-segsize=1",
 ];
-
-/// Environment that reaches the server's programs. Nothing else does: no `PG*` variable may steer
-/// the server, and no password of ours belongs in its environment.
-const KEPT_VARIABLES: &[&str] = &["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
 
 /// How the name of every template begins.
 const PREFIX: &str = "postgresql-";
@@ -168,7 +163,7 @@ fn initdb(
     let mut command = reaper::launch(folder, &programs.initdb);
     command.args(RECIPE).arg("-D").arg(data);
     command.stdout(output).stderr(errors);
-    clean_environment(&mut command);
+    super::environment::clean_environment(&mut command);
     run_as(&mut command, account);
     let status = command.status().map_err(SandboxError::io(format!(
         "run {}",
@@ -182,18 +177,6 @@ fn initdb(
         status: status.to_string(),
         output: tail(&fs::read(&output_path).unwrap_or_default(), 20),
     })
-}
-
-/// Leaves the command only what the server's programs need, and a locale that every system has.
-pub(super) fn clean_environment(command: &mut Command) {
-    command.env_clear();
-    for name in KEPT_VARIABLES {
-        if let Some(value) = std::env::var_os(name) {
-            command.env(name, value);
-        }
-    }
-    // Also what keeps macOS from starting threads in the postmaster.
-    command.env("LC_ALL", "C");
 }
 
 /// A name that differs whenever the files would: other programs, another user, another recipe,

@@ -5,6 +5,7 @@ pub(crate) mod answer;
 pub(crate) mod checklist;
 pub(crate) mod checks;
 pub(crate) mod cramped;
+pub(crate) mod differences;
 pub(crate) mod ending;
 pub(crate) mod footer;
 pub(crate) mod gate;
@@ -20,6 +21,7 @@ pub(crate) mod proving;
 pub(crate) mod review;
 #[cfg(test)]
 mod rolls;
+pub(crate) mod server_error;
 pub(crate) mod statement;
 pub(crate) mod stream;
 pub(crate) mod title;

@@ -1,7 +1,8 @@
 //! The checklist: the items that a manifest names, or those of a runbook that names none.
 
 use super::page::Page;
-use super::{Manifest, ManifestItem, RunbookError};
+use super::{Manifest, ManifestItem};
+use crate::runbook::error::RunbookError;
 use crate::runbook::script::Script;
 use crate::runbook::{ChecklistItem, ItemKind};
 

@@ -8,7 +8,8 @@ use std::path::{Component, Path, PathBuf};
 
 use toml::Spanned;
 
-use super::{MANIFEST, RunbookError};
+use crate::runbook::MANIFEST;
+use crate::runbook::error::RunbookError;
 use crate::runbook::printable::{hexadecimal, printable};
 use crate::runbook::script::{Script, Source};
 use crate::runbook::variables::Variables;

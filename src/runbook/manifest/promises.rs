@@ -2,8 +2,9 @@
 //!
 //! A promise that no section of the script can keep is an error: it would be compared with nothing.
 
+use super::Manifest;
 use super::page::Page;
-use super::{Manifest, RunbookError};
+use crate::runbook::error::RunbookError;
 use crate::runbook::impact::Promise;
 use crate::runbook::objects::Sort;
 use crate::runbook::script::Script;

@@ -1,8 +1,9 @@
 //! Which results of the script are data, from the manifest's `data_results`: the beginning of each query,
 //! so that nothing else is meant when the script has changed.
 
+use super::Manifest;
 use super::page::Page;
-use super::{Manifest, RunbookError};
+use crate::runbook::error::RunbookError;
 use crate::runbook::reading::DATA_RULE;
 use crate::runbook::script::{Fate, Finding, Script};
 

@@ -3,8 +3,9 @@
 //! A name is typed to let COMMIT through, so no two have the same; one that says nothing about a
 //! server would be every server.
 
+use super::Manifest;
 use super::page::Page;
-use super::{Manifest, RunbookError};
+use crate::runbook::error::RunbookError;
 use crate::runbook::targets::Named;
 
 /// The targets of `manifest`, in its order.

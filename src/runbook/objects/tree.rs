@@ -5,6 +5,7 @@
 
 mod column;
 mod constraint;
+mod expression;
 mod index;
 mod node;
 mod table;

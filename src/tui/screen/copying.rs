@@ -151,7 +151,7 @@ impl Screen {
     fn failure(&self, machine: &Machine, account: &Account) -> Option<(String, String)> {
         let (number, error) = account.failed()?;
         let lines = self.in_scene(machine, account, |scene| {
-            view::must_roll_back::error(scene, error, UNWRAPPED)
+            view::server_error::error(scene, error, UNWRAPPED)
         });
         let statement = self.runbook.script.statement(number)?;
         let words = joined(lines.iter().map(Line::to_string));

@@ -4,7 +4,7 @@
 //! Over a slow link at the gate that is most of what is sent, so only what changes is. A terminal
 //! that does not know its size (0 by 0: a serial line, some `docker exec`) is taken as 80 by 24.
 
-use super::writer::{Writer, write_frame};
+use super::writer::{BELL, Writer, write_frame};
 use super::{ENTERED, Surface};
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::queue;
@@ -23,8 +23,6 @@ const NO_SIZE: Size = Size {
 
 /// How many characters of a title are sent.
 const LONGEST_TITLE: usize = 80;
-
-pub(super) const BELL: u8 = 0x07;
 
 /// The terminal that the program was started in.
 #[derive(Debug)]

@@ -4,7 +4,6 @@
 //! in order, and whoever drew one hears when the terminal has taken it: only then was it drawn (I5).
 //! A frame that is still to go out when the terminal is given back never does.
 
-use super::ours::BELL;
 use super::{ENTERED, is_lent};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -13,6 +12,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, mpsc};
 use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+pub(super) const BELL: u8 = 0x07;
 
 /// Whose turn it is to write: a frame must not come behind the bytes that give the terminal back.
 static TURN: Mutex<()> = Mutex::new(());

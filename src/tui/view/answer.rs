@@ -13,7 +13,7 @@
 //! one is by itself whose values have lines.
 
 use super::grid::ShownRows;
-use super::{Roll, Scene, Sheet, must_roll_back};
+use super::{Roll, Scene, Sheet, server_error};
 use crate::gate::offer::Refusal;
 use crate::gate::phase::Phase;
 use crate::gate::plan;
@@ -120,10 +120,10 @@ fn above(scene: &Scene<'_>, looked: &Looked, columns: usize) -> Vec<Line<'static
     lines.extend(hanging(&after, style, 1, columns));
     lines.push(Line::default());
     if let Err(error) = &looked.answer {
-        lines.extend(must_roll_back::error(scene, error, columns));
+        lines.extend(server_error::error(scene, error, columns));
         if let Some(position) = error.position {
             let text = looked.question.text();
-            lines.extend(must_roll_back::caret(scene, text, 1, position, columns));
+            lines.extend(server_error::caret(scene, text, 1, position, columns));
         }
     }
     lines

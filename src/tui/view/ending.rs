@@ -13,7 +13,7 @@
 //!  Next      …
 //! ```
 
-use super::{Scene, Sheet, gate, must_roll_back, review};
+use super::{Scene, Sheet, differences, gate, must_roll_back, server_error};
 use crate::gate::Act;
 use crate::gate::account::Step;
 use crate::gate::event::{Inquiry, XactStatus};
@@ -127,7 +127,7 @@ fn rolled_back(scene: &Scene<'_>, why: &Why, proof: &Proof, columns: usize) -> V
     let next = next_after_rollback(scene.machine.plan().mode, why);
     lines.extend(fact(scene, "Next", &next, columns));
     for more in [
-        review::differences(scene, columns),
+        differences::differences(scene, columns),
         must_roll_back::reason(scene, why, columns),
     ] {
         if !more.is_empty() {
@@ -419,7 +419,7 @@ fn not_connected(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     lines.push(Line::default());
     let said = scene.account.last_error();
     if let Some(said) = said {
-        lines.extend(must_roll_back::error(scene, &said.message, columns));
+        lines.extend(server_error::error(scene, &said.message, columns));
         lines.push(Line::default());
     }
     let code = said.and_then(|said| said.message.sqlstate.as_deref());

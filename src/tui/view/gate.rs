@@ -17,7 +17,7 @@
 //! ```
 
 use super::header::{LAST_MINUTE, LAST_SECONDS};
-use super::{Scene, Sheet, locks, review, stream};
+use super::{Scene, Sheet, differences, locks, stream};
 use crate::gate::Act;
 use crate::gate::account::WithLocks;
 use crate::gate::event::Millis;
@@ -77,7 +77,7 @@ pub(crate) fn inner(columns: usize) -> usize {
 pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
     let look = scene.look;
     let mut lines = vec![Line::default()];
-    lines.extend(review::differences(scene, columns));
+    lines.extend(differences::differences(scene, columns));
     lines.extend(facts(scene, columns));
     Sheet {
         head: vec![Line::from(vec![

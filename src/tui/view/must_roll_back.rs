@@ -13,11 +13,11 @@
 //!  Nothing is saved. Look as long as the hold lasts; then r rolls back.
 //! ```
 
-use super::{Scene, Sheet, answer, checks, gate, messages, review, stream};
+use super::{Scene, Sheet, answer, checks, differences, gate, server_error, stream};
 use crate::gate::Act;
 use crate::gate::event::ServerMessage;
 use crate::gate::phase::{Phase, Why};
-use crate::tui::text::{hanging, take, width, wrap};
+use crate::tui::text::{hanging, wrap};
 use ratatui::style::Styled;
 use ratatui::text::{Line, Span};
 
@@ -27,7 +27,7 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
         return Sheet::default();
     };
     let mut lines = vec![Line::default()];
-    lines.extend(review::differences(scene, columns));
+    lines.extend(differences::differences(scene, columns));
     lines.extend(reason(scene, why, columns));
     lines.push(Line::default());
     lines.extend(gate::hold(scene, columns));
@@ -125,7 +125,7 @@ pub(crate) fn reason(scene: &Scene<'_>, why: &Why, columns: usize) -> Vec<Line<'
             Some(_) if !scene.account.stopped_by().is_empty() => blockers(scene, columns),
             Some((number, error)) => failed(scene, number, error, columns),
             None => match scene.account.last_error() {
-                Some(said) => error(scene, &said.message, columns),
+                Some(said) => server_error::error(scene, &said.message, columns),
                 None => Vec::new(),
             },
         },
@@ -158,18 +158,6 @@ pub(crate) fn blockers(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> 
     lines
 }
 
-/// An error with all it says.
-pub(crate) fn error(
-    scene: &Scene<'_>,
-    message: &ServerMessage,
-    columns: usize,
-) -> Vec<Line<'static>> {
-    let look = scene.look;
-    let mut lines = vec![scene.line(format!(" {}", messages::head(scene, message)), look.bad())];
-    lines.extend(messages::body(scene, message, 3, columns.saturating_sub(1)));
-    lines
-}
-
 fn failed(
     scene: &Scene<'_>,
     number: usize,
@@ -190,55 +178,10 @@ fn failed(
         );
         lines.push(scene.line(look.clip(&text, columns), look.strong()));
     }
-    lines.extend(error(scene, message, columns));
+    lines.extend(server_error::error(scene, message, columns));
     if let Some((statement, position)) = statement.zip(message.position) {
         let (text, line) = (&statement.text, statement.line);
-        lines.extend(caret(scene, text, line, position, columns));
+        lines.extend(server_error::caret(scene, text, line, position, columns));
     }
     lines
-}
-
-/// The line of `text` that the server points at, with a caret below the character; `line` is the
-/// number of its first one.
-pub(crate) fn caret(
-    scene: &Scene<'_>,
-    text: &str,
-    line: usize,
-    position: usize,
-    columns: usize,
-) -> Vec<Line<'static>> {
-    let look = scene.look;
-    let Some(before) = position.checked_sub(1) else {
-        return Vec::new();
-    };
-    let at = text
-        .char_indices()
-        .nth(before)
-        .map_or(text.len(), |(index, _)| index);
-    let (head, tail) = text.split_at_checked(at).unwrap_or((text, ""));
-    let number = line + head.matches('\n').count();
-    let head = head.rsplit('\n').next().unwrap_or_default();
-    let tail = tail
-        .split('\n')
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches('\r');
-    let (head, tail) = (look.clean(head), look.clean(tail));
-    let gutter = 9;
-    let room = columns.saturating_sub(gutter + 1);
-    // A long line is cut at its beginning, so that the place itself is always to be seen.
-    let head = look.clip_left(&head, room * 2 / 3);
-    let tail = take(&tail, room.saturating_sub(width(&head))).0;
-    let upright = look.glyphs.upright();
-    vec![
-        Line::from(vec![
-            format!("{} {upright} ", look.fit_right(&number.to_string(), 6)).set_style(look.dim()),
-            Span::raw(format!("{head}{tail}")),
-        ]),
-        Line::from(vec![
-            format!("{} {upright} ", " ".repeat(6)).set_style(look.dim()),
-            Span::raw(" ".repeat(width(&head))),
-            "^".set_style(look.bad()),
-        ]),
-    ]
 }

@@ -15,7 +15,7 @@
 //! them is made once for a state and a width.
 
 use super::grid::ShownRows;
-use super::{Roll, Scene, messages, must_roll_back};
+use super::{Roll, Scene, messages, server_error};
 use crate::gate::account::Step;
 use crate::runbook::check::ResultSet;
 use crate::runbook::script::{Fate, Statement};
@@ -222,10 +222,10 @@ fn above(
     let mut lines = Vec::new();
     match scene.account.step_of(number) {
         Step::Failed { error, .. } => {
-            lines.extend(must_roll_back::error(scene, error, columns));
+            lines.extend(server_error::error(scene, error, columns));
             if let Some((statement, position)) = statement(scene, number).zip(error.position) {
                 let (text, line) = (&statement.text, statement.line);
-                let caret = must_roll_back::caret(scene, text, line, position, columns);
+                let caret = server_error::caret(scene, text, line, position, columns);
                 lines.extend(caret);
             }
         }

@@ -3,10 +3,11 @@
 //! What the server gives a column by itself (NOT NULL of a primary key, the number of a serial) is
 //! said here, so that a declaration can be held against the catalog.
 
-use super::super::form::{self, shown};
+use super::super::form::shown;
 use super::super::name::Name;
-use super::super::{ConstraintKind, DeclaredColumn, Deed, Expression, Generated};
+use super::super::{ConstraintKind, DeclaredColumn, Deed, Generated};
 use super::constraint::constraint;
+use super::expression::expression_in;
 use super::node::{has, own_name};
 use super::{Guarded, Kind};
 use squawk_syntax::SyntaxNode;
@@ -94,40 +95,4 @@ pub(super) fn is_type(kind: Kind) -> bool {
             | Kind::TIMESTAMP_TYPE
             | Kind::PERCENT_TYPE
     )
-}
-
-/// The expression among a node's children: what is no name of a constraint and no keyword of it.
-pub(super) fn expression_in(node: &SyntaxNode) -> Option<Expression> {
-    let is_other = |kind: Kind| {
-        matches!(
-            kind,
-            Kind::CONSTRAINT_NAME_CLAUSE
-                | Kind::GENERATED_ALWAYS
-                | Kind::STORED
-                | Kind::VIRTUAL
-                | Kind::NOT_VALID
-                | Kind::NO_INHERIT
-        )
-    };
-    let inner = node.children().find(|child| !is_other(child.kind()))?;
-    Some(expression(&inner))
-}
-
-pub(super) fn expression(node: &SyntaxNode) -> Expression {
-    let volatile = node.descendants().any(|node| {
-        // The time of the transaction is one value for all rows; of other calls nothing is known.
-        node.kind() == Kind::CALL_EXPR
-            && node.first_child().is_none_or(|called| {
-                let called = shown(&called).to_ascii_lowercase();
-                !matches!(
-                    called.trim_start_matches("pg_catalog."),
-                    "now" | "transaction_timestamp" | "statement_timestamp"
-                )
-            })
-    });
-    Expression {
-        text: shown(node),
-        form: form::normalize_expression(node),
-        volatile,
-    }
 }

@@ -7,7 +7,7 @@ use super::super::form::shown;
 use super::super::name::{Name, identifier};
 use super::super::{Constraint, ConstraintKind};
 use super::Kind;
-use super::column::{expression, expression_in};
+use super::expression::{expression, expression_in};
 use super::node::{child, has, name, own_name, words};
 use squawk_syntax::SyntaxNode;
 

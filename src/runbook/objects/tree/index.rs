@@ -6,7 +6,7 @@ use super::super::Index;
 use super::super::form::{self, shown};
 use super::super::name::identifier;
 use super::Kind;
-use super::column::expression_in;
+use super::expression::expression_in;
 use super::node::{child, has, has_word, name, relation, words};
 use squawk_syntax::SyntaxNode;
 

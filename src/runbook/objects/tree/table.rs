@@ -6,8 +6,9 @@
 use super::super::form::shown;
 use super::super::name::{Name, quoted};
 use super::super::{Action, Deed, Facet, Sort};
-use super::column::{ColumnOf, column, expression_in, is_type};
+use super::column::{ColumnOf, column, is_type};
 use super::constraint::constraint;
+use super::expression::expression_in;
 use super::node::{child, guarded, own_name, relation};
 use super::{Guarded, Kind};
 use squawk_syntax::SyntaxNode;
