@@ -9,6 +9,7 @@ mod answers;
 pub mod caps;
 mod client_checks;
 mod committing;
+mod evidence;
 mod guard;
 mod hold;
 mod identity;

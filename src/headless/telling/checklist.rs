@@ -1,0 +1,206 @@
+//! What the lines say while items are signed: evidence, the backup, what the script will touch.
+
+use super::{BACKUP_TOLD, Teller, check_in_a_line, same_screen, shown};
+use crate::gate::event::{Document, Standing};
+use crate::gate::{Account, Machine, Phase};
+use crate::runbook::check::Verdict;
+use crate::runbook::impact::ImpactLine;
+use crate::runbook::printable::{counted, printable_lines};
+use std::sync::Arc;
+
+impl Teller<'_> {
+    /// What is to be expected of the locks, before there are any: as soon as journals were read.
+    pub(super) fn expect(&mut self, machine: &Machine, account: &Account) {
+        if let (Phase::Checklist, false, Some(expected)) =
+            (machine.phase(), self.expected_told, &account.expected)
+        {
+            self.expected_told = true;
+            self.say(&format!("Locks: {}.", expected.told));
+        }
+    }
+
+    /// Whom the statement that runs waits for, when that becomes known and when it changes.
+    pub(super) fn waits(&mut self, account: &Account) {
+        let running = account.running().map(|(number, _)| number);
+        let seen = account.sight.as_ref().filter(|_| running.is_some());
+        let blockers = seen.map_or(&[][..], |sight| sight.blockers.as_slice());
+        let blocked: Vec<i32> = blockers.iter().map(|session| session.pid).collect();
+        if blocked == self.blocked {
+            return;
+        }
+        for session in blockers {
+            let number = running.unwrap_or_default();
+            self.say(&format!(
+                "Statement {number} waits for {}",
+                session.in_the_way()
+            ));
+        }
+        self.blocked = blocked;
+    }
+
+    pub(super) fn arrive(&mut self, machine: &Machine, account: &Account) {
+        let moved = match &self.phase {
+            Some(told) => told != machine.phase() && !same_screen(told, machine.phase()),
+            None => true,
+        };
+        if moved {
+            self.arrived(machine, account);
+            self.phase = Some(machine.phase().clone());
+            self.turned = true;
+        }
+    }
+
+    /// A dump: its start, how far it is now and then, and what became of it.
+    pub(super) fn backup(&mut self, machine: &Machine, account: &Account) {
+        match &account.backup.under_way {
+            Some((seq, dumping)) if machine.is_backing_up() => {
+                let first = self.backup != Some(*seq);
+                if first {
+                    self.backup = Some(*seq);
+                    let file = dumping.path.display();
+                    self.say(&format!("Backing up into {file}. cancel stops it."));
+                }
+                if first || dumping.elapsed >= self.backup_told + BACKUP_TOLD {
+                    self.backup_told = dumping.elapsed;
+                    for line in dumping.lines() {
+                        self.say(&format!("  {line}"));
+                    }
+                }
+            }
+            Some(_) | None => {
+                if self.backup_failed != account.backup.failed {
+                    self.backup_failed.clone_from(&account.backup.failed);
+                    if let Some(why) = &account.backup.failed {
+                        self.say("No dump:");
+                        for line in why.lines() {
+                            self.say(&format!("  {line}"));
+                        }
+                    }
+                }
+                if self.backup.take().is_some()
+                    && account.backup.failed.is_none()
+                    && let Some(dump) = account.backup.made.as_ref()
+                {
+                    self.say(&format!("Backed up: {}.", dump.reference()));
+                }
+            }
+        }
+    }
+
+    pub(super) fn evidence(&mut self, machine: &Machine, account: &Account) {
+        for (index, item) in machine.items().iter().enumerate() {
+            let (Some(named), Some(evidence)) =
+                (self.runbook.items.get(index), account.evidence.get(index))
+            else {
+                continue;
+            };
+            if self.standings.get(index) != Some(&item.standing) {
+                if let Some(slot) = self.standings.get_mut(index) {
+                    *slot = item.standing;
+                }
+                if item.standing != Standing::Awaited {
+                    self.say(&format!(
+                        "{}. {}: {}. {}",
+                        index + 1,
+                        named.title,
+                        shown(machine, index, item.standing),
+                        evidence.summary
+                    ));
+                    for check in evidence
+                        .checks
+                        .iter()
+                        .filter(|c| c.verdict != Verdict::Pass)
+                    {
+                        self.check(check);
+                    }
+                }
+            }
+            let compares = item.standing == Standing::Awaited && evidence.is_under_way();
+            if let Some(slot) = self.compares.get_mut(index)
+                && std::mem::replace(slot, compares) != compares
+                && compares
+                && self.attended
+            {
+                self.say(&format!("Item {}: {}.", index + 1, evidence.summary));
+            }
+            if let Some(slot) = self.acknowledged.get_mut(index)
+                && *slot != item.acknowledged
+            {
+                *slot = item.acknowledged;
+                let all = machine.plan().items.get(index).map_or(0, |i| i.findings);
+                self.say(&format!(
+                    "{}. {}: {} of {} acknowledged.",
+                    index + 1,
+                    named.title,
+                    item.acknowledged,
+                    counted(all, "finding", "findings")
+                ));
+            }
+            if self.signed.get(index) != Some(&item.signed) {
+                if let Some(slot) = self.signed.get_mut(index) {
+                    *slot = item.signed;
+                }
+                let what = if item.signed {
+                    "signed"
+                } else {
+                    "no longer signed"
+                };
+                self.say(&format!("{}. {}: {what}.", index + 1, named.title));
+            }
+        }
+    }
+
+    /// What the script is expected to do, once the tables were measured; anew when they changed.
+    pub(super) fn impact(&mut self, account: &Account) {
+        if self.measured == account.measure {
+            return;
+        }
+        let brief = self.runbook.impact().brief();
+        match self.attended {
+            true => self.say(&format!("Impact: {brief}; impact shows all of it.")),
+            false => {
+                self.say(&format!("Impact: {brief}."));
+                self.impact_in_full(account);
+            }
+        }
+        self.measured.clone_from(&account.measure);
+    }
+
+    /// What the script is expected to do to each table.
+    pub fn impact_in_full(&mut self, account: &Account) {
+        let impact = Arc::clone(self.runbook.impact());
+        for told in impact.told_in_short(Some(account.measure.as_ref())) {
+            match told {
+                ImpactLine::Heading(text) => self.say_at_length(&format!("  {text}")),
+                ImpactLine::Line(text) | ImpactLine::Warn(text) => {
+                    self.say_at_length(&format!("    {text}"))
+                }
+                ImpactLine::More(text) => self.say_at_length(&format!("      {text}")),
+            }
+        }
+    }
+
+    /// The evidence of an item, whole.
+    pub fn show_item(&mut self, account: &Account, index: usize) {
+        let Some(evidence) = account.evidence.get(index) else {
+            return;
+        };
+        self.say_at_length(&evidence.summary);
+        for line in &evidence.lines {
+            self.say_at_length(&format!("  {line}"));
+        }
+        for check in &evidence.checks {
+            self.say_at_length(&check_in_a_line(check));
+        }
+    }
+
+    /// A document, line by line.
+    pub fn read_out(&self, document: Document) -> Vec<String> {
+        let script = document.script_of(self.runbook);
+        let sources = script.into_iter().flat_map(|script| &script.sources);
+        sources
+            .flat_map(|source| source.text.lines())
+            .map(|line| printable_lines(line).into())
+            .collect()
+    }
+}
