@@ -1154,7 +1154,8 @@ fn explore(plan: Plan) -> Walk {
     walk
 }
 
-/// I2: from every state with an open transaction, keys and an honest server lead to ROLLED BACK.
+/// I2: from every state with an open transaction, keys and an honest server lead to ROLLED BACK; but
+/// where COMMIT was answered with its tag and contradicted, to UNKNOWN with the link closed.
 fn hold_way_out(walk: &Walk) {
     let mut into: Vec<Vec<usize>> = vec![Vec::new(); walk.states.len()];
     for (from, event, to) in &walk.edges {
@@ -1200,7 +1201,9 @@ fn hold_way_out(walk: &Walk) {
     let mut queue: VecDeque<usize> = VecDeque::new();
     for (i, (machine, _)) in walk.states.iter().enumerate() {
         let out = matches!(machine.phase(), Phase::Ended(Ending::RolledBack { .. }))
-            || matches!(machine.phase(), Phase::Left(_));
+            || matches!(machine.phase(), Phase::Left(_))
+            || matches!(machine.phase(), Phase::Ended(Ending::Unknown { .. }))
+                && machine.was_commit_answered();
         if out {
             reaches[i] = true;
             queue.push_back(i);

@@ -487,6 +487,13 @@ fn a_tag_and_a_status_that_contradict_each_other_prove_nothing() {
             }));
             assert!(!run.asks(|r| matches!(r, Request::Inquire)));
             assert!(matches!(run.phase(), Phase::Ended(Ending::Unknown { .. })));
+            // Asked again it says the same, and the tag stays what was answered.
+            run.key(Command::AskAgain);
+            run.report(Body::Asked(Inquiry::Answered {
+                status: XactStatus::Aborted,
+                server: "s".into(),
+            }));
+            assert!(matches!(run.phase(), Phase::Ended(Ending::Unknown { .. })));
             run.key(Command::Quit);
             assert_eq!(run.effects, [Effect::Leave(ExitCode::OutcomeUnknown)]);
         }

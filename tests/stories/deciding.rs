@@ -287,7 +287,7 @@ fn a_window_made_tiny_at_the_gate_forbids_commit_until_it_is_large_again() {
     stage.assert_committed(&mut terminal);
 }
 
-/// The other way round: COMMIT was answered, and is not called rolled back by a status later.
+/// The other way round: COMMIT was answered, and is not called rolled back by a status, then or later.
 #[test]
 fn a_server_that_calls_aborted_what_it_answered_as_committed_is_not_believed() {
     let stage = Stage::set(Scenario::Clean);
@@ -305,6 +305,9 @@ fn a_server_that_calls_aborted_what_it_answered_as_committed_is_not_believed() {
         .key("Enter")
         .wait_for("OUTCOME UNKNOWN")
         .shows(&["what the server says contradicts itself"])
+        .key("o")
+        .wait_for("says aborted (")
+        .shows(&["OUTCOME UNKNOWN"])
         .key("q");
     stage.assert_left(&mut terminal, 5, "UNKNOWN wiser_ops on ");
     stage.assert_migrated();

@@ -21,6 +21,10 @@ impl Machine {
         self.requests.expected(dump)
     }
 
+    pub(in crate::gate) fn was_commit_answered(&self) -> bool {
+        self.newest.committer == Committer::Answered
+    }
+
     /// What is reviewed is this pass from here on.
     pub(in crate::gate) fn relabel(&mut self, pass: Pass) {
         if let Reviewed::Shown(basis) = &mut self.reviewed {
@@ -113,6 +117,11 @@ impl Committer {
     fn canonical(self, phase: &Phase) -> Committer {
         match (phase, phase.kind()) {
             (Phase::Committing { .. }, _) => Committer::Us,
+            (
+                Phase::Inquiring { .. }
+                | Phase::Ended(Ending::Unknown { .. } | Ending::Prepared { .. }),
+                _,
+            ) if self == Committer::Answered => self,
             // Where the server is asked once COMMIT may have been sent, both say that it may be committed.
             (
                 Phase::Inquiring {

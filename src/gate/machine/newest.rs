@@ -31,6 +31,8 @@ pub(super) enum Committer {
     Nobody,
     /// COMMIT was handed to the session.
     Us,
+    /// COMMIT was answered with its own tag, whatever a status says.
+    Answered,
     /// It ended though nobody asked for that: only the server knows which way.
     Another,
 }

@@ -26,6 +26,7 @@ impl Machine {
                 xact_status: Some(status @ (XactStatus::Aborted | XactStatus::InProgress)),
                 ..
             } if tag == "COMMIT" => {
+                self.newest.committer = Committer::Answered;
                 let mut effects = vec![Effect::Sever];
                 effects.extend(self.end(Ending::Unknown {
                     reason: Inquiry::Contradicted(format!(
@@ -119,7 +120,9 @@ impl Machine {
                 status: XactStatus::Committed,
                 server,
             } => match self.newest.committer {
-                Committer::Us | Committer::Another => self.committed(Proof::Asked { server }),
+                Committer::Us | Committer::Answered | Committer::Another => {
+                    self.committed(Proof::Asked { server })
+                }
                 // Neither this program nor anything that it saw can have committed it.
                 Committer::Nobody => self.end(Ending::Unknown {
                     reason: Inquiry::Contradicted(format!(
@@ -127,6 +130,15 @@ impl Machine {
                     )),
                 }),
             },
+            // Asked again it says so again, and that takes nothing away from the tag.
+            Inquiry::Answered {
+                status: XactStatus::Aborted,
+                server,
+            } if self.newest.committer == Committer::Answered => self.end(Ending::Unknown {
+                reason: Inquiry::Contradicted(format!(
+                    "{ANSWERED_COMMIT}, and pg_xact_status says aborted ({server})"
+                )),
+            }),
             Inquiry::Answered {
                 status: XactStatus::Aborted,
                 server,
