@@ -86,6 +86,27 @@ async fn a_commit_that_waits_for_a_dead_standby_says_so_and_is_let_go_of_as_comm
 }
 
 #[tokio::test]
+async fn a_commit_whose_answer_was_not_heard_is_not_known_to_be_replicated() {
+    let server = start(SandboxOptions::for_tests()).await;
+    let mut stage = waits_for_nobody(&server).await;
+    let client = psql(&server, "postgres").await;
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    client.batch_execute(sql).await.unwrap();
+    let asked = within("the end of the link", async {
+        while !matches!(stage.next().await.body, Body::CommitAnswered(_)) {}
+        stage.ask(Order::Inquire).await
+    });
+    let Body::Asked(Inquiry::Answered { status, server }) = asked.await else {
+        panic!("nobody answers");
+    };
+    assert_eq!(status, XactStatus::Committed);
+    assert!(
+        server.contains("whether they have it is not known"),
+        "{server}"
+    );
+}
+
+#[tokio::test]
 async fn a_commit_without_a_standby_to_wait_for_is_no_local_one_though_a_trigger_warns() {
     let server = start(SandboxOptions::for_tests()).await;
     let before = "CREATE TABLE t (i int);

@@ -115,6 +115,9 @@ fn what_was_reviewed_with_nothing_held_is_committed_by_a_second_pass() {
         .wait_until("no such column yet", |screen| {
             screen.lines().any(|line| line.trim() == "0")
         })
+        // With nothing held there is no ROLLBACK.
+        .shows(&["r end"])
+        .shows_no("r ROLLBACK")
         .key("Esc")
         .wait_for_the_gate();
     approve(&mut terminal)

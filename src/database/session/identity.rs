@@ -117,11 +117,28 @@ pub async fn ask(
             status: XactStatus::Aborted,
             server: not_ours,
         },
+        (Some(XactStatus::Committed), _) if waits_for_standbys(link).await? => Inquiry::Answered {
+            status: XactStatus::Committed,
+            server: format!(
+                "{server}; its standbys are waited for, and whether they have it is not known"
+            ),
+        },
         (Some(status), _) => Inquiry::Answered { status, server },
         (None, _) => Inquiry::Unknowable(format!(
             "the server no longer keeps the status of transaction {xid}"
         )),
     })
+}
+
+/// Whether COMMIT waits for standbys there. Whoever did not hear its answer does not know whether it
+/// waited to the end: a backend that is told to end gives the wait up, and the transaction is committed.
+async fn waits_for_standbys(link: &mut Link) -> Result<bool, ServerMessage> {
+    let sql = "SELECT pg_catalog.current_setting('synchronous_standby_names')";
+    let row = link.row(sql).await?;
+    Ok(row.first().is_some_and(|cell| {
+        cell.as_deref()
+            .is_some_and(|names| !names.trim().is_empty())
+    }))
 }
 
 /// The name under which it was prepared, if it was.

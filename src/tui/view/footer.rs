@@ -9,6 +9,7 @@
 //! why. The second line is where to look. Both are read from the key table.
 
 use super::Scene;
+use crate::gate::phase::Phase;
 use crate::gate::{Act, Offer};
 use crate::tui::keymap::{self, Binding, Does, KeyPlace, ViewAct};
 use crate::tui::text::width;
@@ -34,8 +35,8 @@ pub(crate) fn draw_footer(
         Does::View(ViewAct::NextPane) => panes.then_some(true),
         Does::View(_) => Some(true),
     };
-    let mut first: Vec<&Binding> = Vec::new();
-    let mut second: Vec<&Binding> = Vec::new();
+    let mut first: Vec<&'static Binding> = Vec::new();
+    let mut second: Vec<&'static Binding> = Vec::new();
     for binding in keymap::at(place) {
         if place != KeyPlace::Everywhere {
             first.push(binding);
@@ -77,7 +78,7 @@ pub(crate) fn cramped(scene: &Scene<'_>, place: KeyPlace, columns: usize) -> Lin
         Does::View(ViewAct::Close) => Some(true),
         Does::View(_) => None,
     };
-    let mut bindings: Vec<&Binding> = keymap::at(place).collect();
+    let mut bindings: Vec<&'static Binding> = keymap::at(place).collect();
     if place.shares() && place != KeyPlace::Everywhere {
         bindings.extend(keymap::at(KeyPlace::Everywhere));
     }
@@ -90,20 +91,20 @@ const CLOSE: usize = 2;
 
 fn row(
     scene: &Scene<'_>,
-    bindings: &[&Binding],
+    bindings: &[&'static Binding],
     standing: impl Fn(&Binding) -> Option<bool>,
     columns: usize,
 ) -> Line<'static> {
     let look = scene.look;
-    let mut shown: Vec<(&Binding, bool)> = bindings
+    let mut shown: Vec<(&'static Binding, bool)> = bindings
         .iter()
         .filter(|binding| !binding.label.is_empty())
         .filter_map(|binding| Some((*binding, standing(binding)?)))
         .collect();
-    let fits = |shown: &[(&Binding, bool)], gap: usize| {
-        let long = |(binding, open): &(&Binding, bool)| {
+    let fits = |shown: &[(&'static Binding, bool)], gap: usize| {
+        let long = |(binding, open): &(&'static Binding, bool)| {
             let brackets = if *open { 0 } else { 2 };
-            width(&binding.first_key()) + 1 + width(binding.label) + brackets + gap
+            width(&binding.first_key()) + 1 + width(word(scene, binding)) + brackets + gap
         };
         shown.iter().map(long).sum::<usize>() < columns + gap
     };
@@ -121,13 +122,23 @@ fn row(
             } else {
                 look.key()
             }));
-            spans.push(Span::raw(format!(" {}", binding.label)));
+            spans.push(Span::raw(format!(" {}", word(scene, binding))));
         } else {
-            spans.push(format!("({key} {})", binding.label).set_style(look.dim()));
+            spans.push(format!("({key} {})", word(scene, binding)).set_style(look.dim()));
         }
         spans.push(Span::raw(" ".repeat(gap)));
     }
     Line::from(spans)
+}
+
+/// What the key is called now: a pane that covers a review calls it what the review does.
+fn word(scene: &Scene<'_>, binding: &'static Binding) -> &'static str {
+    let reviews = matches!(scene.machine.phase(), Phase::Reviewing { .. });
+    let there =
+        |other: &&Binding| matches!(other.does, Does::Gate(_)) && other.does == binding.does;
+    keymap::at(KeyPlace::Review)
+        .find(|other| reviews && there(other))
+        .map_or(binding.label, |other| other.label)
 }
 
 /// Which key is left to the help where there is no room for all: one that only changes the view,
