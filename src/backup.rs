@@ -25,7 +25,6 @@ pub struct Backups {
 }
 
 impl Backups {
-    /// Reports go to `reports`.
     pub fn new(reports: UnboundedSender<Report>) -> Backups {
         Backups {
             reports,

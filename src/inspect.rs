@@ -202,14 +202,12 @@ pub struct CatalogTable {
     pub readable: bool,
     /// Table, its indexes, all of it, in words; `None` where they could not be read.
     pub sizes: Option<[String; 3]>,
-    /// Its columns.
     pub columns: Vec<CatalogColumn>,
     pub indexes: Vec<TablePart>,
     pub constraints: Vec<TablePart>,
     pub triggers: Vec<TablePart>,
 }
 
-/// A column.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CatalogColumn {
     pub name: String,

@@ -234,9 +234,10 @@ fn page(name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// The README, with the page that has the headings of the instructions.
-fn readme() -> String {
-    page("README.md") + &page("assets/built-in.md")
+/// The pages whose tables name what the program has: the headings of the instructions, the stages, the
+/// commands.
+fn tables() -> String {
+    page("assets/built-in.md") + &page("assets/walk.md") + &page("assets/commands.md")
 }
 
 #[test]
@@ -248,7 +249,7 @@ fn the_page_of_keys_has_the_key_table_of_the_program() {
 }
 
 #[test]
-fn the_readme_names_every_command_and_the_man_page_every_option() {
+fn the_pages_name_every_command_and_the_man_page_every_option() {
     let help = stagegate(&["--help"]);
     let commands: Vec<&str> = help
         .lines()
@@ -264,12 +265,12 @@ fn the_readme_names_every_command_and_the_man_page_every_option() {
         .filter(|name| *name != "help" && name.chars().all(char::is_alphabetic))
         .collect();
     assert!(commands.len() >= 6, "{help}");
-    let readme = readme();
+    let tables = tables();
     let man = stagegate(&["man"]).replace("\\-", "-");
     for command in commands {
         assert!(
-            readme.contains(&format!("`stagegate {command}")),
-            "README.md does not name stagegate {command}"
+            tables.contains(&format!("`stagegate {command}")),
+            "assets/commands.md does not name stagegate {command}"
         );
         for option in stagegate(&[command, "--help"])
             .split_whitespace()
@@ -284,9 +285,9 @@ fn the_readme_names_every_command_and_the_man_page_every_option() {
     }
 }
 
-/// The rows of the README's table whose head begins with `head`.
-fn rows<'a>(readme: &'a str, head: &str) -> Vec<&'a str> {
-    readme
+/// The rows of the table whose head begins with `head`.
+fn rows<'a>(pages: &'a str, head: &str) -> Vec<&'a str> {
+    pages
         .lines()
         .skip_while(|line| !line.starts_with(head))
         .skip(2)
@@ -300,8 +301,8 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn each_command_option_and_key_that_the_readme_leads_to_is_there() {
-    let readme = readme();
+fn each_command_option_and_key_that_the_tables_name_is_there() {
+    let tables = tables();
     let keys = stagegate(&["keys"]);
     let keys: BTreeSet<&str> = keys
         .lines()
@@ -318,7 +319,7 @@ fn each_command_option_and_key_that_the_readme_leads_to_is_there() {
     let mut wrong = Vec::new();
     let mut named = 0;
     for head in ["| heading ", "| stage ", "| command "] {
-        for row in rows(&readme, head) {
+        for row in rows(&tables, head) {
             for said in quoted(row) {
                 named += 1;
                 let words: Vec<&str> = said.split_whitespace().collect();
@@ -354,8 +355,8 @@ fn each_command_option_and_key_that_the_readme_leads_to_is_there() {
 
 #[test]
 fn each_heading_of_the_instructions_has_its_row() {
-    let readme = readme();
-    let rows = rows(&readme, "| heading ").join("\n");
+    let tables = tables();
+    let rows = rows(&tables, "| heading ").join("\n");
     for heading in [
         "Overview |",
         "Pre-Migration Checklist: backup",
@@ -388,6 +389,7 @@ fn each_link_of_the_documents_leads_somewhere() {
     for page in [
         "README.md",
         "assets/built-in.md",
+        "assets/commands.md",
         "assets/connecting.md",
         "assets/limits.md",
         "assets/promises.md",

@@ -182,9 +182,7 @@ struct Attendance<'a> {
     look: &'a LookArguments,
     /// What the next screen says first.
     greeting: Option<String>,
-    /// The journal's.
     path: PathBuf,
-    /// Where journals lie.
     folders: Vec<PathBuf>,
     /// Who looks for runs without an outcome, for the first walk.
     looking_back: Option<JoinHandle<Vec<Earlier>>>,

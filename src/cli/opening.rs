@@ -55,7 +55,6 @@ pub(super) fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened
     }
 }
 
-/// This machine's name.
 fn machine() -> Option<String> {
     let known = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let known = known.or_else(|| env("HOSTNAME"));

@@ -252,7 +252,6 @@ impl Link {
         self.checks_client
     }
 
-    /// It was tried.
     pub fn knows_client_checks(&mut self, taken: bool) {
         self.checks_client = taken;
     }

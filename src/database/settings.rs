@@ -48,7 +48,6 @@ pub struct ConnectionOptions {
     pub force_password: bool,
 }
 
-/// `target_session_attrs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SessionAttributes {
     Any,
@@ -91,7 +90,6 @@ pub struct Settings {
     pub warnings: Vec<String>,
     /// For one address, from the first packet to a session that is ready.
     pub connect_timeout: Duration,
-    /// `application_name`.
     pub application_name: String,
     /// `options` for the server's command line.
     pub options: Option<String>,

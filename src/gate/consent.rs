@@ -5,6 +5,5 @@
 pub struct Consent {
     /// Why a script without checks is committed.
     pub reason: Option<String>,
-    /// The second person.
     pub second_signer: Option<String>,
 }

@@ -86,7 +86,6 @@ pub enum Command {
     AskCommit,
     /// Why a script without checks is committed.
     ReasonGiven(String),
-    /// The second person's name.
     SecondSigned(String),
     /// COMMIT, with the name that was typed.
     NameTyped(String),

@@ -1,13 +1,9 @@
 //! What the server says of a transaction whose end is to be proven.
 
-/// What `pg_xact_status` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum XactStatus {
-    /// `committed`
     Committed,
-    /// `aborted`
     Aborted,
-    /// `in progress`
     InProgress,
 }
 

@@ -42,7 +42,6 @@ pub struct CameOut {
     pub tag: String,
     /// Its rows, where they are no checks: a digest of them, and one with all numbers alike.
     pub rows: Option<(String, String)>,
-    /// Its rows as checks.
     pub checks: Vec<Check>,
 }
 

@@ -143,7 +143,6 @@ pub struct Requirement {
 }
 
 impl Plan {
-    /// The plan of `runbook`.
     pub fn new(runbook: &Runbook, mode: Mode, hold_limit: Millis) -> Plan {
         let items = runbook
             .items

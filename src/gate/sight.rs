@@ -61,7 +61,6 @@ pub struct Progress {
 pub struct OtherSession {
     pub pid: i32,
     pub role: String,
-    /// Its `application_name`.
     pub application: String,
     /// Where it comes from, an address or `local`, as far as our role may see it.
     pub client: Option<String>,

@@ -19,9 +19,7 @@ pub struct Target {
     pub role: String,
     /// `session_user`, where it differs.
     pub session_role: Option<String>,
-    /// `server_version`
     pub server_version: String,
-    /// `server_version_num`
     pub server_version_num: u32,
     /// `system_identifier`, where the role may see it.
     pub system_identifier: Option<String>,

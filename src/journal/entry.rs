@@ -52,7 +52,6 @@ pub enum Entry {
     },
     /// A document was before a person, and was left now.
     Perused {
-        /// The file's name.
         document: String,
         /// From when it was opened, in milliseconds.
         milliseconds: u64,
@@ -139,7 +138,6 @@ pub enum Entry {
         milliseconds: u64,
         /// How many rows were shown; `None` where it failed.
         rows: Option<u64>,
-        /// There were more rows.
         more: bool,
         /// What the server said, where it failed.
         error: Option<Message>,
@@ -285,7 +283,6 @@ pub struct Opened {
     pub mode: String,
     pub runbook: String,
     pub script: String,
-    /// The script's SHA-256.
     pub script_sha256: String,
     pub os_user: Option<String>,
     /// Who became that user by sudo.
@@ -352,7 +349,6 @@ pub struct Item {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
     pub name: String,
-    /// Its SHA-256.
     pub sha256: String,
 }
 

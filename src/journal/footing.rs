@@ -36,7 +36,6 @@ impl Footing {
         }
     }
 
-    /// These bytes were written.
     pub(super) fn wrote(&mut self, bytes: &[u8]) {
         self.length = self.length.saturating_add(bytes.len() as u64);
         self.written.update(bytes);

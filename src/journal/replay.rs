@@ -70,7 +70,6 @@ pub struct ReplayedItem {
 /// One time that a document was open before a person.
 #[derive(Debug)]
 pub struct TimedPerusal {
-    /// When it was left.
     pub left: Timestamp,
     /// How long it was open, in milliseconds.
     pub lasted: u64,
@@ -110,7 +109,6 @@ pub struct TimedQuery {
     pub text: String,
     /// How many rows were shown; `None` where it failed.
     pub rows: Option<u64>,
-    /// There were more rows.
     pub more: bool,
     /// What the server said, where it failed.
     pub error: Option<Message>,

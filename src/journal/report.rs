@@ -48,7 +48,6 @@ pub enum Block {
 pub struct Table {
     /// The columns' names; empty for a table of names and values.
     pub head: Vec<&'static str>,
-    /// Its rows.
     pub rows: Vec<Row>,
 }
 

@@ -95,7 +95,6 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts `checks`.
     pub fn of<'a>(checks: impl IntoIterator<Item = &'a Check>) -> Tally {
         let mut tally = Tally::default();
         for check in checks {
@@ -167,7 +166,6 @@ fn cell(row: &[Option<String>], column: usize) -> Option<&str> {
     row.get(column)?.as_deref()
 }
 
-/// Which column is what.
 struct CheckColumns<'a> {
     verdicts: &'a [usize],
     name: Option<usize>,

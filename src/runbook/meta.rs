@@ -47,7 +47,6 @@ pub(super) struct ParsedMeta {
 pub(super) enum MetaEffect {
     /// Sends it, as a semicolon would.
     Send,
-    /// Throws it away.
     Reset,
     /// Nothing: it goes on behind the meta-command.
     None,

@@ -123,7 +123,6 @@ impl Question {
         })
     }
 
-    /// What was typed.
     pub fn text(&self) -> &str {
         &self.text
     }

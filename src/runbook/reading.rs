@@ -157,7 +157,6 @@ struct ScriptReading {
 
 struct ScriptFile<'a> {
     source: usize,
-    /// Its text.
     bytes: &'a [u8],
     /// What lies on the disk.
     raw: &'a [u8],

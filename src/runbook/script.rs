@@ -20,7 +20,6 @@ pub struct Script {
     /// The files it was read from: the script itself first, then what `\i` and `\ir` brought in.
     pub sources: Vec<Source>,
     pub sections: Vec<Section>,
-    /// Its statements, in order.
     pub statements: Vec<Statement>,
     /// Text of `\echo` and `\qecho`, shown before the statement it precedes.
     pub echoes: Vec<Echo>,

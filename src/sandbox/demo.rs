@@ -43,9 +43,7 @@ pub enum Scenario {
 /// How a demo is set up.
 #[derive(Debug, Clone)]
 pub struct DemoOptions {
-    /// What to meet.
     pub scenario: Scenario,
-    /// The server.
     pub sandbox: SandboxOptions,
     /// [`Scenario::Blocked`]: how long the report goes on holding its lock after somebody first
     /// waits for it. Counted from then, not from the start, so that there is a blocker however long
@@ -174,7 +172,6 @@ impl Demo {
         self.scenario
     }
 
-    /// The server behind it.
     #[must_use]
     pub fn sandbox(&self) -> &Sandbox {
         &self.sandbox

@@ -60,7 +60,6 @@ pub enum SandboxError {
         source: std::io::Error,
     },
 
-    /// `initdb` failed.
     #[error("initdb could not make the throw-away server's files ({status}):\n{output}")]
     Initdb {
         status: String,

@@ -51,7 +51,6 @@ pub struct Programs {
 pub struct Search {
     /// The folder named by [`OVERRIDE_VARIABLE`]; ends the search one way or the other.
     pub only: Option<PathBuf>,
-    /// The value of `PATH`.
     pub path: Option<OsString>,
     /// Folders, in which a name may hold `*`.
     pub folders: Vec<String>,

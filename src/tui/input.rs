@@ -131,7 +131,6 @@ impl ReaderRest {
         rests
     }
 
-    /// Has it read on.
     pub fn end(&self) {
         self.set(Resting::Reads);
     }

@@ -89,7 +89,6 @@ pub enum KeyPlace {
     Query,
     /// While a query runs inside the transaction.
     Querying,
-    /// In `stagegate inspect`.
     Inspect,
 }
 

@@ -130,9 +130,14 @@ impl<H: HeldSession> Engine<H> {
     /// database that is reached; for ever, where nobody looks. To be dropped at any time.
     pub async fn hear_measured(&mut self) {
         self.measured.hear().await;
-        if let Some(target) = &self.account.target {
-            self.account.expected = measured::told(self.measured.found(), target);
+        if let Some(target) = self.account.target.clone() {
+            self.expect_locks(&target);
         }
+    }
+
+    /// Takes over what earlier passes measured on that database.
+    fn expect_locks(&mut self, target: &Target) {
+        self.account.expected = measured::told(self.measured.found(), target);
     }
 
     /// Is watched by this one.
@@ -257,7 +262,7 @@ impl<H: HeldSession> Engine<H> {
                 ..
             }) = &event
             {
-                self.account.expected = measured::told(self.measured.found(), target);
+                self.expect_locks(target);
             }
             let mut entries = match told {
                 true => Vec::new(),

@@ -51,7 +51,6 @@ impl<F: PartialEq> Showing<F> {
         }
     }
 
-    /// Something changed.
     pub(super) fn change(&mut self) {
         self.news += 1;
         self.dirty = true;

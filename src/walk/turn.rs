@@ -240,7 +240,6 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
         notes
     }
 
-    /// The editor has ended.
     pub(super) fn take_edited(&mut self, edited: EditedText) {
         self.open = None;
         if edited.screen.is_err() || self.terminal.come_back().is_err() {

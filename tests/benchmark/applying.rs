@@ -66,8 +66,7 @@ fn whole(table: &mut Table, ground: &Ground, what: &str, script: &str, aim: &str
     let mut peak = Vec::new();
     table.compare(
         &format!("whole run: {what}"),
-        "ms",
-        aim,
+        ("ms", aim),
         || {
             let cost = run(ground.stagegate(&rehearsing(ours.to_str().unwrap()), None));
             peak.push(cost.peak / 1e6 - 3.0 * script.len() as f64 / 1e6);
@@ -98,8 +97,7 @@ fn window(table: &mut Table, ground: &Ground, link: Option<(u64, u16)>) {
     let port = link.map(|(_, port)| port);
     table.compare(
         &format!("lock window: 30 statements of DDL, round trip {round_trip} ms"),
-        "ms",
-        if round_trip == 0 { "≤ 1.0" } else { "" },
+        ("ms", if round_trip == 0 { "≤ 1.0" } else { "" }),
         || {
             run(ground.stagegate(&rehearsing(ours.to_str().unwrap()), port));
             ground.window()

@@ -58,8 +58,7 @@ fn grow(table: &mut Table, ground: &Ground) {
     };
     table.compare(
         &format!("show, time per line: {} ADD COLUMN lines", 2 * lines),
-        "µs",
-        "about 1",
+        ("µs", "about 1"),
         || show(&large, 2 * lines),
         "half as many",
         || show(&small, lines),

@@ -32,12 +32,14 @@ fn first_evidence(table: &mut Table, round_trip: u64) {
     let ours = link(stage.tcp_address().unwrap());
     table.compare(
         &format!("start to all evidence on the screen, round trip {round_trip} ms"),
-        "ms",
-        if round_trip == 0 {
-            "≤ 1.3"
-        } else {
-            "≤ 2.0"
-        },
+        (
+            "ms",
+            if round_trip == 0 {
+                "≤ 1.3"
+            } else {
+                "≤ 2.0"
+            },
+        ),
         || {
             let since = Instant::now();
             run_at(&stage, &ours).wait_for_evidence();
@@ -85,8 +87,7 @@ fn many_tables(table: &mut Table) {
     };
     table.compare(
         &format!("verify on a database of {count} tables"),
-        "ms",
-        "≤ 2",
+        ("ms", "≤ 2"),
         || verify(&many),
         "of a few",
         || verify(&few),
@@ -103,8 +104,7 @@ fn many_tables(table: &mut Table) {
     };
     table.compare(
         &format!("rehearse on a database of {count} tables"),
-        "ms",
-        "",
+        ("ms", ""),
         || rehearse(&many),
         "of a few",
         || rehearse(&few),
@@ -116,8 +116,7 @@ fn many_tables(table: &mut Table) {
     };
     table.compare(
         &format!("checklist on a database of {count} tables"),
-        "ms",
-        "≤ 2",
+        ("ms", "≤ 2"),
         || checklist(&many),
         "of a few",
         || checklist(&few),

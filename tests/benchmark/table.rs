@@ -85,12 +85,12 @@ impl Table {
         self.by_extent(1, 5, 7)
     }
 
-    /// Measures ours and the floor in turn; the ratio is the median of the pairs' ratios.
+    /// Measures ours and the floor in turn, in that unit; the ratio, for which there is an aim, is the
+    /// median of the pairs' ratios.
     pub fn compare(
         &mut self,
         what: &str,
-        unit: &str,
-        aim: &str,
+        (unit, aim): (&str, &str),
         mut ours: impl FnMut() -> f64,
         floor_name: &str,
         mut floor: impl FnMut() -> f64,

@@ -83,14 +83,14 @@ pub async fn kill(seed: u64, share: Share, tally: &mut Tally) {
     for (number, blow) in blows.into_iter().enumerate() {
         let (ground, folder) = (ground.clone(), folder.path().to_owned());
         let turns = Arc::clone(&turns);
-        let mut dice = Dice::new(seed.wrapping_add(1_000_000 + number as u64));
+        let dice = Dice::new(seed.wrapping_add(1_000_000 + number as u64));
         runs.spawn(async move {
             let _turn = turns.acquire_owned().await.unwrap();
             let table = ground.table().await;
             let name = format!("FAULTS_SEED={seed} killing #{number} {blow:?}");
             let handle = Handle::current();
             tokio::task::spawn_blocking(move || {
-                run(&handle, &ground, &table, &folder, blow, &mut dice, name)
+                run(&handle, &ground, &table, &folder, blow, (dice, name))
             })
             .await
             .unwrap()
@@ -120,8 +120,7 @@ fn run(
     table: &Table,
     folder: &Path,
     blow: Blow,
-    dice: &mut Dice,
-    seed: String,
+    (mut dice, seed): (Dice, String),
 ) -> Run {
     let script = table.script_file(folder, "");
     let journal = script.with_extension("jsonl");

@@ -271,19 +271,17 @@ fn svg(screen: &vt100::Screen, ground: &Ground) -> String {
                 });
                 column += 1;
             }
-            run(&mut out, row, start, column - start, &text, &style, paper);
+            run(&mut out, (row, start, column - start), &text, &style, paper);
         }
     }
     out.push_str("</svg>\n");
     out
 }
 
-/// A run of cells that look the same.
+/// A run of cells that look the same, by its row, its first column and its length.
 fn run(
     out: &mut String,
-    row: u16,
-    start: u16,
-    length: u16,
+    (row, start, length): (u16, u16, u16),
     text: &str,
     style: &Look,
     ground: &str,

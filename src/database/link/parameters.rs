@@ -18,7 +18,6 @@ pub(super) struct Parameters {
     server: Option<String>,
     /// `is_superuser`, as it is from the start.
     superuser: bool,
-    /// `server_version`.
     version: Option<String>,
     /// What the bytes of a database are in that converts none.
     bytes_in: Charset,

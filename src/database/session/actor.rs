@@ -293,7 +293,6 @@ impl Actor {
         SessionLimits::ours(&self.options, checks_client)
     }
 
-    /// [`HoldOptions::answer_timeout`]
     pub(super) fn answer_timeout(&self) -> Duration {
         Duration::from_millis(self.options.answer_timeout)
     }

@@ -17,9 +17,7 @@ use crate::gate::event::{Inquiry, ServerMessage, Target, XactStatus};
 /// Which server a transaction was opened on, and by which backend.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Identity {
-    /// `system_identifier`
     pub system_identifier: Option<String>,
-    /// `timeline_id`
     pub timeline: Option<u32>,
     pub backend_pid: i32,
     /// [`Target::recovered`]

@@ -53,7 +53,6 @@ impl SessionLimits {
         self.statement == 0 || self.statement >= ROOMY
     }
 
-    /// The limit on statements.
     pub(super) fn set_statements(&self) -> String {
         set_local("statement_timeout", self.statement)
     }

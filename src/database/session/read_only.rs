@@ -144,7 +144,6 @@ const CHECK_CLIENT: &str = "SELECT pg_catalog.set_config(name, '1s', false) \
 /// How much longer than its own limit an answer is waited for, before the server counts as silent.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// Whose queries they are.
 #[derive(Debug, Clone, Copy)]
 enum Asker<'p> {
     /// The program itself, which asks the catalogs.

@@ -21,7 +21,6 @@ pub(super) fn status_question(xid: &str) -> String {
     )
 }
 
-/// What `pg_xact_status` said.
 pub(super) fn status_of(answer: &Answer) -> Option<XactStatus> {
     let cell = answer.results.last().and_then(|r| r.first_cell());
     xact_status(cell.filter(|_| answer.error.is_none()))

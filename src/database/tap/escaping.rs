@@ -43,7 +43,6 @@ fn cells(body: &[u8]) -> Option<Vec<Option<&[u8]>>> {
     rest.is_empty().then_some(cells)
 }
 
-/// DataRow.
 pub fn row(body: &[u8], charset: Charset) -> Option<Vec<u8>> {
     let cells = cells(body)?;
     if cells.iter().flatten().all(|cell| is_text(cell, charset)) {
@@ -64,7 +63,6 @@ pub fn row(body: &[u8], charset: Charset) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// RowDescription.
 pub fn columns(body: &[u8], charset: Charset) -> Option<Vec<u8>> {
     let (count, mut rest) = body.split_first_chunk::<2>()?;
     let mut out = count.to_vec();

@@ -31,7 +31,6 @@ pub struct StatementEnd<'a> {
     pub duration: Millis,
     /// The server's tag; `None` where it failed.
     pub tag: Option<&'a str>,
-    /// Locks newly taken.
     pub locks: &'a [Lock],
 }
 

@@ -14,7 +14,6 @@ pub(super) struct Newest {
     /// The checks that the script's own statements returned.
     pub(super) tally: Tally,
     pub(super) committer: Committer,
-    /// How far it came.
     pub(super) got_to: Stage,
     /// It came before a person: at the gate, or where only ROLLBACK is left.
     pub(super) decided: bool,
@@ -38,7 +37,6 @@ pub(super) enum Committer {
 }
 
 impl Newest {
-    /// Another one is begun.
     pub(super) fn begin_another(&mut self) {
         *self = Newest {
             attempt: self.attempt + 1,

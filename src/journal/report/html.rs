@@ -9,7 +9,6 @@ use crate::runbook::printable::printable;
 
 const STYLE: &str = include_str!("report.css");
 
-/// Writes `report`.
 pub fn render(report: &RunReport) -> String {
     let title = escape_html(&report.title);
     let mut out = format!(

@@ -7,7 +7,6 @@ use super::{Block, Row, RunReport, Table, Timeline};
 use crate::runbook::printable::printable;
 use serde_json::{Value, json};
 
-/// Writes `report`.
 pub fn render(report: &RunReport) -> String {
     let mut sections: Vec<JsonSection> = vec![JsonSection::of(String::new())];
     let mut outcome = Value::Null;

@@ -9,7 +9,6 @@ use crate::runbook::printable::printable;
 /// How many characters wide a bar is.
 const WIDTH: u64 = 60;
 
-/// Writes `report`.
 pub fn render(report: &RunReport) -> String {
     let mut out = format!("# {}\n", escape_markdown(&report.title));
     for block in &report.blocks {

@@ -10,7 +10,6 @@ use crate::runbook::script::Statement;
 /// With one of these it may read less than all of it.
 const LESS: [&str; 3] = ["WHERE", "LIMIT", "FETCH"];
 
-/// These tables, each once.
 pub(super) fn read_whole(statement: &Statement) -> Vec<Name> {
     if statement.kind != "SELECT" {
         return Vec::new();

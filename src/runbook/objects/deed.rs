@@ -19,7 +19,6 @@ pub enum Deed {
         /// The table that it belongs to.
         table: Option<Name>,
     },
-    /// A column is changed.
     AlterColumn {
         table: Name,
         name: String,
@@ -111,7 +110,6 @@ impl Deed {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sort {
     Table,
-    /// A column.
     Column,
     Index,
     Constraint,

@@ -44,7 +44,6 @@ pub(crate) struct Outline {
 }
 
 impl Outline {
-    /// The outline of `script`.
     pub(crate) fn of(script: &Script) -> Outline {
         let mut echoes: BTreeMap<usize, usize> = BTreeMap::new();
         for echo in &script.echoes {
