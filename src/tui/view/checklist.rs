@@ -227,7 +227,7 @@ fn need(scene: &Scene<'_>, index: usize) -> Option<String> {
     } else if scene.machine.is_backed_up(index) {
         Some("Space signs on the dump; b makes another".to_owned())
     } else if plan.reference {
-        Some("Space asks for its reference; b backs up with pg_dump".to_owned())
+        Some("Space asks for its reference; b runs pg_dump".to_owned())
     } else if plan.words {
         Some("Space asks for the words".to_owned())
     } else if plan.database_name {

@@ -113,7 +113,7 @@ pub(crate) fn waiters(scene: &Scene<'_>, columns: usize, most: usize) -> Vec<Lin
         }
     );
     if let Some(longest) = waiters.iter().filter_map(|waiter| waiter.since).max() {
-        text.push_str(&format!(", the longest for {}", clock(longest)));
+        text.push_str(&format!(", longest {}", clock(longest)));
     }
     if waiters.len() > most {
         text.push_str("; l shows all");
