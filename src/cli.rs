@@ -8,6 +8,7 @@ mod arguments;
 mod attending;
 mod cloning;
 mod commands;
+mod examples;
 mod failure;
 mod finding;
 mod inspection;
@@ -25,7 +26,7 @@ pub use arguments::{Arguments, CliCommand, Connection, Holding};
 
 use crate::gate::ExitCode;
 use crate::runbook::printable::printable_lines;
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::Write;
 
@@ -40,7 +41,11 @@ pub fn run_program() -> ExitCode {
         complain(&objection, &typed);
         return ExitCode::Usage;
     }
-    let arguments = match Arguments::try_parse() {
+    let command = examples::with_examples(Arguments::command());
+    let read = command
+        .try_get_matches()
+        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match read {
         Ok(arguments) => arguments,
         Err(error) => {
             if let Some(told) = usage::in_our_words(&error) {

@@ -6,7 +6,7 @@ use crate::database::settings;
 use crate::sandbox::demo::Scenario;
 use crate::tui::Theme;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-pub use holding::Holding;
+pub use holding::{Holding, HoldingLimits};
 use std::path::PathBuf;
 
 /// Holds one PostgreSQL transaction open between a reviewed script and your decision.
@@ -99,7 +99,7 @@ pub enum CliCommand {
         connection: Connection,
         /// How to hold.
         #[command(flatten)]
-        holding: Holding,
+        holding: HoldingLimits,
     },
     /// Look only: what is applied, the checks, structure, impact, locks, scripts and past runs
     #[command(disable_help_flag = true)]
@@ -401,9 +401,9 @@ mod tests {
         let CliCommand::Run { holding, .. } = arguments.command else {
             panic!("not run");
         };
-        assert_eq!(holding.hold_limit, plan::HOLD_LIMIT);
-        assert_eq!(holding.lock_timeout, session::LOCK_TIMEOUT);
-        assert_eq!(holding.dead_man, session::DEAD_MAN);
+        assert_eq!(holding.limits.hold_limit, plan::HOLD_LIMIT);
+        assert_eq!(holding.limits.lock_timeout, session::LOCK_TIMEOUT);
+        assert_eq!(holding.limits.dead_man, session::DEAD_MAN);
         assert_eq!(holding.objection(), None);
     }
 }

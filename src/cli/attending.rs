@@ -106,7 +106,7 @@ pub(super) fn attend(
     }
     let by_lines = ByLines::find(look);
     say_what_it_is(&whose, by_lines.as_ref());
-    let mut journal = Journal::create(holding.journal.as_deref(), env)
+    let mut journal = Journal::create(holding.limits.journal.as_deref(), env)
         .map_err(|error| Failure::usage(Report::from(error).wrap_err("nothing was sent")))?;
     let path = journal.path().to_owned();
     let folders = journals(&path);
@@ -282,7 +282,7 @@ impl<'a> Attendance<'a> {
         screen.set_brackets(input::brackets_pastes(&kind));
         screen.set_clipboard(takes_texts(&kind));
         let here = std::env::current_dir().unwrap_or_default();
-        screen.set_backup_folder(self.holding.backup_dir.as_deref().unwrap_or(&here));
+        screen.set_backup_folder(self.holding.deciding.backup_dir.as_deref().unwrap_or(&here));
         if let Some(greeting) = self.greeting.take() {
             screen.say(greeting);
         }

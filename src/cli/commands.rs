@@ -71,7 +71,10 @@ pub fn run_command(arguments: Arguments) -> Result<ExitCode, Failure> {
             clone,
             connection,
             holding,
-        } => rehearse_runbook(runbook.as_deref(), &given, clone, &connection, &holding),
+        } => {
+            let holding = holding.into();
+            rehearse_runbook(runbook.as_deref(), &given, clone, &connection, &holding)
+        }
         CliCommand::Inspect {
             runbook,
             given,
@@ -209,7 +212,11 @@ fn rehearse_runbook(
     // Its letters are those of the way back too.
     let mut settings = connect_to(connection, &rehearsal)?;
     let clone = match clone {
-        true => Some(cloning::clone(&runbook, &settings, holding.lock_timeout)?),
+        true => Some(cloning::clone(
+            &runbook,
+            &settings,
+            holding.limits.lock_timeout,
+        )?),
         false => None,
     };
     if let Some(clone) = &clone {

@@ -29,9 +29,9 @@ pub(super) fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened
         ssh_connection: env("SSH_CONNECTION"),
         machine: machine(),
         local_time: Some(local_time()),
-        ticket: holding.ticket.clone(),
-        window: holding.window.clone(),
-        hold_limit: holding.hold_limit,
+        ticket: holding.limits.ticket.clone(),
+        window: holding.limits.window.clone(),
+        hold_limit: holding.limits.hold_limit,
         checklist: runbook
             .items
             .iter()

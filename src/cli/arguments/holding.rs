@@ -11,10 +11,19 @@ use std::path::PathBuf;
 /// Below this a pause of the machine would look like death.
 const SHORTEST_DEAD_MAN: Millis = 3_000;
 
-/// How the transaction is held.
+/// How the transaction of a walk is held, and how it is decided.
+#[derive(Debug, Clone, Args)]
+pub struct Holding {
+    #[command(flatten)]
+    pub limits: HoldingLimits,
+    #[command(flatten)]
+    pub deciding: DecidingArguments,
+}
+
+/// What a rehearsal has as well, where nobody decides anything.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Holding")]
-pub struct Holding {
+pub struct HoldingLimits {
     /// How long the transaction may be held; then it is rolled back. No statement runs longer than
     /// twice of it
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5min")]
@@ -35,13 +44,27 @@ pub struct Holding {
     /// Roll back when a session waits for the transaction longer than this [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub max_wait: Option<Millis>,
-    /// Ask for a second person's name before COMMIT, and write it into the journal
-    #[arg(long)]
-    pub second_signer: bool,
     /// Rehearse although ROLLBACK does not take everything back: numbers of sequences, files, programs,
     /// what other servers and sessions see. `show` lists what it is
     #[arg(long)]
     pub leave_traces: bool,
+    /// The number of the change that this run is for, for the journal and the report
+    #[arg(long, value_name = "TEXT", value_parser = ticket)]
+    pub ticket: Option<String>,
+    /// The window that this change was given, as its plan says it, for the journal and the report
+    #[arg(long, value_name = "TEXT", value_parser = window)]
+    pub window: Option<String>,
+    /// Where to write the journal [default: a new file in $XDG_STATE_HOME/stagegate]
+    #[arg(long, value_name = "PATH")]
+    pub journal: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Deciding")]
+pub struct DecidingArguments {
+    /// Ask for a second person's name before COMMIT, and write it into the journal
+    #[arg(long)]
+    pub second_signer: bool,
     /// Where it is decided: with the locks held, or with nothing held, after which the script runs a
     /// second time and commits what comes out the same [default: held, or what runbook.toml says]
     #[arg(long, value_enum, value_name = "HOW")]
@@ -52,32 +75,31 @@ pub struct Holding {
     /// What happens to a second pass that comes out otherwise than approved
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = OnDifference::Gate)]
     pub on_difference: OnDifference,
-    /// The number of the change that this run is for, for the journal and the report
-    #[arg(long, value_name = "TEXT", value_parser = ticket)]
-    pub ticket: Option<String>,
-    /// The window that this change was given, as its plan says it, for the journal and the report
-    #[arg(long, value_name = "TEXT", value_parser = window)]
-    pub window: Option<String>,
-    /// Where to write the journal [default: a new file in $XDG_STATE_HOME/stagegate]
-    #[arg(long, value_name = "PATH")]
-    pub journal: Option<PathBuf>,
     /// The folder that `b` on the checklist offers for a backup [default: the current one]
     #[arg(long, value_name = "DIR")]
     pub backup_dir: Option<PathBuf>,
+}
+
+impl From<HoldingLimits> for Holding {
+    fn from(limits: HoldingLimits) -> Holding {
+        let deciding = DecidingArguments::default();
+        Holding { limits, deciding }
+    }
 }
 
 impl Holding {
     /// The plan of a run of `runbook` that is held so.
     pub fn plan(&self, runbook: &Runbook, mode: Mode) -> Plan {
         Plan {
-            lock_attempts: self.lock_attempts,
-            max_waiters: self.max_waiters,
-            max_wait: self.max_wait,
+            lock_attempts: self.limits.lock_attempts,
+            max_waiters: self.limits.max_waiters,
+            max_wait: self.limits.max_wait,
             second_signer: self
+                .deciding
                 .second_signer
                 .then(|| plan::FirstSigner(crate::database::settings::os_user())),
             unheld: self.unheld(runbook, mode),
-            ..Plan::new(runbook, mode, self.hold_limit)
+            ..Plan::new(runbook, mode, self.limits.hold_limit)
         }
     }
 
@@ -87,16 +109,16 @@ impl Holding {
             (Mode::Rehearse | Mode::Inspect, _) => Unheld::Never,
             (Mode::Run, Some(what)) => Unheld::Refused(what),
             (Mode::Run, None) => Unheld::Offered {
-                limit: self.approval_limit,
+                limit: self.deciding.approval_limit,
                 by_itself: self.is_unheld(runbook),
-                review_again: self.on_difference == OnDifference::Rollback,
+                review_again: self.deciding.on_difference == OnDifference::Rollback,
             },
         }
     }
 
     /// Whether nothing is held for a person: the command line says so, and else the runbook.
     fn is_unheld(&self, runbook: &Runbook) -> bool {
-        match self.decide {
+        match self.deciding.decide {
             Some(decide) => decide == DecideArgument::Unheld,
             None => runbook.decide == runbook::Decide::Unheld,
         }
@@ -105,7 +127,7 @@ impl Holding {
     /// Why `runbook` cannot be decided in the way that was asked for, in words.
     pub fn objection_to(&self, runbook: &Runbook) -> Option<String> {
         let what = runbook.script.runs_once()?;
-        let (asked, instead) = match self.decide {
+        let (asked, instead) = match self.deciding.decide {
             Some(_) => ("--decide unheld", "Leave it out"),
             None => ("decide = \"unheld\" in runbook.toml", "Say --decide held"),
         };
@@ -121,11 +143,11 @@ impl Holding {
     pub fn options(&self, plan: &Plan) -> session::HoldOptions {
         session::HoldOptions {
             guard: sentry::own_program(),
-            hold_limit: self.hold_limit,
-            lock_timeout: self.lock_timeout,
-            dead_man: self.dead_man,
+            hold_limit: self.limits.hold_limit,
+            lock_timeout: self.limits.lock_timeout,
+            dead_man: self.limits.dead_man,
             // As much as can be left of a hold at any time.
-            statement_limit: self.hold_limit.saturating_mul(2),
+            statement_limit: self.limits.hold_limit.saturating_mul(2),
             takes_down: plan.keeps(),
             ..session::HoldOptions::default()
         }
@@ -133,14 +155,14 @@ impl Holding {
 
     /// What cannot be meant, in words.
     pub fn objection(&self) -> Option<String> {
-        if self.dead_man < SHORTEST_DEAD_MAN {
+        if self.limits.dead_man < SHORTEST_DEAD_MAN {
             return Some(format!(
                 "--dead-man must be at least {}s: three signs of life have to fit into it, also when \
                  the machine is busy",
                 SHORTEST_DEAD_MAN / 1_000
             ));
         }
-        if self.hold_limit < 10_000 {
+        if self.limits.hold_limit < 10_000 {
             return Some("--hold-limit must be at least 10s: nobody can decide in less".into());
         }
         None
@@ -157,9 +179,10 @@ pub enum DecideArgument {
 }
 
 /// What happens to a second pass that comes out otherwise than approved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum OnDifference {
     /// It is held at the gate, with the differences on top
+    #[default]
     Gate,
     /// It is rolled back, and reviewed as well
     Rollback,

@@ -54,7 +54,7 @@ pub(super) fn may_be_rehearsed(
     for (lasts, lines) in known.iter().chain(&unknown) {
         eprintln!("{}: {}", named(lines), printable(&lasts.message()));
     }
-    if !known.is_empty() && !holding.leave_traces {
+    if !known.is_empty() && !holding.limits.leave_traces {
         return Err(Failure::usage(eyre!(
             "ROLLBACK would not take back all that {} does (above); nothing was sent to any server. \
              Add --leave-traces to rehearse it all the same",
