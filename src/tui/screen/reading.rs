@@ -43,7 +43,7 @@ impl Screen {
         let carried = self.carried.is_some_and(|at| now < at + LOOKED_AT);
         self.carried = carried.then_some(now);
         if carried {
-            self.say("This is the next item: look at it, then press Space again.".into());
+            self.say("This is the next item: look at it for a second, then press Space.".into());
         }
         carried
     }
