@@ -1,7 +1,7 @@
 //! The man pages, made from the command line's own definition and the key table.
 
 use super::arguments::Arguments;
-use super::examples::EXAMPLES;
+use super::examples::examples_of;
 use crate::tui::keymap;
 use clap::CommandFactory;
 use std::io;
@@ -138,7 +138,7 @@ fn page_of_all(whole: &clap::Command) -> String {
         roff.push_str(&row);
         roff.push('\n');
     }
-    common(&mut roff, whole, &|_| true);
+    common(&mut roff, whole, None);
     also(&mut roff, listed(whole).map(clap::Command::get_name));
     roff
 }
@@ -158,7 +158,7 @@ fn page_of(whole: &clap::Command, sub: &clap::Command) -> String {
         man.render_description_section(out)?;
         man.render_options_section(out)
     });
-    common(&mut roff, whole, &|command| command == name);
+    common(&mut roff, whole, Some(&name));
     also(&mut roff, std::iter::empty());
     roff
 }
@@ -170,7 +170,7 @@ fn rendered(render: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> String
     String::from_utf8_lossy(&roff).into_owned()
 }
 
-fn common(roff: &mut String, whole: &clap::Command, is_wanted: &dyn Fn(&str) -> bool) {
+fn common(roff: &mut String, whole: &clap::Command, command: Option<&str>) {
     roff.push_str(".SH \"EXIT STATUS\"\n");
     for (code, meaning) in exit_statuses(whole) {
         term(roff, &code, &meaning);
@@ -183,15 +183,12 @@ fn common(roff: &mut String, whole: &clap::Command, is_wanted: &dyn Fn(&str) -> 
     for (name, what) in FILES {
         term(roff, name, what);
     }
-    let examples = EXAMPLES
-        .iter()
-        .filter(|(command, ..)| is_wanted(command))
-        .collect::<Vec<_>>();
-    if !examples.is_empty() {
+    let mut examples = examples_of(command).peekable();
+    if examples.peek().is_some() {
         roff.push_str(".SH EXAMPLES\n");
     }
-    for (command, rest, what) in examples {
-        term(roff, format!("stagegate {command} {rest}").trim_end(), what);
+    for (typed, what) in examples {
+        term(roff, &typed, what);
     }
 }
 

@@ -195,6 +195,32 @@ impl Prompt {
     }
 }
 
+/// What a phase holds, for those who read it and those who change it.
+macro_rules! held_of {
+    ($phase:expr) => {
+        match $phase {
+            Phase::Applying { held, .. }
+            | Phase::Verifying { held, .. }
+            | Phase::TakingDown { held, .. }
+            | Phase::Deciding { held, .. }
+            | Phase::MustRollBack { held, .. }
+            | Phase::Querying { held, .. }
+            | Phase::Committing { held, .. } => Some(held),
+            Phase::Connecting
+            | Phase::Checklist
+            | Phase::Beginning
+            | Phase::Reviewing { .. }
+            | Phase::Returning
+            | Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
+            | Phase::PostVerifying { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => None,
+        }
+    };
+}
+
 impl Phase {
     pub fn kind(&self) -> PhaseKind {
         match self {
@@ -221,49 +247,11 @@ impl Phase {
 
     /// The held transaction, while it is held.
     pub fn held(&self) -> Option<&Held> {
-        match self {
-            Phase::Applying { held, .. }
-            | Phase::Verifying { held, .. }
-            | Phase::TakingDown { held, .. }
-            | Phase::Deciding { held, .. }
-            | Phase::MustRollBack { held, .. }
-            | Phase::Querying { held, .. }
-            | Phase::Committing { held, .. } => Some(held),
-            Phase::Connecting
-            | Phase::Checklist
-            | Phase::Beginning
-            | Phase::Reviewing { .. }
-            | Phase::Returning
-            | Phase::RollingBack { .. }
-            | Phase::Inquiring { .. }
-            | Phase::Waiting { .. }
-            | Phase::PostVerifying { .. }
-            | Phase::Ended(_)
-            | Phase::Left(_) => None,
-        }
+        held_of!(self)
     }
 
     pub(super) fn held_mut(&mut self) -> Option<&mut Held> {
-        match self {
-            Phase::Applying { held, .. }
-            | Phase::Verifying { held, .. }
-            | Phase::TakingDown { held, .. }
-            | Phase::Deciding { held, .. }
-            | Phase::MustRollBack { held, .. }
-            | Phase::Querying { held, .. }
-            | Phase::Committing { held, .. } => Some(held),
-            Phase::Connecting
-            | Phase::Checklist
-            | Phase::Beginning
-            | Phase::Reviewing { .. }
-            | Phase::Returning
-            | Phase::RollingBack { .. }
-            | Phase::Inquiring { .. }
-            | Phase::Waiting { .. }
-            | Phase::PostVerifying { .. }
-            | Phase::Ended(_)
-            | Phase::Left(_) => None,
-        }
+        held_of!(self)
     }
 
     /// Whether it is another one, or another thing is known in it, beside how long it may be held.

@@ -41,12 +41,7 @@ fn a_post_verification_is_cancelled_and_what_is_committed_stays() {
     let stage = Stage::set(Scenario::Clean);
     let mut terminal = run(&stage, PASSES, &format!("SELECT pg_sleep(600);\n{PASSES}"));
     terminal.walk_to_the_gate();
-    terminal
-        .key("c")
-        .wait_for("Type the name of the database")
-        .type_slowly("wiser_ops")
-        .key("Enter")
-        .wait_for("no transaction is open");
+    terminal.send_commit().wait_for("no transaction is open");
     stage.wait_until(SLEEPS, "1");
     terminal
         .shows(&["x cancel"])
@@ -69,12 +64,7 @@ fn a_post_verification_that_no_cancel_ends_is_told_and_x_again_closes_its_link()
     let after = format!("SELECT public.swallow();\n{PASSES}");
     let mut terminal = run(&stage, PASSES, &after);
     terminal.walk_to_the_gate();
-    terminal
-        .key("c")
-        .wait_for("Type the name of the database")
-        .type_slowly("wiser_ops")
-        .key("Enter")
-        .wait_for("no transaction is open");
+    terminal.send_commit().wait_for("no transaction is open");
     stage.wait_until(SLEEPS, "1");
     terminal
         .key("x")
@@ -96,12 +86,7 @@ fn a_commit_that_no_cancel_ends_is_told_and_goes_on() {
     // It waits for a standby that nobody is, and then its process stands still.
     stage.ask("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
     stage.ask("SELECT pg_reload_conf()");
-    terminal
-        .key("c")
-        .wait_for("Type the name of the database")
-        .type_slowly("wiser_ops")
-        .key("Enter")
-        .wait_for("x end the wait");
+    terminal.send_commit().wait_for("x end the wait");
     let commits = "SELECT pid FROM pg_stat_activity
          WHERE application_name = 'stagegate' AND wait_event = 'SyncRep'";
     let backend = Pid::from_raw(stage.ask_one(commits).parse().unwrap()).unwrap();

@@ -287,22 +287,25 @@ fn a_window_made_tiny_at_the_gate_forbids_commit_until_it_is_large_again() {
     stage.assert_committed(&mut terminal);
 }
 
+/// A server that says this of each transaction, whatever became of it.
+fn always_saying(status: &str) -> Stage {
+    let stage = Stage::set(Scenario::Clean);
+    stage.ask(&format!(
+        "SET allow_system_table_mods = on;
+         CREATE OR REPLACE FUNCTION pg_catalog.pg_xact_status(xid8) RETURNS text LANGUAGE sql
+         AS $$ SELECT '{status}' $$"
+    ));
+    stage
+}
+
 /// The other way round: COMMIT was answered, and is not called rolled back by a status, then or later.
 #[test]
 fn a_server_that_calls_aborted_what_it_answered_as_committed_is_not_believed() {
-    let stage = Stage::set(Scenario::Clean);
-    stage.ask(
-        "SET allow_system_table_mods = on;
-         CREATE OR REPLACE FUNCTION pg_catalog.pg_xact_status(xid8) RETURNS text LANGUAGE sql
-         AS $$ SELECT 'aborted' $$",
-    );
+    let stage = always_saying("aborted");
     let mut terminal = stage.run();
     terminal.walk_to_the_gate();
     terminal
-        .key("c")
-        .wait_for("Type the name of the database")
-        .type_slowly("wiser_ops")
-        .key("Enter")
+        .send_commit()
         .wait_for("OUTCOME UNKNOWN")
         .shows(&["what the server says contradicts itself"])
         .key("o")
@@ -326,12 +329,7 @@ fn a_server_that_calls_aborted_what_it_answered_as_committed_is_not_believed() {
 /// what this program knows that it did.
 #[test]
 fn a_server_that_calls_committed_what_was_rolled_back_is_not_believed() {
-    let stage = Stage::set(Scenario::Clean);
-    stage.ask(
-        "SET allow_system_table_mods = on;
-         CREATE OR REPLACE FUNCTION pg_catalog.pg_xact_status(xid8) RETURNS text LANGUAGE sql
-         AS $$ SELECT 'committed' $$",
-    );
+    let stage = always_saying("committed");
     let mut terminal = stage.run();
     terminal.walk_to_the_gate();
     terminal

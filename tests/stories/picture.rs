@@ -55,10 +55,7 @@ fn pictures_of_a_decision_with_nothing_held() {
     draw(&terminal, "review.svg");
     stage.ask("GRANT DELETE ON service_ops.packet_decision TO wiser_app");
     terminal
-        .key("c")
-        .wait_for("Type the name of the database")
-        .type_slowly("wiser_ops")
-        .key("Enter")
+        .send_commit()
         .wait_for("COMMIT did not follow")
         .wait_for_the_gate();
     draw(&terminal, "difference.svg");

@@ -65,10 +65,7 @@ fn a_journal_that_is_gone_or_changed_refuses_commit() {
         terminal.walk_to_the_gate();
         deed(&path);
         terminal
-            .key("c")
-            .wait_for("Type the name of the database")
-            .type_slowly("wiser_ops")
-            .key("Enter")
+            .send_commit()
             .wait_for("ONLY ROLLBACK IS LEFT: the journal was lost")
             .wait_until(said, |screen| unwrapped(screen).contains(said));
         stage.assert_nothing_seen();

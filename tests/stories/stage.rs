@@ -431,7 +431,9 @@ pub trait Walk {
     fn wait_for_the_gate(&mut self) -> &mut Self;
     /// Signs everything, applies, and waits until the gate is armed.
     fn walk_to_the_gate(&mut self) -> &mut Self;
-    /// At the gate: `c`, the name, Enter; waits until it is proven.
+    /// At the gate: `c`, the name, Enter.
+    fn send_commit(&mut self) -> &mut Self;
+    /// The same; waits until it is proven.
     fn commit(&mut self) -> &mut Self;
     /// Where a transaction is open: `r`, `y`; waits until it is proven.
     fn roll_back(&mut self) -> &mut Self;
@@ -591,12 +593,15 @@ impl Walk for Terminal {
         })
     }
 
-    fn commit(&mut self) -> &mut Self {
+    fn send_commit(&mut self) -> &mut Self {
         self.key("c")
             .wait_for("Type the name of the database")
             .type_slowly("wiser_ops")
             .key("Enter")
-            .wait_for("C O M M I T T E D")
+    }
+
+    fn commit(&mut self) -> &mut Self {
+        self.send_commit().wait_for("C O M M I T T E D")
     }
 
     fn roll_back(&mut self) -> &mut Self {

@@ -44,11 +44,7 @@ pub fn take_time(terminal: &mut Terminal) -> &mut Terminal {
 
 /// In a review: gives COMMIT.
 pub fn approve(terminal: &mut Terminal) -> &mut Terminal {
-    terminal
-        .key("c")
-        .wait_for("Type the name of the database")
-        .type_slowly("wiser_ops")
-        .key("Enter")
+    terminal.send_commit()
 }
 
 /// In a review: ends the run, of which nothing is left.
@@ -152,10 +148,7 @@ fn what_is_decided_at_the_gate_never_has_its_structure_taken_down() {
     terminal.walk_to_the_gate().shows(&["take time"]);
     assert_eq!(taken_down(&stage), 0, "before the decision");
     terminal
-        .key("c")
-        .wait_for("Type the name of the database")
-        .type_slowly("wiser_ops")
-        .key("Enter")
+        .send_commit()
         .wait_for("C O M M I T T E D")
         .key("q");
     stage.assert_committed(&mut terminal);
