@@ -1,6 +1,7 @@
 //! The query inside the held transaction: on FAIL, before COMMIT, cancelled, overtaken by the end
 //! of the hold and by the end of the session.
 
+use crate::cancelling::SWALLOW;
 use crate::child::Finish;
 use crate::stage::{Stage, Walk};
 use crate::terminal::{PROGRAM, Terminal};
@@ -168,11 +169,7 @@ fn a_session_that_ends_during_a_query_is_rolled_back_with_proof() {
 #[test]
 fn a_query_that_no_cancel_ends_is_told_and_x_again_rolls_back() {
     let stage = Stage::set(Scenario::Clean);
-    stage.ask(
-        "CREATE FUNCTION public.swallow() RETURNS int LANGUAGE plpgsql AS $$ BEGIN LOOP
-         BEGIN PERFORM pg_sleep(100); EXCEPTION WHEN query_canceled THEN NULL; END;
-         END LOOP; END $$",
-    );
+    stage.ask(SWALLOW);
     let mut terminal = stage.run();
     terminal.walk_to_the_gate();
     terminal

@@ -6,10 +6,13 @@ use crate::unheld::{SCRIPT, take_time};
 use rustix::process::{Pid, Signal, kill_process};
 use stagegate::sandbox::demo::Scenario;
 
-/// Catches every cancel, the server's own limit too.
-const SWALLOW: &str =
-    "CREATE FUNCTION public.swallow() RETURNS int LANGUAGE plpgsql AS $$ BEGIN LOOP
-     BEGIN PERFORM pg_sleep(100); EXCEPTION WHEN query_canceled THEN NULL; END;
+/// Catches every cancel, the server's own limit too. One that comes while another is being caught is
+/// caught farther out.
+pub const SWALLOW: &str = "CREATE FUNCTION public.swallow(within int DEFAULT 4) RETURNS int
+     LANGUAGE plpgsql AS $$ BEGIN LOOP
+     BEGIN
+     IF within > 0 THEN PERFORM public.swallow(within - 1); ELSE PERFORM pg_sleep(100); END IF;
+     EXCEPTION WHEN query_canceled THEN NULL; END;
      END LOOP; END $$";
 
 /// What is slow as long as it has a row.

@@ -100,8 +100,11 @@ fn lines_are_taken_while_the_structure_is_compared() {
     let holder = lock(&stage);
     let mut terminal = stage.run_with(&[PATIENT[0], PATIENT[1], "--plain"]);
     let compares = "Item 5: the structure is compared with that of the rehearsal of 2";
-    // The last that is told while nobody has typed anything.
-    terminal.wait_for(compares).wait_for("Impact: ");
+    // All that is told while nobody has typed anything; what comes last depends on which was read first.
+    terminal
+        .wait_for(compares)
+        .wait_for("Impact: ")
+        .wait_for("Locks: ");
     answers(&mut terminal, "sign 5", "still being looked for");
     drop(holder);
     terminal.wait_for("HOLDS. rehearsed on 2");

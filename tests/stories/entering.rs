@@ -174,10 +174,14 @@ fn a_wrong_password_is_told_and_asked_for_twice_more() {
     terminal.wait_for("PASSWORD");
     for _ in 0..2 {
         terminal
-            .type_unseen("another one")
+            .paste_bracketed("another one")
+            .wait_for("(typed, not shown)")
+            .breathe()
+            .key("Enter")
+            // The question before says the same: this one begins empty.
+            .wait_while("(typed, not shown)")
             .wait_for("password authentication failed")
-            .wait_for("PASSWORD")
-            .wait_while("(typed, not shown)");
+            .wait_for("PASSWORD");
     }
     terminal
         .type_unseen("another one")
