@@ -55,6 +55,7 @@ fn outcome(machine: &Machine, account: &Account) -> String {
         )
     });
     let xid = account
+        .transaction
         .xid
         .as_ref()
         .map_or_else(String::new, |xid| format!(" (transaction {xid})"));
@@ -93,7 +94,7 @@ fn outcome(machine: &Machine, account: &Account) -> String {
         Some(ending @ Ending::Unknown { reason }) => format!(
             "{}{place}{xid}: {reason}. Ask that server later: SELECT pg_xact_status('{}');",
             ending.word(),
-            account.xid.as_deref().unwrap_or("?")
+            account.transaction.xid.as_deref().unwrap_or("?")
         ),
     }
 }

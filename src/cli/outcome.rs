@@ -92,7 +92,7 @@ pub(super) fn ask_outcome(
         }
         (_, Some(xid), Some(target)) => {
             let identity = Identity {
-                durable: replay.last().is_some_and(|attempt| attempt.durable),
+                durable: replay.last().is_some_and(|attempt| attempt.transaction.durable),
                 ..Identity::of(target)
             };
             let settings = settings(connection, target)?;

@@ -77,10 +77,7 @@ pub(super) fn closing_of_script(
         ),
         (why, code) => (
             code,
-            format!(
-                "REHEARSAL FAILED, because {why}: {} PASS, {} WARN, {} FAIL.",
-                tally.pass, tally.warn, tally.fail
-            ),
+            format!("REHEARSAL FAILED, because {why}: {tally}."),
         ),
     };
     (

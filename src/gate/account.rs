@@ -5,12 +5,13 @@
 mod backups;
 mod locks_taken;
 mod taking;
+mod transaction;
 mod waited;
 
 use super::ending::Why;
 use super::event::{
-    Added, Body, CLOSED_BY_US, CommitWait, Event, Evidence, Millis, Observation, OtherSession,
-    Report, Seq, ServerLog, ServerMessage, Sight, StatementReport, Target,
+    Body, CLOSED_BY_US, CommitWait, Event, Evidence, Millis, Observation, OtherSession, Report,
+    Seq, ServerLog, ServerMessage, Sight, StatementReport, Target,
 };
 use super::machine::Machine;
 use super::pass::Pass;
@@ -21,8 +22,9 @@ use crate::runbook::impact::Measure;
 use crate::runbook::script::{Fate, Script};
 use crate::runbook::{ItemKind, Runbook};
 pub use backups::Backup;
-pub use locks_taken::{LocksTaken, StatementEnd, WithLocks};
+pub use locks_taken::{StatementEnd, WithLocks};
 use std::collections::BTreeSet;
+pub use transaction::{Transaction, TransactionFact};
 pub use waited::{LockWaits, Waited, WaitsInShort};
 
 /// What is known of a run.
@@ -44,9 +46,10 @@ pub struct Account {
     pub backup: Backup,
     /// Which items are about a backup.
     backups: Vec<usize>,
-    pub xid: Option<String>,
-    /// What the program itself sent after BEGIN.
-    pub added: Vec<Added>,
+    /// The transaction that was begun last.
+    pub transaction: Transaction,
+    /// How many of what the program added to it go behind the last statement.
+    behind: usize,
     /// When BEGIN was answered, on the scale of `now`.
     pub begun_at: Option<Millis>,
     /// When the held transaction ended, on the scale of `now`.
@@ -55,16 +58,8 @@ pub struct Account {
     pub steps: Vec<Step>,
     /// The number of each of them.
     numbers: Vec<usize>,
-    /// Which of them runs, which failed, and which was done last; how many are done. They are kept,
-    /// because a frame asks for them and a script may have a hundred thousand statements.
+    /// Which of them runs.
     running: Option<usize>,
-    failed: Option<usize>,
-    last_done: Option<usize>,
-    done: usize,
-    /// Who took which lock, and where the script's time went since.
-    pub locks: LocksTaken,
-    /// Checks that the script returned, each with its statement's number.
-    pub checks: Vec<(usize, Check)>,
     /// What came out of the pass so far, where that is to be kept.
     pub pass: Option<Pass>,
     /// How long it took to take down the structure of what the script touched, once that was done.
@@ -75,6 +70,7 @@ pub struct Account {
     pub looks: usize,
     /// Everything the server said, oldest first.
     pub messages: Vec<Said>,
+    /// What the post-verification showed.
     pub post: Vec<StatementReport>,
     /// The newest look of the monitor.
     pub sight: Option<Sight>,
@@ -227,7 +223,7 @@ impl Account {
 
     /// Whom the statement that failed waited for, as far as anybody saw it.
     pub fn stopped_by(&self) -> &[OtherSession] {
-        match self.failed {
+        match self.transaction.failed() {
             Some(_) => &self.blockers,
             None => &[],
         }
@@ -282,7 +278,7 @@ impl Account {
 
     /// The statement that failed: its number and what the server said.
     pub fn failed(&self) -> Option<(usize, &ServerMessage)> {
-        let number = self.failed?;
+        let number = self.transaction.failed()?;
         match self.step_of(number) {
             Step::Failed { error, .. } => Some((number, &**error)),
             _ => None,
@@ -291,17 +287,18 @@ impl Account {
 
     /// The statement to look at: the one that runs or failed, else the last that was done.
     pub fn newest(&self) -> Option<usize> {
-        self.running.or(self.failed).or(self.last_done)
+        self.running.or(self.transaction.newest())
     }
 
-    /// How many statements are done.
-    pub fn done(&self) -> usize {
-        self.done
+    /// What the program adds ahead of the script's statements or between them, and what behind the last.
+    pub fn added(&self) -> (&[String], &[String]) {
+        let added = &self.transaction.added;
+        added.split_at(added.len().saturating_sub(self.behind))
     }
 
     /// The checks of the script, FAIL first, then WARN, then PASS; otherwise in the script's order.
     pub fn checks_by_verdict(&self) -> Vec<&(usize, Check)> {
-        let mut checks: Vec<_> = self.checks.iter().collect();
+        let mut checks: Vec<_> = self.transaction.checks.iter().collect();
         checks.sort_by_key(|(_, check)| match check.verdict {
             Verdict::Fail => 0,
             Verdict::Warn => 1,

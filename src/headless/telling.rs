@@ -164,10 +164,10 @@ impl<'a> Teller<'a> {
             }
             Phase::Beginning => self.say("BEGIN."),
             Phase::Applying { .. } => {
-                for added in &account.added {
+                for added in &account.transaction.added {
                     self.say(&format!("stagegate adds: {added}"));
                 }
-                if let Some(xid) = &account.xid {
+                if let Some(xid) = &account.transaction.xid {
                     self.say(&format!("TRANSACTION OPEN, id {xid}."));
                 }
             }
@@ -179,10 +179,7 @@ impl<'a> Teller<'a> {
                     let checks = if tally.total() == 0 {
                         "No checks: nothing says whether the script did what it should".to_owned()
                     } else {
-                        format!(
-                            "Checks: {} PASS, {} WARN, {} FAIL",
-                            tally.pass, tally.warn, tally.fail
-                        )
+                        format!("Checks: {tally}")
                     };
                     let data = self.runbook.script.data_in_words();
                     let data = data.map_or_else(String::new, |data| format!("; {data}"));

@@ -110,12 +110,8 @@ fn end_of(replay: &Replay) -> End {
     else {
         return End::Unfinished;
     };
-    let checks = || {
-        attempt
-            .verification
-            .iter()
-            .chain(&attempt.post_verification)
-    };
+    let transaction = &attempt.transaction;
+    let checks = || transaction.script_checks().chain(&transaction.post_checks);
     let failed = checks().filter(|check| check.verdict == Verdict::Fail);
     let mut rows: Vec<String> = failed
         .map(|check| format!("FAIL  {}  {}", check.name, check.detail))

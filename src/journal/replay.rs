@@ -124,7 +124,7 @@ impl Replay {
 
     /// The number of that transaction, where BEGIN was answered.
     pub fn xid(&self) -> Option<&str> {
-        self.last()?.xid.as_deref()
+        self.last()?.transaction.xid.as_deref()
     }
 
     /// Its outcome, or that of a run that began none, where the program lived to write it.

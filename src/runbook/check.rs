@@ -128,6 +128,13 @@ impl Tally {
     }
 }
 
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Tally { pass, warn, fail } = self;
+        write!(f, "{pass} PASS, {warn} WARN, {fail} FAIL")
+    }
+}
+
 /// Names of columns that say what was checked.
 const NAME_COLUMNS: &[&str] = &["check", "check_name", "name", "test"];
 

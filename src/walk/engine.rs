@@ -319,7 +319,7 @@ impl<H: HeldSession> Engine<H> {
         if let Some(alarm) = self.machine.leaving() {
             watchdog.tell_to_leave(alarm.exit_code());
         }
-        let xid = self.account.xid.clone();
+        let xid = self.account.transaction.xid.clone();
         let known = match self.machine.phase() {
             // Whether it was sent is told where it is sent.
             Phase::Committing { .. } => return,
@@ -458,14 +458,17 @@ impl<H: HeldSession> Engine<H> {
                 let target = self.account.target.clone().unwrap_or_default();
                 return self.held.back_up(seq, target, folder);
             }
-            Request::Begin => Order::Begin,
+            Request::Begin => {
+                self.account.forget_transaction();
+                Order::Begin
+            }
             Request::RunScript => Order::RunScript,
             Request::Settle => Order::Settle,
             Request::TakeDown => Order::TakeDown,
             Request::Commit(warrant) => return self.commit(seq, warrant, events),
             Request::RollBack => {
                 // A rollback is sent in any case: keeping the locks would be worse than a gap.
-                let entry = Entry::intent(Decision::RollBack, self.account.xid.clone());
+                let entry = Entry::intent(Decision::RollBack, self.account.transaction.xid.clone());
                 if let Err(error) = self.write(&entry, true) {
                     events.push_back(Event::JournalLost(error.to_string()));
                 }

@@ -1,7 +1,7 @@
 //! The fold itself: what each event adds to what is known.
 
-use super::{Account, LockWaits, LocksTaken, Said, StatementEnd, Step, Waited};
-use crate::gate::event::{Body, Command, CommitAnswer, Event, Observation, Report};
+use super::{Account, LockWaits, Said, StatementEnd, Step, Transaction, TransactionFact, Waited};
+use crate::gate::event::{Added, Body, Command, CommitAnswer, Event, Observation, Report};
 use crate::gate::machine::LOCK_NOT_AVAILABLE;
 use crate::gate::pass::{Pass, Structure};
 use crate::gate::statement::ServerMessage;
@@ -51,22 +51,19 @@ impl Account {
         }
     }
 
-    fn forget_transaction(&mut self) {
+    /// Another one is begun, or may be: what is known is of the one before. To be called where BEGIN is
+    /// about to be sent, because no report comes where it is not answered.
+    pub fn forget_transaction(&mut self) {
         for step in &mut self.steps {
             if !matches!(step, Step::Gate(_)) {
                 *step = Step::Waiting;
             }
         }
         self.running = None;
-        self.failed = None;
-        self.last_done = None;
-        self.done = 0;
-        self.locks = LocksTaken::default();
-        self.xid = None;
-        self.added.clear();
+        self.transaction = Transaction::default();
+        self.behind = 0;
         self.begun_at = None;
         self.ended_at = None;
-        self.checks.clear();
         self.post.clear();
         self.looked = None;
         self.taken_down = None;
@@ -95,12 +92,7 @@ impl Account {
                 self.lost = None;
                 self.target = Some((**target).clone());
             }
-            Body::ConnectFailed(error) => self.say(None, error),
-            Body::BeginFailed(error) => {
-                // What is known is of the attempt before it.
-                self.forget_transaction();
-                self.say(None, error);
-            }
+            Body::ConnectFailed(error) | Body::BeginFailed(error) => self.say(None, error),
             // One of an earlier look comes too late.
             Body::Probed { .. } if report.seq < self.probed => {}
             Body::Probed { item, evidence } => {
@@ -110,10 +102,12 @@ impl Account {
                 }
             }
             Body::Begun { xid, added } => {
-                // Another attempt starts from nothing.
-                self.forget_transaction();
-                self.xid = Some(xid.clone());
-                self.added.clone_from(added);
+                self.transaction.take(TransactionFact::Begun {
+                    xid: xid.clone(),
+                    added: added.iter().map(Added::to_string).collect(),
+                });
+                let behind = |one: &&Added| matches!(one, Added::Behind(_));
+                self.behind = added.iter().filter(behind).count();
                 self.begun_at = Some(self.now);
                 self.lost = None;
             }
@@ -130,11 +124,13 @@ impl Account {
                 if let Some(pass) = &mut self.pass {
                     pass.keep(report);
                 }
-                let number = report.number;
-                self.checks
-                    .extend(report.checks.iter().map(|check| (number, check.clone())));
-                self.locks.take_down(StatementEnd::from(&**report));
-                self.step(number, Step::Done(report.clone()));
+                let ended = TransactionFact::StatementEnded(StatementEnd::from(&**report));
+                self.transaction.take(ended);
+                for check in &report.checks {
+                    self.transaction
+                        .take(TransactionFact::Checked(check.clone()));
+                }
+                self.step(report.number, Step::Done(report.clone()));
             }
             Body::StatementFailed {
                 number,
@@ -143,12 +139,14 @@ impl Account {
             } => {
                 self.say(Some(*number), error);
                 self.keep_who_stopped(*number, error);
-                self.locks.take_down(StatementEnd {
+                let ended = StatementEnd {
                     number: *number,
                     duration: *duration,
                     tag: None,
                     locks: &[],
-                });
+                };
+                self.transaction
+                    .take(TransactionFact::StatementEnded(ended));
                 let failed = Step::Failed {
                     duration: *duration,
                     error: error.clone(),
@@ -198,7 +196,13 @@ impl Account {
                 }
                 self.lose(error);
             }
-            Body::PostVerified { results } => self.post.clone_from(results),
+            Body::PostVerified { results } => {
+                self.post.clone_from(results);
+                for check in results.iter().flat_map(|result| &result.checks) {
+                    self.transaction
+                        .take(TransactionFact::PostChecked(check.clone()));
+                }
+            }
             Body::BackupStarted(_)
             | Body::BackupProgressed(_)
             | Body::BackedUp(_)
@@ -206,8 +210,8 @@ impl Account {
             | Body::BackupLost(_)
             | Body::ScriptFinished
             | Body::Settled { .. }
-            | Body::Asked(_)
-            | Body::NumberDurable => {}
+            | Body::Asked(_) => {}
+            Body::NumberDurable => self.transaction.take(TransactionFact::NumberDurable),
             Body::CommitWaits(wait) => self.commit_wait = Some(wait.clone()),
             Body::TransactionGone => self.ended_at = Some(self.now),
             Body::FoundFailed(error) => self.say(None, error),
@@ -241,18 +245,11 @@ impl Account {
         let Some(slot) = place.and_then(|at| self.steps.get_mut(at)) else {
             return;
         };
-        self.done -= usize::from(matches!(slot, Step::Done(_)));
         if self.running == Some(number) {
             self.running = None;
         }
-        match &step {
-            Step::Running { .. } => self.running = Some(number),
-            Step::Failed { .. } => self.failed = Some(number),
-            Step::Done(_) => {
-                self.done += 1;
-                self.last_done = Some(number);
-            }
-            Step::Waiting | Step::Gate(_) | Step::NotRun => {}
+        if matches!(step, Step::Running { .. }) {
+            self.running = Some(number);
         }
         *slot = step;
     }

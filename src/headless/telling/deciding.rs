@@ -7,10 +7,8 @@ use crate::gate::{Account, Ending, Machine, Phase};
 
 impl Teller<'_> {
     pub(super) fn ended(&mut self, ending: &Ending, machine: &Machine, account: &Account) {
-        for report in &account.post {
-            for check in &report.checks {
-                self.check(check);
-            }
+        for check in &account.transaction.post_checks {
+            self.check(check);
         }
         match ending {
             Ending::NotConnected => self.say("NOT CONNECTED. Nothing was applied."),
@@ -20,10 +18,9 @@ impl Teller<'_> {
                     self.say(&format!("COMMITTED: {proof}."));
                 }
                 match post {
-                    Some(tally) => self.say(&format!(
-                        "Post-verification: {} PASS, {} WARN, {} FAIL. Type quit.",
-                        tally.pass, tally.warn, tally.fail
-                    )),
+                    Some(tally) => {
+                        self.say(&format!("Post-verification: {tally}. Type quit."));
+                    }
                     None => self.say("Type quit. stagegate report writes this run down for others; stagegate rollback walks the way back."),
                 }
             }
@@ -62,12 +59,9 @@ impl Teller<'_> {
         ));
         if let Some(held) = account.held() {
             self.say(&format!(
-                "It was held {}.{} s. Checks: {} PASS, {} WARN, {} FAIL.",
+                "It was held {}.{} s. Checks: {tally}.",
                 held / 1_000,
                 held % 1_000 / 100,
-                tally.pass,
-                tally.warn,
-                tally.fail
             ));
         }
         if let Some(basis) = machine.basis() {

@@ -1,21 +1,18 @@
 //! One transaction, from BEGIN to its end, as a journal tells it.
 
-use crate::gate::account::{LocksTaken, StatementEnd, WaitsInShort};
+use crate::gate::account::{StatementEnd, Transaction, TransactionFact, WaitsInShort};
 use crate::gate::event::{Lock, LockMode};
 use crate::gate::phase::OutcomeWord;
 use crate::journal::entry::StatementEnded;
-use crate::runbook::check::Check;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
 #[derive(Debug, Default)]
 pub struct Attempt {
-    /// Its id; `None` where BEGIN was not answered.
-    pub xid: Option<String>,
+    /// What the run knew of it as well while it went on.
+    pub transaction: Transaction,
     /// When BEGIN was about to be sent.
     pub began: Option<Timestamp>,
-    /// Its number was on the server's disk.
-    pub durable: bool,
     /// When its end was recorded; a little after the locks were let go.
     pub ended: Option<Timestamp>,
     /// When its last statement had come to its end and the verdict was known.
@@ -23,17 +20,11 @@ pub struct Attempt {
     /// When the gate opened for a decision, and when the decision was made there.
     pub decided: Option<Timestamp>,
     pub answered: Option<Timestamp>,
-    /// What the program itself sent.
-    pub added: Vec<String>,
     pub statements: Vec<TimedStatement>,
-    pub locks: LocksTaken,
     /// Whom it waited for when it stopped.
     pub blocked: Vec<String>,
     /// Who waited for it, where anybody was seen to.
     pub waited: Option<WaitsInShort>,
-    /// The checks of the script.
-    pub verification: Vec<Check>,
-    pub post_verification: Vec<Check>,
     /// Whether COMMIT may have been sent.
     pub commit_intended: bool,
     /// ROLLBACK was about to be sent: for this transaction COMMIT was not, and is not any more.
@@ -111,12 +102,13 @@ impl Attempt {
             .iter()
             .filter_map(|told| read_lock(told))
             .collect();
-        self.locks.take_down(StatementEnd {
+        let end = StatementEnd {
             number: ended.number,
             duration: ended.milliseconds,
             tag: ended.tag.as_deref(),
             locks: &locks,
-        });
+        };
+        self.transaction.take(TransactionFact::StatementEnded(end));
         self.statements.push(TimedStatement { at, ended });
     }
 
@@ -136,7 +128,7 @@ impl Attempt {
     pub fn held(&self) -> Vec<HeldRelation> {
         let mut held: Vec<HeldRelation> = Vec::new();
         let mut known: BTreeMap<&str, usize> = BTreeMap::new();
-        for (number, lock) in self.locks.taken() {
+        for (number, lock) in self.transaction.locks.taken() {
             let Some(since) = self.started(*number) else {
                 continue;
             };
@@ -168,7 +160,7 @@ impl Attempt {
 
     /// When the first lock was asked for that reads or writes wait for.
     pub fn first_felt(&self) -> Option<Timestamp> {
-        self.started(self.locks.first_felt()?)
+        self.started(self.transaction.locks.first_felt()?)
     }
 }
 

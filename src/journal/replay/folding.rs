@@ -4,7 +4,7 @@ use super::{
     Approved, Attempt, RecordedOutcome, Replay, ReplayedItem, TimedMessage, TimedPerusal,
     TimedQuery, TimedSignature,
 };
-use crate::gate::account::WaitsInShort;
+use crate::gate::account::{TransactionFact, WaitsInShort};
 use crate::gate::phase::{ANSWERED_COMMIT, OutcomeWord, Why};
 use crate::journal::chain::Line;
 use crate::journal::entry::{CheckStage, Decision, Entry, Opened, PhaseWord};
@@ -233,7 +233,8 @@ impl Replay {
                 attempt.let_go |= phase == PhaseWord::Reviewing;
                 attempt.retried = why.or_else(|| Some("the server's answer".to_owned()));
             }
-            PhaseWord::Checklist => attempt.back_at_checklist = true,
+            // It connects anew first.
+            PhaseWord::Connecting | PhaseWord::Checklist => attempt.back_at_checklist = true,
             _ => {}
         }
     }
@@ -302,10 +303,9 @@ impl Attempt {
     fn take(&mut self, at: Timestamp, entry: Entry) {
         match entry {
             Entry::Begun { xid, added } => {
-                self.xid = Some(xid);
-                self.added = added;
+                self.transaction.take(TransactionFact::Begun { xid, added });
             }
-            Entry::NumberDurable => self.durable = true,
+            Entry::NumberDurable => self.transaction.take(TransactionFact::NumberDurable),
             Entry::Statement(ended) => self.keep_statement(at, ended),
             Entry::Checked {
                 stage,
@@ -313,14 +313,14 @@ impl Attempt {
                 verdict,
                 detail,
             } => {
-                let checks = match stage {
-                    CheckStage::Verification => &mut self.verification,
-                    CheckStage::PostVerification => &mut self.post_verification,
-                };
-                checks.push(Check {
+                let check = Check {
                     name,
                     verdict,
                     detail,
+                };
+                self.transaction.take(match stage {
+                    CheckStage::Verification => TransactionFact::Checked(check),
+                    CheckStage::PostVerification => TransactionFact::PostChecked(check),
                 });
             }
             Entry::Blocked { by, .. } => self.blocked = by,
@@ -361,8 +361,7 @@ impl Attempt {
 
     /// Whether the run came to this phase because the last statement's end was known.
     fn is_verified(&self, phase: &PhaseWord) -> bool {
-        let unfailed = self.failed().is_none() && !self.statements.is_empty();
-        unfailed
+        self.transaction.is_unfailed()
             && matches!(
                 phase,
                 PhaseWord::Deciding

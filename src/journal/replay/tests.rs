@@ -88,7 +88,7 @@ fn only_the_last_transaction_counts() {
         phase("beginning"),
         begun("8"),
     ]);
-    assert!(!replay.last().unwrap().durable);
+    assert!(!replay.last().unwrap().transaction.durable);
     assert_eq!(replay.xid(), Some("8"));
     assert!(!replay.commit_intended());
     assert!(replay.outcome().is_none());

@@ -7,7 +7,7 @@ use super::words::told_to_others;
 use crate::gate::phase::OutcomeWord;
 use crate::journal::chain::Broken;
 use crate::journal::replay::{Attempt, RecordedOutcome, Replay};
-use crate::runbook::check::Verdict;
+use crate::runbook::check::Tally;
 
 /// The journal as a file.
 pub struct JournalFile<'a> {
@@ -133,12 +133,8 @@ fn recorded(replay: &Replay, attempt: &Attempt, outcome: &RecordedOutcome) -> He
     let proof = &outcome.proof;
     match outcome.word {
         OutcomeWord::Committed => {
-            let failed = attempt
-                .post_verification
-                .iter()
-                .filter(|check| check.verdict == Verdict::Fail)
-                .count();
-            let (tone, rest) = match (failed, attempt.post_verification.len(), replay.left) {
+            let post = Tally::of(&attempt.transaction.post_checks);
+            let (tone, rest) = match (post.fail, post.total(), replay.left) {
                 (0, 0, None) => (
                     Tone::Doubtful,
                     " The journal ends there: no post-verification is recorded.",

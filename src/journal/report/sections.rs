@@ -93,6 +93,7 @@ fn tell_what_was_planned(opened: &Opened) -> Vec<NamedFact> {
 fn tell_last_transaction(replay: &Replay, attempt: &Attempt) -> Vec<NamedFact> {
     let mut rows = Vec::new();
     let xid = attempt
+        .transaction
         .xid
         .as_deref()
         .unwrap_or("no answer to BEGIN is recorded");
@@ -101,12 +102,16 @@ fn tell_last_transaction(replay: &Replay, attempt: &Attempt) -> Vec<NamedFact> {
         count => format!(", the last of {count}"),
     };
     rows.push(("Transaction", format!("{xid}{of}")));
-    rows.push(("Verification", said::tally(&attempt.verification)));
+    rows.push((
+        "Verification",
+        said::tally(attempt.transaction.script_checks()),
+    ));
     if let Some(reason) = &attempt.reason {
         rows.push(("COMMIT without checks, because", reason.clone()));
     }
-    if !attempt.post_verification.is_empty() {
-        rows.push(("Post-verification", said::tally(&attempt.post_verification)));
+    let post = &attempt.transaction.post_checks;
+    if !post.is_empty() {
+        rows.push(("Post-verification", said::tally(post)));
     }
     for who in &attempt.blocked {
         rows.push(("Blocked by", who.clone()));

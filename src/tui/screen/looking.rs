@@ -113,7 +113,7 @@ impl Screen {
         };
         let failed = account.failed().filter(|_| is_over);
         let fails = || {
-            let mut checks = account.checks.iter();
+            let mut checks = account.transaction.checks.iter();
             let fail = checks.find(|(_, check)| check.verdict == Verdict::Fail);
             fail.filter(|_| is_over).map(|(number, _)| *number)
         };

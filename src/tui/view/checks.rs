@@ -199,7 +199,7 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize, height: usize) -> Sheet {
         head.push(scene.line(look.clip(&text, columns), look.warn()));
     }
     let mut lines = Vec::new();
-    if scene.account.checks.is_empty() {
+    if scene.account.transaction.checks.is_empty() {
         let text = match phase {
             Phase::Beginning | Phase::Applying { .. } => {
                 "No check has come yet; they are the rows of the script that say PASS, WARN or FAIL."
@@ -212,7 +212,7 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize, height: usize) -> Sheet {
                 .map(|part| scene.line(format!(" {part}"), look.dim())),
         );
     }
-    let checks = scene.account.checks.iter();
+    let checks = scene.account.transaction.checks.iter();
     lines.extend(rows(
         scene,
         checks.map(|(number, check)| (Some(*number), check)),
@@ -228,7 +228,7 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize, height: usize) -> Sheet {
 
 /// The checks of the script that fail.
 pub(crate) fn failing(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
-    let checks = scene.account.checks.iter();
+    let checks = scene.account.transaction.checks.iter();
     rows(
         scene,
         checks
@@ -260,7 +260,7 @@ pub(crate) fn post(scene: &Scene<'_>, columns: usize) -> Sheet {
                 .collect(),
         );
     }
-    let checks = || scene.account.post.iter().flat_map(|result| &result.checks);
+    let checks = || scene.account.transaction.post_checks.iter();
     let mut tally = Tally::default();
     for check in checks() {
         tally.count(check.verdict);

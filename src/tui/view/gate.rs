@@ -129,6 +129,7 @@ pub(crate) fn told(scene: &Scene<'_>, after: &str, columns: usize) -> Vec<Line<'
     }
     let xid = scene
         .account
+        .transaction
         .xid
         .as_deref()
         .map_or_else(String::new, |xid| {
@@ -148,7 +149,7 @@ pub(crate) fn told(scene: &Scene<'_>, after: &str, columns: usize) -> Vec<Line<'
             "{} PASS, {} WARN, {} FAIL",
             tally.pass, tally.warn, tally.fail
         );
-        match scene.account.locks.time() {
+        match scene.account.transaction.locks.time() {
             WithLocks { looking: 0, .. } => counts,
             WithLocks { looking, all, .. } => {
                 format!("{counts}; took {looking} of {all} ms with locks")

@@ -32,7 +32,7 @@ fn lock_style(scene: &Scene<'_>, mode: LockMode) -> Style {
 /// those that make writers wait name their relations.
 pub(crate) fn by_strength(scene: &Scene<'_>, columns: usize, briefly: bool) -> Vec<Line<'static>> {
     let look = scene.look;
-    let locks = scene.account.locks.strongest();
+    let locks = scene.account.transaction.locks.strongest();
     let mut lines = Vec::new();
     for mode in LockMode::ALL.into_iter().rev() {
         let relations: Vec<&String> = locks
@@ -162,7 +162,7 @@ impl<'a> LockPane<'a> {
     fn lock(&self, nth: usize) -> Option<Line<'static>> {
         let (scene, inner) = (self.scene, self.inner);
         let look = scene.look;
-        let taken = scene.account.locks.taken();
+        let taken = scene.account.transaction.locks.taken();
         let (number, lock) = taken.get(nth)?;
         let before = nth.checked_sub(1).and_then(|before| taken.get(before));
         let shown = match before {
@@ -181,7 +181,7 @@ impl<'a> LockPane<'a> {
 
 impl Roll for LockPane<'_> {
     fn total(&self) -> usize {
-        self.above.len() + self.scene.account.locks.taken().len()
+        self.above.len() + self.scene.account.transaction.locks.taken().len()
     }
 
     fn lines(&self, range: Range<usize>) -> Vec<Line<'static>> {
@@ -260,7 +260,7 @@ fn above(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     }
     lines.push(Line::default());
     lines.push(scene.heading(" WHICH STATEMENT TOOK WHAT", inner));
-    if scene.account.locks.taken().is_empty() {
+    if scene.account.transaction.locks.taken().is_empty() {
         lines.push(Line::from(" none so far"));
     }
     lines

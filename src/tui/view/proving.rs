@@ -205,6 +205,6 @@ fn waiting(scene: &Scene<'_>, left: Millis, proof: &Proof) -> Vec<String> {
 }
 
 fn xid(scene: &Scene<'_>) -> String {
-    let xid = scene.account.xid.as_deref();
+    let xid = scene.account.transaction.xid.as_deref();
     scene.look.clean(xid.unwrap_or("unknown"))
 }

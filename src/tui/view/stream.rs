@@ -17,7 +17,7 @@
 
 use super::{Roll, Scene};
 use crate::gate::account::Step;
-use crate::gate::event::{Added, LockMode, OtherSession, ServerMessage, StatementReport};
+use crate::gate::event::{LockMode, OtherSession, ServerMessage, StatementReport};
 use crate::runbook::script::{Fate, Script, Statement};
 use crate::tui::text::{clock, hanging, took, width, wrap};
 use ratatui::style::{Style, Styled};
@@ -117,32 +117,17 @@ impl<'a> Stream<'a> {
             Some(newest) if newest < index => self.below.len(),
             Some(_) | None => 0,
         };
-        Some(self.ahead().count() + below + end - 1)
-    }
-
-    /// What the program sends ahead of the statements and between them, and what behind the last one.
-    fn ahead(&self) -> impl Iterator<Item = &Added> {
-        let added = self.scene.account.added.iter();
-        added.filter(|one| matches!(one, Added::Ahead(_)))
-    }
-
-    fn behind(&self) -> impl Iterator<Item = &Added> {
-        let added = self.scene.account.added.iter();
-        added.filter(|one| matches!(one, Added::Behind(_)))
+        let (ahead, _) = self.scene.account.added();
+        Some(ahead.len() + below + end - 1)
     }
 
     /// Of what the program sends, each in a line, those whose lines are in the range; the first one
     /// stands on line `start`.
-    fn added<'b>(
-        &self,
-        all: impl Iterator<Item = &'b Added>,
-        start: usize,
-        range: &Range<usize>,
-    ) -> Vec<Line<'static>> {
+    fn added(&self, all: &[String], start: usize, range: &Range<usize>) -> Vec<Line<'static>> {
         let scene = self.scene;
         let shown = (start..).zip(all).filter(|(line, _)| range.contains(line));
         let lines = shown.map(|(_, sent)| {
-            let text = scene.look.clean(&sent.to_string());
+            let text = scene.look.clean(sent);
             aside(scene, "  +", &text, "sent by stagegate", self.columns)
         });
         lines.collect()
@@ -186,7 +171,7 @@ impl<'a> Stream<'a> {
 impl Roll for Stream<'_> {
     fn total(&self) -> usize {
         let ends = self.scene.outline.ends.last().copied().unwrap_or(0);
-        self.scene.account.added.len() + ends + self.below.len()
+        self.scene.account.transaction.added.len() + ends + self.below.len()
     }
 
     fn follow(&self) -> Option<usize> {
@@ -194,8 +179,9 @@ impl Roll for Stream<'_> {
     }
 
     fn lines(&self, range: Range<usize>) -> Vec<Line<'static>> {
-        let ahead = self.ahead().count();
-        let mut lines = self.added(self.ahead(), 0, &range);
+        let (before, after) = self.scene.account.added();
+        let ahead = before.len();
+        let mut lines = self.added(before, 0, &range);
         // The statement whose block reaches into the range, or one a little before it.
         let wanted = range.start.saturating_sub(ahead);
         let ends = &self.scene.outline.ends;
@@ -208,7 +194,7 @@ impl Roll for Stream<'_> {
         let start = ahead + before.copied().unwrap_or(0) + above;
         lines.extend(self.from(first, start, &range));
         let behind = ahead + ends.last().copied().unwrap_or(0) + self.below.len();
-        lines.extend(self.added(self.behind(), behind, &range));
+        lines.extend(self.added(after, behind, &range));
         lines
     }
 }
@@ -236,7 +222,7 @@ impl Stream<'_> {
 
 /// How many statements are done.
 pub(crate) fn done(scene: &Scene<'_>) -> usize {
-    scene.account.done()
+    scene.account.transaction.done()
 }
 
 fn title(scene: &Scene<'_>, columns: usize) -> Line<'static> {

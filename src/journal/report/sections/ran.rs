@@ -39,7 +39,7 @@ pub fn window(replay: &Replay, attempt: &Attempt) -> String {
         strongest.name(),
         strongest.blocks()
     );
-    let what = match attempt.locks.time() {
+    let what = match attempt.transaction.locks.time() {
         WithLocks { looking: 0, .. } => what,
         WithLocks { all, looking } => format!(
             "{what}; of the {} that the script ran since then, {} went to statements that only look",
@@ -84,7 +84,11 @@ pub fn transaction(
     count: usize,
     blocks: &mut Vec<Block>,
 ) {
-    let xid = attempt.xid.as_deref().unwrap_or("without an id");
+    let xid = attempt
+        .transaction
+        .xid
+        .as_deref()
+        .unwrap_or("without an id");
     blocks.push(Block::Heading(
         2,
         match count {
@@ -141,13 +145,14 @@ pub fn transaction(
         blocks.push(Block::Table(statements(attempt)));
     }
     // The last one's have a section of their own.
-    if number < count && !attempt.verification.is_empty() {
+    let transaction = &attempt.transaction;
+    if number < count && !transaction.checks.is_empty() {
         blocks.push(Block::Heading(3, "Verification".to_owned()));
-        blocks.push(table_of(&attempt.verification));
+        blocks.push(table_of(transaction.script_checks()));
     }
-    if !attempt.added.is_empty() {
+    if !transaction.added.is_empty() {
         blocks.push(Block::Heading(3, "What the program added".to_owned()));
-        blocks.push(Block::Code(attempt.added.clone()));
+        blocks.push(Block::Code(transaction.added.clone()));
     }
 }
 

@@ -4,17 +4,14 @@ use super::heading;
 use crate::journal::replay::{Replay, TimedQuery};
 use crate::journal::report::words::{clock, line};
 use crate::journal::report::{Block, Cell, Row, Table, Tone};
-use crate::runbook::check::{Check, Verdict};
+use crate::runbook::check::{Check, Tally, Verdict};
 
 /// How many checks there are of each verdict, in words.
-pub fn tally(checks: &[Check]) -> String {
-    let count = |verdict: Verdict| checks.iter().filter(|c| c.verdict == verdict).count();
-    match checks.len() {
+pub fn tally<'a>(checks: impl IntoIterator<Item = &'a Check>) -> String {
+    let tally = Tally::of(checks);
+    match tally.total() {
         0 => "no checks; zero checks is not a pass".to_owned(),
-        total => {
-            let (pass, warn) = (count(Verdict::Pass), count(Verdict::Warn));
-            format!("{pass} PASS, {warn} WARN, {} FAIL", total - pass - warn)
-        }
+        _ => tally.to_string(),
     }
 }
 
@@ -24,18 +21,20 @@ pub fn checks(replay: &Replay, blocks: &mut Vec<Block>) {
         return;
     };
     blocks.push(heading("Verification, inside the transaction"));
-    blocks.push(table_of(&attempt.verification));
+    blocks.push(table_of(attempt.transaction.script_checks()));
     blocks.push(heading("Post-verification, after COMMIT"));
-    if attempt.post_verification.is_empty() {
+    let post = &attempt.transaction.post_checks;
+    if post.is_empty() {
         blocks.push(Block::Text("None is recorded.".to_owned()));
     } else {
-        blocks.push(table_of(&attempt.post_verification));
+        blocks.push(table_of(post));
     }
 }
 
 /// FAIL first, then WARN, then PASS.
-pub fn table_of(checks: &[Check]) -> Block {
-    if checks.is_empty() {
+pub fn table_of<'a>(checks: impl IntoIterator<Item = &'a Check>) -> Block {
+    let mut sorted: Vec<&Check> = checks.into_iter().collect();
+    if sorted.is_empty() {
         return Block::Text("No check is recorded; zero checks is not a pass.".to_owned());
     }
     let rank = |check: &Check| match check.verdict {
@@ -43,7 +42,6 @@ pub fn table_of(checks: &[Check]) -> Block {
         Verdict::Warn => (1, Tone::Doubtful),
         Verdict::Fail => (0, Tone::Bad),
     };
-    let mut sorted: Vec<&Check> = checks.iter().collect();
     sorted.sort_by_key(|check| rank(check).0);
     Block::Table(Table {
         head: vec!["verdict", "check", "detail"],
