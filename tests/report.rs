@@ -450,6 +450,7 @@ fn committed() -> Vec<Entry> {
             why: None,
             proof: "the server answered COMMIT, and pg_xact_status says committed".into(),
             rehearsed: false,
+            tag_contradicted: false,
         },
         phase("post-verifying", None),
         checked(CheckStage::PostVerification, "columns are there", Verdict::Pass, ""),

@@ -56,6 +56,7 @@ mod hostile {
             hint: Some(HOSTILE.into()),
             context: Some(HOSTILE.into()),
             position: Some(3),
+            ..ServerMessage::default()
         }
     }
 

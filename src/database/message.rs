@@ -85,6 +85,14 @@ pub fn own(text: impl Into<String>) -> ServerMessage {
     }
 }
 
+/// Of a session whose link this program closed.
+pub fn closed_by_us() -> ServerMessage {
+    ServerMessage {
+        closed_by_us: true,
+        ..own("this program closed the link")
+    }
+}
+
 /// That messages of the server were not kept.
 pub fn not_kept(text: impl Into<String>) -> ServerMessage {
     ServerMessage {
@@ -136,6 +144,7 @@ pub fn from_error(error: &tokio_postgres::Error) -> ServerMessage {
                 }
                 _ => None,
             },
+            closed_by_us: false,
         };
     }
     if error.is_closed() {

@@ -10,8 +10,8 @@ mod waited;
 
 use super::ending::Why;
 use super::event::{
-    Body, CLOSED_BY_US, CommitWait, Event, Evidence, Millis, Observation, OtherSession, Report,
-    Seq, ServerLog, ServerMessage, Sight, StatementReport, Target,
+    Body, CommitWait, Event, Evidence, Millis, Observation, OtherSession, Report, Seq, ServerLog,
+    ServerMessage, Sight, StatementReport, Target,
 };
 use super::machine::Machine;
 use super::pass::Pass;
@@ -82,7 +82,7 @@ pub struct Account {
     /// How long each statement was seen to wait for locks.
     lock_waits: LockWaits,
     /// Who waited for this transaction, or for the last one.
-    pub waited: Waited,
+    waited: Waited,
     /// The end of the server's log, once somebody looked at it.
     pub log: Option<ServerLog>,
     /// What COMMIT was seen to wait for.
@@ -216,9 +216,7 @@ impl Account {
 
     /// Whether the link is gone because this program closed it.
     pub fn closed_by_us(&self) -> bool {
-        self.lost
-            .as_ref()
-            .is_none_or(|why| why.message == CLOSED_BY_US)
+        self.lost.as_ref().is_none_or(|why| why.closed_by_us)
     }
 
     /// Whom the statement that failed waited for, as far as anybody saw it.

@@ -297,7 +297,7 @@ impl std::fmt::Display for Proof {
     }
 }
 
-/// What contradicts a status that says otherwise. Journals are read by these words.
+/// What contradicts a status that says otherwise.
 pub const ANSWERED_COMMIT: &str = "it answered COMMIT with the tag COMMIT";
 
 /// What to do where an outcome is contradicted: the word that lies may be that of `pg_xact_status`.

@@ -153,9 +153,6 @@ pub struct Report {
     pub body: Body,
 }
 
-/// What is said of a session whose link this program closed.
-pub const CLOSED_BY_US: &str = "this program closed the link";
-
 /// What the held session reports.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {

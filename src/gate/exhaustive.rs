@@ -199,7 +199,7 @@ pub(crate) fn unheld(by_itself: bool, review_again: bool) -> Plan {
 }
 
 /// Everything that can be asked beside: a finding, the name on an item, a reason, a second person.
-fn bare() -> Plan {
+pub(crate) fn bare() -> Plan {
     Plan {
         items: vec![Requirement {
             database_name: true,
@@ -1203,7 +1203,7 @@ fn hold_way_out(walk: &Walk) {
         let out = matches!(machine.phase(), Phase::Ended(Ending::RolledBack { .. }))
             || matches!(machine.phase(), Phase::Left(_))
             || matches!(machine.phase(), Phase::Ended(Ending::Unknown { .. }))
-                && machine.was_commit_answered();
+                && machine.is_tag_contradicted();
         if out {
             reaches[i] = true;
             queue.push_back(i);

@@ -156,6 +156,11 @@ impl Machine {
         self.newest.committer == Committer::Another
     }
 
+    /// Whether COMMIT was answered with its own tag, and the status contradicted it.
+    pub fn is_tag_contradicted(&self) -> bool {
+        self.newest.committer == Committer::Answered
+    }
+
     /// By what the run is to be left by all means, once it is.
     pub fn leaving(&self) -> Option<&Alarm> {
         self.leaving.as_ref().map(|leaving| &leaving.alarm)

@@ -161,6 +161,14 @@ pub enum PhaseKind {
     Left,
 }
 
+/// What of a phase changes by itself; cheap to take on every tick, and to compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moving {
+    phase: PhaseKind,
+    prompt: Prompt,
+    counts: [Option<Millis>; 2],
+}
+
 /// The part of a pass that a transaction came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Stage {
@@ -254,16 +262,36 @@ impl Phase {
         held_of!(self)
     }
 
-    /// Whether it is another one, or another thing is known in it, beside how long it may be held.
-    pub fn differs_beside_hold(&self, other: &Phase) -> bool {
-        let timeless = |phase: &Phase| {
-            let mut phase = phase.clone();
-            if let Some(held) = phase.held_mut() {
-                held.left = 0;
+    /// What time and the monitor change in it, beside how long it may be held.
+    pub fn moving(&self) -> Moving {
+        let counts = match self {
+            Phase::Applying { cancelling, .. }
+            | Phase::Verifying { cancelling, .. }
+            | Phase::TakingDown { cancelling, .. } => [*cancelling, None],
+            Phase::Querying {
+                left, cancelling, ..
+            } => [*cancelling, Some(*left)],
+            Phase::Deciding { arming, .. } | Phase::Reviewing { arming, .. } => {
+                [Some(*arming), None]
             }
-            phase
+            Phase::RollingBack { patience, .. } => [Some(*patience), None],
+            Phase::Inquiring { still_open, .. } => [*still_open, None],
+            Phase::Waiting { left, .. } => [Some(*left), None],
+            Phase::Connecting
+            | Phase::Checklist
+            | Phase::Beginning
+            | Phase::MustRollBack { .. }
+            | Phase::Returning
+            | Phase::Committing { .. }
+            | Phase::PostVerifying { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => [None, None],
         };
-        timeless(self) != timeless(other)
+        Moving {
+            phase: self.kind(),
+            prompt: self.prompt(),
+            counts,
+        }
     }
 
     /// What people said to COMMIT so far.

@@ -41,6 +41,8 @@ pub struct ServerMessage {
     pub context: Option<String>,
     /// Where in the statement, in characters from 1.
     pub position: Option<usize>,
+    /// It is of a session whose link this program closed itself.
+    pub closed_by_us: bool,
 }
 
 impl ServerMessage {

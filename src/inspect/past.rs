@@ -119,6 +119,7 @@ mod tests {
             why: None,
             proof: "tag".into(),
             rehearsed: false,
+            tag_contradicted: false,
         };
         let intent = Entry::intent(Decision::Commit, Some("7".into()));
         journal(folder, "20260101T000000Z-1.jsonl", &[begun(), committed]);
@@ -159,6 +160,7 @@ mod tests {
                 why: None,
                 proof: "tag".into(),
                 rehearsed: false,
+                tag_contradicted: false,
             };
             let name = format!("{name}.jsonl");
             journal(folder, &name, &[begun(), outcome, Entry::Left { code: 1 }]);

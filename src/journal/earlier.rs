@@ -176,6 +176,7 @@ mod tests {
             why: None,
             proof: "p".into(),
             rehearsed: false,
+            tag_contradicted: false,
         }
     }
 

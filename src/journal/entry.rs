@@ -149,6 +149,10 @@ pub enum Entry {
         phase: PhaseWord,
         /// Why, where there is a reason.
         why: Option<String>,
+        /// Something else than this program was found to have ended the transaction: it may have been
+        /// committed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        strayed: bool,
     },
     /// COMMIT or ROLLBACK is about to be sent.
     Intent {
@@ -212,6 +216,9 @@ pub enum Entry {
         /// It was rolled back because that was the plan of a rehearsal, which came to its end.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         rehearsed: bool,
+        /// COMMIT was answered with the tag COMMIT, and the status contradicts it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        tag_contradicted: bool,
     },
     Left {
         code: u8,
@@ -228,7 +235,11 @@ impl Opened {
 impl Entry {
     /// The run came to this phase.
     pub fn phase(phase: PhaseWord, why: Option<String>) -> Entry {
-        Entry::Phase { phase, why }
+        Entry::Phase {
+            phase,
+            why,
+            strayed: false,
+        }
     }
 
     /// The intent to do `decision`, with nothing said to it.

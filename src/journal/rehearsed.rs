@@ -186,6 +186,7 @@ mod tests {
             why: Some(why.into()),
             proof: "tag".into(),
             rehearsed: false,
+            tag_contradicted: false,
         }
     }
 
@@ -195,6 +196,7 @@ mod tests {
             why: Some("whatever the sentence is".into()),
             proof: "tag".into(),
             rehearsed: true,
+            tag_contradicted: false,
         }
     }
 

@@ -251,12 +251,8 @@ impl<H: HeldSession> Engine<H> {
     fn drain(&mut self, mut events: VecDeque<Event>) {
         while let Some(event) = events.pop_front() {
             let event = self.held_against_target(event);
-            // What was is forgotten only where the machine does walk again: the key is refused too.
-            let again = matches!(event, Event::Asked(Command::Again));
             let told = self.account.is_told(&event);
-            if !again {
-                self.account.take_down(&event);
-            }
+            self.account.take_down(&event);
             if let Event::Reported(Report {
                 body: Body::Connected(target),
                 ..
@@ -281,9 +277,7 @@ impl<H: HeldSession> Engine<H> {
             let effects = self.machine.handle(event.clone());
             // Before anything is written: a disk can be what hangs.
             self.tell_watchdog();
-            if again && self.machine.phase().kind() != before.phase {
-                self.account.take_down(&event);
-            }
+            self.account.take_change(&before, &self.machine, &event);
             entries.extend(record::of_change(
                 &before,
                 &self.machine,
@@ -458,10 +452,7 @@ impl<H: HeldSession> Engine<H> {
                 let target = self.account.target.clone().unwrap_or_default();
                 return self.held.back_up(seq, target, folder);
             }
-            Request::Begin => {
-                self.account.forget_transaction();
-                Order::Begin
-            }
+            Request::Begin => Order::Begin,
             Request::RunScript => Order::RunScript,
             Request::Settle => Order::Settle,
             Request::TakeDown => Order::TakeDown,

@@ -73,15 +73,7 @@ pub fn of_change(
             entries.push(Entry::Signed {
                 item: item.id.clone(),
                 title: item.title.clone(),
-                note: match event {
-                    Event::Asked(Command::SignOff { note: None, .. })
-                        if after.is_backed_up(index) =>
-                    {
-                        account.backup.made.as_ref().map(|dump| dump.reference())
-                    }
-                    Event::Asked(Command::SignOff { note, .. }) => note.clone(),
-                    _ => None,
-                },
+                note: account.notes.get(index).cloned().flatten(),
                 evidence: evidence.map_or_else(Vec::new, |e| {
                     std::iter::once(e.summary.clone()).chain(e.told()).collect()
                 }),
@@ -106,7 +98,7 @@ pub fn of_change(
     entries.extend(waited(before, after, account));
     entries.extend(of_approval(before, after));
     if after.ending().map(Ending::outcome) != before.outcome {
-        entries.extend(after.ending().map(of_ending));
+        entries.extend(after.ending().map(|ending| of_ending(ending, after)));
     }
     if before.phase != after.phase().kind() {
         entries.extend(match event {
@@ -142,12 +134,12 @@ fn waited(before: &Before, after: &Machine, account: &Account) -> Option<Entry> 
     if !before.transaction_open || after.phase().transaction_open() {
         return None;
     }
-    let told = account.waited.in_short()?;
+    let told = account.transaction.waits.as_ref()?;
     Some(Entry::Waited {
         sessions: told.sessions,
         more: told.more,
         milliseconds: told.longest,
-        who: told.who,
+        who: told.who.clone(),
     })
 }
 
@@ -211,7 +203,13 @@ fn of_phase(after: &Machine) -> Option<Entry> {
         Phase::Returning => (PhaseWord::SecondPass, None),
         Phase::Committing { .. } => (PhaseWord::Committing, None),
         Phase::RollingBack { why, .. } => (PhaseWord::RollingBack, Some(why.to_string())),
-        Phase::Inquiring { why, .. } => (PhaseWord::Inquiring, Some(why.to_string())),
+        Phase::Inquiring { why, .. } => {
+            return Some(Entry::Phase {
+                phase: PhaseWord::Inquiring,
+                why: Some(why.to_string()),
+                strayed: *why == Why::OtherTransaction,
+            });
+        }
         Phase::Waiting { proof, .. } => (PhaseWord::Waiting, Some(proof.to_string())),
         Phase::PostVerifying { .. } => (PhaseWord::PostVerifying, None),
         Phase::Ended(_) => (PhaseWord::Ended, None),
@@ -220,7 +218,7 @@ fn of_phase(after: &Machine) -> Option<Entry> {
     Some(Entry::phase(phase, why))
 }
 
-fn of_ending(ending: &Ending) -> Entry {
+fn of_ending(ending: &Ending, after: &Machine) -> Entry {
     let (why, proof) = match ending {
         Ending::NotConnected => (None, "no session was opened".to_owned()),
         Ending::Committed { proof, .. } => (None, proof.to_string()),
@@ -245,6 +243,7 @@ fn of_ending(ending: &Ending) -> Entry {
                 ..
             }
         ),
+        tag_contradicted: after.is_tag_contradicted(),
     }
 }
 

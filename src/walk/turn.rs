@@ -114,7 +114,7 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
         let elapsed = now.duration_since(self.told);
         self.told = now;
         let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        let before = self.engine.machine().phase().clone();
+        let before = self.engine.machine().phase().moving();
         let seconds = self.shown_seconds();
         self.engine.take(Event::Ticked { elapsed });
         self.ring_at_milestone();
@@ -126,7 +126,7 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
             Motion::CountsSeconds => self.shown_seconds() != seconds,
             Motion::None => false,
         };
-        if self.engine.machine().phase().differs_beside_hold(&before) {
+        if self.engine.machine().phase().moving() != before {
             self.showing.change();
         } else if stale {
             self.showing.count_on();
@@ -347,10 +347,10 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
 
     /// What the monitor saw; only what is new is drawn.
     pub(super) fn take_observation(&mut self, observation: Observation) {
-        let phase = self.engine.machine().phase().clone();
+        let before = self.engine.machine().phase().moving();
         let news = self.engine.account().is_news(&observation);
         self.engine.take(Event::Observed(observation));
-        if news || self.engine.machine().phase().differs_beside_hold(&phase) {
+        if news || self.engine.machine().phase().moving() != before {
             self.showing.change();
         }
     }

@@ -657,7 +657,7 @@ fn a_file_that_changed_is_read_anew_before_the_walk_goes_on_with_it() {
     };
     assert_ne!(was, is);
     let told = journal.iter().any(|entry| {
-        matches!(entry, Entry::Phase { phase, why: Some(why) }
+        matches!(entry, Entry::Phase { phase, why: Some(why), .. }
             if *phase == PhaseWord::StartingOver && why.contains(was) && why.contains(is))
     });
     assert!(told, "{journal:?}");

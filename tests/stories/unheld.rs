@@ -32,7 +32,7 @@ COMMIT;
 
 /// How often the structure was taken down, each time told with what it took.
 fn taken_down(stage: &Stage) -> usize {
-    let told = |entry: &Entry| matches!(entry, Entry::Phase { phase, why: Some(why) } if *phase == PhaseWord::TakenDown && why.ends_with(" ms"));
+    let told = |entry: &Entry| matches!(entry, Entry::Phase { phase, why: Some(why), .. } if *phase == PhaseWord::TakenDown && why.ends_with(" ms"));
     let entries = stage.journal();
     entries.iter().filter(|entry| told(entry)).count()
 }

@@ -476,8 +476,10 @@ impl Walk {
     }
 
     pub fn feed(&mut self, event: Event) {
+        let before = self.machine.before();
         self.account.take_down(&event);
-        let effects = self.machine.handle(event);
+        let effects = self.machine.handle(event.clone());
+        self.account.take_change(&before, &self.machine, &event);
         self.do_all(effects);
     }
 
@@ -992,6 +994,7 @@ pub fn error() -> Walk {
             hint: Some("Find them with: SELECT message_id FROM service_ops.integration_inbox GROUP BY 1 HAVING count(*) > 1".into()),
             context: None,
             position: Some(74),
+            ..ServerMessage::default()
         }),
     });
     walk

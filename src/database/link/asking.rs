@@ -4,7 +4,7 @@ use super::reading::AnswerReading;
 use super::{Answer, BrokenLink, DRIVER_END, Link, Sent, Unsent, no_byte, no_nul};
 use crate::database::message;
 use crate::database::tap::{Frame, NoByte, RequestForm, Tapped};
-use crate::gate::event::{CLOSED_BY_US, ServerMessage};
+use crate::gate::event::ServerMessage;
 use std::time::Duration;
 
 impl Link {
@@ -274,7 +274,7 @@ impl Link {
             Some(fatal) => fatal,
             None => match tokio::time::timeout(DRIVER_END, &mut self.driver.0).await {
                 Ok(Ok(Err(error))) => message::from_error(&error),
-                Ok(Err(error)) if error.is_cancelled() => message::own(CLOSED_BY_US),
+                Ok(Err(error)) if error.is_cancelled() => message::closed_by_us(),
                 Ok(Err(_)) => message::own("the part that reads from the server died"),
                 Ok(Ok(Ok(()))) | Err(_) => message::own("the connection was closed"),
             },

@@ -53,7 +53,7 @@ pub async fn measure_tables(
     let queries = read_only::numbered(&texts);
     let mut answers = read_only::each(link, &queries, limits).await?.into_iter();
     let mut problem = None;
-    let mut rows = |what: &str| match answers.next() {
+    let mut rows = |what: &str, problem: &mut Option<String>| match answers.next() {
         Some(Ok(report)) => rows_of(report),
         Some(Err(stopped)) => {
             let why = message::line(&stopped.error);
@@ -62,12 +62,10 @@ pub async fn measure_tables(
         }
         None => Vec::new(),
     };
-    let there = rows("the tables");
-    let sizes = rows("the sizes of the tables");
-    if problem
-        .as_ref()
-        .is_some_and(|why| why.starts_with("the tables"))
-    {
+    let there = rows("the tables", &mut problem);
+    let are_told = problem.is_none();
+    let sizes = rows("the sizes of the tables", &mut problem);
+    if !are_told {
         // Nothing is known, which is not the same as nothing being there.
         return Ok(Measure {
             tables: Vec::new(),

@@ -1,9 +1,11 @@
 //! The fold itself: what each event adds to what is known.
 
 use super::{Account, LockWaits, Said, StatementEnd, Step, Transaction, TransactionFact, Waited};
+use crate::gate::backup::Dump;
 use crate::gate::event::{Added, Body, Command, CommitAnswer, Event, Observation, Report};
-use crate::gate::machine::LOCK_NOT_AVAILABLE;
+use crate::gate::machine::{Before, LOCK_NOT_AVAILABLE, Machine};
 use crate::gate::pass::{Pass, Structure};
+use crate::gate::phase::PhaseKind;
 use crate::gate::statement::ServerMessage;
 
 impl Account {
@@ -29,15 +31,7 @@ impl Account {
                 self.sight = None;
                 self.blind = Some(reason.clone());
             }
-            Event::Asked(Command::SignOff { item, note }) => {
-                if let (Some(slot), Some(_)) = (self.notes.get_mut(*item), note) {
-                    slot.clone_from(note);
-                }
-            }
-            Event::Asked(Command::Again) => {
-                self.forget_transaction();
-                self.blockers.clear();
-            }
+            // What a person asks for counts once the machine has taken it.
             Event::Asked(_)
             | Event::Drawn
             | Event::Edited
@@ -51,9 +45,43 @@ impl Account {
         }
     }
 
-    /// Another one is begun, or may be: what is known is of the one before. To be called where BEGIN is
-    /// about to be sent, because no report comes where it is not answered.
-    pub fn forget_transaction(&mut self) {
+    /// Takes down what an event came to in the machine, which was `before`.
+    pub fn take_change(&mut self, before: &Before, after: &Machine, event: &Event) {
+        let phase = after.phase().kind();
+        match event {
+            Event::Asked(Command::SignOff { item, note }) if after.signed_since(before, *item) => {
+                let dumped = self.backup.made.as_ref().map(Dump::reference);
+                let dumped = dumped.filter(|_| after.is_backed_up(*item));
+                if let Some(slot) = self.notes.get_mut(*item) {
+                    *slot = note.clone().or(dumped);
+                }
+            }
+            Event::Asked(Command::Again) if phase != before.phase => {
+                self.forget_transaction();
+                self.blockers.clear();
+            }
+            // What is known is of the one before. Where BEGIN is not answered, no report says so.
+            _ if phase == PhaseKind::Beginning && phase != before.phase => {
+                self.forget_transaction();
+            }
+            _ => {}
+        }
+        if before.transaction_open && !after.phase().transaction_open() {
+            self.close_transaction();
+        }
+    }
+
+    /// It is proven to be over, or nothing more can be known of it.
+    fn close_transaction(&mut self) {
+        if self.begun_at.is_some() {
+            self.ended_at.get_or_insert(self.now);
+        }
+        if let Some(waits) = self.waited.in_short() {
+            self.transaction.take(TransactionFact::WaitedFor(waits));
+        }
+    }
+
+    fn forget_transaction(&mut self) {
         for step in &mut self.steps {
             if !matches!(step, Step::Gate(_)) {
                 *step = Step::Waiting;

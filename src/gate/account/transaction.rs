@@ -2,6 +2,7 @@
 //! read back from its journal.
 
 use super::locks_taken::{LocksTaken, StatementEnd};
+use super::waited::WaitsInShort;
 use crate::runbook::check::Check;
 
 /// What is known of the transaction that was begun last; nothing yet where BEGIN is not answered.
@@ -18,6 +19,8 @@ pub struct Transaction {
     pub checks: Vec<(usize, Check)>,
     /// The checks of the post-verification.
     pub post_checks: Vec<Check>,
+    /// Who waited for it, where anybody was seen to; told when it is over.
+    pub waits: Option<WaitsInShort>,
     done: usize,
     /// The statement that came to its end last.
     newest: Option<usize>,
@@ -37,6 +40,8 @@ pub enum TransactionFact<'a> {
     /// A check of the statement that ended last.
     Checked(Check),
     PostChecked(Check),
+    /// It is over, and sessions waited for it.
+    WaitedFor(WaitsInShort),
 }
 
 impl Transaction {
@@ -60,6 +65,7 @@ impl Transaction {
                 self.checks.push((number, check));
             }
             TransactionFact::PostChecked(check) => self.post_checks.push(check),
+            TransactionFact::WaitedFor(waits) => self.waits = Some(waits),
         }
     }
 

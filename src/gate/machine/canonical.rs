@@ -21,10 +21,6 @@ impl Machine {
         self.requests.expected(dump)
     }
 
-    pub(in crate::gate) fn was_commit_answered(&self) -> bool {
-        self.newest.committer == Committer::Answered
-    }
-
     /// What is reviewed is this pass from here on.
     pub(in crate::gate) fn relabel(&mut self, pass: Pass) {
         if let Reviewed::Shown(basis) = &mut self.reviewed {

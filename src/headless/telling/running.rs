@@ -2,7 +2,7 @@
 
 use super::{MILESTONES, Teller, check_in_a_line, name};
 use crate::gate::account::Step;
-use crate::gate::event::{CLOSED_BY_US, Millis, ServerMessage};
+use crate::gate::event::{Millis, ServerMessage};
 use crate::gate::query::After;
 use crate::gate::{Account, Machine, Phase};
 use crate::headless::place::ScriptPosition;
@@ -63,7 +63,7 @@ impl Teller<'_> {
         let asking = matches!(self.phase, Some(Phase::Inquiring { .. }));
         for said in account.messages.iter().skip(self.messages) {
             // It was told when the asking began.
-            if asking && said.message.message == CLOSED_BY_US {
+            if asking && said.message.closed_by_us {
                 continue;
             }
             let place = said

@@ -1,6 +1,6 @@
 //! One transaction, from BEGIN to its end, as a journal tells it.
 
-use crate::gate::account::{StatementEnd, Transaction, TransactionFact, WaitsInShort};
+use crate::gate::account::{StatementEnd, Transaction, TransactionFact};
 use crate::gate::event::{Lock, LockMode};
 use crate::gate::phase::OutcomeWord;
 use crate::journal::entry::StatementEnded;
@@ -23,8 +23,6 @@ pub struct Attempt {
     pub statements: Vec<TimedStatement>,
     /// Whom it waited for when it stopped.
     pub blocked: Vec<String>,
-    /// Who waited for it, where anybody was seen to.
-    pub waited: Option<WaitsInShort>,
     /// Whether COMMIT may have been sent.
     pub commit_intended: bool,
     /// ROLLBACK was about to be sent: for this transaction COMMIT was not, and is not any more.

@@ -5,14 +5,17 @@ use super::{
     TimedQuery, TimedSignature,
 };
 use crate::gate::account::{TransactionFact, WaitsInShort};
-use crate::gate::phase::{ANSWERED_COMMIT, OutcomeWord, Why};
+use crate::gate::phase::OutcomeWord;
 use crate::journal::chain::Line;
 use crate::journal::entry::{CheckStage, Decision, Entry, Opened, PhaseWord};
 use crate::runbook::check::Check;
 use jiff::Timestamp;
 
-/// How the first release said that a rehearsal came to its end, before its journals had a word for it.
-const OLD_REASON: &str = "a rehearsal always ends in ROLLBACK";
+/// What journals said in a sentence before they had a field for it: that a rehearsal came to its end, that
+/// something else ended the transaction, and that COMMIT's tag was contradicted.
+const OLD_REHEARSED: &str = "a rehearsal always ends in ROLLBACK";
+const OLD_STRAYED: &str = "the script itself ended the transaction";
+const OLD_CONTRADICTED: &str = "it answered COMMIT with the tag COMMIT";
 
 impl Replay {
     /// Folds the lines of a journal.
@@ -64,7 +67,16 @@ impl Replay {
             | Entry::Perused { .. }
             | Entry::Withdrawn { .. } => self.take_of_checklist(at, entry),
             Entry::Approved { .. } | Entry::Compared { .. } => self.take_of_approval(at, entry),
-            Entry::Phase { phase, why } => self.come_to(at, phase, why),
+            Entry::Phase {
+                phase,
+                why,
+                strayed,
+            } => {
+                self.come_to(at, phase, why);
+                if let Some(attempt) = self.attempts.last_mut() {
+                    attempt.strayed |= strayed;
+                }
+            }
             Entry::Outcome { .. } => self.end(at, entry),
             Entry::Begun { .. }
             | Entry::NumberDurable
@@ -226,7 +238,7 @@ impl Replay {
             PhaseWord::MustRollBack | PhaseWord::RollingBack => attempt.why = why,
             PhaseWord::TransactionGone => attempt.strayed = true,
             PhaseWord::Inquiring => {
-                attempt.strayed |= why == Some(Why::OtherTransaction.to_string());
+                attempt.strayed |= why.as_deref() == Some(OLD_STRAYED);
             }
             PhaseWord::Reviewing | PhaseWord::Waiting => {
                 attempt.ended.get_or_insert(at);
@@ -254,13 +266,14 @@ impl Replay {
             why,
             proof,
             rehearsed,
+            tag_contradicted,
         } = entry
         else {
             return;
         };
         let outcome = RecordedOutcome {
             at,
-            rehearsed: rehearsed || why.as_deref() == Some(OLD_REASON),
+            rehearsed: rehearsed || why.as_deref() == Some(OLD_REHEARSED),
             word,
             why,
             proof,
@@ -274,7 +287,7 @@ impl Replay {
         if outcome.word != OutcomeWord::Unknown {
             attempt.ended.get_or_insert(at);
         }
-        attempt.tag_contradicted |= outcome.proof.contains(ANSWERED_COMMIT);
+        attempt.tag_contradicted |= tag_contradicted || outcome.proof.contains(OLD_CONTRADICTED);
         // Whoever ends it may commit it.
         attempt.strayed |= outcome.word == OutcomeWord::Prepared;
         attempt.outcome = Some(outcome);
@@ -330,12 +343,13 @@ impl Attempt {
                 milliseconds,
                 who,
             } => {
-                self.waited = Some(WaitsInShort {
+                let waits = WaitsInShort {
                     sessions,
                     more,
                     longest: milliseconds,
                     who,
-                });
+                };
+                self.transaction.take(TransactionFact::WaitedFor(waits));
             }
             Entry::Intent {
                 decision: Decision::Commit,

@@ -51,6 +51,7 @@ fn that_nothing_was_committed_is_proven_by_what_is_there_and_never_by_what_is_mi
         why: None,
         proof: String::new(),
         rehearsed: false,
+        tag_contradicted: false,
     };
     let proves = |more: Vec<Entry>| {
         let mut entries = vec![phase("beginning"), begun("7")];
@@ -72,12 +73,42 @@ fn that_nothing_was_committed_is_proven_by_what_is_there_and_never_by_what_is_mi
 }
 
 #[test]
+fn what_decides_has_a_field_of_its_own_and_journals_without_it_are_read_by_their_sentence() {
+    let outcome = |proof: &str, tag_contradicted| Entry::Outcome {
+        outcome: OutcomeWord::Unknown,
+        why: None,
+        proof: proof.into(),
+        rehearsed: false,
+        tag_contradicted,
+    };
+    let asked = |why: &str, strayed| Entry::Phase {
+        phase: PhaseWord::Inquiring,
+        why: Some(why.into()),
+        strayed,
+    };
+    let told = |line: Entry| {
+        let replay = replayed(&[phase("beginning"), begun("7"), line]);
+        let last = replay.last().unwrap();
+        (last.strayed, last.tag_contradicted)
+    };
+    let old = "one contradicts the other: it answered COMMIT with the tag COMMIT, and so on";
+    assert_eq!(told(outcome("in other words", true)), (false, true));
+    assert_eq!(told(outcome(old, false)), (false, true));
+    assert_eq!(told(outcome("in other words", false)), (false, false));
+    let old = "the script itself ended the transaction";
+    assert_eq!(told(asked("in other words", true)), (true, false));
+    assert_eq!(told(asked(old, false)), (true, false));
+    assert_eq!(told(asked("in other words", false)), (false, false));
+}
+
+#[test]
 fn only_the_last_transaction_counts() {
     let rolled_back = Entry::Outcome {
         outcome: OutcomeWord::RolledBack,
         why: None,
         proof: "tag".into(),
         rehearsed: false,
+        tag_contradicted: false,
     };
     let replay = replayed(&[
         phase("beginning"),

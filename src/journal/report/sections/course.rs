@@ -27,7 +27,7 @@ pub fn tell_steps(entry: &Entry) -> Vec<(String, Option<String>)> {
             &format!("{path}, {bytes} bytes, SHA-256 {sha256}"),
         ),
         Entry::BackupFailed { why } => step("no backup", why),
-        Entry::Phase { phase, why } => vec![(phase.word().to_owned(), why.clone())],
+        Entry::Phase { phase, why, .. } => vec![(phase.word().to_owned(), why.clone())],
         Entry::Alarm { alarm } => vec![(format!("alarm: {alarm}"), None)],
         Entry::Left { code } => vec![(format!("left with exit code {code}"), None)],
         Entry::Outcome { outcome, proof, .. } => step(outcome.word(), proof),

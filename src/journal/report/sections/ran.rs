@@ -59,7 +59,7 @@ pub fn window(replay: &Replay, attempt: &Attempt) -> String {
 
 /// Who waited for it, in words: how many, the longest wait, and then each of those that waited longest.
 pub fn waited(attempt: &Attempt) -> Vec<String> {
-    let Some(waited) = &attempt.waited else {
+    let Some(waited) = &attempt.transaction.waits else {
         return Vec::new();
     };
     let sessions = counted(waited.sessions, "session", "sessions");
