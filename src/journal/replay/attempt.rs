@@ -1,9 +1,10 @@
 //! One transaction, from BEGIN to its end, as a journal tells it.
 
-use crate::gate::account::{StatementEnd, Transaction, TransactionFact};
+use crate::gate::account::{StatementEnd, Transaction, TransactionFact, WaitsInShort};
 use crate::gate::event::{Lock, LockMode};
 use crate::gate::phase::OutcomeWord;
-use crate::journal::entry::StatementEnded;
+use crate::journal::entry::{CheckStage, Decision, Entry, PhaseWord, StatementEnded};
+use crate::runbook::check::Check;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
@@ -94,7 +95,80 @@ pub struct HeldRelation {
 }
 
 impl Attempt {
-    pub(super) fn keep_statement(&mut self, at: Timestamp, ended: Box<StatementEnded>) {
+    pub(super) fn take(&mut self, at: Timestamp, entry: Entry) {
+        match entry {
+            Entry::Begun { xid, added } => {
+                self.transaction.take(TransactionFact::Begun { xid, added });
+            }
+            Entry::NumberDurable => self.transaction.take(TransactionFact::NumberDurable),
+            Entry::Statement(ended) => self.keep_statement(at, ended),
+            Entry::Checked {
+                stage,
+                name,
+                verdict,
+                detail,
+            } => {
+                let check = Check {
+                    name,
+                    verdict,
+                    detail,
+                };
+                self.transaction.take(match stage {
+                    CheckStage::Verification => TransactionFact::Checked(check),
+                    CheckStage::PostVerification => TransactionFact::PostChecked(check),
+                });
+            }
+            Entry::Blocked { by, .. } => self.blocked = by,
+            Entry::Waited {
+                sessions,
+                more,
+                milliseconds,
+                who,
+            } => {
+                let waits = WaitsInShort {
+                    sessions,
+                    more,
+                    longest: milliseconds,
+                    who,
+                };
+                self.transaction.take(TransactionFact::WaitedFor(waits));
+            }
+            Entry::Intent {
+                decision: Decision::Commit,
+                reason,
+                second_signer,
+                ..
+            } => {
+                self.answered = Some(at);
+                self.commit_intended = true;
+                self.reason = reason;
+                self.second_signer = second_signer;
+            }
+            Entry::Intent {
+                decision: Decision::RollBack,
+                ..
+            } => {
+                self.answered.get_or_insert(at);
+                self.rollback_intended = true;
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the run came to this phase because the last statement's end was known.
+    pub(super) fn is_verified(&self, phase: &PhaseWord) -> bool {
+        self.transaction.is_unfailed()
+            && matches!(
+                phase,
+                PhaseWord::Deciding
+                    | PhaseWord::MustRollBack
+                    | PhaseWord::TakingDown
+                    | PhaseWord::Committing
+                    | PhaseWord::RollingBack
+            )
+    }
+
+    fn keep_statement(&mut self, at: Timestamp, ended: Box<StatementEnded>) {
         let locks: Vec<Lock> = ended
             .locks
             .iter()

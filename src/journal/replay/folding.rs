@@ -4,11 +4,9 @@ use super::{
     Approved, Attempt, RecordedOutcome, Replay, ReplayedItem, TimedMessage, TimedPerusal,
     TimedQuery, TimedSignature,
 };
-use crate::gate::account::{TransactionFact, WaitsInShort};
 use crate::gate::phase::OutcomeWord;
 use crate::journal::chain::Line;
-use crate::journal::entry::{CheckStage, Decision, Entry, Opened, PhaseWord};
-use crate::runbook::check::Check;
+use crate::journal::entry::{Decision, Entry, Opened, PhaseWord};
 use jiff::Timestamp;
 
 /// What journals said in a sentence before they had a field for it: that a rehearsal came to its end, that
@@ -309,81 +307,6 @@ impl Replay {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.take(at, entry);
         }
-    }
-}
-
-impl Attempt {
-    fn take(&mut self, at: Timestamp, entry: Entry) {
-        match entry {
-            Entry::Begun { xid, added } => {
-                self.transaction.take(TransactionFact::Begun { xid, added });
-            }
-            Entry::NumberDurable => self.transaction.take(TransactionFact::NumberDurable),
-            Entry::Statement(ended) => self.keep_statement(at, ended),
-            Entry::Checked {
-                stage,
-                name,
-                verdict,
-                detail,
-            } => {
-                let check = Check {
-                    name,
-                    verdict,
-                    detail,
-                };
-                self.transaction.take(match stage {
-                    CheckStage::Verification => TransactionFact::Checked(check),
-                    CheckStage::PostVerification => TransactionFact::PostChecked(check),
-                });
-            }
-            Entry::Blocked { by, .. } => self.blocked = by,
-            Entry::Waited {
-                sessions,
-                more,
-                milliseconds,
-                who,
-            } => {
-                let waits = WaitsInShort {
-                    sessions,
-                    more,
-                    longest: milliseconds,
-                    who,
-                };
-                self.transaction.take(TransactionFact::WaitedFor(waits));
-            }
-            Entry::Intent {
-                decision: Decision::Commit,
-                reason,
-                second_signer,
-                ..
-            } => {
-                self.answered = Some(at);
-                self.commit_intended = true;
-                self.reason = reason;
-                self.second_signer = second_signer;
-            }
-            Entry::Intent {
-                decision: Decision::RollBack,
-                ..
-            } => {
-                self.answered.get_or_insert(at);
-                self.rollback_intended = true;
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether the run came to this phase because the last statement's end was known.
-    fn is_verified(&self, phase: &PhaseWord) -> bool {
-        self.transaction.is_unfailed()
-            && matches!(
-                phase,
-                PhaseWord::Deciding
-                    | PhaseWord::MustRollBack
-                    | PhaseWord::TakingDown
-                    | PhaseWord::Committing
-                    | PhaseWord::RollingBack
-            )
     }
 }
 
