@@ -19,6 +19,7 @@ mod outcome;
 mod printing;
 mod questions;
 mod rehearsal;
+mod runtime;
 mod secrecy;
 mod usage;
 

@@ -144,6 +144,27 @@ impl Runbook {
         self.weighed.of(self)
     }
 
+    /// Another walk, of this script, where this runbook is meant for; its checklist and checks are to be
+    /// given.
+    fn derive(&self, title: String, script: Script) -> Runbook {
+        Runbook {
+            title,
+            origin: self.origin.clone(),
+            expected_database: self.expected_database.clone(),
+            script,
+            items: Vec::new(),
+            expected_state: None,
+            post_verification: None,
+            rollbacks: Vec::new(),
+            promises: Vec::new(),
+            search_path: self.search_path.clone(),
+            targets: self.targets.clone(),
+            manifest: self.manifest.clone(),
+            decide: Decide::default(),
+            weighed: impact::Weighed::default(),
+        }
+    }
+
     /// The files whose rows are checks, in the order of the walk: before, on the checklist, after.
     pub fn check_files(&self) -> impl Iterator<Item = &Script> {
         let own = self.items.iter().filter_map(|item| item.checks.as_ref());

@@ -13,6 +13,7 @@ use super::finding::{appearance, env};
 use super::last_words::{last_words, say_last};
 use super::opening::{journals, opened, rehearses};
 use super::questions::seat_at_desk;
+use super::runtime::start_runtime;
 use super::{cloning, rehearsal};
 use crate::database::pinned::Aim;
 use crate::database::settings::Settings;
@@ -131,11 +132,7 @@ pub(super) fn attend(
     };
     attendance.open_in(&mut journal, "nothing was sent")?;
 
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .wrap_err("the program's own tasks cannot be started")?;
+    let runtime = start_runtime()?;
     let result = runtime.block_on(async {
         let questions = seat_at_desk(&mut settings)?;
         let (alarms, alarmed) = unbounded_channel();

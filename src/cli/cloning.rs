@@ -10,6 +10,7 @@ mod source;
 
 use super::failure::Failure;
 use super::questions::attended;
+use super::runtime::start_runtime;
 use crate::database::admission::Typed;
 use crate::database::pinned::Aim;
 use crate::database::session::read_only;
@@ -65,10 +66,7 @@ pub(super) fn clone(
     settings: &Settings,
     lock_timeout: Millis,
 ) -> Result<Clone, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .wrap_err("the program's own tasks cannot be started")?;
+    let runtime = start_runtime()?;
     let (aim, told) = read_source(&runtime, runbook, settings, lock_timeout)?;
     let place = format!(
         "{} on {}:{}",

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::finding::{appearance, charset_of, connect_to, is_dumb, load};
 use super::printing::print;
 use super::questions::{attended, seat_at_desk};
+use super::runtime::start_runtime;
 use crate::gate::ExitCode;
 use crate::inspect::screen::InspectScreen;
 use crate::inspect::watch::{WatchWires, watch};
@@ -24,14 +25,6 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc::unbounded_channel;
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    Ok(tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .wrap_err("the program's own tasks cannot be started")?)
-}
-
 /// `stagegate verify`: every check once; 0 when all pass, 4 on FAIL, 6 without a connection,
 /// 8 where something got no answer, 9 where nothing failed and something is not applied.
 pub(super) fn verify(
@@ -42,7 +35,7 @@ pub(super) fn verify(
 ) -> Result<ExitCode, Failure> {
     let runbook = load(runbook, given, charset_of(connection)?)?;
     let settings = connect_to(connection, &runbook)?;
-    let looked = runtime()?.block_on(attended(&settings, async |settings| {
+    let looked = start_runtime()?.block_on(attended(&settings, async |settings| {
         looking::once(&runbook, &settings).await
     }));
     let sight = match looked? {
@@ -91,7 +84,7 @@ pub(super) fn inspect(
     let runbook = load(runbook, given, charset_of(connection)?)?;
     let mut settings = connect_to(connection, &runbook)?;
     let questions = seat_at_desk(&mut settings)?;
-    let runtime = runtime()?;
+    let runtime = start_runtime()?;
     let code = runtime.block_on(async {
         let (alarms, alarmed) = unbounded_channel();
         let watchdog = Watchdog::start().wrap_err("the program's own tasks cannot be started")?;

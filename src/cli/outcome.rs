@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::finding;
 use super::printing::print;
 use super::questions::attended;
+use super::runtime::start_runtime;
 use crate::database::admission::admit;
 use crate::database::session::{Identity, of_earlier_run};
 use crate::database::settings::Settings;
@@ -20,7 +21,7 @@ use crate::journal::chain::{self, Broken};
 use crate::journal::earlier;
 use crate::journal::replay::{RecordedOutcome, Replay};
 use crate::runbook::printable::printable;
-use color_eyre::eyre::{WrapErr, eyre};
+use color_eyre::eyre::eyre;
 use std::path::Path;
 
 /// Asks the server that the settings lead to which way the transaction `xid` went.
@@ -30,10 +31,7 @@ fn ask_the_server(
     xid: &str,
     end_backend: bool,
 ) -> Result<Inquiry, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .wrap_err("the program's own tasks cannot be started")?;
+    let runtime = start_runtime()?;
     let inquiry = runtime.block_on(attended(settings, async |settings| {
         // What stands in the way stands there for the question too, and is told of it.
         let _ = admit(&settings).await;

@@ -102,20 +102,18 @@ fn left(rehearsal: &Runbook, machine: &Machine) -> Option<String> {
 /// The time in which locks were held, and the strongest that each statement took.
 fn window(runbook: &Runbook, rehearsal: &Runbook, account: &Account) -> Vec<String> {
     let up_to = runbook.rehearsed_up_to(&rehearsal.script);
-    let mut first: Option<usize> = None;
+    let (Some(first), Some(held)) = (account.transaction.locks.first_felt(), account.held()) else {
+        return Vec::new();
+    };
     let (mut before, mut up): (Millis, Millis) = (0, 0);
     let mut lines = Vec::new();
     for (step, statement) in account.steps.iter().zip(&rehearsal.script.statements) {
         let Step::Done(report) = step else { continue };
         let strongest = report.locks.iter().filter(|lock| lock.mode.is_felt());
         let strongest = strongest.max_by_key(|lock| lock.mode);
-        if first.is_none() {
-            match strongest {
-                None => before += report.duration,
-                Some(_) => first = Some(statement.number),
-            }
-        }
-        if first.is_some() && statement.number <= up_to {
+        if statement.number < first {
+            before += report.duration;
+        } else if statement.number <= up_to {
             up += report.duration;
         }
         if let Some(lock) = strongest {
@@ -130,9 +128,6 @@ fn window(runbook: &Runbook, rehearsal: &Runbook, account: &Account) -> Vec<Stri
             ));
         }
     }
-    let (Some(first), Some(held)) = (first, account.held()) else {
-        return Vec::new();
-    };
     let mut told = vec![format!(
         "Lock window: about {} ms from the first lock that others feel (statement {first}) until \
          ROLLBACK was answered. The statements of the way up took {up} ms of it; a real run adds \

@@ -5,7 +5,7 @@
 //! ours is not. Whoever writes it removes it.
 
 use super::secret::Secret;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -119,12 +119,14 @@ pub fn write_passfile(path: &Path, password: &Secret) -> std::io::Result<()> {
         ));
     }
     let escaped = Zeroizing::new(password.replace('\\', "\\\\").replace(':', "\\:"));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    writeln!(file, "*:*:*:*:{}", *escaped)
+    writeln!(create_for_us_alone(path)?, "*:*:*:*:{}", *escaped)
+}
+
+/// A file that is not there yet, and that nobody else can read.
+fn create_for_us_alone(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    options.open(path)
 }
 
 /// A service file of one service with the passphrase of a key in it.
@@ -137,10 +139,8 @@ pub(super) fn write_service(path: &Path, name: &str, secret: &Secret) -> std::io
             "the key's passphrase ends in a space or holds a line break, and a service file cannot",
         ));
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    write!(file, "[{name}]\nsslpassword={secret}\n")
+    write!(
+        create_for_us_alone(path)?,
+        "[{name}]\nsslpassword={secret}\n"
+    )
 }

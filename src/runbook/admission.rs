@@ -154,13 +154,18 @@ fn savepoint(words: Words<'_>, from: usize, make: impl Fn(String) -> Admission) 
     }
 }
 
-fn roll_back(words: Words<'_>) -> Admission {
+/// Whether COMMIT or ROLLBACK stands there with nothing that makes it another command.
+fn is_plain_end(words: Words<'_>) -> bool {
     let mut at = 1;
     at += usize::from(words.is(at, "WORK") || words.is(at, "TRANSACTION"));
     if words.are(at, &["AND", "NO", "CHAIN"]) {
         at += 3;
     }
-    match at >= words.len() {
+    at >= words.len()
+}
+
+fn roll_back(words: Words<'_>) -> Admission {
+    match is_plain_end(words) {
         true => Admission::RollBack,
         false => Admission::Refused(
             "ROLLBACK with options is refused; write a plain ROLLBACK as the last statement, or none"
@@ -170,12 +175,7 @@ fn roll_back(words: Words<'_>) -> Admission {
 }
 
 fn commit(words: Words<'_>) -> Admission {
-    let mut at = 1;
-    at += usize::from(words.is(at, "WORK") || words.is(at, "TRANSACTION"));
-    if words.are(at, &["AND", "NO", "CHAIN"]) {
-        at += 3;
-    }
-    if at >= words.len() {
+    if is_plain_end(words) {
         return Admission::Commit;
     }
     Admission::Refused(

@@ -7,10 +7,10 @@
 
 use std::collections::HashMap;
 
-use super::script::{Echo, Fate, Script, ScriptRefusal, Section, Source, Statement};
+use super::script::{Echo, Fate, Script, ScriptRefusal, Section, Statement};
 
 /// What the name of a source that the program adds begins with.
-pub(super) const ADDED: &str = "added by stagegate: ";
+const ADDED: &str = "added by stagegate: ";
 
 pub(super) struct Joined {
     script: Script,
@@ -143,14 +143,5 @@ impl Joined {
 
     pub(super) fn script(self) -> Script {
         self.script
-    }
-}
-
-impl Script {
-    /// The files of it that the program itself added, which no runbook brought.
-    pub fn added_sources(&self) -> impl Iterator<Item = &Source> {
-        self.sources
-            .iter()
-            .filter(|source| source.path.is_none() && source.name.starts_with(ADDED))
     }
 }

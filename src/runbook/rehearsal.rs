@@ -273,20 +273,9 @@ impl Runbook {
         let own = self.items.iter().filter(|item| item.checks.is_some());
         items.extend(own.cloned());
         Ok(Runbook {
-            title: Runbook::rehearsal_title(&self.title),
-            origin: self.origin.clone(),
-            expected_database: self.expected_database.clone(),
-            script: joined.script(),
             items,
             expected_state: self.expected_state.clone(),
-            post_verification: None,
-            rollbacks: Vec::new(),
-            promises: Vec::new(),
-            search_path: self.search_path.clone(),
-            targets: self.targets.clone(),
-            manifest: self.manifest.clone(),
-            decide: Default::default(),
-            weighed: Default::default(),
+            ..self.derive(Runbook::rehearsal_title(&self.title), joined.script())
         })
     }
 

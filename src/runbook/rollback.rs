@@ -124,29 +124,20 @@ impl Runbook {
             checks_end(script, statement) && !left_out(script, statement)
         });
         let whole = scripts.len() == self.rollbacks.len();
+        let title = match (whole, without_restore) {
+            (true, false) => format!("Rollback of {}", self.title),
+            (true, true) => format!("Rollback, restore left out, of {}", self.title),
+            (false, false) => format!("Rollback {} of {}", names.join(", "), self.title),
+            (false, true) => {
+                let names = names.join(", ");
+                format!("Rollback {names}, restore left out, of {}", self.title)
+            }
+        };
         Ok(Runbook {
-            title: match (whole, without_restore) {
-                (true, false) => format!("Rollback of {}", self.title),
-                (true, true) => format!("Rollback, restore left out, of {}", self.title),
-                (false, false) => format!("Rollback {} of {}", names.join(", "), self.title),
-                (false, true) => {
-                    let names = names.join(", ");
-                    format!("Rollback {names}, restore left out, of {}", self.title)
-                }
-            },
-            origin: self.origin.clone(),
-            expected_database: self.expected_database.clone(),
-            script: joined.script(),
             items: items(scripts.len(), preview.is_some(), &omitted),
             expected_state: preview,
             post_verification: after,
-            rollbacks: Vec::new(),
-            promises: Vec::new(),
-            search_path: self.search_path.clone(),
-            targets: self.targets.clone(),
-            manifest: self.manifest.clone(),
-            decide: Default::default(),
-            weighed: Default::default(),
+            ..self.derive(title, joined.script())
         })
     }
 

@@ -4,7 +4,7 @@
 use crate::database::link::{BrokenLink, Link};
 use crate::database::message;
 use crate::database::session::READ_TIMEOUT;
-use crate::database::session::read_only::{self, ReadOnlyLimits, ReadOnlyQuery};
+use crate::database::session::read_only::{self, ReadOnlyLimits};
 use crate::database::tables;
 use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::runbook::{Runbook, rehearsal};
@@ -149,10 +149,7 @@ async fn object<T: DeserializeOwned>(
     texts: &[String],
     lock: Millis,
 ) -> Result<T, ServerMessage> {
-    let queries: Vec<ReadOnlyQuery<'_>> = texts
-        .iter()
-        .map(|text| ReadOnlyQuery::from(text.as_str()))
-        .collect();
+    let queries = read_only::unnumbered(texts);
     let limits = ReadOnlyLimits {
         statement: READ_TIMEOUT,
         lock: Some(lock),

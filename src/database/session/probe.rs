@@ -12,7 +12,7 @@ use super::actor::{Actor, Posting};
 use super::evidence::{connection_evidence, evidence_of_checks, refused, stopped_evidence};
 use super::measure;
 use super::posting::{UNGUARDED, guard_told, wait_for_post};
-use super::read_only::{self, ReadOnlyLimits, ReadOnlyQuery};
+use super::read_only::{self, ReadOnlyLimits};
 use super::traffic::Traffic;
 use crate::database::link::BrokenLink;
 use crate::database::message;
@@ -281,10 +281,7 @@ impl Actor {
 
     async fn structure_digest(&mut self) -> Result<Result<String, ServerMessage>, BrokenLink> {
         let texts = rehearsal::digest_now();
-        let queries: Vec<ReadOnlyQuery<'_>> = texts
-            .iter()
-            .map(|text| ReadOnlyQuery::from(text.as_str()))
-            .collect();
+        let queries = read_only::unnumbered(&texts);
         let limits = ReadOnlyLimits {
             statement: self.options.read_timeout,
             lock: Some(self.options.lock_timeout),

@@ -119,6 +119,12 @@ pub fn numbered(texts: &[String]) -> Vec<ReadOnlyQuery<'_>> {
         .collect()
 }
 
+/// Queries of the program's own that nobody asks for by number.
+pub fn unnumbered(texts: &[String]) -> Vec<ReadOnlyQuery<'_>> {
+    let texts = texts.iter().map(String::as_str);
+    texts.map(ReadOnlyQuery::from).collect()
+}
+
 /// A query that did not succeed; nothing after it was sent.
 #[derive(Debug, Clone)]
 pub struct Stopped {

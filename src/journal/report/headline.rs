@@ -19,9 +19,31 @@ pub struct JournalFile<'a> {
     pub broken: Option<&'a Broken>,
 }
 
+/// What is to be believed of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Believed {
+    Committed,
+    RolledBack,
+    NothingApplied,
+    NotRecorded,
+    Unknown,
+}
+
+impl Believed {
+    pub fn word(self) -> &'static str {
+        match self {
+            Believed::Committed => OutcomeWord::Committed.word(),
+            Believed::RolledBack => OutcomeWord::RolledBack.word(),
+            Believed::NothingApplied => "NOTHING WAS APPLIED",
+            Believed::NotRecorded => "NOT RECORDED",
+            Believed::Unknown => OutcomeWord::Unknown.word(),
+        }
+    }
+}
+
 pub struct Headline {
     pub tone: Tone,
-    pub word: &'static str,
+    pub believed: Believed,
     pub sentence: String,
     /// Whether the server is to be asked.
     pub ask: bool,
@@ -35,13 +57,14 @@ pub fn choose_headline(replay: &Replay, journal: &JournalFile<'_>) -> Headline {
     let told = told(replay);
     match journal.broken {
         // What stood after the break may have been another transaction.
-        Some(broken) if told.word != "COMMITTED" => Headline {
+        Some(broken) if told.believed != Believed::Committed => Headline {
             tone: Tone::Bad,
-            word: "UNKNOWN",
+            believed: Believed::Unknown,
             sentence: format!(
                 "The journal is not as it was written ({broken}), and what stood from there on may \
                  have been another transaction. Up to there it says: {}. {}",
-                told.word, told.sentence
+                told.believed.word(),
+                told.sentence
             ),
             ask: true,
         },
@@ -68,7 +91,7 @@ fn told(replay: &Replay) -> Headline {
                 None => left_open(attempt.why.as_deref(), proof),
                 Some(_) => Headline {
                     tone: Tone::Doubtful,
-                    word: "ROLLED BACK",
+                    believed: Believed::RolledBack,
                     sentence: format!(
                         "{}: {proof}. No other attempt was made.",
                         because(attempt.why.as_deref())
@@ -85,7 +108,7 @@ fn told(replay: &Replay) -> Headline {
 fn left_open(why: Option<&str>, proof: &str) -> Headline {
     Headline {
         tone: Tone::Bad,
-        word: "NOT RECORDED",
+        believed: Believed::NotRecorded,
         sentence: format!(
             "The last transaction that is recorded was rolled back ({}: {proof}), and the run was to go \
              on after it: a review, another attempt, or the checklist. The journal does not have the \
@@ -107,7 +130,7 @@ fn nothing_begun(replay: &Replay) -> Headline {
     if replay.left.is_none() {
         return Headline {
             tone: Tone::Bad,
-            word: "NOT RECORDED",
+            believed: Believed::NotRecorded,
             sentence: format!(
                 "The journal ends before a transaction was begun, and does not have the end of its \
                  run: {ENDS_EARLY}. What followed is not in it."
@@ -123,7 +146,7 @@ fn nothing_begun(replay: &Replay) -> Headline {
     };
     Headline {
         tone: Tone::Doubtful,
-        word: "NOTHING WAS APPLIED",
+        believed: Believed::NothingApplied,
         sentence: sentence.to_owned(),
         ask: false,
     }
@@ -147,7 +170,7 @@ fn recorded(replay: &Replay, attempt: &Attempt, outcome: &RecordedOutcome) -> He
             };
             Headline {
                 tone,
-                word: "COMMITTED",
+                believed: Believed::Committed,
                 sentence: format!("Proof: {proof}.{rest}"),
                 ask: false,
             }
@@ -166,7 +189,7 @@ fn recorded(replay: &Replay, attempt: &Attempt, outcome: &RecordedOutcome) -> He
             };
             Headline {
                 tone: Tone::Doubtful,
-                word: "ROLLED BACK",
+                believed: Believed::RolledBack,
                 sentence: format!(
                     "{}. Proof: {proof}.{again}",
                     because(outcome.why.as_deref())
@@ -177,7 +200,7 @@ fn recorded(replay: &Replay, attempt: &Attempt, outcome: &RecordedOutcome) -> He
         OutcomeWord::NotConnected => nothing_begun(replay),
         OutcomeWord::Prepared | OutcomeWord::Unknown => Headline {
             tone: Tone::Bad,
-            word: "UNKNOWN",
+            believed: Believed::Unknown,
             sentence: format!("The outcome could not be proven: {proof}."),
             ask: true,
         },
@@ -189,7 +212,7 @@ fn unrecorded(attempt: &Attempt) -> Headline {
     if attempt.commit_intended {
         Headline {
             tone: Tone::Bad,
-            word: "UNKNOWN",
+            believed: Believed::Unknown,
             sentence: format!(
                 "The journal ends after COMMIT was about to be sent and before an answer: \
                      {ENDS_EARLY}. It may have been committed."
@@ -199,7 +222,7 @@ fn unrecorded(attempt: &Attempt) -> Headline {
     } else {
         Headline {
             tone: Tone::Bad,
-            word: "NOT RECORDED",
+            believed: Believed::NotRecorded,
             sentence: format!(
                 "The journal ends before an outcome: {ENDS_EARLY}. Up to there COMMIT was not sent, \
                  or its intent would stand here. The server's own word is still to be asked."

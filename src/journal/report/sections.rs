@@ -129,7 +129,7 @@ fn outcome(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Block>) 
     let headline = choose_headline(replay, journal);
     blocks.push(Block::Banner(
         headline.tone,
-        headline.word.to_owned(),
+        headline.believed.word().to_owned(),
         headline.sentence,
     ));
     if headline.ask {

@@ -3,7 +3,7 @@
 
 use super::{course, heading, named};
 use crate::journal::replay::Replay;
-use crate::journal::report::headline::{JournalFile, choose_headline};
+use crate::journal::report::headline::{Believed, JournalFile, choose_headline};
 use crate::journal::report::words::{clock, counted, told_to_others};
 use crate::journal::report::{Block, Cell, Row, Table};
 use crate::runbook::rollback::number_of;
@@ -13,7 +13,8 @@ pub fn way_back(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Blo
     blocks.push(heading("Way back"));
     let headline = choose_headline(replay, journal);
     let ended = replay.is_whole();
-    if ended && matches!(headline.word, "ROLLED BACK" | "NOTHING WAS APPLIED") {
+    let believed = headline.believed;
+    if ended && matches!(believed, Believed::RolledBack | Believed::NothingApplied) {
         blocks.push(Block::Text(
             "There is nothing to undo: nothing of this run is left in the database, beside numbers \
              that a sequence gave out."
@@ -21,7 +22,7 @@ pub fn way_back(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Blo
         ));
         return;
     }
-    if headline.word != "COMMITTED" {
+    if believed != Believed::Committed {
         blocks.push(Block::Text(
             "Undo nothing before the server has said which way the transaction went.".to_owned(),
         ));
@@ -35,8 +36,8 @@ pub fn way_back(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Blo
             "The journal names no rollback script: there is no documented way back.".to_owned(),
         )),
         scripts => {
-            let when = match headline.word {
-                "COMMITTED" => "These",
+            let when = match believed {
+                Believed::Committed => "These",
                 _ => "If it is committed, these",
             };
             blocks.push(Block::Text(format!(
