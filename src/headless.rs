@@ -90,7 +90,7 @@ pub async fn walk<H: HeldSession>(
                 engine.take(Event::Ticked { elapsed });
                 invite.wait(engine, asked.is_some());
             }
-            () = engine.hear_measured() => {}
+            () = engine.hear_past() => {}
             Some(question) = feed.questions.recv(), if asked.is_none() => {
                 asked = Asked::put(question);
                 if alone && asked.is_some() && answers.is_none() {

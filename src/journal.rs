@@ -9,6 +9,7 @@ pub mod earlier;
 pub mod entry;
 mod footing;
 pub mod measured;
+pub mod read_before;
 pub mod rehearsed;
 pub mod replay;
 pub mod report;
@@ -90,9 +91,11 @@ pub fn is_being_written(path: &Path) -> bool {
     if !std::fs::metadata(path).is_ok_and(|about| about.is_file()) {
         return false;
     }
-    let Ok(file) = File::open(path) else {
-        return false;
-    };
+    File::open(path).is_ok_and(|file| is_written_elsewhere(&file))
+}
+
+/// Whether somebody has it open to write it.
+fn is_written_elsewhere(file: &File) -> bool {
     matches!(
         file.try_lock_shared(),
         Err(std::fs::TryLockError::WouldBlock)

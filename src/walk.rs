@@ -89,7 +89,7 @@ pub async fn walk<H: HeldSession, B: Surface>(
                 Some(input) => turn.take_or_keep(input),
                 None => turn.lose_screen(Alarm::PartDied("input")),
             },
-            () = turn.engine.hear_measured() => turn.take_expectation(),
+            () = turn.engine.hear_past() => turn.take_past(),
             Some(question) = wires.questions.recv() => turn.ask(question),
             Some(observation) = wires.observations.recv(), if heard => {
                 turn.take_observation(observation);

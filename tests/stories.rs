@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "stories/again.rs"]
+mod again;
 #[path = "shared/aloud.rs"]
 mod aloud;
 #[path = "stories/answering.rs"]

@@ -12,6 +12,7 @@ use stagegate::gate::plan::{Mode, Plan};
 use stagegate::gate::query::{After, Looked, Rows};
 use stagegate::gate::{Ending, ExitCode, Why};
 use stagegate::journal::chain;
+use stagegate::journal::entry::ReadBefore;
 use stagegate::journal::measured::Measured;
 use stagegate::journal::{Entry, Journal};
 use stagegate::runbook::check::{Check, Verdict};
@@ -21,7 +22,7 @@ use stagegate::tui::input::{Input, What};
 use stagegate::tui::terminal::{Surface, Terminal};
 use stagegate::tui::{Appearance, Screen};
 use stagegate::walk::engine::{Engine, EngineRemark, HeldSession, Log};
-use stagegate::walk::past::Measuring;
+use stagegate::walk::past::{FoundInPast, LookingBack};
 use stagegate::walk::rehearsed::Weighing;
 use stagegate::walk::{self, WalkWires};
 use std::path::Path;
@@ -923,7 +924,7 @@ fn reached(system: &str) -> Body {
 async fn what_earlier_passes_measured_is_told_once_it_was_read_and_nothing_waits_for_it() {
     let (found, reading) = tokio::sync::oneshot::channel();
     let (engine, _reported) = engine_with_a_backup(Log::Unwanted);
-    let mut engine = engine.with_measured(Measuring::awaiting(reading));
+    let mut engine = engine.with_past(LookingBack::awaiting(reading));
     engine.start();
     let body = reached("1");
     let Body::Connected(target) = body.clone() else {
@@ -938,13 +939,146 @@ async fn what_earlier_passes_measured_is_told_once_it_was_read_and_nothing_waits
         rehearsed: false,
         locked: Some(200),
     };
-    found.send(vec![measured]).unwrap();
-    engine.hear_measured().await;
+    let past = FoundInPast {
+        measured: vec![measured],
+        ..FoundInPast::default()
+    };
+    found.send(past).unwrap();
+    engine.hear_past().await;
     let expected = engine.account().expected.clone().unwrap();
     assert!(expected.in_short.contains("200 ms"), "{expected:?}");
     // Once: from here on there is nothing to hear, and the loop is not woken for it.
-    let again = tokio::time::timeout(Duration::from_millis(1), engine.hear_measured());
+    let again = tokio::time::timeout(Duration::from_millis(1), engine.hear_past());
     assert!(again.await.is_err());
+}
+
+/// An engine over one item, the reading of the script, which was read in an earlier run.
+fn engine_with_a_reading(
+    log: Log,
+    mode: Mode,
+) -> (Engine<Scripted>, tokio::sync::oneshot::Sender<FoundInPast>) {
+    let held = Scripted {
+        reports: unbounded_channel().0,
+        said: Arc::default(),
+        silent: &["connect", "probe", "begin"],
+        spring: Arc::default(),
+    };
+    let runbook = Runbook {
+        items: vec![ChecklistItem::new(
+            "review",
+            "It was read",
+            ItemKind::Review,
+        )],
+        ..runbook()
+    };
+    let plan = Plan::new(&runbook, mode, 60_000);
+    let (found, reading) = tokio::sync::oneshot::channel();
+    let engine = Engine::new(Arc::new(runbook), plan, log, held);
+    (engine.with_past(LookingBack::awaiting(reading)), found)
+}
+
+fn read_before() -> ReadBefore {
+    ReadBefore {
+        document: "script.sql".into(),
+        sha256: "s".into(),
+        lines: 2,
+        at: jiff::Timestamp::UNIX_EPOCH,
+        os_user: "alice".into(),
+        sudo_user: None,
+        journal: "/j/1.jsonl".into(),
+        target: Some("db1:5432/d".into()),
+    }
+}
+
+/// The reading is found before the server is reached, or after it; whether it was taken over.
+async fn takes_over(log: Log, mode: Mode, late: bool) -> (bool, Engine<Scripted>) {
+    let (mut engine, found) = engine_with_a_reading(log, mode);
+    engine.start();
+    let past = FoundInPast {
+        readings: vec![(Document::Script, read_before())],
+        ..FoundInPast::default()
+    };
+    found.send(past).unwrap();
+    let reached = || {
+        Event::Reported(Report {
+            seq: 1,
+            body: reached("1"),
+        })
+    };
+    if late {
+        engine.take(reached());
+        assert_eq!(engine.account().evidence[0].standing, Standing::Holds);
+        assert_eq!(engine.machine().items()[0].unread, [Document::Script]);
+    }
+    engine.hear_past().await;
+    if !late {
+        assert_eq!(engine.machine().items()[0].unread, [Document::Script]);
+        engine.take(reached());
+    }
+    let unread = &engine.machine().items()[0].unread;
+    (unread.is_empty(), engine)
+}
+
+#[tokio::test]
+async fn a_reading_of_an_earlier_run_stands_in_the_journal_in_the_evidence_and_in_what_is_signed() {
+    let told = "script.sql was read to its end by alice on 1970-01-01 00:00 UTC, in the run on \
+                db1:5432/d";
+    for late in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.jsonl");
+        let journal = Journal::create(Some(&path), |_| None).unwrap();
+        let (taken, mut engine) = takes_over(Log::Kept(Box::new(journal)), Mode::Run, late).await;
+        assert!(taken);
+        // Asked for again, it is told again, and once.
+        for again in [false, true] {
+            engine.take(Event::Drawn);
+            if again {
+                engine.take(Event::Asked(Command::ProbeAgain));
+                engine.take(Event::Drawn);
+            }
+            let evidence = &engine.account().evidence[0];
+            let lines = evidence.lines.iter().filter(|line| *line == told);
+            assert_eq!(lines.count(), 1, "late: {late}, again: {again}");
+            assert_eq!(evidence.lines[0], told);
+        }
+        engine.take(Event::Asked(Command::SignOff {
+            item: 0,
+            note: None,
+        }));
+        assert!(engine.machine().items()[0].signed);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines = chain::verify(&text).unwrap();
+        let entries: Vec<&Entry> = lines.iter().map(|line| &line.entry).collect();
+        let connected = |entry: &&Entry| matches!(entry, Entry::Connected { .. });
+        let at = entries.iter().position(connected).unwrap();
+        let taken = Entry::ReadBefore(Box::new(read_before()));
+        let before = entries.iter().position(|entry| **entry == taken).unwrap();
+        assert!(at < before, "a journal names its server in its first lines");
+        let signed = entries.iter().find_map(|entry| match entry {
+            Entry::Signed { evidence, .. } => Some(evidence),
+            _ => None,
+        });
+        assert!(signed.unwrap().iter().any(|line| line == told));
+    }
+}
+
+#[tokio::test]
+async fn without_a_journal_nothing_is_taken_over_and_a_rehearsal_takes_nothing_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = |name: &str| {
+        let path = folder.path().join(name);
+        Log::Kept(Box::new(Journal::create(Some(&path), |_| None).unwrap()))
+    };
+    let full = || {
+        let full = std::fs::OpenOptions::new().append(true).open("/dev/full");
+        Log::Kept(Box::new(Journal::over("/dev/full".into(), full.unwrap())))
+    };
+    for late in [false, true] {
+        assert!(!takes_over(Log::Unwanted, Mode::Run, late).await.0);
+        assert!(!takes_over(full(), Mode::Run, late).await.0);
+        let name = format!("{late}.jsonl");
+        assert!(!takes_over(kept(&name), Mode::Rehearse, late).await.0);
+    }
 }
 
 #[test]

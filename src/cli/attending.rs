@@ -29,7 +29,7 @@ use crate::tui::screen::Screen;
 use crate::tui::terminal::takes_texts;
 use crate::walk::engine::{Engine, Log};
 use crate::walk::live::Live;
-use crate::walk::past::Measuring;
+use crate::walk::past::LookingBack;
 use crate::walk::watchdog::Watchdog;
 use crate::walk::{self, signals};
 use color_eyre::eyre::{Report, WrapErr, eyre};
@@ -239,13 +239,14 @@ impl<'a> Attendance<'a> {
         let earlier =
             looked_back.unwrap_or_else(|| earlier::find_earlier_runs(&self.folders, &self.path));
         let (folders, own) = (self.folders.clone(), self.path.clone());
-        let measuring = Measuring::begin(folders, own, Arc::clone(&self.runbook));
+        let opened = opened(&self.runbook, self.mode, self.holding);
+        let past = LookingBack::begin(folders, own, Arc::clone(&self.runbook), &opened);
         let shown = self.path.display().to_string();
         watchdog.goes_with(&printable(&shown), live.severer());
         let engine = Engine::new(Arc::clone(&self.runbook), plan, log, live)
             .with_watchdog(watchdog.clone())
             .with_earlier(earlier)
-            .with_measured(measuring)
+            .with_past(past)
             .with_journals(self.folders.clone())
             .with_files(self.anew().is_some());
         (engine, (reports, observations))

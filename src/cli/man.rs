@@ -51,7 +51,8 @@ const ENVIRONMENT: [(&str, &str); 10] = [
 const FILES: [(&str, &str); 4] = [
     (
         "~/.local/state/stagegate/*.jsonl",
-        "The journals, one for each run, readable by their owner alone.",
+        "The journals, one for each run, readable by their owner alone. What you read to its end in a run \
+         of the last seven days is looked for there.",
     ),
     ("~/.pgpass", "Passwords, as for psql."),
     (

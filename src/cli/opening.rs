@@ -26,6 +26,7 @@ pub(super) fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened
         script_sha256: runbook.script.sha256(),
         os_user: crate::database::settings::os_user(),
         sudo_user: env("SUDO_USER"),
+        login_uid: login_uid(),
         ssh_connection: env("SSH_CONNECTION"),
         machine: machine(),
         local_time: Some(local_time()),
@@ -53,6 +54,12 @@ pub(super) fn opened(runbook: &Runbook, mode: Mode, holding: &Holding) -> Opened
         rehearses: None,
         variables: runbook.script.variables.clone(),
     }
+}
+
+/// Who logged in, as the kernel keeps it for its audit (proc(5)): `u32::MAX` where nobody did.
+fn login_uid() -> Option<u32> {
+    let kept = std::fs::read_to_string("/proc/self/loginuid").ok()?;
+    kept.trim().parse().ok().filter(|uid| *uid != u32::MAX)
 }
 
 fn machine() -> Option<String> {

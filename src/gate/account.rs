@@ -10,8 +10,8 @@ mod waited;
 
 use super::ending::Why;
 use super::event::{
-    Body, CommitWait, Event, Evidence, Millis, Observation, OtherSession, Report, Seq, ServerLog,
-    ServerMessage, Sight, StatementReport, Target,
+    Body, CommitWait, Document, Event, Evidence, Millis, Observation, OtherSession, Report, Seq,
+    ServerLog, ServerMessage, Sight, StatementReport, Target,
 };
 use super::machine::Machine;
 use super::pass::Pass;
@@ -35,6 +35,9 @@ pub struct Account {
     pub target: Option<Target>,
     /// How long the script held locks the last time, where that was measured.
     pub expected: Option<Expected>,
+    /// The documents that need not be read again, for they were read in an earlier run; when and by whom,
+    /// in words.
+    pub read_before: Vec<(Document, String)>,
     pub evidence: Vec<Evidence>,
     /// The latest look that evidence is of.
     probed: Seq,

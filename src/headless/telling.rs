@@ -39,6 +39,8 @@ pub struct Teller<'a> {
     measured: Option<Measure>,
     /// What is to be expected of the locks was told on this checklist.
     expected_told: bool,
+    /// How many of the readings of earlier runs were told.
+    read_before: usize,
     /// Whether a person reads along at a terminal: what is long is asked for, and shown in pages.
     attended: bool,
     long: Vec<String>,
@@ -72,6 +74,7 @@ impl<'a> Teller<'a> {
             backup_failed: None,
             measured: None,
             expected_told: false,
+            read_before: 0,
             attended,
             long: Vec::new(),
             turned: false,
@@ -114,6 +117,7 @@ impl<'a> Teller<'a> {
             self.arrive(machine, account);
         }
         self.backup(machine, account);
+        self.read_before(account);
         self.evidence(machine, account);
         self.impact(account);
         self.steps(account);

@@ -2,8 +2,10 @@
 //!
 //! These names are a file format: a field may be added, none renamed.
 
+mod past_reading;
 mod words;
 
+pub use past_reading::ReadBefore;
 pub use words::{CheckStage, PhaseWord};
 
 use crate::gate::event::Standing;
@@ -61,7 +63,13 @@ pub enum Entry {
         shown: usize,
         /// How many of them were on the screen at any time so far.
         seen: usize,
+        /// [`Script::sha256_as_read`](crate::runbook::script::Script::sha256_as_read); journals of earlier
+        /// releases do not say it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
     },
+    /// A reading of an earlier run was taken over: the document need not be read again.
+    ReadBefore(Box<ReadBefore>),
     /// A dump is being made.
     BackupStarted {
         /// The file that it is going to be.
@@ -299,6 +307,10 @@ pub struct Opened {
     /// Who became that user by sudo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sudo_user: Option<String>,
+    /// The number of the user who logged in, whoever they became since by `su` or `sudo`; where the system
+    /// keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_uid: Option<u32>,
     /// `SSH_CONNECTION`, where there is one.
     pub ssh_connection: Option<String>,
     /// The machine that the program runs on.

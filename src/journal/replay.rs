@@ -9,7 +9,7 @@ mod folding;
 
 pub use attempt::{Approved, Attempt, HeldRelation, RecordedOutcome, TimedStatement};
 
-use super::entry::{Entry, Message, Opened};
+use super::entry::{Entry, Message, Opened, ReadBefore};
 use crate::gate::event::{Standing, Target};
 use jiff::Timestamp;
 
@@ -28,6 +28,8 @@ pub struct Replay {
     pub signatures: Vec<TimedSignature>,
     /// Each time that a document was open before a person, in order.
     pub perusals: Vec<TimedPerusal>,
+    /// The readings of earlier runs that were taken over, in order.
+    pub read_before: Vec<ReadBefore>,
     /// The transactions, in order. All but the last were rolled back, or there would not have been
     /// another.
     pub attempts: Vec<Attempt>,
@@ -78,6 +80,8 @@ pub struct TimedPerusal {
     pub lines: usize,
     pub shown: usize,
     pub seen: usize,
+    /// The hash of what was read, where the journal says it.
+    pub sha256: Option<String>,
 }
 
 /// A signature, or its withdrawal.

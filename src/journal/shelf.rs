@@ -5,11 +5,11 @@
 
 use super::chain::{Broken, Line, read_chain};
 use super::entry::{Entry, Opened};
-use super::is_being_written;
 use super::replay::Replay;
+use super::{is_being_written, is_written_elsewhere};
 use crate::gate::event::Target;
 use jiff::Timestamp;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -97,14 +97,17 @@ pub fn read_named(path: &Path) -> Result<String, String> {
 
 /// At most that many bytes of a file: one that is written may have grown since it was asked for its size.
 fn read_text(path: &Path, most: u64) -> Result<String, String> {
+    read_text_of(File::open(path).map_err(|error| error.to_string())?, most)
+}
+
+fn read_text_of(file: File, most: u64) -> Result<String, String> {
     let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(most).read_to_string(&mut text))
-        .map_err(|error| match error.kind() {
-            ErrorKind::InvalidData => "it is not text".to_owned(),
-            _ => error.to_string(),
-        })?;
-    Ok(text)
+    let read = file.take(most).read_to_string(&mut text);
+    match read {
+        Ok(_) => Ok(text),
+        Err(error) if error.kind() == ErrorKind::InvalidData => Err("it is not text".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// What a journal opens with; `None` where it is none.
@@ -138,7 +141,25 @@ pub fn read_journal(path: &Path) -> Result<ReadJournal, String> {
     // Asked before the lines are read: what is read after it is the whole of what was written.
     let writing = is_being_written(path);
     let text = read_text(path, LARGEST)?;
-    let (lines, broken) = read_chain(&text);
+    follow_journal(&text, writing)
+}
+
+/// Reads a journal that nobody else could have written: what is read is the very file that was asked for
+/// that, whatever its name leads to meanwhile.
+///
+/// # Errors
+/// Who could have written it, or why nothing of it can be read, in words.
+pub(super) fn read_guarded_journal(path: &Path) -> Result<ReadJournal, String> {
+    size_of(path)?;
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    guards(&file.metadata().map_err(|error| error.to_string())?)?;
+    let writing = is_written_elsewhere(&file);
+    let text = read_text_of(file, LARGEST)?;
+    follow_journal(&text, writing)
+}
+
+fn follow_journal(text: &str, writing: bool) -> Result<ReadJournal, String> {
+    let (lines, broken) = read_chain(text);
     if lines.is_empty() {
         return Err(broken.map_or("it is empty".into(), |broken| broken.to_string()));
     }
@@ -154,7 +175,10 @@ pub fn read_journal(path: &Path) -> Result<ReadJournal, String> {
 /// # Errors
 /// Who could, in words.
 pub fn is_guarded(path: &Path) -> Result<(), String> {
-    let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    guards(&std::fs::metadata(path).map_err(|error| error.to_string())?)
+}
+
+fn guards(about: &Metadata) -> Result<(), String> {
     if about.uid() != rustix::process::geteuid().as_raw() {
         return Err("it belongs to another user".to_owned());
     }

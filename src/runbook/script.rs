@@ -485,6 +485,23 @@ impl Script {
             }
         }
     }
+
+    /// SHA-256 of what a person reads of it: [`Script::sha256`], with which of its statements are left out
+    /// by choice where some are.
+    pub fn sha256_as_read(&self) -> String {
+        use sha2::{Digest, Sha256};
+        let left_out = |statement: &&Statement| statement.fate == Fate::LeftOut;
+        let mut left_out = self.statements.iter().filter(left_out).peekable();
+        if left_out.peek().is_none() {
+            return self.sha256();
+        }
+        let mut hash = Sha256::new();
+        hash.update(self.sha256());
+        for statement in left_out {
+            hash.update(format!(" without {}", statement.number));
+        }
+        hexadecimal(hash.finalize())
+    }
 }
 
 #[cfg(test)]

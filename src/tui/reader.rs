@@ -758,6 +758,9 @@ pub(crate) fn tabs(
                 position => position.to_owned(),
             };
             let after = match (state, seen) {
+                (Some(true), Some(seen)) if seen.left() > 0 && was_read_before(scene, document) => {
+                    format!("  {at}, read in an earlier run")
+                }
                 (Some(true), _) => format!("  {at}, each was on the screen"),
                 (Some(false), Some(seen)) => {
                     let part = match seen.begun() {
@@ -785,6 +788,11 @@ pub(crate) fn tabs(
         }
     }
     [Line::from(spans), title]
+}
+
+fn was_read_before(scene: &Scene<'_>, document: Document) -> bool {
+    let mut before = scene.account.read_before.iter();
+    before.any(|(one, _)| *one == document)
 }
 
 /// Whether a document was read, where a signature asks for that.

@@ -3,7 +3,7 @@
 //! It enqueues and never waits for the database. Journal first, then the wire: a COMMIT whose
 //! intent is not on disk is not sent (I6).
 
-use super::past::Measuring;
+use super::past::LookingBack;
 use super::rehearsed::Weighing;
 use super::watchdog::{EndingNow, Watchdog};
 use super::{evidence, files, record};
@@ -11,7 +11,9 @@ use crate::backup;
 use crate::database::session::Order;
 use crate::gate::event::{Body, Command, Event, Millis, Report, Seq, Standing, Target};
 use crate::gate::warrant::Warrant;
-use crate::gate::{Account, Effect, Ending, ExitCode, Machine, Phase, Plan, Refusal, Request};
+use crate::gate::{
+    Account, Effect, Ending, ExitCode, Machine, Mode, Phase, Plan, Refusal, Request,
+};
 use crate::journal::earlier::{Earlier, told_first};
 use crate::journal::entry::{Decision, PhaseWord};
 use crate::journal::measured;
@@ -53,8 +55,8 @@ pub struct Engine<H> {
     journals: Vec<PathBuf>,
     /// Runs before this one that nobody knows the outcome of.
     earlier: Vec<Earlier>,
-    /// What earlier passes of the same script measured, the newest first.
-    measured: Measuring,
+    /// What earlier runs bring into this one.
+    past: LookingBack,
     /// Who ends the process when this hangs.
     watchdog: Option<Watchdog>,
     said: Vec<EngineRemark>,
@@ -98,7 +100,7 @@ impl<H: HeldSession> Engine<H> {
             held,
             journals: Vec::new(),
             earlier: Vec::new(),
-            measured: Measuring::default(),
+            past: LookingBack::default(),
             watchdog: None,
             said: Vec::new(),
             left: None,
@@ -120,24 +122,62 @@ impl<H: HeldSession> Engine<H> {
         self
     }
 
-    /// Tells what is to be expected of the locks, where it was measured on the database that is reached.
-    pub fn with_measured(mut self, measured: Measuring) -> Engine<H> {
-        self.measured = measured;
+    /// Tells what is to be expected of the locks, where it was measured on the database that is reached, and
+    /// takes over what was read in earlier runs.
+    pub fn with_past(mut self, past: LookingBack) -> Engine<H> {
+        self.past = past;
         self
     }
 
-    /// Waits until it is known what earlier passes measured, and tells it where it was measured on the
-    /// database that is reached; for ever, where nobody looks. To be dropped at any time.
-    pub async fn hear_measured(&mut self) {
-        self.measured.hear().await;
+    /// Waits until it is known what earlier runs bring into this one, and takes it in where a server was
+    /// reached; for ever, where nobody looks. To be dropped at any time.
+    pub async fn hear_past(&mut self) {
+        self.past.hear().await;
         if let Some(target) = self.account.target.clone() {
             self.expect_locks(&target);
+            self.take_over_readings();
         }
     }
 
     /// Takes over what earlier passes measured on that database.
     fn expect_locks(&mut self, target: &Target) {
-        self.account.expected = measured::told(self.measured.found(), target);
+        self.account.expected = measured::told(self.past.measured(), target);
+    }
+
+    /// What this person read in earlier runs need not be read again. It stands in the journal first: where
+    /// there is none, everything is read.
+    fn take_over_readings(&mut self) {
+        let unread = |machine: &Machine, document| {
+            let mut items = machine.items().iter();
+            items.any(|item| item.unread.contains(&document))
+        };
+        let mut readings = self.past.take_readings();
+        readings.retain(|(document, _)| unread(&self.machine, *document));
+        let wanted = self.machine.plan().mode == Mode::Run && matches!(self.log, Log::Kept(_));
+        if readings.is_empty() || !wanted {
+            return;
+        }
+        for (_, reading) in &readings {
+            let entry = Entry::ReadBefore(Box::new(reading.clone()));
+            if let Err(error) = self.write(&entry, false) {
+                return self.drain(VecDeque::from([Event::JournalLost(error.to_string())]));
+            }
+        }
+        if let Err(error) = self.write_kept() {
+            return self.drain(VecDeque::from([Event::JournalLost(error.to_string())]));
+        }
+        for (document, reading) in &readings {
+            self.account.read_before.push((*document, reading.told()));
+        }
+        let needed = self.machine.plan().items.iter();
+        for (found, needed) in self.account.evidence.iter_mut().zip(needed) {
+            evidence::tell_readings(found, &needed.documents, &self.account.read_before);
+        }
+        let read = readings.into_iter();
+        self.drain(
+            read.map(|(document, _)| Event::ReadToEnd(document))
+                .collect(),
+        );
     }
 
     /// Is watched by this one.
@@ -302,6 +342,9 @@ impl<H: HeldSession> Engine<H> {
             }
             self.enact(effects, &mut events);
         }
+        if self.account.target.is_some() {
+            self.take_over_readings();
+        }
     }
 
     /// That this loop lives, whether it is to be left, and what is known.
@@ -367,6 +410,11 @@ impl<H: HeldSession> Engine<H> {
                     Some(target) => told_first(&self.earlier, target, evidence),
                     None => evidence,
                 };
+                let mut evidence = evidence;
+                if let Some(needed) = self.machine.plan().items.get(item) {
+                    let read = &self.account.read_before;
+                    evidence::tell_readings(&mut evidence, &needed.documents, read);
+                }
                 let body = Body::Probed { item, evidence };
                 Event::Reported(Report { seq, body })
             }

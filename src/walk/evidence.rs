@@ -1,7 +1,7 @@
 //! Evidence that comes from the runbook's files alone.
 
 use crate::gate::account::Backup;
-use crate::gate::event::{Evidence, Standing};
+use crate::gate::event::{Document, Evidence, Standing};
 use crate::runbook::printable::counted;
 use crate::runbook::script::{Fate, Script};
 use crate::runbook::{ChecklistItem, ItemKind, Runbook};
@@ -26,6 +26,31 @@ pub fn from_files(runbook: &Runbook, item: &ChecklistItem, backup: &Backup) -> O
         ItemKind::Rollback => Some(rollback(runbook)),
         ItemKind::Connection | ItemKind::Structure | ItemKind::Checks => None,
     }
+}
+
+/// What is said of rollback scripts that a person is to read, and where each was read in an earlier run.
+const TO_BE_READ: &str = "read to the end before you sign";
+const WAS_READ: &str = "read to the end in an earlier run";
+
+/// Tells in the evidence of an item, before the rest, which of the documents that it asks for were read in
+/// an earlier run.
+pub fn tell_readings(
+    evidence: &mut Evidence,
+    needed: &[Document],
+    read_before: &[(Document, String)],
+) {
+    // What is not there yet is told anew.
+    if evidence.summary.is_empty() {
+        return;
+    }
+    let ours = read_before
+        .iter()
+        .filter(|(document, _)| needed.contains(document));
+    let told: Vec<String> = ours.map(|(_, told)| told.clone()).collect();
+    if !needed.is_empty() && told.len() == needed.len() {
+        evidence.summary = evidence.summary.replace(TO_BE_READ, WAS_READ);
+    }
+    evidence.lines.splice(0..0, told);
 }
 
 /// Whether only the server gives the evidence for items of that kind.
@@ -195,7 +220,7 @@ fn rollback(runbook: &Runbook) -> Evidence {
         "rollback scripts",
     );
     let (standing, said) = if refused == 0 {
-        (Standing::Asks, "read to the end before you sign".to_owned())
+        (Standing::Asks, TO_BE_READ.to_owned())
     } else {
         (
             Standing::Fails,

@@ -1,49 +1,93 @@
-//! What earlier passes of the same script measured, read on a thread of its own: journals of any length
-//! keep neither the connection nor the first frame waiting.
+//! What earlier runs bring into this one, read on a thread of its own: journals of any length keep neither
+//! the connection nor the first frame waiting.
 
+use crate::gate::event::Document;
+use crate::journal::entry::{Opened, ReadBefore};
 use crate::journal::measured::{self, Measured};
+use crate::journal::read_before::{ToBeRead, WhoReads};
 use crate::runbook::Runbook;
+use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// What was measured, the newest first, as soon as it was read.
+/// What was found in the journals of earlier runs.
 #[derive(Debug, Default)]
-pub struct Measuring {
-    reading: Option<oneshot::Receiver<Vec<Measured>>>,
-    found: Vec<Measured>,
+pub struct FoundInPast {
+    /// What passes of the same script measured, the newest first.
+    pub measured: Vec<Measured>,
+    /// What was read to its end by who is to read it now.
+    pub readings: Vec<(Document, ReadBefore)>,
 }
 
-impl Measuring {
-    /// Begins to read the journals in these folders; `own` is left out.
-    pub fn begin(folders: Vec<PathBuf>, own: PathBuf, runbook: Arc<Runbook>) -> Measuring {
+/// It, as soon as it was read.
+#[derive(Debug, Default)]
+pub struct LookingBack {
+    reading: Option<oneshot::Receiver<FoundInPast>>,
+    found: FoundInPast,
+}
+
+impl LookingBack {
+    /// Begins to read the journals in these folders, for the run that opens with `opened`; `own` is left out.
+    pub fn begin(
+        folders: Vec<PathBuf>,
+        own: PathBuf,
+        runbook: Arc<Runbook>,
+        opened: &Opened,
+    ) -> LookingBack {
         let (found, reading) = oneshot::channel();
+        let who = WhoReads::of(opened);
         tokio::task::spawn_blocking(move || {
+            let to_be_read = ToBeRead {
+                who,
+                documents: documents(&runbook),
+            };
+            let now = Timestamp::now();
             // A walk that was left meanwhile does not want it.
-            let _ = found.send(measured::find_measured_passes(&folders, &own, &runbook));
+            let _ = found.send(FoundInPast {
+                readings: to_be_read.find_past_readings(&folders, &own, now),
+                measured: measured::find_measured_passes(&folders, &own, &runbook),
+            });
         });
-        Measuring::awaiting(reading)
+        LookingBack::awaiting(reading)
     }
 
     /// What somebody else reads.
-    pub fn awaiting(reading: oneshot::Receiver<Vec<Measured>>) -> Measuring {
-        Measuring {
+    pub fn awaiting(reading: oneshot::Receiver<FoundInPast>) -> LookingBack {
+        LookingBack {
             reading: Some(reading),
-            found: Vec::new(),
+            found: FoundInPast::default(),
         }
     }
 
     /// Waits until it was read, once; after that for ever.
     pub(super) async fn hear(&mut self) {
         match &mut self.reading {
-            // Where the reading failed, nothing is told.
+            // Where the reading failed, nothing is told and nothing taken over.
             Some(reading) => self.found = reading.await.unwrap_or_default(),
             None => std::future::pending().await,
         }
         self.reading = None;
     }
 
-    pub(super) fn found(&self) -> &[Measured] {
-        &self.found
+    pub(super) fn measured(&self) -> &[Measured] {
+        &self.found.measured
     }
+
+    /// What was read in earlier runs; it is handed out once.
+    pub(super) fn take_readings(&mut self) -> Vec<(Document, ReadBefore)> {
+        std::mem::take(&mut self.found.readings)
+    }
+}
+
+/// The script and the rollback scripts, each with its name and the hash of what is read of it.
+fn documents(runbook: &Runbook) -> Vec<(Document, String, String)> {
+    let rollbacks = (0..runbook.rollbacks.len()).map(Document::Rollback);
+    std::iter::once(Document::Script)
+        .chain(rollbacks)
+        .filter_map(|document| {
+            let script = document.script_of(runbook)?;
+            Some((document, script.name.clone(), script.sha256_as_read()))
+        })
+        .collect()
 }

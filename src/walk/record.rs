@@ -11,7 +11,7 @@ use crate::gate::{Account, Command, Ending, Machine, Phase, PhaseKind, Why};
 use crate::journal::Entry;
 use crate::journal::entry::{CheckStage, Message, PhaseWord, StatementEnded};
 use crate::runbook::check::Check;
-use crate::runbook::script::Statement;
+use crate::runbook::script::{Script, Statement};
 use crate::runbook::{ChecklistItem, ItemKind, Runbook};
 
 /// The lines for an event as it arrives.
@@ -21,16 +21,17 @@ pub fn of_event(event: &Event, runbook: &Runbook, account: &Account) -> Vec<Entr
         Event::Alarmed(alarm) => vec![Entry::Alarm {
             alarm: crate::gate::Why::Alarmed(alarm.clone()).to_string(),
         }],
-        Event::Perused(perusal) => vec![Entry::Perused {
-            document: perusal
-                .document
-                .script_of(runbook)
-                .map_or_else(String::new, |script| script.name.clone()),
-            milliseconds: perusal.lasted,
-            lines: perusal.lines,
-            shown: perusal.shown,
-            seen: perusal.seen,
-        }],
+        Event::Perused(perusal) => {
+            let script = perusal.document.script_of(runbook);
+            vec![Entry::Perused {
+                document: script.map_or_else(String::new, |script| script.name.clone()),
+                milliseconds: perusal.lasted,
+                lines: perusal.lines,
+                shown: perusal.shown,
+                seen: perusal.seen,
+                sha256: script.map(Script::sha256_as_read),
+            }]
+        }
         Event::Observed(_)
         | Event::Drawn
         | Event::Edited

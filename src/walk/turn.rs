@@ -341,7 +341,7 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
     }
 
     /// What earlier passes measured is known now.
-    pub(super) fn take_expectation(&mut self) {
+    pub(super) fn take_past(&mut self) {
         self.showing.change();
     }
 

@@ -44,6 +44,10 @@ const REASONS: &[(&str, &str)] = &[
         "one state, and what each key does to it",
     ),
     (
+        "journal/entry.rs",
+        "one table: every line that a journal can have, which is a file format",
+    ),
+    (
         "runbook/classify.rs",
         "one table: the leading words of every kind of statement",
     ),

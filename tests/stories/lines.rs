@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// Reads a document page by page, until the prompt is there again.
-fn read_out(terminal: &mut Terminal, document: &str) {
+pub fn read_out(terminal: &mut Terminal, document: &str) {
     let last = |screen: &str| {
         let lines = screen.lines().rev().map(str::trim);
         let mut lines = lines.filter(|line| !line.is_empty());

@@ -425,6 +425,8 @@ pub trait Walk {
     fn read_everything(&mut self) -> &mut Self;
     /// Moves the cursor to the item with this number.
     fn go_to_item(&mut self, number: usize) -> &mut Self;
+    /// Signs every item, with what its evidence says read before.
+    fn sign_every_item(&mut self) -> &mut Self;
     /// Reads everything and signs every item.
     fn sign_everything(&mut self) -> &mut Self;
     /// Waits until the gate is armed.
@@ -544,7 +546,10 @@ impl Walk for Terminal {
     }
 
     fn sign_everything(&mut self) -> &mut Self {
-        self.wait_for_evidence().read_everything();
+        self.wait_for_evidence().read_everything().sign_every_item()
+    }
+
+    fn sign_every_item(&mut self) -> &mut Self {
         let (_, items) =
             signed(&self.screen_text()).unwrap_or_else(|| panic!("{}", self.picture()));
         for item in 1..=items {

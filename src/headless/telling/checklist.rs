@@ -19,6 +19,16 @@ impl Teller<'_> {
         }
     }
 
+    /// What need not be read again, as soon as journals were read.
+    pub(super) fn read_before(&mut self, account: &Account) {
+        for (_, told) in account.read_before.iter().skip(self.read_before) {
+            self.say(&format!(
+                "{told}; its text is the same, so it need not be read again."
+            ));
+        }
+        self.read_before = account.read_before.len();
+    }
+
     /// Whom the statement that runs waits for, when that becomes known and when it changes.
     pub(super) fn waits(&mut self, account: &Account) {
         let running = account.running().map(|(number, _)| number);

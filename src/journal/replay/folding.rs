@@ -63,6 +63,7 @@ impl Replay {
             | Entry::Signed { .. }
             | Entry::Acknowledged { .. }
             | Entry::Perused { .. }
+            | Entry::ReadBefore(_)
             | Entry::Withdrawn { .. } => self.take_of_checklist(at, entry),
             Entry::Approved { .. } | Entry::Compared { .. } => self.take_of_approval(at, entry),
             Entry::Phase {
@@ -154,6 +155,7 @@ impl Replay {
                 lines,
                 shown,
                 seen,
+                sha256,
             } => self.perusals.push(TimedPerusal {
                 left: at,
                 lasted: milliseconds,
@@ -161,7 +163,9 @@ impl Replay {
                 lines,
                 shown,
                 seen,
+                sha256,
             }),
+            Entry::ReadBefore(reading) => self.read_before.push(*reading),
             _ => {}
         }
     }

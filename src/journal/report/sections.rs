@@ -4,6 +4,7 @@
 mod closing;
 mod course;
 mod ran;
+mod reading;
 mod said;
 
 use super::headline::{JournalFile, choose_headline};
@@ -367,34 +368,5 @@ fn checklist(replay: &Replay, blocks: &mut Vec<Block>) {
             blocks.push(Block::List(item.acknowledged.clone()));
         }
     }
-    readings(replay, blocks);
-}
-
-/// How long each document was open, and how much of it was on the screen.
-fn readings(replay: &Replay, blocks: &mut Vec<Block>) {
-    if replay.perusals.is_empty() {
-        return;
-    }
-    blocks.push(Block::Heading(3, "What was on the screen".to_owned()));
-    let rows = replay.perusals.iter().map(|perusal| {
-        let lasted = std::time::Duration::from_millis(perusal.lasted);
-        let opened = perusal.left.checked_sub(lasted).unwrap_or(perusal.left);
-        Row::Cells(vec![
-            Cell::plain(perusal.document.clone()),
-            Cell::plain(instant(opened)),
-            Cell::plain(stretch(perusal.lasted.saturating_mul(1_000))),
-            Cell::plain(format!("{} of {}", perusal.shown, perusal.lines)),
-            Cell::plain(format!("{} of {}", perusal.seen, perusal.lines)),
-        ])
-    });
-    blocks.push(Block::Table(Table {
-        head: vec![
-            "document",
-            "opened",
-            "left after",
-            "lines shown",
-            "lines shown so far",
-        ],
-        rows: rows.collect(),
-    }));
+    reading::list_readings(replay, blocks);
 }
