@@ -2,6 +2,7 @@
 //! back from its journal and compared.
 
 mod comparing;
+mod leading;
 
 use super::engine::{Engine, HeldSession, Log};
 use super::rehearsed::Weighing;
