@@ -13,7 +13,11 @@ pub mod screen;
 pub mod terminal;
 pub mod theme;
 
+pub(crate) mod pager;
+pub(crate) mod paint;
 pub(crate) mod reader;
+pub(crate) mod scroll;
+pub(crate) mod showing;
 mod sql;
 pub(crate) mod text;
 pub(crate) mod view;

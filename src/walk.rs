@@ -14,7 +14,6 @@ pub mod live;
 pub mod past;
 pub mod record;
 pub mod rehearsed;
-mod showing;
 pub mod signals;
 mod turn;
 pub mod watchdog;

@@ -7,8 +7,9 @@ use super::{CheckSet, InspectStage, absent, silent, structure, tally, telling};
 use crate::tui::keymap::{self, KeyPlace};
 use crate::tui::text::{clock, counted, hanging, took};
 use crate::tui::view::{
-    Scene, Sheet, checks, header as walk_header, help as walk_help, impact as walk_impact,
+    Scene, checks, header as walk_header, help as walk_help, impact as walk_impact,
 };
+use crossterm::event::KeyCode;
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -83,17 +84,22 @@ fn freshness(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Line<'sta
     scene.band(&format!(" {}", parts.join(&dot)), style, columns)
 }
 
-pub(super) fn sheet(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Sheet {
+/// The lines of the open pane.
+pub(super) fn draw_pane(
+    shown: &ShownPanes,
+    scene: &Scene<'_>,
+    columns: usize,
+) -> Vec<Line<'static>> {
     match shown.pane {
-        InspectPane::Applied => Sheet::of(applied(shown, scene, columns)),
-        InspectPane::Checks => Sheet::of(all_checks(shown, scene, columns)),
-        InspectPane::Structure => Sheet::of(structure::draw_structure(shown, scene, columns)),
-        InspectPane::Impact => Sheet::of(impact(shown, columns)),
-        InspectPane::Locks => Sheet::of(locks(shown, scene, columns)),
-        InspectPane::Runs => Sheet::of(runs(shown, scene, columns)),
-        InspectPane::Messages => Sheet::of(messages(shown, scene, columns)),
-        // Drawn by the reader.
-        InspectPane::Scripts => Sheet::default(),
+        InspectPane::Applied => applied(shown, scene, columns),
+        InspectPane::Checks => all_checks(shown, scene, columns),
+        InspectPane::Structure => structure::draw_structure(shown, scene, columns),
+        InspectPane::Impact => impact(shown, columns),
+        InspectPane::Locks => locks(shown, scene, columns),
+        InspectPane::Runs => runs(shown, scene, columns),
+        InspectPane::Messages => messages(shown, scene, columns),
+        // Drawn by the pager.
+        InspectPane::Scripts => Vec::new(),
     }
 }
 
@@ -319,11 +325,19 @@ fn messages(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Vec<Line<'
 pub(super) fn help(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let inner = columns.saturating_sub(1);
     let mut lines = vec![scene.heading(" Keys", inner)];
-    let table = [KeyPlace::Inspect, KeyPlace::Everywhere, KeyPlace::Text]
-        .into_iter()
-        .flat_map(keymap::at)
+    let own: Vec<KeyCode> = keymap::at(KeyPlace::Inspect)
+        .flat_map(|binding| binding.keys.iter().copied())
+        .collect();
+    let told = |binding: &&keymap::Binding| {
+        binding.place == KeyPlace::Inspect || !binding.keys.iter().any(|key| own.contains(key))
+    };
+    let table = keymap::bindings_at(KeyPlace::Inspect)
+        .filter(told)
+        .chain(keymap::bindings_at(KeyPlace::Text))
         .map(|binding| (binding.key_names(), binding.help));
-    let rows = table.chain(walk_help::control());
+    // Nothing is asked of the server here.
+    let control = walk_help::control().filter(|(_, help)| !help.starts_with("in a query"));
+    let rows = table.chain(control);
     lines.extend(walk_help::keys(scene, rows, inner));
     lines
 }

@@ -13,6 +13,7 @@ use crate::gate::ExitCode;
 use crate::gate::event::{Alarm, Millis};
 use crate::runbook::Runbook;
 use crate::tui::input::{Input, What};
+use crate::tui::showing::Showing;
 use crate::tui::terminal::{Surface, Terminal};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,8 +23,6 @@ use tokio::time::Instant;
 
 /// How long after a look the next one begins.
 const EVERY: Duration = Duration::from_secs(5);
-/// The shortest time between two frames.
-const FRAME: Duration = Duration::from_millis(33);
 /// How often the age of what was seen is drawn.
 const CLOCK: Duration = Duration::from_millis(500);
 /// Checks that took longer than this, in milliseconds, are looked at again only when a person asks.
@@ -52,10 +51,7 @@ pub async fn watch<B: Surface>(
     let task = tokio::spawn(looking::task(runbook, settings.into(), queue, news));
     let (runs, mut found) = unbounded_channel();
     let began = Instant::now();
-    let mut drawn: Option<Instant> = None;
-    let mut dirty = true;
-    // A frame that the terminal has not taken yet. Nothing but keys waits for it.
-    let mut under_way = false;
+    let mut showing = Showing::new();
     let mut cheap = true;
     let mut next: Option<Instant> = None;
 
@@ -65,7 +61,7 @@ pub async fn watch<B: Surface>(
     };
     look(true, screen);
     let code = loop {
-        let due = drawn.map_or(began, |drawn| drawn + FRAME);
+        let due = showing.due(false);
         tokio::select! {
             biased;
             Some(alarm) = wires.alarms.recv() => break alarm.exit_code(),
@@ -80,31 +76,32 @@ pub async fn watch<B: Surface>(
                 }
                 screen.take(told);
                 next = Some(Instant::now() + EVERY);
-                dirty = true;
+                showing.change();
             }
             Some(question) = wires.questions.recv() => {
                 screen.ask_for(question);
-                dirty = true;
+                showing.change();
             }
             Some(read) = found.recv() => {
                 screen.take_runs(read);
-                dirty = true;
+                showing.change();
             }
-            written = terminal.written(), if under_way => match written {
-                Ok(_) => under_way = false,
+            written = terminal.written(), if showing.is_under_way() => match written {
+                Ok(_) => {
+                    showing.arrive(&());
+                }
                 Err(_) => break Alarm::HungUp.exit_code(),
             },
-            () = tokio::time::sleep_until(due), if dirty && !under_way => {
+            () = tokio::time::sleep_until(due.unwrap_or(began)), if due.is_some() => {
                 screen.tick(since(began));
                 if terminal.draw(|frame| screen.draw(frame)).is_err() {
                     break Alarm::HungUp.exit_code();
                 }
-                drawn = Some(Instant::now());
-                dirty = false;
-                under_way = true;
+                showing.hand_over(());
             }
-            input = wires.input.recv(), if !dirty && !under_way => {
-                dirty = true;
+            // A key is taken on the frame that it was pressed at, as in the walk.
+            input = wires.input.recv(), if !showing.is_behind() => {
+                showing.press();
                 let Some(wish) = hear(screen, input.map(|input| input.what)) else {
                     break Alarm::HungUp.exit_code();
                 };
@@ -125,9 +122,9 @@ pub async fn watch<B: Surface>(
             () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
                 next = None;
                 look(cheap, screen);
-                dirty = true;
+                showing.change();
             }
-            () = tokio::time::sleep(CLOCK) => dirty = true,
+            () = tokio::time::sleep(CLOCK) => showing.count_on(),
         }
     };
     // The connection closes with it; a query that runs is ended by the server.
@@ -139,9 +136,9 @@ pub async fn watch<B: Surface>(
 fn hear(screen: &mut InspectScreen, what: Option<What>) -> Option<Wish> {
     match what {
         Some(What::Key(key)) => return Some(screen.key(key)),
-        Some(What::Burst(burst)) if screen.is_asked() => screen.paste(&burst.text),
+        Some(What::Burst(burst)) if screen.is_typing() => screen.paste(&burst.text),
         Some(What::Burst(_)) => {
-            screen.say("Keys came faster than a person types: they were refused.");
+            screen.say("Keys came faster than a person types, as a paste does: they were refused.");
         }
         Some(What::Paste(text)) => screen.paste(&text),
         Some(What::Resize(..)) => return Some(Wish::Repaint),

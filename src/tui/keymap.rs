@@ -5,13 +5,13 @@
 
 mod table;
 
-pub use table::BINDINGS;
+pub use table::{BINDINGS, PageAct, ViewAct};
 
 use super::field::FieldEdit;
 use crate::gate::Act;
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Phase, Prompt};
-use crossterm::event::KeyCode;
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Does {
@@ -19,43 +19,6 @@ pub enum Does {
     Gate(Act),
     /// It changes only what is looked at.
     View(ViewAct),
-}
-
-/// What changes only what is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ViewAct {
-    Up,
-    Down,
-    PageUp,
-    PageDown,
-    First,
-    Last,
-    NextPane,
-    PreviousPane,
-    Left,
-    Right,
-    Detail,
-    Scripts,
-    Locks,
-    Messages,
-    Impact,
-    Help,
-    Close,
-    Find,
-    FindNext,
-    FindPrevious,
-    HalfUp,
-    HalfDown,
-    NextSection,
-    PreviousSection,
-    Wrap,
-    /// To what of a script was not on the screen yet; elsewhere a page down.
-    ReadOn,
-    Repaint,
-    Accept,
-    Edit(FieldEdit),
-    LookAgain,
-    Copy,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -79,6 +42,8 @@ pub enum KeyPlace {
     End,
     /// In a pane that covers the screen: scripts, locks, messages, evidence, help.
     Reader,
+    /// In those, and in every pane of `inspect`.
+    Pager,
     /// While a text is typed: a reference, a folder, a search.
     Text,
     /// While a password or a passphrase is typed.
@@ -94,7 +59,7 @@ pub enum KeyPlace {
 
 impl KeyPlace {
     /// Every place, in the order of the help.
-    pub const ALL: [KeyPlace; 17] = [
+    pub const ALL: [KeyPlace; 18] = [
         KeyPlace::Checklist,
         KeyPlace::Running,
         KeyPlace::Gate,
@@ -108,6 +73,7 @@ impl KeyPlace {
         KeyPlace::End,
         KeyPlace::Everywhere,
         KeyPlace::Reader,
+        KeyPlace::Pager,
         KeyPlace::Secret,
         KeyPlace::Text,
         KeyPlace::Field,
@@ -128,6 +94,7 @@ impl KeyPlace {
             KeyPlace::Outcome => "While the outcome is proven",
             KeyPlace::End => "At the end",
             KeyPlace::Reader => "In a pane that covers the screen",
+            KeyPlace::Pager => "Reading such a pane, and in inspect",
             KeyPlace::Text => "While typing a reference, a folder or a search",
             KeyPlace::Secret => "Typing a password or a passphrase",
             KeyPlace::Field => "In every text that is typed",
@@ -181,6 +148,7 @@ impl KeyPlace {
             | KeyPlace::Outcome
             | KeyPlace::End
             | KeyPlace::Reader
+            | KeyPlace::Pager
             | KeyPlace::Inspect => true,
             KeyPlace::Consent
             | KeyPlace::Name
@@ -190,6 +158,11 @@ impl KeyPlace {
             | KeyPlace::Field
             | KeyPlace::Query => false,
         }
+    }
+
+    /// Whether something is read here page by page, so that the keys of [`KeyPlace::Pager`] hold too.
+    pub fn pages(self) -> bool {
+        matches!(self, KeyPlace::Reader | KeyPlace::Inspect)
     }
 
     /// Whether a text is typed here, so that a letter is a letter and the keys of [`KeyPlace::Field`] hold.
@@ -209,6 +182,7 @@ impl KeyPlace {
             | KeyPlace::Outcome
             | KeyPlace::End
             | KeyPlace::Reader
+            | KeyPlace::Pager
             | KeyPlace::Field
             | KeyPlace::Querying
             | KeyPlace::Inspect => false,
@@ -230,26 +204,88 @@ pub struct Binding {
 
 use KeyCode::{BackTab, Char, Down, Left, PageDown, PageUp, Right, Up};
 
-/// What `key` does at `place`.
-pub fn lookup(place: KeyPlace, key: KeyCode) -> Option<&'static Binding> {
-    let at = |place: KeyPlace| {
-        BINDINGS
-            .iter()
-            .find(|binding| binding.place == place && binding.keys.contains(&key))
-    };
-    at(place).or_else(|| {
-        if place.shares() {
-            at(KeyPlace::Everywhere)
-        } else if place.types() {
-            at(KeyPlace::Field)
-        } else {
-            None
+/// What a key that was pressed means, before anybody is asked for anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyMeaning {
+    /// It is not heard: a key that is held down and would act, or one with a modifier that means nothing.
+    Nothing,
+    /// Ctrl-C.
+    Interrupt,
+    /// Ctrl-Z.
+    Suspend,
+    /// A letter of a text.
+    Letter(char),
+    Bound(Does),
+    /// No key of the table at that place.
+    Unbound,
+}
+
+/// What a key means at `place`, on whatever screen.
+pub fn read_key(place: KeyPlace, key: KeyEvent) -> KeyMeaning {
+    let held_down = key.kind == KeyEventKind::Repeat;
+    let other = KeyModifiers::ALT | KeyModifiers::META | KeyModifiers::SUPER;
+    if key.modifiers.contains(KeyModifiers::CONTROL) {
+        match key.code {
+            Char(letter) if !held_down => read_control(place, letter),
+            _ => KeyMeaning::Nothing,
         }
+    } else if key.modifiers.intersects(other) {
+        match (key.code, place) {
+            // As in many a shell; where one line is typed it does nothing.
+            (KeyCode::Enter, KeyPlace::Query) => {
+                KeyMeaning::Bound(Does::View(ViewAct::Edit(FieldEdit::NewLine)))
+            }
+            _ => KeyMeaning::Nothing,
+        }
+    } else if let (true, Char(letter)) = (place.types(), key.code) {
+        match held_down {
+            true => KeyMeaning::Nothing,
+            false => KeyMeaning::Letter(letter),
+        }
+    } else {
+        match look_up(place, key.code).map(|binding| binding.does) {
+            Some(Does::Gate(_)) if held_down => KeyMeaning::Nothing,
+            Some(does) => KeyMeaning::Bound(does),
+            None => KeyMeaning::Unbound,
+        }
+    }
+}
+
+/// What a letter means that is held together with Ctrl.
+fn read_control(place: KeyPlace, letter: char) -> KeyMeaning {
+    let view = match letter {
+        'c' => return KeyMeaning::Interrupt,
+        'z' => return KeyMeaning::Suspend,
+        'l' => Some(ViewAct::Repaint),
+        'x' if place == KeyPlace::Query => Some(ViewAct::OpenEditor),
+        letter if place.types() => control_edit(letter).map(ViewAct::Edit),
+        letter => control_page(letter).map(ViewAct::Page),
+    };
+    view.map_or(KeyMeaning::Nothing, |act| {
+        KeyMeaning::Bound(Does::View(act))
     })
 }
 
+/// What `key` does at `place`.
+fn look_up(place: KeyPlace, key: KeyCode) -> Option<&'static Binding> {
+    bindings_at(place).find(|binding| binding.keys.contains(&key))
+}
+
+/// The bindings that hold at a place, those of its own first.
+pub fn bindings_at(place: KeyPlace) -> impl Iterator<Item = &'static Binding> {
+    let shared = [
+        (place.pages(), KeyPlace::Pager),
+        (place.shares(), KeyPlace::Everywhere),
+        (place.types(), KeyPlace::Field),
+    ];
+    let shared = shared
+        .into_iter()
+        .filter(move |(holds, other)| *holds && *other != place);
+    at(place).chain(shared.flat_map(|(_, other)| at(other)))
+}
+
 /// What `key` does to a text that is typed, held together with Ctrl: the shell's habits.
-pub fn control_edit(key: char) -> Option<FieldEdit> {
+fn control_edit(key: char) -> Option<FieldEdit> {
     match key {
         'a' => Some(FieldEdit::Home),
         'e' => Some(FieldEdit::End),
@@ -266,12 +302,12 @@ pub fn control_edit(key: char) -> Option<FieldEdit> {
 }
 
 /// What `key` does held together with Ctrl where nothing is typed: the habits of vi and less.
-pub fn control_look(key: char) -> Option<ViewAct> {
+fn control_page(key: char) -> Option<PageAct> {
     match key {
-        'f' => Some(ViewAct::PageDown),
-        'b' => Some(ViewAct::PageUp),
-        'd' => Some(ViewAct::HalfDown),
-        'u' => Some(ViewAct::HalfUp),
+        'f' => Some(PageAct::PageDown),
+        'b' => Some(PageAct::PageUp),
+        'd' => Some(PageAct::HalfDown),
+        'u' => Some(PageAct::HalfUp),
         _ => None,
     }
 }
@@ -409,14 +445,13 @@ mod tests {
     fn no_two_bindings_of_a_place_share_a_key() {
         for place in KeyPlace::ALL {
             let mut seen = Vec::new();
-            let shared =
-                place.shares() && place != KeyPlace::Everywhere && place != KeyPlace::Reader;
-            let all = at(place).chain(
-                shared
-                    .then(|| at(KeyPlace::Everywhere))
-                    .into_iter()
-                    .flatten(),
-            );
+            let lent = |binding: &&Binding| binding.place != place;
+            let all = bindings_at(place).filter(|binding| match place {
+                // A pane is closed by a key that leaves elsewhere, and inspect tells some in its own words.
+                KeyPlace::Reader | KeyPlace::Inspect => !lent(binding),
+                // A text takes what is told of it in its own words before what holds of every text.
+                _ => !lent(binding) || binding.place != KeyPlace::Field,
+            });
             for binding in all {
                 for key in binding.keys {
                     assert!(!seen.contains(key), "{key:?} twice at {place:?}");
@@ -436,6 +471,17 @@ mod tests {
             .filter(|key| everywhere.contains(key))
             .collect();
         assert_eq!(shadowed, [Char('q')]);
+    }
+
+    #[test]
+    fn what_inspect_tells_in_its_own_words_is_what_the_key_does() {
+        for binding in at(KeyPlace::Inspect) {
+            for key in binding.keys {
+                let lent = bindings_at(KeyPlace::Inspect).filter(|b| b.place != KeyPlace::Inspect);
+                let mut lent = lent.filter(|other| other.keys.contains(key));
+                assert!(lent.all(|other| other.does == binding.does), "{key:?}");
+            }
+        }
     }
 
     #[test]

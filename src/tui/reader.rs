@@ -369,31 +369,8 @@ impl DocumentPages {
         self.rows.iter().position(begins)
     }
 
-    /// The first row from `from` on, in the given direction and round the end, that holds `needle`.
-    pub(crate) fn find(
-        &self,
-        runbook: &Runbook,
-        needle: &str,
-        from: usize,
-        forward: bool,
-    ) -> Option<usize> {
-        let all = self.rows.len();
-        let needle = needle.to_lowercase();
-        (0..all)
-            .map(|step| {
-                if forward {
-                    (from + step) % all
-                } else {
-                    (from + all - step) % all
-                }
-            })
-            .find(|index| {
-                self.text(runbook, *index)
-                    .is_some_and(|text| text.to_lowercase().contains(&needle))
-            })
-    }
-
-    fn text<'a>(&'a self, runbook: &'a Runbook, index: usize) -> Option<&'a str> {
+    /// What stands in a row: of a file, or what is said of it.
+    pub(crate) fn text<'a>(&'a self, runbook: &'a Runbook, index: usize) -> Option<&'a str> {
         match self.rows.get(index)? {
             PageRow::File(text) | PageRow::Note { text, .. } => Some(text),
             PageRow::Code { source, span, .. } => (self.document.script_of(runbook)?)

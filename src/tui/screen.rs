@@ -4,17 +4,15 @@
 //! the command, and the machine's refusal comes back as words. Only two things it refuses on its
 //! own, both on the side of safety: COMMIT on a screen too small to show the gate, and pasted text.
 
-pub(crate) mod copying;
-pub(crate) mod drawing;
+mod copying;
+mod drawing;
 mod keys;
 mod looking;
-pub(crate) mod paint;
 mod reading;
-pub(crate) mod scroll;
 
 use super::field::{SECRET, TextField};
-use super::reader::perusal::SeenLines;
-use super::reader::{self, DocumentPages};
+use super::pager::Pager;
+use super::scroll::Scroll;
 use super::theme::Appearance;
 use super::view::answer::AnswerLines;
 use super::view::messages::Heights;
@@ -27,7 +25,6 @@ use crate::gate::machine::{Machine, Signature};
 use crate::gate::phase::{Phase, PhaseKind, Prompt};
 use crate::runbook::Runbook;
 use crate::runbook::impact::Impact;
-use scroll::Scroll;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,17 +48,6 @@ enum Cover {
     Statement(usize),
 }
 
-/// A place in a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum InScript {
-    /// The finding of this number, in the script's order.
-    Finding(usize),
-    /// This line, over all its files.
-    Line(usize),
-    /// What is in question: the file, as an index into its sources, and the line.
-    InQuestion(usize, usize),
-}
-
 /// A text that is being typed for the screen itself; the name for COMMIT is the machine's prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Typing {
@@ -83,7 +69,6 @@ enum Typing {
 struct Past {
     references: Vec<String>,
     folders: Vec<String>,
-    searches: Vec<String>,
     queries: Vec<String>,
     reasons: Vec<String>,
 }
@@ -113,37 +98,25 @@ pub struct Screen {
     by_rows: Option<bool>,
     detail: Option<Arc<Detail>>,
     heights: Arc<Heights>,
-    /// The open document's tab, and how far each is scrolled.
-    tab: usize,
-    documents: Vec<Scroll>,
-    pages: Option<Arc<DocumentPages>>,
-    /// What of each document was on the screen.
-    seen: Arc<Vec<SeenLines>>,
+    /// What is read page by page: the scripts, and covers of lines.
+    pager: Pager,
     /// The document that is open, and since when.
     reading: Option<(usize, Millis)>,
-    /// Whether a script's long lines are wrapped; else how far they are moved to the left, in columns.
-    wrapped: bool,
-    moved: usize,
-    /// Where to go in the script once its rows are made.
-    place: Option<InScript>,
     /// Which items were signed in the last frame.
     signed: Vec<bool>,
     /// When the cursor went on by itself, or Space was pressed since; until another key is.
     carried: Option<Millis>,
-    cover_text: Arc<Vec<String>>,
     answer: Option<Arc<AnswerLines>>,
     typing: Option<Typing>,
     typed: TextField,
     /// What a person is asked for on the way in; it is typed too.
     question: Option<Challenge>,
-    sought: String,
     /// Texts of each kind that were typed, the last one last.
     past: Past,
     /// Whether a paste comes in brackets, so that keys in a heap are none.
     brackets: bool,
     /// The folder for a backup that was named last.
     folder: String,
-    found: Option<usize>,
     toast: Option<String>,
     events: Vec<Event>,
     read: BTreeSet<Document>,
@@ -163,15 +136,10 @@ pub struct Screen {
 impl Screen {
     /// A screen for a run of `runbook`.
     pub fn new(runbook: Arc<Runbook>, appearance: Appearance) -> Screen {
-        let kinds = reader::documents(&runbook);
-        let documents = vec![Scroll::default(); kinds.len()];
-        let seen = kinds
-            .iter()
-            .map(|kind| SeenLines::of(kind.script_of(&runbook)));
-        let seen = Arc::new(seen.collect());
         let impact = Arc::clone(runbook.impact());
         let outline = Arc::new(Outline::of(&runbook.script));
         Screen {
+            pager: Pager::new(Arc::clone(&runbook), appearance),
             runbook,
             impact,
             outline,
@@ -189,26 +157,16 @@ impl Screen {
             by_rows: None,
             detail: None,
             heights: Arc::default(),
-            tab: 0,
-            documents,
-            pages: None,
-            seen,
             reading: None,
-            wrapped: false,
-            moved: 0,
-            place: None,
             signed: Vec::new(),
             carried: None,
-            cover_text: Arc::default(),
             answer: None,
             typing: None,
             typed: TextField::default(),
             question: None,
-            sought: String::new(),
             past: Past::default(),
             brackets: false,
             folder: String::new(),
-            found: None,
             toast: None,
             events: Vec::new(),
             read: BTreeSet::new(),
@@ -245,7 +203,7 @@ impl Screen {
     pub fn set_appearance(&mut self, appearance: Appearance) {
         if self.look != appearance {
             self.look = appearance;
-            self.pages = None;
+            self.pager.set_look(appearance);
             self.answer = None;
             self.detail = None;
             self.heights = Arc::default();

@@ -5,7 +5,6 @@
 
 use super::WalkWires;
 use super::engine::{Engine, EngineRemark, HeldSession};
-use super::showing::{STUCK, Showing};
 use crate::asking::Challenge;
 use crate::gate::Phase;
 use crate::gate::event::{Alarm, Body, Event, Millis, Observation, Report};
@@ -13,6 +12,7 @@ use crate::gate::machine::Face;
 use crate::tui::editor::{EditedText, OpenEditor, TextEditor};
 use crate::tui::input::{Input, What};
 use crate::tui::screen::{Motion, Screen};
+use crate::tui::showing::{STUCK, Showing};
 use crate::tui::terminal::{Surface, Terminal};
 use crossterm::event::KeyEvent;
 use std::panic::{AssertUnwindSafe, catch_unwind};

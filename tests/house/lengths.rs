@@ -40,10 +40,6 @@ const REASONS: &[(&str, &str)] = &[
     ),
     ("gate/tests.rs", "tests, one story each"),
     (
-        "inspect/screen.rs",
-        "one state, and what each key does to it",
-    ),
-    (
         "journal/entry.rs",
         "one table: every line that a journal can have, which is a file format",
     ),

@@ -2,6 +2,7 @@
 
 use crate::stage::PROGRAM;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use stagegate::tui::input::BURST_WITHIN;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::path::Path;
@@ -25,6 +26,8 @@ pub struct Pane {
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     shared: Shared,
+    /// When the last key was pressed.
+    pressed: Instant,
 }
 
 fn lock(shared: &Shared) -> MutexGuard<'_, Shown> {
@@ -67,6 +70,7 @@ impl Pane {
             _master: pair.master,
             child,
             shared,
+            pressed: Instant::now(),
         }
     }
 
@@ -107,7 +111,11 @@ impl Pane {
         self.child.try_wait().unwrap().is_some()
     }
 
+    /// Presses a key, or pastes, no faster than a person: more keys in that time are taken for a paste.
     pub fn send(&mut self, bytes: &[u8]) -> &mut Pane {
+        let pace = BURST_WITHIN / 2;
+        std::thread::sleep(pace.saturating_sub(self.pressed.elapsed()));
+        self.pressed = Instant::now();
         // The program may have left by one of the keys before.
         let _ = self.keys.write_all(bytes);
         let _ = self.keys.flush();

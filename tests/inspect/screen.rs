@@ -89,6 +89,48 @@ fn pages_are_turned_with_ctrl_and_a_line_is_copied() {
 }
 
 #[test]
+fn scripts_are_paged_and_searched_as_in_the_walk() {
+    let stage = Stage::pristine();
+    let mut pane = open(&stage, stage.demo().role());
+    seen(&mut pane)
+        .send(b"s")
+        .wait_for(" lines go on to the right: Right moves, Space reads on, w wraps")
+        .send(b"\x1b[C")
+        .until("the rest of the lines", |screen| {
+            !screen.contains("go on to the right")
+        })
+        .wait_for("[scripts]")
+        .send(b"\x1b[D")
+        .wait_for(" 1 -- ")
+        .send(b"w")
+        .wait_for("Long lines are wrapped.")
+        .send(b"]")
+        .until("the first section", |screen| !screen.contains(" 1 -- "))
+        .send(b"[")
+        .wait_for("No section begins further up.")
+        .send(b"/")
+        .wait_for("FIND")
+        // A paste is text: its line break does not end the search.
+        .send(b"\x1b[200~Migration\n 013\x1b[201~")
+        .wait_for("> Migration 013")
+        .send(b"\r")
+        .until("the end of the search", |screen| !screen.contains("FIND"))
+        .wait_for("-- Migration 013")
+        .send(b"\x1b[200~q\x1b[201~")
+        .wait_for("Pasted text was refused")
+        // Help is searched like any pane.
+        .send(b"?")
+        .wait_for("the scripts of the runbook")
+        .sought("Ctrl-Z")
+        .wait_for("Ctrl-Z")
+        .send(b"\x1b")
+        .wait_for("-- Migration 013")
+        .send(b"q");
+    assert_eq!(pane.exit_code(), 0);
+    stage.assert_only_read();
+}
+
+#[test]
 fn it_looks_again_by_itself_and_when_asked() {
     let stage = Stage::pristine();
     let mut pane = open(&stage, stage.demo().role());
@@ -257,8 +299,6 @@ fn press_at_random(stage: &Stage, mut random: Random) -> (usize, usize) {
     let mut pressed = 0;
     let mut opened = 1;
     while pressed < KEYS {
-        // Three keys that act in 40 ms are what a person can do; more is refused as a paste. Arrows
-        // and the like are not counted, so the pace is kept by the keys themselves.
         let key: Vec<u8> = match random.next(3) {
             0 => SPECIAL[random.next(SPECIAL.len())].to_vec(),
             // What would act in the walk comes often.
@@ -267,9 +307,6 @@ fn press_at_random(stage: &Stage, mut random: Random) -> (usize, usize) {
         };
         pane.send(&key);
         pressed += 1;
-        if pressed % 3 == 0 {
-            std::thread::sleep(Duration::from_millis(41));
-        }
         if pressed % 20 == 0 && pane.is_over() {
             assert_eq!(pane.exit_code(), 0);
             pane = open(stage, stage.demo().role());

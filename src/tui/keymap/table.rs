@@ -1,6 +1,6 @@
-//! The table itself.
+//! The table itself, and what a key can ask of what is looked at.
 
-use super::{Binding, Does, KeyPlace, ViewAct};
+use super::{Binding, Does, KeyPlace};
 use crate::gate::Act;
 use crate::tui::field::FieldEdit;
 use KeyCode::{
@@ -8,6 +8,51 @@ use KeyCode::{
     Tab, Up,
 };
 use crossterm::event::KeyCode;
+
+/// What changes only what is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewAct {
+    /// It is the pager's, in whatever screen.
+    Page(PageAct),
+    NextPane,
+    PreviousPane,
+    Detail,
+    Scripts,
+    Locks,
+    Messages,
+    Impact,
+    Help,
+    Close,
+    Find,
+    Repaint,
+    Accept,
+    Edit(FieldEdit),
+    OpenEditor,
+    LookAgain,
+    Copy,
+}
+
+/// What can be asked of a pager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageAct {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    HalfUp,
+    HalfDown,
+    First,
+    Last,
+    Left,
+    Right,
+    FindNext,
+    FindPrevious,
+    NextSection,
+    PreviousSection,
+    Wrap,
+    /// To what of a script was not on the screen yet; elsewhere a page down.
+    ReadOn,
+}
 
 /// Every key there is. Two more stand outside it, because raw mode delivers them as keys: Ctrl-C
 /// does what `q` does, and Ctrl-Z is refused with the reason.
@@ -351,52 +396,52 @@ pub const BINDINGS: &[Binding] = &[
         "extend the hold by its limit once more",
     ),
     view(
-        KeyPlace::Reader,
+        KeyPlace::Pager,
         &[Char('/')],
         ViewAct::Find,
         "find",
         "find a text",
     ),
     view(
-        KeyPlace::Reader,
+        KeyPlace::Pager,
         &[Char('n')],
-        ViewAct::FindNext,
+        ViewAct::Page(PageAct::FindNext),
         "",
         "go to the next match; in a script, with nothing sought, to the next finding",
     ),
     view(
-        KeyPlace::Reader,
+        KeyPlace::Pager,
         &[Char('N')],
-        ViewAct::FindPrevious,
+        ViewAct::Page(PageAct::FindPrevious),
         "",
         "go to the match, or the finding, before",
     ),
     view(
-        KeyPlace::Reader,
+        KeyPlace::Pager,
         &[Char(']')],
-        ViewAct::NextSection,
+        ViewAct::Page(PageAct::NextSection),
         "",
         "in a script: to the next section",
     ),
     view(
-        KeyPlace::Reader,
+        KeyPlace::Pager,
         &[Char('[')],
-        ViewAct::PreviousSection,
+        ViewAct::Page(PageAct::PreviousSection),
         "",
         "in a script: to the section before",
     ),
     view(
-        KeyPlace::Reader,
+        KeyPlace::Pager,
         &[Char('w')],
-        ViewAct::Wrap,
+        ViewAct::Page(PageAct::Wrap),
         "",
         "in a script: wrap long lines, or let Left and Right move them; in rows: one value below the \
          other, as psql's \\x, or as a grid",
     ),
     view(
-        KeyPlace::Reader,
+        KeyPlace::Pager,
         &[Char(' ')],
-        ViewAct::ReadOn,
+        ViewAct::Page(PageAct::ReadOn),
         "",
         "one page down; in a script: to what was not on the screen yet, to the right and then down",
     ),
@@ -445,56 +490,56 @@ pub const BINDINGS: &[Binding] = &[
     view(
         KeyPlace::Everywhere,
         &[Right],
-        ViewAct::Right,
+        ViewAct::Page(PageAct::Right),
         "",
         "further to the right in long lines and in wide rows; else the next pane",
     ),
     view(
         KeyPlace::Everywhere,
         &[Left],
-        ViewAct::Left,
+        ViewAct::Page(PageAct::Left),
         "",
         "further to the left in them; else the pane before",
     ),
     view(
         KeyPlace::Everywhere,
         &[Up, Char('k')],
-        ViewAct::Up,
+        ViewAct::Page(PageAct::Up),
         "",
         "one line up",
     ),
     view(
         KeyPlace::Everywhere,
         &[Down, Char('j')],
-        ViewAct::Down,
+        ViewAct::Page(PageAct::Down),
         "",
         "one line down",
     ),
     view(
         KeyPlace::Everywhere,
         &[PageUp],
-        ViewAct::PageUp,
+        ViewAct::Page(PageAct::PageUp),
         "",
         "one page up",
     ),
     view(
         KeyPlace::Everywhere,
         &[PageDown],
-        ViewAct::PageDown,
+        ViewAct::Page(PageAct::PageDown),
         "",
         "one page down",
     ),
     view(
         KeyPlace::Everywhere,
         &[Char('g'), Home],
-        ViewAct::First,
+        ViewAct::Page(PageAct::First),
         "",
         "to the beginning",
     ),
     view(
         KeyPlace::Everywhere,
         &[Char('G'), End],
-        ViewAct::Last,
+        ViewAct::Page(PageAct::Last),
         "",
         "to the end",
     ),
@@ -613,24 +658,45 @@ pub const BINDINGS: &[Binding] = &[
     ),
     view(
         KeyPlace::Inspect,
-        &[Char('/')],
-        ViewAct::Find,
-        "find",
-        "find a text",
+        &[Char('s')],
+        ViewAct::Scripts,
+        "",
+        "the scripts of the runbook",
     ),
     view(
         KeyPlace::Inspect,
-        &[Char('n')],
-        ViewAct::FindNext,
+        &[Char('l')],
+        ViewAct::Locks,
         "",
-        "go to the next match",
+        "locks of other sessions on the script's tables, and long transactions",
     ),
     view(
         KeyPlace::Inspect,
-        &[Char('N')],
-        ViewAct::FindPrevious,
+        &[Char('m')],
+        ViewAct::Messages,
         "",
-        "go to the match before",
+        "what could not be seen, and why; what to know of the server",
+    ),
+    view(
+        KeyPlace::Inspect,
+        &[Char('i')],
+        ViewAct::Impact,
+        "",
+        "what the script is expected to do, beside the sizes of its tables",
+    ),
+    view(
+        KeyPlace::Inspect,
+        &[Char('Y')],
+        ViewAct::Copy,
+        "",
+        "copy into the terminal's clipboard: the script's line; elsewhere the line that was found",
+    ),
+    gate(
+        KeyPlace::Inspect,
+        &[Char('q')],
+        Act::Quit,
+        "",
+        "close the help; else leave: nothing is held here",
     ),
     view(
         KeyPlace::Inspect,

@@ -1,50 +1,19 @@
-//! What is under the cursor, as a text for the terminal's clipboard.
+//! What is under the cursor in the walk: a statement, an answer, evidence, a failure, a line.
 //!
-//! Nothing comes back from a terminal, so nobody can say whether it took the text: what was handed to
-//! it is said, and no more. It is what a person sees, printable (I8), for a ticket or for psql.
+//! It is what a person sees, for a ticket or for psql.
 
 use super::{Cover, Screen};
 use crate::gate::Account;
 use crate::gate::machine::Machine;
 use crate::gate::phase::Phase;
 use crate::gate::query::Looked;
-use crate::runbook::printable::printable_lines;
-use crate::tui::text::counted;
+use crate::tui::pager::clipboard::{FIND_FIRST, LONGEST, UnderCursor, hand_over};
 use crate::tui::view::answer::{AnswerLines, AnswerPane, AnswerStamp};
 use crate::tui::view::{self, PhasePane, Roll, Scene};
 use ratatui::text::Line;
 
-/// The longest text, in bytes: of longer ones terminals take a part or nothing.
-const LONGEST: usize = 50_000;
 /// A width at which nothing is wrapped.
 const UNWRAPPED: usize = 10_000;
-
-/// What is under the cursor, by name and as text; or why nothing is.
-type UnderCursor = Result<(String, String), &'static str>;
-
-/// A text for the clipboard, where it is fit for it, and what is said of that.
-pub(crate) fn hand_over(under: UnderCursor, clipboard: bool) -> (Option<String>, String) {
-    let (what, text) = match under {
-        Ok(under) => under,
-        Err(why) => return (None, why.to_owned()),
-    };
-    let text = printable_lines(&text);
-    let text = text.trim_end();
-    if !clipboard {
-        let said = "Not copied: a terminal of this kind has no clipboard for programs.";
-        (None, said.to_owned())
-    } else if text.len() > LONGEST {
-        let said =
-            format!("Not copied: {what} is longer than the {LONGEST} bytes that terminals take.");
-        (None, said)
-    } else {
-        let lines = counted(text.lines().count(), "line", "lines");
-        let said = format!(
-            "Handed to the terminal for its clipboard: {what}, {lines}. Some terminals ask or refuse."
-        );
-        (Some(text.to_owned()), said)
-    }
-}
 
 impl Screen {
     /// Copies what is under the cursor.
@@ -58,15 +27,8 @@ impl Screen {
     fn under_cursor(&mut self, machine: &Machine, account: &Account) -> UnderCursor {
         const NOWHERE: &str =
             "No cursor is here: Tab goes to the statements, s opens the scripts; then Y.";
-        match (self.cover, self.found) {
-            (Some(Cover::Scripts), found) => {
-                let top = self.documents.get(self.tab).map_or(0, |scroll| scroll.top);
-                let pages = self.pages.as_ref();
-                let line =
-                    pages.and_then(|pages| pages.whole_line(&self.runbook, found.unwrap_or(top)));
-                let (name, number, text) = line.ok_or("No line of a file is on the screen.")?;
-                Ok((format!("line {number} of {name}"), text.to_owned()))
-            }
+        match (self.cover, self.pager.found()) {
+            (Some(Cover::Scripts), _) => self.pager.script_line(),
             (Some(cover), Some(row)) => {
                 let line = self.shown_line(machine, account, cover, row);
                 let line = line.ok_or("The line that was found is not there any more.")?;
@@ -79,7 +41,7 @@ impl Screen {
             }
             (Some(Cover::Evidence), None) => Ok(self.evidence_text(machine, account)),
             (Some(Cover::Locks | Cover::Messages | Cover::Impact | Cover::Help), None) => {
-                Err("Find a line first: / goes to it, then Y copies it.")
+                Err(FIND_FIRST)
             }
             (None, _) => match (machine.phase(), self.open_pane(machine)) {
                 (Phase::Checklist, _) => Ok(self.evidence_text(machine, account)),
@@ -170,7 +132,7 @@ impl Screen {
         let made = self.ask_roll(machine, account, cover, |roll| {
             roll.map(|roll| roll.lines(row..row + 1).first().map(Line::to_string))
         });
-        let line = made.unwrap_or_else(|| self.cover_text.get(row).cloned());
+        let line = made.unwrap_or_else(|| self.pager.line(row).cloned());
         line.map(|line| line.trim().to_owned())
     }
 
@@ -199,28 +161,4 @@ fn joined(lines: impl IntoIterator<Item = impl AsRef<str>>) -> String {
         .map(|line| line.as_ref().trim_end().to_owned())
         .collect();
     lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn handed(text: &str, clipboard: bool) -> (Option<String>, String) {
-        hand_over(Ok(("it".to_owned(), text.to_owned())), clipboard)
-    }
-
-    #[test]
-    fn what_is_copied_is_printable_and_said() {
-        let (copied, said) = handed("SELECT '\x1b]52;c;\u{9b}'\n  FROM t\u{202e};\r\n\n", true);
-        let expected = "SELECT '\\x1b]52;c;\\x9b'\n  FROM t\\u{202e};";
-        assert_eq!(copied.as_deref(), Some(expected));
-        assert!(said.contains("it, 2 lines"), "{said}");
-    }
-
-    #[test]
-    fn what_no_terminal_takes_is_not_sent() {
-        assert_eq!(handed("x", false).0, None);
-        assert_eq!(handed(&"x".repeat(LONGEST + 1), true).0, None);
-        assert!(handed(&"x".repeat(LONGEST), true).0.is_some());
-    }
 }

@@ -2,13 +2,14 @@
 //!
 //! What is noticed on the way, such as a script whose end was on screen, is kept for the loop.
 
-use super::paint::{draw_head, draw_roll, draw_sheet, guard, more, put, rows, split, upright};
-use super::{Cover, InScript, NEEDS, Screen, Scroll, Typing};
+use super::{Cover, NEEDS, Screen, Scroll, Typing};
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Ending, Phase, Prompt};
 use crate::gate::{Account, Event};
-use crate::tui::reader::{self, DocumentPages};
-use crate::tui::text;
+use crate::tui::paint::{
+    draw_box, draw_find, draw_frame, draw_head, draw_roll, draw_sheet, guard, put, rows, split,
+    upright,
+};
 use crate::tui::view::answer::{AnswerLines, AnswerPane, AnswerStamp};
 use crate::tui::view::locks::LockPane;
 use crate::tui::view::messages::MessagePane;
@@ -84,43 +85,19 @@ impl Screen {
     fn draw_whole(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
         let columns = usize::from(area.width);
         let head = view::header::draw_header(scene, columns);
-        put(buffer, rows(area, 0, 3), &head);
-
         let place = self.place(scene.machine);
         let panes = match self.cover {
-            Some(Cover::Scripts) => self.documents.len() > 1,
+            Some(Cover::Scripts) => self.pager.scripts() > 1,
             Some(_) => false,
             None => PhasePane::of(scene.machine).len() > 1,
         };
         let keys = view::footer::draw_footer(scene, place, panes, columns);
-        put(buffer, rows(area, area.height.saturating_sub(2), 2), &keys);
-
-        let toast = self.toast_lines(scene, columns);
-        let said = u16::try_from(toast.len()).unwrap_or(1).max(1);
-        put(
-            buffer,
-            rows(area, area.height.saturating_sub(2 + said), said),
-            &toast,
-        );
-
-        let body = rows(area, 3, area.height.saturating_sub(5 + said));
+        let body = draw_frame((buffer, area), scene, &head, &keys, self.toast.as_deref());
         match self.cover {
             Some(cover) => self.draw_cover(buffer, body, scene, cover),
             None => self.draw_panes(buffer, body, scene),
         }
         self.draw_prompt(buffer, body, scene);
-    }
-
-    fn toast_lines(&self, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
-        let Some(toast) = &self.toast else {
-            return Vec::new();
-        };
-        let text = self.look.clean(toast);
-        text::wrap(&text, columns.saturating_sub(2))
-            .into_iter()
-            .take(3)
-            .map(|part| scene.line(format!(" {part}"), self.look.warn()))
-            .collect()
     }
 
     fn draw_panes(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
@@ -283,12 +260,7 @@ impl Screen {
             rows(body, 0, 1),
             &[scene.line(format!(" {title}"), self.look.strong())],
         );
-        self.cover_text = Arc::new(lines.iter().map(Line::to_string).collect());
-        let mut sheet = Sheet::of(lines);
-        if let Some(line) = self.found.and_then(|found| sheet.lines.get_mut(found)) {
-            *line = std::mem::take(line).patch_style(self.look.here());
-        }
-        draw_sheet(buffer, below, scene, &sheet, &mut self.cover_scroll);
+        (self.pager).draw_lines((buffer, below), scene, lines, &mut self.cover_scroll);
     }
 
     /// A cover of any length: only what is seen of it is made.
@@ -314,7 +286,7 @@ impl Screen {
         let mut scroll = self.cover_scroll;
         if let Some(roll) = self.roll(scene, cover, (columns, self.sideways)) {
             let body = draw_head(buffer, body, &head);
-            draw_roll(buffer, body, scene, &*roll, &mut scroll, self.found);
+            draw_roll(buffer, body, scene, &*roll, &mut scroll, self.pager.found());
         }
         self.cover_scroll = scroll;
     }
@@ -397,119 +369,15 @@ impl Screen {
         ask(roll.as_deref())
     }
 
-    /// The first line of a long cover from `from` on that holds `needle`, round the end; `None` also
-    /// where the cover is not a long one.
-    pub(super) fn find_in_roll(
-        &mut self,
-        machine: &Machine,
-        account: &Account,
-        needle: &str,
-        (from, forward): (usize, bool),
-    ) -> Option<Option<usize>> {
-        let cover = self.cover?;
-        self.ask_roll(machine, account, cover, |roll| {
-            let roll = roll?;
-            let all = roll.total();
-            let holds = |line: &usize| {
-                let mut made = roll.lines(*line..*line + 1).into_iter();
-                made.any(|line| line.to_string().to_lowercase().contains(needle))
-            };
-            Some(
-                (0..all)
-                    .map(|step| (from + if forward { step } else { all - step }) % all)
-                    .find(holds),
-            )
-        })
-    }
-
     fn draw_scripts(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
-        let columns = usize::from(body.width);
-        let below = rows(body, 2, body.height.saturating_sub(2));
-        let Some(document) = reader::documents(scene.runbook).get(self.tab).copied() else {
-            return;
-        };
-        let layout = (columns, self.wrapped);
-        let fresh = match self.pages.take() {
-            Some(pages) if pages.fits(document, layout) => pages,
-            Some(_) | None => Arc::new(DocumentPages::new(
-                scene.runbook,
-                self.look,
-                document,
-                layout,
-            )),
-        };
-        let pages = Arc::clone(self.pages.insert(fresh));
-        let Some(scroll) = self.documents.get_mut(self.tab) else {
-            return;
-        };
-        scroll.settle(pages.len(), usize::from(below.height), None);
-        match self.place.take() {
-            Some(InScript::Finding(number)) => {
-                if let Some(row) = pages.finding(scene.runbook, number) {
-                    scroll.top = row.saturating_sub(2).min(scroll.last());
-                    self.found = Some(row);
-                }
-            }
-            Some(InScript::InQuestion(source, line)) => {
-                if let Some(row) = pages.row_of(source, line) {
-                    // What stands above it belongs to it as often as not.
-                    scroll.top = row.saturating_sub(scroll.height / 3).min(scroll.last());
-                    self.found = Some(row);
-                }
-            }
-            Some(InScript::Line(line)) => {
-                scroll.top = pages.row_of_line(line).unwrap_or(0).min(scroll.last());
-            }
-            None => {}
-        }
-        let range = scroll.top..(scroll.top + scroll.height).min(pages.len());
-        self.moved = match self.wrapped {
-            true => 0,
-            false => self
-                .moved
-                .min(pages.furthest(range.clone()).div_ceil(2) * 2),
-        };
-        let lines = pages.lines(scene, range.clone(), self.moved, self.found);
-        put(buffer, below, &lines);
-        if !pages.is_bare() {
-            more(buffer, below, scene, scroll);
-        }
-        let position = pages.position((self.look, scene.runbook), range.clone(), self.found);
-        let goes_on = range.clone().filter(|row| pages.goes_on(*row, self.moved));
-        self.say_goes_on(buffer, body, goes_on.count());
         let covered = self.typing.is_some() || self.prompt != Prompt::Closed;
-        if let (Some(seen), false) = (Arc::make_mut(&mut self.seen).get_mut(self.tab), covered) {
-            seen.show(&pages, range, self.moved);
-            if seen.left() == 0 && self.read.insert(document) {
-                self.events.push(Event::ReadToEnd(document));
-            }
+        let read = self.pager.draw_script(buffer, body, scene, covered);
+        if let Some(document) = read.filter(|document| self.read.insert(*document)) {
+            self.events.push(Event::ReadToEnd(document));
         }
-        let seen = self.seen.get(self.tab);
-        let tabs = reader::tabs(scene, (self.tab, seen), &position, columns);
-        put(buffer, rows(body, 0, 2), &tabs);
-    }
-
-    /// Says in the line above the keys that lines go on to the right, where nothing else is said there.
-    fn say_goes_on(&self, buffer: &mut Buffer, body: Rect, lines: usize) {
-        let below = Rect {
-            y: body.bottom(),
-            height: 1,
-            ..body
-        };
-        if lines == 0 || self.toast.is_some() {
-            return;
+        if self.toast.is_none() {
+            self.pager.draw_going_on(buffer, body);
         }
-        let said = match lines {
-            1 => "1 line goes on to the right".to_owned(),
-            lines => format!("{lines} lines go on to the right"),
-        };
-        let keys = "Right moves, Space reads on, w wraps";
-        let sign = self.look.glyphs.to_right();
-        let line = Line::from(vec![
-            format!(" {sign}").set_style(self.look.here()),
-            format!(" {said}: {keys}").set_style(self.look.warn()),
-        ]);
-        put(buffer, below, &[line]);
     }
 
     fn draw_prompt(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
@@ -574,30 +442,14 @@ impl Screen {
                 self.look.key(),
                 view::prompt::query(scene, &self.typed, inner, usize::from(self.size.1 / 3)),
             ),
-            (Prompt::Closed, Some(Typing::Find)) => (
-                "FIND",
-                self.look.key(),
-                vec![view::prompt::field(scene, &self.typed, inner)],
-            ),
+            (Prompt::Closed, Some(Typing::Find)) => {
+                return draw_find(buffer, body, scene, &self.typed);
+            }
             (Prompt::Closed, None) => return,
         };
         let lines = view::prompt::boxed(scene, title, style, inside, columns);
         draw_box(buffer, body, &lines);
     }
-}
-
-/// A prompt over the lower edge of the body.
-pub(crate) fn draw_box(buffer: &mut Buffer, body: Rect, lines: &[Line<'static>]) {
-    let height = u16::try_from(lines.len())
-        .unwrap_or(u16::MAX)
-        .min(body.height);
-    let area = Rect {
-        x: body.x + 1,
-        y: body.bottom().saturating_sub(height),
-        width: body.width.saturating_sub(2).min(86),
-        height,
-    };
-    put(buffer, area, lines);
 }
 
 fn sheet_of(scene: &Scene<'_>, pane: PhasePane, area: Rect) -> Sheet {

@@ -10,10 +10,10 @@ use crate::gate::phase::{Phase, Prompt, Why};
 use crate::gate::{Account, Act, Command, Event};
 use crate::tui::field::{FieldEdit, KeysTaken, LONGEST, QUERY, TextField, remember};
 use crate::tui::input::Burst;
-use crate::tui::keymap::{self, Does, KeyPlace};
+use crate::tui::keymap::{self, Does, KeyMeaning, KeyPlace};
 use crate::tui::theme::Appearance;
 use crate::tui::view::{self, PhasePane};
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 
 impl Screen {
     /// A key. What only changes the view returns nothing.
@@ -22,48 +22,36 @@ impl Screen {
             return Vec::new();
         }
         self.settle(machine);
-        let held_down = key.kind == KeyEventKind::Repeat;
         self.toast = None;
         if key.code != KeyCode::Char(' ') {
             self.carried = None;
         }
-        if key.modifiers.contains(KeyModifiers::CONTROL) {
-            return if held_down {
-                Vec::new()
-            } else {
-                self.control(key.code, machine, account)
-            };
-        }
-        if key
-            .modifiers
-            .intersects(KeyModifiers::ALT | KeyModifiers::META | KeyModifiers::SUPER)
-        {
-            // As in many a shell; where one line is typed it does nothing.
-            return match (key.code, self.place(machine)) {
-                (KeyCode::Enter, KeyPlace::Query) => self.edit(FieldEdit::NewLine),
-                _ => Vec::new(),
-            };
-        }
         let place = self.place(machine);
-        if let (true, KeyCode::Char(c)) = (place.types(), key.code) {
-            return if held_down {
+        match keymap::read_key(place, key) {
+            KeyMeaning::Nothing => Vec::new(),
+            KeyMeaning::Interrupt => vec![Event::Asked(Command::Quit)],
+            KeyMeaning::Suspend => {
+                self.say(if machine.phase().transaction_open() {
+                    "Suspending is refused: the transaction would stay open with nobody watching."
+                        .into()
+                } else {
+                    "Suspending is refused: open another window instead.".into()
+                });
                 Vec::new()
-            } else {
-                self.typed_character(c, place)
-            };
-        }
-        if self.typed.is_spoiled() && place.types() && key.code == KeyCode::Enter {
-            // Whoever did not see that it is empty has to see it now, and nothing is sent.
-            return self.edit(FieldEdit::EraseAll);
-        }
-        match keymap::lookup(place, key.code) {
-            Some(binding) => match binding.does {
-                Does::Gate(_) if held_down => Vec::new(),
-                Does::Gate(Act::SignOff) if self.is_carried_along(account.now) => Vec::new(),
-                Does::Gate(act) => self.ask(act, machine),
-                Does::View(act) => self.look_at(act, machine, account),
-            },
-            None => self.nothing_here(key.code, place, held_down),
+            }
+            KeyMeaning::Letter(letter) => self.typed_character(letter, place),
+            _ if self.typed.is_spoiled() && place.types() && key.code == KeyCode::Enter => {
+                // Whoever did not see that it is empty has to see it now, and nothing is sent.
+                self.edit(FieldEdit::EraseAll)
+            }
+            KeyMeaning::Bound(Does::Gate(Act::SignOff)) if self.is_carried_along(account.now) => {
+                Vec::new()
+            }
+            KeyMeaning::Bound(Does::Gate(act)) => self.ask(act, machine),
+            KeyMeaning::Bound(Does::View(act)) => self.look_at(act, machine, account),
+            KeyMeaning::Unbound => {
+                self.nothing_here(key.code, place, key.kind == KeyEventKind::Repeat)
+            }
         }
     }
 
@@ -210,43 +198,9 @@ impl Screen {
             self.cover = Some(Cover::Answer);
             self.cover_scroll = Scroll::default();
             self.sideways = 0;
-            self.found = None;
+            self.pager.leave();
         }
         self.answered = account.looks;
-    }
-
-    fn control(&mut self, code: KeyCode, machine: &Machine, account: &Account) -> Vec<Event> {
-        match code {
-            KeyCode::Char('c') => vec![Event::Asked(Command::Quit)],
-            KeyCode::Char('z') => {
-                self.say(if machine.phase().transaction_open() {
-                    "Suspending is refused: the transaction would stay open with nobody watching."
-                        .into()
-                } else {
-                    "Suspending is refused: open another window instead.".into()
-                });
-                Vec::new()
-            }
-            KeyCode::Char('l') => {
-                self.repaint = true;
-                Vec::new()
-            }
-            KeyCode::Char('x') if self.place(machine) == KeyPlace::Query => {
-                self.to_edit = true;
-                Vec::new()
-            }
-            KeyCode::Char(letter) if self.place(machine).types() => {
-                match keymap::control_edit(letter) {
-                    Some(edit) => self.edit(edit),
-                    None => Vec::new(),
-                }
-            }
-            KeyCode::Char(letter) => match keymap::control_look(letter) {
-                Some(act) if self.question.is_none() => self.look_at(act, machine, account),
-                Some(_) | None => Vec::new(),
-            },
-            _ => Vec::new(),
-        }
     }
 
     pub(super) fn edit(&mut self, edit: FieldEdit) -> Vec<Event> {

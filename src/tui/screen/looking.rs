@@ -1,6 +1,6 @@
 //! Keys that change only what is looked at: panes, scrolling, searching, the texts of prompts.
 
-use super::{Cover, InScript, Screen, Scroll, Typing};
+use super::{Cover, Screen, Scroll, Typing};
 use crate::asking::Challenge;
 use crate::gate::machine::Machine;
 use crate::gate::phase::Phase;
@@ -8,8 +8,10 @@ use crate::gate::{Account, Command, Event};
 use crate::runbook::check::Verdict;
 use crate::runbook::question::Question;
 use crate::tui::field::{LONGEST, TextField, remember};
-use crate::tui::keymap::ViewAct;
+use crate::tui::keymap::{PageAct, ViewAct};
+use crate::tui::pager::{InScript, Paged};
 use crate::tui::view::PhasePane;
+use ratatui::text::Line;
 
 impl Screen {
     pub(super) fn look_at(
@@ -22,9 +24,9 @@ impl Screen {
             ViewAct::Scripts => {
                 let goal = self.place_in_question(machine, account);
                 self.toggle(Cover::Scripts);
-                if goal.is_some() && self.cover == Some(Cover::Scripts) {
-                    self.tab = 0;
-                    self.place = goal.map(|(source, line)| InScript::InQuestion(source, line));
+                if let (Some((source, line)), Some(Cover::Scripts)) = (goal, self.cover) {
+                    self.pager.open_tab(0);
+                    (self.pager).go_to_place(InScript::InQuestion(source, line));
                 }
             }
             ViewAct::Locks => self.toggle(Cover::Locks),
@@ -46,8 +48,10 @@ impl Screen {
                     self.scroll = Scroll::default();
                 }
             },
-            ViewAct::NextPane | ViewAct::PreviousPane => self.turn(act, machine),
-            ViewAct::Left | ViewAct::Right => self.move_sideways(act, machine),
+            ViewAct::NextPane => self.turn(true, machine),
+            ViewAct::PreviousPane => self.turn(false, machine),
+            ViewAct::Page(act) => self.page(act, machine, account),
+            ViewAct::OpenEditor => self.to_edit = true,
             ViewAct::Close if self.question.is_some() => {
                 self.question = None;
                 self.typed.clear();
@@ -63,39 +67,40 @@ impl Screen {
             ViewAct::Accept => return self.accept(machine, account),
             ViewAct::Edit(edit) => return self.edit(edit),
             ViewAct::Find => {
-                self.typed = TextField::opened(LONGEST, "", &self.past.searches);
+                self.typed = TextField::opened(LONGEST, "", self.pager.searches());
                 self.typing = Some(Typing::Find);
             }
-            ViewAct::FindNext | ViewAct::FindPrevious if self.seeks_findings() => {
-                self.go_to_finding(act == ViewAct::FindNext);
-            }
-            ViewAct::FindNext => self.find(true, machine, account),
-            ViewAct::FindPrevious => self.find(false, machine, account),
-            ViewAct::NextSection => self.go_to_section(true),
-            ViewAct::PreviousSection => self.go_to_section(false),
-            ViewAct::ReadOn if self.cover == Some(Cover::Scripts) => self.read_on(),
-            ViewAct::ReadOn => self.move_by(ViewAct::PageDown, machine, account),
-            ViewAct::Wrap => match self.cover {
-                Some(Cover::Answer) => {
-                    self.turn_rows(self.answer.as_ref().and_then(|rows| rows.is_by_rows()));
-                }
-                Some(Cover::Statement(_)) => {
-                    self.turn_rows(self.detail.as_ref().and_then(|rows| rows.is_by_rows()));
-                }
-                _ => self.turn_wrapping(),
-            },
             // Only `inspect` looks again by itself; here the evidence is the gate's.
             ViewAct::LookAgain => {}
-            ViewAct::Up
-            | ViewAct::Down
-            | ViewAct::PageUp
-            | ViewAct::PageDown
-            | ViewAct::HalfUp
-            | ViewAct::HalfDown
-            | ViewAct::First
-            | ViewAct::Last => self.move_by(act, machine, account),
         }
         Vec::new()
+    }
+
+    /// Keys that scroll and search. In a script they are the pager's; elsewhere it depends on what is open.
+    fn page(&mut self, act: PageAct, machine: &Machine, account: &Account) {
+        if self.cover == Some(Cover::Scripts) {
+            match self.pager.page_script(act) {
+                Paged::Done => return,
+                Paged::Said(text) => return self.say(text),
+                Paged::Beyond => {}
+            }
+        }
+        match act {
+            PageAct::Left | PageAct::Right => self.move_sideways(act, machine),
+            PageAct::FindNext => self.find(true, machine, account),
+            PageAct::FindPrevious => self.find(false, machine, account),
+            PageAct::ReadOn => self.move_by(PageAct::PageDown, machine, account),
+            PageAct::Wrap => self.turn_rows(match self.cover {
+                Some(Cover::Answer) => self.answer.as_ref().and_then(|rows| rows.is_by_rows()),
+                Some(Cover::Statement(_)) => {
+                    self.detail.as_ref().and_then(|rows| rows.is_by_rows())
+                }
+                _ => None,
+            }),
+            // Only a script has any.
+            PageAct::NextSection | PageAct::PreviousSection => {}
+            act => self.move_by(act, machine, account),
+        }
     }
 
     /// Where in the script stands what a person looks at: the statement that is open or under the cursor,
@@ -130,49 +135,39 @@ impl Screen {
         self.cover = (self.cover != Some(cover)).then_some(cover);
         self.cover_scroll = Scroll::default();
         self.sideways = 0;
-        self.moved = 0;
-        self.found = None;
+        self.pager.leave();
     }
 
-    fn turn(&mut self, act: ViewAct, machine: &Machine) {
-        let forward = act == ViewAct::NextPane;
-        let (slot, all) = match self.cover {
-            Some(Cover::Scripts) => (&mut self.tab, self.documents.len()),
+    fn turn(&mut self, forward: bool, machine: &Machine) {
+        let (here, all) = match self.cover {
+            Some(Cover::Scripts) => (self.pager.tab(), self.pager.scripts()),
             Some(_) => return,
-            None => (&mut self.pane, PhasePane::of(machine).len()),
+            None => (self.pane, PhasePane::of(machine).len()),
         };
-        if all == 0 {
-            return;
-        }
-        *slot = if forward {
-            (*slot + 1) % all
-        } else {
-            (*slot + all - 1) % all
-        };
-        self.found = None;
-        self.moved = 0;
-        if self.cover.is_none() {
-            self.scroll = Scroll::default();
-            self.at = None;
+        let next = here + if forward { 1 } else { all.saturating_sub(1) };
+        let next = next.checked_rem(all).unwrap_or(0);
+        match self.cover {
+            Some(_) => self.pager.open_tab(next),
+            None => {
+                self.pager.leave();
+                self.pane = next;
+                self.scroll = Scroll::default();
+                self.at = None;
+            }
         }
     }
 
-    fn move_by(&mut self, act: ViewAct, machine: &Machine, account: &Account) {
+    fn move_by(&mut self, act: PageAct, machine: &Machine, account: &Account) {
         match (self.cover, machine.phase()) {
-            (Some(Cover::Scripts), _) => {
-                if let Some(scroll) = self.documents.get_mut(self.tab) {
-                    scroll.act(act);
-                }
-            }
             (Some(_), _) => self.cover_scroll.act(act),
             (None, Phase::Checklist) => {
                 let last = machine.items().len().saturating_sub(1);
                 let before = self.cursor;
                 match act {
-                    ViewAct::Up => self.cursor = self.cursor.saturating_sub(1),
-                    ViewAct::Down => self.cursor = (self.cursor + 1).min(last),
-                    ViewAct::First => self.cursor = 0,
-                    ViewAct::Last => self.cursor = last,
+                    PageAct::Up => self.cursor = self.cursor.saturating_sub(1),
+                    PageAct::Down => self.cursor = (self.cursor + 1).min(last),
+                    PageAct::First => self.cursor = 0,
+                    PageAct::Last => self.cursor = last,
                     _ => self.evidence.act(act),
                 }
                 if self.cursor != before {
@@ -193,20 +188,20 @@ impl Screen {
     }
 
     /// Moves the cursor from statement to statement.
-    fn move_in_stream(&mut self, act: ViewAct, account: &Account) {
+    fn move_in_stream(&mut self, act: PageAct, account: &Account) {
         let last = self.runbook.script.last_number();
         let from = self.at.or(account.newest()).unwrap_or(1);
         let page = self.scroll.height.saturating_sub(2).max(1);
         let to = match act {
-            ViewAct::Up => from.saturating_sub(1),
-            ViewAct::Down => from + 1,
-            ViewAct::PageUp => from.saturating_sub(page),
-            ViewAct::PageDown => from + page,
-            ViewAct::HalfUp => from.saturating_sub((page / 2).max(1)),
-            ViewAct::HalfDown => from + (page / 2).max(1),
-            ViewAct::First => 1,
+            PageAct::Up => from.saturating_sub(1),
+            PageAct::Down => from + 1,
+            PageAct::PageUp => from.saturating_sub(page),
+            PageAct::PageDown => from + page,
+            PageAct::HalfUp => from.saturating_sub((page / 2).max(1)),
+            PageAct::HalfDown => from + (page / 2).max(1),
+            PageAct::First => 1,
             // Whoever goes to the end of what still runs follows it again.
-            ViewAct::Last if account.running().is_some() => {
+            PageAct::Last if account.running().is_some() => {
                 self.at = None;
                 return;
             }
@@ -216,23 +211,16 @@ impl Screen {
     }
 
     /// Moves rows and long lines; anywhere else it is the next pane or script.
-    fn move_sideways(&mut self, act: ViewAct, machine: &Machine) {
+    fn move_sideways(&mut self, act: PageAct, machine: &Machine) {
         let step = usize::from(self.size.0 / 2).max(1);
         match (self.cover, act) {
             // How far they can be moved is known when they are drawn.
-            (Some(Cover::Statement(_) | Cover::Answer), ViewAct::Right) => self.sideways += step,
+            (Some(Cover::Statement(_) | Cover::Answer), PageAct::Right) => self.sideways += step,
             (Some(Cover::Statement(_) | Cover::Answer), _) => {
                 self.sideways = self.sideways.saturating_sub(step);
             }
-            (Some(Cover::Scripts), ViewAct::Right) if self.goes_on() => self.moved += step,
-            (Some(Cover::Scripts), _) if self.moved > 0 => {
-                self.moved = match act {
-                    ViewAct::Right => self.moved,
-                    _ => self.moved.saturating_sub(step),
-                };
-            }
-            (_, ViewAct::Right) => self.turn(ViewAct::NextPane, machine),
-            _ => self.turn(ViewAct::PreviousPane, machine),
+            (_, PageAct::Right) => self.turn(true, machine),
+            _ => self.turn(false, machine),
         }
     }
 
@@ -244,7 +232,7 @@ impl Screen {
         self.by_rows = Some(!by_rows);
         self.cover_scroll = Scroll::default();
         self.sideways = 0;
-        self.found = None;
+        self.pager.leave();
     }
 
     /// Answers the question with what was typed.
@@ -292,9 +280,7 @@ impl Screen {
             }
             Some(Typing::Find) => {
                 self.typing = None;
-                self.sought = self.typed.take();
-                remember(&mut self.past.searches, &self.sought);
-                self.found = None;
+                self.pager.seek(self.typed.take());
                 self.find(true, machine, account);
                 Vec::new()
             }
@@ -318,63 +304,24 @@ impl Screen {
 
     /// Goes to the next place that holds what is sought.
     fn find(&mut self, forward: bool, machine: &Machine, account: &Account) {
-        if self.sought.is_empty() {
-            self.say("Nothing is sought yet; / asks for a text.".into());
-            return;
-        }
-        let scripts = self.cover == Some(Cover::Scripts);
-        let scroll = if scripts {
-            self.documents.get(self.tab).copied().unwrap_or_default()
-        } else {
-            self.cover_scroll
-        };
-        let from = match (self.found, forward) {
-            (Some(found), true) => found + 1,
-            (Some(found), false) => found + scroll.total.saturating_sub(1),
-            (None, _) => scroll.top,
-        };
-        let found = if scripts {
-            self.pages
-                .as_ref()
-                .and_then(|pages| pages.find(&self.runbook, &self.sought, from, forward))
-        } else if let Some(found) = {
-            let needle = self.sought.to_lowercase();
-            self.find_in_roll(machine, account, &needle, (from, forward))
-        } {
-            found
-        } else {
-            let needle = self.sought.to_lowercase();
-            let all = self.cover_text.len();
-            (0..all)
-                .map(|step| (from + if forward { step } else { all - step }) % all)
-                .find(|index| {
-                    self.cover_text
-                        .get(*index)
-                        .is_some_and(|text| text.to_lowercase().contains(&needle))
-                })
-        };
-        self.found = found;
-        match found {
-            Some(row) => {
-                let slot = if scripts {
-                    self.documents.get_mut(self.tab)
-                } else {
-                    Some(&mut self.cover_scroll)
-                };
-                if let Some(scroll) = slot {
-                    let last = scroll.total.saturating_sub(scroll.height);
-                    if row < scroll.top || row >= scroll.top + scroll.height {
-                        scroll.top = row.saturating_sub(2).min(last);
-                    }
+        let said = match self.cover {
+            Some(Cover::Scripts) => self.pager.find_in_script(forward),
+            Some(
+                cover @ (Cover::Locks | Cover::Messages | Cover::Statement(_) | Cover::Answer),
+            ) => match self.pager.begin_quest(forward, &self.cover_scroll) {
+                Ok(quest) => {
+                    let found = self.ask_roll(machine, account, cover, |roll| {
+                        let line = |nth| roll?.lines(nth..nth + 1).first().map(Line::to_string);
+                        quest.find_among(roll?.total(), line)
+                    });
+                    self.pager.end_quest(found, &mut self.cover_scroll)
                 }
-                if scripts {
-                    self.move_to_match(row);
-                }
-            }
-            None => {
-                let sought = self.look.clean(&self.sought);
-                self.say(format!("Not found: {sought}"));
-            }
+                Err(why) => Some(why),
+            },
+            _ => (self.pager).find_in_lines(forward, &mut self.cover_scroll),
+        };
+        if let Some(said) = said {
+            self.say(said);
         }
     }
 }

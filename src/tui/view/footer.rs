@@ -37,18 +37,11 @@ pub(crate) fn draw_footer(
     };
     let mut first: Vec<&'static Binding> = Vec::new();
     let mut second: Vec<&'static Binding> = Vec::new();
-    for binding in keymap::at(place) {
-        if place != KeyPlace::Everywhere {
-            first.push(binding);
-        }
-    }
-    if place.shares() {
-        for binding in keymap::at(KeyPlace::Everywhere) {
-            match binding.does {
-                Does::Gate(_) if place != KeyPlace::Reader => first.push(binding),
-                Does::Gate(_) => {}
-                Does::View(_) => second.push(binding),
-            }
+    for binding in keymap::bindings_at(place) {
+        match (binding.place, binding.does) {
+            (KeyPlace::Everywhere, Does::View(_)) => second.push(binding),
+            (KeyPlace::Everywhere, Does::Gate(_)) if place == KeyPlace::Reader => {}
+            _ => first.push(binding),
         }
     }
     [
@@ -78,10 +71,7 @@ pub(crate) fn cramped(scene: &Scene<'_>, place: KeyPlace, columns: usize) -> Lin
         Does::View(ViewAct::Close) => Some(true),
         Does::View(_) => None,
     };
-    let mut bindings: Vec<&'static Binding> = keymap::at(place).collect();
-    if place.shares() && place != KeyPlace::Everywhere {
-        bindings.extend(keymap::at(KeyPlace::Everywhere));
-    }
+    let bindings: Vec<&'static Binding> = keymap::bindings_at(place).collect();
     row(scene, &bindings, standing, columns)
 }
 

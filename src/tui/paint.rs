@@ -1,12 +1,58 @@
 //! Lines into cells: areas, sheets with what stays above and below them, and the guard of I8.
 
-use super::Scroll;
-use crate::tui::theme::Glyphs;
-use crate::tui::view::grid::NAMES;
-use crate::tui::view::{Roll, Scene, Sheet};
+use super::field::TextField;
+use super::scroll::Scroll;
+use super::text::wrap;
+use super::theme::Glyphs;
+use super::view::grid::NAMES;
+use super::view::{Roll, Scene, Sheet, prompt};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
+
+/// What stands around the body of every screen: three lines at the top, the keys at the bottom, and above
+/// them what is said, up to three lines. Returns the body.
+pub(crate) fn draw_frame(
+    (buffer, area): (&mut Buffer, Rect),
+    scene: &Scene<'_>,
+    head: &[Line<'static>],
+    keys: &[Line<'static>],
+    said: Option<&str>,
+) -> Rect {
+    put(buffer, rows(area, 0, 3), head);
+    put(buffer, rows(area, area.height.saturating_sub(2), 2), keys);
+    let columns = usize::from(area.width);
+    let said = said.map(|text| wrap(&scene.look.clean(text), columns.saturating_sub(2)));
+    let said: Vec<Line<'static>> = (said.into_iter().flatten().take(3))
+        .map(|part| scene.line(format!(" {part}"), scene.look.warn()))
+        .collect();
+    let height = u16::try_from(said.len()).unwrap_or(1).max(1);
+    let above = area.height.saturating_sub(2 + height);
+    put(buffer, rows(area, above, height), &said);
+    rows(area, 3, area.height.saturating_sub(5 + height))
+}
+
+/// A prompt over the lower edge of the body.
+pub(crate) fn draw_box(buffer: &mut Buffer, body: Rect, lines: &[Line<'static>]) {
+    let height = u16::try_from(lines.len())
+        .unwrap_or(u16::MAX)
+        .min(body.height);
+    let area = Rect {
+        x: body.x + 1,
+        y: body.bottom().saturating_sub(height),
+        width: body.width.saturating_sub(2).min(86),
+        height,
+    };
+    put(buffer, area, lines);
+}
+
+/// The box in which a text to find is typed.
+pub(crate) fn draw_find(buffer: &mut Buffer, body: Rect, scene: &Scene<'_>, typed: &TextField) {
+    let columns = usize::from(body.width.saturating_sub(2).min(86));
+    let inside = vec![prompt::field(scene, typed, columns.saturating_sub(4))];
+    let lines = prompt::boxed(scene, "FIND", scene.look.key(), inside, columns);
+    draw_box(buffer, body, &lines);
+}
 
 pub(crate) fn draw_sheet(
     buffer: &mut Buffer,

@@ -1,6 +1,6 @@
 //! How far something is scrolled: by a person, or by what it follows.
 
-use crate::tui::keymap::ViewAct;
+use crate::tui::keymap::PageAct;
 
 /// How far something is scrolled.
 #[derive(Debug, Clone, Copy, Default)]
@@ -13,21 +13,21 @@ pub(crate) struct Scroll {
 }
 
 impl Scroll {
-    pub(crate) fn act(&mut self, act: ViewAct) {
+    pub(crate) fn act(&mut self, act: PageAct) {
         // Two rows stay: the signs for more cover the end of the first and the last one, and
         // whoever pages through a script has to see each row whole.
         let page = self.height.saturating_sub(2).max(1);
         let last = self.total.saturating_sub(self.height);
         self.moved = true;
         self.top = match act {
-            ViewAct::Up => self.top.saturating_sub(1),
-            ViewAct::Down => self.top + 1,
-            ViewAct::PageUp => self.top.saturating_sub(page),
-            ViewAct::PageDown => self.top + page,
-            ViewAct::HalfUp => self.top.saturating_sub((page / 2).max(1)),
-            ViewAct::HalfDown => self.top + (page / 2).max(1),
-            ViewAct::First => 0,
-            ViewAct::Last => {
+            PageAct::Up => self.top.saturating_sub(1),
+            PageAct::Down => self.top + 1,
+            PageAct::PageUp => self.top.saturating_sub(page),
+            PageAct::PageDown => self.top + page,
+            PageAct::HalfUp => self.top.saturating_sub((page / 2).max(1)),
+            PageAct::HalfDown => self.top + (page / 2).max(1),
+            PageAct::First => 0,
+            PageAct::Last => {
                 self.moved = false;
                 last
             }

@@ -1,4 +1,4 @@
-//! What of the run is on the terminal, and what is still on its way there.
+//! What of a run, or of a look, is on the terminal, and what is still on its way there.
 //!
 //! A frame counts when the terminal has taken it, not when it was made: until then no key acts on it
 //! (I5). Clocks and spinners are drawn, but no key waits for them. A terminal that takes nothing keeps
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 const FRAME: Duration = Duration::from_millis(33);
 /// How long the session may be kept waiting for the frame that a key is taken on. A frame that takes
 /// longer is stuck, and no key that waited for it says what somebody wants now.
-pub(super) const STUCK: Duration = Duration::from_secs(1);
+pub(crate) const STUCK: Duration = Duration::from_secs(1);
 
 /// What a frame shows: `F` is what a machine says of its face.
 #[derive(Debug)]
@@ -22,9 +22,9 @@ struct FrameUnderWay<F> {
     face: F,
 }
 
-/// The frames of one walk.
+/// The frames of one screen.
 #[derive(Debug)]
-pub(super) struct Showing<F> {
+pub(crate) struct Showing<F> {
     /// Counts what changed, but for clocks.
     news: u64,
     /// How much of it the terminal shows.
@@ -39,7 +39,7 @@ pub(super) struct Showing<F> {
 
 impl<F: PartialEq> Showing<F> {
     /// Nothing is on the terminal yet.
-    pub(super) fn new() -> Showing<F> {
+    pub(crate) fn new() -> Showing<F> {
         Showing {
             news: 1,
             shown: 0,
@@ -51,35 +51,35 @@ impl<F: PartialEq> Showing<F> {
         }
     }
 
-    pub(super) fn change(&mut self) {
+    pub(crate) fn change(&mut self) {
         self.news += 1;
         self.dirty = true;
     }
 
     /// A person waits to see what changed, so it does not wait for the frame clock.
-    pub(super) fn hurry(&mut self) {
+    pub(crate) fn hurry(&mut self) {
         self.urgent = true;
     }
 
     /// A key was taken, and may have changed what is typed or chosen.
-    pub(super) fn press(&mut self) {
+    pub(crate) fn press(&mut self) {
         self.pressed += 1;
         self.change();
         self.hurry();
     }
 
     /// Only a clock went on.
-    pub(super) fn count_on(&mut self) {
+    pub(crate) fn count_on(&mut self) {
         self.dirty = true;
     }
 
     /// There is nothing to draw any more.
-    pub(super) fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) {
         self.dirty = false;
     }
 
     /// When the next frame may be drawn, if there is one to be; with a key that waits for it, at once.
-    pub(super) fn due(&self, awaited: bool) -> Option<Instant> {
+    pub(crate) fn due(&self, awaited: bool) -> Option<Instant> {
         let wanted = self.under_way.is_none() && self.dirty;
         wanted.then(|| match self.drawn {
             Some(drawn) if !self.urgent && !awaited => drawn + FRAME,
@@ -87,12 +87,12 @@ impl<F: PartialEq> Showing<F> {
         })
     }
 
-    pub(super) fn drawn_since(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn drawn_since(&self, now: Instant) -> Option<Duration> {
         self.drawn.map(|drawn| now.duration_since(drawn))
     }
 
     /// A frame was made, and goes to the terminal.
-    pub(super) fn hand_over(&mut self, face: F) {
+    pub(crate) fn hand_over(&mut self, face: F) {
         let now = Instant::now();
         self.drawn = Some(now);
         self.dirty = false;
@@ -105,18 +105,18 @@ impl<F: PartialEq> Showing<F> {
         });
     }
 
-    pub(super) fn is_under_way(&self) -> bool {
+    pub(crate) fn is_under_way(&self) -> bool {
         self.under_way.is_some()
     }
 
     /// Whether the terminal has not taken the last frame for so long that nobody may wait for it.
-    pub(super) fn is_stuck(&self) -> bool {
+    pub(crate) fn is_stuck(&self) -> bool {
         let since = self.under_way.as_ref().map(|frame| frame.since);
         since.is_some_and(|since| since.elapsed() >= STUCK)
     }
 
     /// The terminal has the last frame; says whether it shows this face, with what was typed since.
-    pub(super) fn arrive(&mut self, face: &F) -> bool {
+    pub(crate) fn arrive(&mut self, face: &F) -> bool {
         let Some(frame) = self.under_way.take() else {
             return false;
         };
@@ -125,7 +125,7 @@ impl<F: PartialEq> Showing<F> {
     }
 
     /// Whether something changed that nobody can have seen.
-    pub(super) fn is_behind(&self) -> bool {
+    pub(crate) fn is_behind(&self) -> bool {
         self.shown != self.news
     }
 }

@@ -1,0 +1,398 @@
+//! What is read page by page: the scripts, and any pane of lines. `run` and `inspect` hold one each.
+//!
+//! It knows what is sought and found, which script is open, how far each was read, and where it is
+//! scrolled to. It asks nobody for anything: what a key means here is done, or said in words, or left
+//! to whoever holds it.
+
+pub(crate) mod clipboard;
+mod drawing;
+
+use super::field::remember;
+use super::keymap::PageAct;
+use super::reader::perusal::SeenLines;
+use super::reader::{self, DocumentPages};
+use super::scroll::Scroll;
+use super::theme::Appearance;
+use crate::runbook::Runbook;
+use std::sync::Arc;
+
+/// A place in a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InScript {
+    /// The finding of this number, in the script's order.
+    Finding(usize),
+    /// This line, over all its files.
+    Line(usize),
+    /// What is in question: the file, as an index into its sources, and the line.
+    InQuestion(usize, usize),
+}
+
+/// What became of a key.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Paged {
+    Done,
+    /// It changed nothing, or what it changed is not plain to see: this is said.
+    Said(String),
+    /// It means nothing here.
+    Beyond,
+}
+
+impl Paged {
+    fn said_or_done(said: Option<String>) -> Paged {
+        said.map_or(Paged::Done, Paged::Said)
+    }
+}
+
+/// A text that is sought among lines, from one of them on and round the end.
+pub(crate) struct Quest {
+    needle: String,
+    from: usize,
+    forward: bool,
+}
+
+impl Quest {
+    /// The first of so many lines that holds it.
+    pub(crate) fn find_among(
+        &self,
+        all: usize,
+        text_of: impl Fn(usize) -> Option<String>,
+    ) -> Option<usize> {
+        (0..all)
+            .map(|step| (self.from + if self.forward { step } else { all - step }) % all)
+            .find(|line| {
+                text_of(*line).is_some_and(|text| text.to_lowercase().contains(&self.needle))
+            })
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Pager {
+    runbook: Arc<Runbook>,
+    look: Appearance,
+    /// The open document's tab, and how far each is scrolled.
+    tab: usize,
+    documents: Vec<Scroll>,
+    pages: Option<Arc<DocumentPages>>,
+    /// What of each document was on the screen.
+    seen: Arc<Vec<SeenLines>>,
+    /// Whether a script's long lines are wrapped; else how far they are moved to the left, in columns.
+    wrapped: bool,
+    moved: usize,
+    /// Where to go in the script once its rows are made.
+    place: Option<InScript>,
+    /// The lines of the pane that was drawn last.
+    texts: Arc<Vec<String>>,
+    sought: String,
+    /// The texts that were sought, the last one last.
+    searches: Vec<String>,
+    /// The row that was found, of the script or the pane that is open.
+    found: Option<usize>,
+}
+
+impl Pager {
+    pub(crate) fn new(runbook: Arc<Runbook>, look: Appearance) -> Pager {
+        let kinds = reader::documents(&runbook);
+        let seen = kinds
+            .iter()
+            .map(|kind| SeenLines::of(kind.script_of(&runbook)));
+        Pager {
+            documents: vec![Scroll::default(); kinds.len()],
+            seen: Arc::new(seen.collect()),
+            runbook,
+            look,
+            tab: 0,
+            pages: None,
+            wrapped: false,
+            moved: 0,
+            place: None,
+            texts: Arc::default(),
+            sought: String::new(),
+            searches: Vec::new(),
+            found: None,
+        }
+    }
+
+    pub(crate) fn set_look(&mut self, look: Appearance) {
+        self.look = look;
+        self.pages = None;
+    }
+
+    // ---- which script ---------------------------------------------------------------------------
+
+    pub(crate) fn tab(&self) -> usize {
+        self.tab
+    }
+
+    /// How many scripts there are.
+    pub(crate) fn scripts(&self) -> usize {
+        self.documents.len()
+    }
+
+    pub(crate) fn open_tab(&mut self, tab: usize) {
+        self.tab = tab;
+        self.leave();
+    }
+
+    /// Where to go in the open script, with its next frame.
+    pub(crate) fn go_to_place(&mut self, place: InScript) {
+        self.place = Some(place);
+    }
+
+    /// Something else is opened: nothing of it was found yet, and nothing is moved.
+    pub(crate) fn leave(&mut self) {
+        self.moved = 0;
+        self.found = None;
+    }
+
+    /// What of the document was seen.
+    pub(crate) fn seen_mut(&mut self, tab: usize) -> Option<&mut SeenLines> {
+        Arc::make_mut(&mut self.seen).get_mut(tab)
+    }
+
+    fn top(&self) -> usize {
+        self.documents.get(self.tab).map_or(0, |scroll| scroll.top)
+    }
+
+    // ---- keys -----------------------------------------------------------------------------------
+
+    /// Does to the open script what a key asks for.
+    pub(crate) fn page_script(&mut self, act: PageAct) -> Paged {
+        Paged::said_or_done(match act {
+            PageAct::Up
+            | PageAct::Down
+            | PageAct::PageUp
+            | PageAct::PageDown
+            | PageAct::HalfUp
+            | PageAct::HalfDown
+            | PageAct::First
+            | PageAct::Last => {
+                if let Some(scroll) = self.documents.get_mut(self.tab) {
+                    scroll.act(act);
+                }
+                None
+            }
+            PageAct::Left | PageAct::Right => return self.move_sideways(act),
+            PageAct::ReadOn => self.read_on(),
+            PageAct::FindNext | PageAct::FindPrevious if self.sought.is_empty() => {
+                self.go_to_finding(act == PageAct::FindNext)
+            }
+            PageAct::FindNext => self.find_in_script(true),
+            PageAct::FindPrevious => self.find_in_script(false),
+            PageAct::NextSection => self.go_to_section(true),
+            PageAct::PreviousSection => self.go_to_section(false),
+            PageAct::Wrap => Some(self.turn_wrapping()),
+        })
+    }
+
+    /// Does to a pane of lines, drawn by [`Pager::draw_lines`], what a key asks for.
+    pub(crate) fn page_lines(&mut self, act: PageAct, scroll: &mut Scroll) -> Paged {
+        match act {
+            PageAct::Up
+            | PageAct::Down
+            | PageAct::PageUp
+            | PageAct::PageDown
+            | PageAct::HalfUp
+            | PageAct::HalfDown
+            | PageAct::First
+            | PageAct::Last => scroll.act(act),
+            PageAct::ReadOn => scroll.act(PageAct::PageDown),
+            PageAct::FindNext | PageAct::FindPrevious => {
+                return Paged::said_or_done(self.find_in_lines(act == PageAct::FindNext, scroll));
+            }
+            PageAct::Left
+            | PageAct::Right
+            | PageAct::NextSection
+            | PageAct::PreviousSection
+            | PageAct::Wrap => return Paged::Beyond,
+        }
+        Paged::Done
+    }
+
+    /// Moves long lines by half a screen, where any goes on; what is moved to the left comes back first.
+    fn move_sideways(&mut self, act: PageAct) -> Paged {
+        let width = self.pages.as_ref().map_or(0, |pages| pages.layout().0);
+        let step = (width / 2).max(1);
+        match act {
+            PageAct::Right if self.going_on() > 0 => self.moved += step,
+            PageAct::Right if self.moved > 0 => {}
+            PageAct::Left if self.moved > 0 => self.moved = self.moved.saturating_sub(step),
+            _ => return Paged::Beyond,
+        }
+        Paged::Done
+    }
+
+    /// How many of the script's rows on the screen go on to the right.
+    fn going_on(&self) -> usize {
+        let shown = self.documents.get(self.tab).map(Scroll::shown);
+        let pages = self.pages.as_ref();
+        pages.map_or(0, |pages| {
+            let rows = shown.unwrap_or_default();
+            rows.filter(|row| pages.goes_on(*row, self.moved)).count()
+        })
+    }
+
+    /// Goes to the next finding of the script, or the one before.
+    fn go_to_finding(&mut self, forward: bool) -> Option<String> {
+        let from = self.found.unwrap_or(self.top());
+        let pages = self.pages.as_ref();
+        let Some(row) = pages.and_then(|pages| pages.next_finding(from, forward)) else {
+            return Some("Nothing here is marked: no finding, and nothing is refused.".into());
+        };
+        self.moved = 0;
+        if let Some(scroll) = self.documents.get_mut(self.tab) {
+            scroll.top = row.saturating_sub(2).min(scroll.last());
+        }
+        self.found = Some(row);
+        None
+    }
+
+    /// Goes to the next section of the script, or the one before.
+    fn go_to_section(&mut self, forward: bool) -> Option<String> {
+        let top = self.top();
+        let pages = self.pages.as_ref();
+        match pages.and_then(|pages| pages.next_section(top, forward)) {
+            Some(row) => {
+                if let Some(scroll) = self.documents.get_mut(self.tab) {
+                    scroll.top = row.min(scroll.last());
+                }
+                None
+            }
+            None if forward => Some("No section begins further down.".into()),
+            None => Some("No section begins further up.".into()),
+        }
+    }
+
+    /// Wraps a script's long lines, or lets them be moved sideways.
+    fn turn_wrapping(&mut self) -> String {
+        let pages = self.pages.as_ref();
+        let line = pages.and_then(|pages| pages.line_from(self.top()));
+        self.place = line.map(InScript::Line);
+        self.wrapped = !self.wrapped;
+        self.leave();
+        match self.wrapped {
+            true => "Long lines are wrapped.".into(),
+            false => "Long lines go on to the right.".into(),
+        }
+    }
+
+    /// Moves the script to what was not on the screen yet: to the right, down, and from its end to what
+    /// was passed over.
+    fn read_on(&mut self) -> Option<String> {
+        let scroll = self.documents.get_mut(self.tab)?;
+        let (pages, seen) = (self.pages.as_ref()?, self.seen.get(self.tab)?);
+        let right = seen.next_column(pages, scroll.shown());
+        match right.filter(|_| !self.wrapped) {
+            Some(column) => self.moved = column,
+            None => {
+                self.moved = 0;
+                if scroll.top < scroll.last() {
+                    scroll.act(PageAct::PageDown);
+                } else if let Some(row) = seen.first_unseen(pages) {
+                    scroll.top = row.min(scroll.last());
+                } else {
+                    return Some("This is its end, and every line of it was on the screen.".into());
+                }
+            }
+        }
+        None
+    }
+
+    // ---- searching ------------------------------------------------------------------------------
+
+    /// The texts that were sought, the last one last.
+    pub(crate) fn searches(&self) -> &[String] {
+        &self.searches
+    }
+
+    /// The row that was found, of the script or the pane that is open.
+    pub(crate) fn found(&self) -> Option<usize> {
+        self.found
+    }
+
+    /// Takes what is sought from now on.
+    pub(crate) fn seek(&mut self, sought: String) {
+        remember(&mut self.searches, &sought);
+        self.sought = sought;
+        self.found = None;
+    }
+
+    /// What is sought, from where a pane is scrolled to; or why nothing is.
+    pub(crate) fn begin_quest(&self, forward: bool, scroll: &Scroll) -> Result<Quest, String> {
+        if self.sought.is_empty() {
+            return Err("Nothing is sought yet; / asks for a text.".into());
+        }
+        let from = match (self.found, forward) {
+            (Some(found), true) => found + 1,
+            (Some(found), false) => found + scroll.total.saturating_sub(1),
+            (None, _) => scroll.top,
+        };
+        Ok(Quest {
+            needle: self.sought.to_lowercase(),
+            from,
+            forward,
+        })
+    }
+
+    /// Takes what a search found, and scrolls to it; what is to be said of it.
+    pub(crate) fn end_quest(
+        &mut self,
+        found: Option<usize>,
+        scroll: &mut Scroll,
+    ) -> Option<String> {
+        self.found = found;
+        let Some(row) = found else {
+            return Some(format!("Not found: {}", self.look.clean(&self.sought)));
+        };
+        if !(scroll.top..scroll.top + scroll.height).contains(&row) {
+            scroll.top = row.saturating_sub(2).min(scroll.last());
+        }
+        None
+    }
+
+    /// Goes to the next place of the open script that holds what is sought.
+    pub(crate) fn find_in_script(&mut self, forward: bool) -> Option<String> {
+        let mut scroll = self.documents.get(self.tab).copied().unwrap_or_default();
+        let quest = match self.begin_quest(forward, &scroll) {
+            Ok(quest) => quest,
+            Err(why) => return Some(why),
+        };
+        let found = self.pages.as_ref().and_then(|pages| {
+            let text_of = |row| pages.text(&self.runbook, row).map(str::to_owned);
+            quest.find_among(pages.len(), text_of)
+        });
+        let said = self.end_quest(found, &mut scroll);
+        if let Some(slot) = self.documents.get_mut(self.tab) {
+            *slot = scroll;
+        }
+        if let Some(row) = found {
+            self.move_to_match(row);
+        }
+        said
+    }
+
+    /// Goes to the next line of the pane that holds what is sought.
+    pub(crate) fn find_in_lines(&mut self, forward: bool, scroll: &mut Scroll) -> Option<String> {
+        match self.begin_quest(forward, scroll) {
+            Ok(quest) => {
+                let found = quest.find_among(self.texts.len(), |row| self.line(row).cloned());
+                self.end_quest(found, scroll)
+            }
+            Err(why) => Some(why),
+        }
+    }
+
+    /// Moves a long line so that what was found in it is seen.
+    fn move_to_match(&mut self, row: usize) {
+        let Some(pages) = self.pages.as_ref().filter(|_| !self.wrapped) else {
+            return;
+        };
+        let columns = pages.columns_of(self.look, &self.runbook, row, &self.sought);
+        let Some(columns) = columns else { return };
+        let inner = pages.inner();
+        if columns.end < inner {
+            self.moved = 0;
+        } else if columns.start <= self.moved || columns.end >= self.moved + inner {
+            self.moved = columns.start.saturating_sub(inner / 3);
+        }
+    }
+}

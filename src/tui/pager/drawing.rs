@@ -1,0 +1,119 @@
+//! A pager's frame: a pane of lines, or the open script below its tabs.
+
+use super::{InScript, Pager};
+use crate::gate::event::Document;
+use crate::tui::paint::{draw_sheet, more, put, rows};
+use crate::tui::reader::{self, DocumentPages};
+use crate::tui::scroll::Scroll;
+use crate::tui::view::{Scene, Sheet};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Styled;
+use ratatui::text::Line;
+use std::sync::Arc;
+
+impl Pager {
+    /// Draws a pane of lines; the one that was found stands out.
+    pub(crate) fn draw_lines(
+        &mut self,
+        (buffer, area): (&mut Buffer, Rect),
+        scene: &Scene<'_>,
+        lines: Vec<Line<'static>>,
+        scroll: &mut Scroll,
+    ) {
+        self.texts = Arc::new(lines.iter().map(Line::to_string).collect());
+        let mut sheet = Sheet::of(lines);
+        if let Some(line) = self.found.and_then(|found| sheet.lines.get_mut(found)) {
+            *line = std::mem::take(line).patch_style(self.look.here());
+        }
+        draw_sheet(buffer, area, scene, &sheet, scroll);
+    }
+
+    /// Draws the open script, below its tabs. What lies under a box is not seen; returns the document
+    /// where by now each line of it was on the screen.
+    pub(crate) fn draw_script(
+        &mut self,
+        buffer: &mut Buffer,
+        body: Rect,
+        scene: &Scene<'_>,
+        covered: bool,
+    ) -> Option<Document> {
+        let columns = usize::from(body.width);
+        let below = rows(body, 2, body.height.saturating_sub(2));
+        let document = reader::documents(scene.runbook).get(self.tab).copied()?;
+        let layout = (columns, self.wrapped);
+        let fresh = match self.pages.take() {
+            Some(pages) if pages.fits(document, layout) => pages,
+            Some(_) | None => {
+                let pages = DocumentPages::new(scene.runbook, self.look, document, layout);
+                Arc::new(pages)
+            }
+        };
+        let pages = Arc::clone(self.pages.insert(fresh));
+        let scroll = self.documents.get_mut(self.tab)?;
+        scroll.settle(pages.len(), usize::from(below.height), None);
+        match self.place.take() {
+            Some(InScript::Finding(number)) => {
+                if let Some(row) = pages.finding(scene.runbook, number) {
+                    scroll.top = row.saturating_sub(2).min(scroll.last());
+                    self.found = Some(row);
+                }
+            }
+            Some(InScript::InQuestion(source, line)) => {
+                if let Some(row) = pages.row_of(source, line) {
+                    // What stands above it belongs to it as often as not.
+                    scroll.top = row.saturating_sub(scroll.height / 3).min(scroll.last());
+                    self.found = Some(row);
+                }
+            }
+            Some(InScript::Line(line)) => {
+                scroll.top = pages.row_of_line(line).unwrap_or(0).min(scroll.last());
+            }
+            None => {}
+        }
+        let range = scroll.shown();
+        let furthest = pages.furthest(range.clone()).div_ceil(2) * 2;
+        self.moved = self.moved.min(if self.wrapped { 0 } else { furthest });
+        let lines = pages.lines(scene, range.clone(), self.moved, self.found);
+        put(buffer, below, &lines);
+        if !pages.is_bare() {
+            more(buffer, below, scene, scroll);
+        }
+        let position = pages.position((self.look, scene.runbook), range.clone(), self.found);
+        let moved = self.moved;
+        let seen = self.seen_mut(self.tab)?;
+        if !covered {
+            seen.show(&pages, range, moved);
+        }
+        let read = !covered && seen.left() == 0;
+        let tabs = reader::tabs(
+            scene,
+            (self.tab, self.seen.get(self.tab)),
+            &position,
+            columns,
+        );
+        put(buffer, rows(body, 0, 2), &tabs);
+        read.then_some(document)
+    }
+
+    /// Says in the line below the script that lines of it go on to the right.
+    pub(crate) fn draw_going_on(&self, buffer: &mut Buffer, body: Rect) {
+        let said = match self.going_on() {
+            0 => return,
+            1 => "1 line goes on to the right".to_owned(),
+            lines => format!("{lines} lines go on to the right"),
+        };
+        let below = Rect {
+            y: body.bottom(),
+            height: 1,
+            ..body
+        };
+        let keys = "Right moves, Space reads on, w wraps";
+        let sign = self.look.glyphs.to_right();
+        let line = Line::from(vec![
+            format!(" {sign}").set_style(self.look.here()),
+            format!(" {said}: {keys}").set_style(self.look.warn()),
+        ]);
+        put(buffer, below, &[line]);
+    }
+}
