@@ -35,6 +35,7 @@
 //!   consumed by the warrant.
 
 pub mod account;
+pub mod act;
 pub mod approval;
 pub mod backup;
 pub mod consent;
@@ -62,12 +63,13 @@ pub(crate) mod exhaustive;
 mod tests;
 
 pub use account::Account;
+pub use act::{Act, Command};
 pub use effect::{Effect, Request};
 pub use ending::{Ending, Proof, Why};
-pub use event::{Command, Event};
+pub use event::Event;
 pub use exit::ExitCode;
 pub use machine::Machine;
-pub use offer::{Act, Offer, Refusal};
+pub use offer::{Offer, Refusal};
 pub use phase::{Phase, PhaseKind, Stage};
 pub use plan::{Mode, Plan};
 pub use query::Looked;

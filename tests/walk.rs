@@ -6,6 +6,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::backend::TestBackend;
 use stagegate::database::session::Order;
+use stagegate::gate::act::Command;
 use stagegate::gate::event::*;
 use stagegate::gate::phase::OutcomeWord;
 use stagegate::gate::plan::{Mode, Plan};

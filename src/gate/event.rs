@@ -4,6 +4,7 @@
 //! are carried whole so that screens and the journal can show them; the machine reads only what it
 //! decides on.
 
+use super::act::Command;
 use super::backup::{Dump, Dumping};
 use super::pass::{Pass, Structure};
 use super::query::Looked;
@@ -51,63 +52,6 @@ pub enum Event {
     CameOut(Arc<Pass>),
     /// The intent to COMMIT could not be put on disk, so COMMIT was not sent (I6); why.
     IntentLost(String),
-}
-
-/// What a person can ask for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Command {
-    /// Sign an item, with the typed reference where it takes one.
-    SignOff {
-        item: usize,
-        /// The typed text, such as the reference to a backup.
-        note: Option<String>,
-    },
-    Withdraw {
-        item: usize,
-    },
-    /// Look for the evidence of every item again.
-    ProbeAgain,
-    /// Make a dump of the database.
-    BackUp {
-        /// The folder to put it into, as it was typed.
-        folder: String,
-    },
-    /// Leave out what the runbook says can be left out, or take it back in.
-    LeaveOut,
-    /// Open the transaction and run the script.
-    Apply,
-    /// Cancel the statement that runs, or the dump under way.
-    Cancel,
-    /// Acknowledge the next finding of the linter on an item.
-    Acknowledge {
-        item: usize,
-    },
-    /// Open what COMMIT asks first.
-    AskCommit,
-    /// Why a script without checks is committed.
-    ReasonGiven(String),
-    SecondSigned(String),
-    /// COMMIT, with the name that was typed.
-    NameTyped(String),
-    /// Open the question whether to roll back.
-    AskRollback,
-    ConfirmRollback,
-    /// Ask something inside the held transaction.
-    Query(String),
-    /// Roll back now, and review what the pass showed with nothing held.
-    TakeTime,
-    /// Let counts and numbers differ in the second pass, or not any more: those of the statement with
-    /// this number, or all.
-    AllowNumbers(Option<usize>),
-    StepBack,
-    Extend,
-    /// Back to the checklist after a rollback.
-    Again,
-    /// End the old backend that still holds the transaction of a lost link.
-    EndBackend,
-    /// Ask the server again which way the transaction went.
-    AskAgain,
-    Quit,
 }
 
 /// One time that a document was open before a person.

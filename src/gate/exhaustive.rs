@@ -4,6 +4,7 @@
 //! without asking the machine. What is unbounded by nature (request numbers, how many checks there
 //! are) is reduced to what the machine can tell apart, so that the walk ends.
 
+use super::act::Command;
 use super::ending::{Ending, Why};
 use super::event::*;
 use super::machine::Machine;

@@ -28,12 +28,12 @@ mod signature;
 pub use face::{Before, Face};
 pub use signature::Signature;
 
+use super::act::Act;
 use super::consent::Consent;
 use super::effect::{Effect, Request};
 use super::ending::{Ending, Proof, Why};
 use super::event::{Alarm, Event, Millis, Standing};
 use super::exit::ExitCode;
-use super::offer::Act;
 use super::phase::{Phase, Stage};
 use super::plan::{self, Plan};
 use crate::runbook::check::Tally;

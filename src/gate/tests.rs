@@ -1,9 +1,10 @@
 //! What the machine does, one story a test, named after what it settles.
 
+use super::act::{Act, Command};
 use super::ending::{Ending, Proof, Why};
 use super::event::*;
 use super::machine::Machine;
-use super::offer::{Act, Offer, Refusal};
+use super::offer::{Offer, Refusal};
 use super::phase::{Phase, Prompt, Stage};
 use super::plan::{self, Mode, Plan, Requirement, Unheld};
 use super::{Effect, ExitCode, Request};

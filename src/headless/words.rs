@@ -22,33 +22,11 @@ pub enum TypedMeaning {
 }
 
 /// The word for an act, with what goes with it.
-pub fn name_act(act: Act) -> &'static str {
-    match act {
-        Act::SignOff => "sign N [REFERENCE, DATABASE or WORDS]",
-        Act::Withdraw => "withdraw N",
-        Act::ProbeAgain => "probe",
-        Act::BackUp => "backup FOLDER",
-        Act::LeaveOut => "leave-out (what says \"if needed\", or take it back in)",
-        Act::Apply => "apply",
-        Act::Cancel => "cancel",
-        Act::AskCommit => "commit",
-        Act::Acknowledge => "acknowledge N",
-        Act::Answer => "the answer",
-        Act::AskRollback => "rollback",
-        Act::ConfirmRollback => "yes",
-        Act::StepBack => "back",
-        Act::TakeTime => "take-time",
-        Act::AllowNumbers => "numbers, or numbers N for those of one statement",
-        Act::Query => "query SELECT …",
-        Act::Extend => "extend",
-        Act::Again => "again",
-        Act::EndBackend => "end-backend",
-        Act::AskAgain => "ask",
-        Act::Quit => "quit",
-    }
+pub fn name_act(act: Act) -> String {
+    let (word, after) = act.word();
+    format!("{word}{after}")
 }
 
-#[expect(clippy::too_many_lines, reason = "a table of words")]
 pub fn read_typed_line(text: &str, machine: &Machine, runbook: &Runbook) -> TypedMeaning {
     let text = text.trim();
     // An open question of COMMIT takes every line but `back`: a database may have any name.
@@ -104,38 +82,34 @@ pub fn read_typed_line(text: &str, machine: &Machine, runbook: &Runbook) -> Type
         },
         "read" => document(rest, runbook),
         "query" | ":" => TypedMeaning::Command(Command::Query(rest.to_owned())),
-        "probe" => simple(Command::ProbeAgain),
         "backup" if rest.is_empty() => {
             TypedMeaning::Nothing("Say where to: backup and a folder. Nothing was done.".into())
         }
         "backup" => TypedMeaning::Command(Command::BackUp {
             folder: rest.to_owned(),
         }),
-        "leave-out" => simple(Command::LeaveOut),
-        "apply" => simple(Command::Apply),
-        "cancel" => simple(Command::Cancel),
-        "commit" => simple(Command::AskCommit),
-        "rollback" => simple(Command::AskRollback),
-        "yes" => simple(Command::ConfirmRollback),
-        "back" | "no" => simple(Command::StepBack),
-        "take-time" => simple(Command::TakeTime),
+        "no" => simple(Command::StepBack),
         "numbers" if rest.is_empty() => TypedMeaning::Command(Command::AllowNumbers(None)),
         "numbers" => match rest.parse() {
             Ok(number) => TypedMeaning::Command(Command::AllowNumbers(Some(number))),
             Err(_) => TypedMeaning::Nothing("Say numbers, or numbers and a statement's.".into()),
         },
-        "extend" => simple(Command::Extend),
-        "again" => simple(Command::Again),
-        "end-backend" => simple(Command::EndBackend),
-        "ask" => simple(Command::AskAgain),
-        "quit" => simple(Command::Quit),
         "help" | "?" => TypedMeaning::Help,
         "" => TypedMeaning::Nothing("Type help to see what can be typed here.".into()),
-        _ => TypedMeaning::Nothing(format!(
-            "No such word: {}. Type help to see what can be typed here.",
-            crate::runbook::printable::printable(word)
-        )),
+        word => match find_command(word) {
+            Some(command) => simple(command),
+            None => TypedMeaning::Nothing(format!(
+                "No such word: {}. Type help to see what can be typed here.",
+                crate::runbook::printable::printable(word)
+            )),
+        },
     }
+}
+
+/// The command that a word alone stands for.
+fn find_command(word: &str) -> Option<Command> {
+    let mut acts = Act::ALL.into_iter();
+    acts.find(|act| act.word().0 == word)?.command()
 }
 
 fn document(rest: &str, runbook: &Runbook) -> TypedMeaning {
@@ -165,5 +139,29 @@ fn checks(number: &str, runbook: &Runbook) -> TypedMeaning {
         None => TypedMeaning::Nothing(
             "Say read checks and the number of an item that brings a file of checks.".into(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_of_an_act_is_read_as_that_act_and_no_other() {
+        let words = Act::ALL.map(|act| act.word().0);
+        for (act, word) in Act::ALL.into_iter().zip(words) {
+            assert_eq!(
+                words.iter().filter(|other| **other == word).count(),
+                1,
+                "{word}"
+            );
+            assert!(
+                !["impact", "show", "read", "help", "no"].contains(&word),
+                "{word}"
+            );
+            let command = act.command();
+            assert!(command.as_ref().is_none_or(|command| command.act() == act));
+            assert_eq!(find_command(word), command, "{word}");
+        }
     }
 }

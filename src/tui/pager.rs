@@ -264,9 +264,6 @@ impl Pager {
 
     /// Wraps a script's long lines, or lets them be moved sideways.
     fn turn_wrapping(&mut self) -> String {
-        let pages = self.pages.as_ref();
-        let line = pages.and_then(|pages| pages.line_from(self.top()));
-        self.place = line.map(InScript::Line);
         self.wrapped = !self.wrapped;
         self.leave();
         match self.wrapped {

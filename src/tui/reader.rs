@@ -190,9 +190,13 @@ impl DocumentPages {
         }
     }
 
+    pub(crate) fn is_of(&self, document: Document) -> bool {
+        self.document == document
+    }
+
     /// Whether these are the rows of `document` in that layout.
     pub(crate) fn fits(&self, document: Document, layout: (usize, bool)) -> bool {
-        self.document == document && self.layout() == layout
+        self.is_of(document) && self.layout() == layout
     }
 
     /// The width, and whether long lines are wrapped.

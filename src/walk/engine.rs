@@ -9,7 +9,8 @@ use super::watchdog::{EndingNow, Watchdog};
 use super::{evidence, files, record};
 use crate::backup;
 use crate::database::session::Order;
-use crate::gate::event::{Body, Command, Event, Millis, Report, Seq, Standing, Target};
+use crate::gate::act::Command;
+use crate::gate::event::{Body, Event, Millis, Report, Seq, Standing, Target};
 use crate::gate::warrant::Warrant;
 use crate::gate::{
     Account, Effect, Ending, ExitCode, Machine, Mode, Phase, Plan, Refusal, Request,

@@ -5,6 +5,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::text::Span;
+use stagegate::gate::act::Command;
 use stagegate::gate::event::*;
 use stagegate::gate::phase::Phase;
 use stagegate::gate::plan::{self, Mode, Plan};

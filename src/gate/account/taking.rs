@@ -1,8 +1,9 @@
 //! The fold itself: what each event adds to what is known.
 
 use super::{Account, LockWaits, Said, StatementEnd, Step, Transaction, TransactionFact, Waited};
+use crate::gate::act::Command;
 use crate::gate::backup::Dump;
-use crate::gate::event::{Added, Body, Command, CommitAnswer, Event, Observation, Report};
+use crate::gate::event::{Added, Body, CommitAnswer, Event, Observation, Report};
 use crate::gate::machine::{Before, LOCK_NOT_AVAILABLE, Machine};
 use crate::gate::pass::{Pass, Structure};
 use crate::gate::phase::PhaseKind;

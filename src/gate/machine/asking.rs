@@ -1,10 +1,11 @@
 //! What a person asks, where it is open to them now.
 
 use super::Machine;
+use crate::gate::act::Command;
 use crate::gate::consent::Consent;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::ending::{Ending, Why};
-use crate::gate::event::{Command, Standing};
+use crate::gate::event::Standing;
 use crate::gate::exit::ExitCode;
 use crate::gate::offer::{Offer, Refusal};
 use crate::gate::phase::{Phase, Prompt};

@@ -1,8 +1,9 @@
 //! What each act is now: absent, open, or refused with the reason.
 
 use super::{Machine, Signature};
+use crate::gate::act::Act;
 use crate::gate::ending::Ending;
-use crate::gate::offer::{Act, Offer, Refusal};
+use crate::gate::offer::{Offer, Refusal};
 use crate::gate::phase::{Held, Phase, Prompt};
 use crate::gate::plan::{self, Mode, Requirement, Unheld};
 use crate::gate::time::Millis;
@@ -244,7 +245,38 @@ impl Machine {
         }
     }
 
-    pub(super) fn refusal_to_extend(&self) -> Option<Refusal> {
+    fn offer_while_querying(&self, act: Act) -> Offer {
+        let Phase::Querying {
+            cancelling, asking, ..
+        } = self.phase
+        else {
+            return Offer::Absent;
+        };
+        match act {
+            Act::Cancel => Offer::unless(refusal_to_cancel(cancelling)),
+            Act::AskRollback => Offer::open_if(!asking),
+            Act::ConfirmRollback | Act::StepBack => Offer::open_if(asking),
+            Act::Extend => Offer::unless(self.refusal_to_extend()),
+            Act::Quit => Offer::unless(self.refusal_to_part(Refusal::TransactionOpen)),
+            Act::SignOff
+            | Act::Withdraw
+            | Act::Acknowledge
+            | Act::BackUp
+            | Act::LeaveOut
+            | Act::ProbeAgain
+            | Act::Apply
+            | Act::AskCommit
+            | Act::Answer
+            | Act::Query
+            | Act::TakeTime
+            | Act::AllowNumbers
+            | Act::Again
+            | Act::EndBackend
+            | Act::AskAgain => Offer::Absent,
+        }
+    }
+
+    fn refusal_to_extend(&self) -> Option<Refusal> {
         let most = self.plan.hold_limit * 2;
         match self.hold_left() {
             Some(left) if left + self.plan.hold_limit <= most => None,

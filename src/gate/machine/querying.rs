@@ -5,50 +5,17 @@
 //! committed.
 
 use super::Machine;
-use super::offering::refusal_to_cancel;
 use super::passing::wait_for_cancel;
 use crate::gate::consent::Consent;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::ending::Why;
 use crate::gate::event::Millis;
-use crate::gate::offer::{Act, Offer, Refusal};
 use crate::gate::phase::{Phase, Prompt};
 use crate::gate::plan;
 use crate::gate::query::{self, After, Looked};
 use crate::runbook::question::Question;
 
 impl Machine {
-    pub(super) fn offer_while_querying(&self, act: Act) -> Offer {
-        let Phase::Querying {
-            cancelling, asking, ..
-        } = self.phase
-        else {
-            return Offer::Absent;
-        };
-        match act {
-            Act::Cancel => Offer::unless(refusal_to_cancel(cancelling)),
-            Act::AskRollback => Offer::open_if(!asking),
-            Act::ConfirmRollback | Act::StepBack => Offer::open_if(asking),
-            Act::Extend => Offer::unless(self.refusal_to_extend()),
-            Act::Quit => Offer::unless(self.refusal_to_part(Refusal::TransactionOpen)),
-            Act::SignOff
-            | Act::Withdraw
-            | Act::Acknowledge
-            | Act::BackUp
-            | Act::LeaveOut
-            | Act::ProbeAgain
-            | Act::Apply
-            | Act::AskCommit
-            | Act::Answer
-            | Act::Query
-            | Act::TakeTime
-            | Act::AllowNumbers
-            | Act::Again
-            | Act::EndBackend
-            | Act::AskAgain => Offer::Absent,
-        }
-    }
-
     pub(super) fn query(&mut self, text: &str) -> Vec<Effect> {
         let question = match Question::read(text) {
             Ok(question) => question,

@@ -44,8 +44,16 @@ impl Pager {
         let layout = (columns, self.wrapped);
         let fresh = match self.pages.take() {
             Some(pages) if pages.fits(document, layout) => pages,
-            Some(_) | None => {
+            before => {
                 let pages = DocumentPages::new(scene.runbook, self.look, document, layout);
+                // Laid out anew, the same lines stay on the screen, and the one that was found.
+                if let Some(before) = before.filter(|before| before.is_of(document)) {
+                    let line_of = |row| before.line_from(row);
+                    let top = line_of(self.top()).map(InScript::Line);
+                    self.place = self.place.or(top);
+                    let found = self.found.and_then(line_of);
+                    self.found = found.and_then(|line| pages.row_of_line(line));
+                }
                 Arc::new(pages)
             }
         };

@@ -276,7 +276,7 @@ impl Screen {
         }
         match keymap::elsewhere(code).map(|binding| binding.does) {
             // The machine says why not, in its own words.
-            Some(Does::Gate(act)) => match plain_command(act, self.cursor) {
+            Some(Does::Gate(act)) => match read_command(act, self.cursor) {
                 Some(command) => vec![Event::Asked(command)],
                 None => Vec::new(),
             },
@@ -351,7 +351,7 @@ impl Screen {
                 self.cover = None;
                 vec![Event::Asked(Command::AskRollback)]
             }
-            act => plain_command(act, self.cursor)
+            act => read_command(act, self.cursor)
                 .map(Event::Asked)
                 .into_iter()
                 .collect(),
@@ -388,34 +388,20 @@ fn back_as_it_was(phase: &Phase) -> bool {
     }
 }
 
-/// The command of an act that needs nothing typed.
-fn plain_command(act: Act, item: usize) -> Option<Command> {
+/// The command of an act, as far as a key alone says it.
+fn read_command(act: Act, item: usize) -> Option<Command> {
     match act {
         Act::SignOff => Some(Command::SignOff { item, note: None }),
         Act::Withdraw => Some(Command::Withdraw { item }),
         Act::Acknowledge => Some(Command::Acknowledge { item }),
-        Act::ProbeAgain => Some(Command::ProbeAgain),
         // Only to be refused: the folder is typed.
         Act::BackUp => Some(Command::BackUp {
             folder: String::new(),
         }),
-        Act::LeaveOut => Some(Command::LeaveOut),
-        Act::Apply => Some(Command::Apply),
-        Act::Cancel => Some(Command::Cancel),
-        Act::AskCommit => Some(Command::AskCommit),
-        Act::Answer => None,
-        Act::AskRollback => Some(Command::AskRollback),
-        Act::ConfirmRollback => Some(Command::ConfirmRollback),
-        Act::StepBack => Some(Command::StepBack),
-        Act::TakeTime => Some(Command::TakeTime),
         Act::AllowNumbers => Some(Command::AllowNumbers(None)),
         // What is refused is refused whatever is typed.
         Act::Query => Some(Command::Query(String::new())),
-        Act::Extend => Some(Command::Extend),
-        Act::Again => Some(Command::Again),
-        Act::EndBackend => Some(Command::EndBackend),
-        Act::AskAgain => Some(Command::AskAgain),
-        Act::Quit => Some(Command::Quit),
+        act => act.command(),
     }
 }
 

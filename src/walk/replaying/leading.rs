@@ -3,7 +3,8 @@
 use super::{RUNBOOK, SilentSession, message};
 use crate::gate::PhaseKind;
 use crate::gate::account::Transaction;
-use crate::gate::event::{Body, Command, Event, Report, Standing};
+use crate::gate::act::Command;
+use crate::gate::event::{Body, Event, Report, Standing};
 use crate::gate::exhaustive::{next_step, plan};
 use crate::gate::plan::{Mode, Plan};
 use crate::walk::engine::{Engine, Log};
