@@ -1315,6 +1315,29 @@ mod behaviour {
     }
 
     #[test]
+    fn another_width_leaves_the_same_line_on_top_and_the_found_one_found() {
+        let long = "word ".repeat(40);
+        let lines = (1..=90).map(|line| format!("-- line {line} {long}\n"));
+        let mut walk = reading(&format!("{}SELECT 1;\n", lines.collect::<String>()));
+        walk.text((80, 24), Glyphs::Unicode);
+        walk.press("w");
+        walk.text((80, 24), Glyphs::Unicode);
+        walk.press("/");
+        walk.type_text("line 61 ");
+        walk.press("Enter");
+        let place = |walk: &mut Walk, size| {
+            let text = walk.text(size, Glyphs::Unicode);
+            let place = text.lines().find(|line| line.contains(" of 91")).unwrap();
+            let (found, shown) = place.split_once("line 61, ").expect(place);
+            assert!(found.contains(".sql"), "{place}");
+            shown.split('-').next().unwrap().to_owned()
+        };
+        let top = place(&mut walk, (80, 24));
+        assert_eq!(place(&mut walk, (200, 50)), top);
+        assert_eq!(place(&mut walk, (80, 24)), top);
+    }
+
+    #[test]
     fn keys_go_from_finding_to_finding_and_from_section_to_section() {
         let mut walk = checklist();
         walk.press("s");
