@@ -52,13 +52,11 @@ pub enum JournalError {
     /// Neither `XDG_STATE_HOME` nor `HOME` says where journals belong.
     #[error("no place for the journal: neither XDG_STATE_HOME nor HOME is set; say --journal PATH")]
     NoPlace,
-    /// The folder cannot be made.
     #[error("the journal's folder {path} cannot be made: {source}")]
     Folder {
         path: PathBuf,
         source: std::io::Error,
     },
-    /// The file cannot be opened.
     #[error("the journal {path} cannot be opened: {source}; say --journal PATH for another place")]
     Open {
         path: PathBuf,
@@ -67,7 +65,6 @@ pub enum JournalError {
     /// The name no longer leads to what this run wrote.
     #[error("the journal {path} is not what this run wrote any more: {what}")]
     Displaced { path: PathBuf, what: String },
-    /// A line cannot be written.
     #[error("the journal {path} cannot be written: {source}")]
     Write {
         path: PathBuf,

@@ -49,7 +49,6 @@ pub const MANIFEST: &str = "runbook.toml";
 pub struct Runbook {
     /// What the change is called, on every screen and in the journal.
     pub title: String,
-    /// Where it was read from.
     pub origin: RunbookOrigin,
     /// The database it is meant for; another one is a failed probe of the connection item.
     pub expected_database: Option<String>,
@@ -107,7 +106,6 @@ pub enum RunbookOrigin {
     BareScript(std::path::PathBuf),
 }
 
-/// One item of the checklist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChecklistItem {
     /// Stable name, as in `runbook.toml`.

@@ -2,9 +2,7 @@
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Contents {
-    /// The database that was dumped.
     pub database: String,
-    /// The version of the server.
     pub server: String,
     pub entries: usize,
     /// Entries that are the contents of a table.

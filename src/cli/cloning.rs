@@ -34,7 +34,6 @@ const NAMED: usize = 8;
 pub(super) struct Clone {
     /// How to connect to it: as the same role, to a database of the same name.
     pub(super) settings: Settings,
-    /// What it was made from.
     pub(super) source: Target,
     /// What the rehearsal on it cannot tell, a line each.
     pub(super) notes: Vec<String>,

@@ -68,7 +68,6 @@ pub struct Sentry {
 /// What became of a process that died before its time.
 #[derive(Debug)]
 pub struct Relieved {
-    /// How it ended, in words.
     pub how: String,
     /// Why nobody stands in its place.
     pub by_nobody: Option<String>,

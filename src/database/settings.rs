@@ -64,7 +64,6 @@ pub struct Settings {
     pub hosts: Vec<Host>,
     pub user: String,
     pub database: String,
-    /// Password, where one was given.
     pub password: Option<Secret>,
     /// Password that was typed, by whoever was asked for it; it goes before the others.
     pub typed_password: Typed,
@@ -124,10 +123,8 @@ pub enum SettingsError {
     /// The connection string cannot be read.
     #[error("{0}")]
     Syntax(String),
-    /// A keyword that nobody knows.
     #[error("invalid connection option \"{0}\"")]
     UnknownKeyword(String),
-    /// A value that means nothing.
     #[error("invalid value \"{value}\" for connection option \"{keyword}\"{help}")]
     Value {
         keyword: &'static str,

@@ -45,7 +45,6 @@ pub struct Account {
     pub measure: Option<Measure>,
     /// What a person typed when signing, by checklist item.
     pub notes: Vec<Option<String>>,
-    /// The backup of this run.
     pub backup: Backup,
     /// Which items are about a backup.
     backups: Vec<usize>,

@@ -87,7 +87,6 @@ impl Approval {
         &self.basis
     }
 
-    /// What people said to it.
     pub fn consent(&self) -> &Consent {
         &self.consent
     }

@@ -140,7 +140,6 @@ pub enum Why {
     /// A query at the gate did not leave the transaction as it was.
     Disturbed,
     CommitRefused,
-    /// The hold limit was reached.
     HoldLimit,
     /// The journal could not be written.
     JournalLost,

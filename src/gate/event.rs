@@ -30,7 +30,6 @@ pub enum Event {
     Reported(Report),
     /// The monitor saw something. It is shown and never acted on (I12).
     Observed(Observation),
-    /// A person asks for something.
     Asked(Command),
     /// A frame of the present state is on the screen.
     Drawn,
@@ -97,7 +96,6 @@ pub struct Report {
     pub body: Body,
 }
 
-/// What the held session reports.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
     Connected(Box<Target>),
@@ -108,7 +106,6 @@ pub enum Body {
         item: usize,
         evidence: Evidence,
     },
-    /// A dump is being made.
     BackupStarted(Box<Dumping>),
     BackupProgressed(Box<Dumping>),
     /// It is made, and was read back.

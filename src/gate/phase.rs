@@ -13,7 +13,6 @@ pub use super::ending::{
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// The session is being opened.
     Connecting,
     /// Evidence is looked for and items are signed. No transaction is open.
     Checklist,

@@ -20,7 +20,6 @@ pub struct StatementReport {
     pub locks: Vec<Lock>,
 }
 
-/// A lock on a relation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lock {
     pub mode: LockMode,

@@ -59,7 +59,6 @@ impl Warrant {
         &self.xid
     }
 
-    /// What people said to it.
     pub fn consent(&self) -> &Consent {
         &self.consent
     }

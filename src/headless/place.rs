@@ -8,7 +8,6 @@ use crate::runbook::script::Script;
 /// How much of a long line stands before the caret, and behind it, in characters.
 const ABOUT: usize = 60;
 
-/// A place in a file.
 pub(super) struct ScriptPosition<'a> {
     file: &'a str,
     line: usize,

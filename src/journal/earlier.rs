@@ -28,7 +28,6 @@ pub struct Earlier {
     pub target: Target,
     /// The last transaction that it began.
     pub xid: String,
-    /// COMMIT may have been sent.
     pub commit_intended: bool,
     pub under_way: bool,
 }

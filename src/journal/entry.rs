@@ -38,7 +38,6 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rehearsal: Option<String>,
     },
-    /// A person signed an item.
     Signed {
         item: String,
         /// The sentence that was signed.
@@ -48,7 +47,6 @@ pub enum Entry {
         /// The evidence that was on screen.
         evidence: Vec<String>,
     },
-    /// A person withdrew a sign-off.
     Withdrawn {
         item: String,
     },
@@ -70,7 +68,6 @@ pub enum Entry {
     },
     /// A reading of an earlier run was taken over: the document need not be read again.
     ReadBefore(Box<ReadBefore>),
-    /// A dump is being made.
     BackupStarted {
         /// The file that it is going to be.
         path: String,
@@ -86,7 +83,6 @@ pub enum Entry {
         bytes: u64,
         /// How long it took, in milliseconds.
         milliseconds: u64,
-        /// The SHA-256 of the file.
         sha256: String,
         /// Entries of its table of contents.
         entries: usize,
@@ -271,7 +267,6 @@ pub struct StatementEnded {
     /// Its file, where it is not the script's own.
     #[serde(default)]
     pub file: Option<String>,
-    /// The title of its section.
     #[serde(default)]
     pub section: Option<String>,
     pub kind: String,
@@ -296,7 +291,6 @@ pub struct StatementEnded {
 /// What is known when a run begins.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
-    /// The version of this program.
     pub version: String,
     /// `run`, `rehearse` or `inspect`.
     pub mode: String,
@@ -361,7 +355,6 @@ pub struct Rehearses {
     pub clone_of: Option<crate::gate::event::Target>,
 }
 
-/// An item of the checklist.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     pub id: String,

@@ -33,7 +33,6 @@ pub struct Rehearsed {
 pub enum End {
     /// Up, verified, down, and the structure came back.
     Passed {
-        /// The digest of the structure.
         structure: String,
         /// From the first lock that others feel to the end, in milliseconds.
         window: Option<Millis>,

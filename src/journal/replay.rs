@@ -48,7 +48,6 @@ pub struct Replay {
     approved: Option<Approved>,
 }
 
-/// An item of the checklist.
 #[derive(Debug, Default)]
 pub struct ReplayedItem {
     pub id: String,
@@ -96,7 +95,6 @@ pub struct TimedSignature {
     pub withdrawn: bool,
 }
 
-/// A message of the server.
 #[derive(Debug)]
 pub struct TimedMessage {
     /// When it was taken down.
@@ -105,7 +103,6 @@ pub struct TimedMessage {
     pub message: Message,
 }
 
-/// A query inside the transaction.
 #[derive(Debug)]
 pub struct TimedQuery {
     /// When its answer was taken down.

@@ -51,7 +51,6 @@ pub struct Table {
     pub rows: Vec<Row>,
 }
 
-/// A row of a table.
 #[derive(Debug)]
 pub enum Row {
     /// A title over the rows that follow.
@@ -60,7 +59,6 @@ pub enum Row {
     Cells(Vec<Cell>),
 }
 
-/// A cell of a table.
 #[derive(Debug)]
 pub struct Cell {
     /// What it says; the meaning is in these words, the tone only stresses it (I10).

@@ -117,7 +117,6 @@ impl Tally {
         self.fail += other.fail;
     }
 
-    /// How many checks there are.
     pub fn total(self) -> u32 {
         self.pass + self.warn + self.fail
     }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 /// Why a runbook cannot be loaded or written. No database was reached.
 #[derive(Debug, thiserror::Error)]
 pub enum RunbookError {
-    /// A file cannot be read.
     #[error("{path} cannot be read: {why}. Nothing was sent to a database.", path = .path.display())]
     Unreadable { path: PathBuf, why: String },
     /// A bare word that is neither a folder nor a file.
@@ -21,7 +20,6 @@ pub enum RunbookError {
          Nothing was sent to a database."
     )]
     NoConnection,
-    /// A folder without a manifest.
     #[error(
         "{path} has no runbook.toml. Name a folder that has one, or a .sql file; \
          `stagegate export DIR` writes an example.",

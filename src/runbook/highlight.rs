@@ -18,7 +18,6 @@ pub enum Highlight {
     /// A name, quoted or not.
     Name,
     String,
-    /// A number or a parameter.
     Number,
     Comment,
     Operator,

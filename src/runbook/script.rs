@@ -312,7 +312,6 @@ impl Script {
         (there.number == number && number > 0).then_some(at)
     }
 
-    /// The statement with this number.
     pub fn statement(&self, number: usize) -> Option<&Statement> {
         self.statements.get(self.index_of(number)?)
     }

@@ -34,7 +34,6 @@ pub enum SandboxError {
     Override {
         /// The folder named by the variable.
         folder: PathBuf,
-        /// What is wrong with it.
         problem: String,
     },
 
@@ -52,7 +51,6 @@ pub enum SandboxError {
     )]
     NoServerUser,
 
-    /// The operating system refused something.
     #[error("Could not {doing}: {source}")]
     Io {
         /// What was being done, as the end of the sentence "Could not …".
@@ -75,7 +73,6 @@ pub enum SandboxError {
         log_tail: String,
     },
 
-    /// The server would not stop.
     #[error(
         "The throw-away server (process {pid}) did not stop within {seconds} s and was killed.\n\
          The end of its log:\n{log_tail}"

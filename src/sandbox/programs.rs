@@ -37,9 +37,7 @@ const USUAL_FOLDERS: &[&str] = &[
 /// A pair of server programs of one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Programs {
-    /// The full path of `initdb`.
     pub initdb: PathBuf,
-    /// The full path of `postgres`.
     pub postgres: PathBuf,
     /// The version as `postgres` tells it, such as `15.18` or `18beta1`.
     pub version: String,

@@ -75,7 +75,6 @@ pub struct Protection {
     pub direct: bool,
     /// Who vouches for the server.
     pub authorities: Option<Authorities>,
-    /// A file of revoked certificates.
     pub revoked: Option<PathBuf>,
     pub revoked_folder: Option<PathBuf>,
     pub certificate: Option<PathBuf>,

@@ -13,7 +13,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// What became of our certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CertificateShown {
-    /// Nobody asked for it.
     NotAsked,
     /// It was asked for, and there was none.
     Nothing,

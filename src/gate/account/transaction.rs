@@ -17,7 +17,6 @@ pub struct Transaction {
     pub locks: LocksTaken,
     /// The checks that the script returned, each with its statement's number.
     pub checks: Vec<(usize, Check)>,
-    /// The checks of the post-verification.
     pub post_checks: Vec<Check>,
     /// Who waited for it, where anybody was seen to; told when it is over.
     pub waits: Option<WaitsInShort>,
@@ -69,12 +68,10 @@ impl Transaction {
         }
     }
 
-    /// How many statements are done.
     pub fn done(&self) -> usize {
         self.done
     }
 
-    /// The number of the statement that failed.
     pub fn failed(&self) -> Option<usize> {
         self.failed
     }

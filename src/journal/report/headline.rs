@@ -52,7 +52,6 @@ pub struct Headline {
 /// Why a journal can end before its run does.
 const ENDS_EARLY: &str = "the program or its host died, the run goes on, or the journal was cut";
 
-/// The headline of a run.
 pub fn choose_headline(replay: &Replay, journal: &JournalFile<'_>) -> Headline {
     let told = told(replay);
     match journal.broken {

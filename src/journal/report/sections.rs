@@ -15,7 +15,6 @@ use crate::journal::entry::Opened;
 use crate::journal::replay::Attempt;
 use crate::journal::replay::Replay;
 
-/// The title of the report.
 pub fn title(replay: &Replay) -> String {
     match &replay.opened {
         Some(opened) if !opened.runbook.trim().is_empty() => opened.runbook.clone(),

@@ -68,7 +68,6 @@ pub fn told_to_others(why: &str) -> String {
     }
 }
 
-/// A message in a line.
 pub fn line(message: &Message) -> String {
     let mut text = String::new();
     if !message.severity.is_empty() {

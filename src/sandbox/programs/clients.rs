@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 /// A pair of client programs of one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clients {
-    /// The full path of `pg_dump`.
     pub pg_dump: PathBuf,
-    /// The full path of `pg_restore`.
     pub pg_restore: PathBuf,
     /// The version as `pg_dump` tells it, such as `15.18`.
     pub version: String,
