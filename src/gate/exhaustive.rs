@@ -4,7 +4,7 @@
 //! without asking the machine. What is unbounded by nature (request numbers, how many checks there
 //! are) is reduced to what the machine can tell apart, so that the walk ends.
 
-use super::act::Command;
+use super::act::{Act, Command};
 use super::ending::{Ending, Why};
 use super::event::*;
 use super::machine::Machine;
@@ -1276,6 +1276,15 @@ fn walk_every_state(name: &str, plan: Plan) -> Walk {
         walk.edges.len()
     );
     walk
+}
+
+#[test]
+fn each_act_is_asked_for_in_every_state() {
+    let asked = commands(1);
+    for act in Act::ALL {
+        let commands = asked.iter().filter(|command| command.act() == act);
+        assert!(commands.count() > 0, "{act:?} is no step of the walk");
+    }
 }
 
 #[test]
