@@ -1050,6 +1050,12 @@ mod behaviour {
         walk.press("Enter");
         let text = walk.text((80, 24), Glyphs::Unicode);
         assert!(text.contains("line 14, 12-24 of 41"), "{text}");
+        let said = " Finding 1 of 1: Esc goes back, and f acknowledges it there.";
+        assert!(text.contains(said), "{text}");
+        walk.press("f");
+        let text = walk.text((80, 24), Glyphs::Unicode);
+        let said = " Esc goes back to the checklist; f acknowledges the finding there.";
+        assert!(text.contains(said), "{text}");
         walk.press("Esc");
         walk.press("f");
         walk.press("Enter");
@@ -1065,6 +1071,66 @@ mod behaviour {
         walk.press("Enter");
         let text = walk.text((80, 24), Glyphs::Unicode);
         assert!(text.contains("[rollback 1]"), "{text}");
+    }
+
+    /// What stands below the word on whether the gate is armed, left of the pane beside it, as one text.
+    fn said_of_the_keys(walk: &mut Walk, size: (u16, u16)) -> String {
+        let text = walk.text(size, Glyphs::Unicode);
+        let lines = text.lines().skip_while(|line| !line.contains("ARMED"));
+        let words = lines.flat_map(|line| line.split("│").next().unwrap_or("").split(' '));
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn what_is_said_of_the_keys_of_the_decision_is_never_cut() {
+        for size in [(79, 20), (80, 24), (120, 40), (160, 45), (200, 50)] {
+            let mut walk = deciding_at_leisure();
+            let said = said_of_the_keys(&mut walk, size);
+            let keys =
+                "t take time rolls back now, to review with nothing held; c runs it again : query";
+            assert!(said.contains(keys), "{size:?}: {said}");
+            walk.sight(sight_with("packet-api"));
+            let said = said_of_the_keys(&mut walk, size);
+            let keys = "t take time RECOMMENDED: 4 sessions wait, up to 0:12; \
+                        this lets them go on : query";
+            assert!(said.contains(keys), "{size:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_run_without_an_outcome_is_told_above_the_checklist() {
+        let told = "Your run of 2026-11-28 14:03 UTC has NO OUTCOME here: see item 3";
+        for size in [(79, 20), (80, 24), (200, 50)] {
+            let mut walk = checklist();
+            walk.account.without_outcome = Some(told.to_owned());
+            let text = walk.text(size, Glyphs::Unicode);
+            let first = text.lines().nth(3).unwrap_or_default();
+            let first = first.split(" │ ").next().unwrap_or_default();
+            assert_eq!(first.trim(), told, "{text}");
+            assert!(text.contains("CHECKLIST  0 of 5 signed"), "{text}");
+            for number in 1..=5 {
+                assert!(
+                    text.contains(&format!(" {number}   open ")),
+                    "{number} in {text}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_script_that_fits_the_screen_sideways_says_how_it_is_read_on() {
+        let mut walk = checklist();
+        walk.press("s");
+        let text = walk.text((160, 24), Glyphs::Unicode);
+        let said = " lines were not on the screen yet: Space reads on, ] next section, n finding";
+        assert!(text.contains(said), "{text}");
+        for _ in 0..10 {
+            walk.press("Space");
+            walk.show();
+        }
+        let text = walk.text((160, 24), Glyphs::Unicode);
+        assert!(!text.contains("Space reads on"), "{text}");
     }
 
     #[test]

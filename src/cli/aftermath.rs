@@ -56,15 +56,17 @@ pub(super) fn runs() -> Result<ExitCode, Failure> {
     let folder = usual_folder()?;
     let runs = past::runs(&folder).map_err(|why| Failure::usage(eyre!("{why}")))?;
     let mut text = String::new();
+    let longest = runs.iter().map(|run| run.outcome.chars().count());
+    // What is longer than an outcome pushes its own line alone aside.
+    let outcomes = longest.filter(|length| *length <= 20).max().unwrap_or(0);
     for run in &runs {
         let place = run.target.as_deref().unwrap_or("no server reached");
         let mut told = format!(
-            "{}  {}  {}  {}  {}\n    {}",
+            "{}  {:outcomes$}  {place}\n    {} of {}\n    {}",
             run.began,
             run.outcome,
             run.opened.mode,
             run.opened.script,
-            place,
             run.path.display()
         );
         if let Some(why) = &run.broken {

@@ -71,6 +71,33 @@ pub struct Exclusive {
     pub sessions: Vec<OtherSession>,
 }
 
+/// So many relations of a session are named, in the way of one question.
+const NAMED: usize = 3;
+
+/// Each session once, with all that it holds.
+fn each_once(seen: Vec<OtherSession>) -> Vec<OtherSession> {
+    let mut held: Vec<(OtherSession, Vec<String>)> = Vec::new();
+    for session in seen {
+        let relation = session.relation.clone();
+        match held.iter_mut().find(|(known, _)| known.pid == session.pid) {
+            Some((_, relations)) => relations.extend(relation),
+            None => held.push((session, relation.into_iter().collect())),
+        }
+    }
+    let once = held.into_iter().map(|(session, relations)| {
+        let more = relations.len().saturating_sub(NAMED);
+        let mut named = relations.get(..NAMED).unwrap_or(&relations).join(", ");
+        if more > 0 {
+            named.push_str(&format!(" and {more} more"));
+        }
+        OtherSession {
+            relation: (!named.is_empty()).then_some(named),
+            ..session
+        }
+    });
+    once.collect()
+}
+
 impl Exclusive {
     /// Asks `pg_locks`, which waits for nobody. Where it may not be asked nobody is seen.
     ///
@@ -148,10 +175,34 @@ impl Exclusive {
             true => Exclusive::look(link).await?.sessions,
             false => self.sessions.clone(),
         };
+        let seen = each_once(seen);
         let holders: Vec<String> = seen.iter().map(OtherSession::in_the_way).collect();
         Ok(Some(match holders.is_empty() {
             true => format!("{why} ({})", message::line(error)),
             false => format!("{why}: ACCESS EXCLUSIVE of {}", holders.join("; and of ")),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_in_the_way_is_told_once_with_what_it_holds() {
+        let on = |pid, relation: &str| OtherSession {
+            pid,
+            relation: Some(relation.into()),
+            ..OtherSession::default()
+        };
+        let seen = vec![
+            on(7, "a"),
+            on(8, "x"),
+            on(7, "b"),
+            on(7, "c"),
+            on(7, "d"),
+            on(7, "e"),
+        ];
+        assert_eq!(each_once(seen), [on(7, "a, b, c and 2 more"), on(8, "x")]);
     }
 }

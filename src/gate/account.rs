@@ -38,6 +38,8 @@ pub struct Account {
     /// The documents that need not be read again, for they were read in an earlier run; when and by whom,
     /// in words.
     pub read_before: Vec<(Document, String)>,
+    /// A run before this one on the database that is reached, whose outcome nobody knows, in words.
+    pub without_outcome: Option<String>,
     pub evidence: Vec<Evidence>,
     /// The latest look that evidence is of.
     probed: Seq,

@@ -96,7 +96,7 @@ pub fn tell_inspection(runbook: &Runbook, sight: &Inspection) -> String {
         ));
     }
     for set in sets {
-        out.push_str(&format!("\n{}\n", heading(set)));
+        out.push_str(&format!("\n{}\n", heading(set, &set.file)));
         for silent in &set.silent {
             out.push_str(&format!(
                 "  NO ANSWER  {}\n        {}\n",
@@ -123,15 +123,15 @@ pub fn tell_inspection(runbook: &Runbook, sight: &Inspection) -> String {
     printable_lines(&out).into_owned()
 }
 
-/// A stage, its file and how its checks went.
-pub fn heading(set: &CheckSet) -> String {
+/// A stage, its file, as it is to be named, and how its checks went.
+pub fn heading(set: &CheckSet, file: &str) -> String {
     let tally = set.tally();
     let mut title = set.stage.title().to_owned();
     if let Some(first) = title.get_mut(..1) {
         first.make_ascii_uppercase();
     }
     let counts = counts(tally, set.silent.len(), set.absent.len());
-    format!("{title}, {}: {counts}", set.file)
+    format!("{title}, {file}: {counts}")
 }
 
 /// How many checks came out how, the worst first.

@@ -5,7 +5,8 @@ use super::applied::{Extent, migrations};
 use super::shown::{InspectPane, ShownPanes, nothing_yet, said};
 use super::{CheckSet, InspectStage, absent, silent, structure, tally, telling};
 use crate::tui::keymap::{self, KeyPlace};
-use crate::tui::text::{clock, counted, hanging, took};
+use crate::tui::text::{clock, counted, hanging, took, width};
+use crate::tui::theme::Appearance;
 use crate::tui::view::{
     Scene, checks, header as walk_header, help as walk_help, impact as walk_impact,
 };
@@ -54,7 +55,7 @@ fn freshness(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Line<'sta
             _ => format!("{} ago", clock(age)),
         }
     };
-    let mut parts = vec!["READ-ONLY by the server".to_owned()];
+    let mut parts = Vec::new();
     match (shown.seen_at, shown.looking, &shown.blind) {
         (None, true, _) => parts.push("looking".into()),
         (None, false, None) => {}
@@ -81,7 +82,14 @@ fn freshness(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Line<'sta
         style = look.band_bad();
     }
     let dot = format!(" {} ", look.glyphs.dot());
-    scene.band(&format!(" {}", parts.join(&dot)), style, columns)
+    let parts = parts.join(&dot);
+    let whole = format!(" READ-ONLY by the server{dot}{parts}");
+    // What the checks say is worth more than by whom nothing can be written.
+    let text = match width(&whole) > columns {
+        true => format!(" READ-ONLY{dot}{}", parts.replace(", 0 WARN", "")),
+        false => whole,
+    };
+    scene.band(text.trim_end_matches(&dot), style, columns)
 }
 
 /// The lines of the open pane.
@@ -101,6 +109,16 @@ pub(super) fn draw_pane(
         // Drawn by the pager.
         InspectPane::Scripts => Vec::new(),
     }
+}
+
+/// A stage, its file and how its checks went; of a long file's name the end, so that the counts are whole.
+fn heading(look: Appearance, set: &CheckSet, columns: usize) -> String {
+    let around = width(&telling::heading(set, "")) + 1;
+    let file = look.clip_left(
+        &look.clean(&set.file),
+        columns.saturating_sub(around).max(8),
+    );
+    format!(" {}", look.clean(&telling::heading(set, &file)))
 }
 
 fn applied(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
@@ -144,9 +162,8 @@ fn applied(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Vec<Line<'s
         lines.push(Line::default());
     }
     for set in &checked.sets {
-        let heading = look.clean(&telling::heading(set));
         lines.push(scene.line(
-            look.clip(&format!(" {heading}"), columns),
+            look.clip(&heading(look, set, columns), columns),
             match set.tally().fail {
                 0 => look.good(),
                 _ => look.warn(),
@@ -166,8 +183,8 @@ fn all_checks(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Vec<Line
     sets.sort_by_key(|set| set.tally().fail == 0 && set.silent.is_empty());
     let mut lines = Vec::new();
     for set in sets {
-        let heading = look.clean(&telling::heading(set));
-        lines.push(scene.heading(&format!(" {heading}"), columns.saturating_sub(1)));
+        let heading = heading(look, set, columns.saturating_sub(1));
+        lines.push(scene.heading(&heading, columns.saturating_sub(1)));
         for silent in &set.silent {
             let text = look.clean(&format!("NO ANSWER  {}: {}", silent.name, silent.why));
             lines.extend(hanging(&text, look.warn(), 3, columns.saturating_sub(1)));

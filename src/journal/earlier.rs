@@ -89,6 +89,15 @@ impl Earlier {
         self.target.is_same_database(target)
     }
 
+    /// In a line of 80 columns, with where more is said.
+    pub fn told_in_short(&self, item: usize) -> String {
+        let began = self.began.strftime("%Y-%m-%d %H:%M");
+        match self.under_way {
+            true => format!("ANOTHER RUN IS UNDER WAY here since {began} UTC: see item {item}"),
+            false => format!("Your run of {began} UTC has NO OUTCOME here: see item {item}"),
+        }
+    }
+
     pub fn told(&self) -> String {
         let began = self.began.strftime("%Y-%m-%d %H:%M:%S UTC");
         let path = self.path.display();

@@ -93,13 +93,14 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl TextEditor {
-    /// Opens it on a text, with lines above it that say what a person has to know meanwhile.
+    /// Opens it on a text, with lines below it that say what a person has to know meanwhile: the cursor of
+    /// an editor begins at the top, and what is typed there is the query.
     ///
     /// # Errors
     /// When no thread can be started.
     pub fn open(&self, text: &str, notes: &[String]) -> io::Result<OpenEditor> {
         let notes = notes.iter().map(|note| format!("{OURS}{note}\n"));
-        let whole: String = notes.chain([format!("{text}\n")]).collect();
+        let whole: String = [format!("{text}\n\n")].into_iter().chain(notes).collect();
         let running = Arc::new(Mutex::new(Running::default()));
         let (tell, edited) = oneshot::channel();
         let (end, done) = mpsc::channel();

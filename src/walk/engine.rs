@@ -387,7 +387,7 @@ impl<H: HeldSession> Engine<H> {
 
     /// The session may have reached another server while a dump of the one before was made: that is no
     /// backup of this one.
-    fn held_against_target(&self, event: Event) -> Event {
+    fn held_against_target(&mut self, event: Event) -> Event {
         match event {
             Event::Reported(Report {
                 seq,
@@ -408,7 +408,12 @@ impl<H: HeldSession> Engine<H> {
                     item.is_some_and(|item| item.kind == ItemKind::Connection)
                 });
                 let evidence = match reached {
-                    Some(target) => told_first(&self.earlier, target, evidence),
+                    Some(target) => {
+                        let earlier = self.earlier.iter().find(|one| one.concerns(target));
+                        self.account.without_outcome =
+                            earlier.map(|earlier| earlier.told_in_short(item + 1));
+                        told_first(&self.earlier, target, evidence)
+                    }
                     None => evidence,
                 };
                 let mut evidence = evidence;

@@ -225,8 +225,10 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
 
     /// What has to be known while the screen cannot say it (I7).
     fn notes(&self) -> Vec<String> {
-        let mut notes =
-            vec!["Save and leave: this lies in the field, to be asked with Enter.".to_owned()];
+        let mut notes = vec![
+            "Save and quit: the text comes back into the query field, where Enter asks it."
+                .to_owned(),
+        ];
         if let Some(left) = self.engine.machine().hold_left() {
             let left = Duration::from_millis(left);
             let end = jiff::Zoned::now().saturating_add(

@@ -68,6 +68,29 @@ fn the_panes_tell_what_is_there() {
 }
 
 #[test]
+fn in_80_columns_the_counts_are_whole() {
+    let stage = Stage::pristine();
+    let mut arguments = vec!["inspect".to_owned()];
+    arguments.extend(stage.way(stage.demo().role()));
+    let mut pane = Pane::open(stage.home(), 80, 24, &arguments);
+    seen(&mut pane)
+        .until("every count", |screen| {
+            let fits = [
+                " READ-ONLY  ",
+                " READ-ONLY \u{b7} looked ",
+                " 11 NOT APPLIED, 0 FAIL, 16 PASS",
+                " Verification, ",
+                "_MIGRATIONS.sql: 8 NOT APPLIED, 0 FAIL, 0 WARN, 0 PASS",
+                " Post-verification, ",
+                "_verification.sql: 3 NOT APPLIED, 0 FAIL, 0 WARN, 0 PASS",
+            ];
+            fits.iter().all(|words| screen.contains(words))
+        })
+        .send(b"q");
+    assert_eq!(pane.exit_code(), 0);
+}
+
+#[test]
 fn pages_are_turned_with_ctrl_and_a_line_is_copied() {
     let stage = Stage::pristine();
     let mut pane = open(&stage, stage.demo().role());

@@ -252,7 +252,8 @@ fn a_rehearsal_never_commits_whatever_is_typed() {
     );
     assert!(said.contains("Checks: 8 PASS, 0 WARN, 0 FAIL."), "{said}");
     for impact in [
-        "Impact: adds 27 columns, 11 indexes, 1 constraint; drops 1 constraint on 3 tables; ",
+        "Impact: adds 27 columns, 11 indexes, 1 constraint; drops 1 constraint; touches 3 tables; \
+         11 actions that read or write a whole table; ",
         "    service_ops.packet_decision: ",
         " MB, about 50,000 rows",
         "    ACCESS EXCLUSIVE on service_ops.packet_decision, statement 5: reads and writes wait",
@@ -730,7 +731,16 @@ fn a_walk_by_lines_begins_on_one_screen_invites_and_turns_pages() {
     terminal.wait_for("wiser_ops checklist>");
     terminal.shows(&["Connecting.", "Impact: adds 27", "impact shows all"]);
     terminal.shows_no("TABLES TOUCHED");
-    terminal.line("impact").wait_for("TABLES TOUCHED");
+    terminal
+        .line("impact")
+        .wait_for("lines more: Enter goes on, stop ends --")
+        .shows(&["TABLES TOUCHED"])
+        .line("")
+        .wait_for("STATEMENTS THAT READ OR WRITE WHOLE TABLES")
+        .wait_for("lines more: Enter goes on, stop ends --")
+        .line("")
+        .wait_for("NOT LOOKED INTO")
+        .wait_for("wiser_ops checklist>");
     terminal
         .line("read script")
         .wait_for("lines more: Enter goes on, stop ends --");

@@ -280,11 +280,23 @@ fn a_run_killed_at_the_gate_is_told_first_by_the_next_until_the_server_was_asked
         runs.contains("not known: ask `stagegate outcome`"),
         "{runs}"
     );
+    assert!(
+        runs.contains(" UTC  nothing was applied  wiser_ops on "),
+        "{runs}"
+    );
+    assert!(
+        runs.contains("\n    run of STAGE_1_UTN_WORKFLOW_MIGRATIONS.sql\n"),
+        "{runs}"
+    );
     let first = runs.lines().rfind(|line| line.contains(".jsonl")).unwrap();
     let journal = first.trim().to_owned();
 
     let without =
         format!("NO OUTCOME: transaction {held}, its journal ends before COMMIT was sent");
+    let mut whole = stage.run();
+    whole.wait_for("has NO OUTCOME here: see item 3");
+    whole.key("q");
+    whole.exit_code();
     let mut next = stage.run_in(120, 50, &[], &["--plain"]);
     next.wait_until("the run without an outcome", |screen| {
         let screen = unwrapped(screen);

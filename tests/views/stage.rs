@@ -8,7 +8,7 @@ use ratatui::text::Span;
 use stagegate::gate::act::Command;
 use stagegate::gate::event::*;
 use stagegate::gate::phase::Phase;
-use stagegate::gate::plan::{self, Mode, Plan};
+use stagegate::gate::plan::{self, Mode, Plan, Unheld};
 use stagegate::gate::query::{After, Looked, Rows};
 use stagegate::gate::{Account, Effect, Event, Machine};
 use stagegate::runbook::check::{Check, ResultSet, Verdict};
@@ -905,6 +905,25 @@ pub fn applied() -> Walk {
     walk.press("a");
     walk.begin();
     walk.run_script(|_| {});
+    walk
+}
+
+/// At the armed gate of a run that can be decided with nothing held, and nobody waits.
+pub fn deciding_at_leisure() -> Walk {
+    let runbook = runbook();
+    let plan = Plan {
+        unheld: Unheld::Refused("a sequence".into()),
+        ..Plan::new(&runbook, Mode::Run, plan::HOLD_LIMIT)
+    };
+    let mut walk = Walk::with_plan(runbook, plan);
+    walk.connect();
+    walk.evidence(|_, _| {});
+    walk.sign_all();
+    walk.press("a");
+    walk.begin();
+    walk.run_script(|_| {});
+    walk.settle();
+    walk.tick(450);
     walk
 }
 

@@ -170,16 +170,21 @@ impl Teller<'_> {
             true => self.say(&format!("Impact: {brief}; impact shows all of it.")),
             false => {
                 self.say(&format!("Impact: {brief}."));
-                self.impact_in_full(account);
+                let impact = Arc::clone(self.runbook.impact());
+                self.lines_of_impact(impact.told_in_short(Some(account.measure.as_ref())));
             }
         }
         self.measured.clone_from(&account.measure);
     }
 
-    /// What the script is expected to do to each table.
+    /// What the script is expected to do, all of it.
     pub fn impact_in_full(&mut self, account: &Account) {
         let impact = Arc::clone(self.runbook.impact());
-        for told in impact.told_in_short(Some(account.measure.as_ref())) {
+        self.lines_of_impact(impact.told(Some(account.measure.as_ref())));
+    }
+
+    fn lines_of_impact(&mut self, lines: Vec<ImpactLine>) {
+        for told in lines {
             match told {
                 ImpactLine::Heading(text) => self.say_at_length(&format!("  {text}")),
                 ImpactLine::Line(text) | ImpactLine::Warn(text) => {

@@ -46,7 +46,7 @@ fn does(part: &SectionImpact) -> String {
     .map(|(verb, counts)| format!("{verb} {}", kinds(counts)))
     .collect();
     match each.is_empty() {
-        true => "nothing that could be read".to_owned(),
+        true => "no objects".to_owned(),
         false => each.join("; "),
     }
 }
@@ -293,7 +293,7 @@ impl Impact {
             ..SectionImpact::default()
         };
         let mut brief = format!(
-            "{} on {}; {} that read or write a whole table",
+            "{}; touches {}; {} that read or write a whole table",
             does(&all),
             counted(self.tables.len(), "table", "tables"),
             counted(self.scans.len(), "action", "actions"),

@@ -3,6 +3,7 @@
 use super::{InScript, Pager};
 use crate::gate::event::Document;
 use crate::tui::paint::{draw_sheet, more, put, rows};
+use crate::tui::reader::perusal::SeenLines;
 use crate::tui::reader::{self, DocumentPages};
 use crate::tui::scroll::Scroll;
 use crate::tui::view::{Scene, Sheet};
@@ -122,6 +123,24 @@ impl Pager {
             format!(" {sign}").set_style(self.look.here()),
             format!(" {said}: {keys}").set_style(self.look.warn()),
         ]);
+        put(buffer, below, &[line]);
+    }
+
+    /// Says there that lines were not on the screen yet, where none goes on to the right.
+    pub(crate) fn draw_unseen(&self, buffer: &mut Buffer, body: Rect) {
+        let unseen = self.seen.get(self.tab).map_or(0, SeenLines::left);
+        let said = match (self.going_on(), unseen) {
+            (1.., _) | (_, 0) => return,
+            (0, 1) => "1 line was not on the screen yet".to_owned(),
+            (0, unseen) => format!("{unseen} lines were not on the screen yet"),
+        };
+        let below = Rect {
+            y: body.bottom(),
+            height: 1,
+            ..body
+        };
+        let keys = "Space reads on, ] next section, n finding";
+        let line = Line::from(format!(" {said}: {keys}").set_style(self.look.warn()));
         put(buffer, below, &[line]);
     }
 }

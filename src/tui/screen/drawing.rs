@@ -377,6 +377,7 @@ impl Screen {
         }
         if self.toast.is_none() {
             self.pager.draw_going_on(buffer, body);
+            self.pager.draw_unseen(buffer, body);
         }
     }
 

@@ -266,7 +266,14 @@ impl Screen {
             // In a prompt a stray key changes nothing.
             place if place.types() => return Vec::new(),
             KeyPlace::Reader => {
-                self.say("That key does nothing in this pane; Esc closes it.".into());
+                let acknowledges = keymap::elsewhere(code).map(|binding| binding.does)
+                    == Some(Does::Gate(Act::Acknowledge));
+                self.say(match acknowledges && self.cover == Some(Cover::Scripts) {
+                    true => {
+                        "Esc goes back to the checklist; f acknowledges the finding there.".into()
+                    }
+                    false => "That key does nothing in this pane; Esc closes it.".into(),
+                });
                 return Vec::new();
             }
             _ => {}

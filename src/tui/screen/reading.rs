@@ -68,6 +68,11 @@ impl Screen {
         } else if waits && item.acknowledged < needed.findings {
             self.open_script(0);
             (self.pager).go_to_place(InScript::Finding(item.acknowledged));
+            self.say(format!(
+                "Finding {} of {}: Esc goes back, and f acknowledges it there.",
+                item.acknowledged + 1,
+                needed.findings
+            ));
         } else if waits && self.asks_for_text(machine).is_some() {
             return self.ask(Act::SignOff, machine);
         } else {

@@ -70,15 +70,23 @@ pub(crate) fn list(scene: &Scene<'_>, columns: usize, height: usize) -> Sheet {
     let items = scene.machine.items();
     let signed = items.iter().filter(|item| item.signed).count();
     let title = title(scene, signed, items.len(), columns);
+    let mut head = match &scene.account.without_outcome {
+        Some(told) => {
+            let told = look_first(scene, told, columns);
+            vec![told, title]
+        }
+        None => vec![title],
+    };
+    let told_before = head.len() - 1;
+    let height = height.saturating_sub(told_before);
     let (lines, _) = rows(scene, columns, false);
     if lines.len() < height {
-        let mut head = vec![title];
         let locks = locks(scene, columns);
         let room = height - lines.len();
         if locks.len() + 1 < room {
             head.extend(locks);
         }
-        if head.len() < room {
+        if head.len() < room + told_before {
             head.push(Line::default());
         }
         return Sheet {
@@ -89,11 +97,18 @@ pub(crate) fn list(scene: &Scene<'_>, columns: usize, height: usize) -> Sheet {
     }
     let (lines, cursor) = rows(scene, columns, true);
     Sheet {
-        head: vec![title],
+        head,
         lines,
         follow: Some(cursor),
         ..Sheet::default()
     }
+}
+
+/// A run before this one that is to be cleared up before anything else.
+fn look_first(scene: &Scene<'_>, told: &str, columns: usize) -> Line<'static> {
+    let look = scene.look;
+    let text = look.clean(&format!(" {told}"));
+    scene.band(&text, look.band_warn(), columns)
 }
 
 /// The items as rows, and the last row of the one under the cursor.

@@ -23,11 +23,14 @@ use crate::gate::account::WithLocks;
 use crate::gate::event::Millis;
 use crate::gate::phase::{Phase, Prompt};
 use crate::gate::plan::Mode;
-use crate::tui::text::{clock, counted, labelled, width};
+use crate::tui::text::{clock, counted, labelled, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
 const INDENT: usize = 11;
+
+/// Columns before what is said of a key.
+const KEYED: usize = 14;
 
 /// A labelled fact of one style.
 pub(crate) fn fact(
@@ -232,7 +235,7 @@ fn price_of_staying(scene: &Scene<'_>) -> Option<String> {
         Some(waiters) => {
             let longest = waiters.iter().filter_map(|waiter| waiter.since).max();
             format!(
-                "RECOMMENDED: {} for you to read, the longest {}; this lets them go on",
+                "RECOMMENDED: {}, up to {}; this lets them go on",
                 if waiters.len() == 1 {
                     "1 session waits".to_owned()
                 } else {
@@ -241,7 +244,7 @@ fn price_of_staying(scene: &Scene<'_>) -> Option<String> {
                 clock(longest.unwrap_or_default())
             )
         }
-        None => "rolls back now, to review with nothing held; c then runs it again".to_owned(),
+        None => "rolls back now, to review with nothing held; c runs it again".to_owned(),
     })
 }
 
@@ -277,7 +280,8 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         _ => " NOT ARMED YET: let go of the keys and look".set_style(look.warn()),
     };
     let mut lines = vec![Line::default(), Line::from(state)];
-    let key = |key: &'static str, word: &'static str, text: String, open: bool| {
+    let beside = columns.saturating_sub(KEYED + 1);
+    let mut key = |key: &'static str, word: &'static str, text: String, open: bool| {
         let (key_style, word_style) = if open && word == "COMMIT" {
             // It looks like no other key, and only while it would be taken.
             (look.band_warn(), look.strong())
@@ -286,37 +290,40 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         } else {
             (look.dim(), look.dim())
         };
-        Line::from(vec![
+        let mut parts = wrap(&text, beside).into_iter();
+        lines.push(Line::from(vec![
             Span::raw(" "),
             key.set_style(key_style),
             Span::raw("  "),
             look.fit(word, 10).set_style(word_style),
-            Span::raw(look.clip(&text, columns.saturating_sub(15))),
-        ])
+            Span::raw(parts.next().unwrap_or_default()),
+        ]));
+        // On this screen nothing that bears on the decision is cut.
+        lines.extend(parts.map(|part| Line::from(format!("{:KEYED$}{part}", ""))));
     };
     if !rehearsal {
         let text = format!("makes {} permanent; asks {}", scene.work(), asked(scene));
         let whole = format!("{text} of the {}", scene.machine.name_is_of());
-        let text = match width(&whole) + 15 > columns {
+        let text = match width(&whole) > beside {
             true => text,
             false => whole,
         };
-        lines.push(key("c", "COMMIT", text, armed));
+        key("c", "COMMIT", text, armed);
     }
-    lines.push(key(
+    key(
         "r",
         "ROLLBACK",
         "undoes everything; asks for y".to_owned(),
         true,
-    ));
+    );
     if let Some(text) = price_of_staying(scene) {
-        lines.push(key("t", "take time", text, scene.open(Act::TakeTime)));
+        key("t", "take time", text, scene.open(Act::TakeTime));
     }
-    lines.push(key(
+    key(
         ":",
         "query",
         "asks inside the transaction, read-only".to_owned(),
         true,
-    ));
+    );
     lines
 }
