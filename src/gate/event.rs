@@ -65,6 +65,8 @@ pub struct Perusal {
     pub shown: usize,
     /// How many of them were on the screen at any time so far.
     pub seen: usize,
+    /// They were on a screen whose size is known, and did not go into a pipe or a file.
+    pub on_screen: bool,
 }
 
 /// A text that a person reads before signing.

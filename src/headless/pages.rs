@@ -15,6 +15,8 @@ pub(super) struct LinePages {
     /// Which document they are, where they are one.
     document: Option<Document>,
     opened: Instant,
+    /// Each page of them that was shown so far fitted a screen.
+    on_screen: bool,
 }
 
 impl LinePages {
@@ -25,12 +27,15 @@ impl LinePages {
             shown: 0,
             document,
             opened: Instant::now(),
+            on_screen: true,
         }
     }
 
     /// The next lines that fit on a screen of `rows` with `columns`, with one row left for the prompt. A line
-    /// that is longer than the screen is shown all the same.
-    pub(super) fn turn(&mut self, (columns, rows): (usize, usize)) -> &[String] {
+    /// that is longer than the screen is shown all the same. Without a screen they are all shown.
+    pub(super) fn turn(&mut self, screen: Option<(usize, usize)>) -> &[String] {
+        self.on_screen &= screen.is_some();
+        let (columns, rows) = screen.unwrap_or((usize::MAX, usize::MAX));
         let from = self.shown;
         let mut room = rows.saturating_sub(1).max(1);
         while let Some(line) = self.lines.get(self.shown) {
@@ -62,6 +67,7 @@ impl LinePages {
             lines: self.lines.len(),
             shown: self.shown,
             seen: self.shown,
+            on_screen: self.on_screen,
         };
         Some((perusal, self.left() == 0))
     }
@@ -83,20 +89,35 @@ mod tests {
         let lines = ["a", "bbbbbbbbbbbb", "c", "", "d"].map(str::to_owned);
         let mut pages = LinePages::of(lines.into(), Some(Document::Script));
         // Three rows: the second line takes two of them.
-        assert_eq!(pages.turn((10, 4)), ["a", "bbbbbbbbbbbb"]);
+        assert_eq!(pages.turn(Some((10, 4))), ["a", "bbbbbbbbbbbb"]);
         assert_eq!(pages.left(), 3);
         let (perusal, whole) = pages.perusal().unwrap();
         assert_eq!((perusal.lines, perusal.shown, whole), (5, 2, false));
-        assert_eq!(pages.turn((10, 4)), ["c", "", "d"]);
+        assert_eq!(pages.turn(Some((10, 4))), ["c", "", "d"]);
         assert!(pages.perusal().unwrap().1);
-        assert!(pages.turn((10, 4)).is_empty());
+        assert!(pages.turn(Some((10, 4))).is_empty());
     }
 
     #[test]
     fn a_line_longer_than_the_screen_does_not_stop_the_pages() {
         let mut pages = LinePages::of(vec!["x".repeat(1_000), "y".into()], None);
-        assert_eq!(pages.turn((10, 5)).len(), 1);
-        assert_eq!(pages.turn((10, 5)), ["y"]);
+        assert_eq!(pages.turn(Some((10, 5))).len(), 1);
+        assert_eq!(pages.turn(Some((10, 5))), ["y"]);
         assert_eq!(pages.perusal(), None);
+    }
+    #[test]
+    fn what_went_into_a_pipe_was_on_no_screen() {
+        let lines = || ["a", "b", "c"].map(str::to_owned).into();
+        let mut pages = LinePages::of(lines(), Some(Document::Script));
+        assert_eq!(pages.turn(None).len(), 3);
+        let (perusal, whole) = pages.perusal().unwrap();
+        assert!(whole && !perusal.on_screen, "{perusal:?}");
+        let mut pages = LinePages::of(lines(), Some(Document::Script));
+        pages.turn(Some((10, 2)));
+        assert!(pages.perusal().unwrap().0.on_screen);
+        // The terminal went away, or no longer says how large it is.
+        pages.turn(None);
+        let (perusal, whole) = pages.perusal().unwrap();
+        assert!(whole && !perusal.on_screen, "{perusal:?}");
     }
 }

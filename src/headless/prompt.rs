@@ -59,7 +59,7 @@ impl Invitation {
             true => pages::screen(),
             false => None,
         };
-        for line in pages.turn(screen.unwrap_or((usize::MAX, usize::MAX))) {
+        for line in pages.turn(screen) {
             self.text.push_str(line);
             self.text.push('\n');
         }

@@ -62,7 +62,7 @@ pub enum Entry {
         /// How many of them were on the screen at any time so far.
         seen: usize,
         /// [`Script::sha256_as_read`](crate::runbook::script::Script::sha256_as_read); journals of earlier
-        /// releases do not say it.
+        /// releases do not say it, nor is it said where the text went into a pipe or a file, on no screen.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<String>,
     },

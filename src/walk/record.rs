@@ -29,7 +29,10 @@ pub fn of_event(event: &Event, runbook: &Runbook, account: &Account) -> Vec<Entr
                 lines: perusal.lines,
                 shown: perusal.shown,
                 seen: perusal.seen,
-                sha256: script.map(Script::sha256_as_read),
+                // What was on no screen is no reading that a later run may take over.
+                sha256: script
+                    .filter(|_| perusal.on_screen)
+                    .map(Script::sha256_as_read),
             }]
         }
         Event::Observed(_)

@@ -186,3 +186,29 @@ fn a_script_that_changed_by_one_byte_is_read_again_and_what_did_not_change_is_no
         }
     }
 }
+
+#[test]
+fn what_went_into_a_pipe_was_on_no_screen_and_is_read_on_the_next_server() {
+    let one = Stage::set(Scenario::Clean);
+    let state = one.home().join("state");
+    let mut first = one.run_into_a_pipe(&["--plain"]);
+    first.wait_for("Checklist: type help");
+    first.line("read script").line("read 1").line("quit");
+    first.exit_code();
+    let [(path, entries)] = &journals(&one)[..] else {
+        panic!("one journal in {}", state.display());
+    };
+    let whole = entries.iter().filter(|entry| match entry {
+        Entry::Perused { lines, seen, .. } => lines == seen,
+        _ => false,
+    });
+    assert_eq!(whole.count(), 2, "{}", path.display());
+
+    let mut second = run_from(&one, &one, 50, &["--plain"]);
+    second.wait_for("checklist>");
+    second.line("sign 2").wait_for("Read it to its end first");
+    second.line("quit");
+    assert_eq!(second.exit_code(), 1, "{}", second.picture());
+    let journals = journals(&one);
+    assert!(journals.iter().all(|(_, run)| read_before(run).is_empty()));
+}

@@ -90,6 +90,7 @@ impl SeenLines {
             lines: self.lines.len(),
             shown: self.shown,
             seen: self.lines.len() - self.left,
+            on_screen: true,
         }
     }
 
