@@ -593,6 +593,13 @@ fn far_text(look: Appearance, code: &str) -> Option<String> {
 
 /// The first thing that is drawn of `rest`: how many bytes it is, and how many columns it takes.
 fn step(look: Appearance, rest: &str) -> (usize, usize) {
+    // Nothing hangs on it: the rest, which may be a megabyte, is not looked at for each of its letters.
+    if let [first, behind @ ..] = rest.as_bytes()
+        && (0x20..0x7f).contains(first)
+        && behind.first().is_none_or(u8::is_ascii)
+    {
+        return (1, 1);
+    }
     // One character as it is drawn; of those that are escaped, one character as it is shown.
     let bytes = match look.glyphs {
         Glyphs::Unicode if !rest.starts_with(char::is_control) => {
@@ -791,6 +798,30 @@ fn state(scene: &Scene<'_>, document: Document) -> Option<bool> {
 mod tests {
     use super::*;
     use crate::tui::theme::Palette;
+
+    #[test]
+    fn a_line_of_megabytes_is_broken_in_one_pass() {
+        // Where each letter looks at the whole rest of its line this test does not end.
+        let look = Appearance {
+            colour: Palette::Mono,
+            glyphs: Glyphs::Unicode,
+        };
+        let code = "x".repeat(2_000_000);
+        let parts = broken(look, &code, 80);
+        assert_eq!(parts.len(), 25_000);
+        assert!(
+            parts
+                .iter()
+                .all(|(range, wide)| (range.len(), *wide) == (80, 80))
+        );
+        let hangs_on = "ne\u{301} x\u{7f}\u{e9}";
+        let parts = broken(look, hangs_on, 1);
+        let parts: Vec<&str> = parts
+            .into_iter()
+            .map(|(range, _)| &hangs_on[range])
+            .collect();
+        assert_eq!(parts, ["n", "e\u{301}", " ", "x", "\u{7f}", "\u{e9}"]);
+    }
 
     #[test]
     fn long_lines_are_broken_between_words_and_nothing_is_lost() {
