@@ -44,7 +44,7 @@ pub struct Feed {
     pub prompts: bool,
 }
 
-/// Walks from connect to the end, telling each step on `out`.
+/// Walks to the end with an engine that was started, telling each step on `out`.
 pub async fn walk<H: HeldSession>(
     engine: &mut Engine<H>,
     runbook: &Runbook,
@@ -62,7 +62,6 @@ pub async fn walk<H: HeldSession>(
     // Where nobody decides, lines are read only while a question is open.
     let mut answers: Option<UnboundedReceiver<TypedLine>> = None;
 
-    engine.start();
     loop {
         tell_news(engine, &mut teller, &mut invite, out);
         if let Some(code) = engine.left() {

@@ -22,6 +22,7 @@ pub mod lock;
 pub mod manifest;
 mod meta;
 pub mod objects;
+mod parsed;
 mod places;
 pub mod printable;
 pub mod question;

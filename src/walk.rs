@@ -50,7 +50,7 @@ pub struct WalkWires {
     pub editor: Option<TextEditor>,
 }
 
-/// Walks from connect to the end, on a screen.
+/// Walks to the end, on a screen, with an engine that was started.
 pub async fn walk<H: HeldSession, B: Surface>(
     engine: &mut Engine<H>,
     screen: &mut Screen,
@@ -60,7 +60,6 @@ pub async fn walk<H: HeldSession, B: Surface>(
 ) -> ExitCode {
     let mut clock = tokio::time::interval(TICK);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    engine.start();
     let mut turn = Turn::new(engine, screen, terminal, bell);
     loop {
         if let Some(code) = turn.engine.left() {

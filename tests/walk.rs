@@ -346,6 +346,7 @@ impl Stage {
                 input: typed,
                 editor: None,
             };
+            engine.start();
             let code = walk::walk(&mut engine, &mut screen, &mut terminal, &mut wires, true).await;
             (code, engine.machine().ending().cloned())
         });

@@ -113,7 +113,8 @@ FROM (
     LEFT JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = p.conkey[1]
 ) AS looked (problem, found);
 
--- A duplicate would stop the unique index half-way, with the locks held.
+-- A duplicate would stop the unique index half-way, with the locks held. That there is none is counted by
+-- sorting, which takes a third of the time that grouping takes; which they are is asked where there are.
 SELECT 'message_id: no duplicates' AS "check",
        CASE WHEN answer = '0' THEN 'PASS' ELSE 'FAIL' END AS status,
        CASE
@@ -126,15 +127,18 @@ SELECT 'message_id: no duplicates' AS "check",
 FROM (
     SELECT looked.reason,
            CASE WHEN looked.reason IS NULL THEN (SELECT word FROM ts_stat($query$
-               SELECT array_to_tsvector(ARRAY[concat_ws(' ', count(*),
-                      left(string_agg(format('%s (%s rows)', message_id, times), ', ' ORDER BY message_id)
-                              FILTER (WHERE place <= 5), 400)
-                          || CASE WHEN count(*) > 5 THEN ', ...' ELSE '' END)])
-               FROM (SELECT message_id, count(*) AS times, row_number() OVER (ORDER BY message_id) AS place
-                     FROM service_ops.integration_inbox
-                     WHERE message_id IS NOT NULL
-                     GROUP BY message_id
-                     HAVING count(*) > 1) AS twice
+               SELECT array_to_tsvector(ARRAY[CASE
+                   WHEN (SELECT count(message_id) = count(DISTINCT message_id)
+                         FROM service_ops.integration_inbox) THEN '0'
+                   ELSE (SELECT concat_ws(' ', count(*),
+                             left(string_agg(format('%s (%s rows)', message_id, times), ', ' ORDER BY message_id)
+                                     FILTER (WHERE place <= 5), 400)
+                                 || CASE WHEN count(*) > 5 THEN ', ...' ELSE '' END)
+                         FROM (SELECT message_id, count(*) AS times, row_number() OVER (ORDER BY message_id) AS place
+                               FROM service_ops.integration_inbox
+                               WHERE message_id IS NOT NULL
+                               GROUP BY message_id
+                               HAVING count(*) > 1) AS twice) END])
                $query$)) END
     FROM (
         SELECT CASE

@@ -225,7 +225,7 @@ impl<'a> Attendance<'a> {
         }
     }
 
-    /// A session of its own, and the engine that has it.
+    /// A session of its own, and the engine that has it, which is started.
     fn start(&mut self, aim: &Aim, log: Log, watchdog: &Watchdog) -> (Engine<Live>, Heard) {
         let plan = Plan {
             other_form: self.other.is_some(),
@@ -234,22 +234,23 @@ impl<'a> Attendance<'a> {
         let options = self.holding.options(&plan);
         let (live, reports, observations) =
             Live::start(Arc::clone(&self.runbook), aim.clone(), options);
-        let looking = self.looking_back.take();
-        let looked_back = looking.and_then(|looking| looking.join().ok());
-        let earlier =
-            looked_back.unwrap_or_else(|| earlier::find_earlier_runs(&self.folders, &self.path));
         let (folders, own) = (self.folders.clone(), self.path.clone());
         let opened = opened(&self.runbook, self.mode, self.holding);
         let past = LookingBack::begin(folders, own, Arc::clone(&self.runbook), &opened);
         let shown = self.path.display().to_string();
         watchdog.goes_with(&printable(&shown), live.severer());
-        let engine = Engine::new(Arc::clone(&self.runbook), plan, log, live)
+        let mut engine = Engine::new(Arc::clone(&self.runbook), plan, log, live)
             .with_watchdog(watchdog.clone())
-            .with_earlier(earlier)
             .with_past(past)
             .with_journals(self.folders.clone())
             .with_files(self.anew().is_some());
-        (engine, (reports, observations))
+        // The way to the server is taken while journals are read.
+        engine.start();
+        let looking = self.looking_back.take();
+        let looked_back = looking.and_then(|looking| looking.join().ok());
+        let earlier =
+            looked_back.unwrap_or_else(|| earlier::find_earlier_runs(&self.folders, &self.path));
+        (engine.with_earlier(earlier), (reports, observations))
     }
 
     fn anew(&self) -> Option<&'a Anew<'a>> {

@@ -8,7 +8,6 @@ use super::arguments::{
 use super::attending::{Whose, attend, may_be_run};
 use super::failure::Failure;
 use super::finding::{charset_of, connect_to, env, load};
-use super::opening::find_time_zone;
 use super::printing::{print, unless_gone};
 use super::{aftermath, cloning, inspection, man, outcome};
 use crate::database::settings::{self, ConnectionOptions, Settings};
@@ -27,13 +26,6 @@ use std::sync::Arc;
 /// Runs a command to its exit code.
 #[expect(clippy::too_many_lines, reason = "one match over every command")]
 pub fn run_command(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let opens_journal = matches!(
-        arguments.command,
-        CliCommand::Run { .. } | CliCommand::Rollback { .. } | CliCommand::Rehearse { .. }
-    );
-    if opens_journal {
-        find_time_zone();
-    }
     match arguments.command {
         CliCommand::Run {
             runbook,

@@ -9,6 +9,7 @@ use crate::gate::event::Target;
 use crate::journal::entry::{self, Opened};
 use crate::runbook::script::Script;
 use crate::runbook::{Runbook, RunbookOrigin};
+use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};
 
 /// The first entry of a walk of that runbook.
@@ -70,18 +71,32 @@ fn machine() -> Option<String> {
         .filter(|name| !name.is_empty())
 }
 
-/// Finds out the zone of the clock on the wall on a thread of its own, while files are read: to know its
-/// name, every zone that the machine knows is looked through. Later it is remembered.
-pub(super) fn find_time_zone() {
-    std::thread::spawn(jiff::tz::TimeZone::system);
-}
-
 /// What the clock on the wall says here.
 fn local_time() -> String {
-    jiff::Zoned::now()
+    jiff::Timestamp::now()
+        .to_zoned(find_time_zone())
         .strftime("%Y-%m-%d %H:%M:%S %:z (%Q)")
         .to_string()
 }
+
+/// The zone of the clock on the wall. Where a link names it, it is read from there: whoever asks for it by
+/// its name looks through every zone that the machine knows, which takes longer than all else on the way
+/// to the first frame.
+fn find_time_zone() -> TimeZone {
+    let linked = || {
+        let target = std::fs::read_link(LOCAL_TIME).ok()?;
+        let (_, name) = target.to_str()?.rsplit_once("zoneinfo/")?;
+        TimeZone::tzif(name, &std::fs::read(LOCAL_TIME).ok()?).ok()
+    };
+    let found = match std::env::var_os("TZ") {
+        None => linked(),
+        Some(_) => None,
+    };
+    found.unwrap_or_else(TimeZone::system)
+}
+
+/// Where a machine keeps the zone of its clock.
+const LOCAL_TIME: &str = "/etc/localtime";
 
 /// Every file of a runbook, those that a script brings in too.
 fn files(runbook: &Runbook) -> Vec<entry::File> {
@@ -130,4 +145,21 @@ pub(super) fn journals(own: &Path) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = usual.into_iter().chain(beside).map(canonical).collect();
     folders.dedup();
     folders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find_time_zone;
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
+
+    #[test]
+    fn the_zone_of_the_clock_is_the_systems_with_its_name() {
+        let (found, system) = (find_time_zone(), TimeZone::system());
+        assert_eq!(found.iana_name(), system.iana_name());
+        for seconds in [0, 1_750_000_000, 1_765_000_000] {
+            let at = Timestamp::from_second(seconds).unwrap();
+            assert_eq!(found.to_offset(at), system.to_offset(at));
+        }
+    }
 }

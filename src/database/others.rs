@@ -46,16 +46,11 @@ pub fn session(row: &[Option<String>]) -> OtherSession {
 
 /// A lock on a relation that lets nobody else read it, held or waited for: whoever asks for another
 /// one stands behind it. The two-phase ones have no process.
-const EXCLUSIVE: &str = "FROM pg_catalog.pg_locks l \
-     JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) l.relation \
-     JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
-     LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid \
-     WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' \
+const SHUTS_OUT: &str = "l.locktype OPERATOR(pg_catalog.=) 'relation' \
      AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock' \
-     AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid() \
+     AND (l.pid IS NULL OR l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()) \
      AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d \
-     WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) \
-     ORDER BY NOT l.granted, a.xact_start, l.pid, c.relname LIMIT 20";
+     WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())";
 
 /// How long a question waits for a lock where nobody is seen in the way, in milliseconds. Short:
 /// whoever only asks must not stand in a queue in front of others.
@@ -69,6 +64,8 @@ const NO_WAIT: Millis = 1;
 pub struct Exclusive {
     /// Who holds a lock that lets nobody read, or waits for one.
     pub sessions: Vec<OtherSession>,
+    /// Nobody knows: `pg_locks` may not be asked.
+    pub unseen: bool,
 }
 
 /// So many relations of a session are named, in the way of one question.
@@ -116,7 +113,22 @@ impl Exclusive {
         format!(
             "SELECT l.pid, {SESSION}, \
              pg_catalog.concat(n.nspname, '.', c.relname, \
-             CASE WHEN NOT l.granted THEN ' (waits for it)' END) {EXCLUSIVE}"
+             CASE WHEN NOT l.granted THEN ' (waits for it)' END) \
+             FROM pg_catalog.pg_locks l \
+             JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) l.relation \
+             JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+             LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid \
+             WHERE {SHUTS_OUT} \
+             ORDER BY NOT l.granted, a.xact_start, l.pid, c.relname LIMIT 20"
+        )
+    }
+
+    /// [`Exclusive::wait`] as the server finds it, for what is sent before the answer is there: a value
+    /// of `lock_timeout`. It fails where [`Exclusive::unseen`] says that nobody may ask.
+    pub fn wait_found_there() -> String {
+        format!(
+            "(SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE {SHUTS_OUT}) \
+             THEN '{NO_WAIT}ms' ELSE '{WAIT}ms' END)"
         )
     }
 
@@ -137,13 +149,16 @@ impl Exclusive {
     /// # Errors
     /// When the link breaks.
     pub async fn hear(link: &mut Link, flight: Flight<'_>) -> Result<Exclusive, BrokenLink> {
-        let rows = flight.rows(link).await?.unwrap_or_default();
+        let rows = flight.rows(link).await?;
+        let unseen = rows.is_err();
+        let rows = rows.unwrap_or_default();
         let sessions = rows.iter().map(|row| OtherSession {
             relation: row.get(1 + COLUMNS).cloned().flatten(),
             ..session(row)
         });
         Ok(Exclusive {
             sessions: sessions.collect(),
+            unseen,
         })
     }
 

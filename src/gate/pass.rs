@@ -82,7 +82,7 @@ impl Pass {
         let rows = report.result.as_ref();
         self.statements.push(CameOut {
             number: report.number,
-            tag: report.tag.clone(),
+            tag: report.tag.to_string(),
             rows: rows.filter(|_| report.checks.is_empty()).map(digests_of),
             checks: report.checks.clone(),
         });
@@ -203,7 +203,7 @@ fn digests_of(rows: &ResultSet) -> (String, String) {
         let text = alike(text);
         same.update(format!("{} {text}", text.len()).as_bytes());
     };
-    for column in &rows.columns {
+    for column in rows.columns.iter() {
         take(column);
     }
     for row in &rows.rows {

@@ -3,6 +3,7 @@
 use super::time::Millis;
 use crate::runbook::check::{Check, ResultSet};
 use crate::runbook::lock::LockMode;
+use std::sync::Arc;
 
 /// What a statement that succeeded left behind.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -10,8 +11,8 @@ pub struct StatementReport {
     pub number: usize,
     /// From the answer before it to its own.
     pub duration: Millis,
-    /// The server's command tag, such as `CREATE INDEX`.
-    pub tag: String,
+    /// The server's command tag, such as `CREATE INDEX`; that of many is kept once.
+    pub tag: Arc<str>,
     /// Its result, where it returned rows.
     pub result: Option<ResultSet>,
     /// The checks among its rows, as [`crate::runbook::check`] reads them.

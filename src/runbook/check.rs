@@ -12,6 +12,7 @@ use columns::Says;
 pub use tap::TapPlan;
 
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "&'static str", from = "String")]
@@ -63,7 +64,8 @@ pub type ResultRow = Vec<Option<String>>;
 /// One result as text, as the simple query protocol delivers it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ResultSet {
-    pub columns: Vec<String>,
+    /// Those of many results are kept once.
+    pub columns: Arc<[String]>,
     /// The rows that were kept.
     pub rows: Vec<ResultRow>,
     /// How many rows the server sent; more than `rows` holds where the rest was not kept.

@@ -7,7 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use squawk_syntax::{Parse, SourceFile, SyntaxKind, SyntaxNode};
+use super::parsed::ParsedStatement;
+use squawk_syntax::{SyntaxKind, SyntaxNode};
 
 use super::lexer::Lexeme;
 use super::scanner::StatementWord;
@@ -337,11 +338,11 @@ pub(super) fn relation_needs_parse(words: Words<'_>, kind: &str) -> bool {
 }
 
 /// The relation a statement is about, as its parse has it.
-pub(super) fn relation(file: &Parse<SourceFile>, kind: &str) -> Option<String> {
+pub(super) fn relation(parsed: &ParsedStatement, kind: &str) -> Option<String> {
     if !has_relation(kind) {
         return None;
     }
-    relation_in_tree(&file.syntax_node(), kind)
+    relation_in_tree(&parsed.root, kind)
 }
 
 fn relation_in_tree(root: &SyntaxNode, kind: &str) -> Option<String> {

@@ -5,21 +5,24 @@
 //! and never prevents a run, and it decides nothing. Each finding is acknowledged by a person, so
 //! what does not apply to a held transaction, or is a matter of taste, is not shown.
 
+mod whole;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use squawk_linter::{Linter, Rule, Violation};
 use squawk_syntax::ast::{self, AstNode};
-use squawk_syntax::{Parse, SourceFile};
 
 use super::classify;
-use super::linting::{Excerpt, Linting, Parsing};
+use super::linting::{Linting, Parsing};
 use super::objects::{self, Objects, ParsedText};
+use super::parsed::ParsedStatement;
 use super::places::Places;
 use super::scanner::Piece;
 use super::script::{Fate, Finding, Script, ScriptRefusal, Statement};
 use super::substitution::Laid;
+use whole::{ParsedFile, ParsedFiles};
 
 /// Rules that are left out: because a held transaction is the purpose, or because they are about
 /// how something might have been designed, which is not what a DBA signs.
@@ -114,27 +117,38 @@ pub(super) fn parse_and_lint(script: &mut Script, linted: &[Linted], linting: &L
         .iter()
         .any(|statement| statement.fate == Fate::TakenOver && statement.kind != "SET");
     let shared: &Script = script;
-    let parser = || {
+    let parse_files = || -> Vec<ParsedFile> {
+        let sources = shared.sources.iter().zip(linted);
+        let files = sources.map(|(file, linted)| ParsedFile::of_source(file, linted));
+        files.collect()
+    };
+    let read = |files: &[ParsedFile]| {
+        let files = ParsedFiles::of(files.iter().zip(linted));
         let statements = shared.statements.iter().enumerate();
         let parsed = statements.map(|(index, statement)| (statement, linting.parsing(index)));
-        read_statements(parsed, READ_FOR_ERRORS)
+        read_statements(parsed, READ_FOR_ERRORS, &files)
     };
-    let linter = || -> Vec<Vec<LintResult>> {
-        let sources = shared.sources.iter().zip(linted).enumerate();
-        let found = sources.map(|(source, (file, linted))| {
-            let text = linted.text.as_ref().unwrap_or(&file.text);
-            let excerpt = Excerpt::without(text, &linted.blanks, &linted.ended);
-            let mut found = lint(&excerpt.text, source > 0 || !has_begin);
+    let linter = |files: &[ParsedFile]| -> Vec<Vec<LintResult>> {
+        let found = files.iter().enumerate().map(|(source, file)| {
+            let mut found = lint(file, source > 0 || !has_begin);
             for (at, ..) in &mut found {
-                *at = excerpt.in_whole(*at);
+                *at = file.excerpt.in_whole(*at);
             }
             found
         });
         found.collect()
     };
-    // Each on a core of its own; what only one of them has read is not told.
-    let (read, found) = both_on_deep_stacks(parser, linter);
-    let Some(((relations, objects, stumbles), found)) = read.zip(found) else {
+    // What only one of them has read is not told.
+    let done = on_a_deep_stack(|| {
+        let files = parse_files();
+        // Each on a core of its own.
+        std::thread::scope(|scope| {
+            let found = deep_stack().spawn_scoped(scope, || linter(&files));
+            let read = read(&files);
+            Some((read, found.ok()?.join().ok()?))
+        })
+    });
+    let Some(((relations, objects, stumbles), found)) = done.flatten() else {
         script.objects = OnceLock::from(Objects::unread(&script.statements));
         return;
     };
@@ -169,14 +183,9 @@ struct Stumble {
 }
 
 impl Stumble {
-    fn over(index: usize, file: &Parse<SourceFile>) -> Option<Stumble> {
-        let errors = file.errors();
-        let first = errors.iter().min_by_key(|error| error.range().start())?;
-        Some(Stumble {
-            index,
-            at: first.range().start().into(),
-            why: first.message().to_owned(),
-        })
+    fn over(index: usize, parsed: &ParsedStatement) -> Option<Stumble> {
+        let (at, why) = parsed.error.clone()?;
+        Some(Stumble { index, at, why })
     }
 }
 
@@ -214,7 +223,8 @@ pub(super) fn objects_of(statements: &[Statement]) -> Objects {
         };
         (statement, parsing)
     });
-    on_a_deep_stack(|| read_statements(parsed, 0).1).unwrap_or_else(|| Objects::unread(statements))
+    on_a_deep_stack(|| read_statements(parsed, 0, &ParsedFiles::default()).1)
+        .unwrap_or_else(|| Objects::unread(statements))
 }
 
 /// How much of what is parsed for its errors alone is read, in bytes: the beginning of a long script tells
@@ -226,25 +236,28 @@ const READ_FOR_ERRORS: usize = 128 << 10;
 fn read_statements<'s>(
     statements: impl Iterator<Item = (&'s Statement, Parsing)>,
     mut left: usize,
+    files: &ParsedFiles,
 ) -> (Vec<Option<String>>, Objects, Vec<Stumble>) {
     let mut relations = Vec::new();
     let mut objects = Objects::default();
     let mut stumbles = Vec::new();
     for (index, (statement, parsing)) in statements.enumerate() {
-        let file = (parsing == Parsing::Wanted).then(|| SourceFile::parse(&statement.text));
-        if let Some(file) = &file {
-            stumbles.extend(Stumble::over(index, file));
+        let known = || files.tree_of(statement);
+        let parse = || ParsedStatement::of_text(&statement.text);
+        let parsed = (parsing == Parsing::Wanted).then(|| known().unwrap_or_else(parse));
+        if let Some(parsed) = &parsed {
+            stumbles.extend(Stumble::over(index, parsed));
         } else if parsing == Parsing::Needless && statement.data_file.is_none() {
             let size = statement.text.len();
-            if size <= left && classify::is_parsable(&statement.text) {
+            if size <= left && classify::is_parsable(&statement.text) && known().is_none() {
                 left -= size;
-                stumbles.extend(Stumble::over(index, &SourceFile::parse(&statement.text)));
+                stumbles.extend(Stumble::over(index, &parse()));
             }
         }
-        let relation = file.as_ref();
-        relations.push(relation.and_then(|file| classify::relation(file, &statement.kind)));
-        let parsed = match &file {
-            Some(file) => ParsedText::As(file),
+        let relation = parsed.as_ref();
+        relations.push(relation.and_then(|tree| classify::relation(tree, &statement.kind)));
+        let parsed = match &parsed {
+            Some(parsed) => ParsedText::As(parsed),
             None if parsing == Parsing::Needless => ParsedText::Not,
             None => ParsedText::TooLarge,
         };
@@ -266,29 +279,14 @@ fn deep_stack() -> std::thread::Builder {
     thread.stack_size(classify::PARSER_STACK)
 }
 
-/// The same for two at once, each on a thread of its own.
-fn both_on_deep_stacks<A: Send, B: Send>(
-    one: impl FnOnce() -> A + Send,
-    other: impl FnOnce() -> B + Send,
-) -> (Option<A>, Option<B>) {
-    std::thread::scope(|scope| {
-        let one = deep_stack().spawn_scoped(scope, one);
-        let other = deep_stack().spawn_scoped(scope, other);
-        let one = one.ok().and_then(|worker| worker.join().ok());
-        let other = other.ok().and_then(|worker| worker.join().ok());
-        (one, other)
-    })
-}
-
-fn lint(text: &str, assume_in_transaction: bool) -> Vec<LintResult> {
-    if !classify::is_parsable(text) {
+fn lint(file: &ParsedFile, assume_in_transaction: bool) -> Vec<LintResult> {
+    let Some(parse) = &file.parse else {
         let message = "the file is too large or too deeply nested for the linter";
         return vec![(0, "not-linted".to_owned(), message.to_owned(), None)];
-    }
+    };
     let mut linter = Linter::with_rules(&[], LEFT_OUT);
     linter.settings.assume_in_transaction = assume_in_transaction;
-    let parse = SourceFile::parse(text);
-    let found = linter.lint(&parse, text);
+    let found = linter.lint(parse, &file.excerpt.text);
     let unscanned: HashMap<Range<usize>, Option<String>> = unscanned_references(&parse.tree())
         .into_iter()
         .map(|seen| (seen.at, seen.to))
@@ -391,11 +389,17 @@ fn findings(script: &mut Script, source: usize, linted: &Linted, found: Vec<Lint
 
 #[cfg(test)]
 mod tests {
-    use super::lint;
+    use super::{ParsedFile, lint};
+    use crate::runbook::linting::Excerpt;
     use crate::runbook::script::Script;
+    use squawk_syntax::SourceFile;
 
     fn rules(sql: &str) -> Vec<(String, String)> {
-        let found = lint(sql, true).into_iter();
+        let file = ParsedFile {
+            excerpt: Excerpt::without(sql, &[], &[]),
+            parse: Some(SourceFile::parse(sql)),
+        };
+        let found = lint(&file, true).into_iter();
         found.map(|(_, rule, message, _)| (rule, message)).collect()
     }
 

@@ -17,8 +17,8 @@ pub use name::{Name, quoted};
 
 use super::classify::is_parsable;
 use super::lint;
+use super::parsed::ParsedStatement;
 use super::script::{Fate, Script, Statement};
-use squawk_syntax::{Parse, SourceFile};
 
 /// What a script does to the structure of a database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Objects {
         let (deeds, why) = match parse {
             ParsedText::Not => (Vec::new(), tree::unseen(&statement.text, &statement.kind)),
             ParsedText::TooLarge => (Vec::new(), Some("it is too large or too deeply nested")),
-            ParsedText::As(file) => tree::deeds(file, &statement.text, &statement.kind),
+            ParsedText::As(parsed) => tree::deeds(parsed, &statement.text, &statement.kind),
         };
         self.changes
             .extend(deeds.into_iter().map(|(guarded, deed)| Change {
@@ -125,7 +125,7 @@ pub(super) enum ParsedText<'t> {
     Not,
     /// Nothing: the parser cannot take it.
     TooLarge,
-    As(&'t Parse<SourceFile>),
+    As(&'t ParsedStatement),
 }
 
 fn unseen(statement: &Statement, why: &'static str) -> OpaqueStatement {
@@ -146,7 +146,7 @@ pub fn definitions(texts: &[String]) -> Vec<Option<Deed>> {
             if !is_parsable(text) {
                 return None;
             }
-            let (deeds, why) = tree::deeds(&SourceFile::parse(text), text, "ALTER TABLE");
+            let (deeds, why) = tree::deeds(&ParsedStatement::of_text(text), text, "ALTER TABLE");
             let mut deeds = deeds.into_iter().map(|(_, deed)| deed);
             deeds.next().filter(|_| why.is_none())
         };

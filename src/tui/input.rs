@@ -206,14 +206,15 @@ enum StdinState {
     HungUp(String),
 }
 
-fn look(wanted: PollFlags, wait: Duration) -> StdinState {
+/// Looks, and waits at most for so long; without a limit until there is something.
+fn look(wanted: PollFlags, wait: Option<Duration>) -> StdinState {
     let stdin = rustix::stdio::stdin();
     let mut fds = [PollFd::new(&stdin, wanted)];
-    let wait = Timespec {
+    let wait = wait.map(|wait| Timespec {
         tv_sec: 0,
         tv_nsec: i64::from(wait.subsec_nanos()),
-    };
-    match poll(&mut fds, Some(&wait)) {
+    });
+    match poll(&mut fds, wait.as_ref()) {
         Ok(_) => {}
         Err(error) if error == rustix::io::Errno::INTR => return StdinState::Nothing,
         Err(error) => {
@@ -230,9 +231,11 @@ fn look(wanted: PollFlags, wait: Duration) -> StdinState {
     }
 }
 
+/// Waits for the terminal's end and is woken by nothing else: at a gate nobody pays for that. When the
+/// reader ends before it, it waits on, and what it finds then is told to nobody.
 fn watch(stop: &AtomicBool, gone: &impl Fn(String)) {
     while !stop.load(Ordering::SeqCst) {
-        if let StdinState::HungUp(why) = look(PollFlags::empty(), LOOK) {
+        if let StdinState::HungUp(why) = look(PollFlags::empty(), None) {
             gone(why);
         }
     }
@@ -253,7 +256,7 @@ fn read_stdin(
         let mut batch = Vec::new();
         let pause = decoder.waits();
         let wait = pause.map_or(LOOK, |pause| pause.saturating_sub(last.elapsed()).min(LOOK));
-        match look(PollFlags::IN, wait) {
+        match look(PollFlags::IN, Some(wait)) {
             StdinState::HungUp(why) => return gone(why),
             StdinState::Input => {
                 if let Err(why) = read_all(&mut decoder, &mut batch) {
@@ -287,7 +290,7 @@ fn read_all(decoder: &mut Decoder, batch: &mut Vec<Event>) -> Result<(), String>
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
             Err(error) => return Err(format!("the terminal cannot be read: {error}")),
         }
-        match look(PollFlags::IN, GLANCE) {
+        match look(PollFlags::IN, Some(GLANCE)) {
             StdinState::Input => {}
             StdinState::Nothing => break,
             StdinState::HungUp(why) => return Err(why),

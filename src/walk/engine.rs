@@ -117,7 +117,8 @@ impl<H: HeldSession> Engine<H> {
         self
     }
 
-    /// Tells these before anything else, where they were on the database that is reached.
+    /// Tells these before anything else, where they were on the database that is reached. It may have
+    /// been started, but has taken no event yet.
     pub fn with_earlier(mut self, earlier: Vec<Earlier>) -> Engine<H> {
         self.earlier = earlier;
         self

@@ -427,7 +427,7 @@ fn statement(runbook: &Runbook, account: &Account, report: &StatementReport) -> 
         about: known.and_then(Statement::about),
         milliseconds: report.duration,
         waited: account.waited_for_locks(report.number),
-        tag: Some(report.tag.clone()),
+        tag: Some(report.tag.to_string()),
         rows: report.result.as_ref().map(|result| result.total),
         locks: report
             .locks

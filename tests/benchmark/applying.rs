@@ -40,7 +40,16 @@ pub fn measure(table: &mut Table) {
         &bulk,
         "≤ 1.2",
     );
-    window(table, &ground, None);
+    let made = ground.file("there.sql", &scripts::to_be_altered());
+    run(ground.psql(&made));
+    let (new, there) = (scripts::ddl(), scripts::alters());
+    window(table, &ground, ("30 statements of DDL", &new), None);
+    window(
+        table,
+        &ground,
+        ("30 statements on tables that are there", &there),
+        None,
+    );
     let many = table.by_extent(10, 200, 800);
     let said = table.by_extent(2_000, 10_000, 40_000);
     for (what, script) in [
@@ -54,8 +63,9 @@ pub fn measure(table: &mut Table) {
     }
     let address = ground.server.tcp_address().unwrap();
     for round_trip in table.by_extent(vec![5], vec![1, 5, 20], vec![1, 5, 20, 50]) {
-        let there = delayed(address, Duration::from_millis(round_trip));
-        window(table, &ground, Some((round_trip, there.port())));
+        let delayed = delayed(address, Duration::from_millis(round_trip));
+        let link = Some((round_trip, delayed.port()));
+        window(table, &ground, ("30 statements of DDL", &new), link);
     }
 }
 
@@ -88,15 +98,20 @@ fn rehearsing(script: &str) -> [&str; 3] {
     ["run", "--rehearse", script]
 }
 
-/// The lock window of 30 statements of DDL, over a link of that round trip where one is named.
-fn window(table: &mut Table, ground: &Ground, link: Option<(u64, u16)>) {
-    let script = scripts::marked(&scripts::ddl());
+/// The lock window of a script, over a link of that round trip where one is named.
+fn window(
+    table: &mut Table,
+    ground: &Ground,
+    (what, script): (&str, &str),
+    link: Option<(u64, u16)>,
+) {
+    let script = scripts::marked(script);
     let ours = ground.file("ours.sql", &script);
     let theirs = ground.file("theirs.sql", &scripts::for_psql(&script));
     let round_trip = link.map_or(0, |(milliseconds, _)| milliseconds);
     let port = link.map(|(_, port)| port);
     table.compare(
-        &format!("lock window: 30 statements of DDL, round trip {round_trip} ms"),
+        &format!("lock window: {what}, round trip {round_trip} ms"),
         ("ms", if round_trip == 0 { "≤ 1.0" } else { "" }),
         || {
             run(ground.stagegate(&rehearsing(ours.to_str().unwrap()), port));

@@ -78,6 +78,32 @@ pub fn ddl() -> String {
     text + CHECK
 }
 
+/// The tables that [`alters`] alters.
+pub fn to_be_altered() -> String {
+    let mut text = String::new();
+    for n in 0..10 {
+        let _ = writeln!(
+            text,
+            "CREATE TABLE bench_there_{n}(id int PRIMARY KEY, note text);"
+        );
+    }
+    text
+}
+
+/// DDL on tables that are there already, which others may read: 30 statements.
+pub fn alters() -> String {
+    let mut text = String::new();
+    for n in 0..10 {
+        let _ = writeln!(
+            text,
+            "ALTER TABLE bench_there_{n} ADD COLUMN at timestamptz;\n\
+             CREATE INDEX bench_there_{n}_at ON bench_there_{n}(at);\n\
+             COMMENT ON COLUMN bench_there_{n}.at IS 'when';"
+        );
+    }
+    text + CHECK
+}
+
 /// Statements that take so long each, in seconds.
 pub fn sleeps(count: usize, seconds: f64) -> String {
     let mut text = String::new();

@@ -14,6 +14,7 @@ use crate::terminal::{PROGRAM, Terminal};
 pub fn measure(table: &mut Table) {
     first_evidence(table, 0);
     first_evidence(table, 20);
+    same_questions(table);
     many_tables(table);
 }
 
@@ -52,6 +53,64 @@ fn first_evidence(table: &mut Table, round_trip: u64) {
             run(command).milliseconds
         },
     );
+}
+
+/// The same beside psql with the same questions, all of them in one command on one connection: what the
+/// server takes to answer them, whoever asks. A new session has read no catalog yet.
+fn same_questions(table: &mut Table) {
+    let mut options = DemoOptions::for_tests(Scenario::Clean);
+    options.sandbox = options.sandbox.with("log_line_prefix", "%a|");
+    options.sandbox.tcp = true;
+    let stage = Stage::with(options);
+    let port = stage.tcp_address().unwrap().port().to_string();
+    let questions = questions_asked(&stage, &port);
+    let ground = Ground::lay();
+    table.compare(
+        "start to all evidence on the screen, beside psql with the same questions",
+        ("ms", "≤ 1.3"),
+        || {
+            let since = Instant::now();
+            run_at(&stage, &port).wait_for_evidence();
+            since.elapsed().as_secs_f64() * 1000.0
+        },
+        "psql",
+        || {
+            let mut command = ground.psql_command(&questions);
+            command.args(["-h", "127.0.0.1", "-p", &port]);
+            command.args(["-U", stage.role(), "-d", "wiser_ops"]);
+            run(command).milliseconds
+        },
+    );
+}
+
+/// What the program's own session asks until all evidence is there, as the server's log has it.
+fn questions_asked(stage: &Stage, port: &str) -> String {
+    let role = stage.role();
+    stage.ask(&format!("ALTER ROLE {role} SET log_statement = 'all'"));
+    run_at(stage, port).wait_for_evidence();
+    stage.ask(&format!("ALTER ROLE {role} RESET log_statement"));
+    let log = std::fs::read_to_string(stage.server().log_path()).unwrap();
+    let mut questions: Vec<String> = Vec::new();
+    let mut inside = false;
+    for line in log.lines() {
+        // What goes on after its first line is set in.
+        if let Some(more) = line.strip_prefix('\t') {
+            if inside && let Some(last) = questions.last_mut() {
+                last.push('\n');
+                last.push_str(more);
+            }
+            continue;
+        }
+        let said = line.strip_prefix("stagegate|LOG:  ");
+        let question = said.and_then(|said| {
+            said.strip_prefix("statement: ")
+                .or_else(|| said.strip_prefix("execute <unnamed>: "))
+        });
+        inside = question.is_some();
+        questions.extend(question.map(str::to_owned));
+    }
+    assert!(questions.len() > 20, "{questions:?}");
+    questions.join(";\n")
 }
 
 /// The walk on a screen, connected at that port of this machine.

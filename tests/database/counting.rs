@@ -1,11 +1,11 @@
 //! How often the program waits for the server while locks are held, counted at the wire.
 
 use stagegate::database::session::{HoldOptions, Order};
-use stagegate::gate::event::{Body, CommitAnswer, XactStatus};
+use stagegate::gate::event::{Body, CommitAnswer, Standing, XactStatus};
 use stagegate::runbook::Runbook;
 
 use crate::proxy::Proxy;
-use crate::stage::{Stage, database, runbook, script, server, settings};
+use crate::stage::{Stage, database, psql, runbook, script, server, settings};
 
 /// A connected session, and the proxy that it is connected through.
 async fn through_a_proxy(statements: &[&str]) -> (Stage, Proxy) {
@@ -99,7 +99,7 @@ async fn what_only_some_servers_need_costs_those_one_round_trip_more_each() {
 }
 
 #[tokio::test]
-async fn the_evidence_of_a_checklist_takes_one_round_trip_and_one_for_the_file_of_checks() {
+async fn the_evidence_of_a_checklist_takes_one_round_trip_with_its_file_of_checks() {
     let statements = ["ALTER TABLE public.t ADD COLUMN j int"];
     let mut book = runbook(&statements);
     book.expected_state = Some(script(&["SELECT 'x' AS c, 'PASS' AS status", "SELECT 1"]));
@@ -112,11 +112,37 @@ async fn the_evidence_of_a_checklist_takes_one_round_trip_and_one_for_the_file_o
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(proxy.flights() - before, 2);
+    assert_eq!(proxy.flights() - before, 1);
     assert!(matches!(stage.next().await.body, Body::Measured(_)));
     assert_eq!(
         proxy.flights() - before,
-        3,
+        2,
         "with the sizes, which are no evidence"
     );
+}
+
+#[tokio::test]
+async fn where_nobody_may_ask_who_is_in_the_way_the_file_of_checks_is_run_all_the_same() {
+    let database = database(server()).await;
+    let by_hand = psql(server(), &database).await;
+    let revoke = "REVOKE SELECT ON pg_catalog.pg_locks FROM PUBLIC;
+        DO 'BEGIN CREATE ROLE locks_unseen LOGIN; EXCEPTION WHEN OTHERS THEN NULL; END'";
+    by_hand.batch_execute(revoke).await.unwrap();
+    let mut book = runbook(&["SELECT 1"]);
+    book.expected_state = Some(script(&["SELECT 'x' AS c, 'PASS' AS status"]));
+    let to = settings(&format!(
+        "host={} port={} user=locks_unseen dbname={database}",
+        server().socket_dir().display(),
+        server().port()
+    ));
+    let mut stage = Stage::with(to, book, HoldOptions::default());
+    stage.connect().await;
+    stage.order(Order::Probe(vec![2]));
+    match stage.next().await.body {
+        Body::Probed { item, evidence } => {
+            assert_eq!(item, 2);
+            assert_eq!(evidence.standing, Standing::Holds, "{evidence:?}");
+        }
+        other => panic!("{other:?}"),
+    }
 }

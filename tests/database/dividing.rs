@@ -128,6 +128,6 @@ async fn a_file_is_loaded_as_it_was_when_the_script_was_read() {
     let mut stage = stage("CREATE TABLE t (i int, w text)", &text).await;
     std::fs::write(&data, "3;other\n").unwrap();
     let (_, statements) = stage.apply().await;
-    assert_eq!(statements[1].tag, "COPY 2");
+    assert_eq!(&*statements[1].tag, "COPY 2");
     assert_eq!(format!("{:?}", statements[2].checks[0].verdict), "Pass");
 }

@@ -53,7 +53,7 @@ async fn bytes_of_any_encoding_never_cost_the_transaction() {
     assert_eq!(cell(3), "ü");
     // Neither is a result lost over the name of a column, nor the checks in it.
     let odd = statements[5].result.as_ref().unwrap();
-    assert_eq!(odd.columns, ["status", "c\\xFF"]);
+    assert_eq!(*odd.columns, ["status", "c\\xFF"]);
     assert_eq!(statements[5].checks.len(), 1);
     let kept = |lock: &stagegate::gate::event::Lock| lock.relation.ends_with("kept");
     assert!(statements[2].locks.iter().any(kept), "{:?}", statements[2]);

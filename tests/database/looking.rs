@@ -103,7 +103,7 @@ async fn code_that_a_statement_runs_without_naming_it_lifts_no_limit() {
         statements.push(show);
         let mut stage = Stage::set(&before, &statements).await;
         let (_, reports) = stage.apply().await;
-        let shown = reports.iter().filter(|report| report.tag == "SELECT 1");
+        let shown = reports.iter().filter(|report| &*report.tag == "SELECT 1");
         let shown: Vec<_> = shown
             .filter_map(|report| report.result.as_ref()?.rows.first().cloned())
             .filter(|row| row.len() == 4)
@@ -212,7 +212,7 @@ async fn whatever_becomes_of_the_prepared_look_every_lock_is_told_and_the_transa
                 assert_eq!(locked[1].0, told_at, "{takes}");
             }
             let limits = bodies.iter().filter_map(|body| match body {
-                Body::StatementFinished(report) if report.tag == "SHOW" => report.result.as_ref(),
+                Body::StatementFinished(report) if &*report.tag == "SHOW" => report.result.as_ref(),
                 _ => None,
             });
             for limit in limits {

@@ -197,10 +197,10 @@ async fn copy_to_stdout_is_shown_as_rows_and_capped_like_any_result() {
     .await;
     let (_, statements) = stage.apply().await;
     let result = statements[0].result.as_ref().unwrap();
-    assert_eq!(result.columns, ["COPY"]);
+    assert_eq!(*result.columns, ["COPY"]);
     assert_eq!((result.total, result.rows.len()), (10_000, 1_000));
     assert_eq!(result.rows[0][0].as_deref(), Some("1\tPASS"));
-    assert_eq!(statements[0].tag, "COPY 10000");
+    assert_eq!(&*statements[0].tag, "COPY 10000");
     // It is data: no row of it is a check.
     assert!(statements.iter().all(|s| s.checks.is_empty()));
     let row = &statements[3].result.as_ref().unwrap().rows[0];

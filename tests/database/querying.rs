@@ -94,12 +94,12 @@ async fn a_query_sees_what_is_not_committed_and_then_all_of_it_is() {
         looked(stage.ask(question("SELECT * FROM t -- all of it")).await);
     let rows = answer.unwrap();
     assert_eq!(after, After::Unchanged);
-    assert_eq!(rows.set.columns, ["i", "utn"]);
+    assert_eq!(*rows.set.columns, ["i", "utn"]);
     assert_eq!(rows.set.rows, [[Some("1".to_owned()), None]]);
     assert!(!rows.more);
     // No rows have columns all the same.
     let none = looked(stage.ask(question("SELECT utn FROM t WHERE false;")).await);
-    assert_eq!(none.answer.unwrap().set.columns, ["utn"]);
+    assert_eq!(*none.answer.unwrap().set.columns, ["utn"]);
     assert_eq!(one(&mut stage, "TABLE t").await, "1");
     assert_eq!(one(&mut stage, "VALUES (1), (2)").await, "1");
     assert_eq!(one(&mut stage, "(SELECT 3)").await, "3");

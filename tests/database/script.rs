@@ -208,7 +208,7 @@ async fn a_large_result_is_counted_and_kept_in_part() {
     let result = statements[0].result.clone().unwrap();
     assert_eq!(result.total, 200_000);
     assert_eq!(result.rows.len(), 1_000);
-    assert_eq!(statements[0].tag, "SELECT 200000");
+    assert_eq!(&*statements[0].tag, "SELECT 200000");
     assert_eq!(result.rows[999][0].as_deref(), Some("1000"));
 }
 
@@ -254,7 +254,7 @@ async fn copy_data_reaches_its_table_and_the_pipeline_goes_on_around_it() {
     ])
     .await;
     let (xid, statements) = stage.apply().await;
-    let tags: Vec<&str> = statements.iter().map(|s| s.tag.as_str()).collect();
+    let tags: Vec<&str> = statements.iter().map(|s| &*s.tag).collect();
     assert_eq!(
         tags,
         [
@@ -278,7 +278,7 @@ async fn a_lot_of_copy_data_flows() {
     let copy = format!("COPY t FROM STDIN\x0c{rows}");
     let mut stage = Stage::new(&["CREATE TABLE t (i int)", &copy]).await;
     let (_, statements) = stage.apply().await;
-    assert_eq!(statements[1].tag, "COPY 200000");
+    assert_eq!(&*statements[1].tag, "COPY 200000");
 }
 
 #[tokio::test]
@@ -317,7 +317,7 @@ async fn copy_without_its_data_does_not_hang() {
 async fn copy_to_stdout_does_not_disturb_the_pipeline() {
     let mut stage = Stage::new(&["COPY (SELECT 1) TO STDOUT", "SELECT 2"]).await;
     let (_, statements) = stage.apply().await;
-    assert_eq!(statements[0].tag, "COPY 1");
+    assert_eq!(&*statements[0].tag, "COPY 1");
     let row = &statements[1].result.as_ref().unwrap().rows[0];
     assert_eq!(row[0].as_deref(), Some("2"));
 }

@@ -227,12 +227,12 @@ fn ended(body: &Body, read: &[Statement]) -> Option<String> {
     let wrong = match body {
         Body::StatementFinished(report) => {
             let statement = read.iter().find(|s| s.number == report.number).unwrap();
-            let known = match report.tag.as_str() {
+            let known = match &*report.tag {
                 tag @ ("SAVEPOINT" | "RELEASE") => statement.kind == tag,
                 "ROLLBACK" => statement.goes_back,
                 _ => false,
             };
-            TAGS.contains(&report.tag.as_str()) && !known
+            TAGS.contains(&&*report.tag) && !known
         }
         Body::StatementFailed { error, .. } => error.message.contains("ended the transaction"),
         Body::Settled { same_transaction } => !same_transaction,

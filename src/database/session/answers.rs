@@ -23,7 +23,7 @@ pub(super) fn report(
     StatementReport {
         number,
         duration,
-        tag: answer.tags.last().cloned().unwrap_or_default(),
+        tag: answer.tags.last().cloned().unwrap_or_default().into(),
         checks: found,
         result: answer.results.into_iter().next_back().map(|r| r.set),
         locks: Vec::new(),

@@ -9,6 +9,7 @@ use crate::gate::event::{NOT_KEPT, ServerMessage, StatementReport};
 use crate::runbook::check::{Check, ResultSet, Verdict};
 use crate::runbook::printable::hexadecimal;
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// How many bytes of rows are kept in a run.
 pub const ROWS: usize = 8 << 20;
@@ -42,6 +43,9 @@ pub(super) struct Caps {
     cut_rows: Cut,
     cut_checks: u64,
     cut_notices: Cut,
+    /// The tag and the columns that came last: most statements of a long script are like the one before.
+    last_tag: Arc<str>,
+    last_columns: Arc<[String]>,
 }
 
 /// How much was kept of how much.
@@ -84,6 +88,8 @@ impl Default for Caps {
             cut_rows: Cut::default(),
             cut_checks: 0,
             cut_notices: Cut::default(),
+            last_tag: Arc::default(),
+            last_columns: Arc::default(),
         }
     }
 }
@@ -91,7 +97,9 @@ impl Default for Caps {
 impl Caps {
     /// Leaves out of a report what the run may not keep. Its checks were read before.
     pub(super) fn trim(&mut self, report: &mut StatementReport) {
+        share(&mut report.tag, &mut self.last_tag);
         if let Some(result) = &mut report.result {
+            share(&mut result.columns, &mut self.last_columns);
             self.trim_rows(result);
         }
         let mut left = self.checks;
@@ -177,6 +185,14 @@ impl Caps {
     }
 }
 
+/// Has what reads like the last one be the last one.
+fn share<T: ?Sized + PartialEq>(new: &mut Arc<T>, last: &mut Arc<T>) {
+    match *new == *last {
+        true => *new = Arc::clone(last),
+        false => *last = Arc::clone(new),
+    }
+}
+
 /// A message with no text that is longer than anybody reads.
 pub(super) fn shorten(mut message: ServerMessage) -> ServerMessage {
     cut(&mut message.message);
@@ -219,7 +235,7 @@ mod tests {
             duration: 0,
             tag: "SELECT".into(),
             result: Some(ResultSet {
-                columns: vec!["x".into()],
+                columns: vec!["x".into()].into(),
                 rows: vec![vec![Some("x".repeat(1_000))]; rows],
                 total: rows as u64,
             }),
@@ -247,6 +263,19 @@ mod tests {
             "{told}"
         );
         assert_eq!(caps.told(), None);
+    }
+
+    #[test]
+    fn what_many_results_have_in_common_is_kept_once() {
+        let mut caps = Caps::default();
+        let mut reports = [report(1, 0), report(1, 0)];
+        for one in &mut reports {
+            caps.trim(one);
+        }
+        let [first, second] = &reports;
+        assert!(Arc::ptr_eq(&first.tag, &second.tag));
+        let columns = |of: &StatementReport| Arc::clone(&of.result.as_ref().unwrap().columns);
+        assert!(Arc::ptr_eq(&columns(first), &columns(second)));
     }
 
     #[test]

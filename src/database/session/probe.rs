@@ -2,6 +2,8 @@
 //!
 //! Everything here runs as [`read_only`] runs it.
 
+mod around;
+
 use std::sync::Arc;
 
 use super::Claim;
@@ -12,18 +14,17 @@ use super::actor::{Actor, Posting};
 use super::evidence::{connection_evidence, evidence_of_checks, refused, stopped_evidence};
 use super::measure;
 use super::posting::{UNGUARDED, guard_told, wait_for_post};
-use super::read_only::{self, ReadOnlyLimits};
-use super::traffic::Traffic;
+use super::read_only::{self, Flight, ReadOnlyLimits, Stopped};
 use crate::database::link::BrokenLink;
 use crate::database::message;
 use crate::database::others::Exclusive;
 use crate::database::sentry::Sentry;
-use crate::database::target::Questions;
 use crate::gate::event::{Body, Evidence, Report, Seq, ServerMessage, Standing, Target};
 use crate::runbook::encoding::Charset;
 use crate::runbook::objects::Name;
 use crate::runbook::script::Script;
 use crate::runbook::{ItemKind, rehearsal};
+use around::{Around, first_file};
 
 /// SQLSTATE of a statement that was cancelled, by a person or by its own limit.
 const CANCELLED: &str = "57014";
@@ -42,27 +43,23 @@ fn any_bytes(charset: Charset) -> String {
     )
 }
 
-/// What is there around what the files of checks ask for.
-struct Around {
-    /// What was reached, or why the server does not say.
-    target: Result<Target, ServerMessage>,
-    /// Who stands before a question.
-    before: Exclusive,
-    /// Who holds locks on what the script touches; until it is told.
-    traffic: Option<Traffic>,
-}
-
 impl Actor {
     pub(super) async fn probe(&mut self, seq: Seq, items: Vec<usize>) -> Result<(), BrokenLink> {
         let runbook = Arc::clone(&self.runbook);
         let looks_at_structure = runbook.items.iter().any(|i| i.kind == ItemKind::Structure);
-        let mut around = self.look_around().await?;
         let is_connection = |item: &usize| {
             let item = runbook.items.get(*item);
             item.is_some_and(|item| item.kind == ItemKind::Connection)
         };
         let (connection, others): (Vec<usize>, Vec<usize>) =
             items.into_iter().partition(is_connection);
+        // Nothing of ours may be asked between sending a file and its answer; where the structure is not
+        // looked at, who holds locks is asked a second time before it.
+        let ahead = match looks_at_structure {
+            true => first_file(&runbook, &others),
+            false => None,
+        };
+        let mut around = self.look_around(ahead).await?;
         let mut reached = Vec::new();
         for item in connection {
             let found = self.connection(around.target.clone())?;
@@ -103,7 +100,7 @@ impl Actor {
         &mut self,
         seq: Seq,
         items: Vec<usize>,
-        mut around: Around,
+        mut around: Around<'_>,
     ) -> Result<(), BrokenLink> {
         let runbook = Arc::clone(&self.runbook);
         for item in items {
@@ -113,7 +110,10 @@ impl Actor {
             let evidence = match asked.kind {
                 ItemKind::Structure => {
                     let found = match &runbook.expected_state {
-                        Some(script) => self.checks(script, &around.before).await?,
+                        Some(script) => {
+                            let flown = around.file.take();
+                            self.checks(script, &around.before, flown).await?
+                        }
                         None => Evidence {
                             standing: Standing::Warns,
                             summary: "the runbook has no expected-state file".into(),
@@ -127,7 +127,8 @@ impl Actor {
                 }
                 ItemKind::Checks => match &asked.checks {
                     Some(script) => {
-                        let mut found = self.checks(script, &around.before).await?;
+                        let flown = around.file.take();
+                        let mut found = self.checks(script, &around.before, flown).await?;
                         found
                             .lines
                             .insert(0, format!("SHA-256 {}", script.sha256()));
@@ -148,39 +149,6 @@ impl Actor {
             self.say(seq, Body::Probed { item, evidence });
         }
         Ok(())
-    }
-
-    /// What the program's own questions find out before files of checks are run, in one flight. What
-    /// was reached is asked afresh: the server may have become a standby since.
-    async fn look_around(&mut self) -> Result<Around, BrokenLink> {
-        let known = self.target.clone();
-        let traffic = self.traffic_question();
-        let exclusive = Exclusive::question();
-        let link = self.link()?;
-        let asked = Questions::send(link, known.as_ref()).await;
-        let asked = asked.map_err(BrokenLink::new)?;
-        let before = Exclusive::send(link, &exclusive).await?;
-        let traffic = match &traffic {
-            Some(question) => Some(self.send_traffic(question).await?),
-            None => None,
-        };
-        let link = self.link()?;
-        let answers = asked.hear(link).await.map_err(BrokenLink::new)?;
-        let before = Exclusive::hear(link, before).await?;
-        let traffic = match traffic {
-            Some(traffic) => Some(Traffic::hear(link, traffic).await?),
-            None => None,
-        };
-        read_only::close(link).await?;
-        let target = match answers.complete(link).await {
-            Err(why) if why.sqlstate.is_none() => return Err(BrokenLink::new(why)),
-            target => target,
-        };
-        Ok(Around {
-            target,
-            before,
-            traffic,
-        })
     }
 
     fn connection(
@@ -218,6 +186,7 @@ impl Actor {
         &mut self,
         script: &Script,
         before: &Exclusive,
+        flown: Option<Flight<'_>>,
     ) -> Result<Evidence, BrokenLink> {
         if !script.refusals.is_empty() {
             return Ok(refused(script));
@@ -229,7 +198,19 @@ impl Actor {
             statement: limit,
             lock: Some(before.wait()),
         };
-        let found = read_only::script(self.link()?, script, limits, path).await?;
+        let found = match flown {
+            Some(flight) => {
+                let found = read_only::land_script(self.link()?, flight).await?;
+                // Where nobody may ask who is in the way, nothing can be run behind that.
+                let unopened = |stopped: &Stopped| before.unseen && stopped.number == 0;
+                (!found.as_ref().is_err_and(unopened)).then_some(found)
+            }
+            None => None,
+        };
+        let found = match found {
+            Some(found) => found,
+            None => read_only::script(self.link()?, script, limits, path).await?,
+        };
         let stopped = match found {
             Ok(results) => return Ok(evidence_of_checks(&script.name, results)),
             Err(stopped) => stopped,

@@ -156,6 +156,11 @@ enum Asker<'p> {
     Program,
     /// A file of checks; names without a schema are looked for on this path, else on [`PINNED`].
     File(Option<&'p str>),
+    /// The same, sent before it is known how long it may wait for a lock: the server finds that.
+    FileAhead {
+        path: Option<&'p str>,
+        lock: &'p str,
+    },
 }
 
 /// Connects for looking only: read-only from the first packet on.
@@ -222,6 +227,34 @@ pub async fn script(
     limits: ReadOnlyLimits,
     path: Option<&str>,
 ) -> Result<Result<Vec<StatementReport>, Stopped>, BrokenLink> {
+    match send_script(link, script, limits, Asker::File(path)).await? {
+        Ok(flight) => land_script(link, flight).await,
+        Err(stopped) => Ok(Err(stopped)),
+    }
+}
+
+/// Sends a file as [`script`] does, without waiting for the server. It has to be the last in its flight:
+/// what gets out of its transaction must be the last that the connection carries. `lock` is an expression
+/// that the server evaluates then, for how long it waits for one lock.
+///
+/// # Errors
+/// When the link breaks.
+pub async fn send_script_ahead<'q>(
+    link: &mut Link,
+    script: &'q Script,
+    limits: ReadOnlyLimits,
+    path: Option<&str>,
+    lock: &str,
+) -> Result<Result<Flight<'q>, Stopped>, BrokenLink> {
+    send_script(link, script, limits, Asker::FileAhead { path, lock }).await
+}
+
+async fn send_script<'q>(
+    link: &mut Link,
+    script: &'q Script,
+    limits: ReadOnlyLimits,
+    asker: Asker<'_>,
+) -> Result<Result<Flight<'q>, Stopped>, BrokenLink> {
     if let Some(why) = link.objection_to_letters(script.letters_in()) {
         return Ok(Err(Stopped {
             number: 0,
@@ -230,8 +263,19 @@ pub async fn script(
             escaped: false,
         }));
     }
-    let queries: Vec<ReadOnlyQuery<'_>> = script.sent().map(ReadOnlyQuery::from).collect();
-    let (mut results, stopped) = together(link, &queries, limits, Asker::File(path)).await?;
+    let queries = script.sent().map(ReadOnlyQuery::from).collect();
+    Ok(Ok(flight::send(link, queries, limits, asker).await?))
+}
+
+/// Takes what a file answered.
+///
+/// # Errors
+/// When the link breaks.
+pub async fn land_script(
+    link: &mut Link,
+    flight: Flight<'_>,
+) -> Result<Result<Vec<StatementReport>, Stopped>, BrokenLink> {
+    let (mut results, stopped) = land(link, flight).await?;
     let mut caps = Caps::default();
     for report in &mut results {
         caps.trim(report);
@@ -283,13 +327,8 @@ pub async fn send<'q>(
     question: &'q str,
     limits: ReadOnlyLimits,
 ) -> Result<Flight<'q>, BrokenLink> {
-    flight::send(
-        link,
-        vec![ReadOnlyQuery::from(question)],
-        limits,
-        Asker::Program,
-    )
-    .await
+    let queries = vec![ReadOnlyQuery::from(question)];
+    flight::send(link, queries, limits, Asker::Program).await
 }
 
 /// Ends what is still open behind flights that have landed.
@@ -342,6 +381,14 @@ async fn together(
     asker: Asker<'_>,
 ) -> Result<(Vec<StatementReport>, Option<Stopped>), BrokenLink> {
     let flight = flight::send(link, queries.to_vec(), limits, asker).await?;
+    land(link, flight).await
+}
+
+/// Takes the last answer that is under way.
+async fn land(
+    link: &mut Link,
+    flight: Flight<'_>,
+) -> Result<(Vec<StatementReport>, Option<Stopped>), BrokenLink> {
     let (results, stopped) = flight.land(link).await?;
     if !stopped.as_ref().is_some_and(|stopped| stopped.escaped) {
         flight::close(link).await?;

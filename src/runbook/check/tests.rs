@@ -274,7 +274,7 @@ fn over(results: &[ResultSet]) -> Vec<(String, Verdict, String)> {
 #[test]
 fn the_plan_of_pgtap_holds_over_results_of_their_own() {
     let plan = |name: &str, text: &str| ResultSet {
-        columns: vec![name.to_owned()],
+        columns: vec![name.to_owned()].into(),
         ..make_line_result(&[text])
     };
     let (a, b) = (
@@ -368,6 +368,7 @@ proptest! {
         cut in 0_u64..3,
     ) {
         let total = rows.len() as u64 + cut;
+        let columns = columns.into();
         let set = ResultSet { columns, rows, total };
         let Some(checks) = read_checks(&set) else { return Ok(()) };
         for (index, row) in set.rows.iter().enumerate() {

@@ -13,10 +13,11 @@ mod table;
 use super::form::shown;
 use super::name::Name;
 use super::{Action, Deed, Sort};
+use crate::runbook::parsed::ParsedStatement;
 use SyntaxKind as Kind;
 use index::index;
 use node::{guarded, has, name, relation, segments};
-use squawk_syntax::{Parse, SourceFile, SyntaxKind, SyntaxNode};
+use squawk_syntax::{SyntaxKind, SyntaxNode};
 use table::{alter_table, create_table};
 
 /// A deed, and whether it says IF [NOT] EXISTS.
@@ -42,7 +43,7 @@ pub(super) fn unseen(text: &str, kind: &str) -> Option<&'static str> {
 
 /// What the text of one statement does, and why that may not be all.
 pub(super) fn deeds(
-    file: &Parse<SourceFile>,
+    parsed: &ParsedStatement,
     text: &str,
     kind: &str,
 ) -> (Vec<Guarded>, Option<&'static str>) {
@@ -51,14 +52,14 @@ pub(super) fn deeds(
         kind.split(' ').next().unwrap_or_default(),
         "CREATE" | "ALTER" | "DROP" | "COMMENT"
     );
-    if defines && !file.errors().is_empty() {
+    if defines && parsed.error.is_some() {
         return (Vec::new(), why.or(Some("its text could not be parsed")));
     }
     let mut deeds = Vec::new();
     let mut cascades = false;
-    for statement in file.syntax_node().children() {
-        cascades |= kind.starts_with("DROP") && has(&statement, Kind::CASCADE);
-        of_statement(&statement, kind, &mut deeds);
+    for statement in &parsed.parts {
+        cascades |= kind.starts_with("DROP") && has(statement, Kind::CASCADE);
+        of_statement(statement, kind, &mut deeds);
     }
     let why = why.or(cascades.then_some("CASCADE drops what depends on it too"));
     (deeds, why)

@@ -80,13 +80,13 @@ fn account(runbook: &Runbook, done: usize, fails: bool) -> Account {
         let rows = (0..number).map(|row| vec![Some(row.to_string()), None]);
         let report = StatementReport {
             number,
-            tag: format!("UPDATE {number}"),
+            tag: format!("UPDATE {number}").into(),
             locks: vec![Lock {
                 mode: LockMode::RowExclusive,
                 relation: format!("public.t{number}"),
             }],
             result: (number < 50).then(|| ResultSet {
-                columns: vec!["first".into(), "second".into()],
+                columns: vec!["first".into(), "second".into()].into(),
                 rows: rows.collect(),
                 total: number as u64 + 5,
             }),

@@ -15,7 +15,7 @@ fn compare_transaction(machine: &Machine, account: &Account, replayed: &Attempt)
     let ended: Vec<_> = steps
         .filter_map(|(statement, step)| {
             let (tag, duration, error) = match step {
-                Step::Done(report) => (Some(report.tag.clone()), report.duration, None),
+                Step::Done(report) => (Some(report.tag.to_string()), report.duration, None),
                 Step::Failed { duration, error } => {
                     (None, *duration, Some(Message::from(&**error)))
                 }

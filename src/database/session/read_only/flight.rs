@@ -126,13 +126,16 @@ fn opening(limits: ReadOnlyLimits, asker: Asker<'_>, link: &Link) -> Vec<String>
     // The bytes of a SQL_ASCII database come as they are.
     let any_bytes = link.takes_bytes_in();
     texts.extend(any_bytes.map(|encoding| set("client_encoding", literal(encoding))));
-    texts.extend(limits.lock.map(|lock| bounded("lock_timeout", lock)));
+    texts.extend(match asker {
+        Asker::FileAhead { lock, .. } => Some(set("lock_timeout", lock.into())),
+        Asker::Program | Asker::File(_) => limits.lock.map(|lock| bounded("lock_timeout", lock)),
+    });
     texts.push(set(
         "stagegate.schemas",
         "pg_catalog.current_schemas(true)::pg_catalog.text".into(),
     ));
     let path = match asker {
-        Asker::File(path) => path,
+        Asker::File(path) | Asker::FileAhead { path, .. } => path,
         Asker::Program => {
             // With many tables the planner takes a question to the catalogs for one that is worth being
             // compiled, which then takes longer than what it saves.
