@@ -165,7 +165,8 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// A label at the left and its text wrapped beside it, from column `indent` on.
+/// A label at the left and its text wrapped beside it, from column `indent` on; below it, where the label
+/// goes beyond that column.
 pub(crate) fn labelled(
     label: &str,
     label_style: Style,
@@ -174,19 +175,20 @@ pub(crate) fn labelled(
     indent: usize,
     columns: usize,
 ) -> Vec<Line<'static>> {
-    wrap(text, columns.saturating_sub(indent))
-        .into_iter()
-        .enumerate()
-        .map(|(index, part)| {
-            let head = if index == 0 { label } else { "" };
-            let gap = indent.saturating_sub(width(head));
-            Line::from(vec![
-                head.to_owned().set_style(label_style),
-                Span::raw(" ".repeat(gap)),
-                part.set_style(text_style),
-            ])
-        })
-        .collect()
+    let head = label.to_owned().set_style(label_style);
+    let mut parts = wrap(text, columns.saturating_sub(indent)).into_iter();
+    let mut first = Line::from(head);
+    if let Some(gap) = indent.checked_sub(width(label)) {
+        first.push_span(" ".repeat(gap));
+        first.extend(parts.next().map(|part| part.set_style(text_style)));
+    }
+    let below = parts.map(|part| {
+        Line::from(vec![
+            Span::raw(" ".repeat(indent)),
+            part.set_style(text_style),
+        ])
+    });
+    std::iter::once(first).chain(below).collect()
 }
 
 /// A text from column `indent` on, whose further lines stand a little more to the right.
@@ -242,6 +244,16 @@ mod tests {
         colour: Palette::Mono,
         glyphs: Glyphs::Unicode,
     };
+
+    #[test]
+    fn a_label_beyond_its_column_stands_above_its_text() {
+        let shown = |label| {
+            let lines = labelled(label, Style::new(), "one two", Style::new(), 4, 9);
+            lines.iter().map(Line::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(shown("ab"), ["ab  one", "    two"]);
+        assert_eq!(shown("abcde"), ["abcde", "    one", "    two"]);
+    }
 
     #[test]
     fn control_characters_become_escapes() {
