@@ -154,12 +154,7 @@ mod hostile {
             statement.relation = Some((*relation).into());
         }
         let mut walk = Walk::new(runbook);
-        walk.connect();
-        walk.evidence(|_, _| {});
-        walk.sign_all();
-        walk.press("a");
-        walk.begin();
-        walk.run_script(|_| {});
+        walk.apply();
         walk.settle();
         walk.press("Tab");
         walk.press("Tab");
@@ -1632,12 +1627,7 @@ mod behaviour {
         let mut book = runbook();
         book.script.statements[11].is_data = true;
         let mut walk = Walk::new(book);
-        walk.connect();
-        walk.evidence(|_, _| {});
-        walk.sign_all();
-        walk.press("a");
-        walk.begin();
-        walk.run_script(|_| {});
+        walk.apply();
         walk.settle();
         let text = walk.text((119, 40), Glyphs::Unicode);
         let said = "the rows of statement 11 are called data and count as no check";

@@ -61,9 +61,7 @@ pub(crate) fn draw_sheet(
     sheet: &Sheet,
     scroll: &mut Scroll,
 ) {
-    let head = u16::try_from(sheet.head.len()).unwrap_or(u16::MAX);
-    put(buffer, rows(area, 0, head), &sheet.head);
-    let area = rows(area, head, area.height.saturating_sub(head));
+    let area = draw_head(buffer, area, &sheet.head);
     let pinned = u16::try_from(sheet.pinned.len())
         .unwrap_or(u16::MAX)
         .min(area.height / 2);

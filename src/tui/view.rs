@@ -164,6 +164,12 @@ impl Scene<'_> {
         self.account.holds_locks(self.machine, &self.runbook.script)
     }
 
+    /// The transaction's id, or that it is unknown.
+    pub(crate) fn xid(&self) -> String {
+        let xid = self.account.transaction.xid.as_deref();
+        self.look.clean(xid.unwrap_or("unknown"))
+    }
+
     /// Whether `act` is offered, and open.
     pub(crate) fn open(&self, act: Act) -> bool {
         self.machine.offer(act).is_open()

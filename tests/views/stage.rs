@@ -671,6 +671,16 @@ impl Walk {
         self.report(Body::ScriptFinished);
     }
 
+    /// From the way to the server to the end of the script, every item signed and every statement done.
+    pub fn apply(&mut self) {
+        self.connect();
+        self.evidence(|_, _| {});
+        self.sign_all();
+        self.press("a");
+        self.begin();
+        self.run_script(|_| {});
+    }
+
     pub fn settle(&mut self) {
         self.report(Body::Settled {
             same_transaction: true,
@@ -916,12 +926,7 @@ pub fn deciding_at_leisure() -> Walk {
         ..Plan::new(&runbook, Mode::Run, plan::HOLD_LIMIT)
     };
     let mut walk = Walk::with_plan(runbook, plan);
-    walk.connect();
-    walk.evidence(|_, _| {});
-    walk.sign_all();
-    walk.press("a");
-    walk.begin();
-    walk.run_script(|_| {});
+    walk.apply();
     walk.settle();
     walk.tick(450);
     walk

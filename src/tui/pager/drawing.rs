@@ -112,18 +112,13 @@ impl Pager {
             1 => "1 line goes on to the right".to_owned(),
             lines => format!("{lines} lines go on to the right"),
         };
-        let below = Rect {
-            y: body.bottom(),
-            height: 1,
-            ..body
-        };
         let keys = "Right moves, Space reads on, w wraps";
         let sign = self.look.glyphs.to_right();
         let line = Line::from(vec![
             format!(" {sign}").set_style(self.look.here()),
             format!(" {said}: {keys}").set_style(self.look.warn()),
         ]);
-        put(buffer, below, &[line]);
+        draw_below(buffer, body, line);
     }
 
     /// Says there that lines were not on the screen yet, where none goes on to the right.
@@ -134,13 +129,18 @@ impl Pager {
             (0, 1) => "1 line was not on the screen yet".to_owned(),
             (0, unseen) => format!("{unseen} lines were not on the screen yet"),
         };
-        let below = Rect {
-            y: body.bottom(),
-            height: 1,
-            ..body
-        };
         let keys = "Space reads on, ] next section, n finding";
         let line = Line::from(format!(" {said}: {keys}").set_style(self.look.warn()));
-        put(buffer, below, &[line]);
+        draw_below(buffer, body, line);
     }
+}
+
+/// One line right below the script.
+fn draw_below(buffer: &mut Buffer, body: Rect, line: Line<'static>) {
+    let below = Rect {
+        y: body.bottom(),
+        height: 1,
+        ..body
+    };
+    put(buffer, below, &[line]);
 }

@@ -279,14 +279,7 @@ fn changed(scene: &Scene<'_>) -> String {
 /// How an outcome is known, in a sentence.
 fn proved(scene: &Scene<'_>, proof: &Proof, word: &str) -> String {
     let look = scene.look;
-    let xid = look.clean(
-        scene
-            .account
-            .transaction
-            .xid
-            .as_deref()
-            .unwrap_or("unknown"),
-    );
+    let xid = scene.xid();
     match proof {
         Proof::Tag { tag, xact_status } => {
             let tag = look.clean(tag);
@@ -368,14 +361,7 @@ fn inquiry(scene: &Scene<'_>, reason: &Inquiry) -> String {
 
 fn unknown(scene: &Scene<'_>, reason: &Inquiry, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
-    let xid = look.clean(
-        scene
-            .account
-            .transaction
-            .xid
-            .as_deref()
-            .unwrap_or("unknown"),
-    );
+    let xid = scene.xid();
     let mut lines = gate::fact(
         scene,
         "Because",

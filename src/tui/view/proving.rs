@@ -140,7 +140,7 @@ fn committing(scene: &Scene<'_>) -> Vec<String> {
     sentences.push(format!(
         "It counts as committed when the server answers COMMIT and is idle afterwards, or \
          pg_xact_status('{}') says committed.",
-        xid(scene)
+        scene.xid()
     ));
     sentences
 }
@@ -184,7 +184,7 @@ fn inquiring(scene: &Scene<'_>, commit_sent: bool) -> Vec<String> {
     };
     let asks = format!(
         "A new connection asks the same server: pg_xact_status('{}').",
-        xid(scene)
+        scene.xid()
     );
     vec![lost, asks]
 }
@@ -202,9 +202,4 @@ fn waiting(scene: &Scene<'_>, left: Millis, proof: &Proof) -> Vec<String> {
             countdown(left)
         ),
     ]
-}
-
-fn xid(scene: &Scene<'_>) -> String {
-    let xid = scene.account.transaction.xid.as_deref();
-    scene.look.clean(xid.unwrap_or("unknown"))
 }
