@@ -245,7 +245,14 @@ pub async fn measure(extent: Extent) -> (Releases, Vec<String>) {
                     Loss::HangUp => program.signal(Signal::HUP),
                     Loss::Terminate => program.signal(Signal::TERM),
                     Loss::Stop => program.signal(Signal::STOP),
-                    Loss::Freeze | Loss::Drop => link.freeze(),
+                    Loss::Freeze | Loss::Drop => {
+                        let since = Instant::now();
+                        while client == Client::Stagegate && !link.counted().is_between_requests() {
+                            assert!(since.elapsed() < PATIENCE, "{}", link.counted().letters);
+                            std::thread::sleep(Duration::from_millis(1));
+                        }
+                        link.freeze();
+                    }
                 };
                 let release = tokio::task::spawn_blocking(move || {
                     held.release(&handle, &folder, extent, blow)

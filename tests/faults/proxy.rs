@@ -80,6 +80,18 @@ pub struct Counted {
     pub pid: i32,
 }
 
+impl Counted {
+    /// Whether the client's last message is a plain query: then no request is divided by what comes now.
+    /// Between the messages of one request no limit of the server ends a silent session.
+    pub fn is_between_requests(&self) -> bool {
+        let last = self
+            .letters
+            .rfind('>')
+            .and_then(|at| self.letters.get(at + 1..));
+        last.is_some_and(|last| last.starts_with('Q'))
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum End {
     None,
