@@ -14,10 +14,10 @@ use crate::gate::plan::{Mode, Plan};
 use crate::gate::{Account, Act};
 use crate::runbook::Runbook;
 use crate::tui::field::{LONGEST, SECRET, TextField};
-use crate::tui::keymap::{self, Does, KeyMeaning, KeyPlace, PageAct, ViewAct};
+use crate::tui::keymap::{self, Does, KeyMeaning, KeyPlace, ViewAct};
 use crate::tui::pager::clipboard::{FIND_FIRST, hand_over};
-use crate::tui::pager::{Paged, Pager};
-use crate::tui::paint::{draw_box, draw_find, draw_frame, guard};
+use crate::tui::pager::{PageAct, Paged, Pager};
+use crate::tui::paint::{draw_box, draw_frame, guard};
 use crate::tui::scroll::Scroll;
 use crate::tui::theme::Appearance;
 use crate::tui::view::stream::Outline;
@@ -344,15 +344,16 @@ impl InspectScreen {
         let blind = self.shown.blind.as_ref();
         let blind = blind.map(|why| format!("Cannot look: {why}. It goes on trying; p tries now."));
         let said = self.toast.clone().or(blind);
-        let body = draw_frame((buffer, area), &scene, &head, &keys, said.as_deref());
+        let body = draw_frame((buffer, area), scene.look, &head, &keys, said.as_deref());
         let lines = match self.help {
             true => view::help(&scene, columns),
             false => view::draw_pane(&self.shown, &scene, columns),
         };
         match self.scroll() {
-            Some((pager, scroll)) => pager.draw_lines((buffer, body), &scene, lines, scroll),
+            Some((pager, scroll)) => pager.draw_lines((buffer, body), lines, scroll),
             None => {
-                self.pager.draw_script(buffer, body, &scene, self.typing);
+                self.pager
+                    .draw_script(buffer, body, &scene.standings(), self.typing);
                 if said.is_none() {
                     self.pager.draw_going_on(buffer, body);
                 }
@@ -363,7 +364,7 @@ impl InspectScreen {
             let lines = prompt::secret(&scene, question, &self.typed, columns);
             draw_box(buffer, body, &lines);
         } else if self.typing {
-            draw_find(buffer, body, &scene, &self.typed);
+            prompt::draw_find(buffer, body, &scene, &self.typed);
         }
         guard(buffer, self.shown.look.glyphs);
         self.account = account;

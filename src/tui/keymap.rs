@@ -5,9 +5,11 @@
 
 mod table;
 
-pub use table::{BINDINGS, PageAct, ViewAct};
+pub use table::{BINDINGS, ViewAct};
 
 use super::field::FieldEdit;
+use super::pager::PageAct;
+use super::scroll::ScrollStep;
 use crate::gate::Act;
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Phase, Prompt};
@@ -304,10 +306,10 @@ fn control_edit(key: char) -> Option<FieldEdit> {
 /// What `key` does held together with Ctrl where nothing is typed: the habits of vi and less.
 fn control_page(key: char) -> Option<PageAct> {
     match key {
-        'f' => Some(PageAct::PageDown),
-        'b' => Some(PageAct::PageUp),
-        'd' => Some(PageAct::HalfDown),
-        'u' => Some(PageAct::HalfUp),
+        'f' => Some(PageAct::Scroll(ScrollStep::PageDown)),
+        'b' => Some(PageAct::Scroll(ScrollStep::PageUp)),
+        'd' => Some(PageAct::Scroll(ScrollStep::HalfDown)),
+        'u' => Some(PageAct::Scroll(ScrollStep::HalfUp)),
         _ => None,
     }
 }
@@ -489,7 +491,7 @@ mod tests {
         // The same key at two places may not ask for two different acts: hands learn keys, not
         // places. (Enter and Esc are the keys of prompts.)
         let mut acts: Vec<(KeyCode, Act)> = Vec::new();
-        for binding in BINDINGS {
+        for binding in BINDINGS.iter() {
             if let Does::Gate(act) = binding.does {
                 for key in binding.keys {
                     if let Some((_, other)) = acts.iter().find(|(k, _)| k == key) {

@@ -6,15 +6,117 @@
 
 pub(crate) mod clipboard;
 mod drawing;
+mod searching;
 
-use super::field::remember;
-use super::keymap::PageAct;
 use super::reader::perusal::SeenLines;
 use super::reader::{self, DocumentPages};
-use super::scroll::Scroll;
+use super::scroll::{Scroll, ScrollStep};
 use super::theme::Appearance;
 use crate::runbook::Runbook;
+use KeyCode::{Char, Down, End, Home, Left, PageDown, PageUp, Right, Up};
+use crossterm::event::KeyCode;
 use std::sync::Arc;
+
+/// What can be asked of a pager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageAct {
+    Scroll(ScrollStep),
+    Left,
+    Right,
+    FindNext,
+    FindPrevious,
+    NextSection,
+    PreviousSection,
+    Wrap,
+    /// To what of a script was not on the screen yet; elsewhere a page down.
+    ReadOn,
+}
+
+/// A key of the pager, and what the help says of it.
+pub(crate) struct PageKey {
+    pub keys: &'static [KeyCode],
+    pub act: PageAct,
+    pub help: &'static str,
+}
+
+/// The keys that hold where something is read page by page.
+pub(crate) const READING_KEYS: &[PageKey] = &[
+    PageKey {
+        keys: &[Char('n')],
+        act: PageAct::FindNext,
+        help: "go to the next match; in a script, with nothing sought, to the next finding",
+    },
+    PageKey {
+        keys: &[Char('N')],
+        act: PageAct::FindPrevious,
+        help: "go to the match, or the finding, before",
+    },
+    PageKey {
+        keys: &[Char(']')],
+        act: PageAct::NextSection,
+        help: "in a script: to the next section",
+    },
+    PageKey {
+        keys: &[Char('[')],
+        act: PageAct::PreviousSection,
+        help: "in a script: to the section before",
+    },
+    PageKey {
+        keys: &[Char('w')],
+        act: PageAct::Wrap,
+        help: "in a script: wrap long lines, or let Left and Right move them; in rows: one value below the \
+               other, as psql's \\x, or as a grid",
+    },
+    PageKey {
+        keys: &[Char(' ')],
+        act: PageAct::ReadOn,
+        help: "one page down; in a script: to what was not on the screen yet, to the right and then down",
+    },
+];
+
+/// Those that hold everywhere.
+pub(crate) const MOVING_KEYS: &[PageKey] = &[
+    PageKey {
+        keys: &[Right],
+        act: PageAct::Right,
+        help: "further to the right in long lines and in wide rows; else the next pane",
+    },
+    PageKey {
+        keys: &[Left],
+        act: PageAct::Left,
+        help: "further to the left in them; else the pane before",
+    },
+    PageKey {
+        keys: &[Up, Char('k')],
+        act: PageAct::Scroll(ScrollStep::Up),
+        help: "one line up",
+    },
+    PageKey {
+        keys: &[Down, Char('j')],
+        act: PageAct::Scroll(ScrollStep::Down),
+        help: "one line down",
+    },
+    PageKey {
+        keys: &[PageUp],
+        act: PageAct::Scroll(ScrollStep::PageUp),
+        help: "one page up",
+    },
+    PageKey {
+        keys: &[PageDown],
+        act: PageAct::Scroll(ScrollStep::PageDown),
+        help: "one page down",
+    },
+    PageKey {
+        keys: &[Char('g'), Home],
+        act: PageAct::Scroll(ScrollStep::First),
+        help: "to the beginning",
+    },
+    PageKey {
+        keys: &[Char('G'), End],
+        act: PageAct::Scroll(ScrollStep::Last),
+        help: "to the end",
+    },
+];
 
 /// A place in a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,28 +142,6 @@ pub(crate) enum Paged {
 impl Paged {
     fn said_or_done(said: Option<String>) -> Paged {
         said.map_or(Paged::Done, Paged::Said)
-    }
-}
-
-/// A text that is sought among lines, from one of them on and round the end.
-pub(crate) struct Quest {
-    needle: String,
-    from: usize,
-    forward: bool,
-}
-
-impl Quest {
-    /// The first of so many lines that holds it.
-    pub(crate) fn find_among(
-        &self,
-        all: usize,
-        text_of: impl Fn(usize) -> Option<String>,
-    ) -> Option<usize> {
-        (0..all)
-            .map(|step| (self.from + if self.forward { step } else { all - step }) % all)
-            .find(|line| {
-                text_of(*line).is_some_and(|text| text.to_lowercase().contains(&self.needle))
-            })
     }
 }
 
@@ -158,16 +238,9 @@ impl Pager {
     /// Does to the open script what a key asks for.
     pub(crate) fn page_script(&mut self, act: PageAct) -> Paged {
         Paged::said_or_done(match act {
-            PageAct::Up
-            | PageAct::Down
-            | PageAct::PageUp
-            | PageAct::PageDown
-            | PageAct::HalfUp
-            | PageAct::HalfDown
-            | PageAct::First
-            | PageAct::Last => {
+            PageAct::Scroll(step) => {
                 if let Some(scroll) = self.documents.get_mut(self.tab) {
-                    scroll.act(act);
+                    scroll.scroll_by(step);
                 }
                 None
             }
@@ -187,23 +260,13 @@ impl Pager {
     /// Does to a pane of lines, drawn by [`Pager::draw_lines`], what a key asks for.
     pub(crate) fn page_lines(&mut self, act: PageAct, scroll: &mut Scroll) -> Paged {
         match act {
-            PageAct::Up
-            | PageAct::Down
-            | PageAct::PageUp
-            | PageAct::PageDown
-            | PageAct::HalfUp
-            | PageAct::HalfDown
-            | PageAct::First
-            | PageAct::Last => scroll.act(act),
-            PageAct::ReadOn => scroll.act(PageAct::PageDown),
+            PageAct::Scroll(step) => scroll.scroll_by(step),
+            PageAct::ReadOn => scroll.scroll_by(ScrollStep::PageDown),
             PageAct::FindNext | PageAct::FindPrevious => {
                 return Paged::said_or_done(self.find_in_lines(act == PageAct::FindNext, scroll));
             }
-            PageAct::Left
-            | PageAct::Right
-            | PageAct::NextSection
-            | PageAct::PreviousSection
-            | PageAct::Wrap => return Paged::Beyond,
+            // What only a script has.
+            _ => return Paged::Beyond,
         }
         Paged::Done
     }
@@ -283,7 +346,7 @@ impl Pager {
             None => {
                 self.moved = 0;
                 if scroll.top < scroll.last() {
-                    scroll.act(PageAct::PageDown);
+                    scroll.scroll_by(ScrollStep::PageDown);
                 } else if let Some(row) = seen.first_unseen(pages) {
                     scroll.top = row.min(scroll.last());
                 } else {
@@ -292,104 +355,5 @@ impl Pager {
             }
         }
         None
-    }
-
-    // ---- searching ------------------------------------------------------------------------------
-
-    /// The texts that were sought, the last one last.
-    pub(crate) fn searches(&self) -> &[String] {
-        &self.searches
-    }
-
-    /// The row that was found, of the script or the pane that is open.
-    pub(crate) fn found(&self) -> Option<usize> {
-        self.found
-    }
-
-    /// Takes what is sought from now on.
-    pub(crate) fn seek(&mut self, sought: String) {
-        remember(&mut self.searches, &sought);
-        self.sought = sought;
-        self.found = None;
-    }
-
-    /// What is sought, from where a pane is scrolled to; or why nothing is.
-    pub(crate) fn begin_quest(&self, forward: bool, scroll: &Scroll) -> Result<Quest, String> {
-        if self.sought.is_empty() {
-            return Err("Nothing is sought yet; / asks for a text.".into());
-        }
-        let from = match (self.found, forward) {
-            (Some(found), true) => found + 1,
-            (Some(found), false) => found + scroll.total.saturating_sub(1),
-            (None, _) => scroll.top,
-        };
-        Ok(Quest {
-            needle: self.sought.to_lowercase(),
-            from,
-            forward,
-        })
-    }
-
-    /// Takes what a search found, and scrolls to it; what is to be said of it.
-    pub(crate) fn end_quest(
-        &mut self,
-        found: Option<usize>,
-        scroll: &mut Scroll,
-    ) -> Option<String> {
-        self.found = found;
-        let Some(row) = found else {
-            return Some(format!("Not found: {}", self.look.clean(&self.sought)));
-        };
-        if !(scroll.top..scroll.top + scroll.height).contains(&row) {
-            scroll.top = row.saturating_sub(2).min(scroll.last());
-        }
-        None
-    }
-
-    /// Goes to the next place of the open script that holds what is sought.
-    pub(crate) fn find_in_script(&mut self, forward: bool) -> Option<String> {
-        let mut scroll = self.documents.get(self.tab).copied().unwrap_or_default();
-        let quest = match self.begin_quest(forward, &scroll) {
-            Ok(quest) => quest,
-            Err(why) => return Some(why),
-        };
-        let found = self.pages.as_ref().and_then(|pages| {
-            let text_of = |row| pages.text(&self.runbook, row).map(str::to_owned);
-            quest.find_among(pages.len(), text_of)
-        });
-        let said = self.end_quest(found, &mut scroll);
-        if let Some(slot) = self.documents.get_mut(self.tab) {
-            *slot = scroll;
-        }
-        if let Some(row) = found {
-            self.move_to_match(row);
-        }
-        said
-    }
-
-    /// Goes to the next line of the pane that holds what is sought.
-    pub(crate) fn find_in_lines(&mut self, forward: bool, scroll: &mut Scroll) -> Option<String> {
-        match self.begin_quest(forward, scroll) {
-            Ok(quest) => {
-                let found = quest.find_among(self.texts.len(), |row| self.line(row).cloned());
-                self.end_quest(found, scroll)
-            }
-            Err(why) => Some(why),
-        }
-    }
-
-    /// Moves a long line so that what was found in it is seen.
-    fn move_to_match(&mut self, row: usize) {
-        let Some(pages) = self.pages.as_ref().filter(|_| !self.wrapped) else {
-            return;
-        };
-        let columns = pages.columns_of(self.look, &self.runbook, row, &self.sought);
-        let Some(columns) = columns else { return };
-        let inner = pages.inner();
-        if columns.end < inner {
-            self.moved = 0;
-        } else if columns.start <= self.moved || columns.end >= self.moved + inner {
-            self.moved = columns.start.saturating_sub(inner / 3);
-        }
     }
 }

@@ -1,20 +1,56 @@
 //! Lines into cells: areas, sheets with what stays above and below them, and the guard of I8.
 
-use super::field::TextField;
 use super::scroll::Scroll;
 use super::text::wrap;
-use super::theme::Glyphs;
-use super::view::grid::NAMES;
-use super::view::{Roll, Scene, Sheet, prompt};
+use super::theme::{Appearance, Glyphs};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Styled;
 use ratatui::text::Line;
+
+/// So many lines of a grid name its columns.
+pub(crate) const NAMES: usize = 2;
+
+/// A pane's lines, and those that stay above and below them however far it is scrolled.
+#[derive(Default)]
+pub(crate) struct Sheet {
+    pub head: Vec<Line<'static>>,
+    pub lines: Vec<Line<'static>>,
+    pub pinned: Vec<Line<'static>>,
+    /// The line to keep in sight, where the pane follows something.
+    pub follow: Option<usize>,
+}
+
+/// Lines that are made only where they are seen: a pane of any length costs what is visible.
+pub(crate) trait Roll {
+    /// How many lines there are.
+    fn total(&self) -> usize;
+    /// The line to keep in sight, where the pane follows something.
+    fn follow(&self) -> Option<usize> {
+        None
+    }
+    /// Where a grid stands in it, whose first [`NAMES`] lines name its columns; empty where none does.
+    fn grid(&self) -> std::ops::Range<usize> {
+        0..0
+    }
+    /// The lines of a range.
+    fn lines(&self, range: std::ops::Range<usize>) -> Vec<Line<'static>>;
+}
+
+impl Sheet {
+    pub(crate) fn of(lines: Vec<Line<'static>>) -> Sheet {
+        Sheet {
+            lines,
+            ..Sheet::default()
+        }
+    }
+}
 
 /// What stands around the body of every screen: three lines at the top, the keys at the bottom, and above
 /// them what is said, up to three lines. Returns the body.
 pub(crate) fn draw_frame(
     (buffer, area): (&mut Buffer, Rect),
-    scene: &Scene<'_>,
+    look: Appearance,
     head: &[Line<'static>],
     keys: &[Line<'static>],
     said: Option<&str>,
@@ -22,9 +58,9 @@ pub(crate) fn draw_frame(
     put(buffer, rows(area, 0, 3), head);
     put(buffer, rows(area, area.height.saturating_sub(2), 2), keys);
     let columns = usize::from(area.width);
-    let said = said.map(|text| wrap(&scene.look.clean(text), columns.saturating_sub(2)));
+    let said = said.map(|text| wrap(&look.clean(text), columns.saturating_sub(2)));
     let said: Vec<Line<'static>> = (said.into_iter().flatten().take(3))
-        .map(|part| scene.line(format!(" {part}"), scene.look.warn()))
+        .map(|part| Line::from(format!(" {part}").set_style(look.warn())))
         .collect();
     let height = u16::try_from(said.len()).unwrap_or(1).max(1);
     let above = area.height.saturating_sub(2 + height);
@@ -46,18 +82,10 @@ pub(crate) fn draw_box(buffer: &mut Buffer, body: Rect, lines: &[Line<'static>])
     put(buffer, area, lines);
 }
 
-/// The box in which a text to find is typed.
-pub(crate) fn draw_find(buffer: &mut Buffer, body: Rect, scene: &Scene<'_>, typed: &TextField) {
-    let columns = usize::from(body.width.saturating_sub(2).min(86));
-    let inside = vec![prompt::field(scene, typed, columns.saturating_sub(4))];
-    let lines = prompt::boxed(scene, "FIND", scene.look.key(), inside, columns);
-    draw_box(buffer, body, &lines);
-}
-
 pub(crate) fn draw_sheet(
     buffer: &mut Buffer,
     area: Rect,
-    scene: &Scene<'_>,
+    look: Appearance,
     sheet: &Sheet,
     scroll: &mut Scroll,
 ) {
@@ -71,7 +99,7 @@ pub(crate) fn draw_sheet(
     if let Some(shown) = sheet.lines.get(scroll.top..end) {
         put(buffer, upper, shown);
     }
-    more(buffer, upper, scene, scroll);
+    more(buffer, upper, look, scroll);
     // What is pinned stands right below the rest where there is room, so that the eye need not jump.
     let y = u16::try_from(end.saturating_sub(scroll.top))
         .unwrap_or(u16::MAX)
@@ -90,7 +118,7 @@ pub(crate) fn draw_head(buffer: &mut Buffer, area: Rect, head: &[Line<'static>])
 pub(crate) fn draw_roll(
     buffer: &mut Buffer,
     area: Rect,
-    scene: &Scene<'_>,
+    look: Appearance,
     roll: &dyn Roll,
     scroll: &mut Scroll,
     found: Option<usize>,
@@ -106,16 +134,15 @@ pub(crate) fn draw_roll(
     }
     let found = found.and_then(|found| found.checked_sub(scroll.top));
     if let Some(line) = found.and_then(|found| shown.get_mut(found)) {
-        *line = std::mem::take(line).patch_style(scene.look.here());
+        *line = std::mem::take(line).patch_style(look.here());
     }
     put(buffer, area, &shown);
-    more(buffer, area, scene, scroll);
+    more(buffer, area, look, scroll);
 }
 
 /// A scroll bar in the last column, where there is more than fits: how much of all is seen, and where
 /// that lies. An arrow at its end says that there is more in that direction.
-pub(crate) fn more(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, scroll: &Scroll) {
-    let look = scene.look;
+pub(crate) fn more(buffer: &mut Buffer, area: Rect, look: Appearance, scroll: &Scroll) {
     let (below, above) = look.glyphs.more();
     let hidden = scroll.total.saturating_sub(scroll.top + scroll.height);
     if scroll.top + hidden == 0 || area.height < 2 || area.width < 2 {
@@ -139,9 +166,9 @@ pub(crate) fn more(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, scroll: &
     }
 }
 
-pub(crate) fn upright(buffer: &mut Buffer, body: Rect, x: u16, scene: &Scene<'_>) {
+pub(crate) fn upright(buffer: &mut Buffer, body: Rect, x: u16, look: Appearance) {
     for y in body.top()..body.bottom() {
-        buffer.set_string(body.x + x, y, scene.look.glyphs.upright(), scene.look.dim());
+        buffer.set_string(body.x + x, y, look.glyphs.upright(), look.dim());
     }
 }
 

@@ -21,7 +21,6 @@ pub(crate) mod perusal;
 use super::sql;
 use super::text::{counted, take, width, wrap};
 use super::theme::{Appearance, Glyphs};
-use super::view::Scene;
 use crate::gate::event::Document;
 use crate::runbook::Runbook;
 use crate::runbook::highlight::{self, Highlight};
@@ -39,6 +38,16 @@ const ROOMY: usize = 80;
 /// on, could lie beyond the edge of the screen without anybody missing it.
 const BLANKS: usize = 32;
 const FAR: usize = 70;
+
+/// How far a signature asks for a document to be read, and whether it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DocumentStanding {
+    NotAsked,
+    Unread,
+    Read,
+    /// To its end, but in an earlier run.
+    ReadBefore,
+}
 
 /// One row of the view.
 #[derive(Clone)]
@@ -388,18 +397,17 @@ impl DocumentPages {
     /// The rows of `range` as lines, from column `shift` on; the row `found` stands out.
     pub(crate) fn lines(
         &self,
-        scene: &Scene<'_>,
+        (look, runbook): (Appearance, &Runbook),
         range: Range<usize>,
         shift: usize,
         found: Option<usize>,
     ) -> Vec<Line<'static>> {
-        let look = scene.look;
         let rows = self.rows.iter().enumerate();
         rows.skip(range.start)
             .take(range.len())
             .map(|(index, row)| {
                 let line = match row {
-                    PageRow::File(name) => scene.heading(&format!(" {name}"), self.width),
+                    PageRow::File(name) => look.heading(&format!(" {name}"), self.width),
                     PageRow::Note { text, grave, line } => self.note(look, text, *grave, *line),
                     PageRow::Code {
                         line,
@@ -411,7 +419,7 @@ impl DocumentPages {
                     } => {
                         let numbered = first.then_some((*line, *marked));
                         let code = (*source, span.clone(), *wide);
-                        self.code(scene, numbered, code, shift)
+                        self.code((look, runbook), numbered, code, shift)
                     }
                 };
                 if found == Some(index) {
@@ -454,12 +462,11 @@ impl DocumentPages {
     /// beside it, and what is seen of its text.
     fn code(
         &self,
-        scene: &Scene<'_>,
+        (look, runbook): (Appearance, &Runbook),
         numbered: Option<(usize, bool)>,
         (source, span, wide): (usize, Range<usize>, usize),
         shift: usize,
     ) -> Line<'static> {
-        let look = scene.look;
         let before = (shift > 0 && wide > 0).then(|| look.glyphs.to_left());
         let mut spans = Vec::new();
         if self.is_bare() {
@@ -479,13 +486,13 @@ impl DocumentPages {
             });
         }
         if self.wrapped {
-            spans.extend(self.coloured(scene, source, span));
+            spans.extend(self.coloured((look, runbook), source, span));
             return Line::from(spans);
         }
         let cut = wide > shift + self.inner();
         let to = shift + self.inner() - usize::from(cut);
-        let part = self.window(scene, source, span, self.seen_from(shift)..to);
-        spans.extend(self.coloured(scene, source, part));
+        let part = self.window((look, runbook), source, span, self.seen_from(shift)..to);
+        spans.extend(self.coloured((look, runbook), source, part));
         if cut {
             // Right at the edge, also where a wide letter would not have fitted before it.
             let used: usize = spans.iter().map(Span::width).sum();
@@ -504,19 +511,19 @@ impl DocumentPages {
     /// What of a line is seen in these columns of it.
     fn window(
         &self,
-        scene: &Scene<'_>,
+        (look, runbook): (Appearance, &Runbook),
         source: usize,
         span: Range<usize>,
         columns: Range<usize>,
     ) -> Range<usize> {
-        let text = (self.document.script_of(scene.runbook))
+        let text = (self.document.script_of(runbook))
             .and_then(|script| script.sources.get(source))
             .and_then(|source| source.text.get(span.clone()))
             .unwrap_or_default();
         let (mut at, mut used) = (0, 0);
         let mut from = None;
         while at < text.len() {
-            let (bytes, shown) = step(scene.look, text.get(at..).unwrap_or_default());
+            let (bytes, shown) = step(look, text.get(at..).unwrap_or_default());
             if used >= columns.start {
                 from.get_or_insert(at);
             }
@@ -530,9 +537,13 @@ impl DocumentPages {
     }
 
     /// A stretch of a source in the colours of its tokens.
-    fn coloured(&self, scene: &Scene<'_>, source: usize, span: Range<usize>) -> Vec<Span<'static>> {
-        let look = scene.look;
-        let Some(text) = (self.document.script_of(scene.runbook))
+    fn coloured(
+        &self,
+        (look, runbook): (Appearance, &Runbook),
+        source: usize,
+        span: Range<usize>,
+    ) -> Vec<Span<'static>> {
+        let Some(text) = (self.document.script_of(runbook))
             .and_then(|script| script.sources.get(source))
             .map(|source| &*source.text)
         else {
@@ -716,25 +727,24 @@ fn notes(script: &Script, source: usize) -> BTreeMap<usize, Vec<(String, bool)>>
 /// The tabs, and below them the name of the open document; each with whether it was read, where a
 /// signature asks for that.
 pub(crate) fn tabs(
-    scene: &Scene<'_>,
+    (look, runbook): (Appearance, &Runbook),
+    standings: &[(Document, DocumentStanding)],
     (open, seen): (usize, Option<&SeenLines>),
     position: &str,
     columns: usize,
 ) -> [Line<'static>; 2] {
-    let look = scene.look;
     let mut spans = Vec::new();
     let mut title = Line::default();
-    for (index, document) in documents(scene.runbook).into_iter().enumerate() {
+    for (index, (document, standing)) in standings.iter().enumerate() {
         let short = match document {
             Document::Script => "script".to_owned(),
             Document::Rollback(nth) => format!("rollback {}", nth + 1),
             Document::Checks(item) => format!("checks {}", item + 1),
         };
-        let state = state(scene, document);
         spans.push(Span::raw(" "));
         if index == open {
             spans.push(format!("[{short}]").set_style(look.strong()));
-            let script = document.script_of(scene.runbook);
+            let script = document.script_of(runbook);
             let name = look.clean(script.map_or("", |script| script.name.as_str()));
             let sources = script.into_iter().flat_map(|script| &script.sources);
             let lines = seen.map_or_else(
@@ -745,53 +755,41 @@ pub(crate) fn tabs(
                 "" => counted(lines, "line", "lines"),
                 position => position.to_owned(),
             };
-            let after = match (state, seen) {
-                (Some(true), Some(seen)) if seen.left() > 0 && was_read_before(scene, document) => {
+            let after = match (standing, seen) {
+                (DocumentStanding::ReadBefore, Some(seen)) if seen.left() > 0 => {
                     format!("  {at}, read in an earlier run")
                 }
-                (Some(true), _) => format!("  {at}, each was on the screen"),
-                (Some(false), Some(seen)) => {
+                (DocumentStanding::Read | DocumentStanding::ReadBefore, _) => {
+                    format!("  {at}, each was on the screen")
+                }
+                (DocumentStanding::Unread, Some(seen)) => {
                     let part = match seen.begun() {
                         0 => String::new(),
                         begun => format!(" ({begun} in part)"),
                     };
                     format!("  {at}, {} unseen{part}", seen.left())
                 }
-                (Some(false), None) => format!("  {at}, not read to the end yet"),
-                (None, _) => format!("  {at}"),
+                (DocumentStanding::Unread, None) => format!("  {at}, not read to the end yet"),
+                (DocumentStanding::NotAsked, _) => format!("  {at}"),
             };
             let room = columns.saturating_sub(width(&after) + 2);
             title = Line::from(vec![
                 Span::raw(" "),
                 look.clip_left(&name, room).set_style(look.strong()),
-                after.set_style(if state == Some(false) {
-                    look.warn()
-                } else {
-                    look.dim()
+                after.set_style(match standing {
+                    DocumentStanding::Unread => look.warn(),
+                    _ => look.dim(),
                 }),
             ]);
         } else {
-            let read = if state == Some(true) { " read" } else { "" };
+            let read = match standing {
+                DocumentStanding::Read | DocumentStanding::ReadBefore => " read",
+                DocumentStanding::NotAsked | DocumentStanding::Unread => "",
+            };
             spans.push(format!(" {short}{read} ").set_style(look.dim()));
         }
     }
     [Line::from(spans), title]
-}
-
-fn was_read_before(scene: &Scene<'_>, document: Document) -> bool {
-    let mut before = scene.account.read_before.iter();
-    before.any(|(one, _)| *one == document)
-}
-
-/// Whether a document was read, where a signature asks for that.
-fn state(scene: &Scene<'_>, document: Document) -> Option<bool> {
-    let mut needed = scene.machine.plan().items.iter();
-    needed
-        .any(|item| item.documents.contains(&document))
-        .then(|| {
-            let mut items = scene.machine.items().iter();
-            !items.any(|item| item.unread.contains(&document))
-        })
 }
 
 #[cfg(test)]

@@ -1,6 +1,17 @@
 //! How far something is scrolled: by a person, or by what it follows.
 
-use crate::tui::keymap::PageAct;
+/// A step in what is scrolled, or from entry to entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScrollStep {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    HalfUp,
+    HalfDown,
+    First,
+    Last,
+}
 
 /// How far something is scrolled.
 #[derive(Debug, Clone, Copy, Default)]
@@ -13,25 +24,24 @@ pub(crate) struct Scroll {
 }
 
 impl Scroll {
-    pub(crate) fn act(&mut self, act: PageAct) {
+    pub(crate) fn scroll_by(&mut self, step: ScrollStep) {
         // Two rows stay: the signs for more cover the end of the first and the last one, and
         // whoever pages through a script has to see each row whole.
         let page = self.height.saturating_sub(2).max(1);
         let last = self.total.saturating_sub(self.height);
         self.moved = true;
-        self.top = match act {
-            PageAct::Up => self.top.saturating_sub(1),
-            PageAct::Down => self.top + 1,
-            PageAct::PageUp => self.top.saturating_sub(page),
-            PageAct::PageDown => self.top + page,
-            PageAct::HalfUp => self.top.saturating_sub((page / 2).max(1)),
-            PageAct::HalfDown => self.top + (page / 2).max(1),
-            PageAct::First => 0,
-            PageAct::Last => {
+        self.top = match step {
+            ScrollStep::Up => self.top.saturating_sub(1),
+            ScrollStep::Down => self.top + 1,
+            ScrollStep::PageUp => self.top.saturating_sub(page),
+            ScrollStep::PageDown => self.top + page,
+            ScrollStep::HalfUp => self.top.saturating_sub((page / 2).max(1)),
+            ScrollStep::HalfDown => self.top + (page / 2).max(1),
+            ScrollStep::First => 0,
+            ScrollStep::Last => {
                 self.moved = false;
                 last
             }
-            _ => self.top,
         }
         .min(last);
     }

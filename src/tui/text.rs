@@ -34,6 +34,17 @@ impl Appearance {
         }
     }
 
+    /// A heading with a level line to the right of it.
+    pub(crate) fn heading(self, text: &str, columns: usize) -> Line<'static> {
+        let text = self.clip(text, columns);
+        let rest = columns.saturating_sub(width(&text) + 1);
+        Line::from(vec![
+            text.set_style(self.strong()),
+            Span::raw(" "),
+            self.glyphs.rule().repeat(rest).set_style(self.dim()),
+        ])
+    }
+
     /// `text`, line by line, each cleaned.
     pub(crate) fn clean_lines(self, text: &str) -> Vec<String> {
         text.lines().map(|line| self.clean(line)).collect()

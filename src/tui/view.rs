@@ -26,15 +26,16 @@ pub(crate) mod statement;
 pub(crate) mod stream;
 pub(crate) mod title;
 
+use super::reader::{DocumentStanding, documents};
 use super::text::counted;
 use super::theme::Appearance;
-use crate::gate::event::{Millis, Target};
+use crate::gate::event::{Document, Millis, Target};
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Ending, Phase};
 use crate::gate::{Account, Act};
 use crate::runbook::Runbook;
 use ratatui::style::{Style, Styled};
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
 /// From this width on there are two columns.
 pub(crate) const TWO_COLUMNS: u16 = 120;
@@ -123,41 +124,6 @@ impl PhasePane {
     }
 }
 
-/// A pane's lines, and those that stay above and below them however far it is scrolled.
-#[derive(Default)]
-pub(crate) struct Sheet {
-    pub head: Vec<Line<'static>>,
-    pub lines: Vec<Line<'static>>,
-    pub pinned: Vec<Line<'static>>,
-    /// The line to keep in sight, where the pane follows something.
-    pub follow: Option<usize>,
-}
-
-/// Lines that are made only where they are seen: a pane of any length costs what is visible.
-pub(crate) trait Roll {
-    /// How many lines there are.
-    fn total(&self) -> usize;
-    /// The line to keep in sight, where the pane follows something.
-    fn follow(&self) -> Option<usize> {
-        None
-    }
-    /// Where a grid stands in it, whose first lines name its columns; empty where none does.
-    fn grid(&self) -> std::ops::Range<usize> {
-        0..0
-    }
-    /// The lines of a range.
-    fn lines(&self, range: std::ops::Range<usize>) -> Vec<Line<'static>>;
-}
-
-impl Sheet {
-    pub(crate) fn of(lines: Vec<Line<'static>>) -> Sheet {
-        Sheet {
-            lines,
-            ..Sheet::default()
-        }
-    }
-}
-
 impl Scene<'_> {
     /// Whether the open transaction may hold locks.
     pub(crate) fn holds_locks(&self) -> bool {
@@ -224,16 +190,28 @@ impl Scene<'_> {
 
     /// A heading with a level line to the right of it.
     pub(crate) fn heading(&self, text: &str, width: usize) -> Line<'static> {
-        let text = self.look.clip(text, width);
-        let rest = width.saturating_sub(super::text::width(&text) + 1);
-        Line::from(vec![
-            text.set_style(self.look.strong()),
-            Span::raw(" "),
-            self.look
-                .glyphs
-                .rule()
-                .repeat(rest)
-                .set_style(self.look.dim()),
-        ])
+        self.look.heading(text, width)
+    }
+
+    /// For each document of the runbook, how far a signature asks for it to be read.
+    pub(crate) fn standings(&self) -> Vec<(Document, DocumentStanding)> {
+        let standing = |document: &Document| {
+            let mut needed = self.machine.plan().items.iter();
+            let mut items = self.machine.items().iter();
+            let mut before = self.account.read_before.iter();
+            if !needed.any(|item| item.documents.contains(document)) {
+                DocumentStanding::NotAsked
+            } else if items.any(|item| item.unread.contains(document)) {
+                DocumentStanding::Unread
+            } else if before.any(|(one, _)| one == document) {
+                DocumentStanding::ReadBefore
+            } else {
+                DocumentStanding::Read
+            }
+        };
+        let documents = documents(self.runbook).into_iter();
+        documents
+            .map(|document| (document, standing(&document)))
+            .collect()
     }
 }

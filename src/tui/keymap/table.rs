@@ -3,11 +3,12 @@
 use super::{Binding, Does, KeyPlace};
 use crate::gate::Act;
 use crate::tui::field::FieldEdit;
+use crate::tui::pager::{MOVING_KEYS, PageAct, PageKey, READING_KEYS};
 use KeyCode::{
-    BackTab, Backspace, Char, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right,
-    Tab, Up,
+    BackTab, Backspace, Char, Delete, Down, End, Enter, Esc, Home, Left, Right, Tab, Up,
 };
 use crossterm::event::KeyCode;
+use std::sync::LazyLock;
 
 /// What changes only what is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,31 +33,20 @@ pub enum ViewAct {
     Copy,
 }
 
-/// What can be asked of a pager.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PageAct {
-    Up,
-    Down,
-    PageUp,
-    PageDown,
-    HalfUp,
-    HalfDown,
-    First,
-    Last,
-    Left,
-    Right,
-    FindNext,
-    FindPrevious,
-    NextSection,
-    PreviousSection,
-    Wrap,
-    /// To what of a script was not on the screen yet; elsewhere a page down.
-    ReadOn,
-}
+/// Every key there is, the pager's as it tells them itself. Two more stand outside it, because raw mode
+/// delivers them as keys: Ctrl-C does what `q` does, and Ctrl-Z is refused with the reason.
+pub static BINDINGS: LazyLock<Vec<Binding>> = LazyLock::new(|| {
+    let paged = |place, keys: &[PageKey]| -> Vec<Binding> {
+        let page = |key: &PageKey| view(place, key.keys, ViewAct::Page(key.act), "", key.help);
+        keys.iter().map(page).collect()
+    };
+    let reading = paged(KeyPlace::Pager, READING_KEYS);
+    let moving = paged(KeyPlace::Everywhere, MOVING_KEYS);
+    [FIRST, &reading, &moving, LAST].concat()
+});
 
-/// Every key there is. Two more stand outside it, because raw mode delivers them as keys: Ctrl-C
-/// does what `q` does, and Ctrl-Z is refused with the reason.
-pub const BINDINGS: &[Binding] = &[
+/// The keys of every place but the pager's, as far as they are told before those.
+const FIRST: &[Binding] = &[
     gate(
         KeyPlace::Checklist,
         &[Char(' ')],
@@ -403,49 +393,6 @@ pub const BINDINGS: &[Binding] = &[
         "find a text",
     ),
     view(
-        KeyPlace::Pager,
-        &[Char('n')],
-        ViewAct::Page(PageAct::FindNext),
-        "",
-        "go to the next match; in a script, with nothing sought, to the next finding",
-    ),
-    view(
-        KeyPlace::Pager,
-        &[Char('N')],
-        ViewAct::Page(PageAct::FindPrevious),
-        "",
-        "go to the match, or the finding, before",
-    ),
-    view(
-        KeyPlace::Pager,
-        &[Char(']')],
-        ViewAct::Page(PageAct::NextSection),
-        "",
-        "in a script: to the next section",
-    ),
-    view(
-        KeyPlace::Pager,
-        &[Char('[')],
-        ViewAct::Page(PageAct::PreviousSection),
-        "",
-        "in a script: to the section before",
-    ),
-    view(
-        KeyPlace::Pager,
-        &[Char('w')],
-        ViewAct::Page(PageAct::Wrap),
-        "",
-        "in a script: wrap long lines, or let Left and Right move them; in rows: one value below the \
-         other, as psql's \\x, or as a grid",
-    ),
-    view(
-        KeyPlace::Pager,
-        &[Char(' ')],
-        ViewAct::Page(PageAct::ReadOn),
-        "",
-        "one page down; in a script: to what was not on the screen yet, to the right and then down",
-    ),
-    view(
         KeyPlace::Everywhere,
         &[Char('s')],
         ViewAct::Scripts,
@@ -487,62 +434,10 @@ pub const BINDINGS: &[Binding] = &[
         "",
         "the pane or the script before",
     ),
-    view(
-        KeyPlace::Everywhere,
-        &[Right],
-        ViewAct::Page(PageAct::Right),
-        "",
-        "further to the right in long lines and in wide rows; else the next pane",
-    ),
-    view(
-        KeyPlace::Everywhere,
-        &[Left],
-        ViewAct::Page(PageAct::Left),
-        "",
-        "further to the left in them; else the pane before",
-    ),
-    view(
-        KeyPlace::Everywhere,
-        &[Up, Char('k')],
-        ViewAct::Page(PageAct::Up),
-        "",
-        "one line up",
-    ),
-    view(
-        KeyPlace::Everywhere,
-        &[Down, Char('j')],
-        ViewAct::Page(PageAct::Down),
-        "",
-        "one line down",
-    ),
-    view(
-        KeyPlace::Everywhere,
-        &[PageUp],
-        ViewAct::Page(PageAct::PageUp),
-        "",
-        "one page up",
-    ),
-    view(
-        KeyPlace::Everywhere,
-        &[PageDown],
-        ViewAct::Page(PageAct::PageDown),
-        "",
-        "one page down",
-    ),
-    view(
-        KeyPlace::Everywhere,
-        &[Char('g'), Home],
-        ViewAct::Page(PageAct::First),
-        "",
-        "to the beginning",
-    ),
-    view(
-        KeyPlace::Everywhere,
-        &[Char('G'), End],
-        ViewAct::Page(PageAct::Last),
-        "",
-        "to the end",
-    ),
+];
+
+/// Those that are told behind them.
+const LAST: &[Binding] = &[
     view(
         KeyPlace::Everywhere,
         &[Char('Y')],

@@ -2,11 +2,10 @@
 
 use super::{InScript, Pager};
 use crate::gate::event::Document;
-use crate::tui::paint::{draw_sheet, more, put, rows};
+use crate::tui::paint::{Sheet, draw_sheet, more, put, rows};
 use crate::tui::reader::perusal::SeenLines;
-use crate::tui::reader::{self, DocumentPages};
+use crate::tui::reader::{self, DocumentPages, DocumentStanding};
 use crate::tui::scroll::Scroll;
-use crate::tui::view::{Scene, Sheet};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Styled;
@@ -18,7 +17,6 @@ impl Pager {
     pub(crate) fn draw_lines(
         &mut self,
         (buffer, area): (&mut Buffer, Rect),
-        scene: &Scene<'_>,
         lines: Vec<Line<'static>>,
         scroll: &mut Scroll,
     ) {
@@ -27,7 +25,7 @@ impl Pager {
         if let Some(line) = self.found.and_then(|found| sheet.lines.get_mut(found)) {
             *line = std::mem::take(line).patch_style(self.look.here());
         }
-        draw_sheet(buffer, area, scene, &sheet, scroll);
+        draw_sheet(buffer, area, self.look, &sheet, scroll);
     }
 
     /// Draws the open script, below its tabs. What lies under a box is not seen; returns the document
@@ -36,17 +34,19 @@ impl Pager {
         &mut self,
         buffer: &mut Buffer,
         body: Rect,
-        scene: &Scene<'_>,
+        standings: &[(Document, DocumentStanding)],
         covered: bool,
     ) -> Option<Document> {
+        let runbook = Arc::clone(&self.runbook);
+        let of = (self.look, &*runbook);
         let columns = usize::from(body.width);
         let below = rows(body, 2, body.height.saturating_sub(2));
-        let document = reader::documents(scene.runbook).get(self.tab).copied()?;
+        let (document, _) = standings.get(self.tab).copied()?;
         let layout = (columns, self.wrapped);
         let fresh = match self.pages.take() {
             Some(pages) if pages.fits(document, layout) => pages,
             before => {
-                let pages = DocumentPages::new(scene.runbook, self.look, document, layout);
+                let pages = DocumentPages::new(&runbook, self.look, document, layout);
                 // Laid out anew, the same lines stay on the screen, and the one that was found.
                 if let Some(before) = before.filter(|before| before.is_of(document)) {
                     let line_of = |row| before.line_from(row);
@@ -63,7 +63,7 @@ impl Pager {
         scroll.settle(pages.len(), usize::from(below.height), None);
         match self.place.take() {
             Some(InScript::Finding(number)) => {
-                if let Some(row) = pages.finding(scene.runbook, number) {
+                if let Some(row) = pages.finding(&runbook, number) {
                     scroll.top = row.saturating_sub(2).min(scroll.last());
                     self.found = Some(row);
                 }
@@ -83,24 +83,20 @@ impl Pager {
         let range = scroll.shown();
         let furthest = pages.furthest(range.clone()).div_ceil(2) * 2;
         self.moved = self.moved.min(if self.wrapped { 0 } else { furthest });
-        let lines = pages.lines(scene, range.clone(), self.moved, self.found);
+        let lines = pages.lines(of, range.clone(), self.moved, self.found);
         put(buffer, below, &lines);
         if !pages.is_bare() {
-            more(buffer, below, scene, scroll);
+            more(buffer, below, self.look, scroll);
         }
-        let position = pages.position((self.look, scene.runbook), range.clone(), self.found);
+        let position = pages.position(of, range.clone(), self.found);
         let moved = self.moved;
         let seen = self.seen_mut(self.tab)?;
         if !covered {
             seen.show(&pages, range, moved);
         }
         let read = !covered && seen.left() == 0;
-        let tabs = reader::tabs(
-            scene,
-            (self.tab, self.seen.get(self.tab)),
-            &position,
-            columns,
-        );
+        let open = (self.tab, self.seen.get(self.tab));
+        let tabs = reader::tabs(of, standings, open, &position, columns);
         put(buffer, rows(body, 0, 2), &tabs);
         read.then_some(document)
     }

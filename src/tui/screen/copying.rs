@@ -8,8 +8,9 @@ use crate::gate::machine::Machine;
 use crate::gate::phase::Phase;
 use crate::gate::query::Looked;
 use crate::tui::pager::clipboard::{FIND_FIRST, LONGEST, UnderCursor, hand_over};
+use crate::tui::paint::Roll;
 use crate::tui::view::answer::{AnswerLines, AnswerPane, AnswerStamp};
-use crate::tui::view::{self, PhasePane, Roll, Scene};
+use crate::tui::view::{self, PhasePane, Scene};
 use ratatui::text::Line;
 
 /// A width at which nothing is wrapped.

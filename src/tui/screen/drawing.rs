@@ -7,7 +7,7 @@ use crate::gate::machine::Machine;
 use crate::gate::phase::{Ending, Phase, Prompt};
 use crate::gate::{Account, Event};
 use crate::tui::paint::{
-    draw_box, draw_find, draw_frame, draw_head, draw_roll, draw_sheet, guard, put, rows, split,
+    Roll, Sheet, draw_box, draw_frame, draw_head, draw_roll, draw_sheet, guard, put, rows, split,
     upright,
 };
 use crate::tui::view::answer::{AnswerLines, AnswerPane, AnswerStamp};
@@ -15,7 +15,7 @@ use crate::tui::view::locks::LockPane;
 use crate::tui::view::messages::MessagePane;
 use crate::tui::view::statement::{Detail, OpenedStatement};
 use crate::tui::view::stream::Stream;
-use crate::tui::view::{self, PhasePane, Roll, Scene, Sheet};
+use crate::tui::view::{self, PhasePane, Scene};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -92,7 +92,13 @@ impl Screen {
             None => PhasePane::of(scene.machine).len() > 1,
         };
         let keys = view::footer::draw_footer(scene, place, panes, columns);
-        let body = draw_frame((buffer, area), scene, &head, &keys, self.toast.as_deref());
+        let body = draw_frame(
+            (buffer, area),
+            scene.look,
+            &head,
+            &keys,
+            self.toast.as_deref(),
+        );
         match self.cover {
             Some(cover) => self.draw_cover(buffer, body, scene, cover),
             None => self.draw_panes(buffer, body, scene),
@@ -130,7 +136,7 @@ impl Screen {
                 if pane == PhasePane::Gate && below.height >= LOCKS_FIT {
                     draw_locks(buffer, below, scene);
                 }
-                upright(buffer, body, left.width + 1, scene);
+                upright(buffer, body, left.width + 1, scene.look);
             }
             Some(beside) if body.height >= view::TWO_ROWS => {
                 let sheet = sheet_of(scene, pane, body);
@@ -141,7 +147,7 @@ impl Screen {
                 draw_sheet(
                     buffer,
                     rows(body, 0, upper),
-                    scene,
+                    scene.look,
                     &sheet,
                     &mut self.scroll,
                 );
@@ -158,7 +164,7 @@ impl Screen {
                     let below = rows(right, used, right.height.saturating_sub(used));
                     draw_locks(buffer, below, scene);
                 }
-                upright(buffer, body, left.width + 1, scene);
+                upright(buffer, body, left.width + 1, scene.look);
             }
             _ => self.draw_pane(buffer, body, scene, pane),
         }
@@ -170,7 +176,7 @@ impl Screen {
             return;
         }
         let sheet = sheet_of(scene, pane, area);
-        draw_sheet(buffer, area, scene, &sheet, &mut self.scroll);
+        draw_sheet(buffer, area, scene.look, &sheet, &mut self.scroll);
     }
 
     fn draw_stream(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
@@ -185,7 +191,7 @@ impl Screen {
             None => self.scroll.moved = false,
         }
         let area = draw_head(buffer, area, &head);
-        draw_roll(buffer, area, scene, &stream, &mut self.scroll, None);
+        draw_roll(buffer, area, scene.look, &stream, &mut self.scroll, None);
     }
 
     /// The statement under the cursor, or else the newest, beside the others: what fits into the upper
@@ -217,7 +223,7 @@ impl Screen {
         };
         let (columns, height) = (usize::from(left.width), usize::from(left.height));
         let list = view::checklist::list(scene, columns, height);
-        draw_sheet(buffer, left, scene, &list, &mut Scroll::default());
+        draw_sheet(buffer, left, scene.look, &list, &mut Scroll::default());
         let evidence = view::checklist::evidence(
             scene,
             self.cursor,
@@ -225,9 +231,9 @@ impl Screen {
             usize::from(right.height),
         );
         let sheet = Sheet::of(evidence);
-        draw_sheet(buffer, right, scene, &sheet, &mut self.evidence);
+        draw_sheet(buffer, right, scene.look, &sheet, &mut self.evidence);
         if wide {
-            upright(buffer, body, left.width + 1, scene);
+            upright(buffer, body, left.width + 1, scene.look);
         }
     }
 
@@ -260,7 +266,7 @@ impl Screen {
             rows(body, 0, 1),
             &[scene.line(format!(" {title}"), self.look.strong())],
         );
-        (self.pager).draw_lines((buffer, below), scene, lines, &mut self.cover_scroll);
+        (self.pager).draw_lines((buffer, below), lines, &mut self.cover_scroll);
     }
 
     /// A cover of any length: only what is seen of it is made.
@@ -286,7 +292,14 @@ impl Screen {
         let mut scroll = self.cover_scroll;
         if let Some(roll) = self.roll(scene, cover, (columns, self.sideways)) {
             let body = draw_head(buffer, body, &head);
-            draw_roll(buffer, body, scene, &*roll, &mut scroll, self.pager.found());
+            draw_roll(
+                buffer,
+                body,
+                scene.look,
+                &*roll,
+                &mut scroll,
+                self.pager.found(),
+            );
         }
         self.cover_scroll = scroll;
     }
@@ -371,7 +384,9 @@ impl Screen {
 
     fn draw_scripts(&mut self, buffer: &mut Buffer, body: Rect, scene: &Scene<'_>) {
         let covered = self.typing.is_some() || self.prompt != Prompt::Closed;
-        let read = self.pager.draw_script(buffer, body, scene, covered);
+        let read = self
+            .pager
+            .draw_script(buffer, body, &scene.standings(), covered);
         if let Some(document) = read.filter(|document| self.read.insert(*document)) {
             self.events.push(Event::ReadToEnd(document));
         }
@@ -444,7 +459,7 @@ impl Screen {
                 view::prompt::query(scene, &self.typed, inner, usize::from(self.size.1 / 3)),
             ),
             (Prompt::Closed, Some(Typing::Find)) => {
-                return draw_find(buffer, body, scene, &self.typed);
+                return view::prompt::draw_find(buffer, body, scene, &self.typed);
             }
             (Prompt::Closed, None) => return,
         };
@@ -476,11 +491,18 @@ fn draw_aside(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, pane: PhasePan
         let head = stream.head();
         let all = u16::try_from(head.len() + stream.total()).unwrap_or(u16::MAX);
         let below = draw_head(buffer, area, &head);
-        draw_roll(buffer, below, scene, &stream, &mut Scroll::default(), None);
+        draw_roll(
+            buffer,
+            below,
+            scene.look,
+            &stream,
+            &mut Scroll::default(),
+            None,
+        );
         return all.min(area.height);
     }
     let sheet = sheet_of(scene, pane, area);
-    draw_sheet(buffer, area, scene, &sheet, &mut Scroll::default());
+    draw_sheet(buffer, area, scene.look, &sheet, &mut Scroll::default());
     let used = sheet.head.len() + sheet.lines.len() + sheet.pinned.len();
     u16::try_from(used).unwrap_or(u16::MAX).min(area.height)
 }
@@ -488,7 +510,14 @@ fn draw_aside(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, pane: PhasePan
 /// The locks beside something else: what fits.
 fn draw_locks(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
     let ledger = LockPane::new(scene, usize::from(area.width));
-    draw_roll(buffer, area, scene, &ledger, &mut Scroll::default(), None);
+    draw_roll(
+        buffer,
+        area,
+        scene.look,
+        &ledger,
+        &mut Scroll::default(),
+        None,
+    );
 }
 
 /// The names of the panes; the open one is marked.

@@ -8,8 +8,9 @@ use crate::gate::{Account, Command, Event};
 use crate::runbook::check::Verdict;
 use crate::runbook::question::Question;
 use crate::tui::field::{LONGEST, TextField, remember};
-use crate::tui::keymap::{PageAct, ViewAct};
-use crate::tui::pager::{InScript, Paged};
+use crate::tui::keymap::ViewAct;
+use crate::tui::pager::{InScript, PageAct, Paged};
+use crate::tui::scroll::ScrollStep;
 use crate::tui::view::PhasePane;
 use ratatui::text::Line;
 
@@ -89,7 +90,7 @@ impl Screen {
             PageAct::Left | PageAct::Right => self.move_sideways(act, machine),
             PageAct::FindNext => self.find(true, machine, account),
             PageAct::FindPrevious => self.find(false, machine, account),
-            PageAct::ReadOn => self.move_by(PageAct::PageDown, machine, account),
+            PageAct::ReadOn => self.move_by(ScrollStep::PageDown, machine, account),
             PageAct::Wrap => self.turn_rows(match self.cover {
                 Some(Cover::Answer) => self.answer.as_ref().and_then(|rows| rows.is_by_rows()),
                 Some(Cover::Statement(_)) => {
@@ -97,9 +98,9 @@ impl Screen {
                 }
                 _ => None,
             }),
-            // Only a script has any.
-            PageAct::NextSection | PageAct::PreviousSection => {}
-            act => self.move_by(act, machine, account),
+            PageAct::Scroll(step) => self.move_by(step, machine, account),
+            // What only a script has.
+            _ => {}
         }
     }
 
@@ -157,27 +158,27 @@ impl Screen {
         }
     }
 
-    fn move_by(&mut self, act: PageAct, machine: &Machine, account: &Account) {
+    fn move_by(&mut self, step: ScrollStep, machine: &Machine, account: &Account) {
         match (self.cover, machine.phase()) {
-            (Some(_), _) => self.cover_scroll.act(act),
+            (Some(_), _) => self.cover_scroll.scroll_by(step),
             (None, Phase::Checklist) => {
                 let last = machine.items().len().saturating_sub(1);
                 let before = self.cursor;
-                match act {
-                    PageAct::Up => self.cursor = self.cursor.saturating_sub(1),
-                    PageAct::Down => self.cursor = (self.cursor + 1).min(last),
-                    PageAct::First => self.cursor = 0,
-                    PageAct::Last => self.cursor = last,
-                    _ => self.evidence.act(act),
+                match step {
+                    ScrollStep::Up => self.cursor = self.cursor.saturating_sub(1),
+                    ScrollStep::Down => self.cursor = (self.cursor + 1).min(last),
+                    ScrollStep::First => self.cursor = 0,
+                    ScrollStep::Last => self.cursor = last,
+                    _ => self.evidence.scroll_by(step),
                 }
                 if self.cursor != before {
                     self.evidence = Scroll::default();
                 }
             }
             (None, _) if self.open_pane(machine) == Some(PhasePane::Stream) => {
-                self.move_in_stream(act, account);
+                self.move_in_stream(step, account);
             }
-            (None, _) => self.scroll.act(act),
+            (None, _) => self.scroll.scroll_by(step),
         }
     }
 
@@ -188,24 +189,24 @@ impl Screen {
     }
 
     /// Moves the cursor from statement to statement.
-    fn move_in_stream(&mut self, act: PageAct, account: &Account) {
+    fn move_in_stream(&mut self, step: ScrollStep, account: &Account) {
         let last = self.runbook.script.last_number();
         let from = self.at.or(account.newest()).unwrap_or(1);
         let page = self.scroll.height.saturating_sub(2).max(1);
-        let to = match act {
-            PageAct::Up => from.saturating_sub(1),
-            PageAct::Down => from + 1,
-            PageAct::PageUp => from.saturating_sub(page),
-            PageAct::PageDown => from + page,
-            PageAct::HalfUp => from.saturating_sub((page / 2).max(1)),
-            PageAct::HalfDown => from + (page / 2).max(1),
-            PageAct::First => 1,
+        let to = match step {
+            ScrollStep::Up => from.saturating_sub(1),
+            ScrollStep::Down => from + 1,
+            ScrollStep::PageUp => from.saturating_sub(page),
+            ScrollStep::PageDown => from + page,
+            ScrollStep::HalfUp => from.saturating_sub((page / 2).max(1)),
+            ScrollStep::HalfDown => from + (page / 2).max(1),
+            ScrollStep::First => 1,
             // Whoever goes to the end of what still runs follows it again.
-            PageAct::Last if account.running().is_some() => {
+            ScrollStep::Last if account.running().is_some() => {
                 self.at = None;
                 return;
             }
-            _ => last,
+            ScrollStep::Last => last,
         };
         self.at = Some(to.clamp(1, last.max(1)));
     }

@@ -13,12 +13,13 @@
 //! one is by itself whose values have lines.
 
 use super::grid::ShownRows;
-use super::{Roll, Scene, Sheet, server_error};
+use super::{Scene, server_error};
 use crate::gate::offer::Refusal;
 use crate::gate::phase::Phase;
 use crate::gate::plan;
 use crate::gate::query::{After, Looked};
 use crate::runbook::printable::counted;
+use crate::tui::paint::{Roll, Sheet};
 use crate::tui::text::{clock, hanging, took};
 use crate::tui::theme::Appearance;
 use ratatui::style::{Style, Styled};

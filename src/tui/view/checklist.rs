@@ -15,11 +15,12 @@
 //! A signature is on the evidence that is on screen, so the evidence of the item under the cursor
 //! always is.
 
-use super::{Scene, Sheet};
+use super::Scene;
 use crate::gate::Act;
 use crate::gate::backup::Dumping;
 use crate::gate::event::{Evidence, Standing};
 use crate::gate::plan::Mode;
+use crate::tui::paint::Sheet;
 use crate::tui::text::{counted, labelled, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};

@@ -9,9 +9,10 @@
 //!  PASS  packet_decision: 21 columns            all present, types as expected
 //! ```
 
-use super::{Scene, Sheet};
+use super::Scene;
 use crate::gate::phase::Phase;
 use crate::runbook::check::{Check, Tally, Verdict};
+use crate::tui::paint::Sheet;
 use crate::tui::text::{counted, labelled, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};

@@ -13,7 +13,7 @@
 //!  Next      …
 //! ```
 
-use super::{Scene, Sheet, differences, gate, must_roll_back, server_error};
+use super::{Scene, differences, gate, must_roll_back, server_error};
 use crate::gate::Act;
 use crate::gate::account::Step;
 use crate::gate::event::{Inquiry, XactStatus};
@@ -21,6 +21,7 @@ use crate::gate::phase::{Ending, LOOK_YOURSELF, Phase, Proof, Why, how_to_end};
 use crate::gate::plan::Mode;
 use crate::runbook::check::{Tally, Verdict};
 use crate::tui::keymap;
+use crate::tui::paint::Sheet;
 use crate::tui::text::clock;
 use ratatui::style::Style;
 use ratatui::text::Line;

@@ -17,12 +17,13 @@
 //! ```
 
 use super::header::{LAST_MINUTE, LAST_SECONDS};
-use super::{Scene, Sheet, differences, locks, stream};
+use super::{Scene, differences, locks, stream};
 use crate::gate::Act;
 use crate::gate::account::WithLocks;
 use crate::gate::event::Millis;
 use crate::gate::phase::{Phase, Prompt};
 use crate::gate::plan::Mode;
+use crate::tui::paint::Sheet;
 use crate::tui::text::{clock, counted, labelled, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};

@@ -10,6 +10,7 @@
 //! numbers stand at the right. A line break in a value is a line break only row by row.
 
 use crate::runbook::check::ResultSet;
+use crate::tui::paint::NAMES;
 use crate::tui::text::{labelled, take, width};
 use crate::tui::theme::Appearance;
 use ratatui::style::{Style, Styled};
@@ -21,8 +22,6 @@ const WIDEST: usize = 10_000;
 const LONGEST_NAME: usize = 30;
 /// What stands for NULL. A text that reads the same is quoted.
 const NULL: &str = "NULL";
-/// The names of the columns and the line below them.
-pub(crate) const NAMES: usize = 2;
 
 /// Where the columns of a result stand.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,8 +9,9 @@
 //!     2 ALTER TABLE      ACCESS EXCLUSIVE  service_ops.integration_inbox
 //! ```
 
-use super::{Roll, Scene, stream};
+use super::{Scene, stream};
 use crate::gate::event::{LockMode, OtherSession};
+use crate::tui::paint::Roll;
 use crate::tui::text::{clock, counted, hanging, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};

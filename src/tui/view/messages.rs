@@ -6,10 +6,11 @@
 //!        detail  Key (message_id)=(m-17) is duplicated.
 //! ```
 
-use super::{Roll, Scene};
+use super::Scene;
 use crate::gate::account::Said;
 use crate::gate::event::{ServerLog, ServerMessage};
 use crate::runbook::printable::counted;
+use crate::tui::paint::Roll;
 use crate::tui::text::{clock, hanging, labelled, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};

@@ -13,10 +13,11 @@
 //!  Nothing is saved. Look as long as the hold lasts; then r rolls back.
 //! ```
 
-use super::{Scene, Sheet, answer, checks, differences, gate, server_error, stream};
+use super::{Scene, answer, checks, differences, gate, server_error, stream};
 use crate::gate::Act;
 use crate::gate::event::ServerMessage;
 use crate::gate::phase::{Phase, Why};
+use crate::tui::paint::Sheet;
 use crate::tui::text::{hanging, wrap};
 use ratatui::style::Styled;
 use ratatui::text::{Line, Span};

@@ -16,7 +16,10 @@ use crate::asking::{Challenge, SecretKind};
 use crate::gate::pass::Allowance;
 use crate::gate::phase::Phase;
 use crate::tui::field::TextField;
+use crate::tui::paint::draw_box;
 use crate::tui::text::{counted, width, wrap};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -390,6 +393,14 @@ fn part(
         }
     }
     Line::from(spans)
+}
+
+/// Draws the box in which a text to find is typed.
+pub(crate) fn draw_find(buffer: &mut Buffer, body: Rect, scene: &Scene<'_>, typed: &TextField) {
+    let columns = usize::from(body.width.saturating_sub(2).min(86));
+    let inside = vec![field(scene, typed, columns.saturating_sub(4))];
+    let lines = boxed(scene, "FIND", scene.look.key(), inside, columns);
+    draw_box(buffer, body, &lines);
 }
 
 /// `inside` in a box of `columns` columns with `title` in its upper edge.

@@ -3,9 +3,10 @@
 //! It says what is waited for and what it will prove.
 
 use super::ending::capital;
-use super::{Scene, Sheet, must_roll_back};
+use super::{Scene, must_roll_back};
 use crate::gate::event::Millis;
 use crate::gate::phase::{Phase, Proof};
+use crate::tui::paint::Sheet;
 use crate::tui::text::{countdown, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};

@@ -18,11 +18,12 @@
 //!  :  query     asks what there is now, read-only
 //! ```
 
-use super::{Scene, Sheet, differences, gate, locks};
+use super::{Scene, differences, gate, locks};
 use crate::gate::Act;
 use crate::gate::approval::Basis;
 use crate::gate::pass::{Allowance, CameOut, Structure};
 use crate::gate::phase::{Phase, Prompt};
+use crate::tui::paint::Sheet;
 use crate::tui::text::{clock, countdown, counted, took};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};

@@ -1,17 +1,18 @@
 //! What every roll promises: any range of it is that part of the whole, and a frame of a long script
 //! costs no more than one of a short one (I14). Counted, never timed.
 
+use super::Scene;
 use super::locks::LockPane;
 use super::messages::{Heights, MessagePane};
 use super::statement::{Detail, OpenedStatement};
 use super::stream::{MADE, Outline, Stream};
-use super::{Roll, Scene};
 use crate::gate::event::{Added, Body, Lock, LockMode, Report, ServerMessage, StatementReport};
 use crate::gate::plan::{Mode, Plan};
 use crate::gate::{Account, Event, Machine};
 use crate::runbook::check::ResultSet;
 use crate::runbook::script::Script;
 use crate::runbook::{Runbook, RunbookOrigin};
+use crate::tui::paint::Roll;
 use crate::tui::screen::Screen;
 use crate::tui::theme::{Appearance, Glyphs, Palette};
 use ratatui::Terminal;

@@ -15,10 +15,11 @@
 //! them is made once for a state and a width.
 
 use super::grid::ShownRows;
-use super::{Roll, Scene, messages, server_error};
+use super::{Scene, messages, server_error};
 use crate::gate::account::Step;
 use crate::runbook::check::ResultSet;
 use crate::runbook::script::{Fate, Statement};
+use crate::tui::paint::Roll;
 use crate::tui::text::{clock, counted, hanging, took, wrap};
 use ratatui::style::Style;
 use ratatui::text::Line;

@@ -15,10 +15,11 @@
 //! The lock column names the strongest lock that a statement took newly. Only the lines on screen
 //! are made, however long the script is (I14).
 
-use super::{Roll, Scene};
+use super::Scene;
 use crate::gate::account::Step;
 use crate::gate::event::{LockMode, OtherSession, ServerMessage, StatementReport};
 use crate::runbook::script::{Fate, Script, Statement};
+use crate::tui::paint::Roll;
 use crate::tui::text::{clock, hanging, took, width, wrap};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
