@@ -62,7 +62,7 @@ pub(crate) mod exhaustive;
 #[cfg(test)]
 mod tests;
 
-pub use account::Account;
+pub use account::{Account, EarlierTold};
 pub use act::{Act, Command};
 pub use effect::{Effect, Request};
 pub use ending::{Ending, Proof, Why};

@@ -233,7 +233,7 @@ fn alone_next(machine: &Machine) -> Option<Command> {
         return None;
     }
     match machine.phase() {
-        Phase::Checklist => match machine.offer(Act::Apply) {
+        Phase::Checklist { .. } => match machine.offer(Act::Apply) {
             Offer::Open => Some(Command::Apply),
             Offer::Refused(_) if machine.fails() => Some(Command::Quit),
             Offer::Refused(_) | Offer::Absent => None,

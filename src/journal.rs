@@ -9,6 +9,7 @@ pub mod earlier;
 pub mod entry;
 mod footing;
 pub mod measured;
+pub mod outcome;
 pub mod read_before;
 pub mod rehearsed;
 pub mod replay;
@@ -97,6 +98,25 @@ fn is_written_elsewhere(file: &File) -> bool {
         file.try_lock_shared(),
         Err(std::fs::TryLockError::WouldBlock)
     )
+}
+
+/// Writes a file that is not there yet, readable by its owner alone as a journal is. Where that fails nothing
+/// is left of it: half of it would look like all.
+///
+/// # Errors
+/// What stood in the way.
+pub fn write_new(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut opened = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)?;
+    let written = opened.write_all(text.as_bytes());
+    let written = written.and_then(|()| opened.sync_all());
+    if written.is_err() {
+        let _ = std::fs::remove_file(file);
+    }
+    written
 }
 
 impl Journal {

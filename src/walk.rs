@@ -7,6 +7,7 @@
 //! only what streams by itself waits for the frame clock. The terminal is never waited for: it says
 //! itself when it has taken a frame.
 
+mod asking_earlier;
 pub mod engine;
 pub mod evidence;
 mod files;

@@ -661,7 +661,7 @@ mod behaviour {
     use ratatui::style::{Color, Modifier};
     use stagegate::gate::event::{Body, CommitAnswer, Document, Reach};
     use stagegate::gate::phase::{Phase, Prompt};
-    use stagegate::gate::{Command, Event};
+    use stagegate::gate::{Command, EarlierTold, Event};
     use stagegate::runbook::check::{Check, Verdict};
     use stagegate::runbook::{ChecklistItem, ItemKind};
     use stagegate::tui::input::Burst;
@@ -1095,14 +1095,25 @@ mod behaviour {
 
     #[test]
     fn a_run_without_an_outcome_is_told_above_the_checklist() {
-        let told = "Your run of 2026-11-28 14:03 UTC has NO OUTCOME here: see item 3";
+        let told = "Your run of 2026-11-28 14:03 UTC has NO OUTCOME";
         for size in [(79, 20), (80, 24), (200, 50)] {
             let mut walk = checklist();
-            walk.account.without_outcome = Some(told.to_owned());
+            walk.account.earlier = Some(EarlierTold {
+                told: told.to_owned(),
+                item: 3,
+            });
+            let first = |text: &str| {
+                let first = text.lines().nth(3).unwrap_or_default();
+                let first = first.split(" │ ").next().unwrap_or_default();
+                first.trim().to_owned()
+            };
             let text = walk.text(size, Glyphs::Unicode);
-            let first = text.lines().nth(3).unwrap_or_default();
-            let first = first.split(" │ ").next().unwrap_or_default();
-            assert_eq!(first.trim(), told, "{text}");
+            assert_eq!(first(&text), format!("{told}: see item 3"));
+            assert!(!text.contains("o outcome"), "{text}");
+            walk.feed(Event::LeftOpen(true));
+            let text = walk.text(size, Glyphs::Unicode);
+            assert_eq!(first(&text), format!("{told}: o asks the server (item 3)"));
+            assert!(text.contains("o outcome"), "{text}");
             assert!(text.contains("CHECKLIST  0 of 5 signed"), "{text}");
             for number in 1..=5 {
                 assert!(

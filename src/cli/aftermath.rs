@@ -12,10 +12,7 @@ use crate::journal::replay::Replay;
 use crate::journal::report::{RunReport as Told, html, json, markdown};
 use crate::journal::shelf::{newest_first, read_named};
 use crate::runbook::printable::printable;
-use color_eyre::eyre::{Report, WrapErr, eyre};
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use color_eyre::eyre::{Report, eyre};
 use std::path::{Path, PathBuf};
 
 pub(super) fn read_journal_text(path: &Path) -> Result<String, Failure> {
@@ -142,7 +139,12 @@ pub(super) fn report(
         Some(Markup::Markdown) | None => markdown::render(&report),
     };
     match output {
-        Some(file) => write_new(file, &written)?,
+        Some(file) => journal::write_new(file, &written).map_err(|error| {
+            let shown = printable(&file.display().to_string()).into_owned();
+            Failure::usage(eyre!(
+                "{shown} cannot be written: {error}; nothing was written"
+            ))
+        })?,
         None => {
             print(&written)?;
         }
@@ -157,26 +159,4 @@ pub(super) fn report(
             ExitCode::RolledBackOnFail
         }
     })
-}
-
-/// Writes a file that is not there yet, readable by its owner alone as the journal is.
-pub(super) fn write_new(file: &Path, text: &str) -> Result<(), Failure> {
-    let shown = printable(&file.display().to_string()).into_owned();
-    let mut opened = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)
-        .wrap_err_with(|| format!("{shown} cannot be made; nothing was written"))
-        .map_err(Failure::usage)?;
-    opened
-        .write_all(text.as_bytes())
-        .and_then(|()| opened.sync_all())
-        .map_err(|error| {
-            // Half a report would look like a whole one.
-            let _ = std::fs::remove_file(file);
-            Failure::usage(eyre!(
-                "{shown} cannot be written: {error}; nothing is left of it"
-            ))
-        })
 }

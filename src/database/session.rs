@@ -51,7 +51,7 @@ use crate::runbook::question::Question;
 use line::OutsideHandle;
 
 pub use identity::{Identity, ask};
-pub use inquire::of_earlier_run;
+pub use inquire::{of_earlier_run, of_earlier_run_at};
 pub use lease::GRACE;
 
 /// What the held session can be asked to do. Each order is answered by reports with its number;

@@ -27,6 +27,15 @@ use std::collections::BTreeSet;
 pub use transaction::{Transaction, TransactionFact};
 pub use waited::{LockWaits, Waited, WaitsInShort};
 
+/// What a person has to know of a run before this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierTold {
+    /// In some 60 columns.
+    pub told: String,
+    /// The number of the item whose evidence says more.
+    pub item: usize,
+}
+
 /// What is known of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Account {
@@ -38,8 +47,8 @@ pub struct Account {
     /// The documents that need not be read again, for they were read in an earlier run; when and by whom,
     /// in words.
     pub read_before: Vec<(Document, String)>,
-    /// A run before this one on the database that is reached, whose outcome nobody knows, in words.
-    pub without_outcome: Option<String>,
+    /// A run before this one on the database that is reached, whose outcome is not known or was asked for.
+    pub earlier: Option<EarlierTold>,
     pub evidence: Vec<Evidence>,
     /// The latest look that evidence is of.
     probed: Seq,

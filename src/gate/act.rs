@@ -54,8 +54,8 @@ pub enum Command {
     Again,
     /// End the old backend that still holds the transaction of a lost link.
     EndBackend,
-    /// Ask the server again which way the transaction went.
-    AskAgain,
+    /// Ask the server which way the transaction went: once more, or that of a run before this one.
+    AskOutcome,
     Quit,
 }
 
@@ -81,7 +81,7 @@ pub enum Act {
     Extend,
     Again,
     EndBackend,
-    AskAgain,
+    AskOutcome,
     Quit,
 }
 
@@ -106,7 +106,7 @@ impl Act {
         Act::Extend,
         Act::Again,
         Act::EndBackend,
-        Act::AskAgain,
+        Act::AskOutcome,
         Act::Quit,
     ];
 
@@ -136,7 +136,7 @@ impl Act {
             Act::Extend => ("extend", ""),
             Act::Again => ("again", ""),
             Act::EndBackend => ("end-backend", ""),
-            Act::AskAgain => ("ask", ""),
+            Act::AskOutcome => ("ask", ""),
             Act::Quit => ("quit", ""),
         }
     }
@@ -163,7 +163,7 @@ impl Act {
             Act::Extend => Some(Command::Extend),
             Act::Again => Some(Command::Again),
             Act::EndBackend => Some(Command::EndBackend),
-            Act::AskAgain => Some(Command::AskAgain),
+            Act::AskOutcome => Some(Command::AskOutcome),
             Act::Quit => Some(Command::Quit),
         }
     }
@@ -194,7 +194,7 @@ impl Command {
             Command::Extend => Act::Extend,
             Command::Again => Act::Again,
             Command::EndBackend => Act::EndBackend,
-            Command::AskAgain => Act::AskAgain,
+            Command::AskOutcome => Act::AskOutcome,
             Command::Quit => Act::Quit,
         }
     }

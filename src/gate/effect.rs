@@ -48,6 +48,9 @@ pub enum Request {
     BackUp {
         folder: String,
     },
+    /// Ask the server which way the run before this one went that has no outcome, on a connection of its
+    /// own. It is answered by [`super::event::Body::EarlierAnswered`], whatever else is asked meanwhile.
+    AskEarlier,
     Begin,
     RunScript,
     /// `SET CONSTRAINTS ALL IMMEDIATE`, and whether it is still the same transaction.
@@ -83,6 +86,7 @@ impl Request {
             Request::Connect
             | Request::Probe(_)
             | Request::BackUp { .. }
+            | Request::AskEarlier
             | Request::TakeDown
             | Request::RollBack
             | Request::Query { .. }

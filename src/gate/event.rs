@@ -11,11 +11,12 @@ use super::query::Looked;
 use crate::runbook::Runbook;
 use crate::runbook::impact::Measure;
 use crate::runbook::script::Script;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use super::evidence::{Evidence, Standing};
 pub use super::exit::Alarm;
-pub use super::inquiry::{CommitWait, Inquiry, XactStatus};
+pub use super::inquiry::{CommitWait, Inquiry, OutcomeAnswer, XactStatus};
 pub use super::sight::{Observation, OtherSession, Progress, ServerLog, Sight};
 pub use super::statement::{Lock, NOT_KEPT, ServerMessage, StatementReport};
 pub use super::target::{Reach, Target};
@@ -44,6 +45,9 @@ pub enum Event {
     Perused(Perusal),
     /// Something ends the run, whatever a person wants.
     Alarmed(Alarm),
+    /// Whether a run before this one on the database that was reached has no outcome. It may come at any
+    /// time.
+    LeftOpen(bool),
     /// The journal cannot be written any more; why. COMMIT is forbidden from here on.
     JournalLost(String),
     /// What came out of the pass, as it was shown, but for its structure; told before
@@ -116,6 +120,12 @@ pub enum Body {
     BackupFailed(String),
     /// Looked for again, the dump of this run is not what it was; why.
     BackupLost(String),
+    /// Which way a run before this one went, as far as anybody can tell.
+    EarlierAnswered {
+        /// Its journal.
+        journal: PathBuf,
+        answer: Box<OutcomeAnswer>,
+    },
     /// How large the tables are that the script touches. It is shown and never acted on.
     Measured(Measure),
     /// The transaction is open and has its identity.

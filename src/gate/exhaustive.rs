@@ -9,13 +9,14 @@ use super::ending::{Ending, Why};
 use super::event::*;
 use super::machine::Machine;
 use super::pass::{CameOut, Pass, Structure};
-use super::phase::{Phase, Prompt};
+use super::phase::{Phase, PhaseKind, Prompt};
 use super::plan::{self, FirstSigner, Mode, Plan, Requirement, Unheld};
 use super::query::{After, Looked, Rows};
-use super::{Effect, Request};
+use super::{Effect, ExitCode, Request};
 use crate::runbook::check::{Check, Verdict};
 use crate::runbook::question::Question;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 mod hashing;
@@ -269,6 +270,7 @@ fn is_worth_it_unheld(body: &Body) -> bool {
         | Body::BackedUp(_)
         | Body::BackupFailed(_)
         | Body::BackupLost(_)
+        | Body::EarlierAnswered { .. }
         | Body::StatementStarted { .. }
         | Body::Noticed { .. }
         | Body::Measured(_)
@@ -315,6 +317,14 @@ fn every_body(items: usize) -> Vec<Body> {
         Body::BackedUp(Box::default()),
         Body::BackupFailed(String::new()),
         Body::BackupLost(String::new()),
+        Body::EarlierAnswered {
+            journal: PathBuf::new(),
+            answer: Box::new(OutcomeAnswer {
+                text: String::new(),
+                code: ExitCode::OutcomeUnknown,
+                settled: false,
+            }),
+        },
         Body::Begun {
             xid: "7".into(),
             added: Vec::new(),
@@ -462,7 +472,7 @@ pub(crate) fn commands(items: usize) -> Vec<Command> {
         Command::Extend,
         Command::Again,
         Command::EndBackend,
-        Command::AskAgain,
+        Command::AskOutcome,
         Command::LeaveOut,
         Command::Quit,
     ];
@@ -496,6 +506,9 @@ fn events(machine: &Machine, items: usize, bodies: &[Body]) -> Vec<Event> {
         Event::Alarmed(Alarm::HungUp),
         Event::JournalLost(String::new()),
     ];
+    if !machine.plan().keeps() {
+        events.extend([Event::LeftOpen(true), Event::LeftOpen(false)]);
+    }
     if machine.plan().keeps() && matches!(machine.phase(), Phase::Verifying { .. }) {
         // Which one a pass is has a meaning only beside the one that was approved.
         let some = match machine.approval() {
@@ -817,8 +830,8 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
     for effect in effects {
         if *effect == Effect::StartOver {
             assert_eq!(
-                *machine.phase(),
-                Phase::Checklist,
+                machine.phase().kind(),
+                PhaseKind::Checklist,
                 "I2: no transaction is left behind"
             );
             assert!(machine.is_shown(), "I5: on a drawn frame");
@@ -829,6 +842,13 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
         let Effect::Request { request, .. } = effect else {
             continue;
         };
+        if *request == Request::AskEarlier {
+            assert_eq!(*event, Event::Asked(Command::AskOutcome));
+            assert!(machine.is_shown(), "I5: on a drawn frame");
+            for (machine, _) in [before, after] {
+                assert_eq!(machine.phase().kind(), PhaseKind::Checklist, "{event:?}");
+            }
+        }
         match machine.plan().mode {
             Mode::Run => {}
             Mode::Inspect => assert!(!request.writes(), "I4: {request:?} on {event:?}"),
@@ -1190,6 +1210,7 @@ fn hold_way_out(walk: &Walk) {
             | Event::ReadToEnd(_)
             | Event::Perused(_)
             | Event::CameOut(_)
+            | Event::LeftOpen(_)
             | Event::Alarmed(_)
             | Event::JournalLost(_)
             | Event::IntentLost(_) => false,
@@ -1394,7 +1415,7 @@ pub(crate) fn next_step(machine: &Machine) -> Event {
     let report = |body| Event::Reported(Report { seq, body });
     match machine.phase() {
         Phase::Connecting => report(bodies(0, false).swap_remove(0)),
-        Phase::Checklist => {
+        Phase::Checklist { .. } => {
             for (item, signature) in machine.items().iter().enumerate() {
                 if signature.standing == Standing::Awaited {
                     return report(Body::Probed {

@@ -1,5 +1,7 @@
 //! What the server says of a transaction whose end is to be proven.
 
+use super::exit::ExitCode;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum XactStatus {
     Committed,
@@ -58,6 +60,26 @@ impl std::fmt::Display for Inquiry {
             Inquiry::Unknowable(what) => write!(f, "the server cannot tell: {what}"),
             Inquiry::Unreachable(what) => write!(f, "the server cannot be asked: {what}"),
             Inquiry::Contradicted(what) => write!(f, "one contradicts the other: {what}"),
+        }
+    }
+}
+
+/// Which way the last transaction of a run went that is over, as far as anybody can tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutcomeAnswer {
+    pub text: String,
+    pub code: ExitCode,
+    /// Nobody has to be asked again: all that can be known is said, and the run is over.
+    pub settled: bool,
+}
+
+impl OutcomeAnswer {
+    /// It in a word.
+    pub fn word(&self) -> &'static str {
+        match self.code {
+            ExitCode::Committed => "COMMITTED",
+            ExitCode::RolledBackOnError => "ROLLED BACK",
+            _ => "UNKNOWN",
         }
     }
 }

@@ -12,6 +12,7 @@ mod cancelling;
 #[cfg(test)]
 mod canonical;
 mod consenting;
+mod earlier;
 mod face;
 mod leaving;
 mod losing;
@@ -227,6 +228,7 @@ impl Machine {
                 }
                 Vec::new()
             }
+            Event::LeftOpen(any) => self.left_open(any),
             Event::JournalLost(_) => self.journal_lost(),
             Event::IntentLost(_) => self.intent_lost(),
         };

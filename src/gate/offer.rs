@@ -79,6 +79,7 @@ pub enum Refusal {
     TooOld,
     NotComparable(String),
     QueryRuns,
+    AskedAlready,
 }
 
 impl std::fmt::Display for Refusal {
@@ -201,6 +202,7 @@ impl std::fmt::Display for Refusal {
             Refusal::QueryRuns => {
                 f.write_str("A query is still running; x cancels it, or wait for its answer.")
             }
+            Refusal::AskedAlready => f.write_str("The server is being asked already; wait for its answer."),
             Refusal::OutcomeUnderWay => {
                 f.write_str("The outcome is being proven. q again leaves, if need be without it.")
             }

@@ -1,6 +1,7 @@
 //! The states of a run.
 
 use super::consent::Consent;
+use super::event::Seq;
 use super::exit::ExitCode;
 use super::pass::Pass;
 use super::time::Millis;
@@ -15,7 +16,10 @@ pub use super::ending::{
 pub enum Phase {
     Connecting,
     /// Evidence is looked for and items are signed. No transaction is open.
-    Checklist,
+    Checklist {
+        /// Whether a run before this one has no outcome.
+        earlier: EarlierRun,
+    },
     Beginning,
     Applying {
         held: Held,
@@ -118,6 +122,17 @@ pub enum Phase {
     Left(ExitCode),
 }
 
+/// A run before this one on the database that was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum EarlierRun {
+    /// There is none whose outcome is not known.
+    #[default]
+    Known,
+    LeftOpen,
+    /// The server is being asked about it, by the request with this number.
+    Asked(Seq),
+}
+
 /// The transaction while it is held: from BEGIN until its end is under way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Held {
@@ -214,7 +229,7 @@ macro_rules! held_of {
             | Phase::Querying { held, .. }
             | Phase::Committing { held, .. } => Some(held),
             Phase::Connecting
-            | Phase::Checklist
+            | Phase::Checklist { .. }
             | Phase::Beginning
             | Phase::Reviewing { .. }
             | Phase::Returning
@@ -232,7 +247,7 @@ impl Phase {
     pub fn kind(&self) -> PhaseKind {
         match self {
             Phase::Connecting => PhaseKind::Connecting,
-            Phase::Checklist => PhaseKind::Checklist,
+            Phase::Checklist { .. } => PhaseKind::Checklist,
             Phase::Beginning => PhaseKind::Beginning,
             Phase::Applying { .. } => PhaseKind::Applying,
             Phase::Verifying { .. } => PhaseKind::Verifying,
@@ -277,7 +292,7 @@ impl Phase {
             Phase::Inquiring { still_open, .. } => [*still_open, None],
             Phase::Waiting { left, .. } => [Some(*left), None],
             Phase::Connecting
-            | Phase::Checklist
+            | Phase::Checklist { .. }
             | Phase::Beginning
             | Phase::MustRollBack { .. }
             | Phase::Returning
@@ -315,7 +330,7 @@ impl Phase {
             Phase::MustRollBack { asking: false, .. }
             | Phase::Querying { asking: false, .. }
             | Phase::Connecting
-            | Phase::Checklist
+            | Phase::Checklist { .. }
             | Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
@@ -345,7 +360,7 @@ impl Phase {
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. } => true,
             Phase::Connecting
-            | Phase::Checklist
+            | Phase::Checklist { .. }
             | Phase::Reviewing { .. }
             | Phase::Returning
             | Phase::Waiting { .. }

@@ -12,6 +12,7 @@ use crate::runbook::check::{Check, Verdict};
 
 mod cancelling;
 mod consent;
+mod earlier;
 mod leaving;
 mod letting_go;
 mod limits;
@@ -489,7 +490,7 @@ fn a_tag_and_a_status_that_contradict_each_other_prove_nothing() {
             assert!(!run.asks(|r| matches!(r, Request::Inquire)));
             assert!(matches!(run.phase(), Phase::Ended(Ending::Unknown { .. })));
             // Asked again it says the same, and the tag stays what was answered.
-            run.key(Command::AskAgain);
+            run.key(Command::AskOutcome);
             run.report(Body::Asked(Inquiry::Answered {
                 status: XactStatus::Aborted,
                 server: "s".into(),
@@ -519,7 +520,7 @@ fn a_link_lost_during_commit_with_no_server_left_is_unknown() {
     run.report(Body::SessionEnded(ServerMessage::default()));
     run.report(Body::Asked(Inquiry::Unreachable("refused".into())));
     assert!(matches!(run.phase(), Phase::Ended(Ending::Unknown { .. })));
-    run.key(Command::AskAgain);
+    run.key(Command::AskOutcome);
     assert!(run.asks(|r| matches!(r, Request::Inquire)));
     run.report(Body::Asked(Inquiry::OtherServer("promoted".into())))
         .key(Command::Quit);
@@ -600,7 +601,7 @@ fn committed_where_our_own_rollback_was_answered_is_unknown() {
         xact_status: Some(XactStatus::Committed),
     });
     hold_contradicted(&mut run);
-    run.key(Command::AskAgain).report(committed());
+    run.key(Command::AskOutcome).report(committed());
     hold_contradicted(&mut run);
     // The same where the link was lost before COMMIT was sent.
     let mut run = Run::armed();
@@ -942,7 +943,7 @@ fn what_is_offered_is_what_happens() {
                 Act::Extend => Command::Extend,
                 Act::Again => Command::Again,
                 Act::EndBackend => Command::EndBackend,
-                Act::AskAgain => Command::AskAgain,
+                Act::AskOutcome => Command::AskOutcome,
                 Act::Query => Command::Query("SELECT 1".into()),
                 Act::LeaveOut => Command::LeaveOut,
                 Act::Quit => Command::Quit,
@@ -1128,7 +1129,7 @@ fn a_transaction_that_is_gone_is_asked_for_and_called_open_no_longer() {
         // A script that ended it may have committed it: nobody may say "rolled back" unasked.
         run.report(Body::Asked(Inquiry::Unreachable(String::new())));
         assert!(matches!(run.phase(), Phase::Ended(Ending::Unknown { .. })));
-        run.key(Command::AskAgain);
+        run.key(Command::AskOutcome);
         run.report(Body::Asked(Inquiry::Answered {
             status: XactStatus::Committed,
             server: String::new(),

@@ -140,7 +140,7 @@ impl Invitation {
 fn place<H: HeldSession>(engine: &Engine<H>) -> Option<&'static str> {
     match engine.machine().phase() {
         // Evidence that is still looked for is told first, unless that takes a while.
-        Phase::Checklist => {
+        Phase::Checklist { .. } => {
             let items = engine.machine().items();
             let evidence = &engine.account().evidence;
             let looks = items.iter().zip(evidence).any(|(item, evidence)| {

@@ -95,6 +95,7 @@ pub fn in_words(refusal: &Refusal) -> String {
         | Refusal::NothingToAcknowledge
         | Refusal::ItemsUnsigned(_)
         | Refusal::AlreadyStopping
+        | Refusal::AskedAlready
         | Refusal::AlreadyCancelling
         | Refusal::HappensTwice(_)
         | Refusal::NothingKept(_)
@@ -155,6 +156,7 @@ mod tests {
             Refusal::TooOld,
             Refusal::NotComparable("it is not known".into()),
             Refusal::QueryRuns,
+            Refusal::AskedAlready,
         ];
         for refusal in refusals {
             let text = in_words(&refusal);

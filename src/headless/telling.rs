@@ -8,7 +8,7 @@ use super::{refusals, words};
 use crate::gate::event::{Millis, Seq, Standing};
 use crate::gate::phase::{Prompt, Why};
 use crate::gate::plan::Mode;
-use crate::gate::{Account, Act, Machine, Offer, Phase};
+use crate::gate::{Account, Act, EarlierTold, Machine, Offer, Phase};
 use crate::runbook::Runbook;
 use crate::runbook::check::Check;
 use crate::runbook::impact::Measure;
@@ -41,6 +41,8 @@ pub struct Teller<'a> {
     expected_told: bool,
     /// How many of the readings of earlier runs were told.
     read_before: usize,
+    /// What was told last of a run before this one.
+    earlier: Option<EarlierTold>,
     /// Whether a person reads along at a terminal: what is long is asked for, and shown in pages.
     attended: bool,
     long: Vec<String>,
@@ -75,6 +77,7 @@ impl<'a> Teller<'a> {
             measured: None,
             expected_told: false,
             read_before: 0,
+            earlier: None,
             attended,
             long: Vec::new(),
             turned: false,
@@ -113,11 +116,12 @@ impl<'a> Teller<'a> {
     /// Everything that changed since the last time.
     pub fn tell(&mut self, machine: &Machine, account: &Account) {
         // Where one is comes before what is found there; what a stage came to, before the next one.
-        if *machine.phase() == Phase::Checklist {
+        if matches!(machine.phase(), Phase::Checklist { .. }) {
             self.arrive(machine, account);
         }
         self.backup(machine, account);
         self.read_before(account);
+        self.earlier(machine, account);
         self.evidence(machine, account);
         self.impact(account);
         self.steps(account);
@@ -146,7 +150,7 @@ impl<'a> Teller<'a> {
     fn arrived(&mut self, machine: &Machine, account: &Account) {
         match machine.phase() {
             Phase::Connecting => self.say("Connecting."),
-            Phase::Checklist => {
+            Phase::Checklist { .. } => {
                 if let Some(target) = &account.target {
                     self.say(&format!(
                         "Connected to {} on {}:{} as {}, PostgreSQL {}; {}, {}.",
@@ -268,7 +272,7 @@ impl<'a> Teller<'a> {
                 }
             }
         }
-        if *machine.phase() == Phase::Checklist {
+        if matches!(machine.phase(), Phase::Checklist { .. }) {
             self.say(
                 "  impact, show N, read script, read N (a rollback script), read checks N (of item N)",
             );

@@ -7,7 +7,8 @@
 use super::chain::Line;
 use super::entry::Entry;
 use super::shelf::{ReadJournal, newest_of_each, read_journal, size_of};
-use crate::gate::event::{Evidence, Standing, Target};
+use crate::gate::ExitCode;
+use crate::gate::event::{Evidence, OutcomeAnswer, Standing, Target};
 use crate::gate::phase::OutcomeWord;
 use jiff::Timestamp;
 use std::fs::File;
@@ -30,6 +31,8 @@ pub struct Earlier {
     pub xid: String,
     pub commit_intended: bool,
     pub under_way: bool,
+    /// What the server said of it since, asked in this run.
+    pub answer: Option<OutcomeAnswer>,
 }
 
 /// Where an answer of the server is kept that was asked for after a run.
@@ -64,6 +67,7 @@ fn open_end(path: &Path) -> Option<Earlier> {
         commit_intended: replay.commit_intended(),
         target: replay.target?,
         under_way: writing,
+        answer: None,
     })
 }
 
@@ -89,17 +93,35 @@ impl Earlier {
         self.target.is_same_database(target)
     }
 
-    /// In a line of 80 columns, with where more is said.
-    pub fn told_in_short(&self, item: usize) -> String {
+    /// Whether it can be asked about: nobody was, or all is not said yet.
+    pub fn is_open(&self) -> bool {
+        self.answer.as_ref().is_none_or(|answer| !answer.settled)
+    }
+
+    /// Whether a person has to know of it before they go on: only that nothing is left of it is nothing to
+    /// them.
+    fn matters(&self) -> bool {
+        let code = self.answer.as_ref().map(|answer| answer.code);
+        self.is_open() || code != Some(ExitCode::RolledBackOnError)
+    }
+
+    /// In some 60 columns, to be followed by what can be done about it.
+    pub fn told_in_short(&self) -> String {
         let began = self.began.strftime("%Y-%m-%d %H:%M");
-        match self.under_way {
-            true => format!("ANOTHER RUN IS UNDER WAY here since {began} UTC: see item {item}"),
-            false => format!("Your run of {began} UTC has NO OUTCOME here: see item {item}"),
+        match &self.answer {
+            Some(answer) if answer.settled => {
+                format!("Your run of {began} UTC: {}", answer.word())
+            }
+            _ if self.under_way => format!("ANOTHER RUN IS UNDER WAY here since {began} UTC"),
+            _ => format!("Your run of {began} UTC has NO OUTCOME"),
         }
     }
 
     pub fn told(&self) -> String {
         let began = self.began.strftime("%Y-%m-%d %H:%M:%S UTC");
+        if let Some(answer) = &self.answer {
+            return format!("the run of {began} on this database: {}", answer.text);
+        }
         let path = self.path.display();
         if self.under_way {
             return format!(
@@ -120,21 +142,24 @@ impl Earlier {
     }
 }
 
+/// What of these is told above all else: the first that is open, else the first that matters.
+pub fn most_pressing<'a>(earlier: &'a [Earlier], target: &Target) -> Option<&'a Earlier> {
+    let here = || earlier.iter().filter(|earlier| earlier.concerns(target));
+    here()
+        .find(|earlier| earlier.is_open())
+        .or_else(|| here().find(|earlier| earlier.matters()))
+}
+
 /// `evidence` on what was reached, with the runs without an outcome told before it.
 pub fn told_first(earlier: &[Earlier], target: &Target, mut evidence: Evidence) -> Evidence {
-    let told: Vec<String> = earlier
-        .iter()
-        .filter(|earlier| earlier.concerns(target))
-        .map(Earlier::told)
-        .collect();
-    let Some(first) = told.first() else {
-        return evidence;
-    };
-    if evidence.standing == Standing::Holds {
+    if let Some(pressing) = most_pressing(earlier, target)
+        && evidence.standing == Standing::Holds
+    {
         evidence.standing = Standing::Warns;
-        evidence.summary = first.clone();
+        evidence.summary = pressing.told();
     }
-    evidence.lines.splice(0..0, told);
+    let here = earlier.iter().filter(|earlier| earlier.concerns(target));
+    evidence.lines.splice(0..0, here.map(Earlier::told));
     evidence
 }
 

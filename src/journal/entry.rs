@@ -97,6 +97,12 @@ pub enum Entry {
     BackupFailed {
         why: String,
     },
+    /// The server was asked which way a run before this one went.
+    EarlierAsked {
+        journal: String,
+        /// What is known of it since.
+        answer: String,
+    },
     Begun {
         xid: String,
         /// What the program itself sent.

@@ -110,7 +110,7 @@ impl KeyPlace {
     pub fn of(machine: &Machine) -> KeyPlace {
         match machine.phase() {
             Phase::Connecting => KeyPlace::Everywhere,
-            Phase::Checklist => KeyPlace::Checklist,
+            Phase::Checklist { .. } => KeyPlace::Checklist,
             Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }

@@ -252,7 +252,7 @@ impl Screen {
     /// What time alone changes on the screen.
     pub fn motion(&self, machine: &Machine) -> Motion {
         match machine.phase() {
-            Phase::Checklist => {
+            Phase::Checklist { .. } => {
                 let awaited = |item: &Signature| item.standing == Standing::Awaited;
                 if machine.is_backing_up() || machine.items().iter().any(awaited) {
                     Motion::Spins

@@ -75,7 +75,7 @@ impl PhasePane {
     pub(crate) fn of(machine: &Machine) -> &'static [PhasePane] {
         match machine.phase() {
             Phase::Connecting => &[PhasePane::Proving],
-            Phase::Checklist => &[PhasePane::Checklist],
+            Phase::Checklist { .. } => &[PhasePane::Checklist],
             Phase::Beginning | Phase::Applying { .. } => &[PhasePane::Stream, PhasePane::Checks],
             Phase::Verifying { .. } => &[PhasePane::Checks, PhasePane::Stream],
             Phase::Deciding { .. } => &[PhasePane::Gate, PhasePane::Checks, PhasePane::Stream],

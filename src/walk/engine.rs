@@ -10,18 +10,20 @@ use super::{evidence, files, record};
 use crate::backup;
 use crate::database::session::Order;
 use crate::gate::act::Command;
-use crate::gate::event::{Body, Event, Millis, Report, Seq, Standing, Target};
+use crate::gate::event::{
+    Body, Event, Evidence, Millis, OutcomeAnswer, Report, Seq, Standing, Target,
+};
 use crate::gate::warrant::Warrant;
 use crate::gate::{
-    Account, Effect, Ending, ExitCode, Machine, Mode, Phase, Plan, Refusal, Request,
+    Account, EarlierTold, Effect, Ending, ExitCode, Machine, Mode, Phase, Plan, Refusal, Request,
 };
-use crate::journal::earlier::{Earlier, told_first};
+use crate::journal::earlier::{Earlier, most_pressing, told_first};
 use crate::journal::entry::{Decision, PhaseWord};
 use crate::journal::measured;
 use crate::journal::{Entry, Journal, JournalError};
 use crate::runbook::{ItemKind, Runbook};
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The held session as the engine needs it. None of it waits.
@@ -42,6 +44,8 @@ pub trait HeldSession {
     fn back_up(&self, seq: Seq, target: Target, folder: String);
     /// Stops the dump that is under way.
     fn stop_backup(&self);
+    /// Asks which way the run of this journal went; its report carries `seq`.
+    fn ask_earlier(&self, seq: Seq, journal: PathBuf);
 }
 
 /// One run: the machine, what is known, the journal, the session.
@@ -56,6 +60,8 @@ pub struct Engine<H> {
     journals: Vec<PathBuf>,
     /// Runs before this one that nobody knows the outcome of.
     earlier: Vec<Earlier>,
+    /// The evidence on what was reached, without them, and the index of its item.
+    reached: Option<(usize, Evidence)>,
     /// What earlier runs bring into this one.
     past: LookingBack,
     /// Who ends the process when this hangs.
@@ -101,6 +107,7 @@ impl<H: HeldSession> Engine<H> {
             held,
             journals: Vec::new(),
             earlier: Vec::new(),
+            reached: None,
             past: LookingBack::default(),
             watchdog: None,
             said: Vec::new(),
@@ -302,6 +309,13 @@ impl<H: HeldSession> Engine<H> {
             {
                 self.expect_locks(target);
             }
+            if let Event::Reported(Report {
+                body: Body::EarlierAnswered { journal, answer },
+                ..
+            }) = &event
+            {
+                self.take_answer(journal, answer);
+            }
             let mut entries = match told {
                 true => Vec::new(),
                 false => record::of_event(&event, &self.runbook, &self.account),
@@ -317,6 +331,13 @@ impl<H: HeldSession> Engine<H> {
                 self.machine.handle(Event::CameOut(Arc::new(pass)));
             }
             let effects = self.machine.handle(event.clone());
+            if let Event::Reported(Report {
+                body: Body::Connected(_) | Body::EarlierAnswered { .. },
+                ..
+            }) = &event
+            {
+                events.push_front(Event::LeftOpen(self.left_open().next().is_some()));
+            }
             // Before anything is written: a disk can be what hangs.
             self.tell_watchdog();
             self.account.take_change(&before, &self.machine, &event);
@@ -404,20 +425,12 @@ impl<H: HeldSession> Engine<H> {
                 seq,
                 body: Body::Probed { item, evidence },
             }) => {
-                let reached = self.account.target.as_ref().filter(|_| {
-                    let item = self.runbook.items.get(item);
-                    item.is_some_and(|item| item.kind == ItemKind::Connection)
-                });
-                let evidence = match reached {
-                    Some(target) => {
-                        let earlier = self.earlier.iter().find(|one| one.concerns(target));
-                        self.account.without_outcome =
-                            earlier.map(|earlier| earlier.told_in_short(item + 1));
-                        told_first(&self.earlier, target, evidence)
-                    }
-                    None => evidence,
-                };
+                let of = self.runbook.items.get(item);
                 let mut evidence = evidence;
+                if of.is_some_and(|of| of.kind == ItemKind::Connection) {
+                    self.reached = Some((item, evidence.clone()));
+                    evidence = self.with_earlier_told(item, evidence);
+                }
                 if let Some(needed) = self.machine.plan().items.get(item) {
                     let read = &self.account.read_before;
                     evidence::tell_readings(&mut evidence, &needed.documents, read);
@@ -427,6 +440,44 @@ impl<H: HeldSession> Engine<H> {
             }
             event => event,
         }
+    }
+
+    /// The evidence on what was reached, with the runs without an outcome told before it.
+    fn with_earlier_told(&mut self, item: usize, evidence: Evidence) -> Evidence {
+        let Some(target) = &self.account.target else {
+            return evidence;
+        };
+        let pressing = most_pressing(&self.earlier, target);
+        self.account.earlier = pressing.map(|earlier| EarlierTold {
+            told: earlier.told_in_short(),
+            item: item + 1,
+        });
+        told_first(&self.earlier, target, evidence)
+    }
+
+    /// What came of asking about a run before this one is told in its place at once.
+    fn take_answer(&mut self, journal: &Path, answer: &OutcomeAnswer) {
+        for earlier in &mut self.earlier {
+            if earlier.path == journal {
+                earlier.answer = Some(answer.clone());
+            }
+        }
+        if let Some((item, evidence)) = self.reached.clone() {
+            let told = self.with_earlier_told(item, evidence);
+            if let Some(known) = self.account.evidence.get_mut(item) {
+                *known = told;
+            }
+        }
+    }
+
+    /// The runs before this one on the database that was reached that can be asked about, the first first.
+    fn left_open(&self) -> impl Iterator<Item = &Earlier> {
+        let here = self.account.target.as_ref();
+        let here = move |one: &&Earlier| here.is_some_and(|target| one.concerns(target));
+        self.earlier
+            .iter()
+            .filter(here)
+            .filter(|earlier| earlier.is_open())
     }
 
     /// Writes to the journal, if there still is one.
@@ -506,6 +557,13 @@ impl<H: HeldSession> Engine<H> {
             Request::BackUp { folder } => {
                 let target = self.account.target.clone().unwrap_or_default();
                 return self.held.back_up(seq, target, folder);
+            }
+            Request::AskEarlier => {
+                let asked = self.left_open().next();
+                let journal = asked
+                    .map(|earlier| earlier.path.clone())
+                    .unwrap_or_default();
+                return self.held.ask_earlier(seq, journal);
             }
             Request::Begin => Order::Begin,
             Request::RunScript => Order::RunScript,

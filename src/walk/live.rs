@@ -3,6 +3,7 @@
 //! A task that dies is told as what it means for the run: the session's as a session that ended,
 //! the monitor's as a display that went blind (I12). No order is left without an answer.
 
+use super::asking_earlier;
 use super::engine::HeldSession;
 use super::rehearsed::Weighing;
 use crate::backup::Backups;
@@ -12,6 +13,7 @@ use crate::database::session::{HoldOptions, Identity, Order, Session, Severer};
 use crate::database::target::pooler;
 use crate::gate::event::{Body, Inquiry, Millis, Observation, Report, Seq, ServerMessage, Target};
 use crate::runbook::Runbook;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -208,5 +210,19 @@ impl HeldSession for Live {
 
     fn stop_backup(&self) {
         self.backups.stop();
+    }
+
+    fn ask_earlier(&self, seq: Seq, journal: PathBuf) {
+        let pinned = self.session.pinned().cloned();
+        let asked = tokio::spawn(asking_earlier::ask(journal.clone(), pinned));
+        let reports = self.reports.clone();
+        tokio::spawn(async move {
+            let answer = asked.await.unwrap_or_else(|_| {
+                asking_earlier::not_known("the part of stagegate that asks failed".into())
+            });
+            let answer = Box::new(answer);
+            let body = Body::EarlierAnswered { journal, answer };
+            let _ = reports.send(Report { seq, body });
+        });
     }
 }

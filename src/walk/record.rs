@@ -39,6 +39,7 @@ pub fn of_event(event: &Event, runbook: &Runbook, account: &Account) -> Vec<Entr
         | Event::Drawn
         | Event::Edited
         | Event::CameOut(_)
+        | Event::LeftOpen(_)
         | Event::Ticked { .. }
         | Event::ReadToEnd(_)
         | Event::JournalLost(_)
@@ -192,7 +193,7 @@ fn of_approval(before: &Before, after: &Machine) -> Vec<Entry> {
 fn of_phase(after: &Machine) -> Option<Entry> {
     let (phase, why) = match after.phase() {
         Phase::Connecting => (PhaseWord::Connecting, None),
-        Phase::Checklist => (PhaseWord::Checklist, None),
+        Phase::Checklist { .. } => (PhaseWord::Checklist, None),
         Phase::Beginning => (PhaseWord::Beginning, None),
         Phase::Applying { .. } => (PhaseWord::Applying, None),
         Phase::Verifying { .. } => (PhaseWord::Verifying, None),
@@ -286,6 +287,10 @@ fn of_report(body: &Body, runbook: &Runbook, account: &Account) -> Vec<Entry> {
         Body::BackupFailed(why) | Body::BackupLost(why) => {
             vec![Entry::BackupFailed { why: why.clone() }]
         }
+        Body::EarlierAnswered { journal, answer } => vec![Entry::EarlierAsked {
+            journal: journal.display().to_string(),
+            answer: answer.text.clone(),
+        }],
         Body::Begun { xid, added } => vec![Entry::Begun {
             xid: xid.clone(),
             added: added.iter().map(Added::to_string).collect(),

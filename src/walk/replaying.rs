@@ -22,6 +22,7 @@ use crate::runbook::question::Question;
 use comparing::compare;
 use proptest::prelude::*;
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 
@@ -43,6 +44,7 @@ impl HeldSession for SilentSession {
     fn sever(&self) {}
     fn back_up(&self, _: Seq, _: Target, _: String) {}
     fn stop_backup(&self) {}
+    fn ask_earlier(&self, _: Seq, _: PathBuf) {}
 }
 
 static RUNBOOK: LazyLock<Arc<Runbook>> = LazyLock::new(|| Arc::new(Runbook::load(None).unwrap()));
@@ -188,7 +190,7 @@ fn session_says(machine: &Machine, account: &Account, throw: Throw) -> Option<Bo
         .number;
     Some(match machine.phase() {
         Phase::Connecting => Body::ConnectFailed(message("", None, throw.which)),
-        Phase::Checklist => Body::Probed {
+        Phase::Checklist { .. } => Body::Probed {
             item: throw.of(1, 2).into(),
             evidence: Evidence {
                 standing: [Standing::Warns, Standing::Fails, Standing::Holds]

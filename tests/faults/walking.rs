@@ -146,7 +146,7 @@ impl Walk {
             if let Phase::Ended(ending) = engine.machine().phase() {
                 break Some(ending.clone());
             }
-            if *engine.machine().phase() == Phase::Checklist {
+            if matches!(engine.machine().phase(), Phase::Checklist { .. }) {
                 let fails = engine.machine().items().iter();
                 let failing = fails
                     .map(|item| item.standing)
@@ -203,10 +203,10 @@ impl Walk {
         };
         match engine.machine().phase().clone() {
             // Nothing is open yet, and nobody looks for ever at a checklist that does not come.
-            Phase::Connecting | Phase::Checklist if began.elapsed() > IMPATIENCE => {
+            Phase::Connecting | Phase::Checklist { .. } if began.elapsed() > IMPATIENCE => {
                 ask(engine, Command::Quit);
             }
-            Phase::Checklist => {
+            Phase::Checklist { .. } => {
                 engine.take(Event::ReadToEnd(Document::Script));
                 for item in 0..engine.machine().items().len() {
                     let state = &engine.machine().items()[item];

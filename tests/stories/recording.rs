@@ -9,7 +9,7 @@ use stagegate::journal::report::{RunReport, markdown};
 use stagegate::sandbox::demo::Scenario;
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What somebody does to a journal, and what is said of it.
@@ -294,7 +294,7 @@ fn a_run_killed_at_the_gate_is_told_first_by_the_next_until_the_server_was_asked
     let without =
         format!("NO OUTCOME: transaction {held}, its journal ends before COMMIT was sent");
     let mut whole = stage.run();
-    whole.wait_for("has NO OUTCOME here: see item 3");
+    whole.wait_for("has NO OUTCOME: o asks the server (item 3)");
     whole.key("q");
     whole.exit_code();
     let mut next = stage.run_in(120, 50, &[], &["--plain"]);
@@ -314,4 +314,81 @@ fn a_run_killed_at_the_gate_is_told_first_by_the_next_until_the_server_was_asked
     let (newest, _) = command(&["report"]);
     assert!(newest.contains("The newest run: "), "{newest}");
     assert!(newest.contains("NOTHING WAS APPLIED"), "{newest}");
+}
+
+/// The journal of the run that began last.
+fn newest_journal(stage: &Stage) -> PathBuf {
+    let folder = stage.home().join("state/stagegate");
+    stagegate::journal::shelf::newest_first(&folder)
+        .unwrap()
+        .swap_remove(0)
+}
+
+#[test]
+fn a_key_asks_the_server_about_a_run_without_an_outcome() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut killed = stage.run();
+    killed.walk_to_the_gate();
+    let held = stage.held();
+    let mut beside = stage.run();
+    beside.wait_for("ANOTHER RUN IS UNDER WAY here since");
+    beside.key("o");
+    let open = format!("UNKNOWN (transaction {held}): pg_xact_status says in progress");
+    beside.wait_until("that it is not over", |screen| {
+        unwrapped(screen).contains(&open)
+    });
+    beside.key("q");
+    beside.exit_code();
+    killed.signal(rustix::process::Signal::KILL);
+    stage.assert_nobody_left();
+
+    let mut next = stage.run();
+    next.wait_for("has NO OUTCOME: o asks the server (item 3)");
+    next.key("o");
+    let answer = format!("ROLLED BACK (transaction {held}): pg_xact_status says aborted");
+    next.wait_until("the answer", |screen| unwrapped(screen).contains(&answer));
+    next.wait_until("that nothing is left to be told", |screen| {
+        !screen.contains("NO OUTCOME") && !screen.contains("o outcome")
+    });
+    next.key("q");
+    next.exit_code();
+    let recorded = fs::read_to_string(newest_journal(&stage)).unwrap();
+    assert!(recorded.contains("\"earlier_asked\""), "{recorded}");
+    assert!(recorded.contains(&answer), "{recorded}");
+
+    let mut after = stage.run_in(120, 50, &[], &["--plain"]);
+    after.wait_for("right server, database and role: HOLDS.");
+    after.line("ask");
+    after.wait_for("That does nothing here.");
+    after.line("quit");
+    after.exit_code();
+}
+
+#[test]
+fn a_run_that_was_committed_after_all_is_told_as_that_before_the_next_one() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut first = stage.run();
+    first.walk_to_the_gate();
+    let held = stage.held();
+    first.commit();
+    first.key("q");
+    first.exit_code();
+    let journal = newest_journal(&stage);
+    let text = fs::read_to_string(&journal).unwrap();
+    let intent = text.find("\"decision\":\"COMMIT\"").unwrap();
+    let end = intent + text[intent..].find('\n').unwrap() + 1;
+    fs::write(&journal, &text[..end]).unwrap();
+
+    let mut next = stage.run_in(120, 50, &[], &["--plain"]);
+    next.wait_for("has NO OUTCOME: type ask to ask the server, show 3 for more.");
+    next.line("ask");
+    let answer = format!("COMMITTED (transaction {held}): pg_xact_status says committed");
+    next.wait_until("the answer", |screen| unwrapped(screen).contains(&answer));
+    next.wait_for("UTC: COMMITTED: show 3 for more.");
+    next.line("show 3");
+    next.wait_until("it beside what was reached", |screen| {
+        unwrapped(screen).contains(&format!("on this database: {answer}"))
+    });
+    next.line("quit");
+    next.exit_code();
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::actor::{Actor, unanswered, within};
 use super::identity::{Identity, ask, locked_by};
 use crate::database::link::BrokenLink;
+use crate::database::pinned::Pinned;
 use crate::database::settings::Settings;
 use crate::database::{connect, message, target};
 use crate::gate::event::{Body, Inquiry, Seq, ServerMessage, Target, XactStatus};
@@ -203,6 +204,19 @@ async fn ask_each(
         (None, Some(inquiry)) => Ok(inquiry),
         (None, None) => Err(message::own("there is no address to ask at")),
     }
+}
+
+/// The same, asked once at one address: that of the server on which it was.
+pub async fn of_earlier_run_at(pinned: &Pinned, identity: &Identity, xid: &str) -> Inquiry {
+    let limit = pinned.settings().connect_timeout * 2;
+    let asked = async {
+        let mut link = pinned.open().await?;
+        let here = target::read_target(&mut link).await?;
+        ask(&mut link, &here, identity, xid).await
+    };
+    let asked = tokio::time::timeout(limit, asked).await;
+    let asked = asked.unwrap_or_else(|_| Err(unanswered(limit).why()));
+    asked.unwrap_or_else(|why| Inquiry::Unreachable(message::line(&why)))
 }
 
 async fn ask_once(

@@ -39,6 +39,7 @@ impl Account {
             | Event::ReadToEnd(_)
             | Event::Perused(_)
             | Event::CameOut(_)
+            | Event::LeftOpen(_)
             | Event::Alarmed(_) => {}
             Event::JournalLost(why) | Event::IntentLost(why) => {
                 self.unrecorded.get_or_insert_with(|| why.clone());
@@ -237,6 +238,7 @@ impl Account {
             | Body::BackedUp(_)
             | Body::BackupFailed(_)
             | Body::BackupLost(_)
+            | Body::EarlierAnswered { .. }
             | Body::ScriptFinished
             | Body::Settled { .. }
             | Body::Asked(_) => {}

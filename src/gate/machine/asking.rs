@@ -54,7 +54,10 @@ impl Machine {
                 }
                 vec![self.request(Request::EndBackend)]
             }
-            Command::AskAgain => self.inquire(true, Why::SessionEnded),
+            Command::AskOutcome => match self.phase {
+                Phase::Checklist { .. } => self.ask_earlier(),
+                _ => self.inquire(true, Why::SessionEnded),
+            },
             Command::Quit => self.quit(),
         }
     }
@@ -148,7 +151,7 @@ impl Machine {
             Phase::PostVerifying { .. } => ExitCode::Committed,
             Phase::Connecting => ExitCode::NoConnection,
             Phase::Waiting { .. } => Why::LockTimeout.exit_code(),
-            Phase::Checklist if self.fails() => self.fails_with(),
+            Phase::Checklist { .. } if self.fails() => self.fails_with(),
             _ => ExitCode::RolledBack,
         };
         self.leave(code)
@@ -189,7 +192,7 @@ impl Machine {
                 effects.extend(self.not_returned("Cancelled."));
                 effects
             }
-            Phase::Checklist => self.cancel_on_checklist(),
+            Phase::Checklist { .. } => self.cancel_on_checklist(),
             Phase::Reviewing { .. } | Phase::Committing { .. } | Phase::PostVerifying { .. } => {
                 self.cancel_beside()
             }
@@ -282,7 +285,7 @@ impl Machine {
                 *asking = which == Prompt::RollBack;
             }
             Phase::Connecting
-            | Phase::Checklist
+            | Phase::Checklist { .. }
             | Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }

@@ -23,7 +23,7 @@ enum CancelledBeside {
 impl Machine {
     fn cancelled_beside(&self) -> Option<CancelledBeside> {
         match &self.phase {
-            Phase::Checklist => self.requests.probing.map(|_| CancelledBeside::Look),
+            Phase::Checklist { .. } => self.requests.probing.map(|_| CancelledBeside::Look),
             Phase::Reviewing { .. } => self.requests.awaiting.map(|_| CancelledBeside::Look),
             Phase::PostVerifying { .. } => Some(CancelledBeside::Look),
             Phase::Committing { waits, .. } => waits.then_some(CancelledBeside::Commit),

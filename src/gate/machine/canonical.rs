@@ -8,7 +8,7 @@ use super::reviewing::Reviewed;
 use crate::gate::ending::Ending;
 use crate::gate::event::{Document, Seq, Standing};
 use crate::gate::pass::Pass;
-use crate::gate::phase::{Phase, PhaseKind};
+use crate::gate::phase::{EarlierRun, Phase, PhaseKind};
 use crate::gate::plan;
 use crate::gate::time::Millis;
 use crate::runbook::check::Tally;
@@ -18,7 +18,14 @@ impl Machine {
     /// Request numbers that are waited for now.
     pub(crate) fn sequence_numbers(&self) -> Vec<Seq> {
         let dump = self.backing_up.under_way.map(|now| now.seq);
-        self.requests.expected(dump)
+        let mut expected = self.requests.expected(dump);
+        if let Phase::Checklist {
+            earlier: EarlierRun::Asked(seq),
+        } = self.phase
+        {
+            expected.push(seq);
+        }
+        expected
     }
 
     /// What is reviewed is this pass from here on.
@@ -36,7 +43,7 @@ impl Machine {
             item.canonical();
         }
         self.backing_up = match &self.phase {
-            Phase::Connecting | Phase::Checklist | Phase::Ended(Ending::NotConnected) => {
+            Phase::Connecting | Phase::Checklist { .. } | Phase::Ended(Ending::NotConnected) => {
                 self.backing_up.canonical(4)
             }
             // No other phase reads or changes it. The walk goes on as if there was no dump; with one,
@@ -73,6 +80,9 @@ impl Machine {
                 *left = u64::from(cancelling.is_none());
             }
             Phase::Inquiring { times, .. } => *times = 0,
+            Phase::Checklist {
+                earlier: EarlierRun::Asked(seq),
+            } => *seq = 4,
             _ => {}
         }
     }

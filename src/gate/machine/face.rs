@@ -6,7 +6,7 @@ use super::backing_up::BackingUp;
 use super::{Machine, Signature};
 use crate::gate::ending::{Ending, OutcomeWord};
 use crate::gate::pass::{Allowance, Compared};
-use crate::gate::phase::{Phase, PhaseKind, Prompt};
+use crate::gate::phase::{EarlierRun, Phase, PhaseKind, Prompt};
 use crate::gate::plan;
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ pub struct Face {
     /// With both, `x` cancels one after the other.
     probes_beside_backup: bool,
     parting: bool,
+    earlier: Option<EarlierRun>,
     waits: bool,
     /// It is told that a cancel has no effect: pressed again, its key does something else.
     cancel_failed: bool,
@@ -59,6 +60,10 @@ impl Machine {
             backing_up: self.backing_up,
             probes_beside_backup: self.is_backing_up() && self.requests.probing.is_some(),
             parting: self.parting.is_some(),
+            earlier: match self.phase {
+                Phase::Checklist { earlier } => Some(earlier),
+                _ => None,
+            },
             waits: matches!(self.phase, Phase::Committing { waits: true, .. }),
             cancel_failed: match self.phase {
                 Phase::Applying { cancelling, .. }

@@ -83,7 +83,7 @@ impl Machine {
             | Phase::Querying { .. } => (false, Why::Alarmed(alarm)),
             // They are left at once by an alarm.
             Phase::Connecting
-            | Phase::Checklist
+            | Phase::Checklist { .. }
             | Phase::Reviewing { .. }
             | Phase::Returning
             | Phase::Waiting { .. }

@@ -22,7 +22,7 @@ impl Machine {
             }
             // Its end was asked for, and is being proven or is told already; or there is none.
             Phase::Connecting
-            | Phase::Checklist
+            | Phase::Checklist { .. }
             | Phase::Beginning
             | Phase::Reviewing { .. }
             | Phase::Returning
@@ -40,7 +40,7 @@ impl Machine {
         match &self.phase {
             Phase::Connecting => self.end(Ending::NotConnected),
             // Nothing is open: connect again and look again.
-            Phase::Checklist => {
+            Phase::Checklist { .. } => {
                 for item in self.items_mut() {
                     item.standing = Standing::Awaited;
                 }

@@ -17,7 +17,7 @@ impl Machine {
                 Act::Quit => Offer::Open,
                 _ => Offer::Absent,
             },
-            Phase::Checklist => self.offer_on_checklist(act),
+            Phase::Checklist { .. } => self.offer_on_checklist(act),
             Phase::Waiting { .. } | Phase::Returning => match act {
                 Act::Cancel | Act::Quit => Offer::Open,
                 _ => Offer::Absent,
@@ -82,7 +82,7 @@ impl Machine {
                     ending,
                     Ending::RolledBack { .. } | Ending::NotConnected
                 )),
-                Act::AskAgain => Offer::open_if(matches!(
+                Act::AskOutcome => Offer::open_if(matches!(
                     ending,
                     Ending::Unknown { .. } | Ending::Prepared { .. }
                 )),
@@ -135,6 +135,7 @@ impl Machine {
                 }
             },
             Act::LeaveOut => Offer::open_if(self.plan.other_form),
+            Act::AskOutcome => self.offer_to_ask_earlier(),
             Act::Quit => Offer::Open,
             Act::AskCommit
             | Act::Answer
@@ -146,8 +147,7 @@ impl Machine {
             | Act::AllowNumbers
             | Act::Extend
             | Act::Again
-            | Act::EndBackend
-            | Act::AskAgain => Offer::Absent,
+            | Act::EndBackend => Offer::Absent,
         }
     }
 
@@ -184,7 +184,7 @@ impl Machine {
             | Act::AllowNumbers
             | Act::Again
             | Act::EndBackend
-            | Act::AskAgain => Offer::Absent,
+            | Act::AskOutcome => Offer::Absent,
         }
     }
 
@@ -241,7 +241,7 @@ impl Machine {
             | Act::Extend
             | Act::Again
             | Act::EndBackend
-            | Act::AskAgain => Offer::Absent,
+            | Act::AskOutcome => Offer::Absent,
         }
     }
 
@@ -272,7 +272,7 @@ impl Machine {
             | Act::AllowNumbers
             | Act::Again
             | Act::EndBackend
-            | Act::AskAgain => Offer::Absent,
+            | Act::AskOutcome => Offer::Absent,
         }
     }
 

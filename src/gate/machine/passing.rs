@@ -47,7 +47,7 @@ impl Machine {
             Phase::Waiting { .. } => self.begin_again_in_time(elapsed),
             Phase::MustRollBack { .. }
             | Phase::Connecting
-            | Phase::Checklist
+            | Phase::Checklist { .. }
             | Phase::Returning
             | Phase::Beginning
             | Phase::Committing { .. }
@@ -166,7 +166,7 @@ impl Machine {
             | Phase::Querying { .. } => self.roll_back(why, true),
             Phase::Deciding { .. } | Phase::MustRollBack { .. } => self.roll_back(why, false),
             Phase::Connecting
-            | Phase::Checklist
+            | Phase::Checklist { .. }
             | Phase::Beginning
             | Phase::Reviewing { .. }
             | Phase::Returning
@@ -190,7 +190,7 @@ impl Machine {
             });
         }
         match &self.phase {
-            Phase::Connecting | Phase::Checklist => self.leave(code),
+            Phase::Connecting | Phase::Checklist { .. } => self.leave(code),
             Phase::Waiting { proof, .. } => {
                 let proof = proof.clone();
                 self.rolled_back(why, proof)
@@ -230,7 +230,7 @@ impl Machine {
                 return self.end_review(Why::JournalLost);
             }
             Phase::Connecting
-            | Phase::Checklist
+            | Phase::Checklist { .. }
             | Phase::Beginning
             | Phase::Applying { .. }
             | Phase::Verifying { .. }

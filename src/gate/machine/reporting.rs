@@ -8,7 +8,7 @@ use crate::gate::consent::Consent;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::ending::{Ending, Why};
 use crate::gate::event::{Body, Evidence, Report, Standing, Target};
-use crate::gate::phase::{Held, Phase, Prompt, Stage};
+use crate::gate::phase::{EarlierRun, Held, Phase, Prompt, Stage};
 use crate::gate::plan;
 use crate::runbook::check::Tally;
 
@@ -60,6 +60,7 @@ impl Machine {
                 self.backup_reported(seq, &body);
                 Vec::new()
             }
+            Body::EarlierAnswered { answer, .. } => self.earlier_answered(seq, &answer),
             body => {
                 if self.requests.awaiting != Some(seq) {
                     return Vec::new();
@@ -169,6 +170,7 @@ impl Machine {
             | Body::BackedUp(_)
             | Body::BackupFailed(_)
             | Body::BackupLost(_)
+            | Body::EarlierAnswered { .. }
             | Body::SessionEnded(_) => Vec::new(),
         }
     }
@@ -181,7 +183,9 @@ impl Machine {
             return Vec::new();
         }
         let mut effects = self.arrive(target);
-        self.phase = Phase::Checklist;
+        self.phase = Phase::Checklist {
+            earlier: EarlierRun::default(),
+        };
         self.requests.awaiting = None;
         effects.extend(self.probe());
         effects

@@ -162,7 +162,7 @@ fn a_prepared_transaction_is_an_outcome_of_its_own() {
     assert!(how.contains("ROLLBACK PREPARED 'it''s';"), "{how}");
     // When somebody has ended it, the server is asked once more.
     let mut other = run.machine.clone();
-    run.key(Command::AskAgain);
+    run.key(Command::AskOutcome);
     run.report(Body::Asked(Inquiry::Answered {
         status: XactStatus::Aborted,
         server: "s".into(),
@@ -173,7 +173,7 @@ fn a_prepared_transaction_is_an_outcome_of_its_own() {
     ));
     // Whoever ended it may have committed it.
     std::mem::swap(&mut run.machine, &mut other);
-    run.key(Command::AskAgain);
+    run.key(Command::AskOutcome);
     run.report(Body::Asked(Inquiry::Answered {
         status: XactStatus::Committed,
         server: "s".into(),

@@ -2,7 +2,7 @@
 
 use super::{BACKUP_TOLD, Teller, check_in_a_line, same_screen, shown};
 use crate::gate::event::{Document, Standing};
-use crate::gate::{Account, Machine, Phase};
+use crate::gate::{Account, Act, EarlierTold, Machine, Offer, Phase};
 use crate::runbook::check::Verdict;
 use crate::runbook::impact::ImpactLine;
 use crate::runbook::printable::{counted, printable_lines};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 impl Teller<'_> {
     /// What is to be expected of the locks, before there are any: as soon as journals were read.
     pub(super) fn expect(&mut self, machine: &Machine, account: &Account) {
-        if let (Phase::Checklist, false, Some(expected)) =
+        if let (Phase::Checklist { .. }, false, Some(expected)) =
             (machine.phase(), self.expected_told, &account.expected)
         {
             self.expected_told = true;
@@ -27,6 +27,21 @@ impl Teller<'_> {
             ));
         }
         self.read_before = account.read_before.len();
+    }
+
+    /// A run before this one that is to be cleared up before anything else.
+    pub(super) fn earlier(&mut self, machine: &Machine, account: &Account) {
+        if self.earlier == account.earlier {
+            return;
+        }
+        self.earlier.clone_from(&account.earlier);
+        if let Some(EarlierTold { told, item }) = &account.earlier {
+            let next = match machine.offer(Act::AskOutcome) {
+                Offer::Open => format!("type ask to ask the server, show {item} for more."),
+                Offer::Absent | Offer::Refused(_) => format!("show {item} for more."),
+            };
+            self.say(&format!("{told}: {next}"));
+        }
     }
 
     /// Whom the statement that runs waits for, when that becomes known and when it changes.

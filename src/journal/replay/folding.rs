@@ -88,6 +88,7 @@ impl Replay {
             Entry::BackupStarted { .. }
             | Entry::BackedUp { .. }
             | Entry::BackupFailed { .. }
+            | Entry::EarlierAsked { .. }
             | Entry::Alarm { .. } => {}
         }
     }
@@ -323,6 +324,7 @@ fn moves(entry: &Entry) -> bool {
             | Entry::BackupStarted { .. }
             | Entry::BackedUp { .. }
             | Entry::BackupFailed { .. }
+            | Entry::EarlierAsked { .. }
             | Entry::Phase { .. }
             | Entry::Alarm { .. }
             | Entry::Left { .. }

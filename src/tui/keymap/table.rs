@@ -111,6 +111,13 @@ const FIRST: &[Binding] = &[
         "back the database up with pg_dump; asks for the folder",
     ),
     gate(
+        KeyPlace::Checklist,
+        &[Char('o')],
+        Act::AskOutcome,
+        "outcome",
+        "ask the server which way your run went that has no outcome",
+    ),
+    gate(
         KeyPlace::Running,
         &[Char('x')],
         Act::Cancel,
@@ -346,7 +353,7 @@ const FIRST: &[Binding] = &[
     gate(
         KeyPlace::End,
         &[Char('o')],
-        Act::AskAgain,
+        Act::AskOutcome,
         "ask again",
         "ask the server once more which way the transaction went",
     ),

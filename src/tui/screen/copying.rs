@@ -45,7 +45,7 @@ impl Screen {
                 Err(FIND_FIRST)
             }
             (None, _) => match (machine.phase(), self.open_pane(machine)) {
-                (Phase::Checklist, _) => Ok(self.evidence_text(machine, account)),
+                (Phase::Checklist { .. }, _) => Ok(self.evidence_text(machine, account)),
                 (_, Some(PhasePane::Stream)) => {
                     self.statement(self.at.or(account.newest()).ok_or(NOWHERE)?)
                 }

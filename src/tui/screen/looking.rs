@@ -37,7 +37,7 @@ impl Screen {
             ViewAct::Repaint => self.repaint = true,
             ViewAct::Copy => self.copy(machine, account),
             ViewAct::Detail => match (machine.phase(), self.open_pane(machine)) {
-                (Phase::Checklist, _) => return self.go_where_it_waits(machine),
+                (Phase::Checklist { .. }, _) => return self.go_where_it_waits(machine),
                 (_, Some(PhasePane::Stream)) => {
                     if let Some(number) = self.at.or(account.newest()) {
                         self.toggle(Cover::Statement(number));
@@ -161,7 +161,7 @@ impl Screen {
     fn move_by(&mut self, step: ScrollStep, machine: &Machine, account: &Account) {
         match (self.cover, machine.phase()) {
             (Some(_), _) => self.cover_scroll.scroll_by(step),
-            (None, Phase::Checklist) => {
+            (None, Phase::Checklist { .. }) => {
                 let last = machine.items().len().saturating_sub(1);
                 let before = self.cursor;
                 match step {

@@ -23,7 +23,7 @@ impl Screen {
         let before = std::mem::replace(&mut self.signed, signed);
         let here = |items: &[bool]| items.get(self.cursor).copied();
         let fresh = here(&before) == Some(false) && here(&self.signed) == Some(true);
-        if !fresh || !matches!(machine.phase(), Phase::Checklist) {
+        if !fresh || !matches!(machine.phase(), Phase::Checklist { .. }) {
             return;
         }
         let all = self.signed.len();

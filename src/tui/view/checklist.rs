@@ -16,10 +16,10 @@
 //! always is.
 
 use super::Scene;
-use crate::gate::Act;
 use crate::gate::backup::Dumping;
 use crate::gate::event::{Evidence, Standing};
 use crate::gate::plan::Mode;
+use crate::gate::{Act, EarlierTold, Offer};
 use crate::tui::paint::Sheet;
 use crate::tui::text::{counted, labelled, width, wrap};
 use ratatui::style::{Style, Styled};
@@ -71,7 +71,7 @@ pub(crate) fn list(scene: &Scene<'_>, columns: usize, height: usize) -> Sheet {
     let items = scene.machine.items();
     let signed = items.iter().filter(|item| item.signed).count();
     let title = title(scene, signed, items.len(), columns);
-    let mut head = match &scene.account.without_outcome {
+    let mut head = match &scene.account.earlier {
         Some(told) => {
             let told = look_first(scene, told, columns);
             vec![told, title]
@@ -106,9 +106,22 @@ pub(crate) fn list(scene: &Scene<'_>, columns: usize, height: usize) -> Sheet {
 }
 
 /// A run before this one that is to be cleared up before anything else.
-fn look_first(scene: &Scene<'_>, told: &str, columns: usize) -> Line<'static> {
+fn look_first(scene: &Scene<'_>, earlier: &EarlierTold, columns: usize) -> Line<'static> {
     let look = scene.look;
-    let text = look.clean(&format!(" {told}"));
+    let EarlierTold { told, item } = earlier;
+    let (long, short) = match scene.machine.offer(Act::AskOutcome) {
+        Offer::Open => (
+            format!(": o asks the server (item {item})"),
+            ": o asks".to_owned(),
+        ),
+        Offer::Refused(_) => (
+            ": the server is being asked".to_owned(),
+            ": asked".to_owned(),
+        ),
+        Offer::Absent => (format!(": see item {item}"), String::new()),
+    };
+    let fits = width(told) + width(&long) < columns;
+    let text = look.clean(&format!(" {told}{}", if fits { long } else { short }));
     scene.band(&text, look.band_warn(), columns)
 }
 

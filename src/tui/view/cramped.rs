@@ -92,7 +92,7 @@ pub(crate) fn draw_cramped(
 fn phase(scene: &Scene<'_>) -> String {
     match scene.machine.phase() {
         Phase::Connecting => "Connecting".to_owned(),
-        Phase::Checklist => "Checklist".to_owned(),
+        Phase::Checklist { .. } => "Checklist".to_owned(),
         Phase::Beginning => "Apply: BEGIN is under way".to_owned(),
         Phase::Applying { .. } => format!(
             "Apply: {} of {} done",

@@ -14,7 +14,7 @@ mod band;
 use super::Scene;
 use crate::gate::Machine;
 use crate::gate::event::{Millis, Target};
-use crate::gate::phase::{Ending, Phase, Stage, Why};
+use crate::gate::phase::{Ending, Phase, PhaseKind, Stage, Why};
 use crate::gate::plan::Mode;
 use crate::runbook::targets::Colour;
 use crate::tui::text::width;
@@ -172,7 +172,9 @@ fn standing(machine: &Machine) -> [HeaderStep; 6] {
     use HeaderStep::{Before, Done, Here};
     let [apply, verify, decide] = trodden(machine);
     match machine.phase() {
-        Phase::Connecting | Phase::Checklist => [Here, Before, Before, Before, Before, Before],
+        Phase::Connecting | Phase::Checklist { .. } => {
+            [Here, Before, Before, Before, Before, Before]
+        }
         Phase::Beginning | Phase::Applying { .. } | Phase::Waiting { .. } => {
             [Done, Here, Before, Before, Before, Before]
         }
@@ -264,7 +266,7 @@ fn steps(scene: &Scene<'_>, columns: usize) -> Line<'static> {
 /// On the checklist: where this run is decided, and what is to be expected of its locks.
 fn ahead(scene: &Scene<'_>) -> Vec<String> {
     let plan = scene.machine.plan();
-    if *scene.machine.phase() != Phase::Checklist || plan.mode != Mode::Run {
+    if scene.machine.phase().kind() != PhaseKind::Checklist || plan.mode != Mode::Run {
         return Vec::new();
     }
     let expected = scene.account.expected.as_ref();

@@ -9,7 +9,7 @@ use crate::tui::text::countdown;
 pub(crate) fn title(scene: &Scene<'_>) -> String {
     let what = match scene.machine.phase() {
         Phase::Connecting | Phase::Left(_) | Phase::Ended(Ending::NotConnected) => "stagegate",
-        Phase::Checklist => "CHECKLIST",
+        Phase::Checklist { .. } => "CHECKLIST",
         Phase::Beginning | Phase::Applying { .. } => "APPLYING",
         Phase::Verifying { .. } => "VERIFYING",
         Phase::TakingDown { .. } | Phase::Deciding { .. } | Phase::Querying { .. } => "HELD",

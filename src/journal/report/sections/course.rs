@@ -27,6 +27,10 @@ pub fn tell_steps(entry: &Entry) -> Vec<(String, Option<String>)> {
             &format!("{path}, {bytes} bytes, SHA-256 {sha256}"),
         ),
         Entry::BackupFailed { why } => step("no backup", why),
+        Entry::EarlierAsked { journal, answer } => step(
+            "the server was asked about an earlier run",
+            &format!("{answer} ({journal})"),
+        ),
         Entry::Phase { phase, why, .. } => vec![(phase.word().to_owned(), why.clone())],
         Entry::Alarm { alarm } => vec![(format!("alarm: {alarm}"), None)],
         Entry::Left { code } => vec![(format!("left with exit code {code}"), None)],

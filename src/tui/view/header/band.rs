@@ -18,7 +18,7 @@ pub(crate) fn hold_left(scene: &Scene<'_>) -> Option<Millis> {
         | Phase::Querying { .. } => scene.machine.hold_left(),
         Phase::MustRollBack { .. } => (scene.machine.hold_left()).filter(|_| scene.holds_locks()),
         Phase::Connecting
-        | Phase::Checklist
+        | Phase::Checklist { .. }
         | Phase::Beginning
         | Phase::Reviewing { .. }
         | Phase::Returning
@@ -92,7 +92,7 @@ fn say_phase(scene: &Scene<'_>) -> Option<BandWords> {
     let (good, warn, bad) = (look.band_good(), look.band_warn(), look.band_bad());
     Some(match scene.machine.phase() {
         Phase::Connecting
-        | Phase::Checklist
+        | Phase::Checklist { .. }
         | Phase::Left(_)
         | Phase::Ended(
             Ending::NotConnected | Ending::Committed { .. } | Ending::RolledBack { .. },

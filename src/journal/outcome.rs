@@ -1,0 +1,345 @@
+//! Which way the last transaction of a run went, by its journal, and by the server where only that knows.
+//!
+//! It says COMMITTED only where the journal or the server does, and ROLLED BACK only where nothing that
+//! followed can have been committed (I3). It asks nobody itself.
+
+use super::chain::Broken;
+use super::earlier::answer_beside;
+use super::replay::{RecordedOutcome, Replay};
+use super::shelf::ReadJournal;
+use super::write_new;
+use crate::gate::ExitCode;
+use crate::gate::event::{Inquiry, OutcomeAnswer, Target, XactStatus};
+use crate::gate::phase::{ANSWERED_COMMIT, LOOK_YOURSELF, OutcomeWord, how_to_end};
+use crate::runbook::printable::printable;
+use std::path::Path;
+
+/// What the journal says of the outcome.
+#[derive(Debug)]
+pub enum WhoKnows<'a> {
+    /// All that anybody can know.
+    Journal(OutcomeAnswer),
+    /// The server that this transaction was opened on.
+    Server {
+        target: &'a Target,
+        xid: &'a str,
+        /// The transaction's number is known to have been on the server's disk.
+        durable: bool,
+    },
+    /// Nobody: it names a transaction and no server.
+    Nobody,
+}
+
+impl ReadJournal {
+    /// Who knows the outcome of its last transaction.
+    pub fn who_knows(&self) -> WhoKnows<'_> {
+        let replay = &self.replay;
+        let (text, code) = match (replay.outcome(), replay.xid(), &replay.target) {
+            (Some(RecordedOutcome { word, proof, .. }), xid, _) if word.is_final() => {
+                let of = xid.map(|xid| format!(" (transaction {xid})"));
+                let of = of.unwrap_or_default();
+                (
+                    format!(
+                        "{}{of}, as the program itself recorded: {proof}.{}",
+                        word.word(),
+                        open_end(replay, self.writing)
+                    ),
+                    code_of(*word),
+                )
+            }
+            (_, None, _) if replay.is_whole() => (
+                "ROLLED BACK: no transaction was begun.".to_owned(),
+                ExitCode::RolledBackOnError,
+            ),
+            // What a program that still runs has not done yet, it may do in the next moment; only the
+            // server's word on a transaction stands then.
+            (_, None, _) if self.writing => (
+                "UNKNOWN: the program that writes this journal still runs, and has begun no transaction \
+                 yet. Ask again when it has ended."
+                    .to_owned(),
+                ExitCode::OutcomeUnknown,
+            ),
+            (_, None, target) => (without_number(target.as_ref()), ExitCode::OutcomeUnknown),
+            (_, Some(_), None) => return WhoKnows::Nobody,
+            (_, Some(xid), Some(target)) => {
+                let last = replay.last();
+                return WhoKnows::Server {
+                    target,
+                    xid,
+                    durable: last.is_some_and(|last| last.transaction.durable),
+                };
+            }
+        };
+        WhoKnows::Journal(self.answer(text, code))
+    }
+
+    /// The answer, with what the server said of the transaction `xid`.
+    pub fn answered(&self, inquiry: Inquiry, xid: &str) -> OutcomeAnswer {
+        let replay = &self.replay;
+        let never_sent = replay.is_whole() && replay.never_committed();
+        let inquiry = held_against_journal(inquiry, replay);
+        let (mut text, code) = told(&inquiry, xid, never_sent);
+        if code == ExitCode::Committed {
+            if !replay.is_whole() && !replay.commit_intended() && !self.writing {
+                text.push_str(COMMIT_MISSING);
+            }
+        } else {
+            if !replay.is_whole() && !replay.commit_intended() {
+                text.push_str(" Up to where the journal ends COMMIT was not sent.");
+            }
+            text.push_str(open_end(replay, self.writing));
+        }
+        self.answer(text, code)
+    }
+
+    /// It, held against what the journal lacks.
+    fn answer(&self, text: String, code: ExitCode) -> OutcomeAnswer {
+        let replay = &self.replay;
+        let left_open =
+            code == ExitCode::RolledBackOnError && replay.goes_on() && !replay.is_whole();
+        let (text, code) = match left_open {
+            true => (
+                followed_by_more(&text, self.writing),
+                ExitCode::OutcomeUnknown,
+            ),
+            false => (text, code),
+        };
+        let (text, code) = match &self.broken {
+            Some(broken) => doubted(text, code, broken),
+            None => (text, code),
+        };
+        // Of what was left open the server has said all that it ever will.
+        let said = left_open || matches!(code, ExitCode::Committed | ExitCode::RolledBackOnError);
+        OutcomeAnswer {
+            text,
+            code,
+            settled: said && !self.writing,
+        }
+    }
+}
+
+/// Keeps what is settled beside the journal, so that the next run there does not ask for it again. Where
+/// it cannot be kept, it is asked.
+pub fn keep_answer(answer: &OutcomeAnswer, journal: &Path) {
+    if answer.settled {
+        let text = format!("{}\n", printable(&answer.text));
+        let _ = write_new(&answer_beside(journal), &text);
+    }
+}
+
+/// What stood after the place where a journal breaks may have been another transaction, so of a
+/// broken one only "committed" can be believed, of the transaction that it is said of.
+fn doubted(answer: String, code: ExitCode, broken: &Broken) -> (String, ExitCode) {
+    match code {
+        ExitCode::Committed => (
+            format!(
+                "{answer} But the journal is not as it was written ({broken}); what stood from there \
+                 on is left out, and may have been another transaction."
+            ),
+            code,
+        ),
+        _ => (
+            format!(
+                "UNKNOWN: the journal is not as it was written ({broken}), and what stood there may \
+                 have been another transaction. Up to there it says: {answer}"
+            ),
+            ExitCode::OutcomeUnknown,
+        ),
+    }
+}
+
+/// A pass that was not to be the last one tells nothing of the run: the next may have been committed.
+fn followed_by_more(answer: &str, still_runs: bool) -> String {
+    let where_it_ends = match still_runs {
+        true => "is there so far",
+        false => "ends there",
+    };
+    format!(
+        "UNKNOWN: the run was to go on after its last transaction (a review, another attempt, the \
+         checklist), and the journal {where_it_ends}, so what followed may have been committed. \
+         `stagegate inspect` and `stagegate verify` tell whether what the script makes is there. Of \
+         that transaction it says: {answer}"
+    )
+}
+
+/// What a journal without the end of its run leaves open, beside the transaction that is told of.
+fn open_end(replay: &Replay, still_runs: bool) -> &'static str {
+    match (replay.is_whole(), still_runs) {
+        (true, _) => "",
+        (false, true) => " The program that writes this journal still runs.",
+        (false, false) => {
+            " The journal does not have the end of its run, so it cannot tell whether another \
+             transaction followed."
+        }
+    }
+}
+
+/// Of a journal that ends before it names a transaction: nobody can be asked for one by its number.
+fn without_number(target: Option<&Target>) -> String {
+    let place = target.map_or_else(
+        || "; it names no server".to_owned(),
+        |target| {
+            format!(
+                " on {}:{}, database {}",
+                target.host, target.port, target.database
+            )
+        },
+    );
+    format!(
+        "UNKNOWN: the journal ends before a transaction was begun, and does not have the end of its \
+         run. What followed is not in it. Look on the server{place}: `stagegate inspect` and \
+         `stagegate verify` tell whether what the script makes is there."
+    )
+}
+
+fn code_of(word: OutcomeWord) -> ExitCode {
+    match word {
+        OutcomeWord::Committed => ExitCode::Committed,
+        OutcomeWord::Unknown | OutcomeWord::Prepared => ExitCode::OutcomeUnknown,
+        OutcomeWord::NotConnected => ExitCode::NoConnection,
+        OutcomeWord::RolledBack => ExitCode::RolledBackOnError,
+    }
+}
+
+/// What a journal lacks that does not have its end proves nothing, so the server is believed.
+const COMMIT_MISSING: &str = " The journal ends before COMMIT was sent: the lines that tell of it are \
+    missing, or something else committed it. Look whether what the script makes is there \
+    (stagegate inspect).";
+
+/// What the journal proves of COMMIT, or heard of it, is no more outweighed by a status than in the run.
+fn held_against_journal(inquiry: Inquiry, replay: &Replay) -> Inquiry {
+    match inquiry {
+        Inquiry::Answered {
+            status: XactStatus::Committed,
+            ..
+        } if replay.never_committed() => Inquiry::Contradicted(format!(
+            "COMMIT was never sent, as the journal tells, and {inquiry}"
+        )),
+        Inquiry::Answered {
+            status: XactStatus::Aborted,
+            ..
+        } if replay.last().is_some_and(|last| last.tag_contradicted) => Inquiry::Contradicted(
+            format!("{ANSWERED_COMMIT}, as the journal tells, and {inquiry}"),
+        ),
+        inquiry => inquiry,
+    }
+}
+
+/// The answer in words. What was never asked to commit, in a journal that has the end of its run,
+/// cannot have been committed, whoever is there to ask; anything else needs the same server's word.
+fn told(inquiry: &Inquiry, xid: &str, never_sent: bool) -> (String, ExitCode) {
+    match inquiry {
+        Inquiry::Answered {
+            status: XactStatus::Committed,
+            ..
+        } => (
+            format!("COMMITTED (transaction {xid}): {inquiry}."),
+            ExitCode::Committed,
+        ),
+        Inquiry::Answered {
+            status: XactStatus::Aborted,
+            ..
+        } => (
+            format!("ROLLED BACK (transaction {xid}): {inquiry}."),
+            ExitCode::RolledBackOnError,
+        ),
+        Inquiry::Answered {
+            status: XactStatus::InProgress,
+            ..
+        } => (
+            format!(
+                "UNKNOWN (transaction {xid}): {inquiry}. The old session has not noticed that the \
+                 program is gone; ask again in a moment, or end it with --end-backend."
+            ),
+            ExitCode::OutcomeUnknown,
+        ),
+        Inquiry::Prepared { gid, .. } => (
+            format!(
+                "PREPARED (transaction {xid}): {inquiry}. Its locks are held until somebody ends it. {}",
+                how_to_end(gid)
+            ),
+            ExitCode::OutcomeUnknown,
+        ),
+        Inquiry::OtherServer(_) | Inquiry::Unknowable(_) | Inquiry::Unreachable(_)
+            if never_sent =>
+        {
+            (
+                format!("ROLLED BACK (transaction {xid}): COMMIT was never sent; {inquiry}."),
+                ExitCode::RolledBackOnError,
+            )
+        }
+        Inquiry::OtherServer(_) | Inquiry::Unknowable(_) | Inquiry::Unreachable(_) => (
+            format!(
+                "UNKNOWN (transaction {xid}): {inquiry}. Ask the server it was on: \
+                 SELECT pg_xact_status('{xid}');"
+            ),
+            ExitCode::OutcomeUnknown,
+        ),
+        Inquiry::Contradicted(_) => (
+            format!("UNKNOWN (transaction {xid}): {inquiry}. {LOOK_YOURSELF}"),
+            ExitCode::OutcomeUnknown,
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unreachable() -> Inquiry {
+        Inquiry::Unreachable("refused".into())
+    }
+
+    #[test]
+    fn what_is_committed_is_told_with_the_place_where_the_journal_breaks() {
+        let broken = Broken {
+            line: 25,
+            what: "it was edited".into(),
+        };
+        let said = "COMMITTED (transaction 7).".to_owned();
+        let (answer, code) = doubted(said.clone(), ExitCode::Committed, &broken);
+        assert_eq!(code, ExitCode::Committed);
+        assert!(answer.starts_with(&said), "{answer}");
+        assert!(answer.contains("line 25: it was edited"), "{answer}");
+    }
+
+    #[test]
+    fn what_was_never_asked_to_commit_is_rolled_back_whoever_answers() {
+        let (text, code) = told(&unreachable(), "7", true);
+        assert!(text.starts_with("ROLLED BACK"), "{text}");
+        assert_eq!(code, ExitCode::RolledBackOnError);
+    }
+
+    #[test]
+    fn what_may_have_been_committed_is_unknown_without_the_server() {
+        let (text, code) = told(&unreachable(), "7", false);
+        assert!(text.starts_with("UNKNOWN"), "{text}");
+        assert!(text.contains("pg_xact_status('7')"), "{text}");
+        assert_eq!(code, ExitCode::OutcomeUnknown);
+    }
+
+    #[test]
+    fn of_a_broken_journal_only_committed_is_believed() {
+        let broken = Broken {
+            line: 3,
+            what: "it was cut in the middle".into(),
+        };
+        let (text, code) = doubted("ROLLED BACK".into(), ExitCode::RolledBackOnError, &broken);
+        assert!(text.starts_with("UNKNOWN"), "{text}");
+        assert_eq!(code, ExitCode::OutcomeUnknown);
+        let (_, code) = doubted("COMMITTED".into(), ExitCode::Committed, &broken);
+        assert_eq!(code, ExitCode::Committed);
+    }
+
+    #[test]
+    fn a_transaction_in_progress_is_not_an_outcome() {
+        let inquiry = Inquiry::Answered {
+            status: XactStatus::InProgress,
+            server: "s".into(),
+        };
+        for never_sent in [false, true] {
+            let (text, _) = told(&inquiry, "7", never_sent);
+            assert!(text.starts_with("UNKNOWN"), "{text}");
+        }
+    }
+}
