@@ -122,12 +122,7 @@ impl Machine {
                 _ => Vec::new(),
             },
             Body::Looked(looked) => self.looked(&looked),
-            Body::CommitWaits(_) => {
-                if let Phase::Committing { waits, .. } = &mut self.phase {
-                    *waits = true;
-                }
-                Vec::new()
-            }
+            Body::CommitWaits(_) => self.commit_waits(),
             Body::CommitAnswered(answer) => match self.phase {
                 Phase::Committing { .. } => self.commit_answered(answer),
                 _ => Vec::new(),
@@ -173,6 +168,13 @@ impl Machine {
             | Body::EarlierAnswered { .. }
             | Body::SessionEnded(_) => Vec::new(),
         }
+    }
+
+    fn commit_waits(&mut self) -> Vec<Effect> {
+        if let Phase::Committing { waits, .. } = &mut self.phase {
+            *waits = true;
+        }
+        Vec::new()
     }
 
     fn connected(&mut self, target: Target) -> Vec<Effect> {
