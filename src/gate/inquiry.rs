@@ -74,6 +74,12 @@ pub struct OutcomeAnswer {
 }
 
 impl OutcomeAnswer {
+    /// Its first sentence.
+    pub fn in_short(&self) -> &str {
+        let end = self.text.find(". ").map_or(self.text.len(), |end| end + 1);
+        self.text.get(..end).unwrap_or(&self.text)
+    }
+
     /// It in a word.
     pub fn word(&self) -> &'static str {
         match self.code {

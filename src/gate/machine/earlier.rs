@@ -64,14 +64,17 @@ impl Machine {
         Vec::new()
     }
 
-    /// The answer. Whether another run is still open is told after it.
+    /// The answer. Whether another run is still open is told after it. With what is settled the evidence
+    /// is another.
     pub(super) fn earlier_answered(&mut self, seq: Seq, answer: &OutcomeAnswer) -> Vec<Effect> {
         match self.earlier() {
-            Some(earlier) if *earlier == EarlierRun::Asked(seq) => {
-                *earlier = EarlierRun::LeftOpen;
-                vec![Effect::Say(answer.text.clone())]
-            }
-            _ => Vec::new(),
+            Some(earlier) if *earlier == EarlierRun::Asked(seq) => *earlier = EarlierRun::LeftOpen,
+            _ => return Vec::new(),
         }
+        let mut effects = vec![Effect::Say(answer.in_short().to_owned())];
+        if answer.settled && self.requests.probing.is_none() {
+            effects.extend(self.probe());
+        }
+        effects
     }
 }

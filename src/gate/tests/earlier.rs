@@ -7,7 +7,7 @@ fn answered(settled: bool) -> Body {
     Body::EarlierAnswered {
         journal: PathBuf::from("1.jsonl"),
         answer: Box::new(OutcomeAnswer {
-            text: "ROLLED BACK (transaction 7).".into(),
+            text: "ROLLED BACK (transaction 7). The journal has no end.".into(),
             code: ExitCode::RolledBackOnError,
             settled,
         }),
@@ -51,6 +51,27 @@ fn it_is_asked_about_where_there_is_one_and_once_at_a_time() {
     assert!(run.offers_earlier().is_open(), "it can be asked once more");
     run.event(Event::LeftOpen(false));
     assert_eq!(run.offers_earlier(), Offer::Absent);
+}
+
+#[test]
+fn what_is_settled_is_other_evidence_and_what_is_not_is_none() {
+    for (settled, probes) in [(true, true), (false, false)] {
+        let mut run = Run::signed();
+        run.event(Event::LeftOpen(true));
+        run.key(Command::AskOutcome);
+        run.report(answered(settled));
+        let asked = |effect: &Effect| {
+            matches!(
+                effect,
+                Effect::Request {
+                    request: Request::Probe(_),
+                    ..
+                }
+            )
+        };
+        assert_eq!(run.effects.iter().any(asked), probes);
+        assert!(run.machine.items().iter().all(|item| item.signed));
+    }
 }
 
 #[test]
