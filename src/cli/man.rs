@@ -48,11 +48,16 @@ const ENVIRONMENT: [(&str, &str); 10] = [
     ),
 ];
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     (
         "~/.local/state/stagegate/*.jsonl",
         "The journals, one for each run, readable by their owner alone. What you read to its end in a run \
          of the last seven days is looked for there.",
+    ),
+    (
+        "~/.local/state/stagegate/*.outcome",
+        "What the server answered, asked after a run which way it went; the journal beside it has the same \
+         name.",
     ),
     ("~/.pgpass", "Passwords, as for psql."),
     (
