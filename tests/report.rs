@@ -437,6 +437,7 @@ fn committed() -> Vec<Entry> {
         phase("committing", None),
         Entry::Waited {
             sessions: 7,
+            looks: 9,
             more: false,
             milliseconds: 2_100,
             who: vec![
@@ -479,6 +480,37 @@ fn a_committed_run_reads_as_it_should() {
     let table = &checklist["content"][0]["table"];
     assert_eq!(table["head"][0], "item");
     assert_eq!(table["rows"][0][0], "A backup exists");
+}
+
+/// That nobody waited is known only where somebody looked.
+#[test]
+fn it_is_told_how_it_is_known_that_nobody_waited() {
+    let told = |looks: Option<usize>| {
+        let entries = committed().into_iter().filter_map(|entry| match entry {
+            Entry::Waited { .. } => looks.map(|looks| Entry::Waited {
+                sessions: 0,
+                looks,
+                more: false,
+                milliseconds: 0,
+                who: Vec::new(),
+            }),
+            entry => Some(entry),
+        });
+        let text = written(&entries.collect::<Vec<_>>());
+        let report = RunReport::of(&text, "run.jsonl").unwrap();
+        let text = markdown::render(&report);
+        let row = &text[place(&text, "| Waited for it | ")..];
+        row.lines().next().unwrap().to_owned()
+    };
+    assert_eq!(
+        told(Some(9)),
+        "| Waited for it | nobody, in 9 looks while it was open |"
+    );
+    assert_eq!(
+        told(Some(0)),
+        "| Waited for it | not known: nobody looked while it was open |"
+    );
+    assert_eq!(told(None), "| Waited for it | not recorded |");
 }
 
 #[test]

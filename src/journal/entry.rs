@@ -122,10 +122,14 @@ pub enum Entry {
         /// Each session in a line: pid, role, application, client, since when, its query.
         by: Vec<String>,
     },
-    /// Who waited for the transaction while it was open, as far as somebody looked.
+    /// Who waited for the transaction while it was open, as far as somebody looked; also where nobody
+    /// was seen to.
     Waited {
         /// How many sessions; where `more` says so there were more of them.
         sessions: usize,
+        /// How often somebody looked; 0 in journals that do not say it.
+        #[serde(default)]
+        looks: usize,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         more: bool,
         /// The longest wait that was seen, in milliseconds.

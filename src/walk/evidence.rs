@@ -28,9 +28,8 @@ pub fn from_files(runbook: &Runbook, item: &ChecklistItem, backup: &Backup) -> O
     }
 }
 
-/// What is said of rollback scripts that a person is to read, and where each was read in an earlier run.
-const TO_BE_READ: &str = "read to the end before you sign";
-const WAS_READ: &str = "read to the end in an earlier run";
+/// What is said of rollback scripts behind how many they are, where each was read in an earlier run.
+const WAS_READ: &str = ", read to the end in an earlier run";
 
 /// Tells in the evidence of an item, before the rest, which of the documents that it asks for were read in
 /// an earlier run.
@@ -47,8 +46,11 @@ pub fn tell_readings(
         .iter()
         .filter(|(document, _)| needed.contains(document));
     let told: Vec<String> = ours.map(|(_, told)| told.clone()).collect();
-    if !needed.is_empty() && told.len() == needed.len() {
-        evidence.summary = evidence.summary.replace(TO_BE_READ, WAS_READ);
+    let is_rollback = |document: &Document| matches!(document, Document::Rollback(_));
+    if !needed.is_empty() && told.len() == needed.len() && needed.iter().all(is_rollback) {
+        let summary = &mut evidence.summary;
+        let behind = summary.find(';').unwrap_or(summary.len());
+        summary.insert_str(behind, WAS_READ);
     }
     evidence.lines.splice(0..0, told);
 }
@@ -219,17 +221,15 @@ fn rollback(runbook: &Runbook) -> Evidence {
         "rollback script",
         "rollback scripts",
     );
-    let (standing, said) = if refused == 0 {
-        (Standing::Asks, TO_BE_READ.to_owned())
+    let (standing, summary) = if refused == 0 {
+        (Standing::Asks, scripts)
     } else {
-        (
-            Standing::Fails,
-            format!("{} refused", counted(refused, "place", "places")),
-        )
+        let refused = counted(refused, "place", "places");
+        (Standing::Fails, format!("{scripts}, {refused} refused"))
     };
     Evidence {
         standing,
-        summary: format!("{scripts}, {said}"),
+        summary,
         lines,
         ..Evidence::default()
     }

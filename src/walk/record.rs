@@ -142,6 +142,7 @@ fn waited(before: &Before, after: &Machine, account: &Account) -> Option<Entry> 
     let told = account.transaction.waits.as_ref()?;
     Some(Entry::Waited {
         sessions: told.sessions,
+        looks: told.looks,
         more: told.more,
         milliseconds: told.longest,
         who: told.who.clone(),

@@ -77,8 +77,8 @@ fn weigh(runbook: &Runbook, plain: Evidence, past: &[Rehearsed]) -> (Evidence, O
             End::Failed { why, rows } => {
                 evidence.standing = Standing::Warns;
                 evidence.summary = format!(
-                    "the rehearsal of {} FAILED, because {why}; read the rollback scripts to the end \
-                     before you sign",
+                    "the rehearsal of {} FAILED, because {why}; the rollback scripts are to be read to the \
+                     end",
                     when(last)
                 );
                 let told = rows

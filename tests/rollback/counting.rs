@@ -43,10 +43,7 @@ fn a_rehearsal_on_a_clone_stands_for_reading_the_rollback_scripts() {
     let stage = Stage::set();
     let folder = exported(&stage);
     let (line, _) = told(&stage, &folder);
-    assert!(
-        line.ends_with("3 rollback scripts, read to the end before you sign"),
-        "{line}"
-    );
+    assert!(line.ends_with("NEEDS YOU. 3 rollback scripts"), "{line}");
     let journal = rehearsed(&stage, &folder);
     let mut person = stage.typed(&["run", "--plain", folder.to_str().unwrap()]);
     person.wait_for("\n5. ").wait_for("HOLDS. rehearsed on 2");
@@ -153,7 +150,7 @@ fn a_journal_that_was_edited_is_no_evidence_and_told_so() {
     edit(&journal, "\"verdict\":\"PASS\"", "\"verdict\":\"Pass\"");
     let (line, entries) = told(&stage, &folder);
     assert!(
-        line.ends_with("read to the end before you sign; a rehearsal's journal cannot be trusted"),
+        line.ends_with("NEEDS YOU. 3 rollback scripts; a rehearsal's journal cannot be trusted"),
         "{line}"
     );
     let lines = entries.iter().find_map(|entry| match entry {
@@ -179,7 +176,9 @@ fn a_failed_rehearsal_of_the_present_scripts_warns_with_its_rows() {
     let (line, entries) = told(&stage, Path::new(&folder));
     assert!(line.contains("WARNS. the rehearsal of 2"), "{line}");
     assert!(
-        line.contains(" FAILED, because at least one check says FAIL; read the rollback"),
+        line.contains(
+            " FAILED, because at least one check says FAIL; the rollback scripts are to be read"
+        ),
         "{line}"
     );
     let named = entries.iter().any(|entry| {

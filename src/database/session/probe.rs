@@ -248,10 +248,9 @@ impl Actor {
             }
             Err(why) => {
                 let mut otherwise = claim.otherwise;
-                otherwise.summary =
-                    "the structure cannot be compared with the rehearsed one; read \
-                                     the rollback scripts to the end before you sign"
-                        .into();
+                otherwise.summary = "the structure cannot be compared with the rehearsed one; the \
+                         rollback scripts are to be read to the end"
+                    .into();
                 otherwise.lines.insert(0, message::line(&why));
                 otherwise
             }

@@ -75,8 +75,8 @@ impl Backup {
             (Some(_), Some(why)) => lines.push(format!("another dump was not made: {why}")),
             (Some(_), None) => {}
             (None, _) => lines.push(
-                "Name the backup so that somebody else finds it: where it lies, and of when it is. \
-                 Or have one made from here, with pg_dump."
+                "The reference says where the backup lies and of when it is, so that somebody else finds \
+                 it; or one is made from here, with pg_dump."
                     .into(),
             ),
         }

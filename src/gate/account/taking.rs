@@ -77,8 +77,7 @@ impl Account {
     fn close_transaction(&mut self) {
         if self.begun_at.is_some() {
             self.ended_at.get_or_insert(self.now);
-        }
-        if let Some(waits) = self.waited.in_short() {
+            let waits = self.waited.in_short();
             self.transaction.take(TransactionFact::WaitedFor(waits));
         }
     }

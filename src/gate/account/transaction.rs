@@ -18,7 +18,7 @@ pub struct Transaction {
     /// The checks that the script returned, each with its statement's number.
     pub checks: Vec<(usize, Check)>,
     pub post_checks: Vec<Check>,
-    /// Who waited for it, where anybody was seen to; told when it is over.
+    /// Who waited for it, as far as somebody looked; told when it is over.
     pub waits: Option<WaitsInShort>,
     done: usize,
     /// The statement that came to its end last.
@@ -39,7 +39,7 @@ pub enum TransactionFact<'a> {
     /// A check of the statement that ended last.
     Checked(Check),
     PostChecked(Check),
-    /// It is over, and sessions waited for it.
+    /// It is over; who waited for it meanwhile, also where nobody was seen to.
     WaitedFor(WaitsInShort),
 }
 

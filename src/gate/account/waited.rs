@@ -14,6 +14,8 @@ const TOLD: usize = 5;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Waited {
     by_pid: BTreeMap<i32, (Millis, String)>,
+    /// How often somebody looked, whoever waited then.
+    looks: usize,
     /// There were more than are kept.
     more: bool,
 }
@@ -21,10 +23,12 @@ pub struct Waited {
 /// What is told of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitsInShort {
-    /// How many sessions waited; at least so many, where `more` says so.
+    /// How many sessions waited; at least so many, where `more` says so. Nobody is only known to have
+    /// waited where somebody looked.
     pub sessions: usize,
+    pub looks: usize,
     pub more: bool,
-    /// The longest wait, in milliseconds.
+    /// The longest wait, in milliseconds; 0 where nobody waited.
     pub longest: Millis,
     /// Those that waited longest, a line each.
     pub who: Vec<String>,
@@ -33,6 +37,7 @@ pub struct WaitsInShort {
 impl Waited {
     /// Takes down those who wait now.
     pub(super) fn take_down(&mut self, waiters: &[OtherSession]) {
+        self.looks += 1;
         for waiter in waiters {
             let lasted = waiter.since.unwrap_or_default();
             match self.by_pid.get(&waiter.pid) {
@@ -46,18 +51,17 @@ impl Waited {
         }
     }
 
-    /// `None` where nobody was seen to wait.
     #[must_use]
-    pub fn in_short(&self) -> Option<WaitsInShort> {
+    pub fn in_short(&self) -> WaitsInShort {
         let mut all: Vec<&(Millis, String)> = self.by_pid.values().collect();
         all.sort_by_key(|(lasted, _)| std::cmp::Reverse(*lasted));
-        let (longest, _) = all.first()?;
-        Some(WaitsInShort {
+        WaitsInShort {
             sessions: all.len(),
+            looks: self.looks,
             more: self.more,
-            longest: *longest,
+            longest: all.first().map_or(0, |(longest, _)| *longest),
             who: all.iter().take(TOLD).map(|(_, who)| who.clone()).collect(),
-        })
+        }
     }
 }
 
@@ -126,13 +130,16 @@ mod tests {
     #[test]
     fn each_session_counts_once_with_its_longest_wait() {
         let mut waited = Waited::default();
-        assert_eq!(waited.in_short(), None);
+        waited.take_down(&[]);
+        let told = waited.in_short();
+        assert_eq!((told.sessions, told.looks, told.longest), (0, 1, 0));
         waited.take_down(&[waiter(7, 500), waiter(8, 100)]);
         waited.take_down(&[waiter(7, 1_500)]);
         // It waits anew: the longer wait stays.
         waited.take_down(&[waiter(7, 20), waiter(8, 2_000)]);
-        let told = waited.in_short().unwrap();
+        let told = waited.in_short();
         assert_eq!((told.sessions, told.longest, told.more), (2, 2_000, false));
+        assert_eq!(told.looks, 4);
         assert_eq!(told.who.len(), 2);
         assert!(told.who[0].starts_with("pid 8 app"), "{:?}", told.who);
         assert!(told.who[1].contains("for 1 s"), "{:?}", told.who);
@@ -143,7 +150,7 @@ mod tests {
         let mut waited = Waited::default();
         let crowd: Vec<OtherSession> = (0..5_000).map(|pid| waiter(pid, 10)).collect();
         waited.take_down(&crowd);
-        let told = waited.in_short().unwrap();
+        let told = waited.in_short();
         assert_eq!((told.sessions, told.more), (KEPT, true));
         assert_eq!(told.who.len(), TOLD);
     }

@@ -121,12 +121,14 @@ impl Attempt {
             Entry::Blocked { by, .. } => self.blocked = by,
             Entry::Waited {
                 sessions,
+                looks,
                 more,
                 milliseconds,
                 who,
             } => {
                 let waits = WaitsInShort {
                     sessions,
+                    looks,
                     more,
                     longest: milliseconds,
                     who,

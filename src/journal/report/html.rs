@@ -76,15 +76,20 @@ fn class(tone: Tone) -> &'static str {
     }
 }
 
-fn cell(cell: &Cell) -> String {
-    match cell.tone {
-        Tone::Plain => format!("<td>{}</td>", escape_html(&cell.text)),
-        tone => format!(
-            "<td class=\"{}\">{}</td>",
-            class(tone),
-            escape_html(&cell.text)
-        ),
-    }
+/// The most letters that a word has which is never broken, however narrow the paper.
+const WHOLE: usize = 12;
+
+/// `crowded`: among many columns, where a narrow one would break its words in their middle.
+fn cell(cell: &Cell, crowded: bool) -> String {
+    let mut words = cell.text.split_whitespace();
+    let whole = crowded && words.all(|word| word.chars().count() <= WHOLE);
+    let classes = match (cell.tone, whole) {
+        (Tone::Plain, false) => String::new(),
+        (Tone::Plain, true) => " class=\"whole\"".to_owned(),
+        (tone, false) => format!(" class=\"{}\"", class(tone)),
+        (tone, true) => format!(" class=\"{} whole\"", class(tone)),
+    };
+    format!("<td{classes}>{}</td>", escape_html(&cell.text))
 }
 
 fn table(table: &Table, out: &mut String) {
@@ -102,7 +107,7 @@ fn table(table: &Table, out: &mut String) {
     for row in &table.rows {
         match row {
             Row::Title(title) => out.push_str(&format!(
-                "<tr><th colspan=\"{}\" class=\"section\">{}</th></tr>\n",
+                "<tr class=\"section\"><th colspan=\"{}\" scope=\"colgroup\">{}</th></tr>\n",
                 table.head.len().max(2),
                 escape_html(title)
             )),
@@ -112,7 +117,7 @@ fn table(table: &Table, out: &mut String) {
                     .enumerate()
                     .map(|(index, one)| match (named, index) {
                         (true, 0) => format!("<th scope=\"row\">{}</th>", escape_html(&one.text)),
-                        _ => cell(one),
+                        _ => cell(one, !named),
                     })
                     .collect();
                 out.push_str(&format!("<tr>{}</tr>\n", cells.concat()));

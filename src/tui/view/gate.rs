@@ -156,7 +156,7 @@ pub(crate) fn told(scene: &Scene<'_>, after: &str, columns: usize) -> Vec<Line<'
         match scene.account.transaction.locks.time() {
             WithLocks { looking: 0, .. } => counts,
             WithLocks { looking, all, .. } => {
-                format!("{counts}; took {looking} of {all} ms with locks")
+                format!("{counts}; checks took {looking} of {all} ms under locks")
             }
         }
     };

@@ -57,11 +57,20 @@ pub fn window(replay: &Replay, attempt: &Attempt) -> String {
     }
 }
 
-/// Who waited for it, in words: how many, the longest wait, and then each of those that waited longest.
+/// Who waited for it, in words: how many, the longest wait, and then each of those that waited longest;
+/// or how it is known that nobody did.
 pub fn waited(attempt: &Attempt) -> Vec<String> {
     let Some(waited) = &attempt.transaction.waits else {
-        return Vec::new();
+        return vec!["not recorded".to_owned()];
     };
+    match (waited.sessions, waited.looks) {
+        (0, 0) => return vec!["not known: nobody looked while it was open".to_owned()],
+        (0, looks) => {
+            let looks = counted(looks, "look", "looks");
+            return vec![format!("nobody, in {looks} while it was open")];
+        }
+        _ => {}
+    }
     let sessions = counted(waited.sessions, "session", "sessions");
     let at_least = if waited.more { "at least " } else { "" };
     let longest = crate::gate::event::in_words(waited.longest);
