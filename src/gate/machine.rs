@@ -35,7 +35,7 @@ use super::effect::{Effect, Request};
 use super::ending::{Ending, Proof, Why};
 use super::event::{Alarm, Event, Millis, Standing};
 use super::exit::ExitCode;
-use super::phase::{Phase, Stage};
+use super::phase::{Phase, Probing, Stage};
 use super::plan::{self, Plan};
 use crate::runbook::check::Tally;
 use arrived::Arrived;
@@ -232,7 +232,6 @@ impl Machine {
             Event::JournalLost(_) => self.journal_lost(),
             Event::IntentLost(_) => self.intent_lost(),
         };
-        self.forget_cancelled();
         if self.face() != before {
             self.shown = false;
         }
@@ -264,8 +263,18 @@ impl Machine {
         }
         let all = (0..self.items.len()).collect();
         let effect = self.request(Request::Probe(all));
-        self.requests.probing = self.requests.awaiting.take();
+        let probing = self.requests.awaiting.take();
+        self.probe_for(probing.map(|seq| Probing {
+            seq,
+            cancelling: None,
+        }));
         vec![effect]
+    }
+
+    fn probe_for(&mut self, asked: Option<Probing>) {
+        if let Phase::Checklist { probing, .. } = &mut self.phase {
+            *probing = asked;
+        }
     }
 
     fn begin(&mut self) -> Vec<Effect> {
@@ -354,7 +363,10 @@ impl Machine {
             post: None,
         });
         if self.plan.post_verification && self.leaving.is_none() {
-            self.phase = Phase::PostVerifying { proof };
+            self.phase = Phase::PostVerifying {
+                proof,
+                cancelling: None,
+            };
             return vec![self.request(Request::PostVerify)];
         }
         self.end(Ending::Committed { proof, post: None })

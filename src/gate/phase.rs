@@ -17,6 +17,8 @@ pub enum Phase {
     Connecting,
     /// Evidence is looked for and items are signed. No transaction is open.
     Checklist {
+        /// The evidence that is being looked for.
+        probing: Option<Probing>,
         /// Whether a run before this one has no outcome.
         earlier: EarlierRun,
     },
@@ -80,6 +82,8 @@ pub enum Phase {
         arming: Millis,
         /// As in [`Phase::Deciding`].
         consent: Consent,
+        /// As in [`Phase::Applying`], of a query that runs.
+        cancelling: Option<Millis>,
     },
     /// A session for the second pass is being opened, to be held against that of the first one.
     Returning,
@@ -88,6 +92,8 @@ pub enum Phase {
         held: Held,
         /// It was seen to wait.
         waits: bool,
+        /// As in [`Phase::Applying`], of its wait.
+        cancelling: Option<Millis>,
     },
     /// ROLLBACK was handed to the session.
     RollingBack {
@@ -117,6 +123,8 @@ pub enum Phase {
     /// The outcome is known to be COMMITTED and the post-verification runs.
     PostVerifying {
         proof: Proof,
+        /// As in [`Phase::Applying`].
+        cancelling: Option<Millis>,
     },
     Ended(Ending),
     Left(ExitCode),
@@ -131,6 +139,14 @@ pub enum EarlierRun {
     LeftOpen,
     /// The server is being asked about it, by the request with this number.
     Asked(Seq),
+}
+
+/// Evidence that is looked for, beside whatever else is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Probing {
+    pub(super) seq: Seq,
+    /// As in [`Phase::Applying`].
+    pub(super) cancelling: Option<Millis>,
 }
 
 /// The transaction while it is held: from BEGIN until its end is under way.
@@ -243,6 +259,36 @@ macro_rules! held_of {
     };
 }
 
+/// The time since what runs in a phase was cancelled, for those who read it and those who change it.
+macro_rules! cancelling_of {
+    ($phase:expr) => {
+        match $phase {
+            Phase::Checklist {
+                probing: Some(Probing { cancelling, .. }),
+                ..
+            }
+            | Phase::Applying { cancelling, .. }
+            | Phase::Verifying { cancelling, .. }
+            | Phase::TakingDown { cancelling, .. }
+            | Phase::Querying { cancelling, .. }
+            | Phase::Reviewing { cancelling, .. }
+            | Phase::Committing { cancelling, .. }
+            | Phase::PostVerifying { cancelling, .. } => Some(cancelling),
+            Phase::Connecting
+            | Phase::Checklist { probing: None, .. }
+            | Phase::Beginning
+            | Phase::Deciding { .. }
+            | Phase::MustRollBack { .. }
+            | Phase::Returning
+            | Phase::RollingBack { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Waiting { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => None,
+        }
+    };
+}
+
 impl Phase {
     pub fn kind(&self) -> PhaseKind {
         match self {
@@ -274,6 +320,23 @@ impl Phase {
 
     pub(super) fn held_mut(&mut self) -> Option<&mut Held> {
         held_of!(self)
+    }
+
+    /// How long ago a person asked to cancel what runs in it, up to [`super::plan::CANCEL_PATIENCE`].
+    pub fn cancelling(&self) -> Option<Millis> {
+        cancelling_of!(self).copied().flatten()
+    }
+
+    pub(super) fn cancelling_mut(&mut self) -> Option<&mut Option<Millis>> {
+        cancelling_of!(self)
+    }
+
+    /// The request by which evidence is looked for.
+    pub(super) fn probes(&self) -> Option<Seq> {
+        match self {
+            Phase::Checklist { probing, .. } => probing.map(|probing| probing.seq),
+            _ => None,
+        }
     }
 
     /// What time and the monitor change in it, beside how long it may be held.

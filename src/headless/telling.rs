@@ -251,7 +251,7 @@ impl<'a> Teller<'a> {
                     left.div_ceil(1_000)
                 ));
             }
-            Phase::PostVerifying { proof } => {
+            Phase::PostVerifying { proof, .. } => {
                 self.say(&format!("COMMITTED: {proof}."));
                 self.say("Post-verification.");
             }

@@ -38,6 +38,10 @@ const REASONS: &[(&str, &str)] = &[
         "gate/exhaustive.rs",
         "a test: the walk over every state, and the witness that it is held against",
     ),
+    (
+        "gate/phase.rs",
+        "one table: every phase with what it holds, and the matches over all of them",
+    ),
     ("gate/tests.rs", "tests, one story each"),
     (
         "journal/entry.rs",

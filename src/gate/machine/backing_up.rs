@@ -87,7 +87,7 @@ impl Machine {
             Body::BackedUp(_) if current => (true, Standing::Holds),
             Body::BackupFailed(_) if current && self.backing_up.made => (true, Standing::Holds),
             Body::BackupFailed(_) if current => (false, Standing::Warns),
-            Body::BackupLost(_) if self.requests.probing == Some(seq) && self.backing_up.made => {
+            Body::BackupLost(_) if self.phase.probes() == Some(seq) && self.backing_up.made => {
                 // What the signature rested on is not there any more.
                 self.unsign_backup();
                 self.backing_up.made = false;

@@ -23,7 +23,7 @@ enum CancelledBeside {
 impl Machine {
     fn cancelled_beside(&self) -> Option<CancelledBeside> {
         match &self.phase {
-            Phase::Checklist { .. } => self.requests.probing.map(|_| CancelledBeside::Look),
+            Phase::Checklist { probing, .. } => probing.map(|_| CancelledBeside::Look),
             Phase::Reviewing { .. } => self.requests.awaiting.map(|_| CancelledBeside::Look),
             Phase::PostVerifying { .. } => Some(CancelledBeside::Look),
             Phase::Committing { waits, .. } => waits.then_some(CancelledBeside::Commit),
@@ -47,7 +47,7 @@ impl Machine {
     /// As [`Machine::offer`], wherever [`Machine::cancel_beside`] is what `x` does.
     pub(super) fn offer_to_cancel_beside(&self) -> Offer {
         match self.cancelled_beside() {
-            Some(_) => Offer::unless(refusal_to_cancel(self.requests.cancelled)),
+            Some(_) => Offer::unless(refusal_to_cancel(self.phase.cancelling())),
             None => Offer::Absent,
         }
     }
@@ -72,7 +72,8 @@ impl Machine {
     /// What runs is cancelled. Asked once more after that had no effect: nothing is lost by closing the
     /// link of what holds nothing, and COMMIT can only be asked again.
     pub(super) fn cancel_beside(&mut self) -> Vec<Effect> {
-        let again = self.requests.cancelled.replace(0).is_some();
+        let cancelling = self.phase.cancelling_mut();
+        let again = cancelling.is_some_and(|since| since.replace(0).is_some());
         match self.cancelled_beside() {
             Some(CancelledBeside::Look) if again => vec![Effect::Sever],
             // As Ctrl-C does in psql: what is committed here stays committed here.
@@ -81,10 +82,10 @@ impl Machine {
         }
     }
 
-    /// Whether something was cancelled that has not ended, and for how long, up to
-    /// [`crate::gate::plan::CANCEL_PATIENCE`].
+    /// As [`Phase::cancelling`], wherever [`Machine::cancel_beside`] is what `x` does.
     pub fn cancelled_for(&self) -> Option<Millis> {
-        self.requests.cancelled
+        self.cancelled_beside()?;
+        self.phase.cancelling()
     }
 
     /// Time passes for what was cancelled.
@@ -92,22 +93,18 @@ impl Machine {
         let Some(what) = self.cancelled_beside() else {
             return Vec::new();
         };
+        let Some(cancelling) = self.phase.cancelling_mut() else {
+            return Vec::new();
+        };
         // A cancel request can fall between two requests and hit nothing. COMMIT is one, and runs.
-        let again = (self.requests.cancelled.is_some() && what == CancelledBeside::Look)
-            .then_some(Effect::Cancel);
-        let told = wait_for_cancel(&mut self.requests.cancelled, elapsed).map(|_| {
+        let again =
+            (cancelling.is_some() && what == CancelledBeside::Look).then_some(Effect::Cancel);
+        let told = wait_for_cancel(cancelling, elapsed).map(|_| {
             Effect::Refuse(match what {
                 CancelledBeside::Look => Refusal::LookNotCancelled,
                 CancelledBeside::Commit => Refusal::CommitNotCancelled,
             })
         });
         again.into_iter().chain(told).collect()
-    }
-
-    /// What ended is not cancelled any more.
-    pub(super) fn forget_cancelled(&mut self) {
-        if self.cancelled_beside().is_none() {
-            self.requests.cancelled = None;
-        }
     }
 }

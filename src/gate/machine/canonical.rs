@@ -18,9 +18,10 @@ impl Machine {
     /// Request numbers that are waited for now.
     pub(crate) fn sequence_numbers(&self) -> Vec<Seq> {
         let dump = self.backing_up.under_way.map(|now| now.seq);
-        let mut expected = self.requests.expected(dump);
+        let mut expected = self.requests.expected(self.phase.probes(), dump);
         if let Phase::Checklist {
             earlier: EarlierRun::Asked(seq),
+            ..
         } = self.phase
         {
             expected.push(seq);
@@ -71,7 +72,19 @@ impl Machine {
         match &mut self.phase {
             Phase::Applying { cancelling, .. }
             | Phase::Verifying { cancelling, .. }
-            | Phase::TakingDown { cancelling, .. } => shorten(cancelling),
+            | Phase::TakingDown { cancelling, .. }
+            | Phase::Reviewing { cancelling, .. }
+            | Phase::Committing { cancelling, .. }
+            | Phase::PostVerifying { cancelling, .. } => shorten(cancelling),
+            Phase::Checklist { probing, earlier } => {
+                if let Some(probing) = probing {
+                    probing.seq = 2;
+                    shorten(&mut probing.cancelling);
+                }
+                if let EarlierRun::Asked(seq) = earlier {
+                    *seq = 4;
+                }
+            }
             Phase::Querying {
                 left, cancelling, ..
             } => {
@@ -80,9 +93,6 @@ impl Machine {
                 *left = u64::from(cancelling.is_none());
             }
             Phase::Inquiring { times, .. } => *times = 0,
-            Phase::Checklist {
-                earlier: EarlierRun::Asked(seq),
-            } => *seq = 4,
             _ => {}
         }
     }
@@ -146,7 +156,7 @@ impl Committer {
 }
 
 /// One tick before it is enough is as good as any time before.
-pub(super) fn shorten(cancelling: &mut Option<Millis>) {
+fn shorten(cancelling: &mut Option<Millis>) {
     if let Some(since) = cancelling
         && *since < plan::CANCEL_PATIENCE
     {

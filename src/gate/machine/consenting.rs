@@ -90,6 +90,7 @@ impl Machine {
         self.phase = Phase::Committing {
             held: held.without_pass(),
             waits: false,
+            cancelling: None,
         };
         self.request(Request::Commit(warrant))
     }

@@ -14,7 +14,7 @@ use crate::gate::plan::Mode;
 impl Machine {
     fn earlier(&mut self) -> Option<&mut EarlierRun> {
         match &mut self.phase {
-            Phase::Checklist { earlier } => Some(earlier),
+            Phase::Checklist { earlier, .. } => Some(earlier),
             _ => None,
         }
     }
@@ -24,7 +24,8 @@ impl Machine {
         matches!(
             self.phase,
             Phase::Checklist {
-                earlier: EarlierRun::Asked(_)
+                earlier: EarlierRun::Asked(_),
+                ..
             }
         )
     }
@@ -32,7 +33,7 @@ impl Machine {
     /// As [`Machine::offer`], on the checklist.
     pub(super) fn offer_to_ask_earlier(&self) -> Offer {
         match (&self.phase, self.plan.mode) {
-            (Phase::Checklist { earlier }, Mode::Run) => match earlier {
+            (Phase::Checklist { earlier, .. }, Mode::Run) => match earlier {
                 EarlierRun::Known => Offer::Absent,
                 EarlierRun::LeftOpen => Offer::Open,
                 EarlierRun::Asked(_) => Offer::Refused(Refusal::AskedAlready),
@@ -72,7 +73,7 @@ impl Machine {
             _ => return Vec::new(),
         }
         let mut effects = vec![Effect::Say(answer.in_short().to_owned())];
-        if answer.settled && self.requests.probing.is_none() {
+        if answer.settled && self.phase.probes().is_none() {
             effects.extend(self.probe());
         }
         effects

@@ -58,20 +58,14 @@ impl Machine {
             prompt: self.phase.prompt(),
             items: ShownItems(Arc::clone(&self.items)),
             backing_up: self.backing_up,
-            probes_beside_backup: self.is_backing_up() && self.requests.probing.is_some(),
+            probes_beside_backup: self.is_backing_up() && self.phase.probes().is_some(),
             parting: self.parting.is_some(),
             earlier: match self.phase {
-                Phase::Checklist { earlier } => Some(earlier),
+                Phase::Checklist { earlier, .. } => Some(earlier),
                 _ => None,
             },
             waits: matches!(self.phase, Phase::Committing { waits: true, .. }),
-            cancel_failed: match self.phase {
-                Phase::Applying { cancelling, .. }
-                | Phase::Verifying { cancelling, .. }
-                | Phase::TakingDown { cancelling, .. }
-                | Phase::Querying { cancelling, .. } => cancelling == Some(plan::CANCEL_PATIENCE),
-                _ => self.requests.cancelled == Some(plan::CANCEL_PATIENCE),
-            },
+            cancel_failed: self.phase.cancelling() == Some(plan::CANCEL_PATIENCE),
             allowance: self.basis().map(|basis| Arc::clone(&basis.allowance)),
         }
     }

@@ -37,14 +37,13 @@ impl Machine {
     }
 
     pub(super) fn session_ended(&mut self) -> Vec<Effect> {
-        match &self.phase {
+        match &mut self.phase {
             Phase::Connecting => self.end(Ending::NotConnected),
             // Nothing is open: connect again and look again.
             Phase::Checklist { .. } => {
                 for item in self.items_mut() {
                     item.standing = Standing::Awaited;
                 }
-                self.requests.probing = None;
                 vec![self.connect()]
             }
             Phase::Beginning if self.newest.xid.is_none() => {
@@ -68,12 +67,13 @@ impl Machine {
             }
             Phase::Committing { .. } => self.inquire(true, Why::SessionEnded),
             // Nothing is held, and the second pass has a session of its own.
-            Phase::Reviewing { .. } => {
+            Phase::Reviewing { cancelling, .. } => {
+                *cancelling = None;
                 self.requests.awaiting = None;
                 Vec::new()
             }
             Phase::Returning => self.not_returned("The session ended."),
-            Phase::PostVerifying { proof } => {
+            Phase::PostVerifying { proof, .. } => {
                 let proof = proof.clone();
                 self.end(Ending::Committed { proof, post: None })
             }

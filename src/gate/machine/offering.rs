@@ -106,8 +106,8 @@ impl Machine {
                 Offer::open_if(self.plan.mode == Mode::Run && any)
             }
             Act::ProbeAgain => Offer::unless(
-                self.requests
-                    .probing
+                self.phase
+                    .probes()
                     .is_some()
                     .then_some(Refusal::EvidenceAwaited),
             ),
@@ -116,7 +116,7 @@ impl Machine {
             Act::Apply if self.is_backing_up() => Offer::Refused(Refusal::BackupUnderWay),
             Act::Apply => match self.plan.mode {
                 Mode::Inspect => Offer::Absent,
-                Mode::Rehearse if self.requests.probing.is_some() => {
+                Mode::Rehearse if self.phase.probes().is_some() => {
                     Offer::Refused(Refusal::EvidenceAwaited)
                 }
                 Mode::Rehearse => {
@@ -127,7 +127,7 @@ impl Machine {
                     let unsigned = self.items.iter().filter(|item| !item.signed).count();
                     if unsigned > 0 {
                         Offer::Refused(Refusal::ItemsUnsigned(unsigned))
-                    } else if self.requests.probing.is_some() {
+                    } else if self.phase.probes().is_some() {
                         Offer::Refused(Refusal::EvidenceAwaited)
                     } else {
                         Offer::Open

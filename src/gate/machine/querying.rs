@@ -68,8 +68,11 @@ impl Machine {
 
     /// Back to where it was asked, unless the transaction is no longer what it was.
     pub(super) fn looked(&mut self, looked: &Looked) -> Vec<Effect> {
-        if let Phase::Reviewing { arming, .. } = &mut self.phase {
-            *arming = plan::ARMING;
+        if let Phase::Reviewing {
+            arming, cancelling, ..
+        } = &mut self.phase
+        {
+            (*arming, *cancelling) = (plan::ARMING, None);
             self.requests.awaiting = None;
             return Vec::new();
         }

@@ -51,7 +51,7 @@ impl Machine {
             }
             Body::Probed { item, evidence } => {
                 // What only says that it takes a while changes nothing, not even what was signed before.
-                if self.requests.probing == Some(seq) && evidence.standing != Standing::Awaited {
+                if self.phase.probes() == Some(seq) && evidence.standing != Standing::Awaited {
                     self.probed(item, &evidence);
                 }
                 Vec::new()
@@ -84,7 +84,7 @@ impl Machine {
             .iter()
             .all(|item| item.standing != Standing::Awaited)
         {
-            self.requests.probing = None;
+            self.probe_for(None);
         }
     }
 
@@ -186,6 +186,7 @@ impl Machine {
         }
         let mut effects = self.arrive(target);
         self.phase = Phase::Checklist {
+            probing: None,
             earlier: EarlierRun::default(),
         };
         self.requests.awaiting = None;
@@ -263,7 +264,7 @@ impl Machine {
     /// The run is committed whatever the checks afterwards say; none were made without a tally.
     fn end_post_verification(&mut self, post: Option<Tally>) -> Vec<Effect> {
         match &self.phase {
-            Phase::PostVerifying { proof } => {
+            Phase::PostVerifying { proof, .. } => {
                 let proof = proof.clone();
                 self.end(Ending::Committed { proof, post })
             }

@@ -1,7 +1,6 @@
 //! What was asked of the session, by number, and what is still waited for.
 
 use crate::gate::event::Seq;
-use crate::gate::time::Millis;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Requests {
@@ -9,11 +8,6 @@ pub(super) struct Requests {
     /// The first request of the present session: what an older session says is stale.
     session_since: Seq,
     pub(super) awaiting: Option<Seq>,
-    /// Evidence is looked for beside whatever else is asked.
-    pub(super) probing: Option<Seq>,
-    /// How long ago a person cancelled what is no part of the script, up to
-    /// [`crate::gate::plan::CANCEL_PATIENCE`].
-    pub(super) cancelled: Option<Millis>,
 }
 
 impl Requests {
@@ -44,8 +38,8 @@ impl Requests {
 #[cfg(test)]
 impl Requests {
     /// Which numbers are waited for; where there is none, one with which a session's end may come.
-    pub(super) fn expected(&self, dump: Option<Seq>) -> Vec<Seq> {
-        let awaited = self.awaiting.into_iter().chain(self.probing);
+    pub(super) fn expected(&self, probing: Option<Seq>, dump: Option<Seq>) -> Vec<Seq> {
+        let awaited = self.awaiting.into_iter().chain(probing);
         let mut current: Vec<Seq> = awaited.chain(dump).collect();
         if current.is_empty() && self.is_of_session(self.last) {
             current.push(self.last);
@@ -56,9 +50,7 @@ impl Requests {
     /// For the walk over all states: one number for each thing that is waited for.
     pub(super) fn canonical(&mut self) {
         self.session_since = 1;
-        self.probing = self.probing.map(|_| 2);
         self.awaiting = self.awaiting.map(|_| 3);
         self.last = 4;
-        super::canonical::shorten(&mut self.cancelled);
     }
 }

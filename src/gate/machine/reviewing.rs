@@ -236,6 +236,7 @@ impl Machine {
             prompt: Prompt::Closed,
             arming: plan::ARMING,
             consent: Consent::default(),
+            cancelling: None,
         };
         Vec::new()
     }

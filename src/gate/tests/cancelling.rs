@@ -112,6 +112,22 @@ fn a_commit_that_no_cancel_ends_is_told_and_asked_again_and_its_link_stays() {
 }
 
 #[test]
+fn a_commit_whose_wait_was_ended_leaves_the_post_verification_alone() {
+    let mut run = Run::committing();
+    run.report(Body::CommitWaits(CommitWait::default()));
+    run.key(Command::Cancel);
+    assert_eq!(run.effects, [Effect::Cancel]);
+    run.report(Body::CommitAnswered(CommitAnswer::Tag {
+        tag: "COMMIT".into(),
+        idle: true,
+        xact_status: Some(XactStatus::Committed),
+    }));
+    assert!(matches!(run.phase(), Phase::PostVerifying { .. }));
+    run.tick(plan::CANCEL_PATIENCE);
+    assert!(run.effects.is_empty(), "{:?}", run.effects);
+}
+
+#[test]
 fn beside_a_backup_the_probes_are_cancelled_first() {
     let mut run = Run::backing_up();
     run.key(Command::ProbeAgain).key(Command::Cancel);
