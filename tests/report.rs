@@ -235,6 +235,7 @@ fn checked(stage: CheckStage, name: &str, verdict: Verdict, detail: &str) -> Ent
         name: name.into(),
         verdict,
         detail: detail.into(),
+        structure: None,
     }
 }
 

@@ -3,8 +3,8 @@
 //! It reads files and writes none. A journal that does not read to its end is told as such; its
 //! outcome counts only as far as the chain of its hashes holds.
 
-use crate::gate::phase::OutcomeWord;
 use crate::journal::entry::Opened;
+use crate::journal::report::{Believed, choose_headline};
 use crate::journal::shelf::{ReadJournal, newest_first, read_journal};
 use std::path::{Path, PathBuf};
 
@@ -55,21 +55,33 @@ fn read_past_run(path: PathBuf) -> PastRun {
 fn told(path: PathBuf, read: ReadJournal) -> PastRun {
     let replay = read.replay;
     let word = replay.outcome().map(|outcome| outcome.word);
-    let outcome = match (word, replay.xid()) {
-        (Some(word), _) if replay.is_whole() || word == OutcomeWord::Committed => {
-            word.word().to_owned()
+    let told = choose_headline(&replay, None);
+    let outcome = match (told.believed, word) {
+        (Believed::RolledBack, _) if told.ask => {
+            format!(
+                "{}; the end of the run is not recorded",
+                told.believed.word()
+            )
         }
-        (Some(word), _) => format!("{}; the end of the run is not recorded", word.word()),
-        (None, None) if replay.is_whole() => "nothing was applied".into(),
-        _ if read.writing => "under way".into(),
-        (None, Some(_)) if replay.commit_intended() => {
+        (Believed::Committed | Believed::RolledBack, _) => told.believed.word().to_owned(),
+        (Believed::NothingApplied, None) => "nothing was applied".into(),
+        (Believed::NothingApplied | Believed::Unknown, Some(word)) => word.word().to_owned(),
+        (Believed::NotRecorded | Believed::Unknown, _) if read.writing => "under way".into(),
+        (Believed::Unknown, None) => {
             "not known: ask `stagegate outcome`; COMMIT may have been sent".into()
         }
-        (None, _) => "not known: ask `stagegate outcome`; its end is not recorded".into(),
+        (Believed::NotRecorded, _) => {
+            "not known: ask `stagegate outcome`; its end is not recorded".into()
+        }
     };
     // What stood from there on may have been another transaction: as `outcome` and the report say it.
-    let believed = word == Some(OutcomeWord::Committed) || (word.is_none() && !replay.is_whole());
-    let outcome = match read.broken.is_some() && !believed {
+    let doubted = read.broken.is_some() && told.believed != Believed::Committed;
+    let says = word.is_some()
+        || matches!(
+            told.believed,
+            Believed::RolledBack | Believed::NothingApplied
+        );
+    let outcome = match doubted && says {
         true => format!("not known: ask `stagegate outcome`; up to where it breaks: {outcome}"),
         false => outcome,
     };
@@ -93,6 +105,7 @@ fn told(path: PathBuf, read: ReadJournal) -> PastRun {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::phase::OutcomeWord;
     use crate::journal::Journal;
     use crate::journal::entry::{Decision, Entry};
 

@@ -144,6 +144,10 @@ pub enum Entry {
         verdict: Verdict,
         /// The rest of the row.
         detail: String,
+        /// The digest of the structure that a rehearsal came back to, where that is what was checked;
+        /// journals of earlier releases have it in the detail alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        structure: Option<String>,
     },
     /// A query inside the transaction was answered.
     Queried {

@@ -16,6 +16,7 @@ mod words;
 use super::chain::{self, Broken};
 use super::replay::Replay;
 
+pub use headline::{Believed, choose_headline};
 pub use timeline::{Bar, Blocking, Timeline};
 
 /// A report, not yet written in any markup.

@@ -5,6 +5,7 @@
 //! The program's own statements stand in the script as the program's, to be read like the others
 //! (I11). It must never be walked in a mode that can commit.
 
+use super::check::{Check, Verdict};
 use super::error::RunbookError;
 use super::join::Joined;
 use super::script::{Fate, Script};
@@ -77,9 +78,11 @@ fn digest() -> String {
 /// What stands before the digest in the detail of the check [`RESTORED`].
 const BEFORE_DIGEST: &str = "objects and properties compared, md5 ";
 
-/// The digest out of the detail of the check [`RESTORED`]: that of the structure that was rehearsed.
-pub fn digest_in(detail: &str) -> Option<&str> {
-    let (_, rest) = detail.split_once(BEFORE_DIGEST)?;
+/// The digest of the structure that was rehearsed, where a check says that it came back: as the server
+/// puts it into the row.
+pub fn restored_structure(check: &Check) -> Option<&str> {
+    let came_back = check.verdict == Verdict::Pass && check.name == RESTORED;
+    let (_, rest) = (check.detail.split_once(BEFORE_DIGEST)).filter(|_| came_back)?;
     let digest = rest.split_whitespace().next()?;
     let hexadecimal = digest.bytes().all(|byte| byte.is_ascii_hexdigit());
     (digest.len() == 32 && hexadecimal).then_some(digest)

@@ -11,6 +11,7 @@ use crate::gate::{Account, Command, Ending, Machine, Phase, PhaseKind, Why};
 use crate::journal::Entry;
 use crate::journal::entry::{CheckStage, Message, PhaseWord, StatementEnded};
 use crate::runbook::check::Check;
+use crate::runbook::rehearsal::restored_structure;
 use crate::runbook::script::{Script, Statement};
 use crate::runbook::{ChecklistItem, ItemKind, Runbook};
 
@@ -413,6 +414,7 @@ fn checked(stage: CheckStage, check: &Check) -> Entry {
         name: check.name.clone(),
         verdict: check.verdict,
         detail: check.detail.clone(),
+        structure: restored_structure(check).map(str::to_owned),
     }
 }
 

@@ -28,6 +28,16 @@ fn the_built_in_runbook_goes_up_and_down_and_leaves_nothing() {
     }
     assert!(!text.contains("FAIL "), "{text}");
     assert_eq!(stage.dump(), before);
+    let structures = journal.iter().filter_map(|entry| match entry {
+        Entry::Checked { structure, .. } => structure.as_deref(),
+        _ => None,
+    });
+    let structures: Vec<&str> = structures.collect();
+    let [structure] = structures.as_slice() else {
+        panic!("one digest, in a field of its own: {structures:?}");
+    };
+    assert_eq!(structure.len(), 32);
+    assert!(text.contains(&format!("md5 {structure}")), "{text}");
     let outcomes: Vec<&Entry> = journal
         .iter()
         .filter(|entry| matches!(entry, Entry::Outcome { .. } | Entry::Intent { .. }))

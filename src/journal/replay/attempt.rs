@@ -5,6 +5,7 @@ use crate::gate::event::{Lock, LockMode};
 use crate::gate::phase::OutcomeWord;
 use crate::journal::entry::{CheckStage, Decision, Entry, PhaseWord, StatementEnded};
 use crate::runbook::check::Check;
+use crate::runbook::rehearsal::{RESTORED, restored_structure};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
@@ -36,6 +37,8 @@ pub struct Attempt {
     pub reason: Option<String>,
     /// The second person who agreed to COMMIT.
     pub second_signer: Option<String>,
+    /// The digest of the structure that a rehearsal came back to.
+    pub structure: Option<String>,
     /// Why it was rolled back, where it was.
     pub why: Option<String>,
     /// How a rollback is known that another attempt was to follow.
@@ -107,12 +110,17 @@ impl Attempt {
                 name,
                 verdict,
                 detail,
+                structure,
             } => {
                 let check = Check {
                     name,
                     verdict,
                     detail,
                 };
+                if structure.is_some() || check.name == RESTORED {
+                    let told = || restored_structure(&check).map(str::to_owned);
+                    self.structure = structure.or_else(told);
+                }
                 self.transaction.take(match stage {
                     CheckStage::Verification => TransactionFact::Checked(check),
                     CheckStage::PostVerification => TransactionFact::PostChecked(check),

@@ -52,9 +52,10 @@ pub struct Headline {
 /// Why a journal can end before its run does.
 const ENDS_EARLY: &str = "the program or its host died, the run goes on, or the journal was cut";
 
-pub fn choose_headline(replay: &Replay, journal: &JournalFile<'_>) -> Headline {
+/// Of a journal that is as it was written up to where it is `broken`, if it is.
+pub fn choose_headline(replay: &Replay, broken: Option<&Broken>) -> Headline {
     let told = told(replay);
-    match journal.broken {
+    match broken {
         // What stood after the break may have been another transaction.
         Some(broken) if told.believed != Believed::Committed => Headline {
             tone: Tone::Bad,

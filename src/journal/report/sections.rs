@@ -126,7 +126,7 @@ fn tell_last_transaction(replay: &Replay, attempt: &Attempt) -> Vec<NamedFact> {
 }
 
 fn outcome(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Block>) {
-    let headline = choose_headline(replay, journal);
+    let headline = choose_headline(replay, journal.broken);
     blocks.push(Block::Banner(
         headline.tone,
         headline.believed.word().to_owned(),

@@ -11,7 +11,7 @@ use crate::runbook::rollback::number_of;
 /// The rollback scripts, or why none is needed.
 pub fn way_back(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Block>) {
     blocks.push(heading("Way back"));
-    let headline = choose_headline(replay, journal);
+    let headline = choose_headline(replay, journal.broken);
     let ended = replay.is_whole();
     let believed = headline.believed;
     if ended && matches!(believed, Believed::RolledBack | Believed::NothingApplied) {
