@@ -13,6 +13,7 @@ use stagegate::gate::plan::{Mode, Plan};
 use stagegate::gate::query::{After, Looked, Rows};
 use stagegate::gate::{Ending, ExitCode, Why};
 use stagegate::journal::chain;
+use stagegate::journal::earlier::Earlier;
 use stagegate::journal::entry::ReadBefore;
 use stagegate::journal::measured::Measured;
 use stagegate::journal::{Entry, Journal};
@@ -959,6 +960,59 @@ async fn what_earlier_passes_measured_is_told_once_it_was_read_and_nothing_waits
     // Once: from here on there is nothing to hear, and the loop is not woken for it.
     let again = tokio::time::timeout(Duration::from_millis(1), engine.hear_past());
     assert!(again.await.is_err());
+}
+
+/// Evidence on the server that was reached says a run without an outcome before all else: it waits until it
+/// is known whether there is one, and the rest of the walk does not.
+#[tokio::test]
+async fn evidence_on_the_server_waits_until_runs_without_an_outcome_are_known() {
+    let held = Scripted {
+        reports: unbounded_channel().0,
+        said: Arc::default(),
+        silent: &["connect", "probe", "begin"],
+        spring: Arc::default(),
+    };
+    let item = ChecklistItem::new("server", "It is the right one", ItemKind::Connection);
+    let runbook = Runbook {
+        items: vec![item],
+        ..runbook()
+    };
+    let plan = Plan::new(&runbook, Mode::Run, 60_000);
+    let (runs, looking) = tokio::sync::oneshot::channel();
+    let (_found, reading) = tokio::sync::oneshot::channel();
+    let past = LookingBack::awaiting(reading).after(looking);
+    let engine = Engine::new(Arc::new(runbook), plan, Log::Unwanted, held);
+    let mut engine = engine.with_past(past);
+    engine.start();
+    let body = reached("1");
+    let Body::Connected(target) = body.clone() else {
+        panic!("{body:?}")
+    };
+    engine.take(Event::Reported(Report { seq: 1, body }));
+    let body = Body::Probed {
+        item: 0,
+        evidence: Evidence {
+            standing: Standing::Holds,
+            summary: "d on db1".into(),
+            ..Evidence::default()
+        },
+    };
+    engine.take(Event::Reported(Report { seq: 2, body }));
+    assert_eq!(engine.account().evidence[0].summary, "");
+    let earlier = Earlier {
+        path: "/j/1.jsonl".into(),
+        began: jiff::Timestamp::UNIX_EPOCH,
+        target: *target,
+        xid: "7".into(),
+        commit_intended: true,
+        under_way: false,
+        answer: None,
+    };
+    runs.send(vec![earlier]).unwrap();
+    engine.hear_past().await;
+    let evidence = &engine.account().evidence[0];
+    assert_eq!(evidence.standing, Standing::Warns);
+    assert!(evidence.summary.contains("NO OUTCOME"), "{evidence:?}");
 }
 
 /// An engine over one item, the reading of the script, which was read in an earlier run.

@@ -19,7 +19,6 @@ use crate::database::pinned::Aim;
 use crate::database::settings::Settings;
 use crate::gate::{ExitCode, Mode, Plan};
 use crate::headless;
-use crate::journal::earlier::{self, Earlier};
 use crate::journal::entry::{Opened, Rehearses};
 use crate::journal::{Entry, Journal};
 use crate::runbook::printable::printable;
@@ -39,7 +38,6 @@ use seat::{ByLines, Heard, Seat, say_what_it_is};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -112,11 +110,6 @@ pub(super) fn attend(
     let path = journal.path().to_owned();
     let folders = journals(&path);
     let mut attendance = Attendance {
-        // Read while the journal is begun and the screen is set up.
-        looking_back: Some(std::thread::spawn({
-            let (folders, path) = (folders.clone(), path.clone());
-            move || earlier::find_earlier_runs(&folders, &path)
-        })),
         folders,
         runbook,
         other: match &whose {
@@ -181,8 +174,6 @@ struct Attendance<'a> {
     greeting: Option<String>,
     path: PathBuf,
     folders: Vec<PathBuf>,
-    /// Who looks for runs without an outcome, for the first walk.
-    looking_back: Option<JoinHandle<Vec<Earlier>>>,
 }
 
 impl<'a> Attendance<'a> {
@@ -244,13 +235,8 @@ impl<'a> Attendance<'a> {
             .with_past(past)
             .with_journals(self.folders.clone())
             .with_files(self.anew().is_some());
-        // The way to the server is taken while journals are read.
         engine.start();
-        let looking = self.looking_back.take();
-        let looked_back = looking.and_then(|looking| looking.join().ok());
-        let earlier =
-            looked_back.unwrap_or_else(|| earlier::find_earlier_runs(&self.folders, &self.path));
-        (engine.with_earlier(earlier), (reports, observations))
+        (engine, (reports, observations))
     }
 
     fn anew(&self) -> Option<&'a Anew<'a>> {

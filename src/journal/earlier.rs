@@ -1,12 +1,12 @@
 //! Earlier runs that nobody knows the outcome of: killed at the gate, or with an answer that never
 //! came. The next run on the same database tells of them before anything else.
 //!
-//! It reads files before a walk begins, never while one goes on, and of a journal that has its end
+//! It reads files, never on the thread of a walk, and of a journal that has its end
 //! only the last few kilobytes.
 
 use super::chain::Line;
 use super::entry::Entry;
-use super::shelf::{ReadJournal, newest_of_each, read_journal, size_of};
+use super::shelf::{ReadJournal, ShelvedJournal, read_journal, size_of};
 use crate::gate::ExitCode;
 use crate::gate::event::{Evidence, OutcomeAnswer, Standing, Target};
 use crate::gate::phase::OutcomeWord;
@@ -14,9 +14,6 @@ use jiff::Timestamp;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-
-/// How many journals are looked at, the newest.
-const MOST: usize = 100;
 
 /// So many bytes at the end of a journal hold its last outcome and the end of its run.
 const TAIL: u64 = 8 * 1024;
@@ -40,11 +37,10 @@ pub fn answer_beside(journal: &Path) -> PathBuf {
     journal.with_extension("outcome")
 }
 
-/// The runs without an outcome whose journals lie in these folders, the newest first in each; `own` is
-/// left out.
-pub fn find_earlier_runs(folders: &[PathBuf], own: &Path) -> Vec<Earlier> {
-    let paths = newest_of_each(folders, MOST, own);
-    paths.iter().filter_map(|path| open_end(path)).collect()
+/// The runs without an outcome on that shelf, in its order.
+pub fn find_earlier_runs(shelf: &[ShelvedJournal]) -> Vec<Earlier> {
+    let paths = shelf.iter().map(|shelved| &shelved.path);
+    paths.filter_map(|path| open_end(path)).collect()
 }
 
 /// The run of that journal, where it began a transaction and its outcome is not known.
@@ -84,7 +80,9 @@ fn has_its_end(path: &Path) -> Option<bool> {
         Entry::Outcome { outcome, .. } => outcome == OutcomeWord::Unknown,
         _ => false,
     };
-    Some(left && !tail.lines().filter_map(read).any(is_open))
+    // To look for its word takes less than to understand what has it not.
+    let outcomes = tail.lines().filter(|line| line.contains("outcome"));
+    Some(left && !outcomes.filter_map(read).any(is_open))
 }
 
 impl Earlier {
@@ -168,6 +166,7 @@ mod tests {
     use super::*;
     use crate::journal::Journal;
     use crate::journal::entry::{Decision, Opened};
+    use crate::journal::shelf::read_shelf;
 
     fn target(system: &str, database: &str) -> Target {
         Target {
@@ -194,6 +193,10 @@ mod tests {
         {
             journal.record(entry).unwrap();
         }
+    }
+
+    fn found_in(folder: &Path, own: &Path) -> Vec<Earlier> {
+        find_earlier_runs(&read_shelf(&[folder.to_owned()], own))
     }
 
     fn begun() -> Entry {
@@ -244,14 +247,10 @@ mod tests {
             journal(&path, mode, entries);
             let own = folder.join("2.jsonl");
             journal(&own, "run", &[begun()]);
-            let found = find_earlier_runs(std::slice::from_ref(&folder), &own);
+            let found = found_in(&folder, &own);
             assert_eq!(!found.is_empty(), wanted, "{number}: {found:?}");
             std::fs::write(answer_beside(&path), "COMMITTED").unwrap();
-            assert_eq!(
-                find_earlier_runs(&[folder], &own),
-                Vec::new(),
-                "{number}: asked since"
-            );
+            assert_eq!(found_in(&folder, &own), Vec::new(), "{number}: asked since");
         }
     }
 
@@ -259,7 +258,7 @@ mod tests {
     fn it_is_told_on_its_own_database_alone_and_before_all_else() {
         let home = tempfile::tempdir().unwrap();
         journal(&home.path().join("1.jsonl"), "run", &[begun()]);
-        let found = find_earlier_runs(&[home.path().to_owned()], Path::new("none"));
+        let found = found_in(home.path(), Path::new("none"));
         let evidence = || Evidence {
             standing: Standing::Holds,
             summary: "d on h".into(),

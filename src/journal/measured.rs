@@ -3,9 +3,7 @@
 
 use super::entry::Opened;
 use super::replay::Attempt;
-use super::shelf::{
-    Head, ReadJournal, is_guarded, newest_of_each, read_head, read_journal, size_of,
-};
+use super::shelf::{Head, ReadJournal, ShelvedJournal, is_guarded, read_journal, size_of};
 use crate::gate::account::Expected;
 use crate::gate::event::{Millis, Target, in_words};
 use crate::runbook::Runbook;
@@ -13,8 +11,7 @@ use jiff::Timestamp;
 use std::cell::LazyCell;
 use std::path::{Path, PathBuf};
 
-/// How many journals are opened, the newest, and how many bytes of them are read.
-const MOST: usize = 100;
+/// How many bytes of journals are read.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A pass whose statements all succeeded.
@@ -31,9 +28,9 @@ pub struct Measured {
 }
 
 /// What was measured of the script of `runbook`, on each database the newest, the newest first. What cannot be
-/// read or was changed is left out, and so is `own`. Of a journal that is of another script, or older than one
+/// read or was changed is left out. Of a journal that is of another script, or older than one
 /// of the same database that counts, no more is read than what it opens with.
-pub fn find_measured_passes(folders: &[PathBuf], own: &Path, runbook: &Runbook) -> Vec<Measured> {
+pub fn find_measured_passes(shelf: &[ShelvedJournal], runbook: &Runbook) -> Vec<Measured> {
     let sha256 = runbook.script.sha256();
     // Up and down as one script, and the last statement of the way up; put together only where there is
     // a journal of that.
@@ -51,19 +48,18 @@ pub fn find_measured_passes(folders: &[PathBuf], own: &Path, runbook: &Runbook) 
             (opened.script_sha256 == *sha256).then_some(*up_to)
         }
     };
-    let paths = newest_of_each(folders, MOST, own);
-    let heads = paths.into_iter().filter_map(|path| {
-        let head = read_head(&path)?;
-        Some((last(&head.opened)?, head, path))
+    let heads = shelf.iter().filter_map(|ShelvedJournal { path, head }| {
+        let last = last(&head.opened)?;
+        Some((last, head, path))
     });
-    let mut heads: Vec<(usize, Head, PathBuf)> = heads.collect();
+    let mut heads: Vec<(usize, &Head, &PathBuf)> = heads.collect();
     heads.sort_by_key(|(_, head, _)| std::cmp::Reverse(head.at));
     let mut found: Vec<Measured> = Vec::new();
     let mut left = MOST_BYTES;
     for (up_to, head, path) in heads {
         let known = |target: &Target| found.iter().any(|one| one.target.is_same_database(target));
         if !head.target.as_ref().is_some_and(known) {
-            found.extend(read_measured_pass(&path, &head, up_to, &mut left));
+            found.extend(read_measured_pass(path, head, up_to, &mut left));
         }
     }
     found
@@ -121,6 +117,7 @@ mod tests {
     use super::*;
     use crate::journal::Journal;
     use crate::journal::entry::{Entry, PhaseWord, StatementEnded};
+    use crate::journal::shelf::read_shelf;
 
     fn target(database: &str) -> Target {
         Target {
@@ -165,7 +162,10 @@ mod tests {
     }
 
     fn found(folder: &Path, runbook: &Runbook) -> Vec<Option<String>> {
-        let found = find_measured_passes(&[folder.to_owned()], Path::new("/none"), runbook);
+        let found = find_measured_passes(
+            &read_shelf(&[folder.to_owned()], Path::new("/none")),
+            runbook,
+        );
         let told = |database| told(&found, &target(database)).map(|expected| expected.told);
         vec![told("d"), told("e")]
     }

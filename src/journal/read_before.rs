@@ -6,7 +6,7 @@
 
 use super::entry::{Opened, ReadBefore};
 use super::replay::TimedPerusal;
-use super::shelf::{ReadJournal, newest_of_each, read_guarded_journal, read_head, size_of};
+use super::shelf::{ReadJournal, ShelvedJournal, read_guarded_journal, size_of};
 use crate::gate::event::{Document, Target};
 use jiff::{SignedDuration, Timestamp};
 use std::path::{Path, PathBuf};
@@ -15,8 +15,7 @@ use std::path::{Path, PathBuf};
 /// what was read longer ago is remembered by nobody.
 const COUNTS_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// How many journals are opened, the newest, and how many bytes of them are read.
-const MOST: usize = 100;
+/// How many bytes of journals are read.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Who sits before a run, and before which program.
@@ -57,28 +56,24 @@ pub struct ToBeRead {
 }
 
 impl ToBeRead {
-    /// Of these documents, those that this person read before `now` so that it still counts. The journals
-    /// lie in these folders; `own` is left out.
+    /// Of these documents, those that this person read before `now` so that it still counts.
     pub fn find_past_readings(
         &self,
-        folders: &[PathBuf],
-        own: &Path,
+        shelf: &[ShelvedJournal],
         now: Timestamp,
     ) -> Vec<(Document, ReadBefore)> {
         let mut found: Vec<(Document, ReadBefore)> = Vec::new();
         let Some(who) = &self.who else {
             return found;
         };
-        let paths = newest_of_each(folders, MOST, own).into_iter();
-        let heads = paths.filter_map(|path| {
-            let head = read_head(&path)?;
+        let heads = shelf.iter().filter_map(|ShelvedJournal { path, head }| {
             (WhoReads::of(&head.opened).as_ref() == Some(who)).then_some((head.at, path))
         });
-        let mut heads: Vec<(Timestamp, PathBuf)> = heads.collect();
+        let mut heads: Vec<(Timestamp, &PathBuf)> = heads.collect();
         heads.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         let mut left = MOST_BYTES;
         for (_, path) in heads {
-            let Some(size) = size_of(&path).ok().filter(|size| *size <= left) else {
+            let Some(size) = size_of(path).ok().filter(|size| *size <= left) else {
                 continue;
             };
             left -= size;
@@ -90,7 +85,7 @@ impl ToBeRead {
             if missing.is_empty() {
                 break;
             }
-            let Some(journal) = PastJournal::read(&path, who, now) else {
+            let Some(journal) = PastJournal::read(path, who, now) else {
                 continue;
             };
             for (document, name, sha256) in missing {

@@ -24,6 +24,12 @@ const LARGEST_NAMED: u64 = 1024 * 1024 * 1024;
 /// In so many lines at its beginning a journal names the server that it reached.
 const HEAD: usize = 8;
 
+/// The longest of those lines, in bytes: what has a longer one at its beginning is no journal of ours.
+const LONGEST_HEAD_LINE: u64 = 1024 * 1024;
+
+/// How many journals of a folder are looked at, the newest.
+const MOST: usize = 100;
+
 /// What a journal opens with.
 #[derive(Debug)]
 pub struct Head {
@@ -31,6 +37,13 @@ pub struct Head {
     pub opened: Opened,
     /// What was reached, where its first lines say so.
     pub target: Option<Target>,
+}
+
+/// A journal by what it opens with.
+#[derive(Debug)]
+pub struct ShelvedJournal {
+    pub path: PathBuf,
+    pub head: Head,
 }
 
 /// A journal that was read to its end, or to where it no longer is what was written.
@@ -55,15 +68,20 @@ pub fn newest_first(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The newest journals in each of these folders, as many as `most`, without `own`.
-pub fn newest_of_each(folders: &[PathBuf], most: usize, own: &Path) -> Vec<PathBuf> {
+/// What the newest journals in each of these folders open with, the newest of a folder first and without
+/// `own`; read once for all who look for earlier runs.
+pub fn read_shelf(folders: &[PathBuf], own: &Path) -> Vec<ShelvedJournal> {
     let own = std::fs::canonicalize(own).unwrap_or_else(|_| own.to_owned());
     let paths = folders
         .iter()
         .filter_map(|folder| newest_first(folder).ok());
-    let paths = paths.flat_map(|paths| paths.into_iter().take(most));
+    let paths = paths.flat_map(|paths| paths.into_iter().take(MOST));
     let others = paths.filter(|path| std::fs::canonicalize(path).is_ok_and(|path| path != own));
-    others.collect()
+    let shelved = others.filter_map(|path| {
+        let head = read_head(&path)?;
+        Some(ShelvedJournal { path, head })
+    });
+    shelved.collect()
 }
 
 /// The size of a journal that can be read.
@@ -111,25 +129,36 @@ fn read_text_of(file: File, most: u64) -> Result<String, String> {
 }
 
 /// What a journal opens with; `None` where it is none.
-pub fn read_head(path: &Path) -> Option<Head> {
+pub(super) fn read_head(path: &Path) -> Option<Head> {
     size_of(path).ok()?;
-    let mut lines = BufReader::new(File::open(path).ok()?.take(LARGEST)).lines();
-    let mut next = || -> Option<Line> { serde_json::from_str(&lines.next()?.ok()?).ok() };
-    let first = next()?;
+    let mut file = BufReader::new(File::open(path).ok()?);
+    let mut next = || read_head_line(&mut file);
+    let first: Line = serde_json::from_str(&next()?).ok()?;
     let Entry::Opened(opened) = first.entry else {
         return None;
     };
     let target = (0..HEAD)
         .map_while(|_| next())
-        .find_map(|line| match line.entry {
-            Entry::Connected { target } => serde_json::from_value(target).ok(),
-            _ => None,
-        });
+        // To look for its word takes less than to understand what has it not.
+        .filter(|line| line.contains("connected"))
+        .find_map(
+            |line| match serde_json::from_str::<Line>(&line).ok()?.entry {
+                Entry::Connected { target } => serde_json::from_value(target).ok(),
+                _ => None,
+            },
+        );
     Some(Head {
         at: first.at,
         opened: *opened,
         target,
     })
+}
+
+/// The next line; `None` at the end, and where it is longer than any at the beginning of a journal.
+fn read_head_line(file: &mut impl BufRead) -> Option<String> {
+    let mut line = String::new();
+    file.take(LONGEST_HEAD_LINE).read_line(&mut line).ok()?;
+    line.ends_with('\n').then_some(line)
 }
 
 /// Reads a journal.
@@ -186,4 +215,38 @@ fn guards(about: &Metadata) -> Result<(), String> {
         return Err("others may write it".to_owned());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Journal;
+
+    fn shelf_of(folder: &Path) -> Vec<PathBuf> {
+        let shelf = read_shelf(&[folder.to_owned()], Path::new("/none"));
+        shelf.into_iter().map(|shelved| shelved.path).collect()
+    }
+
+    #[test]
+    fn a_journal_opens_with_lines_of_some_length_and_what_has_a_longer_one_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.jsonl");
+        let mut journal = Journal::create(Some(&path), |_| None).unwrap();
+        let opened = Entry::Opened(Box::default());
+        journal.record(&opened).unwrap();
+        assert_eq!(shelf_of(folder.path()).len(), 1);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let room = usize::try_from(LONGEST_HEAD_LINE).unwrap() - text.len();
+        let longer = |by: usize| " ".repeat(room + by) + &text;
+        std::fs::write(&path, longer(0)).unwrap();
+        assert_eq!(shelf_of(folder.path()).len(), 1);
+        std::fs::write(&path, longer(1)).unwrap();
+        assert_eq!(shelf_of(folder.path()), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn no_more_is_read_of_a_line_without_an_end_than_it_may_have() {
+        let mut endless = BufReader::new(std::io::repeat(b' '));
+        assert_eq!(read_head_line(&mut endless), None);
+    }
 }

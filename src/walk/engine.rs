@@ -64,6 +64,9 @@ pub struct Engine<H> {
     reached: Option<(usize, Evidence)>,
     /// What earlier runs bring into this one.
     past: LookingBack,
+    /// What was found of the server while it is not known whether an earlier run there has no outcome, which
+    /// is told before it.
+    held_back: VecDeque<Event>,
     /// Who ends the process when this hangs.
     watchdog: Option<Watchdog>,
     said: Vec<EngineRemark>,
@@ -109,6 +112,7 @@ impl<H: HeldSession> Engine<H> {
             earlier: Vec::new(),
             reached: None,
             past: LookingBack::default(),
+            held_back: VecDeque::new(),
             watchdog: None,
             said: Vec::new(),
             left: None,
@@ -124,13 +128,6 @@ impl<H: HeldSession> Engine<H> {
         self
     }
 
-    /// Tells these before anything else, where they were on the database that is reached. It may have
-    /// been started, but has taken no event yet.
-    pub fn with_earlier(mut self, earlier: Vec<Earlier>) -> Engine<H> {
-        self.earlier = earlier;
-        self
-    }
-
     /// Tells what is to be expected of the locks, where it was measured on the database that is reached, and
     /// takes over what was read in earlier runs.
     pub fn with_past(mut self, past: LookingBack) -> Engine<H> {
@@ -141,7 +138,12 @@ impl<H: HeldSession> Engine<H> {
     /// Waits until it is known what earlier runs bring into this one, and takes it in where a server was
     /// reached; for ever, where nobody looks. To be dropped at any time.
     pub async fn hear_past(&mut self) {
-        self.past.hear().await;
+        if let Some(earlier) = self.past.hear().await {
+            self.earlier = earlier;
+            let held_back = std::mem::take(&mut self.held_back);
+            self.drain(held_back);
+            return self.write_down();
+        }
         if let Some(target) = self.account.target.clone() {
             self.expect_locks(&target);
             self.take_over_readings();
@@ -299,6 +301,10 @@ impl<H: HeldSession> Engine<H> {
 
     fn drain(&mut self, mut events: VecDeque<Event>) {
         while let Some(event) = events.pop_front() {
+            if self.past.is_looking() && self.tells_connection(&event) {
+                self.held_back.push_back(event);
+                continue;
+            }
             let event = self.held_against_target(event);
             let told = self.account.is_told(&event);
             self.account.take_down(&event);
@@ -405,6 +411,19 @@ impl<H: HeldSession> Engine<H> {
             },
         };
         watchdog.learn(known);
+    }
+
+    /// Whether it is evidence on what was reached.
+    fn tells_connection(&self, event: &Event) -> bool {
+        let Event::Reported(Report {
+            body: Body::Probed { item, .. },
+            ..
+        }) = event
+        else {
+            return false;
+        };
+        let of = self.runbook.items.get(*item);
+        of.is_some_and(|of| of.kind == ItemKind::Connection)
     }
 
     /// The session may have reached another server while a dump of the one before was made: that is no

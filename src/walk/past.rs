@@ -2,9 +2,11 @@
 //! the connection nor the first frame waiting.
 
 use crate::gate::event::Document;
+use crate::journal::earlier::{self, Earlier};
 use crate::journal::entry::{Opened, ReadBefore};
 use crate::journal::measured::{self, Measured};
 use crate::journal::read_before::{ToBeRead, WhoReads};
+use crate::journal::shelf::read_shelf;
 use crate::runbook::Runbook;
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -23,6 +25,8 @@ pub struct FoundInPast {
 /// It, as soon as it was read.
 #[derive(Debug, Default)]
 pub struct LookingBack {
+    /// Which runs have no outcome: it comes first, and evidence waits for it.
+    looking: Option<oneshot::Receiver<Vec<Earlier>>>,
     reading: Option<oneshot::Receiver<FoundInPast>>,
     found: FoundInPast,
 }
@@ -35,6 +39,7 @@ impl LookingBack {
         runbook: Arc<Runbook>,
         opened: &Opened,
     ) -> LookingBack {
+        let (runs, looking) = oneshot::channel();
         let (found, reading) = oneshot::channel();
         let who = WhoReads::of(opened);
         tokio::task::spawn_blocking(move || {
@@ -43,31 +48,54 @@ impl LookingBack {
                 documents: documents(&runbook),
             };
             let now = Timestamp::now();
+            let shelf = read_shelf(&folders, &own);
             // A walk that was left meanwhile does not want it.
+            let _ = runs.send(earlier::find_earlier_runs(&shelf));
             let _ = found.send(FoundInPast {
-                readings: to_be_read.find_past_readings(&folders, &own, now),
-                measured: measured::find_measured_passes(&folders, &own, &runbook),
+                readings: to_be_read.find_past_readings(&shelf, now),
+                measured: measured::find_measured_passes(&shelf, &runbook),
             });
         });
-        LookingBack::awaiting(reading)
+        LookingBack::awaiting(reading).after(looking)
     }
 
     /// What somebody else reads.
     pub fn awaiting(reading: oneshot::Receiver<FoundInPast>) -> LookingBack {
         LookingBack {
+            looking: None,
             reading: Some(reading),
             found: FoundInPast::default(),
         }
     }
 
-    /// Waits until it was read, once; after that for ever.
-    pub(super) async fn hear(&mut self) {
+    /// The same, once somebody else knows which runs have no outcome.
+    pub fn after(self, looking: oneshot::Receiver<Vec<Earlier>>) -> LookingBack {
+        LookingBack {
+            looking: Some(looking),
+            ..self
+        }
+    }
+
+    /// Waits until the runs without an outcome are known, which it then returns, and after that until the
+    /// rest was read, each once; after that for ever. To be dropped at any time.
+    pub(super) async fn hear(&mut self) -> Option<Vec<Earlier>> {
+        // Where the reading failed, nothing is told and nothing taken over.
+        if let Some(looking) = &mut self.looking {
+            let runs = looking.await.unwrap_or_default();
+            self.looking = None;
+            return Some(runs);
+        }
         match &mut self.reading {
-            // Where the reading failed, nothing is told and nothing taken over.
             Some(reading) => self.found = reading.await.unwrap_or_default(),
             None => std::future::pending().await,
         }
         self.reading = None;
+        None
+    }
+
+    /// Whether it is not known yet which runs have no outcome.
+    pub(super) fn is_looking(&self) -> bool {
+        self.looking.is_some()
     }
 
     pub(super) fn measured(&self) -> &[Measured] {

@@ -2,6 +2,7 @@ use super::*;
 use crate::gate::event::Target;
 use crate::journal::Entry;
 use crate::journal::chain::Chain;
+use crate::journal::shelf::read_shelf;
 use crate::runbook::script::{Fate, Script};
 use crate::runbook::variables::Variables;
 use std::fs::{File, Permissions};
@@ -121,7 +122,7 @@ fn found(run: &PastRunOf, script: &Script) -> Option<ReadBefore> {
     let folders = [folder.path().to_owned()];
     let to_be_read = to_be_read(WhoReads::of(&opened()), script);
     let own = folder.path().join("2.jsonl");
-    let found = to_be_read.find_past_readings(&folders, &own, now());
+    let found = to_be_read.find_past_readings(&read_shelf(&folders, &own), now());
     found.into_iter().next().map(|(_, reading)| reading)
 }
 
@@ -284,7 +285,7 @@ fn a_journal_that_is_written_or_the_runs_own_tells_of_no_earlier_run() {
     let other = folder.path().join("2.jsonl");
     let counts = |own| {
         !to_be_read
-            .find_past_readings(&folders, own, now())
+            .find_past_readings(&read_shelf(&folders, own), now())
             .is_empty()
     };
     assert!(counts(&other));
@@ -318,7 +319,7 @@ fn of_several_readings_the_newest_is_told_and_a_broken_one_hides_none() {
     .write(&at("3.jsonl"));
     let to_be_read = to_be_read(WhoReads::of(&opened()), &script());
     let folders = [folder.path().to_owned()];
-    let found = to_be_read.find_past_readings(&folders, Path::new("/none"), now());
+    let found = to_be_read.find_past_readings(&read_shelf(&folders, Path::new("/none")), now());
     let told: Vec<Timestamp> = found.iter().map(|(_, reading)| reading.at).collect();
     assert_eq!(told, [ago(DAY)]);
 }
