@@ -2,7 +2,9 @@
 //!
 //! It prints a table and asserts nothing: what is measured is told as the median of interleaved
 //! pairs with the least and the most. `-- --short` runs a small form of each row, `-- --full` the
-//! long one and writes `assets/benchmarks.md`; further words choose rows by their name.
+//! long one and writes it into `assets/benchmarks.md`, where the last one stands. Further words choose:
+//! `-- starting` one of the rooms below, and `-- starting 'round trip 0 ms'` those of its rows that are
+//! compared with something and have one of the words in their names.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -55,20 +57,19 @@ fn main() {
         () if words.iter().any(|word| word == "--full") => Extent::Full,
         () => Extent::Usual,
     };
-    let chosen: Vec<&String> = words
-        .iter()
-        .filter(|word| !word.starts_with("--"))
-        .collect();
-    let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|word| name.contains(*word));
     let rooms: [(&str, Measure); 4] = [
         ("reading", reading::measure),
         ("applying", applying::measure),
         ("watching", watching::measure),
         ("starting", starting::measure),
     ];
-    let mut table = Table::new(extent);
+    let chosen = words.iter().filter(|word| !word.starts_with("--"));
+    let (of_rooms, of_rows): (Vec<&String>, Vec<&String>) =
+        chosen.partition(|word| rooms.iter().any(|(name, _)| name == word));
+    let everything = of_rooms.is_empty() && of_rows.is_empty();
+    let mut table = Table::new(extent, of_rows.into_iter().cloned().collect());
     for (name, measure) in rooms {
-        if wanted(name) {
+        if of_rooms.is_empty() || of_rooms.iter().any(|room| *room == name) {
             measure(&mut table);
         }
     }
@@ -79,9 +80,10 @@ fn main() {
         );
     }
     print!("{}", table.markdown());
-    if extent == Extent::Full && chosen.is_empty() {
+    if extent == Extent::Full && everything {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/benchmarks.md");
-        std::fs::write(path, table.page()).unwrap();
+        let page = std::fs::read_to_string(path).unwrap();
+        std::fs::write(path, table.put_into(&page)).unwrap();
         println!("written to {path}");
     }
 }

@@ -58,7 +58,21 @@ impl Ground {
 
     /// psql with one command.
     pub fn psql_command(&self, sql: &str) -> Command {
-        let mut command = psql::psql(&self.psql, &self.server, "postgres");
+        self.command_of(&self.psql, sql)
+    }
+
+    /// The same by what a person gets who types `psql`, where that is another program than the one at the
+    /// server's side: Debian has a wrapper in Perl there, which looks for a cluster first.
+    pub fn typed_psql_command(&self, sql: &str) -> Option<Command> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut typed = std::env::split_paths(&path).map(|folder| folder.join("psql"));
+        let typed = typed.find(|program| program.is_file())?;
+        let place = |program: &Path| std::fs::canonicalize(program).ok();
+        (place(&typed) != place(&self.psql)).then(|| self.command_of(&typed, sql))
+    }
+
+    fn command_of(&self, program: &Path, sql: &str) -> Command {
+        let mut command = psql::psql(program, &self.server, "postgres");
         command.args(["-c", sql]).stdout(Stdio::null());
         command
     }

@@ -53,6 +53,24 @@ fn first_evidence(table: &mut Table, round_trip: u64) {
             run(command).milliseconds
         },
     );
+    if ground.typed_psql_command("").is_none() {
+        return;
+    }
+    table.compare(
+        &format!("start, round trip {round_trip} ms, beside what PATH has as psql"),
+        ("ms", ""),
+        || {
+            let since = Instant::now();
+            run_at(&stage, &ours).wait_for_evidence();
+            since.elapsed().as_secs_f64() * 1000.0
+        },
+        "its wrapper with -c 'select 1'",
+        || {
+            let mut command = ground.typed_psql_command("select 1").unwrap();
+            command.args(["-h", "127.0.0.1", "-p", &theirs]);
+            run(command).milliseconds
+        },
+    );
 }
 
 /// The same beside psql with the same questions, all of them in one command on one connection: what the
@@ -127,6 +145,9 @@ pub fn run_at(stage: &Stage, port: &str) -> Terminal {
 
 /// Looking on a database of very many tables, beside one of three.
 fn many_tables(table: &mut Table) {
+    if !table.wants("verify rehearse checklist on a database of tables") {
+        return;
+    }
     let few = Stage::set(Scenario::Clean);
     let many = Stage::set(Scenario::Clean);
     let count = table.by_extent(1_000, 20_000, 20_000);

@@ -46,6 +46,8 @@ impl Spread {
 
 struct Row {
     what: String,
+    /// What the aim is held against.
+    measured: f64,
     ours: String,
     floor: String,
     ratio: String,
@@ -55,13 +57,16 @@ struct Row {
 /// All rows so far.
 pub struct Table {
     pub extent: Extent,
+    /// Parts of the names of the rows that are compared; all, where there are none.
+    wanted: Vec<String>,
     rows: Vec<Row>,
 }
 
 impl Table {
-    pub fn new(extent: Extent) -> Table {
+    pub fn new(extent: Extent, wanted: Vec<String>) -> Table {
         Table {
             extent,
+            wanted,
             rows: Vec::new(),
         }
     }
@@ -73,6 +78,11 @@ impl Table {
             Extent::Usual => usual,
             Extent::Full => full,
         }
+    }
+
+    /// Whether a row of that name is measured.
+    pub fn wants(&self, what: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|part| what.contains(part))
     }
 
     /// How many pairs a row takes.
@@ -95,6 +105,9 @@ impl Table {
         floor_name: &str,
         mut floor: impl FnMut() -> f64,
     ) {
+        if !self.wants(what) {
+            return;
+        }
         // The first run of each reads files and fills caches for all that follow; it is not counted.
         floor();
         ours();
@@ -104,6 +117,7 @@ impl Table {
         let floor = Spread::of(pairs.iter().map(|pair| pair.0).collect());
         self.push(Row {
             what: what.to_owned(),
+            measured: ratio.median,
             ours: ours.told(unit),
             floor: format!("{floor_name} {}", floor.told(unit)),
             ratio: format!("{:.2} ({:.2}–{:.2})", ratio.median, ratio.least, ratio.most),
@@ -113,9 +127,15 @@ impl Table {
 
     /// A figure that stands by itself.
     pub fn tell(&mut self, what: &str, unit: &str, aim: &str, figures: Vec<f64>) {
+        if figures.is_empty() {
+            // Of a row that was not wanted.
+            return;
+        }
+        let spread = Spread::of(figures);
         self.push(Row {
             what: what.to_owned(),
-            ours: Spread::of(figures).told(unit),
+            measured: spread.median,
+            ours: spread.told(unit),
             floor: String::new(),
             ratio: String::new(),
             aim: aim.to_owned(),
@@ -142,20 +162,50 @@ impl Table {
         text
     }
 
-    /// The rows as a page, with how they came about.
-    pub fn page(&self) -> String {
+    /// The rows that did not come to their aim, with the unit that the aim has.
+    fn missed(&self) -> Vec<String> {
+        let missed = self.rows.iter().filter(|row| row.misses_aim());
+        let told = missed.map(|row| {
+            let Row { what, aim, .. } = row;
+            format!("{what} ({:.2}, aim {aim})", row.measured)
+        });
+        told.collect()
+    }
+
+    /// The page with these rows in the place of those that stand there, and how they came about.
+    pub fn put_into(&self, page: &str) -> String {
+        let (before, rest) = page.split_once(BEGINS).unwrap();
+        let (_, after) = rest.split_once(ENDS).unwrap();
+        let missed = match self.missed() {
+            missed if missed.is_empty() => "none".to_owned(),
+            missed => missed.join("; "),
+        };
         format!(
-            "<!-- Written by: cargo bench --bench against_psql -- --full -->\n\n# Benchmarks\n\n\
-             Medians of {} interleaved pairs, with the least and the most; {}. Both programs ran \
-             on the same machine as the server. A ratio compares within one pair, so a busy \
-             machine moves both; the first pair of each row is not counted.\n\n{}\n\
-             *Lock window*: from the script's first statement to its last, by the server's clock; \
-             *whole run*: from the program's start to its end, BEGIN to ROLLBACK. A larger \
-             `maintenance_work_mem` (256 MB) and four workers did not pay on two cores (0.90 and \
-             0.93 of the time without), so stagegate sets neither.\n",
+            "{before}{BEGINS}\nMedians of {} interleaved pairs, with the least and the most; {}, version {}. \
+             *Aims missed*: {missed}.\n\n{}{ENDS}{after}",
             self.pairs(),
             crate::ground::machine_in_words(),
+            env!("CARGO_PKG_VERSION"),
             self.markdown()
         )
+    }
+}
+
+/// What stands around the rows in the page.
+const BEGINS: &str = "<!-- measured by: cargo bench --locked --bench against_psql -- --full -->\n";
+const ENDS: &str = "\n<!-- measured: the end -->\n";
+
+impl Row {
+    /// `≤ 1.2`, `< 33 ms`; what has neither sign is no bound.
+    fn misses_aim(&self) -> bool {
+        let Some((sign, bound)) = self.aim.split_once(' ') else {
+            return false;
+        };
+        let number = bound.split(' ').next().unwrap_or_default();
+        match (sign, number.parse::<f64>()) {
+            ("≤", Ok(bound)) => self.measured > bound,
+            ("<", Ok(bound)) => self.measured >= bound,
+            _ => false,
+        }
     }
 }
