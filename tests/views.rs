@@ -1827,7 +1827,9 @@ mod behaviour {
             assert!(foot.contains(binding.label), "{} in {foot}", binding.label);
         }
         walk.press("?");
-        let text = walk.text((200, 160), Glyphs::Unicode);
+        let text = walk.text((149, 200), Glyphs::Unicode);
+        let text: Vec<&str> = text.split_whitespace().collect();
+        let text = text.join(" ");
         // What holds only in `inspect` is told there.
         let here = keymap::BINDINGS
             .iter()
@@ -1836,6 +1838,33 @@ mod behaviour {
             assert!(text.contains(binding.help), "{} in the help", binding.help);
         }
         assert!(keymap::markdown().contains("| At the gate | `c` |"));
+    }
+
+    #[test]
+    fn a_wide_screen_has_the_help_in_two_columns() {
+        let mut walk = deciding();
+        walk.press("?");
+        let text = walk.text((160, 50), Glyphs::Unicode);
+        let first = text
+            .lines()
+            .find(|line| line.contains("At the gate (here)"));
+        let first = first.unwrap();
+        assert!(first.contains("Everywhere"), "{text}");
+        assert!(text.contains("Ctrl-Z "), "{text}");
+        for line in text.lines() {
+            assert!(line.chars().count() <= 160, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_box_leaves_no_piece_of_a_scroll_bar_beside_it() {
+        let mut walk = deciding();
+        walk.press("c");
+        for size in [(80, 20), (80, 24), (79, 20)] {
+            let text = walk.text(size, Glyphs::Unicode);
+            let beside = text.lines().filter(|line| line.trim_end().ends_with("││"));
+            assert_eq!(beside.count(), 0, "{text}");
+        }
     }
 
     #[test]

@@ -404,10 +404,7 @@ pub fn rows() -> impl Iterator<Item = (&'static str, String, &'static str)> {
 /// The keys with Ctrl, which hold in every place, prompts too.
 pub const CONTROL: [(&str, &str); 8] = [
     ("Ctrl-C", "as q"),
-    (
-        "Ctrl-Z",
-        "refused: a suspended program cannot guard the hold",
-    ),
+    ("Ctrl-Z", "refused: open another window instead"),
     ("Ctrl-L", "draw the whole screen anew"),
     (
         "Ctrl-A, Ctrl-E, Ctrl-W, Ctrl-U",

@@ -4,7 +4,7 @@ use super::scroll::Scroll;
 use super::text::wrap;
 use super::theme::{Appearance, Glyphs};
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Offset, Rect};
 use ratatui::style::Styled;
 use ratatui::text::Line;
 
@@ -79,6 +79,14 @@ pub(crate) fn draw_box(buffer: &mut Buffer, body: Rect, lines: &[Line<'static>])
         width: body.width.saturating_sub(2).min(86),
         height,
     };
+    // No piece of a scroll bar is left beside it.
+    let margin = Rect { width: 1, ..area };
+    let margin = margin.offset(Offset::new(i32::from(area.width), 0));
+    put(
+        buffer,
+        margin.intersection(body),
+        &vec![Line::default(); lines.len()],
+    );
     put(buffer, area, lines);
 }
 
@@ -162,7 +170,12 @@ pub(crate) fn more(buffer: &mut Buffer, area: Rect, look: Appearance, scroll: &S
         } else {
             (look.glyphs.upright(), look.dim())
         };
-        buffer.set_string(area.right() - 1, y, sign, style);
+        let column = area.right() - 1;
+        // Nothing of the colour of what it covers.
+        if let Some(cell) = buffer.cell_mut((column, y)) {
+            cell.reset();
+        }
+        buffer.set_string(column, y, sign, style);
     }
 }
 

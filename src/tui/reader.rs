@@ -630,24 +630,33 @@ fn step(look: Appearance, rest: &str) -> (usize, usize) {
     (bytes, shown)
 }
 
-/// The lines at which a section begins in a file: the comment that leads its first statement.
+/// The lines at which a section begins in a file: its title's, with the rule above it, or else the
+/// comment that leads its first statement.
 fn section_lines(script: &Script, source: usize, text: &str) -> Vec<usize> {
     let lines: Vec<&str> = text.lines().collect();
-    let mut before = None;
+    let is_comment = |line: usize| {
+        let text = line.checked_sub(1).and_then(|at| lines.get(at));
+        text.is_some_and(|text| text.trim_start().starts_with("--"))
+    };
+    let titled = |line: usize, title: &str| {
+        let text = line.checked_sub(1).and_then(|at| lines.get(at));
+        is_comment(line) && text.is_some_and(|text| text.trim_end().ends_with(title))
+    };
+    let (mut before, mut ended) = (None, 0);
     let mut begins = Vec::new();
     for statement in script.statements.iter().filter(|s| s.source == source) {
-        if statement.section.is_some() && statement.section != before {
-            let mut line = statement.line;
-            let comment = |line: usize| {
-                let above = line.checked_sub(2).and_then(|above| lines.get(above));
-                above.is_some_and(|text| text.trim_start().starts_with("--"))
-            };
-            while comment(line) {
+        let section = statement.section.filter(|_| statement.section != before);
+        if let Some(section) = section.and_then(|at| script.sections.get(at)) {
+            let mut above = (ended + 1..statement.line).rev();
+            let title = above.find(|line| titled(*line, &section.title));
+            let mut line = title.unwrap_or(statement.line);
+            while line > ended + 1 && is_comment(line - 1) {
                 line -= 1;
             }
             begins.push(line);
         }
         before = statement.section;
+        ended = statement.line;
     }
     begins
 }

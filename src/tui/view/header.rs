@@ -65,6 +65,10 @@ fn title(scene: &Scene<'_>, columns: usize) -> Line<'static> {
     // A letter of a title is none.
     let name = match mode.is_empty() && left < 6 && width(&name) > left {
         true => String::new(),
+        // The band below says what only looks.
+        false if scene.machine.plan().mode == Mode::Inspect && width(&name) > left && left > 11 => {
+            look.clean(&scene.runbook.title)
+        }
         // Nor is what is left of one behind the mode.
         false if !mode.is_empty() && left < width(mode) + 6 && width(&name) > left => {
             mode.trim_end_matches(": ").to_owned()

@@ -152,11 +152,15 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     };
     let key = |key: &'static str, word: &'static str, text: &str, open: bool| {
         let (key_style, word_style) = match open {
+            // It looks like no other key, and only while it would be taken.
+            true if word == "COMMIT" => (look.band_warn(), look.strong()),
             true => (look.key(), look.strong()),
             false => (look.dim(), look.dim()),
         };
         Line::from(vec![
-            format!(" {key}  ").set_style(key_style),
+            Span::raw(" "),
+            key.set_style(key_style),
+            Span::raw("  "),
             look.fit(word, 10).set_style(word_style),
             Span::raw(look.clip(text, columns.saturating_sub(15))),
         ])

@@ -147,16 +147,22 @@ pub(crate) fn in_short(
         state(scene, number, columns),
     ];
     let room = columns.saturating_sub(2);
-    let text = statement.text.lines().take(height).flat_map(|line| {
-        let seen = line.char_indices().nth(room * height);
-        let seen = line.get(..seen.map_or(line.len(), |(end, _)| end));
-        wrap(&look.clean(seen.unwrap_or_default()), room)
-    });
-    lines.extend(
-        text.take(height + 1)
-            .map(|part| Line::from(format!(" {part}"))),
-    );
-    if lines.len() > height {
+    // Broken where all of it fits so; else line by line, each as far as it goes.
+    let seen = |line: &str| {
+        let end = line.char_indices().nth(room * height);
+        let seen = line.get(..end.map_or(line.len(), |(end, _)| end));
+        look.clean(seen.unwrap_or_default())
+    };
+    let text: Vec<String> = statement.text.lines().take(height).map(seen).collect();
+    let broken = text.iter().flat_map(|line| wrap(line, room));
+    let broken: Vec<String> = broken.take(height).collect();
+    let fits = lines.len() + broken.len() <= height;
+    let shown = match fits {
+        true => broken,
+        false => text.iter().map(|line| look.clip(line, room)).collect(),
+    };
+    lines.extend(shown.iter().map(|part| Line::from(format!(" {part}"))));
+    if !fits {
         lines.truncate(height.saturating_sub(1));
         let more = format!(" {} Enter opens all of it", look.glyphs.ellipsis());
         lines.push(scene.line(look.clip(&more, columns), look.dim()));
