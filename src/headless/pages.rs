@@ -5,6 +5,7 @@
 //! word that is typed is taken.
 
 use crate::gate::event::{Document, Perusal};
+use crate::tui::text::wrap;
 use ratatui::text::Span;
 use std::time::Instant;
 
@@ -73,6 +74,28 @@ impl LinePages {
     }
 }
 
+/// Our own lines, broken between words where they are longer than the screen; what goes on below a line
+/// stands a little to its right.
+pub(super) fn break_lines(text: &str, columns: usize) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for line in text.lines() {
+        let words = line.trim_start();
+        let indent = line.len() - words.len();
+        let room = columns.saturating_sub(indent + 2);
+        // On the narrowest of screens the terminal breaks as well as anybody.
+        if Span::raw(line).width() <= columns || room < 20 {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        }
+        for (nth, part) in wrap(words, room).iter().enumerate() {
+            let indent = if nth == 0 { indent } else { indent + 2 };
+            out.push_str(&format!("{:indent$}{part}\n", ""));
+        }
+    }
+    out
+}
+
 /// Columns and rows of the terminal that standard output is; `None` where it is none, or does not say.
 pub(super) fn screen() -> Option<(usize, usize)> {
     let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
@@ -105,6 +128,19 @@ mod tests {
         assert_eq!(pages.turn(Some((10, 5))), ["y"]);
         assert_eq!(pages.perusal(), None);
     }
+
+    #[test]
+    fn lines_are_broken_between_words_and_go_on_to_the_right() {
+        let text = "short\n  a word and another word of it\n";
+        assert_eq!(break_lines(text, 80), text);
+        assert_eq!(
+            break_lines(text, 24),
+            "short\n  a word and another\n    word of it\n"
+        );
+        let path = format!("{}\n", "x".repeat(50));
+        assert_eq!(break_lines(&path, 30).matches('x').count(), 50);
+    }
+
     #[test]
     fn what_went_into_a_pipe_was_on_no_screen() {
         let lines = || ["a", "b", "c"].map(str::to_owned).into();

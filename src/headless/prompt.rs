@@ -47,6 +47,15 @@ impl Invitation {
             return;
         }
         self.leave(engine);
+        let lines = match (pages::screen().filter(|_| self.wanted), document) {
+            (Some((columns, _)), None) => {
+                let broken = lines.iter().map(|line| pages::break_lines(line, columns));
+                let broken: Vec<String> = broken.collect();
+                broken.concat().lines().map(str::to_owned).collect()
+            }
+            // A document's lines stay as they are.
+            (_, Some(_)) | (None, _) => lines,
+        };
         self.pages = Some(LinePages::of(lines, document));
         self.turn(engine);
     }
@@ -108,6 +117,10 @@ impl Invitation {
             return prompt.unwrap_or_default();
         }
         self.told = true;
+        let told = match pages::screen().filter(|_| self.wanted) {
+            Some((columns, _)) => pages::break_lines(&told, columns),
+            None => told,
+        };
         let line = match std::mem::take(&mut self.stands) {
             true => "\n",
             false => "",

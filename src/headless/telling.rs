@@ -265,17 +265,21 @@ impl<'a> Teller<'a> {
         for act in Act::ALL {
             match machine.offer(act) {
                 Offer::Absent => {}
-                Offer::Open => self.say(&format!("  {}", words::name_act(act))),
+                Offer::Open => {
+                    let (word, does) = (words::name_act(act), words::explain_act(act));
+                    self.say(&format!("  {word}: {does}"));
+                }
                 Offer::Refused(refusal) => {
-                    let (word, why) = (words::name_act(act), refusals::in_words(&refusal));
-                    self.say(&format!("  {word} (not now: {why})"));
+                    let (word, does) = (words::name_act(act), words::explain_act(act));
+                    let why = refusals::in_words(&refusal);
+                    self.say(&format!("  {word}: {does} (not now: {why})"));
                 }
             }
         }
         if matches!(machine.phase(), Phase::Checklist { .. }) {
-            self.say(
-                "  impact, show N, read script, read N (a rollback script), read checks N (of item N)",
-            );
+            self.say("  show N: all evidence of item N");
+            self.say("  impact: what the script will touch, and the locks to expect");
+            self.say("  read script, read N, read checks N: the script, rollback script N, the checks of item N");
         }
     }
 }

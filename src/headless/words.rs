@@ -27,6 +27,37 @@ pub fn name_act(act: Act) -> String {
     format!("{word}{after}")
 }
 
+/// What typing that word does, in a line.
+pub fn explain_act(act: Act) -> &'static str {
+    match act {
+        Act::SignOff => "signs item N, with what it asks for typed behind the number",
+        Act::Withdraw => "takes the signature of item N back",
+        Act::Acknowledge => "acknowledges the next finding of the linter on item N",
+        Act::ProbeAgain => "looks for the evidence of every item again",
+        Act::BackUp => "makes a dump with pg_dump into that folder",
+        Act::LeaveOut => "one or the other, in turn",
+        Act::Apply => "runs the script in a transaction, once every item is signed",
+        Act::Cancel => "cancels what runs: the probes, the dump, the statement, the next attempt",
+        Act::AskCommit => "makes it permanent; asks for the name of the database",
+        Act::Answer => "is typed as it is",
+        Act::AskRollback => "undoes everything; asks for yes",
+        Act::ConfirmRollback => "undoes everything",
+        Act::StepBack => "goes back; nothing is decided",
+        Act::TakeTime => {
+            "rolls back now, for a review with nothing held; commit then runs it again"
+        }
+        Act::AllowNumbers => {
+            "lets row counts and numbers differ in the second pass, or not any more"
+        }
+        Act::Query => "asks something, read-only by the server",
+        Act::Extend => "extends the hold by its limit once more",
+        Act::Again => "goes back to the checklist; what still holds stays signed",
+        Act::EndBackend => "ends the old session that still holds the transaction",
+        Act::AskOutcome => "asks the server which way the transaction went",
+        Act::Quit => "leaves; refused while a transaction is open",
+    }
+}
+
 pub fn read_typed_line(text: &str, machine: &Machine, runbook: &Runbook) -> TypedMeaning {
     let text = text.trim();
     // An open question of COMMIT takes every line but `back`: a database may have any name.

@@ -41,6 +41,11 @@ fn walk_to_the_gate(terminal: &mut Terminal) {
     terminal.wait_for("Checklist: type help");
     terminal.wait_for("5. The way back is planned: the rollback scripts were read: NEEDS YOU.");
     terminal.wait_for("4. The tables are as the migration expects them: HOLDS.");
+    // In the order of the checklist, whose evidence came in another one.
+    let text = terminal.screen_text();
+    let items = ["1. A b", "2. The m", "3. This is", "4. The t", "5. The way"];
+    let places: Vec<usize> = items.iter().filter_map(|item| text.find(item)).collect();
+    assert!(places.len() > 2 && places.is_sorted(), "{text}");
     terminal
         .line("sign 1")
         .wait_for("It needs a reference: sign N REFERENCE.");
@@ -701,7 +706,7 @@ fn where_a_runbook_knows_several_servers_the_name_of_the_one_that_was_reached_is
     );
     with(&there);
     let mut terminal = stage.run_with(&["--plain", folder]);
-    terminal.wait_for("server, database and role: HOLDS. stage: wiser_ops on ");
+    terminal.wait_for("server, database and role: HOLDS. stage: wiser_ops on");
     terminal
         .line("sign 3 wiser_ops")
         .wait_for("That is not the name that is asked for (stage).");

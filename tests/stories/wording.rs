@@ -90,7 +90,7 @@ fn no_walk_by_lines_names_a_key() {
     terminal.wait_for("2. This is the right server, database and role: HOLDS.");
     for (line, answer) in [
         ("help", "read checks N"),
-        ("show 3", "or one is made from here"),
+        ("show 3", "with pg_dump."),
         ("apply", "4 items are not signed yet."),
         ("sign 1", "Read it to its end first"),
         ("read script", "is it there"),

@@ -113,13 +113,22 @@ impl Teller<'_> {
     }
 
     pub(super) fn evidence(&mut self, machine: &Machine, account: &Account) {
+        // In the order of the checklist, however the answers came.
+        let mut first_awaited = machine.items().len();
+        if matches!(machine.phase(), Phase::Checklist { .. }) {
+            let mut items = machine.items().iter().zip(&account.evidence);
+            let awaited = items.position(|(item, evidence)| {
+                item.standing == Standing::Awaited && !evidence.is_under_way()
+            });
+            first_awaited = awaited.unwrap_or(first_awaited);
+        }
         for (index, item) in machine.items().iter().enumerate() {
             let (Some(named), Some(evidence)) =
                 (self.runbook.items.get(index), account.evidence.get(index))
             else {
                 continue;
             };
-            if self.standings.get(index) != Some(&item.standing) {
+            if self.standings.get(index) != Some(&item.standing) && index <= first_awaited {
                 if let Some(slot) = self.standings.get_mut(index) {
                     *slot = item.standing;
                 }
