@@ -5,7 +5,6 @@
 //! word that is typed is taken.
 
 use crate::gate::event::{Document, Perusal};
-use crate::tui::text::wrap;
 use ratatui::text::Span;
 use std::time::Instant;
 
@@ -75,23 +74,26 @@ impl LinePages {
 }
 
 /// Our own lines, broken between words where they are longer than the screen; what goes on below a line
-/// stands a little to its right.
+/// stands a little to its right. A word that is longer than the screen is left to the terminal.
 pub(super) fn break_lines(text: &str, columns: usize) -> String {
+    let wide = |text: &str| Span::raw(text).width();
     let mut out = String::with_capacity(text.len() + 16);
     for line in text.lines() {
-        let words = line.trim_start();
-        let indent = line.len() - words.len();
-        let room = columns.saturating_sub(indent + 2);
-        // On the narrowest of screens the terminal breaks as well as anybody.
-        if Span::raw(line).width() <= columns || room < 20 {
-            out.push_str(line);
-            out.push('\n');
-            continue;
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        let mut used = 0;
+        for (nth, word) in line.split(' ').enumerate() {
+            let takes = wide(word);
+            if used + 1 + takes > columns && used > indent {
+                out.push_str(&format!("\n{:1$}", "", indent + 2));
+                used = indent + 2;
+            } else if nth > 0 {
+                out.push(' ');
+                used += 1;
+            }
+            out.push_str(word);
+            used += takes;
         }
-        for (nth, part) in wrap(words, room).iter().enumerate() {
-            let indent = if nth == 0 { indent } else { indent + 2 };
-            out.push_str(&format!("{:indent$}{part}\n", ""));
-        }
+        out.push('\n');
     }
     out
 }

@@ -725,7 +725,7 @@ fn where_a_runbook_knows_several_servers_the_name_of_the_one_that_was_reached_is
     stage.run_with(&[folder]).wait_for("  STAGE  ");
     with("[[target]]\nname = 'production'\nhost = 'db9'\n");
     let mut terminal = stage.run_with(&["--plain", folder]);
-    terminal.wait_for("server, database and role: WARNS. UNKNOWN SERVER: wiser_ops on ");
+    terminal.wait_for("server, database and role: WARNS. UNKNOWN SERVER:");
 }
 
 #[test]
