@@ -72,4 +72,3 @@ pub use machine::Machine;
 pub use offer::{Offer, Refusal};
 pub use phase::{Phase, PhaseKind, Stage};
 pub use plan::{Mode, Plan};
-pub use query::Looked;

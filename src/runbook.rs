@@ -143,24 +143,35 @@ impl Runbook {
         self.weighed.of(self)
     }
 
-    /// Another walk, of this script, where this runbook is meant for; its checklist and checks are to be
-    /// given.
-    fn derive(&self, title: String, script: Script) -> Runbook {
+    /// A script alone, with nothing to sign and nothing beside it.
+    pub fn bare(title: impl Into<String>, origin: RunbookOrigin, script: Script) -> Runbook {
         Runbook {
-            title,
-            origin: self.origin.clone(),
-            expected_database: self.expected_database.clone(),
+            title: title.into(),
+            origin,
+            expected_database: None,
             script,
             items: Vec::new(),
             expected_state: None,
             post_verification: None,
             rollbacks: Vec::new(),
             promises: Vec::new(),
+            search_path: SearchPath::default(),
+            targets: Vec::new(),
+            manifest: None,
+            decide: Decide::default(),
+            weighed: impact::Weighed::default(),
+        }
+    }
+
+    /// Another walk, of this script, where this runbook is meant for; its checklist and checks are to be
+    /// given.
+    fn derive(&self, title: String, script: Script) -> Runbook {
+        Runbook {
+            expected_database: self.expected_database.clone(),
             search_path: self.search_path.clone(),
             targets: self.targets.clone(),
             manifest: self.manifest.clone(),
-            decide: Decide::default(),
-            weighed: impact::Weighed::default(),
+            ..Runbook::bare(title, self.origin.clone(), script)
         }
     }
 

@@ -286,25 +286,14 @@ struct Stage {
 
 fn runbook() -> Runbook {
     let text = "BEGIN;\nSELECT 'c' AS \"check\", 'PASS' AS status;\n";
+    let script = Script::read("script.sql", None, text.as_bytes());
     Runbook {
-        title: "Title".into(),
-        origin: RunbookOrigin::BuiltIn,
-        expected_database: None,
-        search_path: Default::default(),
-        script: Script::read("script.sql", None, text.as_bytes()),
         items: vec![ChecklistItem::new(
             "structure",
             "The expected tables",
             ItemKind::Structure,
         )],
-        expected_state: None,
-        post_verification: None,
-        rollbacks: Vec::new(),
-        promises: Vec::new(),
-        targets: Vec::new(),
-        manifest: None,
-        decide: Default::default(),
-        weighed: Default::default(),
+        ..Runbook::bare("Title", RunbookOrigin::BuiltIn, script)
     }
 }
 

@@ -63,10 +63,7 @@ pub(super) fn ask_outcome(
             xid,
             durable,
         } => {
-            let identity = Identity {
-                durable,
-                ..Identity::of(target)
-            };
+            let identity = Identity::of_journal(target, durable);
             let settings = settings(connection, target)?;
             let inquiry = ask_the_server(&settings, &identity, xid, end_backend)?;
             read.answered(inquiry, xid)

@@ -11,7 +11,6 @@ use super::session::read_only::STARTUP as READ_ONLY;
 use super::settings::{Host, ServerAddress, SessionAttributes, Settings, SslMode};
 use super::stream::{Endpoint, numeric};
 use crate::gate::event::ServerMessage;
-pub use entering::PASSWORD_WANTED;
 use entering::{ConnectRefusal, Manner, enter};
 
 /// Why a link was not opened, and whether another address may do.

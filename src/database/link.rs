@@ -26,7 +26,7 @@ use crate::runbook::encoding::Charset;
 use parameters::Parameters;
 use reading::AnswerReading;
 
-pub use reading::{Answer, BYTE_CAP, Gathered, NOTICE_CAP, ROW_CAP};
+pub use reading::{Answer, BYTE_CAP, Gathered, ROW_CAP};
 
 /// The link is gone; what is known of the cause.
 #[derive(Debug, Clone)]

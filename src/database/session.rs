@@ -52,7 +52,6 @@ use line::OutsideHandle;
 
 pub use identity::{Identity, ask};
 pub use inquire::{of_earlier_run, of_earlier_run_at};
-pub use lease::GRACE;
 
 /// What the held session can be asked to do. Each order is answered by reports with its number;
 /// exactly one of them is final.

@@ -25,7 +25,7 @@ use crate::runbook::encoding::Charset;
 use incoming::Incoming;
 use outgoing::{Forms, Outgoing};
 
-pub use incoming::{Frame, PAYLOAD_CAP, Status};
+pub use incoming::{Frame, Status};
 pub use outgoing::{NoByte, RequestForm};
 
 /// A frame and when it arrived.

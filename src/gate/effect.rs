@@ -78,6 +78,7 @@ pub enum Request {
     PostVerify,
 }
 
+#[cfg(test)]
 impl Request {
     /// Whether this can change the database.
     pub fn writes(&self) -> bool {

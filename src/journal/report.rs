@@ -17,7 +17,7 @@ use super::chain::{self, Broken};
 use super::replay::Replay;
 
 pub use headline::{Believed, choose_headline};
-pub use timeline::{Bar, Blocking, Timeline};
+pub use timeline::{Blocking, Timeline};
 
 /// A report, not yet written in any markup.
 #[derive(Debug)]

@@ -246,14 +246,6 @@ impl Impact {
             })
             .collect()
     }
-
-    /// How many objects of a kind are added in all.
-    pub fn adds(&self, sort: &Sort) -> usize {
-        self.parts
-            .iter()
-            .filter_map(|part| part.adds.get(sort))
-            .sum()
-    }
 }
 
 /// The tables, and what other relations the statements name that are no queries.

@@ -13,7 +13,6 @@ mod functions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::classify::Words;
-use super::script::Statement;
 use calls::SideEffects;
 
 /// The name of the rule in findings.
@@ -117,11 +116,6 @@ impl Lasting {
             self.beyond.words()
         )
     }
-}
-
-/// What of a statement outlives ROLLBACK; each once, in the order of [`Beyond`].
-pub fn effects(statement: &Statement) -> &[Lasting] {
-    &statement.lasting
 }
 
 /// What the statements before have made: a call of it is looked into.

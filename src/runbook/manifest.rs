@@ -222,21 +222,11 @@ impl Runbook {
             .file_name()
             .unwrap_or(path.as_os_str())
             .to_string_lossy();
+        let origin = RunbookOrigin::BareScript(path.to_path_buf());
+        let script = Script::read_with(&name, Some(path), &bytes, variables);
         Ok(Runbook {
-            title: name.clone().into_owned(),
-            origin: RunbookOrigin::BareScript(path.to_path_buf()),
-            expected_database: None,
-            script: Script::read_with(&name, Some(path), &bytes, variables),
             items: items::where_none::<(), ()>(None, &[]),
-            expected_state: None,
-            post_verification: None,
-            rollbacks: Vec::new(),
-            promises: Vec::new(),
-            search_path: SearchPath::default(),
-            targets: Vec::new(),
-            manifest: None,
-            decide: Default::default(),
-            weighed: Default::default(),
+            ..Runbook::bare(name.clone(), origin, script)
         })
     }
 

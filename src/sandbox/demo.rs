@@ -120,7 +120,6 @@ impl DemoOptions {
             stop: Some(stop),
             thread: Some(thread),
             sandbox,
-            scenario: self.scenario,
         };
         reports.recv().unwrap_or_else(|_| Err(died()))?;
         Ok(demo)
@@ -133,7 +132,6 @@ pub struct Demo {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     sandbox: Sandbox,
-    scenario: Scenario,
 }
 
 impl Demo {
@@ -164,12 +162,6 @@ impl Demo {
     #[must_use]
     pub fn role(&self) -> &'static str {
         OWNER
-    }
-
-    /// What is met in it.
-    #[must_use]
-    pub fn scenario(&self) -> Scenario {
-        self.scenario
     }
 
     #[must_use]

@@ -39,10 +39,7 @@ async fn ask_about(read: &ReadJournal, pinned: Option<&Pinned>) -> OutcomeAnswer
             xid,
             durable,
         } => {
-            let identity = Identity {
-                durable,
-                ..Identity::of(target)
-            };
+            let identity = Identity::of_journal(target, durable);
             let inquiry = match pinned {
                 Some(pinned) => of_earlier_run_at(pinned, &identity, xid).await,
                 None => Inquiry::Unreachable("no server was reached".into()),

@@ -185,25 +185,14 @@ pub fn script(statements: &[&str]) -> Script {
 /// A runbook with this script and nothing else.
 pub fn runbook(statements: &[&str]) -> Runbook {
     let item = |id: &str, kind| ChecklistItem::new(id, id, kind);
+    let origin = RunbookOrigin::BareScript(PathBuf::new());
     Runbook {
-        title: "a test".into(),
-        origin: RunbookOrigin::BareScript(PathBuf::new()),
-        expected_database: None,
-        search_path: Default::default(),
-        script: script(statements),
         items: vec![
             item("review", ItemKind::Review),
             item("connection", ItemKind::Connection),
             item("structure", ItemKind::Structure),
         ],
-        expected_state: None,
-        post_verification: None,
-        rollbacks: Vec::new(),
-        promises: Vec::new(),
-        targets: Vec::new(),
-        manifest: None,
-        decide: Default::default(),
-        weighed: Default::default(),
+        ..Runbook::bare("a test", origin, script(statements))
     }
 }
 

@@ -165,22 +165,8 @@ impl Worker {
     async fn holds(&mut self, script: Script) -> Option<String> {
         let read = script.statements.clone();
         let ended = |body: &Body| ended(body, &read);
-        let book = Runbook {
-            title: "fuzz".into(),
-            origin: RunbookOrigin::BareScript(PathBuf::new()),
-            expected_database: None,
-            script,
-            items: Vec::new(),
-            expected_state: None,
-            post_verification: None,
-            rollbacks: Vec::new(),
-            promises: Vec::new(),
-            targets: Vec::new(),
-            manifest: None,
-            decide: Default::default(),
-            weighed: Default::default(),
-            search_path: Default::default(),
-        };
+        let origin = RunbookOrigin::BareScript(PathBuf::new());
+        let book = Runbook::bare("fuzz", origin, script);
         let mut held = Held::spawn(book, &self.ground);
         match held.ask(Order::Connect).await.pop() {
             Some(Body::Connected(_)) => {}

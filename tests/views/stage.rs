@@ -266,11 +266,7 @@ pub fn runbook() -> Runbook {
         script(name, &format!("Rolls back {table}"), sql)
     };
     Runbook {
-        title: "Stage 1 UTN workflow".into(),
-        origin: RunbookOrigin::BuiltIn,
         expected_database: Some("wiser_ops".into()),
-        search_path: Default::default(),
-        script: main,
         items: vec![
             ChecklistItem::new("backup", "Backup production database", ItemKind::Backup),
             ChecklistItem::new("review", "Review migration script", ItemKind::Review),
@@ -286,7 +282,6 @@ pub fn runbook() -> Runbook {
             ),
             ChecklistItem::new("rollback", "Plan rollback procedure", ItemKind::Rollback),
         ],
-        expected_state: None,
         post_verification: Some(script("post_migration_verification.sql", "after", &[])),
         rollbacks: vec![
             rollback(
@@ -297,10 +292,6 @@ pub fn runbook() -> Runbook {
             rollback("rollback/012_packet_decision.sql", 2, PACKET),
             rollback("rollback/011_integration_inbox.sql", 1, INBOX),
         ],
-        targets: Vec::new(),
-        manifest: None,
-        decide: Default::default(),
-        weighed: Default::default(),
         promises: vec![
             Promise {
                 section: "011".into(),
@@ -313,6 +304,7 @@ pub fn runbook() -> Runbook {
                 drops: Some(0),
             },
         ],
+        ..Runbook::bare("Stage 1 UTN workflow", RunbookOrigin::BuiltIn, main)
     }
 }
 

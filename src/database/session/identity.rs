@@ -46,6 +46,15 @@ impl Identity {
             durable: false,
         }
     }
+
+    /// The same, of a run that a journal tells of; whether the transaction's number was on the server's
+    /// disk, the journal says.
+    pub fn of_journal(target: &Target, durable: bool) -> Identity {
+        Identity {
+            durable,
+            ..Identity::of(target)
+        }
+    }
 }
 
 /// Asks over `link` for the transaction `xid` that was opened on `identity`.

@@ -24,14 +24,6 @@ impl Way {
         ("scram-sha-256", Way::ScramSha256),
         ("none", Way::None),
     ];
-
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        Way::ALL
-            .into_iter()
-            .find(|(_, way)| *way == self)
-            .map_or("none", |(word, _)| word)
-    }
 }
 
 /// The ways that will do.

@@ -20,7 +20,8 @@ impl Machine {
     }
 
     /// Whether the server is being asked about it.
-    pub fn asks_earlier(&self) -> bool {
+    #[cfg(test)]
+    pub(in crate::gate) fn asks_earlier(&self) -> bool {
         matches!(
             self.phase,
             Phase::Checklist {

@@ -1,12 +1,12 @@
-use super::{Beyond, effects};
-use crate::runbook::script::Script;
+use super::Beyond;
+use crate::runbook::script::{Script, Statement};
 
 /// What outlives ROLLBACK of each statement of a script.
 fn lasting(sql: &str) -> Vec<Vec<(Beyond, String)>> {
     let script = Script::read("t.sql", None, sql.as_bytes());
-    let one = |statement| {
-        effects(statement)
-            .iter()
+    let one = |statement: &Statement| {
+        let lasting = statement.lasting.iter();
+        lasting
             .map(|lasts| (lasts.beyond, lasts.by.clone()))
             .collect()
     };

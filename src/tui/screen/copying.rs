@@ -137,7 +137,7 @@ impl Screen {
         line.map(|line| line.trim().to_owned())
     }
 
-    fn in_scene<T>(
+    pub(super) fn in_scene<T>(
         &self,
         machine: &Machine,
         account: &Account,

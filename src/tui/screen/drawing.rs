@@ -71,15 +71,7 @@ impl Screen {
 
     /// The title of the terminal's window.
     pub fn title(&self, machine: &Machine, account: &Account) -> String {
-        view::title::title(&Scene {
-            look: self.look,
-            runbook: &self.runbook,
-            machine,
-            account,
-            cursor: self.cursor,
-            outline: &self.outline,
-            journal: None,
-        })
+        self.in_scene(machine, account, view::title::title)
     }
 
     fn draw_whole(&mut self, buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {

@@ -79,17 +79,29 @@ pub(crate) fn inner(columns: usize) -> usize {
 }
 
 pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
-    let look = scene.look;
+    let said = "  Nothing is saved yet. Look at the checks, then decide.";
+    let (facts, keys) = (facts(scene, columns), keys(scene, columns));
+    lay_out_decision(scene, columns, (" DECIDE", said), facts, keys)
+}
+
+/// Where a person decides: what differs first, then what is known, and the keys below it.
+pub(crate) fn lay_out_decision(
+    scene: &Scene<'_>,
+    columns: usize,
+    (title, said): (&'static str, &'static str),
+    facts: Vec<Line<'static>>,
+    keys: Vec<Line<'static>>,
+) -> Sheet {
     let mut lines = vec![Line::default()];
     lines.extend(differences::differences(scene, columns));
-    lines.extend(facts(scene, columns));
+    lines.extend(facts);
     Sheet {
         head: vec![Line::from(vec![
-            " DECIDE".set_style(look.strong()),
-            Span::raw("  Nothing is saved yet. Look at the checks, then decide."),
+            title.set_style(scene.look.strong()),
+            Span::raw(said),
         ])],
         lines,
-        pinned: keys(scene, columns),
+        pinned: keys,
         follow: None,
     }
 }

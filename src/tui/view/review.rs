@@ -18,7 +18,7 @@
 //!  :  query     asks what there is now, read-only
 //! ```
 
-use super::{Scene, differences, gate, locks};
+use super::{Scene, gate, locks};
 use crate::gate::Act;
 use crate::gate::approval::Basis;
 use crate::gate::pass::{Allowance, CameOut, Structure};
@@ -31,19 +31,9 @@ use ratatui::text::{Line, Span};
 /// How many statements with a count are named.
 const MOST_COUNTS: usize = 6;
 pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
-    let look = scene.look;
-    let mut lines = vec![Line::default()];
-    lines.extend(differences::differences(scene, columns));
-    lines.extend(facts(scene, columns));
-    Sheet {
-        head: vec![Line::from(vec![
-            " REVIEW".set_style(look.strong()),
-            Span::raw("  Nothing is held, nothing is saved. Take your time."),
-        ])],
-        lines,
-        pinned: keys(scene, columns),
-        follow: None,
-    }
+    let said = "  Nothing is held, nothing is saved. Take your time.";
+    let (facts, keys) = (facts(scene, columns), keys(scene, columns));
+    gate::lay_out_decision(scene, columns, (" REVIEW", said), facts, keys)
 }
 
 fn facts(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {

@@ -35,22 +35,8 @@ fn runbook(count: usize) -> Runbook {
         }
         text.push_str(&format!("UPDATE t{number} SET a = 1;\n"));
     }
-    Runbook {
-        title: "Title".into(),
-        origin: RunbookOrigin::BareScript("s.sql".into()),
-        expected_database: None,
-        script: Script::read("s.sql", None, text.as_bytes()),
-        items: Vec::new(),
-        expected_state: None,
-        post_verification: None,
-        rollbacks: Vec::new(),
-        promises: Vec::new(),
-        targets: Vec::new(),
-        manifest: None,
-        decide: Default::default(),
-        weighed: Default::default(),
-        search_path: Default::default(),
-    }
+    let script = Script::read("s.sql", None, text.as_bytes());
+    Runbook::bare("Title", RunbookOrigin::BareScript("s.sql".into()), script)
 }
 
 fn told(account: &mut Account, body: Body) {
