@@ -294,6 +294,24 @@ fn run(
             CELL.1
         );
     }
+    // What joins from row to row is drawn: letters leave gaps between rows.
+    for (nth, c) in text.chars().enumerate() {
+        let (from, wide) = match c {
+            // A little wider, or a hair shows between two of them.
+            '█' => (0.0, CELL.0 + 0.3),
+            '│' => (CELL.0 / 2.0 - 0.5, 1.0),
+            _ => continue,
+        };
+        let left = MARGIN + (f32::from(start) + f32::from(u16::try_from(nth).unwrap())) * CELL.0;
+        let faint = if *faint { " opacity=\"0.6\"" } else { "" };
+        let _ = writeln!(
+            out,
+            "<rect x=\"{:.1}\" y=\"{y:.1}\" width=\"{wide:.1}\" height=\"{:.1}\" fill=\"{ink}\"{faint}/>",
+            left + from,
+            CELL.1
+        );
+    }
+    let text = text.replace(['█', '│'], " ");
     if text.trim().is_empty() {
         return;
     }
