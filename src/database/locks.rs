@@ -45,10 +45,14 @@ pub struct LockLedger {
 
 impl LockLedger {
     /// Takes a fresh look and says what is new since the last, the strongest first. A stronger
-    /// mode on a relation that was locked already is new.
+    /// mode on a relation that was locked already is new; where it was ACCESS EXCLUSIVE nothing is, as
+    /// nobody else waits longer for any other.
     pub fn look(&mut self, rows: &ResultSet, after: &Statement) -> Vec<Lock> {
         let mut fresh = Vec::new();
         let mut now = HashSet::new();
+        let shut = self.held.iter();
+        let shut = shut.filter(|(_, mode)| *mode == LockMode::AccessExclusive);
+        let shut: HashSet<String> = shut.map(|(oid, _)| oid.clone()).collect();
         for row in &rows.rows {
             let [Some(mode), name, Some(oid)] = row.as_slice() else {
                 continue;
@@ -60,7 +64,7 @@ impl LockLedger {
                 self.names.insert(oid.clone(), name.clone());
             }
             now.insert((oid.clone(), mode));
-            if !self.held.insert((oid.clone(), mode)) {
+            if !self.held.insert((oid.clone(), mode)) || shut.contains(oid) {
                 continue;
             }
             let relation = match self.names.get(oid) {

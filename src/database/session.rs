@@ -14,6 +14,7 @@ mod guard;
 mod hold;
 mod identity;
 mod inquire;
+mod known_tables;
 mod last_words;
 mod lease;
 mod limits;

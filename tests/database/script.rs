@@ -180,6 +180,34 @@ async fn locks_are_reported_by_the_statement_that_took_them() {
 }
 
 #[tokio::test]
+async fn on_what_is_shut_nothing_more_is_told_and_what_follows_is_told_where_it_was_locked() {
+    let mut stage = Stage::set(
+        "CREATE TABLE public.a (i int); CREATE TABLE public.b (i int)",
+        &[
+            "ALTER TABLE public.a ADD COLUMN n int",
+            "CREATE INDEX a_n ON public.a (n)",
+            "COMMENT ON COLUMN public.a.n IS 'when'",
+            "CREATE INDEX b_i ON public.b (i)",
+            "ALTER TABLE public.a ADD COLUMN m int",
+            "COMMENT ON TABLE public.b IS 'what'",
+        ],
+    )
+    .await;
+    let (_, statements) = stage.apply().await;
+    use LockMode::*;
+    let seen: Vec<_> = statements.iter().map(locks).collect();
+    let expected: [&[(LockMode, &str)]; 6] = [
+        &[(AccessExclusive, "public.a")],
+        &[],
+        &[],
+        &[(Share, "public.b")],
+        &[],
+        &[(ShareUpdateExclusive, "public.b")],
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
 async fn locks_are_read_whatever_the_script_has_set() {
     let before = "CREATE TABLE public.a (i int); CREATE SCHEMA trick;
         CREATE FUNCTION trick.no(oid, oid) RETURNS bool LANGUAGE sql AS 'SELECT false';

@@ -6,9 +6,9 @@
 //! the statement before it. The look is planned once, ahead of BEGIN: to plan it takes the server three
 //! times as long as to run it, with the script's locks held.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
+use super::known_tables::KnownTables;
 use super::limits::SessionLimits;
 use crate::database::link::{Answer, BrokenLink, Link, Sent};
 use crate::database::locks::QUERY;
@@ -153,59 +153,6 @@ fn is_strong(statement: &Statement) -> bool {
     strong.iter().any(|word| first.eq_ignore_ascii_case(word))
 }
 
-/// The tables that the script has made so far, as it names them. Nobody else sees them before COMMIT, so
-/// that the ledger leaves them out: a look behind what is about them alone would find nothing.
-#[derive(Debug, Default)]
-struct OwnTables(HashSet<String>);
-
-impl OwnTables {
-    /// Whether the text of a statement says that it is about them alone. What is locked all the same, by
-    /// code that it calls, the next look finds.
-    fn suffice(&mut self, statement: &Statement) -> bool {
-        let Some(table) = &statement.relation else {
-            self.0.clear();
-            return false;
-        };
-        match statement.kind.as_str() {
-            "CREATE TABLE" if names_no_other(&statement.text) => {
-                self.0.insert(table.to_string());
-                true
-            }
-            "ALTER TABLE" | "CREATE INDEX" | "COMMENT" => {
-                self.0.contains(table.as_str()) && names_no_other(&statement.text)
-            }
-            "INSERT" | "UPDATE" | "DELETE" => false,
-            // It may be that a name means another one behind it.
-            _ => {
-                self.0.clear();
-                false
-            }
-        }
-    }
-}
-
-/// Whether a definition of a table has no word by which it is about another one, or one that was there.
-fn names_no_other(text: &str) -> bool {
-    const OTHERS: [&str; 10] = [
-        "references",
-        "inherit",
-        "inherits",
-        "like",
-        "of",
-        "partition",
-        "if",
-        "rename",
-        "schema",
-        "trigger",
-    ];
-    let mut words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
-    text.len() <= SEARCHED
-        && !words.any(|word| OTHERS.iter().any(|other| word.eq_ignore_ascii_case(other)))
-}
-
-/// A longer text is not searched for words.
-const SEARCHED: usize = 64 * 1024;
-
 /// How many looks a short script has whatever they cost.
 const FREE: u32 = 16;
 
@@ -225,7 +172,7 @@ pub(super) struct Budget {
     looked: Duration,
     done: u32,
     sent: u32,
-    own: OwnTables,
+    known: KnownTables,
 }
 
 impl Budget {
@@ -243,19 +190,22 @@ impl Budget {
         let one = self.looked.checked_div(self.done).unwrap_or(GUESS);
         let cost = self.looked + one * (self.sent - self.done + 1);
         let mut allowed = self.worked / PART;
-        let own = self.own.suffice(statement);
-        if is_strong(statement) && !own {
+        let known = self.known.suffice(statement);
+        if is_strong(statement) && !known {
             allowed += STRONG;
         }
-        let allows = (self.sent < FREE && !own) || cost <= allowed;
-        self.sent += u32::from(allows);
+        let allows = (self.sent < FREE && !known) || cost <= allowed;
+        if allows {
+            self.sent += 1;
+            self.known.note_look(statement);
+        }
         allows
     }
 
     /// A look that is sent, whatever it costs.
     pub(super) fn must(&mut self) {
         // Behind what goes back to a savepoint a table may not be there any more.
-        self.own = OwnTables::default();
+        self.known.forget();
         self.sent += 1;
     }
 }
@@ -264,57 +214,6 @@ impl Budget {
 mod tests {
     use super::*;
     use crate::runbook::script::Script;
-
-    /// Which statements of a script are about its own tables alone.
-    fn own(sql: &str) -> Vec<bool> {
-        let script = Script::read("t.sql", None, sql.as_bytes());
-        let mut own = OwnTables::default();
-        let statements = script.statements.iter();
-        statements.map(|one| own.suffice(one)).collect()
-    }
-
-    #[test]
-    fn what_only_defines_tables_of_the_scripts_own_needs_no_look_behind_it() {
-        let made = "CREATE TABLE s.t (id int PRIMARY KEY);\n";
-        for (next, expected) in [
-            ("ALTER TABLE s.t ADD COLUMN n int;", true),
-            ("CREATE INDEX i ON s.t (n);", true),
-            (
-                "INSERT INTO s.t VALUES (1); ALTER TABLE s.t ALTER n SET NOT NULL;",
-                true,
-            ),
-            ("ALTER TABLE s.t ADD FOREIGN KEY (n) REFERENCES s.u;", false),
-            ("ALTER TABLE s.t ADD CONSTRAINT k REFERENCES s.u;", false),
-            ("ALTER TABLE s.t INHERIT s.u;", false),
-            ("ALTER TABLE s.t ATTACH PARTITION s.u DEFAULT;", false),
-            ("ALTER TABLE s.u ADD COLUMN n int;", false),
-            ("ALTER TABLE t ADD COLUMN n int;", false),
-            (
-                "CREATE TRIGGER g AFTER INSERT ON s.t EXECUTE FUNCTION f();",
-                false,
-            ),
-            (
-                "SET search_path = a; ALTER TABLE s.t ADD COLUMN n int;",
-                false,
-            ),
-            ("DROP TABLE s.t; ALTER TABLE s.t ADD COLUMN n int;", false),
-            ("DO $$BEGIN END$$; ALTER TABLE s.t ADD COLUMN n int;", false),
-            ("CREATE TABLE s.w (LIKE s.u);", false),
-            ("CREATE TABLE s.w PARTITION OF s.u DEFAULT;", false),
-            (
-                "CREATE TABLE IF NOT EXISTS s.w (n int); ALTER TABLE s.w ADD o int;",
-                false,
-            ),
-            (
-                "CREATE TABLE s.w AS SELECT 1; ALTER TABLE s.w ADD o int;",
-                false,
-            ),
-        ] {
-            let told = own(&format!("{made}{next}"));
-            assert_eq!(told.first(), Some(&true), "{next}");
-            assert_eq!(told.last(), Some(&expected), "{next}");
-        }
-    }
 
     #[test]
     fn a_statement_behind_a_savepoint_that_was_gone_back_to_is_looked_at() {
@@ -327,6 +226,65 @@ mod tests {
         assert!(!budget.allows(create) && !budget.allows(alter));
         budget.must();
         assert!(budget.allows(alter));
+    }
+
+    #[test]
+    fn what_was_shut_behind_a_savepoint_that_was_gone_back_to_is_looked_at() {
+        let script = "ALTER TABLE t ADD COLUMN o int; CREATE INDEX i ON t (o);";
+        let script = Script::read("t.sql", None, script.as_bytes());
+        let [alter, index] = script.statements.as_slice() else {
+            panic!("{script:?}");
+        };
+        let mut budget = Budget::default();
+        assert!(budget.allows(alter) && !budget.allows(index));
+        budget.must();
+        assert!(budget.allows(index));
+    }
+
+    /// Behind which statements of a script there is a look, where looks are taken to be dear.
+    fn looked_at(sql: &str) -> Vec<bool> {
+        let script = Script::read("t.sql", None, sql.as_bytes());
+        let mut budget = Budget::default();
+        let statements = script.statements.iter();
+        statements.map(|one| budget.allows(one)).collect()
+    }
+
+    #[test]
+    fn what_a_look_found_shut_needs_none_behind_an_index_or_a_comment_on_it() {
+        let shut = "ALTER TABLE s.t ADD COLUMN n int;\n";
+        for (next, expected) in [
+            ("CREATE INDEX i ON s.t (n);", false),
+            ("COMMENT ON COLUMN s.t.n IS 'when';", false),
+            (
+                "CREATE INDEX i ON s.t (n); COMMENT ON TABLE s.t IS 'a';",
+                false,
+            ),
+            ("CREATE INDEX i ON s.u (n);", true),
+            ("COMMENT ON TABLE t IS 'a';", true),
+            ("CREATE INDEX IF NOT EXISTS i ON s.t (n);", true),
+            // A foreign key goes with it, and locks another table.
+            ("ALTER TABLE s.t DROP COLUMN n;", true),
+            ("SET search_path = a; CREATE INDEX i ON s.t (n);", true),
+            (
+                "CREATE TABLE s.t (n int); CREATE INDEX i ON s.t (n);",
+                false,
+            ),
+            (
+                "CREATE VIEW s.v AS SELECT 1; CREATE INDEX i ON s.t (n);",
+                true,
+            ),
+        ] {
+            let told = looked_at(&format!("{shut}{next}"));
+            assert_eq!(told.first(), Some(&true), "{next}");
+            assert_eq!(told.last(), Some(&expected), "{next}");
+        }
+        for first in [
+            "ALTER TABLE s.t SET (fillfactor = 50);",
+            "ALTER TABLE s.t ALTER n SET STATISTICS 5 /* ADD COLUMN */;",
+        ] {
+            let told = looked_at(&format!("{first} CREATE INDEX i ON s.t (n);"));
+            assert_eq!(told, [true, true], "{first}");
+        }
     }
 
     #[test]
