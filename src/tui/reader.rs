@@ -807,6 +807,19 @@ mod tests {
     use crate::tui::theme::Palette;
 
     #[test]
+    fn a_section_begins_at_the_rule_above_its_title() {
+        let runbook = crate::runbook::Runbook::load(None).unwrap();
+        let text = &runbook.script.sources[0].text;
+        let begins = section_lines(&runbook.script, 0, text);
+        assert!(begins.len() > 3, "{begins:?}");
+        for line in begins {
+            let above: Vec<&str> = text.lines().skip(line - 1).take(2).collect();
+            assert!(above[0].starts_with("-- ===="), "{line}: {above:?}");
+            assert!(!above[1].contains("===="), "{line}: {above:?}");
+        }
+    }
+
+    #[test]
     fn a_line_of_megabytes_is_broken_in_one_pass() {
         // Where each letter looks at the whole rest of its line this test does not end.
         let look = Appearance {
