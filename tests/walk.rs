@@ -246,7 +246,7 @@ impl HeldSession for Scripted {
         self.note("stop the backup");
     }
 
-    fn ask_earlier(&self, _: Seq, journal: PathBuf) {
+    fn ask_earlier(&self, _: Seq, journal: PathBuf, _: String) {
         self.note(&format!("ask about {}", journal.display()));
     }
 

@@ -56,7 +56,7 @@ pub(super) fn ask_outcome(
         broken,
         writing,
     };
-    let answer = match read.who_knows() {
+    let mut answer = match read.who_knows() {
         WhoKnows::Journal(answer) => answer,
         WhoKnows::Server {
             target,
@@ -74,8 +74,8 @@ pub(super) fn ask_outcome(
             )));
         }
     };
+    keep_answer(&mut answer, path);
     print(&format!("{}\n", printable(&answer.text)))?;
-    keep_answer(&answer, path);
     Ok(answer.code)
 }
 

@@ -74,6 +74,9 @@ pub struct OutcomeAnswer {
 }
 
 impl OutcomeAnswer {
+    /// What its text begins with, one of them.
+    pub const WORDS: [&str; 3] = ["COMMITTED", "ROLLED BACK", "UNKNOWN"];
+
     /// Its first sentence.
     pub fn in_short(&self) -> &str {
         let end = self.text.find(". ").map_or(self.text.len(), |end| end + 1);
@@ -82,10 +85,11 @@ impl OutcomeAnswer {
 
     /// It in a word.
     pub fn word(&self) -> &'static str {
+        let [committed, rolled_back, unknown] = OutcomeAnswer::WORDS;
         match self.code {
-            ExitCode::Committed => "COMMITTED",
-            ExitCode::RolledBackOnError => "ROLLED BACK",
-            _ => "UNKNOWN",
+            ExitCode::Committed => committed,
+            ExitCode::RolledBackOnError => rolled_back,
+            _ => unknown,
         }
     }
 }

@@ -43,9 +43,22 @@ pub fn find_earlier_runs(shelf: &[ShelvedJournal]) -> Vec<Earlier> {
     paths.filter_map(|path| open_end(path)).collect()
 }
 
+/// Whether an answer is kept beside that journal: what else lies there says nothing.
+pub(super) fn is_answered(journal: &Path) -> bool {
+    let path = answer_beside(journal);
+    let mut start = [0; 16];
+    let read = std::fs::metadata(&path)
+        .is_ok_and(|about| about.is_file())
+        .then(|| File::open(&path).ok()?.read_at(&mut start, 0).ok());
+    let length = read.flatten().unwrap_or_default();
+    OutcomeAnswer::WORDS
+        .iter()
+        .any(|word| start[..length].starts_with(word.as_bytes()))
+}
+
 /// The run of that journal, where it began a transaction and its outcome is not known.
 fn open_end(path: &Path) -> Option<Earlier> {
-    if answer_beside(path).exists() || has_its_end(path)? {
+    if is_answered(path) || has_its_end(path)? {
         return None;
     }
     let ReadJournal {
@@ -103,30 +116,42 @@ impl Earlier {
         self.is_open() || code != Some(ExitCode::RolledBackOnError)
     }
 
-    /// In some 60 columns, to be followed by what can be done about it.
-    pub fn told_in_short(&self) -> String {
+    /// In some 60 columns, to be followed by what can be done about it; `open` of those here can be asked
+    /// about.
+    pub fn told_in_short(&self, open: usize) -> String {
         let began = self.began.strftime("%Y-%m-%d %H:%M");
         match &self.answer {
             Some(answer) if answer.settled => {
-                format!("Your run of {began} UTC: {}", answer.word())
+                let more = match open {
+                    0 => String::new(),
+                    open => format!("; {open} more without outcome"),
+                };
+                format!("Your run of {began} UTC: {}{more}", answer.word())
             }
             _ if self.under_way => format!("ANOTHER RUN IS UNDER WAY here since {began} UTC"),
+            _ if open > 1 => format!("Your run of {began} UTC has NO OUTCOME (1 of {open})"),
             _ => format!("Your run of {began} UTC has NO OUTCOME"),
         }
     }
 
     pub fn told(&self) -> String {
         let began = self.began.strftime("%Y-%m-%d %H:%M:%S UTC");
-        if let Some(answer) = &self.answer {
-            return format!("the run of {began} on this database: {}", answer.text);
-        }
         let path = self.path.display();
-        if self.under_way {
-            return format!(
-                "another run is UNDER WAY on this database since {began}, transaction {}; its journal: \
-                 {path}",
-                self.xid
-            );
+        match &self.answer {
+            Some(answer) if answer.settled || !self.under_way => {
+                return format!("the run of {began} on this database: {}", answer.text);
+            }
+            answer if self.under_way => {
+                let answer = answer.as_ref();
+                let asked = answer.map(|answer| format!("; asked about it: {}", answer.text));
+                return format!(
+                    "another run is UNDER WAY on this database since {began}, transaction {}; its \
+                     journal: {path}{}",
+                    self.xid,
+                    asked.unwrap_or_default()
+                );
+            }
+            _ => {}
         }
         let sent = match self.commit_intended {
             true => "COMMIT may have been sent",
@@ -140,24 +165,27 @@ impl Earlier {
     }
 }
 
-/// What of these is told above all else: the first that is open, else the first that matters.
+/// What of these is told above all else: the first that is known to matter, else the first that is open.
 pub fn most_pressing<'a>(earlier: &'a [Earlier], target: &Target) -> Option<&'a Earlier> {
     let here = || earlier.iter().filter(|earlier| earlier.concerns(target));
     here()
-        .find(|earlier| earlier.is_open())
-        .or_else(|| here().find(|earlier| earlier.matters()))
+        .find(|earlier| !earlier.is_open() && earlier.matters())
+        .or_else(|| here().find(|earlier| earlier.is_open()))
 }
 
 /// `evidence` on what was reached, with the runs without an outcome told before it.
 pub fn told_first(earlier: &[Earlier], target: &Target, mut evidence: Evidence) -> Evidence {
+    let here = earlier.iter().filter(|earlier| earlier.concerns(target));
+    let mut told: Vec<String> = here.map(Earlier::told).collect();
     if let Some(pressing) = most_pressing(earlier, target)
         && evidence.standing == Standing::Holds
     {
         evidence.standing = Standing::Warns;
-        evidence.summary = pressing.told();
+        let first = pressing.told();
+        told.retain(|told| *told != first);
+        told.push(std::mem::replace(&mut evidence.summary, first));
     }
-    let here = earlier.iter().filter(|earlier| earlier.concerns(target));
-    evidence.lines.splice(0..0, here.map(Earlier::told));
+    evidence.lines.splice(0..0, told);
     evidence
 }
 
@@ -249,6 +277,15 @@ mod tests {
             journal(&own, "run", &[begun()]);
             let found = found_in(&folder, &own);
             assert_eq!(!found.is_empty(), wanted, "{number}: {found:?}");
+            for nothing in ["", "COMM", "no answer"] {
+                std::fs::write(answer_beside(&path), nothing).unwrap();
+                let found = found_in(&folder, &own);
+                assert_eq!(
+                    !found.is_empty(),
+                    wanted,
+                    "{number}: {nothing:?} is no answer"
+                );
+            }
             std::fs::write(answer_beside(&path), "COMMITTED").unwrap();
             assert_eq!(found_in(&folder, &own), Vec::new(), "{number}: asked since");
         }
@@ -274,7 +311,6 @@ mod tests {
             told.summary.contains("has NO OUTCOME: transaction 7"),
             "{told:?}"
         );
-        assert_eq!(told.lines[0], told.summary);
-        assert_eq!(told.lines[1], "server h");
+        assert_eq!(told.lines, ["d on h", "server h"]);
     }
 }

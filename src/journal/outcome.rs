@@ -4,7 +4,7 @@
 //! followed can have been committed (I3). It asks nobody itself.
 
 use super::chain::Broken;
-use super::earlier::answer_beside;
+use super::earlier::{answer_beside, is_answered};
 use super::replay::{RecordedOutcome, Replay};
 use super::shelf::ReadJournal;
 use super::write_new;
@@ -76,9 +76,13 @@ impl ReadJournal {
     /// The answer, with what the server said of the transaction `xid`.
     pub fn answered(&self, inquiry: Inquiry, xid: &str) -> OutcomeAnswer {
         let replay = &self.replay;
-        let never_sent = replay.is_whole() && replay.never_committed();
+        let end = match (replay.is_whole(), self.writing) {
+            (true, _) if replay.never_committed() => JournalEnd::CommitNeverSent,
+            (false, true) => JournalEnd::StillWritten,
+            _ => JournalEnd::Reached,
+        };
         let inquiry = held_against_journal(inquiry, replay);
-        let (mut text, code) = told(&inquiry, xid, never_sent);
+        let (mut text, code) = told(&inquiry, xid, end);
         if code == ExitCode::Committed {
             if !replay.is_whole() && !replay.commit_intended() && !self.writing {
                 text.push_str(COMMIT_MISSING);
@@ -118,12 +122,18 @@ impl ReadJournal {
     }
 }
 
-/// Keeps what is settled beside the journal, so that the next run there does not ask for it again. Where
-/// it cannot be kept, it is asked.
-pub fn keep_answer(answer: &OutcomeAnswer, journal: &Path) {
-    if answer.settled {
-        let text = format!("{}\n", printable(&answer.text));
-        let _ = write_new(&answer_beside(journal), &text);
+/// Keeps what is settled beside the journal, so that the next run there does not ask for it again. What
+/// cannot be kept says so.
+pub fn keep_answer(answer: &mut OutcomeAnswer, journal: &Path) {
+    if !answer.settled || is_answered(journal) {
+        return;
+    }
+    let path = answer_beside(journal);
+    if let Err(error) = write_new(&path, &format!("{}\n", printable(&answer.text))) {
+        answer.text.push_str(&format!(
+            " This answer cannot be kept in {} ({error}), so the next run asks for it again.",
+            path.display()
+        ));
     }
 }
 
@@ -225,9 +235,19 @@ fn held_against_journal(inquiry: Inquiry, replay: &Replay) -> Inquiry {
     }
 }
 
+/// What the end of a journal says beside the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum JournalEnd {
+    /// The end of its run is there, and no COMMIT was sent before it.
+    CommitNeverSent,
+    /// Its program still runs.
+    StillWritten,
+    Reached,
+}
+
 /// The answer in words. What was never asked to commit, in a journal that has the end of its run,
 /// cannot have been committed, whoever is there to ask; anything else needs the same server's word.
-fn told(inquiry: &Inquiry, xid: &str, never_sent: bool) -> (String, ExitCode) {
+fn told(inquiry: &Inquiry, xid: &str, end: JournalEnd) -> (String, ExitCode) {
     match inquiry {
         Inquiry::Answered {
             status: XactStatus::Committed,
@@ -242,6 +262,13 @@ fn told(inquiry: &Inquiry, xid: &str, never_sent: bool) -> (String, ExitCode) {
         } => (
             format!("ROLLED BACK (transaction {xid}): {inquiry}."),
             ExitCode::RolledBackOnError,
+        ),
+        Inquiry::Answered {
+            status: XactStatus::InProgress,
+            ..
+        } if end == JournalEnd::StillWritten => (
+            format!("UNKNOWN (transaction {xid}): {inquiry}. Whoever began it holds it still."),
+            ExitCode::OutcomeUnknown,
         ),
         Inquiry::Answered {
             status: XactStatus::InProgress,
@@ -261,7 +288,7 @@ fn told(inquiry: &Inquiry, xid: &str, never_sent: bool) -> (String, ExitCode) {
             ExitCode::OutcomeUnknown,
         ),
         Inquiry::OtherServer(_) | Inquiry::Unknowable(_) | Inquiry::Unreachable(_)
-            if never_sent =>
+            if end == JournalEnd::CommitNeverSent =>
         {
             (
                 format!("ROLLED BACK (transaction {xid}): COMMIT was never sent; {inquiry}."),
@@ -305,14 +332,14 @@ mod tests {
 
     #[test]
     fn what_was_never_asked_to_commit_is_rolled_back_whoever_answers() {
-        let (text, code) = told(&unreachable(), "7", true);
+        let (text, code) = told(&unreachable(), "7", JournalEnd::CommitNeverSent);
         assert!(text.starts_with("ROLLED BACK"), "{text}");
         assert_eq!(code, ExitCode::RolledBackOnError);
     }
 
     #[test]
     fn what_may_have_been_committed_is_unknown_without_the_server() {
-        let (text, code) = told(&unreachable(), "7", false);
+        let (text, code) = told(&unreachable(), "7", JournalEnd::Reached);
         assert!(text.starts_with("UNKNOWN"), "{text}");
         assert!(text.contains("pg_xact_status('7')"), "{text}");
         assert_eq!(code, ExitCode::OutcomeUnknown);
@@ -337,9 +364,15 @@ mod tests {
             status: XactStatus::InProgress,
             server: "s".into(),
         };
-        for never_sent in [false, true] {
-            let (text, _) = told(&inquiry, "7", never_sent);
+        for end in [
+            JournalEnd::CommitNeverSent,
+            JournalEnd::StillWritten,
+            JournalEnd::Reached,
+        ] {
+            let (text, _) = told(&inquiry, "7", end);
             assert!(text.starts_with("UNKNOWN"), "{text}");
+            let gone = end != JournalEnd::StillWritten;
+            assert_eq!(text.contains("--end-backend"), gone, "{text}");
         }
     }
 }

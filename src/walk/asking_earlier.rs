@@ -8,13 +8,19 @@ use crate::journal::outcome::{WhoKnows, keep_answer};
 use crate::journal::shelf::{ReadJournal, read_journal};
 use std::path::{Path, PathBuf};
 
-/// Reads the journal once more, and asks the server that this run has reached where only that knows. What
+/// Reads the journal once more, of which transaction `told` was told, and asks the server that this run has reached where only that knows. What
 /// is settled is kept beside the journal.
-pub(super) async fn ask(journal: PathBuf, pinned: Option<Pinned>) -> OutcomeAnswer {
+pub(super) async fn ask(journal: PathBuf, told: String, pinned: Option<Pinned>) -> OutcomeAnswer {
     let path = journal.clone();
     let read = tokio::task::spawn_blocking(move || read_journal(&path)).await;
     let read = read.unwrap_or_else(|_| Err("reading it failed".to_owned()));
     let answer = match read {
+        // Another answer would be kept as that of the run that was told.
+        Ok(read) if read.replay.xid() != Some(told.as_str()) => not_known(format!(
+            "its journal {} is not what it was: it tells of transaction {} no more",
+            journal.display(),
+            told
+        )),
         Ok(read) => ask_about(&read, pinned.as_ref()).await,
         Err(why) => not_known(format!(
             "its journal {} cannot be read: {why}",
@@ -25,10 +31,12 @@ pub(super) async fn ask(journal: PathBuf, pinned: Option<Pinned>) -> OutcomeAnsw
 }
 
 async fn keep(answer: OutcomeAnswer, journal: &Path) -> OutcomeAnswer {
-    let (kept, journal) = (answer.clone(), journal.to_owned());
-    // Where it cannot be kept, the next run asks once more.
-    let _ = tokio::task::spawn_blocking(move || keep_answer(&kept, &journal)).await;
-    answer
+    let (mut kept, journal) = (answer.clone(), journal.to_owned());
+    let keeping = tokio::task::spawn_blocking(move || {
+        keep_answer(&mut kept, &journal);
+        kept
+    });
+    keeping.await.unwrap_or(answer)
 }
 
 async fn ask_about(read: &ReadJournal, pinned: Option<&Pinned>) -> OutcomeAnswer {
@@ -56,5 +64,59 @@ pub(super) fn not_known(why: String) -> OutcomeAnswer {
         text: format!("UNKNOWN: {why}."),
         code: ExitCode::OutcomeUnknown,
         settled: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::phase::OutcomeWord;
+    use crate::journal::earlier::answer_beside;
+    use crate::journal::{Entry, Journal};
+
+    /// The journal of a run whose only transaction was 7, which is known to be rolled back.
+    fn journal(path: &Path) {
+        let mut journal = Journal::create(Some(path), |_| None).unwrap();
+        let begun = Entry::Begun {
+            xid: "7".into(),
+            added: Vec::new(),
+        };
+        let outcome = Entry::Outcome {
+            outcome: OutcomeWord::RolledBack,
+            why: None,
+            proof: "p".into(),
+            rehearsed: false,
+            tag_contradicted: false,
+        };
+        let opened = Entry::Opened(Box::default());
+        for entry in [opened, begun, outcome, Entry::Left { code: 1 }] {
+            journal.record(&entry).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_lies_under_the_name_of_the_journal_meanwhile_is_no_answer_about_the_run() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("1.jsonl");
+        journal(&path);
+        let answer = ask(path.clone(), "8".into(), None).await;
+        assert!(answer.text.starts_with("UNKNOWN: "), "{answer:?}");
+        assert!(!answer.settled, "{answer:?}");
+        assert!(!answer_beside(&path).exists());
+        let answer = ask(path.clone(), "7".into(), None).await;
+        assert!(answer.text.starts_with("ROLLED BACK (transaction 7)"));
+        let kept = std::fs::read_to_string(answer_beside(&path)).unwrap();
+        assert_eq!(kept, format!("{}\n", answer.text));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_cannot_be_kept_says_so() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("1.jsonl");
+        journal(&path);
+        std::os::unix::fs::symlink("nowhere", answer_beside(&path)).unwrap();
+        let answer = ask(path.clone(), "7".into(), None).await;
+        assert!(answer.text.contains("cannot be kept"), "{answer:?}");
+        assert!(answer.settled, "it is known all the same: {answer:?}");
     }
 }

@@ -44,8 +44,8 @@ pub trait HeldSession {
     fn back_up(&self, seq: Seq, target: Target, folder: String);
     /// Stops the dump that is under way.
     fn stop_backup(&self);
-    /// Asks which way the run of this journal went; its report carries `seq`.
-    fn ask_earlier(&self, seq: Seq, journal: PathBuf);
+    /// Asks which way this transaction of the run of this journal went; its report carries `seq`.
+    fn ask_earlier(&self, seq: Seq, journal: PathBuf, xid: String);
 }
 
 /// One run: the machine, what is known, the journal, the session.
@@ -468,7 +468,7 @@ impl<H: HeldSession> Engine<H> {
         };
         let pressing = most_pressing(&self.earlier, target);
         self.account.earlier = pressing.map(|earlier| EarlierTold {
-            told: earlier.told_in_short(),
+            told: earlier.told_in_short(self.left_open().count()),
             item: item + 1,
         });
         told_first(&self.earlier, target, evidence)
@@ -579,10 +579,10 @@ impl<H: HeldSession> Engine<H> {
             }
             Request::AskEarlier => {
                 let asked = self.left_open().next();
-                let journal = asked
-                    .map(|earlier| earlier.path.clone())
+                let (journal, xid) = asked
+                    .map(|earlier| (earlier.path.clone(), earlier.xid.clone()))
                     .unwrap_or_default();
-                return self.held.ask_earlier(seq, journal);
+                return self.held.ask_earlier(seq, journal, xid);
             }
             Request::Begin => Order::Begin,
             Request::RunScript => Order::RunScript,

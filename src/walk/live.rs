@@ -212,9 +212,9 @@ impl HeldSession for Live {
         self.backups.stop();
     }
 
-    fn ask_earlier(&self, seq: Seq, journal: PathBuf) {
+    fn ask_earlier(&self, seq: Seq, journal: PathBuf, xid: String) {
         let pinned = self.session.pinned().cloned();
-        let asked = tokio::spawn(asking_earlier::ask(journal.clone(), pinned));
+        let asked = tokio::spawn(asking_earlier::ask(journal.clone(), xid, pinned));
         let reports = self.reports.clone();
         tokio::spawn(async move {
             let answer = asked.await.unwrap_or_else(|_| {

@@ -44,7 +44,7 @@ impl HeldSession for SilentSession {
     fn sever(&self) {}
     fn back_up(&self, _: Seq, _: Target, _: String) {}
     fn stop_backup(&self) {}
-    fn ask_earlier(&self, _: Seq, _: PathBuf) {}
+    fn ask_earlier(&self, _: Seq, _: PathBuf, _: String) {}
 }
 
 static RUNBOOK: LazyLock<Arc<Runbook>> = LazyLock::new(|| Arc::new(Runbook::load(None).unwrap()));
