@@ -85,6 +85,20 @@ fn pictures_of_a_walk_that_commits() {
 }
 
 #[test]
+#[ignore = "draws assets/fail.svg anew"]
+fn picture_of_a_check_that_fails() {
+    let stage = Stage::set(Scenario::FailingCheck);
+    let mut terminal = stage.run_in(100, 30, &[], &["--theme", "light"]);
+    terminal
+        .sign_everything()
+        .key("a")
+        .wait_for("ONLY ROLLBACK IS LEFT");
+    terminal.wait_while("not looked at yet");
+    draw_on(&LIGHT, &terminal, "fail.svg");
+    terminal.roll_back().key("q");
+}
+
+#[test]
 #[ignore = "draws what runs and waits for a lock, and its report, anew"]
 fn picture_of_the_statements() {
     let stage = Stage::set(Scenario::Blocked);
