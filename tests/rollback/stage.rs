@@ -269,12 +269,14 @@ impl Person {
         self.heard.0.0.lock().unwrap().0.clone()
     }
 
-    /// Waits until one of `texts` was said behind byte `from`; which.
+    /// Waits until one of `texts` was said behind byte `from`, wherever its line was broken; which.
     #[track_caller]
     fn wait_for_any(&self, texts: &[&str], from: usize) -> usize {
         let found = |said: &str| {
             let said = said.get(from..).unwrap_or_default();
-            texts.iter().position(|text| said.contains(text))
+            let whole = said.replace("\r\n  ", " ");
+            let said = |text: &&str| said.contains(*text) || whole.contains(*text);
+            texts.iter().position(said)
         };
         self.until(&format!("{texts:?}"), found)
     }
