@@ -98,7 +98,7 @@ fn whoever_does_not_wait_for_the_comparison_leaves_and_nobody_stays() {
 fn lines_are_taken_while_the_structure_is_compared() {
     let stage = rehearsed();
     let holder = lock(&stage);
-    let mut terminal = stage.run_with(&[PATIENT[0], PATIENT[1], "--plain"]);
+    let mut terminal = stage.run_in(160, 50, &[], &[PATIENT[0], PATIENT[1], "--plain"]);
     let compares = "Item 5: the structure is compared with that of the rehearsal of 2";
     // All that is told while nobody has typed anything; what comes last depends on which was read first.
     terminal
