@@ -11,7 +11,7 @@ use stagegate::gate::event::*;
 use stagegate::gate::phase::OutcomeWord;
 use stagegate::gate::plan::{Mode, Plan};
 use stagegate::gate::query::{After, Looked, Rows};
-use stagegate::gate::{Ending, ExitCode, Why};
+use stagegate::gate::{Act, Ending, ExitCode, Why};
 use stagegate::journal::chain;
 use stagegate::journal::earlier::Earlier;
 use stagegate::journal::entry::ReadBefore;
@@ -1002,6 +1002,8 @@ async fn evidence_on_the_server_waits_until_runs_without_an_outcome_are_known() 
     let evidence = &engine.account().evidence[0];
     assert_eq!(evidence.standing, Standing::Warns);
     assert!(evidence.summary.contains("NO OUTCOME"), "{evidence:?}");
+    let offer = engine.machine().offer(Act::AskOutcome);
+    assert!(offer.is_open(), "what is told can be asked about");
 }
 
 /// An engine over one item, the reading of the script, which was read in an earlier run.

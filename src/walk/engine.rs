@@ -140,7 +140,8 @@ impl<H: HeldSession> Engine<H> {
     pub async fn hear_past(&mut self) {
         if let Some(earlier) = self.past.hear().await {
             self.earlier = earlier;
-            let held_back = std::mem::take(&mut self.held_back);
+            let mut held_back = std::mem::take(&mut self.held_back);
+            held_back.push_front(self.tell_left_open());
             self.drain(held_back);
             return self.write_down();
         }
@@ -342,7 +343,7 @@ impl<H: HeldSession> Engine<H> {
                 ..
             }) = &event
             {
-                events.push_front(Event::LeftOpen(self.left_open().next().is_some()));
+                events.push_front(self.tell_left_open());
             }
             // Before anything is written: a disk can be what hangs.
             self.tell_watchdog();
@@ -497,6 +498,10 @@ impl<H: HeldSession> Engine<H> {
             .iter()
             .filter(here)
             .filter(|earlier| earlier.is_open())
+    }
+
+    fn tell_left_open(&self) -> Event {
+        Event::LeftOpen(self.left_open().next().is_some())
     }
 
     /// Writes to the journal, if there still is one.
