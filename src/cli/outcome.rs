@@ -13,10 +13,8 @@ use crate::database::settings::Settings;
 use crate::gate::ExitCode;
 use crate::gate::event::{Inquiry, Target};
 use crate::journal;
-use crate::journal::chain;
 use crate::journal::outcome::{WhoKnows, keep_answer};
-use crate::journal::replay::Replay;
-use crate::journal::shelf::ReadJournal;
+use crate::journal::shelf::follow_journal;
 use crate::runbook::printable::printable;
 use color_eyre::eyre::eyre;
 use std::path::Path;
@@ -45,17 +43,10 @@ pub(super) fn ask_outcome(
 ) -> Result<ExitCode, Failure> {
     // Asked before the lines are read: what is read after it is the whole of what was written.
     let writing = journal::is_being_written(path);
-    let (lines, broken) = chain::read_chain(&read_journal_text(path)?);
-    if lines.is_empty() {
+    let read = follow_journal(&read_journal_text(path)?, writing).map_err(|why| {
         let shown = printable(&path.display().to_string()).into_owned();
-        let why = broken.map_or("it is empty".to_owned(), |broken| broken.to_string());
-        return Err(Failure::usage(eyre!("{shown} is no journal: {why}")));
-    }
-    let read = ReadJournal {
-        replay: Replay::of(lines),
-        broken,
-        writing,
-    };
+        Failure::usage(eyre!("{shown} is no journal: {why}"))
+    })?;
     let mut answer = match read.who_knows() {
         WhoKnows::Journal(answer) => answer,
         WhoKnows::Server {

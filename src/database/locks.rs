@@ -50,9 +50,7 @@ impl LockLedger {
     pub fn look(&mut self, rows: &ResultSet, after: &Statement) -> Vec<Lock> {
         let mut fresh = Vec::new();
         let mut now = HashSet::new();
-        let shut = self.held.iter();
-        let shut = shut.filter(|(_, mode)| *mode == LockMode::AccessExclusive);
-        let shut: HashSet<String> = shut.map(|(oid, _)| oid.clone()).collect();
+        let mut shut_now = HashSet::new();
         for row in &rows.rows {
             let [Some(mode), name, Some(oid)] = row.as_slice() else {
                 continue;
@@ -64,7 +62,14 @@ impl LockLedger {
                 self.names.insert(oid.clone(), name.clone());
             }
             now.insert((oid.clone(), mode));
-            if !self.held.insert((oid.clone(), mode)) || shut.contains(oid) {
+            if !self.held.insert((oid.clone(), mode)) {
+                continue;
+            }
+            if mode == LockMode::AccessExclusive {
+                shut_now.insert(oid);
+            } else if !shut_now.contains(oid)
+                && (self.held).contains(&(oid.clone(), LockMode::AccessExclusive))
+            {
                 continue;
             }
             let relation = match self.names.get(oid) {

@@ -139,6 +139,7 @@ mod tests {
             break_lines(text, 24),
             "short\n  a word and another\n    word of it\n"
         );
+        assert_eq!(break_lines("a\n\nb", 80), "a\n\nb\n", "a blank line stays");
         let path = format!("{}\n", "x".repeat(50));
         assert_eq!(break_lines(&path, 30).matches('x').count(), 50);
     }

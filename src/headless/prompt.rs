@@ -49,9 +49,8 @@ impl Invitation {
         self.leave(engine);
         let lines = match (pages::screen().filter(|_| self.wanted), document) {
             (Some((columns, _)), None) => {
-                let broken = lines.iter().map(|line| pages::break_lines(line, columns));
-                let broken: Vec<String> = broken.collect();
-                broken.concat().lines().map(str::to_owned).collect()
+                let broken = pages::break_lines(&lines.join("\n"), columns);
+                broken.lines().map(str::to_owned).collect()
             }
             // A document's lines stay as they are.
             (_, Some(_)) | (None, _) => lines,

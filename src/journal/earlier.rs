@@ -46,14 +46,15 @@ pub fn find_earlier_runs(shelf: &[ShelvedJournal]) -> Vec<Earlier> {
 /// Whether an answer is kept beside that journal: what else lies there says nothing.
 pub(super) fn is_answered(journal: &Path) -> bool {
     let path = answer_beside(journal);
+    // To open a pipe waits for somebody who writes into it.
+    if !std::fs::metadata(&path).is_ok_and(|about| about.is_file()) {
+        return false;
+    }
+    // What is not read stays 0, with which no word begins.
     let mut start = [0; 16];
-    let read = std::fs::metadata(&path)
-        .is_ok_and(|about| about.is_file())
-        .then(|| File::open(&path).ok()?.read_at(&mut start, 0).ok());
-    let length = read.flatten().unwrap_or_default();
-    OutcomeAnswer::WORDS
-        .iter()
-        .any(|word| start[..length].starts_with(word.as_bytes()))
+    let read = File::open(&path).and_then(|file| file.read_at(&mut start, 0));
+    let mut words = OutcomeAnswer::WORDS.iter();
+    read.is_ok() && words.any(|word| start.starts_with(word.as_bytes()))
 }
 
 /// The run of that journal, where it began a transaction and its outcome is not known.
@@ -137,21 +138,18 @@ impl Earlier {
     pub fn told(&self) -> String {
         let began = self.began.strftime("%Y-%m-%d %H:%M:%S UTC");
         let path = self.path.display();
-        match &self.answer {
-            Some(answer) if answer.settled || !self.under_way => {
-                return format!("the run of {began} on this database: {}", answer.text);
-            }
-            answer if self.under_way => {
-                let answer = answer.as_ref();
-                let asked = answer.map(|answer| format!("; asked about it: {}", answer.text));
-                return format!(
-                    "another run is UNDER WAY on this database since {began}, transaction {}; its \
-                     journal: {path}{}",
-                    self.xid,
-                    asked.unwrap_or_default()
-                );
-            }
-            _ => {}
+        if self.under_way && self.is_open() {
+            let answer = self.answer.as_ref();
+            let asked = answer.map(|answer| format!("; asked about it: {}", answer.text));
+            return format!(
+                "another run is UNDER WAY on this database since {began}, transaction {}; its \
+                 journal: {path}{}",
+                self.xid,
+                asked.unwrap_or_default()
+            );
+        }
+        if let Some(answer) = &self.answer {
+            return format!("the run of {began} on this database: {}", answer.text);
         }
         let sent = match self.commit_intended {
             true => "COMMIT may have been sent",
@@ -175,15 +173,15 @@ pub fn most_pressing<'a>(earlier: &'a [Earlier], target: &Target) -> Option<&'a 
 
 /// `evidence` on what was reached, with the runs without an outcome told before it.
 pub fn told_first(earlier: &[Earlier], target: &Target, mut evidence: Evidence) -> Evidence {
-    let here = earlier.iter().filter(|earlier| earlier.concerns(target));
-    let mut told: Vec<String> = here.map(Earlier::told).collect();
-    if let Some(pressing) = most_pressing(earlier, target)
-        && evidence.standing == Standing::Holds
-    {
+    let holds = evidence.standing == Standing::Holds;
+    let first = most_pressing(earlier, target).filter(|_| holds);
+    let rest = earlier.iter().filter(|earlier| {
+        earlier.concerns(target) && !first.is_some_and(|first| std::ptr::eq(first, *earlier))
+    });
+    let mut told: Vec<String> = rest.map(Earlier::told).collect();
+    if let Some(first) = first {
         evidence.standing = Standing::Warns;
-        let first = pressing.told();
-        told.retain(|told| *told != first);
-        told.push(std::mem::replace(&mut evidence.summary, first));
+        told.push(std::mem::replace(&mut evidence.summary, first.told()));
     }
     evidence.lines.splice(0..0, told);
     evidence

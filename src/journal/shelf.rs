@@ -187,7 +187,11 @@ pub(super) fn read_guarded_journal(path: &Path) -> Result<ReadJournal, String> {
     follow_journal(&text, writing)
 }
 
-fn follow_journal(text: &str, writing: bool) -> Result<ReadJournal, String> {
+/// The text of a journal, followed to its end; `writing` where its program ran when it was read.
+///
+/// # Errors
+/// Why it is none, in words.
+pub fn follow_journal(text: &str, writing: bool) -> Result<ReadJournal, String> {
     let (lines, broken) = read_chain(text);
     if lines.is_empty() {
         return Err(broken.map_or("it is empty".into(), |broken| broken.to_string()));

@@ -8,8 +8,8 @@ use crate::journal::outcome::{WhoKnows, keep_answer};
 use crate::journal::shelf::{ReadJournal, read_journal};
 use std::path::{Path, PathBuf};
 
-/// Reads the journal once more, of which transaction `told` was told, and asks the server that this run has reached where only that knows. What
-/// is settled is kept beside the journal.
+/// Reads the journal once more, of which transaction `told` was told, and asks the server that this run has
+/// reached where only that knows. What is settled is kept beside the journal.
 pub(super) async fn ask(journal: PathBuf, told: String, pinned: Option<Pinned>) -> OutcomeAnswer {
     let path = journal.clone();
     let read = tokio::task::spawn_blocking(move || read_journal(&path)).await;

@@ -416,14 +416,17 @@ impl<H: HeldSession> Engine<H> {
 
     /// Whether it is evidence on what was reached.
     fn tells_connection(&self, event: &Event) -> bool {
-        let Event::Reported(Report {
-            body: Body::Probed { item, .. },
-            ..
-        }) = event
-        else {
-            return false;
-        };
-        let of = self.runbook.items.get(*item);
+        match event {
+            Event::Reported(Report {
+                body: Body::Probed { item, .. },
+                ..
+            }) => self.is_of_connection(*item),
+            _ => false,
+        }
+    }
+
+    fn is_of_connection(&self, item: usize) -> bool {
+        let of = self.runbook.items.get(item);
         of.is_some_and(|of| of.kind == ItemKind::Connection)
     }
 
@@ -445,9 +448,8 @@ impl<H: HeldSession> Engine<H> {
                 seq,
                 body: Body::Probed { item, evidence },
             }) => {
-                let of = self.runbook.items.get(item);
                 let mut evidence = evidence;
-                if of.is_some_and(|of| of.kind == ItemKind::Connection) {
+                if self.is_of_connection(item) {
                     self.reached = Some((item, evidence.clone()));
                     evidence = self.with_earlier_told(item, evidence);
                 }

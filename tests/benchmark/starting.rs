@@ -41,11 +41,7 @@ fn first_evidence(table: &mut Table, round_trip: u64) {
                 "≤ 2.0"
             },
         ),
-        || {
-            let since = Instant::now();
-            run_at(&stage, &ours).wait_for_evidence();
-            since.elapsed().as_secs_f64() * 1000.0
-        },
+        || milliseconds_to_evidence(|| run_at(&stage, &ours)),
         "psql -c 'select 1'",
         || {
             let mut command = ground.psql_command("select 1");
@@ -59,11 +55,7 @@ fn first_evidence(table: &mut Table, round_trip: u64) {
     table.compare(
         &format!("start, round trip {round_trip} ms, beside what PATH has as psql"),
         ("ms", ""),
-        || {
-            let since = Instant::now();
-            run_at(&stage, &ours).wait_for_evidence();
-            since.elapsed().as_secs_f64() * 1000.0
-        },
+        || milliseconds_to_evidence(|| run_at(&stage, &ours)),
         "its wrapper with -c 'select 1'",
         || {
             let mut command = ground.typed_psql_command("select 1").unwrap();
@@ -86,11 +78,7 @@ fn same_questions(table: &mut Table) {
     table.compare(
         "start to all evidence on the screen, beside psql with the same questions",
         ("ms", "≤ 1.3"),
-        || {
-            let since = Instant::now();
-            run_at(&stage, &port).wait_for_evidence();
-            since.elapsed().as_secs_f64() * 1000.0
-        },
+        || milliseconds_to_evidence(|| run_at(&stage, &port)),
         "psql",
         || {
             let mut command = ground.psql_command(&questions);
@@ -129,6 +117,13 @@ fn questions_asked(stage: &Stage, port: &str) -> String {
     }
     assert!(questions.len() > 20, "{questions:?}");
     questions.join(";\n")
+}
+
+/// How long a program takes from its start until all evidence is on its screen.
+fn milliseconds_to_evidence(start: impl FnOnce() -> Terminal) -> f64 {
+    let since = Instant::now();
+    start().wait_for_evidence();
+    since.elapsed().as_secs_f64() * 1000.0
 }
 
 /// The walk on a screen, connected at that port of this machine.
@@ -189,11 +184,7 @@ fn many_tables(table: &mut Table) {
         "of a few",
         || rehearse(&few),
     );
-    let checklist = |stage: &Stage| {
-        let since = Instant::now();
-        stage.run().wait_for_evidence();
-        since.elapsed().as_secs_f64() * 1000.0
-    };
+    let checklist = |stage: &Stage| milliseconds_to_evidence(|| stage.run());
     table.compare(
         &format!("checklist on a database of {count} tables"),
         ("ms", "≤ 2"),
