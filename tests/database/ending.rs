@@ -464,7 +464,9 @@ async fn a_crash_of_the_server_is_noticed_and_the_truth_is_found_when_it_is_back
 
 #[tokio::test]
 async fn after_a_crash_another_transaction_with_our_number_is_not_taken_for_ours() {
-    let mut own = Own::start(SandboxOptions::for_tests()).await;
+    // Nothing of the transaction may be on disk by itself: its number would never be given out again.
+    let options = SandboxOptions::for_tests().with("wal_writer_delay", "10s");
+    let mut own = Own::start(options).await;
     let mut stage = own.stage(&["CREATE TABLE t (i int)"]).await;
     let (xid, _) = stage.apply().await;
     own.crash().await;
