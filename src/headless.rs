@@ -106,10 +106,10 @@ pub async fn walk<H: HeldSession>(
                 match line {
                     line @ Some(_) if asked.is_some() => asked = take_answer(asked, line),
                     Some(line) if invite.turns(engine, &line.text) => {}
-                    Some(line) if line.at <= prompted + reading(engine.machine(), &line.text) => {
-                        teller.say("Typed before this was asked; type it again.");
+                    Some(line) => {
+                        let early = line.at <= prompted + reading(engine.machine(), &line.text);
+                        take_line(engine, runbook, &mut teller, &mut invite, &line.text, early);
                     }
-                    Some(line) => take_line(engine, runbook, &mut teller, &mut invite, &line.text),
                     None => {
                         feed.lines = None;
                         engine.take(Event::Alarmed(Alarm::HungUp));
@@ -277,8 +277,12 @@ fn take_line<H: HeldSession>(
     teller: &mut Teller<'_>,
     invite: &mut Invitation,
     text: &str,
+    early: bool,
 ) {
     match words::read_typed_line(text, engine.machine(), runbook) {
+        words::TypedMeaning::Command(_) if early => {
+            teller.say("Typed before this was asked; type it again.");
+        }
         words::TypedMeaning::Command(command) => engine.take(Event::Asked(command)),
         words::TypedMeaning::Show(item) => teller.show_item(engine.account(), item),
         words::TypedMeaning::Read(document) => {

@@ -209,9 +209,14 @@ fn pasted_lines_never_commit() {
         let before = times(&terminal, open);
         terminal.line("back").wait_for_times(open, before + 1);
     }
+    // What decides nothing is answered whenever it was typed.
+    let before = times(&terminal, refused);
     terminal
-        .line("rollback")
-        .wait_for("ROLLBACK? Type yes or no.");
+        .breathe()
+        .paste_raw("rollback\rhelp\r")
+        .wait_for("ROLLBACK? Type yes or no.")
+        .wait_for("  yes: undoes everything");
+    assert_eq!(times(&terminal, refused), before);
     terminal
         .line("yes")
         .wait_for("ROLLED BACK, because you decided so");
