@@ -41,18 +41,20 @@ WITH space AS (
      -- What PostgreSQL documents for tables (and their TOAST tables) and views; an index tells its
      -- own in its definition.
      options (relid, text) AS (
-         SELECT r.oid, string_agg(one.text, ' ' ORDER BY one.text COLLATE "C")
-         FROM relation AS r
-         LEFT JOIN pg_catalog.pg_class AS toast ON toast.oid = r.reltoastrelid
-         CROSS JOIN LATERAL (SELECT o FROM unnest(r.reloptions) AS o
-                             UNION ALL
-                             SELECT 'toast.' || o FROM unnest(toast.reloptions) AS o) AS one (text)
-         WHERE r.kind <> 'index'
-           AND (r.reloptions IS NOT NULL OR toast.reloptions IS NOT NULL)
-           AND split_part(one.text, '=', 1) ~ ('^(toast\.)?(autovacuum_[a-z_]+|vacuum_[a-z_]+|log_auto(vacuum|analyze)_min_duration)$'
+         SELECT one.relid, string_agg(one.text, ' ' ORDER BY one.text COLLATE "C")
+         FROM (SELECT r.oid, o FROM relation AS r CROSS JOIN LATERAL unnest(r.reloptions) AS o
+               WHERE r.kind <> 'index' AND r.reloptions IS NOT NULL
+               UNION ALL
+               -- From the tables that have some, which are fewer than those that have none.
+               SELECT r.oid, 'toast.' || o
+               FROM pg_catalog.pg_class AS toast
+               JOIN relation AS r ON r.reltoastrelid = toast.oid
+               CROSS JOIN LATERAL unnest(toast.reloptions) AS o
+               WHERE r.kind <> 'index' AND toast.relkind = 't' AND toast.reloptions IS NOT NULL) AS one (relid, text)
+         WHERE split_part(one.text, '=', 1) ~ ('^(toast\.)?(autovacuum_[a-z_]+|vacuum_[a-z_]+|log_auto(vacuum|analyze)_min_duration)$'
                '|^(fillfactor|toast_tuple_target|parallel_workers|user_catalog_table)$'
                '|^(check_option|security_barrier|security_invoker)$')
-         GROUP BY r.oid
+         GROUP BY one.relid
      ),
      -- Who may do what, one line a privilege, in an order of its own.
      privilege (kind, name, acl) AS (

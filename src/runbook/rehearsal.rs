@@ -29,9 +29,9 @@ const WHOLE_NAMES: &str = "SET LOCAL search_path = pg_catalog, pg_temp;\n";
 /// The setting that keeps the search_path of the script while the structure is taken down.
 const PATH_KEPT: &str = "stagegate.search_path";
 
-/// Takes down the structure, and the search_path that the script is to find again. Its digest is made
-/// here as well, where no lock of the script is held yet: it stands in the one row that is neither
-/// structure nor beside it.
+/// Takes down the structure, and the search_path that the script is to find again. It is counted and its
+/// digest made here as well, where no lock of the script is held yet: both stand in the one row that is
+/// neither structure nor beside it.
 fn at_the_start() -> String {
     let digest = digest();
     let everything = everything();
@@ -41,7 +41,7 @@ fn at_the_start() -> String {
          CREATE TEMPORARY TABLE {BEFORE} (kind text, name text, definition text, is_structure boolean) ON COMMIT DROP;\n\
          INSERT INTO pg_temp.{BEFORE}\nWITH everything AS MATERIALIZED (\n{everything})\n\
          SELECT * FROM everything\nUNION ALL\n\
-         SELECT 'digest', '', {digest}, NULL FROM everything WHERE is_structure;\n\
+         SELECT 'digest', pg_catalog.count(*)::text, {digest}, NULL FROM everything WHERE is_structure;\n\
          SELECT pg_catalog.set_config('search_path', \
          pg_catalog.current_setting('{PATH_KEPT}'), true) AS search_path;\n"
     )
@@ -205,15 +205,24 @@ fn beside(structure: &str, more: &str) -> [String; 2] {
 /// What the gate would do before COMMIT; and what is deferred would stand in the way of ALTER TABLE.
 const BETWEEN: &str = "SET CONSTRAINTS ALL IMMEDIATE;\n";
 
-/// Nothing of the script follows: what the server would spend on compiling the last question is spent with
-/// the script's locks held.
-const NOT_COMPILED: &str = "SET LOCAL jit = off;\n";
+/// What the last question is asked with. Nothing of the script follows, and what the server spends on the
+/// question is spent with the script's locks held: names are whole; it is not compiled; the structure of
+/// the start is hashed in memory, and neither of the two is sorted, which takes longer than all else of
+/// comparing them; no other process is started for it. Each of them is asked for by a name that is in
+/// pg_catalog, since the search_path is the script's until here.
+const ASKED_WITH: &str = "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true) AS search_path,\n       \
+    pg_catalog.set_config('jit', 'off', true) AS jit,\n       \
+    pg_catalog.set_config('enable_mergejoin', 'off', true) AS enable_mergejoin,\n       \
+    pg_catalog.set_config('max_parallel_workers_per_gather', '0', true) AS max_parallel_workers_per_gather,\n       \
+    pg_catalog.set_config('work_mem', pg_catalog.concat(greatest(pg_catalog.pg_size_bytes(\
+    pg_catalog.current_setting('work_mem')), 67108864), 'B'), true) AS work_mem;\n";
 
-/// Each difference is a FAIL that names the object.
+/// Each difference is a FAIL that names the object. The server compares: the structure may be larger than
+/// what the link carries in the time that comparing takes, and what was read is gone with ROLLBACK.
 fn at_the_end() -> String {
     let after = everything();
     format!(
-        "{WHOLE_NAMES}{NOT_COMPILED}WITH present AS (\n{after}), past AS (\n    SELECT kind, name, definition, is_structure FROM \
+        "{ASKED_WITH}WITH present AS (\n{after}), past AS (\n    SELECT kind, name, definition FROM \
          pg_temp.{BEFORE} WHERE is_structure IS NOT NULL\n), difference AS (\n    \
          SELECT kind, name, past.definition AS was, present.definition AS now_is\n    \
          FROM past FULL JOIN present USING (kind, name)\n    \
@@ -224,9 +233,9 @@ fn at_the_end() -> String {
          ELSE 'was: ' || was || '; is: ' || now_is END AS detail\n\
          FROM difference\n\
          UNION ALL\n\
-         SELECT '{RESTORED}', 'PASS', count(*) || ' {BEFORE_DIGEST}' ||\n       \
-         (SELECT definition FROM pg_temp.{BEFORE} WHERE is_structure IS NULL)\n\
-         FROM past WHERE is_structure AND NOT EXISTS (SELECT FROM difference);\n"
+         SELECT '{RESTORED}', 'PASS', before.name || ' {BEFORE_DIGEST}' || before.definition\n\
+         FROM pg_temp.{BEFORE} AS before\n\
+         WHERE before.is_structure IS NULL AND NOT EXISTS (SELECT FROM difference);\n"
     )
 }
 
@@ -312,15 +321,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_question_alone_is_not_compiled() {
+    fn the_last_question_alone_is_asked_with_settings_of_its_own() {
         let rehearsal = Runbook::load(None).unwrap().rehearsal().unwrap();
         let said: Vec<&str> = (rehearsal.script.sent())
             .map(|statement| &*statement.text)
             .collect();
-        let off: Vec<usize> = (0..said.len())
-            .filter(|&at| said[at].contains("jit"))
-            .collect();
-        // Behind it stands the question itself and nothing of the script.
-        assert_eq!(off, [said.len() - 2], "{:?}", said.last());
+        for setting in ["jit", "enable_mergejoin", "max_parallel_workers_per_gather"] {
+            let set: Vec<usize> = (0..said.len())
+                .filter(|&at| said[at].contains(setting))
+                .collect();
+            // Behind it stands the question itself and nothing of the script.
+            assert_eq!(set, [said.len() - 2], "{setting}: {:?}", said.last());
+        }
     }
 }

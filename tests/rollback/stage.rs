@@ -13,7 +13,7 @@ use crate::session::Session;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use stagegate::journal::{Entry, chain};
 use stagegate::sandbox::demo::{Demo, DemoOptions, Scenario};
-use tokio_postgres::NoTls;
+use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 /// How long something may take to happen before a test gives up. Never part of a promise.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -62,6 +62,25 @@ impl Stage {
                 client.batch_execute(statement).await.unwrap();
             }
         });
+    }
+
+    /// What the last of these statements returns, in the first column, all in one session of the superuser.
+    pub fn answer(&self, statements: &[String]) -> Vec<String> {
+        let sandbox = self.demo.sandbox();
+        let config = sandbox.connection(sandbox.superuser(), self.demo.database());
+        runtime().block_on(async {
+            let (client, connection) = config.connect(NoTls).await.unwrap();
+            tokio::spawn(connection);
+            let mut last = Vec::new();
+            for statement in statements {
+                last = client.simple_query(statement).await.unwrap();
+            }
+            let rows = last.iter().filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                _ => None,
+            });
+            rows.collect()
+        })
     }
 
     /// Keeps a lock on tables in a session of its own, until it is dropped.
