@@ -206,23 +206,21 @@ fn beside(structure: &str, more: &str) -> [String; 2] {
 const BETWEEN: &str = "SET CONSTRAINTS ALL IMMEDIATE;\n";
 
 /// What the last question is asked with. Nothing of the script follows, and what the server spends on the
-/// question is spent with the script's locks held: names are whole; it is not compiled; the structure of
-/// the start is hashed in memory, and neither of the two is sorted, which takes longer than all else of
-/// comparing them; no other process is started for it. Each of them is asked for by a name that is in
-/// pg_catalog, since the search_path is the script's until here.
-const ASKED_WITH: &str = "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true) AS search_path,\n       \
-    pg_catalog.set_config('jit', 'off', true) AS jit,\n       \
-    pg_catalog.set_config('enable_mergejoin', 'off', true) AS enable_mergejoin,\n       \
-    pg_catalog.set_config('max_parallel_workers_per_gather', '0', true) AS max_parallel_workers_per_gather,\n       \
-    pg_catalog.set_config('work_mem', pg_catalog.concat(greatest(pg_catalog.pg_size_bytes(\
-    pg_catalog.current_setting('work_mem')), 67108864), 'B'), true) AS work_mem;\n";
+/// question is spent with the script's locks held: it is not compiled; the structure of the start is hashed
+/// in memory, and neither of the two is sorted, which takes longer than all else of comparing them; no
+/// other process is started for it. It is SET and not `set_config`, whose answer the next statement would
+/// wait for.
+const ASKED_WITH: &str = "SET LOCAL jit = off;\n\
+    SET LOCAL enable_mergejoin = off;\n\
+    SET LOCAL max_parallel_workers_per_gather = 0;\n\
+    SET LOCAL work_mem = '64MB';\n";
 
 /// Each difference is a FAIL that names the object. The server compares: the structure may be larger than
 /// what the link carries in the time that comparing takes, and what was read is gone with ROLLBACK.
 fn at_the_end() -> String {
     let after = everything();
     format!(
-        "{ASKED_WITH}WITH present AS (\n{after}), past AS (\n    SELECT kind, name, definition FROM \
+        "{WHOLE_NAMES}{ASKED_WITH}WITH present AS (\n{after}), past AS (\n    SELECT kind, name, definition FROM \
          pg_temp.{BEFORE} WHERE is_structure IS NOT NULL\n), difference AS (\n    \
          SELECT kind, name, past.definition AS was, present.definition AS now_is\n    \
          FROM past FULL JOIN present USING (kind, name)\n    \
@@ -326,12 +324,13 @@ mod tests {
         let said: Vec<&str> = (rehearsal.script.sent())
             .map(|statement| &*statement.text)
             .collect();
-        for setting in ["jit", "enable_mergejoin", "max_parallel_workers_per_gather"] {
+        let of_its_own: Vec<&str> = ASKED_WITH.split_terminator(";\n").collect();
+        for (back, setting) in of_its_own.iter().rev().enumerate() {
             let set: Vec<usize> = (0..said.len())
                 .filter(|&at| said[at].contains(setting))
                 .collect();
-            // Behind it stands the question itself and nothing of the script.
-            assert_eq!(set, [said.len() - 2], "{setting}: {:?}", said.last());
+            // Behind them stands the question itself and nothing of the script.
+            assert_eq!(set, [said.len() - 2 - back], "{setting}: {:?}", said.last());
         }
     }
 }

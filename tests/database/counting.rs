@@ -67,6 +67,27 @@ async fn from_begin_to_the_verdict_and_from_enter_to_the_outcome_each_step_is_on
     assert_eq!(verified, 1, "the post-verification");
 }
 
+/// What a rehearsal asks at its end, with the script's locks held, is in the flight of what stands before it.
+#[tokio::test]
+async fn comparing_the_structure_at_the_end_of_a_rehearsal_takes_no_round_trip_of_its_own() {
+    let rehearsal = Runbook::load(None).unwrap().rehearsal().unwrap();
+    let asked: Vec<&str> = rehearsal.script.sent().map(|one| &*one.text).collect();
+    let place = |words: &str| asked.iter().position(|sql| sql.contains(words)).unwrap();
+    let start = &asked[..=place("INSERT INTO pg_temp.stagegate_structure_before")];
+    let end = &asked[place("SET LOCAL jit") - 1..];
+    let held = ["CREATE TABLE public.t (i int)", "DROP TABLE public.t"];
+    let mut took = Vec::new();
+    for statements in [[start, &held].concat(), [start, &held, end].concat()] {
+        let (mut stage, proxy) = through_a_proxy(&statements).await;
+        stage.begin().await;
+        stage.order(Order::RunScript);
+        let (ran, said) = flights!(proxy, stage.all().await);
+        assert_eq!(said.last(), Some(&Body::ScriptFinished), "{said:?}");
+        took.push(ran);
+    }
+    assert_eq!(took[0], took[1], "{end:?}");
+}
+
 /// Rare: where COMMIT would not wait for the disk, or its number may not be asked, something more is
 /// said to the server before the decision.
 #[tokio::test]

@@ -65,7 +65,7 @@ impl Stage {
     }
 
     /// What the last of these statements returns, in the first column, all in one session of the superuser.
-    pub fn answer(&self, statements: &[String]) -> Vec<String> {
+    pub fn answer(&self, statements: &[&str]) -> Vec<String> {
         let sandbox = self.demo.sandbox();
         let config = sandbox.connection(sandbox.superuser(), self.demo.database());
         runtime().block_on(async {
