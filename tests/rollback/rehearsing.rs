@@ -315,6 +315,41 @@ fn the_structure_is_compared_without_sorting_it_or_starting_a_process() {
     );
 }
 
+/// The script's own limit stands for the program's last question too: nothing is compared then, and nothing
+/// is said to have come back.
+#[test]
+fn a_comparison_that_runs_out_of_time_is_a_failure_and_no_verdict() {
+    let stage = Stage::set();
+    let before = stage.dump();
+    let (folder, write) = own_runbook(&stage);
+    write(
+        "up.sql",
+        "ALTER TABLE service_ops.packet_decision ADD passing text;\n",
+    );
+    let down = "ALTER TABLE service_ops.packet_decision DROP passing;\n\
+        SELECT 'down' AS \"check\", 'PASS' AS status;\n";
+    write(
+        "1_down.sql",
+        &format!("{down}SET LOCAL statement_timeout = '2ms';\n"),
+    );
+    let (output, _) = stage.alone(&["rehearse", &folder]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    for words in [
+        "canceling statement due to statement timeout",
+        "REHEARSAL FAILED, because a statement failed; it did not come to its end.",
+        "the server answered ROLLBACK, and pg_xact_status says aborted",
+    ] {
+        assert!(text.contains(words), "{words:?} is not in\n{text}");
+    }
+    assert!(!text.contains("structure is the one"), "{text}");
+    assert_eq!(stage.dump(), before);
+
+    write("1_down.sql", down);
+    let (output, _) = stage.alone(&["rehearse", &folder]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+}
+
 /// What a dump has beside tables, and what is in no dump at all.
 #[test]
 fn what_is_forgotten_beside_the_tables_is_seen_too() {
