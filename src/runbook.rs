@@ -143,6 +143,21 @@ impl Runbook {
         self.weighed.of(self)
     }
 
+    /// Parses and lints all of its scripts, and weighs the impact. It waits for what somebody else has begun.
+    pub fn read_through(&self) {
+        std::thread::scope(|scope| {
+            for script in self.scripts().skip(1).filter(|script| !script.is_linted()) {
+                scope.spawn(|| script.findings().len());
+            }
+            self.impact();
+        });
+    }
+
+    /// Whether all of that is done, so that nobody who asks waits.
+    pub fn is_read_through(&self) -> bool {
+        self.weighed.is_known() && self.scripts().all(Script::is_linted)
+    }
+
     /// A script alone, with nothing to sign and nothing beside it.
     pub fn bare(title: impl Into<String>, origin: RunbookOrigin, script: Script) -> Runbook {
         Runbook {
@@ -181,6 +196,12 @@ impl Runbook {
         (self.expected_state.iter())
             .chain(own)
             .chain(&self.post_verification)
+    }
+
+    /// All of its scripts, the one that is applied first.
+    fn scripts(&self) -> impl Iterator<Item = &Script> {
+        let own = std::iter::once(&self.script);
+        own.chain(self.check_files()).chain(&self.rollbacks)
     }
 
     /// Why `run` would not start: what is refused in the script and in the files of checks. A

@@ -11,6 +11,7 @@ mod hostile {
     use crate::stage::*;
     use stagegate::gate::event::{Body, ServerMessage, Target};
     use stagegate::runbook::check::{Check, Verdict};
+    use stagegate::runbook::script::Finding;
     use stagegate::tui::Glyphs;
 
     const HOSTILE: &str =
@@ -27,15 +28,17 @@ mod hostile {
         }
         for statement in &mut runbook.script.statements {
             statement.kind = HOSTILE.into();
-            statement.relation = Some(HOSTILE.into());
+            statement.relation = Some(HOSTILE.into()).into();
         }
         for source in &mut runbook.script.sources {
             source.text = format!("-- {HOSTILE}\n{}", source.text).into();
         }
         runbook.script.name = HOSTILE.into();
-        for finding in &mut runbook.script.findings {
-            finding.message = HOSTILE.into();
-        }
+        let findings = runbook.script.findings().iter().map(|finding| Finding {
+            message: HOSTILE.into(),
+            ..finding.clone()
+        });
+        runbook.script.findings = findings.collect::<Vec<_>>().into();
         let mut walk = Walk::new(runbook);
         walk.report(Body::Connected(Box::new(Target {
             host: HOSTILE.into(),
@@ -151,7 +154,7 @@ mod hostile {
             .iter()
             .cycle(),
         ) {
-            statement.relation = Some((*relation).into());
+            statement.relation = Some((*relation).into()).into();
         }
         let mut walk = Walk::new(runbook);
         walk.apply();
@@ -179,10 +182,14 @@ mod snapshots {
     use crate::stage::*;
     use stagegate::gate::backup::{Dump, Dumping};
     use stagegate::gate::event::*;
-    use stagegate::gate::plan::Mode;
+    use stagegate::gate::plan::{self, Mode, Plan};
+    use stagegate::runbook::Runbook;
     use stagegate::runbook::check::Verdict;
     use stagegate::runbook::impact::{Measure, MeasuredTable, TableSize};
     use stagegate::runbook::objects::Name;
+    use stagegate::tui::Glyphs;
+    use stagegate::walk::evidence;
+    use std::sync::Arc;
 
     fn reading_scripts() -> Walk {
         let mut walk = checklist();
@@ -248,6 +255,40 @@ mod snapshots {
             shoot_at("gate", &mut deciding(), size);
             shoot_at("must_roll_back_fail", &mut failing(), size);
         }
+    }
+
+    #[test]
+    fn checklist_linting() {
+        let runbook = Arc::new(Runbook::load(None).unwrap());
+        let plan = Plan::new(&runbook, Mode::Run, plan::HOLD_LIMIT);
+        let mut walk = Walk::unlinted(Arc::clone(&runbook), plan);
+        walk.connect();
+        let report = |walk: &mut Walk, evidence| walk.report(Body::Probed { item: 1, evidence });
+        report(&mut walk, evidence::linting(&runbook.script));
+        walk.press("Down");
+        let screen = |walk: &mut Walk| walk.text((80, 24), Glyphs::Unicode);
+        keep_snapshot("checklist_linting", &screen(&mut walk));
+        // The scripts stand there with what it says, so that they open with that.
+        for key in ["s", "i"] {
+            walk.press(key);
+            let shown = screen(&mut walk);
+            assert!(shown.contains("The linter is under way"), "{key}: {shown}");
+            assert!(!shown.contains("ALTER TABLE"), "{key}: {shown}");
+            walk.press("Esc");
+        }
+        walk.press("Space");
+        assert!(!walk.machine.items()[1].signed);
+        assert!(
+            !runbook.is_read_through(),
+            "nothing of the screen waits for it"
+        );
+
+        runbook.read_through();
+        report(&mut walk, evidence::review(&runbook));
+        walk.press("s");
+        let shown = screen(&mut walk);
+        assert!(shown.contains("BEGIN"), "{shown}");
+        assert!(!shown.contains("The linter is under way"), "{shown}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use stagegate::gate::event::*;
 use stagegate::gate::phase::OutcomeWord;
 use stagegate::gate::plan::{Mode, Plan};
 use stagegate::gate::query::{After, Looked, Rows};
-use stagegate::gate::{Act, Ending, ExitCode, Why};
+use stagegate::gate::{Act, Ending, ExitCode, Refusal, Why};
 use stagegate::journal::chain;
 use stagegate::journal::earlier::Earlier;
 use stagegate::journal::entry::ReadBefore;
@@ -24,6 +24,7 @@ use stagegate::tui::input::{Input, What};
 use stagegate::tui::terminal::{Surface, Terminal};
 use stagegate::tui::{Appearance, Screen};
 use stagegate::walk::engine::{Engine, EngineRemark, HeldSession, Log};
+use stagegate::walk::evidence;
 use stagegate::walk::past::{FoundInPast, LookingBack};
 use stagegate::walk::rehearsed::Weighing;
 use stagegate::walk::{self, WalkWires};
@@ -106,6 +107,12 @@ impl Scripted {
 impl HeldSession for Scripted {
     fn weigh(&self, seq: Seq, item: usize, weighing: Weighing) {
         let (evidence, _) = weighing.weigh();
+        self.report(seq, Body::Probed { item, evidence });
+    }
+
+    fn lint(&self, seq: Seq, item: usize, runbook: Arc<Runbook>) {
+        runbook.read_through();
+        let evidence = evidence::review(&runbook);
         self.report(seq, Body::Probed { item, evidence });
     }
 
@@ -1025,6 +1032,7 @@ fn engine_with_a_reading(
         )],
         ..runbook()
     };
+    runbook.read_through();
     let plan = Plan::new(&runbook, mode, 60_000);
     let (found, reading) = tokio::sync::oneshot::channel();
     let engine = Engine::new(Arc::new(runbook), plan, log, held);
@@ -1042,6 +1050,62 @@ fn read_before() -> ReadBefore {
         journal: "/j/1.jsonl".into(),
         target: Some("db1:5432/d".into()),
     }
+}
+
+#[tokio::test]
+async fn the_script_is_signed_only_once_the_linter_is_done() {
+    let (reports, mut reported) = unbounded_channel();
+    let held = Scripted {
+        reports,
+        said: Arc::default(),
+        silent: &["connect", "probe", "begin"],
+        spring: Arc::default(),
+    };
+    let script = Script::read("script.sql", None, b"DROP TABLE s.t;\nSELECT 1;\n");
+    let item = ChecklistItem::new("review", "It was read", ItemKind::Review);
+    let runbook = Arc::new(Runbook {
+        items: vec![item],
+        ..Runbook::bare("Title", RunbookOrigin::BuiltIn, script)
+    });
+    let plan = Plan::new(&runbook, Mode::Run, 60_000);
+    let mut engine = Engine::new(Arc::clone(&runbook), plan, Log::Unwanted, held);
+    engine.start();
+    assert!(!runbook.is_read_through(), "a walk begins without");
+    engine.take(Event::Reported(Report {
+        seq: 1,
+        body: reached("1"),
+    }));
+    let evidence = &engine.account().evidence[0];
+    assert_eq!(evidence.standing, Standing::Awaited);
+    let told = "the linter is under way, on 2 statements of script.sql";
+    assert_eq!(evidence.summary, told);
+    let sign = || {
+        Event::Asked(Command::SignOff {
+            item: 0,
+            note: None,
+        })
+    };
+    let refused = |engine: &mut Engine<Scripted>, event| {
+        engine.take(Event::Drawn);
+        engine.take(event);
+        let said = engine.take_said();
+        let [EngineRemark::Refused(refusal)] = said.as_slice() else {
+            panic!("{said:?}");
+        };
+        refusal.clone()
+    };
+    engine.take(Event::ReadToEnd(Document::Script));
+    assert_eq!(refused(&mut engine, sign()), Refusal::EvidenceAwaited);
+    let apply = Event::Asked(Command::Apply);
+    assert_eq!(refused(&mut engine, apply), Refusal::ItemsUnsigned(1));
+
+    engine.take(Event::Reported(reported.recv().await.unwrap()));
+    assert_eq!(engine.account().evidence[0].standing, Standing::Warns);
+    assert_eq!(refused(&mut engine, sign()), Refusal::FindingsOpen(1));
+    engine.take(Event::Asked(Command::Acknowledge { item: 0 }));
+    engine.take(Event::Drawn);
+    engine.take(sign());
+    assert!(engine.machine().items()[0].signed);
 }
 
 /// The reading is found before the server is reached, or after it; whether it was taken over.

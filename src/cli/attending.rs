@@ -22,7 +22,7 @@ use crate::headless;
 use crate::journal::entry::{Opened, Rehearses};
 use crate::journal::{Entry, Journal};
 use crate::runbook::printable::printable;
-use crate::runbook::{Runbook, RunbookOrigin};
+use crate::runbook::{ItemKind, Runbook, RunbookOrigin};
 use crate::tui::input;
 use crate::tui::screen::Screen;
 use crate::tui::terminal::takes_texts;
@@ -104,6 +104,8 @@ pub(super) fn attend(
         may_be_rehearsed(&runbook, &whose, holding)?;
     }
     let by_lines = ByLines::find(look);
+    let on_screen = interactive && by_lines.is_none();
+    lint_scripts(&runbook, on_screen);
     say_what_it_is(&whose, by_lines.as_ref());
     let mut journal = Journal::create(holding.limits.journal.as_deref(), env)
         .map_err(|error| Failure::usage(Report::from(error).wrap_err("nothing was sent")))?;
@@ -131,7 +133,7 @@ pub(super) fn attend(
         let (alarms, alarmed) = unbounded_channel();
         let watchdog = Watchdog::start().wrap_err("the program's own tasks cannot be started")?;
         signals::listen(&alarms, &watchdog).wrap_err("signals cannot be listened to")?;
-        let seat = match interactive && by_lines.is_none() {
+        let seat = match on_screen {
             true => Seat::screen(!look.no_mouse, alarmed, questions)?,
             false => Seat::lines(alarmed, questions, interactive),
         };
@@ -152,10 +154,21 @@ pub(super) fn attend(
 /// Whether a runbook can be walked as it was asked for, before anything is connected to.
 fn may_be_walked(runbook: &Runbook, mode: Mode, holding: &Holding) -> Result<(), Failure> {
     may_be_run(runbook, holding)?;
-    may_be_decided(runbook, mode, holding)?;
-    // Read from the script's text here, where no key waits for it.
-    runbook.impact();
-    Ok(())
+    may_be_decided(runbook, mode, holding)
+}
+
+/// Parses and lints the scripts: beside the first frame and the connection where a person signs on a screen
+/// for what comes of it, and has it on the screen then; else before anything is begun.
+fn lint_scripts(runbook: &Arc<Runbook>, on_screen: bool) {
+    let signed = (runbook.items.iter()).any(|item| item.kind == ItemKind::Review);
+    if on_screen && signed {
+        let beside = Arc::clone(runbook);
+        let thread = std::thread::Builder::new().name("linter".to_owned());
+        if thread.spawn(move || beside.read_through()).is_ok() {
+            return;
+        }
+    }
+    runbook.read_through();
 }
 
 /// Walks that follow each other. A choice between two forms of a runbook, or files that changed, are
@@ -280,6 +293,7 @@ impl<'a> Attendance<'a> {
         if let (false, Some(anew)) = (changed.is_empty(), self.anew()) {
             (self.runbook, self.other) = anew()?;
             may_be_walked(&self.runbook, self.mode, self.holding)?;
+            self.runbook.read_through();
             let said = format!("{changed}. It was read anew; nothing is signed yet.");
             if let Seat::Lines(_) = seat {
                 println!("{}", printable(&said));

@@ -7,7 +7,7 @@ use super::arguments::{
 };
 use super::attending::{Whose, attend, may_be_run};
 use super::failure::Failure;
-use super::finding::{charset_of, connect_to, env, load};
+use super::finding::{charset_of, connect_to, env, load, load_unlinted};
 use super::printing::{print, unless_gone};
 use super::{aftermath, cloning, inspection, man, outcome};
 use crate::database::settings::{self, ConnectionOptions, Settings};
@@ -130,7 +130,7 @@ fn walk_runbook(
     look: &LookArguments,
 ) -> Result<ExitCode, Failure> {
     let written_in = charset_of(connection)?;
-    let runbook = load(path, given, written_in)?;
+    let runbook = load_unlinted(path, given, written_in)?;
     let settings = connect_to(connection, &runbook)?;
     let by_wish = runbook.script.closing_rollback();
     if let (Some(last), false) = (by_wish, rehearse) {

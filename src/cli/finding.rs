@@ -18,8 +18,19 @@ pub(super) fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Reads a runbook whose files of SQL are in that encoding where they do not say otherwise.
+/// Reads a runbook whose files of SQL are in that encoding where they do not say otherwise, all of it.
 pub(super) fn load(
+    path: Option<&Path>,
+    given: &Given,
+    charset: Charset,
+) -> Result<Arc<Runbook>, Failure> {
+    let runbook = load_unlinted(path, given, charset)?;
+    runbook.read_through();
+    Ok(runbook)
+}
+
+/// Reads it as far as it has to be known before a walk begins: what is refused, and what is sent.
+pub(super) fn load_unlinted(
     path: Option<&Path>,
     given: &Given,
     charset: Charset,

@@ -99,6 +99,8 @@ fn dropped(statement: &Statement) -> Option<String> {
     if !statement.kind.starts_with("DROP") {
         return None;
     }
-    let name = statement.relation.as_deref().unwrap_or("a relation");
+    let name = statement
+        .relation()
+        .map_or("a relation", |name| name.as_str());
     Some(format!("{name} (dropped)"))
 }

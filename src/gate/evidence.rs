@@ -16,6 +16,9 @@ pub struct Evidence {
     /// The journal of a rehearsal that stands for reading the rollback scripts: of these scripts, on
     /// the structure that the target has now.
     pub rehearsal: Option<String>,
+    /// How many findings of the linter there are; `None` where it says nothing of that.
+    #[serde(skip)]
+    pub findings: Option<usize>,
 }
 
 impl Evidence {

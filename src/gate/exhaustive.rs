@@ -205,7 +205,7 @@ pub(crate) fn bare() -> Plan {
     Plan {
         items: vec![Requirement {
             database_name: true,
-            findings: 1,
+            lints: true,
             ..Requirement::default()
         }],
         may_lack_checks: true,
@@ -400,6 +400,8 @@ fn every_body(items: usize) -> Vec<Body> {
                 evidence: Evidence {
                     standing,
                     rehearsal: rehearsal.map(str::to_owned),
+                    // With a rehearsal, nothing is said of the linter.
+                    findings: rehearsal.is_none().then_some(1),
                     ..Evidence::default()
                 },
             });
@@ -915,7 +917,8 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
             continue;
         }
         let needed = &machine.plan().items[index];
-        assert_eq!(item.acknowledged, needed.findings);
+        assert_eq!(item.findings.is_some(), needed.lints, "signed unlinted");
+        assert_eq!(item.acknowledged, item.findings.unwrap_or(0));
         let Event::Asked(Command::SignOff { note, .. }) = event else {
             panic!("signed by {event:?}");
         };
@@ -926,6 +929,12 @@ fn hold(before: &State, event: &Event, effects: &[Effect], after: &State) {
                 "the guard against the wrong server"
             );
         }
+    }
+    for (item, needed) in after.0.items().iter().zip(&machine.plan().items) {
+        assert!(
+            !item.signed || (!item.awaits_linter(needed) && item.open_findings() == 0),
+            "I1: no sign-off without what the linter says"
+        );
     }
     for item in after.0.items().iter().filter(|item| item.signed) {
         assert_ne!(
@@ -1422,6 +1431,7 @@ pub(crate) fn next_step(machine: &Machine) -> Event {
                         item,
                         evidence: Evidence {
                             standing: Standing::Holds,
+                            findings: Some(0),
                             ..Evidence::default()
                         },
                     });

@@ -136,8 +136,9 @@ pub struct Requirement {
     pub words: bool,
     /// The name of the database is typed with it: the guard against the wrong server.
     pub database_name: bool,
-    /// How many findings of the linter are acknowledged first, one by one.
-    pub findings: usize,
+    /// The linter's findings are acknowledged first, one by one. How many they are comes with the evidence:
+    /// until then it cannot be signed.
+    pub lints: bool,
     /// These were read to their end.
     pub documents: Vec<Document>,
 }
@@ -154,7 +155,7 @@ impl Plan {
                 },
                 ItemKind::Review => Requirement {
                     documents: vec![Document::Script],
-                    findings: runbook.script.findings_by_statement().len(),
+                    lints: true,
                     ..Requirement::default()
                 },
                 ItemKind::Rollback => Requirement {

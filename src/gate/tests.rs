@@ -110,6 +110,7 @@ impl Run {
             item,
             evidence: Evidence {
                 standing,
+                findings: Some(2),
                 ..Evidence::default()
             },
         })

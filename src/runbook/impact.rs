@@ -62,6 +62,10 @@ impl Weighed {
     pub(super) fn of(&self, runbook: &Runbook) -> &Arc<Impact> {
         self.0.get_or_init(|| Arc::new(Impact::of(runbook)))
     }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.0.get().is_some()
+    }
 }
 
 /// One section of a script, counted.
@@ -255,7 +259,7 @@ fn relations(script: &Script, tables: &[Touched]) -> Vec<Name> {
     let acting = script
         .sent()
         .filter(|statement| !matches!(statement.kind.as_str(), "SELECT" | "SHOW" | "SET"));
-    for name in acting.filter_map(|statement| Name::parse(statement.relation.as_deref()?)) {
+    for name in acting.filter_map(|statement| Name::parse(statement.relation()?)) {
         if known.insert(name.clone()) {
             names.push(name);
         }

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::script::{Echo, Fate, Script, ScriptRefusal, Section, Statement};
+use super::script::{Echo, Fate, Finding, LateFindings, Script, ScriptRefusal, Section, Statement};
 
 /// What the name of a source that the program adds begins with.
 const ADDED: &str = "added by stagegate: ";
@@ -115,7 +115,7 @@ impl Joined {
             statement.section = Some(0);
         }
         // The linter's rules are about what stays; nothing of this does.
-        added.findings.clear();
+        added.findings = LateFindings::default();
         added.variables.clone_from(&self.script.variables);
         self.whole(&added);
     }
@@ -133,12 +133,12 @@ impl Joined {
                 ..refusal.clone()
             });
         }
-        for finding in &part.script.findings {
-            let mut finding = finding.clone();
-            finding.source += part.base;
-            finding.statement = at(finding.statement);
-            self.script.findings.push(finding);
-        }
+        let findings = part.script.findings().iter().map(|finding| Finding {
+            source: part.base + finding.source,
+            statement: at(finding.statement),
+            ..finding.clone()
+        });
+        self.script.findings.add(findings);
     }
 
     pub(super) fn script(self) -> Script {

@@ -9,7 +9,7 @@ mod whole;
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use squawk_linter::{Linter, Rule, Violation};
 use squawk_syntax::ast::{self, AstNode};
@@ -60,7 +60,7 @@ const DROPS: &str = "ban-drop-";
 pub(super) fn as_rollback(script: &mut Script) {
     script
         .findings
-        .retain(|finding| !finding.rule.starts_with(DROPS));
+        .leave_out(|finding| finding.rule.starts_with(DROPS));
 }
 
 /// Refuses what divides the transaction of a file of checks: it only reads, and has nothing to go back
@@ -84,6 +84,15 @@ pub(super) fn as_checks(script: &mut Script) {
 
 /// What one file gives: findings as (byte, rule, message, help).
 type LintResult = (usize, String, String, Option<String>);
+
+/// What the parser and the linter are given of a script.
+#[derive(Debug)]
+pub(super) struct Unlinted {
+    /// What the linter sees of each source.
+    pub linted: Vec<Linted>,
+    /// What the parser and the linter need to see of the statements.
+    pub linting: Linting,
+}
 
 /// What there is to be linted of a source.
 #[derive(Debug, Default)]
@@ -110,21 +119,22 @@ impl Linted {
     }
 }
 
-/// Fills in the relations, the objects and the findings of `script`.
-pub(super) fn parse_and_lint(script: &mut Script, linted: &[Linted], linting: &Linting) {
+/// Fills in the relations and the objects of `script`, and finds what there is to say of it.
+pub(super) fn parse_and_lint(script: &Script, unlinted: &Unlinted) -> Vec<Finding> {
+    let Unlinted { linted, linting } = unlinted;
+    let mut told = Vec::new();
     let has_begin = script
         .statements
         .iter()
         .any(|statement| statement.fate == Fate::TakenOver && statement.kind != "SET");
-    let shared: &Script = script;
     let parse_files = || -> Vec<ParsedFile> {
-        let sources = shared.sources.iter().zip(linted);
+        let sources = script.sources.iter().zip(linted);
         let files = sources.map(|(file, linted)| ParsedFile::of_source(file, linted));
         files.collect()
     };
     let read = |files: &[ParsedFile]| {
         let files = ParsedFiles::of(files.iter().zip(linted));
-        let statements = shared.statements.iter().enumerate();
+        let statements = script.statements.iter().enumerate();
         let parsed = statements.map(|(index, statement)| (statement, linting.parsing(index)));
         read_statements(parsed, READ_FOR_ERRORS, &files)
     };
@@ -149,28 +159,27 @@ pub(super) fn parse_and_lint(script: &mut Script, linted: &[Linted], linting: &L
         })
     });
     let Some(((relations, objects, stumbles), found)) = done.flatten() else {
-        script.objects = OnceLock::from(Objects::unread(&script.statements));
-        return;
+        script
+            .objects
+            .get_or_init(|| Objects::unread(&script.statements));
+        return told;
     };
-    script.objects = OnceLock::from(objects);
-    for (statement, relation) in script.statements.iter_mut().zip(relations) {
-        // What is the same is kept once already.
-        if let Some(parsed) = relation
-            && statement.relation.as_deref() != Some(&*parsed)
-        {
-            statement.relation = Some(parsed.into());
+    script.objects.get_or_init(|| objects);
+    for (statement, relation) in script.statements.iter().zip(relations) {
+        if let Some(parsed) = relation {
+            statement.relation.settle(parsed);
         }
     }
     for (source, found) in found.into_iter().enumerate() {
         if let Some(linted) = linted.get(source) {
-            findings(script, source, linted, found);
+            told.extend(findings(script, source, linted, found));
         }
     }
     let sent = stumbles
         .into_iter()
         .filter_map(|stumble| tell_stumble(script, &stumble));
-    let told: Vec<Finding> = sent.collect();
-    script.findings.extend(told);
+    told.extend(sent);
+    told
 }
 
 /// Where the parser did not understand a statement first.
@@ -366,25 +375,31 @@ fn unscanned_references(file: &ast::SourceFile) -> Vec<Unscanned> {
     seen
 }
 
-fn findings(script: &mut Script, source: usize, linted: &Linted, found: Vec<LintResult>) {
+fn findings(
+    script: &Script,
+    source: usize,
+    linted: &Linted,
+    found: Vec<LintResult>,
+) -> Vec<Finding> {
     let Some(text) = script.sources.get(source).map(|source| &source.text) else {
-        return;
+        return Vec::new();
     };
     let places = Places::new(text);
     let own = &linted.ends;
-    for (at, rule, message, help) in found {
+    let found = found.into_iter().map(|(at, rule, message, help)| {
         let statement = own
             .get(own.partition_point(|(end, _)| *end <= at))
             .map(|(_, number)| *number);
-        script.findings.push(Finding {
+        Finding {
             source,
             line: places.line(linted.laid.in_file(at)),
             statement,
             rule,
             message,
             help,
-        });
-    }
+        }
+    });
+    found.collect()
 }
 
 #[cfg(test)]
@@ -430,8 +445,10 @@ mod tests {
     /// Where the linter says something of a script, by rule and statement.
     fn told(sql: &str) -> Vec<(String, Option<usize>)> {
         let script = Script::read("t.sql", None, sql.as_bytes());
-        let findings = script.findings.into_iter();
-        findings.map(|one| (one.rule, one.statement)).collect()
+        let findings = script.findings().iter();
+        findings
+            .map(|one| (one.rule.clone(), one.statement))
+            .collect()
     }
 
     #[test]

@@ -216,7 +216,7 @@ fn statements(out: &mut String, paint: &Paint, script: &Script) {
         let number = refusal.statement.unwrap_or_default();
         beside.entry(number).or_default().0.push(refusal);
     }
-    for finding in &script.findings {
+    for finding in script.findings() {
         let number = finding.statement.unwrap_or_default();
         beside.entry(number).or_default().1.push(finding);
     }
@@ -264,7 +264,7 @@ fn statements(out: &mut String, paint: &Paint, script: &Script) {
             }
         }
     }
-    for finding in script.findings.iter().filter(|f| f.statement.is_none()) {
+    for finding in script.findings().iter().filter(|f| f.statement.is_none()) {
         found(out, paint, script, finding);
     }
 }

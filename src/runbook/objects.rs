@@ -65,6 +65,8 @@ pub fn list_objects(script: &Script) -> Objects {
         let statement = script.statement(number);
         statement.is_some_and(|statement| statement.fate == Fate::Sent)
     };
+    // Where it was read as one, they come with its findings.
+    script.findings();
     let read = || lint::objects_of(&script.statements);
     let Objects { changes, unseen } = script.objects.get_or_init(read);
     Objects {

@@ -22,14 +22,14 @@ use super::encoding::{Charset, Charsets, Switch};
 use super::lasting::{self, Made};
 use super::lexer::Lexeme;
 use super::lexer::Lexer;
-use super::lint::{self, Linted};
+use super::lint::{self, Linted, Unlinted};
 use super::linting::Linting;
 use super::places::Places;
 use super::printable::{hexadecimal, printable};
 use super::scanner::{self, Open, Piece, ScannedItem, Scanner};
 use super::script::{
-    Becomes, Fate, Finding, LineRemark, NOTHING_TO_RUN, Script, ScriptRefusal, Section, Source,
-    Statement,
+    Becomes, Fate, Finding, LateFindings, LineRemark, NOTHING_TO_RUN, Script, ScriptRefusal,
+    Section, Source, Statement,
 };
 use super::sections;
 use super::setting;
@@ -212,11 +212,12 @@ impl ScriptReading {
         script
             .refusals
             .sort_by_key(|refusal| (refusal.source, refusal.line, refusal.column));
-        lint::parse_and_lint(&mut script, &self.laid, &self.linting);
-        script.findings.extend(self.own_findings);
-        script
-            .findings
-            .sort_by_key(|finding| (finding.source, finding.line));
+        let unlinted = Unlinted {
+            linted: self.laid,
+            linting: self.linting,
+        };
+        let lint = move |script: &Script| lint::parse_and_lint(script, &unlinted);
+        script.findings = LateFindings::to_be_found(lint, self.own_findings);
         script
     }
 
@@ -490,7 +491,7 @@ impl ScriptReading {
             column,
             span,
             comment: comment.map(String::into_boxed_str),
-            relation: self.share(classify::relation_in_words(words)),
+            relation: self.share(classify::relation_in_words(words)).into(),
             kind: self.common.share(&kind),
             subject: classify::subject_in_words(words).map(String::into_boxed_str),
             text,

@@ -2,6 +2,8 @@
 //!
 //! What reaches the server is the text of the file, byte for byte; nothing here rewrites SQL.
 
+mod late;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -11,6 +13,7 @@ use super::lasting::{self, Lasting};
 use super::objects::Objects;
 use super::printable::hexadecimal;
 use super::text::{CommonText, Passage};
+pub use late::{LateFindings, NamedRelation};
 
 /// A script that was read: every statement, and what stands against running it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +28,8 @@ pub struct Script {
     pub echoes: Vec<Echo>,
     /// Why `run` would refuse it. Empty for a script that can run.
     pub refusals: Vec<ScriptRefusal>,
-    pub findings: Vec<Finding>,
+    /// [`Script::findings`] has them.
+    pub findings: LateFindings,
     /// psql's variables as they were given on the command line, in the order of their names.
     pub variables: Vec<(String, String)>,
     /// The files of data that `\copy` loads.
@@ -119,7 +123,7 @@ pub struct Statement {
     /// Its kind in PostgreSQL's words, such as `CREATE INDEX`.
     pub kind: CommonText,
     /// The relation it is about, as the script names it.
-    pub relation: Option<CommonText>,
+    pub relation: NamedRelation,
     /// What it does by a name of its own: the index that it makes, the check that it is.
     pub subject: Option<Box<str>>,
     /// The text that is sent: the bytes at `span`, but for `edits`.
@@ -238,7 +242,7 @@ impl Statement {
 
     /// What tells it from others of its kind, in a line: its own name, else its relation.
     pub fn about(&self) -> Option<String> {
-        match (&self.subject, &self.relation) {
+        match (&self.subject, self.relation()) {
             (Some(name), _) if self.kind == "SELECT" => Some(name.to_string()),
             (Some(name), Some(table)) if **name != **table => Some(format!("{name} on {table}")),
             (Some(name), _) => Some(name.to_string()),
@@ -259,6 +263,11 @@ impl Statement {
             }
             (None, None) => None,
         }
+    }
+
+    /// The relation it is about, as the script names it.
+    pub fn relation(&self) -> Option<&CommonText> {
+        self.relation.get()
     }
 
     /// Its number, where it has one of its own.
@@ -298,7 +307,7 @@ impl Script {
             statements: Vec::new(),
             echoes: Vec::new(),
             refusals: Vec::new(),
-            findings: Vec::new(),
+            findings: LateFindings::default(),
             variables,
             data: Vec::new(),
             objects: OnceLock::new(),
@@ -408,7 +417,7 @@ impl Script {
     pub fn findings_by_statement(&self) -> Vec<Vec<&Finding>> {
         let mut groups: Vec<Vec<&Finding>> = Vec::new();
         let mut known: HashMap<(&str, &str, usize, usize), usize> = HashMap::new();
-        for finding in &self.findings {
+        for finding in self.findings() {
             let Some(statement) = finding.statement else {
                 groups.push(vec![finding]);
                 continue;

@@ -723,7 +723,7 @@ fn notes(script: &Script, source: usize) -> BTreeMap<usize, Vec<(String, bool)>>
         let said = notes.entry(refusal.line).or_default();
         said.push((format!("REFUSED: {}", refusal.reason), true));
     }
-    for finding in script.findings.iter().filter(|f| f.source == source) {
+    for finding in script.findings().iter().filter(|f| f.source == source) {
         let said = notes.entry(finding.line).or_default();
         said.push((format!("{}: {}", finding.rule, finding.message), true));
         if let Some(help) = &finding.help {

@@ -24,7 +24,6 @@ use crate::gate::event::{Document, Millis, Standing};
 use crate::gate::machine::{Machine, Signature};
 use crate::gate::phase::{Phase, PhaseKind, Prompt};
 use crate::runbook::Runbook;
-use crate::runbook::impact::Impact;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -77,8 +76,6 @@ struct Past {
 #[derive(Clone)]
 pub struct Screen {
     runbook: Arc<Runbook>,
-    /// What the script is expected to do: read once, for it is a parse of the whole script.
-    impact: Arc<Impact>,
     /// What is counted once of the script.
     outline: Arc<Outline>,
     look: Appearance,
@@ -136,12 +133,10 @@ pub struct Screen {
 impl Screen {
     /// A screen for a run of `runbook`.
     pub fn new(runbook: Arc<Runbook>, appearance: Appearance) -> Screen {
-        let impact = Arc::clone(runbook.impact());
         let outline = Arc::new(Outline::of(&runbook.script));
         Screen {
             pager: Pager::new(Arc::clone(&runbook), appearance),
             runbook,
-            impact,
             outline,
             look: appearance,
             journal: None,

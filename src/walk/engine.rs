@@ -32,6 +32,9 @@ pub trait HeldSession {
     fn order(&self, seq: Seq, order: Order);
     /// Weighs rehearsals for the item with this index, which are read from disk; its reports carry `seq`.
     fn weigh(&self, seq: Seq, item: usize, weighing: Weighing);
+    /// Waits until all of a runbook's scripts were parsed and linted, for the item with this index; its
+    /// report carries `seq`.
+    fn lint(&self, seq: Seq, item: usize, runbook: Arc<Runbook>);
     /// Sends a cancel request for what runs, on a connection of its own.
     fn cancel(&self);
     /// The transaction may be held for so long from now on.
@@ -654,6 +657,16 @@ impl<H: HeldSession> Engine<H> {
             let Some(item) = self.runbook.items.get(index) else {
                 continue;
             };
+            if item.kind == ItemKind::Review && !self.runbook.is_read_through() {
+                let evidence = evidence::linting(&self.runbook.script);
+                let body = Body::Probed {
+                    item: index,
+                    evidence,
+                };
+                events.push_back(Event::Reported(Report { seq, body }));
+                self.held.lint(seq, index, Arc::clone(&self.runbook));
+                continue;
+            }
             let found = evidence::from_files(&self.runbook, item, &backup);
             if let (Some(plain), ItemKind::Rollback) = (&found, item.kind)
                 && plain.standing == Standing::Asks

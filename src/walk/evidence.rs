@@ -116,7 +116,32 @@ fn hashes(script: &Script) -> Vec<String> {
         .collect()
 }
 
-fn review(runbook: &Runbook) -> Evidence {
+/// The evidence for the script itself as long as the linter is under way. It can be signed only with what
+/// the linter says.
+pub fn linting(script: &Script) -> Evidence {
+    Evidence {
+        standing: Standing::Awaited,
+        summary: format!(
+            "the linter is under way, on {} of {}",
+            counted(script.sent().count(), "statement", "statements"),
+            script.name
+        ),
+        ..Evidence::default()
+    }
+}
+
+/// What there is where the part of the program that lints failed.
+pub fn not_linted() -> Evidence {
+    Evidence {
+        standing: Standing::Silent,
+        summary: "the part of stagegate that lints the script failed: what it says is not known"
+            .into(),
+        ..Evidence::default()
+    }
+}
+
+/// The evidence for the script itself. Where it is not linted yet, this waits for it.
+pub fn review(runbook: &Runbook) -> Evidence {
     let script = &runbook.script;
     let mut lines = hashes(script);
     lines.push(counts(script));
@@ -186,6 +211,7 @@ fn review(runbook: &Runbook) -> Evidence {
         standing,
         summary: format!("{}: {statements}, {said}", script.name),
         lines,
+        findings: Some(findings.len()),
         ..Evidence::default()
     }
 }

@@ -5,6 +5,7 @@
 
 use super::asking_earlier;
 use super::engine::HeldSession;
+use super::evidence;
 use super::rehearsed::Weighing;
 use crate::backup::Backups;
 use crate::database::monitor::{LogWanted, Monitor};
@@ -179,6 +180,19 @@ impl HeldSession for Live {
             if let Some(claim) = claim {
                 let _ = claims.send(claim);
             }
+        });
+    }
+
+    fn lint(&self, seq: Seq, item: usize, runbook: Arc<Runbook>) {
+        let reports = self.reports.clone();
+        tokio::spawn(async move {
+            let reviewed = tokio::task::spawn_blocking(move || {
+                runbook.read_through();
+                evidence::review(&runbook)
+            });
+            let evidence = reviewed.await.unwrap_or_else(|_| evidence::not_linted());
+            let body = Body::Probed { item, evidence };
+            let _ = reports.send(Report { seq, body });
         });
     }
 

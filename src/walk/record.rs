@@ -431,7 +431,7 @@ fn statement(runbook: &Runbook, account: &Account, report: &StatementReport) -> 
             .and_then(|s| runbook.script.section_title(s))
             .map(str::to_owned),
         kind: known.map_or_else(String::new, |s| s.kind.to_string()),
-        relation: known.and_then(|s| s.relation.as_ref().map(ToString::to_string)),
+        relation: known.and_then(|s| s.relation().map(ToString::to_string)),
         about: known.and_then(Statement::about),
         milliseconds: report.duration,
         waited: account.waited_for_locks(report.number),

@@ -178,8 +178,8 @@ fn stands(plain: &Evidence, one: &Rehearsed, window: Option<Millis>) -> Evidence
         standing: Standing::Holds,
         summary: format!("rehearsed on {}{window}", when(one)),
         lines,
-        checks: Vec::new(),
         rehearsal: Some(one.path.display().to_string()),
+        ..Evidence::default()
     }
 }
 

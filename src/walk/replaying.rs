@@ -39,6 +39,7 @@ impl HeldSession for SilentSession {
         }
     }
     fn weigh(&self, _: Seq, _: usize, _: Weighing) {}
+    fn lint(&self, _: Seq, _: usize, _: Arc<Runbook>) {}
     fn cancel(&self) {}
     fn renew(&self, _: Millis) {}
     fn sever(&self) {}

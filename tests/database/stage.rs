@@ -140,7 +140,7 @@ fn statement(number: usize, text: &str, source: &mut String) -> Statement {
             .collect::<Vec<_>>()
             .join(" ")
             .into(),
-        relation: words.get(2).map(|w| (*w).into()),
+        relation: words.get(2).map(|w| (*w).into()).into(),
         text: text.into(),
         edits: Box::default(),
         data_file: None,
@@ -177,7 +177,7 @@ pub fn script(statements: &[&str]) -> Script {
         refusals: Vec::new(),
         variables: Vec::new(),
         data: Vec::new(),
-        findings: Vec::new(),
+        findings: Vec::new().into(),
         objects: Default::default(),
     }
 }

@@ -180,7 +180,7 @@ fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> 
             span,
             comment: None,
             kind: (*kind).into(),
-            relation: (!relation.is_empty()).then(|| (*relation).into()),
+            relation: (!relation.is_empty()).then(|| (*relation).into()).into(),
             text: (*sql).into(),
             edits: Box::default(),
             data_file: None,
@@ -213,7 +213,7 @@ fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> 
         refusals: Vec::new(),
         variables: Vec::new(),
         data: Vec::new(),
-        findings: Vec::new(),
+        findings: Vec::new().into(),
         objects: Default::default(),
     }
 }
@@ -228,7 +228,7 @@ pub fn runbook() -> Runbook {
         behind: 11,
         text: "Verification: eight checks, all should say PASS".into(),
     });
-    main.findings.push(Finding {
+    let finding = Finding {
         source: 0,
         line: main.statements[3].line,
         statement: Some(3),
@@ -237,7 +237,8 @@ pub fn runbook() -> Runbook {
             "During normal index creation, table updates are blocked, but reads are still allowed."
                 .into(),
         help: Some("Use CONCURRENTLY outside a transaction.".into()),
-    });
+    };
+    main.findings = vec![finding].into();
     let rollback = |name: &str, at: usize, table: &'static str| {
         let sql: &'static [(usize, &str, &str, &str)] = match at {
             3 => &[
@@ -394,6 +395,7 @@ fn evidence(index: usize) -> Evidence {
         lines: lines.iter().map(|line| (*line).to_owned()).collect(),
         checks,
         rehearsal: None,
+        findings: None,
     }
 }
 
@@ -428,8 +430,13 @@ impl Walk {
     }
 
     fn with_plan(runbook: Runbook, plan: Plan) -> Walk {
+        runbook.read_through();
+        Walk::unlinted(Arc::new(runbook), plan)
+    }
+
+    /// A walk that begins while the linter is under way.
+    pub fn unlinted(runbook: Arc<Runbook>, plan: Plan) -> Walk {
         let mut machine = Machine::new(plan);
-        let runbook = Arc::new(runbook);
         let look = Appearance {
             colour: Palette::Colour,
             glyphs: Glyphs::Unicode,
@@ -549,6 +556,7 @@ impl Walk {
     pub fn evidence(&mut self, mut change: impl FnMut(usize, &mut Evidence)) {
         for item in 0..self.runbook.items.len() {
             let mut evidence = evidence(item);
+            evidence.findings = Some(self.runbook.script.findings_by_statement().len());
             change(item, &mut evidence);
             self.report(Body::Probed { item, evidence });
         }
@@ -573,7 +581,7 @@ impl Walk {
             for _ in 0..item {
                 self.press("Down");
             }
-            for _ in 0..self.machine.plan().items[item].findings {
+            for _ in 0..self.machine.items()[item].open_findings() {
                 self.press("f");
             }
             if self.machine.plan().items[item].database_name {
@@ -1146,7 +1154,7 @@ pub fn shoot_beside(usual: &mut Walk, name: &str, walk: &mut Walk) {
     keep_snapshot(name, &shots);
 }
 
-fn keep_snapshot(name: &str, shots: &str) {
+pub fn keep_snapshot(name: &str, shots: &str) {
     insta::with_settings!({
         prepend_module_to_snapshot => false,
         omit_expression => true,

@@ -21,7 +21,7 @@ impl KnownTables {
     /// Whether the text of a statement says that it is about them alone. What is locked all the same, by
     /// code that it calls, the next look finds.
     pub(super) fn suffice(&mut self, statement: &Statement) -> bool {
-        let Some(table) = &statement.relation else {
+        let Some(table) = statement.relation() else {
             self.forget();
             return false;
         };
@@ -47,7 +47,7 @@ impl KnownTables {
 
     /// A look is sent behind that statement.
     pub(super) fn note_look(&mut self, statement: &Statement) {
-        if let Some(table) = &statement.relation
+        if let Some(table) = statement.relation()
             && adds_column(&statement.text)
         {
             self.shut.insert(table.to_string());

@@ -244,6 +244,8 @@ mod tests {
     /// Behind which statements of a script there is a look, where looks are taken to be dear.
     fn looked_at(sql: &str) -> Vec<bool> {
         let script = Script::read("t.sql", None, sql.as_bytes());
+        // A run is parsed whole.
+        script.findings();
         let mut budget = Budget::default();
         let statements = script.statements.iter();
         statements.map(|one| budget.allows(one)).collect()

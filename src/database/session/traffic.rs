@@ -15,6 +15,7 @@ use crate::database::link::{BrokenLink, Link};
 use crate::database::others::{self, COLUMNS, SESSION, WAIT};
 use crate::database::{message, tables};
 use crate::gate::event::{Evidence, LockMode, OtherSession as Other, Standing};
+use crate::runbook::impact::Impact;
 use crate::runbook::objects::Name;
 
 /// How far the two looks are apart: long against an application's transaction, short against a
@@ -46,9 +47,19 @@ fn question(relations: &[Name]) -> String {
 }
 
 impl Actor {
+    /// What the script touches. As long as it is linted for that, nothing else of the session is kept waiting.
+    async fn impact(&self) -> Arc<Impact> {
+        if !self.runbook.is_read_through() {
+            let runbook = Arc::clone(&self.runbook);
+            // Where that fails, it is read here.
+            let _ = tokio::task::spawn_blocking(move || runbook.read_through()).await;
+        }
+        Arc::clone(self.runbook.impact())
+    }
+
     /// The question who holds locks on what the script touches; `None` where it touches nothing.
-    pub(super) fn traffic_question(&self) -> Option<String> {
-        let impact = Arc::clone(self.runbook.impact());
+    pub(super) async fn traffic_question(&self) -> Option<String> {
+        let impact = self.impact().await;
         (!impact.relations.is_empty()).then(|| question(&impact.relations))
     }
 
@@ -75,7 +86,7 @@ impl Actor {
         if matches!(&first, Ok(held) if held.is_empty()) {
             return Ok(evidence);
         }
-        let Some(question) = self.traffic_question() else {
+        let Some(question) = self.traffic_question().await else {
             return Ok(evidence);
         };
         tokio::time::sleep_until(at + APART).await;

@@ -220,14 +220,17 @@ impl Machine {
                 Standing::Fails => Refusal::EvidenceFails,
                 Standing::Silent => Refusal::NoEvidence,
                 Standing::Holds | Standing::Warns | Standing::Asks
+                    if item.awaits_linter(&needed) =>
+                {
+                    Refusal::EvidenceAwaited
+                }
+                Standing::Holds | Standing::Warns | Standing::Asks
                     if item.to_read().next().is_some() =>
                 {
                     Refusal::NotReadToEnd
                 }
-                Standing::Holds | Standing::Warns | Standing::Asks
-                    if item.acknowledged < needed.findings =>
-                {
-                    Refusal::FindingsOpen(needed.findings - item.acknowledged)
+                Standing::Holds | Standing::Warns | Standing::Asks if item.open_findings() > 0 => {
+                    Refusal::FindingsOpen(item.open_findings())
                 }
                 Standing::Holds | Standing::Warns | Standing::Asks
                     if needed.reference && !backed_up && note.is_empty() =>
@@ -266,10 +269,9 @@ impl Machine {
     }
 
     fn acknowledge(&mut self, index: usize) -> Vec<Effect> {
-        let findings = self.plan.items.get(index).map_or(0, |item| item.findings);
         let refusal = match self.items_mut().get_mut(index) {
             None => Refusal::NoSuchItem,
-            Some(item) if item.acknowledged >= findings => Refusal::NothingToAcknowledge,
+            Some(item) if item.open_findings() == 0 => Refusal::NothingToAcknowledge,
             Some(item) => {
                 item.acknowledged += 1;
                 return Vec::new();

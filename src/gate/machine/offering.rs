@@ -5,7 +5,7 @@ use crate::gate::act::Act;
 use crate::gate::ending::Ending;
 use crate::gate::offer::{Offer, Refusal};
 use crate::gate::phase::{Held, Phase, Prompt};
-use crate::gate::plan::{self, Mode, Requirement, Unheld};
+use crate::gate::plan::{self, Mode, Unheld};
 use crate::gate::time::Millis;
 
 impl Machine {
@@ -99,10 +99,7 @@ impl Machine {
                 Mode::Run | Mode::Rehearse | Mode::Inspect => Offer::Absent,
             },
             Act::Acknowledge => {
-                let open = |(item, needed): (&Signature, &Requirement)| {
-                    item.acknowledged < needed.findings
-                };
-                let any = self.items.iter().zip(&self.plan.items).any(open);
+                let any = self.items.iter().any(|item| item.open_findings() > 0);
                 Offer::open_if(self.plan.mode == Mode::Run && any)
             }
             Act::ProbeAgain => Offer::unless(

@@ -71,11 +71,18 @@ impl Machine {
     }
 
     fn probed(&mut self, index: usize, evidence: &Evidence) {
+        let lints = (self.plan.items.get(index)).is_some_and(|needed| needed.lints);
         if let Some(item) = self.items_mut().get_mut(index) {
             item.standing = evidence.standing;
+            if lints && evidence.findings.is_some() {
+                item.findings = evidence.findings;
+            }
             item.rehearsed = evidence.rehearsal.is_some();
             // What was signed because it was rehearsed falls when that is no longer so.
-            if item.standing.forbids() || item.to_read().next().is_some() {
+            if item.standing.forbids()
+                || item.to_read().next().is_some()
+                || item.open_findings() > 0
+            {
                 item.signed = false;
             }
         }

@@ -3,6 +3,7 @@
 use super::Machine;
 use crate::gate::event::{Document, Standing};
 use crate::gate::exit::ExitCode;
+use crate::gate::plan::Requirement;
 
 /// A checklist item as the machine sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -10,7 +11,9 @@ pub struct Signature {
     pub standing: Standing,
     /// Documents that are still to be read to their end.
     pub unread: Vec<Document>,
-    /// How many findings of the linter were acknowledged.
+    /// How many findings the linter has; `None` until that is known.
+    pub findings: Option<usize>,
+    /// How many of them were acknowledged.
     pub acknowledged: usize,
     /// The evidence has a rehearsal that stands for reading the rollback scripts.
     pub rehearsed: bool,
@@ -29,6 +32,19 @@ impl Signature {
     }
 }
 
+impl Signature {
+    /// How many findings are known and not acknowledged yet.
+    pub fn open_findings(&self) -> usize {
+        let all = self.findings.unwrap_or_default();
+        all.saturating_sub(self.acknowledged)
+    }
+
+    /// Whether the linter's findings are asked for, and not known yet.
+    pub fn awaits_linter(&self, needed: &Requirement) -> bool {
+        needed.lints && self.findings.is_none()
+    }
+}
+
 impl Machine {
     /// Whether a person did what the evidence of an item cannot do for them: it is signed, or all that
     /// is to be read was read and nothing else is asked for.
@@ -36,7 +52,9 @@ impl Machine {
         let (Some(item), Some(needed)) = (self.items.get(index), self.plan.items.get(index)) else {
             return true;
         };
-        let read = item.to_read().next().is_none() && item.acknowledged >= needed.findings;
+        let read = item.to_read().next().is_none()
+            && item.open_findings() == 0
+            && !item.awaits_linter(needed);
         item.signed
             || match item.standing {
                 Standing::Asks => read && !needed.documents.is_empty(),

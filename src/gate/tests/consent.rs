@@ -9,7 +9,7 @@ fn bare() -> Plan {
     Plan {
         items: vec![Requirement {
             database_name: true,
-            findings: 2,
+            lints: true,
             ..Requirement::default()
         }],
         may_lack_checks: true,
@@ -102,6 +102,47 @@ fn findings_are_acknowledged_one_by_one_before_the_signature() {
     assert!(run.says(&Refusal::NothingToDoHere));
     run.key(sign("wiser_ops"));
     assert!(run.machine.items()[0].signed);
+}
+
+/// The evidence of the one item, with what the linter has to say if that is known.
+fn linted(run: &mut Run, findings: Option<usize>) {
+    run.report(Body::Probed {
+        item: 0,
+        evidence: Evidence {
+            standing: Standing::Holds,
+            findings,
+            ..Evidence::default()
+        },
+    });
+}
+
+#[test]
+fn nothing_is_signed_without_what_the_linter_says_and_more_of_it_takes_a_signature_back() {
+    let mut run = Run::of(bare());
+    run.report(Body::Connected(Box::new(Target {
+        database: "wiser_ops".into(),
+        ..Target::default()
+    })));
+    linted(&mut run, None);
+    run.key(sign("wiser_ops"));
+    assert!(run.says(&Refusal::EvidenceAwaited));
+    run.key(Command::Acknowledge { item: 0 });
+    assert!(run.says(&Refusal::NothingToDoHere));
+    assert!(!run.machine.is_answered(0));
+    run.key(Command::Apply);
+    assert!(run.says(&Refusal::ItemsUnsigned(1)));
+
+    run.key(Command::ProbeAgain);
+    linted(&mut run, Some(1));
+    run.key(sign("wiser_ops"));
+    assert!(run.says(&Refusal::FindingsOpen(1)));
+    run.key(Command::Acknowledge { item: 0 })
+        .key(sign("wiser_ops"));
+    assert!(run.machine.items()[0].signed);
+
+    run.key(Command::ProbeAgain);
+    linted(&mut run, Some(2));
+    assert!(!run.machine.items()[0].signed);
 }
 
 #[test]

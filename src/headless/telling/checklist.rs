@@ -161,7 +161,7 @@ impl Teller<'_> {
                 && *slot != item.acknowledged
             {
                 *slot = item.acknowledged;
-                let all = machine.plan().items.get(index).map_or(0, |i| i.findings);
+                let all = item.findings.unwrap_or_default();
                 self.say(&format!(
                     "{}. {}: {} of {} acknowledged.",
                     index + 1,

@@ -151,7 +151,7 @@ fn of_rows(statement: &Statement) -> Option<(Name, LockMode)> {
         }
         _ => return None,
     };
-    Some((Name::parse(statement.relation.as_deref()?)?, mode))
+    Some((Name::parse(statement.relation()?)?, mode))
 }
 
 /// The statements that read or write whole tables, in the order of the script.
@@ -194,7 +194,7 @@ pub(super) fn scans(script: &Script, changes: &[Change]) -> Vec<Scan> {
             "REINDEX" => (false, "reads each row and builds indexes"),
             _ => continue,
         };
-        let relation = statement.relation.as_deref().and_then(Name::parse);
+        let relation = statement.relation().and_then(|name| Name::parse(name));
         scans.extend(relation.map(|table| Scan {
             statement: statement.number,
             line: statement.line,

@@ -115,7 +115,7 @@ impl<'s> ListedScript<'s> {
                 "start": statement.span.start,
                 "end": statement.span.end,
                 "kind": printable(&statement.kind),
-                "relation": statement.relation.as_deref().map(printable),
+                "relation": statement.relation().map(|name| printable(name)),
                 "subject": statement.subject.as_deref().map(printable),
                 "fate": statement.fate.word(),
                 "outlives_rollback": statement.lasting.iter().map(|lasts| json!({
@@ -169,7 +169,7 @@ impl<'s> ListedScript<'s> {
     }
 
     fn findings(&self) -> impl Iterator<Item = Value> {
-        self.0.findings.iter().map(|finding| {
+        self.0.findings().iter().map(|finding| {
             json!({
                 "statement": finding.statement,
                 "file": self.file(finding.source),

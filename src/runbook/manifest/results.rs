@@ -37,11 +37,8 @@ pub(super) fn mark_data(
             let message = format!("no statement of the script begins with `{wanted}`");
             return Err(page.error(one.span().start, Some("data_results"), message));
         }
-        script.findings.extend(found);
+        script.findings.add(found);
     }
-    script
-        .findings
-        .sort_by_key(|finding| (finding.source, finding.line));
     Ok(())
 }
 

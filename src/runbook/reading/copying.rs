@@ -161,7 +161,7 @@ impl ScriptReading {
             span: span.clone(),
             comment: comment.map(String::into_boxed_str),
             kind: self.common.share(&kind),
-            relation,
+            relation: relation.into(),
             subject: None,
             edits: Box::new([super::super::script::SentEdit {
                 sent: 0..text.len(),

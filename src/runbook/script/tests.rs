@@ -1,5 +1,6 @@
 use super::*;
 use crate::runbook::Runbook;
+use crate::runbook::objects::list_objects;
 
 fn read_script(text: &str) -> Script {
     Script::read("s.sql", None, text.as_bytes())
@@ -37,13 +38,13 @@ fn what_is_told_of_a_statement_names_its_number() {
          ROLLBACK TO s;\nSET lock_timeout = 0;\nCREATE INDEX i ON t (i);\nVACUUM;\n\\gset\n",
     );
     let rules: Vec<(&str, Option<usize>)> = script
-        .findings
+        .findings()
         .iter()
         .map(|finding| (finding.rule.as_str(), finding.statement))
         .collect();
     assert!(rules.contains(&("undoes-a-part", Some(5))), "{rules:?}");
     assert!(rules.contains(&("changes-a-limit", Some(6))), "{rules:?}");
-    let undone = script.findings.iter().find(|f| f.rule == "undoes-a-part");
+    let undone = script.findings().iter().find(|f| f.rule == "undoes-a-part");
     let said = &undone.unwrap().message;
     assert!(said.contains("what statements 3 to 4 did"), "{said}");
     assert!(
@@ -52,7 +53,7 @@ fn what_is_told_of_a_statement_names_its_number() {
             .iter()
             .any(|refusal| refusal.statement == Some(8))
     );
-    let objects = script.objects.get().unwrap();
+    let objects = list_objects(&script);
     let made: Vec<usize> = objects
         .changes
         .iter()
@@ -124,7 +125,7 @@ fn a_statement_is_named_by_what_it_does() {
 fn what_the_linter_does_not_understand_is_told_before_the_server_says_so() {
     let stumbles = |text: &str| -> Vec<usize> {
         let script = read_script(text);
-        let found = script.findings.iter();
+        let found = script.findings().iter();
         found
             .filter(|finding| finding.rule == "not-understood")
             .map(|finding| finding.line)

@@ -2,6 +2,7 @@
 //!
 //! What is noticed on the way, such as a script whose end was on screen, is kept for the loop.
 
+use super::reading::UNREAD;
 use super::{Cover, NEEDS, Screen, Scroll, Typing};
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Ending, Phase, Prompt};
@@ -243,7 +244,13 @@ impl Screen {
             }
             Cover::Impact => {
                 let measure = scene.account.measure.as_ref();
-                let lines = view::impact::draw_impact(scene.look, &self.impact, measure, columns);
+                let lines = match self.runbook.is_read_through() {
+                    true => {
+                        let impact = self.runbook.impact();
+                        view::impact::draw_impact(scene.look, impact, measure, columns)
+                    }
+                    false => vec![Line::from(format!(" {UNREAD}"))],
+                };
                 ("IMPACT, as far as the script's text says", lines)
             }
             Cover::Help => ("KEYS", view::help::draw_help(scene, columns)),

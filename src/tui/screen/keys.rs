@@ -371,7 +371,8 @@ impl Screen {
         let signature = machine.items().get(self.cursor)?;
         let ready = !signature.signed
             && signature.unread.is_empty()
-            && signature.acknowledged >= needed.findings
+            && signature.open_findings() == 0
+            && !signature.awaits_linter(needed)
             && signature.standing != Standing::Awaited
             && !signature.standing.forbids();
         let item = self.cursor;

@@ -24,8 +24,7 @@ impl Screen {
         match act {
             ViewAct::Scripts => {
                 let goal = self.place_in_question(machine, account);
-                self.toggle(Cover::Scripts);
-                if let (Some((source, line)), Some(Cover::Scripts)) = (goal, self.cover) {
+                if let (Some((source, line)), true) = (goal, self.toggle_scripts()) {
                     self.pager.open_tab(0);
                     (self.pager).go_to_place(InScript::InQuestion(source, line));
                 }

@@ -16,6 +16,10 @@ use crate::tui::reader;
 /// is held down begins to repeat earlier than that.
 const LOOKED_AT: Millis = 1_000;
 
+/// What is said for what the linter has its part in, as long as it is under way.
+pub(super) const UNREAD: &str =
+    "The linter is under way; the scripts open with what it says of them.";
+
 impl Screen {
     /// Goes to the next open item, once the one under the cursor was signed.
     pub(super) fn go_on_after_sign_off(&mut self, machine: &Machine, account: &Account) {
@@ -51,8 +55,7 @@ impl Screen {
     /// shown in full.
     pub(super) fn go_where_it_waits(&mut self, machine: &Machine) -> Vec<Event> {
         let item = machine.items().get(self.cursor);
-        let needed = machine.plan().items.get(self.cursor);
-        let (Some(item), Some(needed)) = (item, needed) else {
+        let Some(item) = item else {
             return Vec::new();
         };
         let waits = machine.plan().mode == Mode::Run
@@ -65,13 +68,13 @@ impl Screen {
             if let Some(tab) = tabs.iter().position(|tab| *tab == document) {
                 self.open_script(tab);
             }
-        } else if waits && item.acknowledged < needed.findings {
+        } else if waits && item.open_findings() > 0 {
             self.open_script(0);
             (self.pager).go_to_place(InScript::Finding(item.acknowledged));
             self.say(format!(
                 "Finding {} of {}: Esc goes back, and f acknowledges it there.",
                 item.acknowledged + 1,
-                needed.findings
+                item.findings.unwrap_or_default()
             ));
         } else if waits && self.asks_for_text(machine).is_some() {
             return self.ask(Act::SignOff, machine);
@@ -83,8 +86,19 @@ impl Screen {
 
     fn open_script(&mut self, tab: usize) {
         self.cover = None;
-        self.toggle(Cover::Scripts);
-        self.pager.open_tab(tab);
+        if self.toggle_scripts() {
+            self.pager.open_tab(tab);
+        }
+    }
+
+    /// Opens the scripts, or closes them; whether they are open. What the linter says stands among their
+    /// lines, so that nothing is read before it is there.
+    pub(super) fn toggle_scripts(&mut self) -> bool {
+        match self.runbook.is_read_through() {
+            true => self.toggle(Cover::Scripts),
+            false => self.say(UNREAD.to_owned()),
+        }
+        self.cover == Some(Cover::Scripts)
     }
 
     /// Notes which document was opened or left since the last frame.

@@ -20,6 +20,7 @@ use crate::gate::backup::Dumping;
 use crate::gate::event::{Evidence, Standing};
 use crate::gate::plan::Mode;
 use crate::gate::{Act, EarlierTold, Offer};
+use crate::runbook::ItemKind;
 use crate::tui::paint::Sheet;
 use crate::tui::text::{counted, labelled, width, wrap};
 use ratatui::style::{Style, Styled};
@@ -39,7 +40,12 @@ fn word(scene: &Scene<'_>, index: usize, standing: Standing) -> (String, Style) 
     match standing {
         Standing::Awaited if evidence.is_some_and(Evidence::is_under_way) => {
             let spinner = look.glyphs.spinner(scene.account.now);
-            (format!("{spinner} comparing"), look.warn())
+            let kind = scene.runbook.items.get(index).map(|item| item.kind);
+            let doing = match kind {
+                Some(ItemKind::Review) => "linting",
+                _ => "comparing",
+            };
+            (format!("{spinner} {doing}"), look.warn())
         }
         Standing::Awaited => (
             format!(
@@ -242,7 +248,7 @@ fn need(scene: &Scene<'_>, index: usize) -> Option<String> {
         ));
     }
     let plan = scene.machine.plan().items.get(index)?;
-    let findings = plan.findings.saturating_sub(signature.acknowledged);
+    let findings = signature.open_findings();
     if findings > 0 {
         return Some(format!(
             "{} to acknowledge: f",
@@ -274,17 +280,9 @@ fn next_finding(
     columns: usize,
 ) -> Vec<Line<'static>> {
     let look = scene.look;
-    let needed = scene
-        .machine
-        .plan()
-        .items
-        .get(index)
-        .map_or(0, |i| i.findings);
-    let done = scene
-        .machine
-        .items()
-        .get(index)
-        .map_or(0, |i| i.acknowledged);
+    let (needed, done) = scene.machine.items().get(index).map_or((0, 0), |item| {
+        (item.findings.unwrap_or_default(), item.acknowledged)
+    });
     if scene.machine.plan().mode != Mode::Run || needed == 0 {
         return Vec::new();
     }
@@ -292,7 +290,7 @@ fn next_finding(
         let text = format!("{} acknowledged", counted(needed, "finding", "findings"));
         return labelled("", look.good(), &text, look.good(), indent, columns);
     }
-    let Some(finding) = scene.outline.findings.get(done) else {
+    let Some(finding) = scene.outline.findings(&scene.runbook.script).get(done) else {
         return Vec::new();
     };
     let text = format!(

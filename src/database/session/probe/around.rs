@@ -37,7 +37,7 @@ impl Actor {
         ahead: Option<&'r Script>,
     ) -> Result<Around<'r>, BrokenLink> {
         let known = self.target.clone();
-        let traffic = self.traffic_question();
+        let traffic = self.traffic_question().await;
         let exclusive = Exclusive::question();
         let link = self.link()?;
         let asked = Questions::send(link, known.as_ref()).await;

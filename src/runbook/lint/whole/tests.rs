@@ -47,7 +47,7 @@ fn what_the_parser_stumbles_over_or_divides_otherwise_is_parsed_by_itself() {
     let (found, of) = found_whole(&stumbles);
     assert!(found < of, "{found} of {of}");
     let errors = |script: &Script| {
-        let found = script.findings.iter();
+        let found = script.findings().iter();
         let understood = found.filter(|finding| finding.rule == "not-understood");
         let numbers = understood.map(|finding| finding.statement);
         numbers.collect::<Vec<_>>()
