@@ -45,6 +45,9 @@ use std::sync::Arc;
 /// The manifest's name in a runbook's folder.
 pub const MANIFEST: &str = "runbook.toml";
 
+/// The name of the threads on which a foreign parser works, which may fail.
+pub(crate) const PARSER_THREAD: &str = "squawk";
+
 /// Everything for one change: script, checklist, expected state, post-verification, rollbacks.
 #[derive(Debug, Clone)]
 pub struct Runbook {

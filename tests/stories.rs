@@ -66,6 +66,8 @@ mod kinds;
 mod leaving;
 #[path = "stories/lines.rs"]
 mod lines;
+#[path = "stories/linting.rs"]
+mod linting;
 #[path = "stories/looking.rs"]
 mod looking;
 #[path = "stories/page.rs"]

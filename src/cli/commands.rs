@@ -268,7 +268,7 @@ fn export(folder: &Path) -> Result<ExitCode, Failure> {
 }
 
 fn demo(scenario: Scenario, holding: &Holding, look: &LookArguments) -> Result<ExitCode, Failure> {
-    let runbook = load(None, &Given::default(), Charset::Utf8)?;
+    let runbook = load_unlinted(None, &Given::default(), Charset::Utf8)?;
     let demo = DemoOptions::new(scenario)
         .prepare(|line| eprintln!("{line}"))
         .map_err(|error| Failure::from(Report::from(error)))?;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use squawk_linter::{Linter, Rule, Violation};
 use squawk_syntax::ast::{self, AstNode};
 
+use super::PARSER_THREAD;
 use super::classify;
 use super::linting::{Linting, Parsing};
 use super::objects::{self, Objects, ParsedText};
@@ -122,7 +123,6 @@ impl Linted {
 /// Fills in the relations and the objects of `script`, and finds what there is to say of it.
 pub(super) fn parse_and_lint(script: &Script, unlinted: &Unlinted) -> Vec<Finding> {
     let Unlinted { linted, linting } = unlinted;
-    let mut told = Vec::new();
     let has_begin = script
         .statements
         .iter()
@@ -162,7 +162,7 @@ pub(super) fn parse_and_lint(script: &Script, unlinted: &Unlinted) -> Vec<Findin
         script
             .objects
             .get_or_init(|| Objects::unread(&script.statements));
-        return told;
+        return vec![not_linted()];
     };
     script.objects.get_or_init(|| objects);
     for (statement, relation) in script.statements.iter().zip(relations) {
@@ -170,6 +170,7 @@ pub(super) fn parse_and_lint(script: &Script, unlinted: &Unlinted) -> Vec<Findin
             statement.relation.settle(parsed);
         }
     }
+    let mut told = Vec::new();
     for (source, found) in found.into_iter().enumerate() {
         if let Some(linted) = linted.get(source) {
             told.extend(findings(script, source, linted, found));
@@ -180,6 +181,18 @@ pub(super) fn parse_and_lint(script: &Script, unlinted: &Unlinted) -> Vec<Findin
         .filter_map(|stumble| tell_stumble(script, &stumble));
     told.extend(sent);
     told
+}
+
+/// What is said where the parser failed.
+fn not_linted() -> Finding {
+    Finding {
+        source: 0,
+        line: 1,
+        statement: None,
+        rule: "not-linted".to_owned(),
+        message: "The parser failed: nothing of this script was linted.".to_owned(),
+        help: None,
+    }
 }
 
 /// Where the parser did not understand a statement first.
@@ -284,7 +297,7 @@ pub(super) fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Optio
 }
 
 fn deep_stack() -> std::thread::Builder {
-    let thread = std::thread::Builder::new().name("squawk".to_owned());
+    let thread = std::thread::Builder::new().name(PARSER_THREAD.to_owned());
     thread.stack_size(classify::PARSER_STACK)
 }
 

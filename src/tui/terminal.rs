@@ -12,6 +12,7 @@
 //! It must never ask the terminal anything: the answer would come through the input's thread.
 //! `ratatui::Terminal::clear` does; a repaint is forced by resizing instead.
 
+use crate::runbook::PARSER_THREAD;
 use crate::runbook::printable::printable;
 use crossterm::event::EnableBracketedPaste;
 use crossterm::style::{Print, force_color_output};
@@ -400,6 +401,10 @@ fn restore_on_panic() {
     INSTALLED.call_once(|| {
         let next = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
+            // The parser may fail: whoever waits for it says so, on a screen that stays.
+            if std::thread::current().name() == Some(PARSER_THREAD) {
+                return;
+            }
             restore(Instant::now() + IN_PASSING);
             next(info);
         }));
