@@ -18,6 +18,7 @@ use crate::gate::phase::Prompt;
 use crate::gate::plan;
 use crate::gate::{Act, Command, ExitCode, Machine, Mode, Offer, Phase};
 use crate::runbook::Runbook;
+use crate::runbook::printable::ascii_only;
 use crate::walk::engine::{Engine, EngineRemark, HeldSession};
 use prompt::Invitation;
 use std::io::Write;
@@ -42,6 +43,8 @@ pub struct Feed {
     pub lines: Option<UnboundedReceiver<TypedLine>>,
     /// Whether a terminal is on both sides: there is a prompt, and what is long comes in pages.
     pub prompts: bool,
+    /// Whether nothing but ASCII is written.
+    pub ascii: bool,
 }
 
 /// Walks to the end with an engine that was started, telling each step on `out`.
@@ -63,7 +66,7 @@ pub async fn walk<H: HeldSession>(
     let mut answers: Option<UnboundedReceiver<TypedLine>> = None;
 
     loop {
-        tell_news(engine, &mut teller, &mut invite, out);
+        tell_news(engine, &mut teller, &mut invite, out, feed.ascii);
         if let Some(code) = engine.left() {
             return code;
         }
@@ -80,7 +83,7 @@ pub async fn walk<H: HeldSession>(
         }
         tokio::select! {
             biased;
-            Some(alarm) = feed.alarms.recv() => engine.take(Event::Alarmed(alarm)),
+            Some(alarm) = feed.alarms.recv() => take_alarm(engine, &mut invite, alarm),
             _ = clock.tick() => {
                 let now = Instant::now();
                 let elapsed = now.duration_since(ticked).as_millis();
@@ -112,7 +115,7 @@ pub async fn walk<H: HeldSession>(
                     }
                     None => {
                         feed.lines = None;
-                        engine.take(Event::Alarmed(Alarm::HungUp));
+                        take_alarm(engine, &mut invite, Alarm::HungUp);
                     }
                 }
                 take_report(engine, feed);
@@ -135,6 +138,7 @@ fn tell_news<H: HeldSession>(
     teller: &mut Teller<'_>,
     invite: &mut Invitation,
     out: &mut dyn Write,
+    ascii: bool,
 ) {
     for remark in engine.take_said() {
         teller.say(&match remark {
@@ -148,14 +152,24 @@ fn tell_news<H: HeldSession>(
     }
     invite.open(engine, teller.take_long(), None);
     let told = invite.before(teller.take());
+    let told = match ascii {
+        true => ascii_only(&told),
+        false => told.into(),
+    };
     let lost = out
         .write_all(told.as_bytes())
         .and_then(|()| out.flush())
         .is_err();
     // Whoever read the output is gone: there is no screen any more.
     if lost && engine.left().is_none() {
-        engine.take(Event::Alarmed(Alarm::HungUp));
+        take_alarm(engine, invite, Alarm::HungUp);
     }
+}
+
+/// What is open in pages is put away first: it may be the end of the run.
+fn take_alarm<H: HeldSession>(engine: &mut Engine<H>, invite: &mut Invitation, alarm: Alarm) {
+    invite.leave(engine);
+    engine.take(Event::Alarmed(alarm));
 }
 
 /// The most reports that are taken before somebody else is heard.

@@ -24,7 +24,7 @@ mod replaying;
 
 use crate::asking::Challenge;
 use crate::gate::ExitCode;
-use crate::gate::event::{Alarm, Event, Observation, Report};
+use crate::gate::event::{Alarm, Observation, Report};
 use crate::tui::editor::{EditedText, OpenEditor, TextEditor};
 use crate::tui::input::Input;
 use crate::tui::screen::Screen;
@@ -73,7 +73,7 @@ pub async fn walk<H: HeldSession, B: Surface>(
         let heard = turn.hears_session();
         tokio::select! {
             biased;
-            Some(alarm) = wires.alarms.recv() => turn.take_event(Event::Alarmed(alarm)),
+            Some(alarm) = wires.alarms.recv() => turn.take_alarm(alarm),
             _ = clock.tick() => turn.take_tick(),
             written = turn.terminal.written(), if turn.awaits_frame() => {
                 turn.take_frame(written.is_ok());

@@ -135,7 +135,7 @@ pub(super) fn attend(
         signals::listen(&alarms, &watchdog).wrap_err("signals cannot be listened to")?;
         let seat = match on_screen {
             true => Seat::screen(!look.no_mouse, alarmed, questions)?,
-            false => Seat::lines(alarmed, questions, interactive),
+            false => Seat::lines(alarmed, questions, interactive, look),
         };
         // The walks after the first go to the server that was reached then.
         let aim = Aim::from(settings);

@@ -1,6 +1,7 @@
 //! What the server says of a transaction whose end is to be proven.
 
 use super::exit::ExitCode;
+use crate::runbook::printable::capital;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum XactStatus {
@@ -108,6 +109,29 @@ impl CommitWait {
     /// already, and is seen as soon as the wait ends.
     pub fn is_replication(&self) -> bool {
         self.event.as_deref() == Some("SyncRep")
+    }
+
+    /// What it waits for and what can be done about it, in sentences; `cancel` and `leave` are what is
+    /// pressed or typed for that.
+    pub fn told_with(&self, cancel: &str, leave: &str) -> Vec<String> {
+        let mut sentences = match self.is_replication() {
+            true => vec![
+                format!(
+                    "It waits for synchronous standbys (synchronous_standby_names = {}). The \
+                     transaction is committed on this server already; others see it when the wait ends.",
+                    self.standbys
+                ),
+                format!(
+                    "{cancel} ends the wait: it then is COMMITTED here, and not known to be replicated."
+                ),
+            ],
+            false => vec![
+                format!("{}.", capital(&self.to_string())),
+                format!("{cancel} sends a cancel request."),
+            ],
+        };
+        sentences.push(format!("{leave}, and {leave} again, leaves with UNKNOWN."));
+        sentences
     }
 }
 

@@ -5,7 +5,7 @@ mod deciding;
 mod running;
 
 use super::{refusals, words};
-use crate::gate::event::{Millis, Seq, Standing};
+use crate::gate::event::{CommitWait, Millis, Seq, Standing};
 use crate::gate::phase::{Prompt, Why};
 use crate::gate::plan::Mode;
 use crate::gate::{Account, Act, EarlierTold, Machine, Offer, Phase};
@@ -29,6 +29,7 @@ pub struct Teller<'a> {
     steps: usize,
     messages: usize,
     hold_told: Option<Millis>,
+    commit_wait: Option<CommitWait>,
     waiting: usize,
     /// For whom the statement that runs waits, as it was told last.
     blocked: Vec<i32>,
@@ -68,6 +69,7 @@ impl<'a> Teller<'a> {
             steps: 0,
             messages: 0,
             hold_told: None,
+            commit_wait: None,
             waiting: 0,
             blocked: Vec::new(),
             looks: 0,
@@ -130,6 +132,7 @@ impl<'a> Teller<'a> {
         self.arrive(machine, account);
         self.expect(machine, account);
         self.waits(account);
+        self.commit_wait(account);
         self.hold(machine);
         let waiting = account
             .sight

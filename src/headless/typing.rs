@@ -44,10 +44,8 @@ pub fn listen() -> UnboundedReceiver<TypedLine> {
                     return;
                 }
             }
+            // What nobody put an Enter behind is no line: a name that is half typed commits nothing.
             if read == 0 {
-                if !held.is_empty() {
-                    let _ = lines.send(line(at, &mut held));
-                }
                 return;
             }
         }

@@ -40,6 +40,31 @@ pub fn hexadecimal(bytes: impl AsRef<[u8]>) -> String {
     halves.filter_map(digit).collect()
 }
 
+/// `text` as a sentence begins.
+pub fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+/// `text` with an escape for each character beyond ASCII: where a terminal expects other bytes, those of
+/// UTF-8 can be control codes.
+pub fn ascii_only(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c.is_ascii() {
+            true => out.push(c),
+            false => out.extend(c.escape_unicode()),
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// `text` on one line: every control character, line breaks and tabs included, as an escape.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(|c| c.is_control() || misleads(c)) {

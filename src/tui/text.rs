@@ -5,7 +5,7 @@
 
 use super::theme::{Appearance, Glyphs};
 use crate::gate::event::Millis;
-use crate::runbook::printable::printable;
+use crate::runbook::printable::{ascii_only, printable};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
@@ -14,23 +14,13 @@ const TAB: &str = "    ";
 
 impl Appearance {
     /// `text` on one line: tabs widened, control characters as escapes; ASCII only where that is
-    /// all the terminal takes (there the bytes of other characters can be control codes).
+    /// all the terminal takes.
     pub(crate) fn clean(self, text: &str) -> String {
         let widened = text.replace('\t', TAB);
         let shown = printable(&widened);
         match self.glyphs {
             Glyphs::Unicode => shown.into_owned(),
-            Glyphs::Ascii => shown
-                .chars()
-                .flat_map(|c| {
-                    let (plain, escaped) = if c.is_ascii() {
-                        (Some(c), None)
-                    } else {
-                        (None, Some(c.escape_unicode()))
-                    };
-                    plain.into_iter().chain(escaped.into_iter().flatten())
-                })
-                .collect(),
+            Glyphs::Ascii => ascii_only(&shown).into_owned(),
         }
     }
 

@@ -106,7 +106,15 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
 
     pub(super) fn lose_screen(&mut self, alarm: Alarm) {
         self.screen_lost = true;
-        self.engine.take(Event::Alarmed(alarm));
+        self.take_alarm(alarm);
+    }
+
+    /// What is being read is put away first: it may be the end of the run.
+    pub(super) fn take_alarm(&mut self, alarm: Alarm) {
+        if let Some(left) = self.screen.stop_reading(self.engine.account()) {
+            self.engine.take(left);
+        }
+        self.take_event(Event::Alarmed(alarm));
     }
 
     pub(super) fn take_tick(&mut self) {

@@ -4,6 +4,7 @@
 use crate::child::Finish;
 use crate::stage::{Stage, Walk};
 use crate::terminal::{PROGRAM, Terminal};
+use rustix::process::Signal;
 use serde_json::Value;
 use stagegate::journal::Entry;
 use stagegate::journal::entry::PhaseWord;
@@ -59,6 +60,9 @@ fn walk_to_the_gate(terminal: &mut Terminal) {
     terminal
         .line("sign 2")
         .wait_for("1 finding is not acknowledged yet");
+    // What is acknowledged was told.
+    let raw = terminal.raw();
+    assert!(String::from_utf8_lossy(&raw).contains("  finding 1 of 1: "));
     terminal
         .line("acknowledge 2")
         .wait_for("1 of 1 finding acknowledged.");
@@ -224,6 +228,99 @@ fn pasted_lines_never_commit() {
     assert_eq!(terminal.exit_code(), 1, "{}", terminal.picture());
     stage.assert_untouched();
     stage.assert_nobody_left();
+}
+
+#[test]
+fn a_name_without_its_enter_commits_nothing() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run_in(120, 50, &[], &["--plain"]);
+    walk_to_the_gate(&mut terminal);
+    ask_for_commit(&mut terminal);
+    // The first hands over what stands on the line, the second is the end.
+    terminal.breathe().paste_raw("wiser_ops\x04");
+    terminal.breathe().paste_raw("\x04");
+    assert_eq!(terminal.exit_code(), 129, "{}", terminal.picture());
+    stage.assert_untouched();
+    stage.assert_nobody_left();
+    stage.assert_journal(&["ROLLED BACK"], 129);
+}
+
+/// How many times the journal says that something was read.
+fn perused(stage: &Stage) -> usize {
+    let entries = stage.journal();
+    let perused = entries
+        .iter()
+        .filter(|e| matches!(e, Entry::Perused { .. }));
+    perused.count()
+}
+
+#[test]
+fn what_was_being_read_when_the_terminal_went_stands_before_the_end_of_the_run() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run_in(80, 24, &[], &["--plain"]);
+    terminal.wait_for("wiser_ops checklist>");
+    terminal
+        .line("read script")
+        .wait_for("lines more: Enter goes on, stop ends --")
+        .paste_raw("\x04");
+    assert_eq!(terminal.exit_code(), 129, "{}", terminal.picture());
+    stage.assert_journal(&[], 129);
+    assert_eq!(perused(&stage), 1);
+}
+
+#[test]
+fn what_stood_on_the_screen_at_the_end_was_read_until_then() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run();
+    terminal.wait_for_evidence().key("s").wait_for(" unseen");
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.exit_code(), 143, "{}", terminal.picture());
+    stage.assert_journal(&[], 143);
+    assert_eq!(perused(&stage), 1);
+}
+
+#[test]
+fn a_commit_that_waits_says_for_what_and_what_ends_it() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run_in(120, 50, &[], &["--plain"]);
+    walk_to_the_gate(&mut terminal);
+    stage.ask("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    stage.ask("SELECT pg_reload_conf()");
+    ask_for_commit(&mut terminal);
+    terminal
+        .breathe()
+        .line("wiser_ops")
+        .wait_for("It waits for synchronous standbys (synchronous_standby_names = nobody).")
+        .wait_for("cancel ends the wait")
+        .wait_for("leaves with UNKNOWN.")
+        .breathe()
+        .line("cancel")
+        .wait_for("COMMITTED");
+    terminal.wait_for("wiser_ops ended>").line("quit");
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.picture());
+    stage.assert_migrated();
+    stage.assert_nobody_left();
+}
+
+#[test]
+fn lines_are_ascii_where_that_is_asked_for() {
+    let stage = Stage::set(Scenario::Clean);
+    let script = stage.file("arrow.sql", "-- für → alle\nSELECT 1;\n");
+    for (look, shown) in [
+        (None, "-- für → alle"),
+        (Some("--ascii"), r"-- f\u{fc}r \u{2192} alle"),
+    ] {
+        let arguments: Vec<&str> = ["--plain", &script].into_iter().chain(look).collect();
+        let mut terminal = stage.run_in(80, 24, &[], &arguments);
+        terminal
+            .wait_for("checklist>")
+            .line("read script")
+            .wait_for(shown)
+            .wait_for("checklist>")
+            .line("quit");
+        assert_eq!(terminal.exit_code(), 1, "{}", terminal.picture());
+        assert_eq!(terminal.raw().is_ascii(), look.is_some());
+    }
 }
 
 /// Runs the program without a terminal, with `typed` on its standard input.

@@ -62,6 +62,7 @@ impl Seat {
         alarms: UnboundedReceiver<Alarm>,
         questions: UnboundedReceiver<Challenge>,
         interactive: bool,
+        look: &LookArguments,
     ) -> Seat {
         Seat::Lines(headless::Feed {
             reports: unbounded_channel().1,
@@ -72,6 +73,7 @@ impl Seat {
             prompts: interactive
                 && std::io::stdin().is_terminal()
                 && std::io::stdout().is_terminal(),
+            ascii: look.ascii,
         })
     }
 

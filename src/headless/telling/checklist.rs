@@ -63,6 +63,18 @@ impl Teller<'_> {
         self.blocked = blocked;
     }
 
+    /// What COMMIT waits for, when that becomes known and when it changes.
+    pub(super) fn commit_wait(&mut self, account: &Account) {
+        if self.commit_wait == account.commit_wait {
+            return;
+        }
+        self.commit_wait.clone_from(&account.commit_wait);
+        let waits = account.commit_wait.iter();
+        for sentence in waits.flat_map(|wait| wait.told_with("cancel", "quit")) {
+            self.say(&sentence);
+        }
+    }
+
     pub(super) fn arrive(&mut self, machine: &Machine, account: &Account) {
         let moved = match &self.phase {
             Some(told) => told != machine.phase() && !same_screen(told, machine.phase()),
@@ -147,6 +159,7 @@ impl Teller<'_> {
                     {
                         self.check(check);
                     }
+                    self.next_finding(machine, index);
                 }
             }
             let compares = item.standing == Standing::Awaited && evidence.is_under_way();
@@ -169,6 +182,7 @@ impl Teller<'_> {
                     item.acknowledged,
                     counted(all, "finding", "findings")
                 ));
+                self.next_finding(machine, index);
             }
             if self.signed.get(index) != Some(&item.signed) {
                 if let Some(slot) = self.signed.get_mut(index) {
@@ -181,6 +195,20 @@ impl Teller<'_> {
                 };
                 self.say(&format!("{}. {}: {what}.", index + 1, named.title));
             }
+        }
+    }
+
+    /// What is acknowledged next is told before it is.
+    fn next_finding(&mut self, machine: &Machine, index: usize) {
+        let signature = machine.items().get(index);
+        let Some((done, all)) =
+            signature.and_then(|item| Some((item.acknowledged, item.findings?)))
+        else {
+            return;
+        };
+        let findings = self.runbook.script.findings_in_words();
+        if let Some(finding) = findings.get(done).filter(|_| done < all) {
+            self.say(&format!("  finding {} of {all}: {finding}", done + 1));
         }
     }
 

@@ -107,19 +107,23 @@ impl Screen {
         if self.reading.map(|(tab, _)| tab) == open {
             return;
         }
-        let tabs = reader::documents(&self.runbook);
-        if let Some((tab, since)) = self.reading.take()
-            && let (Some(seen), Some(document)) = (self.pager.seen_mut(tab), tabs.get(tab))
-        {
-            let lasted = account.now.saturating_sub(since);
-            self.events
-                .push(Event::Perused(seen.close(*document, lasted)));
-        }
+        let left = self.stop_reading(account);
+        self.events.extend(left);
         if let Some(tab) = open {
             self.reading = Some((tab, account.now));
             if let Some(seen) = self.pager.seen_mut(tab) {
                 seen.open();
             }
         }
+    }
+
+    /// The document that is open is left now, whatever stays on the screen.
+    pub fn stop_reading(&mut self, account: &Account) -> Option<Event> {
+        let (tab, since) = self.reading.take()?;
+        let document = *reader::documents(&self.runbook).get(tab)?;
+        let lasted = account.now.saturating_sub(since);
+        Some(Event::Perused(
+            self.pager.seen_mut(tab)?.close(document, lasted),
+        ))
     }
 }

@@ -20,6 +20,7 @@ use crate::gate::event::{Inquiry, XactStatus};
 use crate::gate::phase::{Ending, LOOK_YOURSELF, Phase, Proof, Why, how_to_end};
 use crate::gate::plan::Mode;
 use crate::runbook::check::{Tally, Verdict};
+use crate::runbook::printable::capital;
 use crate::tui::keymap;
 use crate::tui::paint::Sheet;
 use crate::tui::text::clock;
@@ -220,14 +221,6 @@ fn because(scene: &Scene<'_>, why: &Why) -> String {
         text.push('.');
     }
     text
-}
-
-pub(super) fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => first.to_uppercase().chain(chars).collect(),
-        None => String::new(),
-    }
 }
 
 fn common(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {

@@ -2,7 +2,6 @@
 //!
 //! It says what is waited for and what it will prove.
 
-use super::ending::capital;
 use super::{Scene, must_roll_back};
 use crate::gate::event::Millis;
 use crate::gate::phase::{Phase, Proof};
@@ -16,24 +15,8 @@ fn waits(scene: &Scene<'_>) -> Vec<String> {
     let Some(wait) = &scene.account.commit_wait else {
         return Vec::new();
     };
-    let look = scene.look;
-    let mut sentences = Vec::new();
-    if wait.is_replication() {
-        sentences.push(format!(
-            "It waits for synchronous standbys (synchronous_standby_names = {}). The transaction is \
-             committed on this server already; others see it when the wait ends.",
-            look.clean(&wait.standbys)
-        ));
-        sentences.push(
-            "x ends the wait: it then is COMMITTED here, and not known to be replicated."
-                .to_owned(),
-        );
-    } else {
-        sentences.push(format!("{}.", look.clean(&capital(&wait.to_string()))));
-        sentences.push("x sends a cancel request.".to_owned());
-    }
-    sentences.push("q, and q again, leaves with UNKNOWN.".to_owned());
-    sentences
+    let told = wait.told_with("x", "q").into_iter();
+    told.map(|sentence| scene.look.clean(&sentence)).collect()
 }
 
 pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
