@@ -268,13 +268,13 @@ fn alone_next(machine: &Machine) -> Option<Command> {
             ..
         }
         | Phase::Connecting
-        | Phase::Beginning
+        | Phase::Beginning { .. }
         | Phase::Applying { .. }
         | Phase::Verifying { .. }
         | Phase::TakingDown { .. }
         | Phase::Querying { .. }
         | Phase::Reviewing { .. }
-        | Phase::Returning
+        | Phase::Returning { .. }
         | Phase::Committing { .. }
         | Phase::RollingBack { .. }
         | Phase::Inquiring { .. }

@@ -249,9 +249,10 @@ impl Account {
     /// Whether the open transaction may hold locks. Once the server failed a statement of it, it has let
     /// go of them all, unless that was behind a savepoint of the script.
     pub fn holds_locks(&self, machine: &Machine, script: &Script) -> bool {
-        let (Phase::MustRollBack { why, .. } | Phase::RollingBack { why, .. }) = machine.phase()
-        else {
-            return machine.hold_left().is_some();
+        let why = match machine.phase() {
+            Phase::MustRollBack { why, .. } => why,
+            Phase::RollingBack { onward, .. } => onward.why(),
+            _ => return machine.hold_left().is_some(),
         };
         let failed = match why {
             Why::StatementFailed | Why::LockTimeout | Why::Cancelled => {

@@ -1,7 +1,9 @@
 //! COMMIT given on what a pass showed that was rolled back (I13).
 //!
-//! A [`Basis`] is what a person reviews: what came out, where, and how long ago. An [`Approval`] is
-//! made by one edge alone, the typed name of the database, and only from a basis. It ends in
+//! What a pass showed is [`LetGo`] with its ROLLBACK; once nothing is left of it, it is the [`Basis`] that
+//! a person reviews: what came out, where, and how long ago. An [`Approval`] is made by one edge alone, the
+//! typed name of the database, and only from a basis. Each lives in the phases that have it, so that it
+//! is over wherever it is not carried on. An approval ends in
 //! [`super::warrant::Warrant::on_approval`], which takes it whole and gives a warrant only for a
 //! pass that came out the same, on the same target, within the limit.
 
@@ -12,15 +14,21 @@ use super::target::Target;
 use super::time::{Millis, in_words};
 use std::sync::Arc;
 
+/// What a pass showed, on its way to being reviewed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LetGo {
+    shown: Arc<Pass>,
+    target: Arc<Target>,
+    /// For how long.
+    age: Millis,
+}
+
 /// What a pass showed that was rolled back.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Basis {
-    pub(super) shown: Arc<Pass>,
-    pub(super) target: Arc<Target>,
-    /// How long ago it was let go.
-    pub(super) age: Millis,
+    let_go: LetGo,
     /// That nothing is left of it.
-    pub(super) proof: Option<Proof>,
+    proof: Proof,
     /// Of which statements the numbers may differ, so far.
     pub(super) allowance: Arc<Allowance>,
 }
@@ -33,42 +41,80 @@ pub struct Approval {
     digest: String,
 }
 
-impl Basis {
-    pub(super) fn new(shown: Arc<Pass>, target: Arc<Target>) -> Basis {
-        Basis {
+impl LetGo {
+    pub(super) fn new(shown: Arc<Pass>, target: Arc<Target>) -> LetGo {
+        LetGo {
             shown,
             target,
             age: 0,
-            proof: None,
+        }
+    }
+
+    pub(super) fn grow_older(&mut self, elapsed: Millis) {
+        self.age += elapsed;
+    }
+
+    /// For the exhaustive walk: beyond the limit all ages are one.
+    #[cfg(test)]
+    pub(super) fn canonical(&mut self, limit: Millis) {
+        self.age = self.age.min(limit);
+    }
+
+    /// For the exhaustive walk: it showed this.
+    #[cfg(test)]
+    pub(super) fn relabel(&mut self, shown: Pass) {
+        self.shown = Arc::new(shown);
+    }
+}
+
+impl Basis {
+    pub(super) fn new(let_go: LetGo, proof: Proof) -> Basis {
+        Basis {
+            let_go,
+            proof,
             allowance: Arc::default(),
         }
     }
 
-    /// For the exhaustive walk: beyond the limit all ages are one, and no decision reads the proof.
+    /// For the exhaustive walk: no decision reads the proof.
     #[cfg(test)]
-    pub(super) fn canonical(&mut self, limit: Millis) {
-        self.age = self.age.min(limit);
-        self.proof = self.proof.as_ref().map(|_| Proof::NeverBegun);
+    pub(super) fn forget_proof(&mut self) {
+        self.proof = Proof::NeverBegun;
+    }
+
+    pub(super) fn let_go_mut(&mut self) -> &mut LetGo {
+        &mut self.let_go
     }
 
     /// What came out of the pass.
     pub fn shown(&self) -> &Pass {
-        &self.shown
+        &self.let_go.shown
     }
 
     /// That nothing is left of it.
-    pub fn proof(&self) -> Option<&Proof> {
-        self.proof.as_ref()
+    pub fn proof(&self) -> &Proof {
+        &self.proof
     }
 
     /// How long ago it was let go.
     pub fn age(&self) -> Millis {
-        self.age
+        self.let_go.age
     }
 
     /// Of which statements the numbers may differ in a second pass.
     pub fn allowance(&self) -> &Allowance {
         &self.allowance
+    }
+
+    /// A person lets the numbers of all statements differ, or not any more.
+    pub(super) fn allow_numbers(&mut self) {
+        Arc::make_mut(&mut self.allowance).turn();
+    }
+
+    /// As [`Basis::allow_numbers`], of this one.
+    pub(super) fn allow_numbers_of(&mut self, number: usize) {
+        let all = self.let_go.shown.numbered().map(|one| one.number);
+        Arc::make_mut(&mut self.allowance).turn_one(number, all);
     }
 }
 
@@ -76,7 +122,7 @@ impl Approval {
     /// Only the edge from the typed name calls this.
     pub(super) fn new(basis: Basis, consent: Consent) -> Approval {
         Approval {
-            digest: basis.shown.digest(),
+            digest: basis.shown().digest(),
             basis,
             consent,
         }
@@ -96,13 +142,8 @@ impl Approval {
         &self.digest
     }
 
-    pub(super) fn grow_older(&mut self, elapsed: Millis) {
-        self.basis.age += elapsed;
-    }
-
-    /// Takes it back: nothing is approved any more.
-    pub(super) fn withdraw(self) -> Basis {
-        self.basis
+    pub(super) fn let_go_mut(&mut self) -> &mut LetGo {
+        self.basis.let_go_mut()
     }
 
     /// What people said, and the digest of what they said it to.
@@ -110,16 +151,10 @@ impl Approval {
         (self.consent, self.digest)
     }
 
-    /// For the exhaustive walk: as [`Basis::canonical`].
-    #[cfg(test)]
-    pub(super) fn canonical(&mut self, limit: Millis) {
-        self.basis.canonical(limit);
-    }
-
     /// What `target` is different in.
     pub(super) fn differs_in_target(&self, target: &Target) -> Compared {
         let mut found = Compared::default();
-        differing_targets(&self.basis.target, target, &mut found);
+        differing_targets(&self.basis.let_go.target, target, &mut found);
         found
     }
 
@@ -132,7 +167,7 @@ impl Approval {
         limit: Millis,
     ) -> Compared {
         let looked_at = now.map(|now| Pass {
-            structure: self.basis.shown.structure.clone(),
+            structure: self.basis.shown().structure.clone(),
             ..now.clone()
         });
         self.differs(looked_at.as_ref(), target, limit)
@@ -141,18 +176,18 @@ impl Approval {
     /// What stands against COMMIT of a pass that came out as `now`, of which the limit is `limit`.
     pub(super) fn differs(&self, now: Option<&Pass>, target: &Target, limit: Millis) -> Compared {
         let mut found = self.differs_in_target(target);
-        if self.basis.age >= limit {
+        if self.basis.age() >= limit {
             found.add(
                 "the age of what was approved",
                 format!("less than {}", in_words(limit)),
-                in_words(self.basis.age),
+                in_words(self.basis.age()),
             );
         }
         let Some(now) = now else {
             found.add("what came out", "known", "not known");
             return found;
         };
-        let compared = self.basis.shown.differs(now, &self.basis.allowance);
+        let compared = self.basis.shown().differs(now, &self.basis.allowance);
         for one in compared.differences {
             found.add(one.what, one.approved, one.now);
         }

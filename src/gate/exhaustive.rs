@@ -9,7 +9,7 @@ use super::ending::{Ending, Why};
 use super::event::*;
 use super::machine::Machine;
 use super::pass::{CameOut, Pass, Structure};
-use super::phase::{Phase, PhaseKind, Prompt};
+use super::phase::{Onward, Phase, PhaseKind, Prompt, RunningPass};
 use super::plan::{self, FirstSigner, Mode, Plan, Requirement, Unheld};
 use super::query::{After, Looked, Rows};
 use super::{Effect, ExitCode, Request};
@@ -526,7 +526,7 @@ fn events(machine: &Machine, items: usize, bodies: &[Body]) -> Vec<Event> {
     }
     events.extend(commands(items).into_iter().map(Event::Asked));
     // The first session is where it is; the others may be elsewhere. So with the structure.
-    let returning = *machine.phase() == Phase::Returning;
+    let returning = matches!(machine.phase(), Phase::Returning { .. });
     let worth_it = |body: &&Body| match body {
         Body::Connected(target) => returning || WitnessTarget::of(target) == WitnessTarget::There,
         Body::TakenDown { structure, .. } => {
@@ -677,22 +677,20 @@ fn witness_approval(witness: &mut Witness, machine: &Machine, event: &Event, aft
             seq,
             body: Body::Connected(target),
         }) if machine.sequence_numbers().contains(seq)
-            && matches!(machine.phase(), Phase::Connecting | Phase::Returning) =>
+            && matches!(machine.phase(), Phase::Connecting | Phase::Returning { .. }) =>
         {
             witness.place = Some(WitnessTarget::of(target));
         }
         Event::Asked(Command::NameTyped(name))
-            if name == DATABASE && moved && *after.phase() == Phase::Returning =>
+            if name == DATABASE && moved && matches!(after.phase(), Phase::Returning { .. }) =>
         {
             let kept = witness.kept.take().expect("approved what was never let go");
             witness.approved = Some((kept, machine.allowance().covers(Some(1))));
         }
         _ => {}
     }
-    if let Phase::RollingBack {
-        why: Why::ForReview,
-        ..
-    } = after.phase()
+    if let Phase::RollingBack { onward, .. } = after.phase()
+        && *onward.why() == Why::ForReview
         && moved
         && let (Some(pass), Some(place)) = (witness.came_out, witness.place)
     {
@@ -718,10 +716,12 @@ fn witness_approval(witness: &mut Witness, machine: &Machine, event: &Event, aft
         after.phase(),
         Phase::Deciding { .. }
             | Phase::MustRollBack { .. }
+            | Phase::Committing { .. }
             | Phase::Ended(_)
             | Phase::Left(_)
             | Phase::PostVerifying { .. }
-    ) {
+    ) || is_rolled_back_for_good(after.phase())
+    {
         witness.approved = None;
     }
     if !matches!(
@@ -733,6 +733,16 @@ fn witness_approval(witness: &mut Witness, machine: &Machine, event: &Event, aft
             | Phase::Committing { .. }
     ) {
         witness.came_out = None;
+    }
+}
+
+/// Whether the pass is rolled back for anything but a lock that was not granted in time.
+fn is_rolled_back_for_good(phase: &Phase) -> bool {
+    match phase {
+        Phase::RollingBack { onward, .. } | Phase::Inquiring { onward, .. } => {
+            *onward.why() != Why::LockTimeout
+        }
+        _ => false,
     }
 }
 
@@ -748,10 +758,10 @@ fn hold_approval(before: &State, event: &Event, after: &State) {
             })
         ) && matches!(
             machine.phase(),
-            Phase::TakingDown {
+            Phase::TakingDown(RunningPass {
                 cancelling: None,
                 ..
-            }
+            })
         ),
         "I13: {event:?} commits"
     );
@@ -791,18 +801,36 @@ fn hold_approving(before: &State, event: &Event, effects: &[Effect], after: &Sta
     }
     let may_live = matches!(
         after.0.phase(),
-        Phase::Returning
-            | Phase::Beginning
+        Phase::Returning { .. }
+            | Phase::Beginning { .. }
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
             | Phase::TakingDown { .. }
-            | Phase::RollingBack { .. }
-            | Phase::Inquiring { .. }
+            | Phase::RollingBack {
+                onward: Onward::TryAgain(_),
+                ..
+            }
+            | Phase::Inquiring {
+                onward: Onward::TryAgain(_),
+                ..
+            }
             | Phase::Waiting { .. }
     );
     assert!(
         after.0.approval().is_none() || may_live,
         "I13: an approval lives on in {:?}",
+        after.0.phase()
+    );
+    // By both accounts it is given and over at the same time; but where the last attempt got no lock,
+    // the machine alone counts, and none is left.
+    let counts_attempts = matches!(
+        after.0.phase(),
+        Phase::RollingBack { .. } | Phase::Inquiring { .. }
+    );
+    assert!(
+        after.0.approval().is_some() == after.1.approved.is_some()
+            || counts_attempts && after.0.approval().is_none(),
+        "I13: an approval was lost, or outlives what it was given for, in {:?}",
         after.0.phase()
     );
     if matches!(after.0.phase(), Phase::Reviewing { .. }) {
@@ -1050,7 +1078,7 @@ fn hold_by_itself(state: &State) {
             elapsed: plan::ARMING,
         });
     }
-    let held = !matches!(machine.phase(), Phase::Beginning);
+    let held = !matches!(machine.phase(), Phase::Beginning { .. });
     assert!(
         under_way(waited.phase()) || matches!(waited.phase(), Phase::Left(_)) || !held,
         "I2: the hold ends {:?}",
@@ -1449,7 +1477,7 @@ pub(crate) fn next_step(machine: &Machine) -> Event {
             Event::Asked(Command::Apply)
         }
         Phase::Waiting { left, .. } => Event::Ticked { elapsed: *left },
-        Phase::Beginning => report(Body::Begun {
+        Phase::Beginning { .. } => report(Body::Begun {
             xid: "7".into(),
             added: Vec::new(),
         }),
@@ -1482,7 +1510,7 @@ pub(crate) fn next_step(machine: &Machine) -> Event {
             Prompt::Name => Event::Asked(Command::NameTyped(DATABASE.into())),
             Prompt::RollBack => Event::Asked(Command::ConfirmRollback),
         },
-        Phase::Returning => report(bodies(0, false).swap_remove(0)),
+        Phase::Returning { .. } => report(bodies(0, false).swap_remove(0)),
         Phase::MustRollBack { asking: false, .. } => Event::Asked(Command::AskRollback),
         Phase::MustRollBack { asking: true, .. } => Event::Asked(Command::ConfirmRollback),
         Phase::Committing { .. } => report(Body::CommitAnswered(CommitAnswer::Tag {

@@ -30,12 +30,13 @@ pub use face::{Before, Face};
 pub use signature::Signature;
 
 use super::act::Act;
+use super::approval::Approval;
 use super::consent::Consent;
 use super::effect::{Effect, Request};
 use super::ending::{Ending, Proof, Why};
 use super::event::{Alarm, Event, Millis, Standing};
 use super::exit::ExitCode;
-use super::phase::{Phase, Probing, Stage};
+use super::phase::{Onward, Phase, Probing, Stage};
 use super::plan::{self, Plan};
 use crate::runbook::check::Tally;
 use arrived::Arrived;
@@ -43,32 +44,38 @@ use backing_up::BackingUp;
 use leaving::Leaving;
 use newest::{Committer, Newest};
 use requests::Requests;
-use reviewing::Reviewed;
 use std::sync::Arc;
 
 /// SQLSTATE of a lock that was not granted within `lock_timeout`.
 pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 
-/// The gate of one run. What has a meaning in one phase alone stands in that phase.
+/// The gate of one run. What has a meaning in some phases alone stands in those; what is here outlasts
+/// them, and each field says why.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Machine {
     /// It never changes, and is shared by all copies.
     plan: Arc<Plan>,
     phase: Phase,
-    /// Shared with what was, until they change.
+    /// What is signed stays signed through an attempt and a new session. Shared with what was, until
+    /// they change.
     items: Arc<Vec<Signature>>,
+    /// A dump runs beside the session, outlasts a lost one, and stands for the reference once made.
     backing_up: BackingUp,
+    /// Numbers are never used twice in a run, and one answer at most is waited for in any phase.
     requests: Requests,
-    /// What the newest session reached, or the one before it.
+    /// What the newest session reached, or the one before it: the next one is held against it.
     arrived: Option<Arrived>,
+    /// Told until the next transaction is begun, whatever this one was ended by.
     newest: Newest,
-    reviewed: Reviewed,
     /// The present state is on the screen.
     shown: bool,
-    /// The run is to be left by all means.
+    /// The run is to be left by all means: once that is so it stays so, and one deadline holds for all
+    /// that is still to be proven.
     leaving: Option<Leaving>,
-    /// `q` was refused, and has stood open for so long to be pressed again.
+    /// `q` was refused, and has stood open for so long to be pressed again, wherever the script got to
+    /// meanwhile.
     parting: Option<Millis>,
+    /// It does not come back.
     journal_lost: bool,
 }
 
@@ -91,7 +98,6 @@ impl Machine {
             requests: Requests::default(),
             arrived: None,
             newest: Newest::default(),
-            reviewed: Reviewed::Nothing,
             shown: false,
             leaving: None,
             parting: None,
@@ -222,9 +228,8 @@ impl Machine {
             Event::Perused(_) => Vec::new(),
             Event::Alarmed(alarm) => self.alarmed(alarm),
             Event::CameOut(pass) => {
-                if let (true, Phase::Verifying { held, .. }) = (self.plan.keeps(), &mut self.phase)
-                {
-                    held.came_out = Some(pass);
+                if let (true, Phase::Verifying(running)) = (self.plan.keeps(), &mut self.phase) {
+                    running.held.came_out = Some(pass);
                 }
                 Vec::new()
             }
@@ -277,15 +282,20 @@ impl Machine {
         }
     }
 
-    fn begin(&mut self) -> Vec<Effect> {
-        self.phase = Phase::Beginning;
+    fn begin(&mut self, approval: Option<Approval>) -> Vec<Effect> {
+        self.phase = Phase::Beginning { approval };
         self.newest.begin_another();
         vec![self.request(Request::Begin)]
     }
 
+    /// Rolls back and ends the run: nothing is reviewed, tried again or approved any more.
     fn roll_back(&mut self, why: Why, busy: bool) -> Vec<Effect> {
+        self.roll_back_and(Onward::End(why), busy)
+    }
+
+    fn roll_back_and(&mut self, onward: Onward, busy: bool) -> Vec<Effect> {
         self.phase = Phase::RollingBack {
-            why,
+            onward,
             patience: plan::PATIENCE,
             busy,
         };
@@ -297,10 +307,10 @@ impl Machine {
         effects
     }
 
-    fn inquire(&mut self, commit_sent: bool, why: Why) -> Vec<Effect> {
+    fn inquire(&mut self, commit_sent: bool, onward: Onward) -> Vec<Effect> {
         self.phase = Phase::Inquiring {
             commit_sent,
-            why,
+            onward,
             still_open: None,
             times: 0,
         };
@@ -308,15 +318,14 @@ impl Machine {
     }
 
     /// What may be open on that session must not stay.
-    fn sever_and_inquire(&mut self, commit_sent: bool, why: Why) -> Vec<Effect> {
+    fn sever_and_inquire(&mut self, commit_sent: bool, onward: Onward) -> Vec<Effect> {
         let mut effects = vec![Effect::Sever];
-        effects.extend(self.inquire(commit_sent, why));
+        effects.extend(self.inquire(commit_sent, onward));
         effects
     }
 
     fn end(&mut self, ending: Ending) -> Vec<Effect> {
         self.requests.awaiting = None;
-        self.reviewed = Reviewed::Nothing;
         let code = ending.exit_code();
         self.newest.ending = Some(ending.clone());
         self.phase = Phase::Ended(ending);
@@ -328,36 +337,40 @@ impl Machine {
 
     fn leave(&mut self, code: ExitCode) -> Vec<Effect> {
         self.phase = Phase::Left(code);
-        self.reviewed = Reviewed::Nothing;
         let mut effects = self.stop_backup();
         self.backing_up.under_way = None;
         effects.push(Effect::Leave(code));
         effects
     }
 
-    fn rolled_back(&mut self, why: Why, proof: Proof) -> Vec<Effect> {
-        if why == Why::ForReview && self.leaving.is_none() {
-            return self.review(proof);
-        }
-        let waited = matches!(self.phase, Phase::Waiting { .. });
-        if why == Why::LockTimeout
-            && !waited
-            && self.newest.attempt < self.plan.lock_attempts
-            && self.leaving.is_none()
-        {
-            let left = plan::back_off(
-                self.newest.attempt,
-                self.newest.xid.as_deref().unwrap_or_default(),
-            );
-            self.requests.awaiting = None;
-            self.phase = Phase::Waiting { left, proof };
+    /// What was being rolled back, or asked about, is proven to be gone.
+    fn rolled_back(&mut self, proof: Proof) -> Vec<Effect> {
+        let (Phase::RollingBack { onward, .. } | Phase::Inquiring { onward, .. }) = &mut self.phase
+        else {
             return Vec::new();
+        };
+        match onward.take() {
+            Onward::Review(let_go) if self.leaving.is_none() => self.review(let_go, proof),
+            Onward::TryAgain(approval) if self.leaving.is_none() => {
+                self.requests.awaiting = None;
+                self.phase = Phase::Waiting {
+                    left: plan::back_off(
+                        self.newest.attempt,
+                        self.newest.xid.as_deref().unwrap_or_default(),
+                    ),
+                    proof,
+                    approval,
+                };
+                Vec::new()
+            }
+            onward => {
+                let why = onward.why().clone();
+                self.end(Ending::RolledBack { why, proof })
+            }
         }
-        self.end(Ending::RolledBack { why, proof })
     }
 
     fn committed(&mut self, proof: Proof) -> Vec<Effect> {
-        self.reviewed = Reviewed::Nothing;
         self.newest.ending = Some(Ending::Committed {
             proof: proof.clone(),
             post: None,

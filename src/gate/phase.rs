@@ -1,5 +1,6 @@
 //! The states of a run.
 
+use super::approval::{Approval, Basis, LetGo};
 use super::consent::Consent;
 use super::event::Seq;
 use super::exit::ExitCode;
@@ -22,25 +23,16 @@ pub enum Phase {
         /// Whether a run before this one has no outcome.
         earlier: EarlierRun,
     },
-    Beginning,
-    Applying {
-        held: Held,
-        /// How long ago a person asked to cancel, up to [`super::plan::CANCEL_PATIENCE`].
-        cancelling: Option<Millis>,
+    Beginning {
+        /// As in [`RunningPass`].
+        approval: Option<Approval>,
     },
+    Applying(RunningPass),
     /// Deferred constraints and the transaction's identity are looked at.
-    Verifying {
-        held: Held,
-        /// As in [`Phase::Applying`].
-        cancelling: Option<Millis>,
-    },
+    Verifying(RunningPass),
     /// The structure of what the script touched is taken down: the pass is let go with it, or held
     /// against what was approved.
-    TakingDown {
-        held: Held,
-        /// As in [`Phase::Applying`].
-        cancelling: Option<Millis>,
-    },
+    TakingDown(RunningPass),
     /// The gate: COMMIT or ROLLBACK.
     Deciding {
         held: Held,
@@ -69,7 +61,7 @@ pub enum Phase {
         why: Option<Why>,
         /// How much longer it may take before it is cancelled.
         left: Millis,
-        /// As in [`Phase::Applying`]; or how long ago its time was over.
+        /// As in [`RunningPass`]; or how long ago its time was over.
         cancelling: Option<Millis>,
         /// The question whether to roll back is open.
         asking: bool,
@@ -77,27 +69,30 @@ pub enum Phase {
     /// Nothing is held: what a pass showed that was rolled back is reviewed, and COMMIT can be given
     /// on it.
     Reviewing {
+        basis: Basis,
         prompt: Prompt,
         /// As in [`Phase::Deciding`].
         arming: Millis,
         /// As in [`Phase::Deciding`].
         consent: Consent,
-        /// As in [`Phase::Applying`], of a query that runs.
+        /// As in [`RunningPass`], of a query that runs.
         cancelling: Option<Millis>,
     },
     /// A session for the second pass is being opened, to be held against that of the first one.
-    Returning,
+    Returning {
+        approval: Approval,
+    },
     /// COMMIT was handed to the session.
     Committing {
         held: Held,
         /// It was seen to wait.
         waits: bool,
-        /// As in [`Phase::Applying`], of its wait.
+        /// As in [`RunningPass`], of its wait.
         cancelling: Option<Millis>,
     },
     /// ROLLBACK was handed to the session.
     RollingBack {
-        why: Why,
+        onward: Onward,
         /// How much longer to wait for the answer before the link is closed.
         patience: Millis,
         /// A statement may still be running and is cancelled until ROLLBACK gets its turn.
@@ -107,8 +102,8 @@ pub enum Phase {
     Inquiring {
         /// COMMIT may have been sent.
         commit_sent: bool,
-        /// Why the transaction could only be rolled back, if it was so before the link was lost.
-        why: Why,
+        /// With why the transaction could only be rolled back, if it was so before the link was lost.
+        onward: Onward,
         /// The server says `in progress`: asked again after this time.
         still_open: Option<Millis>,
         /// How often it has said so.
@@ -119,11 +114,13 @@ pub enum Phase {
         left: Millis,
         /// The proof that nothing of the last attempt is left.
         proof: Proof,
+        /// As in [`RunningPass`].
+        approval: Option<Approval>,
     },
     /// The outcome is known to be COMMITTED and the post-verification runs.
     PostVerifying {
         proof: Proof,
-        /// As in [`Phase::Applying`].
+        /// As in [`RunningPass`].
         cancelling: Option<Millis>,
     },
     Ended(Ending),
@@ -145,8 +142,30 @@ pub enum EarlierRun {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Probing {
     pub(super) seq: Seq,
-    /// As in [`Phase::Applying`].
+    /// As in [`RunningPass`].
     pub(super) cancelling: Option<Millis>,
+}
+
+/// A pass on its way to its verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RunningPass {
+    pub(super) held: Held,
+    /// How long ago a person asked to cancel, up to [`super::plan::CANCEL_PATIENCE`].
+    pub(super) cancelling: Option<Millis>,
+    /// COMMIT as it was given before, where this is the second pass. It is over wherever it is not
+    /// carried on.
+    pub(super) approval: Option<Approval>,
+}
+
+/// What follows when nothing is left of the transaction, and is proven to be gone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Onward {
+    /// The run ends.
+    End(Why),
+    /// A lock was not granted in time: it is tried again, on what was approved where that was so.
+    TryAgain(Option<Approval>),
+    /// What it showed is reviewed.
+    Review(LetGo),
 }
 
 /// The transaction while it is held: from BEGIN until its end is under way.
@@ -237,18 +256,18 @@ impl Prompt {
 macro_rules! held_of {
     ($phase:expr) => {
         match $phase {
-            Phase::Applying { held, .. }
-            | Phase::Verifying { held, .. }
-            | Phase::TakingDown { held, .. }
+            Phase::Applying(RunningPass { held, .. })
+            | Phase::Verifying(RunningPass { held, .. })
+            | Phase::TakingDown(RunningPass { held, .. })
             | Phase::Deciding { held, .. }
             | Phase::MustRollBack { held, .. }
             | Phase::Querying { held, .. }
             | Phase::Committing { held, .. } => Some(held),
             Phase::Connecting
             | Phase::Checklist { .. }
-            | Phase::Beginning
+            | Phase::Beginning { .. }
             | Phase::Reviewing { .. }
-            | Phase::Returning
+            | Phase::Returning { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
             | Phase::Waiting { .. }
@@ -267,19 +286,19 @@ macro_rules! cancelling_of {
                 probing: Some(Probing { cancelling, .. }),
                 ..
             }
-            | Phase::Applying { cancelling, .. }
-            | Phase::Verifying { cancelling, .. }
-            | Phase::TakingDown { cancelling, .. }
+            | Phase::Applying(RunningPass { cancelling, .. })
+            | Phase::Verifying(RunningPass { cancelling, .. })
+            | Phase::TakingDown(RunningPass { cancelling, .. })
             | Phase::Querying { cancelling, .. }
             | Phase::Reviewing { cancelling, .. }
             | Phase::Committing { cancelling, .. }
             | Phase::PostVerifying { cancelling, .. } => Some(cancelling),
             Phase::Connecting
             | Phase::Checklist { probing: None, .. }
-            | Phase::Beginning
+            | Phase::Beginning { .. }
             | Phase::Deciding { .. }
             | Phase::MustRollBack { .. }
-            | Phase::Returning
+            | Phase::Returning { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
             | Phase::Waiting { .. }
@@ -289,12 +308,81 @@ macro_rules! cancelling_of {
     };
 }
 
+/// COMMIT as it was given before, for those who read it and those who change it: it lives in these phases
+/// and nowhere else (I13).
+macro_rules! approval_of {
+    ($phase:expr) => {
+        match $phase {
+            Phase::Returning { approval } => Some(approval),
+            Phase::Beginning { approval }
+            | Phase::Applying(RunningPass { approval, .. })
+            | Phase::Verifying(RunningPass { approval, .. })
+            | Phase::TakingDown(RunningPass { approval, .. })
+            | Phase::RollingBack {
+                onward: Onward::TryAgain(approval),
+                ..
+            }
+            | Phase::Inquiring {
+                onward: Onward::TryAgain(approval),
+                ..
+            }
+            | Phase::Waiting { approval, .. } => Option::from(approval),
+            Phase::RollingBack {
+                onward: Onward::End(_) | Onward::Review(_),
+                ..
+            }
+            | Phase::Inquiring {
+                onward: Onward::End(_) | Onward::Review(_),
+                ..
+            }
+            | Phase::Connecting
+            | Phase::Checklist { .. }
+            | Phase::Deciding { .. }
+            | Phase::MustRollBack { .. }
+            | Phase::Querying { .. }
+            | Phase::Reviewing { .. }
+            | Phase::Committing { .. }
+            | Phase::PostVerifying { .. }
+            | Phase::Ended(_)
+            | Phase::Left(_) => None,
+        }
+    };
+}
+
+impl RunningPass {
+    /// Out of its phase, which has no approval any more.
+    pub(super) fn take(&mut self) -> RunningPass {
+        RunningPass {
+            approval: self.approval.take(),
+            held: self.held.clone(),
+            cancelling: self.cancelling,
+        }
+    }
+}
+
+impl Onward {
+    /// Why it is rolled back.
+    pub fn why(&self) -> &Why {
+        match self {
+            Onward::End(why) => why,
+            Onward::TryAgain(_) => &Why::LockTimeout,
+            Onward::Review(_) => &Why::ForReview,
+        }
+    }
+
+    /// Out of its phase, which only ends the run from here on.
+    pub(super) fn take(&mut self) -> Onward {
+        let end = Onward::End(self.why().clone());
+        std::mem::replace(self, end)
+    }
+}
+
 impl Phase {
     pub fn kind(&self) -> PhaseKind {
         match self {
             Phase::Connecting => PhaseKind::Connecting,
             Phase::Checklist { .. } => PhaseKind::Checklist,
-            Phase::Beginning => PhaseKind::Beginning,
+            Phase::Beginning { .. } => PhaseKind::Beginning,
             Phase::Applying { .. } => PhaseKind::Applying,
             Phase::Verifying { .. } => PhaseKind::Verifying,
             Phase::TakingDown { .. } => PhaseKind::TakingDown,
@@ -302,7 +390,7 @@ impl Phase {
             Phase::MustRollBack { .. } => PhaseKind::MustRollBack,
             Phase::Querying { .. } => PhaseKind::Querying,
             Phase::Reviewing { .. } => PhaseKind::Reviewing,
-            Phase::Returning => PhaseKind::Returning,
+            Phase::Returning { .. } => PhaseKind::Returning,
             Phase::Committing { .. } => PhaseKind::Committing,
             Phase::RollingBack { .. } => PhaseKind::RollingBack,
             Phase::Inquiring { .. } => PhaseKind::Inquiring,
@@ -342,9 +430,9 @@ impl Phase {
     /// What time and the monitor change in it, beside how long it may be held.
     pub fn moving(&self) -> Moving {
         let counts = match self {
-            Phase::Applying { cancelling, .. }
-            | Phase::Verifying { cancelling, .. }
-            | Phase::TakingDown { cancelling, .. } => [*cancelling, None],
+            Phase::Applying(pass) | Phase::Verifying(pass) | Phase::TakingDown(pass) => {
+                [pass.cancelling, None]
+            }
             Phase::Querying {
                 left, cancelling, ..
             } => [*cancelling, Some(*left)],
@@ -356,9 +444,9 @@ impl Phase {
             Phase::Waiting { left, .. } => [Some(*left), None],
             Phase::Connecting
             | Phase::Checklist { .. }
-            | Phase::Beginning
+            | Phase::Beginning { .. }
             | Phase::MustRollBack { .. }
-            | Phase::Returning
+            | Phase::Returning { .. }
             | Phase::Committing { .. }
             | Phase::PostVerifying { .. }
             | Phase::Ended(_)
@@ -383,6 +471,35 @@ impl Phase {
         }
     }
 
+    /// COMMIT as it was given on what was reviewed, until the second pass is held against it.
+    pub fn approval(&self) -> Option<&Approval> {
+        approval_of!(self)
+    }
+
+    /// What is reviewed, or what the second pass is held against.
+    pub fn basis(&self) -> Option<&Basis> {
+        match self {
+            Phase::Reviewing { basis, .. } => Some(basis),
+            phase => phase.approval().map(Approval::basis),
+        }
+    }
+
+    /// What was let go, wherever it is kept.
+    pub(super) fn let_go_mut(&mut self) -> Option<&mut LetGo> {
+        match self {
+            Phase::Reviewing { basis, .. } => Some(basis.let_go_mut()),
+            Phase::RollingBack {
+                onward: Onward::Review(let_go),
+                ..
+            }
+            | Phase::Inquiring {
+                onward: Onward::Review(let_go),
+                ..
+            } => Some(let_go),
+            phase => approval_of!(phase).map(Approval::let_go_mut),
+        }
+    }
+
     /// What is open on it: [`Prompt::Closed`] where nothing is, or where there is nothing to ask.
     pub fn prompt(&self) -> Prompt {
         match self {
@@ -394,11 +511,11 @@ impl Phase {
             | Phase::Querying { asking: false, .. }
             | Phase::Connecting
             | Phase::Checklist { .. }
-            | Phase::Beginning
+            | Phase::Beginning { .. }
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
             | Phase::TakingDown { .. }
-            | Phase::Returning
+            | Phase::Returning { .. }
             | Phase::Committing { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
@@ -412,7 +529,7 @@ impl Phase {
     /// Whether a transaction of ours may be open on the server.
     pub fn transaction_open(&self) -> bool {
         match self {
-            Phase::Beginning
+            Phase::Beginning { .. }
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
             | Phase::TakingDown { .. }
@@ -425,7 +542,7 @@ impl Phase {
             Phase::Connecting
             | Phase::Checklist { .. }
             | Phase::Reviewing { .. }
-            | Phase::Returning
+            | Phase::Returning { .. }
             | Phase::Waiting { .. }
             | Phase::PostVerifying { .. }
             | Phase::Ended(_)

@@ -5,7 +5,7 @@ use super::ending::{Ending, Proof, Why};
 use super::event::*;
 use super::machine::Machine;
 use super::offer::{Offer, Refusal};
-use super::phase::{Phase, Prompt, Stage};
+use super::phase::{Onward, Phase, Prompt, RunningPass, Stage};
 use super::plan::{self, Mode, Plan, Requirement, Unheld};
 use super::{Effect, ExitCode, Request};
 use crate::runbook::check::{Check, Verdict};
@@ -177,6 +177,14 @@ impl Run {
 
     fn phase(&self) -> &Phase {
         self.machine.phase()
+    }
+
+    /// Why ROLLBACK is under way, where it is.
+    fn rolls_back_for(&self) -> Option<&Why> {
+        match self.phase() {
+            Phase::RollingBack { onward, .. } => Some(onward.why()),
+            _ => None,
+        }
     }
 
     /// Why only ROLLBACK is left, where it is not yet asked whether to do it.
@@ -650,13 +658,7 @@ fn the_hold_limit_rolls_back_from_the_gate_by_itself() {
     let mut run = Run::armed();
     run.key(Command::AskCommit).tick(60_000);
     assert!(run.asks(rolls_back));
-    assert!(matches!(
-        run.phase(),
-        Phase::RollingBack {
-            why: Why::HoldLimit,
-            ..
-        }
-    ));
+    assert_eq!(run.rolls_back_for(), Some(&Why::HoldLimit));
 }
 
 #[test]
@@ -710,7 +712,7 @@ fn a_cancel_without_effect_is_told_and_asked_again_it_closes_the_link() {
         run.phase(),
         Phase::Inquiring {
             commit_sent: false,
-            why: Why::Cancelled,
+            onward: Onward::End(Why::Cancelled),
             ..
         }
     ));
@@ -1001,7 +1003,7 @@ fn a_dump_opens_its_item_and_holds_the_script_back_until_it_is_made() {
     run.sign_backup(None);
     assert!(run.machine.items()[0].signed, "no reference is asked for");
     run.key(Command::Apply);
-    assert_eq!(*run.machine.phase(), Phase::Beginning);
+    assert!(matches!(run.phase(), Phase::Beginning { .. }));
 }
 
 #[test]

@@ -176,12 +176,12 @@ fn place<H: HeldSession>(engine: &Engine<H>) -> Option<&'static str> {
         Phase::MustRollBack { .. } => Some("ONLY ROLLBACK"),
         Phase::Ended(_) => Some("ended"),
         Phase::Connecting
-        | Phase::Beginning
+        | Phase::Beginning { .. }
         | Phase::Applying { .. }
         | Phase::Verifying { .. }
         | Phase::TakingDown { .. }
         | Phase::Querying { .. }
-        | Phase::Returning
+        | Phase::Returning { .. }
         | Phase::Committing { .. }
         | Phase::RollingBack { .. }
         | Phase::Inquiring { .. }

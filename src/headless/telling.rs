@@ -173,7 +173,7 @@ impl<'a> Teller<'a> {
                 self.expect(machine, account);
                 self.say("Checklist: type help to see what can be typed.");
             }
-            Phase::Beginning => self.say("BEGIN."),
+            Phase::Beginning { .. } => self.say("BEGIN."),
             Phase::Applying { .. } => {
                 for added in &account.transaction.added {
                     self.say(&format!("stagegate adds: {added}"));
@@ -216,11 +216,11 @@ impl<'a> Teller<'a> {
                     });
                 }
             }
-            Phase::Reviewing { prompt, .. } => self.review(*prompt, machine, account),
+            Phase::Reviewing { basis, prompt, .. } => self.review(basis, *prompt, machine, account),
             Phase::TakingDown { .. } => {
                 self.say("The structure of what the script touched is taken down, inside the transaction.");
             }
-            Phase::Returning => {
+            Phase::Returning { .. } => {
                 self.say("APPROVED. A session for the second pass is opened; COMMIT follows by itself if \
                     it comes out the same.");
             }
@@ -229,11 +229,10 @@ impl<'a> Teller<'a> {
                 self.say(&text);
             }
             Phase::Committing { .. } => self.say("COMMIT sent; waiting for its proof."),
-            Phase::RollingBack { why, .. } => self.say(&format!("ROLLBACK, because {why}.")),
-            Phase::Inquiring {
-                why: Why::OtherTransaction,
-                ..
-            } => self.say(
+            Phase::RollingBack { onward, .. } => {
+                self.say(&format!("ROLLBACK, because {}.", onward.why()));
+            }
+            Phase::Inquiring { onward, .. } if *onward.why() == Why::OtherTransaction => self.say(
                 "The script ended the transaction itself, so nothing of it is held any more; asking \
                  the server which way it went.",
             ),
@@ -244,7 +243,7 @@ impl<'a> Teller<'a> {
             Phase::Inquiring { .. } => {
                 self.say("The link is lost; asking the server which way the transaction went.");
             }
-            Phase::Waiting { left, proof } => {
+            Phase::Waiting { left, proof, .. } => {
                 self.say(&format!("Rolled back: {proof}."));
                 self.blockers(account);
                 self.say(&format!(

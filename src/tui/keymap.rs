@@ -111,11 +111,11 @@ impl KeyPlace {
         match machine.phase() {
             Phase::Connecting => KeyPlace::Everywhere,
             Phase::Checklist { .. } => KeyPlace::Checklist,
-            Phase::Beginning
+            Phase::Beginning { .. }
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
             | Phase::TakingDown { .. }
-            | Phase::Returning
+            | Phase::Returning { .. }
             | Phase::Waiting { .. } => KeyPlace::Running,
             Phase::Deciding { prompt, .. } | Phase::Reviewing { prompt, .. } => match prompt {
                 Prompt::Closed if matches!(machine.phase(), Phase::Reviewing { .. }) => {

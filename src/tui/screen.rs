@@ -259,12 +259,12 @@ impl Screen {
             Phase::Reviewing { .. } if machine.asks_outside() => Motion::Spins,
             Phase::Reviewing { .. } => Motion::CountsSeconds,
             Phase::Connecting
-            | Phase::Beginning
+            | Phase::Beginning { .. }
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
             | Phase::TakingDown { .. }
             | Phase::Querying { .. }
-            | Phase::Returning
+            | Phase::Returning { .. }
             | Phase::Committing { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }

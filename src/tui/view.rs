@@ -76,7 +76,9 @@ impl PhasePane {
         match machine.phase() {
             Phase::Connecting => &[PhasePane::Proving],
             Phase::Checklist { .. } => &[PhasePane::Checklist],
-            Phase::Beginning | Phase::Applying { .. } => &[PhasePane::Stream, PhasePane::Checks],
+            Phase::Beginning { .. } | Phase::Applying { .. } => {
+                &[PhasePane::Stream, PhasePane::Checks]
+            }
             Phase::Verifying { .. } => &[PhasePane::Checks, PhasePane::Stream],
             Phase::Deciding { .. } => &[PhasePane::Gate, PhasePane::Checks, PhasePane::Stream],
             Phase::Reviewing { .. } => &[PhasePane::Review, PhasePane::Checks, PhasePane::Stream],
@@ -90,7 +92,7 @@ impl PhasePane {
             | Phase::Committing { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
-            | Phase::Returning
+            | Phase::Returning { .. }
             | Phase::Waiting { .. } => &[PhasePane::Proving, PhasePane::Checks, PhasePane::Stream],
             Phase::PostVerifying { .. } => &[PhasePane::Post, PhasePane::Checks, PhasePane::Stream],
             Phase::Ended(Ending::NotConnected) => &[PhasePane::Ending],

@@ -196,21 +196,21 @@ fn of_phase(after: &Machine) -> Option<Entry> {
     let (phase, why) = match after.phase() {
         Phase::Connecting => (PhaseWord::Connecting, None),
         Phase::Checklist { .. } => (PhaseWord::Checklist, None),
-        Phase::Beginning => (PhaseWord::Beginning, None),
+        Phase::Beginning { .. } => (PhaseWord::Beginning, None),
         Phase::Applying { .. } => (PhaseWord::Applying, None),
         Phase::Verifying { .. } => (PhaseWord::Verifying, None),
         Phase::TakingDown { .. } => (PhaseWord::TakingDown, None),
         Phase::Deciding { .. } => (PhaseWord::Deciding, None),
         Phase::MustRollBack { why, .. } => (PhaseWord::MustRollBack, Some(why.to_string())),
         Phase::Querying { question, .. } => (PhaseWord::Querying, Some(question.text().to_owned())),
-        Phase::Reviewing { .. } => {
-            let proof = after.basis().and_then(|basis| basis.proof());
-            (PhaseWord::Reviewing, proof.map(|proof| proof.to_string()))
-        }
-        Phase::Returning => (PhaseWord::SecondPass, None),
+        Phase::Reviewing { basis, .. } => (PhaseWord::Reviewing, Some(basis.proof().to_string())),
+        Phase::Returning { .. } => (PhaseWord::SecondPass, None),
         Phase::Committing { .. } => (PhaseWord::Committing, None),
-        Phase::RollingBack { why, .. } => (PhaseWord::RollingBack, Some(why.to_string())),
-        Phase::Inquiring { why, .. } => {
+        Phase::RollingBack { onward, .. } => {
+            (PhaseWord::RollingBack, Some(onward.why().to_string()))
+        }
+        Phase::Inquiring { onward, .. } => {
+            let why = onward.why();
             return Some(Entry::Phase {
                 phase: PhaseWord::Inquiring,
                 why: Some(why.to_string()),

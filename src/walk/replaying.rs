@@ -201,10 +201,10 @@ fn session_says(machine: &Machine, account: &Account, throw: Throw) -> Option<Bo
                 ..Evidence::default()
             },
         },
-        Phase::Beginning if throw.of(1, 4) == 0 => {
+        Phase::Beginning { .. } if throw.of(1, 4) == 0 => {
             Body::BeginFailed(message("ERROR", Some("42501"), throw.which))
         }
-        Phase::Beginning => Body::Begun {
+        Phase::Beginning { .. } => Body::Begun {
             xid: throw.which.to_string(),
             added: vec![Added::Ahead(format!("SET LOCAL x = {}", throw.much))],
         },

@@ -8,7 +8,7 @@ use crate::gate::ending::{Ending, Why};
 use crate::gate::event::Standing;
 use crate::gate::exit::ExitCode;
 use crate::gate::offer::{Offer, Refusal};
-use crate::gate::phase::{Phase, Prompt};
+use crate::gate::phase::{Onward, Phase, Prompt, RunningPass};
 use crate::gate::plan::{self, Mode};
 use crate::runbook::check::Tally;
 
@@ -29,7 +29,7 @@ impl Machine {
             Command::LeaveOut => self.leave_out(),
             Command::Apply => {
                 self.newest.attempt = 0;
-                self.begin()
+                self.begin(None)
             }
             Command::Cancel => self.cancel(),
             Command::Acknowledge { item } => self.acknowledge(item),
@@ -56,7 +56,7 @@ impl Machine {
             }
             Command::AskOutcome => match self.phase {
                 Phase::Checklist { .. } => self.ask_earlier(),
-                _ => self.inquire(true, Why::SessionEnded),
+                _ => self.inquire(true, Onward::End(Why::SessionEnded)),
             },
             Command::Quit => self.quit(),
         }
@@ -141,7 +141,10 @@ impl Machine {
     }
 
     fn quit(&mut self) -> Vec<Effect> {
-        if matches!(self.phase, Phase::Reviewing { .. } | Phase::Returning) {
+        if matches!(
+            self.phase,
+            Phase::Reviewing { .. } | Phase::Returning { .. }
+        ) {
             let mut effects = self.end_review(Why::Decision);
             effects.extend(self.leave(ExitCode::RolledBack));
             return effects;
@@ -160,11 +163,11 @@ impl Machine {
     /// What runs is cancelled; what only waits for its next attempt is over.
     fn cancel(&mut self) -> Vec<Effect> {
         match &mut self.phase {
-            Phase::Beginning => self.roll_back(Why::Cancelled, true),
-            Phase::Applying { cancelling, .. } | Phase::Verifying { cancelling, .. } => {
-                match cancelling {
-                    None => {
-                        *cancelling = Some(0);
+            Phase::Beginning { .. } => self.roll_back(Why::Cancelled, true),
+            Phase::Applying(pass) | Phase::Verifying(pass) => {
+                match &mut pass.cancelling {
+                    since @ None => {
+                        *since = Some(0);
                         vec![Effect::Cancel]
                     }
                     // Asked once more after it had no effect: the link is closed if need be.
@@ -175,19 +178,21 @@ impl Machine {
                 cancelling: Some(_),
                 ..
             } => self.decide_to_roll_back(),
-            Phase::TakingDown {
+            Phase::TakingDown(RunningPass {
                 cancelling: Some(_),
                 ..
-            } => self.roll_back(Why::Cancelled, true),
-            Phase::Querying { cancelling, .. } | Phase::TakingDown { cancelling, .. } => {
+            }) => self.roll_back(Why::Cancelled, true),
+            Phase::Querying { cancelling, .. }
+            | Phase::TakingDown(RunningPass { cancelling, .. }) => {
                 *cancelling = Some(0);
                 vec![Effect::Cancel]
             }
             Phase::Waiting { proof, .. } => {
                 let proof = proof.clone();
-                self.rolled_back(Why::LockTimeout, proof)
+                let why = Why::LockTimeout;
+                self.end(Ending::RolledBack { why, proof })
             }
-            Phase::Returning => {
+            Phase::Returning { .. } => {
                 let mut effects = vec![Effect::Sever];
                 effects.extend(self.not_returned("Cancelled."));
                 effects
@@ -288,14 +293,14 @@ impl Machine {
             }
             Phase::Connecting
             | Phase::Checklist { .. }
-            | Phase::Beginning
+            | Phase::Beginning { .. }
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
             | Phase::TakingDown { .. }
             | Phase::Committing { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
-            | Phase::Returning
+            | Phase::Returning { .. }
             | Phase::Waiting { .. }
             | Phase::PostVerifying { .. }
             | Phase::Ended(_)

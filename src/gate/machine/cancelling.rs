@@ -28,14 +28,14 @@ impl Machine {
             Phase::PostVerifying { .. } => Some(CancelledBeside::Look),
             Phase::Committing { waits, .. } => waits.then_some(CancelledBeside::Commit),
             Phase::Connecting
-            | Phase::Beginning
+            | Phase::Beginning { .. }
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
             | Phase::TakingDown { .. }
             | Phase::Deciding { .. }
             | Phase::MustRollBack { .. }
             | Phase::Querying { .. }
-            | Phase::Returning
+            | Phase::Returning { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
             | Phase::Waiting { .. }

@@ -4,7 +4,6 @@
 use super::Machine;
 use super::backing_up::BackingUp;
 use super::newest::{Committer, Newest};
-use super::reviewing::Reviewed;
 use crate::gate::ending::Ending;
 use crate::gate::event::{Document, Seq, Standing};
 use crate::gate::pass::Pass;
@@ -12,7 +11,6 @@ use crate::gate::phase::{EarlierRun, Phase, PhaseKind};
 use crate::gate::plan;
 use crate::gate::time::Millis;
 use crate::runbook::check::Tally;
-use std::sync::Arc;
 
 impl Machine {
     /// Request numbers that are waited for now.
@@ -31,8 +29,8 @@ impl Machine {
 
     /// What is reviewed is this pass from here on.
     pub(in crate::gate) fn relabel(&mut self, pass: Pass) {
-        if let Reviewed::Shown(basis) = &mut self.reviewed {
-            basis.shown = Arc::new(pass);
+        if let Phase::Reviewing { basis, .. } = &mut self.phase {
+            basis.let_go_mut().relabel(pass);
         }
     }
 
@@ -53,16 +51,8 @@ impl Machine {
         };
         self.newest.canonical(&self.phase, may_lack_checks);
         let limit = self.plan.approval_limit();
-        match &mut self.reviewed {
-            Reviewed::Nothing => {}
-            Reviewed::Shown(basis) => basis.canonical(limit),
-            Reviewed::Approved(approval) => {
-                approval.canonical(limit);
-                // One tick before the next attempt is as good as any time before.
-                if let Phase::Waiting { left, .. } = &mut self.phase {
-                    *left = (*left).min(plan::ARMING);
-                }
-            }
+        if let Some(let_go) = self.phase.let_go_mut() {
+            let_go.canonical(limit);
         }
         // From each state it is tried by itself: `hold_leaving` of the walk.
         self.parting = None;
@@ -70,12 +60,25 @@ impl Machine {
             leaving.left = plan::LEAVING;
         }
         match &mut self.phase {
-            Phase::Applying { cancelling, .. }
-            | Phase::Verifying { cancelling, .. }
-            | Phase::TakingDown { cancelling, .. }
-            | Phase::Reviewing { cancelling, .. }
-            | Phase::Committing { cancelling, .. }
-            | Phase::PostVerifying { cancelling, .. } => shorten(cancelling),
+            Phase::Applying(pass) | Phase::Verifying(pass) | Phase::TakingDown(pass) => {
+                shorten(&mut pass.cancelling);
+            }
+            // What is approved was reviewed, and has forgotten it already.
+            Phase::Reviewing {
+                basis, cancelling, ..
+            } => {
+                basis.forget_proof();
+                shorten(cancelling);
+            }
+            // One tick before the next attempt is as good as any time before.
+            Phase::Waiting {
+                left,
+                approval: Some(_),
+                ..
+            } => *left = (*left).min(plan::ARMING),
+            Phase::Committing { cancelling, .. } | Phase::PostVerifying { cancelling, .. } => {
+                shorten(cancelling)
+            }
             Phase::Checklist { probing, earlier } => {
                 if let Some(probing) = probing {
                     probing.seq = 2;

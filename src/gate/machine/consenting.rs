@@ -81,7 +81,10 @@ impl Machine {
                 let (held, consent) = (held.clone(), consent.clone());
                 vec![self.send_commit(held, Warrant::new(xid, consent))]
             }
-            Phase::Reviewing { consent, .. } => self.approve(consent.clone()),
+            Phase::Reviewing { basis, consent, .. } => {
+                let (basis, consent) = (basis.clone(), consent.clone());
+                self.approve(basis, consent)
+            }
             _ => vec![Effect::Refuse(Refusal::NothingToDoHere)],
         }
     }

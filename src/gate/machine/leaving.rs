@@ -5,7 +5,7 @@
 
 use super::Machine;
 use crate::gate::effect::Effect;
-use crate::gate::ending::Why;
+use crate::gate::ending::{Ending, Why};
 use crate::gate::event::{Alarm, Inquiry, Millis};
 use crate::gate::offer::Refusal;
 use crate::gate::phase::Phase;
@@ -70,11 +70,13 @@ impl Machine {
         };
         let (sent, why) = match &self.phase {
             Phase::Committing { .. } => (true, Why::Alarmed(alarm)),
-            Phase::RollingBack { why, .. } => (false, why.clone()),
+            Phase::RollingBack { onward, .. } => (false, onward.why().clone()),
             Phase::Inquiring {
-                commit_sent, why, ..
-            } => (*commit_sent, why.clone()),
-            Phase::Beginning
+                commit_sent,
+                onward,
+                ..
+            } => (*commit_sent, onward.why().clone()),
+            Phase::Beginning { .. }
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
             | Phase::TakingDown { .. }
@@ -85,14 +87,19 @@ impl Machine {
             Phase::Connecting
             | Phase::Checklist { .. }
             | Phase::Reviewing { .. }
-            | Phase::Returning
+            | Phase::Returning { .. }
             | Phase::Waiting { .. }
             | Phase::PostVerifying { .. }
             | Phase::Ended(_)
             | Phase::Left(_) => return Vec::new(),
         };
         let mut effects = vec![Effect::Sever];
-        effects.extend(self.unproven(sent, why, Inquiry::Unreachable(OUT_OF_TIME.into())));
+        let ending = match self.proof_without_server(sent, Inquiry::Unreachable(OUT_OF_TIME.into()))
+        {
+            Ok(proof) => Ending::RolledBack { why, proof },
+            Err(reason) => Ending::Unknown { reason },
+        };
+        effects.extend(self.end(ending));
         effects
     }
 }

@@ -4,7 +4,7 @@ use super::Machine;
 use crate::gate::effect::Effect;
 use crate::gate::ending::{Ending, Proof, Why};
 use crate::gate::event::Standing;
-use crate::gate::phase::Phase;
+use crate::gate::phase::{Onward, Phase};
 
 impl Machine {
     /// The script ended the transaction that was begun, in spite of all. Nothing of ours is open any
@@ -18,14 +18,14 @@ impl Machine {
             | Phase::MustRollBack { .. }
             | Phase::Querying { .. } => {
                 // What a script ended by itself it may have committed.
-                self.sever_and_inquire(true, Why::OtherTransaction)
+                self.sever_and_inquire(true, Onward::End(Why::OtherTransaction))
             }
             // Its end was asked for, and is being proven or is told already; or there is none.
             Phase::Connecting
             | Phase::Checklist { .. }
-            | Phase::Beginning
+            | Phase::Beginning { .. }
             | Phase::Reviewing { .. }
-            | Phase::Returning
+            | Phase::Returning { .. }
             | Phase::Committing { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
@@ -46,33 +46,37 @@ impl Machine {
                 }
                 vec![self.connect()]
             }
-            Phase::Beginning if self.newest.xid.is_none() => {
-                self.rolled_back(Why::SessionEnded, Proof::NeverBegun)
-            }
-            Phase::Beginning
-            | Phase::Applying { .. }
+            Phase::Beginning { .. } => self.end(Ending::RolledBack {
+                why: Why::SessionEnded,
+                proof: Proof::NeverBegun,
+            }),
+            Phase::Applying { .. }
             | Phase::Verifying { .. }
             | Phase::TakingDown { .. }
-            | Phase::Deciding { .. } => self.inquire(false, Why::SessionEnded),
+            | Phase::Deciding { .. } => self.inquire(false, Onward::End(Why::SessionEnded)),
             Phase::Querying { why, .. } => {
                 let why = why.clone().unwrap_or(Why::SessionEnded);
-                self.inquire(false, why)
+                self.inquire(false, Onward::End(why))
             }
-            Phase::MustRollBack { why, .. } | Phase::RollingBack { why, .. } => {
+            Phase::MustRollBack { why, .. } => {
                 let why = why.clone();
-                if self.newest.xid.is_none() {
-                    return self.rolled_back(why, Proof::NeverBegun);
-                }
-                self.inquire(false, why)
+                self.inquire(false, Onward::End(why))
             }
-            Phase::Committing { .. } => self.inquire(true, Why::SessionEnded),
+            Phase::RollingBack { .. } if self.newest.xid.is_none() => {
+                self.rolled_back(Proof::NeverBegun)
+            }
+            Phase::RollingBack { onward, .. } => {
+                let onward = onward.take();
+                self.inquire(false, onward)
+            }
+            Phase::Committing { .. } => self.inquire(true, Onward::End(Why::SessionEnded)),
             // Nothing is held, and the second pass has a session of its own.
             Phase::Reviewing { cancelling, .. } => {
                 *cancelling = None;
                 self.requests.awaiting = None;
                 Vec::new()
             }
-            Phase::Returning => self.not_returned("The session ended."),
+            Phase::Returning { .. } => self.not_returned("The session ended."),
             Phase::PostVerifying { proof, .. } => {
                 let proof = proof.clone();
                 self.end(Ending::Committed { proof, post: None })
@@ -80,7 +84,8 @@ impl Machine {
             // The next attempt connects afresh.
             Phase::Waiting { proof, .. } => {
                 let proof = proof.clone();
-                self.rolled_back(Why::LockTimeout, proof)
+                let why = Why::LockTimeout;
+                self.end(Ending::RolledBack { why, proof })
             }
             // It is asked on connections of its own, and the end needs no session.
             Phase::Inquiring { .. } | Phase::Ended(_) | Phase::Left(_) => Vec::new(),

@@ -18,24 +18,24 @@ impl Machine {
                 _ => Offer::Absent,
             },
             Phase::Checklist { .. } => self.offer_on_checklist(act),
-            Phase::Waiting { .. } | Phase::Returning => match act {
+            Phase::Waiting { .. } | Phase::Returning { .. } => match act {
                 Act::Cancel | Act::Quit => Offer::Open,
                 _ => Offer::Absent,
             },
             Phase::Reviewing { prompt, arming, .. } => self.offer_in_review(act, *prompt, *arming),
-            Phase::Beginning => match act {
+            Phase::Beginning { .. } => match act {
                 Act::Cancel => Offer::Open,
                 Act::Quit => Offer::unless(self.refusal_to_part(Refusal::ScriptRunning)),
                 _ => Offer::Absent,
             },
-            Phase::Applying { cancelling, .. } | Phase::Verifying { cancelling, .. } => match act {
-                Act::Cancel => Offer::unless(refusal_to_cancel(*cancelling)),
+            Phase::Applying(pass) | Phase::Verifying(pass) => match act {
+                Act::Cancel => Offer::unless(refusal_to_cancel(pass.cancelling)),
                 Act::Extend => Offer::unless(self.refusal_to_extend()),
                 Act::Quit => Offer::unless(self.refusal_to_part(Refusal::ScriptRunning)),
                 _ => Offer::Absent,
             },
-            Phase::TakingDown { cancelling, .. } => match act {
-                Act::Cancel => Offer::unless(refusal_to_cancel(*cancelling)),
+            Phase::TakingDown(pass) => match act {
+                Act::Cancel => Offer::unless(refusal_to_cancel(pass.cancelling)),
                 Act::Extend => Offer::unless(self.refusal_to_extend()),
                 Act::Quit => Offer::unless(self.refusal_to_part(Refusal::TransactionOpen)),
                 _ => Offer::Absent,

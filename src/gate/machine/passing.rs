@@ -5,7 +5,7 @@
 use super::Machine;
 use super::leaving::Leaving;
 use crate::gate::effect::{Effect, Request};
-use crate::gate::ending::Why;
+use crate::gate::ending::{Ending, Why};
 use crate::gate::event::{Alarm, Millis, Observation};
 use crate::gate::exit::ExitCode;
 use crate::gate::offer::Refusal;
@@ -18,7 +18,9 @@ impl Machine {
             held.left = held.left.saturating_sub(elapsed);
         }
         self.part(elapsed);
-        self.grow_older(elapsed);
+        if let Some(let_go) = self.phase.let_go_mut() {
+            let_go.grow_older(elapsed);
+        }
         if self.is_out_of_time(elapsed) {
             return self.leave_unproven();
         }
@@ -48,8 +50,8 @@ impl Machine {
             Phase::MustRollBack { .. }
             | Phase::Connecting
             | Phase::Checklist { .. }
-            | Phase::Returning
-            | Phase::Beginning
+            | Phase::Returning { .. }
+            | Phase::Beginning { .. }
             | Phase::Committing { .. }
             | Phase::PostVerifying { .. }
             | Phase::Ended(_)
@@ -60,11 +62,9 @@ impl Machine {
     /// A cancel request can fall between two statements and hit nothing, so it is repeated.
     fn cancel_again(&mut self, elapsed: Millis) -> Vec<Effect> {
         let (again, cancelling) = match &mut self.phase {
-            Phase::Applying { cancelling, .. } | Phase::Verifying { cancelling, .. } => {
-                (true, cancelling)
-            }
+            Phase::Applying(pass) | Phase::Verifying(pass) => (true, &mut pass.cancelling),
             // Sent once: a late one would cost the transaction, which is to be kept.
-            Phase::TakingDown { cancelling, .. } => (false, cancelling),
+            Phase::TakingDown(pass) => (false, &mut pass.cancelling),
             _ => return Vec::new(),
         };
         let again = cancelling.filter(|_| again).map(|_| Effect::Cancel);
@@ -76,15 +76,15 @@ impl Machine {
         let Phase::RollingBack {
             patience,
             busy,
-            why,
+            onward,
         } = &mut self.phase
         else {
             return Vec::new();
         };
         *patience = patience.saturating_sub(elapsed);
         if *patience == 0 {
-            let why = why.clone();
-            return self.sever_and_inquire(false, why);
+            let onward = onward.take();
+            return self.sever_and_inquire(false, onward);
         }
         match busy {
             true => vec![Effect::Cancel],
@@ -122,18 +122,28 @@ impl Machine {
 
     /// The pause before the next attempt, or before the second pass is tried again.
     fn begin_again_in_time(&mut self, elapsed: Millis) -> Vec<Effect> {
-        let Phase::Waiting { left, proof } = &mut self.phase else {
+        let limit = self.plan.approval_limit();
+        let Phase::Waiting {
+            left,
+            proof,
+            approval,
+        } = &mut self.phase
+        else {
             return Vec::new();
         };
         *left = left.saturating_sub(elapsed);
-        let (over, proof) = (*left == 0, proof.clone());
-        match self.approval().is_some() {
-            true if self.approvable_for() == Some(0) => {
-                self.rolled_back(Why::ApprovalExpired, proof)
+        let over = *left == 0;
+        match approval.take() {
+            Some(given) if given.basis().age() >= limit => {
+                let (why, proof) = (Why::ApprovalExpired, proof.clone());
+                self.end(Ending::RolledBack { why, proof })
             }
-            true if over => vec![self.go_back()],
-            false if over => self.begin(),
-            true | false => Vec::new(),
+            Some(given) if over => vec![self.go_back(given)],
+            None if over => self.begin(None),
+            still => {
+                *approval = still;
+                Vec::new()
+            }
         }
     }
 
@@ -167,9 +177,9 @@ impl Machine {
             Phase::Deciding { .. } | Phase::MustRollBack { .. } => self.roll_back(why, false),
             Phase::Connecting
             | Phase::Checklist { .. }
-            | Phase::Beginning
+            | Phase::Beginning { .. }
             | Phase::Reviewing { .. }
-            | Phase::Returning
+            | Phase::Returning { .. }
             | Phase::Committing { .. }
             | Phase::RollingBack { .. }
             | Phase::Inquiring { .. }
@@ -193,10 +203,10 @@ impl Machine {
             Phase::Connecting | Phase::Checklist { .. } => self.leave(code),
             Phase::Waiting { proof, .. } => {
                 let proof = proof.clone();
-                self.rolled_back(why, proof)
+                self.end(Ending::RolledBack { why, proof })
             }
-            Phase::Reviewing { .. } | Phase::Returning => self.end_review(why),
-            Phase::Beginning
+            Phase::Reviewing { .. } | Phase::Returning { .. } => self.end_review(why),
+            Phase::Beginning { .. }
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
             | Phase::TakingDown { .. }
@@ -226,12 +236,12 @@ impl Machine {
                 why.get_or_insert(Why::JournalLost);
             }
             // No approval could be written down any more, and nothing is held.
-            Phase::Reviewing { .. } | Phase::Returning => {
+            Phase::Reviewing { .. } | Phase::Returning { .. } => {
                 return self.end_review(Why::JournalLost);
             }
             Phase::Connecting
             | Phase::Checklist { .. }
-            | Phase::Beginning
+            | Phase::Beginning { .. }
             | Phase::Applying { .. }
             | Phase::Verifying { .. }
             // What follows from it sees that the journal is lost.

@@ -8,7 +8,7 @@ use super::newest::Committer;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::ending::{ANSWERED_COMMIT, Ending, Proof, Why};
 use crate::gate::event::{CommitAnswer, Inquiry, XactStatus};
-use crate::gate::phase::Phase;
+use crate::gate::phase::{Onward, Phase};
 use crate::gate::plan;
 
 impl Machine {
@@ -49,17 +49,20 @@ impl Machine {
                 xact_status: Some(XactStatus::Aborted),
                 tag,
                 ..
-            } if tag == "ROLLBACK" => self.rolled_back(
-                Why::CommitRefused,
-                Proof::Tag {
+            } if tag == "ROLLBACK" => self.end(Ending::RolledBack {
+                why: Why::CommitRefused,
+                proof: Proof::Tag {
                     tag,
                     xact_status: Some(XactStatus::Aborted),
                 },
-            ),
+            }),
             CommitAnswer::Refused {
                 xact_status: Some(XactStatus::Aborted),
                 ..
-            } => self.rolled_back(Why::CommitRefused, Proof::Refused),
+            } => self.end(Ending::RolledBack {
+                why: Why::CommitRefused,
+                proof: Proof::Refused,
+            }),
             CommitAnswer::Local {
                 warning,
                 idle,
@@ -72,28 +75,29 @@ impl Machine {
             }
             CommitAnswer::OtherTransaction { .. } => {
                 // Another transaction may be open on that session now: it must not stay.
-                self.sever_and_inquire(true, Why::OtherTransaction)
+                self.sever_and_inquire(true, Onward::End(Why::OtherTransaction))
             }
             // Anything less than a proof is asked for afresh.
             CommitAnswer::Tag { .. }
             | CommitAnswer::Local { .. }
-            | CommitAnswer::Refused { .. } => self.sever_and_inquire(true, Why::CommitRefused),
-            CommitAnswer::LinkLost(_) => self.inquire(true, Why::SessionEnded),
+            | CommitAnswer::Refused { .. } => {
+                self.sever_and_inquire(true, Onward::End(Why::CommitRefused))
+            }
+            CommitAnswer::LinkLost(_) => self.inquire(true, Onward::End(Why::SessionEnded)),
         }
     }
 
     pub(super) fn rollback_answered(
         &mut self,
-        why: Why,
         tag: String,
         ended_ours: bool,
         xact_status: Option<XactStatus>,
     ) -> Vec<Effect> {
         if self.newest.xid.is_none() {
-            return self.rolled_back(why, Proof::NeverBegun);
+            return self.rolled_back(Proof::NeverBegun);
         }
         match xact_status {
-            Some(XactStatus::Aborted) => self.rolled_back(why, Proof::Tag { tag, xact_status }),
+            Some(XactStatus::Aborted) => self.rolled_back(Proof::Tag { tag, xact_status }),
             // One of the two is wrong, and nobody can tell which.
             Some(XactStatus::Committed)
                 if ended_ours && self.newest.committer != Committer::Another =>
@@ -108,13 +112,19 @@ impl Machine {
             // What the script ended by itself it may have committed.
             Some(XactStatus::InProgress) | None if !ended_ours => {
                 self.newest.committer = Committer::Another;
-                self.sever_and_inquire(true, Why::OtherTransaction)
+                self.sever_and_inquire(true, Onward::End(Why::OtherTransaction))
             }
-            Some(XactStatus::InProgress) | None => self.sever_and_inquire(false, why),
+            Some(XactStatus::InProgress) | None => match &mut self.phase {
+                Phase::RollingBack { onward, .. } => {
+                    let onward = onward.take();
+                    self.sever_and_inquire(false, onward)
+                }
+                _ => Vec::new(),
+            },
         }
     }
 
-    pub(super) fn inquired(&mut self, inquiry: Inquiry, sent: bool, reason: Why) -> Vec<Effect> {
+    pub(super) fn inquired(&mut self, inquiry: Inquiry, sent: bool) -> Vec<Effect> {
         match inquiry {
             Inquiry::Answered {
                 status: XactStatus::Committed,
@@ -142,7 +152,7 @@ impl Machine {
             Inquiry::Answered {
                 status: XactStatus::Aborted,
                 server,
-            } => self.rolled_back(reason, Proof::Asked { server }),
+            } => self.rolled_back(Proof::Asked { server }),
             Inquiry::Answered {
                 status: XactStatus::InProgress,
                 ..
@@ -155,7 +165,10 @@ impl Machine {
             Inquiry::OtherServer(_)
             | Inquiry::Unknowable(_)
             | Inquiry::Unreachable(_)
-            | Inquiry::Contradicted(_) => self.unproven(sent, reason, inquiry),
+            | Inquiry::Contradicted(_) => match self.proof_without_server(sent, inquiry) {
+                Ok(proof) => self.rolled_back(proof),
+                Err(reason) => self.end(Ending::Unknown { reason }),
+            },
         }
     }
 
@@ -185,13 +198,20 @@ impl Machine {
 
     /// What can be said where the server cannot: what was never asked to commit cannot have been
     /// committed, unless something else ended it.
-    pub(super) fn unproven(&mut self, sent: bool, why: Why, reason: Inquiry) -> Vec<Effect> {
+    ///
+    /// # Errors
+    /// Why nobody can say it.
+    pub(super) fn proof_without_server(
+        &self,
+        sent: bool,
+        reason: Inquiry,
+    ) -> Result<Proof, Inquiry> {
         if sent || self.newest.committer == Committer::Another {
-            self.end(Ending::Unknown { reason })
+            Err(reason)
         } else if self.newest.xid.is_none() {
-            self.rolled_back(why, Proof::NeverBegun)
+            Ok(Proof::NeverBegun)
         } else {
-            self.rolled_back(why, Proof::NeverSent { reason })
+            Ok(Proof::NeverSent { reason })
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::gate::consent::Consent;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::ending::{Ending, Why};
 use crate::gate::event::{Body, Evidence, Report, Standing, Target};
-use crate::gate::phase::{EarlierRun, Held, Phase, Prompt, Stage};
+use crate::gate::phase::{EarlierRun, Held, Onward, Phase, Prompt, RunningPass, Stage};
 use crate::gate::plan;
 use crate::runbook::check::Tally;
 
@@ -38,7 +38,7 @@ impl Machine {
                     return Vec::new();
                 }
                 match &mut self.phase {
-                    Phase::Deciding { held, .. } | Phase::TakingDown { held, .. } => {
+                    Phase::Deciding { held, .. } | Phase::TakingDown(RunningPass { held, .. }) => {
                         let held = held.clone();
                         self.must_roll_back(held, Why::FailedWhileHeld, false)
                     }
@@ -102,13 +102,13 @@ impl Machine {
             Body::Connected(target) => self.connected(*target),
             Body::ConnectFailed(error) => match self.phase {
                 Phase::Connecting => self.end(Ending::NotConnected),
-                Phase::Returning => self.not_connected_for_second_pass(&error),
+                Phase::Returning { .. } => self.not_connected_for_second_pass(&error),
                 _ => Vec::new(),
             },
             Body::Begun { xid, .. } => self.begun(xid),
             Body::BeginFailed(_) => match self.phase {
                 // The connection's own ROLLBACK makes sure that nothing stays open.
-                Phase::Beginning => self.roll_back(Why::BeginFailed, false),
+                Phase::Beginning { .. } => self.roll_back(Why::BeginFailed, false),
                 _ => Vec::new(),
             },
             Body::StatementFinished(statement) => {
@@ -121,10 +121,10 @@ impl Machine {
             Body::ScriptFinished => self.script_finished(),
             Body::Settled { same_transaction } => self.settled(same_transaction),
             Body::SettleFailed { deferred, .. } => self.settle_failed(deferred),
-            Body::TakenDown { structure, .. } => match &self.phase {
-                Phase::TakingDown { held, cancelling } => {
-                    let (held, cancelled) = (held.clone(), cancelling.is_some());
-                    self.taken_down(held, &structure, cancelled)
+            Body::TakenDown { structure, .. } => match &mut self.phase {
+                Phase::TakingDown(pass) => {
+                    let pass = pass.take();
+                    self.taken_down(pass, &structure)
                 }
                 _ => Vec::new(),
             },
@@ -138,20 +138,12 @@ impl Machine {
                 tag,
                 ended_ours,
                 xact_status,
-            } => match &self.phase {
-                Phase::RollingBack { why, .. } => {
-                    let why = why.clone();
-                    self.rollback_answered(why, tag, ended_ours, xact_status)
-                }
+            } => match self.phase {
+                Phase::RollingBack { .. } => self.rollback_answered(tag, ended_ours, xact_status),
                 _ => Vec::new(),
             },
-            Body::Asked(inquiry) => match &self.phase {
-                Phase::Inquiring {
-                    commit_sent, why, ..
-                } => {
-                    let (commit_sent, why) = (*commit_sent, why.clone());
-                    self.inquired(inquiry, commit_sent, why)
-                }
+            Body::Asked(inquiry) => match self.phase {
+                Phase::Inquiring { commit_sent, .. } => self.inquired(inquiry, commit_sent),
                 _ => Vec::new(),
             },
             Body::PostVerified { results } => self.end_post_verification(Some(Tally::of(
@@ -185,11 +177,13 @@ impl Machine {
     }
 
     fn connected(&mut self, target: Target) -> Vec<Effect> {
-        if self.phase == Phase::Returning {
-            return self.connected_for_second_pass(target);
-        }
-        if self.phase != Phase::Connecting {
-            return Vec::new();
+        match &self.phase {
+            Phase::Connecting => {}
+            Phase::Returning { approval } => {
+                let approval = approval.clone();
+                return self.connected_for_second_pass(approval, target);
+            }
+            _ => return Vec::new(),
         }
         let mut effects = self.arrive(target);
         self.phase = Phase::Checklist {
@@ -202,70 +196,66 @@ impl Machine {
     }
 
     fn begun(&mut self, xid: String) -> Vec<Effect> {
-        if self.phase != Phase::Beginning {
+        let Phase::Beginning { approval } = &mut self.phase else {
             return Vec::new();
-        }
+        };
+        let approval = approval.take();
         self.newest.xid = Some(xid);
-        self.phase = Phase::Applying {
+        self.phase = Phase::Applying(RunningPass {
             held: Held {
                 left: self.plan.hold_limit,
                 came_out: None,
             },
             cancelling: None,
-        };
+            approval,
+        });
         vec![self.request(Request::RunScript)]
     }
 
     fn statement_failed(&mut self, sqlstate: Option<&str>) -> Vec<Effect> {
-        match &self.phase {
+        let Phase::Applying(pass) = &mut self.phase else {
+            return Vec::new();
+        };
+        let pass = pass.take();
+        match pass.cancelling {
             // Nothing that was done so far is worth keeping its locks while somebody else is waited
             // for: all of it goes back, and is tried again.
-            Phase::Applying {
-                cancelling: None, ..
-            } if sqlstate == Some(LOCK_NOT_AVAILABLE) => self.roll_back(Why::LockTimeout, false),
-            Phase::Applying { held, cancelling } => {
-                let why = match cancelling {
-                    Some(_) => Why::Cancelled,
-                    None => Why::StatementFailed,
+            None if sqlstate == Some(LOCK_NOT_AVAILABLE) => {
+                let onward = match self.newest.attempt < self.plan.lock_attempts {
+                    true => Onward::TryAgain(pass.approval),
+                    false => Onward::End(Why::LockTimeout),
                 };
-                self.must_roll_back(held.clone(), why, false)
+                self.roll_back_and(onward, false)
             }
-            _ => Vec::new(),
+            Some(_) => self.must_roll_back(pass.held, Why::Cancelled, false),
+            None => self.must_roll_back(pass.held, Why::StatementFailed, false),
         }
     }
 
     fn script_finished(&mut self) -> Vec<Effect> {
-        match &self.phase {
-            Phase::Applying {
-                held,
-                cancelling: None,
-            } => {
-                self.newest.got_to = Stage::Verify;
-                self.phase = Phase::Verifying {
-                    held: held.clone(),
-                    cancelling: None,
-                };
-                vec![self.request(Request::Settle)]
-            }
+        let Phase::Applying(pass) = &mut self.phase else {
+            return Vec::new();
+        };
+        let pass = pass.take();
+        if pass.cancelling.is_some() {
             // The cancel came too late to stop anything; it was still a wish to stop.
-            Phase::Applying {
-                held,
-                cancelling: Some(_),
-            } => self.must_roll_back(held.clone(), Why::Cancelled, true),
-            _ => Vec::new(),
+            return self.must_roll_back(pass.held, Why::Cancelled, true);
         }
+        self.newest.got_to = Stage::Verify;
+        self.phase = Phase::Verifying(pass);
+        vec![self.request(Request::Settle)]
     }
 
     fn settle_failed(&mut self, deferred: bool) -> Vec<Effect> {
-        let Phase::Verifying { held, cancelling } = &self.phase else {
+        let Phase::Verifying(pass) = &self.phase else {
             return Vec::new();
         };
-        let why = match (cancelling, deferred) {
+        let why = match (pass.cancelling, deferred) {
             (Some(_), _) => Why::Cancelled,
             (None, true) => Why::SettleFailed,
             (None, false) => Why::NotSettled,
         };
-        self.must_roll_back(held.clone(), why, false)
+        self.must_roll_back(pass.held.clone(), why, false)
     }
 
     /// The run is committed whatever the checks afterwards say; none were made without a tally.
@@ -281,7 +271,6 @@ impl Machine {
 
     /// `whole`: no statement of it failed, and nothing disturbed it.
     pub(super) fn must_roll_back(&mut self, held: Held, why: Why, whole: bool) -> Vec<Effect> {
-        self.reviewed.take_approval();
         if self.plan.lets_go_by_itself() {
             // Nothing is held for a person, and what is left to see is kept without it.
             return self.roll_back(why, false);
@@ -303,33 +292,33 @@ impl Machine {
     }
 
     fn settled(&mut self, same_transaction: bool) -> Vec<Effect> {
-        let Phase::Verifying { held, cancelling } = &self.phase else {
+        let Phase::Verifying(pass) = &mut self.phase else {
             return Vec::new();
         };
-        let (held, cancelled) = (held.clone(), cancelling.is_some());
+        let pass = pass.take();
         if !same_transaction {
             self.newest.committer = Committer::Another;
             return self.transaction_gone();
         }
-        if cancelled {
-            return self.must_roll_back(held, Why::Cancelled, true);
+        if pass.cancelling.is_some() {
+            return self.must_roll_back(pass.held, Why::Cancelled, true);
         }
         if self.newest.tally.fail > 0 {
-            self.tell_differences(&held);
-            return self.must_roll_back(held, Why::ChecksFailed, true);
+            self.tell_differences(&pass);
+            return self.must_roll_back(pass.held, Why::ChecksFailed, true);
         }
         let unchecked = self.plan.may_lack_checks && self.newest.tally == Tally::default();
         if !self.newest.tally.passes() && !unchecked {
-            self.tell_differences(&held);
-            return self.must_roll_back(held, Why::NothingPassed, true);
+            self.tell_differences(&pass);
+            return self.must_roll_back(pass.held, Why::NothingPassed, true);
         }
         if self.journal_lost {
-            return self.must_roll_back(held, Why::JournalLost, true);
+            return self.must_roll_back(pass.held, Why::JournalLost, true);
         }
         self.newest.got_to = Stage::Decide;
-        match self.approval().is_some() || self.plan.lets_go_by_itself() {
-            true => self.take_down(held),
-            false => self.come_to_the_gate(held),
+        match pass.approval.is_some() || self.plan.lets_go_by_itself() {
+            true => self.take_down(pass),
+            false => self.come_to_the_gate(pass.held),
         }
     }
 

@@ -1,18 +1,18 @@
 //! Deciding with nothing held: a pass is let go, reviewed, approved, and run a second time.
 //!
 //! What a person approves is a [`Basis`]; the typed name makes it an [`Approval`], and only a
-//! [`Warrant`] takes that. It lives from there to the second pass's verdict and nowhere else:
+//! [`Warrant`] takes that. It stands in the phases from there to the second pass's verdict, so that
 //! whatever ends the second pass ends the approval (I13).
 
 use super::Machine;
-use crate::gate::approval::{Approval, Basis};
+use crate::gate::approval::{Approval, Basis, LetGo};
 use crate::gate::consent::Consent;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::ending::{Ending, Proof, Why};
 use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::gate::offer::Refusal;
 use crate::gate::pass::{Allowance, Compared, Pass, Structure};
-use crate::gate::phase::{Held, Phase, Prompt};
+use crate::gate::phase::{Held, Onward, Phase, Prompt, RunningPass};
 use crate::gate::plan::{self, Unheld};
 use crate::gate::warrant::Warrant;
 use crate::runbook::question::Question;
@@ -22,27 +22,6 @@ use std::sync::Arc;
 const TOO_MUCH_SAID: &str =
     "the server said more than is kept, and a warning may be among the rest";
 
-/// What is reviewed with nothing held, or COMMIT as it was given on that.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Reviewed {
-    Nothing,
-    Shown(Basis),
-    /// Until the second pass is held against it.
-    Approved(Approval),
-}
-
-impl Reviewed {
-    pub(super) fn take_approval(&mut self) -> Option<Approval> {
-        match std::mem::replace(self, Reviewed::Nothing) {
-            Reviewed::Approved(approval) => Some(approval),
-            other @ (Reviewed::Nothing | Reviewed::Shown(_)) => {
-                *self = other;
-                None
-            }
-        }
-    }
-}
-
 /// Whether the structure after the script is known.
 fn is_taken_down(held: &Held) -> bool {
     let known = |pass: &Arc<Pass>| matches!(pass.structure, Structure::Known(_));
@@ -50,21 +29,14 @@ fn is_taken_down(held: &Held) -> bool {
 }
 
 impl Machine {
-    /// What is reviewed, or what the second pass is held against.
+    /// As [`Phase::basis`].
     pub fn basis(&self) -> Option<&Basis> {
-        match &self.reviewed {
-            Reviewed::Nothing => None,
-            Reviewed::Shown(basis) => Some(basis),
-            Reviewed::Approved(approval) => Some(approval.basis()),
-        }
+        self.phase.basis()
     }
 
-    /// COMMIT as it was given on what was reviewed, until the second pass is held against it.
+    /// As [`Phase::approval`].
     pub fn approval(&self) -> Option<&Approval> {
-        match &self.reviewed {
-            Reviewed::Approved(approval) => Some(approval),
-            Reviewed::Nothing | Reviewed::Shown(_) => None,
-        }
+        self.phase.approval()
     }
 
     /// What the newest second pass was different in.
@@ -80,15 +52,15 @@ impl Machine {
 
     /// A person lets the numbers of all statements differ, or of this one; or not any more.
     pub(super) fn allow_numbers(&mut self, statement: Option<usize>) -> Vec<Effect> {
-        let Reviewed::Shown(basis) = &mut self.reviewed else {
+        let Phase::Reviewing { basis, .. } = &mut self.phase else {
             return vec![Effect::Refuse(Refusal::NothingToDoHere)];
         };
-        let allowance = Arc::make_mut(&mut basis.allowance);
-        let all = || basis.shown.numbered().map(|one| one.number);
         match statement {
-            None => allowance.turn(),
-            Some(number) if basis.shown.is_numbered(number) => allowance.turn_one(number, all()),
-            Some(number) => return vec![Effect::Refuse(Refusal::NoNumbers(number))],
+            Some(number) if !basis.shown().is_numbered(number) => {
+                return vec![Effect::Refuse(Refusal::NoNumbers(number))];
+            }
+            Some(number) => basis.allow_numbers_of(number),
+            None => basis.allow_numbers(),
         }
         Vec::new()
     }
@@ -120,7 +92,7 @@ impl Machine {
 
     /// What of a pass that was let go by itself is not known, so that no second one can be the same.
     pub fn why_not_comparable(&self) -> Option<String> {
-        let Reviewed::Shown(basis) = &self.reviewed else {
+        let Phase::Reviewing { basis, .. } = &self.phase else {
             return None;
         };
         let shown = basis.shown();
@@ -147,7 +119,11 @@ impl Machine {
                 let held = held.clone();
                 match is_taken_down(&held) {
                     true => self.take_time(&held),
-                    false => self.take_down(held),
+                    false => self.take_down(RunningPass {
+                        held,
+                        cancelling: None,
+                        approval: None,
+                    }),
                 }
             }
             _ => Vec::new(),
@@ -155,28 +131,21 @@ impl Machine {
     }
 
     /// It is looked at inside the transaction, and only where it is needed: the locks stay meanwhile.
-    pub(super) fn take_down(&mut self, held: Held) -> Vec<Effect> {
-        self.phase = Phase::TakingDown {
-            held,
-            cancelling: None,
-        };
+    pub(super) fn take_down(&mut self, pass: RunningPass) -> Vec<Effect> {
+        self.phase = Phase::TakingDown(pass);
         vec![self.request(Request::TakeDown)]
     }
 
     /// All of the pass is known now, as far as it can be.
-    pub(super) fn taken_down(
-        &mut self,
-        mut held: Held,
-        structure: &Structure,
-        cancelled: bool,
-    ) -> Vec<Effect> {
+    pub(super) fn taken_down(&mut self, pass: RunningPass, structure: &Structure) -> Vec<Effect> {
+        let (mut held, cancelled) = (pass.held, pass.cancelling.is_some());
         if let Some(pass) = &mut held.came_out {
             Arc::make_mut(pass).structure = structure.clone();
         }
         if self.journal_lost {
             return self.must_roll_back(held, Why::JournalLost, true);
         }
-        if let Some(approval) = self.reviewed.take_approval() {
+        if let Some(approval) = pass.approval {
             return match cancelled {
                 true => self.must_roll_back(held, Why::Cancelled, true),
                 false => self.hold_against_approval(held, approval),
@@ -197,15 +166,17 @@ impl Machine {
 
     /// Rolls back now, and keeps what the pass showed.
     fn take_time(&mut self, held: &Held) -> Vec<Effect> {
-        if let (Some(shown), Some(reached)) = (&held.came_out, self.target()) {
-            let basis = Basis::new(Arc::clone(shown), Arc::clone(reached));
-            self.reviewed = Reviewed::Shown(basis);
-        }
-        self.roll_back(Why::ForReview, false)
+        let onward = match (&held.came_out, self.target()) {
+            (Some(shown), Some(reached)) => {
+                Onward::Review(LetGo::new(Arc::clone(shown), Arc::clone(reached)))
+            }
+            _ => Onward::End(Why::ForReview),
+        };
+        self.roll_back_and(onward, false)
     }
 
     /// The pass that was let go is proven to be gone: from here on nothing is held.
-    pub(super) fn review(&mut self, proof: Proof) -> Vec<Effect> {
+    pub(super) fn review(&mut self, let_go: LetGo, proof: Proof) -> Vec<Effect> {
         // Where the server could not be asked, something may be held still.
         let proven = match proof {
             Proof::Tag { .. } | Proof::Asked { .. } => true,
@@ -213,26 +184,21 @@ impl Machine {
                 false
             }
         };
-        let (Reviewed::Shown(basis), true) = (&mut self.reviewed, proven) else {
-            return self.end(Ending::RolledBack {
-                why: Why::ForReview,
-                proof,
-            });
+        let why = match (proven, self.journal_lost) {
+            (false, _) => Why::ForReview,
+            (true, true) => Why::JournalLost,
+            (true, false) => {
+                self.newest.decided = true;
+                return self.open_review(Basis::new(let_go, proof));
+            }
         };
-        if self.journal_lost {
-            return self.end(Ending::RolledBack {
-                why: Why::JournalLost,
-                proof,
-            });
-        }
-        basis.proof = Some(proof);
-        self.newest.decided = true;
-        self.reopen_review()
+        self.end(Ending::RolledBack { why, proof })
     }
 
-    fn reopen_review(&mut self) -> Vec<Effect> {
+    fn open_review(&mut self, basis: Basis) -> Vec<Effect> {
         self.requests.awaiting = None;
         self.phase = Phase::Reviewing {
+            basis,
             prompt: Prompt::Closed,
             arming: plan::ARMING,
             consent: Consent::default(),
@@ -243,35 +209,28 @@ impl Machine {
 
     /// Nothing is held, so the run ends with what was proven when it was let go.
     pub(super) fn end_review(&mut self, why: Why) -> Vec<Effect> {
-        let proof = self.basis().and_then(|basis| basis.proof.clone());
-        let proof = proof.unwrap_or(Proof::NeverBegun);
+        let Some(basis) = self.basis() else {
+            return Vec::new();
+        };
+        let proof = basis.proof().clone();
         self.end(Ending::RolledBack { why, proof })
     }
 
     /// The one place where an approval is made (I13): the name was typed below what is reviewed.
-    pub(super) fn approve(&mut self, consent: Consent) -> Vec<Effect> {
-        if self.approvable_for() == Some(0) {
-            self.reopen_review();
+    pub(super) fn approve(&mut self, basis: Basis, consent: Consent) -> Vec<Effect> {
+        if basis.age() >= self.plan.approval_limit() {
+            self.open_review(basis);
             return vec![Effect::Refuse(Refusal::TooOld)];
-        }
-        match std::mem::replace(&mut self.reviewed, Reviewed::Nothing) {
-            Reviewed::Shown(basis) => {
-                self.reviewed = Reviewed::Approved(Approval::new(basis, consent));
-            }
-            other @ (Reviewed::Nothing | Reviewed::Approved(_)) => {
-                self.reviewed = other;
-                return vec![Effect::Refuse(Refusal::NothingToDoHere)];
-            }
         }
         self.newest.attempt = 0;
         self.newest.compared = None;
-        vec![self.go_back()]
+        vec![self.go_back(Approval::new(basis, consent))]
     }
 
     /// Each attempt at the second pass has a session of its own, so that it finds what the first one
     /// found, and says itself what it reached.
-    pub(super) fn go_back(&mut self) -> Effect {
-        self.phase = Phase::Returning;
+    pub(super) fn go_back(&mut self, approval: Approval) -> Effect {
+        self.phase = Phase::Returning { approval };
         let effect = self.request(Request::Connect);
         self.requests.open_session();
         effect
@@ -279,19 +238,20 @@ impl Machine {
 
     /// Nothing was begun, so nothing but the approval is lost.
     pub(super) fn not_returned(&mut self, why: &str) -> Vec<Effect> {
-        if let Some(approval) = self.reviewed.take_approval() {
-            self.reviewed = Reviewed::Shown(approval.withdraw());
-        }
-        self.reopen_review();
+        let Some(basis) = self.basis().cloned() else {
+            return Vec::new();
+        };
+        self.open_review(basis);
         vec![Effect::Say(format!(
             "{why} Nothing was begun, and nothing is approved any more."
         ))]
     }
 
-    pub(super) fn connected_for_second_pass(&mut self, target: Target) -> Vec<Effect> {
-        let Some(approval) = self.approval() else {
-            return self.end_review(Why::OtherTarget);
-        };
+    pub(super) fn connected_for_second_pass(
+        &mut self,
+        approval: Approval,
+        target: Target,
+    ) -> Vec<Effect> {
         let compared = approval.differs_in_target(&target);
         if !compared.is_same() {
             self.newest.compared = Some(Arc::new(compared));
@@ -303,7 +263,7 @@ impl Machine {
         if let Some(arrived) = &mut self.arrived {
             arrived.target = Some(Arc::new(target));
         }
-        self.begin()
+        self.begin(Some(approval))
     }
 
     pub(super) fn not_connected_for_second_pass(&mut self, error: &ServerMessage) -> Vec<Effect> {
@@ -344,23 +304,14 @@ impl Machine {
     }
 
     /// What the second pass is different in, where only ROLLBACK is left of it.
-    pub(super) fn tell_differences(&mut self, held: &Held) {
-        let (Some(approval), Some(reached)) = (self.reviewed.take_approval(), self.target()) else {
+    pub(super) fn tell_differences(&mut self, pass: &RunningPass) {
+        let (Some(approval), Some(reached)) = (&pass.approval, self.target()) else {
             return;
         };
         let limit = self.plan.approval_limit();
-        let now = held.came_out.as_deref();
+        let now = pass.held.came_out.as_deref();
         let compared = approval.differs_in_what_came_out(now, reached, limit);
         self.newest.compared = Some(Arc::new(compared));
-    }
-
-    /// Time passes for what was shown, and for what was approved.
-    pub(super) fn grow_older(&mut self, elapsed: Millis) {
-        match &mut self.reviewed {
-            Reviewed::Nothing => {}
-            Reviewed::Shown(basis) => basis.age += elapsed,
-            Reviewed::Approved(approval) => approval.grow_older(elapsed),
-        }
     }
 
     /// Asks outside of any transaction of ours, what there is now.

@@ -64,10 +64,10 @@ fn let_go() -> Run {
     assert!(run.asks(takes_down));
     assert!(matches!(
         run.phase(),
-        Phase::TakingDown {
+        Phase::TakingDown(RunningPass {
             cancelling: None,
             ..
-        }
+        })
     ));
     run
 }
@@ -152,8 +152,7 @@ fn nothing_keeps_the_hold_from_its_end_meanwhile() {
     let mut run = let_go();
     run.tick(60_000);
     assert!(run.asks(rolls_back));
-    let why = Why::HoldLimit;
-    assert!(matches!(run.phase(), Phase::RollingBack { why: now, .. } if *now == why));
+    assert_eq!(run.rolls_back_for(), Some(&Why::HoldLimit));
 }
 
 #[test]

@@ -15,21 +15,14 @@ fn waiting(times: &[Millis]) -> Event {
     })))
 }
 
-fn why(run: &Run) -> Option<&Why> {
-    match run.machine.phase() {
-        Phase::RollingBack { why, .. } => Some(why),
-        _ => None,
-    }
-}
-
 #[test]
 fn as_many_may_wait_as_the_limit_says_and_one_more_ends_it() {
     // --max-waiters 2
     let mut run = Run::applying();
     run.event(waiting(&[1])).event(waiting(&[1, 2]));
-    assert_eq!(why(&run), None);
+    assert_eq!(run.rolls_back_for(), None);
     run.event(waiting(&[1, 2, 3]));
-    assert_eq!(why(&run), Some(&Why::TooManyWaiters));
+    assert_eq!(run.rolls_back_for(), Some(&Why::TooManyWaiters));
 }
 
 #[test]
@@ -37,7 +30,7 @@ fn one_may_wait_as_long_as_the_limit_says_and_no_longer() {
     // --max-wait 5s
     let mut run = Run::applying();
     run.event(waiting(&[5_000, 4_999]));
-    assert_eq!(why(&run), None);
+    assert_eq!(run.rolls_back_for(), None);
     run.event(waiting(&[1, 5_001]));
-    assert_eq!(why(&run), Some(&Why::WaitedTooLong));
+    assert_eq!(run.rolls_back_for(), Some(&Why::WaitedTooLong));
 }

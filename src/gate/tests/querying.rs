@@ -92,13 +92,7 @@ fn the_end_of_the_hold_cancels_a_query_and_rolls_back() {
     ));
     // The answer of the query that was cancelled changes nothing any more.
     run.report(answer(After::Unchanged));
-    assert!(matches!(
-        run.machine.phase(),
-        Phase::RollingBack {
-            why: Why::HoldLimit,
-            ..
-        }
-    ));
+    assert_eq!(run.rolls_back_for(), Some(&Why::HoldLimit));
 }
 
 #[test]
@@ -226,7 +220,7 @@ fn a_query_that_no_cancel_ends_is_told_and_cancelled_again_it_is_rolled_back() {
             run.phase(),
             Phase::Inquiring {
                 commit_sent: false,
-                why: Why::Decision,
+                onward: Onward::End(Why::Decision),
                 ..
             }
         ));

@@ -1,6 +1,7 @@
 //! What the lines say of a decision: a pass under review, what was different, how it ended.
 
 use super::Teller;
+use crate::gate::approval::Basis;
 use crate::gate::pass::CameOut;
 use crate::gate::phase::{Prompt, Why, how_to_end};
 use crate::gate::{Account, Ending, Machine, Phase};
@@ -42,7 +43,13 @@ impl Teller<'_> {
     }
 
     /// What is reviewed with nothing held, and what can be typed there.
-    pub(super) fn review(&mut self, prompt: Prompt, machine: &Machine, account: &Account) {
+    pub(super) fn review(
+        &mut self,
+        basis: &Basis,
+        prompt: Prompt,
+        machine: &Machine,
+        account: &Account,
+    ) {
         match prompt {
             Prompt::Closed => {}
             Prompt::RollBack => {
@@ -52,10 +59,9 @@ impl Teller<'_> {
         }
         self.differences(machine);
         let tally = machine.tally();
-        let proof = machine.basis().and_then(|basis| basis.proof());
-        let proof = proof.map_or_else(String::new, |proof| format!(": {proof}"));
         self.say(&format!(
-            "NOTHING IS HELD, NOTHING IS SAVED. Rolled back{proof}."
+            "NOTHING IS HELD, NOTHING IS SAVED. Rolled back: {}.",
+            basis.proof()
         ));
         if let Some(held) = account.held() {
             self.say(&format!(
@@ -64,11 +70,9 @@ impl Teller<'_> {
                 held % 1_000 / 100,
             ));
         }
-        if let Some(basis) = machine.basis() {
-            let counts = |one: &&CameOut| one.tag.ends_with(|c: char| c.is_ascii_digit());
-            for one in basis.shown().statements.iter().filter(counts) {
-                self.say(&format!("  statement {}: {}", one.number, one.tag));
-            }
+        let counts = |one: &&CameOut| one.tag.ends_with(|c: char| c.is_ascii_digit());
+        for one in basis.shown().statements.iter().filter(counts) {
+            self.say(&format!("  statement {}: {}", one.number, one.tag));
         }
         if let Some(why) = machine.why_not_comparable() {
             return self.say(&format!(

@@ -187,7 +187,7 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize, height: usize) -> Sheet {
     let look = scene.look;
     let phase = scene.machine.phase();
     let whose = match phase {
-        Phase::Reviewing { .. } | Phase::Returning => "of the pass that was rolled back",
+        Phase::Reviewing { .. } | Phase::Returning { .. } => "of the pass that was rolled back",
         phase if phase.transaction_open() => "in the transaction",
         _ => "of the script",
     };
@@ -202,7 +202,7 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize, height: usize) -> Sheet {
     let mut lines = Vec::new();
     if scene.account.transaction.checks.is_empty() {
         let text = match phase {
-            Phase::Beginning | Phase::Applying { .. } => {
+            Phase::Beginning { .. } | Phase::Applying { .. } => {
                 "No check has come yet; they are the rows of the script that say PASS, WARN or FAIL."
             }
             _ => "The script returned no check, and zero checks is not a pass.",

@@ -93,7 +93,7 @@ fn phase(scene: &Scene<'_>) -> String {
     match scene.machine.phase() {
         Phase::Connecting => "Connecting".to_owned(),
         Phase::Checklist { .. } => "Checklist".to_owned(),
-        Phase::Beginning => "Apply: BEGIN is under way".to_owned(),
+        Phase::Beginning { .. } => "Apply: BEGIN is under way".to_owned(),
         Phase::Applying { .. } => format!(
             "Apply: {} of {} done",
             super::stream::done(scene),
@@ -115,7 +115,7 @@ fn phase(scene: &Scene<'_>) -> String {
                 "Review: what COMMIT asks".to_owned()
             }
         },
-        Phase::Returning => "Approved; a session is opened".to_owned(),
+        Phase::Returning { .. } => "Approved; a session is opened".to_owned(),
         Phase::MustRollBack { asking: true, .. } | Phase::Querying { asking: true, .. } => {
             "Really ROLLBACK? y or n".to_owned()
         }

@@ -179,10 +179,10 @@ fn standing(machine: &Machine) -> [HeaderStep; 6] {
         Phase::Connecting | Phase::Checklist { .. } => {
             [Here, Before, Before, Before, Before, Before]
         }
-        Phase::Beginning | Phase::Applying { .. } | Phase::Waiting { .. } => {
+        Phase::Beginning { .. } | Phase::Applying { .. } | Phase::Waiting { .. } => {
             [Done, Here, Before, Before, Before, Before]
         }
-        Phase::Returning => [Done, Here, Before, Before, Before, Before],
+        Phase::Returning { .. } => [Done, Here, Before, Before, Before, Before],
         Phase::Verifying { .. } => [Done, Done, Here, Before, Before, Before],
         Phase::TakingDown { .. }
         | Phase::Deciding { .. }
@@ -228,13 +228,15 @@ fn trodden(machine: &Machine) -> [HeaderStep; 3] {
 
 /// Whether the decision was nobody's: the time was over, or who was to make it was gone.
 fn is_taken_away(phase: &Phase) -> bool {
-    match phase {
-        Phase::RollingBack { why, .. } | Phase::Ended(Ending::RolledBack { why, .. }) => matches!(
-            why,
-            Why::HoldLimit | Why::TooManyWaiters | Why::WaitedTooLong | Why::Alarmed(_)
-        ),
-        _ => false,
-    }
+    let why = match phase {
+        Phase::RollingBack { onward, .. } => onward.why(),
+        Phase::Ended(Ending::RolledBack { why, .. }) => why,
+        _ => return false,
+    };
+    matches!(
+        why,
+        Why::HoldLimit | Why::TooManyWaiters | Why::WaitedTooLong | Why::Alarmed(_)
+    )
 }
 
 fn steps(scene: &Scene<'_>, columns: usize) -> Line<'static> {

@@ -49,10 +49,10 @@ fn say_what_is_under_way(scene: &Scene<'_>) -> (&'static str, Style, Vec<String>
     match scene.machine.phase() {
         Phase::Connecting => ("CONNECTING", look.strong(), connecting(scene)),
         Phase::Committing { .. } => ("COMMIT IS UNDER WAY", look.warn(), committing(scene)),
-        Phase::RollingBack { why, busy, .. } => (
+        Phase::RollingBack { onward, busy, .. } => (
             "ROLLBACK IS UNDER WAY",
             look.warn(),
-            rolling_back(&look.clean(&why.to_string()), *busy),
+            rolling_back(&look.clean(&onward.why().to_string()), *busy),
         ),
         Phase::Inquiring {
             commit_sent,
@@ -82,7 +82,7 @@ fn say_what_is_under_way(scene: &Scene<'_>) -> (&'static str, Style, Vec<String>
                 sentences.map(str::to_owned).to_vec(),
             )
         }
-        Phase::Returning => {
+        Phase::Returning { .. } => {
             let sentences = [
                 "A session of its own is opened for it, and what it reaches is held against what was \
                  approved.",
@@ -96,7 +96,7 @@ fn say_what_is_under_way(scene: &Scene<'_>) -> (&'static str, Style, Vec<String>
                 sentences.map(str::to_owned).to_vec(),
             )
         }
-        Phase::Waiting { left, proof } => (
+        Phase::Waiting { left, proof, .. } => (
             "BLOCKED, TRYING AGAIN",
             look.warn(),
             waiting(scene, *left, proof),

@@ -44,11 +44,13 @@ fn compare_transaction(machine: &Machine, account: &Account, replayed: &Attempt)
         let stopped_by = account.stopped_by().iter().map(OtherSession::in_the_way);
         assert_eq!(stopped_by.collect::<Vec<String>>(), replayed.blocked);
     }
-    match machine.phase() {
-        Phase::MustRollBack { why, .. } | Phase::RollingBack { why, .. } => {
-            assert_eq!(replayed.why.as_ref(), Some(&why.to_string()));
-        }
-        _ => {}
+    let why = match machine.phase() {
+        Phase::MustRollBack { why, .. } => Some(why),
+        Phase::RollingBack { onward, .. } => Some(onward.why()),
+        _ => None,
+    };
+    if let Some(why) = why {
+        assert_eq!(replayed.why.as_ref(), Some(&why.to_string()));
     }
     if machine.is_strayed() {
         assert!(replayed.strayed);

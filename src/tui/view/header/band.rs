@@ -19,9 +19,9 @@ pub(crate) fn hold_left(scene: &Scene<'_>) -> Option<Millis> {
         Phase::MustRollBack { .. } => (scene.machine.hold_left()).filter(|_| scene.holds_locks()),
         Phase::Connecting
         | Phase::Checklist { .. }
-        | Phase::Beginning
+        | Phase::Beginning { .. }
         | Phase::Reviewing { .. }
-        | Phase::Returning
+        | Phase::Returning { .. }
         | Phase::Committing { .. }
         | Phase::RollingBack { .. }
         | Phase::Inquiring { .. }
@@ -102,16 +102,16 @@ fn say_phase(scene: &Scene<'_>) -> Option<BandWords> {
             ["NO TRANSACTION IS OPEN", &waits_for_attempt(scene, *left)],
         ),
         Phase::Reviewing { .. } => BandWords::Alone(say_review(scene), good),
-        Phase::Returning => {
+        Phase::Returning { .. } => {
             BandWords::alone(warn, ["NO TRANSACTION IS OPEN", "the second pass begins"])
         }
-        Phase::Beginning => BandWords::with_hold(warn, ["TRANSACTION OPENING"]),
-        Phase::Applying { cancelling, .. }
-        | Phase::Verifying { cancelling, .. }
-        | Phase::TakingDown { cancelling, .. } => match cancelling {
-            None => BandWords::with_hold(warn, [OPEN]),
-            Some(since) => BandWords::with_hold(warn, [OPEN, cancelled_for(*since)]),
-        },
+        Phase::Beginning { .. } => BandWords::with_hold(warn, ["TRANSACTION OPENING"]),
+        Phase::Applying(_) | Phase::Verifying(_) | Phase::TakingDown(_) => {
+            match scene.machine.phase().cancelling() {
+                None => BandWords::with_hold(warn, [OPEN]),
+                Some(since) => BandWords::with_hold(warn, [OPEN, cancelled_for(since)]),
+            }
+        }
         Phase::Deciding { .. } => BandWords::with_hold(warn, [OPEN]),
         Phase::MustRollBack { .. } => match scene.holds_locks() {
             true => BandWords::with_hold(bad, [OPEN, ONLY_ROLLBACK]),
@@ -141,7 +141,7 @@ fn say_phase(scene: &Scene<'_>) -> Option<BandWords> {
             };
             BandWords::with_hold(warn, [open, "ROLLBACK is under way"])
         }
-        Phase::Inquiring { why, .. } => match why {
+        Phase::Inquiring { onward, .. } => match onward.why() {
             Why::OtherTransaction => {
                 BandWords::with_hold(bad, ["TRANSACTION GONE", "it may be committed"])
             }
