@@ -14,7 +14,7 @@ mod words;
 
 use crate::asking::Challenge;
 use crate::gate::event::{Alarm, Body, Event, Observation, Report};
-use crate::gate::phase::Prompt;
+use crate::gate::phase::{PhaseKind, Prompt};
 use crate::gate::plan;
 use crate::gate::{Act, Command, ExitCode, Machine, Mode, Offer, Phase};
 use crate::runbook::Runbook;
@@ -81,6 +81,8 @@ pub async fn walk<H: HeldSession>(
             engine.take(Event::Asked(command));
             continue;
         }
+        // Each place the walk comes to is told before it goes on to the next one.
+        let told = engine.machine().phase().kind();
         tokio::select! {
             biased;
             Some(alarm) = feed.alarms.recv() => take_alarm(engine, &mut invite, alarm),
@@ -118,15 +120,15 @@ pub async fn walk<H: HeldSession>(
                         take_alarm(engine, &mut invite, Alarm::HungUp);
                     }
                 }
-                take_report(engine, feed);
+                take_report(engine, feed, told);
             }
             Some(observation) = feed.observations.recv() => {
                 engine.take(Event::Observed(observation));
-                take_report(engine, feed);
+                take_report(engine, feed, told);
             }
             Some(report) = feed.reports.recv() => {
                 engine.take(Event::Reported(report));
-                take_batch(engine, feed);
+                take_batch(engine, feed, told);
             }
         }
     }
@@ -176,15 +178,14 @@ fn take_alarm<H: HeldSession>(engine: &mut Engine<H>, invite: &mut Invitation, a
 const BATCH: usize = 64;
 
 /// Takes what streams while nothing else happens: each step is told, and written with others.
-fn take_batch<H: HeldSession>(engine: &mut Engine<H>, feed: &mut Feed) {
-    take_streaming(engine, feed);
+fn take_batch<H: HeldSession>(engine: &mut Engine<H>, feed: &mut Feed, told: PhaseKind) {
+    take_streaming(engine, feed, told);
     engine.write_down();
 }
 
-fn take_streaming<H: HeldSession>(engine: &mut Engine<H>, feed: &mut Feed) {
-    let phase = engine.machine().phase().kind();
+fn take_streaming<H: HeldSession>(engine: &mut Engine<H>, feed: &mut Feed, told: PhaseKind) {
     for _ in 0..BATCH {
-        let moved = engine.machine().phase().kind() != phase;
+        let moved = engine.machine().phase().kind() != told;
         if moved || engine.left().is_some() {
             return;
         }
@@ -204,8 +205,9 @@ fn take_streaming<H: HeldSession>(engine: &mut Engine<H>, feed: &mut Feed) {
 }
 
 /// Takes a report, if one waits: whoever is heard before the session lets it speak as well (I14).
-fn take_report<H: HeldSession>(engine: &mut Engine<H>, feed: &mut Feed) {
+fn take_report<H: HeldSession>(engine: &mut Engine<H>, feed: &mut Feed, told: PhaseKind) {
     if engine.left().is_none()
+        && engine.machine().phase().kind() == told
         && let Ok(report) = feed.reports.try_recv()
     {
         engine.take(Event::Reported(report));

@@ -479,6 +479,20 @@ fn a_rehearsal_of_what_fails_says_so_by_its_exit_code() {
     stage.assert_nobody_left();
 }
 
+/// The answers to BEGIN and to the first statement may be there together.
+#[test]
+fn what_is_added_is_told_however_soon_the_first_statement_fails() {
+    let stage = Stage::set(Scenario::Clean);
+    let script = stage.file("fails.sql", "SELECT 1/0;\n");
+    for _ in 0..12 {
+        let arguments = stage.arguments(&["--rehearse", &script]);
+        let output = without_a_terminal(&stage, &arguments, "");
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains("\nstagegate adds: "), "{said}");
+    }
+}
+
 /// Runs a command that needs no server; its exit code, output and errors.
 fn stagegate(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(PROGRAM)
