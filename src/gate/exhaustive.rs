@@ -711,7 +711,14 @@ fn witness_approval(witness: &mut Witness, machine: &Machine, event: &Event, aft
     if matches!(after.phase(), Phase::Ended(_) | Phase::Left(_)) {
         witness.kept = None;
     }
-    // With the verdict, or with anything that a person has to see, it is over.
+    let ends = !matches!(
+        machine.phase(),
+        Phase::RollingBack { .. } | Phase::Inquiring { .. }
+    ) && matches!(
+        after.phase(),
+        Phase::RollingBack { .. } | Phase::Inquiring { .. }
+    );
+    // With the verdict, with anything that a person has to see, or with any other end, it is over.
     if matches!(
         after.phase(),
         Phase::Deciding { .. }
@@ -720,7 +727,7 @@ fn witness_approval(witness: &mut Witness, machine: &Machine, event: &Event, aft
             | Phase::Ended(_)
             | Phase::Left(_)
             | Phase::PostVerifying { .. }
-    ) || is_rolled_back_for_good(after.phase())
+    ) || ends && !gives_way(event)
     {
         witness.approved = None;
     }
@@ -736,12 +743,14 @@ fn witness_approval(witness: &mut Witness, machine: &Machine, event: &Event, aft
     }
 }
 
-/// Whether the pass is rolled back for anything but a lock that was not granted in time.
-fn is_rolled_back_for_good(phase: &Phase) -> bool {
-    match phase {
-        Phase::RollingBack { onward, .. } | Phase::Inquiring { onward, .. } => {
-            *onward.why() != Why::LockTimeout
-        }
+/// Whether the server says with it that a lock was not granted in time: the one end of a second pass that
+/// its approval outlasts.
+fn gives_way(event: &Event) -> bool {
+    match event {
+        Event::Reported(Report {
+            body: Body::StatementFailed { error, .. },
+            ..
+        }) => error.sqlstate.as_deref() == Some("55P03"),
         _ => false,
     }
 }
