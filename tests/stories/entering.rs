@@ -141,8 +141,9 @@ impl Terminal {
     /// Types what is not shown, and Enter.
     pub fn type_unseen(&mut self, secret: &str) -> &mut Self {
         self.breathe();
-        self.paste_bracketed(secret).breathe();
-        self.key("Enter")
+        // Enter behind a paste that waits for a frame of a stuck terminal would be dropped.
+        self.paste_bracketed(secret).wait_for("(typed, not shown)");
+        self.breathe().key("Enter").wait_while("(typed, not shown)")
     }
 }
 
