@@ -101,6 +101,11 @@ impl Basis {
         self.let_go.age
     }
 
+    /// Whether it is too old for COMMIT to be given on it, or to stand.
+    pub(super) fn is_expired(&self, limit: Millis) -> bool {
+        self.age() >= limit
+    }
+
     /// Of which statements the numbers may differ in a second pass.
     pub fn allowance(&self) -> &Allowance {
         &self.allowance
@@ -176,7 +181,7 @@ impl Approval {
     /// What stands against COMMIT of a pass that came out as `now`, of which the limit is `limit`.
     pub(super) fn differs(&self, now: Option<&Pass>, target: &Target, limit: Millis) -> Compared {
         let mut found = self.differs_in_target(target);
-        if self.basis.age() >= limit {
+        if self.basis.is_expired(limit) {
             found.add(
                 "the age of what was approved",
                 format!("less than {}", in_words(limit)),

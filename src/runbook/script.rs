@@ -438,33 +438,26 @@ impl Script {
         groups
     }
 
-    /// Each of them in words, with its lines and what the linter advises.
-    pub fn findings_in_words(&self) -> Vec<String> {
-        let words = |group: Vec<&Finding>| {
-            let first = group.first()?;
-            let mut lines: Vec<String> = group.iter().map(|f| f.line.to_string()).collect();
-            lines.dedup();
-            let file = match (first.source, self.sources.get(first.source)) {
-                (0, _) | (_, None) => String::new(),
-                (_, Some(source)) => format!("{}, ", source.name),
-            };
-            let noun = if lines.len() == 1 { "line" } else { "lines" };
-            cut(&mut lines);
-            let help = first
-                .help
-                .as_ref()
-                .map_or_else(String::new, |help| format!(" {help}"));
-            Some(format!(
-                "{file}{noun} {}: {}{help} ({})",
-                lines.join(", "),
-                first.message,
-                first.rule
-            ))
+    fn in_words(&self, group: &[&Finding]) -> Option<String> {
+        let first = group.first()?;
+        let mut lines: Vec<String> = group.iter().map(|f| f.line.to_string()).collect();
+        lines.dedup();
+        let file = match (first.source, self.sources.get(first.source)) {
+            (0, _) | (_, None) => String::new(),
+            (_, Some(source)) => format!("{}, ", source.name),
         };
-        self.findings_by_statement()
-            .into_iter()
-            .filter_map(words)
-            .collect()
+        let noun = if lines.len() == 1 { "line" } else { "lines" };
+        cut(&mut lines);
+        let help = first
+            .help
+            .as_ref()
+            .map_or_else(String::new, |help| format!(" {help}"));
+        Some(format!(
+            "{file}{noun} {}: {}{help} ({})",
+            lines.join(", "),
+            first.message,
+            first.rule
+        ))
     }
 
     /// SHA-256 over the hashes of all its files, of data too, and the variables of the command line, or of the one

@@ -87,12 +87,14 @@ pub fn of_change(
         }
         if is.acknowledged > was.acknowledged {
             let findings = runbook.script.findings_in_words();
-            entries.extend(findings.into_iter().nth(was.acknowledged).map(|finding| {
-                Entry::Acknowledged {
-                    item: item.id.clone(),
-                    finding,
-                }
-            }));
+            entries.extend(
+                findings
+                    .get(was.acknowledged)
+                    .map(|finding| Entry::Acknowledged {
+                        item: item.id.clone(),
+                        finding: finding.clone(),
+                    }),
+            );
         }
         if was.signed && !is.signed {
             entries.push(Entry::Withdrawn {

@@ -134,7 +134,7 @@ impl Machine {
         *left = left.saturating_sub(elapsed);
         let over = *left == 0;
         match approval.take() {
-            Some(given) if given.basis().age() >= limit => {
+            Some(given) if given.basis().is_expired(limit) => {
                 let (why, proof) = (Why::ApprovalExpired, proof.clone());
                 self.end(Ending::RolledBack { why, proof })
             }

@@ -218,7 +218,7 @@ impl Machine {
 
     /// The one place where an approval is made (I13): the name was typed below what is reviewed.
     pub(super) fn approve(&mut self, basis: Basis, consent: Consent) -> Vec<Effect> {
-        if basis.age() >= self.plan.approval_limit() {
+        if basis.is_expired(self.plan.approval_limit()) {
             self.open_review(basis);
             return vec![Effect::Refuse(Refusal::TooOld)];
         }

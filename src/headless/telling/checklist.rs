@@ -63,18 +63,6 @@ impl Teller<'_> {
         self.blocked = blocked;
     }
 
-    /// What COMMIT waits for, when that becomes known and when it changes.
-    pub(super) fn commit_wait(&mut self, account: &Account) {
-        if self.commit_wait == account.commit_wait {
-            return;
-        }
-        self.commit_wait.clone_from(&account.commit_wait);
-        let waits = account.commit_wait.iter();
-        for sentence in waits.flat_map(|wait| wait.told_with("cancel", "quit")) {
-            self.say(&sentence);
-        }
-    }
-
     pub(super) fn arrive(&mut self, machine: &Machine, account: &Account) {
         let moved = match &self.phase {
             Some(told) => told != machine.phase() && !same_screen(told, machine.phase()),

@@ -12,6 +12,18 @@ use crate::runbook::printable::counted;
 use crate::runbook::script::Fate;
 
 impl Teller<'_> {
+    /// What COMMIT waits for, when that becomes known and when it changes.
+    pub(super) fn commit_wait(&mut self, account: &Account) {
+        if self.commit_wait == account.commit_wait {
+            return;
+        }
+        self.commit_wait.clone_from(&account.commit_wait);
+        let waits = account.commit_wait.iter();
+        for sentence in waits.flat_map(|wait| wait.told_with("cancel", "quit")) {
+            self.say(&sentence);
+        }
+    }
+
     pub(super) fn steps(&mut self, account: &Account) {
         if account.begun_at.is_none() {
             self.steps = 0;

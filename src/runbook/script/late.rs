@@ -23,6 +23,8 @@ pub struct LateFindings {
     /// `None` only where all is known.
     lint: Mutex<Option<Arc<Lint>>>,
     all: OnceLock<Vec<Finding>>,
+    /// All of them as a person weighs them, once somebody asked.
+    words: OnceLock<Vec<String>>,
 }
 
 impl LateFindings {
@@ -40,6 +42,7 @@ impl LateFindings {
 
     /// Says more of the script.
     pub(in crate::runbook) fn add(&mut self, more: impl IntoIterator<Item = Finding>) {
+        self.words.take();
         match self.all.get_mut() {
             None => self.known.extend(more),
             Some(all) => {
@@ -51,6 +54,7 @@ impl LateFindings {
 
     /// Leaves out those for which `which` holds.
     pub(in crate::runbook) fn leave_out(&mut self, which: fn(&Finding) -> bool) {
+        self.words.take();
         self.left_out = Some(which);
         if let Some(all) = self.all.get_mut() {
             all.retain(|finding| !which(finding));
@@ -100,6 +104,7 @@ impl Clone for LateFindings {
             left_out: self.left_out,
             lint: Mutex::new(lint),
             all: self.all.clone(),
+            words: self.words.clone(),
         }
     }
 }
@@ -121,6 +126,16 @@ impl Script {
         let all = late.all.get_or_init(|| late.find(self));
         late.lock().take();
         all
+    }
+
+    /// What [`Script::findings_by_statement`] groups, each in words, with its lines and what the linter
+    /// advises. It waits as [`Script::findings`] does.
+    pub fn findings_in_words(&self) -> &[String] {
+        let words = &self.findings.words;
+        words.get_or_init(|| {
+            let groups = self.findings_by_statement().into_iter();
+            groups.filter_map(|group| self.in_words(&group)).collect()
+        })
     }
 
     /// Whether the linter is done, so that [`Script::findings`] waits for nothing.

@@ -54,8 +54,7 @@ impl Screen {
     /// Goes to what the item under the cursor waits for; where it waits for nothing, its evidence is
     /// shown in full.
     pub(super) fn go_where_it_waits(&mut self, machine: &Machine) -> Vec<Event> {
-        let item = machine.items().get(self.cursor);
-        let Some(item) = item else {
+        let Some(item) = machine.items().get(self.cursor) else {
             return Vec::new();
         };
         let waits = machine.plan().mode == Mode::Run

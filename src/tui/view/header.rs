@@ -179,10 +179,10 @@ fn standing(machine: &Machine) -> [HeaderStep; 6] {
         Phase::Connecting | Phase::Checklist { .. } => {
             [Here, Before, Before, Before, Before, Before]
         }
-        Phase::Beginning { .. } | Phase::Applying { .. } | Phase::Waiting { .. } => {
-            [Done, Here, Before, Before, Before, Before]
-        }
-        Phase::Returning { .. } => [Done, Here, Before, Before, Before, Before],
+        Phase::Beginning { .. }
+        | Phase::Applying { .. }
+        | Phase::Waiting { .. }
+        | Phase::Returning { .. } => [Done, Here, Before, Before, Before, Before],
         Phase::Verifying { .. } => [Done, Done, Here, Before, Before, Before],
         Phase::TakingDown { .. }
         | Phase::Deciding { .. }

@@ -25,7 +25,6 @@ use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::OnceLock;
 
 /// From this width on lock modes are written in full.
 const LONG_LOCKS: usize = 100;
@@ -39,21 +38,11 @@ pub(crate) struct Outline {
     pub working: usize,
     /// Which results are called data, in words.
     pub data: Option<String>,
-    /// What a person acknowledges of it, in words, once somebody asked.
-    findings: OnceLock<Vec<String>>,
     /// For each statement, the lines from the first one to its own, with headings and echoes.
     ends: Vec<usize>,
 }
 
 impl Outline {
-    /// What a person acknowledges of the script, in words; nothing as long as it is linted.
-    pub(crate) fn findings(&self, script: &Script) -> &[String] {
-        match script.is_linted() {
-            true => self.findings.get_or_init(|| script.findings_in_words()),
-            false => &[],
-        }
-    }
-
     pub(crate) fn of(script: &Script) -> Outline {
         let mut echoes: BTreeMap<usize, usize> = BTreeMap::new();
         for echo in &script.echoes {
@@ -77,7 +66,6 @@ impl Outline {
             sent: script.sent().count(),
             working: script.sent().filter(|one| !one.only_looks()).count(),
             data: script.data_in_words(),
-            findings: OnceLock::new(),
             ends,
         }
     }
