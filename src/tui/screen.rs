@@ -115,6 +115,8 @@ pub struct Screen {
     /// The folder for a backup that was named last.
     folder: String,
     toast: Option<String>,
+    /// What was refused because the screen is too small; said as long as it is.
+    no_room: Option<&'static str>,
     events: Vec<Event>,
     read: BTreeSet<Document>,
     phase: Option<PhaseKind>,
@@ -163,6 +165,7 @@ impl Screen {
             brackets: false,
             folder: String::new(),
             toast: None,
+            no_room: None,
             events: Vec::new(),
             read: BTreeSet::new(),
             phase: None,

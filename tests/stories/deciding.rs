@@ -264,13 +264,19 @@ fn a_window_made_tiny_at_the_gate_forbids_commit_until_it_is_large_again() {
     terminal
         .resize(80, 24)
         .wait_for_the_gate()
-        .shows(&["8 PASS, 0 WARN, 0 FAIL", "? help"]);
+        .shows(&["8 PASS, 0 WARN, 0 FAIL", "? help"])
+        .shows_no("COMMIT needs a screen");
 
     // The same while the name is being typed: what was typed stays, and nothing is added.
     terminal
         .key("c")
         .wait_for("Type the name of the database")
         .type_slowly("wiser");
+    terminal.resize(20, 5).wait_for("Decide: the name").shows(&[
+        "rolls back by",
+        "itself in ",
+        "Esc back",
+    ]);
     terminal
         .resize(60, 15)
         .wait_for("needs 80×24, has 60×15")

@@ -11,6 +11,7 @@ use crate::tui::paint::{
     Roll, Sheet, draw_box, draw_frame, draw_head, draw_roll, draw_sheet, guard, put, rows, split,
     upright,
 };
+use crate::tui::theme::Appearance;
 use crate::tui::view::answer::{AnswerLines, AnswerPane, AnswerStamp};
 use crate::tui::view::locks::LockPane;
 use crate::tui::view::messages::MessagePane;
@@ -54,7 +55,8 @@ impl Screen {
         let buffer = frame.buffer_mut();
         if self.cramped() {
             let asked = self.question.as_ref().map(view::prompt::asked);
-            let toast = asked.as_ref().or(self.toast.as_ref());
+            let no_room = self.no_room.map(|what| too_small(what, self.look));
+            let toast = asked.as_ref().or(self.toast.as_ref()).or(no_room.as_ref());
             let toast = toast.map(|text| self.look.clean(text));
             let lines = view::cramped::draw_cramped(
                 &scene,
@@ -65,6 +67,7 @@ impl Screen {
             );
             put(buffer, area, &lines);
         } else {
+            self.no_room = None;
             self.draw_whole(buffer, area, &scene);
         }
         guard(buffer, self.look.glyphs);
@@ -546,4 +549,13 @@ fn pane_tabs(
     } else {
         Line::default()
     }
+}
+
+fn too_small(what: &str, look: Appearance) -> String {
+    format!(
+        "{what} needs a screen of {}{}{}: enlarge the window. Nothing was sent.",
+        NEEDS.0,
+        look.glyphs.times(),
+        NEEDS.1
+    )
 }

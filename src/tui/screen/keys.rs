@@ -3,7 +3,7 @@
 //! Whether a key is open is not decided here: the command is sent, and the machine's refusal comes
 //! back as words.
 
-use super::{Cover, LEAST, NEEDS, Screen, Scroll, Typing};
+use super::{Cover, LEAST, Screen, Scroll, Typing};
 use crate::gate::event::Standing;
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Phase, Prompt, Why};
@@ -11,7 +11,6 @@ use crate::gate::{Account, Act, Command, Event};
 use crate::tui::field::{FieldEdit, KeysTaken, LONGEST, QUERY, TextField, remember};
 use crate::tui::input::Burst;
 use crate::tui::keymap::{self, Does, KeyMeaning, KeyPlace};
-use crate::tui::theme::Appearance;
 use crate::tui::view::{self, PhasePane};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 
@@ -23,6 +22,7 @@ impl Screen {
         }
         self.settle(machine);
         self.toast = None;
+        self.no_room = None;
         if key.code != KeyCode::Char(' ') {
             self.carried = None;
         }
@@ -254,7 +254,7 @@ impl Screen {
 
     fn typed_character(&mut self, c: char, place: KeyPlace) -> Vec<Event> {
         if self.cramped() && matches!(place, KeyPlace::Consent | KeyPlace::Name) {
-            self.say(too_small("COMMIT", self.look));
+            self.no_room = Some("COMMIT");
             return Vec::new();
         }
         self.typed.insert([c]);
@@ -298,11 +298,10 @@ impl Screen {
     /// Asks the gate for `act`.
     pub(super) fn ask(&mut self, act: Act, machine: &Machine) -> Vec<Event> {
         if self.cramped() && view::footer::NEEDS_ROOM.contains(&act) {
-            let what = match act {
+            self.no_room = Some(match act {
                 Act::AskCommit | Act::Answer => "COMMIT",
                 _ => "That",
-            };
-            self.say(too_small(what, self.look));
+            });
             return Vec::new();
         }
         let offered = machine.offer(act).is_there();
@@ -411,13 +410,4 @@ fn read_command(act: Act, item: usize) -> Option<Command> {
         Act::Query => Some(Command::Query(String::new())),
         act => act.command(),
     }
-}
-
-fn too_small(what: &str, look: Appearance) -> String {
-    format!(
-        "{what} needs a screen of {}{}{}: enlarge the window. Nothing was sent.",
-        NEEDS.0,
-        look.glyphs.times(),
-        NEEDS.1
-    )
 }

@@ -35,11 +35,12 @@ pub(crate) fn draw_cramped(
             .collect::<Vec<_>>()
     };
     let mut lines = Vec::new();
-    match header::words(scene) {
+    let scarce = has.1 <= 6;
+    match header::words(scene, scarce) {
         Some((words, style)) => {
             // Each of them whole, as many on a line as it takes.
             let mut text = String::new();
-            for word in words {
+            for word in words.iter().flat_map(|word| wrap(word, inner)) {
                 let gap = if text.is_empty() { " " } else { "   " };
                 if !text.is_empty() && width(&text) + width(gap) + width(&word) > columns {
                     lines.push(scene.band(&std::mem::take(&mut text), style, columns));
@@ -54,11 +55,13 @@ pub(crate) fn draw_cramped(
         None => lines.extend(said("no transaction is open", look.dim())),
     }
     lines.extend(said(&phase(scene), look.strong()));
+    // Whatever else there is no room for, a key is shown.
+    lines.truncate(usize::from(has.1).saturating_sub(1).max(1));
     lines.push(footer::cramped(scene, place, columns));
     if let Some(toast) = toast {
         lines.extend(said(toast, look.warn()));
     }
-    if has.1 > 6 {
+    if !scarce {
         if let Some(target) = &scene.account.target {
             // Of a long one its end is kept: the database, how the link is protected, the part.
             let dot = look.glyphs.dot();

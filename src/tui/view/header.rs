@@ -284,7 +284,7 @@ fn ahead(scene: &Scene<'_>) -> Vec<String> {
 
 fn band(scene: &Scene<'_>, columns: usize) -> Line<'static> {
     let look = scene.look;
-    let Some((words, style)) = words(scene) else {
+    let Some((words, style)) = words(scene, false) else {
         let rule = look.glyphs.rule();
         let mut text = format!("{} no transaction is open ", rule.repeat(2));
         for part in ahead(scene) {

@@ -32,8 +32,9 @@ pub(crate) fn hold_left(scene: &Scene<'_>) -> Option<Millis> {
     }
 }
 
-/// What the band says: its words, the most important first, and its style.
-pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
+/// What the band says: its words, the most important first, and its style. Told `briefly`, how long it is
+/// held leaves its room to when that ends.
+pub(crate) fn words(scene: &Scene<'_>, briefly: bool) -> Option<(Vec<String>, Style)> {
     let look = scene.look;
     let cancelled = scene.machine.cancelled_for().map(cancelled_for);
     let cancelled = cancelled.map(str::to_owned);
@@ -48,7 +49,7 @@ pub(crate) fn words(scene: &Scene<'_>) -> Option<(Vec<String>, Style)> {
     if scene.machine.approval().is_some() {
         words.push("SECOND PASS".to_owned());
     }
-    if let Some(held) = scene.account.held() {
+    if let Some(held) = scene.account.held().filter(|_| !briefly) {
         words.push(format!("held {}", clock(held)));
     }
     if let Some(left) = hold_left(scene) {
