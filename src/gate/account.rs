@@ -251,7 +251,7 @@ impl Account {
     pub fn holds_locks(&self, machine: &Machine, script: &Script) -> bool {
         let why = match machine.phase() {
             Phase::MustRollBack { why, .. } => why,
-            Phase::RollingBack { onward, .. } => onward.why(),
+            Phase::RollingBack { after, .. } => after.why(),
             _ => return machine.hold_left().is_some(),
         };
         let failed = match why {

@@ -9,7 +9,7 @@ use super::ending::{Ending, Why};
 use super::event::*;
 use super::machine::Machine;
 use super::pass::{CameOut, Pass, Structure};
-use super::phase::{Onward, Phase, PhaseKind, Prompt, RunningPass};
+use super::phase::{AfterRollback, Phase, PhaseKind, Prompt, RunningPass};
 use super::plan::{self, FirstSigner, Mode, Plan, Requirement, Unheld};
 use super::query::{After, Looked, Rows};
 use super::{Effect, ExitCode, Request};
@@ -689,8 +689,8 @@ fn witness_approval(witness: &mut Witness, machine: &Machine, event: &Event, aft
         }
         _ => {}
     }
-    if let Phase::RollingBack { onward, .. } = after.phase()
-        && *onward.why() == Why::ForReview
+    if let Phase::RollingBack { after: next, .. } = after.phase()
+        && *next.why() == Why::ForReview
         && moved
         && let (Some(pass), Some(place)) = (witness.came_out, witness.place)
     {
@@ -816,11 +816,7 @@ fn hold_approving(before: &State, event: &Event, effects: &[Effect], after: &Sta
             | Phase::Verifying { .. }
             | Phase::TakingDown { .. }
             | Phase::RollingBack {
-                onward: Onward::TryAgain(_),
-                ..
-            }
-            | Phase::Inquiring {
-                onward: Onward::TryAgain(_),
+                after: AfterRollback::TryAgain(_),
                 ..
             }
             | Phase::Waiting { .. }

@@ -36,7 +36,7 @@ use super::effect::{Effect, Request};
 use super::ending::{Ending, Proof, Why};
 use super::event::{Alarm, Event, Millis, Standing};
 use super::exit::ExitCode;
-use super::phase::{Onward, Phase, Probing, Stage};
+use super::phase::{AfterRollback, Onward, Phase, Probing, Stage};
 use super::plan::{self, Plan};
 use crate::runbook::check::Tally;
 use arrived::Arrived;
@@ -290,12 +290,12 @@ impl Machine {
 
     /// Rolls back and ends the run: nothing is reviewed, tried again or approved any more.
     fn roll_back(&mut self, why: Why, busy: bool) -> Vec<Effect> {
-        self.roll_back_and(Onward::End(why), busy)
+        self.roll_back_and(AfterRollback::Onward(Onward::End(why)), busy)
     }
 
-    fn roll_back_and(&mut self, onward: Onward, busy: bool) -> Vec<Effect> {
+    fn roll_back_and(&mut self, after: AfterRollback, busy: bool) -> Vec<Effect> {
         self.phase = Phase::RollingBack {
-            onward,
+            after,
             patience: plan::PATIENCE,
             busy,
         };
@@ -345,13 +345,20 @@ impl Machine {
 
     /// What was being rolled back, or asked about, is proven to be gone.
     fn rolled_back(&mut self, proof: Proof) -> Vec<Effect> {
-        let (Phase::RollingBack { onward, .. } | Phase::Inquiring { onward, .. }) = &mut self.phase
-        else {
-            return Vec::new();
+        let after = match &mut self.phase {
+            Phase::RollingBack { after, .. } => after.take(),
+            Phase::Inquiring { onward, .. } => AfterRollback::Onward(onward.take()),
+            _ => return Vec::new(),
         };
-        match onward.take() {
-            Onward::Review(let_go) if self.leaving.is_none() => self.review(let_go, proof),
-            Onward::TryAgain(approval) if self.leaving.is_none() => {
+        self.go_on(after, proof)
+    }
+
+    fn go_on(&mut self, after: AfterRollback, proof: Proof) -> Vec<Effect> {
+        match after {
+            AfterRollback::Onward(Onward::Review(let_go)) if self.leaving.is_none() => {
+                self.review(let_go, proof)
+            }
+            AfterRollback::TryAgain(approval) if self.leaving.is_none() => {
                 self.requests.awaiting = None;
                 self.phase = Phase::Waiting {
                     left: plan::back_off(
@@ -363,8 +370,8 @@ impl Machine {
                 };
                 Vec::new()
             }
-            onward => {
-                let why = onward.why().clone();
+            after => {
+                let why = after.why().clone();
                 self.end(Ending::RolledBack { why, proof })
             }
         }

@@ -92,7 +92,7 @@ pub enum Phase {
     },
     /// ROLLBACK was handed to the session.
     RollingBack {
-        onward: Onward,
+        after: AfterRollback,
         /// How much longer to wait for the answer before the link is closed.
         patience: Millis,
         /// A statement may still be running and is cancelled until ROLLBACK gets its turn.
@@ -162,10 +162,18 @@ pub struct RunningPass {
 pub enum Onward {
     /// The run ends.
     End(Why),
-    /// A lock was not granted in time: it is tried again, on what was approved where that was so.
-    TryAgain(Option<Approval>),
     /// What it showed is reviewed.
     Review(LetGo),
+}
+
+/// What follows a ROLLBACK that the session answers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum AfterRollback {
+    /// A lock was not granted in time: it is tried again on this session, on what was approved where
+    /// that was so. With the session this is over.
+    TryAgain(Option<Approval>),
+    /// What needs no session.
+    Onward(Onward),
 }
 
 /// The transaction while it is held: from BEGIN until its end is under way.
@@ -319,22 +327,15 @@ macro_rules! approval_of {
             | Phase::Verifying(RunningPass { approval, .. })
             | Phase::TakingDown(RunningPass { approval, .. })
             | Phase::RollingBack {
-                onward: Onward::TryAgain(approval),
-                ..
-            }
-            | Phase::Inquiring {
-                onward: Onward::TryAgain(approval),
+                after: AfterRollback::TryAgain(approval),
                 ..
             }
             | Phase::Waiting { approval, .. } => Option::from(approval),
             Phase::RollingBack {
-                onward: Onward::End(_) | Onward::Review(_),
+                after: AfterRollback::Onward(_),
                 ..
             }
-            | Phase::Inquiring {
-                onward: Onward::End(_) | Onward::Review(_),
-                ..
-            }
+            | Phase::Inquiring { .. }
             | Phase::Connecting
             | Phase::Checklist { .. }
             | Phase::Deciding { .. }
@@ -365,7 +366,6 @@ impl Onward {
     pub fn why(&self) -> &Why {
         match self {
             Onward::End(why) => why,
-            Onward::TryAgain(_) => &Why::LockTimeout,
             Onward::Review(_) => &Why::ForReview,
         }
     }
@@ -374,6 +374,30 @@ impl Onward {
     pub(super) fn take(&mut self) -> Onward {
         let end = Onward::End(self.why().clone());
         std::mem::replace(self, end)
+    }
+}
+
+impl AfterRollback {
+    /// Why it is rolled back.
+    pub fn why(&self) -> &Why {
+        match self {
+            AfterRollback::TryAgain(_) => &Why::LockTimeout,
+            AfterRollback::Onward(onward) => onward.why(),
+        }
+    }
+
+    /// As [`Onward::take`].
+    pub(super) fn take(&mut self) -> AfterRollback {
+        let end = AfterRollback::Onward(Onward::End(self.why().clone()));
+        std::mem::replace(self, end)
+    }
+
+    /// What follows where the session is gone.
+    pub(super) fn without_session(&mut self) -> Onward {
+        match self.take() {
+            AfterRollback::TryAgain(_) => Onward::End(Why::LockTimeout),
+            AfterRollback::Onward(onward) => onward,
+        }
     }
 }
 
@@ -489,7 +513,7 @@ impl Phase {
         match self {
             Phase::Reviewing { basis, .. } => Some(basis.let_go_mut()),
             Phase::RollingBack {
-                onward: Onward::Review(let_go),
+                after: AfterRollback::Onward(Onward::Review(let_go)),
                 ..
             }
             | Phase::Inquiring {

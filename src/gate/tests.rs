@@ -182,7 +182,7 @@ impl Run {
     /// Why ROLLBACK is under way, where it is.
     fn rolls_back_for(&self) -> Option<&Why> {
         match self.phase() {
-            Phase::RollingBack { onward, .. } => Some(onward.why()),
+            Phase::RollingBack { after, .. } => Some(after.why()),
             _ => None,
         }
     }
@@ -1104,6 +1104,47 @@ fn what_a_person_cancels_is_not_tried_again_though_it_ends_by_a_lock() {
         xact_status: Some(XactStatus::Aborted),
     });
     assert!(matches!(run.phase(), Phase::Ended(_)), "{:?}", run.phase());
+}
+
+#[test]
+fn a_lock_is_not_tried_for_on_a_session_that_is_gone() {
+    let lost: [fn(&mut Run); 2] = [
+        |run| {
+            run.report(Body::SessionEnded(ServerMessage::default()));
+        },
+        |run| {
+            run.tick(plan::PATIENCE);
+        },
+    ];
+    for lose in lost {
+        let mut run = Run::applying();
+        run.report(Body::StatementFailed {
+            number: 1,
+            duration: 3_000,
+            error: Box::new(ServerMessage {
+                sqlstate: Some("55P03".into()),
+                ..ServerMessage::default()
+            }),
+        });
+        assert!(run.asks(rolls_back));
+        lose(&mut run);
+        assert!(run.asks(|r| matches!(r, Request::Inquire)));
+        run.report(Body::Asked(Inquiry::Answered {
+            status: XactStatus::Aborted,
+            server: "s".into(),
+        }));
+        assert!(
+            matches!(
+                run.phase(),
+                Phase::Ended(Ending::RolledBack {
+                    why: Why::LockTimeout,
+                    proof: Proof::Asked { .. },
+                })
+            ),
+            "{:?}",
+            run.phase()
+        );
+    }
 }
 
 #[test]

@@ -229,8 +229,8 @@ impl<'a> Teller<'a> {
                 self.say(&text);
             }
             Phase::Committing { .. } => self.say("COMMIT sent; waiting for its proof."),
-            Phase::RollingBack { onward, .. } => {
-                self.say(&format!("ROLLBACK, because {}.", onward.why()));
+            Phase::RollingBack { after, .. } => {
+                self.say(&format!("ROLLBACK, because {}.", after.why()));
             }
             Phase::Inquiring { onward, .. } if *onward.why() == Why::OtherTransaction => self.say(
                 "The script ended the transaction itself, so nothing of it is held any more; asking \

@@ -208,9 +208,7 @@ fn of_phase(after: &Machine) -> Option<Entry> {
         Phase::Reviewing { basis, .. } => (PhaseWord::Reviewing, Some(basis.proof().to_string())),
         Phase::Returning { .. } => (PhaseWord::SecondPass, None),
         Phase::Committing { .. } => (PhaseWord::Committing, None),
-        Phase::RollingBack { onward, .. } => {
-            (PhaseWord::RollingBack, Some(onward.why().to_string()))
-        }
+        Phase::RollingBack { after, .. } => (PhaseWord::RollingBack, Some(after.why().to_string())),
         Phase::Inquiring { onward, .. } => {
             let why = onward.why();
             return Some(Entry::Phase {

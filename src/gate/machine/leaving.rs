@@ -70,7 +70,7 @@ impl Machine {
         };
         let (sent, why) = match &self.phase {
             Phase::Committing { .. } => (true, Why::Alarmed(alarm)),
-            Phase::RollingBack { onward, .. } => (false, onward.why().clone()),
+            Phase::RollingBack { after, .. } => (false, after.why().clone()),
             Phase::Inquiring {
                 commit_sent,
                 onward,

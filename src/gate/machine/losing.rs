@@ -4,7 +4,7 @@ use super::Machine;
 use crate::gate::effect::Effect;
 use crate::gate::ending::{Ending, Proof, Why};
 use crate::gate::event::Standing;
-use crate::gate::phase::{Onward, Phase};
+use crate::gate::phase::{AfterRollback, Onward, Phase};
 
 impl Machine {
     /// The script ended the transaction that was begun, in spite of all. Nothing of ours is open any
@@ -62,12 +62,12 @@ impl Machine {
                 let why = why.clone();
                 self.inquire(false, Onward::End(why))
             }
-            Phase::RollingBack { .. } if self.newest.xid.is_none() => {
-                self.rolled_back(Proof::NeverBegun)
-            }
-            Phase::RollingBack { onward, .. } => {
-                let onward = onward.take();
-                self.inquire(false, onward)
+            Phase::RollingBack { after, .. } => {
+                let onward = after.without_session();
+                match self.newest.xid {
+                    None => self.go_on(AfterRollback::Onward(onward), Proof::NeverBegun),
+                    Some(_) => self.inquire(false, onward),
+                }
             }
             Phase::Committing { .. } => self.inquire(true, Onward::End(Why::SessionEnded)),
             // Nothing is held, and the second pass has a session of its own.

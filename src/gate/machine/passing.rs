@@ -76,14 +76,14 @@ impl Machine {
         let Phase::RollingBack {
             patience,
             busy,
-            onward,
+            after,
         } = &mut self.phase
         else {
             return Vec::new();
         };
         *patience = patience.saturating_sub(elapsed);
         if *patience == 0 {
-            let onward = onward.take();
+            let onward = after.without_session();
             return self.sever_and_inquire(false, onward);
         }
         match busy {

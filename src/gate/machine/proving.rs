@@ -115,8 +115,8 @@ impl Machine {
                 self.sever_and_inquire(true, Onward::End(Why::OtherTransaction))
             }
             Some(XactStatus::InProgress) | None => match &mut self.phase {
-                Phase::RollingBack { onward, .. } => {
-                    let onward = onward.take();
+                Phase::RollingBack { after, .. } => {
+                    let onward = after.without_session();
                     self.sever_and_inquire(false, onward)
                 }
                 _ => Vec::new(),

@@ -8,7 +8,9 @@ use crate::gate::consent::Consent;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::ending::{Ending, Why};
 use crate::gate::event::{Body, Evidence, Report, Standing, Target};
-use crate::gate::phase::{EarlierRun, Held, Onward, Phase, Prompt, RunningPass, Stage};
+use crate::gate::phase::{
+    AfterRollback, EarlierRun, Held, Onward, Phase, Prompt, RunningPass, Stage,
+};
 use crate::gate::plan;
 use crate::runbook::check::Tally;
 
@@ -221,11 +223,11 @@ impl Machine {
             // Nothing that was done so far is worth keeping its locks while somebody else is waited
             // for: all of it goes back, and is tried again.
             None if sqlstate == Some(LOCK_NOT_AVAILABLE) => {
-                let onward = match self.newest.attempt < self.plan.lock_attempts {
-                    true => Onward::TryAgain(pass.approval),
-                    false => Onward::End(Why::LockTimeout),
+                let after = match self.newest.attempt < self.plan.lock_attempts {
+                    true => AfterRollback::TryAgain(pass.approval),
+                    false => AfterRollback::Onward(Onward::End(Why::LockTimeout)),
                 };
-                self.roll_back_and(onward, false)
+                self.roll_back_and(after, false)
             }
             Some(_) => self.must_roll_back(pass.held, Why::Cancelled, false),
             None => self.must_roll_back(pass.held, Why::StatementFailed, false),

@@ -12,7 +12,7 @@ use crate::gate::ending::{Ending, Proof, Why};
 use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::gate::offer::Refusal;
 use crate::gate::pass::{Allowance, Compared, Pass, Structure};
-use crate::gate::phase::{Held, Onward, Phase, Prompt, RunningPass};
+use crate::gate::phase::{AfterRollback, Held, Onward, Phase, Prompt, RunningPass};
 use crate::gate::plan::{self, Unheld};
 use crate::gate::warrant::Warrant;
 use crate::runbook::question::Question;
@@ -172,7 +172,7 @@ impl Machine {
             }
             _ => Onward::End(Why::ForReview),
         };
-        self.roll_back_and(onward, false)
+        self.roll_back_and(AfterRollback::Onward(onward), false)
     }
 
     /// The pass that was let go is proven to be gone: from here on nothing is held.

@@ -229,7 +229,7 @@ fn trodden(machine: &Machine) -> [HeaderStep; 3] {
 /// Whether the decision was nobody's: the time was over, or who was to make it was gone.
 fn is_taken_away(phase: &Phase) -> bool {
     let why = match phase {
-        Phase::RollingBack { onward, .. } => onward.why(),
+        Phase::RollingBack { after, .. } => after.why(),
         Phase::Ended(Ending::RolledBack { why, .. }) => why,
         _ => return false,
     };

@@ -49,10 +49,10 @@ fn say_what_is_under_way(scene: &Scene<'_>) -> (&'static str, Style, Vec<String>
     match scene.machine.phase() {
         Phase::Connecting => ("CONNECTING", look.strong(), connecting(scene)),
         Phase::Committing { .. } => ("COMMIT IS UNDER WAY", look.warn(), committing(scene)),
-        Phase::RollingBack { onward, busy, .. } => (
+        Phase::RollingBack { after, busy, .. } => (
             "ROLLBACK IS UNDER WAY",
             look.warn(),
-            rolling_back(&look.clean(&onward.why().to_string()), *busy),
+            rolling_back(&look.clean(&after.why().to_string()), *busy),
         ),
         Phase::Inquiring {
             commit_sent,

@@ -46,7 +46,7 @@ fn compare_transaction(machine: &Machine, account: &Account, replayed: &Attempt)
     }
     let why = match machine.phase() {
         Phase::MustRollBack { why, .. } => Some(why),
-        Phase::RollingBack { onward, .. } => Some(onward.why()),
+        Phase::RollingBack { after, .. } => Some(after.why()),
         _ => None,
     };
     if let Some(why) = why {
