@@ -9,17 +9,14 @@ use crate::journal::chain::Broken;
 use crate::journal::replay::{Attempt, RecordedOutcome, Replay};
 use crate::runbook::check::Tally;
 
-/// The journal as a file.
 pub struct JournalFile<'a> {
     pub name: &'a str,
-    /// How many lines it has.
     pub lines: usize,
     /// How many of them are as they were written.
     pub believed: usize,
     pub broken: Option<&'a Broken>,
 }
 
-/// What is to be believed of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Believed {
     Committed,
@@ -45,7 +42,6 @@ pub struct Headline {
     pub tone: Tone,
     pub believed: Believed,
     pub sentence: String,
-    /// Whether the server is to be asked.
     pub ask: bool,
 }
 

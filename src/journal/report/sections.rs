@@ -22,7 +22,6 @@ pub fn title(replay: &Replay) -> String {
     }
 }
 
-/// Every block, from the top.
 pub fn list_blocks(replay: &Replay, journal: &JournalFile<'_>) -> Vec<Block> {
     let mut blocks = Vec::new();
     outcome(replay, journal, &mut blocks);
@@ -42,38 +41,32 @@ pub fn list_blocks(replay: &Replay, journal: &JournalFile<'_>) -> Vec<Block> {
     blocks
 }
 
+/// The column of what a person typed with a signature.
+const TYPED: &str = "reference, name or words typed";
+
 fn heading(text: &str) -> Block {
     Block::Heading(2, text.to_owned())
 }
 
 fn named(rows: Vec<(&str, String)>) -> Block {
-    let rows = rows
-        .into_iter()
-        .map(|(name, value)| Row::Cells(vec![Cell::plain(name), Cell::plain(value)]))
-        .collect();
+    let rows = rows.into_iter();
+    let rows = rows.map(|(name, value)| Row::Cells(vec![Cell::plain(name), Cell::plain(value)]));
     Block::Table(Table {
         head: Vec::new(),
-        rows,
+        rows: rows.collect(),
     })
 }
 
-/// A fact of a run: its name and what it is.
 type NamedFact = (&'static str, String);
 
 fn tell_what_was_planned(opened: &Opened) -> Vec<NamedFact> {
     let mut rows = Vec::new();
-    rows.extend(
-        opened
-            .ticket
-            .iter()
-            .map(|ticket| ("Ticket", ticket.clone())),
-    );
-    rows.extend(
-        opened
-            .window
-            .iter()
-            .map(|window| ("Planned window", window.clone())),
-    );
+    for (name, value) in [
+        ("Ticket", &opened.ticket),
+        ("Planned window", &opened.window),
+    ] {
+        rows.extend(value.iter().map(|value| (name, value.clone())));
+    }
     if opened.is_rehearsal() {
         rows.push((
             "Kind of run",
@@ -117,11 +110,8 @@ fn tell_last_transaction(replay: &Replay, attempt: &Attempt) -> Vec<NamedFact> {
         rows.push(("Blocked by", who.clone()));
     }
     rows.push(("Lock window", ran::window(replay, attempt)));
-    rows.extend(
-        ran::waited(attempt)
-            .into_iter()
-            .map(|text| ("Waited for it", text)),
-    );
+    let waited = ran::waited(attempt).into_iter();
+    rows.extend(waited.map(|text| ("Waited for it", text)));
     rows
 }
 
@@ -133,7 +123,7 @@ fn outcome(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Block>) 
         headline.sentence,
     ));
     if headline.ask {
-        blocks.push(Block::Text("Ask the server which way it went:".to_owned()));
+        blocks.push(Block::text("Ask the server which way it went:"));
         blocks.push(Block::Code(vec![format!(
             "stagegate outcome {}",
             shell(journal.name)
@@ -177,25 +167,20 @@ fn outcome(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Block>) 
 fn target(replay: &Replay, blocks: &mut Vec<Block>) {
     blocks.push(heading("Target"));
     let Some(target) = &replay.target else {
-        blocks.push(Block::Text(
-            match replay.left {
-                Some(_) => "No server was reached.",
-                None => "No server is recorded.",
-            }
-            .to_owned(),
-        ));
+        blocks.push(Block::text(match replay.left {
+            Some(_) => "No server was reached.",
+            None => "No server is recorded.",
+        }));
         return;
     };
     let unseen = || "the role may not see it".to_owned();
+    let address = target.address.as_deref();
     let mut rows = vec![
         ("Database", target.database.clone()),
         ("Host", target.host.clone()),
         (
             "Address",
-            target
-                .address
-                .clone()
-                .unwrap_or_else(|| "none: a unix socket".to_owned()),
+            address.unwrap_or("none: a unix socket").to_owned(),
         ),
         ("Port", target.port.to_string()),
         ("Role", target.role.clone()),
@@ -238,14 +223,11 @@ fn target(replay: &Replay, blocks: &mut Vec<Block>) {
             (None, false) => "none: plaintext".to_owned(),
         },
     ));
-    let pooled = target.backend_pid != target.protocol_pid;
-    rows.push((
-        "Backend",
-        match pooled {
-            true => format!("process {}, behind a pooler", target.backend_pid),
-            false => format!("process {}", target.backend_pid),
-        },
-    ));
+    let pooled = match target.backend_pid != target.protocol_pid {
+        true => ", behind a pooler",
+        false => "",
+    };
+    rows.push(("Backend", format!("process {}{pooled}", target.backend_pid)));
     blocks.push(named(rows));
 }
 
@@ -283,35 +265,25 @@ fn people(replay: &Replay, blocks: &mut Vec<Block>) {
     }
     blocks.push(named(rows));
     if replay.signatures.is_empty() {
-        blocks.push(Block::Text(
-            "Nobody signed anything in this run.".to_owned(),
-        ));
+        blocks.push(Block::text("Nobody signed anything in this run."));
         return;
     }
-    blocks.push(Block::Text(
-        "Signed by the operating system's user, in this order:".to_owned(),
+    blocks.push(Block::text(
+        "Signed by the operating system's user, in this order:",
     ));
-    let rows = replay
-        .signatures
-        .iter()
-        .map(|signature| {
-            let what = if signature.withdrawn {
-                "withdrawn, or fallen with its evidence"
-            } else {
-                "signed"
-            };
-            Row::Cells(vec![
-                Cell::plain(instant(signature.at)),
-                Cell::plain(what),
-                Cell::plain(signature.title.clone()),
-                Cell::plain(signature.note.clone().unwrap_or_default()),
-            ])
-        })
-        .collect();
-    blocks.push(Block::Table(Table {
-        head: vec!["when", "what", "item", "reference, name or words typed"],
-        rows,
-    }));
+    let rows = replay.signatures.iter().map(|signature| {
+        let what = match signature.withdrawn {
+            true => "withdrawn, or fallen with its evidence",
+            false => "signed",
+        };
+        [
+            Cell::plain(instant(signature.at)),
+            Cell::plain(what),
+            Cell::plain(signature.title.clone()),
+            Cell::plain(signature.note.clone().unwrap_or_default()),
+        ]
+    });
+    blocks.push(Block::table(["when", "what", "item", TYPED], rows));
 }
 
 fn checklist(replay: &Replay, blocks: &mut Vec<Block>) {
@@ -328,32 +300,18 @@ fn checklist(replay: &Replay, blocks: &mut Vec<Block>) {
             Some(Standing::Silent) => ("NO ANSWER", Tone::Doubtful),
             Some(Standing::Awaited) | None => ("no evidence was looked for", Tone::Plain),
         };
-        let (signed, signed_tone) = match item.signed {
-            Some(at) => (format!("signed {}", instant(at)), Tone::Good),
-            None => ("not signed".to_owned(), Tone::Plain),
+        let signed = match item.signed {
+            Some(at) => Cell::toned(format!("signed {}", instant(at)), Tone::Good),
+            None => Cell::plain("not signed"),
         };
-        Row::Cells(vec![
-            Cell::plain(item.name().to_owned()),
-            Cell {
-                text: signed,
-                tone: signed_tone,
-            },
-            Cell {
-                text: standing.to_owned(),
-                tone,
-            },
+        [
+            Cell::plain(item.name()),
+            signed,
+            Cell::toned(standing, tone),
             Cell::plain(item.note.clone().unwrap_or_default()),
-        ])
+        ]
     });
-    blocks.push(Block::Table(Table {
-        head: vec![
-            "item",
-            "signature",
-            "standing",
-            "reference, name or words typed",
-        ],
-        rows: rows.collect(),
-    }));
+    blocks.push(Block::table(["item", "signature", "standing", TYPED], rows));
     for item in &replay.items {
         if item.evidence().is_empty() && item.acknowledged.is_empty() {
             continue;
@@ -363,7 +321,7 @@ fn checklist(replay: &Replay, blocks: &mut Vec<Block>) {
             blocks.push(Block::List(item.evidence().to_vec()));
         }
         if !item.acknowledged.is_empty() {
-            blocks.push(Block::Text("Acknowledged, one by one:".to_owned()));
+            blocks.push(Block::text("Acknowledged, one by one:"));
             blocks.push(Block::List(item.acknowledged.clone()));
         }
     }

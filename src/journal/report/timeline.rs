@@ -13,16 +13,13 @@ use jiff::Timestamp;
 /// How many relations are drawn; a table lists the rest.
 const RELATIONS: usize = 12;
 
-/// A picture of one transaction.
 #[derive(Debug)]
 pub struct Timeline {
     /// Its whole length, in microseconds, at least 1.
     pub length: u64,
-    /// Its bars, from the top.
     pub bars: Vec<Bar>,
 }
 
-/// One line of the picture.
 #[derive(Debug)]
 pub struct Bar {
     pub label: String,
@@ -52,7 +49,6 @@ impl Blocking {
         (Blocking::Everything, "reads and writes wait"),
     ];
 
-    /// What a lock of this mode keeps from others.
     pub fn of(mode: LockMode) -> Blocking {
         match mode {
             LockMode::AccessShare

@@ -30,7 +30,6 @@ pub fn stretch(micros: u64) -> String {
     }
 }
 
-/// What an exit code of this program means.
 pub fn exit_code(code: u8) -> &'static str {
     match code {
         0 => "committed",
@@ -50,9 +49,8 @@ pub fn exit_code(code: u8) -> &'static str {
     }
 }
 
-/// An argument as a shell takes it.
 pub fn shell(argument: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:,@%".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,@%".contains(c);
     if !argument.is_empty() && !argument.starts_with('-') && argument.chars().all(plain) {
         argument.to_owned()
     } else {

@@ -4,8 +4,8 @@
 use super::{course, heading, named};
 use crate::journal::replay::Replay;
 use crate::journal::report::headline::{Believed, JournalFile, choose_headline};
-use crate::journal::report::words::{clock, counted, told_to_others};
-use crate::journal::report::{Block, Cell, Row, Table};
+use crate::journal::report::words::{clock, counted, shell, told_to_others};
+use crate::journal::report::{Block, Cell};
 use crate::runbook::rollback::number_of;
 
 /// The rollback scripts, or why none is needed.
@@ -15,25 +15,21 @@ pub fn way_back(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Blo
     let ended = replay.is_whole();
     let believed = headline.believed;
     if ended && matches!(believed, Believed::RolledBack | Believed::NothingApplied) {
-        blocks.push(Block::Text(
+        blocks.push(Block::text(
             "There is nothing to undo: nothing of this run is left in the database, beside numbers \
-             that a sequence gave out."
-                .to_owned(),
+             that a sequence gave out.",
         ));
         return;
     }
     if believed != Believed::Committed {
-        blocks.push(Block::Text(
-            "Undo nothing before the server has said which way the transaction went.".to_owned(),
+        blocks.push(Block::text(
+            "Undo nothing before the server has said which way the transaction went.",
         ));
     }
-    let scripts = replay
-        .opened
-        .as_ref()
-        .map(|opened| opened.rollbacks.as_slice());
-    match scripts.unwrap_or_default() {
-        [] => blocks.push(Block::Text(
-            "The journal names no rollback script: there is no documented way back.".to_owned(),
+    let opened = replay.opened.as_ref();
+    match opened.map_or(&[][..], |opened| &opened.rollbacks) {
+        [] => blocks.push(Block::text(
+            "The journal names no rollback script: there is no documented way back.",
         )),
         scripts => {
             let when = match believed {
@@ -44,25 +40,18 @@ pub fn way_back(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Blo
                 "{when} scripts of the runbook lead back, in this order. What was written into the \
                  new columns since then goes with them, so count it first."
             )));
-            let rows = scripts
-                .iter()
-                .enumerate()
-                .map(|(index, script)| {
-                    Row::Cells(vec![
-                        Cell::plain((index + 1).to_string()),
-                        Cell::plain(script.name.clone()),
-                        Cell::plain(script.sha256.clone()),
-                    ])
-                })
-                .collect();
-            blocks.push(Block::Table(Table {
-                head: vec!["order", "script", "SHA-256 at the time"],
-                rows,
-            }));
-            blocks.push(Block::Text(
+            let rows = scripts.iter().zip(1..).map(|(script, order)| {
+                [
+                    Cell::plain(i32::to_string(&order)),
+                    Cell::plain(script.name.clone()),
+                    Cell::plain(script.sha256.clone()),
+                ]
+            });
+            let head = ["order", "script", "SHA-256 at the time"];
+            blocks.push(Block::table(head, rows));
+            blocks.push(Block::text(
                 "This walks them in one held transaction, counts first what would be lost, and \
-                 leaves the decision to a person:"
-                    .to_owned(),
+                 leaves the decision to a person:",
             ));
             blocks.push(Block::Code(vec![command(replay)]));
             let rehearsed = replay.items.iter().find_map(|item| {
@@ -94,9 +83,9 @@ pub fn way_back(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Blo
 
 /// The rollback of this run, for a shell.
 fn command(replay: &Replay) -> String {
-    let mut words = vec!["stagegate".to_owned(), "rollback".to_owned()];
+    let mut words = vec!["stagegate rollback".to_owned()];
     let opened = replay.opened.as_ref();
-    words.extend(opened.and_then(|opened| opened.folder.clone()));
+    words.extend(opened.and_then(|opened| Some(shell(opened.folder.as_ref()?))));
     if let Some(target) = &replay.target {
         let role = target.session_role.as_ref().unwrap_or(&target.role);
         for (option, value) in [
@@ -105,20 +94,10 @@ fn command(replay: &Replay) -> String {
             ("-U", role),
             ("-d", &target.database),
         ] {
-            words.extend([option.to_owned(), value.clone()]);
+            words.push(format!("{option} {}", shell(value)));
         }
     }
-    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
     words.join(" ")
-}
-
-/// As one word for a shell, whatever it holds.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
-    }
 }
 
 /// Phases, decisions and alarms, in order.
@@ -128,22 +107,16 @@ pub fn course(replay: &Replay, blocks: &mut Vec<Block>) {
         let steps = course::tell_steps(entry).into_iter();
         steps.map(|(what, why)| (*at, what, why))
     });
-    let rows = told
-        .map(|(at, what, why)| {
-            Row::Cells(vec![
-                Cell::plain(clock(at)),
-                Cell::plain(what),
-                Cell::plain(why.map_or_else(String::new, |why| told_to_others(&why))),
-            ])
-        })
-        .collect();
-    blocks.push(Block::Table(Table {
-        head: vec!["when (UTC)", "what", "why or proof"],
-        rows,
-    }));
+    let rows = told.map(|(at, what, why)| {
+        [
+            Cell::plain(clock(at)),
+            Cell::plain(what),
+            Cell::plain(why.map_or_else(String::new, |why| told_to_others(&why))),
+        ]
+    });
+    blocks.push(Block::table(["when (UTC)", "what", "why or proof"], rows));
 }
 
-/// Whether the journal is as it was written.
 pub fn integrity(journal: &JournalFile<'_>, replay: &Replay, blocks: &mut Vec<Block>) {
     blocks.push(heading("Journal"));
     let lines = counted(journal.lines, "line", "lines");
@@ -170,9 +143,8 @@ pub fn integrity(journal: &JournalFile<'_>, replay: &Replay, blocks: &mut Vec<Bl
         ("File", journal.name.to_owned()),
         ("Written by", format!("stagegate {version}")),
     ]));
-    blocks.push(Block::Text(
+    blocks.push(Block::text(
         "The chain finds accidents and careless edits; who can write the file can also compute it \
-         anew."
-            .to_owned(),
+         anew.",
     ));
 }

@@ -11,7 +11,6 @@ use crate::journal::report::words::{between, counted, line, stretch, told_to_oth
 use crate::journal::report::{Block, Cell, Row, Table, Tone};
 use jiff::Timestamp;
 
-/// Where an attempt ended, and whether that is recorded.
 fn end_of(replay: &Replay, attempt: &Attempt) -> Option<(Timestamp, bool)> {
     let known = attempt.ended.map(|at| (at, true));
     known.or(replay.ended.map(|at| (at, false)))
@@ -112,10 +111,8 @@ pub fn transaction(
         blocks.push(Block::Text(text));
     }
     if let Some(different) = attempt.compared.as_ref().filter(|found| !found.is_empty()) {
-        blocks.push(Block::Heading(
-            3,
-            "Different from what was approved".to_owned(),
-        ));
+        let title = "Different from what was approved".to_owned();
+        blocks.push(Block::Heading(3, title));
         blocks.push(Block::Code(different.clone()));
     }
     let held = attempt.held();
@@ -126,27 +123,21 @@ pub fn transaction(
         if !held.is_empty() {
             let until = if known { "for" } else { "for at least" };
             blocks.push(Block::Heading(3, "Locks".to_owned()));
-            blocks.push(Block::Table(Table {
-                head: vec!["relation", "strongest lock", until, "who waits for it"],
-                rows: held
-                    .iter()
-                    .filter_map(|held| held.strongest().map(|strongest| (held, strongest)))
-                    .map(|(held, (since, mode))| {
-                        Row::Cells(vec![
-                            Cell::plain(held.relation.clone()),
-                            Cell::plain(mode.name()),
-                            Cell::plain(stretch(between(since, end))),
-                            Cell {
-                                text: mode.blocks().to_owned(),
-                                tone: match mode {
-                                    LockMode::AccessExclusive => Tone::Doubtful,
-                                    _ => Tone::Plain,
-                                },
-                            },
-                        ])
-                    })
-                    .collect(),
-            }));
+            let rows = held.iter().filter_map(|held| {
+                let (since, mode) = held.strongest()?;
+                let tone = match mode {
+                    LockMode::AccessExclusive => Tone::Doubtful,
+                    _ => Tone::Plain,
+                };
+                Some([
+                    Cell::plain(held.relation.clone()),
+                    Cell::plain(mode.name()),
+                    Cell::plain(stretch(between(since, end))),
+                    Cell::toned(mode.blocks(), tone),
+                ])
+            });
+            let head = ["relation", "strongest lock", until, "who waits for it"];
+            blocks.push(Block::table(head, rows));
         }
     }
     if !attempt.statements.is_empty() {
@@ -231,11 +222,8 @@ fn statements(attempt: &Attempt) -> Table {
         let statement = &**ended;
         if statement.section != section {
             section.clone_from(&statement.section);
-            rows.push(Row::Title(
-                section
-                    .clone()
-                    .unwrap_or_else(|| "Outside any section".to_owned()),
-            ));
+            let title = section.as_deref().unwrap_or("Outside any section");
+            rows.push(Row::Title(title.to_owned()));
         }
         rows.push(Row::Cells(vec![
             Cell::plain(statement.number.to_string()),
@@ -284,16 +272,11 @@ fn what(statement: &StatementEnded) -> String {
 
 fn result(statement: &StatementEnded) -> Cell {
     match (&statement.error, &statement.tag) {
-        (Some(error), _) => Cell {
-            text: format!("FAILED: {}", line(error)),
-            tone: Tone::Bad,
-        },
+        (Some(error), _) => Cell::toned(format!("FAILED: {}", line(error)), Tone::Bad),
         (None, Some(tag)) => Cell::plain(match statement.rows {
             Some(rows) if !tag.ends_with(char::is_numeric) => {
-                format!(
-                    "{tag}, {}",
-                    counted(usize::try_from(rows).unwrap_or(usize::MAX), "row", "rows")
-                )
+                let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+                format!("{tag}, {}", counted(rows, "row", "rows"))
             }
             _ => tag.clone(),
         }),

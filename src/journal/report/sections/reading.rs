@@ -2,7 +2,7 @@
 
 use crate::journal::replay::Replay;
 use crate::journal::report::words::{instant, stretch};
-use crate::journal::report::{Block, Cell, Row, Table};
+use crate::journal::report::{Block, Cell};
 use crate::runbook::printable::counted;
 
 /// What was not read again, for the same person had read the same text in an earlier run.
@@ -34,22 +34,20 @@ pub(super) fn list_readings(replay: &Replay, blocks: &mut Vec<Block>) {
     let rows = replay.perusals.iter().map(|perusal| {
         let lasted = std::time::Duration::from_millis(perusal.lasted);
         let opened = perusal.left.checked_sub(lasted).unwrap_or(perusal.left);
-        Row::Cells(vec![
+        [
             Cell::plain(perusal.document.clone()),
             Cell::plain(instant(opened)),
             Cell::plain(stretch(perusal.lasted.saturating_mul(1_000))),
             Cell::plain(format!("{} of {}", perusal.shown, perusal.lines)),
             Cell::plain(format!("{} of {}", perusal.seen, perusal.lines)),
-        ])
+        ]
     });
-    blocks.push(Block::Table(Table {
-        head: vec![
-            "document",
-            "opened",
-            "left after",
-            "lines shown",
-            "lines shown so far",
-        ],
-        rows: rows.collect(),
-    }));
+    let head = [
+        "document",
+        "opened",
+        "left after",
+        "lines shown",
+        "lines shown so far",
+    ];
+    blocks.push(Block::table(head, rows));
 }

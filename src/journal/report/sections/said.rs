@@ -2,8 +2,8 @@
 
 use super::heading;
 use crate::journal::replay::{Replay, TimedQuery};
-use crate::journal::report::words::{clock, line};
-use crate::journal::report::{Block, Cell, Row, Table, Tone};
+use crate::journal::report::words::{clock, counted, line};
+use crate::journal::report::{Block, Cell, Tone};
 use crate::runbook::check::{Check, Tally, Verdict};
 
 /// How many checks there are of each verdict, in words.
@@ -25,7 +25,7 @@ pub fn checks(replay: &Replay, blocks: &mut Vec<Block>) {
     blocks.push(heading("Post-verification, after COMMIT"));
     let post = &attempt.transaction.post_checks;
     if post.is_empty() {
-        blocks.push(Block::Text("None is recorded.".to_owned()));
+        blocks.push(Block::text("None is recorded."));
     } else {
         blocks.push(table_of(post));
     }
@@ -35,7 +35,7 @@ pub fn checks(replay: &Replay, blocks: &mut Vec<Block>) {
 pub fn table_of<'a>(checks: impl IntoIterator<Item = &'a Check>) -> Block {
     let mut sorted: Vec<&Check> = checks.into_iter().collect();
     if sorted.is_empty() {
-        return Block::Text("No check is recorded; zero checks is not a pass.".to_owned());
+        return Block::text("No check is recorded; zero checks is not a pass.");
     }
     let rank = |check: &Check| match check.verdict {
         Verdict::Pass => (2, Tone::Good),
@@ -43,22 +43,14 @@ pub fn table_of<'a>(checks: impl IntoIterator<Item = &'a Check>) -> Block {
         Verdict::Fail => (0, Tone::Bad),
     };
     sorted.sort_by_key(|check| rank(check).0);
-    Block::Table(Table {
-        head: vec!["verdict", "check", "detail"],
-        rows: sorted
-            .into_iter()
-            .map(|check| {
-                Row::Cells(vec![
-                    Cell {
-                        text: check.verdict.word().to_owned(),
-                        tone: rank(check).1,
-                    },
-                    Cell::plain(check.name.clone()),
-                    Cell::plain(check.detail.clone()),
-                ])
-            })
-            .collect(),
-    })
+    let rows = sorted.into_iter().map(|check| {
+        [
+            Cell::toned(check.verdict.word(), rank(check).1),
+            Cell::plain(check.name.clone()),
+            Cell::plain(check.detail.clone()),
+        ]
+    });
+    Block::table(["verdict", "check", "detail"], rows)
 }
 
 /// The queries that a person asked inside the transaction, where there were any.
@@ -66,36 +58,23 @@ pub fn queries(replay: &Replay, blocks: &mut Vec<Block>) {
     if replay.queries.is_empty() {
         return;
     }
-    let count = match replay.queries.len() {
-        1 => "1 query".to_owned(),
-        count => format!("{count} queries"),
-    };
+    let count = counted(replay.queries.len(), "query", "queries");
     blocks.push(heading("Looked at inside the transaction"));
-    blocks.push(Block::Text(format!(
+    blocks.push(Block::text(format!(
         "{count}, read-only by the server and undone at a savepoint."
     )));
-    let rows = replay
-        .queries
-        .iter()
-        .map(|query| {
-            Row::Cells(vec![
-                Cell::plain(clock(query.at)),
-                Cell::plain(query.text.clone()),
-                Cell {
-                    text: brought(query),
-                    tone: if query.disturbed.is_some() {
-                        Tone::Bad
-                    } else {
-                        Tone::Plain
-                    },
-                },
-            ])
-        })
-        .collect();
-    blocks.push(Block::Table(Table {
-        head: vec!["when", "query", "answer"],
-        rows,
-    }));
+    let rows = replay.queries.iter().map(|query| {
+        let tone = match query.disturbed {
+            Some(_) => Tone::Bad,
+            None => Tone::Plain,
+        };
+        [
+            Cell::plain(clock(query.at)),
+            Cell::plain(query.text.clone()),
+            Cell::toned(brought(query), tone),
+        ]
+    });
+    blocks.push(Block::table(["when", "query", "answer"], rows));
 }
 
 /// How a query went, in words.
@@ -132,41 +111,30 @@ pub fn messages(replay: &Replay, blocks: &mut Vec<Block>) {
     all.sort_by_key(|(at, _, _)| *at);
     blocks.push(heading("Messages"));
     if all.is_empty() {
-        blocks.push(Block::Text(
-            "The server said nothing beside its answers.".to_owned(),
-        ));
+        blocks.push(Block::text("The server said nothing beside its answers."));
         return;
     }
-    let rows = all
-        .into_iter()
-        .map(|(at, number, message)| {
-            let parts = [
-                ("DETAIL", &message.detail),
-                ("HINT", &message.hint),
-                ("CONTEXT", &message.context),
-            ];
-            let rest: Vec<String> = parts
-                .into_iter()
-                .filter_map(|(name, part)| part.as_ref().map(|part| format!("{name}: {part}")))
-                .collect();
-            let tone = match message.severity.as_str() {
-                "ERROR" | "FATAL" | "PANIC" => Tone::Bad,
-                "WARNING" => Tone::Doubtful,
-                _ => Tone::Plain,
-            };
-            Row::Cells(vec![
-                Cell::plain(clock(at)),
-                Cell::plain(number.map_or_else(String::new, |number| number.to_string())),
-                Cell {
-                    text: line(message),
-                    tone,
-                },
-                Cell::plain(rest.join(" ")),
-            ])
-        })
-        .collect();
-    blocks.push(Block::Table(Table {
-        head: vec!["when", "statement", "message", "more"],
-        rows,
-    }));
+    let rows = all.into_iter().map(|(at, number, message)| {
+        let parts = [
+            ("DETAIL", &message.detail),
+            ("HINT", &message.hint),
+            ("CONTEXT", &message.context),
+        ];
+        let rest: Vec<String> = parts
+            .into_iter()
+            .filter_map(|(name, part)| part.as_ref().map(|part| format!("{name}: {part}")))
+            .collect();
+        let tone = match message.severity.as_str() {
+            "ERROR" | "FATAL" | "PANIC" => Tone::Bad,
+            "WARNING" => Tone::Doubtful,
+            _ => Tone::Plain,
+        };
+        [
+            Cell::plain(clock(at)),
+            Cell::plain(number.map_or_else(String::new, |number| number.to_string())),
+            Cell::toned(line(message), tone),
+            Cell::plain(rest.join(" ")),
+        ]
+    });
+    blocks.push(Block::table(["when", "statement", "message", "more"], rows));
 }
