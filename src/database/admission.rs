@@ -47,7 +47,6 @@ impl Typed {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was typed, if anything was.
     #[must_use]
     pub fn secret(&self) -> Option<Secret> {
         self.slot().secret.clone()

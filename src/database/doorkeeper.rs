@@ -14,7 +14,6 @@ use super::settings::{Way, Ways};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AuthenticationSeen {
-    /// The way that was asked for.
     pub asked: Option<Way>,
     /// The server let us in; what it says from now on is no longer about who we are.
     pub admitted: bool,

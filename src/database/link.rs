@@ -79,7 +79,6 @@ impl Sent {
     }
 }
 
-/// A session with a server.
 pub struct Link {
     client: Client,
     frames: UnboundedReceiver<Tapped>,
@@ -256,7 +255,6 @@ impl Link {
         self.checks_client = taken;
     }
 
-    /// The host it was asked to reach.
     pub fn host(&self) -> &Host {
         &self.host
     }
@@ -265,7 +263,6 @@ impl Link {
         &self.route.endpoint
     }
 
-    /// The way that led there.
     pub fn route(&self) -> &Route {
         &self.route
     }
@@ -290,7 +287,6 @@ impl Link {
         std::mem::take(&mut self.early_notices)
     }
 
-    /// What a cancel request needs.
     pub fn cancel_token(&self) -> CancelToken {
         self.client.cancel_token()
     }

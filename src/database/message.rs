@@ -93,7 +93,6 @@ pub fn closed_by_us() -> ServerMessage {
     }
 }
 
-/// That messages of the server were not kept.
 pub fn not_kept(text: impl Into<String>) -> ServerMessage {
     ServerMessage {
         severity: NOT_KEPT.to_owned(),
@@ -104,9 +103,8 @@ pub fn not_kept(text: impl Into<String>) -> ServerMessage {
 /// The same, with what to do about it.
 pub fn own_with_hint(text: impl Into<String>, hint: impl Into<String>) -> ServerMessage {
     ServerMessage {
-        message: text.into(),
         hint: Some(hint.into()),
-        ..ServerMessage::default()
+        ..own(text)
     }
 }
 
@@ -124,7 +122,6 @@ pub fn line(message: &ServerMessage) -> String {
     out
 }
 
-/// An error of tokio-postgres in words.
 pub fn from_error(error: &tokio_postgres::Error) -> ServerMessage {
     if let Some(db) = error.as_db_error() {
         let severity = match db.parsed_severity() {

@@ -78,11 +78,7 @@ impl Monitor {
     ) -> JoinHandle<()> {
         let ours = pinned.with(|settings| {
             settings.application_name = APPLICATION.into();
-            // The last of a name wins.
-            settings.options = Some(match settings.options.take() {
-                Some(options) => format!("{options} {STARTUP}"),
-                None => STARTUP.to_owned(),
-            });
+            settings.add_options(STARTUP);
         });
         tokio::spawn(watch(ours, identity, observations, log, interval))
     }

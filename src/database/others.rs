@@ -20,7 +20,6 @@ pub const SESSION: &str = "a.usename, a.application_name, CASE \
      pg_catalog.floor(1000 OPERATOR(pg_catalog.*) pg_catalog.date_part('epoch', \
      pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) a.xact_start))::pg_catalog.int8";
 
-/// How many columns [`SESSION`] has.
 pub const COLUMNS: usize = 6;
 
 /// The session of a row that begins with its process id and [`SESSION`]; `since` is how long its

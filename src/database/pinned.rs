@@ -26,7 +26,6 @@ pub struct Pinned {
     settings: Settings,
     host: Host,
     endpoint: Endpoint,
-    /// There were others to choose from.
     chosen: bool,
 }
 
@@ -111,7 +110,6 @@ impl Pinned {
         &self.settings
     }
 
-    /// The password that is used there.
     #[must_use]
     pub fn password(&self) -> Option<Secret> {
         self.settings.password_for(&self.host)
@@ -183,7 +181,6 @@ impl Aim {
         }
     }
 
-    /// Where it is, once it was reached.
     #[must_use]
     pub fn pinned(&self) -> Option<&Pinned> {
         self.reached.get()

@@ -22,6 +22,7 @@ use super::secret::Secret;
 use crate::asking::Desk;
 use crate::runbook::encoding::Charset;
 use hosts::{hosts, look_passwords_up};
+use rustix::process::geteuid;
 
 pub use hosts::{Host, ServerAddress};
 pub use keywords::Values;
@@ -75,7 +76,6 @@ pub struct Settings {
     pub never_ask_password: bool,
     /// The password file that was looked into.
     pub passfile: Option<PathBuf>,
-    /// How the link is to be protected.
     pub protection: Protection,
     /// In which ways the server may have us prove who we are; `None` for any.
     pub ways: Option<Ways>,
@@ -233,6 +233,12 @@ impl Settings {
         self.typed_password.secret().or_else(known)
     }
 
+    /// Options for the server's command line behind those that there are: the last of a name wins.
+    pub fn add_options(&mut self, more: &str) {
+        let options = self.options.iter().map(String::as_str);
+        self.options = Some(options.chain([more]).collect::<Vec<_>>().join(" "));
+    }
+
     /// From the command line and this process's environment.
     ///
     /// # Errors
@@ -250,9 +256,9 @@ impl Settings {
     }
 }
 
-/// The field of that number in this user's line of /etc/passwd.
-fn passwd(field: usize) -> Option<String> {
-    let uid = rustix::process::geteuid().as_raw().to_string();
+/// The field of that number in a user's line of /etc/passwd.
+pub(super) fn look_up_user(uid: u32, field: usize) -> Option<String> {
+    let uid = uid.to_string();
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     passwd.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
@@ -263,7 +269,7 @@ fn passwd(field: usize) -> Option<String> {
 
 /// The name of the OS user whose rights this process has, as libpq asks for it.
 pub fn os_user() -> Option<String> {
-    passwd(0)
+    look_up_user(geteuid().as_raw(), 0)
         // A user from a directory service stands in no file.
         .or_else(|| std::env::var("USER").ok())
         .or_else(|| std::env::var("LOGNAME").ok())
@@ -271,7 +277,7 @@ pub fn os_user() -> Option<String> {
 }
 
 fn home() -> Option<String> {
-    passwd(5)
+    look_up_user(geteuid().as_raw(), 5)
 }
 
 /// What a keyword says, where it says anything.

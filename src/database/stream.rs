@@ -13,7 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
 use super::message;
-use super::settings::{Host, Keepalive, Protection, ServerAddress};
+use super::settings::{Host, Keepalive, Protection, ServerAddress, look_up_user};
 use super::tls::{self, NoTlsWhy, Seal};
 use crate::gate::event::ServerMessage;
 
@@ -22,7 +22,6 @@ pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
-/// The wire, whatever it is made of.
 pub type Wire = Box<dyn Duplex>;
 
 /// Keepalives of our own side: a peer that vanished is noticed after 3 + 3 × 1 s, as the server's
@@ -39,7 +38,6 @@ const USER_TIMEOUT: Duration = Duration::from_secs(10);
 const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
 const QUEUE_PAUSE: Duration = Duration::from_millis(20);
 
-/// One address of one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
     Unix(PathBuf),
@@ -78,7 +76,7 @@ impl Endpoint {
                 let stream = connect_to_socket(path).await?;
                 if let Some(wanted) = peer {
                     let uid = stream.peer_cred()?.uid();
-                    let runs_as = user_name(uid).unwrap_or_else(|| format!("number {uid}"));
+                    let runs_as = look_up_user(uid, 0).unwrap_or_else(|| format!("number {uid}"));
                     if runs_as != wanted {
                         return Err(io::Error::other(format!(
                             "requirepeer specifies \"{wanted}\", but the server runs as \"{runs_as}\""
@@ -156,22 +154,11 @@ fn watch(stream: &TcpStream, wanted: Keepalive) -> io::Result<()> {
     Ok(())
 }
 
-/// The OS user of that number.
-fn user_name(uid: u32) -> Option<String> {
-    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
-    passwd.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        (fields.get(2)? == &uid.to_string()).then(|| fields.first().map(|f| (*f).to_owned()))?
-    })
-}
-
 /// The way that led to a server: enough to go there once more, as protected as before.
 #[derive(Debug, Clone)]
 pub struct Route {
     pub endpoint: Endpoint,
-    /// What the host is called.
     pub name: String,
-    /// How links to it are protected.
     pub protection: Protection,
     pub keepalive: Keepalive,
     /// Whom it has to run as.

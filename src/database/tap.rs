@@ -106,7 +106,6 @@ impl SideDoor {
 /// How much is read from the wire, or taken from tokio-postgres, at a time.
 const PIECE: usize = 16 * 1024;
 
-/// A stream with a tap on it.
 #[derive(Debug)]
 pub struct Tap<S> {
     inner: S,

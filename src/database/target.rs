@@ -23,7 +23,6 @@ const WHO: &str = "SELECT pg_catalog.current_database(), \
     pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()), \
     pg_catalog.has_function_privilege('pg_catalog.pg_stat_file(pg_catalog.text)', 'EXECUTE')";
 
-/// [`Target::started`].
 const STARTED: &str = "SELECT pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())";
 
 /// [`Target::files_since`], for a role that may ask it: written once, when the cluster is made.
@@ -162,7 +161,6 @@ impl Questions {
     }
 }
 
-/// What was answered to [`Questions`].
 pub struct TargetAnswers {
     who: Answer,
     identity: Answer,
@@ -387,7 +385,6 @@ pub fn describe_target(target: &Target) -> Vec<String> {
     ]
 }
 
-/// Whether the link goes over the network.
 pub fn over_network(link: &Link) -> bool {
     matches!(link.endpoint(), Endpoint::Tcp(_))
 }

@@ -38,7 +38,6 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 /// What TLS is told the protocol above it is.
 const ALPN: &[u8] = b"\x0apostgresql";
 
-/// Why there is no TLS.
 #[derive(Debug)]
 pub enum NoTlsWhy {
     /// The files that were asked for cannot be used; no other way is tried.
@@ -270,7 +269,6 @@ pub struct Seal {
     pub words: String,
     /// What a password can be bound to.
     end_point: Option<Vec<u8>>,
-    /// What became of our certificate.
     pub shown: CertificateShown,
 }
 

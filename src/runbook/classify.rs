@@ -103,7 +103,6 @@ impl<'a> Words<'a> {
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
-    /// Whether the word at `index` is the keyword `name`.
     pub(super) fn is(self, index: usize, name: &str) -> bool {
         self.tokens
             .get(index)
@@ -297,27 +296,13 @@ pub(super) fn is_parsable(text: &str) -> bool {
 /// build without optimisation too.
 pub(super) const PARSER_STACK: usize = 64 << 20;
 
-/// Whether a statement of this kind is about a relation at all.
+/// The first words of statements that are about no relation.
+const ABOUT_NONE: &str = "BEGIN START COMMIT ROLLBACK SAVEPOINT RELEASE SET RESET SHOW DO LISTEN UNLISTEN \
+    NOTIFY DISCARD CHECKPOINT UNKNOWN";
+
 fn has_relation(kind: &str) -> bool {
-    !matches!(
-        kind.split(' ').next().unwrap_or_default(),
-        "BEGIN"
-            | "START"
-            | "COMMIT"
-            | "ROLLBACK"
-            | "SAVEPOINT"
-            | "RELEASE"
-            | "SET"
-            | "RESET"
-            | "SHOW"
-            | "DO"
-            | "LISTEN"
-            | "UNLISTEN"
-            | "NOTIFY"
-            | "DISCARD"
-            | "CHECKPOINT"
-            | "UNKNOWN"
-    )
+    let first = kind.split(' ').next();
+    !ABOUT_NONE.split(' ').any(|word| Some(word) == first)
 }
 
 /// Whether only a parse tells the relation that a statement is about. Where rows are put into, changed
@@ -337,7 +322,6 @@ pub(super) fn relation_needs_parse(words: Words<'_>, kind: &str) -> bool {
     }
 }
 
-/// The relation a statement is about, as its parse has it.
 pub(super) fn relation(parsed: &ParsedStatement, kind: &str) -> Option<String> {
     if !has_relation(kind) {
         return None;

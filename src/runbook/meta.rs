@@ -8,7 +8,6 @@ use std::ops::Range;
 use super::lexer::{is_space, is_variable_part};
 use super::variables::{self, KnownVariable, Variables};
 
-/// One argument of a meta-command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Argument {
     pub text: String,
@@ -34,7 +33,6 @@ impl Argument {
     }
 }
 
-/// A meta-command as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ParsedMeta {
     pub name: String,
@@ -274,7 +272,6 @@ fn variable(bytes: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-/// What a meta-command means for a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum MetaMeaning {
     /// It only concerns psql's display.
@@ -304,7 +301,6 @@ pub(super) const BY_PSQL: &str = "psql sets that variable itself, from the serve
                                   what it is, so its value is not known before anything runs; write \
                                   the value";
 
-/// What a meta-command means for a script.
 pub(super) fn meaning(name: &str, arguments: &[Argument], open_quote: bool) -> MetaMeaning {
     if open_quote {
         return MetaMeaning::Refused(format!(
@@ -511,50 +507,12 @@ fn refused(name: &str) -> String {
     format!("\\{name} is refused: {why}")
 }
 
+/// What psql sets from the server's answers, or from what it is and where it runs.
+const ANSWERS: &str = "DBNAME ENCODING ERROR HOST LASTOID LAST_ERROR_MESSAGE LAST_ERROR_SQLSTATE PORT PROMPT1 \
+    PROMPT2 PROMPT3 ROW_COUNT SERVER_VERSION_NAME SERVER_VERSION_NUM SERVICE SHELL_ERROR SHELL_EXIT_CODE \
+    SQLSTATE USER VERSION VERSION_NAME VERSION_NUM WATCH_INTERVAL";
+
 /// Whether psql itself sets a variable of this name, so that it would substitute it.
 pub(super) fn set_by_psql(name: &str) -> bool {
-    matches!(
-        name,
-        "AUTOCOMMIT"
-            | "COMP_KEYWORD_CASE"
-            | "DBNAME"
-            | "ECHO"
-            | "ECHO_HIDDEN"
-            | "ENCODING"
-            | "ERROR"
-            | "FETCH_COUNT"
-            | "HIDE_TABLEAM"
-            | "HIDE_TOAST_COMPRESSION"
-            | "HISTCONTROL"
-            | "HISTSIZE"
-            | "HOST"
-            | "IGNOREEOF"
-            | "LASTOID"
-            | "LAST_ERROR_MESSAGE"
-            | "LAST_ERROR_SQLSTATE"
-            | "ON_ERROR_ROLLBACK"
-            | "ON_ERROR_STOP"
-            | "PORT"
-            | "PROMPT1"
-            | "PROMPT2"
-            | "PROMPT3"
-            | "QUIET"
-            | "ROW_COUNT"
-            | "SERVER_VERSION_NAME"
-            | "SERVER_VERSION_NUM"
-            | "SERVICE"
-            | "SHELL_ERROR"
-            | "SHELL_EXIT_CODE"
-            | "SHOW_ALL_RESULTS"
-            | "SHOW_CONTEXT"
-            | "SINGLELINE"
-            | "SINGLESTEP"
-            | "SQLSTATE"
-            | "USER"
-            | "VERBOSITY"
-            | "VERSION"
-            | "VERSION_NAME"
-            | "VERSION_NUM"
-            | "WATCH_INTERVAL"
-    )
+    first_value(name).is_some() || ANSWERS.split(' ').any(|answer| answer == name)
 }

@@ -228,36 +228,10 @@ mod tests {
 
     #[test]
     fn whatever_is_no_query_is_refused_by_its_name() {
-        for word in [
-            "COMMIT",
-            "ROLLBACK",
-            "SAVEPOINT",
-            "RELEASE",
-            "END",
-            "BEGIN",
-            "SET",
-            "RESET",
-            "COPY",
-            "LOCK",
-            "INSERT",
-            "UPDATE",
-            "DELETE",
-            "MERGE",
-            "CREATE",
-            "DROP",
-            "DO",
-            "CALL",
-            "DECLARE",
-            "FETCH",
-            "PREPARE",
-            "EXECUTE",
-            "LISTEN",
-            "NOTIFY",
-            "DISCARD",
-            "ALTER",
-            "CLOSE",
-            "\"SELECT\"",
-        ] {
+        let words = "COMMIT ROLLBACK SAVEPOINT RELEASE END BEGIN SET RESET COPY LOCK INSERT UPDATE DELETE MERGE \
+                     CREATE DROP DO CALL DECLARE FETCH PREPARE EXECUTE LISTEN NOTIFY DISCARD ALTER CLOSE \
+                     \"SELECT\"";
+        for word in words.split(' ') {
             let refused = Question::read(&format!("{word} x")).unwrap_err();
             assert_eq!(refused, Unfit::Other(word.to_owned()));
         }

@@ -41,7 +41,6 @@ pub struct Input {
     pub what: What,
 }
 
-/// What came from the terminal.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
     Key(KeyEvent),
@@ -69,21 +68,9 @@ pub struct Burst {
 /// an answer among the keys; every kind of these has done it for years.
 #[must_use]
 pub fn brackets_pastes(term: &str) -> bool {
-    const KINDS: [&str; 12] = [
-        "xterm",
-        "screen",
-        "tmux",
-        "rxvt",
-        "alacritty",
-        "kitty",
-        "foot",
-        "wezterm",
-        "konsole",
-        "gnome",
-        "vte",
-        "putty",
-    ];
-    KINDS.iter().any(|kind| term.starts_with(kind))
+    let mut kinds =
+        "xterm screen tmux rxvt alacritty kitty foot wezterm konsole gnome vte putty".split(' ');
+    kinds.any(|kind| term.starts_with(kind))
 }
 
 /// The running reader; it ends when this is dropped.
@@ -94,7 +81,6 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// What lets it rest.
     #[must_use]
     pub fn rest(&self) -> ReaderRest {
         self.rest.clone()

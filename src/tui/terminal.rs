@@ -14,6 +14,7 @@
 
 use crate::runbook::PARSER_THREAD;
 use crate::runbook::printable::printable;
+use crate::tui::input::brackets_pastes;
 use crossterm::event::EnableBracketedPaste;
 use crossterm::style::{Print, force_color_output};
 use crossterm::terminal::{EnterAlternateScreen, disable_raw_mode, enable_raw_mode};
@@ -83,25 +84,8 @@ const KEEP_TITLE: &str = "\x1b[22;2t";
 /// Whether a terminal of that kind takes a title for its window and a text for its clipboard. Of the
 /// others some show what they do not know.
 pub(crate) fn takes_texts(term: &str) -> bool {
-    let kinds = [
-        "xterm",
-        "tmux",
-        "screen",
-        "rxvt",
-        "alacritty",
-        "foot",
-        "kitty",
-        "wezterm",
-        "vte",
-        "gnome",
-        "konsole",
-        "ghostty",
-        "iterm",
-        "contour",
-        "putty",
-        "mintty",
-    ];
-    kinds.iter().any(|kind| term.starts_with(kind))
+    let mut others = ["ghostty", "iterm", "contour", "mintty"].iter();
+    brackets_pastes(term) || others.any(|kind| term.starts_with(kind))
 }
 
 /// A backend that can hold a frame back until it is whole.
@@ -147,7 +131,6 @@ pub trait Surface: Backend {
 
 impl Surface for TestBackend {}
 
-/// A terminal to draw on.
 pub struct Terminal<B: Surface> {
     /// Never dropped: its own end writes to standard error when the cursor cannot be shown, which
     /// panics where the terminal is gone. What it would undo is undone in [`restore`].

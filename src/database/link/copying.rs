@@ -24,7 +24,6 @@ enum Copying {
     Feeding,
     /// It takes none, or no more.
     Over,
-    /// The Sync is on its way.
     Synced,
 }
 

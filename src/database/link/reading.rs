@@ -23,22 +23,17 @@ pub const NOTICE_CAP: u64 = 1_000;
 /// What is shown for a value that is no text, where the row is too long to look at each byte.
 const NO_TEXT: &str = "(not text, in a row of more than 1 MB)";
 
-/// The whole answer to one request.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// The command tags, in order.
     pub tags: Vec<String>,
     pub results: Vec<Gathered>,
-    /// The error, where it ended with one.
     pub error: Option<ServerMessage>,
-    /// The transaction status after it.
     pub status: Status,
     pub at: Instant,
     /// When each command of it was done, in order.
     pub done: Vec<Done>,
 }
 
-/// The end of one command.
 #[derive(Debug, Clone, Copy)]
 pub struct Done {
     pub at: Instant,
@@ -47,7 +42,6 @@ pub struct Done {
 }
 
 impl Answer {
-    /// The tag of one of its commands.
     pub fn tag(&self, command: usize) -> Option<&str> {
         let ahead = self.done.get(..command)?.iter();
         let index = command - ahead.filter(|done| done.empty).count();

@@ -186,24 +186,16 @@ fn blockers(pid: i32, involved: &HashMap<i32, Involved>) -> Vec<OtherSession> {
 fn read_progress(row: &ResultRow) -> Option<Progress> {
     let phase = row.first().cloned().flatten()?;
     let number = |i: usize| {
-        row.get(i)
-            .cloned()
-            .flatten()
-            .and_then(|n| n.parse::<u64>().ok())
-            .unwrap_or(0)
+        let cell = row.get(i).and_then(Option::as_ref);
+        cell.and_then(|n| n.parse::<u64>().ok()).unwrap_or(0)
     };
     let units = [("lockers", 5), ("blocks", 1), ("tuples", 3), ("bytes", 7)];
-    let (unit, done, total) = units
-        .iter()
-        .map(|(unit, i)| (*unit, number(*i), number(i + 1)))
-        .find(|(_, done, total)| *total > 0 && done < total)
-        .or_else(|| {
-            units
-                .iter()
-                .map(|(unit, i)| (*unit, number(*i), number(i + 1)))
-                .find(|(_, done, total)| *total > 0 || *done > 0)
-        })
-        .unwrap_or(("blocks", 0, 0));
+    let units = units.map(|(unit, i)| (unit, number(i), number(i + 1)));
+    let under_way = |(_, done, total): &&(_, u64, u64)| *total > 0 && done < total;
+    let begun = |(_, done, total): &&(_, u64, u64)| *total > 0 || *done > 0;
+    let found = units.iter().find(under_way);
+    let found = found.or_else(|| units.iter().find(begun));
+    let (unit, done, total) = found.copied().unwrap_or(("blocks", 0, 0));
     Some(Progress {
         phase,
         done,

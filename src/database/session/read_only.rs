@@ -177,11 +177,7 @@ pub async fn open(settings: &Settings) -> Result<(Link, Target), ServerMessage> 
 /// What stood in the way, also when the server did not make the session read-only.
 pub async fn open_where(aim: &Aim) -> Result<(Link, Target), ServerMessage> {
     let opened = aim.open_with(|settings| {
-        // The last of a name wins.
-        settings.options = Some(match settings.options.take() {
-            Some(options) => format!("{options} {STARTUP}"),
-            None => STARTUP.to_owned(),
-        });
+        settings.add_options(STARTUP);
         settings.application_name = APPLICATION.into();
     });
     let mut link = opened.await?;

@@ -48,7 +48,6 @@ pub(super) fn add(
     )))
 }
 
-/// Whether the file has the service.
 fn read_service(values: &mut Values, name: &str, file: &Path) -> Result<bool, SettingsError> {
     let shown = file.display();
     let text = std::fs::read(file).map_err(|error| {

@@ -81,13 +81,11 @@ pub struct Protection {
     pub key: Option<PathBuf>,
     /// What the key is encrypted with, where it was given.
     pub key_password: Option<Secret>,
-    /// The same, where it was typed.
     pub typed_passphrase: Typed,
     /// Whether our certificate is shown.
     pub show_certificate: Use,
     /// Whether the server is told the name that it is asked for by.
     pub names_server: bool,
-    /// The oldest version that will do.
     pub oldest: Option<TlsVersion>,
     pub newest: Option<TlsVersion>,
     /// Whether a password is bound to this very link.
@@ -97,27 +95,10 @@ pub struct Protection {
 }
 
 /// What a child that is libpq is told, as it was given to us.
-const PASSED_ON: [&str; 19] = [
-    "sslmode",
-    "sslcert",
-    "sslkey",
-    "sslcertmode",
-    "sslrootcert",
-    "sslcrl",
-    "sslcrldir",
-    "sslsni",
-    "channel_binding",
-    "ssl_min_protocol_version",
-    "ssl_max_protocol_version",
-    "require_auth",
-    "requirepeer",
-    "sslnegotiation",
-    "keepalives",
-    "keepalives_idle",
-    "keepalives_interval",
-    "keepalives_count",
-    "tcp_user_timeout",
-];
+const PASSED_ON: &str = "sslmode sslcert sslkey sslcertmode sslrootcert sslcrl sslcrldir sslsni \
+    channel_binding ssl_min_protocol_version ssl_max_protocol_version require_auth requirepeer \
+    sslnegotiation keepalives keepalives_idle keepalives_interval keepalives_count \
+    tcp_user_timeout";
 
 /// How a keyword says that something is to be used; `possible` is its word for what is usual.
 fn use_of(
@@ -232,7 +213,7 @@ fn passed_on(values: &Values) -> Vec<(&'static str, String)> {
             .any(|(known, _, default)| *known == keyword && *default == value)
     };
     PASSED_ON
-        .into_iter()
+        .split(' ')
         .filter_map(|keyword| Some((keyword, values.get(keyword)?)))
         .filter(|(keyword, value)| {
             !value.is_empty() && (*keyword == "sslmode" || !usual(keyword, value))

@@ -82,7 +82,6 @@ impl Ways {
         })
     }
 
-    /// Whether that way will do.
     #[must_use]
     pub fn allow(&self, way: Way) -> bool {
         self.allowed.contains(&way)

@@ -43,7 +43,6 @@ pub struct Forms(Arc<Mutex<VecDeque<Announced>>>);
 struct Announced {
     form: RequestForm,
     length: usize,
-    /// What is sent in its place.
     instead: Option<Bytes>,
     /// The lengths of the links of a chain, which are what is sent one behind the other.
     links: VecDeque<usize>,

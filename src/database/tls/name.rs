@@ -14,7 +14,6 @@ use crate::gate::event::ServerMessage;
 /// How many names of a certificate are told.
 const TOLD: usize = 6;
 
-/// Whether it is an address and no name.
 pub(super) fn is_address(host: &str) -> bool {
     host.parse::<IpAddr>().is_ok()
 }

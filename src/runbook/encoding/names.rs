@@ -42,27 +42,8 @@ const ALIASES: [(&str, &str); 37] = [
 ];
 
 /// Those whose letters have more than one byte, in PostgreSQL's order.
-const LONG: [&str; 19] = [
-    "BIG5",
-    "EUC_CN",
-    "EUC_JIS_2004",
-    "EUC_JP",
-    "EUC_KR",
-    "EUC_TW",
-    "GB18030",
-    "GBK",
-    "JOHAB",
-    "MULE_INTERNAL",
-    "SHIFT_JIS_2004",
-    "SJIS",
-    "UHC",
-    "WIN932",
-    "WIN936",
-    "WIN949",
-    "WIN950",
-    "WINDOWS932",
-    "WINDOWS949",
-];
+const LONG: &str = "BIG5 EUC_CN EUC_JIS_2004 EUC_JP EUC_KR EUC_TW GB18030 GBK JOHAB MULE_INTERNAL \
+    SHIFT_JIS_2004 SJIS UHC WIN932 WIN936 WIN949 WIN950 WINDOWS932 WINDOWS949";
 
 /// As PostgreSQL compares names: letters and digits alone count, in either case.
 fn plain(name: &str) -> String {
@@ -76,7 +57,7 @@ pub(super) fn own(name: &str, single: &[&'static str]) -> Option<&'static str> {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == plain_name);
     let by_alias = alias.map(|(_, own)| *own);
     by_alias.or_else(|| {
-        let all = single.iter().chain(&LONG);
-        all.copied().find(|own| plain(own) == plain_name)
+        let mut all = single.iter().copied().chain(LONG.split(' '));
+        all.find(|own| plain(own) == plain_name)
     })
 }

@@ -266,7 +266,6 @@ fn strings(words: Words<'_>, depth: usize, seen: &mut SideEffects) {
     }
 }
 
-/// A function that is called.
 struct Called {
     name: String,
     /// It is named with a schema of the server's own.
@@ -307,7 +306,6 @@ fn called(words: Words<'_>, open: usize, kind: &str, joins: bool) -> Option<Call
     })
 }
 
-/// Whether an expression begins behind the keyword at `at`.
 fn expression_after(keyword: &str, words: Words<'_>, at: usize, kind: &str, joins: bool) -> bool {
     let before = |name: &str| at > 0 && words.is(at - 1, name);
     match keyword {
@@ -367,7 +365,6 @@ fn own_name(text: &str) -> Option<String> {
     Some(name.name)
 }
 
-/// What stands in a string.
 fn unquoted(text: &str) -> String {
     if let Some(rest) = text.strip_prefix('$') {
         let Some((tag, _)) = rest.split_once('$') else {

@@ -14,21 +14,19 @@ static HARMLESS: LazyLock<BTreeSet<&str>> =
     LazyLock::new(|| include_str!("harmless.txt").split_whitespace().collect());
 
 /// Functions that run a text which they are given.
-const RUN_A_TEXT: &[&str] = &[
-    "connectby",
-    "crosstab",
-    "crosstab2",
-    "crosstab3",
-    "crosstab4",
-    "query_to_xml",
-    "query_to_xml_and_xmlschema",
-    "query_to_xmlschema",
-    "ts_rewrite",
-    "ts_stat",
-    "xpath_table",
-];
+const RUN_A_TEXT: &str = "connectby crosstab crosstab2 crosstab3 crosstab4 query_to_xml \
+    query_to_xml_and_xmlschema query_to_xmlschema ts_rewrite ts_stat xpath_table";
 
-/// What is known of a function.
+/// Functions that leave something on the whole server.
+const ON_THE_SERVER: &str = "heap_force_freeze heap_force_kill pg_backup_start pg_backup_stop \
+    pg_buffercache_evict pg_buffercache_evict_all pg_buffercache_evict_relation \
+    pg_create_restore_point pg_log_backend_memory_contexts pg_log_standby_snapshot \
+    pg_logical_emit_message pg_logical_slot_get_binary_changes pg_logical_slot_get_changes \
+    pg_promote pg_reload_conf pg_replication_slot_advance pg_rotate_logfile pg_rotate_logfile_old \
+    pg_start_backup pg_stat_statements_reset pg_stop_backup pg_stop_making_pinned_objects \
+    pg_switch_wal pg_sync_replication_slots pg_truncate_visibility_map pg_wal_replay_pause \
+    pg_wal_replay_resume";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KnownFunction {
     Harmless,
@@ -42,7 +40,7 @@ pub(super) enum KnownFunction {
 pub(super) fn known(name: &str, built_in: bool) -> KnownFunction {
     if let Some(beyond) = lasts(name) {
         KnownFunction::Lasts(beyond)
-    } else if RUN_A_TEXT.contains(&name) {
+    } else if RUN_A_TEXT.split(' ').any(|one| one == name) {
         KnownFunction::RunsText
     } else if built_in || HARMLESS.contains(name) || is_of_a_harmless_kind(name) {
         KnownFunction::Harmless
@@ -81,33 +79,7 @@ fn lasts(name: &str) -> Option<Beyond> {
         | "pg_replication_origin_session_reset"
         | "postgres_fdw_disconnect"
         | "postgres_fdw_disconnect_all" => Beyond::Session,
-        "heap_force_freeze"
-        | "heap_force_kill"
-        | "pg_backup_start"
-        | "pg_backup_stop"
-        | "pg_buffercache_evict"
-        | "pg_buffercache_evict_all"
-        | "pg_buffercache_evict_relation"
-        | "pg_create_restore_point"
-        | "pg_log_backend_memory_contexts"
-        | "pg_log_standby_snapshot"
-        | "pg_logical_emit_message"
-        | "pg_logical_slot_get_binary_changes"
-        | "pg_logical_slot_get_changes"
-        | "pg_promote"
-        | "pg_reload_conf"
-        | "pg_replication_slot_advance"
-        | "pg_rotate_logfile"
-        | "pg_rotate_logfile_old"
-        | "pg_start_backup"
-        | "pg_stat_statements_reset"
-        | "pg_stop_backup"
-        | "pg_stop_making_pinned_objects"
-        | "pg_switch_wal"
-        | "pg_sync_replication_slots"
-        | "pg_truncate_visibility_map"
-        | "pg_wal_replay_pause"
-        | "pg_wal_replay_resume" => Beyond::Server,
+        name if ON_THE_SERVER.split(' ').any(|one| one == name) => Beyond::Server,
         name if name.starts_with("pg_stat_reset") => Beyond::Server,
         name if name.starts_with("pg_replication_origin_") => Beyond::Server,
         name if name.starts_with("pg_")
