@@ -2,9 +2,9 @@
 //!
 //! Nothing that is there is ever written over.
 
-use std::fs::{self, File, OpenOptions};
+use crate::database::passfile::create_for_us_alone;
+use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The typed folder as a path; `~` is the home folder.
@@ -67,31 +67,23 @@ pub(super) struct Reserved {
 pub(super) fn reserve(folder: &Path, database: &str, when: &str) -> Result<Reserved, String> {
     let name: String = database
         .chars()
-        .map(|c| {
-            if c.is_alphanumeric() || c == '_' {
-                c
-            } else {
-                '-'
-            }
+        .map(|c| match c {
+            '_' => c,
+            c if c.is_alphanumeric() => c,
+            _ => '-',
         })
         .collect();
     for count in 1..100 {
-        let number = if count == 1 {
-            String::new()
-        } else {
-            format!("-{count}")
+        let number = match count {
+            1 => String::new(),
+            _ => format!("-{count}"),
         };
         let path = folder.join(format!("{name}-{when}{number}.dump"));
         let partial = folder.join(format!("{name}-{when}{number}.dump.partial"));
         if fs::symlink_metadata(&path).is_ok() {
             continue;
         }
-        let made = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&partial);
-        match made {
+        match create_for_us_alone(&partial) {
             Ok(_) => return Ok(Reserved { partial, path }),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => {

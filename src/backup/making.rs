@@ -27,7 +27,6 @@ use tokio::process::Command;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-/// How often progress is told.
 const PROGRESS: Duration = Duration::from_millis(250);
 /// How many of the last lines of `pg_dump` are told when it fails.
 const LAST_WORDS: usize = 12;

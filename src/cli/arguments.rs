@@ -5,7 +5,7 @@ mod holding;
 use crate::database::settings;
 use crate::sandbox::demo::Scenario;
 use crate::tui::Theme;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub use holding::{Holding, HoldingLimits};
 use std::path::PathBuf;
 
@@ -29,104 +29,33 @@ pub struct Arguments {
     /// Print help
     #[arg(long, action = ArgAction::Help, global = true, display_order = 1000)]
     help: Option<bool>,
-    /// What to do.
     #[command(subcommand)]
     pub command: CliCommand,
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum CliCommand {
     /// Walk a runbook: checklist, apply, verify, COMMIT or ROLLBACK, prove, verify again
-    #[command(disable_help_flag = true)]
-    Run {
-        /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
-        #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
-        runbook: Option<PathBuf>,
-        /// What its files are read with.
-        #[command(flatten)]
-        given: Given,
-        /// Ask nobody: apply, verify and roll back, never commit. It takes the script's locks
-        #[arg(long)]
-        rehearse: bool,
-        /// Where to connect.
-        #[command(flatten)]
-        connection: Connection,
-        /// How to hold.
-        #[command(flatten)]
-        holding: Holding,
-        /// How it looks.
-        #[command(flatten)]
-        look: LookArguments,
-    },
+    Run(RunArguments),
     /// Walk the rollback scripts: what would be lost, checklist, apply, verify, decide
-    #[command(disable_help_flag = true)]
-    Rollback {
-        /// A runbook's folder; without it the built-in Stage 1 UTN runbook
-        #[arg(value_name = "RUNBOOK")]
-        runbook: Option<PathBuf>,
-        /// What its files are read with.
-        #[command(flatten)]
-        given: Given,
-        /// How far it goes back.
-        #[command(flatten)]
-        back: GoingBack,
-        /// Where to connect.
-        #[command(flatten)]
-        connection: Connection,
-        /// How to hold.
-        #[command(flatten)]
-        holding: Holding,
-        /// How it looks.
-        #[command(flatten)]
-        look: LookArguments,
-    },
+    #[command(mut_arg("runbook", a_folder))]
+    Rollback(RollbackArguments),
     /// Rehearse: up, verify, down, compare the structure with the start, and ROLLBACK, always
-    #[command(disable_help_flag = true)]
-    Rehearse {
-        /// A runbook's folder; without it the built-in Stage 1 UTN runbook
-        #[arg(value_name = "RUNBOOK")]
-        runbook: Option<PathBuf>,
-        /// What its files are read with.
-        #[command(flatten)]
-        given: Given,
-        /// Rehearse on a throw-away server with the target's schema and no rows; the target is only
-        /// read
-        #[arg(long)]
-        clone: bool,
-        /// Where to connect.
-        #[command(flatten)]
-        connection: Connection,
-        /// How to hold.
-        #[command(flatten)]
-        holding: HoldingLimits,
-    },
+    #[command(mut_arg("runbook", a_folder))]
+    Rehearse(RehearseArguments),
     /// Look only: what is applied, the checks, structure, impact, locks, scripts and past runs
-    #[command(disable_help_flag = true)]
     Inspect {
-        /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
-        #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
-        runbook: Option<PathBuf>,
-        /// What its files are read with.
         #[command(flatten)]
         given: Given,
-        /// Where to connect.
         #[command(flatten)]
         connection: Connection,
-        /// How it looks.
         #[command(flatten)]
         look: LookArguments,
     },
     /// Run every check of a runbook, read-only: exit code 0 when all pass, 4 on FAIL, 8 where something got no answer
-    #[command(disable_help_flag = true)]
     Verify {
-        /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
-        #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
-        runbook: Option<PathBuf>,
-        /// What its files are read with.
         #[command(flatten)]
         given: Given,
-        /// Where to connect.
         #[command(flatten)]
         connection: Connection,
         /// How to print it
@@ -134,12 +63,7 @@ pub enum CliCommand {
         format: Format,
     },
     /// Show every statement of a script, refusals, findings, the impact; needs no database
-    #[command(disable_help_flag = true)]
     Show {
-        /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
-        #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
-        runbook: Option<PathBuf>,
-        /// What its files are read with.
         #[command(flatten)]
         given: Given,
         /// How to print it
@@ -147,27 +71,22 @@ pub enum CliCommand {
         format: Format,
     },
     /// Write the built-in runbook into a folder, to start one's own
-    #[command(disable_help_flag = true)]
     Export {
         /// The folder; it is made if it is not there, and no file in it is written over
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
     /// Start a throw-away PostgreSQL with sample data and walk the built-in runbook on it
-    #[command(disable_help_flag = true)]
     Demo {
         /// What the walk meets
         #[arg(long, value_enum, default_value_t = Scenario::Clean)]
         scenario: Scenario,
-        /// How to hold.
         #[command(flatten)]
         holding: Holding,
-        /// How it looks.
         #[command(flatten)]
         look: LookArguments,
     },
     /// Ask the server which way a run's transaction went, after the program or its host died
-    #[command(disable_help_flag = true)]
     Outcome {
         /// The run's journal [default: the newest]
         #[arg(value_name = "JOURNAL")]
@@ -175,12 +94,11 @@ pub enum CliCommand {
         /// End the old session if it still holds the transaction; needs the same role
         #[arg(long)]
         end_backend: bool,
-        /// Where to connect; without it, where the journal says.
+        // Without it, where the journal says.
         #[command(flatten)]
         connection: Connection,
     },
     /// Write a run down for people who were not there, or check its journal
-    #[command(disable_help_flag = true)]
     Report {
         /// The run's journal [default: the newest]
         #[arg(value_name = "JOURNAL")]
@@ -196,13 +114,12 @@ pub enum CliCommand {
         verify: bool,
     },
     /// List past runs, the newest first: when, on what, how they ended, where the journal is
-    #[command(disable_help_flag = true)]
     Runs,
     /// Print the key table as Markdown
-    #[command(hide = true, disable_help_flag = true)]
+    #[command(hide = true)]
     Keys,
     /// Print the man page, of everything or of one command
-    #[command(hide = true, disable_help_flag = true)]
+    #[command(hide = true)]
     Man {
         /// The command
         command: Option<String>,
@@ -211,16 +128,67 @@ pub enum CliCommand {
         into: Option<PathBuf>,
     },
     /// Print what completes this command line in a shell
-    #[command(disable_help_flag = true)]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
 }
 
-/// What the files of SQL are read with, in psql's words.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    #[command(flatten)]
+    pub given: Given,
+    /// Ask nobody: apply, verify and roll back, never commit. It takes the script's locks
+    #[arg(long)]
+    pub rehearse: bool,
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub holding: Holding,
+    #[command(flatten)]
+    pub look: LookArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct RollbackArguments {
+    #[command(flatten)]
+    pub given: Given,
+    #[command(flatten)]
+    pub back: GoingBack,
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub holding: Holding,
+    #[command(flatten)]
+    pub look: LookArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct RehearseArguments {
+    #[command(flatten)]
+    pub given: Given,
+    /// Rehearse on a throw-away server with the target's schema and no rows; the target is only
+    /// read
+    #[arg(long)]
+    pub clone: bool,
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub holding: HoldingLimits,
+}
+
+/// A bare script has no way back.
+fn a_folder(runbook: Arg) -> Arg {
+    let help = "A runbook's folder; without it the built-in Stage 1 UTN runbook";
+    runbook.value_name("RUNBOOK").help(help)
+}
+
+/// The files of SQL, and what they are read with, in psql's words.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Given {
+    /// A runbook's folder or a script; without it the built-in Stage 1 UTN runbook
+    #[arg(value_name = "RUNBOOK or SCRIPT.sql")]
+    pub runbook: Option<PathBuf>,
     /// Set a psql variable for the script; may be given several times. The values are in the journal:
     /// no place for a password
     #[arg(
@@ -344,24 +312,12 @@ mod tests {
 
     #[test]
     fn h_is_the_host_as_in_psql() {
-        let arguments = Arguments::try_parse_from([
-            "stagegate",
-            "run",
-            "-h",
-            "db1",
-            "-p",
-            "5433",
-            "-U",
-            "dba",
-            "-d",
-            "wiser_ops",
-            "-W",
-        ])
-        .unwrap();
-        let CliCommand::Run { connection, .. } = arguments.command else {
+        let typed = "stagegate run -h db1 -p 5433 -U dba -d wiser_ops -W";
+        let arguments = Arguments::try_parse_from(typed.split(' ')).unwrap();
+        let CliCommand::Run(run) = arguments.command else {
             panic!("not run");
         };
-        let options = connection.options();
+        let options = run.connection.options();
         assert_eq!(options.host.as_deref(), Some("db1"));
         assert_eq!(options.database.as_deref(), Some("wiser_ops"));
         assert!(options.force_password);
@@ -369,36 +325,24 @@ mod tests {
 
     #[test]
     fn what_is_given_twice_counts_as_it_was_given_last() {
-        let given = [
-            "stagegate",
-            "run",
-            "-h",
-            "db1",
-            "-w",
-            "-W",
-            "-hdb2",
-            "-d",
-            "a",
-            "--host=db3",
-            "-d",
-            "b",
-        ];
-        let read = |given: &[&str]| match Arguments::try_parse_from(given).unwrap().command {
-            CliCommand::Run { connection, .. } => connection.options(),
+        let given = "stagegate run -h db1 -w -W -hdb2 -d a --host=db3 -d b";
+        let read = |given: &str| match Arguments::try_parse_from(given.split(' ')).unwrap().command
+        {
+            CliCommand::Run(run) => run.connection.options(),
             _ => panic!("not run"),
         };
-        let options = read(&given);
+        let options = read(given);
         assert_eq!(options.host.as_deref(), Some("db3"));
         assert_eq!(options.database.as_deref(), Some("b"));
         assert!(options.force_password && !options.no_password);
-        let options = read(&["stagegate", "run", "-W", "-w"]);
+        let options = read("stagegate run -W -w");
         assert!(!options.force_password && options.no_password);
     }
 
     #[test]
     fn defaults_are_the_documented_ones() {
         let arguments = Arguments::try_parse_from(["stagegate", "run"]).unwrap();
-        let CliCommand::Run { holding, .. } = arguments.command else {
+        let CliCommand::Run(RunArguments { holding, .. }) = arguments.command else {
             panic!("not run");
         };
         assert_eq!(holding.limits.hold_limit, plan::HOLD_LIMIT);

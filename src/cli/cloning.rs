@@ -19,6 +19,7 @@ use crate::gate::ExitCode;
 use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::inspect::looking;
 use crate::runbook::Runbook;
+use crate::runbook::impact::grouped;
 use crate::runbook::printable::{counted, printable};
 use crate::sandbox::programs::{Programs, Search};
 use crate::sandbox::{self, Sandbox, SandboxError};
@@ -72,12 +73,12 @@ pub(super) fn clone(
         told.target.database, told.target.host, told.target.port
     );
     let (programs, mut notes) = programs(&told.target)?;
-    let client = dump::Client::find(&programs, told.target.server_version_num / 10_000)?;
+    let client = dump::find_clients(&programs, told.target.server_version_num / 10_000)?;
     eprintln!(
         "Cloning the schema of {}: pg_dump {} takes ACCESS SHARE on its tables and nothing stronger; \
          nothing is written there.",
         printable(&place),
-        client.version()
+        client.version
     );
     let sandbox = Sandbox::start(sandbox::SandboxOptions {
         programs: Some(programs),
@@ -93,23 +94,11 @@ pub(super) fn clone(
     let pinned = aim
         .pinned()
         .ok_or_else(|| Failure::from(eyre!("no server was reached")))?;
-    let archive = client
-        .dump(pinned, sandbox.folder(), lock_timeout)
-        .wrap_err_with(|| {
-            format!(
-                "{} was not cloned, and nothing changed there",
-                printable(&place)
-            )
-        })?;
-    client
-        .restore(
-            &archive,
-            sandbox.socket_dir(),
-            sandbox.port(),
-            sandbox.superuser(),
-            maintenance,
-        )
-        .wrap_err_with(|| format!("the clone of {} could not be made", printable(&place)))?;
+    let place = printable(&place);
+    let archive = dump::dump_schema(&client, pinned, sandbox.folder(), lock_timeout)
+        .wrap_err_with(|| format!("{place} was not cloned, and nothing changed there"))?;
+    dump::restore_schema(&client, &archive, &sandbox, maintenance)
+        .wrap_err_with(|| format!("the clone of {place} could not be made"))?;
     let on_the_clone = lead_to(&sandbox, settings);
     let cloned = runtime
         .block_on(async {
@@ -282,7 +271,6 @@ async fn prepare(
     Ok(notes)
 }
 
-/// Where the clone is not what it was made from.
 fn differences(source: &StructureDigests, clone: &StructureDigests) -> Vec<String> {
     let mut names: Vec<&str> = source
         .iter()
@@ -320,7 +308,7 @@ fn rows(told: &SourceDatabase) -> Vec<String> {
         .iter()
         .map(|table| {
             let rows = match table.rows {
-                Some(rows) => format!("about {} rows there (estimate)", thousands(rows)),
+                Some(rows) => format!("about {} rows there (estimate)", grouped(rows)),
                 None => "rows there not known: never analyzed".to_owned(),
             };
             format!("{}: {rows}, {}", table.name, table.size)
@@ -332,18 +320,6 @@ fn rows(told: &SourceDatabase) -> Vec<String> {
             .to_owned(),
     );
     lines
-}
-
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 #[cfg(test)]
@@ -369,8 +345,8 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped() {
-        assert_eq!(thousands(7), "7");
-        assert_eq!(thousands(50_000), "50,000");
-        assert_eq!(thousands(1_204_567), "1,204,567");
+        assert_eq!(grouped(7), "7");
+        assert_eq!(grouped(50_000), "50,000");
+        assert_eq!(grouped(1_204_567), "1,204,567");
     }
 }

@@ -3,7 +3,8 @@
 //! A command gets its runbook and its settings here, and goes on elsewhere with both.
 
 use super::arguments::{
-    Arguments, CliCommand, Connection, Format, Given, GoingBack, Holding, LookArguments,
+    Arguments, CliCommand, Format, Given, Holding, LookArguments, RehearseArguments,
+    RollbackArguments, RunArguments,
 };
 use super::attending::{Whose, attend, may_be_run};
 use super::failure::Failure;
@@ -23,67 +24,22 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Runs a command to its exit code.
-#[expect(clippy::too_many_lines, reason = "one match over every command")]
 pub fn run_command(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
-        CliCommand::Run {
-            runbook,
-            given,
-            rehearse,
-            connection,
-            holding,
-            look,
-        } => walk_runbook(
-            runbook.as_deref(),
-            &given,
-            rehearse,
-            &connection,
-            &holding,
-            &look,
-        ),
-        CliCommand::Rollback {
-            runbook,
-            given,
-            back,
-            connection,
-            holding,
-            look,
-        } => walk_back(
-            runbook.as_deref(),
-            &given,
-            &back,
-            &connection,
-            &holding,
-            &look,
-        ),
-        CliCommand::Rehearse {
-            runbook,
-            given,
-            clone,
-            connection,
-            holding,
-        } => {
-            let holding = holding.into();
-            rehearse_runbook(runbook.as_deref(), &given, clone, &connection, &holding)
-        }
+        CliCommand::Run(run) => walk_runbook(&run),
+        CliCommand::Rollback(rollback) => walk_back(&rollback),
+        CliCommand::Rehearse(rehearse) => rehearse_runbook(rehearse),
         CliCommand::Inspect {
-            runbook,
             given,
             connection,
             look,
-        } => inspection::inspect(runbook.as_deref(), &given, &connection, &look),
+        } => inspection::inspect(&given, &connection, &look),
         CliCommand::Verify {
-            runbook,
             given,
             connection,
             format,
-        } => inspection::verify(runbook.as_deref(), &given, &connection, format),
-        CliCommand::Show {
-            runbook,
-            given,
-            format,
-        } => show(runbook.as_deref(), &given, format),
+        } => inspection::verify(&given, &connection, format),
+        CliCommand::Show { given, format } => show(&given, format),
         CliCommand::Export { folder } => export(&folder),
         CliCommand::Demo {
             scenario,
@@ -121,19 +77,12 @@ pub fn run_command(arguments: Arguments) -> Result<ExitCode, Failure> {
     }
 }
 
-fn walk_runbook(
-    path: Option<&Path>,
-    given: &Given,
-    rehearse: bool,
-    connection: &Connection,
-    holding: &Holding,
-    look: &LookArguments,
-) -> Result<ExitCode, Failure> {
-    let written_in = charset_of(connection)?;
-    let runbook = load_unlinted(path, given, written_in)?;
-    let settings = connect_to(connection, &runbook)?;
+fn walk_runbook(run: &RunArguments) -> Result<ExitCode, Failure> {
+    let written_in = charset_of(&run.connection)?;
+    let runbook = load_unlinted(&run.given, written_in)?;
+    let settings = connect_to(&run.connection, &runbook)?;
     let by_wish = runbook.script.closing_rollback();
-    if let (Some(last), false) = (by_wish, rehearse) {
+    if let (Some(last), false) = (by_wish, run.rehearse) {
         if !std::io::stdin().is_terminal() {
             return Err(Failure::usage(eyre!(
                 "the script ends in ROLLBACK (line {}), so it would be run as a rehearsal, which \
@@ -148,28 +97,22 @@ fn walk_runbook(
             last.line
         ))?;
     }
-    let anew = || Ok((load(path, given, written_in)?, None));
-    let whose = match rehearse || by_wish.is_some() {
+    let anew = || Ok((load(&run.given, written_in)?, None));
+    let whose = match run.rehearse || by_wish.is_some() {
         true => Whose::Script,
         false => Whose::Persons {
             other: None,
             anew: Some(&anew),
         },
     };
-    attend(runbook, settings, holding, look, None, whose)
+    attend(runbook, settings, &run.holding, &run.look, None, whose)
 }
 
-fn walk_back(
-    path: Option<&Path>,
-    given: &Given,
-    back: &GoingBack,
-    connection: &Connection,
-    holding: &Holding,
-    look: &LookArguments,
-) -> Result<ExitCode, Failure> {
-    let written_in = charset_of(connection)?;
+fn walk_back(rollback: &RollbackArguments) -> Result<ExitCode, Failure> {
+    let written_in = charset_of(&rollback.connection)?;
+    let back = &rollback.back;
     let forms = || {
-        let runbook = load(path, given, written_in)?;
+        let runbook = load(&rollback.given, written_in)?;
         let way_back = runbook
             .rollback(back.to.as_deref(), back.without_restore)
             .map_err(Failure::usage)?;
@@ -180,7 +123,7 @@ fn walk_back(
         Ok((Arc::new(way_back), other.map(Arc::new)))
     };
     let (way_back, other) = forms()?;
-    let settings = connect_to(connection, &way_back)?;
+    let settings = connect_to(&rollback.connection, &way_back)?;
     let whose = match back.rehearse {
         true => Whose::Script,
         false => Whose::Persons {
@@ -188,47 +131,34 @@ fn walk_back(
             anew: Some(&forms),
         },
     };
+    let (holding, look) = (&rollback.holding, &rollback.look);
     attend(way_back, settings, holding, look, None, whose)
 }
 
-fn rehearse_runbook(
-    path: Option<&Path>,
-    given: &Given,
-    clone: bool,
-    connection: &Connection,
-    holding: &Holding,
-) -> Result<ExitCode, Failure> {
-    let runbook = load(path, given, charset_of(connection)?)?;
+fn rehearse_runbook(rehearse: RehearseArguments) -> Result<ExitCode, Failure> {
+    let runbook = load(&rehearse.given, charset_of(&rehearse.connection)?)?;
     let rehearsal = Arc::new(runbook.rehearsal().map_err(Failure::usage)?);
-    may_be_run(&rehearsal, holding)?;
+    let holding = Holding::from(rehearse.holding);
+    may_be_run(&rehearsal, &holding)?;
     // Its letters are those of the way back too.
-    let mut settings = connect_to(connection, &rehearsal)?;
-    let clone = match clone {
-        true => Some(cloning::clone(
-            &runbook,
-            &settings,
-            holding.limits.lock_timeout,
-        )?),
+    let mut settings = connect_to(&rehearse.connection, &rehearsal)?;
+    let lock_timeout = holding.limits.lock_timeout;
+    let clone = match rehearse.clone {
+        true => Some(cloning::clone(&runbook, &settings, lock_timeout)?),
         false => None,
     };
     if let Some(clone) = &clone {
         settings = clone.settings.clone();
     }
     let whose = Whose::Nobodys(&runbook, clone.as_ref());
-    attend(
-        rehearsal,
-        settings,
-        holding,
-        &LookArguments::default(),
-        None,
-        whose,
-    )
+    let look = LookArguments::default();
+    attend(rehearsal, settings, &holding, &look, None, whose)
 }
 
-fn show(path: Option<&Path>, given: &Given, format: Format) -> Result<ExitCode, Failure> {
+fn show(given: &Given, format: Format) -> Result<ExitCode, Failure> {
     let options = ConnectionOptions::default();
     let charset = settings::find_charset(&options).map_err(Failure::usage)?;
-    let runbook = load(path, given, charset)?;
+    let runbook = load(given, charset)?;
     match format {
         Format::Text => {
             let color = env("NO_COLOR").is_none_or(|v| v.is_empty());
@@ -268,7 +198,7 @@ fn export(folder: &Path) -> Result<ExitCode, Failure> {
 }
 
 fn demo(scenario: Scenario, holding: &Holding, look: &LookArguments) -> Result<ExitCode, Failure> {
-    let runbook = load_unlinted(None, &Given::default(), Charset::Utf8)?;
+    let runbook = load_unlinted(&Given::default(), Charset::Utf8)?;
     let demo = DemoOptions::new(scenario)
         .prepare(|line| eprintln!("{line}"))
         .map_err(|error| Failure::from(Report::from(error)))?;

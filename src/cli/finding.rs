@@ -11,7 +11,6 @@ use crate::runbook::printable::printable;
 use crate::runbook::variables::Variables;
 use crate::tui::theme::Appearance;
 use color_eyre::eyre::eyre;
-use std::path::Path;
 use std::sync::Arc;
 
 pub(super) fn env(name: &str) -> Option<String> {
@@ -19,26 +18,19 @@ pub(super) fn env(name: &str) -> Option<String> {
 }
 
 /// Reads a runbook whose files of SQL are in that encoding where they do not say otherwise, all of it.
-pub(super) fn load(
-    path: Option<&Path>,
-    given: &Given,
-    charset: Charset,
-) -> Result<Arc<Runbook>, Failure> {
-    let runbook = load_unlinted(path, given, charset)?;
+pub(super) fn load(given: &Given, charset: Charset) -> Result<Arc<Runbook>, Failure> {
+    let runbook = load_unlinted(given, charset)?;
     runbook.read_through();
     Ok(runbook)
 }
 
 /// Reads it as far as it has to be known before a walk begins: what is refused, and what is sent.
-pub(super) fn load_unlinted(
-    path: Option<&Path>,
-    given: &Given,
-    charset: Charset,
-) -> Result<Arc<Runbook>, Failure> {
+pub(super) fn load_unlinted(given: &Given, charset: Charset) -> Result<Arc<Runbook>, Failure> {
     let variables = Variables::given(&given.variables)
         .map_err(|why| Failure::usage(eyre!("{why}. Nothing was sent to a database.")))?
         .in_encoding(charset);
-    let runbook = Runbook::load_with(path, &variables).map_err(Failure::usage)?;
+    let runbook =
+        Runbook::load_with(given.runbook.as_deref(), &variables).map_err(Failure::usage)?;
     Ok(Arc::new(runbook))
 }
 

@@ -21,19 +21,17 @@ use crate::walk::watchdog::Watchdog;
 use color_eyre::eyre::WrapErr;
 use serde_json::json;
 use std::io::IsTerminal;
-use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc::unbounded_channel;
 
 /// `stagegate verify`: every check once; 0 when all pass, 4 on FAIL, 6 without a connection,
 /// 8 where something got no answer, 9 where nothing failed and something is not applied.
 pub(super) fn verify(
-    runbook: Option<&Path>,
     given: &Given,
     connection: &Connection,
     format: Format,
 ) -> Result<ExitCode, Failure> {
-    let runbook = load(runbook, given, charset_of(connection)?)?;
+    let runbook = load(given, charset_of(connection)?)?;
     let settings = connect_to(connection, &runbook)?;
     let looked = start_runtime()?.block_on(attended(&settings, async |settings| {
         looking::once(&runbook, &settings).await
@@ -72,16 +70,15 @@ pub(super) fn verify(
 
 /// `stagegate inspect`: on a full screen; without one it is what `verify` prints.
 pub(super) fn inspect(
-    runbook: Option<&Path>,
     given: &Given,
     connection: &Connection,
     look: &LookArguments,
 ) -> Result<ExitCode, Failure> {
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if look.plain || is_dumb() || !terminal {
-        return verify(runbook, given, connection, Format::Text);
+        return verify(given, connection, Format::Text);
     }
-    let runbook = load(runbook, given, charset_of(connection)?)?;
+    let runbook = load(given, charset_of(connection)?)?;
     let mut settings = connect_to(connection, &runbook)?;
     let questions = seat_at_desk(&mut settings)?;
     let runtime = start_runtime()?;

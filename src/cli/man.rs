@@ -110,6 +110,11 @@ fn listed(whole: &clap::Command) -> impl Iterator<Item = &clap::Command> {
     whole.get_subcommands().filter(|sub| !sub.is_hide_set())
 }
 
+/// A command with the options that it has below the program: `-h` is the host.
+fn as_listed(sub: &clap::Command) -> clap::Command {
+    sub.clone().disable_help_flag(true)
+}
+
 fn page_of_all(whole: &clap::Command) -> String {
     let mut plain = whole.clone().after_help("");
     // The generator's own list would lead to pages by other names.
@@ -133,7 +138,7 @@ fn page_of_all(whole: &clap::Command) -> String {
             ".SH \"COMMAND {}\"\n",
             sub.get_name().to_uppercase()
         ));
-        let man = clap_mangen::Man::new(sub.clone());
+        let man = clap_mangen::Man::new(as_listed(sub));
         roff.push_str(&rendered(|out| {
             man.render_description_section(out)?;
             man.render_options_section(out)
@@ -152,7 +157,7 @@ fn page_of_all(whole: &clap::Command) -> String {
 fn page_of(whole: &clap::Command, sub: &clap::Command) -> String {
     let name = sub.get_name().to_owned();
     let man = clap_mangen::Man::new(
-        sub.clone()
+        as_listed(sub)
             .bin_name(format!("stagegate {name}"))
             .display_name(format!("stagegate-{name}")),
     )

@@ -123,7 +123,7 @@ pub fn write_passfile(path: &Path, password: &Secret) -> std::io::Result<()> {
 }
 
 /// A file that is not there yet, and that nobody else can read.
-fn create_for_us_alone(path: &Path) -> std::io::Result<File> {
+pub fn create_for_us_alone(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     options.open(path)

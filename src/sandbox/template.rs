@@ -147,7 +147,6 @@ fn fresh(origin: &TemplateOrigin<'_>, data: &Path) -> Result<(), SandboxError> {
     Ok(())
 }
 
-/// Runs `initdb`, as the account.
 fn initdb(
     programs: &Programs,
     account: Option<&SystemAccount>,

@@ -11,10 +11,6 @@ const LONG: usize = 400;
 /// The long ones, and why each of them is one file.
 const REASONS: &[(&str, &str)] = &[
     (
-        "cli/arguments.rs",
-        "one table: every option, with the help that is printed of it",
-    ),
-    (
         "database/session/script.rs",
         "one loop: the pipeline of statements and looks, and what ends it",
     ),
@@ -43,10 +39,6 @@ const REASONS: &[(&str, &str)] = &[
         "one table: every phase with what it holds, and the matches over all of them",
     ),
     ("gate/tests.rs", "tests, one story each"),
-    (
-        "journal/entry.rs",
-        "one table: every line that a journal can have, which is a file format",
-    ),
     (
         "runbook/classify.rs",
         "one table: the leading words of every kind of statement",
@@ -99,10 +91,6 @@ const REASONS: &[(&str, &str)] = &[
         "one frame, from its head to its keys",
     ),
     ("tui/screen/keys.rs", "one match over what a key asks for"),
-    (
-        "tui/terminal.rs",
-        "one terminal: how it is taken, lent, restored and left, also by a panic",
-    ),
     (
         "tui/theme.rs",
         "one table: colours and glyphs, and their tests",

@@ -6,134 +6,117 @@
 //! servers (user mappings, subscriptions) is not taken along.
 
 use crate::database::client::{self, clean, conninfo};
-use crate::database::passfile;
+use crate::database::passfile::{self, create_for_us_alone};
 use crate::database::pinned::Pinned;
 use crate::database::secret::Secret;
 use crate::gate::event::Millis;
 use crate::runbook::printable::printable;
+use crate::sandbox::Sandbox;
 use crate::sandbox::programs::{Clients, Programs, Search};
 use color_eyre::eyre::{Report, WrapErr, eyre};
-use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// `pg_dump` and the `pg_restore` that belongs to it.
-pub(super) struct Client(Clients);
+/// Those that came with the throw-away server, so that they say nothing it does not know; else the
+/// newest.
+///
+/// # Errors
+/// When there are none, or none for a server of major version `major`.
+pub(super) fn find_clients(programs: &Programs, major: u32) -> Result<Clients, Report> {
+    let own = Search {
+        only: programs.postgres.parent().map(Path::to_owned),
+        ..Search::default()
+    };
+    own.clients(major)
+        .or_else(|_| Search::here().clients(major))
+        .map_err(|why| eyre!("{}", printable(&why)))
+}
 
-impl Client {
-    /// Those that came with the throw-away server, so that they say nothing it does not know; else
-    /// the newest.
-    ///
-    /// # Errors
-    /// When there are none, or none for a server of major version `major`.
-    pub(super) fn find(programs: &Programs, major: u32) -> Result<Client, Report> {
-        let own = Search {
-            only: programs.postgres.parent().map(Path::to_owned),
-            ..Search::default()
-        };
-        own.clients(major)
-            .or_else(|_| Search::here().clients(major))
-            .map(Client)
-            .map_err(|why| eyre!("{}", printable(&why)))
+/// Dumps the schema into an archive in `folder`.
+///
+/// # Errors
+/// What `pg_dump` says.
+pub(super) fn dump_schema(
+    clients: &Clients,
+    pinned: &Pinned,
+    folder: &Path,
+    lock_timeout: Millis,
+) -> Result<PathBuf, Report> {
+    // It lives until the dump is done.
+    let passfile = ChildPassfile::of(pinned.password().as_ref(), folder)?;
+    let archive = folder.join("schema.dump");
+    let there = pinned.with(|settings| {
+        settings.application_name = "stagegate rehearse".into();
+        settings.add_options("-c default_transaction_read_only=on");
+    });
+    let passfile = passfile.as_ref().map(|file| file.0.as_path());
+    let mut command = clean(&clients.pg_dump);
+    let service = ChildPassfile(folder.join("service"));
+    let handed = client::write_service(&service.0, pinned.settings())
+        .wrap_err("the service file cannot be written")?;
+    if handed {
+        command.env("PGSERVICEFILE", &service.0);
     }
+    command
+        .args(["--schema-only", "--create", "--format=custom"])
+        .args([
+            "--no-subscriptions",
+            "--no-security-labels",
+            "--no-password",
+        ])
+        .arg(format!("--lock-wait-timeout={lock_timeout}"))
+        .arg("--dbname")
+        .arg(format!(
+            "{}{}",
+            conninfo(&there, passfile),
+            if handed { client::BY_SERVICE } else { "" }
+        ))
+        // Through us, so that it ends by itself when we do.
+        .stdout(Stdio::piped());
+    let dumped = run_to_end(command, "pg_dump")?;
+    create_for_us_alone(&archive)
+        .and_then(|mut file| file.write_all(&dumped))
+        .wrap_err("the dump cannot be written")?;
+    Ok(archive)
+}
 
-    /// The version as `pg_dump` tells it.
-    pub(super) fn version(&self) -> &str {
-        &self.0.version
-    }
-
-    /// Dumps the schema into an archive in `folder`.
-    ///
-    /// # Errors
-    /// What `pg_dump` says.
-    pub(super) fn dump(
-        &self,
-        pinned: &Pinned,
-        folder: &Path,
-        lock_timeout: Millis,
-    ) -> Result<PathBuf, Report> {
-        // It lives until the dump is done.
-        let passfile = ChildPassfile::of(pinned.password().as_ref(), folder)?;
-        let archive = folder.join("schema.dump");
-        let read_only = "-c default_transaction_read_only=on";
-        let there = pinned.with(|settings| {
-            settings.application_name = "stagegate rehearse".into();
-            settings.options = Some(match settings.options.take() {
-                Some(options) => format!("{options} {read_only}"),
-                None => read_only.to_owned(),
-            });
-        });
-        let passfile = passfile.as_ref().map(|file| file.0.as_path());
-        let mut command = clean(&self.0.pg_dump);
-        let service = ChildPassfile(folder.join("service"));
-        let handed = client::write_service(&service.0, pinned.settings())
-            .wrap_err("the service file cannot be written")?;
-        if handed {
-            command.env("PGSERVICEFILE", &service.0);
-        }
-        command
-            .args(["--schema-only", "--create", "--format=custom"])
-            .args([
-                "--no-subscriptions",
-                "--no-security-labels",
-                "--no-password",
-            ])
-            .arg(format!("--lock-wait-timeout={lock_timeout}"))
-            .arg("--dbname")
-            .arg(format!(
-                "{}{}",
-                conninfo(&there, passfile),
-                if handed { client::BY_SERVICE } else { "" }
-            ))
-            // Through us, so that it ends by itself when we do.
-            .stdout(Stdio::piped());
-        let dumped = run_to_end(command, "pg_dump")?;
-        private(&archive)?
-            .write_all(&dumped)
-            .wrap_err("the dump cannot be written")?;
-        Ok(archive)
-    }
-
-    /// Puts an archive into the throw-away server: the database of its name is made there.
-    ///
-    /// # Errors
-    /// What `pg_restore` says.
-    pub(super) fn restore(
-        &self,
-        archive: &Path,
-        socket: &Path,
-        port: u16,
-        role: &str,
-        maintenance: &str,
-    ) -> Result<(), Report> {
-        let mut command = clean(&self.0.pg_restore);
-        command.arg("--list").arg(archive).stdout(Stdio::piped());
-        let list = run_to_end(command, "pg_restore --list")?;
-        let list = String::from_utf8_lossy(&list);
-        let path = archive.with_extension("list");
-        private(&path)?
-            .write_all(without_other_servers(&list).as_bytes())
-            .wrap_err("the list of what is to be restored cannot be written")?;
-        let mut command = clean(&self.0.pg_restore);
-        command
-            .args(["--create", "--exit-on-error", "--no-tablespaces"])
-            .args([
-                "--no-subscriptions",
-                "--no-security-labels",
-                "--no-password",
-            ])
-            .arg("--use-list")
-            .arg(&path)
-            .arg("--host")
-            .arg(socket)
-            .args(["--port", &port.to_string(), "--username", role])
-            .args(["--dbname", maintenance])
-            .arg(archive)
-            .stdout(Stdio::null());
-        run_to_end(command, "pg_restore").map(|_| ())
-    }
+/// Puts an archive into the throw-away server: the database of its name is made there.
+///
+/// # Errors
+/// What `pg_restore` says.
+pub(super) fn restore_schema(
+    clients: &Clients,
+    archive: &Path,
+    sandbox: &Sandbox,
+    maintenance: &str,
+) -> Result<(), Report> {
+    let mut command = clean(&clients.pg_restore);
+    command.arg("--list").arg(archive).stdout(Stdio::piped());
+    let list = run_to_end(command, "pg_restore --list")?;
+    let list = String::from_utf8_lossy(&list);
+    let path = archive.with_extension("list");
+    create_for_us_alone(&path)
+        .and_then(|mut file| file.write_all(without_other_servers(&list).as_bytes()))
+        .wrap_err("the list of what is to be restored cannot be written")?;
+    let mut command = clean(&clients.pg_restore);
+    command
+        .args(["--create", "--exit-on-error", "--no-tablespaces"])
+        .args([
+            "--no-subscriptions",
+            "--no-security-labels",
+            "--no-password",
+        ])
+        .arg("--use-list")
+        .arg(&path)
+        .arg("--host")
+        .arg(sandbox.socket_dir())
+        .args(["--port", &sandbox.port().to_string()])
+        .args(["--username", sandbox.superuser()])
+        .args(["--dbname", maintenance])
+        .arg(archive)
+        .stdout(Stdio::null());
+    run_to_end(command, "pg_restore").map(|_| ())
 }
 
 /// Runs it to its end; its standard output, where it was piped.
@@ -160,16 +143,6 @@ fn run_to_end(mut command: Command, name: &str) -> Result<Vec<u8>, Report> {
         output.status,
         printable(&lines.join(" | "))
     ))
-}
-
-/// A file that is ours alone and was not there before.
-fn private(path: &Path) -> Result<File, Report> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .wrap_err_with(|| format!("{} cannot be written", path.display()))
 }
 
 /// A passfile for one child. It is gone when this is dropped.

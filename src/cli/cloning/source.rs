@@ -4,7 +4,7 @@
 use crate::database::link::{BrokenLink, Link};
 use crate::database::message;
 use crate::database::session::READ_TIMEOUT;
-use crate::database::session::read_only::{self, ReadOnlyLimits};
+use crate::database::session::read_only::{self, ReadOnlyLimits, literal};
 use crate::database::tables;
 use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::runbook::{Runbook, rehearsal};
@@ -15,7 +15,6 @@ use std::collections::BTreeMap;
 /// A digest for each object, by kind and name.
 pub(super) type StructureDigests = BTreeMap<String, String>;
 
-/// The source as it was read.
 pub(super) struct SourceDatabase {
     pub(super) target: Target,
     pub(super) extensions: Vec<Extension>,
@@ -42,7 +41,6 @@ pub(super) struct Extension {
     pub(super) version: String,
 }
 
-/// A table as the planner knows it.
 #[derive(Debug, Deserialize)]
 pub(super) struct SourceTable {
     pub(super) name: String,
@@ -169,11 +167,6 @@ fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A string constant, whatever `standard_conforming_strings` says.
-fn literal(text: &str) -> String {
-    format!(" E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-}
-
 impl SourceDatabase {
     /// The source's role of the throw-away superuser's name is none there.
     pub(super) fn promotes(&self, superuser: &str) -> bool {
@@ -182,7 +175,6 @@ impl SourceDatabase {
         found.is_some_and(|role| role.attributes.starts_with("NOSUPERUSER"))
     }
 
-    /// The roles, who is in which, and their settings.
     pub(super) fn roles_ddl(&self, superuser: &str) -> String {
         let mut sql = String::new();
         for role in &self.roles {
@@ -205,13 +197,13 @@ impl SourceDatabase {
             let role = match &set.role {
                 None => "0".to_owned(),
                 Some(name) => format!(
-                    "(SELECT oid FROM pg_catalog.pg_roles WHERE rolname ={})",
+                    "(SELECT oid FROM pg_catalog.pg_roles WHERE rolname = {})",
                     literal(name)
                 ),
             };
             sql.push_str(&format!(
                 "INSERT INTO pg_catalog.pg_db_role_setting (setdatabase, setrole, setconfig) \
-                 VALUES (0, {role},{}::text[]);\n",
+                 VALUES (0, {role}, {}::text[]);\n",
                 literal(&set.settings)
             ));
         }

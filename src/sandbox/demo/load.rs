@@ -77,7 +77,6 @@ fn grants() -> String {
     )
 }
 
-/// What the scenario changes in the data.
 pub(super) async fn situation(owner: &Config, scenario: Scenario) -> Result<(), SandboxError> {
     let sql = match scenario {
         Scenario::Clean | Scenario::Blocked | Scenario::Busy => return Ok(()),
