@@ -20,7 +20,7 @@ pub mod telling;
 mod view;
 pub mod watch;
 
-use crate::gate::event::{Millis, Target};
+use crate::gate::event::{Millis, OtherSession, Target};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Tally};
 use crate::runbook::impact::Measure;
@@ -65,13 +65,8 @@ impl InspectStage {
     }
 
     /// What it is called in JSON.
-    pub fn word(self) -> &'static str {
-        match self {
-            InspectStage::ExpectedState => "expected_state",
-            InspectStage::Item(_) => "checklist",
-            InspectStage::Verification => "verification",
-            InspectStage::PostVerification => "post_verification",
-        }
+    pub fn word(self) -> String {
+        self.title().replace([' ', '-'], "_")
     }
 
     /// The file its checks stand in.
@@ -84,7 +79,6 @@ impl InspectStage {
         }
     }
 
-    /// The statements of it that are sent.
     pub fn queries(self, runbook: &Runbook) -> Vec<&Statement> {
         match (self, self.script(runbook)) {
             (_, None) => Vec::new(),
@@ -110,7 +104,6 @@ pub fn own_checks(script: &Script) -> Vec<&Statement> {
 pub struct CheckSet {
     pub stage: InspectStage,
     pub file: String,
-    /// Each check, and the number of its statement.
     pub checks: Vec<(usize, Check)>,
     /// The checks that say FAIL because nothing of their migration is there: no fault, it is not
     /// applied.
@@ -141,7 +134,6 @@ pub fn absent(sets: &[CheckSet]) -> usize {
 }
 
 impl CheckSet {
-    /// How many there are of each verdict.
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         for (_, check) in &self.checks {
@@ -151,7 +143,6 @@ impl CheckSet {
     }
 }
 
-/// The tally over all stages.
 pub fn tally(sets: &[CheckSet]) -> Tally {
     let mut all = Tally::default();
     for set in sets {
@@ -165,7 +156,6 @@ pub struct Inspection {
     pub target: Target,
     /// The checks, where they were asked for.
     pub sets: Option<Vec<CheckSet>>,
-    /// The tables that the script changes.
     pub tables: Vec<InspectedTable>,
     /// What the script makes of its tables, beside what is there.
     pub compared: Comparison,
@@ -174,14 +164,13 @@ pub struct Inspection {
     /// Locks of others on those tables, held and waited for.
     pub locks: Vec<TableLock>,
     /// Transactions of others in this database that have been open for long.
-    pub long: Vec<Long>,
+    pub long: Vec<OtherSession>,
     /// What could not be seen, in words.
     pub problems: Vec<String>,
     /// How long the look took, in milliseconds.
     pub took: Millis,
 }
 
-/// A table as it is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InspectedTable {
     /// Its name, with its schema, quoted where it must be.
@@ -190,7 +179,6 @@ pub struct InspectedTable {
     pub found: Option<CatalogTable>,
 }
 
-/// What the catalog says of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CatalogTable {
     /// `table`, `partitioned table`, `view` …
@@ -234,25 +222,10 @@ pub struct TablePart {
 /// A lock of another session on one of the tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableLock {
-    /// The session's process; `None` for a prepared transaction.
-    pub pid: Option<i32>,
-    /// Role, application, state, as far as they are visible.
-    pub who: String,
+    /// Without a process where it is a prepared transaction's.
+    pub by: OtherSession,
     pub relation: String,
     pub mode: String,
     /// It is held; otherwise it is waited for.
     pub granted: bool,
-    /// How long its transaction has been open, in milliseconds, where that is visible.
-    pub open: Option<Millis>,
-}
-
-/// A transaction that has been open for long.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Long {
-    pub pid: i32,
-    pub who: String,
-    /// For how long, in milliseconds.
-    pub open: Millis,
-    /// What it runs or ran last, where that is visible.
-    pub query: Option<String>,
 }

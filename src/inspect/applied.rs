@@ -33,14 +33,12 @@ impl Extent {
     }
 }
 
-/// One migration of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
     /// Its number, as the checks write it.
     pub number: String,
     /// Its title, from the script's section.
     pub title: String,
-    /// How far it is applied.
     pub extent: Extent,
     pub why: String,
     /// What its checks say that do not pass.

@@ -4,10 +4,10 @@
 //! raises without USAGE on its schema. What needs a lock on a table (its size) is a question of its
 //! own, so that a lock in the way costs only that.
 
-use super::{CatalogColumn, CatalogTable, InspectedTable, Long, TableLock, TablePart};
+use super::{CatalogColumn, CatalogTable, InspectedTable, TableLock, TablePart};
 use crate::database::others::{self, COLUMNS, SESSION};
 use crate::database::tables::{estimated_rows, named};
-use crate::gate::event::{LockMode, Millis};
+use crate::gate::event::{LockMode, Millis, OtherSession};
 use crate::runbook::check::{ResultRow, ResultSet};
 use crate::runbook::objects::Name;
 use std::collections::HashMap;
@@ -15,10 +15,6 @@ use std::collections::HashMap;
 /// From when on a transaction counts as long, in seconds.
 pub(super) const LONG: u32 = 30;
 
-/// How much of a query is told, in characters.
-const QUERY_LENGTH: usize = 200;
-
-/// What is asked, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CatalogQuestion {
     Tables,
@@ -33,32 +29,21 @@ pub(super) enum CatalogQuestion {
 }
 
 impl CatalogQuestion {
-    pub(super) const ALL: [CatalogQuestion; 9] = [
-        CatalogQuestion::Tables,
-        CatalogQuestion::Columns,
-        CatalogQuestion::Indexes,
-        CatalogQuestion::Constraints,
-        CatalogQuestion::Triggers,
-        CatalogQuestion::Sizes,
-        CatalogQuestion::Locks,
-        CatalogQuestion::Long,
-        CatalogQuestion::Sees,
+    /// Each, and what it is about, for when it is not answered.
+    pub(super) const ALL: [(CatalogQuestion, &str); 9] = [
+        (CatalogQuestion::Tables, "the tables"),
+        (CatalogQuestion::Columns, "the columns"),
+        (CatalogQuestion::Indexes, "the indexes"),
+        (CatalogQuestion::Constraints, "the constraints"),
+        (CatalogQuestion::Triggers, "the triggers"),
+        (CatalogQuestion::Sizes, "the sizes of tables and indexes"),
+        (CatalogQuestion::Locks, "locks on the tables"),
+        (CatalogQuestion::Long, "long transactions"),
+        (
+            CatalogQuestion::Sees,
+            "what this role may see of other sessions",
+        ),
     ];
-
-    /// What it is about, for when it is not answered.
-    pub(super) fn about(self) -> &'static str {
-        match self {
-            CatalogQuestion::Tables => "the tables",
-            CatalogQuestion::Columns => "the columns",
-            CatalogQuestion::Indexes => "the indexes",
-            CatalogQuestion::Constraints => "the constraints",
-            CatalogQuestion::Triggers => "the triggers",
-            CatalogQuestion::Sizes => "the sizes of tables and indexes",
-            CatalogQuestion::Locks => "locks on the tables",
-            CatalogQuestion::Long => "long transactions",
-            CatalogQuestion::Sees => "what this role may see of other sessions",
-        }
-    }
 
     pub(super) fn sql(self, names: &[Name]) -> String {
         let tables = tables(names);
@@ -258,33 +243,19 @@ impl CatalogAnswers {
         let rows = self.rows(CatalogQuestion::Locks).iter();
         rows.map(|row| {
             let mode = read_cell(row, 2 + COLUMNS);
-            let by = others::session(row);
             TableLock {
-                pid: Some(by.pid).filter(|pid| *pid != 0),
-                who: by.who(),
+                by: others::session(row),
                 relation: read_cell(row, 1 + COLUMNS),
                 mode: LockMode::from_catalog(&mode).map_or(mode, |mode| mode.name().to_owned()),
                 granted: read_cell(row, 3 + COLUMNS) == "t",
-                open: by.since,
             }
         })
         .collect()
     }
 
-    pub(super) fn long(&self) -> Vec<Long> {
+    pub(super) fn long(&self) -> Vec<OtherSession> {
         let rows = self.rows(CatalogQuestion::Long).iter();
-        rows.map(|row| {
-            let by = others::session(row);
-            Long {
-                pid: by.pid,
-                who: by.who(),
-                open: by.since.unwrap_or(0),
-                query: by
-                    .query
-                    .map(|query| query.chars().take(QUERY_LENGTH).collect()),
-            }
-        })
-        .collect()
+        rows.map(|row| others::session(row)).collect()
     }
 
     /// Whether the role sees everything of other sessions; `None` where that was not answered.

@@ -10,8 +10,8 @@ mod differences;
 mod hold;
 mod index;
 
-use super::expected::{Expectation, ExpectedObject};
-use super::{CatalogTable, InspectedTable};
+use super::expected::Expectation;
+use super::{CatalogColumn, CatalogTable, InspectedTable};
 use crate::runbook::objects::{self, Deed, Name, Sort, quoted};
 use hold::hold;
 use std::collections::{BTreeSet, HashMap};
@@ -54,7 +54,6 @@ pub struct ComparedObject {
 /// Everything that was held against one another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// Each object of the script.
     pub rows: Vec<ComparedObject>,
     /// Which of what is there a row tells of: the table, and kind and name.
     pub told: BTreeSet<(String, String)>,
@@ -72,6 +71,11 @@ struct FoundTable<'a> {
 }
 
 impl FoundTable<'_> {
+    fn column(&self, name: &str) -> Option<&CatalogColumn> {
+        let mut columns = self.found?.columns.iter();
+        columns.find(|column| column.name == name)
+    }
+
     /// The server's definition of an index `i`, a constraint `c` or the default of a column `d`.
     fn definition(&self, of: char, name: &str) -> Option<&Deed> {
         self.read
@@ -109,8 +113,8 @@ pub(super) fn compare(
             (None, Some(name)) => name.to_string(),
             (None, None) => String::new(),
         };
-        let held = hold(
-            &expectation.wanted,
+        let (row, called) = hold(
+            expectation,
             &FoundTable {
                 table: &place,
                 found: table.and_then(|table| table.found.as_ref()),
@@ -118,26 +122,11 @@ pub(super) fn compare(
                 spelt,
             },
         );
-        if let Some(name) = held.actual_name {
-            let sort = expectation.wanted.sort();
-            comparison
-                .told
-                .insert((place.clone(), format!("{} {name}", sort.word())));
+        if let Some(name) = called {
+            let told = (place, format!("{} {name}", row.sort.word()));
+            comparison.told.insert(told);
         }
-        comparison.rows.push(ComparedObject {
-            table: place,
-            section: expectation.section,
-            sort: expectation.wanted.sort(),
-            added: !matches!(
-                expectation.wanted,
-                ExpectedObject::Changed { .. } | ExpectedObject::Gone(..)
-            ),
-            name: held.name,
-            expected: held.expected,
-            actual: held.actual,
-            mark: held.mark,
-            why: held.why,
-        });
+        comparison.rows.push(row);
     }
     comparison
 }

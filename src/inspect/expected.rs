@@ -19,21 +19,22 @@ pub(super) struct Expectation {
     pub(super) wanted: ExpectedObject,
 }
 
-/// What is expected of an object.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum ExpectedObject {
-    /// A column as the script declares it.
     Column(DeclaredColumn),
     /// A column that was there before, in the respects that the script changes.
-    Changed {
-        name: String,
-        kind: Option<String>,
-        default: Option<Option<Expression>>,
-        not_null: Option<bool>,
-    },
+    Changed(ChangedColumn),
     Index(Index),
     Constraint(Constraint),
     Gone(Sort, String),
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct ChangedColumn {
+    pub(super) name: String,
+    pub(super) kind: Option<String>,
+    pub(super) default: Option<Option<Expression>>,
+    pub(super) not_null: Option<bool>,
 }
 
 impl ExpectedObject {
@@ -41,7 +42,9 @@ impl ExpectedObject {
     pub(super) fn name(&self) -> Option<&str> {
         match self {
             ExpectedObject::Column(column) => Some(&column.name),
-            ExpectedObject::Changed { name, .. } | ExpectedObject::Gone(_, name) => Some(name),
+            ExpectedObject::Changed(ChangedColumn { name, .. }) | ExpectedObject::Gone(_, name) => {
+                Some(name)
+            }
             ExpectedObject::Index(index) => index.name.as_deref(),
             ExpectedObject::Constraint(constraint) => constraint.name.as_deref(),
         }
@@ -49,7 +52,7 @@ impl ExpectedObject {
 
     pub(super) fn sort(&self) -> Sort {
         match self {
-            ExpectedObject::Column(_) | ExpectedObject::Changed { .. } => Sort::Column,
+            ExpectedObject::Column(_) | ExpectedObject::Changed(_) => Sort::Column,
             ExpectedObject::Index(_) => Sort::Index,
             ExpectedObject::Constraint(_) => Sort::Constraint,
             ExpectedObject::Gone(sort, _) => sort.clone(),
@@ -146,12 +149,10 @@ fn alter(all: &mut Vec<Expectation>, change: &Change, table: &Name, called: &str
         all.push(Expectation {
             section: change.section,
             table: Some(table.clone()),
-            wanted: ExpectedObject::Changed {
+            wanted: ExpectedObject::Changed(ChangedColumn {
                 name: called.to_owned(),
-                kind: None,
-                default: None,
-                not_null: None,
-            },
+                ..ChangedColumn::default()
+            }),
         });
         all.len() - 1
     });
@@ -169,13 +170,13 @@ fn alter(all: &mut Vec<Expectation>, change: &Change, table: &Name, called: &str
         }
         (ExpectedObject::Column(column), Facet::NotNull(new)) => column.not_null = *new,
         (ExpectedObject::Column(column), Facet::Name(new)) => column.name.clone_from(new),
-        (ExpectedObject::Changed { kind, .. }, Facet::Kind(new)) => *kind = Some(new.clone()),
-        (ExpectedObject::Changed { default, .. }, Facet::Default(new)) => {
-            *default = Some(new.clone())
+        (ExpectedObject::Changed(change), Facet::Kind(new)) => change.kind = Some(new.clone()),
+        (ExpectedObject::Changed(change), Facet::Default(new)) => {
+            change.default = Some(new.clone());
         }
-        (ExpectedObject::Changed { not_null, .. }, Facet::NotNull(new)) => *not_null = Some(*new),
-        (ExpectedObject::Changed { name, .. }, Facet::Name(new)) => name.clone_from(new),
-        (ExpectedObject::Column(_) | ExpectedObject::Changed { .. }, Facet::Other(_))
+        (ExpectedObject::Changed(change), Facet::NotNull(new)) => change.not_null = Some(*new),
+        (ExpectedObject::Changed(change), Facet::Name(new)) => change.name.clone_from(new),
+        (ExpectedObject::Column(_) | ExpectedObject::Changed(_), Facet::Other(_))
         | (
             ExpectedObject::Index(_) | ExpectedObject::Constraint(_) | ExpectedObject::Gone(..),
             _,
@@ -187,7 +188,7 @@ fn alter(all: &mut Vec<Expectation>, change: &Change, table: &Name, called: &str
 pub(super) fn types(expectations: &[Expectation]) -> Vec<String> {
     let kinds = expectations.iter().filter_map(|one| match &one.wanted {
         ExpectedObject::Column(column) => Some(column.kind.clone()),
-        ExpectedObject::Changed { kind, .. } => kind.clone(),
+        ExpectedObject::Changed(change) => change.kind.clone(),
         ExpectedObject::Index(_) | ExpectedObject::Constraint(_) | ExpectedObject::Gone(..) => None,
     });
     let mut kinds: Vec<String> = kinds.filter(|kind| !kind.is_empty()).collect();

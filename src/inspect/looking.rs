@@ -35,7 +35,6 @@ fn limits(statement: Millis, before: &Exclusive) -> ReadOnlyLimits {
     }
 }
 
-/// What the task has to say.
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
     Seen(Box<Inspection>),
@@ -85,7 +84,6 @@ pub async fn task(
     }
 }
 
-/// A message with all that helps.
 pub fn words(why: &ServerMessage) -> String {
     let mut words = message::line(why);
     for more in [&why.detail, &why.hint, &why.context].into_iter().flatten() {
@@ -151,17 +149,16 @@ async fn catalogs(
     let impact = runbook.impact();
     let texts: Vec<String> = CatalogQuestion::ALL
         .iter()
-        .map(|question| question.sql(&impact.relations))
+        .map(|(question, _)| question.sql(&impact.relations))
         .collect();
     let queries = read_only::numbered(&texts);
     let answered = read_only::each(link, &queries, limits(CATALOGS, before)).await?;
     let mut answers = CatalogAnswers::default();
-    for (question, answer) in CatalogQuestion::ALL.into_iter().zip(answered) {
+    for ((question, about), answer) in CatalogQuestion::ALL.into_iter().zip(answered) {
         match answer {
             Ok(report) => answers.take(question, report.result),
             Err(stopped) => sight.problems.push(format!(
-                "{} could not be read: {}",
-                question.about(),
+                "{about} could not be read: {}",
                 message::line(&stopped.error)
             )),
         }

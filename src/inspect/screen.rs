@@ -30,7 +30,6 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
     None,
-    /// To look at everything again.
     Look,
     Leave,
     /// To have the whole screen drawn anew.
@@ -38,7 +37,6 @@ pub enum Wish {
 }
 
 pub struct InspectScreen {
-    /// What the views show of it.
     shown: ShownPanes,
     /// For the views that the walk shares: a machine that was never told anything.
     machine: Machine,
@@ -86,7 +84,6 @@ impl InspectScreen {
         self.shown.now = now;
     }
 
-    /// Tells it that a look was ordered.
     pub fn looks(&mut self) {
         self.shown.looking = true;
     }
@@ -168,7 +165,6 @@ impl InspectScreen {
         Wish::None
     }
 
-    /// Whether a text is being typed.
     pub fn is_typing(&self) -> bool {
         self.place().types()
     }

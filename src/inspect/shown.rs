@@ -36,7 +36,6 @@ impl InspectPane {
         InspectPane::Messages,
     ];
 
-    /// Its name among its neighbours.
     pub fn name(self) -> &'static str {
         match self {
             InspectPane::Applied => "applied",
@@ -58,7 +57,6 @@ pub(super) struct LastChecks {
     pub(super) at: Millis,
 }
 
-/// What the panes are drawn from.
 pub(super) struct ShownPanes {
     pub(super) runbook: Arc<Runbook>,
     pub(super) impact: Arc<Impact>,
@@ -72,7 +70,6 @@ pub(super) struct ShownPanes {
     pub(super) checked: Option<LastChecks>,
     /// Why nothing can be seen now.
     pub(super) blind: Option<String>,
-    /// A look is under way.
     pub(super) looking: bool,
     pub(super) runs: Result<Vec<PastRun>, String>,
     /// Where the journals lie, for people.
@@ -102,7 +99,6 @@ impl ShownPanes {
     }
 }
 
-/// What stands where there is nothing yet.
 pub(super) fn nothing_yet(shown: &ShownPanes, columns: usize) -> Vec<Line<'static>> {
     let text = match &shown.blind {
         Some(why) => format!("Nothing was seen yet: {why}"),

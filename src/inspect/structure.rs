@@ -89,7 +89,6 @@ pub(super) fn draw_structure(
     lines
 }
 
-/// A table in a line.
 fn facts(found: &CatalogTable) -> String {
     let rows = match found.rows {
         Some(rows) => format!("about {} rows", grouped(rows)),

@@ -30,7 +30,6 @@ pub fn place(sight: &Inspection) -> String {
     )
 }
 
-/// What all the checks come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Result {
     /// At least one PASS, no FAIL, and an answer to every question.

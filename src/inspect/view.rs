@@ -92,7 +92,6 @@ fn freshness(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Line<'sta
     scene.band(text.trim_end_matches(&dot), style, columns)
 }
 
-/// The lines of the open pane.
 pub(super) fn draw_pane(
     shown: &ShownPanes,
     scene: &Scene<'_>,
@@ -211,6 +210,9 @@ fn impact(shown: &ShownPanes, columns: usize) -> Vec<Line<'static>> {
     walk_impact::draw_impact(shown.look, &shown.impact, measure, columns)
 }
 
+/// How much of a query is told, in characters.
+const QUERY_LENGTH: usize = 200;
+
 fn locks(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = shown.look;
     let Some(sight) = &shown.sight else {
@@ -229,13 +231,12 @@ fn locks(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Vec<Line<'sta
             true => ("holds", look.warn()),
             false => ("waits for", look.bad()),
         };
-        let who = match held.pid {
-            Some(pid) => format!("pid {pid} {}", held.who),
-            None => "a prepared transaction".into(),
+        let who = match held.by.pid {
+            0 => "a prepared transaction".into(),
+            pid => format!("pid {pid} {}", held.by.who()),
         };
-        let open = held
-            .open
-            .map_or_else(String::new, |open| format!(", open for {}", took(open)));
+        let open = held.by.since;
+        let open = open.map_or_else(String::new, |open| format!(", open for {}", took(open)));
         let text = look.clean(&format!(
             "{who}{open}: {word} {} on {}",
             held.mode, held.relation
@@ -252,15 +253,15 @@ fn locks(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Vec<Line<'sta
         inner,
     ));
     for long in &sight.long {
-        let query = long
-            .query
-            .as_ref()
-            .map_or_else(String::new, |query| format!(": {query}"));
+        let query = long.query.as_ref().map_or_else(String::new, |query| {
+            let begun: String = query.chars().take(QUERY_LENGTH).collect();
+            format!(": {begun}")
+        });
         let text = look.clean(&format!(
             "pid {} {}, open for {}{query}",
             long.pid,
-            long.who,
-            took(long.open)
+            long.who(),
+            took(long.since.unwrap_or(0))
         ));
         lines.extend(hanging(&text, Style::new(), 3, inner));
     }

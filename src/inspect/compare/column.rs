@@ -5,19 +5,17 @@
 
 use super::differences::Differences;
 use super::{FoundTable, NameExpectedActual};
+use crate::inspect::expected::ChangedColumn;
 use crate::inspect::{CatalogColumn, kinds};
 use crate::runbook::objects::{self, Deed, Expression, Generated, quoted};
 use std::collections::HashMap;
 
-/// One that the script adds.
 pub(super) fn added(
     column: &objects::DeclaredColumn,
     there: &FoundTable<'_>,
     differences: &mut Differences,
 ) -> NameExpectedActual {
-    let own = there
-        .found
-        .and_then(|found| found.columns.iter().find(|one| one.name == column.name));
+    let own = there.column(&column.name);
     if let Some(own) = own {
         kind(&column.kind, own, there, differences);
         nullable(column.not_null, own, differences);
@@ -36,44 +34,34 @@ pub(super) fn added(
 
 /// One that was there before, of which the script changes type, default or NOT NULL.
 pub(super) fn changed(
-    name: &str,
-    to: Option<&str>,
-    given: Option<&Option<Expression>>,
-    not_null: Option<bool>,
+    change: &ChangedColumn,
     there: &FoundTable<'_>,
     differences: &mut Differences,
 ) -> NameExpectedActual {
-    let own = there
-        .found
-        .and_then(|found| found.columns.iter().find(|one| one.name == name));
+    let own = there.column(&change.name);
     if let Some(own) = own {
-        if let Some(to) = to {
+        if let Some(to) = &change.kind {
             kind(to, own, there, differences);
         }
-        if let Some(not_null) = not_null {
+        if let Some(not_null) = change.not_null {
             nullable(not_null, own, differences);
         }
-        if let Some(given) = given {
+        if let Some(given) = &change.default {
             let actual = default(own, there);
             differences.expression("default", given.as_ref(), actual.as_ref());
         }
     }
-    let mut parts: Vec<String> = to.iter().map(|to| spelling(to, there.spelt)).collect();
-    parts.extend(not_null.map(|yes| {
-        if yes {
-            "NOT NULL".into()
-        } else {
-            "nullable".into()
-        }
-    }));
-    parts.extend(given.as_ref().map(|given| match given {
+    let to = change.kind.iter();
+    let mut parts: Vec<String> = to.map(|to| spelling(to, there.spelt)).collect();
+    parts.extend(change.not_null.map(|yes| null_word(yes).to_owned()));
+    parts.extend(change.default.as_ref().map(|given| match given {
         Some(given) => format!("DEFAULT {}", given.text),
         None => "no default".to_owned(),
     }));
     if parts.is_empty() {
         parts.push("there".into());
     }
-    (quoted(name), parts.join(" "), own.map(shown))
+    (quoted(&change.name), parts.join(" "), own.map(shown))
 }
 
 /// A column of the catalog: its name, and it as it would be declared.
@@ -119,8 +107,14 @@ fn kind(wanted: &str, own: &CatalogColumn, there: &FoundTable<'_>, differences: 
 }
 
 fn nullable(not_null: bool, own: &CatalogColumn, differences: &mut Differences) {
-    let word = |not_null| if not_null { "NOT NULL" } else { "nullable" };
-    differences.value("it", word(not_null), word(own.not_null));
+    differences.value("it", null_word(not_null), null_word(own.not_null));
+}
+
+fn null_word(not_null: bool) -> &'static str {
+    match not_null {
+        true => "NOT NULL",
+        false => "nullable",
+    }
 }
 
 fn generated(wanted: Generated, own: &CatalogColumn, differences: &mut Differences) {

@@ -8,7 +8,6 @@ use super::{FoundTable, NameExpectedActual};
 use crate::inspect::{CatalogTable, TablePart};
 use crate::runbook::objects::{Constraint, ConstraintKind, Deed, quoted};
 
-/// One that the script adds.
 pub(super) fn added(
     constraint: &Constraint,
     there: &FoundTable<'_>,

@@ -4,111 +4,83 @@
 //! that the server named, and is then neither there nor missing.
 
 use super::differences::Differences;
-use super::{FoundTable, Mark, column, constraint, index};
-use crate::inspect::expected::ExpectedObject;
+use super::{ComparedObject, FoundTable, Mark, NameExpectedActual, column, constraint, index};
+use crate::inspect::expected::{Expectation, ExpectedObject};
 use crate::inspect::{CatalogTable, TablePart};
 use crate::runbook::objects::{ConstraintKind, Name, Sort, quoted};
 
-/// An expectation, held against what is there.
-pub(super) struct HeldExpectation {
-    pub(super) name: String,
-    pub(super) expected: String,
-    pub(super) actual: Option<String>,
-    pub(super) actual_name: Option<String>,
-    pub(super) mark: Mark,
-    pub(super) why: Vec<String>,
-}
-
-/// Holds one expectation against what is there.
-pub(super) fn hold(wanted: &ExpectedObject, there: &FoundTable<'_>) -> HeldExpectation {
+/// What became of an expectation, and what the object is called where it is there.
+pub(super) fn hold(
+    expectation: &Expectation,
+    there: &FoundTable<'_>,
+) -> (ComparedObject, Option<String>) {
+    let wanted = &expectation.wanted;
     let mut differences = Differences::default();
     let (name, expected, own) = match wanted {
         ExpectedObject::Column(column) => column::added(column, there, &mut differences),
-        ExpectedObject::Changed {
-            name,
-            kind,
-            default,
-            not_null,
-        } => column::changed(
-            name,
-            kind.as_deref(),
-            default.as_ref(),
-            *not_null,
-            there,
-            &mut differences,
-        ),
+        ExpectedObject::Changed(change) => column::changed(change, there, &mut differences),
         ExpectedObject::Index(index) => index::added(index, there, &mut differences),
         ExpectedObject::Constraint(constraint) => {
             constraint::added(constraint, there, &mut differences)
         }
-        ExpectedObject::Gone(sort, name) => return gone(sort, name, there.found),
+        ExpectedObject::Gone(sort, name) => gone(sort, name, there.found),
     };
     let (actual_name, actual) = own.unzip();
     let candidates = match (&actual, wanted.name(), there.found) {
         (None, None, Some(found)) => candidates(wanted, there.table, found),
         _ => Vec::new(),
     };
+    let Differences { sure, text } = differences;
+    let mark = match (wanted, &actual) {
+        (ExpectedObject::Gone(..), None) => Mark::Same,
+        (ExpectedObject::Gone(..), Some(_)) => Mark::StillThere,
+        (_, None) if candidates.is_empty() => Mark::Missing,
+        (_, None) => Mark::Unsure,
+        (_, Some(_)) if !sure.is_empty() => Mark::Differs,
+        (_, Some(_)) if !text.is_empty() => Mark::Text,
+        (_, Some(_)) => Mark::Same,
+    };
+    let mut why: Vec<String> = sure.into_iter().chain(text).collect();
     if !candidates.is_empty() {
         let candidates = candidates.join(", ");
-        return HeldExpectation {
-            name,
-            expected,
-            actual: None,
-            actual_name: None,
-            mark: Mark::Unsure,
-            why: vec![format!(
-                "the script gives it no name; {candidates} may be it, and has another text"
-            )],
-        };
+        why.push(format!(
+            "the script gives it no name; {candidates} may be it, and has another text"
+        ));
     }
-    let mark = match (
-        &actual,
-        differences.sure.is_empty(),
-        differences.text.is_empty(),
-    ) {
-        (None, _, _) => Mark::Missing,
-        (Some(_), false, _) => Mark::Differs,
-        (Some(_), true, false) => Mark::Text,
-        (Some(_), true, true) => Mark::Same,
-    };
-    let mut why = differences.sure;
-    why.extend(differences.text);
-    HeldExpectation {
+    let changes = matches!(
+        wanted,
+        ExpectedObject::Changed(_) | ExpectedObject::Gone(..)
+    );
+    let row = ComparedObject {
+        table: there.table.to_owned(),
+        section: expectation.section,
+        sort: wanted.sort(),
+        added: !changes,
         name,
         expected,
         actual,
-        actual_name,
         mark,
         why,
-    }
+    };
+    (row, actual_name)
 }
 
-fn gone(sort: &Sort, name: &str, found: Option<&CatalogTable>) -> HeldExpectation {
+fn gone(sort: &Sort, name: &str, found: Option<&CatalogTable>) -> NameExpectedActual {
     let part = |parts: &[TablePart]| {
         let found = parts.iter().find(|part| part.name == name);
         found.map(|part| part.definition.clone())
     };
     let there = found.and_then(|found| match sort {
-        Sort::Column => found
-            .columns
-            .iter()
-            .find(|one| one.name == name)
-            .map(|one| column::shown(one).1),
+        Sort::Column => {
+            let mut columns = found.columns.iter();
+            let column = columns.find(|one| one.name == name);
+            column.map(|one| column::shown(one).1)
+        }
         Sort::Constraint => part(&found.constraints),
         _ => part(&found.indexes),
     });
-    HeldExpectation {
-        name: quoted(name),
-        expected: "dropped".into(),
-        actual_name: there.as_ref().map(|_| name.to_owned()),
-        mark: if there.is_some() {
-            Mark::StillThere
-        } else {
-            Mark::Same
-        },
-        actual: there,
-        why: Vec::new(),
-    }
+    let there = there.map(|text| (name.to_owned(), text));
+    (quoted(name), "dropped".into(), there)
 }
 
 /// What the server may have made of an object without a name: named as it names them.
@@ -124,7 +96,7 @@ fn candidates(wanted: &ExpectedObject, table: &str, found: &CatalogTable) -> Vec
                 return Vec::new();
             }
         },
-        ExpectedObject::Column(_) | ExpectedObject::Changed { .. } | ExpectedObject::Gone(..) => {
+        ExpectedObject::Column(_) | ExpectedObject::Changed(_) | ExpectedObject::Gone(..) => {
             return Vec::new();
         }
     };

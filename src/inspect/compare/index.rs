@@ -7,7 +7,6 @@ use super::{FoundTable, NameExpectedActual};
 use crate::inspect::{CatalogTable, TablePart};
 use crate::runbook::objects::{Deed, Index, quoted};
 
-/// One that the script adds.
 pub(super) fn added(
     index: &Index,
     there: &FoundTable<'_>,

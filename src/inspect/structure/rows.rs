@@ -13,7 +13,6 @@ use crate::tui::view::TWO_COLUMNS;
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
-/// How wide the column of marks is.
 const MARKS: usize = 18;
 
 /// The objects of the script on a table; of none of the tables, where `table` is empty.
