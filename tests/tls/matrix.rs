@@ -310,90 +310,37 @@ async fn where_psql_connects_so_does_it_and_in_the_same_way() {
     let with = |certificate: &std::path::Path, key: &str, more: &str| {
         format!("sslcert={} sslkey={key} {more}", certificate.display())
     };
-    let open = "sslpassword='open sesame'";
-    let ours = [
-        (
-            "our key: PKCS#8",
-            with(
-                &mine_file,
-                &key("a.key", mine.key_bytes("pkcs8"), 0o600),
-                "",
-            ),
-        ),
-        (
-            "our key: traditional",
-            with(
-                &mine_file,
-                &key("b.key", mine.key_bytes("traditional"), 0o600),
-                "",
-            ),
-        ),
-        (
-            "our key: DER",
-            with(&mine_file, &key("c.key", mine.key_bytes("der"), 0o600), ""),
-        ),
-        (
-            "our key: PKCS#8, encrypted",
-            with(
-                &mine_file,
-                &key("d.key", mine.key_bytes("pkcs8 encrypted"), 0o600),
-                open,
-            ),
-        ),
-        (
-            "our key: traditional, encrypted",
-            with(
-                &mine_file,
-                &key("e.key", mine.key_bytes("traditional encrypted"), 0o600),
-                open,
-            ),
-        ),
-        (
-            "our key: wrong passphrase",
-            with(
-                &mine_file,
-                &key("f.key", mine.key_bytes("pkcs8 encrypted"), 0o600),
-                "sslpassword=wrong",
-            ),
-        ),
-        (
-            "our key: open to others",
-            with(
-                &mine_file,
-                &key("g.key", mine.key_bytes("pkcs8"), 0o644),
-                "",
-            ),
-        ),
-        ("our key: missing", with(&mine_file, "/nonexistent/key", "")),
-        (
-            "our key: of another certificate",
-            with(
-                &mine_file,
-                &key("h.key", foreign.key_bytes("pkcs8"), 0o600),
-                "",
-            ),
-        ),
-        (
-            "our certificate: missing",
-            with(&folder.join("nothing"), "/nonexistent/key", ""),
-        ),
-        (
-            "our certificate: of another authority",
-            with(
-                &foreign_file,
-                &key("i.key", foreign.key_bytes("pkcs8"), 0o600),
-                "",
-            ),
-        ),
-        (
-            "our certificate: for another role",
-            with(
-                &wrong_file,
-                &key("j.key", wrong_role.key_bytes("pkcs8"), 0o600),
-                "",
-            ),
-        ),
+    let (open, wrong) = ("sslpassword='open sesame'", "sslpassword=wrong");
+    let (pkcs8, old) = ("pkcs8", "traditional");
+    let (pkcs8_encrypted, old_encrypted) = ("pkcs8 encrypted", "traditional encrypted");
+    let keyed = [
+        ("PKCS#8", &mine, pkcs8, 0o600, ""),
+        ("traditional", &mine, old, 0o600, ""),
+        ("DER", &mine, "der", 0o600, ""),
+        ("PKCS#8, encrypted", &mine, pkcs8_encrypted, 0o600, open),
+        ("traditional, encrypted", &mine, old_encrypted, 0o600, open),
+        ("wrong passphrase", &mine, pkcs8_encrypted, 0o600, wrong),
+        ("open to others", &mine, pkcs8, 0o644, ""),
+        ("of another certificate", &foreign, pkcs8, 0o600, ""),
     ];
+    let mut ours: Vec<(String, String)> = Vec::new();
+    for (number, (name, pair, form, mode, more)) in keyed.into_iter().enumerate() {
+        let key = key(&format!("{number}.key"), pair.key_bytes(form), mode);
+        let name = format!("our key: {name}");
+        ours.push((name, with(&mine_file, &key, more)));
+    }
+    let gone = with(&mine_file, "/nonexistent/key", "");
+    ours.insert(7, ("our key: missing".to_owned(), gone));
+    let foreign_key = key("foreign.key", foreign.key_bytes(pkcs8), 0o600);
+    let wrong_key = key("wrong.key", wrong_role.key_bytes(pkcs8), 0o600);
+    for (name, file, key) in [
+        ("missing", &folder.join("nothing"), "/nonexistent/key"),
+        ("of another authority", &foreign_file, &*foreign_key),
+        ("for another role", &wrong_file, &*wrong_key),
+    ] {
+        let name = format!("our certificate: {name}");
+        ours.push((name, with(file, key, "")));
+    }
     for (number, (name, more)) in ours.iter().enumerate() {
         for mode in 0..6 {
             let conninfo = format!("{base} user=by_certificate host=127.0.0.1 {rooted} {more}");
