@@ -134,7 +134,6 @@ pub async fn walk<H: HeldSession>(
     }
 }
 
-/// Writes what there is to tell.
 fn tell_news<H: HeldSession>(
     engine: &mut Engine<H>,
     teller: &mut Teller<'_>,

@@ -25,7 +25,6 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// The journal of the present run.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,

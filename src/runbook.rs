@@ -100,11 +100,9 @@ pub enum Decide {
     Unheld,
 }
 
-/// Where a runbook was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunbookOrigin {
     BuiltIn,
-    /// A folder with a `runbook.toml`.
     Folder(std::path::PathBuf),
     /// A bare script, without a manifest.
     BareScript(std::path::PathBuf),
@@ -120,7 +118,6 @@ pub struct ChecklistItem {
     pub kind: ItemKind,
     /// What an [`ItemKind::Attest`] says in full.
     pub text: Option<String>,
-    /// The checks of an [`ItemKind::Checks`].
     pub checks: Option<Script>,
     /// What a person is asked for with the signature, as a question; it is recorded.
     pub asks: Option<String>,

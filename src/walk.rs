@@ -102,7 +102,6 @@ pub async fn walk<H: HeldSession, B: Surface>(
     }
 }
 
-/// Waits for the editor that is open.
 async fn edited(open: &mut Option<OpenEditor>) -> EditedText {
     match open {
         Some(open) => open.ended().await,

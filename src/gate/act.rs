@@ -36,7 +36,6 @@ pub enum Command {
     /// Why a script without checks is committed.
     ReasonGiven(String),
     SecondSigned(String),
-    /// COMMIT, with the name that was typed.
     NameTyped(String),
     /// Open the question whether to roll back.
     AskRollback,
@@ -170,7 +169,6 @@ impl Act {
 }
 
 impl Command {
-    /// The act that it is.
     pub fn act(&self) -> Act {
         match self {
             Command::SignOff { .. } => Act::SignOff,

@@ -86,7 +86,6 @@ impl Basis {
         &mut self.let_go
     }
 
-    /// What came out of the pass.
     pub fn shown(&self) -> &Pass {
         &self.let_go.shown
     }
@@ -133,7 +132,6 @@ impl Approval {
         }
     }
 
-    /// What it was given on.
     pub fn basis(&self) -> &Basis {
         &self.basis
     }
@@ -156,7 +154,6 @@ impl Approval {
         (self.consent, self.digest)
     }
 
-    /// What `target` is different in.
     pub(super) fn differs_in_target(&self, target: &Target) -> Compared {
         let mut found = Compared::default();
         differing_targets(&self.basis.let_go.target, target, &mut found);

@@ -49,7 +49,6 @@ impl Dumping {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Dump {
     pub path: PathBuf,
-    /// Its size in bytes.
     pub bytes: u64,
     /// From the start of `pg_dump` to the file under its own name.
     pub took: Millis,
@@ -57,15 +56,12 @@ pub struct Dump {
     pub made_at: String,
     /// The SHA-256 of the file, in hexadecimal.
     pub sha256: String,
-    /// Entries of its table of contents.
     pub entries: usize,
     /// How many of them are the contents of a table.
     pub tables: usize,
     /// The version of `pg_dump`.
     pub program: String,
-    /// The version of the server that it was made from.
     pub server: String,
-    /// The database that it was made from.
     pub database: String,
     /// The system identifier of that server, where the role may see it.
     pub system_identifier: Option<String>,

@@ -99,7 +99,6 @@ impl Ending {
         }
     }
 
-    /// The exit code of a run that ended so.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Ending::NotConnected => ExitCode::NoConnection,
@@ -130,7 +129,6 @@ pub enum Why {
     SettleFailed,
     /// Something else than a deferred constraint failed on the way to the decision.
     NotSettled,
-    /// At least one check says FAIL.
     ChecksFailed,
     NothingPassed,
     /// The script ended the transaction that was begun.
@@ -221,7 +219,6 @@ impl std::fmt::Display for Why {
     }
 }
 
-/// How an outcome is known.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Proof {
     /// The server's command tag, and `pg_xact_status` where it was asked.

@@ -63,7 +63,6 @@ pub struct Perusal {
     pub document: Document,
     /// From when it was opened until it was left.
     pub lasted: Millis,
-    /// How many lines it has.
     pub lines: usize,
     /// How many of them were on the screen this time.
     pub shown: usize,
@@ -77,14 +76,12 @@ pub struct Perusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Document {
     Script,
-    /// The rollback script with this index.
     Rollback(usize),
     /// The file of checks that the item with this index brings.
     Checks(usize),
 }
 
 impl Document {
-    /// The file that it is.
     pub fn script_of(self, runbook: &Runbook) -> Option<&Script> {
         match self {
             Document::Script => Some(&runbook.script),
@@ -97,7 +94,6 @@ impl Document {
 /// A report of the held session, with the number of the request it answers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// The request that it answers.
     pub seq: Seq,
     pub body: Body,
 }
@@ -122,7 +118,6 @@ pub enum Body {
     BackupLost(String),
     /// Which way a run before this one went, as far as anybody can tell.
     EarlierAnswered {
-        /// Its journal.
         journal: PathBuf,
         answer: Box<OutcomeAnswer>,
     },
@@ -167,7 +162,6 @@ pub enum Body {
     },
     /// Deferred constraints hold, and the transaction was looked at.
     Settled {
-        /// It is the one that was begun.
         same_transaction: bool,
     },
     /// The transaction failed on the way to the decision.
@@ -178,7 +172,6 @@ pub enum Body {
     },
     /// COMMIT was sent some time ago and is not answered; what the server is seen to wait for.
     CommitWaits(CommitWait),
-    /// COMMIT was answered, or was not.
     CommitAnswered(CommitAnswer),
     /// ROLLBACK was answered: the tag and the status after it.
     RollbackAnswered {

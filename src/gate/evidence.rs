@@ -8,7 +8,6 @@ pub struct Evidence {
     /// Whether it supports a signature.
     pub standing: Standing,
     pub summary: String,
-    /// The rest, a line each.
     pub lines: Vec<String>,
     /// Rows that carry a verdict, where the evidence is a set of checks.
     #[serde(skip)]

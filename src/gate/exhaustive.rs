@@ -550,7 +550,6 @@ fn signed(machine: &Machine) -> bool {
     machine.items().iter().all(|item| item.signed)
 }
 
-/// The witness after an event, from the outside.
 fn witnessed(before: &State, event: &Event, effects: &[Effect], after: &Machine) -> Witness {
     let (machine, witness) = before;
     let mut witness = witness.clone();

@@ -36,7 +36,6 @@ pub enum ExitCode {
     Signalled(Signal),
 }
 
-/// The signals that end a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Signal {
     /// SIGHUP, or the terminal is gone.

@@ -78,13 +78,11 @@ impl OutcomeAnswer {
     /// What its text begins with, one of them.
     pub const WORDS: [&str; 3] = ["COMMITTED", "ROLLED BACK", "UNKNOWN"];
 
-    /// Its first sentence.
     pub fn in_short(&self) -> &str {
         let end = self.text.find(". ").map_or(self.text.len(), |end| end + 1);
         self.text.get(..end).unwrap_or(&self.text)
     }
 
-    /// It in a word.
     pub fn word(&self) -> &'static str {
         let [committed, rolled_back, unknown] = OutcomeAnswer::WORDS;
         match self.code {

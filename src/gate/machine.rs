@@ -105,7 +105,6 @@ impl Machine {
         }
     }
 
-    /// The first effects of a run.
     pub fn start(&mut self) -> Vec<Effect> {
         vec![self.connect()]
     }
@@ -114,7 +113,6 @@ impl Machine {
         &self.phase
     }
 
-    /// What the run was planned as.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }

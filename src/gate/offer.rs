@@ -2,7 +2,6 @@
 
 use super::ending::Why;
 
-/// What an act is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Offer {
     /// It has no meaning here.

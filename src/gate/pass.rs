@@ -13,7 +13,6 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// The most warnings that are kept of a pass.
 const MOST_WARNINGS: usize = 1_000;
 /// SQLSTATE of a notice that says nothing but itself.
 const PLAIN_NOTICE: &str = "00000";
@@ -23,7 +22,6 @@ const PLAIN_NOTICE: &str = "00000";
 pub struct Pass {
     /// The SHA-256 of the script.
     pub script: String,
-    /// What the statements came to, in their order.
     pub statements: Vec<CameOut>,
     /// What the server warned of, in its order.
     pub warnings: Vec<Warned>,
@@ -35,7 +33,6 @@ pub struct Pass {
     pub structure: Structure,
 }
 
-/// What one statement came to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CameOut {
     pub number: usize,
@@ -77,7 +74,6 @@ impl Pass {
         }
     }
 
-    /// Keeps what a statement came to.
     pub fn keep(&mut self, report: &StatementReport) {
         let rows = report.result.as_ref();
         self.statements.push(CameOut {

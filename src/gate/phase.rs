@@ -36,7 +36,6 @@ pub enum Phase {
     /// The gate: COMMIT or ROLLBACK.
     Deciding {
         held: Held,
-        /// What is open on it.
         prompt: Prompt,
         /// How much longer it must be on screen until it is armed.
         arming: Millis,
@@ -85,7 +84,6 @@ pub enum Phase {
     /// COMMIT was handed to the session.
     Committing {
         held: Held,
-        /// It was seen to wait.
         waits: bool,
         /// As in [`RunningPass`], of its wait.
         cancelling: Option<Millis>,
@@ -100,7 +98,6 @@ pub enum Phase {
     },
     /// The link was lost; the server is asked which way the transaction went.
     Inquiring {
-        /// COMMIT may have been sent.
         commit_sent: bool,
         /// With why the transaction could only be rolled back, if it was so before the link was lost.
         onward: Onward,
@@ -362,7 +359,6 @@ impl RunningPass {
 }
 
 impl Onward {
-    /// Why it is rolled back.
     pub fn why(&self) -> &Why {
         match self {
             Onward::End(why) => why,

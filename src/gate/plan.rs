@@ -51,7 +51,6 @@ pub enum Unheld {
     },
 }
 
-/// What kind of run it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// The whole walk; the person decides.
@@ -65,7 +64,6 @@ pub enum Mode {
 /// The run as the machine needs to know it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Plan {
-    /// What kind of run it is.
     pub mode: Mode,
     /// What each checklist item asks for beside its evidence.
     pub items: Vec<Requirement>,
@@ -199,7 +197,6 @@ impl Plan {
         }
     }
 
-    /// Whether every pass is let go by itself.
     pub fn lets_go_by_itself(&self) -> bool {
         matches!(
             self.unheld,

@@ -39,13 +39,11 @@ pub struct Sight {
     pub progress: Option<Progress>,
     /// Sessions that wait for us, the longest wait first.
     pub waiters: Vec<OtherSession>,
-    /// Sessions that we wait for.
     pub blockers: Vec<OtherSession>,
     /// How long we have waited for them so far, where we do.
     pub waits: Option<Millis>,
 }
 
-/// Progress of a long command.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Progress {
     /// Its phase in the server's words, such as `building index: scanning table`.

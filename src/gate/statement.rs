@@ -13,7 +13,6 @@ pub struct StatementReport {
     pub duration: Millis,
     /// The server's command tag, such as `CREATE INDEX`; that of many is kept once.
     pub tag: Arc<str>,
-    /// Its result, where it returned rows.
     pub result: Option<ResultSet>,
     /// The checks among its rows, as [`crate::runbook::check`] reads them.
     pub checks: Vec<Check>,

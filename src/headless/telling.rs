@@ -24,7 +24,6 @@ pub struct Teller<'a> {
     standings: Vec<Standing>,
     signed: Vec<bool>,
     acknowledged: Vec<usize>,
-    /// That it is being compared was told.
     compares: Vec<bool>,
     steps: usize,
     messages: usize,
@@ -86,7 +85,6 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// What is to be shown in pages.
     pub fn take_long(&mut self) -> Vec<String> {
         std::mem::take(&mut self.long)
     }

@@ -126,7 +126,6 @@ impl Asked {
         self.question.is_over()
     }
 
-    /// Answers it; an empty line is no answer, as in psql.
     pub fn answer(self, line: TypedLine) {
         match line.text.is_empty() {
             true => self.question.decline(),
@@ -150,7 +149,6 @@ pub fn write_prompt(question: &Challenge) {
     write_to_terminal(&text);
 }
 
-/// Writes to the person at the terminal.
 pub fn write_to_terminal(text: &str) {
     let tty = std::fs::OpenOptions::new().write(true).open("/dev/tty");
     // Where neither can be written to, nobody reads it.

@@ -29,7 +29,6 @@ impl Default for Chain {
     }
 }
 
-/// A line as it was written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Line {
     /// Its number, from 1.
@@ -41,11 +40,9 @@ pub struct Line {
     pub entry: Entry,
 }
 
-/// Where a journal is not what was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {what}")]
 pub struct Broken {
-    /// The line in the file, from 1.
     pub line: usize,
     pub what: String,
 }

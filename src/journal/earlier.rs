@@ -100,7 +100,6 @@ fn has_its_end(path: &Path) -> Option<bool> {
 }
 
 impl Earlier {
-    /// Whether it was on this database.
     pub fn concerns(&self, target: &Target) -> bool {
         self.target.is_same_database(target)
     }

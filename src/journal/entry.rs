@@ -21,7 +21,6 @@ pub enum Entry {
     Connected {
         target: serde_json::Value,
     },
-    /// Evidence was found for an item.
     Evidence {
         item: String,
         /// Whether it supports a signature.
@@ -31,7 +30,6 @@ pub enum Entry {
         )]
         standing: Standing,
         summary: String,
-        /// The rest of it, a line each.
         #[serde(default)]
         lines: Vec<String>,
         /// The journal of the rehearsal that it rests on.
@@ -55,7 +53,6 @@ pub enum Entry {
         document: String,
         /// From when it was opened, in milliseconds.
         milliseconds: u64,
-        /// How many lines it has.
         lines: usize,
         /// How many of them were on the screen this time.
         shown: usize,
@@ -71,26 +68,20 @@ pub enum Entry {
     BackupStarted {
         /// The file that it is going to be.
         path: String,
-        /// The size of the database, in bytes.
         database_bytes: u64,
-        /// What is free in the folder, in bytes.
         free_bytes: u64,
     },
     /// A dump was made and read back.
     BackedUp {
         path: String,
-        /// Its size, in bytes.
         bytes: u64,
-        /// How long it took, in milliseconds.
         milliseconds: u64,
         sha256: String,
-        /// Entries of its table of contents.
         entries: usize,
         /// How many of them are the contents of a table.
         tables: usize,
         /// The version of `pg_dump`.
         program: String,
-        /// The version of the server.
         server: String,
     },
     /// No dump was made, or what was made is not there any more.
@@ -142,7 +133,6 @@ pub enum Entry {
         stage: CheckStage,
         name: String,
         verdict: Verdict,
-        /// The rest of the row.
         detail: String,
         /// The digest of the structure that a rehearsal came back to, where that is what was checked;
         /// journals of earlier releases have it in the detail alone.
@@ -152,7 +142,6 @@ pub enum Entry {
     /// A query inside the transaction was answered.
     Queried {
         query: String,
-        /// How long it took, in milliseconds.
         milliseconds: u64,
         /// How many rows were shown; `None` where it failed.
         rows: Option<u64>,
@@ -276,7 +265,6 @@ impl Entry {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatementEnded {
     pub number: usize,
-    /// Its line in its file.
     pub line: usize,
     /// Its file, where it is not the script's own.
     #[serde(default)]
@@ -288,7 +276,6 @@ pub struct StatementEnded {
     /// [`Statement::about`](crate::runbook::script::Statement::about)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
-    /// How long it took, in milliseconds.
     pub milliseconds: u64,
     /// For how much of that it was seen to wait for locks, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -312,7 +299,6 @@ pub struct Opened {
     pub script: String,
     pub script_sha256: String,
     pub os_user: Option<String>,
-    /// Who became that user by sudo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sudo_user: Option<String>,
     /// The number of the user who logged in, whoever they became since by `su` or `sudo`; where the system
@@ -362,7 +348,6 @@ pub struct Opened {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rehearses {
     pub script: File,
-    /// Its rollback scripts, in their order.
     pub rollbacks: Vec<File>,
     /// The server whose schema it was done on, where that was a clone.
     #[serde(default)]

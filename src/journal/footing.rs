@@ -24,7 +24,6 @@ pub(super) struct Footing {
 const PIECE: usize = 64 * 1024;
 
 impl Footing {
-    /// Of a file that was just opened.
     pub(super) fn of(file: &File) -> Footing {
         let about = file.metadata().ok().filter(Metadata::is_file);
         let found = about.as_ref().map_or(0, Metadata::len);

@@ -240,7 +240,6 @@ fn held_against_journal(inquiry: Inquiry, replay: &Replay) -> Inquiry {
 enum JournalEnd {
     /// The end of its run is there, and no COMMIT was sent before it.
     CommitNeverSent,
-    /// Its program still runs.
     StillWritten,
     Reached,
 }

@@ -23,7 +23,6 @@ pub use timeline::{Blocking, Timeline};
 #[derive(Debug)]
 pub struct RunReport {
     pub title: String,
-    /// What it says, from the top.
     pub blocks: Vec<Block>,
     /// Where the journal is not what was written.
     pub broken: Option<Broken>,
@@ -110,11 +109,30 @@ impl RunReport {
     }
 }
 
+impl Block {
+    fn text(text: impl Into<String>) -> Block {
+        Block::Text(text.into())
+    }
+
+    fn table<const N: usize>(
+        head: [&'static str; N],
+        rows: impl IntoIterator<Item = [Cell; N]>,
+    ) -> Block {
+        let rows = rows.into_iter().map(|row| Row::Cells(row.into()));
+        Block::Table(Table {
+            head: head.into(),
+            rows: rows.collect(),
+        })
+    }
+}
+
 impl Cell {
     fn plain(text: impl Into<String>) -> Cell {
-        Cell {
-            text: text.into(),
-            tone: Tone::Plain,
-        }
+        Cell::toned(text, Tone::Plain)
+    }
+
+    fn toned(text: impl Into<String>, tone: Tone) -> Cell {
+        let text = text.into();
+        Cell { text, tone }
     }
 }

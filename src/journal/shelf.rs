@@ -30,7 +30,6 @@ const LONGEST_HEAD_LINE: u64 = 1024 * 1024;
 /// How many journals of a folder are looked at, the newest.
 const MOST: usize = 100;
 
-/// What a journal opens with.
 #[derive(Debug)]
 pub struct Head {
     pub at: Timestamp,
@@ -39,7 +38,6 @@ pub struct Head {
     pub target: Option<Target>,
 }
 
-/// A journal by what it opens with.
 #[derive(Debug)]
 pub struct ShelvedJournal {
     pub path: PathBuf,

@@ -44,7 +44,6 @@ const FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The text of a built-in file.
 pub(super) fn file(name: &str) -> Option<&'static str> {
     FILES
         .iter()

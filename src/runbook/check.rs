@@ -66,7 +66,6 @@ pub type ResultRow = Vec<Option<String>>;
 pub struct ResultSet {
     /// Those of many results are kept once.
     pub columns: Arc<[String]>,
-    /// The rows that were kept.
     pub rows: Vec<ResultRow>,
     /// How many rows the server sent; more than `rows` holds where the rest was not kept.
     pub total: u64,

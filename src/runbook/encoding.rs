@@ -13,7 +13,6 @@ use std::sync::OnceLock;
 
 use tables::TABLES;
 
-/// What a file is written in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Charset {
     #[default]
@@ -208,7 +207,6 @@ impl Charsets {
         }
     }
 
-    /// The one that line is in.
     pub fn at(&self, line: usize) -> Charset {
         let before = self.switches.iter().rev().find(|switch| switch.line < line);
         before.map_or(self.first, |switch| switch.charset)
@@ -261,7 +259,6 @@ impl Charsets {
     }
 }
 
-/// Where the line behind that one begins.
 pub(super) fn behind_line(bytes: &[u8], line: usize) -> usize {
     let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
     match line.checked_sub(1) {

@@ -26,13 +26,11 @@ pub enum RunbookError {
         path = .path.display()
     )]
     NoManifest { path: PathBuf },
-    /// The manifest is not what it should be.
     #[error("{path}:{line}: {key}{message}", path = .path.display(), key = shown_key(.key))]
     Manifest {
         path: PathBuf,
         /// Line, from 1.
         line: usize,
-        /// The key, where one is to blame.
         key: Option<String>,
         /// What is wrong and what to do.
         message: String,
@@ -43,7 +41,6 @@ pub enum RunbookError {
          runbook.toml: rollback = [\"rollback/….sql\"]. Nothing was sent to a database."
     )]
     NoRollback,
-    /// There is no rollback script of that number.
     #[error(
         "there is no rollback script whose name begins with {to}; there are {known}, in this \
          order. Nothing was sent to a database."
@@ -54,10 +51,7 @@ pub enum RunbookError {
         "--without-restore leaves out sections whose title ends with (if needed), and there is \
          none in {scripts}. Leave the flag away. Nothing was sent to a database."
     )]
-    NothingToLeaveOut {
-        /// The scripts that would be walked.
-        scripts: String,
-    },
+    NothingToLeaveOut { scripts: String },
     /// A file that would be written is there already.
     #[error("{path} exists already and is not overwritten; name another folder.", path = .path.display())]
     Exists { path: PathBuf },

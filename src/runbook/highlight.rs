@@ -10,7 +10,6 @@ use super::meta;
 use super::scanner::{ScannedItem, Scanner};
 use super::variables::Variables;
 
-/// What a part of a script is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Highlight {
     /// A word of the SQL language.

@@ -68,7 +68,6 @@ impl Weighed {
     }
 }
 
-/// One section of a script, counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SectionImpact {
     /// Its title; `None` for what stands in no section.
@@ -77,16 +76,12 @@ pub struct SectionImpact {
     pub adds: BTreeMap<Sort, usize>,
     pub changes: BTreeMap<Sort, usize>,
     pub drops: BTreeMap<Sort, usize>,
-    /// What was promised of it.
     pub promise: Option<Promise>,
 }
 
-/// A table that a script touches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Touched {
-    /// Its name, as the script has it.
     pub name: Name,
-    /// The script itself adds it.
     pub added: bool,
 }
 
@@ -118,22 +113,18 @@ pub struct Scan {
 /// How large the tables of a script are, as the server said at one time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Measure {
-    /// Each table that was asked for.
     pub tables: Vec<MeasuredTable>,
     /// What could not be read, in words.
     pub problem: Option<String>,
 }
 
-/// One table that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeasuredTable {
-    /// Its name, as the script has it.
     pub name: Name,
     /// What was found; `None` where there is no such table.
     pub found: Option<TableSize>,
 }
 
-/// How large a table is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableSize {
     /// Table, indexes and TOAST, in words; `None` where it could not be read.
@@ -176,7 +167,6 @@ impl SectionImpact {
 }
 
 impl Promise {
-    /// Whether it is about the section of that title.
     pub fn is_of(&self, title: &str) -> bool {
         let mut words = title.split([' ', ':', ',']);
         self.section == title || words.any(|word| word == self.section)
@@ -184,13 +174,11 @@ impl Promise {
 }
 
 impl Impact {
-    /// The impact of a runbook's script.
     fn of(runbook: &Runbook) -> Impact {
         let objects = objects::list_objects(&runbook.script);
         Impact::of_objects(&runbook.script, &runbook.promises, objects)
     }
 
-    /// The impact of a script whose objects are known.
     pub fn of_objects(script: &Script, promises: &[Promise], objects: Objects) -> Impact {
         let mut impact = Impact {
             parts: parts(script, promises, &objects.changes),

@@ -99,7 +99,6 @@ impl Joined {
         }
     }
 
-    /// Takes all that is left of a script.
     pub(super) fn whole(&mut self, script: &Script) {
         let part = self.part(script);
         self.take(part, |statement| Some(statement.fate));

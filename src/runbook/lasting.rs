@@ -31,7 +31,6 @@ pub struct Lasting {
 pub enum Beyond {
     /// Numbers that were taken from a sequence, or the number that it goes on from.
     Numbers,
-    /// A file on the server.
     File,
     /// A program that ran on the server.
     Program,

@@ -11,7 +11,6 @@ use std::ops::Range;
 
 use super::substitution::{Fence, Laid};
 
-/// What a piece of text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lexeme {
     /// White space inside a line.
@@ -177,7 +176,6 @@ impl<'a> Lexer<'a> {
         self.pos = pos.min(self.bytes.len());
     }
 
-    /// The text that is read.
     pub(super) fn text(&self) -> &[u8] {
         &self.bytes
     }
@@ -218,7 +216,6 @@ impl<'a> Lexer<'a> {
         !self.fences.is_empty()
     }
 
-    /// Whether it stands in the value of this one.
     pub(super) fn in_value_of(&self, name: &str) -> bool {
         self.fences.iter().any(|fence| fence.name == name)
     }

@@ -95,12 +95,10 @@ pub(super) struct Unlinted {
     pub linting: Linting,
 }
 
-/// What there is to be linted of a source.
 #[derive(Debug, Default)]
 pub(super) struct Linted {
     /// The text with the values of variables, where it is not the file's own.
     pub text: Option<Arc<str>>,
-    /// How that was made of the file.
     pub laid: Laid,
     /// The places of the text that are no SQL, or too deep.
     pub blanks: Vec<Range<usize>>,

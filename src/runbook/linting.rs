@@ -13,7 +13,6 @@ use super::lexer::Lexeme;
 use super::objects;
 use super::scanner::Piece;
 
-/// Whether a statement is parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Parsing {
     /// Its words tell what there is to know.

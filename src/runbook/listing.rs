@@ -19,7 +19,6 @@ use super::{ItemKind, Runbook};
 const WIDTH: usize = 80;
 
 impl Fate {
-    /// The word for it, on screens and in JSON.
     pub fn word(self) -> &'static str {
         match self {
             Fate::Sent => "sent",
@@ -82,7 +81,6 @@ impl Paint {
     }
 }
 
-/// The runbook as text, with colours if `color`.
 pub fn list_runbook(runbook: &Runbook, color: bool) -> String {
     let paint = Paint(color);
     let mut out = String::new();
@@ -295,7 +293,6 @@ fn line(out: &mut String, paint: &Paint, script: &Script, statement: &Statement,
     };
 }
 
-/// The line on which a statement ends.
 fn last_line(script: &Script, statement: &Statement) -> usize {
     let source = script.sources.get(statement.source);
     let written = source.and_then(|source| source.text.get(statement.span.clone()));

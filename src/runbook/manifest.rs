@@ -122,7 +122,6 @@ fn join_reader<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     }
 }
 
-/// Reads a manifest and the files it names.
 fn read_manifest(text: &str, files: Files<'_>) -> Result<Runbook, RunbookError> {
     let origin = match files.place {
         FilesRoot::Folder(folder) => RunbookOrigin::Folder(folder.to_path_buf()),

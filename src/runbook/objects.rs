@@ -32,7 +32,6 @@ pub struct Objects {
 /// One object that a statement adds, changes or drops.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The number of the statement.
     pub statement: usize,
     /// The file it stands in, as an index into [`Script::sources`].
     pub source: usize,
@@ -53,9 +52,7 @@ pub struct OpaqueStatement {
     pub line: usize,
     /// Its section, as an index into [`Script::sections`].
     pub section: Option<usize>,
-    /// Its kind, such as `DO`.
     pub kind: String,
-    /// Why it was not looked into.
     pub why: &'static str,
 }
 
@@ -83,7 +80,6 @@ pub fn list_objects(script: &Script) -> Objects {
     }
 }
 
-/// Whether a statement of that kind may define anything.
 pub(super) fn may_define(kind: &str) -> bool {
     let first = kind.split(' ').next().unwrap_or_default();
     matches!(first, "CREATE" | "ALTER" | "DROP" | "COMMENT") || kind == "SELECT INTO"

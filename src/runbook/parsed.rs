@@ -2,9 +2,7 @@
 
 use squawk_syntax::{SourceFile, SyntaxNode};
 
-/// The tree of one statement.
 pub(super) struct ParsedStatement {
-    /// The whole of it.
     pub(super) root: SyntaxNode,
     /// What it consists of; one, as a rule.
     pub(super) parts: Vec<SyntaxNode>,
@@ -13,7 +11,6 @@ pub(super) struct ParsedStatement {
 }
 
 impl ParsedStatement {
-    /// Parses it by itself.
     pub(super) fn of_text(text: &str) -> ParsedStatement {
         let parse = SourceFile::parse(text);
         let errors = parse.errors();

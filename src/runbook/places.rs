@@ -42,7 +42,6 @@ impl Places {
             .max(1)
     }
 
-    /// Where a line begins, counted from 1.
     pub(super) fn start(&self, line: usize) -> usize {
         let at = self.line_starts.get(line.saturating_sub(1));
         at.copied().unwrap_or_default()

@@ -123,7 +123,6 @@ const DATA: &str = "The comment above it says that its rows are data: nothing in
 /// The rule under which that is told.
 pub(super) const DATA_RULE: &str = "result-is-data";
 
-/// A script that is being read.
 struct ScriptReading {
     script: Script,
     /// The files that are being read, outermost first, to find cycles.
@@ -158,12 +157,10 @@ struct ScriptReading {
 struct ScriptFile<'a> {
     source: usize,
     bytes: &'a [u8],
-    /// What lies on the disk.
     raw: &'a [u8],
     charsets: Charsets,
     places: Places,
     path: Option<&'a Path>,
-    /// The line on which the last statement ended.
     last_line: Option<usize>,
 }
 

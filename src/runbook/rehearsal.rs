@@ -289,7 +289,6 @@ impl Runbook {
         })
     }
 
-    /// What the rehearsal of a runbook of this title is called.
     pub fn rehearsal_title(title: &str) -> String {
         format!("Rehearsal of {title}")
     }

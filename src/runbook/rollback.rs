@@ -175,7 +175,6 @@ impl Runbook {
 
 /// What a person left out.
 struct Omissions {
-    /// The titles of the sections.
     sections: Vec<String>,
     sql: Option<String>,
 }

@@ -53,7 +53,6 @@ impl StatementWord {
         }
     }
 
-    /// Where it stands, in bytes.
     pub(super) fn range(&self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
@@ -95,16 +94,12 @@ pub(super) struct Piece {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MetaCommand {
-    /// From its backslash to its end.
     pub span: Range<usize>,
     /// Its name, without the backslash.
     pub name: String,
     pub arguments: Vec<meta::Argument>,
-    /// Whether a quote in it never ends.
     pub open_quote: bool,
-    /// Whether it stands inside a statement.
     pub inside_statement: bool,
-    /// Comments that stand before it.
     pub comments: Vec<Range<usize>>,
     /// The lines behind a `\copy … FROM STDIN`.
     pub copy_data: Option<Range<usize>>,
@@ -139,7 +134,6 @@ pub(super) struct Scanner<'a> {
     started: bool,
     comments: Vec<Range<usize>>,
     depth: usize,
-    /// Where the outermost open parenthesis is.
     opened_at: usize,
     body: RoutineBody,
     strings_from_next_line: Option<bool>,

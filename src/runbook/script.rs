@@ -41,7 +41,6 @@ pub struct Script {
 /// A file of data, as it was when the script was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataFile {
-    /// Its name, as the script gives it.
     pub name: String,
     pub text: String,
     /// SHA-256 of its bytes, in lower-case hexadecimal.
@@ -74,7 +73,6 @@ pub struct LineRemark {
     pub becomes: Becomes,
 }
 
-/// What becomes of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Becomes {
     /// It is sent as this, with the values of its variables.
@@ -139,7 +137,6 @@ pub struct Statement {
     pub goes_back: bool,
     /// The runbook says that its rows are data.
     pub is_data: bool,
-    /// What becomes of it in the walk.
     pub fate: Fate,
     /// What of it outlives ROLLBACK, each once.
     pub lasting: Box<[Lasting]>,
@@ -154,7 +151,6 @@ pub struct SentEdit {
     pub written: Range<usize>,
 }
 
-/// What becomes of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fate {
     Sent,
@@ -270,7 +266,6 @@ impl Statement {
         self.relation.get()
     }
 
-    /// Its number, where it has one of its own.
     pub fn own_number(&self) -> Option<usize> {
         (!self.fate.is_the_gates()).then_some(self.number)
     }
@@ -325,7 +320,6 @@ impl Script {
         self.statements.get(self.index_of(number)?)
     }
 
-    /// How many statements are numbered.
     pub fn last_number(&self) -> usize {
         self.statements.last().map_or(0, |last| last.number)
     }
@@ -398,7 +392,6 @@ impl Script {
         self.sent().next().is_none() && self.refusals.iter().all(refused_for_that)
     }
 
-    /// The bytes of a statement's COPY data.
     pub fn copy_data(&self, statement: &Statement) -> Option<&str> {
         if let Some(file) = statement.data_file {
             return Some(self.data.get(file)?.text.as_str());
@@ -407,7 +400,6 @@ impl Script {
         self.sources.get(statement.source)?.text.get(range)
     }
 
-    /// The title of a statement's section.
     pub fn section_title(&self, statement: &Statement) -> Option<&str> {
         Some(self.sections.get(statement.section?)?.title.as_str())
     }

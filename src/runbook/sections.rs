@@ -14,16 +14,13 @@
 
 use std::ops::Range;
 
-/// What one comment line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct CommentLine {
-    /// The line it stands on.
     number: usize,
     text: String,
     is_rule: bool,
 }
 
-/// What the comments before a statement say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct CommentsBefore {
     /// Titles of sections that start here, in order.

@@ -15,7 +15,6 @@ pub(super) struct Fence {
     pub name: String,
 }
 
-/// A value in the text.
 #[derive(Debug, Clone)]
 struct Value {
     at: usize,
@@ -57,7 +56,6 @@ impl Laid {
         self.before_line = self.values.len();
     }
 
-    /// The line that began last ends here.
     pub(super) fn line_ends(&mut self, text: &[u8], end: usize) {
         if self.values.len() > self.before_line {
             let line = text.get(self.line_start..end).unwrap_or_default();

@@ -11,11 +11,9 @@ pub struct Named {
     pub database: Option<String>,
     /// `system_identifier`, which no other cluster has unless it is a copy.
     pub system_identifier: Option<String>,
-    /// In which colour it is shown.
     pub colour: Option<Colour>,
 }
 
-/// The colours that every terminal has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Colour {
@@ -61,7 +59,6 @@ impl Named {
     }
 }
 
-/// The first of them that is what was reached.
 pub fn find_target<'a>(targets: &'a [Named], reached: Reached<'_>) -> Option<&'a Named> {
     targets.iter().find(|target| target.is(reached))
 }

@@ -9,7 +9,6 @@ use super::meta::{self, MetaMeaning};
 /// A longer value is no value of a variable, in bytes.
 const LONGEST: usize = 1 << 20;
 
-/// The variables of psql and their values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Variables {
     given: Vec<(String, String)>,
@@ -17,7 +16,6 @@ pub struct Variables {
     charset: Charset,
 }
 
-/// What is known of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KnownVariable<'a> {
     Value(&'a str),
@@ -125,7 +123,6 @@ impl Variables {
         self.charset
     }
 
-    /// Those of the command line.
     pub fn of_command_line(&self) -> &[(String, String)] {
         &self.given
     }

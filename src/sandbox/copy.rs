@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use super::account::SystemAccount;
 
-/// What a copy came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CopySize {
     files: u64,

@@ -40,7 +40,6 @@ pub enum Scenario {
     Busy,
 }
 
-/// How a demo is set up.
 #[derive(Debug, Clone)]
 pub struct DemoOptions {
     pub scenario: Scenario,
@@ -146,13 +145,11 @@ impl Demo {
         self.sandbox.socket_dir()
     }
 
-    /// The port to connect to.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.sandbox.port()
     }
 
-    /// The database to connect to.
     #[must_use]
     pub fn database(&self) -> &'static str {
         DATABASE

@@ -59,7 +59,6 @@ pub struct TextEditor {
     pub scrolls: bool,
 }
 
-/// What became of a text.
 #[derive(Debug)]
 pub struct EditedText {
     /// The text, or why it is as it was.

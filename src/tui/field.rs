@@ -129,7 +129,6 @@ impl TextField {
             .unwrap_or((&self.text, ""))
     }
 
-    /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()

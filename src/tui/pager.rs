@@ -118,7 +118,6 @@ pub(crate) const MOVING_KEYS: &[PageKey] = &[
     },
 ];
 
-/// A place in a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InScript {
     /// The finding of this number, in the script's order.
@@ -129,7 +128,6 @@ pub(crate) enum InScript {
     InQuestion(usize, usize),
 }
 
-/// What became of a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Paged {
     Done,
@@ -203,7 +201,6 @@ impl Pager {
         self.tab
     }
 
-    /// How many scripts there are.
     pub(crate) fn scripts(&self) -> usize {
         self.documents.len()
     }
@@ -224,7 +221,6 @@ impl Pager {
         self.found = None;
     }
 
-    /// What of the document was seen.
     pub(crate) fn seen_mut(&mut self, tab: usize) -> Option<&mut SeenLines> {
         Arc::make_mut(&mut self.seen).get_mut(tab)
     }

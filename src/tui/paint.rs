@@ -23,7 +23,6 @@ pub(crate) struct Sheet {
 
 /// Lines that are made only where they are seen: a pane of any length costs what is visible.
 pub(crate) trait Roll {
-    /// How many lines there are.
     fn total(&self) -> usize;
     /// The line to keep in sight, where the pane follows something.
     fn follow(&self) -> Option<usize> {
@@ -33,7 +32,6 @@ pub(crate) trait Roll {
     fn grid(&self) -> std::ops::Range<usize> {
         0..0
     }
-    /// The lines of a range.
     fn lines(&self, range: std::ops::Range<usize>) -> Vec<Line<'static>>;
 }
 
@@ -185,7 +183,6 @@ pub(crate) fn upright(buffer: &mut Buffer, body: Rect, x: u16, look: Appearance)
     }
 }
 
-/// `height` rows of `area` from its row `from` on.
 pub(crate) fn rows(area: Rect, from: u16, height: u16) -> Rect {
     Rect {
         x: area.x,

@@ -49,7 +49,6 @@ pub(crate) enum DocumentStanding {
     ReadBefore,
 }
 
-/// One row of the view.
 #[derive(Clone)]
 enum PageRow {
     /// The name of a file that the script includes.
@@ -73,7 +72,6 @@ enum PageRow {
     },
 }
 
-/// A document as rows of one width.
 #[derive(Clone)]
 pub(crate) struct DocumentPages {
     document: Document,
@@ -203,7 +201,6 @@ impl DocumentPages {
         self.document == document
     }
 
-    /// Whether these are the rows of `document` in that layout.
     pub(crate) fn fits(&self, document: Document, layout: (usize, bool)) -> bool {
         self.is_of(document) && self.layout() == layout
     }
@@ -308,7 +305,6 @@ impl DocumentPages {
         Some(from..from + width(&look.clean(&needle)))
     }
 
-    /// The first line from a row on.
     pub(crate) fn line_from(&self, row: usize) -> Option<usize> {
         let mut rows = row..self.rows.len();
         rows.find_map(|row| self.line_at(row)).map(|(line, _)| line)
@@ -330,7 +326,6 @@ impl DocumentPages {
         Some((&source.name, line, text))
     }
 
-    /// The first row of a line.
     pub(crate) fn row_of_line(&self, line: usize) -> Option<usize> {
         (0..self.rows.len()).find(|row| self.line_at(*row).is_some_and(|(at, _)| at == line))
     }
@@ -368,7 +363,6 @@ impl DocumentPages {
         }
     }
 
-    /// How many rows there are.
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }

@@ -43,7 +43,6 @@ enum Cover {
     Help,
     Evidence,
     Answer,
-    /// All of the statement with this number.
     Statement(usize),
 }
 
@@ -57,7 +56,6 @@ enum Typing {
     DatabaseName {
         item: usize,
     },
-    /// The folder for a backup.
     Folder,
     Find,
     Query,
@@ -72,7 +70,6 @@ struct Past {
     reasons: Vec<String>,
 }
 
-/// The screen of one run.
 #[derive(Clone)]
 pub struct Screen {
     runbook: Arc<Runbook>,
@@ -133,7 +130,6 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// A screen for a run of `runbook`.
     pub fn new(runbook: Arc<Runbook>, appearance: Appearance) -> Screen {
         let outline = Arc::new(Outline::of(&runbook.script));
         Screen {
@@ -183,7 +179,6 @@ impl Screen {
         self.journal = Some(path.display().to_string());
     }
 
-    /// Offers this folder for a backup.
     pub fn set_backup_folder(&mut self, folder: &Path) {
         self.folder = folder.display().to_string();
     }
@@ -282,7 +277,6 @@ impl Screen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Motion {
     None,
-    /// Clocks of whole seconds.
     CountsSeconds,
     /// A spinner, or a clock whose seconds begin at any time.
     Spins,

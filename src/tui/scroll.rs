@@ -13,7 +13,6 @@ pub enum ScrollStep {
     Last,
 }
 
-/// How far something is scrolled.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Scroll {
     pub(crate) top: usize,

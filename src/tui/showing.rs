@@ -22,7 +22,6 @@ struct FrameUnderWay<F> {
     face: F,
 }
 
-/// The frames of one screen.
 #[derive(Debug)]
 pub(crate) struct Showing<F> {
     /// Counts what changed, but for clocks.

@@ -84,7 +84,6 @@ impl Appearance {
         format!("{}{shown}", " ".repeat(missing))
     }
 
-    /// A bar of `columns` columns, `done` of `total` full.
     pub(crate) fn bar(self, done: u64, total: u64, columns: usize) -> String {
         let (full, empty) = self.glyphs.bar();
         let share = done.min(total).checked_mul(columns as u64);

@@ -39,7 +39,6 @@ pub enum Theme {
     Dark,
 }
 
-/// The colours of a palette.
 struct Inks {
     good: Color,
     bad: Color,
@@ -209,7 +208,6 @@ impl Appearance {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
-    /// The place where one is.
     pub(crate) fn here(self) -> Style {
         self.style(
             Style::new()
@@ -316,7 +314,6 @@ impl Glyphs {
         self.pick("›", ">")
     }
 
-    /// The cursor of a list.
     pub(crate) fn cursor(self) -> &'static str {
         self.pick("▸", ">")
     }

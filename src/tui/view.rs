@@ -42,7 +42,6 @@ pub(crate) const TWO_COLUMNS: u16 = 120;
 /// From this height of the body on a second pane stands below the first.
 pub(crate) const TWO_ROWS: u16 = 28;
 
-/// What a view looks at.
 #[derive(Clone, Copy)]
 pub(crate) struct Scene<'a> {
     pub look: Appearance,
@@ -55,7 +54,6 @@ pub(crate) struct Scene<'a> {
     pub journal: Option<&'a str>,
 }
 
-/// What fills the body of a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PhasePane {
     Proving,
@@ -138,7 +136,6 @@ impl Scene<'_> {
         self.look.clean(xid.unwrap_or("unknown"))
     }
 
-    /// Whether `act` is offered, and open.
     pub(crate) fn open(&self, act: Act) -> bool {
         self.machine.offer(act).is_open()
     }
@@ -180,7 +177,6 @@ impl Scene<'_> {
         self.look.clean(version)
     }
 
-    /// `text` as a line of a style.
     pub(crate) fn line(&self, text: impl Into<String>, style: Style) -> Line<'static> {
         Line::from(text.into().set_style(style))
     }

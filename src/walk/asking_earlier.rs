@@ -58,7 +58,6 @@ async fn ask_about(read: &ReadJournal, pinned: Option<&Pinned>) -> OutcomeAnswer
     }
 }
 
-/// What is not known, and why.
 pub(super) fn not_known(why: String) -> OutcomeAnswer {
     OutcomeAnswer {
         text: format!("UNKNOWN: {why}."),

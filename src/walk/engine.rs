@@ -195,7 +195,6 @@ impl<H: HeldSession> Engine<H> {
         );
     }
 
-    /// Is watched by this one.
     pub fn with_watchdog(mut self, watchdog: Watchdog) -> Engine<H> {
         self.watchdog = Some(watchdog);
         self
@@ -228,12 +227,10 @@ impl<H: HeldSession> Engine<H> {
         self.write_down();
     }
 
-    /// The machine, to be looked at.
     pub fn machine(&self) -> &Machine {
         &self.machine
     }
 
-    /// What is known, to be looked at.
     pub fn account(&self) -> &Account {
         &self.account
     }
@@ -248,7 +245,6 @@ impl<H: HeldSession> Engine<H> {
         std::mem::take(&mut self.said)
     }
 
-    /// The exit code, once the program is to be left.
     pub fn left(&self) -> Option<ExitCode> {
         self.left
     }
@@ -509,7 +505,6 @@ impl<H: HeldSession> Engine<H> {
         Event::LeftOpen(self.left_open().next().is_some())
     }
 
-    /// Writes to the journal, if there still is one.
     fn write(&mut self, entry: &Entry, durable: bool) -> Result<(), JournalError> {
         let Log::Kept(journal) = &mut self.log else {
             return Ok(());
@@ -526,7 +521,6 @@ impl<H: HeldSession> Engine<H> {
         self.note_loss(written)
     }
 
-    /// Writes what is kept for the journal.
     fn write_kept(&mut self) -> Result<(), JournalError> {
         let Log::Kept(journal) = &mut self.log else {
             return Ok(());

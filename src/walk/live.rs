@@ -20,7 +20,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-/// The session of a run.
 #[derive(Debug)]
 pub struct Live {
     session: Session,

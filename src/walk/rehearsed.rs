@@ -14,7 +14,6 @@ use crate::runbook::script::Script;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What is to be weighed.
 #[derive(Debug, Clone)]
 pub struct Weighing {
     /// The runbook, whose scripts were rehearsed or not.
@@ -122,7 +121,6 @@ fn concerns(runbook: &Runbook, one: &Rehearsed) -> bool {
             && one.opened.runbook == Runbook::rehearsal_title(&runbook.title))
 }
 
-/// What of the scripts is not what was rehearsed.
 fn changed(runbook: &Runbook, one: &Rehearsed) -> Option<String> {
     if one.of.script.sha256 != runbook.script.sha256() {
         return Some("the script has changed since".to_owned());

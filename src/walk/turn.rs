@@ -39,7 +39,6 @@ pub(super) struct Turn<'a, H, B: Surface> {
     screen_lost: bool,
     /// The query that the editor is to be opened on, once no frame is under way.
     to_edit: Option<String>,
-    /// The editor that has the terminal.
     pub(super) open: Option<OpenEditor>,
     /// When time was told last.
     told: Instant,

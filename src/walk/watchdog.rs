@@ -63,7 +63,6 @@ struct WatchdogState {
     closes: Option<Instant>,
     known: EndingNow,
     link: Option<Severer>,
-    /// The journal, for the last words.
     journal: String,
     bites: bool,
 }

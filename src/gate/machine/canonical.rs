@@ -27,7 +27,6 @@ impl Machine {
         expected
     }
 
-    /// What is reviewed is this pass from here on.
     pub(in crate::gate) fn relabel(&mut self, pass: Pass) {
         if let Phase::Reviewing { basis, .. } = &mut self.phase {
             basis.let_go_mut().relabel(pass);

@@ -70,7 +70,6 @@ impl Machine {
         }
     }
 
-    /// Whether that item is signed, and was not then.
     pub fn signed_since(&self, before: &Before, item: usize) -> bool {
         let signed = |items: &[Signature]| items.get(item).is_some_and(|item| item.signed);
         signed(&self.items) && !signed(&before.items)

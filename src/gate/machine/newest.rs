@@ -19,7 +19,6 @@ pub(super) struct Newest {
     pub(super) decided: bool,
     /// What it was different in from what was approved.
     pub(super) compared: Option<Arc<Compared>>,
-    /// How the run ended with it.
     pub(super) ending: Option<Ending>,
 }
 

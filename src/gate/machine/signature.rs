@@ -13,7 +13,6 @@ pub struct Signature {
     pub unread: Vec<Document>,
     /// How many findings the linter has; `None` until that is known.
     pub findings: Option<usize>,
-    /// How many of them were acknowledged.
     pub acknowledged: usize,
     /// The evidence has a rehearsal that stands for reading the rollback scripts.
     pub rehearsed: bool,

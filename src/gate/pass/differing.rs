@@ -6,7 +6,6 @@ use super::{CameOut, Pass, Structure, Warned, alike, split_tag};
 use crate::runbook::check::Check;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The most differences that are told.
 const MOST_TOLD: usize = 200;
 /// Which of all the things of one name it is: how the kind of such a line begins.
 const NUMBER: &str = "number of ";
@@ -21,7 +20,6 @@ pub enum Allowance {
     Everything,
 }
 
-/// One thing that is not as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Difference {
     pub what: String,

@@ -235,7 +235,6 @@ impl Teller<'_> {
         }
     }
 
-    /// The evidence of an item, whole.
     pub fn show_item(&mut self, account: &Account, index: usize) {
         let Some(evidence) = account.evidence.get(index) else {
             return;

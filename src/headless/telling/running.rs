@@ -94,7 +94,6 @@ impl Teller<'_> {
         self.messages = account.messages.len();
     }
 
-    /// The answer to a query, once.
     pub(super) fn answer(&mut self, account: &Account) {
         if self.looks == account.looks {
             return;

@@ -16,7 +16,6 @@ pub struct ReadBefore {
     pub os_user: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sudo_user: Option<String>,
-    /// The journal that says so.
     pub journal: String,
     /// What that run reached, where it reached something.
     #[serde(default, skip_serializing_if = "Option::is_none")]

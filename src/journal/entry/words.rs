@@ -67,7 +67,6 @@ impl From<PhaseWord> for String {
     }
 }
 
-/// Which checks a check is among.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CheckStage {

@@ -12,7 +12,6 @@ use crate::runbook::objects::{
 };
 use crate::runbook::script::{Script, Statement};
 
-/// What a lock is on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum On {
     Table(Name),

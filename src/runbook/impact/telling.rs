@@ -7,7 +7,6 @@ use crate::runbook::printable::{counted, printable};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// A line, and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImpactLine {
     /// What the lines below are about.
@@ -34,7 +33,6 @@ fn kinds(counts: &BTreeMap<Sort, usize>) -> String {
     each.join(", ")
 }
 
-/// What a section does, in a line.
 fn does(part: &SectionImpact) -> String {
     let each: Vec<String> = [
         ("adds", &part.adds),
@@ -51,7 +49,6 @@ fn does(part: &SectionImpact) -> String {
     }
 }
 
-/// What was promised of a section, in words.
 fn promised(part: &SectionImpact) -> Option<String> {
     let promise = part.promise.as_ref()?;
     let mut words: Vec<String> = promise
@@ -100,14 +97,12 @@ fn cleaned(value: Value) -> Value {
 }
 
 impl Measure {
-    /// What is known of a table.
     fn of(&self, name: &Name) -> Option<Option<&TableSize>> {
         let measured = self.tables.iter().find(|table| table.name == *name)?;
         Some(measured.found.as_ref())
     }
 }
 
-/// A table's size in words.
 fn size(size: &TableSize) -> String {
     let total = size.total.as_deref().unwrap_or("size not read");
     match size.rows {

@@ -15,7 +15,6 @@ use crate::runbook::linting::Excerpt;
 use crate::runbook::parsed::ParsedStatement;
 use crate::runbook::script::{Source, Statement};
 
-/// A file as the linter sees it.
 pub(in crate::runbook) struct ParsedFile {
     pub(in crate::runbook) excerpt: Excerpt,
     /// `None` where it is too large or too deeply nested.
@@ -23,7 +22,6 @@ pub(in crate::runbook) struct ParsedFile {
 }
 
 impl ParsedFile {
-    /// Parses what the linter is to see of a source.
     pub(in crate::runbook) fn of_source(file: &Source, linted: &Linted) -> ParsedFile {
         let text = linted.text.as_ref().unwrap_or(&file.text);
         let excerpt = Excerpt::without(text, &linted.blanks, &linted.ended);
@@ -102,7 +100,6 @@ impl ParsedFiles {
         ParsedFiles(found)
     }
 
-    /// The tree of that statement, where one of them is it.
     pub(in crate::runbook) fn tree_of(&self, statement: &Statement) -> Option<ParsedStatement> {
         let part = self.0.get(&(statement.source, statement.span.start))?;
         if part.end != statement.span.end || statement.text.len() != statement.span.len() {

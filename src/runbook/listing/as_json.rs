@@ -95,7 +95,6 @@ impl Serialize for Listed<'_> {
     }
 }
 
-/// One script as it is listed.
 struct ListedScript<'s>(&'s Script);
 
 impl<'s> ListedScript<'s> {
@@ -126,7 +125,6 @@ impl<'s> ListedScript<'s> {
         })
     }
 
-    /// The files of data that it loads.
     fn data(&self) -> impl Iterator<Item = Value> {
         self.0.data.iter().map(|file| {
             json!({

@@ -37,7 +37,6 @@ pub(super) fn read_items(
     Ok(items)
 }
 
-/// What an item attests in full.
 fn read_attested_text(
     page: &Page<'_>,
     item: &ManifestItem,
@@ -55,7 +54,6 @@ fn read_attested_text(
     page.not_empty("text", text).map(Some)
 }
 
-/// The file of checks that an item brings.
 fn checks(page: &Page<'_>, item: &ManifestItem) -> Result<Option<Script>, RunbookError> {
     match (item.kind == ItemKind::Checks, &item.file) {
         (true, Some(file)) => page.checks("file", file).map(Some),

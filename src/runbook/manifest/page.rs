@@ -15,7 +15,6 @@ use crate::runbook::script::{Script, Source};
 use crate::runbook::variables::Variables;
 use crate::runbook::{built_in, lint};
 
-/// Where the files of a runbook come from.
 #[derive(Clone, Copy)]
 pub(super) enum FilesRoot<'a> {
     Folder(&'a Path),
@@ -166,7 +165,6 @@ impl Page<'_> {
         Ok(value.get_ref().clone())
     }
 
-    /// The file of checks that a key names.
     pub(super) fn checks(&self, key: &str, name: &Spanned<String>) -> Result<Script, RunbookError> {
         let mut script = self.script(key, name)?;
         lint::as_checks(&mut script);
@@ -190,7 +188,6 @@ impl Page<'_> {
         }
     }
 
-    /// The script that a key names.
     pub(super) fn script(&self, key: &str, name: &Spanned<String>) -> Result<Script, RunbookError> {
         let at = name.span().start;
         let name = self.not_empty(key, name)?;

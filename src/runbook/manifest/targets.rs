@@ -8,7 +8,6 @@ use super::page::Page;
 use crate::runbook::error::RunbookError;
 use crate::runbook::targets::Named;
 
-/// The targets of `manifest`, in its order.
 pub(super) fn read_targets(
     page: &Page<'_>,
     manifest: &Manifest,

@@ -16,7 +16,6 @@ pub struct Expression {
     pub volatile: bool,
 }
 
-/// A column, as it is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeclaredColumn {
     pub table: Name,
@@ -45,7 +44,6 @@ pub enum Generated {
     Virtual,
 }
 
-/// An index, as it is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
     pub table: Name,
@@ -86,7 +84,6 @@ impl ConstraintKind {
     }
 }
 
-/// A constraint, as it is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Constraint {
     pub table: Name,

@@ -4,7 +4,6 @@
 
 use super::{Constraint, DeclaredColumn, Expression, Index, Name, quoted};
 
-/// What becomes of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deed {
     AddTable(Name),
@@ -14,9 +13,7 @@ pub enum Deed {
     AddConstraint(Constraint),
     Add {
         sort: Sort,
-        /// Its name, as far as it has one.
         name: String,
-        /// The table that it belongs to.
         table: Option<Name>,
     },
     AlterColumn {
@@ -27,9 +24,7 @@ pub enum Deed {
     Alter {
         sort: Sort,
         name: String,
-        /// The table that it is or belongs to.
         table: Option<Name>,
-        /// The words of the statement.
         how: String,
         /// Which action of ALTER TABLE it is, for those that are one.
         action: Action,
@@ -43,7 +38,6 @@ pub enum Deed {
 }
 
 impl Deed {
-    /// The kind of what is added.
     pub fn adds(&self) -> Option<Sort> {
         match self {
             Deed::AddTable(_) => Some(Sort::Table),
@@ -55,7 +49,6 @@ impl Deed {
         }
     }
 
-    /// The kind of what is dropped.
     pub fn drops(&self) -> Option<Sort> {
         match self {
             Deed::Drop { sort, .. } => Some(sort.clone()),
@@ -63,7 +56,6 @@ impl Deed {
         }
     }
 
-    /// The kind of what is changed.
     pub fn changes(&self) -> Option<Sort> {
         match self {
             Deed::AlterColumn { .. } => Some(Sort::Column),
@@ -120,7 +112,6 @@ pub enum Sort {
 }
 
 impl Sort {
-    /// What one of the kind is called.
     pub fn word(&self) -> &str {
         match self {
             Sort::Table => "table",
@@ -153,7 +144,6 @@ pub enum Facet {
     Kind(String),
     /// Its default, in one form; `None` drops it.
     Default(Option<Expression>),
-    /// NOT NULL is set or dropped.
     NotNull(bool),
     /// Its name; the new one.
     Name(String),

@@ -8,7 +8,6 @@
 use super::name::{identifier, quoted};
 use squawk_syntax::{SyntaxKind, SyntaxNode, SyntaxToken};
 
-/// An expression in its one form.
 pub(super) fn normalize_expression(node: &SyntaxNode) -> String {
     match node.kind() {
         SyntaxKind::PAREN_EXPR => node

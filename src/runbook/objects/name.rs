@@ -11,7 +11,6 @@ const LONGEST: usize = 63;
 /// The name of a relation or of another object in a schema.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
-    /// Its schema, where it is named.
     pub schema: Option<String>,
     pub name: String,
 }

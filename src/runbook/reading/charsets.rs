@@ -25,7 +25,6 @@ pub(super) fn not_in(charset: Charset) -> String {
     }
 }
 
-/// Whether a COPY says the encoding of its data.
 pub(super) fn says_encoding(words: Words<'_>) -> bool {
     has(words, "ENCODING")
 }

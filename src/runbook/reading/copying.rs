@@ -20,7 +20,6 @@ use super::charsets::{DATA_ENCODING, not_in, says_encoding};
 use super::{At, SCRIPT_LIMIT, ScriptFile, ScriptReading};
 use crate::runbook::admission::Admission;
 
-/// A `\copy` in its parts.
 struct Copy<'a> {
     /// The table and its columns, as they are written.
     table: &'a str,

@@ -14,7 +14,6 @@ const MARKS: &[(&str, &str)] = &[
     ("rambler up", "rambler down"),
 ];
 
-/// A mark in a comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Half {
     source: usize,
@@ -23,7 +22,6 @@ pub(super) struct Half {
     down: bool,
 }
 
-/// The marks in a comment that begins on line `first`.
 pub(super) fn find_half_marks(comment: &str, source: usize, first: usize) -> Vec<Half> {
     let mut found = Vec::new();
     for (line, text) in (first..).zip(comment.lines()) {

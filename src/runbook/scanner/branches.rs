@@ -9,7 +9,6 @@ use super::super::meta::{self, ParsedMeta};
 use super::super::variables::Variables;
 use super::{ScannedItem, Scanner};
 
-/// What psql thinks of the branch that it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BranchState {
     True,
@@ -21,7 +20,6 @@ enum BranchState {
     ElseFalse,
 }
 
-/// One `\if` that is not ended.
 #[derive(Debug, Clone)]
 struct Branch {
     state: BranchState,
@@ -145,7 +143,6 @@ impl Scanner<'_> {
         }
     }
 
-    /// Whether the branch is taken.
     fn condition(&mut self, at: usize, parsed: ParsedMeta) -> BranchState {
         let words: Vec<&str> = parsed
             .arguments

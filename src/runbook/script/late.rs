@@ -40,7 +40,6 @@ impl LateFindings {
         }
     }
 
-    /// Says more of the script.
     pub(in crate::runbook) fn add(&mut self, more: impl IntoIterator<Item = Finding>) {
         self.words.take();
         match self.all.get_mut() {

@@ -131,7 +131,6 @@ impl Pager {
     }
 }
 
-/// One line right below the script.
 fn draw_below(buffer: &mut Buffer, body: Rect, line: Line<'static>) {
     let below = Rect {
         y: body.bottom(),

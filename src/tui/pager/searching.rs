@@ -37,7 +37,6 @@ impl Pager {
         self.found
     }
 
-    /// Takes what is sought from now on.
     pub(crate) fn seek(&mut self, sought: String) {
         remember(&mut self.searches, &sought);
         self.sought = sought;

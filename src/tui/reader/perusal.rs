@@ -12,7 +12,6 @@ use std::ops::Range;
 /// of them, so that none is lost between the two.
 const OVERLAP: usize = 10;
 
-/// What was seen of one document.
 #[derive(Clone, Default)]
 pub(crate) struct SeenLines {
     /// By line, over all its files.
@@ -70,7 +69,6 @@ impl SeenLines {
         pages.row_of_line(line)
     }
 
-    /// How many lines there are.
     pub(crate) fn all(&self) -> usize {
         self.lines.len()
     }

@@ -122,7 +122,6 @@ impl Screen {
         Some((what, format!("{words}\n{}", statement.text)))
     }
 
-    /// A line of a cover, as it is shown.
     fn shown_line(
         &mut self,
         machine: &Machine,

@@ -295,7 +295,6 @@ impl Screen {
         }
     }
 
-    /// Asks the gate for `act`.
     pub(super) fn ask(&mut self, act: Act, machine: &Machine) -> Vec<Event> {
         if self.cramped() && view::footer::NEEDS_ROOM.contains(&act) {
             self.no_room = Some(match act {

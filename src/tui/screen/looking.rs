@@ -181,7 +181,6 @@ impl Screen {
         }
     }
 
-    /// The pane that is open.
     pub(super) fn open_pane(&self, machine: &Machine) -> Option<PhasePane> {
         let panes = PhasePane::of(machine);
         panes.get(self.pane).or(panes.first()).copied()
@@ -235,7 +234,6 @@ impl Screen {
         self.pager.leave();
     }
 
-    /// Answers the question with what was typed.
     fn answer(&mut self, question: &Challenge) {
         if self.typed.is_empty() {
             self.question = Some(question.clone());

@@ -33,7 +33,6 @@ pub struct Ours {
     cursor_hidden: bool,
     /// A bell that waits for the terminal.
     rings: bool,
-    /// The window's title, where it has one.
     title: Option<String>,
     /// The one that it gets with the next frame.
     next_title: Option<String>,

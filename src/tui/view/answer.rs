@@ -130,12 +130,10 @@ fn above(scene: &Scene<'_>, looked: &Looked, columns: usize) -> Vec<Line<'static
     lines
 }
 
-/// What was made of an answer for a width.
 #[derive(Clone)]
 pub(crate) struct AnswerLines {
     of: AnswerStamp,
     above: Vec<Line<'static>>,
-    /// None where there is no answer.
     rows: Option<ShownRows>,
 }
 

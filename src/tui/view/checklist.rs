@@ -307,7 +307,6 @@ fn next_finding(
     labelled(" f", look.key(), &text, look.warn(), indent, columns)
 }
 
-/// The evidence of the item with this index.
 pub(crate) fn evidence(
     scene: &Scene<'_>,
     index: usize,

@@ -82,7 +82,6 @@ fn committed(
     lines
 }
 
-/// What the checks after COMMIT came to.
 fn checked_after(scene: &Scene<'_>, post: Option<&Tally>) -> (String, Style) {
     let look = scene.look;
     match post {

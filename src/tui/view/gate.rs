@@ -261,7 +261,6 @@ fn price_of_staying(scene: &Scene<'_>) -> Option<String> {
     })
 }
 
-/// What COMMIT asks for, in the order in which it asks.
 fn asked(scene: &Scene<'_>) -> &'static str {
     let second = scene.machine.plan().second_signer.is_some();
     match (scene.machine.tally().total() == 0, second) {
@@ -272,7 +271,6 @@ fn asked(scene: &Scene<'_>) -> &'static str {
     }
 }
 
-/// The keys of the decision, in words.
 fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
     let rehearsal = scene.machine.plan().mode != Mode::Run;

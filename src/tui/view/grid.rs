@@ -23,7 +23,6 @@ const LONGEST_NAME: usize = 30;
 /// What stands for NULL. A text that reads the same is quoted.
 const NULL: &str = "NULL";
 
-/// Where the columns of a result stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ResultGrid {
     widths: Vec<usize>,
@@ -101,7 +100,6 @@ impl ResultGrid {
     }
 }
 
-/// The rows of a result as they are shown.
 #[derive(Clone, PartialEq)]
 pub(crate) enum ShownRows {
     Grid(ResultGrid),

@@ -70,7 +70,6 @@ pub(crate) fn control() -> impl Iterator<Item = (String, &'static str)> {
     keys.map(|(key, help)| ((*key).to_owned(), *help))
 }
 
-/// Keys, and what each does.
 pub(crate) fn keys<'a>(
     scene: &Scene<'_>,
     rows: impl IntoIterator<Item = (String, &'a str)>,

@@ -151,7 +151,6 @@ pub(crate) struct LockPane<'a> {
 }
 
 impl<'a> LockPane<'a> {
-    /// The pane as it is now.
     pub(crate) fn new(scene: &'a Scene<'a>, columns: usize) -> LockPane<'a> {
         LockPane {
             scene,

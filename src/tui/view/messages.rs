@@ -16,7 +16,6 @@ use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 use std::ops::Range;
 
-/// How grave a message looks.
 fn style(scene: &Scene<'_>, message: &ServerMessage) -> Style {
     match message.severity.as_str() {
         "" | "ERROR" | "FATAL" | "PANIC" => scene.look.bad(),
@@ -93,7 +92,6 @@ impl Heights {
     }
 }
 
-/// A message with when and where it came.
 fn message(scene: &Scene<'_>, said: &Said, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
     let place = said

@@ -395,7 +395,6 @@ fn part(
     Line::from(spans)
 }
 
-/// Draws the box in which a text to find is typed.
 pub(crate) fn draw_find(buffer: &mut Buffer, body: Rect, scene: &Scene<'_>, typed: &TextField) {
     let columns = usize::from(body.width.saturating_sub(2).min(86));
     let inside = vec![field(scene, typed, columns.saturating_sub(4))];

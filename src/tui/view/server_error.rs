@@ -6,7 +6,6 @@ use crate::tui::text::{take, width};
 use ratatui::style::Styled;
 use ratatui::text::{Line, Span};
 
-/// An error with all it says.
 pub(crate) fn error(
     scene: &Scene<'_>,
     message: &ServerMessage,

@@ -66,7 +66,6 @@ fn result<'a>(scene: &Scene<'a>, number: usize) -> Option<&'a ResultSet> {
     }
 }
 
-/// Which statement it is, and how it went.
 pub(crate) fn head(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
     let Some(statement) = statement(scene, number) else {
@@ -90,7 +89,6 @@ pub(crate) fn head(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line
     ]
 }
 
-/// How it went with a statement, in a line.
 fn state(scene: &Scene<'_>, number: usize, columns: usize) -> Line<'static> {
     let look = scene.look;
     let (text, style) = match scene.account.step_of(number) {

@@ -32,7 +32,6 @@ const LONG_LOCKS: usize = 100;
 /// What is counted once of a script: how many lines stand above each statement's own.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Outline {
-    /// How many statements are sent.
     pub sent: usize,
     /// How many of them do more than look.
     pub working: usize,
@@ -107,7 +106,6 @@ impl<'a> Stream<'a> {
         [title(self.scene, self.columns)]
     }
 
-    /// The line of the statement with this number.
     pub(crate) fn line_of(&self, number: usize) -> Option<usize> {
         let index = self.scene.runbook.script.index_of(number)?;
         let end = self.scene.outline.ends.get(index)?;
@@ -218,7 +216,6 @@ impl Stream<'_> {
     }
 }
 
-/// How many statements are done.
 pub(crate) fn done(scene: &Scene<'_>) -> usize {
     scene.account.transaction.done()
 }
@@ -357,7 +354,6 @@ fn say_fate(fate: Fate) -> &'static str {
     }
 }
 
-/// The text of the statement that runs, on one line.
 fn running(scene: &Scene<'_>, statement: &Statement, columns: usize) -> Line<'static> {
     let look = scene.look;
     // What is longer than the line is not even looked at.

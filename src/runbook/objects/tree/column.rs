@@ -12,7 +12,6 @@ use super::node::{has, own_name};
 use super::{Guarded, Kind};
 use squawk_syntax::SyntaxNode;
 
-/// What a column is added to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ColumnOf {
     NewTable,

@@ -46,7 +46,6 @@ pub(super) fn own_name(node: &SyntaxNode, kind: Kind) -> Option<String> {
     Some(name(&child(node, kind)?)?.name)
 }
 
-/// The relation that a statement is about.
 pub(super) fn relation(statement: &SyntaxNode) -> Option<Name> {
     let named = |node: &SyntaxNode| {
         matches!(
