@@ -44,7 +44,6 @@ pub enum InspectStage {
 }
 
 impl InspectStage {
-    /// Every stage of a runbook, in the order of the walk.
     pub fn all(runbook: &Runbook) -> Vec<InspectStage> {
         let items = (0..runbook.items.len()).map(InspectStage::Item);
         let own = items.filter(|item| item.script(runbook).is_some());
@@ -99,7 +98,6 @@ pub fn own_checks(script: &Script) -> Vec<&Statement> {
     sent.into_iter().skip(behind).collect()
 }
 
-/// The checks of one stage, as a look found them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckSet {
     pub stage: InspectStage,
@@ -165,7 +163,6 @@ pub struct Inspection {
     pub locks: Vec<TableLock>,
     /// Transactions of others in this database that have been open for long.
     pub long: Vec<OtherSession>,
-    /// What could not be seen, in words.
     pub problems: Vec<String>,
     /// How long the look took, in milliseconds.
     pub took: Millis,
@@ -208,7 +205,6 @@ pub struct CatalogColumn {
     pub generated: String,
 }
 
-/// An index, a constraint or a trigger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TablePart {
     pub name: String,
@@ -219,7 +215,6 @@ pub struct TablePart {
     pub size: Option<String>,
 }
 
-/// A lock of another session on one of the tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableLock {
     /// Without a process where it is a prepared transaction's.

@@ -46,7 +46,6 @@ impl Drop for Journal {
     }
 }
 
-/// Why a journal cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// Neither `XDG_STATE_HOME` nor `HOME` says where journals belong.

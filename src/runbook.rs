@@ -112,7 +112,6 @@ pub enum RunbookOrigin {
 pub struct ChecklistItem {
     /// Stable name, as in `runbook.toml`.
     pub id: String,
-    /// The sentence a person signs.
     pub title: String,
     /// Which evidence the program looks for.
     pub kind: ItemKind,

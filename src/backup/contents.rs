@@ -5,7 +5,6 @@ pub(super) struct Contents {
     pub database: String,
     pub server: String,
     pub entries: usize,
-    /// Entries that are the contents of a table.
     pub tables: usize,
 }
 

@@ -54,7 +54,6 @@ pub(super) fn check_room(folder: &Path, free: u64, database: u64) -> Result<(), 
     ))
 }
 
-/// A file that is going to be a dump.
 #[derive(Debug)]
 pub(super) struct Reserved {
     /// The name that it has until it is whole.

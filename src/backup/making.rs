@@ -241,7 +241,6 @@ impl DumpProgress<'_> {
     }
 }
 
-/// Runs `pg_dump` to its end.
 async fn dump(
     mut command: std::process::Command,
     guard: &Guard,

@@ -27,7 +27,6 @@ use color_eyre::eyre::{Report, WrapErr, eyre};
 use source::{SourceDatabase, StructureDigests};
 use tokio_postgres::NoTls;
 
-/// How many objects that differ are named.
 const NAMED: usize = 8;
 
 /// A server with the source's schema. Dropping it ends the server and removes its files; when this

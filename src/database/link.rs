@@ -42,7 +42,6 @@ impl BrokenLink {
     }
 }
 
-/// Why a request was not sent.
 #[derive(Debug, Clone)]
 pub enum Unsent {
     /// The text cannot be sent as it is; the session is as it was.
@@ -60,7 +59,6 @@ impl From<Unsent> for BrokenLink {
     }
 }
 
-/// A request that was sent and is not answered yet.
 pub struct Sent {
     /// Which of the link's requests it is.
     number: u64,

@@ -30,7 +30,6 @@ pub use sources::{parse_string, resolve};
 pub use transport::{Authorities, Protection, SslMode, TlsVersion, Use};
 pub use ways::{Way, Ways};
 
-/// What the command line gives.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionOptions {
     /// `-h`: host names or socket directories, separated by commas.
@@ -59,7 +58,6 @@ pub enum SessionAttributes {
     PreferStandby,
 }
 
-/// Everything that is needed to connect.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub hosts: Vec<Host>,
@@ -117,10 +115,8 @@ pub struct Keepalive {
 /// Time for one address when nobody set another. libpq has none and waits as long as the network does.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why settings make no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
-    /// The connection string cannot be read.
     #[error("{0}")]
     Syntax(String),
     #[error("invalid connection option \"{0}\"")]
@@ -280,7 +276,6 @@ fn home() -> Option<String> {
     look_up_user(geteuid().as_raw(), 5)
 }
 
-/// What a keyword says, where it says anything.
 fn look_up_keyword<'v>(values: &'v Values, keyword: &str) -> Option<&'v str> {
     values
         .get(keyword)

@@ -86,7 +86,6 @@ fn first_row(answer: Answer) -> Option<Vec<Option<String>>> {
         .filter(|_| !fails)
 }
 
-/// The questions for what was reached, on their way together.
 pub struct Questions {
     who: Sent,
     identity: Sent,

@@ -165,7 +165,6 @@ async fn secure(
     Ok((Box::new(stream), Some(seal)))
 }
 
-/// What OpenSSL has against a certificate.
 struct Objection {
     why: String,
     code: i32,

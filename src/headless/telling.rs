@@ -260,7 +260,6 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// What can be typed now.
     pub fn help(&mut self, machine: &Machine) {
         for act in Act::ALL {
             match machine.offer(act) {

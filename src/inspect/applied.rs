@@ -9,7 +9,6 @@ use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Verdict};
 use std::collections::BTreeSet;
 
-/// How far a migration is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Extent {
     /// Nothing of it is there.
@@ -45,7 +44,6 @@ pub struct Migration {
     pub lacking: Vec<String>,
 }
 
-/// The migrations that the checks speak of, in the order of their numbers.
 pub fn migrations(runbook: &Runbook, sets: &[CheckSet]) -> Vec<Migration> {
     let own: Vec<(&str, &Check)> = select_checks(sets, InspectStage::Verification)
         .filter_map(|check| Some((leading_number(&check.name)?, check)))

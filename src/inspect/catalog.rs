@@ -138,7 +138,6 @@ fn tables(names: &[Name]) -> String {
     )
 }
 
-/// The answers so far, each under its question.
 #[derive(Debug, Default)]
 pub(super) struct CatalogAnswers {
     by: HashMap<u8, Vec<ResultRow>>,

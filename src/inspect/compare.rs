@@ -32,7 +32,6 @@ pub enum Mark {
     StillThere,
 }
 
-/// An object, expected beside actual.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComparedObject {
     /// The table as the catalog or the script names it; empty where it is not known.
@@ -46,7 +45,6 @@ pub struct ComparedObject {
     pub name: String,
     pub expected: String,
     pub actual: Option<String>,
-    /// How the two stand to one another.
     pub mark: Mark,
     pub why: Vec<String>,
 }

@@ -8,7 +8,6 @@ use crate::journal::report::{Believed, choose_headline};
 use crate::journal::shelf::{ReadJournal, newest_first, read_journal};
 use std::path::{Path, PathBuf};
 
-/// How many journals are read.
 const MOST: usize = 100;
 
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -88,7 +88,6 @@ impl InspectScreen {
         self.shown.looking = true;
     }
 
-    /// Takes what the task found.
     pub fn take(&mut self, news: News) {
         self.shown.looking = false;
         match news {
@@ -309,7 +308,6 @@ impl InspectScreen {
         self.clipboard = clipboard;
     }
 
-    /// What the terminal's clipboard is to take.
     pub fn take_copied(&mut self) -> Option<String> {
         self.copied.take()
     }

@@ -50,7 +50,6 @@ impl InspectPane {
     }
 }
 
-/// The last checks, and when they came.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LastChecks {
     pub(super) sets: Vec<CheckSet>,

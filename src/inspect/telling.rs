@@ -42,7 +42,6 @@ pub enum Result {
     NotApplied,
 }
 
-/// What all the checks of a look come to.
 pub fn result_of(sight: &Inspection) -> Result {
     let sets = sight.sets.as_deref().unwrap_or_default();
     match (tally(sets), silent(sets)) {
@@ -148,7 +147,6 @@ pub fn counts(tally: Tally, silent: usize, absent: usize) -> String {
     counts
 }
 
-/// The checks of a stage, FAIL first.
 fn sorted(set: &CheckSet) -> Vec<&Check> {
     let mut checks: Vec<&Check> = set.checks.iter().map(|(_, check)| check).collect();
     checks.sort_by_key(|check| check.verdict);

@@ -36,7 +36,6 @@ pub struct WatchWires {
     pub input: UnboundedReceiver<Input>,
 }
 
-/// Looks until it is left.
 #[expect(clippy::too_many_lines, reason = "one select over all that wakes it")]
 pub async fn watch<B: Surface>(
     runbook: Arc<Runbook>,

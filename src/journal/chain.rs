@@ -33,9 +33,7 @@ impl Default for Chain {
 pub struct Line {
     /// Its number, from 1.
     pub n: u64,
-    /// When it was written, UTC.
     pub at: jiff::Timestamp,
-    /// The hash of the line before.
     pub prev: String,
     pub entry: Entry,
 }

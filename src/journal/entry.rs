@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Entry {
     Opened(Box<Opened>),
-    /// The session reached a server.
     Connected {
         target: serde_json::Value,
     },
@@ -71,14 +70,12 @@ pub enum Entry {
         database_bytes: u64,
         free_bytes: u64,
     },
-    /// A dump was made and read back.
     BackedUp {
         path: String,
         bytes: u64,
         milliseconds: u64,
         sha256: String,
         entries: usize,
-        /// How many of them are the contents of a table.
         tables: usize,
         /// The version of `pg_dump`.
         program: String,
@@ -151,7 +148,6 @@ pub enum Entry {
         /// What was not as before afterwards.
         disturbed: Option<String>,
     },
-    /// The run came to another phase.
     Phase {
         phase: PhaseWord,
         /// Why, where there is a reason.
@@ -193,7 +189,6 @@ pub enum Entry {
         /// Why a script without checks is committed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
-        /// The second person who agreed to it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         second_signer: Option<String>,
     },
@@ -212,7 +207,6 @@ pub enum Entry {
         item: String,
         finding: String,
     },
-    /// The run was ended from outside.
     Alarm {
         alarm: String,
     },
@@ -344,7 +338,6 @@ pub struct Opened {
     pub variables: Vec<(String, String)>,
 }
 
-/// What a rehearsal up and down is of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rehearses {
     pub script: File,

@@ -31,7 +31,6 @@ pub enum WhoKnows<'a> {
 }
 
 impl ReadJournal {
-    /// Who knows the outcome of its last transaction.
     pub fn who_knows(&self) -> WhoKnows<'_> {
         let replay = &self.replay;
         let (text, code) = match (replay.outcome(), replay.xid(), &replay.target) {

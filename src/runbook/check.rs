@@ -86,7 +86,6 @@ impl ResultSet {
     }
 }
 
-/// How many checks there are of each verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Tally {
     pub pass: u32,

@@ -32,7 +32,6 @@ pub struct Promise {
 /// What a script is expected to do to a database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Impact {
-    /// What each section adds, changes and drops.
     pub parts: Vec<SectionImpact>,
     /// The tables that it touches, in the order of the script.
     pub tables: Vec<Touched>,
@@ -70,9 +69,7 @@ impl Weighed {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SectionImpact {
-    /// Its title; `None` for what stands in no section.
     pub title: Option<String>,
-    /// How many objects it adds, by kind.
     pub adds: BTreeMap<Sort, usize>,
     pub changes: BTreeMap<Sort, usize>,
     pub drops: BTreeMap<Sort, usize>,
@@ -114,7 +111,6 @@ pub struct Scan {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Measure {
     pub tables: Vec<MeasuredTable>,
-    /// What could not be read, in words.
     pub problem: Option<String>,
 }
 

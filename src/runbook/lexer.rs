@@ -341,7 +341,6 @@ impl<'a> Lexer<'a> {
         self.skip.is_some()
     }
 
-    /// The next piece, or `None` at the end.
     #[expect(
         clippy::too_many_lines,
         reason = "a table of what a lexeme begins with"

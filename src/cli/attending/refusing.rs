@@ -75,7 +75,6 @@ fn named(lines: &[usize]) -> String {
     format!("{noun} {}{more}", shown.join(", "))
 }
 
-/// Whether it can be decided in the way that was asked for.
 pub(super) fn may_be_decided(
     runbook: &Runbook,
     mode: Mode,

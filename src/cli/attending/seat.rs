@@ -16,7 +16,6 @@ use std::io::IsTerminal;
 use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// What the session reports, and what the monitor sees.
 pub(super) type Heard = (UnboundedReceiver<Report>, UnboundedReceiver<Observation>);
 
 /// What a person sits at, or a log that nobody reads yet: it outlasts a walk that starts over.

@@ -9,7 +9,6 @@ use crate::database::message;
 use crate::gate::event::ServerMessage;
 use crate::runbook::encoding::Charset;
 
-/// The settings that reading depends on.
 #[derive(Debug, Default)]
 pub(super) struct Parameters {
     strings: Option<String>,

@@ -50,10 +50,8 @@ impl Answer {
     }
 }
 
-/// A result as far as it was kept.
 #[derive(Debug, Clone, Default)]
 pub struct Gathered {
-    /// The rows that were kept, and how many there were.
     pub set: ResultSet,
     /// A row that was not kept has a cell that reads like a verdict.
     pub verdict_beyond: bool,
@@ -71,7 +69,6 @@ impl Gathered {
     }
 }
 
-/// An answer while it is being read.
 #[derive(Default)]
 pub(super) struct AnswerReading {
     pub(super) tags: Vec<String>,
@@ -187,7 +184,6 @@ impl Gathered {
         self.set.rows.push(kept);
     }
 
-    /// Whether rows were left out.
     pub fn capped(&self) -> bool {
         self.set.total > self.set.rows.len() as u64
     }

@@ -57,7 +57,6 @@ pub enum TlsVersion {
     V1_3,
 }
 
-/// Who vouches for the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authorities {
     /// Those that the operating system trusts.
@@ -73,7 +72,6 @@ pub struct Protection {
     pub mode: SslMode,
     /// TLS from the first byte, without asking for it in the server's own protocol.
     pub direct: bool,
-    /// Who vouches for the server.
     pub authorities: Option<Authorities>,
     pub revoked: Option<PathBuf>,
     pub revoked_folder: Option<PathBuf>,

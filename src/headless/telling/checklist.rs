@@ -217,7 +217,6 @@ impl Teller<'_> {
         self.measured.clone_from(&account.measure);
     }
 
-    /// What the script is expected to do, all of it.
     pub fn impact_in_full(&mut self, account: &Account) {
         let impact = Arc::clone(self.runbook.impact());
         self.lines_of_impact(impact.told(Some(account.measure.as_ref())));

@@ -89,7 +89,6 @@ impl Teller<'_> {
         ));
     }
 
-    /// What the second pass was different in.
     pub(super) fn differences(&mut self, machine: &Machine) {
         let Some(compared) = machine.compared().filter(|found| !found.is_same()) else {
             return;

@@ -12,7 +12,6 @@ use crate::runbook::check::Tally;
 pub struct JournalFile<'a> {
     pub name: &'a str,
     pub lines: usize,
-    /// How many of them are as they were written.
     pub believed: usize,
     pub broken: Option<&'a Broken>,
 }

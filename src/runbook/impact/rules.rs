@@ -19,7 +19,6 @@ pub(super) enum On {
     TableOf(Name),
 }
 
-/// A lock that a statement is expected to take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TakenLock {
     pub(super) statement: usize,

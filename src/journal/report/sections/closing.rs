@@ -81,7 +81,6 @@ pub fn way_back(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Blo
     }
 }
 
-/// The rollback of this run, for a shell.
 fn command(replay: &Replay) -> String {
     let mut words = vec!["stagegate rollback".to_owned()];
     let opened = replay.opened.as_ref();

@@ -6,7 +6,6 @@ use crate::journal::report::words::{clock, counted, line};
 use crate::journal::report::{Block, Cell, Tone};
 use crate::runbook::check::{Check, Tally, Verdict};
 
-/// How many checks there are of each verdict, in words.
 pub fn tally<'a>(checks: impl IntoIterator<Item = &'a Check>) -> String {
     let tally = Tally::of(checks);
     match tally.total() {
