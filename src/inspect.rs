@@ -133,11 +133,7 @@ pub fn absent(sets: &[CheckSet]) -> usize {
 
 impl CheckSet {
     pub fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
-        for (_, check) in &self.checks {
-            tally.count(check.verdict);
-        }
-        tally
+        Tally::of(self.checks.iter().map(|(_, check)| check))
     }
 }
 

@@ -101,14 +101,11 @@ pub fn tell_inspection(runbook: &Runbook, sight: &Inspection) -> String {
                 silent.name, silent.why
             ));
         }
-        for check in sorted(set) {
-            out.push_str(&format!("  {}  {}\n", check.verdict.word(), check.name));
-            for line in check.detail.lines() {
-                out.push_str(&format!("        {line}\n"));
-            }
-        }
-        for (_, check) in &set.absent {
-            out.push_str(&format!("  NOT APPLIED  {}\n", check.name));
+        let told = sorted(set).into_iter();
+        let told = told.map(|check| (check.verdict.word(), check));
+        let absent = set.absent.iter().map(|(_, check)| ("NOT APPLIED", check));
+        for (word, check) in told.chain(absent) {
+            out.push_str(&format!("  {word}  {}\n", check.name));
             for line in check.detail.lines() {
                 out.push_str(&format!("        {line}\n"));
             }

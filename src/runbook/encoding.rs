@@ -93,6 +93,13 @@ impl Charset {
         }
     }
 
+    fn letters(self) -> Option<&'static Letters> {
+        match self {
+            Charset::Utf8 => None,
+            Charset::Single(table) => letters(table),
+        }
+    }
+
     /// PostgreSQL's name for it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -106,11 +113,7 @@ impl Charset {
     /// none; each such byte is a question mark.
     #[must_use]
     pub fn decode(self, bytes: &[u8]) -> (String, Option<usize>) {
-        let letters = match self {
-            Charset::Utf8 => None,
-            Charset::Single(table) => letters(table),
-        };
-        let Some(letters) = letters else {
+        let Some(letters) = self.letters() else {
             return decode_utf8(bytes);
         };
         let mut text = String::with_capacity(bytes.len() + bytes.len() / 8);
@@ -135,22 +138,15 @@ impl Charset {
     /// The letter of a byte beyond ASCII; `None` where it has none, and in UTF-8, where a byte is none.
     #[must_use]
     pub fn letter(self, byte: u8) -> Option<char> {
-        let Charset::Single(table) = self else {
-            return None;
-        };
         let at = usize::from(byte.checked_sub(0x80)?);
-        let letter = letters(table)?.of_bytes.get(at).copied()?;
+        let letter = self.letters()?.of_bytes.get(at).copied()?;
         (letter != NONE).then_some(letter)
     }
 
     /// The bytes that a text has in it; `None` where a letter has none.
     #[must_use]
     pub fn encode(self, text: &str) -> Option<Vec<u8>> {
-        let letters = match self {
-            Charset::Utf8 => None,
-            Charset::Single(table) => letters(table),
-        };
-        let Some(letters) = letters else {
+        let Some(letters) = self.letters() else {
             return Some(text.as_bytes().to_vec());
         };
         text.chars()

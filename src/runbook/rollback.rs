@@ -12,6 +12,7 @@
 use super::error::RunbookError;
 use super::join::Joined;
 use super::script::{Fate, Script, Statement};
+use super::variables::quote_literal;
 use super::{ChecklistItem, ItemKind, Runbook};
 
 /// How the titles of sections with counts of what would be lost begin, in lower case.
@@ -212,8 +213,8 @@ fn omissions(scripts: &[&Script], left_out: impl Fn(&Script, &Statement) -> bool
         let place = format!("{}, line {}", script.name, statement.line);
         rows.push(format!(
             "    ({}, {})",
-            literal(&format!("left out: {title}")),
-            literal(&format!(
+            quote_literal(&format!("left out: {title}")),
+            quote_literal(&format!(
                 "by your choice: {place}, and the checks of it; the structure \
                  will not be all of the one before"
             ))
@@ -228,15 +229,6 @@ fn omissions(scripts: &[&Script], left_out: impl Fn(&Script, &Statement) -> bool
         )
     });
     Omissions { sections, sql }
-}
-
-/// A string constant, whatever `standard_conforming_strings` says.
-fn literal(text: &str) -> String {
-    let doubled = text.replace('\'', "''");
-    if doubled.contains('\\') {
-        return format!("E'{}'", doubled.replace('\\', "\\\\"));
-    }
-    format!("'{doubled}'")
 }
 
 /// A script of checks out of the rollback scripts, with what is left out said; `None` if there is
@@ -287,17 +279,11 @@ fn items(scripts: usize, has_preview: bool, omitted: &Omissions) -> Vec<Checklis
         ),
     ];
     if has_preview {
-        items.push(ChecklistItem::new(
-            "structure",
-            "What would be lost was read",
-            ItemKind::Structure,
-        ));
+        let title = "What would be lost was read";
+        items.push(ChecklistItem::new("structure", title, ItemKind::Structure));
     } else {
-        items.push(ChecklistItem::new(
-            "loss",
-            "What would be lost is known; the scripts do not count it",
-            ItemKind::Attest,
-        ));
+        let title = "What would be lost is known; the scripts do not count it";
+        items.push(ChecklistItem::new("loss", title, ItemKind::Attest));
     }
     if !omitted.is_empty() {
         let title = format!("Left out on purpose: {}", omitted.sections.join("; "));

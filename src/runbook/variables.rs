@@ -55,7 +55,7 @@ impl ValueForm {
             (ValueForm::Test, KnownVariable::Value(_)) => Some("TRUE".to_owned()),
             (ValueForm::Test, KnownVariable::Unset) => Some("FALSE".to_owned()),
             (ValueForm::Plain, KnownVariable::Value(value)) => Some(value.to_owned()),
-            (ValueForm::Literal, KnownVariable::Value(value)) => Some(quoted(value)),
+            (ValueForm::Literal, KnownVariable::Value(value)) => Some(quote_literal(value)),
             (ValueForm::Identifier, KnownVariable::Value(value)) => {
                 Some(format!("\"{}\"", value.replace('"', "\"\"")))
             }
@@ -65,7 +65,7 @@ impl ValueForm {
 }
 
 /// As `PQescapeLiteral` does.
-fn quoted(value: &str) -> String {
+pub(super) fn quote_literal(value: &str) -> String {
     let doubled = value.replace('\'', "''");
     match value.contains('\\') {
         true => format!(" E'{}'", doubled.replace('\\', "\\\\")),
