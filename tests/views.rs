@@ -671,6 +671,20 @@ mod snapshots {
     }
 
     #[test]
+    fn rolled_back_with_nobody_to_ask() {
+        let mut walk = deciding();
+        walk.report(Body::SessionEnded(ServerMessage::default()));
+        let unreachable = Inquiry::Unreachable("connection refused".into());
+        walk.report(Body::Asked(unreachable));
+        shoot("rolled_back_with_nobody_to_ask", &mut walk);
+        let shown = walk.text((80, 24), Glyphs::Unicode);
+        for claim in ["no lock is held", "no transaction is open"] {
+            assert!(!shown.contains(claim), "{shown}");
+        }
+        assert!(shown.contains("its locks may still be held"), "{shown}");
+    }
+
+    #[test]
     fn link_lost() {
         let mut walk = link_cut();
         shoot("inquiring", &mut walk);

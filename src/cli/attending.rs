@@ -19,7 +19,7 @@ use crate::database::pinned::Aim;
 use crate::database::settings::Settings;
 use crate::gate::{ExitCode, Mode, Plan};
 use crate::headless;
-use crate::journal::entry::{Opened, Rehearses};
+use crate::journal::entry::{Opened, PhaseWord, Rehearses};
 use crate::journal::{Entry, Journal};
 use crate::runbook::printable::printable;
 use crate::runbook::{ItemKind, Runbook, RunbookOrigin};
@@ -33,7 +33,7 @@ use crate::walk::watchdog::Watchdog;
 use crate::walk::{self, signals};
 use color_eyre::eyre::{Report, WrapErr, eyre};
 pub(super) use refusing::may_be_run;
-use refusing::{may_be_decided, may_be_rehearsed};
+use refusing::{may_be_decided, may_be_rehearsed, refusals_in};
 use seat::{ByLines, Heard, Seat, say_what_it_is};
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -123,6 +123,7 @@ pub(super) fn attend(
         holding,
         look,
         greeting,
+        not_read: None,
         path,
     };
     attendance.open_in(&mut journal, "nothing was sent")?;
@@ -185,6 +186,8 @@ struct Attendance<'a> {
     look: &'a LookArguments,
     /// What the next screen says first.
     greeting: Option<String>,
+    /// Why the files that changed could not be read anew, for the journal.
+    not_read: Option<String>,
     path: PathBuf,
     folders: Vec<PathBuf>,
 }
@@ -214,7 +217,7 @@ impl<'a> Attendance<'a> {
             let (mut engine, heard) = self.start(aim, log, watchdog);
             seat.hear(heard);
             let code = self.walk(&mut seat, &mut engine).await;
-            if !self.starts_over(&engine, &seat)? {
+            if !self.starts_over(&engine, &seat) {
                 let (code, lines) = self.close(&engine, code);
                 // The session ends first: it must not wait for a terminal.
                 drop(engine);
@@ -225,6 +228,12 @@ impl<'a> Attendance<'a> {
             log = engine.into_log();
             if let Log::Kept(journal) = &mut log {
                 self.open_in(journal, "nothing was applied")?;
+                if let Some(why) = self.not_read.take() {
+                    let kept = Entry::phase(PhaseWord::StartingOver, Some(why));
+                    journal.record_durably(&kept).map_err(|error| {
+                        Failure::usage(Report::from(error).wrap_err("nothing was applied"))
+                    })?;
+                }
             }
         }
     }
@@ -287,19 +296,33 @@ impl<'a> Attendance<'a> {
         screen
     }
 
-    /// Whether another walk follows the one that was left; its runbook is read then.
-    fn starts_over(&mut self, left: &Engine<Live>, seat: &Seat) -> Result<bool, Failure> {
+    /// Whether another walk follows the one that was left; its runbook is read then. Where that cannot be
+    /// walked it is the one before, with nothing signed: nothing of it is applied, since what would go on
+    /// with it looks at the files first.
+    fn starts_over(&mut self, left: &Engine<Live>, seat: &Seat) -> bool {
         let changed = left.changed_files().join(". ");
         if let (false, Some(anew)) = (changed.is_empty(), self.anew()) {
-            (self.runbook, self.other) = anew()?;
-            may_be_walked(&self.runbook, self.mode, self.holding)?;
-            self.runbook.read_through();
-            let said = format!("{changed}. It was read anew; nothing is signed yet.");
+            let became = match self.read_anew(anew) {
+                Ok((runbook, other)) => {
+                    (self.runbook, self.other) = (runbook, other);
+                    lint_scripts(&self.runbook, matches!(seat, Seat::Screen { .. }));
+                    "It was read anew; nothing is signed yet.".to_owned()
+                }
+                Err(why) => {
+                    let kept = format!(
+                        "Nothing is signed any more, and what was read before stays: what is there \
+                         now cannot be run. {why}."
+                    );
+                    self.not_read = Some(kept.clone());
+                    kept
+                }
+            };
             if let Seat::Lines(_) = seat {
-                println!("{}", printable(&said));
+                println!("{}", printable(&format!("{changed}. {became}")));
             }
-            self.greeting = Some(said);
-            return Ok(true);
+            // What does not fit on the screen is cut at its end.
+            self.greeting = Some(format!("{became} {changed}."));
+            return true;
         }
         if left.starts_over()
             && let Some(chosen) = self.other.take()
@@ -309,9 +332,31 @@ impl<'a> Attendance<'a> {
                 chosen.left_out().unwrap_or("Nothing is left out")
             ));
             self.other = Some(std::mem::replace(&mut self.runbook, chosen));
-            return Ok(true);
+            return true;
         }
-        Ok(false)
+        false
+    }
+
+    /// The runbook as its files are now, with its other form.
+    ///
+    /// # Errors
+    /// Why it cannot be walked, in words.
+    fn read_anew(&self, anew: &Anew<'_>) -> Result<(Arc<Runbook>, Option<Arc<Runbook>>), String> {
+        let in_words = |failure: Failure| {
+            let why = failure.report.to_string();
+            let why = why.trim_end_matches("Nothing was sent to a database.");
+            why.trim_end().trim_end_matches('.').to_owned()
+        };
+        let (runbook, other) = anew().map_err(in_words)?;
+        let refused = refusals_in(&runbook);
+        if let Some((first, more)) = refused.split_first() {
+            return Err(match more.len() {
+                0 => first.clone(),
+                more => format!("{first}, and {more} more, which stagegate show lists"),
+            });
+        }
+        may_be_walked(&runbook, self.mode, self.holding).map_err(in_words)?;
+        Ok((runbook, other))
     }
 
     /// The exit code of the last walk, and the last words.

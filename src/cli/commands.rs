@@ -97,7 +97,7 @@ fn walk_runbook(run: &RunArguments) -> Result<ExitCode, Failure> {
             last.line
         ))?;
     }
-    let anew = || Ok((load(&run.given, written_in)?, None));
+    let anew = || Ok((load_unlinted(&run.given, written_in)?, None));
     let whose = match run.rehearse || by_wish.is_some() {
         true => Whose::Script,
         false => Whose::Persons {

@@ -250,6 +250,13 @@ pub enum Proof {
     NeverBegun,
 }
 
+impl Proof {
+    /// Whether the transaction is known to be gone, and its locks with it.
+    pub fn says_gone(&self) -> bool {
+        !matches!(self, Proof::NeverSent { .. })
+    }
+}
+
 impl std::fmt::Display for Proof {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -286,7 +293,11 @@ impl std::fmt::Display for Proof {
                 write!(f, "asked on a new connection: pg_xact_status, {server}")
             }
             Proof::NeverSent { reason } => {
-                write!(f, "COMMIT was never sent; {reason}")
+                write!(
+                    f,
+                    "COMMIT was never sent; {reason}; whether its session still holds locks is not \
+                     known"
+                )
             }
             Proof::NeverBegun => f.write_str("no transaction was begun"),
         }

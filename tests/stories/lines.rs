@@ -795,12 +795,15 @@ fn data_that_changed_are_read_anew_with_the_script_that_loads_them() {
     let mut terminal = signed_by_lines(&stage, &script);
     stage.file("numbers.txt", "666\n");
     find_changed(&mut terminal, "numbers.txt");
-    // It is not there any more: that is told as well, and nothing runs on what was read.
+    // They are not there any more: that is told as well, and nothing runs on what was read.
     std::fs::remove_file(&data).unwrap();
     terminal
         .line("probe")
-        .wait_for("numbers.txt cannot be read");
-    assert_ne!(terminal.exit_code(), 0, "{}", terminal.picture());
+        .wait_for("what was read before stays: what is there now cannot be run.")
+        .shows(&["numbers.txt cannot be read"]);
+    terminal.line("sign 1").wait_for("Read it to its end first");
+    terminal.line("quit");
+    assert_eq!(terminal.exit_code(), 1, "{}", terminal.picture());
     stage.assert_untouched();
     stage.assert_nobody_left();
 }

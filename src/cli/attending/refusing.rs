@@ -14,16 +14,10 @@ pub(in crate::cli) fn may_be_run(runbook: &Runbook, holding: &Holding) -> Result
     if let Some(objection) = holding.objection() {
         return Err(Failure::usage(eyre!("{objection}")));
     }
-    if runbook.refusals().next().is_some() {
-        for (script, refusal) in runbook.refusals() {
-            let file = script.sources.get(refusal.source);
-            let file = file.map_or(script.name.as_str(), |source| source.name.as_str());
-            let (line, column) = (refusal.line, refusal.column);
-            eprintln!(
-                "{}:{line}:{column}: {}",
-                printable(file),
-                printable(&refusal.reason)
-            );
+    let refused = refusals_in(runbook);
+    if !refused.is_empty() {
+        for refusal in &refused {
+            eprintln!("{refusal}");
         }
         let what = match runbook.script.refusals.is_empty() {
             false => "the script",
@@ -34,6 +28,23 @@ pub(in crate::cli) fn may_be_run(runbook: &Runbook, holding: &Holding) -> Result
         )));
     }
     Ok(())
+}
+
+/// What is refused in a runbook's files, each with its place.
+pub(super) fn refusals_in(runbook: &Runbook) -> Vec<String> {
+    runbook
+        .refusals()
+        .map(|(script, refusal)| {
+            let file = script.sources.get(refusal.source);
+            let file = file.map_or(script.name.as_str(), |source| source.name.as_str());
+            let (line, column) = (refusal.line, refusal.column);
+            format!(
+                "{}:{line}:{column}: {}",
+                printable(file),
+                printable(&refusal.reason)
+            )
+        })
+        .collect()
 }
 
 /// Whether a rehearsal, which nobody signs, would leave nothing behind; what is not known to is told.

@@ -185,7 +185,7 @@ impl Machine {
             }
         };
         let why = match (proven, self.journal_lost) {
-            (false, _) => Why::ForReview,
+            (false, _) => Why::SessionEnded,
             (true, true) => Why::JournalLost,
             (true, false) => {
                 self.newest.decided = true;

@@ -171,3 +171,22 @@ fn without_a_journal_nothing_is_reviewed_and_nothing_comes_back_to_the_gate() {
     let lost = Why::JournalLost;
     assert!(matches!(run.phase(), Phase::MustRollBack { why, .. } if *why == lost));
 }
+
+#[test]
+fn a_pass_that_is_not_known_to_be_gone_is_not_reviewed_and_its_link_is_why() {
+    let mut run = let_go();
+    run.report(taken_down(known()))
+        .report(Body::SessionEnded(ServerMessage::default()))
+        .report(Body::Asked(Inquiry::Unreachable("refused".into())));
+    assert!(
+        matches!(
+            run.phase(),
+            Phase::Ended(Ending::RolledBack {
+                why: Why::SessionEnded,
+                proof: Proof::NeverSent { .. },
+            })
+        ),
+        "{:?}",
+        run.phase()
+    );
+}

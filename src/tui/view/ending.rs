@@ -111,18 +111,30 @@ fn rolled_back(scene: &Scene<'_>, why: &Why, proof: &Proof, columns: usize) -> V
     let because = because(scene, why);
     let strong = scene.look.strong();
     let mut lines = gate::fact(scene, "Because", &because, strong, columns);
-    let proof = proved(scene, proof, "aborted");
-    lines.extend(fact(scene, "Proof", &proof, columns));
+    lines.extend(fact(
+        scene,
+        "Proof",
+        &proved(scene, proof, "aborted"),
+        columns,
+    ));
     lines.extend(common(scene, columns));
     let stays = scene.account.outliving(&scene.runbook.script);
-    let changed = match stays.is_empty() {
-        true => "Nothing. The database is as it was before BEGIN; no lock is held.".to_owned(),
-        false => format!(
-            "No row and no object; no lock of the transaction is held. What ROLLBACK does not take \
-             back stays: {}.",
-            stays.join(", ")
+    let (changed, locks) = match (stays.is_empty(), proof.says_gone()) {
+        (true, true) => (
+            "Nothing. The database is as it was before BEGIN",
+            "no lock is held",
         ),
+        (true, false) => ("Nothing", OLD_SESSION),
+        (false, true) => ("No row and no object", "no lock of the transaction is held"),
+        (false, false) => ("No row and no object", OLD_SESSION),
     };
+    let mut changed = format!("{changed}; {locks}.");
+    if !stays.is_empty() {
+        let stays = stays.join(", ");
+        changed.push_str(&format!(
+            " What ROLLBACK does not take back stays: {stays}."
+        ));
+    }
     lines.extend(fact(scene, "Changed", &changed, columns));
     lines.extend(journal(scene, columns));
     let next = next_after_rollback(scene.machine.plan().mode, why);
@@ -138,6 +150,10 @@ fn rolled_back(scene: &Scene<'_>, why: &Why, proof: &Proof, columns: usize) -> V
     }
     lines
 }
+
+/// Of locks, where the server could not be asked.
+const OLD_SESSION: &str = "whether the old session still holds its locks is not known: the server ends \
+    it when it notices that the link is gone";
 
 fn next_after_rollback(mode: Mode, why: &Why) -> String {
     let w = keymap::key_of(Act::Again);

@@ -95,9 +95,14 @@ fn say_phase(scene: &Scene<'_>) -> Option<BandWords> {
         Phase::Connecting
         | Phase::Checklist { .. }
         | Phase::Left(_)
-        | Phase::Ended(
-            Ending::NotConnected | Ending::Committed { .. } | Ending::RolledBack { .. },
-        ) => return None,
+        | Phase::Ended(Ending::NotConnected | Ending::Committed { .. }) => return None,
+        Phase::Ended(Ending::RolledBack { proof, .. }) => match proof.says_gone() {
+            true => return None,
+            false => BandWords::alone(
+                bad,
+                ["COMMIT WAS NEVER SENT", "its locks may still be held"],
+            ),
+        },
         Phase::Waiting { left, .. } => BandWords::alone(
             warn,
             ["NO TRANSACTION IS OPEN", &waits_for_attempt(scene, *left)],
