@@ -16,6 +16,9 @@ use crate::runbook::script::Statement;
 /// with every use of their table, and relations made in this very transaction (nobody else can see
 /// them yet; `age(xmin) <= 0` is "not older than our own transaction"). The server's own relations have
 /// numbers below 16384 (`FirstNormalObjectId`): most of what is left out goes before anything is joined.
+/// It is written as a number that is no `oid`: a plan with the number of a relation in it is made anew
+/// when that relation is altered. The age is asked of one row, by relation and number: joined, it reads
+/// all columns of a table.
 pub const QUERY: &str = "SELECT l.mode, \
     n.nspname OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) c.relname, \
     l.relation \
@@ -24,17 +27,17 @@ pub const QUERY: &str = "SELECT l.mode, \
     LEFT JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
     WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
     AND l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.granted \
-    AND NOT (l.relation OPERATOR(pg_catalog.<) 16384::pg_catalog.oid \
+    AND NOT (l.relation::pg_catalog.int8 OPERATOR(pg_catalog.<) 16384 \
     AND l.mode OPERATOR(pg_catalog.=) ANY ('{AccessShareLock,RowShareLock,RowExclusiveLock}'::pg_catalog.text[])) \
     AND (c.oid IS NULL OR c.relkind OPERATOR(pg_catalog.<>) 't') \
     AND NOT (l.mode OPERATOR(pg_catalog.=) ANY ('{AccessShareLock,RowShareLock,RowExclusiveLock}'::pg_catalog.text[]) \
     AND (c.oid IS NULL OR c.relkind OPERATOR(pg_catalog.=) ANY ('{i,I}'::pg_catalog.\"char\"[]) \
     OR n.nspname OPERATOR(pg_catalog.=) ANY ('{pg_catalog,information_schema}'::pg_catalog.name[]))) \
-    AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a \
+    AND ((SELECT pg_catalog.age(a.xmin) FROM pg_catalog.pg_attribute a \
     WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid \
     AND a.attnum OPERATOR(pg_catalog.=) CASE \
-    WHEN c.relkind OPERATOR(pg_catalog.=) ANY ('{i,I,v,c}'::pg_catalog.\"char\"[]) THEN 1 ELSE -6 END \
-    AND pg_catalog.age(a.xmin) OPERATOR(pg_catalog.<=) 0)";
+    WHEN c.relkind OPERATOR(pg_catalog.=) ANY ('{i,I,v,c}'::pg_catalog.\"char\"[]) THEN 1 ELSE -6 END) \
+    OPERATOR(pg_catalog.<=) 0) IS NOT TRUE";
 
 /// What our session holds so far.
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@
 mod names;
 mod tables;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -209,10 +210,15 @@ impl Charsets {
     }
 
     /// The text of the file, and the place in it and encoding of the first byte that has no letter.
-    pub fn decode(&self, bytes: &[u8]) -> (String, Option<(usize, Charset)>) {
+    pub fn decode<'b>(&self, bytes: &'b [u8]) -> (Cow<'b, str>, Option<(usize, Charset)>) {
         if self.switches.is_empty() {
+            if self.first == Charset::Utf8
+                && let Ok(text) = std::str::from_utf8(bytes)
+            {
+                return (text.into(), None);
+            }
             let (text, bad) = self.first.decode(bytes);
-            return (text, bad.map(|at| (at, self.first)));
+            return (text.into(), bad.map(|at| (at, self.first)));
         }
         let mut text = String::new();
         let mut first_bad = None;
@@ -231,7 +237,7 @@ impl Charsets {
             (from, charset) = (to, switch.charset);
         }
         take(from..bytes.len(), charset);
-        (text, first_bad)
+        (text.into(), first_bad)
     }
 
     /// Names of those in which letters beyond ASCII stand; none where that is UTF-8 alone.

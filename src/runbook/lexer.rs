@@ -141,6 +141,24 @@ pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0c)
 }
 
+/// How many bytes are looked at together.
+const BLOCK: usize = 64;
+
+/// Where the first of these bytes stands. What comes before it is looked at many bytes at a time.
+pub(super) fn find_one_of<const N: usize>(bytes: &[u8], stops: [u8; N]) -> Option<usize> {
+    let is_stop = |byte: &u8| stops.iter().any(|stop| stop == byte);
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    // A block is looked at whole, with no way out in its middle.
+    let has_stop = |block: &[u8; BLOCK]| block.iter().fold(false, |any, byte| any | is_stop(byte));
+    match blocks.iter().position(has_stop) {
+        Some(at) => {
+            let within = blocks.get(at)?.iter().position(is_stop)?;
+            Some(at * BLOCK + within)
+        }
+        None => Some(blocks.len() * BLOCK + rest.iter().position(is_stop)?),
+    }
+}
+
 /// Which quote closes a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Closes {
@@ -211,6 +229,16 @@ impl<'a> Lexer<'a> {
         self.at(0)
     }
 
+    /// Passes over what is none of these bytes, at most to where the value of a variable ends.
+    fn pass_to<const N: usize>(&mut self, stops: [u8; N]) {
+        let end = self
+            .fences
+            .last()
+            .map_or(self.bytes.len(), |fence| fence.end.min(self.bytes.len()));
+        let rest = self.bytes.get(self.pos..end).unwrap_or_default();
+        self.pos += find_one_of(rest, stops).unwrap_or(rest.len());
+    }
+
     /// Whether what is read stands in the value of a variable.
     pub(super) fn in_value(&self) -> bool {
         !self.fences.is_empty()
@@ -227,10 +255,8 @@ impl<'a> Lexer<'a> {
         }
         if self.pos > self.known_line_end || self.known_line_end == 0 {
             let rest = self.bytes.get(self.pos..).unwrap_or_default();
-            self.known_line_end = rest
-                .iter()
-                .position(|&b| b == b'\n')
-                .map_or(self.bytes.len(), |offset| self.pos + offset);
+            self.known_line_end =
+                find_one_of(rest, [b'\n']).map_or(self.bytes.len(), |offset| self.pos + offset);
         }
         self.known_line_end
     }
@@ -277,10 +303,7 @@ impl<'a> Lexer<'a> {
     /// Takes the next line of the file into the text.
     fn read_line(&mut self) -> Range<usize> {
         let rest = self.file.get(self.unread..).unwrap_or_default();
-        let length = rest
-            .iter()
-            .position(|&byte| byte == b'\n')
-            .map_or(rest.len(), |at| at + 1);
+        let length = find_one_of(rest, [b'\n']).map_or(rest.len(), |at| at + 1);
         let start = self.bytes.len();
         if length > 0 {
             let line = rest.get(..length).unwrap_or_default();
@@ -296,7 +319,7 @@ impl<'a> Lexer<'a> {
             return self.read_line();
         }
         let rest = self.bytes.get(from..).unwrap_or_default();
-        let length = rest.iter().position(|&byte| byte == b'\n');
+        let length = find_one_of(rest, [b'\n']);
         from..length.map_or(self.bytes.len(), |at| from + at + 1)
     }
 
@@ -567,7 +590,8 @@ impl<'a> Lexer<'a> {
                     self.pos += tag.len();
                     return true;
                 }
-                _ => self.pos += 1,
+                b'$' => self.pos += 1,
+                _ => self.pass_to([b'\n', b'$']),
             }
         }
         false
@@ -626,8 +650,10 @@ impl<'a> Lexer<'a> {
                 } else {
                     return true;
                 }
-            } else {
+            } else if byte == b'\\' {
                 self.pos += 1;
+            } else {
+                self.pass_to([b'\n', b'\\', quote]);
             }
         }
         false
@@ -654,6 +680,23 @@ impl<'a> Lexer<'a> {
                 b'\'' if returned => return Some(pos + 1),
                 _ => return None,
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_first_of_some_bytes_is_found_wherever_it_stands(
+            bytes in prop::collection::vec(prop_oneof![30 => Just(b'x'), 1 => any::<u8>()], 0..300),
+            stops in any::<[u8; 2]>(),
+        ) {
+            let first = bytes.iter().position(|byte| stops.contains(byte));
+            prop_assert_eq!(find_one_of(&bytes, stops), first);
         }
     }
 }

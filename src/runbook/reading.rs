@@ -20,8 +20,7 @@ use super::admission::{self, Admission};
 use super::classify::{self, Words};
 use super::encoding::{Charset, Charsets, Switch};
 use super::lasting::{self, Made};
-use super::lexer::Lexeme;
-use super::lexer::Lexer;
+use super::lexer::{Lexeme, Lexer, find_one_of};
 use super::lint::{self, Linted, Unlinted};
 use super::linting::Linting;
 use super::places::Places;
@@ -179,6 +178,24 @@ fn text_of(bytes: &[u8]) -> Arc<str> {
     }
 }
 
+/// From how many bytes on a file is hashed on a thread of its own, while it is read.
+const HASHED_BESIDE: usize = 1 << 20;
+
+/// Does `work`, and gives the SHA-256 of `bytes` in lower-case hexadecimal.
+fn hash_beside(bytes: &[u8], work: impl FnOnce()) -> String {
+    let hash = || hexadecimal(Sha256::digest(bytes));
+    std::thread::scope(|scope| {
+        let thread = (bytes.len() >= HASHED_BESIDE).then(|| {
+            let thread = std::thread::Builder::new().name("sha256".to_owned());
+            thread.spawn_scoped(scope, hash)
+        });
+        work();
+        // Where there is no thread to be had it is done here.
+        let hashed = thread.and_then(Result::ok).map(|thread| thread.join());
+        hashed.and_then(Result::ok).unwrap_or_else(hash)
+    })
+}
+
 impl ScriptReading {
     fn new(name: &str, variables: &Variables, switches: &[Switch]) -> ScriptReading {
         ScriptReading {
@@ -245,9 +262,17 @@ impl ScriptReading {
             remarks: Vec::new(),
             path: path.map(Path::to_path_buf),
             text: Arc::clone(&text),
-            sha256: hexadecimal(Sha256::digest(bytes)),
+            sha256: String::new(),
             encodings,
         });
+        let sha256 = hash_beside(bytes, || self.items_unless_refused(file, first_bad));
+        if let Some(read) = self.script.sources.get_mut(source) {
+            read.sha256 = sha256;
+        }
+    }
+
+    fn items_unless_refused(&mut self, file: ScriptFile<'_>, first_bad: Option<(usize, Charset)>) {
+        let (bytes, sent) = (file.raw, file.bytes);
         if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
             let reason = "this is UTF-16; convert the file to UTF-8";
             self.refuse_in_file(&file, 0, None, reason.to_owned());
@@ -262,7 +287,7 @@ impl ScriptReading {
         if let Some((at, charset)) = first_bad {
             self.refuse_in_file(&file, at, None, not_in(charset));
         }
-        if let Some(at) = sent.iter().position(|&byte| byte == 0) {
+        if let Some(at) = find_one_of(sent, [0]) {
             let reason = "a NUL byte cannot be sent to PostgreSQL; remove it";
             self.refuse_in_file(&file, at, None, reason.to_owned());
         }

@@ -3,8 +3,9 @@
 
 use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::Body;
+use stagegate::sandbox::{Sandbox, SandboxOptions};
 
-use crate::stage::{Stage, over_socket, runbook, server};
+use crate::stage::{Stage, over_socket, psql, runbook, server};
 
 const PG_DUMP: [&str; 4] = [
     "SET statement_timeout = 0",
@@ -230,4 +231,50 @@ async fn whatever_becomes_of_the_prepared_look_every_lock_is_told_and_the_transa
             }
         }
     }
+}
+
+/// What `log_planner_stats` has in the log for each planning.
+const PLANNED: &str = "PLANNER STATISTICS";
+
+#[tokio::test]
+async fn no_look_between_the_statements_is_planned_with_locks_held() {
+    let own = Sandbox::start(SandboxOptions::for_tests()).unwrap();
+    let tables = "CREATE TABLE a (); CREATE TABLE b ()";
+    let psql = psql(&own, "postgres").await;
+    psql.batch_execute(tables).await.unwrap();
+    // The first relation of a server has the number that divides its own from those of others.
+    let first = "SELECT 'public.a'::regclass::oid::int8";
+    let first: i64 = psql.query_one(first, &[]).await.unwrap().get(0);
+    assert_eq!(first, 16_384);
+    for path in [None, Some("public")] {
+        let statements = [
+            "SET log_planner_stats = on",
+            "ALTER TABLE public.a ADD COLUMN i int",
+            "CREATE INDEX ON public.a (i)",
+            "ALTER TABLE public.b ADD COLUMN i int",
+            "SET log_planner_stats = off",
+            "SHOW lock_timeout",
+        ];
+        let mut book = runbook(&statements);
+        book.search_path.script = path.map(str::to_owned);
+        let settings = over_socket(&own, "postgres");
+        let mut stage = Stage::with(settings, book, HoldOptions::default());
+        stage.connect().await;
+        // And in the next transaction of the session again.
+        for _ in 0..2 {
+            stage.begin().await;
+            stage.order(Order::RunScript);
+            let bodies = stage.all().await;
+            assert_eq!(bodies.last(), Some(&Body::ScriptFinished), "{bodies:?}");
+            assert_eq!(locked(&bodies).len(), 2, "{bodies:?}");
+            stage.ask(Order::RollBack).await;
+        }
+        let log = std::fs::read_to_string(own.log_path()).unwrap();
+        assert_eq!(log.matches(PLANNED).count(), 0, "{path:?}");
+    }
+    psql.batch_execute("SET log_planner_stats = on; SELECT 1")
+        .await
+        .unwrap();
+    let log = std::fs::read_to_string(own.log_path()).unwrap();
+    assert!(log.contains(PLANNED), "the server tells it in other words");
 }

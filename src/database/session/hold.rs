@@ -50,7 +50,8 @@ impl Actor {
         let ours = self.limits();
         let mut added = self.opening(over_network, &ours);
         added.push(XID.into());
-        let preparing = self.may_prepare().then(|| looking::preparing(self.looks));
+        let path = self.runbook.search_path.script.as_deref();
+        let preparing = (self.may_prepare()).then(|| looking::preparing(self.looks, path));
         let limit = self.answer_timeout();
         let link = self.link()?;
         let prepared = match &preparing {

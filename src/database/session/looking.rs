@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::known_tables::KnownTables;
 use super::limits::SessionLimits;
+use super::read_only::search_path;
 use crate::database::link::{Answer, BrokenLink, Link, Sent};
 use crate::database::locks::QUERY;
 use crate::gate::event::ServerMessage;
@@ -51,13 +52,20 @@ impl Looks {
 }
 
 /// Prepares the look, ahead of BEGIN: a failure costs nothing there. What was prepared for a transaction
-/// before is made anew, whatever its script made of it.
-pub(super) fn preparing(before: Looks) -> String {
+/// before is made anew, whatever its script made of it. It is run once: the server plans it only then, and
+/// reads what it has to know of the catalogs, which takes several times as long as any look behind it. A
+/// plan is for one `search_path`, so that it is made with the one that the script begins with.
+pub(super) fn preparing(before: Looks, path: Option<&str>) -> String {
     let anew = match before {
         Looks::Prepared => "DEALLOCATE stagegate_look; ",
         Looks::InFull => "",
     };
-    format!("{anew}PREPARE stagegate_look AS {QUERY}")
+    let path = path.map(|path| format!("{}; ", search_path(Some(path))));
+    let run = Looks::Prepared.sql();
+    format!(
+        "{anew}{}PREPARE stagegate_look AS {QUERY}; {run}",
+        path.unwrap_or_default()
+    )
 }
 
 /// SQLSTATE of what was prepared and is not there any more.
