@@ -6,12 +6,12 @@
 mod pages;
 mod place;
 mod prompt;
-mod refusals;
 mod table;
 mod telling;
 mod typing;
 mod words;
 
+use crate::acts::{Front, tell_refusal};
 use crate::asking::Challenge;
 use crate::gate::event::{Alarm, Body, Event, Observation, Report};
 use crate::gate::phase::{PhaseKind, Prompt};
@@ -143,7 +143,7 @@ fn tell_news<H: HeldSession>(
 ) {
     for remark in engine.take_said() {
         teller.say(&match remark {
-            EngineRemark::Refused(refusal) => refusals::in_words(&refusal),
+            EngineRemark::Refused(refusal) => tell_refusal(&refusal, Front::Lines),
             EngineRemark::Said(text) => text,
         });
     }
@@ -303,7 +303,7 @@ fn take_line<H: HeldSession>(
         words::TypedMeaning::Read(document) => {
             invite.open(engine, teller.read_out(document), Some(document));
         }
-        words::TypedMeaning::Impact => teller.impact_in_full(engine.account()),
+        words::TypedMeaning::Told(pane) => teller.tell_pane(pane, engine.account()),
         words::TypedMeaning::Help => teller.help(engine.machine()),
         words::TypedMeaning::Nothing(why) => teller.say(&why),
     }

@@ -1,7 +1,7 @@
 //! stagegate holds one PostgreSQL transaction open between a reviewed script and a person's
 //! decision, and never lies about which way it went.
 //!
-//! [`runbook`] is what is to be done, [`gate`] is the decision, [`database`] is how it reaches the
+//! [`runbook`] is what is to be done, [`gate`] is the decision, [`acts`] is what a person asks it for, [`database`] is how it reaches the
 //! server, [`backup`] has a dump made, [`journal`] is what happened, [`tui`] is how it looks. [`walk`] and [`headless`] are the
 //! loops that bring them together, [`asking`] what a person is asked for on the way in; [`sandbox`] is a throw-away server.
 
@@ -15,6 +15,7 @@
     )
 )]
 
+pub mod acts;
 pub mod asking;
 pub mod backup;
 pub mod cli;

@@ -29,22 +29,25 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("asking", &[]),
     ("runbook", &[]),
     ("gate", &["runbook"]),
+    ("acts", &["gate", "runbook"]),
     ("database", &["asking", "gate", "runbook"]),
     ("journal", &["gate", "runbook"]),
-    ("tui", &["asking", "gate", "runbook"]),
+    ("tui", &["acts", "asking", "gate", "runbook"]),
     ("sandbox", &[]),
     ("backup", &["gate", "runbook", "database", "sandbox"]),
     (
         "walk",
         &[
-            "asking", "gate", "runbook", "database", "journal", "tui", "backup",
+            "acts", "asking", "gate", "runbook", "database", "journal", "tui", "backup",
         ],
     ),
     (
         "inspect",
-        &["asking", "gate", "runbook", "database", "journal", "tui"],
+        &[
+            "acts", "asking", "gate", "runbook", "database", "journal", "tui",
+        ],
     ),
-    ("headless", &["asking", "gate", "runbook", "walk"]),
+    ("headless", &["acts", "asking", "gate", "runbook", "walk"]),
 ];
 
 fn sources(folder: &Path, into: &mut Vec<PathBuf>) {

@@ -714,13 +714,13 @@ mod behaviour {
     use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
     use proptest::prelude::*;
     use ratatui::style::{Color, Modifier};
+    use stagegate::acts::{self, Does, Front, KeyPlace};
     use stagegate::gate::event::{Body, CommitAnswer, Document, Reach};
     use stagegate::gate::phase::{Phase, Prompt};
     use stagegate::gate::{Command, EarlierTold, Event};
     use stagegate::runbook::check::{Check, Verdict};
     use stagegate::runbook::{ChecklistItem, ItemKind};
     use stagegate::tui::input::Burst;
-    use stagegate::tui::keymap::{self, Does, KeyPlace};
     use stagegate::tui::{Glyphs, Palette};
 
     fn at_name(walk: &Walk) -> bool {
@@ -1877,8 +1877,8 @@ mod behaviour {
         let foot = foot.join("\n");
         // A run that cannot be decided with nothing held does not offer it.
         let offered =
-            |binding: &&keymap::Binding| binding.does != Does::Gate(stagegate::gate::Act::TakeTime);
-        for binding in keymap::at(KeyPlace::Gate).filter(offered) {
+            |binding: &&acts::Binding| binding.does != Does::Gate(stagegate::gate::Act::TakeTime);
+        for binding in acts::at(KeyPlace::Gate).filter(offered) {
             assert!(foot.contains(binding.label), "{} in {foot}", binding.label);
         }
         walk.press("?");
@@ -1886,13 +1886,14 @@ mod behaviour {
         let text: Vec<&str> = text.split_whitespace().collect();
         let text = text.join(" ");
         // What holds only in `inspect` is told there.
-        let here = keymap::BINDINGS
+        let here = acts::BINDINGS
             .iter()
             .filter(|binding| binding.place != KeyPlace::Inspect);
         for binding in here {
-            assert!(text.contains(binding.help), "{} in the help", binding.help);
+            let help = binding.help(Front::Keys);
+            assert!(text.contains(&help), "{help} in the help");
         }
-        assert!(keymap::markdown().contains("| At the gate | `c` |"));
+        assert!(acts::markdown().contains("| At the gate | `c` |"));
     }
 
     #[test]
@@ -1904,7 +1905,7 @@ mod behaviour {
             .lines()
             .find(|line| line.contains("At the gate (here)"));
         let first = first.unwrap();
-        assert!(first.contains("Everywhere"), "{text}");
+        assert!(first.contains("At the end"), "{text}");
         assert!(text.contains("Ctrl-Z "), "{text}");
         for line in text.lines() {
             assert!(line.chars().count() <= 160, "{line}");
@@ -1928,8 +1929,8 @@ mod behaviour {
             let place = KeyPlace::of(&walk.machine);
             let there = |act: &stagegate::gate::Act| walk.machine.offer(*act).is_there();
             for act in stagegate::gate::Act::ALL.into_iter().filter(there) {
-                let bound = keymap::at(place)
-                    .chain(keymap::at(KeyPlace::Everywhere).filter(|_| place.shares()))
+                let bound = acts::at(place)
+                    .chain(acts::at(KeyPlace::Everywhere).filter(|_| place.shares()))
                     .any(|binding| binding.does == Does::Gate(act));
                 // At a prompt, + and q are not keys but characters, or stray ones.
                 let typed = !place.shares();

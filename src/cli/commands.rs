@@ -11,13 +11,13 @@ use super::failure::Failure;
 use super::finding::{charset_of, connect_to, env, load, load_unlinted};
 use super::printing::{print, unless_gone};
 use super::{aftermath, cloning, inspection, man, outcome};
+use crate::acts;
 use crate::database::settings::{self, ConnectionOptions, Settings};
 use crate::gate::ExitCode;
 use crate::runbook::encoding::Charset;
 use crate::runbook::printable::printable;
 use crate::runbook::{Runbook, listing};
 use crate::sandbox::demo::{DemoOptions, Scenario};
-use crate::tui::keymap;
 use clap::CommandFactory;
 use color_eyre::eyre::{Report, WrapErr, eyre};
 use std::io::{IsTerminal, Write};
@@ -63,7 +63,7 @@ pub fn run_command(arguments: Arguments) -> Result<ExitCode, Failure> {
             verify: false,
         } => aftermath::report(&aftermath::or_newest(journal)?, format, output.as_deref()),
         CliCommand::Runs => aftermath::runs(),
-        CliCommand::Keys => print(&keymap::markdown()),
+        CliCommand::Keys => print(&acts::markdown()),
         CliCommand::Man { command, into } => match into {
             Some(folder) => {
                 man::write_into(&folder)

@@ -2,7 +2,7 @@
 
 use super::arguments::Arguments;
 use super::examples::examples_of;
-use crate::tui::keymap;
+use crate::acts;
 use clap::CommandFactory;
 use std::io;
 use std::path::Path;
@@ -145,7 +145,7 @@ fn page_of_all(whole: &clap::Command) -> String {
         }));
     }
     roff.push_str(".SH KEYS\n");
-    for row in keymap::roff_rows() {
+    for row in acts::roff_rows() {
         roff.push_str(&row);
         roff.push('\n');
     }

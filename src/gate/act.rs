@@ -1,6 +1,6 @@
-//! What a person can ask for: the act, the command with what goes with it, the word where no keys are.
+//! What a person can ask for: the act, and the command with what goes with it.
 //!
-//! Which key asks for an act stands in the table of keys; when it is offered, the machine says.
+//! Which key or word asks for an act stands in the table of `acts`; when it is offered, the machine says.
 
 /// What a person can ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -108,37 +108,6 @@ impl Act {
         Act::AskOutcome,
         Act::Quit,
     ];
-
-    /// The word for it where no keys are, and what is typed after it or told of it. An answer is typed as it
-    /// is.
-    pub fn word(self) -> (&'static str, &'static str) {
-        match self {
-            Act::SignOff => ("sign", " N [REFERENCE, DATABASE or WORDS]"),
-            Act::Withdraw => ("withdraw", " N"),
-            Act::Acknowledge => ("acknowledge", " N"),
-            Act::ProbeAgain => ("probe", ""),
-            Act::BackUp => ("backup", " FOLDER"),
-            Act::LeaveOut => (
-                "leave-out",
-                " (what says \"if needed\", or take it back in)",
-            ),
-            Act::Apply => ("apply", ""),
-            Act::Cancel => ("cancel", ""),
-            Act::AskCommit => ("commit", ""),
-            Act::Answer => ("", "the answer"),
-            Act::AskRollback => ("rollback", ""),
-            Act::ConfirmRollback => ("yes", ""),
-            Act::StepBack => ("back", ""),
-            Act::TakeTime => ("take-time", ""),
-            Act::AllowNumbers => ("numbers", ", or numbers N for those of one statement"),
-            Act::Query => ("query", " SELECT …"),
-            Act::Extend => ("extend", ""),
-            Act::Again => ("again", ""),
-            Act::EndBackend => ("end-backend", ""),
-            Act::AskOutcome => ("ask", ""),
-            Act::Quit => ("quit", ""),
-        }
-    }
 
     /// The command of it, where nothing has to be typed with it.
     pub fn command(self) -> Option<Command> {

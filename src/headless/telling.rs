@@ -4,11 +4,11 @@ mod checklist;
 mod deciding;
 mod running;
 
-use super::{refusals, words};
+use crate::acts::{BINDINGS, Does, Front, KeyPlace, bindings_at, tell_refusal};
 use crate::gate::event::{CommitWait, Millis, Seq, Standing};
 use crate::gate::phase::{Prompt, Why};
 use crate::gate::plan::Mode;
-use crate::gate::{Account, Act, EarlierTold, Machine, Offer, Phase};
+use crate::gate::{Account, EarlierTold, Machine, Offer, Phase};
 use crate::runbook::Runbook;
 use crate::runbook::check::Check;
 use crate::runbook::impact::Measure;
@@ -260,25 +260,29 @@ impl<'a> Teller<'a> {
         }
     }
 
+    /// What can be typed now: what holds at this place, then what is offered beside.
     pub fn help(&mut self, machine: &Machine) {
-        for act in Act::ALL {
-            match machine.offer(act) {
-                Offer::Absent => {}
-                Offer::Open => {
-                    let (word, does) = (words::name_act(act), words::explain_act(act));
-                    self.say(&format!("  {word}: {does}"));
-                }
-                Offer::Refused(refusal) => {
-                    let (word, does) = (words::name_act(act), words::explain_act(act));
-                    let why = refusals::in_words(&refusal);
-                    self.say(&format!("  {word}: {does} (not now: {why})"));
-                }
+        let everywhere = BINDINGS
+            .iter()
+            .filter(|binding| matches!(binding.does, Does::Gate(_)));
+        let mut told: Vec<Does> = Vec::new();
+        for binding in bindings_at(KeyPlace::of(machine)).chain(everywhere) {
+            let not_now = match binding.does {
+                Does::Gate(act) => match machine.offer(act) {
+                    Offer::Absent => continue,
+                    Offer::Open => String::new(),
+                    Offer::Refused(refusal) => {
+                        format!(" (not now: {})", tell_refusal(&refusal, Front::Lines))
+                    }
+                },
+                Does::View(_) => String::new(),
+            };
+            if !binding.word.is_empty() && !told.contains(&binding.does) {
+                told.push(binding.does);
+                let help = binding.help(Front::Lines);
+                let (word, after) = (binding.word, binding.after);
+                self.say(&format!("  {word}{after}: {help}{not_now}"));
             }
-        }
-        if matches!(machine.phase(), Phase::Checklist { .. }) {
-            self.say("  show N: all evidence of item N");
-            self.say("  impact: what the script will touch, and the locks to expect");
-            self.say("  read script, read N, read checks N: the script, rollback script N, the checks of item N");
         }
     }
 }

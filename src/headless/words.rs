@@ -1,9 +1,11 @@
 //! The words that stand for keys.
 
+use crate::acts::{Does, ToldPane, ViewAct, find_word};
 use crate::gate::event::Document;
 use crate::gate::phase::Prompt;
 use crate::gate::{Act, Command, Machine};
 use crate::runbook::Runbook;
+use crate::runbook::printable::printable;
 
 /// What a typed line means.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,48 +16,10 @@ pub enum TypedMeaning {
     Show(usize),
     /// Print a document, which counts as reading it to its end.
     Read(Document),
-    /// Show what the script is expected to do.
-    Impact,
+    Told(&'static ToldPane),
     /// Say what can be typed.
     Help,
     Nothing(String),
-}
-
-/// The word for an act, with what goes with it.
-pub fn name_act(act: Act) -> String {
-    let (word, after) = act.word();
-    format!("{word}{after}")
-}
-
-/// What typing that word does, in a line.
-pub fn explain_act(act: Act) -> &'static str {
-    match act {
-        Act::SignOff => "signs item N, with what it asks for typed behind the number",
-        Act::Withdraw => "takes the signature of item N back",
-        Act::Acknowledge => "acknowledges the next finding of the linter on item N",
-        Act::ProbeAgain => "looks for the evidence of every item again",
-        Act::BackUp => "makes a dump with pg_dump into that folder",
-        Act::LeaveOut => "one or the other, in turn",
-        Act::Apply => "runs the script in a transaction, once every item is signed",
-        Act::Cancel => "cancels what runs: the probes, the dump, the statement, the next attempt",
-        Act::AskCommit => "makes it permanent; asks for the name of the database",
-        Act::Answer => "is typed as it is",
-        Act::AskRollback => "undoes everything; asks for yes",
-        Act::ConfirmRollback => "undoes everything",
-        Act::StepBack => "goes back; nothing is decided",
-        Act::TakeTime => {
-            "rolls back now, for a review with nothing held; commit then runs it again"
-        }
-        Act::AllowNumbers => {
-            "lets row counts and numbers differ in the second pass, or not any more"
-        }
-        Act::Query => "asks something, read-only by the server",
-        Act::Extend => "extends the hold by its limit once more",
-        Act::Again => "goes back to the checklist; what still holds stays signed",
-        Act::EndBackend => "ends the old session that still holds the transaction",
-        Act::AskOutcome => "asks the server which way the transaction went",
-        Act::Quit => "leaves; refused while a transaction is open",
-    }
 }
 
 pub fn read_typed_line(text: &str, machine: &Machine, runbook: &Runbook) -> TypedMeaning {
@@ -73,74 +37,76 @@ pub fn read_typed_line(text: &str, machine: &Machine, runbook: &Runbook) -> Type
     }
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let rest = rest.trim();
-    let item = |rest: &str| -> Result<(usize, Option<String>), TypedMeaning> {
-        let (number, note) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        match number.parse::<usize>() {
-            Ok(number) if (1..=runbook.items.len()).contains(&number) => {
-                let note = note.trim();
-                Ok((number - 1, (!note.is_empty()).then(|| note.to_owned())))
+    let item = || read_item(rest, runbook.items.len());
+    let of_item = |command: &dyn Fn(usize, Option<String>) -> Command| match item() {
+        Ok((item, note)) => TypedMeaning::Command(command(item, note)),
+        Err(why) => why,
+    };
+    if word.is_empty() {
+        return TypedMeaning::Nothing("Type help to see what can be typed here.".into());
+    }
+    // Two keys are words as well.
+    let asked = match word {
+        "?" => Some(Does::View(ViewAct::Help)),
+        ":" => Some(Does::Gate(Act::Query)),
+        word => find_word(word),
+    };
+    match asked {
+        Some(Does::Gate(act)) => match act {
+            Act::SignOff => of_item(&|item, note| Command::SignOff { item, note }),
+            Act::Withdraw => of_item(&|item, _| Command::Withdraw { item }),
+            Act::Acknowledge => of_item(&|item, _| Command::Acknowledge { item }),
+            Act::Query => TypedMeaning::Command(Command::Query(rest.to_owned())),
+            Act::BackUp if rest.is_empty() => {
+                TypedMeaning::Nothing("Say where to: backup and a folder. Nothing was done.".into())
             }
-            Ok(_) | Err(_) => Err(TypedMeaning::Nothing(format!(
-                "Say which item: a number from 1 to {}.",
-                runbook.items.len()
-            ))),
-        }
-    };
-    let simple = |command| {
-        if rest.is_empty() {
-            TypedMeaning::Command(command)
-        } else {
-            TypedMeaning::Nothing(format!("{word} takes nothing after it; nothing was done."))
-        }
-    };
-    match word {
-        "sign" => match item(rest) {
-            Ok((item, note)) => TypedMeaning::Command(Command::SignOff { item, note }),
-            Err(why) => why,
+            Act::BackUp => TypedMeaning::Command(Command::BackUp {
+                folder: rest.to_owned(),
+            }),
+            Act::AllowNumbers => match rest.parse() {
+                _ if rest.is_empty() => TypedMeaning::Command(Command::AllowNumbers(None)),
+                Ok(number) => TypedMeaning::Command(Command::AllowNumbers(Some(number))),
+                Err(_) => {
+                    TypedMeaning::Nothing("Say numbers, or numbers and a statement's.".into())
+                }
+            },
+            act => match act.command() {
+                Some(command) if rest.is_empty() => TypedMeaning::Command(command),
+                Some(_) => TypedMeaning::Nothing(format!(
+                    "{word} takes nothing after it; nothing was done."
+                )),
+                // An answer has no word.
+                None => no_such_word(word),
+            },
         },
-        "withdraw" => match item(rest) {
-            Ok((item, _)) => TypedMeaning::Command(Command::Withdraw { item }),
-            Err(why) => why,
-        },
-        "acknowledge" => match item(rest) {
-            Ok((item, _)) => TypedMeaning::Command(Command::Acknowledge { item }),
-            Err(why) => why,
-        },
-        "impact" => TypedMeaning::Impact,
-        "show" => match item(rest) {
+        Some(Does::View(ViewAct::Told(pane))) => TypedMeaning::Told(pane),
+        Some(Does::View(ViewAct::Item)) => match item() {
             Ok((item, _)) => TypedMeaning::Show(item),
             Err(why) => why,
         },
-        "read" => document(rest, runbook),
-        "query" | ":" => TypedMeaning::Command(Command::Query(rest.to_owned())),
-        "backup" if rest.is_empty() => {
-            TypedMeaning::Nothing("Say where to: backup and a folder. Nothing was done.".into())
-        }
-        "backup" => TypedMeaning::Command(Command::BackUp {
-            folder: rest.to_owned(),
-        }),
-        "no" => simple(Command::StepBack),
-        "numbers" if rest.is_empty() => TypedMeaning::Command(Command::AllowNumbers(None)),
-        "numbers" => match rest.parse() {
-            Ok(number) => TypedMeaning::Command(Command::AllowNumbers(Some(number))),
-            Err(_) => TypedMeaning::Nothing("Say numbers, or numbers and a statement's.".into()),
-        },
-        "help" | "?" => TypedMeaning::Help,
-        "" => TypedMeaning::Nothing("Type help to see what can be typed here.".into()),
-        word => match find_command(word) {
-            Some(command) => simple(command),
-            None => TypedMeaning::Nothing(format!(
-                "No such word: {}. Type help to see what can be typed here.",
-                crate::runbook::printable::printable(word)
-            )),
-        },
+        Some(Does::View(ViewAct::Scripts)) => document(rest, runbook),
+        Some(Does::View(ViewAct::Help)) => TypedMeaning::Help,
+        Some(Does::View(_)) | None => no_such_word(word),
     }
 }
 
-/// The command that a word alone stands for.
-fn find_command(word: &str) -> Option<Command> {
-    let mut acts = Act::ALL.into_iter();
-    acts.find(|act| act.word().0 == word)?.command()
+fn no_such_word(word: &str) -> TypedMeaning {
+    TypedMeaning::Nothing(format!(
+        "No such word: {}. Type help to see what can be typed here.",
+        printable(word)
+    ))
+}
+
+/// The item that is numbered, and what is typed behind the number.
+fn read_item(rest: &str, all: usize) -> Result<(usize, Option<String>), TypedMeaning> {
+    let (number, note) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let numbered = number.parse::<usize>().ok();
+    let Some(number) = numbered.filter(|number| (1..=all).contains(number)) else {
+        let why = format!("Say which item: a number from 1 to {all}.");
+        return Err(TypedMeaning::Nothing(why));
+    };
+    let note = note.trim();
+    Ok((number - 1, (!note.is_empty()).then(|| note.to_owned())))
 }
 
 fn document(rest: &str, runbook: &Runbook) -> TypedMeaning {
@@ -170,29 +136,5 @@ fn checks(number: &str, runbook: &Runbook) -> TypedMeaning {
         None => TypedMeaning::Nothing(
             "Say read checks and the number of an item that brings a file of checks.".into(),
         ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_word_of_an_act_is_read_as_that_act_and_no_other() {
-        let words = Act::ALL.map(|act| act.word().0);
-        for (act, word) in Act::ALL.into_iter().zip(words) {
-            assert_eq!(
-                words.iter().filter(|other| **other == word).count(),
-                1,
-                "{word}"
-            );
-            assert!(
-                !["impact", "show", "read", "help", "no"].contains(&word),
-                "{word}"
-            );
-            let command = act.command();
-            assert!(command.as_ref().is_none_or(|command| command.act() == act));
-            assert_eq!(find_command(word), command, "{word}");
-        }
     }
 }

@@ -7,6 +7,7 @@ use super::looking::News;
 use super::past::PastRun;
 use super::shown::{InspectPane, LastChecks, ShownPanes};
 use super::view;
+use crate::acts::{Does, KeyPlace, PageAct, ViewAct};
 use crate::asking::Challenge;
 use crate::gate::event::Millis;
 use crate::gate::machine::Machine;
@@ -14,9 +15,9 @@ use crate::gate::plan::{Mode, Plan};
 use crate::gate::{Account, Act};
 use crate::runbook::Runbook;
 use crate::tui::field::{LONGEST, SECRET, TextField};
-use crate::tui::keymap::{self, Does, KeyMeaning, KeyPlace, ViewAct};
+use crate::tui::keymap::{KeyMeaning, read_key};
 use crate::tui::pager::clipboard::{FIND_FIRST, hand_over};
-use crate::tui::pager::{PageAct, Paged, Pager};
+use crate::tui::pager::{Paged, Pager};
 use crate::tui::paint::{draw_box, draw_frame, guard};
 use crate::tui::scroll::Scroll;
 use crate::tui::theme::Appearance;
@@ -144,7 +145,7 @@ impl InspectScreen {
             self.typed.clear();
         }
         let place = self.place();
-        match keymap::read_key(place, key) {
+        match read_key(place, key) {
             KeyMeaning::Nothing => {}
             KeyMeaning::Interrupt => return Wish::Leave,
             KeyMeaning::Suspend => {
@@ -187,7 +188,11 @@ impl InspectScreen {
             ViewAct::Scripts => self.open(InspectPane::Scripts),
             ViewAct::Locks => self.open(InspectPane::Locks),
             ViewAct::Messages => self.open(InspectPane::Messages),
-            ViewAct::Impact => self.open(InspectPane::Impact),
+            ViewAct::Told(pane) => {
+                let mut panes = InspectPane::ALL.into_iter();
+                let pane = panes.find(|own| own.name() == pane.name);
+                pane.into_iter().for_each(|pane| self.open(pane));
+            }
             ViewAct::Help => self.turn_help(),
             ViewAct::NextPane => self.turn(true),
             ViewAct::PreviousPane => self.turn(false),
@@ -226,7 +231,7 @@ impl InspectScreen {
                 self.typed.edit(edit);
             }
             // Nothing is asked here, and no statement has run.
-            ViewAct::Detail | ViewAct::OpenEditor => {}
+            ViewAct::Item | ViewAct::Detail | ViewAct::OpenEditor => {}
         }
         Wish::None
     }

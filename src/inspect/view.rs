@@ -4,11 +4,11 @@
 use super::applied::{Extent, migrations};
 use super::shown::{InspectPane, ShownPanes, nothing_yet, said};
 use super::{CheckSet, InspectStage, absent, silent, structure, tally, telling};
-use crate::tui::keymap::{self, KeyPlace};
+use crate::acts::{Binding, Front, KeyPlace, at, bindings_at};
 use crate::tui::text::{clock, counted, hanging, took, width};
 use crate::tui::theme::Appearance;
 use crate::tui::view::{
-    Scene, checks, header as walk_header, help as walk_help, impact as walk_impact,
+    Scene, checks, header as walk_header, help as walk_help, told as walk_told,
 };
 use crossterm::event::KeyCode;
 use ratatui::style::{Style, Styled};
@@ -207,7 +207,7 @@ fn all_checks(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Vec<Line
 
 fn impact(shown: &ShownPanes, columns: usize) -> Vec<Line<'static>> {
     let measure = shown.sight.as_ref().map(|sight| &sight.measure);
-    walk_impact::draw_impact(shown.look, &shown.impact, measure, columns)
+    walk_told::draw_told(shown.look, shown.impact.told(Some(measure)), columns)
 }
 
 /// How much of a query is told, in characters.
@@ -343,19 +343,20 @@ fn messages(shown: &ShownPanes, scene: &Scene<'_>, columns: usize) -> Vec<Line<'
 pub(super) fn help(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let inner = columns.saturating_sub(1);
     let mut lines = vec![scene.heading(" Keys", inner)];
-    let own: Vec<KeyCode> = keymap::at(KeyPlace::Inspect)
+    let own: Vec<KeyCode> = at(KeyPlace::Inspect)
         .flat_map(|binding| binding.keys.iter().copied())
         .collect();
-    let told = |binding: &&keymap::Binding| {
+    let told = |binding: &&Binding| {
         binding.place == KeyPlace::Inspect || !binding.keys.iter().any(|key| own.contains(key))
     };
-    let table = keymap::bindings_at(KeyPlace::Inspect)
+    let table = bindings_at(KeyPlace::Inspect)
         .filter(told)
-        .chain(keymap::bindings_at(KeyPlace::Text))
-        .map(|binding| (binding.key_names(), binding.help));
-    // Nothing is asked of the server here.
-    let control = walk_help::control().filter(|(_, help)| !help.starts_with("in a query"));
-    let rows = table.chain(control);
-    lines.extend(walk_help::keys(scene, rows, inner));
+        .chain(bindings_at(KeyPlace::Text))
+        .map(|binding| (binding.key_names(), binding.help(Front::Keys)));
+    lines.extend(walk_help::keys(
+        scene,
+        table.chain(walk_help::control()),
+        inner,
+    ));
     lines
 }

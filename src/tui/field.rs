@@ -3,25 +3,8 @@
 //! Every prompt has one of these, a password's too, so what is in it is wiped when it goes. It takes
 //! letters and judges none; which of them may come in is told to it.
 
+use crate::acts::FieldEdit;
 use zeroize::{Zeroize, Zeroizing};
-
-/// What a key does to a text that is being typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FieldEdit {
-    Left,
-    Right,
-    Home,
-    End,
-    Erase,
-    EraseAhead,
-    EraseWord,
-    EraseToEnd,
-    EraseAll,
-    Older,
-    Newer,
-    /// Begins a new line, in a text that has several.
-    NewLine,
-}
 
 /// The longest text in characters, unless another is said: far more than a name (63 bytes) needs.
 pub const LONGEST: usize = 200;

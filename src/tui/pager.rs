@@ -10,113 +10,11 @@ mod searching;
 
 use super::reader::perusal::SeenLines;
 use super::reader::{self, DocumentPages};
-use super::scroll::{Scroll, ScrollStep};
+use super::scroll::Scroll;
 use super::theme::Appearance;
+use crate::acts::{PageAct, ScrollStep};
 use crate::runbook::Runbook;
-use KeyCode::{Char, Down, End, Home, Left, PageDown, PageUp, Right, Up};
-use crossterm::event::KeyCode;
 use std::sync::Arc;
-
-/// What can be asked of a pager.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PageAct {
-    Scroll(ScrollStep),
-    Left,
-    Right,
-    FindNext,
-    FindPrevious,
-    NextSection,
-    PreviousSection,
-    Wrap,
-    /// To what of a script was not on the screen yet; elsewhere a page down.
-    ReadOn,
-}
-
-/// A key of the pager, and what the help says of it.
-pub(crate) struct PageKey {
-    pub keys: &'static [KeyCode],
-    pub act: PageAct,
-    pub help: &'static str,
-}
-
-/// The keys that hold where something is read page by page.
-pub(crate) const READING_KEYS: &[PageKey] = &[
-    PageKey {
-        keys: &[Char('n')],
-        act: PageAct::FindNext,
-        help: "go to the next match; in a script, with nothing sought, to the next finding",
-    },
-    PageKey {
-        keys: &[Char('N')],
-        act: PageAct::FindPrevious,
-        help: "go to the match, or the finding, before",
-    },
-    PageKey {
-        keys: &[Char(']')],
-        act: PageAct::NextSection,
-        help: "in a script: to the next section",
-    },
-    PageKey {
-        keys: &[Char('[')],
-        act: PageAct::PreviousSection,
-        help: "in a script: to the section before",
-    },
-    PageKey {
-        keys: &[Char('w')],
-        act: PageAct::Wrap,
-        help: "in a script: wrap long lines, or let Left and Right move them; in rows: one value below the \
-               other, as psql's \\x, or as a grid",
-    },
-    PageKey {
-        keys: &[Char(' ')],
-        act: PageAct::ReadOn,
-        help: "one page down; in a script: to what was not on the screen yet, to the right and then down",
-    },
-];
-
-/// Those that hold everywhere.
-pub(crate) const MOVING_KEYS: &[PageKey] = &[
-    PageKey {
-        keys: &[Right],
-        act: PageAct::Right,
-        help: "further to the right in long lines and in wide rows; else the next pane",
-    },
-    PageKey {
-        keys: &[Left],
-        act: PageAct::Left,
-        help: "further to the left in them; else the pane before",
-    },
-    PageKey {
-        keys: &[Up, Char('k')],
-        act: PageAct::Scroll(ScrollStep::Up),
-        help: "one line up",
-    },
-    PageKey {
-        keys: &[Down, Char('j')],
-        act: PageAct::Scroll(ScrollStep::Down),
-        help: "one line down",
-    },
-    PageKey {
-        keys: &[PageUp],
-        act: PageAct::Scroll(ScrollStep::PageUp),
-        help: "one page up",
-    },
-    PageKey {
-        keys: &[PageDown],
-        act: PageAct::Scroll(ScrollStep::PageDown),
-        help: "one page down",
-    },
-    PageKey {
-        keys: &[Char('g'), Home],
-        act: PageAct::Scroll(ScrollStep::First),
-        help: "to the beginning",
-    },
-    PageKey {
-        keys: &[Char('G'), End],
-        act: PageAct::Scroll(ScrollStep::Last),
-        help: "to the end",
-    },
-];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InScript {

@@ -18,6 +18,7 @@ use super::view::answer::AnswerLines;
 use super::view::messages::Heights;
 use super::view::statement::Detail;
 use super::view::stream::Outline;
+use crate::acts::ToldPane;
 use crate::asking::Challenge;
 use crate::gate::Event;
 use crate::gate::event::{Document, Millis, Standing};
@@ -39,7 +40,7 @@ enum Cover {
     Scripts,
     Locks,
     Messages,
-    Impact,
+    Told(&'static ToldPane),
     Help,
     Evidence,
     Answer,

@@ -1,17 +1,6 @@
 //! How far something is scrolled: by a person, or by what it follows.
 
-/// A step in what is scrolled, or from entry to entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ScrollStep {
-    Up,
-    Down,
-    PageUp,
-    PageDown,
-    HalfUp,
-    HalfDown,
-    First,
-    Last,
-}
+use crate::acts::ScrollStep;
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Scroll {
@@ -26,23 +15,10 @@ impl Scroll {
     pub(crate) fn scroll_by(&mut self, step: ScrollStep) {
         // Two rows stay: the signs for more cover the end of the first and the last one, and
         // whoever pages through a script has to see each row whole.
-        let page = self.height.saturating_sub(2).max(1);
-        let last = self.total.saturating_sub(self.height);
-        self.moved = true;
-        self.top = match step {
-            ScrollStep::Up => self.top.saturating_sub(1),
-            ScrollStep::Down => self.top + 1,
-            ScrollStep::PageUp => self.top.saturating_sub(page),
-            ScrollStep::PageDown => self.top + page,
-            ScrollStep::HalfUp => self.top.saturating_sub((page / 2).max(1)),
-            ScrollStep::HalfDown => self.top + (page / 2).max(1),
-            ScrollStep::First => 0,
-            ScrollStep::Last => {
-                self.moved = false;
-                last
-            }
-        }
-        .min(last);
+        let page = self.height.saturating_sub(2);
+        // Whoever goes to its end follows it again.
+        self.moved = step != ScrollStep::Last;
+        self.top = step.lead(self.top, page, self.last());
     }
 
     /// Fits it to what there is to show, following `follow` unless a person moved it.

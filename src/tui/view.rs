@@ -12,7 +12,6 @@ pub(crate) mod gate;
 pub(crate) mod grid;
 pub(crate) mod header;
 pub(crate) mod help;
-pub(crate) mod impact;
 pub(crate) mod locks;
 pub(crate) mod messages;
 pub(crate) mod must_roll_back;
@@ -25,6 +24,7 @@ pub(crate) mod server_error;
 pub(crate) mod statement;
 pub(crate) mod stream;
 pub(crate) mod title;
+pub(crate) mod told;
 
 use super::reader::{DocumentStanding, documents};
 use super::text::counted;

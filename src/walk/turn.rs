@@ -5,6 +5,7 @@
 
 use super::WalkWires;
 use super::engine::{Engine, EngineRemark, HeldSession};
+use crate::acts::{Front, tell_refusal};
 use crate::asking::Challenge;
 use crate::gate::Phase;
 use crate::gate::event::{Alarm, Body, Event, Millis, Observation, Report};
@@ -72,7 +73,7 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
     pub(super) fn say_remarks(&mut self) {
         for remark in self.engine.take_said() {
             self.screen.say(match remark {
-                EngineRemark::Refused(refusal) => refusal.to_string(),
+                EngineRemark::Refused(refusal) => tell_refusal(&refusal, Front::Keys),
                 EngineRemark::Said(text) => text,
             });
             self.showing.change();

@@ -10,6 +10,7 @@ const LONG: usize = 400;
 
 /// The long ones, and why each of them is one file.
 const REASONS: &[(&str, &str)] = &[
+    ("acts/table.rs", "one table: every act, and where it holds"),
     (
         "database/session/script.rs",
         "one loop: the pipeline of statements and looks, and what ends it",
@@ -77,11 +78,6 @@ const REASONS: &[(&str, &str)] = &[
         "one text field: every edit of it, and their tests",
     ),
     ("tui/input.rs", "one thread: the keyboard, and its tests"),
-    (
-        "tui/keymap.rs",
-        "what a key is and how one is looked up, and the tests of the table",
-    ),
-    ("tui/keymap/table.rs", "one table: every key"),
     (
         "tui/reader.rs",
         "one document on pages, from its lines to the end that was read",

@@ -219,7 +219,7 @@ fn pasted_lines_never_commit() {
         .breathe()
         .paste_raw("rollback\rhelp\r")
         .wait_for("ROLLBACK? Type yes or no.")
-        .wait_for("  yes: undoes everything");
+        .wait_for("  yes: send ROLLBACK");
     assert_eq!(times(&terminal, refused), before);
     terminal
         .line("yes")

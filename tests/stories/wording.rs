@@ -109,6 +109,7 @@ fn no_walk_by_lines_names_a_key() {
         ("commit", "COMMIT is refused"),
         ("quit", "The transaction is open"),
         ("rollback", "Type yes or no."),
+        ("help", "  no: back; nothing is sent"),
         ("yes", "ROLLED BACK, because at least one check says FAIL"),
         ("help", "again"),
     ] {

@@ -5,6 +5,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::text::Span;
+use stagegate::acts::{Front, tell_refusal};
 use stagegate::gate::act::Command;
 use stagegate::gate::event::*;
 use stagegate::gate::phase::Phase;
@@ -463,7 +464,7 @@ impl Walk {
         for effect in effects {
             match effect {
                 Effect::Request { seq, .. } => self.seq = seq,
-                Effect::Refuse(refusal) => self.screen.say(refusal.to_string()),
+                Effect::Refuse(refusal) => self.screen.say(tell_refusal(&refusal, Front::Keys)),
                 Effect::Say(text) => self.screen.say(text),
                 Effect::Cancel
                 | Effect::StopBackup

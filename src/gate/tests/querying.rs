@@ -155,7 +155,6 @@ fn after_a_failed_statement_no_query_runs_and_the_reason_is_told() {
     });
     run.key(Command::Query("SELECT 1".into()));
     assert_eq!(run.effects, [Effect::Refuse(Refusal::TransactionFailed)]);
-    assert!(Refusal::TransactionFailed.to_string().contains("inspect"));
 }
 
 #[test]

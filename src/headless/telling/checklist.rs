@@ -1,6 +1,7 @@
 //! What the lines say while items are signed: evidence, the backup, what the script will touch.
 
 use super::{BACKUP_TOLD, Teller, check_in_a_line, same_screen, shown};
+use crate::acts::ToldPane;
 use crate::gate::event::{Document, Standing};
 use crate::gate::{Account, Act, EarlierTold, Machine, Offer, Phase};
 use crate::runbook::check::Verdict;
@@ -211,18 +212,17 @@ impl Teller<'_> {
             false => {
                 self.say(&format!("Impact: {brief}."));
                 let impact = Arc::clone(self.runbook.impact());
-                self.lines_of_impact(impact.told_in_short(Some(account.measure.as_ref())));
+                self.say_lines(impact.told_in_short(Some(account.measure.as_ref())));
             }
         }
         self.measured.clone_from(&account.measure);
     }
 
-    pub fn impact_in_full(&mut self, account: &Account) {
-        let impact = Arc::clone(self.runbook.impact());
-        self.lines_of_impact(impact.told(Some(account.measure.as_ref())));
+    pub fn tell_pane(&mut self, pane: &ToldPane, account: &Account) {
+        self.say_lines((pane.told)(self.runbook, account));
     }
 
-    fn lines_of_impact(&mut self, lines: Vec<ImpactLine>) {
+    fn say_lines(&mut self, lines: Vec<ImpactLine>) {
         for told in lines {
             match told {
                 ImpactLine::Heading(text) => self.say_at_length(&format!("  {text}")),

@@ -41,7 +41,7 @@ impl Screen {
                 Ok(self.answered_text(machine, account, looked))
             }
             (Some(Cover::Evidence), None) => Ok(self.evidence_text(machine, account)),
-            (Some(Cover::Locks | Cover::Messages | Cover::Impact | Cover::Help), None) => {
+            (Some(Cover::Locks | Cover::Messages | Cover::Told(_) | Cover::Help), None) => {
                 Err(FIND_FIRST)
             }
             (None, _) => match (machine.phase(), self.open_pane(machine)) {

@@ -2,7 +2,6 @@
 //!
 //! What is noticed on the way, such as a script whose end was on screen, is kept for the loop.
 
-use super::reading::UNREAD;
 use super::{Cover, NEEDS, Screen, Scroll, Typing};
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Ending, Phase, Prompt};
@@ -245,16 +244,9 @@ impl Screen {
                 self.draw_long_cover(buffer, body, scene, cover);
                 return;
             }
-            Cover::Impact => {
-                let measure = scene.account.measure.as_ref();
-                let lines = match self.runbook.is_read_through() {
-                    true => {
-                        let impact = self.runbook.impact();
-                        view::impact::draw_impact(scene.look, impact, measure, columns)
-                    }
-                    false => vec![Line::from(format!(" {UNREAD}"))],
-                };
-                ("IMPACT, as far as the script's text says", lines)
+            Cover::Told(pane) => {
+                let told = (pane.told)(&self.runbook, scene.account);
+                (pane.title, view::told::draw_told(self.look, told, columns))
             }
             Cover::Help => ("KEYS", view::help::draw_help(scene, columns)),
             Cover::Evidence => (
@@ -355,7 +347,7 @@ impl Screen {
                 answer: self.answer.as_ref()?,
                 sideways,
             })),
-            Cover::Scripts | Cover::Impact | Cover::Help | Cover::Evidence => None,
+            Cover::Scripts | Cover::Told(_) | Cover::Help | Cover::Evidence => None,
         }
     }
 

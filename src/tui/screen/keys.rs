@@ -4,13 +4,14 @@
 //! back as words.
 
 use super::{Cover, LEAST, Screen, Scroll, Typing};
+use crate::acts::{self, Does, FieldEdit, KeyPlace};
 use crate::gate::event::Standing;
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Phase, Prompt, Why};
 use crate::gate::{Account, Act, Command, Event};
-use crate::tui::field::{FieldEdit, KeysTaken, LONGEST, QUERY, TextField, remember};
+use crate::tui::field::{KeysTaken, LONGEST, QUERY, TextField, remember};
 use crate::tui::input::Burst;
-use crate::tui::keymap::{self, Does, KeyMeaning, KeyPlace};
+use crate::tui::keymap::{KeyMeaning, read_key};
 use crate::tui::view::{self, PhasePane};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 
@@ -27,7 +28,7 @@ impl Screen {
             self.carried = None;
         }
         let place = self.place(machine);
-        match keymap::read_key(place, key) {
+        match read_key(place, key) {
             KeyMeaning::Nothing => Vec::new(),
             KeyMeaning::Interrupt => vec![Event::Asked(Command::Quit)],
             KeyMeaning::Suspend => {
@@ -266,7 +267,7 @@ impl Screen {
             // In a prompt a stray key changes nothing.
             place if place.types() => return Vec::new(),
             KeyPlace::Reader => {
-                let acknowledges = keymap::elsewhere(code).map(|binding| binding.does)
+                let acknowledges = acts::elsewhere(code).map(|binding| binding.does)
                     == Some(Does::Gate(Act::Acknowledge));
                 self.say(match acknowledges && self.cover == Some(Cover::Scripts) {
                     true => {
@@ -281,7 +282,7 @@ impl Screen {
         if held_down || code == KeyCode::Esc {
             return Vec::new();
         }
-        match keymap::elsewhere(code).map(|binding| binding.does) {
+        match acts::elsewhere(code).map(|binding| binding.does) {
             // The machine says why not, in its own words.
             Some(Does::Gate(act)) => match read_command(act, self.cursor) {
                 Some(command) => vec![Event::Asked(command)],

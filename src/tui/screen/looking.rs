@@ -1,6 +1,7 @@
 //! Keys that change only what is looked at: panes, scrolling, searching, the texts of prompts.
 
 use super::{Cover, Screen, Scroll, Typing};
+use crate::acts::{PageAct, ScrollStep, ViewAct};
 use crate::asking::Challenge;
 use crate::gate::machine::Machine;
 use crate::gate::phase::Phase;
@@ -8,9 +9,7 @@ use crate::gate::{Account, Command, Event};
 use crate::runbook::check::Verdict;
 use crate::runbook::question::Question;
 use crate::tui::field::{LONGEST, TextField, remember};
-use crate::tui::keymap::ViewAct;
-use crate::tui::pager::{InScript, PageAct, Paged};
-use crate::tui::scroll::ScrollStep;
+use crate::tui::pager::{InScript, Paged};
 use crate::tui::view::PhasePane;
 use ratatui::text::Line;
 
@@ -31,13 +30,13 @@ impl Screen {
             }
             ViewAct::Locks => self.toggle(Cover::Locks),
             ViewAct::Messages => self.toggle(Cover::Messages),
-            ViewAct::Impact => self.toggle(Cover::Impact),
+            ViewAct::Told(pane) => self.toggle(Cover::Told(pane)),
             ViewAct::Help => self.toggle(Cover::Help),
             ViewAct::Repaint => self.repaint = true,
             ViewAct::Copy => self.copy(machine, account),
-            ViewAct::Detail => match (machine.phase(), self.open_pane(machine)) {
-                (Phase::Checklist { .. }, _) => return self.go_where_it_waits(machine),
-                (_, Some(PhasePane::Stream)) => {
+            ViewAct::Item => return self.go_where_it_waits(machine),
+            ViewAct::Detail => match self.open_pane(machine) {
+                Some(PhasePane::Stream) => {
                     if let Some(number) = self.at.or(account.newest()) {
                         self.toggle(Cover::Statement(number));
                     }
@@ -164,10 +163,9 @@ impl Screen {
                 let last = machine.items().len().saturating_sub(1);
                 let before = self.cursor;
                 match step {
-                    ScrollStep::Up => self.cursor = self.cursor.saturating_sub(1),
-                    ScrollStep::Down => self.cursor = (self.cursor + 1).min(last),
-                    ScrollStep::First => self.cursor = 0,
-                    ScrollStep::Last => self.cursor = last,
+                    ScrollStep::Up | ScrollStep::Down | ScrollStep::First | ScrollStep::Last => {
+                        self.cursor = step.lead(before, 1, last);
+                    }
                     _ => self.evidence.scroll_by(step),
                 }
                 if self.cursor != before {
@@ -190,23 +188,10 @@ impl Screen {
     fn move_in_stream(&mut self, step: ScrollStep, account: &Account) {
         let last = self.runbook.script.last_number();
         let from = self.at.or(account.newest()).unwrap_or(1);
-        let page = self.scroll.height.saturating_sub(2).max(1);
-        let to = match step {
-            ScrollStep::Up => from.saturating_sub(1),
-            ScrollStep::Down => from + 1,
-            ScrollStep::PageUp => from.saturating_sub(page),
-            ScrollStep::PageDown => from + page,
-            ScrollStep::HalfUp => from.saturating_sub((page / 2).max(1)),
-            ScrollStep::HalfDown => from + (page / 2).max(1),
-            ScrollStep::First => 1,
-            // Whoever goes to the end of what still runs follows it again.
-            ScrollStep::Last if account.running().is_some() => {
-                self.at = None;
-                return;
-            }
-            ScrollStep::Last => last,
-        };
-        self.at = Some(to.clamp(1, last.max(1)));
+        // Whoever goes to the end of what still runs follows it again.
+        let follows = step == ScrollStep::Last && account.running().is_some();
+        let to = step.lead(from, self.scroll.height.saturating_sub(2), last);
+        self.at = (!follows).then_some(to.max(1));
     }
 
     /// Moves rows and long lines; anywhere else it is the next pane or script.

@@ -4,6 +4,7 @@
 //! held down signs nothing with it: the next signature needs a pause, or another key before it.
 
 use super::{Cover, Screen, Scroll};
+use crate::acts::UNREAD;
 use crate::gate::event::{Millis, Standing};
 use crate::gate::machine::Machine;
 use crate::gate::phase::Phase;
@@ -15,10 +16,6 @@ use crate::tui::reader;
 /// How long an item that the cursor came to by itself is looked at before Space signs it. A key that
 /// is held down begins to repeat earlier than that.
 const LOOKED_AT: Millis = 1_000;
-
-/// What is said for what the linter has its part in, as long as it is under way.
-pub(super) const UNREAD: &str =
-    "The linter is under way; the scripts open with what it says of them.";
 
 impl Screen {
     /// Goes to the next open item, once the one under the cursor was signed.

@@ -14,7 +14,8 @@
 
 use super::grid::ShownRows;
 use super::{Scene, server_error};
-use crate::gate::offer::Refusal;
+use crate::acts::{Front, tell_refusal};
+use crate::gate::Refusal;
 use crate::gate::phase::Phase;
 use crate::gate::plan;
 use crate::gate::query::{After, Looked};
@@ -48,7 +49,7 @@ pub(crate) fn asking(scene: &Scene<'_>, columns: usize) -> Sheet {
         Some(since) if *since < plan::CANCEL_PATIENCE => {
             "Cancelling; waiting for the server's answer.".to_owned()
         }
-        Some(_) => Refusal::CancelWithoutEffect.to_string(),
+        Some(_) => tell_refusal(&Refusal::CancelWithoutEffect, Front::Keys),
         None => format!(
             "{} The server works on it, read-only, inside the held transaction. It is cancelled by \
              itself in {}; x cancels it now.",

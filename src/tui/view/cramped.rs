@@ -11,8 +11,8 @@
 //! ```
 
 use super::{Scene, footer, header};
+use crate::acts::KeyPlace;
 use crate::gate::phase::{Ending, Phase, Prompt};
-use crate::tui::keymap::KeyPlace;
 use crate::tui::text::{countdown, counted, width, wrap};
 use ratatui::style::Style;
 use ratatui::text::Line;

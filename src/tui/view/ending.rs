@@ -14,14 +14,13 @@
 //! ```
 
 use super::{Scene, differences, gate, must_roll_back, server_error};
-use crate::gate::Act;
+use crate::acts::{Front, word_for};
 use crate::gate::account::Step;
 use crate::gate::event::{Inquiry, XactStatus};
 use crate::gate::phase::{Ending, LOOK_YOURSELF, Phase, Proof, Why, how_to_end};
 use crate::gate::plan::Mode;
 use crate::runbook::check::{Tally, Verdict};
 use crate::runbook::printable::capital;
-use crate::tui::keymap;
 use crate::tui::paint::Sheet;
 use crate::tui::text::clock;
 use ratatui::style::Style;
@@ -156,8 +155,7 @@ const OLD_SESSION: &str = "whether the old session still holds its locks is not 
     it when it notices that the link is gone";
 
 fn next_after_rollback(mode: Mode, why: &Why) -> String {
-    let w = keymap::key_of(Act::Again);
-    let back = format!("{w} goes back to the checklist");
+    let back = word_for(Front::Keys, "{again} goes back to the checklist", "");
     match (mode, why) {
         (Mode::Rehearse, _) => format!("That was the rehearsal. {back}, q leaves."),
         (_, Why::Decision) => format!("{back}, q leaves."),
@@ -444,8 +442,7 @@ fn not_connected(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
              must get in."
         }
     };
-    let again = keymap::key_of(Act::Again);
-    let advice = format!("{advice} {again} tries again.");
+    let advice = word_for(Front::Keys, "{} {again} tries again.", advice);
     lines.extend(fact(scene, "Try", &advice, columns));
     lines
 }

@@ -9,9 +9,9 @@
 //! why. The second line is where to look. Both are read from the key table.
 
 use super::Scene;
+use crate::acts::{Binding, Does, KeyPlace, ViewAct, at, bindings_at};
 use crate::gate::phase::Phase;
 use crate::gate::{Act, Offer};
-use crate::tui::keymap::{self, Binding, Does, KeyPlace, ViewAct};
 use crate::tui::text::width;
 use ratatui::style::Styled;
 use ratatui::text::{Line, Span};
@@ -37,7 +37,7 @@ pub(crate) fn draw_footer(
     };
     let mut first: Vec<&'static Binding> = Vec::new();
     let mut second: Vec<&'static Binding> = Vec::new();
-    for binding in keymap::bindings_at(place) {
+    for binding in bindings_at(place) {
         match (binding.place, binding.does) {
             (KeyPlace::Everywhere, Does::View(_)) => second.push(binding),
             (KeyPlace::Everywhere, Does::Gate(_)) if place == KeyPlace::Reader => {}
@@ -71,7 +71,7 @@ pub(crate) fn cramped(scene: &Scene<'_>, place: KeyPlace, columns: usize) -> Lin
         Does::View(ViewAct::Close) => Some(true),
         Does::View(_) => None,
     };
-    let bindings: Vec<&'static Binding> = keymap::bindings_at(place).collect();
+    let bindings: Vec<&'static Binding> = bindings_at(place).collect();
     row(scene, &bindings, standing, columns)
 }
 
@@ -126,7 +126,7 @@ fn word(scene: &Scene<'_>, binding: &'static Binding) -> &'static str {
     let reviews = matches!(scene.machine.phase(), Phase::Reviewing { .. });
     let there =
         |other: &&Binding| matches!(other.does, Does::Gate(_)) && other.does == binding.does;
-    keymap::at(KeyPlace::Review)
+    at(KeyPlace::Review)
         .find(|other| reviews && there(other))
         .map_or(binding.label, |other| other.label)
 }

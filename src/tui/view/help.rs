@@ -1,7 +1,7 @@
 //! The key table as help, the place one is at first.
 
 use super::Scene;
-use crate::tui::keymap::{self, KeyPlace};
+use crate::acts::{CONTROL, Front, KeyPlace, at};
 use crate::tui::text::labelled;
 use ratatui::style::Style;
 use ratatui::text::Line;
@@ -25,8 +25,8 @@ pub(crate) fn draw_help(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>>
             format!(" {}", place.title())
         };
         lines.push(scene.heading(&title, inner));
-        let mut rows: Vec<(String, &str)> = keymap::at(place)
-            .map(|binding| (binding.key_names(), binding.help))
+        let mut rows: Vec<(String, String)> = at(place)
+            .map(|binding| (binding.key_names(), binding.help(Front::Keys)))
             .collect();
         if place == KeyPlace::Everywhere {
             rows.extend(control());
@@ -65,18 +65,18 @@ fn side_by_side(groups: Vec<Vec<Line<'static>>>, at: usize) -> Vec<Line<'static>
 }
 
 /// The keys that hold in every place, as rows of a help.
-pub(crate) fn control() -> impl Iterator<Item = (String, &'static str)> {
-    let keys = keymap::CONTROL.iter();
-    keys.map(|(key, help)| ((*key).to_owned(), *help))
+pub(crate) fn control() -> impl Iterator<Item = (String, String)> {
+    let keys = CONTROL.iter();
+    keys.map(|(key, help)| ((*key).to_owned(), (*help).to_owned()))
 }
 
-pub(crate) fn keys<'a>(
+pub(crate) fn keys(
     scene: &Scene<'_>,
-    rows: impl IntoIterator<Item = (String, &'a str)>,
+    rows: impl IntoIterator<Item = (String, String)>,
     columns: usize,
 ) -> Vec<Line<'static>> {
     let (key, plain) = (scene.look.key(), Style::new());
     rows.into_iter()
-        .flat_map(|(keys, help)| labelled(&format!("   {keys}"), key, help, plain, 20, columns))
+        .flat_map(|(keys, help)| labelled(&format!("   {keys}"), key, &help, plain, 20, columns))
         .collect()
 }

@@ -1,4 +1,4 @@
-//! The impact of the script before it is applied.
+//! A pane that is told in lines of a meaning, such as what the script is expected to do.
 //!
 //! ```text
 //!  TABLES TOUCHED ──────────────────────────────────────────────────────
@@ -10,23 +10,21 @@
 //!  ACCESS EXCLUSIVE on service_ops.packet_decision, statement 5: reads and writes wait
 //! ```
 
-use crate::runbook::impact::{Impact, ImpactLine, Measure};
+use crate::runbook::impact::ImpactLine;
 use crate::tui::text::{hanging, width};
 use crate::tui::theme::Appearance;
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 
-/// The pane; `measure` is how large the tables are, where that was asked for.
-pub(crate) fn draw_impact(
+pub(crate) fn draw_told(
     look: Appearance,
-    impact: &Impact,
-    measure: Option<&Measure>,
+    told: Vec<ImpactLine>,
     columns: usize,
 ) -> Vec<Line<'static>> {
     let inner = columns.saturating_sub(1);
     let mut lines = Vec::new();
-    for told in impact.told(Some(measure)) {
-        match told {
+    for line in told {
+        match line {
             ImpactLine::Heading(text) => {
                 if !lines.is_empty() {
                     lines.push(Line::default());
