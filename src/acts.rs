@@ -4,17 +4,15 @@
 //!
 //! It decides nothing: whether an act is open is the machine's to say, so no condition stands here.
 
-mod looking;
-mod panes;
 mod place;
 mod refusals;
 mod table;
+mod views;
 mod wording;
 
-pub use looking::{FieldEdit, PageAct, ScrollStep, ToldPane, ViewAct};
-pub use panes::UNREAD;
 pub use place::KeyPlace;
 pub use refusals::tell_refusal;
+pub use views::{FieldEdit, PageAct, ScrollStep, ToldPane, UNREAD, ViewAct};
 pub use wording::{Front, word_for};
 
 use crate::gate::Act;

@@ -2,15 +2,14 @@
 //!
 //! Where it means something else at a place than elsewhere, it says there what.
 
-use super::looking::{FieldEdit, PageAct, ScrollStep, ViewAct};
-use super::panes::{IMPACT, LOCKS, MESSAGES, PANES, SCRIPTS};
 use super::place::KeyPlace;
-use super::{Binding, control, gate, view};
-use crate::gate::Act;
-use KeyCode::{
-    BackTab, Backspace, Char, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right,
-    Tab, Up,
+use super::views::{
+    ACCEPT, CLOSE, COPY, DETAIL, EDITING, EDITOR, IMPACT, ITEM, LOCKS, LOOK_AGAIN, LOOKING,
+    MESSAGES, NEW_LINE, OLDER, READING, SCRIPTS,
 };
+use super::{Binding, gate};
+use crate::gate::Act;
+use KeyCode::{Char, Enter, Esc};
 use crossterm::event::KeyCode;
 
 /// Which acts hold where. A place may stand here more than once.
@@ -162,64 +161,9 @@ pub(super) const PLACES: &[(KeyPlace, &[Binding])] = &[
             EXTEND,
         ],
     ),
-    (
-        KeyPlace::Pager,
-        &[
-            FIND,
-            page(
-                PageAct::FindNext,
-                &[Char('n')],
-                "go to the next match; in a script, with nothing sought, to the next finding",
-            ),
-            page(
-                PageAct::FindPrevious,
-                &[Char('N')],
-                "go to the match, or the finding, before",
-            ),
-            page(PageAct::NextSection, &[Char(']')], "in a script: to the next section"),
-            page(PageAct::PreviousSection, &[Char('[')], "in a script: to the section before"),
-            page(
-                PageAct::Wrap,
-                &[Char('w')],
-                "in a script: wrap long lines, or let Left and Right move them; in rows: one value below the \
-                 other, as psql's \\x, or as a grid",
-            ),
-            page(
-                PageAct::ReadOn,
-                &[Char(' ')],
-                "one page down; in a script: to what was not on the screen yet, to the right and then down",
-            ),
-        ],
-    ),
-    (KeyPlace::Everywhere, PANES),
-    (
-        KeyPlace::Everywhere,
-        &[
-            view(ViewAct::NextPane, &[Tab], "next pane", "the next pane or the next script"),
-            view(ViewAct::PreviousPane, &[BackTab], "", "the pane or the script before"),
-            page(
-                PageAct::Right,
-                &[Right],
-                "further to the right in long lines and in wide rows; else the next pane",
-            ),
-            page(
-                PageAct::Left,
-                &[Left],
-                "further to the left in them; else the pane before",
-            ),
-            scroll(ScrollStep::Up, &[Up, Char('k')], "one line up"),
-            scroll(ScrollStep::Down, &[Down, Char('j')], "one line down"),
-            scroll(ScrollStep::PageUp, &[PageUp, control('b')], "one page up"),
-            scroll(ScrollStep::PageDown, &[PageDown, control('f')], "one page down"),
-            scroll(ScrollStep::HalfUp, &[control('u')], "half a page up"),
-            scroll(ScrollStep::HalfDown, &[control('d')], "half a page down"),
-            scroll(ScrollStep::First, &[Char('g'), Home], "to the beginning"),
-            scroll(ScrollStep::Last, &[Char('G'), End], "to the end"),
-            COPY,
-            HELP,
-            QUIT,
-        ],
-    ),
+    (KeyPlace::Pager, READING),
+    (KeyPlace::Everywhere, LOOKING),
+    (KeyPlace::Everywhere, &[QUIT]),
     (
         KeyPlace::Text,
         &[ACCEPT, CLOSE.told("back", "leave without it")],
@@ -231,27 +175,7 @@ pub(super) const PLACES: &[(KeyPlace, &[Binding])] = &[
             CLOSE.told("leave", "leave without connecting"),
         ],
     ),
-    (
-        KeyPlace::Field,
-        &[
-            edit(FieldEdit::Left, &[Left, control('b')], "one letter to the left"),
-            edit(FieldEdit::Right, &[Right, control('f')], "one letter to the right"),
-            edit(FieldEdit::Home, &[Home, control('a')], "to the beginning of the line"),
-            edit(FieldEdit::End, &[End, control('e')], "to its end"),
-            OLDER,
-            edit(FieldEdit::Newer, &[Down], "what was typed after it"),
-            // Some terminals send Ctrl-H for Backspace.
-            edit(
-                FieldEdit::Erase,
-                &[Backspace, control('h')],
-                "erase the letter before the cursor",
-            ),
-            edit(FieldEdit::EraseAhead, &[Delete], "erase the letter under the cursor"),
-            edit(FieldEdit::EraseWord, &[control('w')], "erase the word before the cursor"),
-            edit(FieldEdit::EraseToEnd, &[control('k')], "erase what is behind the cursor"),
-            edit(FieldEdit::EraseAll, &[control('u')], "empty it"),
-        ],
-    ),
+    (KeyPlace::Field, EDITING),
     (
         KeyPlace::Inspect,
         &[
@@ -302,15 +226,6 @@ const ACKNOWLEDGE: Binding = gate(
     "acknowledge the next finding of the linter on the item",
 )
 .by_word("acknowledge", " N");
-
-const ITEM: Binding = view(
-    ViewAct::Item,
-    &[Enter],
-    "detail",
-    "{go to what the item waits for: the unread script, the next finding, the text to type; else its \
-     whole evidence|all evidence of item N}",
-)
-.by_word("show", " N");
 
 const PROBE: Binding = gate(
     Act::ProbeAgain,
@@ -456,60 +371,3 @@ const QUIT: Binding = gate(
     "leave; refused while a transaction is open; {pressed|typed} again, roll back and leave",
 )
 .by_word("quit", "");
-
-const DETAIL: Binding = view(
-    ViewAct::Detail,
-    &[Enter],
-    "",
-    "to the checks and back; on a statement: all of it",
-);
-
-const ACCEPT: Binding = view(ViewAct::Accept, &[Enter], "done", "take the text");
-
-const CLOSE: Binding = view(ViewAct::Close, &[Esc], "close", "leave it");
-
-const OLDER: Binding = edit(FieldEdit::Older, &[Up], "what was typed before");
-
-const NEW_LINE: Binding = edit(
-    FieldEdit::NewLine,
-    &[control('j')],
-    "begin a new line, as Alt-Enter does; Enter asks. A paste keeps its lines",
-);
-
-const EDITOR: Binding = view(
-    ViewAct::OpenEditor,
-    &[control('x')],
-    "",
-    "open it in your editor (PSQL_EDITOR, EDITOR, VISUAL, else vi), as psql's \\e",
-);
-
-const FIND: Binding = view(ViewAct::Find, &[Char('/')], "find", "find a text");
-
-const COPY: Binding = view(
-    ViewAct::Copy,
-    &[Char('Y')],
-    "",
-    "copy into the terminal's clipboard: the statement under the cursor, the script's line, the \
-     evidence, the answer, what failed; after a search the line that was found",
-);
-
-const HELP: Binding = view(ViewAct::Help, &[Char('?')], "help", "this help").by_word("help", "");
-
-const LOOK_AGAIN: Binding = view(
-    ViewAct::LookAgain,
-    &[Char('p')],
-    "look again",
-    "look at everything again, the checks too",
-);
-
-const fn page(act: PageAct, keys: &'static [KeyCode], help: &'static str) -> Binding {
-    view(ViewAct::Page(act), keys, "", help)
-}
-
-const fn scroll(step: ScrollStep, keys: &'static [KeyCode], help: &'static str) -> Binding {
-    page(PageAct::Scroll(step), keys, help)
-}
-
-const fn edit(act: FieldEdit, keys: &'static [KeyCode], help: &'static str) -> Binding {
-    view(ViewAct::Edit(act), keys, "", help)
-}

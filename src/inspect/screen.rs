@@ -230,8 +230,8 @@ impl InspectScreen {
             ViewAct::Edit(edit) => {
                 self.typed.edit(edit);
             }
-            // Nothing is asked here, and no statement has run.
-            ViewAct::Item | ViewAct::Detail | ViewAct::OpenEditor => {}
+            // What only the walk has: nothing is asked here, and no statement has run.
+            _ => {}
         }
         Wish::None
     }

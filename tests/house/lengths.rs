@@ -10,7 +10,6 @@ const LONG: usize = 400;
 
 /// The long ones, and why each of them is one file.
 const REASONS: &[(&str, &str)] = &[
-    ("acts/table.rs", "one table: every act, and where it holds"),
     (
         "database/session/script.rs",
         "one loop: the pipeline of statements and looks, and what ends it",
