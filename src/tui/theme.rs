@@ -4,7 +4,7 @@
 //! the terminal's own sixteen, so they follow the theme that its owner can read; who says that the ground
 //! is light or dark gets colours chosen for it.
 
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Color, Style};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Palette {
@@ -69,6 +69,8 @@ pub struct Appearance {
     pub colour: Palette,
     pub glyphs: Glyphs,
 }
+
+const PLAIN: Style = Style::new();
 
 impl Appearance {
     /// What the terminal can show, from the environment `env`.
@@ -165,66 +167,43 @@ impl Appearance {
 
     /// It holds, it is done, it is committed.
     pub(crate) fn good(self) -> Style {
-        self.style(
-            Style::new()
-                .fg(self.inks().good)
-                .add_modifier(Modifier::BOLD),
-            Style::new().add_modifier(Modifier::BOLD),
-        )
+        self.style(PLAIN.fg(self.inks().good).bold(), PLAIN.bold())
     }
 
     /// It fails; it locks others out.
     pub(crate) fn bad(self) -> Style {
-        self.style(
-            Style::new()
-                .fg(self.inks().bad)
-                .add_modifier(Modifier::BOLD),
-            Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
-        )
+        self.style(PLAIN.fg(self.inks().bad).bold(), PLAIN.bold().underlined())
     }
 
     /// It waits, or a person should know.
     pub(crate) fn warn(self) -> Style {
-        self.style(
-            Style::new().fg(self.inks().warn),
-            Style::new().add_modifier(Modifier::UNDERLINED),
-        )
+        self.style(PLAIN.fg(self.inks().warn), PLAIN.underlined())
     }
 
     pub(crate) fn key(self) -> Style {
-        self.style(
-            Style::new()
-                .fg(self.inks().key)
-                .add_modifier(Modifier::BOLD),
-            Style::new().add_modifier(Modifier::BOLD),
-        )
+        self.style(PLAIN.fg(self.inks().key).bold(), PLAIN.bold())
     }
 
     pub(crate) fn dim(self) -> Style {
-        self.style(Style::new().add_modifier(Modifier::DIM), Style::new())
+        self.style(PLAIN.dim(), PLAIN)
     }
 
     pub(crate) fn strong(self) -> Style {
-        Style::new().add_modifier(Modifier::BOLD)
+        PLAIN.bold()
     }
 
     pub(crate) fn here(self) -> Style {
         self.style(
-            Style::new()
-                .fg(self.inks().key)
-                .add_modifier(Modifier::BOLD | Modifier::REVERSED),
-            Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED),
+            PLAIN.fg(self.inks().key).bold().reversed(),
+            PLAIN.bold().reversed(),
         )
     }
 
     /// In front of what the program says amid somebody else's text, which never looks like this.
     pub(crate) fn margin(self, grave: bool) -> Style {
-        let plain = Style::new().add_modifier(Modifier::REVERSED);
+        let plain = PLAIN.reversed();
         match grave {
-            true => self.style(
-                plain.fg(self.inks().warn),
-                plain.add_modifier(Modifier::BOLD),
-            ),
+            true => self.style(plain.fg(self.inks().warn), plain.bold()),
             false => plain,
         }
     }
@@ -232,62 +211,45 @@ impl Appearance {
     /// A band across the screen: it went well.
     pub(crate) fn band_good(self) -> Style {
         self.style(
-            Style::new()
-                .fg(self.inks().on_good)
-                .bg(self.inks().good)
-                .add_modifier(Modifier::BOLD),
-            Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED),
+            PLAIN.fg(self.inks().on_good).bg(self.inks().good).bold(),
+            PLAIN.bold().reversed(),
         )
     }
 
     /// A band across the screen: a transaction is open, something waits.
     pub(crate) fn band_warn(self) -> Style {
         self.style(
-            Style::new()
-                .fg(self.inks().on_warn)
-                .bg(self.inks().warn)
-                .add_modifier(Modifier::BOLD),
-            Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED),
+            PLAIN.fg(self.inks().on_warn).bg(self.inks().warn).bold(),
+            PLAIN.bold().reversed(),
         )
     }
 
     /// A band across the screen: impossible to miss.
     pub(crate) fn band_bad(self) -> Style {
         self.style(
-            Style::new()
-                .fg(self.inks().on_bad)
-                .bg(self.inks().bad)
-                .add_modifier(Modifier::BOLD),
-            Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED | Modifier::UNDERLINED),
+            PLAIN.fg(self.inks().on_bad).bg(self.inks().bad).bold(),
+            PLAIN.bold().reversed().underlined(),
         )
     }
 
     pub(crate) fn sql_keyword(self) -> Style {
-        self.style(
-            Style::new()
-                .fg(self.inks().keyword)
-                .add_modifier(Modifier::BOLD),
-            Style::new().add_modifier(Modifier::BOLD),
-        )
+        self.style(PLAIN.fg(self.inks().keyword).bold(), PLAIN.bold())
     }
 
     pub(crate) fn sql_string(self) -> Style {
-        self.style(Style::new().fg(self.inks().good), Style::new())
+        self.style(PLAIN.fg(self.inks().good), PLAIN)
     }
 
     pub(crate) fn sql_number(self) -> Style {
-        self.style(Style::new().fg(self.inks().number), Style::new())
+        self.style(PLAIN.fg(self.inks().number), PLAIN)
     }
 
     pub(crate) fn sql_comment(self) -> Style {
-        self.style(Style::new().add_modifier(Modifier::DIM), Style::new())
+        self.style(PLAIN.dim(), PLAIN)
     }
 
     pub(crate) fn sql_meta(self) -> Style {
-        self.style(
-            Style::new().fg(self.inks().warn),
-            Style::new().add_modifier(Modifier::UNDERLINED),
-        )
+        self.style(PLAIN.fg(self.inks().warn), PLAIN.underlined())
     }
 }
 
