@@ -176,11 +176,14 @@ impl CatalogAnswers {
             let rows = self.rows(question).iter();
             rows.filter(|row| read_cell(row, 0) == oid).collect()
         };
-        let part = |row: &&ResultRow| TablePart {
+        let part = |row: &ResultRow| TablePart {
             name: read_cell(row, 1),
             definition: read_cell(row, 2),
             trouble: optional(row, 3),
             size: optional(row, 4).and_then(|oid| optional(sizes.get(&oid)?, 1)),
+        };
+        let parts = |question: CatalogQuestion, oid: &str| -> Vec<TablePart> {
+            of(question, oid).into_iter().map(part).collect()
         };
         let mut tables: Vec<InspectedTable> = self
             .rows(CatalogQuestion::Tables)
@@ -208,18 +211,9 @@ impl CatalogAnswers {
                                 generated: read_cell(row, 6),
                             })
                             .collect(),
-                        indexes: of(CatalogQuestion::Indexes, &oid)
-                            .iter()
-                            .map(part)
-                            .collect(),
-                        constraints: of(CatalogQuestion::Constraints, &oid)
-                            .iter()
-                            .map(part)
-                            .collect(),
-                        triggers: of(CatalogQuestion::Triggers, &oid)
-                            .iter()
-                            .map(part)
-                            .collect(),
+                        indexes: parts(CatalogQuestion::Indexes, &oid),
+                        constraints: parts(CatalogQuestion::Constraints, &oid),
+                        triggers: parts(CatalogQuestion::Triggers, &oid),
                     }),
                 }
             })
