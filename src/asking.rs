@@ -53,7 +53,6 @@ impl Challenge {
     }
 
     /// Whether nobody waits for the answer any more.
-    #[must_use]
     pub fn is_over(&self) -> bool {
         let reply = self.answer.0.lock().unwrap_or_else(PoisonError::into_inner);
         reply.as_ref().is_none_or(oneshot::Sender::is_closed)

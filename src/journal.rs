@@ -100,9 +100,6 @@ fn is_written_elsewhere(file: &File) -> bool {
 
 /// Writes a file that is not there yet, readable by its owner alone as a journal is. Where that fails nothing
 /// is left of it: half of it would look like all.
-///
-/// # Errors
-/// What stood in the way.
 pub fn write_new(file: &Path, text: &str) -> std::io::Result<()> {
     let mut opened = OpenOptions::new()
         .write(true)

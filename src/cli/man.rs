@@ -92,10 +92,6 @@ pub fn page(command: Option<&str>) -> Result<String, NoSuchCommand> {
 }
 
 /// Writes every page into a folder that is there: `stagegate.1`, `stagegate-run.1` and so on.
-///
-/// # Errors
-///
-/// When a file cannot be written.
 pub fn write_into(folder: &Path) -> io::Result<()> {
     let whole = Arguments::command();
     std::fs::write(folder.join("stagegate.1"), page_of_all(&whole))?;

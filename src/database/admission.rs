@@ -47,7 +47,6 @@ impl Typed {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[must_use]
     pub fn secret(&self) -> Option<Secret> {
         self.slot().secret.clone()
     }
@@ -72,7 +71,6 @@ impl Typed {
 
 impl Settings {
     /// `role@host:port/database`, as it is told everywhere.
-    #[must_use]
     pub fn place_at(&self, host: &Host) -> String {
         let Settings { user, database, .. } = self;
         format!("{user}@{}:{}/{database}", host.place.name(), host.port)
@@ -157,9 +155,6 @@ async fn ask(
 }
 
 /// Has a person asked for what the server wants, before somebody connects who cannot wait for them.
-///
-/// # Errors
-/// What stood in the way.
 pub async fn admit(settings: &Settings) -> Result<(), ServerMessage> {
     match settings.desk {
         Some(_) => connect_asking(settings).await.map(drop),

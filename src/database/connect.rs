@@ -51,9 +51,6 @@ pub async fn connect(settings: &Settings) -> Result<Link, ServerMessage> {
 }
 
 /// Opens a link to that address and no other, of whatever kind the server there is.
-///
-/// # Errors
-/// What stood in the way.
 pub(super) async fn connect_at(
     settings: &Settings,
     host: &Host,

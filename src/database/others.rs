@@ -96,9 +96,6 @@ fn each_once(seen: Vec<OtherSession>) -> Vec<OtherSession> {
 
 impl Exclusive {
     /// Asks `pg_locks`, which waits for nobody. Where it may not be asked nobody is seen.
-    ///
-    /// # Errors
-    /// When the link breaks.
     pub async fn look(link: &mut Link) -> Result<Exclusive, BrokenLink> {
         let question = Exclusive::question();
         let flight = Exclusive::send(link, &question).await?;
@@ -132,9 +129,6 @@ impl Exclusive {
     }
 
     /// Asks without waiting for the answer.
-    ///
-    /// # Errors
-    /// When the link breaks.
     pub async fn send<'q>(link: &mut Link, question: &'q str) -> Result<Flight<'q>, BrokenLink> {
         let limits = ReadOnlyLimits {
             statement: 5_000,
@@ -144,9 +138,6 @@ impl Exclusive {
     }
 
     /// Takes the answer.
-    ///
-    /// # Errors
-    /// When the link breaks.
     pub async fn hear(link: &mut Link, flight: Flight<'_>) -> Result<Exclusive, BrokenLink> {
         let rows = flight.rows(link).await?;
         let unseen = rows.is_err();
@@ -171,9 +162,6 @@ impl Exclusive {
 
     /// Why a question got no answer, if the only reason is that somebody was in its way or time ran
     /// out: nothing that it asked about failed. Who came in between is seen as well.
-    ///
-    /// # Errors
-    /// When the link breaks.
     pub async fn silence(
         &self,
         link: &mut Link,

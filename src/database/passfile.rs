@@ -52,7 +52,6 @@ impl Passfile {
     }
 
     /// The password of the first line that fits.
-    #[must_use]
     pub fn find(&self, entry: PassfileEntry<'_>) -> Option<Secret> {
         if entry.database.is_empty() || entry.user.is_empty() {
             return None;

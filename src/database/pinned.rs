@@ -73,7 +73,6 @@ impl Pinned {
     }
 
     /// The same with other settings beside the place, which stays.
-    #[must_use]
     pub fn with(&self, change: impl FnOnce(&mut Settings)) -> Pinned {
         let mut other = self.clone();
         change(&mut other.settings);
@@ -81,9 +80,6 @@ impl Pinned {
     }
 
     /// Opens a link there.
-    ///
-    /// # Errors
-    /// What stood in the way.
     pub async fn open(&self) -> Result<Link, ServerMessage> {
         connect::connect_at(&self.settings, &self.host, &self.endpoint)
             .await
@@ -100,17 +96,14 @@ impl Pinned {
     }
 
     /// The host, with the address that was reached in place of a name to be looked up.
-    #[must_use]
     pub fn host(&self) -> &Host {
         &self.host
     }
 
-    #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    #[must_use]
     pub fn password(&self) -> Option<Secret> {
         self.settings.password_for(&self.host)
     }
@@ -135,17 +128,11 @@ impl From<Settings> for Aim {
 
 impl Aim {
     /// Opens a link.
-    ///
-    /// # Errors
-    /// What stood in the way.
     pub async fn open(&self) -> Result<Link, ServerMessage> {
         self.open_with(|_| {}).await
     }
 
     /// The same with `change` made to the settings.
-    ///
-    /// # Errors
-    /// What stood in the way.
     pub async fn open_with(
         &self,
         change: impl FnOnce(&mut Settings),
@@ -169,7 +156,6 @@ impl Aim {
     }
 
     /// The address that was asked for beside that name (`hostaddr`).
-    #[must_use]
     pub fn address_asked(&self, name: &str, port: u16) -> Option<String> {
         let mut hosts = self.settings.hosts.iter();
         let named = hosts.find(|host| host.port == port && host.place.name() == name)?;
@@ -181,13 +167,11 @@ impl Aim {
         }
     }
 
-    #[must_use]
     pub fn pinned(&self) -> Option<&Pinned> {
         self.reached.get()
     }
 
     /// How long one address may take.
-    #[must_use]
     pub fn connect_timeout(&self) -> Duration {
         self.settings.connect_timeout
     }

@@ -194,7 +194,6 @@ impl Sentry {
     }
 
     /// Whether the process was there when it was last spoken to, or another one in its place.
-    #[must_use]
     pub fn is_there(&self) -> bool {
         !self.gone.load(Ordering::SeqCst)
     }

@@ -235,7 +235,6 @@ impl Session {
 
     /// The way to the server that this session reached, for whoever goes there beside it; `None`
     /// until it reached one.
-    #[must_use]
     pub fn pinned(&self) -> Option<&Pinned> {
         self.aim.pinned()
     }

@@ -223,7 +223,6 @@ impl Settings {
     }
 
     /// The password for that host, typed, given or out of the password file.
-    #[must_use]
     pub fn password_for(&self, host: &Host) -> Option<Secret> {
         let known = || self.password.as_ref().or(host.password.as_ref()).cloned();
         self.typed_password.secret().or_else(known)

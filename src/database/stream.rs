@@ -169,9 +169,6 @@ pub struct Route {
 
 impl Route {
     /// Opens another wire to the same address: under TLS, if the first one is.
-    ///
-    /// # Errors
-    /// What stood in the way.
     pub async fn open_another(&self) -> Result<(Wire, Option<Seal>), ServerMessage> {
         let wire = self
             .endpoint

@@ -43,9 +43,6 @@ const TIMELINE_ONLY: &str = "SELECT NULL, CASE WHEN pg_catalog.pg_is_in_recovery
     END, NULL";
 
 /// Asks the server what was reached.
-///
-/// # Errors
-/// What the server or the link said.
 pub async fn read_target(link: &mut Link) -> Result<Target, ServerMessage> {
     Questions::send(link, None).await?.answer(link).await
 }
@@ -64,9 +61,6 @@ const RECOVERED: &str =
     "SELECT pg_catalog.date_part('epoch', stats_reset) FROM pg_catalog.pg_stat_bgwriter";
 
 /// Reads [`Target::recovered`]; `None` where the server does not say.
-///
-/// # Errors
-/// When the link breaks.
 pub async fn recovered(link: &mut Link) -> Result<Option<String>, BrokenLink> {
     Ok(only_cell(link.ask(RECOVERED).await?))
 }
@@ -103,9 +97,6 @@ struct KnownIdentity {
 impl Questions {
     /// Sends them. With what this session was told before, nothing more is asked when they are
     /// answered, so that others may be under way behind them.
-    ///
-    /// # Errors
-    /// When the link is gone.
     pub async fn send(link: &mut Link, known: Option<&Target>) -> Result<Questions, ServerMessage> {
         let gone = |why: Unsent| BrokenLink::from(why).why();
         let known = known.map(|known| KnownIdentity {
@@ -135,17 +126,11 @@ impl Questions {
 
     /// Reads the answers, and asks what is then still open. Nothing may be under way behind them,
     /// unless they were sent with what this session was told before.
-    ///
-    /// # Errors
-    /// What the server or the link said.
     pub async fn answer(self, link: &mut Link) -> Result<Target, ServerMessage> {
         self.hear(link).await?.complete(link).await
     }
 
     /// Reads the answers.
-    ///
-    /// # Errors
-    /// When the link is gone.
     pub async fn hear(self, link: &mut Link) -> Result<TargetAnswers, ServerMessage> {
         Ok(TargetAnswers {
             who: heard(link, self.who).await?,
@@ -171,9 +156,6 @@ pub struct TargetAnswers {
 impl TargetAnswers {
     /// The target, once nothing else is under way: what was refused is asked for again in another
     /// way, unless this session was told before.
-    ///
-    /// # Errors
-    /// What the server or the link said.
     pub async fn complete(self, link: &mut Link) -> Result<Target, ServerMessage> {
         if let Some(error) = self.who.error {
             return Err(error);

@@ -115,13 +115,11 @@ impl Asked {
     }
 
     /// Whether that line was typed after it was put.
-    #[must_use]
     pub fn takes(&self, line: &TypedLine) -> bool {
         line.at > self.since
     }
 
     /// Whether nobody waits for it any more.
-    #[must_use]
     pub fn is_over(&self) -> bool {
         self.question.is_over()
     }

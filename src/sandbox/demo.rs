@@ -140,28 +140,23 @@ impl Demo {
     }
 
     /// The host to connect to: the folder of the server's socket.
-    #[must_use]
     pub fn host(&self) -> &Path {
         self.sandbox.socket_dir()
     }
 
-    #[must_use]
     pub fn port(&self) -> u16 {
         self.sandbox.port()
     }
 
-    #[must_use]
     pub fn database(&self) -> &'static str {
         DATABASE
     }
 
     /// The role to connect as. No password is asked for.
-    #[must_use]
     pub fn role(&self) -> &'static str {
         OWNER
     }
 
-    #[must_use]
     pub fn sandbox(&self) -> &Sandbox {
         &self.sandbox
     }

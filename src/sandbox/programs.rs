@@ -104,7 +104,6 @@ impl Search {
     }
 
     /// All usable programs, newest first: for tests that run on every version at hand.
-    #[must_use]
     pub fn all(&self) -> Vec<Programs> {
         match &self.only {
             Some(folder) => examine(folder).into_iter().collect(),

@@ -139,50 +139,42 @@ impl Sandbox {
 
     /// The folder that holds all of it: what lies there is removed with the server, however this
     /// process ends.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// The folder of the server's socket, to be given as the host.
-    #[must_use]
     pub fn socket_dir(&self) -> &Path {
         &self.socket_folder
     }
 
     /// The port: of the socket, and of 127.0.0.1 where [`SandboxOptions::tcp`] asked for it.
-    #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
     /// Where it listens on TCP, if it does.
-    #[must_use]
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         self.tcp
             .then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))
     }
 
     /// The superuser's role; nobody is asked for a password.
-    #[must_use]
     pub fn superuser(&self) -> &'static str {
         "postgres"
     }
 
     /// The version of the server, such as `15.18`.
-    #[must_use]
     pub fn version(&self) -> &str {
         &self.programs.version
     }
 
     /// The file that holds what the server logs.
-    #[must_use]
     pub fn log_path(&self) -> &Path {
         &self.log_path
     }
 
     /// Settings to connect over the socket with.
-    #[must_use]
     pub fn connection(&self, role: &str, database: &str) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
         config
@@ -194,7 +186,6 @@ impl Sandbox {
     }
 
     /// The postmaster's process id; none while the server is stopped or when it has died.
-    #[must_use]
     pub fn pid(&self) -> Option<u32> {
         let mut postmaster = self.lock();
         let child = postmaster.as_mut()?;
@@ -231,7 +222,6 @@ impl Sandbox {
     }
 
     /// Whether it already held [`SandboxOptions::content`] when it was started.
-    #[must_use]
     pub fn is_filled(&self) -> bool {
         self.filled
     }

@@ -99,26 +99,22 @@ impl TextField {
         field
     }
 
-    #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
     /// What is in it before the cursor and behind it.
-    #[must_use]
     pub fn halves(&self) -> (&str, &str) {
         self.text
             .split_at_checked(self.at)
             .unwrap_or((&self.text, ""))
     }
 
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
     /// Whether it takes nothing until it is emptied.
-    #[must_use]
     pub fn is_spoiled(&self) -> bool {
         self.spoiled
     }

@@ -81,7 +81,6 @@ pub struct Reader {
 }
 
 impl Reader {
-    #[must_use]
     pub fn rest(&self) -> ReaderRest {
         self.rest.clone()
     }
@@ -101,7 +100,6 @@ pub struct ReaderRest(Arc<(Mutex<Resting>, Condvar)>);
 
 impl ReaderRest {
     /// Waits until nothing is read any more; says whether that is so.
-    #[must_use]
     pub fn begin(&self) -> bool {
         self.set(Resting::Asked);
         let state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -91,17 +91,11 @@ pub(crate) fn takes_texts(term: &str) -> bool {
 /// A backend that can hold a frame back until it is whole.
 pub trait Surface: Backend {
     /// The frame is whole, and may be shown.
-    ///
-    /// # Errors
-    /// When the terminal cannot be written to.
     fn end_frame(&mut self) -> Result<(), Self::Error> {
         Ok(())
     }
 
     /// Waits until the terminal has taken every frame so far. The wait can be given up at any time.
-    ///
-    /// # Errors
-    /// When the terminal cannot be written to.
     fn written(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
         async { Ok(()) }
     }
@@ -116,9 +110,6 @@ pub trait Surface: Backend {
     fn copy(&mut self, _text: &str) {}
 
     /// Rings the bell.
-    ///
-    /// # Errors
-    /// When the terminal cannot be written to.
     fn ring(&mut self) -> Result<(), Self::Error> {
         Ok(())
     }
@@ -206,9 +197,6 @@ impl<B: Surface> Terminal<B> {
 
     /// Draws a frame, whole or not at all; it is on the terminal when [`Terminal::written`] says so. Does
     /// nothing once a panic has given the terminal back.
-    ///
-    /// # Errors
-    /// When the terminal cannot be written to.
     pub fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> Result<(), B::Error> {
         if self.real && !self.inner.backend().is_ours() {
             return Ok(());
@@ -220,9 +208,6 @@ impl<B: Surface> Terminal<B> {
     }
 
     /// Waits until the terminal has taken every frame so far. The wait can be given up at any time.
-    ///
-    /// # Errors
-    /// When the terminal cannot be written to.
     pub async fn written(&mut self) -> Result<(), B::Error> {
         self.inner.backend_mut().written().await
     }
@@ -247,17 +232,11 @@ impl<B: Surface> Terminal<B> {
     }
 
     /// Rings the terminal's bell.
-    ///
-    /// # Errors
-    /// When the terminal cannot be written to.
     pub fn ring(&mut self) -> Result<(), B::Error> {
         self.inner.backend_mut().ring()
     }
 
     /// Forces the next frame to be drawn from scratch, at the terminal's present size.
-    ///
-    /// # Errors
-    /// When the terminal cannot be written to.
     pub fn repaint(&mut self) -> Result<(), B::Error> {
         let Size { width, height } = self.inner.size()?;
         self.inner.resize(Rect::new(0, 0, width, height))

@@ -73,9 +73,6 @@ pub struct Watchdog(Arc<(Mutex<WatchdogState>, Condvar)>);
 
 impl Watchdog {
     /// Starts to watch.
-    ///
-    /// # Errors
-    /// When the thread cannot be started.
     pub fn start() -> std::io::Result<Watchdog> {
         let state = WatchdogState {
             told: None,

@@ -27,10 +27,6 @@ const REASONS: &[(&str, &str)] = &[
         "one machine over one stream of bytes, and its tests",
     ),
     (
-        "database/target.rs",
-        "the questions to a new connection and what their answers say, in one order",
-    ),
-    (
         "gate/exhaustive.rs",
         "a test: the walk over every state, and the witness that it is held against",
     ),

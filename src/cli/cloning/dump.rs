@@ -34,9 +34,6 @@ pub(super) fn find_clients(programs: &Programs, major: u32) -> Result<Clients, R
 }
 
 /// Dumps the schema into an archive in `folder`.
-///
-/// # Errors
-/// What `pg_dump` says.
 pub(super) fn dump_schema(
     clients: &Clients,
     pinned: &Pinned,
@@ -82,9 +79,6 @@ pub(super) fn dump_schema(
 }
 
 /// Puts an archive into the throw-away server: the database of its name is made there.
-///
-/// # Errors
-/// What `pg_restore` says.
 pub(super) fn restore_schema(
     clients: &Clients,
     archive: &Path,

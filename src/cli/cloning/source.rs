@@ -105,9 +105,6 @@ const CATALOGS: &str = "SELECT pg_catalog.json_build_object(
                      FROM NAMED WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^pg_') AS q))";
 
 /// Reads all of it. No lock of somebody else is waited for longer than `lock` milliseconds.
-///
-/// # Errors
-/// What stood in the way.
 pub(super) async fn read_source(
     mut link: Link,
     target: Target,
@@ -131,9 +128,6 @@ pub(super) async fn read_source(
 }
 
 /// The structure of what a link has reached.
-///
-/// # Errors
-/// What stood in the way.
 pub(super) async fn structure(
     link: &mut Link,
     lock: Millis,

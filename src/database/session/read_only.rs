@@ -214,9 +214,6 @@ fn silent() -> ServerMessage {
 
 /// Runs the statements of a file one after the other, so that one which ends the transaction is
 /// followed by nothing. Names without a schema are looked for on `path`, else on [`PINNED`].
-///
-/// # Errors
-/// When the link breaks.
 pub async fn script(
     link: &mut Link,
     script: &Script,
@@ -232,9 +229,6 @@ pub async fn script(
 /// Sends a file as [`script`] does, without waiting for the server. It has to be the last in its flight:
 /// what gets out of its transaction must be the last that the connection carries. `lock` is an expression
 /// that the server evaluates then, for how long it waits for one lock.
-///
-/// # Errors
-/// When the link breaks.
 pub async fn send_script_ahead<'q>(
     link: &mut Link,
     script: &'q Script,
@@ -264,9 +258,6 @@ async fn send_script<'q>(
 }
 
 /// Takes what a file answered.
-///
-/// # Errors
-/// When the link breaks.
 pub async fn land_script(
     link: &mut Link,
     flight: Flight<'_>,
@@ -315,9 +306,6 @@ pub async fn each_on(
 /// Sends one question of the program's own, without waiting for the server: others may follow it in the
 /// same flight. Whoever has landed the last of them calls [`close`]. A file of SQL is never sent with
 /// others behind it: what gets out of its transaction must be the last that the connection carries.
-///
-/// # Errors
-/// When the link breaks.
 pub async fn send<'q>(
     link: &mut Link,
     question: &'q str,
@@ -328,9 +316,6 @@ pub async fn send<'q>(
 }
 
 /// Ends what is still open behind flights that have landed.
-///
-/// # Errors
-/// When the link breaks.
 pub async fn close(link: &mut Link) -> Result<(), BrokenLink> {
     flight::close(link).await
 }

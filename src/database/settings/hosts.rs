@@ -34,7 +34,6 @@ pub enum ServerAddress {
 
 impl ServerAddress {
     /// The socket directory or the host name, as a target is called by it.
-    #[must_use]
     pub fn name(&self) -> String {
         match self {
             ServerAddress::Socket(directory) => directory.display().to_string(),

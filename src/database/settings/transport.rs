@@ -180,14 +180,12 @@ impl Protection {
     }
 
     /// What the key is encrypted with, given or typed.
-    #[must_use]
     pub fn passphrase(&self) -> Option<Secret> {
         let typed = || self.typed_passphrase.secret();
         self.key_password.clone().or_else(typed)
     }
 
     /// The same, and never without TLS.
-    #[must_use]
     pub fn enforced(&self) -> Protection {
         let mut enforced = self.clone();
         enforced.mode = enforced.mode.max(SslMode::Require);

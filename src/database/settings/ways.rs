@@ -82,7 +82,6 @@ impl Ways {
         })
     }
 
-    #[must_use]
     pub fn allow(&self, way: Way) -> bool {
         self.allowed.contains(&way)
     }

@@ -51,7 +51,6 @@ impl Waited {
         }
     }
 
-    #[must_use]
     pub fn in_short(&self) -> WaitsInShort {
         let mut all: Vec<&(Millis, String)> = self.by_pid.values().collect();
         all.sort_by_key(|(lasted, _)| std::cmp::Reverse(*lasted));

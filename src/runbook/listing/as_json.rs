@@ -18,9 +18,6 @@ pub fn json(runbook: &Runbook) -> Value {
 }
 
 /// Writes the same, a statement at a time: a long script takes no memory for it.
-///
-/// # Errors
-/// When it cannot be written.
 pub fn write_json(runbook: &Runbook, out: impl std::io::Write) -> std::io::Result<()> {
     serde_json::to_writer_pretty(out, &Listed::of(runbook)).map_err(std::io::Error::from)
 }

@@ -32,9 +32,6 @@ pub struct Writer {
 
 impl Writer {
     /// Starts a thread that hands each frame to `write`.
-    ///
-    /// # Errors
-    /// When the thread cannot be started.
     pub fn start(
         mut write: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static,
     ) -> io::Result<Writer> {
@@ -74,9 +71,6 @@ impl Writer {
     }
 
     /// Waits until everything has gone out. Nothing is lost when the wait is given up.
-    ///
-    /// # Errors
-    /// When the terminal cannot be written to.
     pub async fn written(&mut self) -> io::Result<()> {
         while self.under_way > 0 {
             let told = self.gone_out.recv().await;

@@ -160,9 +160,6 @@ fn stopped(query: &ReadOnlyQuery<'_>, error: ServerMessage) -> Stopped {
 
 impl Flight<'_> {
     /// The rows of the one question that was sent, or why there are none.
-    ///
-    /// # Errors
-    /// When the link breaks.
     pub async fn rows(
         self,
         link: &mut Link,
