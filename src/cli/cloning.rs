@@ -25,6 +25,7 @@ use crate::sandbox::programs::{Programs, Search};
 use crate::sandbox::{self, Sandbox, SandboxError};
 use color_eyre::eyre::{Report, WrapErr, eyre};
 use source::{SourceDatabase, StructureDigests};
+use std::collections::BTreeSet;
 use tokio_postgres::NoTls;
 
 const NAMED: usize = 8;
@@ -271,32 +272,21 @@ async fn prepare(
 }
 
 fn differences(source: &StructureDigests, clone: &StructureDigests) -> Vec<String> {
-    let mut names: Vec<&str> = source
-        .iter()
-        .filter(|(name, digest)| clone.get(*name) != Some(*digest))
-        .map(|(name, _)| name.as_str())
-        .chain(
-            clone
-                .keys()
-                .filter(|name| !source.contains_key(*name))
-                .map(String::as_str),
-        )
-        .collect();
+    let differs = |name: &&String| source.get(*name) != clone.get(*name);
+    let names: BTreeSet<&String> = source.keys().chain(clone.keys()).filter(differs).collect();
     if names.is_empty() {
         return vec!["the clone's structure is the source's, object by object".to_owned()];
     }
-    names.sort_unstable();
     let all = counted(names.len(), "object or property", "objects or properties");
-    let more = names.len().saturating_sub(NAMED);
-    names.truncate(NAMED);
-    let more = match more {
+    let named: Vec<&str> = names.iter().take(NAMED).map(|name| name.as_str()).collect();
+    let more = match names.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
     vec![format!(
         "the clone differs from the source in {all}: {}{more}; on the checklist this rehearsal counts \
          as one of another structure",
-        names.join(", ")
+        named.join(", ")
     )]
 }
 

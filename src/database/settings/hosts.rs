@@ -150,29 +150,24 @@ fn usual_directory(exists: &dyn Fn(&Path) -> bool) -> Option<&'static Path> {
 }
 
 fn place(name: &str, address: &str, exists: &dyn Fn(&Path) -> bool) -> ServerAddress {
+    let tcp = |host: &str, address: Option<&str>| ServerAddress::Tcp {
+        host: host.to_owned(),
+        address: address.map(str::to_owned),
+    };
     if !address.is_empty() {
         let host = if name.is_empty() { address } else { name };
-        return ServerAddress::Tcp {
-            host: host.to_owned(),
-            address: Some(address.to_owned()),
-        };
+        return tcp(host, Some(address));
     }
     // `@` leads an abstract socket.
     if name.starts_with('/') || name.starts_with('@') {
         return ServerAddress::Socket(PathBuf::from(name));
     }
     if !name.is_empty() {
-        return ServerAddress::Tcp {
-            host: name.to_owned(),
-            address: None,
-        };
+        return tcp(name, None);
     }
     match usual_directory(exists) {
         Some(directory) => ServerAddress::Socket(directory.to_owned()),
-        None => ServerAddress::Tcp {
-            host: LOCALHOST.into(),
-            address: None,
-        },
+        None => tcp(LOCALHOST, None),
     }
 }
 

@@ -8,24 +8,24 @@ use crate::runbook::printable::printable;
 use serde_json::{Value, json};
 
 pub fn render(report: &RunReport) -> String {
-    let mut sections: Vec<JsonSection> = vec![JsonSection::of(String::new())];
+    let mut sections: Vec<(&str, Vec<Value>)> = vec![("", Vec::new())];
     let mut outcome = Value::Null;
     for block in &report.blocks {
         match block {
-            Block::Heading(2, title) => sections.push(JsonSection::of(title.clone())),
+            Block::Heading(2, title) => sections.push((title, Vec::new())),
             Block::Banner(_, word, sentence) if outcome.is_null() => {
                 outcome = json!({ "word": clean_text(word), "sentence": clean_text(sentence) });
             }
             block => {
-                if let Some(section) = sections.last_mut() {
-                    section.content.push(content(block));
+                if let Some((_, section)) = sections.last_mut() {
+                    section.push(content(block));
                 }
             }
         }
     }
     let sections: Vec<Value> = sections
         .into_iter()
-        .map(|section| json!({ "title": clean_text(&section.title), "content": section.content }))
+        .map(|(title, content)| json!({ "title": clean_text(title), "content": content }))
         .collect();
     let whole = json!({
         "title": clean_text(&report.title),
@@ -34,20 +34,6 @@ pub fn render(report: &RunReport) -> String {
         "sections": sections,
     });
     format!("{whole:#}\n")
-}
-
-struct JsonSection {
-    title: String,
-    content: Vec<Value>,
-}
-
-impl JsonSection {
-    fn of(title: String) -> JsonSection {
-        JsonSection {
-            title,
-            content: Vec::new(),
-        }
-    }
 }
 
 fn clean_text(raw: &str) -> String {

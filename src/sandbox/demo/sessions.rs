@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::{join_all, try_join_all};
 use tokio::time::sleep;
 use tokio_postgres::{Client, Config};
 
@@ -68,7 +69,7 @@ impl NightlyReport {
 /// An application with four sessions that keep reading and writing, and never give up.
 pub(super) struct Application {
     config: Config,
-    sessions: [Client; 4],
+    sessions: Vec<Client>,
 }
 
 /// What its sessions do, each one thing over and over; right before and after the migration.
@@ -94,33 +95,22 @@ impl Application {
     const NAME: &str = "serviceops-app";
 
     pub(super) async fn connect(config: &Config) -> Result<Self, SandboxError> {
+        let sessions = WORK.map(|_| connect(config, Self::NAME));
         Ok(Self {
             config: config.clone(),
-            sessions: [
-                connect(config, Self::NAME).await?,
-                connect(config, Self::NAME).await?,
-                connect(config, Self::NAME).await?,
-                connect(config, Self::NAME).await?,
-            ],
+            sessions: try_join_all(sessions).await?,
         })
     }
 
     /// Works until it is dropped.
     pub(super) async fn run(self) {
-        let [one, two, three, four] = self.sessions;
-        let [first, second, third, fourth] = WORK;
-        let config = &self.config;
-        tokio::join!(
-            work(one, config, first),
-            work(two, config, second),
-            work(three, config, third),
-            work(four, config, fourth),
-        );
+        let work = self.sessions.into_iter().zip(WORK);
+        join_all(work.map(|(session, statement)| repeat(session, &self.config, statement))).await;
     }
 }
 
 /// Errors are the application's daily life: it goes on, over a new connection where need be.
-async fn work(mut session: Client, config: &Config, statement: &str) {
+async fn repeat(mut session: Client, config: &Config, statement: &str) {
     loop {
         let _ = session.batch_execute(statement).await;
         sleep(PAUSE).await;
