@@ -101,7 +101,6 @@ impl Stage {
         ))
     }
 
-    /// What is in the folder.
     fn files(&self) -> Vec<String> {
         let mut names: Vec<String> = std::fs::read_dir(self.folder.path())
             .unwrap()

@@ -10,7 +10,6 @@ use stagegate::runbook::{ItemKind, Runbook};
 #[path = "stories/page.rs"]
 mod page;
 
-/// What loading a folder is refused with.
 fn refused(folder: &Path) -> String {
     Runbook::load(Some(folder)).unwrap_err().to_string()
 }

@@ -56,7 +56,6 @@ impl Ground {
         command
     }
 
-    /// psql with one command.
     pub fn psql_command(&self, sql: &str) -> Command {
         self.command_of(&self.psql, sql)
     }

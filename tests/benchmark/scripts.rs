@@ -54,7 +54,6 @@ pub fn add_columns(count: usize) -> String {
     text
 }
 
-/// One INSERT of so many rows.
 pub fn one_insert(rows: usize) -> String {
     let mut text = "INSERT INTO bench_small VALUES\n".to_owned();
     for n in 0..rows {
@@ -78,7 +77,6 @@ pub fn ddl() -> String {
     text + CHECK
 }
 
-/// The tables that [`alters`] alters.
 pub fn to_be_altered() -> String {
     let mut text = String::new();
     for n in 0..10 {

@@ -20,7 +20,6 @@ pub struct Pooler {
     clients: Arc<AtomicU32>,
 }
 
-/// A message: its type and its body.
 type Message = (u8, Vec<u8>);
 
 async fn read(stream: &mut TcpStream) -> std::io::Result<Message> {

@@ -94,7 +94,6 @@ pub fn settings(conninfo: &str) -> Settings {
     Settings::find(&given, &|_| None, None, &|_| false).unwrap()
 }
 
-/// Settings to reach a database of `server` over its socket.
 pub fn over_socket(server: &Sandbox, database: &str) -> Settings {
     settings(&format!(
         "host={} port={} user=postgres dbname={database}",
@@ -153,7 +152,6 @@ fn statement(number: usize, text: &str, source: &mut String) -> Statement {
     }
 }
 
-/// A script by hand.
 pub fn script(statements: &[&str]) -> Script {
     let mut text = String::new();
     let statements = statements
@@ -254,14 +252,12 @@ impl Stage {
         psql(server(), &self.database).await
     }
 
-    /// Queues an order.
     pub fn order(&mut self, order: Order) -> Seq {
         self.seq += 1;
         self.session.order(self.seq, order);
         self.seq
     }
 
-    /// The next report.
     pub async fn next(&mut self) -> Report {
         within("a report", self.reports.recv()).await.unwrap()
     }

@@ -112,7 +112,6 @@ impl Table {
         )
     }
 
-    /// The script in a file.
     pub fn script_file(&self, folder: &std::path::Path, middle: &str) -> PathBuf {
         let path = folder.join(format!("{}.sql", self.name));
         std::fs::write(&path, self.script(middle)).unwrap();

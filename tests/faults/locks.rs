@@ -169,7 +169,6 @@ fn clients() -> Vec<Client> {
 /// How long until the locks were gone; `None` when they still were held at the end of the watch.
 pub type Releases = BTreeMap<(Loss, Doing, Client), Vec<Option<Duration>>>;
 
-/// What to measure.
 #[derive(Debug, Clone, Copy)]
 pub struct Extent {
     /// How often, for a loss that is noticed at once.
@@ -482,7 +481,6 @@ pub fn longest(releases: &Releases, losses: &[Loss]) -> Option<Duration> {
         .max()
 }
 
-/// The table in Markdown.
 pub fn markdown(releases: &Releases, watch: Duration) -> String {
     let mut text = String::from(
         "| client lost by | while | stagegate: runs | median | longest | psql: runs | median | longest |\n\

@@ -32,7 +32,6 @@ pub enum Side {
     After,
 }
 
-/// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     /// Both ends see an orderly end.
@@ -364,7 +363,6 @@ impl Passage {
         true
     }
 
-    /// Where to strike, if it is here.
     fn count(&self, way: Way, message: &[u8]) -> Option<Strike> {
         if !*lock(&self.held) {
             return None;

@@ -67,7 +67,6 @@ impl Fault {
     }
 }
 
-/// Where and how it strikes.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
     pub at: At,
@@ -119,7 +118,6 @@ pub const SHORT: Duration = Duration::from_millis(700);
 /// The latest that a COMMIT arrives which was held up.
 pub const LATEST: Duration = Duration::from_millis(2_500);
 
-/// One run.
 pub async fn run(
     ground: &Ground,
     folder: &Path,

@@ -55,7 +55,6 @@ pub struct Tally {
     pub faults: Vec<String>,
 }
 
-/// Whether it is not true.
 fn wrong(said: &Said, altered: bool) -> bool {
     match said {
         Said::Committed(_) => !altered,
@@ -123,7 +122,6 @@ impl Tally {
         self.rows.values().map(|row| row.wrong).sum()
     }
 
-    /// The table in Markdown.
     pub fn markdown(&self) -> String {
         let mut text = String::from(
             "| fault | runs | COMMITTED | ROLLED BACK | no session | UNKNOWN | told once more | **wrong** |\n\

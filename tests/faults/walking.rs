@@ -48,7 +48,6 @@ pub enum Waiting {
 /// The word of a statement that is to be another one.
 pub const SLIPS: &str = "slips";
 
-/// One walk, as it is to be.
 pub struct Walk {
     pub settings: Settings,
     pub script: String,

@@ -33,7 +33,6 @@ impl Stage {
         }
     }
 
-    /// The same, migrated.
     pub fn migrated() -> Stage {
         let stage = Stage::pristine();
         stage.owner(&plain(SCRIPT));
@@ -97,7 +96,6 @@ impl Stage {
         self.ask_as(self.demo.role(), sql)
     }
 
-    /// Runs SQL as the superuser.
     pub fn superuser(&self, sql: &str) -> Vec<String> {
         self.ask_as(self.demo.sandbox().superuser(), sql)
     }
@@ -193,7 +191,6 @@ impl Said {
         self
     }
 
-    /// What it said, as JSON.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}", self.out))

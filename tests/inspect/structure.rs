@@ -20,7 +20,6 @@ fn marks(stage: &Stage, further: &[&str]) -> BTreeMap<String, (String, String)> 
         .collect()
 }
 
-/// The marks that are not this one.
 fn but(mark: &str, marks: &BTreeMap<String, (String, String)>) -> Vec<String> {
     let others = marks.iter().filter(|(_, (own, _))| own != mark);
     others

@@ -13,12 +13,10 @@ impl Dice {
         usize::try_from((z ^ (z >> 31)) % u64::try_from(sides).unwrap()).unwrap()
     }
 
-    /// One of them.
     pub fn pick<'t, T>(&mut self, from: &'t [T]) -> &'t T {
         &from[self.roll(from.len())]
     }
 
-    /// One of the words.
     pub fn word(&mut self, from: &[&'static str]) -> &'static str {
         from[self.roll(from.len())]
     }

@@ -77,12 +77,10 @@ impl Libpq {
         self.try_ask(question).expect("libpq answers")
     }
 
-    /// The keywords that it knows.
     pub fn keywords(&mut self) -> Vec<String> {
         self.ask("K").unwrap().into_keys().collect()
     }
 
-    /// Whether it was built with TLS.
     pub fn speaks_tls(&mut self) -> bool {
         self.ask("K").unwrap()["sslmode"] == "prefer"
     }

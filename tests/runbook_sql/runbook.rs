@@ -17,7 +17,6 @@ pub fn path(name: &str) -> std::path::PathBuf {
         .join(name)
 }
 
-/// The migration script.
 pub const SCRIPT: &str = "STAGE_1_UTN_WORKFLOW_MIGRATIONS.sql";
 /// The rollback scripts, in their order.
 pub const ROLLBACKS: [&str; 3] = [
@@ -38,7 +37,6 @@ pub fn section(name: &str, title: &str) -> String {
     rest.split(RULE).next().unwrap().to_owned()
 }
 
-/// One row with a verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     pub check: String,
@@ -87,7 +85,6 @@ pub async fn pristine() -> (String, Client) {
     database_from("pristine").await
 }
 
-/// The same, migrated.
 pub async fn migrated() -> (String, Client) {
     let (name, client) = pristine().await;
     run(&client, &file(SCRIPT)).await.unwrap();

@@ -9,7 +9,6 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that has run `sql`.
     pub fn open(config: &Config, sql: &str) -> Session {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)

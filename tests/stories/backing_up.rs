@@ -99,7 +99,6 @@ fn programs(stage: &Stage, texts: [(&str, &str); 2]) -> String {
     stage.home().join("bin").display().to_string()
 }
 
-/// Where the real ones are.
 fn real() -> PathBuf {
     let programs = stagegate::sandbox::programs::Programs::find().unwrap();
     programs.postgres.parent().unwrap().to_owned()

@@ -51,7 +51,6 @@ impl Door {
         }
     }
 
-    /// One that wants a password.
     pub fn with_password() -> Door {
         Door::with("host all all 127.0.0.1/32 scram-sha-256")
     }
@@ -91,7 +90,6 @@ impl Door {
         Papers { certificate, key }
     }
 
-    /// Where it is, as its role.
     pub fn conninfo(&self) -> String {
         format!(
             "host=127.0.0.1 port={} user={} dbname=wiser_ops",

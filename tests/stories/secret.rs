@@ -33,7 +33,6 @@ struct Way<'a> {
     place: String,
     options: &'a [&'a str],
     env: Vec<(&'a str, &'a str)>,
-    /// What asks for it, and what is typed there.
     typed: Option<(&'a str, &'a str)>,
     /// The person put it into arguments or environment.
     own: bool,

@@ -8,7 +8,6 @@ use stagegate::sandbox::demo::Scenario;
 /// What a terminal without a size is taken for, in whichever direction it has none.
 const SIZELESS: [(u16, u16); 3] = [(0, 0), (0, 24), (80, 0)];
 
-/// Where a frame is whole.
 const FRAME_END: &[u8] = b"\x1b[?2026l";
 
 #[test]

@@ -55,7 +55,6 @@ const ADDED: [&str; 40] = [
     "rows with message_type_id = 1: all",
 ];
 
-/// What it removes.
 const REMOVED: [&str; 3] = [
     "constraint service_ops.integration_inbox.uq_integration_inbox_decision_message",
     "index service_ops.uq_integration_inbox_decision_message",
@@ -256,7 +255,6 @@ impl Stage {
         self.ask(query).into_iter().next().expect("a row")
     }
 
-    /// Waits until the answer to a query is `expected`.
     #[track_caller]
     pub fn wait_until(&self, query: &str, expected: &str) {
         let give_up = Instant::now() + PATIENCE;

@@ -54,7 +54,6 @@ impl Shared {
     }
 }
 
-/// A program in a terminal.
 pub struct Terminal {
     master: Option<Box<dyn MasterPty + Send>>,
     keys: Option<Box<dyn Write + Send>>,
@@ -267,7 +266,6 @@ impl Terminal {
         self
     }
 
-    /// The text on the screen now.
     pub fn screen_text(&self) -> String {
         loop {
             let shown = self.shared.lock();
@@ -279,7 +277,6 @@ impl Terminal {
         }
     }
 
-    /// Looks at the screen as it is now.
     pub fn with_screen<T>(&self, look: impl FnOnce(&vt100::Screen) -> T) -> T {
         look(self.shared.lock().parser.screen())
     }
@@ -550,7 +547,6 @@ impl Terminal {
         self
     }
 
-    /// Reads on.
     #[allow(dead_code)]
     pub fn unstall(&mut self) -> &mut Self {
         self.deaf.store(false, Ordering::SeqCst);

@@ -17,7 +17,6 @@ use openssl::x509::{X509, X509Builder, X509Name, X509NameBuilder};
 /// What a certificate says of its owner.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted<'a> {
-    /// Common name.
     pub common: &'a str,
     /// Alternative names; addresses among them are written as such.
     pub names: &'a [&'a str],
@@ -25,15 +24,12 @@ pub struct Wanted<'a> {
     pub expired: bool,
     /// X.509 version 1: no extensions.
     pub old: bool,
-    /// Serial number.
     pub serial: u32,
 }
 
 /// A key and its certificate.
 pub struct Pair {
-    /// The key.
     pub key: PKey<Private>,
-    /// The certificate.
     pub certificate: X509,
 }
 

@@ -137,7 +137,6 @@ pub async fn psql(program: &Path, conninfo: &str) -> Came {
     }
 }
 
-/// Settings from a string alone.
 pub fn settings(conninfo: &str) -> Settings {
     let given = Given {
         database: Some(conninfo.to_owned()),
@@ -147,7 +146,6 @@ pub fn settings(conninfo: &str) -> Settings {
     Settings::find(&given, &home, None, &|_| false).unwrap()
 }
 
-/// Ours.
 pub async fn ours(conninfo: &str) -> Came {
     match connect(&settings(conninfo)).await {
         Ok(mut link) => {

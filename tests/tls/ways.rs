@@ -12,7 +12,6 @@ use crate::authority::{Pair, Wanted, self_signed};
 use crate::child::Finish;
 use crate::ground::{Came, Ground, find_psql, ours, psql};
 
-/// What has to come of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Tls,

@@ -954,7 +954,6 @@ pub fn querying(text: &str) -> Walk {
     walk
 }
 
-/// Rows for an answer.
 pub fn rows(columns: &[&str], rows: &[&[Option<&str>]]) -> Rows {
     let cell = |cell: &Option<&str>| cell.map(str::to_owned);
     Rows {
@@ -1050,7 +1049,6 @@ pub fn blocked() -> Walk {
 /// How many phases [`a_phase`] knows.
 pub const PHASES: usize = 20;
 
-/// A walk in one of the phases there are.
 pub fn a_phase(nth: usize) -> Walk {
     let with = |mut walk: Walk, keys: &[&str]| {
         for key in keys {
@@ -1114,7 +1112,6 @@ pub fn a_phase(nth: usize) -> Walk {
     }
 }
 
-/// A walk in each phase there is.
 pub fn every_phase() -> Vec<Walk> {
     (0..PHASES).map(a_phase).collect()
 }
