@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use stagegate::gate::event::Standing;
+use stagegate::gate::event::{ServerMessage, Standing};
 use stagegate::gate::phase::OutcomeWord;
 use stagegate::journal::chain::Chain;
 use stagegate::journal::entry::*;
@@ -338,11 +338,11 @@ fn committed() -> Vec<Entry> {
         relation: Some(inbox.into()),
         milliseconds: 200,
         waited: Some(150),
-        error: Some(Message {
+        error: Some(ServerMessage {
             severity: "ERROR".into(),
             sqlstate: Some("55P03".into()),
             message: "canceling statement due to lock timeout".into(),
-            ..Message::default()
+            ..ServerMessage::default()
         }),
         ..StatementEnded::default()
     }));
@@ -411,11 +411,11 @@ fn committed() -> Vec<Entry> {
         ),
         Entry::Said {
             number: Some(3),
-            message: Message {
+            message: ServerMessage {
                 severity: "NOTICE".into(),
                 sqlstate: Some("00000".into()),
                 message: "relation \"x\" exists, skipping".into(),
-                ..Message::default()
+                ..ServerMessage::default()
             },
         },
         statement(

@@ -112,24 +112,21 @@ impl CommitWait {
     /// What it waits for and what can be done about it, in sentences; `cancel` and `leave` are what is
     /// pressed or typed for that.
     pub fn told_with(&self, cancel: &str, leave: &str) -> Vec<String> {
-        let mut sentences = match self.is_replication() {
-            true => vec![
-                format!(
-                    "It waits for synchronous standbys (synchronous_standby_names = {}). The \
-                     transaction is committed on this server already; others see it when the wait ends.",
-                    self.standbys
-                ),
-                format!(
-                    "{cancel} ends the wait: it then is COMMITTED here, and not known to be replicated."
-                ),
-            ],
-            false => vec![
+        let (waits, cancels) = match self.is_replication() {
+            true => (
+                format!("It waits {self}."),
+                "ends the wait: it then is COMMITTED here, and not known to be replicated",
+            ),
+            false => (
                 format!("{}.", capital(&self.to_string())),
-                format!("{cancel} sends a cancel request."),
-            ],
+                "sends a cancel request",
+            ),
         };
-        sentences.push(format!("{leave}, and {leave} again, leaves with UNKNOWN."));
-        sentences
+        vec![
+            waits,
+            format!("{cancel} {cancels}."),
+            format!("{leave}, and {leave} again, leaves with UNKNOWN."),
+        ]
     }
 }
 

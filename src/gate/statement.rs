@@ -3,6 +3,7 @@
 use super::time::Millis;
 use crate::runbook::check::{Check, ResultSet};
 use crate::runbook::lock::LockMode;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What a statement that succeeded left behind.
@@ -27,8 +28,8 @@ pub struct Lock {
     pub relation: String,
 }
 
-/// An error or notice, from the server or about the link to it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+/// An error or notice, from the server or about the link to it. A journal is written with these names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct ServerMessage {
     /// `ERROR`, `FATAL`, `WARNING`, `NOTICE` …; empty when it does not come from the server.
     pub severity: String,
@@ -37,10 +38,14 @@ pub struct ServerMessage {
     pub message: String,
     pub detail: Option<String>,
     pub hint: Option<String>,
+    /// The context (call stack, or the file and statement of a post-verification).
+    #[serde(default)]
     pub context: Option<String>,
-    /// Where in the statement, in characters from 1.
+    /// Where in the statement, in characters from 1; no journal holds it.
+    #[serde(skip)]
     pub position: Option<usize>,
-    /// It is of a session whose link this program closed itself.
+    /// It is of a session whose link this program closed itself; no journal holds it.
+    #[serde(skip)]
     pub closed_by_us: bool,
 }
 

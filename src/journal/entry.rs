@@ -8,7 +8,7 @@ mod words;
 pub use past_reading::ReadBefore;
 pub use words::{CheckStage, PhaseWord};
 
-use crate::gate::event::Standing;
+use crate::gate::event::{ServerMessage, Standing};
 use crate::gate::phase::OutcomeWord;
 use crate::runbook::check::Verdict;
 use serde::{Deserialize, Serialize};
@@ -102,7 +102,7 @@ pub enum Entry {
     Statement(Box<StatementEnded>),
     Said {
         number: Option<usize>,
-        message: Message,
+        message: ServerMessage,
     },
     /// Whom the statement waited for that was ended by a lock it did not get.
     Blocked {
@@ -144,7 +144,7 @@ pub enum Entry {
         rows: Option<u64>,
         more: bool,
         /// What the server said, where it failed.
-        error: Option<Message>,
+        error: Option<ServerMessage>,
         /// What was not as before afterwards.
         disturbed: Option<String>,
     },
@@ -280,7 +280,7 @@ pub struct StatementEnded {
     /// Locks newly taken, `mode relation`.
     pub locks: Vec<String>,
     /// What the server said, where it failed.
-    pub error: Option<Message>,
+    pub error: Option<ServerMessage>,
 }
 
 /// What is known when a run begins.
@@ -366,29 +366,4 @@ pub enum Decision {
     Commit,
     #[serde(rename = "ROLLBACK")]
     RollBack,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    pub severity: String,
-    pub sqlstate: Option<String>,
-    pub message: String,
-    pub detail: Option<String>,
-    pub hint: Option<String>,
-    /// The context (call stack, or the file and statement of a post-verification).
-    #[serde(default)]
-    pub context: Option<String>,
-}
-
-impl From<&crate::gate::event::ServerMessage> for Message {
-    fn from(said: &crate::gate::event::ServerMessage) -> Message {
-        Message {
-            severity: said.severity.clone(),
-            sqlstate: said.sqlstate.clone(),
-            message: said.message.clone(),
-            detail: said.detail.clone(),
-            hint: said.hint.clone(),
-            context: said.context.clone(),
-        }
-    }
 }

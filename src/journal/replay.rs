@@ -9,8 +9,8 @@ mod folding;
 
 pub use attempt::{Approved, Attempt, HeldRelation, RecordedOutcome, TimedStatement};
 
-use super::entry::{Entry, Message, Opened, ReadBefore};
-use crate::gate::event::{Standing, Target};
+use super::entry::{Entry, Opened, ReadBefore};
+use crate::gate::event::{ServerMessage, Standing, Target};
 use jiff::Timestamp;
 
 /// A run as its journal tells it.
@@ -100,7 +100,7 @@ pub struct TimedMessage {
     /// When it was taken down.
     pub at: Timestamp,
     pub number: Option<usize>,
-    pub message: Message,
+    pub message: ServerMessage,
 }
 
 #[derive(Debug)]
@@ -112,7 +112,7 @@ pub struct TimedQuery {
     pub rows: Option<u64>,
     pub more: bool,
     /// What the server said, where it failed.
-    pub error: Option<Message>,
+    pub error: Option<ServerMessage>,
     /// What was not as before afterwards.
     pub disturbed: Option<String>,
 }

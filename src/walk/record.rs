@@ -9,7 +9,7 @@ use crate::gate::pass::{Allowance, Structure};
 use crate::gate::query::After;
 use crate::gate::{Account, Command, Ending, Machine, Phase, PhaseKind, Why};
 use crate::journal::Entry;
-use crate::journal::entry::{CheckStage, Message, PhaseWord, StatementEnded};
+use crate::journal::entry::{CheckStage, PhaseWord, StatementEnded};
 use crate::runbook::check::Check;
 use crate::runbook::rehearsal::restored_structure;
 use crate::runbook::script::{Script, Statement};
@@ -321,7 +321,7 @@ fn of_report(body: &Body, runbook: &Runbook, account: &Account) -> Vec<Entry> {
             };
             vec![Entry::Statement(Box::new(StatementEnded {
                 tag: None,
-                error: Some(Message::from(&**error)),
+                error: Some((**error).clone()),
                 ..statement(runbook, account, &report)
             }))]
         }
@@ -334,7 +334,7 @@ fn of_report(body: &Body, runbook: &Runbook, account: &Account) -> Vec<Entry> {
             milliseconds: looked.duration,
             rows: looked.answer.as_ref().ok().map(|rows| rows.set.total),
             more: looked.answer.as_ref().is_ok_and(|rows| rows.more),
-            error: looked.answer.as_ref().err().map(Message::from),
+            error: looked.answer.as_ref().err().cloned(),
             disturbed: match &looked.after {
                 After::Unchanged | After::Outside => None,
                 After::Disturbed(what) => Some(what.clone()),
@@ -349,8 +349,10 @@ fn of_report(body: &Body, runbook: &Runbook, account: &Account) -> Vec<Entry> {
                 CommitAnswer::Refused { error, .. } | CommitAnswer::LinkLost(error) => {
                     vec![said(None, error)]
                 }
-                CommitAnswer::Local { warning, .. } => vec![said(None, warning)],
-                CommitAnswer::Tag { .. } | CommitAnswer::OtherTransaction { .. } => Vec::new(),
+                // The server's warning was written down when it came.
+                CommitAnswer::Local { .. }
+                | CommitAnswer::Tag { .. }
+                | CommitAnswer::OtherTransaction { .. } => Vec::new(),
             }
         }
         Body::PostVerified { results } => results
@@ -404,7 +406,7 @@ fn found(item: &ChecklistItem, evidence: &Evidence) -> Entry {
 fn said(number: Option<usize>, message: &ServerMessage) -> Entry {
     Entry::Said {
         number,
-        message: Message::from(message),
+        message: message.clone(),
     }
 }
 

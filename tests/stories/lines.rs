@@ -290,13 +290,16 @@ fn a_commit_that_waits_says_for_what_and_what_ends_it() {
     terminal
         .breathe()
         .line("wiser_ops")
-        .wait_for("It waits for synchronous standbys (synchronous_standby_names = nobody).")
+        .wait_for("It waits for synchronous standbys (synchronous_standby_names = \"nobody\");")
         .wait_for("cancel ends the wait")
         .wait_for("leaves with UNKNOWN.")
         .breathe()
         .line("cancel")
         .wait_for("COMMITTED");
-    terminal.wait_for("wiser_ops ended>").line("quit");
+    terminal.wait_for("wiser_ops ended>");
+    let told = terminal.picture().matches("WARNING: ").count();
+    assert_eq!(told, 1, "{}", terminal.picture());
+    terminal.line("quit");
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.picture());
     stage.assert_migrated();
     stage.assert_nobody_left();

@@ -214,8 +214,10 @@ impl Account {
                 match answer {
                     CommitAnswer::Refused { error, .. } => self.say(None, error),
                     CommitAnswer::LinkLost(error) => self.lose(error),
-                    CommitAnswer::Local { warning, .. } => self.say(None, warning),
-                    CommitAnswer::Tag { .. } | CommitAnswer::OtherTransaction { .. } => {}
+                    // The server's warning was told when it came.
+                    CommitAnswer::Local { .. }
+                    | CommitAnswer::Tag { .. }
+                    | CommitAnswer::OtherTransaction { .. } => {}
                 }
             }
             Body::RollbackAnswered { .. } => self.ended_at = Some(self.now),

@@ -1,6 +1,6 @@
 //! Times, counts and exit codes in words.
 
-use crate::journal::entry::Message;
+use crate::gate::event::ServerMessage;
 pub use crate::runbook::printable::counted;
 use jiff::Timestamp;
 
@@ -66,7 +66,7 @@ pub fn told_to_others(why: &str) -> String {
     }
 }
 
-pub fn line(message: &Message) -> String {
+pub fn line(message: &ServerMessage) -> String {
     let mut text = String::new();
     if !message.severity.is_empty() {
         text.push_str(&message.severity);

@@ -4,7 +4,6 @@ use super::{RUNBOOK, SilentSession};
 use crate::gate::account::{Step, Transaction};
 use crate::gate::event::{OtherSession, Standing};
 use crate::gate::{Account, Ending, Machine, Phase, Stage, Why};
-use crate::journal::entry::Message;
 use crate::journal::replay::{Attempt, Replay};
 use crate::walk::engine::Engine;
 
@@ -16,9 +15,7 @@ fn compare_transaction(machine: &Machine, account: &Account, replayed: &Attempt)
         .filter_map(|(statement, step)| {
             let (tag, duration, error) = match step {
                 Step::Done(report) => (Some(report.tag.to_string()), report.duration, None),
-                Step::Failed { duration, error } => {
-                    (None, *duration, Some(Message::from(&**error)))
-                }
+                Step::Failed { duration, error } => (None, *duration, Some((**error).clone())),
                 Step::Waiting | Step::Gate(_) | Step::Running { .. } | Step::NotRun => return None,
             };
             let number = statement.number;
@@ -75,7 +72,7 @@ fn compare_transaction(machine: &Machine, account: &Account, replayed: &Attempt)
 fn compare_messages(account: &Account, replay: &Replay) {
     let said = account.messages.iter();
     let mut said: Vec<String> = said
-        .map(|said| format!("{:?} {:?}", said.number, Message::from(&said.message)))
+        .map(|said| format!("{:?} {:?}", said.number, said.message))
         .collect();
     let in_statements = replay.attempts.iter().flat_map(|one| &one.statements);
     let in_statements = in_statements.filter_map(|one| {
@@ -97,7 +94,7 @@ fn compare_messages(account: &Account, replay: &Replay) {
         assert_eq!(looked.question.text(), last.text);
         assert_eq!(rows.map(|rows| rows.set.total), last.rows);
         assert_eq!(rows.is_some_and(|rows| rows.more), last.more);
-        assert_eq!(looked.answer.as_ref().err().map(Message::from), last.error);
+        assert_eq!(looked.answer.as_ref().err(), last.error.as_ref());
     }
 }
 
