@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use stagegate::gate::event::{ServerMessage, Standing};
+use stagegate::gate::event::{Lock, Said, ServerMessage, Standing, StatementEnd};
 use stagegate::gate::phase::OutcomeWord;
 use stagegate::journal::chain::Chain;
 use stagegate::journal::entry::*;
@@ -239,18 +239,29 @@ fn checked(stage: CheckStage, name: &str, verdict: Verdict, detail: &str) -> Ent
     }
 }
 
-fn statement(number: usize, kind: &str, relation: &str, locks: &[&str]) -> Entry {
-    Entry::Statement(Box::new(StatementEnded {
+fn stands_at(number: usize, kind: &str, relation: &str) -> StatementPlace {
+    StatementPlace {
         number,
         line: number * 10,
         section: Some("Migration 011: integration_inbox".into()),
         kind: kind.into(),
         relation: Some(relation.into()),
-        about: (kind == "CREATE INDEX").then(|| format!("uq_{number} on {relation}")),
-        milliseconds: 200,
-        tag: Some(kind.into()),
-        locks: locks.iter().map(|&lock| lock.to_owned()).collect(),
-        ..StatementEnded::default()
+        ..StatementPlace::default()
+    }
+}
+
+fn statement(number: usize, kind: &str, relation: &str, locks: &[&str]) -> Entry {
+    Entry::Statement(Box::new(StatementEnded {
+        place: StatementPlace {
+            about: (kind == "CREATE INDEX").then(|| format!("uq_{number} on {relation}")),
+            ..stands_at(number, kind, relation)
+        },
+        end: StatementEnd {
+            duration: 200,
+            tag: Some(kind.into()),
+            locks: locks.iter().map(|lock| Lock::read(lock).unwrap()).collect(),
+            ..StatementEnd::default()
+        },
     }))
 }
 
@@ -331,20 +342,18 @@ fn begun(xid: &str) -> Entry {
 fn committed() -> Vec<Entry> {
     let inbox = "service_ops.integration_inbox";
     let failed = Entry::Statement(Box::new(StatementEnded {
-        number: 2,
-        line: 20,
-        section: Some("Migration 011: integration_inbox".into()),
-        kind: "ALTER TABLE".into(),
-        relation: Some(inbox.into()),
-        milliseconds: 200,
-        waited: Some(150),
-        error: Some(ServerMessage {
-            severity: "ERROR".into(),
-            sqlstate: Some("55P03".into()),
-            message: "canceling statement due to lock timeout".into(),
-            ..ServerMessage::default()
-        }),
-        ..StatementEnded::default()
+        place: stands_at(2, "ALTER TABLE", inbox),
+        end: StatementEnd {
+            duration: 200,
+            waited: Some(150),
+            error: Some(Box::new(ServerMessage {
+                severity: "ERROR".into(),
+                sqlstate: Some("55P03".into()),
+                message: "canceling statement due to lock timeout".into(),
+                ..ServerMessage::default()
+            })),
+            ..StatementEnd::default()
+        },
     }));
     vec![
         Entry::Opened(Box::new(opened())),
@@ -409,7 +418,7 @@ fn committed() -> Vec<Entry> {
             inbox,
             &["ACCESS EXCLUSIVE service_ops.integration_inbox"],
         ),
-        Entry::Said {
+        Entry::Said(Said {
             number: Some(3),
             message: ServerMessage {
                 severity: "NOTICE".into(),
@@ -417,7 +426,7 @@ fn committed() -> Vec<Entry> {
                 message: "relation \"x\" exists, skipping".into(),
                 ..ServerMessage::default()
             },
-        },
+        }),
         statement(
             3,
             "CREATE INDEX",

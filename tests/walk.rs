@@ -994,7 +994,7 @@ async fn evidence_on_the_server_waits_until_runs_without_an_outcome_are_known() 
         },
     };
     engine.take(Event::Reported(Report { seq: 2, body }));
-    assert_eq!(engine.account().evidence[0].summary, "");
+    assert_eq!(engine.account().items[0].evidence.summary, "");
     let earlier = Earlier {
         path: "/j/1.jsonl".into(),
         began: jiff::Timestamp::UNIX_EPOCH,
@@ -1006,7 +1006,7 @@ async fn evidence_on_the_server_waits_until_runs_without_an_outcome_are_known() 
     };
     runs.send(vec![earlier]).unwrap();
     engine.hear_past().await;
-    let evidence = &engine.account().evidence[0];
+    let evidence = &engine.account().items[0].evidence;
     assert_eq!(evidence.standing, Standing::Warns);
     assert!(evidence.summary.contains("NO OUTCOME"), "{evidence:?}");
     let offer = engine.machine().offer(Act::AskOutcome);
@@ -1075,7 +1075,7 @@ async fn the_script_is_signed_only_once_the_linter_is_done() {
         seq: 1,
         body: reached("1"),
     }));
-    let evidence = &engine.account().evidence[0];
+    let evidence = &engine.account().items[0].evidence;
     assert_eq!(evidence.standing, Standing::Awaited);
     let told = "the linter is under way, on 2 statements of script.sql";
     assert_eq!(evidence.summary, told);
@@ -1100,7 +1100,7 @@ async fn the_script_is_signed_only_once_the_linter_is_done() {
     assert_eq!(refused(&mut engine, apply), Refusal::ItemsUnsigned(1));
 
     engine.take(Event::Reported(reported.recv().await.unwrap()));
-    assert_eq!(engine.account().evidence[0].standing, Standing::Warns);
+    assert_eq!(engine.account().items[0].evidence.standing, Standing::Warns);
     assert_eq!(refused(&mut engine, sign()), Refusal::FindingsOpen(1));
     engine.take(Event::Asked(Command::Acknowledge { item: 0 }));
     engine.take(Event::Drawn);
@@ -1125,7 +1125,7 @@ async fn takes_over(log: Log, mode: Mode, late: bool) -> (bool, Engine<Scripted>
     };
     if late {
         engine.take(reached());
-        assert_eq!(engine.account().evidence[0].standing, Standing::Holds);
+        assert_eq!(engine.account().items[0].evidence.standing, Standing::Holds);
         assert_eq!(engine.machine().items()[0].unread, [Document::Script]);
     }
     engine.hear_past().await;
@@ -1154,7 +1154,7 @@ async fn a_reading_of_an_earlier_run_stands_in_the_journal_in_the_evidence_and_i
                 engine.take(Event::Asked(Command::ProbeAgain));
                 engine.take(Event::Drawn);
             }
-            let evidence = &engine.account().evidence[0];
+            let evidence = &engine.account().items[0].evidence;
             let lines = evidence.lines.iter().filter(|line| *line == told);
             assert_eq!(lines.count(), 1, "late: {late}, again: {again}");
             assert_eq!(evidence.lines[0], told);

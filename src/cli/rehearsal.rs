@@ -107,14 +107,16 @@ fn window(runbook: &Runbook, rehearsal: &Runbook, account: &Account) -> Vec<Stri
     };
     let (mut before, mut up): (Millis, Millis) = (0, 0);
     let mut lines = Vec::new();
-    for (step, statement) in account.steps.iter().zip(&rehearsal.script.statements) {
-        let Step::Done(report) = step else { continue };
-        let strongest = report.locks.iter().filter(|lock| lock.mode.is_felt());
+    for statement in &rehearsal.script.statements {
+        let Step::Done(end) = account.step_of(statement) else {
+            continue;
+        };
+        let strongest = end.locks.iter().filter(|lock| lock.mode.is_felt());
         let strongest = strongest.max_by_key(|lock| lock.mode);
         if statement.number < first {
-            before += report.duration;
+            before += end.duration;
         } else if statement.number <= up_to {
-            up += report.duration;
+            up += end.duration;
         }
         if let Some(lock) = strongest {
             lines.push(format!(
@@ -124,7 +126,7 @@ fn window(runbook: &Runbook, rehearsal: &Runbook, account: &Account) -> Vec<Stri
                 lock.mode.name(),
                 printable(&lock.relation),
                 lock.mode.blocks(),
-                report.duration
+                end.duration
             ));
         }
     }

@@ -3,6 +3,7 @@
 //! It collects and never decides; the machine does not read it.
 
 mod backups;
+mod checklist;
 mod locks_taken;
 mod taking;
 mod transaction;
@@ -10,8 +11,8 @@ mod waited;
 
 use super::ending::Why;
 use super::event::{
-    Body, CommitWait, Document, Event, Evidence, Millis, Observation, OtherSession, Report, Seq,
-    ServerLog, ServerMessage, Sight, StatementReport, Target,
+    Body, CommitWait, Document, Event, Evidence, Millis, Observation, OtherSession, Report, Said,
+    Seq, ServerLog, ServerMessage, Sight, StatementEnd, StatementReport, Target,
 };
 use super::machine::Machine;
 use super::pass::Pass;
@@ -19,13 +20,15 @@ use super::phase::Phase;
 use super::query::Looked;
 use crate::runbook::check::{Check, Verdict};
 use crate::runbook::impact::Measure;
-use crate::runbook::script::{Fate, Script};
+use crate::runbook::script::{Fate, Script, Statement};
 use crate::runbook::{ItemKind, Runbook};
 pub use backups::Backup;
-pub use locks_taken::{StatementEnd, WithLocks};
+pub use checklist::{ItemAccount, ItemFact, SignedItem};
+pub use locks_taken::WithLocks;
 use std::collections::BTreeSet;
 pub use transaction::{Transaction, TransactionFact};
-pub use waited::{LockWaits, Waited, WaitsInShort};
+pub use waited::WaitsInShort;
+use waited::{LockWaits, Waited};
 
 /// What a person has to know of a run before this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,13 +52,12 @@ pub struct Account {
     pub read_before: Vec<(Document, String)>,
     /// A run before this one on the database that is reached, whose outcome is not known or was asked for.
     pub earlier: Option<EarlierTold>,
-    pub evidence: Vec<Evidence>,
+    /// The checklist, in its order.
+    pub items: Vec<ItemAccount>,
     /// The latest look that evidence is of.
     probed: Seq,
     /// How large the tables were that the script touches, when the checklist's evidence was found.
     pub measure: Option<Measure>,
-    /// What a person typed when signing, by checklist item.
-    pub notes: Vec<Option<String>>,
     pub backup: Backup,
     /// Which items are about a backup.
     backups: Vec<usize>,
@@ -67,12 +69,8 @@ pub struct Account {
     pub begun_at: Option<Millis>,
     /// When the held transaction ended, on the scale of `now`.
     pub ended_at: Option<Millis>,
-    /// What became of each of the script's statements, in their order.
-    pub steps: Vec<Step>,
-    /// The number of each of them.
-    numbers: Vec<usize>,
-    /// Which of them runs.
-    running: Option<usize>,
+    /// The statement that runs, and since when, on the scale of `now`.
+    running: Option<(usize, Millis)>,
     /// What came out of the pass so far, where that is to be kept.
     pub pass: Option<Pass>,
     /// How long it took to take down the structure of what the script touched, once that was done.
@@ -81,8 +79,8 @@ pub struct Account {
     pub looked: Option<Looked>,
     /// How many queries were answered so far.
     pub looks: usize,
-    /// Everything the server said, oldest first.
-    pub messages: Vec<Said>,
+    /// Everything the server said, oldest first, and when it came, on the scale of `now`.
+    pub messages: Vec<(Millis, Said)>,
     /// What the post-verification showed.
     pub post: Vec<StatementReport>,
     /// The newest look of the monitor.
@@ -92,7 +90,7 @@ pub struct Account {
     pub blockers: Vec<OtherSession>,
     /// The statement that waited for them.
     blocked: Option<usize>,
-    /// How long each statement was seen to wait for locks.
+    /// How long the one that runs was seen to wait for locks.
     lock_waits: LockWaits,
     /// Who waited for this transaction, or for the last one.
     waited: Waited,
@@ -118,19 +116,9 @@ pub struct Expected {
     pub told: String,
 }
 
-/// A message and when it came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
-    /// On the scale of [`Account::now`].
-    pub at: Millis,
-    /// The statement that ran then.
-    pub number: Option<usize>,
-    pub message: ServerMessage,
-}
-
 /// What became of a statement so far.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<'a> {
     /// It has not had its turn.
     Waiting,
     /// It is not sent: BEGIN is taken over, COMMIT is held, or it is left out by choice.
@@ -139,51 +127,42 @@ pub enum Step {
         /// When it started, on the scale of [`Account::now`].
         since: Millis,
     },
-    Done(Box<StatementReport>),
+    Done(&'a StatementEnd),
     Failed {
         duration: Millis,
-        error: Box<ServerMessage>,
+        error: &'a ServerMessage,
     },
     /// It was not run, because one before it failed.
     NotRun,
 }
 
 impl Account {
+    /// The evidence for the item with this index.
+    pub fn evidence_for(&self, item: usize) -> Option<&Evidence> {
+        Some(&self.items.get(item)?.evidence)
+    }
+
     /// What ROLLBACK does not take back of the statements of `script` that were sent, each once. Of one
     /// that failed it is not known how far it came.
     pub fn outliving(&self, script: &Script) -> Vec<String> {
-        let steps = self.steps.iter().zip(&script.statements);
-        let sent =
-            steps.filter(|(step, _)| !matches!(step, Step::Waiting | Step::NotRun | Step::Gate(_)));
-        let lasting: BTreeSet<_> = sent.flat_map(|(_, sent)| &sent.lasting).collect();
+        let unsent = |step: Step<'_>| matches!(step, Step::Waiting | Step::NotRun | Step::Gate(_));
+        let sent = script.statements.iter();
+        let sent = sent.filter(|statement| !unsent(self.step_of(statement)));
+        let lasting: BTreeSet<_> = sent.flat_map(|sent| &sent.lasting).collect();
         lasting.into_iter().map(|lasts| lasts.by.clone()).collect()
     }
 
     /// An account of a run of `runbook` that has not begun.
     pub fn new(runbook: &Runbook) -> Account {
-        let mut account = Account {
-            evidence: vec![Evidence::default(); runbook.items.len()],
-            probed: 0,
-            notes: vec![None; runbook.items.len()],
+        Account {
+            items: vec![ItemAccount::default(); runbook.items.len()],
             backups: (0..)
                 .zip(&runbook.items)
                 .filter(|(_, item)| item.kind == ItemKind::Backup)
                 .map(|(index, _)| index)
                 .collect(),
             ..Account::default()
-        };
-        let statements = &runbook.script.statements;
-        account.numbers = statements.iter().map(|one| one.number).collect();
-        account.steps = statements
-            .iter()
-            .map(|statement| match statement.fate {
-                Fate::Sent => Step::Waiting,
-                fate @ (Fate::TakenOver | Fate::Held | Fate::Ends | Fate::LeftOut) => {
-                    Step::Gate(fate)
-                }
-            })
-            .collect();
-        account
+        }
     }
 
     /// Keeps what comes out of each pass from here on, of the script with this SHA-256.
@@ -196,11 +175,6 @@ impl Account {
         let pass = self.pass.as_mut()?;
         let fresh = Pass::of(&pass.script);
         Some(std::mem::replace(pass, fresh))
-    }
-
-    /// How long the statement with this number was seen to wait for locks: never longer than it did.
-    pub fn waited_for_locks(&self, number: usize) -> Option<Millis> {
-        self.lock_waits.of(number)
     }
 
     /// Whether an observation tells something that is not known yet.
@@ -267,39 +241,45 @@ impl Account {
         !by_server || saved
     }
 
-    /// The step of the statement with this number.
-    pub fn step_of(&self, number: usize) -> &Step {
-        let step = self.place_of(number).and_then(|at| self.steps.get(at));
-        step.unwrap_or(&Step::Waiting)
-    }
-
-    /// Where the step of the statement with this number is, as [`Script::index_of`] has it.
-    fn place_of(&self, number: usize) -> Option<usize> {
-        let at = self.numbers.partition_point(|one| *one < number);
-        (number > 0 && self.numbers.get(at) == Some(&number)).then_some(at)
+    /// What became of a statement of the script.
+    pub fn step_of(&self, statement: &Statement) -> Step<'_> {
+        if statement.fate != Fate::Sent {
+            return Step::Gate(statement.fate);
+        }
+        let number = statement.number;
+        match (self.transaction.ended(number), self.running) {
+            (Some(end), _) => match &end.error {
+                None => Step::Done(end),
+                Some(error) => Step::Failed {
+                    duration: end.duration,
+                    error,
+                },
+            },
+            (None, Some((running, since))) if running == number => Step::Running { since },
+            (None, _) => match self.transaction.failed() {
+                Some(_) => Step::NotRun,
+                None => Step::Waiting,
+            },
+        }
     }
 
     /// The statement that runs now: its number and since when it runs.
     pub fn running(&self) -> Option<(usize, Millis)> {
-        let number = self.running?;
-        match self.step_of(number) {
-            Step::Running { since } => Some((number, self.now.saturating_sub(*since))),
-            _ => None,
-        }
+        let (number, since) = self.running?;
+        Some((number, self.now.saturating_sub(since)))
     }
 
     /// The statement that failed: its number and what the server said.
     pub fn failed(&self) -> Option<(usize, &ServerMessage)> {
         let number = self.transaction.failed()?;
-        match self.step_of(number) {
-            Step::Failed { error, .. } => Some((number, &**error)),
-            _ => None,
-        }
+        let error = self.transaction.ended(number)?.error.as_deref()?;
+        Some((number, error))
     }
 
     /// The statement to look at: the one that runs or failed, else the last that was done.
     pub fn newest(&self) -> Option<usize> {
-        self.running.or(self.transaction.newest())
+        let running = self.running.map(|(number, _)| number);
+        running.or(self.transaction.newest())
     }
 
     /// What the program adds ahead of the script's statements or between them, and what behind the last.
@@ -321,11 +301,12 @@ impl Account {
 
     /// The last message with a severity of ERROR or worse, or about the link.
     pub fn last_error(&self) -> Option<&Said> {
-        self.messages.iter().rev().find(|said| {
+        let grave = |said: &&Said| {
             matches!(
                 said.message.severity.as_str(),
                 "" | "ERROR" | "FATAL" | "PANIC"
             )
-        })
+        };
+        self.messages.iter().rev().map(|(_, said)| said).find(grave)
     }
 }

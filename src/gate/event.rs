@@ -18,7 +18,7 @@ pub use super::evidence::{Evidence, Standing};
 pub use super::exit::Alarm;
 pub use super::inquiry::{CommitWait, Inquiry, OutcomeAnswer, XactStatus};
 pub use super::sight::{Observation, OtherSession, Progress, ServerLog, Sight};
-pub use super::statement::{Lock, NOT_KEPT, ServerMessage, StatementReport};
+pub use super::statement::{Lock, NOT_KEPT, Said, ServerMessage, StatementEnd, StatementReport};
 pub use super::target::{Reach, Target};
 pub use super::time::{Millis, in_words};
 pub use crate::runbook::lock::LockMode;

@@ -26,6 +26,12 @@ impl Evidence {
         self.standing == Standing::Awaited && !self.summary.is_empty()
     }
 
+    /// All of it, the summary first, a line each; nothing where nothing was found.
+    pub fn in_lines(&self) -> Vec<String> {
+        let summary = Some(&self.summary).filter(|summary| !summary.is_empty());
+        summary.cloned().into_iter().chain(self.told()).collect()
+    }
+
     /// All of it below the summary, a line each: the lines, then the checks.
     pub fn told(&self) -> impl Iterator<Item = String> {
         let checks = self.checks.iter();

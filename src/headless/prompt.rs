@@ -154,9 +154,9 @@ fn place<H: HeldSession>(engine: &Engine<H>) -> Option<&'static str> {
         // Evidence that is still looked for is told first, unless that takes a while.
         Phase::Checklist { .. } => {
             let items = engine.machine().items();
-            let evidence = &engine.account().evidence;
-            let looks = items.iter().zip(evidence).any(|(item, evidence)| {
-                item.standing == Standing::Awaited && !evidence.is_under_way()
+            let known = &engine.account().items;
+            let looks = items.iter().zip(known).any(|(item, known)| {
+                item.standing == Standing::Awaited && !known.evidence.is_under_way()
             });
             (!looks).then_some("checklist")
         }

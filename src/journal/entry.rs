@@ -8,7 +8,7 @@ mod words;
 pub use past_reading::ReadBefore;
 pub use words::{CheckStage, PhaseWord};
 
-use crate::gate::event::{ServerMessage, Standing};
+use crate::gate::event::{Said, ServerMessage, Standing, StatementEnd};
 use crate::gate::phase::OutcomeWord;
 use crate::runbook::check::Verdict;
 use serde::{Deserialize, Serialize};
@@ -47,21 +47,7 @@ pub enum Entry {
     Withdrawn {
         item: String,
     },
-    /// A document was before a person, and was left now.
-    Perused {
-        document: String,
-        /// From when it was opened, in milliseconds.
-        milliseconds: u64,
-        lines: usize,
-        /// How many of them were on the screen this time.
-        shown: usize,
-        /// How many of them were on the screen at any time so far.
-        seen: usize,
-        /// [`Script::sha256_as_read`](crate::runbook::script::Script::sha256_as_read); journals of earlier
-        /// releases do not say it, nor is it said where the text went into a pipe or a file, on no screen.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        sha256: Option<String>,
-    },
+    Perused(Perused),
     /// A reading of an earlier run was taken over: the document need not be read again.
     ReadBefore(Box<ReadBefore>),
     BackupStarted {
@@ -100,10 +86,8 @@ pub enum Entry {
     /// after a crash as well.
     NumberDurable,
     Statement(Box<StatementEnded>),
-    Said {
-        number: Option<usize>,
-        message: ServerMessage,
-    },
+    /// But for what a statement failed of, which stands there.
+    Said(Said),
     /// Whom the statement waited for that was ended by a lock it did not get.
     Blocked {
         number: Option<usize>,
@@ -136,18 +120,7 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         structure: Option<String>,
     },
-    /// A query inside the transaction was answered.
-    Queried {
-        query: String,
-        milliseconds: u64,
-        /// How many rows were shown; `None` where it failed.
-        rows: Option<u64>,
-        more: bool,
-        /// What the server said, where it failed.
-        error: Option<ServerMessage>,
-        /// What was not as before afterwards.
-        disturbed: Option<String>,
-    },
+    Queried(Queried),
     Phase {
         phase: PhaseWord,
         /// Why, where there is a reason.
@@ -255,9 +228,49 @@ impl Entry {
     }
 }
 
+/// A document was before a person, and was left now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Perused {
+    pub document: String,
+    /// From when it was opened, in milliseconds.
+    pub milliseconds: u64,
+    pub lines: usize,
+    /// How many of them were on the screen this time.
+    pub shown: usize,
+    /// How many of them were on the screen at any time so far.
+    pub seen: usize,
+    /// [`Script::sha256_as_read`](crate::runbook::script::Script::sha256_as_read); journals of earlier
+    /// releases do not say it, nor is it said where the text went into a pipe or a file, on no screen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// A query inside the transaction was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queried {
+    pub query: String,
+    pub milliseconds: u64,
+    /// How many rows were shown; `None` where it failed.
+    pub rows: Option<u64>,
+    pub more: bool,
+    /// What the server said, where it failed.
+    pub error: Option<ServerMessage>,
+    /// What was not as before afterwards.
+    pub disturbed: Option<String>,
+}
+
 /// A statement of the script that came to its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatementEnded {
+    #[serde(flatten)]
+    pub place: StatementPlace,
+    #[serde(flatten)]
+    pub end: StatementEnd,
+}
+
+/// Which statement of the script it is: what a run knows from the script itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementPlace {
     pub number: usize,
     pub line: usize,
     /// Its file, where it is not the script's own.
@@ -270,17 +283,6 @@ pub struct StatementEnded {
     /// [`Statement::about`](crate::runbook::script::Statement::about)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
-    pub milliseconds: u64,
-    /// For how much of that it was seen to wait for locks, in milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waited: Option<u64>,
-    /// The server's tag; `None` where it failed.
-    pub tag: Option<String>,
-    pub rows: Option<u64>,
-    /// Locks newly taken, `mode relation`.
-    pub locks: Vec<String>,
-    /// What the server said, where it failed.
-    pub error: Option<ServerMessage>,
 }
 
 /// What is known when a run begins.
@@ -366,4 +368,25 @@ pub enum Decision {
     Commit,
     #[serde(rename = "ROLLBACK")]
     RollBack,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_run_and_its_journal_know_alike_is_written_as_it_always_was() {
+        let said = r#"{"severity":"ERROR","sqlstate":"55P03","message":"m","detail":null,"hint":"h","context":null}"#;
+        let failed = format!(
+            r#"{{"what":"statement","number":2,"line":20,"file":null,"section":"S","kind":"ALTER TABLE","relation":"a.b","milliseconds":200,"waited":150,"tag":null,"rows":null,"locks":[],"error":{said}}}"#
+        );
+        let done = r#"{"what":"statement","number":3,"line":21,"file":"b.sql","section":null,"kind":"SELECT","relation":null,"about":"a check","milliseconds":2,"tag":"SELECT 7","rows":7,"locks":["ROW SHARE a.\"b c\"","SHARE a.b"],"error":null}"#;
+        let told = format!(r#"{{"what":"said","number":null,"message":{said}}}"#);
+        let queried = r#"{"what":"queried","query":"TABLE t","milliseconds":3,"rows":null,"more":false,"error":null,"disturbed":null}"#;
+        let perused = r#"{"what":"perused","document":"a.sql","milliseconds":9,"lines":3,"shown":1,"seen":2}"#;
+        for line in [&failed, done, &told, queried, perused] {
+            let entry: Entry = serde_json::from_str(line).unwrap();
+            assert_eq!(serde_json::to_string(&entry).unwrap(), line);
+        }
+    }
 }

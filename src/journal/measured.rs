@@ -77,10 +77,7 @@ fn read_measured_pass(path: &Path, head: &Head, up_to: usize, left: &mut u64) ->
     }
     let whole = |attempt: &&Attempt| attempt.verdict.is_some() && attempt.failed().is_none();
     let attempt = replay.attempts.iter().rfind(whole)?;
-    let mut counted = attempt
-        .statements
-        .iter()
-        .filter(|one| one.ended.number <= up_to);
+    let mut counted = attempt.statements().filter(|one| one.place.number <= up_to);
     let at = counted.next_back()?.at;
     let locked = attempt.first_felt().filter(|first| *first <= at);
     Some(Measured {
@@ -115,8 +112,9 @@ pub fn told(all: &[Measured], target: &Target) -> Option<Expected> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::event::{Lock, StatementEnd};
     use crate::journal::Journal;
-    use crate::journal::entry::{Entry, PhaseWord, StatementEnded};
+    use crate::journal::entry::{Entry, PhaseWord, StatementEnded, StatementPlace};
     use crate::journal::shelf::read_shelf;
 
     fn target(database: &str) -> Target {
@@ -130,13 +128,18 @@ mod tests {
 
     fn statement(number: usize, locks: &[&str]) -> Entry {
         Entry::Statement(Box::new(StatementEnded {
-            number,
-            line: number,
-            kind: "ALTER TABLE".into(),
-            milliseconds: 200,
-            tag: Some("ALTER TABLE".into()),
-            locks: locks.iter().map(|&lock| lock.to_owned()).collect(),
-            ..StatementEnded::default()
+            place: StatementPlace {
+                number,
+                line: number,
+                kind: "ALTER TABLE".into(),
+                ..StatementPlace::default()
+            },
+            end: StatementEnd {
+                duration: 200,
+                tag: Some("ALTER TABLE".into()),
+                locks: locks.iter().map(|lock| Lock::read(lock).unwrap()).collect(),
+                ..StatementEnd::default()
+            },
         }))
     }
 

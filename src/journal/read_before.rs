@@ -4,8 +4,7 @@
 //! itself, and only as a journal says it that nobody else could have written, whose chain holds and whose
 //! run has ended. Whatever is in doubt is read again.
 
-use super::entry::{Opened, ReadBefore};
-use super::replay::TimedPerusal;
+use super::entry::{Opened, Perused, ReadBefore};
 use super::shelf::{ReadJournal, ShelvedJournal, read_guarded_journal, size_of};
 use crate::gate::event::{Document, Target};
 use jiff::{SignedDuration, Timestamp};
@@ -116,25 +115,31 @@ impl PastJournal<'_> {
     }
 
     /// The first time that each line had been on the screen; later it may have been opened and left again.
-    fn reading_of(&self, sha256: &str, now: Timestamp) -> Option<&TimedPerusal> {
-        let whole = |perusal: &&TimedPerusal| {
+    fn reading_of(&self, sha256: &str, now: Timestamp) -> Option<&(Timestamp, Perused)> {
+        let whole = |(_, perusal): &&(Timestamp, Perused)| {
             perusal.sha256.as_deref() == Some(sha256) && perusal.seen == perusal.lines
         };
         let first = self.read.replay.perusals.iter().find(whole)?;
-        let age = now.duration_since(first.left);
+        let age = now.duration_since(first.0);
         (SignedDuration::ZERO..=COUNTS_FOR)
             .contains(&age)
             .then_some(first)
     }
 
-    fn tell(&self, name: &str, sha256: &str, perusal: &TimedPerusal, who: &WhoReads) -> ReadBefore {
+    fn tell(
+        &self,
+        name: &str,
+        sha256: &str,
+        (left, perusal): &(Timestamp, Perused),
+        who: &WhoReads,
+    ) -> ReadBefore {
         let place =
             |target: &Target| format!("{}:{}/{}", target.host, target.port, target.database);
         ReadBefore {
             document: name.to_owned(),
             sha256: sha256.to_owned(),
             lines: perusal.lines,
-            at: perusal.left,
+            at: *left,
             os_user: who.os_user.clone(),
             sudo_user: who.sudo_user.clone(),
             journal: self.path.display().to_string(),

@@ -115,11 +115,9 @@ fn end_of(replay: &Replay) -> End {
         .map(|check| format!("FAIL  {}  {}", check.name, check.detail))
         .collect();
     rows.extend(attempt.failed().and_then(|statement| {
-        let error = statement.ended.error.as_ref()?;
-        Some(format!(
-            "statement {}: {}",
-            statement.ended.number, error.message
-        ))
+        let error = statement.end.error.as_ref()?;
+        let number = statement.place.number;
+        Some(format!("statement {number}: {}", error.message))
     }));
     let as_planned = outcome.word == OutcomeWord::RolledBack && outcome.rehearsed;
     match &attempt.structure {

@@ -9,8 +9,9 @@ mod folding;
 
 pub use attempt::{Approved, Attempt, HeldRelation, RecordedOutcome, TimedStatement};
 
-use super::entry::{Entry, Opened, ReadBefore};
-use crate::gate::event::{ServerMessage, Standing, Target};
+use super::entry::{Entry, Opened, Perused, Queried, ReadBefore};
+use crate::gate::account::ItemAccount;
+use crate::gate::event::{Said, Target};
 use jiff::Timestamp;
 
 /// A run as its journal tells it.
@@ -26,17 +27,17 @@ pub struct Replay {
     pub items: Vec<ReplayedItem>,
     /// Every signature and withdrawal, in the order in which they were given.
     pub signatures: Vec<TimedSignature>,
-    /// Each time that a document was open before a person, in order.
-    pub perusals: Vec<TimedPerusal>,
+    /// Each time that a document was open before a person, and when it was left; in order.
+    pub perusals: Vec<(Timestamp, Perused)>,
     /// The readings of earlier runs that were taken over, in order.
     pub read_before: Vec<ReadBefore>,
     /// The transactions, in order. All but the last were rolled back, or there would not have been
     /// another.
     pub attempts: Vec<Attempt>,
-    /// Everything the server said outside a statement's own error.
-    pub messages: Vec<TimedMessage>,
-    /// The queries that were asked inside a transaction, in order.
-    pub queries: Vec<TimedQuery>,
+    /// Everything the server said, oldest first, and when it was taken down.
+    pub messages: Vec<(Timestamp, Said)>,
+    /// The queries that were asked inside a transaction, and when each was answered; in order.
+    pub queries: Vec<(Timestamp, Queried)>,
     /// The lines that moved the run, in order: phases, decisions, backups, alarms.
     pub course: Vec<(Timestamp, Entry)>,
     /// The exit code with which the program was left, where that is the journal's last line. Without it,
@@ -52,35 +53,10 @@ pub struct Replay {
 pub struct ReplayedItem {
     pub id: String,
     pub title: Option<String>,
-    /// Whether the evidence supported a signature, where any was found.
-    pub standing: Option<Standing>,
-    /// The evidence that was found last: a summary, then the rest.
-    pub found: Vec<String>,
-    /// The journal of the rehearsal that the evidence found last rests on.
-    pub rehearsal: Option<String>,
-    /// The evidence that was on screen when it was signed.
-    pub seen: Vec<String>,
-    /// The findings of the linter that a person acknowledged.
-    pub acknowledged: Vec<String>,
+    /// What the run knew of it as well while it went on.
+    pub known: ItemAccount,
     /// When it was signed, where it was signed to the end.
     pub signed: Option<Timestamp>,
-    /// What was typed with the signature.
-    pub note: Option<String>,
-}
-
-/// One time that a document was open before a person.
-#[derive(Debug)]
-pub struct TimedPerusal {
-    pub left: Timestamp,
-    /// How long it was open, in milliseconds.
-    pub lasted: u64,
-    pub document: String,
-    /// How many lines it has, how many were on the screen this time, and in all so far.
-    pub lines: usize,
-    pub shown: usize,
-    pub seen: usize,
-    /// The hash of what was read, where the journal says it.
-    pub sha256: Option<String>,
 }
 
 /// A signature, or its withdrawal.
@@ -93,28 +69,6 @@ pub struct TimedSignature {
     pub note: Option<String>,
     /// Whether it was withdrawn rather than given.
     pub withdrawn: bool,
-}
-
-#[derive(Debug)]
-pub struct TimedMessage {
-    /// When it was taken down.
-    pub at: Timestamp,
-    pub number: Option<usize>,
-    pub message: ServerMessage,
-}
-
-#[derive(Debug)]
-pub struct TimedQuery {
-    /// When its answer was taken down.
-    pub at: Timestamp,
-    pub text: String,
-    /// How many rows were shown; `None` where it failed.
-    pub rows: Option<u64>,
-    pub more: bool,
-    /// What the server said, where it failed.
-    pub error: Option<ServerMessage>,
-    /// What was not as before afterwards.
-    pub disturbed: Option<String>,
 }
 
 impl Replay {
@@ -175,10 +129,10 @@ impl ReplayedItem {
     }
 
     /// What its signature rests on, or else what was found last.
-    pub fn evidence(&self) -> &[String] {
-        match self.signed {
-            Some(_) => &self.seen,
-            None => &self.found,
+    pub fn evidence(&self) -> Vec<String> {
+        match &self.known.signed {
+            Some(signed) => signed.seen.clone(),
+            None => self.known.evidence.in_lines(),
         }
     }
 }

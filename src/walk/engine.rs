@@ -185,8 +185,12 @@ impl<H: HeldSession> Engine<H> {
             self.account.read_before.push((*document, reading.told()));
         }
         let needed = self.machine.plan().items.iter();
-        for (found, needed) in self.account.evidence.iter_mut().zip(needed) {
-            evidence::tell_readings(found, &needed.documents, &self.account.read_before);
+        for (item, needed) in self.account.items.iter_mut().zip(needed) {
+            evidence::tell_readings(
+                &mut item.evidence,
+                &needed.documents,
+                &self.account.read_before,
+            );
         }
         let read = readings.into_iter();
         self.drain(
@@ -346,7 +350,7 @@ impl<H: HeldSession> Engine<H> {
             }
             // Before anything is written: a disk can be what hangs.
             self.tell_watchdog();
-            self.account.take_change(&before, &self.machine, &event);
+            (self.account).take_change(&before, &self.machine, &event, &self.runbook.script);
             entries.extend(record::of_change(
                 &before,
                 &self.machine,
@@ -485,8 +489,8 @@ impl<H: HeldSession> Engine<H> {
         }
         if let Some((item, evidence)) = self.reached.clone() {
             let told = self.with_earlier_told(item, evidence);
-            if let Some(known) = self.account.evidence.get_mut(item) {
-                *known = told;
+            if let Some(item) = self.account.items.get_mut(item) {
+                item.evidence = told;
             }
         }
     }

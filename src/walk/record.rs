@@ -1,15 +1,17 @@
 //! What of an event goes into the journal.
 
 use crate::gate::event::{
-    Added, Body, Event, Evidence, Inquiry, Millis, OtherSession, Report, ServerMessage, Standing,
-    StatementReport,
+    Added, Body, Event, Evidence, Inquiry, Millis, OtherSession, Report, Said, ServerMessage,
+    Standing,
 };
 use crate::gate::machine::Before;
 use crate::gate::pass::{Allowance, Structure};
 use crate::gate::query::After;
 use crate::gate::{Account, Command, Ending, Machine, Phase, PhaseKind, Why};
 use crate::journal::Entry;
-use crate::journal::entry::{CheckStage, PhaseWord, StatementEnded};
+use crate::journal::entry::{
+    CheckStage, Perused, PhaseWord, Queried, StatementEnded, StatementPlace,
+};
 use crate::runbook::check::Check;
 use crate::runbook::rehearsal::restored_structure;
 use crate::runbook::script::{Script, Statement};
@@ -24,7 +26,7 @@ pub fn of_event(event: &Event, runbook: &Runbook, account: &Account) -> Vec<Entr
         }],
         Event::Perused(perusal) => {
             let script = perusal.document.script_of(runbook);
-            vec![Entry::Perused {
+            vec![Entry::Perused(Perused {
                 document: script.map_or_else(String::new, |script| script.name.clone()),
                 milliseconds: perusal.lasted,
                 lines: perusal.lines,
@@ -34,7 +36,7 @@ pub fn of_event(event: &Event, runbook: &Runbook, account: &Account) -> Vec<Entr
                 sha256: script
                     .filter(|_| perusal.on_screen)
                     .map(Script::sha256_as_read),
-            }]
+            })]
         }
         Event::Observed(_)
         | Event::Drawn
@@ -69,37 +71,24 @@ pub fn of_change(
         let items = runbook.items.iter().filter(of_backup);
         entries.extend(items.map(|item| found(item, &evidence)));
     }
-    for (index, item) in runbook.items.iter().enumerate() {
-        let (was, is) = match (before.items.get(index), after.items().get(index)) {
-            (Some(was), Some(is)) => (was, is),
-            _ => continue,
-        };
-        if is.signed && !was.signed {
-            let evidence = account.evidence.get(index);
-            entries.push(Entry::Signed {
-                item: item.id.clone(),
+    let items = runbook.items.iter().zip(&account.items);
+    let changes = before.items.iter().zip(after.items());
+    for ((item, known), (was, is)) in items.zip(changes) {
+        let id = || item.id.clone();
+        match (&known.signed, was.signed) {
+            (Some(signed), false) => entries.push(Entry::Signed {
+                item: id(),
                 title: item.title.clone(),
-                note: account.notes.get(index).cloned().flatten(),
-                evidence: evidence.map_or_else(Vec::new, |e| {
-                    std::iter::once(e.summary.clone()).chain(e.told()).collect()
-                }),
-            });
+                note: signed.note.clone(),
+                evidence: signed.seen.clone(),
+            }),
+            (None, true) => entries.push(Entry::Withdrawn { item: id() }),
+            (Some(_), true) | (None, false) => {}
         }
         if is.acknowledged > was.acknowledged {
-            let findings = runbook.script.findings_in_words();
-            entries.extend(
-                findings
-                    .get(was.acknowledged)
-                    .map(|finding| Entry::Acknowledged {
-                        item: item.id.clone(),
-                        finding: finding.clone(),
-                    }),
-            );
-        }
-        if was.signed && !is.signed {
-            entries.push(Entry::Withdrawn {
-                item: item.id.clone(),
-            });
+            let finding = known.acknowledged.last().cloned();
+            let item = id();
+            entries.extend(finding.map(|finding| Entry::Acknowledged { item, finding }));
         }
     }
     entries.extend(blocked(before, after, account));
@@ -299,8 +288,7 @@ fn of_report(body: &Body, runbook: &Runbook, account: &Account) -> Vec<Entry> {
         }],
         Body::NumberDurable => vec![Entry::NumberDurable],
         Body::StatementFinished(report) => {
-            let ended = statement(runbook, account, report);
-            let mut entries = vec![Entry::Statement(Box::new(ended))];
+            let mut entries = ended(runbook, account);
             entries.extend(
                 report
                     .checks
@@ -309,27 +297,12 @@ fn of_report(body: &Body, runbook: &Runbook, account: &Account) -> Vec<Entry> {
             );
             entries
         }
-        Body::StatementFailed {
-            number,
-            duration,
-            error,
-        } => {
-            let report = StatementReport {
-                number: *number,
-                duration: *duration,
-                ..StatementReport::default()
-            };
-            vec![Entry::Statement(Box::new(StatementEnded {
-                tag: None,
-                error: Some((**error).clone()),
-                ..statement(runbook, account, &report)
-            }))]
-        }
+        Body::StatementFailed { .. } => ended(runbook, account),
         Body::Noticed { number, message } => vec![said(*number, message)],
         Body::Guard { missing } => missing.iter().map(|why| said(None, why)).collect(),
         // It is for the screen: no signature rests on it.
         Body::Measured(_) => Vec::new(),
-        Body::Looked(looked) => vec![Entry::Queried {
+        Body::Looked(looked) => vec![Entry::Queried(Queried {
             query: looked.question.text().to_owned(),
             milliseconds: looked.duration,
             rows: looked.answer.as_ref().ok().map(|rows| rows.set.total),
@@ -339,7 +312,7 @@ fn of_report(body: &Body, runbook: &Runbook, account: &Account) -> Vec<Entry> {
                 After::Unchanged | After::Outside => None,
                 After::Disturbed(what) => Some(what.clone()),
             },
-        }],
+        })],
         Body::SettleFailed { error, .. }
         | Body::PostVerifyFailed(error)
         | Body::FoundFailed(error) => vec![said(None, error)],
@@ -404,10 +377,10 @@ fn found(item: &ChecklistItem, evidence: &Evidence) -> Entry {
 }
 
 fn said(number: Option<usize>, message: &ServerMessage) -> Entry {
-    Entry::Said {
+    Entry::Said(Said {
         number,
         message: message.clone(),
-    }
+    })
 }
 
 fn checked(stage: CheckStage, check: &Check) -> Entry {
@@ -420,10 +393,23 @@ fn checked(stage: CheckStage, check: &Check) -> Entry {
     }
 }
 
-fn statement(runbook: &Runbook, account: &Account, report: &StatementReport) -> StatementEnded {
-    let known = runbook.script.statement(report.number);
-    StatementEnded {
-        number: report.number,
+/// The statement that came to its end last.
+fn ended(runbook: &Runbook, account: &Account) -> Vec<Entry> {
+    let last = account.transaction.statements.last();
+    let ended = last.map(|(number, end)| StatementEnded {
+        place: place(runbook, *number),
+        end: end.clone(),
+    });
+    ended
+        .map(|ended| Entry::Statement(Box::new(ended)))
+        .into_iter()
+        .collect()
+}
+
+fn place(runbook: &Runbook, number: usize) -> StatementPlace {
+    let known = runbook.script.statement(number);
+    StatementPlace {
+        number,
         line: known.map_or(0, |s| s.line),
         file: known
             .filter(|s| s.source > 0)
@@ -435,15 +421,5 @@ fn statement(runbook: &Runbook, account: &Account, report: &StatementReport) -> 
         kind: known.map_or_else(String::new, |s| s.kind.to_string()),
         relation: known.and_then(|s| s.relation().map(ToString::to_string)),
         about: known.and_then(Statement::about),
-        milliseconds: report.duration,
-        waited: account.waited_for_locks(report.number),
-        tag: Some(report.tag.to_string()),
-        rows: report.result.as_ref().map(|result| result.total),
-        locks: report
-            .locks
-            .iter()
-            .map(|lock| format!("{} {}", lock.mode.name(), lock.relation))
-            .collect(),
-        error: None,
     }
 }

@@ -100,7 +100,10 @@ fn done(number: usize, throw: Throw) -> Body {
             _ => Vec::new(),
         },
         locks: locks.collect(),
-        ..StatementReport::default()
+        result: (throw.of(10, 3) == 0).then(|| ResultSet {
+            total: throw.much,
+            ..ResultSet::default()
+        }),
     }))
 }
 

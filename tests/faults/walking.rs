@@ -151,7 +151,7 @@ impl Walk {
                     .map(|item| item.standing)
                     .position(|s| s == Standing::Fails);
                 if let Some(item) = failing {
-                    return Said::Refused(engine.account().evidence[item].summary.clone());
+                    return Said::Refused(engine.account().items[item].evidence.summary.clone());
                 }
             }
             if engine.left().is_some() {

@@ -97,16 +97,10 @@ fn on_the_next_server_what_was_read_is_signed_without_reading_it_again() {
             Some(format!("{}:{}/wiser_ops", one.host(), one.port()))
         );
         let whole = of_first.iter().any(|entry| match entry {
-            Entry::Perused {
-                document,
-                lines,
-                seen,
-                sha256,
-                ..
-            } => {
-                let same = (document, lines, sha256.as_ref())
-                    == (&reading.document, &reading.lines, Some(&reading.sha256));
-                same && lines == seen
+            Entry::Perused(read) => {
+                let same = (&read.document, read.lines, read.sha256.as_ref())
+                    == (&reading.document, reading.lines, Some(&reading.sha256));
+                same && read.lines == read.seen
             }
             _ => false,
         });
@@ -199,7 +193,7 @@ fn what_went_into_a_pipe_was_on_no_screen_and_is_read_on_the_next_server() {
         panic!("one journal in {}", state.display());
     };
     let whole = entries.iter().filter(|entry| match entry {
-        Entry::Perused { lines, seen, .. } => lines == seen,
+        Entry::Perused(read) => read.lines == read.seen,
         _ => false,
     });
     assert_eq!(whole.count(), 2, "{}", path.display());

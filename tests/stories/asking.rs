@@ -34,7 +34,7 @@ impl Asks for Terminal {
 fn asked(stage: &Stage) -> Vec<(String, Option<u64>)> {
     let entries = stage.journal();
     let asked = entries.into_iter().filter_map(|entry| match entry {
-        Entry::Queried { query, rows, .. } => Some((query, rows)),
+        Entry::Queried(queried) => Some((queried.query, queried.rows)),
         _ => None,
     });
     asked.collect()

@@ -267,7 +267,7 @@ fn a_warning_of_a_deferred_trigger_is_told_and_another_one_stops_commit() {
         &["UPDATE public.state SET word = 'many'"],
         &["few rows are wrong", "many rows are wrong", "not said"],
     );
-    let said = |entry: &Entry| matches!(entry, Entry::Said { message, .. } if message.message == "few rows are wrong");
+    let said = |entry: &Entry| matches!(entry, Entry::Said(said) if said.message.message == "few rows are wrong");
     assert!(stage.journal().iter().any(said));
 }
 

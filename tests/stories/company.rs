@@ -96,7 +96,7 @@ fn by_lines_a_second_stagegate_names_the_first_too() {
     let text = std::fs::read_to_string(&journal).unwrap();
     let lines = chain::verify(&text).unwrap();
     let waited = lines.iter().find_map(|line| match &line.entry {
-        Entry::Statement(ended) => Some((ended.milliseconds, ended.waited)),
+        Entry::Statement(ended) => Some((ended.end.duration, ended.end.waited)),
         _ => None,
     });
     let (took, waited) = waited.expect("the statement");

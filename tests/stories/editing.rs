@@ -84,7 +84,7 @@ fn close_and_roll_back(stage: &Stage, terminal: &mut Terminal) {
 fn asked(stage: &Stage) -> Vec<String> {
     let entries = stage.journal().into_iter();
     let asked = entries.filter_map(|entry| match entry {
-        Entry::Queried { query, .. } => Some(query),
+        Entry::Queried(queried) => Some(queried.query),
         _ => None,
     });
     asked.collect()

@@ -248,9 +248,7 @@ fn a_name_without_its_enter_commits_nothing() {
 /// How many times the journal says that something was read.
 fn perused(stage: &Stage) -> usize {
     let entries = stage.journal();
-    let perused = entries
-        .iter()
-        .filter(|e| matches!(e, Entry::Perused { .. }));
+    let perused = entries.iter().filter(|e| matches!(e, Entry::Perused(_)));
     perused.count()
 }
 
@@ -881,7 +879,7 @@ fn a_walk_by_lines_begins_on_one_screen_invites_and_turns_pages() {
     assert_eq!(terminal.exit_code(), 1, "{}", terminal.picture());
     let read: Vec<(usize, usize)> = (stage.journal().into_iter())
         .filter_map(|entry| match entry {
-            Entry::Perused { lines, shown, .. } => Some((lines, shown)),
+            Entry::Perused(read) => Some((read.lines, read.shown)),
             _ => None,
         })
         .collect();

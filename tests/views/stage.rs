@@ -480,7 +480,7 @@ impl Walk {
         let before = self.machine.before();
         self.account.take_down(&event);
         let effects = self.machine.handle(event.clone());
-        self.account.take_change(&before, &self.machine, &event);
+        (self.account).take_change(&before, &self.machine, &event, &self.runbook.script);
         self.do_all(effects);
     }
 

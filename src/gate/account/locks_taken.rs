@@ -1,7 +1,7 @@
 //! Which statement took which lock on which relation, and where the script's time went since: folded in
 //! one way, for a run that goes on and for one that is read back from its journal.
 
-use crate::gate::event::{Lock, LockMode, Millis, StatementReport};
+use crate::gate::event::{Lock, LockMode, Millis, StatementEnd};
 use std::collections::BTreeMap;
 
 /// The locks that the statements of one transaction took.
@@ -24,38 +24,11 @@ pub struct WithLocks {
     pub looking: Millis,
 }
 
-/// How a statement ended, as far as its locks go.
-#[derive(Debug, Clone, Copy)]
-pub struct StatementEnd<'a> {
-    pub number: usize,
-    pub duration: Millis,
-    /// The server's tag; `None` where it failed.
-    pub tag: Option<&'a str>,
-    pub locks: &'a [Lock],
-}
-
-impl<'a> From<&'a StatementReport> for StatementEnd<'a> {
-    fn from(report: &'a StatementReport) -> StatementEnd<'a> {
-        StatementEnd {
-            number: report.number,
-            duration: report.duration,
-            tag: Some(&report.tag),
-            locks: &report.locks,
-        }
-    }
-}
-
-impl StatementEnd<'_> {
-    fn only_looks(&self) -> bool {
-        self.locks.is_empty() && self.tag.is_some_and(|tag| tag.starts_with("SELECT"))
-    }
-}
-
 impl LocksTaken {
     /// Takes down a statement that came to its end, whichever.
-    pub fn take_down(&mut self, end: StatementEnd<'_>) {
+    pub fn take_down(&mut self, number: usize, end: &StatementEnd) {
         if end.locks.iter().any(|lock| lock.mode.is_felt()) {
-            self.first_felt.get_or_insert(end.number);
+            self.first_felt.get_or_insert(number);
         }
         if self.first_felt.is_some() {
             self.time.all += end.duration;
@@ -66,7 +39,7 @@ impl LocksTaken {
         let mut sorted: Vec<&Lock> = end.locks.iter().collect();
         sorted.sort_by_key(|lock| std::cmp::Reverse(lock.mode));
         for lock in sorted {
-            self.taken.push((end.number, lock.clone()));
+            self.taken.push((number, lock.clone()));
             self.keep_strongest(lock);
         }
     }

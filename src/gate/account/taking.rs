@@ -1,13 +1,14 @@
 //! The fold itself: what each event adds to what is known.
 
-use super::{Account, LockWaits, Said, StatementEnd, Step, Transaction, TransactionFact, Waited};
+use super::{Account, ItemFact, LockWaits, SignedItem, Transaction, TransactionFact, Waited};
 use crate::gate::act::Command;
 use crate::gate::backup::Dump;
 use crate::gate::event::{Added, Body, CommitAnswer, Event, Observation, Report};
-use crate::gate::machine::{Before, LOCK_NOT_AVAILABLE, Machine};
+use crate::gate::machine::{Before, LOCK_NOT_AVAILABLE, Machine, Signature};
 use crate::gate::pass::{Pass, Structure};
 use crate::gate::phase::PhaseKind;
-use crate::gate::statement::ServerMessage;
+use crate::gate::statement::{Said, ServerMessage, StatementEnd};
+use crate::runbook::script::Script;
 
 impl Account {
     /// Takes down an event. Give it the event before the machine gets it.
@@ -22,7 +23,8 @@ impl Account {
                 }
                 if self.begun_at.is_some() && self.ended_at.is_none() {
                     self.waited.take_down(&sight.waiters);
-                    self.lock_waits.take_down(self.running, sight.waits);
+                    let waits = sight.waits.filter(|_| self.running.is_some());
+                    self.lock_waits.take_down(waits);
                 }
                 self.sight = Some((**sight).clone());
                 self.blind = None;
@@ -48,16 +50,18 @@ impl Account {
     }
 
     /// Takes down what an event came to in the machine, which was `before`.
-    pub fn take_change(&mut self, before: &Before, after: &Machine, event: &Event) {
+    pub fn take_change(
+        &mut self,
+        before: &Before,
+        after: &Machine,
+        event: &Event,
+        script: &Script,
+    ) {
+        for (index, (was, is)) in before.items.iter().zip(after.items()).enumerate() {
+            self.take_of_item(index, (was, is), after, event, script);
+        }
         let phase = after.phase().kind();
         match event {
-            Event::Asked(Command::SignOff { item, note }) if after.signed_since(before, *item) => {
-                let dumped = self.backup.made.as_ref().map(Dump::reference);
-                let dumped = dumped.filter(|_| after.is_backed_up(*item));
-                if let Some(slot) = self.notes.get_mut(*item) {
-                    *slot = note.clone().or(dumped);
-                }
-            }
             Event::Asked(Command::Again) if phase != before.phase => {
                 self.forget_transaction();
                 self.blockers.clear();
@@ -73,6 +77,41 @@ impl Account {
         }
     }
 
+    fn take_of_item(
+        &mut self,
+        index: usize,
+        (was, is): (&Signature, &Signature),
+        after: &Machine,
+        event: &Event,
+        script: &Script,
+    ) {
+        let Some(item) = self.items.get_mut(index) else {
+            return;
+        };
+        if is.acknowledged > was.acknowledged {
+            let finding = script.findings_in_words().get(was.acknowledged);
+            if let Some(finding) = finding {
+                item.take(ItemFact::Acknowledged(finding.clone()));
+            }
+        }
+        match (was.signed, is.signed) {
+            (false, true) => {
+                let typed = match event {
+                    Event::Asked(Command::SignOff { note, .. }) => note.clone(),
+                    _ => None,
+                };
+                let dumped = self.backup.made.as_ref().map(Dump::reference);
+                let dumped = dumped.filter(|_| after.is_backed_up(index));
+                item.take(ItemFact::Signed(SignedItem {
+                    note: typed.or(dumped),
+                    seen: item.evidence.in_lines(),
+                }));
+            }
+            (true, false) => item.take(ItemFact::Withdrawn),
+            (false, false) | (true, true) => {}
+        }
+    }
+
     /// It is proven to be over, or nothing more can be known of it.
     fn close_transaction(&mut self) {
         if self.begun_at.is_some() {
@@ -83,11 +122,6 @@ impl Account {
     }
 
     fn forget_transaction(&mut self) {
-        for step in &mut self.steps {
-            if !matches!(step, Step::Gate(_)) {
-                *step = Step::Waiting;
-            }
-        }
         self.running = None;
         self.transaction = Transaction::default();
         self.behind = 0;
@@ -106,13 +140,9 @@ impl Account {
     #[expect(clippy::too_many_lines, reason = "one match over every report")]
     fn reported(&mut self, report: &Report) {
         if self.backup.take_down(report.seq, &report.body) {
-            let reference = self.backup.made.as_ref().map(|dump| dump.reference());
-            for item in &self.backups {
-                if let (Some(evidence), Some(note)) =
-                    (self.evidence.get_mut(*item), self.notes.get_mut(*item))
-                {
-                    *evidence = self.backup.evidence();
-                    note.clone_from(&reference);
+            for index in &self.backups {
+                if let Some(item) = self.items.get_mut(*index) {
+                    item.take(ItemFact::Found(self.backup.evidence()));
                 }
             }
         }
@@ -126,8 +156,8 @@ impl Account {
             Body::Probed { .. } if report.seq < self.probed => {}
             Body::Probed { item, evidence } => {
                 self.probed = report.seq;
-                if let Some(slot) = self.evidence.get_mut(*item) {
-                    slot.clone_from(evidence);
+                if let Some(item) = self.items.get_mut(*item) {
+                    item.take(ItemFact::Found(evidence.clone()));
                 }
             }
             Body::Begun { xid, added } => {
@@ -141,8 +171,7 @@ impl Account {
                 self.lost = None;
             }
             Body::StatementStarted { number } => {
-                let since = self.now;
-                self.step(*number, Step::Running { since });
+                self.running = Some((*number, self.now));
                 // What was seen of the statement before says nothing about this one.
                 if let Some(sight) = &mut self.sight {
                     sight.progress = None;
@@ -153,13 +182,11 @@ impl Account {
                 if let Some(pass) = &mut self.pass {
                     pass.keep(report);
                 }
-                let ended = TransactionFact::StatementEnded(StatementEnd::from(&**report));
-                self.transaction.take(ended);
+                self.end_statement(report.number, StatementEnd::from(&**report));
                 for check in &report.checks {
                     self.transaction
                         .take(TransactionFact::Checked(check.clone()));
                 }
-                self.step(report.number, Step::Done(report.clone()));
             }
             Body::StatementFailed {
                 number,
@@ -168,26 +195,12 @@ impl Account {
             } => {
                 self.say(Some(*number), error);
                 self.keep_who_stopped(*number, error);
-                let ended = StatementEnd {
-                    number: *number,
+                let end = StatementEnd {
                     duration: *duration,
-                    tag: None,
-                    locks: &[],
+                    error: Some(error.clone()),
+                    ..StatementEnd::default()
                 };
-                self.transaction
-                    .take(TransactionFact::StatementEnded(ended));
-                let failed = Step::Failed {
-                    duration: *duration,
-                    error: error.clone(),
-                };
-                self.step(*number, failed);
-                self.running = None;
-                let behind = self.place_of(*number).map_or(0, |at| at + 1);
-                for step in self.steps.iter_mut().skip(behind) {
-                    if matches!(step, Step::Waiting | Step::Running { .. }) {
-                        *step = Step::NotRun;
-                    }
-                }
+                self.end_statement(*number, end);
             }
             Body::Noticed { number, message } => {
                 if let Some(pass) = &mut self.pass {
@@ -265,25 +278,16 @@ impl Account {
     }
 
     fn say(&mut self, number: Option<usize>, message: &ServerMessage) {
-        self.messages.push(Said {
-            at: self.now,
-            number,
-            message: message.clone(),
-        });
+        let message = message.clone();
+        self.messages.push((self.now, Said { number, message }));
     }
 
-    fn step(&mut self, number: usize, step: Step) {
-        let place = self.place_of(number);
-        let Some(slot) = place.and_then(|at| self.steps.get_mut(at)) else {
-            return;
-        };
-        if self.running == Some(number) {
-            self.running = None;
-        }
-        if matches!(step, Step::Running { .. }) {
-            self.running = Some(number);
-        }
-        *slot = step;
+    fn end_statement(&mut self, number: usize, end: StatementEnd) {
+        self.running = None;
+        let waited = std::mem::take(&mut self.lock_waits).in_all;
+        let end = StatementEnd { waited, ..end };
+        self.transaction
+            .take(TransactionFact::StatementEnded(number, end));
     }
 
     /// Keeps of those who blocked us the ones that this failure is about: it did not get its lock, or

@@ -1,8 +1,9 @@
 //! One transaction as its facts tell it: folded in one way, for a run that goes on and for one that is
 //! read back from its journal.
 
-use super::locks_taken::{LocksTaken, StatementEnd};
+use super::locks_taken::LocksTaken;
 use super::waited::WaitsInShort;
+use crate::gate::event::StatementEnd;
 use crate::runbook::check::Check;
 
 /// What is known of the transaction that was begun last; nothing yet where BEGIN is not answered.
@@ -13,6 +14,8 @@ pub struct Transaction {
     pub added: Vec<String>,
     /// Its number is on the server's disk.
     pub durable: bool,
+    /// Each statement that came to its end, with its number; in the script's order.
+    pub statements: Vec<(usize, StatementEnd)>,
     /// Who took which lock, and where the script's time went since.
     pub locks: LocksTaken,
     /// The checks that the script returned, each with its statement's number.
@@ -21,21 +24,19 @@ pub struct Transaction {
     /// Who waited for it, as far as somebody looked; told when it is over.
     pub waits: Option<WaitsInShort>,
     done: usize,
-    /// The statement that came to its end last.
-    newest: Option<usize>,
     failed: Option<usize>,
 }
 
 /// What can be said of a transaction.
 #[derive(Debug)]
-pub enum TransactionFact<'a> {
+pub enum TransactionFact {
     Begun {
         xid: String,
         added: Vec<String>,
     },
     NumberDurable,
     /// A statement of the script came to its end, whichever.
-    StatementEnded(StatementEnd<'a>),
+    StatementEnded(usize, StatementEnd),
     /// A check of the statement that ended last.
     Checked(Check),
     PostChecked(Check),
@@ -44,23 +45,23 @@ pub enum TransactionFact<'a> {
 }
 
 impl Transaction {
-    pub fn take(&mut self, fact: TransactionFact<'_>) {
+    pub fn take(&mut self, fact: TransactionFact) {
         match fact {
             TransactionFact::Begun { xid, added } => {
                 self.xid = Some(xid);
                 self.added = added;
             }
             TransactionFact::NumberDurable => self.durable = true,
-            TransactionFact::StatementEnded(end) => {
-                self.newest = Some(end.number);
+            TransactionFact::StatementEnded(number, end) => {
                 match end.tag {
                     Some(_) => self.done += 1,
-                    None => self.failed = Some(end.number),
+                    None => self.failed = Some(number),
                 }
-                self.locks.take_down(end);
+                self.locks.take_down(number, &end);
+                self.statements.push((number, end));
             }
             TransactionFact::Checked(check) => {
-                let number = self.newest.unwrap_or_default();
+                let number = self.last_ended().unwrap_or_default();
                 self.checks.push((number, check));
             }
             TransactionFact::PostChecked(check) => self.post_checks.push(check),
@@ -83,7 +84,32 @@ impl Transaction {
 
     /// The number of the statement that failed, or else of the last one that was done.
     pub fn newest(&self) -> Option<usize> {
-        self.failed.or(self.newest)
+        self.failed.or(self.last_ended())
+    }
+
+    fn last_ended(&self) -> Option<usize> {
+        self.statements.last().map(|(number, _)| *number)
+    }
+
+    /// How the statement with this number came to its end, where it did.
+    pub fn ended(&self, number: usize) -> Option<&StatementEnd> {
+        let (_, end) = self.statements.get(self.place_of(number)?)?;
+        Some(end)
+    }
+
+    /// Where that one stands among those that came to their end.
+    pub fn place_of(&self, number: usize) -> Option<usize> {
+        let at = self
+            .statements
+            .binary_search_by_key(&number, |(one, _)| *one);
+        at.ok()
+    }
+
+    /// The checks that the statement with this number returned.
+    pub fn checks_of(&self, number: usize) -> &[(usize, Check)] {
+        let from = self.checks.partition_point(|(one, _)| *one < number);
+        let to = self.checks.partition_point(|(one, _)| *one <= number);
+        self.checks.get(from..to).unwrap_or_default()
     }
 
     /// The checks of the script, without their statements.

@@ -64,33 +64,24 @@ impl Waited {
     }
 }
 
-/// How long each statement waited for locks, as far as somebody looked: the last look of each wait
+/// How long the statement that runs waited for locks, as far as somebody looked: the last look of each wait
 /// counts, so it is never longer than it was.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LockWaits {
-    by_statement: BTreeMap<usize, Millis>,
-    /// The wait that was seen last, and how long it was then.
-    last: Option<(usize, Millis)>,
+    /// `None` where it was not seen to wait.
+    pub in_all: Option<Millis>,
+    /// How long the wait that was seen last was then.
+    last: Option<Millis>,
 }
 
 impl LockWaits {
-    /// Takes down for how long the statement that runs has waited, where it does.
-    pub(super) fn take_down(&mut self, running: Option<usize>, waits: Option<Millis>) {
-        let (Some(number), Some(waits)) = (running, waits) else {
-            self.last = None;
-            return;
-        };
-        let more = match self.last {
-            Some((before, known)) if before == number && known <= waits => waits - known,
-            Some(_) | None => waits,
-        };
-        *self.by_statement.entry(number).or_default() += more;
-        self.last = Some((number, waits));
-    }
-
-    /// How long this statement was seen to wait.
-    pub fn of(&self, number: usize) -> Option<Millis> {
-        self.by_statement.get(&number).copied()
+    /// Takes down for how long it has waited, where it does.
+    pub(super) fn take_down(&mut self, waits: Option<Millis>) {
+        if let Some(waits) = waits {
+            let known = self.last.filter(|known| *known <= waits).unwrap_or(0);
+            *self.in_all.get_or_insert(0) += waits - known;
+        }
+        self.last = waits;
     }
 }
 
@@ -101,20 +92,13 @@ mod tests {
     #[test]
     fn a_statement_s_waits_are_added_up_and_each_counts_once() {
         let mut waits = LockWaits::default();
-        for (running, seen) in [
-            (Some(3), Some(400)),
-            (Some(3), Some(1_400)),
-            // Another lock of the same statement.
-            (Some(3), Some(200)),
-            (Some(3), None),
-            (Some(4), Some(300)),
-            (None, Some(900)),
-        ] {
-            waits.take_down(running, seen);
+        waits.take_down(None);
+        assert_eq!(waits.in_all, None);
+        // The third is of another lock.
+        for seen in [Some(400), Some(1_400), Some(200), None] {
+            waits.take_down(seen);
         }
-        assert_eq!(waits.of(3), Some(1_600));
-        assert_eq!(waits.of(4), Some(300));
-        assert_eq!(waits.of(5), None);
+        assert_eq!(waits.in_all, Some(1_600));
     }
 
     fn waiter(pid: i32, since: Millis) -> OtherSession {

@@ -70,11 +70,6 @@ impl Machine {
         }
     }
 
-    pub fn signed_since(&self, before: &Before, item: usize) -> bool {
-        let signed = |items: &[Signature]| items.get(item).is_some_and(|item| item.signed);
-        signed(&self.items) && !signed(&before.items)
-    }
-
     /// What it is, to be held against what it becomes.
     pub fn before(&self) -> Before {
         Before {

@@ -117,15 +117,15 @@ impl Teller<'_> {
         // In the order of the checklist, however the answers came.
         let mut first_awaited = machine.items().len();
         if matches!(machine.phase(), Phase::Checklist { .. }) {
-            let mut items = machine.items().iter().zip(&account.evidence);
-            let awaited = items.position(|(item, evidence)| {
-                item.standing == Standing::Awaited && !evidence.is_under_way()
+            let mut items = machine.items().iter().zip(&account.items);
+            let awaited = items.position(|(item, known)| {
+                item.standing == Standing::Awaited && !known.evidence.is_under_way()
             });
             first_awaited = awaited.unwrap_or(first_awaited);
         }
         for (index, item) in machine.items().iter().enumerate() {
             let (Some(named), Some(evidence)) =
-                (self.runbook.items.get(index), account.evidence.get(index))
+                (self.runbook.items.get(index), account.evidence_for(index))
             else {
                 continue;
             };
@@ -235,7 +235,7 @@ impl Teller<'_> {
     }
 
     pub fn show_item(&mut self, account: &Account, index: usize) {
-        let Some(evidence) = account.evidence.get(index) else {
+        let Some(evidence) = account.evidence_for(index) else {
             return;
         };
         self.say_at_length(&evidence.summary);

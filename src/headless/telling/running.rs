@@ -28,10 +28,8 @@ impl Teller<'_> {
         if account.begun_at.is_none() {
             self.steps = 0;
         }
-        while let (Some(step), Some(statement)) = (
-            account.steps.get(self.steps),
-            self.runbook.script.statements.get(self.steps),
-        ) {
+        while let Some(statement) = self.runbook.script.statements.get(self.steps) {
+            let step = account.step_of(statement);
             let line = match step {
                 Step::Waiting | Step::Running { .. } => return,
                 Step::NotRun if account.failed().is_none() => return,
@@ -39,10 +37,10 @@ impl Teller<'_> {
                 Step::Gate(Fate::LeftOut) => format!("{} left out by choice", name(statement)),
                 Step::Gate(_) => format!("{} (the gate's)", name(statement)),
                 Step::NotRun => format!("{} not run", name(statement)),
-                Step::Done(report) => {
-                    let mut line =
-                        format!("{} {} {} ms", name(statement), report.tag, report.duration);
-                    for lock in &report.locks {
+                Step::Done(end) => {
+                    let tag = end.tag.as_deref().unwrap_or_default();
+                    let mut line = format!("{} {tag} {} ms", name(statement), end.duration);
+                    for lock in &end.locks {
                         line.push_str(&format!(", {} on {}", lock.mode.name(), lock.relation));
                     }
                     line
@@ -56,12 +54,13 @@ impl Teller<'_> {
                 }
             };
             self.say(&line);
-            if let Step::Done(report) = step {
-                for check in &report.checks {
+            if let Step::Done(end) = step {
+                let checks = account.transaction.checks_of(statement.number);
+                for (_, check) in checks {
                     self.check(check);
                 }
                 // What is a set of checks was told as that.
-                if let (Some(set), true) = (&report.result, report.checks.is_empty()) {
+                if let (Some(set), true) = (&end.kept, checks.is_empty()) {
                     for line in table::format_table(set) {
                         self.say(&line);
                     }
@@ -73,7 +72,7 @@ impl Teller<'_> {
 
     pub(super) fn messages(&mut self, account: &Account) {
         let asking = matches!(self.phase, Some(Phase::Inquiring { .. }));
-        for said in account.messages.iter().skip(self.messages) {
+        for (_, said) in account.messages.iter().skip(self.messages) {
             // It was told when the asking began.
             if asking && said.message.closed_by_us {
                 continue;

@@ -67,14 +67,14 @@ impl PastRunOf {
     }
 
     fn perused(&self) -> Entry {
-        Entry::Perused {
+        Entry::Perused(Perused {
             document: "a.sql".into(),
             milliseconds: 60_000,
             lines: 3,
             shown: 1,
             seen: self.seen,
             sha256: self.sha256.clone(),
-        }
+        })
     }
 
     fn write(&self, path: &Path) {

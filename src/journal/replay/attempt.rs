@@ -1,9 +1,9 @@
 //! One transaction, from BEGIN to its end, as a journal tells it.
 
-use crate::gate::account::{StatementEnd, Transaction, TransactionFact, WaitsInShort};
-use crate::gate::event::{Lock, LockMode};
+use crate::gate::account::{Transaction, TransactionFact, WaitsInShort};
+use crate::gate::event::{LockMode, StatementEnd};
 use crate::gate::phase::OutcomeWord;
-use crate::journal::entry::{CheckStage, Decision, Entry, PhaseWord, StatementEnded};
+use crate::journal::entry::{CheckStage, Decision, Entry, PhaseWord, StatementPlace};
 use crate::runbook::check::Check;
 use crate::runbook::rehearsal::{RESTORED, restored_structure};
 use jiff::{SignedDuration, Timestamp};
@@ -22,7 +22,8 @@ pub struct Attempt {
     /// When the gate opened for a decision, and when the decision was made there.
     pub decided: Option<Timestamp>,
     pub answered: Option<Timestamp>,
-    pub statements: Vec<TimedStatement>,
+    /// Of each of the transaction's statements which it is, and when its end was taken down.
+    pub places: Vec<(Timestamp, StatementPlace)>,
     /// Whom it waited for when it stopped.
     pub blocked: Vec<String>,
     /// Whether COMMIT may have been sent.
@@ -71,11 +72,13 @@ pub struct Approved {
     pub reason: Option<String>,
 }
 
-#[derive(Debug)]
-pub struct TimedStatement {
+/// A statement that came to its end.
+#[derive(Debug, Clone, Copy)]
+pub struct TimedStatement<'a> {
     /// When its end was taken down.
     pub at: Timestamp,
-    pub ended: Box<StatementEnded>,
+    pub place: &'a StatementPlace,
+    pub end: &'a StatementEnd,
 }
 
 /// An outcome as the program recorded it.
@@ -104,7 +107,12 @@ impl Attempt {
                 self.transaction.take(TransactionFact::Begun { xid, added });
             }
             Entry::NumberDurable => self.transaction.take(TransactionFact::NumberDurable),
-            Entry::Statement(ended) => self.keep_statement(at, ended),
+            Entry::Statement(ended) => {
+                let ended = *ended;
+                let end = TransactionFact::StatementEnded(ended.place.number, ended.end);
+                self.transaction.take(end);
+                self.places.push((at, ended.place));
+            }
             Entry::Checked {
                 stage,
                 name,
@@ -178,25 +186,21 @@ impl Attempt {
             )
     }
 
-    fn keep_statement(&mut self, at: Timestamp, ended: Box<StatementEnded>) {
-        let locks: Vec<Lock> = ended
-            .locks
-            .iter()
-            .filter_map(|told| read_lock(told))
-            .collect();
-        let end = StatementEnd {
-            number: ended.number,
-            duration: ended.milliseconds,
-            tag: ended.tag.as_deref(),
-            locks: &locks,
-        };
-        self.transaction.take(TransactionFact::StatementEnded(end));
-        self.statements.push(TimedStatement { at, ended });
+    pub fn statements(&self) -> impl DoubleEndedIterator<Item = TimedStatement<'_>> {
+        (0..self.places.len()).filter_map(|at| self.statement_at(at))
     }
 
-    pub fn failed(&self) -> Option<&TimedStatement> {
-        let mut statements = self.statements.iter();
-        statements.find(|statement| statement.ended.error.is_some())
+    fn statement_at(&self, at: usize) -> Option<TimedStatement<'_>> {
+        let ((at, place), (_, end)) = (self.places.get(at)?, self.transaction.statements.get(at)?);
+        Some(TimedStatement {
+            at: *at,
+            place,
+            end,
+        })
+    }
+
+    pub fn failed(&self) -> Option<TimedStatement<'_>> {
+        self.statements().find(|one| one.end.error.is_some())
     }
 
     /// It was not to be the last: it was let go for a review, was to be tried again, or the walk went back
@@ -233,11 +237,8 @@ impl Attempt {
 
     /// When the statement with this number began.
     fn started(&self, number: usize) -> Option<Timestamp> {
-        let at = self
-            .statements
-            .partition_point(|one| one.ended.number < number);
-        let statement = self.statements.get(at)?;
-        (statement.ended.number == number).then(|| statement.started())
+        let statement = self.statement_at(self.transaction.place_of(number)?)?;
+        Some(statement.started())
     }
 
     /// When the first lock was asked for that reads or writes wait for.
@@ -260,40 +261,12 @@ impl HeldRelation {
     }
 }
 
-impl TimedStatement {
+impl TimedStatement<'_> {
     /// When it began, as far as its end and its duration tell.
     pub fn started(&self) -> Timestamp {
-        let took = i64::try_from(self.ended.milliseconds).unwrap_or(i64::MAX);
+        let took = i64::try_from(self.end.duration).unwrap_or(i64::MAX);
         self.at
             .checked_sub(SignedDuration::from_millis(took))
             .unwrap_or(self.at)
-    }
-}
-
-/// `mode relation`, as the journal writes it. Some modes begin like others, so the longest counts.
-fn read_lock(told: &str) -> Option<Lock> {
-    let fits = LockMode::ALL.into_iter().filter_map(|mode| {
-        let relation = told.strip_prefix(mode.name())?.strip_prefix(' ')?;
-        Some((mode, relation))
-    });
-    let (mode, relation) = fits.max_by_key(|(mode, _)| mode.name().len())?;
-    Some(Lock {
-        mode,
-        relation: relation.to_owned(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lock_is_read_back_from_the_way_it_is_written() {
-        for mode in LockMode::ALL {
-            let relation = "a.\"b c\"".to_owned();
-            let written = format!("{} {relation}", mode.name());
-            assert_eq!(read_lock(&written), Some(Lock { mode, relation }));
-        }
-        assert_eq!(read_lock("nonsense"), None);
     }
 }

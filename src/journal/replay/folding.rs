@@ -1,9 +1,8 @@
 //! The fold: from the lines of a journal to a [`Replay`], line by line, in their order.
 
-use super::{
-    Approved, Attempt, RecordedOutcome, Replay, ReplayedItem, TimedMessage, TimedPerusal,
-    TimedQuery, TimedSignature,
-};
+use super::{Approved, Attempt, RecordedOutcome, Replay, ReplayedItem, TimedSignature};
+use crate::gate::account::{ItemFact, SignedItem};
+use crate::gate::event::{Evidence, Said};
 use crate::gate::phase::OutcomeWord;
 use crate::journal::chain::Line;
 use crate::journal::entry::{Decision, Entry, Opened, PhaseWord};
@@ -38,33 +37,15 @@ impl Replay {
         match entry {
             Entry::Opened(opened) => self.open(*opened),
             Entry::Connected { target } => self.target = serde_json::from_value(target).ok(),
-            Entry::Said { number, message } => self.messages.push(TimedMessage {
-                at,
-                number,
-                message,
-            }),
-            Entry::Queried {
-                query,
-                rows,
-                more,
-                error,
-                disturbed,
-                ..
-            } => self.queries.push(TimedQuery {
-                at,
-                text: query,
-                rows,
-                more,
-                error,
-                disturbed,
-            }),
+            Entry::Said(said) => self.messages.push((at, said)),
+            Entry::Queried(queried) => self.queries.push((at, queried)),
             Entry::Left { code } => self.left = Some(code),
             Entry::Evidence { .. }
             | Entry::Signed { .. }
             | Entry::Acknowledged { .. }
-            | Entry::Perused { .. }
-            | Entry::ReadBefore(_)
             | Entry::Withdrawn { .. } => self.take_of_checklist(at, entry),
+            Entry::Perused(perused) => self.perusals.push((at, perused)),
+            Entry::ReadBefore(reading) => self.read_before.push(*reading),
             Entry::Approved { .. } | Entry::Compared { .. } => self.take_of_approval(at, entry),
             Entry::Phase {
                 phase,
@@ -83,7 +64,11 @@ impl Replay {
             | Entry::Checked { .. }
             | Entry::Blocked { .. }
             | Entry::Waited { .. }
-            | Entry::Intent { .. } => self.take_of_transaction(at, entry),
+            | Entry::Intent { .. } => {
+                self.messages
+                    .extend(error_of(&entry).map(|said| (at, said)));
+                self.take_of_transaction(at, entry);
+            }
             // They stand in the course.
             Entry::BackupStarted { .. }
             | Entry::BackedUp { .. }
@@ -114,10 +99,14 @@ impl Replay {
                 lines,
                 rehearsal,
             } => {
-                let item = self.item(item);
-                item.rehearsal = rehearsal;
-                item.standing = Some(standing);
-                item.found = std::iter::once(summary).chain(lines).collect();
+                let found = ItemFact::Found(Evidence {
+                    standing,
+                    summary,
+                    lines,
+                    rehearsal,
+                    ..Evidence::default()
+                });
+                self.item(item).known.take(found);
             }
             Entry::Signed {
                 item,
@@ -128,8 +117,10 @@ impl Replay {
                 let item = self.item(item);
                 item.title = Some(title.clone());
                 item.signed = Some(at);
-                item.note.clone_from(&note);
-                item.seen = evidence;
+                item.known.take(ItemFact::Signed(SignedItem {
+                    note: note.clone(),
+                    seen: evidence,
+                }));
                 self.signatures.push(TimedSignature {
                     at,
                     title,
@@ -140,7 +131,7 @@ impl Replay {
             Entry::Withdrawn { item } => {
                 let item = self.item(item);
                 item.signed = None;
-                item.note = None;
+                item.known.take(ItemFact::Withdrawn);
                 let title = item.name().to_owned();
                 self.signatures.push(TimedSignature {
                     at,
@@ -149,24 +140,9 @@ impl Replay {
                     withdrawn: true,
                 });
             }
-            Entry::Acknowledged { item, finding } => self.item(item).acknowledged.push(finding),
-            Entry::Perused {
-                document,
-                milliseconds,
-                lines,
-                shown,
-                seen,
-                sha256,
-            } => self.perusals.push(TimedPerusal {
-                left: at,
-                lasted: milliseconds,
-                document,
-                lines,
-                shown,
-                seen,
-                sha256,
-            }),
-            Entry::ReadBefore(reading) => self.read_before.push(*reading),
+            Entry::Acknowledged { item, finding } => {
+                self.item(item).known.take(ItemFact::Acknowledged(finding));
+            }
             _ => {}
         }
     }
@@ -313,6 +289,17 @@ impl Replay {
             attempt.take(at, entry);
         }
     }
+}
+
+/// What a statement failed of.
+fn error_of(entry: &Entry) -> Option<Said> {
+    let Entry::Statement(ended) = entry else {
+        return None;
+    };
+    Some(Said {
+        number: Some(ended.place.number),
+        message: ended.end.error.as_deref()?.clone(),
+    })
 }
 
 /// Whether a line moved the run, or says what it waited for.

@@ -183,5 +183,5 @@ fn what_was_acknowledged_before_a_walk_started_over_is_not_told_of_the_one_after
     };
     let replay = replayed(&[opened(), acknowledged, opened()]);
     assert_eq!(replay.items.len(), 1);
-    assert_eq!(replay.items[0].acknowledged, Vec::<String>::new());
+    assert_eq!(replay.items[0].known.acknowledged, Vec::<String>::new());
 }

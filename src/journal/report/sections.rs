@@ -292,14 +292,16 @@ fn checklist(replay: &Replay, blocks: &mut Vec<Block>) {
     }
     blocks.push(heading("Checklist"));
     let rows = replay.items.iter().map(|item| {
-        let (standing, tone) = match item.standing {
-            Some(Standing::Holds) => ("evidence holds", Tone::Good),
-            Some(Standing::Warns) => ("evidence holds, with a warning", Tone::Doubtful),
-            Some(Standing::Fails) => ("evidence FAILS", Tone::Bad),
-            Some(Standing::Asks) => ("for a person to answer", Tone::Plain),
-            Some(Standing::Silent) => ("NO ANSWER", Tone::Doubtful),
-            Some(Standing::Awaited) | None => ("no evidence was looked for", Tone::Plain),
+        let (standing, tone) = match item.known.evidence.standing {
+            Standing::Holds => ("evidence holds", Tone::Good),
+            Standing::Warns => ("evidence holds, with a warning", Tone::Doubtful),
+            Standing::Fails => ("evidence FAILS", Tone::Bad),
+            Standing::Asks => ("for a person to answer", Tone::Plain),
+            Standing::Silent => ("NO ANSWER", Tone::Doubtful),
+            Standing::Awaited => ("no evidence was looked for", Tone::Plain),
         };
+        let typed = item.known.signed.as_ref();
+        let typed = typed.and_then(|signed| signed.note.as_ref());
         let signed = match item.signed {
             Some(at) => Cell::toned(format!("signed {}", instant(at)), Tone::Good),
             None => Cell::plain("not signed"),
@@ -308,21 +310,22 @@ fn checklist(replay: &Replay, blocks: &mut Vec<Block>) {
             Cell::plain(item.name()),
             signed,
             Cell::toned(standing, tone),
-            Cell::plain(item.note.clone().unwrap_or_default()),
+            Cell::plain(typed.cloned().unwrap_or_default()),
         ]
     });
     blocks.push(Block::table(["item", "signature", "standing", TYPED], rows));
     for item in &replay.items {
-        if item.evidence().is_empty() && item.acknowledged.is_empty() {
+        let (evidence, acknowledged) = (item.evidence(), &item.known.acknowledged);
+        if evidence.is_empty() && acknowledged.is_empty() {
             continue;
         }
         blocks.push(Block::Heading(3, item.name().to_owned()));
-        if !item.evidence().is_empty() {
-            blocks.push(Block::List(item.evidence().to_vec()));
+        if !evidence.is_empty() {
+            blocks.push(Block::List(evidence));
         }
-        if !item.acknowledged.is_empty() {
+        if !acknowledged.is_empty() {
             blocks.push(Block::text("Acknowledged, one by one:"));
-            blocks.push(Block::List(item.acknowledged.clone()));
+            blocks.push(Block::List(acknowledged.clone()));
         }
     }
     reading::list_readings(replay, blocks);

@@ -65,7 +65,7 @@ impl Timeline {
     /// The picture of `attempt`, whose end is at `end`; `None` where there is nothing to draw.
     pub fn of(attempt: &Attempt, held: &[HeldRelation], end: Timestamp) -> Option<Timeline> {
         let began = attempt.began?;
-        if attempt.statements.is_empty() {
+        if attempt.places.is_empty() {
             return None;
         }
         let length = between(began, end).max(1);
@@ -104,7 +104,7 @@ impl Timeline {
 /// Each statement from its start to its end.
 fn script(attempt: &Attempt, place: impl Fn(Timestamp) -> u64) -> Vec<(u64, u64)> {
     let mut reached = 0;
-    let statements = attempt.statements.iter();
+    let statements = attempt.statements();
     let pieces = statements.map(|statement| {
         let to = place(statement.at);
         let from = place(statement.started()).max(reached).min(to);
@@ -116,9 +116,9 @@ fn script(attempt: &Attempt, place: impl Fn(Timestamp) -> u64) -> Vec<(u64, u64)
 
 /// For how long each statement was seen to wait, drawn at its beginning.
 fn waits(attempt: &Attempt, script: &[(u64, u64)]) -> Vec<(u64, u64)> {
-    let statements = attempt.statements.iter().zip(script);
+    let statements = attempt.statements().zip(script);
     let waits = statements.filter_map(|(statement, piece)| {
-        let waited = statement.ended.waited.filter(|waited| *waited > 0)?;
+        let waited = statement.end.waited.filter(|waited| *waited > 0)?;
         Some((waited, piece))
     });
     waits

@@ -36,7 +36,7 @@ fn word(scene: &Scene<'_>, index: usize, standing: Standing) -> (String, Style) 
             look.warn(),
         );
     }
-    let evidence = scene.account.evidence.get(index);
+    let evidence = scene.account.evidence_for(index);
     match standing {
         Standing::Awaited if evidence.is_some_and(Evidence::is_under_way) => {
             let spinner = look.glyphs.spinner(scene.account.now);
@@ -232,7 +232,7 @@ fn locks(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
 fn need(scene: &Scene<'_>, index: usize) -> Option<String> {
     let signature = scene.machine.items().get(index)?;
     if signature.signed {
-        let note = scene.account.notes.get(index)?.as_ref()?;
+        let note = (scene.account.items.get(index)?.signed.as_ref()?.note).as_ref()?;
         let asked = scene.machine.plan().items.get(index)?;
         let label = if asked.words { "as typed" } else { "reference" };
         return (!asked.database_name).then(|| format!("{label}: {}", scene.look.clean(note)));
@@ -325,7 +325,7 @@ pub(crate) fn evidence(
         &format!(" {} {}", index + 1, look.clean(&item.title)),
         columns.saturating_sub(1),
     )];
-    let Some(evidence) = scene.account.evidence.get(index) else {
+    let Some(evidence) = scene.account.evidence_for(index) else {
         return lines;
     };
     let (standing, style) = word(scene, index, signature.standing);

@@ -260,14 +260,9 @@ fn journal(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
 /// `24 statements: 11 CREATE INDEX, 3 ALTER TABLE, …`, without those that only read.
 fn changed(scene: &Scene<'_>) -> String {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    for (statement, step) in scene
-        .runbook
-        .script
-        .statements
-        .iter()
-        .zip(&scene.account.steps)
-    {
-        if matches!(step, Step::Done(_)) && !statement.only_looks() {
+    for statement in &scene.runbook.script.statements {
+        let done = matches!(scene.account.step_of(statement), Step::Done(_));
+        if done && !statement.only_looks() {
             *kinds.entry(&statement.kind).or_default() += 1;
         }
     }

@@ -7,8 +7,7 @@
 //! ```
 
 use super::Scene;
-use crate::gate::account::Said;
-use crate::gate::event::{ServerLog, ServerMessage};
+use crate::gate::event::{Millis, Said, ServerLog, ServerMessage};
 use crate::runbook::printable::counted;
 use crate::tui::paint::Roll;
 use crate::tui::text::{clock, hanging, labelled, wrap};
@@ -92,13 +91,13 @@ impl Heights {
     }
 }
 
-fn message(scene: &Scene<'_>, said: &Said, columns: usize) -> Vec<Line<'static>> {
+fn message(scene: &Scene<'_>, (at, said): &(Millis, Said), columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
     let place = said
         .number
         .map_or_else(String::new, |number| format!("statement {number}  "));
     let mut lines = vec![Line::from(vec![
-        format!(" {}  ", look.fit_right(&clock(said.at), 5)).set_style(look.dim()),
+        format!(" {}  ", look.fit_right(&clock(*at), 5)).set_style(look.dim()),
         Span::raw(place),
         head(scene, &said.message).set_style(style(scene, &said.message)),
     ])];

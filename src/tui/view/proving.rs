@@ -107,7 +107,7 @@ fn say_what_is_under_way(scene: &Scene<'_>) -> (&'static str, Style, Vec<String>
 
 fn connecting(scene: &Scene<'_>) -> Vec<String> {
     let mut sentences = vec!["The session is being opened. Nothing has been changed.".to_owned()];
-    let last = scene.account.messages.last();
+    let last = scene.account.messages.last().map(|(_, said)| said);
     sentences.extend(last.filter(|said| said.message.is_not_ready()).map(|said| {
         let hint = said.message.hint.as_deref().unwrap_or_default();
         scene

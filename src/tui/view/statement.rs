@@ -44,7 +44,8 @@ struct Stamp {
     number: usize,
     columns: usize,
     by_rows: Option<bool>,
-    step: std::mem::Discriminant<Step>,
+    /// Whether it failed; `None` where it has not come to its end.
+    failed: Option<bool>,
     messages: usize,
 }
 
@@ -59,11 +60,13 @@ fn statement<'a>(scene: &Scene<'a>, number: usize) -> Option<&'a Statement> {
     scene.runbook.script.statement(number)
 }
 
+fn step_of<'a>(scene: &Scene<'a>, number: usize) -> Step<'a> {
+    let statement = statement(scene, number);
+    statement.map_or(Step::Waiting, |one| scene.account.step_of(one))
+}
+
 fn result<'a>(scene: &Scene<'a>, number: usize) -> Option<&'a ResultSet> {
-    match scene.account.step_of(number) {
-        Step::Done(report) => report.result.as_ref(),
-        _ => None,
-    }
+    scene.account.transaction.ended(number)?.kept.as_deref()
 }
 
 pub(crate) fn head(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line<'static>> {
@@ -91,7 +94,7 @@ pub(crate) fn head(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line
 
 fn state(scene: &Scene<'_>, number: usize, columns: usize) -> Line<'static> {
     let look = scene.look;
-    let (text, style) = match scene.account.step_of(number) {
+    let (text, style) = match step_of(scene, number) {
         Step::Waiting => ("It has not had its turn.".to_owned(), look.dim()),
         Step::NotRun => (
             "Not run: a statement before it failed.".to_owned(),
@@ -113,15 +116,19 @@ fn state(scene: &Scene<'_>, number: usize, columns: usize) -> Line<'static> {
         Step::Running { since } => (
             format!(
                 "RUNNING for {}; x cancels it.",
-                clock(scene.account.now.saturating_sub(*since))
+                clock(scene.account.now.saturating_sub(since))
             ),
             look.warn(),
         ),
-        Step::Done(report) => (
-            format!("{} in {}", look.clean(&report.tag), took(report.duration)),
+        Step::Done(end) => (
+            format!(
+                "{} in {}",
+                look.clean(end.tag.as_deref().unwrap_or_default()),
+                took(end.duration)
+            ),
             look.good(),
         ),
-        Step::Failed { duration, .. } => (format!("FAILED after {}", took(*duration)), look.bad()),
+        Step::Failed { duration, .. } => (format!("FAILED after {}", took(duration)), look.bad()),
     };
     scene.line(look.clip(&format!(" {text}"), columns), style)
 }
@@ -181,7 +188,7 @@ impl Detail {
             number,
             columns,
             by_rows,
-            step: std::mem::discriminant(scene.account.step_of(number)),
+            failed: (scene.account.transaction.ended(number)).map(|end| end.error.is_some()),
             messages: scene.account.messages.len(),
         };
         match before {
@@ -225,7 +232,7 @@ fn above(
 ) -> Vec<Line<'static>> {
     let look = scene.look;
     let mut lines = Vec::new();
-    match scene.account.step_of(number) {
+    match step_of(scene, number) {
         Step::Failed { error, .. } => {
             lines.extend(server_error::error(scene, error, columns));
             if let Some((statement, position)) = statement(scene, number).zip(error.position) {
@@ -234,7 +241,7 @@ fn above(
                 lines.extend(caret);
             }
         }
-        Step::Done(report) => match &report.result {
+        Step::Done(end) => match &end.kept {
             None => lines.push(scene.line(" It returned no rows.", look.dim())),
             Some(set) => {
                 let kept = set.rows.len() as u64;
@@ -265,8 +272,8 @@ fn above(
 fn below(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line<'static>> {
     let look = scene.look;
     let mut lines = Vec::new();
-    let failed = matches!(scene.account.step_of(number), Step::Failed { .. });
-    let said = scene.account.messages.iter();
+    let failed = matches!(step_of(scene, number), Step::Failed { .. });
+    let said = scene.account.messages.iter().map(|(_, said)| said);
     let said: Vec<_> = said
         .filter(|said| said.number == Some(number))
         // What it failed of stands above already.
@@ -282,12 +289,12 @@ fn below(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line<'static>>
             lines.extend(body);
         }
     }
-    if let Step::Done(report) = scene.account.step_of(number) {
+    if let Step::Done(end) = step_of(scene, number) {
         lines.push(heading(scene, " LOCKS that it took newly", columns));
-        if report.locks.is_empty() {
+        if end.locks.is_empty() {
             lines.push(scene.line(" none that is not held already", look.dim()));
         }
-        for lock in &report.locks {
+        for lock in &end.locks {
             let text = format!("{} on {}", lock.mode.name(), look.clean(&lock.relation));
             lines.extend(hanging(&text, Style::new(), 1, columns));
         }

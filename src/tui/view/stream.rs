@@ -17,7 +17,7 @@
 
 use super::Scene;
 use crate::gate::account::Step;
-use crate::gate::event::{LockMode, OtherSession, ServerMessage, StatementReport};
+use crate::gate::event::{LockMode, OtherSession, ServerMessage, StatementEnd};
 use crate::runbook::script::{Fate, Script, Statement};
 use crate::tui::paint::Roll;
 use crate::tui::text::{clock, hanging, took, width, wrap};
@@ -294,18 +294,14 @@ fn rows(
     let shown = statement.own_number();
     let shown = shown.map_or_else(String::new, |number| number.to_string());
     let number = look.fit_right(&shown, digits.max(4));
-    let step = match statement.fate {
-        Fate::Sent => scene.account.step_of(statement.number),
-        fate => &Step::Gate(fate),
-    };
     let mut below = Vec::new();
-    let told = match step {
+    let told = match scene.account.step_of(statement) {
         Step::Gate(fate) => {
             let kind = look.clean(&statement.kind);
             let head = format!("{number}{mark}");
             // Its own gap stands behind it.
             let head = head.strip_suffix(' ').unwrap_or(&head);
-            return vec![aside(scene, head, &kind, say_fate(*fate), columns)];
+            return vec![aside(scene, head, &kind, say_fate(fate), columns)];
         }
         Step::Waiting => StatementMark::of("", look.dim()),
         Step::NotRun => StatementMark::of("not run", look.dim()),
@@ -317,22 +313,22 @@ fn rows(
                 time: format!(
                     "{} {}",
                     look.glyphs.spinner(scene.account.now),
-                    clock(scene.account.now.saturating_sub(*since))
+                    clock(scene.account.now.saturating_sub(since))
                 ),
                 ..StatementMark::of("RUNNING", look.strong())
             }
         }
-        Step::Done(report) => StatementMark {
+        Step::Done(end) => StatementMark {
             state_style: look.good(),
-            time: took(report.duration),
-            lock: strongest(report),
-            ..StatementMark::of(brought(scene, report), Style::new())
+            time: took(end.duration),
+            lock: end.locks.iter().map(|lock| lock.mode).max(),
+            ..StatementMark::of(brought(scene, statement.number, end), Style::new())
         },
         Step::Failed { duration, error } => {
             below.extend(failed(scene, error, columns));
             StatementMark {
                 state_style: look.band_bad(),
-                time: took(*duration),
+                time: took(duration),
                 ..StatementMark::of("FAILED", look.bad())
             }
         }
@@ -381,13 +377,14 @@ fn failed(scene: &Scene<'_>, error: &ServerMessage, columns: usize) -> Vec<Line<
 
 /// What a statement that succeeded says for itself: the command tag where it counts rows, `DELETE
 /// 12245`, and else that it is done, because its name is on the line already.
-fn brought(scene: &Scene<'_>, report: &StatementReport) -> String {
-    let counts = report.tag.ends_with(|c: char| c.is_ascii_digit());
+fn brought(scene: &Scene<'_>, number: usize, end: &StatementEnd) -> String {
+    let tag = end.tag.as_deref().unwrap_or_default();
+    let counts = tag.ends_with(|c: char| c.is_ascii_digit());
     let told = match counts {
-        true => scene.look.clean(&report.tag),
+        true => scene.look.clean(tag),
         false => "done".to_owned(),
     };
-    match scene.may_differ(report.number) {
+    match scene.may_differ(number) {
         true => format!("MAY DIFFER {told}"),
         false => told,
     }
@@ -463,10 +460,6 @@ fn short(mode: LockMode) -> &'static str {
         LockMode::Exclusive => "EXCLUSIVE",
         LockMode::AccessExclusive => "ACCESS EXCL.",
     }
-}
-
-fn strongest(report: &StatementReport) -> Option<LockMode> {
-    report.locks.iter().map(|lock| lock.mode).max()
 }
 
 /// Below the statement that runs: how far its index is, and whom it waits for.

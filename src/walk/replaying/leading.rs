@@ -67,8 +67,6 @@ fn what_is_typed_with_a_refused_signature_is_not_shown_with_the_one_that_was_giv
     sign(&mut engine, "the dump of today");
     assert!(engine.machine().items()[0].signed);
     sign(&mut engine, "another");
-    assert_eq!(
-        engine.account().notes[0].as_deref(),
-        Some("the dump of today")
-    );
+    let signed = engine.account().items[0].signed.as_ref();
+    assert_eq!(signed.unwrap().note.as_deref(), Some("the dump of today"));
 }

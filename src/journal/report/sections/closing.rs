@@ -55,8 +55,8 @@ pub fn way_back(replay: &Replay, journal: &JournalFile<'_>, blocks: &mut Vec<Blo
             ));
             blocks.push(Block::Code(vec![command(replay)]));
             let rehearsed = replay.items.iter().find_map(|item| {
-                let summary = item.found.first()?;
-                Some((summary, item.rehearsal.as_ref()?))
+                let evidence = &item.known.evidence;
+                Some((&evidence.summary, evidence.rehearsal.as_ref()?))
             });
             let numbers = scripts.iter().filter_map(|script| number_of(&script.name));
             let numbers: Vec<&str> = numbers.map(|(digits, _)| digits).collect();

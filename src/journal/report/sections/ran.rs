@@ -3,8 +3,8 @@
 
 use super::said::table_of;
 use crate::gate::account::WithLocks;
-use crate::gate::event::LockMode;
-use crate::journal::entry::StatementEnded;
+use crate::gate::event::{Lock, LockMode, StatementEnd};
+use crate::journal::entry::StatementPlace;
 use crate::journal::replay::{Attempt, Replay, TimedStatement};
 use crate::journal::report::timeline::Timeline;
 use crate::journal::report::words::{between, counted, line, stretch, told_to_others};
@@ -140,7 +140,7 @@ pub fn transaction(
             blocks.push(Block::table(head, rows));
         }
     }
-    if !attempt.statements.is_empty() {
+    if !attempt.places.is_empty() {
         blocks.push(Block::Heading(3, "Statements".to_owned()));
         blocks.push(Block::Table(statements(attempt)));
     }
@@ -218,25 +218,25 @@ fn ending(attempt: &Attempt, followed: bool) -> Option<String> {
 fn statements(attempt: &Attempt) -> Table {
     let mut rows = Vec::new();
     let mut section = None;
-    for TimedStatement { at, ended } in &attempt.statements {
-        let statement = &**ended;
-        if statement.section != section {
-            section.clone_from(&statement.section);
+    for TimedStatement { at, place, end } in attempt.statements() {
+        if place.section != section {
+            section.clone_from(&place.section);
             let title = section.as_deref().unwrap_or("Outside any section");
             rows.push(Row::Title(title.to_owned()));
         }
+        let locks: Vec<String> = end.locks.iter().map(Lock::to_string).collect();
         rows.push(Row::Cells(vec![
-            Cell::plain(statement.number.to_string()),
-            Cell::plain(place(statement)),
-            Cell::plain(what(statement)),
-            result(statement),
-            Cell::plain(stretch(statement.milliseconds.saturating_mul(1_000))),
+            Cell::plain(place.number.to_string()),
+            Cell::plain(where_it_stands(place)),
+            Cell::plain(what(place)),
+            result(end),
+            Cell::plain(stretch(end.duration.saturating_mul(1_000))),
             Cell::plain(
                 attempt
                     .began
-                    .map_or_else(String::new, |began| stretch(between(began, *at))),
+                    .map_or_else(String::new, |began| stretch(between(began, at))),
             ),
-            Cell::plain(statement.locks.join(", ")),
+            Cell::plain(locks.join(", ")),
         ]));
     }
     Table {
@@ -254,7 +254,7 @@ fn statements(attempt: &Attempt) -> Table {
 }
 
 /// `line 53`, with its file where it is not the script's own.
-fn place(statement: &StatementEnded) -> String {
+fn where_it_stands(statement: &StatementPlace) -> String {
     let line = statement.line;
     match &statement.file {
         Some(file) => format!("{file} line {line}"),
@@ -262,7 +262,7 @@ fn place(statement: &StatementEnded) -> String {
     }
 }
 
-fn what(statement: &StatementEnded) -> String {
+fn what(statement: &StatementPlace) -> String {
     let kind = &statement.kind;
     match statement.about.as_ref().or(statement.relation.as_ref()) {
         Some(about) => format!("{kind} {about}"),
@@ -270,7 +270,7 @@ fn what(statement: &StatementEnded) -> String {
     }
 }
 
-fn result(statement: &StatementEnded) -> Cell {
+fn result(statement: &StatementEnd) -> Cell {
     match (&statement.error, &statement.tag) {
         (Some(error), _) => Cell::toned(format!("FAILED: {}", line(error)), Tone::Bad),
         (None, Some(tag)) => Cell::plain(match statement.rows {
@@ -278,7 +278,7 @@ fn result(statement: &StatementEnded) -> Cell {
                 let rows = usize::try_from(rows).unwrap_or(usize::MAX);
                 format!("{tag}, {}", counted(rows, "row", "rows"))
             }
-            _ => tag.clone(),
+            _ => tag.to_string(),
         }),
         (None, None) => Cell::plain("not known"),
     }

@@ -31,13 +31,13 @@ pub(super) fn list_readings(replay: &Replay, blocks: &mut Vec<Block>) {
         return;
     }
     blocks.push(Block::Heading(3, "What was on the screen".to_owned()));
-    let rows = replay.perusals.iter().map(|perusal| {
-        let lasted = std::time::Duration::from_millis(perusal.lasted);
-        let opened = perusal.left.checked_sub(lasted).unwrap_or(perusal.left);
+    let rows = replay.perusals.iter().map(|(left, perusal)| {
+        let lasted = std::time::Duration::from_millis(perusal.milliseconds);
+        let opened = left.checked_sub(lasted).unwrap_or(*left);
         [
             Cell::plain(perusal.document.clone()),
             Cell::plain(instant(opened)),
-            Cell::plain(stretch(perusal.lasted.saturating_mul(1_000))),
+            Cell::plain(stretch(perusal.milliseconds.saturating_mul(1_000))),
             Cell::plain(format!("{} of {}", perusal.shown, perusal.lines)),
             Cell::plain(format!("{} of {}", perusal.seen, perusal.lines)),
         ]

@@ -1,7 +1,9 @@
 //! What was said of it: the checks, FAIL first, and the server's messages.
 
 use super::heading;
-use crate::journal::replay::{Replay, TimedQuery};
+use crate::gate::event::Said;
+use crate::journal::entry::Queried;
+use crate::journal::replay::Replay;
 use crate::journal::report::words::{clock, counted, line};
 use crate::journal::report::{Block, Cell, Tone};
 use crate::runbook::check::{Check, Tally, Verdict};
@@ -62,14 +64,14 @@ pub fn queries(replay: &Replay, blocks: &mut Vec<Block>) {
     blocks.push(Block::text(format!(
         "{count}, read-only by the server and undone at a savepoint."
     )));
-    let rows = replay.queries.iter().map(|query| {
+    let rows = replay.queries.iter().map(|(at, query)| {
         let tone = match query.disturbed {
             Some(_) => Tone::Bad,
             None => Tone::Plain,
         };
         [
-            Cell::plain(clock(query.at)),
-            Cell::plain(query.text.clone()),
+            Cell::plain(clock(*at)),
+            Cell::plain(query.query.clone()),
             Cell::toned(brought(query), tone),
         ]
     });
@@ -77,7 +79,7 @@ pub fn queries(replay: &Replay, blocks: &mut Vec<Block>) {
 }
 
 /// How a query went, in words.
-fn brought(query: &TimedQuery) -> String {
+fn brought(query: &Queried) -> String {
     let mut brought = match (query.rows, &query.error) {
         (Some(rows), _) if query.more => format!("the first {rows} rows"),
         (Some(1), _) => "1 row".to_owned(),
@@ -94,26 +96,13 @@ fn brought(query: &TimedQuery) -> String {
 
 /// Everything the server said, errors of statements among it.
 pub fn messages(replay: &Replay, blocks: &mut Vec<Block>) {
-    let failed = replay.attempts.iter().filter_map(|attempt| {
-        let statement = attempt.failed()?;
-        Some((
-            statement.at,
-            Some(statement.ended.number),
-            statement.ended.error.as_ref()?,
-        ))
-    });
-    let said = replay
-        .messages
-        .iter()
-        .map(|said| (said.at, said.number, &said.message));
-    let mut all: Vec<_> = failed.chain(said).collect();
-    all.sort_by_key(|(at, _, _)| *at);
     blocks.push(heading("Messages"));
-    if all.is_empty() {
+    if replay.messages.is_empty() {
         blocks.push(Block::text("The server said nothing beside its answers."));
         return;
     }
-    let rows = all.into_iter().map(|(at, number, message)| {
+    let rows = replay.messages.iter().map(|(at, said)| {
+        let Said { number, message } = said;
         let parts = [
             ("DETAIL", &message.detail),
             ("HINT", &message.hint),
@@ -129,7 +118,7 @@ pub fn messages(replay: &Replay, blocks: &mut Vec<Block>) {
             _ => Tone::Plain,
         };
         [
-            Cell::plain(clock(at)),
+            Cell::plain(clock(*at)),
             Cell::plain(number.map_or_else(String::new, |number| number.to_string())),
             Cell::toned(line(message), tone),
             Cell::plain(rest.join(" ")),
