@@ -56,49 +56,51 @@ WITH space AS (
                '|^(check_option|security_barrier|security_invoker)$')
          GROUP BY one.relid
      ),
-     -- Who may do what, one line a privilege, in an order of its own.
-     privilege (kind, name, acl) AS (
-         SELECT 'schema', name, coalesce(nspacl, pg_catalog.acldefault('n', nspowner)) FROM space
+     -- Who may do what. Where nobody has said it, it is what the owner of such an object begins with.
+     stated (kind, name, acl, sort, owner) AS (
+         SELECT 'schema', name, nspacl, 'n'::"char", nspowner FROM space
          UNION ALL
-         SELECT kind, name, coalesce(relacl, pg_catalog.acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))
+         SELECT kind, name, relacl, CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner
          FROM relation WHERE kind NOT IN ('index', 'type')
          UNION ALL
-         SELECT 'column', r.name || '.' || quote_ident(a.attname), a.attacl
+         SELECT 'column', r.name || '.' || quote_ident(a.attname), a.attacl, NULL, NULL
          FROM pg_catalog.pg_attribute AS a JOIN relation AS r ON r.oid = a.attrelid
          WHERE a.attacl IS NOT NULL AND NOT a.attisdropped
          UNION ALL
-         SELECT 'function', name, coalesce(proacl, pg_catalog.acldefault('f', proowner)) FROM routine
+         SELECT 'function', name, proacl, 'f'::"char", proowner FROM routine
          UNION ALL
-         SELECT 'type', name, coalesce(typacl, pg_catalog.acldefault('T', typowner)) FROM type
+         SELECT 'type', name, typacl, 'T'::"char", typowner FROM type
          UNION ALL
-         SELECT 'language', quote_ident(lanname), coalesce(lanacl, pg_catalog.acldefault('l', lanowner))
+         SELECT 'language', quote_ident(lanname), lanacl, NULL, NULL
          FROM pg_catalog.pg_language WHERE lanispl AND lanacl IS NOT NULL
          UNION ALL
-         SELECT 'foreign-data wrapper', quote_ident(fdwname), coalesce(fdwacl, pg_catalog.acldefault('F', fdwowner))
-         FROM pg_catalog.pg_foreign_data_wrapper
+         SELECT 'foreign-data wrapper', quote_ident(fdwname), fdwacl, 'F'::"char", fdwowner FROM pg_catalog.pg_foreign_data_wrapper
          UNION ALL
-         SELECT 'server', quote_ident(srvname), coalesce(srvacl, pg_catalog.acldefault('S', srvowner))
-         FROM pg_catalog.pg_foreign_server
+         SELECT 'server', quote_ident(srvname), srvacl, 'S'::"char", srvowner FROM pg_catalog.pg_foreign_server
          UNION ALL
          -- What objects made later begin with.
          SELECT 'default', concat_ws(' ', CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions'
                                                WHEN 'T' THEN 'types' WHEN 'n' THEN 'schemas' ELSE 'large objects' END,
                                      'of', quote_ident(pg_catalog.pg_get_userbyid(d.defaclrole)),
-                                     'in ' || d.defaclnamespace::regnamespace), d.defaclacl
+                                     'in ' || d.defaclnamespace::regnamespace), d.defaclacl, NULL, NULL
          FROM (SELECT defaclrole, nullif(defaclnamespace, 0) AS defaclnamespace, defaclobjtype, defaclacl
                FROM pg_catalog.pg_default_acl) AS d
      ),
      -- Many objects have the same privileges, so each list of them is told once.
-     granted (acl, text) AS (
-         SELECT each.acl::text,
+     privilege (kind, name, list, acl, sort, owner) AS MATERIALIZED (
+         SELECT p.kind, p.name, coalesce(p.acl::text, p.sort::text || p.owner), p.acl, p.sort, p.owner FROM stated AS p
+     ),
+     -- One line a privilege, in an order of its own.
+     granted (list, text) AS (
+         SELECT each.list,
                 string_agg(concat_ws(' ', CASE one.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(one.grantee)::text END,
                                      one.privilege_type, CASE WHEN one.is_grantable THEN 'with grant option' END,
                                      'by ' || pg_catalog.pg_get_userbyid(one.grantor)), '; '
                            ORDER BY CASE one.grantee WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(one.grantee)::text END COLLATE "C",
                                     one.privilege_type COLLATE "C", pg_catalog.pg_get_userbyid(one.grantor)::text COLLATE "C")
-         FROM (SELECT DISTINCT ON (p.acl::text) p.acl FROM privilege AS p) AS each
-         CROSS JOIN LATERAL pg_catalog.aclexplode(each.acl) AS one
-         GROUP BY each.acl::text
+         FROM (SELECT DISTINCT ON (p.list) p.list, p.acl, p.sort, p.owner FROM privilege AS p) AS each
+         CROSS JOIN LATERAL pg_catalog.aclexplode(coalesce(each.acl, pg_catalog.acldefault(each.sort, each.owner))) AS one
+         GROUP BY each.list
      ),
      object (kind, name, definition) AS (
          SELECT 'schema', name, 'owner ' || pg_catalog.pg_get_userbyid(nspowner) FROM space
@@ -114,14 +116,15 @@ WITH space AS (
                           'replica identity ' || nullif(r.relreplident::text, 'n'),
                           CASE WHEN r.relrowsecurity THEN 'row security' END,
                           CASE WHEN r.relforcerowsecurity THEN 'forced row security' END,
-                          'partition by ' || pg_catalog.pg_get_partkeydef(r.oid),
+                          CASE WHEN r.relkind = 'p' THEN 'partition by ' || pg_catalog.pg_get_partkeydef(r.oid) END,
                           'partition ' || pg_catalog.pg_get_expr(r.relpartbound, r.oid),
-                          'inherits ' || (SELECT string_agg(i.inhparent::regclass::text, ' ' ORDER BY i.inhseqno)
-                                          FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = r.oid),
+                          'inherits ' || parents.text,
                           CASE WHEN r.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(r.oid) END,
                           CASE WHEN NOT r.relispopulated THEN 'not populated' END)
          FROM relation AS r
          LEFT JOIN options ON options.relid = r.oid
+         LEFT JOIN (SELECT i.inhrelid, string_agg(i.inhparent::regclass::text, ' ' ORDER BY i.inhseqno)
+                    FROM pg_catalog.pg_inherits AS i GROUP BY i.inhrelid) AS parents (relid, text) ON parents.relid = r.oid
          LEFT JOIN pg_catalog.pg_foreign_table AS f ON f.ftrelid = r.oid
          LEFT JOIN pg_catalog.pg_foreign_server AS v ON v.oid = f.ftserver
          LEFT JOIN pg_catalog.pg_am AS m ON m.oid = r.relam
@@ -139,8 +142,9 @@ WITH space AS (
                           'storage ' || a.attstorage::text,
                           'compression ' || nullif(a.compression::text, ''),
                           'statistics ' || nullif(a.attstattarget, -1),
-                          'options ' || (SELECT string_agg(o, ' ' ORDER BY o COLLATE "C") FROM unnest(a.attoptions) AS o
-                                         WHERE split_part(o, '=', 1) IN ('n_distinct', 'n_distinct_inherited')),
+                          CASE WHEN a.attoptions IS NOT NULL
+                               THEN 'options ' || (SELECT string_agg(o, ' ' ORDER BY o COLLATE "C") FROM unnest(a.attoptions) AS o
+                                                   WHERE split_part(o, '=', 1) IN ('n_distinct', 'n_distinct_inherited')) END,
                           'foreign options ' || a.attfdwoptions::text,
                           CASE WHEN NOT a.attislocal THEN 'inherited' END)
          -- A name that the catalog has not yet is the one beside it.
@@ -161,8 +165,14 @@ WITH space AS (
          LEFT JOIN type AS t ON t.oid = o.contypid
          WHERE coalesce(r.name, t.name) IS NOT NULL
          UNION ALL
+         -- The index of a key that is told is told with it, but for its options: its columns, what it includes and how
+         -- NULLs count; in nothing else may it differ from another. Of all definitions this takes longest to make,
+         -- and most indexes are one of a key.
          SELECT 'index', r.name,
-                concat_ws(', ', pg_catalog.pg_get_indexdef(i.indexrelid),
+                concat_ws(', ', CASE WHEN key.index IS NULL THEN pg_catalog.pg_get_indexdef(i.indexrelid)
+                                     ELSE 'of the constraint ' || key.name END,
+                          CASE WHEN key.index IS NOT NULL AND r.reloptions IS NOT NULL
+                               THEN 'options ' || (SELECT string_agg(o, ' ' ORDER BY o COLLATE "C") FROM unnest(r.reloptions) AS o) END,
                           CASE WHEN NOT i.indisvalid THEN 'INVALID' END,
                           CASE WHEN i.indisprimary THEN 'primary key' END,
                           CASE WHEN i.indisclustered THEN 'clustered' END,
@@ -170,6 +180,9 @@ WITH space AS (
                           'tablespace ' || s.spcname)
          FROM pg_catalog.pg_index AS i
          JOIN relation AS r ON r.oid = i.indexrelid
+         LEFT JOIN (SELECT o.conindid, quote_ident(o.conname) || ' on ' || t.name
+                    FROM pg_catalog.pg_constraint AS o JOIN relation AS t ON t.oid = o.conrelid
+                    WHERE o.contype IN ('p', 'u')) AS key (index, name) ON key.index = i.indexrelid
          LEFT JOIN pg_catalog.pg_tablespace AS s ON s.oid = r.reltablespace
          UNION ALL
          SELECT 'sequence settings', r.name,
@@ -371,7 +384,7 @@ WITH space AS (
          UNION ALL
          SELECT 'privileges', p.kind || ' ' || p.name, granted.text
          FROM privilege AS p
-         JOIN granted ON granted.acl = p.acl::text
+         JOIN granted ON granted.list = p.list
          UNION ALL
          -- From the comments that there are, which are fewer than what may have one.
          SELECT 'comment', d.kind || ' ' || d.name, d.text

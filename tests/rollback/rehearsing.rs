@@ -236,6 +236,10 @@ fn every_kind_of_difference_is_seen() {
             "table service_ops.integration_inbox was: ",
         ),
         (
+            "ALTER INDEX service_ops.packet_decision_pkey SET (fillfactor = 70)",
+            "index service_ops.packet_decision_pkey was: ",
+        ),
+        (
             "ALTER TABLE integration.integration_receive_serviceops SET (toast.autovacuum_enabled = false)",
             "table integration.integration_receive_serviceops was: ",
         ),
