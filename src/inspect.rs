@@ -93,7 +93,7 @@ pub fn own_checks(script: &Script) -> Vec<&Statement> {
     let sent: Vec<&Statement> = script.sent().collect();
     let behind = sent
         .iter()
-        .rposition(|statement| statement.kind != "SELECT" || statement.copy_data.is_some())
+        .rposition(|statement| statement.kind != "SELECT" || statement.copy_data().is_some())
         .map_or(0, |last| last + 1);
     sent.into_iter().skip(behind).collect()
 }

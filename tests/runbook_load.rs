@@ -540,7 +540,9 @@ fn the_listing_shows_refusals_beside_their_statements_and_nothing_raw() {
         "-- Section: a\x1b[2Jb\nBEGIN;\nALTER TABLE \"t\x1b[31m\" ADD c int;\nVACUUM;\nCOMMIT;\n\\! ls\x07\n",
     );
     let runbook = Runbook::load(Some(&folder.path().join("x.sql"))).unwrap();
-    let text = listing::list_runbook(&runbook, false);
+    let mut text = Vec::new();
+    listing::write_text(&runbook, false, &mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
     assert!(
         !text.chars().any(|c| c.is_control() && c != '\n'),
         "{text:?}"

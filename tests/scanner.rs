@@ -792,11 +792,7 @@ fn sections_and_comments_come_from_the_comments() {
             Some("Verification")
         ]
     );
-    let comments: Vec<_> = script
-        .statements
-        .iter()
-        .map(|s| s.comment.as_deref())
-        .collect();
+    let comments: Vec<_> = script.statements.iter().map(|s| s.comment()).collect();
     assert_eq!(
         comments,
         [
@@ -938,8 +934,8 @@ fn spans_are_in_order(script: &Script) -> Result<(), TestCaseError> {
         if script.refusals.is_empty() && !source[span.clone()].contains('\\') {
             prop_assert_eq!(text.as_str(), &source[span.clone()]);
         }
-        if let Some(data) = &statement.copy_data {
-            prop_assert!(data.start >= span.end && source.get(data.clone()).is_some());
+        if let Some(data) = statement.copy_data() {
+            prop_assert!(data.start >= span.end && source.get(data).is_some());
         } else {
             end = span.end;
         }

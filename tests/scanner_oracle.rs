@@ -430,7 +430,7 @@ fn ours(bytes: &[u8], path: &Path, refused: &[usize]) -> (Vec<String>, Vec<(usiz
     let mut patched = bytes.to_vec();
     loop {
         let script = Script::read("oracle", Some(path), &patched);
-        let takes_data = |s: &&Statement| s.source == 0 && s.copy_data.is_some();
+        let takes_data = |s: &&Statement| s.source == 0 && s.copy_data().is_some();
         let mut copies = script.statements.iter().filter(takes_data);
         // Such a COPY is made one that takes no data, at the same length, and all is read again.
         if let Some(copy) = copies.clone().find(|s| refused.contains(&s.span.start)) {

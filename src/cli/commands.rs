@@ -159,22 +159,16 @@ fn show(given: &Given, format: Format) -> Result<ExitCode, Failure> {
     let options = ConnectionOptions::default();
     let charset = settings::find_charset(&options).map_err(Failure::usage)?;
     let runbook = load(given, charset)?;
-    match format {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let written = match format {
         Format::Text => {
             let color = env("NO_COLOR").is_none_or(|v| v.is_empty());
-            print(&listing::list_runbook(
-                &runbook,
-                color && std::io::stdout().is_terminal(),
-            ))?;
+            let color = color && std::io::stdout().is_terminal();
+            listing::write_text(&runbook, color, &mut out)
         }
-        Format::Json => {
-            let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-            let written = listing::write_json(&runbook, &mut out)
-                .and_then(|()| writeln!(out))
-                .and_then(|()| out.flush());
-            unless_gone(written)?;
-        }
-    }
+        Format::Json => listing::write_json(&runbook, &mut out).and_then(|()| writeln!(out)),
+    };
+    unless_gone(written.and_then(|()| out.flush()))?;
     Ok(if runbook.refusals().next().is_none() {
         ExitCode::Committed
     } else {

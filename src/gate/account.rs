@@ -148,7 +148,7 @@ impl Account {
         let unsent = |step: Step<'_>| matches!(step, Step::Waiting | Step::NotRun | Step::Gate(_));
         let sent = script.statements.iter();
         let sent = sent.filter(|statement| !unsent(self.step_of(statement)));
-        let lasting: BTreeSet<_> = sent.flat_map(|sent| &sent.lasting).collect();
+        let lasting: BTreeSet<_> = sent.flat_map(|sent| sent.lasting()).collect();
         lasting.into_iter().map(|lasts| lasts.by.clone()).collect()
     }
 

@@ -41,7 +41,7 @@ pub(super) fn judge_admission(words: Words<'_>) -> Admission {
 
 fn transaction_control(words: Words<'_>) -> Admission {
     let refused = |reason: &str| Admission::Refused(reason.to_owned());
-    match words.upper(0).as_str() {
+    match &*words.upper(0) {
         "BEGIN" => begin(words, 1),
         "START" if words.is(1, "TRANSACTION") => begin(words, 1),
         "COMMIT" | "ROLLBACK" if words.is(1, "PREPARED") => {
@@ -195,8 +195,8 @@ fn outside_only(words: Words<'_>) -> Option<String> {
     };
     let concurrently = |at: usize| words.is(at, "CONCURRENTLY");
     let object = words.object();
-    match words.upper(0).as_str() {
-        verb @ ("CREATE" | "DROP") => match words.upper(object).as_str() {
+    match &*words.upper(0) {
+        verb @ ("CREATE" | "DROP") => match &*words.upper(object) {
             what @ ("DATABASE" | "TABLESPACE") => cannot(&format!("{verb} {what}")),
             "INDEX" if concurrently(object + 1) => Some(format!(
                 "{verb} INDEX CONCURRENTLY cannot run inside a transaction block; leave out \
@@ -208,7 +208,7 @@ fn outside_only(words: Words<'_>) -> Option<String> {
             }
             _ => None,
         },
-        "ALTER" => match words.upper(1).as_str() {
+        "ALTER" => match &*words.upper(1) {
             "SYSTEM" => cannot("ALTER SYSTEM"),
             "DATABASE" if has_pair(words, "SET", "TABLESPACE") => {
                 cannot("ALTER DATABASE … SET TABLESPACE")

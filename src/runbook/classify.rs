@@ -5,6 +5,7 @@
 //! statement, with the words as fall-back. Nothing here decides where a statement ends or
 //! whether it may run.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::parsed::ParsedStatement;
@@ -110,7 +111,10 @@ impl<'a> Words<'a> {
     }
 
     pub(super) fn token_is(self, token: &StatementWord, name: &str) -> bool {
-        token.kind == Lexeme::Word && self.text(token).eq_ignore_ascii_case(name)
+        token.kind == Lexeme::Word
+            && self
+                .bytes(token.range())
+                .eq_ignore_ascii_case(name.as_bytes())
     }
 
     /// Whether the words from `index` on are `names`.
@@ -122,10 +126,13 @@ impl<'a> Words<'a> {
     }
 
     /// The word at `index` in upper case; empty for anything but a word.
-    pub(super) fn upper(self, index: usize) -> String {
-        match self.tokens.get(index) {
-            Some(token) if token.kind == Lexeme::Word => self.text(token).to_ascii_uppercase(),
-            _ => String::new(),
+    pub(super) fn upper(self, index: usize) -> Cow<'a, str> {
+        let word = self.tokens.get(index);
+        let word = word.filter(|token| token.kind == Lexeme::Word);
+        let text = word.map_or("", |token| self.text(token));
+        match text.bytes().any(|byte| byte.is_ascii_lowercase()) {
+            true => text.to_ascii_uppercase().into(),
+            false => text.into(),
         }
     }
 
@@ -163,7 +170,7 @@ pub(super) fn kind(words: Words<'_>) -> String {
     let words = words.statements().next().unwrap_or(words);
     let first = words.upper(0);
     let second = words.upper(1);
-    let kind = match (first.as_str(), second.as_str()) {
+    let kind = match (&*first, &*second) {
         ("SELECT", _) if words.find("INTO").is_some() => "SELECT INTO",
         ("SELECT" | "VALUES" | "TABLE", _) => "SELECT",
         ("WITH", _) => return with(words),
@@ -221,7 +228,7 @@ fn with(words: Words<'_>) -> String {
 
 fn definition(words: Words<'_>, verb: &str) -> String {
     let at = words.object();
-    let object: Vec<String> = (at..at + words.object_words(at))
+    let object: Vec<_> = (at..at + words.object_words(at))
         .map(|index| words.upper(index))
         .collect();
     let object = match object.join(" ").as_str() {
@@ -306,13 +313,14 @@ fn has_relation(kind: &str) -> bool {
 }
 
 /// Whether only a parse tells the relation that a statement is about. Where rows are put into, changed
-/// in or taken from a table, its name stands behind the first words.
-pub(super) fn relation_needs_parse(words: Words<'_>, kind: &str) -> bool {
+/// in or taken from a table, its name stands behind the first words: `by_words` is what
+/// [`relation_in_words`] has found.
+pub(super) fn relation_needs_parse(words: Words<'_>, kind: &str, by_words: Option<&str>) -> bool {
     if !has_relation(kind) {
         return false;
     }
-    match words.upper(0).as_str() {
-        "INSERT" | "UPDATE" | "DELETE" | "COPY" | "TRUNCATE" => relation_in_words(words).is_none(),
+    match &*words.upper(0) {
+        "INSERT" | "UPDATE" | "DELETE" | "COPY" | "TRUNCATE" => by_words.is_none(),
         // Without FROM, and TABLE as its short form, it reads nothing.
         "SELECT" | "VALUES" => words
             .tokens()
@@ -392,7 +400,7 @@ const NAMED_ON_A_TABLE: [&str; 4] = ["INDEX", "TRIGGER", "POLICY", "RULE"];
 /// query the text that is its first column, which names a check.
 pub(super) fn subject_in_words(words: Words<'_>) -> Option<String> {
     let words = words.statements().next().unwrap_or(words);
-    match words.upper(0).as_str() {
+    match &*words.upper(0) {
         "CREATE" | "ALTER" | "DROP" => {
             let object = words.object();
             let named = NAMED_ON_A_TABLE.iter().any(|word| words.is(object, word));
@@ -419,7 +427,7 @@ pub(super) fn subject_in_words(words: Words<'_>) -> Option<String> {
 pub(super) fn relation_in_words(words: Words<'_>) -> Option<String> {
     let words = words.statements().next().unwrap_or(words);
     let after = |name: &str| words.find(name).map(|at| at + 1);
-    let at = match words.upper(0).as_str() {
+    let at = match &*words.upper(0) {
         "INSERT" | "MERGE" => after("INTO")?,
         "DELETE" | "SELECT" | "TABLE" => after("FROM")?,
         "WITH" => after("INTO")

@@ -199,12 +199,17 @@ impl Impact {
                 });
             }
         };
-        let taken = rules::locks(script, &objects.changes);
-        for lock in &taken {
-            if let rules::On::Table(name) = &lock.on {
+        let mut strongest = StrongestLocks::default();
+        rules::each_lock(script, &objects.changes, |lock| match &lock.on {
+            rules::On::Table(name) => {
                 touch(name);
+                // What nobody else can see yet makes nobody wait.
+                if !is_added(name) {
+                    strongest.take(lock);
+                }
             }
-        }
+            rules::On::TableOf(_) => strongest.take(lock),
+        });
         for change in &objects.changes {
             if let Some(table) = change.deed.table() {
                 touch(table);
@@ -212,7 +217,7 @@ impl Impact {
         }
         impact.relations = relations(script, &tables);
         impact.tables = tables;
-        impact.locks = strongest(taken, is_added);
+        impact.locks = strongest.locks;
         impact.scans = rules::scans(script, &objects.changes)
             .into_iter()
             .filter(|scan| !is_added(&scan.table))
@@ -243,8 +248,13 @@ fn relations(script: &Script, tables: &[Touched]) -> Vec<Name> {
     let acting = script
         .sent()
         .filter(|statement| !matches!(statement.kind.as_str(), "SELECT" | "SHOW" | "SET"));
-    for name in acting.filter_map(|statement| Name::parse(statement.relation()?)) {
-        if known.insert(name.clone()) {
+    // Most statements of a long script name what another one has named in the same words.
+    let mut written = HashSet::new();
+    for relation in acting.filter_map(|statement| statement.relation()) {
+        if written.insert(relation)
+            && let Some(name) = Name::parse(relation)
+            && known.insert(name.clone())
+        {
             names.push(name);
         }
     }
@@ -289,23 +299,29 @@ fn parts(script: &Script, promises: &[Promise], changes: &[Change]) -> Vec<Secti
 }
 
 /// Of the locks on each relation the strongest, with the statements that take it.
-fn strongest(taken: Vec<rules::TakenLock>, is_added: impl Fn(&Name) -> bool) -> Vec<ExpectedLock> {
-    let mut locks: Vec<ExpectedLock> = Vec::new();
-    let mut known: HashMap<String, usize> = HashMap::new();
-    for lock in taken {
-        let relation = match &lock.on {
-            // What nobody else can see yet makes nobody wait.
-            rules::On::Table(name) if is_added(name) => continue,
-            rules::On::Table(name) => name.to_string(),
-            rules::On::TableOf(name) => format!("the table of index {name}"),
-        };
-        let at = *known.entry(relation.clone()).or_insert(locks.len());
-        match locks.get_mut(at) {
-            None => locks.push(ExpectedLock {
-                relation,
-                mode: lock.mode,
-                statements: vec![lock.statement],
-            }),
+#[derive(Default)]
+struct StrongestLocks {
+    locks: Vec<ExpectedLock>,
+    /// Where that of each relation is among them.
+    places: HashMap<rules::On, usize>,
+}
+
+impl StrongestLocks {
+    fn take(&mut self, lock: rules::TakenLock) {
+        let known = self.places.get(&lock.on).copied();
+        match known.and_then(|at| self.locks.get_mut(at)) {
+            None => {
+                let relation = match &lock.on {
+                    rules::On::Table(name) => name.to_string(),
+                    rules::On::TableOf(name) => format!("the table of index {name}"),
+                };
+                self.places.insert(lock.on, self.locks.len());
+                self.locks.push(ExpectedLock {
+                    relation,
+                    mode: lock.mode,
+                    statements: vec![lock.statement],
+                });
+            }
             Some(known) if lock.mode > known.mode => {
                 known.mode = lock.mode;
                 known.statements = vec![lock.statement];
@@ -318,7 +334,6 @@ fn strongest(taken: Vec<rules::TakenLock>, is_added: impl Fn(&Name) -> bool) -> 
             Some(_) => {}
         }
     }
-    locks
 }
 
 #[cfg(test)]

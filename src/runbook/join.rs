@@ -88,14 +88,21 @@ impl Joined {
                         }),
                 )
             });
-            self.script.statements.push(Statement {
+            let mut joined = Statement {
                 number,
                 section,
                 source: part.base + statement.source,
-                data_file: statement.data_file.map(|file| part.data + file),
                 fate,
                 ..statement.clone()
-            });
+            };
+            if let Some(file) = joined
+                .seldom
+                .as_mut()
+                .and_then(|seldom| seldom.data_file.as_mut())
+            {
+                *file += part.data;
+            }
+            self.script.statements.push(joined);
         }
     }
 

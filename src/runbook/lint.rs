@@ -16,6 +16,7 @@ use squawk_syntax::ast::{self, AstNode};
 
 use super::PARSER_THREAD;
 use super::classify;
+use super::lexer;
 use super::linting::{Linting, Parsing};
 use super::objects::{self, Objects, ParsedText};
 use super::parsed::ParsedStatement;
@@ -109,12 +110,24 @@ pub(super) struct Linted {
 }
 
 impl Linted {
-    /// Takes down a statement, and what of it the linter does not see.
-    pub(super) fn note(&mut self, number: usize, piece: &Piece, unseen: Option<Range<usize>>) {
+    /// Takes down a statement.
+    pub(super) fn note(&mut self, number: usize, piece: &Piece) {
         self.ends.push((piece.span.end, number));
         self.ended
             .extend(piece.ended_by_meta.then_some(piece.span.end));
-        self.blanks.extend(unseen);
+    }
+
+    /// Takes down what of `text` the linter does not see. Nothing but white space between two such places
+    /// it does not see either, so that a long run of rows is one.
+    pub(super) fn leave_out(&mut self, text: &[u8], place: Range<usize>) {
+        if let Some(last) = self.blanks.last_mut()
+            && let Some(between) = text.get(last.end..place.start)
+            && between.iter().all(|byte| lexer::is_space(*byte))
+        {
+            last.end = place.end;
+        } else {
+            self.blanks.push(place);
+        }
     }
 }
 
@@ -163,8 +176,8 @@ pub(super) fn parse_and_lint(script: &Script, unlinted: &Unlinted) -> Vec<Findin
         return vec![not_linted()];
     };
     script.objects.get_or_init(|| objects);
-    for (statement, relation) in script.statements.iter().zip(relations) {
-        if let Some(parsed) = relation {
+    for (index, parsed) in relations {
+        if let Some(statement) = script.statements.get(index) {
             statement.relation.settle(parsed);
         }
     }
@@ -252,12 +265,13 @@ pub(super) fn objects_of(statements: &[Statement]) -> Objects {
 const READ_FOR_ERRORS: usize = 128 << 10;
 
 /// Parses each statement that is to be parsed, once: its relation, what it does to the structure, and
-/// whether it is understood at all.
+/// whether it is understood at all. A relation is told, with the statement's index, where the words do not
+/// tell the same.
 fn read_statements<'s>(
     statements: impl Iterator<Item = (&'s Statement, Parsing)>,
     mut left: usize,
     files: &ParsedFiles,
-) -> (Vec<Option<String>>, Objects, Vec<Stumble>) {
+) -> (Vec<(usize, String)>, Objects, Vec<Stumble>) {
     let mut relations = Vec::new();
     let mut objects = Objects::default();
     let mut stumbles = Vec::new();
@@ -267,15 +281,20 @@ fn read_statements<'s>(
         let parsed = (parsing == Parsing::Wanted).then(|| known().unwrap_or_else(parse));
         if let Some(parsed) = &parsed {
             stumbles.extend(Stumble::over(index, parsed));
-        } else if parsing == Parsing::Needless && statement.data_file.is_none() {
+        } else if parsing == Parsing::Needless && statement.data_file().is_none() {
             let size = statement.text.len();
             if size <= left && classify::is_parsable(&statement.text) && known().is_none() {
                 left -= size;
                 stumbles.extend(Stumble::over(index, &parse()));
             }
         }
-        let relation = parsed.as_ref();
-        relations.push(relation.and_then(|tree| classify::relation(tree, &statement.kind)));
+        let relation = (parsed.as_ref()).and_then(|tree| classify::relation(tree, &statement.kind));
+        let news = relation.filter(|name| {
+            statement
+                .relation()
+                .is_none_or(|known| known != name.as_str())
+        });
+        relations.extend(news.map(|name| (index, name)));
         let parsed = match &parsed {
             Some(parsed) => ParsedText::As(parsed),
             None if parsing == Parsing::Needless => ParsedText::Not,

@@ -36,15 +36,17 @@ pub(super) struct Linting {
 const NAME: usize = 63;
 
 impl Linting {
-    /// Takes down one statement; what of it the linter need not or must not see.
+    /// Takes down one statement, with the relation that its words tell; what of it the linter need not or must not see.
     pub(super) fn note(
         &mut self,
         words: Words<'_>,
         kind: &str,
+        relation: Option<&str>,
         piece: &Piece,
         text: &str,
     ) -> Option<Range<usize>> {
-        let needed = classify::relation_needs_parse(words, kind) || objects::may_define(kind);
+        let needed =
+            classify::relation_needs_parse(words, kind, relation) || objects::may_define(kind);
         let rows = self.rows(words, &piece.span);
         let linted = rows.as_ref() != Some(&piece.span);
         let parsable = (needed || linted) && classify::is_parsable(text);
@@ -85,7 +87,7 @@ impl Linting {
     /// are too long, columns that are named twice in SET or behind INTO.
     fn rows(&mut self, words: Words<'_>, span: &Range<usize>) -> Option<Range<usize>> {
         let first = words.upper(0);
-        if !matches!(first.as_str(), "SELECT" | "VALUES" | "INSERT" | "DELETE") {
+        if !matches!(&*first, "SELECT" | "VALUES" | "INSERT" | "DELETE") {
             return None;
         }
         let told = words.tokens().iter().any(|token| {

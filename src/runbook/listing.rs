@@ -6,7 +6,8 @@
 mod as_json;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::io;
 
 pub use as_json::{json, write_json};
 
@@ -81,15 +82,40 @@ impl Paint {
     }
 }
 
-pub fn list_runbook(runbook: &Runbook, color: bool) -> String {
-    let paint = Paint(color);
-    let mut out = String::new();
+/// Text that is written as it comes, so that a long listing takes no memory.
+struct ListingPage<W> {
+    out: W,
+    /// What became of it; nothing more is written once that failed.
+    written: io::Result<()>,
+}
+
+impl<W: io::Write> fmt::Write for ListingPage<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.written.is_ok() {
+            self.written = self.out.write_all(text.as_bytes());
+        }
+        Ok(())
+    }
+}
+
+/// Writes the runbook as text, with colours if `color`.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_text(runbook: &Runbook, color: bool, out: impl io::Write) -> io::Result<()> {
+    let written = Ok(());
+    let mut page = ListingPage { out, written };
+    list_runbook(runbook, &Paint(color), &mut page);
+    page.written
+}
+
+fn list_runbook(runbook: &Runbook, paint: &Paint, out: &mut dyn fmt::Write) {
     let _ = writeln!(out, "{}", paint.heading(&printable(&runbook.title)));
     if let Some(database) = &runbook.expected_database {
         let _ = writeln!(out, "database  {}", printable(database));
     }
-    script(&mut out, &paint, "script", &runbook.script);
-    statements(&mut out, &paint, &runbook.script);
+    script(out, paint, "script", &runbook.script);
+    statements(out, paint, &runbook.script);
     let others = (runbook
         .expected_state
         .iter()
@@ -107,11 +133,11 @@ pub fn list_runbook(runbook: &Runbook, color: bool) -> String {
     )
     .chain(runbook.rollbacks.iter().map(|script| ("rollback", script)));
     for (what, other) in others {
-        out.push('\n');
-        script(&mut out, &paint, what, other);
-        statements(&mut out, &paint, other);
+        let _ = writeln!(out);
+        script(out, paint, what, other);
+        statements(out, paint, other);
     }
-    impact(&mut out, &paint, runbook.impact());
+    impact(out, paint, runbook.impact());
     let _ = writeln!(out, "\n{}", paint.heading("Checklist"));
     for item in &runbook.items {
         let kind = paint.quiet(&format!("{:<10}", item.kind.word()));
@@ -119,14 +145,13 @@ pub fn list_runbook(runbook: &Runbook, color: bool) -> String {
         let file = file.map_or_else(String::new, |name| format!(" [{}]", printable(name)));
         let _ = writeln!(out, "  {kind}  {}{file}", printable(&item.title));
         for line in item.text.iter().flat_map(|text| text.lines()) {
-            wrapped(&mut out, "              ", &printable(line), str::to_owned);
+            wrapped(out, "              ", &printable(line), str::to_owned);
         }
     }
-    out
 }
 
 /// What the script is expected to do to the database.
-fn impact(out: &mut String, paint: &Paint, impact: &Impact) {
+fn impact(out: &mut dyn fmt::Write, paint: &Paint, impact: &Impact) {
     let _ = writeln!(out, "\n{}", paint.heading("Impact"));
     for told in impact.told(None) {
         match told {
@@ -145,7 +170,7 @@ fn impact(out: &mut String, paint: &Paint, impact: &Impact) {
 }
 
 /// The head of one script: its name, hash and counts.
-fn script(out: &mut String, paint: &Paint, what: &str, script: &Script) {
+fn script(out: &mut dyn fmt::Write, paint: &Paint, what: &str, script: &Script) {
     let name = printable(&script.name);
     let _ = writeln!(out, "{} {name}", paint.heading(&format!("{what:<9}")));
     let _ = writeln!(out, "sha256    {}", script.sha256());
@@ -199,7 +224,7 @@ fn script(out: &mut String, paint: &Paint, what: &str, script: &Script) {
     }
 }
 
-fn statements(out: &mut String, paint: &Paint, script: &Script) {
+fn statements(out: &mut dyn fmt::Write, paint: &Paint, script: &Script) {
     let kind_width = script
         .statements
         .iter()
@@ -236,7 +261,7 @@ fn statements(out: &mut String, paint: &Paint, script: &Script) {
     for (index, statement) in script.statements.iter().enumerate() {
         if statement.section != section || index == 0 {
             section = statement.section;
-            out.push('\n');
+            let _ = writeln!(out);
             if let Some(title) = script.section_title(statement) {
                 let _ = writeln!(out, "{}", paint.heading(&printable(title)));
             }
@@ -267,7 +292,13 @@ fn statements(out: &mut String, paint: &Paint, script: &Script) {
     }
 }
 
-fn line(out: &mut String, paint: &Paint, script: &Script, statement: &Statement, width: usize) {
+fn line(
+    out: &mut dyn fmt::Write,
+    paint: &Paint,
+    script: &Script,
+    statement: &Statement,
+    width: usize,
+) {
     let about = statement.about().unwrap_or_default();
     let about = printable(&about);
     let mut text = format!(
@@ -307,7 +338,7 @@ fn place(script: &Script, source: usize, line: usize) -> String {
     }
 }
 
-fn refused(out: &mut String, paint: &Paint, script: &Script, refusal: &ScriptRefusal) {
+fn refused(out: &mut dyn fmt::Write, paint: &Paint, script: &Script, refusal: &ScriptRefusal) {
     let place = place(script, refusal.source, refusal.line);
     let text = format!(
         "{place}, column {}: {}",
@@ -317,7 +348,7 @@ fn refused(out: &mut String, paint: &Paint, script: &Script, refusal: &ScriptRef
     wrapped(out, "           REFUSED ", &text, |line| paint.bad(line));
 }
 
-fn found(out: &mut String, paint: &Paint, script: &Script, finding: &Finding) {
+fn found(out: &mut dyn fmt::Write, paint: &Paint, script: &Script, finding: &Finding) {
     let place = place(script, finding.source, finding.line);
     let mut text = format!(
         "{place}: {} ({})",
@@ -331,7 +362,7 @@ fn found(out: &mut String, paint: &Paint, script: &Script, finding: &Finding) {
 }
 
 /// `text` behind `label`, broken at spaces, its further lines indented.
-fn wrapped(out: &mut String, label: &str, text: &str, paint: impl Fn(&str) -> String) {
+fn wrapped(out: &mut dyn fmt::Write, label: &str, text: &str, paint: impl Fn(&str) -> String) {
     let indent = " ".repeat(label.chars().count());
     let mut line = label.to_owned();
     let mut is_empty = true;

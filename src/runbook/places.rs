@@ -3,12 +3,12 @@
 /// How many bytes lie between two known counts of characters.
 const STEP: usize = 256;
 
-/// The lines of a text and its characters, counted once.
+/// The lines of a text of less than 4 GiB and its characters, counted once.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
-    line_starts: Vec<usize>,
+    line_starts: Vec<u32>,
     /// How many characters start before byte `n * STEP`.
-    characters: Vec<usize>,
+    characters: Vec<u32>,
 }
 
 fn starts_character(byte: u8) -> bool {
@@ -19,15 +19,16 @@ impl Places {
     pub(super) fn new(text: &str) -> Places {
         let mut line_starts = vec![0];
         let mut characters = Vec::with_capacity(text.len() / STEP + 1);
-        let mut count = 0;
+        let mut count: u32 = 0;
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         for (step, bytes) in text.as_bytes().chunks(STEP).enumerate() {
             characters.push(count);
             // Numbers as short as they can be are added up many at a time.
             let here: u16 = bytes.iter().map(|&b| u16::from(starts_character(b))).sum();
-            count += usize::from(here);
+            count = count.saturating_add(u32::from(here));
             if bytes.contains(&b'\n') {
                 let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-                line_starts.extend(ends.map(|(at, _)| step * STEP + at + 1));
+                line_starts.extend(ends.map(|(at, _)| place(step * STEP + at + 1)));
             }
         }
         Places {
@@ -39,19 +40,19 @@ impl Places {
     /// The line that byte `at` stands on, from 1.
     pub(super) fn line(&self, at: usize) -> usize {
         self.line_starts
-            .partition_point(|&start| start <= at)
+            .partition_point(|&start| start as usize <= at)
             .max(1)
     }
 
     pub(super) fn start(&self, line: usize) -> usize {
         let at = self.line_starts.get(line.saturating_sub(1));
-        at.copied().unwrap_or_default()
+        at.copied().unwrap_or_default() as usize
     }
 
     /// Line and column of byte `at` of `text`; the column in characters from 1.
     pub(super) fn place(&self, text: &str, at: usize) -> (usize, usize) {
         let line = self.line(at);
-        let start = self.line_starts.get(line - 1).copied().unwrap_or_default();
+        let start = self.start(line);
         let mut column = 1 + self.characters_before(text, at) - self.characters_before(text, start);
         // A byte-order mark is no character to anyone who looks at the file.
         if line == 1 && text.starts_with('\u{feff}') && at >= 3 {
@@ -65,7 +66,7 @@ impl Places {
         let step = (at / STEP).min(self.characters.len().saturating_sub(1));
         let known = self.characters.get(step).copied().unwrap_or_default();
         let rest = text.as_bytes().get(step * STEP..at).unwrap_or_default();
-        known + rest.iter().filter(|&&b| starts_character(b)).count()
+        known as usize + rest.iter().filter(|&&b| starts_character(b)).count()
     }
 }
 

@@ -67,7 +67,8 @@ pub fn ascii_only(text: &str) -> Cow<'_, str> {
 
 /// `text` on one line: every control character, line breaks and tabs included, as an escape.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(|c| c.is_control() || misleads(c)) {
+    let is_plain = |byte| matches!(byte, b' '..=b'~');
+    if text.bytes().all(is_plain) || !text.chars().any(|c| c.is_control() || misleads(c)) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);

@@ -28,7 +28,7 @@ use super::printable::{hexadecimal, printable};
 use super::scanner::{self, Open, Piece, ScannedItem, Scanner};
 use super::script::{
     Becomes, Fate, Finding, LateFindings, LineRemark, NOTHING_TO_RUN, Script, ScriptRefusal,
-    Section, Source, Statement,
+    Section, SeldomParts, Source, Statement,
 };
 use super::sections;
 use super::setting;
@@ -76,7 +76,7 @@ impl Script {
     /// Line and column, from 1, of the character `position` (from 1, as PostgreSQL counts in its
     /// errors) of a statement's text.
     pub fn place(&self, statement: &Statement, position: usize) -> Option<(usize, usize)> {
-        if !statement.edits.is_empty() {
+        if !statement.edits().is_empty() {
             return self.place_among_edits(statement, position);
         }
         let ahead: String = statement
@@ -101,7 +101,7 @@ impl Script {
             .nth(position.saturating_sub(1))
             .map_or(statement.text.len(), |(at, _)| at);
         let before = statement
-            .edits
+            .edits()
             .iter()
             .rev()
             .find(|edit| edit.sent.start <= at);
@@ -129,8 +129,8 @@ struct ScriptReading {
     bytes: usize,
     /// What the command line and `\set` have set.
     variables: Variables,
-    /// How each statement stands to the transaction.
-    admissions: Vec<Admission>,
+    /// How statements stand to the transaction that are not simply inside of it, by their index.
+    admissions: Vec<(usize, Admission)>,
     /// What the linter sees of each source.
     laid: Vec<Linted>,
     /// What the parser and the linter need to see of the statements.
@@ -462,9 +462,9 @@ impl ScriptReading {
         text.map(|text| self.common.share(&text))
     }
 
-    fn blank(&mut self, source: usize, range: Range<usize>) {
+    fn blank(&mut self, source: usize, at: At<'_>, range: Range<usize>) {
         if let Some(linted) = self.laid.get_mut(source) {
-            linted.blanks.push(range);
+            linted.leave_out(at.text, range);
         }
     }
 
@@ -476,13 +476,16 @@ impl ScriptReading {
         let words = Words::new(at.text, &piece.tokens);
         let text = self.sent_text(file.source, at, piece);
         self.refuse_what_cannot_be_sent(file, at, piece, number, &text);
-        self.admissions.push(admission::judge_admission(words));
+        let admission = admission::judge_admission(words);
+        if admission != Admission::Inside {
+            self.admissions.push((number - 1, admission));
+        }
         if let Some(data) = &piece.copy_data {
-            self.blank(file.source, data.clone());
+            self.blank(file.source, at, data.clone());
         }
         if piece.is_altered {
             for cut in &piece.cuts {
-                self.blank(file.source, cut.clone());
+                self.blank(file.source, at, cut.clone());
             }
         }
         let kind = classify::kind(words);
@@ -492,9 +495,14 @@ impl ScriptReading {
         {
             self.refuse(file, at, piece.span.start, Some(number), why.to_owned());
         }
-        let unseen = self.linting.note(words, &kind, piece, &text);
+        let relation = classify::relation_in_words(words);
+        let by_words = relation.as_deref();
+        let unseen = self.linting.note(words, &kind, by_words, piece, &text);
         if let Some(linted) = self.laid.get_mut(file.source) {
-            linted.note(number, piece, unseen);
+            linted.note(number, piece);
+        }
+        if let Some(unseen) = unseen {
+            self.blank(file.source, at, unseen);
         }
         file.last_line = Some(file.places.line(span.end));
         let changed = setting::limits_changed(words, &text);
@@ -512,41 +520,49 @@ impl ScriptReading {
             line,
             column,
             span,
-            comment: comment.map(String::into_boxed_str),
-            relation: self.share(classify::relation_in_words(words)).into(),
+            relation: self.share(relation).into(),
             kind: self.common.share(&kind),
-            subject: classify::subject_in_words(words).map(String::into_boxed_str),
             text,
-            edits: edits.into(),
-            copy_data: (piece.copy_data.as_ref()).map(|data| at.laid.range_in_file(data)),
-            data_file: None,
             fate: Fate::Sent,
             is_data: false,
             goes_back: false,
-            lasting: lasting.into(),
+            seldom: SeldomParts {
+                comment: comment.map(String::into_boxed_str),
+                subject: classify::subject_in_words(words).map(String::into_boxed_str),
+                edits: edits.into(),
+                copy_data: (piece.copy_data.as_ref()).map(|data| at.laid.range_in_file(data)),
+                data_file: None,
+                lasting: lasting.into(),
+            }
+            .if_any(),
         };
         let data = statement.returns_data().then(|| DATA.to_owned());
-        let stays = statement.lasting.iter();
         let rules = [
             ("changes-a-limit", changed),
             (DATA_RULE, data),
             ("variable-not-set", not_set(at.text, piece)),
             ("data-to-the-end", unended(piece)),
-        ]
-        .into_iter();
-        let rules = rules
+        ];
+        self.tell_findings(&statement, rules);
+        self.script.statements.push(statement);
+    }
+
+    /// Takes down what is to be said of a statement besides what the linter says: by `rules`, and what
+    /// outlives ROLLBACK.
+    fn tell_findings(&mut self, statement: &Statement, rules: [(&str, Option<String>); 4]) {
+        let stays = statement.lasting().iter();
+        let rules = (rules.into_iter())
             .filter_map(|(rule, message)| Some((rule, message?)))
             .chain(stays.map(|lasts| (lasting::RULE, lasts.message())));
         self.own_findings
             .extend(rules.map(|(rule, message)| Finding {
-                source: file.source,
-                line,
-                statement: Some(number),
+                source: statement.source,
+                line: statement.line,
+                statement: Some(statement.number),
                 rule: rule.to_owned(),
                 message,
                 help: None,
             }));
-        self.script.statements.push(statement);
     }
 
     fn refuse_what_cannot_be_sent(

@@ -116,30 +116,47 @@ pub struct Statement {
     pub column: usize,
     /// Where it stands in its file, in bytes; the closing semicolon is left out.
     pub span: Range<usize>,
-    /// The comment that leads it, without comment marks.
-    pub comment: Option<Box<str>>,
     /// Its kind in PostgreSQL's words, such as `CREATE INDEX`.
     pub kind: CommonText,
     /// The relation it is about, as the script names it.
     pub relation: NamedRelation,
-    /// What it does by a name of its own: the index that it makes, the check that it is.
-    pub subject: Option<Box<str>>,
-    /// The text that is sent: the bytes at `span`, but for `edits`.
+    /// The text that is sent: the bytes at `span`, but for [`Statement::edits`].
     pub text: Passage,
-    /// Where psql's own substitution makes the text another than what is written.
-    pub edits: Box<[SentEdit]>,
-    /// The inline data of COPY … FROM STDIN, in bytes of its file, up to but without `\.`.
-    pub copy_data: Option<Range<usize>>,
-    /// The file that its data come from, as an index into [`Script::data`].
-    pub data_file: Option<usize>,
     /// It goes back to a savepoint, which lets a failed transaction live on: it is sent only when
     /// everything before it is known to have succeeded.
     pub goes_back: bool,
     /// The runbook says that its rows are data.
     pub is_data: bool,
     pub fate: Fate,
+    /// `None` where it has nothing of that.
+    pub seldom: Option<Box<SeldomParts>>,
+}
+
+// A script may have a million of them.
+const _: () = assert!(size_of::<Statement>() <= 136);
+
+/// What few of the statements of a long script have, so that the others take no memory for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SeldomParts {
+    /// The comment that leads it, without comment marks.
+    pub comment: Option<Box<str>>,
+    /// What it does by a name of its own: the index that it makes, the check that it is.
+    pub subject: Option<Box<str>>,
+    /// Where psql's own substitution makes the text another than what is written.
+    pub edits: Box<[SentEdit]>,
+    /// The inline data of COPY … FROM STDIN, in bytes of its file, up to but without `\.`.
+    pub copy_data: Option<Range<usize>>,
+    /// The file that its data come from, as an index into [`Script::data`].
+    pub data_file: Option<usize>,
     /// What of it outlives ROLLBACK, each once.
     pub lasting: Box<[Lasting]>,
+}
+
+impl SeldomParts {
+    /// For [`Statement::seldom`].
+    pub fn if_any(self) -> Option<Box<SeldomParts>> {
+        (self != SeldomParts::default()).then(|| Box::new(self))
+    }
 }
 
 /// A part of a statement that is sent otherwise than it is written.
@@ -238,14 +255,14 @@ impl Statement {
 
     /// What tells it from others of its kind, in a line: its own name, else its relation.
     pub fn about(&self) -> Option<String> {
-        match (&self.subject, self.relation()) {
+        match (self.subject(), self.relation()) {
             (Some(name), _) if self.kind == "SELECT" => Some(name.to_string()),
-            (Some(name), Some(table)) if **name != **table => Some(format!("{name} on {table}")),
+            (Some(name), Some(table)) if *name != **table => Some(format!("{name} on {table}")),
             (Some(name), _) => Some(name.to_string()),
             (None, Some(name)) => Some(name.to_string()),
             // A block of code has no name; what it is for stands above it.
             (None, None) if self.kind == "DO" => {
-                let said = self.comment.as_deref()?.lines().next()?;
+                let said = self.comment()?.lines().next()?;
                 let first = said.split(['.', ';']).next().unwrap_or(said);
                 let mut short = String::new();
                 for word in first.split_whitespace() {
@@ -259,6 +276,36 @@ impl Statement {
             }
             (None, None) => None,
         }
+    }
+
+    /// [`SeldomParts::comment`].
+    pub fn comment(&self) -> Option<&str> {
+        self.seldom.as_ref()?.comment.as_deref()
+    }
+
+    /// [`SeldomParts::subject`].
+    pub fn subject(&self) -> Option<&str> {
+        self.seldom.as_ref()?.subject.as_deref()
+    }
+
+    /// [`SeldomParts::edits`].
+    pub fn edits(&self) -> &[SentEdit] {
+        self.seldom.as_ref().map_or(&[], |seldom| &seldom.edits)
+    }
+
+    /// [`SeldomParts::copy_data`].
+    pub fn copy_data(&self) -> Option<Range<usize>> {
+        self.seldom.as_ref()?.copy_data.clone()
+    }
+
+    /// [`SeldomParts::data_file`].
+    pub fn data_file(&self) -> Option<usize> {
+        self.seldom.as_ref()?.data_file
+    }
+
+    /// [`SeldomParts::lasting`].
+    pub fn lasting(&self) -> &[Lasting] {
+        self.seldom.as_ref().map_or(&[], |seldom| &seldom.lasting)
     }
 
     /// The relation it is about, as the script names it.
@@ -275,7 +322,7 @@ impl Statement {
         if self.is_data {
             return true;
         }
-        let comment = self.comment.as_deref().unwrap_or_default();
+        let comment = self.comment().unwrap_or_default();
         comment.lines().any(|line| {
             let (who, what) = line.split_once(':').unwrap_or_default();
             who.trim().eq_ignore_ascii_case("stagegate") && what.trim().eq_ignore_ascii_case("data")
@@ -343,7 +390,7 @@ impl Script {
     pub fn lasting(&self) -> Vec<(&Lasting, Vec<usize>)> {
         let mut found: BTreeMap<&Lasting, Vec<usize>> = BTreeMap::new();
         for statement in self.sent() {
-            for lasts in &statement.lasting {
+            for lasts in statement.lasting() {
                 found.entry(lasts).or_default().push(statement.line);
             }
         }
@@ -393,10 +440,10 @@ impl Script {
     }
 
     pub fn copy_data(&self, statement: &Statement) -> Option<&str> {
-        if let Some(file) = statement.data_file {
+        if let Some(file) = statement.data_file() {
             return Some(self.data.get(file)?.text.as_str());
         }
-        let range = statement.copy_data.clone()?;
+        let range = statement.copy_data()?;
         self.sources.get(statement.source)?.text.get(range)
     }
 

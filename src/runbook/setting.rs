@@ -103,7 +103,7 @@ pub(super) fn limits_changed(words: Words<'_>, text: &str) -> Option<String> {
         Some((SettingName::All, _)) => ("resets", "every setting".to_owned()),
         Some(_) => return None,
         // The name stands in a string: set_config, a DO, a function's own SET, UPDATE pg_settings.
-        None if text.len() <= LONGEST_NAMING => {
+        None if text.len() <= LONGEST_NAMING && may_name_limit(text) => {
             ("names", limits(&text.to_ascii_lowercase()).join(", "))
         }
         None => return None,
@@ -116,5 +116,25 @@ pub(super) fn limits_changed(words: Words<'_>, text: &str) -> Option<String> {
     })
 }
 
+/// Whether there is `_t`, `_c` or `_k` in it, as there is in the name of each limit: most statements have
+/// none, and are searched once instead of for every name.
+fn may_name_limit(text: &str) -> bool {
+    let mut pairs = text.as_bytes().windows(2);
+    pairs.any(|pair| matches!(pair, [b'_', b't' | b'T' | b'c' | b'C' | b'k' | b'K']))
+}
+
 /// Longer statements are data, and are not searched for names, in bytes.
 const LONGEST_NAMING: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::{LIMITS, may_name_limit};
+
+    #[test]
+    fn no_limit_is_passed_over() {
+        for name in LIMITS {
+            assert!(may_name_limit(name), "{name}");
+            assert!(may_name_limit(&name.to_uppercase()), "{name}");
+        }
+    }
+}

@@ -1,14 +1,15 @@
 //! Texts that are kept once and shared: a statement of a file without a copy of it, a kind or a name that
 //! many statements have in common.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-/// A short text that many have in common.
+/// A short text that many have in common. Each of them has a pointer to it, without a length beside.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CommonText(Arc<str>);
+pub struct CommonText(Arc<Box<str>>);
 
 impl CommonText {
     pub fn as_str(&self) -> &str {
@@ -24,15 +25,22 @@ impl Deref for CommonText {
     }
 }
 
+// The text alone is hashed, as it is where it is looked up by a `str`.
+impl Borrow<str> for CommonText {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
 impl From<String> for CommonText {
     fn from(text: String) -> CommonText {
-        CommonText(text.into())
+        CommonText(Arc::new(text.into()))
     }
 }
 
 impl From<&str> for CommonText {
     fn from(text: &str) -> CommonText {
-        CommonText(text.into())
+        CommonText(Arc::new(text.into()))
     }
 }
 
@@ -62,25 +70,27 @@ impl fmt::Display for CommonText {
 
 /// Those that were met so far.
 #[derive(Debug, Default)]
-pub(super) struct CommonTexts(HashSet<Arc<str>>);
+pub(super) struct CommonTexts(HashSet<CommonText>);
 
 impl CommonTexts {
     /// The one that reads so, which is kept once.
     pub(super) fn share(&mut self, text: &str) -> CommonText {
         if let Some(known) = self.0.get(text) {
-            return CommonText(Arc::clone(known));
+            return known.clone();
         }
-        let new: Arc<str> = text.into();
-        self.0.insert(Arc::clone(&new));
-        CommonText(new)
+        let new = CommonText::from(text);
+        self.0.insert(new.clone());
+        new
     }
 }
 
-/// A piece of a shared text.
+/// A piece of a shared text of less than 4 GiB: nothing larger is read, see
+/// [`MOST_BYTES`](super::scanner::MOST_BYTES).
 #[derive(Clone)]
 pub struct Passage {
     whole: Arc<str>,
-    range: Range<usize>,
+    start: u32,
+    end: u32,
 }
 
 impl Passage {
@@ -90,14 +100,17 @@ impl Passage {
             Some(_) => range,
             None => 0..0,
         };
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         Passage {
             whole: Arc::clone(whole),
-            range,
+            start: place(range.start),
+            end: place(range.end),
         }
     }
 
     pub fn as_str(&self) -> &str {
-        self.whole.get(self.range.clone()).unwrap_or_default()
+        let range = self.start as usize..self.end as usize;
+        self.whole.get(range).unwrap_or_default()
     }
 }
 
@@ -112,10 +125,7 @@ impl Deref for Passage {
 impl From<String> for Passage {
     fn from(text: String) -> Passage {
         let range = 0..text.len();
-        Passage {
-            whole: text.into(),
-            range,
-        }
+        Passage::of(&text.into(), range)
     }
 }
 

@@ -3,6 +3,7 @@
 use stagegate::database::session::{HoldOptions, Order, caps};
 use stagegate::gate::event::{Body, Lock, LockMode, StatementReport, XactStatus};
 use stagegate::runbook::check::Verdict;
+use stagegate::runbook::script::SeldomParts;
 
 use crate::stage::{Stage, database, over_socket, runbook, server, within};
 
@@ -500,7 +501,12 @@ async fn rows_that_the_script_calls_data_are_no_checks() {
             "SELECT * FROM (VALUES (1, 'done'), (2, 'fail')) jobs (id, status)",
             "SELECT 'jobs' AS name, 'PASS' AS verdict",
         ]);
-        book.script.statements[0].comment = Some(comment.into());
+        let comment = Some(comment.into());
+        book.script.statements[0].seldom = SeldomParts {
+            comment,
+            ..SeldomParts::default()
+        }
+        .if_any();
         book
     };
     for (comment, verdicts) in [("the jobs", [2, 1]), ("the jobs\nstagegate: data", [0, 1])] {

@@ -18,7 +18,7 @@ use stagegate::gate::plan::ARMING;
 use stagegate::gate::warrant::Recorded;
 use stagegate::gate::{Machine, Mode, Plan};
 use stagegate::runbook::check::{Check, Verdict};
-use stagegate::runbook::script::{Fate, Script, Source, Statement};
+use stagegate::runbook::script::{Fate, Script, SeldomParts, Source, Statement};
 use stagegate::runbook::{ChecklistItem, ItemKind, Runbook, RunbookOrigin};
 use stagegate::sandbox::{Sandbox, SandboxOptions};
 use tokio::sync::mpsc;
@@ -131,7 +131,6 @@ fn statement(number: usize, text: &str, source: &mut String) -> Statement {
         line,
         column: 1,
         span,
-        comment: None,
         kind: words
             .iter()
             .take(2)
@@ -141,14 +140,14 @@ fn statement(number: usize, text: &str, source: &mut String) -> Statement {
             .into(),
         relation: words.get(2).map(|w| (*w).into()).into(),
         text: text.into(),
-        edits: Box::default(),
-        data_file: None,
-        subject: None,
         is_data: false,
         goes_back: false,
-        copy_data,
         fate,
-        lasting: Box::default(),
+        seldom: SeldomParts {
+            copy_data,
+            ..SeldomParts::default()
+        }
+        .if_any(),
     }
 }
 

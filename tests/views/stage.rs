@@ -146,7 +146,8 @@ fn subject_of(sql: &str) -> Option<Box<str>> {
     Script::read("s.sql", None, sql.as_bytes())
         .statements
         .remove(0)
-        .subject
+        .subject()
+        .map(Box::from)
 }
 
 fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> Script {
@@ -179,17 +180,16 @@ fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> 
             line,
             column: 1,
             span,
-            comment: None,
             kind: (*kind).into(),
             relation: (!relation.is_empty()).then(|| (*relation).into()).into(),
             text: (*sql).into(),
-            edits: Box::default(),
-            data_file: None,
-            subject: subject_of(sql),
             is_data: false,
             goes_back: false,
-            copy_data: None,
-            lasting: Box::default(),
+            seldom: SeldomParts {
+                subject: subject_of(sql),
+                ..SeldomParts::default()
+            }
+            .if_any(),
             fate,
         });
     }

@@ -181,6 +181,10 @@ impl Gathered {
 
     fn keep(&mut self, kept: Vec<Option<String>>) {
         self.bytes += kept.iter().flatten().map(String::len).sum::<usize>();
+        if self.set.rows.is_empty() {
+            // Most results have one row, and they are kept to the end of the run.
+            self.set.rows.reserve_exact(1);
+        }
         self.set.rows.push(kept);
     }
 

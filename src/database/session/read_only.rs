@@ -55,7 +55,7 @@ impl<'a> From<&'a Statement> for ReadOnlyQuery<'a> {
             line: statement.line,
             text: &statement.text,
             copies: statement.kind == "COPY",
-            stays: (statement.lasting.iter()).find(|lasts| lasts.beyond.passes_read_only()),
+            stays: (statement.lasting().iter()).find(|lasts| lasts.beyond.passes_read_only()),
             data: statement.returns_data(),
         }
     }

@@ -406,7 +406,7 @@ impl Actor {
 
     fn started(&mut self, run: &ScriptRun, statement: &Statement) {
         let ends = |lasts: &Lasting| matches!(lasts.beyond, Beyond::Sessions | Beyond::Unknown);
-        let ends = statement.lasting.iter().any(ends);
+        let ends = statement.lasting().iter().any(ends);
         self.ends_sessions = ends.then_some(statement.line);
         let number = statement.number;
         self.say(run.seq, Body::StatementStarted { number });

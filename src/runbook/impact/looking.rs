@@ -14,6 +14,10 @@ pub(super) fn read_whole(statement: &Statement) -> Vec<Name> {
     if statement.kind != "SELECT" {
         return Vec::new();
     }
+    let mut fours = statement.text.as_bytes().windows(4);
+    if !fours.any(|four| four.eq_ignore_ascii_case(b"FROM") || four.eq_ignore_ascii_case(b"JOIN")) {
+        return Vec::new();
+    }
     let words = tokens(&statement.text);
     if words.iter().any(|word| word.is_one_of(&LESS)) {
         return Vec::new();

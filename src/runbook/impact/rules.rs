@@ -11,8 +11,10 @@ use crate::runbook::objects::{
     Action, Change, ConstraintKind, DeclaredColumn, Deed, Facet, Generated, Name, Sort,
 };
 use crate::runbook::script::{Script, Statement};
+use crate::runbook::text::CommonText;
+use std::collections::HashMap;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum On {
     Table(Name),
     /// The table of this index, which a DROP INDEX does not name.
@@ -26,12 +28,12 @@ pub(super) struct TakenLock {
     pub(super) mode: LockMode,
 }
 
-/// Every lock that matters to others, in the order of the script.
-pub(super) fn locks(script: &Script, changes: &[Change]) -> Vec<TakenLock> {
-    let mut taken = Vec::new();
+/// Hands over every lock that matters to others, in the order of the script: a long script has many.
+pub(super) fn each_lock(script: &Script, changes: &[Change], mut taken: impl FnMut(TakenLock)) {
+    let mut names: HashMap<&CommonText, Option<Name>> = HashMap::new();
     for statement in script.sent() {
         let mut take = |on, mode| {
-            taken.push(TakenLock {
+            taken(TakenLock {
                 statement: statement.number,
                 on,
                 mode,
@@ -40,11 +42,16 @@ pub(super) fn locks(script: &Script, changes: &[Change]) -> Vec<TakenLock> {
         for change in of_statement(changes, statement.number) {
             of_deed(&change.deed, &mut take);
         }
-        if let Some((name, mode)) = of_rows(statement) {
-            take(On::Table(name), mode);
+        if let Some(mode) = of_rows(statement)
+            && let Some(relation) = statement.relation()
+        {
+            let name = names.entry(relation);
+            let name = name.or_insert_with(|| Name::parse(relation)).as_ref();
+            if let Some(name) = name {
+                take(On::Table(name.clone()), mode);
+            }
         }
     }
-    taken
 }
 
 /// The changes that one statement makes; they stand in the order of the script.
@@ -125,14 +132,14 @@ fn of_deed(deed: &Deed, take: &mut impl FnMut(On, LockMode)) {
     }
 }
 
-/// The locks of statements about rows, and of those that have no deed.
-fn of_rows(statement: &Statement) -> Option<(Name, LockMode)> {
+/// The lock of a statement about rows, or of one that has no deed, on the relation that it is about.
+fn of_rows(statement: &Statement) -> Option<LockMode> {
     use LockMode::{AccessExclusive, Exclusive, RowExclusive, Share, ShareUpdateExclusive};
     let upper = || statement.text.to_ascii_uppercase();
     let concurrently = || upper().contains("CONCURRENTLY");
-    let mode = match statement.kind.as_str() {
+    Some(match statement.kind.as_str() {
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" => RowExclusive,
-        "COPY" if statement.copy_data.is_some() || upper().contains(" FROM ") => RowExclusive,
+        "COPY" if statement.copy_data().is_some() || upper().contains(" FROM ") => RowExclusive,
         "TRUNCATE TABLE" | "CLUSTER" => AccessExclusive,
         "REFRESH MATERIALIZED VIEW" if concurrently() => Exclusive,
         "REFRESH MATERIALIZED VIEW" => AccessExclusive,
@@ -148,8 +155,7 @@ fn of_rows(statement: &Statement) -> Option<(Name, LockMode)> {
             modes.find(named).unwrap_or(AccessExclusive)
         }
         _ => return None,
-    };
-    Some((Name::parse(statement.relation()?)?, mode))
+    })
 }
 
 /// The statements that read or write whole tables, in the order of the script.

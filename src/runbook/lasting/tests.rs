@@ -5,7 +5,7 @@ use crate::runbook::script::{Script, Statement};
 fn lasting(sql: &str) -> Vec<Vec<(Beyond, String)>> {
     let script = Script::read("t.sql", None, sql.as_bytes());
     let one = |statement: &Statement| {
-        let lasting = statement.lasting.iter();
+        let lasting = statement.lasting().iter();
         lasting
             .map(|lasts| (lasts.beyond, lasts.by.clone()))
             .collect()

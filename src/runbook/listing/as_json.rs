@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::runbook::Runbook;
+use crate::runbook::lasting::Lasting;
 use crate::runbook::printable::{printable, printable_lines};
 use crate::runbook::script::Script;
 
@@ -92,6 +93,23 @@ impl Serialize for Listed<'_> {
     }
 }
 
+/// One statement as it is listed; each field stands where the alphabet puts it.
+#[derive(Serialize)]
+struct ListedStatement<'s> {
+    column: usize,
+    end: usize,
+    fate: &'static str,
+    file: Option<Cow<'s, str>>,
+    kind: Cow<'s, str>,
+    line: usize,
+    number: Option<usize>,
+    outlives_rollback: Vec<Value>,
+    relation: Option<Cow<'s, str>>,
+    section: Option<Cow<'s, str>>,
+    start: usize,
+    subject: Option<Cow<'s, str>>,
+}
+
 struct ListedScript<'s>(&'s Script);
 
 impl<'s> ListedScript<'s> {
@@ -99,27 +117,27 @@ impl<'s> ListedScript<'s> {
         self.0.sources.get(source).map(|file| printable(&file.name))
     }
 
-    fn statements(&self) -> impl Iterator<Item = Value> {
+    fn statements(&self) -> impl Iterator<Item = ListedStatement<'s>> {
         let script = self.0;
-        script.statements.iter().map(|statement| {
-            json!({
-                "number": statement.own_number(),
-                "section": script.section_title(statement).map(printable),
-                "file": self.file(statement.source),
-                "line": statement.line,
-                "column": statement.column,
-                "start": statement.span.start,
-                "end": statement.span.end,
-                "kind": printable(&statement.kind),
-                "relation": statement.relation().map(|name| printable(name)),
-                "subject": statement.subject.as_deref().map(printable),
-                "fate": statement.fate.word(),
-                "outlives_rollback": statement.lasting.iter().map(|lasts| json!({
-                    "by": printable(&lasts.by),
-                    "what": lasts.beyond.words(),
-                })).collect::<Vec<_>>(),
+        let lasts =
+            |lasts: &Lasting| json!({ "by": printable(&lasts.by), "what": lasts.beyond.words() });
+        script
+            .statements
+            .iter()
+            .map(move |statement| ListedStatement {
+                column: statement.column,
+                end: statement.span.end,
+                fate: statement.fate.word(),
+                file: self.file(statement.source),
+                kind: printable(&statement.kind),
+                line: statement.line,
+                number: statement.own_number(),
+                outlives_rollback: statement.lasting().iter().map(lasts).collect(),
+                relation: statement.relation().map(|name| printable(name)),
+                section: script.section_title(statement).map(printable),
+                start: statement.span.start,
+                subject: statement.subject().map(printable),
             })
-        })
     }
 
     fn data(&self) -> impl Iterator<Item = Value> {

@@ -14,11 +14,10 @@ use super::super::lexer::{Lexed, Lexeme, Lexer};
 use super::super::meta;
 use super::super::printable::{hexadecimal, printable};
 use super::super::scanner::{MetaCommand, ScannedItem, Scanner};
-use super::super::script::{DataFile, Fate, Statement};
+use super::super::script::{DataFile, Fate, SeldomParts, SentEdit, Statement};
 use super::super::variables::Variables;
 use super::charsets::{DATA_ENCODING, not_in, says_encoding};
 use super::{At, SCRIPT_LIMIT, ScriptFile, ScriptReading};
-use crate::runbook::admission::Admission;
 
 struct Copy<'a> {
     /// The table and its columns, as they are written.
@@ -141,13 +140,12 @@ impl ScriptReading {
         let kind = classify::kind(words);
         let lasting = self.made.read(words, &kind);
         let relation = self.share(classify::relation_in_words(words));
-        self.admissions.push(Admission::Inside);
         self.linting.pass();
         if let Some(linted) = self.laid.get_mut(file.source) {
             linted.ends.push((command.span.end, number));
         }
         if let Some(data) = &command.copy_data {
-            self.blank(file.source, data.clone());
+            self.blank(file.source, at, data.clone());
         }
         file.last_line = Some(file.places.line(span.end));
         let in_file = |range: &Range<usize>| at.laid.range_in_file(range);
@@ -157,22 +155,25 @@ impl ScriptReading {
             source: file.source,
             line,
             column,
-            span: span.clone(),
-            comment: comment.map(String::into_boxed_str),
             kind: self.common.share(&kind),
             relation: relation.into(),
-            subject: None,
-            edits: Box::new([super::super::script::SentEdit {
-                sent: 0..text.len(),
-                written: span,
-            }]),
+            seldom: SeldomParts {
+                comment: comment.map(String::into_boxed_str),
+                subject: None,
+                edits: Box::new([SentEdit {
+                    sent: 0..text.len(),
+                    written: span.clone(),
+                }]),
+                copy_data: command.copy_data.as_ref().map(in_file),
+                data_file,
+                lasting: lasting.into(),
+            }
+            .if_any(),
+            span,
             text: text.into(),
-            copy_data: command.copy_data.as_ref().map(in_file),
-            data_file,
             fate: Fate::Sent,
             is_data: false,
             goes_back: false,
-            lasting: lasting.into(),
         });
         Ok(())
     }

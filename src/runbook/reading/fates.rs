@@ -40,9 +40,9 @@ const EARLY_ROLLBACK: &str = "the script would roll back by itself in the middle
 impl ScriptReading {
     /// What becomes of BEGIN, COMMIT and their kind.
     pub(super) fn settle_fates(&mut self) {
-        let admissions = std::mem::take(&mut self.admissions);
+        let mut admissions = std::mem::take(&mut self.admissions).into_iter().peekable();
         let told = (self.script.refusals.len(), self.own_findings.len());
-        let last = admissions.len().saturating_sub(1);
+        let last = self.script.statements.len().saturating_sub(1);
         let mut course = Course {
             only_settings: true,
             nothing_asked: true,
@@ -50,10 +50,9 @@ impl ScriptReading {
             open: Vec::new(),
         };
         let mut before = 0;
-        for (index, admission) in admissions.into_iter().enumerate() {
-            let Some(statement) = self.script.statements.get_mut(index) else {
-                continue;
-            };
+        for (index, statement) in self.script.statements.iter_mut().enumerate() {
+            let own = admissions.next_if(|(at, _)| *at == index);
+            let admission = own.map_or(Admission::Inside, |(_, admission)| admission);
             statement.fate = course.fate_of(&admission, index == last);
             statement.number = before + usize::from(!statement.fate.is_the_gates());
             before = statement.number;

@@ -22,7 +22,7 @@ impl ScriptReading {
     ) {
         let (line, _) = self.place(file, at.laid.in_file(command.span.start));
         let comment = self.comments(file, at, &command.comments, Some(line));
-        self.blank(file.source, command.span.clone());
+        self.blank(file.source, at, command.span.clone());
         let shown = printable(&command.name).into_owned();
         let inside = command
             .inside_statement
@@ -31,7 +31,7 @@ impl ScriptReading {
         if copying::is_one(&command.name) && may_stand {
             if let Err(why) = self.copy_command(file, at, command, comment) {
                 if let Some(data) = &command.copy_data {
-                    self.blank(file.source, data.clone());
+                    self.blank(file.source, at, data.clone());
                 }
                 let why = copying::refused(&shown, &why);
                 self.refuse(file, at, command.span.start, None, why);

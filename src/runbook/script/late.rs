@@ -155,13 +155,10 @@ impl NamedRelation {
         self.parsed.get().or(self.by_words.as_ref())
     }
 
-    /// Takes down what the parse says.
+    /// Takes down what the parse says, where that is not the same.
     pub(in crate::runbook) fn settle(&self, parsed: String) {
-        // What is the same is kept once already.
-        if self.by_words.as_deref() != Some(&*parsed) {
-            // It is parsed once.
-            let _ = self.parsed.set(parsed.into());
-        }
+        // It is parsed once.
+        let _ = self.parsed.set(parsed.into());
     }
 }
 

@@ -313,7 +313,7 @@ fn below(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line<'static>>
             let text = " and more: s shows the whole script";
             lines.push(scene.line(text, look.dim()));
         }
-        if let Some(data) = &statement.copy_data {
+        if let Some(data) = statement.copy_data() {
             let bytes = counted(data.len(), "byte", "bytes");
             lines.push(scene.line(format!(" and {bytes} of data after it"), look.dim()));
         }

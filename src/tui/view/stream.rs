@@ -437,7 +437,7 @@ fn what(scene: &Scene<'_>, statement: &Statement, room: usize) -> String {
     let kind = look.clean(&statement.kind);
     let left = room.saturating_sub(width(&kind) + 1).max(8);
     let clean = |name: &str| look.clean_lines(name).join(" ");
-    let name = match (statement.about(), &statement.subject) {
+    let name = match (statement.about(), statement.subject()) {
         (None, _) => return look.fit(&kind, room),
         (Some(_), Some(check)) if statement.kind == "SELECT" => look.clip(&clean(check), left),
         (Some(about), Some(name)) if width(&clean(&about)) > left => {
