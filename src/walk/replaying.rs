@@ -201,6 +201,8 @@ fn session_says(machine: &Machine, account: &Account, throw: Throw) -> Option<Bo
                     [usize::from(throw.of(2, 3))],
                 summary: format!("found {}", throw.which),
                 lines: vec!["and more".into()],
+                // As many as the linter has on the script.
+                findings: Some(1),
                 ..Evidence::default()
             },
         },
@@ -339,8 +341,10 @@ proptest! {
     }
 
     #[test]
-    fn so_it_does_of_a_rehearsal_of_a_decision_with_nothing_held_and_of_a_script_without_checks(throws in throws()) {
-        for plan in [plan(Mode::Rehearse, 0, true), unheld(true, true), unheld(false, false), bare()] {
+    fn so_it_does_of_other_plans(throws in throws()) {
+        let mut linted = plan(Mode::Run, 2, false);
+        linted.items[1].lints = true;
+        for plan in [plan(Mode::Rehearse, 0, true), unheld(true, true), unheld(false, false), bare(), linted] {
             let (engine, wire, replay) = live(plan, &throws);
             compare(&engine, &wire, &replay);
         }
