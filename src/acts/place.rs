@@ -120,26 +120,8 @@ impl KeyPlace {
 
     /// Whether the keys of [`KeyPlace::Everywhere`] hold here too.
     pub fn shares(self) -> bool {
-        match self {
-            KeyPlace::Everywhere
-            | KeyPlace::Checklist
-            | KeyPlace::Running
-            | KeyPlace::Gate
-            | KeyPlace::Review
-            | KeyPlace::Querying
-            | KeyPlace::Outcome
-            | KeyPlace::End
-            | KeyPlace::Reader
-            | KeyPlace::Pager
-            | KeyPlace::Inspect => true,
-            KeyPlace::Consent
-            | KeyPlace::Name
-            | KeyPlace::Question
-            | KeyPlace::Text
-            | KeyPlace::Secret
-            | KeyPlace::Field
-            | KeyPlace::Query => false,
-        }
+        let asks = matches!(self, KeyPlace::Question | KeyPlace::Field);
+        !asks && !self.types()
     }
 
     /// Whether something is read here page by page, so that the keys of [`KeyPlace::Pager`] hold too.
@@ -149,25 +131,7 @@ impl KeyPlace {
 
     /// Whether a text is typed here, so that a letter is a letter and the keys of [`KeyPlace::Field`] hold.
     pub fn types(self) -> bool {
-        match self {
-            KeyPlace::Consent
-            | KeyPlace::Name
-            | KeyPlace::Text
-            | KeyPlace::Secret
-            | KeyPlace::Query => true,
-            KeyPlace::Everywhere
-            | KeyPlace::Checklist
-            | KeyPlace::Running
-            | KeyPlace::Gate
-            | KeyPlace::Review
-            | KeyPlace::Question
-            | KeyPlace::Outcome
-            | KeyPlace::End
-            | KeyPlace::Reader
-            | KeyPlace::Pager
-            | KeyPlace::Field
-            | KeyPlace::Querying
-            | KeyPlace::Inspect => false,
-        }
+        use KeyPlace::{Consent, Name, Query, Secret, Text};
+        matches!(self, Consent | Name | Text | Secret | Query)
     }
 }

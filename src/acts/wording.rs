@@ -20,7 +20,7 @@ pub fn word_for(front: Front, wording: &str, value: &str) -> String {
     let mut out = String::with_capacity(wording.len() + value.len());
     let mut rest = wording;
     while let Some((before, behind)) = rest.split_once('{') {
-        let end = closing(behind);
+        let Some(end) = closing(behind) else { break };
         let inside = behind.get(..end).unwrap_or_default();
         out.push_str(before);
         match (inside, alternatives(inside), front) {
@@ -36,7 +36,7 @@ pub fn word_for(front: Front, wording: &str, value: &str) -> String {
 }
 
 /// Where the brace is closed that was opened before the text.
-fn closing(text: &str) -> usize {
+fn closing(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let close = text.char_indices().find(|(_, c)| match c {
         '{' => {
@@ -50,7 +50,7 @@ fn closing(text: &str) -> usize {
         }
         _ => false,
     });
-    close.map_or(text.len(), |(at, _)| at)
+    close.map(|(at, _)| at)
 }
 
 /// The two sides of a `|` that is in no brace of its own.
@@ -78,7 +78,9 @@ fn name_act(front: Front, act: &str) -> String {
             let needed = binding.after.split(" [").next().unwrap_or_default();
             format!("{}{needed}", binding.word)
         }
-        (Some(_) | None, _) => act.to_owned(),
+        (Some(_), Front::Lines) => act.to_owned(),
+        // A test finds it.
+        (None, _) => format!("{{{act}}}"),
     }
 }
 
@@ -102,6 +104,11 @@ mod tests {
             ("a{; {sign} signs|}", "a; Space signs", "a"),
             ("{} and {|{}}", "{x|y} and ", "{x|y} and {x|y}"),
             ("{messages} shows it", "m shows it", "messages shows it"),
+            (
+                "{nothing} of {open",
+                "{nothing} of {open",
+                "{nothing} of {open",
+            ),
         ] {
             assert_eq!(word_for(Front::Keys, wording, "{x|y}"), keys);
             assert_eq!(word_for(Front::Lines, wording, "{x|y}"), lines);
