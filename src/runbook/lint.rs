@@ -434,7 +434,7 @@ fn findings(
 
 #[cfg(test)]
 mod tests {
-    use super::{ParsedFile, lint};
+    use super::{Linted, ParsedFile, lint};
     use crate::runbook::linting::Excerpt;
     use crate::runbook::script::Script;
     use squawk_syntax::SourceFile;
@@ -494,6 +494,24 @@ mod tests {
                 assert_eq!(told(&sql), drops, "{sql}");
             }
         }
+    }
+
+    #[test]
+    fn rows_with_nothing_but_space_between_them_are_left_out_as_one() {
+        let text = b"INSERT 1; \n INSERT 2; -- mine\nINSERT 3;";
+        let mut linted = Linted::default();
+        for place in [0..9, 12..21, 30..39] {
+            linted.leave_out(text, place);
+        }
+        assert_eq!(linted.blanks, [0..21, 30..39]);
+        // What is taken down later may stand before it.
+        linted.leave_out(text, 22..29);
+        assert_eq!(linted.blanks, [0..21, 30..39, 22..29]);
+
+        let sql = "DROP TABLE a;\nINSERT INTO t VALUES (1);\n\n INSERT INTO t VALUES (2);\nSELECT 1;\n\
+                   DROP TABLE b;\n";
+        let drops = [1, 5].map(|number| ("ban-drop-table".to_owned(), Some(number)));
+        assert_eq!(told(sql), drops);
     }
 
     #[test]
