@@ -112,6 +112,9 @@ fn wording_of(refusal: &Refusal) -> (&'static str, String) {
         Refusal::ScriptRunning => {
             "The script is running: {cancel} cancels it. {quit} again cancels, rolls back and leaves."
         }
+        Refusal::CommitsByItself => {
+            "What comes out as approved is committed by itself: {cancel} cancels it, and it is rolled back."
+        }
         Refusal::OutcomeUnderWay => {
             "The outcome is being proven. {quit} again leaves, if need be without it."
         }
@@ -207,6 +210,7 @@ mod tests {
             Refusal::TransactionFailed,
             Refusal::TransactionOpen,
             Refusal::ScriptRunning,
+            Refusal::CommitsByItself,
             Refusal::OutcomeUnderWay,
             Refusal::TooSoon,
             Refusal::HappensTwice("statement 2 calls nextval".into()),

@@ -70,6 +70,7 @@ pub enum Refusal {
     TransactionFailed,
     TransactionOpen,
     ScriptRunning,
+    CommitsByItself,
     OutcomeUnderWay,
     TooSoon,
     HappensTwice(String),

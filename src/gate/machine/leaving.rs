@@ -24,10 +24,10 @@ pub(super) struct Leaving {
 
 impl Machine {
     /// `q`, where it is refused with `reason` until it is pressed again. As at the gate, a key that is
-    /// held down never finds it open.
+    /// held down never finds it open. In a second pass it does: there COMMIT would follow by itself.
     pub(super) fn refusal_to_part(&self, reason: Refusal) -> Option<Refusal> {
         match self.parting {
-            Some(open) if open >= plan::ARMING => None,
+            Some(open) if open >= plan::ARMING || self.approval().is_some() => None,
             Some(_) => Some(Refusal::TooSoon),
             None => Some(reason),
         }

@@ -25,18 +25,21 @@ impl Machine {
             Phase::Reviewing { prompt, arming, .. } => self.offer_in_review(act, *prompt, *arming),
             Phase::Beginning { .. } => match act {
                 Act::Cancel => Offer::Open,
+                Act::AskRollback => self.offer_to_roll_back_while_it_runs(),
                 Act::Quit => Offer::unless(self.refusal_to_part(Refusal::ScriptRunning)),
                 _ => Offer::Absent,
             },
             Phase::Applying(pass) | Phase::Verifying(pass) => match act {
                 Act::Cancel => Offer::unless(refusal_to_cancel(pass.cancelling)),
                 Act::Extend => Offer::unless(self.refusal_to_extend()),
+                Act::AskRollback => self.offer_to_roll_back_while_it_runs(),
                 Act::Quit => Offer::unless(self.refusal_to_part(Refusal::ScriptRunning)),
                 _ => Offer::Absent,
             },
             Phase::TakingDown(pass) => match act {
                 Act::Cancel => Offer::unless(refusal_to_cancel(pass.cancelling)),
                 Act::Extend => Offer::unless(self.refusal_to_extend()),
+                Act::AskRollback => self.offer_to_roll_back_while_it_runs(),
                 Act::Quit => Offer::unless(self.refusal_to_part(Refusal::TransactionOpen)),
                 _ => Offer::Absent,
             },
@@ -89,6 +92,14 @@ impl Machine {
                 _ => Offer::Absent,
             },
             Phase::Left(_) => Offer::Absent,
+        }
+    }
+
+    /// Nobody is asked behind a second pass: whoever wants it rolled back is told what does that.
+    fn offer_to_roll_back_while_it_runs(&self) -> Offer {
+        match self.approval() {
+            Some(_) => Offer::Refused(Refusal::CommitsByItself),
+            None => Offer::Absent,
         }
     }
 

@@ -190,3 +190,39 @@ fn a_pass_that_is_not_known_to_be_gone_is_not_reviewed_and_its_link_is_why() {
         run.phase()
     );
 }
+
+/// A second pass of which the script runs.
+fn second_pass() -> Run {
+    let mut run = reviewing();
+    run.event(Event::Drawn).tick(plan::ARMING);
+    run.key(Command::AskCommit)
+        .key(Command::NameTyped("wiser_ops".into()))
+        .report(Body::Connected(Box::new(Target {
+            database: "wiser_ops".into(),
+            ..Target::default()
+        })))
+        .report(Body::Begun {
+            xid: "8".into(),
+            added: Vec::new(),
+        });
+    assert!(matches!(run.phase(), Phase::Applying(_)));
+    assert!(run.machine.approval().is_some());
+    run
+}
+
+#[test]
+fn who_wants_out_of_a_second_pass_is_told_what_ends_it_and_is_out_with_two_quick_qs() {
+    let mut run = second_pass();
+    run.key(Command::AskRollback);
+    assert!(run.says(&Refusal::CommitsByItself), "{:?}", run.effects);
+    run.key(Command::Quit);
+    assert!(run.says(&Refusal::ScriptRunning), "{:?}", run.effects);
+    run.event(Event::Drawn).tick(100);
+    run.key(Command::Quit);
+    assert!(run.asks(rolls_back));
+    assert_eq!(run.rolls_back_for(), Some(&Why::Alarmed(Alarm::Quit)));
+
+    let mut run = second_pass();
+    run.key(Command::Cancel);
+    assert_eq!(run.effects, [Effect::Cancel]);
+}
