@@ -15,6 +15,8 @@ pub mod rehearsed;
 pub mod replay;
 pub mod report;
 pub mod shelf;
+#[cfg(test)]
+mod tests;
 
 pub use entry::Entry;
 
@@ -24,6 +26,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 #[derive(Debug)]
 pub struct Journal {
@@ -33,6 +36,20 @@ pub struct Journal {
     footing: Footing,
     /// Lines that are made and not written yet.
     kept: String,
+    /// The folder that it lies in, until its name there is on disk.
+    folder: Option<PathBuf>,
+    /// What was written so far is being put on disk.
+    settling: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+/// Waits until a file's lines are on disk, and its name in that folder.
+fn put_on_disk(file: &File, folder: Option<&Path>) -> std::io::Result<()> {
+    file.sync_data()?;
+    // The name must survive a crash as well as the lines. Behind them it mostly is there already.
+    match folder {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 /// So many bytes of lines are kept at the most, in bytes.
@@ -140,23 +157,19 @@ impl Journal {
                 folder.join(format!("{now}-{}.jsonl", std::process::id()))
             }
         };
-        let open = |source| JournalError::Open {
-            path: path.clone(),
-            source,
-        };
         let file = OpenOptions::new()
             .append(true)
             .create_new(true)
             .mode(0o600)
             .open(&path)
-            .map_err(open)?;
-        // The name must survive a crash as well as the lines.
-        if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            File::open(parent)
-                .and_then(|d| d.sync_all())
-                .map_err(open)?;
-        }
-        Ok(Journal::over(path, file))
+            .map_err(|source| JournalError::Open {
+                path: path.clone(),
+                source,
+            })?;
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+        let mut journal = Journal::over(path.clone(), file);
+        journal.folder = folder.map(Path::to_owned);
+        Ok(journal)
     }
 
     /// A journal onto a file that is open already; `path` is its name for people. As long as it is
@@ -171,6 +184,8 @@ impl Journal {
             file,
             chain: Chain::default(),
             kept: String::new(),
+            folder: None,
+            settling: None,
         }
     }
 
@@ -224,9 +239,61 @@ impl Journal {
     /// one that its name leads to.
     pub fn record_durably(&mut self, entry: &Entry) -> Result<(), JournalError> {
         self.record(entry)?;
-        self.file
-            .sync_data()
-            .map_err(|source| self.write_error(source))?;
+        self.settle()?;
+        let put = put_on_disk(&self.file, self.folder.as_deref());
+        self.found_on_disk(put)
+    }
+
+    /// Appends a line, and has it put on disk by a thread of its own, in which time much else can be done:
+    /// what rests on it waits with [`Journal::settle`] first, or is itself recorded durably.
+    ///
+    /// # Errors
+    /// As [`Journal::record_durably`].
+    pub fn record_beside(&mut self, entry: &Entry) -> Result<(), JournalError> {
+        self.record(entry)?;
+        let file = self.file.try_clone();
+        let file = file.map_err(|source| self.write_error(source))?;
+        let folder = self.folder.clone();
+        let put = move || put_on_disk(&file, folder.as_deref());
+        let thread = std::thread::Builder::new().name("journal".to_owned());
+        let settling = thread.spawn(put);
+        self.settling = Some(settling.map_err(|source| self.write_error(source))?);
+        Ok(())
+    }
+
+    /// Waits until what [`Journal::record_beside`] appended is on disk.
+    ///
+    /// # Errors
+    /// As [`Journal::record_durably`].
+    pub fn settle(&mut self) -> Result<(), JournalError> {
+        let Some(settling) = self.settling.take() else {
+            return Ok(());
+        };
+        let died = |_| {
+            Err(std::io::Error::other(
+                "the thread that waits for the disk died",
+            ))
+        };
+        let put = settling.join().unwrap_or_else(died);
+        self.found_on_disk(put)
+    }
+
+    /// The same without waiting, where that is over by now.
+    ///
+    /// # Errors
+    /// As [`Journal::record_durably`].
+    pub fn settle_by_now(&mut self) -> Result<(), JournalError> {
+        let over = |settling: &JoinHandle<_>| settling.is_finished();
+        match self.settling.as_ref().is_some_and(over) {
+            true => self.settle(),
+            false => Ok(()),
+        }
+    }
+
+    /// Under its own name, with all that was written.
+    fn found_on_disk(&mut self, put: std::io::Result<()>) -> Result<(), JournalError> {
+        put.map_err(|source| self.write_error(source))?;
+        self.folder = None;
         self.stands()?;
         self.footing
             .reads_back(&self.path)
@@ -256,82 +323,5 @@ impl Journal {
             path: self.path.clone(),
             source,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn opened() -> Entry {
-        Entry::Opened(Box::default())
-    }
-
-    #[test]
-    fn lines_are_for_their_owner_alone_and_chained() {
-        use std::os::unix::fs::PermissionsExt;
-        let home = tempfile::tempdir().unwrap();
-        let state = home.path().to_str().unwrap().to_owned();
-        let env = |name: &str| (name == "XDG_STATE_HOME").then(|| state.clone());
-        let mut journal = Journal::create(None, env).unwrap();
-        journal.record(&opened()).unwrap();
-        journal
-            .record_durably(&Entry::intent(entry::Decision::Commit, Some("7".into())))
-            .unwrap();
-        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(journal.path()), 0o600);
-        assert_eq!(mode(journal.path().parent().unwrap()), 0o700);
-        let text = std::fs::read_to_string(journal.path()).unwrap();
-        assert_eq!(chain::verify(&text).unwrap().len(), 2);
-    }
-
-    #[test]
-    fn lines_that_are_kept_stand_before_what_is_on_disk_and_are_written_at_the_end() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("run.jsonl");
-        let mut journal = Journal::create(Some(&path), |_| None).unwrap();
-        let written = || {
-            let text = std::fs::read_to_string(&path).unwrap();
-            chain::verify(&text).unwrap().len()
-        };
-        journal.keep(&opened());
-        journal.keep(&opened());
-        assert_eq!(written(), 0, "one by one");
-        let intent = Entry::intent(entry::Decision::Commit, Some("7".into()));
-        journal.record_durably(&intent).unwrap();
-        assert_eq!(written(), 3);
-        journal.keep(&opened());
-        drop(journal);
-        assert_eq!(written(), 4);
-    }
-
-    #[test]
-    fn a_journal_that_is_being_written_is_known_as_such() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("run.jsonl");
-        let journal = Journal::create(Some(&path), |_| None).unwrap();
-        assert!(is_being_written(&path));
-        drop(journal);
-        assert!(!is_being_written(&path));
-    }
-
-    #[test]
-    fn a_journal_never_writes_over_another_one() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("run.jsonl");
-        Journal::create(Some(&path), |_| None).unwrap();
-        let error = Journal::create(Some(&path), |_| None).unwrap_err();
-        assert!(matches!(error, JournalError::Open { .. }), "{error}");
-    }
-
-    #[test]
-    fn a_full_disk_is_said() {
-        if !Path::new("/dev/full").exists() {
-            return;
-        }
-        let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
-        let mut journal = Journal::over("/dev/full".into(), file);
-        let error = journal.record_durably(&opened()).unwrap_err();
-        assert!(error.to_string().contains("/dev/full"), "{error}");
     }
 }

@@ -41,6 +41,7 @@ pub mod variables;
 use impact::Impact;
 use script::{Script, ScriptRefusal};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The manifest's name in a runbook's folder.
 pub const MANIFEST: &str = "runbook.toml";
@@ -143,18 +144,36 @@ impl Runbook {
     }
 
     /// Parses and lints all of its scripts, and weighs the impact. It waits for what somebody else has begun.
+    /// The script that is applied comes first: what it touches is asked about. The others have every core but
+    /// one, which is left to whoever goes on meanwhile.
     pub fn read_through(&self) {
-        std::thread::scope(|scope| {
-            for script in self.scripts().skip(1).filter(|script| !script.is_linted()) {
-                scope.spawn(|| script.findings().len());
+        self.impact();
+        let rest = self.scripts().skip(1).filter(|script| !script.is_linted());
+        let rest: Vec<&Script> = rest.collect();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let readers = rest.len().min(cores.saturating_sub(1));
+        let next = AtomicUsize::new(0);
+        let read = || {
+            while let Some(script) = rest.get(next.fetch_add(1, Ordering::Relaxed)) {
+                script.findings();
             }
-            self.impact();
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..readers {
+                scope.spawn(read);
+            }
+            read();
         });
+    }
+
+    /// Whether the impact is weighed, so that nobody who asks for it waits.
+    pub fn is_weighed(&self) -> bool {
+        self.weighed.is_known()
     }
 
     /// Whether all of that is done, so that nobody who asks waits.
     pub fn is_read_through(&self) -> bool {
-        self.weighed.is_known() && self.scripts().all(Script::is_linted)
+        self.is_weighed() && self.scripts().all(Script::is_linted)
     }
 
     /// A script alone, with nothing to sign and nothing beside it.

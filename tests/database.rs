@@ -1,6 +1,8 @@
 //! The database code on real servers: what the session says is held against what the server has.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "database/ahead.rs"]
+mod ahead;
 #[path = "shared/aloud.rs"]
 mod aloud;
 #[path = "database/bytes.rs"]

@@ -20,7 +20,7 @@ use crate::database::settings::Settings;
 use crate::gate::{ExitCode, Mode, Plan};
 use crate::headless;
 use crate::journal::entry::{Opened, PhaseWord, Rehearses};
-use crate::journal::{Entry, Journal};
+use crate::journal::{Entry, Journal, JournalError};
 use crate::runbook::printable::printable;
 use crate::runbook::{ItemKind, Runbook, RunbookOrigin};
 use crate::tui::input;
@@ -40,6 +40,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc::unbounded_channel;
+
+/// What is said where the journal cannot be kept.
+fn not_begun(error: JournalError) -> Failure {
+    Failure::usage(Report::from(error).wrap_err("nothing was sent"))
+}
 
 pub(super) enum Whose<'a> {
     /// The person's at the terminal; without one it is refused.
@@ -107,8 +112,7 @@ pub(super) fn attend(
     let on_screen = interactive && by_lines.is_none();
     lint_scripts(&runbook, on_screen);
     say_what_it_is(&whose, by_lines.as_ref());
-    let mut journal = Journal::create(holding.limits.journal.as_deref(), env)
-        .map_err(|error| Failure::usage(Report::from(error).wrap_err("nothing was sent")))?;
+    let mut journal = Journal::create(holding.limits.journal.as_deref(), env).map_err(not_begun)?;
     let path = journal.path().to_owned();
     let folders = journals(&path);
     let mut attendance = Attendance {
@@ -126,7 +130,8 @@ pub(super) fn attend(
         not_read: None,
         path,
     };
-    attendance.open_in(&mut journal, "nothing was sent")?;
+    let first = attendance.first_line();
+    journal.record_beside(&first).map_err(not_begun)?;
 
     let runtime = start_runtime()?;
     let result = runtime.block_on(async {
@@ -134,13 +139,15 @@ pub(super) fn attend(
         let (alarms, alarmed) = unbounded_channel();
         let watchdog = Watchdog::start().wrap_err("the program's own tasks cannot be started")?;
         signals::listen(&alarms, &watchdog).wrap_err("signals cannot be listened to")?;
-        let seat = match on_screen {
-            true => Seat::screen(!look.no_mouse, alarmed, questions)?,
-            false => Seat::lines(alarmed, questions, interactive, look),
+        let take_seat = || match on_screen {
+            true => Seat::screen(!look.no_mouse, alarmed, questions),
+            false => Ok(Seat::lines(alarmed, questions, interactive, look)),
         };
         // The walks after the first go to the server that was reached then.
         let aim = Aim::from(settings);
-        attendance.walk_on(seat, &aim, journal, &watchdog).await
+        attendance
+            .walk_on(take_seat, &aim, journal, &watchdog)
+            .await
     });
     let told = result.map(|(code, lines, until)| {
         say_last(lines, until);
@@ -165,7 +172,8 @@ fn lint_scripts(runbook: &Arc<Runbook>, on_screen: bool) {
     if on_screen && signed {
         let beside = Arc::clone(runbook);
         let thread = std::thread::Builder::new().name("linter".to_owned());
-        if thread.spawn(move || beside.read_through()).is_ok() {
+        // The rest follows the evidence.
+        if thread.spawn(move || beside.impact().tables.len()).is_ok() {
             return;
         }
     }
@@ -193,28 +201,28 @@ struct Attendance<'a> {
 }
 
 impl<'a> Attendance<'a> {
-    /// Says in the journal which runbook is walked from here on.
-    fn open_in(&self, journal: &mut Journal, what_was_done: &'static str) -> Result<(), Failure> {
-        journal
-            .record_durably(&Entry::Opened(Box::new(Opened {
-                rehearses: self.whose.rehearses(),
-                ..opened(&self.runbook, self.mode, self.holding)
-            })))
-            .map_err(|error| Failure::usage(Report::from(error).wrap_err(what_was_done)))
+    /// What the journal says of the runbook that is walked from here on.
+    fn first_line(&self) -> Entry {
+        Entry::Opened(Box::new(Opened {
+            rehearses: self.whose.rehearses(),
+            ..opened(&self.runbook, self.mode, self.holding)
+        }))
     }
 
-    /// One walk after the other; the exit code of the last, the last words, and until when a terminal
-    /// that takes nothing is waited for.
+    /// One walk after the other, at the seat that is taken; the exit code of the last, the last words, and
+    /// until when a terminal that takes nothing is waited for.
     async fn walk_on(
         &mut self,
-        mut seat: Seat,
+        take_seat: impl FnOnce() -> Result<Seat, Failure>,
         aim: &Aim,
         journal: Journal,
         watchdog: &Watchdog,
     ) -> Result<(ExitCode, Vec<String>, Instant), Failure> {
-        let mut log = Log::Kept(Box::new(journal));
+        let log = Log::Kept(Box::new(journal));
+        // The way to the server takes longer than the one to the screen.
+        let (mut engine, mut heard) = self.start(aim, log, watchdog);
+        let mut seat = take_seat()?;
         loop {
-            let (mut engine, heard) = self.start(aim, log, watchdog);
             seat.hear(heard);
             let code = self.walk(&mut seat, &mut engine).await;
             if !self.starts_over(&engine, &seat) {
@@ -225,16 +233,19 @@ impl<'a> Attendance<'a> {
                 seat.leave(until);
                 return Ok((code, lines, until));
             }
-            log = engine.into_log();
+            let mut log = engine.into_log();
             if let Log::Kept(journal) = &mut log {
-                self.open_in(journal, "nothing was applied")?;
+                let unwritten = |error: JournalError| {
+                    Failure::usage(Report::from(error).wrap_err("nothing was applied"))
+                };
+                let first = self.first_line();
+                journal.record_durably(&first).map_err(unwritten)?;
                 if let Some(why) = self.not_read.take() {
                     let kept = Entry::phase(PhaseWord::StartingOver, Some(why));
-                    journal.record_durably(&kept).map_err(|error| {
-                        Failure::usage(Report::from(error).wrap_err("nothing was applied"))
-                    })?;
+                    journal.record_durably(&kept).map_err(unwritten)?;
                 }
             }
+            (engine, heard) = self.start(aim, log, watchdog);
         }
     }
 

@@ -57,18 +57,25 @@ impl LogWanted {
 pub struct Monitor;
 
 impl Monitor {
-    /// Watches the session that `identity` is of, where `pinned` leads. The task ends when nobody listens any more;
-    /// aborting it closes its connection.
+    /// Watches the session that `identity` is of, where `pinned` leads, from when `begins` ends on, and
+    /// after one interval in any case. The task ends when nobody listens any more; aborting it closes its
+    /// connection.
     pub fn spawn(
         pinned: &Pinned,
         identity: Identity,
         observations: UnboundedSender<Observation>,
         log: LogWanted,
+        begins: impl Future<Output = ()> + Send + 'static,
     ) -> JoinHandle<()> {
-        Monitor::spawn_every(pinned, identity, observations, log, INTERVAL)
+        let pinned = with_startup(pinned);
+        tokio::spawn(async move {
+            // Which of the two it was makes no difference.
+            let _ = timeout(INTERVAL, begins).await;
+            watch(pinned, identity, observations, log, INTERVAL).await;
+        })
     }
 
-    /// The same, with another interval.
+    /// The same at once, with another interval.
     pub fn spawn_every(
         pinned: &Pinned,
         identity: Identity,
@@ -76,12 +83,16 @@ impl Monitor {
         log: LogWanted,
         interval: Duration,
     ) -> JoinHandle<()> {
-        let ours = pinned.with(|settings| {
-            settings.application_name = APPLICATION.into();
-            settings.add_options(STARTUP);
-        });
-        tokio::spawn(watch(ours, identity, observations, log, interval))
+        let pinned = with_startup(pinned);
+        tokio::spawn(watch(pinned, identity, observations, log, interval))
     }
+}
+
+fn with_startup(pinned: &Pinned) -> Pinned {
+    pinned.with(|settings| {
+        settings.application_name = APPLICATION.into();
+        settings.add_options(STARTUP);
+    })
 }
 
 async fn watch(

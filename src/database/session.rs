@@ -6,9 +6,11 @@
 
 mod actor;
 mod answers;
+mod asked;
 pub mod caps;
 mod client_checks;
 mod committing;
+mod durability;
 mod evidence;
 mod guard;
 mod hold;

@@ -9,6 +9,8 @@ use crate::gate::event::{Reach, ServerMessage, Target};
 /// Oldest server that has `pg_current_xact_id()`.
 pub const OLDEST_SERVER: u32 = 130_000;
 
+/// The standbys are counted where `pg_stat_replication` takes them from: the view takes the server longer to plan
+/// than all the rest of this takes.
 const WHO: &str = "SELECT pg_catalog.current_database(), \
     current_user, \
     session_user, \
@@ -18,29 +20,28 @@ const WHO: &str = "SELECT pg_catalog.current_database(), \
     pg_catalog.current_setting('transaction_read_only'), \
     pg_catalog.pg_backend_pid(), \
     pg_catalog.host(pg_catalog.inet_server_addr()), \
-    (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication), \
+    (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_get_wal_senders()), \
     pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time()), \
-    pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()), \
-    pg_catalog.has_function_privilege('pg_catalog.pg_stat_file(pg_catalog.text)', 'EXECUTE')";
+    pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())";
+
+/// [`Target::files_since`], for a role that may ask it, of a file that is written once, when the cluster is
+/// made. What is behind the question whether it may is a text that is run only then: a function in the
+/// question itself would be refused before that is known, and the server's log would tell of it.
+const FILES: &str = "SELECT CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_stat_file(pg_catalog.text)', 'EXECUTE') \
+    THEN (SELECT word FROM pg_catalog.ts_stat('SELECT pg_catalog.array_to_tsvector(ARRAY[ \
+    pg_catalog.date_part(''epoch'', change)::pg_catalog.text]) \
+    FROM pg_catalog.pg_stat_file(''PG_VERSION'')')) END";
 
 const STARTED: &str = "SELECT pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())";
 
-/// [`Target::files_since`], for a role that may ask it: written once, when the cluster is made.
-const FILES: &str = "SELECT pg_catalog.date_part('epoch', change) \
-    FROM pg_catalog.pg_stat_file('PG_VERSION')";
+/// Whose data it is, for a role that may read the control file.
+const SYSTEM: &str = "SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system()), \
+    (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint())";
 
 /// A promoted server knows its new timeline at once by the name of the WAL file it writes; its
 /// control file learns of it only at the next checkpoint.
-const IDENTITY: &str = "SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system()), \
-    CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL \
-    ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8) \
-    END, \
-    (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint())";
-
-/// The same for a role that may not read the control file.
-const TIMELINE_ONLY: &str = "SELECT NULL, CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL \
-    ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8) \
-    END, NULL";
+const TIMELINE: &str = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL \
+    ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8) END";
 
 /// Asks the server what was reached.
 pub async fn read_target(link: &mut Link) -> Result<Target, ServerMessage> {
@@ -80,88 +81,48 @@ fn first_row(answer: Answer) -> Option<Vec<Option<String>>> {
         .filter(|_| !fails)
 }
 
+/// The questions for what was reached, on their way together. Nothing more is asked when they are answered,
+/// so that others may be under way behind them.
 pub struct Questions {
     who: Sent,
-    identity: Sent,
+    timeline: Sent,
     recovered: Sent,
-    files: Option<Sent>,
-    /// What this very session was told before: what it may ask, and what does not change.
-    known: Option<KnownIdentity>,
-}
-
-struct KnownIdentity {
-    files_since: Option<String>,
-    system_identifier: Option<String>,
+    files: Sent,
+    system: Option<Sent>,
 }
 
 impl Questions {
-    /// Sends them. With what this session was told before, nothing more is asked when they are
-    /// answered, so that others may be under way behind them.
+    /// Sends them. What this session was refused before, it does not ask again.
     pub async fn send(link: &mut Link, known: Option<&Target>) -> Result<Questions, ServerMessage> {
         let gone = |why: Unsent| BrokenLink::from(why).why();
-        let known = known.map(|known| KnownIdentity {
-            files_since: known.files_since.clone(),
-            system_identifier: known.system_identifier.clone(),
-        });
-        let identity = match &known {
-            Some(KnownIdentity {
-                system_identifier: None,
-                ..
-            }) => TIMELINE_ONLY,
-            Some(_) | None => IDENTITY,
-        };
+        let refused = known.is_some_and(|known| known.system_identifier.is_none());
         Ok(Questions {
             who: link.send_ours(WHO).await.map_err(gone)?,
-            identity: link.send_ours(identity).await.map_err(gone)?,
+            timeline: link.send_ours(TIMELINE).await.map_err(gone)?,
             recovered: link.send_ours(RECOVERED).await.map_err(gone)?,
-            // Whoever else may ask it is asked first whether they may, or the server's log would
-            // tell of a refusal.
-            files: match known.is_none() && link.is_superuser() {
-                true => Some(link.send_ours(FILES).await.map_err(gone)?),
-                false => None,
+            files: link.send_ours(FILES).await.map_err(gone)?,
+            system: match refused {
+                false => Some(link.send_ours(SYSTEM).await.map_err(gone)?),
+                true => None,
             },
-            known,
         })
-    }
-
-    /// Reads the answers, and asks what is then still open. Nothing may be under way behind them,
-    /// unless they were sent with what this session was told before.
-    pub async fn answer(self, link: &mut Link) -> Result<Target, ServerMessage> {
-        self.hear(link).await?.complete(link).await
     }
 
     /// Reads the answers.
-    pub async fn hear(self, link: &mut Link) -> Result<TargetAnswers, ServerMessage> {
-        Ok(TargetAnswers {
-            who: heard(link, self.who).await?,
-            identity: heard(link, self.identity).await?,
-            recovered: heard(link, self.recovered).await?,
-            files: match self.files {
-                Some(files) => Some(heard(link, files).await?),
-                None => None,
-            },
-            known: self.known,
-        })
-    }
-}
-
-pub struct TargetAnswers {
-    who: Answer,
-    identity: Answer,
-    recovered: Answer,
-    files: Option<Answer>,
-    known: Option<KnownIdentity>,
-}
-
-impl TargetAnswers {
-    /// The target, once nothing else is under way: what was refused is asked for again in another
-    /// way, unless this session was told before.
-    pub async fn complete(self, link: &mut Link) -> Result<Target, ServerMessage> {
-        if let Some(error) = self.who.error {
+    pub async fn answer(self, link: &mut Link) -> Result<Target, ServerMessage> {
+        let who = heard(link, self.who).await?;
+        let timeline = only_cell(heard(link, self.timeline).await?);
+        let recovered = only_cell(heard(link, self.recovered).await?);
+        let files_since = only_cell(heard(link, self.files).await?);
+        let system = match self.system {
+            Some(system) => first_row(heard(link, system).await?),
+            None => None,
+        };
+        if let Some(error) = who.error {
             return Err(error);
         }
         let who =
-            first_row(self.who).ok_or_else(|| message::own("the server answered without a row"))?;
+            first_row(who).ok_or_else(|| message::own("the server answered without a row"))?;
         let mut cells = who.into_iter();
         let mut cell = || cells.next().flatten().unwrap_or_default();
         let mut target = Target {
@@ -179,28 +140,20 @@ impl TargetAnswers {
             standbys: cell().parse().unwrap_or(0),
             started: Some(cell()).filter(|at| !at.is_empty()),
             asked_at: Some(cell()).filter(|at| !at.is_empty()),
+            files_since,
+            recovered,
             protocol_pid: link.protocol_pid(),
             tls: link.tls().map(str::to_owned),
             reach: reach(link),
             ..Target::default()
         };
-        let may_see_files = cell() == "t";
-        let is_known = self.known.is_some();
         target.session_role = target.session_role.filter(|role| *role != target.role);
-        target.files_since = match self.files {
-            Some(answer) => only_cell(answer),
-            None if is_known => self.known.and_then(|known| known.files_since),
-            None if may_see_files => only_cell(link.ask(FILES).await.map_err(BrokenLink::why)?),
-            None => None,
-        };
-        target.recovered = only_cell(self.recovered);
-        let identity = match first_row(self.identity) {
-            Some(row) => Some(row),
-            None if is_known => None,
-            // Refused to this role: ask for less.
-            None => first_row(link.ask(TIMELINE_ONLY).await.map_err(BrokenLink::why)?),
-        };
-        (target.system_identifier, target.timeline) = identity.map_or((None, None), told);
+        let mut system = system.unwrap_or_default().into_iter();
+        target.system_identifier = system.next().flatten();
+        let replayed = system.next().flatten();
+        target.timeline = timeline
+            .and_then(|hex| u32::from_str_radix(&hex, 16).ok())
+            .or_else(|| replayed.and_then(|timeline| timeline.parse().ok()));
         Ok(target)
     }
 }
@@ -209,18 +162,6 @@ async fn heard(link: &mut Link, sent: Sent) -> Result<Answer, ServerMessage> {
     link.answer(sent, &mut |_| {})
         .await
         .map_err(BrokenLink::why)
-}
-
-/// System identifier and timeline, as far as the role may see them.
-fn told(row: Vec<Option<String>>) -> (Option<String>, Option<u32>) {
-    let mut cells = row.into_iter();
-    let system_identifier = cells.next().flatten();
-    let writing = cells.next().flatten();
-    let replayed = cells.next().flatten();
-    let timeline = writing
-        .and_then(|hex| u32::from_str_radix(&hex, 16).ok())
-        .or_else(|| replayed.and_then(|t| t.parse().ok()));
-    (system_identifier, timeline)
 }
 
 /// That a pooler stands in between, where one does. What is set there outside a transaction stays on
@@ -274,10 +215,10 @@ pub async fn take_any_bytes(link: &mut Link) -> Result<(), ServerMessage> {
 pub async fn prove_same(link: &mut Link, identity: &Identity) -> Result<(), ServerMessage> {
     let gone = |why: Unsent| BrokenLink::from(why).why();
     let started = link.send_ours(STARTED).await.map_err(gone)?;
-    let asked = link.send_ours(IDENTITY).await.map_err(gone)?;
+    let asked = link.send_ours(SYSTEM).await.map_err(gone)?;
     let started = only_cell(heard(link, started).await?);
     // Without a right to it the start alone has to do.
-    let system = first_row(heard(link, asked).await?).and_then(|row| told(row).0);
+    let system = only_cell(heard(link, asked).await?);
     let differs = |then: &Option<String>, now: &Option<String>| {
         then.is_some() && now.is_some() && then != now
     };

@@ -162,6 +162,10 @@ pub(super) fn parse_and_lint(script: &Script, unlinted: &Unlinted) -> Vec<Findin
     // What only one of them has read is not told.
     let done = on_a_deep_stack(|| {
         let files = parse_files();
+        let length = script.sources.iter().map(|file| file.text.len());
+        if length.sum::<usize>() < WORTH_A_THREAD {
+            return Some((read(&files), linter(&files)));
+        }
         // Each on a core of its own.
         std::thread::scope(|scope| {
             let found = deep_stack().spawn_scoped(scope, || linter(&files));
@@ -193,6 +197,10 @@ pub(super) fn parse_and_lint(script: &Script, unlinted: &Unlinted) -> Vec<Findin
     told.extend(sent);
     told
 }
+
+/// From which length on, in bytes, the linter has a thread of its own: it takes some microseconds a line, and
+/// many small scripts are read at the same time, beside the connection and the first frame.
+const WORTH_A_THREAD: usize = 128 << 10;
 
 /// What is said where the parser failed.
 fn not_linted() -> Finding {

@@ -278,6 +278,21 @@ impl<H: HeldSession> Engine<H> {
         }
         self.drain(VecDeque::from([event]));
         self.write_down();
+        if let Err(error) = self.hear_disk(Journal::settle_by_now) {
+            self.drain(VecDeque::from([Event::JournalLost(error.to_string())]));
+        }
+    }
+
+    /// Hears whether the journal's first line is on disk.
+    fn hear_disk(
+        &mut self,
+        hear: fn(&mut Journal) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
+        let Log::Kept(journal) = &mut self.log else {
+            return Ok(());
+        };
+        let heard = hear(journal);
+        self.note_loss(heard)
     }
 
     /// Takes one of many reports that wait: what it has for the journal may be written with what the next
@@ -592,7 +607,12 @@ impl<H: HeldSession> Engine<H> {
                     .unwrap_or_default();
                 return self.held.ask_earlier(seq, journal, xid);
             }
-            Request::Begin => Order::Begin,
+            Request::Begin => {
+                if let Err(error) = self.hear_disk(Journal::settle) {
+                    events.push_back(Event::JournalLost(error.to_string()));
+                }
+                Order::Begin
+            }
             Request::RunScript => Order::RunScript,
             Request::Settle => Order::Settle,
             Request::TakeDown => Order::TakeDown,

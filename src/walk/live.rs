@@ -17,8 +17,10 @@ use crate::runbook::Runbook;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
 
 #[derive(Debug)]
 pub struct Live {
@@ -27,6 +29,28 @@ pub struct Live {
     state: Arc<LiveState>,
     log: LogWanted,
     backups: Backups,
+    evidence: watch::Receiver<EvidenceSeen>,
+}
+
+/// How much of the evidence the server has given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum EvidenceSeen {
+    Nothing,
+    /// What was reached.
+    First,
+    All,
+}
+
+impl EvidenceSeen {
+    /// How much it is once that was said. The sizes of the tables come last; whatever else is said is said
+    /// where no evidence is looked for.
+    fn after(body: &Body) -> EvidenceSeen {
+        match body {
+            Body::Connected(_) | Body::Guard { .. } | Body::Noticed { .. } => EvidenceSeen::Nothing,
+            Body::Probed { .. } => EvidenceSeen::First,
+            _ => EvidenceSeen::All,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +70,8 @@ fn died() -> ServerMessage {
 }
 
 impl Live {
-    /// Starts the session's task; a monitor follows each session that connects, to where it did.
+    /// Starts the session's task; a monitor follows each session that connects, to where it did, once the
+    /// evidence is there.
     pub fn start(
         runbook: Arc<Runbook>,
         aim: impl Into<Aim>,
@@ -58,8 +83,10 @@ impl Live {
     ) {
         let (inner, from_session) = unbounded_channel();
         let (reports, outer) = unbounded_channel();
-        let (observations, seen) = unbounded_channel();
+        let (observations, sights) = unbounded_channel();
         let aim: Aim = aim.into();
+        let (seen, evidence) = watch::channel(EvidenceSeen::Nothing);
+        tokio::spawn(lint_the_rest(Arc::clone(&runbook), evidence.clone()));
         let (session, task) = Session::spawn(runbook, aim.clone(), options, inner);
         let state = Arc::new(LiveState::default());
         let log = LogWanted::default();
@@ -67,6 +94,7 @@ impl Live {
             aim,
             observations,
             log: log.clone(),
+            seen,
         };
         tokio::spawn(relay(beside, from_session, reports.clone()));
         let (watched, to) = (Arc::clone(&state), reports.clone());
@@ -84,8 +112,9 @@ impl Live {
             reports,
             state,
             log,
+            evidence,
         };
-        (live, outer, seen)
+        (live, outer, sights)
     }
 }
 
@@ -100,6 +129,23 @@ struct MonitorNeeds {
     aim: Aim,
     observations: UnboundedSender<Observation>,
     log: LogWanted,
+    seen: watch::Sender<EvidenceSeen>,
+}
+
+/// How long the connection goes before the linter's work on other scripts than the one that is applied.
+const CONNECTION_FIRST: Duration = Duration::from_secs(1);
+
+/// Parses and lints all scripts, once it is known what was reached: on a machine of few cores the way there
+/// would take as long again beside it. Then the server has its own work.
+async fn lint_the_rest(runbook: Arc<Runbook>, mut evidence: watch::Receiver<EvidenceSeen>) {
+    if runbook.is_read_through() {
+        return;
+    }
+    let first = evidence.wait_for(|seen| *seen >= EvidenceSeen::First);
+    // Which of the two it was makes no difference.
+    let _ = timeout(CONNECTION_FIRST, first).await;
+    // Where it fails, whoever asks waits.
+    let _ = tokio::task::spawn_blocking(move || runbook.read_through()).await;
 }
 
 /// Passes reports on, and puts a monitor beside each session.
@@ -110,6 +156,11 @@ async fn relay(
 ) {
     let mut monitor: Option<tokio::task::JoinHandle<()>> = None;
     while let Some(report) = from.recv().await {
+        let seen = EvidenceSeen::after(&report.body);
+        beside.seen.send_if_modified(|known| {
+            let before = std::mem::replace(known, seen.max(*known));
+            *known != before
+        });
         if let Body::Connected(target) = &report.body {
             if let Some(old) = monitor.take() {
                 old.abort();
@@ -124,6 +175,7 @@ async fn relay(
                     Identity::of(target),
                     beside.observations.clone(),
                     beside.log.clone(),
+                    all_evidence(beside.seen.subscribe()),
                 ));
             }
         }
@@ -134,6 +186,13 @@ async fn relay(
     if let Some(monitor) = monitor {
         monitor.abort();
     }
+}
+
+/// Waits until the server has given all evidence. Nothing is held before, and the monitor would only take the
+/// server's time from it.
+async fn all_evidence(mut evidence: watch::Receiver<EvidenceSeen>) {
+    // Where nobody tells any more, the session has ended.
+    let _ = evidence.wait_for(|seen| *seen == EvidenceSeen::All).await;
 }
 
 impl HeldSession for Live {
@@ -183,12 +242,10 @@ impl HeldSession for Live {
     }
 
     fn lint(&self, seq: Seq, item: usize, runbook: Arc<Runbook>) {
-        let reports = self.reports.clone();
+        let (reports, seen) = (self.reports.clone(), self.evidence.clone());
         tokio::spawn(async move {
-            let reviewed = tokio::task::spawn_blocking(move || {
-                runbook.read_through();
-                evidence::review(&runbook)
-            });
+            lint_the_rest(Arc::clone(&runbook), seen).await;
+            let reviewed = tokio::task::spawn_blocking(move || evidence::review(&runbook));
             let evidence = reviewed.await.unwrap_or_else(|_| evidence::not_linted());
             let body = Body::Probed { item, evidence };
             let _ = reports.send(Report { seq, body });

@@ -7,13 +7,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::asked::AskedFor;
 use super::identity::Identity;
 use super::last_words::{explain_end, explain_idle_end};
 use super::limits::SessionLimits;
 use super::line::OutsideHandle;
-use super::looking::{self, Looks};
+use super::looking::Looks;
 use super::{HoldOptions, Order};
-use crate::database::link::{Answer, BrokenLink, Link};
+use crate::database::link::{BrokenLink, Link};
 use crate::database::locks::LockLedger;
 use crate::database::message;
 use crate::database::pinned::Aim;
@@ -25,6 +26,9 @@ use crate::runbook::Runbook;
 /// How long a goodbye may take.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
+/// How long what was asked for a checklist is kept when nobody orders one.
+const UNWANTED: Duration = Duration::from_millis(100);
+
 pub(super) struct Actor {
     pub(super) runbook: Arc<Runbook>,
     pub(super) aim: Aim,
@@ -35,6 +39,8 @@ pub(super) struct Actor {
     pub(super) link: Option<Link>,
     /// What the last connection reached.
     pub(super) target: Option<Target>,
+    /// What is on its way for a checklist, asked together with what was reached.
+    pub(super) asked: Option<AskedFor>,
     /// The server that the transaction was opened on, and its backend.
     pub(super) identity: Option<Identity>,
     /// The transaction that was opened last.
@@ -72,6 +78,7 @@ enum ActorTurn {
     Lost(BrokenLink),
     Obey(Option<(Seq, Order)>),
     Beat,
+    LetPass,
     LetGo,
 }
 
@@ -91,6 +98,7 @@ impl Actor {
             line,
             link: None,
             target: None,
+            asked: None,
             identity: None,
             xid: None,
             ledger: LockLedger::default(),
@@ -115,12 +123,15 @@ impl Actor {
             let (seq, reports) = (self.latest, self.reports.clone());
             let mut notice = |message| noticed(&reports, seq, None, message);
             let (due, held) = (self.heard + self.between_beats(), line.lease.is_held());
+            let asked = self.asked.is_some();
             let turn = tokio::select! {
                 biased;
-                end = watch(&mut self.link, &mut notice) => ActorTurn::Lost(end),
+                // What the server says then are answers.
+                end = watch(&mut self.link, &mut notice), if !asked => ActorTurn::Lost(end),
                 order = orders.recv() => ActorTurn::Obey(order),
                 () = line.lease.run_out() => ActorTurn::LetGo,
                 () = tokio::time::sleep_until(due), if held => ActorTurn::Beat,
+                () = tokio::time::sleep(UNWANTED), if asked => ActorTurn::LetPass,
             };
             let done = match turn {
                 ActorTurn::Lost(broken) => Err(broken),
@@ -131,6 +142,7 @@ impl Actor {
                     self.obey_within_lease(seq, order).await
                 }
                 ActorTurn::Beat => self.beat(seq).await,
+                ActorTurn::LetPass => self.let_asked_pass().await,
                 ActorTurn::LetGo => {
                     line.let_go();
                     Ok(())
@@ -214,6 +226,9 @@ impl Actor {
     }
 
     async fn obey(&mut self, seq: Seq, order: Order) -> Result<(), BrokenLink> {
+        if !matches!(order, Order::Connect | Order::Probe(_)) {
+            self.let_asked_pass().await?;
+        }
         match order {
             Order::Connect => self.connect(seq).await,
             Order::Probe(items) => return self.probe(seq, items).await,
@@ -257,34 +272,6 @@ impl Actor {
             Some(_) | None => {}
         }
         Ok(())
-    }
-
-    /// Whether the transaction's number is on the server's disk by now: then no crash can give it
-    /// to another transaction. Where the server does not answer that, it is not asked again, and
-    /// the number is not known to be. An error is returned only where it cost the transaction.
-    pub(super) async fn look_at_durability(
-        &mut self,
-        seq: Seq,
-    ) -> Result<Option<ServerMessage>, BrokenLink> {
-        let Some(lsn) = self.written_up_to.clone() else {
-            return Ok(None);
-        };
-        let (answer, back) = looking::ask_aside(self.link()?, &flushed(&lsn)).await?;
-        self.note_durability(seq, &answer);
-        Ok(back)
-    }
-
-    /// Takes the answer to [`flushed`].
-    pub(super) fn note_durability(&mut self, seq: Seq, answer: &Answer) {
-        let first = answer.results.last().and_then(|r| r.set.rows.first());
-        let yes = first.is_some_and(|row| row.first() == Some(&Some("t".into())));
-        if answer.error.is_some() {
-            self.written_up_to = None;
-        } else if yes && let Some(identity) = &mut self.identity {
-            identity.durable = true;
-            self.written_up_to = None;
-            self.say(seq, Body::NumberDurable);
-        }
     }
 
     /// The program's own limits on this server.
@@ -331,6 +318,7 @@ impl Actor {
         self.line.set(None);
         self.line.lease.end();
         self.link = None;
+        self.asked = None;
         self.ended = why.clone();
     }
 
@@ -364,14 +352,6 @@ pub(super) fn unanswered(limit: Duration) -> BrokenLink {
         "the server did not answer within {} s, so the link was given up",
         limit.as_secs_f32()
     )))
-}
-
-/// Whether the WAL is on the server's disk up to there.
-pub(super) fn flushed(lsn: &str) -> String {
-    format!(
-        "SELECT pg_catalog.pg_current_wal_flush_lsn() OPERATOR(pg_catalog.>=) \
-         '{lsn}'::pg_catalog.pg_lsn"
-    )
 }
 
 pub(super) fn noticed(

@@ -4,6 +4,8 @@
 use crate::database::link::{BrokenLink, Link, Sent};
 use crate::database::tap::Status;
 
+use super::asked::{AskedFor, Looker};
+
 /// First server that has `client_connection_check_interval`.
 const CHECKS_CLIENT: u32 = 14;
 
@@ -14,21 +16,29 @@ pub(super) async fn ask_for_client_checks(link: &mut Link) -> Result<Option<Sent
         return Ok(None);
     }
     let tried = "BEGIN READ ONLY; SET LOCAL client_connection_check_interval = '1s'; ROLLBACK";
-    Ok(Some(link.send_ours(tried).await?))
+    let sent = link.send_ours(tried).await?;
+    // Most servers can; what is asked behind this is asked again where this one cannot.
+    link.knows_client_checks(true);
+    Ok(Some(sent))
 }
 
-/// Takes the answer; the link knows it then.
+/// Takes the answer; the link knows it then. What was asked behind it comes back, unless it was in vain.
 pub(super) async fn learn_client_checks(
     link: &mut Link,
-    asked: Option<Sent>,
-) -> Result<(), BrokenLink> {
-    let Some(asked) = asked else {
-        return Ok(());
-    };
-    let tried = link.answer(asked, &mut |_| {}).await?;
-    if tried.error.is_some() && tried.status != Status::Idle {
-        link.ask("ROLLBACK").await?;
+    tried: Option<Sent>,
+    mut behind: Option<(Looker, AskedFor)>,
+) -> Result<Option<AskedFor>, BrokenLink> {
+    if let Some(tried) = tried {
+        let tried = link.answer(tried, &mut |_| {}).await?;
+        if tried.error.is_some() {
+            link.knows_client_checks(false);
+            if let Some((looker, asked)) = behind.take() {
+                looker.let_pass(link, asked).await?;
+            }
+            if link.status() != Status::Idle {
+                link.ask("ROLLBACK").await?;
+            }
+        }
     }
-    link.knows_client_checks(tried.error.is_none());
-    Ok(())
+    Ok(behind.map(|(_, asked)| asked))
 }

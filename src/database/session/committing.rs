@@ -112,7 +112,10 @@ impl Actor {
     /// may be durable by now, which decides after a crash whether the server's word can be taken;
     /// and which way it went.
     async fn send_commit(&mut self, guarded: &str, xid: &str) -> Result<CommitFlight, BrokenLink> {
-        let flushed = self.written_up_to.as_deref().map(super::actor::flushed);
+        let flushed = self
+            .written_up_to
+            .as_deref()
+            .map(super::durability::flushed);
         let link = self.link()?;
         let durable = match flushed {
             Some(question) => {

@@ -44,7 +44,7 @@ impl Actor {
                 () = tokio::time::sleep(pause) => {}
                 _ = severed.changed() => return Inquiry::Unreachable("the attempt was given up".into()),
             }
-            match self.reach().await {
+            match self.reach(None).await {
                 Ok(here) => match self.put_question(&here, &identity, &xid).await {
                     Ok(inquiry) => return inquiry,
                     Err(error) => {

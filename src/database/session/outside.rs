@@ -50,7 +50,7 @@ impl Actor {
             return Ok(());
         }
         let before = self.target.clone();
-        let now = self.reach().await?;
+        let now = self.reach(None).await?;
         let place = |target: &Target| {
             (
                 target.system_identifier.clone(),

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use super::actor::{Actor, Posting};
+use super::asked::looks_at_structure;
 use super::evidence::{connection_evidence, evidence_of_checks, refused, stopped_evidence};
 use super::measure;
 use super::posting::{UNGUARDED, guard_told, wait_for_post};
@@ -24,7 +25,7 @@ use crate::runbook::encoding::Charset;
 use crate::runbook::objects::Name;
 use crate::runbook::script::Script;
 use crate::runbook::{ItemKind, rehearsal};
-use around::{Around, first_file};
+use around::Around;
 
 /// SQLSTATE of a statement that was cancelled, by a person or by its own limit.
 const CANCELLED: &str = "57014";
@@ -46,25 +47,18 @@ fn any_bytes(charset: Charset) -> String {
 impl Actor {
     pub(super) async fn probe(&mut self, seq: Seq, items: Vec<usize>) -> Result<(), BrokenLink> {
         let runbook = Arc::clone(&self.runbook);
-        let looks_at_structure = runbook.items.iter().any(|i| i.kind == ItemKind::Structure);
+        let mut around = self.look_around(&items, &runbook).await?;
         let is_connection = |item: &usize| {
             let item = runbook.items.get(*item);
             item.is_some_and(|item| item.kind == ItemKind::Connection)
         };
         let (connection, others): (Vec<usize>, Vec<usize>) =
             items.into_iter().partition(is_connection);
-        // Nothing of ours may be asked between sending a file and its answer; where the structure is not
-        // looked at, who holds locks is asked a second time before it.
-        let ahead = match looks_at_structure {
-            true => first_file(&runbook, &others),
-            false => None,
-        };
-        let mut around = self.look_around(ahead).await?;
         let mut reached = Vec::new();
         for item in connection {
             let found = self.connection(around.target.clone())?;
             // Told once: where the structure is looked at, else here.
-            let found = match around.traffic.take_if(|_| !looks_at_structure) {
+            let found = match around.traffic.take_if(|_| !looks_at_structure(&runbook)) {
                 Some(first) => self.add_traffic(found, first).await?,
                 None => found,
             };
@@ -287,7 +281,7 @@ impl Actor {
             return Ok(());
         };
         if self.link.is_none()
-            && let Err(why) = self.reach().await
+            && let Err(why) = self.reach(None).await
         {
             self.say(seq, Body::PostVerifyFailed(Box::new(why)));
             return Ok(());

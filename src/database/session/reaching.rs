@@ -5,9 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::actor::{Actor, GOODBYE, noticed};
+use super::asked::Looker;
 use super::client_checks::{ask_for_client_checks, learn_client_checks};
 use super::line::PresentConnection;
 use super::looking::Looks;
+use crate::database::link::BrokenLink;
 use crate::database::{message, target};
 use crate::gate::event::{Body, Seq, ServerMessage, Target};
 
@@ -23,6 +25,7 @@ impl Actor {
         // It knows the way to the server of the session before; what that one still holds it ends.
         self.sentry = None;
         self.posting = None;
+        self.asked = None;
         if let Some(link) = self.link.take() {
             link.close(GOODBYE).await;
         }
@@ -52,7 +55,9 @@ impl Actor {
         let until = Instant::now() + limit;
         let mut told = false;
         loop {
-            let why = match self.reach().await {
+            // Who asks again has seen the evidence before.
+            let looker = self.target.is_none().then(|| self.looker());
+            let why = match self.reach(looker).await {
                 Err(why) if why.is_not_ready() => why,
                 reached => return reached,
             };
@@ -80,8 +85,9 @@ impl Actor {
         }
     }
 
-    /// Opens a new connection and finds out what it reached; `sever` gives it up.
-    pub(super) async fn reach(&mut self) -> Result<Target, ServerMessage> {
+    /// Opens a new connection and finds out what it reached; `sever` gives it up. The evidence that the
+    /// `looker` asks for is on its way then.
+    pub(super) async fn reach(&mut self, looker: Option<Looker>) -> Result<Target, ServerMessage> {
         let mut severed = self.line.severed.subscribe();
         let aim = self.aim.clone();
         let attempt = async {
@@ -93,23 +99,26 @@ impl Actor {
             let limit = aim.connect_timeout();
             let questions = async {
                 let unread = |why: ServerMessage| target::unread(&why);
-                let asked = target::Questions::send(&mut link, None).await;
-                let asked = asked.map_err(unread)?;
-                let tried = ask_for_client_checks(&mut link).await;
-                let tried = tried.map_err(|broken| unread(broken.why()))?;
-                let answers = asked.hear(&mut link).await.map_err(unread)?;
-                let learned = learn_client_checks(&mut link, tried).await;
-                learned.map_err(|broken| unread(broken.why()))?;
-                answers.complete(&mut link).await.map_err(unread)
+                let broken = |broken: BrokenLink| unread(broken.why());
+                let reached = target::Questions::send(&mut link, None).await;
+                let reached = reached.map_err(unread)?;
+                let tried = ask_for_client_checks(&mut link).await.map_err(broken)?;
+                let asked = match &looker {
+                    Some(looker) => looker.ask_ahead(&mut link).await.map_err(broken)?,
+                    None => None,
+                };
+                let target = reached.answer(&mut link).await.map_err(unread)?;
+                let asked = learn_client_checks(&mut link, tried, looker.zip(asked)).await;
+                Ok((target, asked.map_err(broken)?))
             };
-            let mut target: Target = match tokio::time::timeout(limit, questions).await {
+            let (mut target, asked) = match tokio::time::timeout(limit, questions).await {
                 Ok(answered) => answered?,
                 Err(_) => return Err(target::unread(&ServerMessage::default())),
             };
             target.hostaddr = aim.address_asked(&target.host, target.port);
-            Ok((link, target))
+            Ok((link, target, asked))
         };
-        let (mut link, target) = tokio::select! {
+        let (mut link, target, asked) = tokio::select! {
             result = attempt => result?,
             _ = severed.changed() => return Err(given_up()),
         };
@@ -123,6 +132,7 @@ impl Actor {
             abort: link.abort_handle(),
         }));
         self.link = Some(link);
+        self.asked = asked;
         self.looks = Looks::default();
         self.target = Some(target.clone());
         Ok(target)

@@ -8,7 +8,7 @@
 mod flight;
 mod proof;
 
-pub use flight::Flight;
+pub use flight::{Flight, OnItsWay};
 
 use std::time::Duration;
 

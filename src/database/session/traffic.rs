@@ -10,13 +10,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::actor::Actor;
+use super::asked::question_of_traffic;
 use super::read_only::{self, Flight, ReadOnlyLimits};
 use crate::database::link::{BrokenLink, Link};
-use crate::database::others::{self, COLUMNS, SESSION, WAIT};
-use crate::database::{message, tables};
+use crate::database::message;
+use crate::database::others::{self, COLUMNS, WAIT};
 use crate::gate::event::{Evidence, LockMode, OtherSession as Other, Standing};
 use crate::runbook::impact::Impact;
-use crate::runbook::objects::Name;
 
 /// How far the two looks are apart: long against an application's transaction, short against a
 /// person's patience.
@@ -30,29 +30,13 @@ struct ForeignLock {
     by: Other,
 }
 
-/// Catalog lookups by name would raise without USAGE on a schema; comparing text does not. Operators
-/// are qualified, because whoever may make one in a schema of the search path would act as us.
-fn question(relations: &[Name]) -> String {
-    format!(
-        "SELECT l.pid, {SESSION}, pg_catalog.concat(n.nspname, '.', c.relname), l.mode, \
-         l.virtualtransaction \
-         FROM {} JOIN pg_catalog.pg_locks l ON c.oid OPERATOR(pg_catalog.=) l.relation \
-         LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid \
-         WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.granted \
-         AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid() \
-         AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d \
-         WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())",
-        tables::named(relations, true)
-    )
-}
-
 impl Actor {
     /// What the script touches. As long as it is linted for that, nothing else of the session is kept waiting.
     async fn impact(&self) -> Arc<Impact> {
-        if !self.runbook.is_read_through() {
+        if !self.runbook.is_weighed() {
             let runbook = Arc::clone(&self.runbook);
-            // Where that fails, it is read here.
-            let _ = tokio::task::spawn_blocking(move || runbook.read_through()).await;
+            // Where that fails, it is weighed here.
+            let _ = tokio::task::spawn_blocking(move || runbook.impact().tables.len()).await;
         }
         Arc::clone(self.runbook.impact())
     }
@@ -60,7 +44,7 @@ impl Actor {
     /// The question who holds locks on what the script touches; `None` where it touches nothing.
     pub(super) async fn traffic_question(&self) -> Option<String> {
         let impact = self.impact().await;
-        (!impact.relations.is_empty()).then(|| question(&impact.relations))
+        (!impact.relations.is_empty()).then(|| question_of_traffic(&impact.relations))
     }
 
     /// Asks it without waiting for the answer.

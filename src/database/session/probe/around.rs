@@ -1,20 +1,18 @@
-//! One flight to the server for a checklist: the program's own questions, and the first file of checks
-//! behind them.
-//!
-//! Only the last of a flight may be a file: what gets out of its transaction must be the last that the
-//! connection carries.
+//! What is there around what the files of checks ask for: what was reached, who stands before a question, who
+//! holds locks; all of it from one flight, with the first file of checks behind it.
 
 use std::sync::Arc;
 
 use crate::database::link::BrokenLink;
+use crate::database::message;
 use crate::database::others::Exclusive;
 use crate::database::session::actor::Actor;
-use crate::database::session::read_only::{self, Flight, ReadOnlyLimits};
+use crate::database::session::asked::{AskedFor, Looker, first_file};
+use crate::database::session::read_only::{self, Flight};
 use crate::database::session::traffic::Traffic;
 use crate::database::target::Questions;
 use crate::gate::event::{ServerMessage, Target};
-use crate::runbook::script::Script;
-use crate::runbook::{ItemKind, Runbook};
+use crate::runbook::Runbook;
 
 /// What is there around what the files of checks ask for.
 pub(super) struct Around<'r> {
@@ -29,82 +27,87 @@ pub(super) struct Around<'r> {
 }
 
 impl Actor {
+    pub(in crate::database::session) fn looker(&self) -> Looker {
+        Looker {
+            runbook: Arc::clone(&self.runbook),
+            read_timeout: self.options.read_timeout,
+        }
+    }
+
+    /// What is on its way, if it is for these items.
+    pub(super) async fn take_asked(
+        &mut self,
+        items: &[usize],
+    ) -> Result<Option<AskedFor>, BrokenLink> {
+        let checks_client = self.link()?.checks_client();
+        let wanted =
+            |asked: &AskedFor| asked.items == items && asked.checks_client == checks_client;
+        match self.asked.take_if(|asked| wanted(asked)) {
+            Some(asked) => Ok(Some(asked)),
+            None => self.let_asked_pass().await.map(|()| None),
+        }
+    }
+
+    /// Lets pass what nobody wants of what is on its way.
+    pub(in crate::database::session) async fn let_asked_pass(&mut self) -> Result<(), BrokenLink> {
+        let looker = self.looker();
+        match self.asked.take() {
+            Some(asked) => looker.let_pass(self.link()?, asked).await,
+            None => Ok(()),
+        }
+    }
+
     /// What the program's own questions find out before files of checks are run, in one flight, with
-    /// the first of these behind them. What was reached is asked afresh: the server may have become a
-    /// standby since.
+    /// the first of these behind them. What was reached is asked afresh, unless that
+    /// was just now: the server may have become a standby since.
     pub(super) async fn look_around<'r>(
         &mut self,
-        ahead: Option<&'r Script>,
+        items: &[usize],
+        runbook: &'r Runbook,
     ) -> Result<Around<'r>, BrokenLink> {
-        let known = self.target.clone();
+        let asked = self.take_asked(items).await?;
+        let (looker, known) = (self.looker(), self.target.clone());
+        let link = self.link()?;
+        let (reached, mut asked) = match asked {
+            Some(asked) => (None, asked),
+            None => {
+                let reached = Questions::send(link, known.as_ref()).await;
+                let reached = reached.map_err(BrokenLink::new)?;
+                (Some(reached), looker.ask(link, items.to_vec()).await?)
+            }
+        };
         let traffic = self.traffic_question().await;
+        let link = self.link()?;
+        let behind = match asked.behind.take() {
+            Some(behind) => behind,
+            None => looker.ask_behind(link, items, traffic.as_deref()).await?,
+        };
+        let target = match reached {
+            Some(reached) => reached.answer(link).await,
+            None => known.ok_or_else(|| message::own("the server did not tell what it is")),
+        };
         let exclusive = Exclusive::question();
-        let link = self.link()?;
-        let asked = Questions::send(link, known.as_ref()).await;
-        let asked = asked.map_err(BrokenLink::new)?;
-        let before = Exclusive::send(link, &exclusive).await?;
-        let traffic = match &traffic {
-            Some(question) => Some(self.send_traffic(question).await?),
-            None => None,
-        };
-        let file = match ahead {
-            // What was reached may have to be asked again behind its answers.
-            Some(script) if known.is_some() => self.send_checks(script).await?,
-            Some(_) | None => None,
-        };
-        let link = self.link()?;
-        let answers = asked.hear(link).await.map_err(BrokenLink::new)?;
+        let before = asked.before.with_question(&exclusive);
         let before = Exclusive::hear(link, before).await?;
-        let traffic = match traffic {
-            Some(traffic) => Some(Traffic::hear(link, traffic).await?),
-            None => None,
+        let traffic = match (behind.traffic, &traffic) {
+            (Some(sent), Some(question)) => {
+                let sent = sent.with_question(question);
+                Some(Traffic::hear(link, sent).await?)
+            }
+            (Some(_), None) | (None, _) => None,
         };
+        let file = behind.file.zip(first_file(runbook, items));
         if file.is_none() {
             read_only::close(link).await?;
         }
-        let target = match answers.complete(link).await {
-            Err(why) if why.sqlstate.is_none() => return Err(BrokenLink::new(why)),
-            target => target,
-        };
         Ok(Around {
-            target,
+            target: match target {
+                Err(why) if why.sqlstate.is_none() => return Err(BrokenLink::new(why)),
+                target => target,
+            },
             before,
             traffic,
-            file,
+            file: file.map(|(sent, script)| sent.with_script(script)),
         })
     }
-
-    /// Sends a file of checks behind the question who stands in its way, whose answer says to the server
-    /// how long the file may wait; `None` where it may not be sent.
-    async fn send_checks<'r>(
-        &mut self,
-        script: &'r Script,
-    ) -> Result<Option<Flight<'r>>, BrokenLink> {
-        let limits = ReadOnlyLimits {
-            statement: self.options.read_timeout,
-            lock: None,
-        };
-        let runbook = Arc::clone(&self.runbook);
-        let path = runbook.search_path.checks.as_deref();
-        let lock = Exclusive::wait_found_there();
-        let sent = read_only::send_script_ahead(self.link()?, script, limits, path, &lock);
-        Ok(sent.await?.ok())
-    }
-}
-
-/// The file of checks that is run for the first of these items that the server is asked for; `None` where
-/// it has none, or what is refused in it keeps it from being sent.
-pub(super) fn first_file<'r>(runbook: &'r Runbook, items: &[usize]) -> Option<&'r Script> {
-    let items = items.iter().filter_map(|item| runbook.items.get(*item));
-    let mut asked = items.filter_map(|item| match item.kind {
-        ItemKind::Structure => Some(runbook.expected_state.as_ref()),
-        ItemKind::Checks => Some(item.checks.as_ref()),
-        ItemKind::Connection
-        | ItemKind::Backup
-        | ItemKind::Review
-        | ItemKind::Rollback
-        | ItemKind::Attest => None,
-    });
-    let first = asked.next().flatten()?;
-    first.refusals.is_empty().then_some(first)
 }

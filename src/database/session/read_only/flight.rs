@@ -8,22 +8,30 @@
 use std::time::Duration;
 
 use super::proof::{self, ReadOnlyProof};
-use super::{Asker, ReadOnlyLimits, ReadOnlyQuery, SILENCE, Stopped, literal, search_path};
+use super::{Asker, PINNED, ReadOnlyLimits, ReadOnlyQuery, SILENCE, Stopped, literal};
 use crate::database::link::{Answer, BrokenLink, Gathered, Link, Sent, Unsent};
 use crate::database::message;
 use crate::database::session::answers::{millis, report};
 use crate::database::tap::Status;
 use crate::gate::event::{ServerMessage, StatementReport};
 use crate::runbook::check::TapPlan;
+use crate::runbook::script::Script;
 
-/// Queries on their way, and what is known of them already.
+/// Queries on their way.
 pub struct Flight<'q> {
     queries: Vec<ReadOnlyQuery<'q>>,
+    on_its_way: OnItsWay,
+}
+
+/// The same without the queries' texts, and what is known of them already.
+pub struct OnItsWay {
     /// The chain; `None` where its text could not be sent.
     chain: Option<Sent>,
     back: Sent,
     /// How many commands go before the first query.
     head: usize,
+    /// How many queries.
+    sent: usize,
     /// Why what comes behind the queries in flight is not sent.
     refused: Option<Stopped>,
     silence: Duration,
@@ -66,11 +74,14 @@ pub(super) async fn send<'q>(
     queries.truncate(sent);
     Ok(Flight {
         queries,
-        chain,
-        back,
-        head,
-        refused,
-        silence: Duration::from_millis(limits.statement) + SILENCE,
+        on_its_way: OnItsWay {
+            chain,
+            back,
+            head,
+            sent,
+            refused,
+            silence: Duration::from_millis(limits.statement) + SILENCE,
+        },
     })
 }
 
@@ -109,44 +120,46 @@ fn objection(query: &ReadOnlyQuery<'_>) -> Option<ServerMessage> {
 
 /// One command each. The last one tells what the proof rests on.
 fn opening(limits: ReadOnlyLimits, asker: Asker<'_>, link: &Link) -> Vec<String> {
-    let set = |name: &str, value: String| {
-        format!("SELECT pg_catalog.set_config('{name}', {value}, true)")
-    };
+    let set = |name: &str, value: String| format!("pg_catalog.set_config('{name}', {value}, true)");
     let bounded = |name: &str, limit| set(name, literal(&format!("{limit}ms")));
-    let mut texts = vec![
-        "BEGIN READ ONLY".to_owned(),
+    let mut bounds = vec![
         bounded("statement_timeout", limits.statement),
         // For a client that is lost between two statements.
         bounded("idle_in_transaction_session_timeout", limits.statement),
     ];
     if link.checks_client() {
         // Nobody listens any more: then it neither works nor stands in a queue for a lock.
-        texts.push(set("client_connection_check_interval", literal("1s")));
+        bounds.push(set("client_connection_check_interval", literal("1s")));
     }
     // The bytes of a SQL_ASCII database come as they are.
     let any_bytes = link.takes_bytes_in();
-    texts.extend(any_bytes.map(|encoding| set("client_encoding", literal(encoding))));
-    texts.extend(match asker {
+    bounds.extend(any_bytes.map(|encoding| set("client_encoding", literal(encoding))));
+    // Their order counts: the schemas are those of the session's own path.
+    let mut rest = vec![set(
+        "stagegate.schemas",
+        "pg_catalog.current_schemas(true)::pg_catalog.text".into(),
+    )];
+    rest.extend(match asker {
         Asker::FileAhead { lock, .. } => Some(set("lock_timeout", lock.into())),
         Asker::Program | Asker::File(_) => limits.lock.map(|lock| bounded("lock_timeout", lock)),
     });
-    texts.push(set(
-        "stagegate.schemas",
-        "pg_catalog.current_schemas(true)::pg_catalog.text".into(),
-    ));
     let path = match asker {
         Asker::File(path) | Asker::FileAhead { path, .. } => path,
         Asker::Program => {
             // With many tables the planner takes a question to the catalogs for one that is worth being
             // compiled, which then takes longer than what it saves.
-            texts.push(set("jit", literal("off")));
+            rest.push(set("jit", literal("off")));
             None
         }
     };
-    texts.push(search_path(path));
-    texts.push(set("stagegate.began", proof::BEGAN.into()));
-    texts.push(proof::QUESTION.to_owned());
-    texts
+    rest.push(set("search_path", literal(path.unwrap_or(PINNED))));
+    rest.push(set("stagegate.began", proof::BEGAN.into()));
+    vec![
+        "BEGIN READ ONLY".to_owned(),
+        format!("SELECT {}", bounds.join(", ")),
+        format!("SELECT {}", rest.join(", ")),
+        proof::QUESTION.to_owned(),
+    ]
 }
 
 fn stopped(query: &ReadOnlyQuery<'_>, error: ServerMessage) -> Stopped {
@@ -158,7 +171,32 @@ fn stopped(query: &ReadOnlyQuery<'_>, error: ServerMessage) -> Stopped {
     }
 }
 
-impl Flight<'_> {
+impl OnItsWay {
+    /// One question, with its text.
+    pub fn with_question(self, question: &str) -> Flight<'_> {
+        self.with(vec![ReadOnlyQuery::from(question)])
+    }
+
+    /// A file, with its text.
+    pub fn with_script(self, script: &Script) -> Flight<'_> {
+        self.with(script.sent().map(ReadOnlyQuery::from).collect())
+    }
+
+    fn with(self, mut queries: Vec<ReadOnlyQuery<'_>>) -> Flight<'_> {
+        queries.truncate(self.sent);
+        Flight {
+            queries,
+            on_its_way: self,
+        }
+    }
+}
+
+impl<'q> Flight<'q> {
+    /// Without the texts, for whoever hears the answers when these are at hand again.
+    pub fn apart(self) -> OnItsWay {
+        self.on_its_way
+    }
+
     /// The rows of the one question that was sent, or why there are none.
     pub async fn rows(
         self,
@@ -180,8 +218,9 @@ impl Flight<'_> {
         mut self,
         link: &mut Link,
     ) -> Result<(Vec<StatementReport>, Option<Stopped>), BrokenLink> {
-        let answer = match self.chain.take() {
-            Some(chain) => Some(link.answer_within(chain, self.silence).await?),
+        let silence = self.on_its_way.silence;
+        let answer = match self.on_its_way.chain.take() {
+            Some(chain) => Some(link.answer_within(chain, silence).await?),
             None => None,
         };
         let otherwise = link.reads_otherwise();
@@ -194,8 +233,9 @@ impl Flight<'_> {
             link.sever();
             return Ok((results, stopped));
         }
-        link.answer_within(self.back, self.silence).await?;
-        Ok((results, stopped.or(self.refused)))
+        let OnItsWay { back, refused, .. } = self.on_its_way;
+        link.answer_within(back, silence).await?;
+        Ok((results, stopped.or(refused)))
     }
 
     /// What the answer to the chain says of each query.
@@ -208,10 +248,11 @@ impl Flight<'_> {
         let done = answer.done.len();
         let mut gathered: Vec<Gathered> = std::mem::take(&mut answer.results);
         let mut results = Vec::new();
-        let proof = rows_of(&mut gathered, self.head - 1)
+        let OnItsWay { head, refused, .. } = &self.on_its_way;
+        let proof = rows_of(&mut gathered, head - 1)
             .first()
             .and_then(ReadOnlyProof::of);
-        let Some(proof) = proof.filter(|_| done >= self.head) else {
+        let Some(proof) = proof.filter(|_| done >= *head) else {
             let error = answer.error.unwrap_or_else(|| {
                 message::own("the server did not make the transaction READ ONLY; nothing was asked")
             });
@@ -225,7 +266,7 @@ impl Flight<'_> {
         };
         let mut plan = TapPlan::default();
         for (index, query) in self.queries.iter().enumerate() {
-            let command = self.head + 2 * index;
+            let command = head + 2 * index;
             let escaped = |how: &str| {
                 let hint = "the connection was closed, and nothing after it was sent";
                 Stopped {
@@ -258,7 +299,7 @@ impl Flight<'_> {
                 return (results, Some(escaped(how)));
             }
             let since = answer.done.get(command - 1).map_or(at, |done| done.at);
-            let is_last = index + 1 == self.queries.len() && self.refused.is_none();
+            let is_last = index + 1 == self.queries.len() && refused.is_none();
             let answered = Answer {
                 tags: vec![tag],
                 results: found,
