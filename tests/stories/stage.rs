@@ -481,7 +481,10 @@ impl Walk for Terminal {
                     line.contains("open") && words.any(|word| standings.contains(&word))
                         || line.contains("signed  ")
                 });
-                looked.count() >= items && !screen.contains("looking")
+                looked.count() >= items
+                    && !["looking", "linting"]
+                        .iter()
+                        .any(|word| screen.contains(word))
             })
         })
     }
