@@ -129,7 +129,7 @@ impl Shown {
             statements: [(1, self.rows), (2, 3)]
                 .map(|(number, rows)| CameOut {
                     number,
-                    tag: format!("UPDATE {rows}"),
+                    tag: format!("UPDATE {rows}").into(),
                     rows: None,
                     checks: Vec::new(),
                 })

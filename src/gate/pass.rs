@@ -11,7 +11,8 @@ use crate::runbook::check::{Check, ResultSet};
 use crate::runbook::printable::hexadecimal;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
+use std::sync::Arc;
 
 const MOST_WARNINGS: usize = 1_000;
 /// SQLSTATE of a notice that says nothing but itself.
@@ -36,10 +37,31 @@ pub struct Pass {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CameOut {
     pub number: usize,
-    pub tag: String,
+    /// That of many statements is kept once.
+    pub tag: Arc<str>,
     /// Its rows, where they are no checks: a digest of them, and one with all numbers alike.
-    pub rows: Option<(String, String)>,
+    pub rows: Option<Box<(RowsDigest, RowsDigest)>>,
     pub checks: Vec<Check>,
+}
+
+/// SHA-256 of rows.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RowsDigest([u8; 32]);
+
+impl fmt::Debug for RowsDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hexadecimal(self.0).fmt(f)
+    }
+}
+
+/// Text that is hashed as it comes: that of a long script's pass is several times its size.
+struct HashedText(Sha256);
+
+impl fmt::Write for HashedText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.update(text.as_bytes());
+        Ok(())
+    }
 }
 
 /// A warning, or a notice with an SQLSTATE of its own such as "already exists, skipping".
@@ -78,7 +100,7 @@ impl Pass {
         let rows = report.result.as_ref();
         self.statements.push(CameOut {
             number: report.number,
-            tag: report.tag.to_string(),
+            tag: Arc::clone(&report.tag),
             rows: rows.filter(|_| report.checks.is_empty()).map(digests_of),
             checks: report.checks.clone(),
         });
@@ -133,14 +155,17 @@ impl Pass {
     /// A digest of all of it, in hexadecimal: what an approval is bound to.
     pub fn digest(&self) -> String {
         // The derived form names every field; nothing of it depends on where or when it is made.
-        hexadecimal(Sha256::digest(format!("{self:?}").as_bytes()))
+        let mut hashed = HashedText(Sha256::new());
+        let _ = write!(hashed, "{self:?}");
+        hexadecimal(hashed.0.finalize())
     }
 }
 
 impl CameOut {
     fn has_numbers(&self) -> bool {
         let counted = split_tag(&self.tag).1.is_some_and(|count| count > 0);
-        let rows = self.rows.as_ref().is_some_and(|(all, same)| all != same);
+        let rows = self.rows.as_ref();
+        let rows = rows.is_some_and(|rows| rows.0 != rows.1);
         let mut details = self.checks.iter().map(|check| &check.detail);
         counted || rows || details.any(|detail| alike(detail) != *detail)
     }
@@ -189,7 +214,7 @@ fn alike(text: &str) -> String {
     out
 }
 
-fn digests_of(rows: &ResultSet) -> (String, String) {
+fn digests_of(rows: &ResultSet) -> Box<(RowsDigest, RowsDigest)> {
     // So many columns, so that no name runs into the rows.
     let columns = Sha256::new().chain_update(format!("{} ", rows.columns.len()));
     let (mut all, mut same) = (columns.clone(), columns);
@@ -210,5 +235,8 @@ fn digests_of(rows: &ResultSet) -> (String, String) {
             }
         }
     }
-    (hexadecimal(all.finalize()), hexadecimal(same.finalize()))
+    Box::new((
+        RowsDigest(all.finalize().into()),
+        RowsDigest(same.finalize().into()),
+    ))
 }

@@ -121,10 +121,10 @@ impl Pass {
                     before.differs(after, allowance.covers(Some(*number)), &mut found)
                 }
                 (Some(before), None) => {
-                    found.add(format!("statement {number}"), &before.tag, "not run")
+                    found.add(format!("statement {number}"), &*before.tag, "not run")
                 }
                 (None, Some(after)) => {
-                    found.add(format!("statement {number}"), "not run", &after.tag)
+                    found.add(format!("statement {number}"), "not run", &*after.tag)
                 }
                 (None, None) => {}
             }
@@ -142,12 +142,10 @@ impl CameOut {
         let ((word, count), (word_now, count_now)) = (split_tag(&self.tag), split_tag(&now.tag));
         let same_count = count == count_now || numbers && both_some(count, count_now);
         if word != word_now || !same_count {
-            found.add(&what, &self.tag, &now.tag);
+            found.add(&what, &*self.tag, &*now.tag);
         }
         let same_rows = match (&self.rows, &now.rows) {
-            (Some((all, alike)), Some((all_now, alike_now))) => {
-                all == all_now || numbers && alike == alike_now
-            }
+            (Some(rows), Some(rows_now)) => rows.0 == rows_now.0 || numbers && rows.1 == rows_now.1,
             // What has no rows where the other one has tells so by its tag or its checks.
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,

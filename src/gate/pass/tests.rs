@@ -5,7 +5,7 @@ use super::*;
 fn pass(tags: &[&str]) -> Pass {
     let statements = tags.iter().zip(1..).map(|(tag, number)| CameOut {
         number,
-        tag: (*tag).to_owned(),
+        tag: (*tag).into(),
         rows: None,
         checks: Vec::new(),
     });
