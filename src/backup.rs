@@ -10,8 +10,8 @@ mod guard;
 mod making;
 
 use crate::database::pinned::Pinned;
-use crate::gate::backup::Dump;
-use crate::gate::event::{Body, Report, Seq, Target};
+use crate::facts::{Dump, Target};
+use crate::gate::event::{Body, Report, Seq};
 use std::fs;
 use std::sync::{Mutex, MutexGuard};
 use tokio::sync::mpsc::UnboundedSender;

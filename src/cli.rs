@@ -25,7 +25,7 @@ mod usage;
 
 pub use arguments::{Arguments, CliCommand, Connection, Holding};
 
-use crate::gate::ExitCode;
+use crate::facts::ExitCode;
 use crate::runbook::printable::printable_lines;
 use clap::{CommandFactory, FromArgMatches};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -34,27 +34,15 @@
 //!   limit, on the target it was given for. It is an [`approval::Approval`], made by one edge and
 //!   consumed by the warrant.
 
-pub mod account;
 pub mod act;
 pub mod approval;
-pub mod backup;
-pub mod consent;
 pub mod effect;
-pub mod ending;
 pub mod event;
-pub mod evidence;
-pub mod exit;
-pub mod inquiry;
 pub mod machine;
 pub mod offer;
 pub mod pass;
 pub mod phase;
 pub mod plan;
-pub mod query;
-pub mod sight;
-pub mod statement;
-pub mod target;
-pub mod time;
 pub mod warrant;
 
 #[cfg(test)]
@@ -62,12 +50,9 @@ pub(crate) mod exhaustive;
 #[cfg(test)]
 mod tests;
 
-pub use account::{Account, EarlierTold};
 pub use act::{Act, Command};
 pub use effect::{Effect, Request};
-pub use ending::{Ending, Proof, Why};
 pub use event::Event;
-pub use exit::ExitCode;
 pub use machine::Machine;
 pub use offer::{Offer, Refusal};
 pub use phase::{Phase, PhaseKind, Stage};

@@ -13,10 +13,10 @@ mod words;
 
 use crate::acts::{Front, tell_refusal};
 use crate::asking::Challenge;
-use crate::gate::event::{Alarm, Body, Event, Observation, Report};
+use crate::facts::{Alarm, ExitCode, Observation};
+use crate::gate::event::{Body, Event, Report};
 use crate::gate::phase::{PhaseKind, Prompt};
-use crate::gate::plan;
-use crate::gate::{Act, Command, ExitCode, Machine, Mode, Offer, Phase};
+use crate::gate::{Act, Command, Machine, Mode, Offer, Phase, plan};
 use crate::runbook::Runbook;
 use crate::runbook::printable::ascii_only;
 use crate::walk::engine::{Engine, EngineRemark, HeldSession};

@@ -20,7 +20,7 @@ pub mod telling;
 mod view;
 pub mod watch;
 
-use crate::gate::event::{Millis, OtherSession, Target};
+use crate::facts::{Millis, OtherSession, Target};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Tally};
 use crate::runbook::impact::Measure;

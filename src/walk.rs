@@ -23,8 +23,8 @@ pub mod watchdog;
 mod replaying;
 
 use crate::asking::Challenge;
-use crate::gate::ExitCode;
-use crate::gate::event::{Alarm, Observation, Report};
+use crate::facts::{Alarm, ExitCode, Observation};
+use crate::gate::event::Report;
 use crate::tui::editor::{EditedText, OpenEditor, TextEditor};
 use crate::tui::input::Input;
 use crate::tui::screen::Screen;

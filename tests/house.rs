@@ -28,26 +28,40 @@ use child::Finish;
 const ARROWS: &[(&str, &[&str])] = &[
     ("asking", &[]),
     ("runbook", &[]),
-    ("gate", &["runbook"]),
-    ("acts", &["gate", "runbook"]),
-    ("database", &["asking", "gate", "runbook"]),
-    ("journal", &["gate", "runbook"]),
-    ("tui", &["acts", "asking", "gate", "runbook"]),
+    ("facts", &["runbook"]),
+    ("gate", &["facts", "runbook"]),
+    ("acts", &["account", "facts", "gate", "runbook"]),
+    ("account", &["facts", "gate", "runbook"]),
+    ("database", &["asking", "facts", "gate", "runbook"]),
+    ("journal", &["account", "facts", "gate", "runbook"]),
+    (
+        "tui",
+        &["account", "acts", "asking", "facts", "gate", "runbook"],
+    ),
     ("sandbox", &[]),
-    ("backup", &["gate", "runbook", "database", "sandbox"]),
+    (
+        "backup",
+        &["facts", "gate", "runbook", "database", "sandbox"],
+    ),
     (
         "walk",
         &[
-            "acts", "asking", "gate", "runbook", "database", "journal", "tui", "backup",
+            "account", "acts", "asking", "backup", "database", "facts", "gate", "journal",
+            "runbook", "tui",
         ],
     ),
     (
         "inspect",
         &[
-            "acts", "asking", "gate", "runbook", "database", "journal", "tui",
+            "account", "acts", "asking", "database", "facts", "gate", "journal", "runbook", "tui",
         ],
     ),
-    ("headless", &["acts", "asking", "gate", "runbook", "walk"]),
+    (
+        "headless",
+        &[
+            "account", "acts", "asking", "facts", "gate", "runbook", "walk",
+        ],
+    ),
 ];
 
 fn sources(folder: &Path, into: &mut Vec<PathBuf>) {

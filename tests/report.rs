@@ -3,8 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use stagegate::gate::event::{Lock, Said, ServerMessage, Standing, StatementEnd};
-use stagegate::gate::phase::OutcomeWord;
+use stagegate::facts::{Lock, OutcomeWord, Said, ServerMessage, Standing, StatementEnd};
 use stagegate::journal::chain::Chain;
 use stagegate::journal::entry::*;
 use stagegate::journal::report::{RunReport, html, json, markdown};
@@ -267,7 +266,7 @@ fn statement(number: usize, kind: &str, relation: &str, locks: &[&str]) -> Entry
 
 fn target(host: &str) -> Entry {
     Entry::Connected {
-        target: serde_json::to_value(stagegate::gate::event::Target {
+        target: serde_json::to_value(stagegate::facts::Target {
             host: host.into(),
             address: Some("10.0.0.7".into()),
             port: 5432,

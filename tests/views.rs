@@ -9,7 +9,8 @@ mod stage;
 mod hostile {
     //! I8: what a server or a script says never reaches the terminal raw, and never moves a column.
     use crate::stage::*;
-    use stagegate::gate::event::{Body, ServerMessage, Target};
+    use stagegate::facts::{ServerMessage, Target};
+    use stagegate::gate::event::Body;
     use stagegate::runbook::check::{Check, Verdict};
     use stagegate::runbook::script::Finding;
     use stagegate::tui::Glyphs;
@@ -180,7 +181,9 @@ mod snapshots {
     //! Every screen as it usually is, whole, at three sizes, with Unicode and with ASCII; of what else can
     //! stand on it the lines that are then others.
     use crate::stage::*;
-    use stagegate::gate::backup::{Dump, Dumping};
+    use stagegate::facts::{
+        Dump, Dumping, Inquiry, OtherSession, ServerMessage, Sight, Standing, XactStatus,
+    };
     use stagegate::gate::event::*;
     use stagegate::gate::plan::{self, Mode, Plan};
     use stagegate::runbook::Runbook;
@@ -714,10 +717,12 @@ mod behaviour {
     use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
     use proptest::prelude::*;
     use ratatui::style::{Color, Modifier};
+    use stagegate::account::EarlierTold;
     use stagegate::acts::{self, Does, Front, KeyPlace};
-    use stagegate::gate::event::{Body, CommitAnswer, Document, Reach};
+    use stagegate::facts::Reach;
+    use stagegate::gate::event::{Body, CommitAnswer, Document};
     use stagegate::gate::phase::{Phase, Prompt};
-    use stagegate::gate::{Command, EarlierTold, Event};
+    use stagegate::gate::{Command, Event};
     use stagegate::runbook::check::{Check, Verdict};
     use stagegate::runbook::{ChecklistItem, ItemKind};
     use stagegate::tui::input::Burst;
@@ -1984,8 +1989,7 @@ mod behaviour {
 mod querying {
     //! The query at the gate: its prompt, while it runs, its answer in both shapes, its error.
     use crate::stage::*;
-    use stagegate::gate::event::{Observation, ServerLog, ServerMessage};
-    use stagegate::gate::query::After;
+    use stagegate::facts::{After, Observation, ServerLog, ServerMessage};
     use stagegate::gate::{Command, Event};
     use stagegate::tui::Glyphs;
 

@@ -6,17 +6,18 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::backend::TestBackend;
 use stagegate::database::session::Order;
+use stagegate::facts::{
+    After, Alarm, Ending, Evidence, ExitCode, Inquiry, Looked, Millis, Observation, OutcomeWord,
+    Rows, ServerMessage, Standing, StatementReport, Target, Why, XactStatus,
+};
 use stagegate::gate::act::Command;
 use stagegate::gate::event::*;
-use stagegate::gate::phase::OutcomeWord;
 use stagegate::gate::plan::{Mode, Plan};
-use stagegate::gate::query::{After, Looked, Rows};
-use stagegate::gate::{Act, Ending, ExitCode, Refusal, Why};
-use stagegate::journal::chain;
+use stagegate::gate::{Act, Refusal};
 use stagegate::journal::earlier::Earlier;
 use stagegate::journal::entry::ReadBefore;
 use stagegate::journal::measured::Measured;
-use stagegate::journal::{Entry, Journal};
+use stagegate::journal::{Entry, Journal, chain};
 use stagegate::runbook::check::{Check, Verdict};
 use stagegate::runbook::script::Script;
 use stagegate::runbook::{ChecklistItem, ItemKind, Runbook, RunbookOrigin};
@@ -24,10 +25,9 @@ use stagegate::tui::input::{Input, What};
 use stagegate::tui::terminal::{Surface, Terminal};
 use stagegate::tui::{Appearance, Screen};
 use stagegate::walk::engine::{Engine, EngineRemark, HeldSession, Log};
-use stagegate::walk::evidence;
 use stagegate::walk::past::{FoundInPast, LookingBack};
 use stagegate::walk::rehearsed::Weighing;
-use stagegate::walk::{self, WalkWires};
+use stagegate::walk::{self, WalkWires, evidence};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -1213,7 +1213,7 @@ fn a_dump_of_the_server_before_is_no_backup_of_the_one_that_is_reached_now() {
     engine.take(report(3, Body::BackupStarted(Box::default())));
     engine.take(report(3, Body::SessionEnded(ServerMessage::default())));
     engine.take(report(4, reached("2")));
-    let dump = stagegate::gate::backup::Dump {
+    let dump = stagegate::facts::Dump {
         path,
         bytes: 4,
         database: DATABASE.into(),

@@ -162,7 +162,7 @@ fn wording_of(refusal: &Refusal) -> (&'static str, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::Why;
+    use crate::facts::Why;
 
     #[test]
     fn whoever_cannot_ask_any_more_is_told_where_to_look() {

@@ -3,7 +3,7 @@
 //! A pane that is told in the same lines on the screen and by lines needs no more than a row here.
 
 use super::{Binding, control, view};
-use crate::gate::Account;
+use crate::account::Account;
 use crate::runbook::Runbook;
 use crate::runbook::impact::ImpactLine;
 use KeyCode::{

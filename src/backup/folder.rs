@@ -42,15 +42,15 @@ pub(super) fn free(folder: &Path) -> Result<u64, String> {
 /// tenth of the database, and has no indexes in it: less than a tenth free is not enough. What lies
 /// between a tenth and the whole is told and tried (see `Dumping::lines`).
 pub(super) fn check_room(folder: &Path, free: u64, database: u64) -> Result<(), String> {
-    use crate::gate::backup::size;
+    use crate::facts::size_in_words;
     if free >= database / 10 {
         return Ok(());
     }
     Err(format!(
         "{} has {} free, less than a tenth of the database ({}): name another folder",
         folder.display(),
-        size(free),
-        size(database)
+        size_in_words(free),
+        size_in_words(database)
     ))
 }
 

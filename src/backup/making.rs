@@ -9,8 +9,8 @@ use super::guard::Guard;
 use super::{contents, contents::Contents};
 use crate::database::pinned::Pinned;
 use crate::database::{client, message, passfile, target};
-use crate::gate::backup::{Dump, Dumping};
-use crate::gate::event::{Body, Millis, Target};
+use crate::facts::{Dump, Dumping, Millis, Target};
+use crate::gate::event::Body;
 use crate::runbook::printable::{hexadecimal, printable};
 use crate::sandbox::programs::{Clients, Search};
 use sha2::{Digest, Sha256};
@@ -383,7 +383,7 @@ async fn hash(
                     .map_err(|error| format!("the file cannot be read back: {error}"));
             }
             _ = clock.tick() => {
-                let done = crate::gate::backup::size(done.load(Ordering::Relaxed));
+                let done = crate::facts::size_in_words(done.load(Ordering::Relaxed));
                 progress.tell(&format!("SHA-256: {done} read back"), tell);
             }
         }

@@ -4,7 +4,7 @@ use super::arguments::Markup;
 use super::failure::Failure;
 use super::finding::env;
 use super::printing::print;
-use crate::gate::ExitCode;
+use crate::facts::ExitCode;
 use crate::inspect::past;
 use crate::journal;
 use crate::journal::chain;

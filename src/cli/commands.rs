@@ -13,7 +13,7 @@ use super::printing::{print, unless_gone};
 use super::{aftermath, cloning, inspection, man, outcome};
 use crate::acts;
 use crate::database::settings::{self, ConnectionOptions, Settings};
-use crate::gate::ExitCode;
+use crate::facts::ExitCode;
 use crate::runbook::encoding::Charset;
 use crate::runbook::printable::printable;
 use crate::runbook::{Runbook, listing};

@@ -1,6 +1,6 @@
 //! What ends a command before its work is done: why, and with which exit code.
 
-use crate::gate::ExitCode;
+use crate::facts::ExitCode;
 use color_eyre::eyre::Report;
 
 /// A command that could not be carried out.

@@ -8,7 +8,7 @@ use super::finding::{appearance, charset_of, connect_to, is_dumb, load};
 use super::printing::print;
 use super::questions::{attended, seat_at_desk};
 use super::runtime::start_runtime;
-use crate::gate::ExitCode;
+use crate::facts::ExitCode;
 use crate::inspect::screen::InspectScreen;
 use crate::inspect::watch::{WatchWires, watch};
 use crate::inspect::{looking, telling};

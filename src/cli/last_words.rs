@@ -2,9 +2,9 @@
 //!
 //! It says no more than what was proven: of an unknown outcome, how to ask for it later.
 
-use crate::gate::event::Inquiry;
-use crate::gate::phase::{LOOK_YOURSELF, how_to_end};
-use crate::gate::{Account, Ending, Machine};
+use crate::account::Account;
+use crate::facts::{Ending, Inquiry, LOOK_YOURSELF, how_to_end};
+use crate::gate::Machine;
 use crate::runbook::Runbook;
 use crate::runbook::printable::printable;
 use crate::tui::terminal::write_until;

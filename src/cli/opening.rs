@@ -4,8 +4,8 @@
 
 use super::arguments::Holding;
 use super::finding::env;
+use crate::facts::Target;
 use crate::gate::Mode;
-use crate::gate::event::Target;
 use crate::journal::entry::{self, Opened};
 use crate::runbook::script::Script;
 use crate::runbook::{Runbook, RunbookOrigin};

@@ -1,7 +1,7 @@
 //! Standard output, whose reader may have seen enough.
 
 use super::failure::Failure;
-use crate::gate::ExitCode;
+use crate::facts::ExitCode;
 use color_eyre::eyre::Report;
 use std::io::Write;
 

@@ -1,9 +1,9 @@
 //! What a rehearsal says at its end: whether the way up and the way back hold, and how long others
 //! would have waited.
 
-use crate::gate::account::Step;
-use crate::gate::event::Millis;
-use crate::gate::{Account, Ending, ExitCode, Machine, Why};
+use crate::account::{Account, Step};
+use crate::facts::{Ending, ExitCode, Millis, Why};
+use crate::gate::Machine;
 use crate::runbook::Runbook;
 use crate::runbook::check::Tally;
 use crate::runbook::printable::printable;

@@ -13,7 +13,7 @@ use super::message;
 use super::secret::Secret;
 use super::settings::{Host, Settings};
 use crate::asking::{Desk, SecretKind};
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 
 /// How often a wrong answer is followed by another question.
 const ONCE_MORE: usize = 2;

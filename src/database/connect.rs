@@ -10,7 +10,7 @@ use super::message;
 use super::session::read_only::STARTUP as READ_ONLY;
 use super::settings::{Host, ServerAddress, SessionAttributes, Settings, SslMode};
 use super::stream::{Endpoint, numeric};
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 use entering::{ConnectRefusal, Manner, enter};
 
 /// Why a link was not opened, and whether another address may do.

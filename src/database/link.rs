@@ -21,7 +21,7 @@ use super::message;
 use super::settings::Host;
 use super::stream::{Endpoint, Route};
 use super::tap::{Frame, Outlet, RequestForm, SideDoor, Status, Tapped};
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 use crate::runbook::encoding::Charset;
 use parameters::Parameters;
 use reading::AnswerReading;

@@ -6,8 +6,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::gate::event::{Lock, LockMode};
+use crate::facts::Lock;
 use crate::runbook::check::ResultSet;
+use crate::runbook::lock::LockMode;
 use crate::runbook::script::Statement;
 
 /// Mode, name and oid of each lock; the name is NULL where the relation was dropped by us.

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::io::ErrorKind;
 
 use super::legible::legible_in;
-use crate::gate::event::{NOT_KEPT, ServerMessage};
+use crate::facts::{NOT_KEPT, ServerMessage};
 use crate::runbook::encoding::Charset;
 
 /// Reads the fields of an ErrorResponse or NoticeResponse. Total: what it cannot read it leaves out.

@@ -17,11 +17,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::link::{BrokenLink, Link};
-use super::message;
 use super::pinned::Pinned;
 use super::session::Identity;
-use super::target;
-use crate::gate::event::{Observation, ServerMessage, Sight};
+use super::{message, target};
+use crate::facts::{Observation, ServerMessage, Sight};
 
 pub const INTERVAL: Duration = Duration::from_secs(1);
 

@@ -6,7 +6,7 @@
 use super::link::{BrokenLink, Link};
 use super::message;
 use super::session::read_only::{self, Flight, ReadOnlyLimits};
-use crate::gate::event::{Millis, OtherSession, ServerMessage};
+use crate::facts::{Millis, OtherSession, ServerMessage};
 
 /// What `pg_stat_activity.query` says to a role that may not see it.
 const HIDDEN: &str = "<insufficient privilege>";

@@ -8,13 +8,12 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::admission;
-use super::connect;
 use super::link::Link;
 use super::secret::Secret;
 use super::settings::{Host, ServerAddress, SessionAttributes, Settings};
 use super::stream::{Endpoint, numeric};
-use crate::gate::event::ServerMessage;
+use super::{admission, connect};
+use crate::facts::ServerMessage;
 
 /// Why the rest of a list is left in peace.
 const ALONE: &str = "no other host of the list is asked, because this one was reached first; to choose \

@@ -45,7 +45,8 @@ use tokio::task::JoinHandle;
 
 use super::message;
 use super::pinned::{Aim, Pinned};
-use crate::gate::event::{Body, Evidence, Millis, Report, Seq};
+use crate::facts::{Evidence, Millis};
+use crate::gate::event::{Body, Report, Seq};
 use crate::gate::plan::HOLD_LIMIT;
 use crate::gate::warrant::Recorded;
 use crate::runbook::Runbook;

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::message;
 use super::settings::{Host, Keepalive, Protection, ServerAddress, look_up_user};
 use super::tls::{self, NoTlsWhy, Seal};
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 
 /// Something that bytes go through in both directions.
 pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}

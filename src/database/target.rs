@@ -4,7 +4,7 @@ use super::link::{Answer, BrokenLink, Gathered, Link, Sent, Unsent};
 use super::message;
 use super::session::Identity;
 use super::stream::Endpoint;
-use crate::gate::event::{Reach, ServerMessage, Target};
+use crate::facts::{Reach, ServerMessage, Target};
 
 /// Oldest server that has `pg_current_xact_id()`.
 pub const OLDEST_SERVER: u32 = 130_000;

@@ -30,7 +30,7 @@ pub use shown::CertificateShown;
 use super::message;
 use super::settings::{Protection, SslMode};
 use super::stream::Wire;
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 
 /// How the server's own protocol asks for TLS: a length and a number that no version has.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];

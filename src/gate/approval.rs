@@ -7,11 +7,8 @@
 //! [`super::warrant::Warrant::on_approval`], which takes it whole and gives a warrant only for a
 //! pass that came out the same, on the same target, within the limit.
 
-use super::consent::Consent;
-use super::ending::Proof;
 use super::pass::{Allowance, Compared, Pass};
-use super::target::Target;
-use super::time::{Millis, in_words};
+use crate::facts::{Consent, Millis, Proof, Target, in_words};
 use std::sync::Arc;
 
 /// What a pass showed, on its way to being reviewed.

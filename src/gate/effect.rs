@@ -1,10 +1,9 @@
 //! What the machine wants done, as data. It does nothing itself.
 
 use super::event::Seq;
-use super::exit::ExitCode;
 use super::offer::Refusal;
-use super::time::Millis;
 use super::warrant::Warrant;
+use crate::facts::{ExitCode, Millis};
 use crate::runbook::question::Question;
 
 #[derive(Debug, PartialEq, Eq)]

@@ -5,23 +5,16 @@
 //! decides on.
 
 use super::act::Command;
-use super::backup::{Dump, Dumping};
 use super::pass::{Pass, Structure};
-use super::query::Looked;
+use crate::facts::{
+    Alarm, CommitWait, Dump, Dumping, Evidence, Inquiry, Looked, Millis, Observation,
+    OutcomeAnswer, ServerMessage, StatementReport, Target, XactStatus,
+};
 use crate::runbook::Runbook;
 use crate::runbook::impact::Measure;
 use crate::runbook::script::Script;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-pub use super::evidence::{Evidence, Standing};
-pub use super::exit::Alarm;
-pub use super::inquiry::{CommitWait, Inquiry, OutcomeAnswer, XactStatus};
-pub use super::sight::{Observation, OtherSession, Progress, ServerLog, Sight};
-pub use super::statement::{Lock, NOT_KEPT, Said, ServerMessage, StatementEnd, StatementReport};
-pub use super::target::{Reach, Target};
-pub use super::time::{Millis, in_words};
-pub use crate::runbook::lock::LockMode;
 
 /// The number of a database request; its reports echo it.
 pub type Seq = u32;

@@ -5,14 +5,17 @@
 //! are) is reduced to what the machine can tell apart, so that the walk ends.
 
 use super::act::{Act, Command};
-use super::ending::{Ending, Why};
 use super::event::*;
 use super::machine::Machine;
 use super::pass::{CameOut, Pass, Structure};
 use super::phase::{AfterRollback, Phase, PhaseKind, Prompt, RunningPass};
 use super::plan::{self, FirstSigner, Mode, Plan, Requirement, Unheld};
-use super::query::{After, Looked, Rows};
-use super::{Effect, ExitCode, Request};
+use super::{Effect, Request};
+use crate::facts::{
+    After, Alarm, CommitWait, Ending, Evidence, ExitCode, Inquiry, Looked, Millis, Observation,
+    OtherSession, OutcomeAnswer, Rows, ServerMessage, Sight, Standing, StatementReport, Target,
+    Why, XactStatus,
+};
 use crate::runbook::check::{Check, Verdict};
 use crate::runbook::question::Question;
 use std::collections::{BTreeMap, HashMap, VecDeque};

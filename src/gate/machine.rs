@@ -31,13 +31,11 @@ pub use signature::Signature;
 
 use super::act::Act;
 use super::approval::Approval;
-use super::consent::Consent;
 use super::effect::{Effect, Request};
-use super::ending::{Ending, Proof, Why};
-use super::event::{Alarm, Event, Millis, Standing};
-use super::exit::ExitCode;
+use super::event::Event;
 use super::phase::{AfterRollback, Onward, Phase, Probing, Stage};
 use super::plan::{self, Plan};
+use crate::facts::{Alarm, Consent, Ending, ExitCode, Millis, Proof, Standing, Why};
 use crate::runbook::check::Tally;
 use arrived::Arrived;
 use backing_up::BackingUp;
@@ -47,7 +45,7 @@ use requests::Requests;
 use std::sync::Arc;
 
 /// SQLSTATE of a lock that was not granted within `lock_timeout`.
-pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
+pub(crate) const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// The gate of one run. What has a meaning in some phases alone stands in those; what is here outlasts
 /// them, and each field says why.

@@ -1,6 +1,6 @@
 //! What a person can do now, and why not the rest.
 
-use super::ending::Why;
+use crate::facts::Why;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Offer {

@@ -6,7 +6,7 @@ mod tests;
 
 pub use differing::{Allowance, Compared, Difference};
 
-use super::statement::{NOT_KEPT, ServerMessage, StatementReport};
+use crate::facts::{NOT_KEPT, ServerMessage, StatementReport};
 use crate::runbook::check::{Check, ResultSet};
 use crate::runbook::printable::hexadecimal;
 use sha2::{Digest, Sha256};

@@ -1,17 +1,11 @@
 //! The states of a run.
 
 use super::approval::{Approval, Basis, LetGo};
-use super::consent::Consent;
 use super::event::Seq;
-use super::exit::ExitCode;
 use super::pass::Pass;
-use super::time::Millis;
+use crate::facts::{Consent, Ending, ExitCode, Millis, Proof, Why};
 use crate::runbook::question::Question;
 use std::sync::Arc;
-
-pub use super::ending::{
-    ANSWERED_COMMIT, Ending, LOOK_YOURSELF, OutcomeWord, Proof, Why, how_to_end,
-};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Phase {

@@ -1,6 +1,7 @@
 //! What the machine knows of a run before it begins.
 
-use super::event::{Document, Millis};
+use super::event::Document;
+use crate::facts::Millis;
 use crate::runbook::printable::misleads;
 use crate::runbook::targets::Named;
 use crate::runbook::{ItemKind, Runbook, RunbookOrigin};

@@ -1,13 +1,16 @@
 //! What the machine does, one story a test, named after what it settles.
 
 use super::act::{Act, Command};
-use super::ending::{Ending, Proof, Why};
 use super::event::*;
 use super::machine::Machine;
 use super::offer::{Offer, Refusal};
 use super::phase::{Onward, Phase, Prompt, RunningPass, Stage};
 use super::plan::{self, Mode, Plan, Requirement, Unheld};
-use super::{Effect, ExitCode, Request};
+use super::{Effect, Request};
+use crate::facts::{
+    Alarm, Ending, Evidence, ExitCode, Inquiry, Millis, Proof, ServerMessage, Standing,
+    StatementReport, Target, Why, XactStatus,
+};
 use crate::runbook::check::{Check, Verdict};
 
 mod cancelling;

@@ -7,10 +7,8 @@
 //! carries what was asked on the way, so that nothing of it can be left out of the record.
 
 use super::approval::Approval;
-use super::consent::Consent;
 use super::pass::{Compared, Pass};
-use super::target::Target;
-use super::time::Millis;
+use crate::facts::{Consent, Millis, Target};
 
 /// Permission to send COMMIT once, for one transaction.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Where in the script a statement failed, as psql says it: file, line, column, the line itself, and a
 //! caret below the character.
 
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 use crate::runbook::printable::printable;
 use crate::runbook::script::Script;
 

@@ -4,7 +4,8 @@
 //! up by it, and only where a word is waited for.
 
 use super::pages::{self, LinePages};
-use crate::gate::event::{Document, Event, Standing};
+use crate::facts::Standing;
+use crate::gate::event::{Document, Event};
 use crate::gate::phase::{Phase, Prompt};
 use crate::runbook::printable::{counted, printable};
 use crate::walk::engine::{Engine, HeldSession};

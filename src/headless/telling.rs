@@ -4,11 +4,13 @@ mod checklist;
 mod deciding;
 mod running;
 
+use crate::account::{Account, EarlierTold};
 use crate::acts::{BINDINGS, Does, Front, KeyPlace, bindings_at, tell_refusal};
-use crate::gate::event::{CommitWait, Millis, Seq, Standing};
-use crate::gate::phase::{Prompt, Why};
+use crate::facts::{CommitWait, Millis, Standing, Why};
+use crate::gate::event::Seq;
+use crate::gate::phase::Prompt;
 use crate::gate::plan::Mode;
-use crate::gate::{Account, EarlierTold, Machine, Offer, Phase};
+use crate::gate::{Machine, Offer, Phase};
 use crate::runbook::Runbook;
 use crate::runbook::check::Check;
 use crate::runbook::impact::Measure;

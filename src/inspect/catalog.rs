@@ -7,8 +7,9 @@
 use super::{CatalogColumn, CatalogTable, InspectedTable, TableLock, TablePart};
 use crate::database::others::{self, COLUMNS, SESSION};
 use crate::database::tables::{estimated_rows, named};
-use crate::gate::event::{LockMode, Millis, OtherSession};
+use crate::facts::{Millis, OtherSession};
 use crate::runbook::check::{ResultRow, ResultSet};
+use crate::runbook::lock::LockMode;
 use crate::runbook::objects::Name;
 use std::collections::HashMap;
 

@@ -104,7 +104,7 @@ fn told(path: PathBuf, read: ReadJournal) -> PastRun {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::phase::OutcomeWord;
+    use crate::facts::OutcomeWord;
     use crate::journal::Journal;
     use crate::journal::entry::{Decision, Entry};
 

@@ -2,7 +2,7 @@
 
 use super::past::PastRun;
 use super::{CheckSet, Inspection};
-use crate::gate::event::Millis;
+use crate::facts::Millis;
 use crate::runbook::Runbook;
 use crate::runbook::impact::Impact;
 use crate::tui::text::wrap;

@@ -5,7 +5,7 @@
 
 use super::applied::migrations;
 use super::{CheckSet, Inspection, absent, silent, structure, tally};
-use crate::gate::event::Reach;
+use crate::facts::Reach;
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Tally};
 use crate::runbook::printable::{printable, printable_lines};

@@ -4,13 +4,11 @@
 //! they are cheap, because they may read whole tables.
 
 use super::looking::{self, News};
-use super::past;
 use super::screen::{InspectScreen, Wish};
-use super::{Inspection, LookOrder};
+use super::{Inspection, LookOrder, past};
 use crate::asking::Challenge;
 use crate::database::settings::Settings;
-use crate::gate::ExitCode;
-use crate::gate::event::{Alarm, Millis};
+use crate::facts::{Alarm, ExitCode, Millis};
 use crate::runbook::Runbook;
 use crate::tui::input::{Input, What};
 use crate::tui::showing::Showing;

@@ -7,9 +7,7 @@
 use super::chain::Line;
 use super::entry::Entry;
 use super::shelf::{ReadJournal, ShelvedJournal, read_journal, size_of};
-use crate::gate::ExitCode;
-use crate::gate::event::{Evidence, OutcomeAnswer, Standing, Target};
-use crate::gate::phase::OutcomeWord;
+use crate::facts::{Evidence, ExitCode, OutcomeAnswer, OutcomeWord, Standing, Target};
 use jiff::Timestamp;
 use std::fs::File;
 use std::os::unix::fs::FileExt;

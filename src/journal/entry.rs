@@ -8,8 +8,7 @@ mod words;
 pub use past_reading::ReadBefore;
 pub use words::{CheckStage, PhaseWord};
 
-use crate::gate::event::{Said, ServerMessage, Standing, StatementEnd};
-use crate::gate::phase::OutcomeWord;
+use crate::facts::{OutcomeWord, Said, ServerMessage, Standing, StatementEnd};
 use crate::runbook::check::Verdict;
 use serde::{Deserialize, Serialize};
 
@@ -346,7 +345,7 @@ pub struct Rehearses {
     pub rollbacks: Vec<File>,
     /// The server whose schema it was done on, where that was a clone.
     #[serde(default)]
-    pub clone_of: Option<crate::gate::event::Target>,
+    pub clone_of: Option<crate::facts::Target>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

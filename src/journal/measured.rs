@@ -4,8 +4,8 @@
 use super::entry::Opened;
 use super::replay::Attempt;
 use super::shelf::{Head, ReadJournal, ShelvedJournal, is_guarded, read_journal, size_of};
-use crate::gate::account::Expected;
-use crate::gate::event::{Millis, Target, in_words};
+use crate::account::Expected;
+use crate::facts::{Millis, Target, in_words};
 use crate::runbook::Runbook;
 use jiff::Timestamp;
 use std::cell::LazyCell;
@@ -112,7 +112,7 @@ pub fn told(all: &[Measured], target: &Target) -> Option<Expected> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::event::{Lock, StatementEnd};
+    use crate::facts::{Lock, StatementEnd};
     use crate::journal::Journal;
     use crate::journal::entry::{Entry, PhaseWord, StatementEnded, StatementPlace};
     use crate::journal::shelf::read_shelf;

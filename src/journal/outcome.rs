@@ -8,9 +8,10 @@ use super::earlier::{answer_beside, is_answered};
 use super::replay::{RecordedOutcome, Replay};
 use super::shelf::ReadJournal;
 use super::write_new;
-use crate::gate::ExitCode;
-use crate::gate::event::{Inquiry, OutcomeAnswer, Target, XactStatus};
-use crate::gate::phase::{ANSWERED_COMMIT, LOOK_YOURSELF, OutcomeWord, how_to_end};
+use crate::facts::{
+    ANSWERED_COMMIT, ExitCode, Inquiry, LOOK_YOURSELF, OutcomeAnswer, OutcomeWord, Target,
+    XactStatus, how_to_end,
+};
 use crate::runbook::printable::printable;
 use std::path::Path;
 

@@ -6,7 +6,8 @@
 
 use super::entry::{Opened, Perused, ReadBefore};
 use super::shelf::{ReadJournal, ShelvedJournal, read_guarded_journal, size_of};
-use crate::gate::event::{Document, Target};
+use crate::facts::Target;
+use crate::gate::event::Document;
 use jiff::{SignedDuration, Timestamp};
 use std::path::{Path, PathBuf};
 

@@ -7,8 +7,7 @@
 use super::entry::{Opened, Rehearses};
 use super::replay::Replay;
 use super::shelf::{Head, is_guarded, journals_in, read_head, read_journal};
-use crate::gate::event::{Millis, Target};
-use crate::gate::phase::OutcomeWord;
+use crate::facts::{Millis, OutcomeWord, Target};
 use crate::runbook::check::Verdict;
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};

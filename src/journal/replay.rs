@@ -10,8 +10,8 @@ mod folding;
 pub use attempt::{Approved, Attempt, HeldRelation, RecordedOutcome, TimedStatement};
 
 use super::entry::{Entry, Opened, Perused, Queried, ReadBefore};
-use crate::gate::account::ItemAccount;
-use crate::gate::event::{Said, Target};
+use crate::account::ItemAccount;
+use crate::facts::{Said, Target};
 use jiff::Timestamp;
 
 /// A run as its journal tells it.

@@ -7,7 +7,7 @@ use super::chain::{Broken, Line, read_chain};
 use super::entry::{Entry, Opened};
 use super::replay::Replay;
 use super::{is_being_written, is_written_elsewhere};
-use crate::gate::event::Target;
+use crate::facts::Target;
 use jiff::Timestamp;
 use std::fs::{File, Metadata};
 use std::io::{BufRead, BufReader, ErrorKind, Read};

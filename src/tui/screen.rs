@@ -20,8 +20,9 @@ use super::view::statement::Detail;
 use super::view::stream::Outline;
 use crate::acts::ToldPane;
 use crate::asking::Challenge;
+use crate::facts::{Millis, Standing};
 use crate::gate::Event;
-use crate::gate::event::{Document, Millis, Standing};
+use crate::gate::event::Document;
 use crate::gate::machine::{Machine, Signature};
 use crate::gate::phase::{Phase, PhaseKind, Prompt};
 use crate::runbook::Runbook;
@@ -119,7 +120,7 @@ pub struct Screen {
     read: BTreeSet<Document>,
     phase: Option<PhaseKind>,
     prompt: Prompt,
-    /// The answers that were put in front so far: [`crate::gate::Account::looks`]. A query can be asked and
+    /// The answers that were put in front so far: [`crate::account::Account::looks`]. A query can be asked and
     /// answered between two frames, so the phase alone does not tell that there is one.
     answered: usize,
     repaint: bool,

@@ -4,7 +4,7 @@
 //! line (I8). Widths are columns as the terminal counts them, never bytes or characters.
 
 use super::theme::{Appearance, Glyphs};
-use crate::gate::event::Millis;
+use crate::facts::Millis;
 use crate::runbook::printable::{ascii_only, printable};
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};

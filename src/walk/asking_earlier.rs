@@ -2,8 +2,7 @@
 
 use crate::database::pinned::Pinned;
 use crate::database::session::{Identity, of_earlier_run_at};
-use crate::gate::ExitCode;
-use crate::gate::event::{Inquiry, OutcomeAnswer};
+use crate::facts::{ExitCode, Inquiry, OutcomeAnswer};
 use crate::journal::outcome::{WhoKnows, keep_answer};
 use crate::journal::shelf::{ReadJournal, read_journal};
 use std::path::{Path, PathBuf};
@@ -69,7 +68,7 @@ pub(super) fn not_known(why: String) -> OutcomeAnswer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::phase::OutcomeWord;
+    use crate::facts::OutcomeWord;
     use crate::journal::earlier::answer_beside;
     use crate::journal::{Entry, Journal};
 

@@ -7,20 +7,17 @@ use super::past::LookingBack;
 use super::rehearsed::Weighing;
 use super::watchdog::{EndingNow, Watchdog};
 use super::{evidence, files, record};
+use crate::account::{Account, EarlierTold};
 use crate::backup;
 use crate::database::session::Order;
+use crate::facts::{Ending, Evidence, ExitCode, Millis, OutcomeAnswer, Standing, Target};
 use crate::gate::act::Command;
-use crate::gate::event::{
-    Body, Event, Evidence, Millis, OutcomeAnswer, Report, Seq, Standing, Target,
-};
+use crate::gate::event::{Body, Event, Report, Seq};
 use crate::gate::warrant::Warrant;
-use crate::gate::{
-    Account, EarlierTold, Effect, Ending, ExitCode, Machine, Mode, Phase, Plan, Refusal, Request,
-};
+use crate::gate::{Effect, Machine, Mode, Phase, Plan, Refusal, Request};
 use crate::journal::earlier::{Earlier, most_pressing, told_first};
 use crate::journal::entry::{Decision, PhaseWord};
-use crate::journal::measured;
-use crate::journal::{Entry, Journal, JournalError};
+use crate::journal::{Entry, Journal, JournalError, measured};
 use crate::runbook::{ItemKind, Runbook};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

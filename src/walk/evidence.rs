@@ -1,7 +1,8 @@
 //! Evidence that comes from the runbook's files alone.
 
-use crate::gate::account::Backup;
-use crate::gate::event::{Document, Evidence, Standing};
+use crate::account::Backup;
+use crate::facts::{Evidence, Standing};
+use crate::gate::event::Document;
 use crate::runbook::printable::counted;
 use crate::runbook::script::{Fate, Script};
 use crate::runbook::{ChecklistItem, ItemKind, Runbook};

@@ -3,16 +3,16 @@
 //! A task that dies is told as what it means for the run: the session's as a session that ended,
 //! the monitor's as a display that went blind (I12). No order is left without an answer.
 
-use super::asking_earlier;
 use super::engine::HeldSession;
-use super::evidence;
 use super::rehearsed::Weighing;
+use super::{asking_earlier, evidence};
 use crate::backup::Backups;
 use crate::database::monitor::{LogWanted, Monitor};
 use crate::database::pinned::Aim;
 use crate::database::session::{HoldOptions, Identity, Order, Session, Severer};
 use crate::database::target::pooler;
-use crate::gate::event::{Body, Inquiry, Millis, Observation, Report, Seq, ServerMessage, Target};
+use crate::facts::{Inquiry, Millis, Observation, ServerMessage, Target};
+use crate::gate::event::{Body, Report, Seq};
 use crate::runbook::Runbook;
 use std::path::PathBuf;
 use std::sync::Arc;

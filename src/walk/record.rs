@@ -1,13 +1,13 @@
 //! What of an event goes into the journal.
 
-use crate::gate::event::{
-    Added, Body, Event, Evidence, Inquiry, Millis, OtherSession, Report, Said, ServerMessage,
-    Standing,
+use crate::account::Account;
+use crate::facts::{
+    After, Ending, Evidence, Inquiry, Millis, OtherSession, Said, ServerMessage, Standing, Why,
 };
+use crate::gate::event::{Added, Body, Event, Report};
 use crate::gate::machine::Before;
 use crate::gate::pass::{Allowance, Structure};
-use crate::gate::query::After;
-use crate::gate::{Account, Command, Ending, Machine, Phase, PhaseKind, Why};
+use crate::gate::{Command, Machine, Phase, PhaseKind};
 use crate::journal::Entry;
 use crate::journal::entry::{
     CheckStage, Perused, PhaseWord, Queried, StatementEnded, StatementPlace,
@@ -22,7 +22,7 @@ pub fn of_event(event: &Event, runbook: &Runbook, account: &Account) -> Vec<Entr
     match event {
         Event::Reported(report) => of_report(&report.body, runbook, account),
         Event::Alarmed(alarm) => vec![Entry::Alarm {
-            alarm: crate::gate::Why::Alarmed(alarm.clone()).to_string(),
+            alarm: crate::facts::Why::Alarmed(alarm.clone()).to_string(),
         }],
         Event::Perused(perusal) => {
             let script = perusal.document.script_of(runbook);

@@ -7,7 +7,7 @@
 //! none is read where a person waits for a key (I14).
 
 use crate::database::session::Claim;
-use crate::gate::event::{Evidence, Millis, Standing};
+use crate::facts::{Evidence, Millis, Standing};
 use crate::journal::rehearsed::{self, End, Rehearsed};
 use crate::runbook::Runbook;
 use crate::runbook::script::Script;

@@ -6,18 +6,23 @@ mod leading;
 
 use super::engine::{Engine, HeldSession, Log};
 use super::rehearsed::Weighing;
+use crate::account::Account;
 use crate::database::session::Order;
+use crate::facts::{
+    After, Evidence, Inquiry, Lock, Looked, Millis, Observation, OtherSession, Rows, ServerMessage,
+    Sight, Standing, StatementReport, Target, XactStatus,
+};
 use crate::gate::event::*;
 use crate::gate::exhaustive::{bare, commands, next_step, plan, unheld};
 use crate::gate::plan::{Mode, Plan};
-use crate::gate::query::{After, Looked, Rows};
-use crate::gate::{Account, Machine, Phase};
+use crate::gate::{Machine, Phase};
 use crate::journal::chain::verify;
 use crate::journal::entry::Opened;
 use crate::journal::replay::Replay;
 use crate::journal::{Entry, Journal};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, ResultSet, Verdict};
+use crate::runbook::lock::LockMode;
 use crate::runbook::question::Question;
 use comparing::compare;
 use proptest::prelude::*;

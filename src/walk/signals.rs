@@ -1,7 +1,7 @@
 //! Signals as alarms.
 
 use super::watchdog::Watchdog;
-use crate::gate::event::Alarm;
+use crate::facts::Alarm;
 use crate::tui::terminal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;

@@ -6,7 +6,7 @@
 //! what is known. It must never come before an orderly leaving, nor say more than the loop knew.
 
 use crate::database::session::Severer;
-use crate::gate::ExitCode;
+use crate::facts::ExitCode;
 use crate::tui::{editor, terminal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -251,7 +251,7 @@ fn say(taken: bool, words: &str) {
 mod tests {
     use super::*;
 
-    const TOLD: ExitCode = ExitCode::Signalled(crate::gate::exit::Signal::Terminate);
+    const TOLD: ExitCode = ExitCode::Signalled(crate::facts::Signal::Terminate);
 
     #[test]
     fn no_more_is_said_than_what_is_known() {

@@ -1,7 +1,8 @@
 //! What is asked for a checklist on a new connection, together with what was reached.
 
 use stagegate::database::session::{HoldOptions, Order};
-use stagegate::gate::event::{Body, Evidence, Standing};
+use stagegate::facts::{Evidence, Standing};
+use stagegate::gate::event::Body;
 use stagegate::runbook::Runbook;
 
 use crate::proxy::Proxy;

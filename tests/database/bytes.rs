@@ -4,7 +4,8 @@ use std::path::Path;
 
 use stagegate::database::session::{HoldOptions, Order, read_only};
 use stagegate::database::settings::Settings;
-use stagegate::gate::event::{Body, Evidence, Standing, StatementReport};
+use stagegate::facts::{Evidence, Standing, StatementReport};
+use stagegate::gate::event::Body;
 use stagegate::runbook::encoding::Charset;
 use stagegate::runbook::variables::Variables;
 use stagegate::runbook::{ItemKind, Runbook};

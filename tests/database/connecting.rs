@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use stagegate::database::session::{HoldOptions, Order, read_only};
-use stagegate::gate::event::{Body, Evidence, ServerMessage, Standing};
+use stagegate::facts::{Evidence, ServerMessage, Standing};
+use stagegate::gate::event::Body;
 use stagegate::runbook::impact::Measure;
 use stagegate::runbook::script::Script;
 use stagegate::runbook::{ItemKind, Runbook};

@@ -1,7 +1,8 @@
 //! How often the program waits for the server while locks are held, counted at the wire.
 
 use stagegate::database::session::{HoldOptions, Order};
-use stagegate::gate::event::{Body, CommitAnswer, Standing, XactStatus};
+use stagegate::facts::{Standing, XactStatus};
+use stagegate::gate::event::{Body, CommitAnswer};
 use stagegate::runbook::Runbook;
 
 use crate::proxy::Proxy;

@@ -1,7 +1,8 @@
 //! A database that keeps bytes of any encoding.
 
 use stagegate::database::session::{HoldOptions, Order, read_only};
-use stagegate::gate::event::{Body, Standing};
+use stagegate::facts::Standing;
+use stagegate::gate::event::Body;
 
 use crate::stage::{Stage, database, over_socket, psql, runbook, server};
 
@@ -55,7 +56,7 @@ async fn bytes_of_any_encoding_never_cost_the_transaction() {
     let odd = statements[5].result.as_ref().unwrap();
     assert_eq!(*odd.columns, ["status", "c\\xFF"]);
     assert_eq!(statements[5].checks.len(), 1);
-    let kept = |lock: &stagegate::gate::event::Lock| lock.relation.ends_with("kept");
+    let kept = |lock: &stagegate::facts::Lock| lock.relation.ends_with("kept");
     assert!(statements[2].locks.iter().any(kept), "{:?}", statements[2]);
     stage.commit(&xid).await;
     let row = client

@@ -1,7 +1,8 @@
 //! How a session ends that nobody wanted to end, and how the truth is found afterwards.
 
 use stagegate::database::session::{HoldOptions, Order};
-use stagegate::gate::event::{Body, CommitAnswer, Inquiry, ServerMessage, XactStatus};
+use stagegate::facts::{Inquiry, ServerMessage, XactStatus};
+use stagegate::gate::event::{Body, CommitAnswer};
 use stagegate::runbook::question::Question;
 use stagegate::runbook::script::Script;
 use stagegate::sandbox::{Sandbox, SandboxOptions};

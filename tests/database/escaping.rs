@@ -3,7 +3,8 @@
 
 use stagegate::database::session::read_only::{self, ReadOnlyLimits, ReadOnlyQuery};
 use stagegate::database::session::{HoldOptions, Order};
-use stagegate::gate::event::{Body, Standing};
+use stagegate::facts::Standing;
+use stagegate::gate::event::Body;
 
 use crate::proxy::Proxy;
 use crate::stage::{Stage, database, over_socket, psql, runbook, script, server, settings};

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
 use stagegate::database::session::{HoldOptions, Order};
-use stagegate::gate::event::{Body, Evidence, Standing};
+use stagegate::facts::{Evidence, Standing};
+use stagegate::gate::event::Body;
 
 use crate::stage::{Stage, database, over_socket, runbook, server, within};
 

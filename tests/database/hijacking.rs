@@ -1,13 +1,13 @@
 //! Operators that somebody put where ours are looked up: none of them is ever called by what the
 //! program itself sends, or its owner would do what he likes with the role of whoever applies.
 
-use stagegate::database::session::Order;
-use stagegate::gate::event::{Body, CommitAnswer, XactStatus};
-use stagegate::gate::query::{After, LIMIT};
+use stagegate::database::session::{HoldOptions, Order};
+use stagegate::facts::query::LIMIT;
+use stagegate::facts::{After, XactStatus};
+use stagegate::gate::event::{Body, CommitAnswer};
 use stagegate::runbook::question::Question;
 
 use crate::stage::{Stage, database, over_socket, psql, runbook, server};
-use stagegate::database::session::HoldOptions;
 
 /// Operators for all pairs of the types that catalogs are made of, before those of the server.
 const TRAP: &str = "CREATE TABLE t (a int); ANALYZE t; CREATE SCHEMA trap;

@@ -4,7 +4,8 @@
 //! What is to be slow is made slow at the wire: the server hears a sleep in the place of a command.
 
 use stagegate::database::session::{HoldOptions, Order};
-use stagegate::gate::event::{Body, CommitAnswer, XactStatus};
+use stagegate::facts::XactStatus;
+use stagegate::gate::event::{Body, CommitAnswer};
 use stagegate::runbook::Runbook;
 use stagegate::runbook::script::Script;
 

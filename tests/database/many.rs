@@ -2,9 +2,8 @@
 
 use stagegate::database::session::{HoldOptions, Identity, Order, of_earlier_run};
 use stagegate::database::settings::Settings;
-use stagegate::gate::event::{
-    Body, CommitAnswer, Inquiry, Observation, Report, Target, XactStatus,
-};
+use stagegate::facts::{Inquiry, Observation, Target, XactStatus};
+use stagegate::gate::event::{Body, CommitAnswer, Report};
 use stagegate::sandbox::{Sandbox, SandboxOptions};
 use stagegate::walk::engine::HeldSession;
 use stagegate::walk::live::Live;

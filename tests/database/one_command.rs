@@ -3,7 +3,8 @@
 //! stand, without the reader of scripts, which may refuse some of them by itself.
 
 use stagegate::database::session::{HoldOptions, Order};
-use stagegate::gate::event::{Body, ServerMessage, XactStatus};
+use stagegate::facts::{ServerMessage, XactStatus};
+use stagegate::gate::event::Body;
 
 use crate::stage::{Stage, database, over_socket, psql, runbook, server};
 

@@ -2,7 +2,8 @@
 //! one of them.
 
 use stagegate::database::session::Order;
-use stagegate::gate::event::{Body, CommitAnswer, XactStatus};
+use stagegate::facts::XactStatus;
+use stagegate::gate::event::{Body, CommitAnswer};
 
 use crate::stage::Stage;
 

@@ -2,8 +2,9 @@
 //! transaction is as it was afterwards, whatever was asked.
 
 use stagegate::database::session::{HoldOptions, Order};
-use stagegate::gate::event::{Body, CommitAnswer, ServerMessage, XactStatus};
-use stagegate::gate::query::{After, LIMIT, Looked, ROWS};
+use stagegate::facts::query::{LIMIT, ROWS};
+use stagegate::facts::{After, Looked, ServerMessage, XactStatus};
+use stagegate::gate::event::{Body, CommitAnswer};
 use stagegate::runbook::question::Question;
 
 use crate::proxy::Proxy;

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use stagegate::database::connect::connect;
-use stagegate::gate::event::ServerMessage;
+use stagegate::facts::ServerMessage;
 use stagegate::sandbox::{Sandbox, SandboxOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

@@ -1,8 +1,10 @@
 //! Running a script: what each statement reports, and where it stops.
 
 use stagegate::database::session::{HoldOptions, Order, caps};
-use stagegate::gate::event::{Body, Lock, LockMode, StatementReport, XactStatus};
+use stagegate::facts::{Lock, StatementReport, XactStatus};
+use stagegate::gate::event::Body;
 use stagegate::runbook::check::Verdict;
+use stagegate::runbook::lock::LockMode;
 use stagegate::runbook::script::SeldomParts;
 
 use crate::stage::{Stage, database, over_socket, runbook, server, within};

@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use stagegate::database::session::{HoldOptions, Order, Session};
 use stagegate::database::settings::{ConnectionOptions as Given, Settings};
+use stagegate::facts::{ServerMessage, StatementReport, Target};
 use stagegate::gate::act::Command;
 use stagegate::gate::effect::{Effect, Request};
-use stagegate::gate::event::{
-    Added, Body, Event, Report, Seq, ServerMessage, StatementReport, Target,
-};
+use stagegate::gate::event::{Added, Body, Event, Report, Seq};
 use stagegate::gate::plan::ARMING;
 use stagegate::gate::warrant::Recorded;
 use stagegate::gate::{Machine, Mode, Plan};

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use stagegate::database::session::{HoldOptions, Order};
-use stagegate::gate::event::{Body, CommitAnswer, XactStatus};
-use stagegate::gate::query::After;
+use stagegate::facts::{After, XactStatus};
+use stagegate::gate::event::{Body, CommitAnswer};
 use stagegate::runbook::question::Question;
 
 use crate::ending::wait_for_beats;

@@ -1,7 +1,8 @@
 //! COMMIT that waits for a standby that is not there, and a transaction that was prepared.
 
 use stagegate::database::session::{HoldOptions, Order};
-use stagegate::gate::event::{Body, CommitAnswer, Inquiry, XactStatus};
+use stagegate::facts::{Inquiry, XactStatus};
+use stagegate::gate::event::{Body, CommitAnswer};
 use stagegate::sandbox::{Sandbox, SandboxOptions};
 
 use crate::stage::{Stage, over_socket, psql, recorded, runbook, within};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use stagegate::gate::event::Alarm;
+use stagegate::facts::Alarm;
 use stagegate::gate::plan::ARMING;
 use stagegate::sandbox::SandboxOptions;
 use stagegate::sandbox::demo::Scenario;

@@ -318,7 +318,7 @@ fn findings(text: &str) -> usize {
 
 /// What a line says of the outcome.
 pub fn said(line: &str) -> Option<Said> {
-    use stagegate::gate::event::Inquiry;
+    use stagegate::facts::Inquiry;
     if line.starts_with("COMMITTED") {
         Some(Said::Committed(line.to_owned()))
     } else if line.starts_with("ROLLED BACK") {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use stagegate::database::session::{HoldOptions, Identity, of_earlier_run};
-use stagegate::gate::event::{Inquiry, XactStatus};
+use stagegate::facts::{Inquiry, XactStatus};
 use stagegate::journal::chain;
 use stagegate::journal::replay::Replay;
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use stagegate::database::session::HoldOptions;
 use stagegate::database::settings::Settings;
-use stagegate::gate::event::{Alarm, Document, Event, Inquiry, Standing};
+use stagegate::facts::{Alarm, Ending, Inquiry, Standing};
+use stagegate::gate::event::{Document, Event};
 use stagegate::gate::phase::Prompt;
 use stagegate::gate::plan::{APPROVAL_LIMIT, ARMING, Unheld};
-use stagegate::gate::{Act, Command, Ending, Mode, Phase, Plan};
+use stagegate::gate::{Act, Command, Mode, Phase, Plan};
 use stagegate::journal::{Entry, Journal, chain};
 use stagegate::runbook::Runbook;
 use stagegate::walk::engine::{Engine, Log};

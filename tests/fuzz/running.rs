@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use stagegate::database::link::Link;
 use stagegate::database::session::{HoldOptions, Order, Session, read_only};
-use stagegate::gate::event::{Body, Report, Seq, ServerMessage, XactStatus};
+use stagegate::facts::{ServerMessage, XactStatus};
+use stagegate::gate::event::{Body, Report, Seq};
 use stagegate::runbook::script::{Script, Statement};
 use stagegate::runbook::{Runbook, RunbookOrigin};
 use tokio::sync::mpsc;

@@ -5,7 +5,7 @@ use crate::child::Finish;
 use crate::session::Session;
 use crate::stage::{Stage, Walk};
 use crate::terminal::{PROGRAM, Terminal};
-use stagegate::gate::event::Standing;
+use stagegate::facts::Standing;
 use stagegate::journal::{Entry, chain};
 use stagegate::sandbox::demo::Scenario;
 use std::process::{Command, Stdio};

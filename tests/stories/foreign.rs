@@ -7,7 +7,7 @@ use crate::page;
 use crate::stage::{Stage, Walk};
 use crate::terminal::{PROGRAM, Terminal};
 use serde_json::Value;
-use stagegate::gate::event::Standing;
+use stagegate::facts::Standing;
 use stagegate::journal::{Entry, chain};
 use stagegate::sandbox::demo::Scenario;
 use std::process::{Command, Output};

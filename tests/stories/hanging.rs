@@ -6,7 +6,7 @@ use crate::child::{Finish, until};
 use crate::stage::{Stage, Walk};
 use crate::terminal::Terminal;
 use rustix::process::Signal;
-use stagegate::gate::phase::OutcomeWord;
+use stagegate::facts::OutcomeWord;
 use stagegate::gate::plan::ARMING;
 use stagegate::journal::Entry;
 use stagegate::sandbox::demo::Scenario;

@@ -5,15 +5,20 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::text::Span;
+use stagegate::account::Account;
 use stagegate::acts::{Front, tell_refusal};
+use stagegate::facts::{
+    After, Evidence, Inquiry, Lock, Looked, Millis, Observation, OtherSession, Progress, Rows,
+    ServerMessage, Sight, Standing, StatementReport, Target, XactStatus,
+};
 use stagegate::gate::act::Command;
 use stagegate::gate::event::*;
 use stagegate::gate::phase::Phase;
 use stagegate::gate::plan::{self, Mode, Plan, Unheld};
-use stagegate::gate::query::{After, Looked, Rows};
-use stagegate::gate::{Account, Effect, Event, Machine};
+use stagegate::gate::{Effect, Event, Machine};
 use stagegate::runbook::check::{Check, ResultSet, Verdict};
 use stagegate::runbook::impact::Promise;
+use stagegate::runbook::lock::LockMode;
 use stagegate::runbook::objects::Sort;
 use stagegate::runbook::script::*;
 use stagegate::runbook::{ChecklistItem, ItemKind, Runbook, RunbookOrigin};

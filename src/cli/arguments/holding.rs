@@ -1,8 +1,7 @@
 //! How the transaction is held, and where the run is decided.
 
-use crate::database::sentry;
-use crate::database::session;
-use crate::gate::event::Millis;
+use crate::database::{sentry, session};
+use crate::facts::Millis;
 use crate::gate::plan::{self, Mode, Plan, Unheld};
 use crate::runbook::{self, Runbook};
 use clap::{Args, ValueEnum};

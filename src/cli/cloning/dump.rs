@@ -9,7 +9,7 @@ use crate::database::client::{self, clean, conninfo};
 use crate::database::passfile::{self, create_for_us_alone};
 use crate::database::pinned::Pinned;
 use crate::database::secret::Secret;
-use crate::gate::event::Millis;
+use crate::facts::Millis;
 use crate::runbook::printable::printable;
 use crate::sandbox::Sandbox;
 use crate::sandbox::programs::{Clients, Programs, Search};

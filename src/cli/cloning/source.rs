@@ -2,11 +2,10 @@
 //! read-only.
 
 use crate::database::link::{BrokenLink, Link};
-use crate::database::message;
 use crate::database::session::READ_TIMEOUT;
 use crate::database::session::read_only::{self, ReadOnlyLimits, literal};
-use crate::database::tables;
-use crate::gate::event::{Millis, ServerMessage, Target};
+use crate::database::{message, tables};
+use crate::facts::{Millis, ServerMessage, Target};
 use crate::runbook::{Runbook, rehearsal};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

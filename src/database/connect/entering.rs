@@ -14,7 +14,7 @@ use crate::database::settings::{Host, ServerAddress, Settings, Use, Way};
 use crate::database::stream::{Endpoint, Route};
 use crate::database::tap::Tap;
 use crate::database::tls::{self, CertificateShown, NoTlsWhy};
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manner {

@@ -4,7 +4,7 @@ use super::reading::AnswerReading;
 use super::{Answer, BrokenLink, DRIVER_END, Link, Sent, Unsent, no_byte, no_nul};
 use crate::database::message;
 use crate::database::tap::{Frame, NoByte, RequestForm, Tapped};
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 use std::time::Duration;
 
 impl Link {

@@ -6,7 +6,7 @@
 //! One command a request bounds the first harm; this is how both are told in words.
 
 use crate::database::message;
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 use crate::runbook::encoding::Charset;
 
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use crate::database::message;
 use crate::database::tap::{Frame, Status, Tapped};
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 use crate::runbook::check::ResultSet;
 
 /// How many rows of one result are kept.

@@ -7,7 +7,7 @@ use super::bounded;
 use crate::database::legible::legible;
 use crate::database::link::{Answer, BrokenLink, Link};
 use crate::database::message;
-use crate::gate::event::{ServerLog, ServerMessage};
+use crate::facts::{ServerLog, ServerMessage};
 
 /// How much of the end of the log is read, in bytes.
 const BYTES: u64 = 64 * 1024;

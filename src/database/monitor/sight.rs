@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::FirstWaits;
 use crate::database::others::{self, COLUMNS, SESSION};
-use crate::gate::event::{Millis, OtherSession, Progress, Sight};
+use crate::facts::{Millis, OtherSession, Progress, Sight};
 use crate::runbook::check::ResultRow;
 
 /// First server with `pg_locks.waitstart` and `pg_stat_progress_copy`.

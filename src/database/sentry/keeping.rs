@@ -11,7 +11,7 @@ use super::{READY, Word};
 use crate::database::secret::Secret;
 use crate::database::session::{Identity, of_earlier_run};
 use crate::database::settings::{ConnectionOptions, Settings};
-use crate::gate::event::{Inquiry, XactStatus};
+use crate::facts::{Inquiry, XactStatus};
 
 /// How long after the end of the pipe: the server misses most who are gone by itself, and tells more.
 const AFTER_THE_END: Duration = Duration::from_secs(1);

@@ -20,7 +20,8 @@ use crate::database::message;
 use crate::database::pinned::Aim;
 use crate::database::sentry::Sentry;
 use crate::database::tap::Status;
-use crate::gate::event::{Body, CommitAnswer, Report, Seq, ServerMessage, Target};
+use crate::facts::{ServerMessage, Target};
+use crate::gate::event::{Body, CommitAnswer, Report, Seq};
 use crate::runbook::Runbook;
 
 /// How long a goodbye may take.

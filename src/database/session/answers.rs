@@ -1,7 +1,7 @@
 //! From the server's answers to the words of the gate.
 
 use crate::database::link::{Answer, Gathered, ROW_CAP};
-use crate::gate::event::{Millis, StatementReport, XactStatus};
+use crate::facts::{Millis, StatementReport, XactStatus};
 use crate::runbook::check::{self, Check, TapPlan, Verdict};
 
 /// What a statement that succeeded left behind; locks come later. `plan` counts pgTAP's tests over

@@ -11,7 +11,7 @@ use super::read_only::{self, Flight, OnItsWay, ReadOnlyLimits};
 use crate::database::link::{BrokenLink, Link};
 use crate::database::others::{Exclusive, SESSION, WAIT};
 use crate::database::tables;
-use crate::gate::event::Millis;
+use crate::facts::Millis;
 use crate::runbook::objects::Name;
 use crate::runbook::script::Script;
 use crate::runbook::{ItemKind, Runbook};

@@ -5,7 +5,7 @@
 //! ever counts as a PASS.
 
 use crate::database::message;
-use crate::gate::event::{NOT_KEPT, ServerMessage, StatementReport};
+use crate::facts::{NOT_KEPT, ServerMessage, StatementReport};
 use crate::runbook::check::{Check, ResultSet, Verdict};
 use crate::runbook::printable::hexadecimal;
 use sha2::{Digest, Sha256};

@@ -15,7 +15,8 @@ use crate::database::link::{Answer, BrokenLink, Sent};
 use crate::database::pinned::Pinned;
 use crate::database::tap::Status;
 use crate::database::{message, target};
-use crate::gate::event::{Body, CommitAnswer, CommitWait, Report, Seq, ServerMessage, XactStatus};
+use crate::facts::{CommitWait, ServerMessage, XactStatus};
+use crate::gate::event::{Body, CommitAnswer, Report, Seq};
 use crate::gate::warrant::Recorded;
 
 /// How long COMMIT is waited for before anybody looks what it waits for.

@@ -4,7 +4,8 @@
 use super::actor::Actor;
 use super::looking;
 use crate::database::link::{Answer, BrokenLink};
-use crate::gate::event::{Body, Seq, ServerMessage};
+use crate::facts::ServerMessage;
+use crate::gate::event::{Body, Seq};
 
 impl Actor {
     /// Whether the transaction's number is on the server's disk by now: then no crash can give it

@@ -3,7 +3,7 @@
 use super::read_only::Stopped;
 use crate::database::message;
 use crate::database::target::{self};
-use crate::gate::event::{Evidence, Standing, StatementReport, Target};
+use crate::facts::{Evidence, Standing, StatementReport, Target};
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, Tally};
 use crate::runbook::printable::counted;

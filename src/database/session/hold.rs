@@ -12,7 +12,8 @@ use crate::database::link::{BrokenLink, Gathered, Link};
 use crate::database::locks::LockLedger;
 use crate::database::tap::Status;
 use crate::database::{message, target};
-use crate::gate::event::{Added, Body, Seq, ServerMessage, Target};
+use crate::facts::{ServerMessage, Target};
+use crate::gate::event::{Added, Body, Seq};
 use crate::runbook::script::{Fate, Statement};
 
 /// How often ROLLBACK is sent when a late cancel request hits it.

@@ -12,7 +12,7 @@
 use super::status::{status_of, status_question};
 use crate::database::link::{BrokenLink, Link};
 use crate::database::{message, target};
-use crate::gate::event::{Inquiry, ServerMessage, Target, XactStatus};
+use crate::facts::{Inquiry, ServerMessage, Target, XactStatus};
 
 /// Which server a transaction was opened on, and by which backend.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

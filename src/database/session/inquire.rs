@@ -8,7 +8,8 @@ use crate::database::link::BrokenLink;
 use crate::database::pinned::Pinned;
 use crate::database::settings::Settings;
 use crate::database::{connect, message, target};
-use crate::gate::event::{Body, Inquiry, Seq, ServerMessage, Target, XactStatus};
+use crate::facts::{Inquiry, ServerMessage, Target, XactStatus};
+use crate::gate::event::{Body, Seq};
 
 /// How long to wait before each try: about ten seconds in all, besides what the tries take.
 const BACK_OFF: [Duration; 6] = [

@@ -1,7 +1,7 @@
 //! What a server's last word on a link means for the transaction, where it does not say so itself.
 
 use super::HoldOptions;
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 
 /// The server's last word where no transaction was open.
 pub(super) fn explain_idle_end(why: ServerMessage) -> ServerMessage {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::gate::event::Millis;
+use crate::facts::Millis;
 
 /// How long after the hold's end the machine still has to roll back in its own way, which tells more
 /// than a link that is closed.

@@ -7,7 +7,7 @@
 
 use super::HoldOptions;
 use crate::database::link::Answer;
-use crate::gate::event::{Millis, ServerMessage};
+use crate::facts::{Millis, ServerMessage};
 use crate::runbook::script::Statement;
 
 /// For a statement of ours, where the script's is shorter.

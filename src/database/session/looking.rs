@@ -13,7 +13,7 @@ use super::limits::SessionLimits;
 use super::read_only::search_path;
 use crate::database::link::{Answer, BrokenLink, Link, Sent};
 use crate::database::locks::QUERY;
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 use crate::runbook::script::Statement;
 
 /// What is sent before the next statement. Limits first; with a look it is two requests: where the

@@ -7,9 +7,8 @@
 
 use super::read_only::{self, ReadOnlyLimits};
 use crate::database::link::{BrokenLink, Link};
-use crate::database::message;
-use crate::database::tables;
-use crate::gate::event::{Millis, StatementReport};
+use crate::database::{message, tables};
+use crate::facts::{Millis, StatementReport};
 use crate::runbook::check::ResultRow;
 use crate::runbook::impact::{Measure, MeasuredTable, TableSize};
 use crate::runbook::objects::Name;

@@ -10,8 +10,9 @@ use super::answers::millis;
 use crate::database::link::BrokenLink;
 use crate::database::message;
 use crate::database::tap::Status;
-use crate::gate::event::{Body, Seq, ServerMessage, Target};
-use crate::gate::query::{After, LIMIT, Looked, Rows};
+use crate::facts::query::LIMIT;
+use crate::facts::{After, Looked, Rows, ServerMessage, Target};
+use crate::gate::event::{Body, Seq};
 use crate::runbook::question::Question;
 
 /// The idle limit is for a client that is lost between two requests.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::actor::{Actor, Posting, noticed};
 use crate::database::message;
 use crate::database::sentry::{Relieved, Sentry};
-use crate::gate::event::{Body, Seq, ServerMessage};
+use crate::facts::ServerMessage;
+use crate::gate::event::{Body, Seq};
 
 /// What it means that nobody watches over the hold.
 pub(super) const UNGUARDED: &str = "if this program is stopped while the server waits on the socket \

@@ -6,21 +6,21 @@ mod around;
 
 use std::sync::Arc;
 
-use super::Claim;
+use super::{Claim, measure};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use super::actor::{Actor, Posting};
 use super::asked::looks_at_structure;
 use super::evidence::{connection_evidence, evidence_of_checks, refused, stopped_evidence};
-use super::measure;
 use super::posting::{UNGUARDED, guard_told, wait_for_post};
 use super::read_only::{self, Flight, ReadOnlyLimits, Stopped};
 use crate::database::link::BrokenLink;
 use crate::database::message;
 use crate::database::others::Exclusive;
 use crate::database::sentry::Sentry;
-use crate::gate::event::{Body, Evidence, Report, Seq, ServerMessage, Standing, Target};
+use crate::facts::{Evidence, ServerMessage, Standing, Target};
+use crate::gate::event::{Body, Report, Seq};
 use crate::runbook::encoding::Charset;
 use crate::runbook::objects::Name;
 use crate::runbook::script::Script;

@@ -15,8 +15,9 @@ use super::answers::millis;
 use crate::database::link::{Answer, BYTE_CAP, BrokenLink, Unsent};
 use crate::database::message;
 use crate::database::tap::Status;
-use crate::gate::event::{Body, Millis, Seq, ServerMessage};
-use crate::gate::query::{After, Looked, ROWS, Rows};
+use crate::facts::query::ROWS;
+use crate::facts::{After, Looked, Millis, Rows, ServerMessage};
+use crate::gate::event::{Body, Seq};
 use crate::runbook::question::Question;
 
 /// How many rows are fetched at a time: what is not shown need not come.

@@ -11,7 +11,8 @@ use super::line::PresentConnection;
 use super::looking::Looks;
 use crate::database::link::BrokenLink;
 use crate::database::{message, target};
-use crate::gate::event::{Body, Seq, ServerMessage, Target};
+use crate::facts::{ServerMessage, Target};
+use crate::gate::event::{Body, Seq};
 
 /// How long a server that is not ready is waited for at the most, whatever connect_timeout says.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);

@@ -19,7 +19,7 @@ use crate::database::link::{BrokenLink, Link};
 use crate::database::pinned::Aim;
 use crate::database::settings::Settings;
 use crate::database::{message, target};
-use crate::gate::event::{Millis, ServerMessage, StatementReport, Target};
+use crate::facts::{Millis, ServerMessage, StatementReport, Target};
 use crate::runbook::lasting::Lasting;
 use crate::runbook::script::{Script, Statement};
 

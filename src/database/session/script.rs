@@ -22,7 +22,8 @@ use super::looking::{self, Budget, Looks};
 use crate::database::link::{Answer, BrokenLink, Link, Sent, Unsent};
 use crate::database::message;
 use crate::database::tap::Status;
-use crate::gate::event::{Body, Millis, Seq, ServerMessage, StatementReport};
+use crate::facts::{Millis, ServerMessage, StatementReport};
+use crate::gate::event::{Body, Seq};
 use crate::runbook::check::TapPlan;
 use crate::runbook::lasting::{Beyond, Lasting};
 use crate::runbook::script::{Script, Statement};
@@ -461,7 +462,7 @@ impl Actor {
     }
 
     /// Reports the statement that waits for its locks.
-    fn finish(&self, run: &mut ScriptRun, locks: Vec<crate::gate::event::Lock>) {
+    fn finish(&self, run: &mut ScriptRun, locks: Vec<crate::facts::Lock>) {
         if let Some(mut report) = run.waiting.take() {
             report.locks = locks;
             self.say(run.seq, Body::StatementFinished(Box::new(report)));

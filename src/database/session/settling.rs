@@ -14,7 +14,8 @@ use super::{HoldOptions, looking};
 use crate::database::link::BrokenLink;
 use crate::database::message;
 use crate::database::tap::Status;
-use crate::gate::event::{Added, Body, Seq, ServerMessage};
+use crate::facts::ServerMessage;
+use crate::gate::event::{Added, Body, Seq};
 
 /// What was deferred runs here, and not in COMMIT, where no limit ends it and nobody sees what it does.
 /// More than once: a trigger can defer what it sets off itself.

@@ -7,7 +7,7 @@
 use crate::database::link::{Answer, BrokenLink, Link};
 use crate::database::pinned::Pinned;
 use crate::database::target;
-use crate::gate::event::{ServerMessage, XactStatus};
+use crate::facts::{ServerMessage, XactStatus};
 
 use super::Identity;
 use super::answers::xact_status;

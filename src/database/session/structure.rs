@@ -17,7 +17,8 @@ use super::read_only::{self, ReadOnlyLimits};
 use crate::database::link::BrokenLink;
 use crate::database::message;
 use crate::database::tap::Status;
-use crate::gate::event::{Body, Millis, Seq, ServerMessage};
+use crate::facts::{Millis, ServerMessage};
+use crate::gate::event::{Body, Seq};
 use crate::gate::pass::Structure;
 use crate::runbook::rehearsal;
 

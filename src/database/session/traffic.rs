@@ -15,8 +15,9 @@ use super::read_only::{self, Flight, ReadOnlyLimits};
 use crate::database::link::{BrokenLink, Link};
 use crate::database::message;
 use crate::database::others::{self, COLUMNS, WAIT};
-use crate::gate::event::{Evidence, LockMode, OtherSession as Other, Standing};
+use crate::facts::{Evidence, OtherSession as Other, Standing};
 use crate::runbook::impact::Impact;
+use crate::runbook::lock::LockMode;
 
 /// How far the two looks are apart: long against an application's transaction, short against a
 /// person's patience.

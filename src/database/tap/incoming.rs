@@ -12,7 +12,7 @@ use bytes::{BufMut, BytesMut};
 use super::escaping;
 use crate::database::legible::legible_in;
 use crate::database::message;
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 use crate::runbook::encoding::Charset;
 
 /// How much of one message is kept, in bytes. What an error or notice says beyond is lost to us.

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::database::message;
 use crate::database::settings::{Authorities, Protection, SslMode, TlsVersion, Use};
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 
 /// Where distributions keep the authorities that everybody trusts: an OpenSSL that was built along
 /// looks where nobody puts any.

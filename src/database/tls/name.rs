@@ -9,7 +9,7 @@ use openssl::nid::Nid;
 use openssl::x509::X509Ref;
 
 use crate::database::message;
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 
 /// How many names of a certificate are told.
 const TOLD: usize = 6;

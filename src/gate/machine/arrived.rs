@@ -1,8 +1,8 @@
 //! What a session reached, as far as the machine decides on it.
 
 use super::Machine;
+use crate::facts::Target;
 use crate::gate::effect::Effect;
-use crate::gate::target::Target;
 use std::sync::Arc;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

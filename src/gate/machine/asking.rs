@@ -1,12 +1,9 @@
 //! What a person asks, where it is open to them now.
 
 use super::Machine;
+use crate::facts::{Consent, Ending, ExitCode, Standing, Why};
 use crate::gate::act::Command;
-use crate::gate::consent::Consent;
 use crate::gate::effect::{Effect, Request};
-use crate::gate::ending::{Ending, Why};
-use crate::gate::event::Standing;
-use crate::gate::exit::ExitCode;
 use crate::gate::offer::{Offer, Refusal};
 use crate::gate::phase::{Onward, Phase, Prompt, RunningPass};
 use crate::gate::plan::{self, Mode};

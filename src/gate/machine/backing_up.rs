@@ -4,8 +4,9 @@
 //! every table. Whoever leaves stops it first.
 
 use super::Machine;
+use crate::facts::Standing;
 use crate::gate::effect::{Effect, Request};
-use crate::gate::event::{Body, Seq, Standing};
+use crate::gate::event::{Body, Seq};
 use crate::gate::offer::{Offer, Refusal};
 use crate::gate::plan::Mode;
 use std::sync::Arc;

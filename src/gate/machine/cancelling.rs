@@ -6,8 +6,8 @@
 use super::Machine;
 use super::offering::refusal_to_cancel;
 use super::passing::wait_for_cancel;
+use crate::facts::Millis;
 use crate::gate::effect::Effect;
-use crate::gate::event::Millis;
 use crate::gate::offer::{Offer, Refusal};
 use crate::gate::phase::Phase;
 

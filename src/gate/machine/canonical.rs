@@ -4,12 +4,11 @@
 use super::Machine;
 use super::backing_up::BackingUp;
 use super::newest::{Committer, Newest};
-use crate::gate::ending::Ending;
-use crate::gate::event::{Document, Seq, Standing};
+use crate::facts::{Ending, Millis, Standing};
+use crate::gate::event::{Document, Seq};
 use crate::gate::pass::Pass;
 use crate::gate::phase::{EarlierRun, Phase, PhaseKind};
 use crate::gate::plan;
-use crate::gate::time::Millis;
 use crate::runbook::check::Tally;
 
 impl Machine {

@@ -1,8 +1,8 @@
 //! What COMMIT asks, step by step. The one warrant for it is made here (I1).
 
 use super::Machine;
+use crate::facts::Consent;
 use crate::gate::act::Command;
-use crate::gate::consent::Consent;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::offer::Refusal;
 use crate::gate::phase::{Held, Phase, Prompt};

@@ -4,9 +4,9 @@
 //! answer, and whoever goes on without it is let.
 
 use super::Machine;
+use crate::facts::OutcomeAnswer;
 use crate::gate::effect::{Effect, Request};
 use crate::gate::event::Seq;
-use crate::gate::inquiry::OutcomeAnswer;
 use crate::gate::offer::{Offer, Refusal};
 use crate::gate::phase::{EarlierRun, Phase};
 use crate::gate::plan::Mode;

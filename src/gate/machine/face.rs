@@ -4,7 +4,7 @@
 
 use super::backing_up::BackingUp;
 use super::{Machine, Signature};
-use crate::gate::ending::{Ending, OutcomeWord};
+use crate::facts::{Ending, OutcomeWord};
 use crate::gate::pass::{Allowance, Compared};
 use crate::gate::phase::{EarlierRun, Phase, PhaseKind, Prompt};
 use crate::gate::plan;

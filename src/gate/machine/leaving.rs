@@ -4,9 +4,8 @@
 //! does not come in time the link is closed and no more is said than what is known.
 
 use super::Machine;
+use crate::facts::{Alarm, Ending, Inquiry, Millis, Why};
 use crate::gate::effect::Effect;
-use crate::gate::ending::{Ending, Why};
-use crate::gate::event::{Alarm, Inquiry, Millis};
 use crate::gate::offer::Refusal;
 use crate::gate::phase::Phase;
 use crate::gate::plan;

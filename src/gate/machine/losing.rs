@@ -1,9 +1,8 @@
 //! What ended though nobody asked for that: the transaction, or the session.
 
 use super::Machine;
+use crate::facts::{Ending, Proof, Standing, Why};
 use crate::gate::effect::Effect;
-use crate::gate::ending::{Ending, Proof, Why};
-use crate::gate::event::Standing;
 use crate::gate::phase::{AfterRollback, Onward, Phase};
 
 impl Machine {

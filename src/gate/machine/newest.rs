@@ -1,6 +1,6 @@
 //! What the newest transaction came to, kept until the next one is begun.
 
-use crate::gate::ending::Ending;
+use crate::facts::Ending;
 use crate::gate::pass::Compared;
 use crate::gate::phase::Stage;
 use crate::runbook::check::Tally;

@@ -1,12 +1,11 @@
 //! What each act is now: absent, open, or refused with the reason.
 
 use super::{Machine, Signature};
+use crate::facts::{Ending, Millis};
 use crate::gate::act::Act;
-use crate::gate::ending::Ending;
 use crate::gate::offer::{Offer, Refusal};
 use crate::gate::phase::{Held, Phase, Prompt};
 use crate::gate::plan::{self, Mode, Unheld};
-use crate::gate::time::Millis;
 
 impl Machine {
     /// What the act is now: the footer, the help, the typed words and dispatch all ask this, so what is

@@ -4,10 +4,8 @@
 
 use super::Machine;
 use super::leaving::Leaving;
+use crate::facts::{Alarm, Ending, ExitCode, Millis, Observation, Why};
 use crate::gate::effect::{Effect, Request};
-use crate::gate::ending::{Ending, Why};
-use crate::gate::event::{Alarm, Millis, Observation};
-use crate::gate::exit::ExitCode;
 use crate::gate::offer::Refusal;
 use crate::gate::phase::{Phase, Prompt};
 use crate::gate::plan;

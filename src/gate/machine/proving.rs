@@ -5,9 +5,9 @@
 
 use super::Machine;
 use super::newest::Committer;
+use crate::facts::{ANSWERED_COMMIT, Ending, Inquiry, Proof, Why, XactStatus};
 use crate::gate::effect::{Effect, Request};
-use crate::gate::ending::{ANSWERED_COMMIT, Ending, Proof, Why};
-use crate::gate::event::{CommitAnswer, Inquiry, XactStatus};
+use crate::gate::event::CommitAnswer;
 use crate::gate::phase::{Onward, Phase};
 use crate::gate::plan;
 

@@ -6,13 +6,10 @@
 
 use super::Machine;
 use super::passing::wait_for_cancel;
-use crate::gate::consent::Consent;
+use crate::facts::{After, Consent, Looked, Millis, Why, query};
 use crate::gate::effect::{Effect, Request};
-use crate::gate::ending::Why;
-use crate::gate::event::Millis;
 use crate::gate::phase::{Phase, Prompt};
 use crate::gate::plan;
-use crate::gate::query::{self, After, Looked};
 use crate::runbook::question::Question;
 
 impl Machine {

@@ -4,10 +4,9 @@
 
 use super::newest::Committer;
 use super::{LOCK_NOT_AVAILABLE, Machine};
-use crate::gate::consent::Consent;
+use crate::facts::{Consent, Ending, Evidence, Standing, Target, Why};
 use crate::gate::effect::{Effect, Request};
-use crate::gate::ending::{Ending, Why};
-use crate::gate::event::{Body, Evidence, Report, Standing, Target};
+use crate::gate::event::{Body, Report};
 use crate::gate::phase::{
     AfterRollback, EarlierRun, Held, Onward, Phase, Prompt, RunningPass, Stage,
 };

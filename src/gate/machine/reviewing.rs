@@ -5,11 +5,9 @@
 //! whatever ends the second pass ends the approval (I13).
 
 use super::Machine;
+use crate::facts::{Consent, Ending, Millis, Proof, ServerMessage, Target, Why};
 use crate::gate::approval::{Approval, Basis, LetGo};
-use crate::gate::consent::Consent;
 use crate::gate::effect::{Effect, Request};
-use crate::gate::ending::{Ending, Proof, Why};
-use crate::gate::event::{Millis, ServerMessage, Target};
 use crate::gate::offer::Refusal;
 use crate::gate::pass::{Allowance, Compared, Pass, Structure};
 use crate::gate::phase::{AfterRollback, Held, Onward, Phase, Prompt, RunningPass};

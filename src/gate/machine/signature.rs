@@ -1,8 +1,8 @@
 //! The items of the checklist, as far as they decide something.
 
 use super::Machine;
-use crate::gate::event::{Document, Standing};
-use crate::gate::exit::ExitCode;
+use crate::facts::{ExitCode, Standing};
+use crate::gate::event::Document;
 use crate::gate::plan::Requirement;
 
 /// A checklist item as the machine sees it.

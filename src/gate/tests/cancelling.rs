@@ -1,6 +1,7 @@
 //! What is cancelled beside the script: a look that holds nothing, and COMMIT.
 
 use super::*;
+use crate::facts::CommitWait;
 use crate::runbook::question::Question;
 use letting_go::reviewing;
 
@@ -66,11 +67,11 @@ fn what_was_cancelled_and_ended_is_not_cancelled_any_more() {
 
     let mut run = asked_in_review();
     run.key(Command::Cancel)
-        .report(Body::Looked(Box::new(crate::gate::query::Looked {
+        .report(Body::Looked(Box::new(crate::facts::Looked {
             question: Question::read("SELECT 1").unwrap(),
             duration: 0,
             answer: Err(ServerMessage::default()),
-            after: crate::gate::query::After::Outside,
+            after: crate::facts::After::Outside,
         })))
         .tick(plan::CANCEL_PATIENCE);
     assert!(run.effects.is_empty(), "{:?}", run.effects);

@@ -1,6 +1,7 @@
 //! A run before this one without an outcome is asked about beside all else.
 
 use super::*;
+use crate::facts::OutcomeAnswer;
 use std::path::PathBuf;
 
 fn answered(settled: bool) -> Body {

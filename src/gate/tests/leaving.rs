@@ -1,6 +1,7 @@
 //! Leaving by all means, and what is said when the proof does not come in time.
 
 use super::*;
+use crate::facts::CommitWait;
 
 /// `q`, looked at for as long as it takes, and `q` again.
 fn quit_twice(run: &mut Run) {
@@ -158,7 +159,7 @@ fn a_prepared_transaction_is_an_outcome_of_its_own() {
         panic!("{:?}", run.phase());
     };
     assert_eq!(ending.exit_code(), ExitCode::OutcomeUnknown);
-    let how = crate::gate::phase::how_to_end(gid);
+    let how = crate::facts::how_to_end(gid);
     assert!(how.contains("ROLLBACK PREPARED 'it''s';"), "{how}");
     // When somebody has ended it, the server is asked once more.
     let mut other = run.machine.clone();

@@ -1,7 +1,7 @@
 //! The limits on who waits for us: as many as they say, and as long, and no more.
 
 use super::*;
-use crate::gate::event::{Observation, OtherSession, Sight};
+use crate::facts::{Observation, OtherSession, Sight};
 
 /// What the monitor sees: a session that waits for each of these times.
 fn waiting(times: &[Millis]) -> Event {

@@ -1,7 +1,7 @@
 //! A query inside the held transaction, as the machine takes it.
 
 use super::*;
-use crate::gate::query::{self, After, Looked, Rows};
+use crate::facts::{After, Looked, Rows, query};
 use crate::runbook::question::Question;
 
 fn answer(after: After) -> Body {

@@ -1,9 +1,11 @@
 //! What the lines say while items are signed: evidence, the backup, what the script will touch.
 
 use super::{BACKUP_TOLD, Teller, check_in_a_line, same_screen, shown};
+use crate::account::{Account, EarlierTold};
 use crate::acts::ToldPane;
-use crate::gate::event::{Document, Standing};
-use crate::gate::{Account, Act, EarlierTold, Machine, Offer, Phase};
+use crate::facts::Standing;
+use crate::gate::event::Document;
+use crate::gate::{Act, Machine, Offer, Phase};
 use crate::runbook::check::Verdict;
 use crate::runbook::impact::ImpactLine;
 use crate::runbook::printable::{counted, printable_lines};

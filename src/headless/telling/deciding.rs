@@ -1,10 +1,12 @@
 //! What the lines say of a decision: a pass under review, what was different, how it ended.
 
 use super::Teller;
+use crate::account::Account;
+use crate::facts::{Ending, Why, how_to_end};
 use crate::gate::approval::Basis;
 use crate::gate::pass::CameOut;
-use crate::gate::phase::{Prompt, Why, how_to_end};
-use crate::gate::{Account, Ending, Machine, Phase};
+use crate::gate::phase::Prompt;
+use crate::gate::{Machine, Phase};
 
 impl Teller<'_> {
     pub(super) fn ended(&mut self, ending: &Ending, machine: &Machine, account: &Account) {

@@ -1,10 +1,9 @@
 //! What the lines say while the transaction is open: statements, messages, answers, the hold.
 
 use super::{MILESTONES, Teller, check_in_a_line, name};
-use crate::gate::account::Step;
-use crate::gate::event::{Millis, ServerMessage};
-use crate::gate::query::After;
-use crate::gate::{Account, Machine, Phase};
+use crate::account::{Account, Step};
+use crate::facts::{After, Millis, ServerMessage};
+use crate::gate::{Machine, Phase};
 use crate::headless::place::ScriptPosition;
 use crate::headless::table;
 use crate::runbook::check::Check;

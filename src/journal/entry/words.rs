@@ -1,7 +1,7 @@
 //! The words of the file for what readers decide by: each stands here once, to be written and to be read
 //! back. What another version wrote is kept as it is, and never taken for something else.
 
-use crate::gate::event::Standing;
+use crate::facts::Standing;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 macro_rules! phase_words {

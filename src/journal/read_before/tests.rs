@@ -1,5 +1,5 @@
 use super::*;
-use crate::gate::event::Target;
+use crate::facts::Target;
 use crate::journal::Entry;
 use crate::journal::chain::Chain;
 use crate::journal::shelf::read_shelf;

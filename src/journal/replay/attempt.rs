@@ -1,10 +1,10 @@
 //! One transaction, from BEGIN to its end, as a journal tells it.
 
-use crate::gate::account::{Transaction, TransactionFact, WaitsInShort};
-use crate::gate::event::{LockMode, StatementEnd};
-use crate::gate::phase::OutcomeWord;
+use crate::account::{Transaction, TransactionFact, WaitsInShort};
+use crate::facts::{OutcomeWord, StatementEnd};
 use crate::journal::entry::{CheckStage, Decision, Entry, PhaseWord, StatementPlace};
 use crate::runbook::check::Check;
+use crate::runbook::lock::LockMode;
 use crate::runbook::rehearsal::{RESTORED, restored_structure};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;

@@ -1,9 +1,8 @@
 //! The fold: from the lines of a journal to a [`Replay`], line by line, in their order.
 
 use super::{Approved, Attempt, RecordedOutcome, Replay, ReplayedItem, TimedSignature};
-use crate::gate::account::{ItemFact, SignedItem};
-use crate::gate::event::{Evidence, Said};
-use crate::gate::phase::OutcomeWord;
+use crate::account::{ItemFact, SignedItem};
+use crate::facts::{Evidence, OutcomeWord, Said};
 use crate::journal::chain::Line;
 use crate::journal::entry::{Decision, Entry, Opened, PhaseWord};
 use jiff::Timestamp;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::gate::phase::OutcomeWord;
+use crate::facts::OutcomeWord;
 use crate::journal::chain::{Chain, verify};
 use crate::journal::entry::{Decision, Item, PhaseWord};
 

@@ -4,7 +4,7 @@
 
 use super::Tone;
 use super::words::told_to_others;
-use crate::gate::phase::OutcomeWord;
+use crate::facts::OutcomeWord;
 use crate::journal::chain::Broken;
 use crate::journal::replay::{Attempt, RecordedOutcome, Replay};
 use crate::runbook::check::Tally;

@@ -10,10 +10,9 @@ mod said;
 use super::headline::{JournalFile, choose_headline};
 use super::words::{between, exit_code, instant, shell, stretch};
 use super::{Block, Cell, Row, Table, Tone};
-use crate::gate::event::Standing;
+use crate::facts::Standing;
 use crate::journal::entry::Opened;
-use crate::journal::replay::Attempt;
-use crate::journal::replay::Replay;
+use crate::journal::replay::{Attempt, Replay};
 
 pub fn title(replay: &Replay) -> String {
     match &replay.opened {

@@ -6,8 +6,8 @@
 //! the statement that took it to the moment its end was known: never too short.
 
 use super::words::{between, stretch};
-use crate::gate::event::LockMode;
 use crate::journal::replay::{Attempt, HeldRelation};
+use crate::runbook::lock::LockMode;
 use jiff::Timestamp;
 
 /// How many relations are drawn; a table lists the rest.

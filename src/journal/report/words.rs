@@ -1,6 +1,6 @@
 //! Times, counts and exit codes in words.
 
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 pub use crate::runbook::printable::counted;
 use jiff::Timestamp;
 

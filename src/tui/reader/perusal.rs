@@ -4,7 +4,8 @@
 //! column to its last where it is scrolled sideways. What lies under a box was not on the screen.
 
 use super::DocumentPages;
-use crate::gate::event::{Document, Millis, Perusal};
+use crate::facts::Millis;
+use crate::gate::event::{Document, Perusal};
 use crate::runbook::script::Script;
 use std::ops::Range;
 

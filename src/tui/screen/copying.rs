@@ -3,10 +3,10 @@
 //! It is what a person sees, for a ticket or for psql.
 
 use super::{Cover, Screen};
-use crate::gate::Account;
+use crate::account::Account;
+use crate::facts::Looked;
 use crate::gate::machine::Machine;
 use crate::gate::phase::Phase;
-use crate::gate::query::Looked;
 use crate::tui::pager::clipboard::{FIND_FIRST, LONGEST, UnderCursor, hand_over};
 use crate::tui::paint::Roll;
 use crate::tui::view::answer::{AnswerLines, AnswerPane, AnswerStamp};

@@ -3,9 +3,11 @@
 //! What is noticed on the way, such as a script whose end was on screen, is kept for the loop.
 
 use super::{Cover, NEEDS, Screen, Scroll, Typing};
+use crate::account::Account;
+use crate::facts::Ending;
+use crate::gate::Event;
 use crate::gate::machine::Machine;
-use crate::gate::phase::{Ending, Phase, Prompt};
-use crate::gate::{Account, Event};
+use crate::gate::phase::{Phase, Prompt};
 use crate::tui::paint::{
     Roll, Sheet, draw_box, draw_frame, draw_head, draw_roll, draw_sheet, guard, put, rows, split,
     upright,

@@ -4,11 +4,12 @@
 //! back as words.
 
 use super::{Cover, LEAST, Screen, Scroll, Typing};
+use crate::account::Account;
 use crate::acts::{self, Does, FieldEdit, KeyPlace};
-use crate::gate::event::Standing;
+use crate::facts::{Standing, Why};
 use crate::gate::machine::Machine;
-use crate::gate::phase::{Phase, Prompt, Why};
-use crate::gate::{Account, Act, Command, Event};
+use crate::gate::phase::{Phase, Prompt};
+use crate::gate::{Act, Command, Event};
 use crate::tui::field::{KeysTaken, LONGEST, QUERY, TextField, remember};
 use crate::tui::input::Burst;
 use crate::tui::keymap::{KeyMeaning, read_key};

@@ -1,11 +1,12 @@
 //! Keys that change only what is looked at: panes, scrolling, searching, the texts of prompts.
 
 use super::{Cover, Screen, Scroll, Typing};
+use crate::account::Account;
 use crate::acts::{PageAct, ScrollStep, ViewAct};
 use crate::asking::Challenge;
 use crate::gate::machine::Machine;
 use crate::gate::phase::Phase;
-use crate::gate::{Account, Command, Event};
+use crate::gate::{Command, Event};
 use crate::runbook::check::Verdict;
 use crate::runbook::question::Question;
 use crate::tui::field::{LONGEST, TextField, remember};

@@ -4,12 +4,13 @@
 //! held down signs nothing with it: the next signature needs a pause, or another key before it.
 
 use super::{Cover, Screen, Scroll};
+use crate::account::Account;
 use crate::acts::UNREAD;
-use crate::gate::event::{Millis, Standing};
+use crate::facts::{Millis, Standing};
 use crate::gate::machine::Machine;
 use crate::gate::phase::Phase;
 use crate::gate::plan::Mode;
-use crate::gate::{Account, Act, Event};
+use crate::gate::{Act, Event};
 use crate::tui::pager::InScript;
 use crate::tui::reader;
 

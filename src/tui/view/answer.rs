@@ -15,10 +15,9 @@
 use super::grid::ShownRows;
 use super::{Scene, server_error};
 use crate::acts::{Front, tell_refusal};
-use crate::gate::Refusal;
+use crate::facts::{After, Looked};
 use crate::gate::phase::Phase;
-use crate::gate::plan;
-use crate::gate::query::{After, Looked};
+use crate::gate::{Refusal, plan};
 use crate::runbook::printable::counted;
 use crate::tui::paint::{Roll, Sheet};
 use crate::tui::text::{clock, hanging, took};
@@ -141,7 +140,7 @@ pub(crate) struct AnswerLines {
 /// What an answer is made of: when one of these changes, it is made anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AnswerStamp {
-    /// Which answer it is: [`crate::gate::Account::looks`].
+    /// Which answer it is: [`crate::account::Account::looks`].
     pub number: usize,
     pub columns: usize,
     /// Whether its rows stand one value below the other, where somebody chose.

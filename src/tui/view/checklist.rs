@@ -16,10 +16,10 @@
 //! always is.
 
 use super::Scene;
-use crate::gate::backup::Dumping;
-use crate::gate::event::{Evidence, Standing};
+use crate::account::EarlierTold;
+use crate::facts::{Dumping, Evidence, Standing};
 use crate::gate::plan::Mode;
-use crate::gate::{Act, EarlierTold, Offer};
+use crate::gate::{Act, Offer};
 use crate::runbook::ItemKind;
 use crate::tui::paint::Sheet;
 use crate::tui::text::{counted, labelled, width, wrap};

@@ -12,7 +12,8 @@
 
 use super::{Scene, footer, header};
 use crate::acts::KeyPlace;
-use crate::gate::phase::{Ending, Phase, Prompt};
+use crate::facts::Ending;
+use crate::gate::phase::{Phase, Prompt};
 use crate::tui::text::{countdown, counted, width, wrap};
 use ratatui::style::Style;
 use ratatui::text::Line;

@@ -14,10 +14,10 @@
 //! ```
 
 use super::{Scene, differences, gate, must_roll_back, server_error};
+use crate::account::Step;
 use crate::acts::{Front, word_for};
-use crate::gate::account::Step;
-use crate::gate::event::{Inquiry, XactStatus};
-use crate::gate::phase::{Ending, LOOK_YOURSELF, Phase, Proof, Why, how_to_end};
+use crate::facts::{Ending, Inquiry, LOOK_YOURSELF, Proof, Why, XactStatus, how_to_end};
+use crate::gate::phase::Phase;
 use crate::gate::plan::Mode;
 use crate::runbook::check::{Tally, Verdict};
 use crate::runbook::printable::capital;

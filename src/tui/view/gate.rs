@@ -18,9 +18,9 @@
 
 use super::header::{LAST_MINUTE, LAST_SECONDS};
 use super::{Scene, differences, locks, stream};
+use crate::account::WithLocks;
+use crate::facts::Millis;
 use crate::gate::Act;
-use crate::gate::account::WithLocks;
-use crate::gate::event::Millis;
 use crate::gate::phase::{Phase, Prompt};
 use crate::gate::plan::Mode;
 use crate::tui::paint::Sheet;

@@ -12,9 +12,9 @@
 mod band;
 
 use super::Scene;
+use crate::facts::{Ending, Millis, Target, Why};
 use crate::gate::Machine;
-use crate::gate::event::{Millis, Target};
-use crate::gate::phase::{Ending, Phase, PhaseKind, Stage, Why};
+use crate::gate::phase::{Phase, PhaseKind, Stage};
 use crate::gate::plan::Mode;
 use crate::runbook::targets::Colour;
 use crate::tui::text::width;

@@ -10,7 +10,8 @@
 //! ```
 
 use super::{Scene, stream};
-use crate::gate::event::{LockMode, OtherSession};
+use crate::facts::OtherSession;
+use crate::runbook::lock::LockMode;
 use crate::tui::paint::Roll;
 use crate::tui::text::{clock, counted, hanging, width, wrap};
 use ratatui::style::{Style, Styled};

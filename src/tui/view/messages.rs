@@ -7,7 +7,7 @@
 //! ```
 
 use super::Scene;
-use crate::gate::event::{Millis, Said, ServerLog, ServerMessage};
+use crate::facts::{Millis, Said, ServerLog, ServerMessage};
 use crate::runbook::printable::counted;
 use crate::tui::paint::Roll;
 use crate::tui::text::{clock, hanging, labelled, wrap};

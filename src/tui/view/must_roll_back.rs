@@ -14,9 +14,9 @@
 //! ```
 
 use super::{Scene, answer, checks, differences, gate, server_error, stream};
+use crate::facts::{ServerMessage, Why};
 use crate::gate::Act;
-use crate::gate::event::ServerMessage;
-use crate::gate::phase::{Phase, Why};
+use crate::gate::phase::Phase;
 use crate::tui::paint::Sheet;
 use crate::tui::text::{hanging, wrap};
 use ratatui::style::Styled;

@@ -3,8 +3,8 @@
 //! It says what is waited for and what it will prove.
 
 use super::{Scene, must_roll_back};
-use crate::gate::event::Millis;
-use crate::gate::phase::{Phase, Proof};
+use crate::facts::{Millis, Proof};
+use crate::gate::phase::Phase;
 use crate::tui::paint::Sheet;
 use crate::tui::text::{countdown, wrap};
 use ratatui::style::{Style, Styled};

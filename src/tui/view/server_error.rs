@@ -1,7 +1,7 @@
 //! An error of the server, and the place in the text that it points at.
 
 use super::{Scene, messages};
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 use crate::tui::text::{take, width};
 use ratatui::style::Styled;
 use ratatui::text::{Line, Span};

@@ -16,7 +16,7 @@
 
 use super::grid::ShownRows;
 use super::{Scene, messages, server_error};
-use crate::gate::account::Step;
+use crate::account::Step;
 use crate::runbook::check::ResultSet;
 use crate::runbook::script::{Fate, Statement};
 use crate::tui::paint::Roll;

@@ -16,8 +16,9 @@
 //! are made, however long the script is (I14).
 
 use super::Scene;
-use crate::gate::account::Step;
-use crate::gate::event::{LockMode, OtherSession, ServerMessage, StatementEnd};
+use crate::account::Step;
+use crate::facts::{OtherSession, ServerMessage, StatementEnd};
+use crate::runbook::lock::LockMode;
 use crate::runbook::script::{Fate, Script, Statement};
 use crate::tui::paint::Roll;
 use crate::tui::text::{clock, hanging, took, width, wrap};

@@ -2,7 +2,8 @@
 //! looks at a row of tabs or windows.
 
 use super::{Scene, header};
-use crate::gate::phase::{Ending, Phase};
+use crate::facts::Ending;
+use crate::gate::phase::Phase;
 use crate::tui::text::countdown;
 
 /// The title, such as `HELD 4:32 wiser_ops`. It holds no control character (I8).

@@ -1,9 +1,9 @@
 //! What is live at the end of a walk, held against what its journal gives.
 
 use super::{RUNBOOK, SilentSession};
-use crate::gate::account::{ItemAccount, Transaction};
-use crate::gate::event::{Evidence, OtherSession, Said, Standing};
-use crate::gate::{Account, Ending, Machine, Phase, Stage, Why};
+use crate::account::{Account, ItemAccount, Transaction};
+use crate::facts::{Ending, Evidence, OtherSession, Said, Standing, Why};
+use crate::gate::{Machine, Phase, Stage};
 use crate::journal::replay::{Attempt, Replay};
 use crate::walk::engine::Engine;
 

@@ -1,10 +1,11 @@
 //! Single walks, led to one place: what is known there is of that walk alone.
 
 use super::{RUNBOOK, SilentSession, message};
+use crate::account::Transaction;
+use crate::facts::Standing;
 use crate::gate::PhaseKind;
-use crate::gate::account::Transaction;
 use crate::gate::act::Command;
-use crate::gate::event::{Body, Event, Report, Standing};
+use crate::gate::event::{Body, Event, Report};
 use crate::gate::exhaustive::{next_step, plan};
 use crate::gate::plan::{Mode, Plan};
 use crate::walk::engine::{Engine, Log};

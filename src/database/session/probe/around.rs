@@ -11,7 +11,7 @@ use crate::database::session::asked::{AskedFor, Looker, first_file};
 use crate::database::session::read_only::{self, Flight};
 use crate::database::session::traffic::Traffic;
 use crate::database::target::Questions;
-use crate::gate::event::{ServerMessage, Target};
+use crate::facts::{ServerMessage, Target};
 use crate::runbook::Runbook;
 
 /// What is there around what the files of checks ask for.

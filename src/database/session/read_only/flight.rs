@@ -13,7 +13,7 @@ use crate::database::link::{Answer, BrokenLink, Gathered, Link, Sent, Unsent};
 use crate::database::message;
 use crate::database::session::answers::{millis, report};
 use crate::database::tap::Status;
-use crate::gate::event::{ServerMessage, StatementReport};
+use crate::facts::{ServerMessage, StatementReport};
 use crate::runbook::check::TapPlan;
 use crate::runbook::script::Script;
 

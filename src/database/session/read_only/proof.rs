@@ -6,7 +6,7 @@
 //! fails on the server where the query got out, and what it says is looked at here once more.
 
 use crate::database::link::Gathered;
-use crate::gate::event::ServerMessage;
+use crate::facts::ServerMessage;
 
 /// The moment that tells one transaction from another.
 pub(super) const BEGAN: &str =

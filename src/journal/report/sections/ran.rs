@@ -2,13 +2,14 @@
 //! itself added to them.
 
 use super::said::table_of;
-use crate::gate::account::WithLocks;
-use crate::gate::event::{Lock, LockMode, StatementEnd};
+use crate::account::WithLocks;
+use crate::facts::{Lock, StatementEnd};
 use crate::journal::entry::StatementPlace;
 use crate::journal::replay::{Attempt, Replay, TimedStatement};
 use crate::journal::report::timeline::Timeline;
 use crate::journal::report::words::{between, counted, line, stretch, told_to_others};
 use crate::journal::report::{Block, Cell, Row, Table, Tone};
+use crate::runbook::lock::LockMode;
 use jiff::Timestamp;
 
 fn end_of(replay: &Replay, attempt: &Attempt) -> Option<(Timestamp, bool)> {
@@ -72,7 +73,7 @@ pub fn waited(attempt: &Attempt) -> Vec<String> {
     }
     let sessions = counted(waited.sessions, "session", "sessions");
     let at_least = if waited.more { "at least " } else { "" };
-    let longest = crate::gate::event::in_words(waited.longest);
+    let longest = crate::facts::in_words(waited.longest);
     let mut told = vec![format!(
         "{at_least}{sessions}, the longest for {longest} or a little more"
     )];

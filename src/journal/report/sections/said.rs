@@ -1,7 +1,7 @@
 //! What was said of it: the checks, FAIL first, and the server's messages.
 
 use super::heading;
-use crate::gate::event::Said;
+use crate::facts::Said;
 use crate::journal::entry::Queried;
 use crate::journal::replay::Replay;
 use crate::journal::report::words::{clock, counted, line};

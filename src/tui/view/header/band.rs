@@ -1,8 +1,8 @@
 //! What the header's band says while a transaction is open, or may be.
 
 use super::LAST_MINUTE;
-use crate::gate::event::{Inquiry, Millis};
-use crate::gate::phase::{Ending, Phase, Why};
+use crate::facts::{Ending, Inquiry, Millis, Why};
+use crate::gate::phase::Phase;
 use crate::gate::plan;
 use crate::tui::text::{clock, countdown, counted};
 use crate::tui::view::Scene;

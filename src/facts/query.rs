@@ -1,7 +1,6 @@
 //! A query inside the held transaction: what it brought, and what it left behind.
 
-use super::statement::ServerMessage;
-use super::time::Millis;
+use super::{Millis, ServerMessage};
 use crate::runbook::check::ResultSet;
 use crate::runbook::question::Question;
 

@@ -1,6 +1,6 @@
 //! What the server says of a transaction whose end is to be proven.
 
-use super::exit::ExitCode;
+use super::ExitCode;
 use crate::runbook::printable::capital;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

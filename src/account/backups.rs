@@ -1,8 +1,7 @@
 //! What is known of backups in a run, and what that is worth as evidence.
 
-use crate::gate::backup::{Dump, Dumping};
+use crate::facts::{Dump, Dumping, Evidence, Standing};
 use crate::gate::event::{Body, Seq};
-use crate::gate::evidence::{Evidence, Standing};
 
 /// What is known of backups in a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,7 +1,6 @@
 //! How a run ends: which way it went, why, and how that is known.
 
-use super::exit::{Alarm, ExitCode};
-use super::inquiry::{Inquiry, XactStatus};
+use super::{Alarm, ExitCode, Inquiry, XactStatus};
 use crate::runbook::check::Tally;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

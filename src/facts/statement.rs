@@ -1,6 +1,6 @@
 //! What a statement left behind, and what the server said.
 
-use super::time::Millis;
+use super::Millis;
 use crate::runbook::check::{Check, ResultSet};
 use crate::runbook::lock::LockMode;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,7 +1,7 @@
 //! What the monitor sees of the server. It is shown, and where a limit on who may wait was asked for, it
 //! is held against that (I12).
 
-use super::time::{Millis, in_words};
+use super::{Millis, in_words};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Observation {

@@ -1,7 +1,7 @@
 //! An item of the checklist as its facts tell it: folded in one way, for a run that goes on and for one
 //! that is read back from its journal.
 
-use crate::gate::event::Evidence;
+use crate::facts::Evidence;
 
 /// What is known of an item of the checklist.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

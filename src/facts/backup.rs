@@ -3,7 +3,7 @@
 //! It claims only what was found out: that `pg_dump` ended without an error, that `pg_restore` read
 //! the table of contents back, and which bytes the file holds. Nobody has restored it.
 
-use super::time::Millis;
+use super::Millis;
 use crate::runbook::printable::counted;
 use std::path::PathBuf;
 
@@ -28,9 +28,9 @@ impl Dumping {
             self.doing.clone(),
             format!(
                 "{} written in {} s; the database has {}",
-                size(self.bytes),
+                size_in_words(self.bytes),
                 self.elapsed / 1_000,
-                size(self.database_bytes)
+                size_in_words(self.database_bytes)
             ),
             format!("file     {}", self.path.display()),
         ];
@@ -38,7 +38,7 @@ impl Dumping {
             lines.push(format!(
                 "The folder had {} free, less than the database has: it fits only as far as \
                  pg_dump can compress it.",
-                size(self.free_bytes)
+                size_in_words(self.free_bytes)
             ));
         }
         lines
@@ -73,20 +73,20 @@ impl Dump {
         format!("{}, SHA-256 {}", self.path.display(), self.sha256)
     }
 
-    pub(super) fn summary(&self) -> String {
+    pub fn summary(&self) -> String {
         format!(
             "{} is dumped: {}, {}, {} with data",
             self.database,
-            size(self.bytes),
+            size_in_words(self.bytes),
             counted(self.entries, "entry", "entries"),
             counted(self.tables, "table", "tables"),
         )
     }
 
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         vec![
             format!("file     {}", self.path.display()),
-            format!("size     {} ({} bytes)", size(self.bytes), self.bytes),
+            format!("size     {} ({} bytes)", size_in_words(self.bytes), self.bytes),
             format!("SHA-256  {}", self.sha256),
             format!("made     {}, in {} s", self.made_at, seconds(self.took)),
             format!(
@@ -105,7 +105,7 @@ fn seconds(time: Millis) -> String {
 }
 
 /// A number of bytes for a person, in the units of `pg_size_pretty`.
-pub fn size(bytes: u64) -> String {
+pub fn size_in_words(bytes: u64) -> String {
     let mut units = ["bytes", "kB", "MB", "GB", "TB"].into_iter();
     let mut unit = units.next().unwrap_or_default();
     let mut left = bytes;
@@ -133,7 +133,7 @@ mod tests {
             (80 * 1024 * 1024, "80 MB"),
             (u64::MAX, "16777216 TB"),
         ] {
-            assert_eq!(size(bytes), said);
+            assert_eq!(size_in_words(bytes), said);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A look is taken now and then, so a wait is told as long as it was when it was seen last: never longer
 //! than it was. Bounded: an application can bring thousands of sessions (I15).
 
-use crate::gate::event::{Millis, OtherSession};
+use crate::facts::{Millis, OtherSession};
 use std::collections::BTreeMap;
 
 /// How many sessions are kept, and how many of them are told.

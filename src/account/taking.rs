@@ -1,13 +1,12 @@
 //! The fold itself: what each event adds to what is known.
 
 use super::{Account, ItemFact, LockWaits, SignedItem, Transaction, TransactionFact, Waited};
+use crate::facts::{Dump, Observation, Said, ServerMessage, StatementEnd};
 use crate::gate::act::Command;
-use crate::gate::backup::Dump;
-use crate::gate::event::{Added, Body, CommitAnswer, Event, Observation, Report};
+use crate::gate::event::{Added, Body, CommitAnswer, Event, Report};
 use crate::gate::machine::{Before, LOCK_NOT_AVAILABLE, Machine, Signature};
 use crate::gate::pass::{Pass, Structure};
 use crate::gate::phase::PhaseKind;
-use crate::gate::statement::{Said, ServerMessage, StatementEnd};
 use crate::runbook::script::Script;
 
 impl Account {

@@ -3,7 +3,7 @@
 
 use super::locks_taken::LocksTaken;
 use super::waited::WaitsInShort;
-use crate::gate::event::StatementEnd;
+use crate::facts::StatementEnd;
 use crate::runbook::check::Check;
 
 /// What is known of the transaction that was begun last; nothing yet where BEGIN is not answered.

@@ -9,15 +9,14 @@ mod taking;
 mod transaction;
 mod waited;
 
-use super::ending::Why;
-use super::event::{
-    Body, CommitWait, Document, Event, Evidence, Millis, Observation, OtherSession, Report, Said,
-    Seq, ServerLog, ServerMessage, Sight, StatementEnd, StatementReport, Target,
+use crate::facts::{
+    CommitWait, Evidence, Looked, Millis, Observation, OtherSession, Said, ServerLog,
+    ServerMessage, Sight, StatementEnd, StatementReport, Target, Why,
 };
-use super::machine::Machine;
-use super::pass::Pass;
-use super::phase::Phase;
-use super::query::Looked;
+use crate::gate::event::{Body, Document, Event, Report, Seq};
+use crate::gate::machine::Machine;
+use crate::gate::pass::Pass;
+use crate::gate::phase::Phase;
 use crate::runbook::check::{Check, Verdict};
 use crate::runbook::impact::Measure;
 use crate::runbook::script::{Fate, Script, Statement};

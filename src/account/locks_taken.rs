@@ -1,7 +1,8 @@
 //! Which statement took which lock on which relation, and where the script's time went since: folded in
 //! one way, for a run that goes on and for one that is read back from its journal.
 
-use crate::gate::event::{Lock, LockMode, Millis, StatementEnd};
+use crate::facts::{Lock, Millis, StatementEnd};
+use crate::runbook::lock::LockMode;
 use std::collections::BTreeMap;
 
 /// The locks that the statements of one transaction took.
