@@ -6,7 +6,6 @@
 mod aftermath;
 mod arguments;
 mod attending;
-mod cloning;
 mod commands;
 mod examples;
 mod failure;
@@ -18,7 +17,6 @@ mod opening;
 mod outcome;
 mod printing;
 mod questions;
-mod rehearsal;
 mod runtime;
 mod secrecy;
 mod usage;

@@ -28,6 +28,7 @@ pub mod gate;
 pub mod headless;
 pub mod inspect;
 pub mod journal;
+pub mod rehearse;
 pub mod runbook;
 pub mod sandbox;
 pub mod tui;

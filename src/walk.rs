@@ -14,7 +14,6 @@ mod files;
 pub mod live;
 pub mod past;
 pub mod record;
-pub mod rehearsed;
 pub mod signals;
 mod turn;
 pub mod watchdog;

@@ -40,6 +40,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("sandbox", &[]),
     (
+        "rehearse",
+        &[
+            "account", "database", "facts", "gate", "inspect", "journal", "runbook", "sandbox",
+        ],
+    ),
+    (
         "backup",
         &["facts", "gate", "runbook", "database", "sandbox"],
     ),
@@ -47,7 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "walk",
         &[
             "account", "acts", "asking", "backup", "database", "facts", "gate", "journal",
-            "runbook", "tui",
+            "rehearse", "runbook", "tui",
         ],
     ),
     (

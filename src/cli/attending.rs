@@ -14,7 +14,6 @@ use super::last_words::{last_words, say_last};
 use super::opening::{journals, opened, rehearses};
 use super::questions::seat_at_desk;
 use super::runtime::start_runtime;
-use super::{cloning, rehearsal};
 use crate::database::pinned::Aim;
 use crate::database::settings::Settings;
 use crate::facts::ExitCode;
@@ -22,6 +21,7 @@ use crate::gate::{Mode, Plan};
 use crate::headless;
 use crate::journal::entry::{Opened, PhaseWord, Rehearses};
 use crate::journal::{Entry, Journal, JournalError};
+use crate::rehearse::{cloning, closing};
 use crate::runbook::printable::printable;
 use crate::runbook::{ItemKind, Runbook, RunbookOrigin};
 use crate::tui::input;
@@ -376,10 +376,10 @@ impl<'a> Attendance<'a> {
         let (machine, account) = (left.machine(), left.account());
         let (code, mut lines) = match self.whose {
             Whose::Persons { .. } => (code, Vec::new()),
-            Whose::Script => rehearsal::closing_of_script(&self.runbook, machine, code),
+            Whose::Script => closing::close_script_rehearsal(&self.runbook, machine, code),
             Whose::Nobodys(of, clone) => {
                 let (code, mut lines) =
-                    rehearsal::closing(of, &self.runbook, machine, account, code);
+                    closing::close_rehearsal(of, &self.runbook, machine, account, code);
                 lines.extend(clone.iter().flat_map(|clone| clone.closing()));
                 (code, lines)
             }

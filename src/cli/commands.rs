@@ -10,10 +10,13 @@ use super::attending::{Whose, attend, may_be_run};
 use super::failure::Failure;
 use super::finding::{charset_of, connect_to, env, load, load_unlinted};
 use super::printing::{print, unless_gone};
-use super::{aftermath, cloning, inspection, man, outcome};
+use super::questions::attended;
+use super::runtime::start_runtime;
+use super::{aftermath, inspection, man, outcome};
 use crate::acts;
 use crate::database::settings::{self, ConnectionOptions, Settings};
-use crate::facts::ExitCode;
+use crate::facts::{ExitCode, Millis};
+use crate::rehearse::cloning;
 use crate::runbook::encoding::Charset;
 use crate::runbook::printable::printable;
 use crate::runbook::{Runbook, listing};
@@ -144,7 +147,7 @@ fn rehearse_runbook(rehearse: RehearseArguments) -> Result<ExitCode, Failure> {
     let mut settings = connect_to(&rehearse.connection, &rehearsal)?;
     let lock_timeout = holding.limits.lock_timeout;
     let clone = match rehearse.clone {
-        true => Some(cloning::clone(&runbook, &settings, lock_timeout)?),
+        true => Some(clone_source(&runbook, &settings, lock_timeout)?),
         false => None,
     };
     if let Some(clone) = &clone {
@@ -153,6 +156,22 @@ fn rehearse_runbook(rehearse: RehearseArguments) -> Result<ExitCode, Failure> {
     let whose = Whose::Nobodys(&runbook, clone.as_ref());
     let look = LookArguments::default();
     attend(rehearsal, settings, &holding, &look, None, whose)
+}
+
+/// Where the source asks for a password, whoever sits at the terminal is asked.
+fn clone_source(
+    runbook: &Runbook,
+    settings: &Settings,
+    lock_timeout: Millis,
+) -> Result<cloning::Clone, Failure> {
+    let runtime = start_runtime()?;
+    let reached = runtime.block_on(attended(settings, cloning::reach_source))?;
+    let source = reached.map_err(|report| Failure {
+        report,
+        code: ExitCode::NoConnection,
+    })?;
+    let cloned = cloning::clone(&runtime, source, runbook, settings, lock_timeout);
+    Ok(cloned?)
 }
 
 fn show(given: &Given, format: Format) -> Result<ExitCode, Failure> {

@@ -4,7 +4,6 @@
 //! intent is not on disk is not sent (I6).
 
 use super::past::LookingBack;
-use super::rehearsed::Weighing;
 use super::watchdog::{EndingNow, Watchdog};
 use super::{evidence, files, record};
 use crate::account::{Account, EarlierTold};
@@ -18,6 +17,7 @@ use crate::gate::{Effect, Machine, Mode, Phase, Plan, Refusal, Request};
 use crate::journal::earlier::{Earlier, most_pressing, told_first};
 use crate::journal::entry::{Decision, PhaseWord};
 use crate::journal::{Entry, Journal, JournalError, measured};
+use crate::rehearse::weighing::Weighing;
 use crate::runbook::{ItemKind, Runbook};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

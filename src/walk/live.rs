@@ -4,7 +4,6 @@
 //! the monitor's as a display that went blind (I12). No order is left without an answer.
 
 use super::engine::HeldSession;
-use super::rehearsed::Weighing;
 use super::{asking_earlier, evidence};
 use crate::backup::Backups;
 use crate::database::monitor::{LogWanted, Monitor};
@@ -13,6 +12,7 @@ use crate::database::session::{HoldOptions, Identity, Order, Session, Severer};
 use crate::database::target::pooler;
 use crate::facts::{Inquiry, Millis, Observation, ServerMessage, Target};
 use crate::gate::event::{Body, Report, Seq};
+use crate::rehearse::weighing::Weighing;
 use crate::runbook::Runbook;
 use std::path::PathBuf;
 use std::sync::Arc;

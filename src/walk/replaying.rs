@@ -5,7 +5,6 @@ mod comparing;
 mod leading;
 
 use super::engine::{Engine, HeldSession, Log};
-use super::rehearsed::Weighing;
 use crate::account::Account;
 use crate::database::session::Order;
 use crate::facts::{
@@ -20,6 +19,7 @@ use crate::journal::chain::verify;
 use crate::journal::entry::Opened;
 use crate::journal::replay::Replay;
 use crate::journal::{Entry, Journal};
+use crate::rehearse::weighing::Weighing;
 use crate::runbook::Runbook;
 use crate::runbook::check::{Check, ResultSet, Verdict};
 use crate::runbook::lock::LockMode;

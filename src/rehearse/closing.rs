@@ -10,7 +10,7 @@ use crate::runbook::printable::printable;
 
 /// The exit code of a rehearsal, and its closing lines. A rollback that was the plan all along is
 /// success: 0 when every check passed.
-pub(super) fn closing(
+pub(crate) fn close_rehearsal(
     runbook: &Runbook,
     rehearsal: &Runbook,
     machine: &Machine,
@@ -52,7 +52,7 @@ pub(super) fn closing(
 
 /// The exit code of a rehearsal of a script alone, and its closing line. That it worked, that it
 /// worked and nothing was checked, that a check failed and that a statement failed are four codes.
-pub(super) fn closing_of_script(
+pub(crate) fn close_script_rehearsal(
     runbook: &Runbook,
     machine: &Machine,
     code: ExitCode,

@@ -8,41 +8,40 @@
 mod dump;
 mod source;
 
-use super::failure::Failure;
-use super::questions::attended;
-use super::runtime::start_runtime;
 use crate::database::admission::Typed;
+use crate::database::link::Link;
 use crate::database::pinned::Aim;
 use crate::database::session::read_only;
 use crate::database::settings::{Host, ServerAddress, Settings};
-use crate::facts::{ExitCode, Millis, ServerMessage, Target};
+use crate::facts::{Millis, ServerMessage, Target};
 use crate::inspect::looking;
 use crate::runbook::Runbook;
 use crate::runbook::impact::grouped;
 use crate::runbook::printable::{counted, printable};
 use crate::sandbox::programs::{Programs, Search};
-use crate::sandbox::{self, Sandbox, SandboxError};
+use crate::sandbox::{self, Sandbox};
 use color_eyre::eyre::{Report, WrapErr, eyre};
 use source::{SourceDatabase, StructureDigests};
 use std::collections::BTreeSet;
+use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
 
 const NAMED: usize = 8;
 
 /// A server with the source's schema. Dropping it ends the server and removes its files; when this
 /// process is killed, the sandbox's reaper does.
-pub(super) struct Clone {
+pub(crate) struct Clone {
     /// How to connect to it: as the same role, to a database of the same name.
-    pub(super) settings: Settings,
-    pub(super) source: Target,
+    pub(crate) settings: Settings,
+    pub(crate) source: Target,
     /// What the rehearsal on it cannot tell, a line each.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
     _sandbox: Sandbox,
 }
 
 impl Clone {
     /// What belongs below the result of a rehearsal on it.
-    pub(super) fn closing(&self) -> Vec<String> {
+    pub(crate) fn closing(&self) -> Vec<String> {
         let source = &self.source;
         let on = format!(
             "On a clone of the schema of {} on {}:{}, PostgreSQL {}; the throw-away server goes now.",
@@ -55,18 +54,22 @@ impl Clone {
     }
 }
 
-/// Makes a clone of what `settings` reach. Progress goes to standard error.
+/// Makes a clone of the source, which `settings` lead to. Progress goes to standard error.
 ///
 /// # Errors
-/// When the source cannot be reached or read, or the clone cannot be made: which, and what to do.
-/// The source is unchanged in any case.
-pub(super) fn clone(
+/// When the source cannot be read, or the clone cannot be made: which, and what to do. The source is
+/// unchanged in any case.
+pub(crate) fn clone(
+    runtime: &Runtime,
+    source: ReachedSource,
     runbook: &Runbook,
     settings: &Settings,
     lock_timeout: Millis,
-) -> Result<Clone, Failure> {
-    let runtime = start_runtime()?;
-    let (aim, told) = read_source(&runtime, runbook, settings, lock_timeout)?;
+) -> Result<Clone, Report> {
+    let ReachedSource { aim, link, target } = source;
+    let told = runtime
+        .block_on(source::read_source(link, target, runbook, lock_timeout))
+        .map_err(|why| unread("the source", &why))?;
     let place = format!(
         "{} on {}:{}",
         told.target.database, told.target.host, told.target.port
@@ -83,16 +86,13 @@ pub(super) fn clone(
         programs: Some(programs),
         place: sandbox::ClusterPlace::Memory,
         ..sandbox::SandboxOptions::default()
-    })
-    .map_err(broken)?;
+    })?;
     let maintenance = match told.target.database.as_str() {
         "postgres" => "template1",
         _ => "postgres",
     };
     notes.extend(runtime.block_on(prepare(&sandbox, maintenance, &told))?);
-    let pinned = aim
-        .pinned()
-        .ok_or_else(|| Failure::from(eyre!("no server was reached")))?;
+    let pinned = aim.pinned().ok_or_else(|| eyre!("no server was reached"))?;
     let place = printable(&place);
     let archive = dump::dump_schema(&client, pinned, sandbox.folder(), lock_timeout)
         .wrap_err_with(|| format!("{place} was not cloned, and nothing changed there"))?;
@@ -124,29 +124,26 @@ pub(super) fn clone(
     })
 }
 
-/// What the server that `settings` lead to has, and where it was met.
-fn read_source(
-    runtime: &tokio::runtime::Runtime,
-    runbook: &Runbook,
-    settings: &Settings,
-    lock_timeout: Millis,
-) -> Result<(Aim, SourceDatabase), Failure> {
-    let opened = runtime.block_on(attended(settings, async |settings| {
-        let aim = Aim::from(settings);
-        let opened = read_only::open_where(&aim).await;
-        opened.map(|(link, target)| (aim, link, target))
-    }))?;
-    let (aim, link, target) = opened.map_err(|why| Failure {
-        report: eyre!(
+/// A source that was reached: how, and read-only.
+pub(crate) struct ReachedSource {
+    aim: Aim,
+    link: Link,
+    target: Target,
+}
+
+/// Reaches what `settings` lead to.
+///
+/// # Errors
+/// What stood in the way, for a person: nothing was cloned and nothing changed.
+pub(crate) async fn reach_source(settings: Settings) -> Result<ReachedSource, Report> {
+    let aim = Aim::from(settings);
+    match read_only::open_where(&aim).await {
+        Ok((link, target)) => Ok(ReachedSource { aim, link, target }),
+        Err(why) => Err(eyre!(
             "NOT CONNECTED, so nothing was cloned and nothing changed: {}",
             printable(&looking::words(&why))
-        ),
-        code: ExitCode::NoConnection,
-    })?;
-    let told = runtime
-        .block_on(source::read_source(link, target, runbook, lock_timeout))
-        .map_err(|why| unread("the source", &why))?;
-    Ok((aim, told))
+        )),
+    }
 }
 
 /// The same role and database, on the clone's server.
@@ -167,20 +164,16 @@ fn lead_to(sandbox: &Sandbox, settings: &Settings) -> Settings {
     }
 }
 
-fn unread(what: &str, why: &ServerMessage) -> Failure {
+fn unread(what: &str, why: &ServerMessage) -> Report {
     let why = looking::words(why);
-    Failure::from(eyre!(
+    eyre!(
         "{what} cannot be looked at, so nothing was rehearsed and nothing changed: {}",
         printable(&why)
-    ))
-}
-
-fn broken(error: SandboxError) -> Failure {
-    Failure::from(Report::from(error))
+    )
 }
 
 /// The server programs of the source's major version, else the ones that come next to it.
-fn programs(target: &Target) -> Result<(Programs, Vec<String>), Failure> {
+fn programs(target: &Target) -> Result<(Programs, Vec<String>), Report> {
     let major = target.server_version_num / 10_000;
     let all = Search::here().all();
     let newer = all.iter().filter(|programs| programs.major >= major);
@@ -196,15 +189,15 @@ fn programs(target: &Target) -> Result<(Programs, Vec<String>), Failure> {
         return Ok((found.clone(), notes));
     }
     // Says where it looked and how to install them, where there are none at all.
-    let newest = Search::here().newest().map_err(broken)?;
-    Err(Failure::from(eyre!(
+    let newest = Search::here().newest()?;
+    Err(eyre!(
         "the server is PostgreSQL {}, and the newest programs on this machine are {}: pg_dump cannot \
          read a newer server. Install PostgreSQL {major} here, or set {} to the folder of its \
          programs. Nothing was sent beyond the look at its catalogs",
         printable(&target.server_version),
         newest.version,
         sandbox::programs::OVERRIDE_VARIABLE
-    )))
+    ))
 }
 
 /// Extensions and roles: what has to be there before the schema.
@@ -212,7 +205,7 @@ async fn prepare(
     sandbox: &Sandbox,
     maintenance: &str,
     told: &SourceDatabase,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, Report> {
     let config = sandbox.connection(sandbox.superuser(), maintenance);
     let (client, connection) = config
         .connect(NoTls)
@@ -239,13 +232,13 @@ async fn prepare(
         }
     }
     if !missing.is_empty() {
-        return Err(Failure::from(eyre!(
+        return Err(eyre!(
             "the database uses extensions that are not installed for PostgreSQL {} on this machine: \
              {}. Install their packages here, or rehearse without --clone in a quiet hour. Nothing \
              was changed anywhere",
             sandbox.version(),
             printable(&missing.join(", "))
-        )));
+        ));
     }
     let superuser = sandbox.superuser();
     if told.promotes(superuser) {
