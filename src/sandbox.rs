@@ -13,6 +13,7 @@ mod environment;
 mod error;
 mod options;
 mod place;
+mod port;
 pub mod programs;
 mod reaper;
 mod server;

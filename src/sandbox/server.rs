@@ -4,7 +4,7 @@
 //! for another's. Ready is what its `postmaster.pid` says, not a connection that happens to work.
 
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -18,6 +18,7 @@ use super::account::{SystemAccount, run_as};
 use super::error::tail;
 use super::options::{SETTINGS, SandboxOptions};
 use super::place::{self, socket_folder};
+use super::port::find_port;
 use super::programs::Programs;
 use super::reaper::{self, Reaper};
 use super::template::{self, Provided, TemplateSlot};
@@ -122,7 +123,7 @@ impl Sandbox {
         let mut attempt = 1;
         loop {
             if self.tcp {
-                self.port = free_port()?;
+                self.port = find_port()?;
             }
             match self.launch(&mut self.lock()) {
                 Err(SandboxError::NotStarted { log_tail, .. })
@@ -369,11 +370,4 @@ fn wait(child: &mut Child, limit: Duration) -> bool {
             Ok(None) => sleep(Duration::from_millis(1)),
         }
     }
-}
-
-fn free_port() -> Result<u16, SandboxError> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(SandboxError::io("find a free port on 127.0.0.1"))
 }
