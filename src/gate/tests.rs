@@ -1086,18 +1086,23 @@ fn only_a_run_with_a_backup_item_makes_one() {
     assert!(!offers(&Run::applying()));
 }
 
-#[test]
-fn what_a_person_cancels_is_not_tried_again_though_it_ends_by_a_lock() {
-    let mut run = Run::applying();
-    run.key(Command::Cancel);
-    run.report(Body::StatementFailed {
+/// The first statement, which did not get its lock within `lock_timeout`.
+fn lock_not_granted() -> Body {
+    Body::StatementFailed {
         number: 1,
         duration: 3_000,
         error: Box::new(ServerMessage {
             sqlstate: Some("55P03".into()),
             ..ServerMessage::default()
         }),
-    });
+    }
+}
+
+#[test]
+fn what_a_person_cancels_is_not_tried_again_though_it_ends_by_a_lock() {
+    let mut run = Run::applying();
+    run.key(Command::Cancel);
+    run.report(lock_not_granted());
     assert!(!run.asks(rolls_back), "a person looks first");
     assert_eq!(run.must_roll_back(), Some(Why::Cancelled));
     run.key(Command::AskRollback).key(Command::ConfirmRollback);
@@ -1121,14 +1126,7 @@ fn a_lock_is_not_tried_for_on_a_session_that_is_gone() {
     ];
     for lose in lost {
         let mut run = Run::applying();
-        run.report(Body::StatementFailed {
-            number: 1,
-            duration: 3_000,
-            error: Box::new(ServerMessage {
-                sqlstate: Some("55P03".into()),
-                ..ServerMessage::default()
-            }),
-        });
+        run.report(lock_not_granted());
         assert!(run.asks(rolls_back));
         lose(&mut run);
         assert!(run.asks(|r| matches!(r, Request::Inquire)));

@@ -22,7 +22,7 @@ pub fn of_event(event: &Event, runbook: &Runbook, account: &Account) -> Vec<Entr
     match event {
         Event::Reported(report) => of_report(&report.body, runbook, account),
         Event::Alarmed(alarm) => vec![Entry::Alarm {
-            alarm: crate::facts::Why::Alarmed(alarm.clone()).to_string(),
+            alarm: Why::Alarmed(alarm.clone()).to_string(),
         }],
         Event::Perused(perusal) => {
             let script = perusal.document.script_of(runbook);
