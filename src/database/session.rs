@@ -96,6 +96,16 @@ pub enum Order {
     PostVerify,
 }
 
+impl Order {
+    /// Whether it runs in transactions of its own that only read, where none is held.
+    fn only_looks(&self) -> bool {
+        matches!(
+            self,
+            Order::Probe(_) | Order::Compare(..) | Order::QueryOutside(_) | Order::PostVerify
+        )
+    }
+}
+
 /// What rehearsals claim for an item, if the structure is still the one they were of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {

@@ -90,6 +90,29 @@ async fn the_end_of_a_session_is_noticed_where_nobody_orders_a_checklist() {
     assert!(matches!(next.body, Body::SessionEnded(_)), "{next:?}");
 }
 
+/// What is asked runs in transactions that only read, and one of them is open when the link breaks.
+#[tokio::test]
+async fn a_link_that_breaks_while_questions_are_answered_is_not_said_to_roll_back() {
+    for ordered in [false, true] {
+        let proxy = Proxy::to(server().tcp_address().unwrap()).await;
+        proxy.cut_when_open();
+        let (mut stage, _) = connected(&proxy).await;
+        if ordered {
+            stage.order(Order::Probe(vec![1, 2]));
+        }
+        let why = within("the end is told", async {
+            loop {
+                if let Body::SessionEnded(why) = stage.next().await.body {
+                    return why;
+                }
+            }
+        })
+        .await;
+        let hint = why.hint.unwrap();
+        assert!(hint.ends_with("nothing was rolled back"), "{hint}");
+    }
+}
+
 /// As on a system that cannot tell whether a client has vanished.
 #[tokio::test]
 async fn what_was_asked_in_vain_of_a_server_that_cannot_look_for_its_client_is_asked_again() {

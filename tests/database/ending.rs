@@ -76,7 +76,7 @@ async fn a_session_that_ends_with_nothing_open_is_not_said_to_be_rolled_back() {
     let why = ended(stage.next().await.body);
     let hint = why.hint.unwrap();
     assert!(
-        hint.contains("no transaction was open, so nothing was rolled back"),
+        hint.contains("the run had no transaction open, so nothing was rolled back"),
         "{hint}"
     );
 }

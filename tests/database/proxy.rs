@@ -16,6 +16,7 @@ struct Ways {
     swallow: bool,
     hold_open: bool,
     linger: bool,
+    cut_when_open: bool,
     writable: bool,
     /// Up to so many words of the client, and what the server hears in their place.
     misheard: [Option<(&'static str, &'static str)>; MISHEARD],
@@ -46,6 +47,7 @@ impl Proxy {
             swallow: false,
             hold_open: false,
             linger: false,
+            cut_when_open: false,
             writable: false,
             misheard: [None; MISHEARD],
         }));
@@ -105,6 +107,11 @@ impl Proxy {
     /// From now on the server does not learn that a client has closed.
     pub fn hold_open(&self, on: bool) {
         self.ways.lock().unwrap().hold_open = on;
+    }
+
+    /// From now on a connection breaks where the server says that a transaction is open on it.
+    pub fn cut_when_open(&self) {
+        self.ways.lock().unwrap().cut_when_open = true;
     }
 
     /// New sessions begin as if nobody had asked for READ ONLY, as behind what drops options.
@@ -187,8 +194,12 @@ async fn pass(
                 tokio::time::sleep(LINGER).await;
             }
             answered.store(true, Ordering::SeqCst);
+            let open = now().cut_when_open.then(|| end_of_open(&buffer[..read]));
             if now().swallow {
                 count.send_modify(|n| *n += read);
+            } else if let Some(Some(end)) = open {
+                let _ = to_client.write_all(&buffer[..end]).await;
+                break;
             } else if to_client.write_all(&buffer[..read]).await.is_err() {
                 break;
             }
@@ -196,6 +207,13 @@ async fn pass(
         let _ = to_client.shutdown().await;
     };
     tokio::join!(up, down);
+}
+
+/// Where a ReadyForQuery ends that tells of an open transaction.
+fn end_of_open(bytes: &[u8]) -> Option<usize> {
+    const OPEN: &[u8] = b"Z\0\0\0\x05T";
+    let at = bytes.windows(OPEN.len()).position(|part| part == OPEN);
+    at.map(|at| at + OPEN.len())
 }
 
 /// Puts `heard` in every place of `words`, as long as they are.

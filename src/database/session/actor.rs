@@ -125,6 +125,7 @@ impl Actor {
             let mut notice = |message| noticed(&reports, seq, None, message);
             let (due, held) = (self.heard + self.between_beats(), line.lease.is_held());
             let asked = self.asked.is_some();
+            let mut only_looks = asked;
             let turn = tokio::select! {
                 biased;
                 // What the server says then are answers.
@@ -140,6 +141,7 @@ impl Actor {
                 ActorTurn::Obey(Some((seq, order))) => {
                     self.latest = seq;
                     line.note(seq, &order);
+                    only_looks = order.only_looks();
                     self.obey_within_lease(seq, order).await
                 }
                 ActorTurn::Beat => self.beat(seq).await,
@@ -151,7 +153,7 @@ impl Actor {
             };
             self.heard = Instant::now();
             if let Err(broken) = done {
-                self.lost(self.latest, broken.why());
+                self.lost(self.latest, broken.why(), only_looks);
             }
         }
         self.line.set(None);
@@ -193,10 +195,7 @@ impl Actor {
             | Order::PostVerify => {}
         }
         let ends = matches!(order, Order::Begin | Order::RollBack);
-        let looks = matches!(
-            order,
-            Order::Probe(_) | Order::Compare(..) | Order::QueryOutside(_) | Order::PostVerify
-        );
+        let looks = order.only_looks();
         let done = {
             let mut work = std::pin::pin!(self.obey(seq, order));
             tokio::select! {
@@ -293,25 +292,29 @@ impl Actor {
         }
     }
 
-    /// Says that the session is gone; once for each order that finds it gone.
-    fn lost(&mut self, seq: Seq, why: ServerMessage) {
+    /// Says that the session is gone; once for each order that finds it gone. Where it `only_looks`, a
+    /// transaction that reads may be open, and nothing that could be rolled back.
+    fn lost(&mut self, seq: Seq, why: ServerMessage, only_looks: bool) {
         let why = match self.line.lease.ran_out() {
             true => message::own_with_hint(
                 "the hold limit was reached, and this program closed the link",
                 "the server rolls the open transaction back as soon as it notices",
             ),
-            false if self.may_be_open() => explain_end(why, &self.options, self.ends_sessions),
+            false if self.may_be_open(only_looks) => {
+                explain_end(why, &self.options, self.ends_sessions)
+            }
             false => explain_idle_end(why),
         };
         self.dropped(&why);
         self.say(seq, Body::SessionEnded(why));
     }
 
-    /// Whether a transaction may be open on the link: what the server said last cannot tell of a BEGIN that
-    /// is on its way.
-    fn may_be_open(&self) -> bool {
+    /// Whether the run's transaction may be open on the link: what the server said last cannot tell of a
+    /// BEGIN that is on its way.
+    fn may_be_open(&self, only_looks: bool) -> bool {
         let idle = |link: &Link| link.status() == Status::Idle;
-        self.line.lease.is_held() || !self.link.as_ref().is_some_and(idle)
+        let told = || !only_looks && !self.link.as_ref().is_some_and(idle);
+        self.line.lease.is_held() || told()
     }
 
     /// Lets go of a link that is gone.

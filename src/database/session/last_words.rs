@@ -3,7 +3,7 @@
 use super::HoldOptions;
 use crate::facts::ServerMessage;
 
-/// The server's last word where no transaction was open.
+/// The server's last word where the run's transaction was not open.
 pub(super) fn explain_idle_end(why: ServerMessage) -> ServerMessage {
     let ended = match why.sqlstate.as_deref() {
         Some("57P01") => "an administrator ended this session; ",
@@ -14,7 +14,7 @@ pub(super) fn explain_idle_end(why: ServerMessage) -> ServerMessage {
     ServerMessage {
         hint: why.hint.or_else(|| {
             Some(format!(
-                "{ended}no transaction was open, so nothing was rolled back"
+                "{ended}the run had no transaction open, so nothing was rolled back"
             ))
         }),
         ..why
