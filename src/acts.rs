@@ -13,7 +13,7 @@ mod wording;
 pub use place::KeyPlace;
 pub use refusals::tell_refusal;
 pub use views::{FieldEdit, PageAct, ScrollStep, ToldPane, UNREAD, ViewAct};
-pub use wording::{Front, word_for};
+pub use wording::{Front, key_of, name_keys, word_for};
 
 use crate::gate::Act;
 use KeyCode::{BackTab, Char, Down, Left, PageDown, PageUp, Right, Up};
@@ -40,6 +40,8 @@ pub struct Binding {
     pub after: &'static str,
     /// The word in the footer; empty for what only the help tells.
     pub label: &'static str,
+    /// What a sentence calls it that has neither.
+    name: &'static str,
     /// In the wording of [`word_for`].
     help: &'static str,
 }
@@ -72,6 +74,7 @@ const fn gate(
         word: "",
         after: "",
         label,
+        name: "",
         help,
     }
 }
@@ -114,6 +117,10 @@ impl Binding {
         Binding { keys, ..self }
     }
 
+    const fn named(self, name: &'static str) -> Binding {
+        Binding { name, ..self }
+    }
+
     /// What the help says of it.
     pub fn help(&self, front: Front) -> String {
         word_for(front, self.help, "")
@@ -121,15 +128,16 @@ impl Binding {
 
     /// Its keys as they are written in help: `g, Home`.
     pub fn key_names(&self) -> String {
-        let names: Vec<String> = self.keys.iter().map(|key| name_key(*key)).collect();
-        names.join(", ")
+        self.each_key().collect::<Vec<String>>().join(", ")
+    }
+
+    pub fn each_key(&self) -> impl Iterator<Item = String> {
+        self.keys.iter().map(|key| name_key(*key))
     }
 
     /// The first of its keys, as the footer shows it.
     pub fn first_key(&self) -> String {
-        self.keys
-            .first()
-            .map_or_else(String::new, |key| name_key(*key))
+        self.each_key().next().unwrap_or_default()
     }
 }
 

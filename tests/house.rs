@@ -13,6 +13,8 @@ mod child;
 mod circles;
 #[path = "house/dependencies.rs"]
 mod dependencies;
+#[path = "house/keys.rs"]
+mod keys;
 #[path = "house/lengths.rs"]
 mod lengths;
 #[path = "house/names.rs"]

@@ -129,7 +129,8 @@ pub(super) const READING: &[Binding] = &[
         PageAct::FindNext,
         &[Char('n')],
         "go to the next match; in a script, with nothing sought, to the next finding",
-    ),
+    )
+    .named("find next"),
     page(
         PageAct::FindPrevious,
         &[Char('N')],
@@ -139,7 +140,8 @@ pub(super) const READING: &[Binding] = &[
         PageAct::NextSection,
         &[Char(']')],
         "in a script: to the next section",
-    ),
+    )
+    .named("next section"),
     page(
         PageAct::PreviousSection,
         &[Char('[')],
@@ -150,12 +152,14 @@ pub(super) const READING: &[Binding] = &[
         &[Char('w')],
         "in a script: wrap long lines, or let Left and Right move them; in rows: one value below the \
          other, as psql's \\x, or as a grid",
-    ),
+    )
+    .named("wrap"),
     page(
         PageAct::ReadOn,
         &[Char(' ')],
         "one page down; in a script: to what was not on the screen yet, to the right and then down",
-    ),
+    )
+    .named("read on"),
 ];
 
 /// Everywhere: what opens a pane first, in the footer's order.
@@ -180,12 +184,14 @@ pub(super) const LOOKING: &[Binding] = &[
         PageAct::Right,
         &[Right],
         "further to the right in long lines and in wide rows; else the next pane",
-    ),
+    )
+    .named("right"),
     page(
         PageAct::Left,
         &[Left],
         "further to the left in them; else the pane before",
-    ),
+    )
+    .named("left"),
     scroll(ScrollStep::Up, &[Up, Char('k')], "one line up"),
     scroll(ScrollStep::Down, &[Down, Char('j')], "one line down"),
     scroll(ScrollStep::PageUp, &[PageUp, control('b')], "one page up"),
@@ -227,7 +233,8 @@ pub(super) const EDITING: &[Binding] = &[
         FieldEdit::Erase,
         &[Backspace, control('h')],
         "erase the letter before the cursor",
-    ),
+    )
+    .named("erase"),
     edit(
         FieldEdit::EraseAhead,
         &[Delete],
@@ -243,7 +250,7 @@ pub(super) const EDITING: &[Binding] = &[
         &[control('k')],
         "erase what is behind the cursor",
     ),
-    edit(FieldEdit::EraseAll, &[control('u')], "empty it"),
+    edit(FieldEdit::EraseAll, &[control('u')], "empty it").named("empty"),
 ];
 
 pub(super) const SCRIPTS: Binding = view(
@@ -331,7 +338,8 @@ pub(super) const COPY: Binding = view(
     "",
     "copy into the terminal's clipboard: the statement under the cursor, the script's line, the \
      evidence, the answer, what failed; after a search the line that was found",
-);
+)
+.named("copy");
 
 pub(super) const HELP: Binding =
     view(ViewAct::Help, &[Char('?')], "help", "this help").by_word("help", "");

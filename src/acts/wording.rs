@@ -35,6 +35,17 @@ pub fn word_for(front: Front, wording: &str, value: &str) -> String {
     out
 }
 
+/// The wording where keys are pressed, of what has no value in it. What a server or a script says is put in
+/// afterwards: braces are nothing in it.
+pub fn name_keys(wording: &str) -> String {
+    word_for(Front::Keys, wording, "")
+}
+
+/// The key that asks for an act, as the screen names it.
+pub fn key_of(act: &str) -> String {
+    name_act(Front::Keys, act)
+}
+
 /// Where the brace is closed that was opened before the text.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
@@ -71,7 +82,7 @@ fn alternatives(text: &str) -> Option<(&str, &str)> {
 /// An act as one asks for it there: by the first key of its own, or by its word and what has to follow it.
 fn name_act(front: Front, act: &str) -> String {
     let mut bindings = BINDINGS.iter();
-    let named = bindings.find(|binding| binding.word == act || binding.label == act);
+    let named = bindings.find(|own| [own.word, own.label, own.name].contains(&act));
     match (named, front) {
         (Some(binding), Front::Keys) => binding.first_key(),
         (Some(binding), Front::Lines) if !binding.word.is_empty() => {

@@ -202,7 +202,7 @@ async fn meet(pinned: &Pinned, reached: &Target) -> Result<u64, String> {
     if !same {
         return Err(format!(
             "another server answers at {} than the one that the session reached, or it was started \
-             anew: p probes again",
+             anew: probe again",
             pinned.host()
         ));
     }

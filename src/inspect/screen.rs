@@ -8,7 +8,7 @@ use super::past::PastRun;
 use super::shown::{InspectPane, LastChecks, ShownPanes};
 use super::view;
 use crate::account::Account;
-use crate::acts::{Does, KeyPlace, PageAct, ViewAct};
+use crate::acts::{Does, KeyPlace, PageAct, ViewAct, key_of, name_keys};
 use crate::asking::Challenge;
 use crate::facts::Millis;
 use crate::gate::Act;
@@ -22,6 +22,7 @@ use crate::tui::pager::{Paged, Pager};
 use crate::tui::paint::{draw_box, draw_frame, guard};
 use crate::tui::scroll::Scroll;
 use crate::tui::theme::Appearance;
+use crate::tui::view::prompt::NOTHING_TYPED;
 use crate::tui::view::stream::Outline;
 use crate::tui::view::{Scene, footer, prompt};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
@@ -159,7 +160,9 @@ impl InspectScreen {
             // Nothing of the gate is here: not even a machine that could refuse it.
             KeyMeaning::Bound(Does::Gate(_)) | KeyMeaning::Unbound => {
                 if !place.types() && key.code != KeyCode::Esc {
-                    self.say("That key does nothing here: inspect only looks. ? shows the keys.");
+                    self.say(name_keys(
+                        "That key does nothing here: inspect only looks. {help} shows the keys.",
+                    ));
                 }
             }
         }
@@ -214,7 +217,7 @@ impl InspectScreen {
             }
             ViewAct::Accept if self.is_asked() => {
                 if self.typed.is_empty() {
-                    self.say("Nothing was typed yet; Esc leaves without connecting.");
+                    self.say(name_keys(NOTHING_TYPED));
                 } else if let Some(question) = self.question.take() {
                     question.answer(self.typed.take_secret());
                 }
@@ -342,7 +345,9 @@ impl InspectScreen {
         let head = view::header(&self.shown, &scene, columns);
         let keys = footer::draw_footer(&scene, self.place(), true, columns);
         let blind = self.shown.blind.as_ref();
-        let blind = blind.map(|why| format!("Cannot look: {why}. It goes on trying; p tries now."));
+        let now = key_of("look again");
+        let blind =
+            blind.map(|why| format!("Cannot look: {why}. It goes on trying; {now} tries now."));
         let said = self.toast.clone().or(blind);
         let body = draw_frame((buffer, area), scene.look, &head, &keys, said.as_deref());
         let lines = match self.help {

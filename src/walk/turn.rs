@@ -5,7 +5,7 @@
 
 use super::WalkWires;
 use super::engine::{Engine, EngineRemark, HeldSession};
-use crate::acts::{Front, tell_refusal};
+use crate::acts::{Front, name_keys, tell_refusal};
 use crate::asking::Challenge;
 use crate::facts::{Alarm, Millis, Observation};
 use crate::gate::Phase;
@@ -234,10 +234,9 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
 
     /// What has to be known while the screen cannot say it (I7).
     fn notes(&self) -> Vec<String> {
-        let mut notes = vec![
-            "Save and quit: the text comes back into the query field, where Enter asks it."
-                .to_owned(),
-        ];
+        let mut notes = vec![name_keys(
+            "Save and quit: the text comes back into the query field, where {done} asks it.",
+        )];
         if let Some(left) = self.engine.machine().hold_left() {
             let left = Duration::from_millis(left);
             let end = jiff::Zoned::now().saturating_add(

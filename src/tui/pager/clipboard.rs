@@ -4,22 +4,23 @@
 //! it is said, and no more. It is printable (I8).
 
 use super::Pager;
+use crate::acts::name_keys;
 use crate::runbook::printable::printable_lines;
 use crate::tui::text::counted;
 
 /// The longest text, in bytes: of longer ones terminals take a part or nothing.
 pub(crate) const LONGEST: usize = 50_000;
 /// Where a pane has no cursor.
-pub(crate) const FIND_FIRST: &str = "Find a line first: / goes to it, then Y copies it.";
+pub(crate) const FIND_FIRST: &str = "Find a line first: {find} goes to it, then {copy} copies it.";
 
-/// What is under the cursor, by name and as text; or why nothing is.
+/// What is under the cursor, by name and as text; or why nothing is, in the wording of [`name_keys`].
 pub(crate) type UnderCursor = Result<(String, String), &'static str>;
 
 /// A text for the clipboard, where it is fit for it, and what is said of that.
 pub(crate) fn hand_over(under: UnderCursor, clipboard: bool) -> (Option<String>, String) {
     let (what, text) = match under {
         Ok(under) => under,
-        Err(why) => return (None, why.to_owned()),
+        Err(why) => return (None, name_keys(why)),
     };
     let text = printable_lines(&text);
     let text = text.trim_end();

@@ -1,6 +1,7 @@
 //! A pager's frame: a pane of lines, or the open script below its tabs.
 
 use super::{InScript, Pager};
+use crate::acts::name_keys;
 use crate::gate::event::Document;
 use crate::tui::paint::{Sheet, draw_sheet, more, put, rows};
 use crate::tui::reader::perusal::SeenLines;
@@ -108,7 +109,7 @@ impl Pager {
             1 => "1 line goes on to the right".to_owned(),
             lines => format!("{lines} lines go on to the right"),
         };
-        let keys = "Right moves, Space reads on, w wraps";
+        let keys = name_keys("{right} moves, {read on} reads on, {wrap} wraps");
         let sign = self.look.glyphs.to_right();
         let line = Line::from(vec![
             format!(" {sign}").set_style(self.look.here()),
@@ -125,7 +126,8 @@ impl Pager {
             (0, 1) => "1 line was not on the screen yet".to_owned(),
             (0, unseen) => format!("{unseen} lines were not on the screen yet"),
         };
-        let keys = "Space reads on, ] next section, n finding";
+        let keys =
+            name_keys("{read on} reads on, {next section} next section, {find next} finding");
         let line = Line::from(format!(" {said}: {keys}").set_style(self.look.warn()));
         draw_below(buffer, body, line);
     }

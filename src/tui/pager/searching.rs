@@ -1,6 +1,7 @@
 //! What is sought in the open script or pane, and where it was found.
 
 use super::Pager;
+use crate::acts::name_keys;
 use crate::tui::field::remember;
 use crate::tui::scroll::Scroll;
 
@@ -46,7 +47,7 @@ impl Pager {
     /// What is sought, from where a pane is scrolled to; or why nothing is.
     pub(crate) fn begin_quest(&self, forward: bool, scroll: &Scroll) -> Result<Quest, String> {
         if self.sought.is_empty() {
-            return Err("Nothing is sought yet; / asks for a text.".into());
+            return Err(name_keys("Nothing is sought yet; {find} asks for a text."));
         }
         let from = match (self.found, forward) {
             (Some(found), true) => found + 1,

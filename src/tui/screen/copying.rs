@@ -26,8 +26,7 @@ impl Screen {
     }
 
     fn under_cursor(&mut self, machine: &Machine, account: &Account) -> UnderCursor {
-        const NOWHERE: &str =
-            "No cursor is here: Tab goes to the statements, s opens the scripts; then Y.";
+        const NOWHERE: &str = "No cursor is here: {next pane} goes to the statements, {script} opens the scripts; then {copy}.";
         match (self.cover, self.pager.found()) {
             (Some(Cover::Scripts), _) => self.pager.script_line(),
             (Some(cover), Some(row)) => {

@@ -5,7 +5,7 @@
 
 use super::{Cover, LEAST, Screen, Scroll, Typing};
 use crate::account::Account;
-use crate::acts::{self, Does, FieldEdit, KeyPlace};
+use crate::acts::{self, Does, FieldEdit, KeyPlace, name_keys};
 use crate::facts::{Standing, Why};
 use crate::gate::machine::Machine;
 use crate::gate::phase::{Phase, Prompt};
@@ -224,16 +224,17 @@ impl Screen {
         };
         if self.place(machine) != KeyPlace::Query {
             remember(&mut self.past.queries, &text);
-            self.say(
-                "What you could ask ended while the editor was open. Nothing was asked; where : is \
-                 offered, Up brings your text back."
-                    .into(),
-            );
+            self.say(name_keys(
+                "What you could ask ended while the editor was open. Nothing was asked; where {query} is \
+                 offered, {the one before} brings your text back.",
+            ));
             return Vec::new();
         }
         self.typed.clear();
         self.typed.insert(text.chars());
-        self.say("Your text lies in the field, and is not asked yet: Enter asks it.".into());
+        self.say(name_keys(
+            "Your text lies in the field, and is not asked yet: {done} asks it.",
+        ));
         self.edited()
     }
 
@@ -270,12 +271,14 @@ impl Screen {
             KeyPlace::Reader => {
                 let acknowledges = acts::elsewhere(code).map(|binding| binding.does)
                     == Some(Does::Gate(Act::Acknowledge));
-                self.say(match acknowledges && self.cover == Some(Cover::Scripts) {
-                    true => {
-                        "Esc goes back to the checklist; f acknowledges the finding there.".into()
-                    }
-                    false => "That key does nothing in this pane; Esc closes it.".into(),
-                });
+                self.say(name_keys(
+                    match acknowledges && self.cover == Some(Cover::Scripts) {
+                        true => {
+                            "{close} goes back to the checklist; {acknowledge} acknowledges the finding there."
+                        }
+                        false => "That key does nothing in this pane; {close} closes it.",
+                    },
+                ));
                 return Vec::new();
             }
             _ => {}
@@ -291,7 +294,7 @@ impl Screen {
             },
             Some(Does::View(_)) => Vec::new(),
             None => {
-                self.say("That key does nothing; ? shows the keys.".into());
+                self.say(name_keys("That key does nothing; {help} shows the keys."));
                 Vec::new()
             }
         }
@@ -349,7 +352,9 @@ impl Screen {
             // Among the statements it means the one under the cursor.
             Act::AllowNumbers if self.open_pane(machine) == Some(PhasePane::Stream) => {
                 if self.at.is_none() {
-                    self.say("Choose the statement first, with the arrows; then v.".into());
+                    self.say(name_keys(
+                        "Choose the statement first, with the arrows; then {numbers}.",
+                    ));
                     return Vec::new();
                 }
                 vec![Event::Asked(Command::AllowNumbers(self.at))]

@@ -2,7 +2,7 @@
 
 use super::{Cover, Screen, Scroll, Typing};
 use crate::account::Account;
-use crate::acts::{PageAct, ScrollStep, ViewAct};
+use crate::acts::{PageAct, ScrollStep, ViewAct, name_keys};
 use crate::asking::Challenge;
 use crate::gate::machine::Machine;
 use crate::gate::phase::Phase;
@@ -12,6 +12,7 @@ use crate::runbook::question::Question;
 use crate::tui::field::{LONGEST, TextField, remember};
 use crate::tui::pager::{InScript, Paged};
 use crate::tui::view::PhasePane;
+use crate::tui::view::prompt::NOTHING_TYPED;
 use ratatui::text::Line;
 
 impl Screen {
@@ -223,7 +224,7 @@ impl Screen {
     fn answer(&mut self, question: &Challenge) {
         if self.typed.is_empty() {
             self.question = Some(question.clone());
-            self.say("Nothing was typed yet; Esc leaves without connecting.".into());
+            self.say(name_keys(NOTHING_TYPED));
             return;
         }
         question.answer(self.typed.take_secret());

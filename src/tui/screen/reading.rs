@@ -5,7 +5,7 @@
 
 use super::{Cover, Screen, Scroll};
 use crate::account::Account;
-use crate::acts::UNREAD;
+use crate::acts::{UNREAD, name_keys};
 use crate::facts::{Millis, Standing};
 use crate::gate::machine::Machine;
 use crate::gate::phase::Phase;
@@ -44,7 +44,9 @@ impl Screen {
         let carried = self.carried.is_some_and(|at| now < at + LOOKED_AT);
         self.carried = carried.then_some(now);
         if carried {
-            self.say("This is the next item: look at it for a second, then press Space.".into());
+            self.say(name_keys(
+                "This is the next item: look at it for a second, then press {sign}.",
+            ));
         }
         carried
     }
@@ -68,8 +70,9 @@ impl Screen {
         } else if waits && item.open_findings() > 0 {
             self.open_script(0);
             (self.pager).go_to_place(InScript::Finding(item.acknowledged));
+            let keys = name_keys("{close} goes back, and {acknowledge} acknowledges it there.");
             self.say(format!(
-                "Finding {} of {}: Esc goes back, and f acknowledges it there.",
+                "Finding {} of {}: {keys}",
                 item.acknowledged + 1,
                 item.findings.unwrap_or_default()
             ));

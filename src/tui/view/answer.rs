@@ -14,7 +14,7 @@
 
 use super::grid::ShownRows;
 use super::{Scene, server_error};
-use crate::acts::{Front, tell_refusal};
+use crate::acts::{Front, key_of, name_keys, tell_refusal};
 use crate::facts::{After, Looked};
 use crate::gate::phase::Phase;
 use crate::gate::{Refusal, plan};
@@ -51,9 +51,10 @@ pub(crate) fn asking(scene: &Scene<'_>, columns: usize) -> Sheet {
         Some(_) => tell_refusal(&Refusal::CancelWithoutEffect, Front::Keys),
         None => format!(
             "{} The server works on it, read-only, inside the held transaction. It is cancelled by \
-             itself in {}; x cancels it now.",
+             itself in {}; {} cancels it now.",
             look.glyphs.spinner(scene.account.now),
-            clock(*left)
+            clock(*left),
+            key_of("cancel")
         ),
     };
     lines.extend(hanging(&state, Style::new(), 1, columns));
@@ -183,13 +184,13 @@ impl AnswerLines {
     pub(crate) fn title(&self, look: Appearance) -> Line<'static> {
         let keys = match self.is_by_rows() {
             Some(false) if self.furthest() > 0 => {
-                "wider than the screen: Right and Left move it, w shows it row by row"
+                "wider than the screen: {right} and {left} move it, {wrap} shows it row by row"
             }
-            Some(false) => "w shows it row by row",
-            Some(true) => "row by row; w shows it as a grid",
+            Some(false) => "{wrap} shows it row by row",
+            Some(true) => "row by row; {wrap} shows it as a grid",
             None => "",
         };
-        let keys = look.clip(keys, self.of.columns.saturating_sub(9));
+        let keys = look.clip(&name_keys(keys), self.of.columns.saturating_sub(9));
         Line::from(vec![
             " ANSWER  ".set_style(look.strong()),
             keys.set_style(look.dim()),

@@ -17,6 +17,7 @@
 
 use super::Scene;
 use crate::account::EarlierTold;
+use crate::acts::{key_of, name_keys};
 use crate::facts::{Dumping, Evidence, Standing};
 use crate::gate::plan::Mode;
 use crate::gate::{Act, Offer};
@@ -117,8 +118,8 @@ fn look_first(scene: &Scene<'_>, earlier: &EarlierTold, columns: usize) -> Line<
     let EarlierTold { told, item } = earlier;
     let (long, short) = match scene.machine.offer(Act::AskOutcome) {
         Offer::Open => (
-            format!(": o asks the server (item {item})"),
-            ": o asks".to_owned(),
+            format!(": {} asks the server (item {item})", key_of("ask")),
+            name_keys(": {ask} asks"),
         ),
         Offer::Refused(_) => (
             ": the server is being asked".to_owned(),
@@ -201,15 +202,16 @@ fn title(scene: &Scene<'_>, signed: usize, all: usize, columns: usize) -> Line<'
     let next = match scene.machine.plan().mode {
         Mode::Inspect => "read-only: nothing here can change the database",
         Mode::Rehearse => "a rehearsal needs no signatures; it always rolls back",
-        Mode::Run if scene.open(Act::Apply) => "a opens the transaction and runs the script",
+        Mode::Run if scene.open(Act::Apply) => "{apply} opens the transaction and runs the script",
         Mode::Run if signed == all => "every item is signed",
-        Mode::Run => "Space signs an item on its evidence",
+        Mode::Run => "{sign} signs an item on its evidence",
     };
+    let next = name_keys(next);
     let head = format!(" CHECKLIST  {signed} of {all} signed");
     let gap = columns.saturating_sub(width(&head) + 2);
     Line::from(vec![
         head.set_style(look.strong()),
-        format!("  {}", look.clip(next, gap)).set_style(if scene.open(Act::Apply) {
+        format!("  {}", look.clip(&next, gap)).set_style(if scene.open(Act::Apply) {
             look.good()
         } else {
             Style::new()
@@ -243,33 +245,36 @@ fn need(scene: &Scene<'_>, index: usize) -> Option<String> {
     let to_read = signature.to_read().count();
     if to_read > 0 {
         return Some(format!(
-            "{} not read yet: Enter opens",
-            counted(to_read, "script", "scripts")
+            "{} not read yet: {} opens",
+            counted(to_read, "script", "scripts"),
+            key_of("detail")
         ));
     }
     let plan = scene.machine.plan().items.get(index)?;
     let findings = signature.open_findings();
     if findings > 0 {
         return Some(format!(
-            "{} to acknowledge: f",
-            counted(findings, "finding", "findings")
+            "{} to acknowledge: {}",
+            counted(findings, "finding", "findings"),
+            key_of("acknowledge")
         ));
     }
-    if index != scene.cursor {
-        None
+    let keys = if index != scene.cursor {
+        return None;
     } else if plan.reference && scene.machine.is_backing_up() {
-        Some("x cancels it; nothing half is left".to_owned())
+        "{cancel} cancels it; nothing half is left"
     } else if scene.machine.is_backed_up(index) {
-        Some("Space signs on the dump; b makes another".to_owned())
+        "{sign} signs on the dump; {backup} makes another"
     } else if plan.reference {
-        Some("Space asks for its reference; b runs pg_dump".to_owned())
+        "{sign} asks for its reference; {backup} runs pg_dump"
     } else if plan.words {
-        Some("Space asks for the words".to_owned())
+        "{sign} asks for the words"
     } else if plan.database_name {
-        Some("Space asks for the database name".to_owned())
+        "{sign} asks for the database name"
     } else {
-        None
-    }
+        return None;
+    };
+    Some(name_keys(keys))
 }
 
 /// The finding that `f` acknowledges next, in full; or that all of them are acknowledged.
@@ -304,7 +309,8 @@ fn next_finding(
         done + 1,
         look.clean(finding)
     );
-    labelled(" f", look.key(), &text, look.warn(), indent, columns)
+    let key = format!(" {}", key_of("acknowledge"));
+    labelled(&key, look.key(), &text, look.warn(), indent, columns)
 }
 
 pub(crate) fn evidence(

@@ -10,6 +10,7 @@
 //! ```
 
 use super::Scene;
+use crate::acts::name_keys;
 use crate::gate::phase::Phase;
 use crate::runbook::check::{Check, Tally, Verdict};
 use crate::tui::paint::Sheet;
@@ -252,7 +253,9 @@ pub(crate) fn post(scene: &Scene<'_>, columns: usize) -> Sheet {
             _ if scene.runbook.post_verification.is_none() => {
                 "This runbook has no post-verification.".to_owned()
             }
-            _ => "The post-verification could not be run; m shows what the server said.".to_owned(),
+            _ => name_keys(
+                "The post-verification could not be run; {messages} shows what the server said.",
+            ),
         };
         return Sheet::of(
             wrap(&text, columns.saturating_sub(2))

@@ -11,7 +11,7 @@
 //! ```
 
 use super::{Scene, footer, header};
-use crate::acts::KeyPlace;
+use crate::acts::{KeyPlace, name_keys};
 use crate::facts::Ending;
 use crate::gate::phase::{Phase, Prompt};
 use crate::tui::text::{countdown, counted, width, wrap};
@@ -110,18 +110,18 @@ fn phase(scene: &Scene<'_>) -> String {
             Prompt::Reason => "Decide: why it is committed".to_owned(),
             Prompt::SecondSigner => "Decide: the second signer".to_owned(),
             Prompt::Name => "Decide: the name for COMMIT".to_owned(),
-            Prompt::RollBack => "Really ROLLBACK? y or n".to_owned(),
+            Prompt::RollBack => name_keys("Really ROLLBACK? {yes} or {no}"),
         },
         Phase::Reviewing { prompt, .. } => match prompt {
             Prompt::Closed => "Review: approve it, or end it".to_owned(),
-            Prompt::RollBack => "Really end this run? y or n".to_owned(),
+            Prompt::RollBack => name_keys("Really end this run? {yes} or {no}"),
             Prompt::Reason | Prompt::SecondSigner | Prompt::Name => {
                 "Review: what COMMIT asks".to_owned()
             }
         },
         Phase::Returning { .. } => "Approved; a session is opened".to_owned(),
         Phase::MustRollBack { asking: true, .. } | Phase::Querying { asking: true, .. } => {
-            "Really ROLLBACK? y or n".to_owned()
+            name_keys("Really ROLLBACK? {yes} or {no}")
         }
         Phase::Querying { .. } => "A query runs inside the transaction".to_owned(),
         Phase::MustRollBack { why, .. } => {

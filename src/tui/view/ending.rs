@@ -15,7 +15,7 @@
 
 use super::{Scene, differences, gate, must_roll_back, server_error};
 use crate::account::Step;
-use crate::acts::{Front, word_for};
+use crate::acts::{Front, key_of, name_keys, word_for};
 use crate::facts::{Ending, Inquiry, LOOK_YOURSELF, Proof, Why, XactStatus, how_to_end};
 use crate::gate::phase::Phase;
 use crate::gate::plan::Mode;
@@ -70,14 +70,14 @@ fn committed(
     lines.extend(journal(scene, columns));
     let next = match post {
         Some(tally) if !tally.passes() => {
-            "Look into the checks that fail: the change is live. The rollback scripts are under s."
+            "Look into the checks that fail: the change is live. The rollback scripts are under {script}."
         }
         Some(_) | None => {
             "It is done. stagegate report writes it down for the ticket, stagegate rollback is the way \
-             back; q leaves."
+             back; {quit} leaves."
         }
     };
-    lines.extend(fact(scene, "Next", next, columns));
+    lines.extend(fact(scene, "Next", &name_keys(next), columns));
     lines
 }
 
@@ -86,8 +86,11 @@ fn checked_after(scene: &Scene<'_>, post: Option<&Tally>) -> (String, Style) {
     match post {
         Some(tally) => (
             format!(
-                "{} PASS, {} WARN, {} FAIL in the post-verification; Tab shows it",
-                tally.pass, tally.warn, tally.fail
+                "{} PASS, {} WARN, {} FAIL in the post-verification; {} shows it",
+                tally.pass,
+                tally.warn,
+                tally.fail,
+                key_of("next pane")
             ),
             match tally.passes() {
                 true => look.good(),
@@ -95,8 +98,10 @@ fn checked_after(scene: &Scene<'_>, post: Option<&Tally>) -> (String, Style) {
             },
         ),
         None if scene.machine.plan().post_verification => (
-            "The post-verification could not be run; m shows why. What is committed stays committed."
-                .to_owned(),
+            name_keys(
+                "The post-verification could not be run; {messages} shows why. What is committed stays \
+                 committed.",
+            ),
             look.warn(),
         ),
         None => (
@@ -155,27 +160,28 @@ const OLD_SESSION: &str = "whether the old session still holds its locks is not 
     it when it notices that the link is gone";
 
 fn next_after_rollback(mode: Mode, why: &Why) -> String {
-    let back = word_for(Front::Keys, "{again} goes back to the checklist", "");
+    let back = name_keys("{again} goes back to the checklist");
+    let [extend, quit] = ["extend", "quit"].map(key_of);
     match (mode, why) {
-        (Mode::Rehearse, _) => format!("That was the rehearsal. {back}, q leaves."),
-        (_, Why::Decision) => format!("{back}, q leaves."),
+        (Mode::Rehearse, _) => format!("That was the rehearsal. {back}, {quit} leaves."),
+        (_, Why::Decision) => format!("{back}, {quit} leaves."),
         (_, Why::ApprovalExpired) => format!(
             "Walk again and review what comes out then; --approval-limit sets how long that counts. \
-             {back}, q leaves."
+             {back}, {quit} leaves."
         ),
         (_, Why::HoldLimit) => format!(
-            "No decision came in time; + extends a hold, --hold-limit sets it. {back}, q leaves."
+            "No decision came in time; {extend} extends a hold, --hold-limit sets it. {back}, {quit} leaves."
         ),
         (_, Why::LockTimeout) => {
-            format!("End what held the lock, or wait for it; then {back}. q leaves.")
+            format!("End what held the lock, or wait for it; then {back}. {quit} leaves.")
         }
         (_, Why::TooManyWaiters | Why::WaitedTooLong) => {
-            format!("Choose a quieter moment, then {back}. q leaves.")
+            format!("Choose a quieter moment, then {back}. {quit} leaves.")
         }
         (_, Why::JournalLost) => {
-            format!("Put right what became of the journal, then {back}. q leaves.")
+            format!("Put right what became of the journal, then {back}. {quit} leaves.")
         }
-        _ => format!("Put right what failed, then {back}. q leaves."),
+        _ => format!("Put right what failed, then {back}. {quit} leaves."),
     }
 }
 
@@ -391,7 +397,9 @@ fn unknown(scene: &Scene<'_>, reason: &Inquiry, columns: usize) -> Vec<Line<'sta
     lines.extend(fact(
         scene,
         "Next",
-        "Do not run the script again yet. o asks once more. Later, on that same server:",
+        &name_keys(
+            "Do not run the script again yet. {ask} asks once more. Later, on that same server:",
+        ),
         columns,
     ));
     lines.extend(gate::fact(

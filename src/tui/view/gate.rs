@@ -19,6 +19,7 @@
 use super::header::{LAST_MINUTE, LAST_SECONDS};
 use super::{Scene, differences, locks, stream};
 use crate::account::WithLocks;
+use crate::acts::{Does, KeyPlace, at, name_keys};
 use crate::facts::Millis;
 use crate::gate::Act;
 use crate::gate::phase::{Phase, Prompt};
@@ -194,10 +195,10 @@ pub(crate) fn hold(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     };
     // How much of it is left is counted down in the header, and there alone.
     let more = match scene.open(Act::Extend) {
-        true => "; + extends it",
+        true => "; {extend} extends it",
         false => "",
     };
-    let text = format!("{} at most from BEGIN{more}", clock(all));
+    let text = format!("{} at most from BEGIN{}", clock(all), name_keys(more));
     let style = if left <= LAST_MINUTE {
         look.bad()
     } else if left * 2 <= all {
@@ -215,8 +216,10 @@ pub(crate) fn hold(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         ));
     }
     if scene.account.unguarded {
-        let text = "nobody beside this program ends it if this program is stopped; m says why";
-        lines.extend(fact(scene, "", text, look.warn(), columns));
+        let text = name_keys(
+            "nobody beside this program ends it if this program is stopped; {messages} says why",
+        );
+        lines.extend(fact(scene, "", &text, look.warn(), columns));
     }
     lines
 }
@@ -227,7 +230,7 @@ fn warning(left: Millis, all: Millis) -> Option<(String, bool)> {
         Some(("ROLLS BACK BY ITSELF IN A MOMENT".to_owned(), true))
     } else if left <= LAST_MINUTE {
         Some((
-            "LESS THAN A MINUTE LEFT: decide, or + extends the hold".to_owned(),
+            name_keys("LESS THAN A MINUTE LEFT: decide, or {extend} extends the hold"),
             true,
         ))
     } else if left * 2 <= all {
@@ -257,7 +260,7 @@ fn price_of_staying(scene: &Scene<'_>) -> Option<String> {
                 clock(longest.unwrap_or_default())
             )
         }
-        None => "rolls back now, to review with nothing held; c runs it again".to_owned(),
+        None => name_keys("rolls back now, to review with nothing held; {commit} runs it again"),
     })
 }
 
@@ -291,50 +294,55 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         _ => " NOT ARMED YET: let go of the keys and look".set_style(look.warn()),
     };
     let mut lines = vec![Line::default(), Line::from(state)];
-    let beside = columns.saturating_sub(KEYED + 1);
-    let mut key = |key: &'static str, word: &'static str, text: String, open: bool| {
-        let (key_style, word_style) = if open && word == "COMMIT" {
-            // It looks like no other key, and only while it would be taken.
-            (look.band_warn(), look.strong())
-        } else if open {
-            (look.key(), look.strong())
-        } else {
-            (look.dim(), look.dim())
-        };
-        let mut parts = wrap(&text, beside).into_iter();
-        lines.push(Line::from(vec![
-            Span::raw(" "),
-            key.set_style(key_style),
-            Span::raw("  "),
-            look.fit(word, 10).set_style(word_style),
-            Span::raw(parts.next().unwrap_or_default()),
-        ]));
-        // On this screen nothing that bears on the decision is cut.
-        lines.extend(parts.map(|part| Line::from(format!("{:KEYED$}{part}", ""))));
-    };
+    let key = |act, said: &str, open| key(scene, (KeyPlace::Gate, act), said, open, columns);
     if !rehearsal {
         let text = format!("makes {} permanent; asks {}", scene.work(), asked(scene));
         let whole = format!("{text} of the {}", scene.machine.name_is_of());
-        let text = match width(&whole) > beside {
+        let text = match width(&whole) > columns.saturating_sub(KEYED + 1) {
             true => text,
             false => whole,
         };
-        key("c", "COMMIT", text, armed);
+        lines.extend(key(Act::AskCommit, &text, armed));
     }
-    key(
-        "r",
-        "ROLLBACK",
-        "undoes everything; asks for y".to_owned(),
-        true,
-    );
+    lines.extend(key(Act::AskRollback, &name_keys(UNDOES), true));
     if let Some(text) = price_of_staying(scene) {
-        key("t", "take time", text, scene.open(Act::TakeTime));
+        lines.extend(key(Act::TakeTime, &text, scene.open(Act::TakeTime)));
     }
-    key(
-        ":",
-        "query",
-        "asks inside the transaction, read-only".to_owned(),
-        true,
-    );
+    lines.extend(key(Act::Query, ASKS, true));
+    lines
+}
+
+/// What ROLLBACK does, in the wording of [`name_keys`], and what a query does.
+pub(crate) const UNDOES: &str = "undoes everything; asks for {yes}";
+pub(crate) const ASKS: &str = "asks inside the transaction, read-only";
+
+/// An act with its key and its word, which are the table's there, and what is said of it: on a screen for a
+/// decision nothing is cut.
+pub(crate) fn key(
+    scene: &Scene<'_>,
+    (place, act): (KeyPlace, Act),
+    said: &str,
+    open: bool,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let look = scene.look;
+    let Some(binding) = at(place).find(|binding| binding.does == Does::Gate(act)) else {
+        return Vec::new();
+    };
+    let (key_style, word_style) = match open {
+        // It looks like no other key, and only while it would be taken.
+        true if act == Act::AskCommit => (look.band_warn(), look.strong()),
+        true => (look.key(), look.strong()),
+        false => (look.dim(), look.dim()),
+    };
+    let mut parts = wrap(said, columns.saturating_sub(KEYED + 1)).into_iter();
+    let mut lines = vec![Line::from(vec![
+        Span::raw(" "),
+        binding.first_key().set_style(key_style),
+        Span::raw("  "),
+        look.fit(binding.label, 10).set_style(word_style),
+        Span::raw(parts.next().unwrap_or_default()),
+    ])];
+    lines.extend(parts.map(|part| Line::from(format!("{:KEYED$}{part}", ""))));
     lines
 }

@@ -10,6 +10,7 @@
 //! ```
 
 use super::{Scene, stream};
+use crate::acts::{key_of, name_keys};
 use crate::facts::OtherSession;
 use crate::runbook::lock::LockMode;
 use crate::tui::paint::Roll;
@@ -70,7 +71,8 @@ pub(crate) fn by_strength(scene: &Scene<'_>, columns: usize, briefly: bool) -> V
             .collect();
         if let Some(more) = relations.len().checked_sub(NAMED).filter(|more| *more > 0) {
             named.push(format!(
-                "and {more} more (l shows which statement took them)"
+                "and {more} more ({} shows which statement took them)",
+                key_of("locks")
             ));
         }
         for part in wrap(&named.join(", "), columns.saturating_sub(2)) {
@@ -118,7 +120,7 @@ pub(crate) fn waiters(scene: &Scene<'_>, columns: usize, most: usize) -> Vec<Lin
         text.push_str(&format!(", longest {}", clock(longest)));
     }
     if waiters.len() > most {
-        text.push_str("; l shows all");
+        text.push_str(&name_keys("; {locks} shows all"));
     }
     let mut lines = vec![scene.line(look.clip(&text, columns), look.warn())];
     for waiter in waiters.iter().take(most) {

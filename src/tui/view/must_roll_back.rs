@@ -14,13 +14,13 @@
 //! ```
 
 use super::{Scene, answer, checks, differences, gate, server_error, stream};
+use crate::acts::{KeyPlace, name_keys};
 use crate::facts::{ServerMessage, Why};
 use crate::gate::Act;
 use crate::gate::phase::Phase;
 use crate::tui::paint::Sheet;
 use crate::tui::text::{hanging, wrap};
-use ratatui::style::Styled;
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
 pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
     let look = scene.look;
@@ -40,28 +40,21 @@ pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
     let advice = match scene.holds_locks() {
         true => {
             "Nothing is saved, and nothing can be committed any more. Look as long as the hold \
-             lasts: Tab shows checks and statements, m all messages, s the script."
+             lasts: {next pane} shows checks and statements, {messages} all messages, {script} the script."
         }
         false => {
             "Nothing is saved, and the server has let go of every lock: nobody waits while you look. \
-             Tab shows checks and statements, m all messages, s the script."
+             {next pane} shows checks and statements, {messages} all messages, {script} the script."
         }
     };
     let mut pinned = vec![Line::default()];
-    for part in wrap(advice, columns.saturating_sub(2)) {
+    for part in wrap(&name_keys(advice), columns.saturating_sub(2)) {
         pinned.push(Line::from(format!(" {part}")));
     }
-    pinned.push(Line::from(vec![
-        " r  ".set_style(look.key()),
-        "ROLLBACK  ".set_style(look.strong()),
-        Span::raw("undoes everything; asks for y"),
-    ]));
+    let key = |act, said: &str| gate::key(scene, (KeyPlace::Gate, act), said, true, columns);
+    pinned.extend(key(Act::AskRollback, &name_keys(gate::UNDOES)));
     if scene.open(Act::Query) {
-        pinned.push(Line::from(vec![
-            " :  ".set_style(look.key()),
-            "query     ".set_style(look.strong()),
-            Span::raw("asks inside the transaction, read-only"),
-        ]));
+        pinned.extend(key(Act::Query, gate::ASKS));
     }
     Sheet {
         head: vec![scene.band(
@@ -83,16 +76,17 @@ pub(crate) fn reason(scene: &Scene<'_>, why: &Why, columns: usize) -> Vec<Line<'
             .map(|part| Line::from(format!(" {part}")))
             .collect()
     };
+    let keyed = |wording: &str| sentence(&name_keys(wording));
     match why {
         Why::ChecksFailed => checks::failing(scene, columns),
-        Why::NothingPassed => sentence(
+        Why::NothingPassed => keyed(
             "The script ran, but no row of it says PASS, so nothing shows that it did what it \
-             should. Tab shows the statements.",
+             should. {next pane} shows the statements.",
         ),
-        Why::OtherTransaction => sentence(
+        Why::OtherTransaction => keyed(
             "The transaction that is open now is not the one that was begun: something in the \
              script ended it and began another. What the script did before that may be committed; \
-             m shows what the server said.",
+             {messages} shows what the server said.",
         ),
         Why::Disturbed => match &scene.account.looked {
             Some(looked) => answer::draw_query_answer(scene, looked, columns),
@@ -106,11 +100,11 @@ pub(crate) fn reason(scene: &Scene<'_>, why: &Why, columns: usize) -> Vec<Line<'
                 what.map_or_else(String::new, |why| format!(": {}", scene.look.clean(why)))
             ))
         }
-        Why::TooManyWaiters | Why::WaitedTooLong => sentence(
-            "The limit on who may wait for this transaction was reached; l shows who waited.",
+        Why::TooManyWaiters | Why::WaitedTooLong => keyed(
+            "The limit on who may wait for this transaction was reached; {locks} shows who waited.",
         ),
-        Why::ForReview => sentence(
-            "It was rolled back to be reviewed with nothing held. m shows what the server said.",
+        Why::ForReview => keyed(
+            "It was rolled back to be reviewed with nothing held. {messages} shows what the server said.",
         ),
         Why::ApprovalExpired | Why::OtherTarget => Vec::new(),
         Why::Decision | Why::Rehearsed | Why::HoldLimit | Why::Alarmed(_) => Vec::new(),

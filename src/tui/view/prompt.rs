@@ -12,9 +12,12 @@
 //! ```
 
 use super::Scene;
+use crate::acts::{Does, KeyPlace, at, name_keys};
 use crate::asking::{Challenge, SecretKind};
+use crate::gate::Act;
 use crate::gate::pass::Allowance;
 use crate::gate::phase::Phase;
+use crate::tui::Appearance;
 use crate::tui::field::TextField;
 use crate::tui::paint::draw_box;
 use crate::tui::text::{counted, width, wrap};
@@ -72,12 +75,12 @@ pub(crate) fn name(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<
     }
     lines.extend(sentences(
         &format!(
-            "Type the name of the {}; Enter {}, Esc goes back.",
+            "Type the name of the {}; {}",
             scene.machine.name_is_of(),
-            match review {
-                false => "sends COMMIT",
-                true => "begins the second pass",
-            }
+            name_keys(match review {
+                false => "{next} sends COMMIT, {back} goes back.",
+                true => "{next} begins the second pass, {back} goes back.",
+            })
         ),
         columns,
     ));
@@ -88,9 +91,11 @@ pub(crate) fn name(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<
 /// The lines inside the box for the reason why a script without checks is committed.
 pub(crate) fn reason(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<Line<'static>> {
     let mut lines = sentences(
-        "No statement of this script returned a check, so nothing says whether it did what it \
-         should. Why is it right to COMMIT? The answer is recorded. Enter goes on to the name of \
-         the database, Esc back to the gate.",
+        &name_keys(
+            "No statement of this script returned a check, so nothing says whether it did what it \
+             should. Why is it right to COMMIT? The answer is recorded. {next} goes on to the name of \
+             the database, {back} back to the gate.",
+        ),
         columns,
     );
     lines.push(field(scene, typed, columns));
@@ -116,7 +121,8 @@ pub(crate) fn second_signer(
     let mut lines = sentences(
         &format!(
             "This run needs two people. Somebody other than {first} looks at the checks and types \
-             their own name; it is recorded with the COMMIT. Enter goes on, Esc back to the gate."
+             their own name; it is recorded with the COMMIT. {}",
+            name_keys("{next} goes on, {back} back to the gate.")
         ),
         columns,
     );
@@ -142,8 +148,9 @@ pub(crate) fn database_name(
     }
     lines.extend(sentences(
         &format!(
-            "Type the name of the {}; Enter signs, Esc leaves it unsigned.",
-            scene.machine.name_is_of()
+            "Type the name of the {}; {}",
+            scene.machine.name_is_of(),
+            name_keys(SIGNS)
         ),
         columns,
     ));
@@ -158,15 +165,27 @@ pub(crate) fn roll_back(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>>
         "This undoes everything the script did; the database is as it was before.",
         columns,
     );
-    lines.push(Line::from(vec![
-        "y".set_style(look.key()),
-        Span::raw(" yes, ROLLBACK     "),
-        "n".set_style(look.key()),
-        Span::raw(" or "),
-        "Esc".set_style(look.key()),
-        Span::raw(" no, back"),
-    ]));
+    lines.push(answers(look, None));
     lines
+}
+
+/// The keys that answer whether to roll back, with their words; yes may have another one here.
+fn answers(look: Appearance, yes: Option<&str>) -> Line<'static> {
+    let mut spans = Vec::new();
+    for binding in at(KeyPlace::Question) {
+        let word = match binding.does {
+            Does::Gate(Act::ConfirmRollback) => yes.unwrap_or(binding.label),
+            _ => binding.label,
+        };
+        for (nth, key) in binding.each_key().enumerate() {
+            if nth > 0 {
+                spans.push(Span::raw(" or "));
+            }
+            spans.push(key.set_style(look.key()));
+        }
+        spans.push(Span::raw(format!(" {word:<18}")));
+    }
+    Line::from(spans)
 }
 
 /// The lines inside the box for the end of a review.
@@ -176,16 +195,12 @@ pub(crate) fn end_review(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>
         "Nothing is held and nothing was saved. What was kept for the review is forgotten.",
         columns,
     );
-    lines.push(Line::from(vec![
-        "y".set_style(look.key()),
-        Span::raw(" yes, end it       "),
-        "n".set_style(look.key()),
-        Span::raw(" or "),
-        "Esc".set_style(look.key()),
-        Span::raw(" no, back"),
-    ]));
+    lines.push(answers(look, Some("yes, end it")));
     lines
 }
+
+/// What becomes of what is typed for an item, in the wording of [`name_keys`].
+const SIGNS: &str = "{done} signs, {close} leaves it unsigned.";
 
 /// The lines inside the box for an item's reference.
 pub(crate) fn reference(
@@ -203,7 +218,8 @@ pub(crate) fn reference(
     };
     let mut lines = sentences(
         &format!(
-            "{asks} The answer is recorded with your signature. Enter signs, Esc leaves it unsigned."
+            "{asks} The answer is recorded with your signature. {}",
+            name_keys(SIGNS)
         ),
         columns,
     );
@@ -273,13 +289,18 @@ fn fields(scene: &Scene<'_>, typed: &TextField, columns: usize, most: usize) -> 
 /// The lines inside the box for the folder of a backup.
 pub(crate) fn folder(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<Line<'static>> {
     let mut lines = sentences(
-        "pg_dump writes the whole database into a new file in this folder. Enter starts it, Ctrl-U \
-         empties the line, Esc goes back.",
+        &name_keys(
+            "pg_dump writes the whole database into a new file in this folder. {done} starts it, {empty} \
+             empties the line, {close} goes back.",
+        ),
         columns,
     );
     lines.push(field(scene, typed, columns));
     lines
 }
+
+/// Said where nothing of it was typed yet, in the wording of [`name_keys`].
+pub(crate) const NOTHING_TYPED: &str = "Nothing was typed yet; {close} leaves without connecting.";
 
 /// What is asked for on the way in, in one sentence.
 pub(crate) fn asked(question: &Challenge) -> String {
@@ -288,8 +309,9 @@ pub(crate) fn asked(question: &Challenge) -> String {
         SecretKind::Passphrase => "pass phrase",
     };
     format!(
-        "Type the {what} for {}, then Enter; Esc leaves.",
-        question.place
+        "Type the {what} for {}, then {}",
+        question.place,
+        name_keys("{connect}; {close} leaves.")
     )
 }
 
@@ -324,7 +346,7 @@ pub(crate) fn secret(
     }
     inside.extend(sentences(why, inner));
     inside.extend(sentences(
-        "Type it, then Enter; Esc leaves without connecting.",
+        &name_keys("Type it, then {connect}; {close} leaves without connecting."),
         inner,
     ));
     inside.push(Line::from(vec![
@@ -356,10 +378,10 @@ fn sentences(text: &str, columns: usize) -> Vec<Line<'static>> {
 pub(crate) fn field(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Line<'static> {
     let look = scene.look;
     if typed.is_spoiled() {
-        let why = "Emptied: keys came all at once. Backspace, then type it anew.";
+        let why = name_keys("Emptied: keys came all at once. {erase}, then type it anew.");
         return Line::from(vec![
             "> ".set_style(look.key()),
-            look.clip(why, columns.saturating_sub(2))
+            look.clip(&why, columns.saturating_sub(2))
                 .set_style(look.warn()),
         ]);
     }

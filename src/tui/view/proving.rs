@@ -3,6 +3,7 @@
 //! It says what is waited for and what it will prove.
 
 use super::{Scene, must_roll_back};
+use crate::acts::{key_of, name_keys};
 use crate::facts::{Millis, Proof};
 use crate::gate::phase::Phase;
 use crate::tui::paint::Sheet;
@@ -15,7 +16,9 @@ fn waits(scene: &Scene<'_>) -> Vec<String> {
     let Some(wait) = &scene.account.commit_wait else {
         return Vec::new();
     };
-    let told = wait.told_with("x", "q").into_iter();
+    let told = wait
+        .told_with(&key_of("cancel"), &key_of("quit"))
+        .into_iter();
     told.map(|sentence| scene.look.clean(&sentence)).collect()
 }
 
@@ -61,7 +64,7 @@ fn say_what_is_under_way(scene: &Scene<'_>) -> (&'static str, Style, Vec<String>
         } => {
             let mut sentences = inquiring(scene, *commit_sent);
             if still_open.is_some() {
-                sentences.extend(STILL_OPEN.map(str::to_owned));
+                sentences.extend(STILL_OPEN.map(name_keys));
             }
             ("WHICH WAY DID IT GO?", look.bad(), sentences)
         }
@@ -74,12 +77,12 @@ fn say_what_is_under_way(scene: &Scene<'_>) -> (&'static str, Style, Vec<String>
                 "Inside the transaction, of what the script touched, so that one pass can be held against \
                  the other. The locks are held meanwhile, for 5 s at most.",
                 follows,
-                "x stops it; x again rolls back.",
+                "{cancel} stops it; {cancel} again rolls back.",
             ];
             (
                 "THE STRUCTURE IS TAKEN DOWN",
                 look.warn(),
-                sentences.map(str::to_owned).to_vec(),
+                sentences.map(name_keys).to_vec(),
             )
         }
         Phase::Returning { .. } => {
@@ -88,12 +91,12 @@ fn say_what_is_under_way(scene: &Scene<'_>) -> (&'static str, Style, Vec<String>
                  approved.",
                 "Then BEGIN, the same script, the same checks. If all of it comes out as approved, \
                  COMMIT follows by itself; if not, it is yours to decide.",
-                "x goes back to the review; nothing is approved then.",
+                "{cancel} goes back to the review; nothing is approved then.",
             ];
             (
                 "APPROVED: THE SECOND PASS BEGINS",
                 look.strong(),
-                sentences.map(str::to_owned).to_vec(),
+                sentences.map(name_keys).to_vec(),
             )
         }
         Phase::Waiting { left, proof, .. } => (
@@ -147,7 +150,7 @@ fn rolling_back(why: &str, busy: bool) -> Vec<String> {
 const STILL_OPEN: [&str; 2] = [
     "It answers: in progress. Our old session has not noticed the loss yet and still holds its locks; \
      it is asked again after a while.",
-    "e ends that old session on the server at once, then asks again.",
+    "{end-backend} ends that old session on the server at once, then asks again.",
 ];
 
 fn inquiring(scene: &Scene<'_>, commit_sent: bool) -> Vec<String> {
@@ -182,8 +185,9 @@ fn waiting(scene: &Scene<'_>, left: Millis, proof: &Proof) -> Vec<String> {
             scene.look.clean(&proof.to_string())
         ),
         format!(
-            "The next attempt starts by itself in {}. x stops it.",
-            countdown(left)
+            "The next attempt starts by itself in {}. {} stops it.",
+            countdown(left),
+            key_of("cancel")
         ),
     ]
 }

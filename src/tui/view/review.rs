@@ -19,6 +19,7 @@
 //! ```
 
 use super::{Scene, gate, locks};
+use crate::acts::{KeyPlace, key_of, name_keys};
 use crate::gate::Act;
 use crate::gate::approval::Basis;
 use crate::gate::pass::{Allowance, CameOut, Structure};
@@ -26,7 +27,7 @@ use crate::gate::phase::{Phase, Prompt};
 use crate::tui::paint::Sheet;
 use crate::tui::text::{clock, countdown, counted, took};
 use ratatui::style::{Style, Styled};
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
 /// How many statements with a count are named.
 const MOST_COUNTS: usize = 6;
@@ -50,8 +51,9 @@ fn facts(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     ));
     let (text, style) = match scene.machine.approvable_for() {
         _ if scene.machine.why_not_comparable().is_some() => (
-            "NOT POSSIBLE: no second pass can be held against this one; r, then --decide held"
-                .to_owned(),
+            name_keys(
+                "NOT POSSIBLE: no second pass can be held against this one; {rollback}, then --decide held",
+            ),
             look.bad(),
         ),
         None | Some(0) => (
@@ -120,7 +122,8 @@ fn numbers(scene: &Scene<'_>, basis: &Basis, columns: usize) -> Vec<Line<'static
         lines.extend(gate::fact(scene, "", &text, style, columns));
     }
     if all.len() > MOST_COUNTS {
-        let text = format!("and {} more; Tab shows them", all.len() - MOST_COUNTS);
+        let more = all.len() - MOST_COUNTS;
+        let text = format!("and {more} more; {} shows them", key_of("next pane"));
         lines.extend(gate::fact(scene, "", &text, look.dim(), columns));
     }
     lines
@@ -140,43 +143,24 @@ fn keys(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
         } => " NOT ARMED: look, then press".set_style(look.warn()),
         _ => " Waiting for your answer".set_style(look.warn()),
     };
-    let key = |key: &'static str, word: &'static str, text: &str, open: bool| {
-        let (key_style, word_style) = match open {
-            // It looks like no other key, and only while it would be taken.
-            true if word == "COMMIT" => (look.band_warn(), look.strong()),
-            true => (look.key(), look.strong()),
-            false => (look.dim(), look.dim()),
-        };
-        Line::from(vec![
-            Span::raw(" "),
-            key.set_style(key_style),
-            Span::raw("  "),
-            look.fit(word, 10).set_style(word_style),
-            Span::raw(look.clip(text, columns.saturating_sub(15))),
-        ])
-    };
     let numbers = match scene.machine.allowance() {
         Allowance::Nothing => "lets numbers differ, never from or to 0; on a statement its own",
         Allowance::Of(_) | Allowance::Everything => {
             "all must be the same again; on a statement its own"
         }
     };
-    vec![
-        Line::default(),
-        Line::from(state),
-        key(
-            "c",
-            "COMMIT",
-            "runs it again; what comes out as shown is committed by itself",
-            armed,
-        ),
-        key("v", "numbers", numbers, scene.open(Act::AllowNumbers)),
-        key("r", "end", "ends this run, rolled back; asks for y", true),
-        key(
-            ":",
-            "query",
-            "asks what there is now, read-only",
-            scene.open(Act::Query),
-        ),
-    ]
+    let commit = "runs it again; what comes out as shown is committed by itself";
+    let end = name_keys("ends this run, rolled back; asks for {yes}");
+    let query = "asks what there is now, read-only";
+    let mut lines = vec![Line::default(), Line::from(state)];
+    for (act, said, open) in [
+        (Act::AskCommit, commit, armed),
+        (Act::AllowNumbers, numbers, scene.open(Act::AllowNumbers)),
+        (Act::AskRollback, &end, true),
+        (Act::Query, query, scene.open(Act::Query)),
+    ] {
+        let there = (KeyPlace::Review, act);
+        lines.extend(gate::key(scene, there, said, open, columns));
+    }
+    lines
 }

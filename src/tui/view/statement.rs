@@ -17,6 +17,7 @@
 use super::grid::ShownRows;
 use super::{Scene, messages, server_error};
 use crate::account::Step;
+use crate::acts::{key_of, name_keys};
 use crate::runbook::check::ResultSet;
 use crate::runbook::script::{Fate, Statement};
 use crate::tui::paint::Roll;
@@ -115,8 +116,9 @@ fn state(scene: &Scene<'_>, number: usize, columns: usize) -> Line<'static> {
         Step::Gate(_) => ("Left out by choice.".to_owned(), look.dim()),
         Step::Running { since } => (
             format!(
-                "RUNNING for {}; x cancels it.",
-                clock(scene.account.now.saturating_sub(since))
+                "RUNNING for {}; {} cancels it.",
+                clock(scene.account.now.saturating_sub(since)),
+                key_of("cancel")
             ),
             look.warn(),
         ),
@@ -169,7 +171,8 @@ pub(crate) fn in_short(
     lines.extend(shown.iter().map(|part| Line::from(format!(" {part}"))));
     if !fits {
         lines.truncate(height.saturating_sub(1));
-        let more = format!(" {} Enter opens all of it", look.glyphs.ellipsis());
+        let key = key_of("detail");
+        let more = format!(" {} {key} opens all of it", look.glyphs.ellipsis());
         lines.push(scene.line(look.clip(&more, columns), look.dim()));
     }
     lines
@@ -251,15 +254,14 @@ fn above(
                     format!(" ROWS: {}", set.total)
                 };
                 let room = columns.saturating_sub(1);
-                let text = match rows {
+                let keys = match rows {
                     Some(rows) if rows.furthest(room) > 0 => {
-                        format!(
-                            "{text}, wider than the screen: Right and Left move it, w row by row"
-                        )
+                        ", wider than the screen: {right} and {left} move it, {wrap} row by row"
                     }
-                    Some(ShownRows::ByRows(_)) => format!("{text}; w shows them as a grid"),
-                    Some(ShownRows::Grid(_)) | None => text,
+                    Some(ShownRows::ByRows(_)) => "; {wrap} shows them as a grid",
+                    Some(ShownRows::Grid(_)) | None => "",
                 };
+                let text = text + &name_keys(keys);
                 lines.push(heading(scene, &text, columns));
             }
         },
@@ -310,7 +312,7 @@ fn below(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line<'static>>
                 .map(|part| Line::from(format!(" {part}"))),
         );
         if lines.len() - before == LONGEST_TEXT {
-            let text = " and more: s shows the whole script";
+            let text = name_keys(" and more: {script} shows the whole script");
             lines.push(scene.line(text, look.dim()));
         }
         if let Some(data) = statement.copy_data() {
