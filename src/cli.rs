@@ -28,10 +28,12 @@ use crate::runbook::printable::printable_lines;
 use clap::{CommandFactory, FromArgMatches};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::Write;
+use std::sync::Arc;
 
 /// Parses the process's arguments and runs what they ask for.
 pub fn run_program() -> ExitCode {
     keep_memory_to_itself();
+    outlive_full_files();
     let typed: Vec<String> = std::env::args_os()
         .skip(1)
         .map(|argument| argument.to_string_lossy().into_owned())
@@ -79,6 +81,13 @@ fn keep_memory_to_itself() {
             maximum,
         },
     );
+}
+
+/// A file that may not grow further (`ulimit -f`) is an error of the write, as a full disk is, and no end
+/// of the program: it may hold a transaction, and the terminal.
+fn outlive_full_files() {
+    // Where it cannot be caught, it ends the program as it always did.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
 /// The environment, as far as it is text.

@@ -3,7 +3,8 @@
 
 use crate::child::Finish;
 use crate::stage::{Stage, Walk};
-use crate::terminal::PROGRAM;
+use crate::terminal::{PROGRAM, Terminal};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use stagegate::inspect::past;
 use stagegate::journal::report::{RunReport, markdown};
 use stagegate::sandbox::demo::Scenario;
@@ -80,6 +81,35 @@ fn a_journal_that_is_gone_or_changed_refuses_commit() {
         stage.assert_untouched();
         stage.assert_nobody_left();
     }
+}
+
+/// Lets no file of the program in `terminal` grow beyond `bytes`, as `ulimit -f` does.
+#[cfg(target_os = "linux")]
+fn limit_files(terminal: &Terminal, bytes: u64) {
+    let program = Pid::from_raw(i32::try_from(terminal.process_id()).unwrap());
+    let limit = Rlimit {
+        current: Some(bytes),
+        maximum: None,
+    };
+    prlimit(program, Resource::Fsize, limit).unwrap();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_journal_that_may_not_grow_refuses_commit_and_ends_nothing() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run();
+    terminal.walk_to_the_gate();
+    let written = u64::try_from(stage.journal_text().len()).unwrap();
+    limit_files(&terminal, written + 10);
+    terminal
+        .send_commit()
+        .wait_for("ONLY ROLLBACK IS LEFT: the journal was lost");
+    stage.assert_nothing_seen();
+    terminal.roll_back().wait_for("LOST: the journal").key("q");
+    assert_eq!(terminal.exit_code(), 3, "{}", terminal.picture());
+    stage.assert_untouched();
+    stage.assert_nobody_left();
 }
 
 /// `stagegate outcome` on a journal with this text: what it says, and its exit code.
