@@ -748,12 +748,24 @@ fn signed_by_lines(stage: &Stage, script: &str) -> Terminal {
 fn find_changed(terminal: &mut Terminal, name: &str) {
     terminal
         .line("probe")
-        .wait_for(&format!("{name} has changed: its SHA-256 was "))
-        .wait_until("the checklist of what was read anew", |screen| {
-            let (_, anew) = screen.rsplit_once("signed yet.").unwrap_or_default();
-            anew.contains("2. This is the right server, database and role: HOLDS")
+        .wait_for(&format!("{name} has changed: its SHA-256 was "));
+    find_unsigned(terminal, "signed yet.");
+}
+
+/// The checklist stands anew below these words, and asks for the reading again.
+fn find_unsigned(terminal: &mut Terminal, words: &str) {
+    let below = |screen: &str, words: &str| match screen.rsplit_once(words) {
+        Some((_, below)) => below.to_owned(),
+        None => String::new(),
+    };
+    terminal.wait_until("the checklist, anew", |screen| {
+        below(screen, words).contains("2. This is the right server, database and role: HOLDS")
+    });
+    terminal
+        .line("sign 1")
+        .wait_until("the reading is asked for", |screen| {
+            below(screen, words).contains("Read it to its end first")
         });
-    terminal.line("sign 1").wait_for("Read it to its end first");
 }
 
 #[test]
@@ -802,7 +814,7 @@ fn data_that_changed_are_read_anew_with_the_script_that_loads_them() {
         .line("probe")
         .wait_for("what was read before stays: what is there now cannot be run.")
         .shows(&["numbers.txt cannot be read"]);
-    terminal.line("sign 1").wait_for("Read it to its end first");
+    find_unsigned(&mut terminal, "is there now cannot be run.");
     terminal.line("quit");
     assert_eq!(terminal.exit_code(), 1, "{}", terminal.picture());
     stage.assert_untouched();
