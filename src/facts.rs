@@ -7,6 +7,7 @@ mod ending;
 mod evidence;
 mod exit;
 mod inquiry;
+mod perusal;
 pub mod query;
 mod sight;
 mod statement;
@@ -19,6 +20,7 @@ pub use ending::{ANSWERED_COMMIT, Ending, LOOK_YOURSELF, OutcomeWord, Proof, Why
 pub use evidence::{Evidence, Standing};
 pub use exit::{Alarm, ExitCode, Signal};
 pub use inquiry::{CommitWait, Inquiry, OutcomeAnswer, XactStatus};
+pub use perusal::Perusal;
 pub use query::{After, Looked, Rows};
 pub use sight::{Observation, OtherSession, Progress, ServerLog, Sight};
 pub use statement::{Lock, NOT_KEPT, Said, ServerMessage, StatementEnd, StatementReport};

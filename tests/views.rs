@@ -1515,12 +1515,14 @@ mod behaviour {
             .take_events()
             .into_iter()
             .find_map(|event| match event {
-                Event::Perused(perusal) => Some(perusal),
+                Event::Perused {
+                    document, perusal, ..
+                } => Some((document, perusal)),
                 _ => None,
             });
-        let perusal = perused.unwrap();
+        let (document, perusal) = perused.unwrap();
         assert_eq!(
-            (perusal.document, perusal.lasted, perusal.lines),
+            (document, perusal.milliseconds, perusal.lines),
             (Document::Script, 6_000, 41)
         );
         assert!((20..41).contains(&perusal.shown), "{perusal:?}");

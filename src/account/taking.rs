@@ -38,7 +38,7 @@ impl Account {
             | Event::Drawn
             | Event::Edited
             | Event::ReadToEnd(_)
-            | Event::Perused(_)
+            | Event::Perused { .. }
             | Event::CameOut(_)
             | Event::LeftOpen(_)
             | Event::Alarmed(_) => {}

@@ -8,7 +8,7 @@ use super::act::Command;
 use super::pass::{Pass, Structure};
 use crate::facts::{
     Alarm, CommitWait, Dump, Dumping, Evidence, Inquiry, Looked, Millis, Observation,
-    OutcomeAnswer, ServerMessage, StatementReport, Target, XactStatus,
+    OutcomeAnswer, Perusal, ServerMessage, StatementReport, Target, XactStatus,
 };
 use crate::runbook::Runbook;
 use crate::runbook::impact::Measure;
@@ -35,7 +35,12 @@ pub enum Event {
     /// Each line of a document was on the screen.
     ReadToEnd(Document),
     /// A document was opened, looked at and left. It is recorded and never acted on.
-    Perused(Perusal),
+    Perused {
+        document: Document,
+        /// It was on a screen whose size is known, and did not go into a pipe or a file.
+        on_screen: bool,
+        perusal: Perusal,
+    },
     /// Something ends the run, whatever a person wants.
     Alarmed(Alarm),
     /// Whether a run before this one on the database that was reached has no outcome. It may come at any
@@ -48,21 +53,6 @@ pub enum Event {
     CameOut(Arc<Pass>),
     /// The intent to COMMIT could not be put on disk, so COMMIT was not sent (I6); why.
     IntentLost(String),
-}
-
-/// One time that a document was open before a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Perusal {
-    pub document: Document,
-    /// From when it was opened until it was left.
-    pub lasted: Millis,
-    pub lines: usize,
-    /// How many of them were on the screen this time.
-    pub shown: usize,
-    /// How many of them were on the screen at any time so far.
-    pub seen: usize,
-    /// They were on a screen whose size is known, and did not go into a pipe or a file.
-    pub on_screen: bool,
 }
 
 /// A text that a person reads before signing.

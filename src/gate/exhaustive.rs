@@ -1252,7 +1252,7 @@ fn hold_way_out(walk: &Walk) {
             | Event::Edited
             | Event::Ticked { .. }
             | Event::ReadToEnd(_)
-            | Event::Perused(_)
+            | Event::Perused { .. }
             | Event::CameOut(_)
             | Event::LeftOpen(_)
             | Event::Alarmed(_)

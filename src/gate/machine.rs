@@ -221,7 +221,7 @@ impl Machine {
                 }
                 Vec::new()
             }
-            Event::Perused(_) => Vec::new(),
+            Event::Perused { .. } => Vec::new(),
             Event::Alarmed(alarm) => self.alarmed(alarm),
             Event::CameOut(pass) => {
                 if let (true, Phase::Verifying(running)) = (self.plan.keeps(), &mut self.phase) {

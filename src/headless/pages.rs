@@ -4,7 +4,8 @@
 //! It never stands between a person and the transaction: what happens meanwhile is told at once, and a
 //! word that is typed is taken.
 
-use crate::gate::event::{Document, Perusal};
+use crate::facts::Perusal;
+use crate::gate::event::{Document, Event};
 use ratatui::text::Span;
 use std::time::Instant;
 
@@ -58,18 +59,24 @@ impl LinePages {
         self.lines.len() - self.shown
     }
 
-    /// How the document was before a person until now, and whether its end was.
-    pub(super) fn perusal(&self) -> Option<(Perusal, bool)> {
-        let document = self.document?;
+    /// How the document was before a person until now, and then that its end was, if so.
+    pub(super) fn leave(&self) -> Vec<Event> {
+        let Some(document) = self.document else {
+            return Vec::new();
+        };
         let perusal = Perusal {
-            document,
-            lasted: u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX),
+            milliseconds: u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX),
             lines: self.lines.len(),
             shown: self.shown,
             seen: self.shown,
-            on_screen: self.on_screen,
         };
-        Some((perusal, self.left() == 0))
+        let mut events = vec![Event::Perused {
+            document,
+            on_screen: self.on_screen,
+            perusal,
+        }];
+        events.extend((self.left() == 0).then_some(Event::ReadToEnd(document)));
+        events
     }
 }
 
@@ -109,6 +116,20 @@ pub(super) fn screen() -> Option<(usize, usize)> {
 mod tests {
     use super::*;
 
+    /// Whether it was on a screen, how many lines there are, how many of them were shown, and whether its
+    /// end was, if it is left now.
+    fn left(pages: &LinePages) -> (bool, usize, usize, bool) {
+        let events = pages.leave();
+        let Some(Event::Perused {
+            on_screen, perusal, ..
+        }) = events.first()
+        else {
+            panic!("{events:?}");
+        };
+        let whole = events.get(1) == Some(&Event::ReadToEnd(Document::Script));
+        (*on_screen, perusal.lines, perusal.shown, whole)
+    }
+
     #[test]
     fn a_page_leaves_a_row_for_the_prompt_and_counts_rows_that_are_wrapped() {
         let lines = ["a", "bbbbbbbbbbbb", "c", "", "d"].map(str::to_owned);
@@ -116,10 +137,9 @@ mod tests {
         // Three rows: the second line takes two of them.
         assert_eq!(pages.turn(Some((10, 4))), ["a", "bbbbbbbbbbbb"]);
         assert_eq!(pages.left(), 3);
-        let (perusal, whole) = pages.perusal().unwrap();
-        assert_eq!((perusal.lines, perusal.shown, whole), (5, 2, false));
+        assert_eq!(left(&pages), (true, 5, 2, false));
         assert_eq!(pages.turn(Some((10, 4))), ["c", "", "d"]);
-        assert!(pages.perusal().unwrap().1);
+        assert_eq!(left(&pages), (true, 5, 5, true));
         assert!(pages.turn(Some((10, 4))).is_empty());
     }
 
@@ -128,7 +148,7 @@ mod tests {
         let mut pages = LinePages::of(vec!["x".repeat(1_000), "y".into()], None);
         assert_eq!(pages.turn(Some((10, 5))).len(), 1);
         assert_eq!(pages.turn(Some((10, 5))), ["y"]);
-        assert_eq!(pages.perusal(), None);
+        assert_eq!(pages.leave(), Vec::new());
     }
 
     #[test]
@@ -149,14 +169,12 @@ mod tests {
         let lines = || ["a", "b", "c"].map(str::to_owned).into();
         let mut pages = LinePages::of(lines(), Some(Document::Script));
         assert_eq!(pages.turn(None).len(), 3);
-        let (perusal, whole) = pages.perusal().unwrap();
-        assert!(whole && !perusal.on_screen, "{perusal:?}");
+        assert_eq!(left(&pages), (false, 3, 3, true));
         let mut pages = LinePages::of(lines(), Some(Document::Script));
         pages.turn(Some((10, 2)));
-        assert!(pages.perusal().unwrap().0.on_screen);
+        assert_eq!(left(&pages), (true, 3, 1, false));
         // The terminal went away, or no longer says how large it is.
         pages.turn(None);
-        let (perusal, whole) = pages.perusal().unwrap();
-        assert!(whole && !perusal.on_screen, "{perusal:?}");
+        assert_eq!(left(&pages), (false, 3, 3, true));
     }
 }

@@ -5,7 +5,7 @@
 
 use super::pages::{self, LinePages};
 use crate::facts::Standing;
-use crate::gate::event::{Document, Event};
+use crate::gate::event::Document;
 use crate::gate::phase::{Phase, Prompt};
 use crate::runbook::printable::{counted, printable};
 use crate::walk::engine::{Engine, HeldSession};
@@ -79,13 +79,9 @@ impl Invitation {
 
     /// Puts away what is open, and takes down how far it was read.
     pub(super) fn leave<H: HeldSession>(&mut self, engine: &mut Engine<H>) {
-        let Some((perusal, whole)) = self.pages.take().and_then(|pages| pages.perusal()) else {
-            return;
-        };
-        let document = perusal.document;
-        engine.take(Event::Perused(perusal));
-        if whole {
-            engine.take(Event::ReadToEnd(document));
+        let pages = self.pages.take();
+        for event in pages.map_or_else(Vec::new, |pages| pages.leave()) {
+            engine.take(event);
         }
     }
 

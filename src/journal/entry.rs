@@ -8,7 +8,7 @@ mod words;
 pub use past_reading::ReadBefore;
 pub use words::{CheckStage, PhaseWord};
 
-use crate::facts::{OutcomeWord, Said, ServerMessage, Standing, StatementEnd};
+use crate::facts::{OutcomeWord, Perusal, Said, ServerMessage, Standing, StatementEnd};
 use crate::runbook::check::Verdict;
 use serde::{Deserialize, Serialize};
 
@@ -231,13 +231,8 @@ impl Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Perused {
     pub document: String,
-    /// From when it was opened, in milliseconds.
-    pub milliseconds: u64,
-    pub lines: usize,
-    /// How many of them were on the screen this time.
-    pub shown: usize,
-    /// How many of them were on the screen at any time so far.
-    pub seen: usize,
+    #[serde(flatten)]
+    pub perusal: Perusal,
     /// [`Script::sha256_as_read`](crate::runbook::script::Script::sha256_as_read); journals of earlier
     /// releases do not say it, nor is it said where the text went into a pipe or a file, on no screen.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -117,8 +117,8 @@ impl PastJournal<'_> {
 
     /// The first time that each line had been on the screen; later it may have been opened and left again.
     fn reading_of(&self, sha256: &str, now: Timestamp) -> Option<&(Timestamp, Perused)> {
-        let whole = |(_, perusal): &&(Timestamp, Perused)| {
-            perusal.sha256.as_deref() == Some(sha256) && perusal.seen == perusal.lines
+        let whole = |(_, of): &&(Timestamp, Perused)| {
+            of.sha256.as_deref() == Some(sha256) && of.perusal.seen == of.perusal.lines
         };
         let first = self.read.replay.perusals.iter().find(whole)?;
         let age = now.duration_since(first.0);
@@ -131,7 +131,7 @@ impl PastJournal<'_> {
         &self,
         name: &str,
         sha256: &str,
-        (left, perusal): &(Timestamp, Perused),
+        (left, Perused { perusal, .. }): &(Timestamp, Perused),
         who: &WhoReads,
     ) -> ReadBefore {
         let place =

@@ -24,18 +24,17 @@ pub fn of_event(event: &Event, runbook: &Runbook, account: &Account) -> Vec<Entr
         Event::Alarmed(alarm) => vec![Entry::Alarm {
             alarm: Why::Alarmed(alarm.clone()).to_string(),
         }],
-        Event::Perused(perusal) => {
-            let script = perusal.document.script_of(runbook);
+        Event::Perused {
+            document,
+            on_screen,
+            perusal,
+        } => {
+            let script = document.script_of(runbook);
             vec![Entry::Perused(Perused {
                 document: script.map_or_else(String::new, |script| script.name.clone()),
-                milliseconds: perusal.lasted,
-                lines: perusal.lines,
-                shown: perusal.shown,
-                seen: perusal.seen,
+                perusal: *perusal,
                 // What was on no screen is no reading that a later run may take over.
-                sha256: script
-                    .filter(|_| perusal.on_screen)
-                    .map(Script::sha256_as_read),
+                sha256: script.filter(|_| *on_screen).map(Script::sha256_as_read),
             })]
         }
         Event::Observed(_)

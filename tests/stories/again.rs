@@ -98,9 +98,9 @@ fn on_the_next_server_what_was_read_is_signed_without_reading_it_again() {
         );
         let whole = of_first.iter().any(|entry| match entry {
             Entry::Perused(read) => {
-                let same = (&read.document, read.lines, read.sha256.as_ref())
+                let same = (&read.document, read.perusal.lines, read.sha256.as_ref())
                     == (&reading.document, reading.lines, Some(&reading.sha256));
-                same && read.lines == read.seen
+                same && read.perusal.lines == read.perusal.seen
             }
             _ => false,
         });
@@ -193,7 +193,7 @@ fn what_went_into_a_pipe_was_on_no_screen_and_is_read_on_the_next_server() {
         panic!("one journal in {}", state.display());
     };
     let whole = entries.iter().filter(|entry| match entry {
-        Entry::Perused(read) => read.lines == read.seen,
+        Entry::Perused(read) => read.perusal.lines == read.perusal.seen,
         _ => false,
     });
     assert_eq!(whole.count(), 2, "{}", path.display());

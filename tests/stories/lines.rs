@@ -891,7 +891,7 @@ fn a_walk_by_lines_begins_on_one_screen_invites_and_turns_pages() {
     assert_eq!(terminal.exit_code(), 1, "{}", terminal.picture());
     let read: Vec<(usize, usize)> = (stage.journal().into_iter())
         .filter_map(|entry| match entry {
-            Entry::Perused(read) => Some((read.lines, read.shown)),
+            Entry::Perused(read) => Some((read.perusal.lines, read.perusal.shown)),
             _ => None,
         })
         .collect();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::facts::Target;
+use crate::facts::{Perusal, Target};
 use crate::journal::Entry;
 use crate::journal::chain::Chain;
 use crate::journal::shelf::read_shelf;
@@ -69,10 +69,12 @@ impl PastRunOf {
     fn perused(&self) -> Entry {
         Entry::Perused(Perused {
             document: "a.sql".into(),
-            milliseconds: 60_000,
-            lines: 3,
-            shown: 1,
-            seen: self.seen,
+            perusal: Perusal {
+                milliseconds: 60_000,
+                lines: 3,
+                shown: 1,
+                seen: self.seen,
+            },
             sha256: self.sha256.clone(),
         })
     }

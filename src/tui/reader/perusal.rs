@@ -4,8 +4,7 @@
 //! column to its last where it is scrolled sideways. What lies under a box was not on the screen.
 
 use super::DocumentPages;
-use crate::facts::Millis;
-use crate::gate::event::{Document, Perusal};
+use crate::facts::{Millis, Perusal};
 use crate::runbook::script::Script;
 use std::ops::Range;
 
@@ -81,15 +80,13 @@ impl SeenLines {
     }
 
     /// What became of it since it was opened.
-    pub(crate) fn close(&mut self, document: Document, lasted: Millis) -> Perusal {
+    pub(crate) fn close(&mut self, milliseconds: Millis) -> Perusal {
         self.now = Vec::new();
         Perusal {
-            document,
-            lasted,
+            milliseconds,
             lines: self.lines.len(),
             shown: self.shown,
             seen: self.lines.len() - self.left,
-            on_screen: true,
         }
     }
 

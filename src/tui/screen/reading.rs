@@ -122,8 +122,10 @@ impl Screen {
         let (tab, since) = self.reading.take()?;
         let document = *reader::documents(&self.runbook).get(tab)?;
         let lasted = account.now.saturating_sub(since);
-        Some(Event::Perused(
-            self.pager.seen_mut(tab)?.close(document, lasted),
-        ))
+        Some(Event::Perused {
+            document,
+            on_screen: true,
+            perusal: self.pager.seen_mut(tab)?.close(lasted),
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! What was read before it was signed: on the screen of this run, or in an earlier one.
 
+use crate::journal::entry::Perused;
 use crate::journal::replay::Replay;
 use crate::journal::report::words::{instant, stretch};
 use crate::journal::report::{Block, Cell};
@@ -31,17 +32,24 @@ pub(super) fn list_readings(replay: &Replay, blocks: &mut Vec<Block>) {
         return;
     }
     blocks.push(Block::Heading(3, "What was on the screen".to_owned()));
-    let rows = replay.perusals.iter().map(|(left, perusal)| {
-        let lasted = std::time::Duration::from_millis(perusal.milliseconds);
-        let opened = left.checked_sub(lasted).unwrap_or(*left);
-        [
-            Cell::plain(perusal.document.clone()),
-            Cell::plain(instant(opened)),
-            Cell::plain(stretch(perusal.milliseconds.saturating_mul(1_000))),
-            Cell::plain(format!("{} of {}", perusal.shown, perusal.lines)),
-            Cell::plain(format!("{} of {}", perusal.seen, perusal.lines)),
-        ]
-    });
+    let rows = replay.perusals.iter().map(
+        |(
+            left,
+            Perused {
+                document, perusal, ..
+            },
+        )| {
+            let lasted = std::time::Duration::from_millis(perusal.milliseconds);
+            let opened = left.checked_sub(lasted).unwrap_or(*left);
+            [
+                Cell::plain(document.clone()),
+                Cell::plain(instant(opened)),
+                Cell::plain(stretch(perusal.milliseconds.saturating_mul(1_000))),
+                Cell::plain(format!("{} of {}", perusal.shown, perusal.lines)),
+                Cell::plain(format!("{} of {}", perusal.seen, perusal.lines)),
+            ]
+        },
+    );
     let head = [
         "document",
         "opened",
