@@ -4,7 +4,7 @@
 //! pairs with the least and the most. `-- --short` runs a small form of each row, `-- --full` the
 //! long one and writes it into `assets/benchmarks.md`, where the last one stands. Further words choose:
 //! `-- starting` one of the rooms below, and `-- starting 'round trip 0 ms'` those of its rows that are
-//! compared with something and have one of the words in their names.
+//! compared with something and have one of the words in their names, `-- --pairs=31` with so many pairs each.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -57,6 +57,8 @@ fn main() {
         () if words.iter().any(|word| word == "--full") => Extent::Full,
         () => Extent::Usual,
     };
+    let pairs = words.iter().find_map(|word| word.strip_prefix("--pairs="));
+    let pairs = pairs.map(|count| count.parse().expect("--pairs=NUMBER"));
     let rooms: [(&str, Measure); 4] = [
         ("reading", reading::measure),
         ("applying", applying::measure),
@@ -67,7 +69,7 @@ fn main() {
     let (of_rooms, of_rows): (Vec<&String>, Vec<&String>) =
         chosen.partition(|word| rooms.iter().any(|(name, _)| name == word));
     let everything = of_rooms.is_empty() && of_rows.is_empty();
-    let mut table = Table::new(extent, of_rows.into_iter().cloned().collect());
+    let mut table = Table::new(extent, pairs, of_rows.into_iter().cloned().collect());
     for (name, measure) in rooms {
         if of_rooms.is_empty() || of_rooms.iter().any(|room| *room == name) {
             measure(&mut table);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use stagegate::sandbox::{Sandbox, SandboxOptions};
 
+use crate::scripts::{CLOSES, OPENS};
 use crate::terminal::PROGRAM;
 use crate::{clients, psql};
 
@@ -26,11 +27,8 @@ pub struct Cost {
 }
 
 impl Ground {
-    /// With `log_line_prefix` in milliseconds, so that the server's clock tells the lock window.
     pub fn lay() -> Ground {
-        let mut options = SandboxOptions::for_tests()
-            .with("log_line_prefix", "%n %a|")
-            .with("max_locks_per_transaction", "512");
+        let mut options = SandboxOptions::for_tests().with("max_locks_per_transaction", "512");
         options.tcp = true;
         Ground {
             server: Sandbox::start(options).unwrap(),
@@ -123,16 +121,19 @@ impl Ground {
         .to_vec()
     }
 
-    /// The last lock window that the log tells of, in milliseconds.
+    /// The last lock window that the log tells of, in milliseconds. Whoever writes the marks asks the
+    /// server's clock: a line's own time has whole milliseconds alone.
     pub fn window(&self) -> f64 {
         let log = std::fs::read_to_string(self.server.log_path()).unwrap();
+        // A float holds seconds since 1970 to a quarter of a microsecond.
         let at = |mark: &str| -> f64 {
-            let line = log.lines().rev().find(|line| line.ends_with(mark));
-            let line = line.unwrap_or_else(|| panic!("no {mark:?} in the log"));
-            let first = line.split(' ').next().unwrap_or_default();
-            first.parse::<f64>().unwrap() * 1000.0
+            let mut lines = log.lines().rev();
+            // The statement that writes the mark stands in the log as well.
+            let told = lines.find_map(|line| line.split_once("LOG:  ")?.1.strip_prefix(mark));
+            told.and_then(|seconds| seconds.trim_start().parse::<f64>().ok())
+                .unwrap_or_else(|| panic!("no {mark:?} in the log"))
         };
-        at("bench window closes") - at("bench window opens")
+        (at(CLOSES) - at(OPENS)) * 1000.0
     }
 }
 

@@ -111,13 +111,20 @@ pub fn sleeps(count: usize, seconds: f64) -> String {
     text + CHECK
 }
 
-/// The script with marks in the server's log around it.
+/// The script with marks in the server's log around it, each with the server's clock in seconds, to the
+/// microsecond.
 pub fn marked(script: &str) -> String {
-    format!(
-        "DO $$BEGIN RAISE LOG 'bench window opens'; END$$;\n{script}\
-         DO $$BEGIN RAISE LOG 'bench window closes'; END$$;\n"
-    )
+    let mark = |words: &str| {
+        format!("DO $$BEGIN RAISE LOG '{words} %', extract(epoch FROM clock_timestamp()); END$$;\n")
+    };
+    format!("{}{script}{}", mark(OPENS), mark(CLOSES))
 }
+
+/// What stands before the time in the mark at the beginning.
+pub const OPENS: &str = "bench window opens at";
+
+/// The same at the end.
+pub const CLOSES: &str = "bench window closes at";
 
 /// The same as psql takes it: its own BEGIN, and ROLLBACK at the end.
 pub fn for_psql(script: &str) -> String {

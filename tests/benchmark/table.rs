@@ -57,15 +57,24 @@ struct Row {
 /// All rows so far.
 pub struct Table {
     pub extent: Extent,
+    /// How many pairs a row takes.
+    pairs: usize,
     /// Parts of the names of the rows that are compared; all, where there are none.
     wanted: Vec<String>,
     rows: Vec<Row>,
 }
 
 impl Table {
-    pub fn new(extent: Extent, wanted: Vec<String>) -> Table {
+    /// So many `pairs` a row, or as many as go with the extent.
+    pub fn new(extent: Extent, pairs: Option<usize>, wanted: Vec<String>) -> Table {
+        let usual = match extent {
+            Extent::Short => 3,
+            Extent::Usual => 5,
+            Extent::Full => 7,
+        };
         Table {
             extent,
+            pairs: pairs.unwrap_or(usual),
             wanted,
             rows: Vec::new(),
         }
@@ -83,11 +92,6 @@ impl Table {
     /// Whether a row of that name is measured.
     pub fn wants(&self, what: &str) -> bool {
         self.wanted.is_empty() || self.wanted.iter().any(|part| what.contains(part))
-    }
-
-    /// How many pairs a row takes.
-    pub fn pairs(&self) -> usize {
-        self.by_extent(3, 5, 7)
     }
 
     /// How many runs a figure takes that stands by itself.
@@ -111,7 +115,7 @@ impl Table {
         // The first run of each reads files and fills caches for all that follow; it is not counted.
         floor();
         ours();
-        let pairs: Vec<(f64, f64)> = (0..self.pairs()).map(|_| (floor(), ours())).collect();
+        let pairs: Vec<(f64, f64)> = (0..self.pairs).map(|_| (floor(), ours())).collect();
         let ratio = Spread::of(pairs.iter().map(|(floor, ours)| ours / floor).collect());
         let ours = Spread::of(pairs.iter().map(|pair| pair.1).collect());
         let floor = Spread::of(pairs.iter().map(|pair| pair.0).collect());
@@ -183,7 +187,7 @@ impl Table {
         format!(
             "{before}{BEGINS}\nMedians of {} interleaved pairs, with the least and the most; {}, version {}. \
              *Aims missed*: {missed}.\n\n{}{ENDS}{after}",
-            self.pairs(),
+            self.pairs,
             crate::ground::machine_in_words(),
             env!("CARGO_PKG_VERSION"),
             self.markdown()
