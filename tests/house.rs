@@ -13,6 +13,8 @@ mod child;
 mod circles;
 #[path = "house/dependencies.rs"]
 mod dependencies;
+#[path = "shared/keyless.rs"]
+mod keyless;
 #[path = "house/keys.rs"]
 mod keys;
 #[path = "house/lengths.rs"]
@@ -22,6 +24,8 @@ mod names;
 
 #[path = "house/programs.rs"]
 mod programs;
+#[path = "house/wording.rs"]
+mod wording;
 
 use child::Finish;
 

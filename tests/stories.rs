@@ -60,6 +60,8 @@ mod habits;
 mod hanging;
 #[path = "stories/hiding.rs"]
 mod hiding;
+#[path = "shared/keyless.rs"]
+mod keyless;
 #[path = "stories/kinds.rs"]
 mod kinds;
 #[path = "stories/leaving.rs"]

@@ -162,76 +162,12 @@ fn wording_of(refusal: &Refusal) -> (&'static str, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::Why;
 
     #[test]
     fn whoever_cannot_ask_any_more_is_told_where_to_look() {
         for front in [Front::Keys, Front::Lines] {
             let told = tell_refusal(&Refusal::TransactionFailed, front);
             assert!(told.contains("inspect"), "{told}");
-        }
-    }
-
-    #[test]
-    fn no_key_is_named_by_lines() {
-        let refusals = [
-            Refusal::NothingToDoHere,
-            Refusal::NotDrawn,
-            Refusal::NoSuchItem,
-            Refusal::AlreadySigned,
-            Refusal::NotSigned,
-            Refusal::EvidenceAwaited,
-            Refusal::EvidenceFails,
-            Refusal::ItemFails,
-            Refusal::NotReadToEnd,
-            Refusal::FindingsOpen(1),
-            Refusal::FindingsOpen(2),
-            Refusal::NothingToAcknowledge,
-            Refusal::ReferenceMissing,
-            Refusal::WordsMissing,
-            Refusal::NameMissing,
-            Refusal::ItemsUnsigned(2),
-            Refusal::BackupUnderWay,
-            Refusal::AlreadyStopping,
-            Refusal::AlreadyCancelling,
-            Refusal::CancelWithoutEffect,
-            Refusal::LookNotCancelled,
-            Refusal::CommitNotCancelled,
-            Refusal::NotArmed,
-            Refusal::RehearsalNeverCommits,
-            Refusal::MustRollBack(Why::ChecksFailed),
-            Refusal::WrongName {
-                expected: "d1".into(),
-            },
-            Refusal::ReasonMissing,
-            Refusal::SecondSignerMissing,
-            Refusal::SamePerson,
-            Refusal::HoldAtMost,
-            Refusal::TransactionFailed,
-            Refusal::TransactionOpen,
-            Refusal::ScriptRunning,
-            Refusal::CommitsByItself,
-            Refusal::OutcomeUnderWay,
-            Refusal::TooSoon,
-            Refusal::HappensTwice("statement 2 calls nextval".into()),
-            Refusal::NothingKept("the structure is not known".into()),
-            Refusal::NoNumbers(3),
-            Refusal::TooOld,
-            Refusal::NotComparable("it is not known".into()),
-            Refusal::QueryRuns,
-            Refusal::AskedAlready,
-        ];
-        for refusal in refusals {
-            let text = tell_refusal(&refusal, Front::Lines);
-            let keys = |word: &&str| {
-                let word = word.trim_matches(|c: char| !c.is_alphanumeric());
-                let key = word.len() == 1 && word.chars().all(|c| c.is_ascii_lowercase());
-                (key && word != "a") || ["Esc", "Enter", "Space", "press"].contains(&word)
-            };
-            assert_eq!(text.split_whitespace().find(keys), None, "{text}");
-            for text in [text, tell_refusal(&refusal, Front::Keys)] {
-                assert!(!text.contains(['{', '}', '|']), "{text}");
-            }
         }
     }
 }

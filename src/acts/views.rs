@@ -328,7 +328,8 @@ pub(super) const EDITOR: Binding = view(
     &[control('x')],
     "",
     "open it in your editor (PSQL_EDITOR, EDITOR, VISUAL, else vi), as psql's \\e",
-);
+)
+.named("open editor");
 
 pub(super) const FIND: Binding = view(ViewAct::Find, &[Char('/')], "find", "find a text");
 

@@ -7,7 +7,7 @@ use clap::CommandFactory;
 use std::io;
 use std::path::Path;
 
-/// Name, and what it is for: what of the environment is read.
+/// Name, and what it is for, in the wording of [`acts::name_keys`]: what of the environment is read.
 const ENVIRONMENT: [(&str, &str); 10] = [
     (
         "PGHOST, PGPORT, PGUSER, PGDATABASE, PGSERVICE, PGSSLMODE and what else libpq reads",
@@ -40,7 +40,7 @@ const ENVIRONMENT: [(&str, &str); 10] = [
     ),
     (
         "PSQL_EDITOR, EDITOR, VISUAL",
-        "What Ctrl-X opens a query in, the first that is set; without them vi.",
+        "What {open editor} opens a query in, the first that is set; without them vi.",
     ),
     (
         "TMPDIR",
@@ -184,7 +184,7 @@ fn common(roff: &mut String, whole: &clap::Command, command: Option<&str>) {
     }
     roff.push_str(".SH ENVIRONMENT\n");
     for (name, what) in ENVIRONMENT {
-        term(roff, name, what);
+        term(roff, name, &acts::name_keys(what));
     }
     roff.push_str(".SH FILES\n");
     for (name, what) in FILES {

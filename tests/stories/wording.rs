@@ -1,23 +1,10 @@
 //! What a fact says and what a key is called are two things: lines and the report are read where no key
 //! is pressed, so none is named there.
 
+use crate::keyless::key_in;
 use crate::lines::without_a_terminal;
 use crate::stage::Stage;
 use stagegate::sandbox::demo::Scenario;
-
-/// What only a key is called: one small letter that is no article and no word of the command line, or
-/// the name of a key.
-fn key_in(line: &str) -> Option<&str> {
-    let mut counted = false;
-    line.split_whitespace().find(|word| {
-        // What stands behind a number is its unit.
-        let unit = std::mem::replace(&mut counted, word.ends_with(|c: char| c.is_ascii_digit()));
-        let word = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '-');
-        let letter = word.len() == 1 && word.chars().all(|c| c.is_ascii_lowercase());
-        (letter && word != "a" && !unit)
-            || ["Esc", "Space", "Tab", "press", "pressed"].contains(&word)
-    })
-}
 
 #[track_caller]
 fn names_no_key(what: &str, text: &str) {
