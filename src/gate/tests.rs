@@ -86,8 +86,18 @@ impl Run {
     }
 
     fn report(&mut self, body: Body) -> &mut Run {
-        let seq = self.seq;
+        self.report_to(self.seq, body)
+    }
+
+    /// A report on an older request.
+    fn report_to(&mut self, seq: Seq, body: Body) -> &mut Run {
         self.event(Event::Reported(Report { seq, body }))
+    }
+
+    fn settle(&mut self) -> &mut Run {
+        self.report(Body::ScriptFinished).report(Body::Settled {
+            same_transaction: true,
+        })
     }
 
     /// A key on a frame that is drawn.
@@ -101,10 +111,7 @@ impl Run {
 
     fn connected(mode: Mode) -> Run {
         let mut run = Run::new(mode);
-        run.report(Body::Connected(Box::new(Target {
-            database: "wiser_ops".into(),
-            ..Target::default()
-        })));
+        run.report(reached());
         run
     }
 
@@ -133,10 +140,7 @@ impl Run {
 
     fn applying() -> Run {
         let mut run = Run::signed();
-        run.key(Command::Apply).report(Body::Begun {
-            xid: "7".into(),
-            added: Vec::new(),
-        });
+        run.key(Command::Apply).report(begun("7"));
         run
     }
 
@@ -157,9 +161,7 @@ impl Run {
         for verdict in verdicts {
             run.verdict(*verdict);
         }
-        run.report(Body::ScriptFinished).report(Body::Settled {
-            same_transaction: true,
-        });
+        run.settle();
         run
     }
 
@@ -186,6 +188,14 @@ impl Run {
     fn rolls_back_for(&self) -> Option<&Why> {
         match self.phase() {
             Phase::RollingBack { after, .. } => Some(after.why()),
+            _ => None,
+        }
+    }
+
+    /// Why it was rolled back, where it was.
+    fn rolled_back_for(&self) -> Option<&Why> {
+        match self.machine.ending() {
+            Some(Ending::RolledBack { why, .. }) => Some(why),
             _ => None,
         }
     }
@@ -223,15 +233,67 @@ fn error() -> Box<ServerMessage> {
     Box::default()
 }
 
+fn reached() -> Body {
+    Body::Connected(Box::new(Target {
+        database: "wiser_ops".into(),
+        ..Target::default()
+    }))
+}
+
+fn begun(xid: &str) -> Body {
+    Body::Begun {
+        xid: xid.into(),
+        added: Vec::new(),
+    }
+}
+
+fn statement_failed() -> Body {
+    Body::StatementFailed {
+        number: 1,
+        duration: 0,
+        error: error(),
+    }
+}
+
+fn tagged_commit() -> Body {
+    Body::CommitAnswered(CommitAnswer::Tag {
+        tag: "COMMIT".into(),
+        idle: true,
+        xact_status: Some(XactStatus::Committed),
+    })
+}
+
+fn rolled_back(ended_ours: bool, xact_status: Option<XactStatus>) -> Body {
+    Body::RollbackAnswered {
+        tag: "ROLLBACK".into(),
+        ended_ours,
+        xact_status,
+    }
+}
+
+fn answered(status: XactStatus) -> Body {
+    Body::Asked(Inquiry::Answered {
+        status,
+        server: "s".into(),
+    })
+}
+
+fn session_ended() -> Body {
+    Body::SessionEnded(ServerMessage::default())
+}
+
+fn sign(item: usize, note: Option<&str>) -> Command {
+    Command::SignOff {
+        item,
+        note: note.map(str::to_owned),
+    }
+}
+
 #[test]
 fn a_whole_walk_ends_in_committed_with_its_proof() {
     let mut run = Run::committing();
     assert!(run.asks(commits));
-    run.report(Body::CommitAnswered(CommitAnswer::Tag {
-        tag: "COMMIT".into(),
-        idle: true,
-        xact_status: Some(XactStatus::Committed),
-    }));
+    run.report(tagged_commit());
     assert!(run.asks(|r| matches!(r, Request::PostVerify)));
     run.report(Body::PostVerified {
         results: Vec::new(),
@@ -248,10 +310,7 @@ fn a_whole_walk_ends_in_committed_with_its_proof() {
 fn an_item_whose_evidence_fails_cannot_be_signed() {
     let mut run = Run::connected(Mode::Run);
     run.probed(0, Standing::Fails);
-    run.key(Command::SignOff {
-        item: 0,
-        note: Some("x".into()),
-    });
+    run.key(sign(0, Some("x")));
     assert!(run.says(&Refusal::EvidenceFails));
     assert!(!run.machine.items()[0].signed);
 }
@@ -260,21 +319,12 @@ fn an_item_whose_evidence_fails_cannot_be_signed() {
 fn an_item_is_signed_only_with_its_reference_and_its_reading() {
     let mut run = Run::connected(Mode::Run);
     run.probed(0, Standing::Holds).probed(1, Standing::Holds);
-    run.key(Command::SignOff {
-        item: 0,
-        note: Some("  ".into()),
-    });
+    run.key(sign(0, Some("  ")));
     assert!(run.says(&Refusal::ReferenceMissing));
-    run.key(Command::SignOff {
-        item: 1,
-        note: None,
-    });
+    run.key(sign(1, None));
     assert!(run.says(&Refusal::NotReadToEnd));
     run.event(Event::ReadToEnd(Document::Script));
-    run.key(Command::SignOff {
-        item: 1,
-        note: None,
-    });
+    run.key(sign(1, None));
     assert!(run.machine.items()[1].signed);
 }
 
@@ -294,29 +344,23 @@ fn evidence_of_an_older_probe_is_ignored() {
     let mut run = Run::signed();
     let old = run.seq;
     run.key(Command::ProbeAgain);
-    run.event(Event::Reported(Report {
-        seq: old,
-        body: Body::Probed {
+    run.report_to(
+        old,
+        Body::Probed {
             item: 0,
             evidence: Evidence {
                 standing: Standing::Holds,
                 ..Evidence::default()
             },
         },
-    }));
+    );
     assert_eq!(run.machine.items()[0].standing, Standing::Awaited);
 }
 
 #[test]
 fn a_failing_check_leaves_only_rollback_and_says_why() {
     let mut run = Run::settled(&[Verdict::Pass, Verdict::Fail]);
-    assert!(matches!(
-        run.phase(),
-        Phase::MustRollBack {
-            why: Why::ChecksFailed,
-            ..
-        }
-    ));
+    assert_eq!(run.must_roll_back(), Some(Why::ChecksFailed));
     run.key(Command::AskCommit);
     assert!(run.says(&Refusal::MustRollBack(Why::ChecksFailed)));
     run.key(Command::AskRollback).key(Command::ConfirmRollback);
@@ -327,13 +371,7 @@ fn a_failing_check_leaves_only_rollback_and_says_why() {
 fn no_checks_or_only_warnings_are_not_a_pass() {
     for verdicts in [&[][..], &[Verdict::Warn][..]] {
         let run = Run::settled(verdicts);
-        assert!(matches!(
-            run.phase(),
-            Phase::MustRollBack {
-                why: Why::NothingPassed,
-                ..
-            }
-        ));
+        assert_eq!(run.must_roll_back(), Some(Why::NothingPassed));
     }
 }
 
@@ -346,13 +384,7 @@ fn a_deferred_constraint_that_fails_after_every_pass_leaves_only_rollback() {
             deferred: true,
             error: error(),
         });
-    assert!(matches!(
-        run.phase(),
-        Phase::MustRollBack {
-            why: Why::SettleFailed,
-            ..
-        }
-    ));
+    assert_eq!(run.must_roll_back(), Some(Why::SettleFailed));
 }
 
 #[test]
@@ -441,13 +473,7 @@ fn a_second_name_does_not_commit_twice() {
 fn without_the_intent_on_disk_nothing_is_committed() {
     let mut run = Run::committing();
     run.event(Event::IntentLost("disk full".into()));
-    assert!(matches!(
-        run.phase(),
-        Phase::MustRollBack {
-            why: Why::JournalLost,
-            ..
-        }
-    ));
+    assert_eq!(run.must_roll_back(), Some(Why::JournalLost));
     run.key(Command::AskCommit);
     assert!(run.says(&Refusal::MustRollBack(Why::JournalLost)));
 }
@@ -457,17 +483,8 @@ fn a_journal_lost_while_the_script_runs_forbids_commit() {
     let mut run = Run::applying();
     run.event(Event::JournalLost("disk full".into()))
         .verdict(Verdict::Pass)
-        .report(Body::ScriptFinished)
-        .report(Body::Settled {
-            same_transaction: true,
-        });
-    assert!(matches!(
-        run.phase(),
-        Phase::MustRollBack {
-            why: Why::JournalLost,
-            ..
-        }
-    ));
+        .settle();
+    assert_eq!(run.must_roll_back(), Some(Why::JournalLost));
 }
 
 #[test]
@@ -478,13 +495,7 @@ fn a_rollback_tag_for_commit_is_never_called_committed() {
         idle: true,
         xact_status: Some(XactStatus::Aborted),
     }));
-    assert!(matches!(
-        run.phase(),
-        Phase::Ended(Ending::RolledBack {
-            why: Why::CommitRefused,
-            ..
-        })
-    ));
+    assert_eq!(run.rolled_back_for(), Some(&Why::CommitRefused));
     run.key(Command::Quit);
     assert_eq!(run.effects, [Effect::Leave(ExitCode::RolledBackOnError)]);
 }
@@ -503,10 +514,7 @@ fn a_tag_and_a_status_that_contradict_each_other_prove_nothing() {
             assert!(matches!(run.phase(), Phase::Ended(Ending::Unknown { .. })));
             // Asked again it says the same, and the tag stays what was answered.
             run.key(Command::AskOutcome);
-            run.report(Body::Asked(Inquiry::Answered {
-                status: XactStatus::Aborted,
-                server: "s".into(),
-            }));
+            run.report(answered(XactStatus::Aborted));
             assert!(matches!(run.phase(), Phase::Ended(Ending::Unknown { .. })));
             run.key(Command::Quit);
             assert_eq!(run.effects, [Effect::Leave(ExitCode::OutcomeUnknown)]);
@@ -519,17 +527,14 @@ fn a_link_lost_during_commit_is_asked_about_and_proven_committed() {
     let mut run = Run::committing();
     run.report(Body::CommitAnswered(CommitAnswer::LinkLost(error())));
     assert!(run.asks(|r| matches!(r, Request::Inquire)));
-    run.report(Body::Asked(Inquiry::Answered {
-        status: XactStatus::Committed,
-        server: "s".into(),
-    }));
+    run.report(answered(XactStatus::Committed));
     assert!(run.asks(|r| matches!(r, Request::PostVerify)));
 }
 
 #[test]
 fn a_link_lost_during_commit_with_no_server_left_is_unknown() {
     let mut run = Run::committing();
-    run.report(Body::SessionEnded(ServerMessage::default()));
+    run.report(session_ended());
     run.report(Body::Asked(Inquiry::Unreachable("refused".into())));
     assert!(matches!(run.phase(), Phase::Ended(Ending::Unknown { .. })));
     run.key(Command::AskOutcome);
@@ -542,7 +547,7 @@ fn a_link_lost_during_commit_with_no_server_left_is_unknown() {
 #[test]
 fn a_link_lost_before_commit_was_sent_is_rolled_back_even_if_nobody_answers() {
     let mut run = Run::armed();
-    run.report(Body::SessionEnded(ServerMessage::default()));
+    run.report(session_ended());
     run.report(Body::Asked(Inquiry::Unreachable("refused".into())));
     assert!(matches!(
         run.phase(),
@@ -557,10 +562,7 @@ fn a_link_lost_before_commit_was_sent_is_rolled_back_even_if_nobody_answers() {
 fn a_transaction_still_in_progress_after_commit_offers_to_end_the_old_backend() {
     let mut run = Run::committing();
     run.report(Body::CommitAnswered(CommitAnswer::LinkLost(error())));
-    run.report(Body::Asked(Inquiry::Answered {
-        status: XactStatus::InProgress,
-        server: "s".into(),
-    }));
+    run.report(answered(XactStatus::InProgress));
     assert!(run.machine.offer(Act::EndBackend).is_open());
     run.tick(plan::ask_again(1));
     assert!(
@@ -573,11 +575,7 @@ fn a_transaction_still_in_progress_after_commit_offers_to_end_the_old_backend() 
 fn a_script_that_committed_by_itself_is_told_as_committed() {
     let mut run = Run::armed();
     run.key(Command::AskRollback).key(Command::ConfirmRollback);
-    run.report(Body::RollbackAnswered {
-        tag: "ROLLBACK".into(),
-        ended_ours: false,
-        xact_status: Some(XactStatus::Committed),
-    });
+    run.report(rolled_back(false, Some(XactStatus::Committed)));
     assert!(matches!(run.phase(), Phase::PostVerifying { .. }));
 }
 
@@ -599,33 +597,24 @@ fn hold_contradicted(run: &mut Run) {
 
 #[test]
 fn committed_where_our_own_rollback_was_answered_is_unknown() {
-    let committed = || {
-        Body::Asked(Inquiry::Answered {
-            status: XactStatus::Committed,
-            server: "s".into(),
-        })
-    };
+    let committed = || answered(XactStatus::Committed);
     let mut run = Run::armed();
     run.key(Command::AskRollback).key(Command::ConfirmRollback);
-    run.report(Body::RollbackAnswered {
-        tag: "ROLLBACK".into(),
-        ended_ours: true,
-        xact_status: Some(XactStatus::Committed),
-    });
+    run.report(rolled_back(true, Some(XactStatus::Committed)));
     hold_contradicted(&mut run);
     run.key(Command::AskOutcome).report(committed());
     hold_contradicted(&mut run);
     // The same where the link was lost before COMMIT was sent.
     let mut run = Run::armed();
-    run.report(Body::SessionEnded(ServerMessage::default()));
+    run.report(session_ended());
     run.report(committed());
     hold_contradicted(&mut run);
     // And where the intent to COMMIT could not be written down, so that it was not sent.
     let mut run = Run::committing();
     run.event(Event::IntentLost(String::new()));
-    run.report(Body::SessionEnded(ServerMessage::default()));
+    run.report(session_ended());
     run.key(Command::AskRollback).key(Command::ConfirmRollback);
-    run.report(Body::SessionEnded(ServerMessage::default()));
+    run.report(session_ended());
     run.report(committed());
     hold_contradicted(&mut run);
 }
@@ -635,24 +624,13 @@ fn what_the_script_ended_itself_is_believed_though_rollback_was_answered_too() {
     let mut run = Run::armed();
     run.key(Command::AskRollback).key(Command::ConfirmRollback);
     run.report(Body::TransactionGone);
-    run.report(Body::RollbackAnswered {
-        tag: "ROLLBACK".into(),
-        ended_ours: true,
-        xact_status: Some(XactStatus::Committed),
-    });
+    run.report(rolled_back(true, Some(XactStatus::Committed)));
     assert!(matches!(run.phase(), Phase::PostVerifying { .. }));
     // Where that was seen at ROLLBACK alone, and its status came only on another connection.
     let mut run = Run::armed();
     run.key(Command::AskRollback).key(Command::ConfirmRollback);
-    run.report(Body::RollbackAnswered {
-        tag: "ROLLBACK".into(),
-        ended_ours: false,
-        xact_status: None,
-    });
-    run.report(Body::Asked(Inquiry::Answered {
-        status: XactStatus::Committed,
-        server: String::new(),
-    }));
+    run.report(rolled_back(false, None));
+    run.report(answered(XactStatus::Committed));
     assert!(matches!(run.phase(), Phase::PostVerifying { .. }));
 }
 
@@ -680,20 +658,14 @@ fn extending_the_hold_has_a_limit_too() {
 fn a_beat_that_finds_the_transaction_failed_disarms_the_gate() {
     let mut run = Run::armed();
     let beaten = run.seq;
-    run.event(Event::Reported(Report {
-        seq: beaten,
-        body: Body::FoundFailed(error()),
-    }));
+    run.report_to(beaten, Body::FoundFailed(error()));
     let why = Why::FailedWhileHeld;
     assert_eq!(run.must_roll_back(), Some(why.clone()));
     run.key(Command::AskCommit);
     assert!(run.says(&Refusal::MustRollBack(why)));
     // What an older session found is nothing to this one.
     let mut run = Run::armed();
-    run.event(Event::Reported(Report {
-        seq: 0,
-        body: Body::FoundFailed(error()),
-    }));
+    run.report_to(0, Body::FoundFailed(error()));
     assert!(run.machine.armed());
 }
 
@@ -731,11 +703,7 @@ fn a_hang_up_rolls_back_and_leaves_with_its_code() {
         "what runs is cancelled first"
     );
     assert!(run.asks(rolls_back));
-    run.report(Body::RollbackAnswered {
-        tag: "ROLLBACK".into(),
-        ended_ours: true,
-        xact_status: Some(XactStatus::Aborted),
-    });
+    run.report(rolled_back(true, Some(XactStatus::Aborted)));
     assert_eq!(run.effects, [Effect::Leave(Alarm::HungUp.exit_code())]);
     assert!(matches!(
         run.machine.ending(),
@@ -748,11 +716,7 @@ fn a_hang_up_during_commit_waits_for_the_proof() {
     let mut run = Run::committing();
     run.event(Event::Alarmed(Alarm::Terminated));
     assert!(run.effects.is_empty());
-    run.report(Body::CommitAnswered(CommitAnswer::Tag {
-        tag: "COMMIT".into(),
-        idle: true,
-        xact_status: Some(XactStatus::Committed),
-    }));
+    run.report(tagged_commit());
     assert_eq!(run.effects, [Effect::Leave(ExitCode::Committed)]);
 }
 
@@ -772,18 +736,8 @@ fn a_cancel_that_hit_nothing_is_sent_again() {
     assert_eq!(run.effects, [Effect::Cancel]);
     run.tick(100);
     assert_eq!(run.effects, [Effect::Cancel]);
-    run.report(Body::StatementFailed {
-        number: 1,
-        duration: 0,
-        error: error(),
-    });
-    assert!(matches!(
-        run.phase(),
-        Phase::MustRollBack {
-            why: Why::Cancelled,
-            ..
-        }
-    ));
+    run.report(statement_failed());
+    assert_eq!(run.must_roll_back(), Some(Why::Cancelled));
 }
 
 #[test]
@@ -792,13 +746,7 @@ fn a_script_that_finished_despite_the_cancel_is_not_offered_for_commit() {
     run.verdict(Verdict::Pass)
         .key(Command::Cancel)
         .report(Body::ScriptFinished);
-    assert!(matches!(
-        run.phase(),
-        Phase::MustRollBack {
-            why: Why::Cancelled,
-            ..
-        }
-    ));
+    assert_eq!(run.must_roll_back(), Some(Why::Cancelled));
 }
 
 #[test]
@@ -806,14 +754,7 @@ fn a_stale_failure_after_the_rollback_was_ordered_changes_nothing() {
     let mut run = Run::applying();
     let script = run.seq;
     run.event(Event::Alarmed(Alarm::HungUp));
-    run.event(Event::Reported(Report {
-        seq: script,
-        body: Body::StatementFailed {
-            number: 1,
-            duration: 0,
-            error: error(),
-        },
-    }));
+    run.report_to(script, statement_failed());
     assert!(matches!(run.phase(), Phase::RollingBack { .. }));
 }
 
@@ -832,19 +773,12 @@ fn again_connects_afresh_and_keeps_sign_offs_where_the_evidence_still_holds() {
     let mut run = Run::armed();
     run.key(Command::AskRollback)
         .key(Command::ConfirmRollback)
-        .report(Body::RollbackAnswered {
-            tag: "ROLLBACK".into(),
-            ended_ours: true,
-            xact_status: Some(XactStatus::Aborted),
-        })
+        .report(rolled_back(true, Some(XactStatus::Aborted)))
         .key(Command::Again);
     assert!(run.asks(|r| matches!(r, Request::Connect)));
-    run.report(Body::Connected(Box::new(Target {
-        database: "wiser_ops".into(),
-        ..Target::default()
-    })))
-    .probed(0, Standing::Holds)
-    .probed(1, Standing::Fails);
+    run.report(reached())
+        .probed(0, Standing::Holds)
+        .probed(1, Standing::Fails);
     let signed: Vec<bool> = run.machine.items().iter().map(|i| i.signed).collect();
     assert_eq!(signed, [true, false]);
 }
@@ -879,7 +813,7 @@ fn what_was_signed_for_one_target_is_not_signed_for_another() {
     ];
     for other in others {
         let mut run = Run::signed();
-        run.report(Body::SessionEnded(ServerMessage::default()));
+        run.report(session_ended());
         run.report(Body::Connected(Box::new(other)))
             .probed(0, Standing::Holds)
             .probed(1, Standing::Holds);
@@ -889,7 +823,7 @@ fn what_was_signed_for_one_target_is_not_signed_for_another() {
     }
     // The same server after a restart: another backend, and nothing else.
     let mut run = Run::signed();
-    run.report(Body::SessionEnded(ServerMessage::default()));
+    run.report(session_ended());
     run.report(Body::Connected(Box::new(Target {
         backend_pid: 9,
         recovered: Some("2".into()),
@@ -908,15 +842,9 @@ fn a_rehearsal_needs_no_signatures_and_never_commits() {
         .probed(0, Standing::Holds)
         .probed(1, Standing::Warns);
     run.key(Command::Apply)
-        .report(Body::Begun {
-            xid: "7".into(),
-            added: Vec::new(),
-        })
+        .report(begun("7"))
         .verdict(Verdict::Pass)
-        .report(Body::ScriptFinished)
-        .report(Body::Settled {
-            same_transaction: true,
-        })
+        .settle()
         .event(Event::Drawn)
         .tick(plan::ARMING);
     run.key(Command::AskCommit);
@@ -929,10 +857,7 @@ fn what_is_offered_is_what_happens() {
     for run in [Run::signed(), Run::applying(), Run::armed()] {
         for act in Act::ALL {
             let command = match act {
-                Act::SignOff => Command::SignOff {
-                    item: 9,
-                    note: None,
-                },
+                Act::SignOff => sign(9, None),
                 Act::Withdraw => Command::Withdraw { item: 0 },
                 Act::ProbeAgain => Command::ProbeAgain,
                 Act::BackUp => Command::BackUp { folder: "/".into() },
@@ -978,10 +903,7 @@ impl Run {
     }
 
     fn sign_backup(&mut self, note: Option<&str>) -> &mut Run {
-        self.key(Command::SignOff {
-            item: 0,
-            note: note.map(str::to_owned),
-        })
+        self.key(sign(0, note))
     }
 }
 
@@ -1058,7 +980,7 @@ fn whoever_leaves_stops_the_dump_first() {
 fn a_dump_goes_on_while_the_session_is_lost_and_falls_when_its_file_is_gone() {
     let mut run = Run::backing_up();
     let dump = run.seq;
-    run.report(Body::SessionEnded(ServerMessage::default()));
+    run.report(session_ended());
     assert!(run.machine.is_backing_up());
     run.report(Body::Connected(Box::default()));
     let probe = run.seq;
@@ -1106,11 +1028,7 @@ fn what_a_person_cancels_is_not_tried_again_though_it_ends_by_a_lock() {
     assert!(!run.asks(rolls_back), "a person looks first");
     assert_eq!(run.must_roll_back(), Some(Why::Cancelled));
     run.key(Command::AskRollback).key(Command::ConfirmRollback);
-    run.report(Body::RollbackAnswered {
-        tag: "ROLLBACK".into(),
-        ended_ours: true,
-        xact_status: Some(XactStatus::Aborted),
-    });
+    run.report(rolled_back(true, Some(XactStatus::Aborted)));
     assert!(matches!(run.phase(), Phase::Ended(_)), "{:?}", run.phase());
 }
 
@@ -1118,7 +1036,7 @@ fn what_a_person_cancels_is_not_tried_again_though_it_ends_by_a_lock() {
 fn a_lock_is_not_tried_for_on_a_session_that_is_gone() {
     let lost: [fn(&mut Run); 2] = [
         |run| {
-            run.report(Body::SessionEnded(ServerMessage::default()));
+            run.report(session_ended());
         },
         |run| {
             run.tick(plan::PATIENCE);
@@ -1130,10 +1048,7 @@ fn a_lock_is_not_tried_for_on_a_session_that_is_gone() {
         assert!(run.asks(rolls_back));
         lose(&mut run);
         assert!(run.asks(|r| matches!(r, Request::Inquire)));
-        run.report(Body::Asked(Inquiry::Answered {
-            status: XactStatus::Aborted,
-            server: "s".into(),
-        }));
+        run.report(answered(XactStatus::Aborted));
         assert!(
             matches!(
                 run.phase(),
@@ -1175,10 +1090,7 @@ fn a_transaction_that_is_gone_is_asked_for_and_called_open_no_longer() {
         run.report(Body::Asked(Inquiry::Unreachable(String::new())));
         assert!(matches!(run.phase(), Phase::Ended(Ending::Unknown { .. })));
         run.key(Command::AskOutcome);
-        run.report(Body::Asked(Inquiry::Answered {
-            status: XactStatus::Committed,
-            server: String::new(),
-        }));
+        run.report(answered(XactStatus::Committed));
         assert!(matches!(run.phase(), Phase::PostVerifying { .. }));
     }
 }
@@ -1186,9 +1098,6 @@ fn a_transaction_that_is_gone_is_asked_for_and_called_open_no_longer() {
 #[test]
 fn what_an_older_session_lost_is_nothing_to_this_one() {
     let mut run = Run::armed();
-    run.event(Event::Reported(Report {
-        seq: 0,
-        body: Body::TransactionGone,
-    }));
+    run.report_to(0, Body::TransactionGone);
     assert!(run.machine.armed());
 }

@@ -14,11 +14,7 @@ fn asked_in_review() -> Run {
 
 fn post_verifying() -> Run {
     let mut run = Run::committing();
-    run.report(Body::CommitAnswered(CommitAnswer::Tag {
-        tag: "COMMIT".into(),
-        idle: true,
-        xact_status: Some(XactStatus::Committed),
-    }));
+    run.report(tagged_commit());
     assert!(matches!(run.phase(), Phase::PostVerifying { .. }));
     run
 }
@@ -118,11 +114,7 @@ fn a_commit_whose_wait_was_ended_leaves_the_post_verification_alone() {
     run.report(Body::CommitWaits(CommitWait::default()));
     run.key(Command::Cancel);
     assert_eq!(run.effects, [Effect::Cancel]);
-    run.report(Body::CommitAnswered(CommitAnswer::Tag {
-        tag: "COMMIT".into(),
-        idle: true,
-        xact_status: Some(XactStatus::Committed),
-    }));
+    run.report(tagged_commit());
     assert!(matches!(run.phase(), Phase::PostVerifying { .. }));
     run.tick(plan::CANCEL_PATIENCE);
     assert!(run.effects.is_empty(), "{:?}", run.effects);

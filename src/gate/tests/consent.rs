@@ -18,19 +18,9 @@ fn bare() -> Plan {
     }
 }
 
-fn sign(note: &str) -> Command {
-    Command::SignOff {
-        item: 0,
-        note: Some(note.into()),
-    }
-}
-
 fn on_checklist(plan: Plan) -> Run {
     let mut run = Run::of(plan);
-    run.report(Body::Connected(Box::new(Target {
-        database: "wiser_ops".into(),
-        ..Target::default()
-    })));
+    run.report(reached());
     run.probed(0, Standing::Warns);
     run
 }
@@ -43,16 +33,13 @@ fn an_item_that_asks_for_words_is_not_signed_without_them() {
         ..Requirement::default()
     }];
     let mut run = on_checklist(plan);
-    run.key(Command::SignOff {
-        item: 0,
-        note: None,
-    });
+    run.key(sign(0, None));
     assert!(run.says(&Refusal::WordsMissing));
     for nothing in ["", "  ", "x", "..."] {
-        run.key(sign(nothing));
+        run.key(sign(0, Some(nothing)));
         assert!(run.says(&Refusal::WordsMissing), "{nothing}");
     }
-    run.key(sign("DROP INDEX i"));
+    run.key(sign(0, Some("DROP INDEX i")));
     assert!(run.machine.items()[0].signed);
 }
 
@@ -61,21 +48,13 @@ fn at_gate(plan: Plan, verdicts: &[Verdict]) -> Run {
     let mut run = on_checklist(plan);
     run.key(Command::Acknowledge { item: 0 })
         .key(Command::Acknowledge { item: 0 })
-        .key(sign("wiser_ops"))
+        .key(sign(0, Some("wiser_ops")))
         .key(Command::Apply)
-        .report(Body::Begun {
-            xid: "7".into(),
-            added: Vec::new(),
-        });
+        .report(begun("7"));
     for verdict in verdicts {
         run.verdict(*verdict);
     }
-    run.report(Body::ScriptFinished)
-        .report(Body::Settled {
-            same_transaction: true,
-        })
-        .event(Event::Drawn)
-        .tick(plan::ARMING);
+    run.settle().event(Event::Drawn).tick(plan::ARMING);
     run
 }
 
@@ -89,18 +68,18 @@ fn prompt(run: &Run) -> Prompt {
 #[test]
 fn findings_are_acknowledged_one_by_one_before_the_signature() {
     let mut run = on_checklist(bare());
-    run.key(sign("wiser_ops"));
+    run.key(sign(0, Some("wiser_ops")));
     assert!(run.says(&Refusal::FindingsOpen(2)));
     // A key that is held down acknowledges one: the next needs the frame that shows it.
     run.key(Command::Acknowledge { item: 0 })
         .event(Event::Asked(Command::Acknowledge { item: 0 }));
     assert!(run.says(&Refusal::NotDrawn));
-    run.key(sign("wiser_ops"));
+    run.key(sign(0, Some("wiser_ops")));
     assert!(run.says(&Refusal::FindingsOpen(1)));
     run.key(Command::Acknowledge { item: 0 });
     run.key(Command::Acknowledge { item: 0 });
     assert!(run.says(&Refusal::NothingToDoHere));
-    run.key(sign("wiser_ops"));
+    run.key(sign(0, Some("wiser_ops")));
     assert!(run.machine.items()[0].signed);
 }
 
@@ -119,12 +98,9 @@ fn linted(run: &mut Run, findings: Option<usize>) {
 #[test]
 fn nothing_is_signed_without_what_the_linter_says_and_more_of_it_takes_a_signature_back() {
     let mut run = Run::of(bare());
-    run.report(Body::Connected(Box::new(Target {
-        database: "wiser_ops".into(),
-        ..Target::default()
-    })));
+    run.report(reached());
     linted(&mut run, None);
-    run.key(sign("wiser_ops"));
+    run.key(sign(0, Some("wiser_ops")));
     assert!(run.says(&Refusal::EvidenceAwaited));
     run.key(Command::Acknowledge { item: 0 });
     assert!(run.says(&Refusal::NothingToDoHere));
@@ -134,10 +110,10 @@ fn nothing_is_signed_without_what_the_linter_says_and_more_of_it_takes_a_signatu
 
     run.key(Command::ProbeAgain);
     linted(&mut run, Some(1));
-    run.key(sign("wiser_ops"));
+    run.key(sign(0, Some("wiser_ops")));
     assert!(run.says(&Refusal::FindingsOpen(1)));
     run.key(Command::Acknowledge { item: 0 })
-        .key(sign("wiser_ops"));
+        .key(sign(0, Some("wiser_ops")));
     assert!(run.machine.items()[0].signed);
 
     run.key(Command::ProbeAgain);
@@ -154,17 +130,14 @@ fn the_connection_is_signed_with_the_name_of_the_database_that_was_reached() {
         }],
         ..bare()
     });
-    run.key(Command::SignOff {
-        item: 0,
-        note: None,
-    });
+    run.key(sign(0, None));
     assert!(run.says(&Refusal::NameMissing));
-    run.key(sign("wiser_dev"));
+    run.key(sign(0, Some("wiser_dev")));
     assert!(run.says(&Refusal::WrongName {
         expected: "wiser_ops".into()
     }));
     assert!(!run.machine.items()[0].signed);
-    run.key(sign(" wiser_ops "));
+    run.key(sign(0, Some(" wiser_ops ")));
     assert!(run.machine.items()[0].signed);
 }
 

@@ -26,11 +26,7 @@ fn q_twice_at_the_gate_rolls_back_and_leaves() {
     let mut run = Run::armed();
     quit_twice(&mut run);
     assert!(run.asks(rolls_back));
-    run.report(Body::RollbackAnswered {
-        tag: "ROLLBACK".into(),
-        ended_ours: true,
-        xact_status: Some(XactStatus::Aborted),
-    });
+    run.report(rolled_back(true, Some(XactStatus::Aborted)));
     assert_eq!(run.effects, [Effect::Leave(ExitCode::RolledBack)]);
     assert!(matches!(
         run.machine.ending(),
@@ -92,11 +88,7 @@ fn a_commit_that_is_answered_in_time_is_left_as_what_it_is() {
     let mut run = Run::committing();
     run.event(Event::Alarmed(Alarm::Terminated));
     pass(&mut run, plan::LEAVING - 100);
-    run.report(Body::CommitAnswered(CommitAnswer::Tag {
-        tag: "COMMIT".into(),
-        idle: true,
-        xact_status: Some(XactStatus::Committed),
-    }));
+    run.report(tagged_commit());
     assert_eq!(run.effects, [Effect::Leave(ExitCode::Committed)]);
 }
 
@@ -119,17 +111,11 @@ fn a_server_that_answers_nothing_keeps_nobody_who_was_told_to_terminate() {
 #[test]
 fn a_transaction_in_progress_for_ever_is_asked_about_ever_more_rarely_and_not_for_ever() {
     let mut run = Run::armed();
-    run.report(Body::SessionEnded(ServerMessage::default()));
-    let in_progress = || {
-        Body::Asked(Inquiry::Answered {
-            status: XactStatus::InProgress,
-            server: "s".into(),
-        })
-    };
+    run.report(session_ended());
     let mut pauses = Vec::new();
     let mut asked = 1;
     while !matches!(run.phase(), Phase::Ended(_)) {
-        run.report(in_progress());
+        run.report(answered(XactStatus::InProgress));
         asked += 1;
         let mut pause = 0;
         while !run.asks(|r| matches!(r, Request::EndBackend)) && pause < 60_000 {
@@ -164,10 +150,7 @@ fn a_prepared_transaction_is_an_outcome_of_its_own() {
     // When somebody has ended it, the server is asked once more.
     let mut other = run.machine.clone();
     run.key(Command::AskOutcome);
-    run.report(Body::Asked(Inquiry::Answered {
-        status: XactStatus::Aborted,
-        server: "s".into(),
-    }));
+    run.report(answered(XactStatus::Aborted));
     assert!(matches!(
         run.phase(),
         Phase::Ended(Ending::RolledBack { .. })
@@ -175,10 +158,7 @@ fn a_prepared_transaction_is_an_outcome_of_its_own() {
     // Whoever ended it may have committed it.
     std::mem::swap(&mut run.machine, &mut other);
     run.key(Command::AskOutcome);
-    run.report(Body::Asked(Inquiry::Answered {
-        status: XactStatus::Committed,
-        server: "s".into(),
-    }));
+    run.report(answered(XactStatus::Committed));
     assert!(matches!(
         run.machine.ending(),
         Some(Ending::Committed { .. })

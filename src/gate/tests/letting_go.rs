@@ -24,14 +24,8 @@ fn at_the_gate_after(before: Structure) -> Run {
         },
         ..Run::plan(Mode::Run)
     });
-    run.report(Body::Connected(Box::new(Target {
-        database: "wiser_ops".into(),
-        ..Target::default()
-    })));
-    run.key(Command::Apply).report(Body::Begun {
-        xid: "7".into(),
-        added: Vec::new(),
-    });
+    run.report(reached());
+    run.key(Command::Apply).report(begun("7"));
     run.verdict(Verdict::Pass)
         .report(Body::ScriptFinished)
         .event(Event::CameOut(Arc::new(pass)))
@@ -77,11 +71,7 @@ pub(super) fn reviewing() -> Run {
     let mut run = let_go();
     run.report(taken_down(known()));
     assert!(run.asks(rolls_back));
-    run.report(Body::RollbackAnswered {
-        tag: "ROLLBACK".into(),
-        ended_ours: true,
-        xact_status: Some(XactStatus::Aborted),
-    });
+    run.report(rolled_back(true, Some(XactStatus::Aborted)));
     assert!(matches!(run.phase(), Phase::Reviewing { .. }));
     run
 }
@@ -176,7 +166,7 @@ fn without_a_journal_nothing_is_reviewed_and_nothing_comes_back_to_the_gate() {
 fn a_pass_that_is_not_known_to_be_gone_is_not_reviewed_and_its_link_is_why() {
     let mut run = let_go();
     run.report(taken_down(known()))
-        .report(Body::SessionEnded(ServerMessage::default()))
+        .report(session_ended())
         .report(Body::Asked(Inquiry::Unreachable("refused".into())));
     assert!(
         matches!(
@@ -197,14 +187,8 @@ fn second_pass() -> Run {
     run.event(Event::Drawn).tick(plan::ARMING);
     run.key(Command::AskCommit)
         .key(Command::NameTyped("wiser_ops".into()))
-        .report(Body::Connected(Box::new(Target {
-            database: "wiser_ops".into(),
-            ..Target::default()
-        })))
-        .report(Body::Begun {
-            xid: "8".into(),
-            added: Vec::new(),
-        });
+        .report(reached())
+        .report(begun("8"));
     assert!(matches!(run.phase(), Phase::Applying(_)));
     assert!(run.machine.approval().is_some());
     run

@@ -148,11 +148,7 @@ fn a_query_is_cancelled_until_it_is_answered_by_key_and_when_its_time_is_over() 
 #[test]
 fn after_a_failed_statement_no_query_runs_and_the_reason_is_told() {
     let mut run = Run::applying();
-    run.report(Body::StatementFailed {
-        number: 1,
-        duration: 0,
-        error: Box::default(),
-    });
+    run.report(statement_failed());
     run.key(Command::Query("SELECT 1".into()));
     assert_eq!(run.effects, [Effect::Refuse(Refusal::TransactionFailed)]);
 }
