@@ -5,6 +5,8 @@
 
 #[path = "views/stage.rs"]
 mod stage;
+#[path = "views/staying_true.rs"]
+mod staying_true;
 
 mod hostile {
     //! I8: what a server or a script says never reaches the terminal raw, and never moves a column.

@@ -75,7 +75,7 @@ fn wording_of(refusal: &Refusal) -> (&'static str, String) {
              again, leave it to the server."
         }
         Refusal::NotArmed => {
-            "The gate is not armed yet: {let go of the keys, look, then press again|read what it says, \
+            "The gate was not armed yet: {let go of the keys, look, then press again|read what it says, \
              then type it again}."
         }
         Refusal::RehearsalNeverCommits => {

@@ -142,7 +142,7 @@ pub enum Why {
     JournalLost,
     /// The server ended the session, or the link broke.
     SessionEnded,
-    /// What it showed is reviewed with nothing held.
+    /// What it showed is to be reviewed with nothing held.
     ForReview,
     /// What was approved is too old by now.
     ApprovalExpired,
@@ -202,7 +202,7 @@ impl std::fmt::Display for Why {
             Why::HoldLimit => "the hold limit was reached",
             Why::JournalLost => "the journal was lost",
             Why::SessionEnded => "the session ended",
-            Why::ForReview => "what it showed is reviewed with nothing held",
+            Why::ForReview => "what it showed is to be reviewed with nothing held",
             Why::ApprovalExpired => "what was approved is older than --approval-limit",
             Why::OtherTarget => {
                 "another server, database or role was reached than the one approved"

@@ -9,7 +9,8 @@ pub enum Observation {
     Seen(Box<Sight>),
     /// The end of the server's log, or why it is not shown.
     Logged(ServerLog),
-    /// The monitor cannot look; why. The transaction is not affected.
+    /// The monitor cannot look; why. It costs the transaction nothing, and says nothing of it: the server
+    /// may be silent to both.
     Blind(String),
 }
 

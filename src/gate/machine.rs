@@ -367,7 +367,7 @@ impl Machine {
                 Vec::new()
             }
             after => {
-                let why = after.why().clone();
+                let why = self.why_it_ends(after.why());
                 self.end(Ending::RolledBack { why, proof })
             }
         }

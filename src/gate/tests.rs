@@ -646,7 +646,7 @@ fn the_hold_limit_rolls_back_from_the_gate_by_itself() {
 fn extending_the_hold_has_a_limit_too() {
     let mut run = Run::armed();
     run.key(Command::Extend);
-    let said = "Extended by 1:00: it is rolled back by itself in 1:59 now.";
+    let said = "Extended by 1:00: 1:59 were left then, until it is rolled back by itself.";
     let left = run.machine.hold_left().unwrap();
     assert_eq!(run.effects, [Effect::Renew(left), Effect::Say(said.into())]);
     assert!(run.machine.hold_left().unwrap() > 60_000);

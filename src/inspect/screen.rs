@@ -29,6 +29,9 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 use ratatui::Frame;
 use std::sync::Arc;
 
+/// Where a look was asked for while there is one.
+const UNDER_WAY: &str = "A look is under way.";
+
 /// What a key asks for beside another view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
@@ -93,6 +96,8 @@ impl InspectScreen {
 
     pub fn take(&mut self, news: News) {
         self.shown.looking = false;
+        // It is said of this look.
+        self.toast.take_if(|said| said == UNDER_WAY);
         match news {
             News::Seen(sight) => {
                 self.shown.blind = None;
@@ -185,7 +190,7 @@ impl InspectScreen {
     fn look_at(&mut self, act: ViewAct) -> Wish {
         match act {
             ViewAct::Page(act) => self.page(act),
-            ViewAct::LookAgain if self.shown.looking => self.say("A look is under way."),
+            ViewAct::LookAgain if self.shown.looking => self.say(UNDER_WAY),
             ViewAct::LookAgain => return Wish::Look,
             ViewAct::Repaint => return Wish::Repaint,
             ViewAct::Copy => self.copy(),

@@ -8,6 +8,7 @@ mod copying;
 mod drawing;
 mod keys;
 mod looking;
+mod notice;
 mod reading;
 
 use super::field::{SECRET, TextField};
@@ -18,14 +19,15 @@ use super::view::answer::AnswerLines;
 use super::view::messages::Heights;
 use super::view::statement::Detail;
 use super::view::stream::Outline;
-use crate::acts::ToldPane;
+use crate::acts::{Front, ToldPane, tell_refusal};
 use crate::asking::Challenge;
 use crate::facts::{Millis, Standing};
-use crate::gate::Event;
 use crate::gate::event::Document;
 use crate::gate::machine::{Machine, Signature};
 use crate::gate::phase::{Phase, PhaseKind, Prompt};
+use crate::gate::{Event, Refusal};
 use crate::runbook::Runbook;
+use notice::{Notice, NoticeLasts};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -113,7 +115,7 @@ pub struct Screen {
     brackets: bool,
     /// The folder for a backup that was named last.
     folder: String,
-    toast: Option<String>,
+    toast: Option<Notice>,
     /// What was refused because the screen is too small; said as long as it is.
     no_room: Option<&'static str>,
     events: Vec<Event>,
@@ -215,7 +217,17 @@ impl Screen {
 
     /// Says `text` in the line above the keys, until the next key.
     pub fn say(&mut self, text: String) {
-        self.toast = Some(text);
+        self.say_while(text, NoticeLasts::UntilKey);
+    }
+
+    /// Says why something was refused, until the next key and no longer than it is so.
+    pub fn refuse(&mut self, refusal: Refusal) {
+        let text = tell_refusal(&refusal, Front::Keys);
+        self.say_while(text, NoticeLasts::WhileRefused(refusal));
+    }
+
+    fn say_while(&mut self, text: String, lasts: NoticeLasts) {
+        self.toast = Some(Notice { text, lasts });
     }
 
     /// What was noticed while drawing, such as a document that was read to its end.

@@ -5,7 +5,7 @@
 
 use super::WalkWires;
 use super::engine::{Engine, EngineRemark, HeldSession};
-use crate::acts::{Front, name_keys, tell_refusal};
+use crate::acts::name_keys;
 use crate::asking::Challenge;
 use crate::facts::{Alarm, Millis, Observation};
 use crate::gate::Phase;
@@ -73,10 +73,10 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
 
     pub(super) fn say_remarks(&mut self) {
         for remark in self.engine.take_said() {
-            self.screen.say(match remark {
-                EngineRemark::Refused(refusal) => tell_refusal(&refusal, Front::Keys),
-                EngineRemark::Said(text) => text,
-            });
+            match remark {
+                EngineRemark::Refused(refusal) => self.screen.refuse(refusal),
+                EngineRemark::Said(text) => self.screen.say(text),
+            }
             self.showing.change();
         }
     }

@@ -182,7 +182,7 @@ fn a_key_typed_ahead_of_the_gate_or_held_down_never_commits() {
     if opened {
         terminal.key("Esc");
     } else {
-        terminal.shows(&["The gate is not armed yet: let go of the keys"]);
+        terminal.shows(&["The gate was not armed yet: let go of the keys"]);
     }
     // Let go of, it arms; and nothing was sent meanwhile.
     terminal.wait_for_the_gate().roll_back().key("q");

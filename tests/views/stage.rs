@@ -6,13 +6,13 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::text::Span;
 use stagegate::account::Account;
-use stagegate::acts::{Front, tell_refusal};
 use stagegate::facts::{
     After, Evidence, Inquiry, Lock, Looked, Millis, Observation, OtherSession, Progress, Rows,
     ServerMessage, Sight, Standing, StatementReport, Target, XactStatus,
 };
 use stagegate::gate::act::Command;
 use stagegate::gate::event::*;
+use stagegate::gate::pass::{Pass, Structure};
 use stagegate::gate::phase::Phase;
 use stagegate::gate::plan::{self, Mode, Plan, Unheld};
 use stagegate::gate::{Effect, Event, Machine};
@@ -23,7 +23,7 @@ use stagegate::runbook::objects::Sort;
 use stagegate::runbook::script::*;
 use stagegate::runbook::{ChecklistItem, ItemKind, Runbook, RunbookOrigin};
 use stagegate::tui::{Appearance, Glyphs, Palette, Screen};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 pub const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (60, 15)];
@@ -469,7 +469,7 @@ impl Walk {
         for effect in effects {
             match effect {
                 Effect::Request { seq, .. } => self.seq = seq,
-                Effect::Refuse(refusal) => self.screen.say(tell_refusal(&refusal, Front::Keys)),
+                Effect::Refuse(refusal) => self.screen.refuse(refusal),
                 Effect::Say(text) => self.screen.say(text),
                 Effect::Cancel
                 | Effect::StopBackup
@@ -934,6 +934,37 @@ pub fn deciding_at_leisure() -> Walk {
     let mut walk = Walk::with_plan(runbook, plan);
     walk.apply();
     walk.settle();
+    walk.tick(450);
+    walk
+}
+
+/// A pass that was let go, with nothing held; COMMIT can be given on it.
+pub fn reviewing() -> Walk {
+    let runbook = runbook();
+    let plan = Plan {
+        unheld: Unheld::Offered {
+            limit: plan::APPROVAL_LIMIT,
+            by_itself: false,
+            review_again: false,
+        },
+        ..Plan::new(&runbook, Mode::Run, plan::HOLD_LIMIT)
+    };
+    let known = || Structure::Known(BTreeMap::new());
+    let mut walk = Walk::with_plan(runbook, plan);
+    walk.apply();
+    walk.feed(Event::CameOut(Arc::new(Pass {
+        before: known(),
+        ..Pass::of("script")
+    })));
+    walk.settle();
+    walk.tick(450);
+    walk.press("t");
+    walk.report(Body::TakenDown {
+        structure: Box::new(known()),
+        duration: 3,
+    });
+    walk.answer_rollback();
+    assert!(matches!(walk.machine.phase(), Phase::Reviewing { .. }));
     walk.tick(450);
     walk
 }

@@ -128,7 +128,7 @@ impl Machine {
         let (by, now) = (self.plan.hold_limit / 1_000, *left / 1_000);
         let renew = Effect::Renew(*left);
         let say = Effect::Say(format!(
-            "Extended by {}:{:02}: it is rolled back by itself in {}:{:02} now.",
+            "Extended by {}:{:02}: {}:{:02} were left then, until it is rolled back by itself.",
             by / 60,
             by % 60,
             now / 60,

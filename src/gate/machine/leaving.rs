@@ -32,6 +32,11 @@ impl Machine {
         }
     }
 
+    /// Whether `q` was refused, and stands open to be pressed again.
+    pub fn may_part(&self) -> bool {
+        self.parting.is_some()
+    }
+
     /// The refusal of `q` is on the screen, or has been for long enough.
     pub(super) fn part(&mut self, elapsed: Millis) {
         let shown = self.shown;
@@ -62,6 +67,14 @@ impl Machine {
         }
     }
 
+    /// Why the run ends, where its transaction was rolled back for this reason: who leaves reviews nothing.
+    pub(super) fn why_it_ends(&self, why: &Why) -> Why {
+        match (why, self.leaving()) {
+            (Why::ForReview, Some(alarm)) => Why::Alarmed(alarm.clone()),
+            (why, _) => why.clone(),
+        }
+    }
+
     /// Leaves with what is known now.
     pub(super) fn leave_unproven(&mut self) -> Vec<Effect> {
         let Some(alarm) = self.leaving().cloned() else {
@@ -69,12 +82,12 @@ impl Machine {
         };
         let (sent, why) = match &self.phase {
             Phase::Committing { .. } => (true, Why::Alarmed(alarm)),
-            Phase::RollingBack { after, .. } => (false, after.why().clone()),
+            Phase::RollingBack { after, .. } => (false, self.why_it_ends(after.why())),
             Phase::Inquiring {
                 commit_sent,
                 onward,
                 ..
-            } => (*commit_sent, onward.why().clone()),
+            } => (*commit_sent, self.why_it_ends(onward.why())),
             Phase::Beginning { .. }
             | Phase::Applying { .. }
             | Phase::Verifying { .. }

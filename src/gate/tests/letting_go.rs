@@ -181,6 +181,55 @@ fn a_pass_that_is_not_known_to_be_gone_is_not_reviewed_and_its_link_is_why() {
     );
 }
 
+/// Who lets a pass go and leaves, before it is known to be gone or right after.
+#[test]
+fn who_leaves_before_the_pass_is_known_to_be_gone_is_not_told_that_it_is_reviewed() {
+    let left = Why::Alarmed(Alarm::Quit);
+    let mut asked = let_go();
+    asked
+        .report(taken_down(known()))
+        .report(Body::SessionEnded(ServerMessage::default()));
+    let mut rolling_back = let_go();
+    rolling_back.report(taken_down(known()));
+    for mut run in [asked, rolling_back] {
+        run.key(Command::Quit).event(Event::Drawn);
+        run.tick(plan::ARMING).key(Command::Quit);
+        // The server says in time that it is gone.
+        let mut answered = run.machine.clone();
+        std::mem::swap(&mut run.machine, &mut answered);
+        match run.phase() {
+            Phase::Inquiring { .. } => run.report(Body::Asked(Inquiry::Answered {
+                status: XactStatus::Aborted,
+                server: "s".into(),
+            })),
+            _ => run.report(Body::RollbackAnswered {
+                tag: "ROLLBACK".into(),
+                ended_ours: true,
+                xact_status: Some(XactStatus::Aborted),
+            }),
+        };
+        let ending = run.machine.ending();
+        assert!(
+            matches!(ending, Some(Ending::RolledBack { why, .. }) if *why == left),
+            "{ending:?}"
+        );
+        // It says nothing.
+        std::mem::swap(&mut run.machine, &mut answered);
+        for _ in 0..plan::LEAVING / 100 {
+            run.tick(100);
+        }
+        let ending = run.machine.ending();
+        assert!(
+            matches!(
+                ending,
+                Some(Ending::RolledBack { why, proof: Proof::NeverSent { .. } }) if *why == left
+            ),
+            "{ending:?}"
+        );
+        assert!(matches!(run.phase(), Phase::Left(_)));
+    }
+}
+
 /// A second pass of which the script runs.
 fn second_pass() -> Run {
     let mut run = reviewing();

@@ -36,6 +36,8 @@ const LOCKS_FIT: u16 = 10;
 impl Screen {
     pub fn draw(&mut self, frame: &mut Frame<'_>, machine: &Machine, account: &Account) {
         self.settle(machine);
+        let toast = self.toast.take();
+        self.toast = toast.filter(|notice| notice.is_so(machine, &self.runbook));
         self.take_answer(machine, account);
         self.go_on_after_sign_off(machine, account);
         self.note_reading(account);
@@ -57,7 +59,8 @@ impl Screen {
         if self.cramped() {
             let asked = self.question.as_ref().map(view::prompt::asked);
             let no_room = self.no_room.map(|what| too_small(what, self.look));
-            let toast = asked.as_ref().or(self.toast.as_ref()).or(no_room.as_ref());
+            let said = self.toast.as_ref().map(|notice| &notice.text);
+            let toast = asked.as_ref().or(said).or(no_room.as_ref());
             let toast = toast.map(|text| self.look.clean(text));
             let lines = view::cramped::draw_cramped(
                 &scene,
@@ -94,7 +97,7 @@ impl Screen {
             scene.look,
             &head,
             &keys,
-            self.toast.as_deref(),
+            self.toast.as_ref().map(|notice| notice.text.as_str()),
         );
         match self.cover {
             Some(cover) => self.draw_cover(buffer, body, scene, cover),

@@ -3,6 +3,7 @@
 //! The cursor goes on by itself after a sign-off, and only in a frame that is drawn. A key that is
 //! held down signs nothing with it: the next signature needs a pause, or another key before it.
 
+use super::notice::NoticeLasts;
 use super::{Cover, Screen, Scroll};
 use crate::account::Account;
 use crate::acts::{UNREAD, name_keys};
@@ -96,7 +97,7 @@ impl Screen {
     pub(super) fn toggle_scripts(&mut self) -> bool {
         match self.runbook.is_read_through() {
             true => self.toggle(Cover::Scripts),
-            false => self.say(UNREAD.to_owned()),
+            false => self.say_while(UNREAD.to_owned(), NoticeLasts::WhileLinted),
         }
         self.cover == Some(Cover::Scripts)
     }

@@ -116,7 +116,10 @@ fn phase(scene: &Scene<'_>) -> String {
             Prompt::Closed => "Review: approve it, or end it".to_owned(),
             Prompt::RollBack => name_keys("Really end this run? {yes} or {no}"),
             Prompt::Reason | Prompt::SecondSigner | Prompt::Name => {
-                "Review: what COMMIT asks".to_owned()
+                match super::review::too_late(scene) {
+                    None => "Review: what COMMIT asks".to_owned(),
+                    Some(_) => "Review: too old for COMMIT".to_owned(),
+                }
             }
         },
         Phase::Returning { .. } => "Approved; a session is opened".to_owned(),

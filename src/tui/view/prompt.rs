@@ -11,7 +11,7 @@
 //! ╰───────────────────────────────────────────────────────────────────╯
 //! ```
 
-use super::Scene;
+use super::{Scene, review};
 use crate::acts::{Does, KeyPlace, at, name_keys};
 use crate::asking::{Challenge, SecretKind};
 use crate::gate::Act;
@@ -73,24 +73,34 @@ pub(crate) fn name(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<
             ]));
         }
     }
-    lines.extend(sentences(
-        &format!(
-            "Type the name of the {}; {}",
-            scene.machine.name_is_of(),
-            name_keys(match review {
-                false => "{next} sends COMMIT, {back} goes back.",
-                true => "{next} begins the second pass, {back} goes back.",
-            })
-        ),
-        columns,
-    ));
+    let asks = format!(
+        "Type the name of the {}; {}",
+        scene.machine.name_is_of(),
+        name_keys(match review {
+            false => "{next} sends COMMIT, {back} goes back.",
+            true => "{next} begins the second pass, {back} goes back.",
+        })
+    );
+    lines.extend(on_the_way_to_commit(scene, &asks, columns));
     lines.push(field(scene, typed, columns));
     lines
 }
 
+/// What a box asks for on the way to COMMIT, or that it is too late for it.
+fn on_the_way_to_commit(scene: &Scene<'_>, asks: &str, columns: usize) -> Vec<Line<'static>> {
+    match review::too_late(scene) {
+        None => sentences(asks, columns),
+        Some(late) => wrap(&late, columns)
+            .into_iter()
+            .map(|part| scene.line(part, scene.look.bad()))
+            .collect(),
+    }
+}
+
 /// The lines inside the box for the reason why a script without checks is committed.
 pub(crate) fn reason(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<Line<'static>> {
-    let mut lines = sentences(
+    let mut lines = on_the_way_to_commit(
+        scene,
         &name_keys(
             "No statement of this script returned a check, so nothing says whether it did what it \
              should. Why is it right to COMMIT? The answer is recorded. {next} goes on to the name of \
@@ -118,7 +128,8 @@ pub(crate) fn second_signer(
             || "who began this run".to_owned(),
             |name| scene.look.clean(name),
         );
-    let mut lines = sentences(
+    let mut lines = on_the_way_to_commit(
+        scene,
         &format!(
             "This run needs two people. Somebody other than {first} looks at the checks and types \
              their own name; it is recorded with the COMMIT. {}",

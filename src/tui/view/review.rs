@@ -31,6 +31,19 @@ use ratatui::text::Line;
 
 /// How many statements with a count are named.
 const MOST_COUNTS: usize = 6;
+
+/// What is said where it cannot be approved any more.
+const TOO_OLD: &str = "NOT ANY MORE: what is shown here is too old (--approval-limit)";
+
+/// What a box that asks for something on the way to COMMIT says, once its answer leads nowhere: the box
+/// stands on the line that says it.
+pub(crate) fn too_late(scene: &Scene<'_>) -> Option<String> {
+    let reviewed = matches!(scene.machine.phase(), Phase::Reviewing { .. });
+    let late = reviewed && scene.machine.approvable_for() == Some(0);
+    let back = "Whatever is typed commits nothing; {back} goes back.";
+    late.then(|| format!("{TOO_OLD}. {}", name_keys(back)))
+}
+
 pub(crate) fn sheet(scene: &Scene<'_>, columns: usize) -> Sheet {
     let said = "  Nothing is held, nothing is saved. Take your time.";
     let (facts, keys) = (facts(scene, columns), keys(scene, columns));
@@ -56,10 +69,7 @@ fn facts(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
             ),
             look.bad(),
         ),
-        None | Some(0) => (
-            "NOT ANY MORE: what is shown here is too old (--approval-limit)".to_owned(),
-            look.bad(),
-        ),
+        None | Some(0) => (TOO_OLD.to_owned(), look.bad()),
         Some(left) => (
             format!("within {} (--approval-limit)", countdown(left)),
             Style::new(),

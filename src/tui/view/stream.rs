@@ -470,10 +470,10 @@ fn progress(scene: &Scene<'_>, columns: usize) -> Vec<Line<'static>> {
     let Some(sight) = &scene.account.sight else {
         if let Some(reason) = &scene.account.blind {
             let text = format!(
-                "      progress is not known: {} (the script is not affected)",
+                "progress is not known, asked on a connection beside the script's: {}",
                 look.clean_lines(reason).join(" ")
             );
-            lines.push(scene.line(look.clip(&text, columns), look.dim()));
+            lines.extend(hanging(&text, look.dim(), 6, columns));
         }
         return lines;
     };
