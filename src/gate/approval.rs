@@ -199,66 +199,43 @@ impl Approval {
 /// or not whether the files are the same, only the same process of the server counts as the same.
 fn differing_targets(before: &Target, now: &Target, found: &mut Compared) {
     let told = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
-    let mut hold = |what: &str, before: String, now: String| {
+    let mut hold = |what: &str, part: &dyn Fn(&Target) -> String| {
+        let (before, now) = (part(before), part(now));
         if before != now {
             found.add(what, before, now);
         }
     };
-    hold("host", before.host.clone(), now.host.clone());
-    hold("address", told(&before.address), told(&now.address));
-    hold("port", before.port.to_string(), now.port.to_string());
-    hold("database", before.database.clone(), now.database.clone());
-    hold("role", before.role.clone(), now.role.clone());
-    hold(
-        "session role",
-        told(&before.session_role),
-        told(&now.session_role),
-    );
-    hold(
-        "server version",
-        before.server_version.clone(),
-        now.server_version.clone(),
-    );
-    hold(
-        "system identifier",
-        told(&before.system_identifier),
-        told(&now.system_identifier),
-    );
-    let timeline = |target: &Target| target.timeline.map(|number| number.to_string());
-    hold("timeline", told(&timeline(before)), told(&timeline(now)));
+    hold("host", &|of| of.host.clone());
+    hold("address", &|of| told(&of.address));
+    hold("port", &|of| of.port.to_string());
+    hold("database", &|of| of.database.clone());
+    hold("role", &|of| of.role.clone());
+    hold("session role", &|of| told(&of.session_role));
+    hold("server version", &|of| of.server_version.clone());
+    hold("system identifier", &|of| told(&of.system_identifier));
+    hold("timeline", &|of| {
+        told(&of.timeline.map(|number| number.to_string()))
+    });
     // A copy has the identifier of what it is a copy of, and no other files.
     let files = before.files_since.is_some() && now.files_since.is_some();
     let identified = before.system_identifier.is_some() && now.system_identifier.is_some();
+    let started = |of: &Target| told(&of.started);
     match (identified, files) {
-        (_, true) => hold(
-            "age of the server's files",
-            told(&before.files_since),
-            told(&now.files_since),
-        ),
+        (_, true) => hold("age of the server's files", &|of| told(&of.files_since)),
         (true, false) => hold(
             "start of the server (this role cannot see whether its files are the same)",
-            told(&before.started),
-            told(&now.started),
+            &started,
         ),
         (false, false) => {}
     }
     if !identified {
         hold(
             "start of the server (its identity is hidden from this role)",
-            told(&before.started),
-            told(&now.started),
+            &started,
         );
     }
-    hold(
-        "standby",
-        before.in_recovery.to_string(),
-        now.in_recovery.to_string(),
-    );
-    hold(
-        "read-only by default",
-        before.read_only.to_string(),
-        now.read_only.to_string(),
-    );
+    hold("standby", &|of| of.in_recovery.to_string());
+    hold("read-only by default", &|of| of.read_only.to_string());
 }
 
 #[cfg(test)]
@@ -289,29 +266,29 @@ mod tests {
 
     #[test]
     fn each_part_of_a_target_is_held_against_the_one_approved() {
-        let what = |change: fn(&mut Target)| differing(change);
-        assert_eq!(what(|_| {}), Vec::<String>::new());
-        assert_eq!(what(|t| t.host = "db2".into()), ["host"]);
-        assert_eq!(what(|t| t.address = Some("1.2.3.4".into())), ["address"]);
-        assert_eq!(what(|t| t.port = 1), ["port"]);
-        assert_eq!(what(|t| t.database = "e".into()), ["database"]);
-        assert_eq!(what(|t| t.role = "s".into()), ["role"]);
-        assert_eq!(
-            what(|t| t.session_role = Some("s".into())),
-            ["session role"]
-        );
-        assert_eq!(what(|t| t.server_version = "16".into()), ["server version"]);
-        assert_eq!(
-            what(|t| t.system_identifier = Some("8".into())),
-            ["system identifier"]
-        );
-        assert_eq!(what(|t| t.timeline = Some(2)), ["timeline"]);
-        assert_eq!(
-            what(|t| t.files_since = Some("60".into())),
-            ["age of the server's files"]
-        );
-        assert_eq!(what(|t| t.in_recovery = true), ["standby"]);
-        assert_eq!(what(|t| t.read_only = true), ["read-only by default"]);
+        assert_eq!(differing(|_| {}), Vec::<String>::new());
+        type Part = (&'static str, fn(&mut Target));
+        let parts: [Part; 12] = [
+            ("host", |t| t.host = "db2".into()),
+            ("address", |t| t.address = Some("1.2.3.4".into())),
+            ("port", |t| t.port = 1),
+            ("database", |t| t.database = "e".into()),
+            ("role", |t| t.role = "s".into()),
+            ("session role", |t| t.session_role = Some("s".into())),
+            ("server version", |t| t.server_version = "16".into()),
+            ("system identifier", |t| {
+                t.system_identifier = Some("8".into())
+            }),
+            ("timeline", |t| t.timeline = Some(2)),
+            ("age of the server's files", |t| {
+                t.files_since = Some("60".into())
+            }),
+            ("standby", |t| t.in_recovery = true),
+            ("read-only by default", |t| t.read_only = true),
+        ];
+        for (what, change) in parts {
+            assert_eq!(differing(change), [what]);
+        }
     }
 
     #[test]

@@ -785,50 +785,37 @@ fn again_connects_afresh_and_keeps_sign_offs_where_the_evidence_still_holds() {
 
 #[test]
 fn what_was_signed_for_one_target_is_not_signed_for_another() {
-    let reached = Target {
-        database: "wiser_ops".into(),
-        ..Target::default()
-    };
-    let others = [
-        Target {
-            host: "db2".into(),
-            ..reached.clone()
-        },
-        Target {
-            system_identifier: Some("2".into()),
-            ..reached.clone()
-        },
-        Target {
-            timeline: Some(2),
-            ..reached.clone()
-        },
-        Target {
-            role: "other".into(),
-            ..reached.clone()
-        },
-        Target {
-            database: "other".into(),
-            ..reached.clone()
-        },
-    ];
-    for other in others {
+    let reached_again = |change: fn(&mut Target)| {
+        let mut target = Target {
+            database: "wiser_ops".into(),
+            ..Target::default()
+        };
+        change(&mut target);
         let mut run = Run::signed();
-        run.report(session_ended());
-        run.report(Body::Connected(Box::new(other)))
+        run.report(session_ended())
+            .report(Body::Connected(Box::new(target)))
             .probed(0, Standing::Holds)
             .probed(1, Standing::Holds);
+        run
+    };
+    let others: [fn(&mut Target); 5] = [
+        |target| target.host = "db2".into(),
+        |target| target.system_identifier = Some("2".into()),
+        |target| target.timeline = Some(2),
+        |target| target.role = "other".into(),
+        |target| target.database = "other".into(),
+    ];
+    for other in others {
+        let mut run = reached_again(other);
         assert!(run.machine.items().iter().all(|item| !item.signed));
         run.key(Command::Apply);
         assert!(run.says(&Refusal::ItemsUnsigned(2)));
     }
     // The same server after a restart: another backend, and nothing else.
-    let mut run = Run::signed();
-    run.report(session_ended());
-    run.report(Body::Connected(Box::new(Target {
-        backend_pid: 9,
-        recovered: Some("2".into()),
-        ..reached
-    })));
+    let run = reached_again(|target| {
+        target.backend_pid = 9;
+        target.recovered = Some("2".into());
+    });
     assert!(run.machine.items().iter().all(|item| item.signed));
 }
 

@@ -137,7 +137,7 @@ fn end_of(replay: &Replay) -> End {
 mod tests {
     use super::*;
     use crate::journal::Journal;
-    use crate::journal::entry::{CheckStage, Entry, File, PhaseWord};
+    use crate::journal::entry::{CheckStage, Entry, PhaseWord};
     use crate::runbook::rehearsal;
 
     const DETAIL: &str = "3 objects and properties compared, md5 0123456789abcdef0123456789abcdef";
@@ -147,16 +147,6 @@ mod tests {
             rehearses,
             ..Opened::default()
         }))
-    }
-
-    fn make_rehearses() -> Option<Rehearses> {
-        Some(Rehearses {
-            script: File {
-                name: "up.sql".into(),
-                sha256: "1".into(),
-            },
-            ..Rehearses::default()
-        })
     }
 
     fn checked(name: &str, verdict: Verdict, detail: &str) -> Entry {
@@ -174,80 +164,73 @@ mod tests {
         checked(rehearsal::RESTORED, Verdict::Pass, DETAIL)
     }
 
-    fn rolled_back(why: &str) -> Entry {
+    fn rolled_back(why: &str, rehearsed: bool) -> Entry {
         Entry::Outcome {
             outcome: OutcomeWord::RolledBack,
             why: Some(why.into()),
             proof: "tag".into(),
-            rehearsed: false,
+            rehearsed,
             tag_contradicted: false,
         }
     }
 
     fn as_planned() -> Entry {
-        Entry::Outcome {
-            outcome: OutcomeWord::RolledBack,
-            why: Some("whatever the sentence is".into()),
-            proof: "tag".into(),
-            rehearsed: true,
-            tag_contradicted: false,
-        }
+        rolled_back("whatever the sentence is", true)
     }
 
     const LEFT: Entry = Entry::Left { code: 1 };
 
-    fn beginning() -> Entry {
-        Entry::phase(PhaseWord::Beginning, None)
-    }
-
-    /// What it opens with, and then a transaction with the other entries.
-    fn journal(folder: &Path, name: &str, entries: &[Entry]) -> PathBuf {
-        let path = folder.join(name);
-        let mut journal = Journal::create(Some(&path), |_| None).unwrap();
-        let (opened, of_transaction) = entries.split_first().unwrap();
-        for entry in [opened, &beginning()].into_iter().chain(of_transaction) {
+    /// A journal of a rehearsal, which is open as long as it is kept: a transaction with these entries.
+    fn write(path: &Path, rehearses: Option<Rehearses>, entries: &[Entry]) -> Journal {
+        let mut journal = Journal::create(Some(path), |_| None).unwrap();
+        let begun = [opened(rehearses), Entry::phase(PhaseWord::Beginning, None)];
+        for entry in begun.iter().chain(entries) {
             journal.record(entry).unwrap();
         }
-        path
+        journal
     }
 
-    fn only(folder: &Path) -> Rehearsed {
+    fn only(folder: &Path) -> End {
         let mut found = find_rehearsals(&[folder.to_owned(), folder.join("not there")]);
         assert_eq!(found.len(), 1);
-        found.remove(0)
+        found.remove(0).end
+    }
+
+    /// What became of a rehearsal with these entries.
+    fn end_of(entries: &[Entry]) -> End {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("1.jsonl");
+        drop(write(&path, Some(Rehearses::default()), entries));
+        only(home.path())
+    }
+
+    #[track_caller]
+    fn structure_of(end: End) -> String {
+        match end {
+            End::Passed { structure, .. } => structure,
+            other => panic!("not passed: {other:?}"),
+        }
     }
 
     #[test]
     fn one_that_came_to_its_end_passed_and_tells_the_structure() {
         let home = tempfile::tempdir().unwrap();
-        journal(
-            home.path(),
-            "1.jsonl",
-            &[opened(make_rehearses()), restored(), as_planned(), LEFT],
-        );
-        journal(home.path(), "2.jsonl", &[opened(None), as_planned(), LEFT]);
+        for (name, rehearses) in [("1.jsonl", Some(Rehearses::default())), ("2.jsonl", None)] {
+            let entries = [restored(), as_planned(), LEFT];
+            drop(write(&home.path().join(name), rehearses, &entries));
+        }
         std::fs::write(home.path().join("3.jsonl"), "{}\n").unwrap();
-        let End::Passed { structure, .. } = only(home.path()).end else {
-            panic!("not passed");
-        };
+        let structure = structure_of(only(home.path()));
         assert_eq!(structure, "0123456789abcdef0123456789abcdef");
     }
 
     #[test]
     fn the_structure_is_the_one_of_its_field_whatever_the_sentence_says() {
-        let home = tempfile::tempdir().unwrap();
         let mut came_back = checked("in other words", Verdict::Pass, "it came back");
         if let Entry::Checked { structure, .. } = &mut came_back {
             *structure = Some("fedcba9876543210fedcba9876543210".into());
         }
-        journal(
-            home.path(),
-            "1.jsonl",
-            &[opened(make_rehearses()), came_back, as_planned(), LEFT],
-        );
-        let End::Passed { structure, .. } = only(home.path()).end else {
-            panic!("not passed");
-        };
+        let structure = structure_of(end_of(&[came_back, as_planned(), LEFT]));
         assert_eq!(structure, "fedcba9876543210fedcba9876543210");
     }
 
@@ -257,62 +240,28 @@ mod tests {
             ("a rehearsal always ends in ROLLBACK", true),
             ("you decided so", false),
         ] {
-            let home = tempfile::tempdir().unwrap();
-            journal(
-                home.path(),
-                "1.jsonl",
-                &[opened(make_rehearses()), restored(), rolled_back(why), LEFT],
-            );
-            let end = only(home.path()).end;
+            let end = end_of(&[restored(), rolled_back(why, false), LEFT]);
             assert_eq!(matches!(end, End::Passed { .. }), passed, "{why}: {end:?}");
         }
     }
 
     #[test]
     fn what_failed_or_stopped_on_the_way_did_not_pass() {
-        let fail = || checked("structure: index i", Verdict::Fail, "left behind");
-        let cases: [(&[Entry], bool); 6] = [
-            (
-                &[
-                    opened(make_rehearses()),
-                    fail(),
-                    restored(),
-                    as_planned(),
-                    LEFT,
-                ],
-                true,
-            ),
-            (&[opened(make_rehearses()), as_planned(), LEFT], true),
-            (
-                &[
-                    opened(make_rehearses()),
-                    restored(),
-                    rolled_back("you cancelled the script"),
-                    LEFT,
-                ],
-                true,
-            ),
-            (
-                &[
-                    opened(make_rehearses()),
-                    checked(rehearsal::RESTORED, Verdict::Pass, "md5 x"),
-                    as_planned(),
-                    LEFT,
-                ],
-                true,
-            ),
-            // What may have followed is not known.
-            (&[opened(make_rehearses()), restored(), as_planned()], false),
-            (&[opened(make_rehearses()), restored()], false),
-        ];
-        for (entries, finished) in cases {
-            let home = tempfile::tempdir().unwrap();
-            journal(home.path(), "1.jsonl", entries);
-            let end = only(home.path()).end;
-            match finished {
-                true => assert!(matches!(end, End::Failed { .. }), "{end:?}"),
-                false => assert_eq!(end, End::Unfinished),
-            }
+        let fail = checked("structure: index i", Verdict::Fail, "left behind");
+        let cancelled = rolled_back("you cancelled the script", false);
+        let short = checked(rehearsal::RESTORED, Verdict::Pass, "md5 x");
+        for entries in [
+            &[fail, restored(), as_planned(), LEFT][..],
+            &[as_planned(), LEFT],
+            &[restored(), cancelled, LEFT],
+            &[short, as_planned(), LEFT],
+        ] {
+            let end = end_of(entries);
+            assert!(matches!(end, End::Failed { .. }), "{end:?}");
+        }
+        // What may have followed is not known.
+        for entries in [&[restored(), as_planned()][..], &[restored()]] {
+            assert_eq!(end_of(entries), End::Unfinished);
         }
     }
 
@@ -320,44 +269,30 @@ mod tests {
     fn an_edited_journal_and_one_that_others_may_write_are_no_evidence() {
         use std::os::unix::fs::PermissionsExt;
         let home = tempfile::tempdir().unwrap();
-        let path = journal(
-            home.path(),
-            "1.jsonl",
-            &[opened(make_rehearses()), restored(), as_planned(), LEFT],
-        );
+        let path = home.path().join("1.jsonl");
+        let entries = [restored(), as_planned(), LEFT];
+        drop(write(&path, Some(Rehearses::default()), &entries));
+        let untrusted = || match only(home.path()) {
+            End::Untrusted(why) => why,
+            other => panic!("{other:?}"),
+        };
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o620)).unwrap();
-        let End::Untrusted(why) = only(home.path()).end else {
-            panic!("trusted");
-        };
-        assert_eq!(why, "others may write it");
+        assert_eq!(untrusted(), "others may write it");
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
-        assert!(matches!(only(home.path()).end, End::Passed { .. }));
+        structure_of(only(home.path()));
         let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(
-            &path,
-            text.replace("0123456789abcdef01", "1123456789abcdef01"),
-        )
-        .unwrap();
-        let End::Untrusted(why) = only(home.path()).end else {
-            panic!("trusted");
-        };
+        let edited = text.replace("0123456789abcdef01", "1123456789abcdef01");
+        std::fs::write(&path, edited).unwrap();
+        let why = untrusted();
         assert!(why.contains("line 3: it was edited"), "{why}");
     }
 
     #[test]
     fn a_rehearsal_under_way_is_not_finished_whatever_its_last_line_says() {
         let home = tempfile::tempdir().unwrap();
+        let entries = [restored(), as_planned(), LEFT];
         let path = home.path().join("1.jsonl");
-        let mut writing = Journal::create(Some(&path), |_| None).unwrap();
-        for entry in [
-            opened(make_rehearses()),
-            beginning(),
-            restored(),
-            as_planned(),
-            LEFT,
-        ] {
-            writing.record(&entry).unwrap();
-        }
-        assert_eq!(only(home.path()).end, End::Unfinished);
+        let _writing = write(&path, Some(Rehearses::default()), &entries);
+        assert_eq!(only(home.path()), End::Unfinished);
     }
 }
