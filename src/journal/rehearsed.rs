@@ -181,7 +181,7 @@ mod tests {
     const LEFT: Entry = Entry::Left { code: 1 };
 
     /// A journal of a rehearsal, which is open as long as it is kept: a transaction with these entries.
-    fn write(path: &Path, rehearses: Option<Rehearses>, entries: &[Entry]) -> Journal {
+    fn write_run(path: &Path, rehearses: Option<Rehearses>, entries: &[Entry]) -> Journal {
         let mut journal = Journal::create(Some(path), |_| None).unwrap();
         let begun = [opened(rehearses), Entry::phase(PhaseWord::Beginning, None)];
         for entry in begun.iter().chain(entries) {
@@ -200,7 +200,7 @@ mod tests {
     fn end_of(entries: &[Entry]) -> End {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("1.jsonl");
-        drop(write(&path, Some(Rehearses::default()), entries));
+        drop(write_run(&path, Some(Rehearses::default()), entries));
         only(home.path())
     }
 
@@ -217,7 +217,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         for (name, rehearses) in [("1.jsonl", Some(Rehearses::default())), ("2.jsonl", None)] {
             let entries = [restored(), as_planned(), LEFT];
-            drop(write(&home.path().join(name), rehearses, &entries));
+            drop(write_run(&home.path().join(name), rehearses, &entries));
         }
         std::fs::write(home.path().join("3.jsonl"), "{}\n").unwrap();
         let structure = structure_of(only(home.path()));
@@ -271,7 +271,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("1.jsonl");
         let entries = [restored(), as_planned(), LEFT];
-        drop(write(&path, Some(Rehearses::default()), &entries));
+        drop(write_run(&path, Some(Rehearses::default()), &entries));
         let untrusted = || match only(home.path()) {
             End::Untrusted(why) => why,
             other => panic!("{other:?}"),
@@ -292,7 +292,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let entries = [restored(), as_planned(), LEFT];
         let path = home.path().join("1.jsonl");
-        let _writing = write(&path, Some(Rehearses::default()), &entries);
+        let _writing = write_run(&path, Some(Rehearses::default()), &entries);
         assert_eq!(only(home.path()), End::Unfinished);
     }
 }
