@@ -17,6 +17,8 @@ pub mod report;
 pub mod shelf;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod written;
 
 pub use entry::Entry;
 

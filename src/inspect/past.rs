@@ -105,43 +105,24 @@ fn told(path: PathBuf, read: ReadJournal) -> PastRun {
 mod tests {
     use super::*;
     use crate::facts::OutcomeWord;
-    use crate::journal::Journal;
     use crate::journal::entry::{Decision, Entry};
-
-    fn journal(folder: &Path, name: &str, entries: &[Entry]) {
-        let mut journal = Journal::create(Some(&folder.join(name)), |_| None).unwrap();
-        for entry in entries {
-            journal.record(entry).unwrap();
-        }
-    }
-
-    fn begun() -> Entry {
-        Entry::Begun {
-            xid: "7".into(),
-            added: Vec::new(),
-        }
-    }
+    use crate::journal::written::{begun, ended, write_journal};
 
     #[test]
     fn runs_are_told_the_newest_first_each_with_its_outcome() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path();
-        let committed = Entry::Outcome {
-            outcome: OutcomeWord::Committed,
-            why: None,
-            proof: "tag".into(),
-            rehearsed: false,
-            tag_contradicted: false,
-        };
+        let committed = ended(OutcomeWord::Committed, "tag");
         let intent = Entry::intent(Decision::Commit, Some("7".into()));
-        journal(folder, "20260101T000000Z-1.jsonl", &[begun(), committed]);
-        journal(folder, "20260102T000000Z-1.jsonl", &[begun(), intent]);
-        journal(folder, "20260103T000000Z-1.jsonl", &[begun()]);
-        journal(
-            folder,
-            "20260104T000000Z-1.jsonl",
-            &[Entry::Left { code: 1 }],
-        );
+        for (day, entries) in [
+            ("01", &[begun("7"), committed][..]),
+            ("02", &[begun("7"), intent]),
+            ("03", &[begun("7")]),
+            ("04", &[Entry::Left { code: 1 }]),
+        ] {
+            let name = format!("202601{day}T000000Z-1.jsonl");
+            write_journal(&folder.join(name), entries);
+        }
         std::fs::write(folder.join("20260105T000000Z-1.jsonl"), "{}\n").unwrap();
         std::fs::write(folder.join("notes.txt"), "no journal").unwrap();
         let runs = runs(folder).unwrap();
@@ -167,16 +148,9 @@ mod tests {
             ("1", OutcomeWord::Committed),
             ("2", OutcomeWord::RolledBack),
         ] {
-            let outcome = Entry::Outcome {
-                outcome: word,
-                why: None,
-                proof: "tag".into(),
-                rehearsed: false,
-                tag_contradicted: false,
-            };
-            let name = format!("{name}.jsonl");
-            journal(folder, &name, &[begun(), outcome, Entry::Left { code: 1 }]);
-            let path = folder.join(name);
+            let path = folder.join(format!("{name}.jsonl"));
+            let left = Entry::Left { code: 1 };
+            write_journal(&path, &[begun("7"), ended(word, "tag"), left]);
             let twice = std::fs::read_to_string(&path).unwrap().repeat(2);
             std::fs::write(&path, twice).unwrap();
         }

@@ -187,9 +187,9 @@ pub fn told_first(earlier: &[Earlier], target: &Target, mut evidence: Evidence) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::Journal;
     use crate::journal::entry::{Decision, Opened};
     use crate::journal::shelf::read_shelf;
+    use crate::journal::written::{connected, ended, write_journal};
 
     fn target(system: &str, database: &str) -> Target {
         Target {
@@ -202,20 +202,12 @@ mod tests {
     }
 
     fn journal(path: &Path, mode: &str, more: &[Entry]) {
-        let mut journal = Journal::create(Some(path), |_| None).unwrap();
-        let opened = Opened {
+        let opened = Entry::Opened(Box::new(Opened {
             mode: mode.into(),
             ..Opened::default()
-        };
-        let connected = Entry::Connected {
-            target: serde_json::to_value(target("1", "d")).unwrap(),
-        };
-        for entry in [&Entry::Opened(Box::new(opened)), &connected]
-            .into_iter()
-            .chain(more)
-        {
-            journal.record(entry).unwrap();
-        }
+        }));
+        let entries = [&[opened, connected(&target("1", "d"))], more].concat();
+        write_journal(path, &entries);
     }
 
     fn found_in(folder: &Path, own: &Path) -> Vec<Earlier> {
@@ -223,20 +215,7 @@ mod tests {
     }
 
     fn begun() -> Entry {
-        Entry::Begun {
-            xid: "7".into(),
-            added: Vec::new(),
-        }
-    }
-
-    fn outcome(outcome: OutcomeWord) -> Entry {
-        Entry::Outcome {
-            outcome,
-            why: None,
-            proof: "p".into(),
-            rehearsed: false,
-            tag_contradicted: false,
-        }
+        crate::journal::written::begun("7")
     }
 
     const LEFT: Entry = Entry::Left { code: 5 };
@@ -245,6 +224,7 @@ mod tests {
     fn only_runs_whose_outcome_nobody_knows_are_found() {
         let home = tempfile::tempdir().unwrap();
         let intent = || Entry::intent(Decision::Commit, Some("7".into()));
+        let outcome = |word| ended(word, "p");
         let cases: [(&str, &[Entry], bool); 8] = [
             ("run", &[begun()], true),
             ("run", &[begun(), intent()], true),

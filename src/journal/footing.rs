@@ -108,7 +108,8 @@ impl Footing {
 
 #[cfg(test)]
 mod tests {
-    use crate::journal::{Entry, Journal};
+    use crate::journal::Entry;
+    use crate::journal::written::write_journal;
     use std::fs::OpenOptions;
     use std::io::Write;
     use std::os::unix::fs::FileExt;
@@ -120,9 +121,8 @@ mod tests {
         let folder = home.path().join("state");
         std::fs::create_dir(&folder).unwrap();
         let path = folder.join("run.jsonl");
-        let mut journal = Journal::create(Some(&path), |_| None).unwrap();
         let opened = Entry::Opened(Box::default());
-        journal.record(&opened).unwrap();
+        let mut journal = write_journal(&path, std::slice::from_ref(&opened));
         journal.record_durably(&opened).unwrap();
         deed(&path);
         let error = journal.record_durably(&opened).unwrap_err().to_string();
@@ -176,10 +176,8 @@ mod tests {
         for at in [10, 300] {
             let home = tempfile::tempdir().unwrap();
             let path = home.path().join("run.jsonl");
-            let mut journal = Journal::create(Some(&path), |_| None).unwrap();
             let opened = Entry::Opened(Box::default());
-            journal.record(&opened).unwrap();
-            journal.record(&opened).unwrap();
+            let mut journal = write_journal(&path, &[opened.clone(), opened.clone()]);
             let file = OpenOptions::new().write(true).open(&path).unwrap();
             file.write_all_at(b"~", at).unwrap();
             let error = journal.record_durably(&opened).unwrap_err().to_string();

@@ -113,9 +113,9 @@ pub fn told(all: &[Measured], target: &Target) -> Option<Expected> {
 mod tests {
     use super::*;
     use crate::facts::{Lock, StatementEnd};
-    use crate::journal::Journal;
     use crate::journal::entry::{Entry, PhaseWord, StatementEnded, StatementPlace};
     use crate::journal::shelf::read_shelf;
+    use crate::journal::written::{connected, write_journal};
 
     fn target(database: &str) -> Target {
         Target {
@@ -150,17 +150,12 @@ mod tests {
     /// A journal of `runbook`'s script with these lines behind its target.
     fn journal(folder: &Path, name: &str, runbook: &Runbook, lines: &[Entry]) -> PathBuf {
         let path = folder.join(name);
-        let mut journal = Journal::create(Some(&path), |_| None).unwrap();
         let opened = Entry::Opened(Box::new(Opened {
             script_sha256: runbook.script.sha256(),
             ..Opened::default()
         }));
-        let connected = Entry::Connected {
-            target: serde_json::to_value(target("d")).unwrap(),
-        };
-        for entry in [opened, connected].iter().chain(lines) {
-            journal.record(entry).unwrap();
-        }
+        let entries = [&[opened, connected(&target("d"))], lines].concat();
+        write_journal(&path, &entries);
         path
     }
 
@@ -179,16 +174,9 @@ mod tests {
         let folder = folder.path();
         let runbook = Runbook::load(None).unwrap();
         let locked = statement(1, &["ACCESS EXCLUSIVE s.t"]);
-        let whole = [
-            phase(PhaseWord::Beginning),
-            locked.clone(),
-            phase(PhaseWord::Deciding),
-        ];
-        let failed = [
-            phase(PhaseWord::Beginning),
-            locked.clone(),
-            phase(PhaseWord::MustRollBack),
-        ];
+        let pass = |statement, end| [phase(PhaseWord::Beginning), statement, phase(end)];
+        let whole = pass(locked.clone(), PhaseWord::Deciding);
+        let failed = pass(locked, PhaseWord::MustRollBack);
         assert_eq!(found(folder, &runbook), [None, None]);
         journal(folder, "1.jsonl", &runbook, &failed[..2]);
         assert_eq!(found(folder, &runbook), [None, None], "without a verdict");
@@ -216,11 +204,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(found(folder, &runbook), [None, None], "changed");
-        let quiet = [
-            phase(PhaseWord::Beginning),
-            statement(1, &[]),
-            phase(PhaseWord::Deciding),
-        ];
+        let quiet = pass(statement(1, &[]), PhaseWord::Deciding);
         journal(folder, "4.jsonl", &runbook, &quiet);
         let told = found(folder, &runbook);
         assert!(

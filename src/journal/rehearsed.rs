@@ -138,6 +138,7 @@ mod tests {
     use super::*;
     use crate::journal::Journal;
     use crate::journal::entry::{CheckStage, Entry, PhaseWord};
+    use crate::journal::written::write_journal;
     use crate::runbook::rehearsal;
 
     const DETAIL: &str = "3 objects and properties compared, md5 0123456789abcdef0123456789abcdef";
@@ -182,12 +183,8 @@ mod tests {
 
     /// A journal of a rehearsal, which is open as long as it is kept: a transaction with these entries.
     fn write_run(path: &Path, rehearses: Option<Rehearses>, entries: &[Entry]) -> Journal {
-        let mut journal = Journal::create(Some(path), |_| None).unwrap();
         let begun = [opened(rehearses), Entry::phase(PhaseWord::Beginning, None)];
-        for entry in begun.iter().chain(entries) {
-            journal.record(entry).unwrap();
-        }
-        journal
+        write_journal(path, &[&begun, entries].concat())
     }
 
     fn only(folder: &Path) -> End {

@@ -222,7 +222,7 @@ fn guards(about: &Metadata) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::Journal;
+    use crate::journal::written::write_journal;
 
     fn shelf_of(folder: &Path) -> Vec<PathBuf> {
         let shelf = read_shelf(&[folder.to_owned()], Path::new("/none"));
@@ -233,9 +233,7 @@ mod tests {
     fn a_journal_opens_with_lines_of_some_length_and_what_has_a_longer_one_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.jsonl");
-        let mut journal = Journal::create(Some(&path), |_| None).unwrap();
-        let opened = Entry::Opened(Box::default());
-        journal.record(&opened).unwrap();
+        let _writing = write_journal(&path, &[Entry::Opened(Box::default())]);
         assert_eq!(shelf_of(folder.path()).len(), 1);
         let text = std::fs::read_to_string(&path).unwrap();
         let room = usize::try_from(LONGEST_HEAD_LINE).unwrap() - text.len();

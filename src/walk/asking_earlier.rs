@@ -69,27 +69,18 @@ pub(super) fn not_known(why: String) -> OutcomeAnswer {
 mod tests {
     use super::*;
     use crate::facts::OutcomeWord;
+    use crate::journal::Entry;
     use crate::journal::earlier::answer_beside;
-    use crate::journal::{Entry, Journal};
+    use crate::journal::written::{begun, ended, write_journal};
 
     /// The journal of a run whose only transaction was 7, which is known to be rolled back.
     fn journal(path: &Path) {
-        let mut journal = Journal::create(Some(path), |_| None).unwrap();
-        let begun = Entry::Begun {
-            xid: "7".into(),
-            added: Vec::new(),
-        };
-        let outcome = Entry::Outcome {
-            outcome: OutcomeWord::RolledBack,
-            why: None,
-            proof: "p".into(),
-            rehearsed: false,
-            tag_contradicted: false,
-        };
         let opened = Entry::Opened(Box::default());
-        for entry in [opened, begun, outcome, Entry::Left { code: 1 }] {
-            journal.record(&entry).unwrap();
-        }
+        let outcome = ended(OutcomeWord::RolledBack, "p");
+        write_journal(
+            path,
+            &[opened, begun("7"), outcome, Entry::Left { code: 1 }],
+        );
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@ use super::*;
 use crate::facts::OutcomeWord;
 use crate::journal::chain::{Chain, verify};
 use crate::journal::entry::{Decision, Item, PhaseWord};
+use crate::journal::written::{begun, ended};
 
 fn replayed(entries: &[Entry]) -> Replay {
     let mut chain = Chain::default();
@@ -14,13 +15,6 @@ fn replayed(entries: &[Entry]) -> Replay {
 
 fn phase(phase: &str) -> Entry {
     Entry::phase(PhaseWord::from(phase.to_owned()), None)
-}
-
-fn begun(xid: &str) -> Entry {
-    Entry::Begun {
-        xid: xid.into(),
-        added: Vec::new(),
-    }
 }
 
 fn intent(decision: Decision) -> Entry {
@@ -46,13 +40,7 @@ fn a_run_that_died_after_its_intent_may_have_committed() {
 fn that_nothing_was_committed_is_proven_by_what_is_there_and_never_by_what_is_missing() {
     let left = || Entry::Left { code: 5 };
     let asking = |why: &str| Entry::phase(PhaseWord::Inquiring, Some(why.into()));
-    let prepared = || Entry::Outcome {
-        outcome: OutcomeWord::Prepared,
-        why: None,
-        proof: String::new(),
-        rehearsed: false,
-        tag_contradicted: false,
-    };
+    let prepared = || ended(OutcomeWord::Prepared, "");
     let proves = |more: Vec<Entry>| {
         let mut entries = vec![phase("beginning"), begun("7")];
         entries.extend(more);
@@ -103,13 +91,7 @@ fn what_decides_has_a_field_of_its_own_and_journals_without_it_are_read_by_their
 
 #[test]
 fn only_the_last_transaction_counts() {
-    let rolled_back = Entry::Outcome {
-        outcome: OutcomeWord::RolledBack,
-        why: None,
-        proof: "tag".into(),
-        rehearsed: false,
-        tag_contradicted: false,
-    };
+    let rolled_back = ended(OutcomeWord::RolledBack, "tag");
     let replay = replayed(&[
         phase("beginning"),
         begun("7"),
