@@ -1,7 +1,7 @@
 //! What a statement left behind, and what the server said.
 
 use super::Millis;
-use crate::runbook::check::{Check, ResultSet};
+use crate::runbook::check::{Check, PackedRows, ResultSet};
 use crate::runbook::lock::LockMode;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::sync::Arc;
@@ -65,12 +65,12 @@ pub struct StatementEnd {
     pub rows: Option<u64>,
     /// Locks newly taken.
     #[serde(serialize_with = "write_locks", deserialize_with = "read_locks")]
-    pub locks: Vec<Lock>,
+    pub locks: Box<[Lock]>,
     /// What the server said, where it failed.
     pub error: Option<Box<ServerMessage>>,
     /// Those of its rows that are kept; no journal holds them.
     #[serde(skip)]
-    pub kept: Option<Arc<ResultSet>>,
+    pub kept: Option<PackedRows>,
 }
 
 impl From<&StatementReport> for StatementEnd {
@@ -79,14 +79,19 @@ impl From<&StatementReport> for StatementEnd {
             duration: report.duration,
             tag: Some(Arc::clone(&report.tag)),
             rows: report.result.as_ref().map(|result| result.total),
-            locks: report.locks.clone(),
-            kept: report.result.clone().map(Arc::new),
+            locks: report.locks.as_slice().into(),
+            kept: report.result.as_ref().map(PackedRows::pack),
             ..StatementEnd::default()
         }
     }
 }
 
 impl StatementEnd {
+    /// Its result, with those of the rows that are kept: unpacked anew each time.
+    pub fn result(&self) -> Option<ResultSet> {
+        Some(self.kept.as_ref()?.unpack(self.rows?))
+    }
+
     /// Whether it read, and locked nothing anew.
     pub fn only_looks(&self) -> bool {
         let reads = |tag: &str| tag.starts_with("SELECT");
@@ -106,7 +111,7 @@ fn write_locks<S: Serializer>(locks: &[Lock], to: S) -> Result<S::Ok, S::Error> 
     to.collect_seq(locks.iter().map(Lock::to_string))
 }
 
-fn read_locks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Lock>, D::Error> {
+fn read_locks<'de, D: Deserializer<'de>>(from: D) -> Result<Box<[Lock]>, D::Error> {
     let told = Vec::<String>::deserialize(from)?;
     Ok(told.iter().filter_map(|told| Lock::read(told)).collect())
 }

@@ -134,7 +134,7 @@ impl Shown {
                     number,
                     tag: format!("UPDATE {rows}").into(),
                     rows: None,
-                    checks: Vec::new(),
+                    checks: Box::default(),
                 })
                 .to_vec(),
             before: Structure::Known(BTreeMap::new()),

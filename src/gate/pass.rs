@@ -41,7 +41,7 @@ pub struct CameOut {
     pub tag: Arc<str>,
     /// Its rows, where they are no checks: a digest of them, and one with all numbers alike.
     pub rows: Option<Box<(RowsDigest, RowsDigest)>>,
-    pub checks: Vec<Check>,
+    pub checks: Box<[Check]>,
 }
 
 /// SHA-256 of rows.
@@ -102,7 +102,7 @@ impl Pass {
             number: report.number,
             tag: Arc::clone(&report.tag),
             rows: rows.filter(|_| report.checks.is_empty()).map(digests_of),
-            checks: report.checks.clone(),
+            checks: report.checks.as_slice().into(),
         });
     }
 

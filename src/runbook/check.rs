@@ -5,10 +5,12 @@
 //! a pass: every verdict other than PASS and WARN is FAIL.
 
 mod columns;
+mod packed;
 mod tap;
 
 use columns::Says;
 
+pub use packed::PackedRows;
 pub use tap::TapPlan;
 
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@ fn pass(tags: &[&str]) -> Pass {
         number,
         tag: (*tag).into(),
         rows: None,
-        checks: Vec::new(),
+        checks: Box::default(),
     });
     Pass {
         statements: statements.collect(),
@@ -69,11 +69,12 @@ fn what_is_allowed_neither_begins_at_0_nor_becomes_0() {
 fn only_what_showed_a_number_can_be_allowed() {
     let mut shown = pass(&["UPDATE 0", "CREATE TABLE", "SELECT 3", "DO", "SELECT 1"]);
     shown.statements[4].tag = "CALL".into();
-    shown.statements[4].checks = vec![Check {
+    shown.statements[4].checks = [Check {
         name: "few rows".into(),
         verdict: crate::runbook::check::Verdict::Pass,
         detail: "12 of 40".into(),
-    }];
+    }]
+    .into();
     shown.warnings.push(Warned {
         number: Some(4),
         sqlstate: "01000".into(),

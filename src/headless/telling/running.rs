@@ -59,8 +59,9 @@ impl Teller<'_> {
                     self.check(check);
                 }
                 // What is a set of checks was told as that.
-                if let (Some(set), true) = (&end.kept, checks.is_empty()) {
-                    for line in table::format_table(set) {
+                let untold = checks.is_empty().then(|| end.result()).flatten();
+                if let Some(set) = untold {
+                    for line in table::format_table(&set) {
                         self.say(&line);
                     }
                 }

@@ -18,6 +18,7 @@ use super::grid::ShownRows;
 use super::{Scene, messages, server_error};
 use crate::account::Step;
 use crate::acts::{key_of, name_keys};
+use crate::facts::StatementEnd;
 use crate::runbook::check::ResultSet;
 use crate::runbook::script::{Fate, Statement};
 use crate::tui::paint::Roll;
@@ -25,6 +26,7 @@ use crate::tui::text::{clock, counted, hanging, took, wrap};
 use ratatui::style::Style;
 use ratatui::text::Line;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The most lines of a statement's text; the script has all of them.
 const LONGEST_TEXT: usize = 2_000;
@@ -35,7 +37,8 @@ pub(crate) struct Detail {
     /// Which statement, at which width, in which state.
     of: Stamp,
     above: Vec<Line<'static>>,
-    rows: Option<ShownRows>,
+    /// Its result, unpacked, and how that is shown.
+    rows: Option<(Arc<ResultSet>, ShownRows)>,
     below: Vec<Line<'static>>,
 }
 
@@ -64,10 +67,6 @@ fn statement<'a>(scene: &Scene<'a>, number: usize) -> Option<&'a Statement> {
 fn step_of<'a>(scene: &Scene<'a>, number: usize) -> Step<'a> {
     let statement = statement(scene, number);
     statement.map_or(Step::Waiting, |one| scene.account.step_of(one))
-}
-
-fn result<'a>(scene: &Scene<'a>, number: usize) -> Option<&'a ResultSet> {
-    scene.account.transaction.ended(number)?.kept.as_deref()
 }
 
 pub(crate) fn head(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line<'static>> {
@@ -198,8 +197,11 @@ impl Detail {
             Some(before) if before.of == of => before,
             Some(_) | None => {
                 let room = columns.saturating_sub(1);
-                let rows =
-                    result(scene, number).map(|set| ShownRows::of(scene.look, set, room, by_rows));
+                let ended = scene.account.transaction.ended(number);
+                let rows = ended.and_then(StatementEnd::result).map(|set| {
+                    let shown = ShownRows::of(scene.look, &set, room, by_rows);
+                    (Arc::new(set), shown)
+                });
                 Detail {
                     of,
                     above: above(scene, number, rows.as_ref(), columns),
@@ -213,12 +215,13 @@ impl Detail {
     /// The furthest that the result can be moved sideways.
     pub(crate) fn furthest(&self) -> usize {
         let room = self.of.columns.saturating_sub(1);
-        self.rows.as_ref().map_or(0, |rows| rows.furthest(room))
+        let rows = self.rows.as_ref();
+        rows.map_or(0, |(_, rows)| rows.furthest(room))
     }
 
     /// Whether its rows stand one value below the other; `None` where there are none.
     pub(crate) fn is_by_rows(&self) -> Option<bool> {
-        self.rows.as_ref().map(ShownRows::is_by_rows)
+        self.rows.as_ref().map(|(_, rows)| rows.is_by_rows())
     }
 }
 
@@ -230,7 +233,7 @@ fn heading(scene: &Scene<'_>, text: &str, columns: usize) -> Line<'static> {
 fn above(
     scene: &Scene<'_>,
     number: usize,
-    rows: Option<&ShownRows>,
+    rows: Option<&(Arc<ResultSet>, ShownRows)>,
     columns: usize,
 ) -> Vec<Line<'static>> {
     let look = scene.look;
@@ -244,9 +247,9 @@ fn above(
                 lines.extend(caret);
             }
         }
-        Step::Done(end) => match &end.kept {
+        Step::Done(_) => match rows {
             None => lines.push(scene.line(" It returned no rows.", look.dim())),
-            Some(set) => {
+            Some((set, rows)) => {
                 let kept = set.rows.len() as u64;
                 let text = if kept < set.total {
                     format!(" ROWS: {kept} of {} kept", set.total)
@@ -255,11 +258,11 @@ fn above(
                 };
                 let room = columns.saturating_sub(1);
                 let keys = match rows {
-                    Some(rows) if rows.furthest(room) > 0 => {
+                    _ if rows.furthest(room) > 0 => {
                         ", wider than the screen: {right} and {left} move it, {wrap} row by row"
                     }
-                    Some(ShownRows::ByRows(_)) => "; {wrap} shows them as a grid",
-                    Some(ShownRows::Grid(_)) | None => "",
+                    ShownRows::ByRows(_) => "; {wrap} shows them as a grid",
+                    ShownRows::Grid(_) => "",
                 };
                 let text = text + &name_keys(keys);
                 lines.push(heading(scene, &text, columns));
@@ -326,10 +329,9 @@ fn below(scene: &Scene<'_>, number: usize, columns: usize) -> Vec<Line<'static>>
 impl OpenedStatement<'_> {
     /// How many lines the rows take, and what was not kept.
     fn table(&self) -> usize {
-        let rows = self.detail.rows.as_ref();
-        match rows.zip(result(self.scene, self.detail.of.number)) {
+        match &self.detail.rows {
             None => 0,
-            Some((rows, set)) => rows.height(set) + usize::from(self.rest(set) > 0),
+            Some((set, rows)) => rows.height(set) + usize::from(self.rest(set) > 0),
         }
     }
 
@@ -340,8 +342,7 @@ impl OpenedStatement<'_> {
     /// A line of the result, as much of it as is not moved out at the left.
     fn row(&self, nth: usize) -> Option<Line<'static>> {
         let (scene, look) = (self.scene, self.scene.look);
-        let set = result(scene, self.detail.of.number)?;
-        let rows = self.detail.rows.as_ref()?;
+        let (set, rows) = self.detail.rows.as_ref()?;
         if nth == rows.height(set) {
             let text = format!(" and {} more rows, not kept", self.rest(set));
             return Some(scene.line(text, look.dim()));
@@ -358,8 +359,8 @@ impl Roll for OpenedStatement<'_> {
     fn grid(&self) -> Range<usize> {
         let above = self.detail.above.len();
         match &self.detail.rows {
-            Some(ShownRows::Grid(_)) => above..above + self.table(),
-            Some(ShownRows::ByRows(_)) | None => 0..0,
+            Some((_, ShownRows::Grid(_))) => above..above + self.table(),
+            Some((_, ShownRows::ByRows(_))) | None => 0..0,
         }
     }
 
