@@ -7,8 +7,6 @@ use std::ops::Range;
 
 use super::lexer::{Lexeme, Lexer};
 use super::meta;
-use super::scanner::{ScannedItem, Scanner};
-use super::variables::Variables;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Highlight {
@@ -24,53 +22,70 @@ pub enum Highlight {
     Meta,
 }
 
-/// The parts of `text` that are coloured, in order, in bytes. They do not overlap; a part may
-/// span lines.
-pub fn tokens(text: &str) -> Vec<(Range<usize>, Highlight)> {
-    let mut lexer = Lexer::new(text.as_bytes());
-    let mut data = copy_data(text).into_iter().peekable();
-    let mut tokens: Vec<(Range<usize>, Highlight)> = Vec::new();
-    while let Some(lexed) = lexer.next() {
-        let token = match lexed.kind {
-            Lexeme::Space => continue,
-            Lexeme::Newline => {
-                // The data of COPY is no SQL; a quote in it would colour the rest of the file.
-                if let Some(data) = data.next_if(|data| data.start <= lexed.range.end) {
-                    lexer.seek(data.end);
-                }
-                continue;
-            }
-            Lexeme::LineComment | Lexeme::BlockComment => Highlight::Comment,
-            Lexeme::Word if text.get(lexed.range.clone()).is_some_and(is_keyword) => {
-                Highlight::Keyword
-            }
-            Lexeme::Word | Lexeme::QuotedName => Highlight::Name,
-            Lexeme::String => Highlight::String,
-            Lexeme::Number | Lexeme::Parameter => Highlight::Number,
-            Lexeme::Variable => Highlight::Meta,
-            Lexeme::Backslash => {
-                let (_, end) = meta::parse_meta(text.as_bytes(), lexed.range.start, None);
-                lexer.seek(end);
-                tokens.push((lexed.range.start..end, Highlight::Meta));
-                continue;
-            }
-            _ => Highlight::Operator,
-        };
-        tokens.push((lexed.range, token));
-    }
-    tokens
+/// The parts of a text that are coloured, from a place on where no word is under way: its beginning, the
+/// beginning of a statement, the end of what COPY takes, or of a part. They come in order, in bytes, and do
+/// not overlap; a part may span lines.
+pub struct Colouring<'a> {
+    text: &'a str,
+    from: usize,
+    lexer: Lexer<'a>,
+    /// What COPY takes. It is no SQL; a quote in it would colour the rest of the file.
+    data: &'a [Range<usize>],
 }
 
-fn copy_data(text: &str) -> Vec<Range<usize>> {
-    let mut scanner = Scanner::new(text.as_bytes());
-    let mut data = Vec::new();
-    let none = Variables::default();
-    while let Some(item) = scanner.next(&none) {
-        if let ScannedItem::Statement(piece) = item {
-            data.extend(piece.copy_data);
+impl<'a> Colouring<'a> {
+    /// From a place of a text on; `data` lie in order.
+    pub fn new(text: &'a str, from: usize, data: &'a [Range<usize>]) -> Colouring<'a> {
+        let rest = text.as_bytes().get(from..).unwrap_or_default();
+        Colouring {
+            text,
+            from,
+            lexer: Lexer::new(rest),
+            data,
         }
     }
-    data
+
+    /// Goes on behind the data that begin on the line that ended at `end`.
+    fn pass_over_data(&mut self, end: usize) {
+        let next = self.data.partition_point(|data| data.end <= end);
+        let begun = self.data.get(next).filter(|data| data.start <= end);
+        if let Some(data) = begun {
+            self.lexer.seek(data.end - self.from);
+        }
+    }
+}
+
+impl Iterator for Colouring<'_> {
+    type Item = (Range<usize>, Highlight);
+
+    fn next(&mut self) -> Option<(Range<usize>, Highlight)> {
+        while let Some(lexed) = self.lexer.next() {
+            let range = self.from + lexed.range.start..self.from + lexed.range.end;
+            let colour = match lexed.kind {
+                Lexeme::Space => continue,
+                Lexeme::Newline => {
+                    self.pass_over_data(range.end);
+                    continue;
+                }
+                Lexeme::LineComment | Lexeme::BlockComment => Highlight::Comment,
+                Lexeme::Word if self.text.get(range.clone()).is_some_and(is_keyword) => {
+                    Highlight::Keyword
+                }
+                Lexeme::Word | Lexeme::QuotedName => Highlight::Name,
+                Lexeme::String => Highlight::String,
+                Lexeme::Number | Lexeme::Parameter => Highlight::Number,
+                Lexeme::Variable => Highlight::Meta,
+                Lexeme::Backslash => {
+                    let (_, end) = meta::parse_meta(self.text.as_bytes(), range.start, None);
+                    self.lexer.seek(end - self.from);
+                    return Some((range.start..end, Highlight::Meta));
+                }
+                _ => Highlight::Operator,
+            };
+            return Some((range, colour));
+        }
+        None
+    }
 }
 
 /// Words that are coloured as keywords, in order: the reserved ones, the usual ones of
@@ -124,8 +139,7 @@ mod tests {
     #[test]
     fn a_statement_is_coloured() {
         let text = "\\echo hi\nALTER table s.\"T\" -- c\n SET a = 'x' || 1;";
-        let seen: Vec<(&str, Highlight)> = tokens(text)
-            .into_iter()
+        let seen: Vec<(&str, Highlight)> = Colouring::new(text, 0, &[])
             .map(|(range, token)| (&text[range], token))
             .collect();
         assert_eq!(
@@ -153,7 +167,8 @@ mod tests {
     #[test]
     fn copy_data_is_left_alone() {
         let text = "COPY t FROM stdin;\n1\tit's\n\\.\nSELECT 'x';";
-        let seen = tokens(text);
+        let data = Range { start: 19, end: 26 };
+        let seen: Vec<_> = Colouring::new(text, 0, &[data]).collect();
         assert!(seen.contains(&(36..39, Highlight::String)), "{seen:?}");
     }
 
@@ -161,7 +176,7 @@ mod tests {
         #[test]
         fn tokens_are_in_order_and_on_characters(text in "[\\PC\n'$\\\\ab:()/*-]{0,60}") {
             let mut end = 0;
-            for (range, _) in tokens(&text) {
+            for (range, _) in Colouring::new(&text, 0, &[]) {
                 prop_assert!(range.start >= end && range.end > range.start);
                 prop_assert!(text.get(range.clone()).is_some());
                 end = range.end;

@@ -9,8 +9,8 @@ mod drawing;
 mod searching;
 
 use super::reader::perusal::SeenLines;
-use super::reader::{self, DocumentPages};
-use super::scroll::Scroll;
+use super::reader::{self, DocumentPages, RowPlace};
+use super::scroll::{Scroll, page_of};
 use super::theme::Appearance;
 use crate::acts::{PageAct, ScrollStep};
 use crate::runbook::Runbook;
@@ -41,13 +41,20 @@ impl Paged {
     }
 }
 
+/// How far a document is scrolled: the row at the top, of so many.
+#[derive(Debug, Clone, Copy, Default)]
+struct ReadingPlace {
+    top: RowPlace,
+    height: usize,
+}
+
 #[derive(Clone)]
 pub(crate) struct Pager {
     runbook: Arc<Runbook>,
     look: Appearance,
     /// The open document's tab, and how far each is scrolled.
     tab: usize,
-    documents: Vec<Scroll>,
+    documents: Vec<ReadingPlace>,
     pages: Option<Arc<DocumentPages>>,
     /// What of each document was on the screen.
     seen: Arc<Vec<SeenLines>>,
@@ -61,8 +68,9 @@ pub(crate) struct Pager {
     sought: String,
     /// The texts that were sought, the last one last.
     searches: Vec<String>,
-    /// The row that was found, of the script or the pane that is open.
+    /// The line that was found of the pane that is open, or the row of the script.
     found: Option<usize>,
+    found_row: Option<RowPlace>,
 }
 
 impl Pager {
@@ -72,7 +80,7 @@ impl Pager {
             .iter()
             .map(|kind| SeenLines::of(kind.script_of(&runbook)));
         Pager {
-            documents: vec![Scroll::default(); kinds.len()],
+            documents: vec![ReadingPlace::default(); kinds.len()],
             seen: Arc::new(seen.collect()),
             runbook,
             look,
@@ -85,6 +93,7 @@ impl Pager {
             sought: String::new(),
             searches: Vec::new(),
             found: None,
+            found_row: None,
         }
     }
 
@@ -117,14 +126,31 @@ impl Pager {
     pub(crate) fn leave(&mut self) {
         self.moved = 0;
         self.found = None;
+        self.found_row = None;
     }
 
     pub(crate) fn seen_mut(&mut self, tab: usize) -> Option<&mut SeenLines> {
         Arc::make_mut(&mut self.seen).get_mut(tab)
     }
 
-    fn top(&self) -> usize {
-        self.documents.get(self.tab).map_or(0, |scroll| scroll.top)
+    fn reading(&self) -> ReadingPlace {
+        self.documents.get(self.tab).copied().unwrap_or_default()
+    }
+
+    /// Has the open script begin with this row, or with the last one that leaves no room.
+    fn scroll_to(&mut self, top: RowPlace) {
+        let Some(pages) = &self.pages else { return };
+        if let Some(reading) = self.documents.get_mut(self.tab) {
+            let furthest = pages.furthest_top(reading.height);
+            reading.top = pages.settle(top).min(furthest);
+        }
+    }
+
+    /// The rows of the open script that are on the screen.
+    fn shown(&self) -> Vec<RowPlace> {
+        let ReadingPlace { top, height } = self.reading();
+        let pages = self.pages.as_ref();
+        pages.map_or_else(Vec::new, |pages| pages.shown(top, height))
     }
 
     // ---- keys -----------------------------------------------------------------------------------
@@ -133,9 +159,7 @@ impl Pager {
     pub(crate) fn page_script(&mut self, act: PageAct) -> Paged {
         Paged::said_or_done(match act {
             PageAct::Scroll(step) => {
-                if let Some(scroll) = self.documents.get_mut(self.tab) {
-                    scroll.scroll_by(step);
-                }
+                self.scroll_script(step);
                 None
             }
             PageAct::Left | PageAct::Right => return self.move_sideways(act),
@@ -149,6 +173,25 @@ impl Pager {
             PageAct::PreviousSection => self.go_to_section(false),
             PageAct::Wrap => Some(self.turn_wrapping()),
         })
+    }
+
+    fn scroll_script(&mut self, step: ScrollStep) {
+        // Any row that is far enough from the first and the last one.
+        const MIDDLE: usize = usize::MAX / 2;
+        let ReadingPlace { top, height } = self.reading();
+        let Some(pages) = &self.pages else { return };
+        let to = match step {
+            ScrollStep::First => RowPlace::default(),
+            ScrollStep::Last => pages.furthest_top(height),
+            _ => {
+                let to = step.lead(MIDDLE, page_of(height), usize::MAX);
+                match to.checked_sub(MIDDLE) {
+                    Some(rows) => pages.down(top, rows),
+                    None => pages.up(top, MIDDLE - to),
+                }
+            }
+        };
+        self.scroll_to(to);
     }
 
     /// Does to a pane of lines, drawn by [`Pager::draw_lines`], what a key asks for.
@@ -180,38 +223,40 @@ impl Pager {
 
     /// How many of the script's rows on the screen go on to the right.
     fn going_on(&self) -> usize {
-        let shown = self.documents.get(self.tab).map(Scroll::shown);
         let pages = self.pages.as_ref();
         pages.map_or(0, |pages| {
-            let rows = shown.unwrap_or_default();
-            rows.filter(|row| pages.goes_on(*row, self.moved)).count()
+            let shown = self.shown();
+            let rows = shown.iter();
+            rows.filter(|row| pages.goes_on(**row, self.moved)).count()
         })
+    }
+
+    /// Has a row stand below so many others, where there are so many.
+    fn show_below(&mut self, row: RowPlace, above: usize) {
+        let top = self.pages.as_ref().map(|pages| pages.up(row, above));
+        self.scroll_to(top.unwrap_or_default());
     }
 
     /// Goes to the next finding of the script, or the one before.
     fn go_to_finding(&mut self, forward: bool) -> Option<String> {
-        let from = self.found.unwrap_or(self.top());
+        let from = self.found_row.unwrap_or(self.reading().top);
         let pages = self.pages.as_ref();
         let Some(row) = pages.and_then(|pages| pages.next_finding(from, forward)) else {
             return Some("Nothing here is marked: no finding, and nothing is refused.".into());
         };
         self.moved = 0;
-        if let Some(scroll) = self.documents.get_mut(self.tab) {
-            scroll.top = row.saturating_sub(2).min(scroll.last());
-        }
-        self.found = Some(row);
+        self.show_below(row, 2);
+        self.found_row = Some(row);
         None
     }
 
     /// Goes to the next section of the script, or the one before.
     fn go_to_section(&mut self, forward: bool) -> Option<String> {
-        let top = self.top();
+        let top = self.reading().top;
         let pages = self.pages.as_ref();
         match pages.and_then(|pages| pages.next_section(top, forward)) {
             Some(row) => {
-                if let Some(scroll) = self.documents.get_mut(self.tab) {
-                    scroll.top = row.min(scroll.last());
-                }
+                self.scroll_to(row);
                 None
             }
             None if forward => Some("No section begins further down.".into()),
@@ -232,17 +277,18 @@ impl Pager {
     /// Moves the script to what was not on the screen yet: to the right, down, and from its end to what
     /// was passed over.
     fn read_on(&mut self) -> Option<String> {
-        let scroll = self.documents.get_mut(self.tab)?;
-        let (pages, seen) = (self.pages.as_ref()?, self.seen.get(self.tab)?);
-        let right = seen.next_column(pages, scroll.shown());
+        let (pages, seen) = (self.pages.clone()?, self.seen.get(self.tab)?);
+        let ReadingPlace { top, height } = self.reading();
+        let right = seen.next_column(&pages, &self.shown());
         match right.filter(|_| !self.wrapped) {
             Some(column) => self.moved = column,
             None => {
+                let unseen = seen.first_unseen(&pages);
                 self.moved = 0;
-                if scroll.top < scroll.last() {
-                    scroll.scroll_by(ScrollStep::PageDown);
-                } else if let Some(row) = seen.first_unseen(pages) {
-                    scroll.top = row.min(scroll.last());
+                if top < pages.furthest_top(height) {
+                    self.scroll_script(ScrollStep::PageDown);
+                } else if let Some(row) = unseen {
+                    self.scroll_to(row);
                 } else {
                     return Some("This is its end, and every line of it was on the screen.".into());
                 }

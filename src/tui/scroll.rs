@@ -11,11 +11,15 @@ pub(crate) struct Scroll {
     pub(crate) moved: bool,
 }
 
+/// How many of so many rows are a page. Two stay: the signs for more cover the end of the first and the
+/// last one, and whoever pages through a script has to see each row whole.
+pub(crate) fn page_of(height: usize) -> usize {
+    height.saturating_sub(2)
+}
+
 impl Scroll {
     pub(crate) fn scroll_by(&mut self, step: ScrollStep) {
-        // Two rows stay: the signs for more cover the end of the first and the last one, and
-        // whoever pages through a script has to see each row whole.
-        let page = self.height.saturating_sub(2);
+        let page = page_of(self.height);
         // Whoever goes to its end follows it again.
         self.moved = step != ScrollStep::Last;
         self.top = step.lead(self.top, page, self.last());
@@ -42,11 +46,6 @@ impl Scroll {
         self.top = self
             .top
             .clamp(lowest, line.saturating_sub(margin).max(lowest));
-    }
-
-    /// The rows that are on the screen.
-    pub(crate) fn shown(&self) -> std::ops::Range<usize> {
-        self.top..(self.top + self.height).min(self.total)
     }
 
     /// How far it can be scrolled.

@@ -48,9 +48,9 @@ impl Pager {
 
     /// The script's line that was found, or the first on the screen.
     pub(crate) fn script_line(&self) -> UnderCursor {
-        let row = self.found.unwrap_or(self.top());
+        let row = self.found_row.unwrap_or(self.reading().top);
         let pages = self.pages.as_ref();
-        let line = pages.and_then(|pages| pages.whole_line(&self.runbook, row));
+        let line = pages.and_then(|pages| pages.whole_line(row));
         let (name, number, text) = line.ok_or("No line of a file is on the screen.")?;
         Ok((format!("line {number} of {name}"), text.to_owned()))
     }

@@ -39,67 +39,73 @@ impl Pager {
         covered: bool,
     ) -> Option<Document> {
         let runbook = Arc::clone(&self.runbook);
-        let of = (self.look, &*runbook);
         let columns = usize::from(body.width);
         let below = rows(body, 2, body.height.saturating_sub(2));
         let (document, _) = standings.get(self.tab).copied()?;
+        let pages = self.lay_out(document, columns);
+        self.documents.get_mut(self.tab)?.height = usize::from(below.height);
+        self.scroll_to(self.reading().top);
+        self.go_there(&pages);
+        let shown = self.shown();
+        let furthest = pages.furthest(&shown).div_ceil(2) * 2;
+        self.moved = self.moved.min(if self.wrapped { 0 } else { furthest });
+        let lines = pages.lines(&shown, self.moved, self.found_row);
+        put(buffer, below, &lines);
+        if !pages.is_bare() {
+            more(buffer, below, self.look, &pages.bar(&shown));
+        }
+        let position = pages.position(&shown, self.found_row);
+        let moved = self.moved;
+        let seen = self.seen_mut(self.tab)?;
+        if !covered {
+            seen.show(&pages, &shown, moved);
+        }
+        let read = !covered && seen.left() == 0;
+        let open = (self.tab, self.seen.get(self.tab));
+        let tabs = reader::tabs((self.look, &runbook), standings, open, &position, columns);
+        put(buffer, rows(body, 0, 2), &tabs);
+        read.then_some(document)
+    }
+
+    /// The open script at this width. Laid out anew, the same lines stay on the screen, and the one that
+    /// was found.
+    fn lay_out(&mut self, document: Document, columns: usize) -> Arc<DocumentPages> {
         let layout = (columns, self.wrapped);
-        let fresh = match self.pages.take() {
+        let before = self.pages.take();
+        let pages = match before {
             Some(pages) if pages.fits(document, layout) => pages,
             before => {
-                let pages = DocumentPages::new(&runbook, self.look, document, layout);
-                // Laid out anew, the same lines stay on the screen, and the one that was found.
+                let before = before.as_deref();
+                let pages = DocumentPages::new(&self.runbook, self.look, document, layout, before);
                 if let Some(before) = before.filter(|before| before.is_of(document)) {
-                    let line_of = |row| before.line_from(row);
-                    let top = line_of(self.top()).map(InScript::Line);
+                    let top = before.line_from(self.reading().top).map(InScript::Line);
                     self.place = self.place.or(top);
-                    let found = self.found.and_then(line_of);
-                    self.found = found.and_then(|line| pages.row_of_line(line));
+                    let found = self.found_row.and_then(|row| before.line_from(row));
+                    self.found_row = found.map(|line| pages.row_of_line(line));
                 }
                 Arc::new(pages)
             }
         };
-        let pages = Arc::clone(self.pages.insert(fresh));
-        let scroll = self.documents.get_mut(self.tab)?;
-        scroll.settle(pages.len(), usize::from(below.height), None);
-        match self.place.take() {
-            Some(InScript::Finding(number)) => {
-                if let Some(row) = pages.finding(&runbook, number) {
-                    scroll.top = row.saturating_sub(2).min(scroll.last());
-                    self.found = Some(row);
-                }
-            }
+        self.pages = Some(Arc::clone(&pages));
+        pages
+    }
+
+    /// Goes where somebody wanted to in the script, now that its rows can be told.
+    fn go_there(&mut self, pages: &DocumentPages) {
+        let row = match self.place.take() {
+            Some(InScript::Finding(number)) => pages.finding(number).map(|row| (row, 2)),
+            // What stands above it belongs to it as often as not.
             Some(InScript::InQuestion(source, line)) => {
-                if let Some(row) = pages.row_of(source, line) {
-                    // What stands above it belongs to it as often as not.
-                    scroll.top = row.saturating_sub(scroll.height / 3).min(scroll.last());
-                    self.found = Some(row);
-                }
+                let row = pages.row_of(source, line);
+                row.map(|row| (row, self.reading().height / 3))
             }
-            Some(InScript::Line(line)) => {
-                scroll.top = pages.row_of_line(line).unwrap_or(0).min(scroll.last());
-            }
-            None => {}
+            Some(InScript::Line(line)) => return self.scroll_to(pages.row_of_line(line)),
+            None => return,
+        };
+        if let Some((row, above)) = row {
+            self.show_below(row, above);
+            self.found_row = Some(row);
         }
-        let range = scroll.shown();
-        let furthest = pages.furthest(range.clone()).div_ceil(2) * 2;
-        self.moved = self.moved.min(if self.wrapped { 0 } else { furthest });
-        let lines = pages.lines(of, range.clone(), self.moved, self.found);
-        put(buffer, below, &lines);
-        if !pages.is_bare() {
-            more(buffer, below, self.look, scroll);
-        }
-        let position = pages.position(of, range.clone(), self.found);
-        let moved = self.moved;
-        let seen = self.seen_mut(self.tab)?;
-        if !covered {
-            seen.show(&pages, range, moved);
-        }
-        let read = !covered && seen.left() == 0;
-        let open = (self.tab, self.seen.get(self.tab));
-        let tabs = reader::tabs(of, standings, open, &position, columns);
-        put(buffer, rows(body, 0, 2), &tabs);
-        read.then_some(document)
     }
 
     /// Says in the line below the script that lines of it go on to the right.

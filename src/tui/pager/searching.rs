@@ -3,7 +3,10 @@
 use super::Pager;
 use crate::acts::name_keys;
 use crate::tui::field::remember;
+use crate::tui::reader::RowPlace;
 use crate::tui::scroll::Scroll;
+
+const NOTHING_SOUGHT: &str = "Nothing is sought yet; {find} asks for a text.";
 
 /// A text that is sought among lines, from one of them on and round the end.
 pub(crate) struct Quest {
@@ -33,7 +36,7 @@ impl Pager {
         &self.searches
     }
 
-    /// The row that was found, of the script or the pane that is open.
+    /// The line that was found of the pane that is open.
     pub(crate) fn found(&self) -> Option<usize> {
         self.found
     }
@@ -42,12 +45,13 @@ impl Pager {
         remember(&mut self.searches, &sought);
         self.sought = sought;
         self.found = None;
+        self.found_row = None;
     }
 
     /// What is sought, from where a pane is scrolled to; or why nothing is.
     pub(crate) fn begin_quest(&self, forward: bool, scroll: &Scroll) -> Result<Quest, String> {
         if self.sought.is_empty() {
-            return Err(name_keys("Nothing is sought yet; {find} asks for a text."));
+            return Err(name_keys(NOTHING_SOUGHT));
         }
         let from = match (self.found, forward) {
             (Some(found), true) => found + 1,
@@ -69,7 +73,7 @@ impl Pager {
     ) -> Option<String> {
         self.found = found;
         let Some(row) = found else {
-            return Some(format!("Not found: {}", self.look.clean(&self.sought)));
+            return Some(self.tell_not_found());
         };
         if !(scroll.top..scroll.top + scroll.height).contains(&row) {
             scroll.top = row.saturating_sub(2).min(scroll.last());
@@ -77,25 +81,37 @@ impl Pager {
         None
     }
 
+    fn tell_not_found(&self) -> String {
+        format!("Not found: {}", self.look.clean(&self.sought))
+    }
+
     /// Goes to the next place of the open script that holds what is sought.
     pub(crate) fn find_in_script(&mut self, forward: bool) -> Option<String> {
-        let mut scroll = self.documents.get(self.tab).copied().unwrap_or_default();
-        let quest = match self.begin_quest(forward, &scroll) {
-            Ok(quest) => quest,
-            Err(why) => return Some(why),
+        if self.sought.is_empty() {
+            return Some(name_keys(NOTHING_SOUGHT));
+        }
+        let behind = |row: RowPlace| RowPlace {
+            part: row.part + 1,
+            ..row
         };
-        let found = self.pages.as_ref().and_then(|pages| {
-            let text_of = |row| pages.text(&self.runbook, row).map(str::to_owned);
-            quest.find_among(pages.len(), text_of)
-        });
-        let said = self.end_quest(found, &mut scroll);
-        if let Some(slot) = self.documents.get_mut(self.tab) {
-            *slot = scroll;
+        let top = self.reading().top;
+        let from = match (self.found_row, forward) {
+            (Some(found), true) => behind(found),
+            (Some(found), false) => found,
+            (None, true) => top,
+            (None, false) => behind(top),
+        };
+        let needle = self.sought.to_lowercase();
+        let pages = self.pages.as_ref();
+        self.found_row = pages.and_then(|pages| pages.find(&needle, from, forward));
+        let Some(row) = self.found_row else {
+            return Some(self.tell_not_found());
+        };
+        if !self.shown().contains(&row) {
+            self.show_below(row, 2);
         }
-        if let Some(row) = found {
-            self.move_to_match(row);
-        }
-        said
+        self.move_to_match(row);
+        None
     }
 
     /// Goes to the next line of the pane that holds what is sought.
@@ -110,11 +126,11 @@ impl Pager {
     }
 
     /// Moves a long line so that what was found in it is seen.
-    fn move_to_match(&mut self, row: usize) {
+    fn move_to_match(&mut self, row: RowPlace) {
         let Some(pages) = self.pages.as_ref().filter(|_| !self.wrapped) else {
             return;
         };
-        let columns = pages.columns_of(self.look, &self.runbook, row, &self.sought);
+        let columns = pages.columns_of(row, &self.sought);
         let Some(columns) = columns else { return };
         let inner = pages.inner();
         if columns.end < inner {

@@ -3,10 +3,10 @@
 //! A line counts once all of it was there: each of its rows where it is wrapped, and from its first
 //! column to its last where it is scrolled sideways. What lies under a box was not on the screen.
 
-use super::DocumentPages;
+use super::{DocumentPages, RowPlace};
 use crate::facts::{Millis, Perusal};
 use crate::runbook::script::Script;
-use std::ops::Range;
+use std::collections::BTreeMap;
 
 /// Of what was seen, so many columns are seen again further to the right: no character is shown on more
 /// of them, so that none is lost between the two.
@@ -17,13 +17,9 @@ pub(crate) struct SeenLines {
     /// By line, over all its files.
     lines: Vec<bool>,
     left: usize,
-    /// By line: how many of its rows, as they are laid out now, were not on the screen yet.
-    pending: Vec<usize>,
-    /// By row: up to which column it was seen from its first one on.
-    reach: Vec<usize>,
-    /// By line: whether a part of it was seen as it is laid out now; and of how many lines no more was.
-    partly: Vec<bool>,
-    begun: usize,
+    /// Of the lines of which a part was seen, as they are laid out now: up to which column each of its
+    /// rows was seen from its first one on.
+    begun: BTreeMap<usize, Vec<usize>>,
     layout: Option<(usize, bool)>,
     /// By line, while the document is open: whether it was on the screen this time.
     now: Vec<bool>,
@@ -49,14 +45,21 @@ impl SeenLines {
 
     /// Of how many of them a part was.
     pub(crate) fn begun(&self) -> usize {
-        self.begun
+        self.begun.len()
     }
 
-    /// From which column on the rows of `range` are to be seen next, where something of them was not.
-    pub(crate) fn next_column(&self, pages: &DocumentPages, range: Range<usize>) -> Option<usize> {
-        let reached = range.filter_map(|index| {
-            let (line, wide) = pages.line_at(index)?;
-            let reach = *self.reach.get(index)?;
+    fn reach_of(&self, line: usize, part: usize) -> usize {
+        let begun = self.begun.get(&line);
+        begun
+            .and_then(|parts| parts.get(part))
+            .map_or(0, |reach| *reach)
+    }
+
+    /// From which column on these rows are to be seen next, where something of them was not.
+    pub(crate) fn next_column(&self, pages: &DocumentPages, shown: &[RowPlace]) -> Option<usize> {
+        let reached = shown.iter().filter_map(|row| {
+            let (line, wide) = pages.line_at(*row)?;
+            let reach = self.reach_of(line, pages.part_at(*row)?.0);
             (reach <= wide && !*self.lines.get(line)?).then_some(reach)
         });
         let reached = reached.min()?;
@@ -64,9 +67,9 @@ impl SeenLines {
     }
 
     /// The first row of a line that was not seen whole.
-    pub(crate) fn first_unseen(&self, pages: &DocumentPages) -> Option<usize> {
+    pub(crate) fn first_unseen(&self, pages: &DocumentPages) -> Option<RowPlace> {
         let line = self.lines.iter().position(|seen| !seen)?;
-        pages.row_of_line(line)
+        Some(pages.row_of_line(line))
     }
 
     pub(crate) fn all(&self) -> usize {
@@ -90,12 +93,18 @@ impl SeenLines {
         }
     }
 
-    /// The rows of `range` are on the screen, from column `shift` on.
-    pub(crate) fn show(&mut self, pages: &DocumentPages, range: Range<usize>, shift: usize) {
-        self.lay_out(pages);
+    /// These rows are on the screen, from column `shift` on.
+    pub(crate) fn show(&mut self, pages: &DocumentPages, shown: &[RowPlace], shift: usize) {
+        let layout = Some(pages.layout());
+        if self.layout != layout {
+            // What was seen of a line in part is seen again.
+            self.layout = layout;
+            self.begun.clear();
+        }
         let inner = pages.inner();
-        for index in range {
-            let Some((line, wide)) = pages.line_at(index) else {
+        for row in shown {
+            let Some(((line, wide), (part, parts))) = pages.line_at(*row).zip(pages.part_at(*row))
+            else {
                 continue;
             };
             if let (Some(now), true) = (self.now.get_mut(line), wide <= shift + inner)
@@ -104,58 +113,30 @@ impl SeenLines {
                 *now = true;
                 self.shown += 1;
             }
-            let Some(reach) = self.reach.get_mut(index).filter(|reach| **reach < wide + 1) else {
+            let reach = self.reach_of(line, part);
+            if self.lines.get(line) != Some(&false) || reach > wide {
                 continue;
-            };
+            }
             // A sign that there is more stands on the last column of what is cut.
             let to = match wide > shift + inner {
                 true => shift + inner.saturating_sub(1),
                 false => wide + 1,
             };
             let from = pages.seen_from(shift);
-            if from > 0 && from + OVERLAP > *reach || to <= *reach {
+            if from > 0 && from + OVERLAP > reach || to <= reach {
                 continue;
             }
-            *reach = to;
-            if let (Some(partly), Some(false)) = (self.partly.get_mut(line), self.lines.get(line))
-                && !std::mem::replace(partly, true)
-            {
-                self.begun += 1;
+            let begun = self.begun.entry(line).or_insert_with(|| vec![0; parts]);
+            if let Some(reach) = begun.get_mut(part) {
+                // What is seen to its end is seen for good.
+                *reach = if to > wide { usize::MAX } else { to };
             }
-            if to <= wide {
-                continue;
-            }
-            let (Some(pending), Some(seen)) =
-                (self.pending.get_mut(line), self.lines.get_mut(line))
-            else {
-                continue;
-            };
-            *pending = pending.saturating_sub(1);
-            if *pending == 0 && !*seen {
-                *seen = true;
+            if begun.iter().all(|reach| *reach == usize::MAX) {
+                self.begun.remove(&line);
                 self.left -= 1;
-                self.begun -= 1;
-            }
-        }
-    }
-
-    /// Counts the rows of each line anew where they are laid out otherwise than before. What was
-    /// seen of a line in part is seen again then.
-    fn lay_out(&mut self, pages: &DocumentPages) {
-        let layout = Some(pages.layout());
-        if self.layout == layout {
-            return;
-        }
-        self.layout = layout;
-        self.pending = vec![0; self.lines.len()];
-        self.reach = vec![0; pages.len()];
-        self.partly = vec![false; self.lines.len()];
-        self.begun = 0;
-        for index in 0..pages.len() {
-            if let Some((line, _)) = pages.line_at(index)
-                && let Some(pending) = self.pending.get_mut(line)
-            {
-                *pending += 1;
+                if let Some(seen) = self.lines.get_mut(line) {
+                    *seen = true;
+                }
             }
         }
     }
