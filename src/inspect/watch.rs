@@ -34,7 +34,6 @@ pub struct WatchWires {
     pub input: UnboundedReceiver<Input>,
 }
 
-#[expect(clippy::too_many_lines, reason = "one select over all that wakes it")]
 pub async fn watch<B: Surface>(
     runbook: Arc<Runbook>,
     settings: Settings,
@@ -99,21 +98,13 @@ pub async fn watch<B: Surface>(
             // A key is taken on the frame that it was pressed at, as in the walk.
             input = wires.input.recv(), if !showing.is_behind() => {
                 showing.press();
-                let Some(wish) = hear(screen, input.map(|input| input.what)) else {
-                    break Alarm::HungUp.exit_code();
-                };
-                if let Some(text) = screen.take_copied() {
-                    terminal.copy(&text);
-                }
-                match wish {
-                    Wish::None => {}
-                    Wish::Leave => break ExitCode::Committed,
-                    Wish::Look => {
+                match obey(screen, terminal, input.map(|input| input.what)) {
+                    Err(code) => break code,
+                    Ok(false) => {}
+                    Ok(true) => {
                         next = None;
                         look(true, screen);
                     }
-                    Wish::Repaint if terminal.repaint().is_ok() => {}
-                    Wish::Repaint => break Alarm::HungUp.exit_code(),
                 }
             }
             () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
@@ -129,19 +120,35 @@ pub async fn watch<B: Surface>(
     code
 }
 
-/// What a person wants; nothing where the terminal is gone.
-fn hear(screen: &mut InspectScreen, what: Option<What>) -> Option<Wish> {
+/// Does what a person wants, and says whether to look at everything now; or with which code it ends.
+fn obey<B: Surface>(
+    screen: &mut InspectScreen,
+    terminal: &mut Terminal<B>,
+    what: Option<What>,
+) -> Result<bool, ExitCode> {
+    let mut wish = Wish::None;
     match what {
-        Some(What::Key(key)) => return Some(screen.key(key)),
+        Some(What::Key(key)) => wish = screen.key(key),
         Some(What::Burst(burst)) if screen.is_typing() => screen.paste(&burst.text),
         Some(What::Burst(_)) => {
             screen.say("Keys came faster than a person types, as a paste does: they were refused.");
         }
         Some(What::Paste(text)) => screen.paste(&text),
-        Some(What::Resize(..)) => return Some(Wish::Repaint),
-        Some(What::Gone(_)) | None => return None,
+        Some(What::Resize(..)) => wish = Wish::Repaint,
+        Some(What::Gone(_)) | None => return Err(Alarm::HungUp.exit_code()),
     }
-    Some(Wish::None)
+    if let Some(text) = screen.take_copied() {
+        terminal.copy(&text);
+    }
+    match wish {
+        Wish::None => Ok(false),
+        Wish::Look => Ok(true),
+        Wish::Leave => Err(ExitCode::Committed),
+        Wish::Repaint => match terminal.repaint() {
+            Ok(_) => Ok(false),
+            Err(_) => Err(Alarm::HungUp.exit_code()),
+        },
+    }
 }
 
 fn since(began: Instant) -> Millis {

@@ -12,19 +12,8 @@ use super::node::{child, has, name, own_name, words};
 use squawk_syntax::SyntaxNode;
 
 /// A constraint of a table, or of the column `of`.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one match over every kind of constraint"
-)]
 pub(super) fn constraint(table: &Name, node: &SyntaxNode, of: Option<&str>) -> Option<Constraint> {
-    let kind = match node.kind() {
-        Kind::PRIMARY_KEY_CONSTRAINT => ConstraintKind::Primary,
-        Kind::UNIQUE_CONSTRAINT => ConstraintKind::Unique,
-        Kind::REFERENCES_CONSTRAINT | Kind::FOREIGN_KEY_CONSTRAINT => ConstraintKind::Foreign,
-        Kind::CHECK_CONSTRAINT => ConstraintKind::Check,
-        Kind::EXCLUDE_CONSTRAINT => ConstraintKind::Exclude,
-        _ => return None,
-    };
+    let kind = kind_of(node)?;
     let called = child(node, Kind::CONSTRAINT_NAME_CLAUSE);
     let lists: Vec<SyntaxNode> = node
         .children()
@@ -65,26 +54,6 @@ pub(super) fn constraint(table: &Name, node: &SyntaxNode, of: Option<&str>) -> O
             .map(expression),
         _ => None,
     };
-    let rest: Vec<String> = node
-        .children()
-        .filter(|child| {
-            matches!(
-                child.kind(),
-                Kind::ON_DELETE_ACTION
-                    | Kind::ON_UPDATE_ACTION
-                    | Kind::MATCH_FULL
-                    | Kind::DEFERRABLE_CONSTRAINT_OPTION
-                    | Kind::INITIALLY_DEFERRED_CONSTRAINT_OPTION
-                    | Kind::NULLS_NOT_DISTINCT
-                    | Kind::WHERE_CONDITION_CLAUSE
-            )
-        })
-        .map(|child| words(&child))
-        // What is said without being said.
-        .filter(|text| !text.ends_with(" no action"))
-        .collect();
-    let mut rest = rest;
-    rest.sort();
     let mut definition = shown(node);
     if let Some(called) = &called
         && let Some(behind) = definition.strip_prefix(&shown(called))
@@ -100,11 +69,43 @@ pub(super) fn constraint(table: &Name, node: &SyntaxNode, of: Option<&str>) -> O
         columns: own,
         references,
         expression,
-        rest: rest.join(" "),
+        rest: rest_of(node),
         not_valid: has(node, Kind::NOT_VALID),
         using_index: has(node, Kind::USING_INDEX_NAME),
         with_column: of.is_some(),
         with_table: false,
         definition,
     })
+}
+
+fn kind_of(node: &SyntaxNode) -> Option<ConstraintKind> {
+    match node.kind() {
+        Kind::PRIMARY_KEY_CONSTRAINT => Some(ConstraintKind::Primary),
+        Kind::UNIQUE_CONSTRAINT => Some(ConstraintKind::Unique),
+        Kind::REFERENCES_CONSTRAINT | Kind::FOREIGN_KEY_CONSTRAINT => Some(ConstraintKind::Foreign),
+        Kind::CHECK_CONSTRAINT => Some(ConstraintKind::Check),
+        Kind::EXCLUDE_CONSTRAINT => Some(ConstraintKind::Exclude),
+        _ => None,
+    }
+}
+
+/// Its actions and options, in an order of their own.
+fn rest_of(node: &SyntaxNode) -> String {
+    let told = node.children().filter(|child| {
+        matches!(
+            child.kind(),
+            Kind::ON_DELETE_ACTION
+                | Kind::ON_UPDATE_ACTION
+                | Kind::MATCH_FULL
+                | Kind::DEFERRABLE_CONSTRAINT_OPTION
+                | Kind::INITIALLY_DEFERRED_CONSTRAINT_OPTION
+                | Kind::NULLS_NOT_DISTINCT
+                | Kind::WHERE_CONDITION_CLAUSE
+        )
+    });
+    // What is said without being said.
+    let said = |text: &String| !text.ends_with(" no action");
+    let mut rest: Vec<String> = told.map(|child| words(&child)).filter(said).collect();
+    rest.sort();
+    rest.join(" ")
 }
