@@ -80,6 +80,14 @@ pub fn list_objects(script: &Script) -> Objects {
     }
 }
 
+/// Those of `changes` that one statement makes; they stand in the order of the script.
+pub fn changes_of(changes: &[Change], statement: usize) -> &[Change] {
+    let from = changes.partition_point(|change| change.statement < statement);
+    let rest = changes.get(from..).unwrap_or_default();
+    let until = rest.partition_point(|change| change.statement == statement);
+    rest.get(..until).unwrap_or_default()
+}
+
 pub(super) fn may_define(kind: &str) -> bool {
     let first = kind.split(' ').next().unwrap_or_default();
     matches!(first, "CREATE" | "ALTER" | "DROP" | "COMMENT") || kind == "SELECT INTO"

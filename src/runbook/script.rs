@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use super::lasting::{self, Lasting};
-use super::objects::Objects;
+use super::objects::{self, Change, Objects};
 use super::printable::hexadecimal;
 use super::text::{CommonText, Passage};
 pub use late::{LateFindings, NamedRelation};
@@ -384,6 +384,12 @@ impl Script {
     /// The statements that are sent in the held transaction, in order.
     pub fn sent(&self) -> impl Iterator<Item = &Statement> {
         self.statements.iter().filter(|s| s.fate == Fate::Sent)
+    }
+
+    /// What a statement does to the structure, where that was read already.
+    pub fn changes_of(&self, statement: &Statement) -> &[Change] {
+        let read = self.objects.get().map(|objects| objects.changes.as_slice());
+        objects::changes_of(read.unwrap_or_default(), statement.number)
     }
 
     /// What of it outlives ROLLBACK, each kind once, with the lines of the statements.

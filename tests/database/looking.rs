@@ -3,6 +3,7 @@
 
 use stagegate::database::session::{HoldOptions, Order};
 use stagegate::gate::event::Body;
+use stagegate::runbook::script::Script;
 use stagegate::sandbox::{Sandbox, SandboxOptions};
 
 use crate::stage::{Stage, over_socket, psql, runbook, server};
@@ -230,6 +231,69 @@ async fn whatever_becomes_of_the_prepared_look_every_lock_is_told_and_the_transa
                 }
             }
         }
+    }
+}
+
+/// How many looks at the locks a server tells of in its log.
+fn count_looks(log: &str) -> usize {
+    log.matches("SAVEPOINT stagegate_look; SET LOCAL").count()
+}
+
+#[tokio::test]
+async fn what_a_look_would_tell_nothing_new_behind_is_not_looked_at_and_no_lock_is_lost() {
+    let options = SandboxOptions::for_tests().with("log_statement", "all");
+    let own = Sandbox::start(options).unwrap();
+    let psql = psql(&own, "postgres").await;
+    let tables = "CREATE TABLE a (); CREATE TABLE b (); CREATE TABLE c (i int PRIMARY KEY);
+        CREATE FUNCTION lock_c() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN LOCK c; END';
+        CREATE EVENT TRIGGER locks ON ddl_command_end WHEN TAG IN ('COMMENT')
+        EXECUTE FUNCTION lock_c();";
+    psql.batch_execute(tables).await.unwrap();
+    let mut columns = Vec::new();
+    for n in 0..15 {
+        columns.extend(
+            ["a", "b"].map(|table| format!("ALTER TABLE public.{table} ADD COLUMN c{n} int")),
+        );
+    }
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let check = "SELECT 'x' AS c, 'PASS' AS status";
+    let comment = "COMMENT ON COLUMN public.a.c1 IS 'it locks c as well'";
+    let back = [
+        "SAVEPOINT s",
+        "ROLLBACK TO s",
+        "ALTER TABLE public.a ADD COLUMN d int",
+    ];
+    let locks = |number: usize, table: &str| (number, vec![format!("public.{table}")]);
+    let [a, b] = [locks(1, "a"), locks(2, "b")];
+    // Each with how many looks it takes: behind each table's first statement, behind what goes back and the
+    // one after it, and behind the last.
+    for (more, looks, locked_too) in [
+        (&[check][..], 3, None),
+        // Code that no text tells of: what it locked is found by the end.
+        (&[comment, check], 3, Some(locks(32, "c"))),
+        (&[back[0], back[1], back[2], check], 6, None),
+    ] {
+        let text = [&columns, more].concat().join(";\n") + ";\n";
+        let mut book = runbook(&[]);
+        book.script = Script::read("script.sql", None, text.as_bytes());
+        // Whoever signs it has waited for the linter, and with it the script is parsed.
+        book.script.findings();
+        let settings = over_socket(&own, "postgres");
+        let mut stage = Stage::with(settings, book, HoldOptions::default());
+        stage.connect().await;
+        let before = count_looks(&std::fs::read_to_string(own.log_path()).unwrap());
+        stage.begin().await;
+        stage.order(Order::RunScript);
+        let bodies = stage.all().await;
+        assert_eq!(bodies.last(), Some(&Body::ScriptFinished), "{bodies:?}");
+        let expected: Vec<_> = [a.clone(), b.clone()]
+            .into_iter()
+            .chain(locked_too)
+            .collect();
+        assert_eq!(locked(&bodies), expected, "{more:?}");
+        stage.ask(Order::RollBack).await;
+        let after = count_looks(&std::fs::read_to_string(own.log_path()).unwrap());
+        assert_eq!(after - before, looks, "{more:?}");
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use crate::runbook::objects::{Change, ConstraintKind, Deed, Expression, Facet, Generated};
 use crate::runbook::script::Statement;
 
 /// The tables, as the script names them, behind whose further statements a look would find nothing.
@@ -12,15 +13,18 @@ use crate::runbook::script::Statement;
 pub(super) struct KnownTables {
     /// The script has made them: nobody else sees them before COMMIT, so that the ledger leaves them out.
     own: HashSet<String>,
-    /// A look has found them locked against everybody, by a statement that always does that: an index or a
-    /// comment on them adds nothing that the ledger tells.
+    /// A look has found them locked against everybody, by a statement that always does that: what locks
+    /// nothing else adds nothing that the ledger tells.
     shut: HashSet<String>,
 }
 
 impl KnownTables {
-    /// Whether the text of a statement says that it is about them alone. What is locked all the same, by
-    /// code that it calls, the next look finds.
-    pub(super) fn suffice(&mut self, statement: &Statement) -> bool {
+    /// Whether the text of a statement, which makes these `changes`, says that it is about them alone, or
+    /// about no table. What is locked all the same, by code that it calls, the next look finds.
+    pub(super) fn suffice(&mut self, statement: &Statement, changes: &[Change]) -> bool {
+        if is_about_no_table(statement) {
+            return true;
+        }
         let Some(table) = statement.relation() else {
             self.forget();
             return false;
@@ -34,7 +38,13 @@ impl KnownTables {
                 self.own.insert(table.to_string());
                 true
             }
-            "ALTER TABLE" => own && names_no_other(&statement.text),
+            "ALTER TABLE" if has_word(&statement.text, &RENAMING) => {
+                self.forget();
+                false
+            }
+            "ALTER TABLE" => {
+                (own && names_no_other(&statement.text)) || (shut && locks_its_table_alone(changes))
+            }
             "CREATE INDEX" | "COMMENT" => (own || shut) && names_no_other(&statement.text),
             "INSERT" | "UPDATE" | "DELETE" => false,
             // It may be that a name means another one behind it.
@@ -46,9 +56,9 @@ impl KnownTables {
     }
 
     /// A look is sent behind that statement.
-    pub(super) fn note_look(&mut self, statement: &Statement) {
+    pub(super) fn note_look(&mut self, statement: &Statement, changes: &[Change]) {
         if let Some(table) = statement.relation()
-            && adds_column(&statement.text)
+            && shuts_its_table(statement, changes)
         {
             self.shut.insert(table.to_string());
         }
@@ -59,16 +69,62 @@ impl KnownTables {
     }
 }
 
-/// Whether it begins as what takes ACCESS EXCLUSIVE on a table, with its partitions and children, whatever
-/// follows.
-fn adds_column(text: &str) -> bool {
-    let mut words = text.split_ascii_whitespace();
-    let mut next_is = |word: &str| {
-        let next = words.next();
-        next.is_some_and(|next| next.eq_ignore_ascii_case(word) || word.is_empty())
-    };
-    next_is("ALTER") && next_is("TABLE") && next_is("") && next_is("ADD") && next_is("COLUMN")
+/// Whether it is a query without a table and without a call, or sets what no name depends on.
+fn is_about_no_table(statement: &Statement) -> bool {
+    let text = &statement.text;
+    match statement.kind.as_str() {
+        "SELECT" => !text.contains('(') && !has_word(text, &["from", "into", "table"]),
+        "SET" => !has_word(
+            text,
+            &["search_path", "schema", "role", "session", "authorization"],
+        ),
+        _ => false,
+    }
 }
+
+/// Whether it takes ACCESS EXCLUSIVE on a table, with its partitions and children, whatever else it does.
+fn shuts_its_table(statement: &Statement, changes: &[Change]) -> bool {
+    let always = changes.iter().any(|change| match &change.deed {
+        Deed::AddColumn(column) => !column.with_table,
+        Deed::AlterColumn { facet, .. } => {
+            matches!(
+                facet,
+                Facet::Kind(_) | Facet::Default(_) | Facet::NotNull(_)
+            )
+        }
+        _ => false,
+    });
+    statement.kind == "ALTER TABLE" && always && !has_word(&statement.text, &["only"])
+}
+
+/// Whether all that an ALTER TABLE does locks only the table, its partitions and children, and what is new:
+/// no other table, as a foreign key does, and no index that was there, as it is where rows are written anew.
+/// Of what could not be read, and of what calls a function, nothing is known.
+fn locks_its_table_alone(changes: &[Change]) -> bool {
+    let calls = |expression: &Option<Expression>| {
+        expression
+            .as_ref()
+            .is_some_and(|expression| expression.volatile)
+    };
+    let alone = |deed: &Deed| match deed {
+        Deed::AddColumn(column) => column.generated == Generated::No && !calls(&column.default),
+        Deed::AlterColumn { facet, .. } => match facet {
+            Facet::Default(default) => !calls(default),
+            Facet::NotNull(_) => true,
+            Facet::Kind(_) | Facet::Name(_) | Facet::Other(_) => false,
+        },
+        Deed::AddConstraint(added) => match added.kind {
+            ConstraintKind::Check => !calls(&added.expression),
+            ConstraintKind::Primary | ConstraintKind::Unique => !added.using_index,
+            ConstraintKind::Foreign | ConstraintKind::Exclude => false,
+        },
+        _ => false,
+    };
+    !changes.is_empty() && changes.iter().all(|change| alone(&change.deed))
+}
+
+/// Behind these words a name means another table.
+const RENAMING: [&str; 2] = ["rename", "schema"];
 
 /// Whether a definition of a table has no word by which it is about another one, or one that was there.
 fn names_no_other(text: &str) -> bool {
@@ -84,9 +140,14 @@ fn names_no_other(text: &str) -> bool {
         "schema",
         "trigger",
     ];
+    !has_word(text, &OTHERS)
+}
+
+/// Whether one of these words is in a text, wherever it stands; in a long one it may be.
+fn has_word(text: &str, sought: &[&str]) -> bool {
     let mut words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
-    text.len() <= SEARCHED
-        && !words.any(|word| OTHERS.iter().any(|other| word.eq_ignore_ascii_case(other)))
+    text.len() > SEARCHED
+        || words.any(|word| sought.iter().any(|one| word.eq_ignore_ascii_case(one)))
 }
 
 /// A longer text is not searched for words.
@@ -102,7 +163,7 @@ mod tests {
         let script = Script::read("t.sql", None, sql.as_bytes());
         let mut own = KnownTables::default();
         let statements = script.statements.iter();
-        statements.map(|one| own.suffice(one)).collect()
+        statements.map(|one| own.suffice(one, &[])).collect()
     }
 
     #[test]

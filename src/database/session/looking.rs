@@ -14,6 +14,7 @@ use super::read_only::search_path;
 use crate::database::link::{Answer, BrokenLink, Link, Sent};
 use crate::database::locks::QUERY;
 use crate::facts::ServerMessage;
+use crate::runbook::objects::Change;
 use crate::runbook::script::Statement;
 
 /// What is sent before the next statement. Limits first; with a look it is two requests: where the
@@ -193,19 +194,20 @@ impl Budget {
         self.done += 1;
     }
 
-    /// Whether a look follows this statement. Looks that are on their way count as done.
-    pub(super) fn allows(&mut self, statement: &Statement) -> bool {
+    /// Whether a look follows this statement, which makes these `changes` as far as its text tells. Looks
+    /// that are on their way count as done.
+    pub(super) fn allows(&mut self, statement: &Statement, changes: &[Change]) -> bool {
         let one = self.looked.checked_div(self.done).unwrap_or(GUESS);
         let cost = self.looked + one * (self.sent - self.done + 1);
         let mut allowed = self.worked / PART;
-        let known = self.known.suffice(statement);
+        let known = self.known.suffice(statement, changes);
         if is_strong(statement) && !known {
             allowed += STRONG;
         }
         let allows = (self.sent < FREE && !known) || cost <= allowed;
         if allows {
             self.sent += 1;
-            self.known.note_look(statement);
+            self.known.note_look(statement, changes);
         }
         allows
     }
@@ -231,22 +233,24 @@ mod tests {
             panic!("{script:?}");
         };
         let mut budget = Budget::default();
-        assert!(!budget.allows(create) && !budget.allows(alter));
+        assert!(!budget.allows(create, &[]) && !budget.allows(alter, &[]));
         budget.must();
-        assert!(budget.allows(alter));
+        assert!(budget.allows(alter, &[]));
     }
 
     #[test]
     fn what_was_shut_behind_a_savepoint_that_was_gone_back_to_is_looked_at() {
         let script = "ALTER TABLE t ADD COLUMN o int; CREATE INDEX i ON t (o);";
         let script = Script::read("t.sql", None, script.as_bytes());
+        script.findings();
         let [alter, index] = script.statements.as_slice() else {
             panic!("{script:?}");
         };
         let mut budget = Budget::default();
-        assert!(budget.allows(alter) && !budget.allows(index));
+        let mut looks = |one: &Statement| budget.allows(one, script.changes_of(one));
+        assert!(looks(alter) && !looks(index));
         budget.must();
-        assert!(budget.allows(index));
+        assert!(budget.allows(index, script.changes_of(index)));
     }
 
     /// Behind which statements of a script there is a look, where looks are taken to be dear.
@@ -256,7 +260,9 @@ mod tests {
         script.findings();
         let mut budget = Budget::default();
         let statements = script.statements.iter();
-        statements.map(|one| budget.allows(one)).collect()
+        statements
+            .map(|one| budget.allows(one, script.changes_of(one)))
+            .collect()
     }
 
     #[test]
@@ -295,6 +301,84 @@ mod tests {
             let told = looked_at(&format!("{first} CREATE INDEX i ON s.t (n);"));
             assert_eq!(told, [true, true], "{first}");
         }
+    }
+
+    #[test]
+    fn what_a_look_found_shut_needs_none_behind_what_locks_nothing_else() {
+        for (next, expected) in [
+            (
+                "ALTER TABLE s.t ADD COLUMN IF NOT EXISTS o text DEFAULT 'x' NOT NULL;",
+                false,
+            ),
+            ("ALTER TABLE ONLY s.t ADD CONSTRAINT k UNIQUE (n);", false),
+            (
+                "ALTER TABLE s.t ADD CHECK (n > 0), ALTER n SET NOT NULL;",
+                false,
+            ),
+            ("ALTER TABLE s.t ALTER n SET DEFAULT 1;", false),
+            ("ALTER TABLE s.t ALTER n DROP DEFAULT;", false),
+            ("SELECT 'here' AS what; ALTER TABLE s.t ADD o int;", false),
+            (
+                "SET LOCAL work_mem = '64MB'; ALTER TABLE s.t ADD o int;",
+                false,
+            ),
+            // Another table is locked, or an index that was there.
+            ("ALTER TABLE s.t ADD COLUMN o int REFERENCES s.u;", true),
+            ("ALTER TABLE s.t ADD FOREIGN KEY (n) REFERENCES s.u;", true),
+            (
+                "ALTER TABLE s.t ADD CONSTRAINT k UNIQUE USING INDEX i;",
+                true,
+            ),
+            ("ALTER TABLE s.t ADD o int, DROP CONSTRAINT k;", true),
+            ("ALTER TABLE s.t ADD o int, DROP COLUMN n CASCADE;", true),
+            ("ALTER TABLE s.t ALTER n TYPE bigint;", true),
+            ("ALTER TABLE s.t ADD o int, OWNER TO somebody;", true),
+            ("ALTER TABLE s.t INHERIT s.u;", true),
+            ("ALTER TABLE s.t VALIDATE CONSTRAINT k;", true),
+            ("ALTER TABLE s.t ADD COLUMN o serial;", true),
+            ("ALTER TABLE s.u ADD COLUMN o int;", true),
+            ("ALTER TABLE t ADD COLUMN o int;", true),
+            // Code is called, which may lock anything.
+            ("ALTER TABLE s.t ADD COLUMN o int DEFAULT f();", true),
+            ("ALTER TABLE s.t ADD CHECK (f(n));", true),
+            ("SELECT f();", true),
+            // It may be that the name means another table, or the lock is gone.
+            ("SET search_path = a; ALTER TABLE s.t ADD o int;", true),
+            (
+                "ALTER TABLE s.u RENAME TO t; ALTER TABLE s.t ADD o int;",
+                true,
+            ),
+            ("DROP TABLE s.u; ALTER TABLE s.t ADD o int;", true),
+            ("TRUNCATE s.t; ALTER TABLE s.t ADD o int;", true),
+            ("DO $$BEGIN END$$; ALTER TABLE s.t ADD o int;", true),
+            ("SELECT f(); ALTER TABLE s.t ADD o int;", true),
+            // What cannot be read.
+            ("ALTER TABLE s.t ADD COLUMN o int FROM;", true),
+        ] {
+            let told = looked_at(&format!("ALTER TABLE s.t ADD COLUMN n int;\n{next}"));
+            assert_eq!(told.first(), Some(&true), "{next}");
+            assert_eq!(told.last(), Some(&expected), "{next}");
+        }
+        for (first, expected) in [
+            ("ALTER TABLE s.t ALTER n TYPE bigint;", false),
+            ("ALTER TABLE s.t ALTER n SET NOT NULL;", false),
+            ("ALTER TABLE ONLY s.t ADD COLUMN n int;", true),
+            ("ALTER TABLE s.t ALTER n SET STATISTICS 5;", true),
+            ("ALTER TABLE s.t VALIDATE CONSTRAINT k;", true),
+            ("LOCK TABLE s.t IN SHARE MODE;", true),
+        ] {
+            let told = looked_at(&format!("{first} ALTER TABLE s.t ADD o int;"));
+            assert_eq!(told, [true, expected], "{first}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_read_into_deeds_is_looked_at() {
+        let script = "ALTER TABLE s.t ADD COLUMN n int; ALTER TABLE s.t ADD COLUMN o int;";
+        let script = Script::read("t.sql", None, script.as_bytes());
+        let mut budget = Budget::default();
+        let mut statements = script.statements.iter();
+        assert!(statements.all(|one| budget.allows(one, script.changes_of(one))));
     }
 
     #[test]

@@ -177,7 +177,7 @@ impl Actor {
                 run.budget.must();
                 true
             } else {
-                run.budget.allows(statement)
+                run.budget.allows(statement, script.changes_of(statement))
             };
             self.between(run, statement, look, flight).await?;
         }

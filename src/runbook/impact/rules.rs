@@ -8,7 +8,7 @@
 use super::{Scan, looking};
 use crate::runbook::lock::LockMode;
 use crate::runbook::objects::{
-    Action, Change, ConstraintKind, DeclaredColumn, Deed, Facet, Generated, Name, Sort,
+    self, Action, Change, ConstraintKind, DeclaredColumn, Deed, Facet, Generated, Name, Sort,
 };
 use crate::runbook::script::{Script, Statement};
 use crate::runbook::text::CommonText;
@@ -39,7 +39,7 @@ pub(super) fn each_lock(script: &Script, changes: &[Change], mut taken: impl FnM
                 mode,
             });
         };
-        for change in of_statement(changes, statement.number) {
+        for change in objects::changes_of(changes, statement.number) {
             of_deed(&change.deed, &mut take);
         }
         if let Some(mode) = of_rows(statement)
@@ -52,14 +52,6 @@ pub(super) fn each_lock(script: &Script, changes: &[Change], mut taken: impl FnM
             }
         }
     }
-}
-
-/// The changes that one statement makes; they stand in the order of the script.
-fn of_statement(changes: &[Change], number: usize) -> &[Change] {
-    let from = changes.partition_point(|change| change.statement < number);
-    let rest = changes.get(from..).unwrap_or_default();
-    let until = rest.partition_point(|change| change.statement == number);
-    rest.get(..until).unwrap_or_default()
 }
 
 fn of_deed(deed: &Deed, take: &mut impl FnMut(On, LockMode)) {
@@ -163,7 +155,7 @@ pub(super) fn scans(script: &Script, changes: &[Change]) -> Vec<Scan> {
     let mut scans = Vec::new();
     for statement in script.sent() {
         let mut column: Option<&DeclaredColumn> = None;
-        for change in of_statement(changes, statement.number) {
+        for change in objects::changes_of(changes, statement.number) {
             if let Deed::AddColumn(added) = &change.deed {
                 column = Some(added);
             }

@@ -33,6 +33,7 @@ pub(super) fn create_table(statement: &SyntaxNode, deeds: &mut Vec<Guarded>) {
 #[expect(clippy::too_many_lines, reason = "a table of actions")]
 pub(super) fn alter_table(table: &Name, action: &SyntaxNode, deeds: &mut Vec<Guarded>) {
     let guard = guarded(action);
+    let before = deeds.len();
     let named = |sort: Sort, name: Option<String>| {
         name.map(|name| Deed::Drop {
             sort,
@@ -54,7 +55,7 @@ pub(super) fn alter_table(table: &Name, action: &SyntaxNode, deeds: &mut Vec<Gua
             .unwrap_or_default()
     };
     let deed = match action.kind() {
-        Kind::TABLE_RELATION_NAME | Kind::IF_EXISTS => None,
+        kind if is_no_action(kind) => None,
         Kind::ADD_COLUMN => {
             column(table, action, guard, ColumnOf::Table, deeds);
             None
@@ -113,7 +114,15 @@ pub(super) fn alter_table(table: &Name, action: &SyntaxNode, deeds: &mut Vec<Gua
             Some(alter(Sort::Table, table.to_string(), of))
         }
     };
+    let other = || alter(Sort::Table, table.to_string(), Action::Other);
+    let is_read = deeds.len() > before || is_no_action(action.kind());
+    let deed = deed.or_else(|| (!is_read).then(other));
     deeds.extend(deed.map(|deed| (guard, deed)));
+}
+
+/// What stands ahead of the actions.
+fn is_no_action(kind: Kind) -> bool {
+    matches!(kind, Kind::TABLE_RELATION_NAME | Kind::IF_EXISTS)
 }
 
 fn facet(part: &SyntaxNode) -> Option<Facet> {
