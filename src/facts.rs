@@ -16,7 +16,9 @@ mod time;
 
 pub use backup::{Dump, Dumping, size_in_words};
 pub use consent::Consent;
-pub use ending::{ANSWERED_COMMIT, Ending, LOOK_YOURSELF, OutcomeWord, Proof, Why, how_to_end};
+pub use ending::{
+    ANSWERED_COMMIT, Ending, LOCKS_NOT_KNOWN, LOOK_YOURSELF, OutcomeWord, Proof, Why, how_to_end,
+};
 pub use evidence::{Evidence, Standing};
 pub use exit::{Alarm, ExitCode, Signal};
 pub use inquiry::{CommitWait, Inquiry, OutcomeAnswer, XactStatus};

@@ -256,6 +256,9 @@ impl Proof {
     }
 }
 
+/// What a proof ends with that does not say that the transaction is gone; journals are read by it.
+pub const LOCKS_NOT_KNOWN: &str = "whether its session still holds locks is not known";
+
 impl std::fmt::Display for Proof {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -292,11 +295,7 @@ impl std::fmt::Display for Proof {
                 write!(f, "asked on a new connection: pg_xact_status, {server}")
             }
             Proof::NeverSent { reason } => {
-                write!(
-                    f,
-                    "COMMIT was never sent; {reason}; whether its session still holds locks is not \
-                     known"
-                )
+                write!(f, "COMMIT was never sent; {reason}; {LOCKS_NOT_KNOWN}")
             }
             Proof::NeverBegun => f.write_str("no transaction was begun"),
         }

@@ -3,16 +3,18 @@
 //! It says COMMITTED only where the journal or the server does, and ROLLED BACK only where nothing that
 //! followed can have been committed (I3). It asks nobody itself.
 
+mod answering;
+
 use super::chain::Broken;
 use super::earlier::{answer_beside, is_answered};
 use super::replay::{RecordedOutcome, Replay};
 use super::shelf::ReadJournal;
 use super::write_new;
 use crate::facts::{
-    ANSWERED_COMMIT, ExitCode, Inquiry, LOOK_YOURSELF, OutcomeAnswer, OutcomeWord, Target,
-    XactStatus, how_to_end,
+    ANSWERED_COMMIT, ExitCode, Inquiry, OutcomeAnswer, OutcomeWord, Target, XactStatus,
 };
 use crate::runbook::printable::printable;
+use answering::{JournalEnd, told, told_of_locks};
 use std::path::Path;
 
 /// What the journal says of the outcome.
@@ -35,7 +37,11 @@ impl ReadJournal {
     pub fn who_knows(&self) -> WhoKnows<'_> {
         let replay = &self.replay;
         let (text, code) = match (replay.outcome(), replay.xid(), &replay.target) {
-            (Some(RecordedOutcome { word, proof, .. }), xid, _) if word.is_final() => {
+            (Some(recorded), xid, target)
+                if recorded.word.is_final()
+                    && !(self.asks_of_locks() && xid.is_some() && target.is_some()) =>
+            {
+                let RecordedOutcome { word, proof, .. } = recorded;
                 let of = xid.map(|xid| format!(" (transaction {xid})"));
                 let of = of.unwrap_or_default();
                 (
@@ -78,11 +84,16 @@ impl ReadJournal {
         let replay = &self.replay;
         let end = match (replay.is_whole(), self.writing) {
             (true, _) if replay.never_committed() => JournalEnd::CommitNeverSent,
+            _ if self.asks_of_locks() => JournalEnd::CommitNeverSent,
             (false, true) => JournalEnd::StillWritten,
             _ => JournalEnd::Reached,
         };
         let inquiry = held_against_journal(inquiry, replay);
         let (mut text, code) = told(&inquiry, xid, end);
+        let (of_locks, known) = told_of_locks(&inquiry);
+        if self.asks_of_locks() {
+            text.push_str(of_locks);
+        }
         if code == ExitCode::Committed {
             if !replay.is_whole() && !replay.commit_intended() && !self.writing {
                 text.push_str(COMMIT_MISSING);
@@ -93,7 +104,16 @@ impl ReadJournal {
             }
             text.push_str(open_end(replay, self.writing));
         }
-        self.answer(text, code)
+        let answer = self.answer(text, code);
+        OutcomeAnswer {
+            settled: answer.settled && (known || !self.asks_of_locks()),
+            ..answer
+        }
+    }
+
+    /// The outcome is known, and not whether anything is held still. A program that still runs asks itself.
+    fn asks_of_locks(&self) -> bool {
+        self.replay.may_hold_locks() && !self.writing
     }
 
     /// It, held against what the journal lacks.
@@ -232,79 +252,6 @@ fn held_against_journal(inquiry: Inquiry, replay: &Replay) -> Inquiry {
             format!("{ANSWERED_COMMIT}, as the journal tells, and {inquiry}"),
         ),
         inquiry => inquiry,
-    }
-}
-
-/// What the end of a journal says beside the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum JournalEnd {
-    /// The end of its run is there, and no COMMIT was sent before it.
-    CommitNeverSent,
-    StillWritten,
-    Reached,
-}
-
-/// The answer in words. What was never asked to commit, in a journal that has the end of its run,
-/// cannot have been committed, whoever is there to ask; anything else needs the same server's word.
-fn told(inquiry: &Inquiry, xid: &str, end: JournalEnd) -> (String, ExitCode) {
-    match inquiry {
-        Inquiry::Answered {
-            status: XactStatus::Committed,
-            ..
-        } => (
-            format!("COMMITTED (transaction {xid}): {inquiry}."),
-            ExitCode::Committed,
-        ),
-        Inquiry::Answered {
-            status: XactStatus::Aborted,
-            ..
-        } => (
-            format!("ROLLED BACK (transaction {xid}): {inquiry}."),
-            ExitCode::RolledBackOnError,
-        ),
-        Inquiry::Answered {
-            status: XactStatus::InProgress,
-            ..
-        } if end == JournalEnd::StillWritten => (
-            format!("UNKNOWN (transaction {xid}): {inquiry}. Whoever began it holds it still."),
-            ExitCode::OutcomeUnknown,
-        ),
-        Inquiry::Answered {
-            status: XactStatus::InProgress,
-            ..
-        } => (
-            format!(
-                "UNKNOWN (transaction {xid}): {inquiry}. The old session has not noticed that the \
-                 program is gone; ask again in a moment, or end it with --end-backend."
-            ),
-            ExitCode::OutcomeUnknown,
-        ),
-        Inquiry::Prepared { gid, .. } => (
-            format!(
-                "PREPARED (transaction {xid}): {inquiry}. Its locks are held until somebody ends it. {}",
-                how_to_end(gid)
-            ),
-            ExitCode::OutcomeUnknown,
-        ),
-        Inquiry::OtherServer(_) | Inquiry::Unknowable(_) | Inquiry::Unreachable(_)
-            if end == JournalEnd::CommitNeverSent =>
-        {
-            (
-                format!("ROLLED BACK (transaction {xid}): COMMIT was never sent; {inquiry}."),
-                ExitCode::RolledBackOnError,
-            )
-        }
-        Inquiry::OtherServer(_) | Inquiry::Unknowable(_) | Inquiry::Unreachable(_) => (
-            format!(
-                "UNKNOWN (transaction {xid}): {inquiry}. Ask the server it was on: \
-                 SELECT pg_xact_status('{xid}');"
-            ),
-            ExitCode::OutcomeUnknown,
-        ),
-        Inquiry::Contradicted(_) => (
-            format!("UNKNOWN (transaction {xid}): {inquiry}. {LOOK_YOURSELF}"),
-            ExitCode::OutcomeUnknown,
-        ),
     }
 }
 

@@ -111,6 +111,11 @@ impl Replay {
             && !self.last().is_some_and(strayed)
     }
 
+    /// It ended with nobody who could say whether its session still held locks.
+    pub fn may_hold_locks(&self) -> bool {
+        self.outcome().is_some_and(|outcome| outcome.may_hold_locks)
+    }
+
     /// The transaction that counts was not to be the last: what followed may have been committed.
     pub fn goes_on(&self) -> bool {
         self.last().is_some_and(Attempt::goes_on)

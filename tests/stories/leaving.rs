@@ -2,6 +2,7 @@
 
 use crate::stage::{Stage, Walk};
 use crate::terminal::{PATIENCE, Terminal};
+use crate::unheld::outcome;
 use rustix::process::{Pid, Signal, kill_process};
 use stagegate::journal::Entry;
 use stagegate::journal::entry::PhaseWord;
@@ -156,4 +157,34 @@ fn a_window_closed_on_the_plain_walk_rolls_back() {
         .wait_for("CREATE TABLE public.endless: CREATE TABLE");
     terminal.hang_up();
     assert_window_closed(&stage, &mut terminal);
+}
+
+/// Its backend stands still, so that nobody can say what became of it before the program is gone.
+#[test]
+fn a_run_that_was_left_with_its_locks_not_known_has_the_server_asked_for_them() {
+    let stage = Stage::set(Scenario::Clean);
+    let mut terminal = stage.run();
+    terminal.walk_to_the_gate();
+    let holds = "SELECT pid FROM pg_stat_activity
+         WHERE application_name = 'stagegate' AND state = 'idle in transaction'";
+    let backend = Pid::from_raw(stage.ask_one(holds).parse().unwrap()).unwrap();
+    kill_process(backend, Signal::STOP).unwrap();
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.exit_code(), 143);
+    let left = terminal.screen_text();
+    assert!(left.contains("whether its session still holds"), "{left}");
+
+    let (said, code) = outcome(&stage, &[]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("pg_xact_status says in progress"), "{said}");
+    assert!(said.contains("until then it holds its locks."), "{said}");
+
+    kill_process(backend, Signal::CONT).unwrap();
+    stage.assert_nobody_left();
+    let (said, code) = outcome(&stage, &[]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.starts_with("ROLLED BACK (transaction "), "{said}");
+    assert!(said.contains("pg_xact_status says aborted"), "{said}");
+    assert!(said.contains("Its locks went with it."), "{said}");
+    stage.assert_untouched();
 }

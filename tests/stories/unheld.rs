@@ -412,7 +412,7 @@ fn what_happens_twice_is_decided_with_the_locks_held() {
 }
 
 /// What `stagegate outcome` says, with its exit code.
-fn outcome(stage: &Stage, journal: &[&str]) -> (String, Option<i32>) {
+pub fn outcome(stage: &Stage, journal: &[&str]) -> (String, Option<i32>) {
     let outcome = Command::new(PROGRAM)
         .args(["outcome", "-w"])
         .args(journal)

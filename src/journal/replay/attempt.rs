@@ -88,6 +88,8 @@ pub struct RecordedOutcome {
     pub word: OutcomeWord,
     pub why: Option<String>,
     pub proof: String,
+    /// Nobody could say whether its session still held locks.
+    pub may_hold_locks: bool,
     /// It was rolled back because that was the plan of a rehearsal, which came to its end.
     pub rehearsed: bool,
 }

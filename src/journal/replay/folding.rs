@@ -2,7 +2,7 @@
 
 use super::{Approved, Attempt, RecordedOutcome, Replay, ReplayedItem, TimedSignature};
 use crate::account::{ItemFact, SignedItem};
-use crate::facts::{Evidence, OutcomeWord, Said};
+use crate::facts::{Evidence, LOCKS_NOT_KNOWN, OutcomeWord, Said};
 use crate::journal::chain::Line;
 use crate::journal::entry::{Decision, Entry, Opened, PhaseWord};
 use jiff::Timestamp;
@@ -251,6 +251,7 @@ impl Replay {
         };
         let outcome = RecordedOutcome {
             at,
+            may_hold_locks: proof.ends_with(LOCKS_NOT_KNOWN),
             rehearsed: rehearsed || why.as_deref() == Some(OLD_REHEARSED),
             word,
             why,
