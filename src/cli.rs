@@ -64,7 +64,11 @@ pub fn run_program() -> ExitCode {
     match commands::run_command(arguments) {
         Ok(code) => code,
         Err(failure) => {
-            complain(&told_once(&failure.report), &typed);
+            let mut told = told_once(&failure.report);
+            if let Some(besides) = failure.besides {
+                told.push_str(&format!(". {besides}"));
+            }
+            complain(&told, &typed);
             failure.code
         }
     }

@@ -22,6 +22,7 @@ pub mod lock;
 pub mod manifest;
 mod meta;
 pub mod objects;
+pub(crate) mod ordinary;
 mod parsed;
 mod places;
 pub mod printable;
@@ -217,7 +218,7 @@ impl Runbook {
     }
 
     /// All of its scripts, the one that is applied first.
-    fn scripts(&self) -> impl Iterator<Item = &Script> {
+    pub fn scripts(&self) -> impl Iterator<Item = &Script> {
         let own = std::iter::once(&self.script);
         own.chain(self.check_files()).chain(&self.rollbacks)
     }

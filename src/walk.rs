@@ -29,6 +29,7 @@ use crate::tui::input::Input;
 use crate::tui::screen::Screen;
 use crate::tui::terminal::{Surface, Terminal};
 use engine::{Engine, HeldSession};
+pub use files::why_not_readable_anew;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;

@@ -142,11 +142,7 @@ pub struct RunArguments {
     #[arg(long)]
     pub rehearse: bool,
     #[command(flatten)]
-    pub connection: Connection,
-    #[command(flatten)]
-    pub holding: Holding,
-    #[command(flatten)]
-    pub look: LookArguments,
+    pub walk: WalkArguments,
 }
 
 #[derive(Debug, Args)]
@@ -155,6 +151,13 @@ pub struct RollbackArguments {
     pub given: Given,
     #[command(flatten)]
     pub back: GoingBack,
+    #[command(flatten)]
+    pub walk: WalkArguments,
+}
+
+/// What every walk of somebody's own is told.
+#[derive(Debug, Args)]
+pub struct WalkArguments {
     #[command(flatten)]
     pub connection: Connection,
     #[command(flatten)]
@@ -317,7 +320,7 @@ mod tests {
         let CliCommand::Run(run) = arguments.command else {
             panic!("not run");
         };
-        let options = run.connection.options();
+        let options = run.walk.connection.options();
         assert_eq!(options.host.as_deref(), Some("db1"));
         assert_eq!(options.database.as_deref(), Some("wiser_ops"));
         assert!(options.force_password);
@@ -328,7 +331,7 @@ mod tests {
         let given = "stagegate run -h db1 -w -W -hdb2 -d a --host=db3 -d b";
         let read = |given: &str| match Arguments::try_parse_from(given.split(' ')).unwrap().command
         {
-            CliCommand::Run(run) => run.connection.options(),
+            CliCommand::Run(run) => run.walk.connection.options(),
             _ => panic!("not run"),
         };
         let options = read(given);
@@ -342,9 +345,10 @@ mod tests {
     #[test]
     fn defaults_are_the_documented_ones() {
         let arguments = Arguments::try_parse_from(["stagegate", "run"]).unwrap();
-        let CliCommand::Run(RunArguments { holding, .. }) = arguments.command else {
+        let CliCommand::Run(run) = arguments.command else {
             panic!("not run");
         };
+        let holding = run.walk.holding;
         assert_eq!(holding.limits.hold_limit, plan::HOLD_LIMIT);
         assert_eq!(holding.limits.lock_timeout, session::LOCK_TIMEOUT);
         assert_eq!(holding.limits.dead_man, session::DEAD_MAN);

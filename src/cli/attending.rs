@@ -20,7 +20,7 @@ use crate::facts::ExitCode;
 use crate::gate::{Mode, Plan};
 use crate::headless;
 use crate::journal::entry::{Opened, PhaseWord, Rehearses};
-use crate::journal::{Entry, Journal, JournalError};
+use crate::journal::{Entry, Journal};
 use crate::rehearse::{cloning, closing};
 use crate::runbook::printable::printable;
 use crate::runbook::{ItemKind, Runbook, RunbookOrigin};
@@ -31,8 +31,8 @@ use crate::walk::engine::{Engine, Log};
 use crate::walk::live::Live;
 use crate::walk::past::LookingBack;
 use crate::walk::watchdog::Watchdog;
-use crate::walk::{self, signals};
-use color_eyre::eyre::{Report, WrapErr, eyre};
+use crate::walk::{self, signals, why_not_readable_anew};
+use color_eyre::eyre::{WrapErr, eyre};
 pub(super) use refusing::may_be_run;
 use refusing::{may_be_decided, may_be_rehearsed, refusals_in};
 use seat::{ByLines, Heard, Seat, say_what_it_is};
@@ -41,11 +41,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc::unbounded_channel;
-
-/// What is said where the journal cannot be kept.
-fn not_begun(error: JournalError) -> Failure {
-    Failure::usage(Report::from(error).wrap_err("nothing was sent"))
-}
 
 pub(super) enum Whose<'a> {
     /// The person's at the terminal; without one it is refused.
@@ -113,7 +108,9 @@ pub(super) fn attend(
     let on_screen = interactive && by_lines.is_none();
     lint_scripts(&runbook, on_screen);
     say_what_it_is(&whose, by_lines.as_ref());
-    let mut journal = Journal::create(holding.limits.journal.as_deref(), env).map_err(not_begun)?;
+    let not_begun = Failure::unwritten("nothing was sent");
+    let mut journal =
+        Journal::create(holding.limits.journal.as_deref(), env).map_err(&not_begun)?;
     let path = journal.path().to_owned();
     let folders = journals(&path);
     let mut attendance = Attendance {
@@ -236,14 +233,12 @@ impl<'a> Attendance<'a> {
             }
             let mut log = engine.into_log();
             if let Log::Kept(journal) = &mut log {
-                let unwritten = |error: JournalError| {
-                    Failure::usage(Report::from(error).wrap_err("nothing was applied"))
-                };
+                let unwritten = Failure::unwritten("nothing was applied");
                 let first = self.first_line();
-                journal.record_durably(&first).map_err(unwritten)?;
+                journal.record_durably(&first).map_err(&unwritten)?;
                 if let Some(why) = self.not_read.take() {
                     let kept = Entry::phase(PhaseWord::StartingOver, Some(why));
-                    journal.record_durably(&kept).map_err(unwritten)?;
+                    journal.record_durably(&kept).map_err(&unwritten)?;
                 }
             }
             (engine, heard) = self.start(aim, log, watchdog);
@@ -354,11 +349,10 @@ impl<'a> Attendance<'a> {
     /// # Errors
     /// Why it cannot be walked, in words.
     fn read_anew(&self, anew: &Anew<'_>) -> Result<(Arc<Runbook>, Option<Arc<Runbook>>), String> {
-        let in_words = |failure: Failure| {
-            let why = failure.report.to_string();
-            let why = why.trim_end_matches("Nothing was sent to a database.");
-            why.trim_end().trim_end_matches('.').to_owned()
-        };
+        if let Some(why) = why_not_readable_anew(&self.runbook) {
+            return Err(why);
+        }
+        let in_words = |failure: Failure| failure.report.to_string();
         let (runbook, other) = anew().map_err(in_words)?;
         let refused = refusals_in(&runbook);
         if let Some((first, more)) = refused.split_first() {

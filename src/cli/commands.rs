@@ -81,9 +81,9 @@ pub fn run_command(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 fn walk_runbook(run: &RunArguments) -> Result<ExitCode, Failure> {
-    let written_in = charset_of(&run.connection)?;
+    let written_in = charset_of(&run.walk.connection)?;
     let runbook = load_unlinted(&run.given, written_in)?;
-    let settings = connect_to(&run.connection, &runbook)?;
+    let settings = connect_to(&run.walk.connection, &runbook)?;
     let by_wish = runbook.script.closing_rollback();
     if let (Some(last), false) = (by_wish, run.rehearse) {
         if !std::io::stdin().is_terminal() {
@@ -108,17 +108,18 @@ fn walk_runbook(run: &RunArguments) -> Result<ExitCode, Failure> {
             anew: Some(&anew),
         },
     };
-    attend(runbook, settings, &run.holding, &run.look, None, whose)
+    let (holding, look) = (&run.walk.holding, &run.walk.look);
+    attend(runbook, settings, holding, look, None, whose)
 }
 
 fn walk_back(rollback: &RollbackArguments) -> Result<ExitCode, Failure> {
-    let written_in = charset_of(&rollback.connection)?;
+    let written_in = charset_of(&rollback.walk.connection)?;
     let back = &rollback.back;
     let forms = || {
         let runbook = load(&rollback.given, written_in)?;
         let way_back = runbook
             .rollback(back.to.as_deref(), back.without_restore)
-            .map_err(Failure::usage)?;
+            .map_err(Failure::unread)?;
         // None where nothing says (if needed): then there is no choice.
         let other = runbook
             .rollback(back.to.as_deref(), !back.without_restore)
@@ -126,7 +127,7 @@ fn walk_back(rollback: &RollbackArguments) -> Result<ExitCode, Failure> {
         Ok((Arc::new(way_back), other.map(Arc::new)))
     };
     let (way_back, other) = forms()?;
-    let settings = connect_to(&rollback.connection, &way_back)?;
+    let settings = connect_to(&rollback.walk.connection, &way_back)?;
     let whose = match back.rehearse {
         true => Whose::Script,
         false => Whose::Persons {
@@ -134,7 +135,7 @@ fn walk_back(rollback: &RollbackArguments) -> Result<ExitCode, Failure> {
             anew: Some(&forms),
         },
     };
-    let (holding, look) = (&rollback.holding, &rollback.look);
+    let (holding, look) = (&rollback.walk.holding, &rollback.walk.look);
     attend(way_back, settings, holding, look, None, whose)
 }
 
@@ -167,8 +168,8 @@ fn clone_source(
     let runtime = start_runtime()?;
     let reached = runtime.block_on(attended(settings, cloning::reach_source))?;
     let source = reached.map_err(|report| Failure {
-        report,
         code: ExitCode::NoConnection,
+        ..Failure::from(report)
     })?;
     let cloned = cloning::clone(&runtime, source, runbook, settings, lock_timeout);
     Ok(cloned?)

@@ -27,10 +27,10 @@ pub(super) fn load(given: &Given, charset: Charset) -> Result<Arc<Runbook>, Fail
 /// Reads it as far as it has to be known before a walk begins: what is refused, and what is sent.
 pub(super) fn load_unlinted(given: &Given, charset: Charset) -> Result<Arc<Runbook>, Failure> {
     let variables = Variables::given(&given.variables)
-        .map_err(|why| Failure::usage(eyre!("{why}. Nothing was sent to a database.")))?
+        .map_err(|why| Failure::unread(eyre!("{why}")))?
         .in_encoding(charset);
     let runbook =
-        Runbook::load_with(given.runbook.as_deref(), &variables).map_err(Failure::usage)?;
+        Runbook::load_with(given.runbook.as_deref(), &variables).map_err(Failure::unread)?;
     Ok(Arc::new(runbook))
 }
 

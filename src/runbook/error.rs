@@ -5,24 +5,19 @@ use std::path::PathBuf;
 /// Why a runbook cannot be loaded or written. No database was reached.
 #[derive(Debug, thiserror::Error)]
 pub enum RunbookError {
-    #[error("{path} cannot be read: {why}. Nothing was sent to a database.", path = .path.display())]
+    #[error("{path} cannot be read: {why}", path = .path.display())]
     Unreadable { path: PathBuf, why: String },
     /// A bare word that is neither a folder nor a file.
-    #[error(
-        "there is no runbook {path}. If you mean a database: -d {path}. Nothing was sent to a \
-         database.",
-        path = .path.display()
-    )]
+    #[error("there is no runbook {path}. If you mean a database: -d {path}", path = .path.display())]
     NoSuchRunbook { path: PathBuf },
     /// Where psql takes a connection string. It may hold a password, so it is not repeated.
     #[error(
-        "a connection string stands after -d here; without an option stands a runbook or a script. \
-         Nothing was sent to a database."
+        "a connection string stands after -d here; without an option stands a runbook or a script"
     )]
     NoConnection,
     #[error(
         "{path} has no runbook.toml. Name a folder that has one, or a .sql file; \
-         `stagegate export DIR` writes an example.",
+         `stagegate export DIR` writes an example",
         path = .path.display()
     )]
     NoManifest { path: PathBuf },
@@ -38,18 +33,18 @@ pub enum RunbookError {
     /// A runbook without a way back.
     #[error(
         "the runbook names no rollback script, so there is none to walk. Name them in its \
-         runbook.toml: rollback = [\"rollback/….sql\"]. Nothing was sent to a database."
+         runbook.toml: rollback = [\"rollback/….sql\"]"
     )]
     NoRollback,
     #[error(
         "there is no rollback script whose name begins with {to}; there are {known}, in this \
-         order. Nothing was sent to a database."
+         order"
     )]
     NoSuchRollback { to: String, known: String },
     /// Nothing in the rollback scripts says `(if needed)`.
     #[error(
         "--without-restore leaves out sections whose title ends with (if needed), and there is \
-         none in {scripts}. Leave the flag away. Nothing was sent to a database."
+         none in {scripts}. Leave the flag away"
     )]
     NothingToLeaveOut { scripts: String },
     /// A file that would be written is there already.

@@ -17,6 +17,7 @@ use toml::Spanned;
 use super::built_in;
 use super::error::RunbookError;
 use super::lint;
+use super::ordinary::read_ordinary_file;
 use super::script::Script;
 use super::variables::Variables;
 use super::{Decide, ItemKind, MANIFEST, Runbook, RunbookOrigin, SearchPath};
@@ -231,7 +232,7 @@ impl Runbook {
 
     fn load_folder(folder: &Path, variables: &Variables) -> Result<Runbook, RunbookError> {
         let path = folder.join(MANIFEST);
-        let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
+        let bytes = read_ordinary_file(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => RunbookError::NoManifest {
                 path: folder.to_path_buf(),
             },

@@ -261,6 +261,7 @@ impl ScriptReading {
             name,
             remarks: Vec::new(),
             path: path.map(Path::to_path_buf),
+            ordinary: path.is_some_and(Path::is_file),
             text: Arc::clone(&text),
             sha256: String::new(),
             encodings,

@@ -55,6 +55,8 @@ pub struct Source {
     pub name: String,
     /// Where it lies; `None` for a built-in file.
     pub path: Option<PathBuf>,
+    /// It was an ordinary file when it was read: what came through a pipe cannot be read once more.
+    pub ordinary: bool,
     /// Its text (invalid UTF-8 replaced; such a file is refused).
     pub text: Arc<str>,
     /// SHA-256 of its bytes, in lower-case hexadecimal.

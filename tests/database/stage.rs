@@ -162,6 +162,7 @@ pub fn script(statements: &[&str]) -> Script {
         sources: vec![Source {
             name: "script.sql".into(),
             path: None,
+            ordinary: false,
             text: text.into(),
             encodings: Vec::new(),
             remarks: Vec::new(),

@@ -821,6 +821,49 @@ fn data_that_changed_are_read_anew_with_the_script_that_loads_them() {
     stage.assert_nobody_left();
 }
 
+/// What can stand in a file's place: nobody writes into the pipe, and the device never ends.
+#[test]
+fn a_file_that_is_none_any_more_is_told_and_never_waited_for() {
+    let stage = Stage::set(Scenario::Clean);
+    let script = stage.file("bare.sql", "CREATE TABLE public.new (a int);");
+    let path = Path::new(&script);
+    let none: [fn(&Path); 3] = [
+        |path| {
+            let made = Command::new("mkfifo").arg(path).finish("mkfifo");
+            assert!(made.status.success());
+        },
+        |path| std::fs::create_dir(path).unwrap(),
+        |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
+    ];
+    for replace in none {
+        // What was read in the run before would be taken over.
+        let _ = std::fs::remove_dir_all(stage.home().join("state"));
+        let mut terminal = signed_by_lines(&stage, &script);
+        let kept = path.with_extension("kept");
+        std::fs::rename(path, &kept).unwrap();
+        replace(path);
+        terminal
+            .line("probe")
+            .wait_for(
+                "bare.sql cannot be read any more (it is not an ordinary file); its SHA-256 was ",
+            )
+            .wait_until("the checklist once more, with nothing signed", |screen| {
+                let stays = "what was read before stays: what is there now cannot be run.";
+                let (_, anew) = screen.rsplit_once(stays).unwrap_or_default();
+                anew.contains("2. This is the right server, database and role: HOLDS")
+            });
+        terminal.line("sign 1").wait_for("Read it to its end first");
+        terminal.line("quit");
+        assert_eq!(terminal.exit_code(), 1, "{}", terminal.picture());
+        if std::fs::remove_file(path).is_err() {
+            std::fs::remove_dir(path).unwrap();
+        }
+        std::fs::rename(&kept, path).unwrap();
+    }
+    stage.assert_untouched();
+    stage.assert_nobody_left();
+}
+
 #[test]
 fn where_a_runbook_knows_several_servers_the_name_of_the_one_that_was_reached_is_typed() {
     let stage = Stage::set(Scenario::Clean);

@@ -203,6 +203,7 @@ fn script(name: &str, title: &str, statements: &[(usize, &str, &str, &str)]) -> 
         sources: vec![Source {
             name: name.into(),
             path: None,
+            ordinary: false,
             text: text.into(),
             encodings: Vec::new(),
             remarks: Vec::new(),

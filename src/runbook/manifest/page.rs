@@ -10,6 +10,7 @@ use toml::Spanned;
 
 use crate::runbook::MANIFEST;
 use crate::runbook::error::RunbookError;
+use crate::runbook::ordinary::read_ordinary_file;
 use crate::runbook::printable::{hexadecimal, printable};
 use crate::runbook::script::{Script, Source};
 use crate::runbook::variables::Variables;
@@ -59,10 +60,7 @@ fn inside(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
     if kind.is_dir() {
         return Err(format!("{name} is a folder; name a file"));
     }
-    if !kind.is_file() {
-        return Err(format!("{name} is not an ordinary file"));
-    }
-    std::fs::read(path).map_err(unreadable)
+    read_ordinary_file(&path).map_err(unreadable)
 }
 
 /// Why a file cannot be read, in the operating system's words without its number.
@@ -175,12 +173,14 @@ impl Page<'_> {
     pub(super) fn source(&self) -> Source {
         use sha2::{Digest, Sha256};
         let hash = Sha256::digest(self.text.as_bytes());
+        let path = match self.files.place {
+            FilesRoot::Folder(_) => Some(self.path.clone()),
+            FilesRoot::BuiltIn => None,
+        };
         Source {
             name: MANIFEST.to_owned(),
-            path: match self.files.place {
-                FilesRoot::Folder(_) => Some(self.path.clone()),
-                FilesRoot::BuiltIn => None,
-            },
+            ordinary: path.as_deref().is_some_and(Path::is_file),
+            path,
             text: self.text.into(),
             sha256: hexadecimal(hash),
             encodings: Vec::new(),

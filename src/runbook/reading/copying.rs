@@ -4,7 +4,7 @@
 //! of the file meanwhile.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
@@ -12,6 +12,7 @@ use super::super::classify::{self, Words};
 use super::super::encoding::Charset;
 use super::super::lexer::{Lexed, Lexeme, Lexer};
 use super::super::meta;
+use super::super::ordinary::{NOT_ORDINARY, read_ordinary_file};
 use super::super::printable::{hexadecimal, printable};
 use super::super::scanner::{MetaCommand, ScannedItem, Scanner};
 use super::super::script::{DataFile, Fate, SeldomParts, SentEdit, Statement};
@@ -193,11 +194,11 @@ impl ScriptReading {
         let unreadable = |error: std::io::Error| format!("{shown} cannot be read: {error}");
         let about = std::fs::metadata(&path).map_err(unreadable)?;
         if !about.is_file() {
-            return Err(format!("{shown} is not an ordinary file"));
+            return Err(format!("{shown} cannot be read: {NOT_ORDINARY}"));
         }
         let bytes = match usize::try_from(about.len()) {
             Ok(length) if self.bytes + length <= SCRIPT_LIMIT => {
-                std::fs::read(Path::new(&path)).map_err(unreadable)?
+                read_ordinary_file(&path).map_err(unreadable)?
             }
             _ => Vec::new(),
         };

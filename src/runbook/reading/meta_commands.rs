@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::encoding::Charset;
 use super::super::meta::{self, MetaMeaning};
+use super::super::ordinary::read_ordinary_file;
 use super::super::printable::printable;
 use super::super::scanner::MetaCommand;
 use super::super::script::Echo;
@@ -132,7 +133,7 @@ impl ScriptReading {
                 "files are included more than {INCLUDE_DEPTH} deep; put them into one script"
             ))
         } else {
-            match std::fs::read(&path) {
+            match read_ordinary_file(&path) {
                 Err(error) => Err(format!("{shown} cannot be read: {error}")),
                 Ok(bytes) if self.bytes + bytes.len() > SCRIPT_LIMIT => Err(format!(
                     "with {shown} the script has more than {} MiB; that is no script to review",
