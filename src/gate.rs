@@ -46,6 +46,8 @@ pub mod plan;
 pub mod warrant;
 
 #[cfg(test)]
+pub(crate) mod bodies;
+#[cfg(test)]
 pub(crate) mod exhaustive;
 #[cfg(test)]
 mod tests;

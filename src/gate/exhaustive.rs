@@ -5,6 +5,7 @@
 //! are) is reduced to what the machine can tell apart, so that the walk ends.
 
 use super::act::{Act, Command};
+use super::bodies::*;
 use super::event::*;
 use super::machine::Machine;
 use super::pass::{CameOut, Pass, Structure};
@@ -12,12 +13,10 @@ use super::phase::{AfterRollback, Phase, PhaseKind, Prompt, RunningPass};
 use super::plan::{self, FirstSigner, Mode, Plan, Requirement, Unheld};
 use super::{Effect, Request};
 use crate::facts::{
-    After, Alarm, CommitWait, Ending, Evidence, ExitCode, Inquiry, Looked, Millis, Observation,
-    OtherSession, OutcomeAnswer, Rows, ServerMessage, Sight, Standing, StatementReport, Target,
-    Why, XactStatus,
+    After, Alarm, CommitWait, Ending, Evidence, ExitCode, Inquiry, Millis, Observation,
+    OtherSession, OutcomeAnswer, ServerMessage, Sight, Standing, Target, Why, XactStatus,
 };
-use crate::runbook::check::{Check, Verdict};
-use crate::runbook::question::Question;
+use crate::runbook::check::Verdict;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -219,32 +218,11 @@ pub(crate) fn bare() -> Plan {
     }
 }
 
-fn check(verdict: Verdict) -> Body {
-    Body::StatementFinished(Box::new(StatementReport {
-        number: 1,
-        checks: vec![Check {
-            name: "c".into(),
-            verdict,
-            detail: String::new(),
-        }],
-        ..StatementReport::default()
-    }))
-}
-
 fn taken_down(column: Column) -> Body {
     Body::TakenDown {
         structure: Box::new(column.made()),
         duration: 0,
     }
-}
-
-fn looked(after: After) -> Body {
-    Body::Looked(Box::new(Looked {
-        question: Question::read("SELECT 1").unwrap(),
-        duration: 0,
-        answer: Ok(Rows::default()),
-        after,
-    }))
 }
 
 fn statuses() -> [Option<XactStatus>; 4] {
@@ -297,12 +275,8 @@ fn is_worth_it_unheld(body: &Body) -> bool {
 }
 
 fn every_body(items: usize) -> Vec<Body> {
-    let error = || Box::new(ServerMessage::default());
     let mut bodies = vec![
-        Body::Connected(Box::new(Target {
-            database: DATABASE.into(),
-            ..Target::default()
-        })),
+        reached(),
         Body::Connected(Box::new(Target {
             database: DATABASE.into(),
             host: "elsewhere".into(),
@@ -328,20 +302,13 @@ fn every_body(items: usize) -> Vec<Body> {
                 settled: false,
             }),
         },
-        Body::Begun {
-            xid: "7".into(),
-            added: Vec::new(),
-        },
+        begun("7"),
         Body::BeginFailed(ServerMessage::default()),
         Body::StatementStarted { number: 1 },
         check(Verdict::Pass),
         check(Verdict::Warn),
         check(Verdict::Fail),
-        Body::StatementFailed {
-            number: 1,
-            duration: 0,
-            error: error(),
-        },
+        statement_failed(),
         Body::StatementFailed {
             number: 1,
             duration: 0,
@@ -383,7 +350,7 @@ fn every_body(items: usize) -> Vec<Body> {
         looked(After::Disturbed(String::new())),
         Body::TransactionGone,
         Body::FoundFailed(error()),
-        Body::SessionEnded(ServerMessage::default()),
+        session_ended(),
         Body::PostVerified {
             results: Vec::new(),
         },
@@ -435,17 +402,10 @@ fn every_body(items: usize) -> Vec<Body> {
             }));
         }
         for ended_ours in [true, false] {
-            bodies.push(Body::RollbackAnswered {
-                tag: "ROLLBACK".into(),
-                ended_ours,
-                xact_status,
-            });
+            bodies.push(rolled_back(ended_ours, xact_status));
         }
         if let Some(status) = xact_status {
-            bodies.push(Body::Asked(Inquiry::Answered {
-                status,
-                server: String::new(),
-            }));
+            bodies.push(answered(status));
         }
     }
     bodies
@@ -1458,7 +1418,7 @@ pub(crate) fn next_step(machine: &Machine) -> Event {
     let seq = current.last().copied().unwrap_or(0);
     let report = |body| Event::Reported(Report { seq, body });
     match machine.phase() {
-        Phase::Connecting => report(bodies(0, false).swap_remove(0)),
+        Phase::Connecting => report(reached()),
         Phase::Checklist { .. } => {
             for (item, signature) in machine.items().iter().enumerate() {
                 if signature.standing == Standing::Awaited {
@@ -1475,19 +1435,13 @@ pub(crate) fn next_step(machine: &Machine) -> Event {
                     return Event::ReadToEnd(*document);
                 }
                 if !signature.signed {
-                    return Event::Asked(Command::SignOff {
-                        item,
-                        note: Some("ref".into()),
-                    });
+                    return Event::Asked(sign(item, Some("ref")));
                 }
             }
             Event::Asked(Command::Apply)
         }
         Phase::Waiting { left, .. } => Event::Ticked { elapsed: *left },
-        Phase::Beginning { .. } => report(Body::Begun {
-            xid: "7".into(),
-            added: Vec::new(),
-        }),
+        Phase::Beginning { .. } => report(begun("7")),
         Phase::Applying { .. } if machine.tally().pass == 0 && !machine.plan().may_lack_checks => {
             report(check(Verdict::Pass))
         }
@@ -1517,23 +1471,12 @@ pub(crate) fn next_step(machine: &Machine) -> Event {
             Prompt::Name => Event::Asked(Command::NameTyped(DATABASE.into())),
             Prompt::RollBack => Event::Asked(Command::ConfirmRollback),
         },
-        Phase::Returning { .. } => report(bodies(0, false).swap_remove(0)),
+        Phase::Returning { .. } => report(reached()),
         Phase::MustRollBack { asking: false, .. } => Event::Asked(Command::AskRollback),
         Phase::MustRollBack { asking: true, .. } => Event::Asked(Command::ConfirmRollback),
-        Phase::Committing { .. } => report(Body::CommitAnswered(CommitAnswer::Tag {
-            tag: "COMMIT".into(),
-            idle: true,
-            xact_status: Some(XactStatus::Committed),
-        })),
-        Phase::RollingBack { .. } => report(Body::RollbackAnswered {
-            tag: "ROLLBACK".into(),
-            ended_ours: true,
-            xact_status: Some(XactStatus::Aborted),
-        }),
-        Phase::Inquiring { .. } => report(Body::Asked(Inquiry::Answered {
-            status: XactStatus::Aborted,
-            server: String::new(),
-        })),
+        Phase::Committing { .. } => report(tagged_commit()),
+        Phase::RollingBack { .. } => report(rolled_back(true, Some(XactStatus::Aborted))),
+        Phase::Inquiring { .. } => report(answered(XactStatus::Aborted)),
         Phase::PostVerifying { .. } => report(Body::PostVerified {
             results: Vec::new(),
         }),

@@ -1,6 +1,7 @@
 //! What the machine does, one story a test, named after what it settles.
 
 use super::act::{Act, Command};
+use super::bodies::*;
 use super::event::*;
 use super::machine::Machine;
 use super::offer::{Offer, Refusal};
@@ -8,10 +9,10 @@ use super::phase::{Onward, Phase, Prompt, RunningPass, Stage};
 use super::plan::{self, Mode, Plan, Requirement, Unheld};
 use super::{Effect, Request};
 use crate::facts::{
-    Alarm, Ending, Evidence, ExitCode, Inquiry, Millis, Proof, ServerMessage, Standing,
-    StatementReport, Target, Why, XactStatus,
+    Alarm, Ending, Evidence, ExitCode, Inquiry, Millis, Proof, ServerMessage, Standing, Target,
+    Why, XactStatus,
 };
-use crate::runbook::check::{Check, Verdict};
+use crate::runbook::check::Verdict;
 
 mod cancelling;
 mod consent;
@@ -145,15 +146,7 @@ impl Run {
     }
 
     fn verdict(&mut self, verdict: Verdict) -> &mut Run {
-        self.report(Body::StatementFinished(Box::new(StatementReport {
-            number: 1,
-            checks: vec![Check {
-                name: "c".into(),
-                verdict,
-                detail: String::new(),
-            }],
-            ..StatementReport::default()
-        })))
+        self.report(check(verdict))
     }
 
     fn settled(verdicts: &[Verdict]) -> Run {
@@ -227,66 +220,6 @@ fn commits(request: &Request) -> bool {
 
 fn rolls_back(request: &Request) -> bool {
     matches!(request, Request::RollBack)
-}
-
-fn error() -> Box<ServerMessage> {
-    Box::default()
-}
-
-fn reached() -> Body {
-    Body::Connected(Box::new(Target {
-        database: "wiser_ops".into(),
-        ..Target::default()
-    }))
-}
-
-fn begun(xid: &str) -> Body {
-    Body::Begun {
-        xid: xid.into(),
-        added: Vec::new(),
-    }
-}
-
-fn statement_failed() -> Body {
-    Body::StatementFailed {
-        number: 1,
-        duration: 0,
-        error: error(),
-    }
-}
-
-fn tagged_commit() -> Body {
-    Body::CommitAnswered(CommitAnswer::Tag {
-        tag: "COMMIT".into(),
-        idle: true,
-        xact_status: Some(XactStatus::Committed),
-    })
-}
-
-fn rolled_back(ended_ours: bool, xact_status: Option<XactStatus>) -> Body {
-    Body::RollbackAnswered {
-        tag: "ROLLBACK".into(),
-        ended_ours,
-        xact_status,
-    }
-}
-
-fn answered(status: XactStatus) -> Body {
-    Body::Asked(Inquiry::Answered {
-        status,
-        server: "s".into(),
-    })
-}
-
-fn session_ended() -> Body {
-    Body::SessionEnded(ServerMessage::default())
-}
-
-fn sign(item: usize, note: Option<&str>) -> Command {
-    Command::SignOff {
-        item,
-        note: note.map(str::to_owned),
-    }
 }
 
 #[test]

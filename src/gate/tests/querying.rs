@@ -1,17 +1,7 @@
 //! A query inside the held transaction, as the machine takes it.
 
 use super::*;
-use crate::facts::{After, Looked, Rows, query};
-use crate::runbook::question::Question;
-
-fn answer(after: After) -> Body {
-    Body::Looked(Box::new(Looked {
-        question: Question::read("SELECT 1").unwrap(),
-        duration: 1,
-        answer: Ok(Rows::default()),
-        after,
-    }))
-}
+use crate::facts::{After, query};
 
 impl Run {
     fn querying() -> Run {
@@ -45,7 +35,7 @@ fn while_a_query_runs_commit_is_out_of_reach_and_after_it_the_gate_arms_anew() {
         assert!(matches!(run.effects.as_slice(), [Effect::Refuse(_)]));
         assert_eq!(*run.machine.phase(), before);
     }
-    run.report(answer(After::Unchanged));
+    run.report(looked(After::Unchanged));
     assert!(!run.machine.armed());
     run.key(Command::AskCommit);
     assert_eq!(run.effects, [Effect::Refuse(Refusal::NotArmed)]);
@@ -56,7 +46,7 @@ fn while_a_query_runs_commit_is_out_of_reach_and_after_it_the_gate_arms_anew() {
 #[test]
 fn a_query_that_left_something_behind_forbids_commit_for_good() {
     let mut run = Run::querying();
-    run.report(answer(After::Disturbed("locks were left".into())));
+    run.report(looked(After::Disturbed("locks were left".into())));
     assert_eq!(run.must_roll_back(), Some(Why::Disturbed));
     run.key(Command::Query("SELECT 1".into()));
     assert_eq!(run.effects, [Effect::Refuse(Refusal::TransactionFailed)]);
@@ -66,11 +56,11 @@ fn a_query_that_left_something_behind_forbids_commit_for_good() {
 fn an_answer_that_comes_too_late_is_not_acted_on() {
     let mut run = Run::querying();
     let old = run.seq;
-    run.report(answer(After::Unchanged));
+    run.report(looked(After::Unchanged));
     run.event(Event::Drawn).tick(plan::ARMING);
     let late = Event::Reported(Report {
         seq: old,
-        body: answer(After::Disturbed(String::new())),
+        body: looked(After::Disturbed(String::new())),
     });
     run.event(late);
     assert!(run.machine.armed());
@@ -91,7 +81,7 @@ fn the_end_of_the_hold_cancels_a_query_and_rolls_back() {
         ]
     ));
     // The answer of the query that was cancelled changes nothing any more.
-    run.report(answer(After::Unchanged));
+    run.report(looked(After::Unchanged));
     assert_eq!(run.rolls_back_for(), Some(&Why::HoldLimit));
 }
 
@@ -115,7 +105,7 @@ fn rollback_during_a_query_cancels_it_first() {
 fn the_question_for_rollback_stays_open_when_the_answer_comes() {
     let mut run = Run::querying();
     run.key(Command::AskRollback)
-        .report(answer(After::Unchanged));
+        .report(looked(After::Unchanged));
     assert!(matches!(
         run.machine.phase(),
         Phase::Deciding {
@@ -135,7 +125,7 @@ fn a_query_is_cancelled_until_it_is_answered_by_key_and_when_its_time_is_over() 
     run.key(Command::Cancel);
     assert_eq!(run.effects, [Effect::Refuse(Refusal::AlreadyCancelling)]);
     // Once a query is answered, what was wished of it is over.
-    run.report(answer(After::Unchanged))
+    run.report(looked(After::Unchanged))
         .tick(plan::CANCEL_PATIENCE);
     assert!(run.effects.is_empty());
     let mut run = Run::querying();
@@ -162,7 +152,7 @@ fn after_failed_checks_a_query_runs_and_only_rollback_is_left_after_it() {
         run.machine.phase(),
         Phase::Querying { why: Some(known), .. } if *known == why
     ));
-    run.report(answer(After::Disturbed(String::new())));
+    run.report(looked(After::Disturbed(String::new())));
     assert_eq!(run.must_roll_back(), Some(why));
 }
 
