@@ -39,8 +39,9 @@ pub struct CameOut {
     pub number: usize,
     /// That of many statements is kept once.
     pub tag: Arc<str>,
-    /// Its rows, where they are no checks: a digest of them, and one with all numbers alike.
-    pub rows: Option<Box<(RowsDigest, RowsDigest)>>,
+    /// Its rows, where they are no checks: a digest of them, and one with all numbers alike, which many
+    /// statements of a long script share.
+    pub rows: Option<Box<(RowsDigest, Arc<RowsDigest>)>>,
     pub checks: Box<[Check]>,
 }
 
@@ -98,10 +99,16 @@ impl Pass {
 
     pub fn keep(&mut self, report: &StatementReport) {
         let rows = report.result.as_ref();
+        let before = self.statements.last().and_then(|one| one.rows.as_ref());
+        let rows = rows.filter(|_| report.checks.is_empty()).map(|rows| {
+            let (all, same) = digests_of(rows);
+            let kept = before.map(|rows| &rows.1).filter(|kept| ***kept == same);
+            Box::new((all, kept.map_or_else(|| Arc::new(same), Arc::clone)))
+        });
         self.statements.push(CameOut {
             number: report.number,
             tag: Arc::clone(&report.tag),
-            rows: rows.filter(|_| report.checks.is_empty()).map(digests_of),
+            rows,
             checks: report.checks.as_slice().into(),
         });
     }
@@ -165,7 +172,7 @@ impl CameOut {
     fn has_numbers(&self) -> bool {
         let counted = split_tag(&self.tag).1.is_some_and(|count| count > 0);
         let rows = self.rows.as_ref();
-        let rows = rows.is_some_and(|rows| rows.0 != rows.1);
+        let rows = rows.is_some_and(|rows| rows.0 != *rows.1);
         let mut details = self.checks.iter().map(|check| &check.detail);
         counted || rows || details.any(|detail| alike(detail) != *detail)
     }
@@ -214,7 +221,7 @@ fn alike(text: &str) -> String {
     out
 }
 
-fn digests_of(rows: &ResultSet) -> Box<(RowsDigest, RowsDigest)> {
+fn digests_of(rows: &ResultSet) -> (RowsDigest, RowsDigest) {
     // So many columns, so that no name runs into the rows.
     let columns = Sha256::new().chain_update(format!("{} ", rows.columns.len()));
     let (mut all, mut same) = (columns.clone(), columns);
@@ -235,8 +242,8 @@ fn digests_of(rows: &ResultSet) -> Box<(RowsDigest, RowsDigest)> {
             }
         }
     }
-    Box::new((
+    (
         RowsDigest(all.finalize().into()),
         RowsDigest(same.finalize().into()),
-    ))
+    )
 }

@@ -15,6 +15,7 @@ pub fn measure(table: &mut Table) {
     for (milliseconds, count) in [(1, table.by_extent(2_000, 20_000, 100_000)), (20, 600)] {
         keys(table, milliseconds, count);
     }
+    long_run(table);
     at_the_gate(table);
     let at_once = from_enter(table, 0);
     let delayed = from_enter(table, 20);
@@ -49,6 +50,30 @@ fn keys(table: &mut Table, milliseconds: u64, count: usize) {
     let at = (waited.len() * 99 / 100).min(waited.len() - 1);
     let what = format!("key to frame, p99, {count} statements of {milliseconds} ms stream");
     table.tell(&what, "ms", "< 33 ms", vec![waited[at]]);
+}
+
+/// The memory of a long script's run, from its start to the gate.
+fn long_run(table: &mut Table) {
+    let count = table.by_extent(1_000, 100_000, 100_000);
+    let what = format!("{count} SELECTs of one row, on the screen: memory beyond 3 × the file");
+    let runs = if table.wants(&what) { table.runs() } else { 0 };
+    let stage = Stage::set(Scenario::Clean);
+    let script = scripts::selects(count);
+    // Nobody has to read it to its end.
+    let manifest = "title = \"long\"\nscript = \"long.sql\"\n\n\
+        [[checklist]]\nid = \"connection\"\ntitle = \"This is it\"\nkind = \"connection\"\n";
+    stage.file("long/long.sql", &script);
+    let manifest = stage.file("long/runbook.toml", manifest);
+    let mut figures = Vec::new();
+    for _ in 0..runs {
+        let mut terminal = stage.run_with(&[manifest.trim_end_matches("/runbook.toml")]);
+        terminal.walk_to_the_gate();
+        let status = format!("/proc/{}/status", terminal.process_id());
+        let peak = high_water(&status).unwrap_or_default() / 1e6;
+        figures.push(peak - 3.0 * script.len() as f64 / 1e6);
+        terminal.roll_back();
+    }
+    table.tell(&what, "MB", "≤ 64 MB", figures);
 }
 
 /// Processor time and bytes while nobody does anything.
