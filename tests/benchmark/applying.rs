@@ -42,14 +42,14 @@ pub fn measure(table: &mut Table) {
     );
     let made = ground.file("there.sql", &scripts::to_be_altered());
     run(ground.psql(&made));
-    let (new, there) = (scripts::ddl(), scripts::alters());
-    window(table, &ground, ("30 statements of DDL", &new), None);
-    window(
-        table,
-        &ground,
-        ("30 statements on tables that are there", &there),
-        None,
-    );
+    let new = scripts::ddl();
+    for (what, script) in [
+        ("30 statements of DDL", &new),
+        ("30 statements on tables that are there", &scripts::alters()),
+        ("30 columns on 3 tables that are there", &scripts::columns()),
+    ] {
+        window(table, &ground, (what, script), None);
+    }
     let many = table.by_extent(10, 200, 200);
     let said = table.by_extent(2_000, 10_000, 40_000);
     for (what, script) in [

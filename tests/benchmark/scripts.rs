@@ -102,6 +102,16 @@ pub fn alters() -> String {
     text + CHECK
 }
 
+/// 30 columns, one a statement, on 3 tables that are there already.
+pub fn columns() -> String {
+    let mut text = String::new();
+    for n in 0..30 {
+        let table = n % 3;
+        let _ = writeln!(text, "ALTER TABLE bench_there_{table} ADD COLUMN c{n} int;");
+    }
+    text + CHECK
+}
+
 /// Statements that take so long each, in seconds.
 pub fn sleeps(count: usize, seconds: f64) -> String {
     let mut text = String::new();
