@@ -73,6 +73,9 @@ fn outcome(machine: &Machine, account: &Account) -> String {
                     format!(" Post-verification: {} FAIL.", tally.fail)
                 }
                 Some(tally) => format!(" Post-verification: {} PASS.", tally.pass),
+                None if machine.plan().post_verification => {
+                    " The post-verification gave no result.".to_owned()
+                }
                 None => String::new(),
             };
             format!("{}{place}{xid}: {proof}.{post}", ending.word())

@@ -81,6 +81,27 @@ async fn a_session_that_ends_with_nothing_open_is_not_said_to_be_rolled_back() {
     );
 }
 
+/// Nobody who reads of it is to think that COMMIT had no effect.
+#[tokio::test]
+async fn a_session_that_ends_behind_commit_is_not_said_to_have_had_no_transaction() {
+    for asked in [false, true] {
+        let mut stage = Stage::new(&["CREATE TABLE t (i int)"]).await;
+        let (xid, _) = stage.apply().await;
+        stage.commit(&xid).await;
+        let others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let others = stage.psql().await.batch_execute(others).await;
+        others.unwrap();
+        if asked {
+            stage.order(Order::PostVerify);
+        }
+        let why = ended(stage.next().await.body);
+        let told = format!("transaction {xid} had its end before that, which stays as it is");
+        let hint = why.hint.unwrap();
+        assert!(hint.ends_with(&told), "{hint}");
+    }
+}
+
 #[tokio::test]
 async fn after_the_session_was_ended_the_server_says_aborted() {
     let mut stage = Stage::new(&["CREATE TABLE t (i int)"]).await;

@@ -79,6 +79,7 @@ fn a_post_verification_that_no_cancel_ends_is_told_and_x_again_closes_its_link()
         .shows(&["The post-verification could not be run"])
         .key("q");
     stage.assert_left(&mut terminal, 0, "COMMITTED wiser_ops on ");
+    terminal.shows(&["The post-verification gave no result."]);
 }
 
 #[test]

@@ -303,7 +303,7 @@ impl Actor {
             false if self.may_be_open(only_looks) => {
                 explain_end(why, &self.options, self.ends_sessions)
             }
-            false => explain_idle_end(why),
+            false => explain_idle_end(why, self.xid.as_deref()),
         };
         self.dropped(&why);
         self.say(seq, Body::SessionEnded(why));

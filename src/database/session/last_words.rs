@@ -3,8 +3,9 @@
 use super::HoldOptions;
 use crate::facts::ServerMessage;
 
-/// The server's last word where the run's transaction was not open.
-pub(super) fn explain_idle_end(why: ServerMessage) -> ServerMessage {
+/// The server's last word where the run's transaction was not open. Of one that it had before, committed or
+/// rolled back, nobody is to doubt that.
+pub(super) fn explain_idle_end(why: ServerMessage, before: Option<&str>) -> ServerMessage {
     let ended = match why.sqlstate.as_deref() {
         Some("57P01") => "an administrator ended this session; ",
         Some("57P02") => "the server crashed or another backend did; ",
@@ -13,9 +14,14 @@ pub(super) fn explain_idle_end(why: ServerMessage) -> ServerMessage {
     };
     ServerMessage {
         hint: why.hint.or_else(|| {
-            Some(format!(
-                "{ended}the run had no transaction open, so nothing was rolled back"
-            ))
+            Some(match before {
+                None => {
+                    format!("{ended}the run had no transaction open, so nothing was rolled back")
+                }
+                Some(xid) => format!(
+                    "{ended}the run's transaction {xid} had its end before that, which stays as it is"
+                ),
+            })
         }),
         ..why
     }
