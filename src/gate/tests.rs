@@ -869,11 +869,7 @@ fn a_dump_is_stopped_once_and_only_its_own_end_counts() {
     assert_eq!(run.effects, [Effect::StopBackup]);
     run.key(Command::Cancel);
     assert!(run.says(&Refusal::AlreadyStopping));
-    let stale = Report {
-        seq: run.seq - 1,
-        body: Body::BackedUp(Box::default()),
-    };
-    run.event(Event::Reported(stale));
+    run.report_to(run.seq - 1, Body::BackedUp(Box::default()));
     assert!(run.machine.is_backing_up() && !run.machine.is_backed_up(0));
     run.report(Body::BackupFailed("it was cancelled".into()));
     assert!(!run.machine.is_backing_up());

@@ -38,15 +38,9 @@ fn it_is_asked_about_where_there_is_one_and_once_at_a_time() {
     // What is found meanwhile does not take the question back.
     run.event(Event::LeftOpen(true));
     assert!(run.machine.asks_earlier());
-    run.event(Event::Reported(Report {
-        seq: seq + 1,
-        body: answered(true),
-    }));
+    run.report_to(seq + 1, answered(true));
     assert!(run.machine.asks_earlier(), "that is of another question");
-    run.event(Event::Reported(Report {
-        seq,
-        body: answered(false),
-    }));
+    run.report_to(seq, answered(false));
     let said = Effect::Say("ROLLED BACK (transaction 7).".into());
     assert_eq!(run.effects, [said]);
     assert!(run.offers_earlier().is_open(), "it can be asked once more");
@@ -61,16 +55,7 @@ fn what_is_settled_is_other_evidence_and_what_is_not_is_none() {
         run.event(Event::LeftOpen(true));
         run.key(Command::AskOutcome);
         run.report(answered(settled));
-        let asked = |effect: &Effect| {
-            matches!(
-                effect,
-                Effect::Request {
-                    request: Request::Probe(_),
-                    ..
-                }
-            )
-        };
-        assert_eq!(run.effects.iter().any(asked), probes);
+        assert_eq!(run.asks(|r| matches!(r, Request::Probe(_))), probes);
         assert!(run.machine.items().iter().all(|item| item.signed));
     }
 }
@@ -84,10 +69,7 @@ fn whoever_goes_on_without_the_answer_is_not_disturbed_by_it() {
     run.key(Command::Apply);
     assert!(matches!(run.phase(), Phase::Beginning { .. }));
     let before = run.machine.clone();
-    run.event(Event::Reported(Report {
-        seq,
-        body: answered(true),
-    }));
+    run.report_to(seq, answered(true));
     run.event(Event::LeftOpen(true));
     assert_eq!((run.machine.clone(), run.effects.len()), (before, 0));
 }

@@ -58,11 +58,7 @@ fn an_answer_that_comes_too_late_is_not_acted_on() {
     let old = run.seq;
     run.report(looked(After::Unchanged));
     run.event(Event::Drawn).tick(plan::ARMING);
-    let late = Event::Reported(Report {
-        seq: old,
-        body: looked(After::Disturbed(String::new())),
-    });
-    run.event(late);
+    run.report_to(old, looked(After::Disturbed(String::new())));
     assert!(run.machine.armed());
 }
 
