@@ -19,6 +19,7 @@ use crate::gate::pass::Pass;
 use crate::gate::phase::Phase;
 use crate::runbook::check::{Check, Verdict};
 use crate::runbook::impact::Measure;
+use crate::runbook::lasting::{Beyond, Lasting};
 use crate::runbook::script::{Fate, Script, Statement};
 use crate::runbook::{ItemKind, Runbook};
 pub use backups::Backup;
@@ -144,11 +145,16 @@ impl Account {
     /// What ROLLBACK does not take back of the statements of `script` that were sent, each once. Of one
     /// that failed it is not known how far it came.
     pub fn outliving(&self, script: &Script) -> Vec<String> {
-        let unsent = |step: Step<'_>| matches!(step, Step::Waiting | Step::NotRun | Step::Gate(_));
-        let sent = script.statements.iter();
-        let sent = sent.filter(|statement| !unsent(self.step_of(statement)));
-        let lasting: BTreeSet<_> = sent.flat_map(|sent| sent.lasting()).collect();
+        let lasting: BTreeSet<_> = self.lasting(script).collect();
         lasting.into_iter().map(|lasts| lasts.by.clone()).collect()
+    }
+
+    fn lasting<'a>(&'a self, script: &'a Script) -> impl Iterator<Item = &'a Lasting> {
+        let unsent = |step: Step<'_>| matches!(step, Step::Waiting | Step::NotRun | Step::Gate(_));
+        let any = |statement: &&Statement| !statement.lasting().is_empty();
+        let any = script.statements.iter().filter(any);
+        any.filter(move |statement| !unsent(self.step_of(statement)))
+            .flat_map(Statement::lasting)
     }
 
     /// An account of a run of `runbook` that has not begun.
@@ -219,8 +225,9 @@ impl Account {
         Some(self.ended_at.unwrap_or(self.now).saturating_sub(begun))
     }
 
-    /// Whether the open transaction may hold locks. Once the server failed a statement of it, it has let
-    /// go of them all, unless that was behind a savepoint of the script.
+    /// Whether locks may be held. Once the server failed a statement of the transaction, it has let go of
+    /// them all, unless that was behind a savepoint of the script; those that last as long as the session
+    /// it has not.
     pub fn holds_locks(&self, machine: &Machine, script: &Script) -> bool {
         let why = match machine.phase() {
             Phase::MustRollBack { why, .. } => why,
@@ -237,7 +244,8 @@ impl Account {
         // What this program refused never came to the server.
         let by_server = failed.is_some_and(|error| error.sqlstate.is_some());
         let saved = script.sent().any(|statement| statement.kind == "SAVEPOINT");
-        !by_server || saved
+        let outlives = |lasts: &Lasting| matches!(lasts.beyond, Beyond::Locks | Beyond::Unknown);
+        !by_server || saved || self.lasting(script).any(outlives)
     }
 
     /// What became of a statement of the script.

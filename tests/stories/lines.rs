@@ -688,6 +688,22 @@ fn a_failed_statement_is_told_with_file_line_column_and_a_caret() {
 }
 
 #[test]
+fn a_lock_of_the_session_outlives_a_failed_statement_and_is_not_called_gone() {
+    let stage = Stage::set(Scenario::Clean);
+    let text = "SELECT pg_advisory_lock(42);\nSELECT 1 / 0;\n";
+    let script = stage.file("bare.sql", text);
+    let arguments = ["--rehearse", "--leave-traces", &script];
+    let output = without_a_terminal(&stage, &stage.arguments(&arguments), "");
+    assert_eq!(output.status.code(), Some(3), "{}", text_of(&output));
+    let told = text_of(&output);
+    assert!(
+        told.contains("TRANSACTION OPEN, and it cannot be committed"),
+        "{told}"
+    );
+    assert!(!told.contains("holds no lock any more"), "{told}");
+}
+
+#[test]
 fn who_did_not_give_the_lock_is_in_the_lines_the_journal_and_the_report() {
     let stage = Stage::set(Scenario::Clean);
     let hold = "SET application_name = 'month end'; BEGIN; \
