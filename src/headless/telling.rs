@@ -151,6 +151,8 @@ impl<'a> Teller<'a> {
 
     #[expect(clippy::too_many_lines, reason = "one match over every phase")]
     fn arrived(&mut self, machine: &Machine, account: &Account) {
+        // Of a rehearsal nobody is asked.
+        let is_asked = machine.plan().mode == Mode::Run;
         match machine.phase() {
             Phase::Connecting => self.say("Connecting."),
             Phase::Checklist { .. } => {
@@ -194,27 +196,25 @@ impl<'a> Teller<'a> {
                     };
                     let data = self.runbook.script.data_in_words();
                     let data = data.map_or_else(String::new, |data| format!("; {data}"));
-                    self.say(&format!(
-                        "TRANSACTION OPEN. {checks}{data}. Type commit or rollback."
-                    ));
+                    let asks = if is_asked { " Type commit or rollback." } else { "" };
+                    self.say(&format!("TRANSACTION OPEN. {checks}{data}.{asks}"));
                 }
-                Prompt::RollBack => self.say("ROLLBACK? Type yes or no."),
+                Prompt::RollBack if is_asked => self.say("ROLLBACK? Type yes or no."),
+                Prompt::RollBack => {}
                 prompt => self.asks_for_commit(*prompt, machine),
             },
-            Phase::MustRollBack { why, asking, .. } => {
-                if *asking {
-                    self.say("ROLLBACK? Type yes or no.");
-                } else {
-                    self.differences(machine);
-                    self.say(&match account.holds_locks(machine, &self.runbook.script) {
-                        true => format!(
-                            "TRANSACTION OPEN, and it cannot be committed: {why}. Type rollback."
-                        ),
-                        false => format!(
-                            "TRANSACTION FAILED, and it holds no lock any more: {why}. Type rollback."
-                        ),
-                    });
-                }
+            Phase::MustRollBack { asking: true, .. } if is_asked => {
+                self.say("ROLLBACK? Type yes or no.");
+            }
+            Phase::MustRollBack { asking: true, .. } => {}
+            Phase::MustRollBack { why, .. } => {
+                self.differences(machine);
+                let locks = match account.holds_locks(machine, &self.runbook.script) {
+                    true => "OPEN, and it cannot be committed",
+                    false => "FAILED, and it holds no lock any more",
+                };
+                let asks = if is_asked { " Type rollback." } else { "" };
+                self.say(&format!("TRANSACTION {locks}: {why}.{asks}"));
             }
             Phase::Reviewing { basis, prompt, .. } => self.review(basis, *prompt, machine, account),
             Phase::TakingDown { .. } => {
