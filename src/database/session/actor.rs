@@ -67,6 +67,8 @@ pub(super) struct Actor {
     /// What ended the last connection.
     pub(super) ended: ServerMessage,
     pub(super) latest: Seq,
+    /// When a server was reached last.
+    pub(super) reached: Option<Instant>,
     /// When the server last heard of us.
     heard: Instant,
 }
@@ -114,6 +116,7 @@ impl Actor {
             unguarded: None,
             ended: message::own("there is no session yet"),
             latest: 0,
+            reached: None,
             heard: Instant::now(),
         }
     }

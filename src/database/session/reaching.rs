@@ -31,6 +31,7 @@ impl Actor {
             link.close(GOODBYE).await;
         }
         self.xid = None;
+        self.pause_since_last().await;
         match self.reach_patiently(seq).await {
             Ok(target) => {
                 // It takes a moment; who looks for evidence meanwhile does not wait for it.
@@ -45,6 +46,17 @@ impl Actor {
             Err(why) => {
                 self.ended = why.clone();
                 self.say(seq, Body::ConnectFailed(why));
+            }
+        }
+    }
+
+    /// A session that is lost as soon as it is there is not opened anew without a pause, for ever.
+    async fn pause_since_last(&mut self) {
+        let mut severed = self.line.severed.subscribe();
+        if let Some(reached) = self.reached {
+            tokio::select! {
+                () = tokio::time::sleep_until(reached + BETWEEN_ATTEMPTS) => {}
+                _ = severed.changed() => {}
             }
         }
     }
@@ -134,6 +146,7 @@ impl Actor {
         }));
         self.link = Some(link);
         self.asked = asked;
+        self.reached = Some(Instant::now());
         self.looks = Looks::default();
         self.target = Some(target.clone());
         Ok(target)
